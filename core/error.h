@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The error record that set-up functions fill beside their negative errno: one sentence that says
+ * what was tried, on what, why it failed and, where there is something to do about it, what to do.
+ * Hot functions return codes only and never format text.
+ */
+#ifndef CW_CORE_ERROR_H
+#define CW_CORE_ERROR_H
+
+#include "core/base.h"
+
+#define CW_ERROR_TEXT_BYTES 1024
+
+struct cw_error {
+	int code;			/* negative errno, 0 when nothing was set */
+	char text[CW_ERROR_TEXT_BYTES]; /* NUL-terminated, cut when longer, no newline at its end */
+};
+
+/*
+ * Fill `error` (may be NULL) with `code` (a negative errno) and the formatted text.
+ * Returns `code`, so that a function can end with `return cw_error_set(...)`.
+ */
+int cw_error_set(struct cw_error *error, int code, const char *format, ...) CW_PRINTF(3, 4);
+
+/* As cw_error_set, with ": " and the system's text for `code` after the formatted text. */
+int cw_error_set_errno(struct cw_error *error, int code, const char *format, ...) CW_PRINTF(3, 4);
+
+/* Put "<prefix>: " in front of what `error` (may be NULL) says. Returns error's code (0 if NULL). */
+int cw_error_prefix(struct cw_error *error, const char *format, ...) CW_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Encoding of capture files: headers, interface blocks and records as bytes in a caller's buffer.
+ * Files are in native byte order. pcap: version 2.4, magic for us or ns. pcapng: one section,
+ * if_tsresol 9, names, comments and packet flags kept, nothing of host, clock or threads, so that
+ * equal input gives equal bytes. The two functions per packet are inline below.
+ * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+ */
+#ifndef CW_CORE_FORMAT_H
+#define CW_CORE_FORMAT_H
+
+#include "core/packet.h"
+
+enum cw_format {
+	CW_FORMAT_PCAP_US,
+	CW_FORMAT_PCAP_NS,
+	CW_FORMAT_PCAPNG,
+};
+
+#define CW_PCAP_HEADER_BYTES 24u
+#define CW_PCAP_RECORD_BYTES 16u
+#define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */
+#define CW_FORMAT_HEADER_BYTES_MAX 64u
+#define CW_FORMAT_IFACE_BYTES_MAX (1024u) /* longer names and descriptions are cut */
+
+/* pcap: the file header. pcapng: the section header block. Returns bytes written. */
+size_t cw_format_header(enum cw_format format, uint32_t linktype, uint32_t snaplen,
+			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX]);
+size_t cw_format_header_bytes(enum cw_format format);
+
+/* pcapng interface description block; `snaplen` 0 = the interface's own. Returns bytes written. */
+size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen,
+		       uint8_t buffer[CW_FORMAT_IFACE_BYTES_MAX]);
+
+/* pcapng: bytes that the packet's kept options take, end-of-options included; 0 when none is kept.
+ * And the options themselves, written in native order to `buffer`. */
+size_t cw_format_options_bytes(const struct cw_packet *packet);
+size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer);
+
+/* Whether the packet's time can be written in this format. */
+static inline bool cw_format_can_hold(enum cw_format format, const struct cw_packet *packet)
+{
+	if (cw_unlikely(packet->flags & CW_PACKET_TS_OUT_OF_RANGE))
+		return false;
+	return format == CW_FORMAT_PCAPNG || packet->ts_ns / CW_NS_PER_S <= UINT32_MAX;
+}
+
+/* Bytes of the packet's record, its data cut to `snaplen`. */
+static inline size_t cw_format_record_bytes(enum cw_format format, const struct cw_packet *packet,
+					    uint32_t snaplen)
+{
+	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
+
+	if (format != CW_FORMAT_PCAPNG)
+		return CW_PCAP_RECORD_BYTES + (size_t)caplen;
+	return CW_PCAPNG_EPB_BYTES + cw_pad4(caplen) +
+	       (cw_unlikely(packet->options_bytes) ? cw_format_options_bytes(packet) : 0);
+}
+
+/* The pcapng record, out of line. `record_bytes` from cw_format_record_bytes. */
+void cw_format_record_pcapng(const struct cw_packet *packet, uint32_t snaplen, uint32_t iface,
+			     size_t record_bytes, uint8_t *buffer);
+
+/*
+ * Write the record to `buffer` (record_bytes of room). `iface` is the interface's number in the
+ * output file (pcapng only).
+ */
+static inline void cw_format_record(enum cw_format format, const struct cw_packet *packet,
+				    uint32_t snaplen, uint32_t iface, size_t record_bytes,
+				    uint8_t *buffer)
+{
+	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
+	uint32_t fraction;
+
+	if (format == CW_FORMAT_PCAPNG) {
+		cw_format_record_pcapng(packet, snaplen, iface, record_bytes, buffer);
+		return;
+	}
+	fraction = (uint32_t)(packet->ts_ns % CW_NS_PER_S);
+	cw_store_u32(buffer, (uint32_t)(packet->ts_ns / CW_NS_PER_S));
+	cw_store_u32(buffer + 4, format == CW_FORMAT_PCAP_US ? fraction / 1000 : fraction);
+	cw_store_u32(buffer + 8, caplen);
+	cw_store_u32(buffer + 12, packet->wire_len);
+	memcpy(buffer + 16, packet->data, caplen);
+}
+
+/*
+ * Walk `bytes` of records (or blocks) as this module writes them, from a record boundary: the
+ * number of bytes that are whole records, and how many packet records they hold. For cutting a torn
+ * tail after a failed write.
+ */
+size_t cw_format_whole_records(enum cw_format format, const uint8_t *data, size_t bytes,
+			       uint64_t *record_count);
+
+#endif

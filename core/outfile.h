@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One output file: created hidden beside its target, written at offsets, cut, synced, renamed. Every
+ * system call is checked and its failure returned. Devices and FIFOs are opened in place and
+ * written in sequence. Single owner at a time; no locks.
+ */
+#ifndef CW_CORE_OUTFILE_H
+#define CW_CORE_OUTFILE_H
+
+#include <sys/uio.h>
+
+#include "core/error.h"
+
+struct cw_outfile;
+
+struct cw_outfile_options {
+	bool no_clobber;     /* publish fails with -EEXIST when the target exists */
+	bool sync;	     /* fdatasync before rename, directory fsync after */
+	int standard_output; /* descriptor to use for the path "-"; else -1 */
+};
+
+/* Only memory: remembers path (copies) and options. No system call that can block. */
+int cw_outfile_new(struct cw_outfile **file, const char *path,
+		   const struct cw_outfile_options *options);
+
+/*
+ * Create (first time) or reopen (after cw_outfile_evict) it. A regular target, or none: a unique
+ * hidden ".NAME.XXXXXX.part" in the same directory, O_EXCL|O_NOFOLLOW|O_CLOEXEC, mode 0600. A
+ * reopened file must be the same inode, else -ESTALE. -EMFILE and -ENFILE are returned as such.
+ * No effect when it is open.
+ */
+int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
+bool cw_outfile_is_open(const struct cw_outfile *file);
+bool cw_outfile_is_seekable(const struct cw_outfile *file); /* regular file; known after open */
+bool cw_outfile_was_created(const struct cw_outfile *file);
+
+/*
+ * Write all of `vectors` at `offset` (in sequence on what cannot seek). Retries short writes and
+ * EINTR. Returns the bytes the kernel took; fewer than asked only with *failure set to a negative
+ * errno. The vectors are modified.
+ */
+size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
+			int *failure);
+
+/* Read back `bytes` at `offset` of a regular file; bytes read, or negative errno. */
+int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
+
+/* Cut a regular file to `bytes`. */
+int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
+
+/* Close the descriptor of an idle regular file; the next open reopens it. With sync: fdatasync
+ * first. Nothing happens to what cannot be reopened. */
+int cw_outfile_evict(struct cw_outfile *file);
+
+/* Close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The result of
+ * every step counts. On error the data stays in the .part file, whose name `error` tells. */
+int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
+
+/* Close and remove the .part file, or leave it there with `keep_part`. */
+void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
+
+const char *cw_outfile_path(const struct cw_outfile *file);
+const char *cw_outfile_part_path(const struct cw_outfile *file); /* NULL when none */
+void cw_outfile_free(struct cw_outfile *file);			 /* accepts NULL */
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What flows through capweir: packets (views into memory that somebody else owns), the interfaces
+ * they came from, spans (runs of whole records that lie together in memory) and leases (the duty
+ * to give a span's memory back, once).
+ */
+#ifndef CW_CORE_PACKET_H
+#define CW_CORE_PACKET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/base.h"
+
+/* The largest capture length of ordinary link types; a few record more (cw_linktype_caplen_max). */
+#define CW_CAPLEN_MAX 262144u
+#define CW_LINKTYPE_ANY UINT32_MAX
+
+enum cw_packet_flag {
+	CW_PACKET_SWAPPED = 1 << 0,   /* its options are in the other byte order */
+	CW_PACKET_MALFORMED = 1 << 1, /* no filter can be given it (its interface does not exist) */
+	CW_PACKET_TS_OUT_OF_RANGE = 1 << 2, /* its time does not fit ts_ns; ts_ns is 0 */
+};
+
+/* A view of one packet; valid until its lease is given back. */
+struct cw_packet {
+	const uint8_t *data;	/* caplen bytes */
+	uint64_t ts_ns;		/* since the epoch, UTC */
+	uint32_t caplen;	/* bytes present */
+	uint32_t wire_len;	/* bytes on the wire; tcpdump accepts, and we keep, caplen > wire_len */
+	uint32_t iface;		/* index into the run's struct cw_ifaces */
+	uint32_t flags;		/* CW_PACKET_* */
+	uint32_t options_bytes; /* raw pcapng options at data + cw_pad4(caplen); 0 when none */
+	uint32_t reserved;
+};
+
+/* One interface: of a capture file (pcapng describes each; a pcap file is one) or a live one. */
+struct cw_iface {
+	uint32_t linktype;	/* LINKTYPE_ value as in files, 16 bits used */
+	uint32_t snaplen;	/* as recorded; 0 = no limit given */
+	uint64_t ts_offset_s;	/* added to every time, two's complement (if_tsoffset) */
+	uint64_t ts_units_per_s; /* 10^n, or 0 when ts_shift is used */
+	uint8_t ts_shift;	/* units are 2^-ts_shift s; 0 when ts_units_per_s is used */
+	uint8_t has_ns;		/* the source resolves better than a microsecond */
+	uint16_t input;		/* index of the input it was met in */
+	char *name;		/* if_name or NULL; owned by the table */
+	char *description;	/* if_description or NULL; owned by the table */
+};
+
+/*
+ * The run's interfaces: append-only, one appender (the capture thread). An index that reached a
+ * reader together with a packet is safe to look up without locks: entries never move, and the hand-
+ * over of the batch orders the writes before it.
+ */
+#define CW_IFACES_BLOCK 256u
+#define CW_IFACES_BLOCKS_MAX 4096u
+
+struct cw_ifaces {
+	uint32_t count; /* owner: the appender */
+	struct cw_iface *blocks[CW_IFACES_BLOCKS_MAX];
+};
+
+void cw_ifaces_init(struct cw_ifaces *ifaces);
+void cw_ifaces_fini(struct cw_ifaces *ifaces);
+/* Copies *iface, takes its two strings when it succeeds. Returns the index, -ENOMEM, or -ENOSPC. */
+int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface);
+
+static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces, uint32_t index)
+{
+	return &ifaces->blocks[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
+}
+
+/* How the records of a span are laid out; enough to decode it without the parser. */
+struct cw_layout {
+	uint8_t is_pcapng;
+	uint8_t is_swapped;	       /* the file's byte order is not this machine's */
+	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: caplen and len change places */
+	uint8_t record_header_bytes;   /* pcap: 16, or 24 (Kuznetzov) */
+	uint32_t ts_unit_ns;	       /* pcap: 1 or 1000 */
+	uint32_t iface_base;	       /* index of the section's interface 0 */
+	uint32_t iface_count;	       /* interfaces of the section so far */
+	uint32_t caplen_max;	       /* pcap: a longer record is damage */
+	const struct cw_ifaces *ifaces;
+};
+
+/* A run of whole records in one piece of memory. */
+struct cw_span {
+	const uint8_t *data;
+	size_t bytes;
+	uint32_t record_count; /* packet records (well-formed or not) */
+	uint64_t offset;       /* of data[0] in the (uncompressed) input */
+	struct cw_layout layout;
+};
+
+/*
+ * The memory behind spans: a mapped window of a file or a buffer. Counted; the last one to let go
+ * releases it. `release` may run on any thread.
+ */
+struct cw_window {
+	_Atomic uint32_t references;
+	_Atomic bool is_damaged; /* the file shrank beneath the mapping: zeros stand in */
+	const uint8_t *data;
+	size_t bytes;
+	uint64_t offset; /* of data[0] in the input */
+	int fd;		 /* of the mapped file, -1 for buffers */
+	void (*release)(struct cw_window *window);
+	void *owner;
+};
+
+struct cw_lease {
+	struct cw_window *window; /* NULL: nothing to give back */
+};
+
+/* Give a span's memory back; any thread, exactly once; a zeroed lease is accepted. */
+void cw_lease_give_back(struct cw_lease *lease);
+
+/*
+ * How many of the span's leading bytes are the file's own. Less than span->bytes only when the
+ * mapped file was truncated underneath (capture-time length is fixed at open). One fstat for mapped
+ * windows, nothing for buffers. Call it after the last read of the span's memory.
+ */
+size_t cw_lease_intact_bytes(const struct cw_lease *lease, const struct cw_span *span);
+
+/* Where decoding of a span has got to. Zero-initialise to start. */
+struct cw_cursor {
+	size_t offset;
+};
+
+/*
+ * Decode up to `capacity` next packets of the span into `packets` (fills). Non-packet blocks are
+ * skipped. Returns the number decoded; 0 at the span's end. Never reads outside the span, also when
+ * the bytes changed since they were scanned; a record that no longer fits ends the span there.
+ */
+size_t cw_span_decode(const struct cw_span *span, struct cw_cursor *cursor,
+		      struct cw_packet *packets, size_t capacity);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Output name templates: {rule}, {iface}, {seq} and strftime conversions of the packet's time.
+ * "{{" and "}}" stand for braces, "%%" for a percent sign.
+ */
+#ifndef CW_PIPELINE_TEMPLATE_H
+#define CW_PIPELINE_TEMPLATE_H
+
+#include "core/error.h"
+#include "core/format.h"
+
+#define CW_TEMPLATE_PATH_BYTES 4096u
+
+struct cw_template;
+
+struct cw_template_values {
+	const char *rule;
+	const char *iface; /* NULL = "unknown"; characters unsafe in names become "_" */
+	uint64_t seq;	   /* number of the file within its rule, from 0 */
+	uint64_t ts_ns;
+	bool is_utc;
+};
+
+/*
+ * Parse. `directory` (may be NULL) is put in front of relative paths. A template's own text may name
+ * folders ("/"), but values put in for {rule} and {iface} never bring in "/", "..", NUL or control
+ * characters. Refused (-EINVAL): empty, unknown {field}, unfinished brace, control characters, a
+ * trailing "/", an extension we know but do not have (.zst, .gz, .lz4, ...: "not in this version"),
+ * strftime conversions that yield unsafe or empty text. "-" alone is standard output.
+ */
+int cw_template_parse(struct cw_template **result, const char *text, const char *directory,
+		      struct cw_error *error);
+
+/* Into `path` (CW_TEMPLATE_PATH_BYTES of room). Bytes without NUL, or -ENAMETOOLONG. */
+int cw_template_expand(const struct cw_template *name, const struct cw_template_values *values,
+		       char *path);
+
+bool cw_template_has_time(const struct cw_template *name);
+bool cw_template_has_iface(const struct cw_template *name);
+bool cw_template_has_seq(const struct cw_template *name);
+bool cw_template_is_stdout(const struct cw_template *name);
+
+/* pcapng for ".pcapng" and ".ntar"; pcap (us or ns decided by the caller) for all others. */
+bool cw_template_is_pcapng(const struct cw_template *name);
+
+/* Whether the two could ever expand to one path, each with its own rule's name. Errs towards yes
+ * only where time conversions or {iface} make it undecidable. */
+bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
+			     const struct cw_template *b, const char *rule_b);
+
+/* The path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". -ENAMETOOLONG. */
+int cw_template_numbered(const char *path, unsigned long long number, char *result);
+
+void cw_template_free(struct cw_template *name);
+
+#endif
