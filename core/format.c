@@ -196,7 +196,8 @@ void cw_format_record_pcapng(const struct cw_packet *packet, uint32_t snaplen, u
 	cw_store_u32(buffer + record_bytes - 4, (uint32_t)record_bytes);
 }
 
-static size_t whole_pcap(const uint8_t *data, size_t bytes, uint64_t *record_count)
+static size_t whole_pcap(const uint8_t *data, size_t bytes, uint64_t *record_count,
+			 uint64_t *data_bytes)
 {
 	size_t offset = 0;
 
@@ -207,11 +208,13 @@ static size_t whole_pcap(const uint8_t *data, size_t bytes, uint64_t *record_cou
 			break;
 		offset += CW_PCAP_RECORD_BYTES + (size_t)caplen;
 		++*record_count;
+		*data_bytes += caplen;
 	}
 	return offset;
 }
 
-static size_t whole_pcapng(const uint8_t *data, size_t bytes, uint64_t *record_count)
+static size_t whole_pcapng(const uint8_t *data, size_t bytes, uint64_t *record_count,
+			   uint64_t *data_bytes)
 {
 	size_t offset = 0;
 
@@ -225,16 +228,20 @@ static size_t whole_pcapng(const uint8_t *data, size_t bytes, uint64_t *record_c
 			break;
 		if (cw_load_u32(data + offset + whole - 4, 0) != whole)
 			break;
+		if (type == BLOCK_EPB) {
+			++*record_count;
+			*data_bytes += cw_load_u32(data + offset + 20, 0);
+		}
 		offset += whole;
-		*record_count += type == BLOCK_EPB;
 	}
 	return offset;
 }
 
 size_t cw_format_whole_records(enum cw_format format, const uint8_t *data, size_t bytes,
-			       uint64_t *record_count)
+			       uint64_t *record_count, uint64_t *data_bytes)
 {
 	*record_count = 0;
-	return format == CW_FORMAT_PCAPNG ? whole_pcapng(data, bytes, record_count)
-					  : whole_pcap(data, bytes, record_count);
+	*data_bytes = 0;
+	return format == CW_FORMAT_PCAPNG ? whole_pcapng(data, bytes, record_count, data_bytes)
+					  : whole_pcap(data, bytes, record_count, data_bytes);
 }

@@ -409,9 +409,12 @@ no_memory:
 static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
 	int failure = pthread_create(thread, NULL, run, argument);
+	char kept[16];
 
-	if (failure == 0)
-		pthread_setname_np(*thread, name);
+	if (failure == 0) {
+		snprintf(kept, sizeof(kept), "%.15s", name);
+		pthread_setname_np(*thread, kept);
+	}
 	return -failure;
 }
 
@@ -420,7 +423,7 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	sigset_t blocked, before;
 	uint32_t index;
-	char name[16];
+	char name[32]; /* the kernel keeps 15 of them */
 	int result = 0;
 
 	sigfillset(&blocked);

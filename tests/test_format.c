@@ -131,7 +131,7 @@ static void long_interface_names_are_cut_at_a_character(void **state)
 	char name[2000];
 	char description[4000];
 	struct cw_iface iface = {.linktype = 1, .name = name, .description = description};
-	uint64_t count;
+	uint64_t count, data_bytes;
 	size_t bytes;
 
 	(void)state;
@@ -143,7 +143,7 @@ static void long_interface_names_are_cut_at_a_character(void **state)
 	bytes = cw_format_iface(&iface, 0, file);
 	assert_in_range(bytes, 900, CW_FORMAT_IFACE_BYTES_MAX);
 	assert_int_equal(cw_load_u16(file + 18, 0), 254);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count), bytes);
+	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 	assert_int_equal(count, 0);
 }
 
@@ -279,7 +279,7 @@ static void options_that_changed_after_counting_stay_within_their_room(void **st
 	uint8_t memory[300];
 	struct cw_packet packet;
 	size_t bytes;
-	uint64_t count;
+	uint64_t count, data_bytes;
 
 	(void)state;
 	raw_option(&raw, 1, "first", 5);
@@ -288,7 +288,7 @@ static void options_that_changed_after_counting_stay_within_their_room(void **st
 	bytes = cw_format_record_bytes(CW_FORMAT_PCAPNG, &packet, UINT32_MAX);
 	memset(memory + 8, 0, raw.used); /* a truncated mapping reads as zeros */
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count), bytes);
+	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 	assert_int_equal(count, 1);
 	for (size_t i = 36; i < bytes - 4; i++)
 		assert_int_equal(file[i], 0);
@@ -299,7 +299,7 @@ static void options_that_changed_after_counting_stay_within_their_room(void **st
 	memset(file, 0xee, sizeof(file));
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
 	assert_int_equal(file[bytes], 0xee);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count), bytes);
+	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 }
 
 /* Torn tails ---------------------------------------------------------------------------------- */
@@ -310,7 +310,7 @@ static void expect_whole_at_every_byte(enum cw_format format)
 	size_t start = format == CW_FORMAT_PCAPNG ? 28 : 24;
 	size_t ends[PACKETS + 2] = {0};
 	size_t known = 1;
-	uint64_t count;
+	uint64_t count, data_bytes;
 
 	if (format == CW_FORMAT_PCAPNG)
 		ends[known++] = cw_load_u32(file + start + 4, 0); /* the interface block */
@@ -326,7 +326,7 @@ static void expect_whole_at_every_byte(enum cw_format format)
 		memcpy(exact, file + start, bytes);
 		while (whole + 1 < known && ends[whole + 1] <= bytes)
 			whole++;
-		assert_int_equal(cw_format_whole_records(format, exact, bytes, &count),
+		assert_int_equal(cw_format_whole_records(format, exact, bytes, &count, &data_bytes),
 				 ends[whole]);
 		assert_int_equal(count, format != CW_FORMAT_PCAPNG ? whole : whole ? whole - 1 : 0);
 		free(exact);
@@ -345,7 +345,7 @@ static void damaged_blocks_end_the_walk(void **state)
 	struct cw_packet packet = packet_of(4);
 	size_t bytes = cw_format_record_bytes(CW_FORMAT_PCAPNG, &packet, UINT32_MAX);
 	static const uint32_t lengths[] = {0, 8, 11, 28, 34, 40, 0xfffffffc, 0xffffffff};
-	uint64_t count;
+	uint64_t count, data_bytes;
 
 	(void)state;
 	for (size_t i = 0; i < CW_ARRAY_COUNT(lengths); i++) {
@@ -353,12 +353,12 @@ static void damaged_blocks_end_the_walk(void **state)
 		cw_store_u32(file + 4, lengths[i]);
 		if (lengths[i] == 28)
 			cw_store_u32(file + 24, 28); /* a right trailer, too short for its type */
-		assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count), 0);
+		assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
 		assert_int_equal(count, 0);
 	}
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
 	file[bytes - 4]++;
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count), 0);
+	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
 }
 
 int main(void)
