@@ -221,13 +221,19 @@ static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t 
 {
 	uint8_t *row = rows;
 	uint8_t *next = rows + SYMBOLS_MAX + 1;
-	uint32_t low = 0;
-	uint32_t high = 0; /* reached positions lie in low .. high */
+	uint32_t fixed = cw_min_u32(a->key_count, b->key_count);
+	uint32_t low, high; /* reached positions lie in low .. high */
 
-	memset(row, 0, b->count + 1);
-	memset(next, 0, b->count + 1);
-	row[0] = 1;
-	for (uint32_t i = 0; i <= a->count; i++) {
+	/* Where nothing repeats there is one way only, mostly the same folders. */
+	for (uint32_t i = 0; i < fixed; i++)
+		if (!overlap(a->symbols[i], b->symbols[i]))
+			return false;
+	memset(row + fixed, 0, b->count + 1 - fixed);
+	memset(next + fixed, 0, b->count + 1 - fixed);
+	row[fixed] = 1;
+	low = fixed;
+	high = fixed;
+	for (uint32_t i = fixed; i <= a->count; i++) {
 		uint32_t next_low = UINT32_MAX;
 		uint32_t next_high = 0;
 		uint8_t *other = row;

@@ -417,13 +417,13 @@ static int search_many(const char *text, uint32_t count, uint32_t pair[2])
 	return found;
 }
 
-static void a_hundred_thousand_rules_are_compared_quickly(void **state)
+static void twenty_thousand_rules_are_compared_quickly(void **state)
 {
 	uint32_t pair[2];
 
 	(void)state;
-	assert_int_equal(search_many("{rule}-%Y%m%d.pcap", 100000, pair), 0);
-	assert_int_equal(search_many("%Y/%m/{rule}.pcap", 100000, pair), 0);
+	assert_int_equal(search_many("{rule}-%Y%m%d.pcap", 20000, pair), 0);
+	assert_int_equal(search_many("%Y/%m/{rule}.pcap", 20000, pair), 0);
 	assert_int_equal(search_many("%Y/%m/{rule}{seq}.pcap", 1000, pair), 1);
 	assert_int_equal(search_many("{iface}/{rule}.pcap", 1000, pair), 0);
 	assert_int_equal(search_many("{iface}/{rule}.pcap", 100000, pair), -E2BIG);
@@ -443,7 +443,7 @@ int main(void)
 	    cmocka_unit_test(names_that_cannot_be_one_path_do_not),
 	    cmocka_unit_test(equal_expansions_are_always_foreseen),
 	    cmocka_unit_test(the_search_over_many_agrees_with_trying_all_pairs),
-	    cmocka_unit_test(a_hundred_thousand_rules_are_compared_quickly),
+	    cmocka_unit_test(twenty_thousand_rules_are_compared_quickly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
