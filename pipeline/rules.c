@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rule sets as such: adding command-line rules, checking names and templates across rules, sizes.
- * The YAML file is rules_file.c's part.
+ * Rule sets as such: loading, adding command-line rules, checking names and templates across rules,
+ * sizes. What stands in a YAML file is rules_file.c's part.
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "pipeline/rules_parts.h"
 #include "pipeline/template.h"
+
+#define READ_BYTES ((size_t)64 << 10)
 
 int cw_parse_size(const char *text, uint64_t *bytes)
 {
@@ -130,6 +134,69 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 	return 0;
 }
 
+/* All of a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
+static int64_t read_all(int fd, char **result)
+{
+	size_t capacity = 0;
+	size_t used = 0;
+	char *text = NULL;
+
+	*result = NULL;
+	for (;;) {
+		ssize_t done;
+
+		if (used == capacity) {
+			char *grown;
+
+			capacity = capacity ? 2 * capacity : READ_BYTES;
+			grown = realloc(text, capacity);
+			if (!grown) {
+				free(text);
+				return -ENOMEM;
+			}
+			text = grown;
+		}
+		done = read(fd, text + used, capacity - used);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			int failure = -errno;
+
+			free(text);
+			return failure;
+		}
+		used += (size_t)done;
+		if (done == 0 || used > CW_RULES_FILE_BYTES_MAX)
+			break;
+	}
+	*result = text;
+	return (int64_t)used;
+}
+
+int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
+{
+	bool is_stdin = !strcmp(path, "-");
+	char *text;
+	int64_t bytes;
+	int status;
+	int fd;
+
+	*rules = (struct cw_rules){0};
+	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
+	bytes = read_all(fd, &text);
+	if (!is_stdin)
+		close(fd);
+	if (bytes < 0)
+		return cw_error_set_errno(error, (int)bytes, "cannot read the rules file %.400s",
+					  path);
+	status =
+	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
+	free(text);
+	return status;
+}
+
 /* Put "FILE:LINE: " in front of an error, where the rule stands in a file. */
 static int at_rule(const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error)
 {
@@ -217,9 +284,10 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 	if (status == 1)
 		status = report_collision(rules, pair, error);
 	else if (status == -E2BIG)
-		cw_error_set(error, status,
-			     "too many rules to tell whether their files differ; begin their names "
-			     "with {rule}");
+		cw_error_set(
+		    error, status,
+		    "too many rules to tell whether their files differ; begin output names "
+		    "with {rule}, and give the rules names of one length");
 	else if (status)
 		cw_error_set_errno(error, status, "cannot check the rules");
 out:

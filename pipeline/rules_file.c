@@ -5,11 +5,9 @@
  * they are merged at the end.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <yaml.h>
 
@@ -17,7 +15,6 @@
 #include "pipeline/rules_parts.h"
 
 #define QUOTE_BYTES 64u
-#define READ_BYTES ((size_t)64 << 10)
 
 /* Which values a rule, or the defaults, gave; also the bits of mapping keys already seen. */
 #define SET_FILTER 1u
@@ -607,68 +604,5 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 	free(loader.defaults.write);
 	if (status)
 		cw_rules_fini(rules);
-	return status;
-}
-
-/* All of a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
-static int64_t read_all(int fd, char **result)
-{
-	size_t capacity = 0;
-	size_t used = 0;
-	char *text = NULL;
-
-	*result = NULL;
-	for (;;) {
-		ssize_t done;
-
-		if (used == capacity) {
-			char *grown;
-
-			capacity = capacity ? 2 * capacity : READ_BYTES;
-			grown = realloc(text, capacity);
-			if (!grown) {
-				free(text);
-				return -ENOMEM;
-			}
-			text = grown;
-		}
-		done = read(fd, text + used, capacity - used);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			int failure = -errno;
-
-			free(text);
-			return failure;
-		}
-		used += (size_t)done;
-		if (done == 0 || used > CW_RULES_FILE_BYTES_MAX)
-			break;
-	}
-	*result = text;
-	return (int64_t)used;
-}
-
-int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
-{
-	bool is_stdin = !strcmp(path, "-");
-	char *text;
-	int64_t bytes;
-	int status;
-	int fd;
-
-	*rules = (struct cw_rules){0};
-	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
-	bytes = read_all(fd, &text);
-	if (!is_stdin)
-		close(fd);
-	if (bytes < 0)
-		return cw_error_set_errno(error, (int)bytes, "cannot read the rules file %.400s",
-					  path);
-	status =
-	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
-	free(text);
 	return status;
 }

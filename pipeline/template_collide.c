@@ -20,10 +20,11 @@
  */
 #define SYMBOLS_MAX (2u * CW_TEMPLATE_PATH_BYTES + 5u * CW_TEMPLATE_PATH_BYTES)
 /* Work bound of one search; only names that begin with something of unknown length come near. */
-#define STEPS_MAX (UINT64_C(1) << 28)
+#define STEPS_MAX (UINT64_C(1) << 27)
 
 struct pattern {
-	uint16_t *symbols;
+	uint16_t *memory; /* symbols point into it */
+	const uint16_t *symbols;
 	uint32_t count;
 	uint32_t key_count; /* leading symbols of fixed length; the others cannot be sorted by */
 	uint32_t use;       /* index of the template */
@@ -224,7 +225,7 @@ static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t 
 	uint32_t fixed = cw_min_u32(a->key_count, b->key_count);
 	uint32_t low, high; /* reached positions lie in low .. high */
 
-	/* Where nothing repeats there is one way only, mostly the same folders. */
+	/* Where nothing repeats there is one way only. */
 	for (uint32_t i = 0; i < fixed; i++)
 		if (!overlap(a->symbols[i], b->symbols[i]))
 			return false;
@@ -282,15 +283,35 @@ static int pattern_of(struct pattern *pattern, struct builder *builder,
 {
 	build(builder, use->name, use->rule);
 	pattern->count = builder->count;
-	pattern->symbols = malloc(builder->count * sizeof(*builder->symbols));
-	if (!pattern->symbols)
+	pattern->memory = malloc(builder->count * sizeof(*builder->symbols));
+	if (!pattern->memory)
 		return -ENOMEM;
-	memcpy(pattern->symbols, builder->symbols, builder->count * sizeof(*builder->symbols));
+	memcpy(pattern->memory, builder->symbols, builder->count * sizeof(*builder->symbols));
+	pattern->symbols = pattern->memory;
 	/* Up to what may repeat; "one or more" begins with one that must be there. */
 	while (pattern->key_count < pattern->count &&
 	       pattern->symbols[pattern->key_count] <= SYMBOL_DIGIT)
 		pattern->key_count++;
 	return 0;
+}
+
+/* Drop what all begin with, mostly the folder: it need not be compared for every pair. */
+static void drop_common_start(struct pattern *patterns, uint32_t count)
+{
+	uint32_t common = count ? patterns[0].key_count : 0;
+
+	for (uint32_t i = 1; i < count; i++) {
+		uint32_t limit = cw_min_u32(common, patterns[i].key_count);
+
+		common = 0;
+		while (common < limit && patterns[i].symbols[common] == patterns[0].symbols[common])
+			common++;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		patterns[i].symbols += common;
+		patterns[i].count -= common;
+		patterns[i].key_count -= common;
+	}
 }
 
 /* The symbol to sort by: where any pattern may have any digit, all digits count as one. */
@@ -368,14 +389,16 @@ int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t cou
 		patterns[i].is_digit_position = is_digit_position;
 		if (pattern_of(&patterns[i], builder, &uses[i]))
 			goto out;
+	}
+	drop_common_start(patterns, count);
+	for (uint32_t i = 0; i < count; i++)
 		for (uint32_t j = 0; j < patterns[i].key_count; j++)
 			is_digit_position[j] |= patterns[i].symbols[j] == SYMBOL_DIGIT;
-	}
 	qsort(patterns, count, sizeof(*patterns), compare_patterns);
 	status = search(patterns, count, rows, pair);
 out:
 	for (uint32_t i = 0; patterns && i < count; i++)
-		free(patterns[i].symbols);
+		free(patterns[i].memory);
 	free(patterns);
 	free(builder);
 	free(rows);
