@@ -272,7 +272,7 @@ static int advance(struct cw_source *source, size_t bytes_max, uint32_t records_
 		if (is_mapped(source) && result == CW_PCAPFILE_SPAN && records_max &&
 		    !keep_intact(source, step))
 			return fail_truncated(source, error);
-		if (is_mapped(source) && result < 0 && has_shrunk(source))
+		if (is_mapped(source) && result <= 0 && has_shrunk(source))
 			return fail_truncated(source, error);
 		if (result == CW_PCAPFILE_MORE && !records_max &&
 		    source->parser.offset > HEADERS_BYTES_MAX)
