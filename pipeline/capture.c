@@ -44,7 +44,7 @@ static void hand_out(struct cw_pipeline *pipeline, struct cw_batch *batch, uint3
 	batch->sequence = atomic_load_explicit(&pipeline->cut_count, memory_order_relaxed);
 	atomic_store_explicit(&pipeline->cut_count, batch->sequence + 1, memory_order_relaxed);
 	atomic_fetch_add(&pipeline->live_batches, 1);
-	cw_ring_push_any(pipeline->cut, batch); /* has room for every batch */
+	cw_ring_push_spmc(pipeline->cut, batch); /* has room for every batch */
 	cw_gate_signal(&pipeline->worker_gate);
 }
 

@@ -56,6 +56,22 @@ void cw_ring_free(struct cw_ring *ring)
 	free(ring);
 }
 
+bool cw_ring_push_spmc(struct cw_ring *ring, void *item)
+{
+	annotate_release(ring); /* [RING-1] release */
+	return ck_ring_enqueue_spmc(&ring->ring, ring->buffer, item);
+}
+
+void *cw_ring_pop_spmc(struct cw_ring *ring)
+{
+	void *item;
+
+	if (!ck_ring_dequeue_spmc(&ring->ring, ring->buffer, &item))
+		return NULL;
+	annotate_acquire(ring); /* [RING-1] acquire */
+	return item;
+}
+
 bool cw_ring_push_any(struct cw_ring *ring, void *item)
 {
 	annotate_release(ring); /* [RING-1] release */

@@ -4,6 +4,7 @@
  * it back to 0 with no offer left unseen. Nothing that can block happens while it is held.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "pipeline/state.h"
@@ -110,7 +111,7 @@ static void hand_on(struct cw_pipeline *pipeline, struct cw_batch *batch, bool i
 			      memory_order_relaxed); /* only the owner parks it again */
 	if (is_whole)
 		sequencer->next++;
-	cw_ring_push_any(pipeline->reserved, batch); /* has room for every batch */
+	cw_ring_push_spmc(pipeline->reserved, batch); /* has room for every batch */
 	cw_gate_signal(&pipeline->worker_gate);
 }
 
@@ -180,19 +181,43 @@ static bool advance(struct cw_pipeline *pipeline)
 	return false;
 }
 
-void cw_sequencer_run_any(struct cw_pipeline *pipeline)
+/* Use the turn until no offer is left unseen, then let go of it. */
+static void use_turn(struct cw_pipeline *pipeline)
 {
 	struct cw_sequencer *sequencer = &pipeline->sequencer;
 	uint32_t seen;
 
-	/* [TURN-1] acquire the turn with everything the last holder did; release it likewise. */
-	if (atomic_fetch_add_explicit(&sequencer->kicks, 1, memory_order_acq_rel) != 0)
-		return;
 	do {
 		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire);
 		while (advance(pipeline))
 			;
+		/* [TURN-1] release */
 	} while (!atomic_compare_exchange_strong_explicit(&sequencer->kicks, &seen, 0,
 							  memory_order_acq_rel,
 							  memory_order_relaxed));
+}
+
+void cw_sequencer_run_any(struct cw_pipeline *pipeline)
+{
+	/* [TURN-1] acquire: everything the last holder did. */
+	if (atomic_fetch_add_explicit(&pipeline->sequencer.kicks, 1, memory_order_acq_rel) == 0)
+		use_turn(pipeline);
+}
+
+void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
+{
+	uint32_t index, expected = 0;
+
+	while (!atomic_compare_exchange_weak_explicit(&pipeline->sequencer.kicks, &expected, 1,
+						      memory_order_acq_rel,
+						      memory_order_relaxed)) { /* [TURN-1] */
+		expected = 0;
+		sched_yield(); /* the turn is short */
+	}
+	*books = pipeline->books;
+	for (index = 0; index < pipeline->output_count; index++) {
+		books->matched += pipeline->outputs[index].matched;
+		books->written += atomic_load(&pipeline->outputs[index].written);
+	}
+	use_turn(pipeline);
 }

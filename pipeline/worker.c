@@ -339,9 +339,9 @@ void *cw_worker_main(void *argument)
 
 		if ((work = cw_ring_pop_any(pipeline->writable)) != NULL) {
 			cw_output_write(pipeline, work);
-		} else if ((work = cw_ring_pop_any(pipeline->reserved)) != NULL) {
+		} else if ((work = cw_ring_pop_spmc(pipeline->reserved)) != NULL) {
 			handle_reserved(worker, work);
-		} else if ((work = cw_ring_pop_any(pipeline->cut)) != NULL) {
+		} else if ((work = cw_ring_pop_spmc(pipeline->cut)) != NULL) {
 			handle_cut(worker, work);
 		} else if (atomic_load(&pipeline->is_done)) {
 			break;
