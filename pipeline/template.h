@@ -56,7 +56,8 @@ struct cw_template_use {
 /*
  * As can_collide over all pairs, without trying them all where the names' fixed beginnings differ.
  * 1 and the pair's two indices in ascending order, 0 when none can collide, -ENOMEM, or -E2BIG when
- * too many names begin with something of unknown length ({iface}, %s) to decide it.
+ * too many names begin with something of unknown length ({iface}, %s), or have digits of rule names
+ * where others have times (beyond some 200,000 numbered rules of several lengths), to decide it.
  */
 int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t count,
 				uint32_t pair[2]);

@@ -27,6 +27,62 @@ static struct cw_error error;
 
 static const struct cw_outfile_options plain = {.standard_output = -1, .wake_fd = -1};
 
+/*
+ * The linker sends the library's calls here (CMakeLists.txt): the one named by fail_call fails with
+ * fail_errno when fail_skip of them have passed; 0 as errno stands for a result of 0.
+ */
+static const char *fail_call = "";
+static int fail_errno;
+static int fail_skip;
+
+static bool fails_now(const char *call)
+{
+	if (strcmp(call, fail_call) || fail_skip-- > 0)
+		return false;
+	fail_call = ""; /* once */
+	errno = fail_errno;
+	return true;
+}
+
+#define WRAP(type, call, failed, parameters, arguments)                       \
+	type __real_##call parameters;                                        \
+	type __wrap_##call parameters;                                        \
+	type __wrap_##call parameters                                         \
+	{                                                                     \
+		return fails_now(#call) ? (failed) : __real_##call arguments; \
+	}
+
+WRAP(int, fdatasync, -1, (int fd), (fd))
+WRAP(int, fsync, -1, (int fd), (fd))
+WRAP(int, fstat, -1, (int fd, struct stat *status), (fd, status))
+WRAP(int, ftruncate, -1, (int fd, off_t bytes), (fd, bytes))
+WRAP(ssize_t, pread, -1, (int fd, void *to, size_t bytes, off_t at), (fd, to, bytes, at))
+WRAP(ssize_t, pwritev, fail_errno ? -1 : 0, (int fd, const struct iovec *from, int count, off_t at),
+     (fd, from, count, at))
+WRAP(ssize_t, getrandom, -1, (void *to, size_t bytes, unsigned flags), (to, bytes, flags))
+WRAP(int, renameat2, -1, (int a, const char *from, int b, const char *to, unsigned flags),
+     (a, from, b, to, flags))
+WRAP(void *, malloc, NULL, (size_t bytes), (bytes))
+WRAP(void *, calloc, NULL, (size_t count, size_t bytes), (count, bytes))
+WRAP(char *, strdup, NULL, (const char *text), (text))
+
+/* Closes all the same, as the kernel does. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	int status = __real_close(fd);
+
+	return fails_now("close") ? -1 : status;
+}
+
+static void fail_next(const char *call, int code)
+{
+	fail_call = call;
+	fail_errno = code;
+	fail_skip = 0;
+}
+
 static const char *in_folder(const char *name)
 {
 	static char paths[4][512];
@@ -674,6 +730,136 @@ static void a_relative_name_lies_in_the_current_folder(void **state)
 	assert_true(exists(in_folder("relative.pcap")));
 }
 
+/* Failures that only a broken disk gives ------------------------------------------------------- */
+
+static void memory_that_is_missing_is_an_error(void **state)
+{
+	static const char *const calls[] = {"calloc", "malloc", "strdup"};
+	struct cw_outfile *file;
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(calls); i++) {
+		fail_next(calls[i], ENOMEM);
+		assert_int_equal(cw_outfile_new(&file, "a", &plain), -ENOMEM);
+		assert_null(file);
+	}
+}
+
+static void a_failure_while_creating_leaves_no_part(void **state)
+{
+	struct cw_outfile *file = new_file(in_folder("broken"), plain);
+
+	(void)state;
+	fail_next("getrandom", EAGAIN);
+	assert_int_equal(cw_outfile_open(file, &error), -EIO);
+	fail_next("fstat", EIO);
+	assert_int_equal(cw_outfile_open(file, &error), -EIO);
+	assert_false(cw_outfile_is_open(file));
+	assert_null(cw_outfile_part_path(file));
+	assert_int_equal(cw_outfile_open(file, &error), 0);
+	cw_outfile_discard(file, false);
+	cw_outfile_free(file);
+	file = new_file("/dev/null", plain);
+	fail_next("fstat", EIO);
+	assert_int_equal(cw_outfile_open(file, &error), -ESTALE);
+	cw_outfile_free(file);
+}
+
+static void interrupted_calls_go_on_and_others_fail(void **state)
+{
+	struct cw_outfile *file = open_file(in_folder("eintr"), plain);
+	char buffer[8] = "";
+	int failure;
+
+	(void)state;
+	fail_next("pwritev", EINTR);
+	put_all(file, "data", 0);
+	fail_next("pwritev", 0);
+	assert_int_equal(put(file, "x", 0, &failure), 0);
+	assert_int_equal(failure, -EIO); /* no progress */
+	fail_next("pwritev", EDQUOT);
+	assert_int_equal(put(file, "x", 0, &failure), 0);
+	assert_int_equal(failure, -EDQUOT);
+	fail_next("pread", EINTR);
+	assert_int_equal(cw_outfile_read(file, buffer, 4, 0), 4);
+	assert_string_equal(buffer, "data");
+	fail_next("pread", EIO);
+	assert_int_equal(cw_outfile_read(file, buffer, 4, 0), -EIO);
+	fail_next("ftruncate", EINTR);
+	assert_int_equal(cw_outfile_cut(file, 2), 0);
+	fail_next("ftruncate", EIO);
+	assert_int_equal(cw_outfile_cut(file, 1), -EIO);
+	fail_next("close", EINTR); /* on Linux it is closed */
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	expect_content(in_folder("eintr"), "da");
+	cw_outfile_free(file);
+}
+
+static void data_lost_by_sync_or_close_is_never_published(void **state)
+{
+	static const char *const calls[] = {"fdatasync", "close"};
+	struct cw_outfile_options options = plain;
+
+	(void)state;
+	options.sync = true;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(calls); i++) {
+		for (int evict = 0; evict < 2; evict++) {
+			struct cw_outfile *file = open_file(in_folder("lost"), options);
+
+			fail_next(calls[i], EIO);
+			if (evict)
+				assert_int_equal(cw_outfile_evict(file), -EIO);
+			assert_int_equal(cw_outfile_publish(file, &error), -EIO);
+			assert_non_null(strstr(error.text, "cannot finish writing"));
+			assert_int_equal(cw_outfile_publish(file, &error), -EIO); /* for ever */
+			assert_false(exists(in_folder("lost")));
+			assert_true(exists(cw_outfile_part_path(file)));
+			cw_outfile_discard(file, false);
+			cw_outfile_free(file);
+		}
+	}
+}
+
+static void a_folder_or_device_that_fails_last_is_reported(void **state)
+{
+	struct cw_outfile_options options = plain;
+	struct cw_outfile *file;
+
+	(void)state;
+	options.sync = true;
+	file = open_file(in_folder("entry"), options);
+	fail_next("fsync", EIO);
+	assert_int_equal(cw_outfile_publish(file, &error), -EIO);
+	assert_non_null(strstr(error.text, "is complete, but not its folder's entry"));
+	assert_null(cw_outfile_part_path(file));
+	expect_content(in_folder("entry"), "");
+	cw_outfile_free(file);
+	file = open_file("/dev/null", plain);
+	fail_next("close", EIO);
+	assert_int_equal(cw_outfile_publish(file, &error), -EIO);
+	assert_string_equal(error.text, "cannot close /dev/null: Input/output error");
+	cw_outfile_free(file);
+}
+
+static void no_clobber_works_without_the_rename_flag(void **state)
+{
+	struct cw_outfile_options options = plain;
+	struct cw_outfile *file;
+
+	(void)state;
+	options.no_clobber = true;
+	file = open_file(in_folder("linked"), options);
+	make_file(in_folder("linked"), "theirs");
+	fail_next("renameat2", EINVAL);
+	assert_int_equal(cw_outfile_publish(file, &error), -EEXIST);
+	expect_content(in_folder("linked"), "theirs");
+	unlink(in_folder("linked"));
+	fail_next("renameat2", EINVAL);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	expect_content(in_folder("linked"), "");
+	cw_outfile_free(file);
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -717,6 +903,12 @@ int main(void)
 	    cmocka_unit_test(publishing_over_a_folder_fails_and_keeps_the_data),
 	    cmocka_unit_test(discard_removes_or_keeps_the_part),
 	    cmocka_unit_test(a_relative_name_lies_in_the_current_folder),
+	    cmocka_unit_test(memory_that_is_missing_is_an_error),
+	    cmocka_unit_test(a_failure_while_creating_leaves_no_part),
+	    cmocka_unit_test(interrupted_calls_go_on_and_others_fail),
+	    cmocka_unit_test(data_lost_by_sync_or_close_is_never_published),
+	    cmocka_unit_test(a_folder_or_device_that_fails_last_is_reported),
+	    cmocka_unit_test(no_clobber_works_without_the_rename_flag),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

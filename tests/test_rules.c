@@ -14,6 +14,38 @@
 
 static struct cw_error error;
 
+/* The linker sends the library's allocations here; number allocations_left of them fails. */
+static int64_t allocations_left = INT64_MAX;
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+char *__wrap_strdup(const char *text);
+
+void *__wrap_malloc(size_t bytes)
+{
+	return allocations_left-- == 0 ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	return allocations_left-- == 0 ? NULL : __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+	return allocations_left-- == 0 ? NULL : __real_realloc(memory, bytes);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return allocations_left-- == 0 ? NULL : __real_strdup(text);
+}
+
 static struct cw_rules parse(const char *text)
 {
 	struct cw_rules rules;
@@ -454,6 +486,42 @@ static void sizes_have_decimal_and_binary_units(void **state)
 	}
 }
 
+static int load_add_and_check(const char *path)
+{
+	struct cw_rules rules;
+	int status = cw_rules_load(&rules, path, &error);
+
+	if (!status)
+		status = cw_rules_add(&rules, "more", "udp", "more.pcap", 0, &error);
+	if (!status)
+		status = cw_rules_check(&rules, &error);
+	cw_rules_fini(&rules);
+	return status;
+}
+
+static void every_allocation_that_fails_is_reported_and_leaks_nothing(void **state)
+{
+	static const char text[] = W "rules: {a: ip, b: unmatched, c: {filter: tcp, write: c}}\n";
+	char path[] = "/tmp/capweir-rules-XXXXXX";
+	int fd = mkstemp(path);
+	int64_t count = 0;
+	int status;
+
+	(void)state;
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	do {
+		error = (struct cw_error){0};
+		allocations_left = count++;
+		status = load_add_and_check(path);
+		allocations_left = INT64_MAX;
+		assert_true(!status ||
+			    (status == -ENOMEM && error.code == -ENOMEM && error.text[0]));
+	} while (status);
+	assert_in_range(count, 20, 200);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +537,7 @@ int main(void)
 	    cmocka_unit_test(command_line_rules_are_added_and_checked),
 	    cmocka_unit_test(the_check_names_lines_and_both_rules),
 	    cmocka_unit_test(rules_that_cannot_be_told_apart_in_time_are_refused),
+	    cmocka_unit_test(every_allocation_that_fails_is_reported_and_leaks_nothing),
 	    cmocka_unit_test(sizes_have_decimal_and_binary_units),
 	};
 

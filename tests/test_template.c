@@ -280,6 +280,10 @@ static void names_that_cannot_be_one_path_do_not(void **state)
 	assert_false(collide("%Y/{rule}", "x", "%Y/{rule}", "y"));
 	assert_false(collide("-", "x", "./-", "y"));
 	assert_false(collide("{iface}-a", "x", "{iface}-b", "y"));
+	assert_false(collide("%j", "x", "%Y", "y"));
+	assert_false(collide("%R", "x", "%T", "y"));
+	assert_true(collide("%T", "x", "%R:07", "y"));
+	assert_true(collide("%Ey", "x", "%_H", "y")); /* what those give is not looked into */
 }
 
 static uint32_t seed = 20261123;
