@@ -86,10 +86,10 @@ static inline void cw_format_record(enum cw_format format, const struct cw_packe
 
 /*
  * Walk `bytes` of records (or blocks) as this module writes them, from a record boundary: the
- * number of bytes that are whole records, and how many packet records they hold. For cutting a torn
- * tail after a failed write.
+ * number of bytes that are whole records, how many packet records they hold and how many captured
+ * bytes those. For cutting a torn tail after a failed write.
  */
 size_t cw_format_whole_records(enum cw_format format, const uint8_t *data, size_t bytes,
-			       uint64_t *record_count);
+			       uint64_t *record_count, uint64_t *data_bytes);
 
 #endif

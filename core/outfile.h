@@ -7,6 +7,7 @@
 #ifndef CW_CORE_OUTFILE_H
 #define CW_CORE_OUTFILE_H
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 #include "core/error.h"
@@ -17,9 +18,11 @@ struct cw_outfile_options {
 	bool no_clobber;     /* publish fails with -EEXIST when the target exists */
 	bool sync;	     /* fdatasync before rename, directory fsync after */
 	int standard_output; /* descriptor to use for the path "-"; else -1 */
+	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 
-/* Only memory: remembers path (copies) and options. No system call that can block. */
+/* Only memory: remembers path (copies) and options. No system call that can block. -EINVAL for an
+ * empty path and for "-" without standard_output, -EISDIR for one that ends in "/", "." or "..". */
 int cw_outfile_new(struct cw_outfile **file, const char *path,
 		   const struct cw_outfile_options *options);
 
@@ -28,6 +31,11 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
  * hidden ".NAME.XXXXXX.part" in the same directory, O_EXCL|O_NOFOLLOW|O_CLOEXEC, mode 0600. A
  * reopened file must be the same inode, else -ESTALE. -EMFILE and -ENFILE are returned as such.
  * No effect when it is open.
+ *
+ * A symbolic link counts as what it leads to when that is a device or FIFO; otherwise publishing
+ * replaces the link, never what it leads to. "/dev/stdout", "/dev/stderr" and "/dev/fd/N" are
+ * descriptors of this process, written where they stand. A FIFO without reader is waited for;
+ * -EINTR when wake_fd becomes readable. Sockets are -ENXIO, folders -EISDIR.
  */
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
 bool cw_outfile_is_open(const struct cw_outfile *file);
@@ -53,7 +61,9 @@ int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 int cw_outfile_evict(struct cw_outfile *file);
 
 /* Close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The result of
- * every step counts. On error the data stays in the .part file, whose name `error` tells. */
+ * every step counts. On error the data stays in the .part file, whose name `error` tells, and
+ * publish can be tried again; a failed fdatasync or close stays failed, since the kernel reports
+ * lost data once. -EBADF for a file never opened, or already published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
 /* Close and remove the .part file, or leave it there with `keep_part`. */

@@ -15,6 +15,7 @@
 /* The largest capture length of ordinary link types; a few record more (cw_linktype_caplen_max). */
 #define CW_CAPLEN_MAX 262144u
 #define CW_LINKTYPE_ANY UINT32_MAX
+#define CW_IFACE_NONE UINT32_MAX /* the iface of a packet whose interface does not exist */
 
 enum cw_packet_flag {
 	CW_PACKET_SWAPPED = 1 << 0,   /* its options are in the other byte order */
@@ -70,16 +71,24 @@ static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces
 	return &ifaces->blocks[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
 }
 
+/* Whether a pcap record has its two lengths in the order of before version 2.3. */
+enum cw_swapped_lengths {
+	CW_LENGTHS_IN_ORDER,
+	CW_LENGTHS_SWAPPED,	  /* 2.0 to 2.2, and 543.0 */
+	CW_LENGTHS_MAYBE_SWAPPED, /* 2.3: where caplen > len */
+};
+
 /* How the records of a span are laid out; enough to decode it without the parser. */
 struct cw_layout {
 	uint8_t is_pcapng;
 	uint8_t is_swapped;	       /* the file's byte order is not this machine's */
-	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: caplen and len change places */
+	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: enum cw_swapped_lengths */
 	uint8_t record_header_bytes;   /* pcap: 16, or 24 (Kuznetzov) */
 	uint32_t ts_unit_ns;	       /* pcap: 1 or 1000 */
 	uint32_t iface_base;	       /* index of the section's interface 0 */
 	uint32_t iface_count;	       /* interfaces of the section so far */
 	uint32_t caplen_max;	       /* pcap: a longer record is damage */
+	uint32_t caplen_cut;	       /* pcap: data beyond this is not handed out (snaplen) */
 	const struct cw_ifaces *ifaces;
 };
 
@@ -99,6 +108,7 @@ struct cw_span {
 struct cw_window {
 	_Atomic uint32_t references;
 	_Atomic bool is_damaged; /* the file shrank beneath the mapping: zeros stand in */
+	_Atomic uint64_t intact_end; /* offset in the input of the first of those zeros, or max */
 	const uint8_t *data;
 	size_t bytes;
 	uint64_t offset; /* of data[0] in the input */

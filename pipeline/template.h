@@ -48,6 +48,19 @@ bool cw_template_is_pcapng(const struct cw_template *name);
 bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 			     const struct cw_template *b, const char *rule_b);
 
+struct cw_template_use {
+	const struct cw_template *name; /* borrows */
+	const char *rule;		/* borrows */
+};
+
+/*
+ * As can_collide over all pairs, without trying them all where the names' fixed beginnings differ.
+ * 1 and the pair's two indices in ascending order, 0 when none can collide, -ENOMEM, or -E2BIG when
+ * too many names begin with something of unknown length ({iface}, %s) to decide it.
+ */
+int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t count,
+				uint32_t pair[2]);
+
 /* The path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". -ENAMETOOLONG. */
 int cw_template_numbered(const char *path, unsigned long long number, char *result);
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Link types. LINKTYPE_ and DLT_ values are equal but for the five below, on Linux; a test asks the
+ * libpcap of the system for all of them.
+ */
+#include "core/linktype.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pcap/pcap.h>
+
+#include "core/packet.h"
+
+#define LINKTYPE_DBUS 231u
+#define LINKTYPE_USBPCAP 249u
+#define LINKTYPE_EBHSCR 279u
+
+static const struct {
+	uint32_t linktype;
+	int dlt;
+} differing[] = {
+    {100, 11}, /* ATM RFC 1483 */
+    {101, 12}, /* raw IP */
+    {102, 15}, /* SLIP, BSD/OS */
+    {103, 16}, /* PPP, BSD/OS */
+    {106, 19}, /* Linux Classical IP over ATM */
+};
+
+int cw_linktype_to_dlt(uint32_t linktype)
+{
+	size_t i;
+
+	for (i = 0; i < CW_ARRAY_COUNT(differing); i++)
+		if (differing[i].linktype == linktype)
+			return differing[i].dlt;
+	return (int)linktype;
+}
+
+uint32_t cw_linktype_from_dlt(int dlt)
+{
+	size_t i;
+
+	for (i = 0; i < CW_ARRAY_COUNT(differing); i++)
+		if (differing[i].dlt == dlt)
+			return differing[i].linktype;
+	return (uint32_t)dlt;
+}
+
+const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_bytes)
+{
+	const char *name = pcap_datalink_val_to_name(cw_linktype_to_dlt(linktype));
+
+	if (name)
+		return name;
+	snprintf(buffer, buffer_bytes, "LINKTYPE_%u", linktype);
+	return buffer;
+}
+
+int64_t cw_linktype_from_name(const char *name)
+{
+	int dlt = pcap_datalink_name_to_val(name);
+	unsigned long value;
+	char *end;
+
+	if (dlt >= 0)
+		return cw_linktype_from_dlt(dlt);
+	if (!isdigit((unsigned char)name[0]))
+		return -EINVAL;
+	errno = 0;
+	value = strtoul(name, &end, 10);
+	if (errno || *end || value > UINT16_MAX)
+		return -EINVAL;
+	return (int64_t)value;
+}
+
+uint32_t cw_linktype_caplen_max(uint32_t linktype)
+{
+	switch (linktype) {
+	case LINKTYPE_DBUS:
+		return UINT32_C(128) << 20;
+	case LINKTYPE_EBHSCR:
+		return UINT32_C(8) << 20;
+	case LINKTYPE_USBPCAP:
+		return UINT32_C(1) << 20;
+	default:
+		return CW_CAPLEN_MAX;
+	}
+}

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Output files: hidden .part files that are renamed when complete, and devices, FIFOs and inherited
+ * descriptors written in place. Directories are opened for a moment only: an output costs one
+ * descriptor, none while it is evicted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/outfile.h"
+
+#define PART_RANDOM_CHARS 6
+#define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
+#define PART_TRIES_MAX 100
+#define FIFO_RETRY_MS 50
+#define VECTORS_MAX 1024 /* IOV_MAX on Linux */
+
+enum target_kind {
+	TARGET_UNKNOWN,   /* not opened yet */
+	TARGET_REGULAR,   /* a .part file to be renamed */
+	TARGET_IN_PLACE,  /* device or FIFO: ours to close */
+	TARGET_BORROWED,  /* the caller's standard output: never closed here */
+	TARGET_PUBLISHED, /* closed for good */
+};
+
+struct cw_outfile {
+	char *path;
+	char *directory; /* of path, "." when it names none */
+	char *part_path; /* room for the longest; its name starts at part_name */
+	char *part_name;
+	const char *base; /* last component, in path */
+	struct cw_outfile_options options;
+	enum target_kind kind;
+	int fd; /* -1 when closed */
+	bool was_created;
+	bool has_part;     /* the .part file exists, as far as we know */
+	int close_failure; /* of fdatasync or close: data may be lost, for ever */
+	dev_t device;      /* of the .part file */
+	ino_t inode;
+};
+
+static int split_path(struct cw_outfile *file, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	size_t prefix = (size_t)(base - path);
+
+	if (!path[0])
+		return -EINVAL;
+	if (!base[0] || !strcmp(base, ".") || !strcmp(base, ".."))
+		return -EISDIR;
+	file->path = strdup(path);
+	file->directory = prefix ? strndup(path, prefix) : strdup(".");
+	file->part_path = malloc(strlen(path) + PART_EXTRA_BYTES + 1);
+	if (!file->path || !file->directory || !file->part_path)
+		return -ENOMEM;
+	memcpy(file->part_path, path, prefix);
+	file->part_name = file->part_path + prefix;
+	file->base = file->path + prefix;
+	return 0;
+}
+
+int cw_outfile_new(struct cw_outfile **result, const char *path,
+		   const struct cw_outfile_options *options)
+{
+	struct cw_outfile *file = calloc(1, sizeof(*file));
+	int status;
+
+	*result = NULL;
+	if (!file)
+		return -ENOMEM;
+	file->fd = -1;
+	file->options = *options;
+	status = split_path(file, path);
+	if (!status && !strcmp(path, "-") && options->standard_output < 0)
+		status = -EINVAL;
+	if (status) {
+		cw_outfile_free(file);
+		return status;
+	}
+	*result = file;
+	return 0;
+}
+
+/* Close the descriptor if there is one; EINTR on Linux means closed. */
+static int close_fd(struct cw_outfile *file)
+{
+	int fd = file->fd;
+
+	file->fd = -1;
+	if (fd < 0 || file->kind == TARGET_BORROWED)
+		return 0;
+	if (close(fd) && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+static int open_directory(const struct cw_outfile *file, int access)
+{
+	int fd = open(file->directory, access | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_same_file(const struct cw_outfile *file, const struct stat *status)
+{
+	return S_ISREG(status->st_mode) && status->st_dev == file->device &&
+	       status->st_ino == file->inode;
+}
+
+/* The number N of a path that names a descriptor of this process, else -1. */
+static int descriptor_of_path(const char *path)
+{
+	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+
+	if (!strcmp(path, "/dev/stdout"))
+		return STDOUT_FILENO;
+	if (!strcmp(path, "/dev/stderr"))
+		return STDERR_FILENO;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(folders); i++) {
+		size_t bytes = strlen(folders[i]);
+		const char *digits = path + bytes;
+
+		if (strncmp(path, folders[i], bytes))
+			continue;
+		if (strlen(digits) > 6 || strspn(digits, "0123456789") != strlen(digits))
+			continue;
+		return atoi(digits);
+	}
+	return -1;
+}
+
+static int part_name_random(struct cw_outfile *file)
+{
+	static const char letters[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	uint8_t random[PART_RANDOM_CHARS];
+	char suffix[PART_RANDOM_CHARS + 1] = "";
+	/* A name that is only just legal is cut, so that its .part file is legal too. */
+	int bytes = (int)cw_min_size(strlen(file->base), NAME_MAX - PART_EXTRA_BYTES);
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	for (size_t i = 0; i < PART_RANDOM_CHARS; i++)
+		suffix[i] = letters[random[i] % (sizeof(letters) - 1)];
+	sprintf(file->part_name, ".%.*s.%s.part", bytes, file->base, suffix);
+	return 0;
+}
+
+static int create_part(struct cw_outfile *file, int directory_fd)
+{
+	struct stat status;
+
+	for (int i = 0; i < PART_TRIES_MAX; i++) {
+		int failure = part_name_random(file);
+
+		if (failure)
+			return failure;
+		file->fd = openat(directory_fd, file->part_name,
+				  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (file->fd >= 0)
+			break;
+		if (errno != EEXIST && errno != EINTR)
+			return -errno;
+	}
+	if (file->fd < 0)
+		return -EEXIST;
+	if (fstat(file->fd, &status)) {
+		int failure = -errno;
+
+		close_fd(file);
+		unlinkat(directory_fd, file->part_name, 0);
+		return failure;
+	}
+	file->kind = TARGET_REGULAR;
+	file->has_part = true;
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
+	return 0;
+}
+
+static int reopen_part(struct cw_outfile *file, int directory_fd)
+{
+	struct stat status;
+	int fd;
+
+	do
+		fd = openat(directory_fd, file->part_name,
+			    O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO
+			   ? -ESTALE
+			   : -errno;
+	if (fstat(fd, &status) || !is_same_file(file, &status)) {
+		close(fd);
+		return -ESTALE;
+	}
+	file->fd = fd;
+	return 0;
+}
+
+/* Wait a little for a FIFO's reader; -EINTR when the caller wants to stop. */
+static int wait_for_reader(const struct cw_outfile *file)
+{
+	struct pollfd wake = {.fd = file->options.wake_fd, .events = POLLIN};
+	int count = poll(&wake, file->options.wake_fd > 0, FIFO_RETRY_MS);
+
+	if (count < 0 && errno != EINTR)
+		return -errno;
+	return count > 0 ? -EINTR : 0;
+}
+
+/*
+ * Open a device or FIFO. Non-blocking at first, because a FIFO would make open wait for its reader
+ * where nothing can interrupt it; writing then blocks as usual.
+ */
+static int open_in_place(struct cw_outfile *file, int directory_fd, const struct stat *expected)
+{
+	struct stat status;
+	int failure;
+	int fd;
+
+	for (;;) {
+		fd = openat(directory_fd, file->base, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0)
+			break;
+		if (errno == EINTR)
+			continue;
+		if (errno != ENXIO || !S_ISFIFO(expected->st_mode))
+			return -errno;
+		failure = wait_for_reader(file);
+		if (failure)
+			return failure;
+	}
+	if (fstat(fd, &status) || status.st_dev != expected->st_dev ||
+	    status.st_ino != expected->st_ino) {
+		close(fd);
+		return -ESTALE; /* something else took its place: never write into that */
+	}
+	if (fcntl(fd, F_SETFL, 0)) {
+		failure = -errno;
+		close(fd);
+		return failure;
+	}
+	file->fd = fd;
+	file->kind = TARGET_IN_PLACE;
+	return 0;
+}
+
+static int open_first(struct cw_outfile *file, int directory_fd)
+{
+	struct stat status;
+
+	if (fstatat(directory_fd, file->base, &status, 0)) {
+		if (errno != ENOENT)
+			return -errno;
+		return create_part(file, directory_fd);
+	}
+	if (S_ISREG(status.st_mode))
+		return create_part(file, directory_fd);
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	if (S_ISSOCK(status.st_mode))
+		return -ENXIO;
+	return open_in_place(file, directory_fd, &status);
+}
+
+/* Descriptors that the process already has: "-", and the names /dev gives to them. */
+static int open_descriptor(struct cw_outfile *file, int number)
+{
+	if (!strcmp(file->path, "-")) {
+		if (fcntl(file->options.standard_output, F_GETFD) < 0)
+			return -errno;
+		file->fd = file->options.standard_output;
+		file->kind = TARGET_BORROWED;
+		return 0;
+	}
+	/* Duplicated, not opened by name: that would start over at the file's beginning. */
+	file->fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
+	if (file->fd < 0)
+		return -errno;
+	file->kind = TARGET_IN_PLACE;
+	return 0;
+}
+
+int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
+{
+	int number = descriptor_of_path(file->path);
+	int directory_fd;
+	int status;
+
+	if (file->fd >= 0)
+		return 0;
+	if (file->was_created && file->kind != TARGET_REGULAR)
+		return cw_error_set(error, -EBADF, "cannot open %s again: it was closed",
+				    file->path);
+	if (number >= 0 || !strcmp(file->path, "-")) {
+		status = open_descriptor(file, number);
+	} else {
+		directory_fd = open_directory(file, O_PATH);
+		if (directory_fd < 0)
+			return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
+						  file->directory);
+		status = file->was_created ? reopen_part(file, directory_fd)
+					   : open_first(file, directory_fd);
+		close(directory_fd);
+	}
+	if (status == -ESTALE)
+		return cw_error_set(error, status, "cannot open %s: %s was replaced or removed",
+				    file->path, file->has_part ? file->part_path : "it");
+	if (status)
+		return cw_error_set_errno(error, status, "cannot open %s for writing", file->path);
+	file->was_created = true;
+	return 0;
+}
+
+bool cw_outfile_is_open(const struct cw_outfile *file)
+{
+	return file->fd >= 0;
+}
+
+bool cw_outfile_is_seekable(const struct cw_outfile *file)
+{
+	return file->kind == TARGET_REGULAR;
+}
+
+bool cw_outfile_was_created(const struct cw_outfile *file)
+{
+	return file->was_created;
+}
+
+/* Bytes that the kernel takes in one call, or negative errno. */
+static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, int count,
+			  uint64_t offset)
+{
+	struct pollfd writable = {.fd = file->fd, .events = POLLOUT};
+	ssize_t done;
+
+	if (count > VECTORS_MAX)
+		count = VECTORS_MAX;
+	if (file->kind == TARGET_REGULAR)
+		done = pwritev(file->fd, vectors, count, (off_t)offset);
+	else
+		done = writev(file->fd, vectors, count);
+	if (done > 0)
+		return done;
+	if (done == 0)
+		return -EIO; /* no progress and no reason: never loop on it */
+	if (errno == EINTR)
+		return 0;
+	if (errno != EAGAIN)
+		return -errno;
+	/* An inherited descriptor may be non-blocking; it is not ours to change. */
+	if (poll(&writable, 1, -1) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
+			int *failure)
+{
+	size_t total = 0;
+
+	*failure = file->fd < 0 ? -EBADF : 0;
+	while (!*failure) {
+		ssize_t done;
+
+		while (count > 0 && vectors->iov_len == 0) {
+			vectors++;
+			count--;
+		}
+		if (count <= 0)
+			break;
+		if (offset > INT64_MAX - total) {
+			*failure = -EFBIG;
+			break;
+		}
+		done = write_once(file, vectors, count, offset + total);
+		if (done < 0) {
+			*failure = (int)done;
+			break;
+		}
+		total += (size_t)done;
+		for (size_t left = (size_t)done; left > 0;) {
+			size_t step = cw_min_size(left, vectors->iov_len);
+
+			vectors->iov_base = (char *)vectors->iov_base + step;
+			vectors->iov_len -= step;
+			left -= step;
+			if (vectors->iov_len == 0) {
+				vectors++;
+				count--;
+			}
+		}
+	}
+	return total;
+}
+
+int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset)
+{
+	size_t total = 0;
+
+	if (file->fd < 0)
+		return -EBADF;
+	if (file->kind != TARGET_REGULAR)
+		return -ESPIPE;
+	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
+		return -EINVAL;
+	while (total < bytes) {
+		ssize_t done =
+		    pread(file->fd, (char *)buffer + total, bytes - total, (off_t)(offset + total));
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		if (done == 0)
+			break;
+		total += (size_t)done;
+	}
+	return (int64_t)total;
+}
+
+int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
+{
+	int status;
+
+	if (file->fd < 0)
+		return -EBADF;
+	if (file->kind != TARGET_REGULAR)
+		return -ESPIPE;
+	if (bytes > INT64_MAX)
+		return -EFBIG;
+	do
+		status = ftruncate(file->fd, (off_t)bytes);
+	while (status && errno == EINTR);
+	return status ? -errno : 0;
+}
+
+/* The last system calls on an open .part file; what they report is remembered. */
+static int sync_and_close(struct cw_outfile *file)
+{
+	int failure = 0;
+	int status;
+
+	if (file->fd < 0)
+		return file->close_failure;
+	if (file->options.sync && file->kind == TARGET_REGULAR && fdatasync(file->fd))
+		failure = -errno;
+	status = close_fd(file);
+	if (!failure)
+		failure = status;
+	if (!file->close_failure)
+		file->close_failure = failure;
+	return file->close_failure;
+}
+
+int cw_outfile_evict(struct cw_outfile *file)
+{
+	if (file->fd < 0 || file->kind != TARGET_REGULAR)
+		return 0;
+	return sync_and_close(file);
+}
+
+/* Rename that never replaces, also where the file system has no RENAME_NOREPLACE. */
+static int rename_new(const struct cw_outfile *file, int directory_fd)
+{
+	if (!renameat2(directory_fd, file->part_name, directory_fd, file->base, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (linkat(directory_fd, file->part_name, directory_fd, file->base, 0))
+		return -errno;
+	return unlinkat(directory_fd, file->part_name, 0) ? -errno : 0;
+}
+
+static int rename_part(struct cw_outfile *file, int directory_fd)
+{
+	struct stat status;
+	int failure = 0;
+
+	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) ||
+	    !is_same_file(file, &status))
+		return -ESTALE;
+	if (file->options.no_clobber)
+		failure = rename_new(file, directory_fd);
+	else if (renameat(directory_fd, file->part_name, directory_fd, file->base))
+		failure = -errno;
+	return failure;
+}
+
+static int publish_part(struct cw_outfile *file, struct cw_error *error)
+{
+	const char *step = "finish writing";
+	int status = sync_and_close(file);
+	int directory_fd;
+
+	if (status)
+		goto failed;
+	/* After the close, so that it works with the last descriptor. fsync needs O_RDONLY. */
+	step = "open the folder of";
+	directory_fd = open_directory(file, file->options.sync ? O_RDONLY : O_PATH);
+	status = directory_fd;
+	if (status < 0)
+		goto failed;
+	step = "rename to";
+	status = rename_part(file, directory_fd);
+	if (!status) {
+		file->has_part = false;
+		file->kind = TARGET_PUBLISHED;
+		if (file->options.sync && fsync(directory_fd))
+			status = cw_error_set_errno(error, -errno,
+						    "%s is complete, but not its folder's entry",
+						    file->path);
+		close(directory_fd);
+		return status;
+	}
+	close(directory_fd);
+failed:
+	return cw_error_set(error, status, "cannot %s %s: %s; the data is in %s", step, file->path,
+			    strerror(-status), file->part_path);
+}
+
+int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error)
+{
+	int status;
+
+	if (!file->was_created || file->kind == TARGET_PUBLISHED)
+		return cw_error_set(error, -EBADF, "cannot publish %s: it is not open", file->path);
+	if (file->kind == TARGET_REGULAR)
+		return publish_part(file, error);
+	status = sync_and_close(file);
+	file->kind = TARGET_PUBLISHED;
+	if (status)
+		cw_error_set_errno(error, status, "cannot close %s", file->path);
+	return status;
+}
+
+void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
+{
+	struct stat status;
+	int directory_fd;
+
+	close_fd(file);
+	if (file->kind != TARGET_REGULAR || !file->has_part || keep_part)
+		return;
+	directory_fd = open_directory(file, O_PATH);
+	if (directory_fd < 0)
+		return;
+	/* Only what we created: the name may be somebody else's file by now. */
+	if (!fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) &&
+	    is_same_file(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
+		file->has_part = false;
+	close(directory_fd);
+}
+
+const char *cw_outfile_path(const struct cw_outfile *file)
+{
+	return file->path;
+}
+
+const char *cw_outfile_part_path(const struct cw_outfile *file)
+{
+	return file->has_part ? file->part_path : NULL;
+}
+
+void cw_outfile_free(struct cw_outfile *file)
+{
+	if (!file)
+		return;
+	close_fd(file);
+	free(file->path);
+	free(file->directory);
+	free(file->part_path);
+	free(file);
+}

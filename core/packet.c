@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The run's table of interfaces, and the counted memory behind spans. Decoding is in decode.c;
+ * where windows come from is in source_map.c and source_stream.c.
+ */
+#include "core/packet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+void cw_ifaces_init(struct cw_ifaces *ifaces)
+{
+	memset(ifaces, 0, sizeof(*ifaces));
+}
+
+void cw_ifaces_fini(struct cw_ifaces *ifaces)
+{
+	uint32_t i;
+
+	for (i = 0; i < ifaces->count; i++) {
+		struct cw_iface *iface = &ifaces->blocks[i / CW_IFACES_BLOCK][i % CW_IFACES_BLOCK];
+
+		free(iface->name);
+		free(iface->description);
+	}
+	for (i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->blocks[i]; i++)
+		free(ifaces->blocks[i]);
+	memset(ifaces, 0, sizeof(*ifaces));
+}
+
+int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface)
+{
+	uint32_t index = ifaces->count;
+	uint32_t block = index / CW_IFACES_BLOCK;
+
+	if (block >= CW_IFACES_BLOCKS_MAX)
+		return -ENOSPC;
+	if (!ifaces->blocks[block]) {
+		ifaces->blocks[block] = calloc(CW_IFACES_BLOCK, sizeof(struct cw_iface));
+		if (!ifaces->blocks[block])
+			return -ENOMEM;
+	}
+	ifaces->blocks[block][index % CW_IFACES_BLOCK] = *iface;
+	ifaces->count++;
+	return index;
+}
+
+void cw_lease_give_back(struct cw_lease *lease)
+{
+	struct cw_window *window = lease->window;
+
+	lease->window = NULL;
+	if (!window)
+		return;
+	/* [WINDOW-1] Release: this thread's reads of the memory come before the count falls;
+	 * acquire: whoever takes it to 0 (here or in window_drop) sees them done before it unmaps.
+	 */
+	if (atomic_fetch_sub_explicit(&window->references, 1, memory_order_acq_rel) == 1)
+		window->release(window);
+}
+
+size_t cw_lease_intact_bytes(const struct cw_lease *lease, const struct cw_span *span)
+{
+	struct cw_window *window = lease->window;
+	uint64_t end;
+	struct stat status;
+
+	if (!window || window->fd < 0)
+		return span->bytes;
+	if (fstat(window->fd, &status) < 0)
+		return 0;
+	/* Relaxed is enough: a fault that this thread took happened in it, and other threads'
+	 * faults reach us with the bytes they handed over. */
+	end = atomic_load_explicit(&window->intact_end, memory_order_relaxed);
+	if ((uint64_t)status.st_size < end)
+		end = (uint64_t)status.st_size;
+	if (end <= span->offset)
+		return 0;
+	return end - span->offset < span->bytes ? (size_t)(end - span->offset) : span->bytes;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The walk over records, and the headers of pcap. What is inside pcapng's blocks is in pcapng.c.
+ */
+#include "core/pcapfile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#define MAGIC_US 0xA1B2C3D4u
+#define MAGIC_NS 0xA1B23C4Du
+#define MAGIC_KUZNETZOV 0xA1B2CD34u
+#define HEADER_BYTES 24
+#define COOKED_HEADER_BYTES 14 /* that libpcap allows beyond snaplen in Kuznetzov's files */
+
+/* Formats by their first bytes that people do meet and this does not read. */
+static const struct {
+	const char *magic;
+	uint8_t bytes;
+	const char *name;
+} foreign[] = {
+    {"\xA1\xE2\xCB\x12", 4, "pcap as AIX tcpdump writes it"},
+    {"\xA1\xB2\x34\xCD", 4, "pcap with F. Mesquita's patch"},
+    {"\xCD\x34\xB2\xA1", 4, "pcap with F. Mesquita's patch"},
+    {"\xA1\x2B\x3C\x4D", 4, "pcap in Navtel's variant"},
+    {"\x4D\x3C\x2B\xA1", 4, "pcap in Navtel's variant"},
+    {"\xA1\xB2\xC3\xCB", 4, "pcap with the CBPF patch"},
+    {"\xCB\xC3\xB2\xA1", 4, "pcap with the CBPF patch"},
+    {"\x1C\x00\x01\xAC", 4, "IXIA lcap"},
+    {"\xAC\x01\x00\x1C", 4, "IXIA lcap"},
+    {"\x1C\x00\x01\xAB", 4, "IXIA lcap"},
+    {"\xAB\x01\x00\x1C", 4, "IXIA lcap"},
+    {"snoop\0\0\0", 8, "snoop"},
+    {"XCP\0", 4, "Network Associates Sniffer"},
+    {"GMBU", 4, "Microsoft Network Monitor 2"},
+    {"RTSS", 4, "Microsoft Network Monitor 1"},
+    {"\xFD"
+     "7zXZ",
+     5, "xz (unpack it first: xz -dc FILE | ...)"},
+    {"BZh", 3, "bzip2 (unpack it first: bzip2 -dc FILE | ...)"},
+    {"\x04\x22\x4D\x18", 4, "lz4 (unpack it first: lz4 -dc FILE | ...)"},
+};
+
+void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16_t input,
+		      uint32_t linktype)
+{
+	memset(file, 0, sizeof(*file));
+	file->ifaces = ifaces;
+	file->input = input;
+	file->linktype = linktype;
+	file->first_linktype = CW_LINKTYPE_ANY;
+	file->layout.ifaces = ifaces;
+}
+
+uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface)
+{
+	if (iface->snaplen == 0 || iface->snaplen > INT32_MAX)
+		return cw_linktype_caplen_max(iface->linktype);
+	return iface->snaplen;
+}
+
+/* Neither pcap nor pcapng: say what it is, if that is known. */
+static int refuse_magic(const uint8_t *data, size_t bytes, struct cw_error *error)
+{
+	size_t i;
+
+	if (!bytes)
+		return cw_error_set(error, -EBADMSG,
+				    "empty file: not even a capture file's header");
+	for (i = 0; i < CW_ARRAY_COUNT(foreign); i++)
+		if (bytes >= foreign[i].bytes && !memcmp(data, foreign[i].magic, foreign[i].bytes))
+			return cw_error_set(error, -EPROTONOSUPPORT,
+					    "this is %s, which capweir does not read",
+					    foreign[i].name);
+	if (bytes < 4)
+		return cw_error_set(error, -EBADMSG,
+				    "%zu bytes are too few for a capture file's header", bytes);
+	return cw_error_set(error, -EBADMSG,
+			    "no capture file: the first bytes %02x %02x %02x %02x are neither pcap "
+			    "nor pcapng",
+			    data[0], data[1], data[2], data[3]);
+}
+
+static bool is_pcap_magic(uint32_t magic)
+{
+	return magic == MAGIC_US || magic == MAGIC_NS || magic == MAGIC_KUZNETZOV;
+}
+
+/* Which order the record's lengths have; -1 for a version nobody defined. */
+static int lengths_of_version(uint16_t major, uint16_t minor)
+{
+	if (major == 543 && minor == 0) /* DG/UX tcpdump */
+		return CW_LENGTHS_SWAPPED;
+	if (major != 2 || minor > 4)
+		return -1;
+	if (minor == 4)
+		return CW_LENGTHS_IN_ORDER;
+	return minor == 3 ? CW_LENGTHS_MAYBE_SWAPPED : CW_LENGTHS_SWAPPED;
+}
+
+static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_error *error)
+{
+	struct cw_iface iface = {.input = file->input};
+	struct cw_layout *layout = &file->layout;
+	int is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
+	uint32_t magic = cw_load_u32(data, is_swapped);
+	int64_t index;
+	int lengths;
+
+	file->version_major = cw_load_u16(data + 4, is_swapped);
+	file->version_minor = cw_load_u16(data + 6, is_swapped);
+	lengths = lengths_of_version(file->version_major, file->version_minor);
+	if (lengths < 0)
+		return cw_error_set(error, -EPROTONOSUPPORT,
+				    "pcap version %u.%u; 2.0 to 2.4 and 543.0 are read",
+				    file->version_major, file->version_minor);
+	/* The upper half holds the length of the frame check sequence and reserved bits. */
+	iface.linktype = cw_load_u32(data + 20, is_swapped) & UINT16_MAX;
+	iface.snaplen = cw_load_u32(data + 16, is_swapped);
+	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
+	iface.has_ns = magic == MAGIC_NS;
+	layout->caplen_max = cw_linktype_caplen_max(iface.linktype);
+	layout->caplen_cut = cw_pcapfile_caplen_cut(&iface);
+	if (magic == MAGIC_KUZNETZOV && iface.linktype == CW_LINKTYPE_ETHERNET &&
+	    layout->caplen_cut <= INT32_MAX - COOKED_HEADER_BYTES)
+		layout->caplen_cut += COOKED_HEADER_BYTES;
+	if (file->linktype != CW_LINKTYPE_ANY)
+		iface.linktype = file->linktype;
+	index = cw_ifaces_add(file->ifaces, &iface);
+	if (index < 0)
+		return cw_error_set_errno(error, (int)index, "no room for one more interface");
+	layout->is_swapped = (uint8_t)is_swapped;
+	layout->has_swapped_lengths = (uint8_t)lengths;
+	layout->record_header_bytes = magic == MAGIC_KUZNETZOV ? 24 : 16;
+	layout->ts_unit_ns = magic == MAGIC_NS ? 1 : 1000;
+	layout->iface_base = (uint32_t)index;
+	layout->iface_count = 1;
+	file->format = CW_PCAPFILE_PCAP;
+	file->first_linktype = iface.linktype;
+	file->first_snaplen = iface.snaplen;
+	file->has_ns = iface.has_ns;
+	file->is_big_endian = is_swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+	return 0;
+}
+
+/* Say that `needed` bytes must be present from the position on; damage when the file ends. */
+static int need(struct cw_pcapfile_step *step, size_t needed, size_t present, bool at_end,
+		uint64_t offset, const char *what, struct cw_error *error)
+{
+	step->needed = needed;
+	if (!at_end)
+		return CW_PCAPFILE_MORE;
+	return cw_error_set(error, -EBADMSG,
+			    "cut short: %s at byte %" PRIu64 " takes %zu bytes, %zu are there",
+			    what, offset, needed, present);
+}
+
+/* Find out what the file is. 0 when its first header was taken in (pcap) or is next (pcapng). */
+static int find_format(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+		       struct cw_pcapfile_step *step, struct cw_error *error)
+{
+	int result;
+
+	if (bytes < 4 && !at_end)
+		return need(step, 4, bytes, at_end, 0, "the header", error);
+	if (bytes >= 4 && cw_load_u32(data, 0) == CW_PCAPNG_SHB) {
+		file->format = CW_PCAPFILE_PCAPNG;
+		file->layout.is_pcapng = 1;
+		file->has_ns = true;
+		return 0;
+	}
+	if (bytes < 4 ||
+	    (!is_pcap_magic(cw_load_u32(data, 0)) && !is_pcap_magic(cw_load_u32(data, 1)))) {
+		if (bytes < 8 && !at_end)
+			return need(step, 8, bytes, at_end, 0, "the header", error);
+		return refuse_magic(data, bytes, error);
+	}
+	if (bytes < HEADER_BYTES)
+		return need(step, HEADER_BYTES, bytes, at_end, 0, "the file header", error);
+	result = pcap_header(file, data, error);
+	if (result < 0)
+		return result;
+	step->consumed = HEADER_BYTES;
+	file->offset = HEADER_BYTES;
+	return 0;
+}
+
+/* Bytes of the pcap record at `at`, or 0 when its capture length is insane. */
+static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *at,
+				       uint32_t *claimed)
+{
+	uint32_t caplen = cw_load_u32(at + 8, layout->is_swapped);
+
+	if (cw_unlikely(layout->has_swapped_lengths)) {
+		uint32_t len = cw_load_u32(at + 12, layout->is_swapped);
+
+		if (layout->has_swapped_lengths == CW_LENGTHS_SWAPPED || caplen > len)
+			caplen = len;
+	}
+	*claimed = caplen;
+	return caplen > layout->caplen_max ? 0 : layout->record_header_bytes + (size_t)caplen;
+}
+
+/* Walk whole pcap records. Damage is reported when it is what comes first, else left for next. */
+static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+		     size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step,
+		     struct cw_error *error)
+{
+	const struct cw_layout layout = file->layout;
+	size_t at = 0, record_bytes;
+	uint32_t count = 0, claimed;
+
+	while (count < records_max && bytes - at >= layout.record_header_bytes) {
+		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
+		if (cw_unlikely(!record_bytes)) {
+			if (count)
+				break;
+			return cw_error_set(
+			    error, -EBADMSG,
+			    "damaged: the record at byte %" PRIu64
+			    " claims %u captured bytes, more than the %u that can be",
+			    file->offset, claimed, layout.caplen_max);
+		}
+		if (record_bytes > bytes - at) {
+			if (count)
+				break;
+			return need(step, record_bytes, bytes, at_end, file->offset, "the record",
+				    error);
+		}
+		if (count && at + record_bytes > bytes_max)
+			break;
+		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		at += record_bytes;
+		count++;
+	}
+	step->span.bytes = at;
+	step->span.record_count = count;
+	if (count || !records_max)
+		return CW_PCAPFILE_SPAN;
+	if (!bytes && at_end)
+		return CW_PCAPFILE_END;
+	return need(step, layout.record_header_bytes, bytes, at_end, file->offset,
+		    "the record header", error);
+}
+
+/* Take in or skip what is no packet, up to the first packet block. As scan_pcap; SPAN = found. */
+static int skip_to_packet(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+			  struct cw_pcapfile_step *step, struct cw_error *error)
+{
+	for (;;) {
+		const uint8_t *at = data + step->consumed;
+		size_t block_bytes;
+		uint32_t type;
+		int result;
+
+		if (bytes == step->consumed && at_end && file->section_count)
+			return CW_PCAPFILE_END;
+		result = cw_pcapng_check(file, at, bytes - step->consumed, at_end, file->offset,
+					 &type, &block_bytes, error);
+		if (result == CW_PCAPFILE_MORE)
+			step->needed = block_bytes;
+		if (result)
+			return result;
+		if (type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB)
+			return CW_PCAPFILE_SPAN;
+		if (type == CW_PCAPNG_SHB)
+			result = cw_pcapng_section(file, at, block_bytes, error);
+		else if (type == CW_PCAPNG_IDB)
+			result = cw_pcapng_interface(file, at, block_bytes, error);
+		if (result)
+			return result;
+		step->consumed += block_bytes;
+		file->offset += block_bytes;
+	}
+}
+
+/* A packet is next: walk on to the next section or interface, over what is no packet too. */
+static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+			size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step)
+{
+	size_t at = 0, block_bytes;
+	uint32_t count = 0, type;
+
+	while (count < records_max) {
+		if (bytes == at || cw_pcapng_check(file, data + at, bytes - at, at_end,
+						   file->offset + at, &type, &block_bytes, NULL))
+			break;
+		if (type == CW_PCAPNG_SHB || type == CW_PCAPNG_IDB)
+			break;
+		if (count && at + block_bytes > bytes_max)
+			break;
+		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		at += block_bytes;
+		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+	}
+	step->span.bytes = at;
+	step->span.record_count = count;
+}
+
+int cw_pcapfile_scan(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+		     size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step,
+		     struct cw_error *error)
+{
+	int result = 0;
+
+	memset(step, 0, sizeof(*step));
+	if (file->format == CW_PCAPFILE_UNKNOWN)
+		result = find_format(file, data, bytes, at_end, step, error);
+	if (result)
+		return result;
+	if (file->format == CW_PCAPFILE_PCAP) {
+		result = scan_pcap(file, data + step->consumed, bytes - step->consumed, at_end,
+				   bytes_max, records_max, step, error);
+	} else {
+		result = skip_to_packet(file, data, bytes, at_end, step, error);
+		if (result == CW_PCAPFILE_SPAN)
+			scan_blocks(file, data + step->consumed, bytes - step->consumed, at_end,
+				    bytes_max, records_max, step);
+	}
+	if (result == CW_PCAPFILE_SPAN) {
+		step->span.data = data + step->consumed;
+		step->span.offset = file->offset;
+		step->span.layout = file->layout;
+		step->consumed += step->span.bytes;
+		file->offset += step->span.bytes;
+	}
+	return result;
+}
+
+void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, size_t bytes)
+{
+	struct cw_span *span = &step->span;
+	const struct cw_layout *layout = &span->layout;
+	size_t at = 0, record_bytes;
+	uint32_t count = 0, type = CW_PCAPNG_EPB;
+
+	while (bytes > at) {
+		if (layout->is_pcapng) {
+			if (cw_pcapng_check(file, span->data + at, bytes - at, true,
+					    span->offset + at, &type, &record_bytes, NULL))
+				break;
+		} else {
+			if (bytes - at < layout->record_header_bytes)
+				break;
+			record_bytes = pcap_record_bytes(layout, span->data + at, &type);
+			if (!record_bytes || record_bytes > bytes - at)
+				break;
+			type = CW_PCAPNG_EPB;
+		}
+		at += record_bytes;
+		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+	}
+	step->consumed -= span->bytes - at;
+	file->offset -= span->bytes - at;
+	span->bytes = at;
+	span->record_count = count;
+}

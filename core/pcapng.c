@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The blocks of pcapng: their frame, section headers and interface descriptions. Packet blocks are
+ * looked into only when they are decoded (decode.c): damage inside one costs that packet alone.
+ */
+#include "core/pcapfile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define BYTE_ORDER_MAGIC 0x1A2B3C4Du
+#define SHB_BYTES 28
+#define IDB_BYTES 20
+#define BLOCK_HEADER_BYTES 8
+
+#define OPTION_END 0
+#define OPTION_IF_NAME 2
+#define OPTION_IF_DESCRIPTION 3
+#define OPTION_IF_TSRESOL 9
+#define OPTION_IF_TSOFFSET 14
+
+/* Byte order that a section header's magic tells: 0 ours, 1 the other, -1 neither. */
+static int section_order(const uint8_t *block)
+{
+	if (cw_load_u32(block + 8, 0) == BYTE_ORDER_MAGIC)
+		return 0;
+	return cw_load_u32(block + 8, 1) == BYTE_ORDER_MAGIC ? 1 : -1;
+}
+
+static int need(size_t *block_bytes, size_t needed, size_t present, bool at_end, uint64_t offset,
+		struct cw_error *error)
+{
+	*block_bytes = needed;
+	if (!at_end)
+		return CW_PCAPFILE_MORE;
+	return cw_error_set(error, -EBADMSG,
+			    "cut short: the block at byte %" PRIu64
+			    " takes %zu bytes, %zu are there",
+			    offset, needed, present);
+}
+
+/* Why a block's length cannot be right. */
+static int refuse_length(size_t length, uint64_t offset, struct cw_error *error)
+{
+	const char *why = length < CW_PCAPNG_BLOCK_BYTES_MIN ? "less than a block's frame takes"
+			  : length % 4                       ? "no multiple of 4"
+							     : "more than any sane block takes";
+
+	return cw_error_set(error, -EBADMSG,
+			    "damaged: the block at byte %" PRIu64 " claims a length of %zu, %s",
+			    offset, length, why);
+}
+
+int cw_pcapng_check(const struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+		    uint64_t offset, uint32_t *type, size_t *block_bytes, struct cw_error *error)
+{
+	int is_swapped = file->layout.is_swapped;
+	size_t length;
+	uint32_t trailer;
+
+	if (cw_unlikely(bytes < CW_PCAPNG_BLOCK_BYTES_MIN))
+		return need(block_bytes, CW_PCAPNG_BLOCK_BYTES_MIN, bytes, at_end, offset, error);
+	*type = cw_load_u32(data, is_swapped);
+	if (cw_unlikely(*type == CW_PCAPNG_SHB)) { /* the same read either way */
+		is_swapped = section_order(data);
+		if (is_swapped < 0)
+			return cw_error_set(error, -EBADMSG,
+					    "damaged: the section header at byte %" PRIu64
+					    " has no byte-order magic",
+					    offset);
+	}
+	length = cw_load_u32(data + 4, is_swapped);
+	if (cw_unlikely(length < CW_PCAPNG_BLOCK_BYTES_MIN || length % 4 ||
+			length > CW_PCAPNG_BLOCK_BYTES_MAX))
+		return refuse_length(length, offset, error);
+	if (length > bytes)
+		return need(block_bytes, length, bytes, at_end, offset, error);
+	trailer = cw_load_u32(data + length - 4, is_swapped);
+	if (cw_unlikely(trailer != length))
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: the block at byte %" PRIu64
+				    " says %zu bytes in front and %u at its end",
+				    offset, length, trailer);
+	*block_bytes = length;
+	return 0;
+}
+
+int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
+		      struct cw_error *error)
+{
+	int is_swapped = section_order(block);
+	uint16_t major, minor;
+
+	if (block_bytes < SHB_BYTES)
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: the section header at byte %" PRIu64
+				    " has %zu bytes, %d are the least",
+				    file->offset, block_bytes, SHB_BYTES);
+	major = cw_load_u16(block + 12, is_swapped);
+	minor = cw_load_u16(block + 14, is_swapped);
+	if (major != 1 || (minor != 0 && minor != 2))
+		return cw_error_set(error, file->section_count ? -EBADMSG : -EPROTONOSUPPORT,
+				    "pcapng version %u.%u in the section at byte %" PRIu64
+				    "; 1.0 and 1.2 are read",
+				    major, minor, file->offset);
+	if (!file->section_count) {
+		file->version_major = major;
+		file->version_minor = minor;
+		file->is_big_endian = is_swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+	}
+	file->section_count++;
+	file->layout.is_swapped = (uint8_t)is_swapped;
+	file->layout.iface_base = file->ifaces->count;
+	file->layout.iface_count = 0;
+	return 0;
+}
+
+/* if_tsresol into the interface; false for what no 64-bit time can count. */
+static bool set_resolution(struct cw_iface *iface, uint8_t resolution)
+{
+	uint8_t exponent = resolution & 0x7F;
+
+	iface->ts_shift = 0;
+	iface->ts_units_per_s = 0;
+	if (resolution & 0x80) {
+		if (exponent > 63)
+			return false;
+		iface->ts_shift = exponent;
+		iface->ts_units_per_s = exponent ? 0 : 1;
+		iface->has_ns = exponent >= 20;
+		return true;
+	}
+	if (exponent > 19)
+		return false;
+	iface->has_ns = exponent > 6;
+	for (iface->ts_units_per_s = 1; exponent; exponent--)
+		iface->ts_units_per_s *= 10;
+	return true;
+}
+
+static int keep_text(char **text, const uint8_t *value, size_t bytes)
+{
+	free(*text);
+	*text = strndup((const char *)value, cw_min_size(bytes, CW_PCAPNG_NAME_BYTES_MAX));
+	return *text ? 0 : -ENOMEM;
+}
+
+/* One option of an interface block. `seen` has a bit for each option that may come once. */
+static int take_option(struct cw_iface *iface, uint16_t code, const uint8_t *value, uint16_t bytes,
+		       int is_swapped, uint32_t *seen)
+{
+	switch (code) {
+	case OPTION_IF_NAME:
+		return keep_text(&iface->name, value, bytes);
+	case OPTION_IF_DESCRIPTION:
+		return keep_text(&iface->description, value, bytes);
+	case OPTION_IF_TSRESOL:
+		if (bytes != 1 || *seen & 1 || !set_resolution(iface, *value))
+			return -EBADMSG;
+		*seen |= 1;
+		return 0;
+	case OPTION_IF_TSOFFSET:
+		if (bytes != 8 || *seen & 2)
+			return -EBADMSG;
+		iface->ts_offset_s = cw_load_u64(value, is_swapped);
+		*seen |= 2;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Times hang on these options: where they are damaged, reading on would give wrong ones. */
+static int take_options(struct cw_iface *iface, const uint8_t *at, size_t left, int is_swapped)
+{
+	uint32_t seen = 0;
+
+	while (left) {
+		uint16_t code, bytes;
+		int result;
+
+		if (left < 4)
+			return -EBADMSG;
+		code = cw_load_u16(at, is_swapped);
+		bytes = cw_load_u16(at + 2, is_swapped);
+		if (code == OPTION_END)
+			return bytes ? -EBADMSG : 0;
+		if (cw_pad4(bytes) > left - 4)
+			return -EBADMSG;
+		result = take_option(iface, code, at + 4, bytes, is_swapped, &seen);
+		if (result)
+			return result;
+		at += 4 + cw_pad4(bytes);
+		left -= 4 + cw_pad4(bytes);
+	}
+	return 0;
+}
+
+/*
+ * A section's interfaces lie together in the run's table, so that a span needs no list of them.
+ * When another input has added its own in between, the section's are entered again behind those.
+ */
+static int move_section(struct cw_pcapfile *file)
+{
+	uint32_t base = file->ifaces->count;
+	uint32_t i;
+
+	for (i = 0; i < file->layout.iface_count; i++) {
+		struct cw_iface iface = *cw_ifaces_at(file->ifaces, file->layout.iface_base + i);
+		int64_t index = -ENOMEM;
+		bool has_texts = true;
+
+		if (iface.name)
+			has_texts = (iface.name = strdup(iface.name)) != NULL;
+		if (iface.description && has_texts)
+			has_texts = (iface.description = strdup(iface.description)) != NULL;
+		else if (!has_texts)
+			iface.description = NULL;
+		if (has_texts)
+			index = cw_ifaces_add(file->ifaces, &iface);
+		if (index < 0) {
+			free(iface.name);
+			free(iface.description);
+			return (int)index;
+		}
+	}
+	file->layout.iface_base = base;
+	return 0;
+}
+
+int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
+			struct cw_error *error)
+{
+	struct cw_iface iface = {.input = file->input, .ts_units_per_s = 1000000};
+	struct cw_layout *layout = &file->layout;
+	int64_t index = 0;
+	int result;
+
+	if (block_bytes < IDB_BYTES)
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: the interface block at byte %" PRIu64
+				    " has %zu bytes, %d are the least",
+				    file->offset, block_bytes, IDB_BYTES);
+	iface.linktype = cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped);
+	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
+	if (file->linktype != CW_LINKTYPE_ANY)
+		iface.linktype = file->linktype;
+	result = take_options(&iface, block + 16, block_bytes - IDB_BYTES, layout->is_swapped);
+	if (!result && layout->iface_base + layout->iface_count != file->ifaces->count)
+		result = move_section(file);
+	if (!result) {
+		index = cw_ifaces_add(file->ifaces, &iface);
+		result = index < 0 ? (int)index : 0;
+	}
+	if (result) {
+		free(iface.name);
+		free(iface.description);
+		if (result != -EBADMSG)
+			return cw_error_set_errno(error, result, "no room for one more interface");
+		return cw_error_set(error, result,
+				    "damaged: the interface block at byte %" PRIu64
+				    " has an option that is cut short, doubled or out of range",
+				    file->offset);
+	}
+	layout->iface_count++;
+	if (file->first_linktype == CW_LINKTYPE_ANY) {
+		file->first_linktype = iface.linktype;
+		file->first_snaplen = iface.snaplen;
+	}
+	return 0;
+}

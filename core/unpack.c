@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * gzip: members one after the other; what follows the last one and is no member is left alone, as
+ * gzip does. zstd: frames and skippable frames; anything else behind them is damage, as zstd says.
+ */
+#include "core/unpack.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <zlib.h>
+#include <zstd.h>
+
+#define PACKED_BYTES ((size_t)256 << 10)
+#define GZIP_WINDOW_BITS (15 + 16) /* 16: gzip frames only */
+
+struct cw_unpack {
+	int fd;
+	int wake_fd;
+	enum cw_packing packing;
+	bool is_known;       /* packing was told from the first bytes */
+	bool is_at_end;      /* of the descriptor */
+	bool is_in_frame;    /* packed: between a member's first and last byte */
+	bool is_done;        /* gzip: behind the last member */
+	bool is_output_left; /* the last call filled its room: more may come without input */
+	size_t head, filled; /* of packed[]: next byte to use, end of what was read */
+	uint64_t consumed;
+	z_stream gzip;
+	ZSTD_DStream *zstd;
+	size_t zstd_asks; /* bytes it wants next, 0 between frames */
+	uint8_t packed[PACKED_BYTES];
+};
+
+enum cw_packing cw_packing_of(const uint8_t *magic, size_t bytes)
+{
+	if (bytes < CW_PACKING_MAGIC_BYTES)
+		return CW_PACKING_NONE;
+	if (magic[0] == 0x1F && magic[1] == 0x8B && magic[2] == 8)
+		return CW_PACKING_GZIP;
+	if (magic[0] == 0x28 && magic[1] == 0xB5 && magic[2] == 0x2F && magic[3] == 0xFD)
+		return CW_PACKING_ZSTD;
+	if ((magic[0] & 0xF0) == 0x50 && magic[1] == 0x2A && magic[2] == 0x4D && magic[3] == 0x18)
+		return CW_PACKING_ZSTD; /* begins with a skippable frame */
+	return CW_PACKING_NONE;
+}
+
+struct cw_unpack *cw_unpack_new(int fd, int wake_fd)
+{
+	struct cw_unpack *unpack = malloc(sizeof(*unpack));
+
+	if (!unpack)
+		return NULL;
+	memset(unpack, 0, offsetof(struct cw_unpack, packed));
+	unpack->fd = fd;
+	unpack->wake_fd = wake_fd;
+	return unpack;
+}
+
+/* read() that waits for wake_fd too. Bytes, 0 at the end, negative errno. */
+static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
+{
+	struct pollfd waits[2] = {{.fd = unpack->fd, .events = POLLIN},
+				  {.fd = unpack->wake_fd, .events = POLLIN}};
+	ssize_t got;
+
+	for (;;) {
+		if (poll(waits, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (waits[1].revents)
+			return -EINTR;
+		if (!waits[0].revents)
+			continue;
+		got = read(unpack->fd, to, room);
+		if (got >= 0)
+			return got;
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+}
+
+/* Read more behind what packed[] holds; it is never full then. */
+static int refill(struct cw_unpack *unpack)
+{
+	int64_t got;
+
+	got = read_awake(unpack, unpack->packed + unpack->filled, PACKED_BYTES - unpack->filled);
+	if (got < 0)
+		return (int)got;
+	if (!got)
+		unpack->is_at_end = true;
+	unpack->filled += (size_t)got;
+	return 0;
+}
+
+static int find_packing(struct cw_unpack *unpack, struct cw_error *error)
+{
+	int result;
+
+	while (unpack->filled < CW_PACKING_MAGIC_BYTES && !unpack->is_at_end) {
+		result = refill(unpack);
+		if (result)
+			return cw_error_set_errno(error, result, "reading");
+	}
+	unpack->packing = cw_packing_of(unpack->packed, unpack->filled);
+	if (unpack->packing == CW_PACKING_GZIP &&
+	    inflateInit2(&unpack->gzip, GZIP_WINDOW_BITS) != Z_OK)
+		return cw_error_set_errno(error, -ENOMEM, "unpacking gzip");
+	if (unpack->packing == CW_PACKING_ZSTD && !(unpack->zstd = ZSTD_createDStream()))
+		return cw_error_set_errno(error, -ENOMEM, "unpacking zstd");
+	unpack->is_known = true;
+	return 0;
+}
+
+static int64_t read_plain(struct cw_unpack *unpack, uint8_t *to, size_t room,
+			  struct cw_error *error)
+{
+	size_t here = cw_min_size(unpack->filled - unpack->head, room);
+	int64_t got = (int64_t)here;
+
+	if (here) {
+		memcpy(to, unpack->packed + unpack->head, here);
+		unpack->head += here;
+	} else if (unpack->is_at_end) {
+		return 0;
+	} else {
+		got = read_awake(unpack, to, room);
+		if (got < 0)
+			return cw_error_set_errno(error, (int)got, "reading");
+		unpack->is_at_end = !got;
+	}
+	unpack->consumed += (uint64_t)got;
+	return got;
+}
+
+/* One call of inflate. Bytes made, or negative errno. */
+static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
+{
+	z_stream *gzip = &unpack->gzip;
+	const uint8_t *from = unpack->packed + unpack->head;
+	int result;
+
+	if (!unpack->is_in_frame) {
+		if (unpack->consumed && (from[0] != 0x1F || from[1] != 0x8B)) {
+			unpack->is_done = true;
+			return 0;
+		}
+		if (inflateReset(gzip) != Z_OK)
+			return cw_error_set(error, -EBADMSG, "gzip: cannot start over");
+		unpack->is_in_frame = true;
+	}
+	gzip->next_in = unpack->packed + unpack->head;
+	gzip->avail_in = (uInt)(unpack->filled - unpack->head);
+	gzip->next_out = to;
+	gzip->avail_out = (uInt)room;
+	result = inflate(gzip, Z_NO_FLUSH);
+	unpack->consumed += unpack->filled - unpack->head - gzip->avail_in;
+	unpack->head = unpack->filled - gzip->avail_in;
+	if (result == Z_STREAM_END)
+		unpack->is_in_frame = false;
+	else if (result == Z_MEM_ERROR)
+		return cw_error_set_errno(error, -ENOMEM, "unpacking gzip");
+	else if (result != Z_OK && result != Z_BUF_ERROR && room == gzip->avail_out)
+		return cw_error_set(error, -EBADMSG, "the gzip data is damaged near byte %llu: %s",
+				    (unsigned long long)unpack->consumed,
+				    gzip->msg ? gzip->msg : "unknown reason");
+	return (int64_t)(room - gzip->avail_out);
+}
+
+/*
+ * One block at a time, as zstd itself asks for it: an error makes it forget how much of the same
+ * call's output was good, so a call must not hold good blocks and a bad one.
+ */
+static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
+{
+	size_t asked = unpack->zstd_asks ? unpack->zstd_asks : 1;
+	size_t present = cw_min_size(unpack->filled - unpack->head, asked);
+	ZSTD_inBuffer in = {unpack->packed + unpack->head, present, 0};
+	ZSTD_outBuffer out = {to, room, 0};
+	size_t result = ZSTD_decompressStream(unpack->zstd, &out, &in);
+
+	if (ZSTD_isError(result))
+		return cw_error_set(error, -EBADMSG, "the zstd data is damaged near byte %llu: %s",
+				    (unsigned long long)unpack->consumed,
+				    ZSTD_getErrorName(result));
+	unpack->consumed += in.pos;
+	unpack->head += in.pos;
+	unpack->zstd_asks = result;
+	unpack->is_in_frame = result != 0;
+	return (int64_t)out.pos;
+}
+
+/* Make room behind what is left in packed[], and read there. */
+static int refill_packed(struct cw_unpack *unpack, struct cw_error *error)
+{
+	size_t present = unpack->filled - unpack->head;
+	int result;
+
+	memmove(unpack->packed, unpack->packed + unpack->head, present);
+	unpack->head = 0;
+	unpack->filled = present;
+	result = refill(unpack);
+	return result ? cw_error_set_errno(error, result, "reading") : 0;
+}
+
+static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
+			   struct cw_error *error)
+{
+	bool is_gzip = unpack->packing == CW_PACKING_GZIP;
+	int64_t made;
+	int result;
+
+	room = cw_min_size(room, INT32_MAX);
+	while (!unpack->is_done) {
+		size_t present = unpack->filled - unpack->head;
+		/* Two bytes tell a gzip member from what may follow the last one. */
+		size_t least = is_gzip && !unpack->is_in_frame ? 2 : 1;
+
+		if (present >= least || unpack->is_output_left) {
+			made = is_gzip ? step_gzip(unpack, to, room, error)
+				       : step_zstd(unpack, to, room, error);
+			unpack->is_output_left = made == (int64_t)room && unpack->is_in_frame;
+			if (made)
+				return made;
+			if (unpack->is_done || unpack->filled != unpack->head)
+				continue;
+		}
+		if (unpack->is_at_end) {
+			if (!unpack->is_in_frame)
+				return 0;
+			return cw_error_set(
+			    error, -EBADMSG, "the %s data is cut short after %llu bytes",
+			    is_gzip ? "gzip" : "zstd", (unsigned long long)unpack->consumed);
+		}
+		result = refill_packed(unpack, error);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
+{
+	int result;
+
+	if (!unpack->is_known) {
+		result = find_packing(unpack, error);
+		if (result)
+			return result;
+	}
+	if (unpack->packing == CW_PACKING_NONE)
+		return read_plain(unpack, to, room, error);
+	return read_packed(unpack, to, room, error);
+}
+
+enum cw_packing cw_unpack_packing(const struct cw_unpack *unpack)
+{
+	return unpack->packing;
+}
+
+uint64_t cw_unpack_consumed(const struct cw_unpack *unpack)
+{
+	return unpack->consumed;
+}
+
+void cw_unpack_free(struct cw_unpack *unpack)
+{
+	if (!unpack)
+		return;
+	if (unpack->packing == CW_PACKING_GZIP)
+		inflateEnd(&unpack->gzip);
+	ZSTD_freeDStream(unpack->zstd);
+	free(unpack);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The books: where every packet went. Counters are 64 bits wide; the identities below hold exactly
+ * at the end of every run, loss or not:
+ *   received   = shed + malformed + prefiltered + classified
+ *   classified = matched_any + unmatched
+ *   per rule:    matched = written + lost (all causes)
+ *   written    = in_files + expired + sent_to_pipe        (sums over rules)
+ */
+#ifndef CW_PIPELINE_BOOKS_H
+#define CW_PIPELINE_BOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cw_loss {
+	CW_LOSS_DISK_FULL,
+	CW_LOSS_IO_ERROR,
+	CW_LOSS_QUOTA, /* EDQUOT, and EFBIG from a limit on file sizes */
+	CW_LOSS_FD_LIMIT,
+	CW_LOSS_ROTATE, /* the next file of a rotation could not be opened */
+	CW_LOSS_COMPRESS,
+	CW_LOSS_LINK_TYPE,	 /* a pcap file cannot hold a second link type */
+	CW_LOSS_UNREPRESENTABLE, /* its time does not fit the format */
+	CW_LOSS_BACKLOG,
+	CW_LOSS_SHUTDOWN,
+	CW_LOSS_COUNT,
+};
+
+/* The cause's name in reports: "disk_full". */
+const char *cw_loss_name(enum cw_loss cause);
+
+/* The cause that a failed system call stands for; `is_rotation` where opening a next file failed. */
+enum cw_loss cw_loss_from_errno(int failure, bool is_rotation);
+
+struct cw_books {
+	uint64_t received;
+	uint64_t shed;
+	uint64_t malformed;
+	uint64_t prefiltered; /* rejected by the global prefilter expression */
+	uint64_t classified;
+	uint64_t matched_any;
+	uint64_t unmatched;
+	/* sums over the rules */
+	uint64_t matched;
+	uint64_t written;
+	uint64_t lost;
+	uint64_t in_files;
+	uint64_t expired;
+	uint64_t sent_to_pipe;
+};
+
+/* Whether the identities above hold, the per-rule one over the sums. */
+bool cw_books_balance(const struct cw_books *books);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The capture thread: walks the inputs one after the other, cuts them into batches of whole records
+ * and numbers them. It touches record headers only; everything else is the workers' work.
+ */
+#include <errno.h>
+
+#include "pipeline/state.h"
+
+/* Compile the rules for the link types met since the last time. */
+static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
+			     struct cw_error *error)
+{
+	for (; *prepared < pipeline->ifaces.count; ++*prepared) {
+		uint32_t linktype = cw_ifaces_at(&pipeline->ifaces, *prepared)->linktype;
+		int result = cw_matcher_prepare(&pipeline->matcher, linktype,
+						cw_pipeline_report_rule, pipeline, error);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* A batch to fill; NULL when reading shall stop. */
+static struct cw_batch *take_batch(struct cw_pipeline *pipeline)
+{
+	for (;;) {
+		uint32_t seen = cw_gate_look(&pipeline->capture_gate);
+		struct cw_batch *batch;
+
+		if (atomic_load(&pipeline->is_stopping))
+			return NULL;
+		batch = cw_ring_pop_any(pipeline->free_batches);
+		if (batch)
+			return batch;
+		cw_gate_wait(&pipeline->capture_gate, seen);
+	}
+}
+
+static void hand_out(struct cw_pipeline *pipeline, struct cw_batch *batch, uint32_t input)
+{
+	batch->input = input;
+	batch->sequence = atomic_load_explicit(&pipeline->cut_count, memory_order_relaxed);
+	atomic_store_explicit(&pipeline->cut_count, batch->sequence + 1, memory_order_relaxed);
+	atomic_fetch_add(&pipeline->live_batches, 1);
+	cw_ring_push_any(pipeline->cut, batch); /* has room for every batch */
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+/* Read one input to its end. Returns what ended it: 0, or a negative errno with the error filled. */
+static int read_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_batch **batch,
+		      uint32_t *prepared, struct cw_error *error)
+{
+	struct cw_input *input = &pipeline->inputs[index];
+	uint64_t read_before = atomic_load_explicit(&pipeline->read_bytes, memory_order_relaxed);
+	int result;
+
+	for (;;) {
+		uint32_t seen = cw_gate_look(&pipeline->capture_gate);
+
+		if (!*batch)
+			*batch = take_batch(pipeline);
+		if (!*batch || atomic_load(&pipeline->is_stopping))
+			return 0;
+		result = cw_source_next(input->source, pipeline->options.batch_bytes,
+					pipeline->options.batch_records, &(*batch)->span,
+					&(*batch)->lease, error);
+		if (result == -EAGAIN) { /* every window is leased */
+			cw_gate_wait(&pipeline->capture_gate, seen);
+			continue;
+		}
+		if (result <= 0)
+			return result == -EINTR ? 0 : result;
+		result = prepare_linktypes(pipeline, prepared, error);
+		if (result < 0) {
+			cw_lease_give_back(&(*batch)->lease);
+			return result;
+		}
+		hand_out(pipeline, *batch, index);
+		*batch = NULL;
+		cw_source_info(input->source, &input->info);
+		atomic_store_explicit(&pipeline->read_bytes,
+				      read_before + input->info.consumed_bytes,
+				      memory_order_relaxed);
+	}
+}
+
+static int reopen(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error)
+{
+	struct cw_input *input = &pipeline->inputs[index];
+	uint64_t device = 0, inode = 0;
+	int result;
+
+	if (input->source)
+		return 0;
+	result = cw_pipeline_open_input(pipeline, index, error);
+	if (result < 0)
+		return result;
+	if (cw_source_identity(input->source, &device, &inode) &&
+	    (device != input->device || inode != input->inode))
+		return cw_error_set(error, -ESTALE, "%s was replaced since it was checked",
+				    input->path);
+	return 0;
+}
+
+void *cw_capture_main(void *argument)
+{
+	struct cw_pipeline *pipeline = argument;
+	struct cw_batch *batch = NULL;
+	uint32_t prepared = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->input_count; index++) {
+		struct cw_input *input = &pipeline->inputs[index];
+		struct cw_error error = {0};
+		int result;
+
+		if (input->error.code || atomic_load(&pipeline->is_stopping))
+			continue;
+		result = reopen(pipeline, index, &error);
+		if (result == 0)
+			result = read_input(pipeline, index, &batch, &prepared, &error);
+		if (result < 0) {
+			input->error = error;
+			cw_pipeline_tell(pipeline, CW_PROBLEM, "%s", error.text);
+		}
+		if (input->source)
+			cw_source_info(input->source, &input->info);
+		if (input->info.has_grown)
+			cw_pipeline_tell(pipeline, CW_WARNING,
+					 "%s grew while it was read: what came later is left out",
+					 input->path);
+		cw_source_close(input->source);
+		input->source = NULL;
+	}
+	atomic_store(&pipeline->is_cut, true); /* [END-1] release */
+	cw_sequencer_run_any(pipeline);
+	cw_pipeline_thread_ends(pipeline);
+	return NULL;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <dirent.h>
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "pipeline/files.h"
+
+/* Left for the libraries, the inputs' windows, a directory at publishing, a name lookup. */
+#define FILES_MARGIN 24u
+#define FILES_LIMIT_MAX 65536u
+
+static uint32_t count_open_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	uint32_t count = 0;
+
+	if (!directory)
+		return 16;
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static uint32_t find_limit(void)
+{
+	struct rlimit limit;
+	uint64_t used = count_open_descriptors() + FILES_MARGIN;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 64;
+	if (limit.rlim_cur < limit.rlim_max) {
+		struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			limit = raised;
+	}
+	if (limit.rlim_cur <= used)
+		return 1;
+	if (limit.rlim_cur - used > FILES_LIMIT_MAX)
+		return FILES_LIMIT_MAX;
+	return (uint32_t)(limit.rlim_cur - used);
+}
+
+int cw_files_init(struct cw_files *files, uint32_t limit)
+{
+	int failure;
+
+	*files = (struct cw_files){.limit = limit ? limit : find_limit()};
+	failure = pthread_mutex_init(&files->lock, NULL);
+	if (failure)
+		return -failure;
+	failure = pthread_cond_init(&files->changed, NULL);
+	if (failure)
+		pthread_mutex_destroy(&files->lock);
+	return -failure;
+}
+
+void cw_files_fini(struct cw_files *files)
+{
+	pthread_cond_destroy(&files->changed);
+	pthread_mutex_destroy(&files->lock);
+}
+
+static void unlink_idle(struct cw_files *files, struct cw_file *file)
+{
+	if (file->idle_previous)
+		file->idle_previous->idle_next = file->idle_next;
+	else
+		files->idle_oldest = file->idle_next;
+	if (file->idle_next)
+		file->idle_next->idle_previous = file->idle_previous;
+	else
+		files->idle_newest = file->idle_previous;
+	file->idle_next = file->idle_previous = NULL;
+	file->is_idle = false;
+}
+
+/* Close the file idle for longest. False: there is none. */
+static bool evict_oldest(struct cw_files *files)
+{
+	struct cw_file *file = files->idle_oldest;
+
+	if (!file)
+		return false;
+	unlink_idle(files, file);
+	file->late_failure = cw_outfile_evict(file->outfile);
+	files->open_count--;
+	return true;
+}
+
+int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_error *error)
+{
+	int result;
+
+	pthread_mutex_lock(&files->lock);
+	if (file->late_failure) {
+		result = file->late_failure;
+		pthread_mutex_unlock(&files->lock);
+		return cw_error_set_errno(error, result, "cannot close %s", file->path);
+	}
+	if (cw_outfile_is_open(file->outfile)) {
+		if (file->is_idle)
+			unlink_idle(files, file);
+		pthread_mutex_unlock(&files->lock);
+		return 0;
+	}
+	while (files->open_count >= files->limit && !evict_oldest(files)) {
+		if (files->pinned_count >= files->limit) {
+			pthread_mutex_unlock(&files->lock);
+			return cw_error_set(error, -EMFILE,
+					    "cannot open %s: pipes and devices hold all %u "
+					    "descriptors; raise the limit (ulimit -n)",
+					    file->path, files->limit);
+		}
+		pthread_cond_wait(&files->changed, &files->lock);
+	}
+	files->open_count++;
+	pthread_mutex_unlock(&files->lock);
+	for (;;) {
+		bool has_evicted;
+
+		result = cw_outfile_open(file->outfile, error);
+		if (result != -EMFILE && result != -ENFILE)
+			break;
+		pthread_mutex_lock(&files->lock);
+		has_evicted = evict_oldest(files);
+		pthread_mutex_unlock(&files->lock);
+		if (!has_evicted)
+			break;
+	}
+	pthread_mutex_lock(&files->lock);
+	if (result < 0) {
+		files->open_count--;
+		pthread_cond_signal(&files->changed);
+	} else if (!cw_outfile_is_seekable(file->outfile)) {
+		file->is_pinned = true;
+		files->pinned_count++;
+	}
+	pthread_mutex_unlock(&files->lock);
+	return result;
+}
+
+void cw_files_release(struct cw_files *files, struct cw_file *file)
+{
+	if (file->is_pinned)
+		return;
+	pthread_mutex_lock(&files->lock);
+	file->is_idle = true;
+	file->idle_next = NULL;
+	file->idle_previous = files->idle_newest;
+	if (files->idle_newest)
+		files->idle_newest->idle_next = file;
+	else
+		files->idle_oldest = file;
+	files->idle_newest = file;
+	pthread_cond_signal(&files->changed);
+	pthread_mutex_unlock(&files->lock);
+}
+
+void cw_files_closed(struct cw_files *files, struct cw_file *file)
+{
+	pthread_mutex_lock(&files->lock);
+	files->open_count--;
+	if (file->is_pinned)
+		files->pinned_count--;
+	file->is_pinned = false;
+	pthread_cond_signal(&files->changed);
+	pthread_mutex_unlock(&files->lock);
+}

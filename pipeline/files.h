@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The files of a run and their descriptors: more files than descriptors is fine, the one idle for
+ * longest is closed and opened again when it is written to. Any thread; one lock, taken once a
+ * write and never held while a system call that can block for long is under way.
+ */
+#ifndef CW_PIPELINE_FILES_H
+#define CW_PIPELINE_FILES_H
+
+#include <pthread.h>
+
+#include "core/outfile.h"
+
+/* One file of an output. */
+struct cw_file {
+	struct cw_outfile *outfile;
+	char *path;
+	uint32_t linktype; /* pcap: of all its records */
+	bool is_rotation;  /* not its output's first */
+
+	/* owner: the turn. Interfaces the file has a block for, a small open hash table. */
+	uint32_t iface_count;
+	uint32_t iface_capacity; /* power of two, or 0 */
+	uint32_t *ifaces;	 /* pairs: interface of the run + 1, number in the file */
+
+	/* owner: the output's writer, then the thread that closes the run */
+	uint64_t offset;	 /* bytes written */
+	uint64_t anchor_offset;	 /* a record boundary at or before `offset`, what is before it: */
+	uint64_t anchor_records; /* records */
+	uint64_t anchor_bytes;	 /* captured bytes */
+	bool is_unusable;	 /* not even its header could be written */
+	bool is_published;
+	bool is_finished; /* published, discarded or given up: its descriptor is gone */
+	struct cw_file *next; /* of the same output */
+
+	/* owner: the descriptor cache, under its lock */
+	bool is_idle;
+	bool is_pinned;
+	int late_failure; /* of closing it when it was evicted; told at the next acquire */
+	struct cw_file *idle_next;
+	struct cw_file *idle_previous;
+};
+
+struct cw_files {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint32_t limit; /* descriptors it may hold open */
+	uint32_t open_count;
+	uint32_t pinned_count; /* of those, pipes and devices: they stay open */
+	struct cw_file *idle_oldest;
+	struct cw_file *idle_newest;
+};
+
+/* `limit` 0: what the process's descriptor limit leaves (the soft limit is raised to the hard one). */
+int cw_files_init(struct cw_files *files, uint32_t limit);
+void cw_files_fini(struct cw_files *files);
+
+/* Open (or find open) the file; it stays so until released. Errors as cw_outfile_open. */
+int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_error *error);
+void cw_files_release(struct cw_files *files, struct cw_file *file);
+
+/* An acquired file was closed (published or discarded): its descriptor is free. */
+void cw_files_closed(struct cw_files *files, struct cw_file *file);
+
+#endif

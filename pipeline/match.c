@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/linktype.h"
+#include "pipeline/match.h"
+#include "pipeline/output.h"
+
+void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,
+		     const char *prefilter, const struct cw_filter_set_options *options)
+{
+	uint32_t index;
+
+	*matcher = (struct cw_matcher){.rules = rules,
+				       .prefilter = prefilter,
+				       .options = *options,
+				       .unmatched_rule = UINT32_MAX};
+	matcher->options.mode = rules->mode;
+	for (index = 0; index < rules->count; index++) {
+		if (rules->rules[index].kind == CW_RULE_UNMATCHED)
+			matcher->unmatched_rule = index;
+	}
+}
+
+static void free_set(struct cw_rule_set *set)
+{
+	if (!set)
+		return;
+	cw_filter_set_free(set->filters);
+	cw_filter_free(set->prefilter);
+	free(set->is_illegal);
+	free(set);
+}
+
+void cw_matcher_fini(struct cw_matcher *matcher)
+{
+	uint32_t index;
+
+	for (index = 0; index < atomic_load(&matcher->set_count); index++)
+		free_set(matcher->sets[index]);
+	atomic_store(&matcher->set_count, 0);
+}
+
+const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, uint32_t linktype)
+{
+	/* [SET-1] acquire: the sets below the count are whole. */
+	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_acquire);
+	uint32_t index;
+
+	for (index = 0; index < count; index++) {
+		if (matcher->sets[index]->linktype == linktype)
+			return matcher->sets[index];
+	}
+	return NULL;
+}
+
+static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_set *set,
+			     const struct cw_filter_options *options, cw_matcher_report *report,
+			     void *context)
+{
+	struct cw_error problem = {0};
+	int result;
+
+	if (!matcher->prefilter)
+		return 0;
+	result = cw_filter_compile(&set->prefilter, matcher->prefilter, options, &problem);
+	if (result == -ENOMEM)
+		return result;
+	if (result)
+		report(context, NULL, set->linktype, result > 0, problem.text);
+	set->is_prefilter_illegal = result < 0;
+	return 0;
+}
+
+static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *set,
+			 cw_matcher_report *report, void *context)
+{
+	const struct cw_rules *rules = matcher->rules;
+	uint32_t index;
+
+	for (index = 0; index < rules->count; index++) {
+		const struct cw_rule *rule = &rules->rules[index];
+		struct cw_error problem = {0};
+		int result;
+
+		if (rule->kind != CW_RULE_FILTER)
+			continue;
+		result = cw_filter_set_add(set->filters, index, rule->filter, &problem);
+		if (result == 0)
+			continue;
+		if (result == -ENOMEM)
+			return result;
+		if (result < 0) {
+			set->is_illegal[index] = true;
+			set->illegal_count++;
+		}
+		report(context, rule, set->linktype, result > 0, problem.text);
+	}
+	return 0;
+}
+
+int cw_matcher_prepare(struct cw_matcher *matcher, uint32_t linktype, cw_matcher_report *report,
+		       void *context, struct cw_error *error)
+{
+	struct cw_filter_set_options options = matcher->options;
+	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_relaxed);
+	struct cw_rule_set *set;
+	int result;
+
+	if (cw_matcher_find(matcher, linktype))
+		return 0;
+	if (count == CW_LINKTYPES_MAX)
+		return cw_error_set(error, -ENOSPC, "more than %u link types in one run",
+				    CW_LINKTYPES_MAX);
+	options.filter.linktype = linktype;
+	set = calloc(1, sizeof(*set));
+	if (!set)
+		goto no_memory;
+	set->linktype = linktype;
+	set->is_illegal = calloc(matcher->rules->count + 1, sizeof(*set->is_illegal));
+	if (!set->is_illegal)
+		goto no_memory;
+	result = cw_filter_set_new(&set->filters, &options, error);
+	if (result == 0)
+		result = compile_prefilter(matcher, set, &options.filter, report, context);
+	if (result == 0)
+		result = compile_rules(matcher, set, report, context);
+	if (result == 0)
+		result = cw_filter_set_build(set->filters, error);
+	if (result < 0) {
+		free_set(set);
+		return result == -ENOMEM ? cw_error_set(error, result, "no memory for filters")
+					 : result;
+	}
+	matcher->sets[count] = set;
+	/* [SET-1] release */
+	atomic_store_explicit(&matcher->set_count, count + 1, memory_order_release);
+	return 0;
+no_memory:
+	free_set(set);
+	return cw_error_set(error, -ENOMEM, "no memory for filters");
+}
+
+int cw_match_scratch_init(struct cw_match_scratch *scratch, uint32_t rule_count)
+{
+	scratch->ids_capacity = rule_count + CW_MATCH_IDS_EXTRA;
+	scratch->ids = calloc(scratch->ids_capacity, sizeof(*scratch->ids));
+	scratch->ends = calloc(CW_MATCH_BURST, sizeof(*scratch->ends));
+	scratch->tally_of = calloc(rule_count + 1, sizeof(*scratch->tally_of));
+	if (scratch->ids && scratch->ends && scratch->tally_of)
+		return 0;
+	cw_match_scratch_fini(scratch);
+	return -ENOMEM;
+}
+
+void cw_match_scratch_fini(struct cw_match_scratch *scratch)
+{
+	free(scratch->ids);
+	free(scratch->ends);
+	free(scratch->tally_of);
+	*scratch = (struct cw_match_scratch){0};
+}
+
+/* Note one match: the output, and its size in the output's tally. */
+static inline void add_match(struct cw_match_scratch *scratch, const struct cw_output *outputs,
+			     struct cw_batch *batch, uint32_t match, uint32_t index,
+			     const struct cw_packet *packet)
+{
+	const struct cw_output *output = &outputs[index];
+	uint32_t tally_index = scratch->tally_of[index];
+	struct cw_tally *tally;
+
+	if (cw_unlikely(!tally_index)) {
+		tally_index = ++batch->tally_count;
+		scratch->tally_of[index] = tally_index;
+		batch->tallies[tally_index - 1] = (struct cw_tally){
+			.output = index, .first_piece = CW_PIECE_NONE, .last_piece = CW_PIECE_NONE};
+	}
+	if (cw_unlikely(!cw_format_can_hold(output->format, packet))) {
+		batch->matches[match] = index | CW_MATCH_UNREPRESENTABLE;
+		batch->has_unrepresentable = true;
+		return;
+	}
+	tally = &batch->tallies[tally_index - 1];
+	tally->record_count++;
+	tally->record_bytes += cw_format_record_bytes(output->format, packet, output->snaplen);
+	tally->data_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	batch->matches[match] = index;
+}
+
+/* Take over what the filters found for packets [first, first + count). */
+static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
+		      const struct cw_output *outputs, struct cw_batch *batch, uint32_t first,
+		      uint32_t count, uint32_t *match_count)
+{
+	uint32_t match = *match_count;
+	uint32_t id = 0;
+	uint32_t index;
+
+	for (index = 0; index < count; index++) {
+		const struct cw_packet *packet = &batch->packets[first + index];
+		enum cw_packet_class class = CW_CLASS_MATCHED;
+
+		batch->caplen_bytes += packet->caplen;
+		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
+				CW_RECORD_SPLIT_MAX / 2))
+			batch->has_giant = true;
+		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
+			class = CW_CLASS_MALFORMED;
+		} else if (id == scratch->ends[index]) {
+			class = CW_CLASS_UNMATCHED;
+			if (matcher->unmatched_rule != UINT32_MAX)
+				add_match(scratch, outputs, batch, match++, matcher->unmatched_rule,
+					  packet);
+		}
+		for (; id < scratch->ends[index]; id++)
+			add_match(scratch, outputs, batch, match++, scratch->ids[id], packet);
+		batch->classes[first + index] = (uint8_t)class;
+		batch->class_counts[class]++;
+		batch->ends[first + index] = match;
+	}
+	*match_count = match;
+}
+
+/* Packets that the prefilter rejects, or of a type that has no set: they match nothing at all. */
+static void add_rejected(struct cw_batch *batch, uint32_t index, uint32_t match_count)
+{
+	batch->caplen_bytes += batch->packets[index].caplen;
+	batch->classes[index] = CW_CLASS_PREFILTERED;
+	batch->class_counts[CW_CLASS_PREFILTERED]++;
+	batch->ends[index] = match_count;
+}
+
+static bool passes_prefilter(const struct cw_rule_set *set, const struct cw_packet *packet)
+{
+	if (packet->flags & CW_PACKET_MALFORMED)
+		return true; /* counted as malformed, not as filtered */
+	if (set->is_prefilter_illegal)
+		return false;
+	return !set->prefilter || cw_filter_match(set->prefilter, packet->data, packet->caplen,
+						  packet->wire_len);
+}
+
+/* The length of the run of packets from `first` that one set can take together. */
+static uint32_t run_length(const struct cw_batch *batch, const struct cw_rule_set *set,
+			   uint32_t first)
+{
+	uint32_t limit = cw_min_u32(batch->packet_count, first + CW_MATCH_BURST);
+	uint32_t iface = batch->packets[first].iface;
+	uint32_t index;
+
+	for (index = first; index < limit; index++) {
+		const struct cw_packet *packet = &batch->packets[index];
+
+		if (packet->iface != iface && !(packet->flags & CW_PACKET_MALFORMED))
+			break;
+		if ((set->prefilter || set->is_prefilter_illegal) && !passes_prefilter(set, packet))
+			break;
+	}
+	return index - first;
+}
+
+static void begin_part(struct cw_batch *batch)
+{
+	batch->part_first = batch->part_end;
+	batch->tally_count = 0;
+	batch->caplen_bytes = 0;
+	batch->has_unrepresentable = false;
+	batch->has_giant = false;
+	batch->is_cut_short = false;
+	batch->has_one_iface = true;
+	batch->has_one_linktype = true;
+	batch->iface = UINT32_MAX;
+	batch->linktype = CW_LINKTYPE_ANY;
+	batch->reserve_packet = batch->part_first;
+	batch->reserve_match = 0;
+	batch->is_part_counted = false;
+	batch->is_part_reserved = false;
+	memset(batch->class_counts, 0, sizeof(batch->class_counts));
+}
+
+static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t part_end)
+{
+	uint32_t index;
+
+	batch->part_end = part_end;
+	batch->is_last_part = part_end == batch->packet_count;
+	for (index = 0; index < batch->tally_count; index++)
+		scratch->tally_of[batch->tallies[index].output] = 0;
+}
+
+static void note_iface(struct cw_batch *batch, uint32_t iface, uint32_t linktype)
+{
+	if (batch->iface != UINT32_MAX && batch->iface != iface)
+		batch->has_one_iface = false;
+	if (batch->linktype != CW_LINKTYPE_ANY && batch->linktype != linktype)
+		batch->has_one_linktype = false;
+	batch->iface = iface;
+	batch->linktype = linktype;
+}
+
+void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
+		   const struct cw_output *outputs, struct cw_batch *batch)
+{
+	const struct cw_ifaces *ifaces = batch->span.layout.ifaces;
+	const struct cw_rule_set *set = NULL;
+	uint32_t match_count = 0;
+	uint32_t index = batch->part_end;
+	uint32_t set_iface = UINT32_MAX;
+
+	begin_part(batch);
+	while (index < batch->packet_count) {
+		const struct cw_packet *packet = &batch->packets[index];
+		uint32_t room = batch->match_capacity - match_count;
+		uint32_t run, done;
+
+		if (room < matcher->rules->count + CW_MATCH_BURST)
+			break;
+		if (!(packet->flags & CW_PACKET_MALFORMED) && packet->iface != set_iface) {
+			set_iface = packet->iface;
+			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface)->linktype);
+			note_iface(batch, set_iface, set->linktype);
+		}
+		if (!set) { /* nothing but malformed records so far */
+			scratch->ends[0] = 0;
+			add_burst(matcher, scratch, outputs, batch, index++, 1, &match_count);
+			continue;
+		}
+		run = run_length(batch, set, index);
+		if (run == 0) {
+			add_rejected(batch, index++, match_count);
+			continue;
+		}
+		/* Each packet of the run without a match may add one for the unmatched rule. */
+		done = (uint32_t)cw_filter_set_match_burst(
+			set->filters, packet, run, scratch->ids,
+			cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST), scratch->ends);
+		add_burst(matcher, scratch, outputs, batch, index, done, &match_count);
+		index += done;
+	}
+	end_part(scratch, batch, index);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The names a run has used: it never writes two files under one. Single owner (the turn).
+ */
+#ifndef CW_PIPELINE_NAMES_H
+#define CW_PIPELINE_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct cw_name {
+	char *path; /* owned */
+	uint64_t next_number;
+};
+
+struct cw_names {
+	struct cw_name *table; /* open hash table */
+	size_t count;
+	size_t capacity; /* power of two, or 0 */
+};
+
+/*
+ * Claim `path`; when it was claimed before, the first free "NAME.N.EXT" instead. The result is owned
+ * by the caller (free). NULL: no memory, or the numbered name is too long.
+ */
+char *cw_names_claim(struct cw_names *names, const char *path);
+void cw_names_fini(struct cw_names *names);
+
+#endif

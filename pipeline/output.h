@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An output: where one rule's packets go, a stream of records cut into files. It has two sides.
+ *
+ *   The reserving side gives each record its place: file, offset, chunk. Only the holder of the
+ *   sequencer's turn works on it, in sequence order, so the places are the same whatever the number
+ *   of threads. It makes no system call. (output_reserve.c)
+ *
+ *   The writing side takes complete chunks in offset order to the kernel; one writer at a time per
+ *   output, whichever worker was told that a chunk is complete. (output_write.c)
+ *
+ * Between them lie the chunks: sealed ones are pushed to `inbox`.
+ */
+#ifndef CW_PIPELINE_OUTPUT_H
+#define CW_PIPELINE_OUTPUT_H
+
+#include "core/format.h"
+#include "pipeline/batch.h"
+#include "pipeline/books.h"
+#include "pipeline/files.h"
+#include "pipeline/rules.h"
+#include "pipeline/template.h"
+
+/* A record this large (with its headers) gets a chunk of its own instead of several of the pool's. */
+#define CW_RECORD_SPLIT_MAX ((size_t)512 << 10)
+
+struct cw_pipeline;
+
+/* What a record brings along into its file. */
+struct cw_preface {
+	bool is_new_file;
+	size_t header_bytes;
+	size_t iface_bytes;
+	uint8_t iface_block[CW_FORMAT_IFACE_BYTES_MAX];
+};
+
+struct cw_output {
+	/* constant after start */
+	uint32_t index;
+	const struct cw_rule *rule;
+	struct cw_template *name;
+	enum cw_format format;
+	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
+	uint64_t rotate_bytes;
+	uint64_t rotate_records;
+
+	/* owner: the turn */
+	_Alignas(CW_CACHE_LINE) struct cw_file *file; /* being filled, NULL before the first record */
+	struct cw_chunk *open;			      /* NULL: the next record starts a new one */
+	uint64_t offset;			      /* in the file, of the next byte */
+	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
+	uint64_t file_records;	/* records */
+	uint64_t file_bytes;	/* captured bytes */
+	uint64_t file_count;
+	uint64_t matched;
+	uint64_t matched_bytes; /* captured bytes, as cut */
+	uint64_t lost_link_type;
+	uint64_t lost_unrepresentable;
+	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
+	struct cw_file *files_first;
+	struct cw_file *files_last;
+
+	/* shared */
+	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
+	_Atomic uint32_t kicks; /* reasons to write, since the writer last found none */
+	_Atomic int failure;	/* negative errno: nothing more is written to this output */
+	_Atomic uint64_t written; /* records in the kernel's hands */
+
+	/* owner: the writer (whoever took kicks from 0 to 1) */
+	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;
+	struct cw_chunk *queue_last;
+	struct cw_file *writing; /* NULL before the first write */
+	enum cw_loss failure_cause;
+	char failure_text[256];
+};
+
+enum cw_reserve {
+	CW_RESERVE_DONE,    /* the whole part has its place */
+	CW_RESERVE_SOME,    /* as much as was possible; copy that, then come again */
+	CW_RESERVE_STARVED, /* nothing: the pool is empty; come again when a chunk comes back */
+};
+
+/*
+ * The turn: give the part of the batch (from where the last call stopped) its places. The stretch
+ * to copy is in the batch afterwards.
+ */
+enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch);
+
+/* The turn: seal the open chunks of the fullest outputs, so that they are written and come back. */
+void cw_outputs_flush_fullest(struct cw_pipeline *pipeline);
+
+/* The turn, at the end: seal everything. */
+void cw_outputs_flush_all(struct cw_pipeline *pipeline);
+
+/* Tell the output's writer that a chunk became complete; any thread. */
+void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* Be the writer of an output that was popped from the ready ring. */
+void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* After all workers ended, single-threaded: publish the last files, make the empty ones. */
+void cw_outputs_finish(struct cw_pipeline *pipeline);
+
+/*
+ * Name the output's next file (the turn, or after the workers ended); NULL when that fails, and the
+ * output then is marked as failed. `iface` may be NULL for a file without packets.
+ */
+struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
+				   const struct cw_iface *iface, uint64_t ts_ns);
+
+/* The snapshot length that the output's file headers state. */
+uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline,
+				 const struct cw_output *output);
+
+/* Stop the output: `failure` (negative errno) and what to tell; the first call counts. */
+bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);
+
+void cw_output_fini(struct cw_output *output);
+
+#endif

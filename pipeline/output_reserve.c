@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reserving side of the outputs: every record's place, in sequence order. Two ways to the same
+ * result: a whole part at once, output by output, when nothing special happens in it; and record by
+ * record, which also opens files, rotates, adds interface blocks, sorts out what a file cannot hold
+ * and stops where the pool ends. Tests compare the two (reserve_slowly).
+ *
+ * Everything here runs under the sequencer's turn: memory and arithmetic, no system call.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pipeline/state.h"
+
+#define FILE_IFACE_NONE UINT32_MAX
+
+/* ---- chunks ---- */
+
+static void seal_open(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct cw_chunk *chunk = output->open;
+
+	if (!chunk)
+		return;
+	output->open = NULL;
+	chunk->queued = atomic_load_explicit(&output->inbox, memory_order_relaxed);
+	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
+	 * or in a copying worker, can be sure that the writer will find it. */
+	while (!atomic_compare_exchange_weak_explicit(&output->inbox, &chunk->queued, chunk,
+						      memory_order_release, memory_order_relaxed))
+		;
+	if (cw_chunk_seal(chunk))
+		cw_output_kick(pipeline, output);
+}
+
+static void set_anchor(struct cw_output *output)
+{
+	output->anchor_offset = output->offset;
+	if (!output->open)
+		return;
+	output->open->anchor_offset = output->offset;
+	output->open->anchor_records = output->file_records;
+	output->open->anchor_bytes = output->file_bytes;
+}
+
+static void adopt_chunk(struct cw_pipeline *pipeline, struct cw_output *output,
+			struct cw_chunk *chunk, size_t capacity)
+{
+	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
+	chunk->capacity = (uint32_t)capacity;
+	chunk->file = output->file;
+	chunk->offset = output->offset;
+	chunk->anchor_offset = output->anchor_offset;
+	chunk->anchor_records = output->file_records;
+	chunk->anchor_bytes = output->file_bytes;
+	output->open = chunk;
+}
+
+/* How many chunks the pool must have for `bytes` more at `offset` with `room` in the open chunk. */
+static uint64_t chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
+			      uint64_t bytes)
+{
+	uint64_t first;
+
+	if (bytes <= room)
+		return 0;
+	bytes -= room;
+	first = pool->chunk_bytes - (offset + room) % pool->chunk_bytes;
+	if (bytes <= first)
+		return 1;
+	return 1 + (bytes - first + pool->chunk_bytes - 1) / pool->chunk_bytes;
+}
+
+static uint64_t open_room(const struct cw_output *output)
+{
+	return output->open ? output->open->capacity - output->open->used : 0;
+}
+
+/*
+ * Advance the output by `bytes`; the pool is known to have the chunks. With `from` the bytes are
+ * written at once, else they are pending until a worker copied them. Returns the chunk where they
+ * start (its offset in *start).
+ */
+static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_output *output,
+				      uint64_t bytes, const uint8_t *from, uint32_t *start)
+{
+	struct cw_chunk *first = NULL;
+	struct cw_chunk *previous = NULL;
+
+	while (bytes) {
+		struct cw_chunk *chunk;
+		uint32_t part;
+
+		if (output->open && open_room(output) == 0)
+			seal_open(pipeline, output);
+		if (!output->open) {
+			chunk = cw_chunk_take(&pipeline->pool);
+			adopt_chunk(pipeline, output, chunk,
+				    pipeline->pool.chunk_bytes -
+					    output->offset % pipeline->pool.chunk_bytes);
+		}
+		chunk = output->open;
+		part = (uint32_t)cw_min_size(bytes, open_room(output));
+		if (from) {
+			memcpy(chunk->memory + chunk->used, from, part);
+			from += part;
+		} else {
+			/* Relaxed: the hand-over of the batch orders it before any copying. */
+			atomic_fetch_add_explicit(&chunk->pending, part, memory_order_relaxed);
+			if (previous)
+				previous->following = chunk;
+			previous = chunk;
+		}
+		if (!first) {
+			first = chunk;
+			*start = chunk->used;
+		}
+		chunk->used += part;
+		output->offset += part;
+		bytes -= part;
+	}
+	return first;
+}
+
+/* ---- files ---- */
+
+static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)
+{
+	uint32_t index = (iface * 2654435761u) & (file->iface_capacity - 1);
+
+	while (file->ifaces[index * 2] && file->ifaces[index * 2] != iface + 1)
+		index = (index + 1) & (file->iface_capacity - 1);
+	return &file->ifaces[index * 2];
+}
+
+static uint32_t find_iface(const struct cw_file *file, uint32_t iface)
+{
+	uint32_t *entry;
+
+	if (!file->iface_count)
+		return FILE_IFACE_NONE;
+	entry = iface_entry(file, iface);
+	return entry[0] ? entry[1] : FILE_IFACE_NONE;
+}
+
+static int add_iface(struct cw_file *file, uint32_t iface)
+{
+	uint32_t *entry;
+
+	if (file->iface_count * 2 >= file->iface_capacity) {
+		struct cw_file grown = {.iface_capacity =
+						file->iface_capacity ? file->iface_capacity * 2 : 4};
+		uint32_t index;
+
+		grown.ifaces = calloc(grown.iface_capacity, 2 * sizeof(*grown.ifaces));
+		if (!grown.ifaces)
+			return -ENOMEM;
+		for (index = 0; index < file->iface_capacity; index++) {
+			if (file->ifaces[index * 2])
+				memcpy(iface_entry(&grown, file->ifaces[index * 2] - 1),
+				       &file->ifaces[index * 2], 2 * sizeof(*grown.ifaces));
+		}
+		free(file->ifaces);
+		file->ifaces = grown.ifaces;
+		file->iface_capacity = grown.iface_capacity;
+	}
+	entry = iface_entry(file, iface);
+	entry[0] = iface + 1;
+	entry[1] = file->iface_count++;
+	return 0;
+}
+
+struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
+				   const struct cw_iface *iface, uint64_t ts_ns)
+{
+	const struct cw_template_values values = {.rule = output->rule->name,
+						  .iface = iface ? iface->name : NULL,
+						  .seq = output->file_count,
+						  .ts_ns = ts_ns,
+						  .is_utc = pipeline->options.is_utc};
+	const struct cw_outfile_options options = {
+		.no_clobber = pipeline->options.no_clobber,
+		.sync = pipeline->options.sync,
+		.standard_output = pipeline->options.standard_output,
+		.wake_fd = pipeline->abort_fd,
+	};
+	char path[CW_TEMPLATE_PATH_BYTES];
+	struct cw_file *file = calloc(1, sizeof(*file));
+	int result;
+
+	if (!file)
+		goto no_memory;
+	result = cw_template_expand(output->name, &values, path);
+	if (result < 0) {
+		cw_output_fail(output, result, output->file_count > 0, "the file's name is too long");
+		free(file);
+		return NULL;
+	}
+	file->path = cw_template_is_stdout(output->name) ? strdup(path)
+							 : cw_names_claim(&pipeline->names, path);
+	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
+		goto no_memory;
+	file->is_rotation = output->file_count > 0;
+	if (output->files_last)
+		output->files_last->next = file;
+	else
+		output->files_first = file;
+	output->files_last = file;
+	output->file_count++;
+	return file;
+no_memory:
+	cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for the file's name");
+	if (file)
+		free(file->path);
+	free(file);
+	return NULL;
+}
+
+static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
+		      const struct cw_iface *iface, uint64_t ts_ns)
+{
+	struct cw_file *file;
+
+	seal_open(pipeline, output);
+	file = cw_output_new_file(pipeline, output, iface, ts_ns);
+	if (!file)
+		return -ENOMEM;
+	if (output->linktype == CW_LINKTYPE_ANY)
+		output->linktype = iface->linktype;
+	file->linktype = output->linktype;
+	output->file = file;
+	output->offset = 0;
+	output->anchor_offset = 0;
+	output->file_records = 0;
+	output->file_bytes = 0;
+	return 0;
+}
+
+uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline, const struct cw_output *output)
+{
+	return output->snaplen != UINT32_MAX ? output->snaplen : pipeline->snaplen_max;
+}
+
+static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
+	uint32_t start;
+	size_t bytes = cw_format_header(output->format, output->linktype,
+					cw_output_snaplen_field(pipeline, output), header);
+
+	reserve_bytes(pipeline, output, bytes, header, &start);
+	set_anchor(output);
+}
+
+/* ---- a whole part at once ---- */
+
+static bool needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes)
+{
+	if (output->file_records == 0)
+		return false;
+	if (output->rotate_records && output->file_records + records > output->rotate_records)
+		return true;
+	return output->rotate_bytes && output->offset + bytes > output->rotate_bytes;
+}
+
+/* Whether the tally's records all follow the output's last one, with nothing in between. */
+static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
+		     const struct cw_tally *tally)
+{
+	if (!output->file)
+		return false;
+	if (output->rotate_records &&
+	    output->file_records + tally->record_count > output->rotate_records)
+		return false;
+	if (output->rotate_bytes && output->offset + tally->record_bytes > output->rotate_bytes)
+		return false;
+	if (output->format == CW_FORMAT_PCAPNG)
+		return batch->has_one_iface &&
+		       find_iface(output->file, batch->iface) != FILE_IFACE_NONE;
+	return batch->has_one_linktype && output->linktype == batch->linktype;
+}
+
+static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batch *batch)
+{
+	uint64_t needed = 0;
+	uint32_t index;
+
+	if (pipeline->options.reserve_slowly || batch->has_unrepresentable || batch->has_giant ||
+	    batch->is_cut_short || batch->tally_count > batch->piece_capacity)
+		return false;
+	for (index = 0; index < batch->tally_count; index++) {
+		const struct cw_tally *tally = &batch->tallies[index];
+		const struct cw_output *output = &pipeline->outputs[tally->output];
+
+		if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+			continue;
+		if (!is_plain(output, batch, tally))
+			return false;
+		needed += chunks_needed(&pipeline->pool, output->offset, open_room(output),
+					tally->record_bytes);
+	}
+	return needed <= cw_chunk_free_count(&pipeline->pool);
+}
+
+static void append_piece(struct cw_batch *batch, struct cw_tally *tally,
+			 const struct cw_piece *piece)
+{
+	uint32_t index = batch->piece_count++;
+
+	batch->pieces[index] = *piece;
+	if (tally->last_piece == CW_PIECE_NONE)
+		tally->first_piece = index;
+	else
+		batch->pieces[tally->last_piece].next = index;
+	tally->last_piece = index;
+}
+
+static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
+			  struct cw_tally *tally)
+{
+	struct cw_output *output = &pipeline->outputs[tally->output];
+	struct cw_piece piece = {.record_count = tally->record_count, .next = CW_PIECE_NONE};
+
+	output->matched += tally->record_count;
+	output->matched_bytes += tally->data_bytes;
+	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+		return; /* lost; the copying worker finds no piece and skips */
+	if (output->format == CW_FORMAT_PCAPNG)
+		piece.iface = find_iface(output->file, batch->iface);
+	piece.chunk = reserve_bytes(pipeline, output, tally->record_bytes, NULL, &piece.offset);
+	output->file_records += tally->record_count;
+	output->file_bytes += tally->data_bytes;
+	set_anchor(output);
+	append_piece(batch, tally, &piece);
+}
+
+/* ---- record by record ---- */
+
+enum placing {
+	PLACED,
+	LOST,	/* counted; nothing to copy */
+	NO_ROOM /* of chunks or pieces: stop here */
+};
+
+static void find_preface(const struct cw_output *output, const struct cw_packet *packet,
+			 const struct cw_iface *iface, size_t record_bytes,
+			 struct cw_preface *preface)
+{
+	bool has_iface = output->format != CW_FORMAT_PCAPNG ||
+			 (output->file && find_iface(output->file, packet->iface) !=
+						  FILE_IFACE_NONE);
+
+	*preface = (struct cw_preface){0};
+	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
+		preface->iface_bytes = cw_format_iface(
+			iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
+			preface->iface_block);
+	preface->is_new_file =
+		!output->file ||
+		needs_rotation(output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes));
+	if (preface->is_new_file)
+		preface->header_bytes = cw_format_header_bytes(output->format);
+	else if (has_iface)
+		preface->iface_bytes = 0;
+}
+
+/* Make sure that `bytes` can be reserved; for a giant, that a chunk of its own is open. */
+static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *output,
+			      const struct cw_preface *preface, size_t bytes)
+{
+	struct cw_chunk_pool *pool = &pipeline->pool;
+	uint64_t offset = preface->is_new_file ? 0 : output->offset;
+	uint64_t room = preface->is_new_file ? 0 : open_room(output);
+	uint64_t needed = chunks_needed(pool, offset, room, bytes);
+	struct cw_chunk *chunk;
+
+	if (bytes <= CW_RECORD_SPLIT_MAX && needed <= pool->chunk_count / 2)
+		return needed <= cw_chunk_free_count(pool) ? PLACED : NO_ROOM;
+	if (atomic_load(&pool->has_giant))
+		return NO_ROOM;
+	chunk = cw_chunk_take_giant(pool, bytes);
+	if (!chunk) {
+		cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for a very large record");
+		return LOST;
+	}
+	seal_open(pipeline, output);
+	pipeline->turn_giant = chunk;
+	return PLACED;
+}
+
+static enum placing lose(struct cw_output *output, const struct cw_packet *packet,
+			 uint64_t *counter)
+{
+	output->matched++;
+	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	if (counter)
+		++*counter;
+	return LOST;
+}
+
+/* Start the file or interface that the record needs first. */
+static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
+			 const struct cw_packet *packet, const struct cw_iface *iface,
+			 const struct cw_preface *preface, size_t bytes)
+{
+	uint32_t start;
+	int result;
+
+	if (preface->is_new_file) {
+		result = start_file(pipeline, output, iface, packet->ts_ns);
+		if (result < 0)
+			return result;
+	}
+	if (pipeline->turn_giant) {
+		adopt_chunk(pipeline, output, pipeline->turn_giant, bytes);
+		pipeline->turn_giant = NULL;
+	}
+	if (preface->is_new_file)
+		write_header(pipeline, output);
+	if (!preface->iface_bytes)
+		return 0;
+	result = add_iface(output->file, packet->iface);
+	if (result < 0) {
+		cw_output_fail(output, result, output->file_count > 0, "no memory for an interface");
+		return result;
+	}
+	reserve_bytes(pipeline, output, preface->iface_bytes, preface->iface_block, &start);
+	set_anchor(output);
+	return 0;
+}
+
+static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
+			 struct cw_tally *tally, const struct cw_packet *packet,
+			 size_t record_bytes, bool can_extend)
+{
+	struct cw_output *output = &pipeline->outputs[tally->output];
+	struct cw_piece piece = {.record_count = 1, .next = CW_PIECE_NONE};
+
+	if (output->format == CW_FORMAT_PCAPNG)
+		piece.iface = find_iface(output->file, packet->iface);
+	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
+	output->matched++;
+	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	output->file_records++;
+	output->file_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	set_anchor(output);
+	if (can_extend && tally->last_piece != CW_PIECE_NONE &&
+	    batch->pieces[tally->last_piece].iface == piece.iface) {
+		batch->pieces[tally->last_piece].record_count++;
+		/* That chunk waits for this batch's copying, so it is still there to be linked. */
+		if (piece.chunk != tally->last_chunk)
+			tally->last_chunk->following = piece.chunk;
+	} else {
+		append_piece(batch, tally, &piece);
+	}
+	tally->last_chunk = output->open;
+}
+
+static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
+				   struct cw_tally *tally, const struct cw_packet *packet,
+				   bool is_representable)
+{
+	struct cw_output *output = &pipeline->outputs[tally->output];
+	const struct cw_iface *iface = cw_ifaces_at(&pipeline->ifaces, packet->iface);
+	struct cw_preface *preface = &pipeline->turn_preface;
+	size_t record_bytes, bytes;
+	enum placing room;
+	bool is_giant;
+
+	if (!is_representable)
+		return lose(output, packet, &output->lost_unrepresentable);
+	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+		return lose(output, packet, NULL);
+	if (output->format != CW_FORMAT_PCAPNG && output->linktype != CW_LINKTYPE_ANY &&
+	    output->linktype != iface->linktype) {
+		if (output->lost_link_type == 0)
+			cw_pipeline_tell(pipeline, CW_PROBLEM,
+					 "rule %s: a pcap file holds one link type; packets of "
+					 "others are lost (write .pcapng to keep them)",
+					 output->rule->name);
+		return lose(output, packet, &output->lost_link_type);
+	}
+	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
+	find_preface(output, packet, iface, record_bytes, preface);
+	if (batch->piece_count == batch->piece_capacity)
+		return NO_ROOM;
+	bytes = preface->header_bytes + preface->iface_bytes + record_bytes;
+	room = make_room(pipeline, output, preface, bytes);
+	if (room == NO_ROOM)
+		return NO_ROOM;
+	is_giant = pipeline->turn_giant != NULL;
+	if (room == LOST || write_preface(pipeline, output, packet, iface, preface, bytes) < 0) {
+		if (pipeline->turn_giant) {
+			cw_chunk_give_back_any(&pipeline->pool, pipeline->turn_giant);
+			pipeline->turn_giant = NULL;
+		}
+		return lose(output, packet, NULL);
+	}
+	place_record(pipeline, batch, tally, packet, record_bytes,
+		     !is_giant && !preface->is_new_file && !preface->iface_bytes &&
+			     !tally->ends_in_giant);
+	tally->ends_in_giant = is_giant;
+	if (is_giant)
+		seal_open(pipeline, output);
+	return PLACED;
+}
+
+/* From where the batch has got to, as far as it goes. True: to the end of the part. */
+static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	uint32_t match = batch->reserve_match;
+	uint32_t index = batch->reserve_packet;
+
+	for (; index < batch->part_end; index++) {
+		for (; match < batch->ends[index]; match++) {
+			uint32_t entry = batch->matches[match];
+			uint32_t output = entry & ~CW_MATCH_UNREPRESENTABLE;
+			struct cw_tally *tally =
+				&batch->tallies[pipeline->turn_tally_of[output]];
+			enum placing placing = reserve_record(pipeline, batch, tally,
+							      &batch->packets[index],
+							      entry == output);
+
+			if (placing == NO_ROOM) {
+				batch->reserve_packet = index;
+				batch->reserve_match = match;
+				return false;
+			}
+			if (placing == LOST)
+				batch->matches[match] = CW_MATCH_SKIP;
+		}
+	}
+	batch->reserve_packet = index;
+	batch->reserve_match = match;
+	return true;
+}
+
+static void forget_pieces(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	uint32_t index;
+
+	batch->piece_count = 0;
+	for (index = 0; index < batch->tally_count; index++) {
+		struct cw_tally *tally = &batch->tallies[index];
+
+		tally->first_piece = tally->last_piece = CW_PIECE_NONE;
+		tally->last_chunk = NULL;
+		tally->ends_in_giant = false;
+		pipeline->turn_tally_of[tally->output] = index;
+	}
+}
+
+enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	uint32_t index;
+
+	batch->copy_packet = batch->reserve_packet;
+	batch->copy_match = batch->reserve_match;
+	forget_pieces(pipeline, batch);
+	if (batch->reserve_match == 0 && is_whole_possible(pipeline, batch)) {
+		for (index = 0; index < batch->tally_count; index++)
+			reserve_tally(pipeline, batch, &batch->tallies[index]);
+		batch->reserve_packet = batch->part_end;
+		batch->reserve_match =
+			batch->part_end > batch->part_first ? batch->ends[batch->part_end - 1] : 0;
+		return CW_RESERVE_DONE;
+	}
+	if (reserve_records(pipeline, batch))
+		return CW_RESERVE_DONE;
+	return batch->reserve_match > batch->copy_match ? CW_RESERVE_SOME : CW_RESERVE_STARVED;
+}
+
+/* ---- making room, and the end ---- */
+
+void cw_outputs_flush_fullest(struct cw_pipeline *pipeline)
+{
+	uint32_t fullest = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		const struct cw_chunk *chunk = pipeline->outputs[index].open;
+
+		if (chunk && chunk->used > fullest)
+			fullest = chunk->used;
+	}
+	for (index = 0; index < pipeline->output_count && fullest; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (output->open && output->open->used >= (fullest + 1) / 2)
+			seal_open(pipeline, output);
+	}
+}
+
+void cw_outputs_flush_all(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++)
+		seal_open(pipeline, &pipeline->outputs[index]);
+}

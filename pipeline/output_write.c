@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The writing side of the outputs: complete chunks in offset order to the kernel, a file at a time.
+ * A failed write ends the output: its file is cut back to its last whole record, what comes later is
+ * dropped and, at the end, counted as lost.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "pipeline/state.h"
+
+#define WRITE_VECTORS_MAX 64
+#define WRITE_BYTES_MAX ((size_t)4 << 20)
+
+bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
+{
+	int expected = 0;
+
+	if (!atomic_compare_exchange_strong(&output->failure, &expected, failure))
+		return false;
+	/* Read only after the threads ended. */
+	output->failure_cause = cw_loss_from_errno(failure, is_rotation);
+	snprintf(output->failure_text, sizeof(output->failure_text), "%s", text);
+	return true;
+}
+
+static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output,
+			  const struct cw_file *file, int failure, bool is_rotation,
+			  const char *text)
+{
+	if (cw_output_fail(output, failure, is_rotation, text))
+		cw_pipeline_tell(pipeline, CW_PROBLEM,
+				 "rule %s: output %s: %s; the rest of its packets is lost",
+				 output->rule->name, file->path, text);
+}
+
+/*
+ * The file holds `offset` good bytes, the last of them perhaps in the middle of a record: find the
+ * last whole one from the anchor on, count what is there, cut the rest off.
+ */
+static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_file *file)
+{
+	uint64_t records = 0;
+	uint64_t data_bytes = 0;
+	size_t bytes;
+	uint8_t *data;
+
+	if (!cw_outfile_is_seekable(file->outfile))
+		return; /* what a pipe took is gone; the anchor tells what was whole */
+	if (file->anchor_offset == 0 && file->offset >= cw_format_header_bytes(output->format))
+		file->anchor_offset = cw_format_header_bytes(output->format);
+	bytes = (size_t)(file->offset - file->anchor_offset);
+	data = bytes && file->anchor_offset ? malloc(bytes) : NULL;
+	if (data && cw_outfile_read(file->outfile, data, bytes, file->anchor_offset) ==
+			    (int64_t)bytes)
+		file->anchor_offset += cw_format_whole_records(output->format, data, bytes,
+							       &records, &data_bytes);
+	free(data);
+	file->anchor_records += records;
+	file->anchor_bytes += data_bytes;
+	file->offset = file->anchor_offset;
+	file->is_unusable = file->anchor_offset == 0;
+	if (cw_outfile_cut(file->outfile, file->offset) < 0)
+		cw_pipeline_tell(pipeline, CW_PROBLEM,
+				 "rule %s: output %s cannot be cut to %llu bytes, its last record "
+				 "may be torn",
+				 output->rule->name, file->path, (unsigned long long)file->offset);
+}
+
+static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file *file)
+{
+	struct stat status;
+
+	/* Devices and FIFOs are opened in place: nothing is replaced. */
+	if (stat(file->path, &status) || !S_ISREG(status.st_mode))
+		return false;
+	return cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
+}
+
+/* Close the file and put it under its name, or throw away what is no file. */
+static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
+			struct cw_file *file)
+{
+	struct cw_error error = {0};
+	bool was_open = cw_outfile_was_created(file->outfile);
+	int result = 0;
+
+	if (file->is_finished)
+		return;
+	file->is_finished = true;
+	if (was_open)
+		result = cw_files_acquire(&pipeline->files, file, &error);
+	if (result == 0 && was_open && file->is_unusable) {
+		cw_outfile_discard(file->outfile, false);
+	} else if (result == 0 && was_open) {
+		result = cw_outfile_publish(file->outfile, &error);
+		file->is_published = result == 0;
+	}
+	if (was_open)
+		cw_files_closed(&pipeline->files, file);
+	if (result < 0)
+		fail_and_tell(pipeline, output, file, result, false, error.text);
+}
+
+/* Open the file of the next chunks. */
+static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
+		       struct cw_file *file)
+{
+	struct cw_error error = {0};
+	int result;
+
+	if (output->writing && output->writing != file) {
+		finish_file(pipeline, output, output->writing);
+		result = atomic_load(&output->failure);
+		if (result)
+			return result;
+	}
+	if (output->writing != file && is_an_input(pipeline, file)) {
+		fail_and_tell(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
+		return -EINVAL;
+	}
+	output->writing = file;
+	result = cw_files_acquire(&pipeline->files, file, &error);
+	if (result < 0)
+		fail_and_tell(pipeline, output, file, result, file->is_rotation, error.text);
+	return result;
+}
+
+/* Account for `accepted` bytes of the chunks having reached the file. */
+static void advance_file(struct cw_output *output, struct cw_file *file,
+			 struct cw_chunk *const *chunks, int count, size_t accepted)
+{
+	uint64_t before = file->anchor_records;
+	int index;
+
+	file->offset += accepted;
+	for (index = 0; index < count; index++) {
+		const struct cw_chunk *chunk = chunks[index];
+
+		if (chunk->offset + chunk->used > file->offset ||
+		    chunk->anchor_offset > file->offset)
+			break;
+		file->anchor_offset = chunk->anchor_offset;
+		file->anchor_records = chunk->anchor_records;
+		file->anchor_bytes = chunk->anchor_bytes;
+	}
+	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
+				  memory_order_relaxed);
+}
+
+/* Write consecutive chunks of one file. */
+static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_chunk *const *chunks, int count)
+{
+	struct iovec vectors[WRITE_VECTORS_MAX];
+	struct cw_file *file = chunks[0]->file;
+	bool is_input_damaged = false;
+	size_t accepted, asked = 0;
+	int failure = 0;
+	int index;
+
+	if (atomic_load(&output->failure) || switch_file(pipeline, output, file) < 0)
+		return;
+	for (index = 0; index < count && !is_input_damaged; index++) {
+		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
+						       memory_order_relaxed); /* [CHUNK-1] */
+
+		is_input_damaged = intact < chunks[index]->used;
+		vectors[index].iov_base = chunks[index]->memory;
+		vectors[index].iov_len = cw_min_size(intact, chunks[index]->used);
+		asked += vectors[index].iov_len;
+	}
+	accepted = cw_outfile_write(file->outfile, vectors, index, file->offset, &failure);
+	advance_file(output, file, chunks, count, accepted);
+	if (accepted < asked || failure < 0) {
+		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
+		cut_to_whole(pipeline, output, file);
+	} else if (is_input_damaged) {
+		fail_and_tell(pipeline, output, file, -EIO, false,
+			      "an input was truncated while its packets were copied");
+		cut_to_whole(pipeline, output, file);
+	}
+	cw_files_release(&pipeline->files, file);
+}
+
+/* ---- the queue of the one writer ---- */
+
+/* Move what was sealed to the writer's queue, oldest first. */
+static void empty_inbox(struct cw_output *output)
+{
+	/* [INBOX-1] acquire */
+	struct cw_chunk *chunk =
+		atomic_exchange_explicit(&output->inbox, NULL, memory_order_acquire);
+	struct cw_chunk *oldest = NULL;
+	struct cw_chunk *newest = chunk;
+
+	while (chunk) {
+		struct cw_chunk *older = chunk->queued;
+
+		chunk->queued = oldest;
+		oldest = chunk;
+		chunk = older;
+	}
+	if (!oldest)
+		return;
+	if (output->queue_last)
+		output->queue_last->queued = oldest;
+	else
+		output->queue_first = oldest;
+	output->queue_last = newest;
+}
+
+/* Take the complete chunks at the queue's head that go into one file with one call. */
+static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
+{
+	size_t bytes = 0;
+	int count = 0;
+
+	while (output->queue_first && count < WRITE_VECTORS_MAX && bytes < WRITE_BYTES_MAX) {
+		struct cw_chunk *chunk = output->queue_first;
+
+		/* [CHUNK-1] acquire: every byte copied into it. */
+		if (atomic_load_explicit(&chunk->pending, memory_order_acquire) != 0 ||
+		    (count && chunk->file != chunks[0]->file))
+			break;
+		output->queue_first = chunk->queued;
+		if (!output->queue_first)
+			output->queue_last = NULL;
+		chunks[count++] = chunk;
+		bytes += chunk->used;
+	}
+	return count;
+}
+
+static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_chunk *const *chunks,
+			     int count)
+{
+	int index;
+
+	for (index = 0; index < count; index++)
+		cw_chunk_give_back_any(&pipeline->pool, chunks[index]);
+	atomic_fetch_sub(&pipeline->live_chunks, (uint32_t)count);
+	cw_pipeline_settle(pipeline);
+}
+
+void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct cw_chunk *chunks[WRITE_VECTORS_MAX];
+	uint32_t seen;
+	int count;
+
+	do {
+		/* [KICK-1] acquire: the last writer's state, and what the kicks announce. */
+		seen = atomic_load_explicit(&output->kicks, memory_order_acquire);
+		empty_inbox(output);
+		while ((count = take_complete(output, chunks)) > 0) {
+			write_chunks(pipeline, output, chunks, count);
+			give_chunks_back(pipeline, chunks, count);
+			empty_inbox(output);
+		}
+	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0,
+							  memory_order_acq_rel,
+							  memory_order_relaxed));
+}
+
+void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	/* [KICK-1] release */
+	if (atomic_fetch_add_explicit(&output->kicks, 1, memory_order_acq_rel) != 0)
+		return;
+	cw_ring_push_any(pipeline->writable, output); /* has room for every output */
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+/* ---- the end of the run ---- */
+
+/* A rule that matched nothing still gets its file, when its name does not depend on a packet. */
+static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
+	struct iovec vector = {.iov_base = header};
+	struct cw_file *file;
+	int failure = 0;
+
+	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name))
+		return;
+	file = cw_output_new_file(pipeline, output, NULL, 0);
+	if (!file || switch_file(pipeline, output, file) < 0)
+		return;
+	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
+					  cw_output_snaplen_field(pipeline, output), header);
+	file->offset = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
+	file->anchor_offset = file->offset;
+	if (failure) {
+		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
+		file->is_unusable = true;
+	}
+	cw_files_release(&pipeline->files, file);
+}
+
+void cw_outputs_finish(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (!output->files_first && !atomic_load(&output->failure))
+			make_empty_file(pipeline, output);
+		if (output->writing)
+			finish_file(pipeline, output, output->writing);
+	}
+}
+
+void cw_output_fini(struct cw_output *output)
+{
+	struct cw_file *file = output->files_first;
+
+	while (file) {
+		struct cw_file *next = file->next;
+
+		cw_outfile_free(file->outfile);
+		free(file->ifaces);
+		free(file->path);
+		free(file);
+		file = next;
+	}
+	cw_template_free(output->name);
+	output->name = NULL;
+	output->files_first = NULL;
+}

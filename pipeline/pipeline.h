@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pipeline: inputs in, files out, books that balance.
+ *
+ *     struct cw_pipeline_options options;
+ *     cw_pipeline_options_init(&options);
+ *     ... fill in inputs and rules ...
+ *     cw_pipeline_start(&pipeline, &options, &error)    checks everything, then starts the threads
+ *     poll(cw_pipeline_done_fd(pipeline)) ...           meanwhile: progress, request_stop, abort
+ *     cw_pipeline_finish(pipeline, &report)             joins, publishes the files, closes the books
+ *     cw_report_fini(&report), cw_pipeline_free(pipeline)
+ */
+#ifndef CW_PIPELINE_PIPELINE_H
+#define CW_PIPELINE_PIPELINE_H
+
+#include "core/error.h"
+#include "core/filter.h"
+#include "pipeline/books.h"
+#include "pipeline/rules.h"
+
+#define CW_THREADS_MAX 1024u
+#define CW_POOL_BYTES_DEFAULT ((size_t)64 << 20)
+
+struct cw_pipeline;
+
+enum cw_severity {
+	CW_NOTE,    /* the run goes on as asked */
+	CW_WARNING, /* likewise, but the user should know */
+	CW_PROBLEM, /* something was lost or could not be done: the run ends with exit 1 */
+};
+
+enum cw_time_precision {
+	CW_TIME_AUTO, /* ns when any input has ns */
+	CW_TIME_US,
+	CW_TIME_NS,
+};
+
+struct cw_pipeline_options {
+	/* borrowed until the pipeline is freed */
+	const char *const *inputs; /* paths; "-" = standard input, at most once */
+	uint32_t input_count;
+	const struct cw_rules *rules;
+	const char *prefilter; /* expression every packet must pass, or NULL */
+	const char *directory; /* in front of relative output names, or NULL */
+
+	uint32_t threads;      /* workers; 0 = the cores this process may use */
+	uint64_t packet_limit; /* stop after so many packets matched by any rule; 0 = none */
+	uint32_t snaplen;      /* cut records to it; 0 = whole packets */
+	uint32_t linktype;     /* overrides the inputs' (-y); CW_LINKTYPE_ANY */
+	enum cw_time_precision time_precision;
+	enum cw_filter_engine engine;
+	bool unoptimized;
+	bool resolve_names;
+	bool no_clobber;
+	bool sync;
+	bool is_utc;
+	int standard_output; /* descriptor for the name "-" */
+
+	/* sizes; 0 = chosen (tests make them tiny) */
+	size_t pool_bytes;
+	size_t chunk_bytes;
+	size_t batch_bytes;
+	uint32_t batch_records;
+	uint32_t batch_count;
+	uint32_t descriptor_limit;
+	size_t window_bytes;
+	bool reserve_slowly; /* always take the record-by-record path (tests compare the two) */
+
+	/* Called from any thread, one call at a time is not promised. */
+	void (*tell)(void *context, enum cw_severity severity, const char *text);
+	void *context;
+};
+
+void cw_pipeline_options_init(struct cw_pipeline_options *options);
+
+/*
+ * Errors: -EINVAL, -EEXIST (no_clobber), -EACCES (host name) and the like for what is wrong with the
+ * request, found before anything is written (the command's exit 2); -ENOMEM, -EAGAIN and other
+ * system errors (exit 1). Nothing is left behind: no thread, file or descriptor.
+ */
+int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_options *options,
+		      struct cw_error *error);
+
+/* Readable (poll) once all threads are done. */
+int cw_pipeline_done_fd(const struct cw_pipeline *pipeline);
+
+/* Read no further; finish what was cut. Any thread. */
+void cw_pipeline_request_stop(struct cw_pipeline *pipeline);
+
+/* Progress so far; any thread. */
+struct cw_progress {
+	uint64_t read_bytes;  /* of the inputs, as they are on disk */
+	uint64_t total_bytes; /* 0 when an input's length is unknown */
+	uint64_t packets;
+};
+void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress);
+
+struct cw_report_input {
+	const char *file;
+	uint64_t packets;
+	uint64_t bytes; /* captured */
+	uint64_t file_bytes;
+	const char *format;
+	char *error; /* NULL: read to its end */
+};
+
+struct cw_report_rule {
+	const struct cw_rule *rule;
+	uint64_t matched;
+	uint64_t written;
+	uint64_t bytes; /* captured bytes written, as cut */
+	uint64_t file_bytes;
+	uint64_t lost[CW_LOSS_COUNT];
+	uint64_t lost_total;
+	char *error;  /* what stopped the output, or NULL */
+	char **files; /* paths, in order */
+	uint32_t file_count;
+};
+
+struct cw_report {
+	struct cw_report_input *inputs;
+	uint32_t input_count;
+	struct cw_report_rule *rules;
+	uint32_t rule_count;
+	struct cw_books books;
+	uint64_t packets;
+	uint64_t bytes;
+	bool is_balanced;
+	bool is_complete; /* nothing lost, no problem told: exit 0 */
+	bool is_durable;  /* with sync */
+	double elapsed_s;
+	uint32_t threads;
+};
+
+/*
+ * Wait for the threads, publish the files, fill the report. 0, or -ENOMEM for the report (the files
+ * are done all the same).
+ */
+int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
+
+/* The books of this moment, for an abort: threads go on, nothing is published. */
+void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);
+
+void cw_report_fini(struct cw_report *report);
+void cw_pipeline_free(struct cw_pipeline *pipeline); /* accepts NULL */
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The report at the end of a run, from the counters that the turn and the writers kept. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pipeline/state.h"
+
+static int report_input(const struct cw_input *input, struct cw_report_input *report)
+{
+	*report = (struct cw_report_input){.file = input->path,
+					   .packets = input->packets,
+					   .bytes = input->bytes,
+					   .file_bytes = input->info.consumed_bytes,
+					   .format = input->info.format};
+	if (input->error.code)
+		report->error = strdup(input->error.text);
+	else if (input->was_truncated)
+		report->error = strdup("it was truncated while it was read");
+	else
+		return 0;
+	return report->error ? 0 : -ENOMEM;
+}
+
+/* What reached files and pipes, and which files there are. */
+static int report_files(const struct cw_output *output, struct cw_report_rule *report,
+			struct cw_books *books)
+{
+	const struct cw_file *file;
+
+	report->files = calloc(output->file_count + 1, sizeof(*report->files));
+	if (!report->files)
+		return -ENOMEM;
+	for (file = output->files_first; file; file = file->next) {
+		bool is_regular = cw_outfile_is_seekable(file->outfile);
+
+		if (is_regular && !file->is_published)
+			continue;
+		report->written += file->anchor_records;
+		report->bytes += file->anchor_bytes;
+		report->file_bytes += file->offset;
+		if (is_regular)
+			books->in_files += file->anchor_records;
+		else
+			books->sent_to_pipe += file->anchor_records;
+		if (!cw_outfile_was_created(file->outfile))
+			continue;
+		report->files[report->file_count] = strdup(file->path);
+		if (!report->files[report->file_count])
+			return -ENOMEM;
+		report->file_count++;
+	}
+	return 0;
+}
+
+static int report_rule(const struct cw_output *output, struct cw_report_rule *report,
+		       struct cw_books *books)
+{
+	uint64_t explained;
+
+	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
+	if (report_files(output, report, books) < 0)
+		return -ENOMEM;
+	report->lost[CW_LOSS_LINK_TYPE] = output->lost_link_type;
+	report->lost[CW_LOSS_UNREPRESENTABLE] = output->lost_unrepresentable;
+	explained = report->written + output->lost_link_type + output->lost_unrepresentable;
+	if (atomic_load(&output->failure)) {
+		report->lost[output->failure_cause] += output->matched - explained;
+		explained = output->matched;
+		report->error = strdup(output->failure_text);
+		if (!report->error)
+			return -ENOMEM;
+	}
+	report->lost_total = explained - report->written;
+	books->matched += output->matched;
+	books->written += report->written;
+	books->lost += report->lost_total;
+	return 0;
+}
+
+int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
+{
+	struct timespec now;
+	uint32_t index;
+
+	*report = (struct cw_report){.threads = pipeline->worker_count,
+				     .books = pipeline->books,
+				     .is_durable = pipeline->options.sync};
+	report->inputs = calloc(pipeline->input_count, sizeof(*report->inputs));
+	report->rules = calloc(pipeline->output_count, sizeof(*report->rules));
+	if (!report->inputs || !report->rules)
+		goto no_memory;
+	for (index = 0; index < pipeline->input_count; index++, report->input_count++) {
+		if (report_input(&pipeline->inputs[index], &report->inputs[index]) < 0)
+			goto no_memory;
+		report->packets += report->inputs[index].packets;
+		report->bytes += report->inputs[index].bytes;
+	}
+	for (index = 0; index < pipeline->output_count; index++, report->rule_count++) {
+		if (report_rule(&pipeline->outputs[index], &report->rules[index],
+				&report->books) < 0)
+			goto no_memory;
+	}
+	report->is_balanced = cw_books_balance(&report->books);
+	report->is_complete = report->is_balanced && !atomic_load(&pipeline->has_problem) &&
+			      report->books.lost == 0 && report->books.malformed == 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	report->elapsed_s = (double)(now.tv_sec - pipeline->start_time.tv_sec) +
+			    (double)(now.tv_nsec - pipeline->start_time.tv_nsec) * 1e-9;
+	return 0;
+no_memory:
+	cw_report_fini(report);
+	return -ENOMEM;
+}
+
+void cw_report_fini(struct cw_report *report)
+{
+	uint32_t index, file;
+
+	for (index = 0; report->inputs && index < report->input_count; index++)
+		free(report->inputs[index].error);
+	for (index = 0; report->rules && index < report->rule_count; index++) {
+		for (file = 0; file < report->rules[index].file_count; file++)
+			free(report->rules[index].files[file]);
+		free(report->rules[index].files);
+		free(report->rules[index].error);
+	}
+	free(report->inputs);
+	free(report->rules);
+	*report = (struct cw_report){0};
+}

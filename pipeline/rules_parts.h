@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What rules.c and rules_file.c share. Private to them. */
+#ifndef CW_PIPELINE_RULES_PARTS_H
+#define CW_PIPELINE_RULES_PARTS_H
+
+#include "pipeline/rules.h"
+
+/* Add a zeroed rule, NULL without memory. Rules grow through this only. */
+struct cw_rule *cw_rules_append(struct cw_rules *rules);
+
+/* What is wrong with a rule's name, NULL when nothing is. */
+const char *cw_rule_name_fault(const char *name);
+
+/* Whether the expression is the word `unmatched`. */
+bool cw_rule_is_unmatched(const char *filter);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The whole of a running pipeline, for the files of this folder. pipeline.h is for its users. */
+#ifndef CW_PIPELINE_STATE_H
+#define CW_PIPELINE_STATE_H
+
+#include <time.h>
+
+#include "core/source.h"
+#include "pipeline/gate.h"
+#include "pipeline/match.h"
+#include "pipeline/names.h"
+#include "pipeline/output.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/ring.h"
+#include "pipeline/sequencer.h"
+
+struct cw_input {
+	/* constant after start */
+	const char *path;
+	uint64_t device, inode;
+	bool has_identity;
+	/* owner: the capture thread */
+	struct cw_source *source; /* NULL: closed again after its header was checked */
+	struct cw_source_info info;
+	struct cw_error error; /* code 0: read to its end */
+	/* owner: the turn */
+	uint64_t packets;
+	uint64_t bytes; /* captured */
+	bool was_truncated;
+};
+
+struct cw_worker {
+	struct cw_pipeline *pipeline;
+	uint32_t index;
+	pthread_t thread;
+	bool is_started;
+	struct cw_match_scratch scratch;
+	struct cw_copy *copy; /* worker.c */
+};
+
+struct cw_pipeline {
+	/* constant after start */
+	struct cw_pipeline_options options;
+	struct cw_input *inputs;
+	uint32_t input_count;
+	struct cw_output *outputs;
+	uint32_t output_count;
+	struct cw_worker *workers;
+	uint32_t worker_count;
+	struct cw_batch *batches;
+	uint32_t batch_count;
+	uint32_t snaplen_max;	 /* of the inputs, for file headers */
+	uint32_t empty_linktype; /* of files without packets */
+	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
+	struct timespec start_time;
+	bool has_gates, has_files; /* were initialised */
+	int wake_fd;	      /* eventfd: readable once reading shall stop */
+	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
+	int done_fd;	      /* eventfd: readable once every thread is done */
+	pthread_t capture_thread;
+	bool is_capture_started;
+
+	/* between threads */
+	struct cw_ring *free_batches; /* to the capture thread */
+	struct cw_ring *cut;	      /* batches to match */
+	struct cw_ring *reserved;     /* batches to copy */
+	struct cw_ring *writable;     /* outputs with complete chunks */
+	struct cw_gate worker_gate;
+	struct cw_gate capture_gate;
+	struct cw_sequencer sequencer;
+	struct cw_chunk_pool pool;
+	struct cw_files files;
+	struct cw_matcher matcher;
+	struct cw_ifaces ifaces;
+
+	/* shared */
+	_Atomic bool is_stopping;      /* cut no more batches */
+	_Atomic bool is_cut;	       /* [END-1] the capture thread cut the last: cut_count holds */
+	_Atomic uint64_t cut_count;
+	_Atomic bool is_sealed;	       /* [END-2] everything reserved and sealed */
+	_Atomic uint32_t live_chunks;  /* taken and not given back */
+	_Atomic uint32_t live_batches; /* cut and not finished */
+	_Atomic bool is_done;
+	_Atomic uint32_t running_threads;
+	_Atomic bool has_problem; /* exit 1 */
+	_Atomic uint64_t read_bytes; /* progress, of all inputs */
+	_Atomic uint64_t received;   /* progress */
+
+	/* owner: the turn */
+	struct cw_books books;
+	struct cw_names names;
+	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
+	struct cw_chunk *turn_giant;	 /* taken for the record at hand */
+	struct cw_preface turn_preface; /* of the record at hand */
+};
+
+/* Tell the user; any thread. Severity error makes the run end with exit 1. */
+void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
+		      ...) CW_PRINTF(3, 4);
+
+/* A chunk came back, or a batch is finished: somebody may be waiting for that, or all be done. */
+void cw_pipeline_settle(struct cw_pipeline *pipeline);
+
+/* Whether a regular file with this identity is one of the inputs. */
+bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode);
+
+int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report);
+
+/* Open the input's source; start-up and the capture thread. */
+int cw_pipeline_open_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error);
+
+/* A batch is done with: its lease goes back, and it to the capture thread. */
+void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch);
+
+void *cw_capture_main(void *pipeline);
+void *cw_worker_main(void *worker);
+int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
+void cw_worker_fini(struct cw_worker *worker);
+
+/* Every hot thread calls this last. */
+void cw_pipeline_thread_ends(struct cw_pipeline *pipeline);
+
+/* What cw_matcher_prepare reports during a run; context is the pipeline. */
+void cw_pipeline_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
+			     bool is_warning, const char *text);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Parses output name templates into parts and puts values in. Does not touch the file system;
+ * whether two templates can give one name is template_collide.c's part.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pipeline/template_parts.h"
+
+/* glibc's and POSIX's; others are printed as they stand by some libraries and dropped by others. */
+#define CONVERSIONS "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
+#define CONVERSION_FLAGS "-_0^#"
+
+struct parser {
+	struct cw_template *name;
+	uint32_t text_bytes;
+	struct cw_error *error;
+	const char *whole; /* the template as given, for messages */
+};
+
+static int refuse(struct parser *parser, const char *what)
+{
+	return cw_error_set(parser->error, -EINVAL, "output name '%.200s': %s", parser->whole,
+			    what);
+}
+
+static void add_part(struct parser *parser, enum cw_part_kind kind, const char *text, size_t bytes)
+{
+	struct cw_template *name = parser->name;
+	struct cw_part *last = name->part_count ? &name->parts[name->part_count - 1] : NULL;
+
+	memcpy(name->text + parser->text_bytes, text, bytes);
+	if (last && kind == CW_PART_TEXT && last->kind == CW_PART_TEXT)
+		last->bytes += (uint32_t)bytes;
+	else
+		name->parts[name->part_count++] =
+		    (struct cw_part){kind, parser->text_bytes, (uint32_t)bytes};
+	parser->text_bytes += (uint32_t)bytes;
+	name->has_kind[kind] = true;
+}
+
+/* "{rule}" and so on at `text`; returns the bytes taken. */
+static int parse_field(struct parser *parser, const char *text)
+{
+	static const struct {
+		const char *word;
+		enum cw_part_kind kind;
+	} fields[] = {{"rule", CW_PART_RULE}, {"iface", CW_PART_IFACE}, {"seq", CW_PART_SEQ}};
+	size_t bytes = strcspn(text + 1, "}/{");
+
+	if (text[1 + bytes] != '}')
+		return refuse(parser, "a '{' without its '}'; write '{{' for a brace");
+	for (size_t i = 0; i < CW_ARRAY_COUNT(fields); i++) {
+		if (strlen(fields[i].word) != bytes || memcmp(text + 1, fields[i].word, bytes))
+			continue;
+		add_part(parser, fields[i].kind, "", 0);
+		return (int)bytes + 2;
+	}
+	return cw_error_set(
+	    parser->error, -EINVAL,
+	    "output name '%.200s': unknown field '{%.*s}'; there are {rule}, {iface} "
+	    "and {seq}",
+	    parser->whole, (int)cw_min_size(bytes, 40), text + 1);
+}
+
+/* Put one conversion of a time into `result`; 0 when it gives nothing. */
+static size_t convert(const char *conversion, time_t seconds, bool is_utc, char result[256])
+{
+	struct tm parts;
+
+	if (!(is_utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts)))
+		return 0;
+	/* strftime would take the parts for local time. */
+	if (conversion[strlen(conversion) - 1] == 's')
+		return (size_t)snprintf(result, 256, "%" PRIdMAX, (intmax_t)seconds);
+	return strftime(result, 256, conversion, &parts);
+}
+
+static bool is_unsafe(char character)
+{
+	return (uint8_t)character < 0x20 || character == 0x7f || character == '/';
+}
+
+static int parse_conversion(struct parser *parser, const char *text)
+{
+	char conversion[CW_CONVERSION_BYTES_MAX + 1] = "%";
+	char sample[256];
+	size_t bytes = 1;
+
+	if (text[bytes] && strchr(CONVERSION_FLAGS, text[bytes]))
+		bytes++;
+	if (text[bytes] == 'E' || text[bytes] == 'O')
+		bytes++;
+	if (!text[bytes] || !strchr(CONVERSIONS, text[bytes]))
+		return cw_error_set(
+		    parser->error, -EINVAL,
+		    "output name '%.200s': '%.*s' is no time conversion; write '%%%%' "
+		    "for a percent sign",
+		    parser->whole, (int)(bytes + (text[bytes] != 0)), text);
+	bytes++;
+	memcpy(conversion, text, bytes);
+	conversion[bytes] = 0;
+	/* Both halves of the day: %p may be empty in one of them only. */
+	for (time_t seconds = 0; seconds <= 43200; seconds += 43200) {
+		size_t length = convert(conversion, seconds, true, sample);
+
+		if (!length)
+			return cw_error_set(parser->error, -EINVAL,
+					    "output name '%.200s': '%s' gives no text",
+					    parser->whole, conversion);
+		for (size_t i = 0; i < length; i++)
+			if (is_unsafe(sample[i]))
+				return cw_error_set(
+				    parser->error, -EINVAL,
+				    "output name '%.200s': '%s' gives '/' or control "
+				    "characters; name the fields one by one",
+				    parser->whole, conversion);
+	}
+	add_part(parser, CW_PART_TIME, conversion, bytes + 1); /* with its NUL */
+	return (int)bytes;
+}
+
+static int parse_text(struct parser *parser, const char *text)
+{
+	while (*text) {
+		int taken = 1;
+
+		if ((uint8_t)*text < 0x20 || *text == 0x7f)
+			return refuse(parser, "it contains a control character");
+		if (!strncmp(text, "{{", 2) || !strncmp(text, "}}", 2) || !strncmp(text, "%%", 2)) {
+			add_part(parser, CW_PART_TEXT, text, 1);
+			taken = 2;
+		} else if (*text == '{') {
+			taken = parse_field(parser, text);
+		} else if (*text == '%') {
+			taken = parse_conversion(parser, text);
+		} else if (*text == '}') {
+			return refuse(parser, "a '}' without its '{'; write '}}' for a brace");
+		} else {
+			add_part(parser, CW_PART_TEXT, text, 1);
+		}
+		if (taken < 0)
+			return taken;
+		text += taken;
+	}
+	return 0;
+}
+
+/* What the template ends in says the format; only its own text counts, not the values. */
+static int parse_extension(struct parser *parser, const char *text)
+{
+	static const char *const absent[] = {".zst", ".zstd", ".gz", ".lz4", ".xz", ".bz2"};
+	size_t bytes = strlen(text);
+	const char *slash = strrchr(text, '/');
+	const char *base = slash ? slash + 1 : text;
+	const char *dot = strrchr(base, '.');
+
+	if (text[bytes - 1] == '/')
+		return refuse(parser, "it names a folder; add a file name");
+	if (!strcmp(base, ".") || !strcmp(base, ".."))
+		return refuse(parser, "it names a folder; add a file name");
+	for (size_t i = 0; dot && i < CW_ARRAY_COUNT(absent); i++)
+		if (!strcasecmp(dot, absent[i]))
+			return cw_error_set(
+			    parser->error, -EINVAL,
+			    "output name '%.200s': compressed output (%s) is not in "
+			    "this version; use .pcap or .pcapng",
+			    parser->whole, absent[i]);
+	parser->name->is_pcapng = dot && (!strcasecmp(dot, ".pcapng") || !strcasecmp(dot, ".ntar"));
+	return 0;
+}
+
+int cw_template_parse(struct cw_template **result, const char *text, const char *directory,
+		      struct cw_error *error)
+{
+	struct parser parser = {.error = error, .whole = text};
+	size_t directory_bytes = directory && text[0] != '/' ? strlen(directory) : 0;
+	size_t bytes = strlen(text);
+	int status;
+
+	*result = NULL;
+	if (!bytes)
+		return cw_error_set(error, -EINVAL, "output name '': it is empty");
+	if (bytes + directory_bytes + 2 > CW_TEMPLATE_PATH_BYTES)
+		return refuse(&parser, "it is too long");
+	parser.name = calloc(1, sizeof(*parser.name));
+	if (!parser.name)
+		return cw_error_set_errno(error, -ENOMEM, "output name '%.200s'", text);
+	/* Every byte gives at most one part and two bytes (a conversion's letter and its NUL). */
+	parser.name->parts = calloc(bytes + 1, sizeof(*parser.name->parts));
+	parser.name->text = malloc(directory_bytes + 1 + 2 * bytes);
+	status = -ENOMEM;
+	if (!parser.name->parts || !parser.name->text) {
+		cw_error_set_errno(error, status, "output name '%.200s'", text);
+		goto failed;
+	}
+	parser.name->is_stdout = !strcmp(text, "-");
+	if (directory_bytes && !parser.name->is_stdout) {
+		add_part(&parser, CW_PART_TEXT, directory, directory_bytes);
+		if (directory[directory_bytes - 1] != '/')
+			add_part(&parser, CW_PART_TEXT, "/", 1);
+	}
+	status = parse_text(&parser, text);
+	if (!status)
+		status = parse_extension(&parser, text);
+	if (status)
+		goto failed;
+	*result = parser.name;
+	return 0;
+failed:
+	cw_template_free(parser.name);
+	return status;
+}
+
+size_t cw_template_value(const char *value, const char *if_empty,
+			 char result[CW_TEMPLATE_VALUE_BYTES_MAX + 1])
+{
+	const char *from = value && value[0] ? value : if_empty;
+	size_t bytes = strnlen(from, CW_TEMPLATE_VALUE_BYTES_MAX);
+	/* "." and "..", also where the template's text goes on with another dot. */
+	bool is_dots = strspn(from, ".") >= bytes;
+
+	for (size_t i = 0; i < bytes; i++) {
+		bool is_safe = isascii(from[i]) && (isalnum(from[i]) || strchr("_-.+@:", from[i]));
+
+		result[i] = is_safe && !is_dots ? from[i] : '_';
+	}
+	result[bytes] = 0;
+	return bytes;
+}
+
+int cw_template_expand(const struct cw_template *name, const struct cw_template_values *values,
+		       char *path)
+{
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < name->part_count; i++) {
+		const struct cw_part *part = &name->parts[i];
+		const char *text = name->text + part->offset;
+		size_t bytes = part->bytes;
+		char value[256];
+
+		switch (part->kind) {
+		case CW_PART_TEXT:
+			break;
+		case CW_PART_RULE:
+			bytes = cw_template_value(values->rule, "unknown", value);
+			break;
+		case CW_PART_IFACE:
+			bytes = cw_template_value(values->iface, "unknown", value);
+			break;
+		case CW_PART_SEQ:
+			bytes = (size_t)snprintf(value, sizeof(value), "%" PRIu64, values->seq);
+			break;
+		case CW_PART_TIME:
+			bytes = convert(text, (time_t)(values->ts_ns / CW_NS_PER_S), values->is_utc,
+					value);
+			break;
+		}
+		if (bytes >= CW_TEMPLATE_PATH_BYTES - used)
+			return -ENAMETOOLONG;
+		memcpy(path + used, part->kind == CW_PART_TEXT ? text : value, bytes);
+		used += bytes;
+	}
+	path[used] = 0;
+	return (int)used;
+}
+
+bool cw_template_has_time(const struct cw_template *name)
+{
+	return name->has_kind[CW_PART_TIME];
+}
+
+bool cw_template_has_iface(const struct cw_template *name)
+{
+	return name->has_kind[CW_PART_IFACE];
+}
+
+bool cw_template_has_seq(const struct cw_template *name)
+{
+	return name->has_kind[CW_PART_SEQ];
+}
+
+bool cw_template_is_stdout(const struct cw_template *name)
+{
+	return name->is_stdout;
+}
+
+bool cw_template_is_pcapng(const struct cw_template *name)
+{
+	return name->is_pcapng;
+}
+
+int cw_template_numbered(const char *path, unsigned long long number, char *result)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	const char *dot = strrchr(base, '.');
+	int head, bytes;
+
+	if (!dot || dot == base) /* no extension, or a hidden file's name */
+		dot = path + strlen(path);
+	if (dot - path >= (ptrdiff_t)CW_TEMPLATE_PATH_BYTES)
+		return -ENAMETOOLONG;
+	head = (int)(dot - path);
+	bytes = snprintf(result, CW_TEMPLATE_PATH_BYTES, "%.*s.%llu%s", head, path, number, dot);
+	return bytes >= (int)CW_TEMPLATE_PATH_BYTES ? -ENAMETOOLONG : bytes;
+}
+
+void cw_template_free(struct cw_template *name)
+{
+	if (!name)
+		return;
+	free(name->parts);
+	free(name->text);
+	free(name);
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A worker thread: it does whatever is nearest to the files first. Writing complete chunks frees
+ * memory, copying reserved batches completes chunks, matching cut batches makes new ones to reserve.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/state.h"
+
+/* Where the copying of a stretch has got to in one output. */
+struct place {
+	uint8_t *to;
+	uint32_t room;	      /* left in the chunk */
+	uint32_t record_left; /* left in the piece */
+	uint32_t copied;      /* into the chunk, not noted yet */
+	uint32_t next_piece;
+	uint32_t iface;
+	struct cw_chunk *chunk;
+};
+
+/* Bytes copied into a chunk, to be told once the batch is known to be intact. */
+struct note {
+	struct cw_chunk *chunk;
+	struct cw_output *output;
+	uint32_t bytes;
+};
+
+struct cw_copy {
+	struct place *places; /* per output */
+	struct note *notes;   /* room for every piece and every chunk of the pool */
+	uint32_t note_count;
+	uint8_t *bounce; /* CW_RECORD_SPLIT_MAX: a record that goes into two chunks or more */
+};
+
+int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index)
+{
+	size_t note_capacity = (size_t)pipeline->output_count + CW_BATCH_PIECES_EXTRA +
+			       pipeline->pool.chunk_count + 1;
+	struct cw_copy *copy = calloc(1, sizeof(*copy));
+
+	*worker = (struct cw_worker){.pipeline = pipeline, .index = index, .copy = copy};
+	if (!copy)
+		return -ENOMEM;
+	copy->places = calloc(pipeline->output_count, sizeof(*copy->places));
+	copy->notes = calloc(note_capacity, sizeof(*copy->notes));
+	copy->bounce = malloc(CW_RECORD_SPLIT_MAX);
+	if (copy->places && copy->notes && copy->bounce &&
+	    cw_match_scratch_init(&worker->scratch, pipeline->output_count) == 0)
+		return 0;
+	cw_worker_fini(worker);
+	return -ENOMEM;
+}
+
+void cw_worker_fini(struct cw_worker *worker)
+{
+	cw_match_scratch_fini(&worker->scratch);
+	if (!worker->copy)
+		return;
+	free(worker->copy->places);
+	free(worker->copy->notes);
+	free(worker->copy->bounce);
+	free(worker->copy);
+	worker->copy = NULL;
+}
+
+/* ---- places ---- */
+
+static void start_places(struct cw_copy *copy, const struct cw_batch *batch)
+{
+	uint32_t index;
+
+	copy->note_count = 0;
+	for (index = 0; index < batch->tally_count; index++)
+		copy->places[batch->tallies[index].output] =
+			(struct place){.next_piece = batch->tallies[index].first_piece};
+}
+
+static void note_copied(struct cw_copy *copy, struct place *place, struct cw_output *output)
+{
+	if (!place->copied)
+		return;
+	copy->notes[copy->note_count++] = (struct note){place->chunk, output, place->copied};
+	place->copied = 0;
+}
+
+/* Go to the output's next piece. False: nothing more was reserved, the output has failed. */
+static bool enter_piece(struct cw_copy *copy, const struct cw_batch *batch, struct place *place,
+			struct cw_output *output)
+{
+	const struct cw_piece *piece;
+
+	if (place->next_piece == CW_PIECE_NONE)
+		return false;
+	note_copied(copy, place, output);
+	piece = &batch->pieces[place->next_piece];
+	place->chunk = piece->chunk;
+	place->to = piece->chunk->memory + piece->offset;
+	place->room = piece->chunk->capacity - piece->offset;
+	place->record_left = piece->record_count;
+	place->iface = piece->iface;
+	place->next_piece = piece->next;
+	return true;
+}
+
+/* Advance over `bytes` that cross into the piece's following chunks; copy them where `from`. */
+static void cross_chunks(struct cw_copy *copy, struct place *place, struct cw_output *output,
+			 const uint8_t *from, size_t bytes)
+{
+	while (bytes) {
+		uint32_t part;
+
+		if (!place->room) {
+			struct cw_chunk *following = place->chunk->following;
+
+			note_copied(copy, place, output);
+			place->chunk = following;
+			place->to = following->memory;
+			place->room = following->capacity;
+		}
+		part = (uint32_t)cw_min_size(bytes, place->room);
+		if (from) {
+			memcpy(place->to, from, part);
+			from += part;
+		}
+		place->to += part;
+		place->room -= part;
+		place->copied += part;
+		bytes -= part;
+	}
+}
+
+static inline void copy_record(struct cw_copy *copy, struct place *place, struct cw_output *output,
+			       const struct cw_packet *packet)
+{
+	size_t bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
+
+	place->record_left--;
+	if (cw_likely(bytes <= place->room)) {
+		cw_format_record(output->format, packet, output->snaplen, place->iface, bytes,
+				 place->to);
+		place->to += bytes;
+		place->room -= (uint32_t)bytes;
+		place->copied += (uint32_t)bytes;
+		return;
+	}
+	cw_format_record(output->format, packet, output->snaplen, place->iface, bytes,
+			 copy->bounce);
+	cross_chunks(copy, place, output, copy->bounce, bytes);
+}
+
+/* ---- copying a stretch ---- */
+
+static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
+			 const struct cw_batch *batch)
+{
+	uint32_t match = batch->copy_match;
+	uint32_t index;
+
+	start_places(copy, batch);
+	for (index = batch->copy_packet; match < batch->reserve_match; index++) {
+		uint32_t end = cw_min_u32(batch->ends[index], batch->reserve_match);
+
+		for (; match < end; match++) {
+			uint32_t entry = batch->matches[match];
+			struct place *place;
+
+			if (cw_unlikely(entry == CW_MATCH_SKIP))
+				continue;
+			place = &copy->places[entry];
+			if (cw_unlikely(!place->record_left) &&
+			    !enter_piece(copy, batch, place, &pipeline->outputs[entry]))
+				continue;
+			copy_record(copy, place, &pipeline->outputs[entry],
+				    &batch->packets[index]);
+		}
+	}
+	for (index = 0; index < batch->tally_count; index++) {
+		uint32_t output = batch->tallies[index].output;
+
+		note_copied(copy, &copy->places[output], &pipeline->outputs[output]);
+	}
+}
+
+/*
+ * The input shrank while its packets were copied: mark, for each output, the first record that is
+ * not surely the file's own, so that its writer stops before it. Walks the stretch again; the notes
+ * are not told yet, so no chunk of it has been written.
+ */
+static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
+			const struct cw_batch *batch, size_t intact_bytes)
+{
+	const uint8_t *limit = batch->span.data + intact_bytes;
+	uint32_t note_count = copy->note_count;
+	uint32_t match = batch->copy_match;
+	uint32_t index;
+
+	start_places(copy, batch);
+	copy->note_count = note_count;
+	for (index = batch->copy_packet; match < batch->reserve_match; index++) {
+		const struct cw_packet *packet = &batch->packets[index];
+		bool is_intact = packet->data + packet->caplen <= limit;
+
+		for (; match < cw_min_u32(batch->ends[index], batch->reserve_match); match++) {
+			uint32_t entry = batch->matches[match];
+			struct cw_output *output;
+			struct place *place;
+			uint32_t position, known;
+
+			if (entry == CW_MATCH_SKIP)
+				continue;
+			output = &pipeline->outputs[entry];
+			place = &copy->places[entry];
+			place->copied = 0; /* the notes are taken already */
+			if (!place->record_left && !enter_piece(copy, batch, place, output))
+				continue;
+			if (!is_intact) {
+				position = (uint32_t)(place->to - place->chunk->memory);
+				known = atomic_load(&place->chunk->intact_bytes);
+				while (position < known &&
+				       !atomic_compare_exchange_weak(&place->chunk->intact_bytes,
+								     &known, position))
+					;
+			}
+			place->record_left--;
+			place->copied = 0;
+			cross_chunks(copy, place, output, NULL,
+				     cw_format_record_bytes(output->format, packet,
+							    output->snaplen));
+			copy->note_count = note_count;
+		}
+	}
+}
+
+static void tell_notes(struct cw_pipeline *pipeline, struct cw_copy *copy)
+{
+	uint32_t index;
+
+	for (index = 0; index < copy->note_count; index++) {
+		const struct note *note = &copy->notes[index];
+
+		if (cw_chunk_copied(note->chunk, note->bytes))
+			cw_output_kick(pipeline, note->output);
+	}
+	copy->note_count = 0;
+}
+
+/* ---- matching ---- */
+
+/* How many of the batch's packets lie wholly in the span's first `intact_bytes`. */
+static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
+{
+	const uint8_t *limit = batch->span.data + intact_bytes;
+	uint32_t count = batch->packet_count;
+
+	while (count && batch->packets[count - 1].data + batch->packets[count - 1].caplen > limit)
+		count--;
+	return count;
+}
+
+/* Match the batch's next part; leave out what an input truncated underneath no longer has. */
+static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
+{
+	struct cw_pipeline *pipeline = worker->pipeline;
+	uint32_t part_first = batch->part_end;
+
+	for (;;) {
+		uint32_t intact;
+
+		batch->part_end = part_first;
+		cw_match_part(&pipeline->matcher, &worker->scratch, pipeline->outputs, batch);
+		intact = count_intact(batch,
+				      cw_lease_intact_bytes(&batch->lease, &batch->span));
+		if (intact >= batch->packet_count)
+			return;
+		batch->packet_count = intact > part_first ? intact : part_first;
+		batch->is_damaged = true;
+	}
+}
+
+static void offer(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	cw_sequencer_park_any(&pipeline->sequencer, batch);
+	cw_sequencer_run_any(pipeline);
+}
+
+static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
+{
+	struct cw_pipeline *pipeline = worker->pipeline;
+	struct cw_cursor cursor = {0};
+
+	batch->is_damaged = false;
+	batch->is_discarded = false;
+	batch->part_end = 0;
+	batch->packet_count = (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
+						       pipeline->options.batch_records);
+	/* The bytes changed since the capture thread walked them. */
+	if (batch->packet_count != batch->span.record_count)
+		batch->is_damaged = true;
+	match_next_part(worker, batch);
+	offer(pipeline, batch);
+}
+
+static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
+{
+	struct cw_pipeline *pipeline = worker->pipeline;
+	size_t intact_bytes;
+	bool is_finished;
+
+	if (batch->is_discarded) {
+		cw_pipeline_finish_batch(pipeline, batch);
+		return;
+	}
+	copy_stretch(pipeline, worker->copy, batch);
+	intact_bytes = cw_lease_intact_bytes(&batch->lease, &batch->span);
+	if (cw_unlikely(intact_bytes < batch->span.bytes) && worker->copy->note_count)
+		mark_damage(pipeline, worker->copy, batch, intact_bytes);
+	is_finished = batch->is_part_reserved && batch->is_last_part;
+	if (is_finished)
+		cw_lease_give_back(&batch->lease);
+	tell_notes(pipeline, worker->copy);
+	if (is_finished) {
+		cw_pipeline_finish_batch(pipeline, batch);
+		return;
+	}
+	if (batch->is_part_reserved)
+		match_next_part(worker, batch);
+	offer(pipeline, batch);
+}
+
+void *cw_worker_main(void *argument)
+{
+	struct cw_worker *worker = argument;
+	struct cw_pipeline *pipeline = worker->pipeline;
+
+	for (;;) {
+		uint32_t seen = cw_gate_look(&pipeline->worker_gate);
+		void *work;
+
+		if ((work = cw_ring_pop_any(pipeline->writable)) != NULL) {
+			cw_output_write(pipeline, work);
+		} else if ((work = cw_ring_pop_any(pipeline->reserved)) != NULL) {
+			handle_reserved(worker, work);
+		} else if ((work = cw_ring_pop_any(pipeline->cut)) != NULL) {
+			handle_cut(worker, work);
+		} else if (atomic_load(&pipeline->is_done)) {
+			break;
+		} else {
+			cw_gate_wait(&pipeline->worker_gate, seen);
+		}
+	}
+	cw_pipeline_thread_ends(pipeline);
+	return NULL;
+}

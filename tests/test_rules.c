@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules files, good and bad, with the exact words of every refusal. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pipeline/rules.h"
+
+static struct cw_error error;
+
+static struct cw_rules parse(const char *text)
+{
+	struct cw_rules rules;
+
+	if (cw_rules_parse(&rules, text, strlen(text), "r.yaml", &error))
+		fail_msg("%s", error.text);
+	return rules;
+}
+
+static void the_design_s_example_is_read(void **state)
+{
+	struct cw_rules rules =
+	    parse("defaults: {write: \"{rule}-%Y%m%d.pcapng\", rotate: {size: 1GiB}}\n"
+		  "mode: first\n"
+		  "rules:\n"
+		  "  dns: port 53\n"
+		  "  tls: {filter: tcp port 443, write: tls.pcap, snaplen: 192}\n"
+		  "  all: ''\n"
+		  "  rest: {filter: unmatched, rotate: {packets: 1000, size: 0}}\n");
+
+	(void)state;
+	assert_int_equal(rules.mode, CW_FILTER_FIRST);
+	assert_string_equal(rules.path, "r.yaml");
+	assert_int_equal(rules.count, 4);
+	assert_string_equal(rules.rules[0].name, "dns");
+	assert_string_equal(rules.rules[0].filter, "port 53");
+	assert_string_equal(rules.rules[0].write, "{rule}-%Y%m%d.pcapng");
+	assert_int_equal(rules.rules[0].rotate_bytes, 1 << 30);
+	assert_int_equal(rules.rules[0].line, 4);
+	assert_int_equal(rules.rules[0].filter_line, 4);
+	assert_string_equal(rules.rules[1].write, "tls.pcap");
+	assert_int_equal(rules.rules[1].snaplen, 192);
+	assert_int_equal(rules.rules[1].rotate_bytes, 1 << 30);
+	assert_string_equal(rules.rules[2].filter, "");
+	assert_int_equal(rules.rules[3].kind, CW_RULE_UNMATCHED);
+	assert_null(rules.rules[3].filter);
+	assert_int_equal(rules.rules[3].rotate_bytes, 0);
+	assert_int_equal(rules.rules[3].rotate_packets, 1000);
+	assert_int_equal(cw_rules_check(&rules, &error), 0);
+	cw_rules_fini(&rules);
+	assert_null(rules.rules);
+	cw_rules_fini(&rules);
+}
+
+static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
+{
+	struct cw_rules rules = parse("rules:\n"
+				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5}}\n"
+				      "  b: ip6\n"
+				      "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
+				      "           rotate: {size: 2KB, packets: 9}}\n");
+
+	(void)state;
+	assert_int_equal(rules.mode, CW_FILTER_ALL);
+	assert_int_equal(rules.rules[0].snaplen, 0);
+	assert_int_equal(rules.rules[0].rotate_bytes, 2000);
+	assert_int_equal(rules.rules[0].rotate_packets, 5);
+	assert_int_equal(rules.rules[1].snaplen, 96);
+	assert_int_equal(rules.rules[1].rotate_packets, 9);
+	cw_rules_fini(&rules);
+}
+
+static void filters_may_take_several_lines_and_know_theirs(void **state)
+{
+	struct cw_rules rules = parse("defaults: {write: '{rule}.pcap'}\n"
+				      "rules:\n"
+				      "  a:\n"
+				      "    filter: |\n"
+				      "      tcp\n"
+				      "      and port 80\n"
+				      "  b: >\n"
+				      "    unmatched\n"
+				      "  c:\n"
+				      "    filter:\n"
+				      "      udp\n");
+
+	(void)state;
+	assert_string_equal(rules.rules[0].filter, "tcp\nand port 80\n");
+	assert_int_equal(rules.rules[0].line, 3);
+	assert_int_equal(rules.rules[0].filter_line, 5);
+	assert_int_equal(rules.rules[1].kind, CW_RULE_UNMATCHED);
+	assert_int_equal(rules.rules[1].filter_line, 8);
+	assert_string_equal(rules.rules[2].filter, "udp");
+	assert_int_equal(rules.rules[2].filter_line, 11);
+	cw_rules_fini(&rules);
+}
+
+#define LONG_NAME                                                                        \
+	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz" \
+	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+#define W "defaults: {write: '{rule}.pcap'}\n"
+
+static const struct {
+	const char *text;
+	const char *message;
+} bad_files[] = {
+    /* The whole file */
+    {"", "r.yaml:1: the file is empty; write rules: {dns: port 53}"},
+    {"# only a comment\n", "r.yaml:1: the file is empty; write rules: {dns: port 53}"},
+    {"port 53\n", "r.yaml:1: the file must be a mapping, like rules: {dns: port 53}"},
+    {"\n- a\n", "r.yaml:2: the file must be a mapping, like rules: {dns: port 53}"},
+    {W, "r.yaml:1: there is no key 'rules'; write rules: {dns: port 53}"},
+    {W "rules: {a: ip}\n---\nrules: {b: ip}\n", "r.yaml:3: a second document; a file has one"},
+    {"rule: {a: ip}\n", "r.yaml:1: unknown key 'rule' in the file; did you mean 'rules'?"},
+    {"outputs: {a: ip}\n",
+     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules"},
+    {"\nlimit: 5\n", "r.yaml:2: the key 'limit' is not in this version"},
+    {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
+    {"mode: all\nmode: all\n", "r.yaml:2: the key 'mode' is there twice in the file"},
+    {W W, "r.yaml:2: the key 'defaults' is there twice in the file"},
+    {"mode: best\n", "r.yaml:1: mode: 'best' is unknown; it can be all or first"},
+    {"mode:\n", "r.yaml:1: mode has no value"},
+    {"mode: [all]\n", "r.yaml:1: mode must be one text"},
+    /* YAML itself */
+    {"rules: {a: ip\n", "r.yaml:2: not valid YAML: did not find expected ',' or '}'"},
+    {"rules:\n\ta: ip\n", "r.yaml:2: not valid YAML: found character that cannot start any token"},
+    {"rules: &all {a: ip}\nmode: *all\n",
+     "r.yaml:2: aliases (*name) are not expanded; write the value out"},
+    {"rules:\n  <<: *base\n", "r.yaml:2: rule name '<<': it may have letters, digits and "
+			      "_ - . + @ : only"},
+    {"rules:\n  a: !!str ip\n", "r.yaml:2: tags (!name) have no meaning here"},
+    {"rules: !map {a: ip}\n", "r.yaml:1: tags (!name) have no meaning here"},
+    {"rules: !seq [a]\n", "r.yaml:1: tags (!name) have no meaning here"},
+    {"rules:\n  a: \"ip\\0x\"\n", "r.yaml:2: a NUL character in a text"},
+    {"rules:\n  a: \xff\n", "r.yaml:2: not UTF-8 text: invalid leading UTF-8 octet"},
+    {"rules:\n  a: \x01\n", "r.yaml:2: not UTF-8 text: control characters are not allowed"},
+    /* defaults */
+    {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
+    {"defaults: {filter: ip}\n",
+     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate"},
+    {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
+    {"defaults: {snaplne: 5}\n",
+     "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
+    {"defaults: {snaplen: big}\n", "r.yaml:1: snaplen: 'big' is no whole number"},
+    {"defaults: {snaplen: 1KB}\n", "r.yaml:1: snaplen: '1KB' is no whole number"},
+    {"defaults: {snaplen: -1}\n", "r.yaml:1: snaplen: '-1' is no whole number"},
+    {"defaults: {snaplen: 262145}\n",
+     "r.yaml:1: snaplen: 262145 is too much; it can be 0 to 262144"},
+    {"defaults: {snaplen: [1]}\n", "r.yaml:1: snaplen must be one text"},
+    {"defaults: {rotate: 1GiB}\n", "r.yaml:1: rotate must be a mapping, like {size: 1GiB}"},
+    {"defaults: {rotate: {size: 1 GiB}}\n",
+     "r.yaml:1: size: '1 GiB' is no size; write it like 500MB or 1GiB"},
+    {"defaults: {rotate: {size: 99999999TiB}}\n",
+     "r.yaml:1: size: 99999999TiB is too much; it can be 0 to 9223372036854775807"},
+    {"defaults: {rotate: {packets: 1k}}\n", "r.yaml:1: packets: '1k' is no whole number"},
+    {"defaults: {rotate: {every: 10m}}\n", "r.yaml:1: the key 'every' is not in this version"},
+    {"defaults: {rotate: {files: 48}}\n", "r.yaml:1: the key 'files' is not in this version"},
+    {"defaults: {rotate: {sise: 4}}\n",
+     "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},
+    {"defaults: {rotate: {size: 1, size: 2}}\n",
+     "r.yaml:1: the key 'size' is there twice in rotate"},
+    {"defaults: {write: }\n", "r.yaml:1: write has no value"},
+    {"defaults: {write: {a: b}}\n", "r.yaml:1: write must be one text"},
+    /* rules */
+    {W "rules: {}\n", "r.yaml:2: rules is empty; add one, like dns: port 53"},
+    {W "rules:\n", "r.yaml:2: rules must be a mapping, like {dns: port 53}"},
+    {W "rules: [ip]\n", "r.yaml:2: rules must be a mapping, like {dns: port 53}"},
+    {W "rules:\n  [a]: ip\n", "r.yaml:3: a rule's name must be a word"},
+    {W "rules:\n  a:\n", "r.yaml:3: rule a has no filter; write '' to take all packets"},
+    {W "rules:\n  a: ~\n", "r.yaml:3: rule a has no filter; write '' to take all packets"},
+    {W "rules:\n  a: {filter: null}\n",
+     "r.yaml:3: rule a has no filter; write '' to take all packets"},
+    {W "rules:\n  a: {snaplen: 5}\n",
+     "r.yaml:3: rule a has no filter; add filter: to it ('' takes all packets)"},
+    {W "rules:\n  a: [ip]\n",
+     "r.yaml:3: rule a must be an expression or a mapping, like {filter: port 53}"},
+    {W "rules:\n  a: {filter: [ip]}\n", "r.yaml:3: filter must be one text"},
+    {W "rules:\n  a: {filer: ip}\n",
+     "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
+    {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
+					   "are filter, write, snaplen, rotate"},
+    {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
+     "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
+     "rule a; there are filter, write, snaplen, rotate"},
+    {W "rules:\n  a: {filter: ip, sample: 5}\n",
+     "r.yaml:3: the key 'sample' is not in this version"},
+    {W "rules:\n  a: {filter: ip, hook: x}\n", "r.yaml:3: the key 'hook' is not in this version"},
+    {W "rules:\n  a: {filter: ip, filter: tcp}\n",
+     "r.yaml:3: the key 'filter' is there twice in rule a"},
+    {W "rules:\n  a: ip\n  b: ip\n  b: tcp\n  a: tcp\n",
+     "r.yaml:5: rule b is there already, in line 4"},
+    {W "rules:\n  a: unmatched\n  b: {filter: ' unmatched '}\n",
+     "r.yaml:4: rules a and b are both 'unmatched'; there can be one"},
+    {"rules:\n  a: {filter: ip, write: x.pcap}\n  b: ip\n",
+     "r.yaml:3: rule b has no write; add write: to it or to defaults, like '{rule}.pcap'"},
+    {W "rules:\n  'a/b': ip\n",
+     "r.yaml:3: rule name 'a/b': it may have letters, digits and _ - . + @ : only"},
+    {W "rules:\n  '..': ip\n", "r.yaml:3: rule name '..': it consists of dots"},
+    {W "rules:\n  '': ip\n", "r.yaml:3: rule name '': it is empty"},
+    {W "rules:\n  " LONG_NAME ": ip\n",
+     "r.yaml:3: rule name 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh...': it is "
+     "longer than 128 characters"},
+};
+
+static void bad_files_are_refused_with_file_line_and_reason(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(bad_files); i++) {
+		const char *text = bad_files[i].text;
+		struct cw_rules rules;
+
+		assert_int_equal(cw_rules_parse(&rules, text, strlen(text), "r.yaml", &error),
+				 -EINVAL);
+		assert_string_equal(error.text, bad_files[i].message);
+		assert_int_equal(error.code, -EINVAL);
+		assert_null(rules.rules);
+		assert_null(rules.path);
+		assert_int_equal(cw_rules_parse(&rules, text, strlen(text), "r.yaml", NULL),
+				 -EINVAL);
+	}
+}
+
+static void a_nul_byte_and_a_cut_character_are_reported(void **state)
+{
+	static const char nul[] = "rules:\n  a: i\0p\n";
+	static const char cut[] = "rules:\n\n  a: \xe2\x82";
+	struct cw_rules rules;
+
+	(void)state;
+	assert_int_equal(cw_rules_parse(&rules, nul, sizeof(nul) - 1, "r.yaml", &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "r.yaml:2: not UTF-8 text: control characters are not allowed");
+	assert_int_equal(cw_rules_parse(&rules, cut, sizeof(cut) - 1, "r.yaml", &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "r.yaml:3: not UTF-8 text: incomplete UTF-8 octet sequence");
+}
+
+static void deep_nesting_is_refused_at_the_grammar_s_depth(void **state)
+{
+	size_t bytes = 1 << 20;
+	char *text = malloc(bytes);
+	struct cw_rules rules;
+
+	(void)state;
+	memset(text, '[', bytes);
+	memcpy(text, "rules: {a: ", 11);
+	assert_int_equal(cw_rules_parse(&rules, text, bytes, "r.yaml", &error), -EINVAL);
+	assert_string_equal(error.text, "r.yaml:1: rule a must be an expression or a mapping, like "
+					"{filter: port 53}");
+	free(text);
+}
+
+static void a_file_that_is_too_large_is_refused(void **state)
+{
+	struct cw_rules rules;
+
+	(void)state;
+	assert_int_equal(cw_rules_parse(&rules, "", CW_RULES_FILE_BYTES_MAX + 1, "r.yaml", &error),
+			 -EFBIG);
+	assert_string_equal(error.text, "r.yaml: larger than 256 MiB");
+	/* An endless file is read up to the limit only; a sparse one stands for it. */
+	char path[] = "/tmp/capweir-rules-XXXXXX";
+	int fd = mkstemp(path);
+	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+	close(fd);
+	assert_int_equal(cw_rules_load(&rules, path, &error), -EFBIG);
+	unlink(path);
+}
+
+static void files_and_standard_input_are_loaded(void **state)
+{
+	static const char text[] = "rules: {a: {filter: ip, write: a.pcap}}\n";
+	char path[] = "/tmp/capweir-rules-XXXXXX";
+	char expected[128];
+	struct cw_rules rules;
+	int fd = mkstemp(path);
+	int before = dup(STDIN_FILENO);
+
+	(void)state;
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_int_equal(cw_rules_load(&rules, path, &error), 0);
+	assert_string_equal(rules.path, path);
+	assert_int_equal(rules.count, 1);
+	cw_rules_fini(&rules);
+	lseek(fd, 0, SEEK_SET);
+	dup2(fd, STDIN_FILENO);
+	assert_int_equal(cw_rules_load(&rules, "-", &error), 0);
+	assert_string_equal(rules.path, "standard input");
+	cw_rules_fini(&rules);
+	dup2(before, STDIN_FILENO);
+	close(before);
+	close(fd);
+	unlink(path);
+	assert_int_equal(cw_rules_load(&rules, path, &error), -ENOENT);
+	snprintf(expected, sizeof(expected),
+		 "cannot open the rules file %s: No such file or directory", path);
+	assert_string_equal(error.text, expected);
+	assert_int_equal(cw_rules_load(&rules, "/tmp", &error), -EISDIR);
+	assert_string_equal(error.text, "cannot read the rules file /tmp: Is a directory");
+}
+
+static void many_rules_are_read_quickly(void **state)
+{
+	uint32_t count = 50000;
+	char *text = malloc(64 + count * 40u);
+	size_t used = (size_t)sprintf(text, "%srules:\n", W);
+	struct cw_rules rules;
+
+	(void)state;
+	for (uint32_t i = 0; i < count; i++)
+		used += (size_t)sprintf(text + used, "  r%u: host 10.0.0.1\n", i);
+	assert_int_equal(cw_rules_parse(&rules, text, used, "r.yaml", &error), 0);
+	assert_int_equal(rules.count, count);
+	assert_string_equal(rules.rules[count - 1].name, "r49999");
+	assert_int_equal(cw_rules_check(&rules, &error), 0);
+	cw_rules_fini(&rules);
+	free(text);
+}
+
+/* Command line --------------------------------------------------------------------------------- */
+
+static void command_line_rules_are_added_and_checked(void **state)
+{
+	struct cw_rules rules = {0};
+
+	(void)state;
+	assert_int_equal(cw_rules_add(&rules, "rule1", "port 53", "a.pcap", 96, &error), 0);
+	assert_int_equal(cw_rules_add(&rules, "rule2", "unmatched", "b.pcap", 0, &error), 0);
+	assert_int_equal(rules.rules[0].snaplen, 96);
+	assert_int_equal(rules.rules[1].kind, CW_RULE_UNMATCHED);
+	assert_null(rules.rules[1].filter);
+	assert_null(rules.path);
+	assert_int_equal(cw_rules_check(&rules, &error), 0);
+	assert_int_equal(cw_rules_add(&rules, "rule1", "ip", "c.pcap", 0, &error), -EINVAL);
+	assert_string_equal(error.text, "two rules have the name rule1");
+	assert_int_equal(cw_rules_add(&rules, "rule3", "unmatched", "c.pcap", 0, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "rules rule2 and rule3 are both 'unmatched'; there can be one");
+	assert_int_equal(cw_rules_add(&rules, "a b", "ip", "c.pcap", 0, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "rule name 'a b': it may have letters, digits and _ - . + @ : only");
+	assert_int_equal(rules.count, 2);
+	assert_int_equal(cw_rules_add(&rules, "rule3", "ip", "./a.pcap", 0, &error), 0);
+	assert_int_equal(cw_rules_check(&rules, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "rules rule1 and rule3 can write the same file ('a.pcap' and "
+			    "'./a.pcap'); give each its own -w, or use {rule}");
+	assert_int_equal(cw_rules_check(&rules, NULL), -EINVAL);
+	cw_rules_fini(&rules);
+	assert_int_equal(cw_rules_add(&rules, "rule1", "ip", "a.zst", 0, &error), 0);
+	assert_int_equal(cw_rules_check(&rules, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "rule rule1: output name 'a.zst': compressed output (.zst) is "
+			    "not in this version; use .pcap or .pcapng");
+	cw_rules_fini(&rules);
+}
+
+static void expect_check_failure(const char *text, const char *message)
+{
+	struct cw_rules rules = parse(text);
+
+	assert_int_equal(cw_rules_check(&rules, &error), -EINVAL);
+	assert_string_equal(error.text, message);
+	cw_rules_fini(&rules);
+}
+
+static void the_check_names_lines_and_both_rules(void **state)
+{
+	(void)state;
+	expect_check_failure(
+	    "rules:\n"
+	    "  a: {filter: ip, write: x-%Y.pcap}\n"
+	    "  b: {filter: ip, write: '{rule}.pcap'}\n"
+	    "  c: {filter: ip, write: x-2026.pcap}\n",
+	    "r.yaml:4: rule c can write the same file as rule a in line 2 ('x-2026.pcap' "
+	    "and 'x-%Y.pcap'); use {rule} in their names");
+	expect_check_failure(
+	    "rules:\n  a: {filter: ip, write: '{rul}.pcap'}\n",
+	    "r.yaml:2: rule a: output name '{rul}.pcap': unknown field '{rul}'; there "
+	    "are {rule}, {iface} and {seq}");
+	expect_check_failure(
+	    "rules:\n  a.pcapng: {filter: ip, write: 'x-{rule}'}\n",
+	    "r.yaml:2: rule a.pcapng: its file would be a pcap named 'a.pcapng'; put "
+	    ".pcapng behind {rule}");
+	expect_check_failure(
+	    "rules:\n  a.gz: {filter: ip, write: '{rule}'}\n",
+	    "r.yaml:2: rule a.gz: its file would have the name 'a.gz', which is no "
+	    "output's; put an extension behind {rule}");
+}
+
+static void rules_that_cannot_be_told_apart_in_time_are_refused(void **state)
+{
+	struct cw_rules rules;
+	char *text = malloc(1 << 20);
+	size_t used = (size_t)sprintf(text, "defaults: {write: '{iface}-{rule}'}\nrules:\n");
+
+	(void)state;
+	for (uint32_t i = 0; i < 30000; i++)
+		used += (size_t)sprintf(text + used, "  r%u: ip\n", i);
+	assert_int_equal(cw_rules_parse(&rules, text, used, "r.yaml", &error), 0);
+	/* r1 against x-r1: {iface} may be anything, so this is found or given up, never accepted.
+	 */
+	assert_true(cw_rules_check(&rules, &error) < 0);
+	assert_true(strstr(error.text, "too many rules") || strstr(error.text, "the same file"));
+	cw_rules_fini(&rules);
+	free(text);
+}
+
+static void sizes_have_decimal_and_binary_units(void **state)
+{
+	static const struct {
+		const char *text;
+		int status;
+		uint64_t bytes;
+	} cases[] = {
+	    {"0", 0, 0},
+	    {"500", 0, 500},
+	    {"500B", 0, 500},
+	    {"1KB", 0, 1000},
+	    {"10MB", 0, 10000000},
+	    {"2GB", 0, 2000000000},
+	    {"1TB", 0, 1000000000000},
+	    {"1KiB", 0, 1024},
+	    {"3MiB", 0, 3 << 20},
+	    {"1GiB", 0, 1 << 30},
+	    {"2TiB", 0, UINT64_C(2) << 40},
+	    {"18446744073709551615", 0, UINT64_MAX},
+	    {"18446744073709551616", -ERANGE, 0},
+	    {"99999999999999999999999", -ERANGE, 0},
+	    {"16777216TiB", -ERANGE, 0},
+	    {"", -EINVAL, 0},
+	    {"KB", -EINVAL, 0},
+	    {"-1", -EINVAL, 0},
+	    {" 1", -EINVAL, 0},
+	    {"1 KB", -EINVAL, 0},
+	    {"1kb", -EINVAL, 0},
+	    {"1.5GB", -EINVAL, 0},
+	    {"1PB", -EINVAL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		uint64_t bytes = 0;
+
+		assert_int_equal(cw_parse_size(cases[i].text, &bytes), cases[i].status);
+		if (!cases[i].status)
+			assert_true(bytes == cases[i].bytes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_design_s_example_is_read),
+	    cmocka_unit_test(defaults_may_come_last_and_are_merged_key_by_key),
+	    cmocka_unit_test(filters_may_take_several_lines_and_know_theirs),
+	    cmocka_unit_test(bad_files_are_refused_with_file_line_and_reason),
+	    cmocka_unit_test(a_nul_byte_and_a_cut_character_are_reported),
+	    cmocka_unit_test(deep_nesting_is_refused_at_the_grammar_s_depth),
+	    cmocka_unit_test(a_file_that_is_too_large_is_refused),
+	    cmocka_unit_test(files_and_standard_input_are_loaded),
+	    cmocka_unit_test(many_rules_are_read_quickly),
+	    cmocka_unit_test(command_line_rules_are_added_and_checked),
+	    cmocka_unit_test(the_check_names_lines_and_both_rules),
+	    cmocka_unit_test(rules_that_cannot_be_told_apart_in_time_are_refused),
+	    cmocka_unit_test(sizes_have_decimal_and_binary_units),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

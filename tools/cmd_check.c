@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir check: everything about a rules file that can be known without packets. */
+#include <stdlib.h>
+
+#include "core/linktype.h"
+#include "core/source.h"
+#include "pipeline/match.h"
+#include "pipeline/template.h"
+#include "tools/commands.h"
+
+struct findings {
+	const struct cw_rules *rules;
+	uint32_t error_count;
+	uint32_t warning_count;
+};
+
+static void note_finding(void *context, const struct cw_rule *rule, uint32_t linktype,
+			 bool is_warning, const char *text)
+{
+	struct findings *findings = context;
+	char name[64];
+
+	cw_complain("%s:%u: rule %s: %s%s (link type %s)", findings->rules->path,
+		    rule->filter_line ? rule->filter_line : rule->line, rule->name,
+		    is_warning ? "warning: " : "", text,
+		    cw_linktype_name(linktype, name, sizeof(name)));
+	if (is_warning)
+		findings->warning_count++;
+	else
+		findings->error_count++;
+}
+
+/* The link types to check for: those of the files given with -r, or -y's, or Ethernet. */
+static int check_types(const struct cw_arguments *arguments, struct cw_matcher *matcher,
+		       struct findings *findings)
+{
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
+	struct cw_ifaces ifaces;
+	struct cw_error error = {0};
+	uint32_t linktype, index;
+	int result;
+
+	result = cw_arguments_linktype(arguments, &linktype);
+	if (result)
+		return result;
+	cw_ifaces_init(&ifaces);
+	for (index = 0; index < arguments->inputs.count && result >= 0; index++) {
+		struct cw_source *source;
+
+		result = cw_source_open(&source, arguments->inputs.words[index], &ifaces, &options,
+					&error);
+		if (result >= 0)
+			cw_source_close(source);
+	}
+	for (index = 0; index < ifaces.count && result >= 0; index++)
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index)->linktype,
+					    note_finding, findings, &error);
+	if (ifaces.count == 0 && result >= 0)
+		result = cw_matcher_prepare(
+			matcher, linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
+			note_finding, findings, &error);
+	cw_ifaces_fini(&ifaces);
+	if (result >= 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return CW_EXIT_PROBLEM;
+}
+
+int cw_command_check(const struct cw_arguments *arguments)
+{
+	struct cw_filter_set_options options = {
+		.filter = {.unoptimized = arguments->unoptimized,
+			   .resolve_names = arguments->resolve}};
+	struct cw_rules rules = {0};
+	struct findings findings = {.rules = &rules};
+	struct cw_matcher matcher;
+	struct cw_error error = {0};
+	int result = CW_EXIT_USAGE;
+
+	if (arguments->rest.count != 1) {
+		cw_complain("check takes one rules file");
+		return CW_EXIT_USAGE;
+	}
+	if (cw_rules_load(&rules, arguments->rest.words[0], &error) < 0 ||
+	    cw_rules_check(&rules, &error) < 0) {
+		cw_complain("%s", error.text);
+		goto out;
+	}
+	cw_matcher_init(&matcher, &rules, NULL, &options);
+	result = check_types(arguments, &matcher, &findings);
+	cw_matcher_fini(&matcher);
+	if (result)
+		goto out;
+	if (findings.error_count)
+		result = CW_EXIT_USAGE;
+	printf("%s: %u rules, %u errors, %u warnings\n", arguments->rest.words[0], rules.count,
+	       findings.error_count, findings.warning_count);
+out:
+	cw_rules_fini(&rules);
+	return result;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir generate: a profile of synthetic traffic as a capture file. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/format.h"
+#include "core/outfile.h"
+#include "datasets/traffic.h"
+#include "pipeline/template.h"
+#include "tools/commands.h"
+
+#define BUFFER_BYTES ((size_t)1 << 20)
+
+struct output {
+	struct cw_outfile *file;
+	enum cw_format format;
+	uint8_t *buffer;
+	size_t used;
+	uint64_t offset;
+};
+
+static int flush_output(struct output *output)
+{
+	struct iovec vector = {output->buffer, output->used};
+	int failure = 0;
+
+	if (!output->used)
+		return 0;
+	cw_outfile_write(output->file, &vector, 1, output->offset, &failure);
+	output->offset += output->used;
+	output->used = 0;
+	return failure;
+}
+
+static void put_header(struct output *output)
+{
+	const struct cw_iface iface = {
+		.linktype = 1, .snaplen = CW_CAPLEN_MAX, .ts_units_per_s = CW_NS_PER_S};
+
+	output->used = cw_format_header(output->format, 1, CW_CAPLEN_MAX, output->buffer);
+	if (output->format == CW_FORMAT_PCAPNG)
+		output->used += cw_format_iface(&iface, 0, output->buffer + output->used);
+}
+
+static int put_packets(struct output *output, struct cw_traffic *traffic, uint64_t count)
+{
+	struct cw_packet packet;
+	int failure = 0;
+
+	for (; count && !failure; count--) {
+		size_t bytes;
+
+		cw_traffic_next(traffic, &packet);
+		bytes = cw_format_record_bytes(output->format, &packet, UINT32_MAX);
+		if (bytes > BUFFER_BYTES - output->used)
+			failure = flush_output(output);
+		cw_format_record(output->format, &packet, UINT32_MAX, 0, bytes,
+				 output->buffer + output->used);
+		output->used += bytes;
+	}
+	return failure ? failure : flush_output(output);
+}
+
+static int choose_format(const struct cw_arguments *arguments, enum cw_format *format)
+{
+	struct cw_template *name;
+	struct cw_error error = {0};
+
+	if (cw_template_parse(&name, arguments->writes.words[0], NULL, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_USAGE;
+	}
+	*format = cw_template_is_pcapng(name)	  ? CW_FORMAT_PCAPNG
+		  : arguments->precision == 2 ? CW_FORMAT_PCAP_NS
+						  : CW_FORMAT_PCAP_US;
+	cw_template_free(name);
+	return 0;
+}
+
+static int write_traffic(const struct cw_arguments *arguments, struct output *output,
+			 struct cw_traffic *traffic)
+{
+	const struct cw_outfile_options options = {.no_clobber = arguments->no_clobber,
+						   .standard_output = STDOUT_FILENO,
+						   .wake_fd = -1};
+	const char *path = arguments->writes.words[0];
+	struct cw_error error = {0};
+	int result;
+
+	result = cw_outfile_new(&output->file, path, &options);
+	if (result < 0) {
+		cw_complain("cannot write %s: %s", path, strerror(-result));
+		return CW_EXIT_PROBLEM;
+	}
+	output->buffer = malloc(BUFFER_BYTES);
+	if (!output->buffer) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	if (cw_outfile_open(output->file, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_PROBLEM;
+	}
+	put_header(output);
+	result = put_packets(output, traffic, arguments->packets);
+	if (result < 0) {
+		cw_complain("cannot write %s: %s", path, strerror(-result));
+		cw_outfile_discard(output->file, false);
+		return CW_EXIT_PROBLEM;
+	}
+	if (cw_outfile_publish(output->file, &error) < 0) {
+		cw_complain("%s", error.text);
+		return error.code == -EEXIST ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+	}
+	return CW_EXIT_COMPLETE;
+}
+
+int cw_command_generate(const struct cw_arguments *arguments)
+{
+	const char *profile = arguments->profile ? arguments->profile : "imix";
+	struct output output = {0};
+	struct cw_traffic *traffic;
+	struct cw_error error = {0};
+	int result;
+
+	if (arguments->writes.count != 1 || arguments->rest.count) {
+		cw_complain("generate takes one -w FILE and no other words");
+		return CW_EXIT_USAGE;
+	}
+	result = choose_format(arguments, &output.format);
+	if (result)
+		return result;
+	if (cw_traffic_open(&traffic, profile, arguments->seed, &error) < 0) {
+		cw_complain("%s", error.text);
+		return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+	}
+	result = write_traffic(arguments, &output, traffic);
+	cw_outfile_free(output.file);
+	free(output.buffer);
+	cw_traffic_close(traffic);
+	return result;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir inspect: what is in capture files, and what is wrong with them. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/linktype.h"
+#include "core/source.h"
+#include "tools/commands.h"
+
+#define BURST 256u
+#define SPAN_BYTES ((size_t)1 << 20)
+#define IFACES_SHOWN 16u
+
+struct findings {
+	struct cw_source_info info;
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t wire_bytes;
+	uint64_t malformed;
+	uint64_t backwards; /* times earlier than the packet's before */
+	uint64_t cut;	    /* caplen < wire_len */
+	uint64_t first_ns, last_ns, least_ns, most_ns;
+	uint32_t caplen_min, caplen_max;
+	uint64_t *iface_packets;
+	uint32_t iface_capacity;
+	struct cw_error damage;
+};
+
+static int count_iface(struct findings *findings, uint32_t iface)
+{
+	if (iface >= findings->iface_capacity) {
+		uint32_t capacity = (iface + 1) * 2;
+		uint64_t *grown = realloc(findings->iface_packets, capacity * sizeof(*grown));
+
+		if (!grown)
+			return -1;
+		memset(grown + findings->iface_capacity, 0,
+		       (capacity - findings->iface_capacity) * sizeof(*grown));
+		findings->iface_packets = grown;
+		findings->iface_capacity = capacity;
+	}
+	findings->iface_packets[iface]++;
+	return 0;
+}
+
+static int count_packet(struct findings *findings, const struct cw_packet *packet)
+{
+	if (packet->flags & CW_PACKET_MALFORMED) {
+		findings->malformed++;
+		return 0;
+	}
+	if (findings->packets == 0) {
+		findings->first_ns = findings->least_ns = findings->most_ns = packet->ts_ns;
+		findings->caplen_min = packet->caplen;
+	} else if (packet->ts_ns < findings->last_ns) {
+		findings->backwards++;
+	}
+	findings->last_ns = packet->ts_ns;
+	if (packet->ts_ns < findings->least_ns)
+		findings->least_ns = packet->ts_ns;
+	if (packet->ts_ns > findings->most_ns)
+		findings->most_ns = packet->ts_ns;
+	if (packet->caplen < findings->caplen_min)
+		findings->caplen_min = packet->caplen;
+	if (packet->caplen > findings->caplen_max)
+		findings->caplen_max = packet->caplen;
+	findings->packets++;
+	findings->bytes += packet->caplen;
+	findings->wire_bytes += packet->wire_len;
+	findings->cut += packet->caplen < packet->wire_len;
+	return count_iface(findings, packet->iface);
+}
+
+static int walk(struct cw_source *source, struct findings *findings)
+{
+	struct cw_packet packets[BURST];
+	int result;
+
+	for (;;) {
+		struct cw_cursor cursor = {0};
+		struct cw_lease lease = {0};
+		struct cw_span span;
+		size_t count, index;
+
+		result = cw_source_next(source, SPAN_BYTES, UINT32_MAX, &span, &lease,
+					&findings->damage);
+		if (result <= 0)
+			return result;
+		while ((count = cw_span_decode(&span, &cursor, packets, BURST)) > 0) {
+			for (index = 0; index < count; index++) {
+				if (count_packet(findings, &packets[index]) < 0) {
+					cw_lease_give_back(&lease);
+					return cw_error_set(&findings->damage, -12, "no memory");
+				}
+			}
+		}
+		cw_lease_give_back(&lease);
+	}
+}
+
+static const char *format_time(uint64_t ts_ns, char *buffer, size_t bytes)
+{
+	time_t seconds = (time_t)(ts_ns / CW_NS_PER_S);
+	struct tm parts;
+	size_t used;
+
+	gmtime_r(&seconds, &parts);
+	used = strftime(buffer, bytes, "%Y-%m-%d %H:%M:%S", &parts);
+	snprintf(buffer + used, bytes - used, ".%09u UTC", (unsigned)(ts_ns % CW_NS_PER_S));
+	return buffer;
+}
+
+static void print_ifaces(const struct findings *findings, const struct cw_ifaces *ifaces)
+{
+	uint32_t index;
+
+	for (index = 0; index < ifaces->count && index < IFACES_SHOWN; index++) {
+		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
+		char type[64], number[CW_NUMBER_BYTES];
+
+		printf("  interface %u  %s, %s, snaplen %u: %s packets\n", index,
+		       iface->name ? iface->name : "unnamed",
+		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
+		       cw_format_count(index < findings->iface_capacity
+					       ? findings->iface_packets[index]
+					       : 0,
+				       number));
+	}
+	if (ifaces->count > IFACES_SHOWN)
+		printf("  and %u more interfaces\n", ifaces->count - IFACES_SHOWN);
+}
+
+static void print_findings(const char *path, const struct findings *findings,
+			   const struct cw_ifaces *ifaces)
+{
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES], time[64];
+	const struct cw_source_info *info = &findings->info;
+
+	printf("%s\n  format       %s %u.%u, %s-endian, times in %s, compression %s\n", path,
+	       info->format, info->version_major, info->version_minor, info->byte_order,
+	       info->has_ns ? "ns" : "us", info->compression);
+	print_ifaces(findings, ifaces);
+	printf("  packets      %s (%s captured, %s on the wire)\n",
+	       cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
+	       cw_format_bytes(findings->wire_bytes, c));
+	if (findings->packets) {
+		printf("  lengths      %u to %u, %.1f on average; %s packets are cut\n",
+		       findings->caplen_min, findings->caplen_max,
+		       (double)findings->bytes / (double)findings->packets,
+		       cw_format_count(findings->cut, a));
+		printf("  first time   %s\n", format_time(findings->first_ns, time, sizeof(time)));
+		printf("  last time    %s\n", format_time(findings->last_ns, time, sizeof(time)));
+		printf("  duration     %.6f s\n",
+		       (double)(findings->most_ns - findings->least_ns) * 1e-9);
+	}
+	if (findings->backwards)
+		printf("  order        %s times go backwards\n",
+		       cw_format_count(findings->backwards, a));
+	if (findings->malformed)
+		printf("  malformed    %s records no filter can be given\n",
+		       cw_format_count(findings->malformed, a));
+	printf("  damage       %s\n", findings->damage.code ? findings->damage.text : "none");
+}
+
+static json_t *findings_json(const char *path, const struct findings *findings,
+			     const struct cw_ifaces *ifaces)
+{
+	const struct cw_source_info *info = &findings->info;
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < ifaces->count; index++) {
+		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
+		char type[64];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s?, s:s, s:i, s:I, s:I}", "name", iface->name, "linktype",
+				  cw_linktype_name(iface->linktype, type, sizeof(type)),
+				  "linktype_value", (int)iface->linktype, "snaplen",
+				  (json_int_t)iface->snaplen, "packets",
+				  (json_int_t)(index < findings->iface_capacity
+						       ? findings->iface_packets[index]
+						       : 0)));
+	}
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:s?}",
+		"file", path, "format", info->format, "compression", info->compression,
+		"byte_order", info->byte_order, "format_version", (int)info->version_major,
+		(int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list,
+		"packets", (json_int_t)findings->packets, "bytes", (json_int_t)findings->bytes,
+		"wire_bytes", (json_int_t)findings->wire_bytes, "first_ns",
+		(json_int_t)findings->first_ns, "last_ns", (json_int_t)findings->last_ns,
+		"times_backwards", (json_int_t)findings->backwards, "cut",
+		(json_int_t)findings->cut, "malformed", (json_int_t)findings->malformed, "damage",
+		findings->damage.code ? findings->damage.text : NULL);
+}
+
+static int inspect_file(const char *path, uint32_t linktype, json_t *list)
+{
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
+	struct findings findings = {0};
+	struct cw_error error = {0};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	int status = CW_EXIT_COMPLETE;
+
+	cw_ifaces_init(&ifaces);
+	if (cw_source_open(&source, path, &ifaces, &options, &error) < 0) {
+		cw_complain("%s", error.text);
+		if (list)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s}", "file", path, "error", error.text));
+		cw_ifaces_fini(&ifaces);
+		return CW_EXIT_PROBLEM;
+	}
+	if (walk(source, &findings) < 0 || findings.malformed)
+		status = CW_EXIT_PROBLEM;
+	else
+		findings.damage.code = 0;
+	cw_source_info(source, &findings.info);
+	if (list)
+		json_array_append_new(list, findings_json(path, &findings, &ifaces));
+	else
+		print_findings(path, &findings, &ifaces);
+	free(findings.iface_packets);
+	cw_source_close(source);
+	cw_ifaces_fini(&ifaces);
+	return status;
+}
+
+int cw_command_inspect(const struct cw_arguments *arguments)
+{
+	json_t *list = arguments->json ? json_array() : NULL;
+	int status = CW_EXIT_COMPLETE;
+	uint32_t linktype, index;
+
+	if (!arguments->rest.count) {
+		cw_complain("inspect takes capture files");
+		return CW_EXIT_USAGE;
+	}
+	if (cw_arguments_linktype(arguments, &linktype))
+		return CW_EXIT_USAGE;
+	for (index = 0; index < arguments->rest.count; index++) {
+		if (inspect_file(arguments->rest.words[index], linktype, list))
+			status = CW_EXIT_PROBLEM;
+	}
+	if (list) {
+		json_dumpf(list, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(list);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		cw_complain("cannot write to standard output");
+		status = CW_EXIT_PROBLEM;
+	}
+	return status;
+}

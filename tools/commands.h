@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands: each takes parsed arguments and returns the exit status. */
+#ifndef CW_TOOLS_COMMANDS_H
+#define CW_TOOLS_COMMANDS_H
+
+#include "pipeline/pipeline.h"
+#include "tools/options.h"
+
+int cw_command_split(const struct cw_arguments *arguments);
+int cw_command_check(const struct cw_arguments *arguments);
+int cw_command_generate(const struct cw_arguments *arguments);
+int cw_command_inspect(const struct cw_arguments *arguments);
+
+/* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
+int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);
+
+/* What is left of the command line as one expression, joined by spaces, or -F's file; NULL when
+ * there is none. The caller frees it. CW_EXIT_USAGE or CW_EXIT_PROBLEM after a complaint. */
+int cw_arguments_expression(const struct cw_arguments *arguments, char **expression);
+
+/* A finished run as a table on stderr, or as JSON on stdout (0, or CW_EXIT_PROBLEM). */
+void cw_report_print(const struct cw_report *report);
+int cw_report_print_json(const struct cw_report *report);
+
+/* What was lost and what failed, a line each, on stderr. */
+void cw_report_complain(const struct cw_report *report);
+
+/* 1234567 as "1,234,567"; 1500000 as "1.5 MB". Into `buffer`, which is returned. */
+#define CW_NUMBER_BYTES 32
+const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES]);
+const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES]);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command: finds out which one is meant and runs it. */
+#include <pcap/pcap.h>
+#include <signal.h>
+#include <string.h>
+
+#include "tools/commands.h"
+
+static const struct {
+	const char *name;
+	enum cw_command command;
+	int (*run)(const struct cw_arguments *arguments);
+	const char *what;
+} commands[] = {
+	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
+	{"check", CW_CHECK, cw_command_check, "check a rules file"},
+	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files"},
+	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
+};
+
+static const char *const later_commands[] = {"capture", "bench", "devices", "top", "stats",
+					     "selftest", "replay", "repair"};
+
+static void print_help(FILE *file)
+{
+	size_t index;
+
+	fputs("usage: capweir COMMAND [options]      (capweir COMMAND --help tells them)\n"
+	      "       capweir -r FILE -w FILE [EXPR] (as tcpdump)\n\n",
+	      file);
+	for (index = 0; index < CW_ARRAY_COUNT(commands); index++)
+		fprintf(file, "  %-10s %s\n", commands[index].name, commands[index].what);
+}
+
+static int run(size_t index, int argc, char **argv)
+{
+	struct cw_arguments arguments;
+	int result = cw_options_parse(&arguments, commands[index].command, argc, argv);
+
+	if (result == 0)
+		result = commands[index].run(&arguments);
+	else if (result < 0)
+		result = CW_EXIT_COMPLETE;
+	cw_arguments_fini(&arguments);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "--help";
+	size_t index;
+
+	/* Failed writes come back as errors, to be counted. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (strcmp(word, "--version") == 0) {
+		printf("capweir %s\n%s\n", CW_VERSION, pcap_lib_version());
+		return CW_EXIT_COMPLETE;
+	}
+	if (strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {
+		print_help(argc > 1 ? stdout : stderr);
+		return argc > 1 ? CW_EXIT_COMPLETE : CW_EXIT_USAGE;
+	}
+	for (index = 0; index < CW_ARRAY_COUNT(commands); index++) {
+		if (strcmp(word, commands[index].name) == 0)
+			return run(index, argc - 1, argv + 1);
+	}
+	for (index = 0; index < CW_ARRAY_COUNT(later_commands); index++) {
+		if (strcmp(word, later_commands[index]) == 0) {
+			cw_complain("the command '%s' is not in this version", word);
+			return CW_EXIT_USAGE;
+		}
+	}
+	if (word[0] == '-')
+		return run(0, argc, argv); /* tcpdump's line */
+	cw_complain("unknown command '%s' (capweir --help lists them)", word);
+	return CW_EXIT_USAGE;
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base.h"
+#include "pipeline/rules.h"
+#include "tools/options.h"
+
+#define NOT_YET 0u /* an option of the design that this version does not have */
+#define LETTERLESS 256
+
+enum option_id {
+	OPTION_HELP = LETTERLESS,
+	OPTION_JSON,
+	OPTION_NO_CLOBBER,
+	OPTION_SYNC,
+	OPTION_UTC,
+	OPTION_PRECISION,
+	OPTION_RESOLVE,
+	OPTION_ENGINE,
+	OPTION_BUFFER,
+	OPTION_CHUNK,
+	OPTION_BATCH_BYTES,
+	OPTION_BATCH_PACKETS,
+	OPTION_PROFILE,
+	OPTION_PACKETS,
+	OPTION_SEED,
+	OPTION_NOT_YET,
+};
+
+struct option_row {
+	int id; /* the letter, or LETTERLESS and above */
+	const char *name;
+	const char *argument; /* NULL: takes none */
+	const char *help;     /* NULL: not shown */
+	unsigned commands;
+};
+
+static const struct option_row rows[] = {
+	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
+			      "several are read one after the other",
+	 CW_SPLIT | CW_CHECK},
+	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
+				"other rule took", CW_SPLIT},
+	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
+			       "output", CW_SPLIT | CW_GENERATE},
+	{'R', "rules", "FILE", "read rules from a YAML file", CW_SPLIT},
+	{'o', "directory", "DIR", "put relative outputs there", CW_SPLIT | CW_CHECK},
+	{'F', "filter-file", "FILE", "read the filter expression from a file", CW_SPLIT},
+	{'t', "threads", "N", "worker threads (default: the cores it may use)", CW_SPLIT},
+	{'c', "count", "N", "stop after N packets that a rule's filter matched", CW_SPLIT},
+	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", CW_SPLIT},
+	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
+	 CW_SPLIT | CW_CHECK | CW_INSPECT},
+	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
+				   "bytes; k, m, g: KiB, MiB, GiB)", CW_SPLIT},
+	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
+				      "limit", CW_SPLIT},
+	{'n', "numeric", NULL, "accepted: names are never looked up", CW_SPLIT},
+	{'O', "no-optimize", NULL, "do not optimise filter programs", CW_SPLIT | CW_CHECK},
+	{'q', "quiet", NULL, "no table and no progress line", CW_SPLIT},
+	{OPTION_JSON, "json", NULL, "the report as JSON on standard output", CW_SPLIT | CW_INSPECT},
+	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
+	 CW_SPLIT | CW_GENERATE},
+	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
+					   "name (default: off)", CW_SPLIT},
+	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", CW_SPLIT},
+	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
+						      "has ns)", CW_SPLIT},
+	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
+	 CW_SPLIT | CW_CHECK},
+	{OPTION_ENGINE, "filter-engine", "NAME", "auto, sequential or libpcap", CW_SPLIT},
+	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
+	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
+	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
+	{OPTION_BATCH_PACKETS, "batch-packets", "N", NULL, CW_SPLIT},
+	{OPTION_PROFILE, "profile", "NAME", "imix (default), small, large or mix", CW_GENERATE},
+	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000)", CW_GENERATE},
+	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
+	{OPTION_HELP, "help", NULL, "print this", CW_SPLIT | CW_CHECK | CW_GENERATE | CW_INSPECT},
+	/* Letters that mean what tcpdump means by them, and come with live capture. */
+	{'i', "interface", "DEV", NULL, NOT_YET},
+	{'G', NULL, "SECONDS", NULL, NOT_YET},
+	{'W', NULL, "COUNT", NULL, NOT_YET},
+	{'B', NULL, "KIB", NULL, NOT_YET},
+	{'U', NULL, NULL, NULL, NOT_YET},
+	{'z', NULL, "COMMAND", NULL, NOT_YET},
+	{'Z', NULL, "USER", NULL, NOT_YET},
+	{'j', NULL, "TYPE", NULL, NOT_YET},
+	{'Q', NULL, "DIRECTION", NULL, NOT_YET},
+	{'p', NULL, NULL, NULL, NOT_YET},
+	{'D', "list-interfaces", NULL, NULL, NOT_YET},
+	{'L', "list-data-link-types", NULL, NULL, NOT_YET},
+	{OPTION_NOT_YET, "stats", "SECONDS", NULL, NOT_YET},
+	{OPTION_NOT_YET, "queues", "N", NULL, NOT_YET},
+	{OPTION_NOT_YET, "max-drop", "N", NULL, NOT_YET},
+	{OPTION_NOT_YET, "order", "time|arrival", NULL, NOT_YET},
+	{OPTION_NOT_YET, "duration", "SECONDS", NULL, NOT_YET},
+	{OPTION_NOT_YET, "verify-filters", NULL, NULL, NOT_YET},
+};
+
+#define ROW_COUNT CW_ARRAY_COUNT(rows)
+
+static const struct {
+	enum cw_command command;
+	const char *usage;
+	const char *what;
+} command_texts[] = {
+	{CW_SPLIT, "capweir split -r FILE... (-f EXPR -w FILE)... | -R RULES [options] [EXPR]\n"
+		   "       capweir -r FILE -w FILE [EXPR]",
+	 "Split capture files: each rule's packets to its own file, in one pass."},
+	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
+	{CW_GENERATE, "capweir generate -w FILE [options]",
+	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},
+	{CW_INSPECT, "capweir inspect FILE... [options]",
+	 "Say what is in capture files: format, link types, packets, times, damage."},
+};
+
+void cw_complain(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("capweir: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+}
+
+int cw_words_add(struct cw_words *words, const char *word)
+{
+	const char **grown = realloc(words->words, (words->count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	words->words = grown;
+	words->words[words->count++] = word;
+	return 0;
+}
+
+void cw_arguments_fini(struct cw_arguments *arguments)
+{
+	free(arguments->inputs.words);
+	free(arguments->filters.words);
+	free(arguments->writes.words);
+	free(arguments->rest.words);
+	*arguments = (struct cw_arguments){0};
+}
+
+static void print_row(FILE *file, const struct option_row *row)
+{
+	char left[64];
+
+	if (row->id < LETTERLESS)
+		snprintf(left, sizeof(left), "-%c, --%s%s%s", row->id, row->name,
+			 row->argument ? " " : "", row->argument ? row->argument : "");
+	else
+		snprintf(left, sizeof(left), "    --%s%s%s", row->name, row->argument ? " " : "",
+			 row->argument ? row->argument : "");
+	fprintf(file, "  %-28s %s\n", left, row->help);
+}
+
+void cw_options_help(FILE *file, enum cw_command command)
+{
+	size_t index;
+
+	for (index = 0; index < CW_ARRAY_COUNT(command_texts); index++) {
+		if (command_texts[index].command == command)
+			fprintf(file, "usage: %s\n\n%s\n\n", command_texts[index].usage,
+				command_texts[index].what);
+	}
+	for (index = 0; index < ROW_COUNT; index++) {
+		if ((rows[index].commands & (unsigned)command) && rows[index].help)
+			print_row(file, &rows[index]);
+	}
+}
+
+/* ---- values ---- */
+
+static int parse_number(const char *option, const char *text, uint64_t least, uint64_t most,
+			uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || *number < least || *number > most) {
+		cw_complain("%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+			    option, least, most, text);
+		return CW_EXIT_USAGE;
+	}
+	return 0;
+}
+
+static int parse_bytes(const char *option, const char *text, uint64_t least, uint64_t most,
+		       uint64_t *bytes)
+{
+	if (cw_parse_size(text, bytes) < 0 || *bytes < least || *bytes > most) {
+		cw_complain("%s takes a size from %" PRIu64 " to %" PRIu64
+			    " bytes, such as 64MiB, not '%s'",
+			    option, least, most, text);
+		return CW_EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
+static int parse_file_size(const char *text, uint64_t *bytes)
+{
+	static const struct {
+		char letter;
+		uint64_t unit;
+	} units[] = {{'\0', 1000000}, {'k', UINT64_C(1) << 10}, {'m', UINT64_C(1) << 20},
+		     {'g', UINT64_C(1) << 30}};
+	char *end;
+	uint64_t number;
+	size_t index;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	for (index = 0; index < CW_ARRAY_COUNT(units); index++) {
+		if (end == text || text[0] == '-' || errno || number == 0 ||
+		    (*end | 0x20) != (units[index].letter | 0x20) || (*end && end[1]) ||
+		    number > UINT64_MAX / units[index].unit)
+			continue;
+		*bytes = number * units[index].unit;
+		return 0;
+	}
+	cw_complain("-C takes millions of bytes, or a number with k, m or g, not '%s'", text);
+	return CW_EXIT_USAGE;
+}
+
+static int parse_ring(struct cw_arguments *arguments, const char *text)
+{
+	int result;
+
+	if (strncmp(text, "filesize:", 9) == 0) {
+		result = parse_number("-b filesize:", text + 9, 1, UINT64_MAX / 1000,
+				      &arguments->rotate_bytes);
+		arguments->rotate_bytes *= 1000;
+		return result;
+	}
+	if (strncmp(text, "packets:", 8) == 0)
+		return parse_number("-b packets:", text + 8, 1, UINT64_MAX,
+				    &arguments->rotate_packets);
+	if (strncmp(text, "duration:", 9) == 0 || strncmp(text, "interval:", 9) == 0 ||
+	    strncmp(text, "files:", 6) == 0 || strncmp(text, "printname:", 10) == 0 ||
+	    strncmp(text, "nametimenum:", 12) == 0)
+		cw_complain("-b %s is not in this version", text);
+	else
+		cw_complain("-b takes filesize:N or packets:N, not '%s'", text);
+	return CW_EXIT_USAGE;
+}
+
+static int choose(const char *option, const char *text, const char *first, const char *second,
+		  int *choice)
+{
+	*choice = strcmp(text, first) == 0 ? 1 : strcmp(text, second) == 0 ? 2 : 0;
+	if (*choice)
+		return 0;
+	cw_complain("%s takes %s or %s, not '%s'", option, first, second, text);
+	return CW_EXIT_USAGE;
+}
+
+static int add_word(struct cw_words *words, const char *word)
+{
+	if (cw_words_add(words, word) == 0)
+		return 0;
+	cw_complain("no memory");
+	return CW_EXIT_PROBLEM;
+}
+
+static int take_text(struct cw_arguments *arguments, int id, const char *text)
+{
+	switch (id) {
+	case 'r':
+		return add_word(&arguments->inputs, text);
+	case 'f':
+		return add_word(&arguments->filters, text);
+	case 'w':
+		return add_word(&arguments->writes, text);
+	case 'R':
+		arguments->rules = text;
+		return 0;
+	case 'o':
+		arguments->directory = text;
+		return 0;
+	case 'F':
+		arguments->filter_file = text;
+		return 0;
+	case 'y':
+		arguments->linktype = text;
+		return 0;
+	case OPTION_PROFILE:
+		arguments->profile = text;
+		return 0;
+	case OPTION_ENGINE:
+		arguments->engine = text;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int take_number(struct cw_arguments *arguments, int id, const char *text)
+{
+	int choice = 0;
+	int result;
+
+	switch (id) {
+	case 't':
+		return parse_number("-t", text, 1, 1024, &arguments->threads);
+	case 'c':
+		return parse_number("-c", text, 1, UINT64_MAX, &arguments->packet_count);
+	case 's': /* 0: whole packets, as in tcpdump */
+		return parse_number("-s", text, 0, UINT32_MAX - 1, &arguments->snaplen);
+	case 'C':
+		return parse_file_size(text, &arguments->rotate_bytes);
+	case 'b':
+		return parse_ring(arguments, text);
+	case OPTION_PACKETS:
+		return parse_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
+	case OPTION_SEED:
+		return parse_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
+	case OPTION_BUFFER:
+		return parse_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
+				   &arguments->buffer_bytes);
+	case OPTION_CHUNK:
+		result = parse_bytes("--chunk-size", text, 512, UINT64_C(1) << 30,
+				     &arguments->chunk_bytes);
+		if (result == 0 && (arguments->chunk_bytes & (arguments->chunk_bytes - 1))) {
+			cw_complain("--chunk-size takes a power of two");
+			result = CW_EXIT_USAGE;
+		}
+		return result;
+	case OPTION_BATCH_BYTES:
+		return parse_bytes("--batch-size", text, 1, UINT64_C(1) << 30,
+				   &arguments->batch_bytes);
+	case OPTION_BATCH_PACKETS:
+		return parse_number("--batch-packets", text, 1, 1u << 20,
+				    &arguments->batch_packets);
+	case OPTION_SYNC:
+		result = choose("--sync", text, "off", "close", &choice);
+		arguments->sync_on_close = choice == 2;
+		return result;
+	case OPTION_PRECISION:
+		return choose("--time-precision", text, "us", "ns", &arguments->precision);
+	default:
+		return -1;
+	}
+}
+
+static void take_flag(struct cw_arguments *arguments, int id)
+{
+	switch (id) {
+	case 'O':
+		arguments->unoptimized = true;
+		break;
+	case 'q':
+		arguments->quiet = true;
+		break;
+	case OPTION_JSON:
+		arguments->json = true;
+		break;
+	case OPTION_NO_CLOBBER:
+		arguments->no_clobber = true;
+		break;
+	case OPTION_UTC:
+		arguments->utc = true;
+		break;
+	case OPTION_RESOLVE:
+		arguments->resolve = true;
+		break;
+	default: /* -n changes nothing */
+		break;
+	}
+}
+
+/* ---- parsing ---- */
+
+static const struct option_row *find_row(int id, const char *word)
+{
+	size_t index;
+
+	for (index = 0; index < ROW_COUNT; index++) {
+		/* The rows of OPTION_NOT_YET share it; any of them says what there is to say. */
+		if (rows[index].id == id)
+			return &rows[index];
+	}
+	(void)word;
+	return NULL;
+}
+
+/* The table as getopt_long wants it. */
+static void make_getopt_tables(char *letters, struct option *longs)
+{
+	size_t index;
+
+	/* "+" would stop at the first positional word; tcpdump users put them anywhere. */
+	*letters++ = ':';
+	for (index = 0; index < ROW_COUNT; index++) {
+		const struct option_row *row = &rows[index];
+
+		if (row->id < LETTERLESS) {
+			*letters++ = (char)row->id;
+			if (row->argument)
+				*letters++ = ':';
+		}
+		if (row->name)
+			*longs++ = (struct option){row->name,
+						   row->argument ? required_argument : no_argument,
+						   NULL, row->id};
+	}
+	*letters = '\0';
+	*longs = (struct option){0};
+}
+
+static int take_option(struct cw_arguments *arguments, int id, const char *word)
+{
+	const struct option_row *row = find_row(id, word);
+	int result;
+
+	if (row->commands == NOT_YET) {
+		cw_complain("%s is not in this version", word);
+		return CW_EXIT_USAGE;
+	}
+	if (!(row->commands & (unsigned)arguments->command)) {
+		cw_complain("%s does not belong to this command (see --help)", word);
+		return CW_EXIT_USAGE;
+	}
+	if (id == OPTION_HELP) {
+		cw_options_help(stdout, arguments->command);
+		return -1;
+	}
+	if (!row->argument) {
+		take_flag(arguments, id);
+		return 0;
+	}
+	result = take_text(arguments, id, optarg);
+	return result >= 0 ? result : take_number(arguments, id, optarg);
+}
+
+int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
+		     char *const *argv)
+{
+	char letters[2 * ROW_COUNT + 2];
+	struct option longs[ROW_COUNT + 1];
+	int result = 0;
+	int id;
+
+	*arguments = (struct cw_arguments){.command = command, .packets = 1000000, .seed = 1};
+	make_getopt_tables(letters, longs);
+	optind = 1;
+	while (result == 0 && (id = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		/* The word that getopt took the option from: "-xVALUE", "--name=VALUE", ... */
+		const char *word = argv[optind - 1] == optarg && optarg ? argv[optind - 2]
+								       : argv[optind - 1];
+
+		if (id == ':') {
+			cw_complain("%s needs a value", argv[optind - 1]);
+			result = CW_EXIT_USAGE;
+		} else if (id == '?') {
+			cw_complain("unknown option %s (see --help)", argv[optind - 1]);
+			result = CW_EXIT_USAGE;
+		} else {
+			result = take_option(arguments, id, word);
+		}
+	}
+	for (; result == 0 && optind < argc; optind++)
+		result = add_word(&arguments->rest, argv[optind]);
+	return result;
+}

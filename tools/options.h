@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command line: one table of every option of every command, from which parsing and help are
+ * made. Parsing gives raw values; what they mean together is the commands' business.
+ */
+#ifndef CW_TOOLS_OPTIONS_H
+#define CW_TOOLS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum cw_command {
+	CW_SPLIT = 1 << 0,
+	CW_CHECK = 1 << 1,
+	CW_GENERATE = 1 << 2,
+	CW_INSPECT = 1 << 3,
+};
+
+#define CW_EXIT_COMPLETE 0
+#define CW_EXIT_PROBLEM 1 /* runtime error or loss */
+#define CW_EXIT_USAGE 2	  /* usage, rules or filter error: nothing was written */
+#define CW_EXIT_STOPPED 130
+
+/* A growing list of words of the command line (borrowed from argv). */
+struct cw_words {
+	const char **words;
+	uint32_t count;
+};
+
+struct cw_arguments {
+	enum cw_command command;
+	struct cw_words inputs;	 /* -r */
+	struct cw_words filters; /* -f */
+	struct cw_words writes;	 /* -w */
+	struct cw_words rest;	 /* positional */
+	const char *rules;	 /* -R */
+	const char *directory;	 /* -o */
+	const char *filter_file; /* -F */
+	const char *linktype;	 /* -y */
+	const char *profile;
+	const char *engine;
+	uint64_t threads;	  /* -t; 0 = by cores */
+	uint64_t packet_count;	  /* -c */
+	uint64_t snaplen;	  /* -s */
+	uint64_t rotate_bytes;	  /* -C, -b filesize: */
+	uint64_t rotate_packets;  /* -b packets: */
+	uint64_t packets;	  /* generate */
+	uint64_t seed;
+	uint64_t buffer_bytes;
+	uint64_t chunk_bytes;
+	uint64_t batch_bytes;
+	uint64_t batch_packets;
+	int precision; /* 0 auto, 1 us, 2 ns */
+	bool json;
+	bool quiet;
+	bool no_clobber;
+	bool sync_on_close;
+	bool utc;
+	bool resolve;
+	bool unoptimized;
+};
+
+/*
+ * Parse argv (argv[0] is the command's own word, skipped). Returns 0; or, with a message on stderr,
+ * CW_EXIT_USAGE; or -1 when help was printed and the run is over.
+ */
+int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
+		     char *const *argv);
+void cw_arguments_fini(struct cw_arguments *arguments);
+
+void cw_options_help(FILE *file, enum cw_command command);
+
+int cw_words_add(struct cw_words *words, const char *word);
+
+/* "capweir: " and the text, on stderr. */
+void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

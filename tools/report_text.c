@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The report for people: the balance table, and a line for each thing that went wrong. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tools/commands.h"
+
+#define FILES_SHOWN 3u
+
+const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES])
+{
+	char digits[CW_NUMBER_BYTES];
+	int length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	char *to = buffer;
+	int index;
+
+	for (index = 0; index < length; index++) {
+		if (index && (length - index) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[index];
+	}
+	*to = '\0';
+	return buffer;
+}
+
+const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES])
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	for (; value >= 999.5 && unit + 1 < CW_ARRAY_COUNT(units); unit++)
+		value /= 1000;
+	snprintf(buffer, CW_NUMBER_BYTES, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+		 units[unit]);
+	return buffer;
+}
+
+static int name_width(const struct cw_report *report)
+{
+	int width = 4;
+	uint32_t index;
+
+	for (index = 0; index < report->rule_count; index++) {
+		int length = (int)strlen(report->rules[index].rule->name);
+
+		if (length > width)
+			width = length;
+	}
+	return width < 32 ? width : 32;
+}
+
+static void print_files(const struct cw_report_rule *rule)
+{
+	uint32_t index;
+
+	for (index = 0; index < rule->file_count && index < FILES_SHOWN; index++)
+		fprintf(stderr, "%s%s", index ? ", " : "", rule->files[index]);
+	if (rule->file_count > FILES_SHOWN)
+		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
+	if (rule->file_count == 0)
+		fputs("(no file)", stderr);
+}
+
+void cw_report_print(const struct cw_report *report)
+{
+	const struct cw_books *books = &report->books;
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
+	int width = name_width(report);
+	uint32_t index;
+
+	fprintf(stderr, "%-*s %15s %15s %12s %9s  %s\n", width, "rule", "matched", "written",
+		"lost", "bytes", "files");
+	for (index = 0; index < report->rule_count; index++) {
+		const struct cw_report_rule *rule = &report->rules[index];
+
+		fprintf(stderr, "%-*s %15s %15s ", width, rule->rule->name,
+			cw_format_count(rule->matched, a), cw_format_count(rule->written, b));
+		fprintf(stderr, "%12s %9s  ", cw_format_count(rule->lost_total, a),
+			cw_format_bytes(rule->bytes, b));
+		print_files(rule);
+		fputc('\n', stderr);
+	}
+	fprintf(stderr, "%s packets read (%s) = %s matched by a rule", cw_format_count(
+				books->received, a), cw_format_bytes(report->bytes, b),
+		cw_format_count(books->matched_any, c));
+	fprintf(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
+	if (books->prefiltered)
+		fprintf(stderr, " + %s outside the global filter",
+			cw_format_count(books->prefiltered, a));
+	if (books->malformed)
+		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
+	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
+		cw_format_count(books->matched, a), cw_format_count(books->written, b),
+		cw_format_count(books->lost, c),
+		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
+	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u threads\n", report->elapsed_s,
+		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
+		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
+		report->threads);
+}
+
+void cw_report_complain(const struct cw_report *report)
+{
+	char number[CW_NUMBER_BYTES];
+	uint32_t index, cause;
+
+	if (report->books.malformed)
+		cw_complain("%s malformed records could not be given to any filter",
+			    cw_format_count(report->books.malformed, number));
+	for (index = 0; index < report->rule_count; index++) {
+		const struct cw_report_rule *rule = &report->rules[index];
+
+		for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
+			if (!rule->lost[cause])
+				continue;
+			cw_complain("rule %s, output %s: %s packets lost: %s%s%s%s",
+				    rule->rule->name, rule->rule->write,
+				    cw_format_count(rule->lost[cause], number),
+				    cw_loss_name((enum cw_loss)cause), rule->error ? " (" : "",
+				    rule->error ? rule->error : "", rule->error ? ")" : "");
+		}
+	}
+	if (!report->is_balanced)
+		cw_complain("the books do not balance: please report this");
+}
