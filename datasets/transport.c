@@ -9,6 +9,8 @@
 #define TCP_PSH 0x08u
 #define TCP_ACK 0x10u
 
+#define ESP_TRAILER_BYTES 16u
+
 #define PIECE_BYTES_MIN 24u
 #define PIECE_BYTES_MAX 1480u
 
@@ -85,10 +87,12 @@ static const uint8_t *pool_of(const struct cw_frame *frame, const struct cw_flow
 	return flow->is_text ? frame->pool->text : frame->pool->cipher;
 }
 
-/* Payload up to the wanted frame size; none when the headers alone have reached it. */
-static uint8_t *put_payload(struct cw_frame *frame, const struct cw_flow *flow, uint8_t *at)
+/* Payload up to `trailer_bytes` short of the wanted frame size; none when headers have reached it.
+ */
+static uint8_t *put_payload(struct cw_frame *frame, const struct cw_flow *flow, uint8_t *at,
+			    size_t trailer_bytes)
 {
-	size_t used = (size_t)(at - frame->data);
+	size_t used = (size_t)(at - frame->data) + trailer_bytes;
 	uint32_t offset = cw_random_below(frame->random, CW_POOL_BYTES);
 
 	if (frame->want_bytes <= used)
@@ -150,7 +154,7 @@ static uint8_t *put_tcp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 	if (has_data) {
 		uint8_t *payload = at;
 
-		at = put_payload(frame, flow, at);
+		at = put_payload(frame, flow, at, 0);
 		sent = (uint32_t)(at - payload);
 	} else {
 		sent = (flags & (TCP_SYN | TCP_FIN)) != 0; /* these two count as one octet */
@@ -250,7 +254,7 @@ static uint8_t *put_echo(struct cw_frame *frame, struct cw_flow *flow, enum cw_f
 	at = cw_put_be16(at, 0);
 	at = cw_put_be16(at, flow->port[CW_FLOW_CLIENT]);
 	at = cw_put_be16(at, flow->step / 2);
-	at = put_payload(frame, flow, at);
+	at = put_payload(frame, flow, at, 0);
 	if (flow->is_ipv6)
 		sum += cw_sum_u16((uint32_t)(at - start));
 	cw_sum_store(start + 2, cw_sum(sum, start, (size_t)(at - start)));
@@ -272,7 +276,7 @@ static uint8_t *put_gre(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 	at = cw_put_be32(at, from == CW_FLOW_CLIENT ? 0x0a000002 : 0x0a000001);
 	udp = at;
 	at = put_udp_header(flow, from, at);
-	at = put_payload(frame, flow, at);
+	at = put_payload(frame, flow, at, 0);
 	cw_put_be16(inner + 2, (uint32_t)(at - inner));
 	cw_sum_store(inner + 10, cw_sum(0, inner, 20));
 	finish_udp(udp, at,
@@ -285,9 +289,9 @@ static uint8_t *put_esp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 {
 	at = cw_put_be32(at, 0x10000u | flow->port[from]);
 	at = cw_put_be32(at, ++flow->seq[from]);
-	at = put_payload(frame, flow, at);
+	at = put_payload(frame, flow, at, ESP_TRAILER_BYTES);
 	/* Never empty: what is encrypted has a trailer and an integrity value. */
-	return cw_put_bytes(at, frame->pool->cipher, 16);
+	return cw_put_bytes(at, frame->pool->cipher, ESP_TRAILER_BYTES);
 }
 
 /* A whole UDP datagram. */
@@ -297,7 +301,7 @@ static uint8_t *put_udp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 	uint8_t *start = at;
 
 	at = put_udp_header(flow, from, at);
-	at = put_payload(frame, flow, at);
+	at = put_payload(frame, flow, at, 0);
 	finish_udp(start, at, sum + cw_sum_u16((uint32_t)(at - start)));
 	return at;
 }
