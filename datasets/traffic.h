@@ -10,6 +10,32 @@
 #include "core/packet.h"
 
 #define CW_TRAFFIC_CAPLEN_MAX 1600u
+#define CW_TRAFFIC_FLOWS 50000u
+
+enum cw_traffic_kind {
+	CW_TRAFFIC_TCP,
+	CW_TRAFFIC_UDP,
+	CW_TRAFFIC_DNS,
+	CW_TRAFFIC_ICMP,
+	CW_TRAFFIC_ARP,
+	CW_TRAFFIC_GRE,
+	CW_TRAFFIC_ESP,
+	CW_TRAFFIC_IPV6_EXTENSION, /* UDP behind extension headers */
+	CW_TRAFFIC_FRAGMENT,       /* UDP datagrams in three pieces, IPv4 and IPv6 */
+	CW_TRAFFIC_ICMPV6,
+	CW_TRAFFIC_LINK, /* LLDP, and spanning tree over LLC */
+	CW_TRAFFIC_KIND_COUNT,
+};
+
+/* What the generator knows about a packet that its bytes may no longer tell. */
+struct cw_traffic_note {
+	enum cw_traffic_kind kind;
+	uint32_t flow; /* index below CW_TRAFFIC_FLOWS; 0 carries most */
+	bool is_ipv6;
+	uint8_t tag_count; /* VLAN tags */
+	bool is_malformed; /* its bytes are wrong somewhere, or it is shorter than a frame */
+	bool is_truncated; /* captured in part: caplen < wire_len */
+};
 
 struct cw_traffic;
 
@@ -19,8 +45,12 @@ extern const char *const cw_traffic_profiles[];
 int cw_traffic_open(struct cw_traffic **traffic, const char *profile, uint64_t seed,
 		    struct cw_error *error);
 
-/* The next packet; its data is valid until the next call. Endless. iface is 0, link type Ethernet. */
+/* The next packet; its data is valid until the next call. Endless. iface is 0, link type Ethernet.
+ */
 void cw_traffic_next(struct cw_traffic *traffic, struct cw_packet *packet);
+
+/* About the packet that next gave last; overwritten by the next call. */
+const struct cw_traffic_note *cw_traffic_note(const struct cw_traffic *traffic);
 
 void cw_traffic_close(struct cw_traffic *traffic);
 
