@@ -8,6 +8,7 @@
 
 #include "core/pcapfile.h"
 #include "tests/capture.h"
+#include "tests/fuzz/feed.h"
 
 #define MAGIC_US 0xA1B2C3D4u
 #define MAGIC_NS 0xA1B23C4Du
@@ -727,6 +728,44 @@ static void decoding_stays_in_the_span_when_its_bytes_change(void **state)
 	}
 }
 
+/* What the fuzz targets do, on images with a few bytes changed: the seeds replay everywhere. */
+static void fuzzed_images_are_read_the_same_whole_and_in_pieces(void **state)
+{
+	static const uint8_t odd[] = {0, 1, 3, 4, 6, 10, 12, 0x7F, 0x80, 0xFF};
+	uint64_t random = SEED;
+	int round, kind, i;
+
+	(void)state;
+	for (kind = 0; kind < 4; kind++) {
+		start(kind & 1);
+		if (kind < 2) {
+			put_pcap_header(&image, kind ? MAGIC_NS : MAGIC_US, 2, 3, 65535, 1);
+			for (i = 0; i < 5; i++)
+				put_pcap_record(&image, 1, 0, 9, 30, 9);
+		} else {
+			for (i = 0; i < 2; i++) {
+				put_shb(&image, 1, 0);
+				put_clock((uint8_t)(i ? 0x8A : 9), i);
+				put_epb(&image, 0, 1, 9, 9, 20);
+				put_block(&image, 3, "\4\0\0\0abcd", 8);
+				put_block(&image, 77, "abcd", 4);
+			}
+		}
+		for (round = 0; round < 5000; round++) {
+			uint8_t *copy = malloc(image.bytes);
+			size_t bytes = image.bytes - (round % 4 ? 0 : next_random(&random) % 20);
+
+			memcpy(copy, image.data, image.bytes);
+			for (i = 0; i < round % 5; i++)
+				copy[next_random(&random) % bytes] =
+				    i % 2 ? (uint8_t)next_random(&random)
+					  : odd[next_random(&random) % sizeof(odd)];
+			feed_image(copy, bytes, 1 + next_random(&random) % 50);
+			free(copy);
+		}
+	}
+}
+
 static void link_types_map_as_this_libpcap_maps_them(void **state)
 {
 	char buffer[32], reason[PCAP_ERRBUF_SIZE];
@@ -794,6 +833,7 @@ int main(void)
 	    cmocka_unit_test(spans_keep_their_limits_but_hold_one_record),
 	    cmocka_unit_test(sections_of_two_inputs_do_not_mix_interfaces),
 	    cmocka_unit_test(decoding_stays_in_the_span_when_its_bytes_change),
+	    cmocka_unit_test(fuzzed_images_are_read_the_same_whole_and_in_pieces),
 	    cmocka_unit_test(link_types_map_as_this_libpcap_maps_them),
 	};
 

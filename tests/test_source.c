@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -18,9 +20,12 @@
 
 #include "core/source.h"
 #include "tests/capture.h"
+#include "tests/fuzz/feed.h"
 
 #define SEED UINT64_C(7919)
-#define RECORD_BYTES 116 /* of the large file made here: 16 and 100 */
+#define RECORD_BYTES 116        /* of the large pcap file made here: 16 and 100 */
+#define PCAPNG_RECORD_BYTES 132 /* the same in pcapng */
+#define PCAPNG_HEAD_BYTES 56
 
 static struct image image;
 static char folder[64];
@@ -311,6 +316,23 @@ static void every_packet_is_as_libpcap_reads_it(void **state)
 	for_corpus(check_against_libpcap);
 }
 
+static void check_pieces(const char *path, const char *name)
+{
+	size_t bytes;
+	uint8_t *data = read_file(path, &bytes);
+
+	(void)name;
+	if (bytes < 100000)
+		feed_image(data, bytes, 1 + next_random(&random_state) % 2000);
+	free(data);
+}
+
+static void corpus_replays_through_the_fuzz_targets(void **state)
+{
+	(void)state;
+	for_corpus(check_pieces);
+}
+
 /* Where our count is not the one the manifest has, and why. */
 static const struct {
 	const char *name;
@@ -377,8 +399,8 @@ static void packet_counts_are_those_of_the_manifest(void **state)
 	printf("%zu counts, %zu exceptions\n", compared, CW_ARRAY_COUNT(uncounted));
 }
 
-/* A pcap file of `count` records of RECORD_BYTES, numbered by their seconds. */
-static const char *make_large(const char *name, uint32_t count)
+/* A file of `count` records, numbered by their seconds: pcap of RECORD_BYTES each, or pcapng. */
+static const char *make_large_of(const char *name, uint32_t count, bool is_pcapng)
 {
 	char *path = in_folder(name);
 	FILE *stream = fopen(path, "wb");
@@ -387,15 +409,28 @@ static const char *make_large(const char *name, uint32_t count)
 	assert_non_null(stream);
 	image.is_swapped = 0;
 	image.bytes = 0;
-	put_pcap_header(&image, 0xA1B23C4D, 2, 4, 65535, 1);
+	if (is_pcapng) {
+		put_shb(&image, 1, 0);
+		put_idb(&image, 1, 0, (uint16_t[]){9, 1, 0, 0}, 8); /* whole seconds */
+	} else {
+		put_pcap_header(&image, 0xA1B23C4D, 2, 4, 65535, 1);
+	}
 	fwrite(image.data, 1, image.bytes, stream);
 	for (i = 0; i < count; i++) {
 		image.bytes = 0;
-		put_pcap_record(&image, i + 1, 9, 100, 100, 100);
+		if (is_pcapng)
+			put_epb(&image, 0, i + 1, 100, 100, 100);
+		else
+			put_pcap_record(&image, i + 1, 9, 100, 100, 100);
 		fwrite(image.data, 1, image.bytes, stream);
 	}
 	fclose(stream);
 	return path;
+}
+
+static const char *make_large(const char *name, uint32_t count)
+{
+	return make_large_of(name, count, false);
 }
 
 /*
@@ -462,9 +497,11 @@ static void foreign_bus_errors_go_where_they_went_before(void **state)
  * Read some spans, cut the file to `size_after` and read on: no record from beyond may come out,
  * every whole one before must, and the end says why.
  */
-static void cut_underneath(uint32_t spans_before, off_t size_after)
+static void cut_underneath(bool is_pcapng, uint32_t spans_before, off_t size_after)
 {
-	const char *path = make_large("cut", 40000);
+	const char *path = make_large_of("cut", 40000, is_pcapng);
+	const size_t head = is_pcapng ? PCAPNG_HEAD_BYTES : 24;
+	const size_t record = is_pcapng ? PCAPNG_RECORD_BYTES : RECORD_BYTES;
 	struct cw_source_options options = plain;
 	struct cw_error error = {0};
 	struct cw_ifaces ifaces;
@@ -506,7 +543,7 @@ static void cut_underneath(uint32_t spans_before, off_t size_after)
 	}
 	assert_int_equal(result, -EBADMSG);
 	assert_non_null(strstr(error.text, "truncated"));
-	assert_int_equal(next - 1, ((size_t)size_after - 24) / RECORD_BYTES);
+	assert_int_equal(next - 1, ((size_t)size_after - head) / record);
 	assert_int_equal(cw_source_next(source, 1, 1, &span, &lease, &error), -EBADMSG);
 	cw_source_close(source);
 	cw_ifaces_fini(&ifaces);
@@ -514,13 +551,20 @@ static void cut_underneath(uint32_t spans_before, off_t size_after)
 
 static void file_cut_underneath_gives_its_whole_records_and_an_error(void **state)
 {
+	int is_pcapng;
+
 	(void)state;
-	cut_underneath(3, 1 << 20);                  /* page boundary, window boundary */
-	cut_underneath(3, (1 << 20) + 4096);         /* page boundary inside a window */
-	cut_underneath(3, (1 << 19) + 1234);         /* mid page, in the window being read */
-	cut_underneath(3, 24 + 2000 * RECORD_BYTES); /* record boundary */
-	cut_underneath(3, 3 << 20);
-	cut_underneath(25, (1 << 20) + (1 << 18) + 77);
+	for (is_pcapng = 0; is_pcapng < 2; is_pcapng++) {
+		off_t boundary = is_pcapng ? PCAPNG_HEAD_BYTES + 2000 * PCAPNG_RECORD_BYTES
+					   : 24 + 2000 * RECORD_BYTES;
+
+		cut_underneath(is_pcapng, 3, 1 << 20);          /* a page and a window boundary */
+		cut_underneath(is_pcapng, 3, (1 << 20) + 4096); /* a page inside a window */
+		cut_underneath(is_pcapng, 3, (1 << 19) + 1234); /* mid page, in the window read */
+		cut_underneath(is_pcapng, 3, boundary);         /* between records */
+		cut_underneath(is_pcapng, 3, 3 << 20);
+		cut_underneath(is_pcapng, 25, (1 << 20) + (1 << 18) + 77);
+	}
 }
 
 static void leased_memory_survives_a_cut_and_says_what_is_left(void **state)
@@ -612,6 +656,120 @@ static void more_windows_than_allowed_are_refused_until_one_comes_back(void **st
 	free(data);
 }
 
+/* Spans on their way from the reader to two threads that decode them and give them back. */
+#define HANDED_MAX 64u
+static struct {
+	pthread_mutex_t lock;
+	struct cw_span spans[HANDED_MAX];
+	struct cw_lease leases[HANDED_MAX];
+	uint32_t head, tail;
+	bool is_over;
+	uint64_t packets, seconds;
+} handed = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *give_back_leases(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		struct cw_packet packets[64];
+		struct cw_cursor cursor = {0};
+		uint64_t total = 0, seconds = 0;
+		struct cw_lease lease = {NULL};
+		struct cw_span span;
+		size_t count, i;
+		bool is_over;
+
+		pthread_mutex_lock(&handed.lock);
+		is_over = handed.is_over;
+		if (handed.head != handed.tail) {
+			span = handed.spans[handed.head % HANDED_MAX];
+			lease = handed.leases[handed.head % HANDED_MAX];
+			handed.head++;
+		}
+		pthread_mutex_unlock(&handed.lock);
+		if (!lease.window) {
+			if (is_over)
+				return NULL;
+			sched_yield();
+			continue;
+		}
+		while ((count = cw_span_decode(&span, &cursor, packets, 64)) > 0)
+			for (i = 0; i < count; i++, total++)
+				seconds += packets[i].ts_ns / CW_NS_PER_S + packets[i].data[5] -
+					   (uint8_t)(packets[i].data[0] + 5);
+		cw_lease_give_back(&lease);
+		pthread_mutex_lock(&handed.lock);
+		handed.packets += total;
+		handed.seconds += seconds;
+		pthread_mutex_unlock(&handed.lock);
+	}
+}
+
+static void leases_come_back_from_any_thread(void **state)
+{
+	const uint32_t records = 20000;
+	const char *path = make_large("large", records);
+	struct cw_source_options options = plain;
+	struct cw_error error = {0};
+	struct cw_ifaces ifaces;
+	struct cw_source *source;
+	struct cw_lease lease;
+	struct cw_span span;
+	pthread_t threads[2];
+	size_t bytes, i;
+	uint8_t *data;
+	pid_t child;
+	char name[32];
+	int result, is_pipe, fd = -1;
+
+	(void)state;
+	data = read_file(path, &bytes);
+	options.window_bytes = options.buffer_bytes = 16384;
+	for (is_pipe = 0; is_pipe < 2; is_pipe++) {
+		if (is_pipe) {
+			fd = feed_pipe(data, bytes, &child);
+			snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+			path = name;
+		}
+		handed.packets = handed.seconds = 0;
+		handed.is_over = false;
+		cw_ifaces_init(&ifaces);
+		assert_int_equal(cw_source_open(&source, path, &ifaces, &options, &error), 0);
+		for (i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, give_back_leases, NULL),
+					 0);
+		while ((result = cw_source_next(source, 5000, 99, &span, &lease, &error)) != 0) {
+			bool is_handed = result == -EAGAIN;
+
+			assert_true(result == 1 || result == -EAGAIN);
+			while (!is_handed) {
+				pthread_mutex_lock(&handed.lock);
+				is_handed = handed.tail - handed.head < HANDED_MAX;
+				if (is_handed) {
+					handed.spans[handed.tail % HANDED_MAX] = span;
+					handed.leases[handed.tail % HANDED_MAX] = lease;
+					handed.tail++;
+				}
+				pthread_mutex_unlock(&handed.lock);
+			}
+		}
+		cw_source_close(source); /* while leases are still out */
+		pthread_mutex_lock(&handed.lock);
+		handed.is_over = true;
+		pthread_mutex_unlock(&handed.lock);
+		for (i = 0; i < 2; i++)
+			pthread_join(threads[i], NULL);
+		cw_ifaces_fini(&ifaces);
+		assert_int_equal(handed.packets, records);
+		assert_int_equal(handed.seconds, (uint64_t)records * (records + 1) / 2);
+		if (is_pipe) {
+			close(fd);
+			waitpid(child, NULL, 0);
+		}
+	}
+	free(data);
+}
+
 static void wake_descriptor_ends_waiting(void **state)
 {
 	struct cw_source_options options = plain;
@@ -667,7 +825,8 @@ static void giant_records_pass_through_small_windows_and_buffers(void **state)
 	int i;
 
 	(void)state;
-	image.bytes = image.is_swapped = 0;
+	image.bytes = 0;
+	image.is_swapped = 0;
 	put_pcap_header(&image, 0xA1B2C3D4, 2, 4, UINT32_MAX, 279);
 	memcpy(data, image.data, 24);
 	for (i = 0; i < 2; i++) {
@@ -842,11 +1001,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(foreign_bus_errors_go_where_they_went_before), /* first */
 	    cmocka_unit_test(mapped_pipe_gzip_and_zstd_give_the_same_packets),
+	    cmocka_unit_test(corpus_replays_through_the_fuzz_targets),
 	    cmocka_unit_test(every_packet_is_as_libpcap_reads_it),
 	    cmocka_unit_test(packet_counts_are_those_of_the_manifest),
 	    cmocka_unit_test(file_cut_underneath_gives_its_whole_records_and_an_error),
 	    cmocka_unit_test(leased_memory_survives_a_cut_and_says_what_is_left),
 	    cmocka_unit_test(more_windows_than_allowed_are_refused_until_one_comes_back),
+	    cmocka_unit_test(leases_come_back_from_any_thread),
 	    cmocka_unit_test(wake_descriptor_ends_waiting),
 	    cmocka_unit_test(giant_records_pass_through_small_windows_and_buffers),
 	    cmocka_unit_test(damaged_packed_data_gives_what_is_whole_and_an_error),
