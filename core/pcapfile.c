@@ -207,6 +207,7 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 		     struct cw_error *error)
 {
 	const struct cw_layout layout = file->layout;
+	const uint8_t *ahead = data;
 	size_t at = 0, record_bytes;
 	uint32_t count = 0, claimed;
 
@@ -229,7 +230,7 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 		}
 		if (count && at + record_bytes > bytes_max)
 			break;
-		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, data + at);
 		at += record_bytes;
 		count++;
 	}
@@ -278,6 +279,7 @@ static int skip_to_packet(struct cw_pcapfile *file, const uint8_t *data, size_t 
 static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
 			size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step)
 {
+	const uint8_t *ahead = data;
 	size_t at = 0, block_bytes;
 	uint32_t count = 0, type;
 
@@ -289,7 +291,7 @@ static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t by
 			break;
 		if (count && at + block_bytes > bytes_max)
 			break;
-		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, data + at);
 		at += block_bytes;
 		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
 	}
