@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Checks a classic BPF program before anything runs it: opcodes that bpf_filter knows, jumps inside
+ * the program, scratch indexes, constant divisors and shifts, a return at the end. What passes can
+ * be run by every engine without further checks on the program; packet bounds are checked at run
+ * time.
+ *
+ * Conditional jumps go forward by their nature. An unconditional one may go backward (libpcap's
+ * protochain is a loop): such programs are counted here, and run by the interpreter alone, which
+ * bounds how often.
+ */
+#include <errno.h>
+
+#include "core/filter_parts.h"
+
+/* The opcodes of bpf_filter; it aborts on others. */
+static bool is_opcode(uint16_t code)
+{
+	switch (code) {
+	case BPF_RET | BPF_K:
+	case BPF_RET | BPF_A:
+	case BPF_LD | BPF_W | BPF_ABS:
+	case BPF_LD | BPF_H | BPF_ABS:
+	case BPF_LD | BPF_B | BPF_ABS:
+	case BPF_LD | BPF_W | BPF_IND:
+	case BPF_LD | BPF_H | BPF_IND:
+	case BPF_LD | BPF_B | BPF_IND:
+	case BPF_LD | BPF_W | BPF_LEN:
+	case BPF_LD | BPF_IMM:
+	case BPF_LD | BPF_MEM:
+	case BPF_LDX | BPF_W | BPF_LEN:
+	case BPF_LDX | BPF_MSH | BPF_B:
+	case BPF_LDX | BPF_IMM:
+	case BPF_LDX | BPF_MEM:
+	case BPF_ST:
+	case BPF_STX:
+	case BPF_JMP | BPF_JA:
+	case BPF_JMP | BPF_JEQ | BPF_K:
+	case BPF_JMP | BPF_JGT | BPF_K:
+	case BPF_JMP | BPF_JGE | BPF_K:
+	case BPF_JMP | BPF_JSET | BPF_K:
+	case BPF_JMP | BPF_JEQ | BPF_X:
+	case BPF_JMP | BPF_JGT | BPF_X:
+	case BPF_JMP | BPF_JGE | BPF_X:
+	case BPF_JMP | BPF_JSET | BPF_X:
+	case BPF_ALU | BPF_ADD | BPF_X:
+	case BPF_ALU | BPF_SUB | BPF_X:
+	case BPF_ALU | BPF_MUL | BPF_X:
+	case BPF_ALU | BPF_DIV | BPF_X:
+	case BPF_ALU | BPF_MOD | BPF_X:
+	case BPF_ALU | BPF_AND | BPF_X:
+	case BPF_ALU | BPF_OR | BPF_X:
+	case BPF_ALU | BPF_XOR | BPF_X:
+	case BPF_ALU | BPF_LSH | BPF_X:
+	case BPF_ALU | BPF_RSH | BPF_X:
+	case BPF_ALU | BPF_ADD | BPF_K:
+	case BPF_ALU | BPF_SUB | BPF_K:
+	case BPF_ALU | BPF_MUL | BPF_K:
+	case BPF_ALU | BPF_DIV | BPF_K:
+	case BPF_ALU | BPF_MOD | BPF_K:
+	case BPF_ALU | BPF_AND | BPF_K:
+	case BPF_ALU | BPF_OR | BPF_K:
+	case BPF_ALU | BPF_XOR | BPF_K:
+	case BPF_ALU | BPF_LSH | BPF_K:
+	case BPF_ALU | BPF_RSH | BPF_K:
+	case BPF_ALU | BPF_NEG:
+	case BPF_MISC | BPF_TAX:
+	case BPF_MISC | BPF_TXA:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool uses_scratch(uint16_t code)
+{
+	return code == (BPF_LD | BPF_MEM) || code == (BPF_LDX | BPF_MEM) || code == BPF_ST ||
+	       code == BPF_STX;
+}
+
+/* What is wrong with the jump at `index`, or NULL. */
+static const char *check_jump(const struct bpf_insn *jump, uint32_t index, uint32_t count)
+{
+	int64_t next = (int64_t)index + 1;
+	int64_t target;
+
+	if (BPF_OP(jump->code) == BPF_JA) {
+		target = next + (int32_t)jump->k;
+		return target >= 0 && target < count ? NULL : "jumps out of the program";
+	}
+	if (next + jump->jt >= count || next + jump->jf >= count)
+		return "jumps out of the program";
+	return NULL;
+}
+
+/* What is wrong with the instruction at `index`, or NULL. */
+static const char *check_instruction(const struct bpf_insn *program, uint32_t index, uint32_t count)
+{
+	const struct bpf_insn *instruction = &program[index];
+	uint16_t code = instruction->code;
+
+	if (!is_opcode(code))
+		return "has an unknown code";
+	if (BPF_CLASS(code) == BPF_JMP)
+		return check_jump(instruction, index, count);
+	if (uses_scratch(code) && instruction->k >= CW_FILTER_SCRATCH_WORDS)
+		return "uses a scratch word that does not exist";
+	if (BPF_CLASS(code) == BPF_ALU && BPF_SRC(code) == BPF_K) {
+		if ((BPF_OP(code) == BPF_DIV || BPF_OP(code) == BPF_MOD) && instruction->k == 0)
+			return "divides by zero";
+		/* Undefined in libpcap's interpreter, so that there is nothing to be equal to. */
+		if ((BPF_OP(code) == BPF_LSH || BPF_OP(code) == BPF_RSH) && instruction->k > 31)
+			return "shifts by more than 31 bits";
+	}
+	return NULL;
+}
+
+int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *backward_count,
+		     struct cw_error *error)
+{
+	uint32_t index;
+
+	*backward_count = 0;
+	if (count == 0)
+		return cw_error_set(error, -EINVAL, "a filter program without instructions");
+	if (count > CW_FILTER_INSTRUCTIONS_MAX)
+		return cw_error_set(error, -E2BIG,
+				    "a filter program of %u instructions; at most %u are allowed",
+				    count, CW_FILTER_INSTRUCTIONS_MAX);
+	for (index = 0; index < count; index++) {
+		const struct bpf_insn *instruction = &program[index];
+		const char *wrong = check_instruction(program, index, count);
+
+		if (wrong)
+			return cw_error_set(error, -EINVAL,
+					    "filter program: instruction %u (code 0x%x, k %u) %s",
+					    index, instruction->code, instruction->k, wrong);
+		if (instruction->code == (BPF_JMP | BPF_JA) && (int32_t)instruction->k < 0)
+			++*backward_count;
+	}
+	if (BPF_CLASS(program[count - 1].code) != BPF_RET)
+		return cw_error_set(
+		    error, -EINVAL,
+		    "filter program: instruction %u is the last and does not return", count - 1);
+	return 0;
+}
