@@ -48,7 +48,7 @@ static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
 	size_t bytes;
 	uint8_t *data;
 
-	if (!cw_outfile_is_seekable(file->outfile))
+	if (!file->is_regular)
 		return; /* what a pipe took is gone; the anchor tells what was whole */
 	if (file->anchor_offset == 0 && file->offset >= cw_format_header_bytes(output->format))
 		file->anchor_offset = cw_format_header_bytes(output->format);
@@ -261,7 +261,7 @@ void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 			give_chunks_back(pipeline, chunks, count);
 			empty_inbox(output);
 		}
-	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0,
+	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0, /* [KICK-1] */
 							  memory_order_acq_rel,
 							  memory_order_relaxed));
 }
