@@ -101,6 +101,26 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 
 /* Number of filters in the set. */
 size_t cw_filter_set_size(const struct cw_filter_set *set);
+
+/* What building made of the set. */
+struct cw_filter_set_stats {
+	enum cw_filter_engine engine; /* of most filters; never AUTO */
+	size_t joint_count;	      /* filters in decision programs */
+	size_t apart_count;	      /* filters run on their own */
+	size_t loop_count;	      /* of these: with loops (protochain) */
+	size_t over_budget_count;     /* of these: too large to be joined */
+	size_t program_count;	      /* decision programs; more than one where a budget forced it */
+	size_t step_count;	      /* their nodes */
+	size_t bytes;		      /* memory they take, code included */
+	size_t code_bytes;	      /* of that: x86-64 code */
+	uint64_t build_ns;
+};
+
+void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_stats *stats);
+
+/* The engine that the filter of this id got; AUTO for an id that is not in the set. */
+enum cw_filter_engine cw_filter_set_engine(const struct cw_filter_set *set, uint32_t id);
+
 void cw_filter_set_free(struct cw_filter_set *set);
 
 #endif

@@ -1,27 +1,54 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many filters, matched together. This file is the front: it keeps the filters in the order of
- * their ids, and runs them one after the other.
+ * Many filters, matched together: the front of the engines. Filters are divided into
+ *
+ *   decision programs   all that can be joined (filter_passes.h), in one program; in several, for
+ *			 one stretch of ids each, where a budget forces it
+ *   a sequential tier   what cannot (loops, too large): run one after the other, each behind the
+ *			 fields that it requires
+ *
+ * and what the two find is merged in the order of ids. With few filters, or when asked to, all are
+ * in the sequential tier.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
-#include "core/filter_parts.h"
+#include "core/filter_passes.h"
 
-#define FILTERS_FIRST 16u /* room of a new set; it doubles */
+#define FILTERS_FIRST 16u   /* room of a new set; it doubles */
+#define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
+#define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */
+#define PREFETCH_BYTES 64u  /* and for the line behind, where headers end */
+#define STRETCHES_MAX 64u   /* of ids, waiting to be built */
 
 struct entry {
 	uint32_t id;
+	bool is_joint;
+	int apart; /* why it is not: a negative errno, or 0 when it was not tried */
+	uint32_t requirement_count;
+	struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX];
 	struct cw_filter *filter;
+};
+
+struct program {
+	struct cw_decision decision;
+	uint32_t *ids; /* of its filters */
 };
 
 struct cw_filter_set {
 	struct cw_filter_set_options options;
+	struct cw_filter_budget budget;
 	struct entry *entries; /* by id once built */
 	size_t count;
 	size_t capacity;
+	struct program *programs; /* by id */
+	size_t program_count;
+	struct entry **apart; /* by id */
+	size_t apart_count;
 	uint32_t *ids_seen; /* bitmap of ids, to refuse one used twice */
 	size_t ids_seen_words;
+	uint64_t build_ns;
 	bool is_built;
 };
 
@@ -32,6 +59,7 @@ int cw_filter_set_new(struct cw_filter_set **set, const struct cw_filter_set_opt
 	if (!*set)
 		return cw_error_set(error, -ENOMEM, "no memory for a set of filters");
 	(*set)->options = *options;
+	(*set)->budget = cw_filter_budget_default;
 	return 0;
 }
 
@@ -81,7 +109,7 @@ static int reserve(struct cw_filter_set *set, uint32_t id, struct cw_error *erro
 
 static void append(struct cw_filter_set *set, uint32_t id, struct cw_filter *filter)
 {
-	set->entries[set->count++] = (struct entry){id, filter};
+	set->entries[set->count++] = (struct entry){.id = id, .filter = filter};
 	set->ids_seen[id / 32] |= UINT32_C(1) << (id % 32);
 }
 
@@ -119,8 +147,122 @@ static int by_id(const void *a, const void *b)
 	return left->id < right->id ? -1 : left->id > right->id;
 }
 
+/* ---- building ---- */
+
+static bool wants_decision(const struct cw_filter_set *set)
+{
+	switch (set->options.engine) {
+	case CW_ENGINE_AUTO:
+		return set->count > SEQUENTIAL_MAX;
+	case CW_ENGINE_JIT:
+	case CW_ENGINE_WALKER:
+		return set->count > 0;
+	case CW_ENGINE_SEQUENTIAL:
+	case CW_ENGINE_LIBPCAP:
+		break;
+	}
+	return false;
+}
+
+/* One program for the entries first .. first + count. Returns as cw_decision_build. */
+static int build_program(struct cw_filter_set *set, size_t first, size_t count)
+{
+	const struct cw_filter **filters = calloc(count, sizeof(*filters));
+	int *apart = calloc(count, sizeof(*apart));
+	struct program program = {.ids = calloc(count, sizeof(*program.ids))};
+	struct program *programs =
+	    realloc(set->programs, (set->program_count + 1) * sizeof(*programs));
+	int result = -ENOMEM;
+	size_t i;
+
+	if (programs)
+		set->programs = programs;
+	if (filters && apart && program.ids && programs) {
+		for (i = 0; i < count; i++) {
+			filters[i] = set->entries[first + i].filter;
+			program.ids[i] = set->entries[first + i].id;
+		}
+		result = cw_decision_build(&program.decision, filters, (uint32_t)count,
+					   &set->budget, apart);
+	}
+	if (result == 0) {
+		for (i = 0; i < count; i++) {
+			set->entries[first + i].is_joint = apart[i] == 0;
+			set->entries[first + i].apart = apart[i];
+		}
+		set->programs[set->program_count++] = program;
+	} else {
+		free(program.ids);
+	}
+	free(filters);
+	free(apart);
+	return result;
+}
+
+/* Programs for all entries: one, or for halves of the ids where that is over a budget. */
+static int build_programs(struct cw_filter_set *set)
+{
+	struct stretch {
+		size_t first, count;
+	} stretches[STRETCHES_MAX] = {{0, set->count}};
+	size_t waiting = 1;
+
+	while (waiting) {
+		struct stretch at = stretches[--waiting];
+		size_t half = at.count / 2;
+		int result = build_program(set, at.first, at.count);
+
+		if (result == 0)
+			continue;
+		if (result != -E2BIG)
+			return result;
+		if (at.count == 1) {
+			set->entries[at.first].apart = -E2BIG;
+			continue;
+		}
+		/* The second half waits below the first, so that programs are in order of ids. */
+		stretches[waiting++] = (struct stretch){at.first + half, at.count - half};
+		stretches[waiting++] = (struct stretch){at.first, half};
+	}
+	return 0;
+}
+
+static int build_tier(struct cw_filter_set *set)
+{
+	size_t i;
+
+	set->apart = calloc(set->count + 1, sizeof(struct entry *));
+	if (!set->apart)
+		return -ENOMEM;
+	for (i = 0; i < set->count; i++) {
+		struct entry *entry = &set->entries[i];
+
+		if (entry->is_joint)
+			continue;
+		entry->requirement_count = cw_filter_requirements(entry->filter, entry->required);
+		set->apart[set->apart_count++] = entry;
+	}
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget)
+{
+	set->budget = *budget;
+}
+
 int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 {
+	uint64_t start_ns = now_ns();
+	int result = 0;
+
 	if (set->is_built)
 		return cw_error_set(error, -EINVAL, "a set of filters built twice");
 	if (set->count)
@@ -128,29 +270,91 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 	free(set->ids_seen);
 	set->ids_seen = NULL;
 	set->is_built = true;
+	if (wants_decision(set))
+		result = build_programs(set);
+	if (result == 0)
+		result = build_tier(set);
+	set->build_ns = now_ns() - start_ns;
+	if (result)
+		return cw_error_set(error, result, "no memory to join %zu filters", set->count);
 	return 0;
 }
 
-/* One filter after the other, by libpcap or by our interpreter. */
-static size_t match_sequence(const struct cw_filter_set *set, const struct cw_packet *packet,
-			     uint32_t *ids)
+/* ---- matching ---- */
+
+static uint32_t match_entry(const struct cw_filter_set *set, const struct entry *entry,
+			    const struct cw_packet *packet)
 {
-	bool is_libpcap = set->options.engine == CW_ENGINE_LIBPCAP;
+	const struct cw_filter *filter = entry->filter;
+
+	if (set->options.engine == CW_ENGINE_LIBPCAP)
+		return bpf_filter(filter->program, packet->data, packet->wire_len, packet->caplen);
+	if (!cw_filter_meets(entry->required, entry->requirement_count, packet->data,
+			     packet->caplen))
+		return 0;
+	return cw_filter_match(filter, packet->data, packet->caplen, packet->wire_len);
+}
+
+/* The ids of a program's filters that match; ascending. */
+static size_t match_program(const struct program *program, enum cw_filter_mode mode,
+			    const struct cw_packet *packet, uint32_t *ids)
+{
+	uint32_t events[CW_EVENTS_MAX];
+	uint32_t count =
+	    cw_walk(&program->decision, packet->data, packet->caplen, packet->wire_len, events);
+	size_t found = cw_collect(&program->decision, events, count, mode, ids);
+	size_t i;
+
+	for (i = 0; i < found; i++)
+		ids[i] = program->ids[ids[i]];
+	return found;
+}
+
+/* Put `id` in its place among the `count` ids, the largest of which are the likely place. */
+static void insert_id(uint32_t *ids, size_t count, uint32_t id)
+{
+	size_t at = count;
+
+	while (at > 0 && ids[at - 1] > id)
+		at--;
+	memmove(&ids[at + 1], &ids[at], (count - at) * sizeof(*ids));
+	ids[at] = id;
+}
+
+static size_t match_all(const struct cw_filter_set *set, const struct cw_packet *packet,
+			uint32_t *ids)
+{
+	size_t found = 0, joint;
+	size_t i;
+
+	for (i = 0; i < set->program_count; i++)
+		found += match_program(&set->programs[i], CW_FILTER_ALL, packet, ids + found);
+	joint = found;
+	for (i = 0; i < set->apart_count; i++) {
+		if (!match_entry(set, set->apart[i], packet))
+			continue;
+		if (joint)
+			insert_id(ids, found, set->apart[i]->id);
+		else
+			ids[found] = set->apart[i]->id;
+		found++;
+	}
+	return found;
+}
+
+static size_t match_first(const struct cw_filter_set *set, const struct cw_packet *packet,
+			  uint32_t *id)
+{
 	size_t found = 0;
 	size_t i;
 
-	for (i = 0; i < set->count; i++) {
-		const struct cw_filter *filter = set->entries[i].filter;
-		uint32_t verdict = is_libpcap ? bpf_filter(filter->program, packet->data,
-							   packet->wire_len, packet->caplen)
-					      : cw_filter_match(filter, packet->data,
-								packet->caplen, packet->wire_len);
-
-		if (!verdict)
+	for (i = 0; i < set->program_count && !found; i++)
+		found = match_program(&set->programs[i], CW_FILTER_FIRST, packet, id);
+	for (i = 0; i < set->apart_count && !(found && set->apart[i]->id > *id); i++) {
+		if (!match_entry(set, set->apart[i], packet))
 			continue;
-		ids[found++] = set->entries[i].id;
-		if (set->options.mode == CW_FILTER_FIRST)
-			break;
+		*id = set->apart[i]->id;
+		return 1;
 	}
 	return found;
 }
@@ -160,7 +364,9 @@ size_t cw_filter_set_match(const struct cw_filter_set *set, const struct cw_pack
 {
 	if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED))
 		return 0;
-	return match_sequence(set, packet, ids);
+	if (set->options.mode == CW_FILTER_FIRST)
+		return match_first(set, packet, ids);
+	return match_all(set, packet, ids);
 }
 
 size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct cw_packet *packets,
@@ -176,6 +382,10 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 		return count;
 	}
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
+		if (i + PREFETCH_PACKETS < count) {
+			__builtin_prefetch(packets[i + PREFETCH_PACKETS].data);
+			__builtin_prefetch(packets[i + PREFETCH_PACKETS].data + PREFETCH_BYTES);
+		}
 		used += cw_filter_set_match(set, &packets[i], ids + used);
 		ends[i] = (uint32_t)used;
 	}
@@ -187,14 +397,61 @@ size_t cw_filter_set_size(const struct cw_filter_set *set)
 	return set->count;
 }
 
+static enum cw_filter_engine engine_of(const struct cw_filter_set *set, const struct entry *entry)
+{
+	if (entry->is_joint)
+		return CW_ENGINE_WALKER;
+	return set->options.engine == CW_ENGINE_LIBPCAP ? CW_ENGINE_LIBPCAP : CW_ENGINE_SEQUENTIAL;
+}
+
+enum cw_filter_engine cw_filter_set_engine(const struct cw_filter_set *set, uint32_t id)
+{
+	struct entry wanted = {.id = id};
+	const struct entry *entry =
+	    set->count ? bsearch(&wanted, set->entries, set->count, sizeof(wanted), by_id) : NULL;
+
+	return entry ? engine_of(set, entry) : CW_ENGINE_AUTO;
+}
+
+void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_stats *stats)
+{
+	size_t i;
+
+	*stats = (struct cw_filter_set_stats){
+	    .engine =
+		set->options.engine == CW_ENGINE_LIBPCAP ? CW_ENGINE_LIBPCAP : CW_ENGINE_SEQUENTIAL,
+	    .joint_count = set->count - set->apart_count,
+	    .apart_count = set->apart_count,
+	    .program_count = set->program_count,
+	    .build_ns = set->build_ns,
+	};
+	for (i = 0; i < set->count; i++) {
+		stats->loop_count += set->entries[i].apart == -ELOOP;
+		stats->over_budget_count += set->entries[i].apart == -E2BIG;
+		if (set->entries[i].is_joint)
+			stats->engine = engine_of(set, &set->entries[i]);
+	}
+	for (i = 0; i < set->program_count; i++) {
+		stats->step_count += set->programs[i].decision.step_count;
+		stats->code_bytes += set->programs[i].decision.jit_bytes;
+		stats->bytes += cw_decision_bytes(&set->programs[i].decision);
+	}
+}
+
 void cw_filter_set_free(struct cw_filter_set *set)
 {
 	size_t i;
 
 	if (!set)
 		return;
+	for (i = 0; i < set->program_count; i++) {
+		cw_decision_fini(&set->programs[i].decision);
+		free(set->programs[i].ids);
+	}
 	for (i = 0; i < set->count; i++)
 		cw_filter_free(set->entries[i].filter);
+	free(set->programs);
+	free(set->apart);
 	free(set->entries);
 	free(set->ids_seen);
 	free(set);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Runs the passes: filters in, a decision program out. Filters that cannot be part of one (loops,
+ * over a budget) are told by their engine; a program that is over a budget is no failure of the
+ * build, the caller makes two of it.
+ */
+#include "core/filter_passes.h"
+
+const struct cw_filter_budget cw_filter_budget_default = {
+    .states = 20000,
+    .diagram_nodes = 20000,
+    .joint_per_input = 64,
+    .joint_extra = 1u << 20,
+    .joint_max = 12u << 20,
+    .code_bytes = 16u << 20,
+    .filters = 32768,
+};
+
+static void free_diagrams(struct cw_diagrams *diagrams)
+{
+	free(diagrams->at);
+	free(diagrams->edges.at);
+	free(diagrams->results.at);
+	free(diagrams->rank);
+	free(diagrams->scratch.at);
+	free(diagrams->stack.at);
+	cw_index_fini(&diagrams->index);
+	cw_index_fini(&diagrams->memo);
+	*diagrams = (struct cw_diagrams){0};
+}
+
+static void free_lifted(struct cw_build *build)
+{
+	free(build->records.at);
+	free(build->checks.at);
+	build->records = (struct cw_lift_records){0};
+	build->checks = (struct cw_u32s){0};
+}
+
+void cw_build_fini(struct cw_build *build)
+{
+	free(build->filters);
+	free(build->exprs.at);
+	cw_index_fini(&build->exprs.index);
+	free_lifted(build);
+	free_diagrams(&build->diagrams);
+	free(build->joint.at);
+	free(build->joint.edges.at);
+	free(build->joint.words.at);
+	free(build->joint.owners.at);
+	free(build->joint.parents.at);
+	*build = (struct cw_build){0};
+}
+
+/* Returns build->failure. */
+static int run_passes(struct cw_build *build, struct cw_decision *decision)
+{
+	uint32_t i;
+
+	for (i = 0; i < build->filter_count && !build->failure; i++)
+		build->filters[i].apart = cw_lift(build, i);
+	if (!build->failure)
+		cw_decide_order(build);
+	for (i = 0; i < build->filter_count && !build->failure; i++)
+		if (!build->filters[i].apart)
+			build->filters[i].apart = cw_decide(build, i);
+	free_lifted(build);
+	if (!build->failure)
+		cw_join(build);
+	free_diagrams(&build->diagrams);
+	if (!build->failure)
+		cw_lower(build, decision);
+	return build->failure;
+}
+
+int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
+		      uint32_t count, const struct cw_filter_budget *budget, int *apart)
+{
+	struct cw_build build = {.budget = *budget, .filter_count = count};
+	uint32_t i;
+	int result;
+
+	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
+	if (count > budget->filters)
+		return -E2BIG;
+	build.filters = calloc(count + 1, sizeof(*build.filters));
+	if (!build.filters)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		build.filters[i].filter = filters[i];
+	result = run_passes(&build, decision);
+	for (i = 0; i < count; i++)
+		apart[i] = build.filters[i].apart;
+	if (result)
+		cw_decision_fini(decision);
+	cw_build_fini(&build);
+	return result;
+}

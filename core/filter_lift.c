@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * First pass: from a classic BPF program to tests on expressions. The program is executed with
+ * expressions in place of numbers: "ldh [12]" puts LOAD(2, 12) into A, whatever path led there.
+ * What it computes is then independent of registers and scratch words, and equal questions of
+ * different filters become the same expression.
+ *
+ * A state is a program counter with the expressions that A, X and the scratch words hold, those
+ * that are still read later (dead ones count as 0, so that more states are equal). All jumps go
+ * forward: states are made in ascending order of their program counter, and turned into records in
+ * descending order, so that a record's successors are there before it. No recursion.
+ */
+#include "core/filter_passes.h"
+
+#define LIVE_A 1u
+#define LIVE_X 2u
+#define LIVE_SCRATCH(k) (4u << (k))
+#define REGISTERS (2 + CW_FILTER_SCRATCH_WORDS)
+
+struct state {
+	uint32_t pc;
+	uint32_t values[REGISTERS]; /* A, X, scratch */
+	uint32_t next;              /* of the states at this pc */
+	uint32_t record;
+	/* filled when it has been run to the end of its block */
+	uint32_t check_first, check_count;
+	uint32_t expr, low, high;
+	uint32_t then, otherwise; /* states, or CW_LIFT_* */
+};
+
+struct lift {
+	struct cw_build *build;
+	const struct bpf_insn *program;
+	uint32_t count;
+	uint32_t *live;  /* what is read from each instruction on */
+	uint32_t *first; /* states at each pc */
+	struct states {
+		struct state *at;
+		uint32_t count;
+		uint32_t capacity;
+	} states;
+	struct cw_index index;
+	bool is_over; /* a budget */
+};
+
+/* ---- expressions ---- */
+
+static uint32_t make_expr(struct cw_build *build, const struct cw_expr *wanted)
+{
+	uint32_t key[5] = {wanted->op, wanted->bytes, wanted->k, wanted->a, wanted->b};
+	uint32_t hash = cw_hash_u32s(key, 5, 0);
+	uint32_t cursor = hash, found;
+	struct cw_exprs *exprs = &build->exprs;
+
+	while ((found = cw_index_next(&exprs->index, hash, &cursor)) != CW_NONE) {
+		const struct cw_expr *expr = &exprs->at[found];
+
+		if (expr->op == wanted->op && expr->bytes == wanted->bytes &&
+		    expr->k == wanted->k && expr->a == wanted->a && expr->b == wanted->b)
+			return found;
+	}
+	if (CW_GROW(exprs, 1) || cw_index_add(&exprs->index, hash, exprs->count)) {
+		cw_build_fail(build, -ENOMEM);
+		return 0;
+	}
+	exprs->at[exprs->count] = *wanted;
+	return exprs->count++;
+}
+
+static uint32_t make_const(struct cw_build *build, uint32_t value)
+{
+	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_CONST,
+						  .k = value,
+						  .a = CW_NONE,
+						  .b = CW_NONE,
+						  .max = value,
+						  .stack = 1,
+						  .size = 1});
+}
+
+static uint32_t make_len(struct cw_build *build)
+{
+	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_LEN,
+						  .a = CW_NONE,
+						  .b = CW_NONE,
+						  .max = UINT32_MAX,
+						  .stack = 1,
+						  .size = 1});
+}
+
+static uint32_t make_trap(struct cw_build *build)
+{
+	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_TRAP,
+						  .a = CW_NONE,
+						  .b = CW_NONE,
+						  .can_trap = 1,
+						  .stack = 1,
+						  .size = 1});
+}
+
+static bool is_const(const struct cw_build *build, uint32_t expr)
+{
+	return build->exprs.at[expr].op == CW_EXPR_CONST;
+}
+
+static bool is_trap(const struct cw_build *build, uint32_t expr)
+{
+	return build->exprs.at[expr].op == CW_EXPR_TRAP;
+}
+
+static uint32_t make_load(struct cw_build *build, uint32_t bytes, uint32_t k, uint32_t base)
+{
+	static const uint32_t max[] = {0, UINT8_MAX, UINT16_MAX, 0, UINT32_MAX};
+	struct cw_expr load = {.op = CW_EXPR_LOAD,
+			       .bytes = (uint8_t)bytes,
+			       .can_trap = 1,
+			       .a = CW_NONE,
+			       .b = CW_NONE,
+			       .max = max[bytes],
+			       .stack = 1,
+			       .size = 1};
+
+	if (base != CW_NONE && is_trap(build, base))
+		return base;
+	if (base != CW_NONE && is_const(build, base)) {
+		/* No packet is that long. */
+		if ((uint64_t)k + build->exprs.at[base].k > UINT32_MAX)
+			return make_trap(build);
+		k += build->exprs.at[base].k;
+		base = CW_NONE;
+	}
+	if (base != CW_NONE) {
+		load.stack = build->exprs.at[base].stack;
+		load.size = cw_min_u32(UINT16_MAX, build->exprs.at[base].size + 1);
+	}
+	load.k = k;
+	load.a = base;
+	return make_expr(build, &load);
+}
+
+/* As in the interpreter; division by zero is seen to by the callers. */
+static uint32_t compute(uint32_t op, uint32_t a, uint32_t b)
+{
+	switch (op) {
+	case BPF_ADD:
+		return a + b;
+	case BPF_SUB:
+		return a - b;
+	case BPF_MUL:
+		return a * b;
+	case BPF_DIV:
+		return a / b;
+	case BPF_MOD:
+		return a % b;
+	case BPF_AND:
+		return a & b;
+	case BPF_OR:
+		return a | b;
+	case BPF_XOR:
+		return a ^ b;
+	case BPF_LSH:
+		return b < 32 ? a << b : 0;
+	case BPF_RSH:
+		return b < 32 ? a >> b : 0;
+	case CW_ALU_GT:
+		return a > b;
+	case CW_ALU_GE:
+		return a >= b;
+	default: /* BPF_NEG */
+		return 0 - a;
+	}
+}
+
+/* All ones up to the highest one of `max`. */
+static uint32_t fill_ones(uint32_t max)
+{
+	return max ? UINT32_MAX >> __builtin_clz(max) : 0;
+}
+
+/* An upper bound of a (op) k. */
+static uint32_t bound(uint32_t op, uint32_t max, uint32_t k)
+{
+	switch (op) {
+	case BPF_AND:
+		return cw_min_u32(max, k);
+	case BPF_RSH:
+		return k < 32 ? max >> k : 0;
+	case BPF_LSH:
+		return k < 32 && (uint64_t)max << k <= UINT32_MAX ? max << k : UINT32_MAX;
+	case BPF_ADD:
+		return (uint64_t)max + k <= UINT32_MAX ? max + k : UINT32_MAX;
+	case BPF_MOD:
+		return cw_min_u32(max, k - 1);
+	case BPF_DIV:
+		return max / k;
+	default:
+		return UINT32_MAX;
+	}
+}
+
+/* The operation as it stands. */
+static uint32_t make_alu_expr(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b)
+{
+	struct cw_expr alu = {.op = CW_EXPR_ALU, .k = op, .a = a, .b = b, .max = UINT32_MAX};
+	const struct cw_expr *left = &build->exprs.at[a];
+	const struct cw_expr *right = &build->exprs.at[b];
+	bool is_known = right->op == CW_EXPR_CONST;
+
+	if (op == CW_ALU_GT || op == CW_ALU_GE)
+		alu.max = 1;
+	else if (is_known)
+		alu.max = bound(op, left->max, right->k);
+	alu.can_trap =
+	    left->can_trap || right->can_trap || ((op == BPF_DIV || op == BPF_MOD) && !is_known);
+	/* The left value waits while the right one is computed. */
+	alu.stack = (uint8_t)cw_min_u32(UINT8_MAX, left->stack > right->stack ? left->stack
+									      : right->stack + 1u);
+	alu.size = cw_min_u32(UINT16_MAX, left->size + right->size + 1);
+	return make_expr(build, &alu);
+}
+
+/* a & k without what cannot matter: masks of masks, bits that a never has. */
+static uint32_t make_and(struct cw_build *build, uint32_t a, uint32_t k)
+{
+	const struct cw_expr *left = &build->exprs.at[a];
+
+	if (left->op == CW_EXPR_ALU && left->k == BPF_AND && is_const(build, left->b)) {
+		k &= build->exprs.at[left->b].k;
+		a = left->a;
+		left = &build->exprs.at[a];
+	}
+	k &= fill_ones(left->max);
+	if (k == fill_ones(left->max))
+		return a;
+	if (k == 0 && !left->can_trap)
+		return make_const(build, 0);
+	return make_alu_expr(build, BPF_AND, a, make_const(build, k));
+}
+
+static uint32_t make_alu(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b)
+{
+	const struct cw_expr *left = &build->exprs.at[a];
+	const struct cw_expr *right = &build->exprs.at[b];
+
+	if (left->op == CW_EXPR_TRAP || right->op == CW_EXPR_TRAP)
+		return make_trap(build);
+	if (right->op != CW_EXPR_CONST)
+		return make_alu_expr(build, op, a, b);
+	if ((op == BPF_DIV || op == BPF_MOD) && right->k == 0)
+		return make_trap(build);
+	if (left->op == CW_EXPR_CONST)
+		return make_const(build, compute(op, left->k, right->k));
+	if (right->k == 0 && (op == BPF_ADD || op == BPF_SUB || op == BPF_OR || op == BPF_XOR ||
+			      op == BPF_LSH || op == BPF_RSH))
+		return a;
+	if (op == BPF_AND)
+		return make_and(build, a, right->k);
+	return make_alu_expr(build, op, a, b);
+}
+
+/* ---- states ---- */
+
+/* What instruction i reads later, given what is read after it. */
+static uint32_t live_before(const struct lift *lift, uint32_t i)
+{
+	const struct bpf_insn *instruction = &lift->program[i];
+	uint16_t code = instruction->code;
+	uint32_t k = instruction->k;
+	uint32_t after = i + 1 < lift->count ? lift->live[i + 1] : 0;
+	uint32_t x = BPF_SRC(code) == BPF_X ? LIVE_X : 0;
+
+	switch (BPF_CLASS(code)) {
+	case BPF_RET:
+		return BPF_RVAL(code) == BPF_A ? LIVE_A : 0;
+	case BPF_JMP:
+		if (BPF_OP(code) == BPF_JA)
+			return lift->live[i + 1 + k];
+		return lift->live[i + 1 + instruction->jt] | lift->live[i + 1 + instruction->jf] |
+		       LIVE_A | x;
+	case BPF_LD:
+		after &= ~LIVE_A;
+		if (BPF_MODE(code) == BPF_MEM)
+			after |= LIVE_SCRATCH(k);
+		return BPF_MODE(code) == BPF_IND ? after | LIVE_X : after;
+	case BPF_LDX:
+		after &= ~LIVE_X;
+		return BPF_MODE(code) == BPF_MEM ? after | LIVE_SCRATCH(k) : after;
+	case BPF_ST:
+		return (after & ~LIVE_SCRATCH(k)) | LIVE_A;
+	case BPF_STX:
+		return (after & ~LIVE_SCRATCH(k)) | LIVE_X;
+	case BPF_ALU:
+		return after | LIVE_A | (BPF_OP(code) == BPF_NEG ? 0 : x);
+	default: /* BPF_MISC */
+		if (BPF_MISCOP(code) == BPF_TAX)
+			return (after & ~LIVE_X) | LIVE_A;
+		return (after & ~LIVE_A) | LIVE_X;
+	}
+}
+
+/* The state of being at `pc` with these values; made when it is new. */
+static uint32_t make_state(struct lift *lift, uint32_t pc, const uint32_t values[REGISTERS])
+{
+	struct state state = {.pc = pc};
+	uint32_t zero = make_const(lift->build, 0);
+	uint32_t hash, cursor, found, i;
+
+	for (i = 0; i < REGISTERS; i++)
+		state.values[i] = lift->live[pc] >> i & 1 ? values[i] : zero;
+	hash = cursor = cw_hash_u32s(&state.pc, 1 + REGISTERS, 0);
+	while ((found = cw_index_next(&lift->index, hash, &cursor)) != CW_NONE)
+		if (memcmp(&lift->states.at[found], &state, (1 + REGISTERS) * sizeof(uint32_t)) ==
+		    0)
+			return found;
+	if (lift->states.count >= lift->build->budget.states) {
+		lift->is_over = true;
+		return CW_LIFT_REJECT;
+	}
+	if (CW_GROW(&lift->states, 1) || cw_index_add(&lift->index, hash, lift->states.count)) {
+		cw_build_fail(lift->build, -ENOMEM);
+		return CW_LIFT_REJECT;
+	}
+	state.next = lift->first[pc];
+	lift->first[pc] = lift->states.count;
+	lift->states.at[lift->states.count] = state;
+	return lift->states.count++;
+}
+
+static bool is_large(const struct cw_expr *expr)
+{
+	return expr->stack > CW_EXPR_STACK_MAX || expr->size > CW_EXPR_SIZE_MAX;
+}
+
+/* Note that `expr` is evaluated here: the packet is rejected when it traps. */
+static void check(struct lift *lift, struct state *state, uint32_t expr)
+{
+	struct cw_build *build = lift->build;
+
+	if (!build->exprs.at[expr].can_trap)
+		return;
+	if (is_large(&build->exprs.at[expr]))
+		lift->is_over = true;
+	if (CW_GROW(&build->checks, 1)) {
+		cw_build_fail(build, -ENOMEM);
+		return;
+	}
+	build->checks.at[build->checks.count++] = expr;
+	state->check_count++;
+}
+
+static void end_block(struct state *state, uint32_t next)
+{
+	state->expr = CW_NONE;
+	state->then = state->otherwise = next;
+}
+
+/* low <= expr <= high, where that asks for an expression's leading bits, as a question on the
+ * expression itself: all prefix lengths of an address become intervals of one variable. */
+static void widen_prefix(const struct cw_build *build, struct state *state)
+{
+	const struct cw_expr *expr = &build->exprs.at[state->expr];
+	uint32_t mask, max, rest;
+	uint64_t low, high;
+
+	if (expr->op != CW_EXPR_ALU || expr->k != BPF_AND || !is_const(build, expr->b))
+		return;
+	mask = build->exprs.at[expr->b].k;
+	max = build->exprs.at[expr->a].max;
+	rest = max & ~mask;
+	if ((max & (max + 1)) != 0 || (rest & (rest + 1)) != 0 || mask == 0)
+		return;
+	/* The first value with leading bits >= low, and the last with those <= high. */
+	low = ((uint64_t)state->low + rest) & ~(uint64_t)rest;
+	high = ((uint64_t)state->high + 1 + rest) & ~(uint64_t)rest;
+	if (low > max || high == 0 || low >= high)
+		return;
+	state->expr = expr->a;
+	state->low = (uint32_t)low;
+	state->high = (uint32_t)(high - 1 < max ? high - 1 : max);
+}
+
+/* The block ends with a test of low <= expr <= high; known answers are taken at once. */
+static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint32_t low,
+		     uint32_t high, uint32_t then, uint32_t otherwise)
+{
+	const struct cw_expr *tested = &lift->build->exprs.at[expr];
+
+	if (tested->op == CW_EXPR_TRAP) {
+		end_block(state, CW_LIFT_REJECT);
+		return;
+	}
+	if (tested->op == CW_EXPR_CONST) {
+		end_block(state, tested->k >= low && tested->k <= high ? then : otherwise);
+		return;
+	}
+	if (low > tested->max) { /* or always, or never, as far as values go; a trap rejects */
+		check(lift, state, expr);
+		end_block(state, otherwise);
+		return;
+	}
+	if (is_large(tested))
+		lift->is_over = true;
+	state->expr = expr;
+	state->low = low;
+	state->high = high;
+	state->then = then;
+	state->otherwise = otherwise;
+	widen_prefix(lift->build, state);
+}
+
+/* A conditional jump: which expression, in which interval, decides? */
+static void end_jump(struct lift *lift, struct state *state, const struct bpf_insn *jump,
+		     const uint32_t *values, uint32_t pc)
+{
+	struct cw_build *build = lift->build;
+	uint32_t a = values[0], x = values[1];
+	uint32_t then = make_state(lift, pc + 1 + jump->jt, values);
+	uint32_t otherwise = make_state(lift, pc + 1 + jump->jf, values);
+	uint32_t op = BPF_OP(jump->code);
+	uint32_t k = jump->k;
+	bool is_known = BPF_SRC(jump->code) == BPF_K || is_const(build, x);
+
+	if (BPF_SRC(jump->code) == BPF_X && is_known)
+		k = build->exprs.at[x].k;
+	if (then == otherwise) {
+		end_block(state, then);
+	} else if (op == BPF_JSET) {
+		a = make_alu(build, BPF_AND, a, is_known ? make_const(build, k) : x);
+		end_test(lift, state, a, 1, UINT32_MAX, then, otherwise);
+	} else if (!is_known && op == BPF_JEQ) {
+		end_test(lift, state, make_alu(build, BPF_SUB, a, x), 0, 0, then, otherwise);
+	} else if (!is_known) {
+		a = make_alu(build, op == BPF_JGT ? CW_ALU_GT : CW_ALU_GE, a, x);
+		end_test(lift, state, a, 1, 1, then, otherwise);
+	} else if (op == BPF_JEQ) {
+		end_test(lift, state, a, k, k, then, otherwise);
+	} else if (op == BPF_JGT && k == UINT32_MAX) {
+		end_block(state, otherwise);
+	} else {
+		end_test(lift, state, a, op == BPF_JGT ? k + 1 : k, UINT32_MAX, then, otherwise);
+	}
+}
+
+/* A load into A or X; false when it always traps. */
+static bool run_load(struct lift *lift, struct state *state, const struct bpf_insn *load,
+		     uint32_t *values)
+{
+	static const uint32_t sizes[] = {[BPF_W >> 3] = 4, [BPF_H >> 3] = 2, [BPF_B >> 3] = 1};
+	uint32_t *target = &values[BPF_CLASS(load->code) == BPF_LDX];
+	uint32_t bytes = sizes[BPF_SIZE(load->code) >> 3];
+	struct cw_build *build = lift->build;
+
+	switch (BPF_MODE(load->code)) {
+	case BPF_IMM:
+		*target = make_const(build, load->k);
+		return true;
+	case BPF_LEN:
+		*target = make_len(build);
+		return true;
+	case BPF_MEM:
+		*target = values[2 + load->k];
+		return true;
+	case BPF_MSH:
+		*target = make_load(build, 1, load->k, CW_NONE);
+		check(lift, state, *target);
+		*target = make_alu(build, BPF_AND, *target, make_const(build, 15));
+		*target = make_alu(build, BPF_LSH, *target, make_const(build, 2));
+		return true;
+	default:
+		*target = make_load(build, bytes, load->k,
+				    BPF_MODE(load->code) == BPF_IND ? values[1] : CW_NONE);
+		check(lift, state, *target);
+		return !is_trap(build, *target);
+	}
+}
+
+/* false when it always traps. */
+static bool run_alu(struct lift *lift, struct state *state, const struct bpf_insn *alu,
+		    uint32_t *values)
+{
+	struct cw_build *build = lift->build;
+	uint32_t op = BPF_OP(alu->code);
+	uint32_t operand = BPF_SRC(alu->code) == BPF_X ? values[1] : make_const(build, alu->k);
+
+	if (op == BPF_NEG)
+		operand = make_const(build, 0);
+	values[0] = make_alu(build, op, values[0], operand);
+	if (op == BPF_DIV || op == BPF_MOD)
+		check(lift, state, values[0]);
+	return !is_trap(build, values[0]);
+}
+
+/* Run a state to the end of its block: its checks, its test, its successors. */
+static void run_state(struct lift *lift, uint32_t number)
+{
+	struct state state = lift->states.at[number]; /* the array can move while it runs */
+	uint32_t values[REGISTERS];
+	uint32_t pc = state.pc;
+	bool is_alive = true;
+
+	memcpy(values, state.values, sizeof(values));
+	state.check_first = lift->build->checks.count;
+	for (;; pc++) {
+		const struct bpf_insn *instruction = &lift->program[pc];
+		uint16_t code = instruction->code;
+
+		if (!is_alive) {
+			end_block(&state, CW_LIFT_REJECT);
+			break;
+		}
+		if (BPF_CLASS(code) == BPF_RET) {
+			if (BPF_RVAL(code) == BPF_A)
+				end_test(lift, &state, values[0], 1, UINT32_MAX, CW_LIFT_ACCEPT,
+					 CW_LIFT_REJECT);
+			else
+				end_block(&state, instruction->k ? CW_LIFT_ACCEPT : CW_LIFT_REJECT);
+			break;
+		}
+		if (BPF_CLASS(code) == BPF_JMP) {
+			if (BPF_OP(code) == BPF_JA)
+				end_block(&state,
+					  make_state(lift, pc + 1 + instruction->k, values));
+			else
+				end_jump(lift, &state, instruction, values, pc);
+			break;
+		}
+		if (BPF_CLASS(code) == BPF_LD || BPF_CLASS(code) == BPF_LDX)
+			is_alive = run_load(lift, &state, instruction, values);
+		else if (BPF_CLASS(code) == BPF_ALU)
+			is_alive = run_alu(lift, &state, instruction, values);
+		else if (code == BPF_ST || code == BPF_STX)
+			values[2 + instruction->k] = values[code == BPF_STX];
+		else if (BPF_MISCOP(code) == BPF_TAX)
+			values[1] = values[0];
+		else
+			values[0] = values[1];
+	}
+	lift->states.at[number] = state;
+}
+
+static uint32_t record_of(const struct lift *lift, uint32_t state)
+{
+	return state >= CW_LIFT_ACCEPT ? state : lift->states.at[state].record;
+}
+
+/* States, those furthest in the program first, as records. */
+static int write_records(struct lift *lift, uint32_t number)
+{
+	struct cw_build_filter *filter = &lift->build->filters[number];
+	struct cw_lift_records *records = &lift->build->records;
+	uint32_t pc, at;
+
+	filter->record_first = records->count;
+	if (CW_GROW(records, lift->states.count))
+		return -ENOMEM;
+	for (pc = lift->count; pc-- > 0;) {
+		for (at = lift->first[pc]; at != CW_NONE; at = lift->states.at[at].next) {
+			struct state *state = &lift->states.at[at];
+
+			state->record = records->count - filter->record_first;
+			records->at[records->count++] = (struct cw_lift_record){
+			    .check_first = state->check_first,
+			    .check_count = state->check_count,
+			    .expr = state->expr,
+			    .low = state->low,
+			    .high = state->high,
+			    .then = record_of(lift, state->then),
+			    .otherwise = record_of(lift, state->otherwise),
+			};
+		}
+	}
+	filter->record_count = records->count - filter->record_first;
+	return 0;
+}
+
+static int run_program(struct lift *lift)
+{
+	uint32_t values[REGISTERS];
+	uint32_t zero = make_const(lift->build, 0);
+	uint32_t pc, at;
+
+	for (pc = lift->count; pc-- > 0;)
+		lift->live[pc] = live_before(lift, pc);
+	for (at = 0; at < REGISTERS; at++)
+		values[at] = zero;
+	make_state(lift, 0, values);
+	for (pc = 0; pc < lift->count; pc++) {
+		for (at = lift->first[pc]; at != CW_NONE; at = lift->states.at[at].next)
+			run_state(lift, at);
+		if (lift->is_over)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+int cw_lift(struct cw_build *build, uint32_t number)
+{
+	const struct cw_filter *filter = build->filters[number].filter;
+	struct lift lift = {.build = build, .program = filter->program, .count = filter->count};
+	uint32_t checks_before = build->checks.count;
+	int result;
+
+	build->filters[number].record_count = 0;
+	if (filter->backward_count)
+		return -ELOOP;
+	lift.live = malloc(filter->count * sizeof(*lift.live));
+	lift.first = malloc(filter->count * sizeof(*lift.first));
+	if (lift.live && lift.first) {
+		memset(lift.first, 0xff, filter->count * sizeof(*lift.first));
+		result = run_program(&lift);
+		if (result == 0 && !build->failure)
+			result = write_records(&lift, number);
+	} else {
+		result = -ENOMEM;
+	}
+	if (result)
+		build->checks.count = checks_before;
+	if (result == -ENOMEM)
+		cw_build_fail(build, result);
+	cw_index_fini(&lift.index);
+	free(lift.states.at);
+	free(lift.first);
+	free(lift.live);
+	return result;
+}

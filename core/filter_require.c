@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a program requires before anything else: a run of "load a field, reject unless it equals k"
+ * at its beginning, as libpcap emits for what an expression begins with (ethertype, protocol). A
+ * filter that is run on its own is looked at only by packets that meet it.
+ */
+#include "core/filter_passes.h"
+
+/* Whether the instruction at pc rejects, jumps followed. */
+static bool rejects(const struct cw_filter *filter, uint64_t pc)
+{
+	while (filter->program[pc].code == (BPF_JMP | BPF_JA) &&
+	       (int32_t)filter->program[pc].k >= 0)
+		pc += 1 + (uint64_t)filter->program[pc].k;
+	return filter->program[pc].code == (BPF_RET | BPF_K) && filter->program[pc].k == 0;
+}
+
+uint32_t cw_filter_requirements(const struct cw_filter *filter,
+				struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX])
+{
+	uint32_t count = 0;
+	uint32_t pc = 0;
+
+	while (count < CW_FILTER_REQUIREMENTS_MAX && pc + 1 < filter->count) {
+		const struct bpf_insn *load = &filter->program[pc];
+		const struct bpf_insn *test = load + 1;
+		uint32_t bytes = load->code == (BPF_LD | BPF_W | BPF_ABS)   ? 4
+				 : load->code == (BPF_LD | BPF_H | BPF_ABS) ? 2
+				 : load->code == (BPF_LD | BPF_B | BPF_ABS) ? 1
+									    : 0;
+
+		if (bytes == 0 || test->code != (BPF_JMP | BPF_JEQ | BPF_K) ||
+		    !rejects(filter, (uint64_t)pc + 2 + test->jf))
+			break;
+		required[count++] = (struct cw_filter_requirement){load->k, bytes, test->k};
+		pc += 2u + test->jt;
+	}
+	return count;
+}
+
+bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t count,
+		     const uint8_t *data, uint32_t caplen)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		const uint8_t *at = data + required[i].offset;
+		uint32_t value;
+
+		if ((uint64_t)required[i].offset + required[i].bytes > caplen)
+			return false;
+		value = required[i].bytes == 4   ? cw_load_be32(at)
+			: required[i].bytes == 2 ? cw_load_be16(at)
+						 : *at;
+		if (value != required[i].value)
+			return false;
+	}
+	return true;
+}

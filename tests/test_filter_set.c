@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Filter sets against libpcap's bpf_filter: expressions of all kinds, sets of many shapes, random
+ * programs; all engines, both modes, budgets at which the building has to give way; generated
+ * packets in front of a guard page, and the packets of the corpus ($CAPWEIR_CORPUS, or
+ * ../shared/corpus beside the project). tests/fuzz/filter_diff.c does the same for hours.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+
+#include "core/source.h"
+#include "tests/filter_differ.h"
+
+#define EXPRESSIONS_PATH CW_ROOT "/tests/data/expressions.txt"
+#define CORPUS_PACKETS_MAX 200u /* of one file */
+
+static struct guarded guarded;
+
+static void add_data_file(struct differ *differ, bool unoptimized)
+{
+	FILE *file = fopen(EXPRESSIONS_PATH, "r");
+	char line[SETS_EXPRESSION_BYTES];
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] != '#')
+			assert_true(differ_add_expression(differ, line, unoptimized));
+	}
+	fclose(file);
+}
+
+static void add_set(struct differ *differ, struct random *random, const char *kind, uint32_t count)
+{
+	char expression[SETS_EXPRESSION_BYTES];
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		sets_expression(random, kind, i, expression);
+		differ_add_expression(differ, expression, false);
+	}
+}
+
+static void build_all(struct differ *differ, const struct cw_filter_budget *budget)
+{
+	differ_build(differ, CW_ENGINE_SEQUENTIAL, CW_FILTER_ALL, budget, "sequential");
+	differ_build(differ, CW_ENGINE_WALKER, CW_FILTER_ALL, budget, "walker");
+	differ_build(differ, CW_ENGINE_WALKER, CW_FILTER_FIRST, budget, "walker");
+	differ_build(differ, CW_ENGINE_JIT, CW_FILTER_ALL, budget, "jit");
+	differ_build(differ, CW_ENGINE_JIT, CW_FILTER_FIRST, budget, "jit");
+	differ_build(differ, CW_ENGINE_AUTO, CW_FILTER_ALL, budget, "auto");
+	differ_build(differ, CW_ENGINE_AUTO, CW_FILTER_FIRST, budget, "auto");
+}
+
+/* Generated packets, some mutated. */
+static void check_packets(struct differ *differ, struct random *random, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		uint8_t bytes[RANDOM_PACKET_MAX];
+		struct cw_packet packet = {.wire_len = sets_packet(random, bytes)};
+
+		packet.caplen = random_mutate(random, bytes, packet.wire_len);
+		packet.data = guarded_copy(&guarded, bytes, packet.caplen);
+		assert_true(differ_check(differ, &packet));
+	}
+}
+
+static void finish(struct differ *differ)
+{
+	printf("%llu checks, %llu matches\n", (unsigned long long)differ->checks,
+	       (unsigned long long)differ->matches);
+	differ_fini(differ);
+}
+
+static void expressions_of_all_kinds_are_joined_exactly(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t unoptimized = 0; unoptimized < 2; unoptimized++) {
+		add_data_file(&differ, unoptimized);
+		build_all(&differ, NULL);
+		check_packets(&differ, &random, 3000);
+		differ_clear(&differ);
+	}
+	finish(&differ);
+}
+
+static void sets_of_every_shape_are_joined_exactly(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t i = 0; sets_kinds[i]; i++) {
+		add_set(&differ, &random, sets_kinds[i], 200);
+		build_all(&differ, NULL);
+		check_packets(&differ, &random, 250);
+		differ_clear(&differ);
+	}
+	finish(&differ);
+}
+
+static void few_filters_are_matched_exactly(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < 400; i++) {
+		const char *kind =
+		    sets_kinds[random_below(&random, CW_ARRAY_COUNT(sets_kinds) - 1)];
+
+		add_set(&differ, &random, kind, 1 + random_below(&random, 5));
+		if (differ.count == 0)
+			continue;
+		build_all(&differ, NULL);
+		check_packets(&differ, &random, 50);
+		differ_clear(&differ);
+	}
+	finish(&differ);
+}
+
+static void random_programs_are_joined_exactly(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct bpf_insn program[RANDOM_PROGRAM_MAX];
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < 150; i++) {
+		uint32_t count = 1 + random_below(&random, 30);
+
+		while (count--)
+			differ_add_program(&differ, program, random_program(&random, program));
+		build_all(&differ, NULL);
+		check_packets(&differ, &random, 100);
+		differ_clear(&differ);
+	}
+	finish(&differ);
+}
+
+static void tiny_budgets_change_the_engine_not_the_result(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct cw_filter_set_stats stats;
+	struct differ differ = {0};
+	size_t apart = 0, programs = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 120; i++) {
+		struct cw_filter_budget budget = differ_tiny(&random);
+
+		add_set(&differ, &random, sets_kinds[i % (CW_ARRAY_COUNT(sets_kinds) - 1)], 60);
+		build_all(&differ, &budget);
+		cw_filter_set_stats(differ.sets[1], &stats);
+		assert_int_equal(stats.joint_count + stats.apart_count, differ.count);
+		apart += stats.over_budget_count > 0;
+		programs += stats.program_count > 1;
+		check_packets(&differ, &random, 60);
+		differ_clear(&differ);
+	}
+	assert_true(apart > 0 && programs > 0);
+	finish(&differ);
+}
+
+/* The first packets of one capture file, of Ethernet. */
+static void check_file(struct differ *differ, const char *path)
+{
+	struct cw_source_options options = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
+	static struct cw_ifaces ifaces;
+	struct cw_source *source;
+	struct cw_span span;
+	struct cw_lease lease;
+	uint32_t count = 0;
+
+	cw_ifaces_init(&ifaces);
+	if (cw_source_open(&source, path, &ifaces, &options, NULL) == 0) {
+		while (count < CORPUS_PACKETS_MAX &&
+		       cw_source_next(source, 1 << 20, 50, &span, &lease, NULL) == 1) {
+			struct cw_cursor cursor = {0};
+			struct cw_packet packet;
+
+			while (cw_span_decode(&span, &cursor, &packet, 1)) {
+				if (packet.caplen <= guarded.page_bytes)
+					packet.data =
+					    guarded_copy(&guarded, packet.data, packet.caplen);
+				packet.flags = 0;
+				assert_true(differ_check(differ, &packet));
+				count++;
+			}
+			cw_lease_give_back(&lease);
+		}
+		cw_source_close(source);
+	}
+	cw_ifaces_fini(&ifaces);
+}
+
+/* Whatever their link type: programs for Ethernet have to cope with any bytes. */
+static void corpus_packets_match_as_in_libpcap(void **state)
+{
+	const char *path =
+	    getenv("CAPWEIR_CORPUS") ? getenv("CAPWEIR_CORPUS") : CW_ROOT "/../shared/corpus";
+	DIR *list = opendir(path);
+	struct differ differ = {0};
+	struct dirent *entry;
+
+	(void)state;
+	if (!list) {
+		printf("skipped: no corpus at %s (set CAPWEIR_CORPUS)\n", path);
+		skip();
+	}
+	add_data_file(&differ, false);
+	differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker");
+	differ_build(&differ, CW_ENGINE_JIT, CW_FILTER_ALL, NULL, "jit");
+	differ_build(&differ, CW_ENGINE_AUTO, CW_FILTER_FIRST, NULL, "auto");
+	while ((entry = readdir(list))) {
+		char file[4096];
+
+		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		if (entry->d_name[0] != '.')
+			check_file(&differ, file);
+	}
+	closedir(list);
+	finish(&differ);
+}
+
+/* ---- statistics ---- */
+
+static void stats_tell_the_engine_of_each_filter(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct cw_filter_set_stats stats;
+	struct cw_filter_set *set;
+	struct differ differ = {0};
+
+	(void)state;
+	add_set(&differ, &random, "host", 10);
+	assert_true(differ_add_expression(&differ, "ip6 protochain 17", false));
+	set = differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker");
+	cw_filter_set_stats(set, &stats);
+	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
+	assert_int_equal(stats.joint_count, 10);
+	assert_int_equal(stats.apart_count, 1);
+	assert_int_equal(stats.loop_count, 1);
+	assert_int_equal(stats.over_budget_count, 0);
+	assert_int_equal(stats.program_count, 1);
+	assert_true(stats.step_count > 10 && stats.bytes > 0 && stats.build_ns > 0);
+	assert_int_equal(cw_filter_set_engine(set, DIFFER_ID(0)), CW_ENGINE_WALKER);
+	assert_int_equal(cw_filter_set_engine(set, DIFFER_ID(10)), CW_ENGINE_SEQUENTIAL);
+	assert_int_equal(cw_filter_set_engine(set, 1), CW_ENGINE_AUTO);
+	differ_fini(&differ);
+}
+
+/* What is promised to users of many filters. */
+static void thousand_hosts_take_little_memory(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	static const char *const kinds[] = {"host", "port", "net"};
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < CW_ARRAY_COUNT(kinds); i++) {
+		struct cw_filter_set_stats stats;
+		struct cw_filter_set *set;
+
+		add_set(&differ, &random, kinds[i], 1000);
+		set = differ_build(&differ, CW_ENGINE_AUTO, CW_FILTER_ALL, NULL, "auto");
+		cw_filter_set_stats(set, &stats);
+		assert_int_equal(stats.program_count, 1);
+		assert_in_range(stats.bytes / differ.count, 1, i == 2 ? 400 : 200);
+		differ_clear(&differ);
+	}
+	differ_fini(&differ);
+}
+
+static int open_guarded(void **state)
+{
+	(void)state;
+	guarded_init(&guarded);
+	return 0;
+}
+
+static int close_guarded(void **state)
+{
+	(void)state;
+	guarded_fini(&guarded);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(expressions_of_all_kinds_are_joined_exactly),
+	    cmocka_unit_test(sets_of_every_shape_are_joined_exactly),
+	    cmocka_unit_test(few_filters_are_matched_exactly),
+	    cmocka_unit_test(random_programs_are_joined_exactly),
+	    cmocka_unit_test(tiny_budgets_change_the_engine_not_the_result),
+	    cmocka_unit_test(corpus_packets_match_as_in_libpcap),
+	    cmocka_unit_test(stats_tell_the_engine_of_each_filter),
+	    cmocka_unit_test(thousand_hosts_take_little_memory),
+	};
+
+	return cmocka_run_group_tests(tests, open_guarded, close_guarded);
+}
