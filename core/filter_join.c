@@ -21,6 +21,8 @@
  * Equal problems are one problem, and a list of them is worked off: no recursion. Parts that are
  * made here have the filter they count for (owners) and the part whose taking back includes them
  * (parents).
+ *
+ * A file longer than others: the join is one algorithm over one state, which reads best in one place.
  */
 #include "core/filter_passes.h"
 

@@ -4,6 +4,8 @@
  * each once; equal results become one, so that a table of src and the same table of dst are one
  * table. A switch becomes the cheapest step that answers it: a comparison, a hash table where what
  * differs are single values (or prefixes of one length), a search tree for the rest.
+ *
+ * A file longer than others: one form for each kind of table, which reads best in one place.
  */
 #include "core/filter_passes.h"
 
