@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "pipeline": {"pipeline", "core"},
     "datasets": {"datasets", "core"},
     "tools": {"tools", "pipeline", "core", "datasets"},
-    "bench": {"bench", "datasets", "pipeline", "core"},
+    "bench": {"bench", "tests", "datasets", "pipeline", "core"},
     "tests": {"tests", "datasets", "pipeline", "core"},
 }
 TOP_LEVEL = {"core", "pipeline", "bench", "tests", "tools", "datasets", "CMakeLists.txt",
@@ -101,7 +101,7 @@ class House(unittest.TestCase):
             folder = path.relative_to(ROOT).parts[0]
             text = path.read_text()
             if folder not in ("tests", "bench") and text.count("\n") > 600 and \
-                    "longer than" not in text[:1500]:
+                    "longer than" not in text[:3000]:
                 wrong.append(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
         self.assertEqual(wrong, [])
 
