@@ -6,7 +6,6 @@ import re
 import struct
 import subprocess
 import tempfile
-import unittest
 import zlib
 
 import e2e
