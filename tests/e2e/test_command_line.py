@@ -162,6 +162,13 @@ class CommandLine(e2e.Test):
                 done = self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", option, value)
                 self.assertIn(option, done.err)
 
+    def test_standard_input_can_be_taken_once(self):
+        for content in (e2e.pcap(self.packets), b"rules: {a: {filter: udp, write: a.pcap}}"):
+            self.assert_refused("split", "-r", "-", "-r", "-", "-w", "a.pcap", input=content,
+                                says="standard input")
+            self.assert_refused("split", "-r", "-", "-R", "-", input=content,
+                                says="standard input")
+
     def test_bad_templates(self):
         for name, says in (("{nothing}.pcap", "nothing"), ("{rule.pcap", r"\{"), ("", "output|name"),
                            ("%Q.pcap", "%Q"), ("folder/", "/"), ("a\nb.pcap", "control")):
@@ -488,6 +495,25 @@ class CommandLine(e2e.Test):
     def test_captured_bytes_count_as_cut(self):
         report, _ = self.run_json("split", "-r", self.input, "-w", self.path("a.pcap"), "-s", "20")
         self.assertEqual(report["rules"][0]["bytes"], 2000)
+
+    def test_a_report_that_cannot_be_written_is_exit_1(self):
+        with open("/dev/full", "wb") as full:
+            done = e2e.capweir("split", "-r", self.input, "-w", self.path("a.pcap"), "--json",
+                               stdout=full)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("report", done.err)
+        self.assertEqual(self.packets_of("a.pcap"), self.source)
+
+    def test_a_packet_count_does_not_wait_for_the_end_of_a_pipe(self):
+        process = e2e.start("split", "-q", "-r", "-", "-w", self.path("out.pcap"), "-c", "5",
+                            stdin=subprocess.PIPE)
+        process.stdin.write(e2e.pcap(self.packets))
+        process.stdin.flush()
+        process.wait(e2e.TIMEOUT)
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(e2e.finish(process).status, 0)
+        self.assertEqual(self.packets_of("out.pcap"), self.source[:5])
 
     def test_the_table_balances(self):
         done = self.run_ok("split", "-r", self.input, "-f", "udp port 1001", "-w",

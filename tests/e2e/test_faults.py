@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What fails is said, counted and reflected in the exit code; everything else is complete."""
 import fcntl
+import gzip
 import json
 import os
 import resource
 import select
+import shutil
 import signal
 import stat
 import struct
@@ -441,6 +443,42 @@ class Faults(e2e.Test):
             self.assertEqual(e2e.essence(e2e.read_capture(output).packets), wanted, text)
             os.unlink(output)
         self.assert_no_parts()
+
+    def test_an_input_that_grew_is_read_as_it_was_and_said(self):
+        brake = Brake(self.path("brake"))
+        process = e2e.start("split", "-q", "-r", self.input, "-f", "udp", "-w", brake.path,
+                            *self.other(), "--buffer", "64KiB", "--batch-packets", 50)
+        brake.wait_full()
+        with open(self.input, "ab") as file:
+            file.write(e2e.pcap(self.packets[:10])[24:])
+        piped = brake.drain(process)
+        brake.close()
+        done = e2e.finish(process)
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertIn("grew", done.err)
+        self.assertEqual(e2e.essence(e2e.parse_capture(piped).packets), self.source)
+        self.check_other()
+
+    def test_a_damaged_compressed_input_gives_what_is_before_the_damage(self):
+        content = read_all(self.input)
+        packed = {"gz": gzip.compress(content, 1)}
+        if shutil.which("zstd"):
+            packed["zst"] = subprocess.run(["zstd", "-q", "-c", self.input], check=True,
+                                           capture_output=True).stdout
+        for name, data in packed.items():
+            middle = len(data) // 2
+            for damaged in (data[:middle], data[:-1],
+                            data[:middle] + bytes([data[middle] ^ 0x55]) + data[middle + 1:]):
+                path = self.write("damaged." + name, damaged)
+                report, done = self.run_json("split", "-r", path, "-f", "udp", "-w",
+                                             self.path("out.pcap"), "-f", "unmatched", "-w",
+                                             self.path("rest.pcap"), status=1)
+                self.assertIn(path, done.err)
+                self.check_files(report)
+                if damaged == data[:len(damaged)]:
+                    packets = e2e.essence(e2e.read_capture(self.path("out.pcap")).packets)
+                    self.assertEqual(packets, self.source[:len(packets)])
+                    self.assertGreater(len(packets), 0)
 
     def test_one_bad_input_of_three(self):
         bad = {"text": b"This is no capture file.\n" * 10, "empty": b"",
