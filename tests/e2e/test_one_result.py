@@ -2,6 +2,7 @@
 """The same bytes in every output file, whatever the threads, the pool, the batches and the input's dress."""
 import gzip
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -231,6 +232,31 @@ class OneResult(e2e.Test):
             got = self.outputs(*rules, "-t", threads, "--buffer", 1024, "--chunk-size", 512,
                                "--batch-packets", 3)
             self.assert_same(got, wanted, f"-t {threads}")
+
+    def test_sizes_and_rules_drawn_by_lot(self):
+        """Seeded, so the same every run; CAPWEIR_TEST_SCALE draws more."""
+        draw = random.Random(20)
+        filters = FILTERS + ["", "greater 1000", "ip", "unmatched"]
+        for _ in range(e2e.scaled(15, 3)):
+            arguments = [word for one in draw.choices(self.others, k=draw.randint(1, 3))
+                         for word in ("-r", one)]
+            for index, filter_ in enumerate(draw.sample(filters, draw.randint(1, 12))):
+                arguments += ["-f", filter_, "-w",
+                              f"out{index}." + draw.choice(["pcap", "pcapng"])]
+            for option, value in (("-C", f"{draw.randint(5, 300)}k"),
+                                  ("-b", f"packets:{draw.randint(20, 500)}"),
+                                  ("-c", draw.randint(1, 5000)), ("-s", draw.randint(1, 300))):
+                if draw.random() < 0.35:
+                    arguments += [option, value]
+            wanted = self.outputs(*arguments, "-t", 1)
+            for _ in range(3):
+                chunk = 1 << draw.randint(9, 14)
+                more = ["--chunk-size", chunk, "--buffer",
+                        max(1024, draw.choice([0, chunk, chunk * 3, chunk * 40, 1 << 20])),
+                        "--batch-packets", draw.choice([1, 2, 3, 7, 50, 1000]),
+                        "--batch-size", draw.choice([1, 64, 1000, 100000]),
+                        "-t", draw.choice([1, 2, 3, 4, 8, 16])]
+                self.assert_same(self.outputs(*arguments, *more), wanted, f"{arguments} {more}")
 
     # ---- inputs ----
 
