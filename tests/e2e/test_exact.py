@@ -11,7 +11,7 @@ import zlib
 import e2e
 from expressions import expressions
 
-SAMPLE = len(expressions()) if e2e.FULL else e2e.scaled(12)
+SAMPLE = len(expressions()) if e2e.FULL else e2e.scaled(12, 3)
 
 # Where capweir differs on purpose: expression -> reason. It must refuse them.
 REFUSED = {
