@@ -735,6 +735,7 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 
 void cw_decision_fini(struct cw_decision *decision)
 {
+	cw_jit_fini(decision);
 	free(decision->steps);
 	free(decision->vars);
 	free(decision->hashes);
@@ -751,7 +752,7 @@ size_t cw_decision_bytes(const struct cw_decision *decision)
 {
 	size_t parts = decision->owners ? 2 * (size_t)decision->part_count : 0;
 
-	return decision->step_count * sizeof(struct cw_step) +
+	return (decision->steps ? decision->step_count * sizeof(struct cw_step) : 0) +
 	       decision->var_count * sizeof(struct cw_var) +
 	       decision->hash_count * sizeof(struct cw_edge) +
 	       decision->leaf_count * sizeof(struct cw_leaf) +

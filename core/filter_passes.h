@@ -382,6 +382,24 @@ size_t cw_decision_bytes(const struct cw_decision *decision);
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events);
 
+/*
+ * Machine code for a program, of at most bytes_max bytes: filter_jit_x86.c, or filter_jit_none.c
+ * which says -ENOTSUP. Negative errno: the program is as it was, and walks. After success
+ * cw_jit_run runs it, and cw_walk does not any more.
+ */
+int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max);
+void cw_jit_fini(struct cw_decision *decision);
+
+static inline uint32_t cw_jit_run(const struct cw_decision *decision, const uint8_t *data,
+				  uint32_t caplen, uint32_t wire_len, uint32_t *events)
+{
+	uint32_t *(*run)(const uint8_t *, uint32_t, uint32_t, uint32_t *);
+
+	/* Through a copy: ISO C has no cast from an object's pointer to a function's. */
+	memcpy(&run, &decision->jit, sizeof(run));
+	return (uint32_t)(run(data, wire_len, caplen, events) - events);
+}
+
 /* Value of postfix code; false when it traps. */
 bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, uint32_t wire_len,
 		  uint32_t *value);

@@ -25,7 +25,8 @@
 struct entry {
 	uint32_t id;
 	bool is_joint;
-	int apart; /* why it is not: a negative errno, or 0 when it was not tried */
+	int apart;     /* why it is not: a negative errno, or 0 when it was not tried */
+	bool has_code; /* its program is machine code */
 	uint32_t requirement_count;
 	struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX];
 	struct cw_filter *filter;
@@ -186,9 +187,13 @@ static int build_program(struct cw_filter_set *set, size_t first, size_t count)
 					   &set->budget, apart);
 	}
 	if (result == 0) {
+		/* Where there can be no code the program walks. */
+		if (set->options.engine != CW_ENGINE_WALKER)
+			cw_jit_build(&program.decision, set->budget.code_bytes);
 		for (i = 0; i < count; i++) {
 			set->entries[first + i].is_joint = apart[i] == 0;
 			set->entries[first + i].apart = apart[i];
+			set->entries[first + i].has_code = program.decision.jit != NULL;
 		}
 		set->programs[set->program_count++] = program;
 	} else {
@@ -300,9 +305,12 @@ static size_t match_program(const struct program *program, enum cw_filter_mode m
 			    const struct cw_packet *packet, uint32_t *ids)
 {
 	uint32_t events[CW_EVENTS_MAX];
+	const struct cw_decision *decision = &program->decision;
 	uint32_t count =
-	    cw_walk(&program->decision, packet->data, packet->caplen, packet->wire_len, events);
-	size_t found = cw_collect(&program->decision, events, count, mode, ids);
+	    decision->jit
+		? cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events)
+		: cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
+	size_t found = cw_collect(decision, events, count, mode, ids);
 	size_t i;
 
 	for (i = 0; i < found; i++)
@@ -369,6 +377,45 @@ size_t cw_filter_set_match(const struct cw_filter_set *set, const struct cw_pack
 	return match_all(set, packet, ids);
 }
 
+static void prefetch(const struct cw_packet *packet)
+{
+	__builtin_prefetch(packet->data);
+	__builtin_prefetch(packet->data + PREFETCH_BYTES);
+}
+
+/* The common case without detours: one program, all matches. As cw_filter_set_match_burst. */
+static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw_packet *packets,
+				size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
+{
+	const struct program *program = &set->programs[0];
+	const struct cw_decision *decision = &program->decision;
+	uint32_t events[CW_EVENTS_MAX];
+	size_t used = 0, found, n;
+	size_t i;
+
+	for (i = 0; i < count && ids_capacity - used >= set->count; i++) {
+		const struct cw_packet *packet = &packets[i];
+		uint32_t event_count;
+
+		if (i + PREFETCH_PACKETS < count)
+			prefetch(packet + PREFETCH_PACKETS);
+		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED))
+			event_count = 0;
+		else
+			event_count = cw_jit_run(decision, packet->data, packet->caplen,
+						 packet->wire_len, events);
+		if (event_count) {
+			found =
+			    cw_collect(decision, events, event_count, CW_FILTER_ALL, ids + used);
+			for (n = used; n < used + found; n++)
+				ids[n] = program->ids[ids[n]];
+			used += found;
+		}
+		ends[i] = (uint32_t)used;
+	}
+	return i;
+}
+
 size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct cw_packet *packets,
 				 size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
 {
@@ -381,11 +428,14 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 		memset(ends, 0, count * sizeof(*ends));
 		return count;
 	}
+	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
+		prefetch(&packets[i]);
+	if (set->program_count == 1 && set->apart_count == 0 && set->programs[0].decision.jit &&
+	    set->options.mode == CW_FILTER_ALL)
+		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
-		if (i + PREFETCH_PACKETS < count) {
-			__builtin_prefetch(packets[i + PREFETCH_PACKETS].data);
-			__builtin_prefetch(packets[i + PREFETCH_PACKETS].data + PREFETCH_BYTES);
-		}
+		if (i + PREFETCH_PACKETS < count)
+			prefetch(&packets[i + PREFETCH_PACKETS]);
 		used += cw_filter_set_match(set, &packets[i], ids + used);
 		ends[i] = (uint32_t)used;
 	}
@@ -400,7 +450,7 @@ size_t cw_filter_set_size(const struct cw_filter_set *set)
 static enum cw_filter_engine engine_of(const struct cw_filter_set *set, const struct entry *entry)
 {
 	if (entry->is_joint)
-		return CW_ENGINE_WALKER;
+		return entry->has_code ? CW_ENGINE_JIT : CW_ENGINE_WALKER;
 	return set->options.engine == CW_ENGINE_LIBPCAP ? CW_ENGINE_LIBPCAP : CW_ENGINE_SEQUENTIAL;
 }
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where there is no code generator for the machine: the walker runs. */
+#include "core/filter_passes.h"
+
+int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
+{
+	(void)decision;
+	(void)bytes_max;
+	return -ENOTSUP;
+}
+
+void cw_jit_fini(struct cw_decision *decision)
+{
+	(void)decision;
+}
