@@ -119,6 +119,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	iface.snaplen = cw_load_u32(data + 16, is_swapped);
 	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
 	iface.has_ns = magic == MAGIC_NS;
+	iface.is_swapped = (uint8_t)is_swapped;
 	layout->caplen_max = cw_linktype_caplen_max(iface.linktype);
 	layout->caplen_cut = cw_pcapfile_caplen_cut(&iface);
 	if (magic == MAGIC_KUZNETZOV && iface.linktype == CW_LINKTYPE_ETHERNET &&

@@ -12,6 +12,7 @@
 #include "pipeline/state.h"
 
 #define WRITE_VECTORS_MAX 64
+#define ABORT_PATIENCE_MS 2000u
 #define WRITE_BYTES_MAX ((size_t)4 << 20)
 
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
@@ -162,7 +163,8 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	int failure = 0;
 	int index;
 
-	if (atomic_load(&output->failure) || switch_file(pipeline, output, file) < 0)
+	if (atomic_load(&output->failure) || atomic_load(&pipeline->is_aborting) ||
+	    switch_file(pipeline, output, file) < 0)
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -276,6 +278,49 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 }
 
 /* ---- the end of the run ---- */
+
+/* Become the output's writer for good. False: the one it has is stuck in a write. */
+static bool take_writer(struct cw_output *output, uint32_t *patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint32_t expected = 0;
+
+	while (!atomic_compare_exchange_weak_explicit(&output->kicks, &expected, 1, /* [KICK-1] */
+						      memory_order_acq_rel,
+						      memory_order_relaxed)) {
+		expected = 0;
+		if (*patience_ms == 0)
+			return false;
+		--*patience_ms;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+void cw_pipeline_abort(struct cw_pipeline *pipeline)
+{
+	uint32_t patience_ms = ABORT_PATIENCE_MS;
+	struct cw_error error;
+	uint32_t index;
+
+	atomic_store(&pipeline->is_aborting, true);
+	cw_pipeline_request_stop(pipeline);
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+		struct cw_file *file;
+
+		if (!take_writer(output, &patience_ms))
+			continue; /* a pipe nobody reads, or a disk that does not answer */
+		file = output->writing;
+		if (!file || file->is_finished || !file->is_regular ||
+		    file->offset == file->anchor_offset ||
+		    cw_files_acquire(&pipeline->files, file, &error) < 0)
+			continue;
+		cut_to_whole(pipeline, output, file);
+		cw_files_release(&pipeline->files, file);
+	}
+}
+
 
 /* A rule that matched nothing still gets its file, when its name does not depend on a packet. */
 static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *output)

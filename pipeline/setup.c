@@ -269,6 +269,7 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_rules *rules = pipeline->options.rules;
+	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
 	struct compile_check check = {.pipeline = pipeline};
 	uint32_t index;
 	int result = 0;
@@ -278,10 +279,10 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
 		return cw_error_set(error, -ENOMEM, "no memory for rules");
 	for (index = 0; index < pipeline->ifaces.count && result == 0; index++)
 		result = cw_matcher_prepare(&pipeline->matcher,
-					    cw_ifaces_at(&pipeline->ifaces, index)->linktype,
+					    cw_ifaces_at(&pipeline->ifaces, index),
 					    note_illegal, &check, error);
 	if (pipeline->ifaces.count == 0 && result == 0) /* at least the grammar */
-		result = cw_matcher_prepare(&pipeline->matcher, CW_LINKTYPE_ETHERNET, note_illegal,
+		result = cw_matcher_prepare(&pipeline->matcher, &ethernet, note_illegal,
 					    &check, error);
 	for (index = 0; index <= rules->count && result == 0; index++) {
 		if (check.illegal_counts[index] == atomic_load(&pipeline->matcher.set_count))

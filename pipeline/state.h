@@ -82,6 +82,7 @@ struct cw_pipeline {
 	_Atomic uint32_t live_batches; /* cut and not finished */
 	_Atomic bool is_done;
 	_Atomic uint32_t running_threads;
+	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
