@@ -10,6 +10,8 @@
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
  * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
+ *
+ * A file longer than others: one function for each form of node, and the few instructions they use.
  */
 #include <sys/mman.h>
 

@@ -153,7 +153,7 @@ static void advance_file(struct cw_output *output, struct cw_file *file,
 }
 
 /* Write consecutive chunks of one file. */
-static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
 	struct iovec vectors[WRITE_VECTORS_MAX];
@@ -163,8 +163,7 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	int failure = 0;
 	int index;
 
-	if (atomic_load(&output->failure) || atomic_load(&pipeline->is_aborting) ||
-	    switch_file(pipeline, output, file) < 0)
+	if (switch_file(pipeline, output, file) < 0)
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -186,6 +185,19 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 		cut_to_whole(pipeline, output, file);
 	}
 	cw_files_release(&pipeline->files, file);
+}
+
+static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_chunk *const *chunks, int count)
+{
+	/*
+	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_pipeline_abort: either
+	 * the abort is seen here, or the writer is seen there and waited for.
+	 */
+	atomic_store(&output->is_writing, true);
+	if (!atomic_load(&pipeline->is_aborting) && !atomic_load(&output->failure))
+		write_run(pipeline, output, chunks, count);
+	atomic_store(&output->is_writing, false);
 }
 
 /* ---- the queue of the one writer ---- */
@@ -279,16 +291,12 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 
 /* ---- the end of the run ---- */
 
-/* Become the output's writer for good. False: the one it has is stuck in a write. */
-static bool take_writer(struct cw_output *output, uint32_t *patience_ms)
+/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
+static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	uint32_t expected = 0;
 
-	while (!atomic_compare_exchange_weak_explicit(&output->kicks, &expected, 1, /* [KICK-1] */
-						      memory_order_acq_rel,
-						      memory_order_relaxed)) {
-		expected = 0;
+	while (atomic_load(&output->is_writing)) { /* [ABORT-1] */
 		if (*patience_ms == 0)
 			return false;
 		--*patience_ms;
@@ -303,13 +311,13 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 	struct cw_error error;
 	uint32_t index;
 
-	atomic_store(&pipeline->is_aborting, true);
+	atomic_store(&pipeline->is_aborting, true); /* [ABORT-1] */
 	cw_pipeline_request_stop(pipeline);
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 		struct cw_file *file;
 
-		if (!take_writer(output, &patience_ms))
+		if (!wait_for_writer(output, &patience_ms))
 			continue; /* a pipe nobody reads, or a disk that does not answer */
 		file = output->writing;
 		if (!file || file->is_finished || !file->is_regular ||
