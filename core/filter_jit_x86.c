@@ -43,6 +43,7 @@ struct jit {
 	} fixups;
 	struct cw_u32s waiting;    /* steps to be written */
 	uint32_t *offsets;         /* of steps, CW_NONE */
+	uint32_t *turned;          /* bitmap of where tables begin that are turned */
 	struct cw_index stubs;     /* event -> number in stub_list */
 	struct cw_edges stub_list; /* {event, offset} */
 	uint32_t return_offset;
@@ -409,9 +410,15 @@ static void put_hash(struct jit *jit, const struct cw_step *step)
 		wait_for(jit, table[i].to);
 	PUT(jit, 0x69, 0xc8); /* imul ecx, eax, multiplier */
 	put_u32(jit, cw_hash_multipliers[CW_HASH_WHICH(step->n)]);
-	PUT(jit, 0xc1, 0xe9, (uint8_t)(32 - CW_HASH_BITS(step->n))); /* shr ecx, */
+	PUT(jit, 0xc1, 0xe9, (uint8_t)(29 - CW_HASH_BITS(step->n))); /* shr ecx, */
 	PUT(jit, 0x49, 0xba);                                        /* mov r10, table */
 	put_pointer(jit, table);
+	PUT(jit, 0x89, 0xca, 0xc1, 0xea, 0x05); /* mov edx, ecx; shr edx, 5 */
+	PUT(jit, 0x41, 0x8b, 0x94, 0x92);       /* mov edx, [r10 + rdx * 4 + bitmap] */
+	put_u32(jit, (uint32_t)sizeof(*table) * size);
+	PUT(jit, 0x0f, 0xa3, 0xca); /* bt edx, ecx */
+	put_jump_if(jit, IF_AT_LEAST, step->otherwise);
+	PUT(jit, 0xc1, 0xe9, 0x03); /* shr ecx, 3 */
 	loop = jit->code.count;
 	PUT(jit, 0x41, 0x8b, 0x54, 0xca, 0x04); /* mov edx, [r10 + rcx * 8 + 4] */
 	PUT(jit, 0x83, 0xfa, 0xff);             /* cmp edx, -1: a free entry */
@@ -619,15 +626,30 @@ static uint32_t table_ref(struct jit *jit, uint32_t ref)
 	return ref & CW_REF_EVENT ? ref : offset_of(jit, ref);
 }
 
+/* A table can be several steps'; it is turned once. */
+static void turn_hash(struct jit *jit, const struct cw_step *step)
+{
+	struct cw_edge *table = jit->decision->hashes + step->k;
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
+	uint32_t i;
+
+	if (jit->turned[step->k / 32] >> step->k % 32 & 1)
+		return;
+	jit->turned[step->k / 32] |= UINT32_C(1) << step->k % 32;
+	for (i = 0; i < size; i++)
+		if (table[i].to != CW_NONE)
+			table[i].to = table_ref(jit, table[i].to);
+}
+
 /* Refs in tables become offsets of code; from here on the walker cannot run. */
 static void turn_tables(struct jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
 	uint32_t i, n;
 
-	for (i = 0; i < decision->hash_count; i++)
-		if (decision->hashes[i].to != CW_NONE)
-			decision->hashes[i].to = table_ref(jit, decision->hashes[i].to);
+	for (i = 0; i < decision->step_count; i++)
+		if (decision->steps[i].op == CW_STEP_HASH)
+			turn_hash(jit, &decision->steps[i]);
 	for (i = 0; i < decision->tree_count;) {
 		uint32_t *words = decision->trees + i;
 		const struct cw_tree *tree = (const struct cw_tree *)words;
@@ -656,8 +678,12 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	size_t bytes = ((size_t)decision->step_count + 1) * sizeof(*jit.offsets);
 
 	jit.offsets = malloc(bytes);
-	if (!jit.offsets)
+	jit.turned = calloc(decision->hash_count / 32 + 1, sizeof(*jit.turned));
+	if (!jit.offsets || !jit.turned) {
+		free(jit.offsets);
+		free(jit.turned);
 		return -ENOMEM;
+	}
 	memset(jit.offsets, 0xff, bytes);
 	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
 	PUT(&jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
@@ -680,6 +706,7 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	free(jit.fixups.at);
 	free(jit.waiting.at);
 	free(jit.offsets);
+	free(jit.turned);
 	return jit.failure;
 }
 

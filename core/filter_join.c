@@ -97,7 +97,7 @@ struct join {
 	struct pairs gathered;     /* a set on its way to a problem */
 	struct cw_u32s emits;
 	struct cw_u32s kids;
-	struct cw_u32s active, place; /* expand: pairs with a child now, and where they are there */
+	struct cw_u32s active; /* expand: pairs with a child now */
 	struct cw_u32s child;
 	struct events {
 		struct event *at;
@@ -318,25 +318,47 @@ static const struct cw_edge *edges_of(const struct join *join, uint64_t pair)
 	return &join->build->diagrams.edges.at[node_of(join, pair)->edge_first];
 }
 
-/*
- * List where the children of `set` change, and return what a switch would hold: the pairs that are
- * alive, summed over its intervals. `others` more are alive in each.
- */
-static uint64_t survey(struct join *join, const struct pairs *set, uint32_t others)
+/* What tells one interval's children from another's: a sum over the pairs, kept up as they change.
+ * Only used to estimate costs, so that a collision does no harm. */
+static uint64_t signature(uint32_t index, uint32_t to)
+{
+	uint64_t mixed = ((uint64_t)index << 32 | to) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+}
+
+struct seen { /* signatures of the first intervals */
+	uint64_t at[16];
+	uint32_t count;
+};
+
+static bool is_new(struct seen *seen, uint64_t sum)
+{
+	uint32_t i;
+
+	for (i = 0; i < seen->count; i++)
+		if (seen->at[i] == sum)
+			return false;
+	if (seen->count < CW_ARRAY_COUNT(seen->at))
+		seen->at[seen->count++] = sum;
+	return true;
+}
+
+/* List the places where the children of `set` change, in order; and its first children. */
+static void list_events(struct join *join, const struct pairs *set)
 {
 	struct events *events = &join->events;
-	uint64_t alive = others, cost;
 	uint32_t i, n;
 
-	events->count = 0;
+	events->count = join->child.count = 0;
 	for (i = 0; i < set->count; i++) {
 		const struct cw_diagram_node *node = node_of(join, set->at[i]);
 		const struct cw_edge *edges = edges_of(join, set->at[i]);
 
-		alive += edges[0].to != CW_DIAGRAM_REJECT;
+		push_u32(join, &join->child, edges[0].to);
 		if (CW_GROW(events, node->edge_count)) {
 			cw_build_fail(join->build, -ENOMEM);
-			return 0;
+			return;
 		}
 		for (n = 1; n < node->edge_count; n++)
 			events->at[events->count++] =
@@ -344,42 +366,82 @@ static uint64_t survey(struct join *join, const struct pairs *set, uint32_t othe
 	}
 	if (events->count)
 		qsort(events->at, events->count, sizeof(*events->at), by_start);
-	/* `child` is the child of each pair before the next event. */
-	join->child.count = 0;
-	for (i = 0; i < set->count; i++)
-		push_u32(join, &join->child, edges_of(join, set->at[i])[0].to);
+}
+
+/*
+ * List where the children of `set` change, and return what a switch would hold: the pairs that are
+ * alive, summed over its intervals, but for those that lead to the same as an earlier one.
+ * `others` more pairs are alive in each.
+ */
+static uint64_t survey(struct join *join, const struct pairs *set, uint32_t others)
+{
+	struct events *events = &join->events;
+	uint64_t alive = others, sum = 0, cost;
+	struct seen seen = {.count = 0};
+	uint32_t i;
+
+	list_events(join, set);
 	if (join->build->failure)
 		return 0;
+	for (i = 0; i < set->count; i++) {
+		alive += join->child.at[i] != CW_DIAGRAM_REJECT;
+		sum += signature(i, join->child.at[i]);
+	}
+	is_new(&seen, sum);
 	cost = alive;
 	for (i = 0; i < events->count;) {
 		uint32_t start = events->at[i].start;
 
 		for (; i < events->count && events->at[i].start == start; i++) {
-			uint32_t *child = &join->child.at[events->at[i].index];
+			const struct event *event = &events->at[i];
+			uint32_t *child = &join->child.at[event->index];
 
-			alive += (uint64_t)(events->at[i].to != 0) - (uint64_t)(*child != 0);
-			*child = events->at[i].to;
+			alive += (uint64_t)(event->to != 0) - (uint64_t)(*child != 0);
+			sum += signature(event->index, event->to) - signature(event->index, *child);
+			*child = event->to;
 		}
-		cost += alive;
+		if (is_new(&seen, sum))
+			cost += alive;
 	}
 	return cost;
 }
 
-/* The child of pair `index` is `to` from here on. */
+/* The first place in the list of living pairs that is not before `index`. */
+static uint32_t find_active(const struct join *join, uint32_t index)
+{
+	uint32_t low = 0, high = join->active.count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (join->active.at[middle] < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The child of pair `index` is `to` from here on. The list stays in order, so that what is gathered
+ * from it mostly needs no sorting. */
 static void set_child(struct join *join, uint32_t index, uint32_t to)
 {
 	uint32_t was = join->child.at[index];
-	uint32_t *active = join->active.at;
+	uint32_t place;
+	uint32_t *at;
 
 	join->child.at[index] = to;
-	if (was == CW_DIAGRAM_REJECT && to != CW_DIAGRAM_REJECT) {
-		join->place.at[index] = join->active.count;
-		active[join->active.count++] = index; /* there is room for all */
-	} else if (was != CW_DIAGRAM_REJECT && to == CW_DIAGRAM_REJECT) {
-		uint32_t last = active[--join->active.count];
-
-		active[join->place.at[index]] = last;
-		join->place.at[last] = join->place.at[index];
+	if ((was == CW_DIAGRAM_REJECT) == (to == CW_DIAGRAM_REJECT))
+		return;
+	place = find_active(join, index);
+	at = join->active.at + place;
+	if (was == CW_DIAGRAM_REJECT) { /* there is room for all */
+		memmove(at + 1, at, (join->active.count - place) * sizeof(*at));
+		*at = index;
+		join->active.count++;
+	} else {
+		join->active.count--;
+		memmove(at, at + 1, (join->active.count - place) * sizeof(*at));
 	}
 }
 
@@ -414,9 +476,8 @@ static void start_sweep(struct join *join, const struct pairs *set)
 {
 	uint32_t i;
 
-	join->active.count = join->place.count = join->child.count = 0;
-	if (CW_GROW(&join->active, set->count) || CW_GROW(&join->place, set->count) ||
-	    CW_GROW(&join->child, set->count)) {
+	join->active.count = join->child.count = 0;
+	if (CW_GROW(&join->active, set->count) || CW_GROW(&join->child, set->count)) {
 		cw_build_fail(join->build, -ENOMEM);
 		return;
 	}
@@ -816,7 +877,6 @@ void cw_join(struct cw_build *build)
 	free(join.emits.at);
 	free(join.kids.at);
 	free(join.active.at);
-	free(join.place.at);
 	free(join.child.at);
 	free(join.events.at);
 }

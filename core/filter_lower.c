@@ -245,17 +245,21 @@ static uint32_t share_table(struct lower *lower, uint32_t kind, const uint32_t *
 #define TABLE_TREE 1u
 #define TABLE_WORDS 2u
 
-/* How far entries lie from where they belong, summed, when `keys` go into a table. */
+/* Put the keys into a table and its bitmap; how far they lie from where they belong, summed. */
 static uint32_t fill_table(const struct lower *lower, struct cw_edge *table, uint32_t n)
 {
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
+	uint32_t *bitmap = (uint32_t *)(table + size);
 	uint32_t distance = 0;
 	uint32_t i;
 
 	memset(table, 0xff, size * sizeof(*table));
+	memset(bitmap, 0, (cw_hash_entries(n) - size) * sizeof(*table));
 	for (i = 0; i < lower->keys.count; i++) {
-		uint32_t at = cw_hash_slot(lower->keys.at[i].start, n);
+		uint32_t bit = cw_hash_bit(lower->keys.at[i].start, n);
+		uint32_t at = bit / 8;
 
+		bitmap[bit / 32] |= UINT32_C(1) << bit % 32;
 		while (table[at].to != CW_NONE) {
 			at = (at + 1) & (size - 1);
 			distance++;
@@ -269,11 +273,16 @@ static uint32_t fill_table(const struct lower *lower, struct cw_edge *table, uin
 static uint32_t make_hash(struct lower *lower, uint32_t shift, uint32_t *n)
 {
 	uint32_t first = lower->hashes.count, end;
-	uint32_t bits = 1, which, best = 0, least = UINT32_MAX;
+	uint32_t bits = 1, which, best = 0, least = UINT32_MAX, entries;
 
 	while (UINT32_C(1) << bits < 2 * lower->keys.count)
 		bits++;
-	if (CW_GROW(&lower->hashes, UINT32_C(1) << bits)) {
+	entries = cw_hash_entries(CW_HASH_N(bits, shift, 0));
+	if (bits > CW_HASH_BITS_MAX) {
+		cw_build_fail(lower->build, -E2BIG);
+		return 0;
+	}
+	if (CW_GROW(&lower->hashes, entries)) {
 		fail_memory(lower);
 		return 0;
 	}
@@ -288,10 +297,10 @@ static uint32_t make_hash(struct lower *lower, uint32_t shift, uint32_t *n)
 	}
 	*n = CW_HASH_N(bits, shift, best);
 	fill_table(lower, lower->hashes.at + first, *n);
-	lower->hashes.count += UINT32_C(1) << bits;
+	lower->hashes.count += entries;
 	end = 2 * lower->hashes.count;
 	first = share_table(lower, TABLE_HASH, (const uint32_t *)lower->hashes.at, &end, 2 * first,
-			    2u << bits);
+			    2 * entries);
 	lower->hashes.count = end / 2;
 	return first / 2;
 }

@@ -313,17 +313,35 @@ struct cw_leaf {
 /*
  * Hash tables: open addressing, linear probing, at most half full, keys value >> shift. n of the
  * step holds the shift, the table's size as a power of two, and which of the multipliers it uses.
+ *
+ *	hashes[k] ..	2^bits entries {key, ref}, free ones with the ref CW_NONE
+ *	behind them	a bitmap of 2^(bits + 3) bits, 32-bit words: a bit is set where a key's
+ *			hash, three bits longer than its slot's number, falls
+ *
+ * Most values are in no table; the bitmap tells that by one load and a branch that is predicted
+ * well, where the entry itself is free or not like a coin that falls (measured: H, N=100, 28 to
+ * 21 ns).
  */
 #define CW_HASH_BITS(n) ((n)&0xff)
 #define CW_HASH_SHIFT(n) ((n) >> 8 & 0xff)
 #define CW_HASH_WHICH(n) ((n) >> 16)
 #define CW_HASH_N(bits, shift, which) ((bits) | (shift) << 8 | (which) << 16)
+#define CW_HASH_BITS_MAX 28u
 
 extern const uint32_t cw_hash_multipliers[4];
 
-static inline uint32_t cw_hash_slot(uint32_t key, uint32_t n)
+/* The bit of the bitmap; the slot's number is this / 8. */
+static inline uint32_t cw_hash_bit(uint32_t key, uint32_t n)
 {
-	return key * cw_hash_multipliers[CW_HASH_WHICH(n)] >> (32 - CW_HASH_BITS(n));
+	return key * cw_hash_multipliers[CW_HASH_WHICH(n)] >> (29 - CW_HASH_BITS(n));
+}
+
+/* Entries that table and bitmap take. */
+static inline uint32_t cw_hash_entries(uint32_t n)
+{
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
+
+	return size + (size + 7) / 8;
 }
 
 /*
@@ -404,9 +422,12 @@ static inline uint32_t cw_jit_run(const struct cw_decision *decision, const uint
 bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, uint32_t wire_len,
 		  uint32_t *value);
 
-/* From events to filters: ascending numbers, each once. ALL: all of them; else the lowest only. */
+/*
+ * From events to ids (fills; room for all of the program's filters, or one): ascending, each once.
+ * ALL: all of them; FIRST: the lowest only. ids_of are the ids of the filters, ascending.
+ */
 size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
-		  enum cw_filter_mode mode, uint32_t *numbers);
+		  enum cw_filter_mode mode, const uint32_t *ids_of, uint32_t *ids);
 
 /* ---- filters that are run on their own ---- */
 

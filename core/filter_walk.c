@@ -132,11 +132,15 @@ static inline uint32_t find_hash(const struct cw_decision *decision, const struc
 				 uint32_t value)
 {
 	const struct cw_edge *table = decision->hashes + step->k;
-	uint32_t mask = (UINT32_C(1) << CW_HASH_BITS(step->n)) - 1;
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
+	const uint32_t *bitmap = (const uint32_t *)(table + size);
 	uint32_t key = value >> CW_HASH_SHIFT(step->n);
-	uint32_t at = cw_hash_slot(key, step->n);
+	uint32_t bit = cw_hash_bit(key, step->n);
+	uint32_t at;
 
-	for (; table[at].to != CW_NONE; at = (at + 1) & mask)
+	if (!(bitmap[bit / 32] >> bit % 32 & 1))
+		return step->otherwise;
+	for (at = bit / 8; table[at].to != CW_NONE; at = (at + 1) & (size - 1))
 		if (table[at].start == key)
 			return table[at].to;
 	return step->otherwise;
