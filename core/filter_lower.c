@@ -586,6 +586,9 @@ static uint32_t lower_switch(struct lower *lower, const struct cw_joint_node *no
 	if (lower->edges.count == 1 && (!expr->can_trap || lower->edges.at[0].to == step.trap))
 		return lower->edges.at[0].to;
 	step.var = (uint16_t)lower_var(lower, node->var);
+	if (lower->build->failure)
+		return CW_REF_EMPTY;
+	step.kind = (uint8_t)lower->vars.at[step.var].kind;
 	standard = widest_ref(lower, max);
 	step.otherwise = standard;
 	if (lower->edges.count == 1) {

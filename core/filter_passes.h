@@ -261,6 +261,7 @@ enum cw_var_kind {
 	CW_VAR_WORD_MSH,
 	CW_VAR_LEN,
 	CW_VAR_CODE, /* any other expression: postfix code */
+	CW_VAR_KINDS,
 };
 
 /* Postfix code: pairs of words, an operation and its k. */
@@ -292,7 +293,8 @@ enum cw_step_op {
 
 /* 24 bytes. */
 struct cw_step {
-	uint16_t op;
+	uint8_t op;
+	uint8_t kind; /* of the variable, so that the walker can dispatch on both at once */
 	uint16_t var;
 	uint32_t k;
 	uint32_t n;

@@ -309,18 +309,22 @@ static uint32_t match_entry(const struct cw_filter_set *set, const struct entry 
 	return cw_filter_match(filter, packet->data, packet->caplen, packet->wire_len);
 }
 
+static inline uint32_t find_events(const struct cw_decision *decision,
+				   const struct cw_packet *packet, uint32_t *events)
+{
+	if (decision->jit)
+		return cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events);
+	return cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
+}
+
 /* The ids of a program's filters that match; ascending. */
 static size_t match_program(const struct program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
 	uint32_t events[CW_EVENTS_MAX];
-	const struct cw_decision *decision = &program->decision;
-	uint32_t count =
-	    decision->jit
-		? cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events)
-		: cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
+	uint32_t count = find_events(&program->decision, packet, events);
 
-	return cw_collect(decision, events, count, mode, program->ids, ids);
+	return cw_collect(&program->decision, events, count, mode, program->ids, ids);
 }
 
 /* Put `id` in its place among the `count` ids, the largest of which are the likely place. */
@@ -407,8 +411,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED))
 			event_count = 0;
 		else
-			event_count = cw_jit_run(decision, packet->data, packet->caplen,
-						 packet->wire_len, events);
+			event_count = find_events(decision, packet, events);
 		if (event_count)
 			used += cw_collect(decision, events, event_count, CW_FILTER_ALL,
 					   program->ids, ids + used);
@@ -431,8 +434,7 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 	}
 	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
 		prefetch(&packets[i]);
-	if (set->program_count == 1 && set->apart_count == 0 && set->programs[0].decision.jit &&
-	    set->options.mode == CW_FILTER_ALL)
+	if (set->program_count == 1 && set->apart_count == 0 && set->options.mode == CW_FILTER_ALL)
 		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		if (i + PREFETCH_PACKETS < count)

@@ -86,48 +86,6 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 	}
 }
 
-/* The value of a variable; false when it traps. */
-static inline bool read_var(const struct cw_decision *decision, const struct cw_var *var,
-			    const uint8_t *data, uint32_t caplen, uint32_t wire_len,
-			    uint32_t *value)
-{
-	const uint8_t *at = data + var->offset;
-	uint64_t need = var->need;
-
-	switch ((enum cw_var_kind)var->kind) {
-	case CW_VAR_LEN:
-		*value = wire_len & var->mask;
-		return true;
-	case CW_VAR_CODE:
-		return cw_walk_code(decision->code + var->offset, data, caplen, wire_len, value);
-	case CW_VAR_BYTE_MSH:
-	case CW_VAR_HALF_MSH:
-	case CW_VAR_WORD_MSH:
-		if (cw_unlikely(var->msh >= caplen))
-			return false;
-		need += (data[var->msh] & 15u) << 2;
-		at += (data[var->msh] & 15u) << 2;
-		break;
-	default:
-		break;
-	}
-	if (cw_unlikely(need > caplen))
-		return false;
-	switch ((enum cw_var_kind)var->kind) {
-	case CW_VAR_BYTE:
-	case CW_VAR_BYTE_MSH:
-		*value = *at & var->mask;
-		return true;
-	case CW_VAR_HALF:
-	case CW_VAR_HALF_MSH:
-		*value = cw_load_be16(at) & var->mask;
-		return true;
-	default:
-		*value = cw_load_be32(at) & var->mask;
-		return true;
-	}
-}
-
 static inline uint32_t find_hash(const struct cw_decision *decision, const struct cw_step *step,
 				 uint32_t value)
 {
@@ -168,55 +126,83 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	return words[tree->refs + node * CW_TREE_FANOUT + smaller];
 }
 
-/* Where a step other than a fork goes. */
-static inline uint32_t take_step(const struct cw_decision *decision, const struct cw_step *step,
-				 const uint8_t *data, uint32_t caplen, uint32_t wire_len)
-{
-	uint32_t value;
+/*
+ * One piece of code for each pair of a step's operation and its variable's kind, reached by one
+ * jump (a GNU C label address): the processor then learns where each kind of step leads to.
+ * Measured against a switch on the kind and one on the operation: 1.5 times as fast.
+ */
+#define OPERATIONS(X, kind) \
+	X(EQUAL, kind) X(RANGE, kind) X(EXISTS, kind) X(HASH, kind) X(TREE, kind)
+#define KINDS(X) X(BYTE) X(HALF) X(WORD) X(BYTE_MSH) X(HALF_MSH) X(WORD_MSH) X(LEN) X(CODE)
 
-	if (!read_var(decision, &decision->vars[step->var], data, caplen, wire_len, &value))
-		return step->trap;
-	switch ((enum cw_step_op)step->op) {
-	case CW_STEP_EQUAL:
-		return value == step->k ? step->then : step->otherwise;
-	case CW_STEP_RANGE:
-		return value - step->k < step->n ? step->then : step->otherwise;
-	case CW_STEP_HASH:
-		return find_hash(decision, step, value);
-	case CW_STEP_TREE:
-		return find_tree(decision, step, value);
-	default: /* CW_STEP_EXISTS */
-		return step->then;
+#define TRAP_IF(condition)            \
+	if (cw_unlikely(condition)) { \
+		ref = step->trap;     \
+		goto next;            \
 	}
-}
+#define LOAD_FIXED(load)            \
+	TRAP_IF(var->need > caplen) \
+	value = load(data + var->offset) & var->mask;
+#define LOAD_BEHIND(load)                     \
+	TRAP_IF(var->msh >= caplen)           \
+	header = (data[var->msh] & 15u) << 2; \
+	TRAP_IF(header + var->need > caplen)  \
+	value = load(data + header + var->offset) & var->mask;
+#define LOAD_BYTE(from) (*(from))
+#define VALUE_BYTE LOAD_FIXED(LOAD_BYTE)
+#define VALUE_HALF LOAD_FIXED(cw_load_be16)
+#define VALUE_WORD LOAD_FIXED(cw_load_be32)
+#define VALUE_BYTE_MSH LOAD_BEHIND(LOAD_BYTE)
+#define VALUE_HALF_MSH LOAD_BEHIND(cw_load_be16)
+#define VALUE_WORD_MSH LOAD_BEHIND(cw_load_be32)
+#define VALUE_LEN value = wire_len & var->mask;
+#define VALUE_CODE \
+	TRAP_IF(!cw_walk_code(decision->code + var->offset, data, caplen, wire_len, &value))
+
+#define GO_EQUAL value == step->k ? step->then : step->otherwise
+#define GO_RANGE value - step->k < step->n ? step->then : step->otherwise
+#define GO_EXISTS (void)value, step->then
+#define GO_HASH find_hash(decision, step, value)
+#define GO_TREE find_tree(decision, step, value)
+
+#define AS_LABEL(operation, kind) \
+	[CW_STEP_##operation * CW_VAR_KINDS + CW_VAR_##kind] = &&step_##operation##_##kind,
+#define AS_LABELS(kind) OPERATIONS(AS_LABEL, kind)
+#define AS_CODE(operation, kind)                                         \
+	step_##operation##_##kind : VALUE_##kind ref = (GO_##operation); \
+	goto next;
+#define AS_CODES(kind) OPERATIONS(AS_CODE, kind)
 
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events)
 {
+	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
+	    KINDS(AS_LABELS)[CW_STEP_FORK * CW_VAR_KINDS] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
-	uint32_t depth = 0, count = 0, ref = decision->root;
+	const struct cw_step *step;
+	const struct cw_var *var;
+	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header;
 
-	for (;;) {
-		const struct cw_step *step;
-
-		if (ref < CW_REF_EMPTY) {
-			step = &decision->steps[ref];
-			if (step->op == CW_STEP_FORK) {
-				const uint32_t *kids = decision->words + step->k;
-
-				stack[depth++] = (struct waiting){kids + 1, kids + step->n};
-				ref = kids[0];
-			} else {
-				ref = take_step(decision, step, data, caplen, wire_len);
-			}
-			continue;
-		}
-		if (ref & CW_REF_EVENT)
-			events[count++] = ref & ~CW_REF_EVENT;
-		if (depth == 0)
-			return count;
-		ref = *stack[depth - 1].next++;
-		if (stack[depth - 1].next == stack[depth - 1].end)
-			depth--;
+next:
+	if (ref < CW_REF_EMPTY) {
+		step = &decision->steps[ref];
+		var = &decision->vars[step->var];
+		goto *labels[step->op * CW_VAR_KINDS + step->kind];
 	}
+	if (ref & CW_REF_EVENT)
+		events[count++] = ref & ~CW_REF_EVENT;
+	if (depth == 0)
+		return count;
+	ref = *stack[depth - 1].next++;
+	if (stack[depth - 1].next == stack[depth - 1].end)
+		depth--;
+	goto next;
+
+step_fork:
+	stack[depth].next = decision->words + step->k;
+	stack[depth].end = stack[depth].next + step->n;
+	ref = *stack[depth++].next++;
+	goto next;
+
+	KINDS(AS_CODES)
 }
