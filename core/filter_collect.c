@@ -7,7 +7,7 @@
  * Parts that are taken back (see filter_join.c): a part counts unless it, or a part that it comes
  * from, is excluded by any event.
  */
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 #define FEW 24u  /* parts that are sorted in place */
 #define DENSE 12 /* bits of a word from which on all its places are taken */

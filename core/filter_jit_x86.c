@@ -13,7 +13,7 @@
  */
 #include <sys/mman.h>
 
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 #define CHAIN_MAX 6u /* a table of so few entries is faster as comparisons */
 
@@ -152,8 +152,12 @@ static void put_dispatch(struct jit *jit)
 
 static void put_need(struct jit *jit, uint32_t bytes, uint32_t trap)
 {
-	PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, bytes */
-	put_u32(jit, bytes);
+	if (bytes <= INT8_MAX) {
+		PUT(jit, 0x41, 0x83, 0xf8, (uint8_t)bytes); /* cmp r8d, bytes */
+	} else {
+		PUT(jit, 0x41, 0x81, 0xf8);
+		put_u32(jit, bytes);
+	}
 	put_jump_if(jit, IF_BELOW, trap);
 }
 
@@ -206,8 +210,12 @@ static void put_check(struct jit *jit, const struct cw_var *var, uint32_t trap)
 		return;
 	}
 	put_need(jit, var->msh + 1, trap);
-	PUT(jit, 0x0f, 0xb6, 0x87); /* movzx eax, byte [rdi + msh] */
-	put_u32(jit, var->msh);
+	if (var->msh <= INT8_MAX) {
+		PUT(jit, 0x0f, 0xb6, 0x47, (uint8_t)var->msh); /* movzx eax, byte [rdi + msh] */
+	} else {
+		PUT(jit, 0x0f, 0xb6, 0x87);
+		put_u32(jit, var->msh);
+	}
 	PUT(jit, 0x83, 0xe0, 0x0f); /* and eax, 15 */
 	PUT(jit, 0x8d, 0x0c, 0x85); /* lea ecx, [rax * 4 + need] */
 	put_u32(jit, var->need);
@@ -328,11 +336,18 @@ static void put_code(struct jit *jit, const uint32_t *code, uint32_t trap)
 /* The bytes of the variable into eax, as they lie in memory; put_check came before. */
 static void put_var_load(struct jit *jit, const struct cw_var *var)
 {
-	if (var->kind <= CW_VAR_WORD)
-		put_load(jit, size_of(var), (const uint8_t[]){0x87}, 1); /* [rdi + offset] */
+	bool is_near = var->offset <= INT8_MAX; /* a displacement of one byte */
+	uint8_t mode = is_near ? 0x40 : 0x80;
+	uint8_t offset = (uint8_t)var->offset;
+
+	if (var->kind <= CW_VAR_WORD) /* [rdi + offset] */
+		put_load(jit, size_of(var), (const uint8_t[]){mode | 0x07}, 1);
+	else /* [rdi + rax * 4 + offset] */
+		put_load(jit, size_of(var), (const uint8_t[]){mode | 0x04, 0x87}, 2);
+	if (is_near)
+		put(jit, &offset, 1);
 	else
-		put_load(jit, size_of(var), (const uint8_t[]){0x84, 0x87}, 2); /* + rax * 4 */
-	put_u32(jit, var->offset);
+		put_u32(jit, var->offset);
 }
 
 static void put_mask(struct jit *jit, uint32_t mask, uint32_t bytes)

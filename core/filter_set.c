@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
 #define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */

@@ -4,45 +4,13 @@
  * go; a fork goes everywhere, the places still to be seen waiting on a stack; events are collected.
  * The x86-64 code of filter_jit_x86.c does the same. cw_collect then makes filters of the events.
  */
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 /* Refs of a fork that are still to be gone to. */
 struct waiting {
 	const uint32_t *next;
 	const uint32_t *end;
 };
-
-static uint32_t compute(uint32_t op, uint32_t a, uint32_t b)
-{
-	switch (op) {
-	case BPF_ADD:
-		return a + b;
-	case BPF_SUB:
-		return a - b;
-	case BPF_MUL:
-		return a * b;
-	case BPF_DIV:
-		return a / b;
-	case BPF_MOD:
-		return a % b;
-	case BPF_AND:
-		return a & b;
-	case BPF_OR:
-		return a | b;
-	case BPF_XOR:
-		return a ^ b;
-	case BPF_LSH:
-		return b < 32 ? a << b : 0;
-	case BPF_RSH:
-		return b < 32 ? a >> b : 0;
-	case CW_ALU_GT:
-		return a > b;
-	case CW_ALU_GE:
-		return a >= b;
-	default: /* BPF_NEG */
-		return 0 - a;
-	}
-}
 
 bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, uint32_t wire_len,
 		  uint32_t *value)
@@ -80,7 +48,7 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 			depth--;
 			if ((k == BPF_DIV || k == BPF_MOD) && stack[depth] == 0)
 				return false;
-			stack[depth - 1] = compute(k, stack[depth - 1], stack[depth]);
+			stack[depth - 1] = cw_expr_compute(k, stack[depth - 1], stack[depth]);
 			break;
 		}
 	}
