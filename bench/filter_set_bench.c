@@ -2,11 +2,13 @@
 /*
  * Filter sets against libpcap's bpf_filter in sequence, in one run:
  *
- *	filter_set_bench KIND N [REPETITIONS]	KIND of tests/filter_sets.h, or @FILE of expressions
+ *	filter_set_bench KIND N [REPETITIONS [PCAP]]
  *
- * 20,000 generated packets, 128 bytes of headers each (2.9 MB: in L3). Prints nanoseconds a packet,
- * the median of the repetitions (engines take turns within each), the ratio to libpcap, how long
- * building took and what it takes up. Every engine's ids are compared with libpcap's on the way.
+ * KIND is one of tests/filter_sets.h, or @FILE of expressions. 20,000 packets, generated or the
+ * first ones of PCAP, 128 bytes of headers each (2.9 MB: in L3). Prints nanoseconds a packet,
+ * medians of the repetitions (engines take turns within each) of that and of the ratio to libpcap,
+ *how long building took and what it takes up. Every engine's ids are compared with libpcap's on the
+ *way.
  */
 #include <time.h>
 
@@ -38,6 +40,29 @@ static double median(double *values, uint32_t count)
 {
 	qsort(values, count, sizeof(*values), by_value);
 	return values[count / 2];
+}
+
+static void read_packets(struct cw_packet *packets, uint8_t *memory, const char *path)
+{
+	char message[PCAP_ERRBUF_SIZE];
+	pcap_t *file = pcap_open_offline(path, message);
+	struct pcap_pkthdr header;
+	const u_char *data;
+	uint32_t i;
+
+	for (i = 0; file && i < PACKETS && (data = pcap_next(file, &header)); i++) {
+		uint32_t caplen = cw_min_u32(128, header.caplen);
+
+		memcpy(memory + (size_t)i * PACKET_STRIDE, data, caplen);
+		packets[i] = (struct cw_packet){.data = memory + (size_t)i * PACKET_STRIDE,
+						.caplen = caplen,
+						.wire_len = header.len};
+	}
+	if (i < PACKETS) {
+		fprintf(stderr, "%s: fewer than %u packets\n", path, PACKETS);
+		exit(1);
+	}
+	pcap_close(file);
 }
 
 static void make_packets(struct cw_packet *packets, uint8_t *memory)
@@ -117,6 +142,7 @@ int main(int argc, char **argv)
 		       {"auto", CW_ENGINE_AUTO}};
 	const uint32_t engine_count = CW_ARRAY_COUNT(engines);
 	static double times[CW_ARRAY_COUNT(engines)][REPETITIONS_MAX];
+	static double ratios[CW_ARRAY_COUNT(engines)][REPETITIONS_MAX];
 	static struct cw_packet packets[PACKETS];
 	const char *kind = argc > 1 ? argv[1] : "host";
 	uint32_t count = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
@@ -132,7 +158,10 @@ int main(int argc, char **argv)
 	repetitions = cw_min_u32(repetitions, REPETITIONS_MAX);
 	if (!memory)
 		return 1;
-	make_packets(packets, memory);
+	if (argc > 4)
+		read_packets(packets, memory, argv[4]);
+	else
+		make_packets(packets, memory);
 	base = now_ns();
 	add_expressions(&differ, kind, count);
 	printf("%s N=%u: compiled in %.1f ms\n", kind, differ.count, (now_ns() - base) * 1e-6);
@@ -156,16 +185,16 @@ int main(int argc, char **argv)
 			matches = 0;
 			times[i][n] =
 			    run(differ.sets[i], packets, some, ids, ids_capacity, &matches);
+			ratios[i][n] = times[0][n] / times[i][n];
 		}
 	}
-	base = median(times[0], repetitions);
 	for (i = 0; i < engine_count; i++) {
 		double ns = median(times[i], repetitions);
 		struct cw_filter_set_stats stats;
 
 		cw_filter_set_stats(differ.sets[i], &stats);
 		printf("  %-12s %10.2f ns (min %10.2f)  %8.1fx", engines[i].name, ns, times[i][0],
-		       base / ns);
+		       median(ratios[i], repetitions));
 		if (stats.program_count)
 			printf("  build %7.2f ms, %zu programs, %zu steps, %.0f B a filter, %zu "
 			       "apart",

@@ -7,9 +7,10 @@
  * Parts that are taken back (see filter_join.c): a part counts unless it, or a part that it comes
  * from, is excluded by any event.
  */
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
-#define FEW 24u /* parts that are sorted in place */
+#define FEW 24u  /* parts that are sorted in place */
+#define DENSE 12 /* bits of a word from which on all its places are taken */
 
 struct parts {
 	uint32_t at[FEW];
@@ -125,83 +126,124 @@ static void add_event(const struct cw_decision *decision, uint32_t event, uint32
 		bitmap[i] |= words[i];
 }
 
-/* Take parts back; parents come before the parts made from them. What is left of the pieces counts
- * for their filters. */
-static void take_back(const struct cw_decision *decision, uint32_t *included, uint32_t *excluded)
+/* Whether the part, or one that it comes from, is taken back. */
+static bool is_excluded(const struct cw_decision *decision, const uint32_t *excluded, uint32_t part)
 {
-	uint32_t part, i;
-
-	for (part = decision->filter_count; part < decision->part_count; part++)
-		if (get_bit(excluded, decision->parents[part]))
-			set_bit(excluded, part);
-	for (i = 0; i < decision->bitmap_words; i++)
-		included[i] &= ~excluded[i];
-	for (part = decision->filter_count; part < decision->part_count; part++)
-		if (get_bit(included, part))
-			set_bit(included, decision->owners[part]);
+	for (; part != CW_NONE; part = decision->parents[part])
+		if (get_bit(excluded, part))
+			return true;
+	return false;
 }
 
-static size_t list_bits(const uint32_t *bitmap, uint32_t bit_count, enum cw_filter_mode mode,
-			uint32_t *numbers)
+/* Take parts back; the pieces that are left count for their filters. */
+static void take_back(const struct cw_decision *decision, uint32_t *included,
+		      const uint32_t *excluded)
+{
+	uint32_t i, part;
+
+	for (i = 0; i < decision->bitmap_words; i++)
+		included[i] &= ~excluded[i];
+	for (i = decision->filter_count / 32; i < decision->bitmap_words; i++) {
+		uint32_t word = included[i];
+
+		for (; word; word &= word - 1) {
+			part = i * 32 + (uint32_t)__builtin_ctz(word);
+			if (part >= decision->filter_count &&
+			    !is_excluded(decision, excluded, part))
+				set_bit(included, decision->owners[part]);
+		}
+	}
+}
+
+/* The ids of the bits, ascending: whole words are copied, dense ones take every place without
+ * branching on it, thin ones are counted through. */
+static size_t list_bits(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t bit_count,
+			uint32_t *ids)
 {
 	size_t found = 0;
-	uint32_t i;
+	uint32_t i, n;
 
 	for (i = 0; i < (bit_count + 31) / 32; i++) {
+		const uint32_t *names = ids_of + (size_t)i * 32;
 		uint32_t word = bitmap[i];
 
 		if (i == bit_count / 32)
 			word &= (UINT32_C(1) << bit_count % 32) - 1;
-		while (word) {
-			numbers[found++] = i * 32 + (uint32_t)__builtin_ctz(word);
-			if (mode == CW_FILTER_FIRST)
-				return found;
-			word &= word - 1;
+		if (word == UINT32_MAX) {
+			memcpy(ids + found, names, 32 * sizeof(*ids));
+			found += 32;
+			continue;
 		}
+		if (i < bit_count / 32 && __builtin_popcount(word) > DENSE) {
+			for (n = 0; n < 32; n++) {
+				ids[found] = names[n];
+				found += word >> n & 1;
+			}
+			continue;
+		}
+		for (; word; word &= word - 1)
+			ids[found++] = names[__builtin_ctz(word)];
 	}
 	return found;
+}
+
+static size_t first_bit(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t bit_count,
+			uint32_t *ids)
+{
+	uint32_t i, bit;
+
+	for (i = 0; i < (bit_count + 31) / 32; i++) {
+		if (!bitmap[i])
+			continue;
+		bit = i * 32 + (uint32_t)__builtin_ctz(bitmap[i]);
+		if (bit >= bit_count)
+			break;
+		ids[0] = ids_of[bit];
+		return 1;
+	}
+	return 0;
 }
 
 /* Out of line: its bitmaps are 16 KB of stack. */
 static __attribute__((noinline)) size_t collect_many(const struct cw_decision *decision,
 						     const uint32_t *events, uint32_t count,
-						     enum cw_filter_mode mode, uint32_t *numbers)
+						     enum cw_filter_mode mode,
+						     const uint32_t *ids_of, uint32_t *ids)
 {
 	uint32_t included[CW_PARTS_MAX / 32], excluded[CW_PARTS_MAX / 32];
-	bool has_excluded = false;
 	uint32_t i;
 
 	memset(included, 0, decision->bitmap_words * sizeof(*included));
 	if (decision->owners)
 		memset(excluded, 0, decision->bitmap_words * sizeof(*excluded));
-	for (i = 0; i < count; i++) {
-		bool is_exclude = events[i] & CW_EVENT_EXCLUDE;
-
-		has_excluded |= is_exclude;
-		add_event(decision, events[i], is_exclude ? excluded : included);
-	}
-	if (has_excluded || decision->part_count > decision->filter_count)
+	for (i = 0; i < count; i++)
+		add_event(decision, events[i], events[i] & CW_EVENT_EXCLUDE ? excluded : included);
+	if (decision->owners)
 		take_back(decision, included, excluded);
-	return list_bits(included, decision->filter_count, mode, numbers);
+	if (mode == CW_FILTER_FIRST)
+		return first_bit(included, ids_of, decision->filter_count, ids);
+	return list_bits(included, ids_of, decision->filter_count, ids);
 }
 
 size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
-		  enum cw_filter_mode mode, uint32_t *numbers)
+		  enum cw_filter_mode mode, const uint32_t *ids_of, uint32_t *ids)
 {
 	struct parts parts;
+	uint32_t i;
 
 	if (count == 0)
 		return 0;
 	/* One event: a part of a program where nothing is taken back is a filter. */
 	if (count == 1 && events[0] < CW_EVENT_LEAF && !decision->owners) {
-		numbers[0] = events[0];
+		ids[0] = ids_of[events[0]];
 		return 1;
 	}
 	if (!collect_few(decision, events, count, &parts))
-		return collect_many(decision, events, count, mode, numbers);
+		return collect_many(decision, events, count, mode, ids_of, ids);
 	parts.count = sort_few(parts.at, parts.count);
 	if (mode == CW_FILTER_FIRST)
 		parts.count = cw_min_u32(parts.count, 1);
-	memcpy(numbers, parts.at, parts.count * sizeof(*numbers));
+	for (i = 0; i < parts.count; i++)
+		ids[i] = ids_of[parts.at[i]];
 	return parts.count;
 }

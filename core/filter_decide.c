@@ -15,7 +15,8 @@
 #include "core/filter_passes.h"
 
 /* Variables with up to this many boundaries divide traffic into kinds (ethertype, protocol) and
- * come first, the most used one at the head; then the most selective ones. */
+ * come first, the most used one at the head; then the most selective ones; last the length, which
+ * tells little and is never foreseen by a branch predictor. */
 #define STRUCTURAL_BOUNDARIES_MAX 20u
 
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };
@@ -427,6 +428,7 @@ struct variable {
 	uint32_t boundary_count; /* different ends of intervals */
 	uint32_t last_filter;
 	uint32_t size;
+	bool is_late;
 };
 
 struct survey {
@@ -490,6 +492,8 @@ static int by_order(const void *a, const void *b)
 	bool left_structural = left->boundary_count <= STRUCTURAL_BOUNDARIES_MAX;
 	bool right_structural = right->boundary_count <= STRUCTURAL_BOUNDARIES_MAX;
 
+	if (left->is_late != right->is_late)
+		return left->is_late ? 1 : -1;
 	if (left_structural != right_structural)
 		return left_structural ? -1 : 1;
 	if (left_structural && left->use_count != right->use_count)
@@ -515,8 +519,11 @@ void cw_decide_order(struct cw_build *build)
 		return;
 	}
 	for (i = 0; i < count; i++)
-		survey.variables[i] = (struct variable){
-		    .expr = i, .last_filter = CW_NONE, .size = build->exprs.at[i].size};
+		survey.variables[i] =
+		    (struct variable){.expr = i,
+				      .last_filter = CW_NONE,
+				      .size = build->exprs.at[i].size,
+				      .is_late = build->exprs.at[i].op == CW_EXPR_LEN};
 	for (i = 0; i < build->filter_count; i++)
 		survey_filter(&survey, i);
 	qsort(survey.variables, count, sizeof(*survey.variables), by_order);

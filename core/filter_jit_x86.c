@@ -15,7 +15,7 @@
  */
 #include <sys/mman.h>
 
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 #define CHAIN_MAX 6u /* a table of so few entries is faster as comparisons */
 
@@ -45,6 +45,7 @@ struct jit {
 	} fixups;
 	struct cw_u32s waiting;    /* steps to be written */
 	uint32_t *offsets;         /* of steps, CW_NONE */
+	uint32_t *turned;          /* bitmap of where tables begin that are turned */
 	struct cw_index stubs;     /* event -> number in stub_list */
 	struct cw_edges stub_list; /* {event, offset} */
 	uint32_t return_offset;
@@ -153,8 +154,12 @@ static void put_dispatch(struct jit *jit)
 
 static void put_need(struct jit *jit, uint32_t bytes, uint32_t trap)
 {
-	PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, bytes */
-	put_u32(jit, bytes);
+	if (bytes <= INT8_MAX) {
+		PUT(jit, 0x41, 0x83, 0xf8, (uint8_t)bytes); /* cmp r8d, bytes */
+	} else {
+		PUT(jit, 0x41, 0x81, 0xf8);
+		put_u32(jit, bytes);
+	}
 	put_jump_if(jit, IF_BELOW, trap);
 }
 
@@ -207,8 +212,12 @@ static void put_check(struct jit *jit, const struct cw_var *var, uint32_t trap)
 		return;
 	}
 	put_need(jit, var->msh + 1, trap);
-	PUT(jit, 0x0f, 0xb6, 0x87); /* movzx eax, byte [rdi + msh] */
-	put_u32(jit, var->msh);
+	if (var->msh <= INT8_MAX) {
+		PUT(jit, 0x0f, 0xb6, 0x47, (uint8_t)var->msh); /* movzx eax, byte [rdi + msh] */
+	} else {
+		PUT(jit, 0x0f, 0xb6, 0x87);
+		put_u32(jit, var->msh);
+	}
 	PUT(jit, 0x83, 0xe0, 0x0f); /* and eax, 15 */
 	PUT(jit, 0x8d, 0x0c, 0x85); /* lea ecx, [rax * 4 + need] */
 	put_u32(jit, var->need);
@@ -329,11 +338,18 @@ static void put_code(struct jit *jit, const uint32_t *code, uint32_t trap)
 /* The bytes of the variable into eax, as they lie in memory; put_check came before. */
 static void put_var_load(struct jit *jit, const struct cw_var *var)
 {
-	if (var->kind <= CW_VAR_WORD)
-		put_load(jit, size_of(var), (const uint8_t[]){0x87}, 1); /* [rdi + offset] */
+	bool is_near = var->offset <= INT8_MAX; /* a displacement of one byte */
+	uint8_t mode = is_near ? 0x40 : 0x80;
+	uint8_t offset = (uint8_t)var->offset;
+
+	if (var->kind <= CW_VAR_WORD) /* [rdi + offset] */
+		put_load(jit, size_of(var), (const uint8_t[]){mode | 0x07}, 1);
+	else /* [rdi + rax * 4 + offset] */
+		put_load(jit, size_of(var), (const uint8_t[]){mode | 0x04, 0x87}, 2);
+	if (is_near)
+		put(jit, &offset, 1);
 	else
-		put_load(jit, size_of(var), (const uint8_t[]){0x84, 0x87}, 2); /* + rax * 4 */
-	put_u32(jit, var->offset);
+		put_u32(jit, var->offset);
 }
 
 static void put_mask(struct jit *jit, uint32_t mask, uint32_t bytes)
@@ -411,9 +427,15 @@ static void put_hash(struct jit *jit, const struct cw_step *step)
 		wait_for(jit, table[i].to);
 	PUT(jit, 0x69, 0xc8); /* imul ecx, eax, multiplier */
 	put_u32(jit, cw_hash_multipliers[CW_HASH_WHICH(step->n)]);
-	PUT(jit, 0xc1, 0xe9, (uint8_t)(32 - CW_HASH_BITS(step->n))); /* shr ecx, */
+	PUT(jit, 0xc1, 0xe9, (uint8_t)(29 - CW_HASH_BITS(step->n))); /* shr ecx, */
 	PUT(jit, 0x49, 0xba);                                        /* mov r10, table */
 	put_pointer(jit, table);
+	PUT(jit, 0x89, 0xca, 0xc1, 0xea, 0x05); /* mov edx, ecx; shr edx, 5 */
+	PUT(jit, 0x41, 0x8b, 0x94, 0x92);       /* mov edx, [r10 + rdx * 4 + bitmap] */
+	put_u32(jit, (uint32_t)sizeof(*table) * size);
+	PUT(jit, 0x0f, 0xa3, 0xca); /* bt edx, ecx */
+	put_jump_if(jit, IF_AT_LEAST, step->otherwise);
+	PUT(jit, 0xc1, 0xe9, 0x03); /* shr ecx, 3 */
 	loop = jit->code.count;
 	PUT(jit, 0x41, 0x8b, 0x54, 0xca, 0x04); /* mov edx, [r10 + rcx * 8 + 4] */
 	PUT(jit, 0x83, 0xfa, 0xff);             /* cmp edx, -1: a free entry */
@@ -621,15 +643,30 @@ static uint32_t table_ref(struct jit *jit, uint32_t ref)
 	return ref & CW_REF_EVENT ? ref : offset_of(jit, ref);
 }
 
+/* A table can be several steps'; it is turned once. */
+static void turn_hash(struct jit *jit, const struct cw_step *step)
+{
+	struct cw_edge *table = jit->decision->hashes + step->k;
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
+	uint32_t i;
+
+	if (jit->turned[step->k / 32] >> step->k % 32 & 1)
+		return;
+	jit->turned[step->k / 32] |= UINT32_C(1) << step->k % 32;
+	for (i = 0; i < size; i++)
+		if (table[i].to != CW_NONE)
+			table[i].to = table_ref(jit, table[i].to);
+}
+
 /* Refs in tables become offsets of code; from here on the walker cannot run. */
 static void turn_tables(struct jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
 	uint32_t i, n;
 
-	for (i = 0; i < decision->hash_count; i++)
-		if (decision->hashes[i].to != CW_NONE)
-			decision->hashes[i].to = table_ref(jit, decision->hashes[i].to);
+	for (i = 0; i < decision->step_count; i++)
+		if (decision->steps[i].op == CW_STEP_HASH)
+			turn_hash(jit, &decision->steps[i]);
 	for (i = 0; i < decision->tree_count;) {
 		uint32_t *words = decision->trees + i;
 		const struct cw_tree *tree = (const struct cw_tree *)words;
@@ -658,8 +695,12 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	size_t bytes = ((size_t)decision->step_count + 1) * sizeof(*jit.offsets);
 
 	jit.offsets = malloc(bytes);
-	if (!jit.offsets)
+	jit.turned = calloc(decision->hash_count / 32 + 1, sizeof(*jit.turned));
+	if (!jit.offsets || !jit.turned) {
+		free(jit.offsets);
+		free(jit.turned);
 		return -ENOMEM;
+	}
 	memset(jit.offsets, 0xff, bytes);
 	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
 	PUT(&jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
@@ -682,6 +723,7 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	free(jit.fixups.at);
 	free(jit.waiting.at);
 	free(jit.offsets);
+	free(jit.turned);
 	return jit.failure;
 }
 

@@ -45,221 +45,6 @@ struct lift {
 	bool is_over; /* a budget */
 };
 
-/* ---- expressions ---- */
-
-static uint32_t make_expr(struct cw_build *build, const struct cw_expr *wanted)
-{
-	uint32_t key[5] = {wanted->op, wanted->bytes, wanted->k, wanted->a, wanted->b};
-	uint32_t hash = cw_hash_u32s(key, 5, 0);
-	uint32_t cursor = hash, found;
-	struct cw_exprs *exprs = &build->exprs;
-
-	while ((found = cw_index_next(&exprs->index, hash, &cursor)) != CW_NONE) {
-		const struct cw_expr *expr = &exprs->at[found];
-
-		if (expr->op == wanted->op && expr->bytes == wanted->bytes &&
-		    expr->k == wanted->k && expr->a == wanted->a && expr->b == wanted->b)
-			return found;
-	}
-	if (CW_GROW(exprs, 1) || cw_index_add(&exprs->index, hash, exprs->count)) {
-		cw_build_fail(build, -ENOMEM);
-		return 0;
-	}
-	exprs->at[exprs->count] = *wanted;
-	return exprs->count++;
-}
-
-static uint32_t make_const(struct cw_build *build, uint32_t value)
-{
-	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_CONST,
-						  .k = value,
-						  .a = CW_NONE,
-						  .b = CW_NONE,
-						  .max = value,
-						  .stack = 1,
-						  .size = 1});
-}
-
-static uint32_t make_len(struct cw_build *build)
-{
-	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_LEN,
-						  .a = CW_NONE,
-						  .b = CW_NONE,
-						  .max = UINT32_MAX,
-						  .stack = 1,
-						  .size = 1});
-}
-
-static uint32_t make_trap(struct cw_build *build)
-{
-	return make_expr(build, &(struct cw_expr){.op = CW_EXPR_TRAP,
-						  .a = CW_NONE,
-						  .b = CW_NONE,
-						  .can_trap = 1,
-						  .stack = 1,
-						  .size = 1});
-}
-
-static bool is_const(const struct cw_build *build, uint32_t expr)
-{
-	return build->exprs.at[expr].op == CW_EXPR_CONST;
-}
-
-static bool is_trap(const struct cw_build *build, uint32_t expr)
-{
-	return build->exprs.at[expr].op == CW_EXPR_TRAP;
-}
-
-static uint32_t make_load(struct cw_build *build, uint32_t bytes, uint32_t k, uint32_t base)
-{
-	static const uint32_t max[] = {0, UINT8_MAX, UINT16_MAX, 0, UINT32_MAX};
-	struct cw_expr load = {.op = CW_EXPR_LOAD,
-			       .bytes = (uint8_t)bytes,
-			       .can_trap = 1,
-			       .a = CW_NONE,
-			       .b = CW_NONE,
-			       .max = max[bytes],
-			       .stack = 1,
-			       .size = 1};
-
-	if (base != CW_NONE && is_trap(build, base))
-		return base;
-	if (base != CW_NONE && is_const(build, base)) {
-		/* No packet is that long. */
-		if ((uint64_t)k + build->exprs.at[base].k > UINT32_MAX)
-			return make_trap(build);
-		k += build->exprs.at[base].k;
-		base = CW_NONE;
-	}
-	if (base != CW_NONE) {
-		load.stack = build->exprs.at[base].stack;
-		load.size = cw_min_u32(UINT16_MAX, build->exprs.at[base].size + 1);
-	}
-	load.k = k;
-	load.a = base;
-	return make_expr(build, &load);
-}
-
-/* As in the interpreter; division by zero is seen to by the callers. */
-static uint32_t compute(uint32_t op, uint32_t a, uint32_t b)
-{
-	switch (op) {
-	case BPF_ADD:
-		return a + b;
-	case BPF_SUB:
-		return a - b;
-	case BPF_MUL:
-		return a * b;
-	case BPF_DIV:
-		return a / b;
-	case BPF_MOD:
-		return a % b;
-	case BPF_AND:
-		return a & b;
-	case BPF_OR:
-		return a | b;
-	case BPF_XOR:
-		return a ^ b;
-	case BPF_LSH:
-		return b < 32 ? a << b : 0;
-	case BPF_RSH:
-		return b < 32 ? a >> b : 0;
-	case CW_ALU_GT:
-		return a > b;
-	case CW_ALU_GE:
-		return a >= b;
-	default: /* BPF_NEG */
-		return 0 - a;
-	}
-}
-
-/* All ones up to the highest one of `max`. */
-static uint32_t fill_ones(uint32_t max)
-{
-	return max ? UINT32_MAX >> __builtin_clz(max) : 0;
-}
-
-/* An upper bound of a (op) k. */
-static uint32_t bound(uint32_t op, uint32_t max, uint32_t k)
-{
-	switch (op) {
-	case BPF_AND:
-		return cw_min_u32(max, k);
-	case BPF_RSH:
-		return k < 32 ? max >> k : 0;
-	case BPF_LSH:
-		return k < 32 && (uint64_t)max << k <= UINT32_MAX ? max << k : UINT32_MAX;
-	case BPF_ADD:
-		return (uint64_t)max + k <= UINT32_MAX ? max + k : UINT32_MAX;
-	case BPF_MOD:
-		return cw_min_u32(max, k - 1);
-	case BPF_DIV:
-		return max / k;
-	default:
-		return UINT32_MAX;
-	}
-}
-
-/* The operation as it stands. */
-static uint32_t make_alu_expr(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b)
-{
-	struct cw_expr alu = {.op = CW_EXPR_ALU, .k = op, .a = a, .b = b, .max = UINT32_MAX};
-	const struct cw_expr *left = &build->exprs.at[a];
-	const struct cw_expr *right = &build->exprs.at[b];
-	bool is_known = right->op == CW_EXPR_CONST;
-
-	if (op == CW_ALU_GT || op == CW_ALU_GE)
-		alu.max = 1;
-	else if (is_known)
-		alu.max = bound(op, left->max, right->k);
-	alu.can_trap =
-	    left->can_trap || right->can_trap || ((op == BPF_DIV || op == BPF_MOD) && !is_known);
-	/* The left value waits while the right one is computed. */
-	alu.stack = (uint8_t)cw_min_u32(UINT8_MAX, left->stack > right->stack ? left->stack
-									      : right->stack + 1u);
-	alu.size = cw_min_u32(UINT16_MAX, left->size + right->size + 1);
-	return make_expr(build, &alu);
-}
-
-/* a & k without what cannot matter: masks of masks, bits that a never has. */
-static uint32_t make_and(struct cw_build *build, uint32_t a, uint32_t k)
-{
-	const struct cw_expr *left = &build->exprs.at[a];
-
-	if (left->op == CW_EXPR_ALU && left->k == BPF_AND && is_const(build, left->b)) {
-		k &= build->exprs.at[left->b].k;
-		a = left->a;
-		left = &build->exprs.at[a];
-	}
-	k &= fill_ones(left->max);
-	if (k == fill_ones(left->max))
-		return a;
-	if (k == 0 && !left->can_trap)
-		return make_const(build, 0);
-	return make_alu_expr(build, BPF_AND, a, make_const(build, k));
-}
-
-static uint32_t make_alu(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b)
-{
-	const struct cw_expr *left = &build->exprs.at[a];
-	const struct cw_expr *right = &build->exprs.at[b];
-
-	if (left->op == CW_EXPR_TRAP || right->op == CW_EXPR_TRAP)
-		return make_trap(build);
-	if (right->op != CW_EXPR_CONST)
-		return make_alu_expr(build, op, a, b);
-	if ((op == BPF_DIV || op == BPF_MOD) && right->k == 0)
-		return make_trap(build);
-	if (left->op == CW_EXPR_CONST)
-		return make_const(build, compute(op, left->k, right->k));
-	if (right->k == 0 && (op == BPF_ADD || op == BPF_SUB || op == BPF_OR || op == BPF_XOR ||
-			      op == BPF_LSH || op == BPF_RSH))
-		return a;
-	if (op == BPF_AND)
-		return make_and(build, a, right->k);
-	return make_alu_expr(build, op, a, b);
-}
-
 /* ---- states ---- */
 
 /* What instruction i reads later, given what is read after it. */
@@ -304,7 +89,7 @@ static uint32_t live_before(const struct lift *lift, uint32_t i)
 static uint32_t make_state(struct lift *lift, uint32_t pc, const uint32_t values[REGISTERS])
 {
 	struct state state = {.pc = pc};
-	uint32_t zero = make_const(lift->build, 0);
+	uint32_t zero = cw_expr_const(lift->build, 0);
 	uint32_t hash, cursor, found, i;
 
 	for (i = 0; i < REGISTERS; i++)
@@ -364,7 +149,8 @@ static void widen_prefix(const struct cw_build *build, struct state *state)
 	uint32_t mask, max, rest;
 	uint64_t low, high;
 
-	if (expr->op != CW_EXPR_ALU || expr->k != BPF_AND || !is_const(build, expr->b))
+	if (expr->op != CW_EXPR_ALU || expr->k != BPF_AND ||
+	    !cw_expr_is(&build->exprs, expr->b, CW_EXPR_CONST))
 		return;
 	mask = build->exprs.at[expr->b].k;
 	max = build->exprs.at[expr->a].max;
@@ -420,19 +206,19 @@ static void end_jump(struct lift *lift, struct state *state, const struct bpf_in
 	uint32_t otherwise = make_state(lift, pc + 1 + jump->jf, values);
 	uint32_t op = BPF_OP(jump->code);
 	uint32_t k = jump->k;
-	bool is_known = BPF_SRC(jump->code) == BPF_K || is_const(build, x);
+	bool is_known = BPF_SRC(jump->code) == BPF_K || cw_expr_is(&build->exprs, x, CW_EXPR_CONST);
 
 	if (BPF_SRC(jump->code) == BPF_X && is_known)
 		k = build->exprs.at[x].k;
 	if (then == otherwise) {
 		end_block(state, then);
 	} else if (op == BPF_JSET) {
-		a = make_alu(build, BPF_AND, a, is_known ? make_const(build, k) : x);
+		a = cw_expr_alu(build, BPF_AND, a, is_known ? cw_expr_const(build, k) : x);
 		end_test(lift, state, a, 1, UINT32_MAX, then, otherwise);
 	} else if (!is_known && op == BPF_JEQ) {
-		end_test(lift, state, make_alu(build, BPF_SUB, a, x), 0, 0, then, otherwise);
+		end_test(lift, state, cw_expr_alu(build, BPF_SUB, a, x), 0, 0, then, otherwise);
 	} else if (!is_known) {
-		a = make_alu(build, op == BPF_JGT ? CW_ALU_GT : CW_ALU_GE, a, x);
+		a = cw_expr_alu(build, op == BPF_JGT ? CW_ALU_GT : CW_ALU_GE, a, x);
 		end_test(lift, state, a, 1, 1, then, otherwise);
 	} else if (op == BPF_JEQ) {
 		end_test(lift, state, a, k, k, then, otherwise);
@@ -454,25 +240,25 @@ static bool run_load(struct lift *lift, struct state *state, const struct bpf_in
 
 	switch (BPF_MODE(load->code)) {
 	case BPF_IMM:
-		*target = make_const(build, load->k);
+		*target = cw_expr_const(build, load->k);
 		return true;
 	case BPF_LEN:
-		*target = make_len(build);
+		*target = cw_expr_len(build);
 		return true;
 	case BPF_MEM:
 		*target = values[2 + load->k];
 		return true;
 	case BPF_MSH:
-		*target = make_load(build, 1, load->k, CW_NONE);
+		*target = cw_expr_load(build, 1, load->k, CW_NONE);
 		check(lift, state, *target);
-		*target = make_alu(build, BPF_AND, *target, make_const(build, 15));
-		*target = make_alu(build, BPF_LSH, *target, make_const(build, 2));
+		*target = cw_expr_alu(build, BPF_AND, *target, cw_expr_const(build, 15));
+		*target = cw_expr_alu(build, BPF_LSH, *target, cw_expr_const(build, 2));
 		return true;
 	default:
-		*target = make_load(build, bytes, load->k,
-				    BPF_MODE(load->code) == BPF_IND ? values[1] : CW_NONE);
+		*target = cw_expr_load(build, bytes, load->k,
+				       BPF_MODE(load->code) == BPF_IND ? values[1] : CW_NONE);
 		check(lift, state, *target);
-		return !is_trap(build, *target);
+		return !cw_expr_is(&build->exprs, *target, CW_EXPR_TRAP);
 	}
 }
 
@@ -482,14 +268,14 @@ static bool run_alu(struct lift *lift, struct state *state, const struct bpf_ins
 {
 	struct cw_build *build = lift->build;
 	uint32_t op = BPF_OP(alu->code);
-	uint32_t operand = BPF_SRC(alu->code) == BPF_X ? values[1] : make_const(build, alu->k);
+	uint32_t operand = BPF_SRC(alu->code) == BPF_X ? values[1] : cw_expr_const(build, alu->k);
 
 	if (op == BPF_NEG)
-		operand = make_const(build, 0);
-	values[0] = make_alu(build, op, values[0], operand);
+		operand = cw_expr_const(build, 0);
+	values[0] = cw_expr_alu(build, op, values[0], operand);
 	if (op == BPF_DIV || op == BPF_MOD)
 		check(lift, state, values[0]);
-	return !is_trap(build, values[0]);
+	return !cw_expr_is(&build->exprs, values[0], CW_EXPR_TRAP);
 }
 
 /* Run a state to the end of its block: its checks, its test, its successors. */
@@ -578,7 +364,7 @@ static int write_records(struct lift *lift, uint32_t number)
 static int run_program(struct lift *lift)
 {
 	uint32_t values[REGISTERS];
-	uint32_t zero = make_const(lift->build, 0);
+	uint32_t zero = cw_expr_const(lift->build, 0);
 	uint32_t pc, at;
 
 	for (pc = lift->count; pc-- > 0;)

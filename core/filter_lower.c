@@ -7,183 +7,21 @@
  *
  * A file longer than others: one form for each kind of table, which reads best in one place.
  */
-#include "core/filter_passes.h"
-
-const uint32_t cw_hash_multipliers[4] = {0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f};
+#include "core/filter_lower.h"
 
 #define HASH_KEYS_EXTRA 8u /* that intervals of more than one value may add */
 
-struct growing_steps {
-	struct cw_step *at;
-	uint32_t count;
-	uint32_t capacity;
-};
-
-struct costs { /* of a step */
-	struct cost {
-		uint32_t events;
-		uint32_t forks;
-	} * at;
-	uint32_t count;
-	uint32_t capacity;
-};
-
-struct lower {
-	struct cw_build *build;
-	struct growing_steps steps;
-	struct costs costs;
-	struct vars {
-		struct cw_var *at;
-		uint32_t count;
-		uint32_t capacity;
-	} vars;
-	struct cw_edges hashes;
-	struct cw_u32s trees;
-	struct cw_u32s words;
-	struct leaves {
-		struct cw_leaf *at;
-		uint32_t count;
-		uint32_t capacity;
-	} leaves;
-	struct cw_u32s code;
-	struct cw_index step_index, leaf_index, table_index;
-	struct cw_u32s var_of; /* expression -> var, CW_NONE */
-	struct cw_u32s ref_of; /* joint node -> ref, CW_NONE */
-	struct cw_edges edges; /* of the switch at hand, refs in place of nodes */
-	struct cw_edges keys;  /* of the hash table at hand */
-	struct cw_u32s refs;   /* of the fork at hand */
-	uint32_t bitmap_words;
-};
-
-static void fail_memory(struct lower *lower)
-{
-	cw_build_fail(lower->build, -ENOMEM);
-}
-
-static void push_word(struct lower *lower, struct cw_u32s *list, uint32_t word)
+static void push_edge(struct cw_lower *lower, struct cw_edges *list, uint32_t start, uint32_t to)
 {
 	if (CW_GROW(list, 1))
-		fail_memory(lower);
-	else
-		list->at[list->count++] = word;
-}
-
-static void push_edge(struct lower *lower, struct cw_edges *list, uint32_t start, uint32_t to)
-{
-	if (CW_GROW(list, 1))
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 	else
 		list->at[list->count++] = (struct cw_edge){start, to};
 }
 
-/* ---- variables ---- */
-
-/* Postfix code of an expression; an operation is two words. */
-static uint32_t lower_code(struct lower *lower, uint32_t expr)
-{
-	const struct cw_expr *exprs = lower->build->exprs.at;
-	uint32_t stack[2 * CW_EXPR_SIZE_MAX + 2];
-	uint32_t first = lower->code.count;
-	uint32_t depth = 0;
-
-	stack[depth++] = expr << 1; /* bit 0: what it is made of is there */
-	while (depth && !lower->build->failure) {
-		uint32_t top = stack[--depth];
-		const struct cw_expr *at = &exprs[top >> 1];
-
-		if (!(top & 1) && at->a != CW_NONE) {
-			stack[depth++] = top | 1;
-			if (at->b != CW_NONE)
-				stack[depth++] = at->b << 1;
-			stack[depth++] = at->a << 1;
-			continue;
-		}
-		if (at->op == CW_EXPR_LOAD)
-			push_word(lower, &lower->code,
-				  CW_CODE_LOAD | (uint32_t)(at->a != CW_NONE) << 8 |
-				      (uint32_t)at->bytes << 9);
-		else if (at->op == CW_EXPR_ALU)
-			push_word(lower, &lower->code, CW_CODE_ALU);
-		else
-			push_word(lower, &lower->code,
-				  at->op == CW_EXPR_LEN ? CW_CODE_LEN : CW_CODE_CONST);
-		push_word(lower, &lower->code, at->k);
-	}
-	push_word(lower, &lower->code, CW_CODE_END);
-	push_word(lower, &lower->code, 0);
-	return first;
-}
-
-/* Whether `expr` is 4 * (byte at k & 15): then *k is that. */
-static bool is_header_length(const struct lower *lower, uint32_t expr, uint32_t *k)
-{
-	const struct cw_expr *exprs = lower->build->exprs.at;
-	const struct cw_expr *shift = &exprs[expr], *mask, *load;
-
-	if (shift->op != CW_EXPR_ALU || shift->k != BPF_LSH ||
-	    exprs[shift->b].op != CW_EXPR_CONST || exprs[shift->b].k != 2)
-		return false;
-	mask = &exprs[shift->a];
-	if (mask->op != CW_EXPR_ALU || mask->k != BPF_AND || exprs[mask->b].op != CW_EXPR_CONST ||
-	    exprs[mask->b].k != 15)
-		return false;
-	load = &exprs[mask->a];
-	*k = load->k;
-	return load->op == CW_EXPR_LOAD && load->bytes == 1 && load->a == CW_NONE &&
-	       load->k < INT32_MAX;
-}
-
-/* Whether the expression is a load that has a kind of its own; fills it. */
-static bool lower_load(const struct lower *lower, uint32_t expr, struct cw_var *var)
-{
-	const struct cw_expr *load = &lower->build->exprs.at[expr];
-	uint32_t size = load->bytes == 1 ? 0 : load->bytes == 2 ? 1 : 2;
-
-	if (load->op != CW_EXPR_LOAD || load->k > INT32_MAX / 2)
-		return false;
-	var->offset = load->k;
-	var->need = load->k + load->bytes;
-	var->kind = CW_VAR_BYTE + size;
-	if (load->a == CW_NONE)
-		return true;
-	var->kind = CW_VAR_BYTE_MSH + size;
-	return is_header_length(lower, load->a, &var->msh);
-}
-
-static uint32_t lower_var(struct lower *lower, uint32_t expr)
-{
-	const struct cw_expr *at = &lower->build->exprs.at[expr];
-	struct cw_var var = {.mask = UINT32_MAX, .max = at->max};
-	uint32_t inner = expr;
-
-	if (lower->var_of.at[expr] != CW_NONE)
-		return lower->var_of.at[expr];
-	if (at->op == CW_EXPR_ALU && at->k == BPF_AND &&
-	    lower->build->exprs.at[at->b].op == CW_EXPR_CONST) {
-		var.mask = lower->build->exprs.at[at->b].k;
-		inner = at->a;
-	}
-	if (lower->build->exprs.at[inner].op == CW_EXPR_LEN) {
-		var.kind = CW_VAR_LEN;
-	} else if (!lower_load(lower, inner, &var)) {
-		var = (struct cw_var){.kind = CW_VAR_CODE,
-				      .offset = lower_code(lower, expr),
-				      .mask = UINT32_MAX,
-				      .max = at->max};
-	}
-	if (CW_GROW(&lower->vars, 1)) {
-		fail_memory(lower);
-		return 0;
-	}
-	if (lower->vars.count > UINT16_MAX)
-		cw_build_fail(lower->build, -E2BIG);
-	lower->vars.at[lower->vars.count] = var;
-	return lower->var_of.at[expr] = lower->vars.count++;
-}
-
 /* ---- steps ---- */
 
-static struct cost cost_of(const struct lower *lower, uint32_t ref)
+static struct cost cost_of(const struct cw_lower *lower, uint32_t ref)
 {
 	if (ref & CW_REF_EVENT)
 		return (struct cost){1, 0};
@@ -201,7 +39,7 @@ static void raise_cost(struct cost *cost, struct cost other)
 }
 
 /* The step; appended when there is no equal one. */
-static uint32_t make_step(struct lower *lower, const struct cw_step *step, struct cost cost)
+static uint32_t make_step(struct cw_lower *lower, const struct cw_step *step, struct cost cost)
 {
 	uint32_t hash = cw_hash_u32s((const uint32_t *)step, sizeof(*step) / 4, 0);
 	uint32_t cursor = hash, found;
@@ -211,7 +49,7 @@ static uint32_t make_step(struct lower *lower, const struct cw_step *step, struc
 			return found;
 	if (CW_GROW(&lower->steps, 1) || CW_GROW(&lower->costs, 1) ||
 	    cw_index_add(&lower->step_index, hash, lower->steps.count)) {
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 		return CW_REF_EMPTY;
 	}
 	if (cost.events > CW_EVENTS_MAX || cost.forks > CW_FORK_DEPTH_MAX)
@@ -221,155 +59,10 @@ static uint32_t make_step(struct lower *lower, const struct cw_step *step, struc
 	return lower->steps.count++;
 }
 
-/* ---- tables: found again when equal ---- */
-
-/* `count` words at `first` of the list are a new table: its offset, or that of an equal older one,
- * the new one being dropped. `kind` keeps tables of different lists apart. */
-static uint32_t share_table(struct lower *lower, uint32_t kind, const uint32_t *all, uint32_t *end,
-			    uint32_t first, uint32_t count)
-{
-	uint32_t hash = cw_hash_u32s(all + first, count, kind);
-	uint32_t cursor = hash, found;
-
-	while ((found = cw_index_next(&lower->table_index, hash, &cursor)) != CW_NONE) {
-		if (found % 4 == kind && (found / 4 + (uint64_t)count) <= first &&
-		    memcmp(all + found / 4, all + first, count * sizeof(*all)) == 0) {
-			*end = first;
-			return found / 4;
-		}
-	}
-	if (cw_index_add(&lower->table_index, hash, first * 4 + kind))
-		fail_memory(lower);
-	return first;
-}
-
-#define TABLE_HASH 0u
-#define TABLE_TREE 1u
-#define TABLE_WORDS 2u
-
-/* How far entries lie from where they belong, summed, when `keys` go into a table. */
-static uint32_t fill_table(const struct lower *lower, struct cw_edge *table, uint32_t n)
-{
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
-	uint32_t distance = 0;
-	uint32_t i;
-
-	memset(table, 0xff, size * sizeof(*table));
-	for (i = 0; i < lower->keys.count; i++) {
-		uint32_t at = cw_hash_slot(lower->keys.at[i].start, n);
-
-		while (table[at].to != CW_NONE) {
-			at = (at + 1) & (size - 1);
-			distance++;
-		}
-		table[at] = lower->keys.at[i];
-	}
-	return distance;
-}
-
-/* The hash table of lower->keys, by the multiplier that suits them best. */
-static uint32_t make_hash(struct lower *lower, uint32_t shift, uint32_t *n)
-{
-	uint32_t first = lower->hashes.count, end;
-	uint32_t bits = 1, which, best = 0, least = UINT32_MAX;
-
-	while (UINT32_C(1) << bits < 2 * lower->keys.count)
-		bits++;
-	if (CW_GROW(&lower->hashes, UINT32_C(1) << bits)) {
-		fail_memory(lower);
-		return 0;
-	}
-	for (which = 0; which < CW_ARRAY_COUNT(cw_hash_multipliers) && least; which++) {
-		uint32_t distance =
-		    fill_table(lower, lower->hashes.at + first, CW_HASH_N(bits, shift, which));
-
-		if (distance < least) {
-			least = distance;
-			best = which;
-		}
-	}
-	*n = CW_HASH_N(bits, shift, best);
-	fill_table(lower, lower->hashes.at + first, *n);
-	lower->hashes.count += UINT32_C(1) << bits;
-	end = 2 * lower->hashes.count;
-	first = share_table(lower, TABLE_HASH, (const uint32_t *)lower->hashes.at, &end, 2 * first,
-			    2u << bits);
-	lower->hashes.count = end / 2;
-	return first / 2;
-}
-
-static uint32_t tree_key(uint32_t start)
-{
-	return (start - 1) ^ 0x80000000;
-}
-
-/* The search tree of lower->edges; see struct cw_tree. */
-static uint32_t make_tree(struct lower *lower)
-{
-	const struct cw_edge *edges = lower->edges.at;
-	uint32_t count = lower->edges.count - 1; /* starts after the first */
-	uint32_t blocks[CW_TREE_LEVELS_MAX], level_count = 0, level, i, n;
-	uint64_t words = sizeof(struct cw_tree) / 4 + count + 1 + CW_TREE_FANOUT;
-	uint32_t first = lower->trees.count, span = CW_TREE_FANOUT, end;
-	struct cw_tree tree = {.start_count = count};
-	uint32_t *at;
-
-	/* blocks[0] is the lowest level here. */
-	blocks[level_count++] = (count + CW_TREE_FANOUT - 1) / CW_TREE_FANOUT;
-	while (blocks[level_count - 1] > 1) {
-		blocks[level_count] =
-		    (blocks[level_count - 1] + CW_TREE_FANOUT) / (CW_TREE_FANOUT + 1);
-		level_count++;
-	}
-	for (level = 0; level < level_count; level++)
-		words += (uint64_t)blocks[level] * CW_TREE_FANOUT;
-	if (CW_GROW(&lower->trees, words)) {
-		fail_memory(lower);
-		return 0;
-	}
-	at = lower->trees.at + first;
-	tree.level_count = level_count;
-	end = sizeof(tree) / 4;
-	for (level = level_count; level-- > 0;) {
-		tree.levels[level_count - 1 - level] = end;
-		end += blocks[level] * CW_TREE_FANOUT;
-	}
-	tree.refs = end;
-	memcpy(at, &tree, sizeof(tree));
-	for (level = 0; level < level_count; level++) {
-		uint32_t *keys = at + tree.levels[level_count - 1 - level];
-
-		/* Key n of node i: the lowest level's are the starts; above, the first start under
-		 * child n + 1. `span` starts lie under a child. */
-		for (i = 0; i < blocks[level]; i++) {
-			for (n = 0; n < CW_TREE_FANOUT; n++) {
-				uint64_t start =
-				    level == 0
-					? (uint64_t)i * CW_TREE_FANOUT + n
-					: ((uint64_t)i * (CW_TREE_FANOUT + 1) + n + 1) * span;
-
-				keys[i * CW_TREE_FANOUT + n] =
-				    start < count ? tree_key(edges[start + 1].start) : INT32_MAX;
-			}
-		}
-		if (level > 0)
-			span *= CW_TREE_FANOUT + 1;
-	}
-	for (i = 0; i <= count; i++)
-		at[end++] = edges[i].to;
-	while (end % CW_TREE_FANOUT)
-		at[end++] = 0;
-	lower->trees.count += end;
-	end = lower->trees.count;
-	first = share_table(lower, TABLE_TREE, lower->trees.at, &end, first, end - first);
-	lower->trees.count = end;
-	return first;
-}
-
 /* ---- leaves and forks ---- */
 
 /* The event for parts (ascending, all excluding or none). */
-static uint32_t lower_parts(struct lower *lower, const uint32_t *parts, uint32_t count)
+static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint32_t count)
 {
 	uint32_t flags = CW_REF_EVENT | (parts[0] & CW_PART_EXCLUDE ? CW_EVENT_EXCLUDE : 0);
 	uint32_t hash, cursor, found, i;
@@ -383,7 +76,7 @@ static uint32_t lower_parts(struct lower *lower, const uint32_t *parts, uint32_t
 		words = lower->bitmap_words;
 	}
 	if (CW_GROW(&lower->words, words) || CW_GROW(&lower->leaves, 1)) {
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 		return CW_REF_EMPTY;
 	}
 	memset(lower->words.at + leaf.first, 0, words * sizeof(uint32_t));
@@ -402,29 +95,29 @@ static uint32_t lower_parts(struct lower *lower, const uint32_t *parts, uint32_t
 			   lower->words.at + leaf.first, words * sizeof(uint32_t)) == 0)
 			return flags | CW_EVENT_LEAF | found;
 	if (cw_index_add(&lower->leaf_index, hash, lower->leaves.count))
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 	lower->words.count += words;
 	lower->leaves.at[lower->leaves.count] = leaf;
 	return flags | CW_EVENT_LEAF | lower->leaves.count++;
 }
 
 /* A kid's ref into the fork at hand; a fork's own kids in its place. */
-static void add_ref(struct lower *lower, uint32_t ref)
+static void add_ref(struct cw_lower *lower, uint32_t ref)
 {
 	uint32_t i;
 
 	if (ref == CW_REF_EMPTY)
 		return;
 	if (ref & CW_REF_EVENT || lower->steps.at[ref].op != CW_STEP_FORK) {
-		push_word(lower, &lower->refs, ref);
+		cw_lower_push(lower, &lower->refs, ref);
 		return;
 	}
 	for (i = 0; i < lower->steps.at[ref].n; i++)
-		push_word(lower, &lower->refs, lower->words.at[lower->steps.at[ref].k + i]);
+		cw_lower_push(lower, &lower->refs, lower->words.at[lower->steps.at[ref].k + i]);
 }
 
 /* The fork to lower->refs. */
-static uint32_t make_fork(struct lower *lower)
+static uint32_t make_fork(struct cw_lower *lower)
 {
 	struct cw_step step = {.op = CW_STEP_FORK, .n = lower->refs.count};
 	struct cost cost = {0, 0};
@@ -443,18 +136,18 @@ static uint32_t make_fork(struct lower *lower)
 	}
 	cost.forks++;
 	if (CW_GROW(&lower->words, lower->refs.count)) {
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 		return CW_REF_EMPTY;
 	}
 	memcpy(lower->words.at + first, lower->refs.at, lower->refs.count * sizeof(uint32_t));
 	lower->words.count += lower->refs.count;
-	step.k = share_table(lower, TABLE_WORDS, lower->words.at, &lower->words.count, first,
-			     lower->refs.count);
+	step.k = cw_lower_share(lower, CW_TABLE_WORDS, lower->words.at, &lower->words.count, first,
+				lower->refs.count);
 	return make_step(lower, &step, cost);
 }
 
 /* A leaf or a fork: what it emits, then its kids. */
-static uint32_t lower_fork(struct lower *lower, const struct cw_joint_node *node)
+static uint32_t lower_fork(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const uint32_t *emits = lower->build->joint.words.at + node->emit_first;
 	uint32_t include_count = 0, i;
@@ -463,9 +156,9 @@ static uint32_t lower_fork(struct lower *lower, const struct cw_joint_node *node
 	while (include_count < node->emit_count && !(emits[include_count] & CW_PART_EXCLUDE))
 		include_count++;
 	if (include_count)
-		push_word(lower, &lower->refs, lower_parts(lower, emits, include_count));
+		cw_lower_push(lower, &lower->refs, lower_parts(lower, emits, include_count));
 	if (node->emit_count > include_count)
-		push_word(
+		cw_lower_push(
 		    lower, &lower->refs,
 		    lower_parts(lower, emits + include_count, node->emit_count - include_count));
 	for (i = 0; i < node->count; i++)
@@ -476,7 +169,7 @@ static uint32_t lower_fork(struct lower *lower, const struct cw_joint_node *node
 /* ---- switches ---- */
 
 /* Edges with refs in place of nodes, equal neighbours merged, none above the largest value. */
-static void gather_edges(struct lower *lower, const struct cw_joint_node *node)
+static void gather_edges(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_edge *edges = lower->build->joint.edges.at + node->first;
 	uint32_t i;
@@ -490,14 +183,14 @@ static void gather_edges(struct lower *lower, const struct cw_joint_node *node)
 	}
 }
 
-static uint64_t edge_end(const struct lower *lower, uint32_t index, uint32_t max)
+static uint64_t edge_end(const struct cw_lower *lower, uint32_t index, uint32_t max)
 {
 	return index + 1 < lower->edges.count ? lower->edges.at[index + 1].start
 					      : (uint64_t)max + 1;
 }
 
 /* The ref of the widest interval. */
-static uint32_t widest_ref(const struct lower *lower, uint32_t max)
+static uint32_t widest_ref(const struct cw_lower *lower, uint32_t max)
 {
 	uint64_t widest = 0;
 	uint32_t i, ref = lower->edges.at[0].to;
@@ -517,7 +210,7 @@ static uint32_t widest_ref(const struct lower *lower, uint32_t max)
  * List the values (without the bits in which no two intervals differ) that do not go to `standard`;
  * false when there are too many for a hash table.
  */
-static bool gather_keys(struct lower *lower, uint32_t standard, uint32_t max, uint32_t *shift)
+static bool gather_keys(struct cw_lower *lower, uint32_t standard, uint32_t max, uint32_t *shift)
 {
 	uint32_t bits = 0, i;
 
@@ -542,7 +235,7 @@ static bool gather_keys(struct lower *lower, uint32_t standard, uint32_t max, ui
 }
 
 /* Whether the switch asks about one interval only; then the step for that. */
-static bool lower_interval(const struct lower *lower, uint32_t standard, uint32_t max,
+static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint32_t max,
 			   struct cw_step *step)
 {
 	uint32_t found = CW_NONE, i;
@@ -565,7 +258,7 @@ static bool lower_interval(const struct lower *lower, uint32_t standard, uint32_
 	return true;
 }
 
-static uint32_t lower_switch(struct lower *lower, const struct cw_joint_node *node)
+static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_expr *expr = &lower->build->exprs.at[node->var];
 	uint32_t max = expr->max, standard, shift, i;
@@ -578,7 +271,10 @@ static uint32_t lower_switch(struct lower *lower, const struct cw_joint_node *no
 	step.trap = expr->can_trap ? lower->ref_of.at[node->trap] : CW_REF_EMPTY;
 	if (lower->edges.count == 1 && (!expr->can_trap || lower->edges.at[0].to == step.trap))
 		return lower->edges.at[0].to;
-	step.var = (uint16_t)lower_var(lower, node->var);
+	step.var = (uint16_t)cw_lower_var(lower, node->var);
+	if (lower->build->failure)
+		return CW_REF_EMPTY;
+	step.kind = (uint8_t)lower->vars.at[step.var].kind;
 	standard = widest_ref(lower, max);
 	step.otherwise = standard;
 	if (lower->edges.count == 1) {
@@ -587,10 +283,10 @@ static uint32_t lower_switch(struct lower *lower, const struct cw_joint_node *no
 	} else if (!lower_interval(lower, standard, max, &step)) {
 		if (gather_keys(lower, standard, max, &shift)) {
 			step.op = CW_STEP_HASH;
-			step.k = make_hash(lower, shift, &step.n);
+			step.k = cw_lower_hash(lower, shift, &step.n);
 		} else {
 			step.op = CW_STEP_TREE;
-			step.k = make_tree(lower);
+			step.k = cw_lower_tree(lower);
 			step.otherwise = CW_REF_EMPTY;
 		}
 	}
@@ -603,7 +299,7 @@ static uint32_t lower_switch(struct lower *lower, const struct cw_joint_node *no
 /* ---- the graph ---- */
 
 /* Push what a node leads to and is not lowered yet; false when there was nothing. */
-static bool push_missing(struct lower *lower, struct cw_u32s *stack, uint32_t number)
+static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
 {
 	const struct cw_joint *joint = &lower->build->joint;
 	const struct cw_joint_node *node = &joint->at[number];
@@ -614,19 +310,19 @@ static bool push_missing(struct lower *lower, struct cw_u32s *stack, uint32_t nu
 							    : joint->words.at[node->first + i];
 
 		if (lower->ref_of.at[to] == CW_NONE)
-			push_word(lower, stack, to);
+			cw_lower_push(lower, stack, to);
 	}
 	if (node->kind == CW_JOINT_SWITCH && lower->ref_of.at[node->trap] == CW_NONE)
-		push_word(lower, stack, node->trap);
+		cw_lower_push(lower, stack, node->trap);
 	return stack->count > before;
 }
 
-static uint32_t lower_graph(struct lower *lower)
+static uint32_t lower_graph(struct cw_lower *lower)
 {
 	const struct cw_joint *joint = &lower->build->joint;
 	struct cw_u32s stack = {0};
 
-	push_word(lower, &stack, joint->root);
+	cw_lower_push(lower, &stack, joint->root);
 	while (stack.count && !lower->build->failure) {
 		uint32_t number = stack.at[stack.count - 1];
 		const struct cw_joint_node *node = &joint->at[number];
@@ -645,10 +341,10 @@ static uint32_t lower_graph(struct lower *lower)
 }
 
 /* `count` times CW_NONE. */
-static void fill_none(struct lower *lower, struct cw_u32s *list, uint32_t count)
+static void fill_none(struct cw_lower *lower, struct cw_u32s *list, uint32_t count)
 {
 	if (CW_GROW(list, count + 1)) {
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 		return;
 	}
 	memset(list->at, 0xff, (count + 1) * sizeof(uint32_t));
@@ -656,14 +352,14 @@ static void fill_none(struct lower *lower, struct cw_u32s *list, uint32_t count)
 }
 
 /* Trees on cache lines. */
-static uint32_t *align_trees(struct lower *lower)
+static uint32_t *align_trees(struct cw_lower *lower)
 {
 	size_t bytes =
 	    ((size_t)lower->trees.count * 4 + CW_CACHE_LINE) & ~(size_t)(CW_CACHE_LINE - 1);
 	uint32_t *trees = aligned_alloc(CW_CACHE_LINE, bytes);
 
 	if (!trees)
-		fail_memory(lower);
+		cw_build_fail(lower->build, -ENOMEM);
 	else if (lower->trees.count)
 		memcpy(trees, lower->trees.at, (size_t)lower->trees.count * 4);
 	free(lower->trees.at);
@@ -678,7 +374,7 @@ static void *trim(void *array, size_t bytes)
 	return trimmed ? trimmed : array;
 }
 
-static void hand_over(struct lower *lower, struct cw_decision *decision)
+static void hand_over(struct cw_lower *lower, struct cw_decision *decision)
 {
 	struct cw_joint *joint = &lower->build->joint;
 
@@ -710,7 +406,7 @@ static void hand_over(struct lower *lower, struct cw_decision *decision)
 
 void cw_lower(struct cw_build *build, struct cw_decision *decision)
 {
-	struct lower lower = {.build = build};
+	struct cw_lower lower = {.build = build};
 
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
 	lower.bitmap_words = (build->joint.owners.count + 31) / 32;

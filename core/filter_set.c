@@ -7,14 +7,14 @@
  *   a sequential tier   what cannot (loops, too large): run one after the other, each behind the
  *			 fields that it requires
  *
- * and what the two find is merged in the order of ids. With few filters, or when asked to, all are
- * in the sequential tier.
+ * and what the two find is merged in the order of ids. With few filters and no machine code, or
+ *when asked to, all are in the sequential tier.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
 #define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
@@ -154,7 +154,6 @@ static bool wants_decision(const struct cw_filter_set *set)
 {
 	switch (set->options.engine) {
 	case CW_ENGINE_AUTO:
-		return set->count > SEQUENTIAL_MAX;
 	case CW_ENGINE_JIT:
 	case CW_ENGINE_WALKER:
 		return set->count > 0;
@@ -163,6 +162,13 @@ static bool wants_decision(const struct cw_filter_set *set)
 		break;
 	}
 	return false;
+}
+
+/* A few filters are run faster one after the other than walked; as code they are fastest. */
+static bool is_worthless(const struct cw_filter_set *set, const struct cw_decision *decision)
+{
+	return set->options.engine == CW_ENGINE_AUTO && set->count <= SEQUENTIAL_MAX &&
+	       !decision->jit;
 }
 
 /* One program for the entries first .. first + count. Returns as cw_decision_build. */
@@ -186,10 +192,13 @@ static int build_program(struct cw_filter_set *set, size_t first, size_t count)
 		result = cw_decision_build(&program.decision, filters, (uint32_t)count,
 					   &set->budget, apart);
 	}
-	if (result == 0) {
-		/* Where there can be no code the program walks. */
-		if (set->options.engine != CW_ENGINE_WALKER)
-			cw_jit_build(&program.decision, set->budget.code_bytes);
+	/* Where there can be no code the program walks. */
+	if (result == 0 && set->options.engine != CW_ENGINE_WALKER)
+		cw_jit_build(&program.decision, set->budget.code_bytes);
+	if (result == 0 && is_worthless(set, &program.decision)) {
+		cw_decision_fini(&program.decision);
+		free(program.ids);
+	} else if (result == 0) {
 		for (i = 0; i < count; i++) {
 			set->entries[first + i].is_joint = apart[i] == 0;
 			set->entries[first + i].apart = apart[i];
@@ -300,22 +309,22 @@ static uint32_t match_entry(const struct cw_filter_set *set, const struct entry 
 	return cw_filter_match(filter, packet->data, packet->caplen, packet->wire_len);
 }
 
+static inline uint32_t find_events(const struct cw_decision *decision,
+				   const struct cw_packet *packet, uint32_t *events)
+{
+	if (decision->jit)
+		return cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events);
+	return cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
+}
+
 /* The ids of a program's filters that match; ascending. */
 static size_t match_program(const struct program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
 	uint32_t events[CW_EVENTS_MAX];
-	const struct cw_decision *decision = &program->decision;
-	uint32_t count =
-	    decision->jit
-		? cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events)
-		: cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
-	size_t found = cw_collect(decision, events, count, mode, ids);
-	size_t i;
+	uint32_t count = find_events(&program->decision, packet, events);
 
-	for (i = 0; i < found; i++)
-		ids[i] = program->ids[ids[i]];
-	return found;
+	return cw_collect(&program->decision, events, count, mode, program->ids, ids);
 }
 
 /* Put `id` in its place among the `count` ids, the largest of which are the likely place. */
@@ -390,7 +399,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 	const struct program *program = &set->programs[0];
 	const struct cw_decision *decision = &program->decision;
 	uint32_t events[CW_EVENTS_MAX];
-	size_t used = 0, found, n;
+	size_t used = 0;
 	size_t i;
 
 	for (i = 0; i < count && ids_capacity - used >= set->count; i++) {
@@ -402,15 +411,10 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED))
 			event_count = 0;
 		else
-			event_count = cw_jit_run(decision, packet->data, packet->caplen,
-						 packet->wire_len, events);
-		if (event_count) {
-			found =
-			    cw_collect(decision, events, event_count, CW_FILTER_ALL, ids + used);
-			for (n = used; n < used + found; n++)
-				ids[n] = program->ids[ids[n]];
-			used += found;
-		}
+			event_count = find_events(decision, packet, events);
+		if (event_count)
+			used += cw_collect(decision, events, event_count, CW_FILTER_ALL,
+					   program->ids, ids + used);
 		ends[i] = (uint32_t)used;
 	}
 	return i;
@@ -430,8 +434,7 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 	}
 	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
 		prefetch(&packets[i]);
-	if (set->program_count == 1 && set->apart_count == 0 && set->programs[0].decision.jit &&
-	    set->options.mode == CW_FILTER_ALL)
+	if (set->program_count == 1 && set->apart_count == 0 && set->options.mode == CW_FILTER_ALL)
 		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		if (i + PREFETCH_PACKETS < count)

@@ -4,45 +4,13 @@
  * go; a fork goes everywhere, the places still to be seen waiting on a stack; events are collected.
  * The x86-64 code of filter_jit_x86.c does the same. cw_collect then makes filters of the events.
  */
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 
 /* Refs of a fork that are still to be gone to. */
 struct waiting {
 	const uint32_t *next;
 	const uint32_t *end;
 };
-
-static uint32_t compute(uint32_t op, uint32_t a, uint32_t b)
-{
-	switch (op) {
-	case BPF_ADD:
-		return a + b;
-	case BPF_SUB:
-		return a - b;
-	case BPF_MUL:
-		return a * b;
-	case BPF_DIV:
-		return a / b;
-	case BPF_MOD:
-		return a % b;
-	case BPF_AND:
-		return a & b;
-	case BPF_OR:
-		return a | b;
-	case BPF_XOR:
-		return a ^ b;
-	case BPF_LSH:
-		return b < 32 ? a << b : 0;
-	case BPF_RSH:
-		return b < 32 ? a >> b : 0;
-	case CW_ALU_GT:
-		return a > b;
-	case CW_ALU_GE:
-		return a >= b;
-	default: /* BPF_NEG */
-		return 0 - a;
-	}
-}
 
 bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, uint32_t wire_len,
 		  uint32_t *value)
@@ -80,51 +48,9 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 			depth--;
 			if ((k == BPF_DIV || k == BPF_MOD) && stack[depth] == 0)
 				return false;
-			stack[depth - 1] = compute(k, stack[depth - 1], stack[depth]);
+			stack[depth - 1] = cw_expr_compute(k, stack[depth - 1], stack[depth]);
 			break;
 		}
-	}
-}
-
-/* The value of a variable; false when it traps. */
-static inline bool read_var(const struct cw_decision *decision, const struct cw_var *var,
-			    const uint8_t *data, uint32_t caplen, uint32_t wire_len,
-			    uint32_t *value)
-{
-	const uint8_t *at = data + var->offset;
-	uint64_t need = var->need;
-
-	switch ((enum cw_var_kind)var->kind) {
-	case CW_VAR_LEN:
-		*value = wire_len & var->mask;
-		return true;
-	case CW_VAR_CODE:
-		return cw_walk_code(decision->code + var->offset, data, caplen, wire_len, value);
-	case CW_VAR_BYTE_MSH:
-	case CW_VAR_HALF_MSH:
-	case CW_VAR_WORD_MSH:
-		if (cw_unlikely(var->msh >= caplen))
-			return false;
-		need += (data[var->msh] & 15u) << 2;
-		at += (data[var->msh] & 15u) << 2;
-		break;
-	default:
-		break;
-	}
-	if (cw_unlikely(need > caplen))
-		return false;
-	switch ((enum cw_var_kind)var->kind) {
-	case CW_VAR_BYTE:
-	case CW_VAR_BYTE_MSH:
-		*value = *at & var->mask;
-		return true;
-	case CW_VAR_HALF:
-	case CW_VAR_HALF_MSH:
-		*value = cw_load_be16(at) & var->mask;
-		return true;
-	default:
-		*value = cw_load_be32(at) & var->mask;
-		return true;
 	}
 }
 
@@ -132,11 +58,15 @@ static inline uint32_t find_hash(const struct cw_decision *decision, const struc
 				 uint32_t value)
 {
 	const struct cw_edge *table = decision->hashes + step->k;
-	uint32_t mask = (UINT32_C(1) << CW_HASH_BITS(step->n)) - 1;
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
+	const uint32_t *bitmap = (const uint32_t *)(table + size);
 	uint32_t key = value >> CW_HASH_SHIFT(step->n);
-	uint32_t at = cw_hash_slot(key, step->n);
+	uint32_t bit = cw_hash_bit(key, step->n);
+	uint32_t at;
 
-	for (; table[at].to != CW_NONE; at = (at + 1) & mask)
+	if (!(bitmap[bit / 32] >> bit % 32 & 1))
+		return step->otherwise;
+	for (at = bit / 8; table[at].to != CW_NONE; at = (at + 1) & (size - 1))
 		if (table[at].start == key)
 			return table[at].to;
 	return step->otherwise;
@@ -164,55 +94,83 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	return words[tree->refs + node * CW_TREE_FANOUT + smaller];
 }
 
-/* Where a step other than a fork goes. */
-static inline uint32_t take_step(const struct cw_decision *decision, const struct cw_step *step,
-				 const uint8_t *data, uint32_t caplen, uint32_t wire_len)
-{
-	uint32_t value;
+/*
+ * One piece of code for each pair of a step's operation and its variable's kind, reached by one
+ * jump (a GNU C label address): the processor then learns where each kind of step leads to.
+ * Measured against a switch on the kind and one on the operation: 1.5 times as fast.
+ */
+#define OPERATIONS(X, kind) \
+	X(EQUAL, kind) X(RANGE, kind) X(EXISTS, kind) X(HASH, kind) X(TREE, kind)
+#define KINDS(X) X(BYTE) X(HALF) X(WORD) X(BYTE_MSH) X(HALF_MSH) X(WORD_MSH) X(LEN) X(CODE)
 
-	if (!read_var(decision, &decision->vars[step->var], data, caplen, wire_len, &value))
-		return step->trap;
-	switch ((enum cw_step_op)step->op) {
-	case CW_STEP_EQUAL:
-		return value == step->k ? step->then : step->otherwise;
-	case CW_STEP_RANGE:
-		return value - step->k < step->n ? step->then : step->otherwise;
-	case CW_STEP_HASH:
-		return find_hash(decision, step, value);
-	case CW_STEP_TREE:
-		return find_tree(decision, step, value);
-	default: /* CW_STEP_EXISTS */
-		return step->then;
+#define TRAP_IF(condition)            \
+	if (cw_unlikely(condition)) { \
+		ref = step->trap;     \
+		goto next;            \
 	}
-}
+#define LOAD_FIXED(load)            \
+	TRAP_IF(var->need > caplen) \
+	value = load(data + var->offset) & var->mask;
+#define LOAD_BEHIND(load)                     \
+	TRAP_IF(var->msh >= caplen)           \
+	header = (data[var->msh] & 15u) << 2; \
+	TRAP_IF(header + var->need > caplen)  \
+	value = load(data + header + var->offset) & var->mask;
+#define LOAD_BYTE(from) (*(from))
+#define VALUE_BYTE LOAD_FIXED(LOAD_BYTE)
+#define VALUE_HALF LOAD_FIXED(cw_load_be16)
+#define VALUE_WORD LOAD_FIXED(cw_load_be32)
+#define VALUE_BYTE_MSH LOAD_BEHIND(LOAD_BYTE)
+#define VALUE_HALF_MSH LOAD_BEHIND(cw_load_be16)
+#define VALUE_WORD_MSH LOAD_BEHIND(cw_load_be32)
+#define VALUE_LEN value = wire_len & var->mask;
+#define VALUE_CODE \
+	TRAP_IF(!cw_walk_code(decision->code + var->offset, data, caplen, wire_len, &value))
+
+#define GO_EQUAL value == step->k ? step->then : step->otherwise
+#define GO_RANGE value - step->k < step->n ? step->then : step->otherwise
+#define GO_EXISTS (void)value, step->then
+#define GO_HASH find_hash(decision, step, value)
+#define GO_TREE find_tree(decision, step, value)
+
+#define AS_LABEL(operation, kind) \
+	[CW_STEP_##operation * CW_VAR_KINDS + CW_VAR_##kind] = &&step_##operation##_##kind,
+#define AS_LABELS(kind) OPERATIONS(AS_LABEL, kind)
+#define AS_CODE(operation, kind)                                         \
+	step_##operation##_##kind : VALUE_##kind ref = (GO_##operation); \
+	goto next;
+#define AS_CODES(kind) OPERATIONS(AS_CODE, kind)
 
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events)
 {
+	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
+	    KINDS(AS_LABELS)[CW_STEP_FORK * CW_VAR_KINDS] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
-	uint32_t depth = 0, count = 0, ref = decision->root;
+	const struct cw_step *step;
+	const struct cw_var *var;
+	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header;
 
-	for (;;) {
-		const struct cw_step *step;
-
-		if (ref < CW_REF_EMPTY) {
-			step = &decision->steps[ref];
-			if (step->op == CW_STEP_FORK) {
-				const uint32_t *kids = decision->words + step->k;
-
-				stack[depth++] = (struct waiting){kids + 1, kids + step->n};
-				ref = kids[0];
-			} else {
-				ref = take_step(decision, step, data, caplen, wire_len);
-			}
-			continue;
-		}
-		if (ref & CW_REF_EVENT)
-			events[count++] = ref & ~CW_REF_EVENT;
-		if (depth == 0)
-			return count;
-		ref = *stack[depth - 1].next++;
-		if (stack[depth - 1].next == stack[depth - 1].end)
-			depth--;
+next:
+	if (ref < CW_REF_EMPTY) {
+		step = &decision->steps[ref];
+		var = &decision->vars[step->var];
+		goto *labels[step->op * CW_VAR_KINDS + step->kind];
 	}
+	if (ref & CW_REF_EVENT)
+		events[count++] = ref & ~CW_REF_EVENT;
+	if (depth == 0)
+		return count;
+	ref = *stack[depth - 1].next++;
+	if (stack[depth - 1].next == stack[depth - 1].end)
+		depth--;
+	goto next;
+
+step_fork:
+	stack[depth].next = decision->words + step->k;
+	stack[depth].end = stack[depth].next + step->n;
+	ref = *stack[depth++].next++;
+	goto next;
+
+	KINDS(AS_CODES)
 }

@@ -6,7 +6,7 @@
 #ifndef CW_TESTS_FILTER_DIFFER_H
 #define CW_TESTS_FILTER_DIFFER_H
 
-#include "core/filter_passes.h"
+#include "core/filter_decision.h"
 #include "core/linktype.h"
 #include "tests/filter_sets.h"
 

@@ -21,6 +21,65 @@
 
 static struct guarded guarded;
 
+/* ---- calls that can be made to fail (linked with --wrap) ---- */
+
+static uint32_t allocations_left = UINT32_MAX; /* until one fails */
+static bool fails_once;                        /* and later ones do not */
+static bool refuse_mprotect;
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+int __real_mprotect(void *memory, size_t bytes, int protection);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+int __wrap_mprotect(void *memory, size_t bytes, int protection);
+
+static bool may_allocate(void)
+{
+	if (allocations_left == UINT32_MAX)
+		return true;
+	if (allocations_left == 0) {
+		if (fails_once)
+			allocations_left = UINT32_MAX - 1;
+		return false;
+	}
+	allocations_left--;
+	return true;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+	return may_allocate() ? __real_malloc(bytes) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	return may_allocate() ? __real_calloc(count, bytes) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+	return may_allocate() ? __real_realloc(memory, bytes) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+	return may_allocate() ? __real_aligned_alloc(alignment, bytes) : NULL;
+}
+
+int __wrap_mprotect(void *memory, size_t bytes, int protection)
+{
+	if (refuse_mprotect && protection & PROT_EXEC) {
+		errno = EACCES; /* as SELinux has it */
+		return -1;
+	}
+	return __real_mprotect(memory, bytes, protection);
+}
+
 static void add_data_file(struct differ *differ, bool unoptimized)
 {
 	FILE *file = fopen(EXPRESSIONS_PATH, "r");
@@ -282,6 +341,74 @@ static void thousand_hosts_take_little_memory(void **state)
 	differ_fini(&differ);
 }
 
+/* ---- failures ---- */
+
+static void where_code_is_forbidden_programs_are_walked(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct cw_filter_set_stats stats;
+	struct differ differ = {0};
+
+	(void)state;
+	refuse_mprotect = true;
+	add_set(&differ, &random, "mixed", 3);
+	build_all(&differ, NULL);
+	cw_filter_set_stats(differ.sets[3], &stats);
+	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
+	cw_filter_set_stats(differ.sets[5], &stats); /* AUTO: three filters are not worth it */
+	assert_int_equal(stats.engine, CW_ENGINE_SEQUENTIAL);
+	check_packets(&differ, &random, 500);
+	differ_drop_sets(&differ);
+	add_set(&differ, &random, "mixed", 30);
+	build_all(&differ, NULL);
+	cw_filter_set_stats(differ.sets[5], &stats);
+	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
+	assert_int_equal(stats.code_bytes, 0);
+	check_packets(&differ, &random, 500);
+	refuse_mprotect = false;
+	finish(&differ);
+}
+
+/* Let the n-th allocation fail, alone or with all after it, for every n that there is. */
+static uint32_t fail_each_allocation(void)
+{
+	static const char *const expressions[] = {
+	    "host 10.0.0.1 and port 80", "not host 10.0.0.2",   "tcp[tcpflags] & tcp-syn != 0",
+	    "ip[2:2] - ip[0] = 5",       "net 10.0.0.0/9",      "ip6 protochain 6",
+	    "portrange 5-900",           "not net 10.1.0.0/16", "ip[0] % ip[9] = 2",
+	    "not host 10.0.0.3",         "not host 10.0.0.4"};
+	struct cw_filter_set_options options = {.filter = {.linktype = CW_LINKTYPE_ETHERNET}};
+	bool is_reached = true;
+	uint32_t n;
+
+	for (n = 0; is_reached; n++) {
+		struct cw_filter_set *set;
+		struct cw_error error = {0};
+		int result;
+
+		assert_int_equal(cw_filter_set_new(&set, &options, NULL), 0);
+		for (uint32_t i = 0; i < CW_ARRAY_COUNT(expressions); i++)
+			assert_int_equal(cw_filter_set_add(set, i, expressions[i], NULL), 0);
+		allocations_left = n;
+		result = cw_filter_set_build(set, &error);
+		is_reached = allocations_left == 0 || allocations_left > UINT32_MAX / 2;
+		allocations_left = UINT32_MAX;
+		/* 0: there was no memory for code, or to give memory back. */
+		assert_true(result == 0 || (result == -ENOMEM && error.code == -ENOMEM));
+		cw_filter_set_free(set);
+	}
+	return n;
+}
+
+static void without_memory_building_fails_and_frees_all(void **state)
+{
+	(void)state;
+	fails_once = true;
+	printf("%u allocations\n", fail_each_allocation());
+	fails_once = false;
+	assert_true(fail_each_allocation() > 100);
+}
+
 static int open_guarded(void **state)
 {
 	(void)state;
@@ -307,7 +434,11 @@ int main(void)
 	    cmocka_unit_test(corpus_packets_match_as_in_libpcap),
 	    cmocka_unit_test(stats_tell_the_engine_of_each_filter),
 	    cmocka_unit_test(thousand_hosts_take_little_memory),
+	    cmocka_unit_test(where_code_is_forbidden_programs_are_walked),
+	    cmocka_unit_test(without_memory_building_fails_and_frees_all),
 	};
 
+	if (getenv("CW_TEST")) /* one of them, by name */
+		cmocka_set_test_filter(getenv("CW_TEST"));
 	return cmocka_run_group_tests(tests, open_guarded, close_guarded);
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A decision program: what many filters became (filter_build.c runs the passes that make it), and
+ * what runs it. Immutable once built; any number of threads may run it.
+ *
+ *   packet --filter_walk or filter_jit_x86--> events --filter_collect--> ids
+ */
+#ifndef CW_CORE_FILTER_DECISION_H
+#define CW_CORE_FILTER_DECISION_H
+
+#include "core/filter_parts.h"
+#include "core/grow.h"
+
+/*
+ * Budgets. A filter over its own budget is run apart (the sequential tier); a program over its
+ * budget is built as two programs of half the filters each. Tests force tiny ones.
+ */
+struct cw_filter_budget {
+	uint32_t states;          /* of one filter, while lifting */
+	uint32_t diagram_nodes;   /* of one filter */
+	uint32_t joint_per_input; /* entries of the joint graph for each interval of the diagrams */
+	uint32_t joint_extra;     /* and that many on top */
+	uint32_t joint_max;       /* but never more */
+	uint32_t code_bytes;      /* of x86-64 code */
+	uint32_t filters;         /* of one program */
+};
+
+extern const struct cw_filter_budget cw_filter_budget_default;
+
+struct cw_edge {
+	uint32_t start;
+	uint32_t to;
+};
+
+struct cw_edges {
+	struct cw_edge *at;
+	uint32_t count;
+	uint32_t capacity;
+};
+
+#define CW_PARTS_MAX 65536u /* of one program: filters and pieces */
+
+/* A filter that asks for larger expressions is run apart. */
+#define CW_EXPR_STACK_MAX 12u
+#define CW_EXPR_SIZE_MAX 64u
+
+#define CW_ALU_GT 0x1000u /* comparisons of two values that are both unknown: 0 or 1 */
+#define CW_ALU_GE 0x1010u
+
+/* a (op) b as classic BPF has it, or one of the two above; the divisor is not 0. */
+uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b);
+
+/* ---- the program that runs ---- */
+
+/*
+ * Where to go: a node (its number), nowhere, or an event with bit 31 set, which is added to the
+ * events of the packet: a part's number, with CW_EVENT_EXCLUDE if it is taken back, or with
+ * CW_EVENT_LEAF the number of a leaf.
+ */
+#define CW_REF_EVENT (UINT32_C(1) << 31)
+#define CW_REF_EMPTY (CW_REF_EVENT - 1)
+#define CW_EVENT_EXCLUDE (UINT32_C(1) << 30)
+#define CW_EVENT_LEAF (UINT32_C(1) << 29)
+#define CW_EVENT_MASK (CW_EVENT_LEAF - 1)
+#define CW_EVENTS_MAX 2048u    /* of one packet; checked while lowering */
+#define CW_FORK_DEPTH_MAX 128u /* forks inside forks; checked while lowering */
+#define CW_LEAF_LIST_MAX 16u   /* parts; a leaf with more is a bitmap */
+
+enum cw_var_kind {
+	CW_VAR_BYTE, /* at a fixed offset */
+	CW_VAR_HALF,
+	CW_VAR_WORD,
+	CW_VAR_BYTE_MSH, /* behind a header whose length is 4 * (low nibble of the byte at `msh`) */
+	CW_VAR_HALF_MSH,
+	CW_VAR_WORD_MSH,
+	CW_VAR_LEN,
+	CW_VAR_CODE, /* any other expression: postfix code */
+	CW_VAR_KINDS,
+};
+
+/* Postfix code: pairs of words, an operation and its k. */
+enum cw_code_op {
+	CW_CODE_END,
+	CW_CODE_CONST,
+	CW_CODE_LEN,
+	CW_CODE_LOAD, /* bit 8: at k plus the top of the stack; bytes from bit 9 on */
+	CW_CODE_ALU,  /* k of the two on top */
+};
+
+struct cw_var {
+	uint32_t kind;
+	uint32_t offset; /* CODE: of the code */
+	uint32_t need;   /* bytes from the packet's (or the header's) start that must be there */
+	uint32_t mask;
+	uint32_t msh;
+	uint32_t max;
+};
+
+enum cw_step_op {
+	CW_STEP_EQUAL,  /* value == k */
+	CW_STEP_RANGE,  /* value - k < n */
+	CW_STEP_EXISTS, /* no trap */
+	CW_STEP_HASH,   /* value >> shift in the table of 2^bits entries at k */
+	CW_STEP_TREE,   /* the last of many starts that is <= value, see struct cw_tree */
+	CW_STEP_FORK,   /* all of the n refs at k */
+};
+
+/* 24 bytes. */
+struct cw_step {
+	uint8_t op;
+	uint8_t kind; /* of the variable, so that the walker can dispatch on both at once */
+	uint16_t var;
+	uint32_t k;
+	uint32_t n;
+	uint32_t then;
+	uint32_t otherwise;
+	uint32_t trap;
+};
+
+/*
+ * A leaf's parts: ascending in a list; or, from 17 on, a bitmap of all parts (cw_decision.words at
+ * `first`, `bitmap_words` long).
+ */
+struct cw_leaf {
+	uint32_t first;
+	uint32_t count; /* of the list; 0 = bitmap */
+};
+
+/*
+ * Hash tables: open addressing, linear probing, at most half full, keys value >> shift. n of the
+ * step holds the shift, the table's size as a power of two, and which of the multipliers it uses.
+ *
+ *	hashes[k] ..	2^bits entries {key, ref}, free ones with the ref CW_NONE
+ *	behind them	a bitmap of 2^(bits + 3) bits, 32-bit words: a bit is set where a key's
+ *			hash, three bits longer than its slot's number, falls
+ *
+ * Most values are in no table; the bitmap tells that by one load and a branch that is predicted
+ * well, where the entry itself is free or not like a coin that falls (measured: H, N=100, 28 to
+ * 21 ns).
+ */
+#define CW_HASH_BITS(n) ((n)&0xff)
+#define CW_HASH_SHIFT(n) ((n) >> 8 & 0xff)
+#define CW_HASH_WHICH(n) ((n) >> 16)
+#define CW_HASH_N(bits, shift, which) ((bits) | (shift) << 8 | (which) << 16)
+#define CW_HASH_BITS_MAX 28u
+
+extern const uint32_t cw_hash_multipliers[4];
+
+/* The bit of the bitmap; the slot's number is this / 8. */
+static inline uint32_t cw_hash_bit(uint32_t key, uint32_t n)
+{
+	return key * cw_hash_multipliers[CW_HASH_WHICH(n)] >> (29 - CW_HASH_BITS(n));
+}
+
+/* Entries that table and bitmap take. */
+static inline uint32_t cw_hash_entries(uint32_t n)
+{
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
+
+	return size + (size + 7) / 8;
+}
+
+/*
+ * Search trees over sorted starts (without the first, which is 0), at cw_decision.trees + k:
+ * a header of 16 words, then levels of nodes of 16 keys each, the last level holding all keys in
+ * order, then a ref for each interval. Child c of node j is node 17 j + c of the next level. Keys
+ * are (start - 1) with the sign bit turned, so that a signed "key < value" asks "start <= value",
+ * and the filling, the largest key, never counts.
+ */
+#define CW_TREE_FANOUT 16u
+#define CW_TREE_LEVELS_MAX 7u
+
+struct cw_tree {
+	uint32_t level_count;
+	uint32_t levels[CW_TREE_LEVELS_MAX]; /* words from the header's start */
+	uint32_t refs;
+	uint32_t start_count;
+	uint32_t reserved[6];
+};
+
+struct cw_decision {
+	struct cw_step *steps;
+	struct cw_var *vars;
+	struct cw_edge *hashes; /* {key, ref}; a free entry's ref is CW_NONE */
+	uint32_t *trees;        /* see filter_lower.c */
+	uint32_t *words;        /* refs of forks, parts of leaves */
+	struct cw_leaf *leaves;
+	uint32_t *code;   /* postfix */
+	uint32_t *owners; /* part -> filter; NULL where every part is a filter */
+	uint32_t *parents;
+	uint32_t step_count, var_count, hash_count, tree_count, word_count, leaf_count, code_count;
+	uint32_t part_count;
+	uint32_t filter_count;
+	uint32_t bitmap_words;
+	uint32_t root;
+	uint32_t event_max; /* no packet has more events */
+	bool has_excludes;
+	void *jit; /* filter_jit_x86.c, or NULL */
+	size_t jit_bytes;
+};
+
+/*
+ * All passes: one program for `count` filters (borrows). apart (fills) tells of each filter why it
+ * is not part of it: 0 it is, -ELOOP, -E2BIG. Returns 0; -E2BIG when the program is over a budget,
+ * whose halves may not be; -ENOMEM.
+ */
+int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
+		      uint32_t count, const struct cw_filter_budget *budget, int *apart);
+
+void cw_decision_fini(struct cw_decision *decision);
+size_t cw_decision_bytes(const struct cw_decision *decision);
+
+/* The events of one packet, into `events` (room for event_max); their number. */
+uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
+		 uint32_t wire_len, uint32_t *events);
+
+/*
+ * Machine code for a program, of at most bytes_max bytes: filter_jit_x86.c, or filter_jit_none.c
+ * which says -ENOTSUP. Negative errno: the program is as it was, and walks. After success
+ * cw_jit_run runs it, and cw_walk does not any more.
+ */
+int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max);
+void cw_jit_fini(struct cw_decision *decision);
+
+static inline uint32_t cw_jit_run(const struct cw_decision *decision, const uint8_t *data,
+				  uint32_t caplen, uint32_t wire_len, uint32_t *events)
+{
+	uint32_t *(*run)(const uint8_t *, uint32_t, uint32_t, uint32_t *);
+
+	/* Through a copy: ISO C has no cast from an object's pointer to a function's. */
+	memcpy(&run, &decision->jit, sizeof(run));
+	return (uint32_t)(run(data, wire_len, caplen, events) - events);
+}
+
+/* Value of postfix code; false when it traps. */
+bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, uint32_t wire_len,
+		  uint32_t *value);
+
+/*
+ * From events to ids (fills; room for all of the program's filters, or one): ascending, each once.
+ * ALL: all of them; FIRST: the lowest only. ids_of are the ids of the filters, ascending.
+ */
+size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
+		  enum cw_filter_mode mode, const uint32_t *ids_of, uint32_t *ids);
+
+/* ---- filters that are run on their own ---- */
+
+#define CW_FILTER_REQUIREMENTS_MAX 4u
+
+/* A field that must have a value, else the filter rejects. */
+struct cw_filter_requirement {
+	uint32_t offset;
+	uint32_t bytes;
+	uint32_t value;
+};
+
+/* What the program asks for first (fills); how many there are. */
+uint32_t cw_filter_requirements(const struct cw_filter *filter,
+				struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX]);
+bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t count,
+		     const uint8_t *data, uint32_t caplen);
+
+/* For tests: other budgets than the default; before the set is built. */
+void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Joining, where one switch would be too large: pairs are divided into exceptions and defaults, or
+ * a part is emitted and taken back. See filter_join.c.
+ */
+#include "core/filter_join.h"
+
+#define EXCEPTIONS_FACTOR 8u     /* of a table of exceptions, for each pair */
+#define EXCEPTIONS_EXTRA 64u     /* and on top */
+#define EXPAND_COST_MAX 2000000u /* of a switch whose intervals overlap a lot */
+
+enum side {
+	SIDE_EXCEPTIONS, /* f where it does not lead to its default, else reject */
+	SIDE_MARKS,      /* accept there, else reject */
+	SIDE_DEFAULT,    /* the default where f leads to it, else reject */
+};
+
+static uint32_t side_of(uint32_t to, uint32_t standard, enum side side)
+{
+	if (to == standard)
+		return side == SIDE_DEFAULT ? standard : CW_DIAGRAM_REJECT;
+	if (side == SIDE_DEFAULT)
+		return CW_DIAGRAM_REJECT;
+	return side == SIDE_MARKS ? CW_DIAGRAM_ACCEPT : to;
+}
+
+static uint32_t make_side(struct cw_join *join, uint64_t pair, uint32_t standard, enum side side)
+{
+	struct cw_diagram_node node = *cw_join_node_of(join, pair);
+	struct cw_edge *edges = malloc(node.edge_count * sizeof(*edges));
+	uint32_t i, result;
+
+	if (!edges) {
+		cw_build_fail(join->build, -ENOMEM);
+		return CW_DIAGRAM_REJECT;
+	}
+	for (i = 0; i < node.edge_count; i++) {
+		edges[i] = cw_join_edges_of(join, pair)[i];
+		edges[i].to = side_of(edges[i].to, standard, side);
+	}
+	result = cw_diagram_make(join->build, node.var, edges, node.edge_count,
+				 side_of(node.trap, standard, side));
+	free(edges);
+	return result;
+}
+
+/* Whether f = (exceptions) or `standard`: it is contained in all children, or f traps to nothing.
+ */
+static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t standard)
+{
+	uint32_t count = cw_join_node_of(join, pair)->edge_count;
+	uint32_t trap = cw_join_node_of(join, pair)->trap;
+	uint32_t i;
+
+	if (count == 1 || (trap != CW_DIAGRAM_REJECT && trap != standard))
+		return false;
+	for (i = 0; i < count; i++) {
+		uint32_t to = cw_join_edges_of(join, pair)[i].to;
+
+		if (to != standard && cw_diagram_or(join->build, standard, to) != to)
+			return false;
+	}
+	return true;
+}
+
+/* What most values lead to: the child of the widest interval. */
+static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
+{
+	const struct cw_diagram_node *node = cw_join_node_of(join, pair);
+	const struct cw_edge *edges = cw_join_edges_of(join, pair);
+	uint64_t end = (uint64_t)join->build->exprs.at[node->var].max + 1;
+	uint64_t widest = 0;
+	uint32_t result = edges[0].to;
+	uint32_t i;
+
+	for (i = 0; i < node->edge_count; i++) {
+		uint64_t next = i + 1 < node->edge_count ? edges[i + 1].start : end;
+
+		if (next - edges[i].start > widest) {
+			widest = next - edges[i].start;
+			result = edges[i].to;
+		}
+	}
+	return result;
+}
+
+/* The child to split f by, if there is one: the default, or in small nodes any that will do. */
+static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *standard)
+{
+	uint32_t count = cw_join_node_of(join, pair)->edge_count;
+	uint32_t i;
+
+	if (is_contained(join, pair, *standard))
+		return true;
+	for (i = 0; i < count && count <= 4; i++) {
+		uint32_t to = cw_join_edges_of(join, pair)[i].to;
+
+		if (to != CW_DIAGRAM_REJECT && to != *standard && is_contained(join, pair, to)) {
+			*standard = to;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A part of its own below `parent`, for the function of `node`; CW_NONE when there are too many. */
+static uint32_t make_piece(struct cw_join *join, uint32_t parent, uint32_t node)
+{
+	struct cw_joint *joint = &join->build->joint;
+	uint32_t hash = cw_hash_u32s((uint32_t[]){parent, node}, 2, 0);
+	uint32_t cursor = hash, found;
+
+	while ((found = cw_index_next(&join->piece_index, hash, &cursor)) != CW_NONE)
+		if (join->pieces.at[found].parent == parent && join->pieces.at[found].node == node)
+			return join->build->filter_count + found;
+	if (joint->owners.count >= CW_PARTS_MAX)
+		return CW_NONE;
+	if (CW_GROW(&join->pieces, 1) ||
+	    cw_index_add(&join->piece_index, hash, join->pieces.count)) {
+		cw_build_fail(join->build, -ENOMEM);
+		return CW_NONE;
+	}
+	join->pieces.at[join->pieces.count++] = (struct piece){parent, node};
+	cw_join_push_u32(join, &joint->owners, joint->owners.at[parent]);
+	cw_join_push_u32(join, &joint->parents, parent);
+	return joint->owners.count - 1;
+}
+
+/* A problem of its own for the pairs that asked for the variable, as a kid of the fork. */
+static void add_kid(struct cw_join *join, struct cw_pairs *set, enum cw_join_mode mode)
+{
+	uint32_t node = cw_join_set(join, set, mode);
+
+	if (node)
+		cw_join_push_u32(join, &join->kids, node);
+}
+
+static bool is_affordable(const struct cw_join *join, uint64_t cost)
+{
+	return cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4;
+}
+
+/* Exceptions, all of which ask for the variable: one table, or, if they overlap too much, halves.
+ */
+static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
+{
+	uint64_t cost;
+	uint32_t half;
+
+	if (set->count == 0)
+		return;
+	cw_join_sort(set->at, set->count);
+	cost = cw_join_survey(join, set, 0);
+	if (set->count <= 2 ||
+	    cost <= EXCEPTIONS_FACTOR * (uint64_t)set->count + EXCEPTIONS_EXTRA ||
+	    is_affordable(join, cost)) {
+		add_kid(join, set, CW_JOIN_EXPAND);
+		return;
+	}
+	half = set->count / 2;
+	join->gathered.count = 0;
+	for (uint32_t i = half; i < set->count; i++)
+		cw_join_push(join, &join->gathered, cw_pair_node(set->at[i]),
+			     cw_pair_part(set->at[i]));
+	set->count = half;
+	add_kid(join, set, CW_JOIN_CHOOSE);
+	add_kid(join, &join->gathered, CW_JOIN_CHOOSE);
+}
+
+/*
+ * f of another shape: emit its default for a part of its own, and take that part back in the
+ * exceptions. false when it has to stand alone (an excluding pair, or too many parts).
+ */
+static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exceptions,
+		      struct cw_pairs *defaults)
+{
+	uint32_t part = cw_pair_part(pair);
+	uint32_t standard = widest_child(join, pair);
+	uint32_t exception = make_side(join, pair, standard, SIDE_EXCEPTIONS);
+	uint32_t piece = part;
+
+	if (part & CW_PART_EXCLUDE)
+		return false;
+	/* The part itself serves if nobody else emits it. */
+	if (exception != CW_DIAGRAM_REJECT || part & CW_PART_SHARED)
+		piece = make_piece(join, part & CW_PART_MASK,
+				   make_side(join, pair, standard, SIDE_DEFAULT));
+	if (piece == CW_NONE)
+		return false;
+	cw_join_push(join, exceptions, exception, part | CW_PART_SHARED);
+	cw_join_push(join, exceptions, make_side(join, pair, standard, SIDE_MARKS),
+		     piece | CW_PART_EXCLUDE);
+	cw_join_push(join, defaults, standard, piece);
+	join->build->joint.has_excludes = true;
+	return true;
+}
+
+/* Nodes that cannot be split by containment. */
+static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pairs *defaults)
+{
+	struct cw_pairs exceptions = {0}, alone = {0};
+	uint64_t cost;
+	uint32_t i;
+
+	if (set->count == 0)
+		return;
+	cost = cw_join_survey(join, set, 0);
+	if (set->count == 1 || cost <= CW_JOIN_FACTOR * (uint64_t)set->count + CW_JOIN_EXTRA) {
+		add_kid(join, set, CW_JOIN_EXPAND);
+		return;
+	}
+	for (i = 0; i < set->count && !join->build->failure; i++) {
+		if (take_back(join, set->at[i], &exceptions, defaults))
+			continue;
+		alone.count = 0;
+		cw_join_push(join, &alone, cw_pair_node(set->at[i]), cw_pair_part(set->at[i]));
+		add_kid(join, &alone, CW_JOIN_EXPAND);
+	}
+	add_exceptions(join, &exceptions);
+	free(exceptions.at);
+	free(alone.at);
+}
+
+/* Fork into exceptions, negated ones and defaults. */
+void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
+{
+	struct cw_pairs exceptions = {0}, negated = {0}, defaults = {0};
+	uint32_t i, made;
+
+	for (i = 0; i < join->others.count; i++)
+		cw_join_push(join, &defaults, cw_pair_node(join->others.at[i]),
+			     cw_pair_part(join->others.at[i]));
+	for (i = 0; i < join->mine.count && !join->build->failure; i++) {
+		uint64_t pair = join->mine.at[i];
+		uint32_t part = cw_pair_part(pair);
+		uint32_t standard = widest_child(join, pair);
+		uint32_t shared = part & CW_PART_EXCLUDE ? part : part | CW_PART_SHARED;
+
+		if (standard == CW_DIAGRAM_REJECT) {
+			cw_join_push(join, &exceptions, cw_pair_node(pair), part);
+		} else if (!find_contained(join, pair, &standard)) {
+			cw_join_push(join, &negated, cw_pair_node(pair), part);
+		} else {
+			uint32_t trap = cw_join_node_of(join, pair)->trap;
+
+			cw_join_push(join, &exceptions,
+				     make_side(join, pair, standard, SIDE_EXCEPTIONS), shared);
+			if (trap == CW_DIAGRAM_REJECT)
+				standard = cw_diagram_guard(join->build, var, standard);
+			cw_join_push(join, &defaults, standard, shared);
+		}
+	}
+	join->kids.count = 0;
+	add_exceptions(join, &exceptions);
+	add_negated(join, &negated, &defaults);
+	if (defaults.count)
+		add_kid(join, &defaults, CW_JOIN_CHOOSE);
+	made = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
+	if (!join->build->failure) {
+		struct cw_joint *joint = &join->build->joint;
+		uint32_t first = cw_join_words(join, &made, 1);
+
+		/* The problem's own node goes on to it. */
+		joint->at[target] =
+		    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 1};
+	}
+	free(exceptions.at);
+	free(negated.at);
+	free(defaults.at);
+}

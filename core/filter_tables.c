@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The tables of a decision program: how a variable is read, hash tables, search trees. Equal tables
+ * are one: source and destination hosts mostly share theirs.
+ */
+#include "core/filter_lower.h"
+
+const uint32_t cw_hash_multipliers[4] = {0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f};
+
+void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word)
+{
+	if (CW_GROW(list, 1))
+		cw_build_fail(lower->build, -ENOMEM);
+	else
+		list->at[list->count++] = word;
+}
+
+/* Postfix code of an expression; an operation is two words. */
+static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
+{
+	const struct cw_expr *exprs = lower->build->exprs.at;
+	uint32_t stack[2 * CW_EXPR_SIZE_MAX + 2];
+	uint32_t first = lower->code.count;
+	uint32_t depth = 0;
+
+	stack[depth++] = expr << 1; /* bit 0: what it is made of is there */
+	while (depth && !lower->build->failure) {
+		uint32_t top = stack[--depth];
+		const struct cw_expr *at = &exprs[top >> 1];
+
+		if (!(top & 1) && at->a != CW_NONE) {
+			stack[depth++] = top | 1;
+			if (at->b != CW_NONE)
+				stack[depth++] = at->b << 1;
+			stack[depth++] = at->a << 1;
+			continue;
+		}
+		if (at->op == CW_EXPR_LOAD)
+			cw_lower_push(lower, &lower->code,
+				      CW_CODE_LOAD | (uint32_t)(at->a != CW_NONE) << 8 |
+					  (uint32_t)at->bytes << 9);
+		else if (at->op == CW_EXPR_ALU)
+			cw_lower_push(lower, &lower->code, CW_CODE_ALU);
+		else
+			cw_lower_push(lower, &lower->code,
+				      at->op == CW_EXPR_LEN ? CW_CODE_LEN : CW_CODE_CONST);
+		cw_lower_push(lower, &lower->code, at->k);
+	}
+	cw_lower_push(lower, &lower->code, CW_CODE_END);
+	cw_lower_push(lower, &lower->code, 0);
+	return first;
+}
+
+/* Whether `expr` is 4 * (byte at k & 15): then *k is that. */
+static bool is_header_length(const struct cw_lower *lower, uint32_t expr, uint32_t *k)
+{
+	const struct cw_expr *exprs = lower->build->exprs.at;
+	const struct cw_expr *shift = &exprs[expr], *mask, *load;
+
+	if (shift->op != CW_EXPR_ALU || shift->k != BPF_LSH ||
+	    exprs[shift->b].op != CW_EXPR_CONST || exprs[shift->b].k != 2)
+		return false;
+	mask = &exprs[shift->a];
+	if (mask->op != CW_EXPR_ALU || mask->k != BPF_AND || exprs[mask->b].op != CW_EXPR_CONST ||
+	    exprs[mask->b].k != 15)
+		return false;
+	load = &exprs[mask->a];
+	*k = load->k;
+	return load->op == CW_EXPR_LOAD && load->bytes == 1 && load->a == CW_NONE &&
+	       load->k < INT32_MAX;
+}
+
+/* Whether the expression is a load that has a kind of its own; fills it. */
+static bool lower_load(const struct cw_lower *lower, uint32_t expr, struct cw_var *var)
+{
+	const struct cw_expr *load = &lower->build->exprs.at[expr];
+	uint32_t size = load->bytes == 1 ? 0 : load->bytes == 2 ? 1 : 2;
+
+	if (load->op != CW_EXPR_LOAD || load->k > INT32_MAX / 2)
+		return false;
+	var->offset = load->k;
+	var->need = load->k + load->bytes;
+	var->kind = CW_VAR_BYTE + size;
+	if (load->a == CW_NONE)
+		return true;
+	var->kind = CW_VAR_BYTE_MSH + size;
+	return is_header_length(lower, load->a, &var->msh);
+}
+
+uint32_t cw_lower_var(struct cw_lower *lower, uint32_t expr)
+{
+	const struct cw_expr *at = &lower->build->exprs.at[expr];
+	struct cw_var var = {.mask = UINT32_MAX, .max = at->max};
+	uint32_t inner = expr;
+
+	if (lower->var_of.at[expr] != CW_NONE)
+		return lower->var_of.at[expr];
+	if (at->op == CW_EXPR_ALU && at->k == BPF_AND &&
+	    lower->build->exprs.at[at->b].op == CW_EXPR_CONST) {
+		var.mask = lower->build->exprs.at[at->b].k;
+		inner = at->a;
+	}
+	if (lower->build->exprs.at[inner].op == CW_EXPR_LEN) {
+		var.kind = CW_VAR_LEN;
+	} else if (!lower_load(lower, inner, &var)) {
+		var = (struct cw_var){.kind = CW_VAR_CODE,
+				      .offset = lower_code(lower, expr),
+				      .mask = UINT32_MAX,
+				      .max = at->max};
+	}
+	if (CW_GROW(&lower->vars, 1)) {
+		cw_build_fail(lower->build, -ENOMEM);
+		return 0;
+	}
+	if (lower->vars.count > UINT16_MAX)
+		cw_build_fail(lower->build, -E2BIG);
+	lower->vars.at[lower->vars.count] = var;
+	return lower->var_of.at[expr] = lower->vars.count++;
+}
+
+/* ---- tables ---- */
+
+uint32_t cw_lower_share(struct cw_lower *lower, uint32_t kind, const uint32_t *all, uint32_t *end,
+			uint32_t first, uint32_t count)
+{
+	uint32_t hash = cw_hash_u32s(all + first, count, kind);
+	uint32_t cursor = hash, found;
+
+	while ((found = cw_index_next(&lower->table_index, hash, &cursor)) != CW_NONE) {
+		if (found % 4 == kind && (found / 4 + (uint64_t)count) <= first &&
+		    memcmp(all + found / 4, all + first, count * sizeof(*all)) == 0) {
+			*end = first;
+			return found / 4;
+		}
+	}
+	if (cw_index_add(&lower->table_index, hash, first * 4 + kind))
+		cw_build_fail(lower->build, -ENOMEM);
+	return first;
+}
+
+/* Put the keys into a table and its bitmap; how far they lie from where they belong, summed. */
+static uint32_t fill_table(const struct cw_lower *lower, struct cw_edge *table, uint32_t n)
+{
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
+	uint32_t *bitmap = (uint32_t *)(table + size);
+	uint32_t distance = 0;
+	uint32_t i;
+
+	memset(table, 0xff, size * sizeof(*table));
+	memset(bitmap, 0, (cw_hash_entries(n) - size) * sizeof(*table));
+	for (i = 0; i < lower->keys.count; i++) {
+		uint32_t bit = cw_hash_bit(lower->keys.at[i].start, n);
+		uint32_t at = bit / 8;
+
+		bitmap[bit / 32] |= UINT32_C(1) << bit % 32;
+		while (table[at].to != CW_NONE) {
+			at = (at + 1) & (size - 1);
+			distance++;
+		}
+		table[at] = lower->keys.at[i];
+	}
+	return distance;
+}
+
+/* The hash table of lower->keys, by the multiplier that suits them best. */
+uint32_t cw_lower_hash(struct cw_lower *lower, uint32_t shift, uint32_t *n)
+{
+	uint32_t first = lower->hashes.count, end;
+	uint32_t bits = 1, which, best = 0, least = UINT32_MAX, entries;
+
+	while (UINT32_C(1) << bits < 2 * lower->keys.count)
+		bits++;
+	entries = cw_hash_entries(CW_HASH_N(bits, shift, 0));
+	if (bits > CW_HASH_BITS_MAX) {
+		cw_build_fail(lower->build, -E2BIG);
+		return 0;
+	}
+	if (CW_GROW(&lower->hashes, entries)) {
+		cw_build_fail(lower->build, -ENOMEM);
+		return 0;
+	}
+	for (which = 0; which < CW_ARRAY_COUNT(cw_hash_multipliers) && least; which++) {
+		uint32_t distance =
+		    fill_table(lower, lower->hashes.at + first, CW_HASH_N(bits, shift, which));
+
+		if (distance < least) {
+			least = distance;
+			best = which;
+		}
+	}
+	*n = CW_HASH_N(bits, shift, best);
+	fill_table(lower, lower->hashes.at + first, *n);
+	lower->hashes.count += entries;
+	end = 2 * lower->hashes.count;
+	first = cw_lower_share(lower, CW_TABLE_HASH, (const uint32_t *)lower->hashes.at, &end,
+			       2 * first, 2 * entries);
+	lower->hashes.count = end / 2;
+	return first / 2;
+}
+
+static uint32_t tree_key(uint32_t start)
+{
+	return (start - 1) ^ 0x80000000;
+}
+
+/* The search tree of lower->edges; see struct cw_tree. */
+uint32_t cw_lower_tree(struct cw_lower *lower)
+{
+	const struct cw_edge *edges = lower->edges.at;
+	uint32_t count = lower->edges.count - 1; /* starts after the first */
+	uint32_t blocks[CW_TREE_LEVELS_MAX], level_count = 0, level, i, n;
+	uint64_t words = sizeof(struct cw_tree) / 4 + count + 1 + CW_TREE_FANOUT;
+	uint32_t first = lower->trees.count, span = CW_TREE_FANOUT, end;
+	struct cw_tree tree = {.start_count = count};
+	uint32_t *at;
+
+	/* blocks[0] is the lowest level here. */
+	blocks[level_count++] = (count + CW_TREE_FANOUT - 1) / CW_TREE_FANOUT;
+	while (blocks[level_count - 1] > 1) {
+		blocks[level_count] =
+		    (blocks[level_count - 1] + CW_TREE_FANOUT) / (CW_TREE_FANOUT + 1);
+		level_count++;
+	}
+	for (level = 0; level < level_count; level++)
+		words += (uint64_t)blocks[level] * CW_TREE_FANOUT;
+	if (CW_GROW(&lower->trees, words)) {
+		cw_build_fail(lower->build, -ENOMEM);
+		return 0;
+	}
+	at = lower->trees.at + first;
+	tree.level_count = level_count;
+	end = sizeof(tree) / 4;
+	for (level = level_count; level-- > 0;) {
+		tree.levels[level_count - 1 - level] = end;
+		end += blocks[level] * CW_TREE_FANOUT;
+	}
+	tree.refs = end;
+	memcpy(at, &tree, sizeof(tree));
+	for (level = 0; level < level_count; level++) {
+		uint32_t *keys = at + tree.levels[level_count - 1 - level];
+
+		/* Key n of node i: the lowest level's are the starts; above, the first start under
+		 * child n + 1. `span` starts lie under a child. */
+		for (i = 0; i < blocks[level]; i++) {
+			for (n = 0; n < CW_TREE_FANOUT; n++) {
+				uint64_t start =
+				    level == 0
+					? (uint64_t)i * CW_TREE_FANOUT + n
+					: ((uint64_t)i * (CW_TREE_FANOUT + 1) + n + 1) * span;
+
+				keys[i * CW_TREE_FANOUT + n] =
+				    start < count ? tree_key(edges[start + 1].start) : INT32_MAX;
+			}
+		}
+		if (level > 0)
+			span *= CW_TREE_FANOUT + 1;
+	}
+	for (i = 0; i <= count; i++)
+		at[end++] = edges[i].to;
+	while (end % CW_TREE_FANOUT)
+		at[end++] = 0;
+	lower->trees.count += end;
+	end = lower->trees.count;
+	first = cw_lower_share(lower, CW_TABLE_TREE, lower->trees.at, &end, first, end - first);
+	lower->trees.count = end;
+	return first;
+}
