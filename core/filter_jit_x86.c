@@ -9,7 +9,8 @@
  *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
- * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
+ * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2. Over 600 lines: bytes,
+ * variables and steps of one encoder read best side by side.
  */
 #include <sys/mman.h>
 

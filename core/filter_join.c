@@ -503,7 +503,10 @@ static void start(struct cw_join *join)
 			    build->budget.joint_extra;
 	if (join->entries_max > build->budget.joint_max)
 		join->entries_max = build->budget.joint_max;
-	build->diagrams.count_max = CW_NONE;
+	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
+	build->diagrams.is_over = false;
+	build->diagrams.count_max = build->diagrams.count + build->budget.joint_max;
+	build->diagrams.edge_max = build->diagrams.edges.count + build->budget.joint_max;
 	if (!build->failure)
 		joint->root = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);
 }
@@ -518,6 +521,8 @@ void cw_join(struct cw_build *build)
 		struct problem problem = join.problems.at[i]; /* the array moves */
 
 		solve(&join, &problem);
+		if (build->diagrams.is_over)
+			cw_build_fail(build, -E2BIG);
 	}
 	cw_index_fini(&join.problem_index);
 	cw_index_fini(&join.node_index);
