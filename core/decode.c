@@ -30,6 +30,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 	const uint32_t caplen_cut = span->layout.caplen_cut;
 	const uint32_t iface = span->layout.iface_base;
 	const uint8_t *at = span->data + cursor->offset;
+	const uint8_t *ahead = at;
 	size_t left = span->bytes - cursor->offset;
 	size_t count = 0;
 
@@ -43,7 +44,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 			left = 0;
 			break;
 		}
-		__builtin_prefetch(at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, at);
 		packet->data = at + header_bytes;
 		packet->ts_ns = cw_load_u32(at, is_swapped) * CW_NS_PER_S +
 				(uint64_t)cw_load_u32(at + 4, is_swapped) * unit_ns;
@@ -174,6 +175,7 @@ static size_t decode_pcapng(const struct cw_span *span, struct cw_cursor *cursor
 {
 	const struct cw_layout *layout = &span->layout;
 	const uint8_t *at = span->data + cursor->offset;
+	const uint8_t *ahead = at;
 	size_t left = span->bytes - cursor->offset;
 	size_t count = 0;
 
@@ -186,7 +188,7 @@ static size_t decode_pcapng(const struct cw_span *span, struct cw_cursor *cursor
 			left = 0;
 			break;
 		}
-		__builtin_prefetch(at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, at);
 		*packet = (struct cw_packet){.iface = CW_IFACE_NONE};
 		if (cw_likely(type == CW_PCAPNG_EPB) || type == CW_PCAPNG_PB) {
 			decode_epb(layout, at, block_bytes, type, packet);

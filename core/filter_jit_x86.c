@@ -9,8 +9,9 @@
  *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
- * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2. Over 600 lines: bytes,
- * variables and steps of one encoder read best side by side.
+ * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
+ *
+ * A file longer than others: one function for each form of node, and the few instructions they use.
  */
 #include <sys/mman.h>
 

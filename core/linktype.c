@@ -5,6 +5,8 @@
  */
 #include "core/linktype.h"
 
+#define LINKTYPE_ENC 109u
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -88,4 +90,9 @@ uint32_t cw_linktype_caplen_max(uint32_t linktype)
 	default:
 		return CW_CAPLEN_MAX;
 	}
+}
+
+bool cw_linktype_has_file_order(uint32_t linktype)
+{
+	return linktype == CW_LINKTYPE_NULL || linktype == LINKTYPE_ENC;
 }

@@ -6,6 +6,8 @@
 #ifndef CW_CORE_LINKTYPE_H
 #define CW_CORE_LINKTYPE_H
 
+#include <stdbool.h>
+
 #include "core/base.h"
 
 #define CW_LINKTYPE_NULL 0u
@@ -23,6 +25,9 @@ const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_byte
 
 /* Value of a name as tcpdump -y takes it (case-insensitive), or of a number; -EINVAL. */
 int64_t cw_linktype_from_name(const char *name);
+
+/* Whether filters on it depend on the byte order of the file it came from (loopback headers). */
+bool cw_linktype_has_file_order(uint32_t linktype);
 
 /* Longest capture length a record of this type can claim before it counts as damage. */
 uint32_t cw_linktype_caplen_max(uint32_t linktype);

@@ -43,6 +43,7 @@ struct cw_iface {
 	uint64_t ts_units_per_s; /* 10^n, or 0 when ts_shift is used */
 	uint8_t ts_shift;	/* units are 2^-ts_shift s; 0 when ts_units_per_s is used */
 	uint8_t has_ns;		/* the source resolves better than a microsecond */
+	uint8_t is_swapped;	/* the file is of the other byte order: loopback headers are too */
 	uint16_t input;		/* index of the input it was met in */
 	char *name;		/* if_name or NULL; owned by the table */
 	char *description;	/* if_description or NULL; owned by the table */

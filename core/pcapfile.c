@@ -119,6 +119,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	iface.snaplen = cw_load_u32(data + 16, is_swapped);
 	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
 	iface.has_ns = magic == MAGIC_NS;
+	iface.is_swapped = (uint8_t)is_swapped;
 	layout->caplen_max = cw_linktype_caplen_max(iface.linktype);
 	layout->caplen_cut = cw_pcapfile_caplen_cut(&iface);
 	if (magic == MAGIC_KUZNETZOV && iface.linktype == CW_LINKTYPE_ETHERNET &&
@@ -207,6 +208,7 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 		     struct cw_error *error)
 {
 	const struct cw_layout layout = file->layout;
+	const uint8_t *ahead = data;
 	size_t at = 0, record_bytes;
 	uint32_t count = 0, claimed;
 
@@ -229,7 +231,7 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 		}
 		if (count && at + record_bytes > bytes_max)
 			break;
-		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, data + at);
 		at += record_bytes;
 		count++;
 	}
@@ -278,6 +280,7 @@ static int skip_to_packet(struct cw_pcapfile *file, const uint8_t *data, size_t 
 static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
 			size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step)
 {
+	const uint8_t *ahead = data;
 	size_t at = 0, block_bytes;
 	uint32_t count = 0, type;
 
@@ -289,7 +292,7 @@ static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t by
 			break;
 		if (count && at + block_bytes > bytes_max)
 			break;
-		__builtin_prefetch(data + at + CW_PREFETCH_BYTES);
+		ahead = cw_prefetch_ahead(ahead, data + at);
 		at += block_bytes;
 		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
 	}

@@ -37,9 +37,6 @@
 #define CW_PCAPNG_BLOCK_BYTES_MAX (((size_t)128 << 20) + ((size_t)1 << 20))
 #define CW_PCAPNG_NAME_BYTES_MAX 256u /* kept of if_name and if_description */
 
-/* How far ahead a walk over records prefetches: covers the memory's latency at small records. */
-#define CW_PREFETCH_BYTES 2048
-
 enum cw_pcapfile_format {
 	CW_PCAPFILE_UNKNOWN, /* no header seen yet */
 	CW_PCAPFILE_PCAP,

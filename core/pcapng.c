@@ -244,6 +244,7 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 				    file->offset, block_bytes, IDB_BYTES);
 	iface.linktype = cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped);
 	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
+	iface.is_swapped = layout->is_swapped;
 	if (file->linktype != CW_LINKTYPE_ANY)
 		iface.linktype = file->linktype;
 	result = take_options(&iface, block + 16, block_bytes - IDB_BYTES, layout->is_swapped);

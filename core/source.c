@@ -81,7 +81,7 @@ static const uint8_t *here(const struct cw_source *source, size_t *bytes, bool *
  * Map the window that begins at the position's page and holds `needed` bytes behind it. Nothing
  * asks for its pages ahead: MADV_POPULATE_READ in steps of 0.5 to 16 MiB took the same CPU as plain
  * faults (42 ms for 1 GB of 500-byte packets in page cache, ext4, Linux 6.18: a fault maps ~450 KB
- * there), and cold files came no faster with MADV_SEQUENTIAL or MADV_WILLNEED.
+ * there). Kernels without large folios, and cold files, are not measured yet.
  */
 static int slide(struct cw_source *source, size_t needed)
 {

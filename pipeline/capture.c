@@ -12,8 +12,8 @@ static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
 			     struct cw_error *error)
 {
 	for (; *prepared < pipeline->ifaces.count; ++*prepared) {
-		uint32_t linktype = cw_ifaces_at(&pipeline->ifaces, *prepared)->linktype;
-		int result = cw_matcher_prepare(&pipeline->matcher, linktype,
+		int result = cw_matcher_prepare(&pipeline->matcher,
+						cw_ifaces_at(&pipeline->ifaces, *prepared),
 						cw_pipeline_report_rule, pipeline, error);
 
 		if (result < 0)

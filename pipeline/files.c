@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "pipeline/files.h"
@@ -133,9 +134,10 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 	if (result < 0) {
 		files->open_count--;
 		pthread_cond_signal(&files->changed);
-	} else if (!cw_outfile_is_seekable(file->outfile)) {
-		file->is_pinned = true;
-		files->pinned_count++;
+	} else {
+		file->is_regular = cw_outfile_is_seekable(file->outfile);
+		file->is_pinned = !file->is_regular;
+		files->pinned_count += file->is_pinned;
 	}
 	pthread_mutex_unlock(&files->lock);
 	return result;
@@ -167,4 +169,50 @@ void cw_files_closed(struct cw_files *files, struct cw_file *file)
 	file->is_pinned = false;
 	pthread_cond_signal(&files->changed);
 	pthread_mutex_unlock(&files->lock);
+}
+
+static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)
+{
+	uint32_t index = (iface * 2654435761u) & (file->iface_capacity - 1);
+
+	while (file->ifaces[index * 2] && file->ifaces[index * 2] != iface + 1)
+		index = (index + 1) & (file->iface_capacity - 1);
+	return &file->ifaces[index * 2];
+}
+
+uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
+{
+	uint32_t *entry;
+
+	if (!file->iface_count)
+		return CW_FILE_IFACE_NONE;
+	entry = iface_entry(file, iface);
+	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
+}
+
+int cw_file_add_iface(struct cw_file *file, uint32_t iface)
+{
+	uint32_t *entry;
+
+	if (file->iface_count * 2 >= file->iface_capacity) {
+		struct cw_file grown = {.iface_capacity =
+						file->iface_capacity ? file->iface_capacity * 2 : 4};
+		uint32_t index;
+
+		grown.ifaces = calloc(grown.iface_capacity, 2 * sizeof(*grown.ifaces));
+		if (!grown.ifaces)
+			return -ENOMEM;
+		for (index = 0; index < file->iface_capacity; index++) {
+			if (file->ifaces[index * 2])
+				memcpy(iface_entry(&grown, file->ifaces[index * 2] - 1),
+				       &file->ifaces[index * 2], 2 * sizeof(*grown.ifaces));
+		}
+		free(file->ifaces);
+		file->ifaces = grown.ifaces;
+		file->iface_capacity = grown.iface_capacity;
+	}
+	entry = iface_entry(file, iface);
+	entry[0] = iface + 1;
+	entry[1] = file->iface_count++;
+	return 0;
 }

@@ -35,11 +35,20 @@ struct cw_file {
 
 	/* owner: the descriptor cache, under its lock */
 	bool is_idle;
-	bool is_pinned;
+	bool is_pinned;	 /* open, and has to stay so */
+	bool is_regular; /* known once it was opened */
 	int late_failure; /* of closing it when it was evicted; told at the next acquire */
 	struct cw_file *idle_next;
 	struct cw_file *idle_previous;
 };
+
+#define CW_FILE_IFACE_NONE UINT32_MAX
+
+/* The file's number of an interface of the run, or CW_FILE_IFACE_NONE. The turn. */
+uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface);
+
+/* Give the interface the file's next number; 0 or -ENOMEM. The turn. */
+int cw_file_add_iface(struct cw_file *file, uint32_t iface);
 
 struct cw_files {
 	pthread_mutex_t lock;

@@ -41,14 +41,22 @@ void cw_matcher_fini(struct cw_matcher *matcher)
 	atomic_store(&matcher->set_count, 0);
 }
 
-const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, uint32_t linktype)
+static bool is_swapped_for(const struct cw_iface *iface)
 {
+	return iface->is_swapped && cw_linktype_has_file_order(iface->linktype);
+}
+
+const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher,
+					  const struct cw_iface *iface)
+{
+	bool is_swapped = is_swapped_for(iface);
 	/* [SET-1] acquire: the sets below the count are whole. */
 	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_acquire);
 	uint32_t index;
 
 	for (index = 0; index < count; index++) {
-		if (matcher->sets[index]->linktype == linktype)
+		if (matcher->sets[index]->linktype == iface->linktype &&
+		    matcher->sets[index]->is_swapped == is_swapped)
 			return matcher->sets[index];
 	}
 	return NULL;
@@ -99,24 +107,26 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 	return 0;
 }
 
-int cw_matcher_prepare(struct cw_matcher *matcher, uint32_t linktype, cw_matcher_report *report,
-		       void *context, struct cw_error *error)
+int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
+		       cw_matcher_report *report, void *context, struct cw_error *error)
 {
 	struct cw_filter_set_options options = matcher->options;
 	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_relaxed);
 	struct cw_rule_set *set;
 	int result;
 
-	if (cw_matcher_find(matcher, linktype))
+	if (cw_matcher_find(matcher, iface))
 		return 0;
 	if (count == CW_LINKTYPES_MAX)
 		return cw_error_set(error, -ENOSPC, "more than %u link types in one run",
 				    CW_LINKTYPES_MAX);
-	options.filter.linktype = linktype;
+	options.filter.linktype = iface->linktype;
+	options.filter.is_swapped = is_swapped_for(iface);
 	set = calloc(1, sizeof(*set));
 	if (!set)
 		goto no_memory;
-	set->linktype = linktype;
+	set->linktype = iface->linktype;
+	set->is_swapped = options.filter.is_swapped;
 	set->is_illegal = calloc(matcher->rules->count + 1, sizeof(*set->is_illegal));
 	if (!set->is_illegal)
 		goto no_memory;
@@ -318,7 +328,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 			break;
 		if (!(packet->flags & CW_PACKET_MALFORMED) && packet->iface != set_iface) {
 			set_iface = packet->iface;
-			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface)->linktype);
+			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface));
 			note_iface(batch, set_iface, set->linktype);
 		}
 		if (!set) { /* nothing but malformed records so far */

@@ -18,6 +18,7 @@ struct cw_output;
 /* The rules, compiled for one link type. */
 struct cw_rule_set {
 	uint32_t linktype;
+	bool is_swapped; /* of files of the other byte order, where that matters */
 	struct cw_filter_set *filters; /* ids are rule indices */
 	struct cw_filter *prefilter;   /* NULL: everything passes */
 	uint32_t illegal_count;	       /* rules that do not compile for this type */
@@ -53,14 +54,15 @@ typedef void cw_matcher_report(void *context, const struct cw_rule *rule, uint32
 			       bool is_warning, const char *text);
 
 /*
- * Make sure there is a set for the link type (capture thread, or before it starts). The rules that
+ * Make sure there is a set for the interface's link type (capture thread, or before it starts). The rules that
  * are illegal for it are reported, marked and left out. 0, -ENOMEM, -ENOSPC (too many types).
  */
-int cw_matcher_prepare(struct cw_matcher *matcher, uint32_t linktype, cw_matcher_report *report,
-		       void *context, struct cw_error *error);
+int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
+		       cw_matcher_report *report, void *context, struct cw_error *error);
 
 /* Any thread. NULL where none was prepared. */
-const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, uint32_t linktype);
+const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher,
+					  const struct cw_iface *iface);
 
 int cw_match_scratch_init(struct cw_match_scratch *scratch, uint32_t rule_count);
 void cw_match_scratch_fini(struct cw_match_scratch *scratch);

@@ -65,6 +65,7 @@ struct cw_output {
 	_Atomic uint32_t kicks; /* reasons to write, since the writer last found none */
 	_Atomic int failure;	/* negative errno: nothing more is written to this output */
 	_Atomic uint64_t written; /* records in the kernel's hands */
+	_Atomic bool is_writing;  /* the writer is at its file, [ABORT-1] */
 
 	/* owner: the writer (whoever took kicks from 0 to 1) */
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;

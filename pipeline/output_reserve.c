@@ -13,8 +13,6 @@
 
 #include "pipeline/state.h"
 
-#define FILE_IFACE_NONE UINT32_MAX
-
 /* ---- chunks ---- */
 
 static void seal_open(struct cw_pipeline *pipeline, struct cw_output *output)
@@ -125,52 +123,6 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 
 /* ---- files ---- */
 
-static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)
-{
-	uint32_t index = (iface * 2654435761u) & (file->iface_capacity - 1);
-
-	while (file->ifaces[index * 2] && file->ifaces[index * 2] != iface + 1)
-		index = (index + 1) & (file->iface_capacity - 1);
-	return &file->ifaces[index * 2];
-}
-
-static uint32_t find_iface(const struct cw_file *file, uint32_t iface)
-{
-	uint32_t *entry;
-
-	if (!file->iface_count)
-		return FILE_IFACE_NONE;
-	entry = iface_entry(file, iface);
-	return entry[0] ? entry[1] : FILE_IFACE_NONE;
-}
-
-static int add_iface(struct cw_file *file, uint32_t iface)
-{
-	uint32_t *entry;
-
-	if (file->iface_count * 2 >= file->iface_capacity) {
-		struct cw_file grown = {.iface_capacity =
-						file->iface_capacity ? file->iface_capacity * 2 : 4};
-		uint32_t index;
-
-		grown.ifaces = calloc(grown.iface_capacity, 2 * sizeof(*grown.ifaces));
-		if (!grown.ifaces)
-			return -ENOMEM;
-		for (index = 0; index < file->iface_capacity; index++) {
-			if (file->ifaces[index * 2])
-				memcpy(iface_entry(&grown, file->ifaces[index * 2] - 1),
-				       &file->ifaces[index * 2], 2 * sizeof(*grown.ifaces));
-		}
-		free(file->ifaces);
-		file->ifaces = grown.ifaces;
-		file->iface_capacity = grown.iface_capacity;
-	}
-	entry = iface_entry(file, iface);
-	entry[0] = iface + 1;
-	entry[1] = file->iface_count++;
-	return 0;
-}
-
 struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns)
 {
@@ -277,7 +229,7 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
 		return batch->has_one_iface &&
-		       find_iface(output->file, batch->iface) != FILE_IFACE_NONE;
+		       cw_file_find_iface(output->file, batch->iface) != CW_FILE_IFACE_NONE;
 	return batch->has_one_linktype && output->linktype == batch->linktype;
 }
 
@@ -327,7 +279,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
 		return; /* lost; the copying worker finds no piece and skips */
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = find_iface(output->file, batch->iface);
+		piece.iface = cw_file_find_iface(output->file, batch->iface);
 	piece.chunk = reserve_bytes(pipeline, output, tally->record_bytes, NULL, &piece.offset);
 	output->file_records += tally->record_count;
 	output->file_bytes += tally->data_bytes;
@@ -348,8 +300,8 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 			 struct cw_preface *preface)
 {
 	bool has_iface = output->format != CW_FORMAT_PCAPNG ||
-			 (output->file && find_iface(output->file, packet->iface) !=
-						  FILE_IFACE_NONE);
+			 (output->file && cw_file_find_iface(output->file, packet->iface) !=
+						  CW_FILE_IFACE_NONE);
 
 	*preface = (struct cw_preface){0};
 	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
@@ -420,7 +372,7 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 		write_header(pipeline, output);
 	if (!preface->iface_bytes)
 		return 0;
-	result = add_iface(output->file, packet->iface);
+	result = cw_file_add_iface(output->file, packet->iface);
 	if (result < 0) {
 		cw_output_fail(output, result, output->file_count > 0, "no memory for an interface");
 		return result;
@@ -438,7 +390,7 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	struct cw_piece piece = {.record_count = 1, .next = CW_PIECE_NONE};
 
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = find_iface(output->file, packet->iface);
+		piece.iface = cw_file_find_iface(output->file, packet->iface);
 	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
 	output->matched++;
 	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);

@@ -12,6 +12,7 @@
 #include "pipeline/state.h"
 
 #define WRITE_VECTORS_MAX 64
+#define ABORT_PATIENCE_MS 2000u
 #define WRITE_BYTES_MAX ((size_t)4 << 20)
 
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
@@ -48,7 +49,7 @@ static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
 	size_t bytes;
 	uint8_t *data;
 
-	if (!cw_outfile_is_seekable(file->outfile))
+	if (!file->is_regular)
 		return; /* what a pipe took is gone; the anchor tells what was whole */
 	if (file->anchor_offset == 0 && file->offset >= cw_format_header_bytes(output->format))
 		file->anchor_offset = cw_format_header_bytes(output->format);
@@ -152,7 +153,7 @@ static void advance_file(struct cw_output *output, struct cw_file *file,
 }
 
 /* Write consecutive chunks of one file. */
-static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
 	struct iovec vectors[WRITE_VECTORS_MAX];
@@ -162,7 +163,7 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	int failure = 0;
 	int index;
 
-	if (atomic_load(&output->failure) || switch_file(pipeline, output, file) < 0)
+	if (switch_file(pipeline, output, file) < 0)
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -184,6 +185,19 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 		cut_to_whole(pipeline, output, file);
 	}
 	cw_files_release(&pipeline->files, file);
+}
+
+static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_chunk *const *chunks, int count)
+{
+	/*
+	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_pipeline_abort: either
+	 * the abort is seen here, or the writer is seen there and waited for.
+	 */
+	atomic_store(&output->is_writing, true);
+	if (!atomic_load(&pipeline->is_aborting) && !atomic_load(&output->failure))
+		write_run(pipeline, output, chunks, count);
+	atomic_store(&output->is_writing, false);
 }
 
 /* ---- the queue of the one writer ---- */
@@ -261,7 +275,7 @@ void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 			give_chunks_back(pipeline, chunks, count);
 			empty_inbox(output);
 		}
-	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0,
+	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0, /* [KICK-1] */
 							  memory_order_acq_rel,
 							  memory_order_relaxed));
 }
@@ -276,6 +290,45 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 }
 
 /* ---- the end of the run ---- */
+
+/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
+static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (atomic_load(&output->is_writing)) { /* [ABORT-1] */
+		if (*patience_ms == 0)
+			return false;
+		--*patience_ms;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+void cw_pipeline_abort(struct cw_pipeline *pipeline)
+{
+	uint32_t patience_ms = ABORT_PATIENCE_MS;
+	struct cw_error error;
+	uint32_t index;
+
+	atomic_store(&pipeline->is_aborting, true); /* [ABORT-1] */
+	cw_pipeline_request_stop(pipeline);
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+		struct cw_file *file;
+
+		if (!wait_for_writer(output, &patience_ms))
+			continue; /* a pipe nobody reads, or a disk that does not answer */
+		file = output->writing;
+		if (!file || file->is_finished || !file->is_regular ||
+		    file->offset == file->anchor_offset ||
+		    cw_files_acquire(&pipeline->files, file, &error) < 0)
+			continue;
+		cut_to_whole(pipeline, output, file);
+		cw_files_release(&pipeline->files, file);
+	}
+}
+
 
 /* A rule that matched nothing still gets its file, when its name does not depend on a packet. */
 static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *output)

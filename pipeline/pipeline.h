@@ -138,7 +138,14 @@ struct cw_report {
  */
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
 
-/* The books of this moment, for an abort: threads go on, nothing is published. */
+/*
+ * Break the run off: nothing more is written; the unfinished regular files are cut to whole records
+ * and stay under their hidden names. For a process that is about to end: threads that are blocked
+ * stay so, and the pipeline can only be peeked at afterwards.
+ */
+void cw_pipeline_abort(struct cw_pipeline *pipeline);
+
+/* The books of this moment; threads go on. */
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);
 
 void cw_report_fini(struct cw_report *report);

@@ -32,9 +32,9 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 	if (!report->files)
 		return -ENOMEM;
 	for (file = output->files_first; file; file = file->next) {
-		bool is_regular = cw_outfile_is_seekable(file->outfile);
+		bool is_regular = file->is_regular;
 
-		if (is_regular && !file->is_published)
+		if (!cw_outfile_was_created(file->outfile) || (is_regular && !file->is_published))
 			continue;
 		report->written += file->anchor_records;
 		report->bytes += file->anchor_bytes;
@@ -43,8 +43,6 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 			books->in_files += file->anchor_records;
 		else
 			books->sent_to_pipe += file->anchor_records;
-		if (!cw_outfile_was_created(file->outfile))
-			continue;
 		report->files[report->file_count] = strdup(file->path);
 		if (!report->files[report->file_count])
 			return -ENOMEM;

@@ -124,12 +124,14 @@ static enum cw_reserve reserve(struct cw_pipeline *pipeline, struct cw_batch *ba
 		atomic_store(&sequencer->is_starved, false);
 		return result;
 	}
-	cw_outputs_flush_fullest(pipeline);
 	/*
-	 * [STARVE-1] Announce, then look again: a chunk that came back before the announcement is
-	 * found now, one that comes back later finds the announcement and offers the turn.
+	 * [STARVE-1] Announce first: a chunk that came back before the announcement is found by the
+	 * second try, one that comes back later, among them every one that is sealed here, finds
+	 * the announcement and offers the turn. (Sealing before announcing loses the case where the
+	 * sealed chunk is back at once and still not enough.)
 	 */
 	atomic_store(&sequencer->is_starved, true);
+	cw_outputs_flush_fullest(pipeline);
 	return cw_outputs_reserve(pipeline, batch);
 }
 

@@ -82,6 +82,7 @@ struct cw_pipeline {
 	_Atomic uint32_t live_batches; /* cut and not finished */
 	_Atomic bool is_done;
 	_Atomic uint32_t running_threads;
+	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
@@ -103,6 +104,11 @@ void cw_pipeline_settle(struct cw_pipeline *pipeline);
 
 /* Whether a regular file with this identity is one of the inputs. */
 bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode);
+
+/* The three parts of setup.c, in this order. Errors as cw_pipeline_start. */
+int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error);
 
 int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report);
 

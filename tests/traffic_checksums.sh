@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Generate the files that datasets/checksums.txt names and compare them with it.
 # Usage: traffic_checksums.sh TRAFFIC_PCAP CHECKSUMS
-# New sums, after a wanted change: TRAFFIC_PCAP ... in a directory, then sha256sum *.pcap.
+# New sums, after a wanted change: write the four files below, then sha256sum *-seed1.pcap.
 set -eu
 
-traffic_pcap=$1
-checksums=$2
+traffic_pcap=$(realpath "$1")
+checksums=$(realpath "$2")
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 

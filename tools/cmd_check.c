@@ -37,12 +37,15 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 	const struct cw_source_options options = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
 	struct cw_ifaces ifaces;
 	struct cw_error error = {0};
+	struct cw_iface assumed = {.linktype = CW_LINKTYPE_ETHERNET};
 	uint32_t linktype, index;
 	int result;
 
 	result = cw_arguments_linktype(arguments, &linktype);
 	if (result)
 		return result;
+	if (linktype != CW_LINKTYPE_ANY)
+		assumed.linktype = linktype;
 	cw_ifaces_init(&ifaces);
 	for (index = 0; index < arguments->inputs.count && result >= 0; index++) {
 		struct cw_source *source;
@@ -53,12 +56,10 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 			cw_source_close(source);
 	}
 	for (index = 0; index < ifaces.count && result >= 0; index++)
-		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index)->linktype,
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index),
 					    note_finding, findings, &error);
 	if (ifaces.count == 0 && result >= 0)
-		result = cw_matcher_prepare(
-			matcher, linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
-			note_finding, findings, &error);
+		result = cw_matcher_prepare(matcher, &assumed, note_finding, findings, &error);
 	cw_ifaces_fini(&ifaces);
 	if (result >= 0)
 		return 0;

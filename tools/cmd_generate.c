@@ -89,6 +89,11 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	struct cw_error error = {0};
 	int result;
 
+	/* Looked at once more when the file is published; here, so that nothing is written in vain. */
+	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0) {
+		cw_complain("%s exists and --no-clobber is given", path);
+		return CW_EXIT_USAGE;
+	}
 	result = cw_outfile_new(&output->file, path, &options);
 	if (result < 0) {
 		cw_complain("cannot write %s: %s", path, strerror(-result));
@@ -112,7 +117,8 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	}
 	if (cw_outfile_publish(output->file, &error) < 0) {
 		cw_complain("%s", error.text);
-		return error.code == -EEXIST ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+		cw_outfile_discard(output->file, false);
+		return CW_EXIT_PROBLEM;
 	}
 	return CW_EXIT_COMPLETE;
 }

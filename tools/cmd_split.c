@@ -204,6 +204,22 @@ static int choose_engine(const struct cw_arguments *arguments, enum cw_filter_en
 	return CW_EXIT_USAGE;
 }
 
+/* Standard input can be read once: by one -r, or -R, or -F. */
+static int check_stdin(const struct cw_arguments *arguments)
+{
+	uint32_t count = 0;
+	uint32_t index;
+
+	for (index = 0; index < arguments->inputs.count; index++)
+		count += strcmp(arguments->inputs.words[index], "-") == 0;
+	count += arguments->rules && strcmp(arguments->rules, "-") == 0;
+	count += arguments->filter_file && strcmp(arguments->filter_file, "-") == 0;
+	if (count < 2)
+		return 0;
+	cw_complain("standard input (-) can be read once only");
+	return CW_EXIT_USAGE;
+}
+
 static bool writes_to_stdout(const struct cw_rules *rules)
 {
 	uint32_t index;
@@ -262,6 +278,7 @@ static void abort_run(struct run *run)
 	struct cw_books books;
 	char received[CW_NUMBER_BYTES], written[CW_NUMBER_BYTES];
 
+	cw_pipeline_abort(run->pipeline);
 	cw_pipeline_peek(run->pipeline, &books);
 	cw_complain("aborted: %s packets taken in, %s records written; unfinished files are left "
 		    "as hidden .part files",
@@ -401,7 +418,9 @@ int cw_command_split(const struct cw_arguments *arguments)
 		cw_complain("no input: give -r FILE (live capture is not in this version)");
 		return CW_EXIT_USAGE;
 	}
-	result = cw_arguments_expression(arguments, &expression);
+	result = check_stdin(arguments);
+	if (result == 0)
+		result = cw_arguments_expression(arguments, &expression);
 	if (result == 0)
 		result = make_rules(arguments, &rules, &expression);
 	if (result == 0)

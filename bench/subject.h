@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the C++ benchmarks time, as plain C calls: the library's headers use C11 atomics, which
+ * C++17 cannot read. Each call is one repetition over a whole data set, so the call itself costs
+ * nothing. Functions that return a pointer return NULL, and counts -1, after saying on stderr what
+ * failed.
+ */
+#ifndef CW_BENCH_SUBJECT_H
+#define CW_BENCH_SUBJECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A generated pcap file that is only in memory. */
+struct subject_file;
+
+struct subject_file *subject_file_make(const char *profile, uint32_t packet_count);
+uint64_t subject_file_bytes(const struct subject_file *file);
+void subject_file_free(struct subject_file *file);
+
+/* Packets met by: cutting spans; cutting and decoding them; a pcap_next_ex loop. */
+int64_t subject_scan(const struct subject_file *file);
+int64_t subject_decode(const struct subject_file *file);
+int64_t subject_libpcap_read(const struct subject_file *file);
+
+/* Generated packets in memory, and `filter_count` filters for them. */
+struct subject_match;
+
+struct subject_match *subject_match_make(const char *profile, uint32_t packet_count,
+					 uint32_t filter_count);
+void subject_match_free(struct subject_match *match);
+
+/* Matches found by our set in bursts; by libpcap's bpf_filter, filter by filter. */
+int64_t subject_match_set(const struct subject_match *match);
+int64_t subject_match_libpcap(const struct subject_match *match);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

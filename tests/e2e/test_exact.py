@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Each output holds exactly the packets that tcpdump takes from the same file with the same filter."""
+import concurrent.futures
+import os
+import re
+import struct
+import subprocess
+import tempfile
+import zlib
+
+import e2e
+from expressions import expressions
+
+SAMPLE = len(expressions()) if e2e.FULL else e2e.scaled(12, 3)
+
+# Where capweir differs on purpose: expression -> reason. It must refuse them.
+REFUSED = {
+    "ip broadcast": "a file does not know its netmask: capweir refuses, tcpdump assumes 0.0.0.0 and "
+                    "gives packets to 0.0.0.0 and 255.255.255.255 only, which is another question",
+}
+
+# Files whose subsecond fields are beyond 4.29 s: --nano multiplies them by 1000 in 32 bits, which
+# wraps. capweir keeps the time, as tcpdump without --nano does: that is compared instead.
+WITHOUT_NANO = {
+    "syn11__subsec-overflow.pcap",
+    "tcpdump__atm-oam-loopback-print-overrun.pcap",
+    "tcpdump__timestamp_invalid_micro.pcap",
+    "tcpreplay__test2.replay_include",
+    "tcpreplay__test2.replay_unique_ip",
+}
+
+
+def sample_of(name, count):
+    """A rotating sample: files in a row take different expressions, the same ones every run."""
+    first = zlib.crc32(name.encode()) * SAMPLE
+    return {(first + index) % count for index in range(min(SAMPLE, count))}
+
+
+def refused_rules(path, rules_path, names_of):
+    """Indices of the rules that do not compile for this file's link types, as `check` says."""
+    done = e2e.capweir("check", rules_path, "-r", path)
+    if done.status not in (0, 2):
+        raise AssertionError(f"check {path}: {e2e.text_of(done)}")
+    return {int(number) for number, warning in
+            re.findall(r": rule r(\d+): (warning: )?", done.err) if not warning}
+
+
+def compare_file(row):
+    """Problems with one file, as a list of texts, and how many comparisons were made."""
+    path, name = row["path"], row["file"]
+    filters = expressions()
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="capweir-exact-") as directory:
+        def rules_of(indices):
+            rules = os.path.join(directory, "rules.yaml")
+            with open(rules, "w") as file:
+                file.write(e2e.rules_yaml([(f"r{index}", filters[index]) for index in indices],
+                                          defaults="{write: '{rule}.pcap'}"))
+            return rules
+
+        refused = refused_rules(path, rules_of(range(len(filters))), filters)
+        taken = [index for index in range(len(filters)) if index not in refused]
+        done = e2e.capweir("split", "-r", path, "-R", rules_of(taken), "-o", directory, "-q", "-t",
+                           1 + zlib.crc32(name.encode()) % 4)
+        if done.status:
+            return [f"{name}: {e2e.text_of(done)}"], 0
+        compared = 0
+        for index in sorted(sample_of(name, len(filters))):
+            expression = filters[index]
+            if expression in REFUSED:
+                if index not in refused:
+                    problems.append(f"{name}: {expression!r}: is not refused")
+                continue
+            status, wanted, err = e2e.tcpdump(path, expression, name not in WITHOUT_NANO)
+            compared += 1
+            if index in refused:
+                if status == 0:
+                    problems.append(f"{name}: {expression!r}: only capweir refuses it")
+                continue
+            if status and "rejects all packets" not in err:
+                problems.append(f"{name}: {expression!r}: only tcpdump refuses it: {err}")
+                continue
+            wanted = e2e.essence(e2e.parse_capture(wanted).packets) if status == 0 else []
+            got = e2e.essence(e2e.read_capture(os.path.join(directory, f"r{index}.pcap")).packets)
+            if got != wanted:
+                first = next((at for at, (one, two) in enumerate(zip(got, wanted)) if one != two),
+                             min(len(got), len(wanted)))
+                problems.append(f"{name}: {expression!r}: {len(got)} packets, tcpdump has "
+                                f"{len(wanted)}; first difference at {first}: "
+                                f"{[str(list_[first])[:120] for list_ in (got, wanted) if first < len(list_)]}")
+    return problems, compared
+
+
+class Exact(e2e.Test):
+    def test_every_file_gives_the_packets_of_tcpdump(self):
+        e2e.need("tcpdump")
+        rows = [row for row in e2e.corpus() if row["tcpdump_rc"] == "0"]
+        self.assertGreaterEqual(len(expressions()), 60)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(compare_file, rows))
+        problems = [text for found, _ in results for text in found]
+        compared = sum(count for _, count in results)
+        print(f"{len(rows)} files, {len(expressions())} expressions, {compared} comparisons",
+              flush=True)
+        self.assertEqual(problems, [], "\n".join(problems[:40]) + f"\n{len(problems)} in all")
+
+    def test_address_families_of_loopback_headers_are_those_of_any_system_and_byte_order(self):
+        """DLT_NULL's header is in the writer's byte order; IPv6 is 10, 24, 28 or 30 there."""
+        e2e.need("tcpdump")
+        for order in "<>":
+            for linktype in (0, 108):
+                ipv4 = e2e.udp_frame(1, 2, 3, 4)[14:]
+                ipv6 = b"\x60" + bytes(5) + b"\x11" + bytes(33) + ipv4[20:]
+                header = ">I" if linktype else order + "I"
+                path = self.write("loop.pcap", e2e.pcap(
+                    [(e2e.NS * family, struct.pack(header, family) + (ipv6 if family > 2 else ipv4))
+                     for family in (2, 10, 24, 28, 30, 77)], linktype=linktype, order=order))
+                for expression in ("ip", "ip6", "udp", "not ip", "udp port 4"):
+                    with self.subTest(order=order, linktype=linktype, expression=expression):
+                        self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcap"),
+                                    expression)
+                        status, wanted, err = e2e.tcpdump(path, expression)
+                        self.assertEqual(status, 0, err)
+                        self.assertEqual(
+                            e2e.essence(e2e.read_capture(self.path("out.pcap")).packets),
+                            e2e.essence(e2e.parse_capture(wanted).packets))
+
+    def test_the_sample_of_expressions_reaches_every_expression(self):
+        count = len(expressions())
+        reached = set()
+        for row in e2e.corpus():
+            if row["tcpdump_rc"] == "0":
+                reached |= sample_of(row["file"], count)
+        self.assertEqual(reached, set(range(count)))
+
+    def test_mixed_link_types_have_the_packet_count_of_capinfos(self):
+        e2e.need("capinfos")
+        rows = [row for row in e2e.corpus() if "," in row["linktypes"]]
+        self.assertGreaterEqual(len(rows), 5)
+        for row in rows:
+            with self.subTest(file=row["file"]):
+                output = self.path("out.pcapng")
+                done = e2e.capweir("split", "-r", row["path"], "-w", output, "-q")
+                counted = subprocess.run(["capinfos", "-M", "-Tm", "-r", "-c", row["path"]],
+                                         capture_output=True, text=True)
+                fields = counted.stdout.strip().split(",")
+                self.assertGreaterEqual(len(fields), 2, counted.stderr)
+                if counted.returncode == 0:
+                    self.assertEqual(done.status, 0, e2e.text_of(done))
+                self.assertEqual(len(e2e.read_capture(output).packets), int(fields[1]))
+
+
+if __name__ == "__main__":
+    e2e.main()
