@@ -9,6 +9,7 @@
 const struct cw_filter_budget cw_filter_budget_default = {
     .states = 20000,
     .diagram_nodes = 20000,
+    .diagram_edges = 4u << 20,
     .joint_per_input = 64,
     .joint_extra = 1u << 20,
     .joint_max = 12u << 20,

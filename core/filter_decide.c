@@ -19,6 +19,10 @@
  * tells little and is never foreseen by a branch predictor. */
 #define STRUCTURAL_BOUNDARIES_MAX 20u
 
+/* Of all diagrams together (128 MB), those on the way to them included; filters that come after
+ * are run apart. */
+#define EDGES_MAX (16u << 20)
+
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };
 
 static const struct cw_diagram_node *node_at(const struct cw_build *build, uint32_t node)
@@ -54,7 +58,8 @@ static uint32_t append_node(struct cw_build *build, uint32_t hash,
 {
 	struct cw_diagrams *diagrams = &build->diagrams;
 
-	if (diagrams->count >= diagrams->count_max) {
+	if (diagrams->count >= diagrams->count_max ||
+	    diagrams->edges.count + node->edge_count > diagrams->edge_max) {
 		diagrams->is_over = true;
 		return CW_DIAGRAM_REJECT;
 	}
@@ -403,6 +408,8 @@ int cw_decide(struct cw_build *build, uint32_t number)
 	}
 	diagrams->is_over = false;
 	diagrams->count_max = diagrams->count + build->budget.diagram_nodes;
+	diagrams->edge_max =
+	    cw_min_u32(diagrams->edges.count + build->budget.diagram_edges, EDGES_MAX);
 	for (i = 0; i < filter->record_count && !build->failure && !diagrams->is_over; i++) {
 		const struct cw_lift_record *record = &build->records.at[filter->record_first + i];
 		uint32_t then = end_of(made, record->then);

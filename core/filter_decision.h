@@ -18,6 +18,7 @@
 struct cw_filter_budget {
 	uint32_t states;          /* of one filter, while lifting */
 	uint32_t diagram_nodes;   /* of one filter */
+	uint32_t diagram_edges;   /* of one filter */
 	uint32_t joint_per_input; /* entries of the joint graph for each interval of the diagrams */
 	uint32_t joint_extra;     /* and that many on top */
 	uint32_t joint_max;       /* but never more */
@@ -93,7 +94,6 @@ struct cw_var {
 	uint32_t need;   /* bytes from the packet's (or the header's) start that must be there */
 	uint32_t mask;
 	uint32_t msh;
-	uint32_t max;
 };
 
 enum cw_step_op {
@@ -193,8 +193,6 @@ struct cw_decision {
 	uint32_t filter_count;
 	uint32_t bitmap_words;
 	uint32_t root;
-	uint32_t event_max; /* no packet has more events */
-	bool has_excludes;
 	void *jit; /* filter_jit_x86.c, or NULL */
 	size_t jit_bytes;
 };
@@ -210,7 +208,7 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 void cw_decision_fini(struct cw_decision *decision);
 size_t cw_decision_bytes(const struct cw_decision *decision);
 
-/* The events of one packet, into `events` (room for event_max); their number. */
+/* The events of one packet, into `events` (room for CW_EVENTS_MAX); their number. */
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events);
 

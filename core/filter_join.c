@@ -21,8 +21,6 @@
  * Equal problems are one problem, and a list of them is worked off: no recursion. Parts that are
  * made here have the filter they count for (owners) and the part whose taking back includes them
  * (parents).
- *
- * A file longer than others: the join is one algorithm over one state, which reads best in one place.
  */
 #include "core/filter_join.h"
 
@@ -505,7 +503,10 @@ static void start(struct cw_join *join)
 			    build->budget.joint_extra;
 	if (join->entries_max > build->budget.joint_max)
 		join->entries_max = build->budget.joint_max;
-	build->diagrams.count_max = CW_NONE;
+	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
+	build->diagrams.is_over = false;
+	build->diagrams.count_max = build->diagrams.count + build->budget.joint_max;
+	build->diagrams.edge_max = build->diagrams.edges.count + build->budget.joint_max;
 	if (!build->failure)
 		joint->root = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);
 }
@@ -520,6 +521,8 @@ void cw_join(struct cw_build *build)
 		struct problem problem = join.problems.at[i]; /* the array moves */
 
 		solve(&join, &problem);
+		if (build->diagrams.is_over)
+			cw_build_fail(build, -E2BIG);
 	}
 	cw_index_fini(&join.problem_index);
 	cw_index_fini(&join.node_index);

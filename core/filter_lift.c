@@ -9,8 +9,6 @@
  * that are still read later (dead ones count as 0, so that more states are equal). All jumps go
  * forward: states are made in ascending order of their program counter, and turned into records in
  * descending order, so that a record's successors are there before it. No recursion.
- *
- * A file longer than others: one function for each kind of instruction, which reads best in one place.
  */
 #include "core/filter_passes.h"
 

@@ -4,8 +4,6 @@
  * each once; equal results become one, so that a table of src and the same table of dst are one
  * table. A switch becomes the cheapest step that answers it: a comparison, a hash table where what
  * differs are single values (or prefixes of one length), a search tree for the rest.
- *
- * A file longer than others: one form for each kind of table, which reads best in one place.
  */
 #include "core/filter_lower.h"
 
@@ -395,7 +393,6 @@ static void hand_over(struct cw_lower *lower, struct cw_decision *decision)
 	decision->part_count = joint->owners.count;
 	decision->filter_count = lower->build->filter_count;
 	decision->bitmap_words = lower->bitmap_words;
-	decision->has_excludes = joint->has_excludes;
 	if (joint->has_excludes) {
 		decision->owners = joint->owners.at;
 		decision->parents = joint->parents.at;
@@ -415,7 +412,6 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	if (!build->failure) {
 		lower.ref_of.at[0] = CW_REF_EMPTY;
 		decision->root = lower_graph(&lower);
-		decision->event_max = cost_of(&lower, decision->root).events;
 	}
 	hand_over(&lower, decision);
 	cw_index_fini(&lower.step_index);

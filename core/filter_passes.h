@@ -105,9 +105,10 @@ struct cw_diagrams {
 	struct cw_index index;
 	struct cw_index memo; /* of results */
 	struct cw_memos results;
-	uint32_t count_max; /* the budget for the filter at hand */
-	bool is_over;       /* it was passed */
-	uint32_t *rank;     /* place of an expression in the order of variables */
+	uint32_t count_max; /* the budgets for the filter at hand */
+	uint32_t edge_max;
+	bool is_over;   /* it was passed */
+	uint32_t *rank; /* place of an expression in the order of variables */
 	struct cw_edges scratch;
 	struct cw_u32s stack;
 };

@@ -90,7 +90,7 @@ static bool lower_load(const struct cw_lower *lower, uint32_t expr, struct cw_va
 uint32_t cw_lower_var(struct cw_lower *lower, uint32_t expr)
 {
 	const struct cw_expr *at = &lower->build->exprs.at[expr];
-	struct cw_var var = {.mask = UINT32_MAX, .max = at->max};
+	struct cw_var var = {.mask = UINT32_MAX};
 	uint32_t inner = expr;
 
 	if (lower->var_of.at[expr] != CW_NONE)
@@ -103,10 +103,8 @@ uint32_t cw_lower_var(struct cw_lower *lower, uint32_t expr)
 	if (lower->build->exprs.at[inner].op == CW_EXPR_LEN) {
 		var.kind = CW_VAR_LEN;
 	} else if (!lower_load(lower, inner, &var)) {
-		var = (struct cw_var){.kind = CW_VAR_CODE,
-				      .offset = lower_code(lower, expr),
-				      .mask = UINT32_MAX,
-				      .max = at->max};
+		var = (struct cw_var){
+		    .kind = CW_VAR_CODE, .offset = lower_code(lower, expr), .mask = UINT32_MAX};
 	}
 	if (CW_GROW(&lower->vars, 1)) {
 		cw_build_fail(lower->build, -ENOMEM);

@@ -113,6 +113,7 @@ static inline struct cw_filter_budget differ_tiny(struct random *random)
 		break;
 	case 1:
 		budget.diagram_nodes = random_below(random, 30);
+		budget.diagram_edges = 1 + random_below(random, 200);
 		break;
 	case 2:
 		budget.joint_per_input = 0;

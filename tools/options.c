@@ -73,7 +73,7 @@ static const struct option_row rows[] = {
 						      "has ns)", CW_SPLIT},
 	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
 	 CW_SPLIT | CW_CHECK},
-	{OPTION_ENGINE, "filter-engine", "NAME", "auto, sequential or libpcap", CW_SPLIT},
+	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
