@@ -23,6 +23,7 @@ REFUSED = {
 # wraps. capweir keeps the time, as tcpdump without --nano does: that is compared instead.
 WITHOUT_NANO = {
     "syn11__subsec-overflow.pcap",
+    "tcpdump__rx_serviceid_oobr.pcap",
     "tcpdump__atm-oam-loopback-print-overrun.pcap",
     "tcpdump__timestamp_invalid_micro.pcap",
     "tcpreplay__test2.replay_include",
