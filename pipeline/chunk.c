@@ -124,6 +124,12 @@ bool cw_chunk_copied(struct cw_chunk *chunk, uint32_t bytes)
 	return settle(chunk, bytes);
 }
 
+bool cw_chunk_is_copied(const struct cw_chunk *chunk)
+{
+	/* Relaxed: a hint; sealing and the writer order the bytes. */
+	return atomic_load_explicit(&chunk->pending, memory_order_relaxed) == CW_CHUNK_OPEN_BIAS;
+}
+
 bool cw_chunk_seal(struct cw_chunk *chunk)
 {
 	return settle(chunk, CW_CHUNK_OPEN_BIAS);

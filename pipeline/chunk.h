@@ -74,6 +74,9 @@ uint32_t cw_chunk_free_count(struct cw_chunk_pool *pool);
 /* `bytes` of a reserved range are copied. True: the chunk is sealed and complete. Any thread. */
 bool cw_chunk_copied(struct cw_chunk *chunk, uint32_t bytes);
 
+/* The turn: whether all that was reserved in it so far is copied. */
+bool cw_chunk_is_copied(const struct cw_chunk *chunk);
+
 /* The turn: seal it. True: it is complete already. */
 bool cw_chunk_seal(struct cw_chunk *chunk);
 

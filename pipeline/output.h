@@ -47,6 +47,9 @@ struct cw_output {
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_file *file; /* being filled, NULL before the first record */
 	struct cw_chunk *open;			      /* NULL: the next record starts a new one */
+	struct cw_chunk *held_first; /* full chunks that wait to be worth a write, oldest first, */
+	struct cw_chunk *held_last;  /* linked by `queued` */
+	uint64_t held_bytes;
 	uint64_t offset;			      /* in the file, of the next byte */
 	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
 	uint64_t file_records;	/* records */
@@ -87,7 +90,7 @@ enum cw_reserve {
  */
 enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch);
 
-/* The turn: seal the open chunks of the fullest outputs, so that they are written and come back. */
+/* The turn: send what the fullest outputs hold to their writers, so that the chunks come back. */
 void cw_outputs_flush_fullest(struct cw_pipeline *pipeline);
 
 /* The turn, at the end: seal everything. */

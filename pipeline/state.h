@@ -91,6 +91,7 @@ struct cw_pipeline {
 	struct cw_books books;
 	struct cw_names names;
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
+	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */
 	struct cw_chunk *turn_giant;	 /* taken for the record at hand */
 	struct cw_preface turn_preface; /* of the record at hand */
 };
