@@ -39,7 +39,7 @@ def parse_arguments():
     add("--rounds", type=int, default=5)
     add("--threads", type=int, default=0, help="0: one for each core used")
     add("--pin-one", action="store_true", help="both on one core, with taskset")
-    add("--rules", type=int, default=0, help="N generated filters instead of filters8.txt")
+    add("--rules", type=int, default=0, help="N filters: those of filters8.txt and generated ones")
     add("--engine", help="handed to capweir split")
     add("--no-warm", action="store_true", help="skip touching memory first")
     add("--json", action="store_true", help="the result as JSON on stdout")
@@ -76,17 +76,18 @@ def machine_facts():
 
 
 def make_filters(count):
-    """The eight usual ones, or `count`: one host and port each, the last ones catching the rest."""
-    if not count:
-        with open(os.path.join(HERE, "filters8.txt"), encoding="ascii") as file:
-            return [line.strip() for line in file if line.strip()]
-    catch_alls = ["tcp", "udp", "not ip"][:count]
-    ports = [443, 80, 53, 22, 8080, 25, 993, 3306, 123, 5432]
-    filters = []
-    for i in range(count - len(catch_alls)):
-        host = f"198.19.{i % 32}.{1 + i * 7 % 100}"
-        filters.append(f"host {host} and port {ports[i % len(ports)]}")
-    return filters + catch_alls
+    """The eight usual ones and, up to `count`, hosts, nets and ports beside them.
+
+    These match little, so that runs with more filters write about as many packets.
+    """
+    with open(os.path.join(HERE, "filters8.txt"), encoding="ascii") as file:
+        filters = [line.strip() for line in file if line.strip()]
+    for i in range(count - len(filters)):
+        host = f"198.19.{i % 32}.{1 + i * 7 % 250}"
+        filters.append([f"host {host}", f"tcp port {6000 + i}", f"host {host} and port 8443",
+                        f"net 198.18.{128 + i % 128}.{i // 128 * 16}/28", f"port {7000 + i}",
+                        f"src net 2001:db8:{i:x}::/48"][i % 6])
+    return filters
 
 
 def data_set(options, profile):
