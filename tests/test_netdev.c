@@ -3,6 +3,7 @@
  * Interfaces, counters and events on veth pairs in a network namespace of our own; drivers and
  * failures that this machine does not have are played by wrapped system calls.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -862,9 +863,14 @@ static void interfaces_are_listed_with_their_addresses(void **state)
 	for (uint32_t i = 1; i < list.count; i++)
 		assert_true(list.at[i].ifindex > list.at[i - 1].ifindex);
 
-	fail_next("recvmsg", EIO, 1); /* the list is left in the socket: the next call copes */
-	assert_int_equal(cw_netdevs_list(probe, &list, &error), -EIO);
-	assert_int_equal(list.count, 0);
+	for (int i = 0; i < 6; i++) { /* a list left in the socket does not spoil the next one */
+		fail_next("recvmsg", EIO, i);
+		if (cw_netdevs_list(probe, &list, &error))
+			assert_int_equal(error.code, -EIO), assert_int_equal(list.count, 0);
+		fail_call = "";
+		assert_int_equal(cw_netdevs_list(probe, &list, &error), 0);
+		find(&list, "l0");
+	}
 	cw_netdevs_fini(&list);
 	fail_next("realloc", ENOMEM, 0); /* links */
 	assert_int_equal(cw_netdevs_list(probe, &list, &error), -ENOMEM);
@@ -936,6 +942,48 @@ static void queues_are_counted_in_sysfs_where_the_driver_is_silent(void **state)
 	RUN("ip link del i0");
 }
 
+/* Any interface of the sysfs in sight but lo. */
+static bool name_in_sysfs(char *name, size_t bytes)
+{
+	struct dirent *entry;
+	DIR *list = opendir("/sys/class/net");
+
+	name[0] = '\0';
+	while (list && (entry = readdir(list)))
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "lo"))
+			snprintf(name, bytes, "%.15s", entry->d_name);
+	if (list)
+		closedir(list);
+	return name[0];
+}
+
+static void sysfs_of_another_namespace_is_not_believed(void **state)
+{
+	struct cw_netdev_facts facts;
+	char name[CW_NETDEV_NAME_BYTES];
+	const char *reason = NULL;
+
+	(void)state;
+	need_namespace();
+	if (umount("/sys"))
+		reason = "sysfs is the machine's already, or cannot be taken off";
+	else if (!name_in_sysfs(name, sizeof(name)))
+		reason = "the machine's namespace has but lo";
+	else if (netns_run("ip link add %s index 54321 numrxqueues 77 type ifb 2>/dev/null", name))
+		reason = "no ifb devices here";
+	if (!reason) {
+		assert_int_equal(cw_netdev_facts_read(probe, name, &facts, &error), 0);
+		assert_int_equal(facts.rx_queues, 77);
+		assert_int_equal(facts.rx_queues_from, CW_NETDEV_QUEUES_ALLOCATED);
+		RUN("ip link del %s", name);
+	}
+	mount("capweir", "/sys", "sysfs", 0, NULL);
+	if (reason) {
+		print_message("skipped: %s\n", reason);
+		skip();
+	}
+}
+
 static void probes_report_what_they_cannot_open(void **state)
 {
 	struct cw_netdev_probe *other;
@@ -986,6 +1034,7 @@ int main(void)
 	    cmocka_unit_test(interfaces_are_listed_with_their_addresses),
 	    cmocka_unit_test(queues_driver_and_offloads_are_told),
 	    cmocka_unit_test(queues_are_counted_in_sysfs_where_the_driver_is_silent),
+	    cmocka_unit_test(sysfs_of_another_namespace_is_not_believed),
 	    cmocka_unit_test(probes_report_what_they_cannot_open),
 	};
 
