@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two states: `now` is what the kernel said last, `told` what the events said. Each message changes
+ * `now`; the difference is told one event at a time before the next message is read, so that every
+ * step is seen. After an overrun the same way: the answers to two questions, for the ifindex and
+ * for the name, come through the same socket in their order among the notices, and are read like
+ * them.
+ */
+#include "core/netdev_watch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
+
+#include "core/netlink.h"
+
+#define ASK_TRIES 3 /* within a call, when answers get lost as well */
+
+static_assert(CW_NETDEV_WATCH_NAME_BYTES == CW_NETLINK_ALT_NAME_BYTES, "names fit");
+
+struct cw_netdev_watch {
+	struct cw_netlink netlink;
+	struct cw_netlink_rest rest; /* messages received and not read yet */
+	char name[CW_NETDEV_WATCH_NAME_BYTES];
+	struct cw_netdev_state now, told;
+	bool must_ask;
+	uint32_t asked_ifindex, asked_name; /* sequence numbers of open questions; 0: none */
+	uint64_t overruns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what messages say ---- */
+
+static void set_state(struct cw_netdev_watch *watch, const struct cw_netlink_link *link)
+{
+	struct cw_netdev_state *now = &watch->now;
+
+	if (now->ifindex != link->ifindex)
+		*now = (struct cw_netdev_state){.ifindex = link->ifindex};
+	if (link->name[0]) { /* notices of wireless devices lack most of it */
+		memcpy(now->name, link->name, sizeof(now->name));
+		now->is_called = cw_netlink_link_is_called(link, watch->name);
+	}
+	if (link->has_mtu)
+		now->mtu = link->mtu;
+	now->is_up = link->flags & IFF_UP;
+	now->is_running = now->is_up && link->flags & IFF_RUNNING;
+	now->has_carrier = link->flags & IFF_LOWER_UP;
+}
+
+static int read_link(struct cw_netdev_watch *watch, const struct cw_netlink_message *message)
+{
+	struct cw_netlink_link link;
+	int status = cw_netlink_link_parse(message, &link);
+
+	if (status)
+		return status;
+	/* A port that leaves a bridge is told as a deleted link of the bridge's family. */
+	if (link.family != AF_UNSPEC)
+		return 0;
+	if (message->type == RTM_DELLINK) {
+		if (link.ifindex == watch->now.ifindex)
+			watch->now = (struct cw_netdev_state){0};
+	} else if (link.ifindex == watch->now.ifindex ||
+		   cw_netlink_link_is_called(&link, watch->name)) {
+		set_state(watch, &link);
+	}
+	return 0;
+}
+
+/* The kernel's refusal of a question: what was asked for does not exist. */
+static void read_refusal(struct cw_netdev_watch *watch, const struct cw_netlink_message *message,
+			 bool is_by_ifindex)
+{
+	int result = cw_netlink_result(message);
+
+	if (result == -ENODEV && is_by_ifindex)
+		watch->now = (struct cw_netdev_state){0};
+	else if (result && result != -ENODEV && is_by_ifindex)
+		watch->must_ask = true;
+}
+
+static int read_message(struct cw_netdev_watch *watch, const struct cw_netlink_message *message)
+{
+	bool is_ours = message->sequence && message->port == watch->netlink.port;
+	bool is_by_ifindex = is_ours && message->sequence == watch->asked_ifindex;
+	bool is_by_name = is_ours && message->sequence == watch->asked_name;
+
+	if (is_by_ifindex)
+		watch->asked_ifindex = 0;
+	if (is_by_name)
+		watch->asked_name = 0;
+	if (message->type == NLMSG_ERROR && (is_by_ifindex || is_by_name))
+		read_refusal(watch, message, is_by_ifindex);
+	if (message->type == RTM_NEWLINK || message->type == RTM_DELLINK)
+		return read_link(watch, message);
+	return 0;
+}
+
+/* Both questions, the ifindex first: its answer says how the name became free for the other. */
+static int ask_state(struct cw_netdev_watch *watch)
+{
+	int status = 0;
+
+	watch->asked_ifindex = watch->asked_name = 0;
+	if (watch->now.ifindex) {
+		status = cw_netlink_ask_link(&watch->netlink, watch->now.ifindex, NULL, true);
+		watch->asked_ifindex = watch->netlink.sequence;
+	}
+	if (!status)
+		status = cw_netlink_ask_link(&watch->netlink, 0, watch->name, true);
+	if (!status) {
+		watch->asked_name = watch->netlink.sequence;
+		watch->must_ask = false;
+	}
+	return status;
+}
+
+/*
+ * Go on to the next message. 1: one was read; 0: there is none. A message that cannot be read
+ * counts as lost, with the rest of its datagram.
+ */
+static int step(struct cw_netdev_watch *watch)
+{
+	struct cw_netlink_message message;
+	int status = cw_netlink_message_next(&watch->rest, &message);
+
+	if (status > 0)
+		status = read_message(watch, &message) ? -EBADMSG : 1;
+	else if (status == 0)
+		status = cw_netlink_receive(&watch->netlink, &watch->rest);
+	if (status == -EBADMSG || status == -ENOBUFS || status == -EMSGSIZE) {
+		watch->rest = (struct cw_netlink_rest){0};
+		watch->must_ask = true;
+		watch->overruns++;
+		return 1;
+	}
+	return status == -EAGAIN ? 0 : status < 0 ? status : 1;
+}
+
+/* ---- events ---- */
+
+static const char *const change_texts[] = {
+    [CW_NETDEV_CHANGE_CREATED] = "created", [CW_NETDEV_CHANGE_REMOVED] = "removed",
+    [CW_NETDEV_CHANGE_RENAMED] = "renamed", [CW_NETDEV_CHANGE_MTU] = "mtu",
+    [CW_NETDEV_CHANGE_UP] = "up",           [CW_NETDEV_CHANGE_DOWN] = "down",
+    [CW_NETDEV_CHANGE_LINK_UP] = "link_up", [CW_NETDEV_CHANGE_LINK_DOWN] = "link_down",
+};
+
+const char *cw_netdev_change_text(enum cw_netdev_change change)
+{
+	return change_texts[change];
+}
+
+static void set_text(const char *watched, struct cw_netdev_event *event)
+{
+	const struct cw_netdev_state *before = &event->before, *after = &event->after;
+	size_t bytes = sizeof(event->text);
+	char *text = event->text;
+
+	switch (event->change) {
+	case CW_NETDEV_CHANGE_CREATED:
+		snprintf(text, bytes, "%s is there, as interface %d", watched, after->ifindex);
+		return;
+	case CW_NETDEV_CHANGE_REMOVED:
+		snprintf(text, bytes, "%s (interface %d) was removed", before->name,
+			 before->ifindex);
+		return;
+	case CW_NETDEV_CHANGE_RENAMED:
+		if (strcmp(before->name, after->name))
+			snprintf(text, bytes, "%s (interface %d) is now called %s", before->name,
+				 after->ifindex, after->name);
+		else
+			snprintf(text, bytes, "%s (interface %d) is %s called %s", after->name,
+				 after->ifindex, after->is_called ? "now also" : "no longer",
+				 watched);
+		return;
+	case CW_NETDEV_CHANGE_MTU:
+		snprintf(text, bytes, "%s changed its MTU from %u to %u", after->name, before->mtu,
+			 after->mtu);
+		return;
+	case CW_NETDEV_CHANGE_UP:
+		snprintf(text, bytes, "%s was set up%s", after->name,
+			 after->is_running ? "" : ", and has no link yet");
+		return;
+	case CW_NETDEV_CHANGE_DOWN:
+		snprintf(text, bytes, "%s was set down", after->name);
+		return;
+	case CW_NETDEV_CHANGE_LINK_UP:
+		snprintf(text, bytes, "%s has a link", after->name);
+		return;
+	case CW_NETDEV_CHANGE_LINK_DOWN:
+		snprintf(text, bytes, "%s lost its link", after->name);
+		return;
+	}
+}
+
+/* The next step from `told` towards `now`; false when they are equal. `to` is `told` after it. */
+static bool next_change(const struct cw_netdev_state *told, const struct cw_netdev_state *now,
+			enum cw_netdev_change *change, struct cw_netdev_state *to)
+{
+	*to = *told;
+	to->has_carrier = now->has_carrier;
+	if (told->ifindex != now->ifindex) {
+		/* One that lost the name before another got it is still there: no removal. */
+		bool is_gone = told->ifindex && (!now->ifindex || told->is_called);
+
+		*change = is_gone ? CW_NETDEV_CHANGE_REMOVED : CW_NETDEV_CHANGE_CREATED;
+		*to = is_gone ? (struct cw_netdev_state){0} : *now;
+		to->is_up = to->is_running = false;
+	} else if (strcmp(told->name, now->name) || told->is_called != now->is_called) {
+		*change = CW_NETDEV_CHANGE_RENAMED;
+		memcpy(to->name, now->name, sizeof(to->name));
+		to->is_called = now->is_called;
+	} else if (told->mtu != now->mtu) {
+		*change = CW_NETDEV_CHANGE_MTU;
+		to->mtu = now->mtu;
+	} else if (told->is_up != now->is_up) {
+		*change = now->is_up ? CW_NETDEV_CHANGE_UP : CW_NETDEV_CHANGE_DOWN;
+		to->is_up = now->is_up;
+		to->is_running = false;
+	} else if (told->is_running != now->is_running) {
+		*change = now->is_running ? CW_NETDEV_CHANGE_LINK_UP : CW_NETDEV_CHANGE_LINK_DOWN;
+		to->is_running = now->is_running;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool tell(struct cw_netdev_watch *watch, struct cw_netdev_event *event)
+{
+	struct cw_netdev_state to;
+
+	memset(event, 0, sizeof(*event));
+	if (!next_change(&watch->told, &watch->now, &event->change, &to)) {
+		watch->told = to;
+		return false;
+	}
+	event->ts_ns = now_ns();
+	event->before = watch->told;
+	event->after = watch->told = to;
+	event->ifindex = to.ifindex ? to.ifindex : event->before.ifindex;
+	set_text(watch->name, event);
+	return true;
+}
+
+int cw_netdev_watch_next(struct cw_netdev_watch *watch, struct cw_netdev_event *event)
+{
+	int status, tries = 0;
+
+	for (;;) {
+		if (tell(watch, event))
+			return 1;
+		status = step(watch);
+		if (status < 0)
+			return status;
+		if (status > 0)
+			continue;
+		/* The queue is empty: now, and not before, there is room for answers. They are
+		 * there as soon as the questions are sent. */
+		if (!watch->must_ask && !watch->asked_ifindex && !watch->asked_name)
+			return 0;
+		if (tries++ == ASK_TRIES) {
+			watch->must_ask = true;
+			return -ENOBUFS;
+		}
+		watch->must_ask = true;
+		status = ask_state(watch);
+		if (status)
+			return status;
+	}
+}
+
+/* ---- life ---- */
+
+static bool can_be_a_name(const char *name)
+{
+	return *name && strlen(name) < CW_NETDEV_WATCH_NAME_BYTES && strcmp(name, ".") &&
+	       strcmp(name, "..") && !strpbrk(name, "/ \t\n");
+}
+
+static int visit_first(void *context, const struct cw_netlink_message *message)
+{
+	return read_message(context, message);
+}
+
+int cw_netdev_watch_open(struct cw_netdev_watch **result, const char *name, struct cw_error *error)
+{
+	struct cw_netdev_watch *watch;
+	int status;
+
+	*result = NULL;
+	if (!can_be_a_name(name))
+		return cw_error_set(error, -EINVAL, "'%s' cannot be the name of an interface",
+				    name);
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return cw_error_set_errno(error, -ENOMEM, "cannot watch interface %s", name);
+	memcpy(watch->name, name, strlen(name) + 1);
+	status = cw_netlink_open(&watch->netlink, RTMGRP_LINK);
+	if (status)
+		goto free_watch;
+	/* Notices that come in before the answer are older than it, and passed over. */
+	status = cw_netlink_ask_link(&watch->netlink, 0, name, true);
+	if (!status)
+		status = cw_netlink_answer(&watch->netlink, visit_first, watch);
+	if (status == -ENOBUFS) { /* many interfaces change just now */
+		watch->must_ask = true;
+		status = 0;
+	}
+	if (status && status != -ENODEV)
+		goto close_netlink;
+	watch->told = watch->now;
+	*result = watch;
+	return 0;
+
+close_netlink:
+	cw_netlink_close(&watch->netlink);
+free_watch:
+	free(watch);
+	return cw_error_set_errno(error, status, "cannot watch interface %s", name);
+}
+
+void cw_netdev_watch_close(struct cw_netdev_watch *watch)
+{
+	if (!watch)
+		return;
+	cw_netlink_close(&watch->netlink);
+	free(watch);
+}
+
+int cw_netdev_watch_fd(const struct cw_netdev_watch *watch)
+{
+	return watch->netlink.fd;
+}
+
+const struct cw_netdev_state *cw_netdev_watch_state(const struct cw_netdev_watch *watch)
+{
+	return &watch->told;
+}
+
+uint64_t cw_netdev_watch_overruns(const struct cw_netdev_watch *watch)
+{
+	return watch->overruns;
+}
