@@ -28,6 +28,8 @@ SETS = {
     "nets": [f"net 198.{18 + index % 2}.{index * 8 % 256}.0/{21 + index % 4}"
              if index % 4 == 0 else f"net 198.16.0.0/{12 + index % 4}" for index in range(16)] +
             ["net 198.18.0.0/16 and not net 198.18.4.0/22"],
+    "prefixes": [f"net 198.{18 + index % 2}.{index}.0/24" for index in range(40)] +
+                ["net 10.0.0.0/24", "net 10.0.2.0/24"],
     "one": ["tcp"],
 }
 
@@ -122,6 +124,17 @@ class Program:
             elif match := re.fullmatch(r"(\d+): (\w+), \d+ instructions: .*", line):
                 self.engines[int(match[1])] = match[2]
 
+    def overlaps(self):
+        """Nodes in which a value has two ways, or whose values are not in order."""
+        found = []
+        for name, node in self.nodes.items():
+            ranges = [one for text, _ in node["ways"] if text[:1].isdigit()
+                      for one in parse_values(text)]
+            if any(low > high for low, high in ranges) or any(
+                    one[1] >= other[0] for one, other in zip(ranges, ranges[1:])):
+                found.append(name)
+        return found
+
     def ids(self, data, length):
         """The filters that match; only those that were joined."""
         found = set()
@@ -154,14 +167,12 @@ class Program:
         except Trap:
             waiting.append(ways.get("trap", "nothing"))
             return
-        for text, way in node["ways"]:
-            if text in ("otherwise", "any value"):
-                waiting.append(way)
-                return
-            if any(low <= value <= high for low, high in parse_values(text)):
-                waiting.append(way)
-                return
-        raise AssertionError(f"{node} says nothing for {value}")
+        fitting = [way for text, way in node["ways"]
+                   if text not in ("otherwise", "any value", "trap")
+                   for low, high in parse_values(text) if low <= value <= high]
+        if len(fitting) > 1:
+            raise AssertionError(f"{node} says several things for {value}")
+        waiting.append(fitting[0] if fitting else ways.get("otherwise") or ways["any value"])
 
 
 class InspectFilter(e2e.Test):
@@ -244,6 +255,7 @@ class InspectFilter(e2e.Test):
             program = Program(text)
             self.assertEqual(len(program.engines), len(expressions), text)
             self.assertTrue(program.roots or name == "one", text)
+            self.assertEqual(program.overlaps(), [], text)
             wanted = [set() for _ in made]
             for number, expression in enumerate(expressions):
                 if program.engines[number] == "sequential":
@@ -381,6 +393,33 @@ class BenchFilter(e2e.Test):
         self.assertAlmostEqual(report["matches_per_packet"],
                                (30 + 300 + len(range(1, 300, 7)) + 300 - len(range(2, 300, 7))) /
                                300, places=3)
+
+    def test_a_difference_is_exit_1_and_names_packet_and_rule(self):
+        """A libpcap that lies about one packet, so that every engine differs from it."""
+        e2e.need("cc")
+        self.write("liar.c", """
+            #include <dlfcn.h>
+            struct bpf_insn;
+            unsigned bpf_filter(const struct bpf_insn *program, const unsigned char *data,
+                                unsigned wire_len, unsigned caplen)
+            {
+                unsigned (*real)(const struct bpf_insn *, const unsigned char *, unsigned,
+                                 unsigned) = dlsym(RTLD_NEXT, "bpf_filter");
+                return wire_len == 99 ? 0 : real(program, data, wire_len, caplen);
+            }""")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", self.path("liar.so"),
+                        self.path("liar.c"), "-ldl"], check=True)
+        records = [e2e.pcap_record(ts, data, 99 if index == 11 else None)
+                   for index, (ts, data) in enumerate(e2e.simple_packets(300))]
+        self.write("in.pcap", e2e.pcap_header() + b"".join(records))
+        done = e2e.capweir("bench", "filter", "-r", "in.pcap", "-R", "rules.yaml", "--repeat", 1,
+                           "--json", cwd=self.directory,
+                           env={**os.environ, "LD_PRELOAD": self.path("liar.so")})
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        for one in json.loads(done.out)["engines"]:
+            self.assertFalse(one["agree"])
+            self.assertEqual(one["difference"], {"packet": 12, "rule": "one", "missing": False})
+            self.assertRegex(done.err, f"{one['engine']} differs .* packet 12, rule one")
 
     def test_only_the_first_packets_and_it_says_so(self):
         report = json.loads(self.bench("--json", "--packets", 100))
