@@ -505,10 +505,8 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 const char *cw_filter_engine_name(enum cw_filter_engine engine)
 {
 	static const char *const names[] = {
-	    [CW_ENGINE_AUTO] = "auto",
-	    [CW_ENGINE_JIT] = "jit",
-	    [CW_ENGINE_WALKER] = "walker",
-	    [CW_ENGINE_SEQUENTIAL] = "sequential",
+	    [CW_ENGINE_AUTO] = "auto",       [CW_ENGINE_JIT] = "jit",
+	    [CW_ENGINE_WALKER] = "walker",   [CW_ENGINE_SEQUENTIAL] = "sequential",
 	    [CW_ENGINE_LIBPCAP] = "libpcap",
 	};
 

@@ -19,7 +19,8 @@
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
 #define SPAN_BYTES ((size_t)1 << 20)
-#define SLOW_NS 0.3e9 /* what a round of libpcap may take; on fewer packets where it takes longer */
+#define SLOW_NS 0.3e9 /* what a round of libpcap may take; on fewer packets where it takes longer \
+		       */
 
 /* libpcap first: the others are compared with it. */
 static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT, CW_ENGINE_WALKER,
@@ -40,7 +41,7 @@ struct bench {
 	uint8_t *bytes;
 	size_t byte_count, byte_capacity;
 	uint64_t other_count; /* packets left out: of another link type, malformed */
-	bool is_cut;	      /* the file has more packets */
+	bool is_cut;          /* the file has more packets */
 	/* engines */
 	struct cw_filter_set *sets[ENGINE_COUNT];
 	struct cw_filter_run runs[ENGINE_COUNT];
@@ -78,7 +79,7 @@ static int keep_packet(struct bench *bench, const struct cw_packet *packet, uint
 	if (packet->caplen)
 		memcpy(bench->bytes + bench->byte_count, packet->data, packet->caplen);
 	bench->packets[bench->packet_count] =
-		(struct cw_packet){.caplen = packet->caplen, .wire_len = packet->wire_len};
+	    (struct cw_packet){.caplen = packet->caplen, .wire_len = packet->wire_len};
 	bench->numbers[bench->packet_count++] = number;
 	bench->byte_count += packet->caplen;
 	return 0;
@@ -111,8 +112,8 @@ static int keep_span(struct bench *bench, const struct cw_span *span, uint64_t *
 			bench->is_cut = true;
 			return 0;
 		}
-		iface = packet.flags & CW_PACKET_MALFORMED ? NULL
-							   : cw_ifaces_at(ifaces, packet.iface);
+		iface =
+		    packet.flags & CW_PACKET_MALFORMED ? NULL : cw_ifaces_at(ifaces, packet.iface);
 		if (iface && bench->packet_count == 0)
 			bench->iface = *iface;
 		if (!iface || iface->linktype != bench->iface.linktype ||
@@ -203,11 +204,11 @@ static int add_rule(struct bench *bench, const struct cw_filter_options *options
 static int build_sets(struct bench *bench)
 {
 	struct cw_filter_set_options options = {
-		.filter = {.linktype = bench->iface.linktype,
-			   .is_swapped = bench->iface.is_swapped,
-			   .unoptimized = bench->arguments->unoptimized,
-			   .resolve_names = bench->arguments->resolve},
-		.mode = bench->rules.mode};
+	    .filter = {.linktype = bench->iface.linktype,
+		       .is_swapped = bench->iface.is_swapped,
+		       .unoptimized = bench->arguments->unoptimized,
+		       .resolve_names = bench->arguments->resolve},
+	    .mode = bench->rules.mode};
 	size_t engine;
 	uint32_t index;
 	int result = 0;
@@ -243,8 +244,8 @@ static int measure(struct bench *bench)
 		struct cw_filter_run *run = &bench->runs[engine];
 
 		run->set = bench->sets[engine];
-		run->packet_count = cw_filter_affordable(run->set, bench->packets,
-							 bench->packet_count, SLOW_NS);
+		run->packet_count =
+		    cw_filter_affordable(run->set, bench->packets, bench->packet_count, SLOW_NS);
 		if (run->packet_count == 0)
 			return no_memory();
 	}
@@ -291,19 +292,17 @@ static json_t *engine_json(const struct bench *bench, size_t engine)
 
 	cw_filter_set_stats(run->set, &stats);
 	if (difference->is_different)
-		first = json_pack("{s:I, s:s, s:b}", "packet",
-				  (json_int_t)bench->numbers[difference->packet], "rule",
-				  rule_name(bench, difference->id), "missing",
-				  difference->is_missing);
-	return json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}",
-			 "engine", cw_filter_engine_name(engines[engine]), "ran",
-			 cw_filter_engine_name(stats.engine), "packets",
-			 (json_int_t)run->packet_count, "ns_per_packet", run->ns, "min",
-			 run->ns_min, "max", run->ns_max, "ratio", run->ratio, "build_ms",
-			 (double)stats.build_ns * 1e-6, "bytes", (json_int_t)stats.bytes, "nodes",
-			 (json_int_t)stats.step_count, "joined", (json_int_t)stats.joint_count,
-			 "apart", (json_int_t)stats.apart_count, "agree",
-			 !difference->is_different, "difference", first);
+		first = json_pack(
+		    "{s:I, s:s, s:b}", "packet", (json_int_t)bench->numbers[difference->packet],
+		    "rule", rule_name(bench, difference->id), "missing", difference->is_missing);
+	return json_pack(
+	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
+	    cw_filter_engine_name(engines[engine]), "ran", cw_filter_engine_name(stats.engine),
+	    "packets", (json_int_t)run->packet_count, "ns_per_packet", run->ns, "min", run->ns_min,
+	    "max", run->ns_max, "ratio", run->ratio, "build_ms", (double)stats.build_ns * 1e-6,
+	    "bytes", (json_int_t)stats.bytes, "nodes", (json_int_t)stats.step_count, "joined",
+	    (json_int_t)stats.joint_count, "apart", (json_int_t)stats.apart_count, "agree",
+	    !difference->is_different, "difference", first);
 }
 
 static json_t *bench_json(const struct bench *bench)
@@ -315,15 +314,15 @@ static json_t *bench_json(const struct bench *bench)
 	for (engine = 1; engine < ENGINE_COUNT; engine++)
 		json_array_append_new(list, engine_json(bench, engine));
 	return json_pack(
-		"{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
-		"version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
-		cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
-		(json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count,
-		"packet_bytes", (json_int_t)bench->byte_count, "cut", bench->is_cut, "left_out",
-		(json_int_t)bench->other_count, "rounds", (json_int_t)bench->arguments->repeat,
-		"compile_ms", bench->compile_ms, "matches_per_packet", bench->runs[1].matches,
-		"libpcap_ns_per_packet", bench->runs[0].ns, "libpcap", engine_json(bench, 0),
-		"engines", list);
+	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
+	    "version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
+	    cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
+	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count,
+	    "packet_bytes", (json_int_t)bench->byte_count, "cut", bench->is_cut, "left_out",
+	    (json_int_t)bench->other_count, "rounds", (json_int_t)bench->arguments->repeat,
+	    "compile_ms", bench->compile_ms, "matches_per_packet", bench->runs[1].matches,
+	    "libpcap_ns_per_packet", bench->runs[0].ns, "libpcap", engine_json(bench, 0), "engines",
+	    list);
 }
 
 static void print_text(const struct bench *bench)
@@ -353,8 +352,8 @@ static void print_text(const struct bench *bench)
 		       (double)stats.build_ns * 1e-6, stats.bytes,
 		       bench->differences[engine].is_different ? "NO" : "yes",
 		       engines[engine] == CW_ENGINE_JIT && stats.engine != CW_ENGINE_JIT
-			       ? " (no machine code here)"
-			       : "");
+			   ? " (no machine code here)"
+			   : "");
 	}
 	printf("%.3f matches a packet; medians of %" PRIu64 " rounds; libpcap on %s packets\n",
 	       bench->runs[1].matches, bench->arguments->repeat,

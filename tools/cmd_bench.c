@@ -11,7 +11,7 @@ static const struct {
 	int (*run)(const struct cw_arguments *arguments);
 	const char *what;
 } benches[] = {
-	{"filter", cw_bench_filter, "what a file's packets cost by every filter engine"},
+    {"filter", cw_bench_filter, "what a file's packets cost by every filter engine"},
 };
 
 /* The model as the kernel calls it; "unknown" where it does not say. */

@@ -18,7 +18,7 @@ struct filters {
 	struct shown {
 		const struct cw_filter *filter;
 		const char *rule; /* its name, or NULL */
-	} *shown;
+	} * shown;
 	uint32_t count;
 };
 
@@ -59,7 +59,8 @@ static int add_filters(struct filters *filters, const struct cw_words *rest)
 	for (index = 1; index < rest->count && result == 0; index++) {
 		result = add_filter(filters, rest->words[index], NULL);
 		if (result && rest->count > 2)
-			cw_complain("each argument is one expression: quote those of several words");
+			cw_complain(
+			    "each argument is one expression: quote those of several words");
 	}
 	return result;
 }
@@ -113,7 +114,7 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 	if (!arguments->dot)
 		print_programs(filters, arguments->full);
 	if (cw_filter_set_print(filters->set, stdout,
-				arguments->dot	  ? CW_FILTER_SET_DOT
+				arguments->dot    ? CW_FILTER_SET_DOT
 				: arguments->full ? CW_FILTER_SET_FULL
 						  : CW_FILTER_SET_TEXT) == -ENOMEM) {
 		cw_complain("no memory");
@@ -150,11 +151,11 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 	}
 	filters->options.mode = filters->rules.mode;
 	filters->options.filter = (struct cw_filter_options){
-		.linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
-		.unoptimized = arguments->unoptimized,
-		.resolve_names = arguments->resolve};
-	filters->shown = calloc(filters->rules.count + (size_t)arguments->rest.count,
-				sizeof(*filters->shown));
+	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
+	    .unoptimized = arguments->unoptimized,
+	    .resolve_names = arguments->resolve};
+	filters->shown =
+	    calloc(filters->rules.count + (size_t)arguments->rest.count, sizeof(*filters->shown));
 	if (filters->shown && cw_filter_set_new(&filters->set, &filters->options, &error) == 0)
 		return 0;
 	cw_complain("no memory");
