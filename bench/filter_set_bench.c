@@ -2,47 +2,63 @@
 /*
  * Filter sets against libpcap's bpf_filter in sequence, in one run:
  *
- *	filter_set_bench KIND N [REPETITIONS [PCAP]]
+ *	filter_set_bench [--json] [-O] KIND N [ROUNDS [PCAP]]
  *
- * KIND is one of tests/filter_sets.h, or @FILE of expressions. 20,000 packets, generated or the
- * first ones of PCAP, 128 bytes of headers each (2.9 MB: in L3). Prints nanoseconds a packet,
- * medians of the repetitions (engines take turns within each) of that and of the ratio to libpcap,
- *how long building took and what it takes up. Every engine's ids are compared with libpcap's on the
- *way.
+ * KIND is one of tests/filter_sets.h, or @FILE of expressions; of the kinds that are one
+ * expression N is the number of its alternatives (libpcap's optimiser takes half a minute for
+ *1,000; -O does without). 20,000 packets, generated or the first ones of PCAP, 128 bytes of headers
+ *each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take turns within
+ *each) of that and of the ratio to libpcap, how long building took, what it takes up and what
+ *memory it needed meanwhile. Every engine's ids are compared with libpcap's: exit 1 where they
+ *differ. bench/filter_sets.py makes a table of many runs.
  */
+#include <malloc.h>
 #include <time.h>
 
+#include "core/filter_measure.h"
 #include "tests/filter_differ.h"
 
 #define PACKETS 20000u
 #define PACKET_STRIDE 144u
-#define BURST 64u
-#define REPETITIONS 15u
-#define REPETITIONS_MAX 101u
-#define ORACLE_NS 20000000.0 /* libpcap is measured on as many packets as this takes */
+#define ROUNDS 15u
+#define ORACLE_NS 20e6 /* libpcap is measured on as many packets as this takes, */
+#define COMPARE_NS 2e9 /* and compared on as many as this takes */
 
-static double now_ns(void)
+static const struct {
+	const char *name;
+	enum cw_filter_engine engine;
+} engines[] = {{"libpcap", CW_ENGINE_LIBPCAP},
+	       {"interpreter", CW_ENGINE_SEQUENTIAL},
+	       {"walker", CW_ENGINE_WALKER},
+	       {"jit", CW_ENGINE_JIT},
+	       {"auto", CW_ENGINE_AUTO}};
+#define ENGINE_COUNT CW_ARRAY_COUNT(engines)
+
+struct bench {
+	const char *kind;
+	uint32_t size;
+	bool is_unoptimized;
+	struct differ differ;
+	struct cw_packet packets[PACKETS];
+	uint8_t *memory;
+	double compile_ms;
+	double peak_mib[ENGINE_COUNT]; /* what building needed at most, its result included */
+	struct cw_filter_run runs[ENGINE_COUNT];
+	struct cw_filter_difference differences[ENGINE_COUNT];
+	size_t compared; /* packets */
+};
+
+static double now_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
+/* ---- packets ---- */
 
-	return left < right ? -1 : left > right;
-}
-
-static double median(double *values, uint32_t count)
-{
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
-}
-
-static void read_packets(struct cw_packet *packets, uint8_t *memory, const char *path)
+static void read_packets(struct bench *bench, const char *path)
 {
 	char message[PCAP_ERRBUF_SIZE];
 	pcap_t *file = pcap_open_offline(path, message);
@@ -52,11 +68,11 @@ static void read_packets(struct cw_packet *packets, uint8_t *memory, const char 
 
 	for (i = 0; file && i < PACKETS && (data = pcap_next(file, &header)); i++) {
 		uint32_t caplen = cw_min_u32(128, header.caplen);
+		uint8_t *copy = bench->memory + (size_t)i * PACKET_STRIDE;
 
-		memcpy(memory + (size_t)i * PACKET_STRIDE, data, caplen);
-		packets[i] = (struct cw_packet){.data = memory + (size_t)i * PACKET_STRIDE,
-						.caplen = caplen,
-						.wire_len = header.len};
+		memcpy(copy, data, caplen);
+		bench->packets[i] =
+		    (struct cw_packet){.data = copy, .caplen = caplen, .wire_len = header.len};
 	}
 	if (i < PACKETS) {
 		fprintf(stderr, "%s: fewer than %u packets\n", path, PACKETS);
@@ -65,39 +81,23 @@ static void read_packets(struct cw_packet *packets, uint8_t *memory, const char 
 	pcap_close(file);
 }
 
-static void make_packets(struct cw_packet *packets, uint8_t *memory)
+static void make_packets(struct bench *bench)
 {
 	struct random random = {88172645463325252u};
 	uint32_t i;
 
 	for (i = 0; i < PACKETS; i++) {
+		uint8_t *copy = bench->memory + (size_t)i * PACKET_STRIDE;
 		uint8_t bytes[RANDOM_PACKET_MAX];
 		uint32_t caplen = cw_min_u32(128, sets_packet(&random, bytes));
 
-		memcpy(memory + (size_t)i * PACKET_STRIDE, bytes, caplen);
-		packets[i] = (struct cw_packet){.data = memory + (size_t)i * PACKET_STRIDE,
-						.caplen = caplen,
-						.wire_len = caplen};
+		memcpy(copy, bytes, caplen);
+		bench->packets[i] =
+		    (struct cw_packet){.data = copy, .caplen = caplen, .wire_len = caplen};
 	}
 }
 
-/* Nanoseconds a packet for the set on the first `count` packets; adds the ids found to *sum. */
-static double run(const struct cw_filter_set *set, const struct cw_packet *packets, uint32_t count,
-		  uint32_t *ids, size_t ids_capacity, uint64_t *sum)
-{
-	double start = now_ns();
-	uint32_t ends[BURST];
-	uint32_t i;
-
-	for (i = 0; i < count;) {
-		size_t done = cw_filter_set_match_burst(
-		    set, packets + i, cw_min_u32(BURST, count - i), ids, ids_capacity, ends);
-
-		*sum += ends[done - 1];
-		i += (uint32_t)done;
-	}
-	return (now_ns() - start) / count;
-}
+/* ---- filters ---- */
 
 static bool is_used(const struct differ *differ, const char *expression)
 {
@@ -109,102 +109,217 @@ static bool is_used(const struct differ *differ, const char *expression)
 	return false;
 }
 
-/* `count` different ones, or as many as the kind has. */
-static void add_expressions(struct differ *differ, const char *kind, uint32_t count)
+static bool is_single(const char *kind)
+{
+	uint32_t i;
+
+	for (i = 0; sets_single_kinds[i]; i++)
+		if (strcmp(kind, sets_single_kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+static void add_single(struct bench *bench)
+{
+	struct random random = {12345};
+	char *text = malloc((size_t)bench->size * SETS_ALTERNATIVE_BYTES);
+
+	if (!text)
+		abort();
+	sets_alternatives(&random, bench->kind, bench->size, text);
+	differ_add_expression(&bench->differ, text, bench->is_unoptimized);
+	free(text);
+}
+
+/* `size` different ones, or as many as the kind has. */
+static void add_expressions(struct bench *bench)
 {
 	struct random random = {12345};
 	char expression[65536];
-	FILE *file = kind[0] == '@' ? fopen(kind + 1, "r") : NULL;
+	FILE *file = bench->kind[0] == '@' ? fopen(bench->kind + 1, "r") : NULL;
 	uint32_t i;
 
-	for (i = 0; differ->count < count && i < 4 * count; i++) {
+	for (i = 0; bench->differ.count < bench->size && i < 4 * bench->size; i++) {
 		if (!file)
-			sets_expression(&random, kind, i, expression);
+			sets_expression(&random, bench->kind, i, expression);
 		else if (!fgets(expression, sizeof(expression), file))
 			break;
 		expression[strcspn(expression, "\n")] = '\0';
-		if (file || !is_used(differ, expression))
-			differ_add_expression(differ, expression, false);
+		if (file || !is_used(&bench->differ, expression))
+			differ_add_expression(&bench->differ, expression, bench->is_unoptimized);
 	}
 	if (file)
 		fclose(file);
 }
 
-int main(int argc, char **argv)
+/* A line of /proc/self/status in MiB; 0 where it is not there. */
+static double read_status(const char *name)
 {
-	static const struct {
-		const char *name;
-		enum cw_filter_engine engine;
-	} engines[] = {{"libpcap", CW_ENGINE_LIBPCAP},
-		       {"interpreter", CW_ENGINE_SEQUENTIAL},
-		       {"walker", CW_ENGINE_WALKER},
-		       {"jit", CW_ENGINE_JIT},
-		       {"auto", CW_ENGINE_AUTO}};
-	const uint32_t engine_count = CW_ARRAY_COUNT(engines);
-	static double times[CW_ARRAY_COUNT(engines)][REPETITIONS_MAX];
-	static double ratios[CW_ARRAY_COUNT(engines)][REPETITIONS_MAX];
-	static struct cw_packet packets[PACKETS];
-	const char *kind = argc > 1 ? argv[1] : "host";
-	uint32_t count = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
-	uint32_t repetitions = argc > 3 ? (uint32_t)atoi(argv[3]) : REPETITIONS;
-	uint8_t *memory = calloc(PACKETS, PACKET_STRIDE);
-	struct differ differ = {0};
-	uint32_t *ids;
-	size_t ids_capacity;
-	uint64_t matches = 0;
-	double base;
-	uint32_t i, n, slow;
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[256];
+	double kib = 0;
 
-	repetitions = cw_min_u32(repetitions, REPETITIONS_MAX);
-	if (!memory)
-		return 1;
-	if (argc > 4)
-		read_packets(packets, memory, argv[4]);
-	else
-		make_packets(packets, memory);
-	base = now_ns();
-	add_expressions(&differ, kind, count);
-	printf("%s N=%u: compiled in %.1f ms\n", kind, differ.count, (now_ns() - base) * 1e-6);
-	for (i = 0; i < engine_count; i++)
-		differ_build(&differ, engines[i].engine, CW_FILTER_ALL, NULL, engines[i].name);
-	for (i = 0; i < PACKETS && i < 20000000 / (differ.count * differ.count + 1000) + 500; i++)
-		if (!differ_check(&differ, &packets[i]))
-			return 1;
-	ids_capacity = BURST * (size_t)differ.count;
-	ids = calloc(ids_capacity, sizeof(*ids));
-	if (!ids)
-		return 1;
-	slow = PACKETS;
-	base = run(differ.sets[0], packets, 50, ids, ids_capacity, &matches);
-	if (base * PACKETS > ORACLE_NS)
-		slow = (uint32_t)(ORACLE_NS / base) + 50;
-	for (n = 0; n < repetitions; n++) {
-		for (i = 0; i < engine_count; i++) {
-			uint32_t some = i < 2 ? cw_min_u32(slow, PACKETS) : PACKETS;
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = atof(line + strlen(name) + 1);
+	if (file)
+		fclose(file);
+	return kib / 1024;
+}
 
-			matches = 0;
-			times[i][n] =
-			    run(differ.sets[i], packets, some, ids, ids_capacity, &matches);
-			ratios[i][n] = times[0][n] / times[i][n];
-		}
+/* Build a set; its peak is the growth of the most that was resident. */
+static void build(struct bench *bench, uint32_t engine)
+{
+	FILE *file;
+	double before;
+
+	malloc_trim(0);
+	before = read_status("VmRSS");
+	file = fopen("/proc/self/clear_refs", "w");
+	if (file) {
+		fputs("5", file); /* the peak starts anew */
+		fclose(file);
 	}
-	for (i = 0; i < engine_count; i++) {
-		double ns = median(times[i], repetitions);
+	differ_build(&bench->differ, engines[engine].engine, CW_FILTER_ALL, NULL,
+		     engines[engine].name);
+	bench->peak_mib[engine] = read_status("VmHWM") - before;
+}
+
+/* ---- measuring ---- */
+
+static bool measure(struct bench *bench, uint32_t rounds)
+{
+	const struct cw_filter_set *const *sets =
+	    (const struct cw_filter_set *const *)bench->differ.sets;
+	size_t slow;
+	uint32_t i;
+
+	bench->compared = cw_filter_affordable(sets[0], bench->packets, PACKETS, COMPARE_NS);
+	slow = cw_filter_affordable(sets[0], bench->packets, PACKETS, ORACLE_NS);
+	for (i = 0; i < ENGINE_COUNT; i++)
+		bench->runs[i] = (struct cw_filter_run){
+		    .set = sets[i],
+		    .packet_count = engines[i].engine >= CW_ENGINE_SEQUENTIAL ? slow : PACKETS};
+	return slow && bench->compared &&
+	       cw_filter_compare(sets, ENGINE_COUNT, bench->packets, bench->compared,
+				 bench->differences) == 0 &&
+	       cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets, rounds) == 0;
+}
+
+/* ---- results ---- */
+
+static void print_text(const struct bench *bench)
+{
+	uint32_t count = bench->differ.count, i;
+
+	printf("%s N=%u: %u filters compiled in %.1f ms; compared on %zu packets\n", bench->kind,
+	       bench->size, count, bench->compile_ms, bench->compared);
+	for (i = 0; i < ENGINE_COUNT; i++) {
+		const struct cw_filter_run *run = &bench->runs[i];
 		struct cw_filter_set_stats stats;
 
-		cw_filter_set_stats(differ.sets[i], &stats);
-		printf("  %-12s %10.2f ns (min %10.2f)  %8.1fx", engines[i].name, ns, times[i][0],
-		       median(ratios[i], repetitions));
+		cw_filter_set_stats(run->set, &stats);
+		printf("  %-12s %10.2f ns (min %10.2f)  %8.1fx%s", engines[i].name, run->ns,
+		       run->ns_min, run->ratio,
+		       bench->differences[i].is_different ? "  DIFFERS" : "");
 		if (stats.program_count)
-			printf("  build %7.2f ms, %zu programs, %zu steps, %.0f B a filter, %zu "
-			       "apart",
-			       (double)stats.build_ns * 1e-6, stats.program_count, stats.step_count,
-			       (double)stats.bytes / differ.count, stats.apart_count);
+			printf("  build %7.2f ms, %.1f MiB, %zu programs, %zu steps, %.0f B a "
+			       "filter, %zu apart",
+			       (double)stats.build_ns * 1e-6, bench->peak_mib[i],
+			       stats.program_count, stats.step_count, (double)stats.bytes / count,
+			       stats.apart_count);
 		printf("\n");
 	}
-	printf("  %.3f matches a packet\n", (double)matches / PACKETS);
-	free(ids);
-	differ_fini(&differ);
-	free(memory);
-	return 0;
+	printf("  %.3f matches a packet\n", bench->runs[ENGINE_COUNT - 1].matches);
+}
+
+static void print_json(const struct bench *bench)
+{
+	uint32_t i;
+
+	printf("{\"kind\": \"%s\", \"size\": %u, \"filters\": %u, \"compile_ms\": %.3f, "
+	       "\"compared\": %zu, \"matches\": %.4f, \"engines\": {",
+	       bench->kind, bench->size, bench->differ.count, bench->compile_ms, bench->compared,
+	       bench->runs[ENGINE_COUNT - 1].matches);
+	for (i = 0; i < ENGINE_COUNT; i++) {
+		const struct cw_filter_run *run = &bench->runs[i];
+		struct cw_filter_set_stats stats;
+
+		cw_filter_set_stats(run->set, &stats);
+		printf("%s\"%s\": {\"ns\": %.3f, \"min\": %.3f, \"max\": %.3f, \"ratio\": %.3f, "
+		       "\"build_ms\": %.3f, \"peak_mib\": %.2f, \"bytes\": %zu, \"nodes\": %zu, "
+		       "\"programs\": %zu, \"apart\": %zu, \"agree\": %s}",
+		       i ? ", " : "", engines[i].name, run->ns, run->ns_min, run->ns_max,
+		       run->ratio, (double)stats.build_ns * 1e-6, bench->peak_mib[i], stats.bytes,
+		       stats.step_count, stats.program_count, stats.apart_count,
+		       bench->differences[i].is_different ? "false" : "true");
+	}
+	printf("}}\n");
+}
+
+/* Whether all agree; says where they do not. */
+static bool report_differences(const struct bench *bench)
+{
+	bool result = true;
+	uint32_t i;
+
+	for (i = 1; i < ENGINE_COUNT; i++) {
+		const struct cw_filter_difference *at = &bench->differences[i];
+
+		if (!at->is_different)
+			continue;
+		fprintf(stderr, "%s %s packet %zu for \"%s\"\n", engines[i].name,
+			at->is_missing ? "misses" : "wrongly takes", at->packet,
+			cw_filter_expression(bench->differ.filters[at->id / DIFFER_ID(1)]));
+		result = false;
+	}
+	return result;
+}
+
+/* Options go away from argv. */
+static bool take_option(int *argc, char **argv, const char *option)
+{
+	if (*argc < 2 || strcmp(argv[1], option) != 0)
+		return false;
+	memmove(argv + 1, argv + 2, (size_t)(*argc - 1) * sizeof(*argv));
+	--*argc;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+	bool is_json = take_option(&argc, argv, "--json");
+	int rounds, status;
+	uint32_t i;
+
+	bench.is_unoptimized = take_option(&argc, argv, "-O");
+	bench.kind = argc > 1 ? argv[1] : "host";
+	bench.size = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
+	rounds = argc > 3 ? atoi(argv[3]) : (int)ROUNDS;
+	bench.memory = calloc(PACKETS, PACKET_STRIDE);
+	if (!bench.memory || bench.size == 0 || rounds < 1 || rounds > (int)CW_FILTER_ROUNDS_MAX)
+		return 2;
+	if (argc > 4)
+		read_packets(&bench, argv[4]);
+	else
+		make_packets(&bench);
+	bench.compile_ms = -now_ms();
+	if (is_single(bench.kind))
+		add_single(&bench);
+	else
+		add_expressions(&bench);
+	bench.compile_ms += now_ms();
+	for (i = 0; i < ENGINE_COUNT; i++)
+		build(&bench, i);
+	if (!measure(&bench, (uint32_t)rounds))
+		return 1;
+	if (is_json)
+		print_json(&bench);
+	else
+		print_text(&bench);
+	status = report_differences(&bench) ? 0 : 1;
+	differ_fini(&bench.differ);
+	free(bench.memory);
+	return status;
 }

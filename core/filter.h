@@ -7,6 +7,8 @@
 #ifndef CW_CORE_FILTER_H
 #define CW_CORE_FILTER_H
 
+#include <stdio.h>
+
 #include "core/error.h"
 #include "core/packet.h"
 
@@ -47,6 +49,19 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 
 const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count);
 const char *cw_filter_expression(const struct cw_filter *filter);
+
+/* How the classic BPF of a filter is printed: as tcpdump's -d, -dd and -ddd print it. */
+enum cw_filter_program_format {
+	CW_FILTER_PROGRAM_TEXT,         /* an assembler's line for each instruction */
+	CW_FILTER_PROGRAM_INITIALIZERS, /* of a C array of struct bpf_insn */
+	CW_FILTER_PROGRAM_NUMBERS,      /* the number of instructions, then four numbers each */
+};
+
+/* Print the filter's program to `file` (borrows). 0, or -EIO when the file is in error. Not from
+ * several threads at once: libpcap makes the text in memory of its own. */
+int cw_filter_print(const struct cw_filter *filter, FILE *file,
+		    enum cw_filter_program_format format);
+
 void cw_filter_free(struct cw_filter *filter);
 
 enum cw_filter_mode {
@@ -61,6 +76,9 @@ enum cw_filter_engine {
 	CW_ENGINE_SEQUENTIAL, /* our interpreter, one program after the other: the reference */
 	CW_ENGINE_LIBPCAP,    /* libpcap's bpf_filter, one after the other: the oracle */
 };
+
+/* "auto", "jit", "walker", "sequential" or "libpcap". */
+const char *cw_filter_engine_name(enum cw_filter_engine engine);
 
 struct cw_filter_set_options {
 	struct cw_filter_options filter;
@@ -121,6 +139,20 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 
 /* The engine that the filter of this id got; AUTO for an id that is not in the set. */
 enum cw_filter_engine cw_filter_set_engine(const struct cw_filter_set *set, uint32_t id);
+
+enum cw_filter_set_format {
+	CW_FILTER_SET_TEXT, /* for people; long tables and lists are cut, and say by how much */
+	CW_FILTER_SET_FULL, /* the same, nothing cut */
+	CW_FILTER_SET_DOT,  /* a graph for Graphviz; labels are cut */
+};
+
+/*
+ * Print what a built set became to `file` (borrows): its decision programs, node by node, as
+ * core/FILTERS.md explains them; the text forms then tell which engine each filter got and the
+ * set's statistics. Returns 0, -ENOMEM, or -EIO when the file is in error.
+ */
+int cw_filter_set_print(const struct cw_filter_set *set, FILE *file,
+			enum cw_filter_set_format format);
 
 void cw_filter_set_free(struct cw_filter_set *set);
 

@@ -258,6 +258,20 @@ uint32_t cw_filter_requirements(const struct cw_filter *filter,
 bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t count,
 		     const uint8_t *data, uint32_t caplen);
 
+/* ---- for printing ---- */
+
+/* Filter `index` of a built set in the order of ids (fills *id); NULL behind the last. */
+const struct cw_filter *cw_filter_set_at(const struct cw_filter_set *set, size_t index,
+					 uint32_t *id);
+
+/*
+ * Decision program `index` of a built set, built once more (fills; the caller finishes it), because
+ * one that is machine code has dropped its nodes; the set keeps the ids of its filters (fills).
+ * 0, -ENOENT behind the last, -ENOMEM.
+ */
+int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
+			   struct cw_decision *decision, const uint32_t **ids);
+
 /* For tests: other budgets than the default; before the set is built. */
 void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget);
 

@@ -466,6 +466,53 @@ enum cw_filter_engine cw_filter_set_engine(const struct cw_filter_set *set, uint
 	return entry ? engine_of(set, entry) : CW_ENGINE_AUTO;
 }
 
+const struct cw_filter *cw_filter_set_at(const struct cw_filter_set *set, size_t index,
+					 uint32_t *id)
+{
+	if (index >= set->count)
+		return NULL;
+	*id = set->entries[index].id;
+	return set->entries[index].filter;
+}
+
+int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
+			   struct cw_decision *decision, const uint32_t **ids)
+{
+	const struct program *program;
+	const struct cw_filter **filters;
+	int *apart;
+	uint32_t count, first = 0, i;
+	int result = -ENOMEM;
+
+	if (index >= set->program_count)
+		return -ENOENT;
+	program = &set->programs[index];
+	*ids = program->ids;
+	count = program->decision.filter_count;
+	filters = calloc(count, sizeof(*filters));
+	apart = calloc(count, sizeof(*apart));
+	while (set->entries[first].id != program->ids[0])
+		first++;
+	for (i = 0; filters && i < count; i++)
+		filters[i] = set->entries[first + i].filter;
+	if (filters && apart)
+		result = cw_decision_build(decision, filters, count, &set->budget, apart);
+	free(filters);
+	free(apart);
+	return result;
+}
+
+const char *cw_filter_engine_name(enum cw_filter_engine engine)
+{
+	static const char *const names[] = {
+	    [CW_ENGINE_AUTO] = "auto",       [CW_ENGINE_JIT] = "jit",
+	    [CW_ENGINE_WALKER] = "walker",   [CW_ENGINE_SEQUENTIAL] = "sequential",
+	    [CW_ENGINE_LIBPCAP] = "libpcap",
+	};
+
+	return names[engine];
+}
+
 void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_stats *stats)
 {
 	size_t i;

@@ -14,10 +14,14 @@
 #define SETS_HOSTS 6000u
 
 /* Kinds, by name; NULL at the end. */
-static const char *const sets_kinds[] = {"host",     "net",    "port",     "mixed", "tuple",
-					 "bytes",    "ip6",    "mask",     "mpls",  "not-host",
-					 "not-port", "nested", "or-hosts", "pairs", "payload",
-					 "range",    "vlan",   "random",   "len",   NULL};
+static const char *const sets_kinds[] = {
+    "host",    "net",   "port",     "mixed",    "tuple",  "bytes",    "ip6",
+    "mask",    "mpls",  "not-host", "not-port", "nested", "or-hosts", "pairs",
+    "payload", "range", "vlan",     "random",   "len",    "proto",    NULL};
+
+/* Kinds of sets that are one expression, of any number of alternatives (sets_alternatives). */
+static const char *const sets_single_kinds[] = {"one-or", "one-or-pairs", NULL};
+#define SETS_ALTERNATIVE_BYTES 48u /* each takes less */
 
 /* One of SETS_HOSTS addresses, half of them in 10.0.0.0/14. */
 static inline uint32_t sets_host(struct random *random)
@@ -203,6 +207,40 @@ static inline void sets_or_hosts(struct random *random, char *text, size_t room)
 	snprintf(text + used, room - used, ") and port 53");
 }
 
+/* One expression: `count` hosts, or hosts with ports, or-ed (count * SETS_ALTERNATIVE_BYTES). */
+static inline void sets_alternatives(struct random *random, const char *kind, uint32_t count,
+				     char *text)
+{
+	size_t used = 0, room = (size_t)count * SETS_ALTERNATIVE_BYTES;
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		uint32_t host = sets_host(random), port = sets_port(random);
+
+		used += (size_t)snprintf(text + used, room - used, "%s", i ? " or " : "");
+		if (strcmp(kind, "one-or") == 0)
+			used += (size_t)snprintf(text + used, room - used, "host " HOST_FORMAT,
+						 HOST_ARGUMENTS(host));
+		else
+			used += (size_t)snprintf(text + used, room - used,
+						 "(host " HOST_FORMAT " and port %u)",
+						 HOST_ARGUMENTS(host), port);
+	}
+}
+
+/* Protocols and a few popular things: sets of 8. */
+static inline void sets_proto(struct random *random, uint32_t index, char *text, size_t room)
+{
+	static const char *const protocols[] = {"tcp", "udp", "icmp", "arp", "ip6", "vlan"};
+
+	if (index % 8 == 6)
+		snprintf(text, room, "port %u", sets_port(random));
+	else if (index % 8 == 7)
+		snprintf(text, room, "host " HOST_FORMAT, HOST_ARGUMENTS(sets_host(random)));
+	else
+		snprintf(text, room, "%s", protocols[index % 8]);
+}
+
 /* Expression `index` of a set of this kind. */
 static inline void sets_expression(struct random *random, const char *kind, uint32_t index,
 				   char text[SETS_EXPRESSION_BYTES])
@@ -255,6 +293,8 @@ static inline void sets_expression(struct random *random, const char *kind, uint
 			 (bits & 65535) > bits >> 16 ? bits & 65535 : bits >> 16);
 	else if (strcmp(kind, "vlan") == 0)
 		snprintf(text, room, "vlan %u and tcp", index % 4094 + 1);
+	else if (strcmp(kind, "proto") == 0)
+		sets_proto(random, index, text, room);
 	else if (strcmp(kind, "len") == 0)
 		snprintf(text, room, "len %s %u", bits & 1 ? ">" : "<=", bits >> 8 & 2047);
 	else

@@ -168,6 +168,27 @@ static void sets_of_every_shape_are_joined_exactly(void **state)
 	finish(&differ);
 }
 
+static void expressions_of_many_alternatives_are_joined_exactly(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct differ differ = {0};
+
+	(void)state;
+	for (uint32_t i = 0; sets_single_kinds[i]; i++) {
+		for (uint32_t count = 5; count <= 80; count *= 4) {
+			char text[80 * SETS_ALTERNATIVE_BYTES];
+
+			sets_alternatives(&random, sets_single_kinds[i], count, text);
+			assert_true(differ_add_expression(&differ, text, count > 20));
+		}
+		build_all(&differ, NULL);
+		check_packets(&differ, &random, 1000);
+		differ_clear(&differ);
+	}
+	assert_true(differ.matches > 0);
+	finish(&differ);
+}
+
 static void few_filters_are_matched_exactly(void **state)
 {
 	struct random random = {random_seed(__func__)};
@@ -428,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(expressions_of_all_kinds_are_joined_exactly),
 	    cmocka_unit_test(sets_of_every_shape_are_joined_exactly),
+	    cmocka_unit_test(expressions_of_many_alternatives_are_joined_exactly),
 	    cmocka_unit_test(few_filters_are_matched_exactly),
 	    cmocka_unit_test(random_programs_are_joined_exactly),
 	    cmocka_unit_test(tiny_budgets_change_the_engine_not_the_result),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir inspect: what is in capture files, and what is wrong with them. */
+/* capweir inspect: what is in capture files, and what is wrong with them (inspect_filter.c: what
+ * becomes of filters). */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -233,18 +234,38 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	return status;
 }
 
-int cw_command_inspect(const struct cw_arguments *arguments)
+/* What has a meaning for filters only. */
+static int refuse_filter_options(const struct cw_arguments *arguments)
 {
-	json_t *list = arguments->json ? json_array() : NULL;
+	const char *option = arguments->dumps	      ? "-d"
+			     : arguments->dot	      ? "--dot"
+			     : arguments->full	      ? "--full"
+			     : arguments->rules	      ? "-R"
+			     : arguments->unoptimized ? "-O"
+			     : arguments->resolve     ? "--resolve"
+						      : NULL;
+
+	if (!option)
+		return 0;
+	cw_complain("%s is for filters: capweir inspect filter %s EXPR", option, option);
+	return CW_EXIT_USAGE;
+}
+
+static int inspect_files(const struct cw_arguments *arguments)
+{
+	json_t *list = NULL;
 	int status = CW_EXIT_COMPLETE;
 	uint32_t linktype, index;
 
 	if (!arguments->rest.count) {
-		cw_complain("inspect takes capture files");
+		cw_complain("inspect takes capture files, or the word filter and expressions");
 		return CW_EXIT_USAGE;
 	}
+	if (refuse_filter_options(arguments))
+		return CW_EXIT_USAGE;
 	if (cw_arguments_linktype(arguments, &linktype))
 		return CW_EXIT_USAGE;
+	list = arguments->json ? json_array() : NULL;
 	for (index = 0; index < arguments->rest.count; index++) {
 		if (inspect_file(arguments->rest.words[index], linktype, list))
 			status = CW_EXIT_PROBLEM;
@@ -254,6 +275,16 @@ int cw_command_inspect(const struct cw_arguments *arguments)
 		putchar('\n');
 		json_decref(list);
 	}
+	return status;
+}
+
+int cw_command_inspect(const struct cw_arguments *arguments)
+{
+	const struct cw_words *rest = &arguments->rest;
+	int status = rest->count && strcmp(rest->words[0], "filter") == 0
+			     ? cw_inspect_filter(arguments)
+			     : inspect_files(arguments);
+
 	if (fflush(stdout) || ferror(stdout)) {
 		cw_complain("cannot write to standard output");
 		status = CW_EXIT_PROBLEM;

@@ -181,24 +181,15 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 
 static int choose_engine(const struct cw_arguments *arguments, enum cw_filter_engine *engine)
 {
-	static const struct {
-		const char *name;
-		enum cw_filter_engine engine;
-	} engines[] = {{"auto", CW_ENGINE_AUTO},
-		       {"jit", CW_ENGINE_JIT},
-		       {"walker", CW_ENGINE_WALKER},
-		       {"sequential", CW_ENGINE_SEQUENTIAL},
-		       {"libpcap", CW_ENGINE_LIBPCAP}};
-	size_t index;
+	uint32_t index;
 
 	*engine = CW_ENGINE_AUTO;
 	if (!arguments->engine)
 		return 0;
-	for (index = 0; index < CW_ARRAY_COUNT(engines); index++) {
-		if (strcmp(arguments->engine, engines[index].name) == 0) {
-			*engine = engines[index].engine;
+	for (index = CW_ENGINE_AUTO; index <= CW_ENGINE_LIBPCAP; index++) {
+		*engine = (enum cw_filter_engine)index;
+		if (strcmp(arguments->engine, cw_filter_engine_name(*engine)) == 0)
 			return 0;
-		}
 	}
 	cw_complain("--filter-engine: unknown engine '%s'", arguments->engine);
 	return CW_EXIT_USAGE;

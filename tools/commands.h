@@ -10,6 +10,10 @@ int cw_command_split(const struct cw_arguments *arguments);
 int cw_command_check(const struct cw_arguments *arguments);
 int cw_command_generate(const struct cw_arguments *arguments);
 int cw_command_inspect(const struct cw_arguments *arguments);
+int cw_command_bench(const struct cw_arguments *arguments);
+
+/* capweir inspect filter. */
+int cw_inspect_filter(const struct cw_arguments *arguments);
 
 /* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);

@@ -14,11 +14,13 @@ static const struct {
 } commands[] = {
 	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
-	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files"},
+	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
+						      "filters"},
+	{"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"capture", "bench", "devices", "top", "stats",
+static const char *const later_commands[] = {"capture", "devices", "top", "stats",
 					     "selftest", "replay", "repair"};
 
 static void print_help(FILE *file)

@@ -29,6 +29,9 @@ enum option_id {
 	OPTION_PROFILE,
 	OPTION_PACKETS,
 	OPTION_SEED,
+	OPTION_REPEAT,
+	OPTION_DOT,
+	OPTION_FULL,
 	OPTION_NOT_YET,
 };
 
@@ -43,27 +46,34 @@ struct option_row {
 static const struct option_row rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
-	 CW_SPLIT | CW_CHECK},
+	 CW_SPLIT | CW_CHECK | CW_BENCH},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", CW_SPLIT},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
 			       "output", CW_SPLIT | CW_GENERATE},
-	{'R', "rules", "FILE", "read rules from a YAML file", CW_SPLIT},
+	{'R', "rules", "FILE", "read rules from a YAML file", CW_SPLIT | CW_INSPECT | CW_BENCH},
 	{'o', "directory", "DIR", "put relative outputs there", CW_SPLIT | CW_CHECK},
 	{'F', "filter-file", "FILE", "read the filter expression from a file", CW_SPLIT},
 	{'t', "threads", "N", "worker threads (default: the cores it may use)", CW_SPLIT},
 	{'c', "count", "N", "stop after N packets that a rule's filter matched", CW_SPLIT},
 	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", CW_SPLIT},
 	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
 				   "bytes; k, m, g: KiB, MiB, GiB)", CW_SPLIT},
 	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
 				      "limit", CW_SPLIT},
 	{'n', "numeric", NULL, "accepted: names are never looked up", CW_SPLIT},
-	{'O', "no-optimize", NULL, "do not optimise filter programs", CW_SPLIT | CW_CHECK},
+	{'O', "no-optimize", NULL, "do not optimise filter programs",
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	{'d', "dump", NULL, "inspect filter: print the expressions' classic BPF only, as tcpdump -d; "
+			    "-dd as C, -ddd as numbers", CW_INSPECT},
+	{OPTION_DOT, "dot", NULL, "inspect filter: print the decision program as a graph for "
+				  "Graphviz", CW_INSPECT},
+	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", CW_SPLIT},
-	{OPTION_JSON, "json", NULL, "the report as JSON on standard output", CW_SPLIT | CW_INSPECT},
+	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
+	 CW_SPLIT | CW_INSPECT | CW_BENCH},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 CW_SPLIT | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -72,16 +82,19 @@ static const struct option_row rows[] = {
 	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
 						      "has ns)", CW_SPLIT},
 	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
-	 CW_SPLIT | CW_CHECK},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_PACKETS, "batch-packets", "N", NULL, CW_SPLIT},
 	{OPTION_PROFILE, "profile", "NAME", "imix (default), small, large or mix", CW_GENERATE},
-	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000)", CW_GENERATE},
+	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench: the first 100000)",
+	 CW_GENERATE | CW_BENCH},
+	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
-	{OPTION_HELP, "help", NULL, "print this", CW_SPLIT | CW_CHECK | CW_GENERATE | CW_INSPECT},
+	{OPTION_HELP, "help", NULL, "print this",
+	 CW_SPLIT | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
 	/* Letters that mean what tcpdump means by them, and come with live capture. */
 	{'i', "interface", "DEV", NULL, NOT_YET},
 	{'G', NULL, "SECONDS", NULL, NOT_YET},
@@ -116,8 +129,14 @@ static const struct {
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},
-	{CW_INSPECT, "capweir inspect FILE... [options]",
-	 "Say what is in capture files: format, link types, packets, times, damage."},
+	{CW_INSPECT, "capweir inspect FILE... [options]\n"
+		     "       capweir inspect filter [-R RULES] [EXPR]... [options]",
+	 "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
+	 "of\nfilters, each argument being one expression: their classic BPF, and the decision "
+	 "program of all\n(core/FILTERS.md explains it). A file called filter is ./filter."},
+	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]",
+	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
+	 "by\nlibpcap, in turns; and whether all agree."},
 };
 
 void cw_complain(const char *format, ...)
@@ -324,6 +343,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return parse_ring(arguments, text);
 	case OPTION_PACKETS:
 		return parse_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
+	case OPTION_REPEAT:
+		return parse_number("--repeat", text, 1, CW_REPEAT_MAX, &arguments->repeat);
 	case OPTION_SEED:
 		return parse_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
 	case OPTION_BUFFER:
@@ -360,11 +381,20 @@ static void take_flag(struct cw_arguments *arguments, int id)
 	case 'O':
 		arguments->unoptimized = true;
 		break;
+	case 'd':
+		arguments->dumps++;
+		break;
 	case 'q':
 		arguments->quiet = true;
 		break;
 	case OPTION_JSON:
 		arguments->json = true;
+		break;
+	case OPTION_DOT:
+		arguments->dot = true;
+		break;
+	case OPTION_FULL:
+		arguments->full = true;
 		break;
 	case OPTION_NO_CLOBBER:
 		arguments->no_clobber = true;
@@ -452,7 +482,10 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	int result = 0;
 	int id;
 
-	*arguments = (struct cw_arguments){.command = command, .packets = 1000000, .seed = 1};
+	*arguments = (struct cw_arguments){.command = command,
+					   .packets = command == CW_BENCH ? 100000 : 1000000,
+					   .repeat = 9,
+					   .seed = 1};
 	make_getopt_tables(letters, longs);
 	optind = 1;
 	while (result == 0 && (id = getopt_long(argc, argv, letters, longs, NULL)) != -1) {

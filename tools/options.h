@@ -16,7 +16,10 @@ enum cw_command {
 	CW_CHECK = 1 << 1,
 	CW_GENERATE = 1 << 2,
 	CW_INSPECT = 1 << 3,
+	CW_BENCH = 1 << 4,
 };
+
+#define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
 
 #define CW_EXIT_COMPLETE 0
 #define CW_EXIT_PROBLEM 1 /* runtime error or loss */
@@ -46,7 +49,9 @@ struct cw_arguments {
 	uint64_t snaplen;	  /* -s */
 	uint64_t rotate_bytes;	  /* -C, -b filesize: */
 	uint64_t rotate_packets;  /* -b packets: */
-	uint64_t packets;	  /* generate */
+	uint64_t packets;	  /* generate, bench */
+	uint64_t repeat;	  /* bench */
+	uint64_t dumps;		  /* how often -d was given */
 	uint64_t seed;
 	uint64_t buffer_bytes;
 	uint64_t chunk_bytes;
@@ -60,6 +65,8 @@ struct cw_arguments {
 	bool utc;
 	bool resolve;
 	bool unoptimized;
+	bool dot;
+	bool full;
 };
 
 /*

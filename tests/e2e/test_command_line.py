@@ -138,7 +138,7 @@ class CommandLine(e2e.Test):
                                 says="not in this version")
         for name in ("a.pcap.zst", "a.pcap.gz", "a.pcapng.zst", "a.lz4"):
             self.assert_refused("split", "-r", "in.pcap", "-w", name, says="not in.*this version")
-        for command in ("capture", "bench", "devices", "stats", "replay"):
+        for command in ("capture", "devices", "stats", "replay"):
             self.assert_refused(command, "-w", "a.pcap", says="not in this version")
 
     def test_unknown_options_and_commands(self):
@@ -527,7 +527,7 @@ class CommandLine(e2e.Test):
 
     def test_help_and_version(self):
         for arguments in (["--help"], ["split", "--help"], ["check", "--help"],
-                          ["inspect", "--help"], ["generate", "--help"]):
+                          ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"]):
             done = self.run_ok(*arguments)
             self.assertIn(b"usage: capweir", done.out)
         self.assertRegex(self.run_ok("--version").out, rb"capweir \d+\.\d+")

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * capweir bench filter: the filters of a rules file on the packets of a capture file, by each
+ * engine and by libpcap's interpreter in turns. First every engine's answer for every packet is
+ * compared with libpcap's: what is not right need not be fast.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/filter_measure.h"
+#include "core/linktype.h"
+#include "core/source.h"
+#include "pipeline/rules.h"
+#include "tools/bench.h"
+
+#define PACKETS_MAX 100000000u
+#define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
+#define SPAN_BYTES ((size_t)1 << 20)
+#define SLOW_NS 0.3e9 /* what a round of libpcap may take; on fewer packets where it takes longer \
+		       */
+
+/* libpcap first: the others are compared with it. */
+static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT, CW_ENGINE_WALKER,
+						CW_ENGINE_SEQUENTIAL};
+#define ENGINE_COUNT CW_ARRAY_COUNT(engines)
+
+struct bench {
+	const struct cw_arguments *arguments;
+	struct cw_rules rules;
+	uint32_t *rule_of; /* id -> index in rules */
+	uint32_t filter_count;
+	double compile_ms;
+	/* packets */
+	struct cw_iface iface; /* whose link type they are of */
+	struct cw_packet *packets;
+	uint64_t *numbers; /* in the file, from 1 */
+	size_t packet_count;
+	uint8_t *bytes;
+	size_t byte_count, byte_capacity;
+	uint64_t other_count; /* packets left out: of another link type, malformed */
+	bool is_cut;          /* the file has more packets */
+	/* engines */
+	struct cw_filter_set *sets[ENGINE_COUNT];
+	struct cw_filter_run runs[ENGINE_COUNT];
+	struct cw_filter_difference differences[ENGINE_COUNT];
+};
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static int no_memory(void)
+{
+	cw_complain("no memory");
+	return CW_EXIT_PROBLEM;
+}
+
+/* ---- packets ---- */
+
+/* A copy of the packet; its data is an offset until all are there, because the memory moves. */
+static int keep_packet(struct bench *bench, const struct cw_packet *packet, uint64_t number)
+{
+	while (packet->caplen > bench->byte_capacity - bench->byte_count) {
+		size_t capacity = bench->byte_capacity ? 2 * bench->byte_capacity : SPAN_BYTES;
+		uint8_t *bytes = realloc(bench->bytes, capacity);
+
+		if (!bytes)
+			return -ENOMEM;
+		bench->bytes = bytes;
+		bench->byte_capacity = capacity;
+	}
+	if (packet->caplen)
+		memcpy(bench->bytes + bench->byte_count, packet->data, packet->caplen);
+	bench->packets[bench->packet_count] =
+	    (struct cw_packet){.caplen = packet->caplen, .wire_len = packet->wire_len};
+	bench->numbers[bench->packet_count++] = number;
+	bench->byte_count += packet->caplen;
+	return 0;
+}
+
+static void point_to_data(struct bench *bench)
+{
+	const uint8_t *data = bench->bytes;
+	size_t index;
+
+	for (index = 0; index < bench->packet_count; index++) {
+		bench->packets[index].data = data;
+		data += bench->packets[index].caplen;
+	}
+}
+
+/* All packets of a span, or as many as there may be; *number counts them. */
+static int keep_span(struct bench *bench, const struct cw_span *span, uint64_t *number)
+{
+	const struct cw_ifaces *ifaces = span->layout.ifaces;
+	struct cw_cursor cursor = {0};
+	struct cw_packet packet;
+
+	while (cw_span_decode(span, &cursor, &packet, 1) == 1) {
+		const struct cw_iface *iface;
+
+		++*number;
+		if (bench->packet_count == bench->arguments->packets ||
+		    bench->byte_count + packet.caplen > PACKET_BYTES_MAX) {
+			bench->is_cut = true;
+			return 0;
+		}
+		iface =
+		    packet.flags & CW_PACKET_MALFORMED ? NULL : cw_ifaces_at(ifaces, packet.iface);
+		if (iface && bench->packet_count == 0)
+			bench->iface = *iface;
+		if (!iface || iface->linktype != bench->iface.linktype ||
+		    iface->is_swapped != bench->iface.is_swapped)
+			bench->other_count++;
+		else if (keep_packet(bench, &packet, *number) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_packets(struct bench *bench, uint32_t linktype)
+{
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
+	const char *path = bench->arguments->inputs.words[0];
+	struct cw_error error = {0};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	uint64_t number = 0;
+	int result;
+
+	cw_ifaces_init(&ifaces);
+	result = cw_source_open(&source, path, &ifaces, &options, &error);
+	if (result >= 0) {
+		struct cw_lease lease;
+		struct cw_span span;
+
+		while (!bench->is_cut && (result = cw_source_next(source, SPAN_BYTES, UINT32_MAX,
+								  &span, &lease, &error)) > 0) {
+			result = keep_span(bench, &span, &number);
+			cw_lease_give_back(&lease);
+			if (result < 0)
+				break;
+		}
+		cw_source_close(source);
+	}
+	cw_ifaces_fini(&ifaces);
+	point_to_data(bench);
+	if (result == -ENOMEM)
+		return no_memory();
+	if (result < 0)
+		cw_complain("%s", error.text);
+	else if (bench->packet_count == 0)
+		cw_complain("%s: no packets to measure with", path);
+	return result < 0 || bench->packet_count == 0 ? CW_EXIT_PROBLEM : 0;
+}
+
+/* ---- filters ---- */
+
+static int add_copy(struct cw_filter_set *set, uint32_t id, const struct cw_filter *filter)
+{
+	struct cw_filter *copy;
+	uint32_t count;
+	const struct bpf_insn *program = cw_filter_program(filter, &count);
+	int result = cw_filter_from_program(&copy, program, count, NULL);
+
+	if (result < 0)
+		return result;
+	result = cw_filter_set_add_filter(set, id, copy, NULL);
+	if (result < 0)
+		cw_filter_free(copy);
+	return result;
+}
+
+/* Compile one rule's filter, once, and give it to every set. */
+static int add_rule(struct bench *bench, const struct cw_filter_options *options, uint32_t index)
+{
+	const struct cw_rule *rule = &bench->rules.rules[index];
+	struct cw_filter *filter;
+	struct cw_error error = {0};
+	double start = now_ms();
+	int result = cw_filter_compile(&filter, rule->filter, options, &error);
+	size_t engine;
+
+	bench->compile_ms += now_ms() - start;
+	if (result < 0) {
+		cw_complain("%s:%u: rule %s: %s", bench->rules.path, rule->filter_line, rule->name,
+			    error.text);
+		return result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+	}
+	for (engine = 0, result = 0; engine < ENGINE_COUNT && result == 0; engine++)
+		result = add_copy(bench->sets[engine], bench->filter_count, filter);
+	bench->rule_of[bench->filter_count++] = index;
+	cw_filter_free(filter);
+	return result < 0 ? no_memory() : 0;
+}
+
+static int build_sets(struct bench *bench)
+{
+	struct cw_filter_set_options options = {
+	    .filter = {.linktype = bench->iface.linktype,
+		       .is_swapped = bench->iface.is_swapped,
+		       .unoptimized = bench->arguments->unoptimized,
+		       .resolve_names = bench->arguments->resolve},
+	    .mode = bench->rules.mode};
+	size_t engine;
+	uint32_t index;
+	int result = 0;
+
+	for (engine = 0; engine < ENGINE_COUNT; engine++) {
+		options.engine = engines[engine];
+		if (cw_filter_set_new(&bench->sets[engine], &options, NULL) < 0)
+			return no_memory();
+	}
+	for (index = 0; index < bench->rules.count && result == 0; index++)
+		if (bench->rules.rules[index].kind != CW_RULE_UNMATCHED)
+			result = add_rule(bench, &options.filter, index);
+	if (result == 0 && bench->filter_count == 0) {
+		cw_complain("%s: no rule has a filter", bench->rules.path);
+		result = CW_EXIT_USAGE;
+	}
+	for (engine = 0; engine < ENGINE_COUNT && result == 0; engine++)
+		if (cw_filter_set_build(bench->sets[engine], NULL) < 0)
+			result = no_memory();
+	return result;
+}
+
+/* ---- measuring ---- */
+
+static int measure(struct bench *bench)
+{
+	size_t engine;
+
+	if (cw_filter_compare((const struct cw_filter_set *const *)bench->sets, ENGINE_COUNT,
+			      bench->packets, bench->packet_count, bench->differences) < 0)
+		return no_memory();
+	for (engine = 0; engine < ENGINE_COUNT; engine++) {
+		struct cw_filter_run *run = &bench->runs[engine];
+
+		run->set = bench->sets[engine];
+		run->packet_count =
+		    cw_filter_affordable(run->set, bench->packets, bench->packet_count, SLOW_NS);
+		if (run->packet_count == 0)
+			return no_memory();
+	}
+	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets,
+			      (uint32_t)bench->arguments->repeat) < 0)
+		return no_memory();
+	return 0;
+}
+
+/* ---- the result ---- */
+
+static const char *rule_name(const struct bench *bench, uint32_t id)
+{
+	return bench->rules.rules[bench->rule_of[id]].name;
+}
+
+/* A complaint for each engine that differs; CW_EXIT_PROBLEM then. */
+static int report_differences(const struct bench *bench)
+{
+	int status = CW_EXIT_COMPLETE;
+	size_t engine;
+
+	for (engine = 1; engine < ENGINE_COUNT; engine++) {
+		const struct cw_filter_difference *at = &bench->differences[engine];
+
+		if (!at->is_different)
+			continue;
+		cw_complain("%s differs from libpcap: packet %" PRIu64 ", rule %s, which %s: "
+			    "please report this",
+			    cw_filter_engine_name(engines[engine]), bench->numbers[at->packet],
+			    rule_name(bench, at->id),
+			    at->is_missing ? "it misses" : "it takes and should not");
+		status = CW_EXIT_PROBLEM;
+	}
+	return status;
+}
+
+static json_t *engine_json(const struct bench *bench, size_t engine)
+{
+	const struct cw_filter_run *run = &bench->runs[engine];
+	const struct cw_filter_difference *difference = &bench->differences[engine];
+	struct cw_filter_set_stats stats;
+	json_t *first = json_null();
+
+	cw_filter_set_stats(run->set, &stats);
+	if (difference->is_different)
+		first = json_pack(
+		    "{s:I, s:s, s:b}", "packet", (json_int_t)bench->numbers[difference->packet],
+		    "rule", rule_name(bench, difference->id), "missing", difference->is_missing);
+	return json_pack(
+	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
+	    cw_filter_engine_name(engines[engine]), "ran", cw_filter_engine_name(stats.engine),
+	    "packets", (json_int_t)run->packet_count, "ns_per_packet", run->ns, "min", run->ns_min,
+	    "max", run->ns_max, "ratio", run->ratio, "build_ms", (double)stats.build_ns * 1e-6,
+	    "bytes", (json_int_t)stats.bytes, "nodes", (json_int_t)stats.step_count, "joined",
+	    (json_int_t)stats.joint_count, "apart", (json_int_t)stats.apart_count, "agree",
+	    !difference->is_different, "difference", first);
+}
+
+static json_t *bench_json(const struct bench *bench)
+{
+	json_t *list = json_array();
+	char name[64];
+	size_t engine;
+
+	for (engine = 1; engine < ENGINE_COUNT; engine++)
+		json_array_append_new(list, engine_json(bench, engine));
+	return json_pack(
+	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
+	    "version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
+	    cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
+	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count,
+	    "packet_bytes", (json_int_t)bench->byte_count, "cut", bench->is_cut, "left_out",
+	    (json_int_t)bench->other_count, "rounds", (json_int_t)bench->arguments->repeat,
+	    "compile_ms", bench->compile_ms, "matches_per_packet", bench->runs[1].matches,
+	    "libpcap_ns_per_packet", bench->runs[0].ns, "libpcap", engine_json(bench, 0), "engines",
+	    list);
+}
+
+static void print_text(const struct bench *bench)
+{
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
+	size_t engine;
+
+	printf("%u filters compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
+	       bench->compile_ms, cw_format_count(bench->packet_count, a),
+	       cw_linktype_name(bench->iface.linktype, name, sizeof(name)),
+	       cw_format_bytes(bench->byte_count, b));
+	printf("%s\n", bench->is_cut ? ", the first of the file (--packets)" : "");
+	if (bench->other_count)
+		printf("%s packets of other link types or malformed are left out\n",
+		       cw_format_count(bench->other_count, a));
+	printf("%-12s %12s %25s %9s %10s %10s  %s\n", "engine", "ns/packet", "(min-max)", "ratio",
+	       "build ms", "bytes", "agrees");
+	for (engine = 0; engine < ENGINE_COUNT; engine++) {
+		const struct cw_filter_run *run = &bench->runs[engine];
+		struct cw_filter_set_stats stats;
+		char spread[64];
+
+		cw_filter_set_stats(run->set, &stats);
+		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", run->ns_min, run->ns_max);
+		printf("%-12s %12.1f %25s %8.1fx %10.2f %10zu  %s%s\n",
+		       cw_filter_engine_name(engines[engine]), run->ns, spread, run->ratio,
+		       (double)stats.build_ns * 1e-6, stats.bytes,
+		       bench->differences[engine].is_different ? "NO" : "yes",
+		       engines[engine] == CW_ENGINE_JIT && stats.engine != CW_ENGINE_JIT
+			   ? " (no machine code here)"
+			   : "");
+	}
+	printf("%.3f matches a packet; medians of %" PRIu64 " rounds; libpcap on %s packets\n",
+	       bench->runs[1].matches, bench->arguments->repeat,
+	       cw_format_count(bench->runs[0].packet_count, a));
+}
+
+static int check_arguments(const struct cw_arguments *arguments)
+{
+	if (arguments->rest.count != 1)
+		cw_complain("bench filter takes no other words, not '%s'",
+			    arguments->rest.words[1]);
+	else if (arguments->inputs.count != 1 || !arguments->rules)
+		cw_complain("bench filter takes one -r FILE and one -R RULES");
+	else if (strcmp(arguments->inputs.words[0], "-") == 0 && strcmp(arguments->rules, "-") == 0)
+		cw_complain("standard input (-) can be read once only");
+	else if (arguments->packets == 0 || arguments->packets > PACKETS_MAX)
+		cw_complain("--packets takes a whole number from 1 to %u here", PACKETS_MAX);
+	else
+		return 0;
+	return CW_EXIT_USAGE;
+}
+
+static int prepare(struct bench *bench)
+{
+	const struct cw_arguments *arguments = bench->arguments;
+	struct cw_error error = {0};
+	uint32_t linktype;
+	int result = check_arguments(arguments);
+
+	if (result == 0)
+		result = cw_arguments_linktype(arguments, &linktype);
+	if (result)
+		return result;
+	if (cw_rules_load(&bench->rules, arguments->rules, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_USAGE;
+	}
+	bench->rule_of = calloc(bench->rules.count + 1, sizeof(*bench->rule_of));
+	bench->packets = calloc(arguments->packets, sizeof(*bench->packets));
+	bench->numbers = calloc(arguments->packets, sizeof(*bench->numbers));
+	if (!bench->rule_of || !bench->packets || !bench->numbers)
+		return no_memory();
+	result = read_packets(bench, linktype);
+	return result ? result : build_sets(bench);
+}
+
+int cw_bench_filter(const struct cw_arguments *arguments)
+{
+	struct bench bench = {.arguments = arguments};
+	int result = prepare(&bench);
+	size_t engine;
+
+	if (result == 0)
+		result = measure(&bench);
+	if (result == 0) {
+		result = report_differences(&bench);
+		if (!arguments->json)
+			print_text(&bench);
+		else if (cw_bench_write(bench_json(&bench)))
+			result = CW_EXIT_PROBLEM;
+		if (fflush(stdout) || ferror(stdout)) {
+			cw_complain("cannot write to standard output");
+			result = CW_EXIT_PROBLEM;
+		}
+	}
+	for (engine = 0; engine < ENGINE_COUNT; engine++)
+		cw_filter_set_free(bench.sets[engine]);
+	cw_rules_fini(&bench.rules);
+	free(bench.rule_of);
+	free(bench.packets);
+	free(bench.numbers);
+	free(bench.bytes);
+	return result;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir inspect filter: expressions as classic BPF, and the decision program of all of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/linktype.h"
+#include "pipeline/rules.h"
+#include "tools/commands.h"
+
+#define PROGRAMS_SHOWN 16u /* of filters, in front of the decision program, without --full */
+
+/* The filters at hand: those of the rules, then the command line's. */
+struct filters {
+	struct cw_rules rules;
+	struct cw_filter_set_options options;
+	struct cw_filter_set *set; /* owns all filters */
+	struct shown {
+		const struct cw_filter *filter;
+		const char *rule; /* its name, or NULL */
+	} * shown;
+	uint32_t count;
+};
+
+/* Compile and keep one; `rule` is its name or NULL. */
+static int add_filter(struct filters *filters, const char *expression, const char *rule)
+{
+	struct cw_error error = {0};
+	struct cw_filter *filter = NULL;
+	int result = cw_filter_compile(&filter, expression, &filters->options.filter, &error);
+
+	if (result == CW_FILTER_NEVER)
+		cw_complain("warning: %s", error.text);
+	if (result >= 0) {
+		filters->shown[filters->count] = (struct shown){filter, rule};
+		result = cw_filter_set_add_filter(filters->set, filters->count++, filter, &error);
+		if (result < 0)
+			cw_filter_free(filter);
+	}
+	if (result >= 0)
+		return 0;
+	cw_complain("%s%s%s", rule ? rule : "", rule ? ": " : "", error.text);
+	return result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+}
+
+static int add_filters(struct filters *filters, const struct cw_words *rest)
+{
+	const struct cw_rules *rules = &filters->rules;
+	uint32_t index;
+	int result = 0;
+
+	for (index = 0; index < rules->count && result == 0; index++) {
+		if (rules->rules[index].kind == CW_RULE_UNMATCHED)
+			continue;
+		result = add_filter(filters, rules->rules[index].filter, rules->rules[index].name);
+		if (result)
+			cw_complain("in %s, line %u", rules->path, rules->rules[index].filter_line);
+	}
+	for (index = 1; index < rest->count && result == 0; index++) {
+		result = add_filter(filters, rest->words[index], NULL);
+		if (result && rest->count > 2)
+			cw_complain(
+			    "each argument is one expression: quote those of several words");
+	}
+	return result;
+}
+
+/* Only the classic BPF, as tcpdump; an empty line between two. */
+static void print_dumps(const struct filters *filters, enum cw_filter_program_format format)
+{
+	uint32_t index;
+
+	for (index = 0; index < filters->count; index++) {
+		if (index)
+			putchar('\n');
+		cw_filter_print(filters->shown[index].filter, stdout, format);
+	}
+}
+
+static void print_programs(const struct filters *filters, bool is_full)
+{
+	uint32_t index;
+
+	for (index = 0; index < filters->count; index++) {
+		const struct shown *shown = &filters->shown[index];
+
+		if (index == PROGRAMS_SHOWN && !is_full) {
+			printf("and %u filters more (--full prints them)\n\n",
+			       filters->count - index);
+			return;
+		}
+		printf("%u: %s%s%s\n", index, shown->rule ? shown->rule : "",
+		       shown->rule ? ": " : "", cw_filter_expression(shown->filter));
+		cw_filter_print(shown->filter, stdout, CW_FILTER_PROGRAM_TEXT);
+		putchar('\n');
+	}
+}
+
+/* Failures to write are found by the caller, on standard output. */
+static int print_filters(const struct filters *filters, const struct cw_arguments *arguments)
+{
+	struct cw_error error = {0};
+
+	if (arguments->dumps) {
+		print_dumps(filters, arguments->dumps == 1   ? CW_FILTER_PROGRAM_TEXT
+				     : arguments->dumps == 2 ? CW_FILTER_PROGRAM_INITIALIZERS
+							     : CW_FILTER_PROGRAM_NUMBERS);
+		return 0;
+	}
+	if (cw_filter_set_build(filters->set, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_PROBLEM;
+	}
+	if (!arguments->dot)
+		print_programs(filters, arguments->full);
+	if (cw_filter_set_print(filters->set, stdout,
+				arguments->dot    ? CW_FILTER_SET_DOT
+				: arguments->full ? CW_FILTER_SET_FULL
+						  : CW_FILTER_SET_TEXT) == -ENOMEM) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	return 0;
+}
+
+static int check_arguments(const struct cw_arguments *arguments)
+{
+	if (arguments->rest.count < 2 && !arguments->rules)
+		cw_complain("inspect filter takes expressions, or -R RULES (a capture file called "
+			    "filter is ./filter)");
+	else if (arguments->json)
+		cw_complain("inspect filter has no --json");
+	else if (arguments->dumps && arguments->dot)
+		cw_complain("give -d or --dot, not both");
+	else
+		return 0;
+	return CW_EXIT_USAGE;
+}
+
+/* Options, rules, an empty set. */
+static int prepare(struct filters *filters, const struct cw_arguments *arguments)
+{
+	struct cw_error error = {0};
+	uint32_t linktype;
+
+	if (check_arguments(arguments) || cw_arguments_linktype(arguments, &linktype))
+		return CW_EXIT_USAGE;
+	if (arguments->rules && cw_rules_load(&filters->rules, arguments->rules, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_USAGE;
+	}
+	filters->options.mode = filters->rules.mode;
+	filters->options.filter = (struct cw_filter_options){
+	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
+	    .unoptimized = arguments->unoptimized,
+	    .resolve_names = arguments->resolve};
+	filters->shown =
+	    calloc(filters->rules.count + (size_t)arguments->rest.count, sizeof(*filters->shown));
+	if (filters->shown && cw_filter_set_new(&filters->set, &filters->options, &error) == 0)
+		return 0;
+	cw_complain("no memory");
+	return CW_EXIT_PROBLEM;
+}
+
+int cw_inspect_filter(const struct cw_arguments *arguments)
+{
+	struct filters filters = {0};
+	int result = prepare(&filters, arguments);
+
+	if (result == 0)
+		result = add_filters(&filters, &arguments->rest);
+	if (result == 0)
+		result = print_filters(&filters, arguments);
+	cw_filter_set_free(filters.set);
+	cw_rules_fini(&filters.rules);
+	free(filters.shown);
+	return result;
+}
