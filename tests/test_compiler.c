@@ -28,12 +28,7 @@
 #include "tests/filter_sets.h"
 
 #define HEAVY_HOSTS 600u /* 12 s to optimise, 0.7 s without */
-#if defined(CW_SANITIZED)
-#define FALLBACK_S 10 /* between those two */
-#else
-#define FALLBACK_S 5
-#endif
-#define DEATH_MS 10000 /* that a process which shall end may take */
+#define DEATH_MS 10000   /* that a process which shall end may take */
 #define PER_KIND 25u
 
 /* ---- a call that can be made to fail (linked with --wrap) ---- */
@@ -244,9 +239,9 @@ static bool ignores(pid_t pid, const int *signals, size_t count)
 	return result;
 }
 
-/* The filter is the one that compiling here without optimising gives. */
-static void assert_fell_back(struct cw_filter_compiler *compiler, const char *expression,
-			     const char *says)
+/* The filter is the one that compiling here without optimising gives; false: that took too long. */
+static bool falls_back(struct cw_filter_compiler *compiler, const char *expression,
+		       const char *says)
 {
 	struct cw_filter_options options = {.linktype = CW_LINKTYPE_ETHERNET, .compiler = compiler};
 	struct cw_filter *here, *there;
@@ -254,11 +249,14 @@ static void assert_fell_back(struct cw_filter_compiler *compiler, const char *ex
 	struct cw_error error = {0};
 	uint32_t count_here, count_there;
 	uint64_t fallbacks;
+	int result;
 
 	cw_filter_compiler_stats(compiler, &stats);
 	fallbacks = stats.fallback_count;
-	assert_int_equal(cw_filter_compile(&there, expression, &options, &error),
-			 CW_FILTER_UNOPTIMIZED);
+	result = cw_filter_compile(&there, expression, &options, &error);
+	if (result == -ETIMEDOUT)
+		return false;
+	assert_int_equal(result, CW_FILTER_UNOPTIMIZED);
 	assert_int_equal(error.code, 0);
 	assert_contains(error.text, "filter \"host 10.0.0.0 or");
 	assert_contains(error.text, says);
@@ -273,6 +271,7 @@ static void assert_fell_back(struct cw_filter_compiler *compiler, const char *ex
 	assert_int_equal(stats.fallback_count, fallbacks + 1);
 	cw_filter_free(here);
 	cw_filter_free(there);
+	return true;
 }
 
 /* ---- equal to compiling here ---- */
@@ -382,7 +381,7 @@ static void too_slow_both_ways_is_an_error_in_time(void **state)
 
 	(void)state;
 	assert_int_equal(compile_with(compiler, expression, &error), -ETIMEDOUT);
-	assert_true(now_s() - start_s < 2); /* 0.4, and a machine that is busy with other work */
+	assert_true(now_s() - start_s < 5); /* 0.4, and a machine that is busy with other work */
 	assert_int_equal(error.code, -ETIMEDOUT);
 	assert_contains(error.text, "filter \"host 10.0.0.0 or");
 	assert_contains(error.text, "link type EN10MB");
@@ -397,18 +396,26 @@ static void too_slow_both_ways_is_an_error_in_time(void **state)
 	cw_filter_compiler_free(compiler);
 }
 
+/* Between the times with and without optimising, whatever they are here and now, lies a power of
+ * two times a second: they are a factor of ten apart and more. */
 static void too_slow_to_optimise_is_a_warning(void **state)
 {
-	struct cw_filter_compiler *compiler =
-	    start(&(struct cw_filter_compiler_options){.time_ms = FALLBACK_S * 1000});
 	char *expression = or_hosts(HEAVY_HOSTS);
+	uint32_t limit_s = 1;
 	char says[64];
+	bool is_done = false;
 
 	(void)state;
-	snprintf(says, sizeof(says), "not optimised, which takes longer than %d s", FALLBACK_S);
-	assert_fell_back(compiler, expression, says);
+	for (; !is_done; limit_s *= 2) {
+		struct cw_filter_compiler *compiler =
+		    start(&(struct cw_filter_compiler_options){.time_ms = limit_s * 1000});
+
+		snprintf(says, sizeof(says), "not optimised, which takes longer than %u s",
+			 limit_s);
+		is_done = falls_back(compiler, expression, says);
+		cw_filter_compiler_free(compiler);
+	}
 	free(expression);
-	cw_filter_compiler_free(compiler);
 }
 
 static void memory_is_limited(void **state)
@@ -426,7 +433,8 @@ static void memory_is_limited(void **state)
 #endif
 	compiler =
 	    start(&(struct cw_filter_compiler_options){.time_ms = 20000, .memory_bytes = 4 << 20});
-	assert_fell_back(compiler, expression, "takes more than 4 MiB of memory (--filter-memory");
+	assert_true(
+	    falls_back(compiler, expression, "takes more than 4 MiB of memory (--filter-memory"));
 	assert_works(compiler, "tcp port 80");
 	cw_filter_compiler_free(compiler);
 	compiler =
@@ -474,7 +482,7 @@ static void dead_worker_is_replaced(void **state)
 	assert_works(compiler, "tcp port 80"); /* idle: no expression is blamed */
 	assert_true(child_of(helper) != worker);
 	kill_later(worker_of(compiler));
-	assert_fell_back(compiler, expression, "ends libpcap with signal 9");
+	assert_true(falls_back(compiler, expression, "ends libpcap with signal 9"));
 	assert_works(compiler, "tcp port 81");
 	free(expression);
 	cw_filter_compiler_free(compiler);

@@ -567,7 +567,7 @@ class CommandLine(e2e.Test):
         start = time.monotonic()
         self.assert_refused("split", "-r", "in.pcap", "-R", "heavy.yaml", "--filter-time", "0.5",
                             says=says)
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(time.monotonic() - start, 10)
         done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, says)
@@ -578,8 +578,12 @@ class CommandLine(e2e.Test):
 
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
         self.heavy_rules(600)
-        limit = 5 if e2e.SCALE >= 1 else 10
-        done = self.split("-R", "heavy.yaml", "--filter-time", limit)
+        for limit in (2, 4, 8, 16):  # one is between the times with and without optimising
+            done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
+                               "--filter-time", limit, cwd=self.directory)
+            if done.status != 2:
+                break
+        self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertRegex(done.err, f"warning: .*rule blocklist: .*is not optimised, which takes "
                                    f"longer than {limit} s")
         self.assertEqual(self.packets_of("good.pcap"), self.source)
