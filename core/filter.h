@@ -15,6 +15,7 @@
 struct bpf_insn;
 struct cw_filter;
 struct cw_filter_set;
+struct cw_filter_compiler; /* core/filter_compiler.h */
 
 #define CW_FILTER_INSTRUCTIONS_MAX 1000000u /* a longer program is refused */
 #define CW_FILTER_ID_MAX ((1u << 24) - 1)
@@ -25,16 +26,24 @@ struct cw_filter_options {
 	bool is_swapped;    /* the packets are from a file of the other byte order */
 	bool unoptimized;   /* tcpdump -O: do not optimise; matches differently on cut packets */
 	bool resolve_names; /* let host names go to the resolver (it can block) */
+	/* Compiles in a process of its own, within limits; borrowed. NULL: in this one, without. */
+	struct cw_filter_compiler *compiler;
 };
 
 /* Compiled, but can never match ("expression rejects all packets"): a warning, not an error. */
 #define CW_FILTER_NEVER 1
 
+/* Optimising would have gone over a limit of the compiler, so it was not: a warning likewise. The
+ * program matches packets that are cut short as tcpdump -O does. */
+#define CW_FILTER_UNOPTIMIZED 2
+
 /*
  * Compile `expression` (borrows; the empty one matches everything).
- * Returns 0; CW_FILTER_NEVER (error's text holds the warning, code 0); -EINVAL with libpcap's
- * words, the expression and, where it can be found, the first bad token with its column; -EACCES
- * for a host name without resolve_names; -E2BIG; -ENOMEM.
+ * Returns 0; CW_FILTER_NEVER or CW_FILTER_UNOPTIMIZED (error's text holds the warning, code 0);
+ * -EINVAL with libpcap's words, the expression and, where it can be found, the first bad token with
+ * its column; -EACCES for a host name without resolve_names; -E2BIG; -ENOMEM. With a compiler also
+ * -ETIMEDOUT, -E2BIG (memory) and -EFAULT (libpcap crashed) for an expression that neither attempt
+ * could compile, and -EIO when the helper process is gone: no fault of the expression.
  */
 int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		      const struct cw_filter_options *options, struct cw_error *error);

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One filter: from an expression, by libpcap on a dead handle of the link type, or from a given
- * program; and matching it. libpcap's own words end up in the error text, together with the place
- * in the expression that they are about, where that can be found.
+ * One filter: from an expression, by libpcap on a dead handle of the link type, here or in the
+ * compiler's helper process, or from a given program; and matching it. libpcap's own words end up
+ * in the error text, together with the place in the expression that they are about, where that can
+ * be found.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "core/filter_compiler.h"
 #include "core/filter_parts.h"
 #include "core/linktype.h"
 
 #define TOKENS_MAX 4096u /* of a wrong expression; in longer ones the place is not sought */
+#define PLACE_NS_MAX (CW_NS_PER_S / 5) /* of processor time, after which it is given up */
 #define COMPLETION_BYTES_MAX 1024u /* what may have to be put behind a prefix to make it whole */
 #define SYNTAX_ERROR "syntax error"
 #define NEVER_ERROR "expression rejects all packets"
@@ -25,8 +29,8 @@ static void store_ordered(uint8_t *to, uint32_t value, bool is_swapped)
 }
 
 /*
- * The handle of an empty capture file with this link type and byte order. A dead handle will not do:
- * for it libpcap compiles what a capture on this system would need (loopback headers with this
+ * The handle of an empty capture file with this link type and byte order. A dead handle will not
+ * do: for it libpcap compiles what a capture on this system would need (loopback headers with this
  * system's numbers for IPv6, direction by what the kernel knows), which is not what tcpdump does
  * with a file.
  */
@@ -139,14 +143,24 @@ static bool find_quoted(const char *expression, const char *message, struct cw_f
 	return false;
 }
 
+static uint64_t processor_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 /*
  * The token at which an expression with a syntax error stops being the beginning of a right one
  * (fills; length 0 = its end). A prefix of a right beginning is one too, so halving finds it.
+ * Not found in time: hundreds of hosts take libpcap a second each time that it is asked.
  */
 static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_token *found)
 {
 	struct cw_filter_tokens tokens = {.next = expression};
 	struct cw_filter_token *all = calloc(TOKENS_MAX, sizeof(*all));
+	uint64_t start_ns = processor_ns();
 	size_t count = 0, low = 0, high;
 
 	if (!all)
@@ -162,6 +176,10 @@ static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_
 		const struct cw_filter_token *token = &all[middle];
 		size_t length = (size_t)(token->text - expression) + token->length;
 
+		if (processor_ns() - start_ns > PLACE_NS_MAX) {
+			free(all);
+			return false;
+		}
 		if (is_viable(handle, expression, length))
 			low = middle + 1;
 		else
@@ -232,13 +250,40 @@ static int new_filter(struct cw_filter **filter, const struct bpf_insn *program,
 	return 0;
 }
 
-/* The filter for an expression that no packet can match. */
-static int new_never(struct cw_filter **filter, const char *expression, struct cw_error *error)
+static bool is_blank(const char *expression)
+{
+	return expression[strspn(expression, " \t\r\n")] == '\0';
+}
+
+/* Copies. */
+static int keep_program(struct cw_translation *translation, const struct bpf_insn *program,
+			uint32_t count, struct cw_error *error)
+{
+	uint32_t backward_count;
+
+	if (count > CW_FILTER_INSTRUCTIONS_MAX)
+		return cw_filter_verify(program, count, &backward_count, error);
+	translation->program = malloc(count * sizeof(*program));
+	if (!translation->program)
+		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+	memcpy(translation->program, program, count * sizeof(*program));
+	translation->count = count;
+	return 0;
+}
+
+/* libpcap has no program for the expression, and `message` says why. */
+static int take_refusal(pcap_t *handle, const char *expression, const char *message,
+			struct cw_translation *translation, struct cw_error *error)
 {
 	const struct bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
 	char quote[CW_FILTER_QUOTE_BYTES];
-	int result = new_filter(filter, &reject, 1, expression, error);
+	int result;
 
+	if (strncmp(message, "malloc", 6) == 0 || strcmp(message, "out of memory") == 0)
+		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+	if (!strstr(message, NEVER_ERROR))
+		return report(handle, expression, message, error);
+	result = keep_program(translation, &reject, 1, error);
 	if (result)
 		return result;
 	cw_error_set(error, 0, "filter \"%s\" can match no packet",
@@ -246,22 +291,15 @@ static int new_never(struct cw_filter **filter, const char *expression, struct c
 	return CW_FILTER_NEVER;
 }
 
-static bool is_blank(const char *expression)
+int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
+			struct cw_translation *translation, struct cw_error *error)
 {
-	return expression[strspn(expression, " \t\r\n")] == '\0';
-}
-
-int cw_filter_compile(struct cw_filter **filter, const char *expression,
-		      const struct cw_filter_options *options, struct cw_error *error)
-{
-	const struct bpf_insn accept = BPF_STMT(BPF_RET | BPF_K, CW_CAPLEN_MAX);
 	struct bpf_program program;
 	char message[PCAP_ERRBUF_SIZE];
 	pcap_t *handle;
 	int result = 0;
 
-	if (is_blank(expression)) /* also for link types that libpcap has no filters for */
-		return new_filter(filter, &accept, 1, expression, error);
+	*translation = (struct cw_translation){0};
 	if (!options->resolve_names)
 		result = cw_filter_names_check(expression, error);
 	if (result)
@@ -271,16 +309,42 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		return cw_error_set(error, -ENOMEM, "no memory for a filter");
 	if (pcap_compile(handle, &program, expression, !options->unoptimized,
 			 PCAP_NETMASK_UNKNOWN) == 0) {
-		result = new_filter(filter, program.bf_insns, program.bf_len, expression, error);
+		result = keep_program(translation, program.bf_insns, program.bf_len, error);
 		pcap_freecode(&program);
 	} else {
 		/* A copy: finding the place compiles again and overwrites the handle's. */
 		snprintf(message, sizeof(message), "%s", pcap_geterr(handle));
-		result = strstr(message, NEVER_ERROR) ? new_never(filter, expression, error)
-						      : report(handle, expression, message, error);
+		result = take_refusal(handle, expression, message, translation, error);
 	}
 	pcap_close(handle);
 	return result;
+}
+
+void cw_translation_fini(struct cw_translation *translation)
+{
+	free(translation->program);
+	*translation = (struct cw_translation){0};
+}
+
+int cw_filter_compile(struct cw_filter **filter, const char *expression,
+		      const struct cw_filter_options *options, struct cw_error *error)
+{
+	const struct bpf_insn accept = BPF_STMT(BPF_RET | BPF_K, CW_CAPLEN_MAX);
+	struct cw_translation translation;
+	int result, failure;
+
+	if (is_blank(expression)) /* also for link types that libpcap has no filters for */
+		return new_filter(filter, &accept, 1, expression, error);
+	if (options->compiler)
+		result = cw_filter_compiler_translate(options->compiler, expression, options,
+						      &translation, error);
+	else
+		result = cw_filter_translate(expression, options, &translation, error);
+	if (result < 0)
+		return result;
+	failure = new_filter(filter, translation.program, translation.count, expression, error);
+	cw_translation_fini(&translation);
+	return failure ? failure : result;
 }
 
 int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *instructions,

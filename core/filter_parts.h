@@ -4,6 +4,7 @@
  *
  *   filter_names.c    refuses host names that libpcap would ask a resolver for
  *   filter_compile.c  expression -> classic BPF, by libpcap
+ *   filter_compiler.c the same in a helper process (filter_helper.h), within limits, with a cache
  *   filter_verify.c   the program is safe to run
  *   filter_exec.c     the program pre-decoded, and the interpreter: the reference of every engine
  *   filter_set.c      many filters together
@@ -38,6 +39,20 @@ struct cw_filter {
 	uint32_t backward_count; /* of jumps backwards: protochain */
 	char *expression;        /* "" for a filter made from a program */
 };
+
+/* What libpcap makes of an expression: a program that nobody has verified yet. */
+struct cw_translation {
+	struct bpf_insn *program; /* owned */
+	uint32_t count;
+};
+
+/*
+ * The first half of cw_filter_compile: all of it that libpcap does, in this process. Fills
+ * `translation` unless the result is negative. Returns as cw_filter_compile.
+ */
+int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
+			struct cw_translation *translation, struct cw_error *error);
+void cw_translation_fini(struct cw_translation *translation); /* accepts a zeroed one */
 
 /* What kind of thing a token of an expression is, as far as telling names apart needs it. */
 enum cw_filter_token_kind {

@@ -137,4 +137,21 @@ static inline uint32_t cw_hash_u32s(const uint32_t *words, size_t count, uint32_
 	return (uint32_t)(hash ^ hash >> 17);
 }
 
+/* Hash of bytes, any alignment. */
+static inline uint32_t cw_hash_bytes(const void *bytes, size_t count, uint32_t seed)
+{
+	const uint8_t *from = bytes;
+	uint32_t words[16];
+
+	for (; count; from += sizeof(words)) {
+		size_t taken = cw_min_size(count, sizeof(words));
+
+		words[(taken - 1) / 4] = 0; /* of which not all bytes may come */
+		memcpy(words, from, taken);
+		seed = cw_hash_u32s(words, (taken + 3) / 4, seed ^ (uint32_t)taken);
+		count -= taken;
+	}
+	return seed;
+}
+
 #endif

@@ -62,9 +62,15 @@ const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher,
 	return NULL;
 }
 
+/* Not the fault of an expression: there is no going on without it. */
+static bool is_fatal(int result)
+{
+	return result == -ENOMEM || result == -EIO;
+}
+
 static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_set *set,
 			     const struct cw_filter_options *options, cw_matcher_report *report,
-			     void *context)
+			     void *context, struct cw_error *error)
 {
 	struct cw_error problem = {0};
 	int result;
@@ -72,8 +78,8 @@ static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_se
 	if (!matcher->prefilter)
 		return 0;
 	result = cw_filter_compile(&set->prefilter, matcher->prefilter, options, &problem);
-	if (result == -ENOMEM)
-		return result;
+	if (is_fatal(result))
+		return cw_error_set(error, result, "%s", problem.text);
 	if (result)
 		report(context, NULL, set->linktype, result > 0, problem.text);
 	set->is_prefilter_illegal = result < 0;
@@ -81,7 +87,7 @@ static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_se
 }
 
 static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *set,
-			 cw_matcher_report *report, void *context)
+			 cw_matcher_report *report, void *context, struct cw_error *error)
 {
 	const struct cw_rules *rules = matcher->rules;
 	uint32_t index;
@@ -96,8 +102,8 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 		result = cw_filter_set_add(set->filters, index, rule->filter, &problem);
 		if (result == 0)
 			continue;
-		if (result == -ENOMEM)
-			return result;
+		if (is_fatal(result))
+			return cw_error_set(error, result, "%s", problem.text);
 		if (result < 0) {
 			set->is_illegal[index] = true;
 			set->illegal_count++;
@@ -132,9 +138,10 @@ int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
 		goto no_memory;
 	result = cw_filter_set_new(&set->filters, &options, error);
 	if (result == 0)
-		result = compile_prefilter(matcher, set, &options.filter, report, context);
+		result = compile_prefilter(matcher, set, &options.filter, report, context,
+					   error);
 	if (result == 0)
-		result = compile_rules(matcher, set, report, context);
+		result = compile_rules(matcher, set, report, context, error);
 	if (result == 0)
 		result = cw_filter_set_build(set->filters, error);
 	if (result < 0) {

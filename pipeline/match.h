@@ -55,7 +55,8 @@ typedef void cw_matcher_report(void *context, const struct cw_rule *rule, uint32
 
 /*
  * Make sure there is a set for the interface's link type (capture thread, or before it starts). The rules that
- * are illegal for it are reported, marked and left out. 0, -ENOMEM, -ENOSPC (too many types).
+ * are illegal for it are reported, marked and left out. 0, -ENOMEM, -ENOSPC (too many types), -EIO
+ * (the compiler is lost).
  */
 int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
 		       cw_matcher_report *report, void *context, struct cw_error *error);

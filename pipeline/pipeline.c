@@ -224,7 +224,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	struct cw_filter_set_options filter_options = {
 		.filter = {.unoptimized = pipeline->options.unoptimized,
-			   .resolve_names = pipeline->options.resolve_names},
+			   .resolve_names = pipeline->options.resolve_names,
+			   .compiler = pipeline->options.compiler},
 		.engine = pipeline->options.engine,
 	};
 	int result;

@@ -42,6 +42,7 @@ struct cw_pipeline_options {
 	const struct cw_rules *rules;
 	const char *prefilter; /* expression every packet must pass, or NULL */
 	const char *directory; /* in front of relative output names, or NULL */
+	struct cw_filter_compiler *compiler; /* for this run alone meanwhile; NULL: in process */
 
 	uint32_t threads;      /* workers; 0 = the cores this process may use */
 	uint64_t packet_limit; /* stop after so many packets matched by any rule; 0 = none */

@@ -2,6 +2,7 @@
 /* capweir check: everything about a rules file that can be known without packets. */
 #include <stdlib.h>
 
+#include "core/filter_compiler.h"
 #include "core/linktype.h"
 #include "core/source.h"
 #include "pipeline/match.h"
@@ -87,9 +88,11 @@ int cw_command_check(const struct cw_arguments *arguments)
 		cw_complain("%s", error.text);
 		goto out;
 	}
+	options.filter.compiler = cw_arguments_start_compiler(arguments);
 	cw_matcher_init(&matcher, &rules, NULL, &options);
 	result = check_types(arguments, &matcher, &findings);
 	cw_matcher_fini(&matcher);
+	cw_filter_compiler_free(options.filter.compiler);
 	if (result)
 		goto out;
 	if (findings.error_count)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/filter_compiler.h"
 #include "core/linktype.h"
 #include "tools/commands.h"
 
@@ -38,6 +39,21 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 	}
 	*linktype = (uint32_t)value;
 	return 0;
+}
+
+struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments)
+{
+	const struct cw_filter_compiler_options options = {
+		.time_ms = (uint32_t)arguments->filter_time_ms,
+		.memory_bytes = arguments->filter_memory,
+	};
+	struct cw_filter_compiler *compiler;
+	struct cw_error error = {0};
+
+	if (cw_filter_compiler_start(&compiler, &options, &error) == 0)
+		return compiler;
+	cw_complain("warning: %s; they are compiled without limits of time and memory", error.text);
+	return NULL;
 }
 
 static int read_filter_file(const char *path, char **expression)
@@ -424,7 +440,9 @@ int cw_command_split(const struct cw_arguments *arguments)
 	}
 	if (result == 0) {
 		fill_options(arguments, &rules, expression, &options);
+		options.compiler = cw_arguments_start_compiler(arguments);
 		result = run_pipeline(arguments, &options);
+		cw_filter_compiler_free(options.compiler);
 	}
 	cw_rules_fini(&rules);
 	free(expression);

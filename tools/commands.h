@@ -22,6 +22,10 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
  * there is none. The caller frees it. CW_EXIT_USAGE or CW_EXIT_PROBLEM after a complaint. */
 int cw_arguments_expression(const struct cw_arguments *arguments, char **expression);
 
+/* The process that compiles filters, with the limits of the command line; before the first thread.
+ * NULL after a complaint where there can be none: filters are compiled in this process then. */
+struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments);
+
 /* A finished run as a table on stderr, or as JSON on stdout (0, or CW_EXIT_PROBLEM). */
 void cw_report_print(const struct cw_report *report);
 int cw_report_print_json(const struct cw_report *report);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base.h"
+#include "core/filter_compiler.h"
 #include "pipeline/rules.h"
 #include "tools/options.h"
 
@@ -22,6 +22,8 @@ enum option_id {
 	OPTION_PRECISION,
 	OPTION_RESOLVE,
 	OPTION_ENGINE,
+	OPTION_FILTER_TIME,
+	OPTION_FILTER_MEMORY,
 	OPTION_BUFFER,
 	OPTION_CHUNK,
 	OPTION_BATCH_BYTES,
@@ -84,6 +86,11 @@ static const struct option_row rows[] = {
 	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
+	{OPTION_FILTER_TIME, "filter-time", "SECONDS", "that compiling one filter may take (default: "
+						       "1); then it is tried unoptimised",
+	 CW_SPLIT | CW_CHECK},
+	{OPTION_FILTER_MEMORY, "filter-memory", "SIZE", "likewise (default: 256MiB)",
+	 CW_SPLIT | CW_CHECK},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
@@ -227,6 +234,23 @@ static int parse_bytes(const char *option, const char *text, uint64_t least, uin
 	return 0;
 }
 
+/* A positive number of seconds, with a fraction or without. */
+static int parse_seconds(const char *option, const char *text, uint64_t most_ms, uint64_t *ms)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	/* Written like this it is also false for what is not a number. */
+	if (text[0] >= '0' && text[0] <= '9' && !*end && seconds >= 0.001 &&
+	    seconds <= (double)most_ms / 1000) {
+		*ms = (uint64_t)(seconds * 1000 + 0.5);
+		return 0;
+	}
+	cw_complain("%s takes seconds from 0.001 to %" PRIu64 ", not '%s'", option, most_ms / 1000,
+		    text);
+	return CW_EXIT_USAGE;
+}
+
 /* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
 static int parse_file_size(const char *text, uint64_t *bytes)
 {
@@ -347,6 +371,12 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return parse_number("--repeat", text, 1, CW_REPEAT_MAX, &arguments->repeat);
 	case OPTION_SEED:
 		return parse_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
+	case OPTION_FILTER_TIME:
+		return parse_seconds("--filter-time", text, CW_COMPILER_TIME_MS_MAX,
+				     &arguments->filter_time_ms);
+	case OPTION_FILTER_MEMORY:
+		return parse_bytes("--filter-memory", text, UINT64_C(1) << 20, UINT64_C(1) << 40,
+				   &arguments->filter_memory);
 	case OPTION_BUFFER:
 		return parse_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
 				   &arguments->buffer_bytes);

@@ -57,6 +57,8 @@ struct cw_arguments {
 	uint64_t chunk_bytes;
 	uint64_t batch_bytes;
 	uint64_t batch_packets;
+	uint64_t filter_time_ms; /* 0: the default */
+	uint64_t filter_memory;
 	int precision; /* 0 auto, 1 us, 2 ns */
 	bool json;
 	bool quiet;

@@ -86,6 +86,16 @@ def capweir(*arguments, timeout=None, input=None, **options):
     return finish(start(*arguments, **options), timeout)
 
 
+def child_of(parent):
+    """The process id of a child, or None."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
+                if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                    return int(name)
+    return None
+
+
 class Test(unittest.TestCase):
     """A test with a directory of its own, `self.path(name)`."""
 

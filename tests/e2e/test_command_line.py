@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import resource
+import signal
 import stat
 import struct
 import subprocess
@@ -157,7 +159,9 @@ class CommandLine(e2e.Test):
                 "-b": ["packets:0", "packets:x", "filesize:0", "nothing:3", "packets"],
                 "--buffer": ["0", "1000", "x", "-1"], "--chunk-size": ["100", "1000", "x"],
                 "--batch-packets": ["0", "x"], "--sync": ["maybe"], "--time-precision": ["ms"],
-                "-y": ["NOTHING"], "--filter-engine": ["magic"]}.items():
+                "-y": ["NOTHING"], "--filter-engine": ["magic"],
+                "--filter-time": ["0", "-1", "x", "1s", "nan", "inf", "1e9", ""],
+                "--filter-memory": ["0", "1000", "x"]}.items():
             for value in values:
                 done = self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", option, value)
                 self.assertIn(option, done.err)
@@ -548,6 +552,65 @@ class CommandLine(e2e.Test):
         for line in (6, 9):
             self.assertIn(f"bad.yaml:{line}: ", done.err)
         self.assert_refused("check", says="rules file")
+
+    # ---- limits of compiling ----
+
+    def heavy_rules(self, hosts):
+        """A rules file; its rule 'blocklist' or-s so many hosts, which libpcap is slow at."""
+        text = " or ".join(f"host 10.{i % 200}.{i // 256}.{i * 7 % 256}" for i in range(hosts))
+        self.write("heavy.yaml", e2e.rules_yaml([("good", "udp", {"write": "good.pcap"}),
+                                                 ("blocklist", text, {"write": "heavy.pcap"})]))
+
+    def test_a_filter_that_takes_too_long_is_an_error_that_names_the_rule(self):
+        self.heavy_rules(1500)
+        says = r"rule blocklist: .*even unoptimised, takes longer than 0\.5 s \(--filter-time"
+        start = time.monotonic()
+        self.assert_refused("split", "-r", "in.pcap", "-R", "heavy.yaml", "--filter-time", "0.5",
+                            says=says)
+        self.assertLess(time.monotonic() - start, 10)
+        done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertRegex(done.err, says)
+        self.assertIn(b"2 rules, 1 errors", done.out)
+        text = self.read("heavy.yaml").decode().splitlines()[-2].partition("filter: ")[2]
+        self.assert_refused("-r", "in.pcap", "-w", "a.pcap", "--filter-time", "0.2",
+                            text.strip("'\""), says="rule1: .*longer than 0.2 s")
+
+    def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
+        self.heavy_rules(600)
+        for limit in (2, 4, 8, 16):  # one is between the times with and without optimising
+            done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
+                               "--filter-time", limit, cwd=self.directory)
+            if done.status != 2:
+                break
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertRegex(done.err, f"warning: .*rule blocklist: .*is not optimised, which takes "
+                                   f"longer than {limit} s")
+        self.assertEqual(self.packets_of("good.pcap"), self.source)
+        wanted = self.packets_of("heavy.pcap")
+        done = self.split("-R", "heavy.yaml", "--filter-time", limit, "-O")
+        self.assertEqual(done.err, "")
+        self.assertEqual(self.packets_of("heavy.pcap"), wanted)
+
+    def test_filters_are_compiled_where_no_process_can_be_started(self):
+        self.write("rules.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"})]))
+        done = e2e.capweir("check", "rules.yaml", cwd=self.directory,
+                           limits=[(resource.RLIMIT_NOFILE, 4)])
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertRegex(done.err, "warning: no process can be started for filters: .*without lim")
+        self.assertIn(b"1 rules, 0 errors", done.out)
+
+    def test_a_lost_compile_process_is_exit_1(self):
+        self.heavy_rules(1500)
+        run = e2e.start("check", "heavy.yaml", "--filter-time", 60, cwd=self.directory)
+        deadline = time.monotonic() + 20
+        helper = None
+        while helper is None and run.poll() is None and time.monotonic() < deadline:
+            helper = e2e.child_of(run.pid)
+        os.kill(helper, signal.SIGKILL)
+        done = e2e.finish(run, timeout=20)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("the process that compiles filters is lost", done.err)
 
     def test_inspect(self):
         done = self.run_ok("inspect", self.input)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What compiling gave, by expression and options, so that a rules file that is loaded again costs
+ * only what is new in it. Bounded: results that were not asked for in a while are forgotten.
+ */
+#ifndef CW_CORE_FILTER_CACHE_H
+#define CW_CORE_FILTER_CACHE_H
+
+#include "core/filter_parts.h"
+#include "core/grow.h"
+
+struct cw_cached {
+	/* key */
+	char *expression; /* NULL: moved away */
+	uint32_t linktype;
+	uint32_t snaplen;
+	bool is_swapped;
+	bool unoptimized;
+	/* value */
+	int result; /* of cw_filter_translate */
+	int code;   /* of the error */
+	char *text; /* likewise; NULL: none */
+	struct cw_translation translation;
+};
+
+/*
+ * Two generations: results are added to the young one. When that is full, the old one is forgotten
+ * and the young one is old. Whatever is found in the old one moves to the young one.
+ */
+struct cw_cache_generation {
+	struct cw_cached *at;
+	uint32_t count;
+	uint32_t capacity;
+	struct cw_index index;
+	size_t bytes;
+};
+
+struct cw_filter_cache {
+	struct cw_cache_generation young;
+	struct cw_cache_generation old;
+	uint32_t generation_entries; /* at most, in each */
+	size_t generation_bytes;
+};
+
+/* At most `entries` results and about `bytes` of memory. */
+void cw_filter_cache_init(struct cw_filter_cache *cache, uint32_t entries, size_t bytes);
+
+/* The result for these, borrowed until the cache's next use, or NULL. */
+const struct cw_cached *cw_filter_cache_find(struct cw_filter_cache *cache, const char *expression,
+					     const struct cw_filter_options *options);
+
+/* Remember a result (copies; `text` may be empty); it was not found before. For want of memory, or
+ * one that is too large, it is not remembered. */
+void cw_filter_cache_add(struct cw_filter_cache *cache, const char *expression,
+			 const struct cw_filter_options *options, int result,
+			 const struct cw_translation *translation, int code, const char *text);
+
+void cw_filter_cache_fini(struct cw_filter_cache *cache);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The user's side of the helper process: starts and ends it, asks it, puts what stopped it into
+ * words, and remembers what it said.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/filter_cache.h"
+#include "core/filter_compiler.h"
+#include "core/filter_helper.h"
+#include "core/linktype.h"
+
+/* The helper answers within twice its limit. If it does not so long after, it is lost. */
+#define GRACE_NS (30 * CW_NS_PER_S)
+#define FIRST_FREE_FD 3 /* above the standard ones, which may be closed and must not be taken */
+
+struct cw_filter_compiler {
+	struct cw_filter_compiler_options options;
+	struct cw_filter_compiler_stats stats;
+	struct cw_filter_cache cache;
+	int fd; /* to the helper */
+	pid_t pid;
+	bool is_lost; /* the helper is; every request fails from then on */
+};
+
+/* ---- start ---- */
+
+static void close_both(const int sockets[2])
+{
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
+/* A pair of sockets with numbers that no standard stream has. */
+static int make_sockets(int sockets[2])
+{
+	int made[2];
+	int result = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made))
+		return -errno;
+	sockets[0] = fcntl(made[0], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	sockets[1] = fcntl(made[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	if (sockets[0] < 0 || sockets[1] < 0) {
+		result = -errno;
+		close_both(sockets);
+	}
+	close_both(made);
+	return result;
+}
+
+static int start_helper(struct cw_filter_compiler *compiler)
+{
+	const struct cw_helper_limits limits = {.time_ns =
+						    compiler->options.time_ms * UINT64_C(1000000),
+						.memory_bytes = compiler->options.memory_bytes};
+	sigset_t all, before;
+	int sockets[2] = {-1, -1};
+	int32_t hello;
+	int result = make_sockets(sockets);
+
+	if (result)
+		return result;
+	/* No handler of this process runs in the other. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	compiler->pid = fork();
+	if (compiler->pid == 0)
+		cw_helper_main(sockets[1], &limits);
+	result = compiler->pid < 0 ? -errno : 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(sockets[1]);
+	compiler->fd = sockets[0];
+	if (result == 0)
+		result = cw_wire_receive(compiler->fd, -1, &hello, sizeof(hello),
+					 cw_helper_now_ns() + GRACE_NS);
+	return result ? result : hello;
+}
+
+int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
+			     const struct cw_filter_compiler_options *options,
+			     struct cw_error *error)
+{
+	struct cw_filter_compiler *made = calloc(1, sizeof(*made));
+	int result;
+
+	if (!made)
+		return cw_error_set(error, -ENOMEM, "no memory for a compiler of filters");
+	made->options = *options;
+	made->fd = -1;
+	if (!made->options.time_ms)
+		made->options.time_ms = CW_COMPILER_TIME_MS_DEFAULT;
+	if (!made->options.memory_bytes)
+		made->options.memory_bytes = CW_COMPILER_MEMORY_DEFAULT;
+	if (!made->options.cache_entries)
+		made->options.cache_entries = CW_COMPILER_CACHE_ENTRIES_DEFAULT;
+	if (!made->options.cache_bytes)
+		made->options.cache_bytes = CW_COMPILER_CACHE_BYTES_DEFAULT;
+	cw_filter_cache_init(&made->cache, made->options.cache_entries, made->options.cache_bytes);
+	result = start_helper(made);
+	if (result) {
+		cw_filter_compiler_free(made);
+		return cw_error_set_errno(error, result, "no process can be started for filters");
+	}
+	*compiler = made;
+	return 0;
+}
+
+/* ---- ask ---- */
+
+/* What it was that went wrong, as a sentence's end: "that takes ...". */
+static const char *describe_stop(const struct cw_filter_compiler *compiler, uint8_t stop,
+				 int32_t detail, char *text, size_t room)
+{
+	switch (stop) {
+	case CW_STOP_TIME:
+		snprintf(text, room, "takes longer than %g s (--filter-time allows more)",
+			 compiler->options.time_ms / 1000.0);
+		break;
+	case CW_STOP_MEMORY:
+		snprintf(text, room,
+			 "takes more than %g MiB of memory (--filter-memory allows "
+			 "more)",
+			 (double)compiler->options.memory_bytes / (1 << 20));
+		break;
+	default:
+		if (detail)
+			snprintf(text, room, "ends libpcap with signal %d", detail);
+		else
+			snprintf(text, room, "ends libpcap");
+	}
+	return text;
+}
+
+/* The error for an expression that went over a limit both ways. */
+static int report_stop(const struct cw_filter_compiler *compiler, const char *expression,
+		       uint32_t linktype, const struct cw_helper_answer_head *head,
+		       struct cw_error *error)
+{
+	static const int codes[CW_STOP_COUNT] = {
+	    [CW_STOP_TIME] = -ETIMEDOUT, [CW_STOP_MEMORY] = -E2BIG, [CW_STOP_DEATH] = -EFAULT};
+	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[128];
+
+	return cw_error_set(
+	    error, codes[head->stop], "filter \"%s\" for link type %s: compiling it%s %s",
+	    cw_filter_quote(expression, quote), cw_linktype_name(linktype, name, sizeof(name)),
+	    head->first_stop ? ", even unoptimised," : "",
+	    describe_stop(compiler, head->stop, head->detail, why, sizeof(why)));
+}
+
+static int warn_unoptimized(const struct cw_filter_compiler *compiler, const char *expression,
+			    uint32_t linktype, const struct cw_helper_answer_head *head,
+			    struct cw_error *error)
+{
+	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[128];
+
+	cw_error_set(error, 0,
+		     "filter \"%s\" for link type %s is not optimised, which %s: it runs slower, "
+		     "and may match other packets among those that are cut short (as tcpdump -O)",
+		     cw_filter_quote(expression, quote),
+		     cw_linktype_name(linktype, name, sizeof(name)),
+		     describe_stop(compiler, head->first_stop, head->detail, why, sizeof(why)));
+	return CW_FILTER_UNOPTIMIZED;
+}
+
+/* The helper does not answer (`result`), or has no worker: nothing will be compiled any more. */
+static int lose(struct cw_filter_compiler *compiler, int result, struct cw_error *error)
+{
+	compiler->is_lost = true;
+	cw_error_set_errno(error, result == -EPIPE ? -ESRCH : result,
+			   "the process that compiles filters is lost");
+	if (error)
+		error->code = -EIO;
+	return -EIO;
+}
+
+/* Ask the helper; fills the answer when 0 is returned. */
+static int ask(struct cw_filter_compiler *compiler, const char *expression,
+	       const struct cw_filter_options *options, struct cw_helper_answer *answer)
+{
+	const struct cw_helper_request request = {.expression_bytes = (uint32_t)strlen(expression),
+						  .linktype = options->linktype,
+						  .snaplen = options->snaplen,
+						  .is_swapped = options->is_swapped,
+						  .unoptimized = options->unoptimized,
+						  .resolve_names = options->resolve_names};
+	uint64_t deadline_ns =
+	    cw_helper_now_ns() + GRACE_NS + 2 * (uint64_t)compiler->options.time_ms * 1000000;
+	int result = compiler->is_lost ? -EPIPE : 0;
+
+	if (result == 0)
+		result = cw_wire_send_request(compiler->fd, &request, expression, deadline_ns);
+	if (result == 0)
+		result = cw_wire_receive_answer(compiler->fd, -1, answer, deadline_ns);
+	if (result == 0 && answer->head.stop == CW_STOP_REFUSED)
+		result = answer->head.detail < 0 ? answer->head.detail : -EPROTO;
+	return result;
+}
+
+static int take_cached(const struct cw_cached *cached, struct cw_translation *translation,
+		       struct cw_error *error)
+{
+	size_t program_bytes = cached->translation.count * sizeof(*translation->program);
+
+	if (cached->translation.count) {
+		translation->program = malloc(program_bytes);
+		if (!translation->program)
+			return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		memcpy(translation->program, cached->translation.program, program_bytes);
+		translation->count = cached->translation.count;
+	}
+	if (cached->text)
+		cw_error_set(error, cached->code, "%s", cached->text);
+	return cached->result;
+}
+
+int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char *expression,
+				 const struct cw_filter_options *options,
+				 struct cw_translation *translation, struct cw_error *error)
+{
+	struct cw_helper_answer answer;
+	const struct cw_cached *cached = NULL;
+	int result;
+
+	*translation = (struct cw_translation){0};
+	if (strlen(expression) > CW_HELPER_EXPRESSION_MAX)
+		return cw_error_set(error, -E2BIG, "a filter expression of %zu bytes",
+				    strlen(expression));
+	if (!options->resolve_names)
+		cached = cw_filter_cache_find(&compiler->cache, expression, options);
+	if (cached) {
+		compiler->stats.cached_count++;
+		return take_cached(cached, translation, error);
+	}
+	result = ask(compiler, expression, options, &answer);
+	if (result)
+		return lose(compiler, result, error);
+	compiler->stats.compiled_count++;
+	if (answer.head.stop) {
+		compiler->stats.failed_count++;
+		return report_stop(compiler, expression, options->linktype, &answer.head, error);
+	}
+	*translation = answer.translation;
+	result = answer.head.result;
+	if (answer.text[0])
+		cw_error_set(error, answer.head.code, "%s", answer.text);
+	if (answer.head.first_stop && result >= 0) {
+		compiler->stats.fallback_count++;
+		return warn_unoptimized(compiler, expression, options->linktype, &answer.head,
+					error);
+	}
+	if (!options->resolve_names)
+		cw_filter_cache_add(&compiler->cache, expression, options, result, translation,
+				    answer.head.code, answer.text);
+	return result;
+}
+
+void cw_filter_compiler_stats(const struct cw_filter_compiler *compiler,
+			      struct cw_filter_compiler_stats *stats)
+{
+	*stats = compiler->stats;
+}
+
+pid_t cw_filter_compiler_pid(const struct cw_filter_compiler *compiler)
+{
+	return compiler->pid;
+}
+
+void cw_filter_compiler_free(struct cw_filter_compiler *compiler)
+{
+	if (!compiler)
+		return;
+	if (compiler->fd >= 0)
+		close(compiler->fd);
+	if (compiler->pid > 0) {
+		/* It ends when it sees that the socket is closed; a stopped one sees nothing. */
+		kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT);
+		while (waitpid(compiler->pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	cw_filter_cache_fini(&compiler->cache);
+	free(compiler);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The helper process and its worker. The worker compiles one expression after the other, under a
+ * limit of memory; the helper holds it to its time, replaces it when it dies or had to be killed,
+ * and gives an expression a second chance, unoptimised. Neither ever returns to the code that
+ * called cw_filter_compiler_start, and both leave with _exit: what is buffered there is not theirs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/filter_helper.h"
+
+/* Sanitizers reserve terabytes of address space: nothing can be limited there. */
+#if defined(CW_SANITIZED)
+#define LIMITS_MEMORY false
+#else
+#define LIMITS_MEMORY true
+#endif
+
+/*
+ * A worker that was busy for so long may have grown, and would have less left below its limit for
+ * the next expression, which gets a new one. Simple rules take a tenth of a millisecond.
+ */
+#define TIRING_NS (CW_NS_PER_S / 20)
+#define IDLE_BYTES_GUESS (UINT64_C(64) << 20) /* a worker's address space, where /proc is not */
+#define SCANNER_EXIT 2 /* libpcap's scanner exits with that, for want of memory only */
+#define SIGNAL_COUNT 64
+
+struct helper {
+	struct cw_helper_limits limits;
+	int user;         /* socket to the process that asks */
+	int socket;       /* to the worker, while there is one */
+	pid_t worker_pid; /* 0: there is none */
+};
+
+/* ---- the worker ---- */
+
+/* Bytes of address space that this process has. */
+static uint64_t address_space(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	if (file) {
+		if (fscanf(file, "%lu", &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	return pages ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : IDLE_BYTES_GUESS;
+}
+
+static void limit_memory(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	if (!LIMITS_MEMORY || getrlimit(RLIMIT_AS, &limit))
+		return;
+	bytes += address_space();
+	if (bytes < limit.rlim_max)
+		limit = (struct rlimit){bytes, bytes};
+	setrlimit(RLIMIT_AS, &limit);
+}
+
+/* Compile what comes until nobody is there. */
+static _Noreturn void worker_main(int fd, uint64_t memory_bytes)
+{
+	struct cw_helper_request request;
+	char *expression;
+
+	prctl(PR_SET_NAME, "cw-compiler");
+	if (LIMITS_MEMORY) /* libpcap's scanner prints when it finds no memory; the error says it */
+		dup2(STDIN_FILENO, STDERR_FILENO);
+	limit_memory(memory_bytes);
+	while (cw_wire_receive_request(fd, &request, &expression) == 0) {
+		struct cw_helper_answer answer = {0};
+		struct cw_error error = {0};
+		struct cw_filter_options options = {.linktype = request.linktype,
+						    .snaplen = request.snaplen,
+						    .is_swapped = request.is_swapped,
+						    .unoptimized = request.unoptimized,
+						    .resolve_names = request.resolve_names};
+
+		answer.head.result =
+		    cw_filter_translate(expression, &options, &answer.translation, &error);
+		answer.head.code = error.code;
+		answer.head.count = answer.translation.count;
+		answer.head.text_bytes = (uint32_t)strlen(error.text);
+		memcpy(answer.text, error.text, sizeof(answer.text));
+		if (cw_wire_send_answer(fd, &answer, CW_HELPER_FOREVER))
+			break;
+		cw_translation_fini(&answer.translation);
+		free(expression);
+	}
+	_exit(0);
+}
+
+/* ---- the helper: its worker ---- */
+
+static int start_worker(struct helper *helper)
+{
+	pid_t helper_pid = getpid();
+	int sockets[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		int result = -errno;
+
+		close(sockets[0]);
+		close(sockets[1]);
+		return result;
+	}
+	if (pid == 0) {
+		/* The helper has one thread: this is about the process. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != helper_pid)
+			_exit(0);
+		close(helper->user);
+		close(sockets[0]);
+		worker_main(sockets[1], helper->limits.memory_bytes);
+	}
+	close(sockets[1]);
+	helper->socket = sockets[0];
+	helper->worker_pid = pid;
+	return 0;
+}
+
+/* Returns how it ended, as waitpid has it. */
+static int end_worker(struct helper *helper)
+{
+	int status = 0;
+
+	close(helper->socket);
+	kill(helper->worker_pid, SIGKILL); /* ours until waitpid, so it is no other process's id */
+	while (waitpid(helper->worker_pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	helper->worker_pid = 0;
+	return status;
+}
+
+/* A worker that died between expressions is nobody's fault. */
+static int have_worker(struct helper *helper)
+{
+	siginfo_t info = {0};
+
+	if (helper->worker_pid &&
+	    waitid(P_PID, (id_t)helper->worker_pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid)
+		end_worker(helper);
+	return helper->worker_pid ? 0 : start_worker(helper);
+}
+
+/* ---- the helper: requests ---- */
+
+static _Noreturn void leave(struct helper *helper)
+{
+	if (helper->worker_pid)
+		end_worker(helper);
+	_exit(0);
+}
+
+/* Let the worker compile it once. Fills the answer; its `stop` says when that came to nothing. */
+static void attempt(struct helper *helper, const struct cw_helper_request *request,
+		    const char *expression, struct cw_helper_answer *answer)
+{
+	int result = have_worker(helper);
+	uint64_t start_ns = cw_helper_now_ns();
+	uint64_t deadline_ns = start_ns + helper->limits.time_ns;
+	int status;
+
+	*answer = (struct cw_helper_answer){0};
+	if (result) {
+		answer->head.stop = CW_STOP_REFUSED;
+		answer->head.detail = result;
+		return;
+	}
+	result = cw_wire_send_request(helper->socket, request, expression, deadline_ns);
+	if (result == 0)
+		result = cw_wire_receive_answer(helper->socket, helper->user, answer, deadline_ns);
+	if (result == 0 && answer->head.result != -ENOMEM) {
+		if (cw_helper_now_ns() - start_ns > TIRING_NS)
+			end_worker(helper);
+		return;
+	}
+	status = end_worker(helper);
+	if (result == -ECANCELED)
+		leave(helper);
+	*answer = (struct cw_helper_answer){0};
+	answer->head.stop = CW_STOP_DEATH;
+	if (result == -ETIMEDOUT)
+		answer->head.stop = CW_STOP_TIME;
+	else if (result == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == SCANNER_EXIT))
+		answer->head.stop = CW_STOP_MEMORY;
+	else if (WIFSIGNALED(status))
+		answer->head.detail = WTERMSIG(status);
+}
+
+static void answer_request(struct helper *helper, struct cw_helper_request *request,
+			   const char *expression)
+{
+	struct cw_helper_answer answer;
+
+	attempt(helper, request, expression, &answer);
+	if (answer.head.stop != CW_STOP_NONE && answer.head.stop != CW_STOP_REFUSED &&
+	    !request->unoptimized) {
+		const struct cw_helper_answer_head first = answer.head;
+
+		request->unoptimized = true;
+		attempt(helper, request, expression, &answer);
+		answer.head.first_stop = first.stop;
+		if (answer.head.stop == CW_STOP_NONE)
+			answer.head.detail = first.detail;
+	}
+	if (cw_wire_send_answer(helper->user, &answer, CW_HELPER_FOREVER))
+		leave(helper);
+	cw_translation_fini(&answer.translation);
+}
+
+/* ---- the helper: its surroundings ---- */
+
+/*
+ * Nothing of the user's process is kept but standard error: no descriptor (its end of a pipe would
+ * keep others waiting), no signal handler, no terminal. A signal to the process group is for the
+ * user's process, which goes on asking until it is done, and whose end is seen on the socket.
+ */
+static int leave_user(int user)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
+	const struct rlimit no_core = {0};
+	sigset_t none;
+	int null_fd, i;
+
+	for (i = 1; i <= SIGNAL_COUNT; i++)
+		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+	for (i = 0; i < (int)CW_ARRAY_COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpgid(0, 0);
+	prctl(PR_SET_NAME, "cw-helper");
+	setrlimit(RLIMIT_CORE, &no_core);
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
+		if (i == STDERR_FILENO && fcntl(i, F_GETFD) >= 0)
+			continue;
+		if (null_fd >= 0) /* what opens a file shall not get these numbers */
+			dup2(null_fd, i);
+		else
+			close(i);
+	}
+	/* The user's side saw to it that the socket is above these. */
+	if ((user > 3 && close_range(3, (unsigned)user - 1, 0)) ||
+	    close_range((unsigned)user + 1, ~0u, 0))
+		return -errno;
+	return 0;
+}
+
+_Noreturn void cw_helper_main(int fd, const struct cw_helper_limits *limits)
+{
+	struct helper helper = {.limits = *limits, .user = fd};
+	struct cw_helper_request request;
+	char *expression;
+	int32_t hello = leave_user(fd);
+
+	if (hello == 0)
+		hello = start_worker(&helper);
+	if (cw_wire_send(fd, &hello, sizeof(hello), CW_HELPER_FOREVER) || hello)
+		leave(&helper);
+	while (cw_wire_receive_request(fd, &request, &expression) == 0) {
+		answer_request(&helper, &request, expression);
+		free(expression);
+	}
+	leave(&helper);
+}
