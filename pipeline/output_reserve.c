@@ -11,82 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pipeline/output_parts.h"
 #include "pipeline/state.h"
 
 /* ---- chunks ---- */
-
-/* Fewer bytes than this are not worth a call to the kernel, as long as there is memory. */
-#define GATHER_BYTES ((size_t)256 << 10)
-
-/* Nothing more goes into the open chunk: it waits with the output's other full ones. */
-static void close_open(struct cw_output *output)
-{
-	struct cw_chunk *chunk = output->open;
-
-	if (!chunk)
-		return;
-	output->open = NULL;
-	chunk->queued = NULL;
-	if (output->held_last)
-		output->held_last->queued = chunk;
-	else
-		output->held_first = chunk;
-	output->held_last = chunk;
-	output->held_bytes += chunk->used;
-}
-
-/* Give the oldest held chunk to the writer. */
-static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, bool *is_complete)
-{
-	struct cw_chunk *chunk = output->held_first;
-
-	output->held_first = chunk->queued;
-	if (!output->held_first)
-		output->held_last = NULL;
-	output->held_bytes -= chunk->used;
-	pipeline->turn_kept_chunks--;
-	chunk->queued = atomic_load_explicit(&output->inbox, memory_order_relaxed);
-	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
-	 * or in a copying worker, can be sure that the writer will find it. */
-	while (!atomic_compare_exchange_weak_explicit(&output->inbox, &chunk->queued, chunk,
-						      memory_order_release, memory_order_relaxed))
-		;
-	*is_complete = cw_chunk_seal(chunk);
-}
-
-static void seal_all(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	bool is_any_complete = false, is_complete;
-
-	close_open(output);
-	while (output->held_first) {
-		seal_oldest(pipeline, output, &is_complete);
-		is_any_complete |= is_complete;
-	}
-	if (is_any_complete)
-		cw_output_kick(pipeline, output);
-}
-
-/*
- * The open chunk is full. Large chunks go to the writer at once. Small ones (many outputs share the
- * pool) gather until they are worth a call, and go when they are wholly copied, so that one call
- * writes them all; cw_outputs_flush_fullest and the end send what still waits.
- */
-static void seal_full(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	bool is_any_complete = false, is_complete;
-
-	close_open(output);
-	if (output->held_bytes < GATHER_BYTES && pipeline->pool.chunk_bytes < GATHER_BYTES)
-		return;
-	while (output->held_first && (pipeline->pool.chunk_bytes >= GATHER_BYTES ||
-				      cw_chunk_is_copied(output->held_first))) {
-		seal_oldest(pipeline, output, &is_complete);
-		is_any_complete |= is_complete;
-	}
-	if (is_any_complete)
-		cw_output_kick(pipeline, output);
-}
 
 static void set_anchor(struct cw_output *output)
 {
@@ -148,7 +76,7 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 		uint32_t part;
 
 		if (output->open && open_room(output) == 0)
-			seal_full(pipeline, output);
+			cw_output_chunk_full(pipeline, output);
 		if (!output->open) {
 			chunk = cw_chunk_take(&pipeline->pool);
 			adopt_chunk(pipeline, output, chunk,
@@ -231,7 +159,7 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 {
 	struct cw_file *file;
 
-	close_open(output);
+	cw_output_close_chunk(output);
 	file = cw_output_new_file(pipeline, output, iface, ts_ns);
 	if (!file)
 		return -ENOMEM;
@@ -393,7 +321,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 		cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for a very large record");
 		return LOST;
 	}
-	close_open(output);
+	cw_output_close_chunk(output);
 	pipeline->turn_giant = chunk;
 	return PLACED;
 }
@@ -511,7 +439,7 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 			     !tally->ends_in_giant);
 	tally->ends_in_giant = is_giant;
 	if (is_giant)
-		seal_all(pipeline, output);
+		cw_output_seal_all(pipeline, output);
 	return PLACED;
 }
 
@@ -560,24 +488,11 @@ static void forget_pieces(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	}
 }
 
-/*
- * Whether to send what gathers before the pool is empty, so that copying need not stop: it is three
- * quarters used, and little of that is with the writers.
- */
-static bool is_short_of_chunks(struct cw_pipeline *pipeline)
-{
-	uint32_t count = pipeline->pool.chunk_count;
-	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&pipeline->pool));
-
-	return used > count / 4 * 3 && used - cw_min_u32(used, pipeline->turn_kept_chunks) < count / 8;
-}
-
 enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
 	uint32_t index;
 
-	if (is_short_of_chunks(pipeline))
-		cw_outputs_flush_fullest(pipeline);
+	cw_outputs_keep_room(pipeline);
 	batch->copy_packet = batch->reserve_packet;
 	batch->copy_match = batch->reserve_match;
 	forget_pieces(pipeline, batch);
@@ -592,38 +507,4 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 	if (reserve_records(pipeline, batch))
 		return CW_RESERVE_DONE;
 	return batch->reserve_match > batch->copy_match ? CW_RESERVE_SOME : CW_RESERVE_STARVED;
-}
-
-/* ---- making room, and the end ---- */
-
-/* Bytes that the output keeps in memory and the writer does not have yet. */
-static uint64_t unsealed_bytes(const struct cw_output *output)
-{
-	return output->held_bytes + (output->open ? output->open->used : 0);
-}
-
-void cw_outputs_flush_fullest(struct cw_pipeline *pipeline)
-{
-	uint64_t fullest = 0;
-	uint32_t index;
-
-	for (index = 0; index < pipeline->output_count; index++) {
-		uint64_t bytes = unsealed_bytes(&pipeline->outputs[index]);
-
-		fullest = bytes > fullest ? bytes : fullest;
-	}
-	for (index = 0; index < pipeline->output_count && fullest; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
-
-		if (unsealed_bytes(output) >= (fullest + 1) / 2)
-			seal_all(pipeline, output);
-	}
-}
-
-void cw_outputs_flush_all(struct cw_pipeline *pipeline)
-{
-	uint32_t index;
-
-	for (index = 0; index < pipeline->output_count; index++)
-		seal_all(pipeline, &pipeline->outputs[index]);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/filter_compiler.h"
 #include "core/filter_measure.h"
 #include "core/linktype.h"
 #include "core/source.h"
@@ -30,6 +31,7 @@ static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT
 struct bench {
 	const struct cw_arguments *arguments;
 	struct cw_rules rules;
+	struct cw_filter_compiler *compiler; /* NULL: in this process */
 	uint32_t *rule_of; /* id -> index in rules */
 	uint32_t filter_count;
 	double compile_ms;
@@ -189,6 +191,8 @@ static int add_rule(struct bench *bench, const struct cw_filter_options *options
 	size_t engine;
 
 	bench->compile_ms += now_ms() - start;
+	if (result > 0)
+		cw_complain("warning: rule %s: %s", rule->name, error.text);
 	if (result < 0) {
 		cw_complain("%s:%u: rule %s: %s", bench->rules.path, rule->filter_line, rule->name,
 			    error.text);
@@ -207,7 +211,8 @@ static int build_sets(struct bench *bench)
 	    .filter = {.linktype = bench->iface.linktype,
 		       .is_swapped = bench->iface.is_swapped,
 		       .unoptimized = bench->arguments->unoptimized,
-		       .resolve_names = bench->arguments->resolve},
+		       .resolve_names = bench->arguments->resolve,
+		       .compiler = bench->compiler},
 	    .mode = bench->rules.mode};
 	size_t engine;
 	uint32_t index;
@@ -396,6 +401,7 @@ static int prepare(struct bench *bench)
 	bench->numbers = calloc(arguments->packets, sizeof(*bench->numbers));
 	if (!bench->rule_of || !bench->packets || !bench->numbers)
 		return no_memory();
+	bench->compiler = cw_arguments_start_compiler(arguments);
 	result = read_packets(bench, linktype);
 	return result ? result : build_sets(bench);
 }
@@ -421,6 +427,7 @@ int cw_bench_filter(const struct cw_arguments *arguments)
 	}
 	for (engine = 0; engine < ENGINE_COUNT; engine++)
 		cw_filter_set_free(bench.sets[engine]);
+	cw_filter_compiler_free(bench.compiler);
 	cw_rules_fini(&bench.rules);
 	free(bench.rule_of);
 	free(bench.packets);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/filter_compiler.h"
 #include "core/linktype.h"
 #include "pipeline/rules.h"
 #include "tools/commands.h"
@@ -29,7 +30,7 @@ static int add_filter(struct filters *filters, const char *expression, const cha
 	struct cw_filter *filter = NULL;
 	int result = cw_filter_compile(&filter, expression, &filters->options.filter, &error);
 
-	if (result == CW_FILTER_NEVER)
+	if (result > 0)
 		cw_complain("warning: %s", error.text);
 	if (result >= 0) {
 		filters->shown[filters->count] = (struct shown){filter, rule};
@@ -153,7 +154,8 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 	filters->options.filter = (struct cw_filter_options){
 	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
 	    .unoptimized = arguments->unoptimized,
-	    .resolve_names = arguments->resolve};
+	    .resolve_names = arguments->resolve,
+	    .compiler = cw_arguments_start_compiler(arguments)};
 	filters->shown =
 	    calloc(filters->rules.count + (size_t)arguments->rest.count, sizeof(*filters->shown));
 	if (filters->shown && cw_filter_set_new(&filters->set, &filters->options, &error) == 0)
@@ -172,6 +174,7 @@ int cw_inspect_filter(const struct cw_arguments *arguments)
 	if (result == 0)
 		result = print_filters(&filters, arguments);
 	cw_filter_set_free(filters.set);
+	cw_filter_compiler_free(filters.options.filter.compiler);
 	cw_rules_fini(&filters.rules);
 	free(filters.shown);
 	return result;

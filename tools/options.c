@@ -88,9 +88,9 @@ static const struct option_row rows[] = {
 	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
 	{OPTION_FILTER_TIME, "filter-time", "SECONDS", "that compiling one filter may take (default: "
 						       "1); then it is tried unoptimised",
-	 CW_SPLIT | CW_CHECK},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_FILTER_MEMORY, "filter-memory", "SIZE", "likewise (default: 256MiB)",
-	 CW_SPLIT | CW_CHECK},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The chunks that an output keeps between reserving and writing: the open one, and full ones that
+ * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed is
+ * the writer's (output_write.c).
+ */
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+/* Fewer bytes than this are not worth a call to the kernel, as long as there is memory. */
+#define GATHER_BYTES ((size_t)256 << 10)
+
+void cw_output_close_chunk(struct cw_output *output)
+{
+	struct cw_chunk *chunk = output->open;
+
+	if (!chunk)
+		return;
+	output->open = NULL;
+	chunk->queued = NULL;
+	if (output->held_last)
+		output->held_last->queued = chunk;
+	else
+		output->held_first = chunk;
+	output->held_last = chunk;
+	output->held_bytes += chunk->used;
+}
+
+/* Give the oldest held chunk to the writer. */
+static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, bool *is_complete)
+{
+	struct cw_chunk *chunk = output->held_first;
+
+	output->held_first = chunk->queued;
+	if (!output->held_first)
+		output->held_last = NULL;
+	output->held_bytes -= chunk->used;
+	pipeline->turn_kept_chunks--;
+	chunk->queued = atomic_load_explicit(&output->inbox, memory_order_relaxed);
+	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
+	 * or in a copying worker, can be sure that the writer will find it. */
+	while (!atomic_compare_exchange_weak_explicit(&output->inbox, &chunk->queued, chunk,
+						      memory_order_release, memory_order_relaxed))
+		;
+	*is_complete = cw_chunk_seal(chunk);
+}
+
+void cw_output_seal_all(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	bool is_any_complete = false, is_complete;
+
+	cw_output_close_chunk(output);
+	while (output->held_first) {
+		seal_oldest(pipeline, output, &is_complete);
+		is_any_complete |= is_complete;
+	}
+	if (is_any_complete)
+		cw_output_kick(pipeline, output);
+}
+
+void cw_output_chunk_full(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	bool is_any_complete = false, is_complete;
+
+	cw_output_close_chunk(output);
+	if (output->held_bytes < GATHER_BYTES && pipeline->pool.chunk_bytes < GATHER_BYTES)
+		return;
+	while (output->held_first && (pipeline->pool.chunk_bytes >= GATHER_BYTES ||
+				      cw_chunk_is_copied(output->held_first))) {
+		seal_oldest(pipeline, output, &is_complete);
+		is_any_complete |= is_complete;
+	}
+	if (is_any_complete)
+		cw_output_kick(pipeline, output);
+}
+
+/* ---- making room, and the end ---- */
+
+/* Bytes that the output keeps in memory and the writer does not have yet. */
+static uint64_t unsealed_bytes(const struct cw_output *output)
+{
+	return output->held_bytes + (output->open ? output->open->used : 0);
+}
+
+void cw_outputs_flush_fullest(struct cw_pipeline *pipeline)
+{
+	uint64_t fullest = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		uint64_t bytes = unsealed_bytes(&pipeline->outputs[index]);
+
+		fullest = bytes > fullest ? bytes : fullest;
+	}
+	for (index = 0; index < pipeline->output_count && fullest; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (unsealed_bytes(output) >= (fullest + 1) / 2)
+			cw_output_seal_all(pipeline, output);
+	}
+}
+
+void cw_outputs_flush_all(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++)
+		cw_output_seal_all(pipeline, &pipeline->outputs[index]);
+}
+
+/*
+ * Whether to send what gathers before the pool is empty, so that copying need not stop: it is three
+ * quarters used, and little of that is with the writers.
+ */
+static bool is_short_of_chunks(struct cw_pipeline *pipeline)
+{
+	uint32_t count = pipeline->pool.chunk_count;
+	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&pipeline->pool));
+
+	return used > count / 4 * 3 && used - cw_min_u32(used, pipeline->turn_kept_chunks) < count / 8;
+}
+
+void cw_outputs_keep_room(struct cw_pipeline *pipeline)
+{
+	if (is_short_of_chunks(pipeline))
+		cw_outputs_flush_fullest(pipeline);
+}
