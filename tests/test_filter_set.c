@@ -234,6 +234,34 @@ static void tiny_budgets_change_the_engine_not_the_result(void **state)
 	finish(&differ);
 }
 
+/* What --verify-filters compares with: the programs of a set, whatever its engine. */
+static void a_set_can_be_matched_by_libpcap(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct differ differ = {0};
+
+	(void)state;
+	add_set(&differ, &random, "mixed", 100);
+	add_data_file(&differ, false);
+	build_all(&differ, NULL);
+	for (uint32_t i = 0; i < 500; i++) {
+		uint8_t bytes[RANDOM_PACKET_MAX];
+		struct cw_packet packet = {.data = bytes, .wire_len = sets_packet(&random, bytes)};
+
+		packet.caplen = random_mutate(&random, bytes, packet.wire_len);
+		packet.flags = i % 50 == 0 ? CW_PACKET_MALFORMED : 0;
+		differ_expect(&differ, &packet, 1);
+		for (uint32_t set = 0; set < differ.set_count; set++) {
+			size_t found =
+			    cw_filter_set_match_libpcap(differ.sets[set], &packet, differ.got);
+
+			assert_true(differ_compare(&differ, set, ", libpcap", &packet, 0,
+						   differ.got, found));
+		}
+	}
+	finish(&differ);
+}
+
 /* ---- statistics ---- */
 
 static void stats_tell_the_engine_of_each_filter(void **state)
@@ -374,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(few_filters_are_matched_exactly),
 	    cmocka_unit_test(random_programs_are_joined_exactly),
 	    cmocka_unit_test(tiny_budgets_change_the_engine_not_the_result),
+	    cmocka_unit_test(a_set_can_be_matched_by_libpcap),
 	    cmocka_unit_test(stats_tell_the_engine_of_each_filter),
 	    cmocka_unit_test(thousand_hosts_take_little_memory),
 	    cmocka_unit_test(where_code_is_forbidden_programs_are_walked),

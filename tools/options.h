@@ -52,6 +52,7 @@ struct cw_arguments {
 	uint64_t chunk_bytes;
 	uint64_t batch_bytes;
 	uint64_t batch_packets;
+	uint64_t verify_every; /* 0 = not at all */
 	int precision; /* 0 auto, 1 us, 2 ns */
 	bool json;
 	bool quiet;
