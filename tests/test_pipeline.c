@@ -589,7 +589,7 @@ static void run_samples(struct setup *setup, uint32_t every, const char *who)
 
 		setup->options.context = &told;
 		setup->options.threads = threads[index];
-		setup->options.batch_records = index == 1 ? 5 : 0;
+		setup->options.batch_records = index == 1 ? 37 : 0;
 		assert_int_equal(run(setup, &report), 0);
 		check_samples(&report, &told, every, who);
 		cw_report_fini(&report);
