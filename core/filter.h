@@ -56,6 +56,10 @@ int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *ins
 uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, uint32_t caplen,
 			 uint32_t wire_len);
 
+/* The same by libpcap's own bpf_filter: what cw_filter_match is checked against. */
+uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
+				 uint32_t caplen, uint32_t wire_len);
+
 const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count);
 const char *cw_filter_expression(const struct cw_filter *filter);
 
@@ -117,6 +121,11 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error);
  */
 size_t cw_filter_set_match(const struct cw_filter_set *set, const struct cw_packet *packet,
 			   uint32_t *ids);
+
+/* The same by libpcap's bpf_filter, one filter after the other, whatever the set's engine: what the
+ * engines are checked against. */
+size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct cw_packet *packet,
+				   uint32_t *ids);
 
 /*
  * Match `count` packets: the ids of packet i are ids[ends[i-1]] .. ids[ends[i]-1] (ends[-1] = 0),

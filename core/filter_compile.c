@@ -365,6 +365,12 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 	return cw_filter_run(filter->ops, data, caplen, wire_len, backward_max);
 }
 
+uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
+				 uint32_t caplen, uint32_t wire_len)
+{
+	return bpf_filter(filter->program, data, wire_len, caplen);
+}
+
 const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count)
 {
 	*count = filter->count;

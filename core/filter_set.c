@@ -302,7 +302,8 @@ static uint32_t match_entry(const struct cw_filter_set *set, const struct entry 
 	const struct cw_filter *filter = entry->filter;
 
 	if (set->options.engine == CW_ENGINE_LIBPCAP)
-		return bpf_filter(filter->program, packet->data, packet->wire_len, packet->caplen);
+		return cw_filter_match_libpcap(filter, packet->data, packet->caplen,
+					       packet->wire_len);
 	if (!cw_filter_meets(entry->required, entry->requirement_count, packet->data,
 			     packet->caplen))
 		return 0;
@@ -384,6 +385,22 @@ size_t cw_filter_set_match(const struct cw_filter_set *set, const struct cw_pack
 	if (set->options.mode == CW_FILTER_FIRST)
 		return match_first(set, packet, ids);
 	return match_all(set, packet, ids);
+}
+
+size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct cw_packet *packet,
+				   uint32_t *ids)
+{
+	size_t wanted = set->options.mode == CW_FILTER_FIRST ? 1 : set->count;
+	size_t found = 0;
+	size_t i;
+
+	if (packet->flags & CW_PACKET_MALFORMED)
+		return 0;
+	for (i = 0; i < set->count && found < wanted; i++)
+		if (cw_filter_match_libpcap(set->entries[i].filter, packet->data, packet->caplen,
+					    packet->wire_len))
+			ids[found++] = set->entries[i].id;
+	return found;
 }
 
 static void prefetch(const struct cw_packet *packet)

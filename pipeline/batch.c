@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/batch.h"
+#include "pipeline/sample.h"
 
 int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes)
 {
@@ -14,8 +14,9 @@ int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes)
 	batch->matches = calloc(sizes->match_capacity, sizeof(*batch->matches));
 	batch->tallies = calloc(sizes->tally_capacity, sizeof(*batch->tallies));
 	batch->pieces = calloc(sizes->piece_capacity, sizeof(*batch->pieces));
+	batch->samples = calloc(sizes->sample_capacity + 1, sizeof(*batch->samples));
 	if (batch->packets && batch->ends && batch->classes && batch->matches && batch->tallies &&
-	    batch->pieces)
+	    batch->pieces && batch->samples)
 		return 0;
 	cw_batch_fini(batch);
 	return -ENOMEM;
@@ -30,5 +31,6 @@ void cw_batch_fini(struct cw_batch *batch)
 	free(batch->matches);
 	free(batch->tallies);
 	free(batch->pieces);
+	free(batch->samples);
 	*batch = (struct cw_batch){0};
 }

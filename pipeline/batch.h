@@ -19,6 +19,8 @@
 #include "core/packet.h"
 #include "pipeline/chunk.h"
 
+struct cw_sample;
+
 #define CW_BATCH_RECORDS_DEFAULT 4096u
 #define CW_BATCH_BYTES_DEFAULT ((size_t)512 << 10)
 #define CW_BATCH_MATCHES_MIN 32768u
@@ -60,6 +62,7 @@ struct cw_piece {
 struct cw_batch {
 	/* what the capture thread cut */
 	uint64_t sequence;
+	uint64_t first_packet; /* how many packets were cut before it, of all inputs */
 	uint32_t input;
 	struct cw_span span;
 	struct cw_lease lease;
@@ -80,6 +83,8 @@ struct cw_batch {
 	bool is_last_part;
 	bool is_damaged;     /* the input was truncated underneath; the batch ends before that */
 	bool is_discarded;   /* comes after the run's end: nothing of it counts */
+	uint32_t sample_count;	   /* of the part: packets checked against libpcap, */
+	uint32_t difference_count; /* and those of them where it disagrees */
 
 	/* reservation: how far it has come, and the stretch now to be copied */
 	uint32_t reserve_packet;
@@ -100,6 +105,7 @@ struct cw_batch {
 	uint32_t *matches; /* outputs, in packet order */
 	struct cw_tally *tallies;
 	struct cw_piece *pieces;
+	struct cw_sample *samples; /* in packet order */
 };
 
 struct cw_batch_sizes {
@@ -107,6 +113,7 @@ struct cw_batch_sizes {
 	uint32_t match_capacity;
 	uint32_t tally_capacity;
 	uint32_t piece_capacity;
+	uint32_t sample_capacity;
 };
 
 int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes);

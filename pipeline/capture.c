@@ -41,6 +41,8 @@ static struct cw_batch *take_batch(struct cw_pipeline *pipeline)
 static void hand_out(struct cw_pipeline *pipeline, struct cw_batch *batch, uint32_t input)
 {
 	batch->input = input;
+	batch->first_packet = pipeline->cut_packets;
+	pipeline->cut_packets += batch->span.record_count;
 	batch->sequence = atomic_load_explicit(&pipeline->cut_count, memory_order_relaxed);
 	atomic_store_explicit(&pipeline->cut_count, batch->sequence + 1, memory_order_relaxed);
 	atomic_fetch_add(&pipeline->live_batches, 1);

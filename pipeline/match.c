@@ -5,6 +5,7 @@
 #include "core/linktype.h"
 #include "pipeline/match.h"
 #include "pipeline/output.h"
+#include "pipeline/sample.h"
 
 void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,
 		     const char *prefilter, const struct cw_filter_set_options *options)
@@ -162,9 +163,10 @@ int cw_match_scratch_init(struct cw_match_scratch *scratch, uint32_t rule_count)
 {
 	scratch->ids_capacity = rule_count + CW_MATCH_IDS_EXTRA;
 	scratch->ids = calloc(scratch->ids_capacity, sizeof(*scratch->ids));
+	scratch->expected_ids = calloc(rule_count + 1, sizeof(*scratch->expected_ids));
 	scratch->ends = calloc(CW_MATCH_BURST, sizeof(*scratch->ends));
 	scratch->tally_of = calloc(rule_count + 1, sizeof(*scratch->tally_of));
-	if (scratch->ids && scratch->ends && scratch->tally_of)
+	if (scratch->ids && scratch->expected_ids && scratch->ends && scratch->tally_of)
 		return 0;
 	cw_match_scratch_fini(scratch);
 	return -ENOMEM;
@@ -173,6 +175,7 @@ int cw_match_scratch_init(struct cw_match_scratch *scratch, uint32_t rule_count)
 void cw_match_scratch_fini(struct cw_match_scratch *scratch)
 {
 	free(scratch->ids);
+	free(scratch->expected_ids);
 	free(scratch->ends);
 	free(scratch->tally_of);
 	*scratch = (struct cw_match_scratch){0};
@@ -281,6 +284,8 @@ static void begin_part(struct cw_batch *batch)
 {
 	batch->part_first = batch->part_end;
 	batch->tally_count = 0;
+	batch->sample_count = 0;
+	batch->difference_count = 0;
 	batch->caplen_bytes = 0;
 	batch->has_unrepresentable = false;
 	batch->has_giant = false;
@@ -345,6 +350,8 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		}
 		run = run_length(batch, set, index);
 		if (run == 0) {
+			if (matcher->verify_every)
+				cw_samples_take_rejected(matcher, set, batch, index);
 			add_rejected(batch, index++, match_count);
 			continue;
 		}
@@ -352,6 +359,8 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		done = (uint32_t)cw_filter_set_match_burst(
 			set->filters, packet, run, scratch->ids,
 			cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST), scratch->ends);
+		if (cw_unlikely(matcher->verify_every))
+			cw_samples_take(matcher, set, scratch, batch, index, done);
 		add_burst(matcher, scratch, outputs, batch, index, done, &match_count);
 		index += done;
 	}

@@ -32,6 +32,7 @@ struct cw_matcher {
 	const char *prefilter; /* expression or NULL */
 	struct cw_filter_set_options options;
 	uint32_t unmatched_rule; /* UINT32_MAX: there is none */
+	uint32_t verify_every;	 /* check every so-many-th packet, see sample.h; 0 (init) = none */
 	/* appended to by the capture thread, [SET-1] */
 	_Atomic uint32_t set_count;
 	struct cw_rule_set *sets[CW_LINKTYPES_MAX];
@@ -41,6 +42,7 @@ struct cw_matcher {
 struct cw_match_scratch {
 	uint32_t *ids; /* of a burst; room for the rules and CW_MATCH_IDS_EXTRA */
 	uint32_t ids_capacity;
+	uint32_t *expected_ids; /* of one packet, by libpcap */
 	uint32_t *ends;		/* CW_MATCH_BURST */
 	uint32_t *tally_of;	/* per output: its tally in the part + 1, 0 = none */
 };

@@ -89,6 +89,8 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 			CW_BATCH_MATCHES_MIN + pipeline->output_count + CW_MATCH_BURST,
 		.tally_capacity = pipeline->output_count,
 		.piece_capacity = pipeline->output_count + CW_BATCH_PIECES_EXTRA,
+		.sample_capacity =
+			cw_samples_capacity(options->batch_records, options->verify_every),
 	};
 	uint32_t index;
 
@@ -241,6 +243,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	choose_sizes(pipeline);
 	cw_matcher_init(&pipeline->matcher, pipeline->options.rules, pipeline->options.prefilter,
 			&filter_options);
+	pipeline->matcher.verify_every = pipeline->options.verify_every;
 	result = cw_setup_outputs(pipeline, error);
 	if (result == 0)
 		result = cw_setup_rules(pipeline, error);

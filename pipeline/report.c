@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report at the end of a run, from the counters that the turn and the writers kept. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -76,13 +77,43 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 	return 0;
 }
 
+/* Rules about which libpcap says something else: the first packets, and how many more there are. */
+static void tell_differences(struct cw_pipeline *pipeline)
+{
+	const struct cw_verification *verification = &pipeline->verification;
+	uint32_t index;
+
+	for (index = 0; index < verification->told_count; index++) {
+		const struct cw_difference *difference = &verification->told[index];
+		bool is_prefilter = difference->rule == CW_SAMPLE_PREFILTER;
+
+		cw_pipeline_tell(pipeline, CW_PROBLEM, "packet %" PRIu64 " of %s: %s%s: %s",
+				 difference->packet, pipeline->inputs[difference->input].path,
+				 is_prefilter ? "the global filter" : "rule ",
+				 is_prefilter ? ""
+					      : pipeline->outputs[difference->rule].rule->name,
+				 difference->is_match_by_libpcap
+					 ? "libpcap matches it, this program does not"
+					 : "libpcap does not match it, this program does");
+	}
+	if (verification->differences)
+		cw_pipeline_tell(pipeline, CW_PROBLEM,
+				 "%" PRIu64 " of %" PRIu64 " packets checked match otherwise than "
+				 "in libpcap: please report this",
+				 verification->differences, verification->sampled);
+}
+
 int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 {
 	struct timespec now;
 	uint32_t index;
 
+	tell_differences(pipeline);
 	*report = (struct cw_report){.threads = pipeline->worker_count,
 				     .books = pipeline->books,
+				     .verify = {.every = pipeline->options.verify_every,
+						.sampled = pipeline->verification.sampled,
+						.differences = pipeline->verification.differences},
 				     .is_durable = pipeline->options.sync};
 	report->inputs = calloc(pipeline->input_count, sizeof(*report->inputs));
 	report->rules = calloc(pipeline->output_count, sizeof(*report->rules));

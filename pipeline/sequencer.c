@@ -50,6 +50,7 @@ static void cut_short(struct cw_batch *batch, uint64_t matched_left)
 		matched_left -= batch->classes[index] == CW_CLASS_MATCHED;
 	}
 	batch->part_end = index;
+	cw_samples_cut(batch);
 	batch->is_cut_short = true;
 	batch->is_last_part = true;
 }
@@ -71,6 +72,7 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 		sequencer->has_reached_limit = true;
 		cw_pipeline_request_stop(pipeline);
 	}
+	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;
 	input->packets += packets;
 	input->bytes += batch->caplen_bytes;

@@ -12,6 +12,7 @@
 #include "pipeline/output.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/ring.h"
+#include "pipeline/sample.h"
 #include "pipeline/sequencer.h"
 
 struct cw_input {
@@ -87,8 +88,12 @@ struct cw_pipeline {
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
 
+	/* owner: the capture thread */
+	uint64_t cut_packets;
+
 	/* owner: the turn */
 	struct cw_books books;
+	struct cw_verification verification;
 	struct cw_names names;
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
 	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */

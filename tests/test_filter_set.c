@@ -2,8 +2,8 @@
 /*
  * Filter sets against libpcap's bpf_filter: expressions of all kinds, sets of many shapes, random
  * programs; all engines, both modes, budgets at which the building has to give way; generated
- * packets in front of a guard page, and the packets of the corpus ($CAPWEIR_CORPUS, or
- * ../shared/corpus beside the project). tests/fuzz/filter_diff.c does the same for hours.
+ * packets in front of a guard page. tests/fuzz/filter_diff.c does the same for hours, and
+ * test_filter_exact.c with real packets and large sets.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,15 +11,11 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
-
-#include "core/source.h"
 #include "tests/filter_differ.h"
 
 #define EXPRESSIONS_PATH CW_ROOT "/tests/data/expressions.txt"
-#define CORPUS_PACKETS_MAX 200u /* of one file */
 
-static struct guarded guarded;
+static struct differ_burst burst;
 
 /* ---- calls that can be made to fail (linked with --wrap) ---- */
 
@@ -105,15 +101,22 @@ static void add_set(struct differ *differ, struct random *random, const char *ki
 	}
 }
 
+/* All matches with every engine first, so that sets[JOINT_WALKER] is the walker's. */
+#define JOINT_WALKER 2u
+#define JOINT_JIT 3u
+#define JOINT_AUTO 4u
+
 static void build_all(struct differ *differ, const struct cw_filter_budget *budget)
 {
-	differ_build(differ, CW_ENGINE_SEQUENTIAL, CW_FILTER_ALL, budget, "sequential");
-	differ_build(differ, CW_ENGINE_WALKER, CW_FILTER_ALL, budget, "walker");
-	differ_build(differ, CW_ENGINE_WALKER, CW_FILTER_FIRST, budget, "walker");
-	differ_build(differ, CW_ENGINE_JIT, CW_FILTER_ALL, budget, "jit");
-	differ_build(differ, CW_ENGINE_JIT, CW_FILTER_FIRST, budget, "jit");
-	differ_build(differ, CW_ENGINE_AUTO, CW_FILTER_ALL, budget, "auto");
-	differ_build(differ, CW_ENGINE_AUTO, CW_FILTER_FIRST, budget, "auto");
+	static const enum cw_filter_mode modes[] = {CW_FILTER_ALL, CW_FILTER_FIRST};
+
+	for (uint32_t i = 0; i < CW_ARRAY_COUNT(modes); i++) {
+		differ_build(differ, CW_ENGINE_LIBPCAP, modes[i], budget, "libpcap");
+		differ_build(differ, CW_ENGINE_SEQUENTIAL, modes[i], budget, "sequential");
+		differ_build(differ, CW_ENGINE_WALKER, modes[i], budget, "walker");
+		differ_build(differ, CW_ENGINE_JIT, modes[i], budget, "jit");
+		differ_build(differ, CW_ENGINE_AUTO, modes[i], budget, "auto");
+	}
 }
 
 /* Generated packets, some mutated. */
@@ -123,18 +126,18 @@ static void check_packets(struct differ *differ, struct random *random, uint32_t
 
 	for (i = 0; i < count; i++) {
 		uint8_t bytes[RANDOM_PACKET_MAX];
-		struct cw_packet packet = {.wire_len = sets_packet(random, bytes)};
+		struct cw_packet packet = {.data = bytes, .wire_len = sets_packet(random, bytes)};
 
 		packet.caplen = random_mutate(random, bytes, packet.wire_len);
-		packet.data = guarded_copy(&guarded, bytes, packet.caplen);
-		assert_true(differ_check(differ, &packet));
+		assert_true(differ_burst_add(differ, &burst, &packet));
 	}
+	assert_true(differ_burst_check(differ, &burst));
 }
 
 static void finish(struct differ *differ)
 {
-	printf("%llu checks, %llu matches\n", (unsigned long long)differ->checks,
-	       (unsigned long long)differ->matches);
+	printf("%llu pairs, %llu checks, %llu matches\n", (unsigned long long)differ->pairs,
+	       (unsigned long long)differ->checks, (unsigned long long)differ->matches);
 	differ_fini(differ);
 }
 
@@ -241,7 +244,7 @@ static void tiny_budgets_change_the_engine_not_the_result(void **state)
 
 		add_set(&differ, &random, sets_kinds[i % (CW_ARRAY_COUNT(sets_kinds) - 1)], 60);
 		build_all(&differ, &budget);
-		cw_filter_set_stats(differ.sets[1], &stats);
+		cw_filter_set_stats(differ.sets[JOINT_WALKER], &stats);
 		assert_int_equal(stats.joint_count + stats.apart_count, differ.count);
 		apart += stats.over_budget_count > 0;
 		programs += stats.program_count > 1;
@@ -252,64 +255,31 @@ static void tiny_budgets_change_the_engine_not_the_result(void **state)
 	finish(&differ);
 }
 
-/* The first packets of one capture file, of Ethernet. */
-static void check_file(struct differ *differ, const char *path)
+/* What --verify-filters compares with: the programs of a set, whatever its engine. */
+static void a_set_can_be_matched_by_libpcap(void **state)
 {
-	struct cw_source_options options = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
-	static struct cw_ifaces ifaces;
-	struct cw_source *source;
-	struct cw_span span;
-	struct cw_lease lease;
-	uint32_t count = 0;
-
-	cw_ifaces_init(&ifaces);
-	if (cw_source_open(&source, path, &ifaces, &options, NULL) == 0) {
-		while (count < CORPUS_PACKETS_MAX &&
-		       cw_source_next(source, 1 << 20, 50, &span, &lease, NULL) == 1) {
-			struct cw_cursor cursor = {0};
-			struct cw_packet packet;
-
-			while (cw_span_decode(&span, &cursor, &packet, 1)) {
-				if (packet.caplen <= guarded.page_bytes)
-					packet.data =
-					    guarded_copy(&guarded, packet.data, packet.caplen);
-				packet.flags = 0;
-				assert_true(differ_check(differ, &packet));
-				count++;
-			}
-			cw_lease_give_back(&lease);
-		}
-		cw_source_close(source);
-	}
-	cw_ifaces_fini(&ifaces);
-}
-
-/* Whatever their link type: programs for Ethernet have to cope with any bytes. */
-static void corpus_packets_match_as_in_libpcap(void **state)
-{
-	const char *path =
-	    getenv("CAPWEIR_CORPUS") ? getenv("CAPWEIR_CORPUS") : CW_ROOT "/../shared/corpus";
-	DIR *list = opendir(path);
+	struct random random = {random_seed(__func__)};
 	struct differ differ = {0};
-	struct dirent *entry;
 
 	(void)state;
-	if (!list) {
-		printf("skipped: no corpus at %s (set CAPWEIR_CORPUS)\n", path);
-		skip();
-	}
+	add_set(&differ, &random, "mixed", 100);
 	add_data_file(&differ, false);
-	differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker");
-	differ_build(&differ, CW_ENGINE_JIT, CW_FILTER_ALL, NULL, "jit");
-	differ_build(&differ, CW_ENGINE_AUTO, CW_FILTER_FIRST, NULL, "auto");
-	while ((entry = readdir(list))) {
-		char file[4096];
+	build_all(&differ, NULL);
+	for (uint32_t i = 0; i < 500; i++) {
+		uint8_t bytes[RANDOM_PACKET_MAX];
+		struct cw_packet packet = {.data = bytes, .wire_len = sets_packet(&random, bytes)};
 
-		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			check_file(&differ, file);
+		packet.caplen = random_mutate(&random, bytes, packet.wire_len);
+		packet.flags = i % 50 == 0 ? CW_PACKET_MALFORMED : 0;
+		differ_expect(&differ, &packet, 1);
+		for (uint32_t set = 0; set < differ.set_count; set++) {
+			size_t found =
+			    cw_filter_set_match_libpcap(differ.sets[set], &packet, differ.got);
+
+			assert_true(differ_compare(&differ, set, ", libpcap", &packet, 0,
+						   differ.got, found));
+		}
 	}
-	closedir(list);
 	finish(&differ);
 }
 
@@ -374,15 +344,16 @@ static void where_code_is_forbidden_programs_are_walked(void **state)
 	refuse_mprotect = true;
 	add_set(&differ, &random, "mixed", 3);
 	build_all(&differ, NULL);
-	cw_filter_set_stats(differ.sets[3], &stats);
+	cw_filter_set_stats(differ.sets[JOINT_JIT], &stats);
 	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
-	cw_filter_set_stats(differ.sets[5], &stats); /* AUTO: three filters are not worth it */
+	cw_filter_set_stats(differ.sets[JOINT_AUTO],
+			    &stats); /* AUTO: three filters are not worth it */
 	assert_int_equal(stats.engine, CW_ENGINE_SEQUENTIAL);
 	check_packets(&differ, &random, 500);
 	differ_drop_sets(&differ);
 	add_set(&differ, &random, "mixed", 30);
 	build_all(&differ, NULL);
-	cw_filter_set_stats(differ.sets[5], &stats);
+	cw_filter_set_stats(differ.sets[JOINT_AUTO], &stats);
 	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
 	assert_int_equal(stats.code_bytes, 0);
 	check_packets(&differ, &random, 500);
@@ -430,17 +401,17 @@ static void without_memory_building_fails_and_frees_all(void **state)
 	assert_true(fail_each_allocation() > 100);
 }
 
-static int open_guarded(void **state)
+static int open_burst(void **state)
 {
 	(void)state;
-	guarded_init(&guarded);
+	differ_burst_init(&burst);
 	return 0;
 }
 
-static int close_guarded(void **state)
+static int close_burst(void **state)
 {
 	(void)state;
-	guarded_fini(&guarded);
+	differ_burst_fini(&burst);
 	return 0;
 }
 
@@ -453,7 +424,7 @@ int main(void)
 	    cmocka_unit_test(few_filters_are_matched_exactly),
 	    cmocka_unit_test(random_programs_are_joined_exactly),
 	    cmocka_unit_test(tiny_budgets_change_the_engine_not_the_result),
-	    cmocka_unit_test(corpus_packets_match_as_in_libpcap),
+	    cmocka_unit_test(a_set_can_be_matched_by_libpcap),
 	    cmocka_unit_test(stats_tell_the_engine_of_each_filter),
 	    cmocka_unit_test(thousand_hosts_take_little_memory),
 	    cmocka_unit_test(where_code_is_forbidden_programs_are_walked),
@@ -462,5 +433,5 @@ int main(void)
 
 	if (getenv("CW_TEST")) /* one of them, by name */
 		cmocka_set_test_filter(getenv("CW_TEST"));
-	return cmocka_run_group_tests(tests, open_guarded, close_guarded);
+	return cmocka_run_group_tests(tests, open_burst, close_burst);
 }

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base.h"
 #include "core/filter_compiler.h"
-#include "pipeline/rules.h"
+#include "pipeline/pipeline.h"
 #include "tools/options.h"
 
 #define NOT_YET 0u /* an option of the design that this version does not have */
@@ -24,6 +25,7 @@ enum option_id {
 	OPTION_ENGINE,
 	OPTION_FILTER_TIME,
 	OPTION_FILTER_MEMORY,
+	OPTION_VERIFY,
 	OPTION_BUFFER,
 	OPTION_CHUNK,
 	OPTION_BATCH_BYTES,
@@ -40,7 +42,7 @@ enum option_id {
 struct option_row {
 	int id; /* the letter, or LETTERLESS and above */
 	const char *name;
-	const char *argument; /* NULL: takes none */
+	const char *argument; /* NULL: takes none; "[=...": may be left out */
 	const char *help;     /* NULL: not shown */
 	unsigned commands;
 };
@@ -91,6 +93,8 @@ static const struct option_row rows[] = {
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_FILTER_MEMORY, "filter-memory", "SIZE", "likewise (default: 256MiB)",
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	{OPTION_VERIFY, "verify-filters", "[=1/N]", "check one packet in N (default: 100) against "
+						    "libpcap; any difference is exit 1", CW_SPLIT},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
@@ -120,7 +124,6 @@ static const struct option_row rows[] = {
 	{OPTION_NOT_YET, "max-drop", "N", NULL, NOT_YET},
 	{OPTION_NOT_YET, "order", "time|arrival", NULL, NOT_YET},
 	{OPTION_NOT_YET, "duration", "SECONDS", NULL, NOT_YET},
-	{OPTION_NOT_YET, "verify-filters", NULL, NULL, NOT_YET},
 };
 
 #define ROW_COUNT CW_ARRAY_COUNT(rows)
@@ -177,6 +180,11 @@ void cw_arguments_fini(struct cw_arguments *arguments)
 	*arguments = (struct cw_arguments){0};
 }
 
+static bool is_optional(const struct option_row *row)
+{
+	return row->argument && row->argument[0] == '[';
+}
+
 static void print_row(FILE *file, const struct option_row *row)
 {
 	char left[64];
@@ -185,7 +193,8 @@ static void print_row(FILE *file, const struct option_row *row)
 		snprintf(left, sizeof(left), "-%c, --%s%s%s", row->id, row->name,
 			 row->argument ? " " : "", row->argument ? row->argument : "");
 	else
-		snprintf(left, sizeof(left), "    --%s%s%s", row->name, row->argument ? " " : "",
+		snprintf(left, sizeof(left), "    --%s%s%s", row->name,
+			 row->argument && !is_optional(row) ? " " : "",
 			 row->argument ? row->argument : "");
 	fprintf(file, "  %-28s %s\n", left, row->help);
 }
@@ -299,6 +308,19 @@ static int parse_ring(struct cw_arguments *arguments, const char *text)
 	return CW_EXIT_USAGE;
 }
 
+/* What --verify-filters may be given: one packet in N. NULL: it was not. */
+static int parse_verify(const char *text, uint64_t *every)
+{
+	*every = CW_VERIFY_EVERY_DEFAULT;
+	if (!text)
+		return 0;
+	if (strncmp(text, "1/", 2) == 0)
+		return parse_number("--verify-filters=1/", text + 2, 1, UINT32_MAX, every);
+	cw_complain("--verify-filters takes 1/N, such as 1/%u, not '%s'", CW_VERIFY_EVERY_DEFAULT,
+		    text);
+	return CW_EXIT_USAGE;
+}
+
 static int choose(const char *option, const char *text, const char *first, const char *second,
 		  int *choice)
 {
@@ -394,6 +416,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_BATCH_PACKETS:
 		return parse_number("--batch-packets", text, 1, 1u << 20,
 				    &arguments->batch_packets);
+	case OPTION_VERIFY:
+		return parse_verify(text, &arguments->verify_every);
 	case OPTION_SYNC:
 		result = choose("--sync", text, "off", "close", &choice);
 		arguments->sync_on_close = choice == 2;
@@ -472,7 +496,9 @@ static void make_getopt_tables(char *letters, struct option *longs)
 		}
 		if (row->name)
 			*longs++ = (struct option){row->name,
-						   row->argument ? required_argument : no_argument,
+						   is_optional(row)	   ? optional_argument
+						   : row->argument ? required_argument
+								   : no_argument,
 						   NULL, row->id};
 	}
 	*letters = '\0';

@@ -59,6 +59,7 @@ struct cw_arguments {
 	uint64_t batch_packets;
 	uint64_t filter_time_ms; /* 0: the default */
 	uint64_t filter_memory;
+	uint64_t verify_every; /* 0 = not at all */
 	int precision; /* 0 auto, 1 us, 2 ns */
 	bool json;
 	bool quiet;

@@ -81,6 +81,14 @@ static json_t *books_json(const struct cw_report *report)
 			 "sent_to_pipe", count(books->sent_to_pipe));
 }
 
+static json_t *verify_json(const struct cw_report_verify *verify)
+{
+	if (!verify->every)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o}", "every", count(verify->every), "sampled",
+			 count(verify->sampled), "differences", count(verify->differences));
+}
+
 int cw_report_print_json(const struct cw_report *report)
 {
 	json_t *rules = json_array();
@@ -90,10 +98,11 @@ int cw_report_print_json(const struct cw_report *report)
 
 	for (index = 0; index < report->rule_count; index++)
 		json_array_append_new(rules, rule_json(&report->rules[index]));
-	whole = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:f}", "version", 1,
+	whole = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:f}", "version", 1,
 			  "inputs", inputs_json(report), "packets", count(report->packets),
 			  "bytes", count(report->bytes), "rules", rules, "books",
-			  books_json(report), "complete", report->is_complete, "durable",
+			  books_json(report), "verify", verify_json(&report->verify), "complete",
+			  report->is_complete, "durable",
 			  report->is_durable ? json_boolean(report->books.lost == 0)
 					     : json_null(),
 			  "threads", (int)report->threads, "elapsed_s", report->elapsed_s);

@@ -94,6 +94,13 @@ void cw_report_print(const struct cw_report *report)
 		cw_format_count(books->matched, a), cw_format_count(books->written, b),
 		cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
+	if (report->verify.every)
+		fprintf(stderr, "%s packets checked against libpcap, 1 in %s: %s %s\n",
+			cw_format_count(report->verify.sampled, a),
+			cw_format_count(report->verify.every, b),
+			report->verify.differences ? cw_format_count(report->verify.differences, c)
+						   : "no",
+			report->verify.differences == 1 ? "difference" : "differences");
 	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u threads\n", report->elapsed_s,
 		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
 		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),

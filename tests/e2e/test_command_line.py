@@ -134,7 +134,7 @@ class CommandLine(e2e.Test):
     def test_what_is_not_in_this_version(self):
         for arguments in (["-i", "eth0"], ["-G", "60"], ["-W", "5"], ["-z", "gzip"], ["-U"],
                           ["-D"], ["-p"], ["--max-drop", "1"], ["--stats", "1"], ["--queues", "2"],
-                          ["--order", "time"], ["--duration", "3"], ["--verify-filters"],
+                          ["--order", "time"], ["--duration", "3"],
                           ["-b", "duration:3"], ["-b", "files:3"], ["-Z", "nobody"]):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *arguments,
                                 says="not in this version")
@@ -165,6 +165,9 @@ class CommandLine(e2e.Test):
             for value in values:
                 done = self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", option, value)
                 self.assertIn(option, done.err)
+        for value in ("1/0", "1/x", "2/3", "1", "100", "", "1/4294967296"):
+            self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap",
+                                "--verify-filters=" + value, says="--verify-filters")
 
     def test_standard_input_can_be_taken_once(self):
         for content in (e2e.pcap(self.packets), b"rules: {a: {filter: udp, write: a.pcap}}"):
@@ -495,6 +498,18 @@ class CommandLine(e2e.Test):
                           books["in_files"], books["lost"]), (100, 10, 90, 100, 0))
         self.check_files(report)
         self.assertEqual(done.err, "")
+
+    def test_samples_are_checked_against_libpcap(self):
+        arguments = ("split", "-r", self.input, "-f", "udp port 1001", "-w", self.path("a.pcap"))
+        report, _ = self.run_json(*arguments)
+        self.assertIsNone(report["verify"])
+        for option, every, sampled in (("", 100, 1), ("=1/1", 1, 100), ("=1/33", 33, 4)):
+            report, done = self.run_json(*arguments, "--verify-filters" + option)
+            self.assertEqual(report["verify"],
+                             {"every": every, "sampled": sampled, "differences": 0})
+            self.assertEqual(done.err, "")
+        done = self.run_ok(*arguments, "--verify-filters=1/2")
+        self.assertIn("50 packets checked against libpcap, 1 in 2: no differences", done.err)
 
     def test_captured_bytes_count_as_cut(self):
         report, _ = self.run_json("split", "-r", self.input, "-w", self.path("a.pcap"), "-s", "20")

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pipeline/sample.h"
+
+uint32_t cw_samples_capacity(uint32_t records_max, uint32_t every)
+{
+	return every ? (records_max - 1) / every + 1 : 0;
+}
+
+/* The first packet from `index` of the batch on that is a sample; it may lie beyond the batch. */
+static uint64_t next_sample(const struct cw_batch *batch, uint64_t every, uint32_t index)
+{
+	uint64_t past = (batch->first_packet + index) % every;
+
+	return past ? index + every - past : index;
+}
+
+static void note_sample(struct cw_batch *batch, const struct cw_sample *sample)
+{
+	batch->samples[batch->sample_count++] = *sample;
+	batch->difference_count += sample->rule != CW_SAMPLE_AGREES;
+}
+
+/* Compare the ids found with those expected; both ascend. */
+static void compare(const uint32_t *found, size_t found_count, const uint32_t *expected,
+		    size_t expected_count, struct cw_sample *sample)
+{
+	size_t at = 0;
+
+	while (at < found_count && at < expected_count && found[at] == expected[at])
+		at++;
+	if (at == found_count && at == expected_count)
+		return;
+	sample->is_match_by_libpcap =
+	    at == found_count || (at < expected_count && expected[at] < found[at]);
+	sample->rule = sample->is_match_by_libpcap ? expected[at] : found[at];
+}
+
+void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set *set,
+		     struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t first,
+		     uint32_t count)
+{
+	uint64_t index;
+
+	for (index = next_sample(batch, matcher->verify_every, first);
+	     index < (uint64_t)first + count; index += matcher->verify_every) {
+		const struct cw_packet *packet = &batch->packets[index];
+		struct cw_sample sample = {.packet = (uint32_t)index, .rule = CW_SAMPLE_AGREES};
+		uint32_t place = sample.packet - first;
+		uint32_t start = place ? scratch->ends[place - 1] : 0;
+
+		if (packet->flags & CW_PACKET_MALFORMED)
+			continue;
+		if (set->prefilter && !cw_filter_match_libpcap(set->prefilter, packet->data,
+							       packet->caplen, packet->wire_len))
+			sample.rule = CW_SAMPLE_PREFILTER;
+		else
+			compare(scratch->ids + start, scratch->ends[place] - start,
+				scratch->expected_ids,
+				cw_filter_set_match_libpcap(set->filters, packet,
+							    scratch->expected_ids),
+				&sample);
+		note_sample(batch, &sample);
+	}
+}
+
+void cw_samples_take_rejected(const struct cw_matcher *matcher, const struct cw_rule_set *set,
+			      struct cw_batch *batch, uint32_t index)
+{
+	const struct cw_packet *packet = &batch->packets[index];
+	struct cw_sample sample = {.packet = index, .rule = CW_SAMPLE_AGREES};
+
+	if (!set->prefilter || next_sample(batch, matcher->verify_every, index) != index)
+		return;
+	if (cw_filter_match_libpcap(set->prefilter, packet->data, packet->caplen,
+				    packet->wire_len)) {
+		sample.rule = CW_SAMPLE_PREFILTER;
+		sample.is_match_by_libpcap = true;
+	}
+	note_sample(batch, &sample);
+}
+
+void cw_samples_cut(struct cw_batch *batch)
+{
+	while (batch->sample_count &&
+	       batch->samples[batch->sample_count - 1].packet >= batch->part_end) {
+		batch->sample_count--;
+		batch->difference_count -=
+		    batch->samples[batch->sample_count].rule != CW_SAMPLE_AGREES;
+	}
+}
+
+void cw_verification_add(struct cw_verification *verification, const struct cw_batch *batch,
+			 uint64_t packets_before)
+{
+	uint32_t index;
+
+	verification->sampled += batch->sample_count;
+	verification->differences += batch->difference_count;
+	if (!batch->difference_count)
+		return;
+	for (index = 0; index < batch->sample_count; index++) {
+		const struct cw_sample *sample = &batch->samples[index];
+
+		if (verification->told_count == CW_DIFFERENCES_TOLD)
+			return;
+		if (sample->rule == CW_SAMPLE_AGREES)
+			continue;
+		verification->told[verification->told_count++] = (struct cw_difference){
+		    .packet = packets_before + sample->packet - batch->part_first + 1,
+		    .input = batch->input,
+		    .rule = sample->rule,
+		    .is_match_by_libpcap = sample->is_match_by_libpcap};
+	}
+}
