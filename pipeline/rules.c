@@ -278,7 +278,11 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 			at_rule(rules, rule, error);
 			goto out;
 		}
-		uses[i] = (struct cw_template_use){names[i], rule->name};
+		uses[i] = (struct cw_template_use){
+		    .name = names[i],
+		    .rule = rule->name,
+		    .is_repeated = (rule->rotate_bytes || rule->rotate_packets) &&
+				   !cw_template_has_seq(names[i])};
 	}
 	status = cw_templates_find_collision(uses, rules->count, pair);
 	if (status == 1)

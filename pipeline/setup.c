@@ -114,6 +114,14 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	struct stat status;
 	bool is_taken;
 
+	/* Which files there will be is known only while writing, when it is too late to refuse. */
+	if (pipeline->options.no_clobber &&
+	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
+	     output->rotate_bytes || output->rotate_records))
+		return cw_error_set(error, -EINVAL,
+				    "rule %s: --no-clobber is for fixed names without rotation in "
+				    "this version",
+				    output->rule->name);
 	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
 	    cw_template_is_stdout(output->name))
 		return 0;

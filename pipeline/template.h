@@ -51,6 +51,7 @@ bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 struct cw_template_use {
 	const struct cw_template *name; /* borrows */
 	const char *rule;		/* borrows */
+	bool is_repeated; /* may have to be numbered, cw_template_numbered: the rule rotates */
 };
 
 /*

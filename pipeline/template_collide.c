@@ -190,6 +190,31 @@ static void build(struct builder *builder, const struct cw_template *name, const
 	}
 }
 
+/*
+ * What a name becomes that the rule has used before: ".N" goes in front of the extension, as
+ * cw_template_numbered does it. Where {iface} or a time comes last, its dots are not known: then the
+ * number goes to the end, where it is for names without one.
+ */
+static void put_number(struct builder *builder)
+{
+	static const uint16_t number[] = {'.', SYMBOL_DIGIT, SYMBOL_DIGIT | SYMBOL_STAR};
+	uint32_t dot = builder->count, at = builder->count;
+
+	while (at > 0 && builder->symbols[at - 1] != '/') {
+		at--;
+		if (builder->symbols[at] == '.' && dot == builder->count)
+			dot = at;
+	}
+	if (dot == at) /* a hidden file's name */
+		dot = builder->count;
+	if (builder->count + CW_ARRAY_COUNT(number) > SYMBOLS_MAX)
+		return;
+	memmove(builder->symbols + dot + CW_ARRAY_COUNT(number), builder->symbols + dot,
+		(builder->count - dot) * sizeof(*number));
+	memcpy(builder->symbols + dot, number, sizeof(number));
+	builder->count += CW_ARRAY_COUNT(number);
+}
+
 static bool is_digit(uint32_t symbol)
 {
 	return symbol >= '0' && symbol <= '9';
@@ -279,9 +304,11 @@ static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t 
 }
 
 static int pattern_of(struct pattern *pattern, struct builder *builder,
-		      const struct cw_template_use *use)
+		      const struct cw_template_use *use, bool is_numbered)
 {
 	build(builder, use->name, use->rule);
+	if (is_numbered)
+		put_number(builder);
 	pattern->count = builder->count;
 	pattern->memory = malloc(builder->count * sizeof(*builder->symbols));
 	if (!pattern->memory)
@@ -363,7 +390,7 @@ static int search(const struct pattern *patterns, uint32_t count, uint8_t *rows,
 				break;
 			if (steps > STEPS_MAX)
 				return -E2BIG;
-			if (!intersect(a, b, rows, &steps))
+			if (a->use == b->use || !intersect(a, b, rows, &steps))
 				continue;
 			pair[0] = cw_min_u32(a->use, b->use);
 			pair[1] = a->use < b->use ? b->use : a->use;
@@ -373,22 +400,27 @@ static int search(const struct pattern *patterns, uint32_t count, uint8_t *rows,
 	return 0;
 }
 
-int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t count,
+int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t use_count,
 				uint32_t pair[2])
 {
-	struct pattern *patterns = calloc(count + 1u, sizeof(*patterns));
+	struct pattern *patterns = calloc(2u * (size_t)use_count + 1, sizeof(*patterns));
 	struct builder *builder = malloc(sizeof(*builder));
 	uint8_t *rows = malloc(2 * (SYMBOLS_MAX + 1));
 	uint8_t *is_digit_position = calloc(SYMBOLS_MAX, 1);
+	uint32_t count = 0;
 	int status = -ENOMEM;
 
 	if (!patterns || !builder || !rows || !is_digit_position)
 		goto out;
-	for (uint32_t i = 0; i < count; i++) {
-		patterns[i].use = i;
-		patterns[i].is_digit_position = is_digit_position;
-		if (pattern_of(&patterns[i], builder, &uses[i]))
-			goto out;
+	for (uint32_t i = 0; i < use_count; i++) {
+		bool is_numbered = uses[i].is_repeated && !uses[i].name->is_stdout;
+
+		for (uint32_t form = 0; form <= is_numbered; form++) {
+			patterns[count].use = i;
+			patterns[count].is_digit_position = is_digit_position;
+			if (pattern_of(&patterns[count++], builder, &uses[i], form))
+				goto out;
+		}
 	}
 	drop_common_start(patterns, count);
 	for (uint32_t i = 0; i < count; i++)
@@ -397,7 +429,7 @@ int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t cou
 	qsort(patterns, count, sizeof(*patterns), compare_patterns);
 	status = search(patterns, count, rows, pair);
 out:
-	for (uint32_t i = 0; patterns && i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		free(patterns[i].memory);
 	free(patterns);
 	free(builder);
@@ -409,7 +441,8 @@ out:
 bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 			     const struct cw_template *b, const char *rule_b)
 {
-	const struct cw_template_use uses[2] = {{a, rule_a}, {b, rule_b}};
+	const struct cw_template_use uses[2] = {{.name = a, .rule = rule_a},
+						{.name = b, .rule = rule_b}};
 	uint32_t pair[2];
 
 	/* Without memory to decide it: yes, which is the side to err on. */

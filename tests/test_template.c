@@ -286,6 +286,39 @@ static void names_that_cannot_be_one_path_do_not(void **state)
 	assert_true(collide("%Ey", "x", "%_H", "y")); /* what those give is not looked into */
 }
 
+/* Whether the rules' files can meet when the first one's name is used again and again. */
+static bool collide_repeated(const char *a, const char *b)
+{
+	struct cw_template *name_a = parse_in(a, NULL);
+	struct cw_template *name_b = parse_in(b, NULL);
+	const struct cw_template_use uses[] = {
+	    {.name = name_a, .rule = "x", .is_repeated = true}, {.name = name_b, .rule = "y"}};
+	uint32_t pair[2];
+	int result = cw_templates_find_collision(uses, 2, pair);
+
+	cw_template_free(name_a);
+	cw_template_free(name_b);
+	return result == 1;
+}
+
+static void numbered_names_collide(void **state)
+{
+	(void)state;
+	assert_true(collide_repeated("a.pcap", "a.1.pcap"));
+	assert_true(collide_repeated("a.pcap", "a.{seq}.pcap"));
+	assert_true(collide_repeated("a", "a.77"));
+	assert_true(collide_repeated(".a", ".a.3"));
+	assert_true(collide_repeated("o.d/a", "o.d/a.3"));
+	assert_true(collide_repeated("%Y.pcap", "2026.12.pcap"));
+	assert_false(collide_repeated("a.1.pcap", "a.pcap"));
+	assert_false(collide_repeated("a.pcap", "a.x.pcap"));
+	assert_false(collide_repeated("a.pcap", "a..pcap"));
+	assert_false(collide_repeated("a.pcap", "a.pcap.1"));
+	assert_false(collide_repeated("o.d/a", "o.3.d/a"));
+	assert_false(collide_repeated("-", "-.1"));
+	assert_false(collide("a.pcap", "x", "a.1.pcap", "y"));
+}
+
 static uint32_t seed = 20261123;
 
 static uint32_t below(uint32_t limit)
@@ -385,7 +418,7 @@ static void the_search_over_many_agrees_with_trying_all_pairs(void **state)
 		for (uint32_t i = 0; i < count; i++) {
 			static const char *const rules[] = {"a", "b", "1", "2", "a1", "ab"};
 
-			uses[i] = (struct cw_template_use){random_template(), rules[i]};
+			uses[i] = (struct cw_template_use){.name = random_template(), .rule = rules[i]};
 			for (uint32_t j = 0; j < i; j++)
 				expected |= cw_template_can_collide(uses[j].name, uses[j].rule,
 								    uses[i].name, uses[i].rule);
@@ -412,7 +445,7 @@ static int search_many(const char *text, uint32_t count, uint32_t pair[2])
 
 	for (uint32_t i = 0; i < count; i++) {
 		snprintf(rules + i * 16u, 16, "rule%u", i);
-		uses[i] = (struct cw_template_use){name, rules + i * 16u};
+		uses[i] = (struct cw_template_use){.name = name, .rule = rules + i * 16u};
 	}
 	found = cw_templates_find_collision(uses, count, pair);
 	cw_template_free(name);
@@ -445,6 +478,7 @@ int main(void)
 	    cmocka_unit_test(a_number_goes_before_the_extension),
 	    cmocka_unit_test(names_that_can_be_one_path_collide),
 	    cmocka_unit_test(names_that_cannot_be_one_path_do_not),
+	    cmocka_unit_test(numbered_names_collide),
 	    cmocka_unit_test(equal_expansions_are_always_foreseen),
 	    cmocka_unit_test(the_search_over_many_agrees_with_trying_all_pairs),
 	    cmocka_unit_test(twenty_thousand_rules_are_compared_quickly),

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command: finds out which one is meant and runs it. */
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/commands.h"
 
@@ -47,11 +50,29 @@ static int run(size_t index, int argc, char **argv)
 	return result;
 }
 
+/*
+ * Where standard input, output or error is closed, something else would get its number, and packets
+ * or words meant for it. The placeholder cannot be used in that direction, so they fail.
+ */
+static void hold_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* The lowest free number is this one: those below are open. */
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			exit(CW_EXIT_PROBLEM);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "--help";
 	size_t index;
 
+	hold_standard_descriptors();
 	/* Failed writes come back as errors, to be counted. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

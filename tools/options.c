@@ -84,7 +84,7 @@ static const struct option_row rows[] = {
 					   "name (default: off)", CW_SPLIT},
 	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", CW_SPLIT},
 	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
-						      "has ns)", CW_SPLIT},
+						      "has ns)", CW_SPLIT | CW_GENERATE},
 	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
@@ -124,6 +124,7 @@ static const struct option_row rows[] = {
 	{OPTION_NOT_YET, "max-drop", "N", NULL, NOT_YET},
 	{OPTION_NOT_YET, "order", "time|arrival", NULL, NOT_YET},
 	{OPTION_NOT_YET, "duration", "SECONDS", NULL, NOT_YET},
+	{OPTION_NOT_YET, "drain-timeout", "SECONDS", NULL, NOT_YET},
 };
 
 #define ROW_COUNT CW_ARRAY_COUNT(rows)
@@ -466,7 +467,7 @@ static void take_flag(struct cw_arguments *arguments, int id)
 
 /* ---- parsing ---- */
 
-static const struct option_row *find_row(int id, const char *word)
+static const struct option_row *find_row(int id)
 {
 	size_t index;
 
@@ -475,7 +476,6 @@ static const struct option_row *find_row(int id, const char *word)
 		if (rows[index].id == id)
 			return &rows[index];
 	}
-	(void)word;
 	return NULL;
 }
 
@@ -507,7 +507,7 @@ static void make_getopt_tables(char *letters, struct option *longs)
 
 static int take_option(struct cw_arguments *arguments, int id, const char *word)
 {
-	const struct option_row *row = find_row(id, word);
+	const struct option_row *row = find_row(id);
 	int result;
 
 	if (row->commands == NOT_YET) {
@@ -553,7 +553,11 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 			cw_complain("%s needs a value", argv[optind - 1]);
 			result = CW_EXIT_USAGE;
 		} else if (id == '?') {
-			cw_complain("unknown option %s (see --help)", argv[optind - 1]);
+			/* For a long one it is the word; a letter may stand among others. */
+			if (optopt)
+				cw_complain("unknown option -%c (see --help)", optopt);
+			else
+				cw_complain("unknown option %s (see --help)", argv[optind - 1]);
 			result = CW_EXIT_USAGE;
 		} else {
 			result = take_option(arguments, id, word);

@@ -102,11 +102,38 @@ class CommandLine(e2e.Test):
         self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "%Y-a.pcap", "-f", "tcp",
                             "-w", "2023-a.pcap", says="rule1.*rule2|rule2.*rule1")
 
+    def test_a_numbered_name_that_is_another_rules(self):
+        self.assert_refused("split", "-r", "in.pcap", "-b", "packets:5", "-f", "udp", "-w",
+                            "a.pcap", "-f", "tcp", "-w", "a.1.pcap", says="rule1.*rule2")
+
+    def test_closed_standard_descriptors(self):
+        """Nothing else gets their numbers: no hang, no packets to where they do not belong."""
+        for line in ("split -q -r - -w a.pcap <&-", "split -q -r - -w a.pcap <&- >&- 2>&-",
+                     "split -q -r in.pcap -w - >&-", "split -q -r in.pcap -w - <&- >&-",
+                     "inspect in.pcap --json >&-"):
+            done = subprocess.run(["sh", "-c", f"exec {e2e.CAPWEIR} {line}"], cwd=self.directory,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=e2e.TIMEOUT)
+            self.assertEqual((done.returncode, done.stdout), (1, b""), line)
+        done = subprocess.run(["sh", "-c", f"exec {e2e.CAPWEIR} split -r in.pcap -w a.pcap 2>&-"],
+                              cwd=self.directory, timeout=e2e.TIMEOUT)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(len(self.read("a.pcap")), len(self.read("in.pcap")))
+
+    def test_an_unknown_letter_among_others(self):
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nX", "-s0",
+                            says="unknown option -X")
+
     def test_no_clobber_refuses_what_exists(self):
         self.write("old.pcap", b"precious")
         self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "new.pcap", "-f", "tcp",
                             "-w", "old.pcap", "--no-clobber", says="old.pcap")
         self.split("-f", "udp", "-w", "new.pcap", "--no-clobber")
+        for more in (["-C", "1"], ["-b", "packets:5"]):
+            self.assert_refused("split", "-r", "in.pcap", "-w", "other.pcap", "--no-clobber",
+                                *more, says="without rotation")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "%Y.pcap", "--no-clobber",
+                            says="fixed names")
         self.assertEqual(self.packets_of("new.pcap"), self.source)
 
     def test_unknown_filters(self):

@@ -11,7 +11,8 @@ import zlib
 import e2e
 from expressions import expressions
 
-SAMPLE = len(expressions()) if e2e.FULL else e2e.scaled(12, 3)
+SAMPLE = (len(expressions()) if e2e.FULL
+          else e2e.scaled(60) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a file
 
 # Where capweir differs on purpose: expression -> reason. It must refuse them.
 REFUSED = {

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The README's commands, run as they stand there, on small captures of the names they use."""
+import os
+import re
+import shutil
+import subprocess
+
+import e2e
+
+README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+
+
+def shell_commands(text):
+    """Lines indented as code that start with capweir or feed it; comments go."""
+    lines = [re.sub(r"\s+#.*", "", line[4:]) for line in text.splitlines()
+             if line.startswith("    ")]
+    return [line for line in lines if re.match(r"(capweir|zcat|mkdir) ", line)]
+
+
+class Readme(e2e.Test):
+    def setUp(self):
+        super().setUp()
+        with open(README, encoding="utf-8") as file:
+            self.text = file.read()
+        # Its traffic has every protocol that the examples filter for.
+        self.run_ok("generate", "--packets", "2000", "-w", "big.pcap", cwd=self.directory)
+        for name in ("in.pcap", "old.pcap", "tuesday.pcap"):
+            shutil.copy(self.path("big.pcap"), self.path(name))
+        self.run_ok("split", "-q", "-r", "big.pcap", "-w", "monday.pcapng", cwd=self.directory)
+        subprocess.run(["gzip", self.path("old.pcap")], check=True)
+        subprocess.run(["zstd", "-q", "--rm", self.path("tuesday.pcap")], check=True)
+        with open(self.path("rules.yaml"), "w", encoding="utf-8") as file:
+            file.write(re.search(r"```yaml\n(.*?)```", self.text, re.S).group(1))
+
+    def test_every_command_works(self):
+        commands = shell_commands(self.text)
+        self.assertGreater(len(commands), 8)
+        environment = dict(os.environ)
+        environment["PATH"] = f"{os.path.dirname(e2e.CAPWEIR)}:{environment['PATH']}"
+        for command in commands:
+            if "| dot " in command and not shutil.which("dot"):
+                continue
+            with self.subTest(command=command):
+                run = subprocess.run(["sh", "-ec", command], cwd=self.directory, env=environment,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     timeout=e2e.TIMEOUT)
+                self.assertEqual(run.returncode, 0, run.stdout.decode(errors="replace"))
+
+
+if __name__ == "__main__":
+    e2e.main()
