@@ -7,6 +7,7 @@
 #include "core/packet.h"
 
 #include "core/pcapfile.h"
+#include "core/source_packet_parts.h"
 
 /* What one load of a pcap record's two lengths means. */
 static inline void order_lengths(uint32_t mode, uint32_t *caplen, uint32_t *len)
@@ -211,6 +212,8 @@ size_t cw_span_decode(const struct cw_span *span, struct cw_cursor *cursor,
 {
 	const struct cw_layout *layout = &span->layout;
 
+	if (layout->is_ring)
+		return cw_live_decode(span, cursor, packets, capacity);
 	if (layout->is_pcapng)
 		return decode_pcapng(span, cursor, packets, capacity);
 	if (cw_likely(!layout->is_swapped && layout->record_header_bytes == 16 &&

@@ -21,6 +21,7 @@ enum cw_packet_flag {
 	CW_PACKET_SWAPPED = 1 << 0,   /* its options are in the other byte order */
 	CW_PACKET_MALFORMED = 1 << 1, /* no filter can be given it (its interface does not exist) */
 	CW_PACKET_TS_OUT_OF_RANGE = 1 << 2, /* its time does not fit ts_ns; ts_ns is 0 */
+	CW_PACKET_OUTGOING = 1 << 3,	    /* live: this host sent it */
 };
 
 /* A view of one packet; valid until its lease is given back. */
@@ -82,6 +83,7 @@ enum cw_swapped_lengths {
 /* How the records of a span are laid out; enough to decode it without the parser. */
 struct cw_layout {
 	uint8_t is_pcapng;
+	uint8_t is_ring;	       /* a TPACKET_V3 ring block's records (source_packet.h) */
 	uint8_t is_swapped;	       /* the file's byte order is not this machine's */
 	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: enum cw_swapped_lengths */
 	uint8_t record_header_bytes;   /* pcap: 16, or 24 (Kuznetzov) */
@@ -89,7 +91,7 @@ struct cw_layout {
 	uint32_t iface_base;	       /* index of the section's interface 0 */
 	uint32_t iface_count;	       /* interfaces of the section so far */
 	uint32_t caplen_max;	       /* pcap: a longer record is damage */
-	uint32_t caplen_cut;	       /* pcap: data beyond this is not handed out (snaplen) */
+	uint32_t caplen_cut;	       /* pcap, ring: data beyond this is not handed out (snaplen) */
 	const struct cw_ifaces *ifaces;
 };
 
@@ -103,8 +105,8 @@ struct cw_span {
 };
 
 /*
- * The memory behind spans: a mapped window of a file or a buffer. Counted; the last one to let go
- * releases it. `release` may run on any thread.
+ * The memory behind spans: a mapped window of a file, a buffer, a ring block. Counted; the last one
+ * to let go releases it. `release` may run on any thread.
  */
 struct cw_window {
 	_Atomic uint32_t references;

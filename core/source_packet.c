@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Taking blocks from the kernel, cutting them into spans, giving them back, and the counts.
+ *
+ * Who has a block is told by two words. Its status, shared with the kernel: TP_STATUS_KERNEL, or
+ * TP_STATUS_USER from when it is retired to when it is given back [BLOCK-1]. And is_leased
+ * [BLOCK-2], since USER alone does not tell a block just retired from one still held a whole round
+ * later: it is set when we take the block and cleared after the status is the kernel's again.
+ *
+ * Waiting is edge-triggered. poll() on the socket says "readable" as long as the block *before* the
+ * kernel's is not given back, packets or not, and a reader that hands blocks on would spin; an
+ * edge comes once for each block retired, whatever is held. So the status is looked at first, and
+ * an edge only says: look again.
+ */
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/source_packet_parts.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define DOWN_LOOK_MS 200   /* how often a device that is down is asked whether it is there */
+#define STATS_BLOCKS 4096u /* far fewer packets than 32 bits count */
+#define DRAIN_RETIRES 20u  /* and a second: then stop gives up on a block that never retires */
+#define DRAIN_MS_MAX(retire_ms) ((uint64_t)(retire_ms)*DRAIN_RETIRES + 1000)
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- blocks ---- */
+
+static void release_block(struct cw_window *window);
+
+struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block_count)
+{
+	struct cw_live_ring *ring;
+	uint32_t i;
+
+	ring = calloc(1, sizeof(*ring) + block_count * sizeof(ring->blocks[0]));
+	if (!ring)
+		return NULL;
+	ring->memory =
+	    mmap(NULL, block_bytes * block_count, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ring->memory == MAP_FAILED) {
+		free(ring);
+		return NULL;
+	}
+	/* A child that was forked meanwhile would keep the socket and its ring for its lifetime. */
+	(void)madvise(ring->memory, block_bytes * block_count, MADV_DONTFORK);
+	atomic_init(&ring->references, 1);
+	ring->block_bytes = block_bytes;
+	ring->block_count = block_count;
+	for (i = 0; i < block_count; i++) {
+		struct cw_live_block *block = &ring->blocks[i];
+
+		block->ring = ring;
+		block->head = (void *)(ring->memory + i * block_bytes);
+		block->window.data = (const uint8_t *)block->head;
+		block->window.bytes = block_bytes;
+		block->window.fd = -1;
+		block->window.intact_end = UINT64_MAX;
+		block->window.release = release_block;
+		block->window.owner = block;
+	}
+	return ring;
+}
+
+void cw_live_ring_drop(struct cw_live_ring *ring)
+{
+	/* acq_rel: [WINDOW-1] for the ring as a whole; all reads of it came before. */
+	if (!ring || atomic_fetch_sub_explicit(&ring->references, 1, memory_order_acq_rel) != 1)
+		return;
+	munmap(ring->memory, ring->block_bytes * ring->block_count);
+	free(ring);
+}
+
+/* Runs where the last lease on the block came back: any thread. */
+static void release_block(struct cw_window *window)
+{
+	struct cw_live_block *block = window->owner;
+	struct cw_live_ring *ring = block->ring;
+
+	/* [BLOCK-1] release: every reader's reads, gathered by [WINDOW-1], before the kernel writes
+	 * there again. */
+	__atomic_store_n(&block->head->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+	/* [BLOCK-2] release: after the status; nothing of the block is touched behind this. */
+	atomic_store_explicit(&block->is_leased, false, memory_order_release);
+	cw_live_ring_drop(ring);
+}
+
+/* Take the block whose turn it is, to be cut. 1, or 0: the kernel has it, or -EAGAIN: leased. */
+static int take_block(struct cw_live_queue *queue)
+{
+	struct cw_live_ring *ring = queue->ring;
+	struct cw_live_block *block = &ring->blocks[queue->turn];
+	const struct tpacket_hdr_v1 *head = &block->head->hdr.bh1;
+
+	if (atomic_load_explicit(&block->is_leased, memory_order_acquire)) /* [BLOCK-2] */
+		return -EAGAIN;
+	/* [BLOCK-1] acquire: the kernel writes the status last, behind a barrier of its own. */
+	if (!(__atomic_load_n(&head->block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+		return 0;
+	queue->turn = queue->turn + 1 == ring->block_count ? 0 : queue->turn + 1;
+	/* Relaxed, all three: this thread alone looks at them before it hands a lease on. */
+	atomic_store_explicit(&block->is_leased, true, memory_order_relaxed);
+	atomic_store_explicit(&block->window.references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&ring->references, 1, memory_order_relaxed);
+	queue->cutting = block;
+	queue->cut = (const void *)((const uint8_t *)block->head + head->offset_to_first_pkt);
+	queue->cut_left = head->num_pkts;
+	queue->stats.blocks++;
+	if (++queue->blocks_since_stats == STATS_BLOCKS)
+		cw_live_read_stats(queue);
+	return 1;
+}
+
+static void let_go_of_block(struct cw_live_queue *queue)
+{
+	struct cw_lease lease = {.window = &queue->cutting->window};
+
+	queue->cutting = NULL;
+	cw_lease_give_back(&lease);
+}
+
+/* The record `count` behind `record`, without leaving [.., end). */
+static const uint8_t *skip(const struct tpacket3_hdr *record, uint32_t count, const uint8_t *end)
+{
+	const uint8_t *at = (const void *)record;
+	const uint8_t *ahead = at;
+
+	while (count--) {
+		uint32_t next = ((const struct tpacket3_hdr *)(const void *)at)->tp_next_offset;
+
+		if (next == 0 || next >= (size_t)(end - at))
+			return end;
+		ahead = cw_prefetch_ahead(ahead, at);
+		at += next;
+	}
+	return at;
+}
+
+/* The next span of the block being cut. Its last one takes our own reference with it. */
+static void cut(struct cw_live_queue *queue, uint32_t records_max, struct cw_span *span,
+		struct cw_lease *lease)
+{
+	struct cw_live_block *block = queue->cutting;
+	const uint8_t *start = (const void *)queue->cut;
+	const uint8_t *end = (const uint8_t *)block->head + block->head->hdr.bh1.blk_len;
+	uint32_t count = queue->cut_left;
+
+	if (records_max && count > records_max) {
+		count = records_max;
+		end = skip(queue->cut, count, end);
+	}
+	*span = (struct cw_span){.data = start,
+				 .bytes = (size_t)(end - start),
+				 .record_count = count,
+				 .offset = queue->offset,
+				 .layout = queue->layout};
+	*lease = (struct cw_lease){.window = &block->window};
+	queue->offset += span->bytes;
+	queue->stats.received += count;
+	queue->cut_left -= count;
+	queue->cut = (const void *)end;
+	if (queue->cut_left) /* relaxed: we have a reference, so it cannot fall to 0 meanwhile */
+		atomic_fetch_add_explicit(&block->window.references, 1, memory_order_relaxed);
+	else
+		queue->cutting = NULL;
+}
+
+/* ---- waiting ---- */
+
+/* A removed device leaves its sockets bound to index -1. */
+static bool is_device_gone(const struct cw_live_queue *queue)
+{
+	struct sockaddr_ll address = {0};
+	socklen_t bytes = sizeof(address);
+
+	return getsockname(queue->fd, (struct sockaddr *)&address, &bytes) == 0 &&
+	       address.sll_ifindex == -1;
+}
+
+/* What the socket has to report: 0, or a negative errno. Reading it clears it. */
+static int socket_error(struct cw_live_queue *queue)
+{
+	int code = 0;
+	socklen_t bytes = sizeof(code);
+
+	if (getsockopt(queue->fd, SOL_SOCKET, SO_ERROR, &code, &bytes) < 0)
+		return -errno;
+	if (code == ENETDOWN) {
+		queue->was_down = true;
+		queue->stats.downs++;
+	}
+	return -code;
+}
+
+/* Wait for an edge. 1: look again; 0: the time is over; -EINTR; what the socket reports. */
+static int wait_for_edge(struct cw_live_queue *queue, int timeout_ms)
+{
+	struct epoll_event events[2];
+	bool is_woken = false;
+	int count, i, result;
+
+	count = epoll_wait(queue->epoll_fd, events, (int)CW_ARRAY_COUNT(events), timeout_ms);
+	queue->stats.wakeups++;
+	if (count < 0)
+		return errno == EINTR ? 1 : -errno;
+	for (i = 0; i < count; i++) {
+		if (events[i].data.fd != queue->fd) {
+			is_woken = true;
+		} else if (events[i].events & EPOLLERR) {
+			result = socket_error(queue);
+			if (result < 0)
+				return result;
+		}
+	}
+	if (is_woken && !queue->is_stopping)
+		return -EINTR;
+	return count > 0;
+}
+
+/*
+ * As wait_for_edge. A device is down before it is removed, and then nobody tells: once it was down,
+ * it is looked at now and then. (Not only until packets come: the open block's still do.)
+ */
+static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
+{
+	int slice_ms = timeout_ms;
+	int result;
+
+	if (queue->was_down && (slice_ms < 0 || slice_ms > DOWN_LOOK_MS))
+		slice_ms = DOWN_LOOK_MS;
+	result = wait_for_edge(queue, slice_ms);
+	if (queue->was_down && result >= 0) {
+		queue->is_removed = is_device_gone(queue);
+		return slice_ms == timeout_ms ? result : 1;
+	}
+	return result;
+}
+
+/*
+ * The filter lets nothing in any more. A packet may still be on its way past it on another CPU, and
+ * the open block retires in its time: so one retire time at least, and until the counts agree.
+ * -ENODATA: all is out. 1: look again.
+ */
+static int wait_for_rest(struct cw_live_queue *queue)
+{
+	uint64_t elapsed_ms = (now_ns() - queue->stopped_ns) / NS_PER_MS;
+	int result;
+
+	if (elapsed_ms > queue->retire_ms) {
+		cw_live_read_stats(queue);
+		queue->is_drained =
+		    queue->stats.left == 0 || elapsed_ms > DRAIN_MS_MAX(queue->retire_ms);
+		if (queue->is_drained)
+			return -ENODATA;
+	}
+	result = wait_for_edge(queue, (int)queue->retire_ms / 2 + 1);
+	return result < 0 ? result : 1;
+}
+
+/* The time a call of next has. */
+struct patience {
+	int timeout_ms; /* -1: for ever */
+	uint64_t end_ns;
+	bool is_over;
+};
+
+/* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
+static int wait_for_change(struct cw_live_queue *queue, struct patience *patience)
+{
+	int wait_ms = patience->timeout_ms;
+	uint64_t now;
+	int result;
+
+	if (queue->is_drained)
+		return -ENODATA;
+	if (queue->is_stopping)
+		return wait_for_rest(queue);
+	if (queue->is_removed)
+		return -ENODEV;
+	if (patience->is_over)
+		return 0;
+	if (wait_ms > 0) {
+		now = now_ns();
+		if (!patience->end_ns)
+			patience->end_ns = now + (uint64_t)wait_ms * NS_PER_MS;
+		else
+			wait_ms = now < patience->end_ns
+				      ? (int)((patience->end_ns - now) / NS_PER_MS) + 1
+				      : 0;
+	}
+	result = wait_for_block(queue, wait_ms);
+	patience->is_over = result == 0 || wait_ms == 0; /* after one more look */
+	return result < 0 ? result : 1;
+}
+
+int cw_live_next(struct cw_live *live, uint32_t index, uint32_t records_max, int timeout_ms,
+		 struct cw_span *span, struct cw_lease *lease)
+{
+	struct cw_live_queue *queue = &live->queues[index];
+	struct patience patience = {.timeout_ms = timeout_ms};
+	int result;
+
+	while (!queue->cutting) {
+		result = take_block(queue);
+		if (result < 0) {
+			queue->stats.stalls++;
+			return result;
+		}
+		if (result == 0) {
+			result = wait_for_change(queue, &patience);
+			if (result <= 0)
+				return result;
+		} else if (!queue->cut_left) { /* the kernel retires none without packets */
+			let_go_of_block(queue);
+		}
+	}
+	cut(queue, records_max, span, lease);
+	return 1;
+}
+
+/* ---- stop, counts, close ---- */
+
+int cw_live_stop(struct cw_live *live, uint32_t index)
+{
+	struct cw_live_queue *queue = &live->queues[index];
+	int result = cw_live_filter_nothing(queue);
+
+	if (result < 0)
+		return result;
+	if (!queue->is_stopping)
+		queue->stopped_ns = now_ns();
+	queue->is_stopping = true;
+	return 0;
+}
+
+void cw_live_read_stats(struct cw_live_queue *queue)
+{
+	struct tpacket_stats_v3 kernel = {0}; /* all of it: a shorter one is given no freezes */
+	socklen_t bytes = sizeof(kernel);
+	struct cw_live_stats *stats = &queue->stats;
+
+	queue->blocks_since_stats = 0;
+	if (getsockopt(queue->fd, SOL_PACKET, PACKET_STATISTICS, &kernel, &bytes) == 0) {
+		stats->kernel_seen += kernel.tp_packets; /* tp_drops are among them */
+		stats->kernel_dropped += kernel.tp_drops;
+		stats->freezes += kernel.tp_freeze_q_cnt;
+	}
+	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
+}
+
+void cw_live_stats(struct cw_live *live, uint32_t index, struct cw_live_stats *stats)
+{
+	struct cw_live_queue *queue = &live->queues[index];
+
+	if (!queue->is_drained)
+		cw_live_read_stats(queue);
+	*stats = queue->stats;
+}
+
+int cw_live_prefilter(struct cw_live *live, uint32_t index, const struct bpf_insn *program,
+		      uint32_t instruction_count, struct cw_error *error)
+{
+	struct cw_live_queue *queue = &live->queues[index];
+
+	if (queue->is_stopping)
+		return cw_error_set(error, -EINVAL,
+				    "queue %u of %s is stopped: it takes no other prefilter", index,
+				    live->device);
+	return cw_live_filter(live, queue, program, instruction_count, error);
+}
+
+void cw_live_info(const struct cw_live *live, struct cw_live_info *info)
+{
+	*info = live->info;
+}
+
+void cw_live_close(struct cw_live *live)
+{
+	uint32_t i;
+
+	if (!live)
+		return;
+	for (i = 0; i < live->info.queue_count; i++) {
+		struct cw_live_queue *queue = &live->queues[i];
+
+		if (queue->cutting)
+			let_go_of_block(queue);
+		/* The mapping of a ring that is leased keeps the socket; it need not fill up. */
+		if (queue->fd >= 0)
+			(void)cw_live_filter_nothing(queue);
+		cw_live_ring_drop(queue->ring);
+		if (queue->epoll_fd >= 0)
+			close(queue->epoll_fd);
+		if (queue->fd >= 0)
+			close(queue->fd);
+	}
+	free(live);
+}
