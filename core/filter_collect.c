@@ -234,8 +234,8 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 	if (count == 0)
 		return 0;
 	/* One event: a part of a program where nothing is taken back is a filter. */
-	if (count == 1 && events[0] < CW_EVENT_LEAF && !decision->owners) {
-		ids[0] = ids_of[events[0]];
+	if (count == 1 && events[0] <= CW_EVENT_PLAIN_MAX && !decision->owners) {
+		ids[0] = ids_of[events[0] & CW_EVENT_MASK];
 		return 1;
 	}
 	if (!collect_few(decision, events, count, &parts))

@@ -23,6 +23,7 @@ enum condition { /* second byte of 0f 8x jcc */
 		 IF_BELOW = 0x82,
 		 IF_AT_LEAST = 0x83,
 		 IF_EQUAL = 0x84,
+		 IF_NOT_EQUAL = 0x85,
 		 IF_ABOVE = 0x87,
 };
 
@@ -117,7 +118,7 @@ static void put_jump_if(struct jit *jit, enum condition condition, uint32_t ref)
 static void put_event(struct jit *jit, uint32_t ref)
 {
 	PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
-	put_u32(jit, ref & ~CW_REF_EVENT);
+	put_u32(jit, ref);
 	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
 }
 
@@ -143,10 +144,18 @@ static void put_dispatch(struct jit *jit)
 	put_u32(jit, 0u - (jit->code.count + 4));
 	PUT(jit, 0x49, 0x01, 0xd3); /* add r11, rdx */
 	PUT(jit, 0x41, 0xff, 0xe3); /* jmp r11 */
-	PUT(jit, 0x81, 0xe2);       /* 1: and edx, 7fffffff */
-	put_u32(jit, ~CW_REF_EVENT);
-	PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
+	PUT(jit, 0x41, 0x89, 0x11); /* 1: mov [r9], edx */
 	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
+	PUT(jit, 0xc3);
+}
+
+/* Where keys are equal, the event in edx counts; it is written in any case, so that there is no
+ * branch that goes both ways. */
+static void put_emit_if_equal(struct jit *jit)
+{
+	PUT(jit, 0x4d, 0x8d, 0x59, 0x04);       /* lea r11, [r9 + 4] */
+	PUT(jit, 0x41, 0x89, 0x11);             /* mov [r9], edx */
+	PUT(jit, 0x4d, 0x0f, 0x44, 0xcb);       /* cmove r9, r11 */
 	PUT(jit, 0xc3);
 }
 
@@ -404,50 +413,72 @@ static void put_equal(struct jit *jit, const struct cw_step *step, const struct 
 	put_jump_if(jit, IF_EQUAL, step->then);
 }
 
+/*
+ * Comparisons with the keys of a small table. Those that lead to the same ref are one question: TCP
+ * or UDP, which nobody foresees, is then no branch that goes both ways.
+ */
+static void put_chain(struct jit *jit, const struct cw_edge *table, uint32_t size)
+{
+	uint32_t i, n, same;
+
+	for (i = 0; i < size; i++) {
+		if (table[i].to == CW_NONE)
+			continue;
+		same = 0;
+		for (n = 0; n < i && table[n].to != table[i].to; n++)
+			;
+		if (n < i)
+			continue; /* asked already */
+		for (; n < size; n++) {
+			if (table[n].to != table[i].to)
+				continue;
+			if (same == 1)
+				PUT(jit, 0x0f, 0x94, 0xc1); /* sete cl */
+			put_compare(jit, table[n].start);
+			if (same > 0) /* sete dl; or cl, dl: the flags as if compared */
+				PUT(jit, 0x0f, 0x94, 0xc2, 0x08, 0xd1);
+			same++;
+		}
+		put_jump_if(jit, same > 1 ? IF_NOT_EQUAL : IF_EQUAL, table[i].to);
+	}
+}
+
 static void put_hash(struct jit *jit, const struct cw_step *step)
 {
 	const struct cw_edge *table = jit->decision->hashes + step->k;
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	uint32_t used = 0, i, loop;
+	bool is_emitting = step->otherwise == CW_REF_EMPTY;
+	uint32_t used = 0, i;
 
 	if (CW_HASH_SHIFT(step->n))
 		PUT(jit, 0xc1, 0xe8, (uint8_t)CW_HASH_SHIFT(step->n)); /* shr eax, shift */
 	for (i = 0; i < size; i++)
 		used += table[i].to != CW_NONE;
 	if (used <= CHAIN_MAX) {
-		for (i = 0; i < size; i++) {
-			if (table[i].to == CW_NONE)
-				continue;
-			put_compare(jit, table[i].start);
-			put_jump_if(jit, IF_EQUAL, table[i].to);
-		}
+		put_chain(jit, table, size);
 		return;
 	}
-	for (i = 0; i < size; i++) /* a free entry's "ref" is none */
+	for (i = 0; i < size; i++) { /* a free entry's "ref" is an event */
 		wait_for(jit, table[i].to);
+		is_emitting &= table[i].to >> 31;
+	}
 	PUT(jit, 0x69, 0xc8); /* imul ecx, eax, multiplier */
-	put_u32(jit, cw_hash_multipliers[CW_HASH_WHICH(step->n)]);
-	PUT(jit, 0xc1, 0xe9, (uint8_t)(29 - CW_HASH_BITS(step->n))); /* shr ecx, */
-	PUT(jit, 0x49, 0xba);                                        /* mov r10, table */
+	put_u32(jit, CW_HASH_MULTIPLIER);
+	PUT(jit, 0xc1, 0xe9, (uint8_t)(32 - CW_HASH_BUCKET_BITS(step->n))); /* shr ecx, */
+	PUT(jit, 0x49, 0xba);                                               /* mov r10, table */
 	put_pointer(jit, table);
-	PUT(jit, 0x89, 0xca, 0xc1, 0xea, 0x05); /* mov edx, ecx; shr edx, 5 */
-	PUT(jit, 0x41, 0x8b, 0x94, 0x92);       /* mov edx, [r10 + rdx * 4 + bitmap] */
+	PUT(jit, 0x41, 0x8b, 0x94, 0x8a); /* mov edx, [r10 + rcx * 4 + multipliers] */
 	put_u32(jit, (uint32_t)sizeof(*table) * size);
-	PUT(jit, 0x0f, 0xa3, 0xca); /* bt edx, ecx */
-	put_jump_if(jit, IF_AT_LEAST, step->otherwise);
-	PUT(jit, 0xc1, 0xe9, 0x03); /* shr ecx, 3 */
-	loop = jit->code.count;
-	PUT(jit, 0x41, 0x8b, 0x54, 0xca, 0x04); /* mov edx, [r10 + rcx * 8 + 4] */
-	PUT(jit, 0x83, 0xfa, 0xff);             /* cmp edx, -1: a free entry */
-	put_jump_if(jit, IF_EQUAL, step->otherwise);
-	PUT(jit, 0x41, 0x39, 0x04, 0xca); /* cmp [r10 + rcx * 8], eax */
-	PUT(jit, 0x74, 0x0d);             /* je found */
-	PUT(jit, 0xff, 0xc1);             /* inc ecx */
-	PUT(jit, 0x81, 0xe1);             /* and ecx, size - 1 */
-	put_u32(jit, size - 1);
-	PUT(jit, 0xe9); /* jmp loop */
-	put_u32(jit, loop - (jit->code.count + 4));
-	put_dispatch(jit); /* found: */
+	PUT(jit, 0x0f, 0xaf, 0xd0);                                   /* imul edx, eax */
+	PUT(jit, 0xc1, 0xea, (uint8_t)(32 - CW_HASH_BITS(step->n)));  /* shr edx, */
+	PUT(jit, 0x41, 0x39, 0x04, 0xd2);                             /* cmp [r10 + rdx * 8], eax */
+	PUT(jit, 0x41, 0x8b, 0x54, 0xd2, 0x04); /* mov edx, [r10 + rdx * 8 + 4] */
+	if (is_emitting) {
+		put_emit_if_equal(jit);
+		return;
+	}
+	put_jump_if(jit, IF_NOT_EQUAL, step->otherwise);
+	put_dispatch(jit);
 }
 
 /* Compare the value in all lanes of xmm0 with the 16 keys at [base + offset]: how many are smaller,

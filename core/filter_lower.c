@@ -279,10 +279,11 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 		step.op = CW_STEP_EXISTS;
 		step.then = standard;
 	} else if (!lower_interval(lower, standard, max, &step)) {
-		if (gather_keys(lower, standard, max, &shift)) {
+		if (gather_keys(lower, standard, max, &shift) &&
+		    cw_lower_hash(lower, shift, &step)) {
 			step.op = CW_STEP_HASH;
-			step.k = cw_lower_hash(lower, shift, &step.n);
 		} else {
+			step.n = 0;
 			step.op = CW_STEP_TREE;
 			step.k = cw_lower_tree(lower);
 			step.otherwise = CW_REF_EMPTY;
@@ -422,6 +423,8 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	free(lower.ref_of.at);
 	free(lower.edges.at);
 	free(lower.keys.at);
+	free(lower.bucket_ends.at);
+	free(lower.bucket_keys.at);
 	free(lower.refs.at);
 }
 

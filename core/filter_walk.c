@@ -58,18 +58,11 @@ static inline uint32_t find_hash(const struct cw_decision *decision, const struc
 				 uint32_t value)
 {
 	const struct cw_edge *table = decision->hashes + step->k;
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	const uint32_t *bitmap = (const uint32_t *)(table + size);
 	uint32_t key = value >> CW_HASH_SHIFT(step->n);
-	uint32_t bit = cw_hash_bit(key, step->n);
-	uint32_t at;
+	uint32_t multiplier = cw_hash_multipliers(table, step->n)[cw_hash_bucket(key, step->n)];
+	const struct cw_edge *entry = &table[cw_hash_place(key, multiplier, step->n)];
 
-	if (!(bitmap[bit / 32] >> bit % 32 & 1))
-		return step->otherwise;
-	for (at = bit / 8; table[at].to != CW_NONE; at = (at + 1) & (size - 1))
-		if (table[at].start == key)
-			return table[at].to;
-	return step->otherwise;
+	return entry->start == key ? entry->to : step->otherwise;
 }
 
 /* See struct cw_tree. */
@@ -158,7 +151,7 @@ next:
 		goto *labels[step->op * CW_VAR_KINDS + step->kind];
 	}
 	if (ref & CW_REF_EVENT)
-		events[count++] = ref & ~CW_REF_EVENT;
+		events[count++] = ref;
 	if (depth == 0)
 		return count;
 	ref = *stack[depth - 1].next++;
