@@ -64,10 +64,10 @@ uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b);
 #define CW_EVENT_LEAF (UINT32_C(1) << 29)
 #define CW_EVENT_MASK (CW_EVENT_LEAF - 1)
 #define CW_EVENT_PLAIN_MAX (CW_REF_EVENT | CW_EVENT_MASK) /* a part that is not taken back */
-#define CW_EVENTS_MAX 2048u    /* of one packet; checked while lowering */
+#define CW_EVENTS_MAX 2048u                /* of one packet; checked while lowering */
 #define CW_EVENTS_ROOM (CW_EVENTS_MAX + 1) /* code may write one that does not count */
-#define CW_FORK_DEPTH_MAX 128u /* forks inside forks; checked while lowering */
-#define CW_LEAF_LIST_MAX 16u   /* parts; a leaf with more is a bitmap */
+#define CW_FORK_DEPTH_MAX 128u             /* forks inside forks; checked while lowering */
+#define CW_LEAF_LIST_MAX 16u               /* parts; a leaf with more is a bitmap */
 
 enum cw_var_kind {
 	CW_VAR_BYTE, /* at a fixed offset */

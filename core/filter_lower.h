@@ -46,12 +46,12 @@ struct cw_lower {
 	} leaves;
 	struct cw_u32s code;
 	struct cw_index step_index, leaf_index, table_index;
-	struct cw_u32s var_of; /* expression -> var, CW_NONE */
-	struct cw_u32s ref_of; /* joint node -> ref, CW_NONE */
-	struct cw_edges edges; /* of the switch at hand, refs in place of nodes */
-	struct cw_edges keys;  /* of the hash table at hand */
+	struct cw_u32s var_of;                   /* expression -> var, CW_NONE */
+	struct cw_u32s ref_of;                   /* joint node -> ref, CW_NONE */
+	struct cw_edges edges;                   /* of the switch at hand, refs in place of nodes */
+	struct cw_edges keys;                    /* of the hash table at hand */
 	struct cw_u32s bucket_ends, bucket_keys; /* scratch for it */
-	struct cw_u32s refs;   /* of the fork at hand */
+	struct cw_u32s refs;                     /* of the fork at hand */
 	uint32_t bitmap_words;
 };
 

@@ -6,7 +6,7 @@
 #include "core/filter_lower.h"
 
 #define MULTIPLIER_TRIES 2048u /* for one bucket */
-#define TABLE_TRIES 3u	       /* each twice as large as the one before */
+#define TABLE_TRIES 3u         /* each twice as large as the one before */
 
 void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word)
 {
@@ -237,7 +237,8 @@ bool cw_lower_hash(struct cw_lower *lower, uint32_t shift, struct cw_step *step)
 		entries = cw_hash_entries(step->n);
 		if (CW_GROW(&lower->hashes, entries) ||
 		    CW_GROW(&lower->bucket_keys, lower->keys.count) ||
-		    CW_GROW(&lower->bucket_ends, (UINT32_C(1) << CW_HASH_BUCKET_BITS(step->n)) + 2)) {
+		    CW_GROW(&lower->bucket_ends,
+			    (UINT32_C(1) << CW_HASH_BUCKET_BITS(step->n)) + 2)) {
 			cw_build_fail(lower->build, -ENOMEM);
 			return false;
 		}
