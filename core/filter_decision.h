@@ -143,7 +143,8 @@ struct cw_leaf {
  */
 #define CW_HASH_BITS(n) ((n)&0xff)
 #define CW_HASH_SHIFT(n) ((n) >> 8 & 0xff)
-#define CW_HASH_BUCKET_BITS(n) ((n) >> 16)
+#define CW_HASH_BUCKET_BITS(n) ((n) >> 16 & 0xff)
+#define CW_HASH_EMITS (UINT32_C(1) << 31) /* in n: all its refs are events, and otherwise none */
 #define CW_HASH_N(bits, shift, bucket_bits) ((bits) | (shift) << 8 | (bucket_bits) << 16)
 #define CW_HASH_BITS_MAX 28u
 #define CW_HASH_MULTIPLIER 0x9e3779b1u /* from key to bucket */

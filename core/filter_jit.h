@@ -18,7 +18,8 @@
 #include "core/filter_decision.h"
 
 #define CW_JIT_CHAIN_MAX 6u /* a table of so few entries is faster as comparisons */
-#define CW_JIT_RUN_MAX 6u   /* tests of a run */
+#define CW_JIT_ROW_WORDS_MAX (1 + 2 * CW_JIT_RUN_MAX)
+#define CW_JIT_RUN_MAX 6u /* tests of a run */
 
 /* With a step's number: the step on its own, even where a run begins with it. */
 #define CW_JIT_ALONE (UINT32_C(1) << 30)
@@ -72,6 +73,7 @@ struct cw_jit {
 	struct cw_index stubs;      /* event -> number in stub_list */
 	struct cw_edges stub_list;  /* {event, offset} */
 	uint32_t return_offset;
+	uint32_t no_row; /* offset of a row of zeros */
 	uint32_t bytes_max;
 	int failure;
 };

@@ -10,8 +10,6 @@
  */
 #include "core/filter_jit.h"
 
-#define ROW_WORDS_MAX (1 + 2 * CW_JIT_RUN_MAX)
-
 /* Which of its step's variables behind a header a run has seen. */
 struct header {
 	bool is_used;
@@ -492,7 +490,7 @@ uint32_t cw_jit_row_ref(const struct cw_jit *jit, uint32_t first, uint32_t ref)
 {
 	uint32_t model = shape_of_table(jit, first);
 
-	if (model != CW_NONE && ref == CW_NONE) /* of a free entry: any row */
-		return jit->rows[model] | CW_JIT_ROW;
+	if (model != CW_NONE && ref == CW_NONE)
+		return jit->no_row | CW_JIT_ROW;
 	return cw_jit_has_row(jit, first, ref) ? jit->rows[ref] | CW_JIT_ROW : CW_NONE;
 }

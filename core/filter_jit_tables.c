@@ -80,8 +80,12 @@ static void put_rows_or_dispatch(struct cw_jit *jit, const struct cw_step *step,
 
 	if (is_certain)
 		cw_jit_put_jump_if(jit, IF_NOT_EQUAL, step->otherwise);
-	else
+	else {
 		PUT(jit, 0x41, 0x0f, 0x94, 0xc3); /* sete r11b */
+		PUT(jit, 0xb9);                   /* mov ecx, a row that is at hand */
+		cw_jit_put_u32(jit, jit->no_row | CW_JIT_ROW);
+		PUT(jit, 0x0f, 0x45, 0xd1); /* cmovne edx, ecx */
+	}
 	if (has_others) {
 		PUT(jit, 0x0f, 0xba, 0xe2, 30); /* bt edx, 30 */
 		PUT(jit, 0x72, 0);              /* jc, over the others */
@@ -101,7 +105,6 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 {
 	const struct cw_edge *table = jit->decision->hashes + step->k;
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	bool is_emitting = step->otherwise == CW_REF_EMPTY;
 	uint32_t same, used = cw_jit_hash_used(jit->decision, step, &same), rows, i;
 	bool has_rows;
 
@@ -115,7 +118,6 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 	for (i = 0; i < size; i++) { /* a free entry's "ref" is an event */
 		if (!has_rows || !cw_jit_has_row(jit, step->k, table[i].to))
 			cw_jit_wait_for(jit, table[i].to);
-		is_emitting &= table[i].to >> 31;
 	}
 	PUT(jit, 0x69, 0xc8); /* imul ecx, eax, multiplier */
 	cw_jit_put_u32(jit, CW_HASH_MULTIPLIER);
@@ -128,7 +130,7 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 	PUT(jit, 0xc1, 0xea, (uint8_t)(32 - CW_HASH_BITS(step->n))); /* shr edx, */
 	PUT(jit, 0x41, 0x39, 0x04, 0xd2);                            /* cmp [r10 + rdx * 8], eax */
 	PUT(jit, 0x41, 0x8b, 0x54, 0xd2, 0x04); /* mov edx, [r10 + rdx * 8 + 4] */
-	if (is_emitting) {
+	if (step->n & CW_HASH_EMITS) {
 		put_emit_if_equal(jit);
 		return;
 	}

@@ -250,6 +250,8 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	PUT(&jit, 0x4c, 0x89, 0xc8);
 	jit.return_offset = jit.code.count;
 	PUT(&jit, 0xc3);
+	jit.no_row = jit.code.count;
+	cw_jit_put(&jit, (const uint8_t[4 * CW_JIT_ROW_WORDS_MAX]){0}, 4 * CW_JIT_ROW_WORDS_MAX);
 	put_waiting(&jit);
 	if (!jit.failure)
 		resolve(&jit);

@@ -256,6 +256,17 @@ static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint
 	return true;
 }
 
+/* Whether the table of lower->keys leads to events, and other values to nothing. */
+static bool emits_only(const struct cw_lower *lower, uint32_t standard)
+{
+	uint32_t i;
+
+	for (i = 0; i < lower->keys.count; i++)
+		if (!(lower->keys.at[i].to & CW_REF_EVENT))
+			return false;
+	return standard == CW_REF_EMPTY;
+}
+
 static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_expr *expr = &lower->build->exprs.at[node->var];
@@ -282,6 +293,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 		if (gather_keys(lower, standard, max, &shift) &&
 		    cw_lower_hash(lower, shift, &step)) {
 			step.op = CW_STEP_HASH;
+			step.n |= emits_only(lower, standard) ? CW_HASH_EMITS : 0;
 		} else {
 			step.n = 0;
 			step.op = CW_STEP_TREE;

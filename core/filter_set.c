@@ -20,6 +20,7 @@
 #define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
 #define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */
 #define PREFETCH_BYTES 64u  /* and for the line behind, where headers end */
+#define OFTEN 4u            /* a match in so many packets is not foreseen */
 #define STRETCHES_MAX 64u   /* of ids, waiting to be built */
 
 struct entry {
@@ -392,24 +393,29 @@ static void prefetch(const struct cw_packet *packet)
 	__builtin_prefetch(packet->data + PREFETCH_BYTES);
 }
 
+/* All bits, or none: for choosing without a branch, which the compiler would make of ?: here. */
+static inline uint32_t mask_if(bool condition)
+{
+	return 0u - (uint32_t)condition;
+}
+
 /*
- * The ids of no, one or two events (0 .. 2 = count) of a program whose parts are its filters: most
- * packets by far. Their number and order cost no branch, as nobody foresees them. Returns how many
- * there are, and writes one more; or CW_NONE where events are of another kind.
+ * The ids of no, one or two events (0 .. 2 = count; two can be read) of a program whose parts are
+ * its filters: most packets by far. Their number and order cost no branch, as nobody foresees them.
+ * Returns how many there are, and writes one more; or CW_NONE where events are of another kind.
  */
-static inline uint32_t collect_two(const uint32_t *events, uint32_t count, const uint32_t *ids_of,
+static inline uint32_t collect_two(const uint32_t events[2], uint32_t count, const uint32_t *ids_of,
 				   uint32_t *ids)
 {
-	uint32_t one = count > 0 ? events[0] : CW_REF_EVENT;
-	uint32_t two = count > 1 ? events[1] : one;
-	uint32_t lower, higher;
+	uint32_t one = events[0] & mask_if(count > 0) & ~CW_REF_EVENT;
+	uint32_t two =
+	    (events[1] & mask_if(count > 1) & ~CW_REF_EVENT) | (one & mask_if(count < 2));
+	uint32_t swap = (one ^ two) & mask_if(one > two);
 
-	if (cw_unlikely((one | two) > CW_EVENT_PLAIN_MAX))
+	if (cw_unlikely((one | two) > CW_EVENT_MASK))
 		return CW_NONE;
-	lower = cw_min_u32(one, two);
-	higher = one ^ two ^ lower;
-	ids[0] = ids_of[lower & CW_EVENT_MASK];
-	ids[one != two] = ids_of[higher & CW_EVENT_MASK];
+	ids[0] = ids_of[one ^ swap];
+	ids[one != two] = ids_of[two ^ swap];
 	return (uint32_t)(count > 0) + (uint32_t)(one != two);
 }
 
@@ -424,6 +430,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 	size_t used = 0;
 	size_t i;
 
+	events[0] = events[1] = 0;
 	for (i = 0; i < count && ids_capacity - used >= set->count; i++) {
 		const struct cw_packet *packet = &packets[i];
 		uint32_t event_count, found;
@@ -434,6 +441,10 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 			event_count = 0;
 		else
 			event_count = find_events(decision, packet, events);
+		if (used <= i / OFTEN && event_count == 0) {
+			ends[i] = (uint32_t)used;
+			continue;
+		}
 		found = CW_NONE;
 		if (cw_likely(event_count <= few))
 			found = collect_two(events, event_count, program->ids, ids + used);

@@ -228,7 +228,7 @@ bool cw_lower_hash(struct cw_lower *lower, uint32_t shift, struct cw_step *step)
 	uint32_t first = lower->hashes.count, end, bits = 2, entries = 0, tries;
 	bool is_filled = false;
 
-	while ((UINT64_C(3) << bits) / 4 < lower->keys.count)
+	while ((UINT64_C(15) << bits) / 16 < lower->keys.count)
 		bits++;
 	for (tries = 0; tries < TABLE_TRIES && !is_filled; tries++, bits++) {
 		if (bits > CW_HASH_BITS_MAX)

@@ -54,6 +54,12 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 	}
 }
 
+/* condition ? yes : no without a branch, which the compiler would make of it. */
+static inline uint32_t choose(bool condition, uint32_t yes, uint32_t no)
+{
+	return no ^ ((yes ^ no) & (0u - (uint32_t)condition));
+}
+
 static inline uint32_t find_hash(const struct cw_decision *decision, const struct cw_step *step,
 				 uint32_t value)
 {
@@ -62,8 +68,12 @@ static inline uint32_t find_hash(const struct cw_decision *decision, const struc
 	uint32_t multiplier = cw_hash_multipliers(table, step->n)[cw_hash_bucket(key, step->n)];
 	const struct cw_edge *entry = &table[cw_hash_place(key, multiplier, step->n)];
 
-	return entry->start == key ? entry->to : step->otherwise;
+	if (step->n & CW_HASH_EMITS)
+		return choose(entry->start == key, entry->to, step->otherwise);
+	return cw_unlikely(entry->start == key) ? entry->to : step->otherwise;
 }
+
+typedef int32_t four_t __attribute__((vector_size(16))); /* GNU C: a vector register */
 
 /* See struct cw_tree. */
 static inline uint32_t find_tree(const struct cw_decision *decision, const struct cw_step *step,
@@ -72,15 +82,17 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	const uint32_t *words = decision->trees + step->k;
 	const struct cw_tree *tree = (const struct cw_tree *)words;
 	int32_t turned = (int32_t)(value ^ 0x80000000);
-	uint32_t node = 0, smaller = 0, level, i;
+	four_t wanted = {turned, turned, turned, turned};
+	uint32_t node = 0, smaller = 0, level;
 
 	for (level = 0; level < tree->level_count; level++) {
-		const int32_t *keys =
-		    (const int32_t *)words + tree->levels[level] + node * CW_TREE_FANOUT;
+		const four_t *keys =
+		    (const four_t *)(words + tree->levels[level] + node * CW_TREE_FANOUT);
+		/* -1 where smaller */
+		four_t counts = (keys[0] < wanted) + (keys[1] < wanted) + (keys[2] < wanted) +
+				(keys[3] < wanted);
 
-		smaller = 0;
-		for (i = 0; i < CW_TREE_FANOUT; i++)
-			smaller += keys[i] < turned;
+		smaller = 0u - (uint32_t)(counts[0] + counts[1] + counts[2] + counts[3]);
 		if (level + 1 < tree->level_count)
 			node = node * (CW_TREE_FANOUT + 1) + smaller;
 	}
@@ -120,8 +132,8 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 #define VALUE_CODE \
 	TRAP_IF(!cw_walk_code(decision->code + var->offset, data, caplen, wire_len, &value))
 
-#define GO_EQUAL value == step->k ? step->then : step->otherwise
-#define GO_RANGE value - step->k < step->n ? step->then : step->otherwise
+#define GO_EQUAL cw_likely(value == step->k) ? step->then : step->otherwise
+#define GO_RANGE cw_likely(value - step->k < step->n) ? step->then : step->otherwise
 #define GO_EXISTS (void)value, step->then
 #define GO_HASH find_hash(decision, step, value)
 #define GO_TREE find_tree(decision, step, value)
@@ -150,8 +162,8 @@ next:
 		var = &decision->vars[step->var];
 		goto *labels[step->op * CW_VAR_KINDS + step->kind];
 	}
-	if (ref & CW_REF_EVENT)
-		events[count++] = ref;
+	events[count] = ref; /* counts if it is one: no branch, as nobody foresees it */
+	count += ref >> 31;
 	if (depth == 0)
 		return count;
 	ref = *stack[depth - 1].next++;
