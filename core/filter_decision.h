@@ -90,6 +90,8 @@ enum cw_code_op {
 	CW_CODE_ALU,  /* k of the two on top */
 };
 
+#define CW_VAR_OFFSET_MAX (UINT16_MAX - 4u) /* loads behind that are postfix code */
+
 struct cw_var {
 	uint32_t kind;
 	uint32_t offset; /* CODE: of the code */
@@ -107,7 +109,7 @@ enum cw_step_op {
 	CW_STEP_FORK,   /* all of the n refs at k */
 };
 
-/* 24 bytes. */
+/* 32 bytes. */
 struct cw_step {
 	uint8_t op;
 	uint8_t kind; /* of the variable, so that the walker can dispatch on both at once */
@@ -117,6 +119,10 @@ struct cw_step {
 	uint32_t then;
 	uint32_t otherwise;
 	uint32_t trap;
+	/* The variable's, at hand for the walker. */
+	uint32_t mask;
+	uint16_t offset;
+	uint16_t need;
 };
 
 /*

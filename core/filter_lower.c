@@ -272,6 +272,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	const struct cw_expr *expr = &lower->build->exprs.at[node->var];
 	uint32_t max = expr->max, standard, shift, i;
 	struct cw_step step = {.then = CW_REF_EMPTY};
+	const struct cw_var *var;
 	struct cost cost = {0, 0};
 
 	gather_edges(lower, node);
@@ -283,7 +284,13 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	step.var = (uint16_t)cw_lower_var(lower, node->var);
 	if (lower->build->failure)
 		return CW_REF_EMPTY;
-	step.kind = (uint8_t)lower->vars.at[step.var].kind;
+	var = &lower->vars.at[step.var];
+	step.kind = (uint8_t)var->kind;
+	step.mask = var->mask;
+	if (var->kind != CW_VAR_CODE) {
+		step.offset = (uint16_t)var->offset;
+		step.need = (uint16_t)var->need;
+	}
 	standard = widest_ref(lower, max);
 	step.otherwise = standard;
 	if (lower->edges.count == 1) {
@@ -419,7 +426,7 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	struct cw_lower lower = {.build = build};
 
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
-	lower.bitmap_words = (build->joint.owners.count + 31) / 32;
+	lower.bitmap_words = (build->joint.owners.count + 63) / 64 * 2;
 	fill_none(&lower, &lower.var_of, build->exprs.count);
 	fill_none(&lower, &lower.ref_of, build->joint.count);
 	if (!build->failure) {

@@ -77,7 +77,7 @@ static bool lower_load(const struct cw_lower *lower, uint32_t expr, struct cw_va
 	const struct cw_expr *load = &lower->build->exprs.at[expr];
 	uint32_t size = load->bytes == 1 ? 0 : load->bytes == 2 ? 1 : 2;
 
-	if (load->op != CW_EXPR_LOAD || load->k > INT32_MAX / 2)
+	if (load->op != CW_EXPR_LOAD || load->k > CW_VAR_OFFSET_MAX)
 		return false;
 	var->offset = load->k;
 	var->need = load->k + load->bytes;

@@ -113,14 +113,15 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 		ref = step->trap;     \
 		goto next;            \
 	}
-#define LOAD_FIXED(load)            \
-	TRAP_IF(var->need > caplen) \
-	value = load(data + var->offset) & var->mask;
+#define LOAD_FIXED(load)             \
+	TRAP_IF(step->need > caplen) \
+	value = load(data + step->offset) & step->mask;
 #define LOAD_BEHIND(load)                     \
-	TRAP_IF(var->msh >= caplen)           \
-	header = (data[var->msh] & 15u) << 2; \
-	TRAP_IF(header + var->need > caplen)  \
-	value = load(data + header + var->offset) & var->mask;
+	msh = decision->vars[step->var].msh;  \
+	TRAP_IF(msh >= caplen)                \
+	header = (data[msh] & 15u) << 2;      \
+	TRAP_IF(header + step->need > caplen) \
+	value = load(data + header + step->offset) & step->mask;
 #define LOAD_BYTE(from) (*(from))
 #define VALUE_BYTE LOAD_FIXED(LOAD_BYTE)
 #define VALUE_HALF LOAD_FIXED(cw_load_be16)
@@ -128,9 +129,10 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 #define VALUE_BYTE_MSH LOAD_BEHIND(LOAD_BYTE)
 #define VALUE_HALF_MSH LOAD_BEHIND(cw_load_be16)
 #define VALUE_WORD_MSH LOAD_BEHIND(cw_load_be32)
-#define VALUE_LEN value = wire_len & var->mask;
-#define VALUE_CODE \
-	TRAP_IF(!cw_walk_code(decision->code + var->offset, data, caplen, wire_len, &value))
+#define VALUE_LEN value = wire_len & step->mask;
+#define VALUE_CODE                                                                             \
+	TRAP_IF(!cw_walk_code(decision->code + decision->vars[step->var].offset, data, caplen, \
+			      wire_len, &value))
 
 #define GO_EQUAL cw_likely(value == step->k) ? step->then : step->otherwise
 #define GO_RANGE cw_likely(value - step->k < step->n) ? step->then : step->otherwise
@@ -153,13 +155,11 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 	    KINDS(AS_LABELS)[CW_STEP_FORK * CW_VAR_KINDS] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
 	const struct cw_step *step;
-	const struct cw_var *var;
-	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header;
+	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header, msh;
 
 next:
 	if (ref < CW_REF_EMPTY) {
 		step = &decision->steps[ref];
-		var = &decision->vars[step->var];
 		goto *labels[step->op * CW_VAR_KINDS + step->kind];
 	}
 	events[count] = ref; /* counts if it is one: no branch, as nobody foresees it */
