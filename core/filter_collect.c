@@ -219,7 +219,8 @@ static inline uint32_t list_pair(uint64_t bits, const uint32_t *names, uint32_t 
 	uint32_t count, n;
 
 	if (bits == UINT64_MAX) {
-		memcpy(ids, names, 64 * sizeof(*ids));
+		memcpy(ids, names, 32 * sizeof(*ids)); /* by halves: no call */
+		memcpy(ids + 32, names + 32, 32 * sizeof(*ids));
 		return 64;
 	}
 	count = count_bits(bits);
@@ -254,6 +255,10 @@ static size_t list_bits(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t
 	if (rest == 0)
 		return found;
 	bits = pair_of(bitmap, i) & ((UINT64_C(1) << rest) - 1);
+	if (rest >= 32) {
+		found += list_dense((uint32_t)bits, ids_of + 64 * (size_t)i, ids + found);
+		bits &= ~(uint64_t)UINT32_MAX;
+	}
 	for (; bits; bits &= bits - 1)
 		ids[found++] = ids_of[64 * (size_t)i + (size_t)__builtin_ctzll(bits)];
 	return found;
