@@ -22,7 +22,6 @@
 /* Of all diagrams together (128 MB), those on the way to them included; filters that come after
  * are run apart. */
 #define EDGES_MAX (16u << 20)
-
 #define MASKS_MAX 6u /* of one byte that are variables of their own */
 
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };

@@ -461,12 +461,11 @@ void cw_jit_put_rows(struct cw_jit *jit)
 		PUT(jit, 0xcc);
 	for (i = 0; i < decision->step_count && !jit->failure; i++) {
 		const struct cw_step *step = &decision->steps[i];
-		uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
 
 		if (step->op != CW_STEP_HASH ||
 		    !find_shape(jit, shape_of_table(jit, step->k), &shape))
 			continue;
-		for (n = 0; n < size; n++) {
+		for (n = 0; n < UINT32_C(1) << CW_HASH_BITS(step->n); n++) {
 			uint32_t ref = decision->hashes[step->k + n].to;
 
 			if (!find_shape(jit, ref, &run) || jit->rows[ref] != CW_NONE ||

@@ -246,17 +246,18 @@ static void hosts_chosen_against_the_hash_are_joined_exactly(void **state)
 {
 	struct random random = {random_seed(__func__)};
 	struct differ differ = {0};
-	uint32_t inverse = 1;
+	uint32_t inverse = 1, hosts[200];
 
 	(void)state;
 	for (uint32_t i = 0; i < 5; i++) /* Newton: of the multiplier, modulo 2^32 */
 		inverse *= 2 - CW_HASH_MULTIPLIER * inverse;
 	assert_int_equal(CW_HASH_MULTIPLIER * inverse, 1);
-	for (uint32_t i = 0; i < 200; i++) {
+	for (uint32_t i = 0; i < CW_ARRAY_COUNT(hosts); i++) {
 		char expression[SETS_EXPRESSION_BYTES];
 
+		hosts[i] = random_below(&random, 1u << 20) * inverse;
 		snprintf(expression, sizeof(expression), "host " HOST_FORMAT,
-			 HOST_ARGUMENTS(i * inverse));
+			 HOST_ARGUMENTS(hosts[i]));
 		differ_add_expression(&differ, expression, false);
 	}
 	build_all(&differ, NULL);
@@ -265,8 +266,10 @@ static void hosts_chosen_against_the_hash_are_joined_exactly(void **state)
 		struct cw_packet packet = {.wire_len = sets_packet(&random, bytes)};
 
 		sets_put16(bytes + 12, 0x800);
-		sets_put32(bytes + 26, random_below(&random, 250) * inverse);
-		sets_put32(bytes + 30, random_below(&random, 250) * inverse);
+		for (uint32_t at = 26; at <= 30; at += 4)
+			sets_put32(bytes + at, random_is(&random, 2)
+						   ? hosts[random_below(&random, 200)]
+						   : random_below(&random, 1u << 20) * inverse);
 		packet.caplen = packet.wire_len;
 		packet.data = guarded_copy(&guarded, bytes, packet.caplen);
 		assert_true(differ_check(&differ, &packet));
