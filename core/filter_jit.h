@@ -65,13 +65,14 @@ struct cw_jit {
 		uint32_t count;
 		uint32_t capacity;
 	} fixups;
-	struct cw_u32s waiting;     /* steps to be written */
-	uint32_t *offsets;          /* of each step, and of it alone; CW_NONE */
-	uint32_t *rows;             /* offset of a step's row of constants, CW_NONE */
-	uint32_t *turned;           /* bitmap of where tables begin that are turned */
-	struct cw_edges row_tables; /* {where it begins, a step whose shape the rows have} */
-	struct cw_index stubs;      /* event -> number in stub_list */
-	struct cw_edges stub_list;  /* {event, offset} */
+	struct cw_u32s waiting; /* steps to be written */
+	uint32_t *offsets;      /* of each step, and of it alone; CW_NONE */
+	uint32_t *rows;         /* offset of a step's row of constants, CW_NONE */
+	uint32_t *turned;       /* bitmap of where tables begin that are turned */
+	uint32_t
+	    *row_models; /* where a hash table begins: a step whose shape its rows have, CW_NONE */
+	struct cw_index stubs;     /* event -> number in stub_list */
+	struct cw_edges stub_list; /* {event, offset} */
 	uint32_t return_offset;
 	uint32_t no_row; /* offset of a row of zeros */
 	uint32_t bytes_max;

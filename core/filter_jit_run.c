@@ -10,6 +10,8 @@
  */
 #include "core/filter_jit.h"
 
+#define SET_BITS_MAX 5u /* a larger table has more keys than a test of a run can have */
+
 /* Which of its step's variables behind a header a run has seen. */
 struct header {
 	bool is_used;
@@ -34,7 +36,8 @@ static bool is_test(const struct cw_jit *jit, uint32_t number, uint32_t ends[2])
 	ends[0] = step->otherwise;
 	ends[1] = step->then;
 	if (step->op == CW_STEP_HASH)
-		return jit->decision->vars[step->var].kind <= CW_VAR_WORD_MSH &&
+		return CW_HASH_BITS(step->n) <= SET_BITS_MAX &&
+		       jit->decision->vars[step->var].kind <= CW_VAR_WORD_MSH &&
 		       CW_HASH_SHIFT(step->n) == 0 &&
 		       cw_jit_hash_used(jit->decision, step, &ends[1]) <= CW_JIT_CHAIN_MAX &&
 		       ends[1] != CW_NONE;
@@ -328,17 +331,6 @@ static bool is_same_shape(const struct cw_jit *jit, const struct cw_jit_run *a,
 	return a->count == b->count;
 }
 
-/* The step whose shape the rows of the table at `first` have, or CW_NONE. */
-static uint32_t shape_of_table(const struct cw_jit *jit, uint32_t first)
-{
-	uint32_t i;
-
-	for (i = 0; i < jit->row_tables.count; i++)
-		if (jit->row_tables.at[i].start == first)
-			return jit->row_tables.at[i].to;
-	return CW_NONE;
-}
-
 bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *count)
 {
 	const struct cw_edge *table = jit->decision->hashes + step->k;
@@ -362,13 +354,7 @@ bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *
 		*count += find_shape(jit, table[i].to, &run) && is_same_shape(jit, &shape, &run);
 	if (2 * *count <= used)
 		return false;
-	if (shape_of_table(jit, step->k) != CW_NONE)
-		return true;
-	if (CW_GROW(&jit->row_tables, 1)) {
-		jit->failure = -ENOMEM;
-		return false;
-	}
-	jit->row_tables.at[jit->row_tables.count++] = (struct cw_edge){step->k, model};
+	jit->row_models[step->k] = model;
 	return true;
 }
 
@@ -411,7 +397,7 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 	uint32_t jumps[2], count, i;
 	struct cw_jit_run run;
 
-	if (!find_shape(jit, shape_of_table(jit, step->k), &run))
+	if (!find_shape(jit, jit->row_models[step->k], &run))
 		return;
 	cw_jit_put_base(jit, 2, CW_JIT_ROW);
 	for (count = 0; put_run_need(jit, &run, count); count++) {
@@ -462,8 +448,7 @@ void cw_jit_put_rows(struct cw_jit *jit)
 	for (i = 0; i < decision->step_count && !jit->failure; i++) {
 		const struct cw_step *step = &decision->steps[i];
 
-		if (step->op != CW_STEP_HASH ||
-		    !find_shape(jit, shape_of_table(jit, step->k), &shape))
+		if (step->op != CW_STEP_HASH || !find_shape(jit, jit->row_models[step->k], &shape))
 			continue;
 		for (n = 0; n < UINT32_C(1) << CW_HASH_BITS(step->n); n++) {
 			uint32_t ref = decision->hashes[step->k + n].to;
@@ -481,13 +466,13 @@ bool cw_jit_has_row(const struct cw_jit *jit, uint32_t first, uint32_t ref)
 {
 	struct cw_jit_run shape, run;
 
-	return find_shape(jit, shape_of_table(jit, first), &shape) && find_shape(jit, ref, &run) &&
+	return find_shape(jit, jit->row_models[first], &shape) && find_shape(jit, ref, &run) &&
 	       is_same_shape(jit, &shape, &run);
 }
 
 uint32_t cw_jit_row_ref(const struct cw_jit *jit, uint32_t first, uint32_t ref)
 {
-	uint32_t model = shape_of_table(jit, first);
+	uint32_t model = jit->row_models[first];
 
 	if (model != CW_NONE && ref == CW_NONE)
 		return jit->no_row | CW_JIT_ROW;

@@ -229,34 +229,52 @@ static void drop_steps(struct cw_decision *decision)
 	decision->var_count = decision->code_count = 0;
 }
 
+static uint32_t *make_nones(size_t count)
+{
+	uint32_t *list = malloc((count + 1) * sizeof(*list));
+
+	if (list)
+		memset(list, 0xff, (count + 1) * sizeof(*list));
+	return list;
+}
+
+static int start(struct cw_jit *jit)
+{
+	size_t step_count = jit->decision->step_count, hash_count = jit->decision->hash_count;
+
+	jit->offsets = make_nones(2 * step_count);
+	jit->rows = make_nones(step_count);
+	jit->row_models = make_nones(hash_count);
+	jit->turned = calloc(hash_count / 32 + 1, sizeof(*jit->turned));
+	return jit->offsets && jit->rows && jit->row_models && jit->turned ? 0 : -ENOMEM;
+}
+
+static void write_code(struct cw_jit *jit)
+{
+	static const uint8_t zeros[4 * CW_JIT_ROW_WORDS_MAX];
+
+	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
+	PUT(jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
+	cw_jit_put_ref(jit, jit->decision->root);
+	PUT(jit, 0x4c, 0x89, 0xc8);
+	jit->return_offset = jit->code.count;
+	PUT(jit, 0xc3);
+	jit->no_row = jit->code.count;
+	cw_jit_put(jit, zeros, sizeof(zeros));
+	put_waiting(jit);
+	if (!jit->failure)
+		resolve(jit);
+	if (!jit->failure)
+		cw_jit_put_rows(jit);
+}
+
 int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 {
 	struct cw_jit jit = {.decision = decision, .bytes_max = bytes_max};
-	size_t bytes = ((size_t)decision->step_count + 1) * sizeof(*jit.offsets);
 
-	/* Two offsets and a row of each step. */
-	jit.offsets = malloc(3 * bytes);
-	jit.turned = calloc(decision->hash_count / 32 + 1, sizeof(*jit.turned));
-	if (!jit.offsets || !jit.turned) {
-		free(jit.offsets);
-		free(jit.turned);
-		return -ENOMEM;
-	}
-	memset(jit.offsets, 0xff, 3 * bytes);
-	jit.rows = jit.offsets + 2 * (size_t)decision->step_count;
-	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
-	PUT(&jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
-	cw_jit_put_ref(&jit, decision->root);
-	PUT(&jit, 0x4c, 0x89, 0xc8);
-	jit.return_offset = jit.code.count;
-	PUT(&jit, 0xc3);
-	jit.no_row = jit.code.count;
-	cw_jit_put(&jit, (const uint8_t[4 * CW_JIT_ROW_WORDS_MAX]){0}, 4 * CW_JIT_ROW_WORDS_MAX);
-	put_waiting(&jit);
+	jit.failure = start(&jit);
 	if (!jit.failure)
-		resolve(&jit);
-	if (!jit.failure)
-		cw_jit_put_rows(&jit);
+		write_code(&jit);
 	if (!jit.failure)
 		jit.failure = install(&jit);
 	if (!jit.failure) {
@@ -265,11 +283,12 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 	}
 	cw_index_fini(&jit.stubs);
 	free(jit.stub_list.at);
-	free(jit.row_tables.at);
 	free(jit.code.at);
 	free(jit.fixups.at);
 	free(jit.waiting.at);
 	free(jit.offsets);
+	free(jit.rows);
+	free(jit.row_models);
 	free(jit.turned);
 	return jit.failure;
 }
