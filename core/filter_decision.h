@@ -109,10 +109,12 @@ enum cw_step_op {
 	CW_STEP_FORK,   /* all of the n refs at k */
 };
 
+#define CW_STEP_FORM(op, kind) ((op)*CW_VAR_KINDS + (kind))
+
 /* 32 bytes. */
 struct cw_step {
 	uint8_t op;
-	uint8_t kind; /* of the variable, so that the walker can dispatch on both at once */
+	uint8_t form; /* op and the variable's kind in one, for the walker: CW_STEP_FORM */
 	uint16_t var;
 	uint32_t k;
 	uint32_t n;

@@ -117,7 +117,8 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 /* The fork to lower->refs. */
 static uint32_t make_fork(struct cw_lower *lower)
 {
-	struct cw_step step = {.op = CW_STEP_FORK, .n = lower->refs.count};
+	struct cw_step step = {
+	    .op = CW_STEP_FORK, .form = CW_STEP_FORM(CW_STEP_FORK, 0), .n = lower->refs.count};
 	struct cost cost = {0, 0};
 	uint32_t first = lower->words.count, i;
 
@@ -285,7 +286,6 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	if (lower->build->failure)
 		return CW_REF_EMPTY;
 	var = &lower->vars.at[step.var];
-	step.kind = (uint8_t)var->kind;
 	step.mask = var->mask;
 	if (var->kind != CW_VAR_CODE) {
 		step.offset = (uint16_t)var->offset;
@@ -308,6 +308,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 			step.otherwise = CW_REF_EMPTY;
 		}
 	}
+	step.form = (uint8_t)CW_STEP_FORM(step.op, lower->vars.at[step.var].kind);
 	for (i = 0; i < lower->edges.count; i++)
 		raise_cost(&cost, cost_of(lower, lower->edges.at[i].to));
 	raise_cost(&cost, cost_of(lower, step.trap));

@@ -141,7 +141,7 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 #define GO_TREE find_tree(decision, step, value)
 
 #define AS_LABEL(operation, kind) \
-	[CW_STEP_##operation * CW_VAR_KINDS + CW_VAR_##kind] = &&step_##operation##_##kind,
+	[CW_STEP_FORM(CW_STEP_##operation, CW_VAR_##kind)] = &&step_##operation##_##kind,
 #define AS_LABELS(kind) OPERATIONS(AS_LABEL, kind)
 #define AS_CODE(operation, kind)                                         \
 	step_##operation##_##kind : VALUE_##kind ref = (GO_##operation); \
@@ -152,15 +152,16 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 		 uint32_t wire_len, uint32_t *events)
 {
 	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
-	    KINDS(AS_LABELS)[CW_STEP_FORK * CW_VAR_KINDS] = &&step_fork};
+	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
+	const struct cw_step *const steps = decision->steps;
 	const struct cw_step *step;
 	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header, msh;
 
 next:
-	if (ref < CW_REF_EMPTY) {
-		step = &decision->steps[ref];
-		goto *labels[step->op * CW_VAR_KINDS + step->kind];
+	if (cw_likely(ref < CW_REF_EMPTY)) {
+		step = &steps[ref];
+		goto *labels[step->form];
 	}
 	events[count] = ref; /* counts if it is one: no branch, as nobody foresees it */
 	count += ref >> 31;
