@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing x86-64 code, between the files filter_jit_*.c and private to them:
+ * Writing x86-64 code, between filter_jit_*.c and private to them:
  *
  *	filter_jit_put.c	bytes, displacements, events, the values of variables
  *	filter_jit_run.c	several tests with one answer; pieces of code that entries share
@@ -119,7 +119,6 @@ uint32_t cw_jit_size_of(const struct cw_var *var);
 /* `value` in packet order, of so many bytes. */
 uint32_t cw_jit_swap(uint32_t value, uint32_t bytes);
 void cw_jit_put_swap(struct cw_jit *jit, uint32_t bytes);
-void cw_jit_put_need(struct cw_jit *jit, uint32_t bytes, uint32_t trap);
 
 /* Check that the variable's bytes are there; eax = header length / 4 for those behind a header. */
 void cw_jit_put_check(struct cw_jit *jit, const struct cw_var *var, uint32_t trap);

@@ -91,7 +91,7 @@ void cw_jit_put_base(struct cw_jit *jit, uint8_t low, uint32_t bias)
 
 /* ---- variables ---- */
 
-void cw_jit_put_need(struct cw_jit *jit, uint32_t bytes, uint32_t trap)
+static void put_need(struct cw_jit *jit, uint32_t bytes, uint32_t trap)
 {
 	if (bytes <= INT8_MAX) {
 		PUT(jit, 0x41, 0x83, 0xf8, (uint8_t)bytes); /* cmp r8d, bytes */
@@ -147,10 +147,10 @@ uint32_t cw_jit_swap(uint32_t value, uint32_t bytes)
 void cw_jit_put_check(struct cw_jit *jit, const struct cw_var *var, uint32_t trap)
 {
 	if (var->kind <= CW_VAR_WORD) {
-		cw_jit_put_need(jit, var->need, trap);
+		put_need(jit, var->need, trap);
 		return;
 	}
-	cw_jit_put_need(jit, var->msh + 1, trap);
+	put_need(jit, var->msh + 1, trap);
 	if (var->msh <= INT8_MAX) {
 		PUT(jit, 0x0f, 0xb6, 0x47, (uint8_t)var->msh); /* movzx eax, byte [rdi + msh] */
 	} else {

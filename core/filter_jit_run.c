@@ -137,22 +137,20 @@ static void put_set_test(struct cw_jit *jit, const struct cw_step *step, uint32_
 			 bool wanted)
 {
 	const struct cw_edge *table = jit->decision->hashes + step->k;
-	uint32_t used, same, left, i;
+	uint32_t same, used = cw_jit_hash_used(jit->decision, step, &same), done = 0, i;
 
-	used = left = cw_jit_hash_used(jit->decision, step, &same);
-	for (i = 0; left; i++) {
+	for (i = 0; done < used; i++) {
 		if (table[i].to == CW_NONE)
 			continue;
 		cw_jit_put_compare(jit, cw_jit_swap(table[i].start, bytes));
-		if (left == used && --left)
+		done++;
+		if (done == used)
+			PUT(jit, 0x0f, 0x94, 0xc0); /* sete al */
+		else if (done == 1)
 			PUT(jit, 0x41, 0x0f, 0x94, 0xc3); /* sete r11b */
-		else if (left > 1 && left--)
-			PUT(jit, 0x41, 0x0f, 0x94, 0xc2, 0x45, 0x08,
-			    0xd3); /* sete r10b; or r11b, r10b */
-		else
-			left = 0;
+		else                                      /* sete r10b; or r11b, r10b */
+			PUT(jit, 0x41, 0x0f, 0x94, 0xc2, 0x45, 0x08, 0xd3);
 	}
-	PUT(jit, 0x0f, 0x94, 0xc0); /* sete al */
 	if (used > 1)
 		PUT(jit, 0x44, 0x08, 0xd8); /* or al, r11b */
 	if (!wanted)
@@ -233,37 +231,48 @@ static void put_tests(struct cw_jit *jit, const struct cw_jit_run *run, bool has
 
 /* ---- checking that the packet is long enough ---- */
 
-/* Compare the capture length with what all tests need; the jump is left to the caller, as many
- * times as this returns true, counting `round` from 0. ecx = header length / 4. */
-static bool put_run_need(struct cw_jit *jit, const struct cw_jit_run *run, uint32_t round)
+/* Bytes that all tests of a run need: from the start, and behind the header (0: none). */
+struct need {
+	uint32_t bytes;
+	uint32_t bytes_behind;
+	uint32_t msh;
+};
+
+static struct need need_of(const struct cw_jit *jit, const struct cw_jit_run *run)
 {
-	uint32_t need = 0, need_behind = 0, msh = 0, i;
+	struct need need = {.bytes = 0};
+	uint32_t i;
 
 	for (i = 0; i < run->count; i++) {
 		const struct cw_step *step = &jit->decision->steps[run->tests[i].step];
 		const struct cw_var *var = &jit->decision->vars[step->var];
-		uint32_t *most = is_behind_header(var) ? &need_behind : &need;
+		uint32_t *most = is_behind_header(var) ? &need.bytes_behind : &need.bytes;
 
 		*most = *most < var->need ? var->need : *most;
 		if (is_behind_header(var))
-			msh = var->msh;
+			need.msh = var->msh;
 	}
-	if (need_behind && need < msh + 1)
-		need = msh + 1;
-	if (round == 0) {
-		PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, need */
-		cw_jit_put_u32(jit, need);
-		return true;
-	}
-	if (round == 2 || !need_behind)
-		return false;
+	if (need.bytes_behind && need.bytes < need.msh + 1)
+		need.bytes = need.msh + 1;
+	return need;
+}
+
+/* Flags: "below" when the packet is too short. */
+static void put_need_bytes(struct cw_jit *jit, const struct need *need)
+{
+	PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, need */
+	cw_jit_put_u32(jit, need->bytes);
+}
+
+/* The same for what is behind the header; ecx = its length / 4. */
+static void put_need_behind(struct cw_jit *jit, const struct need *need)
+{
 	PUT(jit, 0x0f, 0xb6, 0x8f); /* movzx ecx, byte [rdi + msh] */
-	cw_jit_put_u32(jit, msh);
+	cw_jit_put_u32(jit, need->msh);
 	PUT(jit, 0x83, 0xe1, 0x0f); /* and ecx, 15 */
 	PUT(jit, 0x8d, 0x04, 0x8d); /* lea eax, [rcx * 4 + need] */
-	cw_jit_put_u32(jit, need_behind);
+	cw_jit_put_u32(jit, need->bytes_behind);
 	PUT(jit, 0x41, 0x39, 0xc0); /* cmp r8d, eax */
-	return true;
 }
 
 /* Add the event, in eax or the code, if dl is 1, and return. */
@@ -282,10 +291,14 @@ static void put_counted_event(struct cw_jit *jit, uint32_t ref)
 
 uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 {
-	uint32_t round;
+	struct need need = need_of(jit, run);
 
-	for (round = 0; put_run_need(jit, run, round); round++)
+	put_need_bytes(jit, &need);
+	cw_jit_put_jump_if(jit, IF_BELOW, run->tests[0].step | CW_JIT_ALONE);
+	if (need.bytes_behind) {
+		put_need_behind(jit, &need);
 		cw_jit_put_jump_if(jit, IF_BELOW, run->tests[0].step | CW_JIT_ALONE);
+	}
 	put_tests(jit, run, false);
 	if (run->yes & CW_REF_EVENT && run->no == CW_REF_EMPTY) {
 		put_counted_event(jit, run->yes);
@@ -392,28 +405,45 @@ static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool
 	PUT(jit, 0xc3);
 }
 
+/* A jump to code that is not yet written; where its displacement ends. */
+static uint32_t put_jump_ahead(struct cw_jit *jit, enum cw_jit_condition condition)
+{
+	PUT(jit, 0x0f, (uint8_t)condition, 0, 0, 0, 0);
+	return jit->code.count;
+}
+
+static void land(struct cw_jit *jit, uint32_t jump)
+{
+	uint32_t displacement = jit->code.count - jump;
+
+	if (!jit->failure)
+		memcpy(jit->code.at + jump - 4, &displacement, 4);
+}
+
 void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_certain)
 {
-	uint32_t jumps[2], count, i;
+	uint32_t jump, jump_behind = 0;
 	struct cw_jit_run run;
+	struct need need;
 
 	if (!find_shape(jit, jit->row_models[step->k], &run))
 		return;
+	need = need_of(jit, &run);
 	cw_jit_put_base(jit, 2, CW_JIT_ROW);
-	for (count = 0; put_run_need(jit, &run, count); count++) {
-		PUT(jit, 0x0f, IF_BELOW, 0, 0, 0, 0);
-		jumps[count] = jit->code.count;
+	put_need_bytes(jit, &need);
+	jump = put_jump_ahead(jit, IF_BELOW);
+	if (need.bytes_behind) {
+		put_need_behind(jit, &need);
+		jump_behind = put_jump_ahead(jit, IF_BELOW);
 	}
 	put_tests(jit, &run, true);
 	if (!is_certain)
 		PUT(jit, 0x44, 0x20, 0xda); /* and dl, r11b */
 	PUT(jit, 0x41, 0x8b, 0x02);         /* mov eax, [r10] */
 	put_counted_event(jit, CW_NONE);
-	for (i = 0; i < count && !jit->failure; i++) {
-		uint32_t displacement = jit->code.count - jumps[i];
-
-		memcpy(jit->code.at + jumps[i] - 4, &displacement, 4);
-	}
+	land(jit, jump);
+	if (need.bytes_behind)
+		land(jit, jump_behind);
 	put_row_alone(jit, &run, is_certain);
 }
 

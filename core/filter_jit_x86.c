@@ -4,14 +4,8 @@
  * steps themselves. Each step is a piece of code; going to a ref is a jump; a fork calls its kids,
  * the last one by a jump; an event is stored, and returns. Hash tables and trees stay tables, whose
  * refs become offsets of code. The code is written into private memory, which is made executable
- * and read-only before it is run; where the kernel refuses that, the walker is used.
- *
- *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
- *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
- *
- * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
- *
- * A file longer than others: one function for each form of node, and the few instructions they use.
+ * and read-only before it is run; where the kernel refuses that, the walker is used. filter_jit.h
+ * has the registers and the other files.
  */
 #include <sys/mman.h>
 
