@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_decision.h"
+#include "core/filter_collect.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
 #define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
@@ -393,32 +393,6 @@ static void prefetch(const struct cw_packet *packet)
 	__builtin_prefetch(packet->data + PREFETCH_BYTES);
 }
 
-/* All bits, or none: for choosing without a branch, which the compiler would make of ?: here. */
-static inline uint32_t mask_if(bool condition)
-{
-	return 0u - (uint32_t)condition;
-}
-
-/*
- * The ids of no, one or two events (0 .. 2 = count; two can be read) of a program whose parts are
- * its filters: most packets by far. Their number and order cost no branch, as nobody foresees them.
- * Returns how many there are, and writes one more; or CW_NONE where events are of another kind.
- */
-static inline uint32_t collect_two(const uint32_t events[2], uint32_t count, const uint32_t *ids_of,
-				   uint32_t *ids)
-{
-	uint32_t one = events[0] & mask_if(count > 0) & ~CW_REF_EVENT;
-	uint32_t two =
-	    (events[1] & mask_if(count > 1) & ~CW_REF_EVENT) | (one & mask_if(count < 2));
-	uint32_t swap = (one ^ two) & mask_if(one > two);
-
-	if (cw_unlikely((one | two) > CW_EVENT_MASK))
-		return CW_NONE;
-	ids[0] = ids_of[one ^ swap];
-	ids[one != two] = ids_of[two ^ swap];
-	return (uint32_t)(count > 0) + (uint32_t)(one != two);
-}
-
 /* The common case without detours: one program, all matches. As cw_filter_set_match_burst. */
 static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw_packet *packets,
 				size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
@@ -447,7 +421,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 		}
 		found = CW_NONE;
 		if (cw_likely(event_count <= few))
-			found = collect_two(events, event_count, program->ids, ids + used);
+			found = cw_collect_two(events, event_count, program->ids, ids + used);
 		if (cw_unlikely(found == CW_NONE))
 			found = (uint32_t)cw_collect(decision, events, event_count, CW_FILTER_ALL,
 						     program->ids, ids + used);
