@@ -23,6 +23,7 @@ static void free_diagrams(struct cw_diagrams *diagrams)
 	free(diagrams->edges.at);
 	free(diagrams->results.at);
 	free(diagrams->rank);
+	free(diagrams->asked);
 	free(diagrams->scratch.at);
 	free(diagrams->stack.at);
 	cw_index_fini(&diagrams->index);

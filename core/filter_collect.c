@@ -9,12 +9,15 @@
  */
 #include "core/filter_decision.h"
 
-#define FEW 24u  /* parts that are sorted in place */
-#define DENSE 12 /* bits of a word from which on all its places are taken */
+#define FEW 24u          /* parts that are sorted in place, at most */
+#define FEW_OF_SMALL 6u  /* of a program whose bitmap is */
+#define SMALL_BITMAP 64u /* words of 32 bits */
+#define DENSE 32u        /* bits of 64 from which on all places are taken */
 
 struct parts {
 	uint32_t at[FEW];
 	uint32_t count;
+	uint32_t count_max;
 };
 
 /* Add the parts of an event; false when there are too many or they are a bitmap. */
@@ -24,13 +27,13 @@ static bool add_few(const struct cw_decision *decision, uint32_t event, struct p
 	uint32_t i;
 
 	if (!(event & CW_EVENT_LEAF)) {
-		if (parts->count == FEW)
+		if (parts->count == parts->count_max)
 			return false;
 		parts->at[parts->count++] = event & CW_EVENT_MASK;
 		return true;
 	}
 	leaf = &decision->leaves[event & CW_EVENT_MASK];
-	if (leaf->count == 0 || parts->count + leaf->count > FEW)
+	if (leaf->count == 0 || parts->count + leaf->count > parts->count_max)
 		return false;
 	for (i = 0; i < leaf->count; i++)
 		parts->at[parts->count++] = decision->words[leaf->first + i];
@@ -59,18 +62,18 @@ static bool is_excluded_few(const struct cw_decision *decision, const struct par
 /* Sort `count` filters, drop doubles; returns how many are left. */
 static uint32_t sort_few(uint32_t *filters, uint32_t count)
 {
-	uint32_t kept = 0, i, n;
+	uint32_t kept = 0, i, n, shifted;
 
 	for (i = 0; i < count; i++) {
 		uint32_t filter = filters[i];
 
-		for (n = kept; n > 0 && filters[n - 1] > filter; n--)
+		for (n = kept; n > 0 && filters[n - 1] >= filter; n--)
 			;
-		if (n > 0 && filters[n - 1] == filter)
+		if (n < kept && filters[n] == filter)
 			continue;
-		memmove(&filters[n + 1], &filters[n], (kept - n) * sizeof(*filters));
+		for (shifted = kept++; shifted > n; shifted--)
+			filters[shifted] = filters[shifted - 1];
 		filters[n] = filter;
-		kept++;
 	}
 	return kept;
 }
@@ -79,10 +82,12 @@ static uint32_t sort_few(uint32_t *filters, uint32_t count)
 static bool collect_few(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
 			struct parts *included)
 {
-	struct parts excluded = {.count = 0};
+	uint32_t most = decision->bitmap_words > SMALL_BITMAP || count == 1 ? FEW : FEW_OF_SMALL;
+	struct parts excluded;
 	uint32_t kept = 0, i;
 
-	included->count = 0;
+	included->count = excluded.count = 0;
+	included->count_max = excluded.count_max = most;
 	for (i = 0; i < count; i++)
 		if (!add_few(decision, events[i],
 			     events[i] & CW_EVENT_EXCLUDE ? &excluded : included))
@@ -108,6 +113,20 @@ static bool get_bit(const uint32_t *bitmap, uint32_t bit)
 	return bitmap[bit / 32] >> bit % 32 & 1;
 }
 
+/* to |= from; 64 bits at once, as bitmaps are an even number of words. */
+static void add_bits(uint32_t *to, const uint32_t *from, uint32_t words)
+{
+	uint64_t left, right;
+	uint32_t i;
+
+	for (i = 0; i < words; i += 2) {
+		memcpy(&left, to + i, sizeof(left));
+		memcpy(&right, from + i, sizeof(right));
+		left |= right;
+		memcpy(to + i, &left, sizeof(left));
+	}
+}
+
 static void add_event(const struct cw_decision *decision, uint32_t event, uint32_t *bitmap)
 {
 	const struct cw_leaf *leaf;
@@ -122,8 +141,8 @@ static void add_event(const struct cw_decision *decision, uint32_t event, uint32
 	words = decision->words + leaf->first;
 	for (i = 0; i < leaf->count; i++)
 		set_bit(bitmap, words[i]);
-	for (i = 0; leaf->count == 0 && i < decision->bitmap_words; i++)
-		bitmap[i] |= words[i];
+	if (leaf->count == 0)
+		add_bits(bitmap, words, decision->bitmap_words);
 }
 
 /* Whether the part, or one that it comes from, is taken back. */
@@ -155,35 +174,93 @@ static void take_back(const struct cw_decision *decision, uint32_t *included,
 	}
 }
 
-/* The ids of the bits, ascending: whole words are copied, dense ones take every place without
- * branching on it, thin ones are counted through. */
+/* x86-64 has an instruction for this only as an option. */
+static inline uint32_t count_bits(uint64_t bits)
+{
+	bits -= bits >> 1 & 0x5555555555555555;
+	bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+	bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+	return (uint32_t)(bits * 0x0101010101010101 >> 56);
+}
+
+/* Four ids, of the lowest bits; some that do not count where there are fewer. */
+static inline uint64_t list_four(uint64_t bits, const uint32_t *names, uint32_t *ids)
+{
+	uint32_t n;
+
+	for (n = 0; n < 4; n++) {
+		ids[n] = names[(uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63)];
+		bits &= bits - 1;
+	}
+	return bits;
+}
+
+/* The ids of 32 bits, many of which are set: whole words are copied; others take every place,
+ * without branching on it. */
+static inline uint32_t list_dense(uint32_t word, const uint32_t *names, uint32_t *ids)
+{
+	uint32_t found = 0, n;
+
+	if (word == UINT32_MAX) {
+		memcpy(ids, names, 32 * sizeof(*ids));
+		return 32;
+	}
+	for (n = 0; n < 32; n++) {
+		ids[found] = names[n];
+		found += word >> n & 1;
+	}
+	return found;
+}
+
+/* The ids of 64 bits, ascending: how many there are. How often a loop goes round is not foreseen,
+ * so few bits are taken by four. */
+static inline uint32_t list_pair(uint64_t bits, const uint32_t *names, uint32_t *ids)
+{
+	uint32_t count, n;
+
+	if (bits == UINT64_MAX) {
+		memcpy(ids, names, 32 * sizeof(*ids)); /* by halves: no call */
+		memcpy(ids + 32, names + 32, 32 * sizeof(*ids));
+		return 64;
+	}
+	count = count_bits(bits);
+	if (count > DENSE) {
+		n = list_dense((uint32_t)bits, names, ids);
+		list_dense((uint32_t)(bits >> 32), names + 32, ids + n);
+		return count;
+	}
+	for (n = 0; n < count; n += 4)
+		bits = list_four(bits, names, ids + n);
+	return count;
+}
+
+static inline uint64_t pair_of(const uint32_t *bitmap, uint32_t i)
+{
+	return bitmap[2 * (size_t)i] | (uint64_t)bitmap[2 * (size_t)i + 1] << 32;
+}
+
+/* The ids of the bits, ascending. All 64 of a pair have room in ids, but for the last pair. */
 static size_t list_bits(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t bit_count,
 			uint32_t *ids)
 {
+	uint32_t pairs = bit_count / 64, rest = bit_count % 64, i;
 	size_t found = 0;
-	uint32_t i, n;
+	uint64_t bits;
 
-	for (i = 0; i < (bit_count + 31) / 32; i++) {
-		const uint32_t *names = ids_of + (size_t)i * 32;
-		uint32_t word = bitmap[i];
-
-		if (i == bit_count / 32)
-			word &= (UINT32_C(1) << bit_count % 32) - 1;
-		if (word == UINT32_MAX) {
-			memcpy(ids + found, names, 32 * sizeof(*ids));
-			found += 32;
-			continue;
-		}
-		if (i < bit_count / 32 && __builtin_popcount(word) > DENSE) {
-			for (n = 0; n < 32; n++) {
-				ids[found] = names[n];
-				found += word >> n & 1;
-			}
-			continue;
-		}
-		for (; word; word &= word - 1)
-			ids[found++] = names[__builtin_ctz(word)];
+	for (i = 0; i < pairs; i++) {
+		bits = pair_of(bitmap, i);
+		if (bits)
+			found += list_pair(bits, ids_of + 64 * (size_t)i, ids + found);
 	}
+	if (rest == 0)
+		return found;
+	bits = pair_of(bitmap, i) & ((UINT64_C(1) << rest) - 1);
+	if (rest >= 32) {
+		found += list_dense((uint32_t)bits, ids_of + 64 * (size_t)i, ids + found);
+		bits &= ~(uint64_t)UINT32_MAX;
+	}
+	for (; bits; bits &= bits - 1)
+		ids[found++] = ids_of[64 * (size_t)i + (size_t)__builtin_ctzll(bits)];
 	return found;
 }
 
@@ -234,13 +311,14 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 	if (count == 0)
 		return 0;
 	/* One event: a part of a program where nothing is taken back is a filter. */
-	if (count == 1 && events[0] < CW_EVENT_LEAF && !decision->owners) {
-		ids[0] = ids_of[events[0]];
+	if (count == 1 && events[0] <= CW_EVENT_PLAIN_MAX && !decision->owners) {
+		ids[0] = ids_of[events[0] & CW_EVENT_MASK];
 		return 1;
 	}
 	if (!collect_few(decision, events, count, &parts))
 		return collect_many(decision, events, count, mode, ids_of, ids);
-	parts.count = sort_few(parts.at, parts.count);
+	if (count > 1 || decision->owners) /* one leaf is in order */
+		parts.count = sort_few(parts.at, parts.count);
 	if (mode == CW_FILTER_FIRST)
 		parts.count = cw_min_u32(parts.count, 1);
 	for (i = 0; i < parts.count; i++)

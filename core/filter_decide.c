@@ -22,6 +22,7 @@
 /* Of all diagrams together (128 MB), those on the way to them included; filters that come after
  * are run apart. */
 #define EDGES_MAX (16u << 20)
+#define MASKS_MAX 6u /* of one byte that are variables of their own */
 
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };
 
@@ -357,6 +358,25 @@ uint32_t cw_diagram_guard(struct cw_build *build, uint32_t var, uint32_t f)
 
 /* ---- from records to a diagram ---- */
 
+/* As make_interval, for a masked byte that is asked for as a whole: by all its values. */
+static uint32_t make_masked(struct cw_build *build, const struct cw_lift_record *record,
+			    uint32_t then, uint32_t otherwise)
+{
+	uint32_t mask = build->exprs.at[build->exprs.at[record->expr].b].k;
+	struct cw_edge edges[UINT8_MAX + 1];
+	uint32_t count = 0, value;
+
+	for (value = 0; value <= UINT8_MAX; value++) {
+		uint32_t masked = value & mask;
+		uint32_t to = masked >= record->low && masked <= record->high ? then : otherwise;
+
+		if (count == 0 || edges[count - 1].to != to)
+			edges[count++] = (struct cw_edge){value, to};
+	}
+	return cw_diagram_make(build, build->diagrams.asked[record->expr], edges, count,
+			       CW_DIAGRAM_REJECT);
+}
+
 /* The node that goes to `then` for low..high and to `otherwise` for other values. */
 static uint32_t make_interval(struct cw_build *build, const struct cw_lift_record *record,
 			      uint32_t then, uint32_t otherwise)
@@ -364,6 +384,8 @@ static uint32_t make_interval(struct cw_build *build, const struct cw_lift_recor
 	struct cw_edge edges[3];
 	uint32_t count = 0;
 
+	if (build->diagrams.asked[record->expr] != record->expr)
+		return make_masked(build, record, then, otherwise);
 	if (record->low > 0)
 		edges[count++] = (struct cw_edge){0, otherwise};
 	edges[count++] = (struct cw_edge){record->low, then};
@@ -375,7 +397,7 @@ static uint32_t make_interval(struct cw_build *build, const struct cw_lift_recor
 static uint32_t make_test(struct cw_build *build, const struct cw_lift_record *record,
 			  uint32_t then, uint32_t otherwise)
 {
-	uint32_t rank = build->diagrams.rank[record->expr];
+	uint32_t rank = build->diagrams.rank[build->diagrams.asked[record->expr]];
 	uint32_t yes, no;
 
 	if (rank < rank_of(build, then) && rank < rank_of(build, otherwise))
@@ -418,8 +440,9 @@ int cw_decide(struct cw_build *build, uint32_t number)
 			      ? then
 			      : make_test(build, record, then, end_of(made, record->otherwise));
 		for (n = record->check_count; n-- > 0;)
-			made[i] = cw_diagram_guard(build, build->checks.at[record->check_first + n],
-						   made[i]);
+			made[i] = cw_diagram_guard(
+			    build, diagrams->asked[build->checks.at[record->check_first + n]],
+			    made[i]);
 	}
 	if (!diagrams->is_over && !build->failure)
 		filter->diagram = made[filter->record_count - 1];
@@ -476,20 +499,21 @@ static void survey_filter(struct survey *survey, uint32_t number)
 {
 	const struct cw_build *build = survey->build;
 	const struct cw_build_filter *filter = &build->filters[number];
+	const uint32_t *asked = build->diagrams.asked;
 	uint32_t i, n;
 
 	for (i = 0; i < filter->record_count; i++) {
 		const struct cw_lift_record *record = &build->records.at[filter->record_first + i];
 
 		for (n = 0; n < record->check_count; n++)
-			note_use(survey, build->checks.at[record->check_first + n], number);
+			note_use(survey, asked[build->checks.at[record->check_first + n]], number);
 		if (record->expr == CW_NONE)
 			continue;
-		note_use(survey, record->expr, number);
+		note_use(survey, asked[record->expr], number);
 		if (record->low > 0)
-			note_boundary(survey, record->expr, record->low);
+			note_boundary(survey, asked[record->expr], record->low);
 		if (record->high < UINT32_MAX)
-			note_boundary(survey, record->expr, record->high + 1);
+			note_boundary(survey, asked[record->expr], record->high + 1);
 	}
 }
 
@@ -512,6 +536,32 @@ static int by_order(const void *a, const void *b)
 	return left->expr < right->expr ? -1 : left->expr > right->expr;
 }
 
+/* Whether the expression is a byte under a mask. */
+static bool is_masked_byte(const struct cw_exprs *exprs, uint32_t expr)
+{
+	const struct cw_expr *at = &exprs->at[expr];
+
+	return at->op == CW_EXPR_ALU && at->k == BPF_AND && exprs->at[at->b].op == CW_EXPR_CONST &&
+	       exprs->at[at->a].op == CW_EXPR_LOAD && exprs->at[at->a].bytes == 1;
+}
+
+/* Masked bytes are asked for by their byte where it has many masks; counts[] is scratch. */
+static void choose_asked(struct cw_build *build, struct variable *counts)
+{
+	const struct cw_exprs *exprs = &build->exprs;
+	uint32_t i;
+
+	for (i = 0; i < exprs->count; i++)
+		if (is_masked_byte(exprs, i))
+			counts[exprs->at[i].a].use_count++;
+	for (i = 0; i < exprs->count; i++) {
+		bool is_byte =
+		    is_masked_byte(exprs, i) && counts[exprs->at[i].a].use_count > MASKS_MAX;
+
+		build->diagrams.asked[i] = is_byte ? exprs->at[i].a : i;
+	}
+}
+
 void cw_decide_order(struct cw_build *build)
 {
 	uint32_t count = build->exprs.count;
@@ -520,11 +570,13 @@ void cw_decide_order(struct cw_build *build)
 
 	survey.variables = calloc(count + 1, sizeof(*survey.variables));
 	build->diagrams.rank = calloc(count + 1, sizeof(*build->diagrams.rank));
-	if (!survey.variables || !build->diagrams.rank) {
+	build->diagrams.asked = calloc(count + 1, sizeof(*build->diagrams.asked));
+	if (!survey.variables || !build->diagrams.rank || !build->diagrams.asked) {
 		cw_build_fail(build, -ENOMEM);
 		free(survey.variables);
 		return;
 	}
+	choose_asked(build, survey.variables);
 	for (i = 0; i < count; i++)
 		survey.variables[i] =
 		    (struct variable){.expr = i,
@@ -536,7 +588,6 @@ void cw_decide_order(struct cw_build *build)
 	qsort(survey.variables, count, sizeof(*survey.variables), by_order);
 	for (i = 0; i < count; i++)
 		build->diagrams.rank[survey.variables[i].expr] = i;
-	/* The two ends. */
 	if (CW_GROW(&build->diagrams, 2))
 		cw_build_fail(build, -ENOMEM);
 	else

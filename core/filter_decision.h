@@ -63,9 +63,11 @@ uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b);
 #define CW_EVENT_EXCLUDE (UINT32_C(1) << 30)
 #define CW_EVENT_LEAF (UINT32_C(1) << 29)
 #define CW_EVENT_MASK (CW_EVENT_LEAF - 1)
-#define CW_EVENTS_MAX 2048u    /* of one packet; checked while lowering */
-#define CW_FORK_DEPTH_MAX 128u /* forks inside forks; checked while lowering */
-#define CW_LEAF_LIST_MAX 16u   /* parts; a leaf with more is a bitmap */
+#define CW_EVENT_PLAIN_MAX (CW_REF_EVENT | CW_EVENT_MASK) /* a part that is not taken back */
+#define CW_EVENTS_MAX 2048u                /* of one packet; checked while lowering */
+#define CW_EVENTS_ROOM (CW_EVENTS_MAX + 1) /* code may write one that does not count */
+#define CW_FORK_DEPTH_MAX 128u             /* forks inside forks; checked while lowering */
+#define CW_LEAF_LIST_MAX 16u               /* parts; a leaf with more is a bitmap */
 
 enum cw_var_kind {
 	CW_VAR_BYTE, /* at a fixed offset */
@@ -88,6 +90,8 @@ enum cw_code_op {
 	CW_CODE_ALU,  /* k of the two on top */
 };
 
+#define CW_VAR_OFFSET_MAX (UINT16_MAX - 4u) /* loads behind that are postfix code */
+
 struct cw_var {
 	uint32_t kind;
 	uint32_t offset; /* CODE: of the code */
@@ -105,16 +109,22 @@ enum cw_step_op {
 	CW_STEP_FORK,   /* all of the n refs at k */
 };
 
-/* 24 bytes. */
+#define CW_STEP_FORM(op, kind) ((op)*CW_VAR_KINDS + (kind))
+
+/* 32 bytes. */
 struct cw_step {
 	uint8_t op;
-	uint8_t kind; /* of the variable, so that the walker can dispatch on both at once */
+	uint8_t form; /* op and the variable's kind in one, for the walker: CW_STEP_FORM */
 	uint16_t var;
 	uint32_t k;
 	uint32_t n;
 	uint32_t then;
 	uint32_t otherwise;
 	uint32_t trap;
+	/* The variable's, at hand for the walker. */
+	uint32_t mask;
+	uint16_t offset;
+	uint16_t need;
 };
 
 /*
@@ -127,37 +137,46 @@ struct cw_leaf {
 };
 
 /*
- * Hash tables: open addressing, linear probing, at most half full, keys value >> shift. n of the
- * step holds the shift, the table's size as a power of two, and which of the multipliers it uses.
+ * Hash tables: keys value >> shift, each in a place of its own, so that one look tells. Keys are
+ * divided into buckets, and each bucket has a multiplier under which its keys fall into free places
+ * (found while lowering). n of the step holds the table's and the buckets' number as powers of two,
+ * and the shift.
  *
- *	hashes[k] ..	2^bits entries {key, ref}, free ones with the ref CW_NONE
- *	behind them	a bitmap of 2^(bits + 3) bits, 32-bit words: a bit is set where a key's
- *			hash, three bits longer than its slot's number, falls
+ *	hashes[k] ..	2^bits entries {key, ref}; free ones have the ref CW_NONE and a key that
+ *			belongs elsewhere, so that it is never looked for here
+ *	behind them	2^bucket_bits multipliers, 32-bit words
  *
- * Most values are in no table; the bitmap tells that by one load and a branch that is predicted
- * well, where the entry itself is free or not like a coin that falls (measured: H, N=100, 28 to
- * 21 ns).
+ * Measured against probing on (with a bitmap in front that tells most misses): no loop, and no
+ * branch until it is known whether the key is there, so that what follows can do without as well.
  */
 #define CW_HASH_BITS(n) ((n)&0xff)
 #define CW_HASH_SHIFT(n) ((n) >> 8 & 0xff)
-#define CW_HASH_WHICH(n) ((n) >> 16)
-#define CW_HASH_N(bits, shift, which) ((bits) | (shift) << 8 | (which) << 16)
+#define CW_HASH_BUCKET_BITS(n) ((n) >> 16 & 0xff)
+#define CW_HASH_EMITS (UINT32_C(1) << 31) /* in n: all its refs are events, and otherwise none */
+#define CW_HASH_N(bits, shift, bucket_bits) ((bits) | (shift) << 8 | (bucket_bits) << 16)
 #define CW_HASH_BITS_MAX 28u
+#define CW_HASH_MULTIPLIER 0x9e3779b1u /* from key to bucket */
 
-extern const uint32_t cw_hash_multipliers[4];
-
-/* The bit of the bitmap; the slot's number is this / 8. */
-static inline uint32_t cw_hash_bit(uint32_t key, uint32_t n)
+/* The multipliers of a table. */
+static inline const uint32_t *cw_hash_multipliers(const struct cw_edge *table, uint32_t n)
 {
-	return key * cw_hash_multipliers[CW_HASH_WHICH(n)] >> (29 - CW_HASH_BITS(n));
+	return (const uint32_t *)(table + (UINT32_C(1) << CW_HASH_BITS(n)));
 }
 
-/* Entries that table and bitmap take. */
+static inline uint32_t cw_hash_bucket(uint32_t key, uint32_t n)
+{
+	return key * CW_HASH_MULTIPLIER >> (32 - CW_HASH_BUCKET_BITS(n));
+}
+
+static inline uint32_t cw_hash_place(uint32_t key, uint32_t multiplier, uint32_t n)
+{
+	return key * multiplier >> (32 - CW_HASH_BITS(n));
+}
+
+/* Entries that table and multipliers take. */
 static inline uint32_t cw_hash_entries(uint32_t n)
 {
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
-
-	return size + (size + 7) / 8;
+	return (UINT32_C(1) << CW_HASH_BITS(n)) + (UINT32_C(1) << CW_HASH_BUCKET_BITS(n)) / 2;
 }
 
 /*
@@ -208,7 +227,7 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 void cw_decision_fini(struct cw_decision *decision);
 size_t cw_decision_bytes(const struct cw_decision *decision);
 
-/* The events of one packet, into `events` (room for CW_EVENTS_MAX); their number. */
+/* The events of one packet, into `events` (room for CW_EVENTS_ROOM); their number. */
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events);
 

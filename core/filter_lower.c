@@ -117,7 +117,8 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 /* The fork to lower->refs. */
 static uint32_t make_fork(struct cw_lower *lower)
 {
-	struct cw_step step = {.op = CW_STEP_FORK, .n = lower->refs.count};
+	struct cw_step step = {
+	    .op = CW_STEP_FORK, .form = CW_STEP_FORM(CW_STEP_FORK, 0), .n = lower->refs.count};
 	struct cost cost = {0, 0};
 	uint32_t first = lower->words.count, i;
 
@@ -256,11 +257,23 @@ static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint
 	return true;
 }
 
+/* Whether the table of lower->keys leads to events, and other values to nothing. */
+static bool emits_only(const struct cw_lower *lower, uint32_t standard)
+{
+	uint32_t i;
+
+	for (i = 0; i < lower->keys.count; i++)
+		if (!(lower->keys.at[i].to & CW_REF_EVENT))
+			return false;
+	return standard == CW_REF_EMPTY;
+}
+
 static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_expr *expr = &lower->build->exprs.at[node->var];
 	uint32_t max = expr->max, standard, shift, i;
 	struct cw_step step = {.then = CW_REF_EMPTY};
+	const struct cw_var *var;
 	struct cost cost = {0, 0};
 
 	gather_edges(lower, node);
@@ -272,22 +285,30 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	step.var = (uint16_t)cw_lower_var(lower, node->var);
 	if (lower->build->failure)
 		return CW_REF_EMPTY;
-	step.kind = (uint8_t)lower->vars.at[step.var].kind;
+	var = &lower->vars.at[step.var];
+	step.mask = var->mask;
+	if (var->kind != CW_VAR_CODE) {
+		step.offset = (uint16_t)var->offset;
+		step.need = (uint16_t)var->need;
+	}
 	standard = widest_ref(lower, max);
 	step.otherwise = standard;
 	if (lower->edges.count == 1) {
 		step.op = CW_STEP_EXISTS;
 		step.then = standard;
 	} else if (!lower_interval(lower, standard, max, &step)) {
-		if (gather_keys(lower, standard, max, &shift)) {
+		if (gather_keys(lower, standard, max, &shift) &&
+		    cw_lower_hash(lower, shift, &step)) {
 			step.op = CW_STEP_HASH;
-			step.k = cw_lower_hash(lower, shift, &step.n);
+			step.n |= emits_only(lower, standard) ? CW_HASH_EMITS : 0;
 		} else {
+			step.n = 0;
 			step.op = CW_STEP_TREE;
 			step.k = cw_lower_tree(lower);
 			step.otherwise = CW_REF_EMPTY;
 		}
 	}
+	step.form = (uint8_t)CW_STEP_FORM(step.op, lower->vars.at[step.var].kind);
 	for (i = 0; i < lower->edges.count; i++)
 		raise_cost(&cost, cost_of(lower, lower->edges.at[i].to));
 	raise_cost(&cost, cost_of(lower, step.trap));
@@ -406,7 +427,7 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	struct cw_lower lower = {.build = build};
 
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
-	lower.bitmap_words = (build->joint.owners.count + 31) / 32;
+	lower.bitmap_words = (build->joint.owners.count + 63) / 64 * 2;
 	fill_none(&lower, &lower.var_of, build->exprs.count);
 	fill_none(&lower, &lower.ref_of, build->joint.count);
 	if (!build->failure) {
@@ -422,6 +443,8 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	free(lower.ref_of.at);
 	free(lower.edges.at);
 	free(lower.keys.at);
+	free(lower.bucket_ends.at);
+	free(lower.bucket_keys.at);
 	free(lower.refs.at);
 }
 

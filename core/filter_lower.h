@@ -46,11 +46,12 @@ struct cw_lower {
 	} leaves;
 	struct cw_u32s code;
 	struct cw_index step_index, leaf_index, table_index;
-	struct cw_u32s var_of; /* expression -> var, CW_NONE */
-	struct cw_u32s ref_of; /* joint node -> ref, CW_NONE */
-	struct cw_edges edges; /* of the switch at hand, refs in place of nodes */
-	struct cw_edges keys;  /* of the hash table at hand */
-	struct cw_u32s refs;   /* of the fork at hand */
+	struct cw_u32s var_of;                   /* expression -> var, CW_NONE */
+	struct cw_u32s ref_of;                   /* joint node -> ref, CW_NONE */
+	struct cw_edges edges;                   /* of the switch at hand, refs in place of nodes */
+	struct cw_edges keys;                    /* of the hash table at hand */
+	struct cw_u32s bucket_ends, bucket_keys; /* scratch for it */
+	struct cw_u32s refs;                     /* of the fork at hand */
 	uint32_t bitmap_words;
 };
 
@@ -59,8 +60,9 @@ void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word);
 /* The variable of an expression; its number. */
 uint32_t cw_lower_var(struct cw_lower *lower, uint32_t expr);
 
-/* The hash table of lower->keys (values without their low `shift` bits); fills the step's n. */
-uint32_t cw_lower_hash(struct cw_lower *lower, uint32_t shift, uint32_t *n);
+/* The hash table of lower->keys (values without their low `shift` bits), into the step's k and n;
+ * false when there is none for them, which takes keys chosen for that. */
+bool cw_lower_hash(struct cw_lower *lower, uint32_t shift, struct cw_step *step);
 
 /* The search tree of lower->edges. */
 uint32_t cw_lower_tree(struct cw_lower *lower);

@@ -109,6 +109,8 @@ struct cw_diagrams {
 	uint32_t edge_max;
 	bool is_over;   /* it was passed */
 	uint32_t *rank; /* place of an expression in the order of variables */
+	uint32_t
+	    *asked; /* the expression that is asked for in place of another, see cw_decide_order */
 	struct cw_edges scratch;
 	struct cw_u32s stack;
 };
@@ -195,7 +197,10 @@ uint32_t cw_expr_alu(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b
  */
 int cw_lift(struct cw_build *build, uint32_t number);
 
-/* Order variables by all lifted filters; once, after the last cw_lift. */
+/*
+ * Order variables by all lifted filters; once, after the last cw_lift. Where a byte is asked for
+ * under many masks, the byte itself is asked for in place of all of them: one table tells all.
+ */
 void cw_decide_order(struct cw_build *build);
 
 /* The diagram of a lifted filter, into filters[number].diagram. Returns 0 or -E2BIG (kept apart).

@@ -14,12 +14,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_decision.h"
+#include "core/filter_collect.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
 #define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
 #define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */
 #define PREFETCH_BYTES 64u  /* and for the line behind, where headers end */
+#define OFTEN 4u            /* a match in so many packets is not foreseen */
 #define STRETCHES_MAX 64u   /* of ids, waiting to be built */
 
 struct entry {
@@ -322,7 +323,7 @@ static inline uint32_t find_events(const struct cw_decision *decision,
 static size_t match_program(const struct program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
-	uint32_t events[CW_EVENTS_MAX];
+	uint32_t events[CW_EVENTS_ROOM];
 	uint32_t count = find_events(&program->decision, packet, events);
 
 	return cw_collect(&program->decision, events, count, mode, program->ids, ids);
@@ -415,13 +416,15 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 {
 	const struct program *program = &set->programs[0];
 	const struct cw_decision *decision = &program->decision;
-	uint32_t events[CW_EVENTS_MAX];
+	uint32_t few = decision->owners ? 0 : 2;
+	uint32_t events[CW_EVENTS_ROOM];
 	size_t used = 0;
 	size_t i;
 
+	events[0] = events[1] = 0;
 	for (i = 0; i < count && ids_capacity - used >= set->count; i++) {
 		const struct cw_packet *packet = &packets[i];
-		uint32_t event_count;
+		uint32_t event_count, found;
 
 		if (i + PREFETCH_PACKETS < count)
 			prefetch(packet + PREFETCH_PACKETS);
@@ -429,9 +432,17 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 			event_count = 0;
 		else
 			event_count = find_events(decision, packet, events);
-		if (event_count)
-			used += cw_collect(decision, events, event_count, CW_FILTER_ALL,
-					   program->ids, ids + used);
+		if (used <= i / OFTEN && event_count == 0) {
+			ends[i] = (uint32_t)used;
+			continue;
+		}
+		found = CW_NONE;
+		if (cw_likely(event_count <= few))
+			found = cw_collect_two(events, event_count, program->ids, ids + used);
+		if (cw_unlikely(found == CW_NONE))
+			found = (uint32_t)cw_collect(decision, events, event_count, CW_FILTER_ALL,
+						     program->ids, ids + used);
+		used += found;
 		ends[i] = (uint32_t)used;
 	}
 	return i;

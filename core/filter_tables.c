@@ -5,7 +5,8 @@
  */
 #include "core/filter_lower.h"
 
-const uint32_t cw_hash_multipliers[4] = {0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f};
+#define MULTIPLIER_TRIES 2048u /* for one bucket */
+#define TABLE_TRIES 3u         /* each twice as large as the one before */
 
 void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word)
 {
@@ -76,7 +77,7 @@ static bool lower_load(const struct cw_lower *lower, uint32_t expr, struct cw_va
 	const struct cw_expr *load = &lower->build->exprs.at[expr];
 	uint32_t size = load->bytes == 1 ? 0 : load->bytes == 2 ? 1 : 2;
 
-	if (load->op != CW_EXPR_LOAD || load->k > INT32_MAX / 2)
+	if (load->op != CW_EXPR_LOAD || load->k > CW_VAR_OFFSET_MAX)
 		return false;
 	var->offset = load->k;
 	var->need = load->k + load->bytes;
@@ -136,64 +137,122 @@ uint32_t cw_lower_share(struct cw_lower *lower, uint32_t kind, const uint32_t *a
 	return first;
 }
 
-/* Put the keys into a table and its bitmap; how far they lie from where they belong, summed. */
-static uint32_t fill_table(const struct cw_lower *lower, struct cw_edge *table, uint32_t n)
+/* Divide lower->keys into buckets: bucket i holds lower->bucket_keys[ends[i-1]] .. [ends[i]-1]. */
+static void fill_buckets(struct cw_lower *lower, uint32_t n)
 {
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
-	uint32_t *bitmap = (uint32_t *)(table + size);
-	uint32_t distance = 0;
+	uint32_t *ends = lower->bucket_ends.at + 1;
+	uint32_t bucket_count = UINT32_C(1) << CW_HASH_BUCKET_BITS(n);
 	uint32_t i;
 
-	memset(table, 0xff, size * sizeof(*table));
-	memset(bitmap, 0, (cw_hash_entries(n) - size) * sizeof(*table));
-	for (i = 0; i < lower->keys.count; i++) {
-		uint32_t bit = cw_hash_bit(lower->keys.at[i].start, n);
-		uint32_t at = bit / 8;
-
-		bitmap[bit / 32] |= UINT32_C(1) << bit % 32;
-		while (table[at].to != CW_NONE) {
-			at = (at + 1) & (size - 1);
-			distance++;
-		}
-		table[at] = lower->keys.at[i];
-	}
-	return distance;
+	/* Count, then the first place of each, which moves to its end. */
+	memset(lower->bucket_ends.at, 0, (bucket_count + 2) * sizeof(*ends));
+	for (i = 0; i < lower->keys.count; i++)
+		ends[cw_hash_bucket(lower->keys.at[i].start, n) + 1]++;
+	for (i = 1; i < bucket_count; i++)
+		ends[i] += ends[i - 1];
+	for (i = 0; i < lower->keys.count; i++)
+		lower->bucket_keys.at[ends[cw_hash_bucket(lower->keys.at[i].start, n)]++] = i;
 }
 
-/* The hash table of lower->keys, by the multiplier that suits them best. */
-uint32_t cw_lower_hash(struct cw_lower *lower, uint32_t shift, uint32_t *n)
+/* Put the keys of a bucket where the multiplier says; false, and none are, when a place is taken.
+ */
+static bool try_multiplier(const struct cw_lower *lower, struct cw_edge *table, uint32_t n,
+			   const uint32_t *numbers, uint32_t count, uint32_t multiplier)
 {
-	uint32_t first = lower->hashes.count, end;
-	uint32_t bits = 1, which, best = 0, least = UINT32_MAX, entries;
+	uint32_t i;
 
-	while (UINT32_C(1) << bits < 2 * lower->keys.count)
-		bits++;
-	entries = cw_hash_entries(CW_HASH_N(bits, shift, 0));
-	if (bits > CW_HASH_BITS_MAX) {
-		cw_build_fail(lower->build, -E2BIG);
-		return 0;
-	}
-	if (CW_GROW(&lower->hashes, entries)) {
-		cw_build_fail(lower->build, -ENOMEM);
-		return 0;
-	}
-	for (which = 0; which < CW_ARRAY_COUNT(cw_hash_multipliers) && least; which++) {
-		uint32_t distance =
-		    fill_table(lower, lower->hashes.at + first, CW_HASH_N(bits, shift, which));
+	for (i = 0; i < count; i++) {
+		struct cw_edge key = lower->keys.at[numbers[i]];
+		struct cw_edge *entry = &table[cw_hash_place(key.start, multiplier, n)];
 
-		if (distance < least) {
-			least = distance;
-			best = which;
+		if (entry->to != CW_NONE)
+			break;
+		*entry = key;
+	}
+	if (i == count)
+		return true;
+	while (i-- > 0)
+		table[cw_hash_place(lower->keys.at[numbers[i]].start, multiplier, n)].to = CW_NONE;
+	return false;
+}
+
+/* Find the multiplier of a bucket; false when none of those tried is good. */
+static bool place_bucket(const struct cw_lower *lower, struct cw_edge *table, uint32_t n,
+			 uint32_t bucket)
+{
+	const uint32_t *ends = lower->bucket_ends.at + 1;
+	uint32_t first = bucket ? ends[bucket - 1] : 0;
+	uint32_t multiplier = CW_HASH_MULTIPLIER, tries;
+
+	for (tries = 0; tries < MULTIPLIER_TRIES; tries++) {
+		multiplier = (multiplier * 747796405 + 2891336453) | 1;
+		if (try_multiplier(lower, table, n, lower->bucket_keys.at + first,
+				   ends[bucket] - first, multiplier)) {
+			((uint32_t *)(table + (UINT32_C(1) << CW_HASH_BITS(n))))[bucket] =
+			    multiplier;
+			return true;
 		}
 	}
-	*n = CW_HASH_N(bits, shift, best);
-	fill_table(lower, lower->hashes.at + first, *n);
+	return false;
+}
+
+/*
+ * All keys into the table, the buckets with the most keys first, as long as there is room. But the
+ * very first is the bucket of key 0, which has place 0 under any multiplier.
+ */
+static bool fill_table(struct cw_lower *lower, struct cw_edge *table, uint32_t n)
+{
+	const uint32_t *ends = lower->bucket_ends.at + 1;
+	uint32_t bucket_count = UINT32_C(1) << CW_HASH_BUCKET_BITS(n);
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(n);
+	uint32_t largest = 0, i;
+
+	memset(table, 0xff, cw_hash_entries(n) * sizeof(*table));
+	fill_buckets(lower, n);
+	if (!place_bucket(lower, table, n, 0))
+		return false;
+	for (i = 1; i < bucket_count; i++)
+		largest = largest < ends[i] - ends[i - 1] ? ends[i] - ends[i - 1] : largest;
+	for (; largest > 0; largest--)
+		for (i = 1; i < bucket_count; i++)
+			if (ends[i] - ends[i - 1] == largest && !place_bucket(lower, table, n, i))
+				return false;
+	for (i = 0; i < size; i++)
+		if (table[i].to == CW_NONE)
+			table[i].start = lower->keys.at[0].start;
+	return true;
+}
+
+bool cw_lower_hash(struct cw_lower *lower, uint32_t shift, struct cw_step *step)
+{
+	uint32_t first = lower->hashes.count, end, bits = 2, entries = 0, tries;
+	bool is_filled = false;
+
+	while ((UINT64_C(15) << bits) / 16 < lower->keys.count)
+		bits++;
+	for (tries = 0; tries < TABLE_TRIES && !is_filled; tries++, bits++) {
+		if (bits > CW_HASH_BITS_MAX)
+			return false;
+		step->n = CW_HASH_N(bits, shift, bits < 3 ? 1 : bits - 2);
+		entries = cw_hash_entries(step->n);
+		if (CW_GROW(&lower->hashes, entries) ||
+		    CW_GROW(&lower->bucket_keys, lower->keys.count) ||
+		    CW_GROW(&lower->bucket_ends,
+			    (UINT32_C(1) << CW_HASH_BUCKET_BITS(step->n)) + 2)) {
+			cw_build_fail(lower->build, -ENOMEM);
+			return false;
+		}
+		is_filled = fill_table(lower, lower->hashes.at + first, step->n);
+	}
+	if (!is_filled)
+		return false;
 	lower->hashes.count += entries;
 	end = 2 * lower->hashes.count;
 	first = cw_lower_share(lower, CW_TABLE_HASH, (const uint32_t *)lower->hashes.at, &end,
 			       2 * first, 2 * entries);
 	lower->hashes.count = end / 2;
-	return first / 2;
+	step->k = first / 2;
+	return true;
 }
 
 static uint32_t tree_key(uint32_t start)

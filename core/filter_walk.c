@@ -54,23 +54,26 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 	}
 }
 
+/* condition ? yes : no without a branch, which the compiler would make of it. */
+static inline uint32_t choose(bool condition, uint32_t yes, uint32_t no)
+{
+	return no ^ ((yes ^ no) & (0u - (uint32_t)condition));
+}
+
 static inline uint32_t find_hash(const struct cw_decision *decision, const struct cw_step *step,
 				 uint32_t value)
 {
 	const struct cw_edge *table = decision->hashes + step->k;
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	const uint32_t *bitmap = (const uint32_t *)(table + size);
 	uint32_t key = value >> CW_HASH_SHIFT(step->n);
-	uint32_t bit = cw_hash_bit(key, step->n);
-	uint32_t at;
+	uint32_t multiplier = cw_hash_multipliers(table, step->n)[cw_hash_bucket(key, step->n)];
+	const struct cw_edge *entry = &table[cw_hash_place(key, multiplier, step->n)];
 
-	if (!(bitmap[bit / 32] >> bit % 32 & 1))
-		return step->otherwise;
-	for (at = bit / 8; table[at].to != CW_NONE; at = (at + 1) & (size - 1))
-		if (table[at].start == key)
-			return table[at].to;
-	return step->otherwise;
+	if (step->n & CW_HASH_EMITS)
+		return choose(entry->start == key, entry->to, step->otherwise);
+	return cw_unlikely(entry->start == key) ? entry->to : step->otherwise;
 }
+
+typedef int32_t four_t __attribute__((vector_size(16))); /* GNU C: a vector register */
 
 /* See struct cw_tree. */
 static inline uint32_t find_tree(const struct cw_decision *decision, const struct cw_step *step,
@@ -79,15 +82,17 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	const uint32_t *words = decision->trees + step->k;
 	const struct cw_tree *tree = (const struct cw_tree *)words;
 	int32_t turned = (int32_t)(value ^ 0x80000000);
-	uint32_t node = 0, smaller = 0, level, i;
+	four_t wanted = {turned, turned, turned, turned};
+	uint32_t node = 0, smaller = 0, level;
 
 	for (level = 0; level < tree->level_count; level++) {
-		const int32_t *keys =
-		    (const int32_t *)words + tree->levels[level] + node * CW_TREE_FANOUT;
+		const four_t *keys =
+		    (const four_t *)(words + tree->levels[level] + node * CW_TREE_FANOUT);
+		/* -1 where smaller */
+		four_t counts = (keys[0] < wanted) + (keys[1] < wanted) + (keys[2] < wanted) +
+				(keys[3] < wanted);
 
-		smaller = 0;
-		for (i = 0; i < CW_TREE_FANOUT; i++)
-			smaller += keys[i] < turned;
+		smaller = 0u - (uint32_t)(counts[0] + counts[1] + counts[2] + counts[3]);
 		if (level + 1 < tree->level_count)
 			node = node * (CW_TREE_FANOUT + 1) + smaller;
 	}
@@ -108,14 +113,15 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 		ref = step->trap;     \
 		goto next;            \
 	}
-#define LOAD_FIXED(load)            \
-	TRAP_IF(var->need > caplen) \
-	value = load(data + var->offset) & var->mask;
+#define LOAD_FIXED(load)             \
+	TRAP_IF(step->need > caplen) \
+	value = load(data + step->offset) & step->mask;
 #define LOAD_BEHIND(load)                     \
-	TRAP_IF(var->msh >= caplen)           \
-	header = (data[var->msh] & 15u) << 2; \
-	TRAP_IF(header + var->need > caplen)  \
-	value = load(data + header + var->offset) & var->mask;
+	msh = decision->vars[step->var].msh;  \
+	TRAP_IF(msh >= caplen)                \
+	header = (data[msh] & 15u) << 2;      \
+	TRAP_IF(header + step->need > caplen) \
+	value = load(data + header + step->offset) & step->mask;
 #define LOAD_BYTE(from) (*(from))
 #define VALUE_BYTE LOAD_FIXED(LOAD_BYTE)
 #define VALUE_HALF LOAD_FIXED(cw_load_be16)
@@ -123,18 +129,19 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 #define VALUE_BYTE_MSH LOAD_BEHIND(LOAD_BYTE)
 #define VALUE_HALF_MSH LOAD_BEHIND(cw_load_be16)
 #define VALUE_WORD_MSH LOAD_BEHIND(cw_load_be32)
-#define VALUE_LEN value = wire_len & var->mask;
-#define VALUE_CODE \
-	TRAP_IF(!cw_walk_code(decision->code + var->offset, data, caplen, wire_len, &value))
+#define VALUE_LEN value = wire_len & step->mask;
+#define VALUE_CODE                                                                             \
+	TRAP_IF(!cw_walk_code(decision->code + decision->vars[step->var].offset, data, caplen, \
+			      wire_len, &value))
 
-#define GO_EQUAL value == step->k ? step->then : step->otherwise
-#define GO_RANGE value - step->k < step->n ? step->then : step->otherwise
+#define GO_EQUAL cw_likely(value == step->k) ? step->then : step->otherwise
+#define GO_RANGE cw_likely(value - step->k < step->n) ? step->then : step->otherwise
 #define GO_EXISTS (void)value, step->then
 #define GO_HASH find_hash(decision, step, value)
 #define GO_TREE find_tree(decision, step, value)
 
 #define AS_LABEL(operation, kind) \
-	[CW_STEP_##operation * CW_VAR_KINDS + CW_VAR_##kind] = &&step_##operation##_##kind,
+	[CW_STEP_FORM(CW_STEP_##operation, CW_VAR_##kind)] = &&step_##operation##_##kind,
 #define AS_LABELS(kind) OPERATIONS(AS_LABEL, kind)
 #define AS_CODE(operation, kind)                                         \
 	step_##operation##_##kind : VALUE_##kind ref = (GO_##operation); \
@@ -145,20 +152,19 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 		 uint32_t wire_len, uint32_t *events)
 {
 	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
-	    KINDS(AS_LABELS)[CW_STEP_FORK * CW_VAR_KINDS] = &&step_fork};
+	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
+	const struct cw_step *const steps = decision->steps;
 	const struct cw_step *step;
-	const struct cw_var *var;
-	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header;
+	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header, msh;
 
 next:
-	if (ref < CW_REF_EMPTY) {
-		step = &decision->steps[ref];
-		var = &decision->vars[step->var];
-		goto *labels[step->op * CW_VAR_KINDS + step->kind];
+	if (cw_likely(ref < CW_REF_EMPTY)) {
+		step = &steps[ref];
+		goto *labels[step->form];
 	}
-	if (ref & CW_REF_EVENT)
-		events[count++] = ref & ~CW_REF_EVENT;
+	events[count] = ref; /* counts if it is one: no branch, as nobody foresees it */
+	count += ref >> 31;
 	if (depth == 0)
 		return count;
 	ref = *stack[depth - 1].next++;
