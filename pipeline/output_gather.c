@@ -7,9 +7,6 @@
 #include "pipeline/output_parts.h"
 #include "pipeline/state.h"
 
-/* Fewer bytes than this are not worth a call to the kernel, as long as there is memory. */
-#define GATHER_BYTES ((size_t)256 << 10)
-
 void cw_output_close_chunk(struct cw_output *output)
 {
 	struct cw_chunk *chunk = output->open;
@@ -60,12 +57,13 @@ void cw_output_seal_all(struct cw_pipeline *pipeline, struct cw_output *output)
 
 void cw_output_chunk_full(struct cw_pipeline *pipeline, struct cw_output *output)
 {
+	size_t gather_bytes = pipeline->options.gather_bytes;
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);
-	if (output->held_bytes < GATHER_BYTES && pipeline->pool.chunk_bytes < GATHER_BYTES)
+	if (output->held_bytes < gather_bytes && pipeline->pool.chunk_bytes < gather_bytes)
 		return;
-	while (output->held_first && (pipeline->pool.chunk_bytes >= GATHER_BYTES ||
+	while (output->held_first && (pipeline->pool.chunk_bytes >= gather_bytes ||
 				      cw_chunk_is_copied(output->held_first))) {
 		seal_oldest(pipeline, output, &is_complete);
 		is_any_complete |= is_complete;

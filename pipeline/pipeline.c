@@ -72,6 +72,8 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 	if (!options->chunk_bytes)
 		options->chunk_bytes =
 			choose_chunk_bytes(options->pool_bytes, options->rules->count);
+	if (!options->gather_bytes)
+		options->gather_bytes = CW_GATHER_BYTES_DEFAULT;
 	if (!options->batch_bytes)
 		options->batch_bytes = CW_BATCH_BYTES_DEFAULT;
 	if (!options->batch_records)
@@ -202,6 +204,14 @@ void cw_pipeline_request_stop(struct cw_pipeline *pipeline)
 {
 	uint64_t one = 1;
 
+	(void)!write(pipeline->abort_fd, &one, sizeof(one)); /* as in thread_ends */
+	cw_pipeline_stop_reading(pipeline);
+}
+
+void cw_pipeline_stop_reading(struct cw_pipeline *pipeline)
+{
+	uint64_t one = 1;
+
 	atomic_store(&pipeline->is_stopping, true);
 	(void)!write(pipeline->wake_fd, &one, sizeof(one)); /* as in thread_ends */
 	cw_gate_signal_all(&pipeline->capture_gate);
@@ -257,6 +267,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->empty_linktype = pipeline->ifaces.count
 					   ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
 					   : CW_LINKTYPE_ETHERNET;
+	if (pipeline->options.on_ready)
+		pipeline->options.on_ready(pipeline->options.context);
 	return start_threads(pipeline, error);
 }
 

@@ -20,6 +20,8 @@
 
 #define CW_THREADS_MAX 1024u
 #define CW_POOL_BYTES_DEFAULT ((size_t)64 << 20)
+/* Fewer bytes are not worth a call to the kernel, as long as there is memory. */
+#define CW_GATHER_BYTES_DEFAULT ((size_t)256 << 10)
 #define CW_VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
 
 struct cw_pipeline;
@@ -62,6 +64,7 @@ struct cw_pipeline_options {
 	/* sizes; 0 = chosen (tests make them tiny) */
 	size_t pool_bytes;
 	size_t chunk_bytes;
+	size_t gather_bytes; /* of full chunks before they are written; 0 = the default */
 	size_t batch_bytes;
 	uint32_t batch_records;
 	uint32_t batch_count;
@@ -71,6 +74,9 @@ struct cw_pipeline_options {
 
 	/* Called from any thread, one call at a time is not promised. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);
+	/* Called once, when nothing but starting the threads is left to do; may be NULL. Before it
+	 * nothing was written, so that the process may as well end. */
+	void (*on_ready)(void *context);
 	void *context;
 };
 

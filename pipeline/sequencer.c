@@ -70,7 +70,7 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 						sequencer->matched_limit) {
 		cut_short(batch, sequencer->matched_limit - books->matched_any);
 		sequencer->has_reached_limit = true;
-		cw_pipeline_request_stop(pipeline);
+		cw_pipeline_stop_reading(pipeline);
 	}
 	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;

@@ -14,6 +14,7 @@
 
 /* Inputs are kept open from check to reading up to here; more are opened again when it is time. */
 #define INPUTS_OPEN_MAX 16u
+#define PROBLEMS_TOLD_MAX 8u
 
 /* Where a rule stands, for messages: "rules.yaml:7: rule dns" or "rule rule1". */
 static void describe_rule(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
@@ -122,8 +123,17 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 				    "rule %s: --no-clobber is for fixed names without rotation in "
 				    "this version",
 				    output->rule->name);
-	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
-	    cw_template_is_stdout(output->name))
+	if (cw_template_is_stdout(output->name)) {
+		if (fstat(pipeline->options.standard_output, &status) == 0 &&
+		    S_ISREG(status.st_mode) &&
+		    cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev,
+					 (uint64_t)status.st_ino))
+			return cw_error_set(error, -EINVAL,
+					    "rule %s: standard output goes to one of the inputs",
+					    output->rule->name);
+		return 0;
+	}
+	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name))
 		return 0;
 	if (cw_template_expand(output->name, &values, path) < 0)
 		return cw_error_set(error, -EINVAL, "rule %s: the output's name is too long",
@@ -146,6 +156,9 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	if (slash)
 		*slash = '\0';
 	folder = realpath(slash ? (slash == path ? "/" : path) : ".", NULL);
+	if (!folder && errno == ENOENT)
+		return cw_error_set(error, -EINVAL, "rule %s: the folder %s does not exist",
+				    output->rule->name, path);
 	if (folder && asprintf(&whole, "%s/%s", folder, slash ? slash + 1 : path) < 0)
 		whole = NULL;
 	free(folder);
@@ -251,6 +264,7 @@ int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error)
 struct compile_check {
 	struct cw_pipeline *pipeline;
 	struct cw_error first;	  /* the first rule's problem */
+	uint32_t told_count;
 	uint32_t *illegal_counts; /* per rule, then of the prefilter: types it is illegal for */
 };
 
@@ -271,6 +285,8 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 	check->illegal_counts[index]++;
 	if (!check->first.code)
 		cw_error_set(&check->first, -EINVAL, "%s: %s", where, text);
+	else if (++check->told_count <= PROBLEMS_TOLD_MAX)
+		cw_pipeline_tell(check->pipeline, CW_PROBLEM, "%s: %s", where, text);
 }
 
 /* Build the sets of the link types present; a rule that is illegal for all of them is an error. */
@@ -302,6 +318,9 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
 				 "%s (it never matches packets of that link type)",
 				 check.first.text);
+	if (check.told_count > PROBLEMS_TOLD_MAX)
+		cw_pipeline_tell(pipeline, CW_PROBLEM, "and %u more such rules",
+				 check.told_count - PROBLEMS_TOLD_MAX);
 	free(check.illegal_counts);
 	return result;
 }

@@ -124,6 +124,9 @@ int cw_pipeline_open_input(struct cw_pipeline *pipeline, uint32_t index, struct 
 /* A batch is done with: its lease goes back, and it to the capture thread. */
 void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch);
 
+/* Cut no more batches; what waits for a FIFO's reader goes on waiting. */
+void cw_pipeline_stop_reading(struct cw_pipeline *pipeline);
+
 void *cw_capture_main(void *pipeline);
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);

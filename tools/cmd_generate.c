@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir generate: a profile of synthetic traffic as a capture file. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,14 @@ static void put_header(struct output *output)
 		output->used += cw_format_iface(&iface, 0, output->buffer + output->used);
 }
 
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	is_stopped = 1;
+}
+
 static int put_packets(struct output *output, struct cw_traffic *traffic, uint64_t count)
 {
 	struct cw_packet packet;
@@ -52,6 +61,8 @@ static int put_packets(struct output *output, struct cw_traffic *traffic, uint64
 	for (; count && !failure; count--) {
 		size_t bytes;
 
+		if (is_stopped)
+			return -EINTR;
 		cw_traffic_next(traffic, &packet);
 		bytes = cw_format_record_bytes(output->format, &packet, UINT32_MAX);
 		if (bytes > BUFFER_BYTES - output->used)
@@ -85,6 +96,7 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	const struct cw_outfile_options options = {.no_clobber = arguments->no_clobber,
 						   .standard_output = STDOUT_FILENO,
 						   .wake_fd = -1};
+	const struct sigaction stopping = {.sa_handler = stop, .sa_flags = SA_RESTART};
 	const char *path = arguments->writes.words[0];
 	struct cw_error error = {0};
 	int result;
@@ -109,7 +121,14 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 		return CW_EXIT_PROBLEM;
 	}
 	put_header(output);
+	sigaction(SIGINT, &stopping, NULL);
+	sigaction(SIGTERM, &stopping, NULL);
 	result = put_packets(output, traffic, arguments->packets);
+	if (result == -EINTR) {
+		cw_complain("stopped: %s is not written", path);
+		cw_outfile_discard(output->file, false);
+		return CW_EXIT_STOPPED;
+	}
 	if (result < 0) {
 		cw_complain("cannot write %s: %s", path, strerror(-result));
 		cw_outfile_discard(output->file, false);

@@ -2,7 +2,6 @@
 /* capweir inspect: what is in capture files, and what is wrong with them (inspect_filter.c: what
  * becomes of filters). */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +9,7 @@
 #include "core/linktype.h"
 #include "core/source.h"
 #include "tools/commands.h"
+#include "tools/json.h"
 
 #define BURST 256u
 #define SPAN_BYTES ((size_t)1 << 20)
@@ -114,16 +114,27 @@ static const char *format_time(uint64_t ts_ns, char *buffer, size_t bytes)
 	return buffer;
 }
 
+/* A name from a file as it may go to a terminal. */
+static const char *printable(const char *name, char *clean, size_t bytes)
+{
+	size_t index;
+
+	for (index = 0; name[index] && index + 1 < bytes; index++)
+		clean[index] = (unsigned char)name[index] < ' ' || name[index] == 0x7f ? '?' : name[index];
+	clean[index] = '\0';
+	return clean;
+}
+
 static void print_ifaces(const struct findings *findings, const struct cw_ifaces *ifaces)
 {
 	uint32_t index;
 
 	for (index = 0; index < ifaces->count && index < IFACES_SHOWN; index++) {
 		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
-		char type[64], number[CW_NUMBER_BYTES];
+		char type[64], number[CW_NUMBER_BYTES], name[256];
 
 		printf("  interface %u  %s, %s, snaplen %u: %s packets\n", index,
-		       iface->name ? iface->name : "unnamed",
+		       iface->name ? printable(iface->name, name, sizeof(name)) : "unnamed",
 		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
 		       cw_format_count(index < findings->iface_capacity
 					       ? findings->iface_packets[index]
@@ -179,7 +190,7 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s?, s:s, s:i, s:I, s:I}", "name", iface->name, "linktype",
+			json_pack("{s:o, s:s, s:i, s:I, s:I}", "name", cw_json_text(iface->name), "linktype",
 				  cw_linktype_name(iface->linktype, type, sizeof(type)),
 				  "linktype_value", (int)iface->linktype, "snaplen",
 				  (json_int_t)iface->snaplen, "packets",
@@ -188,9 +199,9 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 						       : 0)));
 	}
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:s?}",
-		"file", path, "format", info->format, "compression", info->compression,
+		"{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:o}",
+		"file", cw_json_text(path), "format", info->format, "compression", info->compression,
 		"byte_order", info->byte_order, "format_version", (int)info->version_major,
 		(int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list,
 		"packets", (json_int_t)findings->packets, "bytes", (json_int_t)findings->bytes,
@@ -198,7 +209,16 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 		(json_int_t)findings->first_ns, "last_ns", (json_int_t)findings->last_ns,
 		"times_backwards", (json_int_t)findings->backwards, "cut",
 		(json_int_t)findings->cut, "malformed", (json_int_t)findings->malformed, "damage",
-		findings->damage.code ? findings->damage.text : NULL);
+		cw_json_text(findings->damage.code ? findings->damage.text : NULL));
+}
+
+/* `status`, or that of a run out of memory. */
+static int append(json_t *list, json_t *entry, int status)
+{
+	if (json_array_append_new(list, entry) == 0)
+		return status;
+	cw_complain("no memory for the report");
+	return CW_EXIT_PROBLEM;
 }
 
 static int inspect_file(const char *path, uint32_t linktype, json_t *list)
@@ -215,7 +235,8 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 		cw_complain("%s", error.text);
 		if (list)
 			json_array_append_new(
-				list, json_pack("{s:s, s:s}", "file", path, "error", error.text));
+				list, json_pack("{s:o, s:o}", "file", cw_json_text(path), "error",
+						cw_json_text(error.text)));
 		cw_ifaces_fini(&ifaces);
 		return CW_EXIT_PROBLEM;
 	}
@@ -225,7 +246,7 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 		findings.damage.code = 0;
 	cw_source_info(source, &findings.info);
 	if (list)
-		json_array_append_new(list, findings_json(path, &findings, &ifaces));
+		status = append(list, findings_json(path, &findings, &ifaces), status);
 	else
 		print_findings(path, &findings, &ifaces);
 	free(findings.iface_packets);

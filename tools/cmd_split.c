@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -227,12 +228,21 @@ static int check_stdin(const struct cw_arguments *arguments)
 	return CW_EXIT_USAGE;
 }
 
+/* Whether an output is standard output, by whatever name. */
 static bool writes_to_stdout(const struct cw_rules *rules)
 {
+	struct stat ours, theirs;
+	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
 	uint32_t index;
 
 	for (index = 0; index < rules->count; index++) {
-		if (strcmp(rules->rules[index].write, "-") == 0)
+		const char *path = rules->rules[index].write;
+
+		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
+		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
+			return true;
+		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+		    ours.st_ino == theirs.st_ino)
 			return true;
 	}
 	return false;
@@ -354,27 +364,59 @@ static int finish(struct run *run, const struct cw_arguments *arguments)
 	return run->is_stopped ? CW_EXIT_STOPPED : status;
 }
 
+static void end_early(int number)
+{
+	(void)number;
+	_exit(CW_EXIT_STOPPED);
+}
+
+/* From now on INT and TERM are run_pipeline's to read. */
+static void take_signals(void *context)
+{
+	sigset_t signals;
+
+	(void)context;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/*
+ * Until there are threads, start-up waits for the first bytes of pipes and for libpcap, and nothing
+ * is written: a signal ends it on the spot. (The compile helper ends when its socket closes.)
+ */
+static int watch_signals(void)
+{
+	const struct sigaction early = {.sa_handler = end_early};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	sigaction(SIGINT, &early, NULL);
+	sigaction(SIGTERM, &early, NULL);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
 static int run_pipeline(const struct cw_arguments *arguments,
 			struct cw_pipeline_options *options)
 {
 	struct run run = {.wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
 	struct cw_error error = {0};
-	sigset_t signals;
-	int signal_fd, result;
+	int signal_fd = watch_signals();
+	int result;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (signal_fd < 0) {
 		cw_complain("cannot watch signals: %s", strerror(errno));
 		return CW_EXIT_PROBLEM;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &run.start);
 	options->tell = tell;
+	options->on_ready = take_signals;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {
@@ -410,6 +452,7 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->standard_output = STDOUT_FILENO;
 	options->pool_bytes = arguments->buffer_bytes;
 	options->chunk_bytes = arguments->chunk_bytes;
+	options->gather_bytes = arguments->chunk_bytes; /* chunks of a given size go as they fill */
 	options->batch_bytes = arguments->batch_bytes;
 	options->batch_records = (uint32_t)arguments->batch_packets;
 }

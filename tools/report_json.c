@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report for machines. Bytes are captured bytes, file_bytes those of files. */
-#include <jansson.h>
 #include <string.h>
 
 #include "tools/commands.h"
+#include "tools/json.h"
 
-/* Names need not be UTF-8; JSON must be. */
-static json_t *text(const char *value)
+json_t *cw_json_text(const char *value)
 {
 	json_t *result;
 	char clean[4096];
@@ -38,10 +37,10 @@ static json_t *inputs_json(const struct cw_report *report)
 
 		json_array_append_new(
 			list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "file",
-					text(input->file), "packets", count(input->packets),
+					cw_json_text(input->file), "packets", count(input->packets),
 					"bytes", count(input->bytes), "file_bytes",
-					count(input->file_bytes), "format", text(input->format),
-					"error", text(input->error)));
+					count(input->file_bytes), "format", cw_json_text(input->format),
+					"error", cw_json_text(input->error)));
 	}
 	return list;
 }
@@ -56,13 +55,13 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 		json_object_set_new(lost, cw_loss_name((enum cw_loss)index),
 				    count(rule->lost[index]));
 	for (index = 0; index < rule->file_count; index++)
-		json_array_append_new(files, text(rule->files[index]));
+		json_array_append_new(files, cw_json_text(rule->files[index]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			 text(rule->rule->name), "filter",
-			 text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
+			 cw_json_text(rule->rule->name), "filter",
+			 cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 			 count(rule->matched), "written", count(rule->written), "bytes",
 			 count(rule->bytes), "file_bytes", count(rule->file_bytes), "lost", lost,
-			 "lost_total", count(rule->lost_total), "error", text(rule->error),
+			 "lost_total", count(rule->lost_total), "error", cw_json_text(rule->error),
 			 "files", files);
 }
 

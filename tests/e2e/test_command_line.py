@@ -120,6 +120,44 @@ class CommandLine(e2e.Test):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(len(self.read("a.pcap")), len(self.read("in.pcap")))
 
+    def test_standard_output_by_other_names(self):
+        with open(self.path("to"), "wb") as file:
+            done = e2e.capweir("split", "--json", "-q", "-r", "in.pcap", "-f", "udp", "-w",
+                               "/dev/stdout", cwd=self.directory, stdout=file)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertEqual(self.read("to"), b"")
+        before = self.read("in.pcap")
+        with open(self.path("in.pcap"), "ab") as file:
+            done = e2e.capweir("split", "-r", "in.pcap", "-w", "-", cwd=self.directory,
+                               stdout=file)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertEqual(self.read("in.pcap"), before)
+
+    def test_names_that_are_no_text(self):
+        name = os.fsencode(self.path("bad")) + b"\xff.pcap"
+        with open(name, "wb") as file:
+            file.write(self.read("in.pcap"))
+        done = e2e.capweir("inspect", "--json", os.fsdecode(name))
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertEqual(len(json.loads(done.out)), 1)
+
+    def test_a_folder_that_is_not_there(self):
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-o", "nowhere",
+                            says="nowhere does not exist")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "nowhere/a.pcap",
+                            says="nowhere does not exist")
+
+    def test_every_rule_that_never_matches_a_link_type_is_told(self):
+        frame = e2e.udp_frame(1, 2, 3, 4)
+        self.write("two.pcapng", e2e.section() + e2e.interface() + e2e.interface(e2e.RAW) +
+                   e2e.enhanced(0, 1, frame) + e2e.enhanced(1, 2, frame[14:]))
+        done = e2e.capweir("split", "-q", "-r", "two.pcapng", "-f", "ether host 0:0:0:0:0:0", "-w",
+                           "a.pcapng", "-f", "ether src 0:0:0:0:0:1", "-w", "b.pcapng",
+                           cwd=self.directory)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertRegex(done.err, "rule1")
+        self.assertRegex(done.err, "rule2")
+
     def test_an_unknown_letter_among_others(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nX", "-s0",
                             says="unknown option -X")

@@ -221,10 +221,10 @@ class Faults(e2e.Test):
 
     def test_a_directory_that_does_not_exist(self):
         output = self.path("nowhere", "out.pcap")
-        report, done = self.run_json("split", "-r", self.input, "-f", "udp", "-w", output,
-                                     *self.other(), status=1)
-        self.check_loss(report, done, output, "io_error", ["No such file"])
-        self.check_other()
+        done = e2e.capweir("split", "-r", self.input, "-f", "udp", "-w", output, *self.other())
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertRegex(done.err, "nowhere does not exist")
+        self.assert_no_parts()
 
     def test_a_directory_that_vanishes_loses_the_file_and_says_so(self):
         os.mkdir(self.path("gone"))
@@ -642,11 +642,41 @@ class Faults(e2e.Test):
         time.sleep(0.5)
         self.assertIsNone(process.poll(), "it must wait for a reader")
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
         done = e2e.finish(process, 20)
         self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertRegex(done.err, "shutdown")
+
+    def test_an_interrupt_before_the_first_byte(self):
+        os.mkfifo(self.path("in"))
+        for source in ("-", self.path("in")):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process = e2e.start("split", "-r", source, "-w", self.path("out.pcap"),
+                                    stdin=subprocess.PIPE)
+                time.sleep(0.5)
+                self.assertIsNone(process.poll(), "it must wait for its input")
+                process.send_signal(number)
+                done = e2e.finish(process, 20)
+                self.assertEqual(done.status, 130, e2e.text_of(done))
+                self.assertEqual([name for name in os.listdir(self.directory) if "out" in name],
+                                 [])
+
+    def test_an_interrupt_while_filters_are_compiled(self):
+        hosts = " or ".join(f"host 10.{i // 250}.{i % 250}.7" for i in range(1000))
+        process = e2e.start("split", "-r", self.input, "-w", self.path("out.pcap"),
+                            "--filter-time", "60", hosts)
+        time.sleep(0.5)
+        self.assertIsNone(process.poll(), "libpcap must be busy")
+        process.send_signal(signal.SIGTERM)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+
+    def test_generate_interrupted_leaves_nothing(self):
+        process = e2e.start("generate", "--packets", "1000000000", "-w", self.path("big.pcap"))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertEqual([name for name in os.listdir(self.directory) if "big" in name], [])
 
     def test_a_hangup_is_refused_and_changes_nothing(self):
         brake, process = self.braked()
