@@ -13,6 +13,7 @@ struct findings {
 	const struct cw_rules *rules;
 	uint32_t error_count;
 	uint32_t warning_count;
+	uint32_t *illegal_counts; /* per rule: link types it is illegal for */
 };
 
 static void note_finding(void *context, const struct cw_rule *rule, uint32_t linktype,
@@ -28,7 +29,20 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 	if (is_warning)
 		findings->warning_count++;
 	else
-		findings->error_count++;
+		findings->illegal_counts[rule - findings->rules->rules]++;
+}
+
+/* As split sees it: a rule that is legal for some of the link types runs, and never matches others. */
+static void judge(struct findings *findings, uint32_t linktype_count)
+{
+	uint32_t index;
+
+	for (index = 0; index < findings->rules->count; index++) {
+		if (findings->illegal_counts[index] == linktype_count)
+			findings->error_count++;
+		else
+			findings->warning_count += findings->illegal_counts[index];
+	}
 }
 
 /* The link types to check for: those of the files given with -r, or -y's, or Ethernet. */
@@ -88,9 +102,16 @@ int cw_command_check(const struct cw_arguments *arguments)
 		cw_complain("%s", error.text);
 		goto out;
 	}
+	findings.illegal_counts = calloc(rules.count + 1u, sizeof(*findings.illegal_counts));
+	if (!findings.illegal_counts) {
+		cw_complain("no memory");
+		result = CW_EXIT_PROBLEM;
+		goto out;
+	}
 	options.filter.compiler = cw_arguments_start_compiler(arguments);
 	cw_matcher_init(&matcher, &rules, NULL, &options);
 	result = check_types(arguments, &matcher, &findings);
+	judge(&findings, atomic_load(&matcher.set_count));
 	cw_matcher_fini(&matcher);
 	cw_filter_compiler_free(options.filter.compiler);
 	if (result)
@@ -100,6 +121,7 @@ int cw_command_check(const struct cw_arguments *arguments)
 	printf("%s: %u rules, %u errors, %u warnings\n", arguments->rest.words[0], rules.count,
 	       findings.error_count, findings.warning_count);
 out:
+	free(findings.illegal_counts);
 	cw_rules_fini(&rules);
 	return result;
 }

@@ -67,7 +67,7 @@ static void hold_standard_descriptors(void)
 	}
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "--help";
 	size_t index;
@@ -98,4 +98,16 @@ int main(int argc, char **argv)
 		return run(0, argc, argv); /* tcpdump's line */
 	cw_complain("unknown command '%s' (capweir --help lists them)", word);
 	return CW_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int result = run_command(argc, argv);
+
+	/* Help, findings, versions: what could not be said was not said. */
+	if ((fflush(stdout) || ferror(stdout)) && result == CW_EXIT_COMPLETE) {
+		cw_complain("cannot write to standard output");
+		result = CW_EXIT_PROBLEM;
+	}
+	return result;
 }

@@ -56,7 +56,7 @@ static const struct option_row rows[] = {
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
 			       "output", CW_SPLIT | CW_GENERATE},
 	{'R', "rules", "FILE", "read rules from a YAML file", CW_SPLIT | CW_INSPECT | CW_BENCH},
-	{'o', "directory", "DIR", "put relative outputs there", CW_SPLIT | CW_CHECK},
+	{'o', "directory", "DIR", "put relative outputs there", CW_SPLIT},
 	{'F', "filter-file", "FILE", "read the filter expression from a file", CW_SPLIT},
 	{'t', "threads", "N", "worker threads (default: the cores it may use)", CW_SPLIT},
 	{'c', "count", "N", "stop after N packets that a rule's filter matched", CW_SPLIT},

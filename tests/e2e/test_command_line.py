@@ -158,6 +158,21 @@ class CommandLine(e2e.Test):
         self.assertRegex(done.err, "rule1")
         self.assertRegex(done.err, "rule2")
 
+        self.write("rules.yaml", "rules: {a: {filter: 'ether host 0:0:0:0:0:0', write: a.pcapng}}")
+        done = self.run_ok("check", "rules.yaml", "-r", "two.pcapng", cwd=self.directory)
+        self.assertRegex(done.out.decode(), "0 errors, 1 warning")
+        self.write("raw.pcapng", e2e.section() + e2e.interface(e2e.RAW))
+        done = e2e.capweir("check", "rules.yaml", "-r", "raw.pcapng", cwd=self.directory)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertRegex(done.err, "rule a")
+
+    def test_words_that_cannot_be_written(self):
+        self.write("rules.yaml", "rules: {a: {filter: udp, write: a.pcap}}")
+        for arguments in (["--help"], ["split", "--help"], ["--version"], ["check", "rules.yaml"]):
+            with open("/dev/full", "wb") as full:
+                done = e2e.capweir(*arguments, cwd=self.directory, stdout=full)
+            self.assertEqual(done.status, 1, f"{arguments}: {e2e.text_of(done)}")
+
     def test_an_unknown_letter_among_others(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nX", "-s0",
                             says="unknown option -X")
