@@ -662,7 +662,7 @@ class CommandLine(e2e.Test):
         start = time.monotonic()
         self.assert_refused("split", "-r", "in.pcap", "-R", "heavy.yaml", "--filter-time", "0.5",
                             says=says)
-        self.assertLess(time.monotonic() - start, 10)
+        self.assertLess(time.monotonic() - start, 60)
         done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, says)
@@ -673,7 +673,7 @@ class CommandLine(e2e.Test):
 
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
         self.heavy_rules(600)
-        for limit in (2, 4, 8, 16):  # one is between the times with and without optimising
+        for limit in (1, 2, 4, 8, 16, 32):  # one is between the times with and without optimising
             done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
                                "--filter-time", limit, cwd=self.directory)
             if done.status != 2:
@@ -683,7 +683,7 @@ class CommandLine(e2e.Test):
                                    f"longer than {limit} s")
         self.assertEqual(self.packets_of("good.pcap"), self.source)
         wanted = self.packets_of("heavy.pcap")
-        done = self.split("-R", "heavy.yaml", "--filter-time", limit, "-O")
+        done = self.split("-R", "heavy.yaml", "--filter-time", 10 * limit, "-O")
         self.assertEqual(done.err, "")
         self.assertEqual(self.packets_of("heavy.pcap"), wanted)
 
@@ -698,10 +698,14 @@ class CommandLine(e2e.Test):
     def test_a_lost_compile_process_is_exit_1(self):
         self.heavy_rules(1500)
         run = e2e.start("check", "heavy.yaml", "--filter-time", 60, cwd=self.directory)
-        deadline = time.monotonic() + 20
-        helper = None
-        while helper is None and run.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        helper = worker = None
+        # Before it compiles, its loss is one of start-up, and filters are compiled without it.
+        while worker is None or e2e.cpu_seconds_of(worker) < 0.1:
+            self.assertIsNone(run.poll(), "it ends before it compiles")
+            self.assertLess(time.monotonic(), deadline)
             helper = e2e.child_of(run.pid)
+            worker = e2e.child_of(helper) if helper else None
         os.kill(helper, signal.SIGKILL)
         done = e2e.finish(run, timeout=20)
         self.assertEqual(done.status, 1, e2e.text_of(done))

@@ -38,13 +38,20 @@ def sample_of(name, count):
     return {(first + index) % count for index in range(min(SAMPLE, count))}
 
 
-def refused_rules(path, rules_path, names_of):
+def refused_rules(path, rules_path):
     """Indices of the rules that do not compile for this file's link types, as `check` says."""
     done = e2e.capweir("check", rules_path, "-r", path)
     if done.status not in (0, 2):
         raise AssertionError(f"check {path}: {e2e.text_of(done)}")
     return {int(number) for number, warning in
             re.findall(r": rule r(\d+): (warning: )?", done.err) if not warning}
+
+
+def same_records(path, wanted):
+    """Whether all bytes after the file header are the same, which makes parsing needless."""
+    with open(path, "rb") as file:
+        content = file.read()
+    return content[:4] == wanted[:4] and content[20:] == wanted[20:]
 
 
 def compare_file(row):
@@ -60,14 +67,17 @@ def compare_file(row):
                                           defaults="{write: '{rule}.pcap'}"))
             return rules
 
-        refused = refused_rules(path, rules_of(range(len(filters))), filters)
-        taken = [index for index in range(len(filters)) if index not in refused]
-        done = e2e.capweir("split", "-r", path, "-R", rules_of(taken), "-o", directory, "-q", "-t",
-                           1 + zlib.crc32(name.encode()) % 4)
-        if done.status:
-            return [f"{name}: {e2e.text_of(done)}"], 0
+        sample = sorted(sample_of(name, len(filters)))
+        refused = refused_rules(path, rules_of(sample))
+        taken = [index for index in sample if index not in refused]
+        if taken:
+            done = e2e.capweir("split", "-r", path, "-R", rules_of(taken), "-o", directory, "-q",
+                               "--time-precision", "ns",
+                               "-t", 1 + zlib.crc32(name.encode()) % 4)
+            if done.status:
+                return [f"{name}: {e2e.text_of(done)}"], 0
         compared = 0
-        for index in sorted(sample_of(name, len(filters))):
+        for index in sample:
             expression = filters[index]
             if expression in REFUSED:
                 if index not in refused:
@@ -82,8 +92,11 @@ def compare_file(row):
             if status and "rejects all packets" not in err:
                 problems.append(f"{name}: {expression!r}: only tcpdump refuses it: {err}")
                 continue
+            output = os.path.join(directory, f"r{index}.pcap")
+            if status == 0 and same_records(output, wanted):
+                continue
             wanted = e2e.essence(e2e.parse_capture(wanted).packets) if status == 0 else []
-            got = e2e.essence(e2e.read_capture(os.path.join(directory, f"r{index}.pcap")).packets)
+            got = e2e.essence(e2e.read_capture(output).packets)
             if got != wanted:
                 first = next((at for at, (one, two) in enumerate(zip(got, wanted)) if one != two),
                              min(len(got), len(wanted)))
@@ -98,7 +111,7 @@ class Exact(e2e.Test):
         e2e.need("tcpdump")
         rows = [row for row in e2e.corpus() if row["tcpdump_rc"] == "0"]
         self.assertGreaterEqual(len(expressions()), 60)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
             results = list(pool.map(compare_file, rows))
         problems = [text for found, _ in results for text in found]
         compared = sum(count for _, count in results)
