@@ -61,8 +61,9 @@ struct cw_piece {
 
 struct cw_batch {
 	/* what the capture thread cut */
-	uint64_t sequence;
-	uint64_t first_packet; /* how many packets were cut before it, of all inputs */
+	uint32_t lane; /* constant */
+	uint64_t sequence; /* in the lane */
+	uint64_t first_packet; /* how many packets were cut before it, of all the lane's inputs */
 	uint32_t input;
 	struct cw_span span;
 	struct cw_lease lease;

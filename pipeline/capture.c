@@ -23,53 +23,42 @@ static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
 }
 
 /* A batch to fill; NULL when reading shall stop. */
-static struct cw_batch *take_batch(struct cw_pipeline *pipeline)
+static struct cw_batch *take_batch(struct cw_lane *lane)
 {
 	for (;;) {
-		uint32_t seen = cw_gate_look(&pipeline->capture_gate);
+		uint32_t seen = cw_gate_look(&lane->gate);
 		struct cw_batch *batch;
 
-		if (atomic_load(&pipeline->is_stopping))
+		if (atomic_load(&lane->pipeline->is_stopping))
 			return NULL;
-		batch = cw_ring_pop_any(pipeline->free_batches);
+		batch = cw_ring_pop_any(lane->free_batches);
 		if (batch)
 			return batch;
-		cw_gate_wait(&pipeline->capture_gate, seen);
+		cw_gate_wait(&lane->gate, seen);
 	}
 }
 
-static void hand_out(struct cw_pipeline *pipeline, struct cw_batch *batch, uint32_t input)
-{
-	batch->input = input;
-	batch->first_packet = pipeline->cut_packets;
-	pipeline->cut_packets += batch->span.record_count;
-	batch->sequence = atomic_load_explicit(&pipeline->cut_count, memory_order_relaxed);
-	atomic_store_explicit(&pipeline->cut_count, batch->sequence + 1, memory_order_relaxed);
-	atomic_fetch_add(&pipeline->live_batches, 1);
-	cw_ring_push_spmc(pipeline->cut, batch); /* has room for every batch */
-	cw_gate_signal(&pipeline->worker_gate);
-}
-
 /* Read one input to its end. Returns what ended it: 0, or a negative errno with the error filled. */
-static int read_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_batch **batch,
+static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
 		      uint32_t *prepared, struct cw_error *error)
 {
+	struct cw_pipeline *pipeline = lane->pipeline;
 	struct cw_input *input = &pipeline->inputs[index];
 	uint64_t read_before = atomic_load_explicit(&pipeline->read_bytes, memory_order_relaxed);
 	int result;
 
 	for (;;) {
-		uint32_t seen = cw_gate_look(&pipeline->capture_gate);
+		uint32_t seen = cw_gate_look(&lane->gate);
 
 		if (!*batch)
-			*batch = take_batch(pipeline);
+			*batch = take_batch(lane);
 		if (!*batch || atomic_load(&pipeline->is_stopping))
 			return 0;
 		result = cw_source_next(input->source, pipeline->options.batch_bytes,
 					pipeline->options.batch_records, &(*batch)->span,
 					&(*batch)->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
-			cw_gate_wait(&pipeline->capture_gate, seen);
+			cw_gate_wait(&lane->gate, seen);
 			continue;
 		}
 		if (result <= 0)
@@ -79,7 +68,7 @@ static int read_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_ba
 			cw_lease_give_back(&(*batch)->lease);
 			return result;
 		}
-		hand_out(pipeline, *batch, index);
+		cw_lane_hand_out(lane, *batch, index);
 		*batch = NULL;
 		cw_source_info(input->source, &input->info);
 		atomic_store_explicit(&pipeline->read_bytes,
@@ -108,7 +97,8 @@ static int reopen(struct cw_pipeline *pipeline, uint32_t index, struct cw_error 
 
 void *cw_capture_main(void *argument)
 {
-	struct cw_pipeline *pipeline = argument;
+	struct cw_lane *lane = argument;
+	struct cw_pipeline *pipeline = lane->pipeline;
 	struct cw_batch *batch = NULL;
 	uint32_t prepared = 0;
 	uint32_t index;
@@ -122,7 +112,7 @@ void *cw_capture_main(void *argument)
 			continue;
 		result = reopen(pipeline, index, &error);
 		if (result == 0)
-			result = read_input(pipeline, index, &batch, &prepared, &error);
+			result = read_input(lane, index, &batch, &prepared, &error);
 		if (result < 0) {
 			input->error = error;
 			cw_pipeline_tell(pipeline, CW_PROBLEM, "%s", error.text);
@@ -136,8 +126,7 @@ void *cw_capture_main(void *argument)
 		cw_source_close(input->source);
 		input->source = NULL;
 	}
-	atomic_store(&pipeline->is_cut, true); /* [END-1] release */
-	cw_sequencer_run_any(pipeline);
+	cw_lane_end(lane);
 	cw_pipeline_thread_ends(pipeline);
 	return NULL;
 }

@@ -82,6 +82,15 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->batch_count = options->threads * 3 + 4;
 }
 
+static struct cw_lane *new_lanes(uint32_t count)
+{
+	struct cw_lane *lanes = aligned_alloc(CW_CACHE_LINE, count * sizeof(*lanes));
+
+	if (lanes)
+		memset(lanes, 0, count * sizeof(*lanes));
+	return lanes;
+}
+
 static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->options;
@@ -96,22 +105,19 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	};
 	uint32_t index;
 
-	pipeline->batches = calloc(options->batch_count, sizeof(*pipeline->batches));
+	pipeline->lanes = new_lanes(pipeline->lane_count);
 	pipeline->workers = calloc(options->threads, sizeof(*pipeline->workers));
-	if (!pipeline->batches || !pipeline->workers ||
+	if (!pipeline->lanes || !pipeline->workers ||
 	    cw_chunk_pool_init(&pipeline->pool, options->pool_bytes, options->chunk_bytes) < 0 ||
-	    cw_sequencer_init(&pipeline->sequencer, options->batch_count) < 0 ||
-	    cw_ring_new(&pipeline->free_batches, options->batch_count) < 0 ||
-	    cw_ring_new(&pipeline->cut, options->batch_count) < 0 ||
-	    cw_ring_new(&pipeline->reserved, options->batch_count) < 0 ||
+	    cw_sequencer_init(&pipeline->sequencer, pipeline->lane_count) < 0 ||
+	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) < 0 ||
 	    cw_ring_new(&pipeline->writable, pipeline->output_count) < 0)
 		goto no_memory;
 	pipeline->sequencer.matched_limit = options->packet_limit;
-	for (index = 0; index < options->batch_count; index++) {
-		if (cw_batch_init(&pipeline->batches[index], &sizes) < 0)
+	for (index = 0; index < pipeline->lane_count; index++) {
+		if (cw_lane_init(&pipeline->lanes[index], pipeline, index, options->batch_count,
+				 &sizes) < 0)
 			goto no_memory;
-		pipeline->batch_count++;
-		cw_ring_push_any(pipeline->free_batches, &pipeline->batches[index]);
 	}
 	for (index = 0; index < options->threads; index++) {
 		if (cw_worker_init(&pipeline->workers[index], pipeline, index) < 0)
@@ -151,7 +157,7 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 	sigdelset(&blocked, SIGFPE);
 	sigdelset(&blocked, SIGILL);
 	pthread_sigmask(SIG_BLOCK, &blocked, &before);
-	atomic_store(&pipeline->running_threads, pipeline->worker_count + 1);
+	atomic_store(&pipeline->running_threads, pipeline->worker_count + pipeline->lane_count);
 	for (index = 0; index < pipeline->worker_count && result == 0; index++) {
 		struct cw_worker *worker = &pipeline->workers[index];
 
@@ -159,15 +165,17 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = start_thread(&worker->thread, name, cw_worker_main, worker);
 		worker->is_started = result == 0;
 	}
-	if (result == 0) {
-		result = start_thread(&pipeline->capture_thread, "cw-capture", cw_capture_main,
-				      pipeline);
-		pipeline->is_capture_started = result == 0;
+	for (index = 0; index < pipeline->lane_count && result == 0; index++) {
+		struct cw_lane *lane = &pipeline->lanes[index];
+
+		snprintf(name, sizeof(name), "cw-capture-%u", index);
+		result = start_thread(&lane->thread, name, cw_capture_main, lane);
+		lane->is_started = result == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result < 0)
 		cw_error_set_errno(error, result, "cannot start %u threads",
-				   pipeline->worker_count + 1);
+				   pipeline->worker_count + pipeline->lane_count);
 	return result;
 }
 
@@ -193,9 +201,11 @@ void cw_pipeline_settle(struct cw_pipeline *pipeline)
 
 void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
+	struct cw_lane *lane = &pipeline->lanes[batch->lane];
+
 	cw_lease_give_back(&batch->lease);
-	cw_ring_push_any(pipeline->free_batches, batch);
-	cw_gate_signal(&pipeline->capture_gate);
+	cw_ring_push_any(lane->free_batches, batch);
+	cw_gate_signal(&lane->gate);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
 	cw_pipeline_settle(pipeline);
 }
@@ -211,10 +221,12 @@ void cw_pipeline_request_stop(struct cw_pipeline *pipeline)
 void cw_pipeline_stop_reading(struct cw_pipeline *pipeline)
 {
 	uint64_t one = 1;
+	uint32_t index;
 
 	atomic_store(&pipeline->is_stopping, true);
 	(void)!write(pipeline->wake_fd, &one, sizeof(one)); /* as in thread_ends */
-	cw_gate_signal_all(&pipeline->capture_gate);
+	for (index = 0; index < pipeline->lane_count; index++)
+		cw_gate_signal_all(&pipeline->lanes[index].gate);
 }
 
 /* ---- the whole ---- */
@@ -226,9 +238,9 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pipeline->wake_fd < 0 || pipeline->abort_fd < 0 || pipeline->done_fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
-	if (cw_gate_init(&pipeline->worker_gate) < 0 || cw_gate_init(&pipeline->capture_gate) < 0)
+	if (cw_gate_init(&pipeline->worker_gate) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
-	pipeline->has_gates = true;
+	pipeline->has_gate = true;
 	return 0;
 }
 
@@ -250,6 +262,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = cw_setup_inputs(pipeline, error);
 	if (result < 0)
 		return result;
+	pipeline->lane_count = 1;
 	choose_sizes(pipeline);
 	cw_matcher_init(&pipeline->matcher, pipeline->options.rules, pipeline->options.prefilter,
 			&filter_options);
@@ -318,18 +331,20 @@ static void join_threads(struct cw_pipeline *pipeline)
 
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
-	if (pipeline->is_capture_started) {
-		pthread_join(pipeline->capture_thread, NULL);
-	} else {
+	if (!pipeline->lanes[pipeline->lane_count - 1].is_started) {
+		cw_pipeline_stop_reading(pipeline);
 		atomic_store(&pipeline->is_done, true);
 		cw_gate_signal_all(&pipeline->worker_gate);
+	}
+	for (index = 0; index < pipeline->lane_count; index++) {
+		if (pipeline->lanes[index].is_started)
+			pthread_join(pipeline->lanes[index].thread, NULL);
 	}
 	for (index = 0; index < pipeline->worker_count; index++) {
 		if (pipeline->workers[index].is_started)
 			pthread_join(pipeline->workers[index].thread, NULL);
 		pipeline->workers[index].is_started = false;
 	}
-	pipeline->is_capture_started = false;
 }
 
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report)
@@ -354,8 +369,8 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	join_threads(pipeline);
 	for (index = 0; index < pipeline->worker_count; index++)
 		cw_worker_fini(&pipeline->workers[index]);
-	for (index = 0; index < pipeline->batch_count; index++)
-		cw_batch_fini(&pipeline->batches[index]);
+	for (index = 0; pipeline->lanes && index < pipeline->lane_count; index++)
+		cw_lane_fini(&pipeline->lanes[index]);
 	for (index = 0; index < pipeline->output_count; index++)
 		cw_output_fini(&pipeline->outputs[index]);
 	for (index = 0; index < pipeline->input_count; index++)
@@ -364,20 +379,16 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_names_fini(&pipeline->names);
 	cw_sequencer_fini(&pipeline->sequencer);
 	cw_chunk_pool_fini(&pipeline->pool);
-	cw_ring_free(pipeline->free_batches);
-	cw_ring_free(pipeline->cut);
 	cw_ring_free(pipeline->reserved);
 	cw_ring_free(pipeline->writable);
 	cw_ifaces_fini(&pipeline->ifaces);
-	if (pipeline->has_gates) {
+	if (pipeline->has_gate)
 		cw_gate_fini(&pipeline->worker_gate);
-		cw_gate_fini(&pipeline->capture_gate);
-	}
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
 	free(pipeline->turn_tally_of);
 	free(pipeline->workers);
-	free(pipeline->batches);
+	free(pipeline->lanes);
 	free(pipeline->outputs);
 	free(pipeline->inputs);
 	close_if_open(pipeline->wake_fd);

@@ -9,32 +9,42 @@
 
 #include "pipeline/state.h"
 
-int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t batch_count)
+#define WORD_BITS 64u
+
+int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {
-	uint32_t size = 2;
 	uint32_t index;
 
-	while (size <= batch_count)
-		size *= 2;
-	*sequencer = (struct cw_sequencer){.mask = size - 1};
-	sequencer->parked = calloc(size, sizeof(*sequencer->parked));
-	if (!sequencer->parked)
+	*sequencer = (struct cw_sequencer){.word_count = (lane_count + WORD_BITS - 1) / WORD_BITS,
+					   .lanes_left = lane_count};
+	sequencer->news = calloc(sequencer->word_count, sizeof(*sequencer->news));
+	if (!sequencer->news)
 		return -ENOMEM;
-	for (index = 0; index < size; index++)
-		atomic_init(&sequencer->parked[index], NULL);
+	for (index = 0; index < sequencer->word_count; index++)
+		atomic_init(&sequencer->news[index], 0);
 	return 0;
 }
 
 void cw_sequencer_fini(struct cw_sequencer *sequencer)
 {
-	free(sequencer->parked);
-	sequencer->parked = NULL;
+	free(sequencer->news);
+	sequencer->news = NULL;
 }
 
-void cw_sequencer_park_any(struct cw_sequencer *sequencer, struct cw_batch *batch)
+/* Relaxed: who has the turn sees the bit together with the offer that follows, [TURN-1]. */
+static void note_news(struct cw_sequencer *sequencer, uint32_t lane)
 {
-	atomic_store_explicit(&sequencer->parked[batch->sequence & sequencer->mask], batch,
+	atomic_fetch_or_explicit(&sequencer->news[lane / WORD_BITS],
+				 UINT64_C(1) << lane % WORD_BITS, memory_order_relaxed);
+}
+
+void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	struct cw_lane *lane = &pipeline->lanes[batch->lane];
+
+	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], batch,
 			      memory_order_release); /* [SEQ-1] */
+	cw_sequencer_offer_any(pipeline, lane->index);
 }
 
 /* End the part at the packet that reaches the limit of -c. */
@@ -86,33 +96,32 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	atomic_store_explicit(&pipeline->received, books->received, memory_order_relaxed);
 }
 
-static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_batch *batch)
+static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_lane *lane,
+			  const struct cw_batch *batch)
 {
 	if (sequencer->has_reached_limit && !batch->is_part_counted)
 		return true;
-	return sequencer->has_dead_input && sequencer->dead_input == batch->input;
+	return lane->has_dead_input && lane->dead_input == batch->input;
 }
 
 /* The input of a damaged batch ends there: none of its later batches counts. */
-static void end_input(struct cw_pipeline *pipeline, const struct cw_batch *batch)
+static void end_input(struct cw_pipeline *pipeline, struct cw_lane *lane,
+		      const struct cw_batch *batch)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-
 	if (!batch->is_damaged)
 		return;
-	sequencer->has_dead_input = true;
-	sequencer->dead_input = batch->input;
+	lane->has_dead_input = true;
+	lane->dead_input = batch->input;
 	pipeline->inputs[batch->input].was_truncated = true;
 }
 
-static void hand_on(struct cw_pipeline *pipeline, struct cw_batch *batch, bool is_whole)
+static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch,
+		    bool is_whole)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-
-	atomic_store_explicit(&sequencer->parked[batch->sequence & sequencer->mask], NULL,
+	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], NULL,
 			      memory_order_relaxed); /* only the owner parks it again */
 	if (is_whole)
-		sequencer->next++;
+		lane->next++;
 	cw_ring_push_spmc(pipeline->reserved, batch); /* has room for every batch */
 	cw_gate_signal(&pipeline->worker_gate);
 }
@@ -137,52 +146,73 @@ static enum cw_reserve reserve(struct cw_pipeline *pipeline, struct cw_batch *ba
 	return cw_outputs_reserve(pipeline, batch);
 }
 
-/* Seal everything once the last batch is reserved. */
-static void try_to_end(struct cw_pipeline *pipeline)
+/* Seal everything once the last batch of the last lane is reserved. */
+static void try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-
-	if (sequencer->is_ended || !atomic_load(&pipeline->is_cut) || /* [END-1] acquire */
-	    sequencer->next != atomic_load(&pipeline->cut_count))
+	if (lane->is_through || !atomic_load(&lane->is_cut) || /* [END-1] acquire */
+	    lane->next != atomic_load(&lane->cut_count))
+		return;
+	lane->is_through = true;
+	if (--pipeline->sequencer.lanes_left)
 		return;
 	cw_outputs_flush_all(pipeline);
-	sequencer->is_ended = true;
 	atomic_store(&pipeline->is_sealed, true); /* [END-2] */
 	cw_pipeline_settle(pipeline);
 }
 
 /* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
-static bool advance(struct cw_pipeline *pipeline)
+static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
 	struct cw_batch *batch;
 
-	batch = atomic_load_explicit(&sequencer->parked[sequencer->next & sequencer->mask],
+	batch = atomic_load_explicit(&lane->parked[lane->next & lane->mask],
 				     memory_order_acquire); /* [SEQ-1] */
 	if (!batch) {
-		try_to_end(pipeline);
+		try_to_end(pipeline, lane);
 		return false;
 	}
-	if (is_beyond_end(sequencer, batch)) {
+	if (is_beyond_end(&pipeline->sequencer, lane, batch)) {
 		batch->is_discarded = true;
-		hand_on(pipeline, batch, true);
+		hand_on(pipeline, lane, batch, true);
 		return true;
 	}
 	count_part(pipeline, batch);
 	switch (reserve(pipeline, batch)) {
 	case CW_RESERVE_STARVED:
+		note_news(&pipeline->sequencer, lane->index); /* for when chunks came back */
 		return false;
 	case CW_RESERVE_SOME:
-		hand_on(pipeline, batch, false);
+		hand_on(pipeline, lane, batch, false);
 		return true;
 	case CW_RESERVE_DONE:
 		batch->is_part_reserved = true;
 		if (batch->is_last_part)
-			end_input(pipeline, batch);
-		hand_on(pipeline, batch, batch->is_last_part);
+			end_input(pipeline, lane, batch);
+		hand_on(pipeline, lane, batch, batch->is_last_part);
 		return true;
 	}
 	return false;
+}
+
+/* Go once through the lanes with news. */
+static void visit_lanes(struct cw_pipeline *pipeline)
+{
+	struct cw_sequencer *sequencer = &pipeline->sequencer;
+	uint32_t word;
+
+	for (word = 0; word < sequencer->word_count; word++) {
+		uint64_t news = 0;
+
+		if (atomic_load_explicit(&sequencer->news[word], memory_order_relaxed))
+			news = atomic_exchange_explicit(&sequencer->news[word], 0,
+							memory_order_relaxed);
+		for (; news; news &= news - 1) {
+			uint32_t index = word * WORD_BITS + (uint32_t)__builtin_ctzll(news);
+
+			while (advance(pipeline, &pipeline->lanes[index]))
+				;
+		}
+	}
 }
 
 /* Use the turn until no offer is left unseen, then let go of it. */
@@ -193,12 +223,17 @@ static void use_turn(struct cw_pipeline *pipeline)
 
 	do {
 		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire);
-		while (advance(pipeline))
-			;
+		visit_lanes(pipeline);
 		/* [TURN-1] release */
 	} while (!atomic_compare_exchange_strong_explicit(&sequencer->kicks, &seen, 0,
 							  memory_order_acq_rel,
 							  memory_order_relaxed));
+}
+
+void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane)
+{
+	note_news(&pipeline->sequencer, lane);
+	cw_sequencer_run_any(pipeline);
 }
 
 void cw_sequencer_run_any(struct cw_pipeline *pipeline)

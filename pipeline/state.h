@@ -7,6 +7,7 @@
 
 #include "core/source.h"
 #include "pipeline/gate.h"
+#include "pipeline/lane.h"
 #include "pipeline/match.h"
 #include "pipeline/names.h"
 #include "pipeline/output.h"
@@ -35,6 +36,7 @@ struct cw_worker {
 	uint32_t index;
 	pthread_t thread;
 	bool is_started;
+	uint32_t next_lane; /* where it looks for a cut batch first */
 	struct cw_match_scratch scratch;
 	struct cw_copy *copy; /* worker.c */
 };
@@ -48,26 +50,21 @@ struct cw_pipeline {
 	uint32_t output_count;
 	struct cw_worker *workers;
 	uint32_t worker_count;
-	struct cw_batch *batches;
-	uint32_t batch_count;
+	struct cw_lane *lanes;
+	uint32_t lane_count;
 	uint32_t snaplen_max;	 /* of the inputs, for file headers */
 	uint32_t empty_linktype; /* of files without packets */
 	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
 	struct timespec start_time;
-	bool has_gates, has_files; /* were initialised */
+	bool has_gate, has_files; /* were initialised */
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
 	int done_fd;	      /* eventfd: readable once every thread is done */
-	pthread_t capture_thread;
-	bool is_capture_started;
 
 	/* between threads */
-	struct cw_ring *free_batches; /* to the capture thread */
-	struct cw_ring *cut;	      /* batches to match */
 	struct cw_ring *reserved;     /* batches to copy */
 	struct cw_ring *writable;     /* outputs with complete chunks */
 	struct cw_gate worker_gate;
-	struct cw_gate capture_gate;
 	struct cw_sequencer sequencer;
 	struct cw_chunk_pool pool;
 	struct cw_files files;
@@ -76,8 +73,6 @@ struct cw_pipeline {
 
 	/* shared */
 	_Atomic bool is_stopping;      /* cut no more batches */
-	_Atomic bool is_cut;	       /* [END-1] the capture thread cut the last: cut_count holds */
-	_Atomic uint64_t cut_count;
 	_Atomic bool is_sealed;	       /* [END-2] everything reserved and sealed */
 	_Atomic uint32_t live_chunks;  /* taken and not given back */
 	_Atomic uint32_t live_batches; /* cut and not finished */
@@ -87,9 +82,6 @@ struct cw_pipeline {
 	_Atomic bool has_problem; /* exit 1 */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
-
-	/* owner: the capture thread */
-	uint64_t cut_packets;
 
 	/* owner: the turn */
 	struct cw_books books;
@@ -127,7 +119,7 @@ void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *bat
 /* Cut no more batches; what waits for a FIFO's reader goes on waiting. */
 void cw_pipeline_stop_reading(struct cw_pipeline *pipeline);
 
-void *cw_capture_main(void *pipeline);
+void *cw_capture_main(void *lane);
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);

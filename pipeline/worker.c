@@ -40,6 +40,7 @@ int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint3
 	struct cw_copy *copy = calloc(1, sizeof(*copy));
 
 	*worker = (struct cw_worker){.pipeline = pipeline, .index = index, .copy = copy};
+	worker->next_lane = index % pipeline->lane_count;
 	if (!copy)
 		return -ENOMEM;
 	copy->places = calloc(pipeline->output_count, sizeof(*copy->places));
@@ -280,8 +281,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 
 static void offer(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
-	cw_sequencer_park_any(&pipeline->sequencer, batch);
-	cw_sequencer_run_any(pipeline);
+	cw_sequencer_park_any(pipeline, batch);
 }
 
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
@@ -328,6 +328,21 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 	offer(pipeline, batch);
 }
 
+/* A cut batch, of one lane after the other: none is preferred. */
+static struct cw_batch *pop_cut(struct cw_worker *worker)
+{
+	struct cw_pipeline *pipeline = worker->pipeline;
+	struct cw_batch *batch = NULL;
+	uint32_t tried;
+
+	for (tried = 0; tried < pipeline->lane_count && !batch; tried++) {
+		batch = cw_ring_pop_spmc(pipeline->lanes[worker->next_lane].cut);
+		if (++worker->next_lane == pipeline->lane_count)
+			worker->next_lane = 0;
+	}
+	return batch;
+}
+
 void *cw_worker_main(void *argument)
 {
 	struct cw_worker *worker = argument;
@@ -341,7 +356,7 @@ void *cw_worker_main(void *argument)
 			cw_output_write(pipeline, work);
 		} else if ((work = cw_ring_pop_spmc(pipeline->reserved)) != NULL) {
 			handle_reserved(worker, work);
-		} else if ((work = cw_ring_pop_spmc(pipeline->cut)) != NULL) {
+		} else if ((work = pop_cut(worker)) != NULL) {
 			handle_cut(worker, work);
 		} else if (atomic_load(&pipeline->is_done)) {
 			break;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/state.h"
+
+/* The table of parked batches: a batch finds the place of its number free. */
+static int init_parked(struct cw_lane *lane, uint32_t batch_count)
+{
+	uint32_t size = 2;
+	uint32_t index;
+
+	while (size <= batch_count)
+		size *= 2;
+	lane->mask = size - 1;
+	lane->parked = calloc(size, sizeof(*lane->parked));
+	if (!lane->parked)
+		return -ENOMEM;
+	for (index = 0; index < size; index++)
+		atomic_init(&lane->parked[index], NULL);
+	return 0;
+}
+
+int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t index,
+		 uint32_t batch_count, const struct cw_batch_sizes *sizes)
+{
+	lane->pipeline = pipeline;
+	lane->index = index;
+	if (cw_gate_init(&lane->gate) < 0)
+		return -ENOMEM;
+	lane->has_gate = true;
+	lane->batches = calloc(batch_count, sizeof(*lane->batches));
+	if (!lane->batches || init_parked(lane, batch_count) < 0 ||
+	    cw_ring_new(&lane->free_batches, batch_count) < 0 ||
+	    cw_ring_new(&lane->cut, batch_count) < 0)
+		return -ENOMEM;
+	while (lane->batch_count < batch_count) {
+		struct cw_batch *batch = &lane->batches[lane->batch_count];
+
+		if (cw_batch_init(batch, sizes) < 0)
+			return -ENOMEM;
+		batch->lane = index;
+		lane->batch_count++;
+		cw_ring_push_any(lane->free_batches, batch);
+	}
+	return 0;
+}
+
+void cw_lane_fini(struct cw_lane *lane)
+{
+	while (lane->batch_count)
+		cw_batch_fini(&lane->batches[--lane->batch_count]);
+	free(lane->batches);
+	free(lane->parked);
+	cw_ring_free(lane->free_batches);
+	cw_ring_free(lane->cut);
+	if (lane->has_gate)
+		cw_gate_fini(&lane->gate);
+}
+
+void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)
+{
+	struct cw_pipeline *pipeline = lane->pipeline;
+
+	batch->input = input;
+	batch->first_packet = lane->cut_packets;
+	lane->cut_packets += batch->span.record_count;
+	batch->sequence = atomic_load_explicit(&lane->cut_count, memory_order_relaxed);
+	atomic_store_explicit(&lane->cut_count, batch->sequence + 1, memory_order_relaxed);
+	atomic_fetch_add(&pipeline->live_batches, 1);
+	cw_ring_push_spmc(lane->cut, batch); /* has room for every batch */
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+void cw_lane_end(struct cw_lane *lane)
+{
+	atomic_store(&lane->is_cut, true); /* [END-1] release */
+	cw_sequencer_offer_any(lane->pipeline, lane->index);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A lane: the batches of one capture thread, numbered in the order they were cut. Within a lane
+ * packets stay in order; lanes are independent, so that a worker that is held up with a batch of one
+ * stops that lane only. A run that reads files has one lane, a live one has a lane for each queue.
+ */
+#ifndef CW_PIPELINE_LANE_H
+#define CW_PIPELINE_LANE_H
+
+#include "pipeline/batch.h"
+#include "pipeline/gate.h"
+#include "pipeline/ring.h"
+
+struct cw_pipeline;
+
+struct cw_lane {
+	/* constant after start */
+	struct cw_pipeline *pipeline;
+	uint32_t index;
+	uint32_t batch_count;
+	struct cw_batch *batches;
+	uint32_t mask;
+	struct cw_batch *_Atomic *parked; /* by sequence number, modulo the table */
+	struct cw_ring *free_batches;	  /* to the capture thread */
+	struct cw_ring *cut;		  /* batches to match */
+	bool has_gate;			  /* was initialised */
+	pthread_t thread;
+	bool is_started;
+
+	/* shared */
+	_Alignas(CW_CACHE_LINE) struct cw_gate gate; /* the capture thread's */
+	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
+	_Atomic uint64_t cut_count;
+
+	/* owner: the capture thread */
+	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
+
+	/* owner: the turn */
+	_Alignas(CW_CACHE_LINE) uint64_t next;
+	bool is_through; /* all that was cut is reserved */
+	bool has_dead_input;
+	uint32_t dead_input; /* was truncated underneath: the rest of its batches is discarded */
+};
+
+/* `batch_count` batches go round in it. 0 or -ENOMEM; cw_lane_fini in any case. */
+int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t index,
+		 uint32_t batch_count, const struct cw_batch_sizes *sizes);
+void cw_lane_fini(struct cw_lane *lane); /* accepts a zeroed one */
+
+/* The capture thread: number the batch, whose span and lease are set, and give it to the workers. */
+void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input);
+
+/* The capture thread, once: nothing more will be handed out. */
+void cw_lane_end(struct cw_lane *lane);
+
+#endif
