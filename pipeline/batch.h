@@ -61,7 +61,8 @@ struct cw_piece {
 
 struct cw_batch {
 	/* what the capture thread cut */
-	uint32_t lane; /* constant */
+	uint32_t lane;		    /* constant */
+	struct cw_batch *free_next; /* of the lane's free ones */
 	uint64_t sequence; /* in the lane */
 	uint64_t first_packet; /* how many packets were cut before it, of all the lane's inputs */
 	uint32_t input;

@@ -31,7 +31,7 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 
 		if (atomic_load(&lane->pipeline->is_stopping))
 			return NULL;
-		batch = cw_ring_pop_any(lane->free_batches);
+		batch = cw_lane_take_batch(lane);
 		if (batch)
 			return batch;
 		cw_gate_wait(&lane->gate, seen);

@@ -49,17 +49,11 @@ int cw_files_init(struct cw_files *files, uint32_t limit)
 
 	*files = (struct cw_files){.limit = limit ? limit : find_limit()};
 	failure = pthread_mutex_init(&files->lock, NULL);
-	if (failure)
-		return -failure;
-	failure = pthread_cond_init(&files->changed, NULL);
-	if (failure)
-		pthread_mutex_destroy(&files->lock);
 	return -failure;
 }
 
 void cw_files_fini(struct cw_files *files)
 {
-	pthread_cond_destroy(&files->changed);
 	pthread_mutex_destroy(&files->lock);
 }
 
@@ -92,6 +86,7 @@ static bool evict_oldest(struct cw_files *files)
 
 int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_error *error)
 {
+	uint32_t seen;
 	int result;
 
 	pthread_mutex_lock(&files->lock);
@@ -114,7 +109,10 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 					    "descriptors; raise the limit (ulimit -n)",
 					    file->path, files->limit);
 		}
-		pthread_cond_wait(&files->changed, &files->lock);
+		seen = cw_gate_look(&files->changed);
+		pthread_mutex_unlock(&files->lock);
+		cw_gate_wait(&files->changed, seen);
+		pthread_mutex_lock(&files->lock);
 	}
 	files->open_count++;
 	pthread_mutex_unlock(&files->lock);
@@ -133,7 +131,7 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 	pthread_mutex_lock(&files->lock);
 	if (result < 0) {
 		files->open_count--;
-		pthread_cond_signal(&files->changed);
+		cw_gate_signal(&files->changed);
 	} else {
 		file->is_regular = cw_outfile_is_seekable(file->outfile);
 		file->is_pinned = !file->is_regular;
@@ -156,8 +154,8 @@ void cw_files_release(struct cw_files *files, struct cw_file *file)
 	else
 		files->idle_oldest = file;
 	files->idle_newest = file;
-	pthread_cond_signal(&files->changed);
 	pthread_mutex_unlock(&files->lock);
+	cw_gate_signal(&files->changed);
 }
 
 void cw_files_closed(struct cw_files *files, struct cw_file *file)
@@ -167,8 +165,8 @@ void cw_files_closed(struct cw_files *files, struct cw_file *file)
 	if (file->is_pinned)
 		files->pinned_count--;
 	file->is_pinned = false;
-	pthread_cond_signal(&files->changed);
 	pthread_mutex_unlock(&files->lock);
+	cw_gate_signal(&files->changed);
 }
 
 static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)

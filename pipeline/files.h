@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "core/outfile.h"
+#include "pipeline/gate.h"
 
 /* One file of an output. */
 struct cw_file {
@@ -52,7 +53,7 @@ int cw_file_add_iface(struct cw_file *file, uint32_t iface);
 
 struct cw_files {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	struct cw_gate changed; /* a descriptor may have become free */
 	uint32_t limit; /* descriptors it may hold open */
 	uint32_t open_count;
 	uint32_t pinned_count; /* of those, pipes and devices: they stay open */

@@ -26,12 +26,8 @@ int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t in
 {
 	lane->pipeline = pipeline;
 	lane->index = index;
-	if (cw_gate_init(&lane->gate) < 0)
-		return -ENOMEM;
-	lane->has_gate = true;
 	lane->batches = calloc(batch_count, sizeof(*lane->batches));
 	if (!lane->batches || init_parked(lane, batch_count) < 0 ||
-	    cw_ring_new(&lane->free_batches, batch_count) < 0 ||
 	    cw_ring_new(&lane->cut, batch_count) < 0)
 		return -ENOMEM;
 	while (lane->batch_count < batch_count) {
@@ -41,7 +37,7 @@ int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t in
 			return -ENOMEM;
 		batch->lane = index;
 		lane->batch_count++;
-		cw_ring_push_any(lane->free_batches, batch);
+		cw_lane_give_back_any(lane, batch);
 	}
 	return 0;
 }
@@ -52,10 +48,29 @@ void cw_lane_fini(struct cw_lane *lane)
 		cw_batch_fini(&lane->batches[--lane->batch_count]);
 	free(lane->batches);
 	free(lane->parked);
-	cw_ring_free(lane->free_batches);
 	cw_ring_free(lane->cut);
-	if (lane->has_gate)
-		cw_gate_fini(&lane->gate);
+}
+
+struct cw_batch *cw_lane_take_batch(struct cw_lane *lane)
+{
+	/* [FREE-1] acquire. One thread takes, so what is first cannot come back meanwhile. */
+	struct cw_batch *batch = atomic_load_explicit(&lane->free_batches, memory_order_acquire);
+
+	while (batch && !atomic_compare_exchange_weak_explicit(
+			    &lane->free_batches, &batch, batch->free_next, memory_order_acquire,
+			    memory_order_acquire)) /* [FREE-1] */
+		;
+	return batch;
+}
+
+void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch)
+{
+	batch->free_next = atomic_load_explicit(&lane->free_batches, memory_order_relaxed);
+	/* [FREE-1] release */
+	while (!atomic_compare_exchange_weak_explicit(&lane->free_batches, &batch->free_next, batch,
+						      memory_order_release, memory_order_relaxed))
+		;
+	cw_gate_signal(&lane->gate);
 }
 
 void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)

@@ -7,6 +7,8 @@
 #ifndef CW_PIPELINE_LANE_H
 #define CW_PIPELINE_LANE_H
 
+#include <pthread.h>
+
 #include "pipeline/batch.h"
 #include "pipeline/gate.h"
 #include "pipeline/ring.h"
@@ -21,14 +23,13 @@ struct cw_lane {
 	struct cw_batch *batches;
 	uint32_t mask;
 	struct cw_batch *_Atomic *parked; /* by sequence number, modulo the table */
-	struct cw_ring *free_batches;	  /* to the capture thread */
 	struct cw_ring *cut;		  /* batches to match */
-	bool has_gate;			  /* was initialised */
 	pthread_t thread;
 	bool is_started;
 
 	/* shared */
 	_Alignas(CW_CACHE_LINE) struct cw_gate gate; /* the capture thread's */
+	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
 	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
 	_Atomic uint64_t cut_count;
 
@@ -46,6 +47,12 @@ struct cw_lane {
 int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t index,
 		 uint32_t batch_count, const struct cw_batch_sizes *sizes);
 void cw_lane_fini(struct cw_lane *lane); /* accepts a zeroed one */
+
+/* The capture thread: a batch to fill, NULL when all are under way. */
+struct cw_batch *cw_lane_take_batch(struct cw_lane *lane);
+
+/* [FREE-1] release. Give it back; any thread. */
+void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch);
 
 /* The capture thread: number the batch, whose span and lease are set, and give it to the workers. */
 void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input);

@@ -99,7 +99,7 @@ void cw_outputs_flush_all(struct cw_pipeline *pipeline);
 /* Tell the output's writer that a chunk became complete; any thread. */
 void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output);
 
-/* Be the writer of an output that was popped from the ready ring. */
+/* Be the writer of an output that was taken from the writable ones. */
 void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output);
 
 /* After all workers ended, single-threaded: publish the last files, make the empty ones. */

@@ -285,7 +285,7 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 	/* [KICK-1] release */
 	if (atomic_fetch_add_explicit(&output->kicks, 1, memory_order_acq_rel) != 0)
 		return;
-	cw_ring_push_any(pipeline->writable, output); /* has room for every output */
+	cw_ready_add(&pipeline->writable, output->index);
 	cw_gate_signal(&pipeline->worker_gate);
 }
 

@@ -111,7 +111,7 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	    cw_chunk_pool_init(&pipeline->pool, options->pool_bytes, options->chunk_bytes) < 0 ||
 	    cw_sequencer_init(&pipeline->sequencer, pipeline->lane_count) < 0 ||
 	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) < 0 ||
-	    cw_ring_new(&pipeline->writable, pipeline->output_count) < 0)
+	    cw_ready_init(&pipeline->writable, pipeline->output_count) < 0)
 		goto no_memory;
 	pipeline->sequencer.matched_limit = options->packet_limit;
 	for (index = 0; index < pipeline->lane_count; index++) {
@@ -204,8 +204,7 @@ void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *bat
 	struct cw_lane *lane = &pipeline->lanes[batch->lane];
 
 	cw_lease_give_back(&batch->lease);
-	cw_ring_push_any(lane->free_batches, batch);
-	cw_gate_signal(&lane->gate);
+	cw_lane_give_back_any(lane, batch);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
 	cw_pipeline_settle(pipeline);
 }
@@ -238,9 +237,6 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pipeline->wake_fd < 0 || pipeline->abort_fd < 0 || pipeline->done_fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
-	if (cw_gate_init(&pipeline->worker_gate) < 0)
-		return cw_error_set(error, -ENOMEM, "no memory for locks");
-	pipeline->has_gate = true;
 	return 0;
 }
 
@@ -380,10 +376,8 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_sequencer_fini(&pipeline->sequencer);
 	cw_chunk_pool_fini(&pipeline->pool);
 	cw_ring_free(pipeline->reserved);
-	cw_ring_free(pipeline->writable);
+	cw_ready_fini(&pipeline->writable);
 	cw_ifaces_fini(&pipeline->ifaces);
-	if (pipeline->has_gate)
-		cw_gate_fini(&pipeline->worker_gate);
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
 	free(pipeline->turn_tally_of);

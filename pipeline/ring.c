@@ -71,19 +71,3 @@ void *cw_ring_pop_spmc(struct cw_ring *ring)
 	annotate_acquire(ring); /* [RING-1] acquire */
 	return item;
 }
-
-bool cw_ring_push_any(struct cw_ring *ring, void *item)
-{
-	annotate_release(ring); /* [RING-1] release */
-	return ck_ring_enqueue_mpmc(&ring->ring, ring->buffer, item);
-}
-
-void *cw_ring_pop_any(struct cw_ring *ring)
-{
-	void *item;
-
-	if (!ck_ring_dequeue_mpmc(&ring->ring, ring->buffer, &item))
-		return NULL;
-	annotate_acquire(ring); /* [RING-1] acquire */
-	return item;
-}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The bounded queues between threads: Concurrency Kit rings of pointers. They never block; who finds
- * nothing to do parks at a gate (gate.h). A ring has any number of consumers, and either one producer
- * at a time (spmc: also a role that goes round, such as the sequencer's turn) or any number (any).
- * With several producers one that is put to sleep by the scheduler in the middle of a push holds up
- * the others for that long, so rings that can do with one at a time do.
+ * nothing to do parks at a gate (gate.h). A ring has any number of consumers, and one producer at a
+ * time, which may be a role that goes round, such as the sequencer's turn. (With several producers
+ * one that is put to sleep in the middle of a push holds up the others, each of them spinning its
+ * time slice away; with more threads than cores that was seen to go on for minutes.)
  */
 #ifndef CW_PIPELINE_RING_H
 #define CW_PIPELINE_RING_H
@@ -20,11 +20,8 @@ void cw_ring_free(struct cw_ring *ring); /* accepts NULL */
 
 /* [RING-1] release: what was written before the push is seen after the pop. False: it is full. */
 bool cw_ring_push_spmc(struct cw_ring *ring, void *item);
-bool cw_ring_push_any(struct cw_ring *ring, void *item);
 
-/* [RING-1] acquire: see push. NULL: it is empty. One ring is always pushed and
- * popped with the same kind. */
+/* [RING-1] acquire: see push. NULL: it is empty. */
 void *cw_ring_pop_spmc(struct cw_ring *ring);
-void *cw_ring_pop_any(struct cw_ring *ring);
 
 #endif

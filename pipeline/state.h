@@ -3,6 +3,7 @@
 #ifndef CW_PIPELINE_STATE_H
 #define CW_PIPELINE_STATE_H
 
+#include <pthread.h>
 #include <time.h>
 
 #include "core/source.h"
@@ -12,6 +13,7 @@
 #include "pipeline/names.h"
 #include "pipeline/output.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/ready.h"
 #include "pipeline/ring.h"
 #include "pipeline/sample.h"
 #include "pipeline/sequencer.h"
@@ -36,7 +38,8 @@ struct cw_worker {
 	uint32_t index;
 	pthread_t thread;
 	bool is_started;
-	uint32_t next_lane; /* where it looks for a cut batch first */
+	uint32_t next_lane;   /* where it looks for a cut batch first */
+	uint32_t next_output; /* and for one to write */
 	struct cw_match_scratch scratch;
 	struct cw_copy *copy; /* worker.c */
 };
@@ -56,14 +59,14 @@ struct cw_pipeline {
 	uint32_t empty_linktype; /* of files without packets */
 	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
 	struct timespec start_time;
-	bool has_gate, has_files; /* were initialised */
+	bool has_files; /* were initialised */
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
 	int done_fd;	      /* eventfd: readable once every thread is done */
 
 	/* between threads */
 	struct cw_ring *reserved;     /* batches to copy */
-	struct cw_ring *writable;     /* outputs with complete chunks */
+	struct cw_ready writable;     /* outputs with complete chunks */
 	struct cw_gate worker_gate;
 	struct cw_sequencer sequencer;
 	struct cw_chunk_pool pool;

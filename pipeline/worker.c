@@ -41,6 +41,7 @@ int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint3
 
 	*worker = (struct cw_worker){.pipeline = pipeline, .index = index, .copy = copy};
 	worker->next_lane = index % pipeline->lane_count;
+	worker->next_output = index % pipeline->output_count;
 	if (!copy)
 		return -ENOMEM;
 	copy->places = calloc(pipeline->output_count, sizeof(*copy->places));
@@ -350,10 +351,12 @@ void *cw_worker_main(void *argument)
 
 	for (;;) {
 		uint32_t seen = cw_gate_look(&pipeline->worker_gate);
+		uint32_t output = cw_ready_take(&pipeline->writable, worker->next_output);
 		void *work;
 
-		if ((work = cw_ring_pop_any(pipeline->writable)) != NULL) {
-			cw_output_write(pipeline, work);
+		if (output != CW_READY_NONE) {
+			worker->next_output = output + 1 < pipeline->output_count ? output + 1 : 0;
+			cw_output_write(pipeline, &pipeline->outputs[output]);
 		} else if ((work = cw_ring_pop_spmc(pipeline->reserved)) != NULL) {
 			handle_reserved(worker, work);
 		} else if ((work = pop_cut(worker)) != NULL) {

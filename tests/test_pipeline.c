@@ -26,6 +26,7 @@
 #include "pipeline/chunk.h"
 #include "pipeline/gate.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/ready.h"
 #include "pipeline/ring.h"
 
 #define PACKETS 30000u
@@ -682,14 +683,54 @@ static void a_ring_is_full_at_its_capacity_and_empty_after(void **state)
 
 	(void)state;
 	assert_int_equal(cw_ring_new(&ring, 5), 0);
-	assert_null(cw_ring_pop_any(ring));
-	while (count < 100 && cw_ring_push_any(ring, &items[count]))
+	assert_null(cw_ring_pop_spmc(ring));
+	while (count < 100 && cw_ring_push_spmc(ring, &items[count]))
 		count++;
 	assert_true(count >= 5 && count < 100);
 	for (index = 0; index < count; index++)
-		assert_ptr_equal(cw_ring_pop_any(ring), &items[index]);
-	assert_null(cw_ring_pop_any(ring));
+		assert_ptr_equal(cw_ring_pop_spmc(ring), &items[index]);
+	assert_null(cw_ring_pop_spmc(ring));
 	cw_ring_free(ring);
+}
+
+/* The set against an array of flags, with numbers beyond one word and one summary word. */
+static void a_ready_set_gives_each_number_once_in_rotation(void **state)
+{
+	static const uint32_t counts[] = {1, 63, 64, 65, 1000, 5000};
+	uint32_t random = 1;
+	size_t which;
+
+	(void)state;
+	for (which = 0; which < CW_ARRAY_COUNT(counts); which++) {
+		uint32_t count = counts[which], from = 0, step;
+		bool *is_in = calloc(count, sizeof(*is_in));
+		struct cw_ready ready;
+
+		assert_non_null(is_in);
+		assert_int_equal(cw_ready_init(&ready, count), 0);
+		for (step = 0; step < 20000; step++) {
+			uint32_t expected = CW_READY_NONE, taken, index;
+
+			random = random * 1664525 + 1013904223;
+			index = (random >> 8) % count;
+			if (random >> 31 && !is_in[index]) {
+				cw_ready_add(&ready, index);
+				is_in[index] = true;
+				continue;
+			}
+			for (index = 0; index < count && expected == CW_READY_NONE; index++)
+				if (is_in[(from + index) % count])
+					expected = (from + index) % count;
+			taken = cw_ready_take(&ready, from);
+			assert_int_equal(taken, expected);
+			if (taken != CW_READY_NONE) {
+				is_in[taken] = false;
+				from = (taken + 1) % count;
+			}
+		}
+		cw_ready_fini(&ready);
+		free(is_in);
+	}
 }
 
 struct contest {
@@ -707,7 +748,7 @@ static void *contest_consumer(void *argument)
 
 	for (;;) {
 		uint32_t seen = cw_gate_look(&contest->gate);
-		uint32_t *item = cw_ring_pop_any(contest->ring);
+		uint32_t *item = cw_ring_pop_spmc(contest->ring);
 
 		if (item) {
 			atomic_fetch_add(&contest->sum, *item);
@@ -731,20 +772,18 @@ static void every_item_reaches_one_of_several_sleepers(void **state)
 
 	(void)state;
 	assert_int_equal(cw_ring_new(&contest.ring, 64), 0);
-	assert_int_equal(cw_gate_init(&contest.gate), 0);
 	for (index = 0; index < 4; index++)
 		pthread_create(&threads[index], NULL, contest_consumer, &contest);
 	for (index = 0; index < CONTEST_ITEMS; index++) {
 		items[index] = index;
 		expected += index;
-		while (!cw_ring_push_any(contest.ring, &items[index]))
+		while (!cw_ring_push_spmc(contest.ring, &items[index]))
 			sched_yield();
 		cw_gate_signal(&contest.gate);
 	}
 	for (index = 0; index < 4; index++)
 		pthread_join(threads[index], NULL);
 	assert_true(atomic_load(&contest.sum) == expected);
-	cw_gate_fini(&contest.gate);
 	cw_ring_free(contest.ring);
 }
 
@@ -793,6 +832,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ring_is_full_at_its_capacity_and_empty_after),
+		cmocka_unit_test(a_ready_set_gives_each_number_once_in_rotation),
 		cmocka_unit_test(every_item_reaches_one_of_several_sleepers),
 		cmocka_unit_test(a_chunk_is_complete_once_sealed_and_copied_in_either_order),
 		cmocka_unit_test(threads_and_sizes_do_not_change_pcap_files),
