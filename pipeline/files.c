@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "pipeline/files.h"
@@ -188,29 +189,52 @@ uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
 	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
 }
 
-int cw_file_add_iface(struct cw_file *file, uint32_t iface)
+/* Make the table anew with this capacity, of the interfaces whose blocks end at most at `offset`. */
+static int rebuild_ifaces(struct cw_file *file, uint32_t capacity, uint64_t offset)
+{
+	struct cw_file made = {.iface_capacity = capacity};
+	uint32_t index;
+
+	made.ifaces = calloc(capacity, 2 * sizeof(*made.ifaces));
+	made.iface_ends = calloc(capacity, sizeof(*made.iface_ends));
+	if (!made.ifaces || !made.iface_ends) {
+		free(made.ifaces);
+		free(made.iface_ends);
+		return -ENOMEM;
+	}
+	for (index = 0; index < file->iface_capacity; index++) {
+		const uint32_t *entry = &file->ifaces[index * 2];
+
+		if (!entry[0] || file->iface_ends[entry[1]] > offset)
+			continue;
+		memcpy(iface_entry(&made, entry[0] - 1), entry, 2 * sizeof(*entry));
+		made.iface_ends[entry[1]] = file->iface_ends[entry[1]];
+		made.iface_count++;
+	}
+	free(file->ifaces);
+	free(file->iface_ends);
+	file->ifaces = made.ifaces;
+	file->iface_ends = made.iface_ends;
+	file->iface_count = made.iface_count;
+	file->iface_capacity = capacity;
+	return 0;
+}
+
+int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end)
 {
 	uint32_t *entry;
 
-	if (file->iface_count * 2 >= file->iface_capacity) {
-		struct cw_file grown = {.iface_capacity =
-						file->iface_capacity ? file->iface_capacity * 2 : 4};
-		uint32_t index;
-
-		grown.ifaces = calloc(grown.iface_capacity, 2 * sizeof(*grown.ifaces));
-		if (!grown.ifaces)
-			return -ENOMEM;
-		for (index = 0; index < file->iface_capacity; index++) {
-			if (file->ifaces[index * 2])
-				memcpy(iface_entry(&grown, file->ifaces[index * 2] - 1),
-				       &file->ifaces[index * 2], 2 * sizeof(*grown.ifaces));
-		}
-		free(file->ifaces);
-		file->ifaces = grown.ifaces;
-		file->iface_capacity = grown.iface_capacity;
-	}
+	if (file->iface_count * 2 >= file->iface_capacity &&
+	    rebuild_ifaces(file, file->iface_capacity ? file->iface_capacity * 2 : 4, UINT64_MAX))
+		return -ENOMEM;
 	entry = iface_entry(file, iface);
 	entry[0] = iface + 1;
 	entry[1] = file->iface_count++;
+	file->iface_ends[entry[1]] = end;
 	return 0;
+}
+
+int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset)
+{
+	return file->iface_capacity ? rebuild_ifaces(file, file->iface_capacity, offset) : 0;
 }

@@ -23,6 +23,7 @@ struct cw_file {
 	uint32_t iface_count;
 	uint32_t iface_capacity; /* power of two, or 0 */
 	uint32_t *ifaces;	 /* pairs: interface of the run + 1, number in the file */
+	uint64_t *iface_ends;	 /* by number: where in the file its block ends */
 
 	/* owner: the output's writer, then the thread that closes the run */
 	uint64_t offset;	 /* bytes written */
@@ -48,8 +49,12 @@ struct cw_file {
 /* The file's number of an interface of the run, or CW_FILE_IFACE_NONE. The turn. */
 uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface);
 
-/* Give the interface the file's next number; 0 or -ENOMEM. The turn. */
-int cw_file_add_iface(struct cw_file *file, uint32_t iface);
+/* Give the interface, whose block will end at `end`, the file's next number; 0 or -ENOMEM. The turn. */
+int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end);
+
+/* Only what is before `offset` is in the file: forget the interfaces behind. 0 or -ENOMEM, and
+ * nothing changed. The turn. */
+int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset);
 
 struct cw_files {
 	pthread_mutex_t lock;

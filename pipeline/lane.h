@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "core/source_packet.h"
 #include "pipeline/batch.h"
 #include "pipeline/gate.h"
 #include "pipeline/ring.h"
@@ -26,19 +27,27 @@ struct cw_lane {
 	struct cw_ring *cut;		  /* batches to match */
 	pthread_t thread;
 	bool is_started;
+	uint32_t input; /* live: the device, */
+	uint32_t queue; /* and which of its queues */
 
 	/* shared */
 	_Alignas(CW_CACHE_LINE) struct cw_gate gate; /* the capture thread's */
 	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
 	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
 	_Atomic uint64_t cut_count;
+	struct cw_live *_Atomic live; /* [PORT-1] NULL: the device is gone, the keeper may have it */
+	_Atomic uint64_t seen, dropped, frozen; /* progress: as in stats */
 
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
+	struct cw_live_stats past;  /* of devices that are gone */
+	struct cw_live_stats stats; /* of all; complete once the thread ended */
 
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) uint64_t next;
-	bool is_through; /* all that was cut is reserved */
+	uint64_t counted;   /* packets in the books */
+	uint64_t discarded; /* packets that came after the run's end (-c) */
+	bool is_through;    /* all that was cut is reserved */
 	bool has_dead_input;
 	uint32_t dead_input; /* was truncated underneath: the rest of its batches is discarded */
 };

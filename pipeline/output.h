@@ -57,8 +57,10 @@ struct cw_output {
 	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, as cut */
-	uint64_t lost_link_type;
-	uint64_t lost_unrepresentable;
+	uint64_t lost[CW_LOSS_COUNT]; /* but for those of a failure that lasts */
+	bool is_over_share;	      /* told: it loses records, others need the chunks */
+	uint64_t retry_ns;	      /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */
+	struct cw_file *restart;      /* a file of which nothing was written: the next one to fill */
 	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
@@ -69,6 +71,8 @@ struct cw_output {
 	_Atomic int failure;	/* negative errno: nothing more is written to this output */
 	_Atomic uint64_t written; /* records in the kernel's hands */
 	_Atomic bool is_writing;  /* the writer is at its file, [ABORT-1] */
+	_Atomic uint32_t chunks_out; /* [RETRY-1] from the pool or beside it, and not given back */
+	_Atomic bool is_retrying;    /* after a failure, nothing was written yet */
 
 	/* owner: the writer (whoever took kicks from 0 to 1) */
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;
@@ -93,6 +97,17 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 /* The turn: send what the fullest outputs hold to their writers, so that the chunks come back. */
 void cw_outputs_flush_fullest(struct cw_pipeline *pipeline);
 
+/*
+ * The turn, live: let failed outputs try again where it is time, and, with `flush`, send what
+ * outputs keep to their writers.
+ */
+void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
+
+/* The turn, live: whether the output holds so much of the pool that `needed` more chunks would be at
+ * the expense of others. */
+bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_output *output,
+			     uint64_t needed);
+
 /* The turn, at the end: seal everything. */
 void cw_outputs_flush_all(struct cw_pipeline *pipeline);
 
@@ -115,6 +130,9 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 /* The snapshot length that the output's file headers state. */
 uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline,
 				 const struct cw_output *output);
+
+/* Whether a failed output tries again: live, unless it is a pipe or device. */
+bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output);
 
 /* Stop the output: `failure` (negative errno) and what to tell; the first call counts. */
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);

@@ -30,6 +30,7 @@ static void adopt_chunk(struct cw_pipeline *pipeline, struct cw_output *output,
 			struct cw_chunk *chunk, size_t capacity)
 {
 	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->chunks_out, 1, memory_order_relaxed);
 	pipeline->turn_kept_chunks++;
 	chunk->capacity = (uint32_t)capacity;
 	chunk->file = output->file;
@@ -160,7 +161,9 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_file *file;
 
 	cw_output_close_chunk(output);
-	file = cw_output_new_file(pipeline, output, iface, ts_ns);
+	file = output->restart ? output->restart
+			       : cw_output_new_file(pipeline, output, iface, ts_ns);
+	output->restart = NULL;
 	if (!file)
 		return -ENOMEM;
 	if (output->linktype == CW_LINKTYPE_ANY)
@@ -220,7 +223,7 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 
 static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batch *batch)
 {
-	uint64_t needed = 0;
+	uint64_t needed = 0, chunks;
 	uint32_t index;
 
 	if (pipeline->options.reserve_slowly || batch->has_unrepresentable || batch->has_giant ||
@@ -234,8 +237,11 @@ static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batc
 			continue;
 		if (!is_plain(output, batch, tally))
 			return false;
-		needed += chunks_needed(&pipeline->pool, output->offset, open_room(output),
-					tally->record_bytes);
+		chunks = chunks_needed(&pipeline->pool, output->offset, open_room(output),
+				       tally->record_bytes);
+		if (chunks && cw_output_is_over_share(pipeline, output, chunks))
+			return false;
+		needed += chunks;
 	}
 	return needed <= cw_chunk_free_count(&pipeline->pool);
 }
@@ -276,8 +282,9 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 
 enum placing {
 	PLACED,
-	LOST,	/* counted; nothing to copy */
-	NO_ROOM /* of chunks or pieces: stop here */
+	LOST,	    /* counted; nothing to copy */
+	NO_ROOM,    /* of chunks or pieces: stop here */
+	OVER_SHARE, /* of the pool: it is lost */
 };
 
 static void find_preface(const struct cw_output *output, const struct cw_packet *packet,
@@ -312,6 +319,8 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 	uint64_t needed = chunks_needed(pool, offset, room, bytes);
 	struct cw_chunk *chunk;
 
+	if (needed && cw_output_is_over_share(pipeline, output, needed))
+		return OVER_SHARE;
 	if (bytes <= CW_RECORD_SPLIT_MAX && needed <= pool->chunk_count / 2)
 		return needed <= cw_chunk_free_count(pool) ? PLACED : NO_ROOM;
 	if (atomic_load(&pool->has_giant))
@@ -336,6 +345,20 @@ static enum placing lose(struct cw_output *output, const struct cw_packet *packe
 	return LOST;
 }
 
+static enum placing lose_to_backlog(struct cw_pipeline *pipeline, struct cw_output *output,
+				    const struct cw_packet *packet)
+{
+	if (!output->lost[CW_LOSS_BACKLOG])
+		cw_pipeline_tell(pipeline, CW_PROBLEM,
+				 "rule %s: its output is not written as fast as packets come; what "
+				 "finds no memory is lost (backlog)",
+				 output->rule->name);
+	if (!output->is_over_share)
+		cw_output_seal_all(pipeline, output);
+	output->is_over_share = true;
+	return lose(output, packet, &output->lost[CW_LOSS_BACKLOG]);
+}
+
 /* Start the file or interface that the record needs first. */
 static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 			 const struct cw_packet *packet, const struct cw_iface *iface,
@@ -357,7 +380,8 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 		write_header(pipeline, output);
 	if (!preface->iface_bytes)
 		return 0;
-	result = cw_file_add_iface(output->file, packet->iface);
+	result = cw_file_add_iface(output->file, packet->iface,
+				   output->offset + preface->iface_bytes);
 	if (result < 0) {
 		cw_output_fail(output, result, output->file_count > 0, "no memory for an interface");
 		return result;
@@ -406,17 +430,17 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	bool is_giant;
 
 	if (!is_representable)
-		return lose(output, packet, &output->lost_unrepresentable);
+		return lose(output, packet, &output->lost[CW_LOSS_UNREPRESENTABLE]);
 	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
 		return lose(output, packet, NULL);
 	if (output->format != CW_FORMAT_PCAPNG && output->linktype != CW_LINKTYPE_ANY &&
 	    output->linktype != iface->linktype) {
-		if (output->lost_link_type == 0)
+		if (output->lost[CW_LOSS_LINK_TYPE] == 0)
 			cw_pipeline_tell(pipeline, CW_PROBLEM,
 					 "rule %s: a pcap file holds one link type; packets of "
 					 "others are lost (write .pcapng to keep them)",
 					 output->rule->name);
-		return lose(output, packet, &output->lost_link_type);
+		return lose(output, packet, &output->lost[CW_LOSS_LINK_TYPE]);
 	}
 	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
 	find_preface(output, packet, iface, record_bytes, preface);
@@ -426,6 +450,9 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	room = make_room(pipeline, output, preface, bytes);
 	if (room == NO_ROOM)
 		return NO_ROOM;
+	if (room == OVER_SHARE)
+		return lose_to_backlog(pipeline, output, packet);
+	output->is_over_share = false;
 	is_giant = pipeline->turn_giant != NULL;
 	if (room == LOST || write_preface(pipeline, output, packet, iface, preface, bytes) < 0) {
 		if (pipeline->turn_giant) {

@@ -31,10 +31,14 @@ static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output
 			  const struct cw_file *file, int failure, bool is_rotation,
 			  const char *text)
 {
-	if (cw_output_fail(output, failure, is_rotation, text))
-		cw_pipeline_tell(pipeline, CW_PROBLEM,
-				 "rule %s: output %s: %s; the rest of its packets is lost",
-				 output->rule->name, file->path, text);
+	if (!cw_output_fail(output, failure, is_rotation, text) ||
+	    atomic_load(&output->is_retrying)) /* told before */
+		return;
+	cw_pipeline_tell(pipeline, CW_PROBLEM,
+			 cw_output_may_retry(pipeline, output)
+				 ? "rule %s: output %s: %s; its packets are lost until that works again"
+				 : "rule %s: output %s: %s; the rest of its packets is lost",
+			 output->rule->name, file->path, text);
 }
 
 /*
@@ -176,6 +180,9 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	}
 	accepted = cw_outfile_write(file->outfile, vectors, index, file->offset, &failure);
 	advance_file(output, file, chunks, count, accepted);
+	if (accepted == asked && failure == 0 && atomic_exchange(&output->is_retrying, false))
+		cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
+				 output->rule->name, file->path);
 	if (accepted < asked || failure < 0) {
 		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
 		cut_to_whole(pipeline, output, file);
@@ -249,13 +256,15 @@ static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 	return count;
 }
 
-static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_chunk *const *chunks,
-			     int count)
+static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_output *output,
+			     struct cw_chunk *const *chunks, int count)
 {
 	int index;
 
 	for (index = 0; index < count; index++)
 		cw_chunk_give_back_any(&pipeline->pool, chunks[index]);
+	/* [RETRY-1] release: the writer's state of the output. */
+	atomic_fetch_sub_explicit(&output->chunks_out, (uint32_t)count, memory_order_release);
 	atomic_fetch_sub(&pipeline->live_chunks, (uint32_t)count);
 	cw_pipeline_settle(pipeline);
 }
@@ -272,7 +281,7 @@ void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 		empty_inbox(output);
 		while ((count = take_complete(output, chunks)) > 0) {
 			write_chunks(pipeline, output, chunks, count);
-			give_chunks_back(pipeline, chunks, count);
+			give_chunks_back(pipeline, output, chunks, count);
 			empty_inbox(output);
 		}
 	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0, /* [KICK-1] */
@@ -377,6 +386,7 @@ void cw_output_fini(struct cw_output *output)
 
 		cw_outfile_free(file->outfile);
 		free(file->ifaces);
+		free(file->iface_ends);
 		free(file->path);
 		free(file);
 		file = next;

@@ -19,7 +19,9 @@
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
-	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY, .standard_output = -1};
+	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
+						.standard_output = -1,
+						.drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 
 void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
@@ -50,7 +52,7 @@ static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
 	return bytes;
 }
 
-static uint32_t usable_cores(void)
+uint32_t cw_pipeline_usable_cores(void)
 {
 	cpu_set_t cores;
 
@@ -64,7 +66,7 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 	struct cw_pipeline_options *options = &pipeline->options;
 
 	if (!options->threads)
-		options->threads = usable_cores();
+		options->threads = cw_pipeline_usable_cores();
 	if (options->threads > CW_THREADS_MAX)
 		options->threads = CW_THREADS_MAX;
 	if (!options->pool_bytes)
@@ -143,6 +145,11 @@ static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *
 	return -failure;
 }
 
+static uint32_t count_threads(const struct cw_pipeline *pipeline)
+{
+	return pipeline->worker_count + pipeline->lane_count + (pipeline->port_count ? 1 : 0);
+}
+
 /* Signals go to the thread that asked for the run; only faults are this pipeline's threads' own. */
 static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 {
@@ -157,7 +164,7 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 	sigdelset(&blocked, SIGFPE);
 	sigdelset(&blocked, SIGILL);
 	pthread_sigmask(SIG_BLOCK, &blocked, &before);
-	atomic_store(&pipeline->running_threads, pipeline->worker_count + pipeline->lane_count);
+	atomic_store(&pipeline->running_threads, count_threads(pipeline));
 	for (index = 0; index < pipeline->worker_count && result == 0; index++) {
 		struct cw_worker *worker = &pipeline->workers[index];
 
@@ -169,13 +176,20 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 		struct cw_lane *lane = &pipeline->lanes[index];
 
 		snprintf(name, sizeof(name), "cw-capture-%u", index);
-		result = start_thread(&lane->thread, name, cw_capture_main, lane);
+		result = start_thread(&lane->thread, name,
+				      pipeline->port_count ? cw_capture_live_main : cw_capture_main,
+				      lane);
 		lane->is_started = result == 0;
+	}
+	if (result == 0 && pipeline->port_count) {
+		result = start_thread(&pipeline->keeper_thread, "cw-keeper", cw_keeper_main,
+				      pipeline);
+		pipeline->is_keeper_started = result == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result < 0)
 		cw_error_set_errno(error, result, "cannot start %u threads",
-				   pipeline->worker_count + pipeline->lane_count);
+				   count_threads(pipeline));
 	return result;
 }
 
@@ -195,8 +209,11 @@ void cw_pipeline_settle(struct cw_pipeline *pipeline)
 	/* [END-2] Whoever brings the last of the three about sees all of them. */
 	if (atomic_load(&pipeline->is_sealed) && atomic_load(&pipeline->live_chunks) == 0 &&
 	    atomic_load(&pipeline->live_batches) == 0 &&
-	    !atomic_exchange(&pipeline->is_done, true))
+	    !atomic_exchange(&pipeline->is_done, true)) {
 		cw_gate_signal_all(&pipeline->worker_gate);
+		if (pipeline->port_count)
+			cw_keeper_wake(pipeline);
+	}
 }
 
 void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
@@ -235,7 +252,8 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pipeline->abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pipeline->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pipeline->wake_fd < 0 || pipeline->abort_fd < 0 || pipeline->done_fd < 0)
+	pipeline->keeper_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pipeline->keeper_fd < 0 || pipeline->wake_fd < 0 || pipeline->abort_fd < 0 || pipeline->done_fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
 	return 0;
 }
@@ -254,11 +272,14 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	result = open_events(pipeline, error);
 	if (result == 0)
 		result = cw_rules_check(pipeline->options.rules, error);
-	if (result == 0)
+	if (result == 0 && pipeline->options.device_count) {
+		result = cw_setup_ports(pipeline, error);
+	} else if (result == 0) {
 		result = cw_setup_inputs(pipeline, error);
+		pipeline->lane_count = 1;
+	}
 	if (result < 0)
 		return result;
-	pipeline->lane_count = 1;
 	choose_sizes(pipeline);
 	cw_matcher_init(&pipeline->matcher, pipeline->options.rules, pipeline->options.prefilter,
 			&filter_options);
@@ -273,6 +294,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->has_files = true;
+	cw_ports_connect(pipeline);
 	pipeline->empty_linktype = pipeline->ifaces.count
 					   ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
 					   : CW_LINKTYPE_ETHERNET;
@@ -293,7 +315,7 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 		return cw_error_set(error, -ENOMEM, "no memory");
 	memset(pipeline, 0, sizeof(*pipeline));
 	pipeline->options = *options;
-	pipeline->wake_fd = pipeline->abort_fd = pipeline->done_fd = -1;
+	pipeline->wake_fd = pipeline->abort_fd = pipeline->done_fd = pipeline->keeper_fd = -1;
 	cw_ifaces_init(&pipeline->ifaces);
 	failure = options->rules->count
 			  ? start(pipeline, &local)
@@ -313,11 +335,26 @@ int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
 	return pipeline->done_fd;
 }
 
+bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline)
+{
+	return atomic_load(&pipeline->is_stuck);
+}
+
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress)
 {
+	uint32_t index;
+
 	*progress = (struct cw_progress){.read_bytes = atomic_load(&pipeline->read_bytes),
 					 .total_bytes = pipeline->total_bytes,
-					 .packets = atomic_load(&pipeline->received)};
+					 .packets = atomic_load(&pipeline->received),
+					 .bytes = atomic_load(&pipeline->received_bytes)};
+	for (index = 0; index < pipeline->port_count; index++)
+		progress->lost_before_tap += atomic_load(&pipeline->ports[index].lost_before_tap);
+	for (index = 0; index < pipeline->lane_count; index++) {
+		progress->kernel_seen += atomic_load(&pipeline->lanes[index].seen);
+		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].dropped);
+		progress->freezes += atomic_load(&pipeline->lanes[index].frozen);
+	}
 }
 
 /* Threads that run although starting the others failed: let them find their end. */
@@ -327,7 +364,8 @@ static void join_threads(struct cw_pipeline *pipeline)
 
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
-	if (!pipeline->lanes[pipeline->lane_count - 1].is_started) {
+	if (!pipeline->lanes[pipeline->lane_count - 1].is_started ||
+	    (pipeline->port_count && !pipeline->is_keeper_started)) {
 		cw_pipeline_stop_reading(pipeline);
 		atomic_store(&pipeline->is_done, true);
 		cw_gate_signal_all(&pipeline->worker_gate);
@@ -336,6 +374,9 @@ static void join_threads(struct cw_pipeline *pipeline)
 		if (pipeline->lanes[index].is_started)
 			pthread_join(pipeline->lanes[index].thread, NULL);
 	}
+	if (pipeline->is_keeper_started)
+		pthread_join(pipeline->keeper_thread, NULL);
+	pipeline->is_keeper_started = false;
 	for (index = 0; index < pipeline->worker_count; index++) {
 		if (pipeline->workers[index].is_started)
 			pthread_join(pipeline->workers[index].thread, NULL);
@@ -377,6 +418,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_chunk_pool_fini(&pipeline->pool);
 	cw_ring_free(pipeline->reserved);
 	cw_ready_fini(&pipeline->writable);
+	cw_ports_fini(pipeline);
 	cw_ifaces_fini(&pipeline->ifaces);
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
@@ -387,6 +429,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	free(pipeline->inputs);
 	close_if_open(pipeline->wake_fd);
 	close_if_open(pipeline->abort_fd);
+	close_if_open(pipeline->keeper_fd);
 	close_if_open(pipeline->done_fd);
 	free(pipeline);
 }

@@ -15,6 +15,8 @@
 
 #include "core/error.h"
 #include "core/filter.h"
+#include "core/netdev.h"
+#include "core/source_packet.h"
 #include "pipeline/books.h"
 #include "pipeline/rules.h"
 
@@ -22,6 +24,7 @@
 #define CW_POOL_BYTES_DEFAULT ((size_t)64 << 20)
 /* Fewer bytes are not worth a call to the kernel, as long as there is memory. */
 #define CW_GATHER_BYTES_DEFAULT ((size_t)256 << 10)
+#define CW_DRAIN_MS_DEFAULT 10000u
 #define CW_VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
 
 struct cw_pipeline;
@@ -42,6 +45,8 @@ struct cw_pipeline_options {
 	/* borrowed until the pipeline is freed */
 	const char *const *inputs; /* paths; "-" = standard input, at most once */
 	uint32_t input_count;
+	const char *const *devices; /* instead of inputs: captured live */
+	uint32_t device_count;
 	const struct cw_rules *rules;
 	const char *prefilter; /* expression every packet must pass, or NULL */
 	const char *directory; /* in front of relative output names, or NULL */
@@ -61,6 +66,11 @@ struct cw_pipeline_options {
 	bool is_utc;
 	int standard_output; /* descriptor for the name "-" */
 
+	/* live; of `live` the device, the input and the descriptor are set here, and the number of
+	 * queues where it is 0 */
+	struct cw_live_options live;
+	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
+
 	/* sizes; 0 = chosen (tests make them tiny) */
 	size_t pool_bytes;
 	size_t chunk_bytes;
@@ -77,6 +87,8 @@ struct cw_pipeline_options {
 	/* Called once, when nothing but starting the threads is left to do; may be NULL. Before it
 	 * nothing was written, so that the process may as well end. */
 	void (*on_ready)(void *context);
+	/* For tests: a worker took a batch of this lane, and has not matched it; may be NULL. */
+	void (*on_batch)(void *context, uint32_t worker, uint32_t lane);
 	void *context;
 };
 
@@ -101,6 +113,12 @@ struct cw_progress {
 	uint64_t read_bytes;  /* of the inputs, as they are on disk */
 	uint64_t total_bytes; /* 0 when an input's length is unknown */
 	uint64_t packets;
+	uint64_t bytes;	      /* captured */
+	/* live, sums over the queues and devices */
+	uint64_t kernel_seen;
+	uint64_t kernel_dropped;
+	uint64_t freezes;
+	uint64_t lost_before_tap; /* at least */
 };
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress);
 
@@ -111,6 +129,29 @@ struct cw_report_input {
 	uint64_t file_bytes;
 	const char *format;
 	char *error; /* NULL: read to its end */
+};
+
+/* A queue of a live run: kernel_seen = kernel_dropped + received + left. */
+struct cw_report_queue {
+	const char *device;
+	uint32_t queue;
+	struct cw_live_stats stats;
+	uint64_t discarded; /* of those received: they came after the run's end (-c) */
+};
+
+/* A device of a live run. */
+struct cw_report_device {
+	const char *device;
+	uint32_t linktype;
+	uint32_t queue_count;
+	uint32_t event_count; /* down, up, renamed, ... */
+	uint32_t gap_count;   /* times it was gone */
+	double gap_s;	      /* how long in all */
+	bool has_losses;      /* the following are known */
+	bool is_lower_bound;
+	uint64_t rx_packets, rx_errors, rx_dropped, rx_missed, rx_fifo, rx_over;
+	struct cw_netdev_drop *drops; /* of the driver, that grew */
+	uint32_t drop_count;
 };
 
 struct cw_report_rule {
@@ -138,6 +179,11 @@ struct cw_report {
 	uint32_t input_count;
 	struct cw_report_rule *rules;
 	uint32_t rule_count;
+	struct cw_report_queue *queues; /* live */
+	uint32_t queue_count;
+	struct cw_report_device *devices;
+	uint32_t device_count;
+	uint64_t kernel_seen, kernel_dropped; /* sums over the queues */
 	struct cw_books books;
 	struct cw_report_verify verify;
 	uint64_t packets;
@@ -161,6 +207,9 @@ int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
  * stay so, and the pipeline can only be peeked at afterwards.
  */
 void cw_pipeline_abort(struct cw_pipeline *pipeline);
+
+/* Whether a drain was given up and there is still no end: a thread is stuck. Abort is what is left. */
+bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);
 
 /* The books of this moment; threads go on. */
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);

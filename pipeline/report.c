@@ -56,13 +56,16 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 		       struct cw_books *books)
 {
 	uint64_t explained;
+	uint32_t cause;
 
 	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
 	if (report_files(output, report, books) < 0)
 		return -ENOMEM;
-	report->lost[CW_LOSS_LINK_TYPE] = output->lost_link_type;
-	report->lost[CW_LOSS_UNREPRESENTABLE] = output->lost_unrepresentable;
-	explained = report->written + output->lost_link_type + output->lost_unrepresentable;
+	explained = report->written;
+	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
+		report->lost[cause] = output->lost[cause];
+		explained += output->lost[cause];
+	}
 	if (atomic_load(&output->failure)) {
 		report->lost[output->failure_cause] += output->matched - explained;
 		explained = output->matched;
@@ -103,6 +106,84 @@ static void tell_differences(struct cw_pipeline *pipeline)
 				 verification->differences, verification->sampled);
 }
 
+/* ---- live ---- */
+
+static int report_device(const struct cw_port *port, struct cw_report_device *report)
+{
+	const struct cw_netdev_losses *losses = &port->losses;
+
+	*report = (struct cw_report_device){.device = port->device,
+					    .linktype = port->info.linktype,
+					    .queue_count = port->lane_count,
+					    .event_count = port->event_count,
+					    .gap_count = port->gap_count,
+					    .gap_s = (double)port->gap_ns * 1e-9,
+					    .has_losses = port->now.ts_ns != 0,
+					    .is_lower_bound = losses->is_lower_bound,
+					    .rx_packets = losses->rx_packets,
+					    .rx_errors = losses->rx_errors,
+					    .rx_dropped = losses->rx_dropped,
+					    .rx_missed = losses->rx_missed,
+					    .rx_fifo = losses->rx_fifo,
+					    .rx_over = losses->rx_over};
+	report->drops = calloc(losses->drops.count + 1, sizeof(*report->drops));
+	if (!report->drops)
+		return -ENOMEM;
+	for (; report->drop_count < losses->drops.count; report->drop_count++)
+		report->drops[report->drop_count] = losses->drops.at[report->drop_count];
+	if (port->gap_start_ns) /* it is gone still */
+		report->gap_s += (double)(cw_pipeline_now_ns() - port->gap_start_ns) * 1e-9;
+	return 0;
+}
+
+static int report_live(const struct cw_pipeline *pipeline, struct cw_report *report)
+{
+	uint32_t index;
+
+	if (!pipeline->port_count)
+		return 0;
+	report->queues = calloc(pipeline->lane_count, sizeof(*report->queues));
+	report->devices = calloc(pipeline->port_count, sizeof(*report->devices));
+	if (!report->queues || !report->devices)
+		return -ENOMEM;
+	for (index = 0; index < pipeline->lane_count; index++, report->queue_count++) {
+		const struct cw_lane *lane = &pipeline->lanes[index];
+
+		report->queues[index] = (struct cw_report_queue){
+			.device = pipeline->ports[lane->input].device,
+			.queue = lane->queue,
+			.stats = lane->stats,
+			.discarded = lane->discarded};
+		report->kernel_seen += lane->stats.kernel_seen;
+		report->kernel_dropped += lane->stats.kernel_dropped;
+	}
+	for (index = 0; index < pipeline->port_count; index++, report->device_count++) {
+		if (report_device(&pipeline->ports[index], &report->devices[index]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Every packet the kernel gave a queue is dropped, left there, or in the books. */
+static bool queues_balance(const struct cw_report *report)
+{
+	uint64_t received = 0, discarded = 0;
+	uint32_t index;
+
+	if (!report->queue_count)
+		return true;
+	for (index = 0; index < report->queue_count; index++) {
+		const struct cw_report_queue *queue = &report->queues[index];
+
+		if (queue->stats.kernel_seen !=
+		    queue->stats.kernel_dropped + queue->stats.received + queue->stats.left)
+			return false;
+		received += queue->stats.received;
+		discarded += queue->discarded;
+	}
+	return received == report->books.received + discarded;
+}
+
 int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 {
 	struct timespec now;
@@ -130,7 +211,9 @@ int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 				&report->books) < 0)
 			goto no_memory;
 	}
-	report->is_balanced = cw_books_balance(&report->books);
+	if (report_live(pipeline, report) < 0)
+		goto no_memory;
+	report->is_balanced = cw_books_balance(&report->books) && queues_balance(report);
 	report->is_complete = report->is_balanced && !atomic_load(&pipeline->has_problem) &&
 			      report->books.lost == 0 && report->books.malformed == 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -154,7 +237,11 @@ void cw_report_fini(struct cw_report *report)
 		free(report->rules[index].files);
 		free(report->rules[index].error);
 	}
+	for (index = 0; report->devices && index < report->device_count; index++)
+		free(report->devices[index].drops);
 	free(report->inputs);
 	free(report->rules);
+	free(report->queues);
+	free(report->devices);
 	*report = (struct cw_report){0};
 }

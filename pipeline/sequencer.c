@@ -84,6 +84,7 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	}
 	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;
+	pipeline->lanes[batch->lane].counted += packets;
 	input->packets += packets;
 	input->bytes += batch->caplen_bytes;
 	books->received += packets;
@@ -94,6 +95,8 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	books->classified += batch->class_counts[CW_CLASS_MATCHED] +
 			     batch->class_counts[CW_CLASS_UNMATCHED];
 	atomic_store_explicit(&pipeline->received, books->received, memory_order_relaxed);
+	atomic_fetch_add_explicit(&pipeline->received_bytes, batch->caplen_bytes,
+				  memory_order_relaxed);
 }
 
 static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_lane *lane,
@@ -173,6 +176,7 @@ static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
 	}
 	if (is_beyond_end(&pipeline->sequencer, lane, batch)) {
 		batch->is_discarded = true;
+		lane->discarded += batch->packet_count - batch->part_first;
 		hand_on(pipeline, lane, batch, true);
 		return true;
 	}
@@ -243,16 +247,31 @@ void cw_sequencer_run_any(struct cw_pipeline *pipeline)
 		use_turn(pipeline);
 }
 
-void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
+/* Have the turn, however long that takes: it is short. */
+static void take_turn(struct cw_pipeline *pipeline)
 {
-	uint32_t index, expected = 0;
+	uint32_t expected = 0;
 
 	while (!atomic_compare_exchange_weak_explicit(&pipeline->sequencer.kicks, &expected, 1,
 						      memory_order_acq_rel,
 						      memory_order_relaxed)) { /* [TURN-1] */
 		expected = 0;
-		sched_yield(); /* the turn is short */
+		sched_yield();
 	}
+}
+
+void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
+{
+	take_turn(pipeline);
+	cw_outputs_tend(pipeline, now_ns, flush);
+	use_turn(pipeline);
+}
+
+void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
+{
+	uint32_t index;
+
+	take_turn(pipeline);
 	*books = pipeline->books;
 	for (index = 0; index < pipeline->output_count; index++) {
 		books->matched += pipeline->outputs[index].matched;

@@ -35,6 +35,9 @@ void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
  * somebody else does it. */
 void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane);
 
+/* Take the turn, waiting for it, and call cw_outputs_tend. */
+void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
+
 /* Offer to take the turn for lanes that were starved of chunks. */
 void cw_sequencer_run_any(struct cw_pipeline *pipeline);
 

@@ -8,11 +8,13 @@
 
 #include "core/source.h"
 #include "pipeline/gate.h"
+#include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/match.h"
 #include "pipeline/names.h"
 #include "pipeline/output.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/port.h"
 #include "pipeline/ready.h"
 #include "pipeline/ring.h"
 #include "pipeline/sample.h"
@@ -53,6 +55,8 @@ struct cw_pipeline {
 	uint32_t output_count;
 	struct cw_worker *workers;
 	uint32_t worker_count;
+	struct cw_port *ports; /* live */
+	uint32_t port_count;
 	struct cw_lane *lanes;
 	uint32_t lane_count;
 	uint32_t snaplen_max;	 /* of the inputs, for file headers */
@@ -62,6 +66,9 @@ struct cw_pipeline {
 	bool has_files; /* were initialised */
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
+	int keeper_fd;	      /* eventfd: readable when the keeper shall look */
+	pthread_t keeper_thread;
+	bool is_keeper_started;
 	int done_fd;	      /* eventfd: readable once every thread is done */
 
 	/* between threads */
@@ -81,15 +88,19 @@ struct cw_pipeline {
 	_Atomic uint32_t live_batches; /* cut and not finished */
 	_Atomic bool is_done;
 	_Atomic uint32_t running_threads;
+	_Atomic bool is_giving_up; /* the drain took too long */
+	_Atomic bool is_stuck;	   /* and did not end then */
 	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
+	_Atomic uint64_t received_bytes;
 
 	/* owner: the turn */
 	struct cw_books books;
 	struct cw_verification verification;
 	struct cw_names names;
+	struct cw_netdev_probe *probe; /* start-up, then the keeper; NULL: there is none */
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
 	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */
 	struct cw_chunk *turn_giant;	 /* taken for the record at hand */
@@ -105,6 +116,9 @@ void cw_pipeline_settle(struct cw_pipeline *pipeline);
 
 /* Whether a regular file with this identity is one of the inputs. */
 bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode);
+
+/* Cores that this process may run on. */
+uint32_t cw_pipeline_usable_cores(void);
 
 /* The three parts of setup.c, in this order. Errors as cw_pipeline_start. */
 int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error);
@@ -123,6 +137,7 @@ void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *bat
 void cw_pipeline_stop_reading(struct cw_pipeline *pipeline);
 
 void *cw_capture_main(void *lane);
+void *cw_capture_live_main(void *lane);
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);

@@ -290,6 +290,8 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	struct cw_pipeline *pipeline = worker->pipeline;
 	struct cw_cursor cursor = {0};
 
+	if (cw_unlikely(pipeline->options.on_batch != NULL))
+		pipeline->options.on_batch(pipeline->options.context, worker->index, batch->lane);
 	batch->is_damaged = false;
 	batch->is_discarded = false;
 	batch->part_end = 0;

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir split: from arguments to rules and options, then a run with progress and signals. */
+/* capweir split and capture: from arguments to rules and options of a run. */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/filter_compiler.h"
@@ -15,14 +11,6 @@
 #include "tools/commands.h"
 
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
-
-struct run {
-	struct cw_pipeline *pipeline;
-	struct timespec start;
-	bool has_progress;   /* a line is on the terminal */
-	bool wants_progress; /* stderr is one */
-	bool is_stopped;     /* by a signal */
-};
 
 /* ---- arguments ---- */
 
@@ -248,189 +236,6 @@ static bool writes_to_stdout(const struct cw_rules *rules)
 	return false;
 }
 
-/* ---- the run ---- */
-
-static void tell(void *context, enum cw_severity severity, const char *text)
-{
-	struct run *run = context;
-
-	/* One call of stdio: lines of several threads do not mix. */
-	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
-		severity == CW_WARNING ? "warning: " : "", text);
-}
-
-static double seconds_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
-}
-
-static void print_progress(struct run *run, bool ends_line)
-{
-	char packets[CW_NUMBER_BYTES], bytes[CW_NUMBER_BYTES], rate[CW_NUMBER_BYTES];
-	double elapsed_s = seconds_since(&run->start);
-	struct cw_progress progress;
-	char left[64] = "";
-
-	cw_pipeline_progress(run->pipeline, &progress);
-	if (progress.total_bytes && progress.read_bytes && elapsed_s > 0)
-		snprintf(left, sizeof(left), ", %.0f %%, %.0f s left",
-			 100.0 * (double)progress.read_bytes / (double)progress.total_bytes,
-			 elapsed_s * (double)(progress.total_bytes - progress.read_bytes) /
-				 (double)progress.read_bytes);
-	fprintf(stderr, "%s%s packets, %s read, %s/s%s%s", run->has_progress ? "\r\033[K" : "",
-		cw_format_count(progress.packets, packets),
-		cw_format_bytes(progress.read_bytes, bytes),
-		cw_format_bytes((uint64_t)((double)progress.read_bytes / elapsed_s), rate), left,
-		ends_line ? "\n" : "");
-	fflush(stderr);
-	run->has_progress = !ends_line;
-}
-
-/* What was done so far, for a run that is broken off. */
-static void abort_run(struct run *run)
-{
-	struct cw_books books;
-	char received[CW_NUMBER_BYTES], written[CW_NUMBER_BYTES];
-
-	cw_pipeline_abort(run->pipeline);
-	cw_pipeline_peek(run->pipeline, &books);
-	cw_complain("aborted: %s packets taken in, %s records written; unfinished files are left "
-		    "as hidden .part files",
-		    cw_format_count(books.received, received),
-		    cw_format_count(books.written, written));
-	_exit(CW_EXIT_STOPPED);
-}
-
-static void handle_signal(struct run *run, int signal_fd)
-{
-	struct signalfd_siginfo signal;
-
-	if (read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
-		return;
-	switch (signal.ssi_signo) {
-	case SIGUSR1:
-		print_progress(run, true);
-		break;
-	case SIGHUP:
-		cw_complain("SIGHUP: rules are reloaded during live capture only; split goes on");
-		break;
-	default:
-		if (run->is_stopped)
-			abort_run(run);
-		run->is_stopped = true;
-		cw_complain("stopping: what was read is finished; once more aborts");
-		cw_pipeline_request_stop(run->pipeline);
-	}
-}
-
-static void wait_for_end(struct run *run, int signal_fd)
-{
-	struct pollfd fds[2] = {{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-				{.fd = signal_fd, .events = POLLIN}};
-
-	while (!(fds[0].revents & POLLIN)) {
-		int ready = poll(fds, 2, run->wants_progress ? 1000 : -1);
-
-		if (ready == 0)
-			print_progress(run, false);
-		if (ready > 0 && (fds[1].revents & POLLIN))
-			handle_signal(run, signal_fd);
-	}
-	if (run->has_progress)
-		fputs("\r\033[K", stderr);
-	run->has_progress = false;
-}
-
-static int finish(struct run *run, const struct cw_arguments *arguments)
-{
-	struct cw_report report;
-	int status = CW_EXIT_COMPLETE;
-
-	if (cw_pipeline_finish(run->pipeline, &report) < 0) {
-		cw_complain("no memory for the report; the files are complete");
-		return CW_EXIT_PROBLEM;
-	}
-	cw_report_complain(&report);
-	if (arguments->json)
-		status = cw_report_print_json(&report);
-	else if (!arguments->quiet)
-		cw_report_print(&report);
-	if (!report.is_complete)
-		status = CW_EXIT_PROBLEM;
-	cw_report_fini(&report);
-	return run->is_stopped ? CW_EXIT_STOPPED : status;
-}
-
-static void end_early(int number)
-{
-	(void)number;
-	_exit(CW_EXIT_STOPPED);
-}
-
-/* From now on INT and TERM are run_pipeline's to read. */
-static void take_signals(void *context)
-{
-	sigset_t signals;
-
-	(void)context;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
-/*
- * Until there are threads, start-up waits for the first bytes of pipes and for libpcap, and nothing
- * is written: a signal ends it on the spot. (The compile helper ends when its socket closes.)
- */
-static int watch_signals(void)
-{
-	const struct sigaction early = {.sa_handler = end_early};
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	sigaction(SIGINT, &early, NULL);
-	sigaction(SIGTERM, &early, NULL);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
-static int run_pipeline(const struct cw_arguments *arguments,
-			struct cw_pipeline_options *options)
-{
-	struct run run = {.wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
-	struct cw_error error = {0};
-	int signal_fd = watch_signals();
-	int result;
-
-	if (signal_fd < 0) {
-		cw_complain("cannot watch signals: %s", strerror(errno));
-		return CW_EXIT_PROBLEM;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &run.start);
-	options->tell = tell;
-	options->on_ready = take_signals;
-	options->context = &run;
-	result = cw_pipeline_start(&run.pipeline, options, &error);
-	if (result < 0) {
-		cw_complain("%s", error.text);
-		close(signal_fd);
-		return result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
-	}
-	wait_for_end(&run, signal_fd);
-	result = finish(&run, arguments);
-	cw_pipeline_free(run.pipeline);
-	close(signal_fd);
-	return result;
-}
-
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
 			 const char *prefilter, struct cw_pipeline_options *options)
 {
@@ -447,7 +252,8 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->unoptimized = arguments->unoptimized;
 	options->resolve_names = arguments->resolve;
 	options->no_clobber = arguments->no_clobber;
-	options->sync = arguments->sync_on_close;
+	options->sync = arguments->devices.count ? arguments->sync != CW_SYNC_OFF
+						 : arguments->sync == CW_SYNC_CLOSE;
 	options->is_utc = arguments->utc;
 	options->standard_output = STDOUT_FILENO;
 	options->pool_bytes = arguments->buffer_bytes;
@@ -465,8 +271,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 	int result;
 
 	cw_pipeline_options_init(&options);
-	if (!arguments->inputs.count) {
-		cw_complain("no input: give -r FILE (live capture is not in this version)");
+	if (!arguments->inputs.count && !arguments->devices.count) {
+		cw_complain("no input: give -i DEVICE or -r FILE");
 		return CW_EXIT_USAGE;
 	}
 	result = check_stdin(arguments);
@@ -484,8 +290,11 @@ int cw_command_split(const struct cw_arguments *arguments)
 	}
 	if (result == 0) {
 		fill_options(arguments, &rules, expression, &options);
+		result = cw_arguments_live(arguments, &options);
+	}
+	if (result == 0) {
 		options.compiler = cw_arguments_start_compiler(arguments);
-		result = run_pipeline(arguments, &options);
+		result = cw_run(arguments, &options);
 		cw_filter_compiler_free(options.compiler);
 	}
 	cw_rules_fini(&rules);

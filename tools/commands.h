@@ -6,11 +6,17 @@
 #include "pipeline/pipeline.h"
 #include "tools/options.h"
 
-int cw_command_split(const struct cw_arguments *arguments);
+int cw_command_split(const struct cw_arguments *arguments); /* also capture */
 int cw_command_check(const struct cw_arguments *arguments);
 int cw_command_generate(const struct cw_arguments *arguments);
 int cw_command_inspect(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
+
+/* Run the pipeline to its end, report; the exit status. */
+int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
+
+/* The live options that the arguments ask for. CW_EXIT_USAGE after a complaint. */
+int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
 
 /* capweir inspect filter. */
 int cw_inspect_filter(const struct cw_arguments *arguments);
@@ -29,6 +35,10 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 /* A finished run as a table on stderr, or as JSON on stdout (0, or CW_EXIT_PROBLEM). */
 void cw_report_print(const struct cw_report *report);
 int cw_report_print_json(const struct cw_report *report);
+
+/* Live, during the run: a line of JSON on standard output. */
+void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
+			 const struct cw_books *books);
 
 /* What was lost and what failed, a line each, on stderr. */
 void cw_report_complain(const struct cw_report *report);

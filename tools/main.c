@@ -16,6 +16,7 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
+	{"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
@@ -23,7 +24,7 @@ static const struct {
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"capture", "devices", "top", "stats",
+static const char *const later_commands[] = {"devices", "top", "stats",
 					     "selftest", "replay", "repair"};
 
 static void print_help(FILE *file)
@@ -31,16 +32,16 @@ static void print_help(FILE *file)
 	size_t index;
 
 	fputs("usage: capweir COMMAND [options]      (capweir COMMAND --help tells them)\n"
-	      "       capweir -r FILE -w FILE [EXPR] (as tcpdump)\n\n",
+	      "       capweir -i DEV | -r FILE -w FILE [EXPR] (as tcpdump)\n\n",
 	      file);
 	for (index = 0; index < CW_ARRAY_COUNT(commands); index++)
 		fprintf(file, "  %-10s %s\n", commands[index].name, commands[index].what);
 }
 
-static int run(size_t index, int argc, char **argv)
+static int run(size_t index, enum cw_command command, int argc, char **argv)
 {
 	struct cw_arguments arguments;
-	int result = cw_options_parse(&arguments, commands[index].command, argc, argv);
+	int result = cw_options_parse(&arguments, command, argc, argv);
 
 	if (result == 0)
 		result = commands[index].run(&arguments);
@@ -86,7 +87,7 @@ static int run_command(int argc, char **argv)
 	}
 	for (index = 0; index < CW_ARRAY_COUNT(commands); index++) {
 		if (strcmp(word, commands[index].name) == 0)
-			return run(index, argc - 1, argv + 1);
+			return run(index, commands[index].command, argc - 1, argv + 1);
 	}
 	for (index = 0; index < CW_ARRAY_COUNT(later_commands); index++) {
 		if (strcmp(word, later_commands[index]) == 0) {
@@ -95,7 +96,7 @@ static int run_command(int argc, char **argv)
 		}
 	}
 	if (word[0] == '-')
-		return run(0, argc, argv); /* tcpdump's line */
+		return run(0, CW_SPLIT | CW_CAPTURE, argc, argv); /* tcpdump's line */
 	cw_complain("unknown command '%s' (capweir --help lists them)", word);
 	return CW_EXIT_USAGE;
 }

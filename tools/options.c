@@ -9,10 +9,13 @@
 #include "core/base.h"
 #include "core/filter_compiler.h"
 #include "pipeline/pipeline.h"
+#include "tools/option_values.h"
 #include "tools/options.h"
 
 #define NOT_YET 0u /* an option of the design that this version does not have */
 #define LETTERLESS 256
+#define DAY_MS (UINT64_C(86400) * 1000)
+#define BOTH (CW_SPLIT | CW_CAPTURE)
 
 enum option_id {
 	OPTION_HELP = LETTERLESS,
@@ -36,6 +39,14 @@ enum option_id {
 	OPTION_REPEAT,
 	OPTION_DOT,
 	OPTION_FULL,
+	OPTION_QUEUES,
+	OPTION_FANOUT,
+	OPTION_BLOCK,
+	OPTION_RETIRE,
+	OPTION_MAX_DROP,
+	OPTION_STATS,
+	OPTION_DURATION,
+	OPTION_DRAIN,
 	OPTION_NOT_YET,
 };
 
@@ -51,80 +62,91 @@ static const struct option_row rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
 	 CW_SPLIT | CW_CHECK | CW_BENCH},
+	{'i', "interface", "DEV", "capture from this device; several are captured side by side",
+	 CW_CAPTURE},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
-				"other rule took", CW_SPLIT},
+				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
-			       "output", CW_SPLIT | CW_GENERATE},
-	{'R', "rules", "FILE", "read rules from a YAML file", CW_SPLIT | CW_INSPECT | CW_BENCH},
-	{'o', "directory", "DIR", "put relative outputs there", CW_SPLIT},
-	{'F', "filter-file", "FILE", "read the filter expression from a file", CW_SPLIT},
-	{'t', "threads", "N", "worker threads (default: the cores it may use)", CW_SPLIT},
-	{'c', "count", "N", "stop after N packets that a rule's filter matched", CW_SPLIT},
-	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", CW_SPLIT},
+			       "output", BOTH | CW_GENERATE},
+	{'R', "rules", "FILE", "read rules from a YAML file", BOTH | CW_INSPECT | CW_BENCH},
+	{'o', "directory", "DIR", "put relative outputs there", BOTH},
+	{'F', "filter-file", "FILE", "read the filter expression from a file", BOTH},
+	{'t', "threads", "N", "worker threads (default: the cores it may use)", BOTH},
+	{'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH},
+	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", BOTH},
 	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
-				   "bytes; k, m, g: KiB, MiB, GiB)", CW_SPLIT},
+				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
 	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
-				      "limit", CW_SPLIT},
-	{'n', "numeric", NULL, "accepted: names are never looked up", CW_SPLIT},
+				      "limit", BOTH},
+	{'n', "numeric", NULL, "accepted: names are never looked up", BOTH},
 	{'O', "no-optimize", NULL, "do not optimise filter programs",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{'d', "dump", NULL, "inspect filter: print the expressions' classic BPF only, as tcpdump -d; "
 			    "-dd as C, -ddd as numbers", CW_INSPECT},
 	{OPTION_DOT, "dot", NULL, "inspect filter: print the decision program as a graph for "
 				  "Graphviz", CW_INSPECT},
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
-	{'q', "quiet", NULL, "no table and no progress line", CW_SPLIT},
+	{'q', "quiet", NULL, "no table and no progress line", BOTH},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 CW_SPLIT | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_INSPECT | CW_BENCH},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
-	 CW_SPLIT | CW_GENERATE},
+	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
-					   "name (default: off)", CW_SPLIT},
-	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", CW_SPLIT},
+					   "name (default: off for files, close "
+					   "for live capture)", BOTH},
+	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", BOTH},
 	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
-						      "has ns)", CW_SPLIT | CW_GENERATE},
+						      "has ns)", BOTH | CW_GENERATE},
 	{OPTION_RESOLVE, "resolve", NULL, "let filters name hosts (the lookup can block)",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
-	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", CW_SPLIT},
+	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
+	{OPTION_ENGINE, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", BOTH},
 	{OPTION_FILTER_TIME, "filter-time", "SECONDS", "that compiling one filter may take (default: "
 						       "1); then it is tried unoptimised",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_FILTER_MEMORY, "filter-memory", "SIZE", "likewise (default: 256MiB)",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_VERIFY, "verify-filters", "[=1/N]", "check one packet in N (default: 100) against "
-						    "libpcap; any difference is exit 1", CW_SPLIT},
-	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", CW_SPLIT},
-	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, CW_SPLIT},
-	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, CW_SPLIT},
-	{OPTION_BATCH_PACKETS, "batch-packets", "N", NULL, CW_SPLIT},
+						    "libpcap; any difference is exit 1", BOTH},
+	{'p', "no-promiscuous-mode", NULL, "take what is meant for this host only", CW_CAPTURE},
+	{'Q', "direction", "WAY", "in, out or inout (default)", CW_CAPTURE},
+	{'j', "time-stamp-type", "CLOCK", "host (default) or adapter", CW_CAPTURE},
+	{'B', "buffer-size", "KIB", "size of each queue's ring (default: 65536)", CW_CAPTURE},
+	{OPTION_QUEUES, "queues", "N", "capture threads, each with a ring (default: by the device's "
+				       "queues and the cores)", CW_CAPTURE},
+	{OPTION_FANOUT, "fanout", "HOW", "which queue gets a packet: hash (default: by flow), cpu, "
+					 "qm, lb or rollover", CW_CAPTURE},
+	{OPTION_BLOCK, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE},
+	{OPTION_RETIRE, "block-timeout", "MS", "a block waits so long for more packets (default: "
+					       "20)", CW_CAPTURE},
+	{OPTION_MAX_DROP, "max-drop", "N", "more packets dropped by the kernel are exit 3",
+	 CW_CAPTURE},
+	{OPTION_STATS, "stats", "SECONDS", "print counters so often (with --json as JSON lines)",
+	 CW_CAPTURE},
+	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
+	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
+						   "the end (default: 10)", CW_CAPTURE},
+	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", BOTH},
+	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, BOTH},
+	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, BOTH},
+	{OPTION_BATCH_PACKETS, "batch-packets", "N", NULL, BOTH},
 	{OPTION_PROFILE, "profile", "NAME", "imix (default), small, large or mix", CW_GENERATE},
 	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench: the first 100000)",
 	 CW_GENERATE | CW_BENCH},
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
 	{OPTION_HELP, "help", NULL, "print this",
-	 CW_SPLIT | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
-	/* Letters that mean what tcpdump means by them, and come with live capture. */
-	{'i', "interface", "DEV", NULL, NOT_YET},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
+	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, NOT_YET},
 	{'W', NULL, "COUNT", NULL, NOT_YET},
-	{'B', NULL, "KIB", NULL, NOT_YET},
 	{'U', NULL, NULL, NULL, NOT_YET},
 	{'z', NULL, "COMMAND", NULL, NOT_YET},
 	{'Z', NULL, "USER", NULL, NOT_YET},
-	{'j', NULL, "TYPE", NULL, NOT_YET},
-	{'Q', NULL, "DIRECTION", NULL, NOT_YET},
-	{'p', NULL, NULL, NULL, NOT_YET},
 	{'D', "list-interfaces", NULL, NULL, NOT_YET},
 	{'L', "list-data-link-types", NULL, NULL, NOT_YET},
-	{OPTION_NOT_YET, "stats", "SECONDS", NULL, NOT_YET},
-	{OPTION_NOT_YET, "queues", "N", NULL, NOT_YET},
-	{OPTION_NOT_YET, "max-drop", "N", NULL, NOT_YET},
 	{OPTION_NOT_YET, "order", "time|arrival", NULL, NOT_YET},
-	{OPTION_NOT_YET, "duration", "SECONDS", NULL, NOT_YET},
-	{OPTION_NOT_YET, "drain-timeout", "SECONDS", NULL, NOT_YET},
 };
 
 #define ROW_COUNT CW_ARRAY_COUNT(rows)
@@ -137,6 +159,10 @@ static const struct {
 	{CW_SPLIT, "capweir split -r FILE... (-f EXPR -w FILE)... | -R RULES [options] [EXPR]\n"
 		   "       capweir -r FILE -w FILE [EXPR]",
 	 "Split capture files: each rule's packets to its own file, in one pass."},
+	{CW_CAPTURE, "capweir capture -i DEV... (-f EXPR -w FILE)... | -R RULES [options] [EXPR]\n"
+		     "       capweir -i DEV -w FILE [EXPR]",
+	 "Capture from devices, each rule's packets to its own file. Ends with -c, --duration or a\n"
+	 "signal; the first one writes what was captured."},
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},
@@ -205,7 +231,7 @@ void cw_options_help(FILE *file, enum cw_command command)
 	size_t index;
 
 	for (index = 0; index < CW_ARRAY_COUNT(command_texts); index++) {
-		if (command_texts[index].command == command)
+		if (command_texts[index].command & command)
 			fprintf(file, "usage: %s\n\n%s\n\n", command_texts[index].usage,
 				command_texts[index].what);
 	}
@@ -213,123 +239,6 @@ void cw_options_help(FILE *file, enum cw_command command)
 		if ((rows[index].commands & (unsigned)command) && rows[index].help)
 			print_row(file, &rows[index]);
 	}
-}
-
-/* ---- values ---- */
-
-static int parse_number(const char *option, const char *text, uint64_t least, uint64_t most,
-			uint64_t *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || *number < least || *number > most) {
-		cw_complain("%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
-			    option, least, most, text);
-		return CW_EXIT_USAGE;
-	}
-	return 0;
-}
-
-static int parse_bytes(const char *option, const char *text, uint64_t least, uint64_t most,
-		       uint64_t *bytes)
-{
-	if (cw_parse_size(text, bytes) < 0 || *bytes < least || *bytes > most) {
-		cw_complain("%s takes a size from %" PRIu64 " to %" PRIu64
-			    " bytes, such as 64MiB, not '%s'",
-			    option, least, most, text);
-		return CW_EXIT_USAGE;
-	}
-	return 0;
-}
-
-/* A positive number of seconds, with a fraction or without. */
-static int parse_seconds(const char *option, const char *text, uint64_t most_ms, uint64_t *ms)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	/* Written like this it is also false for what is not a number. */
-	if (text[0] >= '0' && text[0] <= '9' && !*end && seconds >= 0.001 &&
-	    seconds <= (double)most_ms / 1000) {
-		*ms = (uint64_t)(seconds * 1000 + 0.5);
-		return 0;
-	}
-	cw_complain("%s takes seconds from 0.001 to %" PRIu64 ", not '%s'", option, most_ms / 1000,
-		    text);
-	return CW_EXIT_USAGE;
-}
-
-/* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
-static int parse_file_size(const char *text, uint64_t *bytes)
-{
-	static const struct {
-		char letter;
-		uint64_t unit;
-	} units[] = {{'\0', 1000000}, {'k', UINT64_C(1) << 10}, {'m', UINT64_C(1) << 20},
-		     {'g', UINT64_C(1) << 30}};
-	char *end;
-	uint64_t number;
-	size_t index;
-
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	for (index = 0; index < CW_ARRAY_COUNT(units); index++) {
-		if (end == text || text[0] == '-' || errno || number == 0 ||
-		    (*end | 0x20) != (units[index].letter | 0x20) || (*end && end[1]) ||
-		    number > UINT64_MAX / units[index].unit)
-			continue;
-		*bytes = number * units[index].unit;
-		return 0;
-	}
-	cw_complain("-C takes millions of bytes, or a number with k, m or g, not '%s'", text);
-	return CW_EXIT_USAGE;
-}
-
-static int parse_ring(struct cw_arguments *arguments, const char *text)
-{
-	int result;
-
-	if (strncmp(text, "filesize:", 9) == 0) {
-		result = parse_number("-b filesize:", text + 9, 1, UINT64_MAX / 1000,
-				      &arguments->rotate_bytes);
-		arguments->rotate_bytes *= 1000;
-		return result;
-	}
-	if (strncmp(text, "packets:", 8) == 0)
-		return parse_number("-b packets:", text + 8, 1, UINT64_MAX,
-				    &arguments->rotate_packets);
-	if (strncmp(text, "duration:", 9) == 0 || strncmp(text, "interval:", 9) == 0 ||
-	    strncmp(text, "files:", 6) == 0 || strncmp(text, "printname:", 10) == 0 ||
-	    strncmp(text, "nametimenum:", 12) == 0)
-		cw_complain("-b %s is not in this version", text);
-	else
-		cw_complain("-b takes filesize:N or packets:N, not '%s'", text);
-	return CW_EXIT_USAGE;
-}
-
-/* What --verify-filters may be given: one packet in N. NULL: it was not. */
-static int parse_verify(const char *text, uint64_t *every)
-{
-	*every = CW_VERIFY_EVERY_DEFAULT;
-	if (!text)
-		return 0;
-	if (strncmp(text, "1/", 2) == 0)
-		return parse_number("--verify-filters=1/", text + 2, 1, UINT32_MAX, every);
-	cw_complain("--verify-filters takes 1/N, such as 1/%u, not '%s'", CW_VERIFY_EVERY_DEFAULT,
-		    text);
-	return CW_EXIT_USAGE;
-}
-
-static int choose(const char *option, const char *text, const char *first, const char *second,
-		  int *choice)
-{
-	*choice = strcmp(text, first) == 0 ? 1 : strcmp(text, second) == 0 ? 2 : 0;
-	if (*choice)
-		return 0;
-	cw_complain("%s takes %s or %s, not '%s'", option, first, second, text);
-	return CW_EXIT_USAGE;
 }
 
 static int add_word(struct cw_words *words, const char *word)
@@ -345,6 +254,8 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	switch (id) {
 	case 'r':
 		return add_word(&arguments->inputs, text);
+	case 'i':
+		return add_word(&arguments->devices, text);
 	case 'f':
 		return add_word(&arguments->filters, text);
 	case 'w':
@@ -367,6 +278,15 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_ENGINE:
 		arguments->engine = text;
 		return 0;
+	case OPTION_FANOUT:
+		arguments->fanout = text;
+		return 0;
+	case 'Q':
+		arguments->direction = text;
+		return 0;
+	case 'j':
+		arguments->clock = text;
+		return 0;
 	default:
 		return -1;
 	}
@@ -379,32 +299,32 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 
 	switch (id) {
 	case 't':
-		return parse_number("-t", text, 1, 1024, &arguments->threads);
+		return cw_option_number("-t", text, 1, 1024, &arguments->threads);
 	case 'c':
-		return parse_number("-c", text, 1, UINT64_MAX, &arguments->packet_count);
+		return cw_option_number("-c", text, 1, UINT64_MAX, &arguments->packet_count);
 	case 's': /* 0: whole packets, as in tcpdump */
-		return parse_number("-s", text, 0, UINT32_MAX - 1, &arguments->snaplen);
+		return cw_option_number("-s", text, 0, UINT32_MAX - 1, &arguments->snaplen);
 	case 'C':
-		return parse_file_size(text, &arguments->rotate_bytes);
+		return cw_option_file_size(text, &arguments->rotate_bytes);
 	case 'b':
-		return parse_ring(arguments, text);
+		return cw_option_ring(arguments, text);
 	case OPTION_PACKETS:
-		return parse_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
+		return cw_option_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
 	case OPTION_REPEAT:
-		return parse_number("--repeat", text, 1, CW_REPEAT_MAX, &arguments->repeat);
+		return cw_option_number("--repeat", text, 1, CW_REPEAT_MAX, &arguments->repeat);
 	case OPTION_SEED:
-		return parse_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
+		return cw_option_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
 	case OPTION_FILTER_TIME:
-		return parse_seconds("--filter-time", text, CW_COMPILER_TIME_MS_MAX,
+		return cw_option_seconds("--filter-time", text, CW_COMPILER_TIME_MS_MAX,
 				     &arguments->filter_time_ms);
 	case OPTION_FILTER_MEMORY:
-		return parse_bytes("--filter-memory", text, UINT64_C(1) << 20, UINT64_C(1) << 40,
+		return cw_option_bytes("--filter-memory", text, UINT64_C(1) << 20, UINT64_C(1) << 40,
 				   &arguments->filter_memory);
 	case OPTION_BUFFER:
-		return parse_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
+		return cw_option_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
 				   &arguments->buffer_bytes);
 	case OPTION_CHUNK:
-		result = parse_bytes("--chunk-size", text, 512, UINT64_C(1) << 30,
+		result = cw_option_bytes("--chunk-size", text, 512, UINT64_C(1) << 30,
 				     &arguments->chunk_bytes);
 		if (result == 0 && (arguments->chunk_bytes & (arguments->chunk_bytes - 1))) {
 			cw_complain("--chunk-size takes a power of two");
@@ -412,19 +332,40 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		}
 		return result;
 	case OPTION_BATCH_BYTES:
-		return parse_bytes("--batch-size", text, 1, UINT64_C(1) << 30,
+		return cw_option_bytes("--batch-size", text, 1, UINT64_C(1) << 30,
 				   &arguments->batch_bytes);
 	case OPTION_BATCH_PACKETS:
-		return parse_number("--batch-packets", text, 1, 1u << 20,
+		return cw_option_number("--batch-packets", text, 1, 1u << 20,
 				    &arguments->batch_packets);
 	case OPTION_VERIFY:
-		return parse_verify(text, &arguments->verify_every);
+		return cw_option_verify(text, &arguments->verify_every);
 	case OPTION_SYNC:
-		result = choose("--sync", text, "off", "close", &choice);
-		arguments->sync_on_close = choice == 2;
+		result = cw_option_choose("--sync", text, "off", "close", &choice);
+		arguments->sync = (enum cw_sync)choice;
 		return result;
+	case 'B':
+		result = cw_option_number("-B", text, 1, UINT64_C(1) << 30, &arguments->ring_bytes);
+		arguments->ring_bytes *= 1024;
+		return result;
+	case OPTION_QUEUES:
+		return cw_option_number("--queues", text, 1, CW_LIVE_QUEUES_MAX, &arguments->queues);
+	case OPTION_BLOCK:
+		return cw_option_bytes("--block-size", text, 4096, CW_LIVE_BLOCK_BYTES_MAX,
+				   &arguments->block_bytes);
+	case OPTION_RETIRE:
+		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
+				    &arguments->retire_ms);
+	case OPTION_MAX_DROP:
+		arguments->has_max_drop = true;
+		return cw_option_number("--max-drop", text, 0, UINT64_MAX, &arguments->max_drop);
+	case OPTION_STATS:
+		return cw_option_seconds("--stats", text, DAY_MS, &arguments->stats_ms);
+	case OPTION_DURATION:
+		return cw_option_seconds("--duration", text, 366 * DAY_MS, &arguments->duration_ms);
+	case OPTION_DRAIN:
+		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
 	case OPTION_PRECISION:
-		return choose("--time-precision", text, "us", "ns", &arguments->precision);
+		return cw_option_choose("--time-precision", text, "us", "ns", &arguments->precision);
 	default:
 		return -1;
 	}
@@ -438,6 +379,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case 'd':
 		arguments->dumps++;
+		break;
+	case 'p':
+		arguments->not_promiscuous = true;
 		break;
 	case 'q':
 		arguments->quiet = true;
@@ -505,6 +449,28 @@ static void make_getopt_tables(char *letters, struct option *longs)
 	*longs = (struct option){0};
 }
 
+/*
+ * tcpdump's line may be a capture or a split: what it is, is known at the end. Options of the other
+ * one are told then.
+ */
+static int settle_command(struct cw_arguments *arguments)
+{
+	bool is_live = arguments->devices.count || arguments->command == CW_CAPTURE;
+
+	if (!(arguments->command & CW_CAPTURE))
+		return 0;
+	arguments->command = is_live ? CW_CAPTURE : CW_SPLIT;
+	if (arguments->split_word && is_live) {
+		cw_complain("%s does not go with -i", arguments->split_word);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->capture_word && !is_live) {
+		cw_complain("%s is for live capture (-i)", arguments->capture_word);
+		return CW_EXIT_USAGE;
+	}
+	return 0;
+}
+
 static int take_option(struct cw_arguments *arguments, int id, const char *word)
 {
 	const struct option_row *row = find_row(id);
@@ -518,6 +484,10 @@ static int take_option(struct cw_arguments *arguments, int id, const char *word)
 		cw_complain("%s does not belong to this command (see --help)", word);
 		return CW_EXIT_USAGE;
 	}
+	if (!(row->commands & CW_CAPTURE))
+		arguments->split_word = word;
+	if (!(row->commands & CW_SPLIT))
+		arguments->capture_word = word;
 	if (id == OPTION_HELP) {
 		cw_options_help(stdout, arguments->command);
 		return -1;
@@ -565,5 +535,5 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	}
 	for (; result == 0 && optind < argc; optind++)
 		result = add_word(&arguments->rest, argv[optind]);
-	return result;
+	return result ? result : settle_command(arguments);
 }

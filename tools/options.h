@@ -17,6 +17,7 @@ enum cw_command {
 	CW_GENERATE = 1 << 2,
 	CW_INSPECT = 1 << 3,
 	CW_BENCH = 1 << 4,
+	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -24,7 +25,10 @@ enum cw_command {
 #define CW_EXIT_COMPLETE 0
 #define CW_EXIT_PROBLEM 1 /* runtime error or loss */
 #define CW_EXIT_USAGE 2	  /* usage, rules or filter error: nothing was written */
+#define CW_EXIT_DROPS 3	  /* more kernel drops than --max-drop */
 #define CW_EXIT_STOPPED 130
+
+enum cw_sync { CW_SYNC_DEFAULT, CW_SYNC_OFF, CW_SYNC_CLOSE };
 
 /* A growing list of words of the command line (borrowed from argv). */
 struct cw_words {
@@ -34,7 +38,10 @@ struct cw_words {
 
 struct cw_arguments {
 	enum cw_command command;
+	const char *split_word;	  /* an option that is not capture's, as written */
+	const char *capture_word; /* one that is not split's */
 	struct cw_words inputs;	 /* -r */
+	struct cw_words devices; /* -i */
 	struct cw_words filters; /* -f */
 	struct cw_words writes;	 /* -w */
 	struct cw_words rest;	 /* positional */
@@ -44,6 +51,9 @@ struct cw_arguments {
 	const char *linktype;	 /* -y */
 	const char *profile;
 	const char *engine;
+	const char *fanout;
+	const char *direction; /* -Q */
+	const char *clock;     /* -j */
 	uint64_t threads;	  /* -t; 0 = by cores */
 	uint64_t packet_count;	  /* -c */
 	uint64_t snaplen;	  /* -s */
@@ -60,11 +70,21 @@ struct cw_arguments {
 	uint64_t filter_time_ms; /* 0: the default */
 	uint64_t filter_memory;
 	uint64_t verify_every; /* 0 = not at all */
+	uint64_t queues;
+	uint64_t block_bytes;
+	uint64_t ring_bytes; /* -B */
+	uint64_t retire_ms;
+	uint64_t max_drop;
+	uint64_t stats_ms;
+	uint64_t duration_ms;
+	uint64_t drain_ms;
 	int precision; /* 0 auto, 1 us, 2 ns */
 	bool json;
 	bool quiet;
 	bool no_clobber;
-	bool sync_on_close;
+	enum cw_sync sync;
+	bool not_promiscuous;
+	bool has_max_drop;
 	bool utc;
 	bool resolve;
 	bool unoptimized;

@@ -2,6 +2,7 @@
 /* The report for machines. Bytes are captured bytes, file_bytes those of files. */
 #include <string.h>
 
+#include "core/linktype.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 
@@ -88,6 +89,84 @@ static json_t *verify_json(const struct cw_report_verify *verify)
 			 count(verify->sampled), "differences", count(verify->differences));
 }
 
+static json_t *queues_json(const struct cw_report *report)
+{
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < report->queue_count; index++) {
+		const struct cw_report_queue *queue = &report->queues[index];
+		const struct cw_live_stats *stats = &queue->stats;
+
+		json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
+				  cw_json_text(queue->device), "queue", count(queue->queue),
+				  "kernel_seen", count(stats->kernel_seen), "kernel_dropped",
+				  count(stats->kernel_dropped), "freezes", count(stats->freezes),
+				  "received", count(stats->received), "left", count(stats->left),
+				  "discarded", count(queue->discarded), "blocks",
+				  count(stats->blocks), "stalls", count(stats->stalls), "downs",
+				  count(stats->downs)));
+	}
+	return list;
+}
+
+static json_t *device_json(const struct cw_report_device *device)
+{
+	json_t *drops = json_object();
+	json_t *losses = json_null();
+	char linktype[64];
+	uint32_t index;
+
+	for (index = 0; index < device->drop_count; index++)
+		json_object_set_new(drops, device->drops[index].name,
+				    count(device->drops[index].count));
+	if (device->has_losses)
+		losses = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "is_lower_bound",
+				   device->is_lower_bound, "rx_packets", count(device->rx_packets),
+				   "rx_errors", count(device->rx_errors), "rx_dropped",
+				   count(device->rx_dropped), "rx_missed", count(device->rx_missed),
+				   "rx_fifo", count(device->rx_fifo), "rx_over",
+				   count(device->rx_over), "driver", drops);
+	json_decref(drops);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:o}", "device",
+			 cw_json_text(device->device), "link_type",
+			 cw_json_text(cw_linktype_name(device->linktype, linktype,
+						       sizeof(linktype))),
+			 "queues", count(device->queue_count), "events", count(device->event_count),
+			 "gaps", count(device->gap_count), "gap_s", device->gap_s, "before_tap",
+			 losses);
+}
+
+static json_t *devices_json(const struct cw_report *report)
+{
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < report->device_count; index++)
+		json_array_append_new(list, device_json(&report->devices[index]));
+	return list;
+}
+
+void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
+			 const struct cw_books *books)
+{
+	json_t *line = json_pack(
+		"{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", elapsed_s,
+		"kernel_seen", count(progress->kernel_seen), "kernel_dropped",
+		count(progress->kernel_dropped), "freezes", count(progress->freezes),
+		"lost_before_tap", count(progress->lost_before_tap), "received",
+		count(books->received), "bytes", count(progress->bytes), "matched",
+		count(books->matched), "written", count(books->written));
+
+	line = json_pack("{s:o}", "stats", line);
+	if (json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
+		fputc('\n', stdout);
+	fflush(stdout); /* what fails is told at the end */
+	json_decref(line);
+}
+
 int cw_report_print_json(const struct cw_report *report)
 {
 	json_t *rules = json_array();
@@ -105,6 +184,10 @@ int cw_report_print_json(const struct cw_report *report)
 			  report->is_durable ? json_boolean(report->books.lost == 0)
 					     : json_null(),
 			  "threads", (int)report->threads, "elapsed_s", report->elapsed_s);
+	if (whole && report->queue_count) {
+		json_object_set_new(whole, "queues", queues_json(report));
+		json_object_set_new(whole, "devices", devices_json(report));
+	}
 	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 ||
 	    fputc('\n', stdout) == EOF || fflush(stdout)) {
 		cw_complain("cannot write the report to standard output");

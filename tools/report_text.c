@@ -62,6 +62,38 @@ static void print_files(const struct cw_report_rule *rule)
 		fputs("(no file)", stderr);
 }
 
+static void print_queues(const struct cw_report *report)
+{
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
+	uint32_t index;
+
+	for (index = 0; index < report->queue_count; index++) {
+		const struct cw_report_queue *queue = &report->queues[index];
+		const struct cw_live_stats *stats = &queue->stats;
+
+		fprintf(stderr, "%s queue %u: %s seen by the kernel = %s dropped + %s received",
+			queue->device, queue->queue, cw_format_count(stats->kernel_seen, a),
+			cw_format_count(stats->kernel_dropped, b),
+			cw_format_count(stats->received, c));
+		if (stats->left)
+			fprintf(stderr, " + %s left", cw_format_count(stats->left, a));
+		if (queue->discarded)
+			fprintf(stderr, " (%s of them after the end)",
+				cw_format_count(queue->discarded, a));
+		if (stats->freezes)
+			fprintf(stderr, "; the ring was full %s times",
+				cw_format_count(stats->freezes, a));
+		fputc('\n', stderr);
+	}
+	for (index = 0; index < report->device_count; index++) {
+		const struct cw_report_device *device = &report->devices[index];
+
+		if (device->gap_count)
+			fprintf(stderr, "%s was gone %u times, %.1f s in all\n", device->device,
+				device->gap_count, device->gap_s);
+	}
+}
+
 void cw_report_print(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
@@ -81,8 +113,9 @@ void cw_report_print(const struct cw_report *report)
 		print_files(rule);
 		fputc('\n', stderr);
 	}
-	fprintf(stderr, "%s packets read (%s) = %s matched by a rule", cw_format_count(
-				books->received, a), cw_format_bytes(report->bytes, b),
+	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule", cw_format_count(
+				books->received, a), report->queue_count ? "captured" : "read",
+		cw_format_bytes(report->bytes, b),
 		cw_format_count(books->matched_any, c));
 	fprintf(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
 	if (books->prefiltered)
@@ -94,6 +127,7 @@ void cw_report_print(const struct cw_report *report)
 		cw_format_count(books->matched, a), cw_format_count(books->written, b),
 		cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
+	print_queues(report);
 	if (report->verify.every)
 		fprintf(stderr, "%s packets checked against libpcap, 1 in %s: %s %s\n",
 			cw_format_count(report->verify.sampled, a),
@@ -105,6 +139,30 @@ void cw_report_print(const struct cw_report *report)
 		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
 		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
 		report->threads);
+}
+
+/* Packets that no ring was ever given. */
+static void complain_before_tap(const struct cw_report_device *device)
+{
+	const struct {
+		const char *name;
+		uint64_t count;
+	} causes[] = {{"rx_errors", device->rx_errors},
+		      {"rx_dropped", device->rx_dropped},
+		      {"rx_missed", device->rx_missed},
+		      {"rx_fifo", device->rx_fifo},
+		      {"rx_over", device->rx_over}};
+	char number[CW_NUMBER_BYTES];
+	size_t index;
+
+	for (index = 0; device->has_losses && index < CW_ARRAY_COUNT(causes); index++) {
+		if (causes[index].count)
+			cw_complain("%s: the interface counted %s%s %s during the capture: packets "
+				    "that were never seen here",
+				    device->device, device->is_lower_bound ? "at least " : "",
+				    cw_format_count(causes[index].count, number),
+				    causes[index].name);
+	}
 }
 
 void cw_report_complain(const struct cw_report *report)
@@ -128,6 +186,20 @@ void cw_report_complain(const struct cw_report *report)
 				    rule->error ? rule->error : "", rule->error ? ")" : "");
 		}
 	}
+	for (index = 0; index < report->queue_count; index++) {
+		const struct cw_report_queue *queue = &report->queues[index];
+
+		if (queue->stats.kernel_dropped)
+			cw_complain("%s queue %u: %s packets dropped by the kernel (the ring was "
+				    "full; -B makes it larger)",
+				    queue->device, queue->queue,
+				    cw_format_count(queue->stats.kernel_dropped, number));
+		if (queue->stats.left)
+			cw_complain("%s queue %u: %s packets left in the ring", queue->device,
+				    queue->queue, cw_format_count(queue->stats.left, number));
+	}
+	for (index = 0; index < report->device_count; index++)
+		complain_before_tap(&report->devices[index]);
 	if (!report->is_balanced)
 		cw_complain("the books do not balance: please report this");
 }

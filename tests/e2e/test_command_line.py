@@ -212,16 +212,25 @@ class CommandLine(e2e.Test):
         self.split("-w", "a.pcap", "host localhost", "--resolve")
 
     def test_what_is_not_in_this_version(self):
-        for arguments in (["-i", "eth0"], ["-G", "60"], ["-W", "5"], ["-z", "gzip"], ["-U"],
-                          ["-D"], ["-p"], ["--max-drop", "1"], ["--stats", "1"], ["--queues", "2"],
-                          ["--order", "time"], ["--duration", "3"],
+        for arguments in (["-G", "60"], ["-W", "5"], ["-z", "gzip"], ["-U"],
+                          ["-D"], ["--order", "time"],
                           ["-b", "duration:3"], ["-b", "files:3"], ["-Z", "nobody"]):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *arguments,
                                 says="not in this version")
         for name in ("a.pcap.zst", "a.pcap.gz", "a.pcapng.zst", "a.lz4"):
             self.assert_refused("split", "-r", "in.pcap", "-w", name, says="not in.*this version")
-        for command in ("capture", "devices", "stats", "replay"):
+        for command in ("devices", "stats", "replay"):
             self.assert_refused(command, "-w", "a.pcap", says="not in this version")
+
+    def test_files_and_devices_do_not_mix(self):
+        self.assert_refused("-r", "in.pcap", "-i", "lo", "-w", "a.pcap", says="-r does not go with")
+        self.assert_refused("-r", "in.pcap", "-w", "a.pcap", "--queues", "2",
+                            says="--queues is for live")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-i", "lo",
+                            says="does not belong")
+        self.assert_refused("capture", "-w", "a.pcap", says="-i DEVICE")
+        self.assert_refused("-i", "lo", "-w", "a.pcap", "--fanout", "odd", says="hash, cpu, qm")
+        self.assert_refused("-i", "lo", "-w", "a.pcap", "-y", "RAW", says="-y")
 
     def test_unknown_options_and_commands(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--frobnicate", says="frob")

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The capture thread of a live queue: takes blocks from the kernel's ring and hands them out. It
+ * copies nothing and waits for no worker longer than the ring lasts: what the ring cannot hold the
+ * kernel drops and counts.
+ */
+#include <errno.h>
+
+#include "pipeline/state.h"
+
+#define WAIT_MS 200
+#define PUBLISH_EVERY_NS (UINT64_C(100) * 1000000)
+
+static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *more)
+{
+	sum->kernel_seen += more->kernel_seen;
+	sum->kernel_dropped += more->kernel_dropped;
+	sum->freezes += more->freezes;
+	sum->received += more->received;
+	sum->left += more->left;
+	sum->blocks += more->blocks;
+	sum->wakeups += more->wakeups;
+	sum->stalls += more->stalls;
+	sum->downs += more->downs;
+}
+
+/* Sum the queue's counts up, over all devices it was on; some of them for progress. */
+static void publish(struct cw_lane *lane, struct cw_live *live)
+{
+	struct cw_live_stats stats;
+
+	lane->stats = lane->past;
+	if (live) {
+		cw_live_stats(live, lane->queue, &stats);
+		add_stats(&lane->stats, &stats);
+	}
+	atomic_store_explicit(&lane->seen, lane->stats.kernel_seen, memory_order_relaxed);
+	atomic_store_explicit(&lane->dropped, lane->stats.kernel_dropped, memory_order_relaxed);
+	atomic_store_explicit(&lane->frozen, lane->stats.freezes, memory_order_relaxed);
+}
+
+static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t *due_ns)
+{
+	uint64_t now_ns = cw_pipeline_now_ns();
+
+	if (now_ns < *due_ns)
+		return;
+	*due_ns = now_ns + PUBLISH_EVERY_NS;
+	publish(lane, live);
+}
+
+/* The device is gone or does not work: let go of it, the keeper sees to the rest. */
+static void let_go(struct cw_lane *lane, struct cw_live *live)
+{
+	publish(lane, live);
+	lane->past = lane->stats;
+	/* [PORT-1] release */
+	atomic_store_explicit(&lane->live, NULL, memory_order_release);
+	cw_keeper_wake(lane->pipeline);
+}
+
+/* What cw_live_next said, other than a span. False: nothing more will come from the queue. */
+static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, int result)
+{
+	switch (result) {
+	case 0:
+	case -EINTR:
+	case -ENETDOWN: /* it goes on by itself; the keeper tells */
+		return true;
+	case -EAGAIN:
+		cw_gate_wait(&lane->gate, seen);
+		return true;
+	case -ENODATA:
+		return false;
+	default:
+		if (result != -ENODEV)
+			cw_pipeline_tell(lane->pipeline, CW_PROBLEM, "%s, queue %u: %s",
+					 lane->pipeline->inputs[lane->input].path, lane->queue,
+					 strerror(-result));
+		let_go(lane, live);
+		return true;
+	}
+}
+
+void *cw_capture_live_main(void *argument)
+{
+	struct cw_lane *lane = argument;
+	struct cw_pipeline *pipeline = lane->pipeline;
+	struct cw_live *live, *stopped = NULL;
+	struct cw_batch *batch = NULL;
+	uint64_t due_ns = 0;
+	bool goes_on = true;
+
+	while (goes_on) {
+		uint32_t seen = cw_gate_look(&lane->gate);
+		int result;
+
+		/* [PORT-1] acquire */
+		live = atomic_load_explicit(&lane->live, memory_order_acquire);
+		if (atomic_load(&pipeline->is_stopping)) {
+			if (!live || atomic_load(&pipeline->is_giving_up))
+				break;
+			if (live != stopped)
+				cw_live_stop(live, lane->queue);
+			stopped = live;
+		}
+		if (!batch)
+			batch = live ? cw_lane_take_batch(lane) : NULL;
+		if (!batch) {
+			cw_gate_wait(&lane->gate, seen);
+			continue;
+		}
+		result = cw_live_next(live, lane->queue, pipeline->options.batch_records, WAIT_MS,
+				      &batch->span, &batch->lease);
+		publish_if_due(lane, live, &due_ns);
+		if (result == 1) {
+			cw_lane_hand_out(lane, batch, lane->input);
+			batch = NULL;
+		} else {
+			goes_on = handle(lane, live, seen, result);
+		}
+	}
+	publish(lane, live);
+	cw_lane_end(lane);
+	cw_pipeline_thread_ends(pipeline);
+	return NULL;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What live outputs do and files need not: they do not make the reader wait. An output that is too
+ * slow loses records once it holds its share of the chunk pool; one that failed tries again. All of
+ * it under the sequencer's turn.
+ */
+#include <errno.h>
+
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+#define RETRY_NS (CW_NS_PER_S / 2)
+#define SHARE_MIN 2u /* chunks that every output may have */
+
+bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_output *output,
+			     uint64_t needed)
+{
+	uint64_t held;
+
+	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
+	if (!pipeline->port_count || pipeline->output_count == 1)
+		return false;
+	held = atomic_load_explicit(&output->chunks_out, memory_order_relaxed); /* a hint */
+	/* As much as is free: one that stands still ends with half of the pool, two with a third
+	 * each, and there is always some left for those that move. */
+	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&pipeline->pool);
+}
+
+/* ---- trying again ---- */
+
+bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
+{
+	return pipeline->port_count && !atomic_load(&pipeline->is_stopping) &&
+	       !(output->writing && cw_outfile_was_created(output->writing->outfile) &&
+		 !output->writing->is_regular);
+}
+
+static uint64_t written_records(const struct cw_output *output)
+{
+	const struct cw_file *file;
+	uint64_t sum = 0;
+
+	for (file = output->files_first; file; file = file->next) {
+		if (!file->is_finished || !file->is_regular || file->is_published)
+			sum += file->anchor_records;
+	}
+	return sum;
+}
+
+/* Enter what the failure cost in the books: nothing of the output is under way any more. */
+static void settle_losses(struct cw_output *output)
+{
+	uint64_t explained = written_records(output);
+	uint32_t cause;
+
+	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+		explained += output->lost[cause];
+	output->lost[output->failure_cause] += output->matched - explained;
+}
+
+/* Go on where the file ends, or, where it has no beginning, from its start. */
+static int go_on(struct cw_output *output)
+{
+	struct cw_file *file = output->file;
+
+	if (file && file->is_finished)
+		output->file = file = NULL;
+	if (!file)
+		return 0;
+	if (cw_file_forget_ifaces(file, file->offset))
+		return -ENOMEM;
+	output->offset = file->offset;
+	output->anchor_offset = file->anchor_offset;
+	output->file_records = file->anchor_records;
+	output->file_bytes = file->anchor_bytes;
+	if (file->offset)
+		return 0;
+	file->is_unusable = false;
+	output->restart = file;
+	output->file = NULL;
+	return 0;
+}
+
+static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t now_ns)
+{
+	if (!cw_output_may_retry(pipeline, output))
+		return;
+	if (!output->retry_ns) {
+		/* The writer drops what it gets now; when all is back nothing is under way. */
+		cw_output_seal_all(pipeline, output);
+		output->retry_ns = now_ns + RETRY_NS;
+	}
+	/* [RETRY-1] acquire: the writer's state of the output. */
+	if (now_ns < output->retry_ns ||
+	    atomic_load_explicit(&output->chunks_out, memory_order_acquire))
+		return;
+	output->retry_ns = 0;
+	settle_losses(output);
+	if (go_on(output))
+		return;
+	atomic_store(&output->is_retrying, true);
+	atomic_store(&output->failure, 0);
+}
+
+void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (atomic_load(&output->failure))
+			retry(pipeline, output, now_ns);
+		else if (flush)
+			cw_output_seal_all(pipeline, output);
+	}
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/state.h"
+
+/* ---- start ---- */
+
+/* By the device's receive queues and the cores: a capture thread wants one, its workers another. */
+static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *device)
+{
+	struct cw_netdev_facts facts;
+	uint32_t cores = cw_pipeline_usable_cores();
+	uint32_t most = cores / 2 / pipeline->options.device_count;
+
+	if (!pipeline->probe ||
+	    cw_netdev_facts_read(pipeline->probe, device, &facts, NULL) < 0)
+		return 1;
+	return cw_min_u32(facts.rx_queues, most ? most : 1);
+}
+
+static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_t index,
+		     struct cw_error *error)
+{
+	struct cw_input *input = &pipeline->inputs[index];
+	int result;
+
+	port->device = pipeline->options.devices[index];
+	input->path = port->device;
+	port->options = pipeline->options.live;
+	port->options.device = port->device;
+	port->options.input = (uint16_t)index;
+	port->options.wake_fd = pipeline->wake_fd;
+	if (!port->options.snaplen)
+		port->options.snaplen = pipeline->options.snaplen;
+	if (!port->options.queue_count)
+		port->options.queue_count = choose_queue_count(pipeline, port->device);
+	/* Before it is opened, so that nothing falls between. Odd devices have no watch. */
+	if (cw_netdev_watch_open(&port->watch, port->device, NULL) < 0)
+		port->watch = NULL;
+	if (pipeline->probe)
+		cw_netdev_counters_read(pipeline->probe, port->device, &port->before, NULL);
+	result = cw_live_open(&port->live, &pipeline->ifaces, &port->options, error);
+	if (result < 0)
+		return result;
+	if (result == CW_LIVE_FEWER_BLOCKS)
+		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error->text);
+	cw_live_info(port->live, &port->info);
+	input->info.format = "live";
+	input->info.has_ns = true;
+	input->info.snaplen = port->info.snaplen;
+	if (port->info.snaplen > pipeline->snaplen_max)
+		pipeline->snaplen_max = port->info.snaplen;
+	port->lane_first = pipeline->lane_count;
+	port->lane_count = port->info.queue_count;
+	pipeline->lane_count += port->lane_count;
+	return 0;
+}
+
+int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	uint32_t count = pipeline->options.device_count;
+	uint32_t index;
+
+	pipeline->inputs = calloc(count, sizeof(*pipeline->inputs));
+	pipeline->ports = calloc(count, sizeof(*pipeline->ports));
+	if (!pipeline->inputs || !pipeline->ports)
+		return cw_error_set(error, -ENOMEM, "no memory for %u devices", count);
+	pipeline->input_count = count;
+	pipeline->port_count = count;
+	if (cw_netdev_probe_open(&pipeline->probe, NULL) < 0)
+		pipeline->probe = NULL; /* losses before the tap stay unknown */
+	for (index = 0; index < count; index++) {
+		int result = open_port(pipeline, &pipeline->ports[index], index, error);
+
+		if (result < 0)
+			return result;
+	}
+	*error = (struct cw_error){0};
+	return 0;
+}
+
+void cw_ports_connect(struct cw_pipeline *pipeline)
+{
+	uint32_t index, queue;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		struct cw_port *port = &pipeline->ports[index];
+
+		for (queue = 0; queue < port->lane_count; queue++) {
+			struct cw_lane *lane = &pipeline->lanes[port->lane_first + queue];
+
+			lane->input = index;
+			lane->queue = queue;
+			atomic_init(&lane->live, port->live);
+		}
+	}
+}
+
+/* ---- the keeper ---- */
+
+static bool has_lost_every_lane(const struct cw_pipeline *pipeline, const struct cw_port *port)
+{
+	uint32_t queue;
+
+	for (queue = 0; queue < port->lane_count; queue++) {
+		/* [PORT-1] acquire: the lane uses the device no more. */
+		if (atomic_load_explicit(&pipeline->lanes[port->lane_first + queue].live,
+					 memory_order_acquire))
+			return false;
+	}
+	return true;
+}
+
+/* A device of that name is there, as far as can be known without opening it. */
+static bool may_open(const struct cw_port *port)
+{
+	const struct cw_netdev_state *state;
+
+	if (!port->watch)
+		return true;
+	state = cw_netdev_watch_state(port->watch);
+	return state->ifindex && state->is_called && state->is_up;
+}
+
+static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t now_ns)
+{
+	struct cw_live_options options = port->options;
+	struct cw_error error = {0};
+	uint64_t gap_ns = now_ns - port->gap_start_ns;
+	uint32_t queue;
+	int result;
+
+	options.queue_count = port->lane_count;
+	result = cw_live_open(&port->live, &pipeline->ifaces, &options, &error);
+	if (result >= 0) {
+		cw_live_info(port->live, &port->info);
+		result = cw_matcher_prepare(&pipeline->matcher,
+					    cw_ifaces_at(&pipeline->ifaces, port->info.iface),
+					    cw_pipeline_report_rule, pipeline, &error);
+		if (result < 0) {
+			cw_live_close(port->live);
+			port->live = NULL;
+		}
+	}
+	if (result < 0) {
+		if (result != port->reopen_failure)
+			cw_pipeline_tell(pipeline, CW_WARNING, "%s (it is tried again)",
+					 error.text);
+		port->reopen_failure = result;
+		return;
+	}
+	port->reopen_failure = 0;
+	port->gap_ns += gap_ns;
+	port->gap_start_ns = 0;
+	cw_pipeline_tell(pipeline, CW_NOTE,
+			 "%s: captured again after %.1f s; what passed meanwhile is not known",
+			 port->device, (double)gap_ns * 1e-9);
+	for (queue = 0; queue < port->lane_count; queue++) {
+		struct cw_lane *lane = &pipeline->lanes[port->lane_first + queue];
+
+		/* [PORT-1] release: the device, its interface and filter set. */
+		atomic_store_explicit(&lane->live, port->live, memory_order_release);
+		cw_gate_signal(&lane->gate);
+	}
+}
+
+static void tell_events(struct cw_pipeline *pipeline, struct cw_port *port)
+{
+	struct cw_netdev_event event;
+
+	while (port->watch && cw_netdev_watch_next(port->watch, &event) > 0) {
+		port->event_count++;
+		cw_pipeline_tell(pipeline, CW_NOTE, "%s", event.text);
+	}
+}
+
+void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		struct cw_port *port = &pipeline->ports[index];
+
+		tell_events(pipeline, port);
+		if (port->live && has_lost_every_lane(pipeline, port)) {
+			cw_live_close(port->live); /* blocks still leased out stay valid */
+			port->live = NULL;
+			port->gap_count++;
+			port->gap_start_ns = now_ns;
+			cw_pipeline_tell(pipeline, CW_NOTE,
+					 "%s is gone; it is captured again when it comes back",
+					 port->device);
+		}
+		if (!port->live && !atomic_load(&pipeline->is_stopping) && may_open(port))
+			reopen(pipeline, port, now_ns);
+	}
+}
+
+void cw_ports_count(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count && pipeline->probe; index++) {
+		struct cw_port *port = &pipeline->ports[index];
+		const struct cw_netdev_losses *losses = &port->losses;
+		uint64_t most;
+
+		if (cw_netdev_counters_read(pipeline->probe, port->device, &port->now, NULL) < 0 ||
+		    cw_netdev_losses_between(&port->before, &port->now, &port->losses) < 0)
+			continue;
+		/* One packet can stand in several of them: the largest is a lower bound. */
+		most = losses->rx_dropped;
+		most = losses->rx_missed > most ? losses->rx_missed : most;
+		most = losses->rx_fifo > most ? losses->rx_fifo : most;
+		most = losses->rx_over > most ? losses->rx_over : most;
+		most = losses->rx_errors > most ? losses->rx_errors : most;
+		atomic_store_explicit(&port->lost_before_tap, most, memory_order_relaxed);
+	}
+}
+
+void cw_ports_fini(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		struct cw_port *port = &pipeline->ports[index];
+
+		cw_live_close(port->live);
+		cw_netdev_watch_close(port->watch);
+		cw_netdev_counters_fini(&port->before);
+		cw_netdev_counters_fini(&port->now);
+		cw_netdev_losses_fini(&port->losses);
+	}
+	cw_netdev_probe_close(pipeline->probe);
+	free(pipeline->ports);
+	pipeline->ports = NULL;
+	pipeline->port_count = 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port: a device that is captured from, its queues read by one lane each. It outlives the device:
+ * when that is removed the lanes let go of it one by one, and the keeper opens the next one of that
+ * name for them.
+ */
+#ifndef CW_PIPELINE_PORT_H
+#define CW_PIPELINE_PORT_H
+
+#include "core/netdev.h"
+#include "core/netdev_watch.h"
+#include "core/source_packet.h"
+
+struct cw_pipeline;
+
+struct cw_port {
+	/* constant after start */
+	const char *device;
+	uint32_t lane_first, lane_count;
+
+	/* owner: start-up, then the keeper, then who closes the run */
+	struct cw_live_options options;
+	struct cw_live *live; /* NULL: there is no device at present */
+	struct cw_live_info info;
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_counters before, now;
+	struct cw_netdev_losses losses;
+	uint64_t gap_start_ns; /* CLOCK_MONOTONIC, 0: none is open */
+	uint64_t gap_ns;       /* of gaps that ended */
+	uint32_t gap_count;    /* times the device was gone */
+	uint32_t event_count;
+	int reopen_failure; /* told already; 0 = none */
+
+	/* shared: for progress */
+	_Atomic uint64_t lost_before_tap; /* packets, at least; the kernel tells no ring of them */
+};
+
+/* Open every device asked for, count the lanes. Errors as cw_pipeline_start. */
+int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error);
+
+/* Give each lane its queue; after the lanes were made, before the threads start. */
+void cw_ports_connect(struct cw_pipeline *pipeline);
+
+/* The keeper: tell what happened to the devices, open again those that came back. */
+void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns);
+
+/* The keeper: read the devices' counters. */
+void cw_ports_count(struct cw_pipeline *pipeline);
+
+void cw_ports_fini(struct cw_pipeline *pipeline);
+
+#endif

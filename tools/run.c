@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A run from start to report: progress, signals, statistics, exit status. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/commands.h"
+
+struct run {
+	const struct cw_arguments *arguments;
+	struct cw_pipeline *pipeline;
+	struct timespec start;
+	struct cw_progress last; /* live: when rates were told last, */
+	double last_s;		 /* and when that was */
+	bool is_live;
+	bool has_progress;   /* a line is on the terminal */
+	bool wants_progress; /* stderr is one */
+	bool is_stopped;     /* by a signal */
+	bool was_interrupted; /* split: by a signal, so that the exit status says so */
+};
+
+static void tell(void *context, enum cw_severity severity, const char *text)
+{
+	struct run *run = context;
+
+	/* One call of stdio: lines of several threads do not mix. */
+	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
+		severity == CW_WARNING ? "warning: " : "", text);
+}
+
+static double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+static void print_file_progress(struct run *run, bool ends_line)
+{
+	char packets[CW_NUMBER_BYTES], bytes[CW_NUMBER_BYTES], rate[CW_NUMBER_BYTES];
+	double elapsed_s = seconds_since(&run->start);
+	struct cw_progress progress;
+	char left[64] = "";
+
+	cw_pipeline_progress(run->pipeline, &progress);
+	if (progress.total_bytes && progress.read_bytes && elapsed_s > 0)
+		snprintf(left, sizeof(left), ", %.0f %%, %.0f s left",
+			 100.0 * (double)progress.read_bytes / (double)progress.total_bytes,
+			 elapsed_s * (double)(progress.total_bytes - progress.read_bytes) /
+				 (double)progress.read_bytes);
+	fprintf(stderr, "%s%s packets, %s read, %s/s%s%s", run->has_progress ? "\r\033[K" : "",
+		cw_format_count(progress.packets, packets),
+		cw_format_bytes(progress.read_bytes, bytes),
+		cw_format_bytes((uint64_t)((double)progress.read_bytes / elapsed_s), rate), left,
+		ends_line ? "\n" : "");
+	fflush(stderr);
+	run->has_progress = !ends_line;
+}
+
+/* Live: rates since the last time, and what was lost so far. */
+static void print_live_progress(struct run *run, bool ends_line)
+{
+	char packets[CW_NUMBER_BYTES], bits[CW_NUMBER_BYTES], all[CW_NUMBER_BYTES],
+		dropped[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
+	double now_s = seconds_since(&run->start);
+	double span_s = now_s - run->last_s;
+	struct cw_progress progress;
+
+	cw_pipeline_progress(run->pipeline, &progress);
+	if (span_s < 1e-3)
+		span_s = 1e-3;
+	fprintf(stderr, "%s%.0f s: %s packets, %s/s, %s/s; dropped by the kernel %s, before it %s%s",
+		run->has_progress ? "\r\033[K" : "", now_s, cw_format_count(progress.packets, all),
+		cw_format_count((uint64_t)((double)(progress.packets - run->last.packets) / span_s),
+				packets),
+		cw_format_bytes((uint64_t)((double)(progress.bytes - run->last.bytes) / span_s), bits),
+		cw_format_count(progress.kernel_dropped, dropped),
+		cw_format_count(progress.lost_before_tap, before), ends_line ? "\n" : "");
+	fflush(stderr);
+	run->has_progress = !ends_line;
+	run->last = progress;
+	run->last_s = now_s;
+}
+
+static void print_progress(struct run *run, bool ends_line)
+{
+	if (run->is_live)
+		print_live_progress(run, ends_line);
+	else
+		print_file_progress(run, ends_line);
+}
+
+/* --stats, and SIGUSR1: with --json a line of it on standard output, else a line of words. */
+static void print_stats(struct run *run)
+{
+	struct cw_progress progress;
+	struct cw_books books;
+
+	if (!run->is_live || !run->arguments->json) {
+		print_progress(run, true);
+		return;
+	}
+	cw_pipeline_progress(run->pipeline, &progress);
+	cw_pipeline_peek(run->pipeline, &books);
+	cw_stats_print_json(seconds_since(&run->start), &progress, &books);
+}
+
+/* What was done so far, for a run that is broken off. */
+static _Noreturn void abort_run(struct run *run, int status)
+{
+	struct cw_books books;
+	char received[CW_NUMBER_BYTES], written[CW_NUMBER_BYTES];
+
+	cw_pipeline_abort(run->pipeline);
+	cw_pipeline_peek(run->pipeline, &books);
+	cw_complain("aborted: %s packets taken in, %s records written; unfinished files are left "
+		    "as hidden .part files",
+		    cw_format_count(books.received, received),
+		    cw_format_count(books.written, written));
+	_exit(status);
+}
+
+static void handle_signal(struct run *run, int signal_fd)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
+		return;
+	switch (signal.ssi_signo) {
+	case SIGUSR1:
+		print_stats(run);
+		break;
+	case SIGHUP:
+		cw_complain("SIGHUP: %s", run->is_live ? "reloading rules is not in this version"
+						       : "rules are reloaded during live capture "
+							 "only; split goes on");
+		break;
+	default:
+		if (run->is_stopped)
+			abort_run(run, CW_EXIT_STOPPED);
+		run->is_stopped = true;
+		run->was_interrupted = !run->is_live;
+		cw_complain("stopping: what was %s is finished; once more aborts",
+			    run->is_live ? "captured" : "read");
+		cw_pipeline_request_stop(run->pipeline);
+	}
+}
+
+/* Milliseconds until something is due; -1: nothing will be. */
+static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
+{
+	double now_s = seconds_since(&run->start);
+	double due_s = 1e9;
+
+	if (run->wants_progress)
+		due_s = progress_s;
+	if (run->arguments->stats_ms && stats_s < due_s)
+		due_s = stats_s;
+	if (run->arguments->duration_ms && !run->is_stopped &&
+	    (double)run->arguments->duration_ms / 1000 < due_s)
+		due_s = (double)run->arguments->duration_ms / 1000;
+	if (run->is_live && run->is_stopped && now_s + 1 < due_s)
+		due_s = now_s + 1;
+	if (due_s >= 1e9)
+		return -1;
+	return due_s <= now_s ? 0 : (int)((due_s - now_s) * 1000) + 1;
+}
+
+/* Do what is due. */
+static void keep_time(struct run *run, double *progress_s, double *stats_s)
+{
+	const struct cw_arguments *arguments = run->arguments;
+	double now_s = seconds_since(&run->start);
+
+	if (run->wants_progress && now_s >= *progress_s) {
+		print_progress(run, false);
+		*progress_s = now_s + 1;
+	}
+	if (arguments->stats_ms && now_s >= *stats_s) {
+		print_stats(run);
+		*stats_s += (double)arguments->stats_ms / 1000;
+	}
+	if (arguments->duration_ms && !run->is_stopped &&
+	    now_s >= (double)arguments->duration_ms / 1000) {
+		run->is_stopped = true;
+		cw_pipeline_request_stop(run->pipeline);
+	}
+	if (run->is_live && run->is_stopped && cw_pipeline_is_stuck(run->pipeline)) {
+		cw_complain("a thread is stuck, most likely in writing");
+		abort_run(run, CW_EXIT_PROBLEM);
+	}
+}
+
+static void wait_for_end(struct run *run, int signal_fd)
+{
+	struct pollfd fds[2] = {{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
+				{.fd = signal_fd, .events = POLLIN}};
+	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
+
+	while (!(fds[0].revents & POLLIN)) {
+		int ready = poll(fds, 2, next_wait_ms(run, progress_s, stats_s));
+
+		keep_time(run, &progress_s, &stats_s);
+		if (ready > 0 && (fds[1].revents & POLLIN))
+			handle_signal(run, signal_fd);
+	}
+	if (run->has_progress)
+		fputs("\r\033[K", stderr);
+	run->has_progress = false;
+}
+
+static int finish(struct run *run, const struct cw_arguments *arguments)
+{
+	struct cw_report report;
+	int status = CW_EXIT_COMPLETE;
+
+	if (cw_pipeline_finish(run->pipeline, &report) < 0) {
+		cw_complain("no memory for the report; the files are complete");
+		return CW_EXIT_PROBLEM;
+	}
+	cw_report_complain(&report);
+	if (arguments->json)
+		status = cw_report_print_json(&report);
+	else if (!arguments->quiet)
+		cw_report_print(&report);
+	if (!report.is_complete)
+		status = CW_EXIT_PROBLEM;
+	if (status == CW_EXIT_COMPLETE && arguments->has_max_drop &&
+	    report.kernel_dropped > arguments->max_drop)
+		status = CW_EXIT_DROPS;
+	cw_report_fini(&report);
+	return run->was_interrupted ? CW_EXIT_STOPPED : status;
+}
+
+static void end_early(int number)
+{
+	(void)number;
+	_exit(CW_EXIT_STOPPED);
+}
+
+/* From now on INT and TERM are run_pipeline's to read. */
+static void take_signals(void *context)
+{
+	sigset_t signals;
+
+	(void)context;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/*
+ * Until there are threads, start-up waits for the first bytes of pipes and for libpcap, and nothing
+ * is written: a signal ends it on the spot. (The compile helper ends when its socket closes.)
+ */
+static int watch_signals(void)
+{
+	const struct sigaction early = {.sa_handler = end_early};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	sigaction(SIGINT, &early, NULL);
+	sigaction(SIGTERM, &early, NULL);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options)
+{
+	struct run run = {.arguments = arguments,
+			  .is_live = options->device_count > 0,
+			  .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
+	struct cw_error error = {0};
+	int signal_fd = watch_signals();
+	int result;
+
+	if (signal_fd < 0) {
+		cw_complain("cannot watch signals: %s", strerror(errno));
+		return CW_EXIT_PROBLEM;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &run.start);
+	options->tell = tell;
+	options->on_ready = take_signals;
+	options->context = &run;
+	result = cw_pipeline_start(&run.pipeline, options, &error);
+	if (result < 0) {
+		cw_complain("%s", error.text);
+		close(signal_fd);
+		return result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+	}
+	wait_for_end(&run, signal_fd);
+	result = finish(&run, arguments);
+	cw_pipeline_free(run.pipeline);
+	close(signal_fd);
+	return result;
+}
