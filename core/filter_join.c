@@ -51,22 +51,66 @@ static void spend(struct cw_join *join, uint64_t entries)
 
 /* ---- sorting ---- */
 
-static int by_value(const void *a, const void *b)
+/* Where the rising run that begins at `first` ends. */
+static uint32_t run_end(const uint64_t *pairs, uint32_t first, uint32_t count)
 {
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	uint32_t end = first + 1;
 
-	return left < right ? -1 : left > right;
+	while (end < count && pairs[end - 1] <= pairs[end])
+		end++;
+	return end < count ? end : count;
 }
 
-void cw_join_sort(uint64_t *pairs, uint32_t count)
+/* Merge neighbouring runs of `from` into `to`; how many runs there are then. */
+static uint32_t merge_runs(const uint64_t *from, uint64_t *to, uint32_t count)
 {
+	uint32_t first, runs = 0;
+
+	for (first = 0; first < count; runs++) {
+		uint32_t middle = run_end(from, first, count);
+		uint32_t end = middle < count ? run_end(from, middle, count) : count;
+		uint32_t left = first, right = middle;
+
+		while (left < middle && right < end) {
+			bool is_left = from[left] <= from[right];
+
+			to[first++] = is_left ? from[left] : from[right];
+			left += is_left;
+			right += !is_left;
+		}
+		while (left < middle)
+			to[first++] = from[left++];
+		while (right < end)
+			to[first++] = from[right++];
+	}
+	return runs;
+}
+
+/*
+ * Sets are gathered from sorted ones, so they come sorted or as a few rising runs: those are merged.
+ */
+void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count)
+{
+	uint64_t *from = pairs, *to;
 	uint32_t i, n;
 
 	if (count > 24) {
-		for (i = 1; i < count && pairs[i - 1] <= pairs[i]; i++)
-			;
-		if (i < count) /* often they are sorted already */
-			qsort(pairs, count, sizeof(*pairs), by_value);
+		if (run_end(pairs, 0, count) == count)
+			return;
+		join->spare.count = 0;
+		if (CW_GROW(&join->spare, count)) {
+			cw_build_fail(join->build, -ENOMEM);
+			return;
+		}
+		to = join->spare.at;
+		while (merge_runs(from, to, count) > 1) {
+			uint64_t *merged = to;
+
+			to = from;
+			from = merged;
+		}
+		if (to != pairs)
+			memcpy(pairs, to, count * sizeof(*pairs));
 		return;
 	}
 	for (i = 1; i < count; i++) {
@@ -196,7 +240,7 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 	uint32_t count = 0, i, rest;
 
 	join->emits.count = 0;
-	cw_join_sort(set->at, set->count);
+	cw_join_sort(join, set->at, set->count);
 	for (i = 0; i < set->count; i++) {
 		if (cw_pair_node(set->at[i]) == CW_DIAGRAM_ACCEPT)
 			cw_join_push_u32(join, &join->emits,
@@ -533,6 +577,7 @@ void cw_join(struct cw_build *build)
 	free(join.mine.at);
 	free(join.others.at);
 	free(join.gathered.at);
+	free(join.spare.at);
 	free(join.emits.at);
 	free(join.kids.at);
 	free(join.active.at);

@@ -77,6 +77,7 @@ struct cw_join {
 	/* of the problem at hand */
 	struct cw_pairs mine, others; /* those that ask for its variable, and the rest */
 	struct cw_pairs gathered;     /* a set on its way to a problem */
+	struct cw_pairs spare;	      /* for sorting */
 	struct cw_u32s emits;
 	struct cw_u32s kids;
 	struct cw_u32s active; /* expand: pairs with a child now */
@@ -102,7 +103,7 @@ static inline const struct cw_edge *cw_join_edges_of(const struct cw_join *join,
 /* Add a pair, unless its node rejects. */
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part);
 void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value);
-void cw_join_sort(uint64_t *pairs, uint32_t count);
+void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count);
 
 /* Words of the joint graph; where they begin. */
 uint32_t cw_join_words(struct cw_join *join, const uint32_t *words, uint32_t count);

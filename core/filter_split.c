@@ -149,7 +149,7 @@ static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
 
 	if (set->count == 0)
 		return;
-	cw_join_sort(set->at, set->count);
+	cw_join_sort(join, set->at, set->count);
 	cost = cw_join_survey(join, set, 0);
 	if (set->count <= 2 ||
 	    cost <= EXCEPTIONS_FACTOR * (uint64_t)set->count + EXCEPTIONS_EXTRA ||
