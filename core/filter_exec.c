@@ -4,7 +4,7 @@
  * bpf_filter gives, with the one difference that scratch memory starts as zero (in libpcap 1.10.3
  * it is whatever lay on the stack) and that a program cannot loop for ever.
  *
- * Programs are decoded once: targets absolute, and a load followed by the comparison of what it
+ * Programs are decoded once: targets as distances, and a load followed by the comparison of what it
  * loaded, which is most of what libpcap emits, as one step. Dispatch is a jump through a table at
  * the end of each operation (a GNU C label address), so that the branch predictor sees one jump for
  * each operation rather than one for all: measured 1.5 times the speed of a switch in a loop.
@@ -204,16 +204,16 @@ void cw_filter_decode(const struct bpf_insn *program, uint32_t count, struct cw_
 
 		*op = (struct cw_filter_op){.k = instruction->k};
 		if (operation == OP_JA || operation == OP_JA_BACKWARD) {
-			op->jt = op->jf = index + 1 + instruction->k;
+			/* k, in instructions from the next one, has more than 16 bits */
 		} else if (BPF_CLASS(instruction->code) == BPF_JMP) {
-			op->jt = index + 1 + instruction->jt;
-			op->jf = index + 1 + instruction->jf;
+			op->jt = (uint16_t)((1u + instruction->jt) * sizeof(*op));
+			op->jf = (uint16_t)((1u + instruction->jf) * sizeof(*op));
 		} else if (index + 1 < count && ops[index + 1].code == OP_JEQ_K &&
 			   fuse(operation) != operation) {
 			operation = fuse(operation);
 			op->value = ops[index + 1].k;
-			op->jt = ops[index + 1].jt;
-			op->jf = ops[index + 1].jf;
+			op->jt = (uint16_t)(ops[index + 1].jt + sizeof(*op));
+			op->jf = (uint16_t)(ops[index + 1].jf + sizeof(*op));
 		}
 		op->code = (uint16_t)operation;
 	}
@@ -230,10 +230,19 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 		op++;                   \
 		goto *labels[op->code]; \
 	} while (0)
-#define JUMP(condition)                                     \
-	do {                                                \
-		op = ops + ((condition) ? op->jt : op->jf); \
-		goto *labels[op->code];                     \
+#define SKIP(bytes)                                                                           \
+	do {                                                                                  \
+		op = (const struct cw_filter_op *)(const void *)((const char *)op + (bytes)); \
+		goto *labels[op->code];                                                       \
+	} while (0)
+/* A branch, not a choice between two numbers: what follows need not wait for the comparison. */
+#define JUMP(condition)                       \
+	do {                                  \
+		if (condition) {              \
+			__asm__ volatile(""); \
+			SKIP(op->jt);         \
+		}                             \
+		SKIP(op->jf);                 \
 	} while (0)
 /* A load: refuse the packet when the bytes are not there, else `target` is what they hold. */
 #define LOAD(target, offset, bytes, load)                   \
@@ -277,7 +286,7 @@ op_LDX_MEM:	 x = scratch[op->k]; NEXT();
 op_ST:		 scratch[op->k] = a; NEXT();
 op_STX:		 scratch[op->k] = x; NEXT();
 op_JA_BACKWARD:	 if (backward_max-- == 0) return 0;
-op_JA:		 JUMP(true);
+op_JA:		 SKIP((1 + (int64_t)(int32_t)op->k) * (int64_t)sizeof(*op));
 op_JEQ_K:	 JUMP(a == op->k);
 op_JGT_K:	 JUMP(a > op->k);
 op_JGE_K:	 JUMP(a >= op->k);

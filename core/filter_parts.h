@@ -19,17 +19,17 @@
 #define CW_FILTER_SCRATCH_WORDS BPF_MEMWORDS
 
 /*
- * A pre-decoded instruction. Jump targets are absolute; a load that the next instruction compares
+ * A pre-decoded instruction. Jump targets are distances; a load that the next instruction compares
  * with a constant does both (`value` is that constant, jt and jf the comparison's targets), while
  * the comparison itself stays in its own place for those who jump to it.
  */
 struct cw_filter_op {
 	uint16_t code; /* enum in filter_exec.c */
+	uint16_t jt;   /* bytes from this operation to the next one: no multiplication */
+	uint16_t jf;
 	uint16_t reserved;
 	uint32_t k;
 	uint32_t value;
-	uint32_t jt;
-	uint32_t jf;
 };
 
 struct cw_filter {
