@@ -63,6 +63,14 @@ uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *
 const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count);
 const char *cw_filter_expression(const struct cw_filter *filter);
 
+/*
+ * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the kernel,
+ * every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few others.
+ * -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
+ */
+int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
+			     uint32_t *count);
+
 /* How the classic BPF of a filter is printed: as tcpdump's -d, -dd and -ddd print it. */
 enum cw_filter_program_format {
 	CW_FILTER_PROGRAM_TEXT,         /* an assembler's line for each instruction */

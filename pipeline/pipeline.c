@@ -287,8 +287,10 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	result = cw_setup_outputs(pipeline, error);
 	if (result == 0)
 		result = cw_setup_rules(pipeline, error);
-	if (result == 0)
+	if (result == 0) {
+		cw_ports_prefilter(pipeline);
 		result = init_memory(pipeline, error);
+	}
 	if (result < 0)
 		return result;
 	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit) < 0)

@@ -69,6 +69,7 @@ struct cw_pipeline_options {
 	/* live; of `live` the device, the input and the descriptor are set here, and the number of
 	 * queues where it is 0 */
 	struct cw_live_options live;
+	bool no_kernel_filter; /* let every packet come, also those that no rule can take */
 	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
 
 	/* sizes; 0 = chosen (tests make them tiny) */
@@ -144,6 +145,7 @@ struct cw_report_device {
 	const char *device;
 	uint32_t linktype;
 	uint32_t queue_count;
+	bool has_kernel_filter; /* it left out what no rule takes: never seen, never counted */
 	uint32_t event_count; /* down, up, renamed, ... */
 	uint32_t gap_count;   /* times it was gone */
 	double gap_s;	      /* how long in all */

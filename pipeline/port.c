@@ -80,6 +80,52 @@ int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error)
 	return 0;
 }
 
+/* The one filter that every packet of this link type must pass to be written; NULL: there is none. */
+static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t linktype)
+{
+	const struct cw_filter_options *base = &pipeline->matcher.options.filter;
+	const struct cw_rules *rules = pipeline->options.rules;
+	const char *expression = pipeline->options.prefilter;
+	struct cw_filter_options options = *base;
+	struct cw_filter *filter;
+
+	options.linktype = linktype;
+	if (!expression && rules->count == 1)
+		expression = rules->rules[0].filter; /* NULL: unmatched */
+	if (!expression || !expression[0] ||
+	    cw_filter_compile(&filter, expression, &options, NULL) < 0)
+		return NULL;
+	return filter;
+}
+
+static void prefilter_port(struct cw_pipeline *pipeline, struct cw_port *port)
+{
+	struct cw_filter *filter = find_prefilter(pipeline, port->info.linktype);
+	struct bpf_insn *program = NULL;
+	uint32_t count, queue;
+	int result;
+
+	if (!filter)
+		return;
+	result = cw_filter_kernel_program(filter, &program, &count);
+	/* Some queues with it and some without would be right as well. */
+	for (queue = 0; queue < port->info.queue_count && result == 0; queue++)
+		result = cw_live_prefilter(port->live, queue, program, count, NULL);
+	port->has_prefilter = result == 0;
+	free(program);
+	cw_filter_free(filter);
+}
+
+void cw_ports_prefilter(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	if (pipeline->options.no_kernel_filter || pipeline->options.verify_every)
+		return;
+	for (index = 0; index < pipeline->port_count; index++)
+		prefilter_port(pipeline, &pipeline->ports[index]);
+}
+
 void cw_ports_connect(struct cw_pipeline *pipeline)
 {
 	uint32_t index, queue;
@@ -151,6 +197,8 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 		return;
 	}
 	port->reopen_failure = 0;
+	if (port->has_prefilter)
+		prefilter_port(pipeline, port);
 	port->gap_ns += gap_ns;
 	port->gap_start_ns = 0;
 	cw_pipeline_tell(pipeline, CW_NOTE,

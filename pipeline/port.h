@@ -22,6 +22,7 @@ struct cw_port {
 	struct cw_live_options options;
 	struct cw_live *live; /* NULL: there is no device at present */
 	struct cw_live_info info;
+	bool has_prefilter; /* in the kernel */
 	struct cw_netdev_watch *watch;
 	struct cw_netdev_counters before, now;
 	struct cw_netdev_losses losses;
@@ -37,6 +38,9 @@ struct cw_port {
 
 /* Open every device asked for, count the lanes. Errors as cw_pipeline_start. */
 int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error);
+
+/* Let the kernel leave out what no rule takes, where that is certain; after the rules were built. */
+void cw_ports_prefilter(struct cw_pipeline *pipeline);
 
 /* Give each lane its queue; after the lanes were made, before the threads start. */
 void cw_ports_connect(struct cw_pipeline *pipeline);

@@ -115,6 +115,7 @@ static int report_device(const struct cw_port *port, struct cw_report_device *re
 	*report = (struct cw_report_device){.device = port->device,
 					    .linktype = port->info.linktype,
 					    .queue_count = port->lane_count,
+					    .has_kernel_filter = port->has_prefilter,
 					    .event_count = port->event_count,
 					    .gap_count = port->gap_count,
 					    .gap_s = (double)port->gap_ns * 1e-9,

@@ -43,6 +43,7 @@ enum option_id {
 	OPTION_FANOUT,
 	OPTION_BLOCK,
 	OPTION_RETIRE,
+	OPTION_KERNEL_FILTER,
 	OPTION_MAX_DROP,
 	OPTION_STATS,
 	OPTION_DURATION,
@@ -120,6 +121,9 @@ static const struct option_row rows[] = {
 	{OPTION_BLOCK, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE},
 	{OPTION_RETIRE, "block-timeout", "MS", "a block waits so long for more packets (default: "
 					       "20)", CW_CAPTURE},
+	{OPTION_KERNEL_FILTER, "kernel-filter", "auto|off", "auto (default): where one filter says what "
+							    "is written, the kernel leaves out the "
+							    "rest unseen", CW_CAPTURE},
 	{OPTION_MAX_DROP, "max-drop", "N", "more packets dropped by the kernel are exit 3",
 	 CW_CAPTURE},
 	{OPTION_STATS, "stats", "SECONDS", "print counters so often (with --json as JSON lines)",
@@ -355,6 +359,10 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_RETIRE:
 		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
 				    &arguments->retire_ms);
+	case OPTION_KERNEL_FILTER:
+		result = cw_option_choose("--kernel-filter", text, "auto", "off", &choice);
+		arguments->no_kernel_filter = choice == 2;
+		return result;
 	case OPTION_MAX_DROP:
 		arguments->has_max_drop = true;
 		return cw_option_number("--max-drop", text, 0, UINT64_MAX, &arguments->max_drop);

@@ -85,6 +85,7 @@ struct cw_arguments {
 	enum cw_sync sync;
 	bool not_promiscuous;
 	bool has_max_drop;
+	bool no_kernel_filter;
 	bool utc;
 	bool resolve;
 	bool unoptimized;

@@ -130,8 +130,9 @@ static json_t *device_json(const struct cw_report_device *device)
 				   "rx_fifo", count(device->rx_fifo), "rx_over",
 				   count(device->rx_over), "driver", drops);
 	json_decref(drops);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:o}", "device",
-			 cw_json_text(device->device), "link_type",
+	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o}", "device",
+			 cw_json_text(device->device), "kernel_filter", device->has_kernel_filter,
+			 "link_type",
 			 cw_json_text(cw_linktype_name(device->linktype, linktype,
 						       sizeof(linktype))),
 			 "queues", count(device->queue_count), "events", count(device->event_count),
