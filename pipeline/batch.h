@@ -89,12 +89,14 @@ struct cw_batch {
 	uint32_t difference_count; /* and those of them where it disagrees */
 
 	/* reservation: how far it has come, and the stretch now to be copied */
+	uint32_t reserve_end; /* it may go so far now: the part's end, but in time order */
 	uint32_t reserve_packet;
 	uint32_t reserve_match;
 	uint32_t copy_packet;
 	uint32_t copy_match;
 	bool is_part_counted;
 	bool is_part_reserved;
+	bool is_stretch_open; /* the stretch may grow: it was not handed on */
 
 	/* storage, fixed at start */
 	uint32_t match_capacity;

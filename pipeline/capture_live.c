@@ -9,6 +9,7 @@
 #include "pipeline/state.h"
 
 #define WAIT_MS 200
+#define HORIZON_EXTRA_MS 10u
 #define PUBLISH_EVERY_NS (UINT64_C(100) * 1000000)
 
 static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *more)
@@ -49,11 +50,31 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 	publish(lane, live);
 }
 
+/*
+ * There was nothing to take: what came longer ago than the kernel keeps a block open was handed out.
+ * Twice that, and some more, because the kernel's timer is not exact.
+ */
+static void publish_horizon(struct cw_lane *lane)
+{
+	uint64_t kept_ns = (2 * (uint64_t)lane->pipeline->ports[lane->input].info.retire_ms +
+			    HORIZON_EXTRA_MS) * (CW_NS_PER_S / 1000);
+	struct timespec now;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+	/* [TIME-1] release */
+	if (now_ns > kept_ns)
+		atomic_store_explicit(&lane->horizon_ns, now_ns - kept_ns, memory_order_release);
+}
+
 /* The device is gone or does not work: let go of it, the keeper sees to the rest. */
 static void let_go(struct cw_lane *lane, struct cw_live *live)
 {
 	publish(lane, live);
 	lane->past = lane->stats;
+	/* [TIME-1] Nothing will come until the keeper has another device. */
+	atomic_store_explicit(&lane->horizon_ns, UINT64_MAX, memory_order_release);
 	/* [PORT-1] release */
 	atomic_store_explicit(&lane->live, NULL, memory_order_release);
 	cw_keeper_wake(lane->pipeline);
@@ -90,6 +111,9 @@ void *cw_capture_live_main(void *argument)
 	struct cw_batch *batch = NULL;
 	uint64_t due_ns = 0;
 	bool goes_on = true;
+	int wait_ms = pipeline->options.is_time_order
+			      ? (int)pipeline->ports[lane->input].info.retire_ms
+			      : WAIT_MS;
 
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->gate);
@@ -110,9 +134,11 @@ void *cw_capture_live_main(void *argument)
 			cw_gate_wait(&lane->gate, seen);
 			continue;
 		}
-		result = cw_live_next(live, lane->queue, pipeline->options.batch_records, WAIT_MS,
+		result = cw_live_next(live, lane->queue, pipeline->options.batch_records, wait_ms,
 				      &batch->span, &batch->lease);
 		publish_if_due(lane, live, &due_ns);
+		if (result == 0 && pipeline->options.is_time_order)
+			publish_horizon(lane);
 		if (result == 1) {
 			cw_lane_hand_out(lane, batch, lane->input);
 			batch = NULL;

@@ -294,7 +294,9 @@ static void begin_part(struct cw_batch *batch)
 	batch->has_one_linktype = true;
 	batch->iface = UINT32_MAX;
 	batch->linktype = CW_LINKTYPE_ANY;
+	batch->reserve_end = batch->part_first;
 	batch->reserve_packet = batch->part_first;
+	batch->is_stretch_open = false;
 	batch->reserve_match = 0;
 	batch->is_part_counted = false;
 	batch->is_part_reserved = false;

@@ -60,6 +60,7 @@ struct cw_output {
 	uint64_t lost[CW_LOSS_COUNT]; /* but for those of a failure that lasts */
 	bool is_over_share;	      /* told: it loses records, others need the chunks */
 	uint64_t retry_ns;	      /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */
+	const struct cw_batch *last_batch; /* whose record was reserved last */
 	struct cw_file *restart;      /* a file of which nothing was written: the next one to fill */
 	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	struct cw_file *files_first;

@@ -272,6 +272,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(output->file, batch->iface);
 	piece.chunk = reserve_bytes(pipeline, output, tally->record_bytes, NULL, &piece.offset);
+	output->last_batch = batch;
 	output->file_records += tally->record_count;
 	output->file_bytes += tally->data_bytes;
 	set_anchor(output);
@@ -406,7 +407,7 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	output->file_records++;
 	output->file_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	set_anchor(output);
-	if (can_extend && tally->last_piece != CW_PIECE_NONE &&
+	if (can_extend && output->last_batch == batch && tally->last_piece != CW_PIECE_NONE &&
 	    batch->pieces[tally->last_piece].iface == piece.iface) {
 		batch->pieces[tally->last_piece].record_count++;
 		/* That chunk waits for this batch's copying, so it is still there to be linked. */
@@ -416,6 +417,7 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 		append_piece(batch, tally, &piece);
 	}
 	tally->last_chunk = output->open;
+	output->last_batch = batch;
 }
 
 static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
@@ -476,7 +478,7 @@ static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch
 	uint32_t match = batch->reserve_match;
 	uint32_t index = batch->reserve_packet;
 
-	for (; index < batch->part_end; index++) {
+	for (; index < batch->reserve_end; index++) {
 		for (; match < batch->ends[index]; match++) {
 			uint32_t entry = batch->matches[match];
 			uint32_t output = entry & ~CW_MATCH_UNREPRESENTABLE;
@@ -500,7 +502,7 @@ static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch
 	return true;
 }
 
-static void forget_pieces(struct cw_pipeline *pipeline, struct cw_batch *batch)
+static void forget_pieces(struct cw_batch *batch)
 {
 	uint32_t index;
 
@@ -511,8 +513,17 @@ static void forget_pieces(struct cw_pipeline *pipeline, struct cw_batch *batch)
 		tally->first_piece = tally->last_piece = CW_PIECE_NONE;
 		tally->last_chunk = NULL;
 		tally->ends_in_giant = false;
-		pipeline->turn_tally_of[tally->output] = index;
 	}
+}
+
+/* The batch at hand is another one than the last time. */
+static void look_at_tallies(struct cw_pipeline *pipeline, const struct cw_batch *batch)
+{
+	uint32_t index;
+
+	for (index = 0; index < batch->tally_count; index++)
+		pipeline->turn_tally_of[batch->tallies[index].output] = index;
+	pipeline->turn_batch = batch;
 }
 
 enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
@@ -520,10 +531,17 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 	uint32_t index;
 
 	cw_outputs_keep_room(pipeline);
-	batch->copy_packet = batch->reserve_packet;
-	batch->copy_match = batch->reserve_match;
-	forget_pieces(pipeline, batch);
-	if (batch->reserve_match == 0 && is_whole_possible(pipeline, batch)) {
+	if (!batch->is_stretch_open) {
+		batch->copy_packet = batch->reserve_packet;
+		batch->copy_match = batch->reserve_match;
+		forget_pieces(batch);
+		look_at_tallies(pipeline, batch);
+		batch->is_stretch_open = true;
+	} else if (pipeline->turn_batch != batch) {
+		look_at_tallies(pipeline, batch);
+	}
+	if (batch->reserve_packet == batch->part_first && batch->reserve_match == 0 &&
+	    batch->reserve_end == batch->part_end && is_whole_possible(pipeline, batch)) {
 		for (index = 0; index < batch->tally_count; index++)
 			reserve_tally(pipeline, batch, &batch->tallies[index]);
 		batch->reserve_packet = batch->part_end;

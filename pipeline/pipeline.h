@@ -69,6 +69,7 @@ struct cw_pipeline_options {
 	/* live; of `live` the device, the input and the descriptor are set here, and the number of
 	 * queues where it is 0 */
 	struct cw_live_options live;
+	bool is_time_order; /* merge the queues by time; false: as they come */
 	bool no_kernel_filter; /* let every packet come, also those that no rule can take */
 	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
 
@@ -186,6 +187,7 @@ struct cw_report {
 	struct cw_report_device *devices;
 	uint32_t device_count;
 	uint64_t kernel_seen, kernel_dropped; /* sums over the queues */
+	uint64_t late; /* time order: packets that were written after later ones */
 	struct cw_books books;
 	struct cw_report_verify verify;
 	uint64_t packets;

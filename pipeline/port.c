@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/linktype.h"
 #include "pipeline/state.h"
 
 /* ---- start ---- */
@@ -143,6 +144,25 @@ void cw_ports_connect(struct cw_pipeline *pipeline)
 	}
 }
 
+void cw_ports_tell_start(struct cw_pipeline *pipeline)
+{
+	char type[64];
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		const struct cw_port *port = &pipeline->ports[index];
+		const struct cw_live_info *info = &port->info;
+
+		cw_pipeline_tell(pipeline, CW_NOTE,
+				 "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
+				 port->device,
+				 cw_linktype_name(info->linktype, type, sizeof(type)), info->snaplen,
+				 info->queue_count, info->queue_count == 1 ? "ring" : "rings",
+				 info->block_bytes * info->block_count >> 20,
+				 port->has_prefilter ? ", filtered in the kernel" : "");
+	}
+}
+
 /* ---- the keeper ---- */
 
 static bool has_lost_every_lane(const struct cw_pipeline *pipeline, const struct cw_port *port)
@@ -207,6 +227,7 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 	for (queue = 0; queue < port->lane_count; queue++) {
 		struct cw_lane *lane = &pipeline->lanes[port->lane_first + queue];
 
+		atomic_store(&lane->horizon_ns, 0);
 		/* [PORT-1] release: the device, its interface and filter set. */
 		atomic_store_explicit(&lane->live, port->live, memory_order_release);
 		cw_gate_signal(&lane->gate);

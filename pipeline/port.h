@@ -45,6 +45,9 @@ void cw_ports_prefilter(struct cw_pipeline *pipeline);
 /* Give each lane its queue; after the lanes were made, before the threads start. */
 void cw_ports_connect(struct cw_pipeline *pipeline);
 
+/* Tell that it begins, and how. */
+void cw_ports_tell_start(struct cw_pipeline *pipeline);
+
 /* The keeper: tell what happened to the devices, open again those that came back. */
 void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns);
 

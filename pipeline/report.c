@@ -144,6 +144,7 @@ static int report_live(const struct cw_pipeline *pipeline, struct cw_report *rep
 	if (!pipeline->port_count)
 		return 0;
 	report->queues = calloc(pipeline->lane_count, sizeof(*report->queues));
+	report->late = pipeline->sequencer.late_count;
 	report->devices = calloc(pipeline->port_count, sizeof(*report->devices));
 	if (!report->queues || !report->devices)
 		return -ENOMEM;

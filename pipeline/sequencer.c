@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "pipeline/sequencer_parts.h"
 #include "pipeline/state.h"
 
 #define WORD_BITS 64u
@@ -121,6 +122,7 @@ static void end_input(struct cw_pipeline *pipeline, struct cw_lane *lane,
 static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch,
 		    bool is_whole)
 {
+	batch->is_stretch_open = false;
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], NULL,
 			      memory_order_relaxed); /* only the owner parks it again */
 	if (is_whole)
@@ -129,7 +131,7 @@ static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct c
 	cw_gate_signal(&pipeline->worker_gate);
 }
 
-static enum cw_reserve reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
+enum cw_reserve cw_sequencer_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
 	struct cw_sequencer *sequencer = &pipeline->sequencer;
 	enum cw_reserve result = cw_outputs_reserve(pipeline, batch);
@@ -149,8 +151,17 @@ static enum cw_reserve reserve(struct cw_pipeline *pipeline, struct cw_batch *ba
 	return cw_outputs_reserve(pipeline, batch);
 }
 
+void cw_sequencer_hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane,
+			  struct cw_batch *batch, bool is_part_done)
+{
+	batch->is_part_reserved = is_part_done;
+	if (is_part_done && batch->is_last_part)
+		end_input(pipeline, lane, batch);
+	hand_on(pipeline, lane, batch, is_part_done && batch->is_last_part);
+}
+
 /* Seal everything once the last batch of the last lane is reserved. */
-static void try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
+void cw_sequencer_try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
 {
 	if (lane->is_through || !atomic_load(&lane->is_cut) || /* [END-1] acquire */
 	    lane->next != atomic_load(&lane->cut_count))
@@ -163,36 +174,43 @@ static void try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
 	cw_pipeline_settle(pipeline);
 }
 
-/* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
-static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
+struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane *lane)
 {
 	struct cw_batch *batch;
 
-	batch = atomic_load_explicit(&lane->parked[lane->next & lane->mask],
-				     memory_order_acquire); /* [SEQ-1] */
-	if (!batch) {
-		try_to_end(pipeline, lane);
-		return false;
-	}
-	if (is_beyond_end(&pipeline->sequencer, lane, batch)) {
+	for (;;) {
+		batch = atomic_load_explicit(&lane->parked[lane->next & lane->mask],
+					     memory_order_acquire); /* [SEQ-1] */
+		if (!batch || !is_beyond_end(&pipeline->sequencer, lane, batch))
+			break;
 		batch->is_discarded = true;
 		lane->discarded += batch->packet_count - batch->part_first;
 		hand_on(pipeline, lane, batch, true);
-		return true;
 	}
-	count_part(pipeline, batch);
-	switch (reserve(pipeline, batch)) {
+	if (batch)
+		count_part(pipeline, batch);
+	return batch;
+}
+
+/* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
+static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
+{
+	struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
+
+	if (!batch) {
+		cw_sequencer_try_to_end(pipeline, lane);
+		return false;
+	}
+	batch->reserve_end = batch->part_end;
+	switch (cw_sequencer_reserve(pipeline, batch)) {
 	case CW_RESERVE_STARVED:
 		note_news(&pipeline->sequencer, lane->index); /* for when chunks came back */
 		return false;
 	case CW_RESERVE_SOME:
-		hand_on(pipeline, lane, batch, false);
+		cw_sequencer_hand_on(pipeline, lane, batch, false);
 		return true;
 	case CW_RESERVE_DONE:
-		batch->is_part_reserved = true;
-		if (batch->is_last_part)
-			end_input(pipeline, lane, batch);
-		hand_on(pipeline, lane, batch, batch->is_last_part);
+		cw_sequencer_hand_on(pipeline, lane, batch, true);
 		return true;
 	}
 	return false;
@@ -226,8 +244,11 @@ static void use_turn(struct cw_pipeline *pipeline)
 	uint32_t seen;
 
 	do {
-		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire);
-		visit_lanes(pipeline);
+		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire); /* [TURN-1] */
+		if (pipeline->options.is_time_order)
+			cw_sequencer_merge(pipeline);
+		else
+			visit_lanes(pipeline);
 		/* [TURN-1] release */
 	} while (!atomic_compare_exchange_strong_explicit(&sequencer->kicks, &seen, 0,
 							  memory_order_acq_rel,

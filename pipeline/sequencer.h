@@ -23,6 +23,8 @@ struct cw_sequencer {
 	_Alignas(CW_CACHE_LINE) uint64_t matched_limit; /* -c: 0 = none */
 	uint32_t lanes_left;				/* that are not through yet */
 	bool has_reached_limit;
+	uint64_t last_ts_ns; /* time order: of the latest packet so far */
+	uint64_t late_count; /* packets that came after a later one */
 };
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count);

@@ -101,6 +101,7 @@ struct cw_pipeline {
 	struct cw_verification verification;
 	struct cw_names names;
 	struct cw_netdev_probe *probe; /* start-up, then the keeper; NULL: there is none */
+	const struct cw_batch *turn_batch; /* the batch at hand */
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
 	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */
 	struct cw_chunk *turn_giant;	 /* taken for the record at hand */

@@ -48,6 +48,7 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 	options->device_count = arguments->devices.count;
 	if (arguments->drain_ms)
 		options->drain_ms = (uint32_t)arguments->drain_ms;
+	options->is_time_order = arguments->time_order;
 	options->no_kernel_filter = arguments->no_kernel_filter;
 	live->fanout = (enum cw_live_fanout)fanout;
 	live->direction = (enum cw_live_direction)direction;

@@ -43,6 +43,7 @@ enum option_id {
 	OPTION_FANOUT,
 	OPTION_BLOCK,
 	OPTION_RETIRE,
+	OPTION_ORDER,
 	OPTION_KERNEL_FILTER,
 	OPTION_MAX_DROP,
 	OPTION_STATS,
@@ -121,6 +122,8 @@ static const struct option_row rows[] = {
 	{OPTION_BLOCK, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE},
 	{OPTION_RETIRE, "block-timeout", "MS", "a block waits so long for more packets (default: "
 					       "20)", CW_CAPTURE},
+	{OPTION_ORDER, "order", "arrival|time", "arrival (default): packets of one queue stay in order; "
+							"time: all are merged by their times", CW_CAPTURE},
 	{OPTION_KERNEL_FILTER, "kernel-filter", "auto|off", "auto (default): where one filter says what "
 							    "is written, the kernel leaves out the "
 							    "rest unseen", CW_CAPTURE},
@@ -150,7 +153,6 @@ static const struct option_row rows[] = {
 	{'Z', NULL, "USER", NULL, NOT_YET},
 	{'D', "list-interfaces", NULL, NULL, NOT_YET},
 	{'L', "list-data-link-types", NULL, NULL, NOT_YET},
-	{OPTION_NOT_YET, "order", "time|arrival", NULL, NOT_YET},
 };
 
 #define ROW_COUNT CW_ARRAY_COUNT(rows)
@@ -359,6 +361,10 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_RETIRE:
 		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
 				    &arguments->retire_ms);
+	case OPTION_ORDER:
+		result = cw_option_choose("--order", text, "arrival", "time", &choice);
+		arguments->time_order = choice == 2;
+		return result;
 	case OPTION_KERNEL_FILTER:
 		result = cw_option_choose("--kernel-filter", text, "auto", "off", &choice);
 		arguments->no_kernel_filter = choice == 2;

@@ -86,6 +86,7 @@ struct cw_arguments {
 	bool not_promiscuous;
 	bool has_max_drop;
 	bool no_kernel_filter;
+	bool time_order;
 	bool utc;
 	bool resolve;
 	bool unoptimized;

@@ -188,6 +188,7 @@ int cw_report_print_json(const struct cw_report *report)
 	if (whole && report->queue_count) {
 		json_object_set_new(whole, "queues", queues_json(report));
 		json_object_set_new(whole, "devices", devices_json(report));
+		json_object_set_new(whole, "late", count(report->late));
 	}
 	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 ||
 	    fputc('\n', stdout) == EOF || fflush(stdout)) {

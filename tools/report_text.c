@@ -85,6 +85,9 @@ static void print_queues(const struct cw_report *report)
 				cw_format_count(stats->freezes, a));
 		fputc('\n', stderr);
 	}
+	if (report->late)
+		fprintf(stderr, "%s packets came too late to be written in the order of time\n",
+			cw_format_count(report->late, a));
 	for (index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
