@@ -79,6 +79,8 @@ struct cw_output {
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;
 	struct cw_chunk *queue_last;
 	struct cw_file *writing; /* NULL before the first write */
+	uint64_t told_ns; /* CLOCK_MONOTONIC: of the last failure that was told */
+	bool has_told;	  /* and its end not yet */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };

@@ -11,6 +11,7 @@
 
 #include "pipeline/state.h"
 
+#define TELL_EVERY_NS (10 * CW_NS_PER_S)
 #define WRITE_VECTORS_MAX 64
 #define ABORT_PATIENCE_MS 2000u
 #define WRITE_BYTES_MAX ((size_t)4 << 20)
@@ -27,12 +28,34 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 	return true;
 }
 
+/* A disk that is full may fail and work again twice a second: that is told now and then only. */
+static bool may_tell(struct cw_output *output)
+{
+	uint64_t now_ns = cw_pipeline_now_ns();
+
+	if (atomic_load(&output->is_retrying) ||
+	    (output->told_ns && now_ns - output->told_ns < TELL_EVERY_NS))
+		return false;
+	output->told_ns = now_ns;
+	output->has_told = true;
+	return true;
+}
+
+static void tell_recovery(struct cw_pipeline *pipeline, struct cw_output *output,
+			  const struct cw_file *file)
+{
+	if (!atomic_exchange(&output->is_retrying, false) || !output->has_told)
+		return;
+	output->has_told = false;
+	cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
+			 output->rule->name, file->path);
+}
+
 static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output,
 			  const struct cw_file *file, int failure, bool is_rotation,
 			  const char *text)
 {
-	if (!cw_output_fail(output, failure, is_rotation, text) ||
-	    atomic_load(&output->is_retrying)) /* told before */
+	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
 		return;
 	cw_pipeline_tell(pipeline, CW_PROBLEM,
 			 cw_output_may_retry(pipeline, output)
@@ -180,9 +203,8 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	}
 	accepted = cw_outfile_write(file->outfile, vectors, index, file->offset, &failure);
 	advance_file(output, file, chunks, count, accepted);
-	if (accepted == asked && failure == 0 && atomic_exchange(&output->is_retrying, false))
-		cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
-				 output->rule->name, file->path);
+	if (accepted == asked && failure == 0)
+		tell_recovery(pipeline, output, file);
 	if (accepted < asked || failure < 0) {
 		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
 		cut_to_whole(pipeline, output, file);
