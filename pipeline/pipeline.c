@@ -302,10 +302,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 					   : CW_LINKTYPE_ETHERNET;
 	if (pipeline->options.on_ready)
 		pipeline->options.on_ready(pipeline->options.context);
-	result = start_threads(pipeline, error);
-	if (result == 0)
-		cw_ports_tell_start(pipeline);
-	return result;
+	cw_ports_tell_start(pipeline);
+	return start_threads(pipeline, error);
 }
 
 int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_options *options,
