@@ -28,7 +28,7 @@ static int open_auto(struct cw_live **live, struct cw_ifaces *ifaces,
 	if ((first != -EPROTONOSUPPORT && first != -ENODEV) || !options->device[0])
 		return first;
 	second = cw_live_pcap_ops.open(live, ifaces, options, &other);
-	if (first == -ENODEV && second < 0 && second != -EPERM && second != -EACCES)
+	if (first == -ENODEV && second == -ENODEV)
 		return first;
 	if (error)
 		*error = other;

@@ -146,7 +146,7 @@ static int dispatch_error(struct cw_live_pcap *live)
 		live->is_removed = true;
 		return -ENODEV;
 	}
-	/* Some of its modules take "nothing there" of a descriptor that does not block for failure. */
+	/* Some of its modules take it for failure that there is nothing to read. */
 	if (code == EAGAIN)
 		return 0;
 	if (!live->is_packet_socket && (code == ENODEV || code == ENXIO)) {

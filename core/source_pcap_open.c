@@ -98,6 +98,12 @@ static int refuse_activation(const struct cw_live_pcap *live, int status, struct
 		return cw_error_set(error, code,
 				    "device %s is down: bring it up with 'ip link set %s up'",
 				    live->base.device, live->base.device);
+	if (code == -EPERM)
+		return cw_error_set(error, code,
+				    "capturing on %s needs the capability CAP_NET_RAW: run as "
+				    "root, or give it to the program with 'sudo setcap "
+				    "cap_net_raw+ep PROGRAM' (libpcap: %s)",
+				    live->base.device, text[0] ? text : pcap_statustostr(status));
 	return cw_error_set(error, code, "capturing on %s with libpcap: %s%s%s", live->base.device,
 			    pcap_statustostr(status), text[0] ? ": " : "", text);
 }
