@@ -22,8 +22,10 @@
 
 #include "core/source_xdp_parts.h"
 
-#define MORE_PIECES 1u  /* XDP_PKT_CONTD in a descriptor's options, Linux 6.6 */
-#define PIECES_MAX 64u  /* looked at beyond the packets asked for, so that the last is whole */
+#define MORE_PIECES 1u /* XDP_PKT_CONTD in a descriptor's options, Linux 6.6 */
+#define PIECES_MAX 64u /* looked at beyond the packets asked for, so that the last is whole */
+#define PAUSE_FRAMES_PER_US 20u /* half the frames are filled meanwhile at 10 Mpps */
+#define PAUSE_NS_MAX 1600000u
 #define HELD_LOOK_MS 10 /* how often to look for batches that came back while many are out */
 
 /* ---- memory ---- */
@@ -326,6 +328,7 @@ static int take_batch(struct cw_xdp_queue *queue, uint32_t records_max, struct c
 	queue->offset += span->bytes;
 	queue->stats.received += span->record_count;
 	queue->stats.blocks++;
+	queue->is_busy = true;
 	return 1;
 }
 
@@ -363,6 +366,22 @@ static int wait_for_fd(struct cw_xdp_queue *queue, int timeout_ms)
 	if (count < 0)
 		return errno == EINTR ? 1 : -errno;
 	return fds[1].revents ? -EINTR : count > 0;
+}
+
+/*
+ * While packets come, let some gather before looking again: woken for each, a reader of 60-octet
+ * frames took 1,350 ns of CPU a packet and slowed the sender down to 0.24 Mpps; this way it takes
+ * 30 at 0.49 Mpps, the sender's best (Linux 6.18, veth). -EINTR, or 0.
+ */
+static int pause_for_more(struct cw_xdp_queue *queue)
+{
+	uint64_t pause_ns = (uint64_t)queue->memory->frame_count * 1000 / PAUSE_FRAMES_PER_US;
+	struct timespec time = {.tv_nsec =
+				    (long)(pause_ns < PAUSE_NS_MAX ? pause_ns : PAUSE_NS_MAX)};
+	struct pollfd wake = {.fd = queue->wake_fd, .events = POLLIN};
+
+	queue->stats.wakeups++;
+	return ppoll(&wake, 1, &time, NULL) > 0 ? -EINTR : 0;
 }
 
 static uint32_t count_left(const struct cw_xdp_queue *queue)
@@ -407,6 +426,11 @@ static int wait_for_change(const struct cw_live_xdp *live, struct cw_xdp_queue *
 	if (patience->is_over)
 		return 0;
 	wait_ms = cw_patience_left(patience);
+	if (queue->is_busy && wait_ms != 0) {
+		queue->is_busy = false;
+		result = pause_for_more(queue);
+		return result < 0 ? result : 1;
+	}
 	longest_ms = queue->held_count > queue->memory->frame_count / 2 ? HELD_LOOK_MS
 									: CW_LIVE_DOWN_LOOK_MS;
 	if (wait_ms >= 0 && wait_ms < longest_ms)

@@ -10,6 +10,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -24,6 +25,9 @@
 #define USE_PIECES (1u << 4) /* XDP_USE_SG, Linux 6.6 */
 #define LINK_BYTES 22u       /* a header with two tags, in front of the MTU's octets */
 #define COMPLETION_ENTRIES 64u
+/* The kernel frees a queue some time after its last socket was closed. */
+#define BUSY_TRIES 50u
+#define BUSY_WAIT_MS 10
 
 /* ---- the device ---- */
 
@@ -172,6 +176,7 @@ static int refuse_queue(const struct cw_live_xdp *live, uint32_t index, int code
 static int open_queue(struct cw_live_xdp *live, uint32_t index, struct cw_error *error)
 {
 	struct cw_live_info *info = &live->base.info;
+	uint32_t busy_tries = BUSY_TRIES;
 	int result = -EOPNOTSUPP;
 
 	while (live->way < CW_ARRAY_COUNT(ways)) {
@@ -183,9 +188,11 @@ static int open_queue(struct cw_live_xdp *live, uint32_t index, struct cw_error 
 		if (result == 0)
 			break;
 		cw_xdp_queue_close(&live->queues[index]);
-		if (result == -EBUSY || result == -EPERM)
+		if (result == -EPERM || (result == -EBUSY && busy_tries-- == 0))
 			break;
-		if (result != -ENOMEM && result != -ENOBUFS)
+		if (result == -EBUSY)
+			(void)poll(NULL, 0, BUSY_WAIT_MS);
+		else if (result != -ENOMEM && result != -ENOBUFS)
 			live->way++;
 		else if (info->block_count / 2 >= CW_XDP_FRAMES_MIN)
 			info->block_count /= 2;

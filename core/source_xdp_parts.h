@@ -61,6 +61,7 @@ struct cw_xdp_queue {
 	struct xsk_ring_cons completion; /* the kernel wants one; nothing is sent */
 	struct cw_xdp_batch *free;
 	uint32_t held_count; /* frames that are out */
+	bool is_busy;        /* packets came since the last wait */
 	bool is_down;        /* when last looked */
 	bool is_removed;
 	bool is_stopping;

@@ -54,7 +54,7 @@ static struct cw_live_options options_of(const char *device)
 	return (struct cw_live_options){.backend = CW_LIVE_XDP,
 					.device = device,
 					.block_bytes = 1 << 20,
-					.block_count = 16,
+					.block_count = 32,
 					.wake_fd = -1};
 }
 
@@ -172,7 +172,7 @@ static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
 
 	NEED_XDP();
 	shape.bytes_max = 1514;
-	sending = sending_of(shape, 100000, 100000);
+	sending = sending_of(shape, 60000, 60000);
 	for (i = 0; i < CW_ARRAY_COUNT(queue_counts); i++) {
 		struct cw_live_options options = options_of("in");
 		struct tally tally;
@@ -296,11 +296,11 @@ static void frames_in_pieces_are_put_together(void **state)
 	NEED_XDP();
 	make_pair(1, 9000);
 	shape.bytes_max = 9014;
-	check_shape(shape, 10000, 20000);
+	check_shape(shape, 5000, 5000);
 	/* Jumbo beyond all devices, but what the kernel makes of merged segments is as long. */
 	make_pair(1, 65535);
 	shape.bytes_max = 65535;
-	check_shape(shape, 2000, 3000);
+	check_shape(shape, 1000, 1000);
 }
 
 static void snaplen_cuts_frames_whole_or_in_pieces(void **state)
@@ -369,7 +369,7 @@ static void times_are_of_each_arrival_in_nanoseconds(void **state)
 	assert_int_equal(info.backend, CW_LIVE_XDP);
 	assert_int_equal(info.queue_count, 1);
 	assert_int_equal(info.block_bytes, 2048);
-	assert_int_equal(info.block_count, 8192);
+	assert_int_equal(info.block_count, 16384);
 	assert_false(info.is_generic || info.is_zero_copy || info.has_prefilter);
 	assert_int_equal(info.device_index, if_nametoindex("in"));
 	iface = cw_ifaces_at(&ifaces, info.iface);
@@ -832,6 +832,17 @@ static void killed_process_leaves_no_program_behind(void **state)
 	assert_true(rig_run("! ip link show in | grep -q xdp"));
 }
 
+/* The kernel lets go of a queue some time after its socket is closed. */
+static void device_can_be_opened_again_at_once(void **state)
+{
+	uint32_t i;
+
+	NEED_XDP();
+	make_pair(2, 1500);
+	for (i = 0; i < 20; i++)
+		cw_live_close(open_in());
+}
+
 static void promiscuous_mode_is_on_while_open(void **state)
 {
 	struct cw_live_options options = options_of("in");
@@ -901,6 +912,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(what_cannot_be_opened_says_why_and_what_to_do),
 	    cmocka_unit_test(without_capabilities_what_is_open_goes_on),
 	    cmocka_unit_test(killed_process_leaves_no_program_behind),
+	    cmocka_unit_test(device_can_be_opened_again_at_once),
 	    cmocka_unit_test(promiscuous_mode_is_on_while_open),
 	};
 
