@@ -214,6 +214,8 @@ size_t cw_span_decode(const struct cw_span *span, struct cw_cursor *cursor,
 
 	if (layout->is_ring)
 		return cw_live_decode(span, cursor, packets, capacity);
+	if (layout->is_frames)
+		return cw_frames_decode(span, cursor, packets, capacity);
 	if (layout->is_pcapng)
 		return decode_pcapng(span, cursor, packets, capacity);
 	if (cw_likely(!layout->is_swapped && layout->record_header_bytes == 16 &&

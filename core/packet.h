@@ -84,6 +84,7 @@ enum cw_swapped_lengths {
 struct cw_layout {
 	uint8_t is_pcapng;
 	uint8_t is_ring;	       /* a TPACKET_V3 ring block's records (source_packet.h) */
+	uint8_t is_frames;	       /* data: struct cw_frame, pointing at them (source_live_parts.h) */
 	uint8_t is_swapped;	       /* the file's byte order is not this machine's */
 	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: enum cw_swapped_lengths */
 	uint8_t record_header_bytes;   /* pcap: 16, or 24 (Kuznetzov) */
@@ -91,7 +92,7 @@ struct cw_layout {
 	uint32_t iface_base;	       /* index of the section's interface 0 */
 	uint32_t iface_count;	       /* interfaces of the section so far */
 	uint32_t caplen_max;	       /* pcap: a longer record is damage */
-	uint32_t caplen_cut;	       /* pcap, ring: data beyond this is not handed out (snaplen) */
+	uint32_t caplen_cut;	       /* pcap, ring, frames: data beyond this is not handed out (snaplen) */
 	const struct cw_ifaces *ifaces;
 };
 

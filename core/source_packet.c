@@ -18,23 +18,15 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/source_packet_parts.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-#define DOWN_LOOK_MS 200   /* how often a device that is down is asked whether it is there */
 #define STATS_BLOCKS 4096u /* far fewer packets than 32 bits count */
-#define DRAIN_RETIRES 20u  /* and a second: then stop gives up on a block that never retires */
-#define DRAIN_MS_MAX(retire_ms) ((uint64_t)(retire_ms)*DRAIN_RETIRES + 1000)
 
-static uint64_t now_ns(void)
+static struct cw_live_queue *queue_at(struct cw_live *live, uint32_t index)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+	return &((struct cw_live_rings *)live)->queues[index];
 }
 
 /* ---- blocks ---- */
@@ -239,8 +231,8 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 	int slice_ms = timeout_ms;
 	int result;
 
-	if (queue->was_down && (slice_ms < 0 || slice_ms > DOWN_LOOK_MS))
-		slice_ms = DOWN_LOOK_MS;
+	if (queue->was_down && (slice_ms < 0 || slice_ms > CW_LIVE_DOWN_LOOK_MS))
+		slice_ms = CW_LIVE_DOWN_LOOK_MS;
 	result = wait_for_edge(queue, slice_ms);
 	if (queue->was_down && result >= 0) {
 		queue->is_removed = is_device_gone(queue);
@@ -256,13 +248,13 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
  */
 static int wait_for_rest(struct cw_live_queue *queue)
 {
-	uint64_t elapsed_ms = (now_ns() - queue->stopped_ns) / NS_PER_MS;
+	uint64_t elapsed_ms = (cw_live_now_ns() - queue->stopped_ns) / CW_NS_PER_MS;
 	int result;
 
 	if (elapsed_ms > queue->retire_ms) {
 		cw_live_read_stats(queue);
 		queue->is_drained =
-		    queue->stats.left == 0 || elapsed_ms > DRAIN_MS_MAX(queue->retire_ms);
+		    queue->stats.left == 0 || elapsed_ms > CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 		if (queue->is_drained)
 			return -ENODATA;
 	}
@@ -270,19 +262,10 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
-/* The time a call of next has. */
-struct patience {
-	int timeout_ms; /* -1: for ever */
-	uint64_t end_ns;
-	bool is_over;
-};
-
 /* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
-static int wait_for_change(struct cw_live_queue *queue, struct patience *patience)
+static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *patience)
 {
-	int wait_ms = patience->timeout_ms;
-	uint64_t now;
-	int result;
+	int result, wait_ms;
 
 	if (queue->is_drained)
 		return -ENODATA;
@@ -292,25 +275,17 @@ static int wait_for_change(struct cw_live_queue *queue, struct patience *patienc
 		return -ENODEV;
 	if (patience->is_over)
 		return 0;
-	if (wait_ms > 0) {
-		now = now_ns();
-		if (!patience->end_ns)
-			patience->end_ns = now + (uint64_t)wait_ms * NS_PER_MS;
-		else
-			wait_ms = now < patience->end_ns
-				      ? (int)((patience->end_ns - now) / NS_PER_MS) + 1
-				      : 0;
-	}
+	wait_ms = cw_patience_left(patience);
 	result = wait_for_block(queue, wait_ms);
 	patience->is_over = result == 0 || wait_ms == 0; /* after one more look */
 	return result < 0 ? result : 1;
 }
 
-int cw_live_next(struct cw_live *live, uint32_t index, uint32_t records_max, int timeout_ms,
-		 struct cw_span *span, struct cw_lease *lease)
+static int next(struct cw_live *live, uint32_t index, uint32_t records_max, int timeout_ms,
+		struct cw_span *span, struct cw_lease *lease)
 {
-	struct cw_live_queue *queue = &live->queues[index];
-	struct patience patience = {.timeout_ms = timeout_ms};
+	struct cw_live_queue *queue = queue_at(live, index);
+	struct cw_patience patience = {.timeout_ms = timeout_ms};
 	int result;
 
 	while (!queue->cutting) {
@@ -333,15 +308,15 @@ int cw_live_next(struct cw_live *live, uint32_t index, uint32_t records_max, int
 
 /* ---- stop, counts, close ---- */
 
-int cw_live_stop(struct cw_live *live, uint32_t index)
+static int stop(struct cw_live *live, uint32_t index)
 {
-	struct cw_live_queue *queue = &live->queues[index];
+	struct cw_live_queue *queue = queue_at(live, index);
 	int result = cw_live_filter_nothing(queue);
 
 	if (result < 0)
 		return result;
 	if (!queue->is_stopping)
-		queue->stopped_ns = now_ns();
+		queue->stopped_ns = cw_live_now_ns();
 	queue->is_stopping = true;
 	return 0;
 }
@@ -361,40 +336,34 @@ void cw_live_read_stats(struct cw_live_queue *queue)
 	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
 }
 
-void cw_live_stats(struct cw_live *live, uint32_t index, struct cw_live_stats *stats)
+static void read_stats(struct cw_live *live, uint32_t index, struct cw_live_stats *stats)
 {
-	struct cw_live_queue *queue = &live->queues[index];
+	struct cw_live_queue *queue = queue_at(live, index);
 
 	if (!queue->is_drained)
 		cw_live_read_stats(queue);
 	*stats = queue->stats;
 }
 
-int cw_live_prefilter(struct cw_live *live, uint32_t index, const struct bpf_insn *program,
-		      uint32_t instruction_count, struct cw_error *error)
+static int set_prefilter(struct cw_live *live, uint32_t index, const struct bpf_insn *program,
+			 uint32_t instruction_count, struct cw_error *error)
 {
-	struct cw_live_queue *queue = &live->queues[index];
+	struct cw_live_queue *queue = queue_at(live, index);
 
 	if (queue->is_stopping)
 		return cw_error_set(error, -EINVAL,
 				    "queue %u of %s is stopped: it takes no other prefilter", index,
 				    live->device);
-	return cw_live_filter(live, queue, program, instruction_count, error);
+	return cw_live_filter((const struct cw_live_rings *)live, queue, program, instruction_count,
+			      error);
 }
 
-void cw_live_info(const struct cw_live *live, struct cw_live_info *info)
-{
-	*info = live->info;
-}
-
-void cw_live_close(struct cw_live *live)
+static void close_rings(struct cw_live *live)
 {
 	uint32_t i;
 
-	if (!live)
-		return;
 	for (i = 0; i < live->info.queue_count; i++) {
-		struct cw_live_queue *queue = &live->queues[i];
+		struct cw_live_queue *queue = queue_at(live, i);
 
 		if (queue->cutting)
 			let_go_of_block(queue);
@@ -409,3 +378,12 @@ void cw_live_close(struct cw_live *live)
 	}
 	free(live);
 }
+
+const struct cw_live_ops cw_live_packet_ops = {
+    .open = cw_live_packet_open,
+    .next = next,
+    .stop = stop,
+    .stats = read_stats,
+    .prefilter = set_prefilter,
+    .close = close_rings,
+};

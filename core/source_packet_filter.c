@@ -72,7 +72,7 @@ static int put_program(struct sock_filter *to, const struct bpf_insn *from, uint
 	return 0;
 }
 
-int cw_live_filter(const struct cw_live *live, const struct cw_live_queue *queue,
+int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue *queue,
 		   const struct bpf_insn *program, uint32_t instruction_count,
 		   struct cw_error *error)
 {
@@ -84,27 +84,28 @@ int cw_live_filter(const struct cw_live *live, const struct cw_live_queue *queue
 		return cw_error_set(error, -E2BIG,
 				    "a kernel prefilter of %u instructions for %s is longer than "
 				    "the %u that the kernel takes",
-				    instruction_count, live->device,
+				    instruction_count, live->base.device,
 				    BPF_MAXINSNS - DIRECTION_INSTRUCTIONS);
 	whole = calloc(DIRECTION_INSTRUCTIONS + instruction_count + 1, sizeof(*whole));
 	if (!whole)
 		return cw_error_set_errno(error, -ENOMEM, "building the kernel filter of %s",
-					  live->device);
+					  live->base.device);
 	count = put_direction(whole, live->direction);
 	if (program) {
-		result = put_program(whole + count, program, instruction_count, live->info.snaplen,
-				     error);
+		result = put_program(whole + count, program, instruction_count,
+				     live->base.info.snaplen, error);
 		if (result < 0)
 			goto free_whole;
 		count += instruction_count;
 	} else {
-		whole[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, live->info.snaplen);
+		whole[count++] =
+		    (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, live->base.info.snaplen);
 	}
 	result = attach(queue, whole, count);
 	if (result < 0)
 		cw_error_set_errno(error, result,
 				   "giving the kernel a filter of %zu instructions for %s", count,
-				   live->device);
+				   live->base.device);
 
 free_whole:
 	free(whole);

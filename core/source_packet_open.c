@@ -46,51 +46,52 @@ static const struct {
     {ARPHRD_IEEE80211_RADIOTAP, LINKTYPE_IEEE802_11_RADIOTAP},
 };
 
-static int find_linktype(struct cw_live *live, struct cw_error *error)
+static int find_linktype(struct cw_live_rings *live, struct cw_error *error)
 {
 	size_t i;
 
 	for (i = 0; i < CW_ARRAY_COUNT(linktypes); i++)
 		if (linktypes[i].hardware_type == live->hardware_type) {
-			live->info.linktype = linktypes[i].linktype;
+			live->base.info.linktype = linktypes[i].linktype;
 			return 0;
 		}
 	return cw_error_set(error, -EPROTONOSUPPORT,
 			    "device %s has frames of a kind (ARPHRD %u) that packet rings do not "
 			    "capture: libpcap may",
-			    live->device, live->hardware_type);
+			    live->base.device, live->hardware_type);
 }
 
-static int find_device(struct cw_live *live, int fd, struct cw_error *error)
+static int find_device(struct cw_live_rings *live, int fd, struct cw_error *error)
 {
 	struct ifreq request = {0};
 
-	memcpy(request.ifr_name, live->device, sizeof(request.ifr_name));
+	memcpy(request.ifr_name, live->base.device, sizeof(request.ifr_name));
 	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
-		return cw_error_set_errno(error, -errno, "capturing on %s", live->device);
-	live->info.device_index = request.ifr_ifindex;
+		return cw_error_set_errno(error, -errno, "capturing on %s", live->base.device);
+	live->base.info.device_index = request.ifr_ifindex;
 	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
 		return cw_error_set_errno(error, -errno, "asking for the flags of %s",
-					  live->device);
+					  live->base.device);
 	if (!(request.ifr_flags & IFF_UP))
 		return cw_error_set(error, -ENETDOWN,
 				    "device %s is down: bring it up with 'ip link set %s up'",
-				    live->device, live->device);
-	live->info.is_loopback = request.ifr_flags & IFF_LOOPBACK;
+				    live->base.device, live->base.device);
+	live->base.info.is_loopback = request.ifr_flags & IFF_LOOPBACK;
 	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the type of %s", live->device);
+		return cw_error_set_errno(error, -errno, "asking for the type of %s",
+					  live->base.device);
 	live->hardware_type = request.ifr_hwaddr.sa_family;
 	return find_linktype(live, error);
 }
 
 /* ---- one queue ---- */
 
-static int set_option(const struct cw_live *live, int fd, int option, int value, const char *what,
-		      struct cw_error *error)
+static int set_option(const struct cw_live_rings *live, int fd, int option, int value,
+		      const char *what, struct cw_error *error)
 {
 	if (setsockopt(fd, SOL_PACKET, option, &value, sizeof(value)) == 0)
 		return 0;
-	return cw_error_set_errno(error, -errno, "setting %s on %s", what, live->device);
+	return cw_error_set_errno(error, -errno, "setting %s on %s", what, live->base.device);
 }
 
 static int open_socket(int *fd, const char *device, struct cw_error *error)
@@ -112,17 +113,18 @@ static int open_socket(int *fd, const char *device, struct cw_error *error)
  * A ring; with half the blocks, and half again, while there is no memory for it. The kernel wants
  * each block in one piece if it can.
  */
-static int open_ring(struct cw_live *live, struct cw_live_queue *queue, struct cw_error *error)
+static int open_ring(struct cw_live_rings *live, struct cw_live_queue *queue,
+		     struct cw_error *error)
 {
-	const size_t block_bytes = live->info.block_bytes;
+	const size_t block_bytes = live->base.info.block_bytes;
 	struct tpacket_req3 request = {.tp_block_size = (unsigned int)block_bytes,
 				       .tp_frame_size = FRAME_BYTES,
-				       .tp_retire_blk_tov = live->info.retire_ms};
+				       .tp_retire_blk_tov = live->base.info.retire_ms};
 
 	for (;;) {
-		request.tp_block_nr = live->info.block_count;
+		request.tp_block_nr = live->base.info.block_count;
 		request.tp_frame_nr =
-		    (unsigned int)(block_bytes / FRAME_BYTES) * live->info.block_count;
+		    (unsigned int)(block_bytes / FRAME_BYTES) * live->base.info.block_count;
 		if (setsockopt(queue->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) ==
 		    0)
 			break;
@@ -130,18 +132,20 @@ static int open_ring(struct cw_live *live, struct cw_live_queue *queue, struct c
 			return cw_error_set_errno(error, -errno,
 						  "setting up a ring of %u blocks of %zu bytes "
 						  "on %s",
-						  live->info.block_count, block_bytes,
-						  live->device);
-		if (live->info.block_count / 2 < CW_LIVE_BLOCKS_MIN)
+						  live->base.info.block_count, block_bytes,
+						  live->base.device);
+		if (live->base.info.block_count / 2 < CW_LIVE_BLOCKS_MIN)
 			return cw_error_set(error, -ENOMEM,
 					    "no memory for a ring of even %u blocks of %zu bytes "
 					    "on %s: take smaller blocks or fewer queues",
-					    live->info.block_count, block_bytes, live->device);
-		live->info.block_count /= 2;
+					    live->base.info.block_count, block_bytes,
+					    live->base.device);
+		live->base.info.block_count /= 2;
 	}
-	queue->ring = cw_live_ring_new(queue->fd, block_bytes, live->info.block_count);
+	queue->ring = cw_live_ring_new(queue->fd, block_bytes, live->base.info.block_count);
 	if (!queue->ring)
-		return cw_error_set_errno(error, -errno, "mapping the ring of %s", live->device);
+		return cw_error_set_errno(error, -errno, "mapping the ring of %s",
+					  live->base.device);
 	return 0;
 }
 
@@ -159,13 +163,13 @@ static int open_epoll(struct cw_live_queue *queue, const char *device, struct cw
 	return cw_error_set_errno(error, -errno, "preparing to wait for packets of %s", device);
 }
 
-static int open_queue(struct cw_live *live, struct cw_live_queue *queue,
+static int open_queue(struct cw_live_rings *live, struct cw_live_queue *queue,
 		      const struct cw_live_options *options, struct cw_error *error)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 				      .sll_protocol = __builtin_bswap16(ETH_P_ALL),
-				      .sll_ifindex = live->info.device_index};
-	int result = open_socket(&queue->fd, live->device, error);
+				      .sll_ifindex = live->base.info.device_index};
+	int result = open_socket(&queue->fd, live->base.device, error);
 
 	if (result == 0)
 		result =
@@ -179,21 +183,22 @@ static int open_queue(struct cw_live *live, struct cw_live_queue *queue,
 	if (result == 0)
 		result = open_ring(live, queue, error);
 	if (result == 0)
-		result = open_epoll(queue, live->device, error);
+		result = open_epoll(queue, live->base.device, error);
 	if (result < 0)
 		return result;
 	result = cw_live_filter_nothing(queue);
 	if (result < 0)
 		return cw_error_set_errno(error, result, "giving the kernel a filter for %s",
-					  live->device);
+					  live->base.device);
 	if (bind(queue->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return cw_error_set_errno(error, -errno, "binding to %s", live->device);
+		return cw_error_set_errno(error, -errno, "binding to %s", live->base.device);
 	return 0;
 }
 
 /* ---- all of them ---- */
 
-static int join_group(struct cw_live *live, enum cw_live_fanout fanout, struct cw_error *error)
+static int join_group(struct cw_live_rings *live, enum cw_live_fanout fanout,
+		      struct cw_error *error)
 {
 	static const uint32_t modes[] = {
 	    [CW_FANOUT_HASH] = PACKET_FANOUT_HASH,
@@ -207,26 +212,27 @@ static int join_group(struct cw_live *live, enum cw_live_fanout fanout, struct c
 	socklen_t bytes = sizeof(group);
 	uint32_t i;
 
-	if (live->info.queue_count == 1)
+	if (live->base.info.queue_count == 1)
 		return 0;
-	for (i = 0; i < live->info.queue_count; i++) {
+	for (i = 0; i < live->base.info.queue_count; i++) {
 		int fd = live->queues[i].fd;
 
 		if (setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0 ||
 		    (i == 0 && getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, &bytes) < 0))
-			return cw_error_set_errno(
-			    error, -errno, "joining queue %u of %s to the others", i, live->device);
+			return cw_error_set_errno(error, -errno,
+						  "joining queue %u of %s to the others", i,
+						  live->base.device);
 	}
 	return 0;
 }
 
-static int set_adapter_clock(const struct cw_live *live, int fd, struct cw_error *error)
+static int set_adapter_clock(const struct cw_live_rings *live, int fd, struct cw_error *error)
 {
 	struct hwtstamp_config config = {.rx_filter = HWTSTAMP_FILTER_ALL};
 	struct ifreq request = {.ifr_data = (void *)&config};
 	int code;
 
-	memcpy(request.ifr_name, live->device, sizeof(request.ifr_name));
+	memcpy(request.ifr_name, live->base.device, sizeof(request.ifr_name));
 	code = ioctl(fd, SIOCSHWTSTAMP, &request) < 0 ? errno : 0;
 	if (code == 0 && config.rx_filter != HWTSTAMP_FILTER_NONE)
 		return 0;
@@ -234,63 +240,49 @@ static int set_adapter_clock(const struct cw_live *live, int fd, struct cw_error
 		return cw_error_set(error, -EPERM,
 				    "switching on the clock of %s needs the capability "
 				    "CAP_NET_ADMIN; the host's clock needs nothing",
-				    live->device);
+				    live->base.device);
 	return cw_error_set(error, -EOPNOTSUPP,
 			    "device %s cannot stamp all packets with a clock of its own: use the "
 			    "host's",
-			    live->device);
+			    live->base.device);
 }
 
 /* Promiscuous, as long as the first queue's socket lives. */
-static int set_promiscuous(const struct cw_live *live, struct cw_error *error)
+static int set_promiscuous(const struct cw_live_rings *live, struct cw_error *error)
 {
-	struct packet_mreq request = {.mr_ifindex = live->info.device_index,
+	struct packet_mreq request = {.mr_ifindex = live->base.info.device_index,
 				      .mr_type = PACKET_MR_PROMISC};
 
 	if (setsockopt(live->queues[0].fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
 		       sizeof(request)) == 0)
 		return 0;
-	return cw_error_set_errno(error, -errno, "making %s promiscuous", live->device);
+	return cw_error_set_errno(error, -errno, "making %s promiscuous", live->base.device);
 }
 
-static int add_iface(struct cw_live *live, struct cw_ifaces *ifaces, uint16_t input,
+static int add_iface(struct cw_live_rings *live, struct cw_ifaces *ifaces, uint16_t input,
 		     struct cw_error *error)
 {
-	struct cw_iface iface = {.linktype = live->info.linktype,
-				 .snaplen = live->info.snaplen,
-				 .ts_units_per_s = CW_NS_PER_S,
-				 .has_ns = 1,
-				 .input = input,
-				 .name = strdup(live->device)};
-	int64_t index = -ENOMEM;
+	int result = cw_live_add_iface(&live->base, ifaces, input, true, error);
 	uint32_t i;
 
-	if (iface.name)
-		index = cw_ifaces_add(ifaces, &iface);
-	if (index < 0) {
-		free(iface.name);
-		return cw_error_set_errno(error, (int)index, "noting the interface %s",
-					  live->device);
-	}
-	live->info.iface = (uint32_t)index;
-	for (i = 0; i < live->info.queue_count; i++)
+	for (i = 0; i < live->base.info.queue_count && result == 0; i++)
 		live->queues[i].layout = (struct cw_layout){.is_ring = 1,
 							    .ts_unit_ns = 1,
-							    .iface_base = live->info.iface,
+							    .iface_base = live->base.info.iface,
 							    .iface_count = 1,
-							    .caplen_max = live->info.snaplen,
-							    .caplen_cut = live->info.snaplen,
+							    .caplen_max = live->base.info.snaplen,
+							    .caplen_cut = live->base.info.snaplen,
 							    .ifaces = ifaces};
-	return 0;
+	return result;
 }
 
 /* Let packets in, and begin to count. */
-static int let_in(struct cw_live *live, const struct cw_live_options *options,
+static int let_in(struct cw_live_rings *live, const struct cw_live_options *options,
 		  struct cw_error *error)
 {
 	uint32_t i;
 
-	for (i = 0; i < live->info.queue_count; i++) {
+	for (i = 0; i < live->base.info.queue_count; i++) {
 		struct cw_live_queue *queue = &live->queues[i];
 		int result;
 
@@ -304,14 +296,14 @@ static int let_in(struct cw_live *live, const struct cw_live_options *options,
 	return 0;
 }
 
-static int open_all(struct cw_live *live, struct cw_ifaces *ifaces,
+static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 		    const struct cw_live_options *options, struct cw_error *error)
 {
 	uint32_t asked = options->block_count ? options->block_count : CW_LIVE_BLOCKS;
 	uint32_t i;
 	int result, fd;
 
-	result = open_socket(&fd, live->device, error);
+	result = open_socket(&fd, live->base.device, error);
 	if (result < 0)
 		return result;
 	result = find_device(live, fd, error);
@@ -319,9 +311,9 @@ static int open_all(struct cw_live *live, struct cw_ifaces *ifaces,
 		result = set_adapter_clock(live, fd, error);
 	close(fd);
 	/* Once in, once out; what comes in is what others would see. */
-	if (live->info.is_loopback && live->direction == CW_LIVE_BOTH)
+	if (live->base.info.is_loopback && live->direction == CW_LIVE_BOTH)
 		live->direction = CW_LIVE_IN;
-	for (i = 0; i < live->info.queue_count && result == 0; i++)
+	for (i = 0; i < live->base.info.queue_count && result == 0; i++)
 		result = open_queue(live, &live->queues[i], options, error);
 	if (result == 0)
 		result = join_group(live, options->fanout, error);
@@ -331,25 +323,17 @@ static int open_all(struct cw_live *live, struct cw_ifaces *ifaces,
 		result = let_in(live, options, error);
 	if (result == 0)
 		result = add_iface(live, ifaces, options->input, error);
-	if (result < 0 || live->info.block_count == asked)
+	if (result < 0 || live->base.info.block_count == asked)
 		return result;
 	cw_error_set(error, 0,
 		     "no memory for %u blocks of %zu bytes for each of %u queues on %s: some have "
 		     "only %u",
-		     asked, live->info.block_bytes, live->info.queue_count, live->device,
-		     live->info.block_count);
+		     asked, live->base.info.block_bytes, live->base.info.queue_count,
+		     live->base.device, live->base.info.block_count);
 	return CW_LIVE_FEWER_BLOCKS;
 }
 
 /* ---- options ---- */
-
-static int refuse(struct cw_error *error, const char *device, const char *what, uint64_t value,
-		  uint64_t least, uint64_t most)
-{
-	return cw_error_set(error, -EINVAL, "capturing on %s: %s %llu is not between %llu and %llu",
-			    device, what, (unsigned long long)value, (unsigned long long)least,
-			    (unsigned long long)most);
-}
 
 /* Blocks are whole pages and powers of two, which the kernel's allocator has no waste in. */
 static size_t round_block(size_t bytes)
@@ -367,34 +351,19 @@ static int settle_options(struct cw_live_info *info, const struct cw_live_option
 	const char *device = options->device;
 	struct sysinfo memory;
 	uint64_t half;
+	int result;
 
-	*info = (struct cw_live_info){
-	    .snaplen = options->snaplen ? options->snaplen : CW_CAPLEN_MAX,
-	    .queue_count = options->queue_count ? options->queue_count : 1,
-	    .block_bytes = options->block_bytes ? options->block_bytes : CW_LIVE_BLOCK_BYTES,
-	    .block_count = options->block_count ? options->block_count : CW_LIVE_BLOCKS,
-	    .retire_ms = options->retire_ms ? options->retire_ms : CW_LIVE_RETIRE_MS,
-	};
-	if (!device[0] || strlen(device) >= IFNAMSIZ)
+	if (strlen(device) >= IFNAMSIZ)
 		return cw_error_set(error, -ENODEV, "capturing on '%s': no such device", device);
 	if (strcmp(device, "any") == 0)
 		return cw_error_set(error, -EPROTONOSUPPORT,
 				    "packet rings are of one device each, not of 'any': libpcap "
 				    "has that");
-	if (info->snaplen > CW_CAPLEN_MAX)
-		return refuse(error, device, "snapshot length", info->snaplen, 1, CW_CAPLEN_MAX);
-	if (info->queue_count > CW_LIVE_QUEUES_MAX)
-		return refuse(error, device, "queue count", info->queue_count, 1,
-			      CW_LIVE_QUEUES_MAX);
-	if (info->retire_ms > CW_LIVE_RETIRE_MS_MAX)
-		return refuse(error, device, "retire time", info->retire_ms, 1,
-			      CW_LIVE_RETIRE_MS_MAX);
-	if (info->block_count < CW_LIVE_BLOCKS_MIN || info->block_count > CW_LIVE_BLOCKS_MAX)
-		return refuse(error, device, "block count", info->block_count, CW_LIVE_BLOCKS_MIN,
-			      CW_LIVE_BLOCKS_MAX);
-	if (info->block_bytes > CW_LIVE_BLOCK_BYTES_MAX)
-		return refuse(error, device, "block size", info->block_bytes, 1,
-			      CW_LIVE_BLOCK_BYTES_MAX);
+	result = cw_live_settle(info, options, error);
+	if (result < 0)
+		return result;
+	info->backend = CW_LIVE_PACKET;
+	info->has_prefilter = options->program != NULL;
 	/* The kernel cuts what does not fit a block without a word. */
 	if (info->block_bytes < info->snaplen + CW_LIVE_BLOCK_EXTRA_BYTES)
 		info->block_bytes = info->snaplen + CW_LIVE_BLOCK_EXTRA_BYTES;
@@ -409,11 +378,11 @@ static int settle_options(struct cw_live_info *info, const struct cw_live_option
 	return 0;
 }
 
-int cw_live_open(struct cw_live **opened, struct cw_ifaces *ifaces,
-		 const struct cw_live_options *options, struct cw_error *error)
+int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
+			const struct cw_live_options *options, struct cw_error *error)
 {
 	struct cw_live_info info;
-	struct cw_live *live;
+	struct cw_live_rings *live;
 	size_t bytes;
 	uint32_t i;
 	int result = settle_options(&info, options, error);
@@ -426,9 +395,10 @@ int cw_live_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	if (!live)
 		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", options->device);
 	memset(live, 0, bytes);
-	memcpy(live->device, options->device, strlen(options->device));
+	live->base.ops = &cw_live_packet_ops;
+	memcpy(live->base.device, options->device, strlen(options->device));
 	live->direction = options->direction;
-	live->info = info;
+	live->base.info = info;
 	for (i = 0; i < info.queue_count; i++) {
 		live->queues[i].fd = -1;
 		live->queues[i].epoll_fd = -1;
@@ -437,9 +407,9 @@ int cw_live_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	}
 	result = open_all(live, ifaces, options, error);
 	if (result < 0) {
-		cw_live_close(live);
+		cw_live_close(&live->base);
 		return result;
 	}
-	*opened = live;
+	*opened = &live->base;
 	return result;
 }

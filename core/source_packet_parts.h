@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <stdatomic.h>
 
+#include "core/source_live_parts.h"
 #include "core/source_packet.h"
 
 struct tpacket_block_desc;
@@ -56,11 +57,11 @@ struct cw_live_queue {
 	struct cw_live_stats stats;
 } __attribute__((aligned(CW_CACHE_LINE)));
 
-struct cw_live {
-	char device[IFNAMSIZ];
+/* The rings of a device. */
+struct cw_live_rings {
+	struct cw_live base;    /* first: the interface has its address */
 	uint16_t hardware_type; /* ARPHRD_ */
 	enum cw_live_direction direction;
-	struct cw_live_info info;
 	struct cw_live_queue queues[];
 };
 
@@ -73,9 +74,13 @@ void cw_live_ring_drop(struct cw_live_ring *ring); /* accepts NULL */
 
 /* The filters of a queue's socket: nothing passes; or direction, prefilter and snaplen. */
 int cw_live_filter_nothing(const struct cw_live_queue *queue);
-int cw_live_filter(const struct cw_live *live, const struct cw_live_queue *queue,
+int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue *queue,
 		   const struct bpf_insn *program, uint32_t instruction_count,
 		   struct cw_error *error);
+
+/* The source's open, as cw_live_open. */
+int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
+			const struct cw_live_options *options, struct cw_error *error);
 
 /* cw_span_decode for spans of ring blocks. */
 size_t cw_live_decode(const struct cw_span *span, struct cw_cursor *cursor,

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SPARES_MAX 4
+#define SPARES_MAX 16
 #define RANGE_UNIT_SHIFT 12 /* ranges count 4 KiB, whatever the page size */
 #define RANGE_COUNT_BITS 24 /* windows up to 64 GiB */
 

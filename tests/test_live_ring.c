@@ -27,11 +27,9 @@
 #include "core/filter.h"
 #include "core/linktype.h"
 #include "core/source_packet.h"
-#include "tests/live/rig.h"
+#include "tests/live/tally.h"
 
 #define QUEUES_MAX 4u
-#define PATIENCE_MS 10000
-#define BURST 64u
 #define FLOWS 97u
 
 static const char *reason; /* why there are no devices; NULL: there are */
@@ -139,8 +137,11 @@ static struct rig_sending sending_of(struct stamp_shape shape, uint64_t count, u
 
 static struct cw_live_options small_options(void)
 {
-	return (struct cw_live_options){
-	    .device = "in", .block_bytes = 1 << 19, .block_count = 16, .wake_fd = -1};
+	return (struct cw_live_options){.backend = CW_LIVE_PACKET,
+					.device = "in",
+					.block_bytes = 1 << 19,
+					.block_count = 16,
+					.wake_fd = -1};
 }
 
 static struct cw_live *open_live(const struct cw_live_options *options)
@@ -155,128 +156,10 @@ static struct cw_live *open_live(const struct cw_live_options *options)
 	return live;
 }
 
-/* What became of the numbers sent; shared by the readers of all queues. */
-struct tally {
-	struct stamp_shape shape;
-	uint64_t count;
-	_Atomic uint8_t *seen;        /* per number */
-	_Atomic uint64_t *flow_last;  /* per flow: number + 1 */
-	_Atomic uint32_t *flow_queue; /* per flow: queue + 1 */
-	_Atomic uint64_t received, foreign, damaged, duplicate, reordered, strayed;
-};
-
-static void tally_init(struct tally *tally, struct stamp_shape shape, uint64_t count)
-{
-	memset(tally, 0, sizeof(*tally));
-	tally->shape = shape;
-	tally->count = count;
-	tally->seen = calloc(count, 1);
-	tally->flow_last = calloc(shape.flows, sizeof(*tally->flow_last));
-	tally->flow_queue = calloc(shape.flows, sizeof(*tally->flow_queue));
-	assert_true(tally->seen && tally->flow_last && tally->flow_queue);
-}
-
-static void tally_fini(struct tally *tally)
-{
-	free(tally->seen);
-	free(tally->flow_last);
-	free(tally->flow_queue);
-}
-
-static void tally_packet(struct tally *tally, uint32_t queue, const struct cw_packet *packet)
-{
-	uint64_t number = UINT64_MAX;
-	uint32_t flow, before;
-
-	if (!stamp_is_intact(&tally->shape, packet->data, packet->caplen, packet->wire_len,
-			     &number)) {
-		atomic_fetch_add(number == UINT64_MAX ? &tally->foreign : &tally->damaged, 1);
-		return;
-	}
-	if (number >= tally->count) {
-		atomic_fetch_add(&tally->foreign, 1);
-		return;
-	}
-	flow = (uint32_t)(number % tally->shape.flows);
-	if (atomic_fetch_add(&tally->seen[number], 1))
-		atomic_fetch_add(&tally->duplicate, 1);
-	if (atomic_exchange(&tally->flow_last[flow], number + 1) > number)
-		atomic_fetch_add(&tally->reordered, 1);
-	before = atomic_exchange(&tally->flow_queue[flow], queue + 1);
-	if (before && before != queue + 1)
-		atomic_fetch_add(&tally->strayed, 1);
-}
-
-/* As a worker does: decode in bursts, look at every byte. */
-static void tally_span(struct tally *tally, uint32_t queue, const struct cw_span *span)
-{
-	struct cw_packet packets[BURST];
-	struct cw_cursor cursor = {0};
-	size_t count, i, total = 0;
-
-	while ((count = cw_span_decode(span, &cursor, packets, BURST)) > 0) {
-		for (i = 0; i < count; i++)
-			tally_packet(tally, queue, &packets[i]);
-		total += count;
-	}
-	if (total != span->record_count)
-		atomic_fetch_add(&tally->damaged, 1);
-	atomic_fetch_add(&tally->received, total);
-}
-
-static uint64_t missing_of(const struct tally *tally)
-{
-	uint64_t number, missing = 0;
-
-	for (number = 0; number < tally->count; number++)
-		missing += !tally->seen[number];
-	return missing;
-}
-
-/* A queue's thread: capture until woken, stop, drain. */
-struct reader {
-	pthread_t thread;
-	struct cw_live *live;
-	struct tally *tally;
-	uint32_t queue;
-	uint32_t records_max;
-	int result;
-	struct cw_live_stats stats;
-};
-
-static void *read_queue(void *argument)
-{
-	struct reader *reader = argument;
-	struct cw_lease lease;
-	struct cw_span span;
-
-	for (;;) {
-		reader->result = cw_live_next(reader->live, reader->queue, reader->records_max,
-					      PATIENCE_MS, &span, &lease);
-		if (reader->result == 1) {
-			tally_span(reader->tally, reader->queue, &span);
-			cw_lease_give_back(&lease);
-		} else if (reader->result == -EINTR || reader->result == 0) {
-			if (cw_live_stop(reader->live, reader->queue) < 0)
-				break;
-		} else {
-			break;
-		}
-	}
-	cw_live_stats(reader->live, reader->queue, &reader->stats);
-	return NULL;
-}
-
 struct books {
 	struct cw_live_stats total;
 	uint32_t queues_used;
 };
-
-static void assert_balanced(const struct cw_live_stats *stats)
-{
-	assert_int_equal(stats->kernel_seen, stats->kernel_dropped + stats->received);
-	assert_int_equal(stats->left, 0);
-}
 
 static void add_stats(struct books *books, const struct cw_live_stats *stats)
 {
@@ -286,21 +169,6 @@ static void add_stats(struct books *books, const struct cw_live_stats *stats)
 	books->total.received += stats->received;
 	books->total.freezes += stats->freezes;
 	books->queues_used += stats->received > 0;
-}
-
-/* Wait until all that was sent has come, or nothing more comes. */
-static void wait_for_arrival(struct tally *tally, uint64_t sent)
-{
-	uint64_t known = UINT64_MAX;
-	int quiet = 0;
-
-	while (atomic_load(&tally->received) < sent && quiet < 20) {
-		uint64_t now = atomic_load(&tally->received);
-
-		quiet = now == known ? quiet + 1 : 0;
-		known = now;
-		rig_sleep_ms(20);
-	}
 }
 
 /* Send and capture with a thread for each queue; fills the tally and the books. */
@@ -469,20 +337,6 @@ static void nothing_is_seen_twice_while_queues_open_under_traffic(void **state)
 	}
 	assert_int_equal(rig_end_sender(&sender), sending.count);
 	assert_true(ended >= 2 && received > 0);
-}
-
-/* Count packets, giving their blocks back, until next says something else; fills what. */
-static uint64_t count_until(struct cw_live *live, uint32_t queue, int timeout_ms, int *what)
-{
-	struct cw_lease lease;
-	struct cw_span span;
-	uint64_t count = 0;
-
-	while ((*what = cw_live_next(live, queue, 0, timeout_ms, &span, &lease)) == 1) {
-		count += span.record_count;
-		cw_lease_give_back(&lease);
-	}
-	return count;
 }
 
 /* ---- contents ---- */
@@ -867,40 +721,6 @@ static void wake_descriptor_ends_waiting_and_stop_ends_its_part(void **state)
 
 /* ---- leases ---- */
 
-#define PASSED_MAX 64u
-
-/* From the capture thread to one that gives back, in whatever order. */
-struct passing {
-	struct cw_lease leases[PASSED_MAX];
-	struct cw_span spans[PASSED_MAX];
-	_Atomic int states[PASSED_MAX]; /* 0 free, 1 full */
-	_Atomic bool is_over;
-	struct tally *tally;
-};
-
-static void *give_back_later(void *argument)
-{
-	struct passing *passing = argument;
-	bool is_over, is_idle = false;
-
-	while (!is_idle) {
-		uint32_t i;
-
-		is_over = atomic_load(&passing->is_over);
-		is_idle = is_over;
-		for (i = PASSED_MAX; i-- > 0;) {
-			if (!atomic_load(&passing->states[i]))
-				continue;
-			tally_span(passing->tally, 0, &passing->spans[i]);
-			cw_lease_give_back(&passing->leases[i]);
-			atomic_store(&passing->states[i], 0);
-			is_idle = false;
-		}
-		rig_sleep_ms(1);
-	}
-	return NULL;
-}
-
 static void leases_come_back_from_another_thread_in_any_order(void **state)
 {
 	struct cw_live_options options = small_options();
@@ -909,38 +729,14 @@ static void leases_come_back_from_another_thread_in_any_order(void **state)
 	struct cw_live_stats stats;
 	struct rig_sender sender;
 	struct tally tally;
-	pthread_t thread;
-	bool is_stopped = false;
 	struct cw_live *live;
-	uint32_t at = 0;
-	int result;
 
 	NEED_DEVICES();
 	options.block_count = 8;
 	tally_init(&tally, sending.shape, sending.count);
-	memset(&passing, 0, sizeof(passing));
-	passing.tally = &tally;
 	live = open_live(&options);
-	assert_int_equal(pthread_create(&thread, NULL, give_back_later, &passing), 0);
 	assert_true(rig_start_sender(&sender, &sending));
-	for (;;) {
-		while (atomic_load(&passing.states[at]))
-			at = (at + 1) % PASSED_MAX;
-		result = cw_live_next(live, 0, 100, 500, &passing.spans[at], &passing.leases[at]);
-		if (result == 1)
-			atomic_store(&passing.states[at], 1);
-		else if (result == -EAGAIN)
-			rig_sleep_ms(1);
-		else if (result == 0 && !is_stopped)
-			is_stopped = cw_live_stop(live, 0) == 0;
-		else
-			break;
-	}
-	assert_int_equal(result, -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	cw_live_close(live); /* leases may be out */
-	atomic_store(&passing.is_over, true);
-	pthread_join(thread, NULL);
+	pass_on(&passing, live, &tally, &stats);
 	assert_int_equal(rig_end_sender(&sender), sending.count);
 	assert_balanced(&stats);
 	assert_int_equal(stats.kernel_seen, sending.count);

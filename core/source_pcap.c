@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Copying what libpcap hands out into arenas, cutting those into spans, waiting, and the counts.
+ *
+ * libpcap's descriptor does not block and is waited for here, beside the wake descriptor, and only
+ * after pcap_dispatch had nothing: then libpcap holds no block of its ring, and "readable" means
+ * packets. What is wrong with a packet socket is read here or by pcap_dispatch, whoever comes
+ * first; libpcap keeps it to itself, but asks to be called again soon, and by that it is known.
+ */
+#include "core/source_pcap.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core/source_pcap_parts.h"
+
+#define STATS_ARENAS 1024u /* far fewer packets than 32 bits count */
+#define BLIND_WAIT_MS 10   /* where there is no descriptor to wait on */
+
+static struct cw_live_pcap *pcap_of(struct cw_live *live)
+{
+	return (struct cw_live_pcap *)live;
+}
+
+/* ---- filling arenas ---- */
+
+static void store_record(const struct cw_live_pcap *live, uint8_t *to,
+			 const struct pcap_pkthdr *header, const uint8_t *data, uint32_t caplen)
+{
+	cw_store_u32(to, (uint32_t)header->ts.tv_sec);
+	cw_store_u32(to + 4, (uint32_t)header->ts.tv_usec * live->unit_ns);
+	cw_store_u32(to + 8, caplen);
+	cw_store_u32(to + 12, header->len);
+	memcpy(to + CW_PCAP_RECORD_BYTES, data, caplen);
+}
+
+/* What libpcap calls for each packet. */
+static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+{
+	struct cw_live_pcap *live = (void *)user;
+	uint32_t caplen = cw_min_u32(header->caplen, live->base.info.snaplen);
+	uint32_t bytes = CW_PCAP_RECORD_BYTES + caplen;
+
+	if (cw_likely(bytes <= live->room_bytes - live->end &&
+		      live->record_count < live->records_max)) {
+		uint8_t *arena = (uint8_t *)(uintptr_t)live->arena->data;
+
+		store_record(live, arena + live->end, header, data, caplen);
+		live->end += bytes;
+		live->record_count++;
+	} else if (!live->spill_bytes) {
+		store_record(live, live->spill, header, data, caplen);
+		live->spill_bytes = bytes;
+		pcap_breakloop(live->handle);
+	} else { /* a module of libpcap's that goes on: a loss like others */
+		live->stats.kernel_dropped++;
+	}
+}
+
+/* An arena with room for what was spilled, and that in it. 0 or -errno; -EAGAIN: all are leased. */
+static int prepare_arena(struct cw_live_pcap *live)
+{
+	int result;
+
+	if (live->arena && live->room_bytes - live->end < live->spill_bytes) {
+		cw_window_drop(live->arena);
+		live->arena = NULL;
+	}
+	if (!live->arena) {
+		result = cw_window_buffer(live->pool, 0, CW_PCAP_ARENA_BYTES, &live->arena);
+		if (result < 0)
+			return result;
+		(void)cw_window_room(live->arena, &live->room_bytes);
+		live->start = 0;
+		live->end = 0;
+		live->stats.blocks++;
+		if (++live->arenas_since_stats == STATS_ARENAS)
+			cw_live_pcap_read_stats(live);
+	}
+	if (live->spill_bytes) {
+		memcpy((uint8_t *)(uintptr_t)live->arena->data + live->end, live->spill,
+		       live->spill_bytes);
+		live->end += live->spill_bytes;
+		live->record_count = 1;
+		live->spill_bytes = 0;
+	}
+	return 0;
+}
+
+/* What was filled since the last span. */
+static void cut(struct cw_live_pcap *live, struct cw_span *span, struct cw_lease *lease)
+{
+	*span = (struct cw_span){.data = live->arena->data + live->start,
+				 .bytes = live->end - live->start,
+				 .record_count = live->record_count,
+				 .offset = live->offset,
+				 .layout = live->layout};
+	cw_window_take(live->arena);
+	*lease = (struct cw_lease){.window = live->arena};
+	live->offset += span->bytes;
+	live->stats.received += span->record_count;
+	live->start = live->end;
+	live->record_count = 0;
+}
+
+/* ---- the device's fate ---- */
+
+/* A removed device leaves its sockets bound to index -1. */
+static bool is_device_gone(const struct cw_live_pcap *live)
+{
+	struct sockaddr_ll address = {0};
+	socklen_t bytes = sizeof(address);
+
+	return live->is_packet_socket &&
+	       getsockname(live->fd, (struct sockaddr *)&address, &bytes) == 0 &&
+	       address.sll_ifindex == -1;
+}
+
+static int note_down(struct cw_live_pcap *live)
+{
+	live->was_down = true;
+	live->stats.downs++;
+	return -ENETDOWN;
+}
+
+/* What the socket has to report: 0, or a negative errno. Reading it clears it. */
+static int socket_error(struct cw_live_pcap *live)
+{
+	int code = 0;
+	socklen_t bytes = sizeof(code);
+
+	if (getsockopt(live->fd, SOL_SOCKET, SO_ERROR, &code, &bytes) < 0)
+		return -errno;
+	return code == ENETDOWN ? note_down(live) : -code;
+}
+
+/* After pcap_dispatch failed. */
+static int dispatch_error(struct cw_live_pcap *live)
+{
+	int code = errno;
+
+	if (is_device_gone(live)) {
+		live->is_removed = true;
+		return -ENODEV;
+	}
+	/* Some of its modules take it for failure that there is nothing to read. */
+	if (code == EAGAIN)
+		return 0;
+	if (!live->is_packet_socket && (code == ENODEV || code == ENXIO)) {
+		live->is_removed = true;
+		return -ENODEV;
+	}
+	return code > 0 ? -code : -EIO;
+}
+
+/* Whether libpcap took the news that the device is down from the socket before we did. */
+static bool is_news_of_down(struct cw_live_pcap *live)
+{
+	bool is_known = live->is_told_down;
+
+	live->is_told_down =
+	    live->is_packet_socket && pcap_get_required_select_timeout(live->handle) != NULL;
+	return live->is_told_down && !is_known;
+}
+
+/* Let libpcap fill the arena. 0, or what next says when the records are handed out. */
+static int dispatch(struct cw_live_pcap *live)
+{
+	int room = live->records_max > INT32_MAX ? -1 : (int)live->records_max;
+	int result;
+
+	if (room > 0 && live->record_count)
+		room -= (int)live->record_count;
+	errno = 0;
+	result =
+	    room == 0 ? 0 : pcap_dispatch(live->handle, room, take_packet, (u_char *)(void *)live);
+	if (result < 0 && result != PCAP_ERROR_BREAK)
+		return dispatch_error(live);
+	return is_news_of_down(live) ? note_down(live) : 0;
+}
+
+/* ---- waiting ---- */
+
+/* 1: look again; 0: the time is over; -EINTR; what the socket reports. */
+static int wait_for_fd(struct cw_live_pcap *live, int timeout_ms)
+{
+	struct pollfd fds[2] = {{.fd = live->fd, .events = POLLIN},
+				{.fd = live->is_stopping ? -1 : live->wake_fd, .events = POLLIN}};
+	int count = poll(fds, 2, timeout_ms);
+	int result;
+
+	live->stats.wakeups++;
+	if (count < 0)
+		return errno == EINTR ? 1 : -errno;
+	if (fds[0].revents & POLLERR && live->is_packet_socket) {
+		result = socket_error(live);
+		if (result < 0)
+			return result;
+	}
+	return fds[1].revents ? -EINTR : count > 0;
+}
+
+/* The longest that libpcap, or what may have become of the device, lets us wait; -1: for ever. */
+static int longest_wait_ms(const struct cw_live_pcap *live)
+{
+	const struct timeval *required = pcap_get_required_select_timeout(live->handle);
+	int64_t ms = live->fd < 0 ? BLIND_WAIT_MS : -1;
+
+	if (live->was_down)
+		return CW_LIVE_DOWN_LOOK_MS;
+	if (required) {
+		ms = required->tv_sec * 1000 + required->tv_usec / 1000;
+		ms = ms < 1 ? 1 : ms > CW_LIVE_DOWN_LOOK_MS ? CW_LIVE_DOWN_LOOK_MS : ms;
+	}
+	return (int)ms;
+}
+
+/* The filter lets nothing in any more; as with packet rings. -ENODATA: all is out; 1: look again.
+ */
+static int wait_for_rest(struct cw_live_pcap *live)
+{
+	uint32_t retire_ms = live->base.info.retire_ms;
+	uint64_t elapsed_ms = (cw_live_now_ns() - live->stopped_ns) / CW_NS_PER_MS;
+	int result;
+
+	if (elapsed_ms > retire_ms) {
+		cw_live_pcap_read_stats(live);
+		live->is_drained = live->stats.left == 0 || !live->is_packet_socket ||
+				   elapsed_ms > CW_LIVE_DRAIN_MS_MAX(retire_ms);
+	}
+	if (live->is_drained) {
+		/* What libpcap kept to itself is not ours to account for. */
+		live->stats.kernel_seen = live->stats.kernel_dropped + live->stats.received;
+		live->stats.left = 0;
+		return -ENODATA;
+	}
+	result = wait_for_fd(live, (int)retire_ms / 2 + 1);
+	return result < 0 ? result : 1;
+}
+
+/* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
+static int wait_for_change(struct cw_live_pcap *live, struct cw_patience *patience)
+{
+	int result, wait_ms, longest_ms;
+
+	if (live->is_drained)
+		return -ENODATA;
+	if (live->is_stopping)
+		return wait_for_rest(live);
+	if (live->is_removed)
+		return -ENODEV;
+	if (patience->is_over)
+		return 0;
+	wait_ms = cw_patience_left(patience);
+	longest_ms = longest_wait_ms(live);
+	if (longest_ms < 0 || (wait_ms >= 0 && wait_ms < longest_ms))
+		longest_ms = wait_ms;
+	result = wait_for_fd(live, longest_ms);
+	if (live->was_down && result >= 0)
+		live->is_removed = is_device_gone(live);
+	/* After one more look. */
+	patience->is_over = wait_ms == 0 || (result == 0 && longest_ms == wait_ms);
+	return result < 0 ? result : 1;
+}
+
+/* ---- the source ---- */
+
+static int next(struct cw_live *base, uint32_t queue, uint32_t records_max, int timeout_ms,
+		struct cw_span *span, struct cw_lease *lease)
+{
+	struct cw_live_pcap *live = pcap_of(base);
+	struct cw_patience patience = {.timeout_ms = timeout_ms};
+	int result;
+
+	(void)queue;
+	live->records_max = records_max ? records_max : UINT32_MAX;
+	for (;;) {
+		result = live->failure;
+		live->failure = 0;
+		if (result < 0)
+			return result;
+		result = prepare_arena(live);
+		if (result < 0) {
+			live->stats.stalls += result == -EAGAIN;
+			return result;
+		}
+		/* A device that was removed has nothing more, but for what libpcap holds. */
+		result = live->is_drained ? 0 : dispatch(live);
+		if (live->record_count) {
+			live->failure = result;
+			cut(live, span, lease);
+			return 1;
+		}
+		if (result < 0 && !live->is_stopping)
+			return result;
+		if (live->spill_bytes)
+			continue;
+		result = wait_for_change(live, &patience);
+		if (result <= 0)
+			return result;
+	}
+}
+
+static int stop(struct cw_live *base, uint32_t queue)
+{
+	struct cw_live_pcap *live = pcap_of(base);
+	int result = live->is_packet_socket ? cw_live_pcap_filter_nothing(live) : 0;
+
+	(void)queue;
+	if (result < 0)
+		return result;
+	if (!live->is_stopping)
+		live->stopped_ns = cw_live_now_ns();
+	live->is_stopping = true;
+	live->failure = 0;
+	return 0;
+}
+
+/* libpcap counts in 32 bits, over and over. */
+void cw_live_pcap_read_stats(struct cw_live_pcap *live)
+{
+	struct cw_live_stats *stats = &live->stats;
+	struct pcap_stat now = live->known;
+
+	live->arenas_since_stats = 0;
+	if (pcap_stats(live->handle, &now) == 0) {
+		stats->kernel_seen += now.ps_recv - live->known.ps_recv;
+		stats->kernel_dropped += now.ps_drop - live->known.ps_drop;
+		live->known = now;
+	}
+	if (!live->is_packet_socket)
+		stats->kernel_seen = stats->kernel_dropped + stats->received;
+	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
+}
+
+static void read_stats(struct cw_live *base, uint32_t queue, struct cw_live_stats *stats)
+{
+	struct cw_live_pcap *live = pcap_of(base);
+
+	(void)queue;
+	if (!live->is_drained)
+		cw_live_pcap_read_stats(live);
+	*stats = live->stats;
+}
+
+static void close_handle(struct cw_live *base)
+{
+	struct cw_live_pcap *live = pcap_of(base);
+
+	cw_window_drop(live->arena);
+	cw_window_pool_drop(live->pool);
+	if (live->handle)
+		pcap_close(live->handle);
+	free(live->spill);
+	free(live);
+}
+
+const struct cw_live_ops cw_live_pcap_ops = {
+    .open = cw_live_pcap_open,
+    .next = next,
+    .stop = stop,
+    .stats = read_stats,
+    .close = close_handle,
+};

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening a device with libpcap, and the filters on its packet socket where it has one.
+ *
+ * The order matters for the books: libpcap lets packets in from its activation on, and sorts out by
+ * itself, after they were counted, which direction is meant and what the loopback device shows
+ * twice. So the socket gets a filter that lets nothing pass, what came before it is thrown away,
+ * and with the filter that is meant counting begins.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core/linktype.h"
+#include "core/source_pcap_parts.h"
+
+#define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */
+#define SETTLE_MS                                                                      \
+	2 /* a packet that was past the old filter is in the ring by then, and counted \
+	   */
+
+/* ---- filters ---- */
+
+static int attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count)
+{
+	struct sock_fprog request = {.len = (unsigned short)count, .filter = program};
+
+	if (setsockopt(pcap_fileno(live->handle), SOL_SOCKET, SO_ATTACH_FILTER, &request,
+		       sizeof(request)) < 0)
+		return -errno;
+	return 0;
+}
+
+int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live)
+{
+	struct sock_filter program = BPF_STMT(BPF_RET | BPF_K, 0);
+
+	return attach(live, &program, 1);
+}
+
+#define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
+#define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
+
+/*
+ * What libpcap would reject after it was counted is rejected before: outgoing packets of the
+ * loopback device, and of CAN devices (both come in as well) unless only outgoing ones are meant.
+ * Nothing of the packet itself is read, so that cooked sockets, which have another start of it,
+ * need no other program.
+ */
+int cw_live_pcap_filter(const struct cw_live_pcap *live, enum cw_live_direction direction)
+{
+	const uint8_t outgoing = direction == CW_LIVE_IN ? 4 : 0; /* where to, from 1 */
+	const uint8_t incoming = direction == CW_LIVE_OUT ? 4 : 5;
+	const uint8_t can = direction == CW_LIVE_OUT ? 1 : 0; /* from 5 */
+	struct sock_filter program[] = {
+	    /* 0 */ LOAD(SKF_AD_PKTTYPE),
+	    /* 1 */ IF_EQUAL(PACKET_OUTGOING, outgoing, incoming),
+	    /* 2 */ LOAD(SKF_AD_IFINDEX),
+	    /* 3 */ IF_EQUAL(if_nametoindex("lo"), 2, 0),
+	    /* 4 */ LOAD(SKF_AD_HATYPE),
+	    /* 5 */ IF_EQUAL(HARDWARE_CAN, can, 1),
+	    /* 6 */ BPF_STMT(BPF_RET | BPF_K, 0),
+	    /* 7 */ BPF_STMT(BPF_RET | BPF_K, live->base.info.snaplen),
+	};
+
+	return attach(live, program, CW_ARRAY_COUNT(program));
+}
+
+/* ---- the handle ---- */
+
+static int activation_code(int status)
+{
+	switch (status) {
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		return -ENODEV;
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		return -EPERM;
+	case PCAP_ERROR_IFACE_NOT_UP:
+		return -ENETDOWN;
+	case PCAP_ERROR_CANTSET_TSTAMP_TYPE:
+		return -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
+static int refuse_activation(const struct cw_live_pcap *live, int status, struct cw_error *error)
+{
+	const char *text = pcap_geterr(live->handle);
+	int code = activation_code(status);
+
+	if (code == -ENETDOWN)
+		return cw_error_set(error, code,
+				    "device %s is down: bring it up with 'ip link set %s up'",
+				    live->base.device, live->base.device);
+	if (code == -EPERM)
+		return cw_error_set(error, code,
+				    "capturing on %s needs the capability CAP_NET_RAW: run as "
+				    "root, or give it to the program with 'sudo setcap "
+				    "cap_net_raw+ep PROGRAM' (libpcap: %s)",
+				    live->base.device, text[0] ? text : pcap_statustostr(status));
+	return cw_error_set(error, code, "capturing on %s with libpcap: %s%s%s", live->base.device,
+			    pcap_statustostr(status), text[0] ? ": " : "", text);
+}
+
+static int refuse_clock(const struct cw_live_pcap *live, struct cw_error *error)
+{
+	return cw_error_set(error, -EOPNOTSUPP,
+			    "device %s cannot stamp all packets with a clock of its own: use the "
+			    "host's",
+			    live->base.device);
+}
+
+/* The adapter's clock, in step with the host's or not. */
+static int set_adapter_clock(struct cw_live_pcap *live, struct cw_error *error)
+{
+	if (pcap_set_tstamp_type(live->handle, PCAP_TSTAMP_ADAPTER_UNSYNCED) == 0 ||
+	    pcap_set_tstamp_type(live->handle, PCAP_TSTAMP_ADAPTER) == 0)
+		return 0;
+	return refuse_clock(live, error);
+}
+
+/* Settings of a handle not yet activated: libpcap takes all of them, in range, at that time. */
+static int prepare(struct cw_live_pcap *live, const struct cw_live_options *options,
+		   struct cw_error *error)
+{
+	uint64_t buffer_bytes = (uint64_t)live->base.info.block_bytes * live->base.info.block_count;
+	char text[PCAP_ERRBUF_SIZE] = "";
+
+	live->handle = pcap_create(live->base.device, text);
+	if (!live->handle)
+		return cw_error_set(error, -ENODEV, "capturing on %s with libpcap: %s",
+				    live->base.device, text);
+	pcap_set_snaplen(live->handle, (int)live->base.info.snaplen);
+	pcap_set_timeout(live->handle, (int)live->base.info.retire_ms);
+	pcap_set_buffer_size(live->handle,
+			     buffer_bytes > INT32_MAX ? INT32_MAX : (int)buffer_bytes);
+	pcap_set_immediate_mode(live->handle, 0);
+	/* "any" has no such mode, and libpcap would warn. */
+	pcap_set_promisc(live->handle,
+			 options->promiscuous && strcmp(live->base.device, "any") != 0);
+	live->unit_ns =
+	    pcap_set_tstamp_precision(live->handle, PCAP_TSTAMP_PRECISION_NANO) == 0 ? 1 : 1000;
+	return options->clock == CW_LIVE_CLOCK_ADAPTER ? set_adapter_clock(live, error) : 0;
+}
+
+static int set_direction(struct cw_live_pcap *live, enum cw_live_direction direction,
+			 struct cw_error *error)
+{
+	static const pcap_direction_t directions[] = {
+	    [CW_LIVE_BOTH] = PCAP_D_INOUT, [CW_LIVE_IN] = PCAP_D_IN, [CW_LIVE_OUT] = PCAP_D_OUT};
+
+	if (direction == CW_LIVE_BOTH ||
+	    pcap_setdirection(live->handle, directions[direction]) == 0)
+		return 0;
+	return cw_error_set(error, -EOPNOTSUPP,
+			    "device %s does not tell the direction of packets: capture both",
+			    live->base.device);
+}
+
+/* 0 or CW_LIVE_WARNED. */
+static int activate(struct cw_live_pcap *live, const struct cw_live_options *options,
+		    struct cw_error *error)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	int status = pcap_activate(live->handle);
+	int result, domain = 0;
+	socklen_t bytes = sizeof(domain);
+
+	if (status < 0)
+		return refuse_activation(live, status, error);
+	live->base.info.linktype = cw_linktype_from_dlt(pcap_datalink(live->handle));
+	live->unit_ns =
+	    pcap_get_tstamp_precision(live->handle) == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
+	live->base.info.device_index = (int)if_nametoindex(live->base.device);
+	live->fd = pcap_get_selectable_fd(live->handle);
+	live->is_packet_socket =
+	    live->fd >= 0 && getsockopt(live->fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
+	    domain == AF_PACKET;
+	result = set_direction(live, options->direction, error);
+	if (result < 0)
+		return result;
+	if (pcap_setnonblock(live->handle, 1, text) < 0)
+		return cw_error_set(error, -EIO, "capturing on %s with libpcap: %s",
+				    live->base.device, text);
+	if (status == 0)
+		return 0;
+	if (status == PCAP_WARNING_TSTAMP_TYPE_NOTSUP)
+		return refuse_clock(live, error);
+	cw_error_set(error, 0, "capturing on %s with libpcap: %s: %s", live->base.device,
+		     pcap_statustostr(status), pcap_geterr(live->handle));
+	return CW_LIVE_WARNED;
+}
+
+/* ---- from when on packets count ---- */
+
+static void discard(u_char *count, const struct pcap_pkthdr *header, const u_char *data)
+{
+	(void)header;
+	(void)data;
+	++*(uint64_t *)(void *)count;
+}
+
+/* Throw away what came before the filter. Mostly that is nothing, and there is no waiting. */
+static void empty_ring(struct cw_live_pcap *live)
+{
+	uint64_t end_ns = cw_live_now_ns() + 2 * CW_NS_PER_MS * live->base.info.retire_ms;
+	struct pcap_stat stat = {0};
+	uint64_t discarded = 0;
+
+	(void)poll(NULL, 0, SETTLE_MS);
+	for (;;) {
+		(void)pcap_dispatch(live->handle, -1, discard, (u_char *)&discarded);
+		if (pcap_stats(live->handle, &stat) < 0 ||
+		    (uint64_t)stat.ps_recv - stat.ps_drop == discarded || cw_live_now_ns() > end_ns)
+			return;
+		(void)poll(NULL, 0, SETTLE_MS);
+	}
+}
+
+static int let_in(struct cw_live_pcap *live, enum cw_live_direction direction,
+		  struct cw_error *error)
+{
+	int result;
+
+	if (live->is_packet_socket) {
+		result = cw_live_pcap_filter_nothing(live);
+		if (result == 0)
+			empty_ring(live);
+	}
+	cw_live_pcap_read_stats(live);
+	live->stats = (struct cw_live_stats){0};
+	result = live->is_packet_socket ? cw_live_pcap_filter(live, direction) : 0;
+	if (result < 0)
+		return cw_error_set_errno(error, result, "giving the kernel a filter for %s",
+					  live->base.device);
+	return 0;
+}
+
+/* 0 or CW_LIVE_WARNED. */
+static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
+		       const struct cw_live_options *options, struct cw_error *error)
+{
+	struct cw_live_info *info = &live->base.info;
+	int warned, result = prepare(live, options, error);
+
+	if (result < 0)
+		return result;
+	warned = activate(live, options, error);
+	if (warned < 0)
+		return warned;
+	info->block_bytes = CW_PCAP_ARENA_BYTES;
+	info->block_count = CW_PCAP_ARENAS;
+	info->is_loopback = strcmp(live->base.device, "lo") == 0;
+	live->spill = malloc(CW_PCAP_RECORD_BYTES + info->snaplen);
+	live->pool = cw_window_pool_new(-1, CW_PCAP_ARENAS, CW_PCAP_ARENA_BYTES);
+	if (!live->spill || !live->pool)
+		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", live->base.device);
+	result = let_in(live, options->direction, error);
+	if (result == 0)
+		result = cw_live_add_iface(&live->base, ifaces, options->input, live->unit_ns == 1,
+					   error);
+	if (result < 0)
+		return result;
+	live->layout = (struct cw_layout){.record_header_bytes = CW_PCAP_RECORD_BYTES,
+					  .ts_unit_ns = 1,
+					  .iface_base = info->iface,
+					  .iface_count = 1,
+					  .caplen_max = info->snaplen,
+					  .caplen_cut = info->snaplen,
+					  .ifaces = ifaces};
+	return warned;
+}
+
+int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
+		      const struct cw_live_options *options, struct cw_error *error)
+{
+	struct cw_live_info info;
+	struct cw_live_pcap *live;
+	int result = cw_live_settle(&info, options, error);
+
+	if (result < 0)
+		return result;
+	live = calloc(1, sizeof(*live));
+	if (!live)
+		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", options->device);
+	live->base.ops = &cw_live_pcap_ops;
+	memcpy(live->base.device, options->device, strlen(options->device));
+	live->base.info = info;
+	live->base.info.backend = CW_LIVE_PCAP;
+	live->base.info.queue_count = 1;
+	live->fd = -1;
+	live->wake_fd = options->wake_fd;
+	result = open_handle(live, ifaces, options, error);
+	if (result < 0) {
+		cw_live_close(&live->base);
+		return result;
+	}
+	*opened = &live->base;
+	return result;
+}
