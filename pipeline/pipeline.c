@@ -261,7 +261,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = init_memory(pipeline, error);
 	if (result < 0)
 		return result;
-	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit) < 0)
+	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit,
+			  pipeline->direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->has_files = true;
 	pipeline->empty_linktype = pipeline->ifaces.count
@@ -373,6 +374,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 		cw_gate_fini(&pipeline->worker_gate);
 		cw_gate_fini(&pipeline->capture_gate);
 	}
+	cw_direct_share_free(pipeline->direct_share);
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
 	free(pipeline->turn_tally_of);

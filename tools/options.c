@@ -19,6 +19,7 @@ enum option_id {
 	OPTION_JSON,
 	OPTION_NO_CLOBBER,
 	OPTION_SYNC,
+	OPTION_DIRECT,
 	OPTION_UTC,
 	OPTION_PRECISION,
 	OPTION_RESOLVE,
@@ -82,6 +83,8 @@ static const struct option_row rows[] = {
 	 CW_SPLIT | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
 					   "name (default: off)", CW_SPLIT},
+	{OPTION_DIRECT, "direct", "auto|on|off", "on: write past the page cache, so that it stays as it "
+						 "is (auto: when live)", CW_SPLIT},
 	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", CW_SPLIT},
 	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
 						      "has ns)", CW_SPLIT | CW_GENERATE},
@@ -332,6 +335,18 @@ static int choose(const char *option, const char *text, const char *first, const
 	return CW_EXIT_USAGE;
 }
 
+static int parse_direct(const char *text, int *mode)
+{
+	static const char *const names[] = {"auto", "on", "off"}; /* as enum cw_direct_mode */
+
+	for (*mode = CW_DIRECT_AUTO; *mode <= CW_DIRECT_OFF; ++*mode) {
+		if (strcmp(text, names[*mode]) == 0)
+			return 0;
+	}
+	cw_complain("--direct takes auto, on or off, not '%s'", text);
+	return CW_EXIT_USAGE;
+}
+
 static int add_word(struct cw_words *words, const char *word)
 {
 	if (cw_words_add(words, word) == 0)
@@ -423,6 +438,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		result = choose("--sync", text, "off", "close", &choice);
 		arguments->sync_on_close = choice == 2;
 		return result;
+	case OPTION_DIRECT:
+		return parse_direct(text, &arguments->direct);
 	case OPTION_PRECISION:
 		return choose("--time-precision", text, "us", "ns", &arguments->precision);
 	default:

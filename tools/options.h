@@ -61,6 +61,7 @@ struct cw_arguments {
 	uint64_t filter_memory;
 	uint64_t verify_every; /* 0 = not at all */
 	int precision; /* 0 auto, 1 us, 2 ns */
+	int direct;    /* enum cw_direct_mode */
 	bool json;
 	bool quiet;
 	bool no_clobber;
