@@ -2,7 +2,7 @@
 /*
  * Output files: hidden .part files that are renamed when complete, and devices, FIFOs and inherited
  * descriptors written in place. Directories are opened for a moment only: an output costs one
- * descriptor, none while it is evicted.
+ * descriptor, none while it is evicted. How bytes get into them is in outfile_write.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,37 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/outfile.h"
+#include "core/outfile_parts.h"
 
 #define PART_RANDOM_CHARS 6
 #define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
 #define PART_TRIES_MAX 100
 #define FIFO_RETRY_MS 50
-#define VECTORS_MAX 1024 /* IOV_MAX on Linux */
-
-enum target_kind {
-	TARGET_UNKNOWN,   /* not opened yet */
-	TARGET_REGULAR,   /* a .part file to be renamed */
-	TARGET_IN_PLACE,  /* device or FIFO: ours to close */
-	TARGET_BORROWED,  /* the caller's standard output: never closed here */
-	TARGET_PUBLISHED, /* closed for good */
-};
-
-struct cw_outfile {
-	char *path;
-	char *directory; /* of path, "." when it names none */
-	char *part_path; /* room for the longest; its name starts at part_name */
-	char *part_name;
-	const char *base; /* last component, in path */
-	struct cw_outfile_options options;
-	enum target_kind kind;
-	int fd; /* -1 when closed */
-	bool was_created;
-	bool has_part;     /* the .part file exists, as far as we know */
-	int close_failure; /* of fdatasync or close: data may be lost, for ever */
-	dev_t device;      /* of the .part file */
-	ino_t inode;
-};
 
 static int split_path(struct cw_outfile *file, const char *path)
 {
@@ -337,114 +312,6 @@ bool cw_outfile_was_created(const struct cw_outfile *file)
 	return file->was_created;
 }
 
-/* Bytes that the kernel takes in one call, or negative errno. */
-static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, int count,
-			  uint64_t offset)
-{
-	struct pollfd writable = {.fd = file->fd, .events = POLLOUT};
-	ssize_t done;
-
-	if (count > VECTORS_MAX)
-		count = VECTORS_MAX;
-	if (file->kind == TARGET_REGULAR)
-		done = pwritev(file->fd, vectors, count, (off_t)offset);
-	else
-		done = writev(file->fd, vectors, count);
-	if (done > 0)
-		return done;
-	if (done == 0)
-		return -EIO; /* no progress and no reason: never loop on it */
-	if (errno == EINTR)
-		return 0;
-	if (errno != EAGAIN)
-		return -errno;
-	/* An inherited descriptor may be non-blocking; it is not ours to change. */
-	if (poll(&writable, 1, -1) < 0 && errno != EINTR)
-		return -errno;
-	return 0;
-}
-
-size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
-			int *failure)
-{
-	size_t total = 0;
-
-	*failure = file->fd < 0 ? -EBADF : 0;
-	while (!*failure) {
-		ssize_t done;
-
-		while (count > 0 && vectors->iov_len == 0) {
-			vectors++;
-			count--;
-		}
-		if (count <= 0)
-			break;
-		if (offset > INT64_MAX - total) {
-			*failure = -EFBIG;
-			break;
-		}
-		done = write_once(file, vectors, count, offset + total);
-		if (done < 0) {
-			*failure = (int)done;
-			break;
-		}
-		total += (size_t)done;
-		for (size_t left = (size_t)done; left > 0;) {
-			size_t step = cw_min_size(left, vectors->iov_len);
-
-			vectors->iov_base = (char *)vectors->iov_base + step;
-			vectors->iov_len -= step;
-			left -= step;
-			if (vectors->iov_len == 0) {
-				vectors++;
-				count--;
-			}
-		}
-	}
-	return total;
-}
-
-int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset)
-{
-	size_t total = 0;
-
-	if (file->fd < 0)
-		return -EBADF;
-	if (file->kind != TARGET_REGULAR)
-		return -ESPIPE;
-	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
-		return -EINVAL;
-	while (total < bytes) {
-		ssize_t done =
-		    pread(file->fd, (char *)buffer + total, bytes - total, (off_t)(offset + total));
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		if (done == 0)
-			break;
-		total += (size_t)done;
-	}
-	return (int64_t)total;
-}
-
-int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
-{
-	int status;
-
-	if (file->fd < 0)
-		return -EBADF;
-	if (file->kind != TARGET_REGULAR)
-		return -ESPIPE;
-	if (bytes > INT64_MAX)
-		return -EFBIG;
-	do
-		status = ftruncate(file->fd, (off_t)bytes);
-	while (status && errno == EINTR);
-	return status ? -errno : 0;
-}
-
 /* The last system calls on an open .part file; what they report is remembered. */
 static int sync_and_close(struct cw_outfile *file)
 {
@@ -463,10 +330,20 @@ static int sync_and_close(struct cw_outfile *file)
 	return file->close_failure;
 }
 
+/* Without the direct writer from here on; what it could not write is remembered. */
+static void stop_direct(struct cw_outfile *file)
+{
+	int failure = cw_outfile_settle(file);
+
+	cw_outfile_drop(file);
+	file->write_failure = failure;
+}
+
 int cw_outfile_evict(struct cw_outfile *file)
 {
 	if (file->fd < 0 || file->kind != TARGET_REGULAR)
 		return 0;
+	stop_direct(file);
 	return sync_and_close(file);
 }
 
@@ -500,9 +377,13 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
 	const char *step = "finish writing";
-	int status = sync_and_close(file);
 	int directory_fd;
+	int status;
 
+	stop_direct(file);
+	status = file->write_failure;
+	if (!status)
+		status = sync_and_close(file);
 	if (status)
 		goto failed;
 	/* After the close, so that it works with the last descriptor. fsync needs O_RDONLY. */
@@ -549,6 +430,7 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 	struct stat status;
 	int directory_fd;
 
+	cw_outfile_drop(file);
 	close_fd(file);
 	if (file->kind != TARGET_REGULAR || !file->has_part || keep_part)
 		return;
@@ -576,6 +458,7 @@ void cw_outfile_free(struct cw_outfile *file)
 {
 	if (!file)
 		return;
+	cw_outfile_drop(file);
 	close_fd(file);
 	free(file->path);
 	free(file->directory);

@@ -8,16 +8,35 @@
 #define CW_CORE_OUTFILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "core/error.h"
 
+/* Files that write directly at a time, at 2 MiB and a descriptor each; any more are buffered. */
+#define CW_DIRECT_FILES_MAX 16u
+
 struct cw_outfile;
+
+/*
+ * What the files of a run share that may write directly, past the page cache. A file does so once it
+ * has filled 1 MiB since it was opened, if a place is free; with `is_paced` only one that fills 1 MiB
+ * within 250 ms, until it needs more than 1 s. Any thread. There are up to CW_DIRECT_FILES_MAX
+ * places. -ENOMEM; free it after the files.
+ */
+struct cw_direct_share;
+int cw_direct_share_new(struct cw_direct_share **share, uint32_t file_count, bool is_paced);
+void cw_direct_share_free(struct cw_direct_share *share); /* accepts NULL */
+
+/* Why the first file that had to be written buffered could not go direct (negative errno), or 0. A
+ * build without direct writing says -ENOSYS at once. That places ran out is no reason. */
+int cw_direct_share_refusal(const struct cw_direct_share *share);
 
 struct cw_outfile_options {
 	bool no_clobber;     /* publish fails with -EEXIST when the target exists */
 	bool sync;	     /* fdatasync before rename, directory fsync after */
 	int standard_output; /* descriptor to use for the path "-"; else -1 */
+	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
 	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 
@@ -44,23 +63,38 @@ bool cw_outfile_was_created(const struct cw_outfile *file);
 
 /*
  * Write all of `vectors` at `offset` (in sequence on what cannot seek). Retries short writes and
- * EINTR. Returns the bytes the kernel took; fewer than asked only with *failure set to a negative
- * errno. The vectors are modified.
+ * EINTR. Returns the bytes taken; fewer than asked only with *failure set to a negative errno. The
+ * vectors are modified. What was taken is copied or in the kernel's hands: cw_outfile_reached tells
+ * which. A failure can be that of bytes taken before; it then stays until they are dropped.
  */
 size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
 			int *failure);
 
-/* Read back `bytes` at `offset` of a regular file; bytes read, or negative errno. */
+/* The file's length (of a pipe: the stream's) that the kernel has taken, whatever happens to this
+ * process; at a failure, the good prefix. After buffered writes, all of it. Does not wait. */
+uint64_t cw_outfile_reached(struct cw_outfile *file);
+
+/* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */
+int cw_outfile_settle(struct cw_outfile *file);
+
+/* Whether settling, cutting or closing would wait for a block that is on its way now. */
+bool cw_outfile_is_busy(struct cw_outfile *file);
+
+/* Forget what was taken beyond what is reached, and its failure; waits while busy. */
+void cw_outfile_drop(struct cw_outfile *file);
+
+/* Read back `bytes` at `offset` of a regular file (settles it); bytes read, or negative errno. */
 int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
 
-/* Cut a regular file to `bytes`. */
+/* Cut a regular file to `bytes`; what was taken beyond them is dropped. */
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 
-/* Close the descriptor of an idle regular file; the next open reopens it. With sync: fdatasync
- * first. Nothing happens to what cannot be reopened. */
+/* Close the descriptor of an idle regular file; the next open reopens it. Settles it; that failing is
+ * told by the next write or settling. With sync: fdatasync first. Nothing happens to what cannot be
+ * reopened. */
 int cw_outfile_evict(struct cw_outfile *file);
 
-/* Close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The result of
+/* Settle, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The result of
  * every step counts. On error the data stays in the .part file, whose name `error` tells, and
  * publish can be tried again; a failed fdatasync or close stays failed, since the kernel reports
  * lost data once. -EBADF for a file never opened, or already published. */

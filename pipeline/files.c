@@ -24,10 +24,10 @@ static uint32_t count_open_descriptors(void)
 	return count;
 }
 
-static uint32_t find_limit(void)
+static uint32_t find_limit(uint32_t reserved)
 {
 	struct rlimit limit;
-	uint64_t used = count_open_descriptors() + FILES_MARGIN;
+	uint64_t used = count_open_descriptors() + FILES_MARGIN + reserved;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return 64;
@@ -44,11 +44,11 @@ static uint32_t find_limit(void)
 	return (uint32_t)(limit.rlim_cur - used);
 }
 
-int cw_files_init(struct cw_files *files, uint32_t limit)
+int cw_files_init(struct cw_files *files, uint32_t limit, uint32_t reserved)
 {
 	int failure;
 
-	*files = (struct cw_files){.limit = limit ? limit : find_limit()};
+	*files = (struct cw_files){.limit = limit ? limit : find_limit(reserved)};
 	failure = pthread_mutex_init(&files->lock, NULL);
 	return -failure;
 }

@@ -12,6 +12,13 @@
 #include "core/outfile.h"
 #include "pipeline/gate.h"
 
+/* A record boundary in a file, and what is before it. */
+struct cw_anchor {
+	uint64_t offset;
+	uint64_t records;
+	uint64_t bytes; /* captured */
+};
+
 /* One file of an output. */
 struct cw_file {
 	struct cw_outfile *outfile;
@@ -26,10 +33,15 @@ struct cw_file {
 	uint64_t *iface_ends;	 /* by number: where in the file its block ends */
 
 	/* owner: the output's writer, then the thread that closes the run */
-	uint64_t offset;	 /* bytes written */
+	uint64_t handed;	 /* bytes handed to outfile, which may keep some for a while */
+	uint64_t offset;	 /* bytes written: in the kernel's hands */
 	uint64_t anchor_offset;	 /* a record boundary at or before `offset`, what is before it: */
 	uint64_t anchor_records; /* records */
 	uint64_t anchor_bytes;	 /* captured bytes */
+	/* Boundaries that were handed and not written: the first, which comes true first, and the
+	 * last. Those between would only be counted a little sooner. */
+	struct cw_anchor ahead[2];
+	uint32_t ahead_count;
 	bool is_unusable;	 /* not even its header could be written */
 	bool is_published;
 	bool is_finished; /* published, discarded or given up: its descriptor is gone */
@@ -66,8 +78,9 @@ struct cw_files {
 	struct cw_file *idle_newest;
 };
 
-/* `limit` 0: what the process's descriptor limit leaves (the soft limit is raised to the hard one). */
-int cw_files_init(struct cw_files *files, uint32_t limit);
+/* `limit` 0: what the process's descriptor limit leaves (the soft limit is raised to the hard one),
+ * `reserved` for others put aside. */
+int cw_files_init(struct cw_files *files, uint32_t limit, uint32_t reserved);
 void cw_files_fini(struct cw_files *files);
 
 /* Open (or find open) the file; it stays so until released. Errors as cw_outfile_open. */

@@ -51,6 +51,22 @@ static void tell_recovery(struct cw_pipeline *pipeline, struct cw_output *output
 			 output->rule->name, file->path);
 }
 
+/* `--direct on` where that cannot be: said once a run. */
+static void tell_refusal(struct cw_pipeline *pipeline, const struct cw_file *file)
+{
+	int refusal = pipeline->direct_share ? cw_direct_share_refusal(pipeline->direct_share) : 0;
+
+	if (refusal == 0 || pipeline->options.direct != CW_DIRECT_ON ||
+	    atomic_exchange(&pipeline->has_told_direct, true))
+		return;
+	cw_pipeline_tell(pipeline, CW_WARNING,
+			 "%s cannot be written directly (%s): it is written through the page cache, "
+			 "and so may others be",
+			 file->path,
+			 refusal == -ENOSYS ? "no io_uring in this build or kernel"
+					    : strerror(-refusal));
+}
+
 static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output,
 			  const struct cw_file *file, int failure, bool is_rotation,
 			  const char *text)
@@ -62,6 +78,53 @@ static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output
 				 ? "rule %s: output %s: %s; its packets are lost until that works again"
 				 : "rule %s: output %s: %s; the rest of its packets is lost",
 			 output->rule->name, file->path, text);
+}
+
+static void set_anchor(struct cw_file *file, const struct cw_anchor *anchor)
+{
+	file->anchor_offset = anchor->offset;
+	file->anchor_records = anchor->records;
+	file->anchor_bytes = anchor->bytes;
+}
+
+/* Count what the kernel has by now of what was handed before. */
+static void advance_file(struct cw_output *output, struct cw_file *file)
+{
+	uint64_t before = file->anchor_records;
+
+	file->offset = cw_outfile_reached(file->outfile);
+	while (file->ahead_count && file->ahead[0].offset <= file->offset) {
+		set_anchor(file, &file->ahead[0]);
+		file->ahead[0] = file->ahead[1];
+		file->ahead_count--;
+	}
+	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
+				  memory_order_relaxed);
+}
+
+/* Likewise of the chunks that were handed last. */
+static void advance_over(struct cw_output *output, struct cw_file *file,
+			 struct cw_chunk *const *chunks, int count)
+{
+	uint64_t before;
+	int index;
+
+	advance_file(output, file);
+	before = file->anchor_records;
+	for (index = 0; index < count; index++) {
+		const struct cw_anchor anchor = {.offset = chunks[index]->anchor_offset,
+						 .records = chunks[index]->anchor_records,
+						 .bytes = chunks[index]->anchor_bytes};
+
+		if (anchor.offset <= file->offset)
+			set_anchor(file, &anchor);
+		else
+			file->ahead[file->ahead_count ? 1 : 0] = anchor;
+		if (anchor.offset > file->offset && file->ahead_count < 2)
+			file->ahead_count++;
+	}
+	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
+				  memory_order_relaxed);
 }
 
 /*
@@ -78,6 +141,9 @@ static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
 
 	if (!file->is_regular)
 		return; /* what a pipe took is gone; the anchor tells what was whole */
+	cw_outfile_drop(file->outfile);
+	advance_file(output, file);
+	file->ahead_count = 0;
 	if (file->anchor_offset == 0 && file->offset >= cw_format_header_bytes(output->format))
 		file->anchor_offset = cw_format_header_bytes(output->format);
 	bytes = (size_t)(file->offset - file->anchor_offset);
@@ -89,7 +155,7 @@ static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
 	free(data);
 	file->anchor_records += records;
 	file->anchor_bytes += data_bytes;
-	file->offset = file->anchor_offset;
+	file->offset = file->handed = file->anchor_offset;
 	file->is_unusable = file->anchor_offset == 0;
 	if (cw_outfile_cut(file->outfile, file->offset) < 0)
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
@@ -108,6 +174,19 @@ static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file
 	return cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
 }
 
+/* Let the kernel have what was handed, to the byte. */
+static void settle_file(struct cw_pipeline *pipeline, struct cw_output *output,
+			struct cw_file *file)
+{
+	int failure = cw_outfile_settle(file->outfile);
+
+	advance_file(output, file);
+	if (failure == 0)
+		return;
+	fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
+	cut_to_whole(pipeline, output, file);
+}
+
 /* Close the file and put it under its name, or throw away what is no file. */
 static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 			struct cw_file *file)
@@ -121,6 +200,8 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	file->is_finished = true;
 	if (was_open)
 		result = cw_files_acquire(&pipeline->files, file, &error);
+	if (result == 0 && was_open)
+		settle_file(pipeline, output, file);
 	if (result == 0 && was_open && file->is_unusable) {
 		cw_outfile_discard(file->outfile, false);
 	} else if (result == 0 && was_open) {
@@ -157,36 +238,14 @@ static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	return result;
 }
 
-/* Account for `accepted` bytes of the chunks having reached the file. */
-static void advance_file(struct cw_output *output, struct cw_file *file,
-			 struct cw_chunk *const *chunks, int count, size_t accepted)
-{
-	uint64_t before = file->anchor_records;
-	int index;
-
-	file->offset += accepted;
-	for (index = 0; index < count; index++) {
-		const struct cw_chunk *chunk = chunks[index];
-
-		if (chunk->offset + chunk->used > file->offset ||
-		    chunk->anchor_offset > file->offset)
-			break;
-		file->anchor_offset = chunk->anchor_offset;
-		file->anchor_records = chunk->anchor_records;
-		file->anchor_bytes = chunk->anchor_bytes;
-	}
-	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
-				  memory_order_relaxed);
-}
-
 /* Write consecutive chunks of one file. */
 static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
-			 struct cw_chunk *const *chunks, int count)
+		      struct cw_chunk *const *chunks, int count)
 {
 	struct iovec vectors[WRITE_VECTORS_MAX];
 	struct cw_file *file = chunks[0]->file;
 	bool is_input_damaged = false;
-	size_t accepted, asked = 0;
+	bool is_flushed = false;
 	int failure = 0;
 	int index;
 
@@ -199,13 +258,17 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 		is_input_damaged = intact < chunks[index]->used;
 		vectors[index].iov_base = chunks[index]->memory;
 		vectors[index].iov_len = cw_min_size(intact, chunks[index]->used);
-		asked += vectors[index].iov_len;
+		is_flushed |= chunks[index]->used < chunks[index]->capacity;
 	}
-	accepted = cw_outfile_write(file->outfile, vectors, index, file->offset, &failure);
-	advance_file(output, file, chunks, count, accepted);
-	if (accepted == asked && failure == 0)
+	file->handed += cw_outfile_write(file->outfile, vectors, index, file->handed, &failure);
+	/* A chunk that was not full is sent because its bytes shall be in the file now. */
+	if (failure == 0 && (is_flushed || is_input_damaged))
+		failure = cw_outfile_settle(file->outfile);
+	advance_over(output, file, chunks, index);
+	tell_refusal(pipeline, file);
+	if (failure == 0)
 		tell_recovery(pipeline, output, file);
-	if (accepted < asked || failure < 0) {
+	if (failure < 0) {
 		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
 		cut_to_whole(pipeline, output, file);
 	} else if (is_input_damaged) {
@@ -336,6 +399,20 @@ static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 	return true;
 }
 
+/* Likewise until what was handed to the disk is done with; the file is acquired. */
+static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (cw_outfile_is_busy(file->outfile)) {
+		if (*patience_ms == 0)
+			return false;
+		--*patience_ms;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 void cw_pipeline_abort(struct cw_pipeline *pipeline)
 {
 	uint32_t patience_ms = ABORT_PATIENCE_MS;
@@ -352,8 +429,10 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 			continue; /* a pipe nobody reads, or a disk that does not answer */
 		file = output->writing;
 		if (!file || file->is_finished || !file->is_regular ||
-		    file->offset == file->anchor_offset ||
+		    file->handed == file->anchor_offset ||
 		    cw_files_acquire(&pipeline->files, file, &error) < 0)
+			continue;
+		if (!wait_for_disk(file, &patience_ms))
 			continue;
 		cut_to_whole(pipeline, output, file);
 		cw_files_release(&pipeline->files, file);
@@ -376,8 +455,8 @@ static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *outp
 		return;
 	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
 					  cw_output_snaplen_field(pipeline, output), header);
-	file->offset = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
-	file->anchor_offset = file->offset;
+	file->handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
+	file->offset = file->anchor_offset = file->handed;
 	if (failure) {
 		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
 		file->is_unusable = true;

@@ -293,7 +293,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	}
 	if (result < 0)
 		return result;
-	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit) < 0)
+	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit,
+			  pipeline->direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->has_files = true;
 	cw_ports_connect(pipeline);
@@ -423,6 +424,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_ready_fini(&pipeline->writable);
 	cw_ports_fini(pipeline);
 	cw_ifaces_fini(&pipeline->ifaces);
+	cw_direct_share_free(pipeline->direct_share);
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
 	free(pipeline->turn_tally_of);

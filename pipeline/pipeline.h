@@ -41,6 +41,13 @@ enum cw_time_precision {
 	CW_TIME_NS,
 };
 
+/* Whether outputs go past the page cache (core/outfile_direct.h). */
+enum cw_direct_mode {
+	CW_DIRECT_AUTO, /* live: files that fill blocks fast; offline: none */
+	CW_DIRECT_ON,	/* files of more than a block; a warning where that cannot be */
+	CW_DIRECT_OFF,
+};
+
 struct cw_pipeline_options {
 	/* borrowed until the pipeline is freed */
 	const char *const *inputs; /* paths; "-" = standard input, at most once */
@@ -57,6 +64,7 @@ struct cw_pipeline_options {
 	uint32_t snaplen;      /* cut records to it; 0 = whole packets */
 	uint32_t linktype;     /* overrides the inputs' (-y); CW_LINKTYPE_ANY */
 	enum cw_time_precision time_precision;
+	enum cw_direct_mode direct;
 	enum cw_filter_engine engine;
 	uint32_t verify_every; /* check every so-many-th packet's rules by libpcap; 0 = none */
 	bool unoptimized;

@@ -34,7 +34,8 @@ static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_
 	port->options.wake_fd = pipeline->wake_fd;
 	if (!port->options.snaplen)
 		port->options.snaplen = pipeline->options.snaplen;
-	if (!port->options.queue_count)
+	/* AF_XDP has all queues of the device, libpcap one: they are asked for with 0. */
+	if (!port->options.queue_count && port->options.backend <= CW_LIVE_PACKET)
 		port->options.queue_count = choose_queue_count(pipeline, port->device);
 	/* Before it is opened, so that nothing falls between. Odd devices have no watch. */
 	if (cw_netdev_watch_open(&port->watch, port->device, NULL) < 0)
@@ -44,7 +45,7 @@ static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_
 	result = cw_live_open(&port->live, &pipeline->ifaces, &port->options, error);
 	if (result < 0)
 		return result;
-	if (result == CW_LIVE_FEWER_BLOCKS)
+	if (result == CW_LIVE_WARNED)
 		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error->text);
 	cw_live_info(port->live, &port->info);
 	input->info.format = "live";
@@ -197,19 +198,25 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 	uint32_t queue;
 	int result;
 
-	options.queue_count = port->lane_count;
+	if (options.backend <= CW_LIVE_PACKET)
+		options.queue_count = port->lane_count;
 	result = cw_live_open(&port->live, &pipeline->ifaces, &options, &error);
 	if (result >= 0) {
 		cw_live_info(port->live, &port->info);
+		if (port->info.queue_count != port->lane_count)
+			result = cw_error_set(&error, -EOPNOTSUPP,
+					      "%s came back with %u queues, it had %u",
+					      port->device, port->info.queue_count,
+					      port->lane_count);
+	}
+	if (result >= 0) {
 		result = cw_matcher_prepare(&pipeline->matcher,
 					    cw_ifaces_at(&pipeline->ifaces, port->info.iface),
 					    cw_pipeline_report_rule, pipeline, &error);
-		if (result < 0) {
-			cw_live_close(port->live);
-			port->live = NULL;
-		}
 	}
 	if (result < 0) {
+		cw_live_close(port->live);
+		port->live = NULL;
 		if (result != port->reopen_failure)
 			cw_pipeline_tell(pipeline, CW_WARNING, "%s (it is tried again)",
 					 error.text);

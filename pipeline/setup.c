@@ -174,6 +174,20 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	return is_taken ? -EINVAL : 0;
 }
 
+/*
+ * Offline, the page cache takes what is written at the speed of memory, and what is read again at
+ * once is still there: auto means buffered. Live, it is what makes a capture fall behind.
+ */
+static int setup_direct(struct cw_pipeline *pipeline)
+{
+	enum cw_direct_mode mode = pipeline->options.direct;
+
+	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !pipeline->port_count))
+		return 0;
+	return cw_direct_share_new(&pipeline->direct_share, CW_DIRECT_FILES_MAX,
+				   mode == CW_DIRECT_AUTO);
+}
+
 int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_rules *rules = pipeline->options.rules;
@@ -184,7 +198,7 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->outputs = aligned_alloc(CW_CACHE_LINE,
 					  rules->count * sizeof(*pipeline->outputs));
 	pipeline->turn_tally_of = calloc(rules->count, sizeof(*pipeline->turn_tally_of));
-	if (!pipeline->outputs || !pipeline->turn_tally_of)
+	if (!pipeline->outputs || !pipeline->turn_tally_of || setup_direct(pipeline) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
 	memset(pipeline->outputs, 0, rules->count * sizeof(*pipeline->outputs));
 	pipeline->output_count = rules->count;

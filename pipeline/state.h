@@ -78,6 +78,7 @@ struct cw_pipeline {
 	struct cw_sequencer sequencer;
 	struct cw_chunk_pool pool;
 	struct cw_files files;
+	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
 	struct cw_matcher matcher;
 	struct cw_ifaces ifaces;
 
@@ -92,6 +93,7 @@ struct cw_pipeline {
 	_Atomic bool is_stuck;	   /* and did not end then */
 	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
+	_Atomic bool has_told_direct; /* that direct writing is refused */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
 	_Atomic uint64_t received_bytes;

@@ -10,6 +10,10 @@ static const char *const fanout_names[] = {
 };
 static const char *const direction_names[] = {
 	[CW_LIVE_BOTH] = "inout", [CW_LIVE_IN] = "in", [CW_LIVE_OUT] = "out"};
+static const char *const backend_names[] = {[CW_LIVE_AUTO] = "auto",
+					    [CW_LIVE_PACKET] = "packet",
+					    [CW_LIVE_PCAP] = "pcap",
+					    [CW_LIVE_XDP] = "xdp"};
 static const char *const clock_names[] = {
 	[CW_LIVE_CLOCK_HOST] = "host", [CW_LIVE_CLOCK_ADAPTER] = "adapter"};
 
@@ -40,9 +44,11 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 			    CW_ARRAY_COUNT(fanout_names));
 	int direction = choose("-Q", arguments->direction, direction_names,
 			       CW_ARRAY_COUNT(direction_names));
+	int backend = choose("--backend", arguments->backend, backend_names,
+			     CW_ARRAY_COUNT(backend_names));
 	int clock = choose("-j", arguments->clock, clock_names, CW_ARRAY_COUNT(clock_names));
 
-	if (fanout < 0 || direction < 0 || clock < 0)
+	if (fanout < 0 || direction < 0 || clock < 0 || backend < 0)
 		return CW_EXIT_USAGE;
 	options->devices = arguments->devices.words;
 	options->device_count = arguments->devices.count;
@@ -52,6 +58,7 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 	options->no_kernel_filter = arguments->no_kernel_filter;
 	live->fanout = (enum cw_live_fanout)fanout;
 	live->direction = (enum cw_live_direction)direction;
+	live->backend = (enum cw_live_backend)backend;
 	live->clock = (enum cw_live_clock)clock;
 	live->promiscuous = !arguments->not_promiscuous;
 	live->queue_count = (uint32_t)arguments->queues;

@@ -248,6 +248,7 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->packet_limit = arguments->packet_count;
 	options->snaplen = (uint32_t)arguments->snaplen;
 	options->time_precision = (enum cw_time_precision)arguments->precision;
+	options->direct = (enum cw_direct_mode)arguments->direct;
 	options->verify_every = (uint32_t)arguments->verify_every;
 	options->unoptimized = arguments->unoptimized;
 	options->resolve_names = arguments->resolve;

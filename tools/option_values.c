@@ -121,3 +121,15 @@ int cw_option_choose(const char *option, const char *text, const char *first, co
 	cw_complain("%s takes %s or %s, not '%s'", option, first, second, text);
 	return CW_EXIT_USAGE;
 }
+
+int cw_option_direct(const char *text, int *mode)
+{
+	static const char *const names[] = {"auto", "on", "off"}; /* as enum cw_direct_mode */
+
+	for (*mode = CW_DIRECT_AUTO; *mode <= CW_DIRECT_OFF; ++*mode) {
+		if (strcmp(text, names[*mode]) == 0)
+			return 0;
+	}
+	cw_complain("--direct takes auto, on or off, not '%s'", text);
+	return CW_EXIT_USAGE;
+}

@@ -22,6 +22,9 @@ int cw_option_ring(struct cw_arguments *arguments, const char *text);
 /* What --verify-filters may be given: one packet in N. NULL: it was not. */
 int cw_option_verify(const char *text, uint64_t *every);
 
+/* auto, on or off, as enum cw_direct_mode. */
+int cw_option_direct(const char *text, int *mode);
+
 /* 1 for the first word, 2 for the second. */
 int cw_option_choose(const char *option, const char *text, const char *first, const char *second,
 		     int *choice);

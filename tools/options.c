@@ -22,6 +22,7 @@ enum option_id {
 	OPTION_JSON,
 	OPTION_NO_CLOBBER,
 	OPTION_SYNC,
+	OPTION_DIRECT,
 	OPTION_UTC,
 	OPTION_PRECISION,
 	OPTION_RESOLVE,
@@ -41,6 +42,7 @@ enum option_id {
 	OPTION_FULL,
 	OPTION_QUEUES,
 	OPTION_FANOUT,
+	OPTION_BACKEND,
 	OPTION_BLOCK,
 	OPTION_RETIRE,
 	OPTION_ORDER,
@@ -98,6 +100,8 @@ static const struct option_row rows[] = {
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
 					   "name (default: off for files, close "
 					   "for live capture)", BOTH},
+	{OPTION_DIRECT, "direct", "auto|on|off", "on: write past the page cache, so that it stays as it "
+						 "is (auto: when live)", BOTH},
 	{OPTION_UTC, "utc", NULL, "times in file names are UTC, not local", BOTH},
 	{OPTION_PRECISION, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input "
 						      "has ns)", BOTH | CW_GENERATE},
@@ -119,6 +123,9 @@ static const struct option_row rows[] = {
 				       "queues and the cores)", CW_CAPTURE},
 	{OPTION_FANOUT, "fanout", "HOW", "which queue gets a packet: hash (default: by flow), cpu, "
 					 "qm, lb or rollover", CW_CAPTURE},
+	{OPTION_BACKEND, "backend", "HOW", "auto (default: packet, or pcap where that cannot read the "
+					   "device), packet, pcap or xdp (takes the packets away "
+					   "from the system)", CW_CAPTURE},
 	{OPTION_BLOCK, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE},
 	{OPTION_RETIRE, "block-timeout", "MS", "a block waits so long for more packets (default: "
 					       "20)", CW_CAPTURE},
@@ -285,6 +292,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_ENGINE:
 		arguments->engine = text;
 		return 0;
+	case OPTION_BACKEND:
+		arguments->backend = text;
+		return 0;
 	case OPTION_FANOUT:
 		arguments->fanout = text;
 		return 0;
@@ -379,6 +389,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_seconds("--duration", text, 366 * DAY_MS, &arguments->duration_ms);
 	case OPTION_DRAIN:
 		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
+	case OPTION_DIRECT:
+		return cw_option_direct(text, &arguments->direct);
 	case OPTION_PRECISION:
 		return cw_option_choose("--time-precision", text, "us", "ns", &arguments->precision);
 	default:

@@ -52,6 +52,7 @@ struct cw_arguments {
 	const char *profile;
 	const char *engine;
 	const char *fanout;
+	const char *backend;
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
 	uint64_t threads;	  /* -t; 0 = by cores */
@@ -79,6 +80,7 @@ struct cw_arguments {
 	uint64_t duration_ms;
 	uint64_t drain_ms;
 	int precision; /* 0 auto, 1 us, 2 ns */
+	int direct;    /* enum cw_direct_mode */
 	bool json;
 	bool quiet;
 	bool no_clobber;

@@ -247,7 +247,8 @@ class CommandLine(e2e.Test):
                 "-C": ["0", "-1", "x", "1t", "1kk"],
                 "-b": ["packets:0", "packets:x", "filesize:0", "nothing:3", "packets"],
                 "--buffer": ["0", "1000", "x", "-1"], "--chunk-size": ["100", "1000", "x"],
-                "--batch-packets": ["0", "x"], "--sync": ["maybe"], "--time-precision": ["ms"],
+                "--batch-packets": ["0", "x"], "--sync": ["maybe"], "--direct": ["maybe", ""],
+                "--time-precision": ["ms"],
                 "-y": ["NOTHING"], "--filter-engine": ["magic"],
                 "--filter-time": ["0", "-1", "x", "1s", "nan", "inf", "1e9", ""],
                 "--filter-memory": ["0", "1000", "x"]}.items():

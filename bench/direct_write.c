@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What writing a capture costs, buffered and direct, in turns in the same run: records of 1500 B
+ * are copied into chunks of 256 KiB, as a worker does, and those written as an output does. Where
+ * the clock stops, the file has its name; with "close" it is on the disk too. The CPU time is the
+ * process's own, its io_uring threads included; the kernel's writeback of buffered pages comes on
+ * top of it.
+ *
+ *     direct_write FOLDER [MIB [ROUNDS [off|close]]]
+ *
+ * One file of MIB (512) at a time, removed at once; never more than 4 GiB are written in all.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/outfile.h"
+
+#define RECORD_BYTES 1516u
+#define CHUNK_BYTES ((size_t)256 << 10)
+#define CHUNK_COUNT 8u /* a pool of which the hottest are used, as in the pipeline */
+#define TOTAL_MIB_MAX 4096u
+
+struct measure {
+	double wall_s;
+	double cpu_s;
+};
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "direct_write: %s: %s\n", what, why);
+	exit(1);
+}
+
+/* The next chunk of the stream, records across its edges. */
+static void fill_chunk(uint8_t *chunk, const uint8_t *record, size_t *rest)
+{
+	size_t used = 0;
+
+	while (used < CHUNK_BYTES) {
+		size_t from = *rest ? RECORD_BYTES - *rest : 0;
+		size_t step = RECORD_BYTES - from;
+
+		if (step > CHUNK_BYTES - used)
+			step = CHUNK_BYTES - used;
+		memcpy(chunk + used, record + from, step);
+		used += step;
+		*rest = RECORD_BYTES - from - step;
+	}
+}
+
+static struct measure measure(const char *path, uint64_t bytes, bool sync,
+			      struct cw_direct_share *share)
+{
+	static uint8_t chunks[CHUNK_COUNT][CHUNK_BYTES];
+	static uint8_t record[RECORD_BYTES];
+	const struct cw_outfile_options options = {
+	    .sync = sync, .standard_output = -1, .direct = share};
+	struct cw_outfile *file;
+	struct cw_error error;
+	struct measure result = {.wall_s = seconds(), .cpu_s = cpu_seconds()};
+	size_t rest = 0;
+	unsigned turn = 0;
+
+	if (cw_outfile_new(&file, path, &options) < 0 || cw_outfile_open(file, &error) < 0)
+		fail(path, "cannot be made");
+	memset(record, 0x5a, sizeof(record));
+	for (uint64_t offset = 0; offset < bytes; offset += CHUNK_BYTES) {
+		struct iovec vector = {.iov_base = chunks[turn % CHUNK_COUNT],
+				       .iov_len = CHUNK_BYTES};
+		int failure;
+
+		fill_chunk(vector.iov_base, record, &rest);
+		turn++;
+		cw_outfile_write(file, &vector, 1, offset, &failure);
+		if (failure)
+			fail(path, strerror(-failure));
+	}
+	if (cw_outfile_publish(file, &error) < 0)
+		fail(path, error.text);
+	result.wall_s = seconds() - result.wall_s;
+	result.cpu_s = cpu_seconds() - result.cpu_s;
+	cw_outfile_free(file);
+	unlink(path);
+	return result;
+}
+
+static int ascending(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+static void print(const char *name, uint64_t bytes, struct measure *measures, unsigned rounds)
+{
+	double wall[64], cpu[64];
+
+	for (unsigned round = 0; round < rounds; round++) {
+		wall[round] = (double)bytes / 1e6 / measures[round].wall_s;
+		cpu[round] = measures[round].cpu_s / ((double)bytes / 1e9);
+	}
+	qsort(wall, rounds, sizeof(*wall), ascending);
+	qsort(cpu, rounds, sizeof(*cpu), ascending);
+	printf("%-9s %7.0f MB/s (%.0f to %.0f)  %.3f CPU-s/GB (%.3f to %.3f)\n", name,
+	       wall[rounds / 2], wall[0], wall[rounds - 1], cpu[rounds / 2], cpu[0],
+	       cpu[rounds - 1]);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 512;
+	unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 3;
+	bool sync = argc > 4 && !strcmp(argv[4], "close");
+	struct measure buffered[64], direct[64];
+	struct cw_direct_share *share;
+	char path[4096];
+
+	if (argc < 2 || !mib || !rounds || rounds > 64 || 2 * mib * rounds > TOTAL_MIB_MAX)
+		fail("usage",
+		     "direct_write FOLDER [MIB [ROUNDS [off|close]]], at most 4 GiB in all");
+	snprintf(path, sizeof(path), "%s/direct-write-%ld", argv[1], (long)getpid());
+	if (cw_direct_share_new(&share, CW_DIRECT_FILES_MAX, false) < 0)
+		fail("memory", "there is none");
+	for (unsigned round = 0; round < rounds; round++) {
+		buffered[round] = measure(path, (uint64_t)mib << 20, sync, NULL);
+		direct[round] = measure(path, (uint64_t)mib << 20, sync, share);
+	}
+	if (cw_direct_share_refusal(share))
+		fail("direct writing is refused here", strerror(-cw_direct_share_refusal(share)));
+	printf("%lu MiB of records of 1500 B, %lu rounds, sync %s: medians (least to most)\n", mib,
+	       rounds, sync ? "close" : "off");
+	print("buffered", (uint64_t)mib << 20, buffered, (unsigned)rounds);
+	print("direct", (uint64_t)mib << 20, direct, (unsigned)rounds);
+	cw_direct_share_free(share);
+	return 0;
+}

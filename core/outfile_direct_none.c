@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Direct writing in a build without liburing: there is none. */
+#include <errno.h>
+#include <stddef.h>
+
+#include "core/outfile_direct.h"
+
+bool cw_direct_is_built(void)
+{
+	return false;
+}
+
+int cw_direct_start(struct cw_direct **direct, int fd, uint64_t offset)
+{
+	(void)fd;
+	(void)offset;
+	*direct = NULL;
+	return -ENOSYS;
+}
+
+size_t cw_direct_write(struct cw_direct *direct, const struct iovec *vectors, int count,
+		       int *failure)
+{
+	(void)direct;
+	(void)vectors;
+	(void)count;
+	*failure = -ENOSYS;
+	return 0;
+}
+
+int cw_direct_settle(struct cw_direct *direct)
+{
+	(void)direct;
+	return 0;
+}
+
+uint64_t cw_direct_reached(struct cw_direct *direct)
+{
+	(void)direct;
+	return 0;
+}
+
+uint64_t cw_direct_next(const struct cw_direct *direct)
+{
+	(void)direct;
+	return 0;
+}
+
+bool cw_direct_is_busy(struct cw_direct *direct)
+{
+	(void)direct;
+	return false;
+}
+
+bool cw_direct_is_refused(const struct cw_direct *direct)
+{
+	(void)direct;
+	return false;
+}
+
+uint64_t cw_direct_stop(struct cw_direct *direct)
+{
+	(void)direct;
+	return 0;
+}
