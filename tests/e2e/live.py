@@ -24,7 +24,7 @@ BUILD = os.path.dirname(os.path.dirname(e2e.CAPWEIR))
 SENDER = os.environ.get("CAPWEIR_SENDER") or os.path.join(BUILD, "tests", "sender")
 CHECKER = os.environ.get("CAPWEIR_CHECKER") or os.path.join(BUILD, "tests", "checker")
 LONG = os.environ.get("CAPWEIR_LIVE_LONG") == "1"
-PATIENCE_S = 60
+PATIENCE_S = 30
 NO_TAG = 0xffffffff
 PAIR = ("link add out numtxqueues 4 numrxqueues 4 type veth peer name in numtxqueues 4 "
         "numrxqueues 4")
@@ -128,12 +128,14 @@ class Shape:
 class Sender:
     """Sends a shape's frames; ends by itself."""
 
-    def __init__(self, shape, device="out", rate=RATE, seconds=120):
+    def __init__(self, shape, device="out", rate=RATE, seconds=120, core=None):
         command = [SENDER, device, *shape.arguments(), "--rate", str(rate), "--seconds",
                    str(seconds)]
         if shape.gso:
             command += ["--gso", str(shape.gso)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if core is not None:
+            os.sched_setaffinity(self.process.pid, {core})
 
     def finish(self):
         """How many frames the kernel took."""
@@ -191,9 +193,13 @@ class Capture:
     def wait_until(self, is_so, what, patience_s=PATIENCE_S):
         end = time.monotonic() + patience_s
         while not is_so():
-            if time.monotonic() > end:
+            has_ended = self.process.poll() is not None
+            if has_ended and is_so():
+                return
+            if has_ended or time.monotonic() > end:
                 self.kill()
-                raise AssertionError(f"not within {patience_s} s: {what}\n{self.text()}")
+                raise AssertionError(f"not {'before the end' if has_ended else f'in {patience_s} s'}"
+                                     f": {what}\n{self.text()}")
             time.sleep(0.005)
 
     def has_thread(self, name):
@@ -207,8 +213,7 @@ class Capture:
 
     def wait_ready(self):
         """Until every queue is open: the keeper is the last thread to be started."""
-        self.wait_until(lambda: self.process.poll() is not None or self.has_thread("cw-keeper"),
-                        "the capture runs")
+        self.wait_until(lambda: self.has_thread("cw-keeper"), "the capture runs")
 
     def wait_line(self, text, since=0.0, patience_s=PATIENCE_S):
         """The time when standard error first said so, after `since`."""
@@ -228,7 +233,7 @@ class Capture:
     def stats(self):
         """The counters of now (needs json)."""
         before = len(self.stats_lines())
-        self.process.send_signal(signal.SIGUSR1)
+        self.signal(signal.SIGUSR1)
         self.wait_until(lambda: len(self.stats_lines()) > before, "counters")
         return self.stats_lines()[-1]
 

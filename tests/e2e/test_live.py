@@ -14,10 +14,11 @@ SOME = e2e.scaled(20_000, 3000)
 class Conservation(live.Test):
     """At a rate that fits, every packet is there once, intact, in its flow's order."""
 
-    def conserve(self, shape, *arguments, output="all.pcap", rate=live.RATE, **expected):
+    def conserve(self, shape, *arguments, output="all.pcap", rate=live.RATE, core=None,
+                 **expected):
         path = self.path(output)
         capture = self.capture("-i", "in", "-w", path, "-B", "65536", *arguments)
-        live.send(shape, rate=rate)
+        live.send(shape, rate=rate, core=core)
         capture.wait_seen(shape.count)
         report = self.report_of(capture.stop())
         self.assertEqual(self.sum_of(report, "kernel_seen"), shape.count)
@@ -43,6 +44,157 @@ class Conservation(live.Test):
     def test_four_queues_keep_everything(self):
         report = self.conserve(live.Shape(PART), "--queues", 4)
         self.assertEqual(self.used_queues(report), 4)
+
+    def test_fanout_by_cpu_and_by_queue(self):
+        """These may leave queues idle, but no packet out. (One core sends: order is by core.)"""
+        core = min(os.sched_getaffinity(0))
+        for fanout in ("cpu", "qm"):
+            with self.subTest(fanout=fanout):
+                self.conserve(live.Shape(SOME), "--queues", 4, "--fanout", fanout, core=core)
+
+    def test_fanout_in_turn_and_by_room(self):
+        """These spread flows: each packet once, in any order."""
+        for fanout, used in (("lb", 4), ("rollover", None)):
+            with self.subTest(fanout=fanout):
+                path = self.path(f"{fanout}.pcap")
+                capture = self.capture("-i", "in", "-w", path, "--queues", 4, "--fanout", fanout)
+                shape = live.Shape(SOME)
+                live.send(shape)
+                capture.wait_seen(SOME)
+                report = self.report_of(capture.stop())
+                self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+                found = live.check(shape, [path])
+                self.expect(found, packets=SOME, disorder=found["disorder"])
+                if used:
+                    self.assertEqual(self.used_queues(report), used)
+
+    def test_tags_are_put_back(self):
+        for name, tags in (("vlan", {"vlan": 0x6123}), ("service", {"outer": 0x2042}),
+                           ("both", {"vlan": 0x0fff, "outer": 0x2001})):
+            with self.subTest(name):
+                self.conserve(live.Shape(SOME, size=70, size_max=200, **tags), "--queues", 2,
+                              output=f"{name}.pcap")
+
+    def test_a_filter_sees_the_tags(self):
+        """What the kernel took off is there for the filter: only one identifier matches."""
+        shape = live.Shape(SOME, size=70, vlan=0x6123, outer=0x2042)
+        capture = self.capture("-i", "in", "-f", "vlan 66 and vlan 291 and udp", "-w",
+                               self.path("both.pcap"), "-f", "vlan 65", "-w",
+                               self.path("none.pcap"), "-f", "not vlan", "-w",
+                               self.path("untagged.pcap"))
+        live.send(shape)
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual([rule["written"] for rule in report["rules"]], [SOME, 0, 0])
+        self.expect_all(shape, [self.path("both.pcap")])
+
+    def test_jumbo_frames(self):
+        self.conserve(live.Shape(SOME, size=1400, size_max=9014), "--queues", 2,
+                      rate=live.RATE // 10)
+
+    def test_large_segments_are_whole(self):
+        """What a device would cut arrives in one piece, up to 64 KiB."""
+        for size in (20000, 65530):
+            with self.subTest(size=size):
+                self.conserve(live.Shape(e2e.scaled(3000, 500), size=size, gso=1448), "--queues",
+                              2, rate=live.RATE // 50, output=f"{size}.pcap")
+
+    def test_loopback_shows_each_packet_once(self):
+        path = self.path("lo.pcap")
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "lo", "-w", path, "--queues", 2)
+        live.send(shape, device="lo")
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["books"]["in_files"], SOME)
+        self.expect_all(shape, [path])
+
+    def test_a_thousand_rules(self):
+        """Each flow goes to its rule's file, most rules get nothing."""
+        flows = 50
+        rules = [(f"flow{number}", f"src host 10.0.{number // 256}.{number % 256} and udp")
+                 for number in range(999)] + [("all", "udp")]
+        path = self.write("rules.yaml", e2e.rules_yaml(
+            [(name, expression, {"write": f"{name}.pcap"}) for name, expression in rules]))
+        shape = live.Shape(SOME, flows=flows)
+        capture = self.capture("-i", "in", "-R", path, "-o", self.path(), "--queues", 2)
+        live.send(shape)
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual(len(report["rules"]), 1000)
+        for rule in report["rules"][:-1]:
+            number = int(rule["name"][4:])
+            expected = len(range(number, SOME, flows)) if number < flows else 0
+            self.assertEqual(rule["written"], expected, rule["name"])
+        self.expect_all(shape, [self.path("all.pcap")])
+        self.expect_all(shape, [self.path(f"flow{number}.pcap") for number in range(flows)])
+        self.expect(live.check(shape, [self.path("flow7.pcap")]), packets=len(range(7, SOME, flows)),
+                    first=7, missing=SOME - len(range(7, SOME, flows)))
+
+    def test_several_devices_side_by_side(self):
+        """Both ends of the cable: what goes out at one comes in at the other."""
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "in", "-i", "out", "-w", self.path("both.pcapng"))
+        live.send(shape)
+        capture.wait_seen(2 * SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual([one["file"] for one in report["inputs"]], ["in", "out"])
+        self.assertEqual([one["packets"] for one in report["inputs"]], [SOME, SOME])
+        self.assertEqual([one["kernel_seen"] for one in report["queues"]], [SOME, SOME])
+        found = live.check(shape, [self.path("both.pcapng")])
+        self.expect(found, packets=2 * SOME, duplicated=SOME, disorder=found["disorder"])
+
+    def test_direction(self):
+        for way, packets in (("in", 0), ("out", SOME), ("inout", SOME)):
+            with self.subTest(way):
+                capture = self.capture("-i", "out", "-Q", way, "-w", self.path(f"{way}.pcap"))
+                live.send(live.Shape(SOME))
+                if packets:
+                    capture.wait_seen(packets)
+                report = self.report_of(capture.stop())
+                self.assertEqual(report["books"]["in_files"], packets)
+
+    def test_a_count_is_exact(self):
+        """-c ends the run by itself with exactly so many matches, whatever came after."""
+        for queues in (1, 2):
+            for count in (1, SOME // 2, SOME // 2 + 4097):
+                with self.subTest(queues=queues, count=count):
+                    path = self.path(f"{queues}-{count}.pcap")
+                    capture = self.capture("-i", "in", "-f", "udp", "-w", path, "-c", count,
+                                           "--queues", queues)
+                    sender = self.sender(live.Shape(2 * SOME))
+                    report = self.report_of(capture.wait())
+                    sender.stop()
+                    self.assertEqual(report["books"]["matched_any"], count)
+                    self.assertEqual(report["books"]["in_files"], count)
+                    found = live.check(live.Shape(2 * SOME), [path])
+                    self.expect(found, packets=count, missing=2 * SOME - count)
+
+    def test_snaplen_cuts_what_is_written(self):
+        shape = live.Shape(SOME, size=100, size_max=1000)
+        for output in ("short.pcap", "short.pcapng"):
+            with self.subTest(output):
+                self.conserve(shape, "-s", 90, "--queues", 2, output=output, cut=SOME)
+                self.assertLess(os.path.getsize(self.path(output)), SOME * (90 + 40))
+
+    def test_pcapng(self):
+        self.conserve(live.Shape(PART, size_max=200), "--queues", 2, output="all.pcapng")
+
+    def test_rotation_loses_nothing_between_files(self):
+        size = f"{SOME // 100}k"
+        runs = 0
+        for arguments in (("-C", size), ("-b", f"packets:{SOME // 8}"),
+                          ("-b", f"packets:{SOME // 8}", "-C", size)):
+            for name in ("part-{seq}.pcap", "%H%M%S-{seq}.pcapng"):
+                with self.subTest(arguments=arguments, name=name):
+                    directory = self.path(str(runs := runs + 1))
+                    os.mkdir(directory)
+                    report = self.conserve(live.Shape(SOME), *arguments, "--queues", 2,
+                                           output=os.path.join(directory, name))
+                    files = self.files_of(report)
+                    self.assertGreaterEqual(len(files), 8)
+                    self.assertEqual(sorted(files), sorted(
+                        os.path.join(directory, one) for one in os.listdir(directory)))
 
 
 if __name__ == "__main__":
