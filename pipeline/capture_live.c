@@ -107,6 +107,7 @@ void *cw_capture_live_main(void *argument)
 		if (!batch)
 			batch = live ? cw_lane_take_batch(lane) : NULL;
 		if (!batch) {
+			publish_if_due(lane, live, &due_ns);
 			cw_gate_wait(&lane->gate, seen);
 			continue;
 		}
