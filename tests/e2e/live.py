@@ -198,6 +198,8 @@ class Capture:
                 return
             if has_ended or time.monotonic() > end:
                 self.kill()
+                for thread in self.threads:
+                    thread.join(1)
                 raise AssertionError(f"not {'before the end' if has_ended else f'in {patience_s} s'}"
                                      f": {what}\n{self.text()}")
             time.sleep(0.005)
