@@ -131,6 +131,7 @@ void *cw_capture_live_main(void *argument)
 		if (live && !batch)
 			batch = cw_lane_take_batch(lane);
 		if (!live || !batch) {
+			publish_if_due(lane, live, &due_ns);
 			cw_gate_wait(&lane->gate, seen);
 			continue;
 		}

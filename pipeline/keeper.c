@@ -62,6 +62,15 @@ static void give_up(struct cw_pipeline *pipeline)
 	cw_sequencer_run_any(pipeline);
 }
 
+/* Capture threads that wait for a batch or a lease: the kernel goes on counting, they shall too. */
+static void remind_lanes(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->lane_count; index++)
+		cw_gate_signal_all(&pipeline->lanes[index].gate);
+}
+
 void *cw_keeper_main(void *argument)
 {
 	struct cw_pipeline *pipeline = argument;
@@ -79,6 +88,7 @@ void *cw_keeper_main(void *argument)
 		if (now_ns >= count_ns) {
 			count_ns = now_ns + COUNT_EVERY_NS;
 			cw_ports_count(pipeline);
+			remind_lanes(pipeline);
 		}
 		if (!drain_ns && atomic_load(&pipeline->is_stopping))
 			drain_ns = now_ns + pipeline->options.drain_ms * (CW_NS_PER_S / 1000);

@@ -48,8 +48,8 @@ void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	cw_sequencer_offer_any(pipeline, lane->index);
 }
 
-/* End the part at the packet that reaches the limit of -c. */
-static void cut_short(struct cw_batch *batch, uint64_t matched_left)
+/* End the batch at the packet that reaches the limit of -c. */
+static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t matched_left)
 {
 	uint32_t index;
 
@@ -61,13 +61,14 @@ static void cut_short(struct cw_batch *batch, uint64_t matched_left)
 		matched_left -= batch->classes[index] == CW_CLASS_MATCHED;
 	}
 	batch->part_end = index;
+	lane->discarded += batch->packet_count - index;
 	cw_samples_cut(batch);
 	batch->is_cut_short = true;
 	batch->is_last_part = true;
 }
 
 /* Enter the part's packets in the books, once. */
-static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
+static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch)
 {
 	struct cw_sequencer *sequencer = &pipeline->sequencer;
 	struct cw_books *books = &pipeline->books;
@@ -79,13 +80,13 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	batch->is_part_counted = true;
 	if (sequencer->matched_limit && books->matched_any + batch->class_counts[CW_CLASS_MATCHED] >=
 						sequencer->matched_limit) {
-		cut_short(batch, sequencer->matched_limit - books->matched_any);
+		cut_short(lane, batch, sequencer->matched_limit - books->matched_any);
 		sequencer->has_reached_limit = true;
 		cw_pipeline_stop_reading(pipeline);
 	}
 	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;
-	pipeline->lanes[batch->lane].counted += packets;
+	lane->counted += packets;
 	input->packets += packets;
 	input->bytes += batch->caplen_bytes;
 	books->received += packets;
@@ -188,7 +189,7 @@ struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane 
 		hand_on(pipeline, lane, batch, true);
 	}
 	if (batch)
-		count_part(pipeline, batch);
+		count_part(pipeline, lane, batch);
 	return batch;
 }
 

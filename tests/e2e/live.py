@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests of live capture share: devices of their own, traffic, a capture that runs.
+
+The tests run in a network namespace (and a mount namespace) of their own, where "out" and "in" are
+the two ends of a virtual cable. tests/live/sender.c puts numbered frames on "out", capweir captures
+on "in", tests/live/checker.c compares what is in the files with what was sent. Nobody else talks
+there, so every packet is accounted for. Environment, beside that of e2e.py:
+  CAPWEIR_SENDER, CAPWEIR_CHECKER   these programs (default: those of build/release)
+  CAPWEIR_LIVE_LONG                 1: the full counts, 10^7 packets and 200 kills
+"""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import e2e
+
+BUILD = os.path.dirname(os.path.dirname(e2e.CAPWEIR))
+SENDER = os.environ.get("CAPWEIR_SENDER") or os.path.join(BUILD, "tests", "sender")
+CHECKER = os.environ.get("CAPWEIR_CHECKER") or os.path.join(BUILD, "tests", "checker")
+LONG = os.environ.get("CAPWEIR_LIVE_LONG") == "1"
+PATIENCE_S = 30
+NO_TAG = 0xffffffff
+PAIR = ("link add out numtxqueues 4 numrxqueues 4 type veth peer name in numtxqueues 4 "
+        "numrxqueues 4")
+
+
+def is_sanitized():
+    with open(e2e.CAPWEIR, "rb") as file:
+        content = file.read()
+    return b"__tsan_init" in content or b"__asan_init" in content
+
+
+SANITIZED = os.path.exists(e2e.CAPWEIR) and is_sanitized()
+RATE = 15000 if SANITIZED else 100000  # fits two busy cores, with rings for seconds of it
+
+
+# ---- the place ----
+
+reason = None  # why there are no devices; None: there are
+
+
+def ip(*commands):
+    """Commands of ip(8), each a string. What it printed when one fails; None."""
+    for command in commands:
+        done = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
+        if done.returncode:
+            return f"ip {command}: {done.stderr.strip()}"
+    return None
+
+
+def do_ip(*commands):
+    problem = ip(*commands)
+    if problem:
+        raise AssertionError(problem)
+
+
+def make_pair():
+    return ip(PAIR, "link set out mtu 9000 arp off up", "link set in mtu 9000 arp off up")
+
+
+def enter():
+    """Run this program again in namespaces of its own; say in `reason` when that is not allowed."""
+    global reason
+    if os.environ.get("CAPWEIR_LIVE_PLACE") == str(os.getppid()):
+        reason = make_place()
+        return
+    how = ["unshare", "-n", "-m"] if os.geteuid() == 0 else ["unshare", "-U", "-r", "-n", "-m"]
+    try:
+        done = subprocess.run([*how, "true"], capture_output=True, text=True)
+        problem = done.stderr.strip() if done.returncode else None
+    except FileNotFoundError:
+        problem = "unshare (util-linux) is not installed"
+    if problem:
+        reason = f"network namespaces are not allowed here: {problem}"
+        return
+    # The parent stays to be recognised: a variable that leaked from elsewhere means nothing.
+    child = subprocess.Popen([*how, sys.executable, "-B", *sys.argv],
+                             env=dict(os.environ, CAPWEIR_LIVE_PLACE=str(os.getpid())))
+    try:
+        sys.exit(child.wait())
+    finally:
+        if child.poll() is None:
+            child.terminate()
+
+
+def make_place():
+    for which in ("all", "default"):
+        with contextlib.suppress(OSError), \
+                open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "w") as file:
+            file.write("1")
+    try:
+        problem = ip("link set lo up") or make_pair()
+    except FileNotFoundError:
+        return "ip (iproute2) is not installed"
+    return problem and f"virtual Ethernet devices cannot be made here: {problem}"
+
+
+# ---- traffic ----
+
+
+class Shape:
+    """What frames look like, and how many: arguments for the sender and the checker."""
+
+    def __init__(self, count, first=0, size=60, size_max=0, flows=97, vlan=NO_TAG, outer=NO_TAG,
+                 gso=0):
+        self.count, self.first, self.gso = count, first, gso
+        self.looks = {"size": size, "size-max": size_max, "flows": flows, "vlan": vlan,
+                      "outer": outer}
+
+    def part(self, first, count):
+        """The same frames with other numbers."""
+        other = Shape(count, first, gso=self.gso)
+        other.looks = self.looks
+        return other
+
+    def arguments(self):
+        return [text for name, value in (*self.looks.items(), ("first", self.first),
+                                         ("count", self.count))
+                for text in (f"--{name}", str(value))]
+
+
+class Sender:
+    """Sends a shape's frames; ends by itself."""
+
+    def __init__(self, shape, device="out", rate=RATE, seconds=120, core=None):
+        command = [SENDER, device, *shape.arguments(), "--rate", str(rate), "--seconds",
+                   str(seconds)]
+        if shape.gso:
+            command += ["--gso", str(shape.gso)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if core is not None:
+            os.sched_setaffinity(self.process.pid, {core})
+
+    def finish(self):
+        """How many frames the kernel took."""
+        out, err = self.process.communicate(timeout=180)
+        if self.process.returncode:
+            raise AssertionError(f"sender: {err.decode()}")
+        return json.loads(out)["sent"]
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def send(shape, **options):
+    sent = Sender(shape, **options).finish()
+    if sent != shape.count:
+        raise AssertionError(f"only {sent} of {shape.count} frames could be sent")
+
+
+def check(shape, files):
+    """What the checker says about the files."""
+    done = subprocess.run([CHECKER, *shape.arguments(), "--tcp", "1" if shape.gso else "0",
+                           *files], capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    return json.loads(done.stdout)
+
+
+# ---- a capture that runs ----
+
+
+class Capture:
+    """capweir, capturing; every line that it prints is kept with its time (time.monotonic)."""
+
+    def __init__(self, *arguments, json=True, wait=True, **options):
+        arguments = list(arguments) + (["--json"] if json else [])
+        self.process = e2e.start(*arguments, **options)
+        self.out, self.err = [], []
+        self.threads = [threading.Thread(target=self.read, args=args, daemon=True)
+                        for args in ((self.process.stdout, self.out),
+                                     (self.process.stderr, self.err)) if args[0]]
+        for thread in self.threads:
+            thread.start()
+        if wait:
+            self.wait_ready()
+
+    @staticmethod
+    def read(stream, lines):
+        for line in stream:
+            lines.append((time.monotonic(), line.decode("utf-8", "replace")))
+
+    def text(self):
+        return "".join(line for _, line in self.err)
+
+    def wait_until(self, is_so, what, patience_s=PATIENCE_S):
+        end = time.monotonic() + patience_s
+        while not is_so():
+            has_ended = self.process.poll() is not None
+            if has_ended and is_so():
+                return
+            if has_ended or time.monotonic() > end:
+                self.kill()
+                for thread in self.threads:
+                    thread.join(1)
+                raise AssertionError(f"not {'before the end' if has_ended else f'in {patience_s} s'}"
+                                     f": {what}\n{self.text()}")
+            time.sleep(0.005)
+
+    def has_thread(self, name):
+        tasks = f"/proc/{self.process.pid}/task"
+        with contextlib.suppress(OSError):
+            for task in os.listdir(tasks):
+                with contextlib.suppress(OSError), open(f"{tasks}/{task}/comm") as file:
+                    if file.read().strip() == name:
+                        return True
+        return False
+
+    def wait_ready(self):
+        """Until every queue is open: the keeper is the last thread to be started."""
+        self.wait_until(lambda: self.has_thread("cw-keeper"), "the capture runs")
+
+    def wait_line(self, text, since=0.0, patience_s=PATIENCE_S):
+        """The time when standard error first said so, after `since`."""
+        found = []
+
+        def look():
+            found.extend(when for when, line in list(self.err) if text in line and when >= since)
+            return found
+
+        self.wait_until(look, f"a line with '{text}'", patience_s)
+        return found[0]
+
+    def stats_lines(self):
+        return [json.loads(line)["stats"] for _, line in list(self.out)
+                if line.startswith('{"stats"')]
+
+    def stats(self):
+        """The counters of now (needs json)."""
+        before = len(self.stats_lines())
+        self.signal(signal.SIGUSR1)
+        self.wait_until(lambda: len(self.stats_lines()) > before, "counters")
+        return self.stats_lines()[-1]
+
+    def wait_stats(self, is_so, what):
+        self.wait_until(lambda: time.sleep(0.03) or is_so(self.stats()), what)
+
+    def wait_seen(self, count):
+        """Until the kernel put so many packets in the queues (or more: the books will tell)."""
+        self.wait_stats(lambda stats: stats["kernel_seen"] >= count, f"{count} packets are seen")
+
+    def cpu_s(self):
+        return e2e.cpu_seconds_of(self.process.pid)
+
+    def signal(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, timeout=None):
+        """The end; a Result without the lines of counters, and the report (None without json)."""
+        try:
+            self.process.wait(timeout or e2e.TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"capweir hangs: {self.process.args}\n{self.text()}")
+        for thread in self.threads:
+            thread.join(10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        err = self.text()
+        for sign in ("AddressSanitizer", "ThreadSanitizer", "runtime error:", "LeakSanitizer"):
+            if sign in err:
+                raise AssertionError(f"{sign}: {self.process.args}\n{err}")
+        out = "".join(line for _, line in self.out if not line.startswith('{"stats"'))
+        return e2e.Result(self.process.returncode, out.encode(), err)
+
+    def stop(self, timeout=None):
+        self.signal()
+        return self.wait(timeout)
+
+
+class Test(e2e.Test):
+    """A test with devices. Where there are none it is skipped."""
+
+    def setUp(self):
+        if reason:
+            self.skipTest(reason)
+        super().setUp()
+
+    def capture(self, *arguments, **options):
+        """A Capture that does not outlive the test."""
+        running = Capture(*arguments, **options)
+        self.addCleanup(lambda: running.process.poll() is None and running.kill())
+        return running
+
+    def sender(self, shape, **options):
+        running = Sender(shape, **options)
+        self.addCleanup(running.stop)
+        return running
+
+    def report_of(self, result, status=0):
+        self.assertEqual(result.status, status, e2e.text_of(result))
+        report = json.loads(result.out)
+        self.check_live_books(report)
+        return report
+
+    def check_live_books(self, report):
+        """The identities of a live run: the kernel's counts are part of the books."""
+        self.check_books(report)
+        received = discarded = 0
+        for queue in report["queues"]:
+            self.assertEqual(queue["kernel_seen"], queue["kernel_dropped"] + queue["received"] +
+                             queue["left"], queue)
+            received += queue["received"]
+            discarded += queue["discarded"]
+        self.assertEqual(received, report["books"]["received"] + discarded)
+
+    @staticmethod
+    def sum_of(report, name):
+        return sum(queue[name] for queue in report["queues"])
+
+    @staticmethod
+    def files_of(report):
+        return [file for rule in report["rules"] for file in rule["files"]]
+
+    def check_files(self, report):
+        raise NotImplementedError("naive and slow: use expect")
+
+    def expect(self, found, **values):
+        """The checker's figures; those not given are 0, but for the numbers and times."""
+        for name, value in found.items():
+            if name not in ("packets", "first", "last", "backwards") or name in values:
+                self.assertEqual(value, values.get(name, 0), f"{name} of {found}")
+
+    def expect_all(self, shape, files, **values):
+        """Every frame that was sent is there once, as it was sent, in order."""
+        found = check(shape, files)
+        self.expect(found, packets=values.pop("packets", shape.count), **values)
+        return found
+
+
+def main():
+    """Run the calling file's tests in a place of their own."""
+    for program in (SENDER, CHECKER):
+        if not os.path.exists(program):
+            print(f"no program at {program}", file=sys.stderr)
+            sys.exit(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    enter()
+    e2e.main()

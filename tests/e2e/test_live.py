@@ -1,0 +1,564 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Live capture end to end: what was sent is in the files or counted, exactly."""
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import e2e
+import live
+
+COUNT = 10_000_000 if live.LONG else e2e.scaled(1_000_000)
+PART = e2e.scaled(100_000, 5000)
+SOME = e2e.scaled(20_000, 3000)
+
+
+class Conservation(live.Test):
+    """At a rate that fits, every packet is there once, intact, in its flow's order."""
+
+    def conserve(self, shape, *arguments, output="all.pcap", rate=live.RATE, core=None,
+                 **expected):
+        path = self.path(output)
+        capture = self.capture("-i", "in", "-w", path, "-B", "65536", *arguments)
+        live.send(shape, rate=rate, core=core)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        self.assertEqual(self.sum_of(report, "kernel_seen"), shape.count)
+        self.assertEqual(self.sum_of(report, "kernel_dropped"), 0, report["queues"])
+        self.assertEqual(self.sum_of(report, "left"), 0)
+        self.assertEqual(report["books"]["lost"], 0)
+        self.assertEqual(report["books"]["in_files"], shape.count)
+        self.expect_all(shape, self.files_of(report), **expected)
+        self.assert_no_parts()
+        return report
+
+    def used_queues(self, report):
+        return sum(queue["received"] > 0 for queue in report["queues"])
+
+    def test_one_queue_keeps_everything(self):
+        report = self.conserve(live.Shape(PART), "--queues", 1)
+        self.assertEqual(len(report["queues"]), 1)
+
+    def test_two_queues_keep_a_million(self):
+        report = self.conserve(live.Shape(COUNT, size=60, size_max=300), "--queues", 2)
+        self.assertEqual(self.used_queues(report), 2)
+
+    def test_four_queues_keep_everything(self):
+        report = self.conserve(live.Shape(PART), "--queues", 4)
+        self.assertEqual(self.used_queues(report), 4)
+
+    def test_fanout_by_cpu_and_by_queue(self):
+        """These may leave queues idle, but no packet out. (One core sends: order is by core.)"""
+        core = min(os.sched_getaffinity(0))
+        for fanout in ("cpu", "qm"):
+            with self.subTest(fanout=fanout):
+                self.conserve(live.Shape(SOME), "--queues", 4, "--fanout", fanout, core=core)
+
+    def test_fanout_in_turn_and_by_room(self):
+        """These spread flows: each packet once, in any order."""
+        for fanout, used in (("lb", 4), ("rollover", None)):
+            with self.subTest(fanout=fanout):
+                path = self.path(f"{fanout}.pcap")
+                capture = self.capture("-i", "in", "-w", path, "--queues", 4, "--fanout", fanout)
+                shape = live.Shape(SOME)
+                live.send(shape)
+                capture.wait_seen(SOME)
+                report = self.report_of(capture.stop())
+                self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+                found = live.check(shape, [path])
+                self.expect(found, packets=SOME, disorder=found["disorder"])
+                if used:
+                    self.assertEqual(self.used_queues(report), used)
+
+    def test_tags_are_put_back(self):
+        for name, tags in (("vlan", {"vlan": 0x6123}), ("service", {"outer": 0x2042}),
+                           ("both", {"vlan": 0x0fff, "outer": 0x2001})):
+            with self.subTest(name):
+                self.conserve(live.Shape(SOME, size=70, size_max=200, **tags), "--queues", 2,
+                              output=f"{name}.pcap")
+
+    def test_a_filter_sees_the_tags(self):
+        """What the kernel took off is there for the filter: only one identifier matches."""
+        shape = live.Shape(SOME, size=70, vlan=0x6123, outer=0x2042)
+        capture = self.capture("-i", "in", "-f", "vlan 66 and vlan 291 and udp", "-w",
+                               self.path("both.pcap"), "-f", "vlan 65", "-w",
+                               self.path("none.pcap"), "-f", "not vlan", "-w",
+                               self.path("untagged.pcap"))
+        live.send(shape)
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual([rule["written"] for rule in report["rules"]], [SOME, 0, 0])
+        self.expect_all(shape, [self.path("both.pcap")])
+
+    def test_jumbo_frames(self):
+        self.conserve(live.Shape(SOME, size=1400, size_max=9014), "--queues", 2,
+                      rate=live.RATE // 10)
+
+    def test_large_segments_are_whole(self):
+        """What a device would cut arrives in one piece, up to 64 KiB."""
+        for size in (20000, 65530):
+            with self.subTest(size=size):
+                self.conserve(live.Shape(e2e.scaled(3000, 500), size=size, gso=1448), "--queues",
+                              2, rate=live.RATE // 50, output=f"{size}.pcap")
+
+    def test_loopback_shows_each_packet_once(self):
+        path = self.path("lo.pcap")
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "lo", "-w", path, "--queues", 2)
+        live.send(shape, device="lo")
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["books"]["in_files"], SOME)
+        self.expect_all(shape, [path])
+
+    def test_a_thousand_rules(self):
+        """Each flow goes to its rule's file, most rules get nothing."""
+        flows = 50
+        rules = [(f"flow{number}", f"src host 10.0.{number // 256}.{number % 256} and udp")
+                 for number in range(999)] + [("all", "udp")]
+        path = self.write("rules.yaml", e2e.rules_yaml(
+            [(name, expression, {"write": f"{name}.pcap"}) for name, expression in rules]))
+        shape = live.Shape(SOME, flows=flows)
+        capture = self.capture("-i", "in", "-R", path, "-o", self.path(), "--queues", 2)
+        live.send(shape)
+        capture.wait_seen(SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual(len(report["rules"]), 1000)
+        for rule in report["rules"][:-1]:
+            number = int(rule["name"][4:])
+            expected = len(range(number, SOME, flows)) if number < flows else 0
+            self.assertEqual(rule["written"], expected, rule["name"])
+        self.expect_all(shape, [self.path("all.pcap")])
+        self.expect_all(shape, [self.path(f"flow{number}.pcap") for number in range(flows)])
+        self.expect(live.check(shape, [self.path("flow7.pcap")]), packets=len(range(7, SOME, flows)),
+                    first=7, missing=SOME - len(range(7, SOME, flows)))
+
+    def test_several_devices_side_by_side(self):
+        """Both ends of the cable: what goes out at one comes in at the other."""
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "in", "-i", "out", "-w", self.path("both.pcapng"))
+        live.send(shape)
+        capture.wait_seen(2 * SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual([one["file"] for one in report["inputs"]], ["in", "out"])
+        self.assertEqual([one["packets"] for one in report["inputs"]], [SOME, SOME])
+        self.assertEqual([one["kernel_seen"] for one in report["queues"]], [SOME, SOME])
+        found = live.check(shape, [self.path("both.pcapng")])
+        self.expect(found, packets=2 * SOME, duplicated=SOME, disorder=found["disorder"])
+
+    def test_direction(self):
+        for way, packets in (("in", 0), ("out", SOME), ("inout", SOME)):
+            with self.subTest(way):
+                capture = self.capture("-i", "out", "-Q", way, "-w", self.path(f"{way}.pcap"))
+                live.send(live.Shape(SOME))
+                if packets:
+                    capture.wait_seen(packets)
+                report = self.report_of(capture.stop())
+                self.assertEqual(report["books"]["in_files"], packets)
+
+    def test_a_count_is_exact(self):
+        """-c ends the run by itself with exactly so many matches, whatever came after."""
+        for queues in (1, 2):
+            for count in (1, SOME // 2, SOME // 2 + 4097):
+                with self.subTest(queues=queues, count=count):
+                    path = self.path(f"{queues}-{count}.pcap")
+                    capture = self.capture("-i", "in", "-f", "udp", "-w", path, "-c", count,
+                                           "--queues", queues)
+                    sender = self.sender(live.Shape(2 * SOME))
+                    report = self.report_of(capture.wait())
+                    sender.stop()
+                    self.assertEqual(report["books"]["matched_any"], count)
+                    self.assertEqual(report["books"]["in_files"], count)
+                    found = live.check(live.Shape(2 * SOME), [path])
+                    self.expect(found, packets=count, missing=2 * SOME - count)
+
+    def test_snaplen_cuts_what_is_written(self):
+        shape = live.Shape(SOME, size=100, size_max=1000)
+        for output in ("short.pcap", "short.pcapng"):
+            with self.subTest(output):
+                self.conserve(shape, "-s", 90, "--queues", 2, output=output, cut=SOME)
+                self.assertLess(os.path.getsize(self.path(output)), SOME * (90 + 40))
+
+    def test_pcapng(self):
+        self.conserve(live.Shape(PART, size_max=200), "--queues", 2, output="all.pcapng")
+
+    def test_rotation_loses_nothing_between_files(self):
+        size = f"{SOME // 100}k"
+        runs = 0
+        for arguments in (("-C", size), ("-b", f"packets:{SOME // 8}"),
+                          ("-b", f"packets:{SOME // 8}", "-C", size)):
+            for name in ("part-{seq}.pcap", "%H%M%S-{seq}.pcapng"):
+                with self.subTest(arguments=arguments, name=name):
+                    directory = self.path(str(runs := runs + 1))
+                    os.mkdir(directory)
+                    report = self.conserve(live.Shape(SOME), *arguments, "--queues", 2,
+                                           output=os.path.join(directory, name))
+                    files = self.files_of(report)
+                    self.assertGreaterEqual(len(files), 8)
+                    self.assertEqual(sorted(files), sorted(
+                        os.path.join(directory, one) for one in os.listdir(directory)))
+
+
+class Pipe:
+    """The reading end of a FIFO output: opened at once, read when told."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.content = bytearray()
+        self.thread = None
+
+    def read_on(self, pause_s=0, piece=1 << 20):
+        """Read to the end, in a thread of its own."""
+        def run():
+            os.set_blocking(self.fd, True)
+            while data := os.read(self.fd, piece):
+                self.content += data
+                time.sleep(pause_s)
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        if self.thread:
+            self.thread.join(live.PATIENCE_S)
+        os.close(self.fd)
+
+
+class Overload(live.Test):
+    """At a rate that does not fit, the books say how many are missing, exactly."""
+
+    SMALL = ("--block-size", 65536, "-B", 512, "-s", 200)
+
+    def overrun(self, *arguments, status=0):
+        """More packets than the rings hold, while nobody reads them; the report."""
+        path = self.path("all.pcap")
+        shape = live.Shape(SOME, size=64, size_max=100)
+        capture = self.capture("-i", "in", "-w", path, *self.SMALL, *arguments)
+        live.send(shape.part(0, 1000), rate=live.RATE)
+        capture.wait_seen(1000)
+        capture.signal(signal.SIGSTOP)
+        live.send(shape.part(1000, SOME - 2000), rate=0)
+        capture.signal(signal.SIGCONT)
+        live.send(shape.part(SOME - 1000, 1000), rate=live.RATE)
+        capture.wait_seen(SOME)
+        result = capture.stop()
+        report = self.report_of(result, status)
+        dropped = self.sum_of(report, "kernel_dropped")
+        self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+        self.assertGreater(dropped, 0)
+        self.assertGreater(self.sum_of(report, "freezes"), 0)
+        self.assertEqual(self.sum_of(report, "left"), 0)
+        self.assertEqual(report["books"]["in_files"], SOME - dropped)
+        self.expect(live.check(shape, [path]), packets=SOME - dropped, missing=dropped, first=0)
+        return result
+
+    def test_what_the_kernel_dropped_is_counted(self):
+        for queues in (1, 2, 4):
+            with self.subTest(queues=queues):
+                self.overrun("--queues", queues)
+
+    def test_more_drops_than_allowed_are_exit_3(self):
+        self.overrun("--max-drop", 0, status=3)
+        self.overrun("--max-drop", SOME)
+
+    def test_many_rules_and_a_small_ring(self):
+        """As fast as it goes, with much to do for each packet: no assertion on how much is lost."""
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [(f"r{number}", f"ip[{number % 40}:4] & {number + 1} != 0 or udp",
+              {"write": f"{number}.pcap"}) for number in range(100)]))
+        shape = live.Shape(SOME * 2)
+        capture = self.capture("-i", "in", "-R", rules, "-o", self.path(), "--queues", 2,
+                               *self.SMALL)
+        live.send(shape, rate=0)
+        capture.wait_seen(shape.count)
+        result = capture.stop()
+        self.assertIn(result.status, (0, 1))  # 1: backlog, for want of chunks
+        report = self.report_of(result, result.status)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), shape.count)
+        self.assertEqual(report["books"]["matched_any"],
+                         shape.count - self.sum_of(report, "kernel_dropped"))
+        for rule in report["rules"]:
+            self.assertEqual(rule["lost_total"], rule["lost"]["backlog"])
+        self.assertEqual(result.status, 1 if report["books"]["lost"] else 0)
+        for number in (0, 50, 99):
+            rule = report["rules"][number]
+            self.expect(live.check(shape, rule["files"]), packets=rule["written"],
+                        missing=shape.count - rule["written"])
+
+    def test_a_pipe_that_stands_still_loses_its_own_only(self):
+        """The others get everything; what the pipe could not take is backlog, exit 1."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("file.pcap"), "-f", "udp",
+                               "-w", self.path("pipe.pcap"), "-t", 2, "--buffer", "4MiB",
+                               "--queues", 2)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(SOME)
+        capture.wait_stats(lambda stats: stats["received"] == SOME, "everything is taken in")
+        pipe.read_on()
+        report = self.report_of(capture.stop(), 1)
+        pipe.thread.join()
+        file, fifo = report["rules"]
+        self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+        self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+        self.assertEqual((file["written"], file["lost_total"]), (SOME, 0))
+        self.assertGreater(fifo["lost"]["backlog"], 0)
+        self.assertEqual(fifo["lost"]["backlog"], fifo["lost_total"])
+        self.assertEqual(report["books"]["sent_to_pipe"], fifo["written"])
+        self.expect_all(shape, [self.path("file.pcap")])
+        self.expect(live.check(shape, [self.write("got.pcap", bytes(pipe.content))]),
+                    packets=fifo["written"], missing=fifo["lost_total"])
+
+    def test_a_slow_pipe_alone_lets_the_kernel_drop(self):
+        """It is at nobody's expense: the chunks and the ring fill, the kernel drops, exit 0."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-t", 2, "--buffer",
+                               "1MiB", "--block-size", 65536, "-B", 512, "-s", 1000)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(SOME)
+        pipe.read_on(pause_s=0.001)
+        report = self.report_of(capture.stop())
+        pipe.thread.join()
+        dropped = self.sum_of(report, "kernel_dropped")
+        self.assertGreater(dropped, 0)
+        self.assertEqual(report["books"]["lost"], 0)
+        self.assertEqual(report["books"]["sent_to_pipe"], SOME - dropped)
+        self.expect(live.check(shape, [self.write("got.pcap", bytes(pipe.content))]),
+                    packets=SOME - dropped, missing=dropped)
+
+    def test_a_drain_that_ends_late_is_given_up(self):
+        """What a pipe takes no more is lost as shutdown once --drain-timeout is over."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
+                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
+                               "--buffer", "8MiB", "--drain-timeout", 0.3)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(SOME)
+        capture.wait_stats(lambda stats: stats["received"] == SOME, "everything is taken in")
+        capture.signal()
+        capture.wait_line("draining takes longer")
+        pipe.read_on()
+        report = self.report_of(capture.wait(), 1)
+        pipe.thread.join()
+        fifo, file = report["rules"]
+        self.assertGreater(fifo["lost"]["shutdown"], 0)
+        self.assertEqual(fifo["lost_total"], fifo["lost"]["shutdown"] + fifo["lost"]["backlog"])
+        found = live.check(shape, file["files"])
+        self.expect(found, packets=file["written"], missing=file["lost_total"])
+
+    def test_a_drain_that_does_not_end_is_broken_off(self):
+        """A worker that hangs in a write does not keep the command: exit 1, files whole."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
+                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
+                               "--drain-timeout", 0.3)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(SOME)
+        done = capture.stop()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("stuck", done.err)
+        left = [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+        self.assertEqual(len(left), 1)
+        found = live.check(shape, left)
+        self.expect(found, missing=SOME - found["packets"])
+
+
+class Agreement(live.Test):
+    """Live and offline, the same packets go to the same rules."""
+
+    RULES = ("udp", "tcp port 80 or tcp port 443", "vlan", "vlan 291", "vlan and vlan",
+             "vlan and udp", "not vlan", "ip[6:2] & 0x1fff != 0", "greater 1000", "less 65", "ip6",
+             "icmp or arp", "ether multicast", "tcp[tcpflags] & tcp-syn != 0",
+             "ether[12:2] = 0x8100", "len >= 104 and len < 109", "unmatched")
+
+    def frames(self):
+        """Generated traffic, some of it with one tag and some with two."""
+        path = e2e.generate(self.path("source.pcap"), e2e.scaled(6000, 2000))
+        frames = []
+        for number, packet in enumerate(e2e.read_capture(path).packets):
+            data = packet.data
+            if len(data) < 14:
+                continue  # no Ethernet frame: cannot be sent
+            if number % 3 == 1:
+                data = data[:12] + b"\x81\x00" + [b"\x01\x23", b"\x60\x42"][number % 2] + data[12:]
+            if number % 9 == 1:
+                data = data[:12] + b"\x88\xa8\x00\x07" + data[12:]
+            frames.append(data)
+        return frames
+
+    def start_tcpdump(self, path):
+        command = ["tcpdump", "-i", "in", "-w", path, "-B", "65536", "-U", "-s", "262144", "-n"]
+        process = subprocess.Popen(command + (["-Z", "root"] if os.geteuid() == 0 else []),
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        while line := process.stderr.readline():
+            if b"listening" in line:
+                return process
+        raise AssertionError("tcpdump does not start")
+
+    def wait_packets(self, path, count):
+        """Until tcpdump has written so many."""
+        end = time.monotonic() + live.PATIENCE_S
+        while time.monotonic() < end:
+            try:
+                with open(path, "rb") as file:
+                    packets = e2e.parse_capture(file.read()).packets
+                if len(packets) >= count:
+                    return
+            except e2e.Torn:
+                pass
+            time.sleep(0.05)
+        raise AssertionError("tcpdump did not write everything")
+
+    def test_rules_choose_the_same_packets_live_and_offline(self):
+        e2e.need("tcpdump")
+        frames = self.frames()
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [(f"r{number}", rule, {"write": f"{number}.pcap"})
+             for number, rule in enumerate(self.RULES)]))
+        os.mkdir(self.path("live"))
+        os.mkdir(self.path("offline"))
+        process = self.start_tcpdump(self.path("full.pcap"))
+        capture = self.capture("-i", "in", "-R", rules, "-o", self.path("live"), "--queues", 1,
+                               "--verify-filters=1/1")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind(("out", 0))
+            for frame in frames:
+                out.send(frame)
+        capture.wait_seen(len(frames))
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["verify"]["differences"], 0)
+        self.wait_packets(self.path("full.pcap"), len(frames))
+        process.terminate()
+        offline, _ = self.run_json("split", "-r", self.path("full.pcap"), "-R", rules, "-o",
+                                   self.path("offline"))
+        self.assertEqual(offline["packets"], len(frames))
+        used = 0
+        for number, rule in enumerate(self.RULES):
+            found = [[(one.len, one.data) for one in e2e.read_capture(
+                self.path(kind, f"{number}.pcap")).packets] for kind in ("live", "offline")]
+            self.assertEqual(len(found[0]), len(found[1]), rule)
+            self.assertTrue(found[0] == found[1], f"other packets for {rule}")
+            used += len(found[0]) > 0
+        self.assertGreaterEqual(used, 10, "the traffic hardly tests anything")
+
+
+class Signals(live.Test):
+    """How a run is ended and asked."""
+
+    def test_the_first_signal_finishes(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                shape = live.Shape(SOME)
+                capture = self.capture("-i", "in", "-w", self.path(f"{number}.pcap"))
+                live.send(shape)
+                capture.wait_seen(SOME)
+                capture.signal(number)
+                report = self.report_of(capture.wait())
+                self.assertEqual(report["books"]["in_files"], SOME)
+                self.assert_no_parts()
+
+    def test_in_full_flow(self):
+        """Stopped while packets go on coming: what the kernel took until then is there."""
+        shape = live.Shape(live.RATE * 20)
+        for queues in (1, 4):
+            with self.subTest(queues=queues):
+                path = self.path(f"{queues}.pcap")
+                capture = self.capture("-i", "in", "-w", path, "--queues", queues)
+                sender = self.sender(shape)
+                capture.wait_seen(SOME)
+                report = self.report_of(capture.stop())
+                sender.stop()
+                self.assertEqual(self.sum_of(report, "left"), 0)
+                self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+                seen = self.sum_of(report, "kernel_seen")
+                self.assertEqual(report["books"]["in_files"], seen)
+                found = live.check(shape, [path])
+                self.expect(found, packets=seen, missing=shape.count - seen)
+
+    def test_the_second_signal_breaks_off(self):
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("pipe.pcap"), "-f", "udp",
+                               "-w", self.path("file.pcap"), "-t", 2, json=False)
+        sender = self.sender(shape, rate=live.RATE // 4)
+        sender.finish()
+        capture.signal()
+        capture.wait_line("stopping")
+        capture.signal()
+        done = capture.wait()
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertIn("aborted", done.err)
+        self.assertFalse(os.path.exists(self.path("file.pcap")))
+        left = [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+        self.assertLessEqual(len(left), 1)
+        found = live.check(shape, left)
+        self.expect(found, missing=SOME - found["packets"])
+
+    def test_counters_are_told_when_asked(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), json=False)
+        live.send(live.Shape(SOME))
+        capture.signal(signal.SIGUSR1)
+        capture.wait_line("dropped by the kernel 0")
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("SIGHUP")
+        live.send(live.Shape(SOME, first=SOME))
+        end = time.monotonic() + live.PATIENCE_S
+        while f"{2 * SOME:,}" not in capture.text() and time.monotonic() < end:
+            capture.signal(signal.SIGUSR1)
+            time.sleep(0.1)
+        done = capture.stop()
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.expect_all(live.Shape(2 * SOME), [self.path("all.pcap")])
+
+    def test_counters_come_by_the_clock(self):
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--stats", 0.1)
+        live.send(shape)
+        capture.wait_until(lambda: len(capture.stats_lines()) >= 5 and
+                           capture.stats_lines()[-1]["written"] == SOME, "five lines")
+        lines = capture.stats_lines()
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["books"]["in_files"], SOME)
+        for earlier, later in zip(lines, lines[1:]):
+            for name, value in earlier.items():
+                self.assertLessEqual(value, later[name], name)
+            self.assertGreaterEqual(later["elapsed_s"] - earlier["elapsed_s"], 0.02)
+        self.assertEqual(lines[-1]["kernel_seen"], SOME)
+        self.assertEqual(lines[-1]["received"], SOME)
+        self.assertEqual(lines[-1]["matched"], SOME)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--stats", 0.1, json=False)
+        capture.wait_line("dropped by the kernel")
+        self.assertEqual(capture.stop().status, 0)
+
+    def test_a_duration_ends_the_run(self):
+        began = time.monotonic()
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--duration", 1)
+        live.send(live.Shape(SOME // 4))
+        report = self.report_of(capture.wait())
+        self.assertGreaterEqual(time.monotonic() - began, 1)
+        self.assertEqual(report["books"]["in_files"], self.sum_of(report, "kernel_seen"))
+
+    def test_nothing_captured_is_a_valid_file(self):
+        for name in ("none.pcap", "none.pcapng"):
+            capture = self.capture("-i", "in", "-w", self.path(name))
+            report = self.report_of(capture.stop())
+            self.assertEqual(report["packets"], 0)
+            self.assertEqual(e2e.read_capture(self.path(name)).packets, [])
+
+
+if __name__ == "__main__":
+    live.main()
