@@ -115,6 +115,7 @@ void *cw_capture_live_main(void *argument)
 			      ? (int)pipeline->ports[lane->input].info.retire_ms
 			      : WAIT_MS;
 
+	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->gate);
 		int result;

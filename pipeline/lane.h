@@ -27,6 +27,7 @@ struct cw_lane {
 	struct cw_ring *cut;		  /* batches to match */
 	pthread_t thread;
 	bool is_started;
+	int32_t cpu;	/* pinned to it; -1: nowhere */
 	uint32_t input; /* live: the device, */
 	uint32_t queue; /* and which of its queues */
 

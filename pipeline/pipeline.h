@@ -79,6 +79,9 @@ struct cw_pipeline_options {
 	struct cw_live_options live;
 	bool is_time_order; /* merge the queues by time; false: as they come */
 	bool no_kernel_filter; /* let every packet come, also those that no rule can take */
+	const char *pin;   /* threads to cores: "auto", a list such as "0-3,8", NULL: not at all */
+	uint32_t realtime; /* SCHED_FIFO priority of capture threads; 0 = not */
+	bool huge_pages;   /* under the output chunks */
 	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
 
 	/* sizes; 0 = chosen (tests make them tiny) */

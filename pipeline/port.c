@@ -42,7 +42,9 @@ static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_
 		port->watch = NULL;
 	if (pipeline->probe)
 		cw_netdev_counters_read(pipeline->probe, port->device, &port->before, NULL);
+	cw_pipeline_prefer_node(pipeline, true); /* the rings too */
 	result = cw_live_open(&port->live, &pipeline->ifaces, &port->options, error);
+	cw_pipeline_prefer_node(pipeline, false);
 	if (result < 0)
 		return result;
 	if (result == CW_LIVE_WARNED)

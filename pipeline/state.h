@@ -14,6 +14,7 @@
 #include "pipeline/names.h"
 #include "pipeline/output.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/place.h"
 #include "pipeline/port.h"
 #include "pipeline/ready.h"
 #include "pipeline/ring.h"
@@ -40,6 +41,7 @@ struct cw_worker {
 	uint32_t index;
 	pthread_t thread;
 	bool is_started;
+	int32_t cpu;	      /* pinned to it; -1: nowhere */
 	uint32_t next_lane;   /* where it looks for a cut batch first */
 	uint32_t next_output; /* and for one to write */
 	struct cw_match_scratch scratch;
@@ -93,6 +95,7 @@ struct cw_pipeline {
 	_Atomic bool is_stuck;	   /* and did not end then */
 	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
+	_Atomic bool has_told_place; /* that a core or priority is refused */
 	_Atomic bool has_told_direct; /* that direct writing is refused */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
@@ -147,6 +150,15 @@ void cw_worker_fini(struct cw_worker *worker);
 
 /* Every hot thread calls this last. */
 void cw_pipeline_thread_ends(struct cw_pipeline *pipeline);
+
+/* Choose cores for lanes and workers, as the options ask. -EINVAL for a list that is none. */
+int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error);
+
+/* A thread of the run takes its place; what the kernel refuses is told and does no harm. */
+void cw_pipeline_take_place(struct cw_pipeline *pipeline, int32_t cpu, uint32_t realtime);
+
+/* Memory taken from now on shall be near the devices; false: anywhere again. */
+void cw_pipeline_prefer_node(struct cw_pipeline *pipeline, bool is_wanted);
 
 /* What cw_matcher_prepare reports during a run; context is the pipeline. */
 void cw_pipeline_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,

@@ -351,6 +351,7 @@ void *cw_worker_main(void *argument)
 	struct cw_worker *worker = argument;
 	struct cw_pipeline *pipeline = worker->pipeline;
 
+	cw_pipeline_take_place(pipeline, worker->cpu, 0);
 	for (;;) {
 		uint32_t seen = cw_gate_look(&pipeline->worker_gate);
 		uint32_t output = cw_ready_take(&pipeline->writable, worker->next_output);

@@ -54,6 +54,9 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 	options->device_count = arguments->devices.count;
 	if (arguments->drain_ms)
 		options->drain_ms = (uint32_t)arguments->drain_ms;
+	options->pin = arguments->pin;
+	options->realtime = (uint32_t)arguments->realtime;
+	options->huge_pages = arguments->huge_pages;
 	options->is_time_order = arguments->time_order;
 	options->no_kernel_filter = arguments->no_kernel_filter;
 	live->fanout = (enum cw_live_fanout)fanout;

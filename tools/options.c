@@ -42,6 +42,9 @@ enum option_id {
 	OPTION_FULL,
 	OPTION_QUEUES,
 	OPTION_FANOUT,
+	OPTION_PIN,
+	OPTION_REALTIME,
+	OPTION_HUGE_PAGES,
 	OPTION_BACKEND,
 	OPTION_BLOCK,
 	OPTION_RETIRE,
@@ -141,6 +144,10 @@ static const struct option_row rows[] = {
 	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
 	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
 						   "the end (default: 10)", CW_CAPTURE},
+	{OPTION_PIN, "pin", "auto|LIST", "threads to cores: a list such as 0-3,8 (capture threads first), "
+					 "or auto", CW_CAPTURE},
+	{OPTION_REALTIME, "realtime", "PRIORITY", "of capture threads, SCHED_FIFO (1 to 99)", CW_CAPTURE},
+	{OPTION_HUGE_PAGES, "huge-pages", NULL, "ask for them for the output's memory", CW_CAPTURE},
 	{OPTION_BUFFER, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", BOTH},
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, BOTH},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, BOTH},
@@ -292,6 +299,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_ENGINE:
 		arguments->engine = text;
 		return 0;
+	case OPTION_PIN:
+		arguments->pin = text;
+		return 0;
 	case OPTION_BACKEND:
 		arguments->backend = text;
 		return 0;
@@ -369,6 +379,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_BLOCK:
 		return cw_option_bytes("--block-size", text, 4096, CW_LIVE_BLOCK_BYTES_MAX,
 				   &arguments->block_bytes);
+	case OPTION_REALTIME:
+		return cw_option_number("--realtime", text, 1, 99, &arguments->realtime);
 	case OPTION_RETIRE:
 		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
 				    &arguments->retire_ms);
@@ -421,6 +433,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case OPTION_FULL:
 		arguments->full = true;
+		break;
+	case OPTION_HUGE_PAGES:
+		arguments->huge_pages = true;
 		break;
 	case OPTION_NO_CLOBBER:
 		arguments->no_clobber = true;

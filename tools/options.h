@@ -53,6 +53,7 @@ struct cw_arguments {
 	const char *engine;
 	const char *fanout;
 	const char *backend;
+	const char *pin;
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
 	uint64_t threads;	  /* -t; 0 = by cores */
@@ -75,6 +76,7 @@ struct cw_arguments {
 	uint64_t block_bytes;
 	uint64_t ring_bytes; /* -B */
 	uint64_t retire_ms;
+	uint64_t realtime;
 	uint64_t max_drop;
 	uint64_t stats_ms;
 	uint64_t duration_ms;
@@ -89,6 +91,7 @@ struct cw_arguments {
 	bool has_max_drop;
 	bool no_kernel_filter;
 	bool time_order;
+	bool huge_pages;
 	bool utc;
 	bool resolve;
 	bool unoptimized;

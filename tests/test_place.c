@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Plans for machines that are not here: their sysfs is a folder that the test makes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base.h"
+#include "pipeline/place.h"
+
+static char root[] = "/tmp/capweir-place-XXXXXX";
+
+static void put(const char *path, const char *text)
+{
+	char whole[512], *slash;
+	FILE *file;
+
+	snprintf(whole, sizeof(whole), "%s/%s", root, path);
+	for (slash = strchr(whole + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(whole, 0700);
+		*slash = '/';
+	}
+	file = fopen(whole, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* 64 cores: even ones on node 0, odd ones on node 1; node 2 has memory only; eth0 is on node 1. */
+static int make_machine(void **state)
+{
+	char list[512] = "";
+	uint32_t cpu;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	for (cpu = 0; cpu < 64; cpu += 2)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u", cpu ? "," : "", cpu);
+	put("devices/system/node/node0/cpulist", list);
+	list[0] = '\0';
+	for (cpu = 1; cpu < 64; cpu += 2)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u", cpu > 1 ? "," : "",
+			 cpu);
+	put("devices/system/node/node1/cpulist", list);
+	put("devices/system/node/node2/cpulist", "\n");
+	put("class/net/eth0/device/numa_node", "1\n");
+	put("class/net/eth1/device/numa_node", "-1\n");
+	return 0;
+}
+
+static int remove_machine(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	return system(command);
+}
+
+static void lists_are_read_as_the_kernel_writes_them(void **state)
+{
+	static const char *const bad[] = {"",     ",",    "1,",   "a",	   "3-1",
+					  "1-",   "1--2", "0x1",  "1 2",   "-1",
+					  "1,1",  "0-3,2", "1024", "0-1024", "99999999999999999999"};
+	struct cw_cpu_list list;
+	struct cw_error error = {0};
+	size_t index;
+
+	(void)state;
+	assert_int_equal(cw_cpu_list_parse("0-3,8,1023", &list, NULL), 0);
+	assert_int_equal(list.count, 6);
+	assert_int_equal(list.at[3], 3);
+	assert_int_equal(list.at[4], 8);
+	assert_int_equal(list.at[5], 1023);
+	for (index = 0; index < CW_ARRAY_COUNT(bad); index++)
+		assert_int_equal(cw_cpu_list_parse(bad[index], &list, &error), -EINVAL);
+	assert_int_equal(cw_cpu_list_allowed(&list), 0);
+	assert_true(list.count >= 1);
+}
+
+static void topology_is_read(void **state)
+{
+	struct cw_topology topology;
+
+	(void)state;
+	cw_topology_read(root, &topology);
+	assert_int_equal(topology.node_count, 2);
+	assert_int_equal(topology.node_of_cpu[62], 0);
+	assert_int_equal(topology.node_of_cpu[63], 1);
+	assert_int_equal(topology.node_of_cpu[64], CW_NODE_NONE);
+	assert_int_equal(cw_topology_device_node(root, "eth0"), 1);
+	assert_int_equal(cw_topology_device_node(root, "eth1"), CW_NODE_NONE);
+	assert_int_equal(cw_topology_device_node(root, "none"), CW_NODE_NONE);
+	assert_int_equal(cw_topology_device_node(root, "../net/eth0"), CW_NODE_NONE);
+	cw_topology_read("/nowhere", &topology);
+	assert_int_equal(topology.node_count, 1);
+	assert_int_equal(topology.node_of_cpu[0], CW_NODE_NONE);
+}
+
+static void capture_threads_get_cores_of_their_own_near_the_device(void **state)
+{
+	int wanted[32];
+	uint16_t cpus[64];
+	bool is_used[64] = {false};
+	struct cw_topology topology;
+	struct cw_cpu_list all;
+	uint32_t index;
+
+	(void)state;
+	cw_topology_read(root, &topology);
+	assert_int_equal(cw_cpu_list_parse("0-63", &all, NULL), 0);
+	for (index = 0; index < 32; index++)
+		wanted[index] = 1;
+	cw_place_plan(&topology, &all, wanted, 16, 16, cpus);
+	for (index = 0; index < 32; index++) { /* node 1 has 32 cores: enough for all */
+		assert_int_equal(topology.node_of_cpu[cpus[index]], 1);
+		assert_false(is_used[cpus[index]]);
+		is_used[cpus[index]] = true;
+	}
+	cw_place_plan(&topology, &all, wanted, 32, 32, cpus);
+	for (index = 0; index < 64; index++) /* each core one thread, the near ones capture */
+		assert_int_equal(topology.node_of_cpu[cpus[index]], index < 32 ? 1 : 0);
+}
+
+static void with_few_cores_workers_share(void **state)
+{
+	const int wanted[2] = {CW_NODE_NONE, CW_NODE_NONE};
+	struct cw_topology topology;
+	uint32_t count[4] = {0}, index;
+	struct cw_cpu_list few;
+	uint16_t cpus[8];
+
+	(void)state;
+	cw_topology_read("/nowhere", &topology);
+	assert_int_equal(cw_cpu_list_parse("2,3", &few, NULL), 0);
+	cw_place_plan(&topology, &few, wanted, 2, 4, cpus);
+	assert_int_not_equal(cpus[0], cpus[1]);
+	for (index = 0; index < 6; index++)
+		count[cpus[index]]++;
+	assert_int_equal(count[2], 3);
+	assert_int_equal(count[3], 3);
+}
+
+static void the_kernel_takes_what_it_is_asked(void **state)
+{
+	struct cw_cpu_list allowed, now;
+	uint32_t index;
+
+	(void)state;
+	assert_int_equal(cw_cpu_list_allowed(&allowed), 0);
+	assert_int_equal(cw_place_pin(allowed.at[allowed.count - 1]), 0);
+	assert_int_equal(cw_cpu_list_allowed(&now), 0);
+	assert_int_equal(now.count, 1);
+	assert_int_equal(now.at[0], allowed.at[allowed.count - 1]);
+	assert_int_equal(cw_place_pin(CW_CPUS_MAX - 1), -EINVAL);
+	assert_int_equal(cw_place_realtime(1000), -EINVAL);
+	index = (uint32_t)-cw_place_memory(0);
+	assert_true(index == 0 || index == ENOSYS || index == EPERM || index == EINVAL);
+	assert_int_equal(cw_place_memory(CW_NODE_NONE), index == 0 ? 0 : -(int)index);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_are_read_as_the_kernel_writes_them),
+		cmocka_unit_test(topology_is_read),
+		cmocka_unit_test(capture_threads_get_cores_of_their_own_near_the_device),
+		cmocka_unit_test(with_few_cores_workers_share),
+		cmocka_unit_test(the_kernel_takes_what_it_is_asked),
+	};
+
+	return cmocka_run_group_tests(tests, make_machine, remove_machine);
+}
