@@ -92,6 +92,17 @@ class Direct(e2e.Test):
         self.assert_same("--buffer", "256KiB")
         self.assert_same("--chunk-size", 4096, "--buffer", "64KiB", "--batch-packets", 100)
 
+    def test_a_file_that_ends_with_its_last_block(self):
+        packets = [(e2e.NS * index, bytes(984 if index == 0 else 1008)) for index in range(3072)]
+        content = e2e.pcap(packets)
+        self.assertEqual(len(content), 3 << 20)
+        self.write("even.pcap", content)
+        for threads in THREADS:
+            report, _ = self.run_json("split", "-r", self.path("even.pcap"), "--direct", "on", "-t",
+                                      threads, "-w", self.path("out.pcap"))
+            self.assertEqual(self.read("out.pcap"), content)
+            self.assertEqual(report["rules"][0]["written"], len(packets))
+
     def test_sync(self):
         self.assert_same("--sync", "close")
 
