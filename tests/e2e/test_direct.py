@@ -109,7 +109,7 @@ class Direct(e2e.Test):
     def test_more_outputs_than_places(self):
         rules = [word for index in range(24)
                  for word in ("-f", f"greater {index}", "-w", f"{index}.pcap")]
-        self.assert_same(rules=rules)
+        self.assert_same("-s", 400, rules=rules)
 
     def test_hardly_any_descriptors(self):
         """Files that come and go between two writes."""
