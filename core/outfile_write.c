@@ -204,7 +204,7 @@ static size_t write_buffered(struct cw_outfile *file, struct iovec *vectors, int
 			}
 		}
 	}
-	if (total)
+	if (total && offset + total > file->reached)
 		file->reached = offset + total;
 	return total;
 }

@@ -2,7 +2,7 @@
 /*
  * The files of a run and their descriptors: more files than descriptors is fine, the one idle for
  * longest is closed and opened again when it is written to. Any thread; one lock, taken once a
- * write and never held while a system call that can block for long is under way.
+ * write. Of what waits for a disk only eviction is under it: a file's sync, or its last direct block.
  */
 #ifndef CW_PIPELINE_FILES_H
 #define CW_PIPELINE_FILES_H

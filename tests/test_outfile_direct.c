@@ -762,6 +762,21 @@ static void a_killed_process_leaves_a_prefix(void **state)
 	}
 }
 
+static void a_write_elsewhere_goes_elsewhere(void **state)
+{
+	struct cw_outfile *file = open_direct("elsewhere");
+
+	(void)state;
+	assert_int_equal(put_pieces(file, 0, 3 * BLOCK + 100), 0);
+	memset(data + 5000, 'x', 100);
+	put_all(file, 5000, 100);
+	assert_int_equal(cw_outfile_reached(file), 3 * BLOCK + 100);
+	expect_length(cw_outfile_part_path(file), 3 * BLOCK + 100);
+	assert_int_equal(put_pieces(file, 3 * BLOCK + 100, 6 * BLOCK + 1), 0);
+	publish(file);
+	expect_length(in_folder("elsewhere"), 6 * BLOCK + 1);
+}
+
 static void freeing_waits_and_forgets(void **state)
 {
 	struct cw_outfile *file = open_direct("freed");
@@ -841,6 +856,7 @@ int main(void)
 	    TEST(a_full_disk_keeps_what_fits),
 	    TEST(a_thread_may_end_while_its_block_is_on_its_way),
 	    TEST(a_killed_process_leaves_a_prefix),
+	    TEST(a_write_elsewhere_goes_elsewhere),
 	    TEST(freeing_waits_and_forgets),
 	};
 

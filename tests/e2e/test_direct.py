@@ -92,13 +92,24 @@ class Direct(e2e.Test):
         self.assert_same("--buffer", "256KiB")
         self.assert_same("--chunk-size", 4096, "--buffer", "64KiB", "--batch-packets", 100)
 
+    def test_a_file_that_ends_with_its_last_block(self):
+        packets = [(e2e.NS * index, bytes(984 if index == 0 else 1008)) for index in range(3072)]
+        content = e2e.pcap(packets)
+        self.assertEqual(len(content), 3 << 20)
+        self.write("even.pcap", content)
+        for threads in THREADS:
+            report, _ = self.run_json("split", "-r", self.path("even.pcap"), "--direct", "on", "-t",
+                                      threads, "-w", self.path("out.pcap"))
+            self.assertEqual(self.read("out.pcap"), content)
+            self.assertEqual(report["rules"][0]["written"], len(packets))
+
     def test_sync(self):
         self.assert_same("--sync", "close")
 
     def test_more_outputs_than_places(self):
         rules = [word for index in range(24)
                  for word in ("-f", f"greater {index}", "-w", f"{index}.pcap")]
-        self.assert_same(rules=rules)
+        self.assert_same("-s", 400, rules=rules)
 
     def test_hardly_any_descriptors(self):
         """Files that come and go between two writes."""
