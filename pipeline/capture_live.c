@@ -104,9 +104,9 @@ void *cw_capture_live_main(void *argument)
 				cw_live_stop(live, lane->queue);
 			stopped = live;
 		}
-		if (!batch)
-			batch = live ? cw_lane_take_batch(lane) : NULL;
-		if (!batch) {
+		if (live && !batch)
+			batch = cw_lane_take_batch(lane);
+		if (!live || !batch) {
 			publish_if_due(lane, live, &due_ns);
 			cw_gate_wait(&lane->gate, seen);
 			continue;
