@@ -243,7 +243,10 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 		slice_ms = DOWN_LOOK_MS;
 	result = wait_for_edge(queue, slice_ms);
 	if (queue->was_down && result >= 0) {
-		queue->is_removed = is_device_gone(queue);
+		if (!queue->is_removed && is_device_gone(queue)) {
+			queue->is_removed = true;
+			queue->removed_ns = now_ns();
+		}
 		return slice_ms == timeout_ms ? result : 1;
 	}
 	return result;
@@ -270,6 +273,14 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
+/* Whether the ring of a removed device has packets yet: the open block still retires in its time. */
+static bool has_remains(struct cw_live_queue *queue)
+{
+	cw_live_read_stats(queue);
+	return queue->stats.left && (now_ns() - queue->removed_ns) / NS_PER_MS <=
+					    DRAIN_MS_MAX(queue->retire_ms);
+}
+
 /* The time a call of next has. */
 struct patience {
 	int timeout_ms; /* -1: for ever */
@@ -288,7 +299,7 @@ static int wait_for_change(struct cw_live_queue *queue, struct patience *patienc
 		return -ENODATA;
 	if (queue->is_stopping)
 		return wait_for_rest(queue);
-	if (queue->is_removed)
+	if (queue->is_removed && !has_remains(queue))
 		return -ENODEV;
 	if (patience->is_over)
 		return 0;

@@ -147,7 +147,8 @@ void cw_live_info(const struct cw_live *live, struct cw_live_info *info);
  *   -ENETDOWN  the device went down: said once each time. What it got before may still follow, and
  *              capture goes on by itself when it comes up
  *   -ENODEV    the device was removed: nothing will ever come (a device created under its name is
- *              another one: close, open again). Said at most 0.3 s after it, from then on
+ *              another one: close, open again). Said at most 0.3 s after it, or as long as the open
+ *              block takes to retire where it has packets; from then on
  *   -ENODATA   after stop: everything was handed out; from then on
  *   other      the system's error
  */
