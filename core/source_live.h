@@ -148,10 +148,11 @@ struct cw_live_stats {
  *   -EPERM, -EACCES   CAP_NET_RAW is missing, or CAP_NET_ADMIN for the adapter's clock; for xdp
  *                     CAP_BPF and CAP_NET_ADMIN
  *   -EPROTONOSUPPORT  a device that this source cannot read (packet: "any", odd link types)
- *   -EOPNOTSUPP       the device has no clock for all packets; the kernel, or this build, no
- * AF_XDP; a direction that the source does not have -EBUSY            xdp: another program has the
- * device -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take -ENOMEM,
- * others   the system's
+ *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or this build;
+ *                     a direction that the source does not have
+ *   -EBUSY            xdp: another program has the device
+ *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
+ *   -ENOMEM, others   the system's
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);
@@ -164,12 +165,15 @@ void cw_live_info(const struct cw_live *live, struct cw_live_info *info);
  *   1          a span
  *   0          nothing within the time
  *   -EAGAIN    all memory is leased, or the block whose turn it is: there is nowhere to go on
- * before a lease comes back. Returned at once; wait for the lease, not for the device -EINTR
- * wake_fd is readable; said instead of waiting only, and no more after stop -ENETDOWN  the device
- * went down: said once each time. What it got before may still follow, and capture goes on by
- * itself when it comes up -ENODEV    the device was removed: nothing will ever come (a device
- * created under its name is another one: close, open again). Said at most 0.3 s after it, from then
- * on -ENODATA   after stop: everything was handed out; from then on other      the system's error
+ *              before a lease comes back. Returned at once; wait for the lease, not the device
+ *   -EINTR     wake_fd is readable; said instead of waiting only, and no more after stop
+ *   -ENETDOWN  the device went down: said once each time. What it got before may still follow, and
+ *              capture goes on by itself when it comes up
+ *   -ENODEV    the device was removed: nothing will ever come (a device created under its name is
+ *              another one: close, open again). Said at most 0.3 s after it, or as long as the
+ *              open block takes to retire where it has packets; from then on
+ *   -ENODATA   after stop: everything was handed out; from then on
+ *   other      the system's error
  */
 int cw_live_next(struct cw_live *live, uint32_t queue, uint32_t records_max, int timeout_ms,
 		 struct cw_span *span, struct cw_lease *lease);

@@ -235,7 +235,10 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 		slice_ms = CW_LIVE_DOWN_LOOK_MS;
 	result = wait_for_edge(queue, slice_ms);
 	if (queue->was_down && result >= 0) {
-		queue->is_removed = is_device_gone(queue);
+		if (!queue->is_removed && is_device_gone(queue)) {
+			queue->is_removed = true;
+			queue->removed_ns = cw_live_now_ns();
+		}
 		return slice_ms == timeout_ms ? result : 1;
 	}
 	return result;
@@ -262,6 +265,14 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
+/* Whether the ring of a removed device has packets yet: the open block still retires in its time. */
+static bool has_remains(struct cw_live_queue *queue)
+{
+	cw_live_read_stats(queue);
+	return queue->stats.left && (cw_live_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
+					    CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
+}
+
 /* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
 static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *patience)
 {
@@ -271,7 +282,7 @@ static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *pati
 		return -ENODATA;
 	if (queue->is_stopping)
 		return wait_for_rest(queue);
-	if (queue->is_removed)
+	if (queue->is_removed && !has_remains(queue))
 		return -ENODEV;
 	if (patience->is_over)
 		return 0;

@@ -53,6 +53,7 @@ struct cw_live_queue {
 	bool is_stopping;
 	bool is_drained;
 	uint64_t stopped_ns; /* CLOCK_MONOTONIC */
+	uint64_t removed_ns; /* likewise: when that was noticed */
 	uint64_t offset;     /* ring bytes handed out */
 	struct cw_live_stats stats;
 } __attribute__((aligned(CW_CACHE_LINE)));

@@ -145,8 +145,9 @@ class Sender:
         return json.loads(out)["sent"]
 
     def stop(self):
-        self.process.kill()
-        self.process.communicate()
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def send(shape, **options):
@@ -198,8 +199,6 @@ class Capture:
                 return
             if has_ended or time.monotonic() > end:
                 self.kill()
-                for thread in self.threads:
-                    thread.join(1)
                 raise AssertionError(f"not {'before the end' if has_ended else f'in {patience_s} s'}"
                                      f": {what}\n{self.text()}")
             time.sleep(0.005)
@@ -255,6 +254,15 @@ class Capture:
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self.close()
+
+    def close(self):
+        """Read what is left of its words."""
+        for thread in self.threads:
+            thread.join(10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
 
     def wait(self, timeout=None):
         """The end; a Result without the lines of counters, and the report (None without json)."""
@@ -263,11 +271,7 @@ class Capture:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"capweir hangs: {self.process.args}\n{self.text()}")
-        for thread in self.threads:
-            thread.join(10)
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
+        self.close()
         err = self.text()
         for sign in ("AddressSanitizer", "ThreadSanitizer", "runtime error:", "LeakSanitizer"):
             if sign in err:
@@ -315,6 +319,12 @@ class Test(e2e.Test):
             received += queue["received"]
             discarded += queue["discarded"]
         self.assertEqual(received, report["books"]["received"] + discarded)
+
+    @staticmethod
+    def breaking_off():
+        """The environment of a run that ends while its threads are at work."""
+        options = os.environ.get("TSAN_OPTIONS", "")
+        return dict(os.environ, TSAN_OPTIONS=f"{options} report_thread_leaks=0")
 
     @staticmethod
     def sum_of(report, name):

@@ -231,28 +231,29 @@ class Overload(live.Test):
     """At a rate that does not fit, the books say how many are missing, exactly."""
 
     SMALL = ("--block-size", 65536, "-B", 512, "-s", 200)
+    COUNT = max(SOME, 20000)  # more than fits
 
     def overrun(self, *arguments, status=0):
         """More packets than the rings hold, while nobody reads them; the report."""
         path = self.path("all.pcap")
-        shape = live.Shape(SOME, size=64, size_max=100)
+        shape = live.Shape(self.COUNT, size=64, size_max=100)
         capture = self.capture("-i", "in", "-w", path, *self.SMALL, *arguments)
         live.send(shape.part(0, 1000), rate=live.RATE)
         capture.wait_seen(1000)
         capture.signal(signal.SIGSTOP)
-        live.send(shape.part(1000, SOME - 2000), rate=0)
+        live.send(shape.part(1000, self.COUNT - 2000), rate=0)
         capture.signal(signal.SIGCONT)
-        live.send(shape.part(SOME - 1000, 1000), rate=live.RATE)
-        capture.wait_seen(SOME)
+        live.send(shape.part(self.COUNT - 1000, 1000), rate=live.RATE)
+        capture.wait_seen(self.COUNT)
         result = capture.stop()
         report = self.report_of(result, status)
         dropped = self.sum_of(report, "kernel_dropped")
-        self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), self.COUNT)
         self.assertGreater(dropped, 0)
         self.assertGreater(self.sum_of(report, "freezes"), 0)
         self.assertEqual(self.sum_of(report, "left"), 0)
-        self.assertEqual(report["books"]["in_files"], SOME - dropped)
-        self.expect(live.check(shape, [path]), packets=SOME - dropped, missing=dropped, first=0)
+        self.assertEqual(report["books"]["in_files"], self.COUNT - dropped)
+        self.expect(live.check(shape, [path]), packets=self.COUNT - dropped, missing=dropped, first=0)
         return result
 
     def test_what_the_kernel_dropped_is_counted(self):
@@ -262,7 +263,7 @@ class Overload(live.Test):
 
     def test_more_drops_than_allowed_are_exit_3(self):
         self.overrun("--max-drop", 0, status=3)
-        self.overrun("--max-drop", SOME)
+        self.overrun("--max-drop", self.COUNT)
 
     def test_many_rules_and_a_small_ring(self):
         """As fast as it goes, with much to do for each packet: no assertion on how much is lost."""
@@ -292,20 +293,20 @@ class Overload(live.Test):
         """The others get everything; what the pipe could not take is backlog, exit 1."""
         pipe = Pipe(self.path("pipe.pcap"))
         self.addCleanup(pipe.close)
-        shape = live.Shape(SOME, size=1000)
+        shape = live.Shape(self.COUNT, size=1000)
         capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("file.pcap"), "-f", "udp",
                                "-w", self.path("pipe.pcap"), "-t", 2, "--buffer", "4MiB",
                                "--queues", 2)
         live.send(shape, rate=live.RATE // 4)
-        capture.wait_seen(SOME)
-        capture.wait_stats(lambda stats: stats["received"] == SOME, "everything is taken in")
+        capture.wait_seen(self.COUNT)
+        capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "everything is taken in")
         pipe.read_on()
         report = self.report_of(capture.stop(), 1)
         pipe.thread.join()
         file, fifo = report["rules"]
-        self.assertEqual(self.sum_of(report, "kernel_seen"), SOME)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), self.COUNT)
         self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
-        self.assertEqual((file["written"], file["lost_total"]), (SOME, 0))
+        self.assertEqual((file["written"], file["lost_total"]), (self.COUNT, 0))
         self.assertGreater(fifo["lost"]["backlog"], 0)
         self.assertEqual(fifo["lost"]["backlog"], fifo["lost_total"])
         self.assertEqual(report["books"]["sent_to_pipe"], fifo["written"])
@@ -317,32 +318,32 @@ class Overload(live.Test):
         """It is at nobody's expense: the chunks and the ring fill, the kernel drops, exit 0."""
         pipe = Pipe(self.path("pipe.pcap"))
         self.addCleanup(pipe.close)
-        shape = live.Shape(SOME, size=1000)
+        shape = live.Shape(self.COUNT, size=1000)
         capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-t", 2, "--buffer",
                                "1MiB", "--block-size", 65536, "-B", 512, "-s", 1000)
         live.send(shape, rate=live.RATE // 4)
-        capture.wait_seen(SOME)
+        capture.wait_seen(self.COUNT)
         pipe.read_on(pause_s=0.001)
         report = self.report_of(capture.stop())
         pipe.thread.join()
         dropped = self.sum_of(report, "kernel_dropped")
         self.assertGreater(dropped, 0)
         self.assertEqual(report["books"]["lost"], 0)
-        self.assertEqual(report["books"]["sent_to_pipe"], SOME - dropped)
+        self.assertEqual(report["books"]["sent_to_pipe"], self.COUNT - dropped)
         self.expect(live.check(shape, [self.write("got.pcap", bytes(pipe.content))]),
-                    packets=SOME - dropped, missing=dropped)
+                    packets=self.COUNT - dropped, missing=dropped)
 
     def test_a_drain_that_ends_late_is_given_up(self):
         """What a pipe takes no more is lost as shutdown once --drain-timeout is over."""
         pipe = Pipe(self.path("pipe.pcap"))
         self.addCleanup(pipe.close)
-        shape = live.Shape(SOME, size=1000)
+        shape = live.Shape(self.COUNT, size=1000)
         capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
                                self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
                                "--buffer", "8MiB", "--drain-timeout", 0.3)
         live.send(shape, rate=live.RATE // 4)
-        capture.wait_seen(SOME)
-        capture.wait_stats(lambda stats: stats["received"] == SOME, "everything is taken in")
+        capture.wait_seen(self.COUNT)
+        capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "everything is taken in")
         capture.signal()
         capture.wait_line("draining takes longer")
         pipe.read_on()
@@ -361,7 +362,7 @@ class Overload(live.Test):
         shape = live.Shape(SOME, size=1000)
         capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
                                self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
-                               "--drain-timeout", 0.3)
+                               "--drain-timeout", 0.3, env=self.breaking_off())
         live.send(shape, rate=live.RATE // 4)
         capture.wait_seen(SOME)
         done = capture.stop()
@@ -493,7 +494,8 @@ class Signals(live.Test):
         self.addCleanup(pipe.close)
         shape = live.Shape(SOME, size=1000)
         capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("pipe.pcap"), "-f", "udp",
-                               "-w", self.path("file.pcap"), "-t", 2, json=False)
+                               "-w", self.path("file.pcap"), "-t", 2, json=False,
+                               env=self.breaking_off())
         sender = self.sender(shape, rate=live.RATE // 4)
         sender.finish()
         capture.signal()
