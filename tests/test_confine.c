@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is left to a process, and to the threads that it starts, once it is confined. That cannot be
+ * undone, so each case is a child process; it says what it found wrong and exits with 1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/io_uring.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+
+#include "tools/confine.h"
+
+#define USER "nobody"
+#define GROUPS_MAX 64
+#define THREADS 4
+#define ALLOC_BYTES (UINT64_C(100) << 20)
+#define NET_RAW (UINT64_C(1) << CAP_NET_RAW)
+#define ROOT_KEEPS (UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER)
+
+#if defined(CW_SANITIZED)
+#define RESULT CW_CONFINE_NO_LIST
+#else
+#define RESULT 0
+#endif
+
+static bool is_root;
+static char base[] = "/tmp/capweir-confine-XXXXXX";
+static char own[64], foreign[64], hidden[64], hidden_inside[80], missing[64], of_group[64];
+static uid_t user_id;
+static gid_t group_id;
+
+/* ---- children ---- */
+
+#define EXPECT(condition) expect((condition), #condition, __LINE__)
+
+static void expect(bool is_so, const char *condition, int line)
+{
+	if (is_so)
+		return;
+	fprintf(stderr, "test_confine.c:%d: not so: %s (%s)\n", line, condition, strerror(errno));
+	_exit(1);
+}
+
+/* Run a case in a child, which ends by exit: with sanitizers leaks are looked for as well. */
+static void run_child(void (*run)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		alarm(60);
+		run();
+		exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void skip_unless_root(void)
+{
+	if (is_root)
+		return;
+	print_message("skipped: only root can become another user\n");
+	skip();
+}
+
+/* ---- what a process is, by the kernel ---- */
+
+/* A number of this thread's status in /proc. */
+static uint64_t status_number(const char *name, int number_base)
+{
+	FILE *file = fopen("/proc/thread-self/status", "r");
+	uint64_t number = 0;
+	bool is_found = false;
+	char line[512];
+
+	EXPECT(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, strlen(name)) || line[strlen(name)] != ':')
+			continue;
+		number = strtoull(line + strlen(name) + 1, NULL, number_base);
+		is_found = true;
+	}
+	fclose(file);
+	EXPECT(is_found);
+	return number;
+}
+
+static void expect_state(uint64_t capabilities)
+{
+	EXPECT(status_number("CapEff", 16) == capabilities);
+	EXPECT(status_number("CapPrm", 16) == capabilities);
+	EXPECT(status_number("CapInh", 16) == 0);
+	EXPECT(status_number("CapAmb", 16) == 0);
+	EXPECT(status_number("NoNewPrivs", 10) == 1);
+	EXPECT(status_number("Seccomp", 10) == (RESULT ? 0 : SECCOMP_MODE_FILTER));
+}
+
+static void expect_user(uid_t user, gid_t group)
+{
+	uid_t uids[3];
+	gid_t gids[3];
+
+	EXPECT(!getresuid(&uids[0], &uids[1], &uids[2]));
+	EXPECT(!getresgid(&gids[0], &gids[1], &gids[2]));
+	EXPECT(uids[0] == user && uids[1] == user && uids[2] == user);
+	EXPECT(gids[0] == group && gids[1] == group && gids[2] == group);
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+	gid_t a = *(const gid_t *)left, b = *(const gid_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+static void expect_groups_of(const char *name, gid_t group)
+{
+	gid_t wanted[GROUPS_MAX], have[GROUPS_MAX];
+	int wanted_count = GROUPS_MAX;
+	int have_count = getgroups(GROUPS_MAX, have);
+
+	EXPECT(getgrouplist(name, group, wanted, &wanted_count) > 0);
+	EXPECT(have_count == wanted_count);
+	qsort(wanted, (size_t)wanted_count, sizeof(gid_t), compare_groups);
+	qsort(have, (size_t)have_count, sizeof(gid_t), compare_groups);
+	EXPECT(!memcmp(wanted, have, (size_t)have_count * sizeof(gid_t)));
+}
+
+/* ---- what it can do ---- */
+
+#define EXPECT_REFUSED(call) expect((call) == -1 && errno == EPERM, #call, __LINE__)
+
+static bool can_open(int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static bool can_create(const char *folder)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file-%d-%ld", folder, getpid(), syscall(SYS_gettid));
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	close(fd);
+	EXPECT(!unlink(path));
+	return true;
+}
+
+/* Calls that nobody has a right to here, and ones that any process has but this. */
+static void expect_no_calls(void)
+{
+	char *const nothing[] = {NULL};
+	char letter = 'x';
+
+	/* Past glibc, which would interrupt the other threads to change them as well. */
+	if (!RESULT || getuid() != 0)
+		EXPECT_REFUSED((int)syscall(SYS_setresuid, 0, 0, 0));
+	if (RESULT)
+		return;
+	EXPECT_REFUSED(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	EXPECT_REFUSED(mount("none", "/mnt", "tmpfs", 0, NULL));
+	EXPECT_REFUSED(execve("/bin/true", nothing, nothing));
+	EXPECT_REFUSED(fork());
+	EXPECT_REFUSED(unshare(CLONE_NEWUSER));
+	EXPECT_REFUSED(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	EXPECT_REFUSED(socket(AF_INET6, SOCK_DGRAM, 0));
+	EXPECT_REFUSED(socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT));
+	EXPECT_REFUSED(listen(0, 1));
+	EXPECT_REFUSED(kill(getppid(), 0));
+	EXPECT_REFUSED(kill(-1, SIGTERM));
+	EXPECT_REFUSED(ioctl(STDIN_FILENO, TIOCSTI, &letter));
+	EXPECT_REFUSED(prctl(PR_SET_DUMPABLE, 1));
+	EXPECT_REFUSED(chmod(own, 0777));
+	EXPECT_REFUSED(mkdir(foreign, 0777));
+	EXPECT_REFUSED((int)syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0));
+	EXPECT_REFUSED((int)syscall(SYS_prlimit64, getppid(), 0, NULL, NULL));
+	EXPECT_REFUSED((int)syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
+	errno = 0;
+	EXPECT(syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS);
+	/* The kernel sees it, and finds the descriptor wrong. */
+	EXPECT(syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, NULL, 0) == -1);
+}
+
+static void expect_sockets(bool has_raw)
+{
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	struct ifreq request = {.ifr_name = "lo"};
+	int fd;
+
+	EXPECT(can_open(AF_PACKET, SOCK_RAW, 0) == has_raw);
+	EXPECT(can_open(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+	EXPECT(can_open(AF_UNIX, SOCK_DGRAM, 0));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	EXPECT(fd >= 0);
+	EXPECT(!ioctl(fd, SIOCGIFINDEX, &request));
+	request.ifr_data = (void *)&link;
+	EXPECT(!ioctl(fd, SIOCETHTOOL, &request));
+	close(fd);
+}
+
+static void expect_folders(void)
+{
+	EXPECT(can_create(own));
+	EXPECT(can_create(of_group));
+	EXPECT(!can_create(foreign) && errno == EACCES);
+	EXPECT(!can_create(hidden_inside) && errno == EACCES);
+}
+
+/* Files as the outputs make them. */
+static void write_file(void)
+{
+	char text[] = "packets", path[128], renamed[160], back[sizeof(text)];
+	struct iovec part = {text, sizeof(text)};
+	struct stat facts;
+	struct statx more;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/part-%ld", own, syscall(SYS_gettid));
+	snprintf(renamed, sizeof(renamed), "%s-renamed", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	EXPECT(fd >= 0);
+	EXPECT(pwritev(fd, &part, 1, 0) == sizeof(text));
+	EXPECT(pread(fd, back, sizeof(back), 0) == sizeof(back) && !strcmp(text, back));
+	EXPECT(!fchmod(fd, 0640));
+	EXPECT(!fdatasync(fd) && !fsync(fd));
+	EXPECT(!ftruncate(fd, 1));
+	EXPECT(!fstat(fd, &facts) && facts.st_size == 1);
+	EXPECT(!statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &more));
+	EXPECT(!renameat2(AT_FDCWD, path, AT_FDCWD, renamed, RENAME_NOREPLACE));
+	EXPECT(!close(fd));
+	EXPECT(!unlink(renamed));
+}
+
+/* As it is for any process of the user, confined or not: an errno, or 0. */
+static int uring_errno(void)
+{
+	struct io_uring_params parameters = {0};
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &parameters);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+static int expected_uring_errno;
+
+struct work {
+	pthread_mutex_t mutex;
+	uint64_t capabilities;
+	int done;
+	int event_fd;
+};
+
+/* All that a thread of capture may do. */
+static void *work_main(void *argument)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	struct work *work = argument;
+	cpu_set_t cpus;
+	uint8_t *memory;
+
+	EXPECT(!prctl(PR_SET_NAME, "cw-test"));
+	EXPECT(!sched_getaffinity(0, sizeof(cpus), &cpus));
+	EXPECT(!pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus));
+	EXPECT(!clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL));
+	memory = malloc(ALLOC_BYTES);
+	EXPECT(memory);
+	memset(memory, 1, ALLOC_BYTES);
+	memory = realloc(memory, ALLOC_BYTES / 2);
+	EXPECT(memory);
+	free(memory);
+	EXPECT(uring_errno() == expected_uring_errno);
+	write_file();
+	expect_folders();
+	expect_state(work->capabilities);
+	expect_sockets(work->capabilities & NET_RAW);
+	expect_no_calls();
+	pthread_mutex_lock(&work->mutex);
+	work->done++;
+	pthread_mutex_unlock(&work->mutex);
+	EXPECT(!eventfd_write(work->event_fd, 1));
+	return NULL;
+}
+
+static void run_threads(uint64_t capabilities)
+{
+	struct work work = {.mutex = PTHREAD_MUTEX_INITIALIZER, .capabilities = capabilities};
+	struct epoll_event event = {.events = EPOLLIN};
+	struct signalfd_siginfo info;
+	pthread_t threads[THREADS];
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	sigset_t signals;
+	int signal_fd;
+	int i;
+
+	work.event_fd = eventfd(0, EFD_CLOEXEC);
+	EXPECT(epoll_fd >= 0 && work.event_fd >= 0);
+	EXPECT(!epoll_ctl(epoll_fd, EPOLL_CTL_ADD, work.event_fd, &event));
+	for (i = 0; i < THREADS; i++)
+		EXPECT(!pthread_create(&threads[i], NULL, work_main, &work));
+	EXPECT(epoll_wait(epoll_fd, &event, 1, -1) == 1);
+	for (i = 0; i < THREADS; i++)
+		EXPECT(!pthread_join(threads[i], NULL));
+	EXPECT(work.done == THREADS);
+	/* Signals come by descriptor, and to itself they go by any way. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	EXPECT(!pthread_sigmask(SIG_BLOCK, &signals, NULL));
+	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	EXPECT(signal_fd >= 0);
+	EXPECT(!kill(getpid(), SIGUSR1));
+	EXPECT(read(signal_fd, &info, sizeof(info)) == sizeof(info));
+	EXPECT(!raise(SIGUSR1));
+	EXPECT(read(signal_fd, &info, sizeof(info)) == sizeof(info));
+	close(signal_fd);
+	close(epoll_fd);
+	close(work.event_fd);
+}
+
+/* ---- cases ---- */
+
+static void confine(const char *user, bool keep_raw)
+{
+	const struct cw_confine_options options = {user, keep_raw};
+	struct cw_error error = {0};
+	int result = cw_confine(&options, &error);
+
+	if (result != RESULT)
+		fprintf(stderr, "cw_confine: %s\n", error.text);
+	EXPECT(result == RESULT);
+	if (RESULT)
+		EXPECT(strstr(error.text, "not confined: this is a build with sanitizers"));
+}
+
+static void expect_nobody(uint64_t capabilities)
+{
+	expect_user(user_id, group_id);
+	expect_groups_of(USER, group_id);
+	EXPECT(status_number("CapBnd", 16) == 0);
+	expect_state(capabilities);
+	expect_sockets(capabilities & NET_RAW);
+	expect_folders();
+	write_file();
+	expect_no_calls();
+	run_threads(capabilities);
+}
+
+static void child_becomes_nobody(void)
+{
+	confine(NULL, false);
+	expect_nobody(0);
+}
+
+static void child_keeps_raw(void)
+{
+	confine(NULL, true);
+	expect_nobody(NET_RAW);
+}
+
+static void child_becomes_named(void)
+{
+	const struct passwd *entry = getpwnam("daemon");
+	uid_t user;
+	gid_t group;
+
+	EXPECT(entry);
+	user = entry->pw_uid;
+	group = entry->pw_gid;
+	confine("daemon", false);
+	expect_user(user, group);
+	expect_groups_of("daemon", group);
+	expect_state(0);
+	EXPECT(!can_create(own));
+}
+
+static void child_stays_root(void)
+{
+	confine("root", true);
+	expect_user(0, 0);
+	EXPECT(status_number("CapBnd", 16) == 0);
+	expect_state(ROOT_KEEPS | NET_RAW);
+	expect_sockets(true);
+	EXPECT(can_create(own) && can_create(foreign) && can_create(hidden_inside));
+	write_file();
+	expect_no_calls();
+}
+
+/* A user with a capability from the program's file, as setcap gives it. */
+static void become_nobody(bool has_raw)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {
+	    {.effective = NET_RAW, .permitted = NET_RAW, .inheritable = NET_RAW}};
+
+	EXPECT(!prctl(PR_SET_KEEPCAPS, has_raw));
+	EXPECT(!initgroups(USER, group_id));
+	EXPECT(!setresgid(group_id, group_id, group_id));
+	EXPECT(!setresuid(user_id, user_id, user_id));
+	if (has_raw) {
+		EXPECT(!syscall(SYS_capset, &header, data));
+		EXPECT(!prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0));
+		EXPECT(status_number("CapAmb", 16) == NET_RAW);
+	}
+}
+
+static void child_stays_user(void)
+{
+	become_nobody(false);
+	confine(NULL, true);
+	expect_user(user_id, group_id);
+	expect_state(0);
+	expect_sockets(false);
+	expect_folders();
+	expect_no_calls();
+}
+
+static void child_stays_user_with_raw(void)
+{
+	become_nobody(true);
+	confine(USER, true);
+	expect_user(user_id, group_id);
+	expect_state(NET_RAW);
+	expect_sockets(true);
+	expect_no_calls();
+}
+
+static void child_loses_raw(void)
+{
+	become_nobody(true);
+	confine(NULL, false);
+	expect_state(0);
+	expect_sockets(false);
+}
+
+/* Confined a second time there is less to lose, but what is lost stays so. */
+static void child_cannot_get_back(void)
+{
+	const struct cw_confine_options options = {.user = "root"};
+	struct cw_error error = {0};
+
+	confine(NULL, false);
+	EXPECT(cw_confine(&options, &error) == -EPERM);
+	EXPECT(strstr(error.text, "only root can become user root"));
+	expect_state(0);
+}
+
+#define CASE(name, child)                  \
+	static void name(void **state)     \
+	{                                  \
+		(void)state;               \
+		skip_unless_root();        \
+		run_child(child);          \
+	}
+
+CASE(root_becomes_nobody_without_capabilities, child_becomes_nobody)
+CASE(the_raw_capability_is_kept_when_asked_for, child_keeps_raw)
+CASE(root_becomes_a_named_user, child_becomes_named)
+CASE(root_stays_root_when_named, child_stays_root)
+CASE(a_user_stays_who_it_is, child_stays_user)
+CASE(a_user_keeps_its_raw_capability, child_stays_user_with_raw)
+CASE(a_user_loses_its_raw_capability, child_loses_raw)
+CASE(nothing_comes_back, child_cannot_get_back)
+
+/* ---- the check ---- */
+
+static int check(const char *user, const char *folder, struct cw_error *error)
+{
+	const struct cw_confine_options options = {.user = user};
+	const char *folders[] = {own, of_group, folder};
+
+	*error = (struct cw_error){0};
+	return cw_confine_check(&options, folders, folder ? 3 : 2, error);
+}
+
+static void the_check_knows_folders(void **state)
+{
+	struct cw_error error;
+	char text[256];
+
+	(void)state;
+	skip_unless_root();
+	assert_int_equal(check(NULL, NULL, &error), 0);
+	assert_string_equal(error.text, "");
+	assert_int_equal(check(NULL, foreign, &error), -EACCES);
+	snprintf(text, sizeof(text),
+		 "the folder %s cannot be written by user nobody: choose another folder, or -Z root "
+		 "to stay root",
+		 foreign);
+	assert_string_equal(error.text, text);
+	assert_int_equal(check(NULL, hidden_inside, &error), -EACCES);
+	assert_int_equal(check("root", hidden_inside, &error), 0);
+	assert_int_equal(check("root", missing, &error), -ENOENT);
+	snprintf(text, sizeof(text), "the folder %s cannot be written: No such file or directory",
+		 missing);
+	assert_string_equal(error.text, text);
+	assert_int_equal(check(NULL, "/proc/self/status", &error), -EACCES);
+	assert_int_equal(check("daemon", NULL, &error), -EACCES);
+	assert_non_null(strstr(error.text, "by user daemon"));
+	/* Nothing became of this process. */
+	assert_int_equal(geteuid(), 0);
+	assert_true(can_create(foreign));
+	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
+}
+
+static void the_check_knows_users(void **state)
+{
+	struct cw_error error;
+
+	(void)state;
+	assert_int_equal(check("no-such-user", NULL, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "there is no user no-such-user: name one that there is with -Z");
+	assert_int_equal(cw_confine(&(struct cw_confine_options){.user = "no-such-user"}, &error),
+			 -EINVAL);
+	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
+}
+
+static void child_checks_as_user(void)
+{
+	const struct cw_confine_options options = {0};
+	const char *folder = foreign;
+	struct cw_error error;
+
+	become_nobody(false);
+	EXPECT(check(NULL, NULL, &error) == 0);
+	EXPECT(check(USER, NULL, &error) == 0);
+	EXPECT(check("daemon", NULL, &error) == -EPERM);
+	EXPECT(!strcmp(error.text, "only root can become user daemon: leave out -Z, or run as "
+				   "root"));
+	EXPECT(cw_confine_check(&options, &folder, 1, &error) == -EACCES);
+	EXPECT(!strstr(error.text, "-Z root"));
+	EXPECT(cw_confine_check(&options, &folder, 1, NULL) == -EACCES);
+}
+
+/* Root that may not become anybody: as in a container without those capabilities. */
+static void child_checks_as_weak_root(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	struct cw_error error;
+
+	EXPECT(!syscall(SYS_capset, &header, data));
+	EXPECT(check(NULL, NULL, &error) == -EPERM);
+	EXPECT(strstr(error.text, "cannot become user nobody (-Z root stays root): "));
+	EXPECT(check("root", NULL, &error) == -EACCES); /* not its folders, and no capability */
+	EXPECT(!strstr(error.text, "-Z root"));
+	EXPECT(cw_confine(&(struct cw_confine_options){0}, &error) == -EPERM);
+}
+
+CASE(a_user_checks_for_itself, child_checks_as_user)
+CASE(a_root_that_may_not_change_is_told, child_checks_as_weak_root)
+
+/* ---- set up ---- */
+
+static void make_folder(char *path, size_t room, const char *parent, const char *name, mode_t mode,
+			uid_t user, gid_t group)
+{
+	snprintf(path, room, "%s/%s", parent, name);
+	if (mkdir(path, 0700) || chown(path, user, group) || chmod(path, mode))
+		abort();
+}
+
+static int set_up(void **state)
+{
+	const struct passwd *entry = getpwnam(USER);
+
+	(void)state;
+	is_root = geteuid() == 0 && entry;
+	if (!is_root || !mkdtemp(base))
+		return is_root ? -1 : 0;
+	user_id = entry->pw_uid;
+	group_id = entry->pw_gid;
+	chmod(base, 0755);
+	make_folder(own, sizeof(own), base, "own", 0700, user_id, group_id);
+	make_folder(of_group, sizeof(of_group), base, "group", 0770, 0, group_id);
+	make_folder(foreign, sizeof(foreign), base, "foreign", 0755, 1, 1);
+	make_folder(hidden, sizeof(hidden), base, "hidden", 0700, 1, 1);
+	make_folder(hidden_inside, sizeof(hidden_inside), hidden, "inside", 0777, 1, 1);
+	snprintf(missing, sizeof(missing), "%s/missing", base);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	if (!is_root)
+		return 0;
+	rmdir(own);
+	rmdir(of_group);
+	rmdir(foreign);
+	rmdir(hidden_inside);
+	rmdir(hidden);
+	return rmdir(base);
+}
+
+static void child_learns_uring(void)
+{
+	become_nobody(false);
+	_exit(uring_errno());
+}
+
+/* What an io_uring is to a user that is not confined. */
+static void learn_uring(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child_learns_uring();
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		expected_uring_errno = WEXITSTATUS(status);
+}
+
+static int set_up_all(void **state)
+{
+	int result = set_up(state);
+
+	if (result == 0 && is_root)
+		learn_uring();
+	return result;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(root_becomes_nobody_without_capabilities),
+	    cmocka_unit_test(the_raw_capability_is_kept_when_asked_for),
+	    cmocka_unit_test(root_becomes_a_named_user),
+	    cmocka_unit_test(root_stays_root_when_named),
+	    cmocka_unit_test(a_user_stays_who_it_is),
+	    cmocka_unit_test(a_user_keeps_its_raw_capability),
+	    cmocka_unit_test(a_user_loses_its_raw_capability),
+	    cmocka_unit_test(nothing_comes_back),
+	    cmocka_unit_test(the_check_knows_folders),
+	    cmocka_unit_test(the_check_knows_users),
+	    cmocka_unit_test(a_user_checks_for_itself),
+	    cmocka_unit_test(a_root_that_may_not_change_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_all, tear_down);
+}

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Privileges given up: user, capabilities, system calls, in this order. Libraries do the formats
+ * (libcap-ng, libseccomp); what is kept is decided here.
+ *
+ * A call that is not on the list fails with EPERM and does not kill: packets that were taken from
+ * the kernel, but are not in their files yet, would go with the process.
+ *
+ * What the list does not stop: requests within an io_uring are not system calls. They are bound by
+ * the user and its capabilities only.
+ */
+#include <asm/termbits.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <pwd.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/confine.h"
+
+#define DEFAULT_USER "nobody"
+#define BINARY_TREE 2 /* of SCMP_FLTATR_CTL_OPTIMIZE */
+#define LOW_WORD UINT64_C(0xffffffff)
+
+/* Sanitizers make calls of their own, and look at the process from another one when it ends. */
+#if defined(CW_SANITIZED)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+/* clone's arguments have their own order there. */
+#if defined(__s390__)
+#define CLONE_FLAGS 1
+#else
+#define CLONE_FLAGS 0
+#endif
+
+/* ---- system calls ---- */
+
+/* Allowed whatever their arguments are. Those that a machine does not have are passed over. */
+static const int calls[] = {
+    /* files */
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(pread64),
+    SCMP_SYS(preadv),
+    SCMP_SYS(preadv2),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(pwritev),
+    SCMP_SYS(pwritev2),
+    SCMP_SYS(open),
+    SCMP_SYS(openat),
+    SCMP_SYS(close),
+    SCMP_SYS(close_range),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fcntl64),
+    SCMP_SYS(pipe),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(lseek),
+    SCMP_SYS(_llseek),
+    SCMP_SYS(stat),
+    SCMP_SYS(stat64),
+    SCMP_SYS(lstat),
+    SCMP_SYS(lstat64),
+    SCMP_SYS(fstat),
+    SCMP_SYS(fstat64),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(fstatat64),
+    SCMP_SYS(statx),
+    SCMP_SYS(statfs),
+    SCMP_SYS(statfs64),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(fstatfs64),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(getdents),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(link),
+    SCMP_SYS(linkat), /* the renaming that replaces nothing, where renameat2 cannot */
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(ftruncate64),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fadvise64),
+    SCMP_SYS(fadvise64_64),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(sync_file_range),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(umask),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    /* memory; mprotect also for filters that become machine code */
+    SCMP_SYS(mmap),
+    SCMP_SYS(mmap2),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mremap),
+    SCMP_SYS(brk),
+    SCMP_SYS(mbind),
+    SCMP_SYS(set_mempolicy),
+    SCMP_SYS(get_mempolicy),
+    SCMP_SYS(membarrier),
+    /* waiting, and time */
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(select),
+    SCMP_SYS(pselect6),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(timerfd_gettime),
+    SCMP_SYS(futex),
+    SCMP_SYS(futex_time64),
+    SCMP_SYS(futex_waitv),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_nanosleep_time64),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_gettime64),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(restart_syscall),
+    /* signals */
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigpending),
+    SCMP_SYS(rt_sigsuspend),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(signalfd4),
+    /* sockets, once made */
+    SCMP_SYS(socketpair), /* local ones only, whatever is asked */
+    SCMP_SYS(bind),
+    SCMP_SYS(connect),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
+    /* threads and the process */
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(get_robust_list),
+    SCMP_SYS(set_tid_address),
+    SCMP_SYS(rseq),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(wait4),
+    SCMP_SYS(waitid),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_setaffinity),
+    SCMP_SYS(sched_getparam),
+    SCMP_SYS(sched_setparam),
+    SCMP_SYS(sched_getscheduler),
+    SCMP_SYS(sched_setscheduler),
+    SCMP_SYS(sched_getattr),
+    SCMP_SYS(sched_get_priority_max),
+    SCMP_SYS(sched_get_priority_min),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(getpid),
+    SCMP_SYS(getppid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getresuid),
+    SCMP_SYS(getgid),
+    SCMP_SYS(getegid),
+    SCMP_SYS(getresgid),
+    SCMP_SYS(getgroups),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(times),
+    SCMP_SYS(uname),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(capget),
+};
+
+/* Allowed when an argument, under a mask, is this. */
+struct allowed_argument {
+	int call;
+	unsigned argument;
+	uint64_t mask;
+	uint64_t value;
+};
+
+static const struct allowed_argument arguments[] = {
+    /* a device that was made anew; its counters, events and names */
+    {SCMP_SYS(socket), 0, LOW_WORD, AF_PACKET},
+    {SCMP_SYS(socket), 0, LOW_WORD, AF_XDP},
+    {SCMP_SYS(socket), 0, LOW_WORD, AF_UNIX},
+    /* questions about interfaces, of any kind (0x89..) */
+    {SCMP_SYS(ioctl), 1, LOW_WORD & ~UINT64_C(0xff), 0x8900},
+    {SCMP_SYS(ioctl), 1, LOW_WORD, FIONREAD},
+    {SCMP_SYS(ioctl), 1, LOW_WORD, FIONBIO},
+    /* what a terminal is like. Not TIOCSTI, with which one types into the shell behind it. */
+    {SCMP_SYS(ioctl), 1, LOW_WORD, TCGETS},
+    {SCMP_SYS(ioctl), 1, LOW_WORD, TCGETS2},
+    {SCMP_SYS(ioctl), 1, LOW_WORD, TIOCGWINSZ},
+    /* of AF_XDP, whose program and map are there: which queues are let in, and to take it off */
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_LOOKUP_ELEM},
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_UPDATE_ELEM},
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_DELETE_ELEM},
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_OBJ_GET_INFO_BY_FD},
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_LINK_UPDATE},
+    {SCMP_SYS(bpf), 0, LOW_WORD, BPF_LINK_DETACH},
+    /* a thread, not a process */
+    {SCMP_SYS(clone), CLONE_FLAGS, CLONE_THREAD, CLONE_THREAD},
+    {SCMP_SYS(prctl), 0, LOW_WORD, PR_SET_NAME},
+    {SCMP_SYS(prctl), 0, LOW_WORD, PR_GET_NAME},
+    {SCMP_SYS(prlimit64), 0, LOW_WORD, 0}, /* of this process */
+    /* the process that compiles filters: should it be stopped, it could not end */
+    {SCMP_SYS(kill), 1, LOW_WORD, SIGCONT},
+};
+
+static int allow_argument(scmp_filter_ctx list, const struct allowed_argument *allowed)
+{
+	return seccomp_rule_add(list, SCMP_ACT_ALLOW, allowed->call, 1,
+				SCMP_CMP(allowed->argument, SCMP_CMP_MASKED_EQ, allowed->mask,
+					 allowed->value));
+}
+
+/* What depends on two arguments, on this process, or is refused in another way. */
+static int add_odd_calls(scmp_filter_ctx list)
+{
+	const uint64_t type_mask = LOW_WORD & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const uint64_t self = (uint64_t)getpid();
+	int result;
+
+	/* For ioctl: without a privilege it sends datagrams, but nothing here makes any. */
+	result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, AF_INET),
+				  SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, SOCK_DGRAM));
+	if (result == 0)
+		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+					  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, AF_NETLINK),
+					  SCMP_A2(SCMP_CMP_MASKED_EQ, LOW_WORD, NETLINK_ROUTE));
+	if (result == 0)
+		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+					  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, self));
+	if (result == 0)
+		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+					  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, self));
+	/* Its flags are in memory, where no list sees them: glibc takes clone where there is none. */
+	if (result == 0)
+		result = seccomp_rule_add(list, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return result;
+}
+
+static int fill_list(scmp_filter_ctx list)
+{
+	int result = 0;
+	size_t index;
+
+	for (index = 0; index < CW_ARRAY_COUNT(calls) && result == 0; index++)
+		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, calls[index], 0);
+	for (index = 0; index < CW_ARRAY_COUNT(arguments) && result == 0; index++)
+		result = allow_argument(list, &arguments[index]);
+	return result ? result : add_odd_calls(list);
+}
+
+static int install_list(struct cw_error *error)
+{
+	scmp_filter_ctx list;
+	int result;
+
+	if (IS_SANITIZED) {
+		cw_error_set(error, 0,
+			     "system calls are not confined: this is a build with sanitizers");
+		return CW_CONFINE_NO_LIST;
+	}
+	if (prctl(PR_GET_SECCOMP) < 0) {
+		cw_error_set(error, 0, "system calls are not confined: the kernel has no seccomp");
+		return CW_CONFINE_NO_LIST;
+	}
+	list = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!list)
+		return cw_error_set(error, -ENOMEM, "no memory for the list of system calls");
+	/* The default kills. */
+	result = seccomp_attr_set(list, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	/* There is one thread; were there others, they would be confined as well. */
+	if (result == 0)
+		result = seccomp_attr_set(list, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (result == 0)
+		result = seccomp_attr_set(list, SCMP_FLTATR_CTL_OPTIMIZE, BINARY_TREE);
+	/* Kernels before 5.16 slow every store of a process with a list, unless asked not to. Those
+	 * before 4.17 cannot be asked. */
+	(void)seccomp_attr_set(list, SCMP_FLTATR_CTL_SSB, 1);
+	if (result == 0)
+		result = fill_list(list);
+	if (result == 0)
+		result = seccomp_load(list);
+	seccomp_release(list);
+	if (result < 0)
+		return cw_error_set_errno(error, result, "installing the list of system calls");
+	return 0;
+}
+
+/* ---- user and capabilities ---- */
+
+struct identity {
+	const char *name; /* for messages */
+	uid_t user;
+	gid_t group;
+	bool is_new; /* not who we are already */
+};
+
+static int find_user(const struct cw_confine_options *options, struct identity *identity,
+		     struct cw_error *error)
+{
+	const char *name = options->user;
+	const struct passwd *entry;
+
+	*identity = (struct identity){.name = name, .user = geteuid(), .group = getegid()};
+	if (!name && geteuid() != 0) {
+		identity->name = "that runs it";
+		return 0;
+	}
+	if (!name)
+		name = identity->name = DEFAULT_USER;
+	errno = 0;
+	entry = getpwnam(name);
+	if (!entry)
+		return cw_error_set(error, -EINVAL,
+				    "there is no user %s: name one that there is with -Z", name);
+	if (entry->pw_uid == identity->user)
+		return 0;
+	if (identity->user != 0)
+		return cw_error_set(error, -EPERM,
+				    "only root can become user %s: leave out -Z, or run as root",
+				    name);
+	identity->user = entry->pw_uid;
+	identity->group = entry->pw_gid;
+	identity->is_new = true;
+	return 0;
+}
+
+static int refuse(const struct identity *identity, struct cw_error *error)
+{
+	return cw_error_set_errno(error, -errno, "cannot become user %s (-Z root stays root)",
+				  identity->name);
+}
+
+static int change_user(const struct identity *identity, struct cw_error *error)
+{
+	if (!identity->is_new)
+		return 0;
+	/* Capabilities would go with root, and with them the one that may be kept. */
+	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(identity->name, identity->group) ||
+	    setresgid(identity->group, identity->group, identity->group) ||
+	    setresuid(identity->user, identity->user, identity->user) ||
+	    prctl(PR_SET_KEEPCAPS, 0))
+		return refuse(identity, error);
+	return 0;
+}
+
+static void keep(int capability)
+{
+	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
+}
+
+/* Give up user and capabilities: all but the list of system calls. */
+static int drop_privileges(const struct cw_confine_options *options,
+			   const struct identity *identity, struct cw_error *error)
+{
+	bool keeps_raw, keeps_files, can_bound;
+	int result;
+
+	if (capng_get_caps_process())
+		return cw_error_set(error, -EIO, "cannot read the capabilities of this process");
+	can_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	keeps_raw = options->keep_raw && capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
+	/* Who stays root wants to write anywhere. It is no more than root's own files give away. */
+	keeps_files =
+	    identity->user == 0 && capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+
+	capng_clear(CAPNG_SELECT_ALL);
+	/* What no program could get, were there one to run: needs a capability that goes next. */
+	if (can_bound && capng_apply(CAPNG_SELECT_BOUNDS))
+		return cw_error_set(error, -EPERM, "cannot clear the capability bounding set");
+	result = change_user(identity, error);
+	if (result < 0)
+		return result;
+	if (keeps_raw)
+		keep(CAP_NET_RAW);
+	if (keeps_files) {
+		keep(CAP_DAC_OVERRIDE);
+		keep(CAP_FOWNER);
+	}
+	/* The ambient set follows: it has what is both inheritable and permitted, at most. */
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return cw_error_set(error, -EPERM, "cannot give up capabilities");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return cw_error_set_errno(error, -errno, "giving up new privileges");
+	/* The change of the user hides the process, from the leak checker as well. */
+	if (IS_SANITIZED)
+		(void)prctl(PR_SET_DUMPABLE, 1);
+	return 0;
+}
+
+/* ---- the check before ---- */
+
+/* What the child found; the parent reads it. */
+struct trial {
+	int result;
+	struct cw_error error;
+};
+
+static int try_folder(const struct identity *identity, const char *folder, struct cw_error *error)
+{
+	if (!faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS))
+		return 0;
+	if (errno != EACCES && errno != EPERM)
+		return cw_error_set_errno(error, -errno, "the folder %s cannot be written", folder);
+	return cw_error_set(error, -EACCES,
+			    "the folder %s cannot be written by user %s: choose another folder%s",
+			    folder, identity->name,
+			    identity->is_new ? ", or -Z root to stay root" : "");
+}
+
+static int try_all(const struct cw_confine_options *options, const struct identity *identity,
+		   const char *const *folders, uint32_t folder_count, struct cw_error *error)
+{
+	int result = drop_privileges(options, identity, error);
+	uint32_t index;
+
+	for (index = 0; index < folder_count && result == 0; index++)
+		result = try_folder(identity, folders[index], error);
+	return result;
+}
+
+/* ---- public ---- */
+
+int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,
+		     uint32_t folder_count, struct cw_error *error)
+{
+	struct identity identity;
+	struct trial *trial;
+	int result = find_user(options, &identity, error);
+	int status = 0;
+	pid_t pid;
+
+	if (result < 0)
+		return result;
+	trial = mmap(NULL, sizeof(*trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (trial == MAP_FAILED)
+		return cw_error_set_errno(error, -errno, "no memory to try user %s", identity.name);
+	pid = fork();
+	if (pid == 0) {
+		trial->result = try_all(options, &identity, folders, folder_count, &trial->error);
+		_exit(0);
+	}
+	result = pid < 0 ? -errno : 0;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && result == 0)
+		result = errno == EINTR ? 0 : -errno;
+	if (result == 0 && status)
+		result = -EIO;
+	if (result < 0) {
+		cw_error_set_errno(error, result, "trying what user %s can write", identity.name);
+	} else {
+		result = trial->result;
+		if (result < 0 && error)
+			*error = trial->error;
+	}
+	munmap(trial, sizeof(*trial));
+	return result;
+}
+
+int cw_confine(const struct cw_confine_options *options, struct cw_error *error)
+{
+	struct identity identity;
+	int result = find_user(options, &identity, error);
+
+	if (result == 0)
+		result = drop_privileges(options, &identity, error);
+	return result < 0 ? result : install_list(error);
+}
