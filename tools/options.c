@@ -201,6 +201,7 @@ int cw_words_add(struct cw_words *words, const char *word)
 void cw_arguments_fini(struct cw_arguments *arguments)
 {
 	free(arguments->inputs.words);
+	free(arguments->devices.words);
 	free(arguments->filters.words);
 	free(arguments->writes.words);
 	free(arguments->rest.words);
