@@ -360,7 +360,7 @@ class Kills(Fresh):
             name = ("{seq}.pcap", "{seq}.pcapng")[number % 2]
             capture = self.capture("-i", "in", "-w", os.path.join(directory, name), "-b",
                                    f"packets:{limit}", "--sync", ("off", "close")[number // 2 % 2])
-            time.sleep(chance.random() * 0.4)  # the moment is the point of it
+            time.sleep(chance.random() * (1.5 if live.SANITIZED else 0.4))  # the moment is the point of it
             capture.kill()
             names = sorted(os.listdir(directory),
                            key=lambda one: ("part" in one, int(re.search(r"\d+", one)[0])))
