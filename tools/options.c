@@ -144,6 +144,8 @@ static const struct option_row rows[] = {
 	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
 	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
 						   "the end (default: 10)", CW_CAPTURE},
+	{'Z', "relinquish-privileges", "USER", "become this user once devices are open (default for root: "
+					       "nobody; root: stay)", CW_CAPTURE},
 	{OPTION_PIN, "pin", "auto|LIST", "threads to cores: a list such as 0-3,8 (capture threads first), "
 					 "or auto", CW_CAPTURE},
 	{OPTION_REALTIME, "realtime", "PRIORITY", "of capture threads, SCHED_FIFO (1 to 99)", CW_CAPTURE},
@@ -164,7 +166,6 @@ static const struct option_row rows[] = {
 	{'W', NULL, "COUNT", NULL, NOT_YET},
 	{'U', NULL, NULL, NULL, NOT_YET},
 	{'z', NULL, "COMMAND", NULL, NOT_YET},
-	{'Z', NULL, "USER", NULL, NOT_YET},
 	{'D', "list-interfaces", NULL, NULL, NOT_YET},
 	{'L', "list-data-link-types", NULL, NULL, NOT_YET},
 };
@@ -298,6 +299,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 		return 0;
 	case OPTION_ENGINE:
 		arguments->engine = text;
+		return 0;
+	case 'Z':
+		arguments->user = text;
 		return 0;
 	case OPTION_PIN:
 		arguments->pin = text;

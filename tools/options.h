@@ -54,6 +54,7 @@ struct cw_arguments {
 	const char *fanout;
 	const char *backend;
 	const char *pin;
+	const char *user; /* -Z */
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
 	uint64_t threads;	  /* -t; 0 = by cores */

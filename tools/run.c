@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "tools/commands.h"
+#include "tools/confine.h"
+#include "tools/folders.h"
 
 struct run {
 	const struct cw_arguments *arguments;
@@ -245,12 +247,50 @@ static void end_early(int number)
 	_exit(CW_EXIT_STOPPED);
 }
 
-/* From now on INT and TERM are run_pipeline's to read. */
-static void take_signals(void *context)
+static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
-	sigset_t signals;
+	return (struct cw_confine_options){.user = arguments->user, .keep_raw = true};
+}
 
-	(void)context;
+/* Live: whether files can be made by whom the process will be. 0 or an exit status. */
+static int check_confinement(const struct cw_arguments *arguments,
+			     const struct cw_pipeline_options *options)
+{
+	const struct cw_confine_options confine = confinement(arguments);
+	struct cw_folders folders;
+	struct cw_error error = {0};
+	int result = cw_folders_find(&folders, options);
+
+	if (result < 0)
+		cw_error_set(&error, result, "no memory");
+	else
+		result = cw_confine_check(&confine, (const char *const *)folders.at, folders.count,
+					  &error);
+	cw_folders_fini(&folders);
+	if (result == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+}
+
+/*
+ * Devices are open, no thread is there and nothing was written. Live: give up what is not needed
+ * any more. From now on INT and TERM are cw_run's to read.
+ */
+static void get_ready(void *context)
+{
+	const struct run *run = context;
+	const struct cw_confine_options confine = confinement(run->arguments);
+	struct cw_error error = {0};
+	sigset_t signals;
+	int result = run->is_live ? cw_confine(&confine, &error) : 0;
+
+	if (result < 0) {
+		cw_complain("%s", error.text);
+		_exit(CW_EXIT_PROBLEM);
+	}
+	if (result == CW_CONFINE_NO_LIST)
+		cw_complain("warning: %s", error.text);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -291,8 +331,13 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 		return CW_EXIT_PROBLEM;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &run.start);
+	result = run.is_live ? check_confinement(arguments, options) : 0;
+	if (result) {
+		close(signal_fd);
+		return result;
+	}
 	options->tell = tell;
-	options->on_ready = take_signals;
+	options->on_ready = get_ready;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {

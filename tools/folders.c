@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pipeline/pipeline.h"
+#include "tools/folders.h"
+
+/* Devices and pipes are opened where they are. */
+static bool is_opened_in_place(const char *path)
+{
+	struct stat status;
+
+	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+}
+
+/* The folder of an output; NULL: none is known, with *result set where memory is short. */
+static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
+{
+	const char *directory = write[0] == '/' ? NULL : options->directory;
+	char *path, *slash;
+
+	*result = 0;
+	if (strcmp(write, "-") == 0)
+		return NULL;
+	if (asprintf(&path, "%s%s%s", directory ? directory : "", directory ? "/" : "", write) < 0) {
+		*result = -ENOMEM;
+		return NULL;
+	}
+	slash = strrchr(path, '/');
+	if (is_opened_in_place(path) || (slash && memchr(path, '%', (size_t)(slash - path))) ||
+	    (slash && memchr(path, '{', (size_t)(slash - path)))) {
+		free(path);
+		return NULL;
+	}
+	if (!slash)
+		strcpy(path, ".");
+	else if (slash == path)
+		slash[1] = '\0';
+	else
+		*slash = '\0';
+	return path;
+}
+
+static int add(struct cw_folders *folders, char *folder)
+{
+	uint32_t index;
+	char **grown;
+
+	for (index = 0; index < folders->count; index++) {
+		if (strcmp(folders->at[index], folder) == 0) {
+			free(folder);
+			return 0;
+		}
+	}
+	grown = realloc(folders->at, (folders->count + 1) * sizeof(*grown));
+	if (!grown) {
+		free(folder);
+		return -ENOMEM;
+	}
+	folders->at = grown;
+	folders->at[folders->count++] = folder;
+	return 0;
+}
+
+int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options *options)
+{
+	uint32_t index;
+	int result;
+
+	*folders = (struct cw_folders){0};
+	for (index = 0; index < options->rules->count; index++) {
+		char *folder = folder_of(options, options->rules->rules[index].write, &result);
+
+		if (folder)
+			result = add(folders, folder);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+void cw_folders_fini(struct cw_folders *folders)
+{
+	while (folders->count)
+		free(folders->at[--folders->count]);
+	free(folders->at);
+	*folders = (struct cw_folders){0};
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which folders a run will make files in. */
+#ifndef CW_TOOLS_FOLDERS_H
+#define CW_TOOLS_FOLDERS_H
+
+#include <stdint.h>
+
+struct cw_pipeline_options;
+
+struct cw_folders {
+	char **at;
+	uint32_t count;
+};
+
+/* Each once, as far as names tell; those with packets' times or names in them are left out. 0 or
+ * -ENOMEM. */
+int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options *options);
+void cw_folders_fini(struct cw_folders *folders);
+
+#endif
