@@ -83,16 +83,15 @@ static int go_on(struct cw_output *output)
 
 static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t now_ns)
 {
-	if (!cw_output_may_retry(pipeline, output))
-		return;
 	if (!output->retry_ns) {
 		/* The writer drops what it gets now; when all is back nothing is under way. */
 		cw_output_seal_all(pipeline, output);
 		output->retry_ns = now_ns + RETRY_NS;
 	}
-	/* [RETRY-1] acquire: the writer's state of the output. */
+	/* [RETRY-1] acquire: the writer's state of the output, which may_retry looks at. */
 	if (now_ns < output->retry_ns ||
-	    atomic_load_explicit(&output->chunks_out, memory_order_acquire))
+	    atomic_load_explicit(&output->chunks_out, memory_order_acquire) ||
+	    !cw_output_may_retry(pipeline, output))
 		return;
 	output->retry_ns = 0;
 	settle_losses(output);

@@ -21,7 +21,7 @@ struct run {
 	struct cw_progress last; /* live: when rates were told last, */
 	double last_s;		 /* and when that was */
 	bool is_live;
-	bool has_progress;   /* a line is on the terminal */
+	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
 	bool wants_progress; /* stderr is one */
 	bool is_stopped;     /* by a signal */
 	bool was_interrupted; /* split: by a signal, so that the exit status says so */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live capture end to end: what was sent is in the files or counted, exactly."""
+import contextlib
 import os
 import signal
 import socket
@@ -545,6 +546,28 @@ class Signals(live.Test):
         capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--stats", 0.1, json=False)
         capture.wait_line("dropped by the kernel")
         self.assertEqual(capture.stop().status, 0)
+
+    def test_a_terminal_is_told_once_a_second(self):
+        """A line that is written over; messages do not mix with it."""
+        reading, writing = os.openpty()
+        self.addCleanup(os.close, reading)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), json=False, stderr=writing)
+        os.close(writing)
+        live.send(live.Shape(SOME))
+        text = b""
+        end = time.monotonic() + live.PATIENCE_S
+        while text.count(b"dropped by the kernel") < 3 and time.monotonic() < end:
+            text += os.read(reading, 65536)
+            if b"set down" not in text and b"dropped" in text:
+                live.do_ip("link set in down", "link set in up")
+        capture.signal()
+        with contextlib.suppress(OSError):  # the terminal ends with its last writer
+            while data := os.read(reading, 65536):
+                text += data
+        self.assertEqual(capture.wait().status, 0)
+        self.assertNotIn(b"Sanitizer", text)
+        self.assertIn(b"\r\x1b[Kcapweir: in was set down\r\n", text)
+        self.assertRegex(text, rb"\d+ s: [\d,]+ packets, .*dropped by the kernel 0")
 
     def test_a_duration_ends_the_run(self):
         began = time.monotonic()
