@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who captures: root becomes nobody or whom -Z names, and rotation goes on; others need CAP_NET_RAW."""
+import os
+import pwd
+import shutil
+import subprocess
+
+import e2e
+import live
+
+
+def status_of(process):
+    with open(f"/proc/{process}/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+class Privileges(live.Test):
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root can become somebody else")
+        os.chmod(self.directory, 0o755)
+        self.mine = self.path("mine")
+        os.mkdir(self.mine)
+        try:
+            os.chown(self.mine, pwd.getpwnam("nobody").pw_uid, -1)
+            subprocess.run(["setpriv", "--reuid", "nobody", "--clear-groups", "true"], check=True,
+                           capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("this namespace has no user nobody")
+
+    def test_root_becomes_nobody_and_rotation_goes_on(self):
+        path = os.path.join(self.mine, "all.pcap")
+        capture = self.capture("-i", "in", "-w", path, "-Z", "nobody", "-b", "packets:1000")
+        shape = live.Shape(5500)
+        live.send(shape)
+        capture.wait_seen(shape.count)
+        for process in os.listdir(f"/proc/{capture.process.pid}/task"):
+            status = status_of(process)
+            self.assertEqual(set(status["Uid"].split()), {str(pwd.getpwnam("nobody").pw_uid)})
+            self.assertEqual(int(status["CapEff"], 16), 1 << 13, "CAP_NET_RAW only")
+            self.assertEqual(status["NoNewPrivs"], "1")
+            self.assertEqual(status["Seccomp"], "0" if live.SANITIZED else "2")
+        report = self.report_of(capture.stop())
+        files = report["rules"][0]["files"]
+        self.assertEqual(len(files), 6)
+        for file in files:
+            self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
+            self.assertEqual(os.stat(file).st_uid, pwd.getpwnam("nobody").pw_uid)
+        self.assertEqual(report["books"]["in_files"], 5500)
+
+    def test_a_folder_that_nobody_may_write(self):
+        done = e2e.capweir("-i", "in", "-w", self.path("all.pcap"), "-Z", "nobody")
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertIn("cannot be written by user nobody", done.err)
+        self.assertIn("-Z root", done.err)
+        self.assertEqual(os.listdir(self.directory), ["mine"])
+
+    def test_a_user_that_does_not_exist(self):
+        done = e2e.capweir("-i", "in", "-w", os.path.join(self.mine, "a.pcap"), "-Z", "no-such-user")
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertIn("no-such-user", done.err)
+
+    def test_without_root_the_right_to_packet_sockets_is_enough(self):
+        if not shutil.which("setpriv"):
+            self.skipTest("setpriv (util-linux) is not installed")
+        path = os.path.join(self.mine, "all.pcap")
+        command = ["setpriv", "--reuid", "nobody", "--clear-groups", "--inh-caps", "+net_raw",
+                   "--ambient-caps", "+net_raw", "--", e2e.CAPWEIR, "-i", "in", "-w", path,
+                   "--duration", "0.3"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=e2e.TIMEOUT)
+        if "Permission denied" in done.stderr and not os.path.exists(path):
+            self.skipTest(f"nobody may not run {e2e.CAPWEIR}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(e2e.read_capture(path).packets, [])
+
+
+if __name__ == "__main__":
+    live.main()
