@@ -600,7 +600,10 @@ static void child_checks_as_weak_root(void)
 	EXPECT(strstr(error.text, "cannot become user nobody (-Z root stays root): "));
 	EXPECT(check("root", NULL, &error) == -EACCES); /* not its folders, and no capability */
 	EXPECT(!strstr(error.text, "-Z root"));
-	EXPECT(cw_confine(&(struct cw_confine_options){0}, &error) == -EPERM);
+	/* ThreadSanitizer's own thread has its capabilities still, and glibc ends a process whose
+	 * threads may not all do the same. */
+	if (status_number("Threads", 10) == 1)
+		EXPECT(cw_confine(&(struct cw_confine_options){0}, &error) == -EPERM);
 }
 
 CASE(a_user_checks_for_itself, child_checks_as_user)
