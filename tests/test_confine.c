@@ -23,6 +23,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,6 +51,7 @@
 #define THREADS 4
 #define ALLOC_BYTES (UINT64_C(100) << 20)
 #define NET_RAW (UINT64_C(1) << CAP_NET_RAW)
+#define SYS_NICE (UINT64_C(1) << CAP_SYS_NICE)
 #define ROOT_KEEPS (UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER)
 
 #if defined(CW_SANITIZED)
@@ -374,17 +376,21 @@ static void run_threads(uint64_t capabilities)
 
 /* ---- cases ---- */
 
-static void confine(const char *user, bool keep_raw)
+static void confine_as(const struct cw_confine_options *options)
 {
-	const struct cw_confine_options options = {user, keep_raw};
 	struct cw_error error = {0};
-	int result = cw_confine(&options, &error);
+	int result = cw_confine(options, &error);
 
 	if (result != RESULT)
 		fprintf(stderr, "cw_confine: %s\n", error.text);
 	EXPECT(result == RESULT);
 	if (RESULT)
 		EXPECT(strstr(error.text, "not confined: this is a build with sanitizers"));
+}
+
+static void confine(const char *user, bool keep_raw)
+{
+	confine_as(&(struct cw_confine_options){.user = user, .keep_raw = keep_raw});
 }
 
 static void expect_nobody(uint64_t capabilities)
@@ -410,6 +416,43 @@ static void child_keeps_raw(void)
 {
 	confine(NULL, true);
 	expect_nobody(NET_RAW);
+}
+
+/* In a thread, as capture does it; it has no effect on the others. */
+static void *take_realtime(void *may)
+{
+	const struct sched_param priority = {.sched_priority = 1};
+	int result = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+
+	EXPECT(result == (*(bool *)may ? 0 : EPERM));
+	return NULL;
+}
+
+static void expect_realtime(bool may)
+{
+	pthread_t thread;
+
+	EXPECT(!pthread_create(&thread, NULL, take_realtime, &may));
+	EXPECT(!pthread_join(thread, NULL));
+}
+
+static void child_keeps_nice(void)
+{
+	const struct rlimit none = {0};
+
+	EXPECT(!setrlimit(RLIMIT_RTPRIO, &none));
+	confine_as(&(struct cw_confine_options){.keep_nice = true});
+	expect_state(SYS_NICE);
+	expect_realtime(true);
+}
+
+static void child_loses_nice(void)
+{
+	const struct rlimit none = {0};
+
+	EXPECT(!setrlimit(RLIMIT_RTPRIO, &none));
+	confine(NULL, true);
+	expect_realtime(false);
 }
 
 static void child_becomes_named(void)
@@ -509,6 +552,8 @@ static void child_cannot_get_back(void)
 
 CASE(root_becomes_nobody_without_capabilities, child_becomes_nobody)
 CASE(the_raw_capability_is_kept_when_asked_for, child_keeps_raw)
+CASE(priorities_can_be_real_time_when_asked_for, child_keeps_nice)
+CASE(priorities_cannot_be_real_time_otherwise, child_loses_nice)
 CASE(root_becomes_a_named_user, child_becomes_named)
 CASE(root_stays_root_when_named, child_stays_root)
 CASE(a_user_stays_who_it_is, child_stays_user)
@@ -683,6 +728,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(root_becomes_nobody_without_capabilities),
 	    cmocka_unit_test(the_raw_capability_is_kept_when_asked_for),
+	    cmocka_unit_test(priorities_can_be_real_time_when_asked_for),
+	    cmocka_unit_test(priorities_cannot_be_real_time_otherwise),
 	    cmocka_unit_test(root_becomes_a_named_user),
 	    cmocka_unit_test(root_stays_root_when_named),
 	    cmocka_unit_test(a_user_stays_who_it_is),

@@ -287,13 +287,14 @@ static void keep(int capability)
 static int drop_privileges(const struct cw_confine_options *options,
 			   const struct identity *identity, struct cw_error *error)
 {
-	bool keeps_raw, keeps_files, can_bound;
+	bool keeps_raw, keeps_nice, keeps_files, can_bound;
 	int result;
 
 	if (capng_get_caps_process())
 		return cw_error_set(error, -EIO, "cannot read the capabilities of this process");
 	can_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	keeps_raw = options->keep_raw && capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
+	keeps_nice = options->keep_nice && capng_have_capability(CAPNG_PERMITTED, CAP_SYS_NICE);
 	/* Who stays root wants to write anywhere. It is no more than root's own files give away. */
 	keeps_files =
 	    identity->user == 0 && capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
@@ -307,6 +308,8 @@ static int drop_privileges(const struct cw_confine_options *options,
 		return result;
 	if (keeps_raw)
 		keep(CAP_NET_RAW);
+	if (keeps_nice)
+		keep(CAP_SYS_NICE);
 	if (keeps_files) {
 		keep(CAP_DAC_OVERRIDE);
 		keep(CAP_FOWNER);
