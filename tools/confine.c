@@ -53,168 +53,52 @@
 /* Allowed whatever their arguments are. Those that a machine does not have are passed over. */
 static const int calls[] = {
     /* files */
-    SCMP_SYS(read),
-    SCMP_SYS(readv),
-    SCMP_SYS(pread64),
-    SCMP_SYS(preadv),
-    SCMP_SYS(preadv2),
-    SCMP_SYS(write),
-    SCMP_SYS(writev),
-    SCMP_SYS(pwrite64),
-    SCMP_SYS(pwritev),
-    SCMP_SYS(pwritev2),
-    SCMP_SYS(open),
-    SCMP_SYS(openat),
-    SCMP_SYS(close),
-    SCMP_SYS(close_range),
-    SCMP_SYS(dup),
-    SCMP_SYS(dup2),
-    SCMP_SYS(dup3),
-    SCMP_SYS(fcntl),
-    SCMP_SYS(fcntl64),
-    SCMP_SYS(pipe),
-    SCMP_SYS(pipe2),
-    SCMP_SYS(lseek),
-    SCMP_SYS(_llseek),
-    SCMP_SYS(stat),
-    SCMP_SYS(stat64),
-    SCMP_SYS(lstat),
-    SCMP_SYS(lstat64),
-    SCMP_SYS(fstat),
-    SCMP_SYS(fstat64),
-    SCMP_SYS(newfstatat),
-    SCMP_SYS(fstatat64),
-    SCMP_SYS(statx),
-    SCMP_SYS(statfs),
-    SCMP_SYS(statfs64),
-    SCMP_SYS(fstatfs),
-    SCMP_SYS(fstatfs64),
-    SCMP_SYS(access),
-    SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2),
-    SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(getdents),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(getcwd),
-    SCMP_SYS(rename),
-    SCMP_SYS(renameat),
-    SCMP_SYS(renameat2),
-    SCMP_SYS(link),
+    SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2),
+    SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2),
+    SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(dup),
+    SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(fcntl), SCMP_SYS(fcntl64), SCMP_SYS(pipe),
+    SCMP_SYS(pipe2), SCMP_SYS(lseek), SCMP_SYS(_llseek), SCMP_SYS(stat), SCMP_SYS(stat64),
+    SCMP_SYS(lstat), SCMP_SYS(lstat64), SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(newfstatat),
+    SCMP_SYS(fstatat64), SCMP_SYS(statx), SCMP_SYS(statfs), SCMP_SYS(statfs64), SCMP_SYS(fstatfs),
+    SCMP_SYS(fstatfs64), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
+    SCMP_SYS(getcwd), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link),
     SCMP_SYS(linkat), /* the renaming that replaces nothing, where renameat2 cannot */
-    SCMP_SYS(unlink),
-    SCMP_SYS(unlinkat),
-    SCMP_SYS(ftruncate),
-    SCMP_SYS(ftruncate64),
-    SCMP_SYS(fallocate),
-    SCMP_SYS(fadvise64),
-    SCMP_SYS(fadvise64_64),
-    SCMP_SYS(fsync),
-    SCMP_SYS(fdatasync),
-    SCMP_SYS(sync_file_range),
-    SCMP_SYS(fchmod),
-    SCMP_SYS(umask),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(io_uring_enter),
-    SCMP_SYS(io_uring_register),
+    SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
+    SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(fadvise64_64), SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fchmod), SCMP_SYS(umask),
+    SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
     /* memory; mprotect also for filters that become machine code */
-    SCMP_SYS(mmap),
-    SCMP_SYS(mmap2),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mprotect),
-    SCMP_SYS(madvise),
-    SCMP_SYS(mremap),
-    SCMP_SYS(brk),
-    SCMP_SYS(mbind),
-    SCMP_SYS(set_mempolicy),
-    SCMP_SYS(get_mempolicy),
-    SCMP_SYS(membarrier),
+    SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
+    SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(mbind), SCMP_SYS(set_mempolicy),
+    SCMP_SYS(get_mempolicy), SCMP_SYS(membarrier),
     /* waiting, and time */
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(select),
-    SCMP_SYS(pselect6),
-    SCMP_SYS(epoll_create1),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),
-    SCMP_SYS(epoll_pwait2),
-    SCMP_SYS(eventfd2),
-    SCMP_SYS(timerfd_create),
-    SCMP_SYS(timerfd_settime),
-    SCMP_SYS(timerfd_gettime),
-    SCMP_SYS(futex),
-    SCMP_SYS(futex_time64),
-    SCMP_SYS(futex_waitv),
-    SCMP_SYS(nanosleep),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(clock_nanosleep_time64),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_gettime64),
-    SCMP_SYS(clock_getres),
-    SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),
-    SCMP_SYS(restart_syscall),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+    SCMP_SYS(timerfd_gettime), SCMP_SYS(futex), SCMP_SYS(futex_time64), SCMP_SYS(futex_waitv),
+    SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(restart_syscall),
     /* signals */
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigpending),
-    SCMP_SYS(rt_sigsuspend),
-    SCMP_SYS(rt_sigtimedwait),
-    SCMP_SYS(sigaltstack),
-    SCMP_SYS(signalfd4),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigsuspend), SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(sigaltstack), SCMP_SYS(signalfd4),
     /* sockets, once made */
     SCMP_SYS(socketpair), /* local ones only, whatever is asked */
-    SCMP_SYS(bind),
-    SCMP_SYS(connect),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(setsockopt),
-    SCMP_SYS(getsockopt),
-    SCMP_SYS(getsockname),
-    SCMP_SYS(getpeername),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmsg),
+    SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
     /* threads and the process */
-    SCMP_SYS(set_robust_list),
-    SCMP_SYS(get_robust_list),
-    SCMP_SYS(set_tid_address),
-    SCMP_SYS(rseq),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(wait4),
-    SCMP_SYS(waitid),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(sched_setaffinity),
-    SCMP_SYS(sched_getparam),
-    SCMP_SYS(sched_setparam),
-    SCMP_SYS(sched_getscheduler),
-    SCMP_SYS(sched_setscheduler),
-    SCMP_SYS(sched_getattr),
-    SCMP_SYS(sched_get_priority_max),
-    SCMP_SYS(sched_get_priority_min),
-    SCMP_SYS(getcpu),
-    SCMP_SYS(getpid),
-    SCMP_SYS(getppid),
-    SCMP_SYS(gettid),
-    SCMP_SYS(getuid),
-    SCMP_SYS(geteuid),
-    SCMP_SYS(getresuid),
-    SCMP_SYS(getgid),
-    SCMP_SYS(getegid),
-    SCMP_SYS(getresgid),
-    SCMP_SYS(getgroups),
-    SCMP_SYS(getrusage),
-    SCMP_SYS(getrlimit),
-    SCMP_SYS(times),
-    SCMP_SYS(uname),
-    SCMP_SYS(sysinfo),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(capget),
-};
+    SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list), SCMP_SYS(set_tid_address), SCMP_SYS(rseq),
+    SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getparam),
+    SCMP_SYS(sched_setparam), SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_setscheduler),
+    SCMP_SYS(sched_getattr), SCMP_SYS(sched_get_priority_max), SCMP_SYS(sched_get_priority_min),
+    SCMP_SYS(getcpu), SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(getuid),
+    SCMP_SYS(geteuid), SCMP_SYS(getresuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
+    SCMP_SYS(getresgid), SCMP_SYS(getgroups), SCMP_SYS(getrusage), SCMP_SYS(getrlimit),
+    SCMP_SYS(times), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrandom), SCMP_SYS(capget)};
 
 /* Allowed when an argument, under a mask, is this. */
 struct allowed_argument {
@@ -255,9 +139,9 @@ static const struct allowed_argument arguments[] = {
 
 static int allow_argument(scmp_filter_ctx list, const struct allowed_argument *allowed)
 {
-	return seccomp_rule_add(list, SCMP_ACT_ALLOW, allowed->call, 1,
-				SCMP_CMP(allowed->argument, SCMP_CMP_MASKED_EQ, allowed->mask,
-					 allowed->value));
+	return seccomp_rule_add(
+	    list, SCMP_ACT_ALLOW, allowed->call, 1,
+	    SCMP_CMP(allowed->argument, SCMP_CMP_MASKED_EQ, allowed->mask, allowed->value));
 }
 
 /* What depends on two arguments, on this process, or is refused in another way. */
@@ -281,7 +165,8 @@ static int add_odd_calls(scmp_filter_ctx list)
 	if (result == 0)
 		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 					  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, self));
-	/* Its flags are in memory, where no list sees them: glibc takes clone where there is none. */
+	/* Its flags are in memory, where no list sees them: glibc takes clone where there is none.
+	 */
 	if (result == 0)
 		result = seccomp_rule_add(list, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return result;
@@ -388,8 +273,7 @@ static int change_user(const struct identity *identity, struct cw_error *error)
 	/* Capabilities would go with root, and with them the one that may be kept. */
 	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(identity->name, identity->group) ||
 	    setresgid(identity->group, identity->group, identity->group) ||
-	    setresuid(identity->user, identity->user, identity->user) ||
-	    prctl(PR_SET_KEEPCAPS, 0))
+	    setresuid(identity->user, identity->user, identity->user) || prctl(PR_SET_KEEPCAPS, 0))
 		return refuse(identity, error);
 	return 0;
 }
@@ -403,13 +287,14 @@ static void keep(int capability)
 static int drop_privileges(const struct cw_confine_options *options,
 			   const struct identity *identity, struct cw_error *error)
 {
-	bool keeps_raw, keeps_files, can_bound;
+	bool keeps_raw, keeps_nice, keeps_files, can_bound;
 	int result;
 
 	if (capng_get_caps_process())
 		return cw_error_set(error, -EIO, "cannot read the capabilities of this process");
 	can_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	keeps_raw = options->keep_raw && capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
+	keeps_nice = options->keep_nice && capng_have_capability(CAPNG_PERMITTED, CAP_SYS_NICE);
 	/* Who stays root wants to write anywhere. It is no more than root's own files give away. */
 	keeps_files =
 	    identity->user == 0 && capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
@@ -423,6 +308,8 @@ static int drop_privileges(const struct cw_confine_options *options,
 		return result;
 	if (keeps_raw)
 		keep(CAP_NET_RAW);
+	if (keeps_nice)
+		keep(CAP_SYS_NICE);
 	if (keeps_files) {
 		keep(CAP_DAC_OVERRIDE);
 		keep(CAP_FOWNER);
@@ -452,10 +339,9 @@ static int try_folder(const struct identity *identity, const char *folder, struc
 		return 0;
 	if (errno != EACCES && errno != EPERM)
 		return cw_error_set_errno(error, -errno, "the folder %s cannot be written", folder);
-	return cw_error_set(error, -EACCES,
-			    "the folder %s cannot be written by user %s: choose another folder%s",
-			    folder, identity->name,
-			    identity->is_new ? ", or -Z root to stay root" : "");
+	return cw_error_set(
+	    error, -EACCES, "the folder %s cannot be written by user %s: choose another folder%s",
+	    folder, identity->name, identity->is_new ? ", or -Z root to stay root" : "");
 }
 
 static int try_all(const struct cw_confine_options *options, const struct identity *identity,
@@ -482,8 +368,8 @@ int cw_confine_check(const struct cw_confine_options *options, const char *const
 
 	if (result < 0)
 		return result;
-	trial = mmap(NULL, sizeof(*trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		     0);
+	trial =
+	    mmap(NULL, sizeof(*trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (trial == MAP_FAILED)
 		return cw_error_set_errno(error, -errno, "no memory to try user %s", identity.name);
 	pid = fork();

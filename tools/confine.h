@@ -27,6 +27,8 @@ struct cw_confine_options {
 	const char *user;
 	/* Keep CAP_NET_RAW where it is there: to open a device again that was made anew. */
 	bool keep_raw;
+	/* Likewise CAP_SYS_NICE: threads started later may take a real-time priority. */
+	bool keep_nice;
 };
 
 /*
@@ -42,10 +44,10 @@ int cw_confine_check(const struct cw_confine_options *options, const char *const
 		     uint32_t folder_count, struct cw_error *error);
 
 /*
- * Become the user with its groups; keep of all capabilities CAP_NET_RAW at most (and, as root, those
- * to write into anybody's folders); never get any again, whatever is run; from now on fail with
- * EPERM in every system call that capture does not need. None of it can be undone. The process must
- * have one thread.
+ * Become the user with its groups; keep of all capabilities those that the options name (and, as
+ * root, those to write into anybody's folders); never get any again, whatever is run; from now on
+ * fail with EPERM in every system call that capture does not need. None of it can be undone. The
+ * process must have one thread.
  *
  * 0; CW_CONFINE_NO_LIST; or a negative errno, and `error` (may be NULL) says of what. After a
  * failure the process may be confined in part: it should end.
