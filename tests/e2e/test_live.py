@@ -12,7 +12,7 @@ import e2e
 import live
 
 COUNT = 10_000_000 if live.LONG else e2e.scaled(1_000_000)
-PART = e2e.scaled(100_000, 5000)
+PART = e2e.scaled(50_000, 5000)
 SOME = e2e.scaled(20_000, 3000)
 
 

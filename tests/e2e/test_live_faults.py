@@ -78,11 +78,11 @@ class Devices(Fresh):
                 self.assertEqual(report["devices"][0]["gaps"], 0)
                 self.assertEqual([queue["downs"] for queue in report["queues"]], [2] * queues)
 
-    def recreate(self, queues, *arguments, output="all.pcap"):
+    def recreate(self, queues, *arguments, rounds=1, output="all.pcap"):
         self.sent = 0
         capture = self.start("--queues", queues, *arguments, output=output)
         self.send_more(capture)
-        for times in range(2):
+        for times in range(rounds):
             since = time.monotonic()
             live.do_ip("link del in")
             self.assert_soon(capture, "was removed", since, 1)
@@ -93,7 +93,7 @@ class Devices(Fresh):
             self.send_more(capture)
             self.assertEqual(capture.text().count("in: captured again"), times + 1)
         report = self.finish(capture)
-        self.assertEqual(report["devices"][0]["gaps"], 2)
+        self.assertEqual(report["devices"][0]["gaps"], rounds)
         self.assertGreater(report["devices"][0]["gap_s"], 0)
         self.assertEqual(len(report["queues"]), queues)
         return report
@@ -105,7 +105,7 @@ class Devices(Fresh):
 
     def test_created_again_with_rules_and_pcapng(self):
         """An interface block more, and the rules' filters go on."""
-        self.recreate(2, "-f", "udp", output="all.pcapng")
+        self.recreate(2, "-f", "udp", rounds=2, output="all.pcapng")
 
     def test_removed_with_packets_in_an_open_block(self):
         """What the kernel has taken is not forgotten with the device."""
@@ -361,7 +361,7 @@ class Kills(Fresh):
             name = ("{seq}.pcap", "{seq}.pcapng")[number % 2]
             capture = self.capture("-i", "in", "-w", os.path.join(directory, name), "-b",
                                    f"packets:{limit}", "--sync", ("off", "close")[number // 2 % 2])
-            time.sleep(chance.random() * (1.5 if live.SANITIZED else 0.4))  # the moment is the point of it
+            time.sleep(chance.random() * (1.5 if live.SANITIZED else 0.3))  # the moment is the point of it
             capture.kill()
             names = sorted(os.listdir(directory),
                            key=lambda one: ("part" in one, int(re.search(r"\d+", one)[0])))
