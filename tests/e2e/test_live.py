@@ -12,7 +12,7 @@ import e2e
 import live
 
 COUNT = 10_000_000 if live.LONG else e2e.scaled(1_000_000)
-PART = e2e.scaled(100_000, 5000)
+PART = e2e.scaled(50_000, 5000)
 SOME = e2e.scaled(20_000, 3000)
 
 
@@ -43,7 +43,8 @@ class Conservation(live.Test):
         self.assertEqual(len(report["queues"]), 1)
 
     def test_two_queues_keep_a_million(self):
-        report = self.conserve(live.Shape(COUNT, size=60, size_max=300), "--queues", 2)
+        report = self.conserve(live.Shape(COUNT, size=60, size_max=300), "--queues", 2,
+                               rate=live.RATE * 3 // 2)
         self.assertEqual(self.used_queues(report), 2)
 
     def test_four_queues_keep_everything(self):
@@ -95,13 +96,13 @@ class Conservation(live.Test):
 
     def test_jumbo_frames(self):
         self.conserve(live.Shape(SOME, size=1400, size_max=9014), "--queues", 2,
-                      rate=live.RATE // 10)
+                      rate=live.RATE // 4)
 
     def test_large_segments_are_whole(self):
         """What a device would cut arrives in one piece, up to 64 KiB."""
         for size in (20000, 65530):
             with self.subTest(size=size):
-                self.conserve(live.Shape(e2e.scaled(3000, 500), size=size, gso=1448), "--queues",
+                self.conserve(live.Shape(e2e.scaled(1000, 300), size=size, gso=1448), "--queues",
                               2, rate=live.RATE // 50, output=f"{size}.pcap")
 
     def test_loopback_shows_each_packet_once(self):
@@ -188,8 +189,7 @@ class Conservation(live.Test):
     def test_rotation_loses_nothing_between_files(self):
         size = f"{SOME // 100}k"
         runs = 0
-        for arguments in (("-C", size), ("-b", f"packets:{SOME // 8}"),
-                          ("-b", f"packets:{SOME // 8}", "-C", size)):
+        for arguments in (("-C", size), ("-b", f"packets:{SOME // 8}", "-C", size)):
             for name in ("part-{seq}.pcap", "%H%M%S-{seq}.pcapng"):
                 with self.subTest(arguments=arguments, name=name):
                     directory = self.path(str(runs := runs + 1))
@@ -408,6 +408,9 @@ class Agreement(live.Test):
         while line := process.stderr.readline():
             if b"listening" in line:
                 return process
+        with open("/proc/self/setgroups") as file:
+            if "deny" in file.read():
+                self.skipTest("tcpdump cannot change its user in this user namespace")
         raise AssertionError("tcpdump does not start")
 
     def wait_packets(self, path, count):
@@ -556,7 +559,7 @@ class Signals(live.Test):
         live.send(live.Shape(SOME))
         text = b""
         end = time.monotonic() + live.PATIENCE_S
-        while text.count(b"dropped by the kernel") < 3 and time.monotonic() < end:
+        while text.count(b"dropped by the kernel") < 2 and time.monotonic() < end:
             text += os.read(reading, 65536)
             if b"set down" not in text and b"dropped" in text:
                 live.do_ip("link set in down", "link set in up")
