@@ -280,9 +280,13 @@ void cw_filter_compiler_free(struct cw_filter_compiler *compiler)
 	if (compiler->fd >= 0)
 		close(compiler->fd);
 	if (compiler->pid > 0) {
-		/* It ends when it sees that the socket is closed; a stopped one sees nothing. */
-		kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT);
-		while (waitpid(compiler->pid, NULL, 0) < 0 && errno == EINTR)
+		/* It ends when it sees that the socket is closed; a stopped one sees nothing. A
+		 * process that gave up its rights may not end it: then it is not waited for. */
+		bool is_ended =
+		    kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT) == 0 ||
+		    !compiler->is_lost;
+
+		while (waitpid(compiler->pid, NULL, is_ended ? 0 : WNOHANG) < 0 && errno == EINTR)
 			continue;
 	}
 	cw_filter_cache_fini(&compiler->cache);

@@ -187,7 +187,8 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 	}
 	if (arguments->stats_ms && now_s >= *stats_s) {
 		print_stats(run);
-		*stats_s += (double)arguments->stats_ms / 1000;
+		while (*stats_s <= now_s) /* what was missed is not made up for */
+			*stats_s += (double)arguments->stats_ms / 1000;
 	}
 	if (arguments->duration_ms && !run->is_stopped &&
 	    now_s >= (double)arguments->duration_ms / 1000) {
@@ -249,7 +250,9 @@ static void end_early(int number)
 
 static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
-	return (struct cw_confine_options){.user = arguments->user, .keep_raw = true};
+	return (struct cw_confine_options){.user = arguments->user,
+					   .keep_raw = true,
+					   .keep_nice = arguments->realtime > 0};
 }
 
 /* Live: whether files can be made by whom the process will be. 0 or an exit status. */

@@ -542,7 +542,7 @@ class Signals(live.Test):
         for earlier, later in zip(lines, lines[1:]):
             for name, value in earlier.items():
                 self.assertLessEqual(value, later[name], name)
-            self.assertGreaterEqual(later["elapsed_s"] - earlier["elapsed_s"], 0.02)
+            self.assertGreater(later["elapsed_s"], earlier["elapsed_s"])
         self.assertEqual(lines[-1]["kernel_seen"], SOME)
         self.assertEqual(lines[-1]["received"], SOME)
         self.assertEqual(lines[-1]["matched"], SOME)
