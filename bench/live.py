@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Live capture under load: capweir, tcpdump, dumpcap and netsniff-ng in turns on a virtual cable.
+
+The sender and all that the kernel does for a packet run on one core, the tool on another; both ends
+are in a network namespace of this program's own. Every tool writes every packet to a file. Loss is
+what the tool's file lacks of what was sent; CPU is what the tool's threads ran while packets came,
+start-up left out. "discard" is bench/live_discard.c, which keeps nothing: no reader is faster.
+"""
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+RING_KIB = 65536
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--capweir", default="build/bench/tools/capweir", help="the command under test")
+    add("--discard", default="build/bench/bench/live_discard", help="the yardstick")
+    add("--sender", default="build/bench/bench/live_sender", help="tests/live/sender.c")
+    add("--dir", default="build/bench/live", help="where files are written (deleted)")
+    add("--sizes", default="60,1500", help="of frames, in bytes")
+    add("--rates", default="100000,250000,450000,0", help="packets a second; 0: as many as go")
+    add("--seconds", type=int, default=3, help="of traffic a trial")
+    add("--rounds", type=int, default=3)
+    add("--tools", help="comma separated; default: all that are installed")
+    add("--json", action="store_true", help="the result as JSON on stdout")
+    return parser.parse_args()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def rules(count):
+    """So many rules that between them take every packet once."""
+    pairs = []
+    for number in range(count - 1):
+        pairs += ["-f", f"src host 10.0.0.{number}", "-w", f"rule{number}.pcap"]
+    return pairs + ["-f", "unmatched", "-w", "rest.pcap"]
+
+
+def tools_of(options):
+    """Name -> (command, whether it writes)."""
+    capweir = [options.capweir, "-i", "in", "-Z", "root", "-q", "--json", "--sync", "off"]
+    table = {
+        "discard": [options.discard, "in"],
+        "discard-xdp": [options.discard, "in", "xdp"],
+        "tcpdump": ["tcpdump", "-i", "in", "-n", "-Z", "root", "-B", str(RING_KIB), "-w", "all.pcap"],
+        "dumpcap": ["dumpcap", "-i", "in", "-q", "-P", "-B", "64", "-w", "all.pcap"],
+        "netsniff-ng": ["netsniff-ng", "-i", "in", "-o", "all.pcap", "-s", "-S", "64MiB"],
+        "capweir": capweir + ["-w", "all.pcap"],
+        "capweir-8": capweir + rules(8),
+        "capweir-100": capweir + rules(100),
+        "capweir-buffered": capweir + ["--direct", "off", "-w", "all.pcap"],
+        "capweir-xdp": capweir + ["--backend", "xdp", "-w", "all.pcap"],
+    }
+    names = options.tools.split(",") if options.tools else list(table)
+    return {name: table[name] for name in names if shutil.which(table[name][0])}
+
+
+def enter():
+    """Go on in a network namespace of our own."""
+    if os.environ.get("CAPWEIR_BENCH_PLACE") == str(os.getppid()):
+        return
+    child = subprocess.Popen(["unshare", "-n", sys.executable, "-B", *sys.argv],
+                             env=dict(os.environ, CAPWEIR_BENCH_PLACE=str(os.getpid())))
+    sys.exit(child.wait())
+
+
+def make_cable():
+    for which in ("all", "default"):
+        with open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "w") as file:
+            file.write("1")
+    for command in ("link set lo up", "link add out type veth peer name in",
+                    "link set out mtu 9000 arp off up", "link set in mtu 9000 arp off up"):
+        subprocess.run(["ip", *command.split()], check=True)
+
+
+def cpu_ns(process):
+    """What the threads of a process have run."""
+    total = 0
+    for thread in os.listdir(f"/proc/{process}/task"):
+        with open(f"/proc/{process}/task/{thread}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total
+
+
+def records_in(directory, size):
+    """All frames are as long, so the files' lengths tell."""
+    return sum((os.path.getsize(os.path.join(directory, name)) - 24) // (16 + size)
+               for name in os.listdir(directory)
+               if not name.startswith(".") and name.endswith(".pcap"))
+
+
+def wait_for_start(path):
+    """Tools say so when they listen; then they have a moment to come to rest."""
+    for _ in range(200):
+        with open(path, errors="replace") as file:
+            if re.search("listening|Capturing|File:|Running", file.read()):
+                break
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+def trial(options, command, size, rate):
+    shutil.rmtree(options.dir, ignore_errors=True)
+    os.makedirs(options.dir)
+    with open(os.path.join(options.dir, "words"), "wb") as words:
+        tool = subprocess.Popen(["taskset", "-c", "1", *command], cwd=options.dir,
+                                stdout=subprocess.PIPE, stderr=words)
+    try:
+        wait_for_start(words.name)
+        before = cpu_ns(tool.pid)
+        sent = json.loads(subprocess.run(
+            ["taskset", "-c", "0", options.sender, "out", "--seconds", str(options.seconds),
+             "--size", str(size), "--flows", "128", *(["--rate", str(rate)] if rate else [])],
+            check=True, stdout=subprocess.PIPE).stdout)
+        time.sleep(0.5)
+        cpu = cpu_ns(tool.pid) - before
+        tool.send_signal(signal.SIGINT)
+        out, _ = tool.communicate(timeout=60)
+    finally:
+        if tool.poll() is None:
+            tool.kill()
+            tool.wait()
+    if "discard" in command[0]:
+        captured = json.loads(out)["received"]
+    else:
+        captured = records_in(options.dir, size)
+    if tool.returncode not in (0, 1) or not sent["sent"]:
+        with open(words.name, errors="replace") as file:
+            say(file.read())
+    return {"sent": sent["sent"], "pps": sent["sent"] / sent["elapsed_s"], "captured": captured,
+            "loss": 1 - captured / sent["sent"], "cpu_ns": cpu / max(captured, 1)}
+
+
+def main():
+    options = parse_arguments()
+    enter()
+    for name in ("capweir", "discard", "sender", "dir"):
+        setattr(options, name, os.path.abspath(getattr(options, name)))
+    make_cable()
+    table = tools_of(options)
+    rows = []
+    try:
+        for size in map(int, options.sizes.split(",")):
+            for rate in map(int, options.rates.split(",")):
+                trials = {name: [] for name in table}
+                for number in range(options.rounds):
+                    for name, command in table.items():
+                        found = trial(options, command, size, rate)
+                        trials[name].append(found)
+                        say(f"{size} B, {rate or 'max'}: {name} {found['pps']:.0f} pps, loss "
+                            f"{100 * found['loss']:.2f} %, {found['cpu_ns']:.0f} ns")
+                for name, found in trials.items():
+                    rows.append({"size": size, "rate": rate, "tool": name, **{
+                        key: statistics.median(one[key] for one in found)
+                        for key in ("pps", "captured", "loss", "cpu_ns")}})
+    finally:
+        shutil.rmtree(options.dir, ignore_errors=True)
+    if options.json:
+        json.dump(rows, sys.stdout, indent=1)
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux "
+          f"{platform.release()}, load {os.getloadavg()[0]:.1f}; medians of {options.rounds} rounds "
+          f"of {options.seconds:g} s")
+    print(f"{'bytes':>6} {'offered':>9} {'tool':<17} {'sent pps':>9} {'loss %':>7} {'CPU ns':>7}"
+          f" {'of tcpdump':>10}")
+    for row in rows:
+        base = next((one["cpu_ns"] for one in rows if one["tool"] == "tcpdump" and
+                     (one["size"], one["rate"]) == (row["size"], row["rate"])), None)
+        print(f"{row['size']:6} {row['rate'] or 'max':>9} {row['tool']:<17} {row['pps']:9.0f} "
+              f"{100 * row['loss']:7.3f} {row['cpu_ns']:7.0f} "
+              f"{row['cpu_ns'] / base if base else float('nan'):9.2f}x")
+
+
+if __name__ == "__main__":
+    main()
