@@ -180,6 +180,8 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	}
 	accepted = cw_outfile_write(file->outfile, vectors, index, file->offset, &failure);
 	advance_file(output, file, chunks, count, accepted);
+	if (accepted)
+		file->is_unusable = false; /* of an earlier try; cut_to_whole has the last word */
 	if (accepted == asked && failure == 0 && atomic_exchange(&output->is_retrying, false))
 		cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
 				 output->rule->name, file->path);

@@ -344,6 +344,38 @@ class Disk(Fresh):
             self.expect(live.check(shape, rule["files"]), packets=rule["written"],
                         missing=rule["lost_total"])
 
+    def test_many_outputs_while_space_comes_and_goes(self):
+        """Rotated and plain files of both formats fail and go on, each by itself."""
+        names = ("a{seq}.pcap", "b.pcap", "c{seq}.pcapng", "d.pcapng", "e{seq}.pcap", "f.pcapng")
+        shape = self.shape(0, 2 * self.RATE)
+        with self.small_disk() as (directory, ballast):
+            rules = self.write("rules.yaml", e2e.rules_yaml(
+                [(name[0], f"ip[15] & 3 != {number % 4}", {"write": e2e.yaml_text(name)} |
+                  ({"rotate": "{size: 500KB}"} if "{" in name else {}))
+                 for number, name in enumerate(names)]))
+            capture = self.capture("-i", "in", "-R", rules, "-o", directory, "--queues", 2, "-t",
+                                   4)
+            sender = self.sender(shape, rate=self.RATE)
+            while sender.process.poll() is None:
+                capture.stats()
+                with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+                    while file.write(bytes(1 << 20)):
+                        pass
+                capture.stats()
+                time.sleep(0.3)
+                os.unlink(ballast)
+                time.sleep(0.3)
+            self.assertEqual(sender.finish(), shape.count)
+            capture.wait_seen(shape.count)
+            result = capture.stop()
+            report = self.report_of(result, 1)
+            self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+            self.assertGreater(report["books"]["lost"], 0)
+            for rule in report["rules"]:
+                self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"], rule)
+                self.expect(live.check(shape, rule["files"]), packets=rule["written"],
+                            missing=shape.count - rule["written"])
+
 
 class Kills(Fresh):
     def test_files_after_a_kill(self):
