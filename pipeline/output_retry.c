@@ -75,7 +75,6 @@ static int go_on(struct cw_output *output)
 	output->file_bytes = file->anchor_bytes;
 	if (file->offset)
 		return 0;
-	file->is_unusable = false;
 	output->restart = file;
 	output->file = NULL;
 	return 0;

@@ -246,6 +246,7 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_file *file = chunks[0]->file;
 	bool is_input_damaged = false;
 	bool is_flushed = false;
+	size_t accepted;
 	int failure = 0;
 	int index;
 
@@ -260,7 +261,10 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 		vectors[index].iov_len = cw_min_size(intact, chunks[index]->used);
 		is_flushed |= chunks[index]->used < chunks[index]->capacity;
 	}
-	file->handed += cw_outfile_write(file->outfile, vectors, index, file->handed, &failure);
+	accepted = cw_outfile_write(file->outfile, vectors, index, file->handed, &failure);
+	file->handed += accepted;
+	if (accepted)
+		file->is_unusable = false; /* of an earlier try; cut_to_whole has the last word */
 	/* A chunk that was not full is sent because its bytes shall be in the file now. */
 	if (failure == 0 && (is_flushed || is_input_damaged))
 		failure = cw_outfile_settle(file->outfile);

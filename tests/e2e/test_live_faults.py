@@ -56,6 +56,32 @@ class Fresh(live.Test):
         self.assertLess(took, limit_s + NOISE_S, text)
 
 
+class Checker(Fresh):
+    def test_the_checker_finds_what_is_wrong(self):
+        """One packet lost, doubled, changed, cut, moved or torn: each is seen as that."""
+        capture = self.start()
+        self.send_more(capture, 100)
+        self.finish(capture)
+        packets = [(one.ts_ns, one.data) for one in e2e.read_capture(self.output).packets]
+        shape = live.Shape(100)  # flows 0, 1 and 2 have two packets each: 0 and 97, ...
+
+        def changed(index, data):
+            return packets[:index] + [(packets[index][0], data)] + packets[index + 1:]
+
+        wrongs = [(packets[:50] + packets[51:], {"packets": 99, "missing": 1}),
+                  (packets[:51] + packets[50:], {"packets": 101, "duplicated": 1}),
+                  (changed(50, packets[50][1][:-1] + b"\0"), {"packets": 100, "damaged": 1}),
+                  (changed(50, b"y" * 60), {"packets": 100, "missing": 1, "strangers": 1}),
+                  (packets[97:] + packets[:97], {"packets": 100, "disorder": 3}),
+                  (packets, {"packets": 100})]
+        for wrong, expected in wrongs:
+            path = self.write("wrong.pcap", e2e.pcap(wrong, ns=True))
+            self.expect(live.check(shape, [path]), **expected)
+        torn = self.write("torn.pcap", e2e.pcap(packets, ns=True)[:-7])
+        self.expect(live.check(shape, [torn]), packets=99, missing=1, torn_files=1,
+                    torn_bytes=16 + 60 - 7)
+
+
 class Devices(Fresh):
     """What happens to the interface is told within 1 s; capture goes on within 2 s."""
 
@@ -344,6 +370,38 @@ class Disk(Fresh):
             self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"])
             self.expect(live.check(shape, rule["files"]), packets=rule["written"],
                         missing=rule["lost_total"])
+
+    def test_many_outputs_while_space_comes_and_goes(self):
+        """Rotated and plain files of both formats fail and go on, each by itself."""
+        names = ("a{seq}.pcap", "b.pcap", "c{seq}.pcapng", "d.pcapng", "e{seq}.pcap", "f.pcapng")
+        shape = self.shape(0, 2 * self.RATE)
+        with self.small_disk() as (directory, ballast):
+            rules = self.write("rules.yaml", e2e.rules_yaml(
+                [(name[0], f"ip[15] & 3 != {number % 4}", {"write": e2e.yaml_text(name)} |
+                  ({"rotate": "{size: 500KB}"} if "{" in name else {}))
+                 for number, name in enumerate(names)]))
+            capture = self.capture("-i", "in", "-R", rules, "-o", directory, "--queues", 2, "-t",
+                                   4)
+            sender = self.sender(shape, rate=self.RATE)
+            while sender.process.poll() is None:
+                capture.stats()
+                with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+                    while file.write(bytes(1 << 20)):
+                        pass
+                capture.stats()
+                time.sleep(0.3)
+                os.unlink(ballast)
+                time.sleep(0.3)
+            self.assertEqual(sender.finish(), shape.count)
+            capture.wait_seen(shape.count)
+            result = capture.stop()
+            report = self.report_of(result, 1)
+            self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+            self.assertGreater(report["books"]["lost"], 0)
+            for rule in report["rules"]:
+                self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"], rule)
+                self.expect(live.check(shape, rule["files"]), packets=rule["written"],
+                            missing=shape.count - rule["written"])
 
 
 class Kills(Fresh):
