@@ -124,7 +124,7 @@ def trial(options, command, size, rate):
         before = cpu_ns(tool.pid)
         sent = json.loads(subprocess.run(
             ["taskset", "-c", "0", options.sender, "out", "--seconds", str(options.seconds),
-             "--size", str(size), "--flows", "128", *(["--rate", str(rate)] if rate else [])],
+             "--count", str(10**9), "--size", str(size), "--flows", "128", *(["--rate", str(rate)] if rate else [])],
             check=True, stdout=subprocess.PIPE).stdout)
         time.sleep(0.5)
         cpu = cpu_ns(tool.pid) - before
