@@ -60,7 +60,9 @@ static int start_helper(struct cw_filter_compiler *compiler)
 {
 	const struct cw_helper_limits limits = {.time_ns =
 						    compiler->options.time_ms * UINT64_C(1000000),
-						.memory_bytes = compiler->options.memory_bytes};
+						.memory_bytes = compiler->options.memory_bytes,
+						.on_start = compiler->options.on_start,
+						.context = compiler->options.context};
 	sigset_t all, before;
 	int sockets[2] = {-1, -1};
 	int32_t hello;

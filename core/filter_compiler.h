@@ -40,6 +40,11 @@ struct cw_filter_compiler_options {
 	uint64_t memory_bytes;  /* of address space, likewise, beyond what an idle worker has */
 	uint32_t cache_entries; /* results that are remembered, at most */
 	size_t cache_bytes;     /* of memory for that, at most */
+	/* Called in the helper with `context` (borrowed) before its first worker, to give up what a
+	 * compiler does not need. 0, or a negative errno that cw_filter_compiler_start returns.
+	 * NULL: it keeps what the caller has. */
+	int (*on_start)(void *context);
+	void *context;
 };
 
 struct cw_filter_compiler_stats {

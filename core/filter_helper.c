@@ -272,6 +272,9 @@ _Noreturn void cw_helper_main(int fd, const struct cw_helper_limits *limits)
 	char *expression;
 	int32_t hello = leave_user(fd);
 
+	/* Workers inherit what is left. */
+	if (hello == 0 && limits->on_start)
+		hello = limits->on_start(limits->context);
 	if (hello == 0)
 		hello = start_worker(&helper);
 	if (cw_wire_send(fd, &hello, sizeof(hello), CW_HELPER_FOREVER) || hello)

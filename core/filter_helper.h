@@ -66,6 +66,8 @@ struct cw_helper_answer {
 struct cw_helper_limits {
 	uint64_t time_ns;
 	uint64_t memory_bytes;
+	int (*on_start)(void *context); /* as in struct cw_filter_compiler_options */
+	void *context;
 };
 
 /* Now, on the clock of the deadlines below. */

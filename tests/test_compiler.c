@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -612,6 +613,57 @@ static void no_process_is_an_error(void **state)
 	assert_no_children();
 }
 
+static int give_up_privileges(void *context)
+{
+	int *result = context;
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : *result;
+}
+
+static bool has_new_privileges(pid_t pid)
+{
+	char path[64], line[256];
+	int gave_up = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (gave_up < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "NoNewPrivs: %d", &gave_up);
+	fclose(file);
+	assert_true(gave_up >= 0);
+	return !gave_up;
+}
+
+static void helper_gives_up_what_it_is_told_to(void **state)
+{
+	int result = 0, worker;
+	const struct cw_filter_compiler_options options = {.on_start = give_up_privileges,
+							   .context = &result};
+	struct cw_filter_compiler *compiler;
+	struct cw_error error = {0};
+
+	(void)state;
+	compiler = start(&options);
+	assert_works(compiler, "tcp port 80");
+	assert_false(has_new_privileges(cw_filter_compiler_pid(compiler)));
+	assert_false(has_new_privileges(worker_of(compiler)));
+	worker = open_process(worker_of(compiler));
+	kill(worker_of(compiler), SIGKILL); /* the next one has no more than the first */
+	assert_ends(worker);
+	assert_works(compiler, "tcp port 81");
+	assert_false(has_new_privileges(worker_of(compiler)));
+	cw_filter_compiler_free(compiler);
+	assert_no_children();
+	assert_true(has_new_privileges(getpid()));
+	/* And is nothing at all where it could not. */
+	result = -EACCES;
+	assert_int_equal(cw_filter_compiler_start(&compiler, &options, &error), -EACCES);
+	assert_contains(error.text, "no process can be started for filters: Permission denied");
+	assert_no_children();
+}
+
 static void no_descriptor_leaks_either_way(void **state)
 {
 	uint32_t before = count_descriptors(getpid());
@@ -830,6 +882,7 @@ int main(void)
 	    cmocka_unit_test(all_end_with_their_user),
 	    cmocka_unit_test(signals_for_the_user_do_not_end_it),
 	    cmocka_unit_test(no_process_is_an_error),
+	    cmocka_unit_test(helper_gives_up_what_it_is_told_to),
 	    cmocka_unit_test(no_descriptor_leaks_either_way),
 	    cmocka_unit_test(closed_standard_streams_are_no_matter),
 	    cmocka_unit_test(impossible_messages_are_refused),

@@ -127,13 +127,18 @@ static uint64_t status_number(const char *name, int number_base)
 	return number;
 }
 
-static void expect_state(uint64_t capabilities)
+static void expect_capabilities(uint64_t capabilities)
 {
 	EXPECT(status_number("CapEff", 16) == capabilities);
 	EXPECT(status_number("CapPrm", 16) == capabilities);
 	EXPECT(status_number("CapInh", 16) == 0);
 	EXPECT(status_number("CapAmb", 16) == 0);
 	EXPECT(status_number("NoNewPrivs", 10) == 1);
+}
+
+static void expect_state(uint64_t capabilities)
+{
+	expect_capabilities(capabilities);
 	EXPECT(status_number("Seccomp", 10) == (RESULT ? 0 : SECCOMP_MODE_FILTER));
 }
 
@@ -542,6 +547,45 @@ static void child_cannot_get_back(void)
 	expect_state(0);
 }
 
+static void expect_helper(uid_t user, gid_t group)
+{
+	int status = 0;
+	pid_t pid;
+
+	expect_user(user, group);
+	EXPECT(status_number("CapBnd", 16) == 0);
+	expect_capabilities(0);
+	EXPECT(status_number("Seccomp", 10) == 0);
+	EXPECT(!can_open(AF_PACKET, SOCK_RAW, 0));
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void child_helps(void)
+{
+	const struct cw_confine_options options = {.keep_raw = true, .keep_nice = true};
+	struct cw_error error = {0};
+
+	EXPECT(cw_confine_helper(&options, &error) == 0);
+	expect_helper(user_id, group_id);
+	expect_groups_of(USER, group_id);
+	expect_folders();
+}
+
+static void child_helps_as_root(void)
+{
+	const struct cw_confine_options options = {.user = "root"};
+	struct cw_error error = {0};
+
+	EXPECT(cw_confine_helper(&options, &error) == 0);
+	expect_helper(0, 0);
+	EXPECT(!can_create(foreign));
+	EXPECT(cw_confine_helper(&(struct cw_confine_options){.user = "no-such-user"}, &error) ==
+	       -EINVAL);
+}
+
 #define CASE(name, child)              \
 	static void name(void **state) \
 	{                              \
@@ -560,6 +604,8 @@ CASE(a_user_stays_who_it_is, child_stays_user)
 CASE(a_user_keeps_its_raw_capability, child_stays_user_with_raw)
 CASE(a_user_loses_its_raw_capability, child_loses_raw)
 CASE(nothing_comes_back, child_cannot_get_back)
+CASE(a_helper_keeps_nothing_but_may_start_processes, child_helps)
+CASE(a_helper_that_stays_root_keeps_nothing_either, child_helps_as_root)
 
 /* ---- the check ---- */
 
@@ -736,6 +782,8 @@ int main(void)
 	    cmocka_unit_test(a_user_keeps_its_raw_capability),
 	    cmocka_unit_test(a_user_loses_its_raw_capability),
 	    cmocka_unit_test(nothing_comes_back),
+	    cmocka_unit_test(a_helper_keeps_nothing_but_may_start_processes),
+	    cmocka_unit_test(a_helper_that_stays_root_keeps_nothing_either),
 	    cmocka_unit_test(the_check_knows_folders),
 	    cmocka_unit_test(the_check_knows_users),
 	    cmocka_unit_test(a_user_checks_for_itself),

@@ -283,9 +283,10 @@ static void keep(int capability)
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
 }
 
-/* Give up user and capabilities: all but the list of system calls. */
+/* Give up user and capabilities: all but the list of system calls. Who stays root and writes files
+ * wants to do so anywhere. It is no more than root's own files give away. */
 static int drop_privileges(const struct cw_confine_options *options,
-			   const struct identity *identity, struct cw_error *error)
+			   const struct identity *identity, bool is_writer, struct cw_error *error)
 {
 	bool keeps_raw, keeps_nice, keeps_files, can_bound;
 	int result;
@@ -295,9 +296,8 @@ static int drop_privileges(const struct cw_confine_options *options,
 	can_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	keeps_raw = options->keep_raw && capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
 	keeps_nice = options->keep_nice && capng_have_capability(CAPNG_PERMITTED, CAP_SYS_NICE);
-	/* Who stays root wants to write anywhere. It is no more than root's own files give away. */
-	keeps_files =
-	    identity->user == 0 && capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+	keeps_files = is_writer && identity->user == 0 &&
+		      capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 
 	capng_clear(CAPNG_SELECT_ALL);
 	/* What no program could get, were there one to run: needs a capability that goes next. */
@@ -347,7 +347,7 @@ static int try_folder(const struct identity *identity, const char *folder, struc
 static int try_all(const struct cw_confine_options *options, const struct identity *identity,
 		   const char *const *folders, uint32_t folder_count, struct cw_error *error)
 {
-	int result = drop_privileges(options, identity, error);
+	int result = drop_privileges(options, identity, true, error);
 	uint32_t index;
 
 	for (index = 0; index < folder_count && result == 0; index++)
@@ -399,6 +399,15 @@ int cw_confine(const struct cw_confine_options *options, struct cw_error *error)
 	int result = find_user(options, &identity, error);
 
 	if (result == 0)
-		result = drop_privileges(options, &identity, error);
+		result = drop_privileges(options, &identity, true, error);
 	return result < 0 ? result : install_list(error);
+}
+
+int cw_confine_helper(const struct cw_confine_options *options, struct cw_error *error)
+{
+	const struct cw_confine_options user_only = {.user = options->user};
+	struct identity identity;
+	int result = find_user(&user_only, &identity, error);
+
+	return result < 0 ? result : drop_privileges(&user_only, &identity, false, error);
 }

@@ -5,10 +5,11 @@
  * to anybody.
  *
  *   cw_confine_check()   before anything is opened or written: will the user be able to write?
- *   ...                  open sockets and rings, start the process that compiles filters
+ *   cw_confine_helper()  in the process that compiles filters, when it is started
+ *   ...                  open sockets and rings
  *   cw_confine()         while there is one thread; those that are started later inherit all of it
  *
- * Neither prints. Both look users up, which may read files and ask name services.
+ * None prints. All look users up, which may read files and ask name services.
  */
 #ifndef CW_TOOLS_CONFINE_H
 #define CW_TOOLS_CONFINE_H
@@ -53,5 +54,12 @@ int cw_confine_check(const struct cw_confine_options *options, const char *const
  * failure the process may be confined in part: it should end.
  */
 int cw_confine(const struct cw_confine_options *options, struct cw_error *error);
+
+/*
+ * The same for a process that helps, such as the one that compiles filters: become the user (the
+ * other options do not count), keep no capability, never get any again. System calls are not
+ * confined: it starts processes, and may ask a resolver. 0 or a negative errno, as cw_confine.
+ */
+int cw_confine_helper(const struct cw_confine_options *options, struct cw_error *error);
 
 #endif
