@@ -116,6 +116,8 @@ void *cw_capture_live_main(void *argument)
 			      : WAIT_MS;
 
 	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
+	/* Batches are touched here first. */
+	cw_pipeline_prefer_device(pipeline, pipeline->ports[lane->input].device);
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->gate);
 		int result;

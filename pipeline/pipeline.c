@@ -289,9 +289,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = cw_setup_rules(pipeline, error);
 	if (result == 0) {
 		cw_ports_prefilter(pipeline);
-		cw_pipeline_prefer_node(pipeline, true);
 		result = init_memory(pipeline, error);
-		cw_pipeline_prefer_node(pipeline, false);
 	}
 	if (result == 0)
 		result = cw_setup_places(pipeline, error);

@@ -140,6 +140,25 @@ int cw_topology_device_node(const char *sysfs, const char *device)
 	return node >= 0 && node < (int)CW_NODES_MAX ? node : CW_NODE_NONE;
 }
 
+int cw_topology_common_node(const char *sysfs, const char *const *devices, uint32_t device_count)
+{
+	struct cw_topology topology;
+	int node = CW_NODE_NONE;
+	uint32_t index;
+
+	cw_topology_read(sysfs, &topology);
+	if (topology.node_count < 2)
+		return CW_NODE_NONE;
+	for (index = 0; index < device_count; index++) {
+		int its_node = cw_topology_device_node(sysfs, devices[index]);
+
+		if (index > 0 && its_node != node)
+			return CW_NODE_NONE;
+		node = its_node;
+	}
+	return node;
+}
+
 /* ---- the plan ---- */
 
 struct plan {
@@ -211,6 +230,27 @@ int cw_place_memory(int node)
 		    node == CW_NODE_NONE ? NULL : &nodes, (unsigned long)CW_NODES_MAX + 1))
 		return -errno;
 	return 0;
+}
+
+int cw_place_mapping(void *memory, size_t bytes, int node)
+{
+	unsigned long nodes;
+
+	if (node == CW_NODE_NONE)
+		return 0;
+	nodes = 1ul << node;
+	if (syscall(SYS_mbind, memory, (unsigned long)bytes, MPOL_PREFERRED, &nodes,
+		    (unsigned long)CW_NODES_MAX + 1, 0u))
+		return -errno;
+	return 0;
+}
+
+bool cw_place_has_memory(void)
+{
+	int policy = MPOL_DEFAULT;
+
+	return syscall(SYS_get_mempolicy, &policy, NULL, 0ul, NULL, 0ul) == 0 &&
+	       policy != MPOL_DEFAULT;
 }
 
 int cw_place_huge(void *memory, size_t bytes)

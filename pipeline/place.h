@@ -38,6 +38,10 @@ void cw_topology_read(const char *sysfs, struct cw_topology *topology);
 /* The node that a network device is attached to, or CW_NODE_NONE. */
 int cw_topology_device_node(const char *sysfs, const char *device);
 
+/* The node that all of these devices are attached to; CW_NODE_NONE where they differ, one does not
+ * tell, or the machine has but one node. */
+int cw_topology_common_node(const char *sysfs, const char *const *devices, uint32_t device_count);
+
 /*
  * A core for each thread. First come `capture_count` capture threads, each of which wants a core of
  * its own on the node `wanted_nodes` gives it; then the workers, which take the cores that are left,
@@ -52,9 +56,19 @@ void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list 
 int cw_place_pin(uint16_t cpu);
 int cw_place_realtime(uint32_t priority); /* SCHED_FIFO */
 
-/* Memory that the process takes from now on comes from this node where it has some; CW_NODE_NONE:
- * from anywhere again. 0 or negative errno. */
+/*
+ * Pages that this thread, and threads that it starts from now on, are first to touch come from this
+ * node where it has some; CW_NODE_NONE: from anywhere again. So do the kernel's for a ring that it
+ * opens. Who mapped a page does not matter. 0 or negative errno.
+ */
 int cw_place_memory(int node);
+
+/* The same for pages of this mapping that no thread touched yet, whichever does: `memory` starts a
+ * page. Nothing to do for CW_NODE_NONE. 0 or negative errno. */
+int cw_place_mapping(void *memory, size_t bytes, int node);
+
+/* Whether somebody chose for this thread already, such as numactl. */
+bool cw_place_has_memory(void);
 
 /* Ask for huge pages under `bytes` of memory. 0 or negative errno. */
 int cw_place_huge(void *memory, size_t bytes);

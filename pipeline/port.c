@@ -20,6 +20,18 @@ static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *dev
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
 
+/* Rings are near their own device; the kernel takes their pages while it is opened. */
+static int open_near(struct cw_pipeline *pipeline, struct cw_port *port,
+		     const struct cw_live_options *options, struct cw_error *error)
+{
+	bool is_near = cw_pipeline_prefer_device(pipeline, port->device);
+	int result = cw_live_open(&port->live, &pipeline->ifaces, options, error);
+
+	if (is_near)
+		cw_place_memory(CW_NODE_NONE);
+	return result;
+}
+
 static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_t index,
 		     struct cw_error *error)
 {
@@ -42,9 +54,7 @@ static int open_port(struct cw_pipeline *pipeline, struct cw_port *port, uint32_
 		port->watch = NULL;
 	if (pipeline->probe)
 		cw_netdev_counters_read(pipeline->probe, port->device, &port->before, NULL);
-	cw_pipeline_prefer_node(pipeline, true); /* the rings too */
-	result = cw_live_open(&port->live, &pipeline->ifaces, &port->options, error);
-	cw_pipeline_prefer_node(pipeline, false);
+	result = open_near(pipeline, port, &port->options, error);
 	if (result < 0)
 		return result;
 	if (result == CW_LIVE_WARNED)
@@ -202,7 +212,7 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 
 	if (options.backend <= CW_LIVE_PACKET)
 		options.queue_count = port->lane_count;
-	result = cw_live_open(&port->live, &pipeline->ifaces, &options, &error);
+	result = open_near(pipeline, port, &options, &error);
 	if (result >= 0) {
 		cw_live_info(port->live, &port->info);
 		if (port->info.queue_count != port->lane_count)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From --pin, --realtime and --huge-pages to what the kernel is asked for (place.h). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pipeline/state.h"
 
 #define SYSFS "/sys"
+#define NO_MEMORY_NEAR "no memory near the devices"
 
 static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, int *wanted,
 		 uint16_t *cpu_of_thread)
@@ -70,53 +72,61 @@ static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
 	return result;
 }
 
+/* Where memory for these devices shall be. Who ran this with numactl has chosen. */
+static int near_node(const char *const *devices, uint32_t device_count)
+{
+	return cw_place_has_memory() ? CW_NODE_NONE
+				     : cw_topology_common_node(SYSFS, devices, device_count);
+}
+
+/* Tell it, unless something of the kind was told already. */
+static void tell_refusal(struct cw_pipeline *pipeline, uint32_t kind, const char *what, int result)
+{
+	if (result < 0 && !(atomic_fetch_or(&pipeline->told_places, kind) & kind))
+		cw_pipeline_tell(pipeline, CW_WARNING, "%s: %s", what, strerror(-result));
+}
+
 int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error)
 {
+	const struct cw_pipeline_options *options = &pipeline->options;
 	struct cw_chunk_pool *pool = &pipeline->pool;
+	const size_t pool_bytes = pool->chunk_bytes * pool->chunk_count;
 	uint32_t index;
-	int result;
 
 	for (index = 0; index < pipeline->lane_count; index++)
 		pipeline->lanes[index].cpu = -1;
 	for (index = 0; index < pipeline->worker_count; index++)
 		pipeline->workers[index].cpu = -1;
-	if (pipeline->options.huge_pages) {
-		result = cw_place_huge(pool->memory, pool->chunk_bytes * pool->chunk_count);
-		if (result < 0)
-			cw_pipeline_tell(pipeline, CW_WARNING, "no huge pages: %s",
-					 strerror(-result));
-	}
-	return pipeline->options.pin ? pin(pipeline, error) : 0;
+	/* Workers touch it first, wherever they run. */
+	tell_refusal(pipeline, CW_TOLD_MEMORY, NO_MEMORY_NEAR,
+		     cw_place_mapping(pool->memory, pool_bytes,
+				      near_node(options->devices, options->device_count)));
+	if (options->huge_pages)
+		tell_refusal(pipeline, CW_TOLD_HUGE, "no huge pages",
+			     cw_place_huge(pool->memory, pool_bytes));
+	return options->pin ? pin(pipeline, error) : 0;
 }
 
 void cw_pipeline_take_place(struct cw_pipeline *pipeline, int32_t cpu, uint32_t realtime)
 {
-	int result = cpu < 0 ? 0 : cw_place_pin((uint16_t)cpu);
+	char text[64];
 
-	if (result < 0 && !atomic_exchange(&pipeline->has_told_place, true))
-		cw_pipeline_tell(pipeline, CW_WARNING,
-				 "a thread cannot be pinned to core %d: %s; it goes where it likes",
-				 cpu, strerror(-result));
-	result = realtime ? cw_place_realtime(realtime) : 0;
-	if (result < 0 && !atomic_exchange(&pipeline->has_told_place, true))
-		cw_pipeline_tell(pipeline, CW_WARNING,
-				 "no real-time priority for capture threads: %s",
-				 strerror(-result));
+	if (cpu >= 0) {
+		snprintf(text, sizeof(text), "a thread cannot be pinned to core %d", cpu);
+		tell_refusal(pipeline, CW_TOLD_PIN, text, cw_place_pin((uint16_t)cpu));
+	}
+	if (realtime)
+		tell_refusal(pipeline, CW_TOLD_REALTIME,
+			     "no real-time priority for capture threads",
+			     cw_place_realtime(realtime));
 }
 
-void cw_pipeline_prefer_node(struct cw_pipeline *pipeline, bool is_wanted)
+bool cw_pipeline_prefer_device(struct cw_pipeline *pipeline, const char *device)
 {
-	struct cw_topology topology;
-	int node = CW_NODE_NONE;
-	uint32_t index;
+	int node = near_node(&device, 1);
 
-	if (!pipeline->options.device_count)
-		return;
-	cw_topology_read(SYSFS, &topology);
-	if (topology.node_count < 2)
-		return;
-	for (index = 0; index < pipeline->options.device_count && node == CW_NODE_NONE; index++)
-		node = cw_topology_device_node(SYSFS, pipeline->options.devices[index]);
-	if (node != CW_NODE_NONE)
-		cw_place_memory(is_wanted ? node : CW_NODE_NONE);
+	if (node == CW_NODE_NONE)
+		return false;
+	tell_refusal(pipeline, CW_TOLD_MEMORY, NO_MEMORY_NEAR, cw_place_memory(node));
+	return true;
 }

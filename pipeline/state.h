@@ -95,7 +95,7 @@ struct cw_pipeline {
 	_Atomic bool is_stuck;	   /* and did not end then */
 	_Atomic bool is_aborting; /* write nothing more */
 	_Atomic bool has_problem; /* exit 1 */
-	_Atomic bool has_told_place; /* that a core or priority is refused */
+	_Atomic uint32_t told_places; /* CW_TOLD_: kinds of what was refused and told */
 	_Atomic bool has_told_direct; /* that direct writing is refused */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
@@ -154,11 +154,18 @@ void cw_pipeline_thread_ends(struct cw_pipeline *pipeline);
 /* Choose cores for lanes and workers, as the options ask. -EINVAL for a list that is none. */
 int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error);
 
+/* Kinds of places that the kernel can refuse: each is told once. */
+#define CW_TOLD_PIN 1u
+#define CW_TOLD_REALTIME 2u
+#define CW_TOLD_HUGE 4u
+#define CW_TOLD_MEMORY 8u
+
 /* A thread of the run takes its place; what the kernel refuses is told and does no harm. */
 void cw_pipeline_take_place(struct cw_pipeline *pipeline, int32_t cpu, uint32_t realtime);
 
-/* Memory taken from now on shall be near the devices; false: anywhere again. */
-void cw_pipeline_prefer_node(struct cw_pipeline *pipeline, bool is_wanted);
+/* Memory that the calling thread is first to touch from now on shall be near this device. False:
+ * there are no nodes to choose from, or somebody chose; else cw_place_memory undoes it. */
+bool cw_pipeline_prefer_device(struct cw_pipeline *pipeline, const char *device);
 
 /* What cw_matcher_prepare reports during a run; context is the pipeline. */
 void cw_pipeline_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,

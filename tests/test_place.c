@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,7 +56,11 @@ static int make_machine(void **state)
 	put("devices/system/node/node1/cpulist", list);
 	put("devices/system/node/node2/cpulist", "\n");
 	put("class/net/eth0/device/numa_node", "1\n");
+	put("one/devices/system/node/node0/cpulist", "0-63\n");
+	put("one/class/net/eth0/device/numa_node", "0\n");
 	put("class/net/eth1/device/numa_node", "-1\n");
+	put("class/net/eth2/device/numa_node", "1\n");
+	put("class/net/eth3/device/numa_node", "0\n");
 	return 0;
 }
 
@@ -103,6 +111,25 @@ static void topology_is_read(void **state)
 	cw_topology_read("/nowhere", &topology);
 	assert_int_equal(topology.node_count, 1);
 	assert_int_equal(topology.node_of_cpu[0], CW_NODE_NONE);
+}
+
+static void devices_have_a_node_in_common_or_none(void **state)
+{
+	const char *const same[] = {"eth0", "eth2"}, *const differ[] = {"eth0", "eth3"},
+			  *const mute[] = {"eth0", "eth1"};
+	char one[64];
+
+	(void)state;
+	assert_int_equal(cw_topology_common_node(root, same, 2), 1);
+	assert_int_equal(cw_topology_common_node(root, differ, 2), CW_NODE_NONE);
+	assert_int_equal(cw_topology_common_node(root, differ + 1, 1), 0);
+	assert_int_equal(cw_topology_common_node(root, mute, 2), CW_NODE_NONE);
+	assert_int_equal(cw_topology_common_node(root, mute + 1, 1), CW_NODE_NONE);
+	assert_int_equal(cw_topology_common_node(root, same, 0), CW_NODE_NONE);
+	assert_int_equal(cw_topology_common_node("/nowhere", same, 2), CW_NODE_NONE);
+	snprintf(one, sizeof(one), "%s/one", root);
+	assert_int_equal(cw_topology_device_node(one, "eth0"), 0);
+	assert_int_equal(cw_topology_common_node(one, same, 1), CW_NODE_NONE);
 }
 
 static void capture_threads_get_cores_of_their_own_near_the_device(void **state)
@@ -167,6 +194,52 @@ static void the_kernel_takes_what_it_is_asked(void **state)
 	assert_int_equal(cw_place_memory(CW_NODE_NONE), index == 0 ? 0 : -(int)index);
 }
 
+/* The policy of a thread, or of the page that `memory` is in; -errno where there is none to ask. */
+static int policy_of(void *memory)
+{
+	int policy = -1;
+
+	if (syscall(SYS_get_mempolicy, &policy, NULL, 0ul, memory,
+		    memory ? (unsigned long)MPOL_F_ADDR : 0ul))
+		return -errno;
+	return policy;
+}
+
+static void *thread_touches(void *memory)
+{
+	memset(memory, 1, 4096);
+	return (void *)(intptr_t)policy_of(memory);
+}
+
+/* It is the pool that has to carry it: workers are elsewhere, and their policy is their own. */
+static void a_mapping_keeps_its_node_whoever_touches_it(void **state)
+{
+	const size_t bytes = 1 << 20;
+	uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pthread_t thread;
+	void *policy;
+
+	(void)state;
+	assert_true(memory != MAP_FAILED);
+	if (policy_of(NULL) != MPOL_DEFAULT)
+		skip(); /* no nodes in this kernel, or somebody chose for this run */
+	assert_int_equal(cw_place_mapping(memory, bytes, CW_NODE_NONE), 0);
+	assert_int_equal(policy_of(memory), MPOL_DEFAULT);
+	assert_int_equal(cw_place_mapping(memory, bytes, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, thread_touches, memory), 0);
+	assert_int_equal(pthread_join(thread, &policy), 0);
+	assert_int_equal((intptr_t)policy, MPOL_PREFERRED);
+	assert_int_equal(policy_of(memory + bytes - 1), MPOL_PREFERRED);
+	assert_int_equal(cw_place_mapping(memory, bytes, CW_NODES_MAX - 1), -EINVAL);
+	assert_false(cw_place_has_memory()); /* the thread's own did not change */
+	assert_int_equal(cw_place_memory(0), 0);
+	assert_true(cw_place_has_memory());
+	assert_int_equal(cw_place_memory(CW_NODE_NONE), 0);
+	assert_false(cw_place_has_memory());
+	munmap(memory, bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +247,8 @@ int main(void)
 		cmocka_unit_test(topology_is_read),
 		cmocka_unit_test(capture_threads_get_cores_of_their_own_near_the_device),
 		cmocka_unit_test(with_few_cores_workers_share),
+		cmocka_unit_test(devices_have_a_node_in_common_or_none),
+		cmocka_unit_test(a_mapping_keeps_its_node_whoever_touches_it),
 		cmocka_unit_test(the_kernel_takes_what_it_is_asked),
 	};
 
