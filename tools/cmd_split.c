@@ -9,6 +9,7 @@
 #include "core/filter_compiler.h"
 #include "core/linktype.h"
 #include "tools/commands.h"
+#include "tools/confine.h"
 
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
 
@@ -30,11 +31,24 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 	return 0;
 }
 
+/* In the compile helper: a capture listens to strangers, and this is behind it. */
+static int confine_helper(void *context)
+{
+	const struct cw_confine_options *options = context;
+	int result = cw_confine_helper(options, NULL);
+
+	/* Whom this process cannot become: cw_run's check says so, in words, and ends the run. */
+	return result == -EINVAL || result == -EPERM ? 0 : result;
+}
+
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments)
 {
+	struct cw_confine_options confine = {.user = arguments->user};
 	const struct cw_filter_compiler_options options = {
 		.time_ms = (uint32_t)arguments->filter_time_ms,
 		.memory_bytes = arguments->filter_memory,
+		.on_start = arguments->devices.count ? confine_helper : NULL,
+		.context = &confine,
 	};
 	struct cw_filter_compiler *compiler;
 	struct cw_error error = {0};

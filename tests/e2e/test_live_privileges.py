@@ -30,6 +30,32 @@ class Privileges(live.Test):
         except (OSError, subprocess.CalledProcessError):
             self.skipTest("this namespace has no user nobody")
 
+    def helpers_of(self, process):
+        """What compiles filters for it: the helper and its worker."""
+        parents = {}
+        for other in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                parents.setdefault(int(status_of(other)["PPid"]), []).append(int(other))
+            except (OSError, KeyError):
+                pass  # ended meanwhile
+        helpers = parents.get(process, [])
+        return helpers + [worker for helper in helpers for worker in parents.get(helper, [])]
+
+    def test_what_compiles_filters_is_nobody_too(self):
+        for user, number in (("nobody", pwd.getpwnam("nobody").pw_uid), ("root", 0)):
+            with self.subTest(user):
+                path = os.path.join(self.mine, f"{user}.pcap")
+                capture = self.capture("-i", "in", "-w", path, "-Z", user, "tcp port 80")
+                helpers = self.helpers_of(capture.process.pid)
+                self.assertEqual(len(helpers), 2)
+                for helper in helpers:
+                    status = status_of(helper)
+                    self.assertEqual(set(status["Uid"].split()), {str(number)})
+                    self.assertEqual(int(status["CapPrm"], 16), 0)
+                    self.assertEqual(int(status["CapBnd"], 16), 0)
+                    self.assertEqual(status["NoNewPrivs"], "1")
+                self.report_of(capture.stop())
+
     def test_root_becomes_nobody_and_rotation_goes_on(self):
         path = os.path.join(self.mine, "all.pcap")
         capture = self.capture("-i", "in", "-w", path, "-Z", "nobody", "-b", "packets:1000")
