@@ -105,7 +105,7 @@ static bool read_line(const char *path, char line[LINE_BYTES])
 	return is_read;
 }
 
-void cw_topology_read(const char *sysfs, struct cw_topology *topology)
+static void read_nodes(const char *sysfs, struct cw_topology *topology)
 {
 	char path[PATH_BYTES], line[LINE_BYTES];
 	struct cw_cpu_list cpus;
@@ -124,6 +124,27 @@ void cw_topology_read(const char *sysfs, struct cw_topology *topology)
 	}
 	if (!topology->node_count)
 		topology->node_count = 1;
+}
+
+static void read_cores(const char *sysfs, struct cw_topology *topology)
+{
+	char path[PATH_BYTES], line[LINE_BYTES];
+	struct cw_cpu_list cpus;
+	uint32_t cpu;
+
+	for (cpu = 0; cpu < CW_CPUS_MAX; cpu++) {
+		snprintf(path, sizeof(path),
+			 "%s/devices/system/cpu/cpu%u/topology/thread_siblings_list", sysfs, cpu);
+		topology->core_of_cpu[cpu] = (uint16_t)cpu;
+		if (read_line(path, line) && cw_cpu_list_parse(line, &cpus, NULL) == 0)
+			topology->core_of_cpu[cpu] = cpus.at[0]; /* in rising order */
+	}
+}
+
+void cw_topology_read(const char *sysfs, struct cw_topology *topology)
+{
+	read_nodes(sysfs, topology);
+	read_cores(sysfs, topology);
 }
 
 int cw_topology_device_node(const char *sysfs, const char *device)
@@ -146,7 +167,7 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 	int node = CW_NODE_NONE;
 	uint32_t index;
 
-	cw_topology_read(sysfs, &topology);
+	read_nodes(sysfs, &topology);
 	if (topology.node_count < 2)
 		return CW_NODE_NONE;
 	for (index = 0; index < device_count; index++) {
@@ -164,27 +185,37 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 struct plan {
 	const struct cw_topology *topology;
 	const struct cw_cpu_list *cpus;
-	uint32_t used[CW_CPUS_MAX]; /* threads on the list's n-th core */
+	uint32_t used[CW_CPUS_MAX];	 /* threads on the list's n-th core */
+	uint32_t core_used[CW_CPUS_MAX]; /* by core_of_cpu: on it and its siblings */
 };
 
-/* The core with the fewest threads, of the node if there is one as good; its place in the list. */
+/* Whether the list's n-th core is better than the best so far: less used, near, siblings idle. */
+static bool is_better(const struct plan *plan, uint32_t index, uint32_t best, int node)
+{
+	const struct cw_topology *topology = plan->topology;
+	const uint16_t cpu = plan->cpus->at[index], best_cpu = plan->cpus->at[best];
+	const bool is_near = node == CW_NODE_NONE || topology->node_of_cpu[cpu] == node;
+	const bool is_best_near = node == CW_NODE_NONE || topology->node_of_cpu[best_cpu] == node;
+
+	if (plan->used[index] != plan->used[best])
+		return plan->used[index] < plan->used[best];
+	if (is_near != is_best_near)
+		return is_near;
+	return plan->core_used[topology->core_of_cpu[cpu]] <
+	       plan->core_used[topology->core_of_cpu[best_cpu]];
+}
+
+/* The best core's place in the list; the first of equals. */
 static uint32_t choose(struct plan *plan, int node)
 {
 	uint32_t best = 0, index;
-	bool is_best_near = false;
 
-	for (index = 0; index < plan->cpus->count; index++) {
-		bool is_near = node == CW_NODE_NONE ||
-			       plan->topology->node_of_cpu[plan->cpus->at[index]] == node;
-
-		if (index > 0 && (plan->used[index] > plan->used[best] ||
-				  (plan->used[index] == plan->used[best] &&
-				   (is_best_near || !is_near))))
-			continue;
-		best = index;
-		is_best_near = is_near;
+	for (index = 1; index < plan->cpus->count; index++) {
+		if (is_better(plan, index, best, node))
+			best = index;
 	}
 	plan->used[best]++;
+	plan->core_used[plan->topology->core_of_cpu[plan->cpus->at[best]]]++;
 	return best;
 }
 

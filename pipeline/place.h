@@ -32,6 +32,8 @@ int cw_cpu_list_allowed(struct cw_cpu_list *list);
 struct cw_topology {
 	uint32_t node_count;		   /* with cores; 1 where nothing is said */
 	int8_t node_of_cpu[CW_CPUS_MAX];   /* CW_NODE_NONE where nothing is said */
+	/* The first of those that are one core (hyper-threading); itself where nothing is said. */
+	uint16_t core_of_cpu[CW_CPUS_MAX];
 };
 void cw_topology_read(const char *sysfs, struct cw_topology *topology);
 
@@ -45,8 +47,9 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 /*
  * A core for each thread. First come `capture_count` capture threads, each of which wants a core of
  * its own on the node `wanted_nodes` gives it; then the workers, which take the cores that are left,
- * those of the capture threads' nodes first. With more threads than cores, workers share; capture
- * threads share the least.
+ * those of the capture threads' nodes first. Of equals, one whose sibling (hyper-threading) has
+ * nothing to do comes first. With more threads than cores, workers share; capture threads share the
+ * least.
  */
 void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
 		   const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,

@@ -157,6 +157,57 @@ static void capture_threads_get_cores_of_their_own_near_the_device(void **state)
 		assert_int_equal(topology.node_of_cpu[cpus[index]], index < 32 ? 1 : 0);
 }
 
+/* 64 threads on 32 cores, as Linux numbers them: n and n + 32; the first 16 cores are node 0. */
+static void make_hyper_machine(void)
+{
+	char path[128], text[64];
+	uint32_t cpu;
+
+	put("hyper/devices/system/node/node0/cpulist", "0-15,32-47\n");
+	put("hyper/devices/system/node/node1/cpulist", "16-31,48-63\n");
+	for (cpu = 0; cpu < 64; cpu++) {
+		snprintf(path, sizeof(path),
+			 "hyper/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
+		snprintf(text, sizeof(text), "%u,%u\n", cpu % 32, cpu % 32 + 32);
+		put(path, text);
+	}
+}
+
+static void siblings_come_after_idle_cores_but_before_another_node(void **state)
+{
+	/* Siblings side by side, so that taking the first of equals is not the answer. */
+	struct cw_cpu_list all = {.count = 64};
+	struct cw_topology topology;
+	uint32_t threads_of_core[32] = {0};
+	uint16_t cpus[48];
+	int wanted[16];
+	char hyper[64];
+	uint32_t index;
+
+	(void)state;
+	make_hyper_machine();
+	snprintf(hyper, sizeof(hyper), "%s/hyper", root);
+	cw_topology_read(hyper, &topology);
+	assert_int_equal(topology.core_of_cpu[5], 5);
+	assert_int_equal(topology.core_of_cpu[37], 5);
+	assert_int_equal(topology.core_of_cpu[64], 64);
+	for (index = 0; index < 64; index++)
+		all.at[index] = (uint16_t)(index / 2 + index % 2 * 32);
+	for (index = 0; index < 16; index++)
+		wanted[index] = 1;
+	cw_place_plan(&topology, &all, wanted, 16, 32, cpus);
+	for (index = 0; index < 48; index++) {
+		uint16_t core = topology.core_of_cpu[cpus[index]];
+
+		assert_int_equal(topology.node_of_cpu[cpus[index]], index < 32 ? 1 : 0);
+		threads_of_core[core]++;
+		if (index < 16) /* capture: none beside another */
+			assert_int_equal(threads_of_core[core], 1);
+	}
+	for (index = 0; index < 32; index++) /* their siblings, then the other node's cores */
+		assert_int_equal(threads_of_core[index], index < 16 ? 1 : 2);
+}
+
 static void with_few_cores_workers_share(void **state)
 {
 	const int wanted[2] = {CW_NODE_NONE, CW_NODE_NONE};
@@ -246,6 +297,7 @@ int main(void)
 		cmocka_unit_test(lists_are_read_as_the_kernel_writes_them),
 		cmocka_unit_test(topology_is_read),
 		cmocka_unit_test(capture_threads_get_cores_of_their_own_near_the_device),
+		cmocka_unit_test(siblings_come_after_idle_cores_but_before_another_node),
 		cmocka_unit_test(with_few_cores_workers_share),
 		cmocka_unit_test(devices_have_a_node_in_common_or_none),
 		cmocka_unit_test(a_mapping_keeps_its_node_whoever_touches_it),
