@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The README's commands, run as they stand there, on small captures of the names they use."""
+"""The README's and the manual's commands, run as they stand there, on small captures of the names
+they use."""
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ import subprocess
 
 import e2e
 
-README = os.path.join(os.path.dirname(__file__), "..", "..", "README.md")
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+README = os.path.join(ROOT, "README.md")
+MANUAL = os.path.join(ROOT, "tools", "manual", "capweir.1.in")
 
 
 def shell_commands(text):
@@ -17,6 +20,12 @@ def shell_commands(text):
     lines = [re.sub(r"\s+#.*", "", line[4:]) for line in text.splitlines()
              if line.startswith("    ")]
     return [line for line in lines if re.match(r"(capweir|zcat|mkdir) ", line)]
+
+
+def manual_commands(text):
+    """The manual's examples: what is set apart in the section of them."""
+    examples = text[text.index(".SH EXAMPLES"):]
+    return re.findall(r"\.RS\n(.*)\n\.RE", examples.replace("\\-", "-"))
 
 
 def may_capture():
@@ -42,9 +51,7 @@ class Readme(e2e.Test):
         with open(self.path("rules.yaml"), "w", encoding="utf-8") as file:
             file.write(re.search(r"```yaml\n(.*?)```", self.text, re.S).group(1))
 
-    def test_every_command_works(self):
-        commands = shell_commands(self.text)
-        self.assertGreater(len(commands), 8)
+    def run_all(self, commands):
         environment = dict(os.environ)
         environment["PATH"] = f"{os.path.dirname(e2e.CAPWEIR)}:{environment['PATH']}"
         for command in commands:
@@ -58,6 +65,17 @@ class Readme(e2e.Test):
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      timeout=e2e.TIMEOUT)
                 self.assertEqual(run.returncode, 0, run.stdout.decode(errors="replace"))
+
+    def test_every_command_of_the_readme_works(self):
+        commands = shell_commands(self.text)
+        self.assertGreater(len(commands), 8)
+        self.run_all(commands)
+
+    def test_every_command_of_the_manual_works(self):
+        with open(MANUAL, encoding="utf-8") as file:
+            commands = manual_commands(file.read())
+        self.assertGreater(len(commands), 4)
+        self.run_all(commands)
 
 
 if __name__ == "__main__":
