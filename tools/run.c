@@ -13,6 +13,7 @@
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/folders.h"
+#include "tools/notify.h"
 
 struct run {
 	const struct cw_arguments *arguments;
@@ -20,6 +21,7 @@ struct run {
 	struct timespec start;
 	struct cw_progress last; /* live: when rates were told last, */
 	double last_s;		 /* and when that was */
+	int notify_fd;		 /* of the service manager; -1: none */
 	bool is_live;
 	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
 	bool wants_progress; /* stderr is one */
@@ -149,6 +151,7 @@ static void handle_signal(struct run *run, int signal_fd)
 			abort_run(run, CW_EXIT_STOPPED);
 		run->is_stopped = true;
 		run->was_interrupted = !run->is_live;
+		cw_notify(run->notify_fd, "STOPPING=1");
 		cw_complain("stopping: what was %s is finished; once more aborts",
 			    run->is_live ? "captured" : "read");
 		cw_pipeline_request_stop(run->pipeline);
@@ -323,6 +326,7 @@ static int watch_signals(void)
 int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options)
 {
 	struct run run = {.arguments = arguments,
+			  .notify_fd = cw_notify_open(),
 			  .is_live = options->device_count > 0,
 			  .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
 	struct cw_error error = {0};
@@ -331,26 +335,30 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 
 	if (signal_fd < 0) {
 		cw_complain("cannot watch signals: %s", strerror(errno));
-		return CW_EXIT_PROBLEM;
+		result = CW_EXIT_PROBLEM;
+		goto out;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &run.start);
 	result = run.is_live ? check_confinement(arguments, options) : 0;
-	if (result) {
-		close(signal_fd);
-		return result;
-	}
+	if (result)
+		goto out;
 	options->tell = tell;
 	options->on_ready = get_ready;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {
 		cw_complain("%s", error.text);
-		close(signal_fd);
-		return result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+		result = result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+		goto out;
 	}
+	cw_notify(run.notify_fd, "READY=1");
 	wait_for_end(&run, signal_fd);
 	result = finish(&run, arguments);
 	cw_pipeline_free(run.pipeline);
-	close(signal_fd);
+out:
+	if (run.notify_fd >= 0)
+		close(run.notify_fd);
+	if (signal_fd >= 0)
+		close(signal_fd);
 	return result;
 }

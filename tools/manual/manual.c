@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * manual page < capweir.1.in: the manual, with what stands in the option table put in where the text
- * says @SYNOPSIS@, @COMMANDS@ and @OPTIONS@. manual bash | zsh | fish: completions from the same table.
- * Run when capweir is built; not installed.
+ * manual page < capweir.1.in: the manual, with what stands in the option table put in where the
+ * text says @SYNOPSIS@, @COMMANDS@ and @OPTIONS@. manual bash | zsh | fish: completions from the
+ * same table. Run when capweir is built; not installed.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -187,8 +187,8 @@ static const char *choices(const struct cw_option_row *row, char *words)
 
 static bool takes_file(const struct cw_option_row *row)
 {
-	return row->argument && (strcmp(row->argument, "FILE") == 0 ||
-				 strcmp(row->argument, "DIR") == 0);
+	return row->argument &&
+	       (strcmp(row->argument, "FILE") == 0 || strcmp(row->argument, "DIR") == 0);
 }
 
 static bool takes_device(const struct cw_option_row *row)
@@ -226,7 +226,8 @@ static int bash(void)
 
 	puts("# bash completion of capweir\n"
 	     "_capweir() {\n"
-	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options= commands=\n"
+	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options= "
+	     "commands=\n"
 	     "\tCOMPREPLY=()\n"
 	     "\tcase $before in");
 	for (index = 0; index < cw_option_row_count; index++) {
@@ -236,9 +237,11 @@ static int bash(void)
 			continue;
 		put_pattern(row);
 		if (takes_file(row))
-			puts("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); return ;;");
+			puts("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); return "
+			     ";;");
 		else if (takes_device(row))
-			puts("COMPREPLY=($(compgen -W \"$(cd /sys/class/net && echo *)\" -- \"$word\")); "
+			puts("COMPREPLY=($(compgen -W \"$(cd /sys/class/net && echo *)\" -- "
+			     "\"$word\")); "
 			     "return ;;");
 		else if (*choices(row, words))
 			printf("COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", words);
