@@ -9,6 +9,7 @@ import subprocess
 import e2e
 
 PAGES = os.path.join(os.path.dirname(e2e.CAPWEIR), "manual-pages")
+RULES = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "manual", "capweir-rules.5")
 COMMANDS = ("split", "capture", "check", "generate", "inspect", "bench")
 
 
@@ -38,9 +39,15 @@ class Manual(e2e.Test):
     def test_manual_is_good_roff(self):
         if not shutil.which("groff"):
             self.skipTest("groff is not installed")
-        for page in ("capweir.1",):
-            result = run("groff", "-man", "-ww", "-z", os.path.join(PAGES, page))
+        for page in (os.path.join(PAGES, "capweir.1"), RULES):
+            result = run("groff", "-man", "-ww", "-z", page)
             self.assertEqual((result.returncode, result.stdout), (0, ""))
+
+    def test_rules_of_the_manual_are_good(self):
+        with open(RULES, encoding="utf-8") as file:
+            example, = re.findall(r"\.RS\n(.*?)\n\.RE", file.read(), re.S)
+        path = self.write("rules.yaml", example.replace("\\-", "-"))
+        self.run_ok("check", path)
 
     def complete(self, *words):
         """What bash offers for the last word."""

@@ -10,7 +10,7 @@ import subprocess
 import e2e
 import live
 
-UNIT = os.path.join(os.path.dirname(e2e.CAPWEIR), "service", "capweir@.service")
+UNIT = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "service", "capweir@.service")
 
 
 class Notify(live.Test):

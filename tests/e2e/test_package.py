@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Debian package: made, installed in a root of its own, run, and removed without a trace."""
+import glob
+import os
+import subprocess
+
+import e2e
+
+BUILD = os.path.dirname(os.path.dirname(e2e.CAPWEIR))
+
+
+class Package(e2e.Test):
+    def do(self, *command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              cwd=self.directory, timeout=e2e.TIMEOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}")
+        return done.stdout
+
+    def files_in(self, root):
+        return sorted(os.path.relpath(os.path.join(folder, name), root)
+                      for folder, _, names in os.walk(root) for name in names
+                      if not folder.startswith(os.path.join(root, "var")))
+
+    def test_package_installs_runs_and_is_removed(self):
+        e2e.need("cpack", "dpkg", "dpkg-shlibdeps")
+        if os.geteuid() != 0:
+            self.skipTest("dpkg --root wants root")
+        self.do("cpack", "-G", "DEB", "--config", os.path.join(BUILD, "CPackConfig.cmake"))
+        package, = glob.glob(self.path("capweir_*.deb"))
+        depends = self.do("dpkg-deb", "-f", package, "Depends")
+        for library in ("libc6", "libpcap0.8", "libyaml-0-2"):
+            self.assertIn(library, depends)
+        root = self.path("root")
+        for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"):
+            os.makedirs(os.path.join(root, folder))
+        for name in ("status", "available"):
+            open(os.path.join(root, "var/lib/dpkg", name), "w", encoding="ascii").close()
+        # What it depends on is installed beside that root.
+        self.do("dpkg", "--root", root, "--force-depends", "--install", package)
+        installed = self.files_in(root)
+        for file in ("usr/bin/capweir", "usr/share/man/man1/capweir.1",
+                     "usr/share/bash-completion/completions/capweir",
+                     "usr/lib/systemd/system/capweir@.service"):
+            self.assertIn(file, installed)
+        command = os.path.join(root, "usr/bin/capweir")
+        self.assertEqual(self.do(command, "--version").split()[0], "capweir")
+        self.do(command, "generate", "--packets", "1000", "-w", "in.pcap")
+        self.do(command, "split", "-q", "-r", "in.pcap", "-f", "tcp", "-w", "tcp.pcap")
+        self.do("dpkg", "--root", root, "--purge", "capweir")
+        self.assertEqual(self.files_in(root), [])
+
+
+if __name__ == "__main__":
+    e2e.main()
