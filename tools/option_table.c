@@ -10,8 +10,9 @@ const struct cw_option_row cw_option_rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
 	 CW_SPLIT | CW_CHECK | CW_BENCH},
-	{'i', "interface", "DEV", "capture from this device; several are captured side by side",
-	 CW_CAPTURE},
+	{'i', "interface", "DEV", "capture from this device, or that of this number in -D's list; "
+				   "several are captured side by side",
+	 CW_CAPTURE | CW_DEVICES},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
@@ -38,7 +39,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", BOTH},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -59,6 +60,10 @@ const struct cw_option_row cw_option_rows[] = {
 	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_VERIFY, "verify-filters", "[=1/N]", "check one packet in N (default: 100) against "
 						    "libpcap; any difference is exit 1", BOTH},
+	{'D', "list-interfaces", NULL, "list devices with their numbers, as tcpdump -D", BOTH},
+	{'L', "list-data-link-types", NULL, "list the link types of the device -i", CW_CAPTURE},
+	{'J', "list-time-stamp-types", NULL, "list the timestamp types of the device -i",
+	 CW_CAPTURE},
 	{'p', "no-promiscuous-mode", NULL, "take what is meant for this host only", CW_CAPTURE},
 	{'Q', "direction", "WAY", "in, out or inout (default)", CW_CAPTURE},
 	{'j', "time-stamp-type", "CLOCK", "host (default) or adapter", CW_CAPTURE},
@@ -101,14 +106,12 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
 	{OPTION_HELP, "help", NULL, "print this",
-	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},
-	{'D', "list-interfaces", NULL, NULL, CW_NOT_YET},
-	{'L', "list-data-link-types", NULL, NULL, CW_NOT_YET},
 };
 
 const size_t cw_option_row_count = CW_ARRAY_COUNT(cw_option_rows);
@@ -122,6 +125,8 @@ const struct cw_command_text cw_command_texts[] = {
 		     "       capweir -i DEV -w FILE [EXPR]",
 	 "Capture from devices, each rule's packets to its own file. Ends with -c, --duration or a\n"
 	 "signal; the first one writes what was captured."},
+	{CW_DEVICES, "capweir devices [-i DEV] [--json]\n       capweir -D | -L -i DEV | -J -i DEV",
+	 "List what can be captured from; or, with -i, say all about one device."},
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},

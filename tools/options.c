@@ -38,11 +38,16 @@ int cw_words_add(struct cw_words *words, const char *word)
 
 void cw_arguments_fini(struct cw_arguments *arguments)
 {
+	uint32_t index;
+
 	free(arguments->inputs.words);
 	free(arguments->devices.words);
 	free(arguments->filters.words);
 	free(arguments->writes.words);
 	free(arguments->rest.words);
+	for (index = 0; index < arguments->owned.count; index++)
+		free((void *)(uintptr_t)arguments->owned.words[index]);
+	free(arguments->owned.words);
 	*arguments = (struct cw_arguments){0};
 }
 
@@ -208,6 +213,15 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case 'p':
 		arguments->not_promiscuous = true;
+		break;
+	case 'D':
+		arguments->lists_devices = true;
+		break;
+	case 'L':
+		arguments->lists_linktypes = true;
+		break;
+	case 'J':
+		arguments->lists_clocks = true;
 		break;
 	case 'q':
 		arguments->quiet = true;

@@ -18,6 +18,7 @@ enum cw_command {
 	CW_INSPECT = 1 << 3,
 	CW_BENCH = 1 << 4,
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
+	CW_DEVICES = 1 << 6,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -45,6 +46,7 @@ struct cw_arguments {
 	struct cw_words filters; /* -f */
 	struct cw_words writes;	 /* -w */
 	struct cw_words rest;	 /* positional */
+	struct cw_words owned;	 /* words not of argv, freed with the others */
 	const char *rules;	 /* -R */
 	const char *directory;	 /* -o */
 	const char *filter_file; /* -F */
@@ -98,6 +100,9 @@ struct cw_arguments {
 	bool unoptimized;
 	bool dot;
 	bool full;
+	bool lists_devices;   /* -D */
+	bool lists_linktypes; /* -L */
+	bool lists_clocks;    /* -J */
 };
 
 /*
