@@ -19,6 +19,7 @@ static const struct {
 	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
 	{"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
 	{"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
+	{"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
@@ -27,7 +28,7 @@ static const struct {
 };
 
 static const char *const later_commands[] = {"top", "stats",
-					     "selftest", "replay", "repair"};
+					     "selftest", "repair"};
 
 static void print_help(FILE *file)
 {

@@ -9,10 +9,10 @@
 const struct cw_option_row cw_option_rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
-	 CW_SPLIT | CW_CHECK | CW_BENCH},
+	 CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY},
 	{'i', "interface", "DEV", "capture from this device, or that of this number in -D's list; "
 				   "several are captured side by side",
-	 CW_CAPTURE | CW_DEVICES},
+	 CW_CAPTURE | CW_DEVICES | CW_REPLAY},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
@@ -24,7 +24,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH},
 	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", BOTH},
 	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH | CW_REPLAY},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
 				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
 	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
@@ -37,9 +37,9 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_DOT, "dot", NULL, "inspect filter: print the decision program as a graph for "
 				  "Graphviz", CW_INSPECT},
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
-	{'q', "quiet", NULL, "no table and no progress line", BOTH},
+	{'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -105,8 +105,16 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_GENERATE | CW_BENCH},
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
+	{OPTION_SPEED, "speed", "FACTOR", "send so many times as fast as the packets' times say "
+					  "(default: 1)", CW_REPLAY},
+	{OPTION_PPS, "pps", "N", "send N packets a second instead", CW_REPLAY},
+	{OPTION_TOPSPEED, "topspeed", NULL, "send as fast as the device takes them instead", CW_REPLAY},
+	{OPTION_LOOP, "loop", "N", "send everything N times (default: 1; 0: until a signal comes)",
+	 CW_REPLAY},
+	{OPTION_CUT, "cut", "skip|send", "packets whose bytes are not all in the file: skip (default, "
+					 "and exit 1), or send what is there", CW_REPLAY},
 	{OPTION_HELP, "help", NULL, "print this",
-	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
@@ -127,6 +135,9 @@ const struct cw_command_text cw_command_texts[] = {
 	 "signal; the first one writes what was captured."},
 	{CW_DEVICES, "capweir devices [-i DEV] [--json]\n       capweir -D | -L -i DEV | -J -i DEV",
 	 "List what can be captured from; or, with -i, say all about one device."},
+	{CW_REPLAY, "capweir replay -r FILE... -i DEV [--speed X | --pps N | --topspeed] [options]",
+	 "Send the packets of capture files on a device. Needs CAP_NET_RAW. Exit 1 when any was not\n"
+	 "sent, 130 when a signal ended it."},
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},

@@ -195,6 +195,14 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
 	case OPTION_DIRECT:
 		return cw_option_direct(text, &arguments->direct);
+	case OPTION_PPS:
+		return cw_option_number("--pps", text, 1, CW_NS_PER_S, &arguments->rate);
+	case OPTION_SPEED:
+		return cw_option_factor("--speed", text, &arguments->speed);
+	case OPTION_LOOP:
+		return cw_option_number("--loop", text, 0, UINT64_MAX, &arguments->loops);
+	case OPTION_CUT:
+		return cw_option_choose("--cut", text, "skip", "send", &arguments->cut);
 	case OPTION_PRECISION:
 		return cw_option_choose("--time-precision", text, "us", "ns", &arguments->precision);
 	default:
@@ -222,6 +230,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case 'J':
 		arguments->lists_clocks = true;
+		break;
+	case OPTION_TOPSPEED:
+		arguments->topspeed = true;
 		break;
 	case 'q':
 		arguments->quiet = true;
@@ -354,6 +365,7 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	*arguments = (struct cw_arguments){.command = command,
 					   .packets = command == CW_BENCH ? 100000 : 1000000,
 					   .repeat = 9,
+					   .loops = 1,
 					   .seed = 1};
 	make_getopt_tables(letters, longs);
 	optind = 1;

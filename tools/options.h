@@ -19,6 +19,7 @@ enum cw_command {
 	CW_BENCH = 1 << 4,
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
 	CW_DEVICES = 1 << 6,
+	CW_REPLAY = 1 << 7,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -84,6 +85,11 @@ struct cw_arguments {
 	uint64_t stats_ms;
 	uint64_t duration_ms;
 	uint64_t drain_ms;
+	uint64_t rate;	/* --pps */
+	uint64_t loops; /* --loop */
+	double speed;	/* 0: not given */
+	int cut;	/* 1 skip, 2 send */
+	bool topspeed;
 	int precision; /* 0 auto, 1 us, 2 ns */
 	int direct;    /* enum cw_direct_mode */
 	bool json;
