@@ -20,6 +20,7 @@ static const struct {
 	{"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
 	{"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
 	{"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
+	{"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
@@ -27,8 +28,7 @@ static const struct {
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"top", "stats",
-					     "selftest", "repair"};
+static const char *const later_commands[] = {"top", "stats", "repair"};
 
 static void print_help(FILE *file)
 {

@@ -12,7 +12,7 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY},
 	{'i', "interface", "DEV", "capture from this device, or that of this number in -D's list; "
 				   "several are captured side by side",
-	 CW_CAPTURE | CW_DEVICES | CW_REPLAY},
+	 CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
@@ -39,7 +39,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -113,8 +113,13 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_REPLAY},
 	{OPTION_CUT, "cut", "skip|send", "packets whose bytes are not all in the file: skip (default, "
 					 "and exit 1), or send what is there", CW_REPLAY},
+	{OPTION_MODE, "mode", "MODE", "basic (default): packets are seen; filtered: a filter passes what "
+				      "it should; timestamp: times are right", CW_SELFTEST},
+	{OPTION_OWN_CABLE, "own-cable", NULL, "test on a virtual cable made for it, which touches no "
+					      "device", CW_SELFTEST},
 	{OPTION_HELP, "help", NULL, "print this",
-	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY |
+		 CW_SELFTEST},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
@@ -138,6 +143,10 @@ const struct cw_command_text cw_command_texts[] = {
 	{CW_REPLAY, "capweir replay -r FILE... -i DEV [--speed X | --pps N | --topspeed] [options]",
 	 "Send the packets of capture files on a device. Needs CAP_NET_RAW. Exit 1 when any was not\n"
 	 "sent, 130 when a signal ended it."},
+	{CW_SELFTEST, "capweir selftest [-i DEV | --own-cable] [--mode MODE] [--json]",
+	 "Test that capture works: sends a few frames, meant for nobody, and looks whether and how\n"
+	 "they are seen. Without -i each device in turn, loopback last; exit 0 on the first success,\n"
+	 "1 if there is none."},
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},

@@ -85,6 +85,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_PROFILE:
 		arguments->profile = text;
 		return 0;
+	case OPTION_MODE:
+		arguments->mode = text;
+		return 0;
 	case OPTION_ENGINE:
 		arguments->engine = text;
 		return 0;
@@ -230,6 +233,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case 'J':
 		arguments->lists_clocks = true;
+		break;
+	case OPTION_OWN_CABLE:
+		arguments->own_cable = true;
 		break;
 	case OPTION_TOPSPEED:
 		arguments->topspeed = true;

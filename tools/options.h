@@ -20,6 +20,7 @@ enum cw_command {
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
 	CW_DEVICES = 1 << 6,
 	CW_REPLAY = 1 << 7,
+	CW_SELFTEST = 1 << 8,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -90,6 +91,8 @@ struct cw_arguments {
 	double speed;	/* 0: not given */
 	int cut;	/* 1 skip, 2 send */
 	bool topspeed;
+	const char *mode; /* selftest */
+	bool own_cable;
 	int precision; /* 0 auto, 1 us, 2 ns */
 	int direct;    /* enum cw_direct_mode */
 	bool json;

@@ -36,7 +36,11 @@ class Receiver:
             line = self.process.stderr.readline()
 
     def packets(self):
-        self.process.communicate(timeout=e2e.TIMEOUT)
+        try:
+            self.process.communicate(timeout=live.PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGINT)
+            raise AssertionError(f"tcpdump misses packets: {self.process.communicate()[1]}")
         return e2e.read_capture(self.path).packets
 
     def stop(self):
@@ -274,6 +278,18 @@ class Replay(live.Test):
         path = self.write("cut.pcap", e2e.pcap_header() + e2e.pcap_record(NS, b"x" * 60, length=90))
         report, _ = self.replay("-r", path, "--loop", "0", status=1)
         self.assertEqual(report["read"], 1)
+
+    def test_a_device_that_takes_nothing_is_an_error(self):
+        done = subprocess.run("tc qdisc add dev out root tbf rate 8bit burst 1500 limit 1500".split(),
+                              capture_output=True, text=True)
+        if done.returncode:
+            self.skipTest(f"tc makes no such queue here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, "tc qdisc del dev out root".split())
+        report, result = self.replay("-r", self.input, "--topspeed", status=1)
+        self.assertIn("taken nothing for 2 s", result.err)
+        self.assertGreater(report["retries"], 1000)
+        self.assertLess(report["sent"], 40)
+        self.assertGreater(report["failures"]["unsent"], 0)
 
     def test_a_device_that_goes_down_is_an_error(self):
         receiver = self.receiver(100)
