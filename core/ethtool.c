@@ -190,6 +190,10 @@ static const struct {
     {"rx-all", CW_NETDEV_RX_ALL},
     {"tx-tcp-segmentation", CW_NETDEV_TSO},
     {"tx-generic-segmentation", CW_NETDEV_GSO},
+    {"rx-checksum", CW_NETDEV_RX_SUM},
+    {"tx-checksum-ip-generic", CW_NETDEV_TX_SUM}, /* a device has this one or the next two */
+    {"tx-checksum-ipv4", CW_NETDEV_TX_SUM},
+    {"tx-checksum-ipv6", CW_NETDEV_TX_SUM},
 };
 
 static void read_feature(const struct ethtool_gfeatures *have, uint32_t number, const char *string,
@@ -203,6 +207,8 @@ static void read_feature(const struct ethtool_gfeatures *have, uint32_t number, 
 
 		if (strcmp(string, features[i].feature))
 			continue;
+		if (facts->offloads[offload].setting == CW_NETDEV_ON)
+			continue; /* one of several features that are one offload */
 		facts->offloads[offload].setting =
 		    block->active & bit ? CW_NETDEV_ON : CW_NETDEV_OFF;
 		facts->offloads[offload].is_fixed =

@@ -12,10 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <linux/if_arp.h>
 #include <pcap/pcap.h>
 
 #include "core/packet.h"
 
+#define LINKTYPE_IEEE802_11 105u
+#define LINKTYPE_PRISM_HEADER 119u
+#define LINKTYPE_IEEE802_11_RADIOTAP 127u
 #define LINKTYPE_DBUS 231u
 #define LINKTYPE_USBPCAP 249u
 #define LINKTYPE_EBHSCR 279u
@@ -49,6 +53,27 @@ uint32_t cw_linktype_from_dlt(int dlt)
 		if (differing[i].dlt == dlt)
 			return differing[i].linktype;
 	return (uint32_t)dlt;
+}
+
+static const struct {
+	uint16_t hardware_type;
+	uint16_t linktype;
+} raw_sockets[] = {
+    {ARPHRD_ETHER, CW_LINKTYPE_ETHERNET},
+    {ARPHRD_LOOPBACK, CW_LINKTYPE_ETHERNET},
+    {ARPHRD_NONE, CW_LINKTYPE_RAW}, /* tun */
+    {ARPHRD_RAWIP, CW_LINKTYPE_RAW},
+    {ARPHRD_IEEE80211, LINKTYPE_IEEE802_11},
+    {ARPHRD_IEEE80211_PRISM, LINKTYPE_PRISM_HEADER},
+    {ARPHRD_IEEE80211_RADIOTAP, LINKTYPE_IEEE802_11_RADIOTAP},
+};
+
+int64_t cw_linktype_from_hardware(uint16_t hardware_type)
+{
+	for (size_t i = 0; i < CW_ARRAY_COUNT(raw_sockets); i++)
+		if (raw_sockets[i].hardware_type == hardware_type)
+			return raw_sockets[i].linktype;
+	return -EPROTONOSUPPORT;
 }
 
 const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_bytes)

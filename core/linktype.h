@@ -26,6 +26,12 @@ const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_byte
 /* Value of a name as tcpdump -y takes it (case-insensitive), or of a number; -EINVAL. */
 int64_t cw_linktype_from_name(const char *name);
 
+/*
+ * The link type in which a raw socket on a device of this kind (ARPHRD_) delivers packets, as they
+ * stand; -EPROTONOSUPPORT for kinds that need headers made up or taken off, which libpcap knows.
+ */
+int64_t cw_linktype_from_hardware(uint16_t hardware_type);
+
 /* Whether filters on it depend on the byte order of the file it came from (loopback headers). */
 bool cw_linktype_has_file_order(uint32_t linktype);
 

@@ -355,6 +355,8 @@ const char *cw_netdev_offload_name(enum cw_netdev_offload offload)
 	    [CW_NETDEV_RX_ALL] = "rx-all",
 	    [CW_NETDEV_TSO] = "tcp-segmentation-offload",
 	    [CW_NETDEV_GSO] = "generic-segmentation-offload",
+	    [CW_NETDEV_RX_SUM] = "rx-checksumming",
+	    [CW_NETDEV_TX_SUM] = "tx-checksumming",
 	};
 
 	return names[offload];

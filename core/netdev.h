@@ -100,6 +100,8 @@ enum cw_netdev_offload {
 	CW_NETDEV_RX_ALL,  /* damaged frames are delivered too */
 	CW_NETDEV_TSO,     /* sent segments are seen before they are cut */
 	CW_NETDEV_GSO,     /* the same, in software */
+	CW_NETDEV_RX_SUM,  /* damaged frames may be dropped, checksums be taken as good unread */
+	CW_NETDEV_TX_SUM,  /* sent packets are seen before their checksums are filled in */
 	CW_NETDEV_OFFLOADS
 };
 

@@ -7,7 +7,6 @@
  * bound until all have joined.
  */
 #include <errno.h>
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
@@ -22,43 +21,21 @@
 #include "core/linktype.h"
 #include "core/source_packet_parts.h"
 
-#define LINKTYPE_IEEE802_11 105u
-#define LINKTYPE_PRISM_HEADER 119u
-#define LINKTYPE_IEEE802_11_RADIOTAP 127u
 #define FRAME_BYTES 2048u /* formal for TPACKET_V3, but must divide a block */
 
 /* ---- the device ---- */
 
-/*
- * What a raw socket on such a device delivers, where that is one of the link types of files as it
- * stands. The others need headers made up or taken off: libpcap knows how.
- */
-static const struct {
-	uint16_t hardware_type;
-	uint16_t linktype;
-} linktypes[] = {
-    {ARPHRD_ETHER, CW_LINKTYPE_ETHERNET},
-    {ARPHRD_LOOPBACK, CW_LINKTYPE_ETHERNET},
-    {ARPHRD_NONE, CW_LINKTYPE_RAW}, /* tun */
-    {ARPHRD_RAWIP, CW_LINKTYPE_RAW},
-    {ARPHRD_IEEE80211, LINKTYPE_IEEE802_11},
-    {ARPHRD_IEEE80211_PRISM, LINKTYPE_PRISM_HEADER},
-    {ARPHRD_IEEE80211_RADIOTAP, LINKTYPE_IEEE802_11_RADIOTAP},
-};
-
 static int find_linktype(struct cw_live_rings *live, struct cw_error *error)
 {
-	size_t i;
+	int64_t linktype = cw_linktype_from_hardware(live->hardware_type);
 
-	for (i = 0; i < CW_ARRAY_COUNT(linktypes); i++)
-		if (linktypes[i].hardware_type == live->hardware_type) {
-			live->base.info.linktype = linktypes[i].linktype;
-			return 0;
-		}
-	return cw_error_set(error, -EPROTONOSUPPORT,
-			    "device %s has frames of a kind (ARPHRD %u) that packet rings do not "
-			    "capture: libpcap may",
-			    live->base.device, live->hardware_type);
+	if (linktype < 0)
+		return cw_error_set(error, (int)linktype,
+				    "device %s has frames of a kind (ARPHRD %u) that packet rings "
+				    "do not capture: libpcap may",
+				    live->base.device, live->hardware_type);
+	live->base.info.linktype = (uint32_t)linktype;
+	return 0;
 }
 
 static int find_device(struct cw_live_rings *live, int fd, struct cw_error *error)

@@ -114,8 +114,7 @@ static const char *format_time(uint64_t ts_ns, char *buffer, size_t bytes)
 	return buffer;
 }
 
-/* A name from a file as it may go to a terminal. */
-static const char *printable(const char *name, char *clean, size_t bytes)
+const char *cw_format_printable(const char *name, char *clean, size_t bytes)
 {
 	size_t index;
 
@@ -134,7 +133,7 @@ static void print_ifaces(const struct findings *findings, const struct cw_ifaces
 		char type[64], number[CW_NUMBER_BYTES], name[256];
 
 		printf("  interface %u  %s, %s, snaplen %u: %s packets\n", index,
-		       iface->name ? printable(iface->name, name, sizeof(name)) : "unnamed",
+		       iface->name ? cw_format_printable(iface->name, name, sizeof(name)) : "unnamed",
 		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
 		       cw_format_count(index < findings->iface_capacity
 					       ? findings->iface_packets[index]

@@ -285,6 +285,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 	char *expression = NULL;
 	int result;
 
+	if (arguments->lists_devices || arguments->lists_linktypes || arguments->lists_clocks)
+		return cw_command_devices(arguments);
 	cw_pipeline_options_init(&options);
 	if (!arguments->inputs.count && !arguments->devices.count) {
 		cw_complain("no input: give -i DEVICE or -r FILE");

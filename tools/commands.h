@@ -10,6 +10,9 @@ int cw_command_split(const struct cw_arguments *arguments); /* also capture */
 int cw_command_check(const struct cw_arguments *arguments);
 int cw_command_generate(const struct cw_arguments *arguments);
 int cw_command_inspect(const struct cw_arguments *arguments);
+int cw_command_devices(const struct cw_arguments *arguments); /* also -D, -L, -J */
+int cw_command_replay(const struct cw_arguments *arguments);
+int cw_command_selftest(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
 /* Run the pipeline to its end, report; the exit status. */
@@ -47,5 +50,9 @@ void cw_report_complain(const struct cw_report *report);
 #define CW_NUMBER_BYTES 32
 const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES]);
 const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES]);
+
+/* A name from outside as it may go to a terminal: control characters become "?". Into `clean`, which
+ * is returned. */
+const char *cw_format_printable(const char *name, char *clean, size_t bytes);
 
 #endif

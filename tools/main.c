@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/catalogue.h"
 #include "tools/commands.h"
 
 static const struct {
@@ -17,6 +18,9 @@ static const struct {
 } commands[] = {
 	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
 	{"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
+	{"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
+	{"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
+	{"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
@@ -24,8 +28,7 @@ static const struct {
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"devices", "top", "stats",
-					     "selftest", "replay", "repair"};
+static const char *const later_commands[] = {"top", "stats", "repair"};
 
 static void print_help(FILE *file)
 {
@@ -43,6 +46,8 @@ static int run(size_t index, enum cw_command command, int argc, char **argv)
 	struct cw_arguments arguments;
 	int result = cw_options_parse(&arguments, command, argc, argv);
 
+	if (result == 0)
+		result = cw_arguments_name_devices(&arguments);
 	if (result == 0)
 		result = commands[index].run(&arguments);
 	else if (result < 0)

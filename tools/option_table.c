@@ -9,9 +9,10 @@
 const struct cw_option_row cw_option_rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
-	 CW_SPLIT | CW_CHECK | CW_BENCH},
-	{'i', "interface", "DEV", "capture from this device; several are captured side by side",
-	 CW_CAPTURE},
+	 CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY},
+	{'i', "interface", "DEV", "capture from this device, or that of this number in -D's list; "
+				   "several are captured side by side",
+	 CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
@@ -23,7 +24,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH},
 	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", BOTH},
 	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
-	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
+	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH | CW_REPLAY},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
 				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
 	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
@@ -36,9 +37,9 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_DOT, "dot", NULL, "inspect filter: print the decision program as a graph for "
 				  "Graphviz", CW_INSPECT},
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
-	{'q', "quiet", NULL, "no table and no progress line", BOTH},
+	{'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -59,6 +60,10 @@ const struct cw_option_row cw_option_rows[] = {
 	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{OPTION_VERIFY, "verify-filters", "[=1/N]", "check one packet in N (default: 100) against "
 						    "libpcap; any difference is exit 1", BOTH},
+	{'D', "list-interfaces", NULL, "list devices with their numbers, as tcpdump -D", BOTH},
+	{'L', "list-data-link-types", NULL, "list the link types of the device -i", CW_CAPTURE},
+	{'J', "list-time-stamp-types", NULL, "list the timestamp types of the device -i",
+	 CW_CAPTURE},
 	{'p', "no-promiscuous-mode", NULL, "take what is meant for this host only", CW_CAPTURE},
 	{'Q', "direction", "WAY", "in, out or inout (default)", CW_CAPTURE},
 	{'j', "time-stamp-type", "CLOCK", "host (default) or adapter", CW_CAPTURE},
@@ -100,15 +105,26 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_GENERATE | CW_BENCH},
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
+	{OPTION_SPEED, "speed", "FACTOR", "send so many times as fast as the packets' times say "
+					  "(default: 1)", CW_REPLAY},
+	{OPTION_PPS, "pps", "N", "send N packets a second instead", CW_REPLAY},
+	{OPTION_TOPSPEED, "topspeed", NULL, "send as fast as the device takes them instead", CW_REPLAY},
+	{OPTION_LOOP, "loop", "N", "send everything N times (default: 1; 0: until a signal comes)",
+	 CW_REPLAY},
+	{OPTION_CUT, "cut", "skip|send", "packets whose bytes are not all in the file: skip (default, "
+					 "and exit 1), or send what is there", CW_REPLAY},
+	{OPTION_MODE, "mode", "MODE", "basic (default): packets are seen; filtered: a filter passes what "
+				      "it should; timestamp: times are right", CW_SELFTEST},
+	{OPTION_OWN_CABLE, "own-cable", NULL, "test on a virtual cable made for it, which touches no "
+					      "device", CW_SELFTEST},
 	{OPTION_HELP, "help", NULL, "print this",
-	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY |
+		 CW_SELFTEST},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},
-	{'D', "list-interfaces", NULL, NULL, CW_NOT_YET},
-	{'L', "list-data-link-types", NULL, NULL, CW_NOT_YET},
 };
 
 const size_t cw_option_row_count = CW_ARRAY_COUNT(cw_option_rows);
@@ -122,6 +138,15 @@ const struct cw_command_text cw_command_texts[] = {
 		     "       capweir -i DEV -w FILE [EXPR]",
 	 "Capture from devices, each rule's packets to its own file. Ends with -c, --duration or a\n"
 	 "signal; the first one writes what was captured."},
+	{CW_DEVICES, "capweir devices [-i DEV] [--json]\n       capweir -D | -L -i DEV | -J -i DEV",
+	 "List what can be captured from; or, with -i, say all about one device."},
+	{CW_REPLAY, "capweir replay -r FILE... -i DEV [--speed X | --pps N | --topspeed] [options]",
+	 "Send the packets of capture files on a device. Needs CAP_NET_RAW. Exit 1 when any was not\n"
+	 "sent, 130 when a signal ended it."},
+	{CW_SELFTEST, "capweir selftest [-i DEV | --own-cable] [--mode MODE] [--json]",
+	 "Test that capture works: sends a few frames, meant for nobody, and looks whether and how\n"
+	 "they are seen. Without -i each device in turn, loopback last; exit 0 on the first success,\n"
+	 "1 if there is none."},
 	{CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
 	{CW_GENERATE, "capweir generate -w FILE [options]",
 	 "Generate deterministic, realistic traffic: the same seed gives the same bytes."},

@@ -51,6 +51,17 @@ int cw_option_seconds(const char *option, const char *text, uint64_t most_ms, ui
 	return CW_EXIT_USAGE;
 }
 
+int cw_option_factor(const char *option, const char *text, double *factor)
+{
+	char *end;
+
+	*factor = strtod(text, &end);
+	if (text[0] >= '0' && text[0] <= '9' && !*end && *factor >= 0.001 && *factor <= 1e6)
+		return 0;
+	cw_complain("%s takes a factor from 0.001 to 1000000, not '%s'", option, text);
+	return CW_EXIT_USAGE;
+}
+
 /* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
 int cw_option_file_size(const char *text, uint64_t *bytes)
 {

@@ -13,6 +13,9 @@ int cw_option_bytes(const char *option, const char *text, uint64_t least, uint64
 /* A positive number of seconds, with a fraction or without. */
 int cw_option_seconds(const char *option, const char *text, uint64_t most_ms, uint64_t *ms);
 
+/* A positive factor, from 0.001 to a million. */
+int cw_option_factor(const char *option, const char *text, double *factor);
+
 /* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
 int cw_option_file_size(const char *text, uint64_t *bytes);
 

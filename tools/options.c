@@ -38,11 +38,16 @@ int cw_words_add(struct cw_words *words, const char *word)
 
 void cw_arguments_fini(struct cw_arguments *arguments)
 {
+	uint32_t index;
+
 	free(arguments->inputs.words);
 	free(arguments->devices.words);
 	free(arguments->filters.words);
 	free(arguments->writes.words);
 	free(arguments->rest.words);
+	for (index = 0; index < arguments->owned.count; index++)
+		free((void *)(uintptr_t)arguments->owned.words[index]);
+	free(arguments->owned.words);
 	*arguments = (struct cw_arguments){0};
 }
 
@@ -79,6 +84,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 		return 0;
 	case OPTION_PROFILE:
 		arguments->profile = text;
+		return 0;
+	case OPTION_MODE:
+		arguments->mode = text;
 		return 0;
 	case OPTION_ENGINE:
 		arguments->engine = text;
@@ -190,6 +198,14 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
 	case OPTION_DIRECT:
 		return cw_option_direct(text, &arguments->direct);
+	case OPTION_PPS:
+		return cw_option_number("--pps", text, 1, CW_NS_PER_S, &arguments->rate);
+	case OPTION_SPEED:
+		return cw_option_factor("--speed", text, &arguments->speed);
+	case OPTION_LOOP:
+		return cw_option_number("--loop", text, 0, UINT64_MAX, &arguments->loops);
+	case OPTION_CUT:
+		return cw_option_choose("--cut", text, "skip", "send", &arguments->cut);
 	case OPTION_PRECISION:
 		return cw_option_choose("--time-precision", text, "us", "ns", &arguments->precision);
 	default:
@@ -208,6 +224,21 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case 'p':
 		arguments->not_promiscuous = true;
+		break;
+	case 'D':
+		arguments->lists_devices = true;
+		break;
+	case 'L':
+		arguments->lists_linktypes = true;
+		break;
+	case 'J':
+		arguments->lists_clocks = true;
+		break;
+	case OPTION_OWN_CABLE:
+		arguments->own_cable = true;
+		break;
+	case OPTION_TOPSPEED:
+		arguments->topspeed = true;
 		break;
 	case 'q':
 		arguments->quiet = true;
@@ -340,6 +371,7 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	*arguments = (struct cw_arguments){.command = command,
 					   .packets = command == CW_BENCH ? 100000 : 1000000,
 					   .repeat = 9,
+					   .loops = 1,
 					   .seed = 1};
 	make_getopt_tables(letters, longs);
 	optind = 1;

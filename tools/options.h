@@ -18,6 +18,9 @@ enum cw_command {
 	CW_INSPECT = 1 << 3,
 	CW_BENCH = 1 << 4,
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
+	CW_DEVICES = 1 << 6,
+	CW_REPLAY = 1 << 7,
+	CW_SELFTEST = 1 << 8,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -45,6 +48,7 @@ struct cw_arguments {
 	struct cw_words filters; /* -f */
 	struct cw_words writes;	 /* -w */
 	struct cw_words rest;	 /* positional */
+	struct cw_words owned;	 /* words not of argv, freed with the others */
 	const char *rules;	 /* -R */
 	const char *directory;	 /* -o */
 	const char *filter_file; /* -F */
@@ -82,6 +86,13 @@ struct cw_arguments {
 	uint64_t stats_ms;
 	uint64_t duration_ms;
 	uint64_t drain_ms;
+	uint64_t rate;	/* --pps */
+	uint64_t loops; /* --loop */
+	double speed;	/* 0: not given */
+	int cut;	/* 1 skip, 2 send */
+	bool topspeed;
+	const char *mode; /* selftest */
+	bool own_cable;
 	int precision; /* 0 auto, 1 us, 2 ns */
 	int direct;    /* enum cw_direct_mode */
 	bool json;
@@ -98,6 +109,9 @@ struct cw_arguments {
 	bool unoptimized;
 	bool dot;
 	bool full;
+	bool lists_devices;   /* -D */
+	bool lists_linktypes; /* -L */
+	bool lists_clocks;    /* -J */
 };
 
 /*

@@ -54,7 +54,8 @@ def start(*arguments, limits=(), **options):
         for kind, value in limits:
             resource.setrlimit(kind, (value, value))
 
-    if "-i" in arguments and "-Z" not in arguments and os.geteuid() == 0:
+    is_capture = "-i" in arguments and str(arguments[0]).startswith(("-", "capture"))
+    if is_capture and "-Z" not in arguments and os.geteuid() == 0:
         arguments += ("-Z", "root")  # the tests' folders are root's own
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)

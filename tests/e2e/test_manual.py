@@ -10,7 +10,7 @@ import e2e
 
 PAGES = os.path.join(os.path.dirname(e2e.CAPWEIR), "manual-pages")
 RULES = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "manual", "capweir-rules.5")
-COMMANDS = ("split", "capture", "check", "generate", "inspect", "bench")
+COMMANDS = re.findall(r"^  ([a-z]+) ", e2e.capweir("--help").out.decode(), re.M)
 
 
 def run(*arguments, text=None):
@@ -31,6 +31,7 @@ class Manual(e2e.Test):
         return names
 
     def test_manual_has_every_option(self):
+        self.assertGreater(len(COMMANDS), 8)
         page = self.page("capweir.1").replace("\\-", "-")
         for command in COMMANDS:
             for name in self.options_of(command):
@@ -67,7 +68,7 @@ class Manual(e2e.Test):
             self.skipTest("bash is not installed")
         for command in COMMANDS:
             self.assertIn(command, self.complete("capweir", ""))
-            self.assertEqual(self.complete("capweir", command[:4]), [command])
+            self.assertIn(command, self.complete("capweir", command[:4]))
             offered = self.complete("capweir", command, "--")
             for name in self.options_of(command):
                 self.assertIn(f"--{name}", offered)

@@ -48,6 +48,7 @@ class Readme(e2e.Test):
         self.run_ok("split", "-q", "-r", "big.pcap", "-w", "monday.pcapng", cwd=self.directory)
         subprocess.run(["gzip", self.path("old.pcap")], check=True)
         subprocess.run(["zstd", "-q", "--rm", self.path("tuesday.pcap")], check=True)
+        self.write("test.pcap", e2e.pcap(e2e.simple_packets(100)))
         with open(self.path("rules.yaml"), "w", encoding="utf-8") as file:
             file.write(re.search(r"```yaml\n(.*?)```", self.text, re.S).group(1))
 

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Gathers what there is to say about devices; devices_text.c and devices_json.c say it. */
+#include <errno.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/grow.h"
+#include "core/linktype.h"
+#include "tools/catalogue.h"
+
+#define ASK_SNAPLEN 64 /* nothing is read: the ring may be small */
+#define ASK_BUFFER_BYTES (64 << 10)
+#define DEVICE_WORD_DIGITS_MAX 9u
+
+static int copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static const struct cw_netdev *find_netdev(const struct cw_netdevs *list, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < list->count; index++)
+		if (strcmp(list->at[index].name, name) == 0)
+			return &list->at[index];
+	return NULL;
+}
+
+static struct cw_catalogue_device *find_name(const struct cw_catalogue *catalogue, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < catalogue->count; index++)
+		if (strcmp(catalogue->at[index].name, name) == 0)
+			return &catalogue->at[index];
+	return NULL;
+}
+
+static int add_kind(struct cw_kinds *kinds, uint32_t value, const char *name,
+		    const char *description)
+{
+	struct cw_kind *kind;
+
+	if (CW_GROW(kinds, 1))
+		return -ENOMEM;
+	kind = &kinds->at[kinds->count++];
+	*kind = (struct cw_kind){.value = value};
+	snprintf(kind->name, sizeof(kind->name), "%s", name);
+	snprintf(kind->description, sizeof(kind->description), "%s",
+		 description ? description : "");
+	return 0;
+}
+
+static int add_link_type(struct cw_kinds *kinds, uint32_t linktype)
+{
+	const char *description = pcap_datalink_val_to_description(cw_linktype_to_dlt(linktype));
+	char buffer[32];
+
+	return add_kind(kinds, linktype, cw_linktype_name(linktype, buffer, sizeof(buffer)),
+			description);
+}
+
+/* What is known without opening it. */
+static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *device)
+{
+	int64_t linktype;
+	int *types = NULL;
+	int count, index, result = 0;
+	pcap_t *handle;
+	char text[PCAP_ERRBUF_SIZE];
+
+	if (!device->netdev)
+		return 0;
+	/* It may be gone by now: then there are no facts. */
+	device->has_facts =
+	    cw_netdev_facts_read(catalogue->probe, device->name, &device->facts, NULL) == 0;
+	linktype = cw_linktype_from_hardware(device->netdev->arp_type);
+	if (linktype >= 0)
+		result = add_link_type(&device->link_types, (uint32_t)linktype);
+	handle = pcap_create(device->name, text);
+	if (!handle)
+		return result;
+	count = pcap_list_tstamp_types(handle, &types);
+	for (index = 0; result == 0 && index < count; index++) {
+		const char *name = pcap_tstamp_type_val_to_name(types[index]);
+
+		result = add_kind(&device->timestamp_types, (uint32_t)types[index],
+				  name ? name : "unknown",
+				  pcap_tstamp_type_val_to_description(types[index]));
+	}
+	if (count > 0)
+		pcap_free_tstamp_types(types);
+	pcap_close(handle);
+	return result;
+}
+
+static int add_device(struct cw_catalogue *catalogue, const char *name, const char *description,
+		      uint32_t pcap_flags)
+{
+	struct cw_catalogue_device *device;
+	int result;
+
+	if (CW_GROW(catalogue, 1))
+		return -ENOMEM;
+	device = &catalogue->at[catalogue->count++];
+	*device = (struct cw_catalogue_device){
+	    .number = catalogue->count,
+	    .pcap_flags = pcap_flags,
+	    .netdev = find_netdev(&catalogue->netdevs, name),
+	};
+	result = copy_text(&device->name, name);
+	if (result == 0)
+		result = copy_text(&device->description, description);
+	return result ? result : describe(catalogue, device);
+}
+
+int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	pcap_if_t *list = NULL;
+	const pcap_if_t *each;
+	int result = cw_netdev_probe_open(&catalogue->probe, error);
+
+	if (result == 0)
+		result = cw_netdevs_list(catalogue->probe, &catalogue->netdevs, error);
+	if (result < 0)
+		return result;
+	if (pcap_findalldevs(&list, text) < 0)
+		return cw_error_set(error, -EIO, "cannot list devices: %s", text);
+	for (each = list; each && result == 0; each = each->next)
+		result = add_device(catalogue, each->name, each->description, each->flags);
+	pcap_freealldevs(list);
+	return result ? cw_error_set(error, result, "cannot list devices: no memory") : 0;
+}
+
+void cw_catalogue_fini(struct cw_catalogue *catalogue)
+{
+	uint32_t index;
+
+	for (index = 0; index < catalogue->count; index++) {
+		free(catalogue->at[index].name);
+		free(catalogue->at[index].description);
+		free(catalogue->at[index].link_types.at);
+		free(catalogue->at[index].timestamp_types.at);
+	}
+	free(catalogue->at);
+	cw_netdevs_fini(&catalogue->netdevs);
+	cw_netdev_probe_close(catalogue->probe);
+	*catalogue = (struct cw_catalogue){0};
+}
+
+/* ---- link types ---- */
+
+static void read_link_types(pcap_t *handle, struct cw_catalogue_device *device)
+{
+	int first = pcap_datalink(handle);
+	int *types = NULL;
+	int count = pcap_list_datalinks(handle, &types);
+	int index, result;
+
+	device->link_types.count = 0;
+	device->are_opened = true;
+	result = add_link_type(&device->link_types, cw_linktype_from_dlt(first));
+	for (index = 0; result == 0 && index < count; index++)
+		if (types[index] != first)
+			result =
+			    add_link_type(&device->link_types, cw_linktype_from_dlt(types[index]));
+	if (count >= 0)
+		pcap_free_datalinks(types);
+	if (result < 0)
+		snprintf(device->link_types_error, sizeof(device->link_types_error), "no memory");
+}
+
+static void ask_link_types(struct cw_catalogue_device *device)
+{
+	char *error = device->link_types_error;
+	size_t bytes = sizeof(device->link_types_error);
+	char text[PCAP_ERRBUF_SIZE] = "";
+	pcap_t *handle = pcap_create(device->name, text);
+	int status;
+
+	if (!handle) {
+		snprintf(error, bytes, "%s", text);
+		return;
+	}
+	pcap_set_snaplen(handle, ASK_SNAPLEN);
+	pcap_set_buffer_size(handle, ASK_BUFFER_BYTES);
+	status = pcap_activate(handle);
+	if (status >= 0)
+		read_link_types(handle, device);
+	else if (status == PCAP_ERROR_PERM_DENIED)
+		snprintf(
+		    error, bytes,
+		    "opening it needs the capability CAP_NET_RAW: run as root, or 'sudo setcap "
+		    "cap_net_raw+ep PROGRAM'");
+	else
+		snprintf(error, bytes, "%s%s%s", pcap_statustostr(status),
+			 pcap_geterr(handle)[0] ? ": " : "", pcap_geterr(handle));
+	pcap_close(handle);
+}
+
+void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only)
+{
+	uint32_t index;
+
+	if (only) {
+		ask_link_types(only);
+		return;
+	}
+	/* Others do things when they are opened: connect to a bus, change a monitor. */
+	for (index = 0; index < catalogue->count; index++)
+		if (catalogue->at[index].netdev || strcmp(catalogue->at[index].name, "any") == 0)
+			ask_link_types(&catalogue->at[index]);
+}
+
+/* ---- numbers ---- */
+
+/* The number that a word is, 0 for other words. */
+static uint32_t number_of(const char *word)
+{
+	size_t digits = strspn(word, "0123456789");
+
+	if (digits == 0 || word[digits] || digits > DEVICE_WORD_DIGITS_MAX)
+		return 0;
+	return (uint32_t)strtoul(word, NULL, 10);
+}
+
+struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, const char *word)
+{
+	struct cw_catalogue_device *device = find_name(catalogue, word);
+	uint32_t number = number_of(word);
+
+	if (!device && number && number <= catalogue->count)
+		return &catalogue->at[number - 1];
+	return device;
+}
+
+static int name_device(struct cw_arguments *arguments, struct cw_catalogue *catalogue,
+		       const char **word)
+{
+	struct cw_catalogue_device *device;
+	struct cw_error error = {0};
+	char *name;
+
+	if (!catalogue->count && cw_catalogue_fill(catalogue, &error) < 0) {
+		cw_complain("-i %s: %s", *word, error.text);
+		return CW_EXIT_PROBLEM;
+	}
+	device = cw_catalogue_find(catalogue, *word);
+	if (!device) {
+		cw_complain("-i %s: there is no such device, and none of that number (capweir "
+			    "devices lists them)",
+			    *word);
+		return CW_EXIT_USAGE;
+	}
+	name = strdup(device->name);
+	if (!name || cw_words_add(&arguments->owned, name) < 0) {
+		free(name);
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	*word = name;
+	return 0;
+}
+
+int cw_arguments_name_devices(struct cw_arguments *arguments)
+{
+	struct cw_catalogue catalogue = {0};
+	uint32_t index;
+	int result = 0;
+
+	for (index = 0; result == 0 && index < arguments->devices.count; index++) {
+		const char **word = &arguments->devices.words[index];
+
+		/* A device may be called 1. */
+		if (number_of(*word) && if_nametoindex(*word) == 0)
+			result = name_device(arguments, &catalogue, word);
+	}
+	cw_catalogue_fini(&catalogue);
+	return result;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir devices, and tcpdump's -D, -L and -J: what can be captured from, and how. */
+#include "tools/catalogue.h"
+#include "tools/commands.h"
+
+#define CLEAN_BYTES 128u
+
+/* tcpdump's letters are questions of their own: beside them nothing is captured. */
+static int refuse_others(const struct cw_arguments *arguments)
+{
+	const char *option = arguments->lists_devices     ? "-D"
+			     : arguments->lists_linktypes ? "-L"
+			     : arguments->lists_clocks    ? "-J"
+							  : "devices";
+
+	if (!arguments->rest.count && !arguments->inputs.count && !arguments->filters.count &&
+	    !arguments->writes.count && !arguments->rules && !arguments->filter_file &&
+	    arguments->lists_devices + arguments->lists_linktypes + arguments->lists_clocks <= 1)
+		return 0;
+	cw_complain("%s asks about devices: it goes with -i and --json only", option);
+	return CW_EXIT_USAGE;
+}
+
+static int list_kinds(const struct cw_catalogue_device *device, const struct cw_kinds *kinds,
+		      const char *what)
+{
+	char clean[CLEAN_BYTES];
+	uint32_t index;
+
+	printf("%s of %s:\n", what, cw_format_printable(device->name, clean, sizeof(clean)));
+	for (index = 0; index < kinds->count; index++)
+		printf("  %s (%s)\n", kinds->at[index].name, kinds->at[index].description);
+	return CW_EXIT_COMPLETE;
+}
+
+static int list_linktypes(struct cw_catalogue *catalogue, struct cw_catalogue_device *device)
+{
+	cw_catalogue_ask_link_types(catalogue, device);
+	if (device->link_types_error[0]) {
+		char clean[CLEAN_BYTES];
+
+		cw_complain("%s: %s", cw_format_printable(device->name, clean, sizeof(clean)),
+			    device->link_types_error);
+		return CW_EXIT_PROBLEM;
+	}
+	return list_kinds(device, &device->link_types, "Link types");
+}
+
+/* libpcap says nothing where a device has no choice: the time is the host's then. */
+static int list_clocks(const struct cw_catalogue_device *device)
+{
+	struct cw_kind host = {.name = "host", .description = "Host"};
+	const struct cw_kinds only_host = {.at = &host, .count = 1};
+
+	return list_kinds(device,
+			  device->timestamp_types.count ? &device->timestamp_types : &only_host,
+			  "Timestamp types");
+}
+
+static int show_device(const struct cw_arguments *arguments, struct cw_catalogue *catalogue,
+		       struct cw_catalogue_device *device)
+{
+	if (arguments->lists_clocks && !arguments->json)
+		return list_clocks(device);
+	if (arguments->lists_linktypes && !arguments->json)
+		return list_linktypes(catalogue, device);
+	cw_catalogue_ask_link_types(catalogue, device);
+	if (arguments->json)
+		return cw_catalogue_print_json(catalogue, device);
+	cw_catalogue_print_device(device);
+	return CW_EXIT_COMPLETE;
+}
+
+static int show_all(const struct cw_arguments *arguments, struct cw_catalogue *catalogue)
+{
+	if (arguments->json) {
+		cw_catalogue_ask_link_types(catalogue, NULL);
+		return cw_catalogue_print_json(catalogue, NULL);
+	}
+	if (arguments->lists_devices)
+		cw_catalogue_print_numbers(catalogue);
+	else
+		cw_catalogue_print_table(catalogue);
+	return CW_EXIT_COMPLETE;
+}
+
+int cw_command_devices(const struct cw_arguments *arguments)
+{
+	struct cw_catalogue_device *device = NULL;
+	struct cw_catalogue catalogue = {0};
+	struct cw_error error = {0};
+	int status = refuse_others(arguments);
+
+	if (status)
+		return status;
+	if (arguments->devices.count > 1) {
+		cw_complain("give one device (-i), or none for all of them");
+		return CW_EXIT_USAGE;
+	}
+	if (cw_catalogue_fill(&catalogue, &error) < 0) {
+		cw_complain("%s", error.text);
+		status = CW_EXIT_PROBLEM;
+		goto out;
+	}
+	if (arguments->devices.count) {
+		device = cw_catalogue_find(&catalogue, arguments->devices.words[0]);
+		if (!device) {
+			cw_complain("-i %s: there is no such device (capweir devices lists them)",
+				    arguments->devices.words[0]);
+			status = CW_EXIT_USAGE;
+			goto out;
+		}
+	}
+	status =
+	    device ? show_device(arguments, &catalogue, device) : show_all(arguments, &catalogue);
+out:
+	cw_catalogue_fini(&catalogue);
+	return status;
+}

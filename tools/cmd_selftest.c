@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir selftest: which devices are tested, and what is said of them; selftest.c tests one. */
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "tools/cable.h"
+#include "tools/catalogue.h"
+#include "tools/commands.h"
+#include "tools/json.h"
+#include "tools/selftest.h"
+
+#define CLEAN_BYTES 128u
+
+static const char *const mode_names[] = {[CW_SELFTEST_BASIC] = "basic",
+					 [CW_SELFTEST_FILTERED] = "filtered",
+					 [CW_SELFTEST_TIMESTAMP] = "timestamp"};
+
+struct run {
+	enum cw_selftest_mode mode;
+	json_t *list; /* NULL: words */
+	uint32_t tested;
+	bool has_passed;
+};
+
+static int choose_mode(const char *name, enum cw_selftest_mode *mode)
+{
+	size_t index;
+
+	*mode = CW_SELFTEST_BASIC;
+	for (index = 0; index < CW_ARRAY_COUNT(mode_names); index++) {
+		if (name && strcmp(name, mode_names[index]) != 0)
+			continue;
+		*mode = (enum cw_selftest_mode)index;
+		return 0;
+	}
+	cw_complain("--mode takes basic, filtered or timestamp, not '%s'", name);
+	return CW_EXIT_USAGE;
+}
+
+static int check_arguments(const struct cw_arguments *arguments)
+{
+	if (arguments->rest.count)
+		cw_complain("selftest takes no words but options: '%s'", arguments->rest.words[0]);
+	else if (arguments->devices.count > 1)
+		cw_complain("give one device (-i), or none for each in turn");
+	else if (arguments->devices.count && arguments->own_cable)
+		cw_complain("give -i or --own-cable, not both");
+	else
+		return 0;
+	return CW_EXIT_USAGE;
+}
+
+/* ---- words ---- */
+
+static void print_result(const struct run *run, const char *name,
+			 const struct cw_selftest_result *result)
+{
+	char clean[CLEAN_BYTES], text[CW_ERROR_TEXT_BYTES];
+
+	cw_format_printable(name, clean, sizeof(clean));
+	if (result->failure.code) {
+		printf("%s: fails: %s\n", clean,
+		       cw_format_printable(result->failure.text, text, sizeof(text)));
+		return;
+	}
+	printf("%s: works: ", clean);
+	switch (run->mode) {
+	case CW_SELFTEST_BASIC:
+		printf("%u of %u packets seen", result->seen, result->expected);
+		break;
+	case CW_SELFTEST_FILTERED:
+		printf("a filter passed %u of %u packets, those that it should and no other",
+		       result->seen, result->sent);
+		break;
+	case CW_SELFTEST_TIMESTAMP:
+		printf("times of %u packets are right and rise, in %s", result->seen,
+		       result->has_ns ? "nanoseconds" : "microseconds");
+		break;
+	}
+	printf(" (%s)\n", strcmp(result->backend, "packet") == 0 ? "packet rings" : "libpcap");
+}
+
+static json_t *result_json(const char *name, const struct cw_selftest_result *result)
+{
+	return json_pack("{s:o, s:b, s:o, s:i, s:i, s:i, s:i, s:I, s:I, s:b, s:o}", "device",
+			 cw_json_text(name), "works", result->failure.code == 0, "backend",
+			 cw_json_text(result->backend), "sent", (int)result->sent, "expected",
+			 (int)result->expected, "seen", (int)result->seen, "seen_wrongly",
+			 (int)result->seen_wrongly, "others", (json_int_t)result->others,
+			 "kernel_dropped", (json_int_t)result->kernel_dropped, "nanoseconds",
+			 (int)result->has_ns, "failure",
+			 cw_json_text(result->failure.code ? result->failure.text : NULL));
+}
+
+/* ---- devices ---- */
+
+static void test_device(struct run *run, const struct cw_netdev *device,
+			const struct cw_netdev *from)
+{
+	struct cw_selftest_result result;
+
+	run->has_passed = cw_selftest(device, from, run->mode, &result) == 0;
+	run->tested++;
+	if (run->list)
+		json_array_append_new(run->list, result_json(device->name, &result));
+	else
+		print_result(run, device->name, &result);
+	fflush(stdout); /* the next one may take its time */
+}
+
+static void test_each(struct run *run, const struct cw_netdevs *devices, bool loopback)
+{
+	uint32_t index;
+
+	for (index = 0; index < devices->count && !run->has_passed; index++) {
+		const struct cw_netdev *device = &devices->at[index];
+
+		if (((device->flags & IFF_LOOPBACK) != 0) == loopback)
+			test_device(run, device, device);
+	}
+}
+
+static const struct cw_netdev *find(const struct cw_netdevs *devices, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < devices->count; index++)
+		if (strcmp(devices->at[index].name, name) == 0)
+			return &devices->at[index];
+	return NULL;
+}
+
+static int test_devices(struct run *run, const struct cw_netdevs *devices,
+			const struct cw_arguments *arguments)
+{
+	const struct cw_netdev *device;
+
+	if (arguments->own_cable) {
+		const struct cw_netdev *from = find(devices, CW_CABLE_NEAR);
+
+		device = find(devices, CW_CABLE_FAR);
+		if (device && from)
+			test_device(run, device, from);
+	} else if (arguments->devices.count) {
+		device = find(devices, arguments->devices.words[0]);
+		if (!device) {
+			cw_complain("-i %s: no such network device (capweir devices lists them)",
+				    arguments->devices.words[0]);
+			return CW_EXIT_USAGE;
+		}
+		test_device(run, device, device);
+	} else {
+		test_each(run, devices, false);
+		test_each(run, devices, true);
+	}
+	return 0;
+}
+
+static int list_devices(struct cw_netdevs *devices, bool own_cable)
+{
+	struct cw_netdev_probe *probe = NULL;
+	struct cw_error error = {0};
+	int result = own_cable ? cw_cable_make(&error) : 0;
+
+	if (result == 0)
+		result = cw_netdev_probe_open(&probe, &error);
+	if (result == 0)
+		result = cw_netdevs_list(probe, devices, &error);
+	cw_netdev_probe_close(probe);
+	if (result == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return CW_EXIT_PROBLEM;
+}
+
+static int print_json(const struct run *run)
+{
+	json_t *whole = json_pack("{s:s, s:b, s:O}", "mode", mode_names[run->mode], "works",
+				  (int)run->has_passed, "devices", run->list);
+	int status = CW_EXIT_COMPLETE;
+
+	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1)) < 0 || fputc('\n', stdout) == EOF) {
+		cw_complain("cannot write to standard output");
+		status = CW_EXIT_PROBLEM;
+	}
+	json_decref(whole);
+	return status;
+}
+
+int cw_command_selftest(const struct cw_arguments *arguments)
+{
+	struct cw_netdevs devices = {0};
+	struct run run = {0};
+	int status = check_arguments(arguments);
+
+	if (status == 0)
+		status = choose_mode(arguments->mode, &run.mode);
+	if (status == 0)
+		status = list_devices(&devices, arguments->own_cable);
+	if (status == 0) {
+		run.list = arguments->json ? json_array() : NULL;
+		status = test_devices(&run, &devices, arguments);
+	}
+	if (status == 0 && run.list)
+		status = print_json(&run);
+	if (status == 0 && !run.has_passed) {
+		cw_complain("capture works on none of %u devices", run.tested);
+		status = CW_EXIT_PROBLEM;
+	}
+	json_decref(run.list);
+	cw_netdevs_fini(&devices);
+	return status;
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One device's test: open, send, look, judge. */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "core/filter.h"
+#include "core/linktype.h"
+#include "core/source_live.h"
+#include "core/transmit.h"
+#include "tools/selftest.h"
+
+#define FRAME_BYTES 60u
+#define SNAPLEN 256u
+#define BLOCK_BYTES ((size_t)256 << 10)
+#define BLOCK_COUNT 16u
+#define RETIRE_MS 5u
+#define BURST 64u
+#define ETHERTYPE 0x88b5u
+#define PROTOCOL 253u
+#define CLOCK_SLACK_NS 1000000 /* between two clocks of the kernel */
+
+struct selftest {
+	const struct cw_netdev *device, *from;
+	enum cw_selftest_mode mode;
+	struct cw_selftest_result *result;
+	struct cw_ifaces ifaces;
+	struct cw_live *live;
+	struct cw_live_info info;
+	struct cw_transmit *transmit;
+	struct cw_filter *filter; /* NULL: everything passes */
+	uint32_t linktype;
+	uint32_t run;      /* in every frame */
+	uint32_t numbers;  /* bit n: frame n was seen */
+	uint32_t next;     /* number expected next */
+	uint64_t first_ns; /* CLOCK_REALTIME before sending */
+	uint64_t last_ts;
+	bool has_odd_ns;
+};
+
+static_assert(CW_SELFTEST_FRAMES <= 32, "a bit for each frame");
+
+static uint64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- frames ---- */
+
+static uint32_t header_bytes(const struct selftest *test)
+{
+	return test->linktype == CW_LINKTYPE_RAW ? 20 : 14;
+}
+
+static void put_u32(uint8_t *to, uint32_t value)
+{
+	to[0] = (uint8_t)(value >> 24);
+	to[1] = (uint8_t)(value >> 16);
+	to[2] = (uint8_t)(value >> 8);
+	to[3] = (uint8_t)value;
+}
+
+static void put_checksum(uint8_t *header)
+{
+	uint32_t sum = 0;
+	size_t at;
+
+	for (at = 0; at < 20; at += 2)
+		sum += cw_load_be16(header + at);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~(sum + (sum >> 16));
+	header[10] = (uint8_t)(sum >> 8);
+	header[11] = (uint8_t)sum;
+}
+
+static void make_frame(const struct selftest *test, uint32_t number, uint8_t frame[FRAME_BYTES])
+{
+	static const uint8_t ip_header[20] = {0x45, 0, 0,   FRAME_BYTES, 0, 0, 0,   0, 1, PROTOCOL,
+					      0,    0, 192, 0,           2, 1, 192, 0, 2, 2};
+	uint32_t at = header_bytes(test);
+
+	memset(frame, 0, FRAME_BYTES);
+	if (test->linktype == CW_LINKTYPE_RAW) {
+		memcpy(frame, ip_header, sizeof(ip_header));
+		put_checksum(frame);
+	} else {
+		memcpy(frame, test->from->hardware, 6);
+		memcpy(frame + 6, test->from->hardware, 6);
+		frame[12] = ETHERTYPE >> 8;
+		frame[13] = ETHERTYPE & 0xff;
+	}
+	put_u32(frame + at, test->run);
+	put_u32(frame + at + 4, number);
+}
+
+/* The number of a frame of ours; -ENOENT for somebody else's, -EBADMSG for one that is not whole.
+ */
+static int frame_number(const struct selftest *test, const struct cw_packet *packet)
+{
+	uint32_t at = header_bytes(test);
+	uint8_t whole[FRAME_BYTES];
+	uint32_t number;
+
+	if (packet->caplen < at + 8 || cw_load_be32(packet->data + at) != test->run)
+		return -ENOENT;
+	number = cw_load_be32(packet->data + at + 4);
+	if (number >= CW_SELFTEST_FRAMES)
+		return -EBADMSG;
+	make_frame(test, number, whole);
+	if (packet->caplen < FRAME_BYTES || memcmp(packet->data, whole, FRAME_BYTES) != 0)
+		return -EBADMSG;
+	return (int)number;
+}
+
+/* What the filter lets through, said without it. */
+static bool is_expected(const struct selftest *test, uint32_t number)
+{
+	return test->mode != CW_SELFTEST_FILTERED || number % 2 == 0;
+}
+
+/* ---- opening ---- */
+
+static int compile(struct selftest *test, struct bpf_insn **program, uint32_t *count)
+{
+	const struct cw_filter_options options = {.linktype = test->linktype, .snaplen = SNAPLEN};
+	struct cw_error *error = &test->result->failure;
+	char text[160];
+	int result;
+
+	if (test->linktype == CW_LINKTYPE_RAW)
+		snprintf(text, sizeof(text),
+			 "ip proto %u and ip[20:4] = 0x%" PRIx32 " and ip[24:4] & 1 = 0", PROTOCOL,
+			 test->run);
+	else
+		snprintf(text, sizeof(text),
+			 "ether proto 0x%x and ether[14:4] = 0x%" PRIx32 " and ether[18:4] & 1 = 0",
+			 ETHERTYPE, test->run);
+	result = cw_filter_compile(&test->filter, text, &options, error);
+	if (result != 0)
+		return result < 0 ? result : -EINVAL; /* not a text that gets warnings */
+	/* As capture does it: the kernel leaves out what it can. */
+	result = cw_filter_kernel_program(test->filter, program, count);
+	return result == -EOPNOTSUPP ? 0 : result;
+}
+
+static int open_capture(struct selftest *test)
+{
+	struct cw_live_options options = {.device = test->device->name,
+					  .snaplen = SNAPLEN,
+					  .block_bytes = BLOCK_BYTES,
+					  .block_count = BLOCK_COUNT,
+					  .retire_ms = RETIRE_MS,
+					  .wake_fd = -1};
+	struct cw_error *error = &test->result->failure;
+	struct bpf_insn *program = NULL;
+	int result = 0;
+
+	if (test->mode == CW_SELFTEST_FILTERED)
+		result = compile(test, &program, &options.instruction_count);
+	options.program = program;
+	if (result == 0)
+		result = cw_live_open(&test->live, &test->ifaces, &options, error);
+	free(program);
+	if (result < 0)
+		return result;
+	error->code = 0; /* a warning: of the size of the ring */
+	cw_live_info(test->live, &test->info);
+	test->result->backend = test->info.backend == CW_LIVE_PACKET ? "packet" : "pcap";
+	if (test->info.linktype == test->linktype)
+		return 0;
+	return cw_error_set(error, -EPROTONOSUPPORT,
+			    "capture on %s has another link type than what is sent there",
+			    test->device->name);
+}
+
+static int open_both(struct selftest *test)
+{
+	struct cw_error *error = &test->result->failure;
+	struct cw_transmit_info info;
+	int result = cw_transmit_open(&test->transmit, test->from->name, error);
+
+	if (result < 0)
+		return result;
+	cw_transmit_info(test->transmit, &info);
+	test->linktype = info.linktype;
+	if (info.linktype != CW_LINKTYPE_ETHERNET && info.linktype != CW_LINKTYPE_RAW)
+		return cw_error_set(error, -EPROTONOSUPPORT,
+				    "%s is a device on which no harmless traffic can be made: test "
+				    "another one",
+				    test->device->name);
+	if (info.mtu < FRAME_BYTES)
+		return cw_error_set(error, -EMSGSIZE, "the MTU of %s is below %u", test->from->name,
+				    FRAME_BYTES);
+	if (getrandom(&test->run, sizeof(test->run), 0) != sizeof(test->run))
+		return cw_error_set_errno(error, -errno, "asking for a random number");
+	return open_capture(test);
+}
+
+/* ---- sending and looking ---- */
+
+static int send_frame(struct selftest *test, uint32_t number)
+{
+	uint8_t frame[FRAME_BYTES];
+	const struct cw_packet packet = {.data = frame, .caplen = FRAME_BYTES};
+	uint64_t end_ms = monotonic_ms() + CW_SELFTEST_WAIT_MS;
+	int taken;
+
+	make_frame(test, number, frame);
+	while ((taken = cw_transmit_send(test->transmit, &packet, 1)) == -EAGAIN &&
+	       monotonic_ms() < end_ms)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	if (taken == 1) {
+		test->result->sent++;
+		test->result->expected += is_expected(test, number);
+		return 0;
+	}
+	return cw_error_set_errno(&test->result->failure, taken, "sending on %s%s",
+				  test->from->name,
+				  taken == -EAGAIN ? " (is anything connected to it?)" : "");
+}
+
+static void judge_time(struct selftest *test, uint64_t ts_ns)
+{
+	struct cw_selftest_result *result = test->result;
+	uint64_t now_ns = real_ns();
+	int64_t off_ns = 0;
+
+	test->has_odd_ns |= ts_ns % 1000 != 0;
+	if (ts_ns + CLOCK_SLACK_NS < test->first_ns)
+		off_ns = -(int64_t)(test->first_ns - ts_ns);
+	else if (ts_ns > now_ns + CLOCK_SLACK_NS)
+		off_ns = (int64_t)(ts_ns - now_ns);
+	if (off_ns != 0 && (!result->is_clock_off || llabs(off_ns) > llabs(result->clock_off_ns))) {
+		result->is_clock_off = true;
+		result->clock_off_ns = off_ns;
+	}
+	/* Frames are sent apart: equal times are wrong too. */
+	if (ts_ns <= test->last_ts)
+		result->seen_wrongly++;
+	test->last_ts = ts_ns;
+}
+
+static void look_at(struct selftest *test, const struct cw_packet *packet)
+{
+	struct cw_selftest_result *result = test->result;
+	int number;
+
+	if (test->filter &&
+	    !cw_filter_match(test->filter, packet->data, packet->caplen, packet->wire_len))
+		return;
+	number = frame_number(test, packet);
+	if (number == -ENOENT && !test->filter) {
+		result->others++;
+		return;
+	}
+	if (number < 0 || !is_expected(test, (uint32_t)number) ||
+	    (uint32_t)number < test->next) { /* twice, or out of order */
+		result->seen_wrongly++;
+		return;
+	}
+	test->next = (uint32_t)number + 1;
+	test->numbers |= UINT32_C(1) << number;
+	result->seen++;
+	if (test->mode == CW_SELFTEST_TIMESTAMP)
+		judge_time(test, packet->ts_ns);
+}
+
+/* Look at what comes within the time. 0 or the capture's failure. */
+static int look(struct selftest *test, int timeout_ms)
+{
+	struct cw_packet packets[BURST];
+	struct cw_cursor cursor = {0};
+	struct cw_lease lease = {0};
+	struct cw_span span;
+	size_t count, index;
+	int result = cw_live_next(test->live, 0, 0, timeout_ms, &span, &lease);
+
+	if (result <= 0)
+		return result == 0 ? 0
+				   : cw_error_set_errno(&test->result->failure, result,
+							"capturing on %s", test->device->name);
+	while ((count = cw_span_decode(&span, &cursor, packets, BURST)) > 0)
+		for (index = 0; index < count; index++)
+			look_at(test, &packets[index]);
+	cw_lease_give_back(&lease);
+	return 0;
+}
+
+static int run(struct selftest *test)
+{
+	struct cw_live_stats stats;
+	uint64_t end_ms;
+	uint32_t number;
+	int result = 0;
+
+	test->first_ns = real_ns();
+	for (number = 0; result == 0 && number < CW_SELFTEST_FRAMES; number++) {
+		nanosleep(&(struct timespec){.tv_nsec = CW_SELFTEST_GAP_MS * 1000000}, NULL);
+		result = send_frame(test, number);
+	}
+	end_ms = monotonic_ms() + CW_SELFTEST_WAIT_MS;
+	while (result == 0 && test->result->seen < test->result->expected &&
+	       monotonic_ms() < end_ms)
+		result = look(test, 50);
+	/* And what should not come. */
+	if (result == 0)
+		result = look(test, 4 * RETIRE_MS);
+	cw_live_stats(test->live, 0, &stats);
+	test->result->kernel_dropped = stats.kernel_dropped;
+	return result;
+}
+
+/* ---- the verdict ---- */
+
+static int judge(struct selftest *test)
+{
+	struct cw_selftest_result *result = test->result;
+	struct cw_error *failure = &result->failure;
+	const char *name = test->device->name;
+
+	result->has_ns = test->has_odd_ns;
+	if (result->seen == 0 && result->seen_wrongly == 0)
+		return cw_error_set(failure, -ETIMEDOUT,
+				    "none of %u packets sent on %s was seen within %u s%s: "
+				    "something takes them before capture does (an XDP program, a "
+				    "driver of its own kind?): test another device",
+				    result->expected, test->from->name, CW_SELFTEST_WAIT_MS / 1000,
+				    result->kernel_dropped ? ", and the ring was full" : "");
+	if (result->is_clock_off)
+		return cw_error_set(
+		    failure, -ERANGE,
+		    "times of packets on %s are %.6f s %s the time they were seen: "
+		    "is this machine's clock being set, or the device's own in use?",
+		    name, (double)llabs(result->clock_off_ns) * 1e-9,
+		    result->clock_off_ns < 0 ? "before" : "after");
+	if (result->seen_wrongly && test->mode == CW_SELFTEST_FILTERED)
+		return cw_error_set(
+		    failure, -EBADMSG,
+		    "a filter on %s passed %u packets that it should not: report this "
+		    "with 'capweir --version' and the device's driver (capweir devices)",
+		    name, result->seen_wrongly);
+	if (result->seen_wrongly)
+		return cw_error_set(
+		    failure, -EBADMSG,
+		    "%u packets on %s came damaged, twice or out of order%s: look at "
+		    "the device's offloads (capweir devices -i %s)",
+		    result->seen_wrongly, name,
+		    test->mode == CW_SELFTEST_TIMESTAMP ? ", or their times do not rise" : "",
+		    name);
+	if (result->seen < result->expected)
+		return cw_error_set(
+		    failure, -EIO,
+		    "%u of %u packets sent on %s were not seen (%" PRIu64
+		    " dropped by the kernel): is the device very busy? Try again, or "
+		    "capture with larger rings (-B)",
+		    result->expected - result->seen, result->expected, test->from->name,
+		    result->kernel_dropped);
+	return 0;
+}
+
+int cw_selftest(const struct cw_netdev *device, const struct cw_netdev *from,
+		enum cw_selftest_mode mode, struct cw_selftest_result *result)
+{
+	struct selftest test = {.device = device, .from = from, .mode = mode, .result = result};
+	int status;
+
+	*result = (struct cw_selftest_result){0};
+	cw_ifaces_init(&test.ifaces);
+	status = open_both(&test);
+	if (status == 0)
+		status = run(&test);
+	if (status == 0)
+		status = judge(&test);
+	cw_live_close(test.live);
+	cw_transmit_close(test.transmit);
+	cw_filter_free(test.filter);
+	cw_ifaces_fini(&test.ifaces);
+	return status;
+}
