@@ -215,6 +215,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 	case OPTION_JSON:
 		arguments->json = true;
 		break;
+	case OPTION_DRY_RUN:
+		arguments->dry_run = true;
+		break;
 	case OPTION_DOT:
 		arguments->dot = true;
 		break;

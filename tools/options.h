@@ -18,6 +18,7 @@ enum cw_command {
 	CW_INSPECT = 1 << 3,
 	CW_BENCH = 1 << 4,
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
+	CW_REPAIR = 1 << 8,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -85,6 +86,7 @@ struct cw_arguments {
 	int precision; /* 0 auto, 1 us, 2 ns */
 	int direct;    /* enum cw_direct_mode */
 	bool json;
+	bool dry_run;
 	bool quiet;
 	bool no_clobber;
 	enum cw_sync sync;
