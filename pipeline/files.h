@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "core/outfile.h"
+#include "pipeline/chunk.h"
 #include "pipeline/gate.h"
 
 /* A record boundary in a file, and what is before it. */
@@ -31,6 +32,7 @@ struct cw_file {
 	uint32_t iface_capacity; /* power of two, or 0 */
 	uint32_t *ifaces;	 /* pairs: interface of the run + 1, number in the file */
 	uint64_t *iface_ends;	 /* by number: where in the file its block ends */
+	struct cw_chunk end_mark; /* then the writer's: nothing more comes, publish it */
 
 	/* owner: the output's writer, then the thread that closes the run */
 	uint64_t handed;	 /* bytes handed to outfile, which may keep some for a while */

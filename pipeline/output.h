@@ -43,6 +43,8 @@ struct cw_output {
 	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
 	uint64_t rotate_bytes;
 	uint64_t rotate_records;
+	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
+	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
 
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_file *file; /* being filled, NULL before the first record */
@@ -54,6 +56,7 @@ struct cw_output {
 	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
 	uint64_t file_records;	/* records */
 	uint64_t file_bytes;	/* captured bytes */
+	uint64_t period_end_ns; /* the first packet of this time or later goes to the next file */
 	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, as cut */

@@ -3,11 +3,33 @@
 #ifndef CW_PIPELINE_OUTPUT_PARTS_H
 #define CW_PIPELINE_OUTPUT_PARTS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cw_chunk;
 struct cw_output;
 struct cw_pipeline;
 
+/* A file begins with a packet of this time. (output_rotate.c) */
+void cw_output_start_period(struct cw_output *output, uint64_t ts_ns);
+
+/* Whether so much more, of which the latest packet has this time, does not all go into the file. */
+bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
+			      uint64_t latest_ns);
+
+/* The file being filled is complete: it is put under its name once it is written, and the next
+ * record opens another one. There is a file, and it has records. */
+void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* Live: end the file if its period is over. */
+void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *output);
+
 /* Nothing more goes into the open chunk: it waits with the output's other full ones. */
 void cw_output_close_chunk(struct cw_output *output);
+
+/* Put a mark (cw_chunk_make_mark) behind all that the output holds; no chunk is open. */
+void cw_output_hold_mark(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_chunk *mark);
 
 /*
  * The open chunk is full. Large chunks go to the writer at once. Small ones (many outputs share the

@@ -175,6 +175,7 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	output->anchor_offset = 0;
 	output->file_records = 0;
 	output->file_bytes = 0;
+	cw_output_start_period(output, ts_ns);
 	return 0;
 }
 
@@ -196,25 +197,15 @@ static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
 
 /* ---- a whole part at once ---- */
 
-static bool needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes)
-{
-	if (output->file_records == 0)
-		return false;
-	if (output->rotate_records && output->file_records + records > output->rotate_records)
-		return true;
-	return output->rotate_bytes && output->offset + bytes > output->rotate_bytes;
-}
-
 /* Whether the tally's records all follow the output's last one, with nothing in between. */
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
 	if (!output->file)
 		return false;
-	if (output->rotate_records &&
-	    output->file_records + tally->record_count > output->rotate_records)
-		return false;
-	if (output->rotate_bytes && output->offset + tally->record_bytes > output->rotate_bytes)
+	if (!output->file_records ||
+	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
+				     batch->latest_ns))
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
 		return batch->has_one_iface &&
@@ -304,7 +295,9 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 			preface->iface_block);
 	preface->is_new_file =
 		!output->file ||
-		needs_rotation(output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes));
+		cw_output_needs_rotation(output, 1,
+					 record_bytes + (has_iface ? 0 : preface->iface_bytes),
+					 packet->ts_ns);
 	if (preface->is_new_file)
 		preface->header_bytes = cw_format_header_bytes(output->format);
 	else if (has_iface)

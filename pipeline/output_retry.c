@@ -107,9 +107,12 @@ void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (atomic_load(&output->failure))
+		if (atomic_load(&output->failure)) {
 			retry(pipeline, output, now_ns);
-		else if (flush)
+			continue;
+		}
+		cw_output_rotate_by_clock(pipeline, output);
+		if (flush)
 			cw_output_seal_all(pipeline, output);
 	}
 }

@@ -283,6 +283,15 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	cw_files_release(&pipeline->files, file);
 }
 
+/* The file that was written last ended. */
+static void end_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
+{
+	if (output->writing != file)
+		return; /* it failed before its first byte */
+	finish_file(pipeline, output, file);
+	output->writing = NULL;
+}
+
 static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
@@ -291,7 +300,11 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	 * the abort is seen here, or the writer is seen there and waited for.
 	 */
 	atomic_store(&output->is_writing, true);
-	if (!atomic_load(&pipeline->is_aborting) && !atomic_load(&output->failure))
+	if (atomic_load(&pipeline->is_aborting) || atomic_load(&output->failure))
+		; /* they are lost */
+	else if (chunks[0]->is_mark)
+		end_file(pipeline, output, chunks[0]->file);
+	else
 		write_run(pipeline, output, chunks, count);
 	atomic_store(&output->is_writing, false);
 }
@@ -323,7 +336,7 @@ static void empty_inbox(struct cw_output *output)
 	output->queue_last = newest;
 }
 
-/* Take the complete chunks at the queue's head that go into one file with one call. */
+/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
 static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 {
 	size_t bytes = 0;
@@ -334,13 +347,15 @@ static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 
 		/* [CHUNK-1] acquire: every byte copied into it. */
 		if (atomic_load_explicit(&chunk->pending, memory_order_acquire) != 0 ||
-		    (count && chunk->file != chunks[0]->file))
+		    (count && (chunk->is_mark || chunk->file != chunks[0]->file)))
 			break;
 		output->queue_first = chunk->queued;
 		if (!output->queue_first)
 			output->queue_last = NULL;
 		chunks[count++] = chunk;
 		bytes += chunk->used;
+		if (chunk->is_mark)
+			break;
 	}
 	return count;
 }

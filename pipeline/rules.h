@@ -26,6 +26,8 @@ struct cw_rule {
 	uint32_t snaplen;	 /* 0 = whole packets */
 	uint64_t rotate_bytes;	 /* 0 = no limit */
 	uint64_t rotate_packets; /* 0 = no limit */
+	uint64_t rotate_every_ns; /* of the packets' time; 0 = no limit */
+	bool is_rotate_from_first; /* counted from each file's first packet (-G), not aligned */
 	unsigned line;		 /* in the rules file; 0 from the command line */
 	unsigned filter_line;	 /* line where the filter text stands */
 };
@@ -40,12 +42,13 @@ struct cw_rules {
 /*
  * Read a rules file ("-" = standard input). Grammar, with every key:
  *   mode: all | first
- *   defaults: {write: TEMPLATE, snaplen: N, rotate: {size: 1GiB, packets: N}}
+ *   defaults: {write: TEMPLATE, snaplen: N, rotate: {size: 1GiB, packets: N, every: 10m}}
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:}; the expression
  *          `unmatched` is the rule for what no other took (at most one)
  * Sizes take B, KB, MB, GB, TB (powers of 1000), KiB ... TiB (1024); bare numbers are bytes.
+ * Durations take ms, s, m, h, d; bare numbers are seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
- * exist in the design but not in this version (every, files, sample, limit, ...) are refused as
+ * exist in the design but not in this version (files, sample, limit, ...) are refused as
  * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types are
  * refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
  */
@@ -67,6 +70,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 
 /* Parse "1GiB", "500", "10MB" as above; 0 on success, -EINVAL or -ERANGE. */
 int cw_parse_size(const char *text, uint64_t *bytes);
+
+/* Parse "10m", "90" (seconds), "500ms", "1h", "1d" into nanoseconds; 0, -EINVAL or -ERANGE. */
+int cw_parse_duration(const char *text, uint64_t *ns);
 
 void cw_rules_fini(struct cw_rules *rules); /* a zeroed object is accepted */
 

@@ -26,6 +26,7 @@
 #define SET_MODE 64u
 #define SET_DEFAULTS 128u
 #define SET_RULES 256u
+#define SET_ROTATE_EVERY 512u
 
 struct key {
 	const char *word;
@@ -38,7 +39,7 @@ struct loader {
 	struct cw_rules *rules;
 	struct cw_rule defaults;
 	unsigned defaults_set;
-	uint16_t *rule_set; /* SET_ bits of each rule; grows with rules->rules */
+	uint32_t *rule_set; /* SET_ bits of each rule; grows with rules->rules */
 	const char *name;   /* of the file, for messages */
 	const char *text;
 	size_t bytes;
@@ -189,7 +190,7 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "every", "files",    "sample", "limit",  "hook", "hooks",
+	    "files",    "sample", "limit",  "hook", "hooks",
 	    "sync",  "compress", "quota",  "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
@@ -285,18 +286,39 @@ static int read_size(struct loader *loader, const char *what, bool is_bytes, uin
 	return 0;
 }
 
+static int read_duration(struct loader *loader, const char *what, uint64_t *ns)
+{
+	char buffer[QUOTE_BYTES];
+	int status = expect_text(loader, what);
+
+	if (status)
+		return status;
+	status = cw_parse_duration(scalar(loader), ns);
+	if (!status && *ns <= INT64_MAX)
+		return 0;
+	quote(scalar(loader), buffer);
+	if (status != -EINVAL)
+		return refuse(loader, line_of(loader), "%s: %s is too long", what, buffer);
+	return refuse(loader, line_of(loader),
+		      "%s: '%s' is no duration; write it like 10m, 1h or 30s", what, buffer);
+}
+
 static int rotate_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
 {
 	*set |= bit;
 	if (bit == SET_ROTATE_BYTES)
 		return read_size(loader, "size", true, INT64_MAX, &rule->rotate_bytes);
+	if (bit == SET_ROTATE_EVERY)
+		return read_duration(loader, "every", &rule->rotate_every_ns);
 	return read_size(loader, "packets", false, INT64_MAX, &rule->rotate_packets);
 }
 
 static int read_rotate(struct loader *loader, struct cw_rule *rule, unsigned *set)
 {
-	static const struct key keys[] = {
-	    {"size", SET_ROTATE_BYTES}, {"packets", SET_ROTATE_PACKETS}, {NULL, 0}};
+	static const struct key keys[] = {{"size", SET_ROTATE_BYTES},
+					  {"packets", SET_ROTATE_PACKETS},
+					  {"every", SET_ROTATE_EVERY},
+					  {NULL, 0}};
 	int status = expect_mapping(loader, "rotate", "{size: 1GiB}");
 
 	return status ? status : read_mapping(loader, keys, "rotate", rule, set, rotate_value);
@@ -367,7 +389,7 @@ static struct cw_rule *new_rule(struct loader *loader)
 {
 	uint32_t count = loader->rules->count;
 	struct cw_rule *rule;
-	uint16_t *grown;
+	uint32_t *grown;
 
 	if (!(count & (count - 1))) {
 		size_t capacity = count ? 2 * (size_t)count : 1;
@@ -419,7 +441,7 @@ static int read_rule(struct loader *loader)
 			      rule->name);
 	snprintf(buffer, sizeof(buffer), "rule %.50s", rule->name);
 	status = read_mapping(loader, keys, buffer, rule, &set, rule_value);
-	loader->rule_set[loader->rules->count - 1] = (uint16_t)set;
+	loader->rule_set[loader->rules->count - 1] = set;
 	if (!status && !(set & SET_FILTER))
 		status = refuse(loader, rule->line,
 				"rule %s has no filter; add filter: to it ('' takes all packets)",
@@ -527,6 +549,8 @@ static int merge_defaults(struct loader *loader)
 			rule->rotate_bytes = defaults->rotate_bytes;
 		if (!(set & SET_ROTATE_PACKETS))
 			rule->rotate_packets = defaults->rotate_packets;
+		if (!(set & SET_ROTATE_EVERY))
+			rule->rotate_every_ns = defaults->rotate_every_ns;
 	}
 	return 0;
 }

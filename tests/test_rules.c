@@ -93,10 +93,10 @@ static void the_design_s_example_is_read(void **state)
 static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 {
 	struct cw_rules rules = parse("rules:\n"
-				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5}}\n"
+				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h}}\n"
 				      "  b: ip6\n"
 				      "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
-				      "           rotate: {size: 2KB, packets: 9}}\n");
+				      "           rotate: {size: 2KB, packets: 9, every: 90s}}\n");
 
 	(void)state;
 	assert_int_equal(rules.mode, CW_FILTER_ALL);
@@ -105,6 +105,8 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	assert_int_equal(rules.rules[0].rotate_packets, 5);
 	assert_int_equal(rules.rules[1].snaplen, 96);
 	assert_int_equal(rules.rules[1].rotate_packets, 9);
+	assert_int_equal(rules.rules[0].rotate_every_ns, 7200 * CW_NS_PER_S);
+	assert_int_equal(rules.rules[1].rotate_every_ns, 90 * CW_NS_PER_S);
 	cw_rules_fini(&rules);
 }
 
@@ -191,7 +193,12 @@ static const struct {
     {"defaults: {rotate: {size: 99999999TiB}}\n",
      "r.yaml:1: size: 99999999TiB is too much; it can be 0 to 9223372036854775807"},
     {"defaults: {rotate: {packets: 1k}}\n", "r.yaml:1: packets: '1k' is no whole number"},
-    {"defaults: {rotate: {every: 10m}}\n", "r.yaml:1: the key 'every' is not in this version"},
+    {"defaults: {rotate: {every: 10 m}}\n",
+     "r.yaml:1: every: '10 m' is no duration; write it like 10m, 1h or 30s"},
+    {"defaults: {rotate: {every: 1w}}\n",
+     "r.yaml:1: every: '1w' is no duration; write it like 10m, 1h or 30s"},
+    {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every: 99999999999d is too long"},
+    {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be one text"},
     {"defaults: {rotate: {files: 48}}\n", "r.yaml:1: the key 'files' is not in this version"},
     {"defaults: {rotate: {sise: 4}}\n",
      "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},

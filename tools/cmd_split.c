@@ -194,6 +194,10 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
 		if (!rules->rules[index].rotate_packets)
 			rules->rules[index].rotate_packets = arguments->rotate_packets;
+		if (!rules->rules[index].rotate_every_ns) {
+			rules->rules[index].rotate_every_ns = arguments->rotate_every_ns;
+			rules->rules[index].is_rotate_from_first = !arguments->is_rotate_aligned;
+		}
 	}
 	return result;
 }

@@ -26,8 +26,11 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
 				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
-	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
+	{'b', "ring-buffer", "KEY:N", "filesize:N (kB), packets:N, duration:S or interval:S (at "
+				      "multiples of S seconds since 1970): start a new file at that "
 				      "limit", BOTH},
+	{'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
+	 BOTH},
 	{'n', "numeric", NULL, "accepted: names are never looked up", BOTH},
 	{'O', "no-optimize", NULL, "do not optimise filter programs",
 	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
@@ -105,7 +108,6 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_HELP, "help", NULL, "print this",
 	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_REPAIR},
 	/* Letters that mean what tcpdump means by them, and are to come. */
-	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},

@@ -122,6 +122,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_file_size(text, &arguments->rotate_bytes);
 	case 'b':
 		return cw_option_ring(arguments, text);
+	case 'G':
+		return cw_option_period(arguments, "-G", text, false);
 	case OPTION_PACKETS:
 		return cw_option_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
 	case OPTION_REPEAT:
