@@ -22,6 +22,9 @@ void cw_output_close_chunk(struct cw_output *output)
 {
 	if (!output->open)
 		return;
+	/* Not to its end, where copying would go on in the next one: a new piece begins there. */
+	if (output->open->used < output->open->capacity)
+		output->last_batch = NULL;
 	hold(output, output->open);
 	output->open = NULL;
 }
