@@ -55,9 +55,10 @@ static void make_fresh(struct cw_chunk *chunk)
 	chunk->queued = NULL;
 }
 
-void cw_chunk_make_mark(struct cw_chunk *chunk, struct cw_file *file, uint64_t offset)
+void cw_chunk_make_mark(struct cw_chunk *chunk, enum cw_mark mark, struct cw_file *file,
+			uint64_t offset)
 {
-	*chunk = (struct cw_chunk){.is_mark = true, .file = file, .offset = offset};
+	*chunk = (struct cw_chunk){.mark = mark, .file = file, .offset = offset};
 	make_fresh(chunk);
 }
 
@@ -99,7 +100,7 @@ struct cw_chunk *cw_chunk_take_giant(struct cw_chunk_pool *pool, size_t bytes)
 
 void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk)
 {
-	if (chunk->is_mark)
+	if (chunk->mark)
 		return;
 	if (chunk->is_giant) {
 		free(chunk->memory);

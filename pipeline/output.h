@@ -68,6 +68,10 @@ struct cw_output {
 	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
+	struct cw_file *kept_first; /* of those, the first one that has not to go (output_ring.c) */
+	uint64_t kept_count;	    /* ended files from there on, and their bytes */
+	uint64_t kept_bytes;
+	bool has_begun; /* its first file */
 
 	/* shared */
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
@@ -84,6 +88,7 @@ struct cw_output {
 	struct cw_file *writing; /* NULL before the first write */
 	uint64_t told_ns; /* CLOCK_MONOTONIC: of the last failure that was told */
 	bool has_told;	  /* and its end not yet */
+	bool has_told_expiry; /* that a file cannot be removed */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };

@@ -17,6 +17,15 @@ void cw_output_start_period(struct cw_output *output, uint64_t ts_ns);
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns);
 
+/* What the output keeps grows by the file that was being filled. (output_ring.c) */
+void cw_output_note_end(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* The output begins a file: the oldest ones go that its rule or all rules have no room for. */
+void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* Old files go where a writer found too little free space on a disk. */
+void cw_outputs_free_space(struct cw_pipeline *pipeline);
+
 /* The file being filled is complete: it is put under its name once it is written, and the next
  * record opens another one. There is a file, and it has records. */
 void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output);

@@ -146,6 +146,8 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 	else
 		output->files_first = file;
 	output->files_last = file;
+	if (!output->kept_first)
+		output->kept_first = file;
 	output->file_count++;
 	return file;
 no_memory:
@@ -162,6 +164,10 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_file *file;
 
 	cw_output_close_chunk(output);
+	if (output->file)
+		cw_output_note_end(pipeline, output);
+	output->file = NULL;
+	cw_output_make_space(pipeline, output);
 	file = output->restart ? output->restart
 			       : cw_output_new_file(pipeline, output, iface, ts_ns);
 	output->restart = NULL;
@@ -525,6 +531,7 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 	uint32_t index;
 
 	cw_outputs_keep_room(pipeline);
+	cw_outputs_free_space(pipeline);
 	if (!batch->is_stretch_open) {
 		batch->copy_packet = batch->reserve_packet;
 		batch->copy_match = batch->reserve_match;

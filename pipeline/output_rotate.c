@@ -40,8 +40,9 @@ void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	struct cw_chunk *mark = &output->file->end_mark;
 
+	cw_output_note_end(pipeline, output);
 	cw_output_close_chunk(output);
-	cw_chunk_make_mark(mark, output->file, output->offset);
+	cw_chunk_make_mark(mark, CW_MARK_ENDED, output->file, output->offset);
 	cw_output_hold_mark(pipeline, output, mark);
 	cw_output_seal_all(pipeline, output);
 	output->file = NULL;

@@ -39,6 +39,12 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 			continue;
 		report->written += file->anchor_records;
 		report->bytes += file->anchor_bytes;
+		if (file->is_expired) {
+			books->expired += file->anchor_records;
+			report->expired += file->anchor_records;
+			report->expired_files++;
+			continue;
+		}
 		report->file_bytes += file->offset;
 		if (is_regular)
 			books->in_files += file->anchor_records;

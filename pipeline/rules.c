@@ -253,6 +253,43 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	return status;
 }
 
+/* Rings are of files that end, and where bytes are promised, of known size. */
+static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
+		      struct cw_error *error)
+{
+	if (rule->ring_files && !rule->rotate_bytes && !rule->rotate_packets &&
+	    !rule->rotate_every_ns)
+		return cw_error_set(error, -EINVAL,
+				    "it keeps %llu files and never begins a new one; give a size, "
+				    "packets or every, too",
+				    (unsigned long long)rule->ring_files);
+	if ((rule->ring_bytes || rules->total_bytes) && !rule->rotate_bytes)
+		return cw_error_set(error, -EINVAL,
+				    "a total needs the size of the files, too (rotate: {size: ...})");
+	if (rule->ring_bytes && rule->ring_bytes < rule->rotate_bytes)
+		return cw_error_set(error, -EINVAL,
+				    "its total of %llu bytes is less than one file may get (%llu)",
+				    (unsigned long long)rule->ring_bytes,
+				    (unsigned long long)rule->rotate_bytes);
+	return 0;
+}
+
+/* What all rules keep together must hold the file that each of them writes. */
+static int check_total(const struct cw_rules *rules, struct cw_error *error)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; rules->total_bytes && i < rules->count; i++)
+		if (__builtin_add_overflow(bytes, rules->rules[i].rotate_bytes, &bytes) ||
+		    bytes > rules->total_bytes)
+			return cw_error_set(error, -EINVAL,
+					    "%s: keep: a total of %llu bytes is less than one file of "
+					    "each rule may get together",
+					    rules->path,
+					    (unsigned long long)rules->total_bytes);
+	return 0;
+}
+
 static int report_collision(const struct cw_rules *rules, const uint32_t pair[2],
 			    struct cw_error *error)
 {
@@ -295,6 +332,8 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		status = cw_template_parse(&names[i], rule->write, NULL, error);
 		if (!status)
 			status = check_ending(rule, error);
+		if (!status)
+			status = check_ring(rules, rule, error);
 		if (status) {
 			at_rule(rules, rule, error);
 			goto out;
@@ -306,6 +345,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 				    rule->rotate_every_ns) &&
 				   !cw_template_has_seq(names[i])};
 	}
+	status = check_total(rules, error);
+	if (status)
+		goto out;
 	status = cw_templates_find_collision(uses, rules->count, pair);
 	if (status == 1)
 		status = report_collision(rules, pair, error);

@@ -15,6 +15,7 @@
 #include "pipeline/rules_parts.h"
 
 #define QUOTE_BYTES 64u
+#define PRIORITY_MAX 1000000u
 
 /* Which values a rule, or the defaults, gave; also the bits of mapping keys already seen. */
 #define SET_FILTER 1u
@@ -27,6 +28,11 @@
 #define SET_DEFAULTS 128u
 #define SET_RULES 256u
 #define SET_ROTATE_EVERY 512u
+#define SET_RING_FILES 1024u
+#define SET_RING_BYTES 2048u
+#define SET_PRIORITY 4096u
+#define SET_KEEP 8192u
+#define SET_FREE 16384u
 
 struct key {
 	const char *word;
@@ -190,11 +196,11 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "files",    "sample", "limit",  "hook", "hooks",
+	    "sample", "limit",  "hook", "hooks",
 	    "sync",  "compress", "quota",  "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
-	char known[128] = "";
+	char known[192] = "";
 	const char *closest = NULL;
 	unsigned best = 3; /* further away it is no typing error */
 
@@ -310,6 +316,10 @@ static int rotate_value(struct loader *loader, unsigned bit, struct cw_rule *rul
 		return read_size(loader, "size", true, INT64_MAX, &rule->rotate_bytes);
 	if (bit == SET_ROTATE_EVERY)
 		return read_duration(loader, "every", &rule->rotate_every_ns);
+	if (bit == SET_RING_FILES)
+		return read_size(loader, "files", false, INT64_MAX, &rule->ring_files);
+	if (bit == SET_RING_BYTES)
+		return read_size(loader, "total", true, INT64_MAX, &rule->ring_bytes);
 	return read_size(loader, "packets", false, INT64_MAX, &rule->rotate_packets);
 }
 
@@ -318,6 +328,8 @@ static int read_rotate(struct loader *loader, struct cw_rule *rule, unsigned *se
 	static const struct key keys[] = {{"size", SET_ROTATE_BYTES},
 					  {"packets", SET_ROTATE_PACKETS},
 					  {"every", SET_ROTATE_EVERY},
+					  {"files", SET_RING_FILES},
+					  {"total", SET_RING_BYTES},
 					  {NULL, 0}};
 	int status = expect_mapping(loader, "rotate", "{size: 1GiB}");
 
@@ -368,6 +380,11 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 		if (!status)
 			rule->snaplen = (uint32_t)number;
 		return status;
+	case SET_PRIORITY:
+		status = read_size(loader, "priority", false, PRIORITY_MAX, &number);
+		if (!status)
+			rule->priority = (uint32_t)number;
+		return status;
 	default:
 		return read_rotate(loader, rule, set);
 	}
@@ -376,7 +393,8 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 static int read_defaults(struct loader *loader)
 {
 	static const struct key keys[] = {
-	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE}, {NULL, 0}};
+	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE},
+	    {"priority", SET_PRIORITY}, {NULL, 0}};
 	int status = expect_mapping(loader, "defaults", "{write: '{rule}.pcap'}");
 
 	return status ? status
@@ -414,6 +432,7 @@ static int read_rule(struct loader *loader)
 					  {"write", SET_WRITE},
 					  {"snaplen", SET_SNAPLEN},
 					  {"rotate", SET_ROTATE},
+					  {"priority", SET_PRIORITY},
 					  {NULL, 0}};
 	char buffer[QUOTE_BYTES];
 	const char *fault = cw_rule_name_fault(scalar(loader));
@@ -489,19 +508,42 @@ static int read_mode(struct loader *loader)
 	return 0;
 }
 
+static int keep_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
+{
+	struct cw_rules *rules = loader->rules;
+
+	(void)rule;
+	*set |= bit;
+	if (bit == SET_FREE)
+		return read_size(loader, "free", true, INT64_MAX, &rules->free_bytes);
+	return read_size(loader, "total", true, INT64_MAX, &rules->total_bytes);
+}
+
+static int read_keep(struct loader *loader)
+{
+	static const struct key keys[] = {{"total", SET_RING_BYTES}, {"free", SET_FREE}, {NULL, 0}};
+	unsigned set = 0;
+	int status = expect_mapping(loader, "keep", "{total: 1TiB, free: 10GiB}");
+
+	return status ? status : read_mapping(loader, keys, "keep", NULL, &set, keep_value);
+}
+
 static int top_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
 {
 	(void)rule;
 	*set |= bit;
 	if (bit == SET_MODE)
 		return read_mode(loader);
+	if (bit == SET_KEEP)
+		return read_keep(loader);
 	return bit == SET_DEFAULTS ? read_defaults(loader) : read_rules(loader);
 }
 
 static int read_document(struct loader *loader)
 {
 	static const struct key keys[] = {
-	    {"mode", SET_MODE}, {"defaults", SET_DEFAULTS}, {"rules", SET_RULES}, {NULL, 0}};
+	    {"mode", SET_MODE}, {"defaults", SET_DEFAULTS}, {"rules", SET_RULES},
+	    {"keep", SET_KEEP}, {NULL, 0}};
 	unsigned set = 0;
 	int status = advance(loader); /* the stream's start */
 
@@ -551,6 +593,12 @@ static int merge_defaults(struct loader *loader)
 			rule->rotate_packets = defaults->rotate_packets;
 		if (!(set & SET_ROTATE_EVERY))
 			rule->rotate_every_ns = defaults->rotate_every_ns;
+		if (!(set & SET_RING_FILES))
+			rule->ring_files = defaults->ring_files;
+		if (!(set & SET_RING_BYTES))
+			rule->ring_bytes = defaults->ring_bytes;
+		if (!(set & SET_PRIORITY))
+			rule->priority = defaults->priority;
 	}
 	return 0;
 }

@@ -153,7 +153,8 @@ static const struct {
     {W "rules: {a: ip}\n---\nrules: {b: ip}\n", "r.yaml:3: a second document; a file has one"},
     {"rule: {a: ip}\n", "r.yaml:1: unknown key 'rule' in the file; did you mean 'rules'?"},
     {"outputs: {a: ip}\n",
-     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules"},
+     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules, "
+     "keep"},
     {"\nlimit: 5\n", "r.yaml:2: the key 'limit' is not in this version"},
     {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
     {"mode: all\nmode: all\n", "r.yaml:2: the key 'mode' is there twice in the file"},
@@ -177,7 +178,8 @@ static const struct {
     /* defaults */
     {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
     {"defaults: {filter: ip}\n",
-     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate"},
+     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate, "
+     "priority"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
      "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
@@ -199,7 +201,6 @@ static const struct {
      "r.yaml:1: every: '1w' is no duration; write it like 10m, 1h or 30s"},
     {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every: 99999999999d is too long"},
     {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be one text"},
-    {"defaults: {rotate: {files: 48}}\n", "r.yaml:1: the key 'files' is not in this version"},
     {"defaults: {rotate: {sise: 4}}\n",
      "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},
     {"defaults: {rotate: {size: 1, size: 2}}\n",
@@ -223,10 +224,10 @@ static const struct {
     {W "rules:\n  a: {filer: ip}\n",
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
     {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
-					   "are filter, write, snaplen, rotate"},
+					   "are filter, write, snaplen, rotate, priority"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
-     "rule a; there are filter, write, snaplen, rotate"},
+     "rule a; there are filter, write, snaplen, rotate, priority"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
      "r.yaml:3: the key 'sample' is not in this version"},
     {W "rules:\n  a: {filter: ip, hook: x}\n", "r.yaml:3: the key 'hook' is not in this version"},

@@ -28,7 +28,9 @@ const struct cw_option_row cw_option_rows[] = {
 				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
 	{'b', "ring-buffer", "KEY:N", "filesize:N (kB), packets:N, duration:S or interval:S (at "
 				      "multiples of S seconds since 1970): start a new file at that "
-				      "limit", BOTH},
+				      "limit; files:N: keep the last N", BOTH},
+	{'W', "file-count", "COUNT", "with -C or -b: keep the last COUNT files, remove older ones of this "
+				     "run", BOTH},
 	{'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
 	 BOTH},
 	{'n', "numeric", NULL, "accepted: names are never looked up", BOTH},
@@ -108,7 +110,6 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_HELP, "help", NULL, "print this",
 	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_REPAIR},
 	/* Letters that mean what tcpdump means by them, and are to come. */
-	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},
 	{'D', "list-interfaces", NULL, NULL, CW_NOT_YET},

@@ -113,11 +113,15 @@ int cw_option_ring(struct cw_arguments *arguments, const char *text)
 		return cw_option_period(arguments, "-b duration:", text + 9, false);
 	if (strncmp(text, "interval:", 9) == 0)
 		return cw_option_period(arguments, "-b interval:", text + 9, true);
-	if (strncmp(text, "files:", 6) == 0 || strncmp(text, "printname:", 10) == 0 ||
+	if (strncmp(text, "files:", 6) == 0)
+		return cw_option_number("-b files:", text + 6, 1, INT64_MAX,
+					&arguments->ring_files);
+	if (strncmp(text, "printname:", 10) == 0 ||
 	    strncmp(text, "nametimenum:", 12) == 0)
 		cw_complain("-b %s is not in this version", text);
 	else
-		cw_complain("-b takes filesize:, packets:, duration: or interval: and a number, not '%s'",
+		cw_complain("-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+			    "not '%s'",
 			    text);
 	return CW_EXIT_USAGE;
 }

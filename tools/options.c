@@ -122,6 +122,9 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_file_size(text, &arguments->rotate_bytes);
 	case 'b':
 		return cw_option_ring(arguments, text);
+	case 'W':
+		arguments->has_file_count = true;
+		return cw_option_number("-W", text, 1, INT64_MAX, &arguments->ring_files);
 	case 'G':
 		return cw_option_period(arguments, "-G", text, false);
 	case OPTION_PACKETS:

@@ -57,13 +57,14 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				    count(rule->lost[index]));
 	for (index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 cw_json_text(rule->rule->name), "filter",
 			 cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 			 count(rule->matched), "written", count(rule->written), "bytes",
 			 count(rule->bytes), "file_bytes", count(rule->file_bytes), "lost", lost,
 			 "lost_total", count(rule->lost_total), "error", cw_json_text(rule->error),
-			 "files", files);
+			 "files", files, "expired", count(rule->expired), "expired_files",
+			 count(rule->expired_files));
 }
 
 static json_t *books_json(const struct cw_report *report)

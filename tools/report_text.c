@@ -58,7 +58,9 @@ static void print_files(const struct cw_report_rule *rule)
 		fprintf(stderr, "%s%s", index ? ", " : "", rule->files[index]);
 	if (rule->file_count > FILES_SHOWN)
 		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
-	if (rule->file_count == 0)
+	if (rule->expired_files)
+		fprintf(stderr, " (%u older removed)", rule->expired_files);
+	if (rule->file_count == 0 && !rule->expired_files)
 		fputs("(no file)", stderr);
 }
 

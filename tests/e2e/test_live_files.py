@@ -69,5 +69,68 @@ class Clock(live.Test):
         self.assert_no_parts()
 
 
+class Rings(live.Test):
+    def begin(self, *arguments):
+        directory = self.path("ring")
+        os.mkdir(directory)
+        capture = self.capture("-i", "in", "-w", os.path.join(directory, "{seq}.pcap"), "-b",
+                               "packets:100", "-b", "files:3", *arguments)
+        return directory, capture
+
+    def send(self, capture, first, count):
+        live.send(live.Shape(count, first=first))
+        capture.wait_seen(first + count)
+
+    def names(self, directory):
+        return sorted(name for name in os.listdir(directory) if name.endswith(".pcap"))
+
+    def test_a_ring_of_a_long_run(self):
+        directory, capture = self.begin("--queues", 2)
+        shape = live.Shape(e2e.scaled(30_000, 5000))
+        live.send(shape, rate=live.RATE // 2)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        files = self.files_of(report)
+        self.assertEqual(len(files), 3)
+        self.assertEqual(sorted(files), [os.path.join(directory, one)
+                                         for one in sorted(os.listdir(directory))])
+        kept = sum(len(e2e.read_capture(file).packets) for file in files)
+        self.assertEqual(report["books"]["in_files"], kept)
+        self.assertEqual(report["books"]["expired"], shape.count - kept)
+        self.assertEqual(report["rules"][0]["written"], shape.count)
+
+    def test_files_that_others_removed_or_replaced(self):
+        """What is gone is gone; what took its place stays, and that is told."""
+        directory, capture = self.begin()
+        self.send(capture, 0, 350)
+        wanted = [os.path.join(directory, f"{index}.pcap") for index in (1, 2)]
+        capture.wait_until(lambda: all(map(os.path.exists, wanted)), "files")
+        os.unlink(wanted[0])
+        os.rename(wanted[1], wanted[1] + ".mine")
+        with open(wanted[1], "w") as file:
+            file.write("theirs")
+        self.send(capture, 350, 650)
+        report = self.report_of(capture.stop(), 1)
+        with open(wanted[1]) as file:
+            self.assertEqual(file.read(), "theirs")
+        self.assertIn("was replaced", capture.text())
+        self.assertTrue(os.path.exists(wanted[1] + ".mine"))
+        self.assertEqual(report["books"]["lost"], 0)
+        # 3 files of the ring, and that which could not be removed
+        self.assertEqual(report["books"]["in_files"], 400)
+
+    def test_a_ring_on_a_small_disk(self):
+        """Room for two files and a half: weeks of capture fit, as long as it is written so fast."""
+        with e2e.tmpfs(self.path("disk"), "size=900k"):
+            capture = self.capture("-i", "in", "-w", self.path("disk", "{seq}.pcapng"), "-C",
+                                   "200k", "-b", "files:3", "-t", 2)
+            shape = live.Shape(20_000, size=400)
+            live.send(shape, rate=live.RATE // 10)
+            capture.wait_seen(shape.count)
+            report = self.report_of(capture.stop())
+            self.assertEqual(report["rules"][0]["written"], shape.count)
+            self.assertEqual(len(self.files_of(report)), 3)
+
+
 if __name__ == "__main__":
     live.main()
