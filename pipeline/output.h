@@ -44,6 +44,7 @@ struct cw_output {
 	uint64_t rotate_bytes;
 	uint64_t rotate_records;
 	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
+	bool is_thinned;	  /* it samples or has limits: packet by packet (output_thin.c) */
 	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
 
 	/* owner: the turn */
@@ -60,6 +61,12 @@ struct cw_output {
 	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, as cut */
+	uint64_t taken; /* where the rule thins out: matched and to be written, */
+	uint64_t taken_bytes;
+	uint64_t rate_second; /* and those of them in the latest second of packets' time */
+	uint64_t rate_count;
+	bool is_at_limit;
+	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t lost[CW_LOSS_COUNT]; /* but for those of a failure that lasts */
 	bool is_over_share;	      /* told: it loses records, others need the chunks */
 	uint64_t retry_ns;	      /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */

@@ -8,7 +8,14 @@
 
 struct cw_chunk;
 struct cw_output;
+struct cw_packet;
 struct cw_pipeline;
+
+/* Whether the rule does not want the packet it matched; then that is counted. (output_thin.c) */
+bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet);
+
+/* Count a matched packet that is to be written, or lost. */
+void cw_output_note_taken(struct cw_output *output, const struct cw_packet *packet);
 
 /* A file begins with a packet of this time. (output_rotate.c) */
 void cw_output_start_period(struct cw_output *output, uint64_t ts_ns);

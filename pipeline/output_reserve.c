@@ -231,6 +231,8 @@ static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batc
 		const struct cw_tally *tally = &batch->tallies[index];
 		const struct cw_output *output = &pipeline->outputs[tally->output];
 
+		if (output->is_thinned)
+			return false;
 		if (atomic_load_explicit(&output->failure, memory_order_relaxed))
 			continue;
 		if (!is_plain(output, batch, tally))
@@ -281,7 +283,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 
 enum placing {
 	PLACED,
-	LOST,	    /* counted; nothing to copy */
+	LOST,	    /* or left out: counted; nothing to copy */
 	NO_ROOM,    /* of chunks or pieces: stop here */
 	OVER_SHARE, /* of the pool: it is lost */
 };
@@ -339,8 +341,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 static enum placing lose(struct cw_output *output, const struct cw_packet *packet,
 			 uint64_t *counter)
 {
-	output->matched++;
-	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	cw_output_note_taken(output, packet);
 	if (counter)
 		++*counter;
 	return LOST;
@@ -402,8 +403,7 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(output->file, packet->iface);
 	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
-	output->matched++;
-	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	cw_output_note_taken(output, packet);
 	output->file_records++;
 	output->file_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	set_anchor(output);
@@ -431,6 +431,8 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	enum placing room;
 	bool is_giant;
 
+	if (output->is_thinned && cw_output_leaves_out(output, packet))
+		return LOST;
 	if (!is_representable)
 		return lose(output, packet, &output->lost[CW_LOSS_UNREPRESENTABLE]);
 	if (atomic_load_explicit(&output->failure, memory_order_relaxed))

@@ -55,6 +55,8 @@ static void settle_losses(struct cw_output *output)
 
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
 		explained += output->lost[cause];
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+		explained += output->left_out[cause];
 	output->lost[output->failure_cause] += output->matched - explained;
 }
 

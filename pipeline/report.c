@@ -72,6 +72,12 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 		report->lost[cause] = output->lost[cause];
 		explained += output->lost[cause];
 	}
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
+		report->left_out[cause] = output->left_out[cause];
+		explained += output->left_out[cause];
+		books->left_out += output->left_out[cause];
+		report->left_out_total += output->left_out[cause];
+	}
 	if (atomic_load(&output->failure)) {
 		report->lost[output->failure_cause] += output->matched - explained;
 		explained = output->matched;
@@ -79,7 +85,7 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 		if (!report->error)
 			return -ENOMEM;
 	}
-	report->lost_total = explained - report->written;
+	report->lost_total = explained - report->written - report->left_out_total;
 	books->matched += output->matched;
 	books->written += report->written;
 	books->lost += report->lost_total;

@@ -28,6 +28,10 @@ struct cw_rule {
 	uint64_t rotate_packets; /* 0 = no limit */
 	uint64_t rotate_every_ns; /* of the packets' time; 0 = no limit */
 	bool is_rotate_from_first; /* counted from each file's first packet (-G), not aligned */
+	uint64_t sample_every;	/* write one in so many of what matches; 0, 1 = all */
+	uint64_t limit_packets; /* then no more than so many packets; 0 = no limit */
+	uint64_t limit_bytes;	/* captured bytes, as cut */
+	uint64_t limit_rate;	/* packets a second, by their times */
 	uint64_t ring_files; /* keep so many at most; 0 = all */
 	uint64_t ring_bytes; /* keep files of so many bytes at most; 0 = all; needs rotate_bytes */
 	uint32_t priority;   /* whose files go last where all rules share the space */
@@ -51,12 +55,12 @@ struct cw_rules {
  *              total: 1TiB}}
  *   keep: {total: 1TiB, free: 10GiB}
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
- *          priority: 0 to 1000000}; the expression
+ *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N}}; the expression
  *          `unmatched` is the rule for what no other took (at most one)
  * Sizes take B, KB, MB, GB, TB (powers of 1000), KiB ... TiB (1024); bare numbers are bytes.
  * Durations take ms, s, m, h, d; bare numbers are seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
- * exist in the design but not in this version (sample, limit, ...) are refused as
+ * exist in the design but not in this version (hook, sync, ...) are refused as
  * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types are
  * refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
  */

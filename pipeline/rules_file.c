@@ -33,6 +33,11 @@
 #define SET_PRIORITY 4096u
 #define SET_KEEP 8192u
 #define SET_FREE 16384u
+#define SET_SAMPLE 32768u
+#define SET_LIMIT 65536u
+#define SET_LIMIT_PACKETS 131072u
+#define SET_LIMIT_BYTES 262144u
+#define SET_LIMIT_RATE 524288u
 
 struct key {
 	const char *word;
@@ -196,7 +201,7 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "sample", "limit",  "hook", "hooks",
+	    "hook", "hooks",
 	    "sync",  "compress", "quota",  "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
@@ -336,6 +341,42 @@ static int read_rotate(struct loader *loader, struct cw_rule *rule, unsigned *se
 	return status ? status : read_mapping(loader, keys, "rotate", rule, set, rotate_value);
 }
 
+static int limit_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
+{
+	*set |= bit;
+	if (bit == SET_LIMIT_BYTES)
+		return read_size(loader, "bytes", true, INT64_MAX, &rule->limit_bytes);
+	if (bit == SET_LIMIT_RATE)
+		return read_size(loader, "rate", false, INT64_MAX, &rule->limit_rate);
+	return read_size(loader, "packets", false, INT64_MAX, &rule->limit_packets);
+}
+
+static int read_limit(struct loader *loader, struct cw_rule *rule, unsigned *set)
+{
+	static const struct key keys[] = {{"packets", SET_LIMIT_PACKETS},
+					  {"bytes", SET_LIMIT_BYTES},
+					  {"rate", SET_LIMIT_RATE},
+					  {NULL, 0}};
+	int status = expect_mapping(loader, "limit", "{packets: 1000}");
+
+	return status ? status : read_mapping(loader, keys, "limit", rule, set, limit_value);
+}
+
+static int read_sample(struct loader *loader, struct cw_rule *rule)
+{
+	char buffer[QUOTE_BYTES];
+	int status = expect_text(loader, "sample");
+
+	if (status)
+		return status;
+	if (!strncmp(scalar(loader), "1/", 2) && scalar(loader)[2] &&
+	    !scalar(loader)[2 + strspn(scalar(loader) + 2, "0123456789")] &&
+	    !cw_parse_size(scalar(loader) + 2, &rule->sample_every) && rule->sample_every)
+		return 0;
+	return refuse(loader, line_of(loader), "sample: '%s' is no sample; write it like 1/100",
+		      quote(scalar(loader), buffer));
+}
+
 /* The current scalar is an expression: keep it, and where it stands. */
 static int take_filter(struct loader *loader, struct cw_rule *rule)
 {
@@ -380,6 +421,10 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 		if (!status)
 			rule->snaplen = (uint32_t)number;
 		return status;
+	case SET_SAMPLE:
+		return read_sample(loader, rule);
+	case SET_LIMIT:
+		return read_limit(loader, rule, set);
 	case SET_PRIORITY:
 		status = read_size(loader, "priority", false, PRIORITY_MAX, &number);
 		if (!status)
@@ -394,7 +439,7 @@ static int read_defaults(struct loader *loader)
 {
 	static const struct key keys[] = {
 	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE},
-	    {"priority", SET_PRIORITY}, {NULL, 0}};
+	    {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE}, {"limit", SET_LIMIT}, {NULL, 0}};
 	int status = expect_mapping(loader, "defaults", "{write: '{rule}.pcap'}");
 
 	return status ? status
@@ -433,6 +478,8 @@ static int read_rule(struct loader *loader)
 					  {"snaplen", SET_SNAPLEN},
 					  {"rotate", SET_ROTATE},
 					  {"priority", SET_PRIORITY},
+					  {"sample", SET_SAMPLE},
+					  {"limit", SET_LIMIT},
 					  {NULL, 0}};
 	char buffer[QUOTE_BYTES];
 	const char *fault = cw_rule_name_fault(scalar(loader));
@@ -599,6 +646,14 @@ static int merge_defaults(struct loader *loader)
 			rule->ring_bytes = defaults->ring_bytes;
 		if (!(set & SET_PRIORITY))
 			rule->priority = defaults->priority;
+		if (!(set & SET_SAMPLE))
+			rule->sample_every = defaults->sample_every;
+		if (!(set & SET_LIMIT_PACKETS))
+			rule->limit_packets = defaults->limit_packets;
+		if (!(set & SET_LIMIT_BYTES))
+			rule->limit_bytes = defaults->limit_bytes;
+		if (!(set & SET_LIMIT_RATE))
+			rule->limit_rate = defaults->limit_rate;
 	}
 	return 0;
 }

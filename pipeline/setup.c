@@ -88,6 +88,8 @@ static int init_output(struct cw_pipeline *pipeline, uint32_t index, struct cw_e
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	output->rotate_bytes = rule->rotate_bytes;
 	output->rotate_records = rule->rotate_packets;
+	output->is_thinned = rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes ||
+			     rule->limit_rate;
 	output->rotate_every_ns = rule->rotate_every_ns;
 	output->is_rotate_aligned = !rule->is_rotate_from_first;
 	pipeline->has_time_rotation |= rule->rotate_every_ns > 0;

@@ -155,7 +155,7 @@ static const struct {
     {"outputs: {a: ip}\n",
      "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules, "
      "keep"},
-    {"\nlimit: 5\n", "r.yaml:2: the key 'limit' is not in this version"},
+    {"\nhook: 5\n", "r.yaml:2: the key 'hook' is not in this version"},
     {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
     {"mode: all\nmode: all\n", "r.yaml:2: the key 'mode' is there twice in the file"},
     {W W, "r.yaml:2: the key 'defaults' is there twice in the file"},
@@ -179,7 +179,7 @@ static const struct {
     {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
     {"defaults: {filter: ip}\n",
      "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate, "
-     "priority"},
+     "priority, sample, limit"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
      "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
@@ -224,12 +224,16 @@ static const struct {
     {W "rules:\n  a: {filer: ip}\n",
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
     {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
-					   "are filter, write, snaplen, rotate, priority"},
+					   "are filter, write, snaplen, rotate, priority, "
+     "sample, limit"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
-     "rule a; there are filter, write, snaplen, rotate, priority"},
+     "rule a; there are filter, write, snaplen, rotate, priority, "
+     "sample, limit"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
-     "r.yaml:3: the key 'sample' is not in this version"},
+     "r.yaml:3: sample: '5' is no sample; write it like 1/100"},
+    {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n",
+     "r.yaml:3: rate: 'fast' is no whole number"},
     {W "rules:\n  a: {filter: ip, hook: x}\n", "r.yaml:3: the key 'hook' is not in this version"},
     {W "rules:\n  a: {filter: ip, filter: tcp}\n",
      "r.yaml:3: the key 'filter' is there twice in rule a"},

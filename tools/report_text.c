@@ -128,8 +128,12 @@ void cw_report_print(const struct cw_report *report)
 			cw_format_count(books->prefiltered, a));
 	if (books->malformed)
 		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
+	if (books->left_out)
+		fprintf(stderr, "\n%s records matched = %s left out by samples and limits + %s to write",
+			cw_format_count(books->matched, a), cw_format_count(books->left_out, b),
+			cw_format_count(books->matched - books->left_out, c));
 	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
-		cw_format_count(books->matched, a), cw_format_count(books->written, b),
+		cw_format_count(books->matched - books->left_out, a), cw_format_count(books->written, b),
 		cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
 	print_queues(report);

@@ -12,7 +12,7 @@ SMALL = ["--buffer", 1024, "--chunk-size", 512, "--batch-packets", 3]
 class Rings(e2e.Test):
     def setUp(self):
         super().setUp()
-        self.packets = e2e.simple_packets(e2e.scaled(3000, 600), size=100)
+        self.packets = e2e.simple_packets(e2e.scaled(3000, 1500), size=100)
         self.source = self.write("in.pcap", e2e.pcap(self.packets))
 
     def outputs(self, *arguments, before=()):
