@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/outfile_parts.h"
@@ -367,6 +368,8 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) ||
 	    !is_same_file(file, &status))
 		return -ESTALE;
+	file->published_bytes = status.st_size;
+	file->published_time = status.st_mtim;
 	if (file->options.no_clobber)
 		failure = rename_new(file, directory_fd);
 	else if (renameat(directory_fd, file->part_name, directory_fd, file->base))
@@ -442,6 +445,54 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 	    is_same_file(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
 		file->has_part = false;
 	close(directory_fd);
+}
+
+/* As it was published: an inode's number alone may be another file's by now. */
+static bool is_as_published(const struct cw_outfile *file, const struct stat *status)
+{
+	return is_same_file(file, status) && status->st_size == file->published_bytes &&
+	       status->st_mtim.tv_sec == file->published_time.tv_sec &&
+	       status->st_mtim.tv_nsec == file->published_time.tv_nsec;
+}
+
+int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
+{
+	struct stat status;
+	int directory_fd;
+	int failure = 0;
+
+	if (file->kind != TARGET_PUBLISHED || !file->inode)
+		return cw_error_set(error, -EBADF, "cannot remove %s: it is no complete file",
+				    file->path);
+	directory_fd = open_directory(file, O_PATH);
+	if (directory_fd < 0)
+		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
+					  file->directory);
+	/* Only what we wrote: the name may be somebody else's file by now. */
+	if (fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW))
+		failure = -errno;
+	else if (!is_as_published(file, &status))
+		failure = -ESTALE;
+	else if (unlinkat(directory_fd, file->base, 0))
+		failure = -errno;
+	close(directory_fd);
+	if (!failure || failure == -ENOENT)
+		return 0;
+	if (failure == -ESTALE)
+		return cw_error_set(error, failure, "%s was replaced or changed: it is not removed",
+				    file->path);
+	return cw_error_set_errno(error, failure, "cannot remove %s", file->path);
+}
+
+int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes)
+{
+	struct statvfs space;
+
+	*bytes = 0;
+	if (statvfs(file->directory, &space))
+		return -errno;
+	*bytes = (uint64_t)space.f_bavail * space.f_frsize;
+	return 0;
 }
 
 const char *cw_outfile_path(const struct cw_outfile *file)

@@ -103,6 +103,13 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 /* Close and remove the .part file, or leave it there with `keep_part`. */
 void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
 
+/* Remove a published file again. -ESTALE when it was changed, or its name is another file's by
+ * now, which stays; that there is none any more is no error. -EBADF for what was not published, or is no regular file. */
+int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
+
+/* Bytes that this process may still write where the file is or will be. Opens its folder only. */
+int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes);
+
 const char *cw_outfile_path(const struct cw_outfile *file);
 const char *cw_outfile_part_path(const struct cw_outfile *file); /* NULL when none */
 void cw_outfile_free(struct cw_outfile *file);			 /* accepts NULL */

@@ -39,6 +39,8 @@ struct cw_outfile {
 	int close_failure; /* of fdatasync or close: data may be lost, for ever */
 	dev_t device;      /* of the .part file */
 	ino_t inode;
+	off_t published_bytes; /* what it was like when it got its name */
+	struct timespec published_time;
 
 	/* Bytes: written by outfile_write.c. */
 	uint64_t reached;         /* see cw_outfile_reached; while direct, what was before that */

@@ -75,6 +75,7 @@ struct cw_batch {
 	uint32_t part_end;
 	uint32_t class_counts[CW_CLASS_COUNT]; /* of the part */
 	uint64_t caplen_bytes;		       /* of the part */
+	uint64_t latest_ns; /* of the part, where an output rotates by time */
 	uint32_t iface;			       /* of all packets of the part, if has_one_iface */
 	uint32_t linktype;		       /* likewise, has_one_linktype */
 	bool has_one_iface;

@@ -16,6 +16,16 @@ static const char *const loss_names[CW_LOSS_COUNT] = {
 	[CW_LOSS_SHUTDOWN] = "shutdown",
 };
 
+static const char *const left_out_names[CW_LEFT_OUT_COUNT] = {
+	[CW_LEFT_OUT_SAMPLE] = "sample",
+	[CW_LEFT_OUT_LIMIT] = "limit",
+};
+
+const char *cw_left_out_name(enum cw_left_out cause)
+{
+	return left_out_names[cause];
+}
+
 const char *cw_loss_name(enum cw_loss cause)
 {
 	return loss_names[cause];
@@ -44,6 +54,6 @@ bool cw_books_balance(const struct cw_books *books)
 	return books->received == books->shed + books->malformed + books->prefiltered +
 					  books->classified &&
 	       books->classified == books->matched_any + books->unmatched &&
-	       books->matched == books->written + books->lost &&
+	       books->matched == books->left_out + books->written + books->lost &&
 	       books->written == books->in_files + books->expired + books->sent_to_pipe;
 }

@@ -4,7 +4,7 @@
  * at the end of every run, loss or not:
  *   received   = shed + malformed + prefiltered + classified
  *   classified = matched_any + unmatched
- *   per rule:    matched = written + lost (all causes)
+ *   per rule:    matched = left_out + written + lost (all causes)
  *   written    = in_files + expired + sent_to_pipe        (sums over rules)
  */
 #ifndef CW_PIPELINE_BOOKS_H
@@ -33,6 +33,16 @@ const char *cw_loss_name(enum cw_loss cause);
 /* The cause that a failed system call stands for; `is_rotation` where opening a next file failed. */
 enum cw_loss cw_loss_from_errno(int failure, bool is_rotation);
 
+/* Why a packet that a rule matched was not to be written. */
+enum cw_left_out {
+	CW_LEFT_OUT_SAMPLE, /* it is not one of the sample */
+	CW_LEFT_OUT_LIMIT,  /* beyond the rule's limits */
+	CW_LEFT_OUT_COUNT,
+};
+
+/* The reason's name in reports: "sample". */
+const char *cw_left_out_name(enum cw_left_out cause);
+
 struct cw_books {
 	uint64_t received;
 	uint64_t shed;
@@ -43,6 +53,7 @@ struct cw_books {
 	uint64_t unmatched;
 	/* sums over the rules */
 	uint64_t matched;
+	uint64_t left_out; /* as rules ask: no loss */
 	uint64_t written;
 	uint64_t lost;
 	uint64_t in_files;

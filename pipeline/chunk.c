@@ -55,6 +55,13 @@ static void make_fresh(struct cw_chunk *chunk)
 	chunk->queued = NULL;
 }
 
+void cw_chunk_make_mark(struct cw_chunk *chunk, enum cw_mark mark, struct cw_file *file,
+			uint64_t offset)
+{
+	*chunk = (struct cw_chunk){.mark = mark, .file = file, .offset = offset};
+	make_fresh(chunk);
+}
+
 struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool)
 {
 	/* [POOL-1] acquire: the writer is done with the memory. */
@@ -93,6 +100,8 @@ struct cw_chunk *cw_chunk_take_giant(struct cw_chunk_pool *pool, size_t bytes)
 
 void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk)
 {
+	if (chunk->mark)
+		return;
 	if (chunk->is_giant) {
 		free(chunk->memory);
 		free(chunk);

@@ -25,6 +25,13 @@
 
 struct cw_file;
 
+/* What the writer does at a chunk without bytes. */
+enum cw_mark {
+	CW_MARK_NONE,	 /* it is an ordinary chunk */
+	CW_MARK_ENDED,	 /* publish the file */
+	CW_MARK_EXPIRED, /* remove it */
+};
+
 struct cw_chunk {
 	/* shared */
 	_Atomic int64_t pending;
@@ -41,6 +48,7 @@ struct cw_chunk {
 	struct cw_chunk *following; /* the next chunk of a piece that spans several */
 	struct cw_chunk *queued;    /* link of the inbox, then of the writer's queue */
 	struct cw_chunk *free_next; /* link of the pool */
+	enum cw_mark mark;
 	bool is_giant;		    /* allocated for one record larger than the pool's half */
 };
 
@@ -64,6 +72,10 @@ struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool);
 
 /* The turn only: one chunk of `bytes` beside the pool. NULL when one is out already, or no memory. */
 struct cw_chunk *cw_chunk_take_giant(struct cw_chunk_pool *pool, size_t bytes);
+
+/* The turn only: a mark in the caller's memory that goes the way of a chunk. */
+void cw_chunk_make_mark(struct cw_chunk *chunk, enum cw_mark mark, struct cw_file *file,
+			uint64_t offset);
 
 /* Any thread. */
 void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "core/outfile.h"
+#include "pipeline/chunk.h"
 #include "pipeline/gate.h"
 
 /* A record boundary in a file, and what is before it. */
@@ -31,6 +32,11 @@ struct cw_file {
 	uint32_t iface_capacity; /* power of two, or 0 */
 	uint32_t *ifaces;	 /* pairs: interface of the run + 1, number in the file */
 	uint64_t *iface_ends;	 /* by number: where in the file its block ends */
+	struct cw_chunk end_mark; /* then the writer's, as the other */
+	struct cw_chunk expiry_mark;
+	bool is_ended;	     /* its last record is reserved */
+	uint64_t end_number; /* how many files of the run ended before */
+	uint64_t kept_bytes; /* then */
 
 	/* owner: the output's writer, then the thread that closes the run */
 	uint64_t handed;	 /* bytes handed to outfile, which may keep some for a while */
@@ -44,6 +50,7 @@ struct cw_file {
 	uint32_t ahead_count;
 	bool is_unusable;	 /* not even its header could be written */
 	bool is_published;
+	bool is_expired; /* and removed again, as rings want */
 	bool is_finished; /* published, discarded or given up: its descriptor is gone */
 	struct cw_file *next; /* of the same output */
 

@@ -43,6 +43,9 @@ struct cw_output {
 	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
 	uint64_t rotate_bytes;
 	uint64_t rotate_records;
+	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
+	bool is_thinned;	  /* it samples or has limits: packet by packet (output_thin.c) */
+	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
 
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_file *file; /* being filled, NULL before the first record */
@@ -54,9 +57,16 @@ struct cw_output {
 	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
 	uint64_t file_records;	/* records */
 	uint64_t file_bytes;	/* captured bytes */
+	uint64_t period_end_ns; /* the first packet of this time or later goes to the next file */
 	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, as cut */
+	uint64_t taken; /* where the rule thins out: matched and to be written, */
+	uint64_t taken_bytes;
+	uint64_t rate_second; /* and those of them in the latest second of packets' time */
+	uint64_t rate_count;
+	bool is_at_limit;
+	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t lost[CW_LOSS_COUNT]; /* but for those of a failure that lasts */
 	bool is_over_share;	      /* told: it loses records, others need the chunks */
 	uint64_t retry_ns;	      /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */
@@ -65,6 +75,10 @@ struct cw_output {
 	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
+	struct cw_file *kept_first; /* of those, the first one that has not to go (output_ring.c) */
+	uint64_t kept_count;	    /* ended files from there on, and their bytes */
+	uint64_t kept_bytes;
+	bool has_begun; /* its first file */
 
 	/* shared */
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
@@ -81,6 +95,7 @@ struct cw_output {
 	struct cw_file *writing; /* NULL before the first write */
 	uint64_t told_ns; /* CLOCK_MONOTONIC: of the last failure that was told */
 	bool has_told;	  /* and its end not yet */
+	bool has_told_expiry; /* that a file cannot be removed */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };

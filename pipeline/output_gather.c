@@ -7,13 +7,8 @@
 #include "pipeline/output_parts.h"
 #include "pipeline/state.h"
 
-void cw_output_close_chunk(struct cw_output *output)
+static void hold(struct cw_output *output, struct cw_chunk *chunk)
 {
-	struct cw_chunk *chunk = output->open;
-
-	if (!chunk)
-		return;
-	output->open = NULL;
 	chunk->queued = NULL;
 	if (output->held_last)
 		output->held_last->queued = chunk;
@@ -21,6 +16,26 @@ void cw_output_close_chunk(struct cw_output *output)
 		output->held_first = chunk;
 	output->held_last = chunk;
 	output->held_bytes += chunk->used;
+}
+
+void cw_output_close_chunk(struct cw_output *output)
+{
+	if (!output->open)
+		return;
+	/* Not to its end, where copying would go on in the next one: a new piece begins there. */
+	if (output->open->used < output->open->capacity)
+		output->last_batch = NULL;
+	hold(output, output->open);
+	output->open = NULL;
+}
+
+void cw_output_hold_mark(struct cw_pipeline *pipeline, struct cw_output *output,
+			 struct cw_chunk *mark)
+{
+	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->chunks_out, 1, memory_order_relaxed);
+	pipeline->turn_kept_chunks++;
+	hold(output, mark);
 }
 
 /* Give the oldest held chunk to the writer. */

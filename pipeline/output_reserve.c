@@ -146,6 +146,8 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 	else
 		output->files_first = file;
 	output->files_last = file;
+	if (!output->kept_first)
+		output->kept_first = file;
 	output->file_count++;
 	return file;
 no_memory:
@@ -162,6 +164,10 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_file *file;
 
 	cw_output_close_chunk(output);
+	if (output->file)
+		cw_output_note_end(pipeline, output);
+	output->file = NULL;
+	cw_output_make_space(pipeline, output);
 	file = output->restart ? output->restart
 			       : cw_output_new_file(pipeline, output, iface, ts_ns);
 	output->restart = NULL;
@@ -175,6 +181,7 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	output->anchor_offset = 0;
 	output->file_records = 0;
 	output->file_bytes = 0;
+	cw_output_start_period(output, ts_ns);
 	return 0;
 }
 
@@ -196,25 +203,15 @@ static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
 
 /* ---- a whole part at once ---- */
 
-static bool needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes)
-{
-	if (output->file_records == 0)
-		return false;
-	if (output->rotate_records && output->file_records + records > output->rotate_records)
-		return true;
-	return output->rotate_bytes && output->offset + bytes > output->rotate_bytes;
-}
-
 /* Whether the tally's records all follow the output's last one, with nothing in between. */
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
 	if (!output->file)
 		return false;
-	if (output->rotate_records &&
-	    output->file_records + tally->record_count > output->rotate_records)
-		return false;
-	if (output->rotate_bytes && output->offset + tally->record_bytes > output->rotate_bytes)
+	if (!output->file_records ||
+	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
+				     batch->latest_ns))
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
 		return batch->has_one_iface &&
@@ -234,6 +231,8 @@ static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batc
 		const struct cw_tally *tally = &batch->tallies[index];
 		const struct cw_output *output = &pipeline->outputs[tally->output];
 
+		if (output->is_thinned)
+			return false;
 		if (atomic_load_explicit(&output->failure, memory_order_relaxed))
 			continue;
 		if (!is_plain(output, batch, tally))
@@ -284,7 +283,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 
 enum placing {
 	PLACED,
-	LOST,	    /* counted; nothing to copy */
+	LOST,	    /* or left out: counted; nothing to copy */
 	NO_ROOM,    /* of chunks or pieces: stop here */
 	OVER_SHARE, /* of the pool: it is lost */
 };
@@ -304,7 +303,9 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 			preface->iface_block);
 	preface->is_new_file =
 		!output->file ||
-		needs_rotation(output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes));
+		cw_output_needs_rotation(output, 1,
+					 record_bytes + (has_iface ? 0 : preface->iface_bytes),
+					 packet->ts_ns);
 	if (preface->is_new_file)
 		preface->header_bytes = cw_format_header_bytes(output->format);
 	else if (has_iface)
@@ -340,8 +341,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 static enum placing lose(struct cw_output *output, const struct cw_packet *packet,
 			 uint64_t *counter)
 {
-	output->matched++;
-	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	cw_output_note_taken(output, packet);
 	if (counter)
 		++*counter;
 	return LOST;
@@ -403,8 +403,7 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(output->file, packet->iface);
 	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
-	output->matched++;
-	output->matched_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	cw_output_note_taken(output, packet);
 	output->file_records++;
 	output->file_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	set_anchor(output);
@@ -432,6 +431,8 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	enum placing room;
 	bool is_giant;
 
+	if (output->is_thinned && cw_output_leaves_out(output, packet))
+		return LOST;
 	if (!is_representable)
 		return lose(output, packet, &output->lost[CW_LOSS_UNREPRESENTABLE]);
 	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
@@ -532,6 +533,7 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 	uint32_t index;
 
 	cw_outputs_keep_room(pipeline);
+	cw_outputs_free_space(pipeline);
 	if (!batch->is_stretch_open) {
 		batch->copy_packet = batch->reserve_packet;
 		batch->copy_match = batch->reserve_match;

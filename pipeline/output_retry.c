@@ -55,16 +55,20 @@ static void settle_losses(struct cw_output *output)
 
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
 		explained += output->lost[cause];
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+		explained += output->left_out[cause];
 	output->lost[output->failure_cause] += output->matched - explained;
 }
 
 /* Go on where the file ends, or, where it has no beginning, from its start. */
-static int go_on(struct cw_output *output)
+static int go_on(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	struct cw_file *file = output->file;
 
-	if (file && file->is_finished)
+	if (file && file->is_finished) {
+		cw_output_note_end(pipeline, output);
 		output->file = file = NULL;
+	}
 	if (!file)
 		return 0;
 	if (cw_file_forget_ifaces(file, file->offset))
@@ -94,7 +98,7 @@ static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64
 		return;
 	output->retry_ns = 0;
 	settle_losses(output);
-	if (go_on(output))
+	if (go_on(pipeline, output))
 		return;
 	atomic_store(&output->is_retrying, true);
 	atomic_store(&output->failure, 0);
@@ -104,12 +108,16 @@ void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 {
 	uint32_t index;
 
+	cw_outputs_free_space(pipeline);
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (atomic_load(&output->failure))
+		if (atomic_load(&output->failure)) {
 			retry(pipeline, output, now_ns);
-		else if (flush)
+			continue;
+		}
+		cw_output_rotate_by_clock(pipeline, output);
+		if (flush)
 			cw_output_seal_all(pipeline, output);
 	}
 }

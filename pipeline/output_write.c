@@ -214,6 +214,22 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		fail_and_tell(pipeline, output, file, result, false, error.text);
 }
 
+/* Before a file is begun: ask for old ones to go where the disk would have too little space left. */
+static void look_at_space(struct cw_pipeline *pipeline, const struct cw_output *output,
+			  const struct cw_file *file)
+{
+	uint64_t floor = pipeline->options.rules->free_bytes;
+	uint64_t free_bytes;
+
+	if (!floor || cw_outfile_was_created(file->outfile) ||
+	    cw_outfile_free_space(file->outfile, &free_bytes) < 0)
+		return;
+	floor += output->rotate_bytes;
+	if (free_bytes < floor)
+		atomic_store_explicit(&pipeline->wanted_bytes, floor - free_bytes,
+				      memory_order_relaxed); /* as cw_outputs_free_space says */
+}
+
 /* Open the file of the next chunks. */
 static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		       struct cw_file *file)
@@ -231,6 +247,7 @@ static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		fail_and_tell(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
 		return -EINVAL;
 	}
+	look_at_space(pipeline, output, file);
 	output->writing = file;
 	result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result < 0)
@@ -283,6 +300,31 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	cw_files_release(&pipeline->files, file);
 }
 
+/* The file that was written last ended. */
+static void end_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
+{
+	if (output->writing != file)
+		return; /* it failed before its first byte */
+	finish_file(pipeline, output, file);
+	output->writing = NULL;
+}
+
+/* The file has to make room. That it cannot be removed is told, once an output. */
+static void expire_file(struct cw_pipeline *pipeline, struct cw_output *output,
+			struct cw_file *file)
+{
+	struct cw_error error = {0};
+
+	end_file(pipeline, output, file);
+	if (!file->is_published || !file->is_regular)
+		return;
+	file->is_expired = cw_outfile_remove(file->outfile, &error) == 0;
+	if (file->is_expired || output->has_told_expiry)
+		return;
+	output->has_told_expiry = true;
+	cw_pipeline_tell(pipeline, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);
+}
+
 static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
@@ -291,8 +333,16 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	 * the abort is seen here, or the writer is seen there and waited for.
 	 */
 	atomic_store(&output->is_writing, true);
-	if (!atomic_load(&pipeline->is_aborting) && !atomic_load(&output->failure))
-		write_run(pipeline, output, chunks, count);
+	if (!atomic_load(&pipeline->is_aborting)) {
+		if (chunks[0]->mark == CW_MARK_EXPIRED) /* after a failure too: it makes room */
+			expire_file(pipeline, output, chunks[0]->file);
+		else if (atomic_load(&output->failure))
+			; /* they are lost */
+		else if (chunks[0]->mark == CW_MARK_ENDED)
+			end_file(pipeline, output, chunks[0]->file);
+		else
+			write_run(pipeline, output, chunks, count);
+	}
 	atomic_store(&output->is_writing, false);
 }
 
@@ -323,7 +373,7 @@ static void empty_inbox(struct cw_output *output)
 	output->queue_last = newest;
 }
 
-/* Take the complete chunks at the queue's head that go into one file with one call. */
+/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
 static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 {
 	size_t bytes = 0;
@@ -334,13 +384,15 @@ static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 
 		/* [CHUNK-1] acquire: every byte copied into it. */
 		if (atomic_load_explicit(&chunk->pending, memory_order_acquire) != 0 ||
-		    (count && chunk->file != chunks[0]->file))
+		    (count && (chunk->mark || chunk->file != chunks[0]->file)))
 			break;
 		output->queue_first = chunk->queued;
 		if (!output->queue_first)
 			output->queue_last = NULL;
 		chunks[count++] = chunk;
 		bytes += chunk->used;
+		if (chunk->mark)
+			break;
 	}
 	return count;
 }

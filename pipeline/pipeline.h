@@ -173,7 +173,11 @@ struct cw_report_rule {
 	uint64_t matched;
 	uint64_t written;
 	uint64_t bytes; /* captured bytes written, as cut */
-	uint64_t file_bytes;
+	uint64_t file_bytes;   /* of the files that are still there */
+	uint64_t expired;      /* of those written: in files that rings removed again */
+	uint32_t expired_files;
+	uint64_t left_out[CW_LEFT_OUT_COUNT];
+	uint64_t left_out_total;
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
 	char *error;  /* what stopped the output, or NULL */

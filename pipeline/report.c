@@ -39,6 +39,12 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 			continue;
 		report->written += file->anchor_records;
 		report->bytes += file->anchor_bytes;
+		if (file->is_expired) {
+			books->expired += file->anchor_records;
+			report->expired += file->anchor_records;
+			report->expired_files++;
+			continue;
+		}
 		report->file_bytes += file->offset;
 		if (is_regular)
 			books->in_files += file->anchor_records;
@@ -66,6 +72,12 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 		report->lost[cause] = output->lost[cause];
 		explained += output->lost[cause];
 	}
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
+		report->left_out[cause] = output->left_out[cause];
+		explained += output->left_out[cause];
+		books->left_out += output->left_out[cause];
+		report->left_out_total += output->left_out[cause];
+	}
 	if (atomic_load(&output->failure)) {
 		report->lost[output->failure_cause] += output->matched - explained;
 		explained = output->matched;
@@ -73,7 +85,7 @@ static int report_rule(const struct cw_output *output, struct cw_report_rule *re
 		if (!report->error)
 			return -ENOMEM;
 	}
-	report->lost_total = explained - report->written;
+	report->lost_total = explained - report->written - report->left_out_total;
 	books->matched += output->matched;
 	books->written += report->written;
 	books->lost += report->lost_total;

@@ -14,12 +14,36 @@
 
 #define READ_BYTES ((size_t)64 << 10)
 
+struct unit {
+	const char *suffix;
+	uint64_t unit;
+};
+
+/* Digits and one of the suffixes. */
+static int parse_amount(const char *text, const struct unit *units, size_t unit_count,
+			uint64_t *amount)
+{
+	uint64_t value = 0;
+	size_t digits = strspn(text, "0123456789");
+	const char *suffix = text + digits;
+
+	if (!digits)
+		return -EINVAL;
+	for (size_t i = 0; i < unit_count; i++) {
+		if (strcmp(suffix, units[i].suffix))
+			continue;
+		for (size_t j = 0; j < digits; j++)
+			if (__builtin_mul_overflow(value, 10, &value) ||
+			    __builtin_add_overflow(value, (uint64_t)(text[j] - '0'), &value))
+				return -ERANGE;
+		return __builtin_mul_overflow(value, units[i].unit, amount) ? -ERANGE : 0;
+	}
+	return -EINVAL;
+}
+
 int cw_parse_size(const char *text, uint64_t *bytes)
 {
-	static const struct {
-		const char *suffix;
-		uint64_t unit;
-	} units[] = {
+	static const struct unit units[] = {
 	    {"", 1},
 	    {"B", 1},
 	    {"KB", UINT64_C(1000)},
@@ -31,22 +55,19 @@ int cw_parse_size(const char *text, uint64_t *bytes)
 	    {"GiB", UINT64_C(1) << 30},
 	    {"TiB", UINT64_C(1) << 40},
 	};
-	uint64_t value = 0;
-	size_t digits = strspn(text, "0123456789");
-	const char *suffix = text + digits;
 
-	if (!digits)
-		return -EINVAL;
-	for (size_t i = 0; i < CW_ARRAY_COUNT(units); i++) {
-		if (strcmp(suffix, units[i].suffix))
-			continue;
-		for (size_t j = 0; j < digits; j++)
-			if (__builtin_mul_overflow(value, 10, &value) ||
-			    __builtin_add_overflow(value, (uint64_t)(text[j] - '0'), &value))
-				return -ERANGE;
-		return __builtin_mul_overflow(value, units[i].unit, bytes) ? -ERANGE : 0;
-	}
-	return -EINVAL;
+	return parse_amount(text, units, CW_ARRAY_COUNT(units), bytes);
+}
+
+int cw_parse_duration(const char *text, uint64_t *ns)
+{
+	static const struct unit units[] = {
+	    {"", CW_NS_PER_S},	    {"ms", CW_NS_PER_S / 1000},
+	    {"s", CW_NS_PER_S},	    {"m", 60 * CW_NS_PER_S},
+	    {"h", 3600 * CW_NS_PER_S}, {"d", 86400 * CW_NS_PER_S},
+	};
+
+	return parse_amount(text, units, CW_ARRAY_COUNT(units), ns);
 }
 
 const char *cw_rule_name_fault(const char *name)
@@ -232,6 +253,43 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	return status;
 }
 
+/* Rings are of files that end, and where bytes are promised, of known size. */
+static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
+		      struct cw_error *error)
+{
+	if (rule->ring_files && !rule->rotate_bytes && !rule->rotate_packets &&
+	    !rule->rotate_every_ns)
+		return cw_error_set(error, -EINVAL,
+				    "it keeps %llu files and never begins a new one; give a size, "
+				    "packets or every, too",
+				    (unsigned long long)rule->ring_files);
+	if ((rule->ring_bytes || rules->total_bytes) && !rule->rotate_bytes)
+		return cw_error_set(error, -EINVAL,
+				    "a total needs the size of the files, too (rotate: {size: ...})");
+	if (rule->ring_bytes && rule->ring_bytes < rule->rotate_bytes)
+		return cw_error_set(error, -EINVAL,
+				    "its total of %llu bytes is less than one file may get (%llu)",
+				    (unsigned long long)rule->ring_bytes,
+				    (unsigned long long)rule->rotate_bytes);
+	return 0;
+}
+
+/* What all rules keep together must hold the file that each of them writes. */
+static int check_total(const struct cw_rules *rules, struct cw_error *error)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; rules->total_bytes && i < rules->count; i++)
+		if (__builtin_add_overflow(bytes, rules->rules[i].rotate_bytes, &bytes) ||
+		    bytes > rules->total_bytes)
+			return cw_error_set(error, -EINVAL,
+					    "%s: keep: a total of %llu bytes is less than one file of "
+					    "each rule may get together",
+					    rules->path,
+					    (unsigned long long)rules->total_bytes);
+	return 0;
+}
+
 static int report_collision(const struct cw_rules *rules, const uint32_t pair[2],
 			    struct cw_error *error)
 {
@@ -274,6 +332,8 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		status = cw_template_parse(&names[i], rule->write, NULL, error);
 		if (!status)
 			status = check_ending(rule, error);
+		if (!status)
+			status = check_ring(rules, rule, error);
 		if (status) {
 			at_rule(rules, rule, error);
 			goto out;
@@ -281,9 +341,13 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		uses[i] = (struct cw_template_use){
 		    .name = names[i],
 		    .rule = rule->name,
-		    .is_repeated = (rule->rotate_bytes || rule->rotate_packets) &&
+		    .is_repeated = (rule->rotate_bytes || rule->rotate_packets ||
+				    rule->rotate_every_ns) &&
 				   !cw_template_has_seq(names[i])};
 	}
+	status = check_total(rules, error);
+	if (status)
+		goto out;
 	status = cw_templates_find_collision(uses, rules->count, pair);
 	if (status == 1)
 		status = report_collision(rules, pair, error);

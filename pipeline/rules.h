@@ -26,6 +26,15 @@ struct cw_rule {
 	uint32_t snaplen;	 /* 0 = whole packets */
 	uint64_t rotate_bytes;	 /* 0 = no limit */
 	uint64_t rotate_packets; /* 0 = no limit */
+	uint64_t rotate_every_ns; /* of the packets' time; 0 = no limit */
+	bool is_rotate_from_first; /* counted from each file's first packet (-G), not aligned */
+	uint64_t sample_every;	/* write one in so many of what matches; 0, 1 = all */
+	uint64_t limit_packets; /* then no more than so many packets; 0 = no limit */
+	uint64_t limit_bytes;	/* captured bytes, as cut */
+	uint64_t limit_rate;	/* packets a second, by their times */
+	uint64_t ring_files; /* keep so many at most; 0 = all */
+	uint64_t ring_bytes; /* keep files of so many bytes at most; 0 = all; needs rotate_bytes */
+	uint32_t priority;   /* whose files go last where all rules share the space */
 	unsigned line;		 /* in the rules file; 0 from the command line */
 	unsigned filter_line;	 /* line where the filter text stands */
 };
@@ -34,18 +43,24 @@ struct cw_rules {
 	enum cw_filter_mode mode;
 	struct cw_rule *rules; /* in file order; ids are indices */
 	uint32_t count;
+	uint64_t total_bytes; /* keep files of so many bytes at most, of all rules; 0 = all */
+	uint64_t free_bytes;  /* that a disk shall have left when a file is begun; 0 = none */
 	char *path; /* of the rules file; NULL from the command line */
 };
 
 /*
  * Read a rules file ("-" = standard input). Grammar, with every key:
  *   mode: all | first
- *   defaults: {write: TEMPLATE, snaplen: N, rotate: {size: 1GiB, packets: N}}
- *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:}; the expression
+ *   defaults: {write: TEMPLATE, snaplen: N, rotate: {size: 1GiB, packets: N, every: 10m, files: N,
+ *              total: 1TiB}}
+ *   keep: {total: 1TiB, free: 10GiB}
+ *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
+ *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N}}; the expression
  *          `unmatched` is the rule for what no other took (at most one)
  * Sizes take B, KB, MB, GB, TB (powers of 1000), KiB ... TiB (1024); bare numbers are bytes.
+ * Durations take ms, s, m, h, d; bare numbers are seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
- * exist in the design but not in this version (every, files, sample, limit, ...) are refused as
+ * exist in the design but not in this version (hook, sync, ...) are refused as
  * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types are
  * refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
  */
@@ -67,6 +82,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 
 /* Parse "1GiB", "500", "10MB" as above; 0 on success, -EINVAL or -ERANGE. */
 int cw_parse_size(const char *text, uint64_t *bytes);
+
+/* Parse "10m", "90" (seconds), "500ms", "1h", "1d" into nanoseconds; 0, -EINVAL or -ERANGE. */
+int cw_parse_duration(const char *text, uint64_t *ns);
 
 void cw_rules_fini(struct cw_rules *rules); /* a zeroed object is accepted */
 

@@ -15,6 +15,7 @@
 #include "pipeline/rules_parts.h"
 
 #define QUOTE_BYTES 64u
+#define PRIORITY_MAX 1000000u
 
 /* Which values a rule, or the defaults, gave; also the bits of mapping keys already seen. */
 #define SET_FILTER 1u
@@ -26,6 +27,17 @@
 #define SET_MODE 64u
 #define SET_DEFAULTS 128u
 #define SET_RULES 256u
+#define SET_ROTATE_EVERY 512u
+#define SET_RING_FILES 1024u
+#define SET_RING_BYTES 2048u
+#define SET_PRIORITY 4096u
+#define SET_KEEP 8192u
+#define SET_FREE 16384u
+#define SET_SAMPLE 32768u
+#define SET_LIMIT 65536u
+#define SET_LIMIT_PACKETS 131072u
+#define SET_LIMIT_BYTES 262144u
+#define SET_LIMIT_RATE 524288u
 
 struct key {
 	const char *word;
@@ -38,7 +50,7 @@ struct loader {
 	struct cw_rules *rules;
 	struct cw_rule defaults;
 	unsigned defaults_set;
-	uint16_t *rule_set; /* SET_ bits of each rule; grows with rules->rules */
+	uint32_t *rule_set; /* SET_ bits of each rule; grows with rules->rules */
 	const char *name;   /* of the file, for messages */
 	const char *text;
 	size_t bytes;
@@ -189,11 +201,11 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "every", "files",    "sample", "limit",  "hook", "hooks",
+	    "hook", "hooks",
 	    "sync",  "compress", "quota",  "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
-	char known[128] = "";
+	char known[192] = "";
 	const char *closest = NULL;
 	unsigned best = 3; /* further away it is no typing error */
 
@@ -285,21 +297,84 @@ static int read_size(struct loader *loader, const char *what, bool is_bytes, uin
 	return 0;
 }
 
+static int read_duration(struct loader *loader, const char *what, uint64_t *ns)
+{
+	char buffer[QUOTE_BYTES];
+	int status = expect_text(loader, what);
+
+	if (status)
+		return status;
+	status = cw_parse_duration(scalar(loader), ns);
+	if (!status && *ns <= INT64_MAX)
+		return 0;
+	quote(scalar(loader), buffer);
+	if (status != -EINVAL)
+		return refuse(loader, line_of(loader), "%s: %s is too long", what, buffer);
+	return refuse(loader, line_of(loader),
+		      "%s: '%s' is no duration; write it like 10m, 1h or 30s", what, buffer);
+}
+
 static int rotate_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
 {
 	*set |= bit;
 	if (bit == SET_ROTATE_BYTES)
 		return read_size(loader, "size", true, INT64_MAX, &rule->rotate_bytes);
+	if (bit == SET_ROTATE_EVERY)
+		return read_duration(loader, "every", &rule->rotate_every_ns);
+	if (bit == SET_RING_FILES)
+		return read_size(loader, "files", false, INT64_MAX, &rule->ring_files);
+	if (bit == SET_RING_BYTES)
+		return read_size(loader, "total", true, INT64_MAX, &rule->ring_bytes);
 	return read_size(loader, "packets", false, INT64_MAX, &rule->rotate_packets);
 }
 
 static int read_rotate(struct loader *loader, struct cw_rule *rule, unsigned *set)
 {
-	static const struct key keys[] = {
-	    {"size", SET_ROTATE_BYTES}, {"packets", SET_ROTATE_PACKETS}, {NULL, 0}};
+	static const struct key keys[] = {{"size", SET_ROTATE_BYTES},
+					  {"packets", SET_ROTATE_PACKETS},
+					  {"every", SET_ROTATE_EVERY},
+					  {"files", SET_RING_FILES},
+					  {"total", SET_RING_BYTES},
+					  {NULL, 0}};
 	int status = expect_mapping(loader, "rotate", "{size: 1GiB}");
 
 	return status ? status : read_mapping(loader, keys, "rotate", rule, set, rotate_value);
+}
+
+static int limit_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
+{
+	*set |= bit;
+	if (bit == SET_LIMIT_BYTES)
+		return read_size(loader, "bytes", true, INT64_MAX, &rule->limit_bytes);
+	if (bit == SET_LIMIT_RATE)
+		return read_size(loader, "rate", false, INT64_MAX, &rule->limit_rate);
+	return read_size(loader, "packets", false, INT64_MAX, &rule->limit_packets);
+}
+
+static int read_limit(struct loader *loader, struct cw_rule *rule, unsigned *set)
+{
+	static const struct key keys[] = {{"packets", SET_LIMIT_PACKETS},
+					  {"bytes", SET_LIMIT_BYTES},
+					  {"rate", SET_LIMIT_RATE},
+					  {NULL, 0}};
+	int status = expect_mapping(loader, "limit", "{packets: 1000}");
+
+	return status ? status : read_mapping(loader, keys, "limit", rule, set, limit_value);
+}
+
+static int read_sample(struct loader *loader, struct cw_rule *rule)
+{
+	char buffer[QUOTE_BYTES];
+	int status = expect_text(loader, "sample");
+
+	if (status)
+		return status;
+	if (!strncmp(scalar(loader), "1/", 2) && scalar(loader)[2] &&
+	    !scalar(loader)[2 + strspn(scalar(loader) + 2, "0123456789")] &&
+	    !cw_parse_size(scalar(loader) + 2, &rule->sample_every) && rule->sample_every)
+		return 0;
+	return refuse(loader, line_of(loader), "sample: '%s' is no sample; write it like 1/100",
+		      quote(scalar(loader), buffer));
 }
 
 /* The current scalar is an expression: keep it, and where it stands. */
@@ -346,6 +421,15 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 		if (!status)
 			rule->snaplen = (uint32_t)number;
 		return status;
+	case SET_SAMPLE:
+		return read_sample(loader, rule);
+	case SET_LIMIT:
+		return read_limit(loader, rule, set);
+	case SET_PRIORITY:
+		status = read_size(loader, "priority", false, PRIORITY_MAX, &number);
+		if (!status)
+			rule->priority = (uint32_t)number;
+		return status;
 	default:
 		return read_rotate(loader, rule, set);
 	}
@@ -354,7 +438,8 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 static int read_defaults(struct loader *loader)
 {
 	static const struct key keys[] = {
-	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE}, {NULL, 0}};
+	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE},
+	    {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE}, {"limit", SET_LIMIT}, {NULL, 0}};
 	int status = expect_mapping(loader, "defaults", "{write: '{rule}.pcap'}");
 
 	return status ? status
@@ -367,7 +452,7 @@ static struct cw_rule *new_rule(struct loader *loader)
 {
 	uint32_t count = loader->rules->count;
 	struct cw_rule *rule;
-	uint16_t *grown;
+	uint32_t *grown;
 
 	if (!(count & (count - 1))) {
 		size_t capacity = count ? 2 * (size_t)count : 1;
@@ -392,6 +477,9 @@ static int read_rule(struct loader *loader)
 					  {"write", SET_WRITE},
 					  {"snaplen", SET_SNAPLEN},
 					  {"rotate", SET_ROTATE},
+					  {"priority", SET_PRIORITY},
+					  {"sample", SET_SAMPLE},
+					  {"limit", SET_LIMIT},
 					  {NULL, 0}};
 	char buffer[QUOTE_BYTES];
 	const char *fault = cw_rule_name_fault(scalar(loader));
@@ -419,7 +507,7 @@ static int read_rule(struct loader *loader)
 			      rule->name);
 	snprintf(buffer, sizeof(buffer), "rule %.50s", rule->name);
 	status = read_mapping(loader, keys, buffer, rule, &set, rule_value);
-	loader->rule_set[loader->rules->count - 1] = (uint16_t)set;
+	loader->rule_set[loader->rules->count - 1] = set;
 	if (!status && !(set & SET_FILTER))
 		status = refuse(loader, rule->line,
 				"rule %s has no filter; add filter: to it ('' takes all packets)",
@@ -467,19 +555,42 @@ static int read_mode(struct loader *loader)
 	return 0;
 }
 
+static int keep_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
+{
+	struct cw_rules *rules = loader->rules;
+
+	(void)rule;
+	*set |= bit;
+	if (bit == SET_FREE)
+		return read_size(loader, "free", true, INT64_MAX, &rules->free_bytes);
+	return read_size(loader, "total", true, INT64_MAX, &rules->total_bytes);
+}
+
+static int read_keep(struct loader *loader)
+{
+	static const struct key keys[] = {{"total", SET_RING_BYTES}, {"free", SET_FREE}, {NULL, 0}};
+	unsigned set = 0;
+	int status = expect_mapping(loader, "keep", "{total: 1TiB, free: 10GiB}");
+
+	return status ? status : read_mapping(loader, keys, "keep", NULL, &set, keep_value);
+}
+
 static int top_value(struct loader *loader, unsigned bit, struct cw_rule *rule, unsigned *set)
 {
 	(void)rule;
 	*set |= bit;
 	if (bit == SET_MODE)
 		return read_mode(loader);
+	if (bit == SET_KEEP)
+		return read_keep(loader);
 	return bit == SET_DEFAULTS ? read_defaults(loader) : read_rules(loader);
 }
 
 static int read_document(struct loader *loader)
 {
 	static const struct key keys[] = {
-	    {"mode", SET_MODE}, {"defaults", SET_DEFAULTS}, {"rules", SET_RULES}, {NULL, 0}};
+	    {"mode", SET_MODE}, {"defaults", SET_DEFAULTS}, {"rules", SET_RULES},
+	    {"keep", SET_KEEP}, {NULL, 0}};
 	unsigned set = 0;
 	int status = advance(loader); /* the stream's start */
 
@@ -527,6 +638,22 @@ static int merge_defaults(struct loader *loader)
 			rule->rotate_bytes = defaults->rotate_bytes;
 		if (!(set & SET_ROTATE_PACKETS))
 			rule->rotate_packets = defaults->rotate_packets;
+		if (!(set & SET_ROTATE_EVERY))
+			rule->rotate_every_ns = defaults->rotate_every_ns;
+		if (!(set & SET_RING_FILES))
+			rule->ring_files = defaults->ring_files;
+		if (!(set & SET_RING_BYTES))
+			rule->ring_bytes = defaults->ring_bytes;
+		if (!(set & SET_PRIORITY))
+			rule->priority = defaults->priority;
+		if (!(set & SET_SAMPLE))
+			rule->sample_every = defaults->sample_every;
+		if (!(set & SET_LIMIT_PACKETS))
+			rule->limit_packets = defaults->limit_packets;
+		if (!(set & SET_LIMIT_BYTES))
+			rule->limit_bytes = defaults->limit_bytes;
+		if (!(set & SET_LIMIT_RATE))
+			rule->limit_rate = defaults->limit_rate;
 	}
 	return 0;
 }

@@ -88,6 +88,11 @@ static int init_output(struct cw_pipeline *pipeline, uint32_t index, struct cw_e
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	output->rotate_bytes = rule->rotate_bytes;
 	output->rotate_records = rule->rotate_packets;
+	output->is_thinned = rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes ||
+			     rule->limit_rate;
+	output->rotate_every_ns = rule->rotate_every_ns;
+	output->is_rotate_aligned = !rule->is_rotate_from_first;
+	pipeline->has_time_rotation |= rule->rotate_every_ns > 0;
 	output->linktype = CW_LINKTYPE_ANY;
 	return 0;
 }
@@ -118,7 +123,7 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	/* Which files there will be is known only while writing, when it is too late to refuse. */
 	if (pipeline->options.no_clobber &&
 	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
-	     output->rotate_bytes || output->rotate_records))
+	     output->rotate_bytes || output->rotate_records || output->rotate_every_ns))
 		return cw_error_set(error, -EINVAL,
 				    "rule %s: --no-clobber is for fixed names without rotation in "
 				    "this version",

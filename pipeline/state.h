@@ -66,6 +66,7 @@ struct cw_pipeline {
 	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
 	struct timespec start_time;
 	bool has_files; /* were initialised */
+	bool has_time_rotation;
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
 	int keeper_fd;	      /* eventfd: readable when the keeper shall look */
@@ -97,6 +98,7 @@ struct cw_pipeline {
 	_Atomic bool has_problem; /* exit 1 */
 	_Atomic uint32_t told_places; /* CW_TOLD_: kinds of what was refused and told */
 	_Atomic bool has_told_direct; /* that direct writing is refused */
+	_Atomic uint64_t wanted_bytes; /* too little free space on a disk */
 	_Atomic uint64_t read_bytes; /* progress, of all inputs */
 	_Atomic uint64_t received;   /* progress */
 	_Atomic uint64_t received_bytes;
@@ -109,6 +111,9 @@ struct cw_pipeline {
 	const struct cw_batch *turn_batch; /* the batch at hand */
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
 	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */
+	uint64_t turn_ended_files;	 /* how many, of all outputs; see output_ring.c */
+	uint64_t turn_kept_bytes;	 /* of ended files */
+	uint64_t turn_open_bytes;	 /* that files being filled may get, where sizes are limited */
 	struct cw_chunk *turn_giant;	 /* taken for the record at hand */
 	struct cw_preface turn_preface; /* of the record at hand */
 };

@@ -260,6 +260,18 @@ static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 	return count;
 }
 
+/* The latest time in the part: all of it before a file's end takes the fast way. */
+static void note_latest(struct cw_batch *batch)
+{
+	uint32_t index;
+
+	batch->latest_ns = 0;
+	for (index = batch->part_first; index < batch->part_end; index++) {
+		if (batch->packets[index].ts_ns > batch->latest_ns)
+			batch->latest_ns = batch->packets[index].ts_ns;
+	}
+}
+
 /* Match the batch's next part; leave out what an input truncated underneath no longer has. */
 static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 {
@@ -274,10 +286,12 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		intact = count_intact(batch,
 				      cw_lease_intact_bytes(&batch->lease, &batch->span));
 		if (intact >= batch->packet_count)
-			return;
+			break;
 		batch->packet_count = intact > part_first ? intact : part_first;
 		batch->is_damaged = true;
 	}
+	if (pipeline->has_time_rotation)
+		note_latest(batch);
 }
 
 static void offer(struct cw_pipeline *pipeline, struct cw_batch *batch)

@@ -669,6 +669,36 @@ static void no_clobber_refuses_and_keeps_both(void **state)
 	cw_outfile_free(file);
 }
 
+static void a_published_file_is_removed_and_no_other(void **state)
+{
+	const char *path = in_folder("ring.pcap");
+	struct cw_outfile *file = open_file(path, plain);
+	uint64_t free_bytes;
+
+	(void)state;
+	put_all(file, "ours", 0);
+	assert_int_equal(cw_outfile_free_space(file, &free_bytes), 0);
+	assert_true(free_bytes > 0);
+	assert_int_equal(cw_outfile_remove(file, &error), -EBADF); /* not complete yet */
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	assert_int_equal(cw_outfile_remove(file, &error), 0);
+	assert_false(exists(path));
+	assert_int_equal(cw_outfile_remove(file, &error), 0); /* gone is gone */
+	make_file(path, "theirs");
+	assert_int_equal(cw_outfile_remove(file, &error), -ESTALE);
+	assert_non_null(strstr(error.text, "was replaced"));
+	expect_content(path, "theirs");
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(cw_outfile_remove(file, &error), -ESTALE);
+	assert_int_equal(rmdir(path), 0);
+	cw_outfile_free(file);
+	file = open_file("/dev/null", plain);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	assert_int_equal(cw_outfile_remove(file, &error), -EBADF);
+	cw_outfile_free(file);
+}
+
 static void publishing_into_a_removed_folder_fails(void **state)
 {
 	struct cw_outfile *file;
@@ -899,6 +929,7 @@ int main(void)
 	    cmocka_unit_test(an_evicted_file_is_reopened_and_goes_on),
 	    cmocka_unit_test(a_part_file_that_was_replaced_is_stale),
 	    cmocka_unit_test(no_clobber_refuses_and_keeps_both),
+	    cmocka_unit_test(a_published_file_is_removed_and_no_other),
 	    cmocka_unit_test(publishing_into_a_removed_folder_fails),
 	    cmocka_unit_test(publishing_over_a_folder_fails_and_keeps_the_data),
 	    cmocka_unit_test(discard_removes_or_keeps_the_part),

@@ -197,6 +197,8 @@ static void make_setup(struct setup *setup, const char *name, bool is_pcapng, bo
 		if (rotates) {
 			setup->rules.rules[index].rotate_bytes = index % 2 ? 20000 : 0;
 			setup->rules.rules[index].rotate_packets = index % 3 ? 0 : 77;
+			setup->rules.rules[index].rotate_every_ns = index % 4 == 1 ? 700000 : 0;
+			setup->rules.rules[index].is_rotate_from_first = index % 8 == 1;
 		}
 	}
 	cw_pipeline_options_init(&setup->options);

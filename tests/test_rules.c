@@ -93,10 +93,10 @@ static void the_design_s_example_is_read(void **state)
 static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 {
 	struct cw_rules rules = parse("rules:\n"
-				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5}}\n"
+				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h}}\n"
 				      "  b: ip6\n"
 				      "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
-				      "           rotate: {size: 2KB, packets: 9}}\n");
+				      "           rotate: {size: 2KB, packets: 9, every: 90s}}\n");
 
 	(void)state;
 	assert_int_equal(rules.mode, CW_FILTER_ALL);
@@ -105,6 +105,8 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	assert_int_equal(rules.rules[0].rotate_packets, 5);
 	assert_int_equal(rules.rules[1].snaplen, 96);
 	assert_int_equal(rules.rules[1].rotate_packets, 9);
+	assert_int_equal(rules.rules[0].rotate_every_ns, 7200 * CW_NS_PER_S);
+	assert_int_equal(rules.rules[1].rotate_every_ns, 90 * CW_NS_PER_S);
 	cw_rules_fini(&rules);
 }
 
@@ -151,8 +153,9 @@ static const struct {
     {W "rules: {a: ip}\n---\nrules: {b: ip}\n", "r.yaml:3: a second document; a file has one"},
     {"rule: {a: ip}\n", "r.yaml:1: unknown key 'rule' in the file; did you mean 'rules'?"},
     {"outputs: {a: ip}\n",
-     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules"},
-    {"\nlimit: 5\n", "r.yaml:2: the key 'limit' is not in this version"},
+     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules, "
+     "keep"},
+    {"\nhook: 5\n", "r.yaml:2: the key 'hook' is not in this version"},
     {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
     {"mode: all\nmode: all\n", "r.yaml:2: the key 'mode' is there twice in the file"},
     {W W, "r.yaml:2: the key 'defaults' is there twice in the file"},
@@ -175,7 +178,8 @@ static const struct {
     /* defaults */
     {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
     {"defaults: {filter: ip}\n",
-     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate"},
+     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate, "
+     "priority, sample, limit"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
      "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
@@ -191,8 +195,12 @@ static const struct {
     {"defaults: {rotate: {size: 99999999TiB}}\n",
      "r.yaml:1: size: 99999999TiB is too much; it can be 0 to 9223372036854775807"},
     {"defaults: {rotate: {packets: 1k}}\n", "r.yaml:1: packets: '1k' is no whole number"},
-    {"defaults: {rotate: {every: 10m}}\n", "r.yaml:1: the key 'every' is not in this version"},
-    {"defaults: {rotate: {files: 48}}\n", "r.yaml:1: the key 'files' is not in this version"},
+    {"defaults: {rotate: {every: 10 m}}\n",
+     "r.yaml:1: every: '10 m' is no duration; write it like 10m, 1h or 30s"},
+    {"defaults: {rotate: {every: 1w}}\n",
+     "r.yaml:1: every: '1w' is no duration; write it like 10m, 1h or 30s"},
+    {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every: 99999999999d is too long"},
+    {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be one text"},
     {"defaults: {rotate: {sise: 4}}\n",
      "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},
     {"defaults: {rotate: {size: 1, size: 2}}\n",
@@ -216,12 +224,16 @@ static const struct {
     {W "rules:\n  a: {filer: ip}\n",
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
     {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
-					   "are filter, write, snaplen, rotate"},
+					   "are filter, write, snaplen, rotate, priority, "
+     "sample, limit"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
-     "rule a; there are filter, write, snaplen, rotate"},
+     "rule a; there are filter, write, snaplen, rotate, priority, "
+     "sample, limit"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
-     "r.yaml:3: the key 'sample' is not in this version"},
+     "r.yaml:3: sample: '5' is no sample; write it like 1/100"},
+    {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n",
+     "r.yaml:3: rate: 'fast' is no whole number"},
     {W "rules:\n  a: {filter: ip, hook: x}\n", "r.yaml:3: the key 'hook' is not in this version"},
     {W "rules:\n  a: {filter: ip, filter: tcp}\n",
      "r.yaml:3: the key 'filter' is there twice in rule a"},

@@ -189,11 +189,24 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 		if (result)
 			cw_complain("%s", error.text);
 	}
+	if (result == 0 && arguments->has_file_count && arguments->rotate_every_ns &&
+	    !arguments->rotate_bytes && !arguments->rotate_packets) {
+		cw_complain("-W with -G alone, to stop after so many files, is not in this version; "
+			    "-b files:%llu keeps the last ones",
+			    (unsigned long long)arguments->ring_files);
+		result = CW_EXIT_USAGE;
+	}
 	for (index = 0; result == 0 && index < rules->count; index++) {
 		if (!rules->rules[index].rotate_bytes)
 			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
 		if (!rules->rules[index].rotate_packets)
 			rules->rules[index].rotate_packets = arguments->rotate_packets;
+		if (!rules->rules[index].ring_files)
+			rules->rules[index].ring_files = arguments->ring_files;
+		if (!rules->rules[index].rotate_every_ns) {
+			rules->rules[index].rotate_every_ns = arguments->rotate_every_ns;
+			rules->rules[index].is_rotate_from_first = !arguments->is_rotate_aligned;
+		}
 	}
 	return result;
 }

@@ -13,6 +13,7 @@ int cw_command_inspect(const struct cw_arguments *arguments);
 int cw_command_devices(const struct cw_arguments *arguments); /* also -D, -L, -J */
 int cw_command_replay(const struct cw_arguments *arguments);
 int cw_command_selftest(const struct cw_arguments *arguments);
+int cw_command_repair(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
 /* Run the pipeline to its end, report; the exit status. */

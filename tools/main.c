@@ -24,11 +24,12 @@ static const struct {
 	{"check", CW_CHECK, cw_command_check, "check a rules file"},
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
+	{"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
 	{"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"top", "stats", "repair"};
+static const char *const later_commands[] = {"top", "stats"};
 
 static void print_help(FILE *file)
 {

@@ -27,8 +27,13 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH | CW_REPLAY},
 	{'C', "file-size", "SIZE", "start a new file before one grows beyond SIZE (millions of "
 				   "bytes; k, m, g: KiB, MiB, GiB)", BOTH},
-	{'b', "ring-buffer", "KEY:N", "filesize:N (kB) or packets:N: start a new file at that "
-				      "limit", BOTH},
+	{'b', "ring-buffer", "KEY:N", "filesize:N (kB), packets:N, duration:S or interval:S (at "
+				      "multiples of S seconds since 1970): start a new file at that "
+				      "limit; files:N: keep the last N", BOTH},
+	{'W', "file-count", "COUNT", "with -C or -b: keep the last COUNT files, remove older ones of this "
+				     "run", BOTH},
+	{'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
+	 BOTH},
 	{'n', "numeric", NULL, "accepted: names are never looked up", BOTH},
 	{'O', "no-optimize", NULL, "do not optimise filter programs",
 	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
@@ -39,7 +44,9 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR},
+	{OPTION_DRY_RUN, "dry-run", NULL, "say what would be cut, and change nothing; exit 1 if there is "
+					  "something", CW_REPAIR},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -119,10 +126,8 @@ const struct cw_option_row cw_option_rows[] = {
 					      "device", CW_SELFTEST},
 	{OPTION_HELP, "help", NULL, "print this",
 	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY |
-		 CW_SELFTEST},
+		 CW_SELFTEST | CW_REPAIR},
 	/* Letters that mean what tcpdump means by them, and are to come. */
-	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
-	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},
 };
@@ -155,6 +160,9 @@ const struct cw_command_text cw_command_texts[] = {
 	 "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
 	 "of\nfilters, each argument being one expression: their classic BPF, and the decision "
 	 "program of all\n(core/FILTERS.md explains it). A file called filter is ./filter."},
+	{CW_REPAIR, "capweir repair FILE... [options]",
+	 "Cut what a kill, a crash or a full disk left behind a capture file's last whole record, hidden\n"
+	 ".part files too. Whole files, and damage with more data behind it, stay as they are."},
 	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]",
 	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
 	 "by\nlibpcap, in turns; and whether all agree."},

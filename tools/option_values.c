@@ -7,6 +7,8 @@
 #include "pipeline/pipeline.h"
 #include "tools/option_values.h"
 
+#define PERIOD_MS_MAX (UINT64_C(86400) * 1000 * 366 * 100)
+
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
 			uint64_t *number)
 {
@@ -88,25 +90,50 @@ int cw_option_file_size(const char *text, uint64_t *bytes)
 	return CW_EXIT_USAGE;
 }
 
+int cw_option_period(struct cw_arguments *arguments, const char *option, const char *text,
+		     bool is_aligned)
+{
+	uint64_t ms = 0;
+	int result = cw_option_seconds(option, text, PERIOD_MS_MAX, &ms);
+
+	if (result)
+		return result;
+	if (arguments->rotate_every_ns) {
+		cw_complain("-G, -b duration: and -b interval: are one thing: give one of them");
+		return CW_EXIT_USAGE;
+	}
+	arguments->rotate_every_ns = ms * (CW_NS_PER_S / 1000);
+	arguments->is_rotate_aligned = is_aligned;
+	return 0;
+}
+
 int cw_option_ring(struct cw_arguments *arguments, const char *text)
 {
 	int result;
 
 	if (strncmp(text, "filesize:", 9) == 0) {
 		result = cw_option_number("-b filesize:", text + 9, 1, UINT64_MAX / 1000,
-				      &arguments->rotate_bytes);
+					  &arguments->rotate_bytes);
 		arguments->rotate_bytes *= 1000;
 		return result;
 	}
 	if (strncmp(text, "packets:", 8) == 0)
 		return cw_option_number("-b packets:", text + 8, 1, UINT64_MAX,
-				    &arguments->rotate_packets);
-	if (strncmp(text, "duration:", 9) == 0 || strncmp(text, "interval:", 9) == 0 ||
-	    strncmp(text, "files:", 6) == 0 || strncmp(text, "printname:", 10) == 0 ||
+					&arguments->rotate_packets);
+	if (strncmp(text, "duration:", 9) == 0)
+		return cw_option_period(arguments, "-b duration:", text + 9, false);
+	if (strncmp(text, "interval:", 9) == 0)
+		return cw_option_period(arguments, "-b interval:", text + 9, true);
+	if (strncmp(text, "files:", 6) == 0)
+		return cw_option_number("-b files:", text + 6, 1, INT64_MAX,
+					&arguments->ring_files);
+	if (strncmp(text, "printname:", 10) == 0 ||
 	    strncmp(text, "nametimenum:", 12) == 0)
 		cw_complain("-b %s is not in this version", text);
 	else
-		cw_complain("-b takes filesize:N or packets:N, not '%s'", text);
+		cw_complain("-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+			    "not '%s'",
+			    text);
 	return CW_EXIT_USAGE;
 }
 

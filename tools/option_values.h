@@ -19,6 +19,10 @@ int cw_option_factor(const char *option, const char *text, double *factor);
 /* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
 int cw_option_file_size(const char *text, uint64_t *bytes);
 
+/* -G and its likes: seconds that a file lasts, aligned or from its first packet on. */
+int cw_option_period(struct cw_arguments *arguments, const char *option, const char *text,
+		     bool is_aligned);
+
 /* dumpcap's -b. */
 int cw_option_ring(struct cw_arguments *arguments, const char *text);
 

@@ -130,6 +130,11 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_file_size(text, &arguments->rotate_bytes);
 	case 'b':
 		return cw_option_ring(arguments, text);
+	case 'W':
+		arguments->has_file_count = true;
+		return cw_option_number("-W", text, 1, INT64_MAX, &arguments->ring_files);
+	case 'G':
+		return cw_option_period(arguments, "-G", text, false);
 	case OPTION_PACKETS:
 		return cw_option_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
 	case OPTION_REPEAT:
@@ -245,6 +250,9 @@ static void take_flag(struct cw_arguments *arguments, int id)
 		break;
 	case OPTION_JSON:
 		arguments->json = true;
+		break;
+	case OPTION_DRY_RUN:
+		arguments->dry_run = true;
 		break;
 	case OPTION_DOT:
 		arguments->dot = true;

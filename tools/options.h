@@ -21,6 +21,7 @@ enum cw_command {
 	CW_DEVICES = 1 << 6,
 	CW_REPLAY = 1 << 7,
 	CW_SELFTEST = 1 << 8,
+	CW_REPAIR = 1 << 9,
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -66,6 +67,10 @@ struct cw_arguments {
 	uint64_t snaplen;	  /* -s */
 	uint64_t rotate_bytes;	  /* -C, -b filesize: */
 	uint64_t rotate_packets;  /* -b packets: */
+	uint64_t rotate_every_ns; /* -G, -b duration:, -b interval: */
+	bool is_rotate_aligned;	  /* -b interval: */
+	uint64_t ring_files;	  /* -W, -b files: */
+	bool has_file_count;	  /* -W */
 	uint64_t packets;	  /* generate, bench */
 	uint64_t repeat;	  /* bench */
 	uint64_t dumps;		  /* how often -d was given */
@@ -96,6 +101,7 @@ struct cw_arguments {
 	int precision; /* 0 auto, 1 us, 2 ns */
 	int direct;    /* enum cw_direct_mode */
 	bool json;
+	bool dry_run;
 	bool quiet;
 	bool no_clobber;
 	enum cw_sync sync;

@@ -49,34 +49,40 @@ static json_t *inputs_json(const struct cw_report *report)
 static json_t *rule_json(const struct cw_report_rule *rule)
 {
 	json_t *lost = json_object();
+	json_t *left_out = json_object();
 	json_t *files = json_array();
 	uint32_t index;
 
 	for (index = 0; index < CW_LOSS_COUNT; index++)
 		json_object_set_new(lost, cw_loss_name((enum cw_loss)index),
 				    count(rule->lost[index]));
+	for (index = 0; index < CW_LEFT_OUT_COUNT; index++)
+		json_object_set_new(left_out, cw_left_out_name((enum cw_left_out)index),
+				    count(rule->left_out[index]));
 	for (index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 cw_json_text(rule->rule->name), "filter",
 			 cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 			 count(rule->matched), "written", count(rule->written), "bytes",
 			 count(rule->bytes), "file_bytes", count(rule->file_bytes), "lost", lost,
 			 "lost_total", count(rule->lost_total), "error", cw_json_text(rule->error),
-			 "files", files);
+			 "files", files, "expired", count(rule->expired), "expired_files",
+			 count(rule->expired_files), "left_out", left_out, "left_out_total",
+			 count(rule->left_out_total));
 }
 
 static json_t *books_json(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
 
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "balanced", report->is_balanced, "received", count(books->received),
 			 "shed", count(books->shed), "malformed", count(books->malformed),
 			 "prefiltered", count(books->prefiltered), "classified",
 			 count(books->classified), "matched_any", count(books->matched_any),
 			 "unmatched", count(books->unmatched), "matched", count(books->matched),
-			 "written", count(books->written), "lost", count(books->lost),
+			 "left_out", count(books->left_out), "written", count(books->written), "lost", count(books->lost),
 			 "in_files", count(books->in_files), "expired", count(books->expired),
 			 "sent_to_pipe", count(books->sent_to_pipe));
 }

@@ -58,7 +58,9 @@ static void print_files(const struct cw_report_rule *rule)
 		fprintf(stderr, "%s%s", index ? ", " : "", rule->files[index]);
 	if (rule->file_count > FILES_SHOWN)
 		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
-	if (rule->file_count == 0)
+	if (rule->expired_files)
+		fprintf(stderr, " (%u older removed)", rule->expired_files);
+	if (rule->file_count == 0 && !rule->expired_files)
 		fputs("(no file)", stderr);
 }
 
@@ -126,8 +128,12 @@ void cw_report_print(const struct cw_report *report)
 			cw_format_count(books->prefiltered, a));
 	if (books->malformed)
 		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
+	if (books->left_out)
+		fprintf(stderr, "\n%s records matched = %s left out by samples and limits + %s to write",
+			cw_format_count(books->matched, a), cw_format_count(books->left_out, b),
+			cw_format_count(books->matched - books->left_out, c));
 	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
-		cw_format_count(books->matched, a), cw_format_count(books->written, b),
+		cw_format_count(books->matched - books->left_out, a), cw_format_count(books->written, b),
 		cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
 	print_queues(report);

@@ -153,8 +153,11 @@ class Test(unittest.TestCase):
         self.assertEqual(books["written"],
                          books["in_files"] + books["expired"] + books["sent_to_pipe"])
         for rule in report["rules"]:
-            self.assertEqual(rule["matched"], rule["written"] + rule["lost_total"], rule)
+            self.assertEqual(rule["matched"],
+                             rule["left_out_total"] + rule["written"] + rule["lost_total"], rule)
+            self.assertEqual(rule["left_out_total"], sum(rule["left_out"].values()), rule)
             self.assertEqual(rule["lost_total"], sum(rule["lost"].values()), rule)
+        self.assertEqual(books["left_out"], sum(rule["left_out_total"] for rule in report["rules"]))
         for name in ("matched", "written"):
             self.assertEqual(books[name], sum(rule[name] for rule in report["rules"]))
         self.assertEqual(books["lost"], sum(rule["lost_total"] for rule in report["rules"]))

@@ -212,8 +212,8 @@ class CommandLine(e2e.Test):
         self.split("-w", "a.pcap", "host localhost", "--resolve")
 
     def test_what_is_not_in_this_version(self):
-        for arguments in (["-G", "60"], ["-W", "5"], ["-z", "gzip"], ["-U"],
-                          ["-b", "duration:3"], ["-b", "files:3"]):
+        for arguments in (["-W", "5", "-G", "60"], ["-z", "gzip"], ["-U"],
+                          ["-b", "printname:stdout"]):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *arguments,
                                 says="not in this version")
         for name in ("a.pcap.zst", "a.pcap.gz", "a.pcapng.zst", "a.lz4"):
@@ -291,8 +291,9 @@ class CommandLine(e2e.Test):
                  "  a: {filter: tcp, write: c}\n", 4, "a is there|twice"),
                 ("rules:\n  a: {filter: udp, write: a, snaplen: many}\n", 2, "many"),
                 ("rules:\n  a: {filter: udp, write: a, rotate: {size: big}}\n", 2, "big"),
-                ("rules:\n  a: {filter: udp, write: a, every: 1h}\n", 2, "not in this version"),
-                ("rules:\n  a: {filter: udp, write: a, files: 3}\n", 2, "not in this version"),
+                ("rules:\n  a: {filter: udp, write: a, rotate: {every: soon}}\n", 2, "soon.*10m"),
+                ("rules:\n  a: {filter: udp, write: a, every: 1h}\n", 2, "unknown key 'every'"),
+                ("rules:\n  a: {filter: udp, write: a, files: 3}\n", 2, "unknown key 'files'"),
                 ("rules:\n  a: *b\n", 2, "alias"),
                 ("rules: [a, b]\n", 1, "mapping"),
                 ("rules:\n  a: {filter: udp\n", None, "YAML"),

@@ -293,9 +293,10 @@ class Disk(Fresh):
                 self.fill_and_free(name)
 
     def test_space_returns_while_files_rotate(self):
-        for name in ("{seq}.pcap", "{seq}.pcapng"):
-            with self.subTest(name):
-                self.fill_and_free(name, "-C", "1000k")
+        for name, *arguments in (("{seq}.pcap", "-C", "1000k"), ("{seq}.pcapng", "-C", "1000k"),
+                                 ("{seq}.pcap", "-b", "interval:0.3")):
+            with self.subTest(name, arguments=arguments):
+                self.fill_and_free(name, *arguments)
 
     def test_space_does_not_return(self):
         shape = self.shape(0, 16000)

@@ -58,7 +58,8 @@ class Privileges(live.Test):
 
     def test_root_becomes_nobody_and_rotation_goes_on(self):
         path = os.path.join(self.mine, "all.pcap")
-        capture = self.capture("-i", "in", "-w", path, "-Z", "nobody", "-b", "packets:1000")
+        capture = self.capture("-i", "in", "-w", path, "-Z", "nobody", "-b", "packets:1000",
+                               "-b", "files:4")
         shape = live.Shape(5500)
         live.send(shape)
         capture.wait_seen(shape.count)
@@ -70,11 +71,14 @@ class Privileges(live.Test):
             self.assertEqual(status["Seccomp"], "0" if live.SANITIZED else "2")
         report = self.report_of(capture.stop())
         files = report["rules"][0]["files"]
-        self.assertEqual(len(files), 6)
+        self.assertEqual(len(files), 4)
         for file in files:
             self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
             self.assertEqual(os.stat(file).st_uid, pwd.getpwnam("nobody").pw_uid)
-        self.assertEqual(report["books"]["in_files"], 5500)
+        self.assertEqual(report["books"]["in_files"], 3500)
+        self.assertEqual(report["books"]["expired"], 2000)
+        self.assertEqual(sorted(os.path.basename(file) for file in files),
+                         sorted(os.listdir(self.mine)))
 
     def test_a_folder_that_nobody_may_write(self):
         done = e2e.capweir("-i", "in", "-w", self.path("all.pcap"), "-Z", "nobody")

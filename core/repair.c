@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Finds the last record boundary with the parser that everything is read with, never told that the
+ * file ends: what it still asks for there is the torn tail. Reads with pread, so that a file that
+ * shrinks meanwhile is an error and no signal. Cutting is one ftruncate, which is atomic: a crash
+ * leaves the file torn or whole, and never less.
+ */
+#include "core/repair.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/pcapfile.h"
+
+#define BUFFER_BYTES ((size_t)4 << 20)
+#define SPAN_BYTES ((size_t)1 << 20)
+
+struct repairer {
+	int fd;
+	struct stat status; /* when it was opened */
+	uint64_t file_bytes;
+	uint64_t dense_bytes; /* up to the last byte that is not zero */
+	struct cw_ifaces ifaces;
+	struct cw_pcapfile file;
+	uint8_t *buffer;
+	size_t capacity;
+	uint64_t start; /* in the file, of buffer[0] */
+	size_t filled;
+};
+
+/* Exactly `bytes` at `offset`: they were there when the file was opened. */
+static int read_at(const struct repairer *repairer, uint8_t *to, size_t bytes, uint64_t offset)
+{
+	while (bytes) {
+		ssize_t done = pread(repairer->fd, to, bytes, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		if (done == 0)
+			return -EBUSY;
+		to += done;
+		bytes -= (size_t)done;
+		offset += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int open_file(struct repairer *repairer, const char *path, bool dry_run,
+		     struct cw_error *error)
+{
+	/* O_NONBLOCK: a FIFO is told, not waited for. */
+	repairer->fd = open(path, (dry_run ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC |
+				      O_NOCTTY | O_NONBLOCK);
+	if (repairer->fd < 0 && errno == ELOOP)
+		return cw_error_set(error, -ELOOP, "%s is a symbolic link; name the file itself",
+				    path);
+	if (repairer->fd < 0)
+		return cw_error_set_errno(error, -errno, "cannot open %s", path);
+	if (fstat(repairer->fd, &repairer->status))
+		return cw_error_set_errno(error, -errno, "cannot look at %s", path);
+	if (!S_ISREG(repairer->status.st_mode))
+		return cw_error_set(error, -EINVAL, "%s is no regular file", path);
+	repairer->file_bytes = (uint64_t)repairer->status.st_size;
+	/* The lease is refused while anybody else has it open: then it may not be torn but growing.
+	 * Where there are no leases (or they are not ours to take) nothing is known. */
+	if (!dry_run && fcntl(repairer->fd, F_SETLEASE, F_WRLCK) == 0)
+		fcntl(repairer->fd, F_SETLEASE, F_UNLCK);
+	else if (!dry_run && (errno == EAGAIN || errno == EBUSY))
+		return cw_error_set(error, -EBUSY,
+				    "another program has %s open, perhaps to write more; try again "
+				    "when it has ended",
+				    path);
+	return 0;
+}
+
+/* Find where the zeros at the file's end begin. */
+static int find_dense_bytes(struct repairer *repairer)
+{
+	uint64_t end = repairer->file_bytes;
+
+	while (end) {
+		size_t bytes = cw_min_size(end, repairer->capacity);
+		int result = read_at(repairer, repairer->buffer, bytes, end - (uint64_t)bytes);
+
+		if (result)
+			return result;
+		while (bytes && !repairer->buffer[bytes - 1]) {
+			bytes--;
+			end--;
+		}
+		if (bytes)
+			break;
+	}
+	repairer->dense_bytes = end;
+	return 0;
+}
+
+/* Have at least `needed` bytes from the parser's position on; 1 when the file has not so many. */
+static int fill(struct repairer *repairer, size_t needed)
+{
+	uint64_t position = repairer->file.offset;
+	size_t kept = (size_t)(repairer->start + repairer->filled - position);
+	size_t more;
+	int result;
+
+	if (needed > repairer->file_bytes - position)
+		return 1;
+	memmove(repairer->buffer, repairer->buffer + (position - repairer->start), kept);
+	repairer->start = position;
+	repairer->filled = kept;
+	if (needed > repairer->capacity) {
+		uint8_t *grown = realloc(repairer->buffer, needed);
+
+		if (!grown)
+			return -ENOMEM;
+		repairer->buffer = grown;
+		repairer->capacity = needed;
+	}
+	more = cw_min_size(repairer->file_bytes - position, repairer->capacity) - kept;
+	result = read_at(repairer, repairer->buffer + kept, more, position + kept);
+	repairer->filled += more;
+	return result;
+}
+
+/*
+ * Walk to the last boundary. 0: the parser would need more than there is, or all the rest is zeros;
+ * else its error. pcap records of zeros only are whole to the parser, so near them it goes one by
+ * one.
+ */
+static int walk(struct repairer *repairer, uint64_t *packets, size_t *needed,
+		struct cw_error *error)
+{
+	struct cw_pcapfile *file = &repairer->file;
+	struct cw_pcapfile_step step;
+
+	for (;;) {
+		size_t used = (size_t)(file->offset - repairer->start);
+		bool is_near = file->offset + SPAN_BYTES >= repairer->dense_bytes;
+		int result;
+
+		*needed = 0;
+		if (file->format != CW_PCAPFILE_UNKNOWN && file->offset >= repairer->dense_bytes &&
+		    file->offset)
+			return 0;
+		result =
+		    cw_pcapfile_scan(file, repairer->buffer + used, repairer->filled - used, false,
+				     SPAN_BYTES, is_near ? 1 : UINT32_MAX, &step, error);
+		if (result < 0)
+			return result;
+		*packets += step.span.record_count;
+		*needed = step.needed;
+		result = result == CW_PCAPFILE_MORE ? fill(repairer, step.needed) : 0;
+		if (result < 0)
+			return cw_error_set_errno(error, result, "cannot read");
+		if (result)
+			return 0;
+	}
+}
+
+/* Whether the pcapng block at the parser's position has a length that can be, and from its trailer
+ * or before on nothing but zeros follows, to the file's end. */
+static bool is_block_torn_by_zeros(const struct repairer *repairer)
+{
+	const struct cw_pcapfile *file = &repairer->file;
+	uint64_t left = repairer->file_bytes - file->offset;
+	uint8_t head[8];
+	uint32_t length;
+
+	if (file->format != CW_PCAPFILE_PCAPNG || left < CW_PCAPNG_BLOCK_BYTES_MIN ||
+	    read_at(repairer, head, sizeof(head), file->offset))
+		return false;
+	length = cw_load_u32(head + 4, file->layout.is_swapped);
+	return length >= CW_PCAPNG_BLOCK_BYTES_MIN && length % 4 == 0 && length <= left &&
+	       repairer->dense_bytes - file->offset <= length - 4;
+}
+
+/* Whether the first header is whole: without it there is nothing to keep. */
+static bool has_header(const struct cw_pcapfile *file)
+{
+	return file->format == CW_PCAPFILE_PCAP ||
+	       (file->format == CW_PCAPFILE_PCAPNG && file->section_count);
+}
+
+/* What follows the last boundary; 0, or why it is no torn tail. */
+static int judge_tail(const struct repairer *repairer, int result, size_t needed,
+		      struct cw_repair *repair, struct cw_error *error)
+{
+	uint64_t at = repairer->file.offset;
+	uint64_t left = repairer->file_bytes - at;
+
+	if (!has_header(&repairer->file))
+		return result < 0 ? result
+				  : cw_error_set(error, -EBADMSG,
+						 "%" PRIu64 " bytes are too few for a capture "
+						 "file's header: nothing can be kept",
+						 repairer->file_bytes);
+	repair->kept_bytes = at;
+	if (!left)
+		return 0;
+	if (at >= repairer->dense_bytes) {
+		snprintf(repair->torn, sizeof(repair->torn), "zeros");
+	} else if (result == 0) {
+		snprintf(repair->torn, sizeof(repair->torn), "a record that wants %zu bytes",
+			 needed);
+	} else if (is_block_torn_by_zeros(repairer)) {
+		snprintf(repair->torn, sizeof(repair->torn), "a record that ends in zeros");
+	} else {
+		repair->kept_bytes = repairer->file_bytes;
+		cw_error_set(error, result,
+			     "%s; %" PRIu64
+			     " bytes follow, so this is no torn tail, and nothing is "
+			     "cut (split takes the whole records before it)",
+			     error->text, left);
+		return result;
+	}
+	return 0;
+}
+
+/* Cut, if nobody wrote meanwhile. */
+static int cut(const struct repairer *repairer, uint64_t bytes, struct cw_error *error)
+{
+	const struct stat *before = &repairer->status;
+	struct stat now;
+	int status;
+
+	if (fstat(repairer->fd, &now))
+		return cw_error_set_errno(error, -errno, "cannot look at it");
+	if (now.st_size != before->st_size || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+	    now.st_mtim.tv_nsec != before->st_mtim.tv_nsec)
+		return cw_error_set(error, -EBUSY, "it changed while it was read: nothing is cut");
+	do
+		status = ftruncate(repairer->fd, (off_t)bytes);
+	while (status && errno == EINTR);
+	if (status)
+		return cw_error_set_errno(error, -errno, "cannot cut it");
+	if (fsync(repairer->fd))
+		return cw_error_set_errno(error, -errno, "it is cut, but perhaps not on the disk");
+	return 0;
+}
+
+static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_repair *repair,
+			    struct cw_error *error)
+{
+	size_t needed = 0;
+	int result;
+
+	repair->file_bytes = repair->kept_bytes = repairer->file_bytes;
+	repairer->capacity = BUFFER_BYTES;
+	repairer->buffer = malloc(repairer->capacity);
+	if (!repairer->buffer)
+		return cw_error_set_errno(error, -ENOMEM, "cannot read");
+	result = find_dense_bytes(repairer);
+	if (result)
+		return cw_error_set_errno(error, result, "cannot read");
+	cw_pcapfile_init(&repairer->file, &repairer->ifaces, 0, CW_LINKTYPE_ANY);
+	result = walk(repairer, &repair->packets, &needed, error);
+	if (result < 0 && result != -EBADMSG)
+		return result;
+	repair->format = repairer->file.format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
+	result = judge_tail(repairer, result, needed, repair, error);
+	if (result == 0 && repair->kept_bytes < repair->file_bytes && !dry_run)
+		result = cut(repairer, repair->kept_bytes, error);
+	return result;
+}
+
+int cw_repair_file(const char *path, bool dry_run, struct cw_repair *repair, struct cw_error *error)
+{
+	struct repairer repairer = {.fd = -1};
+	struct cw_error local = {0};
+	int result;
+
+	*repair = (struct cw_repair){.format = ""};
+	cw_ifaces_init(&repairer.ifaces);
+	result = open_file(&repairer, path, dry_run, &local);
+	if (result == 0) {
+		result = repair_open_file(&repairer, dry_run, repair, &local);
+		if (result < 0)
+			cw_error_prefix(&local, "%s", path);
+	}
+	if (result < 0 && error)
+		*error = local;
+	cw_ifaces_fini(&repairer.ifaces);
+	free(repairer.buffer);
+	if (repairer.fd >= 0)
+		close(repairer.fd);
+	return result;
+}

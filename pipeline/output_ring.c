@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Rings: which of a run's own files go again, so that what stays fits. Decided in the sequencer's
+ * turn whenever an output begins a file, from the sizes that were reserved; so it follows from the
+ * packets, the same for any number of threads, except where the disk's free space asks for it. The
+ * file's writer removes it, when it comes to the mark that is put into its queue (output_write.c).
+ * Files count as large as they may become while they are written.
+ */
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+void cw_output_note_end(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct cw_file *file = output->file;
+
+	file->is_ended = true;
+	file->end_number = pipeline->turn_ended_files++;
+	file->kept_bytes = output->offset;
+	output->kept_count++;
+	output->kept_bytes += file->kept_bytes;
+	pipeline->turn_kept_bytes += file->kept_bytes;
+}
+
+static bool has_ended_file(const struct cw_output *output)
+{
+	return output->kept_first && output->kept_first->is_ended;
+}
+
+static void expire_oldest(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct cw_file *file = output->kept_first;
+
+	output->kept_first = file->next;
+	output->kept_count--;
+	output->kept_bytes -= file->kept_bytes;
+	pipeline->turn_kept_bytes -= file->kept_bytes;
+	cw_chunk_make_mark(&file->expiry_mark, CW_MARK_EXPIRED, file, 0);
+	/* Behind the file's own chunks, all of which are full, and in front of the open one. */
+	cw_output_hold_mark(pipeline, output, &file->expiry_mark);
+}
+
+/* Of all rules the file that goes first: of the least priority, then the one that ended first. */
+static struct cw_output *find_least(struct cw_pipeline *pipeline)
+{
+	struct cw_output *least = NULL;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (!has_ended_file(output))
+			continue;
+		if (!least || output->rule->priority < least->rule->priority ||
+		    (output->rule->priority == least->rule->priority &&
+		     output->kept_first->end_number < least->kept_first->end_number))
+			least = output;
+	}
+	return least;
+}
+
+void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	const struct cw_rule *rule = output->rule;
+	uint64_t total_bytes = pipeline->options.rules->total_bytes;
+	struct cw_output *least;
+
+	if (!output->has_begun)
+		pipeline->turn_open_bytes += output->rotate_bytes;
+	output->has_begun = true;
+	while (rule->ring_files && output->kept_count + 1 > rule->ring_files &&
+	       has_ended_file(output))
+		expire_oldest(pipeline, output);
+	while (rule->ring_bytes && output->kept_bytes + output->rotate_bytes > rule->ring_bytes &&
+	       has_ended_file(output))
+		expire_oldest(pipeline, output);
+	while (total_bytes && pipeline->turn_kept_bytes + pipeline->turn_open_bytes > total_bytes &&
+	       (least = find_least(pipeline)) != NULL) {
+		expire_oldest(pipeline, least);
+		cw_output_seal_all(pipeline, least);
+	}
+}
+
+void cw_outputs_free_space(struct cw_pipeline *pipeline)
+{
+	struct cw_output *least;
+	uint64_t wanted;
+
+	/* Relaxed: a number, and no data that goes with it. */
+	if (!atomic_load_explicit(&pipeline->wanted_bytes, memory_order_relaxed))
+		return;
+	wanted = atomic_exchange_explicit(&pipeline->wanted_bytes, 0, memory_order_relaxed);
+	while (wanted && (least = find_least(pipeline)) != NULL) {
+		wanted -= cw_min_size(wanted, least->kept_first->kept_bytes);
+		expire_oldest(pipeline, least);
+		cw_output_seal_all(pipeline, least);
+	}
+}

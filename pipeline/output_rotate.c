@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When an output's file ends and the next one begins: by records, bytes and the packets' times,
+ * and, live, by the clock when no packet comes. The packets decide alone wherever there are any, so
+ * that the files are the same for any number of threads; the clock only closes sooner what the next
+ * packet would. All of it under the sequencer's turn.
+ */
+#include <time.h>
+
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+/* Packets may still be on their way through rings and batches when their period is over. */
+#define GRACE_NS CW_NS_PER_S
+
+void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)
+{
+	uint64_t every_ns = output->rotate_every_ns;
+	uint64_t start_ns =
+	    output->is_rotate_aligned && every_ns ? ts_ns - ts_ns % every_ns : ts_ns;
+
+	output->period_end_ns = UINT64_MAX;
+	if (every_ns && start_ns < UINT64_MAX - every_ns)
+		output->period_end_ns = start_ns + every_ns;
+}
+
+bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
+			      uint64_t latest_ns)
+{
+	if (output->file_records == 0)
+		return false;
+	if (output->rotate_records && output->file_records + records > output->rotate_records)
+		return true;
+	if (output->rotate_bytes && output->offset + bytes > output->rotate_bytes)
+		return true;
+	return output->rotate_every_ns && latest_ns >= output->period_end_ns;
+}
+
+void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct cw_chunk *mark = &output->file->end_mark;
+
+	cw_output_note_end(pipeline, output);
+	cw_output_close_chunk(output);
+	cw_chunk_make_mark(mark, CW_MARK_ENDED, output->file, output->offset);
+	cw_output_hold_mark(pipeline, output, mark);
+	cw_output_seal_all(pipeline, output);
+	output->file = NULL;
+}
+
+void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	struct timespec now;
+	uint64_t now_ns;
+
+	if (!output->rotate_every_ns || !output->file || !output->file_records)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->period_end_ns)
+		cw_output_end_file(pipeline, output);
+}

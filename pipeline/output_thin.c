@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a rule matches and, as it asks, does not write: all but one in N (sample), what goes beyond
+ * its limits, and beyond so many packets a second of the packets' own time. Decided packet by
+ * packet in the sequencer's turn, so it does not depend on threads; counted as left out, which is
+ * no loss.
+ */
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet *packet)
+{
+	return cw_min_u32(packet->caplen, output->snaplen);
+}
+
+/* Nothing is changed here: a packet for which there is no memory now is looked at again. */
+static bool is_over_limit(const struct cw_output *output, const struct cw_packet *packet)
+{
+	const struct cw_rule *rule = output->rule;
+
+	if (output->is_at_limit || (rule->limit_packets && output->taken >= rule->limit_packets))
+		return true;
+	return rule->limit_bytes &&
+	       output->taken_bytes + caplen_of(output, packet) > rule->limit_bytes;
+}
+
+/* A time that goes back counts in the latest second there was. */
+static bool is_over_rate(const struct cw_output *output, const struct cw_packet *packet)
+{
+	return output->rule->limit_rate && packet->ts_ns / CW_NS_PER_S <= output->rate_second &&
+	       output->rate_count >= output->rule->limit_rate;
+}
+
+bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet)
+{
+	const struct cw_rule *rule = output->rule;
+	bool is_over = false;
+	enum cw_left_out cause = CW_LEFT_OUT_LIMIT;
+
+	if (rule->sample_every > 1 && output->matched % rule->sample_every) {
+		cause = CW_LEFT_OUT_SAMPLE;
+	} else {
+		is_over = is_over_limit(output, packet);
+		if (!is_over && !is_over_rate(output, packet))
+			return false;
+	}
+	/* The first one too many is the end, also for smaller ones that would fit. */
+	output->is_at_limit |= is_over;
+	output->left_out[cause]++;
+	output->matched++;
+	output->matched_bytes += caplen_of(output, packet);
+	return true;
+}
+
+void cw_output_note_taken(struct cw_output *output, const struct cw_packet *packet)
+{
+	uint64_t second = packet->ts_ns / CW_NS_PER_S;
+
+	output->matched++;
+	output->matched_bytes += caplen_of(output, packet);
+	if (!output->is_thinned)
+		return;
+	output->taken++;
+	output->taken_bytes += caplen_of(output, packet);
+	if (second > output->rate_second) {
+		output->rate_second = second;
+		output->rate_count = 0;
+	}
+	output->rate_count++;
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files of live captures: they end by the clock when nothing comes, and exactly where they should."""
+import os
+import time
+
+import e2e
+import live
+
+
+class Clock(live.Test):
+    def published(self, directory):
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+
+    def test_a_period_ends_without_packets(self):
+        """One burst, then silence: its file gets its name although nothing follows."""
+        for name, option in (("a.pcap", "interval:1"), ("b-{seq}.pcapng", "duration:1")):
+            with self.subTest(option):
+                directory = self.path(option.replace(":", "-"))
+                os.mkdir(directory)
+                capture = self.capture("-i", "in", "-w", os.path.join(directory, name), "-b",
+                                       option)
+                shape = live.Shape(500)
+                live.send(shape)
+                capture.wait_seen(shape.count)
+                capture.wait_until(lambda: self.published(directory), "the file has its name", 10)
+                time.sleep(0.3)
+                first = self.published(directory)
+                found = live.check(shape, [os.path.join(directory, one) for one in first])
+                self.assertEqual(found["packets"], shape.count)
+                self.assert_no_parts(directory)
+                more = shape.part(500, 300)  # after the silence the capture goes on in a new file
+                live.send(more)
+                capture.wait_seen(800)
+                report = self.report_of(capture.stop())
+                files = self.files_of(report)
+                self.assertEqual(sorted(files), [os.path.join(directory, one)
+                                                 for one in self.published(directory)])
+                self.assertGreater(len(files), len(first))
+                self.expect_all(live.Shape(800), files)
+
+    def test_periods_in_full_flow(self):
+        """Every file holds one period's packets only, and all are there."""
+        shape = live.Shape(e2e.scaled(60_000, 10_000))
+        directory = self.path("out")
+        os.mkdir(directory)
+        capture = self.capture("-i", "in", "-w", os.path.join(directory, "{seq}.pcap"), "-b",
+                               "interval:0.05", "-b", "packets:9000", "--queues", 2, "--order",
+                               "time", "-B", 65536)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        files = self.files_of(report)
+        self.expect_all(shape, files)
+        self.assertGreater(len(files), 5)
+        for file in files:
+            packets = e2e.read_capture(file).packets
+            self.assertEqual(len({one.ts_ns // 50_000_000 for one in packets}), 1, file)
+
+    def test_two_thousand_rotations(self):
+        shape = live.Shape(e2e.scaled(40_000, 10_000))
+        capture = self.capture("-i", "in", "-w", self.path("{seq}.pcap"), "-b", "packets:20",
+                               "-C", "100k", "-b", "interval:1", "-B", 65536)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        self.assertGreaterEqual(len(self.files_of(report)), shape.count // 20)
+        self.expect_all(shape, self.files_of(report))
+        self.assert_no_parts()
+
+
+class Rings(live.Test):
+    def begin(self, *arguments):
+        directory = self.path("ring")
+        os.mkdir(directory)
+        capture = self.capture("-i", "in", "-w", os.path.join(directory, "{seq}.pcap"), "-b",
+                               "packets:100", "-b", "files:3", *arguments)
+        return directory, capture
+
+    def send(self, capture, first, count):
+        live.send(live.Shape(count, first=first))
+        capture.wait_seen(first + count)
+
+    def names(self, directory):
+        return sorted(name for name in os.listdir(directory) if name.endswith(".pcap"))
+
+    def test_a_ring_of_a_long_run(self):
+        directory, capture = self.begin("--queues", 2)
+        shape = live.Shape(e2e.scaled(30_000, 5000))
+        live.send(shape, rate=live.RATE // 2)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        files = self.files_of(report)
+        self.assertEqual(len(files), 3)
+        self.assertEqual(sorted(files), [os.path.join(directory, one)
+                                         for one in sorted(os.listdir(directory))])
+        kept = sum(len(e2e.read_capture(file).packets) for file in files)
+        self.assertEqual(report["books"]["in_files"], kept)
+        self.assertEqual(report["books"]["expired"], shape.count - kept)
+        self.assertEqual(report["rules"][0]["written"], shape.count)
+
+    def test_files_that_others_removed_or_replaced(self):
+        """What is gone is gone; what took its place stays, and that is told."""
+        directory, capture = self.begin()
+        self.send(capture, 0, 350)
+        wanted = [os.path.join(directory, f"{index}.pcap") for index in (1, 2)]
+        capture.wait_until(lambda: all(map(os.path.exists, wanted)), "files")
+        os.unlink(wanted[0])
+        os.rename(wanted[1], wanted[1] + ".mine")
+        with open(wanted[1], "w") as file:
+            file.write("theirs")
+        self.send(capture, 350, 650)
+        report = self.report_of(capture.stop(), 1)
+        with open(wanted[1]) as file:
+            self.assertEqual(file.read(), "theirs")
+        self.assertIn("was replaced", capture.text())
+        self.assertTrue(os.path.exists(wanted[1] + ".mine"))
+        self.assertEqual(report["books"]["lost"], 0)
+        # 3 files of the ring, and that which could not be removed
+        self.assertEqual(report["books"]["in_files"], 400)
+
+    def test_a_ring_on_a_small_disk(self):
+        """Room for two files and a half: weeks of capture fit, as long as it is written so fast."""
+        with e2e.tmpfs(self.path("disk"), "size=900k"):
+            capture = self.capture("-i", "in", "-w", self.path("disk", "{seq}.pcapng"), "-C",
+                                   "200k", "-b", "files:3", "-t", 2)
+            shape = live.Shape(20_000, size=400)
+            live.send(shape, rate=live.RATE // 10)
+            capture.wait_seen(shape.count)
+            report = self.report_of(capture.stop())
+            self.assertEqual(report["rules"][0]["written"], shape.count)
+            self.assertEqual(len(self.files_of(report)), 3)
+
+
+if __name__ == "__main__":
+    live.main()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which packet goes to which file: sizes, packets and times, against a model that has one loop."""
+import os
+import random
+import tempfile
+
+import e2e
+
+SEED = 20241030
+THREADS = (1, 2, 4)
+SMALL = ["--buffer", 1024, "--chunk-size", 512, "--batch-packets", 3]
+
+
+class Rotation(e2e.Test):
+    def packets(self, count, seed=SEED, jumps=True):
+        """Times that go forward unevenly, stand still, and sometimes go back or leave gaps."""
+        draw = random.Random(seed)
+        now = 1_700_000_000 * e2e.NS + 123_456_000
+        for index in range(count):
+            yield now, e2e.udp_frame(1, 2, 3, 1000 + index % 10, bytes(draw.randint(1, 300)))
+            now += draw.choice((0, 1000, 1_000_000, 30_000_000))
+            if jumps and draw.random() < 0.01:
+                now += draw.choice((-700_000_000, 5 * e2e.NS, -1_000_000))
+
+    @staticmethod
+    def model(packets, size=0, count=0, every=0, aligned=True):
+        """Lists of packets, a file each, of a pcap output."""
+        files, bytes_, end = [], 0, 0
+        for ts, data in packets:
+            if not files or (size and bytes_ + 16 + len(data) > size) or \
+                    (count and len(files[-1]) == count) or (every and ts >= end):
+                files.append([])
+                bytes_ = 24
+                end = (ts - ts % every if aligned else ts) + every if every else 0
+            files[-1].append((ts, data))
+            bytes_ += 16 + len(data)
+        return files
+
+    def outputs(self, *arguments):
+        with tempfile.TemporaryDirectory(dir=self.directory) as directory:
+            report, _ = self.run_json("split", "--utc", "-o", directory, *arguments)
+            found = []
+            for rule in report["rules"]:
+                found.append([])
+                for path in rule["files"]:
+                    with open(path, "rb") as file:
+                        found[-1].append((os.path.basename(path), file.read()))
+            names = [name for files in found for name, _ in files]
+            self.assertEqual(sorted(os.listdir(directory)), sorted(names))
+            return found
+
+    def check(self, packets, arguments, **limits):
+        packets = list(packets)
+        source = self.write("in.pcap", e2e.pcap(packets))
+        arguments = ["-r", source, "-w", "a.pcap", *arguments]
+        wanted = self.model(packets, **limits)
+        found = self.outputs(*arguments, "-t", 1)
+        contents = [content for _, content in found[0]]
+        self.assertEqual(contents, [e2e.pcap(file) for file in wanted])
+        for threads in THREADS[1:]:
+            self.assertEqual(self.outputs(*arguments, "-t", threads), found)
+        self.assertEqual(self.outputs(*arguments, *SMALL, "-t", 2), found)
+        whole = self.outputs("-r", source, "-w", "whole.pcap")[0][0][1]
+        self.assertEqual(whole[:24] + b"".join(content[24:] for content in contents), whole)
+        return found[0]
+
+    def test_at_multiples_since_the_epoch(self):
+        for every in ("0.25", "7", "3600"):
+            files = self.check(self.packets(e2e.scaled(4000, 500)), ["-b", f"interval:{every}"],
+                               every=int(float(every) * e2e.NS))
+            self.assertGreater(len(files), 0 if every == "3600" else 3)
+
+    def test_counted_from_each_files_first_packet(self):
+        for option in (["-G", "2"], ["-b", "duration:2"], ["-G", "0.5"]):
+            every = int(float(option[-1].split(":")[-1]) * e2e.NS)
+            files = self.check(self.packets(e2e.scaled(4000, 500)), option, every=every,
+                               aligned=False)
+            self.assertGreater(len(files), 3)
+
+    def test_two_thousand_edges_by_the_packets_times(self):
+        """A packet on every edge, the last nanosecond before it, and nothing else."""
+        count = e2e.scaled(2000, 200)
+        packets = [(ts, e2e.udp_frame(1, 2, 3, 4)) for index in range(count)
+                   for ts in ((1_700_000_000 + index) * e2e.NS,
+                              (1_700_000_001 + index) * e2e.NS - 1000)]
+        self.assertEqual(len(self.check(packets, ["-b", "interval:1"], every=e2e.NS)), count)
+
+    def test_all_combined(self):
+        draw = random.Random(SEED)
+        for round_ in range(e2e.scaled(6, 2)):
+            size, count = draw.choice((0, 2048, 10240)), draw.choice((0, 1, 7, 40))
+            every, aligned = draw.choice((0, 1, 3)), draw.random() < 0.5
+            arguments = []
+            if size:
+                arguments += ["-C", f"{size >> 10}k"]
+            if count:
+                arguments += ["-b", f"packets:{count}"]
+            if every:
+                arguments += ["-b", f"{'interval' if aligned else 'duration'}:{every}"]
+            self.check(self.packets(e2e.scaled(1500, 300), round_), arguments, size=size,
+                       count=count, every=every * e2e.NS, aligned=aligned)
+
+    def test_a_time_that_goes_back_stays(self):
+        at = 1_700_000_000
+        packets = [(second * e2e.NS, e2e.udp_frame(1, 2, 3, 4))
+                   for second in (at, at + 10, at + 5, at - 50, at + 19, at + 20, at + 3)]
+        files = self.check(packets, ["-b", "interval:10"], every=10 * e2e.NS)
+        self.assertEqual([len(e2e.parse_capture(content).packets) for _, content in files],
+                         [1, 4, 2])
+
+    def test_rules_with_periods_of_their_own_and_names_of_times(self):
+        packets = list(self.packets(e2e.scaled(3000, 500), jumps=False))
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [("fast", "", {"rotate": "{every: 500ms}"}), ("slow", ""),
+             ("none", "", {"rotate": "{every: 0}"}),
+             ("ng", "", {"write": "'ng-%H%M%S.pcapng'"})],
+            defaults="{write: '{rule}-%Y%m%d-%H%M%S.pcap', rotate: {every: 2s}}"))
+        source = self.write("in.pcap", e2e.pcap(packets))
+        found = self.outputs("-r", source, "-R", rules)
+        for threads in THREADS:
+            self.assertEqual(self.outputs("-r", source, "-R", rules, "-t", threads), found)
+            self.assertEqual(self.outputs("-r", source, "-R", rules, "-t", threads, *SMALL), found)
+        for files, every in zip(found, (e2e.NS // 2, 2 * e2e.NS, 0, 2 * e2e.NS)):
+            got = [e2e.essence(e2e.parse_capture(content).packets) for _, content in files]
+            self.assertEqual(got, [[(ts, len(data), len(data), data) for ts, data in file]
+                                   for file in self.model(packets, every=every)])
+        self.assertEqual(found[1][0][0], "slow-20231114-221320.pcap")
+        self.assertEqual(found[1][1][0], "slow-20231114-221322.pcap")
+
+    def test_a_name_that_comes_again_in_a_period_is_numbered(self):
+        packets = list(self.packets(200, jumps=False))
+        source = self.write("in.pcap", e2e.pcap(packets))
+        names = [name for name, _ in self.outputs("-r", source, "-w", "%H%M%S.pcap", "-b",
+                                                  "interval:0.5")[0]]
+        self.assertIn("221320.pcap", names)
+        self.assertIn("221320.1.pcap", names)
+        self.assertEqual(len(set(names)), len(names))
+
+    def test_periods_that_cannot_be(self):
+        source = self.write("in.pcap", e2e.pcap(self.packets(3)))
+        for option, value in (("-G", "0"), ("-G", "x"), ("-G", "-1"), ("-b", "interval:0"),
+                              ("-b", "duration:1e99"), ("-b", "interval:")):
+            done = e2e.capweir("-r", source, "-w", self.path("a.pcap"), option, value)
+            self.assertEqual(done.status, 2, (option, value))
+            self.assertIn(option, done.err)
+        done = e2e.capweir("-r", source, "-w", self.path("a.pcap"), "-G", "1", "-b", "interval:1")
+        self.assertEqual(done.status, 2)
+        self.assertIn("one of them", done.err)
+        done = e2e.capweir("-r", source, "-w", self.path("a.pcap"), "-G", "1", "--no-clobber")
+        self.assertEqual(done.status, 2)
+        self.assertEqual(os.listdir(self.directory), ["in.pcap"])
+
+
+if __name__ == "__main__":
+    e2e.main()

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir repair: cut torn tails of capture files, and say what was done. */
+#include <string.h>
+
+#include "core/repair.h"
+#include "tools/commands.h"
+#include "tools/json.h"
+
+/* ".NAME.XXXXXX.part": what a run that was killed leaves behind. */
+static bool is_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	size_t bytes = strlen(base);
+
+	return base[0] == '.' && bytes > 5 && strcmp(base + bytes - 5, ".part") == 0;
+}
+
+static void print_repair(const char *path, bool dry_run, const struct cw_repair *repair)
+{
+	char cut[CW_NUMBER_BYTES], packets[CW_NUMBER_BYTES], kept[CW_NUMBER_BYTES];
+
+	cw_format_count(repair->file_bytes - repair->kept_bytes, cut);
+	cw_format_count(repair->packets, packets);
+	cw_format_count(repair->kept_bytes, kept);
+	if (!repair->torn[0])
+		printf("%s: whole: %s packets, %s bytes\n", path, packets, kept);
+	else
+		printf("%s: %s %s bytes (%s); %s packets, %s bytes %s\n", path,
+		       dry_run ? "torn, would cut" : "cut", cut, repair->torn, packets, kept,
+		       dry_run ? "would be kept" : "are kept");
+	if (!dry_run && is_part(path))
+		printf("%s: it has its hidden name still; mv gives it another\n", path);
+}
+
+static json_t *repair_json(const char *path, bool dry_run, const struct cw_repair *repair,
+			   const struct cw_error *error)
+{
+	bool is_torn = repair->torn[0];
+
+	return json_pack("{s:o, s:s, s:I, s:I, s:I, s:b, s:b, s:o, s:o}", "file",
+			 cw_json_text(path), "format", repair->format, "packets",
+			 (json_int_t)repair->packets, "file_bytes", (json_int_t)repair->file_bytes,
+			 "kept_bytes", (json_int_t)repair->kept_bytes, "is_torn", is_torn, "is_cut",
+			 is_torn && !dry_run && !error->code, "torn",
+			 cw_json_text(is_torn ? repair->torn : NULL), "error",
+			 cw_json_text(error->code ? error->text : NULL));
+}
+
+int cw_command_repair(const struct cw_arguments *arguments)
+{
+	json_t *list = arguments->json ? json_array() : NULL;
+	int status = CW_EXIT_COMPLETE;
+	uint32_t index;
+
+	if (!arguments->rest.count) {
+		cw_complain("repair takes capture files");
+		return CW_EXIT_USAGE;
+	}
+	for (index = 0; index < arguments->rest.count; index++) {
+		const char *path = arguments->rest.words[index];
+		struct cw_error error = {0};
+		struct cw_repair repair;
+		int result = cw_repair_file(path, arguments->dry_run, &repair, &error);
+
+		if (result < 0)
+			cw_complain("%s", error.text);
+		else if (!list)
+			print_repair(path, arguments->dry_run, &repair);
+		if (list)
+			json_array_append_new(
+			    list, repair_json(path, arguments->dry_run, &repair, &error));
+		if (result < 0 || (arguments->dry_run && repair.torn[0]))
+			status = CW_EXIT_PROBLEM;
+	}
+	if (list) {
+		json_dumpf(list, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(list);
+	}
+	return status;
+}
