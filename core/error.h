@@ -7,14 +7,9 @@
 #ifndef CW_CORE_ERROR_H
 #define CW_CORE_ERROR_H
 
+#include <capweir/error.h>
+
 #include "core/base.h"
-
-#define CW_ERROR_TEXT_BYTES 1024
-
-struct cw_error {
-	int code;			/* negative errno, 0 when nothing was set */
-	char text[CW_ERROR_TEXT_BYTES]; /* NUL-terminated, cut when longer, no newline at its end */
-};
 
 /*
  * Fill `error` (may be NULL) with `code` (a negative errno) and the formatted text.

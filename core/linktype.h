@@ -6,25 +6,13 @@
 #ifndef CW_CORE_LINKTYPE_H
 #define CW_CORE_LINKTYPE_H
 
-#include <stdbool.h>
+#include <capweir/linktype.h>
 
 #include "core/base.h"
-
-#define CW_LINKTYPE_NULL 0u
-#define CW_LINKTYPE_ETHERNET 1u
-#define CW_LINKTYPE_RAW 101u
-#define CW_LINKTYPE_LINUX_SLL 113u
-#define CW_LINKTYPE_LINUX_SLL2 276u
 
 /* The DLT_ that libpcap on this system uses for a file's LINKTYPE_, and back. */
 int cw_linktype_to_dlt(uint32_t linktype);
 uint32_t cw_linktype_from_dlt(int dlt);
-
-/* Name as tcpdump -L prints it ("EN10MB"); "LINKTYPE_n" in `buffer` where libpcap knows none. */
-const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_bytes);
-
-/* Value of a name as tcpdump -y takes it (case-insensitive), or of a number; -EINVAL. */
-int64_t cw_linktype_from_name(const char *name);
 
 /*
  * The link type in which a raw socket on a device of this kind (ARPHRD_) delivers packets, as they

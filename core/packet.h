@@ -7,34 +7,10 @@
 #ifndef CW_CORE_PACKET_H
 #define CW_CORE_PACKET_H
 
+#include <capweir/packet.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 
 #include "core/base.h"
-
-/* The largest capture length of ordinary link types; a few record more (cw_linktype_caplen_max). */
-#define CW_CAPLEN_MAX 262144u
-#define CW_LINKTYPE_ANY UINT32_MAX
-#define CW_IFACE_NONE UINT32_MAX /* the iface of a packet whose interface does not exist */
-
-enum cw_packet_flag {
-	CW_PACKET_SWAPPED = 1 << 0,   /* its options are in the other byte order */
-	CW_PACKET_MALFORMED = 1 << 1, /* no filter can be given it (its interface does not exist) */
-	CW_PACKET_TS_OUT_OF_RANGE = 1 << 2, /* its time does not fit ts_ns; ts_ns is 0 */
-	CW_PACKET_OUTGOING = 1 << 3,	    /* live: this host sent it */
-};
-
-/* A view of one packet; valid until its lease is given back. */
-struct cw_packet {
-	const uint8_t *data;	/* caplen bytes */
-	uint64_t ts_ns;		/* since the epoch, UTC */
-	uint32_t caplen;	/* bytes present */
-	uint32_t wire_len;	/* bytes on the wire; tcpdump accepts, and we keep, caplen > wire_len */
-	uint32_t iface;		/* index into the run's struct cw_ifaces */
-	uint32_t flags;		/* CW_PACKET_* */
-	uint32_t options_bytes; /* raw pcapng options at data + cw_pad4(caplen); 0 when none */
-	uint32_t reserved;
-};
 
 /* One interface: of a capture file (pcapng describes each; a pcap file is one) or a live one. */
 struct cw_iface {

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * What every public header needs: which functions the library exports, C++, and its version.
+ */
+#ifndef CAPWEIR_BASE_H
+#define CAPWEIR_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define CW_API __attribute__((visibility("default")))
+#define CW_API_PRINTF(format_index, first_index) \
+	__attribute__((format(printf, format_index, first_index)))
+#else
+#define CW_API
+#define CW_API_PRINTF(format_index, first_index)
+#endif
+
+#ifdef __cplusplus
+#define CW_BEGIN_DECLS extern "C" {
+#define CW_END_DECLS }
+#else
+#define CW_BEGIN_DECLS
+#define CW_END_DECLS
+#endif
+
+CW_BEGIN_DECLS
+
+/** The library's version, "0.1.0". Static. */
+CW_API const char *cw_version(void);
+
+/** The version of the libpcap that is in use, in its own words. Static. Source: pcap_lib_version.
+ */
+CW_API const char *cw_libpcap_version(void);
+
+CW_END_DECLS
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The capture library: all of its headers.
+ */
+#ifndef CAPWEIR_H
+#define CAPWEIR_H
+
+#include <capweir/base.h>
+#include <capweir/device.h>
+#include <capweir/dumper.h>
+#include <capweir/error.h>
+#include <capweir/filter.h>
+#include <capweir/handle.h>
+#include <capweir/linktype.h>
+#include <capweir/packet.h>
+
+#endif
