@@ -136,7 +136,7 @@ int cw_transmit_send(struct cw_transmit *transmit, const struct cw_packet *packe
 			address_packet(transmit, i, &packets[i]);
 	}
 	do {
-		taken = sendmmsg(transmit->fd, transmit->messages, (unsigned)count, 0);
+		taken = sendmmsg(transmit->fd, transmit->messages, (unsigned)count, MSG_DONTWAIT);
 	} while (taken < 0 && errno == EINTR);
 	if (taken < 0)
 		return errno == ENOBUFS ? -EAGAIN : -errno;

@@ -45,7 +45,7 @@ void cw_transmit_info(const struct cw_transmit *transmit, struct cw_transmit_inf
  *   -EMSGSIZE  it is longer than the device's MTU
  *   -EAGAIN    there is no room now: try again
  *   others     the system's; -ENETDOWN, -ENXIO: the device went down, or away
- * No signal interrupts it.
+ * Never waits.
  */
 int cw_transmit_send(struct cw_transmit *transmit, const struct cw_packet *packets, size_t count);
 

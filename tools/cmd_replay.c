@@ -147,8 +147,7 @@ static int replay(const struct cw_arguments *arguments, struct cw_transmit *tran
 	/* Nothing was sent, and nothing could be. */
 	if (result == -EPROTONOSUPPORT && counts.read == 0)
 		return CW_EXIT_USAGE;
-	if (!arguments->quiet)
-		complain(&counts);
+	complain(&counts);
 	if (arguments->json)
 		status = print_json(&counts, is_timed);
 	else if (!arguments->quiet)

@@ -10,8 +10,8 @@ const struct cw_option_row cw_option_rows[] = {
 	{'r', "read", "FILE", "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
 			      "several are read one after the other",
 	 CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY},
-	{'i', "interface", "DEV", "capture from this device, or that of this number in -D's list; "
-				   "several are captured side by side",
+	{'i', "interface", "DEV", "the device, or its number in -D's list; several are captured side by "
+				   "side",
 	 CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},

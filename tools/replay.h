@@ -9,7 +9,7 @@
 #include "core/transmit.h"
 #include "tools/options.h"
 
-#define CW_REPLAY_STUCK_MS 2000u /* a device that takes nothing for so long ends it */
+#define CW_REPLAY_STUCK_MS 5000u /* a device that takes nothing for so long ends it */
 
 struct cw_replay_options {
 	const char *const *inputs; /* one after the other */

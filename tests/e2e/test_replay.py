@@ -280,14 +280,26 @@ class Replay(live.Test):
         report, _ = self.replay("-r", path, "--loop", "0", status=1)
         self.assertEqual(report["read"], 1)
 
-    def test_a_device_that_takes_nothing_is_an_error(self):
-        done = subprocess.run("tc qdisc add dev out root tbf rate 8bit burst 1500 limit 1500".split(),
-                              capture_output=True, text=True)
+    def slow_down(self, limit):
+        command = f"tc qdisc add dev out root tbf rate 8bit burst 1500 limit {limit}"
+        done = subprocess.run(command.split(), capture_output=True, text=True)
         if done.returncode:
             self.skipTest(f"tc makes no such queue here: {done.stderr.strip()}")
         self.addCleanup(subprocess.run, "tc qdisc del dev out root".split())
+
+    def test_a_signal_ends_waiting_for_a_slow_device(self):
+        self.slow_down("100m")
+        receiver = self.receiver(1)
+        process = self.start("-r", self.input, "--loop", "0", "--topspeed")
+        self.assertEqual([one.data for one in receiver.packets()], self.datas[:1])
+        process.send_signal(signal.SIGINT)
+        result = e2e.finish(process)
+        self.assertEqual(result.status, 130, e2e.text_of(result))
+
+    def test_a_device_that_takes_nothing_is_an_error(self):
+        self.slow_down("1500")
         report, result = self.replay("-r", self.input, "--topspeed", status=1)
-        self.assertIn("taken nothing for 2 s", result.err)
+        self.assertIn("taken nothing for 5 s", result.err)
         self.assertGreater(report["retries"], 1000)
         self.assertLess(report["sent"], 40)
         self.assertGreater(report["failures"]["unsent"], 0)

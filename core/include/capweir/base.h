@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/**
- * @file
+/*
  * What every public header needs: which functions the library exports, C++, and its version.
  */
 #ifndef CAPWEIR_BASE_H
@@ -10,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A function that the library exports. */
 #if defined(__GNUC__)
 #define CW_API __attribute__((visibility("default")))
+/* A function whose arguments are checked as printf's are. */
 #define CW_API_PRINTF(format_index, first_index) \
 	__attribute__((format(printf, format_index, first_index)))
 #else
@@ -20,7 +21,9 @@
 #endif
 
 #ifdef __cplusplus
+/* Declarations of C follow. */
 #define CW_BEGIN_DECLS extern "C" {
+/* They end. */
 #define CW_END_DECLS }
 #else
 #define CW_BEGIN_DECLS
@@ -29,10 +32,10 @@
 
 CW_BEGIN_DECLS
 
-/** The library's version, "0.1.0". Static. */
+/* The library's version, "0.1.0". Static. */
 CW_API const char *cw_version(void);
 
-/** The version of the libpcap that is in use, in its own words. Static. Source: pcap_lib_version.
+/* The version of the libpcap that is in use, in its own words. Static. Source: pcap_lib_version.
  */
 CW_API const char *cw_libpcap_version(void);
 

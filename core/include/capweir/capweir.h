@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/**
- * @file
+/*
  * The capture library: all of its headers.
  */
 #ifndef CAPWEIR_H
