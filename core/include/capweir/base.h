@@ -9,10 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A function that the library exports. */
-#if defined(__GNUC__)
+#ifdef DOXYGEN /* these have no meaning for the reader */
+#elif defined(__GNUC__)
 #define CW_API __attribute__((visibility("default")))
-/* A function whose arguments are checked as printf's are. */
 #define CW_API_PRINTF(format_index, first_index) \
 	__attribute__((format(printf, format_index, first_index)))
 #else
@@ -20,10 +19,9 @@
 #define CW_API_PRINTF(format_index, first_index)
 #endif
 
-#ifdef __cplusplus
-/* Declarations of C follow. */
+#ifdef DOXYGEN
+#elif defined(__cplusplus)
 #define CW_BEGIN_DECLS extern "C" {
-/* They end. */
 #define CW_END_DECLS }
 #else
 #define CW_BEGIN_DECLS
