@@ -42,7 +42,6 @@ struct cw_filter_set_stats {
 	size_t step_count;	      /* their nodes */
 	size_t bytes;		      /* memory they take, code included */
 	size_t code_bytes;	      /* of that: x86-64 code */
-	size_t filter_bytes;	      /* beside that: the filters' own programs and texts, and lists */
 	uint64_t build_ns;
 };
 

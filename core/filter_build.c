@@ -2,21 +2,17 @@
 /*
  * Runs the passes: filters in, a decision program out. Filters that cannot be part of one (loops,
  * over a budget) are told by their engine; a program that is over a budget is no failure of the
- * set, the caller makes several of it.
+ * build, the caller makes two of it.
  */
 #include "core/filter_passes.h"
-
-#define EDGES_AS_ENTRY 8u /* of diagrams: they cost about as much as one entry */
 
 const struct cw_filter_budget cw_filter_budget_default = {
     .states = 20000,
     .diagram_nodes = 20000,
     .diagram_edges = 4u << 20,
-    .edges = 16u << 20,
-    .joint_per_filter = 3000,
-    .joint_extra = 1u << 18,
+    .joint_per_input = 64,
+    .joint_extra = 1u << 20,
     .joint_max = 12u << 20,
-    .growth = 1e30f, /* none */
     .code_bytes = 16u << 20,
     .filters = 32768,
 };
@@ -67,15 +63,10 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 		build->filters[i].apart = cw_lift(build, i);
 	if (!build->failure)
 		cw_decide_order(build);
-	for (i = 0; i < build->filter_count && !build->failure; i++) {
-		if (!build->filters[i].apart) {
+	for (i = 0; i < build->filter_count && !build->failure; i++)
+		if (!build->filters[i].apart)
 			build->filters[i].apart = cw_decide(build, i);
-			if (build->diagrams.edges.count > build->budget.edges)
-				cw_build_fail(build, -E2BIG);
-		}
-	}
 	free_lifted(build);
-	build->spent = build->diagrams.edges.count / EDGES_AS_ENTRY;
 	if (!build->failure)
 		cw_join(build);
 	free_diagrams(&build->diagrams);
@@ -85,10 +76,9 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 }
 
 int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
-		      uint32_t count, enum cw_filter_mode mode,
-		      const struct cw_filter_budget *budget, int *apart)
+		      uint32_t count, const struct cw_filter_budget *budget, int *apart)
 {
-	struct cw_build build = {.budget = *budget, .filter_count = count, .mode = mode};
+	struct cw_build build = {.budget = *budget, .filter_count = count};
 	uint32_t i;
 	int result;
 
@@ -105,7 +95,6 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 		apart[i] = build.filters[i].apart;
 	if (result)
 		cw_decision_fini(decision);
-	decision->spent = build.spent;
 	cw_build_fini(&build);
 	return result;
 }

@@ -12,20 +12,17 @@
 #include "core/grow.h"
 
 /*
- * Budgets. A filter over its own budget is run apart (the sequential tier); what a program over its
- * budget becomes, filter_set_build.c decides. Tests force tiny ones. Entries are what joining works
- * on, some 100 ns each.
+ * Budgets. A filter over its own budget is run apart (the sequential tier); a program over its
+ * budget is built as two programs of half the filters each. Tests force tiny ones.
  */
 struct cw_filter_budget {
 	uint32_t states;          /* of one filter, while lifting */
 	uint32_t diagram_nodes;   /* of one filter */
 	uint32_t diagram_edges;   /* of one filter */
-	uint32_t edges;		  /* of the diagrams of a program */
-	uint32_t joint_per_filter; /* entries for each filter of a set, */
-	uint32_t joint_extra;     /* and that many on top, for a part of it a part of them */
-	uint32_t joint_max;       /* of a program */
-	float growth;		  /* of what is joined, from the first problem to any leaf; >= 1 */
-	uint32_t code_bytes;      /* x86-64 code of a set */
+	uint32_t joint_per_input; /* entries of the joint graph for each interval of the diagrams */
+	uint32_t joint_extra;     /* and that many on top */
+	uint32_t joint_max;       /* but never more */
+	uint32_t code_bytes;      /* of x86-64 code */
 	uint32_t filters;         /* of one program */
 };
 
@@ -69,7 +66,6 @@ uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b);
 #define CW_EVENT_PLAIN_MAX (CW_REF_EVENT | CW_EVENT_MASK) /* a part that is not taken back */
 #define CW_EVENTS_MAX 2048u                /* of one packet; checked while lowering */
 #define CW_EVENTS_ROOM (CW_EVENTS_MAX + 1) /* code may write one that does not count */
-#define CW_EVENT_NONE UINT32_MAX	   /* stands in front of a packet's events */
 #define CW_FORK_DEPTH_MAX 128u             /* forks inside forks; checked while lowering */
 #define CW_LEAF_LIST_MAX 16u               /* parts; a leaf with more is a bitmap */
 
@@ -111,7 +107,6 @@ enum cw_step_op {
 	CW_STEP_HASH,   /* value >> shift in the table of 2^bits entries at k */
 	CW_STEP_TREE,   /* the last of many starts that is <= value, see struct cw_tree */
 	CW_STEP_FORK,   /* all of the n refs at k */
-	CW_STEP_PRUNE,  /* FIRST: whether the last event is a filter below k */
 };
 
 #define CW_STEP_FORM(op, kind) ((op)*CW_VAR_KINDS + (kind))
@@ -217,27 +212,22 @@ struct cw_decision {
 	uint32_t filter_count;
 	uint32_t bitmap_words;
 	uint32_t root;
-	uint64_t spent; /* entries that it cost, also where building failed */
 	void *jit; /* filter_jit_x86.c, or NULL */
 	size_t jit_bytes;
 };
 
 /*
- * All passes: one program for `count` filters (borrows). With FIRST it finds the lowest filter only,
- * in general among others. apart (fills) tells of each filter why it is not part of it: 0 it is, -ELOOP,
- * -E2BIG. Returns 0; -E2BIG when the program is over a budget, whose parts may not be; -ENOMEM.
+ * All passes: one program for `count` filters (borrows). apart (fills) tells of each filter why it
+ * is not part of it: 0 it is, -ELOOP, -E2BIG. Returns 0; -E2BIG when the program is over a budget,
+ * whose halves may not be; -ENOMEM.
  */
 int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
-		      uint32_t count, enum cw_filter_mode mode,
-		      const struct cw_filter_budget *budget, int *apart);
+		      uint32_t count, const struct cw_filter_budget *budget, int *apart);
 
 void cw_decision_fini(struct cw_decision *decision);
 size_t cw_decision_bytes(const struct cw_decision *decision);
 
-/*
- * The events of one packet, into `events` (room for CW_EVENTS_ROOM; events[-1] is CW_EVENT_NONE);
- * their number.
- */
+/* The events of one packet, into `events` (room for CW_EVENTS_ROOM); their number. */
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events);
 

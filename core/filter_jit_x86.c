@@ -55,11 +55,6 @@ static uint32_t put_step(struct cw_jit *jit, const struct cw_step *step)
 	switch ((enum cw_step_op)step->op) {
 	case CW_STEP_FORK:
 		return put_fork(jit, step);
-	case CW_STEP_PRUNE:
-		PUT(jit, 0x41, 0x81, 0x79, 0xfc); /* cmp dword [r9 - 4], ... */
-		cw_jit_put_u32(jit, CW_REF_EVENT | step->k);
-		cw_jit_put_jump_if(jit, IF_BELOW, step->then);
-		return step->otherwise;
 	case CW_STEP_EQUAL:
 		put_equal(jit, step, var);
 		return step->otherwise;

@@ -18,12 +18,6 @@
  *             exceptions. "not host a", a thousand times, is then one leaf of all, and two tables
  *             of what to leave out.
  *
- * Switches that each are a little larger than what they are made of add up, the more so with few
- * filters that ask for much: six levels of three times as large are 729 times. So a problem knows
- * how much it and all below it may still grow (growth; without a limit at first, see
- * filter_set_build.c); where that is used up, only switches are left in which every filter lives in
- * one place.
- *
  * Equal problems are one problem, and a list of them is worked off: no recursion. Parts that are
  * made here have the filter they count for (owners) and the part whose taking back includes them
  * (parents).
@@ -55,11 +49,91 @@ static void spend(struct cw_join *join, uint64_t entries)
 		cw_build_fail(join->build, -E2BIG);
 }
 
+/* ---- sorting ---- */
+
+/* Where the rising run that begins at `first` ends. */
+static uint32_t run_end(const uint64_t *pairs, uint32_t first, uint32_t count)
+{
+	uint32_t end = first + 1;
+
+	while (end < count && pairs[end - 1] <= pairs[end])
+		end++;
+	return end < count ? end : count;
+}
+
+/* Merge neighbouring runs of `from` into `to`; how many runs there are then. */
+static uint32_t merge_runs(const uint64_t *from, uint64_t *to, uint32_t count)
+{
+	uint32_t first, runs = 0;
+
+	for (first = 0; first < count; runs++) {
+		uint32_t middle = run_end(from, first, count);
+		uint32_t end = middle < count ? run_end(from, middle, count) : count;
+		uint32_t left = first, right = middle;
+
+		while (left < middle && right < end) {
+			bool is_left = from[left] <= from[right];
+
+			to[first++] = is_left ? from[left] : from[right];
+			left += is_left;
+			right += !is_left;
+		}
+		while (left < middle)
+			to[first++] = from[left++];
+		while (right < end)
+			to[first++] = from[right++];
+	}
+	return runs;
+}
+
+/*
+ * Sets are gathered from sorted ones, so they come sorted or as a few rising runs: those are merged.
+ */
+void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count)
+{
+	uint64_t *from = pairs, *to;
+	uint32_t i, n;
+
+	if (count > 24) {
+		if (run_end(pairs, 0, count) == count)
+			return;
+		join->spare.count = 0;
+		if (CW_GROW(&join->spare, count)) {
+			cw_build_fail(join->build, -ENOMEM);
+			return;
+		}
+		to = join->spare.at;
+		while (merge_runs(from, to, count) > 1) {
+			uint64_t *merged = to;
+
+			to = from;
+			from = merged;
+		}
+		if (to != pairs)
+			memcpy(pairs, to, count * sizeof(*pairs));
+		return;
+	}
+	for (i = 1; i < count; i++) {
+		uint64_t pair = pairs[i];
+
+		for (n = i; n > 0 && pairs[n - 1] > pair; n--)
+			pairs[n] = pairs[n - 1];
+		pairs[n] = pair;
+	}
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
 
 	return left < right ? -1 : left > right;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct event *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
 }
 
 /* ---- nodes of the joint graph ---- */
@@ -134,7 +208,7 @@ static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t
 {
 	uint32_t hash = cw_hash_u32s((const uint32_t *)set, 2 * (size_t)count, mode);
 	uint32_t cursor = hash, found;
-	struct problem problem = {.set_count = count, .mode = mode, .growth = join->growth};
+	struct problem problem = {.set_count = count, .mode = mode};
 
 	while ((found = cw_index_next(&join->problem_index, hash, &cursor)) != CW_NONE) {
 		const struct problem *at = &join->problems.at[found];
@@ -155,30 +229,6 @@ static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t
 	problem.node = append_node(join, &(struct cw_joint_node){.kind = CW_JOINT_PENDING});
 	join->problems.at[join->problems.count++] = problem;
 	return problem.node;
-}
-
-/*
- * Where only the lowest filter counts: what cannot be lower than one that is emitted here anyway
- * goes, from join->emits and from the first `count` pairs; how many of these are left. Only
- * pieces are taken back then (filter_split.c), so a filter that is emitted itself is certain.
- */
-static uint32_t drop_hopeless(struct cw_join *join, struct cw_pairs *set, uint32_t count)
-{
-	struct cw_u32s *emits = &join->emits;
-	uint32_t found = CW_NONE, kept = 0, i;
-
-	if (emits->count && emits->at[0] < join->build->filter_count)
-		found = emits->at[0];
-	if (found == CW_NONE)
-		return count;
-	for (i = 0; i < emits->count; i++)
-		if (emits->at[i] == found || cw_join_owner(join, emits->at[i]) < found)
-			emits->at[kept++] = emits->at[i];
-	emits->count = kept;
-	for (i = kept = 0; i < count; i++)
-		if (cw_join_owner(join, cw_pair_part(set->at[i])) < found)
-			set->at[kept++] = set->at[i];
-	return kept;
 }
 
 /*
@@ -214,8 +264,6 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 				join->emits.at[kept++] = join->emits.at[i];
 		join->emits.count = kept;
 	}
-	if (join->build->mode == CW_FILTER_FIRST)
-		count = drop_hopeless(join, set, count);
 	if (count == 0)
 		return cw_join_fork(join, join->emits.at, join->emits.count, NULL, 0);
 	rest = find_problem(join, set->at, count, mode);
@@ -270,26 +318,31 @@ static void list_events(struct cw_join *join, const struct cw_pairs *set)
 			events->at[events->count++] =
 			    (struct event){edges[n].start, i, edges[n].to};
 	}
-	cw_join_sort_events(join);
+	if (events->count)
+		qsort(events->at, events->count, sizeof(*events->at), by_start);
 }
 
-struct cw_join_cost cw_join_survey(struct cw_join *join, const struct cw_pairs *set)
+/*
+ * List where the children of `set` change, and return what a switch would hold: the pairs that are
+ * alive, summed over its intervals, but for those that lead to the same as an earlier one.
+ * `others` more pairs are alive in each.
+ */
+uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32_t others)
 {
 	struct events *events = &join->events;
-	struct cw_join_cost cost = {.kinds = 1};
+	uint64_t alive = others, sum = 0, cost;
 	struct seen seen = {.count = 0};
-	uint64_t alive = 0, sum = 0;
 	uint32_t i;
 
 	list_events(join, set);
 	if (join->build->failure)
-		return (struct cw_join_cost){0};
+		return 0;
 	for (i = 0; i < set->count; i++) {
 		alive += join->child.at[i] != CW_DIAGRAM_REJECT;
 		sum += signature(i, join->child.at[i]);
 	}
 	is_new(&seen, sum);
-	cost.alive = alive;
+	cost = alive;
 	for (i = 0; i < events->count;) {
 		uint32_t start = events->at[i].start;
 
@@ -301,10 +354,8 @@ struct cw_join_cost cw_join_survey(struct cw_join *join, const struct cw_pairs *
 			sum += signature(event->index, event->to) - signature(event->index, *child);
 			*child = event->to;
 		}
-		if (is_new(&seen, sum)) {
-			cost.alive += alive;
-			cost.kinds++;
-		}
+		if (is_new(&seen, sum))
+			cost += alive;
 	}
 	return cost;
 }
@@ -451,39 +502,32 @@ static uint32_t divide(struct cw_join *join, const struct problem *problem)
 	return var;
 }
 
-static bool is_cheap(const struct cw_join *join, uint64_t cost, uint64_t count)
-{
-	return cost <= CW_JOIN_FACTOR * count + CW_JOIN_EXTRA &&
-	       cw_join_may_grow(join, cost, count, CW_JOIN_EXTRA_LIMITED);
-}
-
 static void solve(struct cw_join *join, const struct problem *problem)
 {
 	uint32_t var = divide(join, problem);
 	uint32_t count = problem->set_count;
-	struct cw_join_cost cost = cw_join_survey(join, &join->mine);
-	/* The others are alive in each interval. */
-	uint64_t together = cost.alive + cost.kinds * (uint64_t)join->others.count;
+	uint64_t cost = cw_join_survey(join, &join->mine, join->others.count);
 
-	join->growth = problem->growth;
-	if (problem->mode == CW_JOIN_EXPAND || is_cheap(join, together, count) ||
-	    (count == 1 && !cw_join_may_grow(join, together, count, 0))) {
-		cw_join_use_growth(join, together, count);
+	if (problem->mode == CW_JOIN_EXPAND ||
+	    cost <= CW_JOIN_FACTOR * (uint64_t)count + CW_JOIN_EXTRA) {
 		expand(join, problem->node, var, &join->mine, &join->others);
 		return;
 	}
-	if (join->others.count && is_cheap(join, cost.alive, join->mine.count)) {
-		uint32_t kids[2];
-		uint32_t first;
+	if (join->others.count) {
+		cost = cw_join_survey(join, &join->mine, 0);
+		if (cost <= CW_JOIN_FACTOR * (uint64_t)join->mine.count + CW_JOIN_EXTRA) {
+			uint32_t kids[2];
+			uint32_t first;
 
-		kids[0] = cw_join_set(join, &join->mine, CW_JOIN_EXPAND);
-		kids[1] = cw_join_set(join, &join->others, CW_JOIN_CHOOSE);
-		first = cw_join_words(join, kids, 2);
-		join->build->joint.at[problem->node] =
-		    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 2};
-		return;
+			kids[0] = cw_join_set(join, &join->mine, CW_JOIN_EXPAND);
+			kids[1] = cw_join_set(join, &join->others, CW_JOIN_CHOOSE);
+			first = cw_join_words(join, kids, 2);
+			join->build->joint.at[problem->node] = (struct cw_joint_node){
+			    .kind = CW_JOINT_FORK, .first = first, .count = 2};
+			return;
+		}
 	}
-	cw_join_split(join, problem, var);
+	cw_join_split(join, problem->node, var);
 }
 
 /* The first problem: all filters. */
@@ -499,8 +543,10 @@ static void start(struct cw_join *join)
 		cw_join_push_u32(join, &joint->parents, CW_NONE);
 		cw_join_push(join, &join->gathered, build->filters[i].diagram, i);
 	}
-	join->entries_max = build->budget.joint_max;
-	join->growth = build->budget.growth;
+	join->entries_max = (uint64_t)build->diagrams.edges.count * build->budget.joint_per_input +
+			    build->budget.joint_extra;
+	if (join->entries_max > build->budget.joint_max)
+		join->entries_max = build->budget.joint_max;
 	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
 	build->diagrams.is_over = false;
 	build->diagrams.count_max = build->diagrams.count + build->budget.joint_max;
@@ -522,7 +568,6 @@ void cw_join(struct cw_build *build)
 		if (build->diagrams.is_over)
 			cw_build_fail(build, -E2BIG);
 	}
-	build->spent += join.entries;
 	cw_index_fini(&join.problem_index);
 	cw_index_fini(&join.node_index);
 	cw_index_fini(&join.piece_index);
@@ -538,5 +583,4 @@ void cw_join(struct cw_build *build)
 	free(join.active.at);
 	free(join.child.at);
 	free(join.events.at);
-	free(join.spare_events.at);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, between filter_join.c (problems, switches), filter_split.c (what is done where a switch
- * would be too large) and filter_join_sort.c. Private to them; the first explains the algorithm.
+ * Joining, between filter_join.c (problems, switches) and filter_split.c (what is done where a
+ * switch would be too large). Private to the two; the first explains the algorithm.
  */
 #ifndef CW_CORE_FILTER_JOIN_H
 #define CW_CORE_FILTER_JOIN_H
@@ -11,8 +11,6 @@
 /* A switch may cost so much for each pair, and this on top. */
 #define CW_JOIN_FACTOR 6u
 #define CW_JOIN_EXTRA 16u
-/* That on top where growth is limited: it adds up, level by level. */
-#define CW_JOIN_EXTRA_LIMITED 4.0f
 
 enum cw_join_mode {
 	CW_JOIN_CHOOSE, /* whatever is best */
@@ -45,7 +43,6 @@ struct problem {
 	uint32_t set_first, set_count; /* in join.sets */
 	uint32_t mode;
 	uint32_t node; /* of the joint graph */
-	float growth;  /* how many times as large all below it together may become */
 };
 
 /* Child `to` of the pair `index` begins at `start`. */
@@ -77,7 +74,6 @@ struct cw_join {
 		uint32_t capacity;
 	} pieces; /* parallel to the parts behind the filters */
 	uint64_t entries, entries_max;
-	float growth; /* for the problems that are made now */
 	/* of the problem at hand */
 	struct cw_pairs mine, others; /* those that ask for its variable, and the rest */
 	struct cw_pairs gathered;     /* a set on its way to a problem */
@@ -90,7 +86,7 @@ struct cw_join {
 		struct event *at;
 		uint32_t count;
 		uint32_t capacity;
-	} events, spare_events;
+	} events;
 };
 
 static inline const struct cw_diagram_node *cw_join_node_of(const struct cw_join *join,
@@ -104,19 +100,10 @@ static inline const struct cw_edge *cw_join_edges_of(const struct cw_join *join,
 	return &join->build->diagrams.edges.at[cw_join_node_of(join, pair)->edge_first];
 }
 
-/* The filter that a part counts for. */
-static inline uint32_t cw_join_owner(const struct cw_join *join, uint32_t part)
-{
-	return join->build->joint.owners.at[part & CW_PART_MASK];
-}
-
 /* Add a pair, unless its node rejects. */
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part);
 void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value);
-
-/* Ascending, in place (filter_join_sort.c). */
 void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count);
-void cw_join_sort_events(struct cw_join *join); /* join->events, by start */
 
 /* Words of the joint graph; where they begin. */
 uint32_t cw_join_words(struct cw_join *join, const uint32_t *words, uint32_t count);
@@ -132,35 +119,14 @@ uint32_t cw_join_fork(struct cw_join *join, const uint32_t *emits, uint32_t emit
 uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mode mode);
 
 /*
- * What a switch would hold: in all its intervals together, so many pairs that are alive, and so many
- * intervals, but for those that lead to the same as an earlier one.
+ * List where the children of `set` change, and return what a switch would hold: the pairs that are
+ * alive, summed over its intervals, but for those that lead to the same as an earlier one.
+ * `others` more pairs are alive in each.
  */
-struct cw_join_cost {
-	uint64_t alive;
-	uint64_t kinds;
-};
+uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32_t others);
 
-/* Whether `count` pairs may become `cost`, by join->growth; with so much on top. */
-static inline bool cw_join_may_grow(const struct cw_join *join, uint64_t cost, uint64_t count,
-				    float extra)
-{
-	return (float)cost <= join->growth * (float)count + extra;
-}
-
-/* List where the children of `set` change (join->events), and what a switch there would cost. */
-struct cw_join_cost cw_join_survey(struct cw_join *join, const struct cw_pairs *set);
-
-/* `count` pairs become `cost`: what they become may grow by so much less. */
-static inline void cw_join_use_growth(struct cw_join *join, uint64_t cost, uint64_t count)
-{
-	if (cost > count)
-		join->growth *= (float)count / (float)cost;
-	if (join->growth < 1)
-		join->growth = 1;
-}
-
-/* Fork the problem at hand, divided into join->mine, which asks for `var`, and join->others: into
- * exceptions, negated ones and defaults, or, if that is too much, into parts. */
-void cw_join_split(struct cw_join *join, const struct problem *problem, uint32_t var);
+/* Fork the problem at hand (join->mine, which asks for `var`, and join->others) into exceptions,
+ * negated ones and defaults; `target` is its node. */
+void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var);
 
 #endif

@@ -7,7 +7,6 @@
  */
 #include "core/filter_lower.h"
 
-#define FLAT_MAX (8 * CW_EVENTS_MAX) /* of a fork; each switch in it can emit something */
 #define HASH_KEYS_EXTRA 8u /* that intervals of more than one value may add */
 
 static void push_edge(struct cw_lower *lower, struct cw_edges *list, uint32_t start, uint32_t to)
@@ -20,32 +19,12 @@ static void push_edge(struct cw_lower *lower, struct cw_edges *list, uint32_t st
 
 /* ---- steps ---- */
 
-/* The lowest filter that an event counts for. */
-static uint32_t least_of_event(const struct cw_lower *lower, uint32_t event)
-{
-	const uint32_t *owners = lower->build->joint.owners.at;
-	const struct cw_leaf *leaf;
-	const uint32_t *words;
-	uint32_t least = CW_NONE, part;
-
-	if (!(event & CW_EVENT_LEAF))
-		return owners[event & CW_EVENT_MASK];
-	leaf = &lower->leaves.at[event & CW_EVENT_MASK];
-	words = lower->words.at + leaf->first;
-	for (part = 0; part < leaf->count; part++)
-		least = cw_min_u32(least, owners[words[part]]);
-	for (part = 0; leaf->count == 0 && part < lower->build->joint.owners.count; part++)
-		if (words[part / 32] >> part % 32 & 1)
-			least = cw_min_u32(least, owners[part]);
-	return least;
-}
-
 static struct cost cost_of(const struct cw_lower *lower, uint32_t ref)
 {
 	if (ref & CW_REF_EVENT)
-		return (struct cost){1, 0, least_of_event(lower, ref)};
+		return (struct cost){1, 0};
 	if (ref == CW_REF_EMPTY)
-		return (struct cost){0, 0, CW_NONE};
+		return (struct cost){0, 0};
 	return lower->costs.at[ref];
 }
 
@@ -55,8 +34,6 @@ static void raise_cost(struct cost *cost, struct cost other)
 		cost->events = other.events;
 	if (cost->forks < other.forks)
 		cost->forks = other.forks;
-	if (cost->least > other.least)
-		cost->least = other.least;
 }
 
 /* The step; appended when there is no equal one. */
@@ -137,118 +114,44 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 		cw_lower_push(lower, &lower->refs, lower->words.at[lower->steps.at[ref].k + i]);
 }
 
-/* The fork to `count` refs. */
-static uint32_t make_plain_fork(struct cw_lower *lower, const uint32_t *refs, uint32_t count)
-{
-	struct cw_step step = {
-	    .op = CW_STEP_FORK, .form = CW_STEP_FORM(CW_STEP_FORK, 0), .n = count};
-	struct cost cost = {0, 0, CW_NONE};
-	uint32_t first = lower->words.count, i;
-
-	for (i = 0; i < count; i++) {
-		struct cost kid = cost_of(lower, refs[i]);
-		uint32_t events = cost.events + kid.events;
-
-		kid.forks += i + 1 < count; /* the last one is gone to, not into */
-		raise_cost(&cost, kid);
-		cost.events = events;
-	}
-	cost.forks += cost.forks == 0;
-	if (CW_GROW(&lower->words, count)) {
-		cw_build_fail(lower->build, -ENOMEM);
-		return CW_REF_EMPTY;
-	}
-	memcpy(lower->words.at + first, refs, count * sizeof(uint32_t));
-	lower->words.count += count;
-	step.k = cw_lower_share(lower, CW_TABLE_WORDS, lower->words.at, &lower->words.count, first,
-				count);
-	return make_step(lower, &step, cost);
-}
-
-/* `ref`, unless a filter that is lower than all that it can emit was found just before. */
-static uint32_t make_prune(struct cw_lower *lower, uint32_t ref)
-{
-	struct cost cost = cost_of(lower, ref);
-	const struct cw_step step = {.op = CW_STEP_PRUNE,
-				     .form = CW_STEP_FORM(CW_STEP_PRUNE, 0),
-				     .k = cost.least,
-				     .then = CW_REF_EMPTY,
-				     .otherwise = ref,
-				     .trap = CW_REF_EMPTY};
-
-	return make_step(lower, &step, cost);
-}
-
-/*
- * Where only the lowest filter counts: the refs with the lower ones first, and each of them followed
- * by a look whether the rest can still matter.
- *
- *	FORK --+-- a
- *	       `-- PRUNE -- FORK --+-- b
- *				   `-- PRUNE -- c
- */
-static uint32_t make_pruned_fork(struct cw_lower *lower)
-{
-	uint32_t *refs = lower->refs.at;
-	uint32_t count = lower->refs.count, i, n;
-
-	for (i = 1; i < count; i++) {
-		uint32_t ref = refs[i], least = cost_of(lower, ref).least;
-
-		for (n = i; n > 0 && cost_of(lower, refs[n - 1]).least > least; n--)
-			refs[n] = refs[n - 1];
-		refs[n] = ref;
-	}
-	while (--count && !lower->build->failure) {
-		refs[count] = make_prune(lower, refs[count]);
-		refs[count - 1] = make_plain_fork(lower, &refs[count - 1], 2);
-	}
-	return refs[0];
-}
-
 /* The fork to lower->refs. */
 static uint32_t make_fork(struct cw_lower *lower)
 {
+	struct cw_step step = {
+	    .op = CW_STEP_FORK, .form = CW_STEP_FORM(CW_STEP_FORK, 0), .n = lower->refs.count};
+	struct cost cost = {0, 0};
+	uint32_t first = lower->words.count, i;
+
 	if (lower->refs.count == 0)
 		return CW_REF_EMPTY;
 	if (lower->refs.count == 1)
 		return lower->refs.at[0];
-	if (lower->build->mode == CW_FILTER_FIRST)
-		return make_pruned_fork(lower);
-	return make_plain_fork(lower, lower->refs.at, lower->refs.count);
-}
+	for (i = 0; i < lower->refs.count; i++) {
+		struct cost kid = cost_of(lower, lower->refs.at[i]);
+		uint32_t events = cost.events + kid.events;
 
-/*
- * The fork and all forks and switches that it leads to without a switch between, in order, into
- * lower->flat: forks inside forks are nobody else's, as a rule, and need no step of their own.
- */
-static void flatten(struct cw_lower *lower, uint32_t number)
-{
-	const struct cw_joint *joint = &lower->build->joint;
-	struct cw_u32s *stack = &lower->forks;
-	uint32_t i;
-
-	lower->flat.count = stack->count = 0;
-	cw_lower_push(lower, stack, number);
-	while (stack->count && !lower->build->failure) {
-		const struct cw_joint_node *node;
-
-		number = stack->at[--stack->count];
-		node = &joint->at[number];
-		cw_lower_push(lower, &lower->flat, number);
-		if (lower->flat.count > FLAT_MAX)
-			cw_build_fail(lower->build, -E2BIG);
-		for (i = node->kind == CW_JOINT_SWITCH ? 0 : node->count; i > 0; i--)
-			cw_lower_push(lower, stack, joint->words.at[node->first + i - 1]);
+		raise_cost(&cost, kid);
+		cost.events = events;
 	}
+	cost.forks++;
+	if (CW_GROW(&lower->words, lower->refs.count)) {
+		cw_build_fail(lower->build, -ENOMEM);
+		return CW_REF_EMPTY;
+	}
+	memcpy(lower->words.at + first, lower->refs.at, lower->refs.count * sizeof(uint32_t));
+	lower->words.count += lower->refs.count;
+	step.k = cw_lower_share(lower, CW_TABLE_WORDS, lower->words.at, &lower->words.count, first,
+				lower->refs.count);
+	return make_step(lower, &step, cost);
 }
 
-/* What a leaf or fork emits itself. */
-static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
+/* A leaf or a fork: what it emits, then its kids. */
+static uint32_t lower_fork(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const uint32_t *emits = lower->build->joint.words.at + node->emit_first;
-	uint32_t include_count = 0;
+	uint32_t include_count = 0, i;
 
+	lower->refs.count = 0;
 	while (include_count < node->emit_count && !(emits[include_count] & CW_PART_EXCLUDE))
 		include_count++;
 	if (include_count)
@@ -257,24 +160,8 @@ static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 		cw_lower_push(
 		    lower, &lower->refs,
 		    lower_parts(lower, emits + include_count, node->emit_count - include_count));
-}
-
-/* A leaf or a fork: what it emits, then its kids. */
-static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
-{
-	const struct cw_joint *joint = &lower->build->joint;
-	uint32_t i;
-
-	lower->refs.count = 0;
-	flatten(lower, number);
-	for (i = 0; i < lower->flat.count; i++) {
-		const struct cw_joint_node *node = &joint->at[lower->flat.at[i]];
-
-		if (node->kind == CW_JOINT_SWITCH)
-			add_ref(lower, lower->ref_of.at[lower->flat.at[i]]);
-		else
-			add_emits(lower, node);
-	}
+	for (i = 0; i < node->count; i++)
+		add_ref(lower, lower->ref_of.at[lower->build->joint.words.at[node->first + i]]);
 	return make_fork(lower);
 }
 
@@ -387,7 +274,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	uint32_t max = expr->max, standard, shift, i;
 	struct cw_step step = {.then = CW_REF_EMPTY};
 	const struct cw_var *var;
-	struct cost cost = {0, 0, CW_NONE};
+	struct cost cost = {0, 0};
 
 	gather_edges(lower, node);
 	if (lower->build->failure)
@@ -430,12 +317,6 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 
 /* ---- the graph ---- */
 
-static void push_if_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
-{
-	if (lower->ref_of.at[number] == CW_NONE)
-		cw_lower_push(lower, stack, number);
-}
-
 /* Push what a node leads to and is not lowered yet; false when there was nothing. */
 static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
 {
@@ -443,16 +324,15 @@ static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t
 	const struct cw_joint_node *node = &joint->at[number];
 	uint32_t before = stack->count, i;
 
-	if (node->kind == CW_JOINT_SWITCH) {
-		for (i = 0; i < node->count; i++)
-			push_if_missing(lower, stack, joint->edges.at[node->first + i].to);
-		push_if_missing(lower, stack, node->trap);
-	} else {
-		flatten(lower, number);
-		for (i = 0; i < lower->flat.count; i++)
-			if (joint->at[lower->flat.at[i]].kind == CW_JOINT_SWITCH)
-				push_if_missing(lower, stack, lower->flat.at[i]);
+	for (i = 0; i < node->count; i++) {
+		uint32_t to = node->kind == CW_JOINT_SWITCH ? joint->edges.at[node->first + i].to
+							    : joint->words.at[node->first + i];
+
+		if (lower->ref_of.at[to] == CW_NONE)
+			cw_lower_push(lower, stack, to);
 	}
+	if (node->kind == CW_JOINT_SWITCH && lower->ref_of.at[node->trap] == CW_NONE)
+		cw_lower_push(lower, stack, node->trap);
 	return stack->count > before;
 }
 
@@ -471,7 +351,7 @@ static uint32_t lower_graph(struct cw_lower *lower)
 				continue;
 			lower->ref_of.at[number] = node->kind == CW_JOINT_SWITCH
 						       ? lower_switch(lower, node)
-						       : lower_fork(lower, number);
+						       : lower_fork(lower, node);
 		}
 		stack.count--;
 	}
@@ -566,8 +446,6 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	free(lower.bucket_ends.at);
 	free(lower.bucket_keys.at);
 	free(lower.refs.at);
-	free(lower.flat.at);
-	free(lower.forks.at);
 }
 
 void cw_decision_fini(struct cw_decision *decision)

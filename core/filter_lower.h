@@ -22,7 +22,6 @@ struct costs { /* of a step */
 	struct cost {
 		uint32_t events;
 		uint32_t forks;
-		uint32_t least; /* filter that it can emit */
 	} * at;
 	uint32_t count;
 	uint32_t capacity;
@@ -53,7 +52,6 @@ struct cw_lower {
 	struct cw_edges keys;                    /* of the hash table at hand */
 	struct cw_u32s bucket_ends, bucket_keys; /* scratch for it */
 	struct cw_u32s refs;                     /* of the fork at hand */
-	struct cw_u32s flat, forks;		 /* what it leads to; scratch for it */
 	uint32_t bitmap_words;
 };
 

@@ -165,8 +165,6 @@ struct cw_build {
 	struct cw_filter_budget budget;
 	struct cw_build_filter *filters;
 	uint32_t filter_count;
-	enum cw_filter_mode mode;
-	uint64_t spent; /* entries */
 	struct cw_exprs exprs;
 	struct cw_lift_records {
 		struct cw_lift_record *at;

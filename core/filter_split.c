@@ -7,9 +7,6 @@
 
 #define EXCEPTIONS_FACTOR 8u     /* of a table of exceptions, for each pair */
 #define EXCEPTIONS_EXTRA 64u     /* and on top */
-#define ALONE 4u
-#define PARTS 2u
-#define TAKEN_BACK_PAIRS 3u	 /* that one becomes: exception, mark, default */
 #define EXPAND_COST_MAX 2000000u /* of a switch whose intervals overlap a lot */
 
 enum side {
@@ -138,13 +135,9 @@ static void add_kid(struct cw_join *join, struct cw_pairs *set, enum cw_join_mod
 		cw_join_push_u32(join, &join->kids, node);
 }
 
-/* Whether so many exceptions may be one table. */
-static bool is_affordable(const struct cw_join *join, uint64_t cost, uint64_t count)
+static bool is_affordable(const struct cw_join *join, uint64_t cost)
 {
-	if (!cw_join_may_grow(join, cost, count, EXCEPTIONS_EXTRA))
-		return false;
-	return cost <= EXCEPTIONS_FACTOR * count + EXCEPTIONS_EXTRA ||
-	       (cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4);
+	return cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4;
 }
 
 /* Exceptions, all of which ask for the variable: one table, or, if they overlap too much, halves.
@@ -157,8 +150,10 @@ static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
 	if (set->count == 0)
 		return;
 	cw_join_sort(join, set->at, set->count);
-	cost = cw_join_survey(join, set).alive;
-	if (set->count <= 2 || is_affordable(join, cost, set->count)) {
+	cost = cw_join_survey(join, set, 0);
+	if (set->count <= 2 ||
+	    cost <= EXCEPTIONS_FACTOR * (uint64_t)set->count + EXCEPTIONS_EXTRA ||
+	    is_affordable(join, cost)) {
 		add_kid(join, set, CW_JOIN_EXPAND);
 		return;
 	}
@@ -186,10 +181,8 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 
 	if (part & CW_PART_EXCLUDE)
 		return false;
-	/* The part itself serves if nobody else emits it; unless filters that are emitted must be
-	 * certain, see drop_hopeless. */
-	if (exception != CW_DIAGRAM_REJECT || part & CW_PART_SHARED ||
-	    join->build->mode == CW_FILTER_FIRST)
+	/* The part itself serves if nobody else emits it. */
+	if (exception != CW_DIAGRAM_REJECT || part & CW_PART_SHARED)
 		piece = make_piece(join, part & CW_PART_MASK,
 				   make_side(join, pair, standard, SIDE_DEFAULT));
 	if (piece == CW_NONE)
@@ -202,50 +195,22 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 	return true;
 }
 
-/*
- * Where only the lowest filter counts: the highest of the ALONE lowest filters of the set. They
- * stand alone, are asked first, and, being negated, mostly are found. CW_NONE where all count: none.
- */
-static uint32_t alone_up_to(const struct cw_join *join, const struct cw_pairs *set)
-{
-	uint32_t lowest[ALONE], count = 0, i, n;
-
-	if (join->build->mode != CW_FILTER_FIRST)
-		return CW_NONE;
-	for (i = 0; i < set->count; i++) {
-		uint32_t owner = cw_join_owner(join, cw_pair_part(set->at[i]));
-
-		for (n = 0; n < count && lowest[n] < owner; n++)
-			;
-		if (n == ALONE || (n < count && lowest[n] == owner))
-			continue;
-		count += count < ALONE;
-		memmove(&lowest[n + 1], &lowest[n], (count - 1 - n) * sizeof(*lowest));
-		lowest[n] = owner;
-	}
-	return count ? lowest[count - 1] : CW_NONE;
-}
-
 /* Nodes that cannot be split by containment. */
 static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pairs *defaults)
 {
 	struct cw_pairs exceptions = {0}, alone = {0};
-	uint32_t alone_max = alone_up_to(join, set), i;
 	uint64_t cost;
+	uint32_t i;
 
 	if (set->count == 0)
 		return;
-	cost = cw_join_survey(join, set).alive;
-	if (set->count == 1 || (cost <= CW_JOIN_FACTOR * (uint64_t)set->count + CW_JOIN_EXTRA &&
-				cw_join_may_grow(join, cost, set->count, CW_JOIN_EXTRA_LIMITED))) {
+	cost = cw_join_survey(join, set, 0);
+	if (set->count == 1 || cost <= CW_JOIN_FACTOR * (uint64_t)set->count + CW_JOIN_EXTRA) {
 		add_kid(join, set, CW_JOIN_EXPAND);
 		return;
 	}
 	for (i = 0; i < set->count && !join->build->failure; i++) {
-		uint32_t owner = cw_join_owner(join, cw_pair_part(set->at[i]));
-
-		if ((alone_max == CW_NONE || owner > alone_max) &&
-		    take_back(join, set->at[i], &exceptions, defaults))
+		if (take_back(join, set->at[i], &exceptions, defaults))
 			continue;
 		alone.count = 0;
 		cw_join_push(join, &alone, cw_pair_node(set->at[i]), cw_pair_part(set->at[i]));
@@ -256,27 +221,11 @@ static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pa
 	free(alone.at);
 }
 
-/* Fork into parts of the problem: what is left where nothing may grow. */
-static void divide(struct cw_join *join, const uint64_t *pairs, uint32_t count)
-{
-	uint32_t parts = cw_min_u32(count, PARTS), part, i;
-
-	for (part = 0, i = 0; part < parts; part++) {
-		uint32_t end = (uint32_t)((uint64_t)count * (part + 1) / parts);
-
-		join->gathered.count = 0;
-		for (; i < end; i++)
-			cw_join_push(join, &join->gathered, cw_pair_node(pairs[i]),
-				     cw_pair_part(pairs[i]));
-		add_kid(join, &join->gathered, CW_JOIN_CHOOSE);
-	}
-}
-
 /* Fork into exceptions, negated ones and defaults. */
-void cw_join_split(struct cw_join *join, const struct problem *problem, uint32_t var)
+void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
 {
-	struct cw_pairs exceptions = {0}, negated = {0}, defaults = {0}, all = {0};
-	uint32_t i, made, total;
+	struct cw_pairs exceptions = {0}, negated = {0}, defaults = {0};
+	uint32_t i, made;
 
 	for (i = 0; i < join->others.count; i++)
 		cw_join_push(join, &defaults, cw_pair_node(join->others.at[i]),
@@ -302,30 +251,20 @@ void cw_join_split(struct cw_join *join, const struct problem *problem, uint32_t
 		}
 	}
 	join->kids.count = 0;
-	total = exceptions.count + TAKEN_BACK_PAIRS * negated.count + defaults.count;
-	if (cw_join_may_grow(join, total, problem->set_count, 0)) {
-		cw_join_use_growth(join, total, problem->set_count);
-		add_exceptions(join, &exceptions);
-		add_negated(join, &negated, &defaults);
-		if (defaults.count)
-			add_kid(join, &defaults, CW_JOIN_CHOOSE);
-	} else {
-		for (i = 0; i < problem->set_count; i++) /* the array moves */
-			cw_join_push(join, &all, cw_pair_node(join->sets.at[problem->set_first + i]),
-				     cw_pair_part(join->sets.at[problem->set_first + i]));
-		divide(join, all.at, all.count);
-	}
+	add_exceptions(join, &exceptions);
+	add_negated(join, &negated, &defaults);
+	if (defaults.count)
+		add_kid(join, &defaults, CW_JOIN_CHOOSE);
 	made = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
 	if (!join->build->failure) {
 		struct cw_joint *joint = &join->build->joint;
 		uint32_t first = cw_join_words(join, &made, 1);
 
 		/* The problem's own node goes on to it. */
-		joint->at[problem->node] =
+		joint->at[target] =
 		    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 1};
 	}
 	free(exceptions.at);
 	free(negated.at);
 	free(defaults.at);
-	free(all.at);
 }

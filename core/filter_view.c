@@ -245,11 +245,6 @@ int cw_view_node(const struct cw_decision *decision, uint32_t number, struct cw_
 	view->trap = step->trap;
 	if (step->op == CW_STEP_FORK)
 		return view_fork(decision, step, view);
-	if (step->op == CW_STEP_PRUNE) {
-		view->value_kind = CW_VAR_LEN;
-		snprintf(view->var, sizeof(view->var), "the number of the filter just found");
-		return add_edge(view, 0, step->k - 1, step->then);
-	}
 	view->value_kind = view_var(decision, &decision->vars[step->var], view->var);
 	switch ((enum cw_step_op)step->op) {
 	case CW_STEP_EQUAL:
@@ -268,7 +263,6 @@ int cw_view_node(const struct cw_decision *decision, uint32_t number, struct cw_
 		result = view_tree(decision, step, view);
 		break;
 	case CW_STEP_FORK:
-	case CW_STEP_PRUNE:
 		break;
 	}
 	sort_edges(&view->edges);

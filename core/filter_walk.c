@@ -151,9 +151,8 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events)
 {
-	static const void *const labels[(CW_STEP_PRUNE + 1) * CW_VAR_KINDS] = {
-	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork,
-	    [CW_STEP_FORM(CW_STEP_PRUNE, 0)] = &&step_prune};
+	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
+	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
 	const struct cw_step *const steps = decision->steps;
 	const struct cw_step *step;
@@ -177,10 +176,6 @@ step_fork:
 	stack[depth].next = decision->words + step->k;
 	stack[depth].end = stack[depth].next + step->n;
 	ref = *stack[depth++].next++;
-	goto next;
-
-step_prune: /* in front of the first event stands one that is none */
-	ref = (events + count)[-1] < (CW_REF_EVENT | step->k) ? step->then : step->otherwise;
 	goto next;
 
 	KINDS(AS_CODES)

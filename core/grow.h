@@ -125,19 +125,13 @@ static inline void cw_index_fini(struct cw_index *index)
 	*index = (struct cw_index){0};
 }
 
-/* Hash of words, a multiply and a fold for two of them; `seed` chains calls. */
+/* Hash of words, a multiply and a fold each; `seed` chains calls. */
 static inline uint32_t cw_hash_u32s(const uint32_t *words, size_t count, uint32_t seed)
 {
 	uint64_t hash = seed + UINT64_C(0x9e3779b97f4a7c15) * (count + 1);
-	uint64_t two;
 
-	for (; count >= 2; words += 2, count -= 2) {
-		memcpy(&two, words, sizeof(two));
-		hash = (hash ^ two) * UINT64_C(0xff51afd7ed558ccd);
-		hash ^= hash >> 32;
-	}
-	if (count) {
-		hash = (hash ^ words[0]) * UINT64_C(0xff51afd7ed558ccd);
+	for (size_t i = 0; i < count; i++) {
+		hash = (hash ^ words[i]) * UINT64_C(0xff51afd7ed558ccd);
 		hash ^= hash >> 32;
 	}
 	return (uint32_t)(hash ^ hash >> 17);

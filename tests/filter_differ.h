@@ -115,7 +115,7 @@ static inline struct cw_filter_budget differ_tiny(struct random *random)
 {
 	struct cw_filter_budget budget = cw_filter_budget_default;
 
-	switch (random_below(random, 6)) {
+	switch (random_below(random, 5)) {
 	case 0:
 		budget.states = 1 + random_below(random, 30);
 		break;
@@ -124,13 +124,10 @@ static inline struct cw_filter_budget differ_tiny(struct random *random)
 		budget.diagram_edges = 1 + random_below(random, 200);
 		break;
 	case 2:
-		budget.joint_per_filter = random_below(random, 20);
+		budget.joint_per_input = 0;
 		budget.joint_extra = random_below(random, 2000);
 		break;
 	case 3:
-		budget.growth = 1 + (float)random_below(random, 100) / 10;
-		break;
-	case 4:
 		budget.filters = 1 + random_below(random, 5);
 		break;
 	default:

@@ -17,8 +17,7 @@
 static const char *const sets_kinds[] = {
     "host",    "net",   "port",     "mixed",    "tuple",  "bytes",    "ip6",
     "mask",    "mpls",  "not-host", "not-port", "nested", "or-hosts", "pairs",
-    "payload", "range", "vlan",     "random",   "len",    "proto",    "sums",
-    "bits",    "bounds", NULL};
+    "payload", "range", "vlan",     "random",   "len",    "proto",    NULL};
 
 /* Kinds of sets that are one expression, of any number of alternatives (sets_alternatives). */
 static const char *const sets_single_kinds[] = {"one-or", "one-or-pairs", NULL};
@@ -296,17 +295,6 @@ static inline void sets_expression(struct random *random, const char *kind, uint
 		snprintf(text, room, "vlan %u and tcp", index % 4094 + 1);
 	else if (strcmp(kind, "proto") == 0)
 		sets_proto(random, index, text, room);
-	else if (strcmp(kind, "sums") == 0) /* these three grow where they are joined */
-		snprintf(text, room, "ip[%u] + tcp[%u] = %u or ether[%u] * %u > %u", bits % 20,
-			 bits >> 5 & 15, bits >> 9 & 511, 10 + (bits >> 18) % 50,
-			 1 + (bits >> 24) % 9, port & 2047);
-	else if (strcmp(kind, "bits") == 0)
-		snprintf(text, room, "tcp[13] & %u != 0 or udp[%u] = %u or ip[%u:4] > %u",
-			 1 + bits % 255, bits >> 8 & 15, bits >> 12 & 255, bits >> 20 & 15, other);
-	else if (strcmp(kind, "bounds") == 0)
-		snprintf(text, room, "portrange %u-%u and not net " HOST_FORMAT "/16",
-			 bits % 30000, 30000 + (bits >> 16) % 30000,
-			 HOST_ARGUMENTS(host & ~65535u));
 	else if (strcmp(kind, "len") == 0)
 		snprintf(text, room, "len %s %u", bits & 1 ? ">" : "<=", bits >> 8 & 2047);
 	else

@@ -356,13 +356,9 @@ static void print_text(const struct bench *bench)
 		       cw_filter_engine_name(engines[engine]), run->ns, spread, run->ratio,
 		       (double)stats.build_ns * 1e-6, stats.bytes,
 		       bench->differences[engine].is_different ? "NO" : "yes",
-		       engines[engine] == CW_ENGINE_JIT && stats.joint_count && !stats.code_bytes
+		       engines[engine] == CW_ENGINE_JIT && stats.engine != CW_ENGINE_JIT
 			   ? " (no machine code here)"
 			   : "");
-		if (engines[engine] == CW_ENGINE_JIT && stats.apart_count)
-			printf("%12s of these %zu run on their own (with loops: %zu, over a budget: "
-			       "%zu)\n",
-			       "", stats.apart_count, stats.loop_count, stats.over_budget_count);
 	}
 	printf("%.3f matches a packet; medians of %" PRIu64 " rounds; libpcap on %s packets\n",
 	       bench->runs[1].matches, bench->arguments->repeat,
