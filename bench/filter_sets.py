@@ -87,7 +87,7 @@ def run(options, kind, size):
     # Each is built once, but "auto" is built as "jit": the better of two is less noisy.
     row["build_ms"] = min(jit["build_ms"], row["engines"]["auto"]["build_ms"])
     row["build_ms_per_1000"] = row["build_ms"] * 1000 / count
-    row["bytes_per_filter"] = jit["bytes"] / count
+    row["bytes_per_filter"] = jit["joint_bytes"] / count
     row["peak_mib"] = max(jit["peak_mib"], walker["peak_mib"])
     row["misses"] = misses(row)
     return row
