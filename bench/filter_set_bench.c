@@ -226,8 +226,8 @@ static void print_text(const struct bench *bench)
 			printf("  build %7.2f ms, %.1f MiB, %zu programs, %zu steps, %.0f B a "
 			       "filter, %zu apart",
 			       (double)stats.build_ns * 1e-6, bench->peak_mib[i],
-			       stats.program_count, stats.step_count, (double)stats.bytes / count,
-			       stats.apart_count);
+			       stats.program_count, stats.step_count,
+			       (double)stats.joint_bytes / count, stats.apart_count);
 		printf("\n");
 	}
 	printf("  %.3f matches a packet\n", bench->runs[ENGINE_COUNT - 1].matches);
@@ -247,12 +247,13 @@ static void print_json(const struct bench *bench)
 
 		cw_filter_set_stats(run->set, &stats);
 		printf("%s\"%s\": {\"ns\": %.3f, \"min\": %.3f, \"max\": %.3f, \"ratio\": %.3f, "
-		       "\"build_ms\": %.3f, \"peak_mib\": %.2f, \"bytes\": %zu, \"nodes\": %zu, "
+		       "\"build_ms\": %.3f, \"peak_mib\": %.2f, \"joint_bytes\": %zu, \"bytes\": "
+		       "%zu, \"nodes\": %zu, "
 		       "\"programs\": %zu, \"apart\": %zu, \"agree\": %s}",
 		       i ? ", " : "", engines[i].name, run->ns, run->ns_min, run->ns_max,
-		       run->ratio, (double)stats.build_ns * 1e-6, bench->peak_mib[i], stats.bytes,
-		       stats.step_count, stats.program_count, stats.apart_count,
-		       bench->differences[i].is_different ? "false" : "true");
+		       run->ratio, (double)stats.build_ns * 1e-6, bench->peak_mib[i],
+		       stats.joint_bytes, stats.bytes, stats.step_count, stats.program_count,
+		       stats.apart_count, bench->differences[i].is_different ? "false" : "true");
 	}
 	printf("}}\n");
 }

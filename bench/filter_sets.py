@@ -22,7 +22,8 @@ GROWING = ("host", "net", "port", "mixed")
 SHAPES = (("tuple", 1000), ("bytes", 1000), ("ip6", 1000), ("mask", 500), ("mpls", 100),
           ("not-host", 1000), ("not-port", 1000), ("nested", 1000), ("or-hosts", 50),
           ("pairs", 1000), ("payload", 200), ("range", 1000), ("vlan", 4094), ("proto", 8),
-          ("random", 1000), ("len", 1000), ("one-or", 200), ("one-or", 1000),
+          ("random", 1000), ("bits", 1000), ("sums", 1000), ("checks", 1000), ("ranges", 1000),
+          ("len", 1000), ("one-or", 200), ("one-or", 1000),
           ("one-or-pairs", 500), ("-O one-or", 200), ("-O one-or", 1000))
 QUICK = tuple((kind, size) for kind in GROWING for size in SIZES[:3]) + (
     ("proto", 8), ("not-host", 100), ("or-hosts", 50), ("one-or", 50))
@@ -87,7 +88,7 @@ def run(options, kind, size):
     # Each is built once, but "auto" is built as "jit": the better of two is less noisy.
     row["build_ms"] = min(jit["build_ms"], row["engines"]["auto"]["build_ms"])
     row["build_ms_per_1000"] = row["build_ms"] * 1000 / count
-    row["bytes_per_filter"] = jit["bytes"] / count
+    row["bytes_per_filter"] = jit["joint_bytes"] / count
     row["peak_mib"] = max(jit["peak_mib"], walker["peak_mib"])
     row["misses"] = misses(row)
     return row

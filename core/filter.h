@@ -40,7 +40,8 @@ struct cw_filter_set_stats {
 	size_t over_budget_count;     /* of these: too large to be joined */
 	size_t program_count;	      /* decision programs; more than one where a budget forced it */
 	size_t step_count;	      /* their nodes */
-	size_t bytes;		      /* memory they take, code included */
+	size_t bytes;		      /* memory that the set holds, all of it */
+	size_t joint_bytes;	      /* of that: decision programs, with code and ids */
 	size_t code_bytes;	      /* of that: x86-64 code */
 	uint64_t build_ns;
 };

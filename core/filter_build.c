@@ -51,7 +51,44 @@ void cw_build_fini(struct cw_build *build)
 	free(build->joint.words.at);
 	free(build->joint.owners.at);
 	free(build->joint.parents.at);
+	free(build->joint.taken.at);
 	*build = (struct cw_build){0};
+}
+
+struct place {
+	uint32_t record_count;
+	uint32_t number;
+};
+
+static int by_size(const void *a, const void *b)
+{
+	const struct place *left = a, *right = b;
+
+	if (left->record_count != right->record_count)
+		return left->record_count < right->record_count ? -1 : 1;
+	return left->number < right->number ? -1 : left->number > right->number;
+}
+
+/* Diagrams of all filters; small ones first, so that large ones do not use up what is there for
+ * all. */
+static void decide(struct cw_build *build)
+{
+	struct place *places = malloc((build->filter_count + 1) * sizeof(*places));
+	uint32_t count = 0, i;
+
+	if (!places) {
+		cw_build_fail(build, -ENOMEM);
+		return;
+	}
+	cw_decide_order(build);
+	for (i = 0; i < build->filter_count; i++)
+		if (!build->filters[i].apart)
+			places[count++] = (struct place){build->filters[i].record_count, i};
+	if (count)
+		qsort(places, count, sizeof(*places), by_size);
+	for (i = 0; i < count && !build->failure; i++)
+		build->filters[places[i].number].apart = cw_decide(build, places[i].number);
+	free(places);
 }
 
 /* Returns build->failure. */
@@ -62,13 +99,10 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 	for (i = 0; i < build->filter_count && !build->failure; i++)
 		build->filters[i].apart = cw_lift(build, i);
 	if (!build->failure)
-		cw_decide_order(build);
-	for (i = 0; i < build->filter_count && !build->failure; i++)
-		if (!build->filters[i].apart)
-			build->filters[i].apart = cw_decide(build, i);
-	free_lifted(build);
+		decide(build);
 	if (!build->failure)
 		cw_join(build);
+	free_lifted(build);
 	free_diagrams(&build->diagrams);
 	if (!build->failure)
 		cw_lower(build, decision);
@@ -76,14 +110,17 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 }
 
 int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
-		      uint32_t count, const struct cw_filter_budget *budget, int *apart)
+		      uint32_t count, const struct cw_build_options *options, int *apart)
 {
-	struct cw_build build = {.budget = *budget, .filter_count = count};
+	struct cw_build build = {.budget = options->budget,
+				 .mode = options->mode,
+				 .with_records = options->with_records,
+				 .filter_count = count};
 	uint32_t i;
 	int result;
 
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
-	if (count > budget->filters)
+	if (count > build.budget.filters)
 		return -E2BIG;
 	build.filters = calloc(count + 1, sizeof(*build.filters));
 	if (!build.filters)
@@ -91,8 +128,12 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 	for (i = 0; i < count; i++)
 		build.filters[i].filter = filters[i];
 	result = run_passes(&build, decision);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		apart[i] = build.filters[i].apart;
+		decision->record_filters += build.filters[i].has_records;
+	}
+	decision->joint_entries = build.entries;
+	decision->joint_free = build.entries_free;
 	if (result)
 		cw_decision_fini(decision);
 	cw_build_fini(&build);

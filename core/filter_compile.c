@@ -382,6 +382,12 @@ const char *cw_filter_expression(const struct cw_filter *filter)
 	return filter->expression;
 }
 
+size_t cw_filter_bytes(const struct cw_filter *filter)
+{
+	return sizeof(*filter) + filter->count * (sizeof(*filter->program) + sizeof(*filter->ops)) +
+	       strlen(filter->expression) + 1;
+}
+
 void cw_filter_free(struct cw_filter *filter)
 {
 	if (!filter)

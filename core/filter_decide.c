@@ -19,9 +19,8 @@
  * tells little and is never foreseen by a branch predictor. */
 #define STRUCTURAL_BOUNDARIES_MAX 20u
 
-/* Of all diagrams together (128 MB), those on the way to them included; filters that come after
- * are run apart. */
-#define EDGES_MAX (16u << 20)
+/* Of all diagrams together (96 MB), dead ones included; filters that come after do without. */
+#define EDGES_MAX(filters) cw_min_u32((4u << 20) + 256 * (filters), 12u << 20)
 #define MASKS_MAX 6u /* of one byte that are variables of their own */
 
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };
@@ -358,7 +357,7 @@ uint32_t cw_diagram_guard(struct cw_build *build, uint32_t var, uint32_t f)
 
 /* ---- from records to a diagram ---- */
 
-/* As make_interval, for a masked byte that is asked for as a whole: by all its values. */
+/* As make_interval, for a masked byte that is asked for whole. */
 static uint32_t make_masked(struct cw_build *build, const struct cw_lift_record *record,
 			    uint32_t then, uint32_t otherwise)
 {
@@ -430,8 +429,8 @@ int cw_decide(struct cw_build *build, uint32_t number)
 	}
 	diagrams->is_over = false;
 	diagrams->count_max = diagrams->count + build->budget.diagram_nodes;
-	diagrams->edge_max =
-	    cw_min_u32(diagrams->edges.count + build->budget.diagram_edges, EDGES_MAX);
+	diagrams->edge_max = cw_min_u32(diagrams->edges.count + build->budget.diagram_edges,
+					EDGES_MAX(build->filter_count));
 	for (i = 0; i < filter->record_count && !build->failure && !diagrams->is_over; i++) {
 		const struct cw_lift_record *record = &build->records.at[filter->record_first + i];
 		uint32_t then = end_of(made, record->then);
@@ -446,8 +445,9 @@ int cw_decide(struct cw_build *build, uint32_t number)
 	}
 	if (!diagrams->is_over && !build->failure)
 		filter->diagram = made[filter->record_count - 1];
+	filter->has_records = diagrams->is_over && build->with_records;
 	free(made);
-	return diagrams->is_over ? -E2BIG : build->failure;
+	return diagrams->is_over && !build->with_records ? -E2BIG : build->failure;
 }
 
 /* ---- the order of variables ---- */

@@ -12,17 +12,19 @@
 #include "core/grow.h"
 
 /*
- * Budgets. A filter over its own budget is run apart (the sequential tier); a program over its
- * budget is built as two programs of half the filters each. Tests force tiny ones.
+ * Budgets. A filter over its own is not joined with others, but is part of the program as it is, or
+ * run apart (the sequential tier). Those of joining and of code are the set's: what one of its
+ * programs takes, the next does not have. What is still over them is run apart. Tests force tiny
+ * ones.
  */
 struct cw_filter_budget {
 	uint32_t states;          /* of one filter, while lifting */
 	uint32_t diagram_nodes;   /* of one filter */
 	uint32_t diagram_edges;   /* of one filter */
 	uint32_t joint_per_input; /* entries of the joint graph for each interval of the diagrams */
-	uint32_t joint_extra;     /* and that many on top */
-	uint32_t joint_max;       /* but never more */
-	uint32_t code_bytes;      /* of x86-64 code */
+	uint32_t joint_extra;     /* and that many on top, of all programs together */
+	uint32_t joint_max;       /* but never more, of all together */
+	uint32_t code_bytes;      /* of x86-64 code, of all together */
 	uint32_t filters;         /* of one program */
 };
 
@@ -107,9 +109,17 @@ enum cw_step_op {
 	CW_STEP_HASH,   /* value >> shift in the table of 2^bits entries at k */
 	CW_STEP_TREE,   /* the last of many starts that is <= value, see struct cw_tree */
 	CW_STEP_FORK,   /* all of the n refs at k */
+	CW_STEP_GUARD,  /* a kid of a fork: then, unless a filter <= k is found; see below */
 };
 
 #define CW_STEP_FORM(op, kind) ((op)*CW_VAR_KINDS + (kind))
+
+/*
+ * Where only the first match is wanted, the kids of a fork come in the order of the lowest filter
+ * (k) that each can have to do with, and each but the first is a guard: as soon as a filter is
+ * found that is not above k, it and the n kids behind it are left out. cw_decision.bounds tells
+ * what an event finds for certain.
+ */
 
 /* 32 bytes. */
 struct cw_step {
@@ -207,6 +217,10 @@ struct cw_decision {
 	uint32_t *code;   /* postfix */
 	uint32_t *owners; /* part -> filter; NULL where every part is a filter */
 	uint32_t *parents;
+	/* First match: the lowest filter that matches for certain when an event comes, CW_NONE
+	 * where all of its parts can be taken back; by part, then by leaf. NULL where all are
+	 * wanted. */
+	uint32_t *bounds;
 	uint32_t step_count, var_count, hash_count, tree_count, word_count, leaf_count, code_count;
 	uint32_t part_count;
 	uint32_t filter_count;
@@ -214,6 +228,17 @@ struct cw_decision {
 	uint32_t root;
 	void *jit; /* filter_jit_x86.c, or NULL */
 	size_t jit_bytes;
+	uint64_t joint_entries, joint_free; /* that joining took, and that its input is good for */
+	uint32_t record_filters;            /* that are in it question by question */
+};
+
+/* How a program is built. */
+struct cw_build_options {
+	enum cw_filter_mode mode;
+	/* Filters whose diagram is over the budget are part of the program, each as it is. That is
+	 * worth it where the program becomes code; walked, it is slower than the interpreter. */
+	bool with_records;
+	struct cw_filter_budget budget;
 };
 
 /*
@@ -222,7 +247,15 @@ struct cw_decision {
  * whose halves may not be; -ENOMEM.
  */
 int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
-		      uint32_t count, const struct cw_filter_budget *budget, int *apart);
+		      uint32_t count, const struct cw_build_options *options, int *apart);
+
+/* The kid of a fork, without its guard. */
+static inline uint32_t cw_fork_kid(const struct cw_decision *decision, uint32_t ref)
+{
+	bool is_guard = ref < CW_REF_EMPTY && decision->steps[ref].op == CW_STEP_GUARD;
+
+	return is_guard ? decision->steps[ref].then : ref;
+}
 
 void cw_decision_fini(struct cw_decision *decision);
 size_t cw_decision_bytes(const struct cw_decision *decision);

@@ -10,6 +10,10 @@
  *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
+ * and, where only the first match is wanted,
+ *
+ *	ebx the lowest filter that is found for certain   r12 the events that guards have not seen
+ *
  * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
  */
 #ifndef CW_CORE_FILTER_JIT_H
@@ -31,6 +35,7 @@ enum cw_jit_condition { /* second byte of 0f 8x jcc */
 			IF_AT_LEAST = 0x83,
 			IF_EQUAL = 0x84,
 			IF_NOT_EQUAL = 0x85,
+			IF_AT_MOST = 0x86,
 			IF_ABOVE = 0x87,
 };
 
@@ -74,7 +79,8 @@ struct cw_jit {
 	struct cw_index stubs;     /* event -> number in stub_list */
 	struct cw_edges stub_list; /* {event, offset} */
 	uint32_t return_offset;
-	uint32_t no_row; /* offset of a row of zeros */
+	uint32_t look_offset; /* of what guards call */
+	uint32_t no_row;      /* offset of a row of zeros */
 	uint32_t bytes_max;
 	int failure;
 };

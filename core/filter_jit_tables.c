@@ -87,8 +87,10 @@ static void put_rows_or_dispatch(struct cw_jit *jit, const struct cw_step *step,
 		PUT(jit, 0x0f, 0x45, 0xd1); /* cmovne edx, ecx */
 	}
 	if (has_others) {
-		PUT(jit, 0x0f, 0xba, 0xe2, 30); /* bt edx, 30 */
-		PUT(jit, 0x72, 0);              /* jc, over the others */
+		/* Code lies below, and events are negative, those that are taken back too. */
+		PUT(jit, 0x81, 0xfa); /* cmp edx, */
+		cw_jit_put_u32(jit, CW_JIT_ROW);
+		PUT(jit, 0x7d, 0); /* jge, over the others */
 		at = jit->code.count;
 		if (!is_certain) {
 			PUT(jit, 0x45, 0x84, 0xdb); /* test r11b, r11b */

@@ -30,21 +30,62 @@ static void put_equal(struct cw_jit *jit, const struct cw_step *step, const stru
 	cw_jit_put_jump_if(jit, IF_EQUAL, step->then);
 }
 
+/* What guards call: ebx = the least of it and of what the events from r12 on find. */
+static void put_look(struct cw_jit *jit)
+{
+	uint32_t start = jit->code.count, jump;
+
+	PUT(jit, 0x41, 0x8b, 0x04, 0x24); /* mov eax, [r12] */
+	PUT(jit, 0x49, 0x83, 0xc4, 0x04); /* add r12, 4 */
+	PUT(jit, 0x0f, 0xba, 0xe0, 30);   /* bt eax, 30: taken back */
+	PUT(jit, 0x72, 0);                /* jc 1f */
+	jump = jit->code.count;
+	PUT(jit, 0x89, 0xc1, 0x81, 0xe1); /* mov ecx, eax; and ecx, mask */
+	cw_jit_put_u32(jit, CW_EVENT_MASK);
+	PUT(jit, 0x0f, 0xba, 0xe0, 29);   /* bt eax, 29: a leaf */
+	PUT(jit, 0x73, 0x06, 0x81, 0xc1); /* jnc over: add ecx, part_count */
+	cw_jit_put_u32(jit, jit->decision->part_count);
+	PUT(jit, 0x49, 0xba); /* mov r10, bounds */
+	cw_jit_put_pointer(jit, jit->decision->bounds);
+	PUT(jit, 0x41, 0x8b, 0x04, 0x8a);       /* mov eax, [r10 + rcx * 4] */
+	PUT(jit, 0x39, 0xc3, 0x0f, 0x47, 0xd8); /* cmp ebx, eax; cmova ebx, eax */
+	if (!jit->failure)
+		jit->code.at[jump - 1] = (uint8_t)(jit->code.count - jump);
+	PUT(jit, 0x4d, 0x39, 0xcc);                               /* 1: cmp r12, r9 */
+	PUT(jit, 0x75, (uint8_t)(start - (jit->code.count + 2))); /* jne start */
+	PUT(jit, 0xc3);
+}
+
+/* Leave the fork when a filter is found that is not above the guard's. */
+static void put_guard(struct cw_jit *jit, const struct cw_step *guard)
+{
+	PUT(jit, 0x4d, 0x39, 0xcc); /* cmp r12, r9 */
+	PUT(jit, 0x74, 0x05, 0xe8); /* je over: call look */
+	cw_jit_put_u32(jit, jit->look_offset - (jit->code.count + 4));
+	PUT(jit, 0x81, 0xfb); /* cmp ebx, */
+	cw_jit_put_u32(jit, guard->k);
+	cw_jit_put_jump_if(jit, IF_AT_MOST, CW_REF_EMPTY);
+}
+
 /* The kids of a fork but the last, which is returned. */
 static uint32_t put_fork(struct cw_jit *jit, const struct cw_step *step)
 {
 	const uint32_t *kids = jit->decision->words + step->k;
-	uint32_t i;
+	uint32_t kid, i;
 
-	for (i = 0; i + 1 < step->n; i++) {
-		if (kids[i] & CW_REF_EVENT) {
-			cw_jit_put_event(jit, kids[i]);
+	for (i = 0;; i++) {
+		kid = cw_fork_kid(jit->decision, kids[i]);
+		if (kid != kids[i])
+			put_guard(jit, &jit->decision->steps[kids[i]]);
+		if (i + 1 == step->n)
+			return kid;
+		if (kid & CW_REF_EVENT) {
+			cw_jit_put_event(jit, kid);
 		} else {
 			PUT(jit, 0xe8); /* call */
-			cw_jit_put_ref(jit, kids[i]);
+			cw_jit_put_ref(jit, kid);
 		}
 	}
-	return kids[i];
 }
 
 /* One step; returns the ref that its code falls through to. */
@@ -75,6 +116,8 @@ static uint32_t put_step(struct cw_jit *jit, const struct cw_step *step)
 	case CW_STEP_TREE:
 		cw_jit_put_var(jit, var, step->trap);
 		cw_jit_put_tree(jit, step);
+		break;
+	case CW_STEP_GUARD: /* its fork has it */
 		break;
 	}
 	return CW_REF_EMPTY;
@@ -246,15 +289,23 @@ static int start(struct cw_jit *jit)
 static void write_code(struct cw_jit *jit)
 {
 	static const uint8_t zeros[4 * CW_JIT_ROW_WORDS_MAX];
+	bool is_first = jit->decision->bounds != NULL;
 
 	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
+	if (is_first) /* push rbx; push r12; mov ebx, CW_NONE; mov r12, rcx */
+		PUT(jit, 0x53, 0x41, 0x54, 0xbb, 0xff, 0xff, 0xff, 0xff, 0x49, 0x89, 0xcc);
 	PUT(jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
 	cw_jit_put_ref(jit, jit->decision->root);
 	PUT(jit, 0x4c, 0x89, 0xc8);
+	if (is_first)
+		PUT(jit, 0x41, 0x5c, 0x5b); /* pop r12; pop rbx */
 	jit->return_offset = jit->code.count;
 	PUT(jit, 0xc3);
 	jit->no_row = jit->code.count;
 	cw_jit_put(jit, zeros, sizeof(zeros));
+	jit->look_offset = jit->code.count;
+	if (is_first)
+		put_look(jit);
 	put_waiting(jit);
 	if (!jit->failure)
 		resolve(jit);

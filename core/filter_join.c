@@ -8,7 +8,8 @@
  *             there are a smaller problem. This is the good case, and the expensive one where many
  *             pairs live on in many intervals (a thousand "src a or dst a": each of the 1,000
  *             values of src would repeat the 999 questions about dst).
- *   forks     into the pairs that ask for this variable and those that do not.
+ *   forks     into the pairs that ask for this variable and those that do not; and where half of
+ *	       the budget is gone, into single pairs, which are as large as their diagrams.
  *   splits    each node f whose default child d (what most values lead to) is contained in all its
  *             other children, which "a or b" is: f = (the exceptions) or d. The exceptions go into
  *             one table together, the defaults into another problem, a sibling in a fork. This
@@ -23,6 +24,10 @@
  * (parents).
  */
 #include "core/filter_join.h"
+
+#define COPY_FACTOR 2u /* of entries while pairs are copied, for each interval of the diagrams */
+#define COPY_EXTRA 16384u
+#define SURVEYED_MAX (UINT64_C(4) << 20) /* places where children change; 50 ns each */
 
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part)
 {
@@ -42,7 +47,7 @@ void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value
 		list->at[list->count++] = value;
 }
 
-static void spend(struct cw_join *join, uint64_t entries)
+void cw_join_spend(struct cw_join *join, uint64_t entries)
 {
 	join->entries += entries;
 	if (join->entries > join->entries_max)
@@ -87,7 +92,8 @@ static uint32_t merge_runs(const uint64_t *from, uint64_t *to, uint32_t count)
 }
 
 /*
- * Sets are gathered from sorted ones, so they come sorted or as a few rising runs: those are merged.
+ * Sets are gathered from sorted ones, so they come sorted or as a few rising runs: those are
+ * merged.
  */
 void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count)
 {
@@ -129,13 +135,6 @@ static int by_number(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-static int by_start(const void *a, const void *b)
-{
-	const struct event *left = a, *right = b;
-
-	return left->start < right->start ? -1 : left->start > right->start;
-}
-
 /* ---- nodes of the joint graph ---- */
 
 static uint32_t append_node(struct cw_join *join, const struct cw_joint_node *node)
@@ -146,7 +145,7 @@ static uint32_t append_node(struct cw_join *join, const struct cw_joint_node *no
 		cw_build_fail(join->build, -ENOMEM);
 		return 0;
 	}
-	spend(join, 1);
+	cw_join_spend(join, 1);
 	joint->at[joint->count] = *node;
 	return joint->count++;
 }
@@ -160,7 +159,7 @@ uint32_t cw_join_words(struct cw_join *join, const uint32_t *words, uint32_t cou
 		cw_build_fail(join->build, -ENOMEM);
 		return 0;
 	}
-	spend(join, count);
+	cw_join_spend(join, count);
 	if (count)
 		memcpy(all->at + first, words, count * sizeof(*words));
 	all->count += count;
@@ -222,13 +221,59 @@ static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t
 		cw_build_fail(join->build, -ENOMEM);
 		return 0;
 	}
-	spend(join, count);
+	cw_join_spend(join, count);
 	problem.set_first = join->sets.count;
 	memcpy(join->sets.at + problem.set_first, set, count * sizeof(*set));
 	join->sets.count += count;
 	problem.node = append_node(join, &(struct cw_joint_node){.kind = CW_JOINT_PENDING});
 	join->problems.at[join->problems.count++] = problem;
 	return problem.node;
+}
+
+uint32_t cw_joint_certain(const struct cw_joint *joint, uint32_t part)
+{
+	uint32_t at;
+
+	if (part & CW_PART_EXCLUDE)
+		return CW_NONE;
+	part &= CW_PART_MASK;
+	for (at = part; at != CW_NONE; at = joint->parents.at[at])
+		if (joint->taken.at[at])
+			return CW_NONE;
+	return joint->owners.at[part];
+}
+
+/*
+ * Where only the first match is wanted: once a filter has accepted, those with larger numbers are
+ * of no interest. A part is taken back, if it ever is, by a problem before those that emit it, so
+ * what is certain here stays so.
+ */
+static void drop_later(const struct cw_join *join, struct cw_pairs *set)
+{
+	const struct cw_joint *joint = &join->build->joint;
+	uint32_t lowest = CW_NONE, part = 0, kept = 0, i;
+
+	for (i = 0; i < set->count; i++) {
+		uint32_t filter;
+
+		if (cw_pair_node(set->at[i]) != CW_DIAGRAM_ACCEPT)
+			continue;
+		filter = cw_joint_certain(joint, cw_pair_part(set->at[i]));
+		if (filter < lowest) {
+			lowest = filter;
+			part = cw_pair_part(set->at[i]);
+		}
+	}
+	if (lowest == CW_NONE)
+		return;
+	for (i = 0; i < set->count; i++) {
+		uint64_t pair = set->at[i];
+
+		if (joint->owners.at[cw_pair_part(pair) & CW_PART_MASK] < lowest ||
+		    pair == cw_make_pair(CW_DIAGRAM_ACCEPT, part))
+			set->at[kept++] = pair;
+	}
+	set->count = kept;
 }
 
 /*
@@ -240,6 +285,8 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 	uint32_t count = 0, i, rest;
 
 	join->emits.count = 0;
+	if (join->build->mode == CW_FILTER_FIRST)
+		drop_later(join, set);
 	cw_join_sort(join, set->at, set->count);
 	for (i = 0; i < set->count; i++) {
 		if (cw_pair_node(set->at[i]) == CW_DIAGRAM_ACCEPT)
@@ -270,210 +317,6 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 	return cw_join_fork(join, join->emits.at, join->emits.count, &rest, 1);
 }
 
-/* ---- expanding ---- */
-
-/* What tells one interval's children from another's: a sum over the pairs, kept up as they change.
- * Only used to estimate costs, so that a collision does no harm. */
-static uint64_t signature(uint32_t index, uint32_t to)
-{
-	uint64_t mixed = ((uint64_t)index << 32 | to) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-}
-
-struct seen { /* signatures of the first intervals */
-	uint64_t at[16];
-	uint32_t count;
-};
-
-static bool is_new(struct seen *seen, uint64_t sum)
-{
-	uint32_t i;
-
-	for (i = 0; i < seen->count; i++)
-		if (seen->at[i] == sum)
-			return false;
-	if (seen->count < CW_ARRAY_COUNT(seen->at))
-		seen->at[seen->count++] = sum;
-	return true;
-}
-
-/* List the places where the children of `set` change, in order; and its first children. */
-static void list_events(struct cw_join *join, const struct cw_pairs *set)
-{
-	struct events *events = &join->events;
-	uint32_t i, n;
-
-	events->count = join->child.count = 0;
-	for (i = 0; i < set->count; i++) {
-		const struct cw_diagram_node *node = cw_join_node_of(join, set->at[i]);
-		const struct cw_edge *edges = cw_join_edges_of(join, set->at[i]);
-
-		cw_join_push_u32(join, &join->child, edges[0].to);
-		if (CW_GROW(events, node->edge_count)) {
-			cw_build_fail(join->build, -ENOMEM);
-			return;
-		}
-		for (n = 1; n < node->edge_count; n++)
-			events->at[events->count++] =
-			    (struct event){edges[n].start, i, edges[n].to};
-	}
-	if (events->count)
-		qsort(events->at, events->count, sizeof(*events->at), by_start);
-}
-
-/*
- * List where the children of `set` change, and return what a switch would hold: the pairs that are
- * alive, summed over its intervals, but for those that lead to the same as an earlier one.
- * `others` more pairs are alive in each.
- */
-uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32_t others)
-{
-	struct events *events = &join->events;
-	uint64_t alive = others, sum = 0, cost;
-	struct seen seen = {.count = 0};
-	uint32_t i;
-
-	list_events(join, set);
-	if (join->build->failure)
-		return 0;
-	for (i = 0; i < set->count; i++) {
-		alive += join->child.at[i] != CW_DIAGRAM_REJECT;
-		sum += signature(i, join->child.at[i]);
-	}
-	is_new(&seen, sum);
-	cost = alive;
-	for (i = 0; i < events->count;) {
-		uint32_t start = events->at[i].start;
-
-		for (; i < events->count && events->at[i].start == start; i++) {
-			const struct event *event = &events->at[i];
-			uint32_t *child = &join->child.at[event->index];
-
-			alive += (uint64_t)(event->to != 0) - (uint64_t)(*child != 0);
-			sum += signature(event->index, event->to) - signature(event->index, *child);
-			*child = event->to;
-		}
-		if (is_new(&seen, sum))
-			cost += alive;
-	}
-	return cost;
-}
-
-/* The first place in the list of living pairs that is not before `index`. */
-static uint32_t find_active(const struct cw_join *join, uint32_t index)
-{
-	uint32_t low = 0, high = join->active.count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (join->active.at[middle] < index)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* The child of pair `index` is `to` from here on. The list stays in order, so that what is gathered
- * from it mostly needs no sorting. */
-static void set_child(struct cw_join *join, uint32_t index, uint32_t to)
-{
-	uint32_t was = join->child.at[index];
-	uint32_t place;
-	uint32_t *at;
-
-	join->child.at[index] = to;
-	if ((was == CW_DIAGRAM_REJECT) == (to == CW_DIAGRAM_REJECT))
-		return;
-	place = find_active(join, index);
-	at = join->active.at + place;
-	if (was == CW_DIAGRAM_REJECT) { /* there is room for all */
-		memmove(at + 1, at, (join->active.count - place) * sizeof(*at));
-		*at = index;
-		join->active.count++;
-	} else {
-		join->active.count--;
-		memmove(at, at + 1, (join->active.count - place) * sizeof(*at));
-	}
-}
-
-/* Add an edge to what the children of `set` are now, and `others`, unless the edge before is so. */
-static void add_edge(struct cw_join *join, struct cw_joint_node *node, const struct cw_pairs *set,
-		     const struct cw_pairs *others, uint32_t start)
-{
-	struct cw_edges *edges = &join->build->joint.edges;
-	struct cw_pairs *gathered = &join->gathered;
-	uint32_t i, to;
-
-	gathered->count = 0;
-	for (i = 0; i < join->active.count; i++)
-		cw_join_push(join, gathered, join->child.at[join->active.at[i]],
-			     cw_pair_part(set->at[join->active.at[i]]));
-	for (i = 0; i < others->count; i++)
-		cw_join_push(join, gathered, cw_pair_node(others->at[i]),
-			     cw_pair_part(others->at[i]));
-	to = cw_join_set(join, gathered, CW_JOIN_CHOOSE);
-	if (node->count && edges->at[edges->count - 1].to == to)
-		return;
-	if (CW_GROW(edges, 1)) {
-		cw_build_fail(join->build, -ENOMEM);
-		return;
-	}
-	spend(join, 1);
-	edges->at[edges->count++] = (struct cw_edge){start, to};
-	node->count++;
-}
-
-/* Prepare the list of pairs that are alive in the first interval. */
-static void start_sweep(struct cw_join *join, const struct cw_pairs *set)
-{
-	uint32_t i;
-
-	join->active.count = join->child.count = 0;
-	if (CW_GROW(&join->active, set->count) || CW_GROW(&join->child, set->count)) {
-		cw_build_fail(join->build, -ENOMEM);
-		return;
-	}
-	for (i = 0; i < set->count; i++)
-		join->child.at[i] = CW_DIAGRAM_REJECT;
-	for (i = 0; i < set->count; i++)
-		set_child(join, i, cw_join_edges_of(join, set->at[i])[0].to);
-}
-
-/* One switch on `var` for `set`, which asks for it, and `others`, which go on in each interval.
- * The events of `set` are listed. */
-static void expand(struct cw_join *join, uint32_t target, uint32_t var, const struct cw_pairs *set,
-		   const struct cw_pairs *others)
-{
-	struct cw_joint_node node = {.kind = CW_JOINT_SWITCH, .var = var};
-	const struct events *events = &join->events;
-	uint32_t i;
-
-	node.first = join->build->joint.edges.count;
-	start_sweep(join, set);
-	if (join->build->failure)
-		return;
-	add_edge(join, &node, set, others, 0);
-	for (i = 0; i < events->count && !join->build->failure;) {
-		uint32_t start = events->at[i].start;
-
-		for (; i < events->count && events->at[i].start == start; i++)
-			set_child(join, events->at[i].index, events->at[i].to);
-		add_edge(join, &node, set, others, start);
-	}
-	join->gathered.count = 0;
-	for (i = 0; i < set->count; i++)
-		cw_join_push(join, &join->gathered, cw_join_node_of(join, set->at[i])->trap,
-			     cw_pair_part(set->at[i]));
-	for (i = 0; i < others->count; i++)
-		cw_join_push(join, &join->gathered, cw_pair_node(others->at[i]),
-			     cw_pair_part(others->at[i]));
-	node.trap = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);
-	join->build->joint.at[target] = node;
-}
-
 /* ---- problems ---- */
 
 /* The variable that comes first in any of the problem's nodes; divides its pairs by it. */
@@ -502,32 +345,162 @@ static uint32_t divide(struct cw_join *join, const struct problem *problem)
 	return var;
 }
 
+/* Whether so much of the budget is gone that what is left is kept for pairs on their own. */
+static bool is_alone(const struct cw_join *join)
+{
+	return join->entries > join->entries_alone || join->surveyed > SURVEYED_MAX;
+}
+
+/* Each pair on its own, in a fork: as large as the diagrams are, and no more. */
+static void solve_alone(struct cw_join *join, const struct problem *problem)
+{
+	uint32_t first, i;
+
+	join->kids.count = 0;
+	for (i = 0; i < problem->set_count && !join->build->failure; i++) {
+		uint64_t pair = join->sets.at[problem->set_first + i];
+		uint32_t node;
+
+		join->gathered.count = 0;
+		cw_join_push(join, &join->gathered, cw_pair_node(pair), cw_pair_part(pair));
+		node = cw_join_set(join, &join->gathered, CW_JOIN_EXPAND);
+		if (node)
+			cw_join_push_u32(join, &join->kids, node);
+	}
+	first = cw_join_words(join, join->kids.at, join->kids.count);
+	join->build->joint.at[problem->node] = (struct cw_joint_node){
+	    .kind = CW_JOINT_FORK, .first = first, .count = join->kids.count};
+}
+
+/* Those that ask for the variable, as a switch, and the others: a fork of the two. */
+static void solve_apart(struct cw_join *join, const struct problem *problem)
+{
+	uint32_t kids[2];
+	uint32_t first;
+
+	kids[0] = cw_join_set(join, &join->mine, CW_JOIN_EXPAND);
+	kids[1] = cw_join_set(join, &join->others, CW_JOIN_CHOOSE);
+	first = cw_join_words(join, kids, 2);
+	join->build->joint.at[problem->node] =
+	    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 2};
+}
+
+/* Whether a switch over `cost` pairs is not too much for `count` of them. */
+static bool is_cheap(uint64_t cost, uint32_t count)
+{
+	return cost <= CW_JOIN_FACTOR * (uint64_t)count + CW_JOIN_EXTRA;
+}
+
+/*
+ * Copies of the pairs that do not ask for the variable are what grows without bounds: twice as many
+ * for each question that few ask. So there are copies only up to entries_copy, which what joins
+ * well does not reach; behind that, such a question is a fork.
+ */
+static bool may_expand(const struct cw_join *join, const struct problem *problem, uint64_t cost)
+{
+	if (problem->mode == CW_JOIN_EXPAND || (problem->set_count == 1 && is_alone(join)))
+		return true;
+	return is_cheap(cost, problem->set_count) &&
+	       (join->others.count == 0 || join->entries < join->entries_copy);
+}
+
 static void solve(struct cw_join *join, const struct problem *problem)
 {
-	uint32_t var = divide(join, problem);
-	uint32_t count = problem->set_count;
-	uint64_t cost = cw_join_survey(join, &join->mine, join->others.count);
+	uint64_t cost;
+	uint32_t var;
 
-	if (problem->mode == CW_JOIN_EXPAND ||
-	    cost <= CW_JOIN_FACTOR * (uint64_t)count + CW_JOIN_EXTRA) {
-		expand(join, problem->node, var, &join->mine, &join->others);
+	if (problem->set_count > 1 && is_alone(join)) {
+		solve_alone(join, problem);
+		return;
+	}
+	var = divide(join, problem);
+	cost = cw_join_survey(join, &join->mine, join->others.count);
+	if (may_expand(join, problem, cost)) {
+		cw_join_expand(join, problem->node, var, &join->mine, &join->others);
 		return;
 	}
 	if (join->others.count) {
 		cost = cw_join_survey(join, &join->mine, 0);
-		if (cost <= CW_JOIN_FACTOR * (uint64_t)join->mine.count + CW_JOIN_EXTRA) {
-			uint32_t kids[2];
-			uint32_t first;
-
-			kids[0] = cw_join_set(join, &join->mine, CW_JOIN_EXPAND);
-			kids[1] = cw_join_set(join, &join->others, CW_JOIN_CHOOSE);
-			first = cw_join_words(join, kids, 2);
-			join->build->joint.at[problem->node] = (struct cw_joint_node){
-			    .kind = CW_JOINT_FORK, .first = first, .count = 2};
+		if (is_cheap(cost, join->mine.count)) {
+			solve_apart(join, problem);
 			return;
 		}
 	}
 	cw_join_split(join, problem->node, var);
+}
+
+/* ---- filters without a diagram ---- */
+
+/* The node where a record goes on; `made` are those of its filter. */
+static uint32_t end_of(struct cw_join *join, const uint32_t *made, uint32_t next, uint32_t part)
+{
+	if (next == CW_LIFT_REJECT)
+		return 0;
+	return next == CW_LIFT_ACCEPT ? cw_join_fork(join, &part, 1, NULL, 0) : made[next];
+}
+
+/* A switch that goes to `then` for low..high, to `otherwise` for other values, and rejects where
+ * the packet ends before. */
+static uint32_t make_question(struct cw_join *join, uint32_t var, uint32_t low, uint32_t high,
+			      uint32_t then, uint32_t otherwise)
+{
+	struct cw_edges *edges = &join->build->joint.edges;
+	uint32_t max = join->build->exprs.at[var].max;
+	struct cw_joint_node node = {.kind = CW_JOINT_SWITCH, .var = var, .first = edges->count};
+
+	if (CW_GROW(edges, 3)) {
+		cw_build_fail(join->build, -ENOMEM);
+		return 0;
+	}
+	if (low > 0)
+		edges->at[edges->count++] = (struct cw_edge){0, otherwise};
+	edges->at[edges->count++] = (struct cw_edge){low, then};
+	if (high < max)
+		edges->at[edges->count++] = (struct cw_edge){high + 1, otherwise};
+	node.count = edges->count - node.first;
+	cw_join_spend(join, node.count);
+	return append_node(join, &node);
+}
+
+/* The records of a filter as they are, question by question. */
+static uint32_t join_records(struct cw_join *join, uint32_t number)
+{
+	const struct cw_build *build = join->build;
+	const struct cw_build_filter *filter = &build->filters[number];
+	uint32_t *made = malloc(filter->record_count * sizeof(*made));
+	uint32_t i, n, node = 0;
+
+	if (!made)
+		cw_build_fail(join->build, -ENOMEM);
+	for (i = 0; i < filter->record_count && !build->failure; i++) {
+		const struct cw_lift_record *record = &build->records.at[filter->record_first + i];
+
+		node = end_of(join, made, record->then, number);
+		if (record->expr != CW_NONE)
+			node = make_question(join, record->expr, record->low, record->high, node,
+					     end_of(join, made, record->otherwise, number));
+		for (n = record->check_count; n-- > 0 && !build->failure;)
+			node = make_question(join, build->checks.at[record->check_first + n], 0,
+					     UINT32_MAX, node, 0);
+		made[i] = node;
+	}
+	free(made);
+	return node;
+}
+
+/* Such filters are not joined, but stand beside what the others became, in a fork. */
+static void add_records(struct cw_join *join)
+{
+	struct cw_joint *joint = &join->build->joint;
+	uint32_t i;
+
+	join->kids.count = 0;
+	if (joint->root)
+		cw_join_push_u32(join, &join->kids, joint->root);
+	for (i = 0; i < join->build->filter_count && !join->build->failure; i++)
+		if (join->build->filters[i].has_records)
+			cw_join_push_u32(join, &join->kids, join_records(join, i));
+	joint->root = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
 }
 
 /* The first problem: all filters. */
@@ -541,16 +514,19 @@ static void start(struct cw_join *join)
 	for (i = 0; i < build->filter_count; i++) {
 		cw_join_push_u32(join, &joint->owners, i);
 		cw_join_push_u32(join, &joint->parents, CW_NONE);
+		cw_join_push_u32(join, &joint->taken, 0);
 		cw_join_push(join, &join->gathered, build->filters[i].diagram, i);
 	}
-	join->entries_max = (uint64_t)build->diagrams.edges.count * build->budget.joint_per_input +
-			    build->budget.joint_extra;
+	join->entries_free = (uint64_t)build->diagrams.edges.count * build->budget.joint_per_input;
+	join->entries_max = join->entries_free + build->budget.joint_extra;
 	if (join->entries_max > build->budget.joint_max)
 		join->entries_max = build->budget.joint_max;
+	join->entries_alone = join->entries_max / 2;
+	join->entries_copy = COPY_FACTOR * (uint64_t)build->diagrams.edges.count + COPY_EXTRA;
 	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
 	build->diagrams.is_over = false;
-	build->diagrams.count_max = build->diagrams.count + build->budget.joint_max;
-	build->diagrams.edge_max = build->diagrams.edges.count + build->budget.joint_max;
+	build->diagrams.count_max = build->diagrams.count + (uint32_t)join->entries_max;
+	build->diagrams.edge_max = build->diagrams.edges.count + (uint32_t)join->entries_max;
 	if (!build->failure)
 		joint->root = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);
 }
@@ -568,6 +544,10 @@ void cw_join(struct cw_build *build)
 		if (build->diagrams.is_over)
 			cw_build_fail(build, -E2BIG);
 	}
+	if (!build->failure)
+		add_records(&join);
+	build->entries_free = join.entries_free;
+	build->entries = join.entries;
 	cw_index_fini(&join.problem_index);
 	cw_index_fini(&join.node_index);
 	cw_index_fini(&join.piece_index);

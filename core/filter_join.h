@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, between filter_join.c (problems, switches) and filter_split.c (what is done where a
- * switch would be too large). Private to the two; the first explains the algorithm.
+ * Joining, between filter_join.c (problems), filter_expand.c (switches) and filter_split.c (what is
+ * done where a switch would be too large). Private to them; the first explains the algorithm.
  */
 #ifndef CW_CORE_FILTER_JOIN_H
 #define CW_CORE_FILTER_JOIN_H
@@ -73,11 +73,17 @@ struct cw_join {
 		uint32_t count;
 		uint32_t capacity;
 	} pieces; /* parallel to the parts behind the filters */
-	uint64_t entries, entries_max;
+	/*
+	 * Entries so far, and limits of them: where copying ends, where joining ends, and where the
+	 * build fails; and what the input is good for, whatever has been spent on other programs.
+	 */
+	uint64_t entries, entries_copy, entries_alone, entries_max, entries_free;
+	uint64_t surveyed; /* places where children change, in all surveys */
+	uint64_t open;     /* of the last survey: as it returns, but without pairs that accept */
 	/* of the problem at hand */
 	struct cw_pairs mine, others; /* those that ask for its variable, and the rest */
 	struct cw_pairs gathered;     /* a set on its way to a problem */
-	struct cw_pairs spare;	      /* for sorting */
+	struct cw_pairs spare;        /* for sorting */
 	struct cw_u32s emits;
 	struct cw_u32s kids;
 	struct cw_u32s active; /* expand: pairs with a child now */
@@ -99,6 +105,9 @@ static inline const struct cw_edge *cw_join_edges_of(const struct cw_join *join,
 {
 	return &join->build->diagrams.edges.at[cw_join_node_of(join, pair)->edge_first];
 }
+
+/* Entries are added to the graph, or pairs to problems: over the budget, the build fails. */
+void cw_join_spend(struct cw_join *join, uint64_t entries);
 
 /* Add a pair, unless its node rejects. */
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part);
@@ -124,6 +133,11 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
  * `others` more pairs are alive in each.
  */
 uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32_t others);
+
+/* One switch on `var`, the node `target`, for `set`, which asks for it, and `others`, which go on
+ * in each interval. The survey of `set` came right before. */
+void cw_join_expand(struct cw_join *join, uint32_t target, uint32_t var, const struct cw_pairs *set,
+		    const struct cw_pairs *others);
 
 /* Fork the problem at hand (join->mine, which asks for `var`, and join->others) into exceptions,
  * negated ones and defaults; `target` is its node. */

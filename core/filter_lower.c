@@ -21,11 +21,15 @@ static void push_edge(struct cw_lower *lower, struct cw_edges *list, uint32_t st
 
 static struct cost cost_of(const struct cw_lower *lower, uint32_t ref)
 {
-	if (ref & CW_REF_EVENT)
-		return (struct cost){1, 0};
 	if (ref == CW_REF_EMPTY)
-		return (struct cost){0, 0};
-	return lower->costs.at[ref];
+		return (struct cost){0, 0, CW_NONE};
+	if (!(ref & CW_REF_EVENT))
+		return lower->costs.at[ref];
+	if (lower->build->mode != CW_FILTER_FIRST)
+		return (struct cost){1, 0, 0};
+	if (ref & CW_EVENT_LEAF)
+		return (struct cost){1, 0, lower->leaf_leasts.at[ref & CW_EVENT_MASK]};
+	return (struct cost){1, 0, lower->build->joint.owners.at[ref & CW_EVENT_MASK]};
 }
 
 static void raise_cost(struct cost *cost, struct cost other)
@@ -34,6 +38,8 @@ static void raise_cost(struct cost *cost, struct cost other)
 		cost->events = other.events;
 	if (cost->forks < other.forks)
 		cost->forks = other.forks;
+	if (cost->least > other.least)
+		cost->least = other.least;
 }
 
 /* The step; appended when there is no equal one. */
@@ -58,6 +64,22 @@ static uint32_t make_step(struct cw_lower *lower, const struct cw_step *step, st
 }
 
 /* ---- leaves and forks ---- */
+
+/* For the first match: the lowest filter that a leaf has to do with, and that it finds. */
+static void note_leaf(struct cw_lower *lower, const uint32_t *parts, uint32_t count)
+{
+	const struct cw_joint *joint = &lower->build->joint;
+	uint32_t least = CW_NONE, bound = CW_NONE, i;
+
+	for (i = 0; i < count; i++) {
+		uint32_t part = parts[i] & CW_PART_MASK;
+
+		least = cw_min_u32(least, joint->owners.at[part]);
+		bound = cw_min_u32(bound, cw_joint_certain(joint, part));
+	}
+	cw_lower_push(lower, &lower->leaf_leasts, least);
+	cw_lower_push(lower, &lower->leaf_bounds, bound);
+}
 
 /* The event for parts (ascending, all excluding or none). */
 static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint32_t count)
@@ -94,6 +116,8 @@ static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint3
 			return flags | CW_EVENT_LEAF | found;
 	if (cw_index_add(&lower->leaf_index, hash, lower->leaves.count))
 		cw_build_fail(lower->build, -ENOMEM);
+	if (lower->build->mode == CW_FILTER_FIRST)
+		note_leaf(lower, parts, count);
 	lower->words.count += words;
 	lower->leaves.at[lower->leaves.count] = leaf;
 	return flags | CW_EVENT_LEAF | lower->leaves.count++;
@@ -110,8 +134,44 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 		cw_lower_push(lower, &lower->refs, ref);
 		return;
 	}
-	for (i = 0; i < lower->steps.at[ref].n; i++)
-		cw_lower_push(lower, &lower->refs, lower->words.at[lower->steps.at[ref].k + i]);
+	for (i = 0; i < lower->steps.at[ref].n; i++) {
+		uint32_t kid = lower->words.at[lower->steps.at[ref].k + i];
+
+		if (kid < CW_REF_EMPTY && lower->steps.at[kid].op == CW_STEP_GUARD)
+			kid = lower->steps.at[kid].then;
+		cw_lower_push(lower, &lower->refs, kid);
+	}
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct cw_edge *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+/* The kids of the fork at hand in the order of what is least in them, all but the first guarded. */
+static void guard_kids(struct cw_lower *lower)
+{
+	uint32_t count = lower->refs.count, i;
+
+	lower->edges.count = 0;
+	for (i = 0; i < count; i++)
+		push_edge(lower, &lower->edges, cost_of(lower, lower->refs.at[i]).least,
+			  lower->refs.at[i]);
+	if (lower->build->failure)
+		return;
+	qsort(lower->edges.at, count, sizeof(*lower->edges.at), by_start);
+	for (i = 0; i < count; i++) {
+		struct cw_edge kid = lower->edges.at[i];
+		struct cw_step guard = {.op = CW_STEP_GUARD,
+					.form = CW_STEP_FORM(CW_STEP_GUARD, 0),
+					.k = kid.start,
+					.n = count - 1 - i,
+					.then = kid.to};
+
+		lower->refs.at[i] = i ? make_step(lower, &guard, cost_of(lower, kid.to)) : kid.to;
+	}
 }
 
 /* The fork to lower->refs. */
@@ -119,13 +179,15 @@ static uint32_t make_fork(struct cw_lower *lower)
 {
 	struct cw_step step = {
 	    .op = CW_STEP_FORK, .form = CW_STEP_FORM(CW_STEP_FORK, 0), .n = lower->refs.count};
-	struct cost cost = {0, 0};
+	struct cost cost = {0, 0, CW_NONE};
 	uint32_t first = lower->words.count, i;
 
 	if (lower->refs.count == 0)
 		return CW_REF_EMPTY;
 	if (lower->refs.count == 1)
 		return lower->refs.at[0];
+	if (lower->build->mode == CW_FILTER_FIRST)
+		guard_kids(lower);
 	for (i = 0; i < lower->refs.count; i++) {
 		struct cost kid = cost_of(lower, lower->refs.at[i]);
 		uint32_t events = cost.events + kid.events;
@@ -274,7 +336,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 	uint32_t max = expr->max, standard, shift, i;
 	struct cw_step step = {.then = CW_REF_EMPTY};
 	const struct cw_var *var;
-	struct cost cost = {0, 0};
+	struct cost cost = {0, 0, CW_NONE};
 
 	gather_edges(lower, node);
 	if (lower->build->failure)
@@ -422,6 +484,24 @@ static void hand_over(struct cw_lower *lower, struct cw_decision *decision)
 	}
 }
 
+/* What events find for certain: of parts, then of leaves. */
+static void make_bounds(struct cw_lower *lower, struct cw_decision *decision)
+{
+	const struct cw_joint *joint = &lower->build->joint;
+	uint32_t part_count = joint->owners.count, i;
+
+	decision->bounds =
+	    malloc(((size_t)part_count + lower->leaves.count + 1) * sizeof(*decision->bounds));
+	if (!decision->bounds) {
+		cw_build_fail(lower->build, -ENOMEM);
+		return;
+	}
+	for (i = 0; i < part_count; i++)
+		decision->bounds[i] = cw_joint_certain(joint, i);
+	for (i = 0; i < lower->leaves.count; i++)
+		decision->bounds[part_count + i] = lower->leaf_bounds.at[i];
+}
+
 void cw_lower(struct cw_build *build, struct cw_decision *decision)
 {
 	struct cw_lower lower = {.build = build};
@@ -434,6 +514,8 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 		lower.ref_of.at[0] = CW_REF_EMPTY;
 		decision->root = lower_graph(&lower);
 	}
+	if (!build->failure && build->mode == CW_FILTER_FIRST)
+		make_bounds(&lower, decision);
 	hand_over(&lower, decision);
 	cw_index_fini(&lower.step_index);
 	cw_index_fini(&lower.leaf_index);
@@ -446,6 +528,8 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	free(lower.bucket_ends.at);
 	free(lower.bucket_keys.at);
 	free(lower.refs.at);
+	free(lower.leaf_leasts.at);
+	free(lower.leaf_bounds.at);
 }
 
 void cw_decision_fini(struct cw_decision *decision)
@@ -460,19 +544,21 @@ void cw_decision_fini(struct cw_decision *decision)
 	free(decision->code);
 	free(decision->owners);
 	free(decision->parents);
+	free(decision->bounds);
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
 }
 
 size_t cw_decision_bytes(const struct cw_decision *decision)
 {
 	size_t parts = decision->owners ? 2 * (size_t)decision->part_count : 0;
+	size_t bounds = decision->bounds ? (size_t)decision->part_count + decision->leaf_count : 0;
 
 	return (decision->steps ? decision->step_count * sizeof(struct cw_step) : 0) +
 	       decision->var_count * sizeof(struct cw_var) +
 	       decision->hash_count * sizeof(struct cw_edge) +
 	       decision->leaf_count * sizeof(struct cw_leaf) +
-	       ((size_t)decision->tree_count + decision->word_count + decision->code_count +
-		parts) *
+	       ((size_t)decision->tree_count + decision->word_count + decision->code_count + parts +
+		bounds) *
 		   sizeof(uint32_t) +
 	       decision->jit_bytes;
 }

@@ -22,6 +22,7 @@ struct costs { /* of a step */
 	struct cost {
 		uint32_t events;
 		uint32_t forks;
+		uint32_t least; /* the lowest filter whose parts it emits or takes back */
 	} * at;
 	uint32_t count;
 	uint32_t capacity;
@@ -44,6 +45,7 @@ struct cw_lower {
 		uint32_t count;
 		uint32_t capacity;
 	} leaves;
+	struct cw_u32s leaf_leasts, leaf_bounds; /* parallel to them; only for the first match */
 	struct cw_u32s code;
 	struct cw_index step_index, leaf_index, table_index;
 	struct cw_u32s var_of;                   /* expression -> var, CW_NONE */

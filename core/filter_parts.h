@@ -40,6 +40,9 @@ struct cw_filter {
 	char *expression;        /* "" for a filter made from a program */
 };
 
+/* Memory that a filter holds. */
+size_t cw_filter_bytes(const struct cw_filter *filter);
+
 /* What libpcap makes of an expression: a program that nobody has verified yet. */
 struct cw_translation {
 	struct bpf_insn *program; /* owned */

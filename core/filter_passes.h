@@ -148,6 +148,7 @@ struct cw_joint {
 	struct cw_u32s words;   /* emits and kids */
 	struct cw_u32s owners;  /* part -> filter */
 	struct cw_u32s parents; /* part -> part that takes it back as well, or CW_NONE */
+	struct cw_u32s taken;   /* part -> 1 when somebody takes it back */
 	uint32_t root;
 	bool has_excludes;
 };
@@ -158,11 +159,14 @@ struct cw_build_filter {
 	const struct cw_filter *filter;
 	uint32_t record_first, record_count; /* count 0: not lifted */
 	uint32_t diagram;
-	int apart; /* not 0: it cannot be part of the program, a negative errno says why */
+	int apart;        /* not 0: it cannot be part of the program, a negative errno says why */
+	bool has_records; /* its diagram was too large: it is joined as its records are */
 };
 
 struct cw_build {
 	struct cw_filter_budget budget;
+	enum cw_filter_mode mode;
+	bool with_records;
 	struct cw_build_filter *filters;
 	uint32_t filter_count;
 	struct cw_exprs exprs;
@@ -174,7 +178,8 @@ struct cw_build {
 	struct cw_u32s checks;
 	struct cw_diagrams diagrams;
 	struct cw_joint joint;
-	int failure; /* 0, -ENOMEM, or -E2BIG: over a budget */
+	uint64_t entries, entries_free; /* of joining, and what its input is good for */
+	int failure;                    /* 0, -ENOMEM, or -E2BIG: over a budget */
 };
 
 /* Keep the first failure. */
@@ -203,8 +208,8 @@ int cw_lift(struct cw_build *build, uint32_t number);
  */
 void cw_decide_order(struct cw_build *build);
 
-/* The diagram of a lifted filter, into filters[number].diagram. Returns 0 or -E2BIG (kept apart).
- */
+/* The diagram of a lifted filter, into filters[number].diagram; has_records is set where that is
+ * over a budget. Returns why it cannot be part of the program: 0, or -E2BIG without them. */
 int cw_decide(struct cw_build *build, uint32_t number);
 
 /* What cw_join asks of diagrams: f or g; f and "var does not trap"; the node itself. */
@@ -213,8 +218,12 @@ uint32_t cw_diagram_guard(struct cw_build *build, uint32_t var, uint32_t f);
 uint32_t cw_diagram_make(struct cw_build *build, uint32_t var, struct cw_edge *edges,
 			 uint32_t edge_count, uint32_t trap);
 
-/* Join the diagrams of all filters that have one (part = number). */
+/* Join the diagrams, or records, of all filters that have them (part = number). */
 void cw_join(struct cw_build *build);
+
+/* The filter of a part that, when it is emitted, matches for certain: neither the part nor one that
+ * it comes from is taken back anywhere. CW_NONE for others. */
+uint32_t cw_joint_certain(const struct cw_joint *joint, uint32_t part);
 
 void cw_build_fini(struct cw_build *build);
 

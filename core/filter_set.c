@@ -1,58 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many filters, matched together: the front of the engines. Filters are divided into
- *
- *   decision programs   all that can be joined (filter_passes.h), in one program; in several, for
- *			 one stretch of ids each, where a budget forces it
- *   a sequential tier   what cannot (loops, too large): run one after the other, each behind the
- *			 fields that it requires
- *
- * and what the two find is merged in the order of ids. With few filters and no machine code, or
- *when asked to, all are in the sequential tier.
+ * Many filters, matched together: the front of the engines. filter_programs.c divides them into
+ * decision programs and a sequential tier; what the two find is merged in the order of ids.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/filter_collect.h"
+#include "core/filter_set.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
-#define SEQUENTIAL_MAX 3u   /* filters that are not worth joining */
 #define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */
 #define PREFETCH_BYTES 64u  /* and for the line behind, where headers end */
 #define OFTEN 4u            /* a match in so many packets is not foreseen */
-#define STRETCHES_MAX 64u   /* of ids, waiting to be built */
-
-struct entry {
-	uint32_t id;
-	bool is_joint;
-	int apart;     /* why it is not: a negative errno, or 0 when it was not tried */
-	bool has_code; /* its program is machine code */
-	uint32_t requirement_count;
-	struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX];
-	struct cw_filter *filter;
-};
-
-struct program {
-	struct cw_decision decision;
-	uint32_t *ids; /* of its filters */
-};
-
-struct cw_filter_set {
-	struct cw_filter_set_options options;
-	struct cw_filter_budget budget;
-	struct entry *entries; /* by id once built */
-	size_t count;
-	size_t capacity;
-	struct program *programs; /* by id */
-	size_t program_count;
-	struct entry **apart; /* by id */
-	size_t apart_count;
-	uint32_t *ids_seen; /* bitmap of ids, to refuse one used twice */
-	size_t ids_seen_words;
-	uint64_t build_ns;
-	bool is_built;
-};
 
 int cw_filter_set_new(struct cw_filter_set **set, const struct cw_filter_set_options *options,
 		      struct cw_error *error)
@@ -68,7 +29,7 @@ int cw_filter_set_new(struct cw_filter_set **set, const struct cw_filter_set_opt
 static int grow_entries(struct cw_filter_set *set)
 {
 	size_t capacity = set->capacity ? 2 * set->capacity : FILTERS_FIRST;
-	struct entry *entries = realloc(set->entries, capacity * sizeof(*entries));
+	struct cw_set_entry *entries = realloc(set->entries, capacity * sizeof(*entries));
 
 	if (!entries)
 		return -ENOMEM;
@@ -111,7 +72,7 @@ static int reserve(struct cw_filter_set *set, uint32_t id, struct cw_error *erro
 
 static void append(struct cw_filter_set *set, uint32_t id, struct cw_filter *filter)
 {
-	set->entries[set->count++] = (struct entry){.id = id, .filter = filter};
+	set->entries[set->count++] = (struct cw_set_entry){.id = id, .filter = filter};
 	set->ids_seen[id / 32] |= UINT32_C(1) << (id % 32);
 }
 
@@ -143,122 +104,13 @@ int cw_filter_set_add_filter(struct cw_filter_set *set, uint32_t id, struct cw_f
 
 static int by_id(const void *a, const void *b)
 {
-	const struct entry *left = a;
-	const struct entry *right = b;
+	const struct cw_set_entry *left = a;
+	const struct cw_set_entry *right = b;
 
 	return left->id < right->id ? -1 : left->id > right->id;
 }
 
 /* ---- building ---- */
-
-static bool wants_decision(const struct cw_filter_set *set)
-{
-	switch (set->options.engine) {
-	case CW_ENGINE_AUTO:
-	case CW_ENGINE_JIT:
-	case CW_ENGINE_WALKER:
-		return set->count > 0;
-	case CW_ENGINE_SEQUENTIAL:
-	case CW_ENGINE_LIBPCAP:
-		break;
-	}
-	return false;
-}
-
-/* A few filters are run faster one after the other than walked; as code they are fastest. */
-static bool is_worthless(const struct cw_filter_set *set, const struct cw_decision *decision)
-{
-	return set->options.engine == CW_ENGINE_AUTO && set->count <= SEQUENTIAL_MAX &&
-	       !decision->jit;
-}
-
-/* One program for the entries first .. first + count. Returns as cw_decision_build. */
-static int build_program(struct cw_filter_set *set, size_t first, size_t count)
-{
-	const struct cw_filter **filters = calloc(count, sizeof(*filters));
-	int *apart = calloc(count, sizeof(*apart));
-	struct program program = {.ids = calloc(count, sizeof(*program.ids))};
-	struct program *programs =
-	    realloc(set->programs, (set->program_count + 1) * sizeof(*programs));
-	int result = -ENOMEM;
-	size_t i;
-
-	if (programs)
-		set->programs = programs;
-	if (filters && apart && program.ids && programs) {
-		for (i = 0; i < count; i++) {
-			filters[i] = set->entries[first + i].filter;
-			program.ids[i] = set->entries[first + i].id;
-		}
-		result = cw_decision_build(&program.decision, filters, (uint32_t)count,
-					   &set->budget, apart);
-	}
-	/* Where there can be no code the program walks. */
-	if (result == 0 && set->options.engine != CW_ENGINE_WALKER)
-		cw_jit_build(&program.decision, set->budget.code_bytes);
-	if (result == 0 && is_worthless(set, &program.decision)) {
-		cw_decision_fini(&program.decision);
-		free(program.ids);
-	} else if (result == 0) {
-		for (i = 0; i < count; i++) {
-			set->entries[first + i].is_joint = apart[i] == 0;
-			set->entries[first + i].apart = apart[i];
-			set->entries[first + i].has_code = program.decision.jit != NULL;
-		}
-		set->programs[set->program_count++] = program;
-	} else {
-		free(program.ids);
-	}
-	free(filters);
-	free(apart);
-	return result;
-}
-
-/* Programs for all entries: one, or for halves of the ids where that is over a budget. */
-static int build_programs(struct cw_filter_set *set)
-{
-	struct stretch {
-		size_t first, count;
-	} stretches[STRETCHES_MAX] = {{0, set->count}};
-	size_t waiting = 1;
-
-	while (waiting) {
-		struct stretch at = stretches[--waiting];
-		size_t half = at.count / 2;
-		int result = build_program(set, at.first, at.count);
-
-		if (result == 0)
-			continue;
-		if (result != -E2BIG)
-			return result;
-		if (at.count == 1) {
-			set->entries[at.first].apart = -E2BIG;
-			continue;
-		}
-		/* The second half waits below the first, so that programs are in order of ids. */
-		stretches[waiting++] = (struct stretch){at.first + half, at.count - half};
-		stretches[waiting++] = (struct stretch){at.first, half};
-	}
-	return 0;
-}
-
-static int build_tier(struct cw_filter_set *set)
-{
-	size_t i;
-
-	set->apart = calloc(set->count + 1, sizeof(struct entry *));
-	if (!set->apart)
-		return -ENOMEM;
-	for (i = 0; i < set->count; i++) {
-		struct entry *entry = &set->entries[i];
-
-		if (entry->is_joint)
-			continue;
-		entry->requirement_count = cw_filter_requirements(entry->filter, entry->required);
-		set->apart[set->apart_count++] = entry;
-	}
-	return 0;
-}
 
 static uint64_t now_ns(void)
 {
@@ -276,7 +128,7 @@ void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budg
 int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 {
 	uint64_t start_ns = now_ns();
-	int result = 0;
+	int result;
 
 	if (set->is_built)
 		return cw_error_set(error, -EINVAL, "a set of filters built twice");
@@ -285,10 +137,7 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 	free(set->ids_seen);
 	set->ids_seen = NULL;
 	set->is_built = true;
-	if (wants_decision(set))
-		result = build_programs(set);
-	if (result == 0)
-		result = build_tier(set);
+	result = cw_set_build_programs(set);
 	set->build_ns = now_ns() - start_ns;
 	if (result)
 		return cw_error_set(error, result, "no memory to join %zu filters", set->count);
@@ -297,7 +146,7 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 
 /* ---- matching ---- */
 
-static uint32_t match_entry(const struct cw_filter_set *set, const struct entry *entry,
+static uint32_t match_entry(const struct cw_filter_set *set, const struct cw_set_entry *entry,
 			    const struct cw_packet *packet)
 {
 	const struct cw_filter *filter = entry->filter;
@@ -320,7 +169,7 @@ static inline uint32_t find_events(const struct cw_decision *decision,
 }
 
 /* The ids of a program's filters that match; ascending. */
-static size_t match_program(const struct program *program, enum cw_filter_mode mode,
+static size_t match_program(const struct cw_set_program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
 	uint32_t events[CW_EVENTS_ROOM];
@@ -410,19 +259,22 @@ static void prefetch(const struct cw_packet *packet)
 	__builtin_prefetch(packet->data + PREFETCH_BYTES);
 }
 
-/* The common case without detours: one program, all matches. As cw_filter_set_match_burst. */
+/* The common case without detours: one program. As cw_filter_set_match_burst; ids_max of a packet.
+ */
 static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw_packet *packets,
-				size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
+				size_t count, size_t ids_max, uint32_t *ids, size_t ids_capacity,
+				uint32_t *ends)
 {
-	const struct program *program = &set->programs[0];
+	const struct cw_set_program *program = &set->programs[0];
 	const struct cw_decision *decision = &program->decision;
-	uint32_t few = decision->owners ? 0 : 2;
+	enum cw_filter_mode mode = set->options.mode;
+	uint32_t few = decision->owners ? 0 : mode == CW_FILTER_FIRST ? 1 : 2;
 	uint32_t events[CW_EVENTS_ROOM];
 	size_t used = 0;
 	size_t i;
 
 	events[0] = events[1] = 0;
-	for (i = 0; i < count && ids_capacity - used >= set->count; i++) {
+	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		const struct cw_packet *packet = &packets[i];
 		uint32_t event_count, found;
 
@@ -440,7 +292,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 		if (cw_likely(event_count <= few))
 			found = cw_collect_two(events, event_count, program->ids, ids + used);
 		if (cw_unlikely(found == CW_NONE))
-			found = (uint32_t)cw_collect(decision, events, event_count, CW_FILTER_ALL,
+			found = (uint32_t)cw_collect(decision, events, event_count, mode,
 						     program->ids, ids + used);
 		used += found;
 		ends[i] = (uint32_t)used;
@@ -462,8 +314,8 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 	}
 	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
 		prefetch(&packets[i]);
-	if (set->program_count == 1 && set->apart_count == 0 && set->options.mode == CW_FILTER_ALL)
-		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
+	if (set->program_count == 1 && set->apart_count == 0)
+		return match_burst_joint(set, packets, count, ids_max, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		if (i + PREFETCH_PACKETS < count)
 			prefetch(&packets[i + PREFETCH_PACKETS]);
@@ -478,7 +330,8 @@ size_t cw_filter_set_size(const struct cw_filter_set *set)
 	return set->count;
 }
 
-static enum cw_filter_engine engine_of(const struct cw_filter_set *set, const struct entry *entry)
+static enum cw_filter_engine engine_of(const struct cw_filter_set *set,
+				       const struct cw_set_entry *entry)
 {
 	if (entry->is_joint)
 		return entry->has_code ? CW_ENGINE_JIT : CW_ENGINE_WALKER;
@@ -487,8 +340,8 @@ static enum cw_filter_engine engine_of(const struct cw_filter_set *set, const st
 
 enum cw_filter_engine cw_filter_set_engine(const struct cw_filter_set *set, uint32_t id)
 {
-	struct entry wanted = {.id = id};
-	const struct entry *entry =
+	struct cw_set_entry wanted = {.id = id};
+	const struct cw_set_entry *entry =
 	    set->count ? bsearch(&wanted, set->entries, set->count, sizeof(wanted), by_id) : NULL;
 
 	return entry ? engine_of(set, entry) : CW_ENGINE_AUTO;
@@ -506,10 +359,10 @@ const struct cw_filter *cw_filter_set_at(const struct cw_filter_set *set, size_t
 int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 			   struct cw_decision *decision, const uint32_t **ids)
 {
-	const struct program *program;
+	const struct cw_set_program *program;
 	const struct cw_filter **filters;
 	int *apart;
-	uint32_t count, first = 0, i;
+	uint32_t count, i;
 	int result = -ENOMEM;
 
 	if (index >= set->program_count)
@@ -519,12 +372,10 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 	count = program->decision.filter_count;
 	filters = calloc(count, sizeof(*filters));
 	apart = calloc(count, sizeof(*apart));
-	while (set->entries[first].id != program->ids[0])
-		first++;
 	for (i = 0; filters && i < count; i++)
-		filters[i] = set->entries[first + i].filter;
+		filters[i] = set->entries[program->first + i].filter;
 	if (filters && apart)
-		result = cw_decision_build(decision, filters, count, &set->budget, apart);
+		result = cw_decision_build(decision, filters, count, &program->options, apart);
 	free(filters);
 	free(apart);
 	return result;
@@ -560,10 +411,18 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 			stats->engine = engine_of(set, &set->entries[i]);
 	}
 	for (i = 0; i < set->program_count; i++) {
-		stats->step_count += set->programs[i].decision.step_count;
-		stats->code_bytes += set->programs[i].decision.jit_bytes;
-		stats->bytes += cw_decision_bytes(&set->programs[i].decision);
+		const struct cw_set_program *program = &set->programs[i];
+
+		stats->step_count += program->decision.step_count;
+		stats->code_bytes += program->decision.jit_bytes;
+		stats->joint_bytes += cw_decision_bytes(&program->decision) +
+				      program->decision.filter_count * sizeof(*program->ids);
 	}
+	stats->bytes = stats->joint_bytes + sizeof(*set) + set->capacity * sizeof(*set->entries) +
+		       set->program_count * sizeof(*set->programs) +
+		       set->count * sizeof(*set->apart);
+	for (i = 0; i < set->count; i++)
+		stats->bytes += cw_filter_bytes(set->entries[i].filter);
 }
 
 void cw_filter_set_free(struct cw_filter_set *set)

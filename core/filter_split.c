@@ -7,7 +7,8 @@
 
 #define EXCEPTIONS_FACTOR 8u     /* of a table of exceptions, for each pair */
 #define EXCEPTIONS_EXTRA 64u     /* and on top */
-#define EXPAND_COST_MAX 2000000u /* of a switch whose intervals overlap a lot */
+#define EXPAND_COST_MAX 2000000u /* of a switch whose intervals overlap a lot, */
+#define OPEN_FACTOR 8u           /* but with few pairs, for each, that go on behind it */
 
 enum side {
 	SIDE_EXCEPTIONS, /* f where it does not lead to its default, else reject */
@@ -123,6 +124,7 @@ static uint32_t make_piece(struct cw_join *join, uint32_t parent, uint32_t node)
 	join->pieces.at[join->pieces.count++] = (struct piece){parent, node};
 	cw_join_push_u32(join, &joint->owners, joint->owners.at[parent]);
 	cw_join_push_u32(join, &joint->parents, parent);
+	cw_join_push_u32(join, &joint->taken, 0);
 	return joint->owners.count - 1;
 }
 
@@ -135,9 +137,10 @@ static void add_kid(struct cw_join *join, struct cw_pairs *set, enum cw_join_mod
 		cw_join_push_u32(join, &join->kids, node);
 }
 
-static bool is_affordable(const struct cw_join *join, uint64_t cost)
+static bool is_affordable(const struct cw_join *join, uint64_t cost, uint32_t count)
 {
-	return cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4;
+	return join->open <= OPEN_FACTOR * (uint64_t)count + EXCEPTIONS_EXTRA &&
+	       cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4;
 }
 
 /* Exceptions, all of which ask for the variable: one table, or, if they overlap too much, halves.
@@ -153,7 +156,7 @@ static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
 	cost = cw_join_survey(join, set, 0);
 	if (set->count <= 2 ||
 	    cost <= EXCEPTIONS_FACTOR * (uint64_t)set->count + EXCEPTIONS_EXTRA ||
-	    is_affordable(join, cost)) {
+	    is_affordable(join, cost, set->count)) {
 		add_kid(join, set, CW_JOIN_EXPAND);
 		return;
 	}
@@ -191,6 +194,8 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 	cw_join_push(join, exceptions, make_side(join, pair, standard, SIDE_MARKS),
 		     piece | CW_PART_EXCLUDE);
 	cw_join_push(join, defaults, standard, piece);
+	if (!join->build->failure)
+		join->build->joint.taken.at[piece] = 1;
 	join->build->joint.has_excludes = true;
 	return true;
 }

@@ -229,7 +229,7 @@ static int view_fork(const struct cw_decision *decision, const struct cw_step *s
 	view->is_fork = true;
 	view->otherwise = view->trap = CW_REF_EMPTY;
 	for (i = 0; i < step->n; i++)
-		if (add_edge(view, 0, 0, decision->words[step->k + i]))
+		if (add_edge(view, 0, 0, cw_fork_kid(decision, decision->words[step->k + i])))
 			return -ENOMEM;
 	return 0;
 }
@@ -263,6 +263,7 @@ int cw_view_node(const struct cw_decision *decision, uint32_t number, struct cw_
 		result = view_tree(decision, step, view);
 		break;
 	case CW_STEP_FORK:
+	case CW_STEP_GUARD:
 		break;
 	}
 	sort_edges(&view->edges);

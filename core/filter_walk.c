@@ -148,15 +148,27 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	goto next;
 #define AS_CODES(kind) OPERATIONS(AS_CODE, kind)
 
+/* The lowest filter that matches for certain when this event comes. */
+static uint32_t bound_of(const struct cw_decision *decision, uint32_t event)
+{
+	uint32_t place = event & CW_EVENT_MASK;
+
+	if (event & CW_EVENT_EXCLUDE)
+		return CW_NONE;
+	return decision->bounds[event & CW_EVENT_LEAF ? decision->part_count + place : place];
+}
+
 uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32_t caplen,
 		 uint32_t wire_len, uint32_t *events)
 {
-	static const void *const labels[(CW_STEP_FORK + 1) * CW_VAR_KINDS] = {
-	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork};
+	static const void *const labels[(CW_STEP_GUARD + 1) * CW_VAR_KINDS] = {
+	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork,
+	    [CW_STEP_FORM(CW_STEP_GUARD, 0)] = &&step_guard};
 	struct waiting stack[CW_FORK_DEPTH_MAX];
 	const struct cw_step *const steps = decision->steps;
 	const struct cw_step *step;
 	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header, msh;
+	uint32_t found = CW_NONE, looked = 0; /* of events, by guards */
 
 next:
 	if (cw_likely(ref < CW_REF_EMPTY)) {
@@ -176,6 +188,16 @@ step_fork:
 	stack[depth].next = decision->words + step->k;
 	stack[depth].end = stack[depth].next + step->n;
 	ref = *stack[depth++].next++;
+	goto next;
+
+step_guard:
+	for (; looked < count; looked++)
+		found = cw_min_u32(found, bound_of(decision, events[looked]));
+	ref = step->then;
+	if (found <= step->k) {
+		ref = CW_REF_EMPTY;
+		depth -= step->n > 0; /* those behind it */
+	}
 	goto next;
 
 	KINDS(AS_CODES)

@@ -15,9 +15,9 @@
 
 /* Kinds, by name; NULL at the end. */
 static const char *const sets_kinds[] = {
-    "host",    "net",   "port",     "mixed",    "tuple",  "bytes",    "ip6",
-    "mask",    "mpls",  "not-host", "not-port", "nested", "or-hosts", "pairs",
-    "payload", "range", "vlan",     "random",   "len",    "proto",    NULL};
+    "host",     "net",      "port",   "mixed",    "tuple",  "bytes",   "ip6",   "mask", "mpls",
+    "not-host", "not-port", "nested", "or-hosts", "pairs",  "payload", "range", "vlan", "random",
+    "len",      "proto",    "bits",   "sums",     "checks", "ranges",  NULL};
 
 /* Kinds of sets that are one expression, of any number of alternatives (sets_alternatives). */
 static const char *const sets_single_kinds[] = {"one-or", "one-or-pairs", NULL};
@@ -241,6 +241,29 @@ static inline void sets_proto(struct random *random, uint32_t index, char *text,
 		snprintf(text, room, "%s", protocols[index % 8]);
 }
 
+/* Of sets that join badly: each filter asks for something that few others do, or all overlap. */
+static inline void sets_hard(struct random *random, const char *kind, char *text, size_t room)
+{
+	uint32_t a = random_below(random, 256), b = random_below(random, 30);
+	uint32_t c = random_below(random, 20), low = random_below(random, 30000);
+
+	if (strcmp(kind, "bits") == 0)
+		snprintf(text, room, "tcp[13] & %u != 0 or udp[%u] = %u or ip[%u:4] > %u",
+			 1 + a % 255, b, random_below(random, 256), c,
+			 (uint32_t)random_u64(random));
+	else if (strcmp(kind, "sums") == 0)
+		snprintf(text, room, "ip[%u] + tcp[%u] = %u or ether[%u] * %u > %u", c, b, 2 * a,
+			 random_below(random, 60), 1 + random_below(random, 9), low / 15);
+	else if (strcmp(kind, "checks") == 0)
+		snprintf(text, room, "ip[%u] & %u != 0 and udp[%u:2] > %u",
+			 random_below(random, 60), 1u << a % 8, b, 2 * low);
+	else
+		snprintf(text, room, "%sportrange %u-%u%s not net 10.%u.0.0/16",
+			 random_is(random, 8) ? "not (" : "(", low,
+			 low + random_below(random, 30000), random_is(random, 8) ? ") or" : ") and",
+			 a % 8);
+}
+
 /* Expression `index` of a set of this kind. */
 static inline void sets_expression(struct random *random, const char *kind, uint32_t index,
 				   char text[SETS_EXPRESSION_BYTES])
@@ -297,6 +320,9 @@ static inline void sets_expression(struct random *random, const char *kind, uint
 		sets_proto(random, index, text, room);
 	else if (strcmp(kind, "len") == 0)
 		snprintf(text, room, "len %s %u", bits & 1 ? ">" : "<=", bits >> 8 & 2047);
+	else if (strcmp(kind, "bits") == 0 || strcmp(kind, "sums") == 0 ||
+		 strcmp(kind, "checks") == 0 || strcmp(kind, "ranges") == 0)
+		sets_hard(random, kind, text, room);
 	else
 		sets_random(random, 3, text, room);
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/filter_passes.h"
 #include "tests/filter_differ.h"
 
 #define BURST_MAX 64u
@@ -179,6 +180,106 @@ static void entries_of_one_shape_share_their_code_exactly(void **state)
 	differ_fini(&differ);
 }
 
+/* ---- a joint graph by hand ---- */
+
+static uint32_t add_node(struct cw_joint *joint, struct cw_joint_node node)
+{
+	assert_int_equal(CW_GROW(joint, 1), 0);
+	joint->at[joint->count] = node;
+	return joint->count++;
+}
+
+static uint32_t add_leaf(struct cw_joint *joint, uint32_t part)
+{
+	assert_int_equal(CW_GROW(&joint->words, 1), 0);
+	joint->words.at[joint->words.count] = part;
+	return add_node(joint, (struct cw_joint_node){.kind = CW_JOINT_LEAF,
+						      .emit_first = joint->words.count++,
+						      .emit_count = 1});
+}
+
+static void add_edge(struct cw_joint *joint, uint32_t start, uint32_t to)
+{
+	assert_int_equal(CW_GROW(&joint->edges, 1), 0);
+	joint->edges.at[joint->edges.count++] = (struct cw_edge){start, to};
+}
+
+/* Source addresses, three of four with a port that emits, the others taking a part back. */
+static void make_joint(struct cw_build *build)
+{
+	uint32_t address = cw_expr_load(build, 4, 26, CW_NONE);
+	uint32_t port = cw_expr_load(build, 2, 34, CW_NONE), ends[SHAPE_FILTERS], i;
+	struct cw_joint *joint = &build->joint;
+	struct cw_joint_node table = {.kind = CW_JOINT_SWITCH, .var = address};
+
+	add_node(joint, (struct cw_joint_node){.kind = CW_JOINT_LEAF});
+	assert_int_equal(CW_GROW(&joint->owners, SHAPE_FILTERS), 0);
+	assert_int_equal(CW_GROW(&joint->parents, SHAPE_FILTERS), 0);
+	for (i = 0; i < SHAPE_FILTERS; i++) {
+		struct cw_joint_node question = {.kind = CW_JOINT_SWITCH, .var = port, .count = 3};
+
+		joint->owners.at[joint->owners.count++] = i;
+		joint->parents.at[joint->parents.count++] = CW_NONE;
+		ends[i] = add_leaf(joint, i % 4 ? i : i | CW_PART_EXCLUDE);
+		if (i % 4 == 0)
+			continue;
+		question.first = joint->edges.count;
+		add_edge(joint, 0, 0);
+		add_edge(joint, 1 + i, ends[i]);
+		add_edge(joint, 2 + i, 0);
+		ends[i] = add_node(joint, question);
+	}
+	table.first = joint->edges.count;
+	table.count = SHAPE_FILTERS + 2;
+	add_edge(joint, 0, 0);
+	for (i = 0; i < SHAPE_FILTERS; i++)
+		add_edge(joint, 0x0a000000 + i, ends[i]);
+	add_edge(joint, 0x0a000000 + i, 0);
+	joint->root = add_node(joint, table);
+	joint->has_excludes = true;
+}
+
+/* Code against the walker. */
+static void entries_that_take_back_stand_beside_rows(void **state)
+{
+	struct random random = {random_seed(__func__)};
+	struct cw_decision walked, code;
+	uint32_t events[CW_EVENTS_ROOM], expected[CW_EVENTS_ROOM];
+	uint32_t taken_back = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct cw_build build = {.filter_count = SHAPE_FILTERS};
+
+		make_joint(&build);
+		cw_lower(&build, i ? &code : &walked);
+		assert_int_equal(build.failure, 0);
+		cw_build_fini(&build);
+	}
+	if (cw_jit_build(&code, UINT32_MAX))
+		print_message("no machine code here\n");
+	for (uint32_t i = 0; i < 5000; i++) {
+		uint8_t bytes[64] = {0};
+		uint32_t caplen = random_is(&random, 4) ? random_below(&random, 64) : 64, count;
+		const uint8_t *data;
+
+		sets_put32(bytes + 26, 0x0a000000 | random_below(&random, SHAPE_FILTERS + 9));
+		sets_put16(bytes + 34, random_is(&random, 2)
+					   ? 1u + bytes[29]
+					   : random_below(&random, SHAPE_FILTERS));
+		data = guarded_copy(&guarded, bytes, caplen);
+		count = cw_walk(&walked, data, caplen, 64, expected);
+		taken_back += count && expected[0] & CW_EVENT_EXCLUDE;
+		if (!code.jit)
+			continue;
+		assert_int_equal(cw_jit_run(&code, data, caplen, 64, events), count);
+		assert_memory_equal(events, expected, count * sizeof(*events));
+	}
+	assert_in_range(taken_back, 500, 5000);
+	cw_decision_fini(&walked);
+	cw_decision_fini(&code);
+}
+
 /* All in the bucket of key 0, where no one multiplier divides them: a search tree then. */
 static void hosts_chosen_against_the_hash_are_joined_exactly(void **state)
 {
@@ -235,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(bursts_match_as_packets_do_one_by_one),
 	    cmocka_unit_test(entries_of_one_shape_share_their_code_exactly),
+	    cmocka_unit_test(entries_that_take_back_stand_beside_rows),
 	    cmocka_unit_test(hosts_chosen_against_the_hash_are_joined_exactly),
 	};
 

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Divides the filters of a set into
+ *
+ *   decision programs   all that can be joined (filter_passes.h), in one program; in several, for
+ *			 one stretch of ids each, where a limit forces it
+ *   a sequential tier   what cannot (loops, or over what is left of the set's budget): run one
+ *			 after the other, each behind the fields that it requires
+ *
+ * With few filters and no machine code, or when asked to, all are in the sequential tier.
+ */
+#include "core/filter_set.h"
+
+#define SEQUENTIAL_MAX 3u /* filters that are not worth joining */
+#define STRETCHES_MAX 64u /* of ids, waiting to be built */
+#define FAILURES_MAX 16u  /* of programs over a limit, which then are tried as two */
+
+struct building {
+	struct cw_filter_set *set;
+	struct cw_filter_budget left; /* of the set's */
+	uint32_t failures;
+};
+
+static bool wants_decision(const struct cw_filter_set *set)
+{
+	switch (set->options.engine) {
+	case CW_ENGINE_AUTO:
+	case CW_ENGINE_JIT:
+	case CW_ENGINE_WALKER:
+		return set->count > 0;
+	case CW_ENGINE_SEQUENTIAL:
+	case CW_ENGINE_LIBPCAP:
+		break;
+	}
+	return false;
+}
+
+/* A few filters are run faster one after the other than walked; as code they are fastest. */
+static bool is_worthless(const struct cw_filter_set *set, const struct cw_decision *decision)
+{
+	return set->options.engine == CW_ENGINE_AUTO && set->count <= SEQUENTIAL_MAX &&
+	       !decision->jit;
+}
+
+/* What a program took is not there for the next one. */
+static void spend(struct building *building, const struct cw_decision *decision)
+{
+	struct cw_filter_budget *left = &building->left;
+	uint64_t entries = decision->joint_entries;
+	uint64_t extra = entries > decision->joint_free ? entries - decision->joint_free : 0;
+
+	left->joint_extra -= extra < left->joint_extra ? (uint32_t)extra : left->joint_extra;
+	left->joint_max -= entries < left->joint_max ? (uint32_t)entries : left->joint_max;
+	left->code_bytes -= (uint32_t)decision->jit_bytes;
+}
+
+/* Returns as cw_decision_build. */
+static int build_decision(struct building *building, struct cw_set_program *program,
+			  const struct cw_filter *const *filters, uint32_t count, int *apart)
+{
+	struct cw_decision *decision = &program->decision;
+	bool wants_code = building->set->options.engine != CW_ENGINE_WALKER;
+	int result;
+
+	program->options = (struct cw_build_options){.mode = building->set->options.mode,
+						     .with_records = wants_code,
+						     .budget = building->left};
+	result = cw_decision_build(decision, filters, count, &program->options, apart);
+	if (result || !wants_code)
+		return result;
+	/* Where there can be no code the program walks. */
+	if (cw_jit_build(decision, building->left.code_bytes) && decision->record_filters) {
+		cw_decision_fini(decision);
+		program->options.with_records = false;
+		result = cw_decision_build(decision, filters, count, &program->options, apart);
+	}
+	return result;
+}
+
+/* The program is one of the set's, unless it is worthless. */
+static void keep(struct building *building, const struct cw_set_program *program, const int *apart)
+{
+	struct cw_filter_set *set = building->set;
+	size_t i;
+
+	for (i = 0; i < program->decision.filter_count; i++) {
+		struct cw_set_entry *entry = &set->entries[program->first + i];
+
+		entry->is_joint = apart[i] == 0;
+		entry->apart = apart[i];
+		entry->has_code = program->decision.jit != NULL;
+	}
+	spend(building, &program->decision);
+	set->programs[set->program_count++] = *program;
+}
+
+/* One program for the entries first .. first + count. Returns as cw_decision_build. */
+static int build_program(struct building *building, size_t first, size_t count)
+{
+	struct cw_filter_set *set = building->set;
+	const struct cw_filter **filters = calloc(count, sizeof(*filters));
+	int *apart = calloc(count, sizeof(*apart));
+	struct cw_set_program program = {.ids = calloc(count, sizeof(*program.ids)),
+					 .first = first};
+	struct cw_set_program *programs =
+	    realloc(set->programs, (set->program_count + 1) * sizeof(*programs));
+	bool is_kept = false;
+	int result = -ENOMEM;
+	size_t i;
+
+	if (programs)
+		set->programs = programs;
+	if (filters && apart && program.ids && programs) {
+		for (i = 0; i < count; i++) {
+			filters[i] = set->entries[first + i].filter;
+			program.ids[i] = set->entries[first + i].id;
+		}
+		result = build_decision(building, &program, filters, (uint32_t)count, apart);
+	}
+	if (result == 0) {
+		is_kept = !is_worthless(set, &program.decision);
+		if (is_kept)
+			keep(building, &program, apart);
+		else
+			cw_decision_fini(&program.decision);
+	}
+	if (!is_kept)
+		free(program.ids);
+	free(filters);
+	free(apart);
+	return result;
+}
+
+/* Programs for entries first .. first + count: one, or for halves of them where that is over a
+ * limit; but not for ever. */
+static int build_stretch(struct building *building, size_t first, size_t count)
+{
+	struct stretch {
+		size_t first, count;
+	} stretches[STRETCHES_MAX] = {{first, count}};
+	size_t waiting = 1, i;
+
+	while (waiting) {
+		struct stretch at = stretches[--waiting];
+		size_t half = at.count / 2;
+		int result = -E2BIG;
+
+		if (building->failures < FAILURES_MAX)
+			result = build_program(building, at.first, at.count);
+		if (result == 0)
+			continue;
+		if (result != -E2BIG)
+			return result;
+		if (building->failures++ >= FAILURES_MAX || at.count == 1) {
+			for (i = 0; i < at.count; i++)
+				building->set->entries[at.first + i].apart = -E2BIG;
+			continue;
+		}
+		/* The second half waits below the first, so that programs are in order of ids. */
+		stretches[waiting++] = (struct stretch){at.first + half, at.count - half};
+		stretches[waiting++] = (struct stretch){at.first, half};
+	}
+	return 0;
+}
+
+static int build_tier(struct cw_filter_set *set)
+{
+	size_t i;
+
+	set->apart = calloc(set->count + 1, sizeof(*set->apart));
+	if (!set->apart)
+		return -ENOMEM;
+	for (i = 0; i < set->count; i++) {
+		struct cw_set_entry *entry = &set->entries[i];
+
+		if (entry->is_joint)
+			continue;
+		entry->requirement_count = cw_filter_requirements(entry->filter, entry->required);
+		set->apart[set->apart_count++] = entry;
+	}
+	return 0;
+}
+
+int cw_set_build_programs(struct cw_filter_set *set)
+{
+	struct building building = {.set = set, .left = set->budget};
+	size_t first, count;
+	int result = 0;
+
+	for (first = 0; wants_decision(set) && first < set->count && result == 0; first += count) {
+		count =
+		    cw_min_size(set->count - first, set->budget.filters ? set->budget.filters : 1);
+		result = build_stretch(&building, first, count);
+	}
+	return result ? result : build_tier(set);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A set of filters, between filter_set.c (adding, matching) and filter_programs.c (building), and
+ * private to them.
+ */
+#ifndef CW_CORE_FILTER_SET_H
+#define CW_CORE_FILTER_SET_H
+
+#include "core/filter_decision.h"
+
+struct cw_set_entry {
+	uint32_t id;
+	bool is_joint;
+	int apart;     /* why it is not: a negative errno, or 0 when it was not tried */
+	bool has_code; /* its program is machine code */
+	uint32_t requirement_count;
+	struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX];
+	struct cw_filter *filter;
+};
+
+struct cw_set_program {
+	struct cw_decision decision;
+	uint32_t *ids;                   /* of its filters */
+	size_t first;                    /* of them, in the set's entries */
+	struct cw_build_options options; /* that it was built with */
+};
+
+struct cw_filter_set {
+	struct cw_filter_set_options options;
+	struct cw_filter_budget budget;
+	struct cw_set_entry *entries; /* by id once built */
+	size_t count;
+	size_t capacity;
+	struct cw_set_program *programs; /* by id */
+	size_t program_count;
+	struct cw_set_entry **apart; /* by id */
+	size_t apart_count;
+	uint32_t *ids_seen; /* bitmap of ids, to refuse one used twice */
+	size_t ids_seen_words;
+	uint64_t build_ns;
+	bool is_built;
+};
+
+/*
+ * Build the programs, and the list of what is run apart, from the entries, which are in the order
+ * of ids. 0 or -ENOMEM.
+ */
+int cw_set_build_programs(struct cw_filter_set *set);
+
+#endif
