@@ -207,13 +207,38 @@ static uint32_t make_fork(struct cw_lower *lower)
 	return make_step(lower, &step, cost);
 }
 
-/* A leaf or a fork: what it emits, then its kids. */
-static uint32_t lower_fork(struct cw_lower *lower, const struct cw_joint_node *node)
+/*
+ * List what a leaf or fork is made of, in lower->gathered: itself, the forks and leaves below it,
+ * and the switches below those. So forks in forks become one, and those that only another fork
+ * leads to are never made: a chain of them would be written down for each of its links.
+ */
+static void gather_fork(struct cw_lower *lower, uint32_t number)
+{
+	const struct cw_joint *joint = &lower->build->joint;
+	uint32_t stamp = ++lower->stamp, at, i;
+
+	lower->gathered.count = lower->forks.count = 0;
+	cw_lower_push(lower, &lower->forks, number);
+	while (lower->forks.count && !lower->build->failure) {
+		const struct cw_joint_node *node;
+
+		at = lower->forks.at[--lower->forks.count];
+		if (lower->stamps.at[at] == stamp)
+			continue;
+		lower->stamps.at[at] = stamp;
+		cw_lower_push(lower, &lower->gathered, at);
+		node = &joint->at[at];
+		for (i = node->count; node->kind != CW_JOINT_SWITCH && i-- > 0;)
+			cw_lower_push(lower, &lower->forks, joint->words.at[node->first + i]);
+	}
+}
+
+/* The refs for what a node emits. */
+static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const uint32_t *emits = lower->build->joint.words.at + node->emit_first;
-	uint32_t include_count = 0, i;
+	uint32_t include_count = 0;
 
-	lower->refs.count = 0;
 	while (include_count < node->emit_count && !(emits[include_count] & CW_PART_EXCLUDE))
 		include_count++;
 	if (include_count)
@@ -222,8 +247,24 @@ static uint32_t lower_fork(struct cw_lower *lower, const struct cw_joint_node *n
 		cw_lower_push(
 		    lower, &lower->refs,
 		    lower_parts(lower, emits + include_count, node->emit_count - include_count));
-	for (i = 0; i < node->count; i++)
-		add_ref(lower, lower->ref_of.at[lower->build->joint.words.at[node->first + i]]);
+}
+
+/* A leaf or a fork: what it emits, then its kids; the switches among them are lowered. */
+static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
+{
+	const struct cw_joint *joint = &lower->build->joint;
+	uint32_t i;
+
+	gather_fork(lower, number);
+	lower->refs.count = 0;
+	for (i = 0; i < lower->gathered.count; i++) {
+		uint32_t at = lower->gathered.at[i];
+
+		if (joint->at[at].kind == CW_JOINT_SWITCH)
+			add_ref(lower, lower->ref_of.at[at]);
+		else
+			add_emits(lower, &joint->at[at]);
+	}
 	return make_fork(lower);
 }
 
@@ -379,6 +420,12 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 
 /* ---- the graph ---- */
 
+static void push_if_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
+{
+	if (lower->ref_of.at[number] == CW_NONE)
+		cw_lower_push(lower, stack, number);
+}
+
 /* Push what a node leads to and is not lowered yet; false when there was nothing. */
 static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
 {
@@ -386,15 +433,16 @@ static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t
 	const struct cw_joint_node *node = &joint->at[number];
 	uint32_t before = stack->count, i;
 
-	for (i = 0; i < node->count; i++) {
-		uint32_t to = node->kind == CW_JOINT_SWITCH ? joint->edges.at[node->first + i].to
-							    : joint->words.at[node->first + i];
-
-		if (lower->ref_of.at[to] == CW_NONE)
-			cw_lower_push(lower, stack, to);
+	if (node->kind == CW_JOINT_SWITCH) {
+		for (i = 0; i < node->count; i++)
+			push_if_missing(lower, stack, joint->edges.at[node->first + i].to);
+		push_if_missing(lower, stack, node->trap);
+		return stack->count > before;
 	}
-	if (node->kind == CW_JOINT_SWITCH && lower->ref_of.at[node->trap] == CW_NONE)
-		cw_lower_push(lower, stack, node->trap);
+	gather_fork(lower, number);
+	for (i = 0; i < lower->gathered.count; i++)
+		if (joint->at[lower->gathered.at[i]].kind == CW_JOINT_SWITCH)
+			push_if_missing(lower, stack, lower->gathered.at[i]);
 	return stack->count > before;
 }
 
@@ -413,7 +461,7 @@ static uint32_t lower_graph(struct cw_lower *lower)
 				continue;
 			lower->ref_of.at[number] = node->kind == CW_JOINT_SWITCH
 						       ? lower_switch(lower, node)
-						       : lower_fork(lower, node);
+						       : lower_fork(lower, number);
 		}
 		stack.count--;
 	}
@@ -510,6 +558,7 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	lower.bitmap_words = (build->joint.owners.count + 63) / 64 * 2;
 	fill_none(&lower, &lower.var_of, build->exprs.count);
 	fill_none(&lower, &lower.ref_of, build->joint.count);
+	fill_none(&lower, &lower.stamps, build->joint.count);
 	if (!build->failure) {
 		lower.ref_of.at[0] = CW_REF_EMPTY;
 		decision->root = lower_graph(&lower);
@@ -528,37 +577,9 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	free(lower.bucket_ends.at);
 	free(lower.bucket_keys.at);
 	free(lower.refs.at);
+	free(lower.gathered.at);
+	free(lower.forks.at);
+	free(lower.stamps.at);
 	free(lower.leaf_leasts.at);
 	free(lower.leaf_bounds.at);
-}
-
-void cw_decision_fini(struct cw_decision *decision)
-{
-	cw_jit_fini(decision);
-	free(decision->steps);
-	free(decision->vars);
-	free(decision->hashes);
-	free(decision->trees);
-	free(decision->words);
-	free(decision->leaves);
-	free(decision->code);
-	free(decision->owners);
-	free(decision->parents);
-	free(decision->bounds);
-	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
-}
-
-size_t cw_decision_bytes(const struct cw_decision *decision)
-{
-	size_t parts = decision->owners ? 2 * (size_t)decision->part_count : 0;
-	size_t bounds = decision->bounds ? (size_t)decision->part_count + decision->leaf_count : 0;
-
-	return (decision->steps ? decision->step_count * sizeof(struct cw_step) : 0) +
-	       decision->var_count * sizeof(struct cw_var) +
-	       decision->hash_count * sizeof(struct cw_edge) +
-	       decision->leaf_count * sizeof(struct cw_leaf) +
-	       ((size_t)decision->tree_count + decision->word_count + decision->code_count + parts +
-		bounds) *
-		   sizeof(uint32_t) +
-	       decision->jit_bytes;
 }

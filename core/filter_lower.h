@@ -54,6 +54,9 @@ struct cw_lower {
 	struct cw_edges keys;                    /* of the hash table at hand */
 	struct cw_u32s bucket_ends, bucket_keys; /* scratch for it */
 	struct cw_u32s refs;                     /* of the fork at hand */
+	struct cw_u32s gathered;                 /* joint nodes that it is made of */
+	struct cw_u32s forks, stamps;            /* scratch for that: waiting, and seen by which */
+	uint32_t stamp;
 	uint32_t bitmap_words;
 };
 
