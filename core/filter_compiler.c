@@ -229,6 +229,7 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 {
 	struct cw_helper_answer answer;
 	const struct cw_cached *cached = NULL;
+	struct cw_error said = {0};
 	int result;
 
 	*translation = (struct cw_translation){0};
@@ -252,15 +253,17 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 	*translation = answer.translation;
 	result = answer.head.result;
 	if (answer.text[0])
-		cw_error_set(error, answer.head.code, "%s", answer.text);
+		cw_error_set(&said, answer.head.code, "%s", answer.text);
 	if (answer.head.first_stop && result >= 0) {
 		compiler->stats.fallback_count++;
-		return warn_unoptimized(compiler, expression, options->linktype, &answer.head,
-					error);
+		result =
+		    warn_unoptimized(compiler, expression, options->linktype, &answer.head, &said);
 	}
 	if (!options->resolve_names)
 		cw_filter_cache_add(&compiler->cache, expression, options, result, translation,
-				    answer.head.code, answer.text);
+				    said.code, said.text);
+	if (said.text[0] && error)
+		*error = said;
 	return result;
 }
 
@@ -284,9 +287,8 @@ void cw_filter_compiler_free(struct cw_filter_compiler *compiler)
 	if (compiler->pid > 0) {
 		/* It ends when it sees that the socket is closed; a stopped one sees nothing. A
 		 * process that gave up its rights may not end it: then it is not waited for. */
-		bool is_ended =
-		    kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT) == 0 ||
-		    !compiler->is_lost;
+		bool is_ended = kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT) == 0 ||
+				!compiler->is_lost;
 
 		while (waitpid(compiler->pid, NULL, is_ended ? 0 : WNOHANG) < 0 && errno == EINTR)
 			continue;

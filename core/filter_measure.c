@@ -7,6 +7,7 @@
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u
+#define ROUND_NS_MIN 1e6 /* packets are gone through again until then: less is the clock's noise */
 
 /* Room for the ids of a burst. */
 struct scratch {
@@ -91,10 +92,13 @@ int cw_filter_measure(struct cw_filter_run *runs, size_t run_count, const struct
 	for (round = 0; round < rounds && result == 0; round++) {
 		for (i = 0; i < run_count; i++) {
 			uint64_t matches = 0;
-			double ns = run_once(runs[i].set, packets, runs[i].packet_count, &scratch,
-					     &matches);
-			double count = (double)runs[i].packet_count;
+			double ns = 0, count = 0;
 
+			do {
+				ns += run_once(runs[i].set, packets, runs[i].packet_count, &scratch,
+					       &matches);
+				count += (double)runs[i].packet_count;
+			} while (ns < ROUND_NS_MIN);
 			times[i * rounds + round] = ns / count;
 			ratios[i * rounds + round] = times[round] / times[i * rounds + round];
 			runs[i].matches = (double)matches / count;

@@ -21,7 +21,8 @@ struct cw_filter_run {
 
 /*
  * Measure all runs, `rounds` (1 to CW_FILTER_ROUNDS_MAX) times, taking turns within a round so that
- * a machine that changes its speed changes it for all. Fills the runs. 0 or -ENOMEM.
+ * a machine that changes its speed changes it for all; in each round a run goes through its packets
+ * once, or more often until that takes a millisecond. Fills the runs. 0 or -ENOMEM.
  */
 int cw_filter_measure(struct cw_filter_run *runs, size_t run_count, const struct cw_packet *packets,
 		      uint32_t rounds);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -6,6 +7,8 @@
 #include "pipeline/match.h"
 #include "pipeline/output.h"
 #include "pipeline/sample.h"
+
+static_assert(CW_MATCH_BURST == 64, "a bit for each packet of a burst");
 
 void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,
 		     const char *prefilter, const struct cw_filter_set_options *options)
@@ -28,7 +31,7 @@ static void free_set(struct cw_rule_set *set)
 	if (!set)
 		return;
 	cw_filter_set_free(set->filters);
-	cw_filter_free(set->prefilter);
+	cw_filter_set_free(set->prefilter);
 	free(set->is_illegal);
 	free(set);
 }
@@ -47,8 +50,7 @@ static bool is_swapped_for(const struct cw_iface *iface)
 	return iface->is_swapped && cw_linktype_has_file_order(iface->linktype);
 }
 
-const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher,
-					  const struct cw_iface *iface)
+const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, const struct cw_iface *iface)
 {
 	bool is_swapped = is_swapped_for(iface);
 	/* [SET-1] acquire: the sets below the count are whole. */
@@ -70,7 +72,7 @@ static bool is_fatal(int result)
 }
 
 static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_set *set,
-			     const struct cw_filter_options *options, cw_matcher_report *report,
+			     const struct cw_filter_set_options *options, cw_matcher_report *report,
 			     void *context, struct cw_error *error)
 {
 	struct cw_error problem = {0};
@@ -78,13 +80,16 @@ static int compile_prefilter(const struct cw_matcher *matcher, struct cw_rule_se
 
 	if (!matcher->prefilter)
 		return 0;
-	result = cw_filter_compile(&set->prefilter, matcher->prefilter, options, &problem);
+	result = cw_filter_set_new(&set->prefilter, options, error);
+	if (result < 0)
+		return result;
+	result = cw_filter_set_add(set->prefilter, 0, matcher->prefilter, &problem);
 	if (is_fatal(result))
 		return cw_error_set(error, result, "%s", problem.text);
 	if (result)
 		report(context, NULL, set->linktype, result > 0, problem.text);
 	set->is_prefilter_illegal = result < 0;
-	return 0;
+	return cw_filter_set_build(set->prefilter, error);
 }
 
 static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *set,
@@ -139,8 +144,7 @@ int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
 		goto no_memory;
 	result = cw_filter_set_new(&set->filters, &options, error);
 	if (result == 0)
-		result = compile_prefilter(matcher, set, &options.filter, report, context,
-					   error);
+		result = compile_prefilter(matcher, set, &options, report, context, error);
 	if (result == 0)
 		result = compile_rules(matcher, set, report, context, error);
 	if (result == 0)
@@ -166,7 +170,9 @@ int cw_match_scratch_init(struct cw_match_scratch *scratch, uint32_t rule_count)
 	scratch->expected_ids = calloc(rule_count + 1, sizeof(*scratch->expected_ids));
 	scratch->ends = calloc(CW_MATCH_BURST, sizeof(*scratch->ends));
 	scratch->tally_of = calloc(rule_count + 1, sizeof(*scratch->tally_of));
-	if (scratch->ids && scratch->expected_ids && scratch->ends && scratch->tally_of)
+	scratch->passed = calloc(CW_MATCH_BURST, sizeof(*scratch->passed));
+	if (scratch->ids && scratch->expected_ids && scratch->ends && scratch->tally_of &&
+	    scratch->passed)
 		return 0;
 	cw_match_scratch_fini(scratch);
 	return -ENOMEM;
@@ -178,6 +184,7 @@ void cw_match_scratch_fini(struct cw_match_scratch *scratch)
 	free(scratch->expected_ids);
 	free(scratch->ends);
 	free(scratch->tally_of);
+	free(scratch->passed);
 	*scratch = (struct cw_match_scratch){0};
 }
 
@@ -194,7 +201,7 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 		tally_index = ++batch->tally_count;
 		scratch->tally_of[index] = tally_index;
 		batch->tallies[tally_index - 1] = (struct cw_tally){
-			.output = index, .first_piece = CW_PIECE_NONE, .last_piece = CW_PIECE_NONE};
+		    .output = index, .first_piece = CW_PIECE_NONE, .last_piece = CW_PIECE_NONE};
 	}
 	if (cw_unlikely(!cw_format_can_hold(output->format, packet))) {
 		batch->matches[match] = index | CW_MATCH_UNREPRESENTABLE;
@@ -208,10 +215,11 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	batch->matches[match] = index;
 }
 
-/* Take over what the filters found for packets [first, first + count). */
+/* Take over what the filters found for packets [first, first + count); see match_passed for
+ * `rejected`. */
 static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		      const struct cw_output *outputs, struct cw_batch *batch, uint32_t first,
-		      uint32_t count, uint32_t *match_count)
+		      uint32_t count, uint64_t rejected, uint32_t *match_count)
 {
 	uint32_t match = *match_count;
 	uint32_t id = 0;
@@ -225,7 +233,9 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
 			batch->has_giant = true;
-		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
+		if (rejected >> index & 1) { /* it matches nothing at all */
+			class = CW_CLASS_PREFILTERED;
+		} else if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
 			class = CW_CLASS_MALFORMED;
 		} else if (id == scratch->ends[index]) {
 			class = CW_CLASS_UNMATCHED;
@@ -235,38 +245,18 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		}
 		for (; id < scratch->ends[index]; id++)
 			add_match(scratch, outputs, batch, match++, scratch->ids[id], packet);
-		batch->classes[first + index] = (uint8_t)class;
+		batch->classes[first + index] = (uint8_t) class;
 		batch->class_counts[class]++;
 		batch->ends[first + index] = match;
 	}
 	*match_count = match;
 }
 
-/* Packets that the prefilter rejects, or of a type that has no set: they match nothing at all. */
-static void add_rejected(struct cw_batch *batch, uint32_t index, uint32_t match_count)
-{
-	batch->caplen_bytes += batch->packets[index].caplen;
-	batch->classes[index] = CW_CLASS_PREFILTERED;
-	batch->class_counts[CW_CLASS_PREFILTERED]++;
-	batch->ends[index] = match_count;
-}
-
-static bool passes_prefilter(const struct cw_rule_set *set, const struct cw_packet *packet)
-{
-	if (packet->flags & CW_PACKET_MALFORMED)
-		return true; /* counted as malformed, not as filtered */
-	if (set->is_prefilter_illegal)
-		return false;
-	return !set->prefilter || cw_filter_match(set->prefilter, packet->data, packet->caplen,
-						  packet->wire_len);
-}
-
-/* The length of the run of packets from `first` that one set can take together. */
-static uint32_t run_length(const struct cw_batch *batch, const struct cw_rule_set *set,
-			   uint32_t first)
+/* The length of the run of packets from `first` that one set can take together: those of one
+ * interface, and malformed ones, which have none. */
+static uint32_t run_length(const struct cw_batch *batch, uint32_t first, uint32_t iface)
 {
 	uint32_t limit = cw_min_u32(batch->packet_count, first + CW_MATCH_BURST);
-	uint32_t iface = batch->packets[first].iface;
 	uint32_t index;
 
 	for (index = first; index < limit; index++) {
@@ -274,10 +264,65 @@ static uint32_t run_length(const struct cw_batch *batch, const struct cw_rule_se
 
 		if (packet->iface != iface && !(packet->flags & CW_PACKET_MALFORMED))
 			break;
-		if ((set->prefilter || set->is_prefilter_illegal) && !passes_prefilter(set, packet))
-			break;
 	}
 	return index - first;
+}
+
+/* Bit i: the prefilter rejects packet i. Malformed packets are counted as such, not as rejected. */
+static uint64_t reject(const struct cw_rule_set *set, struct cw_match_scratch *scratch,
+		       const struct cw_packet *packets, uint32_t count)
+{
+	uint64_t rejected = 0;
+	uint32_t index, end = 0;
+
+	if (!set->prefilter)
+		return 0;
+	/* There is room for its one id for each packet; if it is illegal it is an empty set. */
+	cw_filter_set_match_burst(set->prefilter, packets, count, scratch->ids,
+				  scratch->ids_capacity, scratch->ends);
+	for (index = 0; index < count; index++) {
+		bool is_rejected =
+		    scratch->ends[index] == end && !(packets[index].flags & CW_PACKET_MALFORMED);
+
+		rejected |= (uint64_t)is_rejected << index;
+		end = scratch->ends[index];
+	}
+	return rejected;
+}
+
+/*
+ * Match those of a run's packets that bit i of `rejected` is not set for, together, as if the
+ * others were not there; these have no ids then. Returns how many packets of the run are done.
+ */
+static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scratch *scratch,
+			     const struct cw_packet *packets, uint32_t count, uint64_t rejected,
+			     uint32_t ids_capacity)
+{
+	uint64_t passes = ~rejected & (UINT64_MAX >> (CW_MATCH_BURST - count));
+	uint32_t passed_count = 0;
+	uint32_t index, done;
+	uint64_t left;
+
+	if (!rejected)
+		return (uint32_t)cw_filter_set_match_burst(
+		    set->filters, packets, count, scratch->ids, ids_capacity, scratch->ends);
+	for (left = passes; left; left &= left - 1)
+		scratch->passed[passed_count++] = packets[__builtin_ctzll(left)];
+	done = passed_count ? (uint32_t)cw_filter_set_match_burst(set->filters, scratch->passed,
+								  passed_count, scratch->ids,
+								  ids_capacity, scratch->ends)
+			    : 0;
+	if (cw_unlikely(done < passed_count)) { /* up to the first that was not matched */
+		for (left = passes, index = 0; index < done; index++)
+			left &= left - 1;
+		count = (uint32_t)__builtin_ctzll(left);
+	}
+	/* Move the ends to the packets' places, from behind: a place is never before its end's. */
+	for (index = count; index-- > 0;) {
+		scratch->ends[index] = done ? scratch->ends[done - 1] : 0;
+		done -= passes >> index & 1;
+	}
+	return count;
 }
 
 static void begin_part(struct cw_batch *batch)
@@ -337,6 +382,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		const struct cw_packet *packet = &batch->packets[index];
 		uint32_t room = batch->match_capacity - match_count;
 		uint32_t run, done;
+		uint64_t rejected;
 
 		if (room < matcher->rules->count + CW_MATCH_BURST)
 			break;
@@ -347,23 +393,17 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		}
 		if (!set) { /* nothing but malformed records so far */
 			scratch->ends[0] = 0;
-			add_burst(matcher, scratch, outputs, batch, index++, 1, &match_count);
+			add_burst(matcher, scratch, outputs, batch, index++, 1, 0, &match_count);
 			continue;
 		}
-		run = run_length(batch, set, index);
-		if (run == 0) {
-			if (matcher->verify_every)
-				cw_samples_take_rejected(matcher, set, batch, index);
-			add_rejected(batch, index++, match_count);
-			continue;
-		}
+		run = run_length(batch, index, set_iface);
+		rejected = reject(set, scratch, packet, run);
 		/* Each packet of the run without a match may add one for the unmatched rule. */
-		done = (uint32_t)cw_filter_set_match_burst(
-			set->filters, packet, run, scratch->ids,
-			cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST), scratch->ends);
+		done = match_passed(set, scratch, packet, run, rejected,
+				    cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
 		if (cw_unlikely(matcher->verify_every))
-			cw_samples_take(matcher, set, scratch, batch, index, done);
-		add_burst(matcher, scratch, outputs, batch, index, done, &match_count);
+			cw_samples_take(matcher, set, scratch, batch, index, done, rejected);
+		add_burst(matcher, scratch, outputs, batch, index, done, rejected, &match_count);
 		index += done;
 	}
 	end_part(scratch, batch, index);

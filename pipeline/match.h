@@ -10,7 +10,7 @@
 #include "pipeline/rules.h"
 
 #define CW_LINKTYPES_MAX 512u /* different link types in one run */
-#define CW_MATCH_BURST 64u
+#define CW_MATCH_BURST 64u /* a bit each in a word */
 #define CW_MATCH_IDS_EXTRA 4096u
 
 struct cw_output;
@@ -20,7 +20,7 @@ struct cw_rule_set {
 	uint32_t linktype;
 	bool is_swapped; /* of files of the other byte order, where that matters */
 	struct cw_filter_set *filters; /* ids are rule indices */
-	struct cw_filter *prefilter;   /* NULL: everything passes */
+	struct cw_filter_set *prefilter; /* of one filter; NULL: everything passes */
 	uint32_t illegal_count;	       /* rules that do not compile for this type */
 	bool *is_illegal;	       /* per rule */
 	bool is_prefilter_illegal;     /* then no packet of the type passes it */
@@ -45,6 +45,7 @@ struct cw_match_scratch {
 	uint32_t *expected_ids; /* of one packet, by libpcap */
 	uint32_t *ends;		/* CW_MATCH_BURST */
 	uint32_t *tally_of;	/* per output: its tally in the part + 1, 0 = none */
+	struct cw_packet *passed; /* CW_MATCH_BURST: what the prefilter let through */
 };
 
 void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,

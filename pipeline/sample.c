@@ -35,9 +35,16 @@ static void compare(const uint32_t *found, size_t found_count, const uint32_t *e
 	sample->rule = sample->is_match_by_libpcap ? expected[at] : found[at];
 }
 
+static bool passes_by_libpcap(const struct cw_rule_set *set, const struct cw_packet *packet)
+{
+	uint32_t id;
+
+	return !set->prefilter || cw_filter_set_match_libpcap(set->prefilter, packet, &id) == 1;
+}
+
 void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set *set,
 		     struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t first,
-		     uint32_t count)
+		     uint32_t count, uint64_t rejected)
 {
 	uint64_t index;
 
@@ -47,36 +54,24 @@ void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set 
 		struct cw_sample sample = {.packet = (uint32_t)index, .rule = CW_SAMPLE_AGREES};
 		uint32_t place = sample.packet - first;
 		uint32_t start = place ? scratch->ends[place - 1] : 0;
+		bool is_passed = !(rejected >> place & 1);
 
 		if (packet->flags & CW_PACKET_MALFORMED)
 			continue;
-		if (set->prefilter && !cw_filter_match_libpcap(set->prefilter, packet->data,
-							       packet->caplen, packet->wire_len))
+		if (set->is_prefilter_illegal) /* there is nothing to compare */
+			continue;
+		if (passes_by_libpcap(set, packet) != is_passed) {
 			sample.rule = CW_SAMPLE_PREFILTER;
-		else
+			sample.is_match_by_libpcap = !is_passed;
+		} else if (is_passed) {
 			compare(scratch->ids + start, scratch->ends[place] - start,
 				scratch->expected_ids,
 				cw_filter_set_match_libpcap(set->filters, packet,
 							    scratch->expected_ids),
 				&sample);
+		}
 		note_sample(batch, &sample);
 	}
-}
-
-void cw_samples_take_rejected(const struct cw_matcher *matcher, const struct cw_rule_set *set,
-			      struct cw_batch *batch, uint32_t index)
-{
-	const struct cw_packet *packet = &batch->packets[index];
-	struct cw_sample sample = {.packet = index, .rule = CW_SAMPLE_AGREES};
-
-	if (!set->prefilter || next_sample(batch, matcher->verify_every, index) != index)
-		return;
-	if (cw_filter_match_libpcap(set->prefilter, packet->data, packet->caplen,
-				    packet->wire_len)) {
-		sample.rule = CW_SAMPLE_PREFILTER;
-		sample.is_match_by_libpcap = true;
-	}
-	note_sample(batch, &sample);
 }
 
 void cw_samples_cut(struct cw_batch *batch)

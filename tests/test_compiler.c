@@ -240,6 +240,33 @@ static bool ignores(pid_t pid, const int *signals, size_t count)
 	return result;
 }
 
+/* The same again, in program and words, without compiling. */
+static void assert_remembers_fallback(struct cw_filter_compiler *compiler, const char *expression,
+				      const struct cw_filter *wanted, const struct cw_error *said)
+{
+	const struct cw_filter_options options = {.linktype = CW_LINKTYPE_ETHERNET,
+						  .compiler = compiler};
+	struct cw_filter_compiler_stats before, after;
+	struct cw_error error = {0};
+	struct cw_filter *filter;
+	uint32_t wanted_count, count;
+
+	cw_filter_compiler_stats(compiler, &before);
+	assert_int_equal(cw_filter_compile(&filter, expression, &options, &error),
+			 CW_FILTER_UNOPTIMIZED);
+	cw_filter_compiler_stats(compiler, &after);
+	assert_int_equal(after.compiled_count, before.compiled_count);
+	assert_int_equal(after.fallback_count, before.fallback_count);
+	assert_int_equal(after.cached_count, before.cached_count + 1);
+	assert_int_equal(error.code, 0);
+	assert_string_equal(error.text, said->text);
+	cw_filter_program(wanted, &wanted_count);
+	assert_memory_equal(cw_filter_program(filter, &count),
+			    cw_filter_program(wanted, &wanted_count), wanted_count * 8);
+	assert_int_equal(count, wanted_count);
+	cw_filter_free(filter);
+}
+
 /* The filter is the one that compiling here without optimising gives; false: that took too long. */
 static bool falls_back(struct cw_filter_compiler *compiler, const char *expression,
 		       const char *says)
@@ -270,8 +297,9 @@ static bool falls_back(struct cw_filter_compiler *compiler, const char *expressi
 	assert_int_equal(count_there, count_here);
 	cw_filter_compiler_stats(compiler, &stats);
 	assert_int_equal(stats.fallback_count, fallbacks + 1);
-	cw_filter_free(here);
 	cw_filter_free(there);
+	assert_remembers_fallback(compiler, expression, here, &error);
+	cw_filter_free(here);
 	return true;
 }
 

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -344,6 +345,25 @@ static int try_folder(const struct identity *identity, const char *folder, struc
 	    folder, identity->name, identity->is_new ? ", or -Z root to stay root" : "");
 }
 
+/* A pipe or device that is opened where it is; what is gone by now is found out later. */
+static int try_target(const struct identity *identity, const char *target, struct cw_error *error)
+{
+	if (!faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) || errno == ENOENT)
+		return 0;
+	if (errno != EACCES && errno != EPERM)
+		return cw_error_set_errno(error, -errno, "%s cannot be written", target);
+	return cw_error_set(
+	    error, -EACCES, "%s cannot be written by user %s: let that user write to it%s", target,
+	    identity->name, identity->is_new ? ", or -Z root to stay root" : "");
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) || S_ISDIR(status.st_mode);
+}
+
 static int try_all(const struct cw_confine_options *options, const struct identity *identity,
 		   const char *const *folders, uint32_t folder_count, struct cw_error *error)
 {
@@ -351,7 +371,8 @@ static int try_all(const struct cw_confine_options *options, const struct identi
 	uint32_t index;
 
 	for (index = 0; index < folder_count && result == 0; index++)
-		result = try_folder(identity, folders[index], error);
+		result = is_folder(folders[index]) ? try_folder(identity, folders[index], error)
+						   : try_target(identity, folders[index], error);
 	return result;
 }
 

@@ -34,11 +34,13 @@ struct cw_confine_options {
 
 /*
  * Whether cw_confine can become its user, and whether that user can make files in each of `folders`
- * (borrowed; relative ones count from the working directory). Changes nothing: a child process
- * tries it. One thread, no handler for SIGCHLD.
+ * (borrowed; relative ones count from the working directory), or write to it where it is no folder
+ * but a pipe or device. Changes nothing: a child process tries it. One thread, no handler for
+ * SIGCHLD.
  *
  * 0; -EINVAL for an unknown user; -EPERM for one that this process may not become; -EACCES for a
- * folder that the user cannot write; or the negative errno of what else is wrong with a folder or
+ * folder or pipe that the user cannot write; or the negative errno of what else is wrong with a
+ * folder or
  * failed on the way. `error` (may be NULL) says which and what to do.
  */
 int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,

@@ -16,7 +16,8 @@ static bool is_opened_in_place(const char *path)
 	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
-/* The folder of an output; NULL: none is known, with *result set where memory is short. */
+/* The folder of an output, or what is opened in place of a file; NULL: none is known, with *result
+ * set where memory is short. */
 static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
 {
 	const char *directory = write[0] == '/' ? NULL : options->directory;
@@ -25,12 +26,15 @@ static char *folder_of(const struct cw_pipeline_options *options, const char *wr
 	*result = 0;
 	if (strcmp(write, "-") == 0)
 		return NULL;
-	if (asprintf(&path, "%s%s%s", directory ? directory : "", directory ? "/" : "", write) < 0) {
+	if (asprintf(&path, "%s%s%s", directory ? directory : "", directory ? "/" : "", write) <
+	    0) {
 		*result = -ENOMEM;
 		return NULL;
 	}
 	slash = strrchr(path, '/');
-	if (is_opened_in_place(path) || (slash && memchr(path, '%', (size_t)(slash - path))) ||
+	if (is_opened_in_place(path))
+		return path;
+	if ((slash && memchr(path, '%', (size_t)(slash - path))) ||
 	    (slash && memchr(path, '{', (size_t)(slash - path)))) {
 		free(path);
 		return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which folders a run will make files in. */
+/* Which folders a run will make files in, and which pipes and devices it will write to. */
 #ifndef CW_TOOLS_FOLDERS_H
 #define CW_TOOLS_FOLDERS_H
 

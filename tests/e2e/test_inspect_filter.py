@@ -394,6 +394,22 @@ class BenchFilter(e2e.Test):
                                (30 + 300 + len(range(1, 300, 7)) + 300 - len(range(2, 300, 7))) /
                                300, places=3)
 
+    def test_all_engines_are_measured_on_the_same_packets(self):
+        """So few that libpcap needs no more than its time; and so many that it does."""
+        report = json.loads(self.bench("--json"))
+        self.assertEqual(report["measured"], 300)
+        self.assertIn("on all packets\n", self.bench())
+        self.write("rules.yaml", "defaults: {write: '{rule}.pcap'}\nrules:\n" + "".join(
+            f"  r{i}: host 10.9.{i // 250}.{i % 250} and port {i + 1}\n" for i in range(1500)))
+        self.write("in.pcap", e2e.pcap(e2e.simple_packets(30000)))
+        report = json.loads(self.bench("--json", "--packets", 30000))
+        self.assertEqual(report["packets"], 30000)
+        self.assertGreaterEqual(report["measured"], 50)
+        self.assertLessEqual(report["measured"], 30000)  # as fast as the machine is
+        for one in report["engines"] + [report["libpcap"]]:
+            self.assertEqual(one["packets"], report["measured"])
+            self.assertTrue(one["agree"])
+
     def test_a_difference_is_exit_1_and_names_packet_and_rule(self):
         """A libpcap that lies about one packet, so that every engine differs from it."""
         e2e.need("cc")

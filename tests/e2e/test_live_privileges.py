@@ -87,6 +87,14 @@ class Privileges(live.Test):
         self.assertIn("-Z root", done.err)
         self.assertEqual(os.listdir(self.directory), ["mine"])
 
+    def test_a_pipe_that_nobody_may_write(self):
+        pipe = os.path.join(self.mine, "pipe")
+        os.mkfifo(pipe, 0o600)
+        done = e2e.capweir("-i", "in", "-w", pipe, "-Z", "nobody")
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertIn(f"{pipe} cannot be written by user nobody", done.err)
+        self.assertIn("-Z root", done.err)
+
     def test_a_user_that_does_not_exist(self):
         done = e2e.capweir("-i", "in", "-w", os.path.join(self.mine, "a.pcap"), "-Z", "no-such-user")
         self.assertEqual(done.status, 2, e2e.text_of(done))
