@@ -51,13 +51,14 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 }
 
 /*
- * There was nothing to take: what came longer ago than the kernel keeps a block open was handed out.
- * Twice that, and some more, because the kernel's timer is not exact.
+ * There was nothing to take: what came longer ago than the kernel keeps a block open was handed
+ * out. Twice that, and some more, because the kernel's timer is not exact.
  */
 static void publish_horizon(struct cw_lane *lane)
 {
-	uint64_t kept_ns = (2 * (uint64_t)lane->pipeline->ports[lane->input].info.retire_ms +
-			    HORIZON_EXTRA_MS) * (CW_NS_PER_S / 1000);
+	uint64_t kept_ns =
+	    (2 * (uint64_t)lane->pipeline->ports[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
+	    (CW_NS_PER_S / 1000);
 	struct timespec now;
 	uint64_t now_ns;
 
@@ -73,6 +74,7 @@ static void let_go(struct cw_lane *lane, struct cw_live *live)
 {
 	publish(lane, live);
 	lane->past = lane->stats;
+	lane->stopped = NULL;
 	/* [TIME-1] Nothing will come until the keeper has another device. */
 	atomic_store_explicit(&lane->horizon_ns, UINT64_MAX, memory_order_release);
 	/* [PORT-1] release */
@@ -92,7 +94,10 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 		cw_gate_wait(&lane->gate, seen);
 		return true;
 	case -ENODATA:
-		return false;
+		if (atomic_load(&lane->pipeline->is_stopping))
+			return false;
+		let_go(lane, live); /* all that a device had that was replaced by another */
+		return true;
 	default:
 		if (result != -ENODEV)
 			cw_pipeline_tell(lane->pipeline, CW_PROBLEM, "%s, queue %u: %s",
@@ -103,17 +108,29 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 	}
 }
 
+/* Once for a device: the run ends, or another device has its place. */
+static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
+{
+	struct cw_pipeline *pipeline = lane->pipeline;
+
+	if (lane->stopped == live || (!atomic_load(&pipeline->is_stopping) &&
+				      !atomic_load(&pipeline->ports[lane->input].is_replaced)))
+		return;
+	cw_live_stop(live, lane->queue);
+	lane->stopped = live;
+}
+
 void *cw_capture_live_main(void *argument)
 {
 	struct cw_lane *lane = argument;
 	struct cw_pipeline *pipeline = lane->pipeline;
-	struct cw_live *live, *stopped = NULL;
+	struct cw_live *live;
 	struct cw_batch *batch = NULL;
 	uint64_t due_ns = 0;
 	bool goes_on = true;
 	int wait_ms = pipeline->options.is_time_order
-			      ? (int)pipeline->ports[lane->input].info.retire_ms
-			      : WAIT_MS;
+			  ? (int)pipeline->ports[lane->input].info.retire_ms
+			  : WAIT_MS;
 
 	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
 	/* Batches are touched here first. */
@@ -124,13 +141,11 @@ void *cw_capture_live_main(void *argument)
 
 		/* [PORT-1] acquire */
 		live = atomic_load_explicit(&lane->live, memory_order_acquire);
-		if (atomic_load(&pipeline->is_stopping)) {
-			if (!live || atomic_load(&pipeline->is_giving_up))
-				break;
-			if (live != stopped)
-				cw_live_stop(live, lane->queue);
-			stopped = live;
-		}
+		if (atomic_load(&pipeline->is_stopping) &&
+		    (!live || atomic_load(&pipeline->is_giving_up)))
+			break;
+		if (live)
+			stop_if_due(lane, live);
 		if (live && !batch)
 			batch = cw_lane_take_batch(lane);
 		if (!live || !batch) {

@@ -43,6 +43,7 @@ struct cw_lane {
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
 	struct cw_live_stats past;  /* of devices that are gone */
+	struct cw_live *stopped; /* the device whose queue was told to take no more; NULL */
 	struct cw_live_stats stats; /* of all; complete once the thread ended */
 
 	/* owner: the turn */

@@ -104,6 +104,27 @@ static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64
 	atomic_store(&output->failure, 0);
 }
 
+/* Its pipe or device is gone for good, and was all that there was to write to. */
+static bool is_lost(const struct cw_pipeline *pipeline, const struct cw_output *output)
+{
+	return atomic_load(&output->failure) && !cw_output_may_retry(pipeline, output);
+}
+
+/* With nothing left to write to there is nothing to capture for. */
+static void stop_if_all_lost(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	if (!pipeline->port_count || atomic_load(&pipeline->is_stopping))
+		return;
+	for (index = 0; index < pipeline->output_count; index++) {
+		if (!is_lost(pipeline, &pipeline->outputs[index]))
+			return;
+	}
+	cw_pipeline_tell(pipeline, CW_PROBLEM, "no output is left: stopping");
+	cw_pipeline_stop_reading(pipeline);
+}
+
 void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 {
 	uint32_t index;
@@ -120,4 +141,5 @@ void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 		if (flush)
 			cw_output_seal_all(pipeline, output);
 	}
+	stop_if_all_lost(pipeline);
 }

@@ -5,6 +5,8 @@
 #include "core/linktype.h"
 #include "pipeline/state.h"
 
+#define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */
+
 /* ---- start ---- */
 
 /* By the device's receive queues and the cores: a capture thread wants one, its workers another. */
@@ -14,8 +16,7 @@ static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *dev
 	uint32_t cores = cw_pipeline_usable_cores();
 	uint32_t most = cores / 2 / pipeline->options.device_count;
 
-	if (!pipeline->probe ||
-	    cw_netdev_facts_read(pipeline->probe, device, &facts, NULL) < 0)
+	if (!pipeline->probe || cw_netdev_facts_read(pipeline->probe, device, &facts, NULL) < 0)
 		return 1;
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
@@ -94,7 +95,8 @@ int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error)
 	return 0;
 }
 
-/* The one filter that every packet of this link type must pass to be written; NULL: there is none. */
+/* The one filter that every packet of this link type must pass to be written; NULL: there is none.
+ */
 static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t linktype)
 {
 	const struct cw_filter_options *base = &pipeline->matcher.options.filter;
@@ -166,13 +168,13 @@ void cw_ports_tell_start(struct cw_pipeline *pipeline)
 		const struct cw_port *port = &pipeline->ports[index];
 		const struct cw_live_info *info = &port->info;
 
-		cw_pipeline_tell(pipeline, CW_NOTE,
-				 "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
-				 port->device,
-				 cw_linktype_name(info->linktype, type, sizeof(type)), info->snaplen,
-				 info->queue_count, info->queue_count == 1 ? "ring" : "rings",
-				 info->block_bytes * info->block_count >> 20,
-				 port->has_prefilter ? ", filtered in the kernel" : "");
+		cw_pipeline_tell(
+		    pipeline, CW_NOTE,
+		    "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
+		    port->device, cw_linktype_name(info->linktype, type, sizeof(type)),
+		    info->snaplen, info->queue_count, info->queue_count == 1 ? "ring" : "rings",
+		    info->block_bytes * info->block_count >> 20,
+		    port->has_prefilter ? ", filtered in the kernel" : "");
 	}
 }
 
@@ -216,10 +218,9 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 	if (result >= 0) {
 		cw_live_info(port->live, &port->info);
 		if (port->info.queue_count != port->lane_count)
-			result = cw_error_set(&error, -EOPNOTSUPP,
-					      "%s came back with %u queues, it had %u",
-					      port->device, port->info.queue_count,
-					      port->lane_count);
+			result = cw_error_set(
+			    &error, -EOPNOTSUPP, "%s came back with %u queues, it had %u",
+			    port->device, port->info.queue_count, port->lane_count);
 	}
 	if (result >= 0) {
 		result = cw_matcher_prepare(&pipeline->matcher,
@@ -240,6 +241,8 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 		prefilter_port(pipeline, port);
 	port->gap_ns += gap_ns;
 	port->gap_start_ns = 0;
+	port->opened_ns = now_ns;
+	atomic_store(&port->is_replaced, false);
 	cw_pipeline_tell(pipeline, CW_NOTE,
 			 "%s: captured again after %.1f s; what passed meanwhile is not known",
 			 port->device, (double)gap_ns * 1e-9);
@@ -263,6 +266,26 @@ static void tell_events(struct cw_pipeline *pipeline, struct cw_port *port)
 	}
 }
 
+/* A renamed device goes on being captured, until another one has its name: that is what was asked
+ * for. */
+static void notice_successor(struct cw_pipeline *pipeline, struct cw_port *port)
+{
+	const struct cw_netdev_state *state;
+	uint32_t queue;
+
+	if (!port->watch || port->info.device_index <= 0 || atomic_load(&port->is_replaced))
+		return;
+	state = cw_netdev_watch_state(port->watch);
+	if (!state->is_called || state->ifindex == port->info.device_index)
+		return;
+	cw_pipeline_tell(pipeline, CW_NOTE,
+			 "another device is called %s now: it takes the place of interface %d",
+			 port->device, port->info.device_index);
+	atomic_store(&port->is_replaced, true);
+	for (queue = 0; queue < port->lane_count; queue++)
+		cw_gate_signal(&pipeline->lanes[port->lane_first + queue].gate);
+}
+
 void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 {
 	uint32_t index;
@@ -271,6 +294,8 @@ void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 		struct cw_port *port = &pipeline->ports[index];
 
 		tell_events(pipeline, port);
+		if (port->live)
+			notice_successor(pipeline, port);
 		if (port->live && has_lost_every_lane(pipeline, port)) {
 			cw_live_close(port->live); /* blocks still leased out stay valid */
 			port->live = NULL;
@@ -280,7 +305,8 @@ void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 					 "%s is gone; it is captured again when it comes back",
 					 port->device);
 		}
-		if (!port->live && !atomic_load(&pipeline->is_stopping) && may_open(port))
+		if (!port->live && !atomic_load(&pipeline->is_stopping) && may_open(port) &&
+		    now_ns >= port->opened_ns + REOPEN_EVERY_NS)
 			reopen(pipeline, port, now_ns);
 	}
 }

@@ -27,12 +27,14 @@ struct cw_port {
 	struct cw_netdev_counters before, now;
 	struct cw_netdev_losses losses;
 	uint64_t gap_start_ns; /* CLOCK_MONOTONIC, 0: none is open */
+	uint64_t opened_ns;    /* again; 0: never */
 	uint64_t gap_ns;       /* of gaps that ended */
 	uint32_t gap_count;    /* times the device was gone */
 	uint32_t event_count;
 	int reopen_failure; /* told already; 0 = none */
 
-	/* shared: for progress */
+	/* shared */
+	_Atomic bool is_replaced; /* by another device of that name: the lanes let go of this one */
 	_Atomic uint64_t lost_before_tap; /* packets, at least; the kernel tells no ring of them */
 };
 

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import resource
+import signal
 import time
 
 import e2e
@@ -201,6 +202,26 @@ class Devices(Fresh):
         self.assert_soon(capture, "called in", since, 1)
         self.send_more(capture)
         self.finish(capture)
+
+    def test_renamed_and_another_one_in_its_place(self):
+        """The name is what was asked for: who has it now is captured, and the books balance."""
+        for queues in (1, 3):
+            with self.subTest(queues=queues):
+                self.sent = 0
+                capture = self.start("--queues", queues)
+                self.send_more(capture)
+                live.do_ip("link set in down", "link set in name inward", "link set inward up")
+                capture.wait_line("called inward")
+                self.send_more(capture)
+                live.do_ip("link set out down", "link set out name outward")
+                since = time.monotonic()
+                self.assertIsNone(live.make_pair())
+                self.assert_soon(capture, "takes the place of", since, 1)
+                self.assert_soon(capture, "in: captured again", since, 2)
+                self.send_more(capture) # on the new pair
+                report = self.finish(capture)
+                self.assertEqual(report["devices"][0]["gaps"], 1)
+                live.do_ip("link del inward")
 
     def test_mtu_changed(self):
         capture = self.start("--queues", 2)
@@ -403,6 +424,43 @@ class Disk(Fresh):
                 self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"], rule)
                 self.expect(live.check(shape, rule["files"]), packets=rule["written"],
                             missing=shape.count - rule["written"])
+
+
+class Pipes(Fresh):
+    """Whoever reads our standard output may go."""
+
+    def start_and_leave(self, *arguments):
+        """A capture whose reader reads a little of standard output and goes."""
+        process = e2e.start("-i", "in", "-q", *arguments)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        process.stdout.read(24 + 16 + 60) # the first packet: it runs
+        process.stdout.close()
+        return process
+
+    def test_the_only_output_goes(self):
+        sender = self.sender(live.Shape(live.RATE * 20), rate=live.RATE)
+        process = self.start_and_leave("-w", "-")
+        error = process.stderr.read().decode() # to its end
+        self.assertEqual(process.wait(live.PATIENCE_S), 1, error)
+        self.assertIn("no output is left", error)
+        self.assertIn("Broken pipe", error)
+        sender.stop()
+
+    def test_others_go_on(self):
+        shape = live.Shape(live.RATE // 2)
+        sender = self.sender(shape, rate=live.RATE // 4)
+        process = self.start_and_leave("-f", "ip", "-w", "-", "-f", "ip", "-w", self.path("all.pcap"))
+        sent = sender.finish()
+        self.assertEqual(sent, shape.count)
+        time.sleep(0.5) # nothing to wait for: it is to go on
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        error = process.stderr.read().decode()
+        self.assertEqual(process.wait(live.PATIENCE_S), 1, error)
+        packets = e2e.read_capture(self.path("all.pcap")).packets
+        self.assertGreater(len(packets), shape.count // 4) # it may have begun late
 
 
 class Kills(Fresh):
