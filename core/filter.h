@@ -56,7 +56,8 @@ int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *ins
 uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, uint32_t caplen,
 			 uint32_t wire_len);
 
-/* The same by libpcap's own bpf_filter: what cw_filter_match is checked against. */
+/* The same by libpcap's own bpf_filter: what cw_filter_match is checked against. But for programs
+ * with loops (protochain), which that may never come back from: these are cw_filter_match's. */
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len);
 
