@@ -10,7 +10,8 @@
 #include "core/error.h"
 #include "core/packet.h"
 
-/* cw_filter_match by libpcap's own bpf_filter: what it is checked against. */
+/* cw_filter_match by libpcap's own bpf_filter: what it is checked against. But for programs with
+ * loops (protochain), which that may never come back from: these are cw_filter_match's. */
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len);
 

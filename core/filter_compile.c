@@ -358,7 +358,8 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 {
 	/*
 	 * Each turn of a loop that libpcap makes (protochain) passes a header of 8 bytes or more,
-	 * so that this bound stops none of them early, and every program ends.
+	 * or else comes back to where it was (authentication headers): this bound stops none early
+	 * that would end by itself, and every program ends.
 	 */
 	uint64_t backward_max = (uint64_t)filter->backward_count * (caplen / 8 + 2);
 
@@ -368,6 +369,10 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len)
 {
+	/* In its code for IPv6 authentication headers X becomes a length instead of a place, which
+	 * some packets let its interpreter come to again and again, for ever. */
+	if (filter->backward_count)
+		return cw_filter_match(filter, data, caplen, wire_len);
 	return bpf_filter(filter->program, data, wire_len, caplen);
 }
 

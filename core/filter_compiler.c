@@ -119,12 +119,14 @@ int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
 
 /* What it was that went wrong, as a sentence's end: "that takes ...". */
 static const char *describe_stop(const struct cw_filter_compiler *compiler, uint8_t stop,
-				 int32_t detail, char *text, size_t room)
+				 int32_t detail, bool resolve_names, char *text, size_t room)
 {
 	switch (stop) {
 	case CW_STOP_TIME:
-		snprintf(text, room, "takes longer than %g s (--filter-time allows more)",
-			 compiler->options.time_ms / 1000.0);
+		snprintf(text, room, "takes longer than %g s%s (--filter-time allows more)",
+			 compiler->options.time_ms / 1000.0,
+			 resolve_names ? ", looking up names included: does the resolver answer?"
+				       : "");
 		break;
 	case CW_STOP_MEMORY:
 		snprintf(text, room,
@@ -143,32 +145,35 @@ static const char *describe_stop(const struct cw_filter_compiler *compiler, uint
 
 /* The error for an expression that went over a limit both ways. */
 static int report_stop(const struct cw_filter_compiler *compiler, const char *expression,
-		       uint32_t linktype, const struct cw_helper_answer_head *head,
-		       struct cw_error *error)
+		       const struct cw_filter_options *options,
+		       const struct cw_helper_answer_head *head, struct cw_error *error)
 {
 	static const int codes[CW_STOP_COUNT] = {
 	    [CW_STOP_TIME] = -ETIMEDOUT, [CW_STOP_MEMORY] = -E2BIG, [CW_STOP_DEATH] = -EFAULT};
-	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[128];
+	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[160];
 
-	return cw_error_set(
-	    error, codes[head->stop], "filter \"%s\" for link type %s: compiling it%s %s",
-	    cw_filter_quote(expression, quote), cw_linktype_name(linktype, name, sizeof(name)),
-	    head->first_stop ? ", even unoptimised," : "",
-	    describe_stop(compiler, head->stop, head->detail, why, sizeof(why)));
+	return cw_error_set(error, codes[head->stop],
+			    "filter \"%s\" for link type %s: compiling it%s %s",
+			    cw_filter_quote(expression, quote),
+			    cw_linktype_name(options->linktype, name, sizeof(name)),
+			    head->first_stop ? ", even unoptimised," : "",
+			    describe_stop(compiler, head->stop, head->detail,
+					  options->resolve_names, why, sizeof(why)));
 }
 
 static int warn_unoptimized(const struct cw_filter_compiler *compiler, const char *expression,
-			    uint32_t linktype, const struct cw_helper_answer_head *head,
-			    struct cw_error *error)
+			    const struct cw_filter_options *options,
+			    const struct cw_helper_answer_head *head, struct cw_error *error)
 {
-	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[128];
+	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[160];
 
 	cw_error_set(error, 0,
 		     "filter \"%s\" for link type %s is not optimised, which %s: it runs slower, "
 		     "and may match other packets among those that are cut short (as tcpdump -O)",
 		     cw_filter_quote(expression, quote),
-		     cw_linktype_name(linktype, name, sizeof(name)),
-		     describe_stop(compiler, head->first_stop, head->detail, why, sizeof(why)));
+		     cw_linktype_name(options->linktype, name, sizeof(name)),
+		     describe_stop(compiler, head->first_stop, head->detail, options->resolve_names,
+				   why, sizeof(why)));
 	return CW_FILTER_UNOPTIMIZED;
 }
 
@@ -248,7 +253,7 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 	compiler->stats.compiled_count++;
 	if (answer.head.stop) {
 		compiler->stats.failed_count++;
-		return report_stop(compiler, expression, options->linktype, &answer.head, error);
+		return report_stop(compiler, expression, options, &answer.head, error);
 	}
 	*translation = answer.translation;
 	result = answer.head.result;
@@ -256,8 +261,7 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 		cw_error_set(&said, answer.head.code, "%s", answer.text);
 	if (answer.head.first_stop && result >= 0) {
 		compiler->stats.fallback_count++;
-		result =
-		    warn_unoptimized(compiler, expression, options->linktype, &answer.head, &said);
+		result = warn_unoptimized(compiler, expression, options, &answer.head, &said);
 	}
 	if (!options->resolve_names)
 		cw_filter_cache_add(&compiler->cache, expression, options, result, translation,

@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
@@ -48,6 +50,20 @@ pid_t __wrap_fork(void)
 	if (forks_left > 0)
 		forks_left--;
 	return __real_fork();
+}
+
+/* libpcap's, too, is this one. */
+static bool resolver_is_silent;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+		struct addrinfo **found)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (resolver_is_silent)
+		pause();
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(name, service, hints, found);
 }
 
 /* ---- helpers ---- */
@@ -423,6 +439,23 @@ static void too_slow_both_ways_is_an_error_in_time(void **state)
 	assert_int_equal(stats.cached_count, 0);
 	free(expression);
 	cw_filter_compiler_free(compiler);
+}
+
+static void a_resolver_that_does_not_answer_is_named(void **state)
+{
+	struct cw_filter_options options = {.linktype = CW_LINKTYPE_ETHERNET,
+					    .resolve_names = true};
+	struct cw_error error = {0};
+	struct cw_filter *filter;
+
+	(void)state;
+	resolver_is_silent = true;
+	options.compiler = start(&(struct cw_filter_compiler_options){.time_ms = 200});
+	resolver_is_silent = false;
+	assert_int_equal(cw_filter_compile(&filter, "host somewhere", &options, &error),
+			 -ETIMEDOUT);
+	assert_contains(error.text, "0.2 s, looking up names included: does the resolver answer?");
+	cw_filter_compiler_free(options.compiler);
 }
 
 /* Between the times with and without optimising, whatever they are here and now, lies a power of
@@ -902,6 +935,7 @@ int main(void)
 	    cmocka_unit_test(errors_are_those_of_compiling_here),
 	    cmocka_unit_test(sets_compile_with_it),
 	    cmocka_unit_test(too_slow_both_ways_is_an_error_in_time),
+	    cmocka_unit_test(a_resolver_that_does_not_answer_is_named),
 	    cmocka_unit_test(too_slow_to_optimise_is_a_warning),
 	    cmocka_unit_test(memory_is_limited),
 	    cmocka_unit_test(dead_worker_is_replaced),

@@ -211,6 +211,21 @@ static void random_programs_match_as_in_libpcap(void **state)
 }
 
 /* A tower of hop-by-hop headers as long as a packet can be: the longest loop there is. */
+/* An authentication header from which libpcap's own interpreter never comes back. */
+static void protochain_that_libpcap_never_ends_ends(void **state)
+{
+	struct cw_filter *filter = compile("ip6 protochain 6", &ethernet);
+	uint8_t packet[128] = {[12] = 0x86, [13] = 0xdd, [14] = 0x60, [20] = 51};
+
+	(void)state;
+	for (uint32_t i = 14; i < sizeof(packet); i++)
+		packet[i] = i % 4 == 2 ? 51 : 1; /* X = 12, and there 51 and 1 again */
+	for (uint32_t bytes = 0; bytes <= sizeof(packet); bytes++)
+		assert_int_equal(cw_filter_match_libpcap(filter, packet, bytes, bytes),
+				 cw_filter_match(filter, packet, bytes, bytes));
+	cw_filter_free(filter);
+}
+
 static void protochain_follows_as_many_headers_as_fit(void **state)
 {
 	struct cw_filter *filter = compile("ip6 protochain 17", &ethernet);
@@ -771,6 +786,7 @@ int main(void)
 	    cmocka_unit_test(expressions_match_as_in_libpcap),
 	    cmocka_unit_test(random_programs_match_as_in_libpcap),
 	    cmocka_unit_test(protochain_follows_as_many_headers_as_fit),
+	    cmocka_unit_test(protochain_that_libpcap_never_ends_ends),
 	    cmocka_unit_test(endless_loop_ends_without_a_match),
 	    cmocka_unit_test(scratch_memory_starts_as_zero),
 	    cmocka_unit_test(compiled_program_is_libpcaps_own),

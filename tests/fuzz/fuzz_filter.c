@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Any bytes as up to eight classic BPF programs and a packet: what is accepted matches the same
- * with every engine as with libpcap. Layout of the input: a byte each for the number of programs
- * and instructions of each, 6 bytes an instruction, then the packet. tests/test_filter_set.c runs
- * the same comparison on programs that are valid more often.
+ * with every engine and mode, with budgets however tiny, as with libpcap; the packet alone, and in
+ * bursts with shorter ones, each in front of a guard page. Layout of the input: a byte each for the
+ * number of programs (and what is added to them) and for the instructions of each, 6 bytes an
+ * instruction, then the packet. tests/test_filter_set.c runs the same comparison on programs that
+ * are valid more often.
  */
 #include "tests/filter_differ.h"
 
@@ -11,6 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define PROGRAMS_MAX 8u
 #define INSTRUCTIONS_MAX 24u
+#define WITH_LOOP 0x08u   /* bits of the first byte: an expression with a loop as well, */
+#define WITH_BUDGET 0x70u /* and what budgets there are, with the number of bytes */
 
 /* One instruction from 6 bytes; most of what libpcap can do is within reach. */
 static struct bpf_insn read_instruction(const uint8_t *data)
@@ -43,42 +47,83 @@ static bool has_loop(const struct cw_filter *filter)
 	return filter->backward_count > 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+/* The programs that the data begins with; returns how many bytes they took. */
+static size_t add_programs(struct differ *differ, const uint8_t *data, size_t bytes, uint32_t count)
 {
 	struct bpf_insn program[BPF_MEMWORDS + INSTRUCTIONS_MAX + 8];
-	struct cw_packet packet = {.wire_len = 100};
-	struct differ differ = {0};
-	uint32_t programs, i;
-	bool result = true;
+	size_t at = 0;
 
-	if (bytes < 2)
-		return 0;
-	programs = 1 + data[0] % PROGRAMS_MAX;
-	data++, bytes--;
-	for (i = 0; i < programs && bytes; i++) {
-		uint32_t count = data[0] % (INSTRUCTIONS_MAX + 1);
+	for (; count && at < bytes; count--) {
+		uint32_t length = data[at++] % (INSTRUCTIONS_MAX + 1);
 		struct cw_filter *filter;
 
-		data++, bytes--;
-		count = cw_min_u32(count, (uint32_t)(bytes / 6));
-		if (cw_filter_from_program(&filter, program, read_program(data, count, program),
-					   NULL) == 0) {
+		length = cw_min_u32(length, (uint32_t)((bytes - at) / 6));
+		if (cw_filter_from_program(&filter, program,
+					   read_program(data + at, length, program), NULL) == 0) {
 			if (has_loop(filter))
 				cw_filter_free(filter);
 			else
-				differ_add(&differ, filter);
+				differ_add(differ, filter);
 		}
-		data += (size_t)6 * count;
-		bytes -= (size_t)6 * count;
+		at += (size_t)6 * length;
 	}
-	packet.caplen = (uint32_t)bytes;
-	packet.data = data;
+	return at;
+}
+
+static void build_all(struct differ *differ, uint64_t seed)
+{
+	struct random random = {seed};
+	struct cw_filter_budget tiny = differ_tiny(&random), tinier = differ_tiny(&random);
+
+	for (int mode = CW_FILTER_ALL; mode <= CW_FILTER_FIRST; mode++) {
+		enum cw_filter_mode other = mode ? CW_FILTER_ALL : CW_FILTER_FIRST;
+
+		differ_build(differ, CW_ENGINE_SEQUENTIAL, (enum cw_filter_mode)mode, NULL,
+			     "sequential");
+		differ_build(differ, CW_ENGINE_WALKER, (enum cw_filter_mode)mode, NULL, "walker");
+		differ_build(differ, CW_ENGINE_JIT, (enum cw_filter_mode)mode, NULL, "jit");
+		differ_build(differ, CW_ENGINE_AUTO, (enum cw_filter_mode)mode, NULL, "auto");
+		differ_build(differ, CW_ENGINE_WALKER, other, &tiny, "walker, tiny budget");
+		differ_build(differ, CW_ENGINE_JIT, other, &tinier, "jit, tiny budget");
+	}
+}
+
+/* The packet as it is, then ever shorter, so that loads fail at other places in one burst. */
+static bool check_bursts(struct differ *differ, const uint8_t *data, size_t bytes)
+{
+	static struct differ_burst burst;
+	struct cw_packet packet = {.data = data, .wire_len = 100};
+	uint32_t i;
+	bool result = true;
+
+	if (!burst.pages[0].page)
+		differ_burst_init(&burst);
+	for (i = 0; i < 2 * DIFFER_BURST / 3 && result; i++) {
+		packet.caplen = (uint32_t)(i < 8 ? bytes - cw_min_size(bytes, i)
+						 : bytes * (i - 8) / DIFFER_BURST);
+		packet.wire_len = i % 5 ? 100 : packet.caplen;
+		packet.flags = i == 11 ? CW_PACKET_MALFORMED : 0;
+		result = differ_burst_add(differ, &burst, &packet);
+	}
+	return differ_burst_check(differ, &burst) && result;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	struct differ differ = {0};
+	bool result = true;
+	size_t used;
+
+	if (bytes < 2)
+		return 0;
+	used = 1 + add_programs(&differ, data + 1, bytes - 1, 1 + data[0] % PROGRAMS_MAX);
+	/* libpcap's interpreter may never come back from an authentication header. */
+	if (data[0] & WITH_LOOP && (used == bytes || !memchr(data + used, 51, bytes - used)))
+		differ_add_expression(&differ,
+				      data[0] & 1 ? "ip6 protochain 17" : "ip protochain 6", false);
 	if (differ.count) {
-		differ_build(&differ, CW_ENGINE_SEQUENTIAL, CW_FILTER_ALL, NULL, "sequential");
-		differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker");
-		differ_build(&differ, CW_ENGINE_JIT, CW_FILTER_ALL, NULL, "jit");
-		differ_build(&differ, CW_ENGINE_JIT, CW_FILTER_FIRST, NULL, "jit");
-		result = differ_check(&differ, &packet);
+		build_all(&differ, (data[0] & WITH_BUDGET) + 256 * (uint64_t)bytes);
+		result = check_bursts(&differ, data + used, bytes - used);
 	}
 	differ_fini(&differ);
 	if (!result)
