@@ -64,9 +64,9 @@ const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_
 const char *cw_filter_expression(const struct cw_filter *filter);
 
 /*
- * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the kernel,
- * every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few others.
- * -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
+ * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the
+ * kernel, every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few
+ * others. -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
  */
 int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
 			     uint32_t *count);
@@ -86,7 +86,7 @@ int cw_filter_print(const struct cw_filter *filter, FILE *file,
 void cw_filter_free(struct cw_filter *filter);
 
 enum cw_filter_mode {
-	CW_FILTER_ALL,	 /* every id that matches */
+	CW_FILTER_ALL,   /* every id that matches */
 	CW_FILTER_FIRST, /* the lowest id that matches */
 };
 
@@ -150,15 +150,16 @@ size_t cw_filter_set_size(const struct cw_filter_set *set);
 /* What building made of the set. */
 struct cw_filter_set_stats {
 	enum cw_filter_engine engine; /* of most filters; never AUTO */
-	size_t joint_count;	      /* filters in decision programs */
-	size_t apart_count;	      /* filters run on their own */
-	size_t loop_count;	      /* of these: with loops (protochain) */
+	size_t joint_count;           /* filters in decision programs */
+	size_t apart_count;           /* filters run on their own */
+	size_t loop_count;            /* of these: with loops (protochain) */
 	size_t over_budget_count;     /* of these: too large to be joined */
-	size_t program_count;	      /* decision programs; more than one where a budget forced it */
-	size_t step_count;	      /* their nodes */
-	size_t bytes;		      /* memory that the set holds, all of it */
-	size_t joint_bytes;	      /* of that: decision programs, with code and ids */
-	size_t code_bytes;	      /* of that: x86-64 code */
+	size_t program_count;     /* decision programs; more than one where a budget forced it */
+	size_t step_count;        /* their nodes */
+	size_t bytes;             /* memory that the set holds, all of it */
+	size_t joint_bytes;       /* of that: decision programs, with code and ids */
+	size_t code_bytes;        /* of that: x86-64 code */
+	bool is_code_over_budget; /* some programs are walked as their code is too large */
 	uint64_t build_ns;
 };
 
