@@ -16,9 +16,9 @@ uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *
 				 uint32_t caplen, uint32_t wire_len);
 
 /*
- * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the kernel,
- * every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few others.
- * -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
+ * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the
+ * kernel, every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few
+ * others. -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
  */
 int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
 			     uint32_t *count);
@@ -35,15 +35,16 @@ size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct
 /* What building made of the set. */
 struct cw_filter_set_stats {
 	enum cw_filter_engine engine; /* of most filters; never AUTO */
-	size_t joint_count;	      /* filters in decision programs */
-	size_t apart_count;	      /* filters run on their own */
-	size_t loop_count;	      /* of these: with loops (protochain) */
+	size_t joint_count;           /* filters in decision programs */
+	size_t apart_count;           /* filters run on their own */
+	size_t loop_count;            /* of these: with loops (protochain) */
 	size_t over_budget_count;     /* of these: too large to be joined */
-	size_t program_count;	      /* decision programs; more than one where a budget forced it */
-	size_t step_count;	      /* their nodes */
-	size_t bytes;		      /* memory that the set holds, all of it */
-	size_t joint_bytes;	      /* of that: decision programs, with code and ids */
-	size_t code_bytes;	      /* of that: x86-64 code */
+	size_t program_count;     /* decision programs; more than one where a budget forced it */
+	size_t step_count;        /* their nodes */
+	size_t bytes;             /* memory that the set holds, all of it */
+	size_t joint_bytes;       /* of that: decision programs, with code and ids */
+	size_t code_bytes;        /* of that: x86-64 code */
+	bool is_code_over_budget; /* some programs are walked as their code is too large */
 	uint64_t build_ns;
 };
 

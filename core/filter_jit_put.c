@@ -180,17 +180,38 @@ static void put_trap_if(struct cw_jit *jit, enum cw_jit_condition condition, uin
 	cw_jit_put_ref(jit, trap);
 }
 
+/* A load of postfix code at a place that is known, and near. */
+static void put_code_load_at(struct cw_jit *jit, uint32_t bytes, uint32_t k, uint32_t pushed,
+			     uint32_t trap)
+{
+	uint8_t offset = (uint8_t)k;
+
+	PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, k + bytes */
+	cw_jit_put_u32(jit, k + bytes);
+	put_trap_if(jit, IF_BELOW, pushed, trap);
+	put_load(jit, bytes, (const uint8_t[]){k <= INT8_MAX ? 0x47 : 0x87}, 1); /* [rdi + k] */
+	if (k <= INT8_MAX)
+		cw_jit_put(jit, &offset, 1);
+	else
+		cw_jit_put_u32(jit, k);
+	cw_jit_put_swap(jit, bytes);
+}
+
 /* One load of postfix code; its index, if it has one, is in eax. */
 static void put_code_load(struct cw_jit *jit, uint32_t word, uint32_t k, uint32_t pushed,
 			  uint32_t trap)
 {
 	uint32_t bytes = word >> 9;
 
-	if (word >> 8 & 1)
+	if (word >> 8 & 1) {
 		PUT(jit, 0x89, 0xc1); /* mov ecx, eax */
-	else
+	} else if (k <= CW_VAR_OFFSET_MAX) {
+		put_code_load_at(jit, bytes, k, pushed, trap);
+		return;
+	} else {
 		PUT(jit, 0x31, 0xc9); /* xor ecx, ecx */
-	PUT(jit, 0xba);               /* mov edx, k */
+	}
+	PUT(jit, 0xba); /* mov edx, k */
 	cw_jit_put_u32(jit, k);
 	PUT(jit, 0x48, 0x01, 0xd1);                 /* add rcx, rdx */
 	PUT(jit, 0x48, 0x8d, 0x51, (uint8_t)bytes); /* lea rdx, [rcx + bytes] */

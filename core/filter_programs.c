@@ -60,7 +60,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 {
 	struct cw_decision *decision = &program->decision;
 	bool wants_code = building->set->options.engine != CW_ENGINE_WALKER;
-	int result;
+	int result, failure;
 
 	program->options = (struct cw_build_options){.mode = building->set->options.mode,
 						     .with_records = wants_code,
@@ -69,7 +69,9 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	if (result || !wants_code)
 		return result;
 	/* Where there can be no code the program walks. */
-	if (cw_jit_build(decision, building->left.code_bytes) && decision->record_filters) {
+	failure = cw_jit_build(decision, building->left.code_bytes);
+	building->set->is_code_over_budget |= failure == -E2BIG;
+	if (failure && decision->record_filters) {
 		cw_decision_fini(decision);
 		program->options.with_records = false;
 		result = cw_decision_build(decision, filters, count, &program->options, apart);

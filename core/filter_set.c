@@ -402,6 +402,7 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 	    .joint_count = set->count - set->apart_count,
 	    .apart_count = set->apart_count,
 	    .program_count = set->program_count,
+	    .is_code_over_budget = set->is_code_over_budget,
 	    .build_ns = set->build_ns,
 	};
 	for (i = 0; i < set->count; i++) {

@@ -38,6 +38,7 @@ struct cw_filter_set {
 	uint32_t *ids_seen; /* bitmap of ids, to refuse one used twice */
 	size_t ids_seen_words;
 	uint64_t build_ns;
+	bool is_code_over_budget; /* of a program */
 	bool is_built;
 };
 

@@ -343,6 +343,22 @@ static json_t *bench_json(const struct bench *bench)
 	    list);
 }
 
+/* Why machine code was asked for, and is not there; "" where it is. */
+static const char *why_no_code(const struct cw_filter_set_stats *stats)
+{
+	if (stats->engine == CW_ENGINE_JIT)
+		return "";
+	if (stats->is_code_over_budget)
+		return " (walked: the code would be too large)";
+	if (stats->joint_count)
+		return " (walked: no machine code here)";
+	if (stats->loop_count)
+		return " (interpreted: filters with loops are no machine code)";
+	if (stats->over_budget_count)
+		return " (interpreted: filters this large are no machine code)";
+	return " (no machine code here)";
+}
+
 static void print_text(const struct bench *bench)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
@@ -369,9 +385,7 @@ static void print_text(const struct bench *bench)
 		       cw_filter_engine_name(engines[engine]), run->ns, spread, run->ratio,
 		       (double)stats.build_ns * 1e-6, stats.bytes,
 		       bench->differences[engine].is_different ? "NO" : "yes",
-		       engines[engine] == CW_ENGINE_JIT && stats.engine != CW_ENGINE_JIT
-			   ? " (no machine code here)"
-			   : "");
+		       engines[engine] == CW_ENGINE_JIT ? why_no_code(&stats) : "");
 	}
 	printf("%.3f matches a packet; medians of %" PRIu64 " rounds, each engine in turn on ",
 	       bench->runs[1].matches, bench->arguments->repeat);
