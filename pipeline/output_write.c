@@ -207,6 +207,10 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	} else if (result == 0 && was_open) {
 		result = cw_outfile_publish(file->outfile, &error);
 		file->is_published = result == 0;
+		if (file->is_published && file->is_regular && output->rule->hook &&
+		    pipeline->options.on_file)
+			pipeline->options.on_file(pipeline->options.context, output->rule,
+						  file->path);
 	}
 	if (was_open)
 		cw_files_closed(&pipeline->files, file);

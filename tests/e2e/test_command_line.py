@@ -212,7 +212,7 @@ class CommandLine(e2e.Test):
         self.split("-w", "a.pcap", "host localhost", "--resolve")
 
     def test_what_is_not_in_this_version(self):
-        for arguments in (["-W", "5", "-G", "60"], ["-z", "gzip"], ["-U"],
+        for arguments in (["-W", "5", "-G", "60"], ["-U"],
                           ["-D"],
                           ["-b", "printname:stdout"]):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *arguments,
