@@ -174,11 +174,11 @@ static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file
 	return cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
 }
 
-/* Let the kernel have what was handed, to the byte. */
+/* Nothing more comes: let the kernel have what was handed, to the byte. */
 static void settle_file(struct cw_pipeline *pipeline, struct cw_output *output,
 			struct cw_file *file)
 {
-	int failure = cw_outfile_settle(file->outfile);
+	int failure = cw_outfile_finish(file->outfile);
 
 	advance_file(output, file);
 	if (failure == 0)

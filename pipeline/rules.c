@@ -274,6 +274,11 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 			       "its file would be a pcap named '%s'; put .pcapng behind {rule}",
 			       rule->name)
 		: 0;
+	if (!status && cw_template_is_zst(name))
+		status = cw_error_set(error, -EINVAL,
+				      "its file would be uncompressed and named '%s'; put .zst behind "
+				      "{rule}",
+				      rule->name);
 	cw_template_free(name);
 	return status;
 }
