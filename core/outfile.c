@@ -15,7 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "core/outfile_parts.h"
+#include "core/outfile_pack.h"
 
 #define PART_RANDOM_CHARS 6
 #define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
@@ -336,6 +336,8 @@ static void stop_direct(struct cw_outfile *file)
 {
 	int failure = cw_outfile_settle(file);
 
+	if (file->options.pack)
+		return; /* its frames go on when it is open again */
 	cw_outfile_drop(file);
 	file->write_failure = failure;
 }
@@ -385,6 +387,8 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 
 	stop_direct(file);
 	status = file->write_failure;
+	if (!status && file->fd >= 0)
+		status = cw_outfile_finish(file);
 	if (!status)
 		status = sync_and_close(file);
 	if (status)
@@ -510,6 +514,7 @@ void cw_outfile_free(struct cw_outfile *file)
 	if (!file)
 		return;
 	cw_outfile_drop(file);
+	cw_outfile_pack_free(file);
 	close_fd(file);
 	free(file->path);
 	free(file->directory);

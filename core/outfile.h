@@ -32,11 +32,14 @@ void cw_direct_share_free(struct cw_direct_share *share); /* accepts NULL */
  * build without direct writing says -ENOSYS at once. That places ran out is no reason. */
 int cw_direct_share_refusal(const struct cw_direct_share *share);
 
+struct cw_pack;
+
 struct cw_outfile_options {
 	bool no_clobber;     /* publish fails with -EEXIST when the target exists */
 	bool sync;	     /* fdatasync before rename, directory fsync after */
 	int standard_output; /* descriptor to use for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
+	struct cw_pack *pack; /* keeps; the file is compressed (core/pack.h). NULL: as it is */
 	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 
@@ -73,6 +76,13 @@ size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int coun
 /* The file's length (of a pipe: the stream's) that the kernel has taken, whatever happens to this
  * process; at a failure, the good prefix. After buffered writes, all of it. Does not wait. */
 uint64_t cw_outfile_reached(struct cw_outfile *file);
+
+/* Nothing more is written. A compressed file gets its last frame; before, it has whole ones only, and
+ * settling it does nothing. Others are settled. 0, or the first failure. */
+int cw_outfile_finish(struct cw_outfile *file);
+
+/* Bytes on the disk: of a compressed file other than cw_outfile_reached, which is of its content. */
+uint64_t cw_outfile_file_bytes(struct cw_outfile *file);
 
 /* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */
 int cw_outfile_settle(struct cw_outfile *file);

@@ -46,10 +46,17 @@ struct cw_outfile {
 	uint64_t reached;         /* see cw_outfile_reached; while direct, what was before that */
 	int write_failure;        /* of bytes that were taken before: until they are dropped */
 	struct cw_direct *direct; /* NULL: written buffered */
+	struct cw_packer *packer; /* outfile_pack.c; NULL before the first byte, or not packed */
 	bool is_refused;          /* direct writing: never try again */
 	bool is_fast;             /* enough to fill blocks */
 	size_t pace_bytes;        /* written since */
 	uint64_t pace_ns;         /* this time; 0: not since it was opened */
 };
+
+/* Bytes as they are, at an offset in the file on the disk; as cw_outfile_write and _read. */
+size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
+			      uint64_t offset, int *failure);
+int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes,
+			      uint64_t offset);
 
 #endif

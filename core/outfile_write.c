@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The bytes of an output file: written buffered, call by call, or handed to the direct writer
- * (outfile_direct.h), which has some of them on the way after a call. Here is decided which: a file
+ * (outfile_direct.h), which has some of them on the way after a call, or compressed
+ * (outfile_pack.h). Here is decided which: a file
  * goes direct when it has filled a block since it was opened, fast enough where that is asked, and
  * a place is free; it goes back when it becomes slow, is evicted or cut, or when the file system
  * says no.
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/outfile_parts.h"
+#include "core/outfile_pack.h"
 
 #define VECTORS_MAX 1024 /* IOV_MAX on Linux */
 /* A paced file goes direct when it fills a block within the one, and back when it needs the other.
@@ -167,8 +168,8 @@ static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, 
 	return 0;
 }
 
-static size_t write_buffered(struct cw_outfile *file, struct iovec *vectors, int count,
-			     uint64_t offset, int *failure)
+size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
+			      uint64_t offset, int *failure)
 {
 	size_t total = 0;
 
@@ -218,6 +219,8 @@ size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int coun
 	*failure = file->fd < 0 ? -EBADF : 0;
 	if (*failure)
 		return 0;
+	if (file->options.pack)
+		return cw_outfile_pack_write(file, vectors, count, offset, failure);
 	if (may_be_direct && !file->write_failure)
 		choose_way(file, offset);
 	*failure = file->write_failure;
@@ -227,11 +230,21 @@ size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int coun
 		total = cw_direct_write(file->direct, vectors, count, failure);
 		file->write_failure = *failure;
 	} else {
-		total = write_buffered(file, vectors, count, offset, failure);
+		total = cw_outfile_write_plain(file, vectors, count, offset, failure);
 	}
 	if (may_be_direct)
 		note_pace(file, total);
 	return total;
+}
+
+int cw_outfile_finish(struct cw_outfile *file)
+{
+	return file->options.pack ? cw_outfile_pack_finish(file) : cw_outfile_settle(file);
+}
+
+uint64_t cw_outfile_file_bytes(struct cw_outfile *file)
+{
+	return file->options.pack ? cw_outfile_pack_file_bytes(file) : cw_outfile_reached(file);
 }
 
 int cw_outfile_settle(struct cw_outfile *file)
@@ -243,6 +256,8 @@ int cw_outfile_settle(struct cw_outfile *file)
 
 uint64_t cw_outfile_reached(struct cw_outfile *file)
 {
+	if (file->options.pack)
+		return cw_outfile_pack_reached(file);
 	return file->direct ? cw_direct_reached(file->direct) : file->reached;
 }
 
@@ -253,11 +268,13 @@ bool cw_outfile_is_busy(struct cw_outfile *file)
 
 void cw_outfile_drop(struct cw_outfile *file)
 {
+	cw_outfile_pack_drop(file);
 	leave_direct(file);
 	file->write_failure = 0;
 }
 
-int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset)
+int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes,
+			      uint64_t offset)
 {
 	size_t total = 0;
 
@@ -267,7 +284,6 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 		return -ESPIPE;
 	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
 		return -EINVAL;
-	(void)cw_outfile_settle(file); /* what cannot be written cannot be read: fewer bytes */
 	while (total < bytes) {
 		ssize_t done =
 		    pread(file->fd, (char *)buffer + total, bytes - total, (off_t)(offset + total));
@@ -283,6 +299,15 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 	return (int64_t)total;
 }
 
+int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset)
+{
+	if (file->options.pack)
+		return cw_outfile_pack_read(file, buffer, bytes, offset);
+	if (file->fd >= 0 && file->kind == TARGET_REGULAR)
+		(void)cw_outfile_settle(file); /* what cannot be written cannot be read: fewer bytes */
+	return cw_outfile_read_plain(file, buffer, bytes, offset);
+}
+
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
 {
 	int status;
@@ -293,6 +318,8 @@ int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
 		return -ESPIPE;
 	if (bytes > INT64_MAX)
 		return -EFBIG;
+	if (file->options.pack)
+		return cw_outfile_pack_cut(file, bytes);
 	if (bytes > cw_outfile_reached(file))
 		(void)cw_outfile_settle(file);
 	cw_outfile_drop(file);

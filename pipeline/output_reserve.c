@@ -121,7 +121,8 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 		.no_clobber = pipeline->options.no_clobber,
 		.sync = pipeline->options.sync,
 		.standard_output = pipeline->options.standard_output,
-		.direct = pipeline->direct_share,
+		.direct = cw_template_is_zst(output->name) ? NULL : pipeline->direct_share,
+		.pack = cw_template_is_zst(output->name) ? pipeline->pack : NULL,
 		.wake_fd = pipeline->abort_fd,
 	};
 	char path[CW_TEMPLATE_PATH_BYTES];

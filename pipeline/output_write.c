@@ -174,11 +174,11 @@ static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file
 	return cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
 }
 
-/* Let the kernel have what was handed, to the byte. */
+/* Nothing more comes: let the kernel have what was handed, to the byte. */
 static void settle_file(struct cw_pipeline *pipeline, struct cw_output *output,
 			struct cw_file *file)
 {
-	int failure = cw_outfile_settle(file->outfile);
+	int failure = cw_outfile_finish(file->outfile);
 
 	advance_file(output, file);
 	if (failure == 0)
@@ -207,6 +207,10 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	} else if (result == 0 && was_open) {
 		result = cw_outfile_publish(file->outfile, &error);
 		file->is_published = result == 0;
+		if (file->is_published && file->is_regular && output->rule->hook &&
+		    pipeline->options.on_file)
+			pipeline->options.on_file(pipeline->options.context, output->rule,
+						  file->path);
 	}
 	if (was_open)
 		cw_files_closed(&pipeline->files, file);

@@ -427,6 +427,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_ports_fini(pipeline);
 	cw_ifaces_fini(&pipeline->ifaces);
 	cw_direct_share_free(pipeline->direct_share);
+	cw_pack_free(pipeline->pack);
 	if (pipeline->has_files)
 		cw_files_fini(&pipeline->files);
 	free(pipeline->turn_tally_of);

@@ -97,6 +97,9 @@ struct cw_pipeline_options {
 
 	/* Called from any thread, one call at a time is not promised. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);
+	/* Called when a regular file of a rule that has a hook got its name; by any thread, which it
+	 * should not keep long. NULL: hooks are not run. */
+	void (*on_file)(void *context, const struct cw_rule *rule, const char *path);
 	/* Called once, when nothing but starting the threads is left to do; may be NULL. Before it
 	 * nothing was written, so that the process may as well end. */
 	void (*on_ready)(void *context);
@@ -207,6 +210,8 @@ struct cw_report {
 	struct cw_report_verify verify;
 	uint64_t packets;
 	uint64_t bytes;
+	uint64_t hooks_run; /* for so many files; filled in by whom on_file calls */
+	uint64_t hooks_failed;
 	bool is_balanced;
 	bool is_complete; /* nothing lost, no problem told: exit 0 */
 	bool is_durable;  /* with sync */

@@ -45,7 +45,7 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 			report->expired_files++;
 			continue;
 		}
-		report->file_bytes += file->offset;
+		report->file_bytes += cw_outfile_file_bytes(file->outfile);
 		if (is_regular)
 			books->in_files += file->anchor_records;
 		else

@@ -111,8 +111,33 @@ struct cw_rule *cw_rules_append(struct cw_rules *rules)
 	return &rules->rules[rules->count++];
 }
 
-static void rule_fini(struct cw_rule *rule)
+static void free_words(char **words)
 {
+	for (size_t i = 0; words && words[i]; i++)
+		free(words[i]);
+	free(words);
+}
+
+int cw_rule_set_hook(struct cw_rule *rule, char *const *words)
+{
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	rule->hook = calloc(count + 1, sizeof(*rule->hook));
+	for (size_t i = 0; rule->hook && i < count; i++) {
+		rule->hook[i] = strdup(words[i]);
+		if (rule->hook[i])
+			continue;
+		free_words(rule->hook);
+		rule->hook = NULL;
+	}
+	return rule->hook ? 0 : -ENOMEM;
+}
+
+void cw_rule_fini(struct cw_rule *rule)
+{
+	free_words(rule->hook);
 	free(rule->name);
 	free(rule->filter);
 	free(rule->write);
@@ -148,7 +173,7 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 	rule->write = strdup(write);
 	rule->filter = is_unmatched ? NULL : strdup(filter);
 	if (!rule->name || !rule->write || (!rule->filter && !is_unmatched)) {
-		rule_fini(rule);
+		cw_rule_fini(rule);
 		rules->count--;
 		return cw_error_set_errno(error, -ENOMEM, "rule %s", name);
 	}
@@ -249,6 +274,11 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 			       "its file would be a pcap named '%s'; put .pcapng behind {rule}",
 			       rule->name)
 		: 0;
+	if (!status && cw_template_is_zst(name))
+		status = cw_error_set(error, -EINVAL,
+				      "its file would be uncompressed and named '%s'; put .zst behind "
+				      "{rule}",
+				      rule->name);
 	cw_template_free(name);
 	return status;
 }
@@ -369,7 +399,7 @@ out:
 void cw_rules_fini(struct cw_rules *rules)
 {
 	for (uint32_t i = 0; i < rules->count; i++)
-		rule_fini(&rules->rules[i]);
+		cw_rule_fini(&rules->rules[i]);
 	free(rules->rules);
 	free(rules->path);
 	*rules = (struct cw_rules){0};

@@ -12,6 +12,7 @@
 #define CW_RULES_MAX 1000000u
 #define CW_RULES_FILE_BYTES_MAX ((size_t)256 << 20)
 #define CW_RULE_NAME_BYTES_MAX 128u
+#define CW_HOOK_WORDS_MAX 100u
 
 enum cw_rule_kind {
 	CW_RULE_FILTER,	   /* packets its expression matches ("" matches all) */
@@ -32,6 +33,7 @@ struct cw_rule {
 	uint64_t limit_packets; /* then no more than so many packets; 0 = no limit */
 	uint64_t limit_bytes;	/* captured bytes, as cut */
 	uint64_t limit_rate;	/* packets a second, by their times */
+	char **hook; /* words of a command to run for each complete file, NULL at their end; or NULL */
 	uint64_t ring_files; /* keep so many at most; 0 = all */
 	uint64_t ring_bytes; /* keep files of so many bytes at most; 0 = all; needs rotate_bytes */
 	uint32_t priority;   /* whose files go last where all rules share the space */
@@ -55,12 +57,13 @@ struct cw_rules {
  *              total: 1TiB}}
  *   keep: {total: 1TiB, free: 10GiB}
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
- *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N}}; the expression
+ *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N},
+ *          hook: COMMAND | [COMMAND, ARGUMENT...]}; the expression
  *          `unmatched` is the rule for what no other took (at most one)
  * Sizes take B, KB, MB, GB, TB (powers of 1000), KiB ... TiB (1024); bare numbers are bytes.
  * Durations take ms, s, m, h, d; bare numbers are seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
- * exist in the design but not in this version (hook, sync, ...) are refused as
+ * exist in the design but not in this version (sync, order, ...) are refused as
  * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types are
  * refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
  */
@@ -82,6 +85,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 
 /* Parse "1GiB", "500", "10MB" as above; 0 on success, -EINVAL or -ERANGE. */
 int cw_parse_size(const char *text, uint64_t *bytes);
+
+/* Copy `words` (NULL at their end) as the rule's hook, for one that has none. 0 or -ENOMEM. */
+int cw_rule_set_hook(struct cw_rule *rule, char *const *words);
 
 /* Parse "10m", "90" (seconds), "500ms", "1h", "1d" into nanoseconds; 0, -EINVAL or -ERANGE. */
 int cw_parse_duration(const char *text, uint64_t *ns);

@@ -38,6 +38,7 @@
 #define SET_LIMIT_PACKETS 131072u
 #define SET_LIMIT_BYTES 262144u
 #define SET_LIMIT_RATE 524288u
+#define SET_HOOK 1048576u
 
 struct key {
 	const char *word;
@@ -201,7 +202,7 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "hook", "hooks",
+	    "hooks",
 	    "sync",  "compress", "quota",  "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
@@ -377,6 +378,41 @@ static int read_sample(struct loader *loader, struct cw_rule *rule)
 		      quote(scalar(loader), buffer));
 }
 
+/* One word, or a list of them. */
+static int read_hook(struct loader *loader, struct cw_rule *rule)
+{
+	char *words[CW_HOOK_WORDS_MAX + 1] = {NULL};
+	unsigned line;
+	uint32_t count = 0;
+	bool is_list;
+	int status = advance(loader);
+
+	line = line_of(loader);
+	is_list = !status && loader->event.type == YAML_SEQUENCE_START_EVENT;
+	if (is_list)
+		status = advance(loader);
+	while (!status && loader->event.type == YAML_SCALAR_EVENT && count < CW_HOOK_WORDS_MAX) {
+		words[count] = strdup(scalar(loader));
+		if (!words[count++])
+			status = out_of_memory(loader);
+		if (!status && !is_list)
+			break;
+		if (!status)
+			status = advance(loader);
+	}
+	if (!status && ((is_list && loader->event.type != YAML_SEQUENCE_END_EVENT) || !count ||
+			!words[0][0]))
+		status = refuse(loader, line,
+				"hook must be a program, or a list like [gzip, -9] of it and its "
+				"arguments, at most %u",
+				CW_HOOK_WORDS_MAX);
+	if (!status && cw_rule_set_hook(rule, words))
+		status = out_of_memory(loader);
+	for (uint32_t i = 0; i < count; i++)
+		free(words[i]);
+	return status;
+}
+
 /* The current scalar is an expression: keep it, and where it stands. */
 static int take_filter(struct loader *loader, struct cw_rule *rule)
 {
@@ -423,6 +459,8 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 		return status;
 	case SET_SAMPLE:
 		return read_sample(loader, rule);
+	case SET_HOOK:
+		return read_hook(loader, rule);
 	case SET_LIMIT:
 		return read_limit(loader, rule, set);
 	case SET_PRIORITY:
@@ -439,7 +477,8 @@ static int read_defaults(struct loader *loader)
 {
 	static const struct key keys[] = {
 	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE},
-	    {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE}, {"limit", SET_LIMIT}, {NULL, 0}};
+	    {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE}, {"limit", SET_LIMIT},
+	    {"hook", SET_HOOK}, {NULL, 0}};
 	int status = expect_mapping(loader, "defaults", "{write: '{rule}.pcap'}");
 
 	return status ? status
@@ -480,6 +519,7 @@ static int read_rule(struct loader *loader)
 					  {"priority", SET_PRIORITY},
 					  {"sample", SET_SAMPLE},
 					  {"limit", SET_LIMIT},
+					  {"hook", SET_HOOK},
 					  {NULL, 0}};
 	char buffer[QUOTE_BYTES];
 	const char *fault = cw_rule_name_fault(scalar(loader));
@@ -632,6 +672,8 @@ static int merge_defaults(struct loader *loader)
 			rule->write = strdup(defaults->write);
 		if (!rule->write)
 			return out_of_memory(loader);
+		if (!rule->hook && defaults->hook && cw_rule_set_hook(rule, defaults->hook))
+			return out_of_memory(loader);
 		if (!(set & SET_SNAPLEN))
 			rule->snaplen = defaults->snaplen;
 		if (!(set & SET_ROTATE_BYTES))
@@ -728,7 +770,7 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 	yaml_event_delete(&loader.event);
 	yaml_parser_delete(&loader.parser);
 	free(loader.rule_set);
-	free(loader.defaults.write);
+	cw_rule_fini(&loader.defaults);
 	if (status)
 		cw_rules_fini(rules);
 	return status;

@@ -8,6 +8,9 @@
 /* Add a zeroed rule, NULL without memory. Rules grow through this only. */
 struct cw_rule *cw_rules_append(struct cw_rules *rules);
 
+/* Free what the rule holds. */
+void cw_rule_fini(struct cw_rule *rule);
+
 /* What is wrong with a rule's name, NULL when nothing is. */
 const char *cw_rule_name_fault(const char *name);
 

@@ -193,6 +193,28 @@ static int setup_direct(struct cw_pipeline *pipeline)
 				   mode == CW_DIRECT_AUTO);
 }
 
+static void wake_worker(void *context)
+{
+	struct cw_pipeline *pipeline = context;
+
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+/* Compressed outputs: a frame to fill for each, and some that workers compress meanwhile. */
+static int setup_pack(struct cw_pipeline *pipeline)
+{
+	uint32_t threads = pipeline->options.threads;
+	struct cw_pack_options options = {.extra_count = 2 * threads + 2,
+					  .in_flight = threads + 1,
+					  .on_submit = wake_worker,
+					  .context = pipeline};
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++)
+		options.file_count += cw_template_is_zst(pipeline->outputs[index].name);
+	return options.file_count ? cw_pack_new(&pipeline->pack, &options) : 0;
+}
+
 int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_rules *rules = pipeline->options.rules;
@@ -212,6 +234,8 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	for (index = 0; index < rules->count && result == 0; index++)
 		result = check_target(pipeline, &pipeline->outputs[index], &names, error);
 	cw_names_fini(&names);
+	if (result == 0 && setup_pack(pipeline) < 0)
+		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
 	return result;
 }
 

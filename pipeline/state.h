@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "core/pack.h"
 #include "core/source.h"
 #include "pipeline/gate.h"
 #include "pipeline/keeper.h"
@@ -81,6 +82,7 @@ struct cw_pipeline {
 	struct cw_sequencer sequencer;
 	struct cw_chunk_pool pool;
 	struct cw_files files;
+	struct cw_pack *pack; /* NULL: no output is compressed */
 	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
 	struct cw_matcher matcher;
 	struct cw_ifaces ifaces;

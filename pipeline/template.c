@@ -151,10 +151,17 @@ static int parse_text(struct parser *parser, const char *text)
 	return 0;
 }
 
+static bool is_extension(const char *dot, const char *end, const char *extension)
+{
+	size_t bytes = strlen(extension);
+
+	return (size_t)(end - dot) == bytes && !strncasecmp(dot, extension, bytes);
+}
+
 /* What the template ends in says the format; only its own text counts, not the values. */
 static int parse_extension(struct parser *parser, const char *text)
 {
-	static const char *const absent[] = {".zst", ".zstd", ".gz", ".lz4", ".xz", ".bz2"};
+	static const char *const absent[] = {".zstd", ".gz", ".lz4", ".xz", ".bz2"};
 	size_t bytes = strlen(text);
 	const char *slash = strrchr(text, '/');
 	const char *base = slash ? slash + 1 : text;
@@ -169,9 +176,17 @@ static int parse_extension(struct parser *parser, const char *text)
 			return cw_error_set(
 			    parser->error, -EINVAL,
 			    "output name '%.200s': compressed output (%s) is not in "
-			    "this version; use .pcap or .pcapng",
+			    "this version; use .pcap, .pcapng or .zst",
 			    parser->whole, absent[i]);
-	parser->name->is_pcapng = dot && (!strcasecmp(dot, ".pcapng") || !strcasecmp(dot, ".ntar"));
+	parser->name->is_zst = dot && !strcasecmp(dot, ".zst");
+	if (parser->name->is_zst) { /* what is in it, the extension before says */
+		bytes = (size_t)(dot - base);
+		dot = memrchr(base, '.', bytes);
+	} else {
+		bytes = strlen(base);
+	}
+	parser->name->is_pcapng = dot && (is_extension(dot, base + bytes, ".pcapng") ||
+					  is_extension(dot, base + bytes, ".ntar"));
 	return 0;
 }
 
@@ -294,6 +309,11 @@ bool cw_template_is_stdout(const struct cw_template *name)
 bool cw_template_is_pcapng(const struct cw_template *name)
 {
 	return name->is_pcapng;
+}
+
+bool cw_template_is_zst(const struct cw_template *name)
+{
+	return name->is_zst;
 }
 
 int cw_template_numbered(const char *path, unsigned long long number, char *result)

@@ -25,7 +25,7 @@ struct cw_template_values {
  * Parse. `directory` (may be NULL) is put in front of relative paths. A template's own text may name
  * folders ("/"), but values put in for {rule} and {iface} never bring in "/", "..", NUL or control
  * characters. Refused (-EINVAL): empty, unknown {field}, unfinished brace, control characters, a
- * trailing "/", an extension we know but do not have (.zst, .gz, .lz4, ...: "not in this version"),
+ * trailing "/", an extension we know but do not have (.gz, .lz4, ...: "not in this version"),
  * strftime conversions that yield unsafe or empty text. "-" alone is standard output.
  */
 int cw_template_parse(struct cw_template **result, const char *text, const char *directory,
@@ -42,6 +42,9 @@ bool cw_template_is_stdout(const struct cw_template *name);
 
 /* pcapng for ".pcapng" and ".ntar"; pcap (us or ns decided by the caller) for all others. */
 bool cw_template_is_pcapng(const struct cw_template *name);
+
+/* Compressed: ".zst" comes last, and the extension before it says the format. */
+bool cw_template_is_zst(const struct cw_template *name);
 
 /* Whether the two could ever expand to one path, each with its own rule's name. Errs towards yes
  * only where time conversions or {iface} make it undecidable. */

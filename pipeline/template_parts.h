@@ -31,6 +31,7 @@ struct cw_template {
 	uint32_t part_count;
 	bool is_stdout;
 	bool is_pcapng;
+	bool is_zst;
 	bool has_kind[CW_PART_TIME + 1];
 };
 

@@ -374,6 +374,8 @@ void *cw_worker_main(void *argument)
 		if (output != CW_READY_NONE) {
 			worker->next_output = output + 1 < pipeline->output_count ? output + 1 : 0;
 			cw_output_write(pipeline, &pipeline->outputs[output]);
+		} else if (pipeline->pack && cw_pack_run_any(pipeline->pack)) {
+			continue;
 		} else if ((work = cw_ring_pop_spmc(pipeline->reserved)) != NULL) {
 			handle_reserved(worker, work);
 		} else if ((work = pop_cut(worker)) != NULL) {

@@ -123,10 +123,10 @@ static void bad_templates_are_refused_with_the_reason(void **state)
 	    {"a\nb", "output name 'a\nb': it contains a control character"},
 	    {"out/", "output name 'out/': it names a folder; add a file name"},
 	    {"out/..", "output name 'out/..': it names a folder; add a file name"},
-	    {"a.pcap.zst", "output name 'a.pcap.zst': compressed output (.zst) is not in this "
-			   "version; use .pcap or .pcapng"},
+	    {"a.pcap.zstd", "output name 'a.pcap.zstd': compressed output (.zstd) is not in this "
+			    "version; use .pcap, .pcapng or .zst"},
 	    {"a.pcap.GZ", "output name 'a.pcap.GZ': compressed output (.gz) is not in this "
-			  "version; use .pcap or .pcapng"},
+			  "version; use .pcap, .pcapng or .zst"},
 	    {"%D",
 	     "output name '%D': '%D' gives '/' or control characters; name the fields one by one"},
 	    {"%n",
@@ -172,7 +172,20 @@ static void a_template_says_what_it_uses(void **state)
 	assert_false(cw_template_is_pcapng(name));
 	assert_true(cw_template_is_stdout(name));
 	cw_template_free(name);
+	name = parse_in("a.PCAPNG.Zst", NULL);
+	assert_true(cw_template_is_pcapng(name));
+	assert_true(cw_template_is_zst(name));
+	cw_template_free(name);
+	name = parse_in("a.pcapng.b.zst", NULL);
+	assert_false(cw_template_is_pcapng(name));
+	assert_true(cw_template_is_zst(name));
+	cw_template_free(name);
+	name = parse_in(".zst", NULL);
+	assert_false(cw_template_is_pcapng(name));
+	assert_true(cw_template_is_zst(name));
+	cw_template_free(name);
 	name = parse_in("a.pcapng/b.ntar", NULL);
+	assert_false(cw_template_is_zst(name));
 	assert_true(cw_template_is_pcapng(name));
 	cw_template_free(name);
 	name = parse_in("a.pcapng/b", NULL);

@@ -10,6 +10,7 @@
 #include "core/linktype.h"
 #include "tools/commands.h"
 #include "tools/confine.h"
+#include "tools/hooks.h"
 
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
 
@@ -31,7 +32,7 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 	return 0;
 }
 
-/* In the compile helper: a capture listens to strangers, and this is behind it. */
+/* In a process that helps: a capture listens to strangers, and this is behind it. */
 static int confine_helper(void *context)
 {
 	const struct cw_confine_options *options = context;
@@ -172,6 +173,17 @@ bad:
 	return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
+/* -z is for rules without a hook of their own. */
+static int set_hook(struct cw_rule *rule, const char *program)
+{
+	char *words[] = {(char *)(uintptr_t)program, NULL}; /* copied */
+
+	if (!program || rule->hook || cw_rule_set_hook(rule, words) == 0)
+		return 0;
+	cw_complain("no memory");
+	return CW_EXIT_PROBLEM;
+}
+
 static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		      char **expression)
 {
@@ -201,6 +213,7 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
 		if (!rules->rules[index].rotate_packets)
 			rules->rules[index].rotate_packets = arguments->rotate_packets;
+		result = set_hook(&rules->rules[index], arguments->hook);
 		if (!rules->rules[index].ring_files)
 			rules->rules[index].ring_files = arguments->ring_files;
 		if (!rules->rules[index].rotate_every_ns) {
@@ -209,6 +222,44 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 		}
 	}
 	return result;
+}
+
+/* Programs that are not there are told now and not with the first file. */
+static int check_hooks(const struct cw_rules *rules, bool *has_any)
+{
+	uint32_t index;
+
+	*has_any = false;
+	for (index = 0; index < rules->count; index++) {
+		char *const *hook = rules->rules[index].hook;
+
+		if (!hook)
+			continue;
+		*has_any = true;
+		if (!cw_hooks_has_program(hook[0])) {
+			cw_complain("rule %s: its hook '%s' is no program that can be run",
+				    rules->rules[index].name, hook[0]);
+			return CW_EXIT_USAGE;
+		}
+	}
+	return 0;
+}
+
+/* The process that runs hooks; before the first thread. */
+static int start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks)
+{
+	struct cw_confine_options confine = {.user = arguments->user};
+	const struct cw_hooks_options options = {
+		.time_ms = (uint32_t)arguments->hook_ms,
+		.on_start = arguments->devices.count ? confine_helper : NULL,
+		.context = &confine,
+	};
+	struct cw_error error = {0};
+
+	if (cw_hooks_start(hooks, &options, &error) == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return CW_EXIT_PROBLEM;
 }
 
 static int choose_engine(const struct cw_arguments *arguments, enum cw_filter_engine *engine)
@@ -295,7 +346,9 @@ int cw_command_split(const struct cw_arguments *arguments)
 {
 	struct cw_pipeline_options options;
 	struct cw_rules rules = {0};
+	struct cw_hooks *hooks = NULL;
 	char *expression = NULL;
+	bool has_hooks = false;
 	int result;
 
 	if (arguments->lists_devices || arguments->lists_linktypes || arguments->lists_clocks)
@@ -322,11 +375,16 @@ int cw_command_split(const struct cw_arguments *arguments)
 		fill_options(arguments, &rules, expression, &options);
 		result = cw_arguments_live(arguments, &options);
 	}
+	if (result == 0)
+		result = check_hooks(&rules, &has_hooks);
+	if (result == 0 && has_hooks)
+		result = start_hooks(arguments, &hooks);
 	if (result == 0) {
 		options.compiler = cw_arguments_start_compiler(arguments);
-		result = cw_run(arguments, &options);
+		result = cw_run(arguments, &options, hooks);
 		cw_filter_compiler_free(options.compiler);
 	}
+	cw_hooks_free(hooks);
 	cw_rules_fini(&rules);
 	free(expression);
 	return result;

@@ -16,8 +16,11 @@ int cw_command_selftest(const struct cw_arguments *arguments);
 int cw_command_repair(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
-/* Run the pipeline to its end, report; the exit status. */
-int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
+struct cw_hooks;
+
+/* Run the pipeline to its end, then its hooks (NULL: there are none), report; the exit status. */
+int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+	   struct cw_hooks *hooks);
 
 /* The live options that the arguments ask for. CW_EXIT_USAGE after a complaint. */
 int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_options *options);

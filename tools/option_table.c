@@ -34,6 +34,8 @@ const struct cw_option_row cw_option_rows[] = {
 				     "run", BOTH},
 	{'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
 	 BOTH},
+	{'z', "hook", "COMMAND", "run this program, without a shell, with the name of each complete file", BOTH},
+	{OPTION_HOOK_TIME, "hook-timeout", "SECONDS", "kill one that takes longer (default: 60)", BOTH},
 	{'n', "numeric", NULL, "accepted: names are never looked up", BOTH},
 	{'O', "no-optimize", NULL, "do not optimise filter programs",
 	 BOTH | CW_CHECK | CW_INSPECT | CW_BENCH},
@@ -129,7 +131,6 @@ const struct cw_option_row cw_option_rows[] = {
 		 CW_SELFTEST | CW_REPAIR},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
-	{'z', NULL, "COMMAND", NULL, CW_NOT_YET},
 };
 
 const size_t cw_option_row_count = CW_ARRAY_COUNT(cw_option_rows);

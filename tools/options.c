@@ -91,6 +91,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_ENGINE:
 		arguments->engine = text;
 		return 0;
+	case 'z':
+		arguments->hook = text;
+		return 0;
 	case 'Z':
 		arguments->user = text;
 		return 0;
@@ -201,6 +204,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_seconds("--duration", text, 366 * DAY_MS, &arguments->duration_ms);
 	case OPTION_DRAIN:
 		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
+	case OPTION_HOOK_TIME:
+		return cw_option_seconds("--hook-timeout", text, DAY_MS, &arguments->hook_ms);
 	case OPTION_DIRECT:
 		return cw_option_direct(text, &arguments->direct);
 	case OPTION_PPS:

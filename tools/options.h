@@ -70,6 +70,8 @@ struct cw_arguments {
 	uint64_t rotate_every_ns; /* -G, -b duration:, -b interval: */
 	bool is_rotate_aligned;	  /* -b interval: */
 	uint64_t ring_files;	  /* -W, -b files: */
+	const char *hook;	  /* -z */
+	uint64_t hook_ms;
 	bool has_file_count;	  /* -W */
 	uint64_t packets;	  /* generate, bench */
 	uint64_t repeat;	  /* bench */

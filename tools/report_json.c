@@ -191,6 +191,10 @@ int cw_report_print_json(const struct cw_report *report)
 			  report->is_durable ? json_boolean(report->books.lost == 0)
 					     : json_null(),
 			  "threads", (int)report->threads, "elapsed_s", report->elapsed_s);
+	if (whole && report->hooks_run)
+		json_object_set_new(whole, "hooks",
+				    json_pack("{s:o, s:o}", "run", count(report->hooks_run),
+					      "failed", count(report->hooks_failed)));
 	if (whole && report->queue_count) {
 		json_object_set_new(whole, "queues", queues_json(report));
 		json_object_set_new(whole, "devices", devices_json(report));

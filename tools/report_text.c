@@ -137,6 +137,10 @@ void cw_report_print(const struct cw_report *report)
 		cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
 	print_queues(report);
+	if (report->hooks_run)
+		fprintf(stderr, "%s files given to hooks, %s of which failed\n",
+			cw_format_count(report->hooks_run, a),
+			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
 	if (report->verify.every)
 		fprintf(stderr, "%s packets checked against libpcap, 1 in %s: %s %s\n",
 			cw_format_count(report->verify.sampled, a),

@@ -13,11 +13,13 @@
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/folders.h"
+#include "tools/hooks.h"
 #include "tools/notify.h"
 
 struct run {
 	const struct cw_arguments *arguments;
 	struct cw_pipeline *pipeline;
+	struct cw_hooks *hooks; /* NULL: there are none */
 	struct timespec start;
 	struct cw_progress last; /* live: when rates were told last, */
 	double last_s;		 /* and when that was */
@@ -222,7 +224,37 @@ static void wait_for_end(struct run *run, int signal_fd)
 	run->has_progress = false;
 }
 
-static int finish(struct run *run, const struct cw_arguments *arguments)
+static void run_hook(void *context, const struct cw_rule *rule, const char *path)
+{
+	const struct run *run = context;
+
+	cw_hooks_run_any(run->hooks, rule->name, rule->hook, path);
+}
+
+/* The files are complete; a signal ends the waiting, not the hooks. */
+static void finish_hooks(struct run *run, int signal_fd, struct cw_report *report)
+{
+	struct signalfd_siginfo signal;
+	struct cw_hooks_result result;
+	int status;
+
+	if (!run->hooks)
+		return;
+	do
+		status = cw_hooks_finish(run->hooks, signal_fd, &result);
+	while (status == -EINTR && read(signal_fd, &signal, sizeof(signal)) == sizeof(signal) &&
+	       signal.ssi_signo != SIGINT && signal.ssi_signo != SIGTERM);
+	if (status == -EINTR)
+		cw_complain("hooks are not waited for any longer; those that run go on");
+	else if (status < 0)
+		cw_complain("the process that runs hooks is lost");
+	report->hooks_run = result.run;
+	report->hooks_failed = result.failed;
+	if (status < 0 || result.failed)
+		report->is_complete = false;
+}
+
+static int finish(struct run *run, const struct cw_arguments *arguments, int signal_fd)
 {
 	struct cw_report report;
 	int status = CW_EXIT_COMPLETE;
@@ -231,6 +263,7 @@ static int finish(struct run *run, const struct cw_arguments *arguments)
 		cw_complain("no memory for the report; the files are complete");
 		return CW_EXIT_PROBLEM;
 	}
+	finish_hooks(run, signal_fd, &report);
 	cw_report_complain(&report);
 	if (arguments->json)
 		status = cw_report_print_json(&report);
@@ -323,10 +356,12 @@ static int watch_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options)
+int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+	   struct cw_hooks *hooks)
 {
 	struct run run = {.arguments = arguments,
 			  .notify_fd = cw_notify_open(),
+			  .hooks = hooks,
 			  .is_live = options->device_count > 0,
 			  .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
 	struct cw_error error = {0};
@@ -344,6 +379,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 		goto out;
 	options->tell = tell;
 	options->on_ready = get_ready;
+	options->on_file = hooks ? run_hook : NULL;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {
@@ -353,7 +389,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	}
 	cw_notify(run.notify_fd, "READY=1");
 	wait_for_end(&run, signal_fd);
-	result = finish(&run, arguments);
+	result = finish(&run, arguments, signal_fd);
 	cw_pipeline_free(run.pipeline);
 out:
 	if (run.notify_fd >= 0)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Files of live captures: they end by the clock when nothing comes, and exactly where they should."""
+import contextlib
 import os
+import subprocess
 import time
 
 import e2e
@@ -130,6 +132,49 @@ class Rings(live.Test):
             report = self.report_of(capture.stop())
             self.assertEqual(report["rules"][0]["written"], shape.count)
             self.assertEqual(len(self.files_of(report)), 3)
+
+
+class Compressed(live.Test):
+    def unpacked(self, path):
+        e2e.need("zstd")
+        plain = self.path("plain-" + os.path.basename(path))
+        subprocess.run(["zstd", "-q", "-d", "-f", path, "-o", plain], check=True)
+        return plain
+
+    def test_everything_is_there(self):
+        shape = live.Shape(e2e.scaled(40_000, 10_000), size=300)
+        for name in ("all.pcap.zst", "{seq}.pcapng.zst"):
+            directory = self.path("ng" if "ng" in name else "classic")
+            os.mkdir(directory)
+            capture = self.capture("-i", "in", "-w", os.path.join(directory, name), "-C", "2000k",
+                                   "-b", "interval:1", "-B", 65536)
+            live.send(shape, rate=live.RATE // 4)
+            capture.wait_seen(shape.count)
+            report = self.report_of(capture.stop())
+            self.assertGreater(len(self.files_of(report)), 1)
+            self.expect_all(shape, [self.unpacked(file) for file in self.files_of(report)])
+
+    def test_a_disk_that_is_full_for_a_while(self):
+        """It goes on in the same file, behind its last whole packet."""
+        shape = live.Shape(60_000, size=700)
+        with e2e.tmpfs(self.path("disk"), "size=20m"):
+            path, ballast = self.path("disk", "a.pcap.zst"), self.path("disk", "ballast")
+            with open(ballast, "wb") as file, contextlib.suppress(OSError):
+                file.write(bytes((20 << 20) - (96 << 10)))
+            capture = self.capture("-i", "in", "-w", path, "-B", 65536)
+            sender = self.sender(shape, rate=live.RATE // 5)
+            capture.wait_line("until that works again")
+            os.unlink(ballast)
+            capture.wait_line("it is written again")
+            sender.finish()
+            capture.wait_seen(shape.count)
+            report = self.report_of(capture.stop(), 1)
+            rule = report["rules"][0]
+            self.assertGreater(rule["lost"]["disk_full"], 0)
+            self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"])
+            plain = self.unpacked(path)
+            self.expect(live.check(shape, [plain]), packets=rule["written"],
+                        missing=rule["lost_total"], first=0, last=shape.count - 1)
 
 
 if __name__ == "__main__":

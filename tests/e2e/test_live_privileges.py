@@ -80,6 +80,30 @@ class Privileges(live.Test):
         self.assertEqual(sorted(os.path.basename(file) for file in files),
                          sorted(os.listdir(self.mine)))
 
+    def test_hooks_run_as_nobody_too(self):
+        """Of a capture that may start nothing itself."""
+        log = os.path.join(self.mine, "log")
+        spy = self.write("spy", "#!/bin/sh\n"
+                         f"(id -u; grep -E '^(Cap|NoNew)' /proc/self/status; echo $1) >> {log}\n")
+        os.chmod(spy, 0o755)
+        path = os.path.join(self.mine, "{seq}.pcap")
+        capture = self.capture("-i", "in", "-w", path, "-Z", "nobody", "-b", "packets:1000", "-z",
+                               spy)
+        shape = live.Shape(3500)
+        live.send(shape)
+        capture.wait_seen(shape.count)
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["hooks"], {"run": 4, "failed": 0})
+        with open(log) as file:
+            lines = file.read().splitlines()
+        self.assertEqual(len(lines), 4 * 8)
+        self.assertEqual(sorted(line for line in lines if line.endswith(".pcap")),
+                         sorted(report["rules"][0]["files"]))
+        self.assertEqual(lines.count(str(pwd.getpwnam("nobody").pw_uid)), 4)
+        self.assertEqual(lines.count("NoNewPrivs:\t1"), 4)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(lines.count(f"{name}:\t0000000000000000"), 4, name)
+
     def test_a_folder_that_nobody_may_write(self):
         done = e2e.capweir("-i", "in", "-w", self.path("all.pcap"), "-Z", "nobody")
         self.assertEqual(done.status, 2, e2e.text_of(done))

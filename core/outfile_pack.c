@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The stream goes into the frame that is being filled; a full one is submitted, and written when it
+ * is done and all before it are written. After a failure the file is cut in the middle of a frame:
+ * then that frame's first part is on the disk as a short frame, and, if the stream goes on, kept to
+ * be filled up and written once more over it, so that frames have their edges where they had them.
+ */
+#include "core/outfile_pack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TABLE_FRAMES_MAX (UINT32_MAX / 16) /* of which a table can tell */
+
+struct cw_packer {
+	struct cw_frame *filling; /* NULL: nothing since the last full one */
+	struct cw_frame **flying; /* submitted, oldest first; room for options.in_flight */
+	uint32_t flying_count;
+	uint32_t extra_count; /* frames beyond one, as cw_pack_take_extra_any has it */
+	uint32_t *sizes;      /* of the frames on the disk: packed, plain */
+	uint32_t frame_count;
+	uint32_t frame_capacity;
+	uint64_t plain_start;  /* of the first frame that is not whole on the disk; */
+	uint64_t packed_start; /* where that is or will be in the file */
+	size_t stable_bytes;   /* of it, that are there already as a short frame */
+	size_t short_bytes;    /* what that takes */
+	uint64_t taken;        /* of the stream */
+	bool is_finished;
+	size_t table_bytes;
+};
+
+static struct cw_packer *packer_of(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	const struct cw_pack_options *options = cw_pack_options(file->options.pack);
+
+	if (packer)
+		return packer;
+	packer = calloc(1, sizeof(*packer));
+	if (!packer)
+		return NULL;
+	packer->flying = calloc(options->in_flight, sizeof(struct cw_frame *));
+	if (!packer->flying) {
+		free(packer);
+		return NULL;
+	}
+	file->packer = packer;
+	return packer;
+}
+
+static int write_at(struct cw_outfile *file, const uint8_t *data, size_t bytes, uint64_t offset)
+{
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
+	int failure;
+
+	cw_outfile_write_plain(file, &vector, 1, offset, &failure);
+	return failure;
+}
+
+static int note_frame(struct cw_packer *packer, const struct cw_frame *frame)
+{
+	if (packer->frame_count == packer->frame_capacity) {
+		uint32_t capacity = packer->frame_capacity ? 2 * packer->frame_capacity : 16;
+		uint32_t *grown = realloc(packer->sizes, 2 * (size_t)capacity * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		packer->sizes = grown;
+		packer->frame_capacity = capacity;
+	}
+	packer->sizes[2 * packer->frame_count] = (uint32_t)frame->packed_bytes;
+	packer->sizes[2 * packer->frame_count + 1] = (uint32_t)frame->plain_bytes;
+	packer->frame_count++;
+	return 0;
+}
+
+/* Write a frame that is done, whole for good, behind the others. */
+static int write_frame(struct cw_outfile *file, const struct cw_frame *frame)
+{
+	struct cw_packer *packer = file->packer;
+	int failure = frame->failure;
+
+	if (!failure)
+		failure = write_at(file, frame->packed, frame->packed_bytes, packer->packed_start);
+	if (!failure)
+		failure = note_frame(packer, frame);
+	if (failure)
+		return failure;
+	packer->plain_start += frame->plain_bytes;
+	packer->packed_start += frame->packed_bytes;
+	packer->stable_bytes = packer->short_bytes = 0;
+	return 0;
+}
+
+/* Write the oldest submitted frame, waiting for it. After a failure it stays the oldest. */
+static int land_oldest(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	struct cw_frame *frame = packer->flying[0];
+	int failure;
+
+	cw_pack_wait(frame);
+	failure = write_frame(file, frame);
+	if (failure)
+		return failure;
+	cw_pack_give_back_any(frame);
+	if (packer->extra_count) {
+		packer->extra_count--;
+		cw_pack_give_extra_back_any(file->options.pack, 1);
+	}
+	packer->flying_count--;
+	memmove(packer->flying, packer->flying + 1, packer->flying_count * sizeof(frame));
+	return 0;
+}
+
+/* Write what is done. With `all`, also what is not. */
+static int land(struct cw_outfile *file, bool all)
+{
+	struct cw_packer *packer = file->packer;
+	int failure = 0;
+
+	while (!failure && packer->flying_count && (all || cw_pack_is_done(packer->flying[0])))
+		failure = land_oldest(file);
+	return failure;
+}
+
+/* Have a frame to fill. Where there is none, one of this file's own comes free. */
+static int begin_frame(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	int failure = 0;
+
+	while (!packer->filling && !failure) {
+		bool has_one = packer->flying_count > 0;
+
+		if (has_one && !cw_pack_take_extra_any(file->options.pack)) {
+			failure = land_oldest(file);
+			continue;
+		}
+		packer->extra_count += has_one;
+		packer->filling = cw_pack_take_any(file->options.pack);
+		if (!packer->filling)
+			failure = -ENOMEM;
+	}
+	return failure;
+}
+
+static int submit_full(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	int failure = 0;
+
+	if (packer->flying_count == cw_pack_options(file->options.pack)->in_flight)
+		failure = land_oldest(file);
+	if (failure)
+		return failure;
+	packer->flying[packer->flying_count++] = packer->filling;
+	cw_pack_submit(packer->filling);
+	packer->filling = NULL;
+	return 0;
+}
+
+size_t cw_outfile_pack_write(struct cw_outfile *file, const struct iovec *vectors, int count,
+			     uint64_t offset, int *failure)
+{
+	struct cw_packer *packer = packer_of(file);
+	size_t total = 0;
+
+	*failure = packer ? 0 : -ENOMEM;
+	if (packer && (offset != packer->taken || packer->is_finished))
+		*failure = -EINVAL;
+	if (!*failure)
+		*failure = land(file, false);
+	for (int i = 0; i < count && !*failure; i++) {
+		const uint8_t *from = vectors[i].iov_base;
+		size_t left = vectors[i].iov_len;
+
+		while (left && !*failure) {
+			struct cw_frame *frame;
+			size_t part;
+
+			*failure = begin_frame(file);
+			if (*failure)
+				break;
+			frame = packer->filling;
+			part = cw_min_size(left, CW_PACK_FRAME_BYTES - frame->plain_bytes);
+			memcpy(frame->plain + frame->plain_bytes, from, part);
+			frame->plain_bytes += part;
+			packer->taken += part;
+			total += part;
+			from += part;
+			left -= part;
+			if (frame->plain_bytes == CW_PACK_FRAME_BYTES)
+				*failure = submit_full(file);
+		}
+	}
+	return total;
+}
+
+uint64_t cw_outfile_pack_reached(const struct cw_outfile *file)
+{
+	const struct cw_packer *packer = file->packer;
+
+	return packer ? packer->plain_start + packer->stable_bytes : 0;
+}
+
+uint64_t cw_outfile_pack_file_bytes(const struct cw_outfile *file)
+{
+	const struct cw_packer *packer = file->packer;
+
+	return packer ? packer->packed_start + packer->short_bytes + packer->table_bytes : 0;
+}
+
+/* The table is for who wants to seek: a disk that has no room for it does no harm. */
+static void write_table(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	size_t bytes = cw_pack_table_bytes(packer->frame_count);
+	uint8_t *table = packer->frame_count < TABLE_FRAMES_MAX ? malloc(bytes) : NULL;
+
+	if (!table)
+		return;
+	cw_pack_table(packer->sizes, packer->frame_count, table);
+	if (write_at(file, table, bytes, packer->packed_start) == 0)
+		packer->table_bytes = bytes;
+	else if (file->kind == TARGET_REGULAR)
+		(void)!ftruncate(file->fd, (off_t)packer->packed_start); /* readable either way */
+	free(table);
+}
+
+int cw_outfile_pack_finish(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+	int failure;
+
+	if (!packer || packer->is_finished)
+		return 0;
+	failure = land(file, true);
+	if (!failure && packer->stable_bytes &&
+	    packer->filling->plain_bytes == packer->stable_bytes) {
+		/* Cut before, and nothing came after: the short frame is the last one. */
+		failure = note_frame(packer, packer->filling);
+		packer->plain_start += packer->stable_bytes;
+		packer->packed_start += packer->short_bytes;
+		packer->stable_bytes = packer->short_bytes = 0;
+	} else if (!failure && packer->filling && packer->filling->plain_bytes) {
+		struct cw_frame *frame = packer->filling;
+
+		cw_pack_submit(frame);
+		cw_pack_wait(frame);
+		failure = write_frame(file, frame);
+		atomic_store(&frame->state, CW_FRAME_FILLING); /* after a failure it is cut */
+	}
+	if (failure)
+		return failure;
+	if (packer->filling)
+		cw_pack_give_back_any(packer->filling);
+	packer->filling = NULL;
+	cw_pack_give_extra_back_any(file->options.pack, packer->extra_count);
+	packer->extra_count = 0;
+	packer->is_finished = true;
+	write_table(file);
+	return 0;
+}
+
+/* ---- after a failure ---- */
+
+void cw_outfile_pack_drop(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+
+	if (!packer || packer->is_finished)
+		return;
+	/* The oldest one is that of which a part may be on the disk: it is kept so far. */
+	if (packer->flying_count && packer->filling) {
+		cw_pack_give_back_any(packer->filling);
+		packer->filling = NULL;
+	}
+	for (uint32_t i = 0; i < packer->flying_count; i++) {
+		cw_pack_wait(packer->flying[i]); /* nobody else may be at it any more */
+		if (i)
+			cw_pack_give_back_any(packer->flying[i]);
+	}
+	if (packer->flying_count) {
+		packer->filling = packer->flying[0];
+		atomic_store(&packer->filling->state, CW_FRAME_FILLING);
+	}
+	packer->flying_count = 0;
+	cw_pack_give_extra_back_any(file->options.pack, packer->extra_count);
+	packer->extra_count = 0;
+	if (packer->filling)
+		packer->filling->plain_bytes = packer->stable_bytes;
+	packer->taken = packer->plain_start + packer->stable_bytes;
+}
+
+/* Read a frame back from the disk. */
+static int load_frame(struct cw_outfile *file, uint32_t index, uint64_t packed_offset,
+		      uint8_t *plain)
+{
+	size_t bytes = file->packer->sizes[2 * index];
+	uint8_t *packed = malloc(bytes);
+	int64_t got = -ENOMEM;
+
+	if (packed && cw_outfile_read_plain(file, packed, bytes, packed_offset) == (int64_t)bytes)
+		got = cw_pack_unpack(packed, bytes, plain);
+	free(packed);
+	if (got >= 0 && (uint64_t)got != file->packer->sizes[2 * index + 1])
+		got = -EBADMSG;
+	return got < 0 ? (int)got : 0;
+}
+
+int64_t cw_outfile_pack_read(struct cw_outfile *file, uint8_t *buffer, size_t bytes,
+			     uint64_t offset)
+{
+	const struct cw_packer *packer = file->packer;
+	uint8_t *plain = malloc(CW_PACK_FRAME_BYTES);
+	uint64_t plain_at = 0, packed_at = 0;
+	size_t total = 0;
+	int failure = plain ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; packer && i < packer->frame_count && total < bytes && !failure; i++) {
+		uint64_t end = plain_at + packer->sizes[2 * i + 1];
+
+		if (offset + total < end) {
+			size_t part = cw_min_size(bytes - total, end - offset - total);
+
+			failure = load_frame(file, i, packed_at, plain);
+			if (!failure)
+				memcpy(buffer + total, plain + (offset + total - plain_at), part);
+			total += part;
+		}
+		plain_at = end;
+		packed_at += packer->sizes[2 * i];
+	}
+	/* The part of a frame that is there as a short one is in memory, too. */
+	if (!failure && packer && total < bytes && offset + total >= packer->plain_start &&
+	    offset + total < packer->plain_start + packer->stable_bytes) {
+		size_t from = offset + total - packer->plain_start;
+		size_t part = cw_min_size(bytes - total, packer->stable_bytes - from);
+
+		const struct cw_frame *frame =
+		    packer->flying_count ? packer->flying[0] : packer->filling;
+
+		memcpy(buffer + total, frame->plain + from, part);
+		total += part;
+	}
+	free(plain);
+	return failure ? failure : (int64_t)total;
+}
+
+/* Go back to the frame that holds `bytes`: it is filled up to there, and not on the disk. */
+static int reopen_frame(struct cw_outfile *file, uint64_t bytes)
+{
+	struct cw_packer *packer = file->packer;
+	int failure = begin_frame(file);
+
+	while (!failure && packer->plain_start > bytes) {
+		const uint32_t *sizes = &packer->sizes[2 * (packer->frame_count - 1)];
+
+		failure = packer->plain_start - sizes[1] <= bytes
+			      ? load_frame(file, packer->frame_count - 1,
+					   packer->packed_start - sizes[0], packer->filling->plain)
+			      : 0;
+		if (failure)
+			break;
+		packer->frame_count--;
+		packer->plain_start -= sizes[1];
+		packer->packed_start -= sizes[0];
+	}
+	return failure;
+}
+
+int cw_outfile_pack_cut(struct cw_outfile *file, uint64_t bytes)
+{
+	struct cw_packer *packer = packer_of(file);
+	struct cw_frame *frame;
+	int failure = packer ? 0 : -ENOMEM;
+
+	if (failure || packer->is_finished)
+		return failure;
+	cw_outfile_pack_drop(file);
+	if (bytes > packer->taken)
+		return -EINVAL;
+	failure = reopen_frame(file, bytes);
+	if (failure)
+		return failure;
+	frame = packer->filling;
+	frame->plain_bytes = (size_t)(bytes - packer->plain_start);
+	frame->packed_bytes = 0;
+	if (frame->plain_bytes) {
+		cw_pack_submit(frame);
+		cw_pack_wait(frame);
+		atomic_store(&frame->state, CW_FRAME_FILLING);
+		failure = frame->failure;
+		if (!failure)
+			failure = write_at(file, frame->packed, frame->packed_bytes,
+					   packer->packed_start);
+	}
+	if (failure) { /* whole frames only */
+		frame->plain_bytes = frame->packed_bytes = 0;
+	}
+	packer->stable_bytes = frame->plain_bytes;
+	packer->short_bytes = frame->packed_bytes;
+	packer->taken = packer->plain_start + packer->stable_bytes;
+	if (ftruncate(file->fd, (off_t)(packer->packed_start + packer->short_bytes)) && !failure)
+		failure = -errno;
+	return failure;
+}
+
+void cw_outfile_pack_free(struct cw_outfile *file)
+{
+	struct cw_packer *packer = file->packer;
+
+	if (!packer)
+		return;
+	cw_outfile_pack_drop(file);
+	if (packer->filling)
+		cw_pack_give_back_any(packer->filling);
+	free(packer->flying);
+	free(packer->sizes);
+	free(packer);
+	file->packer = NULL;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The frames that are compressed side by side, and their contexts. No locks: a frame's state is
+ * moved by compare and exchange, and contexts lie in slots that are emptied by exchange.
+ */
+#include "core/pack.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include <zstd.h>
+
+#include "core/base.h"
+
+#define CONTEXTS 64u /* kept for the next frame; more threads at once make their own */
+#define TABLE_MAGIC 0x184D2A5Eu
+#define SEEKABLE_MAGIC 0x8F92EAB1u
+#define SKIPPABLE_HEADER_BYTES 8u
+#define FOOTER_BYTES 9u
+#define ENTRY_BYTES 8u
+
+struct cw_pack {
+	struct cw_pack_options options;
+	struct cw_frame *frames;
+	uint32_t frame_count;
+	_Atomic int64_t extra_left;
+	_Atomic uint32_t waiting_count; /* a hint: submitted frames that nobody took */
+	ZSTD_CCtx *_Atomic contexts[CONTEXTS];
+};
+
+int cw_pack_new(struct cw_pack **result, const struct cw_pack_options *options)
+{
+	struct cw_pack *pack = calloc(1, sizeof(*pack));
+
+	*result = NULL;
+	if (!pack)
+		return -ENOMEM;
+	pack->options = *options;
+	pack->frame_count = options->file_count + options->extra_count;
+	atomic_init(&pack->extra_left, options->extra_count);
+	pack->frames = calloc(pack->frame_count, sizeof(*pack->frames));
+	if (!pack->frames) {
+		free(pack);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < pack->frame_count; i++)
+		pack->frames[i].pack = pack;
+	*result = pack;
+	return 0;
+}
+
+void cw_pack_free(struct cw_pack *pack)
+{
+	if (!pack)
+		return;
+	for (uint32_t i = 0; i < pack->frame_count; i++) {
+		free(pack->frames[i].plain);
+		free(pack->frames[i].packed);
+	}
+	for (uint32_t i = 0; i < CONTEXTS; i++)
+		ZSTD_freeCCtx(atomic_load(&pack->contexts[i]));
+	free(pack->frames);
+	free(pack);
+}
+
+const struct cw_pack_options *cw_pack_options(const struct cw_pack *pack)
+{
+	return &pack->options;
+}
+
+bool cw_pack_take_extra_any(struct cw_pack *pack)
+{
+	if (atomic_fetch_sub(&pack->extra_left, 1) > 0)
+		return true;
+	atomic_fetch_add(&pack->extra_left, 1);
+	return false;
+}
+
+void cw_pack_give_extra_back_any(struct cw_pack *pack, uint32_t count)
+{
+	atomic_fetch_add(&pack->extra_left, count);
+}
+
+struct cw_frame *cw_pack_take_any(struct cw_pack *pack)
+{
+	for (uint32_t i = 0; i < pack->frame_count; i++) {
+		struct cw_frame *frame = &pack->frames[i];
+		uint32_t expected = CW_FRAME_FREE;
+
+		if (!atomic_compare_exchange_strong(&frame->state, &expected, CW_FRAME_FILLING))
+			continue;
+		if (!frame->plain)
+			frame->plain = malloc(CW_PACK_FRAME_BYTES);
+		frame->plain_bytes = frame->packed_bytes = 0;
+		frame->failure = 0;
+		if (frame->plain)
+			return frame;
+		atomic_store(&frame->state, CW_FRAME_FREE);
+		return NULL;
+	}
+	return NULL;
+}
+
+void cw_pack_give_back_any(struct cw_frame *frame)
+{
+	free(frame->packed);
+	frame->packed = NULL;
+	atomic_store(&frame->state, CW_FRAME_FREE);
+}
+
+static ZSTD_CCtx *take_context(struct cw_pack *pack)
+{
+	for (uint32_t i = 0; i < CONTEXTS; i++) {
+		ZSTD_CCtx *context = atomic_load(&pack->contexts[i]);
+
+		if (context && atomic_compare_exchange_strong(&pack->contexts[i], &context, NULL))
+			return context;
+	}
+	return ZSTD_createCCtx();
+}
+
+static void keep_context(struct cw_pack *pack, ZSTD_CCtx *context)
+{
+	for (uint32_t i = 0; i < CONTEXTS; i++) {
+		ZSTD_CCtx *none = NULL;
+
+		if (atomic_compare_exchange_strong(&pack->contexts[i], &none, context))
+			return;
+	}
+	ZSTD_freeCCtx(context);
+}
+
+static void compress(struct cw_frame *frame)
+{
+	ZSTD_CCtx *context = take_context(frame->pack);
+	size_t result;
+
+	frame->failure = -ENOMEM; /* there is room, so it is memory that is missing */
+	free(frame->packed);
+	frame->packed = malloc(ZSTD_COMPRESSBOUND(CW_PACK_FRAME_BYTES));
+	if (!context || !frame->packed) {
+		ZSTD_freeCCtx(context);
+		return;
+	}
+	ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, CW_PACK_LEVEL);
+	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+	result = ZSTD_compress2(context, frame->packed, ZSTD_COMPRESSBOUND(CW_PACK_FRAME_BYTES),
+				frame->plain, frame->plain_bytes);
+	keep_context(frame->pack, context);
+	if (ZSTD_isError(result))
+		return;
+	frame->packed_bytes = result;
+	frame->failure = 0;
+}
+
+/* Compress it if it waits and nobody else does it. */
+static bool run(struct cw_frame *frame)
+{
+	uint32_t expected = CW_FRAME_WAITING;
+
+	/* Sequentially consistent, as all of them: who gets it sees what was filled in. */
+	if (!atomic_compare_exchange_strong(&frame->state, &expected, CW_FRAME_RUNNING))
+		return false;
+	atomic_fetch_sub(&frame->pack->waiting_count, 1);
+	compress(frame);
+	atomic_store(&frame->state, CW_FRAME_DONE);
+	return true;
+}
+
+bool cw_pack_run_any(struct cw_pack *pack)
+{
+	if (!atomic_load(&pack->waiting_count))
+		return false;
+	for (uint32_t i = 0; i < pack->frame_count; i++)
+		if (run(&pack->frames[i]))
+			return true;
+	return false;
+}
+
+void cw_pack_submit(struct cw_frame *frame)
+{
+	const struct cw_pack_options *options = &frame->pack->options;
+
+	atomic_fetch_add(&frame->pack->waiting_count, 1);
+	atomic_store(&frame->state, CW_FRAME_WAITING);
+	if (options->on_submit)
+		options->on_submit(options->context);
+}
+
+void cw_pack_wait(struct cw_frame *frame)
+{
+	run(frame);
+	while (!cw_pack_is_done(frame)) /* some milliseconds at most: somebody is at it */
+		sched_yield();
+}
+
+bool cw_pack_is_done(const struct cw_frame *frame)
+{
+	return atomic_load(&frame->state) == CW_FRAME_DONE;
+}
+
+int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plain)
+{
+	size_t bytes = ZSTD_decompress(plain, CW_PACK_FRAME_BYTES, packed, packed_bytes);
+
+	return ZSTD_isError(bytes) ? -EBADMSG : (int64_t)bytes;
+}
+
+static uint8_t *put_u32(uint8_t *to, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		*to++ = (uint8_t)(value >> 8 * i); /* little-endian on every machine */
+	return to;
+}
+
+size_t cw_pack_table_bytes(uint32_t frame_count)
+{
+	return SKIPPABLE_HEADER_BYTES + (size_t)frame_count * ENTRY_BYTES + FOOTER_BYTES;
+}
+
+void cw_pack_table(const uint32_t *sizes, uint32_t frame_count, uint8_t *table)
+{
+	table = put_u32(table, TABLE_MAGIC);
+	table = put_u32(table, (uint32_t)(frame_count * ENTRY_BYTES + FOOTER_BYTES));
+	for (uint32_t i = 0; i < 2 * frame_count; i++)
+		table = put_u32(table, sizes[i]);
+	table = put_u32(table, frame_count);
+	*table++ = 0; /* no checksums here: the frames have theirs */
+	put_u32(table, SEEKABLE_MAGIC);
+}

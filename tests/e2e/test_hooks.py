@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hooks: once a complete file, the last one too, as the words say; what fails is told and counted."""
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+
+import e2e
+
+# Appends one line a run to the file that its first argument names: what it was given.
+SPY = f"""#!{sys.executable}
+import json, os, sys, time
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+said = {{"words": sys.argv[2:], "rule": os.environ.get("CAPWEIR_RULE"),
+        "input": sys.stdin.read(), "open": sorted(map(int, os.listdir("/proc/self/fd"))),
+        "is_there": os.path.isfile(sys.argv[-1]), "uid": os.getuid(),
+        "caps": int(status["CapEff"], 16), "no_new": int(status["NoNewPrivs"]),
+        "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16),
+        "start": time.monotonic()}}
+time.sleep(float(os.environ.get("SPY_SLEEP", "0")))
+said["end"] = time.monotonic()
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+os.write(fd, (json.dumps(said) + "\\n").encode())
+os.write(1, b"spied\\n")
+sys.exit(int(os.environ.get("SPY_EXIT", "0")))
+"""
+
+
+class Hooks(e2e.Test):
+    def setUp(self):
+        super().setUp()
+        self.spy = self.write("spy", SPY)
+        os.chmod(self.spy, 0o755)
+        self.log = self.path("log")
+        self.source = self.write("in.pcap", e2e.pcap(e2e.simple_packets(100)))
+
+    def said(self):
+        if not os.path.exists(self.log):
+            return []
+        with open(self.log) as file:
+            return [json.loads(line) for line in file]
+
+    def rules(self, *rules, rotate="{packets: 10}"):
+        hook = json.dumps([self.spy, self.log])
+        return self.write("rules.yaml", e2e.rules_yaml(
+            rules, defaults="{write: '%s/{rule}-{seq}.pcap', rotate: %s, hook: %s}" %
+            (self.directory, rotate, hook)))
+
+    def test_once_for_each_file_in_order_and_the_last_one_too(self):
+        rules = self.rules(("all", ""), ("none", "tcp"),
+                           ("own", "", {"hook": json.dumps([self.spy, self.log, "a b", "$(x); 'y'"])}))
+        for threads in (1, 4):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.log)
+            report, done = self.run_json("split", "-r", self.source, "-R", rules, "-t", threads)
+            self.assertEqual(report["hooks"], {"run": 21, "failed": 0})
+            self.assertTrue(report["complete"])
+            self.assertEqual(done.err.count("spied\n"), 21, done.err)
+            wanted = sorted([("all", file) for file in report["rules"][0]["files"]] +
+                            [("none", file) for file in report["rules"][1]["files"]] +
+                            [("own", "a b", "$(x); 'y'", file)
+                             for file in report["rules"][2]["files"]])
+            said = self.said()
+            self.assertEqual(sorted((one["rule"], *one["words"]) for one in said), wanted)
+            for one in said:
+                self.assertEqual((one["input"], one["is_there"], one["blocked"]), ("", True, 0))
+                # Standard ones, and that of the listing itself
+                self.assertEqual(one["open"][:3], [0, 1, 2])
+                self.assertLessEqual(len(one["open"]), 4)
+
+    def test_tcpdumps_letter_and_files_only(self):
+        """Standard output and pipes are no files; what a hook says does not get among packets."""
+        os.chmod(self.write("one", f"#!/bin/sh\nexec {self.spy} {self.log} \"$@\"\n"), 0o755)
+        done = self.run_ok("split", "-q", "-r", self.source, "-f", "", "-w", "-", "-f", "", "-w",
+                           self.path("a.pcap"), "-f", "", "-w", "/dev/null", "-z",
+                           self.path("one"))
+        self.assertEqual(done.out, self.read("in.pcap"))
+        self.assertEqual([one["words"] for one in self.said()], [[self.path("a.pcap")]])
+        self.assertIn("spied", done.err)
+
+    def test_a_name_that_reads_as_an_option(self):
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [("a", "", {"write": "'-rf.pcap'", "hook": json.dumps([self.spy, self.log])})]))
+        self.run_ok("split", "-q", "-r", self.source, "-R", rules, cwd=self.directory)
+        self.assertEqual(self.said()[0]["words"], ["./-rf.pcap"])
+
+    def check_failure(self, hook, says, count=10, *more, env=None, **options):
+        rules = self.rules(("all", "", {"hook": json.dumps(hook)}))
+        report, done = self.run_json("split", "-r", self.source, "-R", rules, *more, status=1,
+                                     env=dict(os.environ, **(env or {})), **options)
+        self.assertEqual(report["hooks"], {"run": 10, "failed": count})
+        self.assertFalse(report["complete"])
+        self.assertEqual(report["books"]["lost"], 0)
+        lines = [line for line in done.err.splitlines() if says in line]
+        self.assertEqual(len(lines), count, done.err)
+        for file in report["rules"][0]["files"]:
+            self.assertTrue(any(file in line and "rule all" in line for line in lines), file)
+        return done
+
+    def test_failures_are_told(self):
+        self.check_failure([self.spy, self.log], "exit status 3", env={"SPY_EXIT": "3"})
+        self.check_failure(["/bin/sh", "-c", "kill -SEGV $$"], "died of signal 11")
+        bad = self.write("bad", "#!/nowhere/interpreter\n")
+        os.chmod(bad, 0o755)
+        self.check_failure([bad], "exit status 127")
+
+    def test_one_that_takes_too_long_is_killed_with_its_children(self):
+        pids = self.path("pids")
+        self.check_failure(["/bin/sh", "-c", f"sleep 1000 & echo $! >>{pids}; wait"],
+                           "it was killed", 10, "--hook-timeout", "0.3")
+        with open(pids) as file:
+            for pid in map(int, file):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+                    self.assertIn(stat.read().split()[2], "ZX", "a child of a hook lives on")
+
+    def test_no_more_than_four_at_once(self):
+        rules = self.rules(("all", ""), rotate="{packets: 5}")
+        started = time.monotonic()
+        self.run_ok("split", "-q", "-r", self.source, "-R", rules,
+                    env=dict(os.environ, SPY_SLEEP="0.3"))
+        self.assertGreater(time.monotonic() - started, 5 * 0.3)
+        edges = sorted([(one["start"], 1) for one in self.said()] +
+                       [(one["end"], -1) for one in self.said()])
+        running = most = 0
+        for _, step in edges:
+            running += step
+            most = max(most, running)
+        self.assertEqual(len(edges), 40)
+        self.assertLessEqual(most, 4)
+        self.assertGreater(most, 1, "they run one after the other")
+
+    def test_a_program_that_is_not_there(self):
+        for hook in ("/nowhere/at-all", "no-such-program-at-all", self.directory + "/in.pcap"):
+            done = e2e.capweir("split", "-r", self.source, "-w", self.path("a.pcap"), "-z", hook)
+            self.assertEqual(done.status, 2, e2e.text_of(done))
+            self.assertIn(hook, done.err)
+        self.assertFalse(os.path.exists(self.path("a.pcap")))
+
+    def test_a_file_that_fails_has_no_hook(self):
+        rules = self.rules(("full", "", {"write": "/dev/full"}), ("all", ""))
+        report, _ = self.run_json("split", "-r", self.source, "-R", rules, status=1)
+        self.assertEqual(report["hooks"], {"run": 10, "failed": 0})
+
+    def runner_of(self, process):
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
+                text = file.read()
+                if "(cw-hooks)" in text and int(text.rpartition(")")[2].split()[1]) == process.pid:
+                    return int(name)
+        return None
+
+    def wait(self, is_so, what):
+        end = time.monotonic() + 30
+        while not is_so():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.01)
+
+    def begin(self, sleep_s):
+        """A run whose files are written and whose hooks sleep."""
+        rules = self.rules(("all", ""))
+        run = e2e.start("split", "-q", "-r", self.source, "-R", rules,
+                        env=dict(os.environ, SPY_SLEEP=str(sleep_s)))
+        self.addCleanup(lambda: run.poll() is None and run.kill())
+        self.wait(lambda: os.path.exists(self.path("all-9.pcap")), "the files are there")
+        self.wait(lambda: self.runner_of(run), "hooks run")
+        return run, self.runner_of(run)
+
+    def is_gone(self, pid):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+        return True
+
+    def test_a_signal_ends_the_waiting(self):
+        run, _ = self.begin(3)
+        time.sleep(0.2)
+        run.send_signal(signal.SIGUSR1)
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        run.wait(10)
+        self.assertLess(time.monotonic() - begin, 2)
+        run.communicate()
+        self.assertIn(run.returncode, (1, 130))
+
+    def test_a_run_that_is_killed_leaves_no_process_behind(self):
+        run, runner = self.begin(1)
+        run.kill()
+        run.communicate()
+        self.wait(lambda: self.is_gone(runner), "the process ends with the hooks that ran")
+        self.assertLess(len(self.said()), 10, "hooks were begun without the run")
+
+    def test_a_lost_process_is_told(self):
+        run, runner = self.begin(5)
+        os.kill(runner, signal.SIGKILL)
+        done = e2e.finish(run)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("process that runs hooks is lost", done.err)
+
+
+if __name__ == "__main__":
+    e2e.main()

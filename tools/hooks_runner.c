@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The process that runs hooks: takes requests at once, whatever runs, so that the capture never
+ * waits for a hook; starts them in order, a few at a time, each in a process group of its own, so
+ * that one that takes too long is killed with what it started; tells each failure on standard
+ * error. Without the capture it starts no more, and stays until the last one that runs has ended.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/hooks.h"
+#include "tools/hooks_parts.h"
+
+#define WORDS_MAX 256u
+#define SIGNAL_COUNT 64
+#define NOT_STARTED 127 /* a hook's exit when it could not be executed, as of a shell */
+
+struct request {
+	struct request *next;
+	size_t bytes;
+	char words[]; /* as in the message */
+};
+
+struct job {
+	struct request *request; /* NULL: this place is free */
+	pid_t pid;
+	uint64_t end_ns; /* CLOCK_MONOTONIC */
+	bool is_killed;
+};
+
+struct runner {
+	int fd;
+	int signal_fd;
+	uint32_t time_ms;
+	struct request *first, *last; /* that wait */
+	uint32_t waiting;
+	struct job jobs[CW_HOOKS_AT_ONCE];
+	uint32_t running;
+	uint64_t failed;
+	bool is_over; /* no more requests come */
+	bool is_lost; /* because the capture is gone */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* The words of a request: the rule's name, then the command, NULL at the end. */
+static void split_words(struct request *request, char **words)
+{
+	size_t at = 0;
+	uint32_t count = 0;
+
+	while (at < request->bytes && count < WORDS_MAX) {
+		words[count++] = request->words + at;
+		at += strlen(request->words + at) + 1;
+	}
+	words[count] = NULL;
+}
+
+static void tell(struct runner *runner, struct request *request, const char *what, int number)
+{
+	char *words[WORDS_MAX + 1];
+	uint32_t last = 0;
+
+	runner->failed++;
+	split_words(request, words);
+	while (words[last + 1])
+		last++;
+	/* One call: lines of several processes do not mix. */
+	dprintf(STDERR_FILENO, "capweir: rule %s: hook %s of %s: %s %d\n", words[0], words[1],
+		words[last], what, number);
+}
+
+/* ---- requests ---- */
+
+static void take_message(struct runner *runner)
+{
+	static char message[CW_HOOK_BYTES_MAX];
+	struct request *request;
+	ssize_t bytes = recv(runner->fd, message, sizeof(message), MSG_DONTWAIT);
+
+	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (bytes <= (ssize_t)sizeof(CW_HOOKS_LAST)) {
+		runner->is_over = true;
+		runner->is_lost = bytes <= 0;
+		return;
+	}
+	request = runner->waiting < CW_HOOKS_WAITING_MAX
+		      ? malloc(sizeof(*request) + (size_t)bytes + 1)
+		      : NULL;
+	if (!request) {
+		runner->failed++;
+		dprintf(STDERR_FILENO, "capweir: rule %s: too many hooks wait: one is not run\n",
+			message);
+		return;
+	}
+	*request = (struct request){.bytes = (size_t)bytes};
+	memcpy(request->words, message, (size_t)bytes);
+	request->words[bytes] = '\0';
+	if (runner->last)
+		runner->last->next = request;
+	else
+		runner->first = request;
+	runner->last = request;
+	runner->waiting++;
+}
+
+/* ---- hooks ---- */
+
+static _Noreturn void become_hook(struct request *request)
+{
+	char *words[WORDS_MAX + 1];
+	sigset_t none;
+
+	split_words(request, words);
+	setpgid(0, 0);
+	for (int i = 1; i <= SIGNAL_COUNT; i++)
+		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setenv("CAPWEIR_RULE", words[0], 1);
+	execvp(words[1], words + 1);
+	dprintf(STDERR_FILENO, "capweir: %s: %s\n", words[1], strerror(errno));
+	_exit(NOT_STARTED);
+}
+
+static void start_next(struct runner *runner, struct job *job)
+{
+	struct request *request = runner->first;
+
+	runner->first = request->next;
+	if (!runner->first)
+		runner->last = NULL;
+	runner->waiting--;
+	*job = (struct job){.request = request,
+			    .end_ns = now_ns() + (uint64_t)runner->time_ms * (CW_NS_PER_S / 1000)};
+	job->pid = fork();
+	if (job->pid == 0)
+		become_hook(request);
+	if (job->pid < 0) {
+		tell(runner, request, "no process: error", errno);
+		free(request);
+		job->request = NULL;
+		return;
+	}
+	setpgid(job->pid, job->pid); /* whoever comes first */
+	runner->running++;
+}
+
+static void start_hooks(struct runner *runner)
+{
+	for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++)
+		while (!runner->is_lost && runner->first && !runner->jobs[i].request)
+			start_next(runner, &runner->jobs[i]);
+}
+
+static void end_job(struct runner *runner, struct job *job, int status)
+{
+	if (job->is_killed)
+		tell(runner, job->request,
+		     "it was killed: it took longer than so many ms:", (int)runner->time_ms);
+	else if (WIFSIGNALED(status))
+		tell(runner, job->request, "it died of signal", WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		tell(runner, job->request, "it ended with exit status", WEXITSTATUS(status));
+	free(job->request);
+	job->request = NULL;
+	runner->running--;
+}
+
+static void reap(struct runner *runner)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++)
+			if (runner->jobs[i].request && runner->jobs[i].pid == pid)
+				end_job(runner, &runner->jobs[i], status);
+}
+
+/* Kill what takes too long. Milliseconds until the next one does, -1: nothing runs. */
+static int keep_time(struct runner *runner)
+{
+	uint64_t now = now_ns();
+	int wait_ms = -1;
+
+	for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++) {
+		struct job *job = &runner->jobs[i];
+		int left_ms;
+
+		if (!job->request || job->is_killed)
+			continue;
+		if (now >= job->end_ns) {
+			job->is_killed = true;
+			kill(-job->pid, SIGKILL);
+			continue;
+		}
+		left_ms = (int)((job->end_ns - now) / (CW_NS_PER_S / 1000)) + 1;
+		if (wait_ms < 0 || left_ms < wait_ms)
+			wait_ms = left_ms;
+	}
+	return wait_ms;
+}
+
+/* ---- the process ---- */
+
+/*
+ * Nothing of the capture is kept but standard error, which is the hooks' standard output too: the
+ * capture's own may be packets. A signal to the process group is for the capture.
+ */
+static int leave_user(struct runner *runner)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t signals;
+
+	for (int i = 1; i <= SIGNAL_COUNT; i++)
+		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+	for (size_t i = 0; i < CW_ARRAY_COUNT(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &signals, NULL);
+	setpgid(0, 0);
+	prctl(PR_SET_NAME, "cw-hooks");
+	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
+	    dup2(fcntl(STDERR_FILENO, F_GETFD) < 0 ? null_fd : STDERR_FILENO, STDOUT_FILENO) < 0)
+		return -errno;
+	if ((runner->fd > 3 && close_range(3, (unsigned)runner->fd - 1, 0)) ||
+	    close_range((unsigned)runner->fd + 1, ~0u, 0))
+		return -errno;
+	runner->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return runner->signal_fd < 0 ? -errno : 0;
+}
+
+_Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
+{
+	struct runner runner = {.fd = fd, .time_ms = options->time_ms};
+	struct signalfd_siginfo ignored;
+	int32_t hello = leave_user(&runner);
+
+	if (hello == 0 && options->on_start)
+		hello = options->on_start(options->context);
+	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 || hello)
+		_exit(1);
+	while (!runner.is_over || runner.running || (runner.first && !runner.is_lost)) {
+		struct pollfd fds[2] = {{.fd = runner.signal_fd, .events = POLLIN},
+					{.fd = runner.is_lost ? -1 : fd,
+					 .events = runner.is_over ? 0 : POLLIN}};
+		int wait_ms;
+
+		start_hooks(&runner);
+		wait_ms = keep_time(&runner);
+		if (poll(fds, 2, wait_ms) < 0 && errno != EINTR)
+			break;
+		while (read(runner.signal_fd, &ignored, sizeof(ignored)) > 0)
+			;
+		reap(&runner);
+		if (fds[1].revents && runner.is_over)
+			runner.is_lost = true;
+		else if (fds[1].revents)
+			take_message(&runner);
+	}
+	(void)!send(fd, &runner.failed, sizeof(runner.failed), MSG_NOSIGNAL); /* it may be gone */
+	_exit(0);
+}
