@@ -95,6 +95,7 @@ struct cw_live_options {
 	enum cw_live_fanout fanout;
 	enum cw_live_clock clock;
 	bool promiscuous;
+	uint64_t memory_taken; /* bytes that rings of other devices have: all get half of the RAM */
 	int wake_fd;    /* readable when waiting shall end (eventfd); -1 = none */
 	uint16_t input; /* recorded in the interface */
 	/*

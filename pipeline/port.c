@@ -20,13 +20,32 @@ static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *dev
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
 
+/* What the rings of all other devices have of the memory. */
+static uint64_t memory_of_others(const struct cw_pipeline *pipeline, const struct cw_port *port)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		const struct cw_port *other = &pipeline->ports[index];
+
+		if (other != port && other->live)
+			bytes += (uint64_t)other->info.queue_count * other->info.block_count *
+				 other->info.block_bytes;
+	}
+	return bytes;
+}
+
 /* Rings are near their own device; the kernel takes their pages while it is opened. */
 static int open_near(struct cw_pipeline *pipeline, struct cw_port *port,
-		     const struct cw_live_options *options, struct cw_error *error)
+		     const struct cw_live_options *asked, struct cw_error *error)
 {
+	struct cw_live_options options = *asked;
 	bool is_near = cw_pipeline_prefer_device(pipeline, port->device);
-	int result = cw_live_open(&port->live, &pipeline->ifaces, options, error);
+	int result;
 
+	options.memory_taken = memory_of_others(pipeline, port);
+	result = cw_live_open(&port->live, &pipeline->ifaces, &options, error);
 	if (is_near)
 		cw_place_memory(CW_NODE_NONE);
 	return result;
