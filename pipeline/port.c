@@ -304,6 +304,17 @@ void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 	}
 }
 
+/* What the device that is captured is called now; NULL: it is gone, or nobody watches its name. */
+static const char *present_name(const struct cw_port *port)
+{
+	const struct cw_netdev_state *state;
+
+	if (!port->watch)
+		return port->device;
+	state = cw_netdev_watch_state(port->watch);
+	return state->ifindex && state->ifindex == port->info.device_index ? state->name : NULL;
+}
+
 void cw_ports_count(struct cw_pipeline *pipeline)
 {
 	uint32_t index;
@@ -311,9 +322,12 @@ void cw_ports_count(struct cw_pipeline *pipeline)
 	for (index = 0; index < pipeline->port_count && pipeline->probe; index++) {
 		struct cw_port *port = &pipeline->ports[index];
 		const struct cw_netdev_losses *losses = &port->losses;
+		const char *name = present_name(port);
 		uint64_t most;
 
-		if (cw_netdev_counters_read(pipeline->probe, port->device, &port->now, NULL) < 0 ||
+		if (!name) /* what it counted since the last look nobody knows */
+			port->losses.is_lower_bound = true;
+		if (!name || cw_netdev_counters_read(pipeline->probe, name, &port->now, NULL) < 0 ||
 		    cw_netdev_losses_between(&port->before, &port->now, &port->losses) < 0)
 			continue;
 		/* One packet can stand in several of them: the largest is a lower bound. */
