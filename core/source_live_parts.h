@@ -54,10 +54,10 @@ int cw_live_settle(struct cw_live_info *info, const struct cw_live_options *opti
 int cw_live_refuse(struct cw_error *error, const char *device, const char *what, uint64_t value,
 		   uint64_t least, uint64_t most);
 
-/* Of all queues together; below 2^56. */
+/* Of all queues together; at most 2^50. */
 uint64_t cw_live_memory_bytes(const struct cw_live_info *info);
 
-/* What they may have: half of the memory, which the kernel cannot take back, less what others have. */
+/* What they may have: half of the memory, as it is never paged out, less what others have. */
 uint64_t cw_live_memory_most(const struct cw_live_options *options, uint64_t ram_bytes);
 
 /* -ENOMEM: the least that there can be is more than `most` bytes. */

@@ -202,6 +202,19 @@ class Devices(Fresh):
         self.send_more(capture)
         self.finish(capture)
 
+    def test_mtu_changed(self):
+        capture = self.start("--queues", 2)
+        self.send_more(capture)
+        since = time.monotonic()
+        live.do_ip("link set in mtu 1500")
+        self.assert_soon(capture, "MTU from 9000 to 1500", since, 1)
+        self.send_more(capture)
+        since = time.monotonic()
+        live.do_ip("link set in mtu 9000")
+        self.assert_soon(capture, "MTU from 1500 to 9000", since, 1)
+        self.send_more(capture)
+        self.finish(capture)
+
     def test_counters_of_the_device_under_its_new_name_and_after_its_end(self):
         """What the device says it lost is asked by the name it has, not by the one it had."""
         for is_removed in (False, True):
@@ -221,19 +234,6 @@ class Devices(Fresh):
                 self.assertEqual(losses["rx_packets"], self.sent)
                 self.assertEqual(losses["is_lower_bound"], is_removed)
                 live.ip("link del inward")
-
-    def test_mtu_changed(self):
-        capture = self.start("--queues", 2)
-        self.send_more(capture)
-        since = time.monotonic()
-        live.do_ip("link set in mtu 1500")
-        self.assert_soon(capture, "MTU from 9000 to 1500", since, 1)
-        self.send_more(capture)
-        since = time.monotonic()
-        live.do_ip("link set in mtu 9000")
-        self.assert_soon(capture, "MTU from 1500 to 9000", since, 1)
-        self.send_more(capture)
-        self.finish(capture)
 
     def test_a_device_that_is_not_there(self):
         done = e2e.capweir("-i", "nowhere", "-w", self.path("all.pcap"))
