@@ -155,6 +155,29 @@ int cw_live_settle(struct cw_live_info *info, const struct cw_live_options *opti
 	return 0;
 }
 
+uint64_t cw_live_memory_bytes(const struct cw_live_info *info)
+{
+	return (uint64_t)info->queue_count * info->block_count * info->block_bytes;
+}
+
+uint64_t cw_live_memory_most(const struct cw_live_options *options, uint64_t ram_bytes)
+{
+	uint64_t half = ram_bytes / 2;
+
+	return half > options->memory_taken ? half - options->memory_taken : 0;
+}
+
+int cw_live_refuse_memory(const struct cw_live_info *info, const char *device, uint64_t most,
+			  struct cw_error *error)
+{
+	return cw_error_set(error, -ENOMEM,
+			    "%u queues of %u blocks of %zu bytes on %s are more than the %llu "
+			    "bytes left of half the machine's memory: take smaller blocks or fewer "
+			    "queues",
+			    info->queue_count, info->block_count, info->block_bytes, device,
+			    (unsigned long long)most);
+}
+
 int cw_live_add_iface(struct cw_live *live, struct cw_ifaces *ifaces, uint16_t input, bool has_ns,
 		      struct cw_error *error)
 {

@@ -95,8 +95,9 @@ struct cw_live_options {
 	enum cw_live_fanout fanout;
 	enum cw_live_clock clock;
 	bool promiscuous;
-	int wake_fd;    /* readable when waiting shall end (eventfd); -1 = none */
-	uint16_t input; /* recorded in the interface */
+	uint64_t memory_taken; /* bytes that rings of other devices have: all get half of the RAM */
+	int wake_fd;           /* readable when waiting shall end (eventfd); -1 = none */
+	uint16_t input;        /* recorded in the interface */
 	/*
 	 * Prefilter for the kernel, or NULL: what it rejects is neither seen nor counted. Borrows.
 	 * The kernel runs it on frames *without* their outer VLAN tag (and LEN 4 less), so only a
@@ -152,7 +153,8 @@ struct cw_live_stats {
  *                     a direction that the source does not have
  *   -EBUSY            xdp: another program has the device
  *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
- *   -ENOMEM, others   the system's
+ *   -ENOMEM           no memory for the rings, or more than half of the machine's
+ *   others            the system's
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);

@@ -54,6 +54,16 @@ int cw_live_settle(struct cw_live_info *info, const struct cw_live_options *opti
 int cw_live_refuse(struct cw_error *error, const char *device, const char *what, uint64_t value,
 		   uint64_t least, uint64_t most);
 
+/* Of all queues together; at most 2^50. */
+uint64_t cw_live_memory_bytes(const struct cw_live_info *info);
+
+/* What they may have: half of the memory, as it is never paged out, less what others have. */
+uint64_t cw_live_memory_most(const struct cw_live_options *options, uint64_t ram_bytes);
+
+/* -ENOMEM: the least that there can be is more than `most` bytes. */
+int cw_live_refuse_memory(const struct cw_live_info *info, const char *device, uint64_t most,
+			  struct cw_error *error);
+
 /* Note the device in the run's interfaces, and its index there in the info. */
 int cw_live_add_iface(struct cw_live *live, struct cw_ifaces *ifaces, uint16_t input, bool has_ns,
 		      struct cw_error *error);

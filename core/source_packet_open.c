@@ -304,7 +304,7 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 		return result;
 	cw_error_set(error, 0,
 		     "no memory for %u blocks of %zu bytes for each of %u queues on %s: some have "
-		     "only %u",
+		     "only %u (half of the machine's memory is the most for rings)",
 		     asked, live->base.info.block_bytes, live->base.info.queue_count,
 		     live->base.device, live->base.info.block_count);
 	return CW_LIVE_FEWER_BLOCKS;
@@ -327,7 +327,7 @@ static int settle_options(struct cw_live_info *info, const struct cw_live_option
 {
 	const char *device = options->device;
 	struct sysinfo memory;
-	uint64_t half;
+	uint64_t most;
 	int result;
 
 	if (strlen(device) >= IFNAMSIZ)
@@ -348,10 +348,11 @@ static int settle_options(struct cw_live_info *info, const struct cw_live_option
 	if (sysinfo(&memory) < 0)
 		return cw_error_set_errno(error, -errno, "asking how much memory there is");
 	/* Beyond this the kernel would end processes to find memory, rather than refuse. */
-	half = (uint64_t)memory.totalram * memory.mem_unit / 2;
-	while (info->block_count / 2 >= CW_LIVE_BLOCKS_MIN &&
-	       (uint64_t)info->queue_count * info->block_count * info->block_bytes > half)
+	most = cw_live_memory_most(options, (uint64_t)memory.totalram * memory.mem_unit);
+	while (info->block_count / 2 >= CW_LIVE_BLOCKS_MIN && cw_live_memory_bytes(info) > most)
 		info->block_count /= 2;
+	if (cw_live_memory_bytes(info) > most)
+		return cw_live_refuse_memory(info, device, most, error);
 	return 0;
 }
 

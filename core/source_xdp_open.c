@@ -242,12 +242,14 @@ static int settle_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 }
 
 /* The size of a frame, and how many: a power of two, as the rings are. */
-static int settle_frames(struct cw_live_xdp *live, struct cw_error *error)
+static int settle_frames(struct cw_live_xdp *live, const struct cw_live_options *options,
+			 struct cw_error *error)
 {
 	struct cw_live_info *info = &live->base.info;
 	uint64_t memory_bytes = (uint64_t)info->block_bytes * info->block_count;
 	struct sysinfo memory;
 	uint32_t count;
+	uint64_t most;
 
 	info->block_bytes = live->mtu + LINK_BYTES + CW_XDP_FRAME_EXTRA_BYTES <= 2048 ? 2048 : 4096;
 	for (count = CW_XDP_FRAMES_MAX;
@@ -256,11 +258,12 @@ static int settle_frames(struct cw_live_xdp *live, struct cw_error *error)
 	if (sysinfo(&memory) < 0)
 		return cw_error_set_errno(error, -errno, "asking how much memory there is");
 	/* Beyond this the kernel would end processes to find memory, rather than refuse. */
-	while (count > CW_XDP_FRAMES_MIN &&
-	       (uint64_t)info->queue_count * count * info->block_bytes >
-		   (uint64_t)memory.totalram * memory.mem_unit / 2)
-		count /= 2;
+	most = cw_live_memory_most(options, (uint64_t)memory.totalram * memory.mem_unit);
 	info->block_count = count;
+	while (info->block_count > CW_XDP_FRAMES_MIN && cw_live_memory_bytes(info) > most)
+		info->block_count /= 2;
+	if (cw_live_memory_bytes(info) > most)
+		return cw_live_refuse_memory(info, live->base.device, most, error);
 	return 0;
 }
 
@@ -317,7 +320,7 @@ static int open_all(struct cw_live_xdp **live, struct cw_ifaces *ifaces,
 	if (result == 0)
 		result = settle_queues(live, options->queue_count, error);
 	if (result == 0)
-		result = settle_frames(*live, error);
+		result = settle_frames(*live, options, error);
 	if (result == 0)
 		result = cw_live_xdp_attach(*live, error);
 	asked_count = (*live)->base.info.block_count;

@@ -21,13 +21,32 @@ static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *dev
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
 
+/* What the rings of all other devices have of the memory. */
+static uint64_t memory_of_others(const struct cw_pipeline *pipeline, const struct cw_port *port)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->port_count; index++) {
+		const struct cw_port *other = &pipeline->ports[index];
+
+		if (other != port && other->live)
+			bytes += (uint64_t)other->info.queue_count * other->info.block_count *
+				 other->info.block_bytes;
+	}
+	return bytes;
+}
+
 /* Rings are near their own device; the kernel takes their pages while it is opened. */
 static int open_near(struct cw_pipeline *pipeline, struct cw_port *port,
-		     const struct cw_live_options *options, struct cw_error *error)
+		     const struct cw_live_options *asked, struct cw_error *error)
 {
+	struct cw_live_options options = *asked;
 	bool is_near = cw_pipeline_prefer_device(pipeline, port->device);
-	int result = cw_live_open(&port->live, &pipeline->ifaces, options, error);
+	int result;
 
+	options.memory_taken = memory_of_others(pipeline, port);
+	result = cw_live_open(&port->live, &pipeline->ifaces, &options, error);
 	if (is_near)
 		cw_place_memory(CW_NODE_NONE);
 	return result;
@@ -311,6 +330,17 @@ void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 	}
 }
 
+/* What the device that is captured is called now; NULL: it is gone, or nobody watches its name. */
+static const char *present_name(const struct cw_port *port)
+{
+	const struct cw_netdev_state *state;
+
+	if (!port->watch)
+		return port->device;
+	state = cw_netdev_watch_state(port->watch);
+	return state->ifindex && state->ifindex == port->info.device_index ? state->name : NULL;
+}
+
 void cw_ports_count(struct cw_pipeline *pipeline)
 {
 	uint32_t index;
@@ -318,9 +348,12 @@ void cw_ports_count(struct cw_pipeline *pipeline)
 	for (index = 0; index < pipeline->port_count && pipeline->probe; index++) {
 		struct cw_port *port = &pipeline->ports[index];
 		const struct cw_netdev_losses *losses = &port->losses;
+		const char *name = present_name(port);
 		uint64_t most;
 
-		if (cw_netdev_counters_read(pipeline->probe, port->device, &port->now, NULL) < 0 ||
+		if (!name) /* what it counted since the last look nobody knows */
+			port->losses.is_lower_bound = true;
+		if (!name || cw_netdev_counters_read(pipeline->probe, name, &port->now, NULL) < 0 ||
 		    cw_netdev_losses_between(&port->before, &port->now, &port->losses) < 0)
 			continue;
 		/* One packet can stand in several of them: the largest is a lower bound. */

@@ -1142,6 +1142,37 @@ static void ring_is_halved_while_memory_is_short(void **state)
 	pretended_ram = 0;
 }
 
+static void rings_beyond_half_of_the_memory_are_refused(void **state)
+{
+	struct cw_live_options options = small_options();
+	struct cw_error error = {0};
+	struct cw_live_info info;
+	struct cw_live *live;
+	uint64_t least;
+
+	NEED_DEVICES();
+	options.queue_count = 2;
+	options.block_count = CW_LIVE_BLOCKS_MIN;
+	assert_int_equal(cw_live_open(&live, &ifaces, &options, &error), 0);
+	cw_live_info(live, &info);
+	cw_live_close(live);
+	least = 2 * CW_LIVE_BLOCKS_MIN * info.block_bytes;
+	ring_requests = 0;
+	/* By a byte; and what other devices have counts. No memory is asked for. */
+	pretended_ram = 2 * least - 2;
+	refused(options, -ENOMEM, "half the machine's memory");
+	pretended_ram = 2 * least + 2 * 4096;
+	options.memory_taken = 4097;
+	refused(options, -ENOMEM, "half the machine's memory");
+	options.memory_taken = UINT64_MAX;
+	refused(options, -ENOMEM, "half the machine's memory");
+	assert_int_equal(ring_requests, 0);
+	options.memory_taken = 4096;
+	cw_live_close(open_live(&options));
+	assert_int_equal(ring_requests, 2);
+	pretended_ram = 0;
+}
+
 /* In a child that gives its rights up. What it ends with: 0, or the step that went wrong. */
 static int lose_capabilities(void)
 {
@@ -1247,6 +1278,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(clock_of_the_adapter_is_asked_for),
 	    cmocka_unit_test(each_failing_call_is_told_and_undone),
 	    cmocka_unit_test(ring_is_halved_while_memory_is_short),
+	    cmocka_unit_test(rings_beyond_half_of_the_memory_are_refused),
 	    cmocka_unit_test(
 		without_the_capability_what_is_open_goes_on_and_the_rest_says_what_to_do),
 	    cmocka_unit_test(promiscuous_mode_is_on_while_open),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live capture end to end: what was sent is in the files or counted, exactly."""
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -149,6 +150,28 @@ class Conservation(live.Test):
         self.assertEqual([one["kernel_seen"] for one in report["queues"]], [SOME, SOME])
         found = live.check(shape, [self.path("both.pcapng")])
         self.expect(found, packets=2 * SOME, duplicated=SOME, disorder=found["disorder"])
+
+    def test_time_order_over_devices_one_of_them_idle(self):
+        """Merged by time; a device on which nothing comes does not hold the others up."""
+        self.assertIsNone(live.ip("link add idle type veth peer name far",
+                                  "link set idle arp off up", "link set far arp off up"))
+        self.addCleanup(live.ip, "link del idle")
+        shape = live.Shape(SOME)
+        path = self.path("all.pcap")
+        capture = self.capture("-i", "in", "-i", "out", "-i", "idle", "--queues", 2, "--order",
+                               "time", "-w", path)
+        live.send(shape)
+        capture.wait_seen(2 * SOME)
+        since = time.monotonic()  # nothing more comes on any of them: still it goes on
+        capture.wait_stats(lambda stats: stats["written"] == 2 * SOME, "all is written")
+        self.assertLess(time.monotonic() - since, 5)
+        self.report_of(capture.stop())
+        times = [packet.ts_ns for packet in e2e.read_capture(path).packets]
+        self.assertEqual(len(times), 2 * SOME)
+        behind = sum(this < latest for this, latest in
+                     zip(times[1:], itertools.accumulate(times, max)))
+        # A frame is stamped before it is put in the ring: another one can overtake it there.
+        self.assertLess(behind, SOME // 100)
 
     def test_direction(self):
         for way, packets in (("in", 0), ("out", SOME), ("inout", SOME)):

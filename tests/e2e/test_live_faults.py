@@ -236,6 +236,26 @@ class Devices(Fresh):
         self.send_more(capture)
         self.finish(capture)
 
+    def test_counters_of_the_device_under_its_new_name_and_after_its_end(self):
+        """What the device says it lost is asked by the name it has, not by the one it had."""
+        for is_removed in (False, True):
+            with self.subTest(is_removed=is_removed):
+                self.setUp()
+                capture = self.start("--queues", 1, "--stats", 1)
+                self.send_more(capture)
+                live.do_ip("link set in down", "link set in name inward", "link set inward up")
+                capture.wait_line("called inward")
+                self.send_more(capture)
+                if is_removed:
+                    count = len(capture.stats_lines())  # by the clock: the keeper looks as often
+                    capture.wait_until(lambda: len(capture.stats_lines()) > count + 2, "a look")
+                    live.do_ip("link del inward")
+                    capture.wait_line("in is gone")
+                losses = self.finish(capture)["devices"][0]["before_tap"]
+                self.assertEqual(losses["rx_packets"], self.sent)
+                self.assertEqual(losses["is_lower_bound"], is_removed)
+                live.ip("link del inward")
+
     def test_a_device_that_is_not_there(self):
         done = e2e.capweir("-i", "nowhere", "-w", self.path("all.pcap"))
         self.assertIn(done.status, (1, 2), e2e.text_of(done))
