@@ -107,7 +107,10 @@ static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64
 /* Its pipe or device is gone for good, and was all that there was to write to. */
 static bool is_lost(const struct cw_pipeline *pipeline, const struct cw_output *output)
 {
-	return atomic_load(&output->failure) && !cw_output_may_retry(pipeline, output);
+	/* [RETRY-1] acquire, as in retry. */
+	return atomic_load(&output->failure) &&
+	       !atomic_load_explicit(&output->chunks_out, memory_order_acquire) &&
+	       !cw_output_may_retry(pipeline, output);
 }
 
 /* With nothing left to write to there is nothing to capture for. */
