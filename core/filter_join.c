@@ -253,7 +253,7 @@ static void drop_later(const struct cw_join *join, struct cw_pairs *set)
 	const struct cw_joint *joint = &join->build->joint;
 	uint32_t lowest = CW_NONE, part = 0, kept = 0, i;
 
-	for (i = 0; i < set->count; i++) {
+	for (i = 0; i < set->count && !join->build->failure; i++) {
 		uint32_t filter;
 
 		if (cw_pair_node(set->at[i]) != CW_DIAGRAM_ACCEPT)
@@ -264,7 +264,7 @@ static void drop_later(const struct cw_join *join, struct cw_pairs *set)
 			part = cw_pair_part(set->at[i]);
 		}
 	}
-	if (lowest == CW_NONE)
+	if (lowest == CW_NONE || join->build->failure) /* a part may be without its record */
 		return;
 	for (i = 0; i < set->count; i++) {
 		uint64_t pair = set->at[i];

@@ -118,6 +118,8 @@ static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint3
 		cw_build_fail(lower->build, -ENOMEM);
 	if (lower->build->mode == CW_FILTER_FIRST)
 		note_leaf(lower, parts, count);
+	if (lower->build->failure)
+		return CW_REF_EMPTY;
 	lower->words.count += words;
 	lower->leaves.at[lower->leaves.count] = leaf;
 	return flags | CW_EVENT_LEAF | lower->leaves.count++;

@@ -362,23 +362,27 @@ static void where_code_is_forbidden_programs_are_walked(void **state)
 }
 
 /* Let the n-th allocation fail, alone or with all after it, for every n that there is. */
-static uint32_t fail_each_allocation(void)
+static uint32_t fail_each_allocation(enum cw_filter_mode mode, uint32_t diagram_nodes)
 {
 	static const char *const expressions[] = {
 	    "host 10.0.0.1 and port 80", "not host 10.0.0.2",   "tcp[tcpflags] & tcp-syn != 0",
 	    "ip[2:2] - ip[0] = 5",       "net 10.0.0.0/9",      "ip6 protochain 6",
 	    "portrange 5-900",           "not net 10.1.0.0/16", "ip[0] % ip[9] = 2",
 	    "not host 10.0.0.3",         "not host 10.0.0.4"};
-	struct cw_filter_set_options options = {.filter = {.linktype = CW_LINKTYPE_ETHERNET}};
+	struct cw_filter_set_options options = {.filter = {.linktype = CW_LINKTYPE_ETHERNET},
+						.mode = mode};
+	struct cw_filter_budget budget = cw_filter_budget_default;
 	bool is_reached = true;
 	uint32_t n;
 
+	budget.diagram_nodes = diagram_nodes;
 	for (n = 0; is_reached; n++) {
 		struct cw_filter_set *set;
 		struct cw_error error = {0};
 		int result;
 
 		assert_int_equal(cw_filter_set_new(&set, &options, NULL), 0);
+		cw_filter_set_budget(set, &budget);
 		for (uint32_t i = 0; i < CW_ARRAY_COUNT(expressions); i++)
 			assert_int_equal(cw_filter_set_add(set, i, expressions[i], NULL), 0);
 		allocations_left = n;
@@ -395,10 +399,15 @@ static uint32_t fail_each_allocation(void)
 static void without_memory_building_fails_and_frees_all(void **state)
 {
 	(void)state;
-	fails_once = true;
-	printf("%u allocations\n", fail_each_allocation());
-	fails_once = false;
-	assert_true(fail_each_allocation() > 100);
+	for (uint32_t i = 0; i < 4; i++) {
+		enum cw_filter_mode mode = i % 2 ? CW_FILTER_FIRST : CW_FILTER_ALL;
+		uint32_t nodes = i < 2 ? 20000 : 12; /* few: some have no diagram */
+
+		fails_once = true;
+		printf("%u allocations\n", fail_each_allocation(mode, nodes));
+		fails_once = false;
+		assert_true(fail_each_allocation(mode, nodes) > 100);
+	}
 }
 
 static int open_burst(void **state)
