@@ -260,9 +260,10 @@ static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_r
 	if (repairer->file_bytes >= CW_PACKING_MAGIC_BYTES &&
 	    read_at(repairer, repairer->buffer, CW_PACKING_MAGIC_BYTES, 0) == 0 &&
 	    cw_packing_of(repairer->buffer, CW_PACKING_MAGIC_BYTES) != CW_PACKING_NONE)
-		return cw_error_set(error, -EPROTONOSUPPORT,
-				    "it is compressed; split takes the whole records out of it, also "
-				    "where it is torn");
+		return cw_error_set(
+		    error, -EPROTONOSUPPORT,
+		    "it is compressed; split takes the whole records out of it, also "
+		    "where it is torn");
 	result = find_dense_bytes(repairer);
 	if (result)
 		return cw_error_set_errno(error, result, "cannot read");
