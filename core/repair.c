@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/pcapfile.h"
+#include "core/unpack.h"
 
 #define BUFFER_BYTES ((size_t)4 << 20)
 #define SPAN_BYTES ((size_t)1 << 20)
@@ -256,6 +257,13 @@ static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_r
 	repairer->buffer = malloc(repairer->capacity);
 	if (!repairer->buffer)
 		return cw_error_set_errno(error, -ENOMEM, "cannot read");
+	if (repairer->file_bytes >= CW_PACKING_MAGIC_BYTES &&
+	    read_at(repairer, repairer->buffer, CW_PACKING_MAGIC_BYTES, 0) == 0 &&
+	    cw_packing_of(repairer->buffer, CW_PACKING_MAGIC_BYTES) != CW_PACKING_NONE)
+		return cw_error_set(
+		    error, -EPROTONOSUPPORT,
+		    "it is compressed; split takes the whole records out of it, also "
+		    "where it is torn");
 	result = find_dense_bytes(repairer);
 	if (result)
 		return cw_error_set_errno(error, result, "cannot read");

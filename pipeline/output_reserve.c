@@ -131,6 +131,11 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 
 	if (!file)
 		goto no_memory;
+	if (cw_template_is_zst(output->name) && !pipeline->pack) {
+		cw_output_fail(output, -EINVAL, false, "the run was not set up for compressed outputs");
+		free(file);
+		return NULL;
+	}
 	result = cw_template_expand(output->name, &values, path);
 	if (result < 0) {
 		cw_output_fail(output, result, output->file_count > 0, "the file's name is too long");

@@ -2,7 +2,7 @@
 /*
  * Reads a YAML rules file, event by event: one function per mapping of the grammar, so that depth
  * is the grammar's and memory is the file's, whatever the file says. Defaults may stand anywhere;
- * they are merged at the end. A few lines longer than a file should be: one grammar, one file.
+ * they are merged at the end. It is longer than a file should be: a grammar reads best in one.
  */
 #include <errno.h>
 #include <stdarg.h>

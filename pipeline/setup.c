@@ -92,7 +92,8 @@ static int init_output(struct cw_pipeline *pipeline, uint32_t index, struct cw_e
 			     rule->limit_rate;
 	output->rotate_every_ns = rule->rotate_every_ns;
 	output->is_rotate_aligned = !rule->is_rotate_from_first;
-	pipeline->has_time_rotation |= rule->rotate_every_ns > 0;
+	if (rule->rotate_every_ns)
+		atomic_store(&pipeline->has_time_rotation, true);
 	output->linktype = CW_LINKTYPE_ANY;
 	return 0;
 }

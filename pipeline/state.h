@@ -67,7 +67,7 @@ struct cw_pipeline {
 	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
 	struct timespec start_time;
 	bool has_files; /* were initialised */
-	bool has_time_rotation;
+	_Atomic bool has_time_rotation; /* batches need their latest time; never false again */
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
 	int keeper_fd;	      /* eventfd: readable when the keeper shall look */

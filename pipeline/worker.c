@@ -290,7 +290,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		batch->packet_count = intact > part_first ? intact : part_first;
 		batch->is_damaged = true;
 	}
-	if (pipeline->has_time_rotation)
+	if (atomic_load(&pipeline->has_time_rotation))
 		note_latest(batch);
 }
 

@@ -528,7 +528,8 @@ static int load_add_and_check(const char *path)
 
 static void every_allocation_that_fails_is_reported_and_leaks_nothing(void **state)
 {
-	static const char text[] = W "rules: {a: ip, b: unmatched, c: {filter: tcp, write: c}}\n";
+	static const char text[] =
+	    W "rules: {a: ip, b: unmatched, c: {filter: tcp, write: c, hook: [x, y z]}}\n";
 	char path[] = "/tmp/capweir-rules-XXXXXX";
 	int fd = mkstemp(path);
 	int64_t count = 0;

@@ -261,9 +261,9 @@ _Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
 	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 || hello)
 		_exit(1);
 	while (!runner.is_over || runner.running || (runner.first && !runner.is_lost)) {
-		struct pollfd fds[2] = {{.fd = runner.signal_fd, .events = POLLIN},
-					{.fd = runner.is_lost ? -1 : fd,
-					 .events = runner.is_over ? 0 : POLLIN}};
+		struct pollfd fds[2] = {
+		    {.fd = runner.signal_fd, .events = POLLIN},
+		    {.fd = runner.is_lost ? -1 : fd, .events = runner.is_over ? 0 : POLLIN}};
 		int wait_ms;
 
 		start_hooks(&runner);

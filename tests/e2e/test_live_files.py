@@ -62,7 +62,8 @@ class Clock(live.Test):
     def test_two_thousand_rotations(self):
         shape = live.Shape(e2e.scaled(40_000, 10_000))
         capture = self.capture("-i", "in", "-w", self.path("{seq}.pcap"), "-b", "packets:20",
-                               "-C", "100k", "-b", "interval:1", "-B", 65536)
+                               "-C", "100k", "-b", "interval:1", "-B", 65536, "--sync", "off",
+                               "--drain-timeout", 60)
         live.send(shape, rate=live.RATE // 4)
         capture.wait_seen(shape.count)
         report = self.report_of(capture.stop())
@@ -126,8 +127,8 @@ class Rings(live.Test):
         with e2e.tmpfs(self.path("disk"), "size=900k"):
             capture = self.capture("-i", "in", "-w", self.path("disk", "{seq}.pcapng"), "-C",
                                    "200k", "-b", "files:3", "-t", 2)
-            shape = live.Shape(20_000, size=400)
-            live.send(shape, rate=live.RATE // 10)
+            shape = live.Shape(e2e.scaled(20_000, 8000), size=400)
+            live.send(shape, rate=live.RATE // 5)
             capture.wait_seen(shape.count)
             report = self.report_of(capture.stop())
             self.assertEqual(report["rules"][0]["written"], shape.count)
@@ -156,7 +157,7 @@ class Compressed(live.Test):
 
     def test_a_disk_that_is_full_for_a_while(self):
         """It goes on in the same file, behind its last whole packet."""
-        shape = live.Shape(60_000, size=700)
+        shape = live.Shape(e2e.scaled(60_000, 20_000), size=700)
         with e2e.tmpfs(self.path("disk"), "size=20m"):
             path, ballast = self.path("disk", "a.pcap.zst"), self.path("disk", "ballast")
             with open(ballast, "wb") as file, contextlib.suppress(OSError):

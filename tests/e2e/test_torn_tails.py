@@ -131,6 +131,7 @@ class Repair(e2e.Test):
             done = e2e.capweir("repair", self.write(name, content))
             self.assertEqual(done.status, 1, name)
             self.assertIn(name, done.err)
+            self.assertEqual("compressed" in done.err, name == "packed.gz", done.err)
             self.assertEqual(self.read(name), content)
         os.mkfifo(self.path("fifo"))
         os.symlink(self.write("real", whole[:-1]), self.path("link"))
