@@ -388,5 +388,36 @@ class OneResult(e2e.Test):
         self.assert_one_result(*arguments)
 
 
+
+class ManyRules(e2e.Test):
+    """Ten thousand rules are rules like any others."""
+
+    COUNT = e2e.scaled(10_000)
+
+    def test_ten_thousand_rules(self):
+        host = lambda index: 0x0a000000 + index * 7
+        rules = [(f"r{index}", f"host 10.{host(index) >> 16 & 255}.{host(index) >> 8 & 255}."
+                  f"{host(index) & 255} and udp port {1000 + index % 5000}")
+                 for index in range(self.COUNT)]
+        hit = list(range(3, self.COUNT, 97))
+        packets = [(1_700_000_000 * 10**9 + number,
+                    e2e.udp_frame(host(index), 0x0b000001, 4999, 1000 + index % 5000))
+                   for number, index in enumerate(hit * 3)]
+        packets += [(1_700_000_001 * 10**9, e2e.udp_frame(host(5), 0x0b000001, 1, 999))]
+        self.write("in.pcap", e2e.pcap(packets, ns=True))
+        # A name with a time: rules without packets make no file.
+        self.write("rules.yaml", e2e.rules_yaml(rules, defaults='{write: "{rule}-%Y.pcap"}'))
+        report, _ = self.run_json("split", "-r", "in.pcap", "-R", "rules.yaml", cwd=self.directory)
+        self.assertEqual(len(report["rules"]), self.COUNT)
+        self.assertEqual([index for index, rule in enumerate(report["rules"]) if rule["matched"]],
+                         hit)
+        self.assertEqual(report["books"]["matched_any"], len(packets) - 1)
+        for index in hit:
+            rule, = [rule for rule in report["rules"] if rule["name"] == f"r{index}"]
+            file, = rule["files"]
+            self.assertEqual([packet.data for packet in e2e.read_capture(self.path(file)).packets],
+                             [packets[hit.index(index)][1]] * 3)
+
+
 if __name__ == "__main__":
     e2e.main()
