@@ -246,8 +246,7 @@ uint32_t cw_decode_chosen(const uint8_t *data, uint32_t caplen, uint32_t linktyp
 		}
 		chosen->order[count++] = (uint8_t)type;
 	}
-	chosen->next =
-	    walk.at < walk.end || next == CW_LAYER_FAILURE ? (uint8_t)next : CW_LAYER_NONE;
+	chosen->next = walk.at < walk.end ? (uint8_t)next : (uint8_t)CW_LAYER_NONE;
 	chosen->count = count;
 	return count;
 }
