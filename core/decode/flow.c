@@ -112,6 +112,20 @@ static void take_transport(struct cw_flow *flow, const struct cw_layer *layer)
 	flow->payload_bytes = layer->payload_bytes;
 }
 
+void cw_flow_from_layers(const struct cw_layer *network, const struct cw_layer *transport,
+			 uint64_t seed, struct cw_flow *flow)
+{
+	*flow = (struct cw_flow){.vlan = CW_FLOW_NO_VLAN};
+	take_network(flow, network);
+	take_flags(flow, network);
+	flow->payload_offset = network->offset + network->header_bytes;
+	flow->payload_bytes = network->payload_bytes;
+	flow->transport_offset = transport ? transport->offset : flow->payload_offset;
+	if (transport)
+		take_transport(flow, transport);
+	flow->hash = flow->version == 4 ? hash_ipv4(flow, seed) : hash_ipv6(flow, seed);
+}
+
 void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, uint64_t seed,
 			   struct cw_flow *flow)
 {

@@ -48,4 +48,8 @@ void cw_decode_flows(const struct cw_packet *packets, size_t count, uint32_t lin
 void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, uint64_t seed,
 			   struct cw_flow *flow);
 
+/* A flow out of layers that are there already: IP, and what came behind it or NULL (borrows). */
+void cw_flow_from_layers(const struct cw_layer *network, const struct cw_layer *transport,
+			 uint64_t seed, struct cw_flow *flow);
+
 #endif

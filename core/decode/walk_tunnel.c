@@ -9,25 +9,31 @@
 #define PORT_VXLAN 4789u
 #define PORT_GENEVE 6081u
 
-/* Tunnels by the destination's port only (the other is anything), GTP-U and DNS by either. */
-enum cw_layer_type cw_walk_udp_ports(struct cw_walk *walk, uint16_t destination, uint16_t source)
+static enum cw_layer_type next_of_port(const struct cw_walk *walk, uint16_t port)
 {
-	uint16_t ports[2] = {destination, source};
-	unsigned i;
-
-	if (destination == PORT_VXLAN)
+	switch (port) {
+	case PORT_DNS:
+	case PORT_MDNS:
+	case PORT_LLMNR:
+		return CW_LAYER_DNS;
+	case PORT_VXLAN:
 		return CW_LAYER_VXLAN;
-	if (destination == PORT_GENEVE)
+	case PORT_GENEVE:
 		return CW_LAYER_GENEVE;
-	for (i = 0; i < 2; i++) {
-		if (ports[i] == PORT_DNS || ports[i] == PORT_MDNS || ports[i] == PORT_LLMNR)
-			return CW_LAYER_DNS;
-		/* Version 1, and GTP, not its charging twin. */
-		if (ports[i] == PORT_GTPU && walk->at < walk->end &&
-		    (walk->data[walk->at] & 0xf0) == 0x30)
+	case PORT_GTPU: /* version 1, and GTP, not its charging twin */
+		if (walk->at < walk->end && (walk->data[walk->at] & 0xf0) == 0x30)
 			return CW_LAYER_GTPU;
+		break;
 	}
 	return CW_LAYER_PAYLOAD;
+}
+
+/* By either port, the destination's first, as others do. */
+enum cw_layer_type cw_walk_udp_ports(struct cw_walk *walk, uint16_t destination, uint16_t source)
+{
+	enum cw_layer_type next = next_of_port(walk, destination);
+
+	return next == CW_LAYER_PAYLOAD ? next_of_port(walk, source) : next;
 }
 
 /* A segment that is one whole message: its length, then exactly so many bytes. */

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The decoder's layers and fields against tshark's, on the corpus and on generated packets.
+
+tshark is told not to put fragments and segments together, and to know no protocols but ours; what
+it shows for a field (all occurrences, in order) must then be what we show. Exceptions are below,
+each with its reason. CAPWEIR_TEST_FULL=1: the whole corpus, 200,000 packets; else a sample.
+Environment: DECODE_DUMP is the program that prints our side.
+"""
+import os
+import subprocess
+import unittest
+
+import e2e
+
+DUMP = os.environ.get("DECODE_DUMP") or os.path.join(
+    os.path.dirname(e2e.CAPWEIR), "..", "tests", "decode_dump")
+
+PROTOCOLS = """frame eth vlan ieee8021ad mpls pppoed pppoes ppp arp ip ipv6 ipv6.hopopts
+    ipv6.routing ipv6.fraghdr ipv6.dstopts icmp icmpv6 igmp tcp udp sctp udplite gre etherip ah esp
+    sll null raw dns mdns llmnr vxlan geneve gtp erspan llc data ppp_hdlc""".split()
+
+FIELDS = """eth.src eth.dst vlan.id ieee8021ad.id mpls.label pppoe.session_id pppoe.payload_length
+    ppp.protocol llc.dsap llc.ssap arp.opcode arp.src.proto_ipv4 arp.dst.proto_ipv4 sll.pkttype
+    ip.src ip.dst ip.hdr_len ip.dsfield ip.len ip.id ip.frag_offset ip.flags.mf ip.flags.df ip.ttl
+    ip.proto ip.checksum ipv6.src ipv6.dst ipv6.tclass ipv6.flow ipv6.plen ipv6.nxt ipv6.hlim
+    tcp.srcport tcp.dstport tcp.seq_raw tcp.ack_raw tcp.flags tcp.hdr_len tcp.window_size_value
+    tcp.checksum tcp.urgent_pointer tcp.options.mss_val tcp.options.wscale.shift
+    tcp.options.timestamp.tsval tcp.options.timestamp.tsecr udp.srcport udp.dstport udp.length
+    udp.checksum sctp.srcport sctp.dstport sctp.verification_tag icmp.type icmp.code icmp.checksum
+    icmpv6.type icmpv6.code icmpv6.checksum igmp.type ah.spi ah.sequence esp.spi esp.sequence
+    gre.proto vxlan.vni geneve.vni gtp.teid gtp.length gtp.message dns.id dns.flags
+    dns.count.queries dns.count.answers dns.count.auth_rr dns.count.add_rr dns.qry.name
+    dns.qry.type dns.resp.name dns.resp.type""".split()
+
+PREFERENCES = """ip.defragment:FALSE ipv6.defragment:FALSE tcp.desegment_tcp_streams:FALSE
+    dns.desegment_dns_messages:FALSE tcp.try_heuristic_first:FALSE udp.try_heuristic_first:FALSE
+    sctp.reassembly:FALSE tcp.analyze_sequence_numbers:FALSE ip.tso_support:TRUE""".split()
+
+
+def number(text):
+    try:
+        return str(int(text, 0))
+    except ValueError:
+        return text
+
+
+def make_home(home):
+    """A home directory whose tshark knows no protocols but ours."""
+    run = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True)
+    names = {line.split("\t")[2] for line in run.stdout.splitlines()}
+    os.makedirs(os.path.join(home, ".config", "wireshark"))
+    with open(os.path.join(home, ".config", "wireshark", "disabled_protos"), "w") as file:
+        file.writelines(f"{name}\n" for name in sorted(names - set(PROTOCOLS)))
+
+
+def tshark(path, home):
+    """A dictionary of lists of values for each packet; None where tshark cannot read the file."""
+    command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=/t",
+               "-E", "aggregator=/s", "-E", "occurrence=a"]
+    for name in PREFERENCES:
+        command += ["-o", name]
+    for name in ["frame.number", "frame.protocols", "_ws.malformed"] + FIELDS:
+        command += ["-e", name]
+    environment = dict(os.environ, HOME=home, XDG_CONFIG_HOME=os.path.join(home, ".config"))
+    run = subprocess.run(command, capture_output=True, timeout=e2e.TIMEOUT, env=environment)
+    if run.returncode not in (0, 2):
+        raise AssertionError(f"{path}: tshark: {run.stderr.decode(errors='replace')[-500:]}")
+    packets = []
+    for line in run.stdout.decode("utf-8", "replace").splitlines():
+        values = line.split("\t")
+        packet = {name: [number(value) for value in text.split(" ")]
+                  for name, text in zip(FIELDS, values[3:]) if text}
+        packet["protocols"] = values[1].split(":")
+        packet["malformed"] = bool(values[2]) or "_ws.malformed" in packet["protocols"]
+        packets.append(packet)
+    return packets
+
+
+def ours(path):
+    run = subprocess.run([DUMP, path], capture_output=True, timeout=e2e.TIMEOUT)
+    if run.returncode not in (0, 1) or b"Sanitizer" in run.stderr:
+        raise AssertionError(f"{path}: decode_dump: {run.stderr.decode(errors='replace')[-500:]}")
+    packets = []
+    for line in run.stdout.decode("utf-8", "replace").splitlines():
+        values = line.split("\t")
+        packet = {"chain": values[1].split(" ") if values[1] else []}
+        for value in values[2:]:
+            name, _, text = value.partition("=")
+            packet.setdefault(name, []).append(text)
+        packets.append(packet)
+    return packets
+
+
+def is_excused(name, mine, theirs):
+    """The exceptions: whether that field may differ in this packet."""
+    ours_, tsharks = mine.get(name, []), theirs.get(name, [])
+    # We give no fields of a header that is not whole or cannot be; tshark gives what it can read.
+    # Only the last layer can be one.
+    if mine["chain"][-1:] in (["failure"], ["failure-"]) and tsharks[:len(ours_)] == ours_:
+        return True
+    # The packet that an ICMP error quotes is payload to us.
+    if {"icmpv4", "icmpv6"} & set(mine["chain"]) and tsharks[:len(ours_)] == ours_:
+        return True
+    return False
+
+
+def differences(mine, theirs):
+    return [name for name in FIELDS
+            if mine.get(name, []) != theirs.get(name, []) and not is_excused(name, mine, theirs)]
+
+
+class Tshark(e2e.Test):
+    def compare(self, path, home):
+        mine, theirs = ours(path), tshark(path, home)
+        self.assertLessEqual(abs(len(mine) - len(theirs)), 0, path)
+        wrong = []
+        for index, (left, right) in enumerate(zip(mine, theirs)):
+            for name in differences(left, right):
+                wrong.append(f"{os.path.basename(path)}:{index + 1} {name}: "
+                             f"{left.get(name)} tshark {right.get(name)} "
+                             f"[{' '.join(left['chain'])}] [{':'.join(right['protocols'])}]"
+                             f"{' malformed' if right['malformed'] else ''}")
+        return len(mine), wrong
+
+
+if __name__ == "__main__":
+    import sys, tempfile
+    home = tempfile.mkdtemp()
+    make_home(home)
+    total = bad = 0
+    for name in sys.argv[1:]:
+        try:
+            count, wrong = Tshark().compare(name, home)
+        except (AssertionError, UnicodeError) as error:
+            print(name, error)
+            continue
+        total += count
+        bad += len(wrong)
+        for line in wrong[:40]:
+            print(line)
+    print(total, bad)
