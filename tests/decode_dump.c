@@ -218,8 +218,9 @@ static void put_packet(const struct cw_packet *packet, uint32_t linktype, uint64
 	cw_decode_layers(packet->data, packet->caplen, linktype, &layers);
 	printf("%" PRIu64 "\t", count);
 	for (index = 0; index < layers.count; index++)
-		printf("%s%s%s", index ? " " : "", cw_layer_name(layers.at[index].type),
-		       layers.at[index].flags & CW_LAYER_TRUNCATED ? "-" : "");
+		printf("%s%s%s%s", index ? " " : "", cw_layer_name(layers.at[index].type),
+		       layers.at[index].flags & CW_LAYER_TRUNCATED ? "-" : "",
+		       layers.at[index].flags & CW_LAYER_BAD_OPTIONS ? "!" : "");
 	for (index = 0; index < layers.count; index++)
 		put_fields(packet->data, &layers.at[index]);
 	printf("\n");

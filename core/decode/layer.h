@@ -169,7 +169,7 @@ struct cw_igmp {
 struct cw_tcp {
 	uint16_t source_port, destination_port;
 	uint32_t sequence, acknowledgment;
-	uint16_t flags; /* CW_TCP_* in the low byte; 0x100 is what was NS */
+	uint16_t flags; /* twelve bits, CW_TCP_* the low ones */
 	uint16_t window, checksum, urgent;
 	/* options; 0 where there is none */
 	uint32_t ts_value, ts_echo;

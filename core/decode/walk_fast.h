@@ -165,7 +165,7 @@ static inline enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer 
 	    .destination_port = cw_load_be16(at + 2),
 	    .sequence = cw_load_be32(at + 4),
 	    .acknowledgment = cw_load_be32(at + 8),
-	    .flags = bits & 0x1ff,
+	    .flags = bits & 0xfff,
 	    .window = cw_load_be16(at + 14),
 	    .checksum = cw_load_be16(at + 16),
 	    .urgent = cw_load_be16(at + 18),

@@ -41,6 +41,8 @@ enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol)
 		return CW_LAYER_UDPLITE;
 	case 137:
 		return cw_walk_tunnel(walk, CW_LAYER_MPLS);
+	case 143: /* segment routing */
+		return cw_walk_tunnel(walk, CW_LAYER_ETHERNET);
 	default:
 		return CW_LAYER_PAYLOAD;
 	}

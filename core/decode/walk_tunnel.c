@@ -251,6 +251,7 @@ enum cw_layer_type cw_step_erspan(struct cw_walk *walk, struct cw_layer *layer)
 	uint32_t header_bytes = walk->type == 0 ? 0 : walk->type == 2 ? 8 : 12;
 	enum cw_layer_type next = CW_LAYER_ETHERNET;
 	uint16_t first, second;
+	uint8_t frame_type; /* type III: 0 is Ethernet, 2 is IP */
 
 	if (walk->type == 3 && room >= 12 && (at[11] & 1))
 		header_bytes = 20;
@@ -272,10 +273,11 @@ enum cw_layer_type cw_step_erspan(struct cw_walk *walk, struct cw_layer *layer)
 		else
 			layer->erspan.timestamp = cw_load_be32(at + 4);
 	}
-	if (walk->type == 3 && (at[10] >> 2 & 31) == 2) /* frame type: IP, not Ethernet */
-		next = CW_LAYER_NONE;
+	frame_type = walk->type == 3 ? at[10] >> 2 & 31 : 0;
 	cw_walk_skip(walk, layer, header_bytes);
-	if (next == CW_LAYER_NONE)
+	if (frame_type == 2)
 		next = cw_walk_version(walk);
+	else if (frame_type != 0)
+		next = CW_LAYER_PAYLOAD;
 	return cw_walk_finish(walk, layer, cw_walk_tunnel(walk, next));
 }

@@ -92,17 +92,46 @@ def ours(path):
     return packets
 
 
+DNS_PORTS = {"53", "5353", "5355"}
+DAMAGED = {
+    "tcpdump__arp-oobr.pcap": "tshark gives no fields of an ARP with impossible lengths",
+    "tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap": "tshark 4.0 does not know lengths of 0 in tunnels",
+    "tcpdump__mpls-over-udp.pcap": "MPLS by UDP's port is not among our layers",
+    "tcpdump__ppp_ip_udp_dns.pcap": "tshark takes an address byte alone for a PPP header",
+    "tcpdump__ppp_error_hexdump.pcap": "likewise",
+}
+
+
 def is_excused(name, mine, theirs):
     """The exceptions: whether that field may differ in this packet."""
     ours_, tsharks = mine.get(name, []), theirs.get(name, [])
-    # We give no fields of a header that is not whole or cannot be; tshark gives what it can read.
-    # Only the last layer can be one.
-    if mine["chain"][-1:] in (["failure"], ["failure-"]) and tsharks[:len(ours_)] == ours_:
+    chain = mine["chain"]
+    if tsharks[:len(ours_)] == ours_:
+        # We give no fields of a header that is not whole or cannot be; tshark gives what it can
+        # read. Only the last layer can be one.
+        if chain[-1:] in (["failure"], ["failure-"]):
+            return True
+        # The packet that an ICMP error quotes is payload to us.
+        if {"icmpv4", "icmpv6"} & set(chain):
+            return True
+        # tshark puts the types in NSEC bitmaps under the same name.
+        if name == "dns.resp.type":
+            return True
+    # Options that contradict themselves or are cut: where to stop is anybody's choice.
+    if name.startswith("tcp.options") and {"tcp!", "tcp-", "tcp-!"} & set(chain):
         return True
-    # The packet that an ICMP error quotes is payload to us.
-    if {"icmpv4", "icmpv6"} & set(mine["chain"]) and tsharks[:len(ours_)] == ours_:
+    # Names that cannot be end our reading; tshark goes on with a mark in their place.
+    if name.startswith("dns.") and "dns.bad" in mine:
         return True
-    return False
+    # tshark remembers that a conversation was DNS, and takes port 8053 for it.
+    if (name.startswith("dns.") and "dns" not in chain and
+            not DNS_PORTS & set(mine.get("udp.srcport", []) + mine.get("udp.dstport", []))):
+        return True
+    # A length of 0 means the rest: tshark shows the rest's.
+    if name == "ip.len" and "0" in ours_:
+        return True
+    # An 802.3 length beyond the frame: tshark takes it for no length.
+    return name.startswith("llc.") and "ethernet-" in chain
 
 
 def differences(mine, theirs):
@@ -111,32 +140,43 @@ def differences(mine, theirs):
 
 
 class Tshark(e2e.Test):
-    def compare(self, path, home):
-        mine, theirs = ours(path), tshark(path, home)
-        self.assertLessEqual(abs(len(mine) - len(theirs)), 0, path)
+    def setUp(self):
+        super().setUp()
+        e2e.need("tshark", DUMP)
+        make_home(self.path("home"))
+
+    def compare(self, path):
+        """How many packets tshark and we have; complaints go to a list. tshark may know fewer:
+        it does not read all damaged files, or link types."""
+        mine, theirs = ours(path), tshark(path, self.path("home"))
         wrong = []
         for index, (left, right) in enumerate(zip(mine, theirs)):
             for name in differences(left, right):
-                wrong.append(f"{os.path.basename(path)}:{index + 1} {name}: "
-                             f"{left.get(name)} tshark {right.get(name)} "
-                             f"[{' '.join(left['chain'])}] [{':'.join(right['protocols'])}]"
-                             f"{' malformed' if right['malformed'] else ''}")
-        return len(mine), wrong
+                wrong.append(f"{os.path.basename(path)}:{index + 1} {name}: {left.get(name)}, "
+                             f"tshark {right.get(name)} [{' '.join(left['chain'])}] "
+                             f"[{':'.join(right['protocols'])}]")
+        return min(len(mine), len(theirs)), wrong
+
+    def test_generated_packets_are_as_tshark_sees_them(self):
+        count = 200_000 if e2e.FULL else 4000
+        for profile in ("mix", "imix"):
+            path = self.path(profile + ".pcap")
+            self.run_ok("generate", "--profile", profile, "--packets", str(count), "-w", path)
+            compared, wrong = self.compare(path)
+            self.assertEqual(compared, count)
+            self.assertEqual(wrong[:10], [])
+
+    def test_corpus_is_as_tshark_sees_it(self):
+        rows = [row for row in e2e.corpus() if row["file"] not in DAMAGED]
+        total = 0
+        for row in rows if e2e.FULL else rows[::48]:
+            with self.subTest(file=row["file"]):
+                compared, wrong = self.compare(row["path"])
+                self.assertEqual(wrong[:10], [])
+                total += compared
+        print(f"{total} packets of the corpus compared")
+        self.assertGreater(total, 20_000 if e2e.FULL else 30)
 
 
 if __name__ == "__main__":
-    import sys, tempfile
-    home = tempfile.mkdtemp()
-    make_home(home)
-    total = bad = 0
-    for name in sys.argv[1:]:
-        try:
-            count, wrong = Tshark().compare(name, home)
-        except (AssertionError, UnicodeError) as error:
-            print(name, error)
-            continue
-        total += count
-        bad += len(wrong)
-        for line in wrong[:40]:
-            print(line)
-    print(total, bad)
+    e2e.main()
