@@ -199,6 +199,22 @@ static void far_ahead_is_dropped(void **state)
 	cw_streams_close(streams);
 }
 
+static void what_waits_behind_the_end_is_dropped(void **state)
+{
+	struct cw_streams *streams = open_streams(8, 1 << 20);
+
+	(void)state;
+	text(streams, 0, 0, 0, "ab");
+	text(streams, 0, 0, 9, "lost");
+	text(streams, 0, CW_TCP_FIN, 2, "c");
+	text(streams, 0, 0, 3, "late");
+	assert_string_equal(got[0], "^abc$");
+	assert_int_equal(stats_of(streams).dropped_bytes, 4);
+	cw_streams_flush(streams);
+	assert_string_equal(got[0], "^abc$");
+	cw_streams_close(streams);
+}
+
 static void the_silent_flow_makes_room(void **state)
 {
 	struct cw_streams *streams = open_streams(2, 1 << 20);
@@ -312,6 +328,7 @@ int main(void)
 	    cmocka_unit_test(without_blocks_gaps_are_given_up_at_once),
 	    cmocka_unit_test(resets_and_new_connections),
 	    cmocka_unit_test(far_ahead_is_dropped),
+	    cmocka_unit_test(what_waits_behind_the_end_is_dropped),
 	    cmocka_unit_test(the_silent_flow_makes_room),
 	    cmocka_unit_test(random_segments_are_as_by_hand),
 	    cmocka_unit_test(hostile_flows_stay_within_their_memory),

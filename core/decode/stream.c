@@ -395,8 +395,10 @@ static void add_segment(struct cw_streams *streams, uint32_t number, unsigned di
 		half->end_sequence = run->sequence + run->bytes;
 	}
 	add_bytes(streams, number, direction, run);
-	if (half->has_end && distance(half->next_sequence, half->end_sequence) >= 0)
+	if (half->has_end && distance(half->next_sequence, half->end_sequence) >= 0) {
 		end_half(streams, number, direction);
+		free_blocks(streams, half); /* from behind the end */
+	}
 }
 
 void cw_streams_add(struct cw_streams *streams, const struct cw_packet *packet,

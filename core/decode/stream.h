@@ -55,7 +55,7 @@ struct cw_streams_stats {
 	uint64_t duplicate_bytes; /* dropped, because others of their number came first */
 	uint64_t waited_segments; /* were ahead of a gap */
 	uint64_t ahead_segments;  /* dropped: too far ahead */
-	uint64_t dropped_bytes;   /* waited when their stream was reset */
+	uint64_t dropped_bytes;   /* waited when their stream was reset, or behind its end */
 	uint64_t started_flows, ended_flows, evicted_flows;
 	uint32_t flow_count;  /* now */
 	uint32_t block_count; /* waiting, now */
