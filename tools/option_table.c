@@ -99,6 +99,14 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench: the first 100000)",
 	 CW_GENERATE | CW_BENCH},
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
+	{OPTION_LAZY, "lazy", NULL, "bench decode: the first phase stops behind the transport layer",
+	 CW_BENCH},
+	{OPTION_PRINT_ERRORS, "print-errors", NULL, "bench decode: print what could not be decoded",
+	 CW_BENCH},
+	{OPTION_PRINT_LAYERS, "print-layers", NULL, "bench decode: print each packet's layers",
+	 CW_BENCH},
+	{OPTION_GOPACKET_COMPAT, "gopacket-compat", NULL, "bench decode: count layers and packets as "
+							  "gopacket's benchmark does", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
 	{OPTION_HELP, "help", NULL, "print this",
 	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
@@ -130,9 +138,12 @@ const struct cw_command_text cw_command_texts[] = {
 	 "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
 	 "of\nfilters, each argument being one expression: their classic BPF, and the decision "
 	 "program of all\n(core/FILTERS.md explains it). A file called filter is ./filter."},
-	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]",
+	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]\n"
+		   "       capweir bench decode [FILE] [options]",
 	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
-	 "by\nlibpcap, in turns; and whether all agree."},
+	 "by\nlibpcap, in turns; and whether all agree.\n"
+	 "decode: what decoding costs a packet of FILE (default: capweir_benchmark.pcap in the "
+	 "temporary\nfolder, made when absent): all layers, chosen layers, TCP streams, flows."},
 };
 
 const size_t cw_command_text_count = CW_ARRAY_COUNT(cw_command_texts);

@@ -98,6 +98,10 @@ struct cw_arguments {
 	bool unoptimized;
 	bool dot;
 	bool full;
+	bool lazy; /* this and the next: bench decode */
+	bool print_errors;
+	bool print_layers;
+	bool gopacket_compat;
 };
 
 /*

@@ -18,6 +18,7 @@
 #define CW_CORE_DECODE_DECODE_H
 
 #include "core/decode/layer.h"
+#include "core/packet.h"
 
 /* What a packet of this link type (LINKTYPE_) begins with; CW_LAYER_FAILURE: no decoder for it.
  * CW_LAYER_NONE: raw IP, where the packet's first byte decides. */
@@ -59,5 +60,21 @@ struct cw_chosen {
 /* Decode up to the packet's end, the first layer without room, or a failure. Returns count. */
 uint32_t cw_decode_chosen(const uint8_t *data, uint32_t caplen, uint32_t linktype,
 			  struct cw_chosen *chosen);
+
+/*
+ * In a loop over packets that lie in memory: ask for one further on than `index`, so that it is
+ * there when its turn comes. Decoding waits for memory more than for anything else.
+ */
+#define CW_DECODE_PREFETCH_PACKETS 8u
+
+static inline void cw_decode_prefetch(const struct cw_packet *packets, size_t index, size_t count)
+{
+	if (index + CW_DECODE_PREFETCH_PACKETS < count) {
+		const uint8_t *data = packets[index + CW_DECODE_PREFETCH_PACKETS].data;
+
+		__builtin_prefetch(data);
+		__builtin_prefetch(data + CW_CACHE_LINE - 1);
+	}
+}
 
 #endif

@@ -9,7 +9,6 @@
 #include "core/decode/decode.h"
 #include "core/linktype.h"
 
-#define PREFETCH_PACKETS 8u
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
 
@@ -276,12 +275,7 @@ void cw_decode_flows(const struct cw_packet *packets, size_t count, uint32_t lin
 	size_t index;
 
 	for (index = 0; index < count; index++) {
-		if (index + PREFETCH_PACKETS < count) {
-			const uint8_t *ahead = packets[index + PREFETCH_PACKETS].data;
-
-			__builtin_prefetch(ahead);
-			__builtin_prefetch(ahead + CW_CACHE_LINE - 1);
-		}
+		cw_decode_prefetch(packets, index, count);
 		if (cw_unlikely(linktype != CW_LINKTYPE_ETHERNET) ||
 		    cw_unlikely(!read_flow(&packets[index], seed, &flows[index])))
 			cw_decode_flow_slowly(&packets[index], linktype, seed, &flows[index]);
