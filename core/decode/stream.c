@@ -359,7 +359,7 @@ static void add_bytes(struct cw_streams *streams, uint32_t number, unsigned dire
 	while (run->bytes) {
 		ahead = distance(run->sequence, half->next_sequence);
 		if (ahead < 0) {
-			bytes = cw_min_u32((uint32_t)-ahead, run->bytes);
+			bytes = cw_min_u32(half->next_sequence - run->sequence, run->bytes);
 			streams->stats.duplicate_bytes += bytes;
 			advance(run, bytes);
 		} else if (ahead == 0) {

@@ -93,7 +93,8 @@ def ours(path):
 
 
 DNS_PORTS = {"53", "5353", "5355"}
-DAMAGED = {
+EXCEPTED = {
+    "arkime__arkime_synthetic.pcap": "tshark finds IP behind a UDP port that is not ours",
     "tcpdump__arp-oobr.pcap": "tshark gives no fields of an ARP with impossible lengths",
     "tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap": "tshark 4.0 does not know lengths of 0 in tunnels",
     "tcpdump__mpls-over-udp.pcap": "MPLS by UDP's port is not among our layers",
@@ -117,6 +118,9 @@ def is_excused(name, mine, theirs):
         # tshark puts the types in NSEC bitmaps under the same name.
         if name == "dns.resp.type":
             return True
+    # IPv4 options that are cut: tshark stops before the addresses.
+    if name.startswith("ip.") and chain[-1] in ("ipv4-", "ipv4-!"):
+        return True
     # Options that contradict themselves or are cut: where to stop is anybody's choice.
     if name.startswith("tcp.options") and {"tcp!", "tcp-", "tcp-!"} & set(chain):
         return True
@@ -149,6 +153,8 @@ class Tshark(e2e.Test):
         """How many packets tshark and we have; complaints go to a list. tshark may know fewer:
         it does not read all damaged files, or link types."""
         mine, theirs = ours(path), tshark(path, self.path("home"))
+        if len(theirs) > len(mine):  # tshark shows pcapng's other blocks as packets of data
+            theirs = [packet for packet in theirs if packet["protocols"] != ["data"]]
         wrong = []
         for index, (left, right) in enumerate(zip(mine, theirs)):
             for name in differences(left, right):
@@ -167,7 +173,7 @@ class Tshark(e2e.Test):
             self.assertEqual(wrong[:10], [])
 
     def test_corpus_is_as_tshark_sees_it(self):
-        rows = [row for row in e2e.corpus() if row["file"] not in DAMAGED]
+        rows = [row for row in e2e.corpus() if row["file"] not in EXCEPTED]
         total = 0
         for row in rows if e2e.FULL else rows[::48]:
             with self.subTest(file=row["file"]):
