@@ -137,9 +137,11 @@ static enum cw_layer_type step_seldom(enum cw_layer_type type, struct cw_walk *w
 	return steps[type](walk, layer);
 }
 
-static inline __attribute__((always_inline)) enum cw_layer_type
-step(enum cw_layer_type type, struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step(enum cw_layer_type type, struct cw_walk *walk, struct cw_layer *layer)
 {
+	enum cw_layer_type next;
+	struct cw_walk away;
+
 	switch (type) {
 	case CW_LAYER_ETHERNET:
 		return step_ethernet(walk, layer);
@@ -158,13 +160,16 @@ step(enum cw_layer_type type, struct cw_walk *walk, struct cw_layer *layer)
 	case CW_LAYER_FAILURE:
 		return step_rest(walk, layer, type);
 	default:
-		return step_seldom(type, walk, layer);
+		away = *walk;
+		next = step_seldom(type, &away, layer);
+		*walk = away;
+		return next;
 	}
 }
 
 /* What the walk begins with. */
-static inline enum cw_layer_type start(struct cw_walk *walk, const uint8_t *data, uint32_t caplen,
-				       uint32_t linktype)
+FAST enum cw_layer_type start(struct cw_walk *walk, const uint8_t *data, uint32_t caplen,
+			      uint32_t linktype)
 {
 	enum cw_layer_type next;
 

