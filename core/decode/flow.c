@@ -9,8 +9,12 @@
 #include "core/decode/decode.h"
 #include "core/linktype.h"
 
+#define TAGS_END_MAX 22u /* two tags; more are left to the decoder of all layers */
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
+#define PROTOCOL_ICMPV4 1u
+#define PROTOCOL_ICMPV6 58u
+#define PROTOCOL_ESP 50u
 
 static inline uint64_t mix(uint64_t value)
 {
@@ -166,6 +170,19 @@ void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, ui
 
 /* ---- the usual ---- */
 
+/* What has no ports: ICMP and ESP. With this room none of them fails. */
+static inline bool read_other(struct cw_flow *flow, uint32_t at, uint32_t room)
+{
+	if (room < 8 || (flow->protocol != PROTOCOL_ICMPV4 && flow->protocol != PROTOCOL_ICMPV6 &&
+			 flow->protocol != PROTOCOL_ESP))
+		return false;
+	flow->source_port = flow->destination_port = 0;
+	flow->tcp_flags = 0;
+	flow->payload_offset = at;
+	flow->payload_bytes = room;
+	return true;
+}
+
 /* TCP or UDP at `at`, of `end - at` bytes, with nothing wrong; false: leave it to the others. */
 static inline bool read_transport(struct cw_flow *flow, const uint8_t *data, uint32_t at,
 				  uint32_t end)
@@ -188,7 +205,7 @@ static inline bool read_transport(struct cw_flow *flow, const uint8_t *data, uin
 		header_bytes = 8;
 		flow->tcp_flags = 0;
 	} else {
-		return false;
+		return read_other(flow, at, room);
 	}
 	flow->source_port = cw_load_be16(header);
 	flow->destination_port = cw_load_be16(header + 2);
@@ -255,12 +272,15 @@ static inline bool read_flow(const struct cw_packet *packet, uint64_t seed, stru
 	flow->vlan = CW_FLOW_NO_VLAN;
 	flow->flags = 0;
 	memset(flow->reserved, 0, sizeof(flow->reserved));
-	if (cw_unlikely(type == 0x8100 || type == 0x88a8 || type == 0x9100)) {
-		if (end < 18)
+	while (cw_unlikely(type == 0x8100 || type == 0x88a8)) {
+		if (end - at < 4)
 			return false;
-		flow->vlan = cw_load_be16(data + 14) & 0xfff;
-		type = cw_load_be16(data + 16);
-		at = 18;
+		if (flow->vlan == CW_FLOW_NO_VLAN)
+			flow->vlan = cw_load_be16(data + at) & 0xfff;
+		type = cw_load_be16(data + at + 2);
+		at += 4;
+		if (at > TAGS_END_MAX)
+			return false;
 	}
 	if (cw_likely(type == 0x0800))
 		return read_ipv4(flow, data, at, end, seed);
