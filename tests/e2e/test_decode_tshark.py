@@ -134,8 +134,9 @@ def is_excused(name, mine, theirs):
     # A length of 0 means the rest: tshark shows the rest's.
     if name == "ip.len" and "0" in ours_:
         return True
-    # An 802.3 length beyond the frame: tshark takes it for no length.
-    return name.startswith("llc.") and "ethernet-" in chain
+    # An 802.3 length beyond the frame: tshark takes it for no length. And it has LLC on UDP.
+    return name.startswith("llc.") and ("ethernet-" in chain or "udp:llc" in
+                                        ":".join(theirs["protocols"]))
 
 
 def differences(mine, theirs):
