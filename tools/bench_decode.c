@@ -17,6 +17,7 @@
 #include "core/decode/decode.h"
 #include "core/decode/stream.h"
 #include "tools/bench.h"
+#include "tools/bench_gopacket.h"
 #include "tools/bench_packets.h"
 
 #define BURST 256u
@@ -224,39 +225,23 @@ static void measure(struct bench *bench)
 
 /* ---- counting as the Go package's benchmark did ---- */
 
-/*
- * Layers as gopacket has them: what follows the first piece of a datagram is a fragment like the
- * other pieces, ICMPv6's body is a layer or payload as ours is, and an error's layer counts too.
- */
-static uint64_t count_as_gopacket(const struct cw_layers *layers)
-{
-	uint32_t index;
-
-	for (index = 0; index < layers->count; index++)
-		if (layers->at[index].type == CW_LAYER_IPV4 &&
-		    (layers->at[index].flags & CW_LAYER_PIECE))
-			return index + 1u + (layers->at[index].payload_bytes != 0);
-	return layers->count;
-}
-
 /* Its second phase left out the layers of packets with an error, and counted a packet more. */
 static void recount(struct bench *bench)
 {
 	struct tally eager = {0}, parser = {0};
 	struct cw_layers layers;
-	struct rooms rooms;
 	size_t index;
 
-	choose(&rooms, false);
 	for (index = 0; index < bench->packets.count; index++) {
 		const struct cw_packet *packet = &bench->packets.at[index];
+		uint32_t count;
+		bool is_failed;
 
 		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
-		eager.layers += count_as_gopacket(&layers);
-		eager.errors += cw_layers_failed(&layers);
-		cw_decode_chosen(packet->data, packet->caplen, packet->iface, &rooms.chosen);
-		if (rooms.chosen.next == CW_LAYER_NONE)
-			parser.layers += rooms.chosen.count;
+		eager.layers += cw_gopacket_count(&layers, packet->data, &is_failed);
+		eager.errors += is_failed;
+		if (cw_gopacket_parse(&layers, &count))
+			parser.layers += count;
 	}
 	eager.packets = bench->packets.count;
 	parser.packets = bench->packets.count + 1;
