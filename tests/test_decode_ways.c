@@ -268,6 +268,26 @@ static void a_burst_is_its_packets(void **state)
 	cw_traffic_close(traffic);
 }
 
+static void packets_without_bytes_need_no_memory(void **state)
+{
+	static const uint32_t linktypes[] = {0, 1, 9, 51, 101, 113, 228, 229, 276, 999};
+	struct cw_packet packets[40] = {{.data = NULL}};
+	struct cw_flow flows[40];
+	struct cw_chosen chosen = {0};
+	size_t index;
+
+	(void)state;
+	for (index = 0; index < CW_ARRAY_COUNT(linktypes); index++) {
+		cw_decode_layers(NULL, 0, linktypes[index], &layers);
+		assert_int_equal(layers.count, 0);
+		assert_int_equal(cw_decode_chosen(NULL, 0, linktypes[index], &chosen), 0);
+		assert_int_equal(chosen.next, CW_LAYER_NONE);
+		cw_decode_flows(packets, 40, linktypes[index], 1, flows);
+		assert_int_equal(flows[39].version, 0);
+		assert_int_equal(flows[39].flags, 0);
+	}
+}
+
 static void every_layer_and_error_has_a_name(void **state)
 {
 	unsigned index;
@@ -294,6 +314,7 @@ int main(void)
 	    cmocka_unit_test(chosen_layers_stop_at_another),
 	    cmocka_unit_test(generated_packets_keep_the_rules),
 	    cmocka_unit_test(a_burst_is_its_packets),
+	    cmocka_unit_test(packets_without_bytes_need_no_memory),
 	    cmocka_unit_test(every_layer_and_error_has_a_name),
 	};
 

@@ -3,9 +3,10 @@
  * From a packet's bytes to its layers, in three ways:
  *   cw_decode_layers   all layers, with all fields
  *   cw_decode_chosen   the layers that the caller has room for, up to the first other one
- *   cw_decode_flows    a burst: where the headers are, who talks to whom, and a hash of that
- * (flow.h) None of them allocates, blocks, fails or keeps state between packets; any thread may
- * call. Time is bounded by CW_LAYERS_MAX and CW_TUNNELS_MAX, and by the bytes of options.
+ *   cw_decode_flows    a burst: headers, who talks to whom, and a hash of that (flow.h)
+ *
+ * None of them allocates, blocks, fails or keeps state between packets; any thread may call. Time
+ * is bounded by CW_LAYERS_MAX and CW_TUNNELS_MAX, and by the bytes of options.
  *
  * Rules: an IPv4 total length of 0 means the rest; bytes behind the IP length are padding; UDP
  * length 0 means the rest, 1 to 7 is an error; a length beyond what is present marks its layer
@@ -57,7 +58,8 @@ struct cw_chosen {
 	struct cw_failure failure; /* where next is CW_LAYER_FAILURE */
 };
 
-/* Decode up to the packet's end, the first layer without room, or a failure. Returns count. */
+/* Decode up to the packet's end, the first layer without room, or a failure. Returns count. A room
+ * holds a layer only if its type is in `order`: one that failed has overwritten it. */
 uint32_t cw_decode_chosen(const uint8_t *data, uint32_t caplen, uint32_t linktype,
 			  struct cw_chosen *chosen);
 
@@ -72,11 +74,12 @@ static inline __attribute__((always_inline)) void
 cw_decode_prefetch(const struct cw_packet *packets, size_t index, size_t count)
 {
 	if (index + CW_DECODE_PREFETCH_PACKETS < count) {
-		const uint8_t *data = packets[index + CW_DECODE_PREFETCH_PACKETS].data;
+		/* As a number, because what is asked for may lie behind the packet's end. */
+		uintptr_t data = (uintptr_t)packets[index + CW_DECODE_PREFETCH_PACKETS].data;
 
-		__builtin_prefetch(data);
-		__builtin_prefetch(data + CW_CACHE_LINE);
-		__builtin_prefetch(data + 2 * CW_CACHE_LINE - 1);
+		__builtin_prefetch((const void *)data);
+		__builtin_prefetch((const void *)(data + CW_CACHE_LINE));
+		__builtin_prefetch((const void *)(data + 2 * CW_CACHE_LINE - 1));
 	}
 }
 

@@ -227,7 +227,7 @@ static inline bool read_ipv4(struct cw_flow *flow, const uint8_t *data, uint32_t
 	if (cw_unlikely(header[0] >> 4 != 4 || header_bytes < 20 || total_bytes < header_bytes ||
 			total_bytes > end - at || (cw_load_be16(header + 6) & 0x3fff)))
 		return false;
-	memset(flow->source, 0, 32);
+	memset(flow->source, 0, 32); /* and the destination */
 	memcpy(flow->source, header + 12, 4);
 	memcpy(flow->destination, header + 16, 4);
 	flow->network_offset = at;
@@ -250,7 +250,7 @@ static inline bool read_ipv6(struct cw_flow *flow, const uint8_t *data, uint32_t
 	payload_bytes = cw_load_be16(header + 4);
 	if (cw_unlikely(header[0] >> 4 != 6 || payload_bytes == 0 || payload_bytes > end - at - 40))
 		return false;
-	memcpy(flow->source, header + 8, 32);
+	memcpy(flow->source, header + 8, 32); /* likewise */
 	flow->network_offset = at;
 	flow->version = 6;
 	flow->protocol = header[6];

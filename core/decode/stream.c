@@ -404,8 +404,7 @@ static void add_segment(struct cw_streams *streams, uint32_t number, unsigned di
 void cw_streams_add(struct cw_streams *streams, const struct cw_packet *packet,
 		    const struct cw_flow *flow)
 {
-	const uint8_t *header = packet->data + flow->transport_offset;
-	struct run run = {packet->data + flow->payload_offset, flow->payload_bytes, 0};
+	struct run run;
 	struct stream *stream;
 	unsigned direction = 0;
 	uint32_t number;
@@ -414,8 +413,11 @@ void cw_streams_add(struct cw_streams *streams, const struct cw_packet *packet,
 	    (flow->flags & (CW_FLOW_FAILED | CW_FLOW_PIECE)))
 		return;
 	streams->stats.segments++;
+	run.data = packet->data + flow->payload_offset;
+	run.bytes = flow->payload_bytes;
 	/* The sequence number of the first byte: SYN has one of its own. */
-	run.sequence = cw_load_be32(header + 4) + (flow->tcp_flags & CW_TCP_SYN ? 1 : 0);
+	run.sequence = cw_load_be32(packet->data + flow->transport_offset + 4) +
+		       (flow->tcp_flags & CW_TCP_SYN ? 1 : 0);
 	number = find_stream(streams, flow, &direction);
 	if (number != NONE && (flow->tcp_flags & CW_TCP_SYN)) {
 		const struct half *half = &streams->streams[number].halves[direction];
