@@ -14,7 +14,10 @@
 #define PROTOCOL_UDP 17u
 #define PROTOCOL_ICMPV4 1u
 #define PROTOCOL_ICMPV6 58u
+#define PROTOCOL_GRE 47u
 #define PROTOCOL_ESP 50u
+#define ARP_ETHERNET_IPV4 0x0604u /* bytes of the two addresses */
+#define GRE_UNUSUAL 0x4007u       /* routes, versions */
 
 static inline uint64_t mix(uint64_t value)
 {
@@ -170,12 +173,18 @@ void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, ui
 
 /* ---- the usual ---- */
 
-/* What has no ports: ICMP and ESP. With this room none of them fails. */
-static inline bool read_other(struct cw_flow *flow, uint32_t at, uint32_t room)
+/* What has no ports: ICMP, ESP, GRE of version 0 without routes. With this room none fails. */
+static inline bool read_other(struct cw_flow *flow, const uint8_t *data, uint32_t at, uint32_t room)
 {
-	if (room < 8 || (flow->protocol != PROTOCOL_ICMPV4 && flow->protocol != PROTOCOL_ICMPV6 &&
-			 flow->protocol != PROTOCOL_ESP))
+	if (room < 16)
 		return false;
+	if (flow->protocol == PROTOCOL_GRE) {
+		if (cw_load_be16(data + at) & GRE_UNUSUAL)
+			return false;
+	} else if (flow->protocol != PROTOCOL_ICMPV4 && flow->protocol != PROTOCOL_ICMPV6 &&
+		   flow->protocol != PROTOCOL_ESP) {
+		return false;
+	}
 	flow->source_port = flow->destination_port = 0;
 	flow->tcp_flags = 0;
 	flow->payload_offset = at;
@@ -205,7 +214,7 @@ static inline bool read_transport(struct cw_flow *flow, const uint8_t *data, uin
 		header_bytes = 8;
 		flow->tcp_flags = 0;
 	} else {
-		return read_other(flow, at, room);
+		return read_other(flow, data, at, room);
 	}
 	flow->source_port = cw_load_be16(header);
 	flow->destination_port = cw_load_be16(header + 2);
@@ -286,6 +295,10 @@ static inline bool read_flow(const struct cw_packet *packet, uint64_t seed, stru
 		return read_ipv4(flow, data, at, end, seed);
 	if (type == 0x86dd)
 		return read_ipv6(flow, data, at, end, seed);
+	if (type == 0x0806 && end - at >= 28 && cw_load_be16(data + at + 4) == ARP_ETHERNET_IPV4) {
+		*flow = (struct cw_flow){.vlan = flow->vlan};
+		return true;
+	}
 	return false;
 }
 
