@@ -16,5 +16,6 @@ int cw_bench_write(json_t *result);
 
 /* The sub-commands; each gets the arguments with its own name as the first of the rest. */
 int cw_bench_filter(const struct cw_arguments *arguments);
+int cw_bench_decode(const struct cw_arguments *arguments);
 
 #endif

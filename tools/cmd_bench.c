@@ -12,6 +12,7 @@ static const struct {
 	const char *what;
 } benches[] = {
     {"filter", cw_bench_filter, "what a file's packets cost by every filter engine"},
+    {"decode", cw_bench_decode, "what decoding a file's packets costs, by every way"},
 };
 
 /* The model as the kernel calls it; "unknown" where it does not say. */

@@ -113,6 +113,14 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench: the first 100000)",
 	 CW_GENERATE | CW_BENCH},
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
+	{OPTION_LAZY, "lazy", NULL, "bench decode: the first phase stops behind the transport layer",
+	 CW_BENCH},
+	{OPTION_PRINT_ERRORS, "print-errors", NULL, "bench decode: print what could not be decoded",
+	 CW_BENCH},
+	{OPTION_PRINT_LAYERS, "print-layers", NULL, "bench decode: print each packet's layers",
+	 CW_BENCH},
+	{OPTION_GOPACKET_COMPAT, "gopacket-compat", NULL, "bench decode: count layers and packets as "
+							  "gopacket's benchmark does", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
 	{OPTION_SPEED, "speed", "FACTOR", "send so many times as fast as the packets' times say "
 					  "(default: 1)", CW_REPLAY},
@@ -164,9 +172,12 @@ const struct cw_command_text cw_command_texts[] = {
 	{CW_REPAIR, "capweir repair FILE... [options]",
 	 "Cut what a kill, a crash or a full disk left behind a capture file's last whole record, hidden\n"
 	 ".part files too. Whole files, and damage with more data behind it, stay as they are."},
-	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]",
+	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]\n"
+		   "       capweir bench decode [FILE] [options]",
 	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
-	 "by\nlibpcap, in turns; and whether all agree."},
+	 "by\nlibpcap, in turns; and whether all agree.\n"
+	 "decode: what decoding costs a packet of FILE (default: capweir_benchmark.pcap in the "
+	 "temporary\nfolder, made when absent): all layers, chosen layers, TCP streams, flows."},
 };
 
 const size_t cw_command_text_count = CW_ARRAY_COUNT(cw_command_texts);

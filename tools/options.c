@@ -259,6 +259,18 @@ static void take_flag(struct cw_arguments *arguments, int id)
 	case OPTION_DRY_RUN:
 		arguments->dry_run = true;
 		break;
+	case OPTION_LAZY:
+		arguments->lazy = true;
+		break;
+	case OPTION_PRINT_ERRORS:
+		arguments->print_errors = true;
+		break;
+	case OPTION_PRINT_LAYERS:
+		arguments->print_layers = true;
+		break;
+	case OPTION_GOPACKET_COMPAT:
+		arguments->gopacket_compat = true;
+		break;
 	case OPTION_DOT:
 		arguments->dot = true;
 		break;

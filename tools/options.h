@@ -120,6 +120,10 @@ struct cw_arguments {
 	bool lists_devices;   /* -D */
 	bool lists_linktypes; /* -L */
 	bool lists_clocks;    /* -J */
+	bool lazy; /* this and the next: bench decode */
+	bool print_errors;
+	bool print_layers;
+	bool gopacket_compat;
 };
 
 /*

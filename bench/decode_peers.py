@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Decoding by capweir, gopacket and libtins on one file, in turns; those that are installed.
+
+Debian's golang-go, golang-github-google-gopacket-dev, golang-golang-x-net-dev and
+golang-golang-x-sys-dev; libtins-dev. Prints the least and the median of all rounds.
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def build_gopacket(directory):
+    if not shutil.which("go"):
+        return None
+    program = os.path.join(directory, "decode_gopacket")
+    environment = dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode",
+                       GOCACHE=os.path.join(directory, "cache"))
+    done = subprocess.run(["go", "build", "-o", program, os.path.join(HERE, "decode_gopacket.go")],
+                          env=environment, capture_output=True)
+    return program if done.returncode == 0 else None
+
+
+def build_tins(directory):
+    program = os.path.join(directory, "decode_tins")
+    done = subprocess.run(["c++", "-std=c++17", "-O3", os.path.join(HERE, "decode_tins.cpp"),
+                           "-o", program, "-ltins", "-lpcap"], capture_output=True)
+    return program if done.returncode == 0 else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--capweir", required=True)
+    parser.add_argument("--packets", type=int, default=100000)
+    parser.add_argument("--rounds", type=int, default=5, help="of each program in each turn")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("file")
+    arguments = parser.parse_args()
+    times = {}
+    with tempfile.TemporaryDirectory() as directory:
+        peers = [program for program in (build_gopacket(directory), build_tins(directory))
+                 if program]
+        for _ in range(arguments.turns):
+            done = subprocess.run([arguments.capweir, "bench", "decode", arguments.file, "--json",
+                                   "--packets", str(arguments.packets), "--repeat",
+                                   str(arguments.rounds)], capture_output=True, check=True)
+            results = [dict(phase, program="capweir") for phase in json.loads(done.stdout)["phases"]]
+            for peer in peers:
+                done = subprocess.run([peer, arguments.file, str(arguments.packets),
+                                       str(arguments.rounds)], capture_output=True, check=True)
+                results += [json.loads(line) for line in done.stdout.splitlines()]
+            for result in results:
+                times.setdefault((result["phase"], result["program"]), []).append(result)
+    print(f"{'phase':12} {'program':10} {'least':>9} {'median':>9}  ns a packet")
+    for (phase, program), results in sorted(times.items()):
+        print(f"{phase:12} {program:10} {min(result['min'] for result in results):9.1f} "
+              f"{statistics.median(result['ns_per_packet'] for result in results):9.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * capweir bench decode: what decoding the packets of a file costs, in memory and one after the
+ * other, by each way of decoding in turns:
+ *   eager       all layers of each packet
+ *   parser      the layers that a program chose: Ethernet, IPv4, ICMPv4, TCP, UDP, payload
+ *   reassembly  that, and TCP streams put together
+ *   flow        bursts: five-tuples and their hash
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/decode/decode.h"
+#include "core/decode/stream.h"
+#include "tools/bench.h"
+#include "tools/bench_gopacket.h"
+#include "tools/bench_packets.h"
+
+#define BURST 256u
+#define SEED UINT64_C(0x6361707765697221)
+#define FILE_NAME "capweir_benchmark.pcap"
+
+enum phase { EAGER, PARSER, REASSEMBLY, FLOW, PHASE_COUNT };
+
+static const char *const phase_names[PHASE_COUNT] = {"eager", "parser", "reassembly", "flow"};
+
+/* What a phase found; the same every round. */
+struct tally {
+	uint64_t packets, layers, errors;
+	uint64_t stopped; /* parser: packets that have another layer than those chosen */
+};
+
+struct bench {
+	const struct cw_arguments *arguments;
+	char *default_path;
+	const char *path;
+	struct cw_bench_packets packets;
+	struct tally tallies[PHASE_COUNT];
+	double *times[PHASE_COUNT]; /* ns a packet, by round; sorted in the end */
+	struct cw_streams *streams;
+	struct cw_streams_stats stats; /* of one round */
+};
+
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* ---- the phases ---- */
+
+static void run_eager(const struct cw_bench_packets *packets, struct tally *tally)
+{
+	struct cw_layers layers;
+	size_t index;
+
+	for (index = 0; index < packets->count; index++) {
+		const struct cw_packet *packet = &packets->at[index];
+
+		cw_decode_prefetch(packets->at, index, packets->count);
+		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
+		tally->layers += layers.count;
+		tally->errors += cw_layers_failed(&layers);
+	}
+	tally->packets = packets->count;
+}
+
+/* Room for the layers that a program chooses; payload counts as one. */
+struct rooms {
+	struct cw_layer ethernet, ipv4, icmpv4, tcp, udp, payload, vlan, ipv6;
+	struct cw_chosen chosen;
+};
+
+/* `is_lazy`: down to the transport layer of any packet, but no further. */
+static void choose(struct rooms *rooms, bool is_lazy)
+{
+	memset(rooms, 0, sizeof(*rooms));
+	rooms->chosen.at[CW_LAYER_ETHERNET] = &rooms->ethernet;
+	rooms->chosen.at[CW_LAYER_IPV4] = &rooms->ipv4;
+	rooms->chosen.at[CW_LAYER_TCP] = &rooms->tcp;
+	rooms->chosen.at[CW_LAYER_UDP] = &rooms->udp;
+	if (is_lazy) {
+		rooms->chosen.at[CW_LAYER_VLAN] = &rooms->vlan;
+		rooms->chosen.at[CW_LAYER_IPV6] = &rooms->ipv6;
+	} else {
+		rooms->chosen.at[CW_LAYER_ICMPV4] = &rooms->icmpv4;
+		rooms->chosen.at[CW_LAYER_PAYLOAD] = &rooms->payload;
+	}
+}
+
+static inline void count_chosen(const struct cw_chosen *chosen, struct tally *tally)
+{
+	tally->layers += chosen->count;
+	tally->errors += chosen->next == CW_LAYER_FAILURE;
+	tally->stopped += chosen->next != CW_LAYER_NONE && chosen->next != CW_LAYER_FAILURE;
+}
+
+static void run_parser(const struct cw_bench_packets *packets, bool is_lazy, struct tally *tally)
+{
+	struct rooms rooms;
+	size_t index;
+
+	choose(&rooms, is_lazy);
+	for (index = 0; index < packets->count; index++) {
+		const struct cw_packet *packet = &packets->at[index];
+
+		cw_decode_prefetch(packets->at, index, packets->count);
+		cw_decode_chosen(packet->data, packet->caplen, packet->iface, &rooms.chosen);
+		count_chosen(&rooms.chosen, tally);
+	}
+	tally->packets = packets->count;
+}
+
+static void run_reassembly(const struct cw_bench_packets *packets, struct cw_streams *streams,
+			   struct tally *tally)
+{
+	struct rooms rooms;
+	struct cw_flow flow;
+	size_t index;
+
+	choose(&rooms, false);
+	for (index = 0; index < packets->count; index++) {
+		const struct cw_packet *packet = &packets->at[index];
+		const struct cw_chosen *chosen = &rooms.chosen;
+
+		cw_decode_prefetch(packets->at, index, packets->count);
+		cw_decode_chosen(packet->data, packet->caplen, packet->iface, &rooms.chosen);
+		count_chosen(chosen, tally);
+		if (chosen->count >= 2 && chosen->order[chosen->count - 1] == CW_LAYER_PAYLOAD
+			? chosen->order[chosen->count - 2] == CW_LAYER_TCP
+			: chosen->count && chosen->order[chosen->count - 1] == CW_LAYER_TCP) {
+			cw_flow_from_layers(&rooms.ipv4, &rooms.tcp, SEED, &flow);
+			cw_streams_add(streams, packet, &flow);
+		}
+	}
+	cw_streams_flush(streams);
+	tally->packets = packets->count;
+}
+
+/* Bursts of one link type, which hash is read so that nobody leaves it out. */
+static void run_flow(const struct cw_bench_packets *packets, struct tally *tally)
+{
+	static struct cw_flow flows[BURST];
+	size_t at = 0, index;
+	uint32_t hashes = 0;
+
+	while (at < packets->count) {
+		uint32_t linktype = packets->at[at].iface;
+		size_t count = 0;
+
+		while (count < BURST && at + count < packets->count &&
+		       packets->at[at + count].iface == linktype)
+			count++;
+		cw_decode_flows(&packets->at[at], count, linktype, SEED, flows);
+		for (index = 0; index < count; index++) {
+			hashes ^= flows[index].hash;
+			tally->errors += (flows[index].flags & CW_FLOW_FAILED) != 0;
+			tally->layers += flows[index].version != 0;
+		}
+		at += count;
+	}
+	__asm__ volatile("" : : "r"(hashes));
+	tally->packets = packets->count;
+}
+
+static double run_phase(struct bench *bench, enum phase phase)
+{
+	struct tally *tally = &bench->tallies[phase];
+	struct cw_streams_stats before, *stats = &bench->stats;
+	double start = now_ns();
+
+	*tally = (struct tally){0};
+	switch (phase) {
+	case EAGER:
+		if (bench->arguments->lazy)
+			run_parser(&bench->packets, true, tally);
+		else
+			run_eager(&bench->packets, tally);
+		break;
+	case PARSER:
+		run_parser(&bench->packets, false, tally);
+		break;
+	case REASSEMBLY:
+		cw_streams_stats(bench->streams, &before);
+		run_reassembly(&bench->packets, bench->streams, tally);
+		cw_streams_stats(bench->streams, stats);
+		stats->segments -= before.segments;
+		stats->delivered_bytes -= before.delivered_bytes;
+		stats->skipped_bytes -= before.skipped_bytes;
+		stats->duplicate_bytes -= before.duplicate_bytes;
+		stats->started_flows -= before.started_flows;
+		break;
+	default:
+		run_flow(&bench->packets, tally);
+	}
+	return (now_ns() - start) / (double)bench->packets.count;
+}
+
+static int by_value(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+static void measure(struct bench *bench)
+{
+	uint64_t round;
+	int phase;
+
+	for (phase = 0; phase < PHASE_COUNT; phase++) /* memory never touched before is slower */
+		run_phase(bench, (enum phase)phase);
+	for (round = 0; round < bench->arguments->repeat; round++)
+		for (phase = 0; phase < PHASE_COUNT; phase++)
+			bench->times[phase][round] = run_phase(bench, (enum phase)phase);
+	for (phase = 0; phase < PHASE_COUNT; phase++)
+		qsort(bench->times[phase], bench->arguments->repeat, sizeof(double), by_value);
+}
+
+/* ---- counting as the Go package's benchmark did ---- */
+
+/* Its second phase left out the layers of packets with an error, and counted a packet more. */
+static void recount(struct bench *bench)
+{
+	struct tally eager = {0}, parser = {0};
+	struct cw_layers layers;
+	size_t index;
+
+	for (index = 0; index < bench->packets.count; index++) {
+		const struct cw_packet *packet = &bench->packets.at[index];
+		uint32_t count;
+		bool is_failed;
+
+		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
+		eager.layers += cw_gopacket_count(&layers, packet->data, &is_failed);
+		eager.errors += is_failed;
+		if (cw_gopacket_parse(&layers, &count))
+			parser.layers += count;
+	}
+	eager.packets = bench->packets.count;
+	parser.packets = bench->packets.count + 1;
+	bench->tallies[EAGER] = eager;
+	bench->tallies[PARSER] = bench->tallies[REASSEMBLY] = parser;
+}
+
+/* ---- the result ---- */
+
+static void print_packets(const struct bench *bench)
+{
+	FILE *file = bench->arguments->json ? stderr : stdout;
+	struct cw_layers layers;
+	size_t index;
+	uint32_t n;
+
+	for (index = 0; index < bench->packets.count; index++) {
+		const struct cw_packet *packet = &bench->packets.at[index];
+		const struct cw_layer *last;
+
+		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
+		last = layers.count ? &layers.at[layers.count - 1] : NULL;
+		if (bench->arguments->print_layers) {
+			fprintf(file, "packet %zu:", index + 1);
+			for (n = 0; n < layers.count; n++)
+				fprintf(file, " %s%s", cw_layer_name(layers.at[n].type),
+					layers.at[n].flags & CW_LAYER_TRUNCATED ? "(truncated)"
+										: "");
+			fputc('\n', file);
+		}
+		if (bench->arguments->print_errors && cw_layers_failed(&layers))
+			fprintf(file, "packet %zu: %s at byte %u: %s\n", index + 1,
+				cw_layer_name(last->failure.type), last->offset,
+				cw_layer_error_text(last->failure.error));
+	}
+}
+
+static json_t *phase_json(const struct bench *bench, int phase)
+{
+	const struct tally *tally = &bench->tallies[phase];
+	const double *times = bench->times[phase];
+	uint64_t rounds = bench->arguments->repeat;
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "phase",
+			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
+			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
+			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
+			 "ns_per_packet", times[rounds / 2], "min", times[0], "max",
+			 times[rounds - 1]);
+}
+
+static json_t *bench_json(const struct bench *bench)
+{
+	json_t *phases = json_array();
+	int phase;
+
+	for (phase = 0; phase < PHASE_COUNT; phase++)
+		json_array_append_new(phases, phase_json(bench, phase));
+	return json_pack(
+	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:b, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
+	    "version", 1, "bench", "decode", "machine", cw_bench_machine(), "file", bench->path,
+	    "packets", (json_int_t)bench->packets.count, "packet_bytes",
+	    (json_int_t)bench->packets.byte_count, "cut", bench->packets.is_cut, "left_out",
+	    (json_int_t)bench->packets.malformed_count, "rounds",
+	    (json_int_t)bench->arguments->repeat, "phases", phases, "streams", "segments",
+	    (json_int_t)bench->stats.segments, "flows", (json_int_t)bench->stats.started_flows,
+	    "delivered_bytes", (json_int_t)bench->stats.delivered_bytes, "skipped_bytes",
+	    (json_int_t)bench->stats.skipped_bytes, "duplicate_bytes",
+	    (json_int_t)bench->stats.duplicate_bytes, "memory_bytes",
+	    (json_int_t)cw_streams_bytes(bench->streams));
+}
+
+static void print_text(const struct bench *bench)
+{
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
+	uint64_t rounds = bench->arguments->repeat;
+	int phase;
+
+	printf("%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a), bench->path,
+	       cw_format_bytes(bench->packets.byte_count, b),
+	       bench->packets.is_cut ? ", the first of the file (--packets)" : "");
+	if (bench->packets.malformed_count)
+		printf("%s malformed packets are left out\n",
+		       cw_format_count(bench->packets.malformed_count, a));
+	printf("%-12s %12s %12s %9s %10s %18s\n", "phase", "packets", "layers", "errors",
+	       "ns/packet", "(min-max)");
+	for (phase = 0; phase < PHASE_COUNT; phase++) {
+		const struct tally *tally = &bench->tallies[phase];
+		const double *times = bench->times[phase];
+		char spread[64];
+
+		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", times[0], times[rounds - 1]);
+		printf("%-12s %12s %12s %9s %10.1f %18s\n",
+		       phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
+		       cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
+		       cw_format_count(tally->errors, c), times[rounds / 2], spread);
+	}
+	printf("%s bytes of %s TCP flows delivered in order, %s skipped; ",
+	       cw_format_count(bench->stats.delivered_bytes, a),
+	       cw_format_count(bench->stats.started_flows, b),
+	       cw_format_count(bench->stats.skipped_bytes, c));
+	printf("medians of %" PRIu64 " rounds\n", rounds);
+}
+
+/* ---- the file ---- */
+
+static int use_default_file(struct bench *bench)
+{
+	const char *directory = getenv("TMPDIR");
+	struct cw_words words = {0};
+	struct cw_arguments generate = {.command = CW_GENERATE, .packets = 500000, .seed = 1};
+	int result;
+
+	if (!directory || !*directory)
+		directory = "/tmp";
+	if (asprintf(&bench->default_path, "%s/" FILE_NAME, directory) < 0) {
+		bench->default_path = NULL;
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	bench->path = bench->default_path;
+	if (access(bench->path, F_OK) == 0)
+		return 0;
+	fprintf(stderr, "capweir: generating %s\n", bench->path);
+	if (cw_words_add(&words, bench->path) < 0) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	generate.writes = words;
+	result = cw_command_generate(&generate);
+	free(words.words);
+	return result;
+}
+
+static int find_file(struct bench *bench)
+{
+	const struct cw_arguments *arguments = bench->arguments;
+	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
+
+	if (named > 1 || arguments->rules) {
+		cw_complain("bench decode takes one FILE and no rules");
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->packets == 0 || arguments->packets > CW_BENCH_PACKETS_MAX) {
+		cw_complain("--packets takes a whole number from 1 to %u here",
+			    CW_BENCH_PACKETS_MAX);
+		return CW_EXIT_USAGE;
+	}
+	if (named == 0)
+		return use_default_file(bench);
+	bench->path =
+	    arguments->inputs.count ? arguments->inputs.words[0] : arguments->rest.words[1];
+	return 0;
+}
+
+static int prepare(struct bench *bench)
+{
+	const struct cw_streams_options options = {.flows_max = 0};
+	struct cw_error error = {0};
+	uint32_t linktype;
+	int result, phase;
+
+	result = cw_arguments_linktype(bench->arguments, &linktype);
+	if (result == 0)
+		result = find_file(bench);
+	if (result == 0)
+		result = cw_bench_packets_read(&bench->packets, bench->path, linktype,
+					       bench->arguments->packets);
+	if (result)
+		return result;
+	for (phase = 0; phase < PHASE_COUNT; phase++) {
+		bench->times[phase] = calloc(bench->arguments->repeat, sizeof(double));
+		if (!bench->times[phase]) {
+			cw_complain("no memory");
+			return CW_EXIT_PROBLEM;
+		}
+	}
+	if (cw_streams_open(&bench->streams, &options, &error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_PROBLEM;
+	}
+	return 0;
+}
+
+int cw_bench_decode(const struct cw_arguments *arguments)
+{
+	struct bench bench = {.arguments = arguments};
+	int result = prepare(&bench);
+	int phase;
+
+	if (result == 0) {
+		measure(&bench);
+		if (arguments->gopacket_compat)
+			recount(&bench);
+		if (arguments->print_errors || arguments->print_layers)
+			print_packets(&bench);
+		if (!arguments->json)
+			print_text(&bench);
+		else if (cw_bench_write(bench_json(&bench)))
+			result = CW_EXIT_PROBLEM;
+		if (fflush(stdout) || ferror(stdout)) {
+			cw_complain("cannot write to standard output");
+			result = CW_EXIT_PROBLEM;
+		}
+	}
+	cw_streams_close(bench.streams);
+	for (phase = 0; phase < PHASE_COUNT; phase++)
+		free(bench.times[phase]);
+	cw_bench_packets_fini(&bench.packets);
+	free(bench.default_path);
+	return result;
+}

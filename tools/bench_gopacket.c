@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where gopacket's layers are not ours: it has no payload behind ESP and Geneve, but one behind ARP
+ * where there is padding; all pieces of a datagram are fragments to it; it decodes LLDP; a routing
+ * header other than type 0 is a failure; a failed IP, TCP or UDP header counts beside its failure.
+ * It finds more protocols by their ports than we have, which stop its parser. Learnt by comparing
+ * with the program, packet by packet. Not followed: it decodes IPv6 headers of any version number,
+ * and what its decoders of TLS and the like say of a payload.
+ */
+#include "tools/bench_gopacket.h"
+
+/* Ports that lead to another layer than payload. */
+static const uint16_t tcp_ports[] = {53, 443, 502, 636, 989, 990, 992, 993, 994, 995, 5061};
+static const uint16_t udp_ports[] = {53,   123,  4789, 67,   68,   546, 547,
+				     5060, 6343, 6081, 3784, 2152, 623, 1812};
+
+#define ETHERTYPE_LLDP 0x88ccu
+
+static bool is_among(const uint16_t *ports, size_t count, uint16_t port)
+{
+	size_t index;
+
+	for (index = 0; index < count; index++)
+		if (ports[index] == port)
+			return true;
+	return false;
+}
+
+static bool is_lldp(const struct cw_layer *layer)
+{
+	return (layer->type == CW_LAYER_ETHERNET && layer->ethernet.type == ETHERTYPE_LLDP) ||
+	       (layer->type == CW_LAYER_VLAN && layer->vlan.type == ETHERTYPE_LLDP);
+}
+
+uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, bool *is_failed)
+{
+	uint32_t index;
+
+	*is_failed = cw_layers_failed(layers) || !layers->count;
+	if (!layers->count)
+		return 1;
+	for (index = 0; index < layers->count; index++) {
+		const struct cw_layer *layer = &layers->at[index];
+		bool has_more = index + 1 < layers->count;
+		uint8_t inner = has_more ? layers->at[index + 1].type : CW_LAYER_NONE;
+
+		if ((layer->type == CW_LAYER_IPV4 && (layer->flags & CW_LAYER_PIECE)) ||
+		    layer->type == CW_LAYER_IPV6_FRAGMENT) {
+			*is_failed = false;
+			return index + 1 + has_more;
+		}
+		if (layer->type == CW_LAYER_ROUTING && data[layer->offset + 2] != 0) {
+			*is_failed = true;
+			return index + 1;
+		}
+		if (layer->type == CW_LAYER_ESP || layer->type == CW_LAYER_GENEVE ||
+		    (layer->type == CW_LAYER_VLAN && layer->vlan.type < 0x600))
+			return index + 1;
+		if (layer->type == CW_LAYER_ICMPV6 && layer->header_bytes == 8) /* echo */
+			return index + 2;
+		if (layer->type == CW_LAYER_ARP)
+			return index + 1 + (layers->padding_bytes != 0);
+		if (is_lldp(layer) && inner == CW_LAYER_PAYLOAD)
+			return index + 3;
+		if ((layer->flags & (CW_LAYER_TRUNCATED | CW_LAYER_BAD_OPTIONS)) &&
+		    layer->type == CW_LAYER_TCP && !has_more) {
+			*is_failed = true;
+			return index + 2;
+		}
+		if (layer->type == CW_LAYER_FAILURE)
+			return index + 1 +
+			       (layer->failure.type == CW_LAYER_IPV4 ||
+				layer->failure.type == CW_LAYER_IPV6 ||
+				layer->failure.type == CW_LAYER_TCP ||
+				layer->failure.type == CW_LAYER_UDP);
+	}
+	return layers->count;
+}
+
+static bool is_transport(const struct cw_layer *layer)
+{
+	return layer->type == CW_LAYER_TCP || layer->type == CW_LAYER_UDP ||
+	       layer->type == CW_LAYER_ICMPV4;
+}
+
+/* Whether it has a layer for what is payload to us, behind this one. */
+static bool is_known(const struct cw_layer *layer)
+{
+	if (layer->type == CW_LAYER_IPV4)
+		return layer->ipv4.protocol == 89 || layer->ipv4.protocol == 112;
+	return layer->type == CW_LAYER_ETHERNET &&
+	       (layer->ethernet.type == ETHERTYPE_LLDP || layer->ethernet.type == 0x888e ||
+		layer->ethernet.type == 0x2000 || layer->ethernet.type < 0x600);
+}
+
+bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
+{
+	uint32_t index;
+
+	for (index = 0; index < layers->count; index++) {
+		const struct cw_layer *layer = &layers->at[index];
+		bool has_more = layer->payload_bytes != 0;
+
+		switch (layer->type) {
+		case CW_LAYER_ETHERNET:
+			if (index)
+				return false;
+			break;
+		case CW_LAYER_IPV4:
+			if (has_more && (layer->flags & CW_LAYER_PIECE))
+				return false;
+			break;
+		case CW_LAYER_ICMPV4:
+		case CW_LAYER_PAYLOAD:
+		case CW_LAYER_DNS: /* by a port that it does not know */
+			break;
+		case CW_LAYER_TCP:
+			if (layer->flags & CW_LAYER_TRUNCATED)
+				return false;
+			if (has_more && (is_among(tcp_ports, CW_ARRAY_COUNT(tcp_ports),
+						  layer->tcp.source_port) ||
+					 is_among(tcp_ports, CW_ARRAY_COUNT(tcp_ports),
+						  layer->tcp.destination_port)))
+				return false;
+			break;
+		case CW_LAYER_UDP:
+			if (has_more && (is_among(udp_ports, CW_ARRAY_COUNT(udp_ports),
+						  layer->udp.source_port) ||
+					 is_among(udp_ports, CW_ARRAY_COUNT(udp_ports),
+						  layer->udp.destination_port)))
+				return false;
+			break;
+		default:
+			return false;
+		}
+		/* What it does not know at all ends the packet without an error. */
+		if (layer->type == CW_LAYER_PAYLOAD && index && !is_transport(layer - 1)) {
+			*count = index;
+			return !is_known(layer - 1);
+		}
+	}
+	*count = layers->count;
+	return true;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tools/bench_packets.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/source.h"
+#include "tools/bench.h"
+
+#define SPAN_BYTES ((size_t)1 << 20)
+
+/* Room for one more packet of so many bytes; the memory moves. */
+static int make_room(struct cw_bench_packets *packets, size_t bytes)
+{
+	size_t capacity = packets->byte_capacity ? packets->byte_capacity : SPAN_BYTES;
+
+	if (packets->count == packets->capacity) {
+		size_t count = packets->capacity ? 2 * packets->capacity : 1024;
+		struct cw_packet *at = realloc(packets->at, count * sizeof(*at));
+
+		if (!at)
+			return -ENOMEM;
+		packets->at = at;
+		packets->capacity = count;
+	}
+	while (capacity - packets->byte_count < bytes)
+		capacity *= 2;
+	if (capacity != packets->byte_capacity) {
+		uint8_t *moved = realloc(packets->bytes, capacity);
+
+		if (!moved)
+			return -ENOMEM;
+		packets->bytes = moved;
+		packets->byte_capacity = capacity;
+	}
+	return 0;
+}
+
+static int keep_span(struct cw_bench_packets *packets, const struct cw_span *span,
+		     uint64_t count_max)
+{
+	struct cw_cursor cursor = {0};
+	struct cw_packet packet;
+
+	while (cw_span_decode(span, &cursor, &packet, 1) == 1) {
+		if (packets->count == count_max ||
+		    packets->byte_count + packet.caplen > CW_BENCH_BYTES_MAX) {
+			packets->is_cut = true;
+			return 0;
+		}
+		if (packet.flags & CW_PACKET_MALFORMED) {
+			packets->malformed_count++;
+			continue;
+		}
+		if (make_room(packets, packet.caplen) < 0)
+			return -ENOMEM;
+		if (packet.caplen)
+			memcpy(packets->bytes + packets->byte_count, packet.data, packet.caplen);
+		packet.iface = cw_ifaces_at(span->layout.ifaces, packet.iface)->linktype;
+		packets->at[packets->count++] = packet;
+		packets->byte_count += packet.caplen;
+	}
+	return 0;
+}
+
+/* The memory has stopped moving. */
+static void point_to_data(struct cw_bench_packets *packets)
+{
+	const uint8_t *data = packets->bytes;
+	size_t index;
+
+	for (index = 0; index < packets->count; index++) {
+		packets->at[index].data = data;
+		data += packets->at[index].caplen;
+	}
+}
+
+int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path, uint32_t linktype,
+			  uint64_t count_max)
+{
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
+	struct cw_error error = {0};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	int result;
+
+	cw_ifaces_init(&ifaces);
+	result = cw_source_open(&source, path, &ifaces, &options, &error);
+	if (result >= 0) {
+		struct cw_lease lease;
+		struct cw_span span;
+
+		while (!packets->is_cut && (result = cw_source_next(source, SPAN_BYTES, UINT32_MAX,
+								    &span, &lease, &error)) > 0) {
+			result = keep_span(packets, &span, count_max);
+			cw_lease_give_back(&lease);
+			if (result < 0) {
+				cw_error_set(&error, result, "no memory");
+				break;
+			}
+		}
+		cw_source_close(source);
+	}
+	cw_ifaces_fini(&ifaces);
+	point_to_data(packets);
+	if (result < 0)
+		cw_complain("%s", error.text);
+	else if (packets->count == 0)
+		cw_complain("%s: no packets to measure with", path);
+	return result < 0 || packets->count == 0 ? CW_EXIT_PROBLEM : 0;
+}
+
+void cw_bench_packets_fini(struct cw_bench_packets *packets)
+{
+	free(packets->at);
+	free(packets->bytes);
+	*packets = (struct cw_bench_packets){0};
+}
