@@ -125,10 +125,23 @@ class Shape:
                 for text in (f"--{name}", str(value))]
 
 
+def wait_for_link(device):
+    """Until the device sends: for up to a second after its peer came up the kernel drops all."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        shown = subprocess.run(["ip", "-j", "link", "show", device], capture_output=True, text=True,
+                               check=False).stdout
+        if not shown or "DOWN" not in json.loads(shown)[0].get("operstate", ""):
+            break # not there, or of a kind that has no link: the sender will say
+        time.sleep(0.01)
+    time.sleep(0.01) # its queue is switched on just behind that
+
+
 class Sender:
     """Sends a shape's frames; ends by itself."""
 
     def __init__(self, shape, device="out", rate=RATE, seconds=120, core=None):
+        wait_for_link(device)
         command = [SENDER, device, *shape.arguments(), "--rate", str(rate), "--seconds",
                    str(seconds)]
         if shape.gso:
