@@ -522,7 +522,8 @@ class Kills(Fresh):
             parts += len(unfinished)
         sender.stop()
         self.assertGreater(complete, 0)
-        self.assertGreater(parts, 0)
+        if KILLS >= 200: # fewer may all miss the moments when there is one
+            self.assertGreater(parts, 0)
 
 
 def run_s(process):
