@@ -254,6 +254,32 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 #define LOAD_BYTE(from) (*(from))
 #define INDIRECT ((uint64_t)x + op->k)
 
+/* A state at a jump backward, kept to be met again (Brent's way of finding a cycle). */
+struct turning {
+	const struct cw_filter_op *op; /* NULL: none yet */
+	uint32_t a, x;
+	uint32_t scratch[CW_FILTER_SCRATCH_WORDS];
+	uint64_t turns, next; /* jumps so far; at which the state is kept anew */
+};
+
+/* Whether the program was in this very state before, and so will be for ever. */
+__attribute__((noinline)) static bool
+is_endless(struct turning *turning, const struct cw_filter_op *op, uint32_t a, uint32_t x,
+	   const uint32_t scratch[CW_FILTER_SCRATCH_WORDS])
+{
+	if (op == turning->op && a == turning->a && x == turning->x &&
+	    !memcmp(scratch, turning->scratch, sizeof(turning->scratch)))
+		return true;
+	if (turning->turns++ == turning->next) {
+		turning->op = op;
+		turning->a = a;
+		turning->x = x;
+		memcpy(turning->scratch, scratch, sizeof(turning->scratch));
+		turning->next = 2 * turning->turns;
+	}
+	return false;
+}
+
 /* One function over 60 lines: one line an operation reads best in one place. */
 uint32_t cw_filter_run(const struct cw_filter_op *ops, const uint8_t *data, uint32_t caplen,
 		       uint32_t wire_len, uint64_t backward_max)
@@ -265,7 +291,10 @@ uint32_t cw_filter_run(const struct cw_filter_op *ops, const uint8_t *data, uint
 	const struct cw_filter_op *op = ops;
 	uint32_t a = 0;
 	uint32_t x = 0;
+	struct turning turning;
 
+	turning.op = NULL;
+	turning.turns = turning.next = 0;
 	/* clang-format off */
 	goto *labels[op->code];
 op_RET_K:	 return op->k;
@@ -285,7 +314,7 @@ op_LDX_IMM:	 x = op->k; NEXT();
 op_LDX_MEM:	 x = scratch[op->k]; NEXT();
 op_ST:		 scratch[op->k] = a; NEXT();
 op_STX:		 scratch[op->k] = x; NEXT();
-op_JA_BACKWARD:	 if (backward_max-- == 0) return 0;
+op_JA_BACKWARD:	 if (backward_max-- == 0 || is_endless(&turning, op, a, x, scratch)) return 0;
 op_JA:		 SKIP((1 + (int64_t)(int32_t)op->k) * (int64_t)sizeof(*op));
 op_JEQ_K:	 JUMP(a == op->k);
 op_JGT_K:	 JUMP(a > op->k);

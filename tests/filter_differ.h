@@ -8,6 +8,7 @@
 
 #include "core/filter_decision.h"
 #include "core/linktype.h"
+#include "tests/filter_reference.h"
 #include "tests/filter_sets.h"
 
 #define DIFFER_SETS_MAX 12u
@@ -172,9 +173,11 @@ static inline void differ_expect(struct differ *differ, const struct cw_packet *
 
 		for (i = 0; i < differ->count && !(packet->flags & CW_PACKET_MALFORMED); i++) {
 			uint32_t length;
+			const struct bpf_insn *program =
+			    cw_filter_program(differ->filters[i], &length);
 
-			if (bpf_filter(cw_filter_program(differ->filters[i], &length), packet->data,
-				       packet->wire_len, packet->caplen))
+			if (reference_filter(program, length, packet->data, packet->caplen,
+					     packet->wire_len))
 				differ->expected[used++] = DIFFER_ID(i);
 		}
 		differ->ends[place] = used;

@@ -18,6 +18,7 @@
 #include "core/linktype.h"
 #include "datasets/traffic.h"
 #include "tests/filter_random.h"
+#include "tests/filter_reference.h"
 
 #define EXPRESSIONS_PATH CW_ROOT "/tests/data/expressions.txt"
 #define PACKET_COUNT 3000u
@@ -80,8 +81,9 @@ static uint32_t oracle(const struct cw_filter *filter, const uint8_t *data, uint
 		       uint32_t wire_len)
 {
 	uint32_t count;
+	const struct bpf_insn *program = cw_filter_program(filter, &count);
 
-	return bpf_filter(cw_filter_program(filter, &count), data, wire_len, caplen);
+	return reference_filter(program, count, data, caplen, wire_len);
 }
 
 /* Call `check` for each expression of the data file. */
@@ -210,7 +212,6 @@ static void random_programs_match_as_in_libpcap(void **state)
 	stage_fini(&stage);
 }
 
-/* A tower of hop-by-hop headers as long as a packet can be: the longest loop there is. */
 /* An authentication header from which libpcap's own interpreter never comes back. */
 static void protochain_that_libpcap_never_ends_ends(void **state)
 {
@@ -226,6 +227,58 @@ static void protochain_that_libpcap_never_ends_ends(void **state)
 	cw_filter_free(filter);
 }
 
+/* Authentication headers at each of the 256 places that X = (length + 2) * 4 can name, that lead from
+ * one to another all over the packet; the one before the last has `last` as its next header. */
+static void lay_turns(struct random *random, uint8_t packet[1046], uint8_t last, bool is_permutation)
+{
+	uint8_t order[256];
+	uint32_t i;
+
+	memset(packet, 0, 1046);
+	memcpy(packet + 12, "\x86\xdd\x60", 3);
+	packet[20] = 51;
+	for (i = 0; i < 256; i++) {
+		uint32_t other = random_below(random, i + 1);
+
+		order[i] = order[other];
+		order[other] = (uint8_t)i;
+	}
+	for (i = 0; i < 256; i++) { /* next header and length of the place */
+		uint32_t at = 14 + 8 + 4 * (uint32_t)order[i];
+		uint32_t to = is_permutation ? (i + 1) % 256 : random_below(random, 256);
+
+		packet[at] = random_is(random, 40) && !is_permutation ? 0 : 51;
+		packet[at + 1] = order[to];
+	}
+	packet[14 + 8 + 4 * (uint32_t)order[random_below(random, 256)]] = last;
+}
+
+static void protochain_that_turns_back_ends_where_libpcap_does(void **state)
+{
+	struct cw_filter *filter = compile("ip6 protochain 6", &ethernet);
+	uint8_t packet[1046];
+	uint32_t matches = 0, misses = 0, seed;
+
+	(void)state;
+	for (seed = 0; seed < 1000; seed++) {
+		struct random random = {.state = seed};
+		bool is_permutation = seed % 2, is_match;
+
+		lay_turns(&random, packet, seed % 5 ? 6 : 51, is_permutation);
+		is_match = oracle(filter, packet, sizeof(packet), sizeof(packet)) != 0;
+		assert_int_equal(
+		    is_match, cw_filter_match(filter, packet, sizeof(packet), sizeof(packet)) != 0);
+		if (is_permutation) /* it comes by everywhere */
+			assert_int_equal(is_match, seed % 5 != 0);
+		matches += is_match;
+		misses += !is_match;
+	}
+	assert_true(matches > 300);
+	assert_true(misses > 300);
+	cw_filter_free(filter);
+}
+
+/* A tower of hop-by-hop headers as long as a packet can be. */
 static void protochain_follows_as_many_headers_as_fit(void **state)
 {
 	struct cw_filter *filter = compile("ip6 protochain 17", &ethernet);
@@ -787,6 +840,7 @@ int main(void)
 	    cmocka_unit_test(random_programs_match_as_in_libpcap),
 	    cmocka_unit_test(protochain_follows_as_many_headers_as_fit),
 	    cmocka_unit_test(protochain_that_libpcap_never_ends_ends),
+	    cmocka_unit_test(protochain_that_turns_back_ends_where_libpcap_does),
 	    cmocka_unit_test(endless_loop_ends_without_a_match),
 	    cmocka_unit_test(scratch_memory_starts_as_zero),
 	    cmocka_unit_test(compiled_program_is_libpcaps_own),
