@@ -6,20 +6,30 @@ The sender and all that the kernel does for a packet run on one core, the tool o
 are in a network namespace of this program's own. Every tool writes every packet to a file. Loss is
 what the tool's file lacks of what was sent; CPU is what the tool's threads ran while packets came,
 start-up left out. "discard" is bench/live_discard.c, which keeps nothing: no reader is faster.
+
+A socket sends about half a million packets a second here. More come from bench/live_flood.c, in
+which the kernel sends by itself (the rate "flood"); the receiving end then has GRO on, without
+which frames that have no socket buffer arrive only where AF_XDP takes them.
 """
+import array
 import argparse
+import fcntl
 import json
 import os
 import platform
 import re
 import shutil
 import signal
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
 
 RING_KIB = 65536
+SIOCETHTOOL, ETHTOOL_SGRO = 0x8946, 0x2C
+FRAME_MAX = 1514  # of the flood
 
 
 def parse_arguments():
@@ -28,9 +38,11 @@ def parse_arguments():
     add("--capweir", default="build/bench/tools/capweir", help="the command under test")
     add("--discard", default="build/bench/bench/live_discard", help="the yardstick")
     add("--sender", default="build/bench/bench/live_sender", help="tests/live/sender.c")
+    add("--flood", default="build/bench/bench/live_flood", help="sends more than sockets can")
     add("--dir", default="build/bench/live", help="where files are written (deleted)")
     add("--sizes", default="60,1500", help="of frames, in bytes")
-    add("--rates", default="100000,250000,450000,0", help="packets a second; 0: as many as go")
+    add("--rates", default="100000,250000,450000,0,flood",
+        help="packets a second; 0: as many as a socket sends; flood: as many as the kernel does")
     add("--seconds", type=int, default=3, help="of traffic a trial")
     add("--rounds", type=int, default=3)
     add("--tools", help="comma separated; default: all that are installed")
@@ -87,6 +99,21 @@ def make_cable():
         subprocess.run(["ip", *command.split()], check=True)
 
 
+def set_gro(device, value):
+    request = array.array("B", struct.pack("II", ETHTOOL_SGRO, value))
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCETHTOOL,
+                    struct.pack("16sP16x", device.encode(), request.buffer_info()[0]))
+
+
+def sender_command(options, size, rate):
+    if rate == "flood":
+        return [options.flood, "out", str(options.seconds), str(size)]
+    command = [options.sender, "out", "--seconds", str(options.seconds), "--count", str(10**9),
+               "--size", str(size), "--flows", "128"]
+    return command + (["--rate", rate] if rate != "0" else [])
+
+
 def cpu_ns(process):
     """What the threads of a process have run."""
     total = 0
@@ -123,8 +150,7 @@ def trial(options, command, size, rate):
         wait_for_start(words.name)
         before = cpu_ns(tool.pid)
         sent = json.loads(subprocess.run(
-            ["taskset", "-c", "0", options.sender, "out", "--seconds", str(options.seconds),
-             "--count", str(10**9), "--size", str(size), "--flows", "128", *(["--rate", str(rate)] if rate else [])],
+            ["taskset", "-c", "0", *sender_command(options, size, rate)],
             check=True, stdout=subprocess.PIPE).stdout)
         time.sleep(0.5)
         cpu = cpu_ns(tool.pid) - before
@@ -148,20 +174,24 @@ def trial(options, command, size, rate):
 def main():
     options = parse_arguments()
     enter()
-    for name in ("capweir", "discard", "sender", "dir"):
+    for name in ("capweir", "discard", "sender", "flood", "dir"):
         setattr(options, name, os.path.abspath(getattr(options, name)))
     make_cable()
     table = tools_of(options)
     rows = []
     try:
         for size in map(int, options.sizes.split(",")):
-            for rate in map(int, options.rates.split(",")):
+            for rate in options.rates.split(","):
+                if rate == "flood" and (size > FRAME_MAX or not os.path.exists(options.flood)):
+                    say(f"{size} B: no flood: up to {FRAME_MAX} bytes, and with AF_XDP built")
+                    continue
+                set_gro("in", rate == "flood")
                 trials = {name: [] for name in table}
                 for number in range(options.rounds):
                     for name, command in table.items():
                         found = trial(options, command, size, rate)
                         trials[name].append(found)
-                        say(f"{size} B, {rate or 'max'}: {name} {found['pps']:.0f} pps, loss "
+                        say(f"{size} B, {'max' if rate == '0' else rate}: {name} {found['pps']:.0f} pps, loss "
                             f"{100 * found['loss']:.2f} %, {found['cpu_ns']:.0f} ns")
                 for name, found in trials.items():
                     rows.append({"size": size, "rate": rate, "tool": name, **{
@@ -180,7 +210,8 @@ def main():
     for row in rows:
         base = next((one["cpu_ns"] for one in rows if one["tool"] == "tcpdump" and
                      (one["size"], one["rate"]) == (row["size"], row["rate"])), None)
-        print(f"{row['size']:6} {row['rate'] or 'max':>9} {row['tool']:<17} {row['pps']:9.0f} "
+        print(f"{row['size']:6} {'max' if row['rate'] == '0' else row['rate']:>9} {row['tool']:<17} "
+              f"{row['pps']:9.0f} "
               f"{100 * row['loss']:7.3f} {row['cpu_ns']:7.0f} "
               f"{row['cpu_ns'] / base if base else float('nan'):9.2f}x")
 
