@@ -48,6 +48,15 @@ struct cw_filter_options {
 int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		      const struct cw_filter_options *options, struct cw_error *error);
 
+/*
+ * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the
+ * expression (cut where it is long), and a caret under the first bad token with what may have been
+ * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not say
+ * where.
+ */
+#define CW_FILTER_EXPLAIN_BYTES 320u
+bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
+
 /* A filter from a classic BPF program (copies), verified first; -EINVAL names the instruction. */
 int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *instructions,
 			   uint32_t count, struct cw_error *error);
