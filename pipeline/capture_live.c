@@ -115,6 +115,8 @@ void *cw_capture_live_main(void *argument)
 			      ? (int)pipeline->ports[lane->input].info.retire_ms
 			      : WAIT_MS;
 
+	if (pipeline->reload.is_possible)
+		cw_generation_join(lane);
 	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
 	/* Batches are touched here first. */
 	cw_pipeline_prefer_device(pipeline, pipeline->ports[lane->input].device);
@@ -151,6 +153,8 @@ void *cw_capture_live_main(void *argument)
 		}
 	}
 	publish(lane, live);
+	if (lane->is_reader)
+		cw_generation_leave(lane);
 	cw_lane_end(lane);
 	cw_pipeline_thread_ends(pipeline);
 	return NULL;

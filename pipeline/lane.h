@@ -42,6 +42,7 @@ struct cw_lane {
 
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
+	bool is_reader; /* of the current generation (generation.h) */
 	struct cw_live_stats past;  /* of devices that are gone */
 	struct cw_live_stats stats; /* of all; complete once the thread ended */
 

@@ -97,6 +97,29 @@ static void rule_fini(struct cw_rule *rule)
 	free(rule->write);
 }
 
+struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
+{
+	struct cw_rule *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *rule;
+	copy->name = strdup(rule->name);
+	copy->write = strdup(rule->write);
+	copy->filter = rule->filter ? strdup(rule->filter) : NULL;
+	if (copy->name && copy->write && (copy->filter || !rule->filter))
+		return copy;
+	cw_rule_free(copy);
+	return NULL;
+}
+
+void cw_rule_free(struct cw_rule *rule)
+{
+	if (rule)
+		rule_fini(rule);
+	free(rule);
+}
+
 int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, const char *write,
 		 uint32_t snaplen, struct cw_error *error)
 {

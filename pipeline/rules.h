@@ -68,6 +68,10 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 /* Parse "1GiB", "500", "10MB" as above; 0 on success, -EINVAL or -ERANGE. */
 int cw_parse_size(const char *text, uint64_t *bytes);
 
+/* A copy of the rule, NULL without memory; cw_rule_free accepts NULL. */
+struct cw_rule *cw_rule_copy(const struct cw_rule *rule);
+void cw_rule_free(struct cw_rule *rule);
+
 void cw_rules_fini(struct cw_rules *rules); /* a zeroed object is accepted */
 
 #endif

@@ -172,11 +172,67 @@ bad:
 	return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
+/* Whether an output is standard output, by whatever name. */
+static bool writes_to_stdout(const struct cw_rules *rules)
+{
+	struct stat ours, theirs;
+	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
+	uint32_t index;
+
+	for (index = 0; index < rules->count; index++) {
+		const char *path = rules->rules[index].write;
+
+		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
+		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
+			return true;
+		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+		    ours.st_ino == theirs.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* Limits of the command line are for rules that have none. */
+static void limit_rules(const struct cw_arguments *arguments, struct cw_rules *rules)
+{
+	uint32_t index;
+
+	for (index = 0; index < rules->count; index++) {
+		if (!rules->rules[index].rotate_bytes)
+			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
+		if (!rules->rules[index].rotate_packets)
+			rules->rules[index].rotate_packets = arguments->rotate_packets;
+	}
+}
+
+int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+			    struct cw_error *error)
+{
+	struct stat status;
+	int result;
+
+	/* A pipe would be waited for. */
+	if (stat(arguments->rules, &status))
+		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
+					  arguments->rules);
+	if (!S_ISREG(status.st_mode))
+		return cw_error_set(error, -EINVAL,
+				    "%.400s is no regular file: it could be read once only",
+				    arguments->rules);
+	result = cw_rules_load(rules, arguments->rules, error);
+	if (result < 0)
+		return result;
+	limit_rules(arguments, rules);
+	if (!arguments->json || !writes_to_stdout(rules))
+		return 0;
+	cw_rules_fini(rules);
+	return cw_error_set(error, -EINVAL, "--json and an output - both want standard output");
+}
+
 static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		      char **expression)
 {
 	struct cw_error error = {0};
-	uint32_t index;
 	int result;
 
 	if (!arguments->rules) {
@@ -189,12 +245,7 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 		if (result)
 			cw_complain("%s", error.text);
 	}
-	for (index = 0; result == 0 && index < rules->count; index++) {
-		if (!rules->rules[index].rotate_bytes)
-			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
-		if (!rules->rules[index].rotate_packets)
-			rules->rules[index].rotate_packets = arguments->rotate_packets;
-	}
+	limit_rules(arguments, rules);
 	return result;
 }
 
@@ -228,26 +279,6 @@ static int check_stdin(const struct cw_arguments *arguments)
 		return 0;
 	cw_complain("standard input (-) can be read once only");
 	return CW_EXIT_USAGE;
-}
-
-/* Whether an output is standard output, by whatever name. */
-static bool writes_to_stdout(const struct cw_rules *rules)
-{
-	struct stat ours, theirs;
-	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
-	uint32_t index;
-
-	for (index = 0; index < rules->count; index++) {
-		const char *path = rules->rules[index].write;
-
-		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
-		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
-			return true;
-		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-		    ours.st_ino == theirs.st_ino)
-			return true;
-	}
-	return false;
 }
 
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,

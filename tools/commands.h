@@ -21,6 +21,11 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 /* capweir inspect filter. */
 int cw_inspect_filter(const struct cw_arguments *arguments);
 
+/* Read the rules file (-R) again: the rules, with the command line's limits; or what is wrong. Any
+ * thread. */
+int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+			    struct cw_error *error);
+
 /* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);
 

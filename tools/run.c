@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A run from start to report: progress, signals, statistics, exit status. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 struct run {
 	const struct cw_arguments *arguments;
+	const struct cw_pipeline_options *options;
 	struct cw_pipeline *pipeline;
 	struct timespec start;
 	struct cw_progress last; /* live: when rates were told last, */
@@ -129,6 +131,46 @@ static _Noreturn void abort_run(struct run *run, int status)
 	_exit(status);
 }
 
+/* Answered by the pipeline, when it is done. */
+static void reload(struct run *run)
+{
+	const char *rules = run->arguments->rules;
+
+	if (!run->is_live)
+		cw_complain("SIGHUP: rules are reloaded during live capture only; split goes on");
+	else if (!rules)
+		cw_complain("SIGHUP: there is no rules file (-R) to be read again");
+	else if (!cw_pipeline_request_reload(run->pipeline))
+		cw_complain("SIGHUP: the rules came from standard input, which cannot be read again");
+}
+
+/* The rules file is read anew, by the pipeline's own thread: all that would end a start refuses. */
+static int load_rules(void *context, struct cw_rules *rules, struct cw_error *error)
+{
+	const struct run *run = context;
+	struct cw_pipeline_options options = *run->options;
+	struct cw_folders folders;
+	int result = cw_arguments_load_rules(run->arguments, rules, error);
+
+	if (result < 0)
+		return result;
+	options.rules = rules;
+	result = cw_folders_find(&folders, &options);
+	if (result < 0)
+		cw_error_set(error, result, "no memory");
+	else
+		result = cw_folders_check(&folders, error);
+	cw_folders_fini(&folders);
+	if (result < 0)
+		cw_rules_fini(rules);
+	return result;
+}
+
+static bool can_reload(const struct run *run)
+{
+	return run->is_live && run->arguments->rules && strcmp(run->arguments->rules, "-") != 0;
+}
+
 static void handle_signal(struct run *run, int signal_fd)
 {
 	struct signalfd_siginfo signal;
@@ -140,9 +182,7 @@ static void handle_signal(struct run *run, int signal_fd)
 		print_stats(run);
 		break;
 	case SIGHUP:
-		cw_complain("SIGHUP: %s", run->is_live ? "reloading rules is not in this version"
-						       : "rules are reloaded during live capture "
-							 "only; split goes on");
+		reload(run);
 		break;
 	default:
 		if (run->is_stopped)
@@ -294,6 +334,10 @@ static void get_ready(void *context)
 	}
 	if (result == CW_CONFINE_NO_LIST)
 		cw_complain("warning: %s", error.text);
+	if (can_reload(run) && faccessat(AT_FDCWD, run->arguments->rules, R_OK, AT_EACCESS))
+		cw_complain("warning: %s cannot be read any more by the user that captures (%s): a "
+			    "reload will be refused",
+			    run->arguments->rules, strerror(errno));
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -323,6 +367,7 @@ static int watch_signals(void)
 int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options)
 {
 	struct run run = {.arguments = arguments,
+			  .options = options,
 			  .is_live = options->device_count > 0,
 			  .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
 	struct cw_error error = {0};
@@ -341,6 +386,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	}
 	options->tell = tell;
 	options->on_ready = get_ready;
+	options->load_rules = can_reload(&run) ? load_rules : NULL;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {

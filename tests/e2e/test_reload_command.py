@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rules that change during a capture: SIGHUP, as an operator uses it."""
+import os
+import pwd
+import signal
+import struct
+import subprocess
+
+import e2e
+import live
+
+SOME = 4000
+ROUNDS = 500 if live.LONG else 20
+
+
+def numbers_in(path):
+    """The frames' numbers, in the file's order (shape: no tags, UDP)."""
+    return [struct.unpack(">Q", packet.data[46:54])[0]
+            for packet in e2e.read_capture(path).packets]
+
+
+class Reload(live.Test):
+    def setUp(self):
+        super().setUp()
+        self.rules = self.path("rules.yaml")
+
+    def write_rules(self, text):
+        """As editors do: a new file under the old name."""
+        with open(f"{self.rules}.new", "w") as file:
+            file.write(text)
+        os.rename(f"{self.rules}.new", self.rules)
+
+    def reload(self, capture, text, said):
+        self.write_rules(text)
+        before = capture.text().count(said)
+        capture.signal(signal.SIGHUP)
+        capture.wait_until(lambda: capture.text().count(said) > before, said)
+
+    def start(self, text, *arguments, **options):
+        self.write_rules(text)
+        return self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "--queues", 1,
+                            *arguments, **options)
+
+    @staticmethod
+    def rule(report, name):
+        return next(rule for rule in report["rules"] if rule["name"] == name)
+
+    def test_rules_come_go_and_change(self):
+        capture = self.start("rules:\n  all: {filter: udp, write: all.pcap}\n"
+                             "  first: {filter: udp, write: first.pcap}\n")
+        live.send(live.Shape(SOME))
+        capture.wait_seen(SOME)
+        capture.wait_stats(lambda stats: stats["received"] == SOME, "all are counted")
+        self.reload(capture, "rules:\n  all: {filter: udp, write: all.pcap}\n"
+                    "  second: {filter: src host 10.0.0.1, write: second.pcap}\n",
+                    "rules reloaded: generation 2, 2 rules (outputs: 1 go on, 1 new, 1 closed)")
+        capture.wait_until(lambda: os.path.exists(self.path("first.pcap")), "first.pcap is closed")
+        self.assertEqual(numbers_in(self.path("first.pcap")), list(range(SOME)))
+        live.send(live.Shape(SOME, first=SOME))
+        capture.wait_seen(2 * SOME)
+        report = self.report_of(capture.stop())
+        self.assertEqual(numbers_in(self.path("all.pcap")), list(range(2 * SOME)))
+        self.assertEqual(numbers_in(self.path("second.pcap")),
+                         [n for n in range(SOME, 2 * SOME) if n % 97 == 1])
+        self.assertTrue(self.rule(report, "first")["removed"])
+        self.assertFalse(self.rule(report, "all")["removed"])
+        reloads = report["reloads"]
+        self.assertEqual((reloads["generation"], reloads["accepted"], reloads["refused"]), (2, 1, 0))
+        self.assertEqual([(g["generation"], g["rules"], g["queues_from"])
+                          for g in reloads["generations"]], [(1, 2, [0]), (2, 2, [SOME])])
+
+    def test_a_faulty_file_is_told_and_changes_nothing(self):
+        good = "rules:\n  all: {filter: udp, write: all.pcap}\n"
+        cases = (
+            ("rules:\n  all: {filter: udp\n", ("rules.yaml:", "generation 1 stays in force")),
+            ("rules:\n  all:\n    filter: tcp prot 80\n    write: all.pcap\n",
+             ("rules.yaml:3: rule all:", "\n    tcp prot 80\n        ^~~~ did you mean \"port\"")),
+            ("rules:\n  all: {filter: udp and, write: all.pcap}\n", ("something is missing here",)),
+            ("rules: {}\n", ("rules is empty",)),
+            (good + "  b: {filter: udp, write: all.pcap}\n", ("can write the same file",)),
+            (good + "  b: {filter: udp, write: none/b.pcap}\n", ("folder", "none")),
+            (good + "  b: {filter: udp, write: b.pcap, color: red}\n", ("color",)),
+            (good + "  b: {filter: udp, write: '-'}\n", ("standard output",)),
+        )
+        capture = self.start(good)
+        for index, (text, words) in enumerate(cases):
+            with self.subTest(text):
+                self.reload(capture, text, "rules not reloaded")
+                for word in words:
+                    self.assertIn(word, capture.text())
+                live.send(live.Shape(100, first=100 * index))
+        os.unlink(self.rules)
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("cannot find the rules file")
+        os.mkfifo(self.rules)
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("is no regular file")
+        capture.wait_seen(100 * len(cases))
+        report = self.report_of(capture.stop())  # and complete: exit 0
+        self.assertEqual(report["reloads"]["refused"], len(cases) + 2)
+        self.assertEqual(numbers_in(self.path("all.pcap")), list(range(100 * len(cases))))
+        self.assertEqual(sorted(os.listdir(self.directory)), ["all.pcap", "rules.yaml"])
+
+    def test_each_packet_is_filed_by_one_generation(self):
+        """Every generation has a rule of its own that takes all: together they have each packet
+        once, in order, and each goes on where the last one ended."""
+        def rules(number):
+            fillers = "".join(f"  x{n}: {{filter: dst host 10.8.{n // 200}.{n % 200}, "
+                              f"write: 'x-%s-{{rule}}.pcap'}}\n" for n in range(number * 13 % 100))
+            return (f"rules:\n  all: {{filter: udp, write: all.pcap}}\n{fillers}"
+                    f"  g{number}: {{filter: udp, write: '{{rule}}.pcap'}}\n")
+
+        count = live.RATE // 2 * max(4, ROUNDS // 10)
+        capture = self.start(rules(1), "--sync", "off")
+        sender = self.sender(live.Shape(count), rate=live.RATE // 2)
+        for number in range(2, ROUNDS + 2):
+            self.reload(capture, "rules:\n  all: {filter: udp udp, write: all.pcap}\n",
+                        "rules not reloaded")
+            self.reload(capture, rules(number), "rules reloaded")
+        self.assertEqual(sender.finish(), count)
+        capture.wait_seen(count)
+        report = self.report_of(capture.stop())
+        self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+        self.expect_all(live.Shape(count), [self.path("all.pcap")])
+        found = []
+        for number in range(1, ROUNDS + 2):
+            numbers = numbers_in(self.path(f"g{number}.pcap"))
+            self.assertEqual(numbers, list(range(len(found), len(found) + len(numbers))), number)
+            found += numbers
+        self.assertEqual(len(found), count)
+        self.assertEqual(report["books"]["lost"], 0)
+        self.assertEqual(report["reloads"]["accepted"], ROUNDS)
+
+    def test_limits_of_a_file_change_in_place(self):
+        rules = "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap', rotate: {packets: %d}}\n"
+        capture = self.start(rules % 1000)
+        live.send(live.Shape(2500))
+        capture.wait_stats(lambda stats: stats["received"] == 2500, "all are counted")
+        self.reload(capture, rules % 2000, "(outputs: 1 go on, 0 new, 0 closed)")
+        live.send(live.Shape(4000, first=2500))
+        capture.wait_stats(lambda stats: stats["received"] == 6500, "all are counted")
+        report = self.report_of(capture.stop())
+        self.assertEqual([len(numbers_in(file)) for file in self.rule(report, "all")["files"]],
+                         [1000, 1000, 2000, 2000, 500])
+
+    def test_without_a_file_there_is_nothing_to_reload(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"))
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("no rules file (-R)")
+        self.report_of(capture.stop())
+        with open(self.path("in.yaml"), "w") as file:
+            file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
+        with open(self.path("in.yaml")) as file:
+            capture = self.capture("-i", "in", "-R", "-", "-o", self.directory, stdin=file)
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("standard input")
+        self.report_of(capture.stop())
+
+    def test_a_removed_fifo_that_nobody_reads_delays_nothing(self):
+        os.mkfifo(self.path("fifo"))
+        stays = "rules:\n  all: {filter: udp, write: all.pcap}\n"
+        capture = self.start(stays + "  slow: {filter: udp, write: fifo}\n", json=True)
+        live.send(live.Shape(SOME))
+        capture.wait_seen(SOME)
+        for _ in range(3):
+            self.reload(capture, stays, "rules reloaded")
+        live.send(live.Shape(SOME, first=SOME))
+        capture.wait_seen(2 * SOME)
+        done = capture.stop()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertEqual(numbers_in(self.path("all.pcap")), list(range(2 * SOME)))
+
+    def test_the_user_that_captures_must_be_able_to_read_the_rules(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become somebody else")
+        mine = self.path("mine")
+        os.chmod(self.directory, 0o755)
+        os.mkdir(mine)
+        try:
+            os.chown(mine, pwd.getpwnam("nobody").pw_uid, -1)
+            subprocess.run(["setpriv", "--reuid", "nobody", "--clear-groups", "true"], check=True,
+                           capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("this namespace has no user nobody")
+        good = "rules:\n  all: {filter: udp, write: mine/all.pcap}\n"
+        self.write_rules(good)
+        os.chmod(self.rules, 0o600)
+        capture = self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "-Z", "nobody")
+        capture.wait_line("cannot be read any more by the user that captures")
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("rules not reloaded")
+        self.assertIn("Permission denied", capture.text())
+        # One that it can read: all that a reload does is on the list of system calls.
+        self.reload(capture, good + "  more: {filter: src port 10001, write: mine/more.pcap}\n",
+                    "rules reloaded: generation 2")
+        self.reload(capture, good + "  more: {filter: udp, write: more.pcap}\n",
+                    "cannot write to the folder")
+        live.send(live.Shape(SOME))
+        capture.wait_seen(SOME)
+        self.report_of(capture.stop())
+        self.assertEqual(len(numbers_in(os.path.join(mine, "more.pcap"))),
+                         len([n for n in range(SOME) if n % 97 == 1]))
+
+
+if __name__ == "__main__":
+    live.main()
