@@ -81,6 +81,23 @@ void cw_generation_let_go(struct cw_batch *batch)
 	atomic_fetch_sub_explicit(&generation->references, 1, memory_order_release); /* [GEN-2] */
 }
 
+struct cw_generation *cw_generation_take(struct cw_pipeline *pipeline)
+{
+	struct cw_generation *generation;
+
+	urcu_qsbr_register_thread(); /* online */
+	/* [GEN-1] acquire */
+	generation = atomic_load_explicit(&pipeline->generation, memory_order_acquire);
+	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+	urcu_qsbr_unregister_thread();
+	return generation;
+}
+
+void cw_generation_give_back(struct cw_generation *generation)
+{
+	atomic_fetch_sub_explicit(&generation->references, 1, memory_order_release); /* [GEN-2] */
+}
+
 bool cw_generation_is_held(const struct cw_generation *generation)
 {
 	/* [GEN-2] acquire: all that was done to the batches, and to the outputs for them. */

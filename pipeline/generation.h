@@ -61,6 +61,13 @@ void cw_generation_stamp(struct cw_pipeline *pipeline, struct cw_lane *lane,
 /* [GEN-2] release. The batch is finished: its reference goes. Any thread. */
 void cw_generation_let_go(struct cw_batch *batch);
 
+/*
+ * The current generation, to look at; it stays until it is given back. Threads that do not capture;
+ * not often, since it makes the thread a reader for the moment.
+ */
+struct cw_generation *cw_generation_take(struct cw_pipeline *pipeline);
+void cw_generation_give_back(struct cw_generation *generation);
+
 /* [GEN-2] acquire. Whether any batch still has it. The reloader. */
 bool cw_generation_is_held(const struct cw_generation *generation);
 

@@ -38,6 +38,7 @@ struct cw_lane {
 	_Atomic uint64_t cut_count;
 	struct cw_live *_Atomic live; /* [PORT-1] NULL: the device is gone, the keeper may have it */
 	_Atomic uint64_t horizon_ns; /* [TIME-1] all packets up to this time were handed out */
+	_Atomic uint64_t finished; /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen; /* progress: as in stats */
 
 	/* owner: the capture thread */

@@ -56,6 +56,7 @@ struct cw_output {
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) uint64_t rotate_bytes; /* of the generation adopted last */
 	uint64_t rotate_records;
+	bool shall_rotate; /* the next record begins a new file */
 	struct cw_file *file; /* being filled, NULL before the first record */
 	struct cw_chunk *open;			      /* NULL: the next record starts a new one */
 	struct cw_chunk *held_first; /* full chunks that wait to be worth a write, oldest first, */

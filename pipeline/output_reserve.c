@@ -171,6 +171,7 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		output->linktype = iface->linktype;
 	file->linktype = output->linktype;
 	output->file = file;
+	output->shall_rotate = false;
 	output->offset = 0;
 	output->anchor_offset = 0;
 	output->file_records = 0;
@@ -200,6 +201,8 @@ static bool needs_rotation(const struct cw_output *output, uint64_t records, uin
 {
 	if (output->file_records == 0)
 		return false;
+	if (output->shall_rotate)
+		return true;
 	if (output->rotate_records && output->file_records + records > output->rotate_records)
 		return true;
 	return output->rotate_bytes && output->offset + bytes > output->rotate_bytes;
@@ -209,7 +212,7 @@ static bool needs_rotation(const struct cw_output *output, uint64_t records, uin
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
-	if (!output->file)
+	if (!output->file || output->shall_rotate)
 		return false;
 	if (output->rotate_records &&
 	    output->file_records + tally->record_count > output->rotate_records)

@@ -229,6 +229,7 @@ void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *bat
 
 	cw_lease_give_back(&batch->lease);
 	cw_generation_let_go(batch);
+	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
 	cw_lane_give_back_any(lane, batch);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
 	cw_pipeline_settle(pipeline);

@@ -10,6 +10,8 @@ int cw_command_split(const struct cw_arguments *arguments); /* also capture */
 int cw_command_check(const struct cw_arguments *arguments);
 int cw_command_generate(const struct cw_arguments *arguments);
 int cw_command_inspect(const struct cw_arguments *arguments);
+int cw_command_stats(const struct cw_arguments *arguments);
+int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
 /* Run the pipeline to its end, report; the exit status. */

@@ -38,7 +38,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", BOTH},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_STATUS},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
 	 BOTH | CW_GENERATE},
 	{OPTION_SYNC, "sync", "off|close", "close: flush each file to the disk before it gets its "
@@ -82,6 +82,8 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_CAPTURE},
 	{OPTION_STATS, "stats", "SECONDS", "print counters so often (with --json as JSON lines)",
 	 CW_CAPTURE},
+	{OPTION_CONTROL, "control", "PATH", "a socket there tells how the capture goes, and takes orders "
+					   "(stats, control)", CW_CAPTURE | CW_STATUS},
 	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
 	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
 						   "the end (default: 10)", CW_CAPTURE},
@@ -101,7 +103,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
 	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
 	{OPTION_HELP, "help", NULL, "print this",
-	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH},
+	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_STATUS},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'G', NULL, "SECONDS", NULL, CW_NOT_YET},
 	{'W', NULL, "COUNT", NULL, CW_NOT_YET},
@@ -130,6 +132,11 @@ const struct cw_command_text cw_command_texts[] = {
 	 "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
 	 "of\nfilters, each argument being one expression: their classic BPF, and the decision "
 	 "program of all\n(core/FILTERS.md explains it). A file called filter is ./filter."},
+	{CW_STATUS, "capweir stats --control PATH [--json]\n"
+		    "       capweir control --control PATH COMMAND [ARGUMENT]",
+	 "Ask a capture that was started with the same --control: how it goes; or to do something:\n"
+	 "stats, rules, reload, rotate [RULE], flush, stop, log note|warning|problem. The answer of control\n"
+	 "is JSON. Exit 1: it says no."},
 	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]",
 	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
 	 "by\nlibpcap, in turns; and whether all agree."},

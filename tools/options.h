@@ -17,6 +17,7 @@ enum cw_command {
 	CW_GENERATE = 1 << 2,
 	CW_INSPECT = 1 << 3,
 	CW_BENCH = 1 << 4,
+	CW_STATUS = 1 << 6,  /* stats and control: ask a capture that runs */
 	CW_CAPTURE = 1 << 5, /* with CW_SPLIT: tcpdump's line, which may be either */
 };
 
@@ -57,6 +58,7 @@ struct cw_arguments {
 	const char *user; /* -Z */
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
+	const char *control;
 	uint64_t threads;	  /* -t; 0 = by cores */
 	uint64_t packet_count;	  /* -c */
 	uint64_t snaplen;	  /* -s */

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pipeline/control.h"
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/folders.h"
@@ -23,6 +24,8 @@ struct run {
 	struct cw_progress last; /* live: when rates were told last, */
 	double last_s;		 /* and when that was */
 	bool is_live;
+	struct cw_control *control; /* NULL: there is none */
+	_Atomic int level; /* enum cw_severity: what is below it is not told */
 	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
 	bool wants_progress; /* stderr is one */
 	bool is_stopped;     /* by a signal */
@@ -33,6 +36,8 @@ static void tell(void *context, enum cw_severity severity, const char *text)
 {
 	struct run *run = context;
 
+	if ((int)severity < run->level)
+		return;
 	/* One call of stdio: lines of several threads do not mix. */
 	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
 		severity == CW_WARNING ? "warning: " : "", text);
@@ -195,6 +200,54 @@ static void handle_signal(struct run *run, int signal_fd)
 	}
 }
 
+/* ---- the control socket ---- */
+
+static void stop_by_control(void *context)
+{
+	struct run *run = context;
+
+	if (run->is_stopped)
+		return;
+	run->is_stopped = true;
+	cw_complain("stopping, as the control socket asks: what was captured is finished");
+	cw_pipeline_request_stop(run->pipeline);
+}
+
+static void set_level(void *context, enum cw_severity level)
+{
+	struct run *run = context;
+
+	run->level = (int)level;
+}
+
+static void on_reload(void *context)
+{
+	const struct run *run = context;
+
+	if (run->control)
+		cw_control_wake(run->control);
+}
+
+/* 0 or an exit status. */
+static int open_control(struct run *run)
+{
+	const struct cw_control_actions actions = {
+		.stop = stop_by_control, .set_level = set_level, .context = run};
+	struct cw_error error = {0};
+	int result;
+
+	if (!run->arguments->control)
+		return 0;
+	result = cw_control_open(&run->control, run->arguments->control, &actions, &error);
+	if (result < 0)
+		cw_complain("%s", error.text);
+	if (result == -EADDRINUSE || result == -EEXIST || result == -ENAMETOOLONG)
+		return CW_EXIT_USAGE;
+	return result < 0 ? CW_EXIT_PROBLEM : 0;
+}
+
+/* ---- time ---- */
+
 /* Milliseconds until something is due; -1: nothing will be. */
 static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
 {
@@ -243,16 +296,20 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 
 static void wait_for_end(struct run *run, int signal_fd)
 {
-	struct pollfd fds[2] = {{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-				{.fd = signal_fd, .events = POLLIN}};
+	struct pollfd fds[2 + CW_CONTROL_FDS_MAX] = {
+		{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
+		{.fd = signal_fd, .events = POLLIN}};
 	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
-		int ready = poll(fds, 2, next_wait_ms(run, progress_s, stats_s));
+		uint32_t count = run->control ? cw_control_fds(run->control, fds + 2) : 0;
+		int ready = poll(fds, 2 + count, next_wait_ms(run, progress_s, stats_s));
 
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
 			handle_signal(run, signal_fd);
+		if (ready > 0 && count)
+			cw_control_serve(run->control, run->pipeline, fds + 2, count);
 	}
 	if (run->has_progress)
 		fputs("\r\033[K", stderr);
@@ -292,6 +349,7 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 {
 	return (struct cw_confine_options){.user = arguments->user,
 					   .keep_raw = true,
+					   .accepts = arguments->control != NULL,
 					   .keep_nice = arguments->realtime > 0};
 }
 
@@ -380,10 +438,13 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	}
 	clock_gettime(CLOCK_MONOTONIC, &run.start);
 	result = run.is_live ? check_confinement(arguments, options) : 0;
+	if (result == 0)
+		result = open_control(&run);
 	if (result) {
 		close(signal_fd);
 		return result;
 	}
+	options->on_reload = on_reload;
 	options->tell = tell;
 	options->on_ready = get_ready;
 	options->load_rules = can_reload(&run) ? load_rules : NULL;
@@ -391,12 +452,14 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {
 		cw_complain("%s", error.text);
+		cw_control_close(run.control);
 		close(signal_fd);
 		return result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
 	}
 	wait_for_end(&run, signal_fd);
 	result = finish(&run, arguments);
 	cw_pipeline_free(run.pipeline);
+	cw_control_close(run.control);
 	close(signal_fd);
 	return result;
 }

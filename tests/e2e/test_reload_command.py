@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Rules that change during a capture: SIGHUP, as an operator uses it."""
+import json
 import os
 import pwd
 import signal
 import struct
 import subprocess
+import sys
 
 import e2e
 import live
@@ -24,11 +26,13 @@ class Reload(live.Test):
     def setUp(self):
         super().setUp()
         self.rules = self.path("rules.yaml")
+        self.mode = 0o644
 
     def write_rules(self, text):
         """As editors do: a new file under the old name."""
         with open(f"{self.rules}.new", "w") as file:
             file.write(text)
+        os.chmod(f"{self.rules}.new", self.mode)
         os.rename(f"{self.rules}.new", self.rules)
 
     def reload(self, capture, text, said):
@@ -184,9 +188,9 @@ class Reload(live.Test):
         except (OSError, subprocess.CalledProcessError):
             self.skipTest("this namespace has no user nobody")
         good = "rules:\n  all: {filter: udp, write: mine/all.pcap}\n"
-        self.write_rules(good)
-        os.chmod(self.rules, 0o600)
-        capture = self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "-Z", "nobody")
+        self.mode = 0o600
+        capture = self.start(good, "-Z", "nobody")
+        self.mode = 0o644
         capture.wait_line("cannot be read any more by the user that captures")
         capture.signal(signal.SIGHUP)
         capture.wait_line("rules not reloaded")
@@ -201,6 +205,135 @@ class Reload(live.Test):
         self.report_of(capture.stop())
         self.assertEqual(len(numbers_in(os.path.join(mine, "more.pcap"))),
                          len([n for n in range(SOME) if n % 97 == 1]))
+
+
+class Control(Reload):
+    """The same, and more, over --control; by a capture that has become nobody where it may."""
+
+    def start(self, text, *arguments, **options):
+        self.socket = self.path("control")
+        return super().start(text, "--control", self.socket, *arguments, **options)
+
+    def ask(self, *words, status=0):
+        """The answer as JSON, or what was complained about."""
+        done = e2e.capweir("control", "--control", self.socket, *words)
+        self.assertEqual(done.status, status, e2e.text_of(done))
+        return json.loads(done.out) if status == 0 else done.err
+
+    def stats(self):
+        done = e2e.capweir("stats", "--control", self.socket, "--json")
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        return json.loads(done.out)
+
+    def reload(self, capture, text, said):
+        """By the socket instead of the signal: the answer comes when it is done."""
+        self.write_rules(text)
+        if "not reloaded" in said or "cannot" in said:
+            self.assertIn(said, self.ask("reload", status=1))
+        else:
+            self.assertIn(said, self.ask("reload")["text"])
+
+    def wait_received(self, capture, count):
+        capture.wait_until(lambda: self.stats()["books"]["received"] == count, f"{count} received")
+
+    def counters_of(self, stats):
+        return {**stats["books"], "packets": stats["packets"], "seen": stats["kernel_seen"],
+                **{output["rule"]: output["matched"] for output in stats["outputs"]}}
+
+    def test_every_command_does_what_it_says(self):
+        capture = self.start("rules:\n  all: {filter: udp, write: 'all-{seq}.pcap'}\n")
+        live.send(live.Shape(SOME))
+        self.wait_received(capture, SOME)
+        stats = self.stats()
+        self.assertEqual(stats["outputs"][0]["matched"], SOME)
+        capture.wait_until(lambda: self.stats()["queues"][0]["kernel_seen"] == SOME, "all are seen")
+        self.assertEqual(self.ask("rotate")["outputs"], 1)
+        live.send(live.Shape(SOME, first=SOME))
+        self.wait_received(capture, 2 * SOME)
+        self.ask("rotate", "none", status=1)
+        self.ask("rotate", "all")
+        self.ask("flush")
+        capture.wait_until(lambda: self.stats()["books"]["written"] == 2 * SOME, "it is flushed")
+        rules = self.ask("rules")
+        self.assertEqual([(r["name"], r["filter"]) for r in rules["rules"]], [("all", "udp")])
+        self.ask("log", "problem")
+        self.write_rules("rules: {}\n")
+        self.ask("reload", status=1)
+        self.assertNotIn("not reloaded", capture.text())
+        self.ask("log", "note")
+        words = e2e.capweir("stats", "--control", self.socket)
+        self.assertEqual(words.status, 0)
+        self.assertIn(f"{2 * SOME:,} packets", words.out.decode())
+        self.ask("dance", status=1)
+        self.assertTrue(self.ask("stop")["ok"])
+        report = self.report_of(capture.wait())
+        self.assertEqual([len(numbers_in(f)) for f in report["rules"][0]["files"]], [SOME, SOME])
+        self.assertFalse(os.path.exists(self.socket))
+
+    def test_counters_never_go_back(self):
+        capture = self.start("rules:\n  all: {filter: udp, write: all.pcap}\n")
+        sender = self.sender(live.Shape(10**9), rate=live.RATE // 4)
+        last = {}
+        for number in range(30):
+            self.write_rules("rules:\n  all: {filter: udp, write: 'all.pcap'}\n" +
+                             f"  r{number % 3}: {{filter: src port 10001, write: '{{rule}}.pcap'}}\n")
+            self.ask("reload")
+            for _ in range(2):
+                now = self.counters_of(self.stats())
+                for name in ("received", "matched", "written", "lost", "packets", "seen", "all"):
+                    self.assertGreaterEqual(now[name], last.get(name, 0), name)
+                last = now
+        sender.stop()
+        report = self.report_of(capture.stop())
+        self.assertGreaterEqual(report["books"]["written"], last["written"])
+        self.assertEqual(self.rule(report, "r0")["written"] + self.rule(report, "r1")["written"] +
+                         self.rule(report, "r2")["written"] + self.rule(report, "all")["written"],
+                         report["books"]["in_files"])
+
+    def test_others_are_sent_away(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become somebody else")
+        capture = self.start("rules:\n  all: {filter: udp, write: all.pcap}\n", "-Z", "root")
+        os.chmod(self.directory, 0o755)
+        self.assertEqual(os.stat(self.socket).st_mode & 0o7777, 0o600)
+        client = [sys.executable, "-c",
+                  "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+                  "print(s.recv(1000))", self.socket]
+        for opened in (False, True):
+            if opened:
+                os.chmod(self.socket, 0o666)
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", *client],
+                                  capture_output=True, text=True)
+            if "setpriv" in done.stderr:
+                self.skipTest("this namespace has no user nobody")
+            if opened:
+                self.assertIn("only root", done.stdout + done.stderr)
+            else:
+                self.assertIn("PermissionError", done.stderr)
+        self.assertFalse(self.stats()["stopping"])
+        self.report_of(capture.stop())
+
+    def test_what_is_at_the_path_is_not_touched(self):
+        path = self.path("file")
+        with open(path, "w") as file:
+            file.write("precious")
+        done = e2e.capweir("capture", "-i", "in", "-w", self.path("a.pcap"), "--control", path)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        with open(path) as file:
+            self.assertEqual(file.read(), "precious")
+        # After a kill the next run takes over.
+        for kill in (True, False):
+            capture = self.start("rules:\n  all: {filter: udp, write: all.pcap}\n")
+            other = e2e.capweir("capture", "-i", "in", "-w", self.path("b.pcap"), "--control", self.socket)
+            self.assertEqual(other.status, 2)
+            self.assertIn("in use", other.err)
+            if kill:
+                capture.kill()
+            else:
+                self.report_of(capture.stop())
+        done = e2e.capweir("stats", "--control", self.socket)
+        self.assertEqual(done.status, 1)
+        self.assertEqual(e2e.capweir("stats").status, 2)
 
 
 if __name__ == "__main__":
