@@ -72,8 +72,11 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 	if (!options->pool_bytes)
 		options->pool_bytes = CW_POOL_BYTES_DEFAULT;
 	if (!options->chunk_bytes)
-		options->chunk_bytes =
-			choose_chunk_bytes(options->pool_bytes, options->rules->count);
+		options->chunk_bytes = choose_chunk_bytes(
+			options->pool_bytes, pipeline->reload.is_possible &&
+							     options->rules->count < CW_OUTPUTS_EXPECTED
+						     ? CW_OUTPUTS_EXPECTED
+						     : options->rules->count);
 	if (!options->gather_bytes)
 		options->gather_bytes = CW_GATHER_BYTES_DEFAULT;
 	if (!options->batch_bytes)

@@ -19,6 +19,7 @@
 #define CW_GENERATIONS_TOLD 64u /* the report has the boundaries of the last ones, */
 #define CW_GENERATIONS_HELD 64u /* and no more of them may still have batches */
 #define CW_OUTPUTS_RELOAD_MIN 4096u /* that there is room for where rules can be reloaded */
+#define CW_OUTPUTS_EXPECTED 256u /* chunks are sized for so many at least, likewise */
 #define CW_PAST_RULES_MAX 65536u /* names of removed rules in the report; others are added up */
 
 /* What a generation was, for the report. */

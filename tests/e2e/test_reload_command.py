@@ -92,7 +92,7 @@ class Reload(live.Test):
             with self.subTest(text):
                 self.reload(capture, text, "rules not reloaded")
                 for word in words:
-                    self.assertIn(word, capture.text())
+                    capture.wait_until(lambda: word in capture.text(), word)
                 live.send(live.Shape(100, first=100 * index))
         os.unlink(self.rules)
         capture.signal(signal.SIGHUP)
