@@ -23,6 +23,8 @@ static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *mor
 	sum->wakeups += more->wakeups;
 	sum->stalls += more->stalls;
 	sum->downs += more->downs;
+	sum->ring_blocks = more->ring_blocks; /* of now */
+	sum->ring_used = more->ring_used;
 }
 
 /* Sum the queue's counts up, over all devices it was on; some of them for progress. */
@@ -37,6 +39,8 @@ static void publish(struct cw_lane *lane, struct cw_live *live)
 	}
 	atomic_store_explicit(&lane->seen, lane->stats.kernel_seen, memory_order_relaxed);
 	atomic_store_explicit(&lane->dropped, lane->stats.kernel_dropped, memory_order_relaxed);
+	atomic_store_explicit(&lane->ring_blocks, lane->stats.ring_blocks, memory_order_relaxed);
+	atomic_store_explicit(&lane->ring_used, lane->stats.ring_used, memory_order_relaxed);
 	atomic_store_explicit(&lane->frozen, lane->stats.freezes, memory_order_relaxed);
 }
 

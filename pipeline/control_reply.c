@@ -103,12 +103,14 @@ static json_t *queues_json(const struct cw_snapshot *snapshot)
 
 		json_array_append_new(
 		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
-			      text_json(queue->device), "queue", count(queue->queue), "kernel_seen",
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			      "device", text_json(queue->device), "queue", count(queue->queue), "kernel_seen",
 			      count(queue->kernel_seen), "kernel_dropped",
 			      count(queue->kernel_dropped), "freezes", count(queue->freezes),
 			      "handed_out", count(queue->handed_out), "batches_out",
-			      count(queue->batches_out), "batches", count(queue->batch_count)));
+			      count(queue->batches_out), "batches", count(queue->batch_count),
+			      "ring_used", count(queue->ring_used), "ring_blocks",
+			      count(queue->ring_blocks)));
 	}
 	return list;
 }

@@ -40,6 +40,7 @@ struct cw_lane {
 	_Atomic uint64_t horizon_ns; /* [TIME-1] all packets up to this time were handed out */
 	_Atomic uint64_t finished; /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen; /* progress: as in stats */
+	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
 
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;

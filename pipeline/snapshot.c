@@ -82,7 +82,9 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 			.handed_out = handed_out,
 			/* One may be finished that was not handed out when that was looked at. */
 			.batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
-			.batch_count = lane->batch_count};
+			.batch_count = lane->batch_count,
+			.ring_blocks = atomic_load(&lane->ring_blocks),
+			.ring_used = atomic_load(&lane->ring_used)};
 	}
 }
 

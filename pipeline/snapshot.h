@@ -13,6 +13,7 @@ struct cw_snapshot_queue {
 	uint64_t handed_out;			       /* batches */
 	uint32_t batches_out; /* of them not finished; with all of them out the ring fills */
 	uint32_t batch_count;
+	uint32_t ring_blocks, ring_used; /* of its ring; 0 blocks: not known */
 };
 
 /* An output; of a rule whose name is there once, or twice while the earlier one is being closed. */
