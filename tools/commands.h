@@ -11,6 +11,7 @@ int cw_command_check(const struct cw_arguments *arguments);
 int cw_command_generate(const struct cw_arguments *arguments);
 int cw_command_inspect(const struct cw_arguments *arguments);
 int cw_command_stats(const struct cw_arguments *arguments);
+int cw_command_top(const struct cw_arguments *arguments);
 int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 

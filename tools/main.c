@@ -21,12 +21,13 @@ static const struct {
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
 	{"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
+	{"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},
 	{"control", CW_STATUS, cw_command_control, "have a running capture reload, rotate, flush, stop"},
 	{"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"devices", "top", "selftest", "replay", "repair"};
+static const char *const later_commands[] = {"devices", "selftest", "replay", "repair"};
 
 static void print_help(FILE *file)
 {

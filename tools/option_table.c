@@ -133,6 +133,7 @@ const struct cw_command_text cw_command_texts[] = {
 	 "of\nfilters, each argument being one expression: their classic BPF, and the decision "
 	 "program of all\n(core/FILTERS.md explains it). A file called filter is ./filter."},
 	{CW_STATUS, "capweir stats --control PATH [--json]\n"
+		    "       capweir top --control PATH\n"
 		    "       capweir control --control PATH COMMAND [ARGUMENT]",
 	 "Ask a capture that was started with the same --control: how it goes; or to do something:\n"
 	 "stats, rules, reload, rotate [RULE], flush, stop, log note|warning|problem. The answer of control\n"
