@@ -10,7 +10,7 @@
 
 #include "core/filter_parts.h"
 
-#define SHOWN_BYTES 72u	 /* of the expression, around the place */
+#define SHOWN_BYTES 72u /* of the expression, around the place */
 #define WORD_BYTES_MAX 24u
 #define COST_MAX 3u
 #define MEANT_MAX 3u
@@ -64,8 +64,7 @@ static uint32_t cost_between(const char *word, size_t length, const char *other)
 				       above[j - 1] + (is_same ? 0 : COST_OTHER));
 			if (i > 1 && j > 1 && word[i - 1] == other[j - 2] &&
 			    word[i - 2] == other[j - 1])
-				row[j] = cw_min_u32(row[j],
-						    rows[(i + 1) % 3][j - 2] + COST_SWAP);
+				row[j] = cw_min_u32(row[j], rows[(i + 1) % 3][j - 2] + COST_SWAP);
 		}
 	}
 	return rows[length % 3][other_length];
@@ -83,7 +82,8 @@ static size_t suggest(const char *word, size_t length, char *buffer, size_t room
 		best = cw_min_u32(best, cost_between(word, length, keyword));
 	if (best == 0)
 		return 0; /* a keyword, in the wrong place */
-	for (index = 0; (keyword = cw_filter_keyword(index)) != NULL && count < MEANT_MAX; index++) {
+	for (index = 0; (keyword = cw_filter_keyword(index)) != NULL && count < MEANT_MAX;
+	     index++) {
 		uint32_t cost = cost_between(word, length, keyword);
 
 		/* A word of three letters is near to many: only swaps and skips count there. */
@@ -92,7 +92,7 @@ static size_t suggest(const char *word, size_t length, char *buffer, size_t room
 	}
 	for (at = 0; at < count && used < room; at++)
 		used += (size_t)snprintf(buffer + used, room - used, "%s\"%s\"%s",
-					 at == 0	   ? " did you mean "
+					 at == 0           ? " did you mean "
 					 : at + 1 == count ? " or "
 							   : ", ",
 					 meant[at], at + 1 == count ? "?" : "");

@@ -23,8 +23,8 @@ struct client {
 	int fd; /* -1: the place is free */
 	char line[CW_CONTROL_LINE_BYTES_MAX + 1];
 	size_t line_bytes; /* read, of one line or several */
-	bool has_ended;	   /* it sends no more */
-	char *answer;	   /* being sent; NULL: none */
+	bool has_ended;    /* it sends no more */
+	char *answer;      /* being sent; NULL: none */
 	size_t answer_bytes, sent_bytes;
 	uint64_t reload; /* the request whose answer it waits for; 0: none */
 };
@@ -60,13 +60,13 @@ static int remove_stale(const struct sockaddr_un *address, struct cw_error *erro
 	int fd, result;
 
 	if (lstat(path, &status))
-		return errno == ENOENT ? 0
-				       : cw_error_set_errno(error, -errno,
-							    "the control socket %s", path);
+		return errno == ENOENT
+			   ? 0
+			   : cw_error_set_errno(error, -errno, "the control socket %s", path);
 	if (!S_ISSOCK(status.st_mode))
-		return cw_error_set(error, -EEXIST,
-				    "%s is there and is no socket: choose another path for --control",
-				    path);
+		return cw_error_set(
+		    error, -EEXIST,
+		    "%s is there and is no socket: choose another path for --control", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "the control socket %s", path);
@@ -76,9 +76,9 @@ static int remove_stale(const struct sockaddr_un *address, struct cw_error *erro
 		return cw_error_set(error, -EADDRINUSE,
 				    "the control socket %s is in use by another run", path);
 	if (status.st_uid != geteuid() || unlink(path))
-		return cw_error_set(error, -EEXIST,
-				    "the control socket %s is left from another user's run: remove it",
-				    path);
+		return cw_error_set(
+		    error, -EEXIST,
+		    "the control socket %s is left from another user's run: remove it", path);
 	return 0;
 }
 
@@ -158,9 +158,9 @@ static void close_client(struct client *client)
 static void send_answer(struct client *client)
 {
 	while (client->fd >= 0 && client->answer) {
-		ssize_t sent = send(client->fd, client->answer + client->sent_bytes,
-				    client->answer_bytes - client->sent_bytes,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t sent =
+		    send(client->fd, client->answer + client->sent_bytes,
+			 client->answer_bytes - client->sent_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -194,8 +194,9 @@ static char *rotate(struct cw_pipeline *pipeline, const struct cw_control_reques
 {
 	uint32_t count = cw_pipeline_rotate(pipeline, request->rule[0] ? request->rule : NULL);
 
-	return count || !request->rule[0] ? cw_control_answer_rotate(count)
-					  : cw_control_answer_error("there is no rule of that name");
+	return count || !request->rule[0]
+		   ? cw_control_answer_rotate(count)
+		   : cw_control_answer_error("there is no rule of that name");
 }
 
 static void do_request(struct cw_control *control, struct cw_pipeline *pipeline,

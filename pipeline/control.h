@@ -41,7 +41,7 @@ enum cw_control_command {
 struct cw_control_request {
 	enum cw_control_command command;
 	char rule[CW_RULE_NAME_BYTES_MAX + 1]; /* rotate: empty for all */
-	enum cw_severity level;		       /* log: the least that is told */
+	enum cw_severity level;                /* log: the least that is told */
 };
 
 /* A line, without its end. 0, or -EINVAL and what is wrong. (What the fuzz target calls.) */
@@ -61,8 +61,8 @@ struct cw_control;
 
 /*
  * Listen at `path` (copied). A socket that is there and that nobody listens at any more is replaced
- * where it is ours. One thread. -EADDRINUSE, -EEXIST, -ENAMETOOLONG, the system's; error says what to
- * do.
+ * where it is ours. One thread. -EADDRINUSE, -EEXIST, -ENAMETOOLONG, the system's; error says what
+ * to do.
  */
 int cw_control_open(struct cw_control **control, const char *path,
 		    const struct cw_control_actions *actions, struct cw_error *error);

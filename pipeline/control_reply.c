@@ -78,8 +78,7 @@ char *cw_control_answer_reload(const struct cw_reload_status *status)
 	return line_of(json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", status->was_accepted, "command",
 				 cw_control_command_name(CW_CONTROL_RELOAD), "generation",
 				 count(status->generation), "rules", count(status->rule_count),
-				 status->was_accepted ? "text" : "error",
-				 text_json(status->text)));
+				 status->was_accepted ? "text" : "error", text_json(status->text)));
 }
 
 /* ---- stats ---- */
@@ -87,10 +86,11 @@ char *cw_control_answer_reload(const struct cw_reload_status *status)
 static json_t *books_json(const struct cw_books *books)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
-			 count(books->received), "malformed", count(books->malformed), "prefiltered",
-			 count(books->prefiltered), "matched_any", count(books->matched_any),
-			 "unmatched", count(books->unmatched), "matched", count(books->matched),
-			 "written", count(books->written), "lost", count(books->lost));
+			 count(books->received), "malformed", count(books->malformed),
+			 "prefiltered", count(books->prefiltered), "matched_any",
+			 count(books->matched_any), "unmatched", count(books->unmatched), "matched",
+			 count(books->matched), "written", count(books->written), "lost",
+			 count(books->lost));
 }
 
 static json_t *queues_json(const struct cw_snapshot *snapshot)
@@ -102,15 +102,14 @@ static json_t *queues_json(const struct cw_snapshot *snapshot)
 		const struct cw_snapshot_queue *queue = &snapshot->queues[index];
 
 		json_array_append_new(
-		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			      "device", text_json(queue->device), "queue", count(queue->queue), "kernel_seen",
-			      count(queue->kernel_seen), "kernel_dropped",
-			      count(queue->kernel_dropped), "freezes", count(queue->freezes),
-			      "handed_out", count(queue->handed_out), "batches_out",
-			      count(queue->batches_out), "batches", count(queue->batch_count),
-			      "ring_used", count(queue->ring_used), "ring_blocks",
-			      count(queue->ring_blocks)));
+		    list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
+				    text_json(queue->device), "queue", count(queue->queue),
+				    "kernel_seen", count(queue->kernel_seen), "kernel_dropped",
+				    count(queue->kernel_dropped), "freezes", count(queue->freezes),
+				    "handed_out", count(queue->handed_out), "batches_out",
+				    count(queue->batches_out), "batches", count(queue->batch_count),
+				    "ring_used", count(queue->ring_used), "ring_blocks",
+				    count(queue->ring_blocks)));
 	}
 	return list;
 }
@@ -124,12 +123,12 @@ static json_t *outputs_json(const struct cw_snapshot *snapshot)
 		const struct cw_snapshot_output *output = &snapshot->outputs[index];
 
 		json_array_append_new(
-		    list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rule",
-				    text_json(output->name), "matched", count(output->matched),
-				    "written", count(output->written), "lost", count(output->lost),
-				    "backlog", count(output->backlog), "chunks",
-				    count(output->chunks), "failed", output->has_failed, "leaving",
-				    output->is_leaving));
+		    list,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rule",
+			      text_json(output->name), "matched", count(output->matched), "written",
+			      count(output->written), "lost", count(output->lost), "backlog",
+			      count(output->backlog), "chunks", count(output->chunks), "failed",
+			      output->has_failed, "leaving", output->is_leaving));
 	}
 	return list;
 }
@@ -150,12 +149,12 @@ static json_t *stats_json(const struct cw_snapshot *snapshot)
 {
 	const struct cw_progress *progress = &snapshot->progress;
 	const struct cw_reload_status *reload = &snapshot->reload;
-	json_t *stats = json_pack(
-	    "{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", snapshot->elapsed_s, "packets",
-	    count(progress->packets), "bytes", count(progress->bytes), "kernel_seen",
-	    count(progress->kernel_seen), "kernel_dropped", count(progress->kernel_dropped),
-	    "freezes", count(progress->freezes), "lost_before_tap",
-	    count(progress->lost_before_tap));
+	json_t *stats =
+	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", snapshot->elapsed_s,
+		      "packets", count(progress->packets), "bytes", count(progress->bytes),
+		      "kernel_seen", count(progress->kernel_seen), "kernel_dropped",
+		      count(progress->kernel_dropped), "freezes", count(progress->freezes),
+		      "lost_before_tap", count(progress->lost_before_tap));
 
 	json_object_set_new(stats, "books", books_json(&snapshot->books));
 	json_object_set_new(stats, "reloads",
@@ -208,9 +207,9 @@ char *cw_control_answer_rules(struct cw_pipeline *pipeline)
 	for (index = 0; index < generation->rules->count; index++)
 		json_array_append_new(list, rule_json(&generation->rules->rules[index]));
 	json_object_set_new(answer, "generation", count(generation->number));
-	json_object_set_new(answer, "mode",
-			    json_string(generation->rules->mode == CW_FILTER_FIRST ? "first"
-										   : "all"));
+	json_object_set_new(
+	    answer, "mode",
+	    json_string(generation->rules->mode == CW_FILTER_FIRST ? "first" : "all"));
 	json_object_set_new(answer, "rules", list);
 	cw_generation_give_back(generation);
 	return line_of(answer);

@@ -47,8 +47,9 @@ static int take_level(const char *text, struct cw_control_request *request, stru
 		request->level = (enum cw_severity)index;
 		return 0;
 	}
-	return cw_error_set(error, -EINVAL, "unknown level '%.40s'; there are note, warning and "
-					    "problem",
+	return cw_error_set(error, -EINVAL,
+			    "unknown level '%.40s'; there are note, warning and "
+			    "problem",
 			    text);
 }
 
@@ -86,7 +87,8 @@ static int take_members(json_t *object, struct cw_control_request *request, stru
 	result = find_command(name, request, error);
 	if (result < 0)
 		return result;
-	json_object_foreach(object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		if (!json_is_string(value))
 			return cw_error_set(error, -EINVAL, "'%.40s' must be a string", key);
 		result = take_member(key, json_string_value(value), request, error);
@@ -113,10 +115,10 @@ int cw_control_parse(const char *line, size_t bytes, struct cw_control_request *
 	if (!object)
 		return cw_error_set(error, -EINVAL, "not JSON: %s (column %d)", fault.text,
 				    fault.column);
-	result = json_is_object(object)
-		     ? take_members(object, request, error)
-		     : cw_error_set(error, -EINVAL, "a request is an object, such as "
-						    "{\"command\": \"stats\"}");
+	result = json_is_object(object) ? take_members(object, request, error)
+					: cw_error_set(error, -EINVAL,
+						       "a request is an object, such as "
+						       "{\"command\": \"stats\"}");
 	json_decref(object);
 	return result;
 }

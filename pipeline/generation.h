@@ -3,8 +3,8 @@
  * A generation: the rules as they are in force between two reloads, their filters compiled, and
  * which output each rule has. A run that reads files has one.
  *
- * The capture thread stamps each batch with the current generation when it hands it out, and that is
- * the one the batch is matched by, so a reload has one boundary in each queue. The batch holds a
+ * The capture thread stamps each batch with the current generation when it hands it out, and that
+ * is the one the batch is matched by, so a reload has one boundary in each queue. The batch holds a
  * counted reference until it is finished. Between reading the current generation and counting the
  * reference the capture thread is an RCU reader (liburcu, QSBR); it is offline all the rest of the
  * time, so a capture thread that waits for packets delays nobody. Workers are no readers: all they
@@ -24,11 +24,11 @@ struct cw_pipeline;
 
 struct cw_generation {
 	/* constant once it is published */
-	uint64_t number; /* from 1 */
+	uint64_t number;   /* from 1 */
 	uint64_t start_ns; /* CLOCK_MONOTONIC, when it was published */
 	const struct cw_rules *rules;
-	struct cw_rules own;  /* zeroed where the rules are borrowed */
-	uint32_t *outputs;    /* by rule: the index of its output */
+	struct cw_rules own; /* zeroed where the rules are borrowed */
+	uint32_t *outputs;   /* by rule: the index of its output */
 	uint32_t lane_count;
 	/* sets of link types are appended, [SET-1] */
 	struct cw_matcher matcher;

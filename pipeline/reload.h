@@ -16,11 +16,11 @@
 #include "pipeline/generation.h"
 #include "pipeline/pipeline.h"
 
-#define CW_GENERATIONS_TOLD 64u /* the report has the boundaries of the last ones, */
-#define CW_GENERATIONS_HELD 64u /* and no more of them may still have batches */
+#define CW_GENERATIONS_TOLD 64u     /* the report has the boundaries of the last ones, */
+#define CW_GENERATIONS_HELD 64u     /* and no more of them may still have batches */
 #define CW_OUTPUTS_RELOAD_MIN 4096u /* that there is room for where rules can be reloaded */
-#define CW_OUTPUTS_EXPECTED 256u /* chunks are sized for so many at least, likewise */
-#define CW_PAST_RULES_MAX 65536u /* names of removed rules in the report; others are added up */
+#define CW_OUTPUTS_EXPECTED 256u    /* chunks are sized for so many at least, likewise */
+#define CW_PAST_RULES_MAX 65536u    /* names of removed rules in the report; others are added up */
 
 /* What a generation was, for the report. */
 struct cw_told_generation {
@@ -45,7 +45,8 @@ struct cw_reload {
 	int fd; /* eventfd: readable when the reloader shall look */
 	pthread_t thread;
 	bool is_started;
-	/* the compiler, and the sets of all generations; never held by a thread that packets need */
+	/* the compiler, and the sets of all generations; never held by a thread that packets need
+	 */
 	pthread_mutex_t sets_lock;
 	/* shared */
 	_Atomic uint64_t requested;
@@ -54,8 +55,9 @@ struct cw_reload {
 	struct cw_reload_status status;
 	/* owner: the reloader */
 	struct cw_generation *oldest; /* in the order of their numbers, to the current one */
-	uint32_t held_count;	      /* of them */
-	uint32_t *leaving;	      /* outputs to be closed */
+	bool has_used_stdout;	      /* an output of this run writes there, or did */
+	uint32_t held_count;          /* of them */
+	uint32_t *leaving;            /* outputs to be closed */
 	uint32_t leaving_count;
 	struct cw_told_generation told[CW_GENERATIONS_TOLD]; /* by number, modulo */
 	uint64_t told_count;

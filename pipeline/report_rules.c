@@ -265,7 +265,8 @@ int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report)
 	for (index = 0; index < rules->count; index++, report->rule_count++) {
 		struct cw_report_rule *entry = &report->rules[index];
 
-		if (report_output(&pipeline->outputs[generation->outputs[index]], entry, &books) < 0)
+		if (report_output(&pipeline->outputs[generation->outputs[index]], entry, &books) <
+		    0)
 			return -ENOMEM;
 		entry->rule = &rules->rules[index];
 		add_books(&report->books, &books);

@@ -213,8 +213,11 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	for (index = 0; index < rules->count && result == 0; index++)
 		result = cw_setup_output(pipeline, &pipeline->outputs[index], index, rules,
 					 &rules->rules[index], error);
-	for (index = 0; index < rules->count && result == 0; index++)
+	for (index = 0; index < rules->count && result == 0; index++) {
 		result = cw_setup_target(pipeline, &pipeline->outputs[index], true, &names, error);
+		pipeline->reload.has_used_stdout |=
+			cw_template_is_stdout(pipeline->outputs[index].name);
+	}
 	cw_names_fini(&names);
 	return result;
 }

@@ -16,14 +16,13 @@ static void take_output(const struct cw_output *output, struct cw_snapshot_outpu
 {
 	uint32_t cause;
 
-	*taken = (struct cw_snapshot_output){
-		.name = strdup(output->rule->name),
-		.is_leaving = output->state == CW_OUTPUT_LEAVING,
-		.has_failed = atomic_load(&output->failure) != 0,
-		.matched = output->matched,
-		.written = atomic_load(&output->written),
-		.backlog = output->lost[CW_LOSS_BACKLOG],
-		.chunks = atomic_load(&output->chunks_out)};
+	*taken = (struct cw_snapshot_output){.name = strdup(output->rule->name),
+					     .is_leaving = output->state == CW_OUTPUT_LEAVING,
+					     .has_failed = atomic_load(&output->failure) != 0,
+					     .matched = output->matched,
+					     .written = atomic_load(&output->written),
+					     .backlog = output->lost[CW_LOSS_BACKLOG],
+					     .chunks = atomic_load(&output->chunks_out)};
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
 		taken->lost += output->lost[cause];
 }
@@ -74,17 +73,17 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 		uint64_t finished = atomic_load_explicit(&lane->finished, memory_order_relaxed);
 
 		snapshot->queues[snapshot->queue_count++] = (struct cw_snapshot_queue){
-			.device = pipeline->inputs[lane->input].path,
-			.queue = lane->queue,
-			.kernel_seen = atomic_load(&lane->seen),
-			.kernel_dropped = atomic_load(&lane->dropped),
-			.freezes = atomic_load(&lane->frozen),
-			.handed_out = handed_out,
-			/* One may be finished that was not handed out when that was looked at. */
-			.batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
-			.batch_count = lane->batch_count,
-			.ring_blocks = atomic_load(&lane->ring_blocks),
-			.ring_used = atomic_load(&lane->ring_used)};
+		    .device = pipeline->inputs[lane->input].path,
+		    .queue = lane->queue,
+		    .kernel_seen = atomic_load(&lane->seen),
+		    .kernel_dropped = atomic_load(&lane->dropped),
+		    .freezes = atomic_load(&lane->frozen),
+		    .handed_out = handed_out,
+		    /* One may be finished that was not handed out when that was looked at. */
+		    .batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
+		    .batch_count = lane->batch_count,
+		    .ring_blocks = atomic_load(&lane->ring_blocks),
+		    .ring_used = atomic_load(&lane->ring_used)};
 	}
 }
 
@@ -99,7 +98,7 @@ static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot 
 		if (pthread_getcpuclockid(pipeline->workers[index].thread, &clock) == 0)
 			clock_gettime(clock, &used); /* of one that ended: 0 */
 		snapshot->workers[snapshot->worker_count++].cpu_ns =
-			(uint64_t)used.tv_sec * CW_NS_PER_S + (uint64_t)used.tv_nsec;
+		    (uint64_t)used.tv_sec * CW_NS_PER_S + (uint64_t)used.tv_nsec;
 	}
 }
 
@@ -107,16 +106,15 @@ int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 {
 	uint64_t start_ns = (uint64_t)pipeline->start_time.tv_sec * CW_NS_PER_S +
 			    (uint64_t)pipeline->start_time.tv_nsec;
-	struct taking taking = {.pipeline = pipeline,
-				.snapshot = snapshot,
-				.room = pipeline->output_count + 1};
+	struct taking taking = {
+	    .pipeline = pipeline, .snapshot = snapshot, .room = pipeline->output_count + 1};
 
-	*snapshot = (struct cw_snapshot){
-		.elapsed_s = (double)(cw_pipeline_now_ns() - start_ns) * 1e-9,
-		.pool_chunks = pipeline->pool.chunk_count,
-		.pool_free = cw_chunk_free_count(&pipeline->pool),
-		.is_starved = atomic_load(&pipeline->sequencer.is_starved),
-		.is_stopping = atomic_load(&pipeline->is_stopping)};
+	*snapshot =
+	    (struct cw_snapshot){.elapsed_s = (double)(cw_pipeline_now_ns() - start_ns) * 1e-9,
+				 .pool_chunks = pipeline->pool.chunk_count,
+				 .pool_free = cw_chunk_free_count(&pipeline->pool),
+				 .is_starved = atomic_load(&pipeline->sequencer.is_starved),
+				 .is_stopping = atomic_load(&pipeline->is_stopping)};
 	cw_pipeline_progress(pipeline, &snapshot->progress);
 	cw_pipeline_reload_status(pipeline, &snapshot->reload);
 	snapshot->queues = calloc(pipeline->lane_count, sizeof(*snapshot->queues));

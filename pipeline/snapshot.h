@@ -10,7 +10,7 @@ struct cw_snapshot_queue {
 	const char *device; /* borrowed from the options */
 	uint32_t queue;
 	uint64_t kernel_seen, kernel_dropped, freezes; /* of 100 ms ago, at most */
-	uint64_t handed_out;			       /* batches */
+	uint64_t handed_out;                           /* batches */
 	uint32_t batches_out; /* of them not finished; with all of them out the ring fills */
 	uint32_t batch_count;
 	uint32_t ring_blocks, ring_used; /* of its ring; 0 blocks: not known */
@@ -22,7 +22,7 @@ struct cw_snapshot_output {
 	bool is_leaving; /* its rule is gone */
 	bool has_failed; /* at present: what comes for it is lost */
 	uint64_t matched, written;
-	uint64_t lost; /* without those of a failure that lasts */
+	uint64_t lost;    /* without those of a failure that lasts */
 	uint64_t backlog; /* of them */
 	uint32_t chunks;  /* of the pool that it holds */
 };
@@ -47,7 +47,8 @@ struct cw_snapshot {
 	uint32_t worker_count;
 };
 
-/* Any thread, while the run goes on. No count is lower than in an earlier snapshot. 0 or -ENOMEM. */
+/* Any thread, while the run goes on. No count is lower than in an earlier snapshot. 0 or -ENOMEM.
+ */
 int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot);
 void cw_snapshot_fini(struct cw_snapshot *snapshot);
 

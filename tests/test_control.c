@@ -116,10 +116,9 @@ static const struct cw_control_actions *actions_of(struct rig *rig)
 
 static void write_capture(const char *path)
 {
-	static const uint8_t bytes[] = {0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0,	0, 0, 0,
-					0,    0,    0,	  0,	1, 0, 1, 0, 0, 0, 1,	0, 0, 0,
-					0,    0,    0,	  0,	4, 0, 0, 0, 4, 0, 0,	0, 1, 2,
-					3,    4};
+	static const uint8_t bytes[] = {0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0,
+					0,    0,    0,    1,    0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0,
+					0,    0,    4,    0,    0, 0, 4, 0, 0, 0, 1, 2, 3, 4};
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
@@ -333,7 +332,8 @@ static void paths_that_are_taken_are_refused(void **state)
 	make_rig(&rig);
 	assert_int_equal(stat(rig.socket, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
-	assert_int_equal(cw_control_open(&second, rig.socket, actions_of(&rig), &error), -EADDRINUSE);
+	assert_int_equal(cw_control_open(&second, rig.socket, actions_of(&rig), &error),
+			 -EADDRINUSE);
 	assert_int_equal(cw_control_open(&second, rig.input, actions_of(&rig), &error), -EEXIST);
 	assert_int_equal(access(rig.input, F_OK), 0);
 	memset(path, 'a', sizeof(path) - 1);

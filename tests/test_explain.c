@@ -36,8 +36,8 @@ static void caret_stands_under_the_first_bad_token(void **state)
 static void slips_are_recognised(void **state)
 {
 	(void)state;
-	assert_non_null(strstr(explain("tcp prot 80"),
-			       "\n        ^~~~ did you mean \"port\" or \"proto\"?"));
+	assert_non_null(
+	    strstr(explain("tcp prot 80"), "\n        ^~~~ did you mean \"port\" or \"proto\"?"));
 	assert_non_null(strstr(explain("host 10.0.0.1 andd tcp"), "did you mean \"and\"?"));
 	assert_non_null(strstr(explain("dst hst 10.0.0.1"), "did you mean \"host\"?"));
 	assert_non_null(strstr(explain("tpc or udp"), "did you mean \"tcp\"?"));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rules that change under a live run. The same frames with the boundaries that the run reports, rule
- * by rule and frame by frame through libpcap's own interpreter, must give the files that the run
- * gave: the slow, obvious way. On virtual devices in a network namespace of the test's own; where
- * these cannot be made, each test is skipped and says so.
+ * Rules that change under a live run. The same frames with the boundaries that the run reports,
+ * rule by rule and frame by frame through libpcap's own interpreter, must give the files that the
+ * run gave: the slow, obvious way. On virtual devices in a network namespace of the test's own;
+ * where these cannot be made, each test is skipped and says so.
  */
 #include <malloc.h>
 #include <poll.h>
@@ -77,6 +77,8 @@ struct run {
 	_Atomic uint64_t taken_ns[64];
 	_Atomic uint64_t longest_ns;
 	_Atomic uint32_t reload_count;
+	_Atomic bool shall_stand; /* the next worker that takes a batch stands still with it */
+	_Atomic bool stands;
 };
 
 static const char *const devices[] = {"in"};
@@ -104,6 +106,11 @@ static void on_batch(void *context, uint32_t worker, uint32_t lane)
 	uint64_t longest_ns = atomic_load(&run->longest_ns);
 
 	(void)lane;
+	if (atomic_exchange(&run->shall_stand, false)) {
+		atomic_store(&run->stands, true);
+		while (atomic_load(&run->stands))
+			rig_sleep_ms(1);
+	}
 	while (before_ns && now_ns - before_ns > longest_ns &&
 	       !atomic_compare_exchange_weak(&run->longest_ns, &longest_ns, now_ns - before_ns))
 		;
@@ -156,8 +163,8 @@ static bool reload(struct run *run, const char *text, struct cw_reload_status *s
 	number = cw_pipeline_request_reload(run->pipeline);
 	assert_true(number > 0);
 	do {
-		WAIT_UNTIL((cw_pipeline_reload_status(run->pipeline, status),
-			    status->served >= number));
+		WAIT_UNTIL(
+		    (cw_pipeline_reload_status(run->pipeline, status), status->served >= number));
 	} while (status->served < number);
 	return status->was_accepted;
 }
@@ -251,8 +258,8 @@ static struct expected *expected_of(struct twin *twin, const char *name)
 	}
 	twin->outputs = realloc(twin->outputs, (twin->output_count + 1) * sizeof(*twin->outputs));
 	assert_non_null(twin->outputs);
-	twin->outputs[twin->output_count] = (struct expected){
-	    .numbers = calloc(twin->frame_count + 1, sizeof(uint64_t))};
+	twin->outputs[twin->output_count] =
+	    (struct expected){.numbers = calloc(twin->frame_count + 1, sizeof(uint64_t))};
 	assert_non_null(twin->outputs[twin->output_count].numbers);
 	snprintf(twin->outputs[twin->output_count].name, sizeof(twin->outputs[0].name), "%s", name);
 	return &twin->outputs[twin->output_count++];
@@ -262,10 +269,8 @@ static struct expected *expected_of(struct twin *twin, const char *name)
 static void expect_frames(struct twin *twin, const char *text, uint64_t from, uint64_t to,
 			  uint64_t first, uint64_t step)
 {
-	const struct stamp_shape shape = {.bytes = FRAME_BYTES,
-					  .flows = FLOWS,
-					  .vlan = STAMP_TAG_NONE,
-					  .outer = STAMP_TAG_NONE};
+	const struct stamp_shape shape = {
+	    .bytes = FRAME_BYTES, .flows = FLOWS, .vlan = STAMP_TAG_NONE, .outer = STAMP_TAG_NONE};
 	static uint8_t frame[STAMP_FRAME_MAX];
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
 	struct cw_rules rules;
@@ -276,8 +281,9 @@ static void expect_frames(struct twin *twin, const char *text, uint64_t from, ui
 		struct bpf_program program;
 		uint64_t place;
 
-		assert_int_equal(
-		    pcap_compile(pcap, &program, rules.rules[index].filter, 1, PCAP_NETMASK_UNKNOWN), 0);
+		assert_int_equal(pcap_compile(pcap, &program, rules.rules[index].filter, 1,
+					      PCAP_NETMASK_UNKNOWN),
+				 0);
 		for (place = from; place < to; place++) {
 			uint64_t number = first + place * step;
 			uint32_t bytes = stamp_build(frame, &shape, number);
@@ -312,7 +318,8 @@ static void check_rule(const struct cw_report *report, const struct expected *ex
 		assert_non_null(pcap);
 		while (pcap_next_ex(pcap, &header, &data) == 1) {
 			assert_true(header->caplen >= 58 && at < expected->count);
-			assert_int_equal(cw_load_be32(data + 50), expected->numbers[at] & 0xffffffff);
+			assert_int_equal(cw_load_be32(data + 50),
+					 expected->numbers[at] & 0xffffffff);
 			at++;
 		}
 		pcap_close(pcap);
@@ -354,9 +361,10 @@ static char *make_rules(uint32_t number, uint32_t filler_count)
 				 number / 3 % 2);
 	/* They never match, and their names need a packet's time: no files. */
 	for (index = 0; index < filler_count; index++)
-		used += (size_t)snprintf(text + used, room - used,
-					 "  f%u: {filter: 'dst host 10.9.%u.%u', write: 'f-%%s-{rule}.pcap'}\n",
-					 index, index / 250, index % 250);
+		used += (size_t)snprintf(
+		    text + used, room - used,
+		    "  f%u: {filter: 'dst host 10.9.%u.%u', write: 'f-%%s-{rule}.pcap'}\n", index,
+		    index / 250, index % 250);
 	return text;
 }
 
@@ -375,12 +383,13 @@ static uint32_t reload_under_load(struct run *run, char **texts, uint32_t count,
 		static const char *const faulty[] = {
 		    "rules:\n  a: {filter: udp, write: a.pcap\n",
 		    "rules:\n  a: {filter: 'tcp prot 80', write: a.pcap}\n",
-		    "rules:\n  a: {filter: udp, write: a.pcap}\n  b: {filter: udp, write: a.pcap}\n",
-		    "rules:\n  a: {filter: udp, write: nowhere/a.pcap}\n",
-		    "rules: {}\n"};
+		    "rules:\n  a: {filter: udp, write: a.pcap}\n  b: {filter: udp, write: "
+		    "a.pcap}\n",
+		    "rules:\n  a: {filter: udp, write: nowhere/a.pcap}\n", "rules: {}\n"};
 
 		if (index % 2) {
-			assert_false(reload(run, faulty[index / 2 % CW_ARRAY_COUNT(faulty)], &status));
+			assert_false(
+			    reload(run, faulty[index / 2 % CW_ARRAY_COUNT(faulty)], &status));
 			assert_int_equal(status.generation, generation);
 			assert_non_null(strstr(status.text, "generation"));
 			continue;
@@ -556,6 +565,73 @@ static void a_rule_that_took_nothing_leaves_what_a_run_would_leave(void **state)
 	end_run(&run, &report);
 }
 
+/* Of a rule that was removed while its output failed: what was lost stays in the books. */
+static void a_failed_output_can_be_removed(void **state)
+{
+	const uint64_t count = scaled(2000, 1000);
+	const char *before = "rules:\n  a: {filter: udp, write: a.pcap}\n"
+			     "  bad: {filter: udp, write: /dev/full}\n";
+	const char *after = "rules:\n  a: {filter: udp, write: a.pcap}\n";
+	struct cw_reload_status status;
+	static struct run run;
+	struct cw_report report;
+
+	NEED_DEVICES();
+	make_run(&run, before, 1);
+	send_frames(0, count);
+	WAIT_UNTIL(packets_of(&run) == count);
+	assert_true(reload(&run, after, &status));
+	send_frames(count, count);
+	WAIT_UNTIL(packets_of(&run) == 2 * count);
+	stop_run(&run, &report);
+	assert_false(report.is_complete);
+	assert_int_equal(rule_of(&report, "a")->written, 2 * count);
+	assert_true(rule_of(&report, "bad")->is_removed);
+	assert_int_equal(rule_of(&report, "bad")->matched, count);
+	assert_int_equal(rule_of(&report, "bad")->lost_total, count);
+	assert_int_equal(rule_of(&report, "bad")->lost[CW_LOSS_DISK_FULL], count);
+	assert_int_equal(report.books.lost, count);
+	end_run(&run, &report);
+}
+
+/* A worker that stands still with a batch of the first generation: reloads go on without it, as
+ * many as there may be, and the outputs that its batch needs stay. */
+static void a_worker_that_stands_still_delays_no_reload(void **state)
+{
+	const uint64_t count = scaled(2000, 1000);
+	const char *first = "rules:\n  old: {filter: udp, write: old.pcap}\n";
+	const char *second = "rules:\n  new: {filter: udp, write: new.pcap}\n";
+	struct cw_reload_status status;
+	static struct run run;
+	struct cw_report report;
+	uint32_t index;
+	char path[64];
+
+	NEED_DEVICES();
+	make_run(&run, first, 1);
+	atomic_store(&run.shall_stand, true);
+	send_frames(0, count);
+	WAIT_UNTIL(atomic_load(&run.stands));
+	for (index = 2; index <= 64; index++)
+		assert_true(reload(&run, second, &status));
+	assert_false(reload(&run, second, &status));
+	assert_non_null(strstr(status.text, "64 earlier rule sets are still under way"));
+	snprintf(path, sizeof(path), "%s/old.pcap", run.folder);
+	assert_int_equal(access(path, F_OK), -1);
+	send_frames(count, count);
+	atomic_store(&run.stands, false);
+	WAIT_UNTIL(packets_of(&run) == 2 * count);
+	WAIT_UNTIL(access(path, F_OK) == 0);
+	assert_true(reload(&run, second, &status));
+	stop_run(&run, &report);
+	assert_true(report.is_complete);
+	assert_int_equal(rule_of(&report, "old")->written + rule_of(&report, "new")->written,
+			 2 * count);
+	assert_true(rule_of(&report, "old")->written > 0);
+	assert_true(rule_of(&report, "new")->written >= count);
+	end_run(&run, &report);
+}
+
 /* More rules than there is room for change nothing; those that fit do. */
 static void too_many_rules_are_refused(void **state)
 {
@@ -619,7 +695,8 @@ static void many_reloads_lose_nothing_and_do_not_grow(void **state)
 
 	NEED_DEVICES();
 	for (index = 0; index < CW_ARRAY_COUNT(sizes); index++)
-		texts[index] = make_rules(2 + 6 * index, sizes[index]); /* none is odd; moves stays */
+		texts[index] =
+		    make_rules(2 + 6 * index, sizes[index]); /* none is odd; moves stays */
 	make_run(&run, texts[0], 2);
 	endless.rate = rate() / 2;
 	assert_true(rig_start_sender(&sender, &endless));
@@ -633,16 +710,16 @@ static void many_reloads_lose_nothing_and_do_not_grow(void **state)
 		if (index == reloads / cycle * cycle - cycle)
 			after = allocated_bytes();
 		if (index % 2)
-			assert_false(reload(&run,
-					    "rules:\n  a: {filter: 'tcp prot', write: a.pcap}\n",
-					    &status));
+			assert_false(reload(
+			    &run, "rules:\n  a: {filter: 'tcp prot', write: a.pcap}\n", &status));
 		else if (!reload(&run, texts[index / 2 % CW_ARRAY_COUNT(sizes)], &status))
 			fail_msg("%s", status.text);
 	}
-	printf("%u reloads: %.3f to %.3f MB allocated, %.2f to %.2f MB resident; longest time between "
-	       "two batches of a worker %.2f ms, %.2f ms before (good: below %.0f)\n",
-	       reloads, (double)before * 1e-6, (double)after * 1e-6, resident, resident_mb(),
-	       (double)run.longest_ns * 1e-6, undisturbed_ms, (double)PAUSE_NS_GOOD * 1e-6);
+	printf(
+	    "%u reloads: %.3f to %.3f MB allocated, %.2f to %.2f MB resident; longest time between "
+	    "two batches of a worker %.2f ms, %.2f ms before (good: below %.0f)\n",
+	    reloads, (double)before * 1e-6, (double)after * 1e-6, resident, resident_mb(),
+	    (double)run.longest_ns * 1e-6, undisturbed_ms, (double)PAUSE_NS_GOOD * 1e-6);
 	kill(sender.child, SIGTERM);
 	waitpid(sender.child, NULL, 0);
 	fclose(sender.report);
@@ -680,6 +757,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(each_queue_has_one_boundary),
 	    cmocka_unit_test(a_rule_that_goes_closes_its_file_and_may_come_back),
 	    cmocka_unit_test(a_rule_that_took_nothing_leaves_what_a_run_would_leave),
+	    cmocka_unit_test(a_failed_output_can_be_removed),
+	    cmocka_unit_test(a_worker_that_stands_still_delays_no_reload),
 	    cmocka_unit_test(too_many_rules_are_refused),
 	    cmocka_unit_test(many_reloads_lose_nothing_and_do_not_grow),
 	};

@@ -40,11 +40,11 @@ static json_t *stats_of(const struct state *state)
 		 "\"outputs\": [{\"rule\": \"quick\", \"matched\": 5, \"written\": 5, \"lost\": 0,"
 		 "\"chunks\": 1, \"failed\": false}, {\"rule\": \"slow\", \"matched\": %llu,"
 		 "\"written\": %llu, \"lost\": %llu, \"chunks\": %llu, \"failed\": %s}]}",
-		 state->elapsed_s, (unsigned long long)state->seen, (unsigned long long)state->before,
-		 (unsigned long long)state->free, (unsigned long long)state->seen,
-		 (unsigned long long)state->dropped, (unsigned long long)state->ring_used,
-		 (unsigned long long)state->batches_out, state->cpu_s,
-		 (unsigned long long)state->seen, (unsigned long long)state->written,
+		 state->elapsed_s, (unsigned long long)state->seen,
+		 (unsigned long long)state->before, (unsigned long long)state->free,
+		 (unsigned long long)state->seen, (unsigned long long)state->dropped,
+		 (unsigned long long)state->ring_used, (unsigned long long)state->batches_out,
+		 state->cpu_s, (unsigned long long)state->seen, (unsigned long long)state->written,
 		 (unsigned long long)state->lost, (unsigned long long)state->chunks,
 		 state->has_failed ? "true" : "false");
 	stats = json_loads(text, 0, NULL);
@@ -65,8 +65,14 @@ static const struct state calm = {.elapsed_s = 10, .seen = 1000, .free = 90, .cp
 
 static void rows_come_in_the_packets_way(void **state)
 {
-	const struct state later = {.elapsed_s = 12, .seen = 3000, .free = 80, .cpu_s = 2,
-				    .written = 500, .ring_used = 16, .batches_out = 5, .chunks = 9};
+	const struct state later = {.elapsed_s = 12,
+				    .seen = 3000,
+				    .free = 80,
+				    .cpu_s = 2,
+				    .written = 500,
+				    .ring_used = 16,
+				    .batches_out = 5,
+				    .chunks = 9};
 	struct cw_top top;
 
 	(void)state;
@@ -94,12 +100,19 @@ static void the_stage_that_holds_the_others_up_is_named(void **state)
 		struct state now;
 		const char *words;
 	} cases[] = {
-	    {{.free = 1, .dropped = 50, .chunks = 98, .ring_used = 64, .batches_out = 10, .cpu_s = 1},
+	    {{.free = 1,
+	      .dropped = 50,
+	      .chunks = 98,
+	      .ring_used = 64,
+	      .batches_out = 10,
+	      .cpu_s = 1},
 	     "output slow: it is written too slowly; the kernel drops 50/s"},
-	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 10, .cpu_s = 2}, "workers: "},
+	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 10, .cpu_s = 2},
+	     "workers: "},
 	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 10, .cpu_s = 1},
 	     "workers: all batches of queue in:0 wait"},
-	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 1, .cpu_s = 1}, "capture: "},
+	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 1, .cpu_s = 1},
+	     "capture: "},
 	    {{.free = 30, .lost = 7, .chunks = 60, .cpu_s = 1},
 	     "output slow: it is written too slowly and loses 7/s"},
 	    {{.free = 80, .has_failed = true, .cpu_s = 1, .seen = 1200},
@@ -125,7 +138,8 @@ static void the_stage_that_holds_the_others_up_is_named(void **state)
 
 static void answers_that_say_nothing_are_shown_as_that(void **state)
 {
-	static const char *const texts[] = {"{}", "{\"queues\": 7, \"outputs\": [1, {}], \"workers\": [0]}"};
+	static const char *const texts[] = {
+	    "{}", "{\"queues\": 7, \"outputs\": [1, {}], \"workers\": [0]}"};
 	size_t index;
 
 	(void)state;

@@ -15,10 +15,12 @@ static void print_queues(json_t *stats)
 	json_t *queue;
 	size_t index;
 
-	json_array_foreach(json_object_get(stats, "queues"), index, queue) {
-		printf("%s queue %" PRIu64 ": %s seen by the kernel, %s dropped; %" PRIu64 " of %" PRIu64
-		       " batches under way\n",
-		       json_string_value(json_object_get(queue, "device")), cw_ask_number(queue, "queue"),
+	json_array_foreach(json_object_get(stats, "queues"), index, queue)
+	{
+		printf("%s queue %" PRIu64 ": %s seen by the kernel, %s dropped; %" PRIu64
+		       " of %" PRIu64 " batches under way\n",
+		       json_string_value(json_object_get(queue, "device")),
+		       cw_ask_number(queue, "queue"),
 		       cw_format_count(cw_ask_number(queue, "kernel_seen"), a),
 		       cw_format_count(cw_ask_number(queue, "kernel_dropped"), b),
 		       cw_ask_number(queue, "batches_out"), cw_ask_number(queue, "batches"));
@@ -32,14 +34,17 @@ static void print_outputs(json_t *stats)
 	size_t index;
 
 	printf("%-24s %15s %15s %12s\n", "rule", "matched", "written", "lost");
-	json_array_foreach(json_object_get(stats, "outputs"), index, output) {
-		printf("%-24s %15s %15s %12s%s%s\n", json_string_value(json_object_get(output, "rule")),
+	json_array_foreach(json_object_get(stats, "outputs"), index, output)
+	{
+		printf("%-24s %15s %15s %12s%s%s\n",
+		       json_string_value(json_object_get(output, "rule")),
 		       cw_format_count(cw_ask_number(output, "matched"), a),
 		       cw_format_count(cw_ask_number(output, "written"), b),
 		       cw_format_count(cw_ask_number(output, "lost"), c),
-		       json_is_true(json_object_get(output, "failed")) ? "  (fails at present)" : "",
+		       json_is_true(json_object_get(output, "failed")) ? "  (fails at present)"
+								       : "",
 		       json_is_true(json_object_get(output, "leaving")) ? "  (the rule was removed)"
-									  : "");
+									: "");
 	}
 }
 
@@ -50,11 +55,12 @@ static void print_stats(json_t *stats)
 	json_t *reloads = json_object_get(stats, "reloads");
 	json_t *pool = json_object_get(stats, "pool");
 
-	printf("%.0f s: %s packets, %s; rules of generation %" PRIu64 ", %" PRIu64 " reloads refused%s\n",
+	printf("%.0f s: %s packets, %s; rules of generation %" PRIu64 ", %" PRIu64
+	       " reloads refused%s\n",
 	       json_number_value(json_object_get(stats, "elapsed_s")),
 	       cw_format_count(cw_ask_number(stats, "packets"), a),
-	       cw_format_bytes(cw_ask_number(stats, "bytes"), b), cw_ask_number(reloads, "generation"),
-	       cw_ask_number(reloads, "refused"),
+	       cw_format_bytes(cw_ask_number(stats, "bytes"), b),
+	       cw_ask_number(reloads, "generation"), cw_ask_number(reloads, "refused"),
 	       json_is_true(json_object_get(stats, "stopping")) ? "; it is stopping" : "");
 	print_queues(stats);
 	printf("%" PRIu64 " of %" PRIu64 " chunks free%s\n", cw_ask_number(pool, "free"),
@@ -105,8 +111,9 @@ int cw_command_control(const struct cw_arguments *arguments)
 	bool is_so;
 
 	if (rest->count < 1 || rest->count > 2) {
-		cw_complain("control takes a command: stats, rules, reload, rotate [RULE], flush, stop "
-			    "or log LEVEL");
+		cw_complain(
+		    "control takes a command: stats, rules, reload, rotate [RULE], flush, stop "
+		    "or log LEVEL");
 		return CW_EXIT_USAGE;
 	}
 	if (!arguments->control) {
@@ -115,7 +122,8 @@ int cw_command_control(const struct cw_arguments *arguments)
 	}
 	request = json_pack("{s:o}", "command", cw_json_text(command));
 	if (request && rest->count == 2)
-		json_object_set_new(request, is_log ? "level" : "rule", cw_json_text(rest->words[1]));
+		json_object_set_new(request, is_log ? "level" : "rule",
+				    cw_json_text(rest->words[1]));
 	answer = cw_ask(arguments->control, request, strcmp(command, "reload") == 0);
 	is_so = cw_ask_is_good(answer);
 	if (is_so) {

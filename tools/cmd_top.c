@@ -89,8 +89,8 @@ static void draw(const struct cw_top *top, const char *path)
 	int columns = getmaxx(stdscr);
 
 	erase();
-	mvprintw(0, 0, "%.*s  %.0f s  rules of generation %" PRIu64 "   (q: end)", columns - 45, path,
-		 top->elapsed_s, top->generation);
+	mvprintw(0, 0, "%.*s  %.0f s  rules of generation %" PRIu64 "   (q: end)", columns - 45,
+		 path, top->elapsed_s, top->generation);
 	mvprintw(1, 0, "%s packets/s  %s/s  lost before the rings: %s",
 		 cw_format_count((uint64_t)top->packet_rate, packets),
 		 cw_format_bytes((uint64_t)top->byte_rate, bytes),

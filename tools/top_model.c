@@ -57,15 +57,15 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	struct cw_top_row *row = new_row(top, CW_TOP_RING);
 
 	snprintf(row->label, sizeof(row->label), "ring %.20s:%u", device, queue);
-	row->fill = share(cw_ask_number(pair->now, "ring_used"),
-			  cw_ask_number(pair->now, "ring_blocks"));
+	row->fill =
+	    share(cw_ask_number(pair->now, "ring_used"), cw_ask_number(pair->now, "ring_blocks"));
 	row->rate = rate_of(pair, "kernel_seen");
 	row->loss_rate = rate_of(pair, "kernel_dropped");
 	row->lost = cw_ask_number(pair->now, "kernel_dropped");
 	row = new_row(top, CW_TOP_QUEUE);
 	snprintf(row->label, sizeof(row->label), "queue %.20s:%u", device, queue);
-	row->fill = share(cw_ask_number(pair->now, "batches_out"),
-			  cw_ask_number(pair->now, "batches"));
+	row->fill =
+	    share(cw_ask_number(pair->now, "batches_out"), cw_ask_number(pair->now, "batches"));
 }
 
 static void add_worker(struct cw_top *top, const struct pair *pair, size_t index)
@@ -112,7 +112,8 @@ static const json_t *find_output(const json_t *outputs, const char *rule, size_t
 
 	if (output && strcmp(text_of(output, "rule"), rule) == 0)
 		return output;
-	json_array_foreach(outputs, index, output) {
+	json_array_foreach(outputs, index, output)
+	{
 		if (strcmp(text_of(output, "rule"), rule) == 0)
 			return output;
 	}
@@ -217,8 +218,9 @@ static void find_bottleneck(struct cw_top *top)
 				row = &top->rows[index];
 		}
 		if (row && row->fill >= 0)
-			snprintf(text, CW_TOP_LINE_BYTES, "none: nothing is lost; fullest is %s, %.0f %%",
-				 row->label, 100 * row->fill);
+			snprintf(text, CW_TOP_LINE_BYTES,
+				 "none: nothing is lost; fullest is %s, %.0f %%", row->label,
+				 100 * row->fill);
 		else
 			snprintf(text, CW_TOP_LINE_BYTES, "none: nothing is lost");
 	}
@@ -228,7 +230,8 @@ static void find_bottleneck(struct cw_top *top)
 
 int cw_top_make(struct cw_top *top, const json_t *before, const json_t *now)
 {
-	const json_t *outputs = json_object_get(now, "outputs"), *pool = json_object_get(now, "pool");
+	const json_t *outputs = json_object_get(now, "outputs"),
+		     *pool = json_object_get(now, "pool");
 	const json_t *queues = json_object_get(now, "queues");
 	const json_t *workers = json_object_get(now, "workers");
 	const json_t *old_outputs = json_object_get(before, "outputs");
@@ -251,13 +254,15 @@ int cw_top_make(struct cw_top *top, const json_t *before, const json_t *now)
 	top->before_rate = rate_of(&whole, "lost_before_tap");
 	top->lost_before = cw_ask_number(now, "lost_before_tap");
 	top->generation = cw_ask_number(json_object_get(now, "reloads"), "generation");
-	json_array_foreach(queues, index, each) {
+	json_array_foreach(queues, index, each)
+	{
 		const struct pair pair = {json_array_get(json_object_get(before, "queues"), index),
 					  each, whole.span_s};
 
 		add_queue(top, &pair);
 	}
-	json_array_foreach(workers, index, each) {
+	json_array_foreach(workers, index, each)
+	{
 		const struct pair pair = {json_array_get(json_object_get(before, "workers"), index),
 					  each, whole.span_s};
 
@@ -265,9 +270,10 @@ int cw_top_make(struct cw_top *top, const json_t *before, const json_t *now)
 	}
 	add_pool(top, pool);
 	first_output = &top->rows[top->row_count];
-	json_array_foreach(outputs, index, each) {
-		const struct pair pair = {find_output(old_outputs, text_of(each, "rule"), index), each,
-					  whole.span_s};
+	json_array_foreach(outputs, index, each)
+	{
+		const struct pair pair = {find_output(old_outputs, text_of(each, "rule"), index),
+					  each, whole.span_s};
 
 		add_output(top, &pair, cw_ask_number(pool, "chunks"));
 	}

@@ -25,10 +25,10 @@ enum cw_top_stage {
 struct cw_top_row {
 	enum cw_top_stage stage;
 	char label[CW_TOP_LABEL_BYTES];
-	double fill;	  /* 0 to 1; below 0: not known */
-	double rate;	  /* packets a second; below 0: has none */
+	double fill;      /* 0 to 1; below 0: not known */
+	double rate;      /* packets a second; below 0: has none */
 	double loss_rate; /* likewise, that are lost there */
-	uint64_t lost;	  /* of the run */
+	uint64_t lost;    /* of the run */
 	bool has_failed;  /* an output, at present */
 };
 
@@ -40,7 +40,7 @@ struct cw_top {
 	uint64_t generation;
 	struct cw_top_row *rows; /* in the packets' way; outputs by what they lose, then hold */
 	uint32_t row_count;
-	bool is_losing;			       /* anything, now */
+	bool is_losing;                     /* anything, now */
 	char bottleneck[CW_TOP_LINE_BYTES]; /* one line */
 };
 

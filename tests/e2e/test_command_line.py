@@ -219,7 +219,7 @@ class CommandLine(e2e.Test):
                                 says="not in this version")
         for name in ("a.pcap.zst", "a.pcap.gz", "a.pcapng.zst", "a.lz4"):
             self.assert_refused("split", "-r", "in.pcap", "-w", name, says="not in.*this version")
-        for command in ("devices", "stats", "replay"):
+        for command in ("devices", "replay"):
             self.assert_refused(command, "-w", "a.pcap", says="not in this version")
 
     def test_files_and_devices_do_not_mix(self):

@@ -161,6 +161,21 @@ class Reload(live.Test):
         capture.wait_line("standard input")
         self.report_of(capture.stop())
 
+    def test_standard_output_has_one_stream(self):
+        rules = "rules:\n  {}: {{filter: {}, write: '-'}}\n  all: {{filter: udp, write: all.pcap}}\n"
+        with open(self.path("stream"), "wb") as stream:
+            capture = self.start(rules.format("a", "udp"), json=False, stdout=stream)
+        live.send(live.Shape(SOME))
+        self.reload(capture, rules.format("b", "udp"), "rules not reloaded")
+        capture.wait_until(lambda: "standard output had another" in capture.text() or
+                           self.id().split(".")[-2] == "Control", "why")
+        self.reload(capture, rules.format("a", "src port 10001"), "(outputs: 2 go on, 0 new, 0 closed)")
+        live.send(live.Shape(SOME, first=SOME))
+        done = capture.stop()
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertEqual(len(numbers_in(self.path("all.pcap"))), 2 * SOME)
+        self.assertGreaterEqual(len(numbers_in(self.path("stream"))), SOME // 97)
+
     def test_a_removed_fifo_that_nobody_reads_delays_nothing(self):
         os.mkfifo(self.path("fifo"))
         stays = "rules:\n  all: {filter: udp, write: all.pcap}\n"

@@ -22,9 +22,7 @@ static void check(const char *line, size_t bytes)
 /* The first byte says what stands around the others, so that it need not be found by chance. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	static const char *const fronts[] = {"",
-					     "{\"command\": \"",
-					     "{\"command\": \"stats\", ",
+	static const char *const fronts[] = {"", "{\"command\": \"", "{\"command\": \"stats\", ",
 					     "{\"command\": \"rotate\", \"rule\": \"",
 					     "{\"command\": \"log\", \"level\": \""};
 	static const char *const backs[] = {"", "\"}", "}"};
@@ -38,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	back = backs[data[0] / 16 % CW_ARRAY_COUNT(backs)];
 	front_bytes = strlen(front);
 	back_bytes = strlen(back);
-	/* As it stands in the server's buffer: not ended, and what is behind it must not be read. */
+	/* As it stands in the server's buffer: not ended, and what is behind it must not be read.
+	 */
 	line = malloc(front_bytes + bytes - 1 + back_bytes + (bytes == 1));
 	if (!line)
 		return 0;
