@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
+#include "pipeline/gate.h"
 #include "pipeline/pipeline.h"
 #include "tests/live/rig.h"
 
@@ -73,9 +74,6 @@ struct run {
 	char folder[32];
 	/* what the next reload reads; changed only between reloads */
 	const char *text;
-	/* between batches of a worker, while it holds none */
-	_Atomic uint64_t taken_ns[64];
-	_Atomic uint64_t longest_ns;
 	_Atomic uint32_t reload_count;
 	_Atomic bool shall_stand; /* the next worker that takes a batch stands still with it */
 	_Atomic bool stands;
@@ -97,23 +95,72 @@ static void on_reload(void *context)
 	atomic_fetch_add(&run->reload_count, 1);
 }
 
-/* The time between two batches of one worker, under steady traffic. */
+/* ---- pauses ---- */
+
+/*
+ * How long a worker is held up with a batch: from taking it to looking for work again, without what
+ * it waited for a core, which on a busy machine is nobody's fault here. Told, not judged.
+ */
+static _Atomic uint64_t longest_pause_ns;
+static _Thread_local uint64_t taken_ns, taken_wait_ns; /* 0: it holds none */
+
+/* What this thread has waited for a core in all. */
+static uint64_t waited_ns(void)
+{
+	static _Thread_local int fd = -1;
+	unsigned long long ran, waited = 0;
+	char text[128] = {0};
+
+	if (fd < 0) {
+		snprintf(text, sizeof(text), "/proc/self/task/%d/schedstat", (int)gettid());
+		fd = open(text, O_RDONLY | O_CLOEXEC); /* as long as the test program runs */
+	}
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		return 0;
+	return waited;
+}
+
+static void end_batch(void)
+{
+	uint64_t pause_ns, waited, longest_ns = atomic_load(&longest_pause_ns);
+
+	if (!taken_ns)
+		return;
+	pause_ns = rig_now_ns(CLOCK_MONOTONIC) - taken_ns;
+	taken_ns = 0;
+	if (pause_ns <= longest_ns)
+		return;
+	waited = waited_ns() - taken_wait_ns;
+	pause_ns -= waited < pause_ns ? waited : pause_ns;
+	while (pause_ns > longest_ns &&
+	       !atomic_compare_exchange_weak(&longest_pause_ns, &longest_ns, pause_ns))
+		;
+}
+
+void __real_cw_gate_wait(struct cw_gate *gate, uint32_t seen);
+void __wrap_cw_gate_wait(struct cw_gate *gate, uint32_t seen);
+
+void __wrap_cw_gate_wait(struct cw_gate *gate, uint32_t seen)
+{
+	end_batch();
+	__real_cw_gate_wait(gate, seen);
+}
+
 static void on_batch(void *context, uint32_t worker, uint32_t lane)
 {
 	struct run *run = context;
-	uint64_t now_ns = rig_now_ns(CLOCK_MONOTONIC);
-	uint64_t before_ns = atomic_exchange(&run->taken_ns[worker % 64], now_ns);
-	uint64_t longest_ns = atomic_load(&run->longest_ns);
 
+	(void)worker;
 	(void)lane;
+	end_batch();
 	if (atomic_exchange(&run->shall_stand, false)) {
 		atomic_store(&run->stands, true);
 		while (atomic_load(&run->stands))
 			rig_sleep_ms(1);
 	}
-	while (before_ns && now_ns - before_ns > longest_ns &&
-	       !atomic_compare_exchange_weak(&run->longest_ns, &longest_ns, now_ns - before_ns))
-		;
+	taken_wait_ns = waited_ns();
+	taken_ns = rig_now_ns(CLOCK_MONOTONIC);
 }
 
 static void tell(void *context, enum cw_severity severity, const char *text)
@@ -128,6 +175,7 @@ static void make_run(struct run *run, const char *text, uint32_t queues)
 	struct cw_error error = {0};
 
 	memset(run, 0, sizeof(*run));
+	atomic_store(&longest_pause_ns, 0);
 	strcpy(run->folder, "/tmp/capweir-live-XXXXXX");
 	assert_non_null(mkdtemp(run->folder));
 	if (cw_rules_parse(&run->rules, text, strlen(text), "rules.yaml", &error) < 0)
@@ -447,9 +495,9 @@ static void files_are_those_of_the_slow_way(void **state)
 	assert_int_equal(rule_of(&report, "turns")->file_count, 1);
 	assert_true(rule_of(&report, "odd")->file_count > 1);
 	assert_true(rule_of(&report, "moves")->file_count > 1);
-	printf("%u generations, longest time between two batches of a worker: %.2f ms (good: below "
+	printf("%u generations, longest pause of a worker: %.2f ms (good: below "
 	       "%.0f)\n",
-	       count, (double)run.longest_ns * 1e-6, (double)PAUSE_NS_GOOD * 1e-6);
+	       count, (double)longest_pause_ns * 1e-6, (double)PAUSE_NS_GOOD * 1e-6);
 	twin_fini(&twin);
 	for (index = 1; index <= count; index++)
 		free(texts[index]);
@@ -701,7 +749,7 @@ static void many_reloads_lose_nothing_and_do_not_grow(void **state)
 	endless.rate = rate() / 2;
 	assert_true(rig_start_sender(&sender, &endless));
 	rig_sleep_ms(500);
-	undisturbed_ms = (double)atomic_exchange(&run.longest_ns, 0) * 1e-6;
+	undisturbed_ms = (double)atomic_exchange(&longest_pause_ns, 0) * 1e-6;
 	for (index = 0; index < reloads; index++) {
 		if (index == reloads / 10 / cycle * cycle) {
 			before = allocated_bytes();
@@ -715,11 +763,10 @@ static void many_reloads_lose_nothing_and_do_not_grow(void **state)
 		else if (!reload(&run, texts[index / 2 % CW_ARRAY_COUNT(sizes)], &status))
 			fail_msg("%s", status.text);
 	}
-	printf(
-	    "%u reloads: %.3f to %.3f MB allocated, %.2f to %.2f MB resident; longest time between "
-	    "two batches of a worker %.2f ms, %.2f ms before (good: below %.0f)\n",
-	    reloads, (double)before * 1e-6, (double)after * 1e-6, resident, resident_mb(),
-	    (double)run.longest_ns * 1e-6, undisturbed_ms, (double)PAUSE_NS_GOOD * 1e-6);
+	printf("%u reloads: %.3f to %.3f MB allocated, %.2f to %.2f MB resident; longest pause "
+	       "of a worker %.2f ms, %.2f ms before (good: below %.0f)\n",
+	       reloads, (double)before * 1e-6, (double)after * 1e-6, resident, resident_mb(),
+	       (double)longest_pause_ns * 1e-6, undisturbed_ms, (double)PAUSE_NS_GOOD * 1e-6);
 	kill(sender.child, SIGTERM);
 	waitpid(sender.child, NULL, 0);
 	fclose(sender.report);
