@@ -431,8 +431,7 @@ static uint32_t reload_under_load(struct run *run, char **texts, uint32_t count,
 		static const char *const faulty[] = {
 		    "rules:\n  a: {filter: udp, write: a.pcap\n",
 		    "rules:\n  a: {filter: 'tcp prot 80', write: a.pcap}\n",
-		    "rules:\n  a: {filter: udp, write: a.pcap}\n  b: {filter: udp, write: "
-		    "a.pcap}\n",
+		    "rules: {a: {filter: udp, write: a.pcap}, b: {filter: tcp, write: a.pcap}}\n",
 		    "rules:\n  a: {filter: udp, write: nowhere/a.pcap}\n", "rules: {}\n"};
 
 		if (index % 2) {
