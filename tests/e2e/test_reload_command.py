@@ -161,6 +161,42 @@ class Reload(live.Test):
         capture.wait_line("standard input")
         self.report_of(capture.stop())
 
+    def test_a_device_that_comes_back_has_the_new_rules(self):
+        rules = "rules:\n  all: {filter: udp, write: all.pcap}\n"
+        capture = self.start(rules)
+        self.reload(capture, rules + "  more: {filter: src port 10001, write: more.pcap}\n",
+                    "rules reloaded")
+        live.do_ip("link del in")
+        capture.wait_line("is gone")
+        self.reload(capture, rules + "  new: {filter: src port 10002, write: new.pcap}\n",
+                    "rules reloaded")
+        self.assertIsNone(live.make_pair())
+        capture.wait_line("captured again")
+        live.send(live.Shape(20 * SOME))  # the first may be lost: the other end has no link yet
+        report = self.report_of(capture.stop())
+        numbers = numbers_in(self.path("all.pcap"))
+        self.assertEqual(numbers, list(range(20 * SOME - len(numbers), 20 * SOME)))
+        self.assertGreater(len(numbers), SOME)
+        self.assertEqual(numbers_in(self.path("new.pcap")), [n for n in numbers if n % 97 == 2])
+        self.assertEqual(numbers_in(self.path("more.pcap")), [])
+        self.assertEqual(report["reloads"]["generation"], 3)
+
+    def test_the_order_of_time_and_another_mode(self):
+        all_of = "rules:\n  one: {filter: src port 10001, write: one.pcap}\n" \
+                 "  all: {filter: udp, write: all.pcap}\n"
+        self.write_rules(all_of)
+        capture = self.start(all_of, "--order", "time", "--queues", 2, "--fanout", "lb")
+        live.send(live.Shape(SOME))
+        capture.wait_stats(lambda stats: stats["received"] == SOME, "all are counted")
+        self.reload(capture, "mode: first\n" + all_of, "(outputs: 2 go on, 0 new, 0 closed)")
+        live.send(live.Shape(SOME, first=SOME))
+        capture.wait_stats(lambda stats: stats["received"] == 2 * SOME, "all are counted")
+        self.report_of(capture.stop())
+        ones = [n for n in range(2 * SOME) if n % 97 == 1]
+        self.assertEqual(sorted(numbers_in(self.path("one.pcap"))), ones)
+        self.assertEqual(sorted(numbers_in(self.path("all.pcap"))),
+                         [n for n in range(2 * SOME) if n < SOME or n % 97 != 1])
+
     def test_standard_output_has_one_stream(self):
         rules = "rules:\n  {}: {{filter: {}, write: '-'}}\n  all: {{filter: udp, write: all.pcap}}\n"
         with open(self.path("stream"), "wb") as stream:
