@@ -10,6 +10,15 @@
 #include "core/error.h"
 #include "core/packet.h"
 
+/*
+ * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the
+ * expression (cut where it is long), and a caret under the first bad token with what may have been
+ * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not say
+ * where.
+ */
+#define CW_FILTER_EXPLAIN_BYTES 320u
+bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
+
 /* cw_filter_match by libpcap's own bpf_filter: what it is checked against. But for programs with
  * loops (protochain), which that may never come back from: these are cw_filter_match's. */
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,

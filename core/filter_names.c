@@ -234,6 +234,11 @@ static const struct keyword *find_keyword(const char *text, size_t length)
 	return NULL;
 }
 
+const char *cw_filter_keyword(size_t index)
+{
+	return index < CW_ARRAY_COUNT(keywords) ? keywords[index].text : NULL;
+}
+
 static bool is_constant(const char *text, size_t length)
 {
 	size_t i;

@@ -87,6 +87,9 @@ struct cw_filter_tokens {
 /* The next token (fills); false at the end. */
 bool cw_filter_token_next(struct cw_filter_tokens *tokens, struct cw_filter_token *token);
 
+/* The keywords of the language, by number; NULL behind the last. */
+const char *cw_filter_keyword(size_t index);
+
 /* -EACCES when the expression names something that only a resolver knows; error names it. */
 int cw_filter_names_check(const char *expression, struct cw_error *error);
 

@@ -134,6 +134,8 @@ struct cw_live_stats {
 	uint64_t wakeups;        /* ends of waiting */
 	uint64_t stalls;         /* times next said -EAGAIN */
 	uint64_t downs;          /* times the device went down */
+	uint32_t ring_blocks;    /* 0: not known; else, of so many, */
+	uint32_t ring_used;      /* hold packets now, or are handed out */
 };
 
 /* Opened, otherwise than asked for: a warning. */

@@ -19,6 +19,7 @@
 #include "core/packet.h"
 #include "pipeline/chunk.h"
 
+struct cw_generation;
 struct cw_sample;
 
 #define CW_BATCH_RECORDS_DEFAULT 4096u
@@ -64,6 +65,7 @@ struct cw_batch {
 	uint32_t lane;		    /* constant */
 	struct cw_batch *free_next; /* of the lane's free ones */
 	uint64_t sequence; /* in the lane */
+	struct cw_generation *generation; /* that it is matched by; a counted reference */
 	uint64_t first_packet; /* how many packets were cut before it, of all the lane's inputs */
 	uint32_t input;
 	struct cw_span span;

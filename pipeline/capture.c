@@ -12,7 +12,7 @@ static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
 			     struct cw_error *error)
 {
 	for (; *prepared < pipeline->ifaces.count; ++*prepared) {
-		int result = cw_matcher_prepare(&pipeline->matcher,
+		int result = cw_matcher_prepare(&pipeline->generation->matcher,
 						cw_ifaces_at(&pipeline->ifaces, *prepared),
 						cw_pipeline_report_rule, pipeline, error);
 

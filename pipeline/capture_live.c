@@ -23,6 +23,8 @@ static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *mor
 	sum->wakeups += more->wakeups;
 	sum->stalls += more->stalls;
 	sum->downs += more->downs;
+	sum->ring_blocks = more->ring_blocks; /* of now */
+	sum->ring_used = more->ring_used;
 }
 
 /* Sum the queue's counts up, over all devices it was on; some of them for progress. */
@@ -37,6 +39,8 @@ static void publish(struct cw_lane *lane, struct cw_live *live)
 	}
 	atomic_store_explicit(&lane->seen, lane->stats.kernel_seen, memory_order_relaxed);
 	atomic_store_explicit(&lane->dropped, lane->stats.kernel_dropped, memory_order_relaxed);
+	atomic_store_explicit(&lane->ring_blocks, lane->stats.ring_blocks, memory_order_relaxed);
+	atomic_store_explicit(&lane->ring_used, lane->stats.ring_used, memory_order_relaxed);
 	atomic_store_explicit(&lane->frozen, lane->stats.freezes, memory_order_relaxed);
 }
 
@@ -132,6 +136,8 @@ void *cw_capture_live_main(void *argument)
 			  ? (int)pipeline->ports[lane->input].info.retire_ms
 			  : WAIT_MS;
 
+	if (pipeline->reload.is_possible)
+		cw_generation_join(lane);
 	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
 	/* Batches are touched here first. */
 	cw_pipeline_prefer_device(pipeline, pipeline->ports[lane->input].device);
@@ -166,6 +172,8 @@ void *cw_capture_live_main(void *argument)
 		}
 	}
 	publish(lane, live);
+	if (lane->is_reader)
+		cw_generation_leave(lane);
 	cw_lane_end(lane);
 	cw_pipeline_thread_ends(pipeline);
 	return NULL;

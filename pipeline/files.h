@@ -26,6 +26,7 @@ struct cw_file {
 	char *path;
 	uint32_t linktype; /* pcap: of all its records */
 	bool is_rotation;  /* not its output's first */
+	uint64_t bytes_max; /* that its rule allows when it is begun; 0: no limit */
 
 	/* owner: the turn. Interfaces the file has a block for, a small open hash table. */
 	uint32_t iface_count;

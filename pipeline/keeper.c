@@ -46,6 +46,18 @@ static void sleep_until_news(struct cw_pipeline *pipeline)
 		(void)!read(pipeline->keeper_fd, &ignored, sizeof(ignored));
 }
 
+static void fail_outputs(void *context)
+{
+	struct cw_pipeline *pipeline = context;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		if (pipeline->outputs[index].state != CW_OUTPUT_FREE)
+			cw_output_fail(&pipeline->outputs[index], -EINTR, false,
+				       "it was not drained in time");
+	}
+}
+
 /* Draining takes longer than it may: what is not written by now is lost, and counted so. */
 static void give_up(struct cw_pipeline *pipeline)
 {
@@ -55,8 +67,7 @@ static void give_up(struct cw_pipeline *pipeline)
 	cw_pipeline_tell(pipeline, CW_PROBLEM,
 			 "draining takes longer than %.1f s: what is not written yet is lost",
 			 (double)pipeline->options.drain_ms / 1000);
-	for (index = 0; index < pipeline->output_count; index++)
-		cw_output_fail(&pipeline->outputs[index], -EINTR, false, "it was not drained in time");
+	cw_sequencer_hold_any(pipeline, fail_outputs, pipeline);
 	for (index = 0; index < pipeline->lane_count; index++)
 		cw_gate_signal_all(&pipeline->lanes[index].gate);
 	cw_sequencer_run_any(pipeline);

@@ -79,6 +79,7 @@ void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t inp
 
 	batch->input = input;
 	batch->first_packet = lane->cut_packets;
+	cw_generation_stamp(pipeline, lane, batch);
 	lane->cut_packets += batch->span.record_count;
 	batch->sequence = atomic_load_explicit(&lane->cut_count, memory_order_relaxed);
 	atomic_store_explicit(&lane->cut_count, batch->sequence + 1, memory_order_relaxed);

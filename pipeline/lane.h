@@ -38,10 +38,13 @@ struct cw_lane {
 	_Atomic uint64_t cut_count;
 	struct cw_live *_Atomic live; /* [PORT-1] NULL: the device is gone, the keeper may have it */
 	_Atomic uint64_t horizon_ns; /* [TIME-1] all packets up to this time were handed out */
+	_Atomic uint64_t finished; /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen; /* progress: as in stats */
+	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
 
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
+	bool is_reader; /* of the current generation (generation.h) */
 	struct cw_live_stats past;  /* of devices that are gone */
 	struct cw_live *stopped; /* the device whose queue was told to take no more; NULL */
 	struct cw_live_stats stats; /* of all; complete once the thread ended */

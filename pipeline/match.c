@@ -105,6 +105,8 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 
 		if (rule->kind != CW_RULE_FILTER)
 			continue;
+		if (matcher->is_cancelled && atomic_load(matcher->is_cancelled))
+			return cw_error_set(error, -ECANCELED, "the run ends");
 		result = cw_filter_set_add(set->filters, index, rule->filter, &problem);
 		if (result == 0)
 			continue;
@@ -240,11 +242,12 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		} else if (id == scratch->ends[index]) {
 			class = CW_CLASS_UNMATCHED;
 			if (matcher->unmatched_rule != UINT32_MAX)
-				add_match(scratch, outputs, batch, match++, matcher->unmatched_rule,
-					  packet);
+				add_match(scratch, outputs, batch, match++,
+					  matcher->outputs[matcher->unmatched_rule], packet);
 		}
 		for (; id < scratch->ends[index]; id++)
-			add_match(scratch, outputs, batch, match++, scratch->ids[id], packet);
+			add_match(scratch, outputs, batch, match++,
+				  matcher->outputs[scratch->ids[id]], packet);
 		batch->classes[first + index] = (uint8_t) class;
 		batch->class_counts[class]++;
 		batch->ends[first + index] = match;

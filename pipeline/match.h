@@ -32,6 +32,8 @@ struct cw_matcher {
 	const char *prefilter; /* expression or NULL */
 	struct cw_filter_set_options options;
 	uint32_t unmatched_rule; /* UINT32_MAX: there is none */
+	const uint32_t *outputs; /* by rule: the index of its output; of its owner */
+	const _Atomic bool *is_cancelled; /* NULL, or: compile no more */
 	uint32_t verify_every;	 /* check every so-many-th packet, see sample.h; 0 (init) = none */
 	/* appended to by the capture thread, [SET-1] */
 	_Atomic uint32_t set_count;
@@ -59,7 +61,7 @@ typedef void cw_matcher_report(void *context, const struct cw_rule *rule, uint32
 /*
  * Make sure there is a set for the interface's link type (capture thread, or before it starts). The rules that
  * are illegal for it are reported, marked and left out. 0, -ENOMEM, -ENOSPC (too many types), -EIO
- * (the compiler is lost).
+ * (the compiler is lost), -ECANCELED.
  */
 int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
 		       cw_matcher_report *report, void *context, struct cw_error *error);

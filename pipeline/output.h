@@ -34,21 +34,42 @@ struct cw_preface {
 	uint8_t iface_block[CW_FORMAT_IFACE_BYTES_MAX];
 };
 
+enum cw_output_state {
+	CW_OUTPUT_FREE,
+	CW_OUTPUT_USED,
+	CW_OUTPUT_LEAVING, /* of a rule that is gone: nothing comes any more */
+};
+
 struct cw_output {
-	/* constant after start */
+	/* constant while it is used */
 	uint32_t index;
-	const struct cw_rule *rule;
+	const struct cw_rule *rule; /* as it was first; what may change without a new output is below */
 	struct cw_template *name;
 	enum cw_format format;
 	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
-	uint64_t rotate_bytes;
-	uint64_t rotate_records;
-	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
-	bool is_thinned;	  /* it samples or has limits: packet by packet (output_thin.c) */
-	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
+	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
+
+	/* owner: the reloader */
+	_Alignas(CW_CACHE_LINE) uint64_t leaves_at; /* the first generation without it; 0: none */
+	struct cw_rule *last_rule; /* owned: as it was at the end; NULL: it is in force */
 
 	/* owner: the turn */
-	_Alignas(CW_CACHE_LINE) struct cw_file *file; /* being filled, NULL before the first record */
+	/* What the rule says, as of the generation adopted last (output_limits.c): */
+	_Alignas(CW_CACHE_LINE) uint64_t rotate_bytes;
+	uint64_t rotate_records;
+	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
+	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
+	bool is_thinned;	  /* it samples or has limits: packet by packet (output_thin.c) */
+	uint64_t sample_every;
+	uint64_t limit_packets;
+	uint64_t limit_bytes;
+	uint64_t limit_rate;
+	uint64_t ring_files;
+	uint64_t ring_bytes;
+	uint32_t priority;
+	/* What came of it: */
+	bool shall_rotate; /* the next record begins a new file */
+	struct cw_file *file; /* being filled, NULL before the first record */
 	struct cw_chunk *open;			      /* NULL: the next record starts a new one */
 	struct cw_chunk *held_first; /* full chunks that wait to be worth a write, oldest first, */
 	struct cw_chunk *held_last;  /* linked by `queued` */
@@ -57,6 +78,7 @@ struct cw_output {
 	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
 	uint64_t file_records;	/* records */
 	uint64_t file_bytes;	/* captured bytes */
+	uint64_t period_start_ns; /* time of the file's first packet */
 	uint64_t period_end_ns; /* the first packet of this time or later goes to the next file */
 	uint64_t file_count;
 	uint64_t matched;
@@ -81,7 +103,8 @@ struct cw_output {
 	bool has_begun; /* its first file */
 
 	/* shared */
-	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
+	_Alignas(CW_CACHE_LINE) _Atomic uint32_t state; /* enum cw_output_state; set by the turn */
+	struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
 	_Atomic uint32_t kicks; /* reasons to write, since the writer last found none */
 	_Atomic int failure;	/* negative errno: nothing more is written to this output */
 	_Atomic uint64_t written; /* records in the kernel's hands */
@@ -135,7 +158,10 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output);
 /* Be the writer of an output that was taken from the writable ones. */
 void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output);
 
-/* After all workers ended, single-threaded: publish the last files, make the empty ones. */
+/* Publish the output's last file, or make an empty one. Nobody else is at it any more. */
+void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* After all workers ended, single-threaded: close all. */
 void cw_outputs_finish(struct cw_pipeline *pipeline);
 
 /*

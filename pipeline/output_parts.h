@@ -10,6 +10,8 @@ struct cw_chunk;
 struct cw_output;
 struct cw_packet;
 struct cw_pipeline;
+struct cw_rule;
+struct cw_rules;
 
 /* Whether the rule does not want the packet it matched; then that is counted. (output_thin.c) */
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet);
@@ -32,6 +34,16 @@ void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output
 
 /* Old files go where a writer found too little free space on a disk. */
 void cw_outputs_free_space(struct cw_pipeline *pipeline);
+
+/* The turn: the rule is gone, and the ring has no more to do with its files: they stay. */
+void cw_output_leave_ring(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* The turn (or before the output is in use): what the rule asks is in force from now on. */
+void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
+		     const struct cw_rule *rule);
+
+/* Likewise what all rules together ask. */
+void cw_rules_adopt(struct cw_pipeline *pipeline, const struct cw_rules *rules);
 
 /* The file being filled is complete: it is put under its name once it is written, and the next
  * record opens another one. There is a file, and it has records. */

@@ -182,7 +182,9 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (output->linktype == CW_LINKTYPE_ANY)
 		output->linktype = iface->linktype;
 	file->linktype = output->linktype;
+	file->bytes_max = output->rotate_bytes;
 	output->file = file;
+	output->shall_rotate = false;
 	output->offset = 0;
 	output->anchor_offset = 0;
 	output->file_records = 0;
@@ -213,7 +215,7 @@ static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
-	if (!output->file)
+	if (!output->file || output->shall_rotate)
 		return false;
 	if (!output->file_records ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,

@@ -18,7 +18,7 @@ bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_outpu
 	uint64_t held;
 
 	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
-	if (!pipeline->port_count || pipeline->output_count == 1)
+	if (!pipeline->port_count || pipeline->turn_output_count == 1)
 		return false;
 	held = atomic_load_explicit(&output->chunks_out, memory_order_relaxed); /* a hint */
 	/* As much as is free: one that stands still ends with half of the pool, two with a third
@@ -121,7 +121,8 @@ static void stop_if_all_lost(struct cw_pipeline *pipeline)
 	if (!pipeline->port_count || atomic_load(&pipeline->is_stopping))
 		return;
 	for (index = 0; index < pipeline->output_count; index++) {
-		if (!is_lost(pipeline, &pipeline->outputs[index]))
+		if (pipeline->outputs[index].state == CW_OUTPUT_USED &&
+		    !is_lost(pipeline, &pipeline->outputs[index]))
 			return;
 	}
 	cw_pipeline_tell(pipeline, CW_PROBLEM, "no output is left: stopping");
@@ -136,6 +137,8 @@ void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
+		if (output->state != CW_OUTPUT_USED)
+			continue;
 		if (atomic_load(&output->failure)) {
 			retry(pipeline, output, now_ns);
 			continue;

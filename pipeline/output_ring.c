@@ -48,10 +48,10 @@ static struct cw_output *find_least(struct cw_pipeline *pipeline)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (!has_ended_file(output))
+		if (output->state != CW_OUTPUT_USED || !has_ended_file(output))
 			continue;
-		if (!least || output->rule->priority < least->rule->priority ||
-		    (output->rule->priority == least->rule->priority &&
+		if (!least || output->priority < least->priority ||
+		    (output->priority == least->priority &&
 		     output->kept_first->end_number < least->kept_first->end_number))
 			least = output;
 	}
@@ -60,17 +60,16 @@ static struct cw_output *find_least(struct cw_pipeline *pipeline)
 
 void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	const struct cw_rule *rule = output->rule;
-	uint64_t total_bytes = pipeline->options.rules->total_bytes;
+	uint64_t total_bytes = pipeline->turn_total_bytes;
 	struct cw_output *least;
 
 	if (!output->has_begun)
 		pipeline->turn_open_bytes += output->rotate_bytes;
 	output->has_begun = true;
-	while (rule->ring_files && output->kept_count + 1 > rule->ring_files &&
+	while (output->ring_files && output->kept_count + 1 > output->ring_files &&
 	       has_ended_file(output))
 		expire_oldest(pipeline, output);
-	while (rule->ring_bytes && output->kept_bytes + output->rotate_bytes > rule->ring_bytes &&
+	while (output->ring_bytes && output->kept_bytes + output->rotate_bytes > output->ring_bytes &&
 	       has_ended_file(output))
 		expire_oldest(pipeline, output);
 	while (total_bytes && pipeline->turn_kept_bytes + pipeline->turn_open_bytes > total_bytes &&
@@ -94,4 +93,14 @@ void cw_outputs_free_space(struct cw_pipeline *pipeline)
 		expire_oldest(pipeline, least);
 		cw_output_seal_all(pipeline, least);
 	}
+}
+
+void cw_output_leave_ring(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	pipeline->turn_kept_bytes -= output->kept_bytes;
+	output->kept_bytes = output->kept_count = 0;
+	output->kept_first = NULL;
+	if (output->has_begun)
+		pipeline->turn_open_bytes -= output->rotate_bytes;
+	output->has_begun = false;
 }

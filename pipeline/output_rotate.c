@@ -19,6 +19,7 @@ void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)
 	uint64_t start_ns =
 	    output->is_rotate_aligned && every_ns ? ts_ns - ts_ns % every_ns : ts_ns;
 
+	output->period_start_ns = ts_ns;
 	output->period_end_ns = UINT64_MAX;
 	if (every_ns && start_ns < UINT64_MAX - every_ns)
 		output->period_end_ns = start_ns + every_ns;
@@ -29,6 +30,8 @@ bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, 
 {
 	if (output->file_records == 0)
 		return false;
+	if (output->shall_rotate)
+		return true;
 	if (output->rotate_records && output->file_records + records > output->rotate_records)
 		return true;
 	if (output->rotate_bytes && output->offset + bytes > output->rotate_bytes)

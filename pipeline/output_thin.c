@@ -16,28 +16,25 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 /* Nothing is changed here: a packet for which there is no memory now is looked at again. */
 static bool is_over_limit(const struct cw_output *output, const struct cw_packet *packet)
 {
-	const struct cw_rule *rule = output->rule;
-
-	if (output->is_at_limit || (rule->limit_packets && output->taken >= rule->limit_packets))
+	if (output->is_at_limit || (output->limit_packets && output->taken >= output->limit_packets))
 		return true;
-	return rule->limit_bytes &&
-	       output->taken_bytes + caplen_of(output, packet) > rule->limit_bytes;
+	return output->limit_bytes &&
+	       output->taken_bytes + caplen_of(output, packet) > output->limit_bytes;
 }
 
 /* A time that goes back counts in the latest second there was. */
 static bool is_over_rate(const struct cw_output *output, const struct cw_packet *packet)
 {
-	return output->rule->limit_rate && packet->ts_ns / CW_NS_PER_S <= output->rate_second &&
-	       output->rate_count >= output->rule->limit_rate;
+	return output->limit_rate && packet->ts_ns / CW_NS_PER_S <= output->rate_second &&
+	       output->rate_count >= output->limit_rate;
 }
 
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet)
 {
-	const struct cw_rule *rule = output->rule;
 	bool is_over = false;
 	enum cw_left_out cause = CW_LEFT_OUT_LIMIT;
 
-	if (rule->sample_every > 1 && output->matched % rule->sample_every) {
+	if (output->sample_every > 1 && output->matched % output->sample_every) {
 		cause = CW_LEFT_OUT_SAMPLE;
 	} else {
 		is_over = is_over_limit(output, packet);

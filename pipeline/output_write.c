@@ -219,16 +219,15 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 }
 
 /* Before a file is begun: ask for old ones to go where the disk would have too little space left. */
-static void look_at_space(struct cw_pipeline *pipeline, const struct cw_output *output,
-			  const struct cw_file *file)
+static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *file)
 {
-	uint64_t floor = pipeline->options.rules->free_bytes;
+	uint64_t floor = atomic_load_explicit(&pipeline->free_bytes, memory_order_relaxed);
 	uint64_t free_bytes;
 
 	if (!floor || cw_outfile_was_created(file->outfile) ||
 	    cw_outfile_free_space(file->outfile, &free_bytes) < 0)
 		return;
-	floor += output->rotate_bytes;
+	floor += file->bytes_max;
 	if (free_bytes < floor)
 		atomic_store_explicit(&pipeline->wanted_bytes, floor - free_bytes,
 				      memory_order_relaxed); /* as cw_outputs_free_space says */
@@ -251,7 +250,7 @@ static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		fail_and_tell(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
 		return -EINVAL;
 	}
-	look_at_space(pipeline, output, file);
+	look_at_space(pipeline, file);
 	output->writing = file;
 	result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result < 0)
@@ -485,7 +484,7 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 		struct cw_output *output = &pipeline->outputs[index];
 		struct cw_file *file;
 
-		if (!wait_for_writer(output, &patience_ms))
+		if (!wait_for_writer(output, &patience_ms) || output->state == CW_OUTPUT_FREE)
 			continue; /* a pipe nobody reads, or a disk that does not answer */
 		file = output->writing;
 		if (!file || file->is_finished || !file->is_regular ||
@@ -500,17 +499,33 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 }
 
 
+struct naming {
+	struct cw_pipeline *pipeline;
+	struct cw_output *output;
+	struct cw_file *file;
+};
+
+/* The turn owns the names of files. */
+static void name_empty(void *context)
+{
+	struct naming *naming = context;
+
+	naming->file = cw_output_new_file(naming->pipeline, naming->output, NULL, 0);
+}
+
 /* A rule that matched nothing still gets its file, when its name does not depend on a packet. */
 static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
 	struct iovec vector = {.iov_base = header};
+	struct naming naming = {.pipeline = pipeline, .output = output};
 	struct cw_file *file;
 	int failure = 0;
 
 	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name))
 		return;
-	file = cw_output_new_file(pipeline, output, NULL, 0);
+	cw_sequencer_hold_any(pipeline, name_empty, &naming);
+	file = naming.file;
 	if (!file || switch_file(pipeline, output, file) < 0)
 		return;
 	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
@@ -524,17 +539,21 @@ static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *outp
 	cw_files_release(&pipeline->files, file);
 }
 
+void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	if (!output->files_first && !atomic_load(&output->failure))
+		make_empty_file(pipeline, output);
+	if (output->writing)
+		finish_file(pipeline, output, output->writing);
+}
+
 void cw_outputs_finish(struct cw_pipeline *pipeline)
 {
 	uint32_t index;
 
 	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
-
-		if (!output->files_first && !atomic_load(&output->failure))
-			make_empty_file(pipeline, output);
-		if (output->writing)
-			finish_file(pipeline, output, output->writing);
+		if (pipeline->outputs[index].state != CW_OUTPUT_FREE)
+			cw_output_close(pipeline, &pipeline->outputs[index]);
 	}
 }
 
@@ -553,6 +572,10 @@ void cw_output_fini(struct cw_output *output)
 		file = next;
 	}
 	cw_template_free(output->name);
+	cw_rule_free(output->own_rule);
+	cw_rule_free(output->last_rule);
 	output->name = NULL;
-	output->files_first = NULL;
+	output->own_rule = output->last_rule = NULL;
+	output->files_first = output->files_last = NULL;
+	output->file = output->restart = output->writing = NULL;
 }

@@ -72,8 +72,11 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 	if (!options->pool_bytes)
 		options->pool_bytes = CW_POOL_BYTES_DEFAULT;
 	if (!options->chunk_bytes)
-		options->chunk_bytes =
-			choose_chunk_bytes(options->pool_bytes, options->rules->count);
+		options->chunk_bytes = choose_chunk_bytes(
+			options->pool_bytes, pipeline->reload.is_possible &&
+							     options->rules->count < CW_OUTPUTS_EXPECTED
+						     ? CW_OUTPUTS_EXPECTED
+						     : options->rules->count);
 	if (!options->gather_bytes)
 		options->gather_bytes = CW_GATHER_BYTES_DEFAULT;
 	if (!options->batch_bytes)
@@ -99,9 +102,9 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	const struct cw_batch_sizes sizes = {
 		.records_max = options->batch_records,
 		.match_capacity =
-			CW_BATCH_MATCHES_MIN + pipeline->output_count + CW_MATCH_BURST,
-		.tally_capacity = pipeline->output_count,
-		.piece_capacity = pipeline->output_count + CW_BATCH_PIECES_EXTRA,
+			CW_BATCH_MATCHES_MIN + pipeline->output_capacity + CW_MATCH_BURST,
+		.tally_capacity = pipeline->output_capacity,
+		.piece_capacity = pipeline->output_capacity + CW_BATCH_PIECES_EXTRA,
 		.sample_capacity =
 			cw_samples_capacity(options->batch_records, options->verify_every),
 	};
@@ -113,7 +116,7 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	    cw_chunk_pool_init(&pipeline->pool, options->pool_bytes, options->chunk_bytes) < 0 ||
 	    cw_sequencer_init(&pipeline->sequencer, pipeline->lane_count) < 0 ||
 	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) < 0 ||
-	    cw_ready_init(&pipeline->writable, pipeline->output_count) < 0)
+	    cw_ready_init(&pipeline->writable, pipeline->output_capacity) < 0)
 		goto no_memory;
 	pipeline->sequencer.matched_limit = options->packet_limit;
 	for (index = 0; index < pipeline->lane_count; index++) {
@@ -147,7 +150,8 @@ static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *
 
 static uint32_t count_threads(const struct cw_pipeline *pipeline)
 {
-	return pipeline->worker_count + pipeline->lane_count + (pipeline->port_count ? 1 : 0);
+	return pipeline->worker_count + pipeline->lane_count + (pipeline->port_count ? 1 : 0) +
+	       (pipeline->reload.is_possible ? 1 : 0);
 }
 
 /* Signals go to the thread that asked for the run; only faults are this pipeline's threads' own. */
@@ -186,6 +190,10 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 				      pipeline);
 		pipeline->is_keeper_started = result == 0;
 	}
+	if (result == 0 && pipeline->reload.is_possible) {
+		result = start_thread(&pipeline->reload.thread, "cw-reload", cw_reload_main, pipeline);
+		pipeline->reload.is_started = result == 0;
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result < 0)
 		cw_error_set_errno(error, result, "cannot start %u threads",
@@ -213,6 +221,8 @@ void cw_pipeline_settle(struct cw_pipeline *pipeline)
 		cw_gate_signal_all(&pipeline->worker_gate);
 		if (pipeline->port_count)
 			cw_keeper_wake(pipeline);
+		if (pipeline->reload.is_possible)
+			cw_reload_wake(pipeline);
 	}
 }
 
@@ -221,6 +231,8 @@ void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *bat
 	struct cw_lane *lane = &pipeline->lanes[batch->lane];
 
 	cw_lease_give_back(&batch->lease);
+	cw_generation_let_go(batch);
+	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
 	cw_lane_give_back_any(lane, batch);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
 	cw_pipeline_settle(pipeline);
@@ -240,6 +252,7 @@ void cw_pipeline_stop_reading(struct cw_pipeline *pipeline)
 	uint32_t index;
 
 	atomic_store(&pipeline->is_stopping, true);
+	atomic_store(&pipeline->reload.is_cancelled, true);
 	(void)!write(pipeline->wake_fd, &one, sizeof(one)); /* as in thread_ends */
 	for (index = 0; index < pipeline->lane_count; index++)
 		cw_gate_signal_all(&pipeline->lanes[index].gate);
@@ -260,7 +273,7 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
-	struct cw_filter_set_options filter_options = {
+	const struct cw_filter_set_options filter_options = {
 		.filter = {.unoptimized = pipeline->options.unoptimized,
 			   .resolve_names = pipeline->options.resolve_names,
 			   .compiler = pipeline->options.compiler},
@@ -269,6 +282,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	int result;
 
 	clock_gettime(CLOCK_MONOTONIC, &pipeline->start_time);
+	pipeline->filter_options = filter_options;
+	pipeline->reload.is_possible = pipeline->options.device_count && pipeline->options.load_rules;
 	result = open_events(pipeline, error);
 	if (result == 0)
 		result = cw_rules_check(pipeline->options.rules, error);
@@ -281,12 +296,11 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (result < 0)
 		return result;
 	choose_sizes(pipeline);
-	cw_matcher_init(&pipeline->matcher, pipeline->options.rules, pipeline->options.prefilter,
-			&filter_options);
-	pipeline->matcher.verify_every = pipeline->options.verify_every;
+	if (cw_reload_init(pipeline) < 0)
+		return cw_error_set(error, -ENOMEM, "no memory for rules");
 	result = cw_setup_outputs(pipeline, error);
 	if (result == 0)
-		result = cw_setup_rules(pipeline, error);
+		result = cw_setup_rules(pipeline, pipeline->generation, false, error);
 	if (result == 0) {
 		cw_ports_prefilter(pipeline);
 		result = init_memory(pipeline, error);
@@ -322,6 +336,7 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 	memset(pipeline, 0, sizeof(*pipeline));
 	pipeline->options = *options;
 	pipeline->wake_fd = pipeline->abort_fd = pipeline->done_fd = pipeline->keeper_fd = -1;
+	pipeline->reload.fd = -1;
 	cw_ifaces_init(&pipeline->ifaces);
 	failure = options->rules->count
 			  ? start(pipeline, &local)
@@ -371,7 +386,8 @@ static void join_threads(struct cw_pipeline *pipeline)
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
 	if (!pipeline->lanes[pipeline->lane_count - 1].is_started ||
-	    (pipeline->port_count && !pipeline->is_keeper_started)) {
+	    (pipeline->port_count && !pipeline->is_keeper_started) ||
+	    (pipeline->reload.is_possible && !pipeline->reload.is_started)) {
 		cw_pipeline_stop_reading(pipeline);
 		atomic_store(&pipeline->is_done, true);
 		cw_gate_signal_all(&pipeline->worker_gate);
@@ -383,6 +399,9 @@ static void join_threads(struct cw_pipeline *pipeline)
 	if (pipeline->is_keeper_started)
 		pthread_join(pipeline->keeper_thread, NULL);
 	pipeline->is_keeper_started = false;
+	if (pipeline->reload.is_started)
+		pthread_join(pipeline->reload.thread, NULL);
+	pipeline->reload.is_started = false;
 	for (index = 0; index < pipeline->worker_count; index++) {
 		if (pipeline->workers[index].is_started)
 			pthread_join(pipeline->workers[index].thread, NULL);
@@ -414,11 +433,12 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 		cw_worker_fini(&pipeline->workers[index]);
 	for (index = 0; pipeline->lanes && index < pipeline->lane_count; index++)
 		cw_lane_fini(&pipeline->lanes[index]);
-	for (index = 0; index < pipeline->output_count; index++)
+	for (index = 0; pipeline->outputs && index < pipeline->output_count; index++)
 		cw_output_fini(&pipeline->outputs[index]);
 	for (index = 0; index < pipeline->input_count; index++)
 		cw_source_close(pipeline->inputs[index].source);
-	cw_matcher_fini(&pipeline->matcher);
+	cw_reload_fini(pipeline);
+	cw_past_fini(&pipeline->past);
 	cw_names_fini(&pipeline->names);
 	cw_sequencer_fini(&pipeline->sequencer);
 	cw_chunk_pool_fini(&pipeline->pool);

@@ -84,6 +84,15 @@ struct cw_pipeline_options {
 	bool huge_pages;   /* under the output chunks */
 	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
 
+	/*
+	 * Live: reads the rules anew, for a reload. Fills `rules`, which the pipeline frees; or returns
+	 * a negative errno and says in `error` why the rules stay as they are. Called by a thread of
+	 * its own, and may take its time. NULL: the rules of this run cannot change.
+	 */
+	int (*load_rules)(void *context, struct cw_rules *rules, struct cw_error *error);
+	/* A reload is done with, as cw_pipeline_reload_status says; the same thread; may be NULL. */
+	void (*on_reload)(void *context);
+
 	/* sizes; 0 = chosen (tests make them tiny) */
 	size_t pool_bytes;
 	size_t chunk_bytes;
@@ -138,6 +147,23 @@ struct cw_progress {
 };
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress);
 
+/*
+ * Ask for the rules to be read anew; any thread. Requests that come while one is under way are
+ * served together, by one more reload. The request's number, or 0 where the rules cannot change.
+ */
+uint64_t cw_pipeline_request_reload(struct cw_pipeline *pipeline);
+
+struct cw_reload_status {
+	uint64_t served;     /* requests up to this number are done with */
+	uint64_t accepted;   /* reloads, */
+	uint64_t refused;    /* and those that changed nothing */
+	uint64_t generation; /* in force */
+	uint32_t rule_count; /* of it */
+	bool was_accepted;   /* the last one */
+	char text[1024];     /* what was told of it */
+};
+void cw_pipeline_reload_status(struct cw_pipeline *pipeline, struct cw_reload_status *status);
+
 struct cw_report_input {
 	const char *file;
 	uint64_t packets;
@@ -186,6 +212,15 @@ struct cw_report_rule {
 	char *error;  /* what stopped the output, or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;
+	bool is_removed; /* by a reload: it is not in force at the end */
+};
+
+/* Rules that were in force for a while, and from which packet of each queue on. */
+struct cw_report_generation {
+	uint64_t number; /* from 1 */
+	uint32_t rule_count;
+	double start_s;	  /* since the run's start */
+	uint64_t *firsts; /* per queue: packets before it; UINT64_MAX: the queue had none of it */
 };
 
 /* What was compared with libpcap. */
@@ -204,6 +239,10 @@ struct cw_report {
 	uint32_t queue_count;
 	struct cw_report_device *devices;
 	uint32_t device_count;
+	struct cw_report_generation *generations; /* live: the last ones, at most 64 */
+	uint32_t generation_count;
+	uint64_t generation; /* in force at the end */
+	uint64_t reloads_accepted, reloads_refused;
 	uint64_t kernel_seen, kernel_dropped; /* sums over the queues */
 	uint64_t late; /* time order: packets that were written after later ones */
 	struct cw_books books;

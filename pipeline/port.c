@@ -118,14 +118,14 @@ int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error)
  */
 static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t linktype)
 {
-	const struct cw_filter_options *base = &pipeline->matcher.options.filter;
 	const struct cw_rules *rules = pipeline->options.rules;
 	const char *expression = pipeline->options.prefilter;
-	struct cw_filter_options options = *base;
+	struct cw_filter_options options = pipeline->filter_options.filter;
 	struct cw_filter *filter;
 
 	options.linktype = linktype;
-	if (!expression && rules->count == 1)
+	/* Rules that can change have no filter that stays. */
+	if (!expression && rules->count == 1 && !pipeline->reload.is_possible)
 		expression = rules->rules[0].filter; /* NULL: unmatched */
 	if (!expression || !expression[0] ||
 	    cw_filter_compile(&filter, expression, &options, NULL) < 0)
@@ -242,7 +242,7 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 			    port->device, port->info.queue_count, port->lane_count);
 	}
 	if (result >= 0) {
-		result = cw_matcher_prepare(&pipeline->matcher,
+		result = cw_matcher_prepare(&pipeline->generation->matcher,
 					    cw_ifaces_at(&pipeline->ifaces, port->info.iface),
 					    cw_pipeline_report_rule, pipeline, &error);
 	}
@@ -324,9 +324,13 @@ void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
 					 "%s is gone; it is captured again when it comes back",
 					 port->device);
 		}
+		/* A reload has the compiler: again at the next look. */
 		if (!port->live && !atomic_load(&pipeline->is_stopping) && may_open(port) &&
-		    now_ns >= port->opened_ns + REOPEN_EVERY_NS)
+		    now_ns >= port->opened_ns + REOPEN_EVERY_NS &&
+		    pthread_mutex_trylock(&pipeline->reload.sets_lock) == 0) {
 			reopen(pipeline, port, now_ns);
+			pthread_mutex_unlock(&pipeline->reload.sets_lock);
+		}
 	}
 }
 

@@ -23,75 +23,6 @@ static int report_input(const struct cw_input *input, struct cw_report_input *re
 	return report->error ? 0 : -ENOMEM;
 }
 
-/* What reached files and pipes, and which files there are. */
-static int report_files(const struct cw_output *output, struct cw_report_rule *report,
-			struct cw_books *books)
-{
-	const struct cw_file *file;
-
-	report->files = calloc(output->file_count + 1, sizeof(*report->files));
-	if (!report->files)
-		return -ENOMEM;
-	for (file = output->files_first; file; file = file->next) {
-		bool is_regular = file->is_regular;
-
-		if (!cw_outfile_was_created(file->outfile) || (is_regular && !file->is_published))
-			continue;
-		report->written += file->anchor_records;
-		report->bytes += file->anchor_bytes;
-		if (file->is_expired) {
-			books->expired += file->anchor_records;
-			report->expired += file->anchor_records;
-			report->expired_files++;
-			continue;
-		}
-		report->file_bytes += cw_outfile_file_bytes(file->outfile);
-		if (is_regular)
-			books->in_files += file->anchor_records;
-		else
-			books->sent_to_pipe += file->anchor_records;
-		report->files[report->file_count] = strdup(file->path);
-		if (!report->files[report->file_count])
-			return -ENOMEM;
-		report->file_count++;
-	}
-	return 0;
-}
-
-static int report_rule(const struct cw_output *output, struct cw_report_rule *report,
-		       struct cw_books *books)
-{
-	uint64_t explained;
-	uint32_t cause;
-
-	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
-	if (report_files(output, report, books) < 0)
-		return -ENOMEM;
-	explained = report->written;
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
-		report->lost[cause] = output->lost[cause];
-		explained += output->lost[cause];
-	}
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
-		report->left_out[cause] = output->left_out[cause];
-		explained += output->left_out[cause];
-		books->left_out += output->left_out[cause];
-		report->left_out_total += output->left_out[cause];
-	}
-	if (atomic_load(&output->failure)) {
-		report->lost[output->failure_cause] += output->matched - explained;
-		explained = output->matched;
-		report->error = strdup(output->failure_text);
-		if (!report->error)
-			return -ENOMEM;
-	}
-	report->lost_total = explained - report->written - report->left_out_total;
-	books->matched += output->matched;
-	books->written += report->written;
-	books->lost += report->lost_total;
-	return 0;
-}
-
 /* Rules about which libpcap says something else: the first packets, and how many more there are. */
 static void tell_differences(struct cw_pipeline *pipeline)
 {
@@ -106,7 +37,7 @@ static void tell_differences(struct cw_pipeline *pipeline)
 				 difference->packet, pipeline->inputs[difference->input].path,
 				 is_prefilter ? "the global filter" : "rule ",
 				 is_prefilter ? ""
-					      : pipeline->outputs[difference->rule].rule->name,
+					      : difference->name,
 				 difference->is_match_by_libpcap
 					 ? "libpcap matches it, this program does not"
 					 : "libpcap does not match it, this program does");
@@ -178,6 +109,39 @@ static int report_live(const struct cw_pipeline *pipeline, struct cw_report *rep
 	return 0;
 }
 
+static int report_generations(struct cw_pipeline *pipeline, struct cw_report *report)
+{
+	struct cw_reload *reload = &pipeline->reload;
+	const struct cw_generation *generation;
+	uint64_t start_ns = (uint64_t)pipeline->start_time.tv_sec * CW_NS_PER_S +
+			    (uint64_t)pipeline->start_time.tv_nsec;
+	uint64_t number;
+
+	report->generation = reload->status.generation;
+	report->reloads_accepted = reload->status.accepted;
+	report->reloads_refused = reload->status.refused;
+	if (!reload->is_possible)
+		return 0;
+	for (generation = reload->oldest; generation; generation = generation->newer)
+		cw_reload_tell(pipeline, generation);
+	report->generations = calloc(CW_GENERATIONS_TOLD, sizeof(*report->generations));
+	if (!report->generations)
+		return -ENOMEM;
+	number = reload->told_count > CW_GENERATIONS_TOLD ? reload->told_count - CW_GENERATIONS_TOLD
+							  : 0;
+	for (; number < reload->told_count; number++) {
+		struct cw_told_generation *told = &reload->told[number % CW_GENERATIONS_TOLD];
+
+		report->generations[report->generation_count++] = (struct cw_report_generation){
+			.number = told->number,
+			.rule_count = told->rule_count,
+			.start_s = (double)(told->start_ns - start_ns) * 1e-9,
+			.firsts = told->firsts};
+		told->firsts = NULL; /* the report's now */
+	}
+	return 0;
+}
+
 /* Every packet the kernel gave a queue is dropped, left there, or in the books. */
 static bool queues_balance(const struct cw_report *report)
 {
@@ -211,8 +175,7 @@ int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 						.differences = pipeline->verification.differences},
 				     .is_durable = pipeline->options.sync};
 	report->inputs = calloc(pipeline->input_count, sizeof(*report->inputs));
-	report->rules = calloc(pipeline->output_count, sizeof(*report->rules));
-	if (!report->inputs || !report->rules)
+	if (!report->inputs)
 		goto no_memory;
 	for (index = 0; index < pipeline->input_count; index++, report->input_count++) {
 		if (report_input(&pipeline->inputs[index], &report->inputs[index]) < 0)
@@ -220,12 +183,8 @@ int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 		report->packets += report->inputs[index].packets;
 		report->bytes += report->inputs[index].bytes;
 	}
-	for (index = 0; index < pipeline->output_count; index++, report->rule_count++) {
-		if (report_rule(&pipeline->outputs[index], &report->rules[index],
-				&report->books) < 0)
-			goto no_memory;
-	}
-	if (report_live(pipeline, report) < 0)
+	if (cw_report_rules(pipeline, report) < 0 || report_live(pipeline, report) < 0 ||
+	    report_generations(pipeline, report) < 0)
 		goto no_memory;
 	report->is_balanced = cw_books_balance(&report->books) && queues_balance(report);
 	report->is_complete = report->is_balanced && !atomic_load(&pipeline->has_problem) &&
@@ -241,21 +200,20 @@ no_memory:
 
 void cw_report_fini(struct cw_report *report)
 {
-	uint32_t index, file;
+	uint32_t index;
 
 	for (index = 0; report->inputs && index < report->input_count; index++)
 		free(report->inputs[index].error);
-	for (index = 0; report->rules && index < report->rule_count; index++) {
-		for (file = 0; file < report->rules[index].file_count; file++)
-			free(report->rules[index].files[file]);
-		free(report->rules[index].files);
-		free(report->rules[index].error);
-	}
+	for (index = 0; report->rules && index < report->rule_count; index++)
+		cw_report_rule_fini(&report->rules[index]);
+	for (index = 0; report->generations && index < report->generation_count; index++)
+		free(report->generations[index].firsts);
 	for (index = 0; report->devices && index < report->device_count; index++)
 		free(report->devices[index].drops);
 	free(report->inputs);
 	free(report->rules);
 	free(report->queues);
 	free(report->devices);
+	free(report->generations);
 	*report = (struct cw_report){0};
 }

@@ -143,6 +143,31 @@ void cw_rule_fini(struct cw_rule *rule)
 	free(rule->write);
 }
 
+struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
+{
+	struct cw_rule *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *rule;
+	copy->name = strdup(rule->name);
+	copy->write = strdup(rule->write);
+	copy->filter = rule->filter ? strdup(rule->filter) : NULL;
+	copy->hook = NULL;
+	if (copy->name && copy->write && (copy->filter || !rule->filter) &&
+	    (!rule->hook || cw_rule_set_hook(copy, rule->hook) == 0))
+		return copy;
+	cw_rule_free(copy);
+	return NULL;
+}
+
+void cw_rule_free(struct cw_rule *rule)
+{
+	if (rule)
+		cw_rule_fini(rule);
+	free(rule);
+}
+
 int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, const char *write,
 		 uint32_t snaplen, struct cw_error *error)
 {

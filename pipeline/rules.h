@@ -91,6 +91,9 @@ int cw_rule_set_hook(struct cw_rule *rule, char *const *words);
 
 /* Parse "10m", "90" (seconds), "500ms", "1h", "1d" into nanoseconds; 0, -EINVAL or -ERANGE. */
 int cw_parse_duration(const char *text, uint64_t *ns);
+/* A copy of the rule, NULL without memory; cw_rule_free accepts NULL. */
+struct cw_rule *cw_rule_copy(const struct cw_rule *rule);
+void cw_rule_free(struct cw_rule *rule);
 
 void cw_rules_fini(struct cw_rules *rules); /* a zeroed object is accepted */
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
+#include "pipeline/generation.h"
 #include "pipeline/sample.h"
 
 uint32_t cw_samples_capacity(uint32_t records_max, uint32_t every)
@@ -87,6 +90,7 @@ void cw_samples_cut(struct cw_batch *batch)
 void cw_verification_add(struct cw_verification *verification, const struct cw_batch *batch,
 			 uint64_t packets_before)
 {
+	struct cw_difference *difference;
 	uint32_t index;
 
 	verification->sampled += batch->sample_count;
@@ -100,10 +104,14 @@ void cw_verification_add(struct cw_verification *verification, const struct cw_b
 			return;
 		if (sample->rule == CW_SAMPLE_AGREES)
 			continue;
-		verification->told[verification->told_count++] = (struct cw_difference){
+		difference = &verification->told[verification->told_count++];
+		*difference = (struct cw_difference){
 		    .packet = packets_before + sample->packet - batch->part_first + 1,
 		    .input = batch->input,
 		    .rule = sample->rule,
 		    .is_match_by_libpcap = sample->is_match_by_libpcap};
+		if (sample->rule != CW_SAMPLE_PREFILTER)
+			snprintf(difference->name, sizeof(difference->name), "%s",
+				 batch->generation->rules->rules[sample->rule].name);
 	}
 }

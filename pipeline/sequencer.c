@@ -84,6 +84,7 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 		sequencer->has_reached_limit = true;
 		cw_pipeline_stop_reading(pipeline);
 	}
+	cw_generation_adopt(pipeline, batch->generation);
 	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;
 	lane->counted += packets;
@@ -289,13 +290,24 @@ void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool f
 	use_turn(pipeline);
 }
 
+void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context)
+{
+	take_turn(pipeline);
+	run(context);
+	use_turn(pipeline);
+}
+
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 {
 	uint32_t index;
 
 	take_turn(pipeline);
 	*books = pipeline->books;
+	books->matched = pipeline->past.books.matched;
+	books->written = pipeline->past.written;
 	for (index = 0; index < pipeline->output_count; index++) {
+		if (pipeline->outputs[index].state == CW_OUTPUT_FREE)
+			continue;
 		books->matched += pipeline->outputs[index].matched;
 		books->written += atomic_load(&pipeline->outputs[index].written);
 	}

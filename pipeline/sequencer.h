@@ -40,6 +40,10 @@ void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane);
 /* Take the turn, waiting for it, and call cw_outputs_tend. */
 void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
 
+/* Take the turn, waiting for it, and call `run`, which must be short and cannot block. */
+void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context),
+			   void *context);
+
 /* Offer to take the turn for lanes that were starved of chunks. */
 void cw_sequencer_run_any(struct cw_pipeline *pipeline);
 

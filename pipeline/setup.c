@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/linktype.h"
+#include "pipeline/output_parts.h"
 #include "pipeline/state.h"
 
 /* Inputs are kept open from check to reading up to here; more are opened again when it is time. */
@@ -68,17 +69,16 @@ static enum cw_format choose_format(const struct cw_pipeline *pipeline,
 	return precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }
 
-static int init_output(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error)
+int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,
+		    const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error)
 {
-	const struct cw_rule *rule = &pipeline->options.rules->rules[index];
-	struct cw_output *output = &pipeline->outputs[index];
 	uint32_t snaplen = rule->snaplen ? rule->snaplen : pipeline->options.snaplen;
 	int result = cw_template_parse(&output->name, rule->write, pipeline->options.directory,
 				       error);
 	char where[512];
 
 	if (result < 0) {
-		describe_rule(pipeline->options.rules, rule, where, sizeof(where));
+		describe_rule(rules, rule, where, sizeof(where));
 		cw_error_prefix(error, "%s", where);
 		return result;
 	}
@@ -86,15 +86,9 @@ static int init_output(struct cw_pipeline *pipeline, uint32_t index, struct cw_e
 	output->rule = rule;
 	output->format = choose_format(pipeline, output->name);
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
-	output->rotate_bytes = rule->rotate_bytes;
-	output->rotate_records = rule->rotate_packets;
-	output->is_thinned = rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes ||
-			     rule->limit_rate;
-	output->rotate_every_ns = rule->rotate_every_ns;
-	output->is_rotate_aligned = !rule->is_rotate_from_first;
-	if (rule->rotate_every_ns)
-		atomic_store(&pipeline->has_time_rotation, true);
+	cw_output_adopt(pipeline, output, rule);
 	output->linktype = CW_LINKTYPE_ANY;
+	atomic_init(&output->state, CW_OUTPUT_USED);
 	return 0;
 }
 
@@ -112,8 +106,8 @@ bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, u
 }
 
 /* A fixed name must not be an input's, another rule's, nor, with no_clobber, exist. */
-static int check_target(struct cw_pipeline *pipeline, const struct cw_output *output,
-			struct cw_names *names, struct cw_error *error)
+int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output, bool is_new,
+		    struct cw_names *names, struct cw_error *error)
 {
 	const struct cw_template_values values = {.rule = output->rule->name};
 	char path[CW_TEMPLATE_PATH_BYTES];
@@ -122,7 +116,7 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	bool is_taken;
 
 	/* Which files there will be is known only while writing, when it is too late to refuse. */
-	if (pipeline->options.no_clobber &&
+	if (is_new && pipeline->options.no_clobber &&
 	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
 	     output->rotate_bytes || output->rotate_records || output->rotate_every_ns))
 		return cw_error_set(error, -EINVAL,
@@ -144,7 +138,7 @@ static int check_target(struct cw_pipeline *pipeline, const struct cw_output *ou
 	if (cw_template_expand(output->name, &values, path) < 0)
 		return cw_error_set(error, -EINVAL, "rule %s: the output's name is too long",
 				    output->rule->name);
-	if (stat(path, &status) == 0) {
+	if (is_new && stat(path, &status) == 0) {
 		if (!S_ISREG(status.st_mode))
 			return 0;
 		if (cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev,
@@ -213,6 +207,8 @@ static int setup_pack(struct cw_pipeline *pipeline)
 
 	for (index = 0; index < pipeline->output_count; index++)
 		options.file_count += cw_template_is_zst(pipeline->outputs[index].name);
+	if (pipeline->reload.is_possible)
+		options.file_count = pipeline->output_capacity; /* memory comes with their use */
 	return options.file_count ? cw_pack_new(&pipeline->pack, &options) : 0;
 }
 
@@ -223,17 +219,30 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	uint32_t index;
 	int result = 0;
 
-	pipeline->outputs = aligned_alloc(CW_CACHE_LINE,
-					  rules->count * sizeof(*pipeline->outputs));
-	pipeline->turn_tally_of = calloc(rules->count, sizeof(*pipeline->turn_tally_of));
+	pipeline->output_capacity = rules->count;
+	if (pipeline->reload.is_possible)
+		pipeline->output_capacity = rules->count > CW_OUTPUTS_RELOAD_MIN / 2
+						    ? 2 * rules->count
+						    : CW_OUTPUTS_RELOAD_MIN;
+	/* What is not used is not touched. */
+	pipeline->outputs = aligned_alloc(
+		CW_CACHE_LINE, pipeline->output_capacity * sizeof(*pipeline->outputs));
+	pipeline->turn_tally_of =
+		calloc(pipeline->output_capacity, sizeof(*pipeline->turn_tally_of));
 	if (!pipeline->outputs || !pipeline->turn_tally_of || setup_direct(pipeline) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
 	memset(pipeline->outputs, 0, rules->count * sizeof(*pipeline->outputs));
 	pipeline->output_count = rules->count;
+	cw_rules_adopt(pipeline, rules);
+	pipeline->turn_output_count = rules->count;
 	for (index = 0; index < rules->count && result == 0; index++)
-		result = init_output(pipeline, index, error);
-	for (index = 0; index < rules->count && result == 0; index++)
-		result = check_target(pipeline, &pipeline->outputs[index], &names, error);
+		result = cw_setup_output(pipeline, &pipeline->outputs[index], index, rules,
+					 &rules->rules[index], error);
+	for (index = 0; index < rules->count && result == 0; index++) {
+		result = cw_setup_target(pipeline, &pipeline->outputs[index], true, &names, error);
+		pipeline->reload.has_used_stdout |=
+			cw_template_is_stdout(pipeline->outputs[index].name);
+	}
 	cw_names_fini(&names);
 	if (result == 0 && setup_pack(pipeline) < 0)
 		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
@@ -307,6 +316,8 @@ int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error)
 
 struct compile_check {
 	struct cw_pipeline *pipeline;
+	const struct cw_rules *rules;
+	enum cw_severity severity; /* of a rule that is refused */
 	struct cw_error first;	  /* the first rule's problem */
 	uint32_t told_count;
 	uint32_t *illegal_counts; /* per rule, then of the prefilter: types it is illegal for */
@@ -316,9 +327,9 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 			 bool is_warning, const char *text)
 {
 	struct compile_check *check = context;
-	const struct cw_rules *rules = check->pipeline->options.rules;
+	const struct cw_rules *rules = check->rules;
 	uint32_t index = rule ? (uint32_t)(rule - rules->rules) : rules->count;
-	char where[512];
+	char where[512], place[CW_FILTER_EXPLAIN_BYTES];
 
 	(void)linktype;
 	if (is_warning) {
@@ -326,19 +337,26 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 		return;
 	}
 	describe_rule(rules, rule, where, sizeof(where));
+	cw_filter_explain(rule ? rule->filter : check->pipeline->options.prefilter, text, place,
+			  sizeof(place));
 	check->illegal_counts[index]++;
 	if (!check->first.code)
-		cw_error_set(&check->first, -EINVAL, "%s: %s", where, text);
+		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, place);
 	else if (++check->told_count <= PROBLEMS_TOLD_MAX)
-		cw_pipeline_tell(check->pipeline, CW_PROBLEM, "%s: %s", where, text);
+		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text,
+				 place);
 }
 
 /* Build the sets of the link types present; a rule that is illegal for all of them is an error. */
-int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
+int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generation, bool is_reload,
+		   struct cw_error *error)
 {
-	const struct cw_rules *rules = pipeline->options.rules;
+	const struct cw_rules *rules = generation->rules;
+	struct cw_matcher *matcher = &generation->matcher;
 	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
-	struct compile_check check = {.pipeline = pipeline};
+	struct compile_check check = {.pipeline = pipeline,
+				      .rules = rules,
+				      .severity = is_reload ? CW_WARNING : CW_PROBLEM};
 	uint32_t index;
 	int result = 0;
 
@@ -346,14 +364,12 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (!check.illegal_counts)
 		return cw_error_set(error, -ENOMEM, "no memory for rules");
 	for (index = 0; index < pipeline->ifaces.count && result == 0; index++)
-		result = cw_matcher_prepare(&pipeline->matcher,
-					    cw_ifaces_at(&pipeline->ifaces, index),
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&pipeline->ifaces, index),
 					    note_illegal, &check, error);
 	if (pipeline->ifaces.count == 0 && result == 0) /* at least the grammar */
-		result = cw_matcher_prepare(&pipeline->matcher, &ethernet, note_illegal,
-					    &check, error);
+		result = cw_matcher_prepare(matcher, &ethernet, note_illegal, &check, error);
 	for (index = 0; index <= rules->count && result == 0; index++) {
-		if (check.illegal_counts[index] == atomic_load(&pipeline->matcher.set_count))
+		if (check.illegal_counts[index] == atomic_load(&matcher->set_count))
 			result = -EINVAL;
 	}
 	if (result == -EINVAL)
@@ -363,7 +379,7 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error)
 				 "%s (it never matches packets of that link type)",
 				 check.first.text);
 	if (check.told_count > PROBLEMS_TOLD_MAX)
-		cw_pipeline_tell(pipeline, CW_PROBLEM, "and %u more such rules",
+		cw_pipeline_tell(pipeline, check.severity, "and %u more such rules",
 				 check.told_count - PROBLEMS_TOLD_MAX);
 	free(check.illegal_counts);
 	return result;

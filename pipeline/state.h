@@ -9,6 +9,7 @@
 #include "core/pack.h"
 #include "core/source.h"
 #include "pipeline/gate.h"
+#include "pipeline/generation.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/match.h"
@@ -18,6 +19,7 @@
 #include "pipeline/place.h"
 #include "pipeline/port.h"
 #include "pipeline/ready.h"
+#include "pipeline/reload.h"
 #include "pipeline/ring.h"
 #include "pipeline/sample.h"
 #include "pipeline/sequencer.h"
@@ -54,8 +56,9 @@ struct cw_pipeline {
 	struct cw_pipeline_options options;
 	struct cw_input *inputs;
 	uint32_t input_count;
+	struct cw_filter_set_options filter_options;
 	struct cw_output *outputs;
-	uint32_t output_count;
+	uint32_t output_capacity;
 	struct cw_worker *workers;
 	uint32_t worker_count;
 	struct cw_port *ports; /* live */
@@ -67,6 +70,7 @@ struct cw_pipeline {
 	uint64_t total_bytes;	 /* of the inputs; 0 = unknown */
 	struct timespec start_time;
 	bool has_files; /* were initialised */
+	_Atomic uint64_t free_bytes;	/* that a disk shall have left when a file is begun */
 	_Atomic bool has_time_rotation; /* batches need their latest time; never false again */
 	int wake_fd;	      /* eventfd: readable once reading shall stop */
 	int abort_fd;	      /* eventfd: readable once waiting for a FIFO's reader shall stop */
@@ -84,8 +88,11 @@ struct cw_pipeline {
 	struct cw_files files;
 	struct cw_pack *pack; /* NULL: no output is compressed */
 	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
-	struct cw_matcher matcher;
+	struct cw_generation *_Atomic generation; /* [GEN-1] which batches get from now on */
+	struct cw_reload reload;
 	struct cw_ifaces ifaces;
+	/* Outputs that have been used, from the first on; only the turn adds to it. */
+	_Atomic uint32_t output_count;
 
 	/* shared */
 	_Atomic bool is_stopping;      /* cut no more batches */
@@ -109,12 +116,16 @@ struct cw_pipeline {
 	struct cw_books books;
 	struct cw_verification verification;
 	struct cw_names names;
+	struct cw_past past;
+	uint64_t turn_generation;   /* whose limits are in force */
+	uint32_t turn_output_count; /* outputs in use */
 	struct cw_netdev_probe *probe; /* start-up, then the keeper; NULL: there is none */
 	const struct cw_batch *turn_batch; /* the batch at hand */
 	uint32_t *turn_tally_of;	 /* per output: its tally in the batch at hand */
 	uint32_t turn_kept_chunks;	 /* open and full ones that no writer has yet, of all outputs */
 	uint64_t turn_ended_files;	 /* how many, of all outputs; see output_ring.c */
 	uint64_t turn_kept_bytes;	 /* of ended files */
+	uint64_t turn_total_bytes;	 /* that all may keep; 0: as many as there are */
 	uint64_t turn_open_bytes;	 /* that files being filled may get, where sizes are limited */
 	struct cw_chunk *turn_giant;	 /* taken for the record at hand */
 	struct cw_preface turn_preface; /* of the record at hand */
@@ -133,10 +144,25 @@ bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, u
 /* Cores that this process may run on. */
 uint32_t cw_pipeline_usable_cores(void);
 
-/* The three parts of setup.c, in this order. Errors as cw_pipeline_start. */
+/* The three parts of setup.c, in this order. Errors as cw_pipeline_start. With `is_reload` rules
+ * that are refused are warnings: the others go on. */
 int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error);
 int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error);
-int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generation, bool is_reload,
+		   struct cw_error *error);
+
+/* An output for the rule, of `rules` (for messages); not in use yet. Errors as cw_pipeline_start. */
+int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,
+		    const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error);
+
+/* Whether its file may be written; `names` are those of the other outputs that are in force. With
+ * `is_new` false only the name is claimed. */
+int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output, bool is_new,
+		    struct cw_names *names, struct cw_error *error);
+
+/* Fill the report's rules, and the books that outputs keep. 0 or -ENOMEM. (report_rules.c) */
+int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report);
+void cw_report_rule_fini(struct cw_report_rule *report);
 
 int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report);
 

@@ -35,7 +35,7 @@ struct cw_copy {
 
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index)
 {
-	size_t note_capacity = (size_t)pipeline->output_count + CW_BATCH_PIECES_EXTRA +
+	size_t note_capacity = (size_t)pipeline->output_capacity + CW_BATCH_PIECES_EXTRA +
 			       pipeline->pool.chunk_count + 1;
 	struct cw_copy *copy = calloc(1, sizeof(*copy));
 
@@ -44,11 +44,11 @@ int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint3
 	worker->next_output = index % pipeline->output_count;
 	if (!copy)
 		return -ENOMEM;
-	copy->places = calloc(pipeline->output_count, sizeof(*copy->places));
+	copy->places = calloc(pipeline->output_capacity, sizeof(*copy->places));
 	copy->notes = calloc(note_capacity, sizeof(*copy->notes));
 	copy->bounce = malloc(CW_RECORD_SPLIT_MAX);
 	if (copy->places && copy->notes && copy->bounce &&
-	    cw_match_scratch_init(&worker->scratch, pipeline->output_count) == 0)
+	    cw_match_scratch_init(&worker->scratch, pipeline->output_capacity) == 0)
 		return 0;
 	cw_worker_fini(worker);
 	return -ENOMEM;
@@ -282,7 +282,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		uint32_t intact;
 
 		batch->part_end = part_first;
-		cw_match_part(&pipeline->matcher, &worker->scratch, pipeline->outputs, batch);
+		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs, batch);
 		intact = count_intact(batch,
 				      cw_lease_intact_bytes(&batch->lease, &batch->span));
 		if (intact >= batch->packet_count)
@@ -290,6 +290,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		batch->packet_count = intact > part_first ? intact : part_first;
 		batch->is_damaged = true;
 	}
+	batch->latest_ns = UINT64_MAX; /* nobody looked */
 	if (atomic_load(&pipeline->has_time_rotation))
 		note_latest(batch);
 }

@@ -188,6 +188,7 @@ static void try(struct random *random, uint64_t *class_counts)
 	    .tally_capacity = RULES_MAX,
 	    .piece_capacity = 1,
 	    .sample_capacity = PACKETS};
+	uint32_t rule_outputs[RULES_MAX];
 	struct cw_matcher matcher;
 	struct cw_match_scratch scratch;
 	struct cw_batch batch;
@@ -199,6 +200,9 @@ static void try(struct random *random, uint64_t *class_counts)
 	}
 	cw_matcher_init(&matcher, &rules, prefilter, &options);
 	matcher.verify_every = 1;
+	for (uint32_t i = 0; i < rules.count; i++)
+		rule_outputs[i] = i;
+	matcher.outputs = rule_outputs;
 	for (uint32_t i = 0; i < ifaces.count; i++)
 		assert_int_equal(cw_matcher_prepare(&matcher, cw_ifaces_at(&ifaces, i),
 						    ignore_report, NULL, NULL),

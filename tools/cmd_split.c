@@ -173,22 +173,89 @@ bad:
 	return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
-/* -z is for rules without a hook of their own. */
+/* -z is for rules without a hook of their own. 0 or -ENOMEM. */
 static int set_hook(struct cw_rule *rule, const char *program)
 {
 	char *words[] = {(char *)(uintptr_t)program, NULL}; /* copied */
 
-	if (!program || rule->hook || cw_rule_set_hook(rule, words) == 0)
-		return 0;
-	cw_complain("no memory");
-	return CW_EXIT_PROBLEM;
+	return !program || rule->hook ? 0 : cw_rule_set_hook(rule, words);
+}
+
+/* Whether an output is standard output, by whatever name. */
+static bool writes_to_stdout(const struct cw_rules *rules)
+{
+	struct stat ours, theirs;
+	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
+	uint32_t index;
+
+	for (index = 0; index < rules->count; index++) {
+		const char *path = rules->rules[index].write;
+
+		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
+		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
+			return true;
+		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+		    ours.st_ino == theirs.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* What the command line asks of files is for rules that do not say. 0 or -ENOMEM. */
+static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *rules)
+{
+	uint32_t index;
+	int result = 0;
+
+	for (index = 0; index < rules->count && result == 0; index++) {
+		struct cw_rule *rule = &rules->rules[index];
+
+		if (!rule->rotate_bytes)
+			rule->rotate_bytes = arguments->rotate_bytes;
+		if (!rule->rotate_packets)
+			rule->rotate_packets = arguments->rotate_packets;
+		if (!rule->ring_files)
+			rule->ring_files = arguments->ring_files;
+		if (!rule->rotate_every_ns) {
+			rule->rotate_every_ns = arguments->rotate_every_ns;
+			rule->is_rotate_from_first = !arguments->is_rotate_aligned;
+		}
+		result = set_hook(rule, arguments->hook);
+	}
+	return result;
+}
+
+int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+			    struct cw_error *error)
+{
+	struct stat status;
+	int result;
+
+	/* A pipe would be waited for. */
+	if (stat(arguments->rules, &status))
+		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
+					  arguments->rules);
+	if (!S_ISREG(status.st_mode))
+		return cw_error_set(error, -EINVAL,
+				    "%.400s is no regular file: it could be read once only",
+				    arguments->rules);
+	result = cw_rules_load(rules, arguments->rules, error);
+	if (result < 0)
+		return result;
+	if (limit_rules(arguments, rules) < 0)
+		result = cw_error_set(error, -ENOMEM, "no memory for the rules");
+	else if (arguments->json && writes_to_stdout(rules))
+		result = cw_error_set(error, -EINVAL,
+				      "--json and an output - both want standard output");
+	if (result < 0)
+		cw_rules_fini(rules);
+	return result;
 }
 
 static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		      char **expression)
 {
 	struct cw_error error = {0};
-	uint32_t index;
 	int result;
 
 	if (!arguments->rules) {
@@ -208,24 +275,14 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 			    (unsigned long long)arguments->ring_files);
 		result = CW_EXIT_USAGE;
 	}
-	for (index = 0; result == 0 && index < rules->count; index++) {
-		if (!rules->rules[index].rotate_bytes)
-			rules->rules[index].rotate_bytes = arguments->rotate_bytes;
-		if (!rules->rules[index].rotate_packets)
-			rules->rules[index].rotate_packets = arguments->rotate_packets;
-		result = set_hook(&rules->rules[index], arguments->hook);
-		if (!rules->rules[index].ring_files)
-			rules->rules[index].ring_files = arguments->ring_files;
-		if (!rules->rules[index].rotate_every_ns) {
-			rules->rules[index].rotate_every_ns = arguments->rotate_every_ns;
-			rules->rules[index].is_rotate_from_first = !arguments->is_rotate_aligned;
-		}
+	if (result == 0 && limit_rules(arguments, rules) < 0) {
+		cw_complain("no memory");
+		result = CW_EXIT_PROBLEM;
 	}
 	return result;
 }
 
-/* Programs that are not there are told now and not with the first file. */
-static int check_hooks(const struct cw_rules *rules, bool *has_any)
+int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error)
 {
 	uint32_t index;
 
@@ -236,11 +293,10 @@ static int check_hooks(const struct cw_rules *rules, bool *has_any)
 		if (!hook)
 			continue;
 		*has_any = true;
-		if (!cw_hooks_has_program(hook[0])) {
-			cw_complain("rule %s: its hook '%s' is no program that can be run",
-				    rules->rules[index].name, hook[0]);
-			return CW_EXIT_USAGE;
-		}
+		if (!cw_hooks_has_program(hook[0]))
+			return cw_error_set(error, -EINVAL,
+					    "rule %s: its hook '%s' is no program that can be run",
+					    rules->rules[index].name, hook[0]);
 	}
 	return 0;
 }
@@ -294,26 +350,6 @@ static int check_stdin(const struct cw_arguments *arguments)
 	return CW_EXIT_USAGE;
 }
 
-/* Whether an output is standard output, by whatever name. */
-static bool writes_to_stdout(const struct cw_rules *rules)
-{
-	struct stat ours, theirs;
-	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
-	uint32_t index;
-
-	for (index = 0; index < rules->count; index++) {
-		const char *path = rules->rules[index].write;
-
-		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
-		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
-			return true;
-		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-		    ours.st_ino == theirs.st_ino)
-			return true;
-	}
-	return false;
-}
-
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
 			 const char *prefilter, struct cw_pipeline_options *options)
 {
@@ -348,6 +384,7 @@ int cw_command_split(const struct cw_arguments *arguments)
 	struct cw_rules rules = {0};
 	struct cw_hooks *hooks = NULL;
 	char *expression = NULL;
+	struct cw_error error = {0};
 	bool has_hooks = false;
 	int result;
 
@@ -375,8 +412,10 @@ int cw_command_split(const struct cw_arguments *arguments)
 		fill_options(arguments, &rules, expression, &options);
 		result = cw_arguments_live(arguments, &options);
 	}
-	if (result == 0)
-		result = check_hooks(&rules, &has_hooks);
+	if (result == 0 && cw_rules_check_hooks(&rules, &has_hooks, &error) < 0) {
+		cw_complain("%s", error.text);
+		result = CW_EXIT_USAGE;
+	}
 	if (result == 0 && has_hooks)
 		result = start_hooks(arguments, &hooks);
 	if (result == 0) {

@@ -14,7 +14,13 @@ int cw_command_devices(const struct cw_arguments *arguments); /* also -D, -L, -J
 int cw_command_replay(const struct cw_arguments *arguments);
 int cw_command_selftest(const struct cw_arguments *arguments);
 int cw_command_repair(const struct cw_arguments *arguments);
+int cw_command_stats(const struct cw_arguments *arguments);
+int cw_command_top(const struct cw_arguments *arguments);
+int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
+
+/* Programs that are not there are told before the first file. -EINVAL; *has_any: there are hooks. */
+int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error);
 
 struct cw_hooks;
 
@@ -27,6 +33,11 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 
 /* capweir inspect filter. */
 int cw_inspect_filter(const struct cw_arguments *arguments);
+
+/* Read the rules file (-R) again: the rules, with the command line's limits; or what is wrong. Any
+ * thread. */
+int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+			    struct cw_error *error);
 
 /* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);

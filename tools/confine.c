@@ -173,9 +173,9 @@ static int add_odd_calls(scmp_filter_ctx list)
 	return result;
 }
 
-static int fill_list(scmp_filter_ctx list)
+static int fill_list(scmp_filter_ctx list, bool accepts)
 {
-	int result = 0;
+	int result = accepts ? seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 0) : 0;
 	size_t index;
 
 	for (index = 0; index < CW_ARRAY_COUNT(calls) && result == 0; index++)
@@ -185,7 +185,7 @@ static int fill_list(scmp_filter_ctx list)
 	return result ? result : add_odd_calls(list);
 }
 
-static int install_list(struct cw_error *error)
+static int install_list(bool accepts, struct cw_error *error)
 {
 	scmp_filter_ctx list;
 	int result;
@@ -213,7 +213,7 @@ static int install_list(struct cw_error *error)
 	 * before 4.17 cannot be asked. */
 	(void)seccomp_attr_set(list, SCMP_FLTATR_CTL_SSB, 1);
 	if (result == 0)
-		result = fill_list(list);
+		result = fill_list(list, accepts);
 	if (result == 0)
 		result = seccomp_load(list);
 	seccomp_release(list);
@@ -421,7 +421,7 @@ int cw_confine(const struct cw_confine_options *options, struct cw_error *error)
 
 	if (result == 0)
 		result = drop_privileges(options, &identity, true, error);
-	return result < 0 ? result : install_list(error);
+	return result < 0 ? result : install_list(options->accepts, error);
 }
 
 int cw_confine_helper(const struct cw_confine_options *options, struct cw_error *error)

@@ -30,6 +30,8 @@ struct cw_confine_options {
 	bool keep_raw;
 	/* Likewise CAP_SYS_NICE: threads started later may take a real-time priority. */
 	bool keep_nice;
+	/* Connections to a socket that is there are taken. */
+	bool accepts;
 };
 
 /*

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "pipeline/pipeline.h"
 #include "tools/folders.h"
@@ -82,6 +84,18 @@ int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options
 			result = add(folders, folder);
 		if (result < 0)
 			return result;
+	}
+	return 0;
+}
+
+int cw_folders_check(const struct cw_folders *folders, struct cw_error *error)
+{
+	uint32_t index;
+
+	for (index = 0; index < folders->count; index++) {
+		if (faccessat(AT_FDCWD, folders->at[index], W_OK | X_OK, AT_EACCESS))
+			return cw_error_set_errno(error, -errno, "cannot write to the folder %.400s",
+						  folders->at[index]);
 	}
 	return 0;
 }

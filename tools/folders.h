@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "core/error.h"
+
 struct cw_pipeline_options;
 
 struct cw_folders {
@@ -15,6 +17,9 @@ struct cw_folders {
 /* Each once, as far as names tell; those with packets' times or names in them are left out. 0 or
  * -ENOMEM. */
 int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options *options);
+/* Whether this process can make files in all of them: 0; or a negative errno, and `error` says of
+ * which. */
+int cw_folders_check(const struct cw_folders *folders, struct cw_error *error);
 void cw_folders_fini(struct cw_folders *folders);
 
 #endif

@@ -25,11 +25,13 @@ static const struct {
 	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
 						      "filters"},
 	{"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
+	{"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
+	{"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},
+	{"control", CW_STATUS, cw_command_control, "have a running capture reload, rotate, flush, stop"},
 	{"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
 	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
 
-static const char *const later_commands[] = {"top", "stats"};
 
 static void print_help(FILE *file)
 {
@@ -94,12 +96,6 @@ static int run_command(int argc, char **argv)
 	for (index = 0; index < CW_ARRAY_COUNT(commands); index++) {
 		if (strcmp(word, commands[index].name) == 0)
 			return run(index, commands[index].command, argc - 1, argv + 1);
-	}
-	for (index = 0; index < CW_ARRAY_COUNT(later_commands); index++) {
-		if (strcmp(word, later_commands[index]) == 0) {
-			cw_complain("the command '%s' is not in this version", word);
-			return CW_EXIT_USAGE;
-		}
 	}
 	if (word[0] == '-')
 		return run(0, CW_SPLIT | CW_CAPTURE, argc, argv); /* tcpdump's line */

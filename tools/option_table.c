@@ -46,7 +46,7 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_FULL, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT},
 	{'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY},
 	{OPTION_JSON, "json", NULL, "the report as JSON on standard output",
-	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR},
+	 BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR | CW_STATUS},
 	{OPTION_DRY_RUN, "dry-run", NULL, "say what would be cut, and change nothing; exit 1 if there is "
 					  "something", CW_REPAIR},
 	{OPTION_NO_CLOBBER, "no-clobber", NULL, "refuse to replace existing files",
@@ -96,6 +96,8 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_CAPTURE},
 	{OPTION_STATS, "stats", "SECONDS", "print counters so often (with --json as JSON lines)",
 	 CW_CAPTURE},
+	{OPTION_CONTROL, "control", "PATH", "a socket there tells how the capture goes, and takes orders "
+					   "(stats, control)", CW_CAPTURE | CW_STATUS},
 	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
 	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
 						   "the end (default: 10)", CW_CAPTURE},
@@ -136,7 +138,7 @@ const struct cw_option_row cw_option_rows[] = {
 					      "device", CW_SELFTEST},
 	{OPTION_HELP, "help", NULL, "print this",
 	 BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY |
-		 CW_SELFTEST | CW_REPAIR},
+		 CW_SELFTEST | CW_REPAIR | CW_STATUS},
 	/* Letters that mean what tcpdump means by them, and are to come. */
 	{'U', NULL, NULL, NULL, CW_NOT_YET},
 };
@@ -172,6 +174,14 @@ const struct cw_command_text cw_command_texts[] = {
 	{CW_REPAIR, "capweir repair FILE... [options]",
 	 "Cut what a kill, a crash or a full disk left behind a capture file's last whole record, hidden\n"
 	 ".part files too. Whole files, and damage with more data behind it, stay as they are."},
+	{CW_STATUS, "capweir stats --control PATH [--json]",
+	 "Say how a capture goes that was started with the same --control."},
+	{CW_STATUS, "capweir top --control PATH",
+	 "Show it as bars that move: queues, workers, outputs, losses where they occur, and the\n"
+	 "bottleneck. q ends it."},
+	{CW_STATUS, "capweir control --control PATH COMMAND [ARGUMENT]",
+	 "Have a running capture do something: reload, rules, rotate [RULE], flush, stop, stats, or\n"
+	 "log note|warning|problem. The answer is JSON. Exit 1: it says no."},
 	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]\n"
 		   "       capweir bench decode [FILE] [options]",
 	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "

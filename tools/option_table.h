@@ -61,6 +61,7 @@ enum cw_option_id {
 	OPTION_CUT,
 	OPTION_MODE,
 	OPTION_OWN_CABLE,
+	OPTION_CONTROL,
 	OPTION_NOT_YET,
 };
 

@@ -22,6 +22,7 @@ enum cw_command {
 	CW_REPLAY = 1 << 7,
 	CW_SELFTEST = 1 << 8,
 	CW_REPAIR = 1 << 9,
+	CW_STATUS = 1 << 10, /* stats, top and control: ask a capture that runs */
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -62,6 +63,7 @@ struct cw_arguments {
 	const char *user; /* -Z */
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
+	const char *control;
 	uint64_t threads;	  /* -t; 0 = by cores */
 	uint64_t packet_count;	  /* -c */
 	uint64_t snaplen;	  /* -s */

@@ -61,7 +61,7 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				    count(rule->left_out[index]));
 	for (index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
 			 cw_json_text(rule->rule->name), "filter",
 			 cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 			 count(rule->matched), "written", count(rule->written), "bytes",
@@ -69,7 +69,7 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 			 "lost_total", count(rule->lost_total), "error", cw_json_text(rule->error),
 			 "files", files, "expired", count(rule->expired), "expired_files",
 			 count(rule->expired_files), "left_out", left_out, "left_out_total",
-			 count(rule->left_out_total));
+			 count(rule->left_out_total), "removed", rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)
@@ -116,6 +116,31 @@ static json_t *queues_json(const struct cw_report *report)
 				  count(stats->downs)));
 	}
 	return list;
+}
+
+/* Which rules were in force, and from which packet of each queue on (null: of none). */
+static json_t *reloads_json(const struct cw_report *report)
+{
+	json_t *generations = json_array();
+	uint32_t index, queue;
+
+	for (index = 0; index < report->generation_count; index++) {
+		const struct cw_report_generation *generation = &report->generations[index];
+		json_t *firsts = json_array();
+
+		for (queue = 0; queue < report->queue_count; queue++)
+			json_array_append_new(firsts, generation->firsts[queue] == UINT64_MAX
+							  ? json_null()
+							  : count(generation->firsts[queue]));
+		json_array_append_new(
+			generations,
+			json_pack("{s:o, s:o, s:f, s:o}", "generation", count(generation->number),
+				  "rules", count(generation->rule_count), "start_s",
+				  generation->start_s, "queues_from", firsts));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}", "generation", count(report->generation), "accepted",
+			 count(report->reloads_accepted), "refused", count(report->reloads_refused),
+			 "generations", generations);
 }
 
 static json_t *device_json(const struct cw_report_device *device)
@@ -199,6 +224,7 @@ int cw_report_print_json(const struct cw_report *report)
 		json_object_set_new(whole, "queues", queues_json(report));
 		json_object_set_new(whole, "devices", devices_json(report));
 		json_object_set_new(whole, "late", count(report->late));
+		json_object_set_new(whole, "reloads", reloads_json(report));
 	}
 	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 ||
 	    fputc('\n', stdout) == EOF || fflush(stdout)) {

@@ -116,7 +116,7 @@ void cw_report_print(const struct cw_report *report)
 		fprintf(stderr, "%12s %9s  ", cw_format_count(rule->lost_total, a),
 			cw_format_bytes(rule->bytes, b));
 		print_files(rule);
-		fputc('\n', stderr);
+		fputs(rule->is_removed ? " (the rule was removed)\n" : "\n", stderr);
 	}
 	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule", cw_format_count(
 				books->received, a), report->queue_count ? "captured" : "read",
@@ -141,6 +141,11 @@ void cw_report_print(const struct cw_report *report)
 		fprintf(stderr, "%s files given to hooks, %s of which failed\n",
 			cw_format_count(report->hooks_run, a),
 			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
+	if (report->reloads_accepted || report->reloads_refused)
+		fprintf(stderr, "rules of generation %s are in force, after %s reloads and %s refused\n",
+			cw_format_count(report->generation, a),
+			cw_format_count(report->reloads_accepted, b),
+			cw_format_count(report->reloads_refused, c));
 	if (report->verify.every)
 		fprintf(stderr, "%s packets checked against libpcap, 1 in %s: %s %s\n",
 			cw_format_count(report->verify.sampled, a),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A run from start to report: progress, signals, statistics, exit status. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pipeline/control.h"
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/folders.h"
@@ -18,6 +20,7 @@
 
 struct run {
 	const struct cw_arguments *arguments;
+	const struct cw_pipeline_options *options;
 	struct cw_pipeline *pipeline;
 	struct cw_hooks *hooks; /* NULL: there are none */
 	struct timespec start;
@@ -25,6 +28,8 @@ struct run {
 	double last_s;		 /* and when that was */
 	int notify_fd;		 /* of the service manager; -1: none */
 	bool is_live;
+	struct cw_control *control; /* NULL: there is none */
+	_Atomic int level; /* enum cw_severity: what is below it is not told */
 	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
 	bool wants_progress; /* stderr is one */
 	bool is_stopped;     /* by a signal */
@@ -35,6 +40,8 @@ static void tell(void *context, enum cw_severity severity, const char *text)
 {
 	struct run *run = context;
 
+	if ((int)severity < run->level)
+		return;
 	/* One call of stdio: lines of several threads do not mix. */
 	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
 		severity == CW_WARNING ? "warning: " : "", text);
@@ -133,6 +140,53 @@ static _Noreturn void abort_run(struct run *run, int status)
 	_exit(status);
 }
 
+/* Answered by the pipeline, when it is done. */
+static void reload(struct run *run)
+{
+	const char *rules = run->arguments->rules;
+
+	if (!run->is_live)
+		cw_complain("SIGHUP: rules are reloaded during live capture only; split goes on");
+	else if (!rules)
+		cw_complain("SIGHUP: there is no rules file (-R) to be read again");
+	else if (!cw_pipeline_request_reload(run->pipeline))
+		cw_complain("SIGHUP: the rules came from standard input, which cannot be read again");
+}
+
+/* The rules file is read anew, by the pipeline's own thread: all that would end a start refuses. */
+static int load_rules(void *context, struct cw_rules *rules, struct cw_error *error)
+{
+	const struct run *run = context;
+	struct cw_pipeline_options options = *run->options;
+	struct cw_folders folders;
+	bool has_hooks = false;
+	int result = cw_arguments_load_rules(run->arguments, rules, error);
+
+	if (result < 0)
+		return result;
+	options.rules = rules;
+	result = cw_folders_find(&folders, &options);
+	if (result < 0)
+		cw_error_set(error, result, "no memory");
+	else
+		result = cw_folders_check(&folders, error);
+	cw_folders_fini(&folders);
+	if (result == 0)
+		result = cw_rules_check_hooks(rules, &has_hooks, error);
+	if (result == 0 && has_hooks && !run->hooks)
+		result = cw_error_set(error, -EINVAL,
+				      "a rule has a hook, and this run started without any: what runs "
+				      "hooks is made at the start");
+	if (result < 0)
+		cw_rules_fini(rules);
+	return result;
+}
+
+static bool can_reload(const struct run *run)
+{
+	return run->is_live && run->arguments->rules && strcmp(run->arguments->rules, "-") != 0;
+}
+
 static void handle_signal(struct run *run, int signal_fd)
 {
 	struct signalfd_siginfo signal;
@@ -144,9 +198,7 @@ static void handle_signal(struct run *run, int signal_fd)
 		print_stats(run);
 		break;
 	case SIGHUP:
-		cw_complain("SIGHUP: %s", run->is_live ? "reloading rules is not in this version"
-						       : "rules are reloaded during live capture "
-							 "only; split goes on");
+		reload(run);
 		break;
 	default:
 		if (run->is_stopped)
@@ -159,6 +211,54 @@ static void handle_signal(struct run *run, int signal_fd)
 		cw_pipeline_request_stop(run->pipeline);
 	}
 }
+
+/* ---- the control socket ---- */
+
+static void stop_by_control(void *context)
+{
+	struct run *run = context;
+
+	if (run->is_stopped)
+		return;
+	run->is_stopped = true;
+	cw_complain("stopping, as the control socket asks: what was captured is finished");
+	cw_pipeline_request_stop(run->pipeline);
+}
+
+static void set_level(void *context, enum cw_severity level)
+{
+	struct run *run = context;
+
+	run->level = (int)level;
+}
+
+static void on_reload(void *context)
+{
+	const struct run *run = context;
+
+	if (run->control)
+		cw_control_wake(run->control);
+}
+
+/* 0 or an exit status. */
+static int open_control(struct run *run)
+{
+	const struct cw_control_actions actions = {
+		.stop = stop_by_control, .set_level = set_level, .context = run};
+	struct cw_error error = {0};
+	int result;
+
+	if (!run->arguments->control)
+		return 0;
+	result = cw_control_open(&run->control, run->arguments->control, &actions, &error);
+	if (result < 0)
+		cw_complain("%s", error.text);
+	if (result == -EADDRINUSE || result == -EEXIST || result == -ENAMETOOLONG)
+		return CW_EXIT_USAGE;
+	return result < 0 ? CW_EXIT_PROBLEM : 0;
+}
+
+/* ---- time ---- */
 
 /* Milliseconds until something is due; -1: nothing will be. */
 static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
@@ -208,16 +308,20 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 
 static void wait_for_end(struct run *run, int signal_fd)
 {
-	struct pollfd fds[2] = {{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-				{.fd = signal_fd, .events = POLLIN}};
+	struct pollfd fds[2 + CW_CONTROL_FDS_MAX] = {
+		{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
+		{.fd = signal_fd, .events = POLLIN}};
 	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
-		int ready = poll(fds, 2, next_wait_ms(run, progress_s, stats_s));
+		uint32_t count = run->control ? cw_control_fds(run->control, fds + 2) : 0;
+		int ready = poll(fds, 2 + count, next_wait_ms(run, progress_s, stats_s));
 
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
 			handle_signal(run, signal_fd);
+		if (ready > 0 && count)
+			cw_control_serve(run->control, run->pipeline, fds + 2, count);
 	}
 	if (run->has_progress)
 		fputs("\r\033[K", stderr);
@@ -288,6 +392,7 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 {
 	return (struct cw_confine_options){.user = arguments->user,
 					   .keep_raw = true,
+					   .accepts = arguments->control != NULL,
 					   .keep_nice = arguments->realtime > 0};
 }
 
@@ -330,6 +435,10 @@ static void get_ready(void *context)
 	}
 	if (result == CW_CONFINE_NO_LIST)
 		cw_complain("warning: %s", error.text);
+	if (can_reload(run) && faccessat(AT_FDCWD, run->arguments->rules, R_OK, AT_EACCESS))
+		cw_complain("warning: %s cannot be read any more by the user that captures (%s): a "
+			    "reload will be refused",
+			    run->arguments->rules, strerror(errno));
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -360,6 +469,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	   struct cw_hooks *hooks)
 {
 	struct run run = {.arguments = arguments,
+			  .options = options,
 			  .notify_fd = cw_notify_open(),
 			  .hooks = hooks,
 			  .is_live = options->device_count > 0,
@@ -375,11 +485,15 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	}
 	clock_gettime(CLOCK_MONOTONIC, &run.start);
 	result = run.is_live ? check_confinement(arguments, options) : 0;
+	if (result == 0)
+		result = open_control(&run);
 	if (result)
 		goto out;
+	options->on_reload = on_reload;
 	options->tell = tell;
 	options->on_ready = get_ready;
 	options->on_file = hooks ? run_hook : NULL;
+	options->load_rules = can_reload(&run) ? load_rules : NULL;
 	options->context = &run;
 	result = cw_pipeline_start(&run.pipeline, options, &error);
 	if (result < 0) {
@@ -392,6 +506,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	result = finish(&run, arguments, signal_fd);
 	cw_pipeline_free(run.pipeline);
 out:
+	cw_control_close(run.control);
 	if (run.notify_fd >= 0)
 		close(run.notify_fd);
 	if (signal_fd >= 0)

@@ -218,8 +218,6 @@ class CommandLine(e2e.Test):
                                 says="not in this version")
         for name in ("a.pcap.gz", "a.pcapng.zstd", "a.lz4"):
             self.assert_refused("split", "-r", "in.pcap", "-w", name, says="not in.*this version")
-        for command in ("top", "stats"):
-            self.assert_refused(command, "-w", "a.pcap", says="not in this version")
 
     def test_files_and_devices_do_not_mix(self):
         self.assert_refused("-r", "in.pcap", "-i", "lo", "-w", "a.pcap", says="-r does not go with")

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The answers of the control socket. Counters are sums since the run's start; none goes back. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "pipeline/control_parts.h"
+#include "pipeline/snapshot.h"
+#include "pipeline/state.h"
+
+static json_t *count(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+/* Text that may not be UTF-8, such as a path's. */
+static json_t *text_json(const char *text)
+{
+	json_t *result = text ? json_string(text) : json_null();
+	char *clean;
+	size_t index;
+
+	if (result || !(clean = strdup(text)))
+		return result;
+	for (index = 0; clean[index]; index++) {
+		if ((signed char)clean[index] < 0)
+			clean[index] = '?';
+	}
+	result = json_string(clean);
+	free(clean);
+	return result;
+}
+
+/* The line; takes the object. */
+static char *line_of(json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *line = NULL;
+
+	json_decref(object);
+	if (text) {
+		size_t bytes = strlen(text);
+
+		line = realloc(text, bytes + 2);
+		if (line)
+			memcpy(line + bytes, "\n", 2);
+		else
+			free(text);
+	}
+	return line;
+}
+
+static json_t *new_answer(enum cw_control_command command)
+{
+	return json_pack("{s:b, s:s}", "ok", 1, "command", cw_control_command_name(command));
+}
+
+char *cw_control_answer(enum cw_control_command command)
+{
+	return line_of(new_answer(command));
+}
+
+char *cw_control_answer_error(const char *text)
+{
+	return line_of(json_pack("{s:b, s:o}", "ok", 0, "error", text_json(text)));
+}
+
+char *cw_control_answer_rotate(uint32_t outputs)
+{
+	json_t *answer = new_answer(CW_CONTROL_ROTATE);
+
+	json_object_set_new(answer, "outputs", count(outputs));
+	return line_of(answer);
+}
+
+char *cw_control_answer_reload(const struct cw_reload_status *status)
+{
+	return line_of(json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", status->was_accepted, "command",
+				 cw_control_command_name(CW_CONTROL_RELOAD), "generation",
+				 count(status->generation), "rules", count(status->rule_count),
+				 status->was_accepted ? "text" : "error", text_json(status->text)));
+}
+
+/* ---- stats ---- */
+
+static json_t *books_json(const struct cw_books *books)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
+			 count(books->received), "malformed", count(books->malformed),
+			 "prefiltered", count(books->prefiltered), "matched_any",
+			 count(books->matched_any), "unmatched", count(books->unmatched), "matched",
+			 count(books->matched), "written", count(books->written), "lost",
+			 count(books->lost));
+}
+
+static json_t *queues_json(const struct cw_snapshot *snapshot)
+{
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < snapshot->queue_count; index++) {
+		const struct cw_snapshot_queue *queue = &snapshot->queues[index];
+
+		json_array_append_new(
+		    list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
+				    text_json(queue->device), "queue", count(queue->queue),
+				    "kernel_seen", count(queue->kernel_seen), "kernel_dropped",
+				    count(queue->kernel_dropped), "freezes", count(queue->freezes),
+				    "handed_out", count(queue->handed_out), "batches_out",
+				    count(queue->batches_out), "batches", count(queue->batch_count),
+				    "ring_used", count(queue->ring_used), "ring_blocks",
+				    count(queue->ring_blocks)));
+	}
+	return list;
+}
+
+static json_t *outputs_json(const struct cw_snapshot *snapshot)
+{
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < snapshot->output_count; index++) {
+		const struct cw_snapshot_output *output = &snapshot->outputs[index];
+
+		json_array_append_new(
+		    list,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rule",
+			      text_json(output->name), "matched", count(output->matched), "written",
+			      count(output->written), "lost", count(output->lost), "backlog",
+			      count(output->backlog), "chunks", count(output->chunks), "failed",
+			      output->has_failed, "leaving", output->is_leaving));
+	}
+	return list;
+}
+
+static json_t *workers_json(const struct cw_snapshot *snapshot)
+{
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < snapshot->worker_count; index++)
+		json_array_append_new(
+		    list,
+		    json_pack("{s:f}", "cpu_s", (double)snapshot->workers[index].cpu_ns * 1e-9));
+	return list;
+}
+
+static json_t *stats_json(const struct cw_snapshot *snapshot)
+{
+	const struct cw_progress *progress = &snapshot->progress;
+	const struct cw_reload_status *reload = &snapshot->reload;
+	json_t *stats =
+	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", snapshot->elapsed_s,
+		      "packets", count(progress->packets), "bytes", count(progress->bytes),
+		      "kernel_seen", count(progress->kernel_seen), "kernel_dropped",
+		      count(progress->kernel_dropped), "freezes", count(progress->freezes),
+		      "lost_before_tap", count(progress->lost_before_tap));
+
+	json_object_set_new(stats, "books", books_json(&snapshot->books));
+	json_object_set_new(stats, "reloads",
+			    json_pack("{s:o, s:o, s:o, s:o}", "generation",
+				      count(reload->generation), "rules", count(reload->rule_count),
+				      "accepted", count(reload->accepted), "refused",
+				      count(reload->refused)));
+	json_object_set_new(stats, "pool",
+			    json_pack("{s:o, s:o, s:b}", "chunks", count(snapshot->pool_chunks),
+				      "free", count(snapshot->pool_free), "starved",
+				      snapshot->is_starved));
+	json_object_set_new(stats, "stopping", json_boolean(snapshot->is_stopping));
+	json_object_set_new(stats, "queues", queues_json(snapshot));
+	json_object_set_new(stats, "workers", workers_json(snapshot));
+	json_object_set_new(stats, "outputs", outputs_json(snapshot));
+	return stats;
+}
+
+char *cw_control_answer_stats(struct cw_pipeline *pipeline)
+{
+	struct cw_snapshot snapshot;
+	json_t *answer;
+
+	if (cw_snapshot_take(pipeline, &snapshot) < 0)
+		return NULL;
+	answer = new_answer(CW_CONTROL_STATS);
+	json_object_set_new(answer, "stats", stats_json(&snapshot));
+	cw_snapshot_fini(&snapshot);
+	return line_of(answer);
+}
+
+/* ---- rules ---- */
+
+static json_t *rule_json(const struct cw_rule *rule)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text_json(rule->name),
+			 "filter", text_json(rule->filter ? rule->filter : "unmatched"), "write",
+			 text_json(rule->write), "snaplen", count(rule->snaplen), "rotate_bytes",
+			 count(rule->rotate_bytes), "rotate_packets", count(rule->rotate_packets),
+			 "line", count(rule->line));
+}
+
+char *cw_control_answer_rules(struct cw_pipeline *pipeline)
+{
+	struct cw_generation *generation = cw_generation_take(pipeline);
+	json_t *answer = new_answer(CW_CONTROL_RULES);
+	json_t *list = json_array();
+	uint32_t index;
+
+	for (index = 0; index < generation->rules->count; index++)
+		json_array_append_new(list, rule_json(&generation->rules->rules[index]));
+	json_object_set_new(answer, "generation", count(generation->number));
+	json_object_set_new(
+	    answer, "mode",
+	    json_string(generation->rules->mode == CW_FILTER_FIRST ? "first" : "all"));
+	json_object_set_new(answer, "rules", list);
+	cw_generation_give_back(generation);
+	return line_of(answer);
+}

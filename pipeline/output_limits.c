@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a rule asks of an output beside its name and format: when files end, which of them are kept,
+ * what is left out. Such things change with a reload while the output goes on; they are in force
+ * from the first batch of the new rules that is counted, for whatever is reserved after it.
+ */
+#include "pipeline/output_parts.h"
+#include "pipeline/state.h"
+
+/* Files being filled count as large as they may become. */
+static void change_size(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t bytes)
+{
+	if (output->has_begun)
+		pipeline->turn_open_bytes += bytes - output->rotate_bytes; /* modulo 2^64 */
+	output->rotate_bytes = bytes;
+}
+
+static void change_period(struct cw_output *output, const struct cw_rule *rule)
+{
+	bool is_aligned = !rule->is_rotate_from_first;
+
+	if (output->rotate_every_ns == rule->rotate_every_ns &&
+	    output->is_rotate_aligned == is_aligned)
+		return;
+	output->rotate_every_ns = rule->rotate_every_ns;
+	output->is_rotate_aligned = is_aligned;
+	if (output->file)
+		cw_output_start_period(output, output->period_start_ns);
+}
+
+void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
+		     const struct cw_rule *rule)
+{
+	change_size(pipeline, output, rule->rotate_bytes);
+	output->rotate_records = rule->rotate_packets;
+	change_period(output, rule);
+	if (rule->rotate_every_ns)
+		atomic_store(&pipeline->has_time_rotation, true);
+	if (output->limit_packets != rule->limit_packets ||
+	    output->limit_bytes != rule->limit_bytes)
+		output->is_at_limit = false; /* the new ones will say */
+	output->sample_every = rule->sample_every;
+	output->limit_packets = rule->limit_packets;
+	output->limit_bytes = rule->limit_bytes;
+	output->limit_rate = rule->limit_rate;
+	output->is_thinned = rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes ||
+			     rule->limit_rate;
+	output->ring_files = rule->ring_files;
+	output->ring_bytes = rule->ring_bytes;
+	output->priority = rule->priority;
+}
+
+void cw_rules_adopt(struct cw_pipeline *pipeline, const struct cw_rules *rules)
+{
+	pipeline->turn_total_bytes = rules->total_bytes;
+	/* Relaxed: a number that writers look at before they begin a file. */
+	atomic_store_explicit(&pipeline->free_bytes, rules->free_bytes, memory_order_relaxed);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reloading rules while a live run goes on: the thread that reads, compiles and publishes a new
+ * generation (generation.h), and, once no batch of the old one is left, closes the outputs of
+ * rules that are gone.
+ *
+ * An output goes on through any number of reloads, in the same file, while the rules have one of
+ * the same name that writes to the same template with the same snaplen. Others are new outputs;
+ * what a rule's earlier outputs did stays in the report under its name.
+ */
+#ifndef CW_PIPELINE_RELOAD_H
+#define CW_PIPELINE_RELOAD_H
+
+#include <pthread.h>
+
+#include "pipeline/generation.h"
+#include "pipeline/pipeline.h"
+
+#define CW_GENERATIONS_TOLD 64u     /* the report has the boundaries of the last ones, */
+#define CW_GENERATIONS_HELD 64u     /* and no more of them may still have batches */
+#define CW_OUTPUTS_RELOAD_MIN 4096u /* that there is room for where rules can be reloaded */
+#define CW_OUTPUTS_EXPECTED 256u    /* chunks are sized for so many at least, likewise */
+#define CW_PAST_RULES_MAX 65536u    /* names of removed rules in the report; others are added up */
+
+/* What a generation was, for the report. */
+struct cw_told_generation {
+	uint64_t number;
+	uint64_t start_ns;
+	uint32_t rule_count;
+	uint64_t *firsts; /* per lane */
+};
+
+/* What outputs that are closed for good did, by rule. Owner: the turn. */
+struct cw_past {
+	struct cw_report_rule *rules;
+	uint32_t count;
+	struct cw_books books;
+	uint64_t written; /* as the outputs counted it for cw_pipeline_peek */
+};
+
+struct cw_reload {
+	/* constant after start */
+	bool is_possible;
+	bool has_locks;
+	int fd; /* eventfd: readable when the reloader shall look */
+	pthread_t thread;
+	bool is_started;
+	/* the compiler, and the sets of all generations; never held by a thread that packets need
+	 */
+	pthread_mutex_t sets_lock;
+	/* shared */
+	_Atomic uint64_t requested;
+	_Atomic bool is_cancelled; /* the run ends: compile no more */
+	pthread_mutex_t status_lock;
+	struct cw_reload_status status;
+	/* owner: the reloader */
+	struct cw_generation *oldest; /* in the order of their numbers, to the current one */
+	bool has_used_stdout;	      /* an output of this run writes there, or did */
+	uint32_t held_count;          /* of them */
+	uint32_t *leaving;            /* outputs to be closed */
+	uint32_t leaving_count;
+	struct cw_told_generation told[CW_GENERATIONS_TOLD]; /* by number, modulo */
+	uint64_t told_count;
+};
+
+/* Before the threads start: the first generation is made. 0 or -ENOMEM. */
+int cw_reload_init(struct cw_pipeline *pipeline);
+void cw_reload_fini(struct cw_pipeline *pipeline); /* accepts a zeroed one; frees all generations */
+
+void *cw_reload_main(void *pipeline);
+
+/* Cut a running compilation short: the run ends. */
+void cw_reload_wake(struct cw_pipeline *pipeline);
+
+/* Remember a generation for the report. The reloader, or after it ended. */
+void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation);
+
+/* The turn, when it counts a batch: the limits of this batch's rules are in force from now on. */
+void cw_generation_adopt(struct cw_pipeline *pipeline, const struct cw_generation *generation);
+
+/* The turn: enter what the output did among the past. 0 or -ENOMEM. (report_rules.c) */
+int cw_past_add(struct cw_past *past, struct cw_output *output);
+void cw_past_fini(struct cw_past *past);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A reload, from the rules file to the generation in force. What can fail happens aside, before
+ * anything that is in force knows of it: reading, checking, compiling, making the new outputs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <urcu-qsbr.h>
+
+#include "pipeline/reload_parts.h"
+#include "pipeline/state.h"
+
+/* A rule of the generation in force, for finding it by name. */
+struct cw_plan_name {
+	const char *name;
+	uint32_t rule;
+};
+
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(((const struct cw_plan_name *)left)->name,
+		      ((const struct cw_plan_name *)right)->name);
+}
+
+static int no_memory(struct cw_error *error)
+{
+	return cw_error_set(error, -ENOMEM, "no memory for the new rules");
+}
+
+static int plan_init(struct cw_plan *plan, struct cw_error *error)
+{
+	const struct cw_rules *now = plan->now->rules, *next = plan->next->rules;
+	uint32_t index;
+
+	plan->names = calloc(now->count + 1u, sizeof(*plan->names));
+	plan->is_kept = calloc(now->count + 1u, sizeof(*plan->is_kept));
+	plan->is_new = calloc(next->count + 1u, sizeof(*plan->is_new));
+	plan->slots = calloc(next->count + 1u, sizeof(*plan->slots));
+	plan->last = calloc(now->count + 1u, sizeof(struct cw_rule *));
+	if (!plan->names || !plan->is_kept || !plan->is_new || !plan->slots || !plan->last)
+		return no_memory(error);
+	for (index = 0; index < now->count; index++)
+		plan->names[index] = (struct cw_plan_name){now->rules[index].name, index};
+	qsort(plan->names, now->count, sizeof(*plan->names), compare_names);
+	return 0;
+}
+
+/* Nothing of it is in force: take it down. */
+void cw_plan_fini(struct cw_plan *plan)
+{
+	while (plan->fresh_made)
+		cw_output_fini(&plan->fresh[--plan->fresh_made]);
+	while (plan->last_count)
+		cw_rule_free(plan->last[--plan->last_count]);
+	cw_generation_free(plan->next);
+	free(plan->names);
+	free(plan->is_kept);
+	free(plan->is_new);
+	free(plan->slots);
+	free(plan->fresh);
+	free(plan->last);
+}
+
+static bool is_same_hook(char *const *left, char *const *right)
+{
+	if (!left || !right)
+		return left == right;
+	for (; *left && *right && strcmp(*left, *right) == 0; left++, right++)
+		;
+	return !*left && !*right;
+}
+
+/* Whether records of the rule can go on in the output of the other. */
+static bool can_go_on(const struct cw_rule *before, const struct cw_rule *after)
+{
+	return strcmp(before->write, after->write) == 0 && before->snaplen == after->snaplen &&
+	       is_same_hook(before->hook, after->hook);
+}
+
+/* Which outputs go on, and where there is room for the others. */
+static int find_outputs(struct cw_plan *plan, struct cw_error *error)
+{
+	const struct cw_pipeline *pipeline = plan->pipeline;
+	const struct cw_rules *now = plan->now->rules, *next = plan->next->rules;
+	uint32_t index, slot = 0;
+
+	for (index = 0; index < next->count; index++) {
+		const struct cw_plan_name wanted = {.name = next->rules[index].name};
+		const struct cw_plan_name *found =
+		    bsearch(&wanted, plan->names, now->count, sizeof(wanted), compare_names);
+
+		if (found && can_go_on(&now->rules[found->rule], &next->rules[index])) {
+			plan->is_kept[found->rule] = true;
+			plan->next->outputs[index] = plan->now->outputs[found->rule];
+			continue;
+		}
+		while (slot < pipeline->output_capacity && slot < pipeline->output_count &&
+		       atomic_load(&pipeline->outputs[slot].state) != CW_OUTPUT_FREE)
+			slot++;
+		if (slot == pipeline->output_capacity)
+			return cw_error_set(
+			    error, -ENOSPC,
+			    "%u rules, and there is room for %u outputs in this run, those of "
+			    "removed rules that are not written yet among them",
+			    next->count, pipeline->output_capacity);
+		plan->is_new[index] = true;
+		plan->slots[plan->fresh_count++] = slot;
+		plan->next->outputs[index] = slot++;
+	}
+	return 0;
+}
+
+static int make_fresh(struct cw_plan *plan, struct cw_error *error)
+{
+	const struct cw_rules *next = plan->next->rules;
+	uint32_t index;
+	int result;
+
+	if (!plan->fresh_count)
+		return 0;
+	plan->fresh = aligned_alloc(CW_CACHE_LINE, plan->fresh_count * sizeof(*plan->fresh));
+	if (!plan->fresh)
+		return no_memory(error);
+	memset(plan->fresh, 0, plan->fresh_count * sizeof(*plan->fresh));
+	for (index = 0; index < next->count; index++) {
+		struct cw_output *output = &plan->fresh[plan->fresh_made];
+
+		if (!plan->is_new[index])
+			continue;
+		output->own_rule = cw_rule_copy(&next->rules[index]);
+		if (!output->own_rule)
+			return no_memory(error);
+		plan->fresh_made++;
+		result = cw_setup_output(plan->pipeline, output, plan->slots[plan->fresh_made - 1],
+					 next, output->own_rule, error);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* Another stream behind the one that is there would be no capture file. */
+static int check_stdout(struct cw_plan *plan, struct cw_error *error)
+{
+	uint32_t index;
+
+	for (index = 0; index < plan->fresh_made; index++) {
+		if (cw_template_is_stdout(plan->fresh[index].name) &&
+		    plan->pipeline->reload.has_used_stdout)
+			return cw_error_set(error, -EINVAL,
+					    "rule %s: standard output had another output's packets "
+					    "in this run",
+					    plan->fresh[index].rule->name);
+	}
+	return 0;
+}
+
+/* The names of those that go on first: they have them. */
+static int check_targets(struct cw_plan *plan, struct cw_error *error)
+{
+	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_names names = {0};
+	uint32_t index;
+	int result = check_stdout(plan, error);
+
+	for (index = 0; index < plan->next->rules->count && result == 0; index++) {
+		if (!plan->is_new[index])
+			result = cw_setup_target(pipeline,
+						 &pipeline->outputs[plan->next->outputs[index]],
+						 false, &names, error);
+	}
+	for (index = 0; index < plan->fresh_made && result == 0; index++)
+		result = cw_setup_target(pipeline, &plan->fresh[index], true, &names, error);
+	cw_names_fini(&names);
+	return result;
+}
+
+/* What the report says of rules that go. */
+static int copy_last(struct cw_plan *plan, struct cw_error *error)
+{
+	const struct cw_rules *now = plan->now->rules;
+	uint32_t index;
+
+	for (index = 0; index < now->count; index++) {
+		if (plan->is_kept[index])
+			continue;
+		plan->last[plan->last_count] = cw_rule_copy(&now->rules[index]);
+		if (!plan->last[plan->last_count])
+			return no_memory(error);
+		plan->last_count++;
+	}
+	return 0;
+}
+
+/* All that can fail. */
+int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
+{
+	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_rules rules = {0};
+	int result;
+
+	if (pipeline->reload.held_count == CW_GENERATIONS_HELD)
+		return cw_error_set(error, -EBUSY,
+				    "packets of %u earlier rule sets are still under way",
+				    CW_GENERATIONS_HELD);
+	result = pipeline->options.load_rules(pipeline->options.context, &rules, error);
+	if (result == 0 && !rules.count)
+		result = cw_error_set(error, -EINVAL, "there is no rule, so no output");
+	if (result == 0)
+		result = cw_rules_check(&rules, error);
+	if (result == 0 &&
+	    cw_generation_new(&plan->next, plan->now->number + 1, &rules, pipeline->lane_count) < 0)
+		result = no_memory(error);
+	if (result < 0) {
+		cw_rules_fini(&rules);
+		return result;
+	}
+	plan->next->own = rules;
+	plan->next->rules = &plan->next->own;
+	cw_matcher_init(&plan->next->matcher, plan->next->rules, pipeline->options.prefilter,
+			&pipeline->filter_options);
+	plan->next->matcher.verify_every = pipeline->options.verify_every;
+	plan->next->matcher.outputs = plan->next->outputs;
+	plan->next->matcher.is_cancelled = &pipeline->reload.is_cancelled;
+	result = plan_init(plan, error);
+	if (result == 0)
+		result = find_outputs(plan, error);
+	if (result == 0)
+		result = make_fresh(plan, error);
+	if (result == 0)
+		result = check_targets(plan, error);
+	if (result == 0)
+		result = copy_last(plan, error);
+	if (result == 0)
+		result = cw_setup_rules(pipeline, plan->next, true, error);
+	return result;
+}
+
+/* The turn: the new outputs are in use. */
+static void enter_outputs(void *context)
+{
+	struct cw_plan *plan = context;
+	struct cw_pipeline *pipeline = plan->pipeline;
+	uint32_t index;
+
+	for (index = 0; index < plan->fresh_made; index++) {
+		uint32_t slot = plan->slots[index];
+
+		memcpy(&pipeline->outputs[slot], &plan->fresh[index], sizeof(*plan->fresh));
+		pipeline->reload.has_used_stdout |=
+		    cw_template_is_stdout(pipeline->outputs[slot].name);
+		if (slot >= pipeline->output_count)
+			pipeline->output_count = slot + 1;
+	}
+	pipeline->turn_output_count += plan->fresh_made;
+	plan->fresh_made = 0;
+}
+
+static void let_leave(struct cw_plan *plan)
+{
+	struct cw_reload *reload = &plan->pipeline->reload;
+	uint32_t index, left = 0;
+
+	for (index = 0; index < plan->now->rules->count; index++) {
+		uint32_t slot = plan->now->outputs[index];
+
+		if (plan->is_kept[index])
+			continue;
+		plan->pipeline->outputs[slot].leaves_at = plan->next->number;
+		plan->pipeline->outputs[slot].last_rule = plan->last[left];
+		plan->last[left++] = NULL;
+		reload->leaving[reload->leaving_count++] = slot;
+	}
+}
+
+void cw_plan_publish(struct cw_plan *plan)
+{
+	struct cw_pipeline *pipeline = plan->pipeline;
+
+	cw_sequencer_hold_any(pipeline, enter_outputs, plan);
+	plan->next->matcher.is_cancelled = NULL;
+	plan->next->start_ns = cw_pipeline_now_ns();
+	plan->now->newer = plan->next;
+	/* [GEN-1] release */
+	atomic_store_explicit(&pipeline->generation, plan->next, memory_order_release);
+	pipeline->reload.held_count++;
+	let_leave(plan);
+	plan->next = NULL;
+	urcu_qsbr_synchronize_rcu();
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/snapshot.h"
+#include "pipeline/state.h"
+
+struct taking {
+	struct cw_pipeline *pipeline;
+	struct cw_snapshot *snapshot;
+	uint32_t room; /* for outputs */
+	bool is_short; /* of memory */
+};
+
+static void take_output(const struct cw_output *output, struct cw_snapshot_output *taken)
+{
+	uint32_t cause;
+
+	*taken = (struct cw_snapshot_output){.name = strdup(output->rule->name),
+					     .is_leaving = output->state == CW_OUTPUT_LEAVING,
+					     .has_failed = atomic_load(&output->failure) != 0,
+					     .matched = output->matched,
+					     .written = atomic_load(&output->written),
+					     .backlog = output->lost[CW_LOSS_BACKLOG],
+					     .chunks = atomic_load(&output->chunks_out)};
+	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+		taken->lost += output->lost[cause];
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+		taken->left_out += output->left_out[cause];
+}
+
+/* The turn: what it owns, all of one moment. */
+static void take_turns(void *context)
+{
+	struct taking *taking = context;
+	struct cw_pipeline *pipeline = taking->pipeline;
+	struct cw_snapshot *snapshot = taking->snapshot;
+	struct cw_books *books = &snapshot->books;
+	uint32_t index;
+
+	*books = pipeline->books;
+	books->matched = pipeline->past.books.matched;
+	books->written = pipeline->past.written;
+	books->lost = pipeline->past.books.lost;
+	books->left_out = pipeline->past.books.left_out;
+	for (index = 0; index < pipeline->output_count; index++) {
+		const struct cw_output *output = &pipeline->outputs[index];
+		struct cw_snapshot_output *taken;
+
+		if (output->state == CW_OUTPUT_FREE)
+			continue;
+		if (snapshot->output_count == taking->room) {
+			taking->is_short = true; /* there are more since it was counted */
+			return;
+		}
+		taken = &snapshot->outputs[snapshot->output_count];
+		take_output(output, taken);
+		if (!taken->name) {
+			taking->is_short = true;
+			return;
+		}
+		snapshot->output_count++;
+		books->matched += taken->matched;
+		books->written += taken->written;
+		books->lost += taken->lost;
+		books->left_out += taken->left_out;
+	}
+}
+
+static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->lane_count; index++) {
+		struct cw_lane *lane = &pipeline->lanes[index];
+		uint64_t handed_out = atomic_load(&lane->cut_count);
+		uint64_t finished = atomic_load_explicit(&lane->finished, memory_order_relaxed);
+
+		snapshot->queues[snapshot->queue_count++] = (struct cw_snapshot_queue){
+		    .device = pipeline->inputs[lane->input].path,
+		    .queue = lane->queue,
+		    .kernel_seen = atomic_load(&lane->seen),
+		    .kernel_dropped = atomic_load(&lane->dropped),
+		    .freezes = atomic_load(&lane->frozen),
+		    .handed_out = handed_out,
+		    /* One may be finished that was not handed out when that was looked at. */
+		    .batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
+		    .batch_count = lane->batch_count,
+		    .ring_blocks = atomic_load(&lane->ring_blocks),
+		    .ring_used = atomic_load(&lane->ring_used)};
+	}
+}
+
+static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->worker_count; index++) {
+		struct timespec used = {0};
+		clockid_t clock;
+
+		if (pthread_getcpuclockid(pipeline->workers[index].thread, &clock) == 0)
+			clock_gettime(clock, &used); /* of one that ended: 0 */
+		snapshot->workers[snapshot->worker_count++].cpu_ns =
+		    (uint64_t)used.tv_sec * CW_NS_PER_S + (uint64_t)used.tv_nsec;
+	}
+}
+
+int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
+{
+	uint64_t start_ns = (uint64_t)pipeline->start_time.tv_sec * CW_NS_PER_S +
+			    (uint64_t)pipeline->start_time.tv_nsec;
+	struct taking taking = {
+	    .pipeline = pipeline, .snapshot = snapshot, .room = pipeline->output_count + 1};
+
+	*snapshot =
+	    (struct cw_snapshot){.elapsed_s = (double)(cw_pipeline_now_ns() - start_ns) * 1e-9,
+				 .pool_chunks = pipeline->pool.chunk_count,
+				 .pool_free = cw_chunk_free_count(&pipeline->pool),
+				 .is_starved = atomic_load(&pipeline->sequencer.is_starved),
+				 .is_stopping = atomic_load(&pipeline->is_stopping)};
+	cw_pipeline_progress(pipeline, &snapshot->progress);
+	cw_pipeline_reload_status(pipeline, &snapshot->reload);
+	snapshot->queues = calloc(pipeline->lane_count, sizeof(*snapshot->queues));
+	snapshot->workers = calloc(pipeline->worker_count, sizeof(*snapshot->workers));
+	if (!snapshot->queues || !snapshot->workers)
+		goto no_memory;
+	take_queues(pipeline, snapshot);
+	take_workers(pipeline, snapshot);
+	do {
+		taking.room *= 2;
+		taking.is_short = false;
+		while (snapshot->output_count)
+			free(snapshot->outputs[--snapshot->output_count].name);
+		free(snapshot->outputs);
+		snapshot->outputs = calloc(taking.room, sizeof(*snapshot->outputs));
+		if (!snapshot->outputs)
+			goto no_memory;
+		cw_sequencer_hold_any(pipeline, take_turns, &taking);
+	} while (taking.is_short && taking.room < 4 * pipeline->output_capacity);
+	if (taking.is_short)
+		goto no_memory;
+	return 0;
+no_memory:
+	cw_snapshot_fini(snapshot);
+	return -ENOMEM;
+}
+
+void cw_snapshot_fini(struct cw_snapshot *snapshot)
+{
+	while (snapshot->output_count)
+		free(snapshot->outputs[--snapshot->output_count].name);
+	free(snapshot->outputs);
+	free(snapshot->queues);
+	free(snapshot->workers);
+	*snapshot = (struct cw_snapshot){0};
+}
+
+void cw_pipeline_flush(struct cw_pipeline *pipeline)
+{
+	cw_sequencer_tend_any(pipeline, cw_pipeline_now_ns(), true);
+}
+
+struct rotation {
+	struct cw_pipeline *pipeline;
+	const char *rule;
+	uint32_t count;
+};
+
+/* The turn */
+static void ask_for_rotation(void *context)
+{
+	struct rotation *rotation = context;
+	struct cw_pipeline *pipeline = rotation->pipeline;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (output->state != CW_OUTPUT_USED ||
+		    (rotation->rule && strcmp(rotation->rule, output->rule->name) != 0))
+			continue;
+		output->shall_rotate = true;
+		rotation->count++;
+	}
+}
+
+uint32_t cw_pipeline_rotate(struct cw_pipeline *pipeline, const char *rule)
+{
+	struct rotation rotation = {.pipeline = pipeline, .rule = rule};
+
+	cw_sequencer_hold_any(pipeline, ask_for_rotation, &rotation);
+	return rotation.count;
+}

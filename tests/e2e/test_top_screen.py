@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""capweir top in a terminal (tmux, 80x24): bars, losses in red where they are, the bottleneck."""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import e2e
+import live
+
+RED = re.compile(r"\x1b\[(?:[0-9]+;)*31")
+
+
+class Top(live.Test):
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("tmux"):
+            self.skipTest("tmux is not installed")
+        self.socket = self.path("control")
+
+    def tmux(self, *words):
+        done = subprocess.run(["tmux", "-S", self.path("tmux"), *words], capture_output=True,
+                              text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
+        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
+        return done.stdout
+
+    def show(self, columns=80, lines=24):
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
+                  f"{e2e.CAPWEIR} top --control {self.socket}; echo over $?; sleep 60")
+        self.addCleanup(subprocess.run, ["tmux", "-S", self.path("tmux"), "kill-server"],
+                        capture_output=True)
+
+    def wait_screen(self, words, patience_s=20):
+        """The screen, once it has all the words (expressions); with colours."""
+        end = time.monotonic() + patience_s
+        while True:
+            screen = self.tmux("capture-pane", "-p")
+            if all(re.search(word, screen) for word in words):
+                return self.tmux("capture-pane", "-p", "-e")
+            self.assertLess(time.monotonic(), end, f"not on the screen: {words}\n{screen}")
+            time.sleep(0.05)
+
+    def test_a_calm_capture(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--control", self.socket,
+                               "-t", 2, "--queues", 1)
+        sender = self.sender(live.Shape(10**9), rate=2000)
+        self.show()
+        screen = self.wait_screen(["ring in:0 .*[0-9]/s", "queue in:0", "worker 0", "worker 1", "chunks",
+                                   "output rule1 .*[0-9]/s", "[1-9],?[0-9]* packets/s",
+                                   "bottleneck: none: nothing is lost"])
+        self.assertIsNone(RED.search(screen))
+        self.assertEqual(max(len(line) for line in
+                             self.tmux("capture-pane", "-p").splitlines()) <= 80, True)
+        self.tmux("resize-window", "-x", "60", "-y", "8")
+        self.wait_screen(["and [0-9]+ more"])
+        self.tmux("send-keys", "q")
+        self.wait_screen(["over 0"])
+        sender.stop()
+        self.report_of(capture.stop())
+
+    def test_a_slow_output_is_named_and_red(self):
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("fifo"), "-f", "udp", "-w",
+                               self.path("all.pcap"), "--control", self.socket, "--buffer", "1MiB",
+                               "--queues", 1)
+        sender = self.sender(live.Shape(10**9, size=1000), rate=5000)
+        self.show()
+        screen = self.wait_screen(["bottleneck: output rule1: it is written too slowly and loses",
+                                   "output rule1 .*lost [0-9,]+/s"])
+        red = [line for line in screen.splitlines() if RED.search(line)]
+        self.assertTrue(any("rule1" in line for line in red), screen)
+        self.assertFalse(any("rule2" in line for line in red), screen)
+        sender.stop()
+        capture.kill()
+        self.wait_screen(["the capture has ended"])
+
+    def test_a_queue_that_drops_because_of_an_output(self):
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("fifo"), "--control",
+                               self.socket, "--buffer", "1MiB", "-B", 4096, "--block-size", "256KiB",
+                               "--queues", 1)
+        sender = self.sender(live.Shape(10**9, size=1000), rate=5000)
+        self.show()
+        screen = self.wait_screen(["bottleneck: output rule1: it is written too slowly; the kernel "
+                                   "drops [0-9]+/s", r"ring in:0 .*\|\|\|\|.*lost [0-9,]+/s"])
+        red = [line for line in screen.splitlines() if RED.search(line)]
+        self.assertTrue(any("ring in:0" in line for line in red), screen)
+        sender.stop()
+        capture.kill()
+
+    def test_without_a_terminal_or_a_capture_it_says_so(self):
+        done = e2e.capweir("top", "--control", self.socket)
+        self.assertEqual(done.status, 2)
+        self.assertIn("terminal", done.err)
+        self.assertEqual(e2e.capweir("top").status, 2)
+        self.show()
+        self.wait_screen(["cannot ask at", "over 1"])
+
+
+if __name__ == "__main__":
+    live.main()

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir top: how a running capture goes, as bars that move. (ncurses; what is shown is
+ * top_model.c's business.) */
+#include <curses.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tools/ask.h"
+#include "tools/commands.h"
+#include "tools/top_model.h"
+
+#define LABEL_COLUMNS 22
+#define BAR_COLUMNS 24
+#define EVERY_MS 1000
+#define BAD 1 /* colour pairs */
+#define GOOD 2
+#define LINES_BESIDE 5 /* head, bottleneck and empty ones */
+
+static json_t *ask_stats(int fd, const char *path)
+{
+	json_t *answer = cw_ask_at(fd, path, json_pack("{s:s}", "command", "stats"), false);
+	json_t *stats = json_incref(json_object_get(answer, "stats"));
+
+	json_decref(answer);
+	return stats;
+}
+
+static void draw_bar(double fill, bool is_bad)
+{
+	int filled = (int)(fill * BAR_COLUMNS + 0.5);
+	int column;
+
+	if (fill < 0) {
+		printw("%*s", BAR_COLUMNS + 9, "");
+		return;
+	}
+	addch('[');
+	attron(COLOR_PAIR(is_bad ? BAD : GOOD));
+	for (column = 0; column < BAR_COLUMNS; column++)
+		addch(column < filled ? '|' : ' ');
+	attroff(COLOR_PAIR(is_bad ? BAD : GOOD));
+	printw("] %3.0f %% ", 100 * fill);
+}
+
+static void draw_row(int line, const struct cw_top_row *row)
+{
+	char number[CW_NUMBER_BYTES];
+	bool is_bad = row->loss_rate > 0 || row->has_failed;
+
+	mvprintw(line, 0, "%-*.*s", LABEL_COLUMNS, LABEL_COLUMNS - 1, row->label);
+	draw_bar(row->fill, is_bad);
+	if (row->rate >= 0)
+		printw("%9s/s", cw_format_count((uint64_t)row->rate, number));
+	if (!row->lost && !is_bad)
+		return;
+	if (is_bad)
+		attron(COLOR_PAIR(BAD) | A_BOLD);
+	printw(" lost %s", cw_format_count(is_bad ? (uint64_t)row->loss_rate : row->lost, number));
+	if (is_bad)
+		printw("/s");
+	attroff(COLOR_PAIR(BAD) | A_BOLD);
+}
+
+static void draw_rows(const struct cw_top *top, int line, int end)
+{
+	uint32_t index;
+
+	/* Outputs are many and sorted, so what has no room is theirs; else the last ones'. */
+	for (index = 0; index < top->row_count; index++) {
+		bool is_last_line = line == end - 1 && index + 1 < top->row_count;
+
+		if (line >= end)
+			return;
+		if (is_last_line) {
+			mvprintw(line, 0, "and %u more", top->row_count - index);
+			return;
+		}
+		draw_row(line++, &top->rows[index]);
+	}
+}
+
+static void draw(const struct cw_top *top, const char *path)
+{
+	char packets[CW_NUMBER_BYTES], bytes[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
+	int lines = getmaxy(stdscr);
+	int columns = getmaxx(stdscr);
+
+	erase();
+	mvprintw(0, 0, "%.*s  %.0f s  rules of generation %" PRIu64 "   (q: end)", columns - 45,
+		 path, top->elapsed_s, top->generation);
+	mvprintw(1, 0, "%s packets/s  %s/s  lost before the rings: %s",
+		 cw_format_count((uint64_t)top->packet_rate, packets),
+		 cw_format_bytes((uint64_t)top->byte_rate, bytes),
+		 cw_format_count(top->lost_before, before));
+	if (top->is_losing)
+		attron(COLOR_PAIR(BAD) | A_BOLD);
+	mvprintw(2, 0, "bottleneck: %.*s", columns - 13, top->bottleneck);
+	attroff(COLOR_PAIR(BAD) | A_BOLD);
+	draw_rows(top, LINES_BESIDE - 1, lines);
+	refresh();
+}
+
+/* Until a key ends it, or the capture does. True: the capture. */
+static bool show(int fd, const char *path)
+{
+	json_t *before = ask_stats(fd, path), *now = NULL;
+	struct cw_top top;
+	bool has_ended = before == NULL;
+	int key = 0;
+
+	timeout(EVERY_MS / 4); /* soon, so that there is something to look at */
+	while (!has_ended && key != 'q' && key != 'Q' && key != 3) {
+		key = getch();
+		if (key != ERR && key != KEY_RESIZE)
+			continue;
+		now = ask_stats(fd, path);
+		has_ended = now == NULL;
+		if (has_ended || cw_top_make(&top, before, now) < 0)
+			break;
+		draw(&top, path);
+		cw_top_fini(&top);
+		/* A new size needs no new moment to compare with. */
+		if (key == KEY_RESIZE) {
+			json_decref(now);
+			continue;
+		}
+		json_decref(before);
+		before = now;
+		timeout(EVERY_MS);
+	}
+	json_decref(before);
+	return has_ended;
+}
+
+int cw_command_top(const struct cw_arguments *arguments)
+{
+	bool has_ended;
+	int fd;
+
+	if (!arguments->control || arguments->rest.count) {
+		if (arguments->rest.count)
+			cw_complain("top takes no '%s'", arguments->rest.words[0]);
+		else
+			cw_ask_complain_path();
+		return CW_EXIT_USAGE;
+	}
+	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
+		cw_complain("top needs a terminal; capweir stats prints once");
+		return CW_EXIT_USAGE;
+	}
+	fd = cw_ask_connect(arguments->control);
+	if (fd < 0)
+		return CW_EXIT_PROBLEM;
+	setlocale(LC_ALL, "");
+	if (!newterm(NULL, stdout, stdin)) {
+		cw_complain("top does not know this terminal (TERM)");
+		close(fd);
+		return CW_EXIT_PROBLEM;
+	}
+	cbreak();
+	noecho();
+	curs_set(0);
+	keypad(stdscr, TRUE);
+	if (has_colors()) {
+		start_color();
+		use_default_colors();
+		init_pair(BAD, COLOR_RED, -1);
+		init_pair(GOOD, COLOR_GREEN, -1);
+	}
+	has_ended = show(fd, arguments->control);
+	endwin();
+	close(fd);
+	if (has_ended)
+		fprintf(stderr, "capweir: the capture has ended\n");
+	return CW_EXIT_COMPLETE;
+}
