@@ -37,8 +37,10 @@ void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (rule->rotate_every_ns)
 		atomic_store(&pipeline->has_time_rotation, true);
 	if (output->limit_packets != rule->limit_packets ||
-	    output->limit_bytes != rule->limit_bytes)
-		output->is_at_limit = false; /* the new ones will say */
+	    output->limit_bytes != rule->limit_bytes) { /* a limit counts from when it is set */
+		output->is_at_limit = false;
+		output->taken = output->taken_bytes = 0;
+	}
 	output->sample_every = rule->sample_every;
 	output->limit_packets = rule->limit_packets;
 	output->limit_bytes = rule->limit_bytes;

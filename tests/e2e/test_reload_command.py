@@ -148,6 +148,66 @@ class Reload(live.Test):
         self.assertEqual([len(numbers_in(file)) for file in self.rule(report, "all")["files"]],
                          [1000, 1000, 2000, 2000, 500])
 
+    def test_what_is_left_out_kept_and_compressed_changes(self):
+        first = "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap'}\n"
+        steps = (  # what the rule has more, and what of the next SOME packets is written
+            ("sample: 1/10", SOME // 10),
+            ("sample: 1/10, limit: {packets: 100}", 100),
+            ("limit: {packets: 1000}", 1000),
+            ("rotate: {packets: 500, files: 2}", SOME),
+            ("rotate: {every: 1h}", SOME))
+        capture = self.start(first)
+        sent = written = SOME
+        live.send(live.Shape(SOME))
+        capture.wait_seen(SOME)
+        for number, (more, expected) in enumerate(steps, 2):
+            capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
+            self.reload(capture, first.replace("'}", f"', {more}}}"), f"generation {number}, 1 rules "
+                        "(outputs: 1 go on, 0 new, 0 closed)")
+            live.send(live.Shape(SOME, first=sent))
+            sent += SOME
+            written += expected
+            capture.wait_seen(sent)
+        capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
+        self.reload(capture, "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap.zst'}\n",
+                    "(outputs: 0 go on, 1 new, 1 closed)")
+        live.send(live.Shape(SOME, first=sent))
+        capture.wait_seen(sent + SOME)
+        report = self.report_of(capture.stop())
+        rule = self.rule(report, "all")
+        self.assertEqual(rule["matched"], sent + SOME)
+        self.assertEqual(rule["written"], written + SOME)
+        self.assertEqual(rule["left_out_total"], sent - written)
+        self.assertEqual(rule["lost_total"], 0)
+        # The ring of two let go what was before its own last files; those of the last hour stay.
+        self.assertGreater(rule["expired"], written - 3 * SOME)
+        packed = [name for name in rule["files"] if name.endswith(".zst")]
+        self.assertEqual(len(packed), 1)
+        subprocess.run(["zstd", "-dq", packed[0]], check=True)
+        self.assertEqual(numbers_in(packed[0][:-4]), list(range(sent, sent + SOME)))
+        kept = [n for name in rule["files"] if name not in packed for n in numbers_in(name)]
+        self.assertEqual(kept, list(range(sent - len(kept), sent)))
+        self.assertEqual(len(kept) + SOME, rule["written"] - rule["expired"])
+
+    def test_hooks_come_only_where_there_were_some(self):
+        hook = self.write("hook", "#!/bin/sh\necho \"$@\" >&2\n")
+        os.chmod(hook, 0o755)
+        plain = "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap'}\n"
+        hooked = plain.replace("'}", f"', hook: [{hook}, %s]}}")
+        capture = self.start(plain)
+        self.reload(capture, hooked % "a", "rules not reloaded")
+        self.assertIn("this run started without any", capture.text())
+        self.report_of(capture.stop())
+        capture = self.start(hooked % "a")
+        self.reload(capture, hooked.replace(hook, "/nowhere/hook") % "a", "rules not reloaded")
+        self.assertIn("is no program", capture.text())
+        self.reload(capture, hooked % "b", "(outputs: 0 go on, 1 new, 1 closed)")
+        capture.wait_line(f"a {self.directory}")
+        self.reload(capture, plain, "(outputs: 0 go on, 1 new, 1 closed)")
+        capture.wait_line(f"b {self.directory}")
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["hooks"], {"run": 2, "failed": 0})
+
     def test_without_a_file_there_is_nothing_to_reload(self):
         capture = self.capture("-i", "in", "-w", self.path("all.pcap"))
         capture.signal(signal.SIGHUP)
