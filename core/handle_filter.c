@@ -128,7 +128,7 @@ static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *
 	struct bpf_insn *program = NULL;
 	uint32_t count = 0;
 
-	if (!handle->live || !handle->live_info.has_prefilter)
+	if (!handle->live)
 		return;
 	if (cw_filter_kernel_program(filter, &program, &count) < 0 ||
 	    cw_live_prefilter(handle->live, 0, program, count, NULL) < 0)
