@@ -7,16 +7,17 @@
 
 static uint32_t hash_key(const struct cw_cached *key)
 {
-	const uint32_t words[] = {key->linktype, key->snaplen,
+	const uint32_t words[] = {key->linktype, key->snaplen, key->netmask,
 				  (uint32_t)(key->is_swapped + 2 * key->unoptimized)};
 
-	return cw_hash_bytes(key->expression, strlen(key->expression), cw_hash_u32s(words, 3, 0));
+	return cw_hash_bytes(key->expression, strlen(key->expression), cw_hash_u32s(words, 4, 0));
 }
 
 static bool has_key(const struct cw_cached *cached, const struct cw_cached *key)
 {
 	return cached->expression && cached->linktype == key->linktype &&
-	       cached->snaplen == key->snaplen && cached->is_swapped == key->is_swapped &&
+	       cached->snaplen == key->snaplen &&
+	       cached->netmask == key->netmask && cached->is_swapped == key->is_swapped &&
 	       cached->unoptimized == key->unoptimized &&
 	       strcmp(cached->expression, key->expression) == 0;
 }
@@ -27,6 +28,7 @@ static struct cw_cached make_key(const char *expression, const struct cw_filter_
 	return (struct cw_cached){.expression = (char *)(uintptr_t)expression,
 				  .linktype = options->linktype,
 				  .snaplen = options->snaplen ? options->snaplen : CW_CAPLEN_MAX,
+				  .netmask = options->netmask,
 				  .is_swapped = options->is_swapped,
 				  .unoptimized = options->unoptimized};
 }

@@ -14,6 +14,7 @@ struct cw_cached {
 	char *expression; /* NULL: moved away */
 	uint32_t linktype;
 	uint32_t snaplen;
+	uint32_t netmask;
 	bool is_swapped;
 	bool unoptimized;
 	/* value */

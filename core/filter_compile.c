@@ -308,7 +308,7 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 	if (!handle)
 		return cw_error_set(error, -ENOMEM, "no memory for a filter");
 	if (pcap_compile(handle, &program, expression, !options->unoptimized,
-			 PCAP_NETMASK_UNKNOWN) == 0) {
+			 options->netmask ? options->netmask : PCAP_NETMASK_UNKNOWN) == 0) {
 		result = keep_program(translation, program.bf_insns, program.bf_len, error);
 		pcap_freecode(&program);
 	} else {

@@ -195,6 +195,7 @@ static int ask(struct cw_filter_compiler *compiler, const char *expression,
 	const struct cw_helper_request request = {.expression_bytes = (uint32_t)strlen(expression),
 						  .linktype = options->linktype,
 						  .snaplen = options->snaplen,
+						  .netmask = options->netmask,
 						  .is_swapped = options->is_swapped,
 						  .unoptimized = options->unoptimized,
 						  .resolve_names = options->resolve_names};

@@ -84,6 +84,7 @@ static _Noreturn void worker_main(int fd, uint64_t memory_bytes)
 		struct cw_error error = {0};
 		struct cw_filter_options options = {.linktype = request.linktype,
 						    .snaplen = request.snaplen,
+						    .netmask = request.netmask,
 						    .is_swapped = request.is_swapped,
 						    .unoptimized = request.unoptimized,
 						    .resolve_names = request.resolve_names};

@@ -39,6 +39,7 @@ struct cw_helper_request {
 	uint32_t expression_bytes;
 	uint32_t linktype;
 	uint32_t snaplen;
+	uint32_t netmask;
 	uint8_t is_swapped;
 	uint8_t unoptimized;
 	uint8_t resolve_names;

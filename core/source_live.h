@@ -95,6 +95,10 @@ struct cw_live_options {
 	enum cw_live_fanout fanout;
 	enum cw_live_clock clock;
 	bool promiscuous;
+	/* pcap only, and so not with packet or xdp: */
+	bool is_rfmon;        /* monitor mode; -EOPNOTSUPP where there is none */
+	bool has_clock_value; /* a clock of libpcap's instead of `clock`: */
+	int clock_value;      /* PCAP_TSTAMP_ */
 	uint64_t memory_taken; /* bytes that rings of other devices have: all get half of the RAM */
 	int wake_fd;           /* readable when waiting shall end (eventfd); -1 = none */
 	uint16_t input;        /* recorded in the interface */

@@ -83,6 +83,7 @@ static int activation_code(int status)
 	case PCAP_ERROR_IFACE_NOT_UP:
 		return -ENETDOWN;
 	case PCAP_ERROR_CANTSET_TSTAMP_TYPE:
+	case PCAP_ERROR_RFMON_NOTSUP:
 		return -EOPNOTSUPP;
 	default:
 		return -EIO;
@@ -146,6 +147,14 @@ static int prepare(struct cw_live_pcap *live, const struct cw_live_options *opti
 			 options->promiscuous && strcmp(live->base.device, "any") != 0);
 	live->unit_ns =
 	    pcap_set_tstamp_precision(live->handle, PCAP_TSTAMP_PRECISION_NANO) == 0 ? 1 : 1000;
+	if (options->is_rfmon && pcap_can_set_rfmon(live->handle) != 1)
+		return cw_error_set(error, -EOPNOTSUPP, "device %s has no monitor mode",
+				    live->base.device);
+	pcap_set_rfmon(live->handle, options->is_rfmon);
+	if (options->has_clock_value)
+		return pcap_set_tstamp_type(live->handle, options->clock_value) == 0
+			   ? 0
+			   : refuse_clock(live, error);
 	return options->clock == CW_LIVE_CLOCK_ADAPTER ? set_adapter_clock(live, error) : 0;
 }
 

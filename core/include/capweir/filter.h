@@ -27,6 +27,7 @@ struct cw_filter_compiler; /* a process that compiles; not public yet */
 struct cw_filter_options {
 	uint32_t linktype;  /* LINKTYPE_ value */
 	uint32_t snaplen;   /* 0 = CW_CAPLEN_MAX */
+	uint32_t netmask;   /* of `ip broadcast`, in network byte order; 0 = not known: an error */
 	bool is_swapped;    /* the packets are from a file of the other byte order */
 	bool unoptimized;   /* tcpdump -O: do not optimise; matches differently on cut packets */
 	bool resolve_names; /* let host names go to the resolver (it can block) */

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Filters of a handle. Its packets can be of several link types (pcapng), and an expression means
+ * another program for each: compiled when the first packet of such a type comes. All packets pass
+ * the filter here, exactly; where it can, the kernel leaves out many before (filter_kernel.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <pcap/pcap.h>
+
+#include "core/filter.h"
+#include "core/grow.h"
+#include "core/handle_parts.h"
+#include "core/linktype.h"
+
+void cw_handle_filters_free(struct cw_handle *handle)
+{
+	while (handle->filter_count)
+		cw_filter_free(handle->filters[--handle->filter_count].filter);
+	free(handle->filters);
+	free(handle->expression);
+	handle->filters = NULL;
+	handle->expression = NULL;
+	handle->is_filtered = false;
+}
+
+static int compile(const struct cw_handle *handle, uint32_t linktype, bool is_swapped,
+		   const char *expression, struct cw_filter **filter, struct cw_error *error)
+{
+	const struct cw_filter_options options = {.linktype = linktype,
+						  .snaplen = handle->snaplen,
+						  .netmask = handle->netmask,
+						  .is_swapped = is_swapped};
+
+	return cw_filter_compile(filter, expression, &options, error);
+}
+
+static bool is_first_swapped(const struct cw_handle *handle)
+{
+	return handle->ifaces.count && cw_ifaces_at(&handle->ifaces, 0)->is_swapped;
+}
+
+/* Takes the filter. */
+static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapped,
+		      struct cw_filter *filter)
+{
+	struct cw_handle_filter *grown =
+		realloc(handle->filters, (handle->filter_count + 1) * sizeof(*grown));
+
+	if (!grown) {
+		cw_filter_free(filter);
+		return cw_handle_fail(handle, NULL, -ENOMEM, "no memory for a filter");
+	}
+	handle->filters = grown;
+	grown[handle->filter_count++] = (struct cw_handle_filter){
+		.linktype = linktype, .is_swapped = is_swapped, .filter = filter};
+	return 0;
+}
+
+/* The filter for packets of the interface, made if there is none; NULL: error says why. */
+static const struct cw_handle_filter *filter_of(struct cw_handle *handle,
+						const struct cw_iface *iface)
+{
+	struct cw_filter *filter = NULL;
+	uint32_t index;
+
+	for (index = 0; index < handle->filter_count; index++) {
+		const struct cw_handle_filter *each = &handle->filters[index];
+
+		if (each->linktype == iface->linktype && each->is_swapped == iface->is_swapped)
+			return each;
+	}
+	if (handle->expression && compile(handle, iface->linktype, iface->is_swapped,
+					  handle->expression, &filter, &handle->error) < 0)
+		return NULL;
+	if (add_filter(handle, iface->linktype, iface->is_swapped, filter) < 0)
+		return NULL;
+	return &handle->filters[handle->filter_count - 1];
+}
+
+static bool is_other_way(const struct cw_handle *handle, const struct cw_packet *packet)
+{
+	bool is_outgoing = packet->flags & CW_PACKET_OUTGOING;
+
+	return (handle->direction == CW_DIRECTION_IN && is_outgoing) ||
+	       (handle->direction == CW_DIRECTION_OUT && !is_outgoing);
+}
+
+int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint32_t count)
+{
+	const struct cw_handle_filter *filter = NULL;
+	uint32_t known_iface = CW_IFACE_NONE, index, kept = 0;
+	/* The source of a device does that by itself, but for rings whose direction was changed. */
+	bool is_directed = handle->kind == CW_HANDLE_LIVE &&
+			   handle->live_info.backend == CW_LIVE_PACKET &&
+			   handle->direction != CW_DIRECTION_BOTH;
+
+	for (index = 0; index < count; index++) {
+		const struct cw_packet *packet = &packets[index];
+
+		if (is_directed && is_other_way(handle, packet))
+			continue;
+		if (handle->is_filtered) {
+			if (packet->flags & CW_PACKET_MALFORMED)
+				continue;
+			if (packet->iface != known_iface) {
+				filter = filter_of(handle,
+						   cw_ifaces_at(&handle->ifaces, packet->iface));
+				if (!filter)
+					return handle->error.code;
+				known_iface = packet->iface;
+			}
+			if (!filter->filter || !cw_filter_match(filter->filter, packet->data,
+								packet->caplen, packet->wire_len))
+				continue;
+		}
+		if (kept != index)
+			packets[kept] = *packet;
+		kept++;
+	}
+	return kept;
+}
+
+/* Let the kernel leave out what it can prove will not match; it is no error if it cannot. */
+static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *filter)
+{
+	struct bpf_insn *program = NULL;
+	uint32_t count = 0;
+
+	if (!handle->live)
+		return;
+	if (cw_filter_kernel_program(filter, &program, &count) < 0 ||
+	    cw_live_prefilter(handle->live, 0, program, count, NULL) < 0)
+		(void)cw_live_prefilter(handle->live, 0, NULL, 0, NULL);
+	free(program);
+}
+
+/* Takes filter and expression. What was decoded already is sifted again. */
+static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char *expression,
+		       struct cw_error *error)
+{
+	int64_t left;
+
+	cw_handle_filters_free(handle);
+	handle->expression = expression;
+	handle->is_filtered = true;
+	if (add_filter(handle, handle->linktype, is_first_swapped(handle), filter) < 0) {
+		handle->is_filtered = false;
+		if (error)
+			*error = handle->error;
+		return -ENOMEM;
+	}
+	set_kernel_filter(handle, filter);
+	left = cw_handle_sift(handle, handle->burst + handle->burst_next,
+			      handle->burst_end - handle->burst_next);
+	if (left < 0) {
+		if (error)
+			*error = handle->error;
+		return (int)left;
+	}
+	handle->burst_end = handle->burst_next + (uint32_t)left;
+	return 0;
+}
+
+static int need_activated(struct cw_handle *handle, struct cw_error *error)
+{
+	if (handle->is_activated || handle->kind == CW_HANDLE_DEAD)
+		return 0;
+	return cw_handle_fail(handle, error, CW_NOT_ACTIVATED,
+			      "the handle of %s is not activated: its link type is not known",
+			      handle->device);
+}
+
+/* What packets before the first interface of a file would be: there are none. */
+static uint32_t filter_linktype(const struct cw_handle *handle)
+{
+	return handle->linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : handle->linktype;
+}
+
+int cw_handle_compile(struct cw_handle *handle, struct cw_filter **filter, const char *expression,
+		      struct cw_error *error)
+{
+	int result = need_activated(handle, error);
+
+	*filter = NULL;
+	return result < 0 ? result
+			  : compile(handle, filter_linktype(handle), is_first_swapped(handle),
+				    expression, filter, error);
+}
+
+int cw_handle_set_filter(struct cw_handle *handle, const char *expression, struct cw_error *error)
+{
+	struct cw_error local = {0};
+	struct cw_filter *filter;
+	int result = cw_handle_compile(handle, &filter, expression, &local);
+	int failure;
+	char *copy;
+
+	if (error)
+		*error = local;
+	if (result < 0) {
+		handle->error = local;
+		return result;
+	}
+	copy = strdup(expression);
+	if (!copy) {
+		cw_filter_free(filter);
+		return cw_handle_fail(handle, error, -ENOMEM, "no memory for a filter");
+	}
+	failure = take_filter(handle, filter, copy, error);
+	return failure < 0 ? failure : result;
+}
+
+int cw_handle_set_filter_program(struct cw_handle *handle, const struct bpf_insn *instructions,
+				 uint32_t count, struct cw_error *error)
+{
+	struct cw_error local = {0};
+	struct cw_filter *filter;
+	int result = need_activated(handle, error);
+
+	if (result < 0)
+		return result;
+	result = cw_filter_from_program(&filter, instructions, count, &local);
+	if (result < 0) {
+		handle->error = local;
+		if (error)
+			*error = local;
+		return result;
+	}
+	return take_filter(handle, filter, NULL, error);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Handles of devices: activation, waiting, directions, statistics, sending. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+
+#include <pcap/pcap.h>
+
+#include "core/handle_parts.h"
+
+#define BLOCK_BYTES_MIN ((uint64_t)4096)
+#define SEND_PATIENCE_MS 100
+#define STALL_MS 1
+
+/* ---- activation ---- */
+
+/* A block that is not full is given to the reader after so long. */
+static uint32_t choose_retire_ms(const struct cw_handle *handle)
+{
+	if (handle->is_immediate || handle->timeout_ms == 0)
+		return 1;
+	return handle->timeout_ms > 0 && handle->timeout_ms < (int)CW_LIVE_RETIRE_MS
+		       ? (uint32_t)handle->timeout_ms
+		       : CW_LIVE_RETIRE_MS;
+}
+
+/* As many blocks of the usual size as the buffer has room for, smaller ones in a small buffer. */
+static void choose_blocks(const struct cw_handle *handle, struct cw_live_options *options)
+{
+	uint64_t bytes = handle->buffer_bytes;
+	uint64_t block = CW_LIVE_BLOCK_BYTES;
+
+	if (!bytes)
+		return;
+	while (block > BLOCK_BYTES_MIN && bytes / block < CW_LIVE_BLOCKS_MIN)
+		block /= 2;
+	while (bytes / block > CW_LIVE_BLOCKS_MAX)
+		block *= 2;
+	options->block_bytes = (size_t)block;
+	options->block_count = (uint32_t)(bytes / block);
+	if (options->block_count < CW_LIVE_BLOCKS_MIN)
+		options->block_count = CW_LIVE_BLOCKS_MIN;
+}
+
+static uint32_t find_netmask(const char *device)
+{
+	char text[PCAP_ERRBUF_SIZE];
+	bpf_u_int32 network, netmask = 0;
+
+	return pcap_lookupnet(device, &network, &netmask, text) == 0 ? netmask : 0;
+}
+
+/* From now on the interface's losses count. Not every device has such counters. */
+static void start_counting(struct cw_handle *handle)
+{
+	if (cw_netdev_probe_open(&handle->probe, NULL) < 0)
+		return;
+	if (cw_netdev_counters_read(handle->probe, handle->device, &handle->before, NULL) == 0)
+		return;
+	cw_netdev_probe_close(handle->probe);
+	handle->probe = NULL;
+}
+
+static int explain(struct cw_handle *handle, int code, struct cw_error *error)
+{
+	if (handle->is_rfmon && code == -EOPNOTSUPP)
+		code = handle->error.code = CW_CANNOT_SET_RFMON;
+	if (error)
+		*error = handle->error;
+	return code;
+}
+
+int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
+{
+	static const enum cw_live_direction directions[] = {[CW_DIRECTION_BOTH] = CW_LIVE_BOTH,
+							    [CW_DIRECTION_IN] = CW_LIVE_IN,
+							    [CW_DIRECTION_OUT] = CW_LIVE_OUT};
+	bool needs_libpcap = handle->is_rfmon || handle->has_clock;
+	struct cw_live_options options = {.backend = needs_libpcap ? CW_LIVE_PCAP : CW_LIVE_AUTO,
+					  .device = handle->device,
+					  .snaplen = handle->snaplen,
+					  .queue_count = 1,
+					  .direction = directions[handle->direction],
+					  .promiscuous = handle->is_promiscuous,
+					  .is_rfmon = handle->is_rfmon,
+					  .has_clock_value = handle->has_clock,
+					  .clock_value = handle->clock,
+					  .retire_ms = choose_retire_ms(handle),
+					  .wake_fd = handle->wake_fd};
+	int result;
+
+	if (handle->kind != CW_HANDLE_LIVE)
+		return cw_handle_fail(handle, error, CW_NOT_LIVE,
+				      "only a device's handle is activated");
+	if (handle->is_activated)
+		return cw_handle_fail(handle, error, CW_ALREADY_ACTIVATED,
+				      "the handle of %s is activated already", handle->device);
+	choose_blocks(handle, &options);
+	handle->error = (struct cw_error){0};
+	result = cw_live_open(&handle->live, &handle->ifaces, &options, &handle->error);
+	if (result < 0)
+		return explain(handle, result, error);
+	if (error)
+		*error = handle->error;
+	cw_live_info(handle->live, &handle->live_info);
+	handle->linktype = handle->live_info.linktype;
+	handle->is_ns &= cw_ifaces_at(&handle->ifaces, handle->live_info.iface)->has_ns;
+	handle->netmask = find_netmask(handle->device);
+	handle->is_activated = true;
+	start_counting(handle);
+	return result;
+}
+
+/* ---- reading ---- */
+
+int cw_handle_next_live(struct cw_handle *handle)
+{
+	for (;;) {
+		int result = cw_live_next(handle->live, 0, 0, handle->timeout_ms, &handle->span,
+					  &handle->lease);
+
+		switch (result) {
+		case -EAGAIN: /* the kernel is behind with the block whose turn it is */
+			(void)poll(NULL, 0, STALL_MS);
+			break;
+		case -EINTR:
+			if (atomic_load(&handle->is_closed))
+				return result;
+			break;
+		case -ENETDOWN: /* it goes on by itself when the device comes up */
+			cw_handle_fail(handle, NULL, result, "device %s went down", handle->device);
+			break;
+		case -ENODEV:
+			return cw_handle_fail(handle, NULL, result, "device %s was removed",
+					      handle->device);
+		default:
+			if (result < 0)
+				cw_error_set_errno(&handle->error, result, "reading from %s",
+						   handle->device);
+			return result;
+		}
+	}
+}
+
+int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction direction,
+			    struct cw_error *error)
+{
+	if (handle->kind != CW_HANDLE_LIVE)
+		return cw_handle_fail(handle, error, CW_NOT_LIVE,
+				      "only packets of devices have a direction");
+	if ((unsigned)direction > CW_DIRECTION_OUT)
+		return cw_handle_fail(handle, error, -EINVAL, "there is no direction %d",
+				      (int)direction);
+	if (handle->is_activated && handle->live_info.backend != CW_LIVE_PACKET &&
+	    direction != handle->direction)
+		return cw_handle_fail(handle, error, -EOPNOTSUPP,
+				      "device %s is read with libpcap: set the direction before it "
+				      "is activated",
+				      handle->device);
+	/* Rings that were opened for one direction hold no other packets. */
+	if (handle->is_activated && handle->direction != CW_DIRECTION_BOTH &&
+	    direction != handle->direction)
+		return cw_handle_fail(handle, error, -EOPNOTSUPP,
+				      "device %s was activated for one direction", handle->device);
+	handle->direction = direction;
+	return 0;
+}
+
+/* ---- statistics ---- */
+
+/* The larger of what was told before and what is there now. */
+static void raise_to(uint64_t *count, uint64_t value)
+{
+	if (value > *count)
+		*count = value;
+}
+
+/* One packet can stand in several of the counters: the largest is certain. */
+static void count_interface(struct cw_handle *handle)
+{
+	const struct cw_netdev_losses *losses = &handle->losses;
+	uint64_t *dropped = &handle->stats.interface_dropped;
+
+	if (!handle->probe ||
+	    cw_netdev_counters_read(handle->probe, handle->device, &handle->now, NULL) < 0 ||
+	    cw_netdev_losses_between(&handle->before, &handle->now, &handle->losses) < 0)
+		return;
+	raise_to(dropped, losses->rx_dropped);
+	raise_to(dropped, losses->rx_missed);
+	raise_to(dropped, losses->rx_fifo);
+	raise_to(dropped, losses->rx_over);
+	raise_to(dropped, losses->rx_errors);
+}
+
+int cw_handle_stats(struct cw_handle *handle, struct cw_stats *stats)
+{
+	struct cw_live_stats live;
+	int result = cw_handle_need_live(handle, NULL);
+
+	if (result < 0)
+		return result;
+	cw_live_stats(handle->live, 0, &live);
+	raise_to(&handle->stats.received, live.kernel_seen - live.kernel_dropped);
+	raise_to(&handle->stats.kernel_dropped, live.kernel_dropped);
+	count_interface(handle);
+	*stats = handle->stats;
+	return 0;
+}
+
+/* ---- sending ---- */
+
+int cw_handle_inject(struct cw_handle *handle, const void *frame, size_t bytes)
+{
+	const struct cw_packet packet = {.data = frame, .caplen = (uint32_t)bytes};
+	int result = cw_handle_need_live(handle, NULL);
+	int waited_ms;
+
+	if (result < 0)
+		return result;
+	if (bytes == 0)
+		return cw_handle_fail(handle, NULL, -EINVAL, "an empty frame cannot be sent");
+	if (bytes > CW_CAPLEN_MAX)
+		return cw_handle_fail(handle, NULL, -EMSGSIZE, "a frame of %zu bytes is too long",
+				      bytes);
+	if (!handle->transmit) {
+		result = cw_transmit_open(&handle->transmit, handle->device, &handle->error);
+		if (result < 0)
+			return result;
+	}
+	result = cw_transmit_send(handle->transmit, &packet, 1);
+	for (waited_ms = 0; result == -EAGAIN && waited_ms < SEND_PATIENCE_MS; waited_ms++) {
+		(void)poll(NULL, 0, 1);
+		result = cw_transmit_send(handle->transmit, &packet, 1);
+	}
+	if (result < 0) {
+		cw_error_set_errno(&handle->error, result, "sending %zu bytes on %s", bytes,
+				   handle->device);
+		return result;
+	}
+	return 0;
+}

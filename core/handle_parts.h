@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the handle share. Not for other files.
+ *
+ *	handle.c          its life, settings, what it is
+ *	handle_read.c     packets: spans of a source, decoded into a burst, filtered
+ *	handle_filter.c   which filter a packet's link type needs
+ *	handle_live.c     devices: activation, direction, statistics, sending
+ *	handle_names.c    link types and sources of times that there are
+ */
+#ifndef CW_CORE_HANDLE_PARTS_H
+#define CW_CORE_HANDLE_PARTS_H
+
+#include <capweir/handle.h>
+#include <stdatomic.h>
+
+#include "core/base.h"
+#include "core/netdev.h"
+#include "core/source.h"
+#include "core/source_live.h"
+#include "core/transmit.h"
+
+#define CW_HANDLE_BURST 256u /* packets decoded at once: their views stay in the first cache */
+
+enum cw_handle_kind {
+	CW_HANDLE_OFFLINE,
+	CW_HANDLE_LIVE,
+	CW_HANDLE_DEAD,
+};
+
+/* The filter of packets of one kind; an expression is compiled when the first one comes. */
+struct cw_handle_filter {
+	uint32_t linktype;
+	bool is_swapped;
+	struct cw_filter *filter; /* NULL: such packets do not match */
+};
+
+struct cw_handle {
+	/* constant after opening */
+	enum cw_handle_kind kind;
+	int wake_fd; /* eventfd, written by close; -1: a dead handle */
+	char *device;
+
+	/* any thread */
+	_Atomic bool is_closed;
+
+	/* the owner's: settings */
+	uint32_t snaplen; /* dead: of its packets too */
+	bool is_promiscuous;
+	bool is_immediate;
+	bool is_rfmon;
+	bool is_ns;
+	bool has_clock;
+	int clock; /* PCAP_TSTAMP_ */
+	int timeout_ms;
+	uint64_t buffer_bytes;
+	enum cw_direction direction;
+
+	/* what is open */
+	bool is_activated;
+	uint32_t linktype;
+	uint32_t netmask; /* of the device, network byte order; 0: none known */
+	struct cw_ifaces ifaces;
+	struct cw_source *source;
+	struct cw_live *live;
+	struct cw_live_info live_info;
+	struct cw_transmit *transmit; /* NULL: nothing was sent yet */
+	struct cw_netdev_probe *probe;
+	struct cw_netdev_counters before, now;
+	struct cw_netdev_losses losses;
+	struct cw_stats stats; /* as told last */
+
+	/* reading */
+	bool has_span;
+	struct cw_span span;
+	struct cw_lease lease;
+	struct cw_cursor cursor;
+	struct cw_packet burst[CW_HANDLE_BURST];
+	uint32_t burst_next, burst_end; /* decoded and not handed out */
+	int end;                        /* what reading says from now on; 0: it goes on */
+
+	/* filter */
+	bool is_filtered;
+	char *expression; /* NULL: the filter is a program, for the handle's own link type */
+	struct cw_handle_filter *filters;
+	uint32_t filter_count;
+
+	struct cw_error error; /* the last one, or a warning */
+};
+
+/* Remember what went wrong, and tell who asked (NULL: nobody). Returns the code. */
+int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, const char *format,
+		   ...) CW_PRINTF(4, 5);
+
+/* 0, or why not: CW_NOT_LIVE, CW_IS_DEAD, CW_NOT_ACTIVATED. (With an explanation in the handle.) */
+int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error);
+
+/* Keep of `count` packets those that pass filter and direction, in order; how many. -errno when a
+ * filter cannot be compiled for a packet's link type. */
+int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint32_t count);
+
+void cw_handle_filters_free(struct cw_handle *handle);
+
+/* The next span of a device: as cw_source_next, and -EAGAIN for nothing within the timeout. */
+int cw_handle_next_live(struct cw_handle *handle);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading: a span of the source is decoded a burst at a time, and its lease given back when a read
+ * finds nothing more in it. So what was handed out stays where it is until the next read.
+ */
+#include <errno.h>
+
+#include "core/handle_parts.h"
+
+#define SPAN_BYTES ((size_t)1 << 20)
+#define SPAN_RECORDS 65536u
+
+/* What is read from now on. */
+static int end_with(struct cw_handle *handle, int result)
+{
+	handle->end = result;
+	return result;
+}
+
+/* The mapped file shrank: what is behind its new end reads as zeros, and is no packet. */
+static int check_intact(struct cw_handle *handle)
+{
+	if (handle->kind != CW_HANDLE_OFFLINE ||
+	    cw_lease_intact_bytes(&handle->lease, &handle->span) == handle->span.bytes)
+		return 0;
+	cw_handle_fail(handle, NULL, -EIO, "the file was truncated while it was read");
+	return end_with(handle, CW_NEXT_ERROR);
+}
+
+static void leave_span(struct cw_handle *handle)
+{
+	cw_lease_give_back(&handle->lease);
+	handle->lease = (struct cw_lease){0};
+	handle->has_span = false;
+}
+
+/* Fetch one. 1, or what reading says. */
+static int fetch_span(struct cw_handle *handle)
+{
+	int result;
+
+	handle->cursor = (struct cw_cursor){0};
+	if (handle->kind == CW_HANDLE_LIVE)
+		result = cw_handle_next_live(handle);
+	else
+		result = cw_source_next(handle->source, SPAN_BYTES, SPAN_RECORDS, &handle->span,
+					&handle->lease, &handle->error);
+	if (result == 1) {
+		handle->has_span = true;
+		return 1;
+	}
+	if (atomic_load(&handle->is_closed))
+		return CW_NEXT_CLOSED;
+	if (result == 0)
+		return handle->kind == CW_HANDLE_LIVE ? CW_NEXT_TIMEOUT
+						      : end_with(handle, CW_NEXT_END);
+	return end_with(handle, CW_NEXT_ERROR);
+}
+
+/*
+ * Decode what comes next and passes the filter into `packets`: at least one, from one span. Their
+ * number, or what reading says.
+ */
+static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
+{
+	int64_t count;
+	int result;
+
+	for (;;) {
+		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+			return CW_NEXT_CLOSED;
+		if (handle->end)
+			return handle->end;
+		if (!handle->has_span) {
+			result = fetch_span(handle);
+			if (result != 1)
+				return result;
+		}
+		count = (int64_t)cw_span_decode(&handle->span, &handle->cursor, packets, capacity);
+		result = check_intact(handle);
+		if (result < 0)
+			return result;
+		if (count == 0) {
+			leave_span(handle);
+			continue;
+		}
+		if (handle->is_filtered || handle->direction != CW_DIRECTION_BOTH)
+			count = cw_handle_sift(handle, packets, (uint32_t)count);
+		if (count < 0)
+			return end_with(handle, CW_NEXT_ERROR);
+		if (count > 0)
+			return (int)count;
+	}
+}
+
+static int refuse(struct cw_handle *handle)
+{
+	if (atomic_load(&handle->is_closed))
+		return CW_NEXT_CLOSED;
+	cw_handle_fail(handle, NULL,
+		       handle->kind == CW_HANDLE_DEAD ? CW_IS_DEAD : CW_NOT_ACTIVATED,
+		       handle->kind == CW_HANDLE_DEAD ? "a dead handle has no packets"
+						      : "the handle is not activated");
+	return CW_NEXT_NOT_ACTIVATED;
+}
+
+/* Fill the handle's own burst. */
+static int refill(struct cw_handle *handle)
+{
+	int result;
+
+	if (!handle->is_activated)
+		return refuse(handle);
+	result = fill(handle, handle->burst, CW_HANDLE_BURST);
+	handle->burst_next = 0;
+	handle->burst_end = result > 0 ? (uint32_t)result : 0;
+	return result > 0 ? CW_NEXT_OK : result;
+}
+
+int cw_handle_next(struct cw_handle *handle, struct cw_packet *packet)
+{
+	int result;
+
+	if (cw_likely(handle->burst_next < handle->burst_end)) {
+		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+			return CW_NEXT_CLOSED;
+	} else {
+		result = refill(handle);
+		if (result != CW_NEXT_OK)
+			return result;
+	}
+	*packet = handle->burst[handle->burst_next++];
+	return CW_NEXT_OK;
+}
+
+int cw_handle_next_burst(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
+{
+	uint32_t left = cw_min_u32(handle->burst_end - handle->burst_next, capacity);
+
+	if (!handle->is_activated)
+		return refuse(handle);
+	if (capacity == 0)
+		return 0;
+	if (left) {
+		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+			return CW_NEXT_CLOSED;
+		memcpy(packets, handle->burst + handle->burst_next, left * sizeof(*packets));
+		handle->burst_next += left;
+		return (int)left;
+	}
+	return fill(handle, packets, cw_min_u32(capacity, SPAN_RECORDS));
+}
+
+int cw_handle_read(struct cw_handle *handle, void *buffer, size_t bytes, struct cw_packet *packet)
+{
+	int result = cw_handle_next(handle, packet);
+
+	if (result != CW_NEXT_OK)
+		return result;
+	packet->options_bytes = 0; /* they are not in the buffer */
+	packet->caplen = (uint32_t)cw_min_size(packet->caplen, bytes);
+	if (packet->caplen)
+		memcpy(buffer, packet->data, packet->caplen);
+	packet->data = buffer;
+	return CW_NEXT_OK;
+}
