@@ -38,6 +38,15 @@ void run(benchmark::State &state, int64_t (*read)(const subject_file *))
 
 BENCHMARK_CAPTURE(run, scan, subject_scan)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(run, decode, subject_decode)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(run, handle_next, subject_handle_next)
+    ->DenseRange(0, 2)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(run, handle_read, subject_handle_read)
+    ->DenseRange(0, 2)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(run, handle_burst, subject_handle_burst)
+    ->DenseRange(0, 2)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(run, libpcap, subject_libpcap_read)
     ->DenseRange(0, 2)
     ->Unit(benchmark::kMillisecond);

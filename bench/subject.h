@@ -25,6 +25,10 @@ void subject_file_free(struct subject_file *file);
 /* Packets met by: cutting spans; cutting and decoding them; a pcap_next_ex loop. */
 int64_t subject_scan(const struct subject_file *file);
 int64_t subject_decode(const struct subject_file *file);
+/* The public handle: zero-copy one by one, copying, zero-copy in bursts. */
+int64_t subject_handle_next(const struct subject_file *file);
+int64_t subject_handle_read(const struct subject_file *file);
+int64_t subject_handle_burst(const struct subject_file *file);
 int64_t subject_libpcap_read(const struct subject_file *file);
 
 /* Generated packets in memory, and `filter_count` filters for them. */

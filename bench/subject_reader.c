@@ -7,6 +7,8 @@
 
 #include <pcap/pcap.h>
 
+#include <capweir/handle.h>
+
 #include "bench/subject.h"
 #include "core/source.h"
 #include "datasets/traffic.h"
@@ -15,6 +17,8 @@
 #define SPAN_BYTES ((size_t)1 << 20)
 #define SPAN_RECORDS 4096u
 #define BURST 64
+
+static volatile uint32_t looked_at; /* so that nothing is left out */
 
 struct subject_file {
 	int fd;
@@ -136,6 +140,48 @@ int64_t subject_decode(const struct subject_file *file)
 	return read_spans(file, true);
 }
 
+/* The handle of the library, in one of its ways of reading; a byte of each packet is looked at. */
+static int64_t read_handle(const struct subject_file *file, int way)
+{
+	static uint8_t buffer[CW_CAPLEN_MAX];
+	struct cw_packet packets[BURST];
+	struct cw_handle *handle;
+	int64_t packet_count = 0;
+	uint32_t sum = 0;
+	int count;
+
+	if (cw_handle_open_offline(&handle, file->path, NULL) < 0)
+		return -1;
+	for (;;) {
+		count = way == 0   ? cw_handle_next(handle, packets)
+			: way == 1 ? cw_handle_read(handle, buffer, sizeof(buffer), packets)
+				   : cw_handle_next_burst(handle, packets, BURST);
+		if (count <= 0)
+			break;
+		for (int i = 0; i < count; i++)
+			sum += packets[i].data[0];
+		packet_count += count;
+	}
+	looked_at = sum;
+	cw_handle_free(handle);
+	return count == CW_NEXT_END ? packet_count : -1;
+}
+
+int64_t subject_handle_next(const struct subject_file *file)
+{
+	return read_handle(file, 0);
+}
+
+int64_t subject_handle_read(const struct subject_file *file)
+{
+	return read_handle(file, 1);
+}
+
+int64_t subject_handle_burst(const struct subject_file *file)
+{
+	return read_handle(file, 2);
+}
+
 int64_t subject_libpcap_read(const struct subject_file *file)
 {
 	char error[PCAP_ERRBUF_SIZE];
@@ -143,13 +189,15 @@ int64_t subject_libpcap_read(const struct subject_file *file)
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	int64_t packet_count = 0;
+	uint32_t sum = 0;
 
 	if (!input) {
 		fprintf(stderr, "cannot read the data set: %s\n", error);
 		return -1;
 	}
-	while (pcap_next_ex(input, &header, &data) == 1)
-		packet_count++;
+	for (; pcap_next_ex(input, &header, &data) == 1; packet_count++)
+		sum += data[0];
+	looked_at = sum;
 	pcap_close(input);
 	return packet_count;
 }

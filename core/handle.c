@@ -10,6 +10,7 @@
 #include "core/handle_parts.h"
 #include "core/source_live_parts.h"
 
+#define BUFFER_BYTES ((size_t)512 << 10) /* of a file */
 #define BUFFER_BYTES_MIN UINT64_C(4096)
 #define BUFFER_BYTES_MAX (UINT64_C(64) << 30)
 
@@ -87,7 +88,11 @@ static int new_handle(struct cw_handle **result, enum cw_handle_kind kind, struc
 
 int cw_handle_open_offline(struct cw_handle **result, const char *path, struct cw_error *error)
 {
-	struct cw_source_options options = {.linktype = CW_LINKTYPE_ANY};
+	/* A buffer that stays in the cache is read into at twice the speed of mapped pages (13 to 21
+	 * against 7 to 15 GB/s, ext4 and tmpfs, Linux 6.18), and a library should have no handler
+	 * for SIGBUS. */
+	struct cw_source_options options = {
+		.linktype = CW_LINKTYPE_ANY, .buffer_bytes = BUFFER_BYTES, .is_unmapped = true};
 	struct cw_source_info info;
 	struct cw_handle *handle;
 	int failure = new_handle(&handle, CW_HANDLE_OFFLINE, error);

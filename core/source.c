@@ -29,6 +29,7 @@ struct cw_source {
 	struct cw_window_pool *pool;
 	struct cw_window *window; /* current, one reference; or NULL */
 	struct cw_unpack *unpack; /* NULL: mapped */
+	bool is_unmapped;         /* it shall not be */
 	char *path;
 	int wake_fd;
 	size_t page_bytes;
@@ -346,7 +347,7 @@ static int start(struct cw_source *source, int fd, const struct stat *status,
 	source->inode = (uint64_t)status->st_ino;
 	if (source->is_regular)
 		source->file_bytes = source->limit = (uint64_t)status->st_size;
-	if (can_map(fd, status)) {
+	if (!source->is_unmapped && can_map(fd, status)) {
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		if (slide(source, 1) == 0)
 			return 0;
@@ -382,6 +383,7 @@ static struct cw_source *new_source(const char *path, struct cw_ifaces *ifaces,
 		return NULL;
 	}
 	source->wake_fd = options->wake_fd;
+	source->is_unmapped = options->is_unmapped;
 	source->page_bytes = page_bytes;
 	window_bytes = clamp(window_bytes, 1, CW_SOURCE_WINDOW_BYTES_MAX);
 	source->window_bytes = (window_bytes + page_bytes - 1) & ~(page_bytes - 1);

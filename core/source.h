@@ -19,6 +19,7 @@ struct cw_source;
 struct cw_source_options {
 	size_t window_bytes; /* mapped windows; 0 = 64 MiB; rounded up to pages */
 	size_t buffer_bytes; /* stream buffers; 0 = CW_SOURCE_BUFFER_BYTES */
+	bool is_unmapped;    /* regular files too are read into buffers */
 	int wake_fd;	     /* readable when reading shall stop (eventfd); -1 = none */
 	uint16_t input;	     /* recorded in the interfaces met */
 	uint32_t linktype;   /* overrides the file's (-y); CW_LINKTYPE_ANY = as the file says */
