@@ -86,6 +86,13 @@ const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_byte
 	return buffer;
 }
 
+const char *cw_linktype_description(uint32_t linktype)
+{
+	const char *description = pcap_datalink_val_to_description(cw_linktype_to_dlt(linktype));
+
+	return description ? description : "";
+}
+
 int64_t cw_linktype_from_name(const char *name)
 {
 	int dlt = pcap_datalink_name_to_val(name);

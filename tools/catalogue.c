@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <capweir/device.h>
+
 #include "core/grow.h"
 #include "core/linktype.h"
 #include "tools/catalogue.h"
@@ -57,11 +59,10 @@ static int add_kind(struct cw_kinds *kinds, uint32_t value, const char *name,
 
 static int add_link_type(struct cw_kinds *kinds, uint32_t linktype)
 {
-	const char *description = pcap_datalink_val_to_description(cw_linktype_to_dlt(linktype));
 	char buffer[32];
 
 	return add_kind(kinds, linktype, cw_linktype_name(linktype, buffer, sizeof(buffer)),
-			description);
+			cw_linktype_description(linktype));
 }
 
 /* What is known without opening it. */
@@ -99,7 +100,7 @@ static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *
 }
 
 static int add_device(struct cw_catalogue *catalogue, const char *name, const char *description,
-		      uint32_t pcap_flags)
+		      uint32_t flags)
 {
 	struct cw_catalogue_device *device;
 	int result;
@@ -109,7 +110,7 @@ static int add_device(struct cw_catalogue *catalogue, const char *name, const ch
 	device = &catalogue->at[catalogue->count++];
 	*device = (struct cw_catalogue_device){
 	    .number = catalogue->count,
-	    .pcap_flags = pcap_flags,
+	    .flags = flags,
 	    .netdev = find_netdev(&catalogue->netdevs, name),
 	};
 	result = copy_text(&device->name, name);
@@ -120,20 +121,20 @@ static int add_device(struct cw_catalogue *catalogue, const char *name, const ch
 
 int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error)
 {
-	char text[PCAP_ERRBUF_SIZE] = "";
-	pcap_if_t *list = NULL;
-	const pcap_if_t *each;
+	struct cw_device *list;
+	size_t count, index;
 	int result = cw_netdev_probe_open(&catalogue->probe, error);
 
 	if (result == 0)
 		result = cw_netdevs_list(catalogue->probe, &catalogue->netdevs, error);
+	if (result == 0)
+		result = cw_devices_list(&list, &count, error);
 	if (result < 0)
 		return result;
-	if (pcap_findalldevs(&list, text) < 0)
-		return cw_error_set(error, -EIO, "cannot list devices: %s", text);
-	for (each = list; each && result == 0; each = each->next)
-		result = add_device(catalogue, each->name, each->description, each->flags);
-	pcap_freealldevs(list);
+	for (index = 0; index < count && result == 0; index++)
+		result = add_device(catalogue, list[index].name, list[index].description,
+				    list[index].flags);
+	cw_devices_free(list);
 	return result ? cw_error_set(error, result, "cannot list devices: no memory") : 0;
 }
 

@@ -26,7 +26,7 @@ struct cw_catalogue_device {
 	uint32_t number; /* from 1; as -i takes it */
 	char *name;
 	char *description;              /* NULL: it has none */
-	uint32_t pcap_flags;            /* PCAP_IF_ */
+	uint32_t flags;                 /* CW_DEVICE_ */
 	const struct cw_netdev *netdev; /* NULL: it is no network interface */
 	bool has_facts;
 	struct cw_netdev_facts facts;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices for machines. What is not known, or does not apply, is null. */
 #include <arpa/inet.h>
-#include <pcap/pcap.h>
+#include <capweir/device.h>
 
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
@@ -32,11 +32,11 @@ static const struct flag_name interface_flags[] = {
     {IFF_DORMANT, "dormant"},
 };
 
-static const struct flag_name pcap_flags[] = {
-    {PCAP_IF_UP, "up"},
-    {PCAP_IF_RUNNING, "running"},
-    {PCAP_IF_LOOPBACK, "loopback"},
-    {PCAP_IF_WIRELESS, "wireless"},
+static const struct flag_name device_flags[] = {
+    {CW_DEVICE_UP, "up"},
+    {CW_DEVICE_RUNNING, "running"},
+    {CW_DEVICE_LOOPBACK, "loopback"},
+    {CW_DEVICE_WIRELESS, "wireless"},
 };
 
 static json_t *flags_json(uint32_t flags, const struct flag_name *names, size_t count)
@@ -197,7 +197,7 @@ static json_t *device_json(const struct cw_catalogue_device *device)
 	    "name", cw_json_text(device->name), "description", cw_json_text(device->description),
 	    "state", text_or_null(state), "flags",
 	    netdev ? flags_json(netdev->flags, interface_flags, CW_ARRAY_COUNT(interface_flags))
-		   : flags_json(device->pcap_flags, pcap_flags, CW_ARRAY_COUNT(pcap_flags)),
+		   : flags_json(device->flags, device_flags, CW_ARRAY_COUNT(device_flags)),
 	    "addresses", addresses_json(netdev), "link_types", kinds_json(&device->link_types),
 	    "link_types_told", (int)device->are_opened, "link_types_error",
 	    text_or_null(device->link_types_error), "timestamp_types",

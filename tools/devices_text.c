@@ -6,6 +6,8 @@
 
 #include <linux/if.h>
 
+#include <capweir/device.h>
+
 #include "core/base.h"
 #include "tools/catalogue.h"
 #include "tools/commands.h"
@@ -23,7 +25,7 @@ const char *cw_catalogue_state(const struct cw_catalogue_device *device)
 	uint32_t flags = device->netdev ? device->netdev->flags : 0;
 
 	if (!device->netdev)
-		return device->pcap_flags & PCAP_IF_UP ? "up" : "";
+		return device->flags & CW_DEVICE_UP ? "up" : "";
 	return !(flags & IFF_UP) ? "down" : flags & IFF_RUNNING ? "up" : "no carrier";
 }
 
@@ -252,14 +254,14 @@ void cw_catalogue_print_device(const struct cw_catalogue_device *device)
 
 static const char *connection_text(uint32_t flags)
 {
-	bool is_wireless = flags & PCAP_IF_WIRELESS;
+	bool is_wireless = flags & CW_DEVICE_WIRELESS;
 
-	switch (flags & PCAP_IF_CONNECTION_STATUS) {
-	case PCAP_IF_CONNECTION_STATUS_UNKNOWN:
+	switch (flags & (CW_DEVICE_CONNECTED | CW_DEVICE_DISCONNECTED | CW_DEVICE_MAYBE_CONNECTED)) {
+	case CW_DEVICE_MAYBE_CONNECTED:
 		return is_wireless ? ", Association status unknown" : ", Connection status unknown";
-	case PCAP_IF_CONNECTION_STATUS_CONNECTED:
+	case CW_DEVICE_CONNECTED:
 		return is_wireless ? ", Associated" : ", Connected";
-	case PCAP_IF_CONNECTION_STATUS_DISCONNECTED:
+	case CW_DEVICE_DISCONNECTED:
 		return is_wireless ? ", Not associated" : ", Disconnected";
 	default:
 		return "";
@@ -271,10 +273,10 @@ void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue)
 	static const struct {
 		uint32_t flag;
 		const char *text;
-	} texts[] = {{PCAP_IF_UP, "Up"},
-		     {PCAP_IF_RUNNING, "Running"},
-		     {PCAP_IF_LOOPBACK, "Loopback"},
-		     {PCAP_IF_WIRELESS, "Wireless"}};
+	} texts[] = {{CW_DEVICE_UP, "Up"},
+		     {CW_DEVICE_RUNNING, "Running"},
+		     {CW_DEVICE_LOOPBACK, "Loopback"},
+		     {CW_DEVICE_WIRELESS, "Wireless"}};
 	uint32_t index;
 
 	for (index = 0; index < catalogue->count; index++) {
@@ -290,11 +292,11 @@ void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue)
 			       cw_format_printable(device->description, clean, sizeof(clean)));
 		fputs(" [", stdout);
 		for (text = 0; text < CW_ARRAY_COUNT(texts); text++) {
-			if (!(device->pcap_flags & texts[text].flag))
+			if (!(device->flags & texts[text].flag))
 				continue;
 			printf("%s%s", has_flag ? ", " : "", texts[text].text);
 			has_flag = true;
 		}
-		printf("%s%s]\n", has_flag ? "" : "none", connection_text(device->pcap_flags));
+		printf("%s%s]\n", has_flag ? "" : "none", connection_text(device->flags));
 	}
 }

@@ -86,7 +86,7 @@ static int run_command(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (strcmp(word, "--version") == 0) {
-		printf("capweir %s\n%s\n", CW_VERSION, pcap_lib_version());
+		printf("capweir %s\n%s\n", cw_version(), cw_libpcap_version());
 		return CW_EXIT_COMPLETE;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {

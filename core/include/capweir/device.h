@@ -19,6 +19,7 @@ enum cw_device_flag {
 	CW_DEVICE_WIRELESS = 1 << 3,
 	CW_DEVICE_CONNECTED = 1 << 4,    /* known to be */
 	CW_DEVICE_DISCONNECTED = 1 << 5, /* known to be */
+	CW_DEVICE_MAYBE_CONNECTED = 1 << 6, /* not known; without any of the three: no such thing */
 };
 
 /* An address of a device; each part may be NULL: tunnels have no netmask, IPv6 no broadcast. */

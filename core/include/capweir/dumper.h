@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Dumpers: capture files to be written. Every failure of a write, flush or close is returned: a
- * full disk, a quota, a closed pipe.
+ * full disk, a quota, a closed pipe (for programs that ignore SIGPIPE; it ends others).
  */
 #ifndef CAPWEIR_DUMPER_H
 #define CAPWEIR_DUMPER_H
@@ -23,7 +23,8 @@ enum cw_dumper_format {
 
 /*
  * Write packets of the handle's link type and snapshot length to a file; "-" is standard output. An
- * existing file is replaced; nothing but the header is in it then. 0, or *dumper is NULL and a
+ * existing file is replaced; nothing but the header is in it then. A new one has mode 0600. The
+ * handle has to stay until the dumper is closed: a pcapng file gets its interfaces. 0, or *dumper is NULL and a
  * negative code: CW_NOT_ACTIVATED; -EINVAL; the system's.
  */
 CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle,

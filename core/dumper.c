@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Dumpers: records gathered in a buffer, written as it fills. What cannot be written is told by
+ * every call from then on, and the file is cut to its last whole record, so that it stays a capture
+ * file; a pipe keeps what it took.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <capweir/dumper.h>
+
+#include "core/format.h"
+#include "core/handle_parts.h"
+#include "core/linktype.h"
+
+#define BUFFER_BYTES ((size_t)256 << 10)
+
+struct cw_dumper {
+	int fd;
+	bool is_regular;
+	enum cw_format format;
+	uint32_t linktype;
+	uint32_t snaplen;
+	int failure; /* 0, or why nothing more is written */
+	const struct cw_handle *handle; /* borrowed: whose interfaces the packets have; may be NULL */
+	/* pcapng: number in the file + 1, by number of the interface; 0: it has none yet */
+	uint32_t *ifaces;
+	uint32_t iface_capacity;
+	uint32_t iface_count;
+	uint64_t start;   /* where the file was when it was opened */
+	uint64_t written; /* of what was appended, in the system's hands */
+	uint64_t whole;   /* of it, up to the last record that is there as a whole */
+	size_t used; /* of the buffer */
+	size_t capacity;
+	uint8_t *buffer;
+};
+
+/* ---- writing ---- */
+
+/* The last record boundary at or before what was written of the buffer. */
+static void find_whole(struct cw_dumper *dumper, size_t flushed)
+{
+	/* The buffer begins at a boundary, or with the file's header. */
+	size_t from = dumper->written ? 0 : cw_format_header_bytes(dumper->format);
+	uint64_t records, bytes;
+
+	dumper->whole = dumper->written;
+	if (flushed >= from)
+		dumper->whole += from + cw_format_whole_records(dumper->format,
+								dumper->buffer + from,
+								flushed - from, &records, &bytes);
+}
+
+/* Nothing more is written; what is there is cut to whole records. */
+static int fail(struct cw_dumper *dumper, int code, size_t flushed)
+{
+	find_whole(dumper, flushed);
+	dumper->failure = code;
+	if (dumper->is_regular &&
+	    ftruncate(dumper->fd, (off_t)(dumper->start + dumper->whole)) == 0)
+		(void)lseek(dumper->fd, (off_t)(dumper->start + dumper->whole), SEEK_SET);
+	dumper->used = 0;
+	return code;
+}
+
+static int write_out(struct cw_dumper *dumper)
+{
+	size_t done = 0;
+
+	while (done < dumper->used) {
+		ssize_t count = write(dumper->fd, dumper->buffer + done, dumper->used - done);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count <= 0)
+			return fail(dumper, count < 0 ? -errno : -EIO, done);
+		done += (size_t)count;
+	}
+	dumper->written += done;
+	dumper->whole = dumper->written; /* only whole records are appended */
+	dumper->used = 0;
+	return 0;
+}
+
+/* Room for so many bytes more. */
+static int make_room(struct cw_dumper *dumper, size_t bytes)
+{
+	uint8_t *grown;
+	int result;
+
+	if (dumper->capacity - dumper->used >= bytes)
+		return 0;
+	result = write_out(dumper);
+	if (result < 0 || dumper->capacity >= bytes)
+		return result;
+	grown = realloc(dumper->buffer, bytes);
+	if (!grown)
+		return -ENOMEM; /* of this packet only: the file stays good */
+	dumper->buffer = grown;
+	dumper->capacity = bytes;
+	return 0;
+}
+
+/* ---- interfaces ---- */
+
+static int grow_ifaces(struct cw_dumper *dumper, uint32_t iface)
+{
+	uint32_t capacity = dumper->iface_capacity ? dumper->iface_capacity : 8;
+	uint32_t *grown;
+
+	while (capacity <= iface)
+		capacity *= 2;
+	grown = realloc(dumper->ifaces, capacity * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + dumper->iface_capacity, 0,
+	       (capacity - dumper->iface_capacity) * sizeof(*grown));
+	dumper->ifaces = grown;
+	dumper->iface_capacity = capacity;
+	return 0;
+}
+
+/* The packet's interface in the file, described first where it is not yet. */
+static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
+{
+	const struct cw_iface plain = {.linktype = dumper->linktype,
+				       .snaplen = dumper->snaplen,
+				       .ts_units_per_s = CW_NS_PER_S,
+				       .has_ns = true};
+	const struct cw_iface *source = &plain;
+	int result = 0;
+
+	if (dumper->handle && iface < dumper->handle->ifaces.count)
+		source = cw_ifaces_at(&dumper->handle->ifaces, iface);
+	else
+		iface = 0;
+	if (iface >= dumper->iface_capacity)
+		result = grow_ifaces(dumper, iface);
+	if (result == 0 && !dumper->ifaces[iface]) {
+		result = make_room(dumper, CW_FORMAT_IFACE_BYTES_MAX);
+		if (result == 0) {
+			dumper->used += cw_format_iface(source, 0, dumper->buffer + dumper->used);
+			dumper->ifaces[iface] = ++dumper->iface_count;
+		}
+	}
+	return result < 0 ? result : (int64_t)dumper->ifaces[iface] - 1;
+}
+
+/* ---- the dumper ---- */
+
+int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet)
+{
+	int64_t iface = 0;
+	size_t bytes;
+	int result;
+
+	if (dumper->failure)
+		return dumper->failure;
+	if (packet->caplen && !packet->data)
+		return -EINVAL;
+	if (!cw_format_can_hold(dumper->format, packet))
+		return -ERANGE;
+	if (dumper->format == CW_FORMAT_PCAPNG)
+		iface = number_iface(dumper, packet->iface);
+	if (iface < 0)
+		return (int)iface;
+	bytes = cw_format_record_bytes(dumper->format, packet, dumper->snaplen);
+	result = make_room(dumper, bytes);
+	if (result < 0)
+		return result;
+	cw_format_record(dumper->format, packet, dumper->snaplen, (uint32_t)iface, bytes,
+			 dumper->buffer + dumper->used);
+	dumper->used += bytes;
+	return 0;
+}
+
+int cw_dumper_flush(struct cw_dumper *dumper)
+{
+	if (dumper->failure)
+		return dumper->failure;
+	return dumper->used ? write_out(dumper) : 0;
+}
+
+int cw_dumper_close(struct cw_dumper *dumper)
+{
+	int result;
+
+	if (!dumper)
+		return 0;
+	result = cw_dumper_flush(dumper);
+	if (close(dumper->fd) < 0 && result == 0)
+		result = -errno;
+	free(dumper->ifaces);
+	free(dumper->buffer);
+	free(dumper);
+	return result;
+}
+
+static enum cw_format choose_format(enum cw_dumper_format format, bool is_ns)
+{
+	switch (format) {
+	case CW_DUMPER_PCAPNG:
+		return CW_FORMAT_PCAPNG;
+	case CW_DUMPER_PCAP_NS:
+		return CW_FORMAT_PCAP_NS;
+	case CW_DUMPER_PCAP_US:
+		return CW_FORMAT_PCAP_US;
+	case CW_DUMPER_PCAP:
+		break;
+	}
+	return is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
+}
+
+/* Takes the descriptor when it succeeds. */
+static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t snaplen,
+		enum cw_format format, struct cw_error *error)
+{
+	struct cw_dumper *dumper = calloc(1, sizeof(*dumper));
+	struct stat status;
+	off_t at;
+
+	*result = NULL;
+	if (dumper)
+		dumper->buffer = malloc(BUFFER_BYTES);
+	if (!dumper || !dumper->buffer) {
+		free(dumper);
+		return cw_error_set(error, -ENOMEM, "no memory for a dumper");
+	}
+	dumper->fd = fd;
+	dumper->format = format;
+	dumper->linktype = linktype;
+	dumper->snaplen = snaplen ? snaplen : CW_CAPLEN_MAX;
+	dumper->capacity = BUFFER_BYTES;
+	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	at = dumper->is_regular ? lseek(fd, 0, SEEK_CUR) : 0;
+	dumper->start = at > 0 ? (uint64_t)at : 0;
+	dumper->used = cw_format_header(format, linktype, dumper->snaplen, dumper->buffer);
+	*result = dumper;
+	return 0;
+}
+
+int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
+		      enum cw_dumper_format format, struct cw_error *error)
+{
+	*dumper = NULL;
+	if ((unsigned)format > CW_DUMPER_PCAPNG)
+		return cw_error_set(error, -EINVAL, "there is no format %d", (int)format);
+	if (linktype > UINT16_MAX)
+		return cw_error_set(error, -EINVAL, "a file's link type has 16 bits, not %u",
+				    linktype);
+	if (fcntl(fd, F_GETFL) < 0)
+		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
+	return make(dumper, fd, linktype, snaplen, choose_format(format, true), error);
+}
+
+int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, const char *path,
+		   enum cw_dumper_format format, struct cw_error *error)
+{
+	uint32_t linktype = handle->linktype;
+	int fd, result;
+
+	*dumper = NULL;
+	if (handle->kind == CW_HANDLE_LIVE && !handle->is_activated)
+		return cw_error_set(error, CW_NOT_ACTIVATED,
+				    "the handle of %s is not activated: its link type is not known",
+				    handle->device);
+	if ((unsigned)format > CW_DUMPER_PCAPNG)
+		return cw_error_set(error, -EINVAL, "there is no format %d", (int)format);
+	if (linktype == CW_LINKTYPE_ANY) /* a file without interfaces, so without packets */
+		linktype = CW_LINKTYPE_ETHERNET;
+	if (linktype > UINT16_MAX)
+		return cw_error_set(error, -EINVAL, "a file's link type has 16 bits, not %u",
+				    linktype);
+	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return cw_error_set_errno(error, -errno, "cannot write %s", path);
+	result = make(dumper, fd, linktype, handle->snaplen,
+		      choose_format(format, handle->is_ns), error);
+	if (result == 0) {
+		(*dumper)->handle = handle;
+		result = cw_dumper_flush(*dumper);
+		if (result == 0)
+			return 0;
+		cw_error_set_errno(error, result, "cannot write %s", path);
+		cw_dumper_close(*dumper);
+		*dumper = NULL;
+		return result;
+	}
+	close(fd);
+	return result;
+}
