@@ -64,6 +64,8 @@ uint32_t cw_jit_hash_used(const struct cw_decision *decision, const struct cw_st
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
 	uint32_t used = 0, i;
 
+	*same = CW_NONE;
+
 	for (i = 0; i < size; i++) {
 		if (table[i].to == CW_NONE)
 			continue;
@@ -107,7 +109,7 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 {
 	const struct cw_edge *table = jit->decision->hashes + step->k;
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	uint32_t same, used = cw_jit_hash_used(jit->decision, step, &same), rows, i;
+	uint32_t same = CW_NONE, used = cw_jit_hash_used(jit->decision, step, &same), rows, i;
 	bool has_rows;
 
 	if (CW_HASH_SHIFT(step->n))

@@ -28,9 +28,20 @@ class Package(e2e.Test):
             self.skipTest("dpkg --root wants root")
         self.do("cpack", "-G", "DEB", "--config", os.path.join(BUILD, "CPackConfig.cmake"))
         package, = glob.glob(self.path("capweir_*.deb"))
+        shared, = glob.glob(self.path("libcapweir0_*.deb"))
+        development, = glob.glob(self.path("libcapweir-dev_*.deb"))
+        self.assertIn("libpcap0.8", self.do("dpkg-deb", "-f", shared, "Depends"))
+        self.assertIn("libcapweir0 (= ", self.do("dpkg-deb", "-f", development, "Depends"))
         depends = self.do("dpkg-deb", "-f", package, "Depends")
         for library in ("libc6", "libpcap0.8", "libyaml-0-2"):
             self.assertIn(library, depends)
+        # The library's are not installed: they run ldconfig, and the root below is empty.
+        for package_file in (shared, development):
+            self.do("dpkg-deb", "-x", package_file, self.path("libraries"))
+        for file in ("lib/libcapweir.so.0", "lib/libcapweir.so", "lib/libcapweir.a",
+                     "include/capweir/capweir.h", "lib/pkgconfig/capweir.pc",
+                     "lib/cmake/capweir/capweir-config.cmake"):
+            self.assertTrue(os.path.exists(self.path("libraries/usr/" + file)), file)
         root = self.path("root")
         for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"):
             os.makedirs(os.path.join(root, folder))
