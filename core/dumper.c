@@ -235,7 +235,9 @@ static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t s
 	dumper->snaplen = snaplen ? snaplen : CW_CAPLEN_MAX;
 	dumper->capacity = BUFFER_BYTES;
 	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-	at = dumper->is_regular ? lseek(fd, 0, SEEK_CUR) : 0;
+	at = !dumper->is_regular ? 0
+	     : fcntl(fd, F_GETFL) & O_APPEND ? status.st_size
+					     : lseek(fd, 0, SEEK_CUR);
 	dumper->start = at > 0 ? (uint64_t)at : 0;
 	dumper->used = cw_format_header(format, linktype, dumper->snaplen, dumper->buffer);
 	*result = dumper;

@@ -47,6 +47,7 @@ struct cw_output {
 	struct cw_template *name;
 	enum cw_format format;
 	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
+	uint64_t generation; /* of the rules that it began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
 
 	/* owner: the reloader */

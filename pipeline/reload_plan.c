@@ -135,6 +135,7 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 					 next, output->own_rule, error);
 		if (result < 0)
 			return result;
+		output->generation = plan->next->number;
 	}
 	return 0;
 }

@@ -84,6 +84,7 @@ int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint
 	}
 	output->index = index;
 	output->rule = rule;
+	output->generation = 1; /* the first ones; a reload says otherwise */
 	output->format = choose_format(pipeline, output->name);
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	cw_output_adopt(pipeline, output, rule);

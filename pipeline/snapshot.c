@@ -17,6 +17,7 @@ static void take_output(const struct cw_output *output, struct cw_snapshot_outpu
 	uint32_t cause;
 
 	*taken = (struct cw_snapshot_output){.name = strdup(output->rule->name),
+					     .generation = output->generation,
 					     .is_leaving = output->state == CW_OUTPUT_LEAVING,
 					     .has_failed = atomic_load(&output->failure) != 0,
 					     .matched = output->matched,

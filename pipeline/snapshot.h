@@ -19,6 +19,7 @@ struct cw_snapshot_queue {
 /* An output; of a rule whose name is there once, or twice while the earlier one is being closed. */
 struct cw_snapshot_output {
 	char *name;
+	uint64_t generation; /* of the rules that it began with */
 	bool is_leaving; /* its rule is gone */
 	bool has_failed; /* at present: what comes for it is lost */
 	uint64_t matched, written;

@@ -33,7 +33,8 @@ static char ours[128], theirs[128];
 /* ---- calls that tests let fail ---- */
 
 static int failing_write; /* countdown: the write that fails; 0: none */
-static int failing_code;  /* with this; 0: it writes half */
+static int failing_code;  /* with this; 0: it writes a part, and the next one fails */
+static ssize_t failing_part = -1; /* so much; -1: half */
 static int failing_close;
 
 ssize_t __real_write(int fd, const void *data, size_t bytes);
@@ -48,7 +49,8 @@ ssize_t __wrap_write(int fd, const void *data, size_t bytes)
 	if (!failing_code) {
 		failing_write = 1; /* the next one fails */
 		failing_code = ENOSPC;
-		return __real_write(fd, data, bytes / 2);
+		return __real_write(fd, data,
+				    failing_part < 0 ? bytes / 2 : (size_t)failing_part);
 	}
 	errno = failing_code;
 	return -1;
@@ -170,6 +172,23 @@ static void files_are_those_of_pcap_dump(void **state)
 	}
 }
 
+static uint32_t count_by_libpcap(const char *path)
+{
+	char text[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, text);
+	struct pcap_pkthdr *header;
+	const u_char *data;
+	uint32_t count = 0;
+	int result;
+
+	assert_non_null(pcap);
+	while ((result = pcap_next_ex(pcap, &header, &data)) == 1)
+		count++;
+	assert_int_equal(result, PCAP_ERROR_BREAK);
+	pcap_close(pcap);
+	return count;
+}
+
 /* What a handle reads of the file is what was written: names of interfaces and times too. */
 static void a_round_trip_keeps_packets(void **state)
 {
@@ -206,6 +225,7 @@ static void a_round_trip_keeps_packets(void **state)
 			count++;
 		}
 		assert_int_equal(count, PACKETS);
+		assert_int_equal(count_by_libpcap(ours), PACKETS);
 		assert_int_equal(cw_handle_next(second, &again), CW_NEXT_END);
 		cw_handle_free(first);
 		cw_handle_free(second);
@@ -310,15 +330,52 @@ static void failing_writes_are_told_and_cut_to_whole_records(void **state)
 		}
 		assert_true(counts[3] > counts[0] + 20); /* half a buffer more */
 	}
-	for (int bytes = 0; bytes < 40; bytes += 13) { /* not even the header */
+	for (failing_part = 1; failing_part < 30; failing_part += 7) { /* not even the header */
 		struct cw_dumper *dumper = open_ours(CW_DUMPER_PCAP_US);
+		struct stat status;
 
+		assert_int_equal(dump_traffic(dumper, 3, NULL, true), 0);
 		failing_write = 1;
-		failing_code = EIO;
-		assert_int_equal(cw_dumper_flush(dumper), -EIO);
-		assert_int_equal(cw_dumper_close(dumper), -EIO);
+		failing_code = 0;
+		assert_int_equal(cw_dumper_flush(dumper), -ENOSPC);
+		assert_int_equal(cw_dumper_close(dumper), -ENOSPC);
+		assert_int_equal(stat(ours, &status), 0);
+		assert_int_equal(status.st_size, failing_part < 24 ? 0 : 24);
 	}
 	failing_write = 0;
+	failing_part = -1;
+}
+
+/* What was in the file before the dumper came stays, wherever the descriptor stands. */
+static void what_was_there_is_not_cut(void **state)
+{
+	static const char before[] = "0123456789";
+	struct cw_dumper *dumper;
+	uint8_t *data;
+	size_t bytes;
+
+	(void)state;
+	for (int is_append = 0; is_append < 2; is_append++) {
+		int fd = open(ours, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		assert_int_equal(__real_write(fd, before, 10), 10);
+		if (is_append) {
+			close(fd);
+			fd = open(ours, O_WRONLY | O_APPEND | O_CLOEXEC);
+		}
+		assert_int_equal(cw_dumper_open_fd(&dumper, fd, 1, 0, CW_DUMPER_PCAP, NULL), 0);
+		assert_int_equal(dump_traffic(dumper, 3, NULL, true), 0);
+		failing_write = 1;
+		failing_code = 0;
+		failing_part = 30;
+		assert_int_equal(cw_dumper_close(dumper), -ENOSPC);
+		failing_part = -1;
+		failing_write = 0;
+		data = read_all(ours, &bytes);
+		assert_int_equal(bytes, 10 + 24);
+		assert_memory_equal(data, before, 10);
+		free(data);
+	}
 }
 
 static void a_failing_close_is_told(void **state)
@@ -455,6 +512,7 @@ int main(void)
 	    cmocka_unit_test(a_round_trip_keeps_packets),
 	    cmocka_unit_test(what_no_file_can_hold_is_refused),
 	    cmocka_unit_test(failing_writes_are_told_and_cut_to_whole_records),
+	    cmocka_unit_test(what_was_there_is_not_cut),
 	    cmocka_unit_test(a_failing_close_is_told),
 	    cmocka_unit_test(a_full_device_and_a_closed_pipe_are_told),
 	    cmocka_unit_test(a_limit_on_files_is_told),

@@ -96,6 +96,9 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_CAPTURE},
 	{OPTION_STATS, "stats", "SECONDS", "print counters so often (with --json as JSON lines)",
 	 CW_CAPTURE},
+	{OPTION_METRICS, "metrics", "PORT", "serve metrics at http://127.0.0.1:PORT/metrics, for "
+						      "Prometheus and the like (or ADDRESS:PORT)",
+	 CW_CAPTURE},
 	{OPTION_CONTROL, "control", "PATH", "a socket there tells how the capture goes, and takes orders "
 					   "(stats, control)", CW_CAPTURE | CW_STATUS},
 	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},

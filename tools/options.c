@@ -97,6 +97,9 @@ static int take_text(struct cw_arguments *arguments, int id, const char *text)
 	case 'Z':
 		arguments->user = text;
 		return 0;
+	case OPTION_METRICS:
+		arguments->metrics = text;
+		return 0;
 	case OPTION_CONTROL:
 		arguments->control = text;
 		return 0;

@@ -64,6 +64,7 @@ struct cw_arguments {
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
 	const char *control;
+	const char *metrics;
 	uint64_t threads;	  /* -t; 0 = by cores */
 	uint64_t packet_count;	  /* -c */
 	uint64_t snaplen;	  /* -s */

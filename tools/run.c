@@ -16,6 +16,7 @@
 #include "tools/confine.h"
 #include "tools/folders.h"
 #include "tools/hooks.h"
+#include "tools/metrics.h"
 #include "tools/notify.h"
 
 struct run {
@@ -29,6 +30,7 @@ struct run {
 	int notify_fd;		 /* of the service manager; -1: none */
 	bool is_live;
 	struct cw_control *control; /* NULL: there is none */
+	struct cw_metrics *metrics; /* likewise */
 	_Atomic int level; /* enum cw_severity: what is below it is not told */
 	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
 	bool wants_progress; /* stderr is one */
@@ -258,13 +260,28 @@ static int open_control(struct run *run)
 	return result < 0 ? CW_EXIT_PROBLEM : 0;
 }
 
+static int open_metrics(struct run *run)
+{
+	struct cw_error error = {0};
+	int result;
+
+	if (!run->arguments->metrics)
+		return 0;
+	result = cw_metrics_open(&run->metrics, run->arguments->metrics, &error);
+	if (result == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return result == -ENOMEM || result == -EIO ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+}
+
 /* ---- time ---- */
 
 /* Milliseconds until something is due; -1: nothing will be. */
 static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
 {
 	double now_s = seconds_since(&run->start);
-	double due_s = 1e9;
+	int metrics_ms = run->metrics ? cw_metrics_wait_ms(run->metrics) : -1;
+	double due_s = metrics_ms < 0 ? 1e9 : now_s + (double)metrics_ms / 1000;
 
 	if (run->wants_progress)
 		due_s = progress_s;
@@ -308,20 +325,23 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 
 static void wait_for_end(struct run *run, int signal_fd)
 {
-	struct pollfd fds[2 + CW_CONTROL_FDS_MAX] = {
+	struct pollfd fds[3 + CW_CONTROL_FDS_MAX] = {
 		{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-		{.fd = signal_fd, .events = POLLIN}};
+		{.fd = signal_fd, .events = POLLIN},
+		{.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
 	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
-		uint32_t count = run->control ? cw_control_fds(run->control, fds + 2) : 0;
-		int ready = poll(fds, 2 + count, next_wait_ms(run, progress_s, stats_s));
+		uint32_t count = run->control ? cw_control_fds(run->control, fds + 3) : 0;
+		int ready = poll(fds, 3 + count, next_wait_ms(run, progress_s, stats_s));
 
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
 			handle_signal(run, signal_fd);
 		if (ready > 0 && count)
-			cw_control_serve(run->control, run->pipeline, fds + 2, count);
+			cw_control_serve(run->control, run->pipeline, fds + 3, count);
+		if (run->metrics) /* also when a client's time is over */
+			cw_metrics_serve(run->metrics, run->pipeline);
 	}
 	if (run->has_progress)
 		fputs("\r\033[K", stderr);
@@ -392,7 +412,7 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 {
 	return (struct cw_confine_options){.user = arguments->user,
 					   .keep_raw = true,
-					   .accepts = arguments->control != NULL,
+					   .accepts = arguments->control || arguments->metrics,
 					   .keep_nice = arguments->realtime > 0};
 }
 
@@ -487,6 +507,8 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 	result = run.is_live ? check_confinement(arguments, options) : 0;
 	if (result == 0)
 		result = open_control(&run);
+	if (result == 0)
+		result = open_metrics(&run);
 	if (result)
 		goto out;
 	options->on_reload = on_reload;
@@ -501,11 +523,14 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 		result = result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
 		goto out;
 	}
+	if (run.metrics && !arguments->quiet)
+		cw_complain("metrics are at http://%s/metrics", cw_metrics_address(run.metrics));
 	cw_notify(run.notify_fd, "READY=1");
 	wait_for_end(&run, signal_fd);
 	result = finish(&run, arguments, signal_fd);
 	cw_pipeline_free(run.pipeline);
 out:
+	cw_metrics_close(run.metrics);
 	cw_control_close(run.control);
 	if (run.notify_fd >= 0)
 		close(run.notify_fd);

@@ -30,7 +30,8 @@ enum cw_dumper_format {
 CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle,
 			  const char *path, enum cw_dumper_format format, struct cw_error *error);
 
-/* The same without a handle, to a descriptor (takes it when it succeeds). snaplen 0 =
+/* The same without a handle, to a descriptor (takes it when it succeeds), from where that stands;
+ * what was there before stays as it was. One that does not block fails where it would. snaplen 0 =
  * CW_CAPLEN_MAX. */
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 			     enum cw_dumper_format format, struct cw_error *error);
@@ -38,8 +39,8 @@ CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktyp
 /*
  * Append a packet (borrows): caplen bytes at data, cut to the snapshot length. 0; -ERANGE for a
  * time that the format does not hold; -EINVAL for caplen without data; or why writing failed, now
- * or earlier (then nothing is appended, and the file ends with the last whole record that was
- * written).
+ * or earlier (then nothing is appended, and a regular file is cut to the last whole record that was
+ * written, if the system lets it be).
  */
 CW_API int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet);
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "core/base.h"
+#include "pipeline/metrics.h"
+#include "tools/metrics.h"
+
+#define CONNECTIONS_MAX 16u
+#define CONNECTION_TIMEOUT_S 10u
+#define CONNECTION_BYTES ((size_t)16 << 10)
+#define ADDRESS_BYTES (INET6_ADDRSTRLEN + 16)
+
+struct cw_metrics {
+	struct MHD_Daemon *daemon;
+	int fd; /* of epoll, the daemon's */
+	struct cw_pipeline *pipeline; /* while serve runs */
+	char address[ADDRESS_BYTES];
+};
+
+/* ---- answering ---- */
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int status,
+			      const char *type, char *body, size_t bytes)
+{
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int status, char *words)
+{
+	return answer(connection, status, "text/plain; charset=utf-8", words, strlen(words));
+}
+
+static enum MHD_Result answer_metrics(struct cw_metrics *metrics,
+				      struct MHD_Connection *connection)
+{
+	static char too_soon[] = "the capture is not running\n", no_memory[] = "no memory\n";
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+	enum cw_metrics_format format = accept && strstr(accept, "application/openmetrics-text")
+					    ? CW_METRICS_OPENMETRICS
+					    : CW_METRICS_PROMETHEUS;
+	struct cw_snapshot snapshot;
+	enum MHD_Result result;
+	char *body = NULL;
+	size_t bytes = 0;
+	FILE *file;
+	int failure;
+
+	if (!metrics->pipeline)
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, too_soon);
+	file = open_memstream(&body, &bytes);
+	failure = file ? cw_snapshot_take(metrics->pipeline, &snapshot) : -ENOMEM;
+	if (failure == 0) {
+		failure = cw_metrics_print(&snapshot, format, file);
+		cw_snapshot_fini(&snapshot);
+	}
+	if (file && fclose(file) != 0)
+		failure = -ENOMEM;
+	result = failure < 0 ? refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, no_memory)
+			     : answer(connection, MHD_HTTP_OK, cw_metrics_content_type(format),
+				      body, bytes);
+	free(body);
+	return result;
+}
+
+/* What libmicrohttpd calls, first with the head of a request, then with what it sends along. */
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+			      const char *method, const char *version, const char *data,
+			      size_t *data_bytes, void **request)
+{
+	static char nowhere[] = "there is /metrics\n", otherwise[] = "GET only\n";
+	static int is_begun;
+
+	(void)version;
+	(void)data;
+	if (!*request) {
+		*request = &is_begun;
+		return MHD_YES;
+	}
+	*data_bytes = 0; /* read and forgotten */
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, otherwise);
+	if (strcmp(url, "/metrics") != 0)
+		return refuse(connection, MHD_HTTP_NOT_FOUND, nowhere);
+	return answer_metrics(context, connection);
+}
+
+/* ---- listening ---- */
+
+static int bad_address(const char *at, struct cw_error *error)
+{
+	return cw_error_set(error, -EINVAL,
+			    "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
+			    "[::1]:9100",
+			    at);
+}
+
+/* The address to bind to; its size. */
+static int parse(const char *at, struct sockaddr_storage *address, socklen_t *bytes,
+		 struct cw_error *error)
+{
+	const char *colon = strrchr(at, ':');
+	const char *digits = colon ? colon + 1 : at;
+	size_t host_bytes = colon ? (size_t)(colon - at) : 0;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+	struct sockaddr_in *four = (struct sockaddr_in *)address;
+	bool is_six = colon && at[0] == '[' && colon[-1] == ']';
+	char host[INET6_ADDRSTRLEN + 2] = "127.0.0.1";
+	unsigned long port;
+	char *end;
+
+	port = strtoul(digits, &end, 10);
+	if (!*digits || *end || digits[0] < '0' || digits[0] > '9' || port > UINT16_MAX ||
+	    host_bytes >= sizeof(host) || (colon && host_bytes == 0))
+		return bad_address(at, error);
+	if (colon)
+		snprintf(host, sizeof(host), "%.*s", (int)(host_bytes - (is_six ? 2 : 0)),
+			 at + is_six);
+	memset(address, 0, sizeof(*address));
+	*bytes = is_six ? sizeof(*six) : sizeof(*four);
+	if (is_six) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+	} else {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+	}
+	if (inet_pton(is_six ? AF_INET6 : AF_INET, host,
+		      is_six ? (void *)&six->sin6_addr : (void *)&four->sin_addr) != 1)
+		return bad_address(at, error);
+	return 0;
+}
+
+/* A listening socket; or a negative errno. */
+static int listen_at(const struct sockaddr_storage *address, socklen_t bytes)
+{
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int yes = 1, code;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+	    bind(fd, (const struct sockaddr *)address, bytes) == 0 &&
+	    listen(fd, (int)CONNECTIONS_MAX) == 0)
+		return fd;
+	code = -errno;
+	close(fd);
+	return code;
+}
+
+static void name_address(struct cw_metrics *metrics, int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t bytes = sizeof(address);
+	char host[INET6_ADDRSTRLEN] = "";
+	bool is_six;
+
+	(void)getsockname(fd, (struct sockaddr *)&address, &bytes);
+	is_six = address.ss_family == AF_INET6;
+	if (is_six)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, host,
+			  sizeof(host));
+	else
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof(host));
+	snprintf(metrics->address, sizeof(metrics->address), is_six ? "[%s]:%u" : "%s:%u", host,
+		 ntohs(((struct sockaddr_in *)&address)->sin_port)); /* at the same place in both */
+}
+
+int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error *error)
+{
+	struct sockaddr_storage address;
+	struct cw_metrics *metrics;
+	const union MHD_DaemonInfo *info;
+	socklen_t bytes = 0;
+	int fd, failure = parse(at, &address, &bytes, error);
+
+	*result = NULL;
+	if (failure < 0)
+		return failure;
+	metrics = calloc(1, sizeof(*metrics));
+	if (!metrics)
+		return cw_error_set(error, -ENOMEM, "no memory for metrics");
+	fd = listen_at(&address, bytes);
+	if (fd < 0) {
+		free(metrics);
+		return cw_error_set_errno(error, fd, "--metrics: cannot listen at %.100s", at);
+	}
+	name_address(metrics, fd);
+	metrics->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL, 0, NULL, NULL, handle, metrics, MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	    CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+	    MHD_OPTION_END);
+	info = metrics->daemon ? MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_EPOLL_FD)
+			       : NULL;
+	if (!info) {
+		if (!metrics->daemon)
+			close(fd);
+		cw_metrics_close(metrics);
+		return cw_error_set(error, -EIO, "--metrics: libmicrohttpd does not start");
+	}
+	metrics->fd = info->epoll_fd;
+	*result = metrics;
+	return 0;
+}
+
+const char *cw_metrics_address(const struct cw_metrics *metrics)
+{
+	return metrics->address;
+}
+
+int cw_metrics_fd(const struct cw_metrics *metrics)
+{
+	return metrics->fd;
+}
+
+int cw_metrics_wait_ms(const struct cw_metrics *metrics)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(metrics->daemon, &ms) != MHD_YES)
+		return -1;
+	return ms > 1000 ? 1000 : (int)ms;
+}
+
+void cw_metrics_serve(struct cw_metrics *metrics, struct cw_pipeline *pipeline)
+{
+	metrics->pipeline = pipeline;
+	MHD_run(metrics->daemon);
+	MHD_run(metrics->daemon); /* listens again, where connections went that were too many */
+	metrics->pipeline = NULL;
+}
+
+void cw_metrics_close(struct cw_metrics *metrics)
+{
+	if (!metrics)
+		return;
+	if (metrics->daemon)
+		MHD_stop_daemon(metrics->daemon);
+	free(metrics);
+}
