@@ -17,13 +17,17 @@ static int end_with(struct cw_handle *handle, int result)
 	return result;
 }
 
-/* The mapped file shrank: what is behind its new end reads as zeros, and is no packet. */
-static int check_intact(struct cw_handle *handle)
+/* The file's end, unless it was further on when it was opened. */
+static int end_of_file(struct cw_handle *handle)
 {
-	if (handle->kind != CW_HANDLE_OFFLINE ||
-	    cw_lease_intact_bytes(&handle->lease, &handle->span) == handle->span.bytes)
-		return 0;
-	cw_handle_fail(handle, NULL, -EIO, "the file was truncated while it was read");
+	struct cw_source_info info;
+
+	cw_source_info(handle->source, &info);
+	if (strcmp(info.compression, "none") != 0 || info.consumed_bytes >= info.file_bytes)
+		return end_with(handle, CW_NEXT_END);
+	cw_handle_fail(handle, NULL, -EBADMSG,
+		       "the file was truncated while it was read: %llu of %llu bytes are left",
+		       (unsigned long long)info.consumed_bytes, (unsigned long long)info.file_bytes);
 	return end_with(handle, CW_NEXT_ERROR);
 }
 
@@ -52,8 +56,7 @@ static int fetch_span(struct cw_handle *handle)
 	if (atomic_load(&handle->is_closed))
 		return CW_NEXT_CLOSED;
 	if (result == 0)
-		return handle->kind == CW_HANDLE_LIVE ? CW_NEXT_TIMEOUT
-						      : end_with(handle, CW_NEXT_END);
+		return handle->kind == CW_HANDLE_LIVE ? CW_NEXT_TIMEOUT : end_of_file(handle);
 	return end_with(handle, CW_NEXT_ERROR);
 }
 
@@ -77,9 +80,6 @@ static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t ca
 				return result;
 		}
 		count = (int64_t)cw_span_decode(&handle->span, &handle->cursor, packets, capacity);
-		result = check_intact(handle);
-		if (result < 0)
-			return result;
 		if (count == 0) {
 			leave_span(handle);
 			continue;

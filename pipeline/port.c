@@ -234,6 +234,8 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_port *port, uint64_t 
 	if (options.backend <= CW_LIVE_PACKET)
 		options.queue_count = port->lane_count;
 	result = open_near(pipeline, port, &options, &error);
+	if (result == CW_LIVE_WARNED)
+		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error.text);
 	if (result >= 0) {
 		cw_live_info(port->live, &port->info);
 		if (port->info.queue_count != port->lane_count)
