@@ -6,6 +6,7 @@ The sender and all that the kernel does for a packet run on one core, the tool o
 are in a network namespace of this program's own. Every tool writes every packet to a file. Loss is
 what the tool's file lacks of what was sent; CPU is what the tool's threads ran while packets came,
 start-up left out. "discard" is bench/live_discard.c, which keeps nothing: no reader is faster.
+"library" and "pcap_dispatch" are bench/live_read.c, which keeps nothing either.
 
 A socket sends about half a million packets a second here. More come from bench/live_flood.c, in
 which the kernel sends by itself (the rate "flood"); the receiving end then has GRO on, without
@@ -38,6 +39,7 @@ def parse_arguments():
     add("--capweir", default="build/bench/tools/capweir", help="the command under test")
     add("--discard", default="build/bench/bench/live_discard", help="the yardstick")
     add("--sender", default="build/bench/bench/live_sender", help="tests/live/sender.c")
+    add("--reader", default="build/bench/bench/live_read", help="bench/live_read.c")
     add("--flood", default="build/bench/bench/live_flood", help="sends more than sockets can")
     add("--dir", default="build/bench/live", help="where files are written (deleted)")
     add("--sizes", default="60,1500", help="of frames, in bytes")
@@ -68,6 +70,8 @@ def tools_of(options):
     table = {
         "discard": [options.discard, "in"],
         "discard-xdp": [options.discard, "in", "xdp"],
+        "library": [options.reader, "in", "handle"],
+        "pcap_dispatch": [options.reader, "in", "dispatch"],
         "tcpdump": ["tcpdump", "-i", "in", "-n", "-Z", "root", "-B", str(RING_KIB), "-w", "all.pcap"],
         "dumpcap": ["dumpcap", "-i", "in", "-q", "-P", "-B", "64", "-w", "all.pcap"],
         "netsniff-ng": ["netsniff-ng", "-i", "in", "-o", "all.pcap", "-s", "-S", "64MiB"],
@@ -160,7 +164,7 @@ def trial(options, command, size, rate):
         if tool.poll() is None:
             tool.kill()
             tool.wait()
-    if "discard" in command[0]:
+    if command[0] in (options.discard, options.reader):
         captured = json.loads(out)["received"]
     else:
         captured = records_in(options.dir, size)
@@ -174,7 +178,7 @@ def trial(options, command, size, rate):
 def main():
     options = parse_arguments()
     enter()
-    for name in ("capweir", "discard", "sender", "flood", "dir"):
+    for name in ("capweir", "discard", "sender", "reader", "flood", "dir"):
         setattr(options, name, os.path.abspath(getattr(options, name)))
     make_cable()
     table = tools_of(options)
