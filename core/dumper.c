@@ -153,6 +153,7 @@ static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 
 int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet)
 {
+	struct cw_packet empty;
 	int64_t iface = 0;
 	size_t bytes;
 	int result;
@@ -161,6 +162,12 @@ int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet)
 		return dumper->failure;
 	if (packet->caplen && !packet->data)
 		return -EINVAL;
+	if (!packet->data) {
+		empty = *packet;
+		empty.data = (const uint8_t *)"";
+		empty.options_bytes = 0;
+		packet = &empty;
+	}
 	if (!cw_format_can_hold(dumper->format, packet))
 		return -ERANGE;
 	if (dumper->format == CW_FORMAT_PCAPNG)
