@@ -136,24 +136,11 @@ static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *
 	free(program);
 }
 
-/* Takes filter and expression. What was decoded already is sifted again. */
-static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char *expression,
-		       struct cw_error *error)
+int cw_handle_sift_burst(struct cw_handle *handle, struct cw_error *error)
 {
-	int64_t left;
+	int64_t left = cw_handle_sift(handle, handle->burst + handle->burst_next,
+				      handle->burst_end - handle->burst_next);
 
-	cw_handle_filters_free(handle);
-	handle->expression = expression;
-	handle->is_filtered = true;
-	if (add_filter(handle, handle->linktype, is_first_swapped(handle), filter) < 0) {
-		handle->is_filtered = false;
-		if (error)
-			*error = handle->error;
-		return -ENOMEM;
-	}
-	set_kernel_filter(handle, filter);
-	left = cw_handle_sift(handle, handle->burst + handle->burst_next,
-			      handle->burst_end - handle->burst_next);
 	if (left < 0) {
 		if (error)
 			*error = handle->error;
@@ -161,6 +148,29 @@ static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char 
 	}
 	handle->burst_end = handle->burst_next + (uint32_t)left;
 	return 0;
+}
+
+/* Takes filter and expression; without memory the filter that was there stays. */
+static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char *expression,
+		       struct cw_error *error)
+{
+	struct cw_handle_filter *first = malloc(sizeof(*first));
+
+	if (!first) {
+		cw_filter_free(filter);
+		free(expression);
+		return cw_handle_fail(handle, error, -ENOMEM, "no memory for a filter");
+	}
+	*first = (struct cw_handle_filter){.linktype = handle->linktype,
+					   .is_swapped = is_first_swapped(handle),
+					   .filter = filter};
+	cw_handle_filters_free(handle);
+	handle->filters = first;
+	handle->filter_count = 1;
+	handle->expression = expression;
+	handle->is_filtered = true;
+	set_kernel_filter(handle, filter);
+	return cw_handle_sift_burst(handle, error);
 }
 
 static int need_activated(struct cw_handle *handle, struct cw_error *error)

@@ -113,10 +113,10 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 
 /* ---- reading ---- */
 
-int cw_handle_next_live(struct cw_handle *handle)
+int cw_handle_next_live(struct cw_handle *handle, int timeout_ms)
 {
 	for (;;) {
-		int result = cw_live_next(handle->live, 0, 0, handle->timeout_ms, &handle->span,
+		int result = cw_live_next(handle->live, 0, 0, timeout_ms, &handle->span,
 					  &handle->lease);
 
 		switch (result) {
@@ -163,7 +163,7 @@ int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction directio
 		return cw_handle_fail(handle, error, -EOPNOTSUPP,
 				      "device %s was activated for one direction", handle->device);
 	handle->direction = direction;
-	return 0;
+	return cw_handle_sift_burst(handle, error);
 }
 
 /* ---- statistics ---- */

@@ -99,9 +99,12 @@ int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error);
  * filter cannot be compiled for a packet's link type. */
 int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint32_t count);
 
+/* The same with what was decoded and not handed out: filter or direction changed. 0, or why not. */
+int cw_handle_sift_burst(struct cw_handle *handle, struct cw_error *error);
+
 void cw_handle_filters_free(struct cw_handle *handle);
 
-/* The next span of a device: as cw_source_next, and -EAGAIN for nothing within the timeout. */
-int cw_handle_next_live(struct cw_handle *handle);
+/* The next span of a device: as cw_source_next; 0: none came within the time. */
+int cw_handle_next_live(struct cw_handle *handle, int timeout_ms);
 
 #endif

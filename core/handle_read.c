@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/handle_parts.h"
+#include "core/source_live_parts.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define SPAN_RECORDS 65536u
@@ -38,14 +39,32 @@ static void leave_span(struct cw_handle *handle)
 	handle->has_span = false;
 }
 
+/*
+ * What is left of the timeout: packets that do not match are none, and do not prolong it. -1: for
+ * ever.
+ */
+static int left_ms(const struct cw_handle *handle, uint64_t *deadline_ns)
+{
+	uint64_t now_ns;
+
+	if (handle->timeout_ms <= 0)
+		return handle->timeout_ms;
+	now_ns = cw_live_now_ns();
+	if (!*deadline_ns) {
+		*deadline_ns = now_ns + (uint64_t)handle->timeout_ms * CW_NS_PER_MS;
+		return handle->timeout_ms;
+	}
+	return now_ns < *deadline_ns ? (int)((*deadline_ns - now_ns) / CW_NS_PER_MS) + 1 : 0;
+}
+
 /* Fetch one. 1, or what reading says. */
-static int fetch_span(struct cw_handle *handle)
+static int fetch_span(struct cw_handle *handle, int timeout_ms)
 {
 	int result;
 
 	handle->cursor = (struct cw_cursor){0};
 	if (handle->kind == CW_HANDLE_LIVE)
-		result = cw_handle_next_live(handle);
+		result = cw_handle_next_live(handle, timeout_ms);
 	else
 		result = cw_source_next(handle->source, SPAN_BYTES, SPAN_RECORDS, &handle->span,
 					&handle->lease, &handle->error);
@@ -66,8 +85,10 @@ static int fetch_span(struct cw_handle *handle)
  */
 static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
 {
+	uint64_t deadline_ns = 0;
+	bool is_over = false;
 	int64_t count;
-	int result;
+	int result, wait_ms;
 
 	for (;;) {
 		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
@@ -75,7 +96,11 @@ static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t ca
 		if (handle->end)
 			return handle->end;
 		if (!handle->has_span) {
-			result = fetch_span(handle);
+			if (is_over)
+				return CW_NEXT_TIMEOUT;
+			wait_ms = left_ms(handle, &deadline_ns);
+			is_over = wait_ms == 0;
+			result = fetch_span(handle, wait_ms);
 			if (result != 1)
 				return result;
 		}

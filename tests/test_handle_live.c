@@ -217,6 +217,41 @@ static void timeouts_expire(void **state)
 	}
 }
 
+/* What the filter rejects does not prolong the waiting. protochain is not for the kernel. */
+static void timeouts_expire_amid_packets_that_do_not_match(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+	uint64_t start_ns, best_ns = UINT64_MAX;
+	pid_t child;
+
+	NEED_DEVICES();
+	handle = open_device("in", 100 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "ip protochain 6", NULL), 0);
+	child = fork();
+	if (child == 0) {
+		struct cw_handle *out;
+
+		if (cw_handle_open_live(&out, "out", 64, false, 0, NULL) < 0)
+			_exit(1);
+		for (start_ns = now_ns(); now_ns() < start_ns + 2000 * MS;)
+			(void)cw_handle_inject(out, make_frame(1, 60), 60);
+		_exit(0);
+	}
+	rig_sleep_ms(100);
+	for (int try = 0; try < 5; try++) {
+		start_ns = now_ns();
+		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
+		start_ns = now_ns() - start_ns;
+		assert_true(start_ns >= 100 * MS);
+		best_ns = start_ns < best_ns ? start_ns : best_ns;
+	}
+	assert_in_range(best_ns, 100 * MS, 200 * MS);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* packets came all the while */
+	waitpid(child, NULL, 0);
+	cw_handle_free(handle);
+}
+
 struct reader {
 	struct cw_handle *handle;
 	_Atomic bool is_in;
@@ -581,6 +616,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(what_cannot_be_injected_is_told),
 	    cmocka_unit_test(snaplen_cuts),
 	    cmocka_unit_test(timeouts_expire),
+	    cmocka_unit_test(timeouts_expire_amid_packets_that_do_not_match),
 	    cmocka_unit_test(waiting_for_ever_waits_and_costs_nothing),
 	    cmocka_unit_test(closing_wakes_a_blocked_reader),
 	    cmocka_unit_test(closing_in_a_signal_handler),
