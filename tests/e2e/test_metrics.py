@@ -91,7 +91,7 @@ class Metrics(live.Test):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             self.assertEqual((done.returncode, done.stdout), (0, ""))
         else:
-            print("promtool is not installed: the format was checked by this test only")
+            print("promtool (Debian's prometheus) is not installed: only this test checked the format")
         answer, body = self.get(headers=OPENMETRICS)
         self.assertIn("application/openmetrics-text; version=1.0.0", answer.getheader("Content-Type"))
         self.assertTrue(body.endswith("# EOF\n"))
