@@ -287,6 +287,17 @@ static bool take_option(int *argc, char **argv, const char *option)
 	return true;
 }
 
+static bool is_kind(const char *word)
+{
+	size_t i;
+
+	for (i = 0; sets_kinds[i]; i++) {
+		if (strcmp(word, sets_kinds[i]) == 0)
+			return true;
+	}
+	return is_single(word) || word[0] == '@';
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench bench;
@@ -299,8 +310,13 @@ int main(int argc, char **argv)
 	bench.size = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
 	rounds = argc > 3 ? atoi(argv[3]) : (int)ROUNDS;
 	bench.memory = calloc(PACKETS, PACKET_STRIDE);
-	if (!bench.memory || bench.size == 0 || rounds < 1 || rounds > (int)CW_FILTER_ROUNDS_MAX)
+	if (!is_kind(bench.kind) || bench.size == 0 || rounds < 1 ||
+	    rounds > (int)CW_FILTER_ROUNDS_MAX) {
+		fprintf(stderr, "usage: filter_set_bench [--json] [-O] [KIND [N [ROUNDS [FILE]]]]\n");
 		return 2;
+	}
+	if (!bench.memory)
+		return 1;
 	if (argc > 4)
 		read_packets(&bench, argv[4]);
 	else
