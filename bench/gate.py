@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whether a benchmark became slower: compares two results of one of the Google Benchmark programs.
+
+usage: gate.py BEFORE.json AFTER.json [--least PERCENT] [--spreads N]
+
+Both are made on one machine, close together, with repetitions:
+
+    bench_reader --benchmark_repetitions=9 --benchmark_out=AFTER.json --benchmark_out_format=json
+
+What counts is the median of the repetitions' times; it is a regression when it grew by more than
+--least percent (10) and by more than --spreads (3) times the spread of the two together. Spread is
+half the range in which the middle half of the repetitions lie. Exit 1 when there is one, or when a
+benchmark is missing in AFTER; 2 for what cannot be compared.
+"""
+import argparse
+import json
+import statistics
+import sys
+
+LEAST_RUNS = 3
+UNITS_NS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+
+
+def fail(text):
+    print(f"gate: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+def load(path):
+    """Benchmark -> (median ns, spread ns) of its repetitions."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            entries = json.load(file)["benchmarks"]
+        times = {}
+        for entry in entries:
+            if entry.get("run_type", "iteration") == "iteration" and not entry.get("error_occurred"):
+                name = entry.get("run_name", entry["name"])
+                times.setdefault(name, []).append(entry["real_time"] * UNITS_NS[entry["time_unit"]])
+    except (OSError, ValueError, KeyError, TypeError) as failure:
+        fail(f"{path}: no result of Google Benchmark: {failure!r}")
+    few = [name for name, found in times.items() if len(found) < LEAST_RUNS]
+    if few or not times:
+        fail(f"{path}: at least {LEAST_RUNS} repetitions of each are needed"
+             f"{', of ' + few[0] if few else ''} (--benchmark_repetitions)")
+    result = {}
+    for name, found in times.items():
+        low, median, high = statistics.quantiles(found, n=4, method="inclusive")
+        result[name] = (median, (high - low) / 2)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--least", type=float, default=10, help="percent that count at all")
+    parser.add_argument("--spreads", type=float, default=3, help="so many spreads do, too")
+    options = parser.parse_args()
+    before, after = load(options.before), load(options.after)
+    regressions = 0
+    for name, (old, old_spread) in before.items():
+        if name not in after:
+            print(f"{name}: missing in {options.after}")
+            regressions += 1
+            continue
+        new, new_spread = after[name]
+        noise = options.spreads * (old_spread ** 2 + new_spread ** 2) ** 0.5
+        is_slower = new - old > max(old * options.least / 100, noise)
+        regressions += is_slower
+        print(f"{name}: {old:.4g} -> {new:.4g} ns, {100 * (new / old - 1):+.1f} % (noise "
+              f"{100 * noise / old:.1f} %){' SLOWER' if is_slower else ''}")
+    for name in after:
+        if name not in before:
+            print(f"{name}: new, {after[name][0]:.4g} ns")
+    print(f"{regressions} regressions" if regressions else "no regression")
+    return 1 if regressions else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The regression gate of the benchmarks (bench/gate.py): sees what is slower, and not what is noise."""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+GATE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench", "gate.py")
+
+
+class Gate(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def result(self, name, times, unit="ns"):
+        """A file as Google Benchmark writes it: repetitions, then aggregates, which do not count."""
+        entries = [{"name": f"{run}/repeats:{len(found)}", "run_name": run, "run_type": "iteration",
+                    "real_time": time, "time_unit": unit}
+                   for run, found in times.items() for time in found]
+        entries += [{"name": f"{run}_stddev", "run_name": run, "run_type": "aggregate",
+                     "real_time": 1e9, "time_unit": unit} for run in times]
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({"context": {}, "benchmarks": entries}, file)
+        return path
+
+    def gate(self, *arguments):
+        done = subprocess.run([sys.executable, GATE, *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+
+    @staticmethod
+    def around(value, percent, seed, count=9):
+        source = random.Random(seed)
+        return [value * (1 + source.uniform(-percent, percent) / 100) for _ in range(count)]
+
+    def test_noise_is_no_regression(self):
+        for seed in range(12):
+            before = self.result("a", {"x": self.around(100, 15, seed), "y": self.around(9, 1, seed)})
+            after = self.result("b", {"x": self.around(100, 15, ~seed), "y": self.around(9, 1, ~seed)})
+            status, text = self.gate(before, after)
+            self.assertEqual(status, 0, text)
+            self.assertIn("no regression", text)
+
+    def test_what_is_slower_is_told(self):
+        for seed in range(12):
+            before = self.result("a", {"x": self.around(100, 3, seed), "y": self.around(9, 3, seed)})
+            after = self.result("b", {"x": self.around(130, 3, ~seed), "y": self.around(8, 3, ~seed)})
+            status, text = self.gate(before, after)
+            self.assertEqual(status, 1, text)
+            self.assertRegex(text, r"(?m)^x: .* SLOWER$")
+            self.assertNotRegex(text, r"(?m)^y: .* SLOWER$")
+            self.assertEqual(self.gate(before, after, "--least", "50")[0], 0)
+            self.assertEqual(self.gate(after, after)[0], 0)
+
+    def test_units_and_missing_ones(self):
+        before = self.result("a", {"x": [100, 101, 102], "y": [1, 1, 1]})
+        after = self.result("b", {"x": [.1, .101, .102], "z": [1, 1, 1]}, unit="us")
+        status, text = self.gate(before, after)
+        self.assertEqual(status, 1)
+        self.assertIn("x: 101 -> 101 ns", text)
+        self.assertIn("y: missing", text)
+        self.assertIn("z: new", text)
+
+    def test_what_cannot_be_compared(self):
+        good = self.result("a", {"x": [1, 1, 1]})
+        few = self.result("b", {"x": [1, 1]})
+        nothing = self.result("c", {})
+        broken = os.path.join(self.folder.name, "d")
+        with open(broken, "w", encoding="ascii") as file:
+            file.write("{")
+        for path in (few, nothing, broken, "/nowhere"):
+            status, text = self.gate(good, path)
+            self.assertEqual(status, 2, text)
+            self.assertTrue(text.startswith("gate: "), text)
+
+
+if __name__ == "__main__":
+    unittest.main()
