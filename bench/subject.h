@@ -20,6 +20,7 @@ struct subject_file;
 
 struct subject_file *subject_file_make(const char *profile, uint32_t packet_count);
 uint64_t subject_file_bytes(const struct subject_file *file);
+const char *subject_file_path(const struct subject_file *file); /* in this process */
 void subject_file_free(struct subject_file *file);
 
 /* Packets met by: cutting spans; cutting and decoding them; a pcap_next_ex loop. */

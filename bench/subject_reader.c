@@ -81,6 +81,11 @@ uint64_t subject_file_bytes(const struct subject_file *file)
 	return file->bytes;
 }
 
+const char *subject_file_path(const struct subject_file *file)
+{
+	return file->path;
+}
+
 void subject_file_free(struct subject_file *file)
 {
 	if (!file)

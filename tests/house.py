@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "core": {"core"},
     "pipeline": {"pipeline", "core"},
     "datasets": {"datasets", "core"},
-    "tools": {"tools", "pipeline", "core", "datasets"},
+    "tools": {"tools", "bench", "pipeline", "core", "datasets"},
     "bench": {"bench", "tests", "datasets", "pipeline", "core"},
     "tests": {"tests", "tools", "datasets", "pipeline", "core"},
 }

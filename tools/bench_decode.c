@@ -23,6 +23,7 @@
 #define BURST 256u
 #define SEED UINT64_C(0x6361707765697221)
 #define FILE_NAME "capweir_benchmark.pcap"
+#define FILE_SEED 1
 
 enum phase { EAGER, PARSER, REASSEMBLY, FLOW, PHASE_COUNT };
 
@@ -43,6 +44,8 @@ struct bench {
 	double *times[PHASE_COUNT]; /* ns a packet, by round; sorted in the end */
 	struct cw_streams *streams;
 	struct cw_streams_stats stats; /* of one round */
+	double limit_ns; /* a packet, at least */
+	bool is_generated; /* the file, in this run */
 };
 
 static double now_ns(void)
@@ -221,6 +224,7 @@ static void measure(struct bench *bench)
 			bench->times[phase][round] = run_phase(bench, (enum phase)phase);
 	for (phase = 0; phase < PHASE_COUNT; phase++)
 		qsort(bench->times[phase], bench->arguments->repeat, sizeof(double), by_value);
+	bench->limit_ns = cw_bench_touch_ns(bench->packets.at, bench->packets.count);
 }
 
 /* ---- counting as the Go package's benchmark did ---- */
@@ -285,22 +289,22 @@ static json_t *phase_json(const struct bench *bench, int phase)
 	const double *times = bench->times[phase];
 	uint64_t rounds = bench->arguments->repeat;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "phase",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "phase",
 			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
 			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
 			 "ns_per_packet", times[rounds / 2], "min", times[0], "max",
-			 times[rounds - 1]);
+			 times[rounds - 1], "limit_fraction", bench->limit_ns / times[rounds / 2]);
 }
 
 static json_t *bench_json(const struct bench *bench)
 {
-	json_t *phases = json_array();
+	json_t *phases = json_array(), *result;
 	int phase;
 
 	for (phase = 0; phase < PHASE_COUNT; phase++)
 		json_array_append_new(phases, phase_json(bench, phase));
-	return json_pack(
+	result = json_pack(
 	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:b, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
 	    "version", 1, "bench", "decode", "machine", cw_bench_machine(), "file", bench->path,
 	    "packets", (json_int_t)bench->packets.count, "packet_bytes",
@@ -312,6 +316,11 @@ static json_t *bench_json(const struct bench *bench)
 	    (json_int_t)bench->stats.skipped_bytes, "duplicate_bytes",
 	    (json_int_t)bench->stats.duplicate_bytes, "memory_bytes",
 	    (json_int_t)cw_streams_bytes(bench->streams));
+	json_object_set_new(result, "limit", json_string(CW_BENCH_TOUCH_TEXT));
+	json_object_set_new(result, "limit_ns_per_packet", json_real(bench->limit_ns));
+	if (bench->is_generated)
+		json_object_set_new(result, "seed", json_integer(FILE_SEED));
+	return result;
 }
 
 static void print_text(const struct bench *bench)
@@ -320,30 +329,33 @@ static void print_text(const struct bench *bench)
 	uint64_t rounds = bench->arguments->repeat;
 	int phase;
 
+	cw_bench_print_machine();
 	printf("%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a), bench->path,
 	       cw_format_bytes(bench->packets.byte_count, b),
 	       bench->packets.is_cut ? ", the first of the file (--packets)" : "");
 	if (bench->packets.malformed_count)
 		printf("%s malformed packets are left out\n",
 		       cw_format_count(bench->packets.malformed_count, a));
-	printf("%-12s %12s %12s %9s %10s %18s\n", "phase", "packets", "layers", "errors",
-	       "ns/packet", "(min-max)");
+	printf("%-12s %12s %12s %9s %10s %18s %8s\n", "phase", "packets", "layers", "errors",
+	       "ns/packet", "(min-max)", "of limit");
 	for (phase = 0; phase < PHASE_COUNT; phase++) {
 		const struct tally *tally = &bench->tallies[phase];
 		const double *times = bench->times[phase];
 		char spread[64];
 
 		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", times[0], times[rounds - 1]);
-		printf("%-12s %12s %12s %9s %10.1f %18s\n",
+		printf("%-12s %12s %12s %9s %10.1f %18s %6.0f %%\n",
 		       phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 		       cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
-		       cw_format_count(tally->errors, c), times[rounds / 2], spread);
+		       cw_format_count(tally->errors, c), times[rounds / 2], spread,
+		       100 * bench->limit_ns / times[rounds / 2]);
 	}
 	printf("%s bytes of %s TCP flows delivered in order, %s skipped; ",
 	       cw_format_count(bench->stats.delivered_bytes, a),
 	       cw_format_count(bench->stats.started_flows, b),
 	       cw_format_count(bench->stats.skipped_bytes, c));
 	printf("medians of %" PRIu64 " rounds\n", rounds);
+	printf("limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
 }
 
 /* ---- the file ---- */
@@ -352,7 +364,7 @@ static int use_default_file(struct bench *bench)
 {
 	const char *directory = getenv("TMPDIR");
 	struct cw_words words = {0};
-	struct cw_arguments generate = {.command = CW_GENERATE, .packets = 500000, .seed = 1};
+	struct cw_arguments generate = {.command = CW_GENERATE, .packets = 500000, .seed = FILE_SEED};
 	int result;
 
 	if (!directory || !*directory)
@@ -366,6 +378,7 @@ static int use_default_file(struct bench *bench)
 	if (access(bench->path, F_OK) == 0)
 		return 0;
 	fprintf(stderr, "capweir: generating %s\n", bench->path);
+	bench->is_generated = true;
 	if (cw_words_add(&words, bench->path) < 0) {
 		cw_complain("no memory");
 		return CW_EXIT_PROBLEM;
@@ -381,8 +394,8 @@ static int find_file(struct bench *bench)
 	const struct cw_arguments *arguments = bench->arguments;
 	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
 
-	if (named > 1 || arguments->rules) {
-		cw_complain("bench decode takes one FILE and no rules");
+	if (named > 1) {
+		cw_complain("bench decode takes one FILE");
 		return CW_EXIT_USAGE;
 	}
 	if (arguments->packets == 0 || arguments->packets > CW_BENCH_PACKETS_MAX) {

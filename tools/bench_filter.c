@@ -17,6 +17,7 @@
 #include "core/source.h"
 #include "pipeline/rules.h"
 #include "tools/bench.h"
+#include "tools/bench_packets.h"
 
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
@@ -49,6 +50,7 @@ struct bench {
 	struct cw_filter_set *sets[ENGINE_COUNT];
 	struct cw_filter_run runs[ENGINE_COUNT];
 	struct cw_filter_difference differences[ENGINE_COUNT];
+	double limit_ns; /* a packet, at least */
 };
 
 static double now_ms(void)
@@ -269,6 +271,7 @@ static int measure(struct bench *bench)
 	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets,
 			      (uint32_t)bench->arguments->repeat) < 0)
 		return no_memory();
+	bench->limit_ns = cw_bench_touch_ns(bench->packets, bench->measured_count);
 	return 0;
 }
 
@@ -313,10 +316,10 @@ static json_t *engine_json(const struct bench *bench, size_t engine)
 		    "{s:I, s:s, s:b}", "packet", (json_int_t)bench->numbers[difference->packet],
 		    "rule", rule_name(bench, difference->id), "missing", difference->is_missing);
 	return json_pack(
-	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
+	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
 	    cw_filter_engine_name(engines[engine]), "ran", cw_filter_engine_name(stats.engine),
 	    "packets", (json_int_t)run->packet_count, "ns_per_packet", run->ns, "min", run->ns_min,
-	    "max", run->ns_max, "ratio", run->ratio, "build_ms", (double)stats.build_ns * 1e-6,
+	    "max", run->ns_max, "ratio", run->ratio, "limit_fraction", bench->limit_ns / run->ns, "build_ms", (double)stats.build_ns * 1e-6,
 	    "bytes", (json_int_t)stats.bytes, "nodes", (json_int_t)stats.step_count, "joined",
 	    (json_int_t)stats.joint_count, "apart", (json_int_t)stats.apart_count, "agree",
 	    !difference->is_different, "difference", first);
@@ -331,7 +334,7 @@ static json_t *bench_json(const struct bench *bench)
 	for (engine = 1; engine < ENGINE_COUNT; engine++)
 		json_array_append_new(list, engine_json(bench, engine));
 	return json_pack(
-	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:o, s:o}",
+	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:o, s:o}",
 	    "version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
 	    cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
 	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count,
@@ -339,7 +342,8 @@ static json_t *bench_json(const struct bench *bench)
 	    (json_int_t)bench->byte_count, "cut", bench->is_cut, "left_out",
 	    (json_int_t)bench->other_count, "rounds", (json_int_t)bench->arguments->repeat,
 	    "compile_ms", bench->compile_ms, "matches_per_packet", bench->runs[1].matches,
-	    "libpcap_ns_per_packet", bench->runs[0].ns, "libpcap", engine_json(bench, 0), "engines",
+	    "libpcap_ns_per_packet", bench->runs[0].ns, "limit_ns_per_packet", bench->limit_ns,
+	    "limit", CW_BENCH_TOUCH_TEXT, "libpcap", engine_json(bench, 0), "engines",
 	    list);
 }
 
@@ -364,6 +368,7 @@ static void print_text(const struct bench *bench)
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
 	size_t engine;
 
+	cw_bench_print_machine();
 	printf("%u filters compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
 	       bench->compile_ms, cw_format_count(bench->packet_count, a),
 	       cw_linktype_name(bench->iface.linktype, name, sizeof(name)),
@@ -394,6 +399,7 @@ static void print_text(const struct bench *bench)
 	else
 		printf("the same %s packets, evenly spread\n",
 		       cw_format_count(bench->measured_count, a));
+	printf("limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
 }
 
 static int check_arguments(const struct cw_arguments *arguments)

@@ -9,6 +9,7 @@
 #include "tools/bench.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
+#define TOUCH_ROUNDS 9
 
 /* Room for one more packet of so many bytes; the memory moves. */
 static int make_room(struct cw_bench_packets *packets, size_t bytes)
@@ -116,4 +117,31 @@ void cw_bench_packets_fini(struct cw_bench_packets *packets)
 	free(packets->at);
 	free(packets->bytes);
 	*packets = (struct cw_bench_packets){0};
+}
+
+static int by_value(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+double cw_bench_touch_ns(const struct cw_packet *packets, size_t count)
+{
+	double rounds[TOUCH_ROUNDS];
+	uint32_t sum = 0;
+	size_t index;
+	int round;
+
+	for (round = -1; round < TOUCH_ROUNDS; round++) {
+		double start = cw_stage_now_ns();
+
+		for (index = 0; index < count; index++)
+			sum += packets[index].caplen ? packets[index].data[0] : 0;
+		__asm__ volatile("" : : "r"(sum));
+		if (round >= 0)
+			rounds[round] = (cw_stage_now_ns() - start) / (double)count;
+	}
+	qsort(rounds, TOUCH_ROUNDS, sizeof(*rounds), by_value);
+	return rounds[TOUCH_ROUNDS / 2];
 }

@@ -28,4 +28,11 @@ int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path, ui
 			  uint64_t count_max);
 void cw_bench_packets_fini(struct cw_bench_packets *packets);
 
+/*
+ * What looking at packets costs at all: ns a packet of a pass that loads the first byte of each, as
+ * the median of several passes, the first one left out. No decoder or filter can take less.
+ */
+#define CW_BENCH_TOUCH_TEXT "loading the first byte of each packet"
+double cw_bench_touch_ns(const struct cw_packet *packets, size_t count);
+
 #endif

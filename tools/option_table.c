@@ -12,15 +12,17 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY},
 	{'i', "interface", "DEV", "the device, or its number in -D's list; several are captured side by "
 				   "side",
-	 CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST},
+	 CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH},
 	{'f', "filter", "EXPR", "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
 				"other rule took", BOTH},
 	{'w', "write", "FILE", "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
 			       "output", BOTH | CW_GENERATE},
 	{'R', "rules", "FILE", "read rules from a YAML file", BOTH | CW_INSPECT | CW_BENCH},
-	{'o', "directory", "DIR", "put relative outputs there", BOTH},
+	{'o', "directory", "DIR", "put relative outputs there (bench: what is written meanwhile; default: "
+				  "the temporary folder)", BOTH | CW_BENCH},
 	{'F', "filter-file", "FILE", "read the filter expression from a file", BOTH},
-	{'t', "threads", "N", "worker threads (default: the cores it may use)", BOTH},
+	{'t', "threads", "N", "worker threads (default: the cores it may use; bench: several numbers, "
+			      "separated by commas)", BOTH | CW_BENCH},
 	{'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH},
 	{'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", BOTH},
 	{'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
@@ -78,12 +80,14 @@ const struct cw_option_row cw_option_rows[] = {
 	{'j', "time-stamp-type", "CLOCK", "host (default) or adapter", CW_CAPTURE},
 	{'B', "buffer-size", "KIB", "size of each queue's ring (default: 65536)", CW_CAPTURE},
 	{OPTION_QUEUES, "queues", "N", "capture threads, each with a ring (default: by the device's "
-				       "queues and the cores)", CW_CAPTURE},
+				       "queues and the cores; bench: 1, or several "
+				       "numbers)", CW_CAPTURE | CW_BENCH},
 	{OPTION_FANOUT, "fanout", "HOW", "which queue gets a packet: hash (default: by flow), cpu, "
 					 "qm, lb or rollover", CW_CAPTURE},
 	{OPTION_BACKEND, "backend", "HOW", "auto (default: packet, or pcap where that cannot read the "
 					   "device), packet, pcap or xdp (takes the packets away "
-					   "from the system)", CW_CAPTURE},
+					   "from the system); bench: packet or xdp",
+	 CW_CAPTURE | CW_BENCH},
 	{OPTION_BLOCK, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE},
 	{OPTION_RETIRE, "block-timeout", "MS", "a block waits so long for more packets (default: "
 					       "20)", CW_CAPTURE},
@@ -101,7 +105,8 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_CAPTURE},
 	{OPTION_CONTROL, "control", "PATH", "a socket there tells how the capture goes, and takes orders "
 					   "(stats, control)", CW_CAPTURE | CW_STATUS},
-	{OPTION_DURATION, "duration", "SECONDS", "stop after that time", CW_CAPTURE},
+	{OPTION_DURATION, "duration", "SECONDS", "stop after that time (bench: 2)",
+	 CW_CAPTURE | CW_BENCH},
 	{OPTION_DRAIN, "drain-timeout", "SECONDS", "that writing what was captured may take after "
 						   "the end (default: 10)", CW_CAPTURE},
 	{'Z', "relinquish-privileges", "USER", "become this user once devices are open (default for root: "
@@ -114,10 +119,18 @@ const struct cw_option_row cw_option_rows[] = {
 	{OPTION_CHUNK, "chunk-size", "SIZE", NULL, BOTH},
 	{OPTION_BATCH_BYTES, "batch-size", "SIZE", NULL, BOTH},
 	{OPTION_BATCH_PACKETS, "batch-packets", "N", NULL, BOTH},
-	{OPTION_PROFILE, "profile", "NAME", "imix (default), small, large or mix", CW_GENERATE},
-	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench: the first 100000)",
+	{OPTION_PROFILE, "profile", "NAME", "imix (default), small, large or mix; bench: several",
 	 CW_GENERATE | CW_BENCH},
-	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 9)", CW_BENCH},
+	{OPTION_PACKETS, "packets", "N", "how many (default: 1000000; bench filter, decode: the first "
+					 "100000; bench ring: 5000000; bench write: 128 MiB)",
+	 CW_GENERATE | CW_BENCH},
+	{OPTION_RULE_COUNT, "rule-count", "N", "bench split, capture: so many rules made up instead of "
+					       "-R (default: 8; capture: 1,8); several numbers",
+	 CW_BENCH},
+	{OPTION_FRAME_SIZE, "frame-size", "BYTES", "bench capture, write: of frames (default: 60,1514); "
+						   "several numbers", CW_BENCH},
+	{OPTION_REPEAT, "repeat", "N", "rounds to measure (default: 5; filter, decode: 9; capture: 3)",
+	 CW_BENCH},
 	{OPTION_LAZY, "lazy", NULL, "bench decode: the first phase stops behind the transport layer",
 	 CW_BENCH},
 	{OPTION_PRINT_ERRORS, "print-errors", NULL, "bench decode: print what could not be decoded",
@@ -126,10 +139,12 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_BENCH},
 	{OPTION_GOPACKET_COMPAT, "gopacket-compat", NULL, "bench decode: count layers and packets as "
 							  "gopacket's benchmark does", CW_BENCH},
-	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE},
+	{OPTION_SEED, "seed", "N", "other numbers give other traffic (default: 1)",
+	 CW_GENERATE | CW_BENCH},
 	{OPTION_SPEED, "speed", "FACTOR", "send so many times as fast as the packets' times say "
 					  "(default: 1)", CW_REPLAY},
-	{OPTION_PPS, "pps", "N", "send N packets a second instead", CW_REPLAY},
+	{OPTION_PPS, "pps", "N", "send N packets a second instead (bench: instead of all that can be)",
+	 CW_REPLAY | CW_BENCH},
 	{OPTION_TOPSPEED, "topspeed", NULL, "send as fast as the device takes them instead", CW_REPLAY},
 	{OPTION_LOOP, "loop", "N", "send everything N times (default: 1; 0: until a signal comes)",
 	 CW_REPLAY},
@@ -185,12 +200,20 @@ const struct cw_command_text cw_command_texts[] = {
 	{CW_STATUS, "capweir control --control PATH COMMAND [ARGUMENT]",
 	 "Have a running capture do something: reload, rules, rotate [RULE], flush, stop, stats, or\n"
 	 "log note|warning|problem. The answer is JSON. Exit 1: it says no."},
-	{CW_BENCH, "capweir bench filter -r FILE -R RULES [options]\n"
+	{CW_BENCH, "capweir bench split [FILE] [-R RULES] [options]\n"
+		   "       capweir bench capture [-i DEV [-i SENDER]] [-R RULES] [options]\n"
+		   "       capweir bench ring | write | limits [options]\n"
+		   "       capweir bench filter -r FILE -R RULES [options]\n"
 		   "       capweir bench decode [FILE] [options]",
-	 "Measure. filter: what the rules' filters cost a packet of the file, by every engine and "
-	 "by\nlibpcap, in turns; and whether all agree.\n"
-	 "decode: what decoding costs a packet of FILE (default: capweir_benchmark.pcap in the "
-	 "temporary\nfolder, made when absent): all layers, chosen layers, TCP streams, flows."},
+	 "Measure, and say what fraction of this machine's limits that is.\n"
+	 "split: the whole pipeline on FILE, or on traffic made for it, in turns with what one writes\n"
+	 "with libpcap. capture: live, on a virtual cable where a process of its own sends; or on DEV,\n"
+	 "what comes there or is sent on SENDER. ring: handing packets from thread to thread. write:\n"
+	 "writing capture files. limits: the machine's own rates.\n"
+	 "filter: what the rules' filters cost a packet of the file, by every engine and by libpcap,\n"
+	 "in turns; and whether all agree. decode: what decoding costs a packet of FILE (default:\n"
+	 "capweir_benchmark.pcap in the temporary folder, made when absent): all layers, chosen\n"
+	 "layers, TCP streams, flows."},
 };
 
 const size_t cw_command_text_count = CW_ARRAY_COUNT(cw_command_texts);

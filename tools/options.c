@@ -59,6 +59,29 @@ static int add_word(struct cw_words *words, const char *word)
 	return CW_EXIT_PROBLEM;
 }
 
+/* A benchmark tries several of what other commands have one of. */
+static int take_list(struct cw_arguments *arguments, int id, const char *text)
+{
+	if (arguments->command != CW_BENCH)
+		return -1;
+	switch (id) {
+	case 't':
+		arguments->thread_list = text;
+		return 0;
+	case OPTION_QUEUES:
+		arguments->queue_list = text;
+		return 0;
+	case OPTION_RULE_COUNT:
+		arguments->rule_counts = text;
+		return 0;
+	case OPTION_FRAME_SIZE:
+		arguments->frame_sizes = text;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
 static int take_text(struct cw_arguments *arguments, int id, const char *text)
 {
 	switch (id) {
@@ -145,6 +168,7 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case 'G':
 		return cw_option_period(arguments, "-G", text, false);
 	case OPTION_PACKETS:
+		arguments->has_packets = true;
 		return cw_option_number("--packets", text, 0, UINT64_MAX, &arguments->packets);
 	case OPTION_REPEAT:
 		return cw_option_number("--repeat", text, 1, CW_REPEAT_MAX, &arguments->repeat);
@@ -383,11 +407,15 @@ static int take_option(struct cw_arguments *arguments, int id, const char *word)
 		cw_options_help(stdout, arguments->command);
 		return -1;
 	}
+	if (arguments->given_count < CW_GIVEN_MAX)
+		arguments->given[arguments->given_count++] = row->name;
 	if (!row->argument) {
 		take_flag(arguments, id);
 		return 0;
 	}
-	result = take_text(arguments, id, optarg);
+	result = take_list(arguments, id, optarg);
+	if (result < 0)
+		result = take_text(arguments, id, optarg);
 	return result >= 0 ? result : take_number(arguments, id, optarg);
 }
 
@@ -400,8 +428,7 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	int id;
 
 	*arguments = (struct cw_arguments){.command = command,
-					   .packets = command == CW_BENCH ? 100000 : 1000000,
-					   .repeat = 9,
+					   .packets = 1000000,
 					   .loops = 1,
 					   .seed = 1};
 	make_getopt_tables(letters, longs);

@@ -26,6 +26,7 @@ enum cw_command {
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
+#define CW_GIVEN_MAX 64u /* options that are remembered by name; of a benchmark, which has fewer */
 
 #define CW_EXIT_COMPLETE 0
 #define CW_EXIT_PROBLEM 1 /* runtime error or loss */
@@ -77,7 +78,14 @@ struct cw_arguments {
 	uint64_t hook_ms;
 	bool has_file_count;	  /* -W */
 	uint64_t packets;	  /* generate, bench */
-	uint64_t repeat;	  /* bench */
+	uint64_t repeat;	  /* bench; 0: the benchmark's own */
+	bool has_packets;	  /* --packets was given */
+	const char *thread_list;  /* bench: -t, and so on */
+	const char *queue_list;
+	const char *rule_counts;
+	const char *frame_sizes;
+	const char *given[CW_GIVEN_MAX]; /* names of the options that were given */
+	uint32_t given_count;
 	uint64_t dumps;		  /* how often -d was given */
 	uint64_t seed;
 	uint64_t buffer_bytes;

@@ -107,7 +107,7 @@ class BenchDecode(e2e.Test):
     def test_mistakes_are_told(self):
         for arguments, status, says in (
                 (["a.pcap", "b.pcap"], 2, "one FILE"),
-                (["mix.pcap", "-R", "rules.yaml"], 2, "no rules"),
+                (["mix.pcap", "-R", "rules.yaml"], 2, "does not take --rules"),
                 (["mix.pcap", "--packets", "0"], 2, "--packets"),
                 (["mix.pcap", "-y", "NOTHING"], 2, "NOTHING"),
                 (["no.pcap"], 1, "no.pcap")):

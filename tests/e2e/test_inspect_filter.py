@@ -378,7 +378,8 @@ class BenchFilter(e2e.Test):
         report = json.loads(self.bench("--json"))
         self.assertEqual((report["version"], report["bench"], report["rules"], report["packets"],
                           report["cut"], report["rounds"]), (1, "filter", 4, 300, False, 3))
-        self.assertEqual(set(report["machine"]), {"cpu", "kernel", "cores"})
+        self.assertEqual(set(report["machine"]), {"cpu", "kernel", "cores", "governor",
+                                                  "memory_gib", "load"})
         self.assertGreater(report["libpcap_ns_per_packet"], 0)
         self.assertEqual([one["engine"] for one in report["engines"]],
                          ["jit", "walker", "sequential"])

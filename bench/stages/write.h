@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Writing packets that are in memory to capture files, a file for each thread. */
+#ifndef CW_BENCH_WRITE_H
+#define CW_BENCH_WRITE_H
+
+#include "bench/stages/stage.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CW_STAGE_WRITERS_MAX 256u
+
+enum cw_stage_write_way {
+	CW_STAGE_DUMPER,  /* the library's dumper */
+	CW_STAGE_OUTFILE, /* what the pipeline's outputs write with, through the page cache */
+	CW_STAGE_DIRECT,  /* likewise, past it (O_DIRECT, io_uring) */
+	CW_STAGE_PCAP_DUMP,
+	CW_STAGE_WRITE_WAYS,
+};
+
+/* Its name in results. */
+const char *cw_stage_write_name(enum cw_stage_write_way way);
+
+struct cw_write_result {
+	uint64_t packets;
+	uint64_t bytes; /* captured */
+	struct cw_stage_time time;
+};
+
+/*
+ * Have each of `threads` threads write `packet_count` packets of `packet_bytes` (1 to 65,535) to a
+ * new file FOLDER/<k>.pcap. Timed: from opening to closing; nothing is flushed to the disk, but by
+ * the direct way, which waits for it. 0; -EOPNOTSUPP where the direct way is not to be had; or a
+ * negative errno and `text`.
+ */
+int cw_stage_write(enum cw_stage_write_way way, const char *folder, uint32_t threads,
+		   uint64_t packet_count, uint32_t packet_bytes, struct cw_write_result *result,
+		   char text[CW_STAGE_TEXT_BYTES]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * capweir bench capture: live capture, everything written, by size of frames, number of rules and
+ * number of queues, in turns with the natural program with libpcap. On a virtual cable in a network
+ * namespace of its own, where a process on the first core sends; or on a device of the user's.
+ * Lost is what was sent and not received, whoever lost it; what tools are told stands beside it.
+ * The limit is one of CPU time: write() of what is written.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/stages/capture.h"
+#include "core/source_live.h"
+#include "tools/bench.h"
+#include "tools/bench_folder.h"
+#include "tools/cable.h"
+
+#define DURATION_MS 2000u
+#define DURATION_MS_MAX 3600000u
+
+struct live {
+	const struct cw_arguments *arguments;
+	const char *folder;
+	const char *device, *sender;
+	struct cw_bench_list sizes, rule_counts, queues;
+	struct cw_rules rules;
+	const char **filters;
+	bool is_xdp;
+	struct cw_bench_table table;
+};
+
+/* ---- what to measure ---- */
+
+/* Nobody else talks on the cable: no neighbours are looked for. */
+static void silence_ipv6(void)
+{
+	int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) != 1)
+		cw_complain(
+		    "warning: IPv6 is not switched off on the cable: a few packets more may be "
+		    "seen");
+	close(fd);
+}
+
+static int find_devices(struct live *live)
+{
+	const struct cw_words *devices = &live->arguments->devices;
+	struct cw_error error = {0};
+
+	if (devices->count > 2) {
+		cw_complain("bench capture takes a device to capture on, and one to send on");
+		return CW_EXIT_USAGE;
+	}
+	if (devices->count) {
+		live->device = devices->words[0];
+		live->sender = devices->count > 1 ? devices->words[1] : NULL;
+		return 0;
+	}
+	if (cw_cable_make(&error) < 0) {
+		cw_complain("%s", error.text);
+		return CW_EXIT_PROBLEM;
+	}
+	silence_ipv6();
+	live->device = CW_CABLE_FAR;
+	live->sender = CW_CABLE_NEAR;
+	return 0;
+}
+
+static int choose_backend(struct live *live)
+{
+	const char *backend = live->arguments->backend;
+
+	live->is_xdp = backend && strcmp(backend, "xdp") == 0;
+	if (!backend || live->is_xdp || strcmp(backend, "packet") == 0)
+		return 0;
+	cw_complain("--backend takes packet or xdp here, not '%s'", backend);
+	return CW_EXIT_USAGE;
+}
+
+static int choose(struct live *live)
+{
+	const struct cw_arguments *arguments = live->arguments;
+	int result = choose_backend(live);
+
+	live->sizes = (struct cw_bench_list){.numbers = {60, 1514}, .count = 2};
+	live->rule_counts = (struct cw_bench_list){.numbers = {1, 8}, .count = 2};
+	live->queues = (struct cw_bench_list){.numbers = {1}, .count = 1};
+	if (arguments->rest.count != 1) {
+		cw_complain("bench capture takes no other words, not '%s'",
+			    arguments->rest.words[1]);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->duration_ms > DURATION_MS_MAX) {
+		cw_complain("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->rules && arguments->rule_counts) {
+		cw_complain("give rules with -R, or a number of made ones with --rule-count");
+		return CW_EXIT_USAGE;
+	}
+	if (result == 0 && arguments->frame_sizes)
+		result = cw_bench_list_parse(&live->sizes, "--frame-size", arguments->frame_sizes,
+					     CW_STAGE_FRAME_BYTES_MIN, CW_STAGE_FRAME_BYTES_MAX);
+	if (result == 0 && arguments->rule_counts)
+		result = cw_bench_list_parse(&live->rule_counts, "--rule-count",
+					     arguments->rule_counts, 1, CW_STAGE_FILTERS_MAX);
+	if (result == 0 && arguments->queue_list)
+		result = cw_bench_list_parse(&live->queues, "--queues", arguments->queue_list, 1,
+					     CW_LIVE_QUEUES_MAX);
+	if (result == 0 && arguments->rules)
+		result =
+		    cw_bench_filters(arguments, &live->rules, &live->filters, &live->rule_counts);
+	return result ? result : find_devices(live);
+}
+
+/* ---- measuring ---- */
+
+/* libpcap's row first (queues 0), then capweir's by queues. */
+static int add_rows(struct live *live)
+{
+	uint32_t sizes = live->sender ? live->sizes.count : 1;
+	uint32_t size, rules, queues;
+
+	for (size = 0; size < sizes; size++)
+		for (rules = 0; rules < live->rule_counts.count; rules++)
+			for (queues = 0; queues <= live->queues.count; queues++) {
+				struct cw_bench_row *row = cw_bench_table_add(&live->table);
+
+				if (!row)
+					return CW_EXIT_PROBLEM;
+				row->program = !queues        ? "libpcap"
+					       : live->is_xdp ? "capweir-xdp"
+							      : "capweir";
+				row->traffic = live->sender ? NULL : live->device;
+				row->packet_bytes =
+				    live->sender ? (uint32_t)live->sizes.numbers[size] : 0;
+				row->rule_count = (uint32_t)live->rule_counts.numbers[rules];
+				row->threads =
+				    queues ? (uint32_t)live->queues.numbers[queues - 1] : 1;
+			}
+	return 0;
+}
+
+static void take_result(struct cw_bench_row *row, const struct cw_capture_result *result,
+			bool has_sender)
+{
+	struct cw_stage_time time = result->time;
+
+	row->packets = result->received;
+	row->bytes = result->bytes;
+	row->written = result->written;
+	row->written_bytes = result->written_bytes;
+	row->unwritten += result->unwritten;
+	row->told_dropped += result->dropped + result->lost_before_tap;
+	if (has_sender) {
+		row->offered += result->sent;
+		row->dropped +=
+		    result->sent > result->received ? result->sent - result->received : 0;
+	} else {
+		row->dropped += result->dropped + result->lost_before_tap;
+	}
+	time.wall_ns = result->traffic_ns;
+	cw_bench_row_sample(row, &time, result->received);
+}
+
+static int measure_row(struct live *live, uint32_t index, uint64_t round)
+{
+	const struct cw_arguments *arguments = live->arguments;
+	struct cw_bench_row *row = &live->table.rows[index];
+	bool is_natural = index % (live->queues.count + 1) == 0;
+	char folder[4096], text[CW_STAGE_TEXT_BYTES];
+	struct cw_stage_capture_options options = {
+	    .device = live->device,
+	    .sender = live->sender,
+	    .folder = folder,
+	    .filter_count = row->rule_count,
+	    .filters = live->filters,
+	    .queues = row->threads,
+	    .is_xdp = live->is_xdp,
+	    .frame_bytes = row->packet_bytes,
+	    .rate = arguments->rate,
+	    .duration_ms = arguments->duration_ms ? (uint32_t)arguments->duration_ms : DURATION_MS};
+	struct cw_capture_result result;
+	int status = cw_bench_subfolder(live->folder, "out", folder, sizeof(folder));
+
+	if (status)
+		return status;
+	cw_stage_touch_memory(CW_STAGE_TOUCH_BYTES_MAX / 2);
+	status = is_natural ? cw_stage_capture_natural(&options, &result, text)
+			    : cw_stage_capture(&options, &result, text);
+	cw_stage_empty(folder);
+	if (status < 0) {
+		cw_complain("%s: %s", row->program, text);
+		return CW_EXIT_PROBLEM;
+	}
+	if (round)
+		take_result(row, &result, live->sender != NULL);
+	return 0;
+}
+
+static int find_limits(struct live *live)
+{
+	uint32_t index;
+
+	for (index = 0; index < live->table.row_count; index++) {
+		struct cw_bench_row *row = &live->table.rows[index];
+		double write = cw_bench_limit(&live->table, CW_STAGE_WRITE, live->folder, 1);
+
+		if (write <= 0)
+			return CW_EXIT_PROBLEM;
+		if (row->packets)
+			row->limit_ns = (double)row->written_bytes / write / (double)row->packets;
+	}
+	return 0;
+}
+
+static int run(const struct cw_arguments *arguments, const char *folder)
+{
+	struct live live = {
+	    .arguments = arguments,
+	    .folder = folder,
+	    .table = {
+		.bench = "capture",
+		.unit = "packet",
+		.threads = "queues",
+		.limit =
+		    "CPU time of write() of what is written, at the rate above (what goes past "
+		    "the page cache may pass it)",
+		.is_cpu_limit = true,
+		.rounds = (uint32_t)arguments->repeat}};
+	uint64_t round;
+	uint32_t index;
+	int result = choose(&live);
+
+	if (result == 0)
+		result = add_rows(&live);
+	for (round = 0; round <= arguments->repeat && result == 0; round++)
+		for (index = 0; index < live.table.row_count && result == 0; index++)
+			result = measure_row(&live, index, round);
+	if (result == 0)
+		result = find_limits(&live);
+	if (result == 0)
+		result = cw_bench_table_print(&live.table, arguments->json);
+	cw_bench_table_fini(&live.table);
+	cw_rules_fini(&live.rules);
+	free(live.filters);
+	return result;
+}
+
+int cw_bench_capture(const struct cw_arguments *arguments)
+{
+	return cw_bench_in_folder(arguments, run);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir bench ring: pointers handed from one thread to others, by the pipeline's ring and by a
+ * queue behind a mutex, in turns. The limit is how fast cache lines go from core to core. */
+#include "bench/stages/ring.h"
+#include "tools/bench.h"
+#include "tools/bench_folder.h"
+
+static const char *const way_names[CW_STAGE_RING_WAYS] = {"ring", "mutex"};
+
+static int measure(struct cw_bench_table *table, const struct cw_arguments *arguments)
+{
+	char text[CW_STAGE_TEXT_BYTES];
+	struct cw_stage_time time;
+	uint64_t round;
+	uint32_t index;
+
+	for (round = 0; round <= arguments->repeat; round++)
+		for (index = 0; index < table->row_count; index++) {
+			struct cw_bench_row *row = &table->rows[index];
+
+			if (cw_stage_ring((enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS),
+					  row->threads, arguments->packets, &time, text) < 0) {
+				cw_complain("%s", text);
+				return CW_EXIT_PROBLEM;
+			}
+			if (round)
+				cw_bench_row_sample(row, &time, arguments->packets);
+		}
+	return 0;
+}
+
+static int add_rows(struct cw_bench_table *table, const struct cw_arguments *arguments,
+		    const struct cw_bench_list *threads, double limit)
+{
+	uint32_t index;
+
+	for (index = 0; index < threads->count * CW_STAGE_RING_WAYS; index++) {
+		struct cw_bench_row *row = cw_bench_table_add(table);
+
+		if (!row)
+			return CW_EXIT_PROBLEM;
+		row->program = way_names[index % CW_STAGE_RING_WAYS];
+		row->threads = (uint32_t)threads->numbers[index / CW_STAGE_RING_WAYS];
+		row->packets = arguments->packets;
+		row->bytes = arguments->packets * sizeof(void *);
+		row->limit_ns = limit > 0 ? (double)sizeof(void *) / limit : 0;
+	}
+	return 0;
+}
+
+int cw_bench_ring(const struct cw_arguments *arguments)
+{
+	struct cw_bench_table table = {
+	    .bench = "ring",
+	    .unit = "item",
+	    .threads = "threads",
+	    .limit = "handing over the pointers' own bytes, as cache lines go from core to core",
+	    .rounds = (uint32_t)arguments->repeat};
+	uint32_t cores = cw_bench_cores();
+	struct cw_bench_list threads = {.numbers = {1, cores - 1}, .count = cores > 2 ? 2 : 1};
+	char text[CW_STAGE_TEXT_BYTES];
+	struct cw_stage_rate rate;
+	int result = 0;
+
+	if (arguments->rest.count != 1 || arguments->packets == 0 ||
+	    arguments->packets > UINT32_MAX) {
+		cw_complain("bench ring takes no other words, and --packets from 1 to %u",
+			    UINT32_MAX);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->thread_list)
+		result = cw_bench_list_parse(&threads, "-t", arguments->thread_list, 1,
+					     CW_STAGE_CONSUMERS_MAX);
+	if (result == 0 && cw_stage_handover(&rate, text) < 0) {
+		cw_complain("%s", text);
+		result = CW_EXIT_PROBLEM;
+	}
+	if (result == 0) {
+		table.limits =
+		    json_pack("{s:[{s:i, s:f, s:f, s:f}]}", "handover", "threads", 2, "gb_per_s",
+			      rate.gb_per_s, "min", rate.min, "max", rate.max);
+		result = add_rows(&table, arguments, &threads, rate.gb_per_s);
+	}
+	if (result == 0)
+		result = measure(&table, arguments);
+	if (result == 0)
+		result = cw_bench_table_print(&table, arguments->json);
+	cw_bench_table_fini(&table);
+	return result;
+}

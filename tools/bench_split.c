@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * capweir bench split: the whole pipeline on a capture file in the page cache, by number of
+ * threads, number of rules and kind of traffic, in turns with what one naturally writes with
+ * libpcap. The limit is what it takes at least on this machine: to walk through the input once and
+ * to write what is written once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bench/stages/split.h"
+#include "datasets/traffic.h"
+#include "tools/bench.h"
+#include "tools/bench_folder.h"
+
+#define PATH_BYTES 4096u
+#define TRAFFIC_MAX 8u
+#define SLOW_NS 5e9 /* what takes longer is measured once */
+
+struct traffic {
+	char name[64];
+	char path[PATH_BYTES];
+	uint64_t file_bytes;
+};
+
+struct split {
+	const struct cw_arguments *arguments;
+	const char *folder;
+	struct traffic traffic[TRAFFIC_MAX];
+	uint32_t traffic_count;
+	struct cw_bench_list threads, rule_counts;
+	struct cw_rules rules;
+	const char **filters; /* of the rules; NULL: made ones */
+	struct cw_bench_table table;
+};
+
+/* ---- what to measure ---- */
+
+static int add_file(struct split *split, const char *path)
+{
+	struct traffic *traffic = &split->traffic[split->traffic_count++];
+	const char *slash = strrchr(path, '/');
+	struct stat status;
+
+	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
+		cw_complain("%s: %s", path,
+			    errno ? strerror(errno) : "no regular file: it is read several times");
+		return CW_EXIT_PROBLEM;
+	}
+	snprintf(traffic->name, sizeof(traffic->name), "%s", slash ? slash + 1 : path);
+	snprintf(traffic->path, sizeof(traffic->path), "%s", path);
+	traffic->file_bytes = (uint64_t)status.st_size;
+	return 0;
+}
+
+static bool is_profile(const char *name)
+{
+	size_t index;
+
+	for (index = 0; cw_traffic_profiles[index]; index++)
+		if (strcmp(name, cw_traffic_profiles[index]) == 0)
+			return true;
+	return false;
+}
+
+static int generate(struct split *split, const char *profile)
+{
+	const struct cw_arguments *arguments = split->arguments;
+	struct cw_words words = {0};
+	struct cw_arguments generated = {.command = CW_GENERATE,
+					 .packets = arguments->packets,
+					 .seed = arguments->seed,
+					 .profile = profile};
+	char path[PATH_BYTES];
+	int result;
+
+	snprintf(path, sizeof(path), "%s/%s.pcap", split->folder, profile);
+	if (cw_words_add(&words, path) < 0) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	generated.writes = words;
+	result = cw_command_generate(&generated);
+	free(words.words);
+	if (result == 0)
+		result = add_file(split, path);
+	snprintf(split->traffic[split->traffic_count - (result == 0)].name,
+		 sizeof(split->traffic->name), "%s", profile);
+	return result;
+}
+
+static int generate_all(struct split *split)
+{
+	const char *text = split->arguments->profile ? split->arguments->profile : "imix";
+	char *list = strdup(text), *state = NULL, *name;
+	int result = 0;
+
+	if (!list) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	split->table.has_seed = true;
+	split->table.seed = split->arguments->seed;
+	for (name = strtok_r(list, ",", &state); name && result == 0;
+	     name = strtok_r(NULL, ",", &state)) {
+		if (split->traffic_count == TRAFFIC_MAX || !is_profile(name)) {
+			cw_complain(
+			    "--profile takes up to %u of imix, small, large and mix, not '%s'",
+			    TRAFFIC_MAX, text);
+			result = CW_EXIT_USAGE;
+		} else {
+			result = generate(split, name);
+		}
+	}
+	free(list);
+	return result;
+}
+
+static int find_traffic(struct split *split)
+{
+	const struct cw_arguments *arguments = split->arguments;
+	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
+
+	if (named == 0)
+		return generate_all(split);
+	if (named > 1 || arguments->profile || arguments->has_packets) {
+		cw_complain(named > 1
+				? "bench split takes one FILE"
+				: "--profile and --packets are for generated traffic; a FILE is "
+				  "read to its end");
+		return CW_EXIT_USAGE;
+	}
+	errno = 0;
+	return add_file(split, arguments->inputs.count ? arguments->inputs.words[0]
+						       : arguments->rest.words[1]);
+}
+
+static int choose(struct split *split)
+{
+	const struct cw_arguments *arguments = split->arguments;
+	uint32_t cores = cw_bench_cores();
+	int result;
+
+	split->threads = (struct cw_bench_list){.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
+	split->rule_counts = (struct cw_bench_list){.numbers = {8}, .count = 1};
+	if (arguments->rules && arguments->rule_counts) {
+		cw_complain("give rules with -R, or a number of made ones with --rule-count");
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->packets == 0) {
+		cw_complain("--packets takes a number from 1 on here");
+		return CW_EXIT_USAGE;
+	}
+	result = arguments->thread_list
+		     ? cw_bench_list_parse(&split->threads, "-t", arguments->thread_list, 1, 256)
+		     : 0;
+	if (result == 0 && arguments->rule_counts)
+		result = cw_bench_list_parse(&split->rule_counts, "--rule-count",
+					     arguments->rule_counts, 1, CW_STAGE_FILTERS_MAX);
+	if (result == 0 && arguments->rules)
+		result = cw_bench_filters(arguments, &split->rules, &split->filters,
+					  &split->rule_counts);
+	return result ? result : find_traffic(split);
+}
+
+/* ---- measuring ---- */
+
+/* Which row is of what: all in the order of the loops below; threads 0 is libpcap. */
+static int add_rows(struct split *split)
+{
+	uint32_t traffic, rules, threads;
+
+	for (traffic = 0; traffic < split->traffic_count; traffic++)
+		for (rules = 0; rules < split->rule_counts.count; rules++)
+			for (threads = 0; threads <= split->threads.count; threads++) {
+				struct cw_bench_row *row = cw_bench_table_add(&split->table);
+
+				if (!row)
+					return CW_EXIT_PROBLEM;
+				row->program = threads ? "capweir" : "libpcap";
+				row->traffic = split->traffic[traffic].name;
+				row->rule_count = (uint32_t)split->rule_counts.numbers[rules];
+				row->threads =
+				    threads ? (uint32_t)split->threads.numbers[threads - 1] : 1;
+			}
+	return 0;
+}
+
+static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t index,
+		       uint64_t round)
+{
+	const struct traffic *traffic =
+	    &split->traffic[index / (split->rule_counts.count * (split->threads.count + 1))];
+	bool is_natural = index % (split->threads.count + 1) == 0;
+	struct cw_stage_split_options options = {.path = traffic->path,
+						 .filter_count = row->rule_count,
+						 .filters = split->filters,
+						 .threads = row->threads};
+	char folder[PATH_BYTES], text[CW_STAGE_TEXT_BYTES];
+	struct cw_split_result result;
+	int status;
+
+	if (row->sample_count && round && row->wall_ns[0] * (double)row->packets > SLOW_NS)
+		return 0;
+	status = cw_bench_subfolder(split->folder, "out", folder, sizeof(folder));
+	if (status)
+		return status;
+	options.folder = folder;
+	cw_stage_touch_memory(traffic->file_bytes * 2);
+	status = is_natural ? cw_stage_split_natural(&options, &result, text)
+			    : cw_stage_split(&options, &result, text);
+	cw_stage_empty(folder);
+	if (status < 0) {
+		cw_complain("%s, %u rules, %s: %s", row->program, row->rule_count, traffic->name,
+			    text);
+		return status == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+	}
+	row->packets = result.packets;
+	row->bytes = result.bytes;
+	row->written = result.written;
+	row->written_bytes = result.written_bytes;
+	row->unwritten += result.lost;
+	if (round || result.time.wall_ns > SLOW_NS)
+		cw_bench_row_sample(row, &result.time, result.packets);
+	return 0;
+}
+
+/* Both programs have to have found the same. */
+static int check_rows(const struct split *split)
+{
+	uint32_t index, first = 0;
+
+	for (index = 0; index < split->table.row_count; index++) {
+		const struct cw_bench_row *row = &split->table.rows[index], *natural;
+
+		if (index % (split->threads.count + 1) == 0)
+			first = index;
+		natural = &split->table.rows[first];
+		if (row->packets == natural->packets && row->written == natural->written &&
+		    row->written_bytes == natural->written_bytes)
+			continue;
+		cw_complain(
+		    "%s, %u rules: capweir wrote %llu records of %llu packets, libpcap %llu of "
+		    "%llu",
+		    row->traffic, row->rule_count, (unsigned long long)row->written,
+		    (unsigned long long)row->packets, (unsigned long long)natural->written,
+		    (unsigned long long)natural->packets);
+		return CW_EXIT_PROBLEM;
+	}
+	return 0;
+}
+
+static int find_limits(struct split *split)
+{
+	uint32_t index;
+
+	for (index = 0; index < split->table.row_count; index++) {
+		struct cw_bench_row *row = &split->table.rows[index];
+		double walk =
+		    cw_bench_limit(&split->table, CW_STAGE_WALK, split->folder, row->threads);
+		double write =
+		    cw_bench_limit(&split->table, CW_STAGE_WRITE, split->folder, row->threads);
+
+		if (walk <= 0 || write <= 0)
+			return CW_EXIT_PROBLEM;
+		if (row->packets)
+			row->limit_ns =
+			    ((double)row->bytes / walk + (double)row->written_bytes / write) /
+			    (double)row->packets;
+	}
+	return 0;
+}
+
+static int run(const struct cw_arguments *arguments, const char *folder)
+{
+	struct split split = {
+	    .arguments = arguments,
+	    .folder = folder,
+	    .table = {.bench = "split",
+		      .unit = "packet",
+		      .threads = "threads",
+		      .limit =
+			  "walking through the input and writing the output, at the rates above",
+		      .rounds = (uint32_t)arguments->repeat}};
+	uint64_t round;
+	uint32_t index;
+	int result = choose(&split);
+
+	if (result == 0)
+		result = add_rows(&split);
+	for (round = 0; round <= arguments->repeat && result == 0; round++)
+		for (index = 0; index < split.table.row_count && result == 0; index++)
+			result = measure_row(&split, &split.table.rows[index], index, round);
+	if (result == 0)
+		result = check_rows(&split);
+	if (result == 0)
+		result = find_limits(&split);
+	if (result == 0)
+		result = cw_bench_table_print(&split.table, arguments->json);
+	cw_bench_table_fini(&split.table);
+	cw_rules_fini(&split.rules);
+	free(split.filters);
+	return result;
+}
+
+int cw_bench_split(const struct cw_arguments *arguments)
+{
+	return cw_bench_in_folder(arguments, run);
+}

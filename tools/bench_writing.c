@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* capweir bench write: packets in memory written to capture files, a file a thread, by each way of
+ * capweir and by libpcap's pcap_dump, in turns. The limit is write() of blocks of 1 MiB. */
+#include <errno.h>
+#include <string.h>
+
+#include "bench/stages/write.h"
+#include "tools/bench.h"
+#include "tools/bench_folder.h"
+
+#define FILE_BYTES (UINT64_C(128) << 20) /* each, unless --packets says otherwise */
+#define FILE_BYTES_MAX (UINT64_C(64) << 30)
+
+struct writing {
+	const struct cw_arguments *arguments;
+	const char *folder;
+	struct cw_bench_list threads, sizes;
+	struct cw_bench_table table;
+	bool has_no_direct; /* it was told */
+};
+
+static enum cw_stage_write_way way_of(uint32_t index)
+{
+	return (enum cw_stage_write_way)(index % CW_STAGE_WRITE_WAYS);
+}
+
+static int add_rows(struct writing *writing)
+{
+	uint32_t size, threads, way;
+
+	for (size = 0; size < writing->sizes.count; size++)
+		for (threads = 0; threads < writing->threads.count; threads++)
+			for (way = 0; way < CW_STAGE_WRITE_WAYS; way++) {
+				struct cw_bench_row *row = cw_bench_table_add(&writing->table);
+
+				if (!row)
+					return CW_EXIT_PROBLEM;
+				row->program = cw_stage_write_name(way_of(way));
+				row->packet_bytes = (uint32_t)writing->sizes.numbers[size];
+				row->threads = (uint32_t)writing->threads.numbers[threads];
+			}
+	return 0;
+}
+
+static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
+{
+	struct cw_bench_row *row = &writing->table.rows[index];
+	uint64_t packets = writing->arguments->packets;
+	char text[CW_STAGE_TEXT_BYTES], folder[4096];
+	struct cw_write_result result;
+	int status;
+
+	if (writing->has_no_direct && way_of(index) == CW_STAGE_DIRECT)
+		return 0;
+	if (!packets)
+		packets = FILE_BYTES / (row->packet_bytes + 16);
+	if (packets * (row->packet_bytes + 16) > FILE_BYTES_MAX) {
+		cw_complain("--packets: files of more than 64 GiB are not written");
+		return CW_EXIT_USAGE;
+	}
+	status = cw_bench_subfolder(writing->folder, "out", folder, sizeof(folder));
+	if (status)
+		return status;
+	cw_stage_touch_memory(row->threads * packets * (row->packet_bytes + 16));
+	status = cw_stage_write(way_of(index), folder, row->threads, packets, row->packet_bytes,
+				&result, text);
+	cw_stage_empty(folder);
+	if (status == -EOPNOTSUPP) {
+		writing->has_no_direct = true;
+		cw_complain("warning: %s; it is left out", text);
+		return 0;
+	}
+	if (status < 0) {
+		cw_complain("%s", text);
+		return CW_EXIT_PROBLEM;
+	}
+	row->packets = row->written = result.packets;
+	row->bytes = row->written_bytes = result.bytes;
+	if (round)
+		cw_bench_row_sample(row, &result.time, result.packets);
+	return 0;
+}
+
+/* Rows without a sample are of the direct way where it is not to be had. */
+static void leave_out_direct(struct cw_bench_table *table)
+{
+	uint32_t index, kept = 0;
+
+	for (index = 0; index < table->row_count; index++) {
+		struct cw_bench_row row = table->rows[index];
+
+		if (row.sample_count) {
+			table->rows[index] = table->rows[kept];
+			table->rows[kept++] = row;
+		}
+	}
+	for (index = kept; index < table->row_count; index++)
+		cw_bench_row_fini(&table->rows[index]);
+	table->row_count = kept;
+}
+
+static int find_limits(struct writing *writing)
+{
+	uint32_t index;
+
+	for (index = 0; index < writing->table.row_count; index++) {
+		struct cw_bench_row *row = &writing->table.rows[index];
+		double write =
+		    cw_bench_limit(&writing->table, CW_STAGE_WRITE, writing->folder, row->threads);
+
+		if (write <= 0)
+			return CW_EXIT_PROBLEM;
+		row->limit_ns = (row->packet_bytes + 16) / write;
+	}
+	return 0;
+}
+
+static int run(const struct cw_arguments *arguments, const char *folder)
+{
+	uint32_t cores = cw_bench_cores();
+	struct writing writing = {
+	    .arguments = arguments,
+	    .folder = folder,
+	    .threads = {.numbers = {1, cores}, .count = cores > 1 ? 2 : 1},
+	    .sizes = {.numbers = {60, 1514}, .count = 2},
+	    .table = {.bench = "write",
+		      .unit = "packet",
+		      .threads = "threads",
+		      .limit = "write() of the same bytes, at the rate above (direct may pass it)",
+		      .rounds = (uint32_t)arguments->repeat}};
+	uint64_t round;
+	uint32_t index;
+	int result = 0;
+
+	if (arguments->rest.count != 1) {
+		cw_complain("bench write takes no other words, not '%s'", arguments->rest.words[1]);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->thread_list)
+		result = cw_bench_list_parse(&writing.threads, "-t", arguments->thread_list, 1,
+					     CW_STAGE_WRITERS_MAX);
+	if (result == 0 && arguments->frame_sizes)
+		result = cw_bench_list_parse(&writing.sizes, "--frame-size", arguments->frame_sizes,
+					     1, 65535);
+	if (result == 0)
+		result = add_rows(&writing);
+	if (result == 0)
+		result = find_limits(&writing);
+	for (round = 0; round <= arguments->repeat && result == 0; round++)
+		for (index = 0; index < writing.table.row_count && result == 0; index++)
+			result = measure_row(&writing, index, round);
+	if (result == 0) {
+		leave_out_direct(&writing.table);
+		result = cw_bench_table_print(&writing.table, arguments->json);
+	}
+	cw_bench_table_fini(&writing.table);
+	return result;
+}
+
+int cw_bench_writing(const struct cw_arguments *arguments)
+{
+	return cw_bench_in_folder(arguments, run);
+}
