@@ -11,7 +11,10 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
+
+import split
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -40,6 +43,7 @@ def main():
     parser.add_argument("--packets", type=int, default=100000)
     parser.add_argument("--rounds", type=int, default=5, help="of each program in each turn")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.add_argument("file")
     arguments = parser.parse_args()
     times = {}
@@ -57,10 +61,21 @@ def main():
                 results += [json.loads(line) for line in done.stdout.splitlines()]
             for result in results:
                 times.setdefault((result["phase"], result["program"]), []).append(result)
+    rows = [{"phase": phase, "program": program,
+             "min": min(result["min"] for result in results),
+             "ns_per_packet": statistics.median(result["ns_per_packet"] for result in results)}
+            for (phase, program), results in sorted(times.items())]
+    if arguments.json:
+        json.dump({"version": 1, "bench": "decode-peers", "machine": split.machine_facts(),
+                   "file": os.path.basename(arguments.file), "packets": arguments.packets,
+                   "rounds": arguments.rounds * arguments.turns, "results": rows}, sys.stdout,
+                  indent=1)
+        print()
+        return
     print(f"{'phase':12} {'program':10} {'least':>9} {'median':>9}  ns a packet")
-    for (phase, program), results in sorted(times.items()):
-        print(f"{phase:12} {program:10} {min(result['min'] for result in results):9.1f} "
-              f"{statistics.median(result['ns_per_packet'] for result in results):9.1f}")
+    for row in rows:
+        print(f"{row['phase']:12} {row['program']:10} {row['min']:9.1f} "
+              f"{row['ns_per_packet']:9.1f}")
 
 
 if __name__ == "__main__":

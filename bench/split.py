@@ -66,8 +66,13 @@ def machine_facts():
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
+    governor = "none"
+    with contextlib.suppress(OSError), \
+            open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", encoding="ascii") as file:
+        governor = file.read().strip()
     return {
         "cpu": model,
+        "governor": governor,
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
@@ -145,11 +150,12 @@ class Sampler(threading.Thread):
             self.ended.wait(SAMPLE_S)
 
 
-def measure(command, stdout_path):
+def measure(command, stdout_path, is_quiet=False):
     """Run once: wall and CPU seconds, and peak anonymous memory."""
     with open(stdout_path, "wb") as stdout:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=stdout)
+        process = subprocess.Popen(command, stdout=stdout, stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL if is_quiet else None)
         sampler = Sampler(process.pid)
         sampler.start()
         _, status, usage = os.wait4(process.pid, 0)

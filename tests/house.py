@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "datasets": {"datasets", "core"},
     "tools": {"tools", "bench", "pipeline", "core", "datasets"},
     "bench": {"bench", "tests", "datasets", "pipeline", "core"},
-    "tests": {"tests", "tools", "datasets", "pipeline", "core"},
+    "tests": {"tests", "tools", "bench", "datasets", "pipeline", "core"},
 }
 TOP_LEVEL = {"core", "pipeline", "bench", "tests", "tools", "datasets", "CMakeLists.txt",
              "CMakePresets.json", "README.md", "LICENSE"}

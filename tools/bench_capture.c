@@ -20,6 +20,9 @@
 
 #define DURATION_MS 2000u
 #define DURATION_MS_MAX 3600000u
+#define FAST_PPS  \
+	UINT64_C( \
+	    700000) /* frames that a socket may send a second: memory is made ready for these */
 
 struct live {
 	const struct cw_arguments *arguments;
@@ -191,7 +194,8 @@ static int measure_row(struct live *live, uint32_t index, uint64_t round)
 
 	if (status)
 		return status;
-	cw_stage_touch_memory(CW_STAGE_TOUCH_BYTES_MAX / 2);
+	cw_stage_touch_memory((options.rate ? options.rate : FAST_PPS) * options.duration_ms /
+			      1000 * (row->packet_bytes + 16));
 	status = is_natural ? cw_stage_capture_natural(&options, &result, text)
 			    : cw_stage_capture(&options, &result, text);
 	cw_stage_empty(folder);

@@ -115,6 +115,10 @@ static int generate_all(struct split *split)
 		}
 	}
 	free(list);
+	if (result == 0 && split->traffic_count == 0) {
+		cw_complain("--profile takes imix, small, large and mix, not ''");
+		result = CW_EXIT_USAGE;
+	}
 	return result;
 }
 
