@@ -49,9 +49,10 @@ struct subject_packets;
 struct subject_packets *subject_packets_make(const char *profile, uint32_t packet_count);
 void subject_packets_free(struct subject_packets *subject);
 
-/* Sums of what was found, by: a minimal decoder; flows of bursts; all layers; chosen layers; flows
- * and TCP streams. */
+/* Sums of what was found, by: a minimal decoder; the same for bursts, with hashes; flows of bursts;
+ * all layers; chosen layers; flows and TCP streams. */
 int64_t subject_packets_minimal(struct subject_packets *subject);
+int64_t subject_packets_minimal_flows(struct subject_packets *subject);
 int64_t subject_packets_flows(struct subject_packets *subject);
 int64_t subject_packets_layers(struct subject_packets *subject);
 int64_t subject_packets_chosen(struct subject_packets *subject);

@@ -25,6 +25,14 @@
 #define PACKETS 20000u
 #define FILTERS 20u
 
+/* ThreadSanitizer does not see that liburing unmaps its rings, and takes what another thread maps at
+ * the same place for the same memory: one after the other there. */
+#if defined(CW_SANITIZED)
+#define DIRECT_THREADS 1u
+#else
+#define DIRECT_THREADS 2u
+#endif
+
 static char folder[] = "/tmp/capweir-stages-XXXXXX";
 static char text[CW_STAGE_TEXT_BYTES];
 
@@ -168,7 +176,8 @@ static void all_ways_of_writing_give_one_file(void **state)
 	assert_int_equal(cw_stage_write(CW_STAGE_PCAP_DUMP, theirs, 2, PACKETS, 300, &result, text),
 			 0);
 	for (way = 0; way < CW_STAGE_PCAP_DUMP; way++) {
-		int status = cw_stage_write((enum cw_stage_write_way)way, ours, 2, PACKETS, 300,
+		uint32_t threads = way == CW_STAGE_DIRECT ? DIRECT_THREADS : 2;
+		int status = cw_stage_write((enum cw_stage_write_way)way, ours, threads, PACKETS, 300,
 					    &result, text);
 
 		if (status == -EOPNOTSUPP) {
@@ -177,12 +186,12 @@ static void all_ways_of_writing_give_one_file(void **state)
 			continue;
 		}
 		assert_int_equal(status, 0);
-		assert_int_equal(result.packets, 2 * PACKETS);
-		assert_int_equal(result.bytes, 2 * PACKETS * 300);
+		assert_int_equal(result.packets, threads * PACKETS);
+		assert_int_equal(result.bytes, threads * PACKETS * 300);
 		check_time(&result.time);
-		for (int file = 0; file < 2; file++) {
-			snprintf(left, sizeof(left), "%s/%d.pcap", ours, file);
-			snprintf(right, sizeof(right), "%s/%d.pcap", theirs, file);
+		for (uint32_t file = 0; file < threads; file++) {
+			snprintf(left, sizeof(left), "%s/%u.pcap", ours, file);
+			snprintf(right, sizeof(right), "%s/%u.pcap", theirs, file);
 			assert_same_files(left, right, 24 + (size_t)PACKETS * 316);
 		}
 	}

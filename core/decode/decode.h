@@ -70,17 +70,21 @@ uint32_t cw_decode_chosen(const uint8_t *data, uint32_t caplen, uint32_t linktyp
  */
 #define CW_DECODE_PREFETCH_PACKETS 16u
 
+static inline __attribute__((always_inline)) void cw_decode_ask(const struct cw_packet *packet)
+{
+	/* As a number, because what is asked for may lie behind the packet's end. */
+	uintptr_t data = (uintptr_t)packet->data;
+
+	__builtin_prefetch((const void *)data);
+	__builtin_prefetch((const void *)(data + CW_CACHE_LINE));
+	__builtin_prefetch((const void *)(data + 2 * CW_CACHE_LINE - 1));
+}
+
 static inline __attribute__((always_inline)) void
 cw_decode_prefetch(const struct cw_packet *packets, size_t index, size_t count)
 {
-	if (index + CW_DECODE_PREFETCH_PACKETS < count) {
-		/* As a number, because what is asked for may lie behind the packet's end. */
-		uintptr_t data = (uintptr_t)packets[index + CW_DECODE_PREFETCH_PACKETS].data;
-
-		__builtin_prefetch((const void *)data);
-		__builtin_prefetch((const void *)(data + CW_CACHE_LINE));
-		__builtin_prefetch((const void *)(data + 2 * CW_CACHE_LINE - 1));
-	}
+	if (index + CW_DECODE_PREFETCH_PACKETS < count)
+		cw_decode_ask(&packets[index + CW_DECODE_PREFETCH_PACKETS]);
 }
 
 #endif
