@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a benchmark became slower: compares two results of one of the Google Benchmark programs.
+"""Whether a benchmark became slower: compares two results of one benchmark.
 
 usage: gate.py BEFORE.json AFTER.json [--least PERCENT] [--spreads N]
 
-Both are made on one machine, close together, with repetitions:
+Both are made on one machine, close together, by one of the Google Benchmark programs with
+repetitions, or by capweir bench with as many rounds:
 
     bench_reader --benchmark_repetitions=9 --benchmark_out=AFTER.json --benchmark_out_format=json
+    capweir bench split --repeat 9 --json >AFTER.json
 
 What counts is the median of the repetitions' times; it is a regression when it grew by more than
 --least percent (10) and by more than --spreads (3) times the spread of the two together. Spread is
@@ -20,6 +22,7 @@ import sys
 
 LEAST_RUNS = 3
 UNITS_NS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+PARAMETERS = ("program", "phase", "threads", "queues", "rules", "traffic", "packet_bytes")
 
 
 def fail(text):
@@ -27,27 +30,50 @@ def fail(text):
     sys.exit(2)
 
 
+def times_of_google(report):
+    """Benchmark -> ns of its repetitions."""
+    times = {}
+    for entry in report["benchmarks"]:
+        if entry.get("run_type", "iteration") == "iteration" and not entry.get("error_occurred"):
+            name = entry.get("run_name", entry["name"])
+            times.setdefault(name, []).append(entry["real_time"] * UNITS_NS[entry["time_unit"]])
+    return {name: (len(found), *summary(found)) for name, found in times.items()}
+
+
+def summary(times):
+    """(median, spread); one time alone has none."""
+    if len(times) < LEAST_RUNS:
+        return times[0], 0
+    low, median, high = statistics.quantiles(times, n=4, method="inclusive")
+    return median, (high - low) / 2
+
+
+def times_of_capweir(report):
+    """Row -> (rounds, median ns, spread ns)."""
+    times = {}
+    for row in report.get("results") or report["phases"]:
+        if row.get("rounds", LEAST_RUNS) < LEAST_RUNS <= report["rounds"]:
+            continue  # so slow that it was measured once
+        name = " ".join(f"{key}={row[key]}" for key in PARAMETERS if key in row)
+        median = next(row[key] for key in ("ns_per_packet", "ns_per_item") if key in row)
+        times[f"{report['bench']} {name}"] = (row.get("rounds", report["rounds"]), median,
+                                              row["spread"])
+    return times
+
+
 def load(path):
     """Benchmark -> (median ns, spread ns) of its repetitions."""
     try:
         with open(path, encoding="utf-8") as file:
-            entries = json.load(file)["benchmarks"]
-        times = {}
-        for entry in entries:
-            if entry.get("run_type", "iteration") == "iteration" and not entry.get("error_occurred"):
-                name = entry.get("run_name", entry["name"])
-                times.setdefault(name, []).append(entry["real_time"] * UNITS_NS[entry["time_unit"]])
-    except (OSError, ValueError, KeyError, TypeError) as failure:
-        fail(f"{path}: no result of Google Benchmark: {failure!r}")
-    few = [name for name, found in times.items() if len(found) < LEAST_RUNS]
+            report = json.load(file)
+        times = times_of_google(report) if "benchmarks" in report else times_of_capweir(report)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as failure:
+        fail(f"{path}: no result of a benchmark that can be compared: {failure!r}")
+    few = [name for name, (count, _, _) in times.items() if count < LEAST_RUNS]
     if few or not times:
         fail(f"{path}: at least {LEAST_RUNS} repetitions of each are needed"
-             f"{', of ' + few[0] if few else ''} (--benchmark_repetitions)")
-    result = {}
-    for name, found in times.items():
-        low, median, high = statistics.quantiles(found, n=4, method="inclusive")
-        result[name] = (median, (high - low) / 2)
-    return result
+             f"{', of ' + few[0] if few else ''} (--benchmark_repetitions, --repeat)")
+    return {name: (median, spread) for name, (_, median, spread) in times.items()}
 
 
 def main():

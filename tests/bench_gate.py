@@ -67,6 +67,42 @@ class Gate(unittest.TestCase):
         self.assertIn("y: missing", text)
         self.assertIn("z: new", text)
 
+    def rows(self, name, times, rounds=9, **more):
+        """A file as capweir bench split writes it."""
+        path = os.path.join(self.folder.name, name)
+        report = {"bench": "split", "rounds": rounds, "results": [
+            {"program": program, "threads": threads, "rules": 8, "traffic": "imix",
+             "ns_per_packet": ns, "spread": spread, "rounds": rounds, **more}
+            for (program, threads), (ns, spread) in times.items()]}
+        with open(path, "w", encoding="ascii") as file:
+            json.dump(report, file)
+        return path
+
+    def test_results_of_capweir_bench(self):
+        before = self.rows("a", {("capweir", 1): (100, 2), ("capweir", 2): (60, 20)})
+        after = self.rows("b", {("capweir", 1): (120, 2), ("capweir", 2): (80, 20)})
+        status, text = self.gate(before, after)
+        self.assertEqual(status, 1, text)
+        self.assertRegex(text, r"(?m)^split program=capweir threads=1 .* SLOWER$")
+        self.assertRegex(text, r"(?m)^split program=capweir threads=2 .*%\)$")
+        self.assertEqual(self.gate(before, before)[0], 0)
+        once = self.rows("c", {("libpcap", 1): (9, 0), ("capweir", 1): (100, 2)})
+        with open(once, encoding="ascii") as file:
+            report = json.load(file)
+        report["results"][0]["rounds"] = 1
+        with open(once, "w", encoding="ascii") as file:
+            json.dump(report, file)
+        self.assertNotIn("libpcap", self.gate(once, once)[1])
+        self.assertEqual(self.gate(self.rows("d", {("x", 1): (1, 0)}, rounds=2), before)[0], 2)
+
+    def test_phases_of_capweir_bench_decode(self):
+        path = os.path.join(self.folder.name, "e")
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({"bench": "decode", "rounds": 9, "phases": [
+                {"phase": "eager", "ns_per_packet": 30, "spread": 1}]}, file)
+        status, text = self.gate(path, path)
+        self.assertEqual((status, text.count("decode phase=eager")), (0, 1), text)
+
     def test_what_cannot_be_compared(self):
         good = self.result("a", {"x": [1, 1, 1]})
         few = self.result("b", {"x": [1, 1]})

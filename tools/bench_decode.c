@@ -289,12 +289,12 @@ static json_t *phase_json(const struct bench *bench, int phase)
 	const double *times = bench->times[phase];
 	uint64_t rounds = bench->arguments->repeat;
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "phase",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "phase",
 			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
 			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
 			 "ns_per_packet", times[rounds / 2], "min", times[0], "max",
-			 times[rounds - 1], "limit_fraction", bench->limit_ns / times[rounds / 2]);
+			 times[rounds - 1], "spread", cw_bench_spread(times, rounds), "limit_fraction", bench->limit_ns / times[rounds / 2]);
 }
 
 static json_t *bench_json(const struct bench *bench)

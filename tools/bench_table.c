@@ -63,9 +63,25 @@ static int by_value(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+/* The number that so much of them lies below, between two of them if need be. */
+static double quantile(const double *sorted, uint64_t count, double part)
+{
+	double at = part * (double)(count - 1);
+	uint64_t below = (uint64_t)at;
+
+	if (below + 1 >= count)
+		return sorted[count - 1];
+	return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+}
+
+double cw_bench_spread(const double *sorted, uint64_t count)
+{
+	return (quantile(sorted, count, 0.75) - quantile(sorted, count, 0.25)) / 2;
+}
+
 /* What is shown of a row. */
 struct figures {
-	double wall_ns, min_ns, max_ns, cpu_ns, cycles;
+	double wall_ns, min_ns, max_ns, spread_ns, cpu_ns, cycles;
 	double limit_fraction; /* 0: not known */
 };
 
@@ -84,6 +100,7 @@ static void take_figures(const struct cw_bench_table *table, struct cw_bench_row
 	figures->wall_ns = row->wall_ns[count / 2];
 	figures->min_ns = row->wall_ns[0];
 	figures->max_ns = row->wall_ns[count - 1];
+	figures->spread_ns = cw_bench_spread(row->wall_ns, count);
 	figures->cpu_ns = row->cpu_ns[count / 2];
 	figures->cycles = row->cycles[count / 2];
 	actual = table->is_cpu_limit ? figures->cpu_ns : figures->wall_ns;
@@ -144,6 +161,7 @@ static json_t *row_json(const struct cw_bench_table *table, struct cw_bench_row 
 	set_key(object, "ns_per_%s", table->unit, json_real(figures.wall_ns));
 	json_object_set_new(object, "min", json_real(figures.min_ns));
 	json_object_set_new(object, "max", json_real(figures.max_ns));
+	json_object_set_new(object, "spread", json_real(figures.spread_ns));
 	set_key(object, "cpu_ns_per_%s", table->unit, json_real(figures.cpu_ns));
 	set_key(object, "cycles_per_%s", table->unit, number_or_null(figures.cycles));
 	set_key(object, "limit_ns_per_%s", table->unit, number_or_null(row->limit_ns));

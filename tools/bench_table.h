@@ -56,6 +56,9 @@ void cw_bench_row_sample(struct cw_bench_row *row, const struct cw_stage_time *t
 
 void cw_bench_row_fini(struct cw_bench_row *row);
 
+/* Half the range in which the middle half of sorted numbers lies: what bench/gate.py takes for noise. */
+double cw_bench_spread(const double *sorted, uint64_t count);
+
 /* Print it: CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a complaint. Sorts the samples. */
 int cw_bench_table_print(struct cw_bench_table *table, bool is_json);
 

@@ -38,6 +38,7 @@ class Bench(e2e.Test):
             self.assertGreater(row[f"ns_per_{unit}"], 0)
             self.assertLessEqual(row["min"], row[f"ns_per_{unit}"])
             self.assertLessEqual(row[f"ns_per_{unit}"], row["max"])
+            self.assertLessEqual(row["spread"], row["max"] - row["min"])
             self.assertGreater(row[f"cpu_ns_per_{unit}"], 0)
             self.assertAlmostEqual(row[f"{unit}s_per_s"] * row[f"ns_per_{unit}"] / 1e9, 1, 3)
             self.assertIn("dropped", row)
