@@ -5,6 +5,7 @@
 
 #include <pcap/pcap.h>
 
+#include "bench/stages/stage.h"
 #include "bench/subject.h"
 #include "core/filter.h"
 #include "datasets/traffic.h"
@@ -13,7 +14,7 @@
 #define LINKTYPE_ETHERNET 1u
 #define BURST 64u
 #define FILTERS_MAX 1000u
-#define EXPRESSION_BYTES_MAX 128
+#define EXPRESSION_BYTES_MAX CW_STAGE_FILTER_BYTES
 
 struct subject_match {
 	uint8_t *bytes; /* what the packets view */
@@ -27,20 +28,10 @@ struct subject_match {
 /* The eight of bench/filters8.txt, then hosts and ports as a rule file has them. */
 static void make_expression(char *expression, uint32_t index)
 {
-	static const char *const usual[] = {
-	    "tcp port 443",
-	    "udp port 53",
-	    "net 198.18.0.0/19",
-	    "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
-	    "ip6",
-	    "icmp or arp",
-	    "vlan 100",
-	    "tcp and portrange 1024-5000 and greater 200",
-	};
 	static const uint16_t ports[] = {443, 80, 53, 22, 8080, 25, 993, 3306, 123, 5432};
 
-	if (index < CW_ARRAY_COUNT(usual))
-		snprintf(expression, EXPRESSION_BYTES_MAX, "%s", usual[index]);
+	if (index < 8)
+		cw_stage_filter(index, expression);
 	else
 		snprintf(expression, EXPRESSION_BYTES_MAX, "host 198.19.%u.%u and port %u",
 			 index % 32, 1 + index * 7 % 100, ports[index % CW_ARRAY_COUNT(ports)]);
