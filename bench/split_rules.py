@@ -49,7 +49,7 @@ def run_one(options, who, count, path, work):
         file.write("\n".join(filters) + "\n")
     command = split.commands(options, path, filters, filter_path, outputs)[who]
     if not options.no_warm:
-        split.touch_free_memory()
+        split.touch_free_memory(os.path.getsize(path) + split.SPARE_BYTES)
     run = split.measure(command, os.path.join(work, "stdout"))
     split.say(f"{count} rules: {who} {run['wall_s']:.3f} s, CPU {run['cpu_s']:.3f} s")
     return directory, run

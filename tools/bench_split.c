@@ -17,6 +17,7 @@
 
 #define PATH_BYTES 4096u
 #define TRAFFIC_MAX 8u
+#define SPARE_BYTES (UINT64_C(64) << 20) /* of memory beside what is written */
 #define SLOW_NS 5e9 /* what takes longer is measured once */
 
 struct traffic {
@@ -212,7 +213,10 @@ static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t i
 	if (status)
 		return status;
 	options.folder = folder;
-	cw_stage_touch_memory(traffic->file_bytes * 2);
+	cw_stage_warm_file(traffic->path);
+	cw_stage_touch_memory(SPARE_BYTES +
+			      (row->packets ? row->written_bytes + 16 * row->written
+					    : traffic->file_bytes) / 4 * 5);
 	status = is_natural ? cw_stage_split_natural(&options, &result, text)
 			    : cw_stage_split(&options, &result, text);
 	cw_stage_empty(folder);

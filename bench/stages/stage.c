@@ -124,16 +124,30 @@ void cw_stage_touch_memory(uint64_t bytes)
 	uint64_t free_bytes = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	void *memory;
 
-	if (bytes > CW_STAGE_TOUCH_BYTES_MAX)
-		bytes = CW_STAGE_TOUCH_BYTES_MAX;
+	if (bytes > CW_STAGE_MEMORY_BYTES_MAX)
+		bytes = CW_STAGE_MEMORY_BYTES_MAX;
 	if (bytes > free_bytes / 2)
 		bytes = free_bytes / 2;
 	if (!bytes)
 		return;
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (memory != MAP_FAILED)
-		munmap(memory, bytes);
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return;
+	madvise(memory, bytes, MADV_HUGEPAGE);
+	madvise(memory, bytes, MADV_POPULATE_WRITE);
+	munmap(memory, bytes);
+}
+
+void cw_stage_warm_file(const char *path)
+{
+	static char block[1 << 20];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	while (read(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
 }
 
 int cw_stage_empty(const char *folder)

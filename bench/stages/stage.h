@@ -18,7 +18,7 @@ extern "C" {
 #define CW_STAGE_TEXT_BYTES 1024u
 #define CW_STAGE_FILTERS_MAX 10000u
 #define CW_STAGE_FILTER_BYTES 96u
-#define CW_STAGE_TOUCH_BYTES_MAX (UINT64_C(3) << 30)
+#define CW_STAGE_MEMORY_BYTES_MAX (UINT64_C(4) << 30)
 
 /* What a stretch took, by all threads of this process. */
 struct cw_stage_time {
@@ -46,12 +46,17 @@ double cw_stage_now_ns(void); /* CLOCK_MONOTONIC */
 void cw_stage_filter(uint32_t index, char filter[CW_STAGE_FILTER_BYTES]);
 
 /*
- * Have so many bytes of free memory backed by the machine before a run. A virtual machine that
- * gives freed memory back to its host pays for every page again within seconds: between two equal
- * runs that was seen to make up to three times the wall time. At most CW_STAGE_TOUCH_BYTES_MAX and
- * half of what is free.
+ * Have so many bytes of free memory (at most CW_STAGE_MEMORY_BYTES_MAX and half of what is free)
+ * backed by the machine, right before a run that writes as much. A virtual machine that gives free
+ * memory back to its host pays for each page again: that was seen to make six times the time of a
+ * program that writes much at a time, right after one that takes longer. In large pages, since what
+ * writes much at a time gets these. Does what it can.
  */
 void cw_stage_touch_memory(uint64_t bytes);
+
+/* Have a file in the page cache, by reading it: a machine that reclaims what was not used for some seconds
+ * would have one program in turn read from its disk. Does what it can. */
+void cw_stage_warm_file(const char *path);
 
 /* Remove the files of a folder, not the folder. 0, or the first failure. */
 int cw_stage_empty(const char *folder);
