@@ -38,10 +38,17 @@ void cw_bench_row_sample(struct cw_bench_row *row, const struct cw_stage_time *t
 	row->cycles[row->sample_count++] = time->cycles / count;
 }
 
-void cw_bench_row_fini(struct cw_bench_row *row)
+void cw_bench_table_prune(struct cw_bench_table *table)
 {
-	free(row->wall_ns);
-	row->wall_ns = NULL;
+	uint32_t index, kept = 0;
+
+	for (index = 0; index < table->row_count; index++) {
+		if (!table->rows[index].is_left_out)
+			table->rows[kept++] = table->rows[index];
+		else
+			free(table->rows[index].wall_ns);
+	}
+	table->row_count = kept;
 }
 
 void cw_bench_table_fini(struct cw_bench_table *table)
@@ -49,7 +56,7 @@ void cw_bench_table_fini(struct cw_bench_table *table)
 	uint32_t index;
 
 	for (index = 0; index < table->row_count; index++)
-		cw_bench_row_fini(&table->rows[index]);
+		free(table->rows[index].wall_ns);
 	free(table->rows);
 	json_decref(table->limits);
 	table->rows = NULL;

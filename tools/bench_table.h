@@ -26,7 +26,8 @@ struct cw_bench_row {
 	uint64_t offered;      /* packets that it was to get; 0: nobody knows */
 	uint64_t told_dropped; /* what the tool itself was told of drops */
 	uint64_t unwritten;
-	double limit_ns; /* a packet, at the rates of this machine; 0: not known */
+	bool is_left_out; /* it cannot be measured here, as was told */
+	double limit_ns;  /* a packet, at the rates of this machine; 0: not known */
 	/* internal */
 	uint32_t sample_count;
 	double *wall_ns, *cpu_ns, *cycles;
@@ -54,9 +55,11 @@ struct cw_bench_row *cw_bench_table_add(struct cw_bench_table *table);
 void cw_bench_row_sample(struct cw_bench_row *row, const struct cw_stage_time *time,
 			 uint64_t packets);
 
-void cw_bench_row_fini(struct cw_bench_row *row);
+/* Remove the rows that are left out. */
+void cw_bench_table_prune(struct cw_bench_table *table);
 
-/* Half the range in which the middle half of sorted numbers lies: what bench/gate.py takes for noise. */
+/* Half the range in which the middle half of sorted numbers lies: what bench/gate.py takes for
+ * noise. */
 double cw_bench_spread(const double *sorted, uint64_t count);
 
 /* Print it: CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a complaint. Sorts the samples. */

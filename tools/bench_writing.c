@@ -50,7 +50,7 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	struct cw_write_result result;
 	int status;
 
-	if (writing->has_no_direct && way_of(index) == CW_STAGE_DIRECT)
+	if (row->is_left_out)
 		return 0;
 	if (!packets)
 		packets = FILE_BYTES / (row->packet_bytes + 16);
@@ -66,8 +66,9 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 				&result, text);
 	cw_stage_empty(folder);
 	if (status == -EOPNOTSUPP) {
-		writing->has_no_direct = true;
-		cw_complain("warning: %s; it is left out", text);
+		if (!writing->has_no_direct)
+			cw_complain("warning: %s; it is left out", text);
+		writing->has_no_direct = row->is_left_out = true;
 		return 0;
 	}
 	if (status < 0) {
@@ -79,24 +80,6 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	if (round)
 		cw_bench_row_sample(row, &result.time, result.packets);
 	return 0;
-}
-
-/* Rows without a sample are of the direct way where it is not to be had. */
-static void leave_out_direct(struct cw_bench_table *table)
-{
-	uint32_t index, kept = 0;
-
-	for (index = 0; index < table->row_count; index++) {
-		struct cw_bench_row row = table->rows[index];
-
-		if (row.sample_count) {
-			table->rows[index] = table->rows[kept];
-			table->rows[kept++] = row;
-		}
-	}
-	for (index = kept; index < table->row_count; index++)
-		cw_bench_row_fini(&table->rows[index]);
-	table->row_count = kept;
 }
 
 static int find_limits(struct writing *writing)
@@ -150,7 +133,7 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		for (index = 0; index < writing.table.row_count && result == 0; index++)
 			result = measure_row(&writing, index, round);
 	if (result == 0) {
-		leave_out_direct(&writing.table);
+		cw_bench_table_prune(&writing.table);
 		result = cw_bench_table_print(&writing.table, arguments->json);
 	}
 	cw_bench_table_fini(&writing.table);

@@ -6,6 +6,7 @@ No time is looked at, but that there is one.
 """
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -125,6 +126,25 @@ class Split(Bench):
         done = self.bench("split", path, "--repeat", 1, "-o", self.out, status=1)
         self.assertIn("bad.pcap", done.err)
         self.assertEqual(done.out, b"")
+
+    def test_what_libpcap_cannot_read_is_measured_without_it(self):
+        path = e2e.generate(self.path("in.pcap"), 3000)
+        subprocess.run(["gzip", path], check=True)
+        done = self.bench("split", path + ".gz", "--repeat", 1, "-t", "1,2", "-o", self.out, "--json")
+        self.assertRegex(done.err, "warning: libpcap, 8 rules, in.pcap.gz: .*left out")
+        rows = json.loads(done.out)["results"]
+        self.assertEqual([(row["program"], row["threads"], row["packets"]) for row in rows],
+                         [("capweir", 1, 3000), ("capweir", 2, 3000)])
+        self.assertGreater(rows[0]["written"], 500)
+
+    def test_more_rules_than_libpcap_may_open_files(self):
+        arguments = ("bench", "split", "--packets", 1000, "--rule-count", "5,200", "-t", "1", "--repeat",
+                     "1", "--json", "-o", self.out)
+        done = e2e.capweir(*arguments, limits=[(resource.RLIMIT_NOFILE, 120)])
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertRegex(done.err, "warning: libpcap, 200 rules, .*[Tt]oo many open files")
+        self.assertEqual([(row["program"], row["rules"]) for row in json.loads(done.out)["results"]],
+                         [("libpcap", 5), ("capweir", 5), ("capweir", 200)])
 
     def test_a_signal_ends_it_and_nothing_is_left(self):
         for number in (signal.SIGINT, signal.SIGTERM):
