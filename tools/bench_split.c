@@ -50,7 +50,7 @@ static int add_file(struct split *split, const char *path)
 			    errno ? strerror(errno) : "no regular file: it is read several times");
 		return CW_EXIT_PROBLEM;
 	}
-	snprintf(traffic->name, sizeof(traffic->name), "%s", slash ? slash + 1 : path);
+	cw_format_printable(slash ? slash + 1 : path, traffic->name, sizeof(traffic->name));
 	snprintf(traffic->path, sizeof(traffic->path), "%s", path);
 	traffic->file_bytes = (uint64_t)status.st_size;
 	return 0;
