@@ -66,15 +66,21 @@ static size_t largest_set(const struct cw_filter_run *runs, size_t run_count)
 	return largest;
 }
 
+/* The median of sorted numbers. */
+static double middle(const double *sorted, uint32_t count)
+{
+	return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
 /* The medians; both arrays are sorted on the way. */
 static void sum_up(struct cw_filter_run *run, double *times, double *ratios, uint32_t rounds)
 {
 	qsort(times, rounds, sizeof(*times), by_value);
 	qsort(ratios, rounds, sizeof(*ratios), by_value);
-	run->ns = times[rounds / 2];
+	run->ns = middle(times, rounds);
 	run->ns_min = times[0];
 	run->ns_max = times[rounds - 1];
-	run->ratio = ratios[rounds / 2];
+	run->ratio = middle(ratios, rounds);
 }
 
 int cw_filter_measure(struct cw_filter_run *runs, size_t run_count, const struct cw_packet *packets,

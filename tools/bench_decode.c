@@ -288,13 +288,15 @@ static json_t *phase_json(const struct bench *bench, int phase)
 	const struct tally *tally = &bench->tallies[phase];
 	const double *times = bench->times[phase];
 	uint64_t rounds = bench->arguments->repeat;
+	double median = cw_bench_median(times, rounds);
 
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "phase",
 			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
 			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
-			 "ns_per_packet", times[rounds / 2], "min", times[0], "max",
-			 times[rounds - 1], "spread", cw_bench_spread(times, rounds), "limit_fraction", bench->limit_ns / times[rounds / 2]);
+			 "ns_per_packet", median, "min", times[0], "max", times[rounds - 1], "spread",
+			 cw_bench_spread(times, rounds), "limit_fraction",
+			 bench->limit_ns / median);
 }
 
 static json_t *bench_json(const struct bench *bench)
@@ -341,14 +343,15 @@ static void print_text(const struct bench *bench)
 	for (phase = 0; phase < PHASE_COUNT; phase++) {
 		const struct tally *tally = &bench->tallies[phase];
 		const double *times = bench->times[phase];
+		double median = cw_bench_median(times, rounds);
 		char spread[64];
 
 		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", times[0], times[rounds - 1]);
 		printf("%-12s %12s %12s %9s %10.1f %18s %6.0f %%\n",
 		       phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 		       cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
-		       cw_format_count(tally->errors, c), times[rounds / 2], spread,
-		       100 * bench->limit_ns / times[rounds / 2]);
+		       cw_format_count(tally->errors, c), median, spread,
+		       100 * bench->limit_ns / median);
 	}
 	printf("%s bytes of %s TCP flows delivered in order, %s skipped; ",
 	       cw_format_count(bench->stats.delivered_bytes, a),

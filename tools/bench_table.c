@@ -86,6 +86,11 @@ double cw_bench_spread(const double *sorted, uint64_t count)
 	return (quantile(sorted, count, 0.75) - quantile(sorted, count, 0.25)) / 2;
 }
 
+double cw_bench_median(const double *sorted, uint64_t count)
+{
+	return quantile(sorted, count, 0.5);
+}
+
 /* What is shown of a row. */
 struct figures {
 	double wall_ns, min_ns, max_ns, spread_ns, cpu_ns, cycles;
@@ -104,12 +109,12 @@ static void take_figures(const struct cw_bench_table *table, struct cw_bench_row
 	qsort(row->wall_ns, count, sizeof(double), by_value);
 	qsort(row->cpu_ns, count, sizeof(double), by_value);
 	qsort(row->cycles, count, sizeof(double), by_value);
-	figures->wall_ns = row->wall_ns[count / 2];
+	figures->wall_ns = cw_bench_median(row->wall_ns, count);
 	figures->min_ns = row->wall_ns[0];
 	figures->max_ns = row->wall_ns[count - 1];
 	figures->spread_ns = cw_bench_spread(row->wall_ns, count);
-	figures->cpu_ns = row->cpu_ns[count / 2];
-	figures->cycles = row->cycles[count / 2];
+	figures->cpu_ns = cw_bench_median(row->cpu_ns, count);
+	figures->cycles = cw_bench_median(row->cycles, count);
 	actual = table->is_cpu_limit ? figures->cpu_ns : figures->wall_ns;
 	if (row->limit_ns > 0 && actual > 0)
 		figures->limit_fraction = row->limit_ns / actual;

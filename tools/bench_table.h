@@ -62,6 +62,9 @@ void cw_bench_table_prune(struct cw_bench_table *table);
  * noise. */
 double cw_bench_spread(const double *sorted, uint64_t count);
 
+/* The middle one of sorted numbers; of an even number of them the mean of the middle two. */
+double cw_bench_median(const double *sorted, uint64_t count);
+
 /* Print it: CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a complaint. Sorts the samples. */
 int cw_bench_table_print(struct cw_bench_table *table, bool is_json);
 

@@ -40,6 +40,9 @@ class Bench(e2e.Test):
             self.assertLessEqual(row["min"], row[f"ns_per_{unit}"])
             self.assertLessEqual(row[f"ns_per_{unit}"], row["max"])
             self.assertLessEqual(row["spread"], row["max"] - row["min"])
+            if report["rounds"] == 2:
+                middle = (row["min"] + row["max"]) / 2
+                self.assertAlmostEqual(row[f"ns_per_{unit}"] / middle, 1, 4)
             self.assertGreater(row[f"cpu_ns_per_{unit}"], 0)
             self.assertAlmostEqual(row[f"{unit}s_per_s"] * row[f"ns_per_{unit}"] / 1e9, 1, 3)
             self.assertIn("dropped", row)
