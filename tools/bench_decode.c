@@ -120,27 +120,41 @@ static void run_parser(const struct cw_bench_packets *packets, bool is_lazy, str
 	tally->packets = packets->count;
 }
 
+static bool is_tcp_last(const struct cw_chosen *chosen)
+{
+	uint32_t count = chosen->count;
+
+	if (count && chosen->order[count - 1] == CW_LAYER_PAYLOAD)
+		count--;
+	return count && chosen->order[count - 1] == CW_LAYER_TCP;
+}
+
+/* In bursts: one segment after the other, the processor looks for several streams at once. */
 static void run_reassembly(const struct cw_bench_packets *packets, struct cw_streams *streams,
 			   struct tally *tally)
 {
+	static struct cw_flow flows[BURST];
 	struct rooms rooms;
-	struct cw_flow flow;
-	size_t index;
+	size_t at, index;
 
 	choose(&rooms, false);
-	for (index = 0; index < packets->count; index++) {
-		const struct cw_packet *packet = &packets->at[index];
-		const struct cw_chosen *chosen = &rooms.chosen;
+	for (at = 0; at < packets->count; at += BURST) {
+		size_t count = cw_min_size(BURST, packets->count - at);
 
-		cw_decode_prefetch(packets->at, index, packets->count);
-		cw_decode_chosen(packet->data, packet->caplen, packet->iface, &rooms.chosen);
-		count_chosen(chosen, tally);
-		if (chosen->count >= 2 && chosen->order[chosen->count - 1] == CW_LAYER_PAYLOAD
-			? chosen->order[chosen->count - 2] == CW_LAYER_TCP
-			: chosen->count && chosen->order[chosen->count - 1] == CW_LAYER_TCP) {
-			cw_flow_from_layers(&rooms.ipv4, &rooms.tcp, SEED, &flow);
-			cw_streams_add(streams, packet, &flow);
+		for (index = 0; index < count; index++) {
+			const struct cw_packet *packet = &packets->at[at + index];
+
+			cw_decode_prefetch(packets->at, at + index, packets->count);
+			cw_decode_chosen(packet->data, packet->caplen, packet->iface,
+					 &rooms.chosen);
+			count_chosen(&rooms.chosen, tally);
+			if (is_tcp_last(&rooms.chosen))
+				cw_flow_from_layers(&rooms.ipv4, &rooms.tcp, SEED, &flows[index]);
+			else
+				flows[index].protocol = 0; /* none of a stream */
 		}
+		for (index = 0; index < count; index++)
+			cw_streams_add(streams, &packets->at[at + index], &flows[index]);
 	}
 	cw_streams_flush(streams);
 	tally->packets = packets->count;

@@ -14,22 +14,22 @@
 
 #define NONE UINT32_MAX
 #define PROTOCOL_TCP 6u
-#define BLOCK_DATA_BYTES (CW_STREAM_BLOCK_BYTES - 12u)
+#define BLOCK_DATA_BYTES (CW_STREAM_BLOCK_BYTES - (uint32_t)sizeof(struct block))
 #define FLOWS_DEFAULT 65536u
 #define BUFFER_BYTES_DEFAULT ((size_t)64 << 20)
 
+/* What is known of a block; its data lies elsewhere, so that a search passes few cache lines. */
 struct block {
 	uint32_t next; /* of the direction, or free */
 	uint32_t sequence;
 	uint32_t bytes;
-	uint8_t data[BLOCK_DATA_BYTES];
 };
 
 struct half {
 	uint32_t next_sequence;
 	uint32_t start_sequence; /* of its first segment, its SYN if that was seen */
 	uint32_t end_sequence;   /* where has_end */
-	uint32_t first;          /* waiting block, NONE */
+	uint32_t first, last;    /* waiting blocks; first is NONE where nothing waits */
 	uint32_t skipped;        /* to be told with the next piece */
 	uint8_t block_count;
 	bool is_open;    /* next_sequence is known, and it has not ended */
@@ -57,9 +57,15 @@ struct cw_streams {
 	uint32_t free_stream;
 	uint32_t oldest, newest;
 	struct block *blocks;
+	uint8_t *block_data; /* BLOCK_DATA_BYTES each */
 	uint32_t block_capacity;
 	uint32_t free_block;
 };
+
+static uint8_t *data_of(const struct cw_streams *streams, uint32_t index)
+{
+	return streams->block_data + (size_t)index * BLOCK_DATA_BYTES;
+}
 
 static int32_t distance(uint32_t to, uint32_t from)
 {
@@ -187,7 +193,7 @@ static void drain(struct cw_streams *streams, uint32_t number, unsigned directio
 			break;
 		half->first = block->next;
 		half->block_count--;
-		deliver(streams, number, direction, block->data, block->bytes, false);
+		deliver(streams, number, direction, data_of(streams, index), block->bytes, false);
 		block->next = streams->free_block;
 		streams->free_block = index;
 		streams->stats.block_count--;
@@ -296,17 +302,29 @@ static bool put_block(struct cw_streams *streams, struct half *half, uint32_t *l
 	half->block_count++;
 	block->sequence = run->sequence;
 	block->bytes = cw_min_u32(bytes, BLOCK_DATA_BYTES);
-	memcpy(block->data, run->data, block->bytes);
+	memcpy(data_of(streams, index), run->data, block->bytes);
 	block->next = *link;
+	if (block->next == NONE)
+		half->last = index;
 	*link = index;
 	advance(run, block->bytes);
 	return true;
 }
 
+/* Whether it lies behind all that waits, as nearly all do that have to. */
+static bool is_behind_all(const struct cw_streams *streams, const struct half *half,
+			  const struct run *run)
+{
+	const struct block *last = &streams->blocks[half->last];
+
+	return half->first != NONE && distance(run->sequence, last->sequence + last->bytes) >= 0;
+}
+
 /* Let the run wait, where nothing waits already. It is empty afterwards, or there was no block. */
 static void store(struct cw_streams *streams, struct half *half, struct run *run)
 {
-	uint32_t *link = &half->first;
+	uint32_t *link =
+	    is_behind_all(streams, half, run) ? &streams->blocks[half->last].next : &half->first;
 
 	while (run->bytes) {
 		struct block *block = *link == NONE ? NULL : &streams->blocks[*link];
@@ -462,7 +480,7 @@ size_t cw_streams_bytes(const struct cw_streams *streams)
 {
 	return sizeof(*streams) + streams->options.flows_max * sizeof(*streams->streams) +
 	       ((size_t)streams->bucket_mask + 1) * sizeof(*streams->buckets) +
-	       streams->block_capacity * sizeof(*streams->blocks);
+	       (size_t)streams->block_capacity * CW_STREAM_BLOCK_BYTES;
 }
 
 static void make_lists(struct cw_streams *streams)
@@ -506,7 +524,8 @@ int cw_streams_open(struct cw_streams **opened, const struct cw_streams_options 
 	streams->streams = calloc(streams->options.flows_max, sizeof(*streams->streams));
 	streams->buckets = calloc(bucket_count, sizeof(*streams->buckets));
 	streams->blocks = calloc((size_t)streams->block_capacity + 1, sizeof(*streams->blocks));
-	if (!streams->streams || !streams->buckets || !streams->blocks) {
+	streams->block_data = malloc((size_t)streams->block_capacity * BLOCK_DATA_BYTES + 1);
+	if (!streams->streams || !streams->buckets || !streams->blocks || !streams->block_data) {
 		cw_streams_close(streams);
 		return cw_error_set(error, -ENOMEM, "no memory for TCP streams");
 	}
@@ -522,5 +541,6 @@ void cw_streams_close(struct cw_streams *streams)
 	free(streams->streams);
 	free(streams->buckets);
 	free(streams->blocks);
+	free(streams->block_data);
 	free(streams);
 }
