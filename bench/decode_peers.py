@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Decoding by capweir, gopacket and libtins on one file, in turns; those that are installed.
+"""Decoding by capweir, gopacket, libtins and PcapPlusPlus on one file, in turns; those that are
+installed.
 
 Debian's golang-go, golang-github-google-gopacket-dev, golang-golang-x-net-dev and
-golang-golang-x-sys-dev; libtins-dev. Prints the least and the median of all rounds.
+golang-golang-x-sys-dev; libtins-dev; PcapPlusPlus where pkg-config finds it. Prints the least and
+the median of all rounds.
 """
 import argparse
 import json
@@ -30,11 +32,18 @@ def build_gopacket(directory):
     return program if done.returncode == 0 else None
 
 
-def build_tins(directory):
-    program = os.path.join(directory, "decode_tins")
-    done = subprocess.run(["c++", "-std=c++17", "-O3", os.path.join(HERE, "decode_tins.cpp"),
-                           "-o", program, "-ltins", "-lpcap"], capture_output=True)
+def build_cpp(directory, name, flags):
+    program = os.path.join(directory, name)
+    done = subprocess.run(["c++", "-std=c++17", "-O3", os.path.join(HERE, f"{name}.cpp"),
+                           "-o", program, *flags, "-lpcap"], capture_output=True)
     return program if done.returncode == 0 else None
+
+
+def build_pcapplusplus(directory):
+    done = subprocess.run(["pkg-config", "--cflags", "--libs", "PcapPlusPlus"],
+                          capture_output=True, text=True)
+    return build_cpp(directory, "decode_pcapplusplus", done.stdout.split()) \
+        if done.returncode == 0 else None
 
 
 def main():
@@ -48,8 +57,9 @@ def main():
     arguments = parser.parse_args()
     times = {}
     with tempfile.TemporaryDirectory() as directory:
-        peers = [program for program in (build_gopacket(directory), build_tins(directory))
-                 if program]
+        peers = [program for program in (build_gopacket(directory),
+                                         build_cpp(directory, "decode_tins", ["-ltins"]),
+                                         build_pcapplusplus(directory)) if program]
         for _ in range(arguments.turns):
             done = subprocess.run([arguments.capweir, "bench", "decode", arguments.file, "--json",
                                    "--packets", str(arguments.packets), "--repeat",
