@@ -165,6 +165,7 @@ static void run_flow(const struct cw_bench_packets *packets, struct tally *tally
 {
 	static struct cw_flow flows[BURST];
 	size_t at = 0, index;
+	uint64_t failed = 0, found = 0;
 	uint32_t hashes = 0;
 
 	while (at < packets->count) {
@@ -177,13 +178,15 @@ static void run_flow(const struct cw_bench_packets *packets, struct tally *tally
 		cw_decode_flows(&packets->at[at], count, linktype, SEED, flows);
 		for (index = 0; index < count; index++) {
 			hashes ^= flows[index].hash;
-			tally->errors += (flows[index].flags & CW_FLOW_FAILED) != 0;
-			tally->layers += flows[index].version != 0;
+			failed += (flows[index].flags & CW_FLOW_FAILED) != 0;
+			found += flows[index].version != 0;
 		}
 		at += count;
 	}
 	__asm__ volatile("" : : "r"(hashes));
 	tally->packets = packets->count;
+	tally->errors = failed;
+	tally->layers = found;
 }
 
 static double run_phase(struct bench *bench, enum phase phase)
