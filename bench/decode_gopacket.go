@@ -17,7 +17,8 @@ import (
 	"github.com/google/gopacket/tcpassembly"
 )
 
-type tally struct{ layers, errors int }
+// whole: the layers of packets without an error.
+type tally struct{ layers, errors, whole int }
 
 type sink struct{ bytes int }
 
@@ -39,6 +40,8 @@ func eager(packets [][]byte) (found tally) {
 		found.layers += len(packet.Layers())
 		if packet.ErrorLayer() != nil {
 			found.errors++
+		} else {
+			found.whole += len(packet.Layers())
 		}
 	}
 	return
@@ -57,6 +60,8 @@ func parse(packets [][]byte, assembler *tcpassembly.Assembler) (found tally) {
 	for _, data := range packets {
 		if parser.DecodeLayers(data, &decoded) != nil {
 			found.errors++
+		} else {
+			found.whole += len(decoded)
 		}
 		found.layers += len(decoded)
 		if assembler == nil {
@@ -127,8 +132,8 @@ func main() {
 		}
 		sort.Float64s(times)
 		fmt.Printf("{\"program\": \"gopacket\", \"phase\": %q, \"packets\": %d, \"layers\": %d, "+
-			"\"errors\": %d, \"ns_per_packet\": %.1f, \"min\": %.1f, \"max\": %.1f}\n", phase.name,
-			len(packets), found.layers, found.errors, times[len(times)/2], times[0],
-			times[len(times)-1])
+			"\"errors\": %d, \"whole_layers\": %d, \"ns_per_packet\": %.1f, \"min\": %.1f, \"max\": %.1f}\n", phase.name,
+			len(packets), found.layers, found.errors, found.whole, times[len(times)/2],
+			times[0], times[len(times)-1])
 	}
 }

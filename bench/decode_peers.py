@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def build_gopacket(directory):
+    """The program's path; None where Go or gopacket is not installed."""
     if not shutil.which("go"):
         return None
     program = os.path.join(directory, "decode_gopacket")

@@ -2,10 +2,11 @@
 /*
  * Where gopacket's layers are not ours: it has no payload behind ESP and Geneve, but one behind ARP
  * where there is padding; all pieces of a datagram are fragments to it; it decodes LLDP; a routing
- * header other than type 0 is a failure; a failed IP, TCP or UDP header counts beside its failure.
+ * header other than type 0 is a failure, IPv4 options that are bad or cut off are too; a failed IP, TCP, UDP or
+ * destination options header counts beside its failure.
  * It finds more protocols by their ports than we have, which stop its parser. Learnt by comparing
- * with the program, packet by packet. Not followed: it decodes IPv6 headers of any version number,
- * and what its decoders of TLS and the like say of a payload.
+ * with the program, packet by packet. Not followed: it decodes IP headers of any version number, and
+ * finds fault with LLDP, RADIUS, NTP and the like; so its errors are more.
  */
 #include "tools/bench_gopacket.h"
 
@@ -32,6 +33,19 @@ static bool is_lldp(const struct cw_layer *layer)
 	       (layer->type == CW_LAYER_VLAN && layer->vlan.type == ETHERTYPE_LLDP);
 }
 
+static bool are_options_bad(const struct cw_layer *ipv4)
+{
+	return (ipv4->flags & CW_LAYER_BAD_OPTIONS) ||
+	       20u + ipv4->ipv4.options_bytes > ipv4->header_bytes; /* cut off */
+}
+
+/* Whether a header that cannot be decoded is a layer, beside the failure. */
+static bool counts_failed(uint8_t type)
+{
+	return type == CW_LAYER_IPV4 || type == CW_LAYER_IPV6 || type == CW_LAYER_TCP ||
+	       type == CW_LAYER_UDP || type == CW_LAYER_DESTINATION;
+}
+
 uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, bool *is_failed)
 {
 	uint32_t index;
@@ -44,6 +58,10 @@ uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, 
 		bool has_more = index + 1 < layers->count;
 		uint8_t inner = has_more ? layers->at[index + 1].type : CW_LAYER_NONE;
 
+		if (layer->type == CW_LAYER_IPV4 && are_options_bad(layer)) {
+			*is_failed = true;
+			return index + 2;
+		}
 		if ((layer->type == CW_LAYER_IPV4 && (layer->flags & CW_LAYER_PIECE)) ||
 		    layer->type == CW_LAYER_IPV6_FRAGMENT) {
 			*is_failed = false;
@@ -67,12 +85,13 @@ uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, 
 			*is_failed = true;
 			return index + 2;
 		}
+		/* Its IPv6 decodes a hop-by-hop header, which has to be there. */
+		if (layer->type == CW_LAYER_IPV6 && layer->ipv6.next_header == 0 && !has_more) {
+			*is_failed = true;
+			return index + 2;
+		}
 		if (layer->type == CW_LAYER_FAILURE)
-			return index + 1 +
-			       (layer->failure.type == CW_LAYER_IPV4 ||
-				layer->failure.type == CW_LAYER_IPV6 ||
-				layer->failure.type == CW_LAYER_TCP ||
-				layer->failure.type == CW_LAYER_UDP);
+			return index + 1 + counts_failed(layer->failure.type);
 	}
 	return layers->count;
 }
@@ -107,7 +126,7 @@ bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
 				return false;
 			break;
 		case CW_LAYER_IPV4:
-			if (has_more && (layer->flags & CW_LAYER_PIECE))
+			if ((has_more && (layer->flags & CW_LAYER_PIECE)) || are_options_bad(layer))
 				return false;
 			break;
 		case CW_LAYER_ICMPV4:

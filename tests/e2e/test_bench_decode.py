@@ -4,8 +4,13 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
 import e2e
+
+sys.path.append(os.path.join(e2e.ROOT, "bench"))
+import decode_peers
 
 PHASES = ["eager", "parser", "reassembly", "flow"]
 
@@ -80,6 +85,38 @@ class BenchDecode(e2e.Test):
         phases = self.phases("imix.pcap", "--gopacket-compat")
         self.assertEqual(phases["eager"]["layers"], 80532 - 2)
         self.assertEqual(phases["parser"]["layers"], 33954)
+
+    def test_compatible_counts_are_those_of_gopacket_itself(self):
+        gopacket = decode_peers.build_gopacket(self.directory)
+        if not gopacket:
+            self.skipTest("Go and gopacket are not installed (tools/install-deps bench)")
+        for profile in ("small", "imix", "large", "mix"):
+            for seed in (8, 10, 20):
+                with self.subTest(profile=profile, seed=seed):
+                    self.run_ok("generate", "--profile", profile, "--seed", seed, "--packets",
+                                "10000", "-w", "all.pcap", cwd=self.directory)
+                    count = self.leave_out_what_is_not_followed("all.pcap", "some.pcap")
+                    self.assertGreater(count, 9000)
+                    done = subprocess.run([gopacket, self.path("some.pcap"), "10000", "1"],
+                                          capture_output=True, check=True)
+                    theirs = [json.loads(line) for line in done.stdout.splitlines()]
+                    ours = self.phases("some.pcap", "--gopacket-compat")
+                    self.assertEqual(ours["eager"]["packets"], count)
+                    self.assertEqual(ours["eager"]["layers"], theirs[0]["layers"])
+                    for phase in theirs[1:]:
+                        self.assertEqual(ours[phase["phase"]]["packets"], count + 1)
+                        self.assertEqual(ours[phase["phase"]]["layers"], phase["whole_layers"])
+
+    def leave_out_what_is_not_followed(self, name, to):
+        """gopacket decodes IP headers of any version, and finds fault with LLDP. How many stay."""
+        done = self.bench(name, "--print-errors")
+        left_out = {int(number) for number in
+                    re.findall(rb"^packet (\d+): .*: impossible version$", done.out, re.M)}
+        packets = [(packet.ts_ns, packet.data) for number, packet in
+                   enumerate(e2e.read_capture(self.path(name)).packets, 1)
+                   if number not in left_out and b"\x88\xcc" not in packet.data[12:24]]
+        self.write(to, e2e.pcap(packets))
+        return len(packets)
 
     def test_lazy_stops_behind_the_transport_layer(self):
         lazy = self.phases("mix.pcap", "--lazy")
