@@ -2,11 +2,11 @@
 /*
  * Where gopacket's layers are not ours: it has no payload behind ESP and Geneve, but one behind ARP
  * where there is padding; all pieces of a datagram are fragments to it; it decodes LLDP; a routing
- * header other than type 0 is a failure, IPv4 options that are bad or cut off are too; a failed IP, TCP, UDP or
- * destination options header counts beside its failure.
- * It finds more protocols by their ports than we have, which stop its parser. Learnt by comparing
- * with the program, packet by packet. Not followed: it decodes IP headers of any version number, and
- * finds fault with LLDP, RADIUS, NTP and the like; so its errors are more.
+ * header other than type 0 is a failure, IPv4 options that are bad or cut off are too; a failed IP,
+ * TCP, UDP or destination options header counts beside its failure. It finds more protocols by
+ * their ports than we have, which stop its parser. Learnt by comparing with the program, packet by
+ * packet. Not followed: it decodes IP headers of any version number, and finds fault with LLDP,
+ * RADIUS, NTP and the like; so its errors are more.
  */
 #include "tools/bench_gopacket.h"
 
