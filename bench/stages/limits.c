@@ -276,26 +276,105 @@ static void *take_blocks(void *context)
 	return NULL;
 }
 
-static void give_blocks(struct lane *lane)
+static void *give_blocks(void *context)
 {
+	struct lane *lane = context;
+
 	for (uint32_t i = 0; i < HANDOVERS; i++) {
 		wait_until(&lane->blocks[i % 2].is_full, false);
 		memset(lane->blocks[i % 2].bytes, (int)i, HANDOVER_BYTES);
 		atomic_store(&lane->blocks[i % 2].is_full, true);
 	}
+	return NULL;
+}
+
+/* A number that processors of one core have in common; -1: not known. */
+static int core_of(size_t processor)
+{
+	static const char *const names[] = {"physical_package_id", "core_id"};
+	int numbers[CW_ARRAY_COUNT(names)];
+	char path[96];
+
+	for (size_t i = 0; i < CW_ARRAY_COUNT(names); i++) {
+		FILE *file;
+		int count;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%zu/topology/%s",
+			 processor, names[i]);
+		file = fopen(path, "re");
+		if (!file)
+			return -1;
+		count = fscanf(file, "%d", &numbers[i]);
+		fclose(file);
+		if (count != 1 || numbers[i] < 0)
+			return -1;
+	}
+	return numbers[0] << 16 | numbers[1];
+}
+
+/* Two of these processors, of two cores where there are. */
+static void choose_two(const cpu_set_t *allowed, size_t two[2])
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, allowed))
+			continue;
+		if (found < 2)
+			two[found++] = i;
+		else if (core_of(two[1]) == core_of(two[0]) && core_of(i) != core_of(two[0]))
+			two[1] = i;
+	}
+}
+
+static int start_on(pthread_t *thread, size_t processor, void *(*function)(void *), void *context)
+{
+	pthread_attr_t attributes;
+	cpu_set_t one;
+	int result = pthread_attr_init(&attributes);
+
+	if (result)
+		return -result;
+	CPU_ZERO(&one);
+	CPU_SET(processor, &one);
+	result = pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
+	if (result == 0)
+		result = pthread_create(thread, &attributes, function, context);
+	pthread_attr_destroy(&attributes);
+	return -result;
+}
+
+/* Once; both threads on a core of their own: on one core nothing goes anywhere. */
+static int hand_over(struct lane *lane, const size_t two[2], double *ns)
+{
+	pthread_t giver, taker;
+	double start = cw_stage_now_ns();
+	int result = start_on(&taker, two[1], take_blocks, lane);
+
+	if (result < 0)
+		return result;
+	result = start_on(&giver, two[0], give_blocks, lane);
+	if (result < 0)
+		give_blocks(lane); /* so that the other one ends */
+	else
+		pthread_join(giver, NULL);
+	pthread_join(taker, NULL);
+	*ns = cw_stage_now_ns() - start;
+	return result;
 }
 
 int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES])
 {
 	struct lane *lane;
-	double rates[REPETITIONS];
+	double rates[REPETITIONS], ns = 0;
 	cpu_set_t cores;
-	pthread_t thread;
+	size_t two[2];
 	int result = 0;
 
 	*rate = (struct cw_stage_rate){0};
 	if (sched_getaffinity(0, sizeof(cores), &cores) < 0 || CPU_COUNT(&cores) < 2)
 		return 0;
+	choose_two(&cores, two);
 	lane = aligned_alloc(CW_CACHE_LINE, sizeof(*lane));
 	if (!lane) {
 		snprintf(text, CW_STAGE_TEXT_BYTES, "no memory");
@@ -303,14 +382,8 @@ int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]
 	}
 	memset(lane, 0, sizeof(*lane));
 	for (uint32_t i = 0; i < REPETITIONS && result == 0; i++) {
-		double start = cw_stage_now_ns();
-
-		result = -pthread_create(&thread, NULL, take_blocks, lane);
-		if (result < 0)
-			break;
-		give_blocks(lane);
-		pthread_join(thread, NULL);
-		rates[i] = (double)HANDOVER_BYTES * HANDOVERS / (cw_stage_now_ns() - start);
+		result = hand_over(lane, two, &ns);
+		rates[i] = (double)HANDOVER_BYTES * HANDOVERS / ns;
 	}
 	if (result == 0) {
 		fill_rate(rates, rate);

@@ -39,8 +39,9 @@ struct cw_stage_rate {
 int cw_stage_limit(enum cw_stage_limit limit, const char *folder, uint32_t threads,
 		   struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]);
 
-/* How fast cache lines go from a core to another: one thread writes blocks that another reads. The
- * best of the repetitions, not the median; 0 where only one core may be used. */
+/* How fast cache lines go from a core to another: one thread writes blocks that another reads, each
+ * bound to a processor, of different cores where the system says that there are. The best of the
+ * repetitions, not the median; 0 where only one processor may be used. */
 int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]);
 
 #ifdef __cplusplus
