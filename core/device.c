@@ -10,8 +10,8 @@
 
 #include <capweir/device.h>
 
-#include "core/base.h"
-#include "core/error.h"
+#include "core/base/base.h"
+#include "core/base/error.h"
 
 struct list {
 	pcap_if_t *source;

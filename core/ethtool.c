@@ -14,7 +14,7 @@
 #include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 
-#include "core/grow.h"
+#include "core/base/grow.h"
 
 static_assert(ETH_GSTRING_LEN == CW_NETDEV_COUNTER_NAME_BYTES, "names fit");
 

@@ -7,7 +7,7 @@
 
 #include <capweir/filter.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 /*

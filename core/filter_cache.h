@@ -7,7 +7,7 @@
 #define CW_CORE_FILTER_CACHE_H
 
 #include "core/filter_parts.h"
-#include "core/grow.h"
+#include "core/base/grow.h"
 
 struct cw_cached {
 	/* key */

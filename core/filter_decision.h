@@ -9,7 +9,7 @@
 #define CW_CORE_FILTER_DECISION_H
 
 #include "core/filter_parts.h"
-#include "core/grow.h"
+#include "core/base/grow.h"
 
 /*
  * Budgets. A filter over its own is not joined with others, but is part of the program as it is, or

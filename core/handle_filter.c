@@ -10,7 +10,7 @@
 #include <pcap/pcap.h>
 
 #include "core/filter.h"
-#include "core/grow.h"
+#include "core/base/grow.h"
 #include "core/handle_parts.h"
 #include "core/linktype.h"
 

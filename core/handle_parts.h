@@ -14,7 +14,7 @@
 #include <capweir/handle.h>
 #include <stdatomic.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "core/netdev.h"
 #include "core/source.h"
 #include "core/source_live.h"

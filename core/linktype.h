@@ -8,7 +8,7 @@
 
 #include <capweir/linktype.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 /* The DLT_ that libpcap on this system uses for a file's LINKTYPE_, and back. */
 int cw_linktype_to_dlt(uint32_t linktype);

@@ -18,7 +18,7 @@
 #include <linux/rtnetlink.h>
 
 #include "core/ethtool.h"
-#include "core/grow.h"
+#include "core/base/grow.h"
 #include "core/netdev_probe.h"
 
 #define LIST_TRIES 8 /* while interfaces come and go */

@@ -22,7 +22,7 @@
 
 #include <stdbool.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CW_NETDEV_NAME_BYTES 16u /* IFNAMSIZ, with the NUL */
 #define CW_NETDEV_DRIVER_BYTES 32u

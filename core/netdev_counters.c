@@ -10,7 +10,7 @@
 #include <linux/if_link.h>
 
 #include "core/ethtool.h"
-#include "core/grow.h"
+#include "core/base/grow.h"
 #include "core/netdev_probe.h"
 
 /*

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define CW_NETLINK_BUFFER_BYTES 32768u /* the kernel fills no more of a dump's buffer than this */
 #define CW_NETLINK_WAIT_MS 2000        /* for an answer; the kernel answers while it is asked */

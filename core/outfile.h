@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 /* Files that write directly at a time, at 2 MiB and a descriptor each; any more are buffered. */
 #define CW_DIRECT_FILES_MAX 16u

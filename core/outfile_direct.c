@@ -21,7 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "core/outfile_direct.h"
 
 #define ALIGN_BYTES_LEAST 4096u /* a page, and no less than any disk's block */

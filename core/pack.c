@@ -11,7 +11,7 @@
 
 #include <zstd.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define CONTEXTS 64u /* kept for the next frame; more threads at once make their own */
 #define TABLE_MAGIC 0x184D2A5Eu

@@ -10,7 +10,7 @@
 #include <capweir/packet.h>
 #include <stdatomic.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 /* One interface: of a capture file (pcapng describes each; a pcap file is one) or a live one. */
 struct cw_iface {

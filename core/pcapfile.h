@@ -19,7 +19,7 @@
 #ifndef CW_CORE_PCAPFILE_H
 #define CW_CORE_PCAPFILE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/linktype.h"
 #include "core/packet.h"
 

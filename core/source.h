@@ -7,7 +7,7 @@
 #ifndef CW_CORE_SOURCE_H
 #define CW_CORE_SOURCE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 #define CW_SOURCE_WINDOW_BYTES_MAX ((size_t)256 << 20)

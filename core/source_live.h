@@ -30,7 +30,7 @@
 #ifndef CW_CORE_SOURCE_LIVE_H
 #define CW_CORE_SOURCE_LIVE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 #define CW_LIVE_DEVICE_BYTES 256u /* of a name, with the NUL; libpcap has long ones */

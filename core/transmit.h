@@ -12,7 +12,7 @@
 #ifndef CW_CORE_TRANSMIT_H
 #define CW_CORE_TRANSMIT_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 #define CW_TRANSMIT_BURST 64u /* packets a system call */

@@ -7,7 +7,7 @@
 #ifndef CW_CORE_UNPACK_H
 #define CW_CORE_UNPACK_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 enum cw_packing {
 	CW_PACKING_NONE,

@@ -10,7 +10,7 @@
 #ifndef CW_CORE_WINDOW_H
 #define CW_CORE_WINDOW_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 #define CW_WINDOWS_MAPPED_MAX 4096u /* in the process */

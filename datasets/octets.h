@@ -3,7 +3,7 @@
 #ifndef CW_DATASETS_OCTETS_H
 #define CW_DATASETS_OCTETS_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 /* Each puts a value at `at` and returns the place behind it. */
 static inline uint8_t *cw_put_u8(uint8_t *at, uint32_t value)

@@ -6,7 +6,7 @@
 #ifndef CW_DATASETS_RANDOM_H
 #define CW_DATASETS_RANDOM_H
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 struct cw_random {
 	uint64_t state; /* any value is a valid seed */

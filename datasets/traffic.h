@@ -6,7 +6,7 @@
 #ifndef CW_DATASETS_TRAFFIC_H
 #define CW_DATASETS_TRAFFIC_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/packet.h"
 
 #define CW_TRAFFIC_CAPLEN_MAX 1600u

@@ -13,7 +13,7 @@
 #ifndef CW_PIPELINE_PIPELINE_H
 #define CW_PIPELINE_PIPELINE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/filter.h"
 #include "core/netdev.h"
 #include "core/source_packet.h"

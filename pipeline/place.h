@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CW_CPUS_MAX 1024u
 #define CW_NODES_MAX 64u

@@ -6,7 +6,7 @@
 #ifndef CW_PIPELINE_RULES_H
 #define CW_PIPELINE_RULES_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/filter.h"
 
 #define CW_RULES_MAX 1000000u

@@ -6,7 +6,7 @@
 #ifndef CW_PIPELINE_TEMPLATE_H
 #define CW_PIPELINE_TEMPLATE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/format.h"
 
 #define CW_TEMPLATE_PATH_BYTES 4096u

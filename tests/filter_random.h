@@ -15,7 +15,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define RANDOM_PROGRAM_MAX 64u
 #define RANDOM_PACKET_MAX 256u

@@ -13,7 +13,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define REFERENCE_JUMPS_MAX 1000000u /* three places, five next headers and all places of X */
 

@@ -22,7 +22,7 @@
 
 #include <capweir/capweir.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "datasets/traffic.h"
 
 #define PACKETS 3000u

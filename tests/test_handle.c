@@ -19,7 +19,7 @@
 
 #include <capweir/capweir.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "core/format.h"
 #include "datasets/traffic.h"
 #include "tests/capture.h"

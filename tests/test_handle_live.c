@@ -18,7 +18,7 @@
 
 #include <capweir/capweir.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "tests/live/rig.h"
 
 #define MS UINT64_C(1000000)

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "pipeline/place.h"
 
 static char root[] = "/tmp/capweir-place-XXXXXX";

@@ -19,7 +19,7 @@
 #include "bench/stages/ring.h"
 #include "bench/stages/split.h"
 #include "bench/stages/write.h"
-#include "core/base.h"
+#include "core/base/base.h"
 #include "datasets/traffic.h"
 
 #define PACKETS 20000u

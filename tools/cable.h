@@ -4,7 +4,7 @@
 #ifndef CW_TOOLS_CABLE_H
 #define CW_TOOLS_CABLE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CW_CABLE_NEAR "cable0"
 #define CW_CABLE_FAR "cable1"

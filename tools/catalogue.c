@@ -8,7 +8,7 @@
 
 #include <capweir/device.h>
 
-#include "core/grow.h"
+#include "core/base/grow.h"
 #include "core/linktype.h"
 #include "tools/catalogue.h"
 

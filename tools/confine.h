@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 /* cw_confine did all but the list of system calls, and the error's text says why. */
 #define CW_CONFINE_NO_LIST 1

@@ -8,7 +8,7 @@
 
 #include <capweir/device.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "tools/catalogue.h"
 #include "tools/commands.h"
 

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CW_HOOKS_AT_ONCE 4u         /* more wait for their turn, in the order of the files */
 #define CW_HOOKS_WAITING_MAX 65536u /* and more than so many are not run, and count as failed */

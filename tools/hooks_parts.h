@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 struct cw_hooks_options;
 

@@ -8,7 +8,7 @@
 
 #include <microhttpd.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "pipeline/metrics.h"
 #include "tools/metrics.h"
 

@@ -7,7 +7,7 @@
 #ifndef CW_TOOLS_METRICS_H
 #define CW_TOOLS_METRICS_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 struct cw_metrics;
 struct cw_pipeline;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <assert.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 #include "tools/option_table.h"
 
 #define BOTH (CW_SPLIT | CW_CAPTURE)

@@ -8,7 +8,7 @@
 #ifndef CW_TOOLS_SELFTEST_H
 #define CW_TOOLS_SELFTEST_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/netdev.h"
 
 #define CW_SELFTEST_FRAMES 16u

@@ -9,7 +9,7 @@
 #include "bench/stages/natural.h"
 #include "bench/stages/pipeline.h"
 #include "bench/stages/sender.h"
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define RING_BYTES \
 	(int)(CW_LIVE_BLOCKS * CW_LIVE_BLOCK_BYTES) /* of either tool, all queues together */

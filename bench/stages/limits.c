@@ -14,7 +14,7 @@
 #include <ck_pr.h>
 
 #include "bench/stages/limits.h"
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define REPETITIONS CW_STAGE_LIMIT_ROUNDS
 #define BLOCK_BYTES ((size_t)1 << 20)

@@ -11,7 +11,7 @@
 #include <ck_pr.h>
 
 #include "bench/stages/ring.h"
-#include "core/base.h"
+#include "core/base/base.h"
 #include "pipeline/ring.h"
 
 #define SPINS 1000u /* then the time slice is given up: there may be fewer cores than threads */

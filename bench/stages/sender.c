@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "bench/stages/sender.h"
-#include "core/base.h"
+#include "core/base/base.h"
 #include "core/transmit.h"
 
 #define FRAMES 1024u       /* different ones, in turns */

@@ -12,7 +12,7 @@
 #include <linux/perf_event.h>
 
 #include "bench/stages/stage.h"
-#include "core/base.h"
+#include "core/base/base.h"
 
 /* ---- time ---- */
 

@@ -19,7 +19,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 #define CW_LAYERS_MAX 48u /* of a packet; the rest of one with more is a failure */
 #define CW_TUNNELS_MAX 8u /* IP, Ethernet or PPP inside of IP, so often; likewise */

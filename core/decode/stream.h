@@ -22,7 +22,7 @@
 #define CW_CORE_DECODE_STREAM_H
 
 #include "core/decode/flow.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CW_STREAM_FLOWS_MAX (1u << 24)
 #define CW_STREAM_BLOCK_BYTES 2048u /* of memory; a little less of data */

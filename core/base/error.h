@@ -9,7 +9,7 @@
 
 #include <capweir/error.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 /*
  * Fill `error` (may be NULL) with `code` (a negative errno) and the formatted text.

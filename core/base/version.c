@@ -4,7 +4,7 @@
 
 #include <capweir/error.h>
 
-#include "core/base.h"
+#include "core/base/base.h"
 
 const char *cw_version(void)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 int cw_error_set(struct cw_error *error, int code, const char *format, ...)
 {
