@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 
 #include "core/base/base.h"
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 #include "core/source.h"
 #include "core/source_live.h"
 #include "core/transmit.h"

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
-#include "core/ethtool.h"
+#include "core/net/ethtool.h"
 #include "core/linktype.h"
 #include "core/source_xdp_parts.h"
 

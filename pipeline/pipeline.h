@@ -15,7 +15,7 @@
 
 #include "core/base/error.h"
 #include "core/filter.h"
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 #include "core/source_packet.h"
 #include "pipeline/books.h"
 #include "pipeline/rules.h"

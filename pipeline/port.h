@@ -7,8 +7,8 @@
 #ifndef CW_PIPELINE_PORT_H
 #define CW_PIPELINE_PORT_H
 
-#include "core/netdev.h"
-#include "core/netdev_watch.h"
+#include "core/net/netdev.h"
+#include "core/net/netdev_watch.h"
 #include "core/source_packet.h"
 
 struct cw_pipeline;

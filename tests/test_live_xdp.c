@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "core/linktype.h"
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 #include "core/source_xdp.h"
 #include "tests/live/tally.h"
 

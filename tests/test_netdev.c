@@ -27,8 +27,8 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 
-#include "core/netdev.h"
-#include "core/netdev_watch.h"
+#include "core/net/netdev.h"
+#include "core/net/netdev_watch.h"
 #include "tests/netns.h"
 
 #define EVENT_MS_MAX 1000

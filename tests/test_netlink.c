@@ -13,7 +13,7 @@
 
 #include <linux/rtnetlink.h>
 
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 #include "tests/fuzz/fuzz_netlink.c" /* its checks, on the inputs below */

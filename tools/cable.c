@@ -12,7 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 #include "tools/cable.h"
 
 #define REQUEST_BYTES 256u

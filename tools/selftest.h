@@ -9,7 +9,7 @@
 #define CW_TOOLS_SELFTEST_H
 
 #include "core/base/error.h"
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 
 #define CW_SELFTEST_FRAMES 16u
 #define CW_SELFTEST_GAP_MS 1      /* between frames */

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

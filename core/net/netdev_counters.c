@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The counters of an interface and what two readings of them differ by. */
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,9 +9,9 @@
 
 #include <linux/if_link.h>
 
-#include "core/ethtool.h"
+#include "core/net/ethtool.h"
 #include "core/base/grow.h"
-#include "core/netdev_probe.h"
+#include "core/net/netdev_probe.h"
 
 /*
  * The names are the drivers' own; these words stand in those of virtio, e1000e, igb, ixgbe, i40e,

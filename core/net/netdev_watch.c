@@ -6,7 +6,7 @@
  * for the name, come through the same socket in their order among the notices, and are read like
  * them.
  */
-#include "core/netdev_watch.h"
+#include "core/net/netdev_watch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 
 #define ASK_TRIES 3 /* within a call, when answers get lost as well */
 

@@ -3,8 +3,8 @@
 #ifndef CW_CORE_NETDEV_PROBE_H
 #define CW_CORE_NETDEV_PROBE_H
 
-#include "core/netdev.h"
-#include "core/netlink.h"
+#include "core/net/netdev.h"
+#include "core/net/netlink.h"
 
 struct cw_netdev_probe {
 	struct cw_netlink netlink;

@@ -3,7 +3,7 @@
  * Interfaces and their facts: links and addresses from rtnetlink, the rest from the driver
  * (ethtool.c). The counters are netdev_counters.c's.
  */
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -17,9 +17,9 @@
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 
-#include "core/ethtool.h"
+#include "core/net/ethtool.h"
 #include "core/base/grow.h"
-#include "core/netdev_probe.h"
+#include "core/net/netdev_probe.h"
 
 #define LIST_TRIES 8 /* while interfaces come and go */
 

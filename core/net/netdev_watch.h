@@ -17,7 +17,7 @@
 #ifndef CW_CORE_NETDEV_WATCH_H
 #define CW_CORE_NETDEV_WATCH_H
 
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 
 #define CW_NETDEV_WATCH_NAME_BYTES 128u /* alternative names are longer */
 #define CW_NETDEV_EVENT_TEXT_BYTES 320u

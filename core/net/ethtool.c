@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The ethtool ioctl, with buffers that a driver cannot run over. Formats: linux/ethtool.h. */
-#include "core/ethtool.h"
+#include "core/net/ethtool.h"
 
 #include <assert.h>
 #include <errno.h>

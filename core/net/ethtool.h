@@ -10,7 +10,7 @@
 #ifndef CW_CORE_ETHTOOL_H
 #define CW_CORE_ETHTOOL_H
 
-#include "core/netdev.h"
+#include "core/net/netdev.h"
 
 #define CW_ETHTOOL_STRINGS_MAX 65536u /* statistics, or features, of one device */
 #define CW_ETHTOOL_TRIES 4

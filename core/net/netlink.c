@@ -3,7 +3,7 @@
  * The rtnetlink parser and its socket. Every length is compared with the bytes there are before
  * anything behind it is read; headers are copied out, since nothing promises their alignment.
  */
-#include "core/netlink.h"
+#include "core/net/netlink.h"
 
 #include <errno.h>
 #include <poll.h>
