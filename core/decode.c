@@ -6,7 +6,7 @@
  */
 #include "core/packet.h"
 
-#include "core/pcapfile.h"
+#include "core/format/pcapfile.h"
 #include "core/source_packet_parts.h"
 
 /* What one load of a pcap record's two lengths means. */

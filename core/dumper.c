@@ -12,7 +12,7 @@
 
 #include <capweir/dumper.h>
 
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "core/handle_parts.h"
 #include "core/linktype.h"
 

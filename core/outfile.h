@@ -39,7 +39,7 @@ struct cw_outfile_options {
 	bool sync;	     /* fdatasync before rename, directory fsync after */
 	int standard_output; /* descriptor to use for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
-	struct cw_pack *pack; /* keeps; the file is compressed (core/pack.h). NULL: as it is */
+	struct cw_pack *pack; /* keeps; the file is compressed (core/format/pack.h). NULL: as it is */
 	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 

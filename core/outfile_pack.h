@@ -8,7 +8,7 @@
 #define CW_CORE_OUTFILE_PACK_H
 
 #include "core/outfile_parts.h"
-#include "core/pack.h"
+#include "core/format/pack.h"
 
 size_t cw_outfile_pack_write(struct cw_outfile *file, const struct iovec *vectors, int count,
 			     uint64_t offset, int *failure);

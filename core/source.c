@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/pcapfile.h"
-#include "core/unpack.h"
+#include "core/format/pcapfile.h"
+#include "core/format/unpack.h"
 #include "core/window.h"
 
 #define WINDOW_BYTES_DEFAULT ((size_t)64 << 20)

@@ -14,7 +14,7 @@
 #ifndef CW_PIPELINE_OUTPUT_H
 #define CW_PIPELINE_OUTPUT_H
 
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "pipeline/batch.h"
 #include "pipeline/books.h"
 #include "pipeline/files.h"

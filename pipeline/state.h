@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "core/pack.h"
+#include "core/format/pack.h"
 #include "core/source.h"
 #include "pipeline/gate.h"
 #include "pipeline/generation.h"

@@ -7,7 +7,7 @@
 #define CW_PIPELINE_TEMPLATE_H
 
 #include "core/base/error.h"
-#include "core/format.h"
+#include "core/format/encode.h"
 
 #define CW_TEMPLATE_PATH_BYTES 4096u
 

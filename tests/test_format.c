@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "core/format.h"
+#include "core/format/encode.h"
 
 #define PACKETS 64u
 #define TS_FIRST UINT64_C(1700000000123456789)

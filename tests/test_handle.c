@@ -20,7 +20,7 @@
 #include <capweir/capweir.h>
 
 #include "core/base/base.h"
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "datasets/traffic.h"
 #include "tests/capture.h"
 

@@ -14,7 +14,7 @@
 #include <zstd.h>
 
 #include "core/outfile.h"
-#include "core/pack.h"
+#include "core/format/pack.h"
 #include "tests/capture.h"
 
 #define STREAM_BYTES ((size_t)5 * CW_PACK_FRAME_BYTES + 12345)

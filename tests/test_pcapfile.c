@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 
-#include "core/pcapfile.h"
+#include "core/format/pcapfile.h"
 #include "tests/capture.h"
 #include "tests/fuzz/feed.h"
 

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "core/source.h"
 #include "datasets/traffic.h"
 #include "pipeline/chunk.h"

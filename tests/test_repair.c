@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/repair.h"
+#include "core/format/repair.h"
 #include "tests/capture.h"
 
 #define TORN_BYTES 7

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "core/outfile.h"
 #include "datasets/traffic.h"
 #include "pipeline/template.h"

@@ -2,7 +2,7 @@
 /* capweir repair: cut torn tails of capture files, and say what was done. */
 #include <string.h>
 
-#include "core/repair.h"
+#include "core/format/repair.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 

@@ -12,7 +12,7 @@
 #include <capweir/dumper.h>
 
 #include "bench/stages/write.h"
-#include "core/format.h"
+#include "core/format/encode.h"
 #include "core/outfile.h"
 #include "pipeline/pipeline.h"
 

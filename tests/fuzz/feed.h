@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "core/pcapfile.h"
+#include "core/format/pcapfile.h"
 
 struct feed_sum {
 	uint64_t packets;

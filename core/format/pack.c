@@ -3,7 +3,7 @@
  * The frames that are compressed side by side, and their contexts. No locks: a frame's state is
  * moved by compare and exchange, and contexts lie in slots that are emptied by exchange.
  */
-#include "core/pack.h"
+#include "core/format/pack.h"
 
 #include <errno.h>
 #include <sched.h>

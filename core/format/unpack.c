@@ -3,7 +3,7 @@
  * gzip: members one after the other; what follows the last one and is no member is left alone, as
  * gzip does. zstd: frames and skippable frames; anything else behind them is damage, as zstd says.
  */
-#include "core/unpack.h"
+#include "core/format/unpack.h"
 
 #include <errno.h>
 #include <poll.h>

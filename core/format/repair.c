@@ -5,7 +5,7 @@
  * shrinks meanwhile is an error and no signal. Cutting is one ftruncate, which is atomic: a crash
  * leaves the file torn or whole, and never less.
  */
-#include "core/repair.h"
+#include "core/format/repair.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/pcapfile.h"
-#include "core/unpack.h"
+#include "core/format/pcapfile.h"
+#include "core/format/unpack.h"
 
 #define BUFFER_BYTES ((size_t)4 << 20)
 #define SPAN_BYTES ((size_t)1 << 20)

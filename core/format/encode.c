@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 
-#include "core/format.h"
+#include "core/format/encode.h"
 
 #define PCAP_MAGIC_US 0xa1b2c3d4u
 #define PCAP_MAGIC_NS 0xa1b23c4du

@@ -2,7 +2,7 @@
 /*
  * The walk over records, and the headers of pcap. What is inside pcapng's blocks is in pcapng.c.
  */
-#include "core/pcapfile.h"
+#include "core/format/pcapfile.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,7 +3,7 @@
  * The blocks of pcapng: their frame, section headers and interface descriptions. Packet blocks are
  * looked into only when they are decoded (decode.c): damage inside one costs that packet alone.
  */
-#include "core/pcapfile.h"
+#include "core/format/pcapfile.h"
 
 #include <errno.h>
 #include <inttypes.h>
