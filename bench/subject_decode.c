@@ -10,7 +10,7 @@
 #include "bench/subject.h"
 #include "core/decode/decode.h"
 #include "core/decode/stream.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "datasets/traffic.h"
 
 #define SEED 42

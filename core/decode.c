@@ -4,7 +4,7 @@
  * bytes, but they may be a file's pages that somebody changes: nothing it found is trusted again,
  * each length is loaded once and checked against the span.
  */
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #include "core/format/pcapfile.h"
 #include "core/source_packet_parts.h"

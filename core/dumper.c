@@ -14,7 +14,7 @@
 
 #include "core/format/encode.h"
 #include "core/handle_parts.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10)
 

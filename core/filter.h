@@ -8,7 +8,7 @@
 #include <capweir/filter.h>
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 /*
  * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the

@@ -13,7 +13,7 @@
 
 #include "core/filter_compiler.h"
 #include "core/filter_parts.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 #define TOKENS_MAX 4096u /* of a wrong expression; in longer ones the place is not sought */
 #define PLACE_NS_MAX (CW_NS_PER_S / 5) /* of processor time, after which it is given up */

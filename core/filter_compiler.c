@@ -15,7 +15,7 @@
 #include "core/filter_cache.h"
 #include "core/filter_compiler.h"
 #include "core/filter_helper.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 /* The helper answers within twice its limit. If it does not so long after, it is lost. */
 #define GRACE_NS (30 * CW_NS_PER_S)

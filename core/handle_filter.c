@@ -12,7 +12,7 @@
 #include "core/filter.h"
 #include "core/base/grow.h"
 #include "core/handle_parts.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 void cw_handle_filters_free(struct cw_handle *handle)
 {

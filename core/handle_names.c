@@ -9,7 +9,7 @@
 #include <pcap/pcap.h>
 
 #include "core/handle_parts.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 /* ---- link types ---- */
 

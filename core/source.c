@@ -15,7 +15,7 @@
 
 #include "core/format/pcapfile.h"
 #include "core/format/unpack.h"
-#include "core/window.h"
+#include "core/packet/window.h"
 
 #define WINDOW_BYTES_DEFAULT ((size_t)64 << 20)
 #define BUFFER_BYTES_MIN ((size_t)4096)

@@ -8,7 +8,7 @@
 #define CW_CORE_SOURCE_H
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_SOURCE_WINDOW_BYTES_MAX ((size_t)256 << 20)
 #define CW_SOURCE_BUFFER_BYTES ((size_t)4 << 20)

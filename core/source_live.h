@@ -31,7 +31,7 @@
 #define CW_CORE_SOURCE_LIVE_H
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_LIVE_DEVICE_BYTES 256u /* of a name, with the NUL; libpcap has long ones */
 #define CW_LIVE_QUEUES_MAX 256u   /* of one device: the kernel's limit for a group */

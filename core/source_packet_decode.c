@@ -9,7 +9,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_packet_parts.h"
 
 #define ADDRESSES_BYTES (2u * ETH_ALEN) /* the tag comes behind them */

@@ -18,7 +18,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_packet_parts.h"
 
 #define FRAME_BYTES 2048u /* formal for TPACKET_V3, but must divide a block */

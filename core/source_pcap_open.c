@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_pcap_parts.h"
 
 #define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */

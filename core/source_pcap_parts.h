@@ -7,7 +7,7 @@
 
 #include "core/source_live_parts.h"
 #include "core/source_pcap.h"
-#include "core/window.h"
+#include "core/packet/window.h"
 
 #define CW_PCAP_RECORD_BYTES 16u /* the header of a record */
 

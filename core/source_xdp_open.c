@@ -19,7 +19,7 @@
 #include <xdp/libxdp.h>
 
 #include "core/net/ethtool.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_xdp_parts.h"
 
 #define USE_PIECES (1u << 4) /* XDP_USE_SG, Linux 6.6 */

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/transmit.h"
 
 struct cw_transmit {

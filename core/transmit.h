@@ -13,7 +13,7 @@
 #define CW_CORE_TRANSMIT_H
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_TRANSMIT_BURST 64u /* packets a system call */
 

@@ -7,7 +7,7 @@
 #define CW_DATASETS_TRAFFIC_H
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_TRAFFIC_CAPLEN_MAX 1600u
 #define CW_TRAFFIC_FLOWS 50000u

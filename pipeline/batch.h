@@ -16,7 +16,7 @@
 #ifndef CW_PIPELINE_BATCH_H
 #define CW_PIPELINE_BATCH_H
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 #include "pipeline/chunk.h"
 
 struct cw_generation;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/match.h"
 #include "pipeline/output.h"
 #include "pipeline/sample.h"

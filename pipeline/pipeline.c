@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/state.h"
 
 #define TELL_BYTES 2048u

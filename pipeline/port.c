@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/state.h"
 
 #define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */

@@ -11,7 +11,7 @@
 
 #include <yaml.h>
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 #include "pipeline/rules_parts.h"
 
 #define QUOTE_BYTES 64u

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/output_parts.h"
 #include "pipeline/state.h"
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define IMAGE_BYTES_MAX ((size_t)1 << 20)
 

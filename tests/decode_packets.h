@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tests/decode_check.h"
 
 #define PACKET_BYTES_MAX 4096u

@@ -7,7 +7,7 @@
 #define CW_TESTS_FILTER_DIFFER_H
 
 #include "core/filter_decision.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tests/filter_reference.h"
 #include "tests/filter_sets.h"
 

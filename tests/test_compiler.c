@@ -27,7 +27,7 @@
 #include "core/filter_cache.h"
 #include "core/filter_compiler.h"
 #include "core/filter_helper.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tests/filter_sets.h"
 
 #define HEAVY_HOSTS 600u /* 12 s to optimise, 0.7 s without */

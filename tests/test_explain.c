@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "core/filter.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 /* What is said of the expression, which must be wrong. */
 static const char *explain(const char *expression)

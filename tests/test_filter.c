@@ -15,7 +15,7 @@
 #include <netdb.h>
 
 #include "core/filter_parts.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "datasets/traffic.h"
 #include "tests/filter_random.h"
 #include "tests/filter_reference.h"

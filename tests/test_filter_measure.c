@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "core/filter_measure.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tests/filter_sets.h"
 
 #define PACKETS 200u

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_pcap.h"
 #include "tests/live/tally.h"
 

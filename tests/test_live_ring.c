@@ -25,7 +25,7 @@
 #include <cmocka.h>
 
 #include "core/filter.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_packet.h"
 #include "tests/live/tally.h"
 

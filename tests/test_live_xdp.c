@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/net/netdev.h"
 #include "core/source_xdp.h"
 #include "tests/live/tally.h"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/output.h"
 #include "pipeline/sample.h"
 #include "tests/filter_sets.h"

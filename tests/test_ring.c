@@ -6,7 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tests/capture.h"
 
 #define SEED UINT64_C(4099)

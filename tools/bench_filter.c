@@ -13,7 +13,7 @@
 
 #include "core/filter_compiler.h"
 #include "core/filter_measure.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source.h"
 #include "pipeline/rules.h"
 #include "tools/bench.h"

@@ -3,7 +3,7 @@
 #ifndef CW_TOOLS_BENCH_PACKETS_H
 #define CW_TOOLS_BENCH_PACKETS_H
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_BENCH_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
 #define CW_BENCH_PACKETS_MAX 100000000u

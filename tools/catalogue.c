@@ -9,7 +9,7 @@
 #include <capweir/device.h>
 
 #include "core/base/grow.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tools/catalogue.h"
 
 #define ASK_SNAPLEN 64 /* nothing is read: the ring may be small */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "core/filter_compiler.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source.h"
 #include "pipeline/match.h"
 #include "pipeline/template.h"

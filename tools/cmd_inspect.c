@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source.h"
 #include "tools/commands.h"
 #include "tools/json.h"

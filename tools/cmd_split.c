@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/filter_compiler.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/hooks.h"

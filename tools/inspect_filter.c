@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/filter_compiler.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "pipeline/rules.h"
 #include "tools/commands.h"
 

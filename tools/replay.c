@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source.h"
 #include "tools/replay.h"
 

@@ -2,7 +2,7 @@
 /* The report for machines. Bytes are captured bytes, file_bytes those of files. */
 #include <string.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "core/filter.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 #include "core/source_live.h"
 #include "core/transmit.h"
 #include "tools/selftest.h"

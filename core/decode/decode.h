@@ -19,7 +19,7 @@
 #define CW_CORE_DECODE_DECODE_H
 
 #include "core/decode/layer.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 /* What a packet of this link type (LINKTYPE_) begins with; CW_LAYER_FAILURE: no decoder for it.
  * CW_LAYER_NONE: raw IP, where the packet's first byte decides. */

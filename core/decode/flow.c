@@ -7,7 +7,7 @@
 #include "core/decode/flow.h"
 
 #include "core/decode/decode.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 #define TAGS_END_MAX 22u /* two tags; more are left to the decoder of all layers */
 #define PROTOCOL_TCP 6u

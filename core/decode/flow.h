@@ -8,7 +8,7 @@
 #define CW_CORE_DECODE_FLOW_H
 
 #include "core/decode/layer.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_FLOW_NO_VLAN UINT16_MAX
 

@@ -3,7 +3,7 @@
 #include "core/decode/decode.h"
 
 #include "core/decode/walk_fast.h"
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 #define LINKTYPE_PPP 9u
 #define LINKTYPE_RAW_BSD 12u

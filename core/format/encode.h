@@ -9,7 +9,7 @@
 #ifndef CW_CORE_FORMAT_H
 #define CW_CORE_FORMAT_H
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 enum cw_format {
 	CW_FORMAT_PCAP_US,

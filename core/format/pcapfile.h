@@ -20,8 +20,8 @@
 #define CW_CORE_PCAPFILE_H
 
 #include "core/base/error.h"
-#include "core/linktype.h"
-#include "core/packet.h"
+#include "core/packet/linktype.h"
+#include "core/packet/packet.h"
 
 /* Block types of pcapng, and the bytes their fixed parts take, trailer included. */
 #define CW_PCAPNG_SHB 0x0A0D0D0Au

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

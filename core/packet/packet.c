@@ -3,7 +3,7 @@
  * The run's table of interfaces, and the counted memory behind spans. Decoding is in decode.c;
  * where windows come from is in source_map.c and source_stream.c.
  */
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #define CW_CORE_WINDOW_H
 
 #include "core/base/error.h"
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define CW_WINDOWS_MAPPED_MAX 4096u /* in the process */
 

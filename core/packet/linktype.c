@@ -3,7 +3,7 @@
  * Link types. LINKTYPE_ and DLT_ values are equal but for the five below, on Linux; a test asks the
  * libpcap of the system for all of them.
  */
-#include "core/linktype.h"
+#include "core/packet/linktype.h"
 
 #define LINKTYPE_ENC 109u
 
@@ -15,7 +15,7 @@
 #include <linux/if_arp.h>
 #include <pcap/pcap.h>
 
-#include "core/packet.h"
+#include "core/packet/packet.h"
 
 #define LINKTYPE_IEEE802_11 105u
 #define LINKTYPE_PRISM_HEADER 119u

@@ -5,7 +5,7 @@
  * [WINDOW-2] a spare buffer's pointer, exchanged with release by who gives it back and acquire by
  * who takes it. [WINDOW-3] a table entry's window, before its range.
  */
-#include "core/window.h"
+#include "core/packet/window.h"
 
 #include <errno.h>
 #include <sched.h>
