@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/source_packet.h"
+#include "core/source/live/tpacket.h"
 
 #define PACKETS_AT_ONCE 4096u
 

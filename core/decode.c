@@ -7,7 +7,7 @@
 #include "core/packet/packet.h"
 
 #include "core/format/pcapfile.h"
-#include "core/source_packet_parts.h"
+#include "core/source/live/tpacket_parts.h"
 
 /* What one load of a pcap record's two lengths means. */
 static inline void order_lengths(uint32_t mode, uint32_t *caplen, uint32_t *len)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/handle_parts.h"
-#include "core/source_live_parts.h"
+#include "core/source/live/live_parts.h"
 
 #define BUFFER_BYTES ((size_t)512 << 10) /* of a file */
 #define BUFFER_BYTES_MIN UINT64_C(4096)

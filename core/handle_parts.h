@@ -17,8 +17,8 @@
 #include "core/base/base.h"
 #include "core/net/netdev.h"
 #include "core/source.h"
-#include "core/source_live.h"
-#include "core/transmit.h"
+#include "core/source/live/live.h"
+#include "core/source/live/transmit.h"
 
 #define CW_HANDLE_BURST 256u /* packets decoded at once: their views stay in the first cache */
 

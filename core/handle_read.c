@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "core/handle_parts.h"
-#include "core/source_live_parts.h"
+#include "core/source/live/live_parts.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define SPAN_RECORDS 65536u

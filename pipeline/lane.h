@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "core/source_packet.h"
+#include "core/source/live/tpacket.h"
 #include "pipeline/batch.h"
 #include "pipeline/gate.h"
 #include "pipeline/ring.h"

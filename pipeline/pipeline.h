@@ -16,7 +16,7 @@
 #include "core/base/error.h"
 #include "core/filter.h"
 #include "core/net/netdev.h"
-#include "core/source_packet.h"
+#include "core/source/live/tpacket.h"
 #include "pipeline/books.h"
 #include "pipeline/rules.h"
 

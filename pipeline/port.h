@@ -9,7 +9,7 @@
 
 #include "core/net/netdev.h"
 #include "core/net/netdev_watch.h"
-#include "core/source_packet.h"
+#include "core/source/live/tpacket.h"
 
 struct cw_pipeline;
 

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "core/packet/linktype.h"
-#include "core/source_pcap.h"
+#include "core/source/live/pcap.h"
 #include "tests/live/tally.h"
 
 #define FLOWS 97u

@@ -26,7 +26,7 @@
 
 #include "core/filter.h"
 #include "core/packet/linktype.h"
-#include "core/source_packet.h"
+#include "core/source/live/tpacket.h"
 #include "tests/live/tally.h"
 
 #define QUEUES_MAX 4u

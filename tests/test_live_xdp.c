@@ -17,7 +17,7 @@
 
 #include "core/packet/linktype.h"
 #include "core/net/netdev.h"
-#include "core/source_xdp.h"
+#include "core/source/live/xdp.h"
 #include "tests/live/tally.h"
 
 #define QUEUES_MAX 4u

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "bench/stages/capture.h"
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 #include "tools/bench.h"
 #include "tools/bench_folder.h"
 #include "tools/cable.h"

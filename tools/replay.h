@@ -6,7 +6,7 @@
 #ifndef CW_TOOLS_REPLAY_H
 #define CW_TOOLS_REPLAY_H
 
-#include "core/transmit.h"
+#include "core/source/live/transmit.h"
 #include "tools/options.h"
 
 #define CW_REPLAY_STUCK_MS 5000u /* a device that takes nothing for so long ends it */

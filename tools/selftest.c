@@ -10,8 +10,8 @@
 
 #include "core/filter.h"
 #include "core/packet/linktype.h"
-#include "core/source_live.h"
-#include "core/transmit.h"
+#include "core/source/live/live.h"
+#include "core/source/live/transmit.h"
 #include "tools/selftest.h"
 
 #define FRAME_BYTES 60u

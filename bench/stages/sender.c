@@ -15,7 +15,7 @@
 
 #include "bench/stages/sender.h"
 #include "core/base/base.h"
-#include "core/transmit.h"
+#include "core/source/live/transmit.h"
 
 #define FRAMES 1024u       /* different ones, in turns */
 #define HEADER_BYTES 42    /* Ethernet, IPv4, UDP */

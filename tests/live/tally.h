@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 #include "tests/live/rig.h"
 
 #define PATIENCE_MS 10000

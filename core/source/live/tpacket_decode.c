@@ -10,7 +10,7 @@
 #include <linux/if_packet.h>
 
 #include "core/packet/linktype.h"
-#include "core/source_packet_parts.h"
+#include "core/source/live/tpacket_parts.h"
 
 #define ADDRESSES_BYTES (2u * ETH_ALEN) /* the tag comes behind them */
 #define RECORD_BYTES_MIN sizeof(struct ring_record)

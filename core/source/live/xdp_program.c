@@ -10,7 +10,7 @@
 #include <linux/if_link.h>
 #include <unistd.h>
 
-#include "core/source_xdp_parts.h"
+#include "core/source/live/xdp_parts.h"
 
 #define HAS_FRAGMENTS (1u << 5) /* BPF_F_XDP_HAS_FRAGS, Linux 5.18 */
 

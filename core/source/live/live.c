@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/source_live_parts.h"
-#include "core/source_packet.h"
-#include "core/source_pcap.h"
-#include "core/source_xdp.h"
+#include "core/source/live/live_parts.h"
+#include "core/source/live/tpacket.h"
+#include "core/source/live/pcap.h"
+#include "core/source/live/xdp.h"
 
 /* ---- opening ---- */
 

@@ -5,8 +5,8 @@
 
 #include <pcap/pcap.h>
 
-#include "core/source_live_parts.h"
-#include "core/source_pcap.h"
+#include "core/source/live/live_parts.h"
+#include "core/source/live/pcap.h"
 #include "core/packet/window.h"
 
 #define CW_PCAP_RECORD_BYTES 16u /* the header of a record */

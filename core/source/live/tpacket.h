@@ -15,7 +15,7 @@
 #ifndef CW_CORE_SOURCE_PACKET_H
 #define CW_CORE_SOURCE_PACKET_H
 
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 
 struct cw_live_ops;
 

@@ -46,7 +46,7 @@
 #ifndef CW_CORE_SOURCE_XDP_H
 #define CW_CORE_SOURCE_XDP_H
 
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 
 #define CW_XDP_BATCHES 128u       /* of a queue, leased at once; next says -EAGAIN beyond */
 #define CW_XDP_BATCH_FRAMES 1024u /* packets of a span */

@@ -7,7 +7,7 @@
  * packets. What is wrong with a packet socket is read here or by pcap_dispatch, whoever comes
  * first; libpcap keeps it to itself, but asks to be called again soon, and by that it is known.
  */
-#include "core/source_pcap.h"
+#include "core/source/live/pcap.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "core/source_pcap_parts.h"
+#include "core/source/live/pcap_parts.h"
 
 #define STATS_ARENAS 1024u /* far fewer packets than 32 bits count */
 #define BLIND_WAIT_MS 10   /* where there is no descriptor to wait on */

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/source_packet_parts.h"
+#include "core/source/live/tpacket_parts.h"
 
 #define STATS_BLOCKS 4096u /* far fewer packets than 32 bits count */
 

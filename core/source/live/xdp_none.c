@@ -2,8 +2,8 @@
 /* The AF_XDP source of builds without libxdp and libbpf. */
 #include <errno.h>
 
-#include "core/source_live_parts.h"
-#include "core/source_xdp.h"
+#include "core/source/live/live_parts.h"
+#include "core/source/live/xdp.h"
 
 static int refuse(struct cw_live **live, struct cw_ifaces *ifaces,
 		  const struct cw_live_options *options, struct cw_error *error)

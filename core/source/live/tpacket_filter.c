@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "core/source_packet_parts.h"
+#include "core/source/live/tpacket_parts.h"
 
 #define DIRECTION_INSTRUCTIONS 4u
 

@@ -4,7 +4,7 @@
 #ifndef CW_CORE_SOURCE_LIVE_PARTS_H
 #define CW_CORE_SOURCE_LIVE_PARTS_H
 
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 
 /* What the functions of source_live.h are for one source; close accepts what open left half done.
  */

@@ -6,7 +6,7 @@
  * (leased) - stack of returned batches - fill ring. All but the giving back is done by the queue's
  * thread. The rings have room for all frames, so neither is ever full.
  */
-#include "core/source_xdp.h"
+#include "core/source/live/xdp.h"
 
 #include <errno.h>
 #include <linux/if.h>
@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/source_xdp_parts.h"
+#include "core/source/live/xdp_parts.h"
 
 #define MORE_PIECES 1u /* XDP_PKT_CONTD in a descriptor's options, Linux 6.6 */
 #define PIECES_MAX 64u /* looked at beyond the packets asked for, so that the last is whole */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/packet/linktype.h"
-#include "core/transmit.h"
+#include "core/source/live/transmit.h"
 
 struct cw_transmit {
 	int fd;

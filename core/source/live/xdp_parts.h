@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 #include <xdp/xsk.h>
 
-#include "core/source_live_parts.h"
-#include "core/source_xdp.h"
+#include "core/source/live/live_parts.h"
+#include "core/source/live/xdp.h"
 
 /* What the program puts in front of a frame. */
 struct cw_xdp_stamp {

@@ -3,7 +3,7 @@
  * From descriptors of frames to packets. The frames lie anywhere; what is read here is the array in
  * the span, which the capture thread wrote and nobody changes.
  */
-#include "core/source_live_parts.h"
+#include "core/source/live/live_parts.h"
 
 size_t cw_frames_decode(const struct cw_span *span, struct cw_cursor *cursor,
 			struct cw_packet *packets, size_t capacity)

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 
 #include "core/packet/linktype.h"
-#include "core/source_pcap_parts.h"
+#include "core/source/live/pcap_parts.h"
 
 #define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */
 #define SETTLE_MS                                                                      \

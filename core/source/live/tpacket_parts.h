@@ -6,8 +6,8 @@
 #include <linux/if.h>
 #include <stdatomic.h>
 
-#include "core/source_live_parts.h"
-#include "core/source_packet.h"
+#include "core/source/live/live_parts.h"
+#include "core/source/live/tpacket.h"
 
 struct tpacket_block_desc;
 struct tpacket3_hdr;

@@ -20,7 +20,7 @@
 
 #include "core/net/ethtool.h"
 #include "core/packet/linktype.h"
-#include "core/source_xdp_parts.h"
+#include "core/source/live/xdp_parts.h"
 
 #define USE_PIECES (1u << 4) /* XDP_USE_SG, Linux 6.6 */
 #define LINK_BYTES 22u       /* a header with two tags, in front of the MTU's octets */

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "core/packet/linktype.h"
-#include "core/source_packet_parts.h"
+#include "core/source/live/tpacket_parts.h"
 
 #define FRAME_BYTES 2048u /* formal for TPACKET_V3, but must divide a block */
 

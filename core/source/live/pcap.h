@@ -28,7 +28,7 @@
 #ifndef CW_CORE_SOURCE_PCAP_H
 #define CW_CORE_SOURCE_PCAP_H
 
-#include "core/source_live.h"
+#include "core/source/live/live.h"
 
 #define CW_PCAP_ARENAS 16u
 #define CW_PCAP_ARENA_BYTES ((size_t)512 << 10)
