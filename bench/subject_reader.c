@@ -10,7 +10,7 @@
 #include <capweir/handle.h>
 
 #include "bench/subject.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "datasets/traffic.h"
 
 #define SEED 42

@@ -16,7 +16,7 @@
 
 #include "core/base/base.h"
 #include "core/net/netdev.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "core/source/live/live.h"
 #include "core/source/live/transmit.h"
 

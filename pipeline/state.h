@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "core/format/pack.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "pipeline/gate.h"
 #include "pipeline/generation.h"
 #include "pipeline/keeper.h"

@@ -9,7 +9,7 @@
 
 #include "core/decode/decode.h"
 #include "core/decode/dns.h"
-#include "core/source.h"
+#include "core/source/source.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 

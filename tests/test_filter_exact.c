@@ -14,7 +14,7 @@
 
 #include <dirent.h>
 
-#include "core/source.h"
+#include "core/source/source.h"
 #include "datasets/traffic.h"
 #include "tests/filter_differ.h"
 

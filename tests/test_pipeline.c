@@ -21,7 +21,7 @@
 #include <pcap/pcap.h>
 
 #include "core/format/encode.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "datasets/traffic.h"
 #include "pipeline/chunk.h"
 #include "pipeline/gate.h"

@@ -18,7 +18,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "core/source.h"
+#include "core/source/source.h"
 #include "tests/capture.h"
 #include "tests/fuzz/feed.h"
 

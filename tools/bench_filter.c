@@ -14,7 +14,7 @@
 #include "core/filter_compiler.h"
 #include "core/filter_measure.h"
 #include "core/packet/linktype.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "pipeline/rules.h"
 #include "tools/bench.h"
 #include "tools/bench_packets.h"

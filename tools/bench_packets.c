@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/source.h"
+#include "core/source/source.h"
 #include "tools/bench.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)

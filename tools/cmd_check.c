@@ -4,7 +4,7 @@
 
 #include "core/filter_compiler.h"
 #include "core/packet/linktype.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "pipeline/match.h"
 #include "pipeline/template.h"
 #include "tools/commands.h"

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "core/packet/linktype.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "tools/commands.h"
 #include "tools/json.h"
 

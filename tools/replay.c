@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "core/packet/linktype.h"
-#include "core/source.h"
+#include "core/source/source.h"
 #include "tools/replay.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)

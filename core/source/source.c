@@ -4,7 +4,7 @@
  * regular file, or buffers that a stream is unpacked into (unpack.h). The parser's offset is the
  * position; the current window is the memory around it.
  */
-#include "core/source.h"
+#include "core/source/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
