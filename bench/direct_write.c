@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 
 #define RECORD_BYTES 1516u
 #define CHUNK_BYTES ((size_t)256 << 10)

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 #include "pipeline/chunk.h"
 #include "pipeline/gate.h"
 

@@ -41,7 +41,7 @@ enum cw_time_precision {
 	CW_TIME_NS,
 };
 
-/* Whether outputs go past the page cache (core/outfile_direct.h). */
+/* Whether outputs go past the page cache (core/output/direct.h). */
 enum cw_direct_mode {
 	CW_DIRECT_AUTO, /* live: files that fill blocks fast; offline: none */
 	CW_DIRECT_ON,	/* files of more than a block; a warning where that cannot be */

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 
 static char folder[] = "/tmp/capweir-outfile-XXXXXX";
 static struct cw_error error;

@@ -22,8 +22,8 @@
 
 #include <cmocka.h>
 
-#include "core/outfile.h"
-#include "core/outfile_direct.h"
+#include "core/output/outfile.h"
+#include "core/output/direct.h"
 
 #ifdef CW_HAVE_URING
 #include <liburing.h>

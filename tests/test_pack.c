@@ -13,7 +13,7 @@
 
 #include <zstd.h>
 
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 #include "core/format/pack.h"
 #include "tests/capture.h"
 

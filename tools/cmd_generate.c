@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/format/encode.h"
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 #include "datasets/traffic.h"
 #include "pipeline/template.h"
 #include "tools/commands.h"

@@ -13,7 +13,7 @@
 
 #include "bench/stages/write.h"
 #include "core/format/encode.h"
-#include "core/outfile.h"
+#include "core/output/outfile.h"
 #include "pipeline/pipeline.h"
 
 #define PACKETS 64u /* different ones, in turns */

@@ -5,7 +5,7 @@
  * then that frame's first part is on the disk as a short frame, and, if the stream goes on, kept to
  * be filled up and written once more over it, so that frames have their edges where they had them.
  */
-#include "core/outfile_pack.h"
+#include "core/output/outfile_pack.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "core/outfile_pack.h"
+#include "core/output/outfile_pack.h"
 
 #define PART_RANDOM_CHARS 6
 #define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)

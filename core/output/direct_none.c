@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "core/outfile_direct.h"
+#include "core/output/direct.h"
 
 bool cw_direct_is_built(void)
 {

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "core/base/base.h"
-#include "core/outfile_direct.h"
+#include "core/output/direct.h"
 
 #define ALIGN_BYTES_LEAST 4096u /* a page, and no less than any disk's block */
 #define ALIGN_BYTES_MAX 65536u

@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "core/outfile.h"
-#include "core/outfile_direct.h"
+#include "core/output/outfile.h"
+#include "core/output/direct.h"
 
 enum target_kind {
 	TARGET_UNKNOWN,   /* not opened yet */

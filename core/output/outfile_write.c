@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/outfile_pack.h"
+#include "core/output/outfile_pack.h"
 
 #define VECTORS_MAX 1024 /* IOV_MAX on Linux */
 /* A paced file goes direct when it fills a block within the one, and back when it needs the other.

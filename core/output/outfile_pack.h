@@ -7,7 +7,7 @@
 #ifndef CW_CORE_OUTFILE_PACK_H
 #define CW_CORE_OUTFILE_PACK_H
 
-#include "core/outfile_parts.h"
+#include "core/output/outfile_parts.h"
 #include "core/format/pack.h"
 
 size_t cw_outfile_pack_write(struct cw_outfile *file, const struct iovec *vectors, int count,
