@@ -13,7 +13,7 @@
 #include <capweir/dumper.h>
 
 #include "core/format/encode.h"
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 #include "core/packet/linktype.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10)

@@ -11,7 +11,7 @@
 
 #include "core/filter.h"
 #include "core/base/grow.h"
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 #include "core/packet/linktype.h"
 
 void cw_handle_filters_free(struct cw_handle *handle)

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 #include "core/source/live/live_parts.h"
 
 #define BUFFER_BYTES ((size_t)512 << 10) /* of a file */

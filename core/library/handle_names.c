@@ -8,7 +8,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 #include "core/packet/linktype.h"
 
 /* ---- link types ---- */

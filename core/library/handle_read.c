@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 #include "core/source/live/live_parts.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)

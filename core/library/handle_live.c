@@ -6,7 +6,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/handle_parts.h"
+#include "core/library/handle_parts.h"
 
 #define BLOCK_BYTES_MIN ((uint64_t)4096)
 #define SEND_PATIENCE_MS 100
