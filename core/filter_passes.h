@@ -12,7 +12,7 @@
 #ifndef CW_CORE_FILTER_PASSES_H
 #define CW_CORE_FILTER_PASSES_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 /* ---- expressions: what a filter can know about a packet ---- */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_collect.h"
+#include "core/filter/engine/collect.h"
 #include "core/filter_set.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */

@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_SET_H
 #define CW_CORE_FILTER_SET_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 struct cw_set_entry {
 	uint32_t id;

@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_VIEW_H
 #define CW_CORE_FILTER_VIEW_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 #define CW_VIEW_VAR_BYTES 1024u /* text of a variable; a longer one is cut */
 

@@ -6,7 +6,7 @@
 #ifndef CW_TESTS_FILTER_DIFFER_H
 #define CW_TESTS_FILTER_DIFFER_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 #include "core/packet/linktype.h"
 #include "tests/filter_reference.h"
 #include "tests/filter_sets.h"

@@ -4,7 +4,7 @@
  * at its beginning, as libpcap emits for what an expression begins with (ethertype, protocol). A
  * filter that is run on its own is looked at only by packets that meet it.
  */
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 /* Whether the instruction at pc rejects, jumps followed. */
 static bool rejects(const struct cw_filter *filter, uint64_t pc)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where there is no code generator for the machine: the walker runs. */
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 {

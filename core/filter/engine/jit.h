@@ -19,7 +19,7 @@
 #ifndef CW_CORE_FILTER_JIT_H
 #define CW_CORE_FILTER_JIT_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 #define CW_JIT_CHAIN_MAX 6u /* a table of so few entries is faster as comparisons */
 #define CW_JIT_ROW_WORDS_MAX (1 + 2 * CW_JIT_RUN_MAX)

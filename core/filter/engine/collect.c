@@ -7,7 +7,7 @@
  * Parts that are taken back (see filter_join.c): a part counts unless it, or a part that it comes
  * from, is excluded by any event.
  */
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 #define FEW 24u          /* parts that are sorted in place, at most */
 #define FEW_OF_SMALL 6u  /* of a program whose bitmap is */

@@ -2,7 +2,7 @@
 /*
  * Bytes of x86-64 code: displacements, events, the values of variables.
  */
-#include "core/filter_jit.h"
+#include "core/filter/engine/jit.h"
 
 /* ---- bytes ---- */
 

@@ -9,7 +9,7 @@
  */
 #include <sys/mman.h>
 
-#include "core/filter_jit.h"
+#include "core/filter/engine/jit.h"
 
 /* ---- steps ---- */
 

@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_COLLECT_H
 #define CW_CORE_FILTER_COLLECT_H
 
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 /* All bits, or none: for choosing without a branch, which the compiler would make of ?: here. */
 static inline uint32_t cw_mask_if(bool condition)

@@ -8,7 +8,7 @@
  * That takes packets as long as all of the tests together need; shorter ones go through the steps
  * one by one. And code that entries of a table share, see cw_jit_row_table.
  */
-#include "core/filter_jit.h"
+#include "core/filter/engine/jit.h"
 
 #define SET_BITS_MAX 5u /* a larger table has more keys than a test of a run can have */
 

@@ -4,7 +4,7 @@
  * go; a fork goes everywhere, the places still to be seen waiting on a stack; events are collected.
  * The x86-64 code of filter_jit_x86.c does the same. cw_collect then makes filters of the events.
  */
-#include "core/filter_decision.h"
+#include "core/filter/engine/decision.h"
 
 /* Refs of a fork that are still to be gone to. */
 struct waiting {

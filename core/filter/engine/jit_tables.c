@@ -3,7 +3,7 @@
  * x86-64 code of tables: small ones are comparisons, the others stay tables, whose refs become
  * offsets of code.
  */
-#include "core/filter_jit.h"
+#include "core/filter/engine/jit.h"
 
 /* Go where edx says, a ref as tables hold it: an offset of code, or an event. */
 static void put_dispatch(struct cw_jit *jit)
