@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 #include "tests/filter_differ.h"
 
 #define BURST_MAX 64u

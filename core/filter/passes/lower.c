@@ -5,7 +5,7 @@
  * table. A switch becomes the cheapest step that answers it: a comparison, a hash table where what
  * differs are single values (or prefixes of one length), a search tree for the rest.
  */
-#include "core/filter_lower.h"
+#include "core/filter/passes/lower.h"
 
 #define HASH_KEYS_EXTRA 8u /* that intervals of more than one value may add */
 

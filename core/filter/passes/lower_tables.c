@@ -3,7 +3,7 @@
  * The tables of a decision program: how a variable is read, hash tables, search trees. Equal tables
  * are one: source and destination hosts mostly share theirs.
  */
-#include "core/filter_lower.h"
+#include "core/filter/passes/lower.h"
 
 #define MULTIPLIER_TRIES 2048u /* for one bucket */
 #define TABLE_TRIES 3u         /* each twice as large as the one before */

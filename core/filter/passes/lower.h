@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_LOWER_H
 #define CW_CORE_FILTER_LOWER_H
 
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 #define CW_TABLE_HASH 0u
 #define CW_TABLE_TREE 1u

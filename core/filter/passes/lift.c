@@ -10,7 +10,7 @@
  * forward: states are made in ascending order of their program counter, and turned into records in
  * descending order, so that a record's successors are there before it. No recursion.
  */
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 #define LIVE_A 1u
 #define LIVE_X 2u

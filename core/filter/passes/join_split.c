@@ -3,7 +3,7 @@
  * Joining, where one switch would be too large: pairs are divided into exceptions and defaults, or
  * a part is emitted and taken back. See filter_join.c.
  */
-#include "core/filter_join.h"
+#include "core/filter/passes/join_problem.h"
 
 #define EXCEPTIONS_FACTOR 8u     /* of a table of exceptions, for each pair */
 #define EXCEPTIONS_EXTRA 64u     /* and on top */

@@ -4,7 +4,7 @@
  * over a budget) are told by their engine; a program that is over a budget is no failure of the
  * build, the caller makes two of it.
  */
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 const struct cw_filter_budget cw_filter_budget_default = {
     .states = 20000,

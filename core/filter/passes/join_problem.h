@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_JOIN_H
 #define CW_CORE_FILTER_JOIN_H
 
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 /* A switch may cost so much for each pair, and this on top. */
 #define CW_JOIN_FACTOR 6u

@@ -5,7 +5,7 @@
  * are the same variable; what can be computed while building is, and masks are reduced to the bits
  * that can matter.
  */
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 static uint32_t make_expr(struct cw_build *build, const struct cw_expr *wanted)
 {

@@ -23,7 +23,7 @@
  * made here have the filter they count for (owners) and the part whose taking back includes them
  * (parents).
  */
-#include "core/filter_join.h"
+#include "core/filter/passes/join_problem.h"
 
 #define COPY_FACTOR 2u /* of entries while pairs are copied, for each interval of the diagrams */
 #define COPY_EXTRA 16384u

@@ -2,7 +2,7 @@
 /*
  * Joining, where one switch answers: what it would hold, and making it. See filter_join.c.
  */
-#include "core/filter_join.h"
+#include "core/filter/passes/join_problem.h"
 
 static int by_start(const void *a, const void *b)
 {

@@ -12,7 +12,7 @@
  * The functions that go through diagrams keep their own stack: a pair of nodes stays on it until
  * the pairs below it are known.
  */
-#include "core/filter_passes.h"
+#include "core/filter/passes/passes.h"
 
 /* Variables with up to this many boundaries divide traffic into kinds (ethertype, protocol) and
  * come first, the most used one at the head; then the most selective ones; last the length, which
