@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "core/filter_measure.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"

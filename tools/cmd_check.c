@@ -2,7 +2,7 @@
 /* capweir check: everything about a rules file that can be known without packets. */
 #include <stdlib.h>
 
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/match.h"

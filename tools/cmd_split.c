@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "tools/commands.h"
 #include "tools/confine.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "pipeline/rules.h"
 #include "tools/commands.h"

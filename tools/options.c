@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/base.h"
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "pipeline/pipeline.h"
 #include "tools/option_table.h"
 #include "tools/option_values.h"

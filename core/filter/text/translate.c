@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_compiler.h"
+#include "core/filter/text/compiler.h"
 #include "core/filter_parts.h"
 #include "core/packet/linktype.h"
 

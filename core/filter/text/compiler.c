@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/filter_cache.h"
-#include "core/filter_compiler.h"
-#include "core/filter_helper.h"
+#include "core/filter/text/cache.h"
+#include "core/filter/text/compiler.h"
+#include "core/filter/text/helper.h"
 #include "core/packet/linktype.h"
 
 /* The helper answers within twice its limit. If it does not so long after, it is lost. */

@@ -3,7 +3,7 @@
  * Two hash tables, one young and one old. That comes close to forgetting what was used least
  * recently, without lists to keep in order.
  */
-#include "core/filter_cache.h"
+#include "core/filter/text/cache.h"
 
 static uint32_t hash_key(const struct cw_cached *key)
 {

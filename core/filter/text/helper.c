@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/filter_helper.h"
+#include "core/filter/text/helper.h"
 
 /* Sanitizers reserve terabytes of address space: nothing can be limited there. */
 #if defined(CW_SANITIZED)

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "core/filter_helper.h"
+#include "core/filter/text/helper.h"
 
 #define POLL_MS_MAX 60000 /* then the clock is looked at again */
 

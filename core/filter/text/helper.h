@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The processes behind core/filter_compiler.h, and what they say to each other:
+ * The processes behind core/filter/text/compiler.h, and what they say to each other:
  *
  *   the user's process       helper                        worker
  *   filter_compiler.c        filter_helper.c               filter_helper.c
