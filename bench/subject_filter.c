@@ -7,7 +7,7 @@
 
 #include "bench/stages/stage.h"
 #include "bench/subject.h"
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "datasets/traffic.h"
 
 #define SEED 42

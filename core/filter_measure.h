@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_MEASURE_H
 #define CW_CORE_FILTER_MEASURE_H
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 
 #define CW_FILTER_ROUNDS_MAX 1001u
 

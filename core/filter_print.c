@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Filters and sets of them in print: classic BPF as tcpdump prints it, decision programs as text
- * for people who have read core/FILTERS.md, and as a graph for Graphviz. What a node is comes from
+ * for people who have read core/filter/README.md, and as a graph for Graphviz. What a node is comes from
  * filter_view.c.
  *
  *	n3: SWITCH on word[26]

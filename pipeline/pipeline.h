@@ -14,7 +14,7 @@
 #define CW_PIPELINE_PIPELINE_H
 
 #include "core/base/error.h"
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"
 #include "pipeline/books.h"

@@ -7,7 +7,7 @@
 #define CW_PIPELINE_RULES_H
 
 #include "core/base/error.h"
-#include "core/filter.h"
+#include "core/filter/filter.h"
 
 #define CW_RULES_MAX 1000000u
 #define CW_RULES_FILE_BYTES_MAX ((size_t)256 << 20)

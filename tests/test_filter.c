@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <netdb.h>
 
-#include "core/filter_parts.h"
+#include "core/filter/filter_parts.h"
 #include "core/packet/linktype.h"
 #include "datasets/traffic.h"
 #include "tests/filter_random.h"

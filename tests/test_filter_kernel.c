@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "tests/filter_random.h"
 #include "tests/filter_sets.h"
 

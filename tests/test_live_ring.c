@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/tpacket.h"
 #include "tests/live/tally.h"

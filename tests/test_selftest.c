@@ -8,7 +8,7 @@
 #include <net/if.h>
 #include <time.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "tests/netns.h"
 #include "tools/selftest.h"
 

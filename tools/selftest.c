@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/live.h"
 #include "core/source/live/transmit.h"

@@ -9,7 +9,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 #include "core/base/grow.h"
 #include "core/library/handle_parts.h"
 #include "core/packet/linktype.h"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """capweir inspect filter and bench filter: what they print is what tcpdump prints, what runs, and what
-core/FILTERS.md shows."""
+core/filter/README.md shows."""
 import json
 import os
 import random

@@ -18,7 +18,7 @@
 #include <linux/filter.h>
 #include <stdlib.h>
 
-#include "core/filter_parts.h"
+#include "core/filter/filter_parts.h"
 
 #define TAGGED_INSTRUCTIONS 4u
 #define KERNEL_INSTRUCTIONS_MAX 4000u /* of 4096, less what a source puts in front */

@@ -8,7 +8,7 @@
 #ifndef CW_CORE_FILTER_DECISION_H
 #define CW_CORE_FILTER_DECISION_H
 
-#include "core/filter_parts.h"
+#include "core/filter/filter_parts.h"
 #include "core/base/grow.h"
 
 /*

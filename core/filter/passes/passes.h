@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The passes that make one decision program out of many filters: what they hand to each other.
- * core/FILTERS.md explains the algorithm with an example. Each pass is a file:
+ * core/filter/README.md explains the algorithm with an example. Each pass is a file:
  *
  *   classic BPF --filter_lift--> tests on expressions --filter_decide--> a diagram a filter
  *     --filter_join--> one graph --filter_lower--> a decision program (filter_decision.h)

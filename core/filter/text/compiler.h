@@ -25,7 +25,7 @@
 
 #include <sys/types.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 
 struct cw_translation;
 

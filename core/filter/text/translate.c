@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "core/filter/text/compiler.h"
-#include "core/filter_parts.h"
+#include "core/filter/filter_parts.h"
 #include "core/packet/linktype.h"
 
 #define TOKENS_MAX 4096u /* of a wrong expression; in longer ones the place is not sought */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files behind core/filter.h share. Flow of one expression:
+ * What the files behind core/filter/filter.h share. Flow of one expression:
  *
  *   filter_names.c    refuses host names that libpcap would ask a resolver for
  *   filter_compile.c  expression -> classic BPF, by libpcap
@@ -14,7 +14,7 @@
 
 #include <pcap/pcap.h>
 
-#include "core/filter.h"
+#include "core/filter/filter.h"
 
 #define CW_FILTER_SCRATCH_WORDS BPF_MEMWORDS
 
