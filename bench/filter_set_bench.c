@@ -15,7 +15,7 @@
 #include <malloc.h>
 #include <time.h>
 
-#include "core/filter_measure.h"
+#include "core/filter/measure.h"
 #include "tests/filter_differ.h"
 
 #define PACKETS 20000u

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/filter_measure.h"
+#include "core/filter/measure.h"
 #include "core/packet/linktype.h"
 #include "tests/filter_sets.h"
 

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "core/filter_view.h"
+#include "core/filter/view.h"
 #include "tests/filter_differ.h"
 
 static uint32_t allocations_left = UINT32_MAX; /* then one fails */

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "core/filter/text/compiler.h"
-#include "core/filter_measure.h"
+#include "core/filter/measure.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/rules.h"

@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "core/filter_view.h"
+#include "core/filter/view.h"
 
 static bool is_node(uint32_t ref)
 {

@@ -11,7 +11,7 @@
  *
  * Nodes are numbered in the order in which they are printed, the root first.
  */
-#include "core/filter_view.h"
+#include "core/filter/view.h"
 
 #define NODES_SHOWN 200u /* of a decision program, unless all is asked for */
 #define LINES_SHOWN 16u  /* of a node */

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "core/filter/engine/collect.h"
-#include "core/filter_set.h"
+#include "core/filter/set.h"
 
 #define FILTERS_FIRST 16u   /* room of a new set; it doubles */
 #define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/filter_measure.h"
+#include "core/filter/measure.h"
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u

@@ -9,7 +9,7 @@
  *
  * With few filters and no machine code, or when asked to, all are in the sequential tier.
  */
-#include "core/filter_set.h"
+#include "core/filter/set.h"
 
 #define SEQUENTIAL_MAX 3u /* filters that are not worth joining */
 #define STRETCHES_MAX 64u /* of ids, waiting to be built */
