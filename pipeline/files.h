@@ -11,7 +11,7 @@
 
 #include "core/output/outfile.h"
 #include "pipeline/chunk.h"
-#include "pipeline/gate.h"
+#include "pipeline/threads/gate.h"
 
 /* A record boundary in a file, and what is before it. */
 struct cw_anchor {

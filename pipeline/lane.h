@@ -11,8 +11,8 @@
 
 #include "core/source/live/tpacket.h"
 #include "pipeline/batch.h"
-#include "pipeline/gate.h"
-#include "pipeline/ring.h"
+#include "pipeline/threads/gate.h"
+#include "pipeline/threads/ring.h"
 
 struct cw_pipeline;
 

@@ -8,7 +8,7 @@
 
 #include "core/format/pack.h"
 #include "core/source/source.h"
-#include "pipeline/gate.h"
+#include "pipeline/threads/gate.h"
 #include "pipeline/generation.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
@@ -16,11 +16,11 @@
 #include "pipeline/names.h"
 #include "pipeline/output.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/place.h"
+#include "pipeline/threads/place.h"
 #include "pipeline/port.h"
-#include "pipeline/ready.h"
+#include "pipeline/threads/ready.h"
 #include "pipeline/reload.h"
-#include "pipeline/ring.h"
+#include "pipeline/threads/ring.h"
 #include "pipeline/sample.h"
 #include "pipeline/sequencer.h"
 

@@ -24,10 +24,10 @@
 #include "core/source/source.h"
 #include "datasets/traffic.h"
 #include "pipeline/chunk.h"
-#include "pipeline/gate.h"
+#include "pipeline/threads/gate.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/ready.h"
-#include "pipeline/ring.h"
+#include "pipeline/threads/ready.h"
+#include "pipeline/threads/ring.h"
 
 #define PACKETS 30000u
 #define RULES 6u

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
-#include "pipeline/place.h"
+#include "pipeline/threads/place.h"
 
 static char root[] = "/tmp/capweir-place-XXXXXX";
 

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "pipeline/gate.h"
+#include "pipeline/threads/gate.h"
 #include "pipeline/pipeline.h"
 #include "tests/live/rig.h"
 

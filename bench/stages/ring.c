@@ -12,7 +12,7 @@
 
 #include "bench/stages/ring.h"
 #include "core/base/base.h"
-#include "pipeline/ring.h"
+#include "pipeline/threads/ring.h"
 
 #define SPINS 1000u /* then the time slice is given up: there may be fewer cores than threads */
 

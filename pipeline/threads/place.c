@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pipeline/place.h"
+#include "pipeline/threads/place.h"
 
 #define PATH_BYTES 512u
 #define LINE_BYTES 4096u

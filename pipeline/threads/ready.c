@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/ready.h"
+#include "pipeline/threads/ready.h"
 
 #define WORD_BITS 64u
 

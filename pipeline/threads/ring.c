@@ -9,7 +9,7 @@
 
 #include <ck_ring.h>
 
-#include "pipeline/ring.h"
+#include "pipeline/threads/ring.h"
 
 #if defined(CW_TSAN)
 void __tsan_acquire(void *address);

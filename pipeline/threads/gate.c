@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pipeline/gate.h"
+#include "pipeline/threads/gate.h"
 
 uint32_t cw_gate_look(struct cw_gate *gate)
 {
