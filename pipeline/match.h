@@ -7,7 +7,7 @@
 #define CW_PIPELINE_MATCH_H
 
 #include "pipeline/batch.h"
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 
 #define CW_LINKTYPES_MAX 512u /* different link types in one run */
 #define CW_MATCH_BURST 64u /* a bit each in a word */

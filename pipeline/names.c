@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pipeline/names.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/template.h"
 
 static uint64_t hash(const char *text)
 {

@@ -18,8 +18,8 @@
 #include "pipeline/batch.h"
 #include "pipeline/books.h"
 #include "pipeline/files.h"
-#include "pipeline/rules.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/rules.h"
+#include "pipeline/rules/template.h"
 
 /* A record this large (with its headers) gets a chunk of its own instead of several of the pool's. */
 #define CW_RECORD_SPLIT_MAX ((size_t)512 << 10)

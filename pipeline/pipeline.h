@@ -18,7 +18,7 @@
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"
 #include "pipeline/books.h"
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 
 #define CW_THREADS_MAX 1024u
 #define CW_POOL_BYTES_DEFAULT ((size_t)64 << 20)

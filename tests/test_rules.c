@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 
 static struct cw_error error;
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "pipeline/template.h"
+#include "pipeline/rules/template.h"
 
 static struct cw_error error;
 

@@ -15,7 +15,7 @@
 #include "core/filter/measure.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 #include "tools/bench.h"
 #include "tools/bench_packets.h"
 

@@ -3,7 +3,7 @@
 #ifndef CW_TOOLS_BENCH_FOLDER_H
 #define CW_TOOLS_BENCH_FOLDER_H
 
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 #include "tools/options.h"
 
 #define CW_BENCH_LIST_MAX 16u

@@ -6,7 +6,7 @@
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/match.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/template.h"
 #include "tools/commands.h"
 
 struct findings {

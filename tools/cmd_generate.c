@@ -9,7 +9,7 @@
 #include "core/format/encode.h"
 #include "core/output/outfile.h"
 #include "datasets/traffic.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/template.h"
 #include "tools/commands.h"
 
 #define BUFFER_BYTES ((size_t)1 << 20)

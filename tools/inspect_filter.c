@@ -6,7 +6,7 @@
 
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 #include "tools/commands.h"
 
 #define PROGRAMS_SHOWN 16u /* of filters, in front of the decision program, without --full */

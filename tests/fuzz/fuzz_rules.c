@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "pipeline/rules.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/rules.h"
+#include "pipeline/rules/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

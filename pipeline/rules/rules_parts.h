@@ -3,7 +3,7 @@
 #ifndef CW_PIPELINE_RULES_PARTS_H
 #define CW_PIPELINE_RULES_PARTS_H
 
-#include "pipeline/rules.h"
+#include "pipeline/rules/rules.h"
 
 /* Add a zeroed rule, NULL without memory. Rules grow through this only. */
 struct cw_rule *cw_rules_append(struct cw_rules *rules);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "pipeline/template_parts.h"
+#include "pipeline/rules/template_parts.h"
 
 /* glibc's and POSIX's; others are printed as they stand by some libraries and dropped by others. */
 #define CONVERSIONS "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"

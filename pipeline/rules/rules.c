@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pipeline/rules_parts.h"
-#include "pipeline/template.h"
+#include "pipeline/rules/rules_parts.h"
+#include "pipeline/rules/template.h"
 
 #define READ_BYTES ((size_t)64 << 10)
 

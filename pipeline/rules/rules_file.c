@@ -12,7 +12,7 @@
 #include <yaml.h>
 
 #include "core/packet/packet.h"
-#include "pipeline/rules_parts.h"
+#include "pipeline/rules/rules_parts.h"
 
 #define QUOTE_BYTES 64u
 #define PRIORITY_MAX 1000000u

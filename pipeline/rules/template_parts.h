@@ -6,7 +6,7 @@
 #ifndef CW_PIPELINE_TEMPLATE_PARTS_H
 #define CW_PIPELINE_TEMPLATE_PARTS_H
 
-#include "pipeline/template.h"
+#include "pipeline/rules/template.h"
 
 #define CW_TEMPLATE_VALUE_BYTES_MAX 128u /* longer values of {rule} and {iface} are cut */
 #define CW_CONVERSION_BYTES_MAX 4u       /* "%", a flag, E or O, the letter */
