@@ -6,7 +6,7 @@
 #ifndef CW_PIPELINE_MATCH_H
 #define CW_PIPELINE_MATCH_H
 
-#include "pipeline/batch.h"
+#include "pipeline/run/batch.h"
 #include "pipeline/rules/rules.h"
 
 #define CW_LINKTYPES_MAX 512u /* different link types in one run */

@@ -15,8 +15,8 @@
 #define CW_PIPELINE_OUTPUT_H
 
 #include "core/format/encode.h"
-#include "pipeline/batch.h"
-#include "pipeline/books.h"
+#include "pipeline/run/batch.h"
+#include "pipeline/run/books.h"
 #include "pipeline/files.h"
 #include "pipeline/rules/rules.h"
 #include "pipeline/rules/template.h"

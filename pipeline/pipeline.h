@@ -17,7 +17,7 @@
 #include "core/filter/filter.h"
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"
-#include "pipeline/books.h"
+#include "pipeline/run/books.h"
 #include "pipeline/rules/rules.h"
 
 #define CW_THREADS_MAX 1024u

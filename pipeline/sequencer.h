@@ -8,7 +8,7 @@
 #ifndef CW_PIPELINE_SEQUENCER_H
 #define CW_PIPELINE_SEQUENCER_H
 
-#include "pipeline/batch.h"
+#include "pipeline/run/batch.h"
 
 struct cw_pipeline;
 

@@ -11,7 +11,7 @@
 #include "pipeline/threads/gate.h"
 #include "pipeline/generation.h"
 #include "pipeline/keeper.h"
-#include "pipeline/lane.h"
+#include "pipeline/run/lane.h"
 #include "pipeline/match.h"
 #include "pipeline/names.h"
 #include "pipeline/output.h"

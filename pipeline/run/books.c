@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 
-#include "pipeline/books.h"
+#include "pipeline/run/books.h"
 
 static const char *const loss_names[CW_LOSS_COUNT] = {
 	[CW_LOSS_DISK_FULL] = "disk_full",

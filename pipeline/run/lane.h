@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "core/source/live/tpacket.h"
-#include "pipeline/batch.h"
+#include "pipeline/run/batch.h"
 #include "pipeline/threads/gate.h"
 #include "pipeline/threads/ring.h"
 
