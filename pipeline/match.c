@@ -5,7 +5,7 @@
 
 #include "core/packet/linktype.h"
 #include "pipeline/match.h"
-#include "pipeline/output.h"
+#include "pipeline/output/output.h"
 #include "pipeline/sample.h"
 
 static_assert(CW_MATCH_BURST == 64, "a bit for each packet of a burst");

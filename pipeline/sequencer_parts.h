@@ -3,7 +3,7 @@
 #ifndef CW_PIPELINE_SEQUENCER_PARTS_H
 #define CW_PIPELINE_SEQUENCER_PARTS_H
 
-#include "pipeline/output.h"
+#include "pipeline/output/output.h"
 
 struct cw_lane;
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/packet/linktype.h"
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 /* Inputs are kept open from check to reading up to here; more are opened again when it is time. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/packet/linktype.h"
-#include "pipeline/output.h"
+#include "pipeline/output/output.h"
 #include "pipeline/sample.h"
 #include "tests/filter_sets.h"
 

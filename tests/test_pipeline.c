@@ -23,7 +23,7 @@
 #include "core/format/encode.h"
 #include "core/source/source.h"
 #include "datasets/traffic.h"
-#include "pipeline/chunk.h"
+#include "pipeline/output/chunk.h"
 #include "pipeline/threads/gate.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/threads/ready.h"

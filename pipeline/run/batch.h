@@ -17,7 +17,7 @@
 #define CW_PIPELINE_BATCH_H
 
 #include "core/packet/packet.h"
-#include "pipeline/chunk.h"
+#include "pipeline/output/chunk.h"
 
 struct cw_generation;
 struct cw_sample;

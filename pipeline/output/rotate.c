@@ -7,7 +7,7 @@
  */
 #include <time.h>
 
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 /* Packets may still be on their way through rings and batches when their period is over. */

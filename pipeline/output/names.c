@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/names.h"
+#include "pipeline/output/names.h"
 #include "pipeline/rules/template.h"
 
 static uint64_t hash(const char *text)

@@ -4,7 +4,7 @@
  * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed is
  * the writer's (output_write.c).
  */
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 static void hold(struct cw_output *output, struct cw_chunk *chunk)

@@ -5,7 +5,7 @@
  * packet in the sequencer's turn, so it does not depend on threads; counted as left out, which is
  * no loss.
  */
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet *packet)

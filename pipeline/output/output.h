@@ -17,7 +17,7 @@
 #include "core/format/encode.h"
 #include "pipeline/run/batch.h"
 #include "pipeline/run/books.h"
-#include "pipeline/files.h"
+#include "pipeline/output/files.h"
 #include "pipeline/rules/rules.h"
 #include "pipeline/rules/template.h"
 

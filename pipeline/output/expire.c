@@ -6,7 +6,7 @@
  * file's writer removes it, when it comes to the mark that is put into its queue (output_write.c).
  * Files count as large as they may become while they are written.
  */
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 void cw_output_note_end(struct cw_pipeline *pipeline, struct cw_output *output)

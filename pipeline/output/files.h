@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "core/output/outfile.h"
-#include "pipeline/chunk.h"
+#include "pipeline/output/chunk.h"
 #include "pipeline/threads/gate.h"
 
 /* A record boundary in a file, and what is before it. */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 /* ---- chunks ---- */

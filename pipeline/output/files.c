@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "pipeline/files.h"
+#include "pipeline/output/files.h"
 
 /* Left for the libraries, the inputs' windows, a directory at publishing, a name lookup. */
 #define FILES_MARGIN 24u

@@ -4,7 +4,7 @@
  * what is left out. Such things change with a reload while the output goes on; they are in force
  * from the first batch of the new rules that is counted, for whatever is reserved after it.
  */
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 /* Files being filled count as large as they may become. */

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pipeline/output_parts.h"
+#include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
 #define RETRY_NS (CW_NS_PER_S / 2)
