@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-#include "pipeline/generation.h"
+#include "pipeline/match/generation.h"
 #include "pipeline/pipeline.h"
 
 #define CW_GENERATIONS_TOLD 64u     /* the report has the boundaries of the last ones, */

@@ -9,10 +9,10 @@
 #include "core/format/pack.h"
 #include "core/source/source.h"
 #include "pipeline/threads/gate.h"
-#include "pipeline/generation.h"
+#include "pipeline/match/generation.h"
 #include "pipeline/keeper.h"
 #include "pipeline/run/lane.h"
-#include "pipeline/match.h"
+#include "pipeline/match/match.h"
 #include "pipeline/output/names.h"
 #include "pipeline/output/output.h"
 #include "pipeline/pipeline.h"
@@ -21,7 +21,7 @@
 #include "pipeline/threads/ready.h"
 #include "pipeline/reload.h"
 #include "pipeline/threads/ring.h"
-#include "pipeline/sample.h"
+#include "pipeline/match/sample.h"
 #include "pipeline/sequencer.h"
 
 struct cw_input {

@@ -12,7 +12,7 @@
 
 #include "core/packet/linktype.h"
 #include "pipeline/output/output.h"
-#include "pipeline/sample.h"
+#include "pipeline/match/sample.h"
 #include "tests/filter_sets.h"
 
 #define PACKETS 700u

@@ -5,7 +5,7 @@
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
-#include "pipeline/match.h"
+#include "pipeline/match/match.h"
 #include "pipeline/rules/template.h"
 #include "tools/commands.h"
 

@@ -9,7 +9,7 @@
 #ifndef CW_PIPELINE_SAMPLE_H
 #define CW_PIPELINE_SAMPLE_H
 
-#include "pipeline/match.h"
+#include "pipeline/match/match.h"
 
 #define CW_DIFFERENCES_TOLD 8u /* of a run, the first ones; all are counted */
 

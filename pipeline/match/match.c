@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "core/packet/linktype.h"
-#include "pipeline/match.h"
+#include "pipeline/match/match.h"
 #include "pipeline/output/output.h"
-#include "pipeline/sample.h"
+#include "pipeline/match/sample.h"
 
 static_assert(CW_MATCH_BURST == 64, "a bit for each packet of a burst");
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 
-#include "pipeline/generation.h"
-#include "pipeline/sample.h"
+#include "pipeline/match/generation.h"
+#include "pipeline/match/sample.h"
 
 uint32_t cw_samples_capacity(uint32_t records_max, uint32_t every)
 {

@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-#include "pipeline/match.h"
+#include "pipeline/match/match.h"
 
 struct cw_lane;
 struct cw_pipeline;
