@@ -22,7 +22,7 @@
 #include "pipeline/reload.h"
 #include "pipeline/threads/ring.h"
 #include "pipeline/match/sample.h"
-#include "pipeline/sequencer.h"
+#include "pipeline/turn/sequencer.h"
 
 struct cw_input {
 	/* constant after start */

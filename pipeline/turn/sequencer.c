@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "pipeline/sequencer_parts.h"
+#include "pipeline/turn/sequencer_parts.h"
 #include "pipeline/state.h"
 
 #define WORD_BITS 64u
