@@ -19,7 +19,7 @@
 #include "pipeline/threads/place.h"
 #include "pipeline/capture/port.h"
 #include "pipeline/threads/ready.h"
-#include "pipeline/reload.h"
+#include "pipeline/reload/reload.h"
 #include "pipeline/threads/ring.h"
 #include "pipeline/match/sample.h"
 #include "pipeline/turn/sequencer.h"

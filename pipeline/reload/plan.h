@@ -3,7 +3,7 @@
 #ifndef CW_PIPELINE_RELOAD_PARTS_H
 #define CW_PIPELINE_RELOAD_PARTS_H
 
-#include "pipeline/reload.h"
+#include "pipeline/reload/reload.h"
 
 struct cw_plan_name;
 

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "pipeline/output/output_parts.h"
-#include "pipeline/reload_parts.h"
+#include "pipeline/reload/plan.h"
 #include "pipeline/state.h"
 
 #define LOOK_EVERY_MS 20 /* while batches of an old generation are under way */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <urcu-qsbr.h>
 
-#include "pipeline/reload_parts.h"
+#include "pipeline/reload/plan.h"
 #include "pipeline/state.h"
 
 /* A rule of the generation in force, for finding it by name. */
