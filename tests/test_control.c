@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "pipeline/control.h"
+#include "pipeline/control/control.h"
 
 #define ROUNDS 50 /* of serving, until an answer must have come */
 

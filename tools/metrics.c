@@ -9,7 +9,7 @@
 #include <microhttpd.h>
 
 #include "core/base/base.h"
-#include "pipeline/metrics.h"
+#include "pipeline/control/metrics.h"
 #include "tools/metrics.h"
 
 #define CONNECTIONS_MAX 16u

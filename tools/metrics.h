@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An HTTP server of the run's metrics (pipeline/metrics.h), without a thread of its own: whoever
+ * An HTTP server of the run's metrics (pipeline/control/metrics.h), without a thread of its own: whoever
  * waits for the run polls one descriptor and calls serve. GET /metrics; nothing else is there. A
  * request costs a snapshot, as `capweir stats`; a slow client costs a connection of 16, for 10 s.
  */

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pipeline/control.h"
+#include "pipeline/control/control.h"
 #include "tools/commands.h"
 #include "tools/confine.h"
 #include "tools/folders.h"

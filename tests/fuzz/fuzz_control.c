@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/control.h"
+#include "pipeline/control/control.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

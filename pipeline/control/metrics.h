@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "pipeline/snapshot.h"
+#include "pipeline/control/snapshot.h"
 
 enum cw_metrics_format {
 	CW_METRICS_PROMETHEUS,

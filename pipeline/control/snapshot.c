@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/snapshot.h"
+#include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"
 
 struct taking {

@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "pipeline/control_parts.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/control/control_parts.h"
+#include "pipeline/control/snapshot.h"
 
 #define LISTENER 0u /* places among the polled ones; clients follow */
 #define WAKER 1u

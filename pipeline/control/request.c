@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "pipeline/control.h"
+#include "pipeline/control/control.h"
 
 static const char *const names[] = {
     [CW_CONTROL_STATS] = "stats",   [CW_CONTROL_RULES] = "rules", [CW_CONTROL_RELOAD] = "reload",

@@ -3,7 +3,7 @@
 #ifndef CW_PIPELINE_CONTROL_PARTS_H
 #define CW_PIPELINE_CONTROL_PARTS_H
 
-#include "pipeline/control.h"
+#include "pipeline/control/control.h"
 
 /* Answers: a line with its end, to be freed; NULL without memory. */
 char *cw_control_answer(enum cw_control_command command);

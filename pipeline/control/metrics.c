@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "pipeline/metrics.h"
+#include "pipeline/control/metrics.h"
 
 struct metrics {
 	FILE *file;

@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "pipeline/control_parts.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/control/control_parts.h"
+#include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"
 
 static json_t *count(uint64_t value)
