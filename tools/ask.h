@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 /* A connection; -1 after a complaint. */
 int cw_ask_connect(const char *path);

@@ -9,7 +9,7 @@
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 #define BURST 256u
 #define SPAN_BYTES ((size_t)1 << 20)

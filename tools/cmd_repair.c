@@ -4,7 +4,7 @@
 
 #include "core/format/repair.h"
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 /* ".NAME.XXXXXX.part": what a run that was killed leaves behind. */
 static bool is_part(const char *path)

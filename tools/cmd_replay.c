@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 #include "tools/replay.h"
 
 static int check_arguments(const struct cw_arguments *arguments)

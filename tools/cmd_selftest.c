@@ -8,7 +8,7 @@
 #include "tools/cable.h"
 #include "tools/catalogue.h"
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 #include "tools/selftest.h"
 
 #define CLEAN_BYTES 128u

@@ -5,7 +5,7 @@
 
 #include "tools/ask.h"
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 /* ---- stats ---- */
 

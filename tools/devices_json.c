@@ -7,7 +7,7 @@
 #include <linux/rtnetlink.h>
 
 #include "tools/catalogue.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 #define HARDWARE_TEXT_BYTES (3 * CW_NETDEV_HARDWARE_BYTES)
 

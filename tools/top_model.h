@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 #define CW_TOP_LABEL_BYTES 40u
 #define CW_TOP_LINE_BYTES 160u

@@ -4,7 +4,7 @@
 
 #include "core/packet/linktype.h"
 #include "tools/commands.h"
-#include "tools/json.h"
+#include "tools/text/json.h"
 
 json_t *cw_json_text(const char *value)
 {
