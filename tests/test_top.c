@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
-#include "tools/options.h"
+#include "tools/options/options.h"
 #include "tools/top_model.h"
 
 /* What tools/ask.c complains by; nothing here does. */

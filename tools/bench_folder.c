@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/option_values.h"
+#include "tools/options/values.h"
 
 #define OPEN_MAX_WALK 16 /* descriptors to remove a folder with */
 

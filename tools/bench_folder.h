@@ -4,7 +4,7 @@
 #define CW_TOOLS_BENCH_FOLDER_H
 
 #include "pipeline/rules/rules.h"
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 #define CW_BENCH_LIST_MAX 16u
 

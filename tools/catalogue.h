@@ -8,7 +8,7 @@
 #define CW_TOOLS_CATALOGUE_H
 
 #include "core/net/netdev.h"
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 /* A link type or a timestamp type. */
 struct cw_kind {

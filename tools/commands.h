@@ -4,7 +4,7 @@
 #define CW_TOOLS_COMMANDS_H
 
 #include "pipeline/pipeline.h"
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 int cw_command_split(const struct cw_arguments *arguments); /* also capture */
 int cw_command_check(const struct cw_arguments *arguments);

@@ -7,7 +7,7 @@
 #define CW_TOOLS_REPLAY_H
 
 #include "core/source/live/transmit.h"
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 #define CW_REPLAY_STUCK_MS 5000u /* a device that takes nothing for so long ends it */
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/base/base.h"
-#include "tools/option_table.h"
+#include "tools/options/table.h"
 
 #define NAME_BYTES 32u
 #define LINE_BYTES 4096u

@@ -9,8 +9,8 @@
 #include "core/base/base.h"
 #include "core/filter/text/compiler.h"
 #include "pipeline/pipeline.h"
-#include "tools/option_table.h"
-#include "tools/option_values.h"
+#include "tools/options/table.h"
+#include "tools/options/values.h"
 
 #define DAY_MS (UINT64_C(86400) * 1000)
 

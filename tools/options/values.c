@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "pipeline/pipeline.h"
-#include "tools/option_values.h"
+#include "tools/options/values.h"
 
 #define PERIOD_MS_MAX (UINT64_C(86400) * 1000 * 366 * 100)
 

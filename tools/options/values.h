@@ -3,7 +3,7 @@
 #ifndef CW_TOOLS_OPTION_VALUES_H
 #define CW_TOOLS_OPTION_VALUES_H
 
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
 		     uint64_t *number);

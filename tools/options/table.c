@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "core/base/base.h"
-#include "tools/option_table.h"
+#include "tools/options/table.h"
 
 #define BOTH (CW_SPLIT | CW_CAPTURE)
 

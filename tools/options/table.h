@@ -6,7 +6,7 @@
 #ifndef CW_TOOLS_OPTION_TABLE_H
 #define CW_TOOLS_OPTION_TABLE_H
 
-#include "tools/options.h"
+#include "tools/options/options.h"
 
 #define CW_NOT_YET 0u /* an option of the design that this version does not have */
 #define CW_LETTERLESS 256
