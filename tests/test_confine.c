@@ -44,7 +44,7 @@
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 
-#include "tools/confine.h"
+#include "tools/process/confine.h"
 
 #define USER "nobody"
 #define GROUPS_MAX 64

@@ -9,8 +9,8 @@
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "tools/commands.h"
-#include "tools/confine.h"
-#include "tools/hooks.h"
+#include "tools/process/confine.h"
+#include "tools/process/hooks.h"
 
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
 

@@ -13,11 +13,11 @@
 
 #include "pipeline/control/control.h"
 #include "tools/commands.h"
-#include "tools/confine.h"
+#include "tools/process/confine.h"
 #include "tools/folders.h"
-#include "tools/hooks.h"
-#include "tools/metrics.h"
-#include "tools/notify.h"
+#include "tools/process/hooks.h"
+#include "tools/process/metrics.h"
+#include "tools/process/notify.h"
 
 struct run {
 	const struct cw_arguments *arguments;

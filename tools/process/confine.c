@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/confine.h"
+#include "tools/process/confine.h"
 
 #define DEFAULT_USER "nobody"
 #define BINARY_TREE 2 /* of SCMP_FLTATR_CTL_OPTIMIZE */

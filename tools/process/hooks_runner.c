@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/hooks.h"
-#include "tools/hooks_parts.h"
+#include "tools/process/hooks.h"
+#include "tools/process/hooks_parts.h"
 
 #define WORDS_MAX 256u
 #define SIGNAL_COUNT 64

@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tools/notify.h"
+#include "tools/process/notify.h"
 
 int cw_notify_open(void)
 {

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/hooks.h"
-#include "tools/hooks_parts.h"
+#include "tools/process/hooks.h"
+#include "tools/process/hooks_parts.h"
 
 #define FIRST_FREE_FD 3 /* above the standard ones, which may be closed and must not be taken */
 #define SEND_PATIENCE_MS 1000

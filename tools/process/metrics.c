@@ -10,7 +10,7 @@
 
 #include "core/base/base.h"
 #include "pipeline/control/metrics.h"
-#include "tools/metrics.h"
+#include "tools/process/metrics.h"
 
 #define CONNECTIONS_MAX 16u
 #define CONNECTION_TIMEOUT_S 10u

@@ -2,7 +2,7 @@
 /* A build without libmicrohttpd. */
 #include <errno.h>
 
-#include "tools/metrics.h"
+#include "tools/process/metrics.h"
 
 int cw_metrics_open(struct cw_metrics **metrics, const char *at, struct cw_error *error)
 {
