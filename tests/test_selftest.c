@@ -10,7 +10,7 @@
 
 #include "core/filter/filter.h"
 #include "tests/netns.h"
-#include "tools/selftest.h"
+#include "tools/devices/selftest.h"
 
 static char no_namespace[256];
 

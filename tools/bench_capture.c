@@ -16,7 +16,7 @@
 #include "core/source/live/live.h"
 #include "tools/bench.h"
 #include "tools/bench_folder.h"
-#include "tools/cable.h"
+#include "tools/devices/cable.h"
 
 #define DURATION_MS 2000u
 #define DURATION_MS_MAX 3600000u

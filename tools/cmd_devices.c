@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir devices, and tcpdump's -D, -L and -J: what can be captured from, and how. */
-#include "tools/catalogue.h"
+#include "tools/devices/catalogue.h"
 #include "tools/commands.h"
 
 #define CLEAN_BYTES 128u

@@ -8,7 +8,7 @@
 
 #include "tools/commands.h"
 #include "tools/text/json.h"
-#include "tools/replay.h"
+#include "tools/devices/replay.h"
 
 static int check_arguments(const struct cw_arguments *arguments)
 {

@@ -5,11 +5,11 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "tools/cable.h"
-#include "tools/catalogue.h"
+#include "tools/devices/cable.h"
+#include "tools/devices/catalogue.h"
 #include "tools/commands.h"
 #include "tools/text/json.h"
-#include "tools/selftest.h"
+#include "tools/devices/selftest.h"
 
 #define CLEAN_BYTES 128u
 

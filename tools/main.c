@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/catalogue.h"
+#include "tools/devices/catalogue.h"
 #include "tools/commands.h"
 
 static const struct {

@@ -7,7 +7,7 @@
 
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
-#include "tools/replay.h"
+#include "tools/devices/replay.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define DECODED 256u

@@ -12,7 +12,7 @@
 #include "core/packet/linktype.h"
 #include "core/source/live/live.h"
 #include "core/source/live/transmit.h"
-#include "tools/selftest.h"
+#include "tools/devices/selftest.h"
 
 #define FRAME_BYTES 60u
 #define SNAPLEN 256u

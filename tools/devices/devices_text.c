@@ -9,7 +9,7 @@
 #include <capweir/device.h>
 
 #include "core/base/base.h"
-#include "tools/catalogue.h"
+#include "tools/devices/catalogue.h"
 #include "tools/commands.h"
 
 #define CELL_BYTES 128u

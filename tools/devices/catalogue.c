@@ -10,7 +10,7 @@
 
 #include "core/base/grow.h"
 #include "core/packet/linktype.h"
-#include "tools/catalogue.h"
+#include "tools/devices/catalogue.h"
 
 #define ASK_SNAPLEN 64 /* nothing is read: the ring may be small */
 #define ASK_BUFFER_BYTES (64 << 10)

@@ -6,7 +6,7 @@
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 
-#include "tools/catalogue.h"
+#include "tools/devices/catalogue.h"
 #include "tools/text/json.h"
 
 #define HARDWARE_TEXT_BYTES (3 * CW_NETDEV_HARDWARE_BYTES)

@@ -13,7 +13,7 @@
 #include <linux/veth.h>
 
 #include "core/net/netlink.h"
-#include "tools/cable.h"
+#include "tools/devices/cable.h"
 
 #define REQUEST_BYTES 256u
 
