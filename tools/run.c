@@ -14,7 +14,7 @@
 #include "pipeline/control/control.h"
 #include "tools/commands.h"
 #include "tools/process/confine.h"
-#include "tools/folders.h"
+#include "tools/request/folders.h"
 #include "tools/process/hooks.h"
 #include "tools/process/metrics.h"
 #include "tools/process/notify.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "pipeline/pipeline.h"
-#include "tools/folders.h"
+#include "tools/request/folders.h"
 
 /* Devices and pipes are opened where they are. */
 static bool is_opened_in_place(const char *path)
