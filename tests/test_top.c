@@ -10,9 +10,9 @@
 
 #include "core/base/base.h"
 #include "tools/options/options.h"
-#include "tools/top_model.h"
+#include "tools/commands/top_model.h"
 
-/* What tools/ask.c complains by; nothing here does. */
+/* What tools/commands/ask.c complains by; nothing here does. */
 void cw_complain(const char *format, ...)
 {
 	(void)format;

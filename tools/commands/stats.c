@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tools/ask.h"
+#include "tools/commands/ask.h"
 #include "tools/commands.h"
 #include "tools/text/json.h"
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tools/ask.h"
+#include "tools/commands/ask.h"
 #include "tools/commands.h"
-#include "tools/top_model.h"
+#include "tools/commands/top_model.h"
 
 #define LABEL_COLUMNS 22
 #define BAR_COLUMNS 24

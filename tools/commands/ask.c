@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tools/ask.h"
+#include "tools/commands/ask.h"
 #include "tools/options/options.h"
 
 #define ANSWER_BYTES_MAX ((size_t)256 << 20)

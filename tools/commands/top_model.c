@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/ask.h"
-#include "tools/top_model.h"
+#include "tools/commands/ask.h"
+#include "tools/commands/top_model.h"
 
 #define BUSY 0.9 /* a worker's share of a core, from which on it is the limit */
 #define FULL 0.9
