@@ -2,8 +2,8 @@
 /* capweir bench ring: pointers handed from one thread to others, by the pipeline's ring and by a
  * queue behind a mutex, in turns. The limit is how fast cache lines go from core to core. */
 #include "bench/stages/ring.h"
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 
 static const char *const way_names[CW_STAGE_RING_WAYS] = {"ring", "mutex"};
 

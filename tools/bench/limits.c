@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir bench limits: the rates of this machine that other results are stated as fractions of. */
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 
 static int measure(struct cw_bench_table *table, const struct cw_bench_list *threads,
 		   const char *folder)

@@ -16,9 +16,9 @@
 
 #include "core/decode/decode.h"
 #include "core/decode/stream.h"
-#include "tools/bench.h"
-#include "tools/bench_gopacket.h"
-#include "tools/bench_packets.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/gopacket.h"
+#include "tools/bench/packets.h"
 
 #define BURST 256u
 #define SEED UINT64_C(0x6361707765697221)

@@ -16,8 +16,8 @@
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/rules/rules.h"
-#include "tools/bench.h"
-#include "tools/bench_packets.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/packets.h"
 
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/bench_packets.h"
+#include "tools/bench/packets.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/source/source.h"
-#include "tools/bench.h"
+#include "tools/bench/bench.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define TOUCH_ROUNDS 9

@@ -8,7 +8,7 @@
  * packet. Not followed: it decodes IP headers of any version number, and finds fault with LLDP,
  * RADIUS, NTP and the like; so its errors are more.
  */
-#include "tools/bench_gopacket.h"
+#include "tools/bench/gopacket.h"
 
 /* Ports that lead to another layer than payload. */
 static const uint16_t tcp_ports[] = {53, 443, 502, 636, 989, 990, 992, 993, 994, 995, 5061};

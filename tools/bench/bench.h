@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "bench/stages/limits.h"
-#include "tools/bench_table.h"
+#include "tools/bench/table.h"
 #include "tools/commands.h"
 
 /* "cpu", "kernel", "cores", "governor", "memory_gib" and "load" of this machine; NULL when there is no

@@ -12,8 +12,8 @@
 
 #include "bench/stages/split.h"
 #include "datasets/traffic.h"
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 
 #define PATH_BYTES 4096u
 #define TRAFFIC_MAX 8u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tools/bench_folder.h"
+#include "tools/bench/folder.h"
 
 #include <errno.h>
 #include <ftw.h>

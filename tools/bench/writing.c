@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "bench/stages/write.h"
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 
 #define FILE_BYTES (UINT64_C(128) << 20) /* each, unless --packets says otherwise */
 #define FILE_BYTES_MAX (UINT64_C(64) << 30)

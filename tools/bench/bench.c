@@ -6,8 +6,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 
 #define FILTER_OPTIONS \
 	"read rules linktype no-optimize resolve filter-time filter-memory packets repeat "

@@ -14,8 +14,8 @@
 
 #include "bench/stages/capture.h"
 #include "core/source/live/live.h"
-#include "tools/bench.h"
-#include "tools/bench_folder.h"
+#include "tools/bench/bench.h"
+#include "tools/bench/folder.h"
 #include "tools/devices/cable.h"
 
 #define DURATION_MS 2000u
