@@ -4,7 +4,7 @@
  *
  *	filter_set_bench [--json] [-O] KIND N [ROUNDS [PCAP]]
  *
- * KIND is one of tests/filter_sets.h, or @FILE of expressions; of the kinds that are one
+ * KIND is one of tests/rig/filter_sets.h, or @FILE of expressions; of the kinds that are one
  * expression N is the number of its alternatives (libpcap's optimiser takes half a minute for
  *1,000; -O does without). 20,000 packets, generated or the first ones of PCAP, 128 bytes of headers
  *each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take turns within
@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "core/filter/measure.h"
-#include "tests/filter_differ.h"
+#include "tests/rig/filter_differ.h"
 
 #define PACKETS 20000u
 #define PACKET_STRIDE 144u

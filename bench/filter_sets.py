@@ -18,7 +18,7 @@ import sys
 
 SIZES = (1, 10, 100, 1000, 10000)
 GROWING = ("host", "net", "port", "mixed")
-# Every other kind of tests/filter_sets.h, at the size at which it is hard.
+# Every other kind of tests/rig/filter_sets.h, at the size at which it is hard.
 SHAPES = (("tuple", 1000), ("bytes", 1000), ("ip6", 1000), ("mask", 500), ("mpls", 100),
           ("not-host", 1000), ("not-port", 1000), ("nested", 1000), ("or-hosts", 50),
           ("pairs", 1000), ("payload", 200), ("range", 1000), ("vlan", 4094), ("proto", 8),

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/live/stamp.h"
+#include "tests/rig/stamp.h"
 
 #define FRAMES_A_CALL 1000000u /* a call takes as long to set up as 30,000 frames to send */
 #define FRAMES_A_BATCH 64u

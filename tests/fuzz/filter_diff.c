@@ -5,7 +5,7 @@
  *	filter_diff SECONDS [SEED [KIND [PAIRS]]]
  *
  * SECONDS may be 0 where PAIRS is given: then it goes on until so many programs times packets were
- * compared. KIND is "program" (random programs) or a kind of tests/filter_sets.h; without it, or
+ * compared. KIND is "program" (random programs) or a kind of tests/rig/filter_sets.h; without it, or
  * with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds it
  * for every engine and mode, with the default budgets and with tiny ones, and matches generated and
  * mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
@@ -13,7 +13,7 @@
  */
 #include <time.h>
 
-#include "tests/filter_differ.h"
+#include "tests/rig/filter_differ.h"
 
 #define PACKETS_PER_TURN 2400u /* building takes about as long as matching so many */
 #define FILTERS_MAX 40u

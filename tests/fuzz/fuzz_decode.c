@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Any bytes as a packet: the first chooses the link type, the second a layer to leave out. */
-#include "tests/decode_check.h"
+#include "tests/rig/decode_check.h"
 
 #include <stdio.h>
 

@@ -4,10 +4,10 @@
  * with every engine and mode, with budgets however tiny, as with libpcap; the packet alone, and in
  * bursts with shorter ones, each in front of a guard page. Layout of the input: a byte each for the
  * number of programs (and what is added to them) and for the instructions of each, 6 bytes an
- * instruction, then the packet. tests/test_filter_set.c runs the same comparison on programs that
+ * instruction, then the packet. tests/core/filter/test_filter_set.c runs the same comparison on programs that
  * are valid more often.
  */
-#include "tests/filter_differ.h"
+#include "tests/rig/filter_differ.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

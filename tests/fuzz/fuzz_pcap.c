@@ -3,7 +3,7 @@
  * Any bytes as a pcap file (or whatever they are). The first byte chooses the size of the pieces.
  * The corpus replays in test_pcapfile.
  */
-#include "tests/fuzz/feed.h"
+#include "tests/rig/feed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

@@ -4,7 +4,7 @@
  * bytes choose its byte order and the size of the pieces, so that the fuzzer gets to the blocks at
  * once.
  */
-#include "tests/fuzz/feed.h"
+#include "tests/rig/feed.h"
 
 #define SHB_BYTES ((size_t)28)
 

@@ -4,7 +4,7 @@
  * so that every limit is met. Each direction's pieces must follow each other from start to end, and
  * nothing may be left at the end.
  */
-#include "tests/stream_check.h"
+#include "tests/rig/stream_check.h"
 
 #define FLOWS_MAX 4u
 

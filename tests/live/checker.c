@@ -28,7 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/live/stamp.h"
+#include "tests/rig/stamp.h"
 
 #define RECORD_MAX (1u << 20)
 

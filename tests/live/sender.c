@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/live/stamp.h"
+#include "tests/rig/stamp.h"
 
 #define BURST_MAX 64u
 

@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The public handle on devices: a pair of virtual ones in a network namespace of this process's
+ * own. What a handle on "out" sends, a handle on "in" reads. Where such devices cannot be made,
+ * each test is skipped and says so.
+ */
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <capweir/capweir.h>
+
+#include "core/base/base.h"
+#include "tests/rig/live_rig.h"
+
+#define MS UINT64_C(1000000)
+#define CLOSES 1000
+#define CLOSERS 8
+
+static const char *reason; /* why there are no devices; NULL: there are */
+
+#define NEED_DEVICES()                                   \
+	do {                                             \
+		(void)state;                             \
+		if (reason) {                            \
+			printf("skipped: %s\n", reason); \
+			skip();                          \
+		}                                        \
+	} while (0)
+
+static uint64_t now_ns(void)
+{
+	return rig_now_ns(CLOCK_MONOTONIC);
+}
+
+/* An IPv4 UDP frame with a number in it. */
+static const uint8_t *make_frame(uint32_t number, uint32_t bytes)
+{
+	static uint8_t frame[9100];
+
+	memset(frame, 0, sizeof(frame));
+	memcpy(frame, "\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0\x45", 15);
+	cw_put_be16(frame + 16, bytes - 14);
+	frame[22] = 64;
+	frame[23] = 17;
+	memcpy(frame + 26, "\x0a\0\0\x01\x0a\0\0\x02", 8);
+	cw_put_be16(frame + 36, 1000 + number % 2);
+	cw_put_be16(frame + 38, bytes - 34);
+	cw_put_be16(frame + 42, number >> 16);
+	cw_put_be16(frame + 44, number & 0xffff);
+	return frame;
+}
+
+static uint32_t number_of(const struct cw_packet *packet)
+{
+	assert_in_range(packet->caplen, 46, 9100);
+	return cw_load_be32(packet->data + 42);
+}
+
+static struct cw_handle *open_device(const char *device, int64_t timeout_ns)
+{
+	struct cw_handle *handle;
+	struct cw_error error = {0};
+
+	if (cw_handle_open_live(&handle, device, 0, false, timeout_ns, &error) < 0)
+		fail_msg("%s: %s", device, error.text);
+	return handle;
+}
+
+static void send_numbers(uint32_t first, uint32_t count, uint32_t bytes)
+{
+	struct cw_handle *handle = open_device("out", 0);
+
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(
+		    cw_handle_inject(handle, make_frame(first + i, bytes), bytes), 0);
+	cw_handle_free(handle);
+}
+
+/* ---- what is sent is read ---- */
+
+static void what_is_injected_is_read(void **state)
+{
+	static uint8_t buffer[10000];
+	static struct cw_packet packets[50];
+	struct cw_handle *handle;
+	struct cw_stats stats = {0}, before = {0};
+	uint64_t start_ns, last_ns = 0;
+
+	NEED_DEVICES();
+	for (int way = 0; way < 3; way++) {
+		uint32_t number = 0;
+
+		handle = open_device("in", 500 * MS);
+		assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_ETHERNET);
+		assert_int_equal(cw_handle_snaplen(handle), CW_CAPLEN_MAX);
+		assert_true(cw_handle_is_ns(handle));
+		start_ns = rig_now_ns(CLOCK_REALTIME);
+		send_numbers(0, 3000, 60);
+		while (number < 3000) {
+			int count = way == 0   ? cw_handle_next(handle, packets)
+				    : way == 1 ? cw_handle_read(handle, buffer, sizeof(buffer), packets)
+					       : cw_handle_next_burst(handle, packets, 50);
+
+			assert_true(count > 0);
+			for (int i = 0; i < count; i++) {
+				assert_int_equal(number_of(&packets[i]), number++);
+				assert_int_equal(packets[i].wire_len, 60);
+				assert_true(packets[i].ts_ns >= start_ns);
+				assert_true(packets[i].ts_ns >= last_ns || way == 0);
+				last_ns = packets[i].ts_ns;
+			}
+			before = stats;
+			assert_int_equal(cw_handle_stats(handle, &stats), 0);
+			assert_true(stats.received >= before.received || number < 100);
+		}
+		last_ns = 0;
+		assert_int_equal(cw_handle_next(handle, packets), CW_NEXT_TIMEOUT);
+		assert_int_equal(cw_handle_stats(handle, &stats), 0);
+		assert_int_equal(stats.received, 3000);
+		assert_int_equal(stats.kernel_dropped, 0);
+		assert_int_equal(stats.interface_dropped, 0);
+		stats = (struct cw_stats){0};
+		cw_handle_free(handle);
+	}
+}
+
+static void a_flood_is_counted_to_the_packet(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+	struct cw_stats stats;
+	uint32_t count = 0;
+
+	NEED_DEVICES();
+	assert_int_equal(cw_handle_create(&handle, "in", NULL), 0);
+	assert_int_equal(cw_handle_set_buffer_bytes(handle, 1 << 20), 0);
+	assert_int_equal(cw_handle_set_timeout(handle, 300 * (int64_t)MS), 0);
+	assert_true(cw_handle_activate(handle, NULL) >= 0);
+	send_numbers(0, 5000, 1500); /* more than the buffer has room for */
+	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
+		count++;
+	assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	assert_true(stats.kernel_dropped > 0);
+	assert_int_equal(stats.received, count);
+	assert_int_equal(stats.received + stats.kernel_dropped, 5000);
+	cw_handle_free(handle);
+}
+
+static void what_cannot_be_injected_is_told(void **state)
+{
+	struct cw_handle *handle;
+	static uint8_t frame[20000];
+
+	NEED_DEVICES();
+	handle = open_device("out", 0);
+	assert_int_equal(cw_handle_inject(handle, frame, 0), -EINVAL);
+	assert_int_equal(cw_handle_inject(handle, frame, sizeof(frame)), -EMSGSIZE);
+	assert_true(cw_handle_error(handle)[0]);
+	assert_int_equal(cw_handle_inject(handle, make_frame(1, 60), 60), 0);
+	cw_handle_free(handle);
+}
+
+static void snaplen_cuts(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+
+	NEED_DEVICES();
+	assert_int_equal(cw_handle_open_live(&handle, "in", 50, true, 500 * (int64_t)MS, NULL), 0);
+	assert_int_equal(cw_handle_snaplen(handle), 50);
+	send_numbers(7, 1, 200);
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
+	assert_int_equal(packet.caplen, 50);
+	assert_int_equal(packet.wire_len, 200);
+	assert_int_equal(number_of(&packet), 7);
+	cw_handle_free(handle);
+}
+
+/* ---- waiting ---- */
+
+static void timeouts_expire(void **state)
+{
+	static const struct {
+		int64_t timeout_ns;
+		uint64_t least_ns, most_ns;
+	} cases[] = {{0, 0, 5 * MS},
+		     {1, 1 * MS / 2, 20 * MS}, /* rounded up to 1 ms */
+		     {20 * MS, 20 * MS, 40 * MS},
+		     {200 * MS, 200 * MS, 400 * MS}};
+
+	NEED_DEVICES();
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		struct cw_handle *handle = open_device("in", cases[i].timeout_ns);
+		uint64_t best_ns = UINT64_MAX;
+
+		/* The machine may be busy: of five tries the quickest. */
+		for (int try = 0; try < 5; try++) {
+			uint64_t start_ns = now_ns();
+			struct cw_packet packet;
+
+			assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
+			start_ns = now_ns() - start_ns;
+			assert_true(start_ns >= cases[i].least_ns);
+			best_ns = start_ns < best_ns ? start_ns : best_ns;
+		}
+		assert_in_range(best_ns, cases[i].least_ns, cases[i].most_ns);
+		cw_handle_free(handle);
+	}
+}
+
+/* What the filter rejects does not prolong the waiting. protochain is not for the kernel. */
+static void timeouts_expire_amid_packets_that_do_not_match(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+	uint64_t start_ns, best_ns = UINT64_MAX;
+	pid_t child;
+
+	NEED_DEVICES();
+	handle = open_device("in", 100 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "ip protochain 6", NULL), 0);
+	child = fork();
+	if (child == 0) {
+		struct cw_handle *out;
+
+		if (cw_handle_open_live(&out, "out", 64, false, 0, NULL) < 0)
+			_exit(1);
+		for (start_ns = now_ns(); now_ns() < start_ns + 2000 * MS;)
+			(void)cw_handle_inject(out, make_frame(1, 60), 60);
+		_exit(0);
+	}
+	rig_sleep_ms(100);
+	for (int try = 0; try < 5; try++) {
+		start_ns = now_ns();
+		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
+		start_ns = now_ns() - start_ns;
+		assert_true(start_ns >= 100 * MS);
+		best_ns = start_ns < best_ns ? start_ns : best_ns;
+	}
+	assert_in_range(best_ns, 100 * MS, 200 * MS);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* packets came all the while */
+	waitpid(child, NULL, 0);
+	cw_handle_free(handle);
+}
+
+struct reader {
+	struct cw_handle *handle;
+	_Atomic bool is_in;
+	_Atomic int result;
+	_Atomic uint64_t end_ns;
+	uint64_t cpu_ns;
+};
+
+static void *read_once(void *argument)
+{
+	struct reader *reader = argument;
+	struct cw_packet packet;
+
+	atomic_store(&reader->is_in, true);
+	atomic_store(&reader->result, cw_handle_next(reader->handle, &packet));
+	atomic_store(&reader->end_ns, now_ns());
+	reader->cpu_ns = rig_now_ns(CLOCK_THREAD_CPUTIME_ID);
+	return NULL;
+}
+
+static void waiting_for_ever_waits_and_costs_nothing(void **state)
+{
+	struct reader reader = {0};
+	pthread_t thread;
+
+	NEED_DEVICES();
+	reader.handle = open_device("in", CW_TIMEOUT_NEVER);
+	assert_int_equal(pthread_create(&thread, NULL, read_once, &reader), 0);
+	rig_sleep_ms(1000);
+	assert_int_equal(atomic_load(&reader.end_ns), 0);
+	send_numbers(1, 1, 60);
+	pthread_join(thread, NULL);
+	assert_int_equal(reader.result, CW_NEXT_OK);
+	assert_true(reader.cpu_ns < 10 * MS); /* 1 % */
+	cw_handle_free(reader.handle);
+}
+
+/* "any" is libpcap's. */
+static struct cw_handle *open_to_close(const char *device)
+{
+	struct cw_handle *handle;
+
+	assert_int_equal(cw_handle_create(&handle, device, NULL), 0);
+	assert_int_equal(cw_handle_set_buffer_bytes(handle, 1 << 20), 0);
+	assert_true(cw_handle_activate(handle, NULL) >= 0);
+	return handle;
+}
+
+static _Atomic int closes_left, late_count;
+
+/* Several at a time: opening and freeing wait for the kernel. */
+static void *close_many(void *argument)
+{
+	int i;
+
+	(void)argument;
+	while ((i = atomic_fetch_sub(&closes_left, 1)) > 0) {
+		struct reader reader = {.handle = open_to_close(i % 25 ? "in" : "any")};
+		pthread_t thread;
+		uint64_t start_ns;
+
+		assert_int_equal(pthread_create(&thread, NULL, read_once, &reader), 0);
+		while (!atomic_load(&reader.is_in))
+			sched_yield();
+		if (i % 3)
+			rig_sleep_ms(1); /* it sleeps by then; else perhaps not yet */
+		start_ns = now_ns();
+		cw_handle_close(reader.handle);
+		pthread_join(thread, NULL);
+		assert_int_equal(reader.result, CW_NEXT_CLOSED);
+		if (reader.end_ns - start_ns > 10 * MS)
+			atomic_fetch_add(&late_count, 1);
+		cw_handle_close(reader.handle);
+		cw_handle_free(reader.handle);
+	}
+	return NULL;
+}
+
+static void closing_wakes_a_blocked_reader(void **state)
+{
+	pthread_t threads[CLOSERS];
+
+	NEED_DEVICES();
+	atomic_store(&closes_left, CLOSES);
+	for (int i = 0; i < CLOSERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, close_many, NULL), 0);
+	for (int i = 0; i < CLOSERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(atomic_load(&late_count) <= CLOSES / 20); /* the machine may be busy */
+}
+
+static struct cw_handle *interrupted;
+
+static void close_in_handler(int number)
+{
+	(void)number;
+	cw_handle_close(interrupted);
+}
+
+static void closing_in_a_signal_handler(void **state)
+{
+	struct sigaction action = {.sa_handler = close_in_handler}, before;
+	struct cw_packet packet;
+
+	NEED_DEVICES();
+	interrupted = open_device("in", CW_TIMEOUT_NEVER);
+	sigaction(SIGUSR1, &action, &before);
+	if (fork() == 0) {
+		rig_sleep_ms(50);
+		kill(getppid(), SIGUSR1);
+		_exit(0);
+	}
+	assert_int_equal(cw_handle_next(interrupted, &packet), CW_NEXT_CLOSED);
+	sigaction(SIGUSR1, &before, NULL);
+	wait(NULL);
+	cw_handle_free(interrupted);
+}
+
+/* ---- filters and directions ---- */
+
+/* The numbers of what comes until nothing does. */
+static uint32_t read_numbers(struct cw_handle *handle, uint32_t *numbers, uint32_t capacity)
+{
+	struct cw_packet packet;
+	uint32_t count = 0;
+
+	while (cw_handle_next(handle, &packet) == CW_NEXT_OK) {
+		assert_true(count < capacity);
+		numbers[count++] = number_of(&packet);
+	}
+	return count;
+}
+
+static void filters_let_through_what_they_say(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_stats stats;
+	uint32_t numbers[100];
+	struct cw_filter *filter;
+	const struct bpf_insn *program;
+	uint32_t length;
+
+	NEED_DEVICES();
+	handle = open_device("in", 200 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1001", NULL), 0);
+	send_numbers(0, 10, 60);
+	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(numbers[i], 2 * i + 1);
+	assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	assert_int_equal(stats.received, 5); /* the kernel left the others out */
+	assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1000", NULL), 0);
+	send_numbers(10, 10, 60);
+	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	assert_int_equal(numbers[0], 10);
+	assert_int_equal(cw_handle_set_filter(handle, "", NULL), 0);
+	send_numbers(20, 10, 60);
+	assert_int_equal(read_numbers(handle, numbers, 100), 10);
+	assert_int_equal(cw_handle_compile(handle, &filter, "udp dst port 1001", NULL), 0);
+	program = cw_filter_program(filter, &length);
+	assert_int_equal(cw_handle_set_filter_program(handle, program, length, NULL), 0);
+	cw_filter_free(filter);
+	send_numbers(30, 10, 60);
+	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	cw_handle_free(handle);
+}
+
+/* `ip broadcast` asks for the device's netmask: 10.0.0.2 is one in 10.0.0.0/31 shifted, not in /8. */
+static void broadcast_takes_the_netmask_of_the_device(void **state)
+{
+	struct cw_error error = {0};
+	struct cw_handle *handle;
+	uint32_t numbers[10];
+
+	NEED_DEVICES();
+	handle = open_device("in", 200 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), -EINVAL);
+	assert_non_null(strstr(error.text, "netmask"));
+	cw_handle_free(handle);
+	/* In 10.0.0.0/255.255.255.253 no host bit but the second is there: 10.0.0.2 is all ones. */
+	assert_true(rig_run("ip addr add 10.0.0.0/30 broadcast 10.0.0.3 dev in"));
+	handle = open_device("in", 200 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), 0);
+	send_numbers(0, 4, 60); /* to 10.0.0.2: neither all ones nor all zeros */
+	assert_int_equal(read_numbers(handle, numbers, 10), 0);
+	cw_handle_free(handle);
+	assert_true(rig_run("ip addr flush dev in && ip addr add 10.0.0.2/31 dev in"));
+	handle = open_device("in", 200 * MS);
+	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), 0);
+	send_numbers(0, 4, 60); /* all of its one host bit is zero */
+	assert_int_equal(read_numbers(handle, numbers, 10), 4);
+	cw_handle_free(handle);
+	assert_true(rig_run("ip addr flush dev in"));
+}
+
+static void directions_are_kept_apart(void **state)
+{
+	static const struct {
+		enum cw_direction direction;
+		uint32_t expected;
+	} cases[] = {{CW_DIRECTION_BOTH, 10}, {CW_DIRECTION_IN, 0}, {CW_DIRECTION_OUT, 10}};
+	struct cw_handle *handle;
+	uint32_t numbers[100];
+
+	NEED_DEVICES();
+	for (size_t i = 0; i < 2 * CW_ARRAY_COUNT(cases); i++) {
+		bool is_after = i % 2;
+
+		assert_int_equal(cw_handle_create(&handle, "out", NULL), 0);
+		assert_int_equal(cw_handle_set_timeout(handle, 150 * (int64_t)MS), 0);
+		assert_int_equal(cw_handle_set_direction(handle, (enum cw_direction)9, NULL), -EINVAL);
+		if (!is_after)
+			assert_int_equal(
+			    cw_handle_set_direction(handle, cases[i / 2].direction, NULL), 0);
+		assert_true(cw_handle_activate(handle, NULL) >= 0);
+		if (is_after)
+			assert_int_equal(
+			    cw_handle_set_direction(handle, cases[i / 2].direction, NULL), 0);
+		send_numbers(0, 10, 60);
+		assert_int_equal(read_numbers(handle, numbers, 100), cases[i / 2].expected);
+		cw_handle_free(handle);
+	}
+}
+
+/* ---- activation ---- */
+
+static void activation_says_what_became_of_it(void **state)
+{
+	struct cw_error error = {0};
+	struct cw_handle *handle;
+
+	NEED_DEVICES();
+	handle = open_device("in", 0);
+	assert_int_equal(cw_handle_activate(handle, &error), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_snaplen(handle, 100), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_promiscuous(handle, true), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_timeout(handle, 1), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_immediate(handle, true), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_buffer_bytes(handle, 1 << 20), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_rfmon(handle, true), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_timestamp_source(handle, 0), CW_ALREADY_ACTIVATED);
+	assert_int_equal(cw_handle_set_precision_ns(handle, true), CW_ALREADY_ACTIVATED);
+	cw_handle_free(handle);
+
+	assert_int_equal(cw_handle_create(&handle, "in", NULL), 0);
+	assert_int_equal(cw_handle_set_rfmon(handle, true), 0);
+	assert_int_equal(cw_handle_activate(handle, &error), CW_CANNOT_SET_RFMON);
+	assert_int_equal(error.code, CW_CANNOT_SET_RFMON);
+	assert_non_null(strstr(error.text, "monitor mode"));
+	assert_int_equal(cw_handle_set_rfmon(handle, false), 0); /* it stayed inactive */
+	assert_int_equal(cw_handle_activate(handle, &error), 0);
+	cw_handle_free(handle);
+
+	assert_true(rig_run("ip link set in down"));
+	assert_int_equal(cw_handle_open_live(&handle, "in", 0, false, 0, &error), -ENETDOWN);
+	assert_null(handle);
+	assert_non_null(strstr(error.text, "down"));
+	assert_true(rig_run("ip link set in up"));
+}
+
+static void a_device_that_goes_is_told(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+
+	NEED_DEVICES();
+	assert_true(rig_run("ip link add left type veth peer name right && "
+			    "ip link set left up && ip link set right up"));
+	handle = open_device("left", 300 * MS);
+	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
+		;
+	assert_true(rig_run("ip link set left down"));
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
+	assert_non_null(strstr(cw_handle_error(handle), "went down"));
+	assert_true(rig_run("ip link set left up"));
+	assert_true(rig_run("ip link del left"));
+	for (int i = 0; i < 10 && cw_handle_next(handle, &packet) >= 0; i++)
+		;
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_ERROR);
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_ERROR);
+	assert_non_null(strstr(cw_handle_error(handle), "was removed"));
+	cw_handle_free(handle);
+}
+
+static void link_types_and_clocks_are_listed(void **state)
+{
+	struct cw_timestamp_source *sources;
+	struct cw_handle *handle;
+	uint32_t *linktypes;
+	int count;
+
+	NEED_DEVICES();
+	assert_int_equal(cw_handle_create(&handle, "in", NULL), 0);
+	assert_int_equal(cw_handle_linktypes(handle, &linktypes, NULL), CW_NOT_ACTIVATED);
+	count = cw_handle_timestamp_sources(handle, &sources, NULL);
+	assert_true(count >= 1);
+	assert_string_equal(sources[0].name, "host");
+	assert_true(sources[0].description[0]);
+	assert_int_equal(cw_handle_set_timestamp_source(handle, sources[0].value), 0);
+	free(sources);
+	assert_int_equal(cw_handle_set_timeout(handle, 300 * (int64_t)MS), 0);
+	assert_true(cw_handle_activate(handle, NULL) >= 0); /* with libpcap */
+	send_numbers(3, 1, 60);
+	{
+		struct cw_packet packet;
+
+		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(number_of(&packet), 3);
+	}
+	cw_handle_free(handle);
+	handle = open_device("in", 300 * MS);
+	count = cw_handle_linktypes(handle, &linktypes, NULL);
+	assert_true(count >= 1);
+	assert_int_equal(linktypes[0], CW_LINKTYPE_ETHERNET);
+	assert_int_equal(cw_handle_set_linktype(handle, 105, NULL), -EINVAL);
+	if (count > 1) { /* DOCSIS: Ethernet frames by another name */
+		struct cw_interface interface_;
+
+		assert_int_equal(cw_handle_set_linktype(handle, linktypes[1], NULL), 0);
+		assert_int_equal(cw_handle_linktype(handle), linktypes[1]);
+		assert_int_equal(cw_handle_interface(handle, 0, &interface_), 0);
+		assert_int_equal(interface_.linktype, linktypes[1]);
+		assert_string_equal(interface_.name, "in");
+	}
+	free(linktypes);
+	cw_handle_free(handle);
+}
+
+static void any_is_read_with_libpcap(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_packet packet;
+	struct cw_stats stats;
+	uint32_t count = 0;
+
+	NEED_DEVICES();
+	handle = open_device("any", 300 * MS);
+	assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_LINUX_SLL);
+	send_numbers(0, 10, 60);
+	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
+		count++;
+	assert_int_equal(count, 20); /* out, and in */
+	assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	assert_int_equal(stats.received, 20);
+	assert_int_equal(cw_handle_set_direction(handle, CW_DIRECTION_IN, NULL), -EOPNOTSUPP);
+	assert_true(cw_handle_inject(handle, make_frame(0, 60), 60) < 0);
+	cw_handle_free(handle);
+}
+
+static int make_rig(void **state)
+{
+	(void)state;
+	reason = rig_make();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_injected_is_read),
+	    cmocka_unit_test(a_flood_is_counted_to_the_packet),
+	    cmocka_unit_test(what_cannot_be_injected_is_told),
+	    cmocka_unit_test(snaplen_cuts),
+	    cmocka_unit_test(timeouts_expire),
+	    cmocka_unit_test(timeouts_expire_amid_packets_that_do_not_match),
+	    cmocka_unit_test(waiting_for_ever_waits_and_costs_nothing),
+	    cmocka_unit_test(closing_wakes_a_blocked_reader),
+	    cmocka_unit_test(closing_in_a_signal_handler),
+	    cmocka_unit_test(filters_let_through_what_they_say),
+	    cmocka_unit_test(broadcast_takes_the_netmask_of_the_device),
+	    cmocka_unit_test(directions_are_kept_apart),
+	    cmocka_unit_test(activation_says_what_became_of_it),
+	    cmocka_unit_test(a_device_that_goes_is_told),
+	    cmocka_unit_test(link_types_and_clocks_are_listed),
+	    cmocka_unit_test(any_is_read_with_libpcap),
+	};
+
+	alarm(300);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, make_rig, NULL);
+}

@@ -1,0 +1,1042 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interfaces, counters and events on veth pairs in a network namespace of our own; drivers and
+ * failures that this machine does not have are played by wrapped system calls.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <linux/bpf.h>
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+
+#include "core/net/netdev.h"
+#include "core/net/netdev_watch.h"
+#include "tests/rig/netns.h"
+
+#define EVENT_MS_MAX 1000
+#define PACKETS 1000
+
+static char no_namespace[256];
+static struct cw_error error;
+static struct cw_netdev_probe *probe;
+
+/* ---- calls of the library that fail when told to ---- */
+
+static const char *fail_call = "";
+static int fail_errno;
+static int fail_skip;
+
+static bool fails_now(const char *call)
+{
+	if (strcmp(call, fail_call) || fail_skip-- > 0)
+		return false;
+	fail_call = "";
+	errno = fail_errno;
+	return true;
+}
+
+static void fail_next(const char *call, int code, int skip_count)
+{
+	fail_call = call;
+	fail_errno = code;
+	fail_skip = skip_count;
+}
+
+#define WRAP(type, call, failed, parameters, arguments)                       \
+	type __real_##call parameters;                                        \
+	type __wrap_##call parameters;                                        \
+	type __wrap_##call parameters                                         \
+	{                                                                     \
+		return fails_now(#call) ? (failed) : __real_##call arguments; \
+	}
+
+WRAP(int, socket, -1, (int family, int type, int protocol), (family, type, protocol))
+WRAP(void *, calloc, NULL, (size_t count, size_t bytes), (count, bytes))
+WRAP(void *, realloc, NULL, (void *old, size_t bytes), (old, bytes))
+WRAP(int, mprotect, -1, (void *at, size_t bytes, int protection), (at, bytes, protection))
+
+/* What recvmsg gives once in place of what is there; NULL: nothing. */
+static const void *inject;
+static size_t inject_bytes;
+
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+
+	if (fails_now("recvmsg"))
+		return -1;
+	if (!inject)
+		return __real_recvmsg(fd, message, flags);
+	memcpy(message->msg_iov[0].iov_base, inject, inject_bytes);
+	memcpy(message->msg_name, &kernel, sizeof(kernel));
+	message->msg_flags = 0;
+	inject = NULL;
+	return (ssize_t)inject_bytes;
+}
+
+/* A driver of ours, for as long as `is_on`: `claims` statistics it says, `writes` it has. */
+static struct {
+	bool is_on;
+	uint32_t claims, writes;
+	int lies;      /* times that it has another number than it said; -1: ever */
+	bool is_loose; /* names fill all their bytes */
+	uint64_t base;
+} driver;
+
+static int driver_call(uint32_t *command)
+{
+	struct ethtool_gstrings *strings = (void *)command;
+	struct ethtool_stats *values = (void *)command;
+	uint32_t count = driver.lies ? driver.writes : driver.claims;
+	char *names = (char *)strings->data;
+	int null = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	switch (*command) {
+	case ETHTOOL_GSSET_INFO:
+		command[sizeof(struct ethtool_sset_info) / 4] = driver.claims;
+		break;
+	case ETHTOOL_GSTRINGS: /* the kernel writes, and stops at the fence */
+		got = read(null, names, (size_t)count * ETH_GSTRING_LEN);
+		driver.lies -= driver.lies > 0;
+		if (got < (ssize_t)count * ETH_GSTRING_LEN) {
+			close(null);
+			errno = EFAULT;
+			return -1;
+		}
+		strings->len = count;
+		for (uint32_t i = 0; i < count; i++)
+			if (driver.is_loose)
+				memset(names + i * ETH_GSTRING_LEN, i ? 'x' : 'd', ETH_GSTRING_LEN);
+			else
+				snprintf(names + i * ETH_GSTRING_LEN, ETH_GSTRING_LEN,
+					 i % 2 ? "rx%u_packets" : "rx%u_drops", i);
+		if (driver.is_loose)
+			memcpy(names, "rx_drop", 7);
+		break;
+	case ETHTOOL_GSTATS:
+		values->n_stats = count;
+		for (uint32_t i = 0; i < count; i++)
+			values->data[i] = driver.base + i;
+		break;
+	default:
+		close(null);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	close(null);
+	return 0;
+}
+
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument)
+{
+	if (fails_now("ioctl"))
+		return -1;
+	if (driver.is_on && request == SIOCETHTOOL)
+		return driver_call((void *)((struct ifreq *)argument)->ifr_data);
+	return __real_ioctl(fd, request, argument);
+}
+
+/* ---- helpers ---- */
+
+static void need_namespace(void)
+{
+	if (no_namespace[0]) {
+		print_message("%s\n", no_namespace);
+		skip();
+	}
+}
+
+#define RUN(...) assert_int_equal(netns_run(__VA_ARGS__), 0)
+
+static void make_pair(const char *name, const char *peer)
+{
+	need_namespace();
+	RUN("ip link add %s numrxqueues 4 numtxqueues 1 type veth peer name %s", name, peer);
+	RUN("ip link set %s up && ip link set %s up", name, peer);
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct cw_netdev_watch *open_watch(const char *name)
+{
+	struct cw_netdev_watch *watch;
+
+	if (cw_netdev_watch_open(&watch, name, &error))
+		fail_msg("%s", error.text);
+	return watch;
+}
+
+/* The next event within a second, and it must be this one. */
+static struct cw_netdev_event expect(struct cw_netdev_watch *watch, enum cw_netdev_change change)
+{
+	uint64_t until = clock_ms(CLOCK_MONOTONIC) + EVENT_MS_MAX;
+	struct pollfd readable = {.fd = cw_netdev_watch_fd(watch), .events = POLLIN};
+	struct cw_netdev_event event;
+	uint64_t now, real_ms;
+	int status;
+
+	while (!(status = cw_netdev_watch_next(watch, &event))) {
+		now = clock_ms(CLOCK_MONOTONIC);
+		if (now >= until)
+			fail_msg("no event '%s' within a second", cw_netdev_change_text(change));
+		poll(&readable, 1, (int)(until - now));
+	}
+	assert_int_equal(status, 1);
+	if (event.change != change)
+		fail_msg("wanted '%s', got '%s': %s", cw_netdev_change_text(change),
+			 cw_netdev_change_text(event.change), event.text);
+	real_ms = clock_ms(CLOCK_REALTIME);
+	assert_in_range(event.ts_ns / 1000000, real_ms - EVENT_MS_MAX, real_ms);
+	return event;
+}
+
+static void expect_none(struct cw_netdev_watch *watch)
+{
+	struct cw_netdev_event event;
+	int status = cw_netdev_watch_next(watch, &event);
+
+	if (status > 0)
+		fail_msg("unwanted event '%s': %s", cw_netdev_change_text(event.change),
+			 event.text);
+	assert_int_equal(status, 0);
+}
+
+/* Skip events until this one. */
+static struct cw_netdev_event expect_in_the_end(struct cw_netdev_watch *watch,
+						enum cw_netdev_change change)
+{
+	struct cw_netdev_event event;
+	int status;
+
+	while ((status = cw_netdev_watch_next(watch, &event)) > 0 && event.change != change)
+		continue;
+	assert_int_equal(status, 1);
+	return event;
+}
+
+static int index_of(const char *name)
+{
+	struct cw_netdev_facts facts;
+
+	if (cw_netdev_facts_read(probe, name, &facts, &error))
+		fail_msg("%s", error.text);
+	return facts.ifindex;
+}
+
+/* Send frames of a protocol that nobody wants. */
+static void send_frames(const char *name, int count)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = index_of(name)};
+	uint8_t frame[100] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(
+		    sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&to, sizeof(to)),
+		    sizeof(frame));
+	close(fd);
+}
+
+static void read_counters(const char *name, struct cw_netdev_counters *counters)
+{
+	if (cw_netdev_counters_read(probe, name, counters, &error))
+		fail_msg("%s", error.text);
+}
+
+/* Read until so many were received (veth delivers on another processor's time), or two seconds. */
+static void read_until(const char *name, uint64_t rx_packets, uint64_t drops,
+		       struct cw_netdev_counters *counters)
+{
+	uint64_t until = clock_ms(CLOCK_MONOTONIC) + 2000, sum;
+
+	do {
+		read_counters(name, counters);
+		sum = counters->rx_dropped;
+		for (uint32_t i = 0; i < counters->drops.count; i++)
+			sum += counters->drops.at[i].count;
+	} while ((counters->rx_packets < rx_packets || sum < drops) &&
+		 clock_ms(CLOCK_MONOTONIC) < until);
+}
+
+/* ---- counters ---- */
+
+static void known_traffic_is_counted_exactly(void **state)
+{
+	struct cw_netdev_counters before = {0}, after = {0};
+	struct cw_netdev_losses losses = {0};
+
+	(void)state;
+	make_pair("c0", "c1");
+	read_counters("c1", &before);
+	assert_true(before.ifindex > 0 && before.ts_ns > 0);
+	assert_string_equal(before.name, "c1");
+	send_frames("c0", PACKETS);
+	read_until("c1", before.rx_packets + PACKETS, PACKETS, &after);
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), 0);
+	assert_int_equal(losses.rx_packets, PACKETS);
+	assert_int_equal(losses.rx_bytes, PACKETS * 100);
+	assert_int_equal(losses.tx_packets, 0);
+	assert_int_equal(losses.rx_dropped, PACKETS); /* no tap, and no protocol wants them */
+	assert_int_equal(losses.rx_missed + losses.rx_fifo + losses.rx_over, 0);
+	assert_false(losses.is_lower_bound);
+	assert_true(losses.elapsed_ns > 0);
+	assert_true(cw_netdev_losses_any(&losses));
+
+	assert_int_equal(cw_netdev_losses_between(&after, &after, &losses), 0);
+	assert_int_equal(losses.rx_packets, 0);
+	assert_false(cw_netdev_losses_any(&losses));
+	cw_netdev_losses_fini(&losses);
+	cw_netdev_counters_fini(&before);
+	cw_netdev_counters_fini(&after);
+	RUN("ip link del c0");
+}
+
+/* Attach a program that drops all to an interface; the link's descriptor, or -errno. */
+static int attach_drop_all(int ifindex)
+{
+	struct bpf_insn drop_all[] = {
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_DROP},
+	    {.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_XDP,
+			       .insn_cnt = CW_ARRAY_COUNT(drop_all),
+			       .insns = (uint64_t)(uintptr_t)drop_all,
+			       .license = (uint64_t)(uintptr_t) "BSD"};
+	union bpf_attr attach = {0};
+	int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	int link;
+
+	if (program < 0)
+		return -errno;
+	attach.link_create.prog_fd = (uint32_t)program;
+	attach.link_create.target_ifindex = (uint32_t)ifindex;
+	attach.link_create.attach_type = BPF_XDP;
+	link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attach, sizeof(attach));
+	link = link < 0 ? -errno : link;
+	close(program);
+	return link;
+}
+
+static void drops_of_the_driver_are_named_and_exact(void **state)
+{
+	struct cw_netdev_counters before = {0}, after = {0};
+	struct cw_netdev_losses losses = {0};
+	uint64_t sum = 0;
+	int link;
+
+	(void)state;
+	make_pair("x1", "x0");
+	link = attach_drop_all(index_of("x1"));
+	if (link < 0) {
+		print_message("skipped: no XDP program on veth: %s\n", strerror(-link));
+		RUN("ip link del x0");
+		skip();
+	}
+	read_counters("x1", &before);
+	assert_true(before.drops.count >= 2 * 4); /* drops and xdp_drops of each queue */
+	send_frames("x0", PACKETS);
+	read_until("x1", 0, PACKETS, &after);
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), 0);
+	for (uint32_t i = 0; i < losses.drops.count; i++) {
+		assert_non_null(strstr(losses.drops.at[i].name, "xdp_drops"));
+		sum += losses.drops.at[i].count;
+	}
+	assert_int_equal(sum, PACKETS);
+	assert_true(cw_netdev_losses_any(&losses));
+	close(link);
+	cw_netdev_losses_fini(&losses);
+	cw_netdev_counters_fini(&before);
+	cw_netdev_counters_fini(&after);
+	RUN("ip link del x0");
+}
+
+static void interface_made_anew_gives_what_the_new_one_counted(void **state)
+{
+	struct cw_netdev_counters before = {0}, after = {0};
+	struct cw_netdev_losses losses = {0};
+
+	(void)state;
+	make_pair("r0", "r1");
+	send_frames("r0", 50);
+	read_until("r1", 50, 50, &before);
+	RUN("ip link del r0");
+	assert_int_equal(cw_netdev_counters_read(probe, "r1", &after, &error), -ENODEV);
+	assert_non_null(strstr(error.text, "r1"));
+	assert_int_equal(after.ts_ns, 0);
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), -EINVAL);
+	make_pair("r0", "r1");
+	send_frames("r0", 7);
+	read_until("r1", 7, 7, &after);
+	assert_int_not_equal(before.ifindex, after.ifindex);
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), 0);
+	assert_int_equal(losses.rx_packets, 7);
+	assert_int_equal(losses.rx_dropped, 7);
+	assert_true(losses.is_lower_bound);
+	cw_netdev_losses_fini(&losses);
+	cw_netdev_counters_fini(&before);
+	cw_netdev_counters_fini(&after);
+	RUN("ip link del r0");
+}
+
+static void counters_that_go_backwards_give_no_absurd_figures(void **state)
+{
+	struct cw_netdev_drop earlier[] = {
+	    {"rx0_drops", 5}, {"rx_drops", 4}, {"rx_drops", 8}, {"gone_drops", 9}};
+	struct cw_netdev_drop later[] = {{"rx_drops", 6},
+					 {"rx_drops", 3},
+					 {"rx0_drops", 5},
+					 {"new_drops", 70},
+					 {"new_too_drops", 0}};
+	struct cw_netdev_counters before = {.ts_ns = 1000,
+					    .ifindex = 3,
+					    .rx_packets = 1000,
+					    .rx_bytes = 4294967000,
+					    .rx_missed = 10,
+					    .rx_fifo = UINT64_MAX,
+					    .drops = {earlier, CW_ARRAY_COUNT(earlier), 0}};
+	struct cw_netdev_counters after = {.ts_ns = 900, /* the clock was set back */
+					   .ifindex = 3,
+					   .rx_packets = 1500,
+					   .rx_bytes = 200,
+					   .rx_missed = 2,
+					   .rx_fifo = 1,
+					   .drops = {later, CW_ARRAY_COUNT(later), 0}};
+	struct cw_netdev_losses losses = {0};
+
+	(void)state;
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), 0);
+	assert_int_equal(losses.elapsed_ns, 0);
+	assert_true(losses.is_lower_bound);
+	assert_int_equal(losses.rx_packets, 500);
+	assert_int_equal(losses.rx_bytes, 200);
+	assert_int_equal(losses.rx_missed, 2);
+	assert_int_equal(losses.rx_fifo, 1);
+	assert_int_equal(losses.drops.count, 2); /* two of one name are told apart */
+	assert_string_equal(losses.drops.at[0].name, "rx_drops");
+	assert_int_equal(losses.drops.at[0].count, 2);
+	assert_int_equal(losses.drops.at[1].count, 3);
+
+	after.rx_bytes = before.rx_bytes, after.rx_missed = 11, after.rx_fifo = UINT64_MAX;
+	after.drops.count = 0;
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), 0);
+	assert_false(losses.is_lower_bound);
+	assert_int_equal(losses.rx_missed, 1);
+	after.drops.count = CW_ARRAY_COUNT(later);
+	cw_netdev_losses_fini(&losses);
+	fail_next("realloc", ENOMEM, 0);
+	assert_int_equal(cw_netdev_losses_between(&before, &after, &losses), -ENOMEM);
+	cw_netdev_losses_fini(&losses);
+}
+
+static void names_of_loss_are_told_from_others(void **state)
+{
+	static const char *const loss[] = {"rx_queue_0_drops",
+					   "rx_queue_3_xdp_drops",
+					   "rx_missed_errors",
+					   "rx_no_buffer_count",
+					   "rx_fifo_errors",
+					   "rx_discards_phy",
+					   "rx_out_of_buffer",
+					   "rx_no_dma_resources",
+					   "port.rx_discards",
+					   "rx_steer_missed_packets",
+					   "alloc_rx_buff_failed",
+					   "rx0_xdp_drop",
+					   "RX Drops",
+					   "rx_pci_overflow",
+					   "drop",
+					   "rx_xdp_tx_drops"};
+	static const char *const other[] = {"tx_dropped",
+					    "tx_queue_0_xdp_xmit_drops",
+					    "rx_packets",
+					    "fdir_miss",
+					    "alloc_rx_page",
+					    "rx_permission",
+					    "rx_cache_miss",
+					    "peer_ifindex",
+					    "",
+					    "port.tx_dropped_link_down",
+					    "rx_queue_0_xdp_redirect"};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(loss); i++)
+		if (!cw_netdev_is_drop_name(loss[i]))
+			fail_msg("'%s' speaks of loss", loss[i]);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(other); i++)
+		if (cw_netdev_is_drop_name(other[i]))
+			fail_msg("'%s' does not speak of received packets lost", other[i]);
+}
+
+static void drivers_that_change_or_lie_are_survived(void **state)
+{
+	struct cw_netdev_counters counters = {0};
+
+	(void)state;
+	memset(&driver, 0, sizeof(driver));
+	driver.is_on = true;
+	driver.claims = 5;
+	driver.writes = 5000; /* far beyond the fence */
+	driver.lies = 2;
+	driver.base = 100;
+	read_counters("lo", &counters);
+	assert_int_equal(counters.drops.count, 3);
+	assert_string_equal(counters.drops.at[2].name, "rx4_drops");
+	assert_int_equal(counters.drops.at[2].count, 104);
+	driver.writes = 3; /* fewer than it said */
+	driver.lies = 1;
+	read_counters("lo", &counters);
+	assert_int_equal(counters.drops.count, 3);
+	driver.lies = -1;
+	assert_int_equal(cw_netdev_counters_read(probe, "lo", &counters, &error), -EAGAIN);
+	assert_int_equal(counters.drops.count, 0);
+	driver.lies = 0;
+	driver.is_loose = true;
+	read_counters("lo", &counters);
+	assert_int_equal(counters.drops.count, 1);
+	assert_int_equal(strlen(counters.drops.at[0].name), 31);
+	driver.is_loose = false;
+	driver.claims = 2 * CW_NETDEV_DROPS_MAX + 20; /* every other one is a drop */
+	read_counters("lo", &counters);
+	assert_int_equal(counters.drops.count, CW_NETDEV_DROPS_MAX);
+	assert_int_equal(counters.drops_left_out, 10);
+	driver.claims = 70000;
+	assert_int_equal(cw_netdev_counters_read(probe, "lo", &counters, &error), -E2BIG);
+	driver.claims = 0;
+	read_counters("lo", &counters);
+	assert_int_equal(counters.drops.count, 0);
+	driver.claims = 3;
+	cw_netdev_counters_fini(&counters);
+	for (int i = 0; i < 2; i++) { /* strings, values */
+		fail_next("mprotect", ENOMEM, i);
+		assert_int_equal(cw_netdev_counters_read(probe, "lo", &counters, &error), -ENOMEM);
+	}
+	fail_next("realloc", ENOMEM, 0);
+	assert_int_equal(cw_netdev_counters_read(probe, "lo", &counters, &error), -ENOMEM);
+	driver.is_on = false;
+	fail_next("ioctl", ENODEV, 0);
+	assert_int_equal(cw_netdev_counters_read(probe, "lo", &counters, &error), -ENODEV);
+	cw_netdev_counters_fini(&counters);
+}
+
+/* ---- events ---- */
+
+static void down_and_up_are_seen_apart_from_the_link(void **state)
+{
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_event event;
+
+	(void)state;
+	make_pair("w0", "w1");
+	watch = open_watch("w0");
+	if (!cw_netdev_watch_state(watch)->is_running)
+		expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	expect_none(watch);
+	assert_int_equal(cw_netdev_watch_state(watch)->ifindex, index_of("w0"));
+	assert_true(cw_netdev_watch_state(watch)->is_up);
+
+	RUN("ip link set w0 down");
+	event = expect(watch, CW_NETDEV_CHANGE_DOWN);
+	assert_int_equal(event.ifindex, index_of("w0"));
+	assert_string_equal(event.text, "w0 was set down");
+	assert_true(event.before.is_running && !event.after.is_up && !event.after.is_running);
+	RUN("ip link set w0 up");
+	event = expect(watch, CW_NETDEV_CHANGE_UP);
+	assert_true(event.after.is_up);
+	event = expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	assert_true(event.after.is_running);
+
+	RUN("ip link set w1 down");
+	event = expect(watch, CW_NETDEV_CHANGE_LINK_DOWN);
+	assert_true(event.after.is_up && !event.after.is_running);
+	assert_string_equal(event.text, "w0 lost its link");
+	RUN("ip link set w1 up");
+	expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	expect_none(watch);
+	assert_int_equal(cw_netdev_watch_overruns(watch), 0);
+	cw_netdev_watch_close(watch);
+	RUN("ip link del w0");
+}
+
+static void mtu_and_name_are_followed(void **state)
+{
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_event event;
+	int ifindex, other;
+
+	(void)state;
+	make_pair("n0", "n1");
+	RUN("ip link set n0 down");
+	ifindex = index_of("n0");
+	watch = open_watch("n0");
+	RUN("ip link set n0 mtu 9000");
+	event = expect(watch, CW_NETDEV_CHANGE_MTU);
+	assert_int_equal(event.before.mtu, 1500);
+	assert_int_equal(event.after.mtu, 9000);
+	assert_string_equal(event.text, "n0 changed its MTU from 1500 to 9000");
+	RUN("ip link set n0 name n7");
+	event = expect(watch, CW_NETDEV_CHANGE_RENAMED);
+	assert_int_equal(event.ifindex, ifindex);
+	assert_string_equal(event.before.name, "n0");
+	assert_string_equal(event.after.name, "n7");
+	assert_false(event.after.is_called);
+	RUN("ip link set n7 up"); /* still followed, by its ifindex */
+	expect(watch, CW_NETDEV_CHANGE_UP);
+	expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	RUN("ip link add n0 type veth peer name n9"); /* another takes the name */
+	event = expect(watch, CW_NETDEV_CHANGE_CREATED);
+	other = index_of("n0");
+	assert_int_not_equal(other, ifindex);
+	assert_int_equal(event.ifindex, other);
+	RUN("ip link del n7"); /* no longer ours */
+	expect_none(watch);
+	RUN("ip link del n0");
+	event = expect(watch, CW_NETDEV_CHANGE_REMOVED);
+	assert_int_equal(event.ifindex, other);
+	cw_netdev_watch_close(watch);
+}
+
+static void removal_and_return_under_a_new_ifindex_are_seen(void **state)
+{
+	struct cw_netdev_watch *watch = NULL;
+	struct cw_netdev_event event;
+	int before;
+
+	(void)state;
+	make_pair("g0", "g1");
+	before = index_of("g0");
+	watch = open_watch("g0");
+	if (!cw_netdev_watch_state(watch)->is_running)
+		expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	RUN("ip link del g0");
+	do { /* as the peer goes first, or it is closed first */
+		while (cw_netdev_watch_next(watch, &event) == 0)
+			poll(&(struct pollfd){cw_netdev_watch_fd(watch), POLLIN, 0}, 1, 1000);
+	} while (event.change == CW_NETDEV_CHANGE_DOWN ||
+		 event.change == CW_NETDEV_CHANGE_LINK_DOWN);
+	assert_int_equal(event.change, CW_NETDEV_CHANGE_REMOVED);
+	assert_int_equal(event.ifindex, before);
+	assert_int_equal(event.after.ifindex, 0);
+	expect_none(watch);
+	make_pair("g0", "g1");
+	event = expect(watch, CW_NETDEV_CHANGE_CREATED);
+	assert_int_equal(event.ifindex, index_of("g0"));
+	assert_int_not_equal(event.ifindex, before);
+	assert_true(event.after.is_called && !event.after.is_up);
+	expect(watch, CW_NETDEV_CHANGE_UP);
+	expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	expect_none(watch);
+	cw_netdev_watch_close(watch);
+	RUN("ip link del g0");
+}
+
+static void leaving_a_bridge_is_no_removal(void **state)
+{
+	struct cw_netdev_watch *watch;
+
+	(void)state;
+	make_pair("b0", "b1");
+	if (netns_run("ip link add br0 type bridge 2>/dev/null")) {
+		print_message("skipped: no bridges here\n");
+		RUN("ip link del b0");
+		skip();
+	}
+	watch = open_watch("b0");
+	if (!cw_netdev_watch_state(watch)->is_running)
+		expect(watch, CW_NETDEV_CHANGE_LINK_UP);
+	RUN("ip link set b0 master br0 && ip link set b0 nomaster");
+	expect_none(watch);
+	RUN("ip link set b0 down"); /* the notices did arrive */
+	expect(watch, CW_NETDEV_CHANGE_DOWN);
+	cw_netdev_watch_close(watch);
+	RUN("ip link del b0 && ip link del br0");
+}
+
+static void alternative_names_are_names(void **state)
+{
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_event event;
+
+	(void)state;
+	make_pair("a0", "a1");
+	if (netns_run("ip link property add dev a0 altname uplink-of-the-north")) {
+		print_message("skipped: no alternative names here\n");
+		RUN("ip link del a0");
+		skip();
+	}
+	watch = open_watch("uplink-of-the-north");
+	assert_int_equal(cw_netdev_watch_state(watch)->ifindex, index_of("a0"));
+	assert_int_equal(index_of("uplink-of-the-north"), index_of("a0"));
+	assert_true(cw_netdev_watch_state(watch)->is_called);
+	RUN("ip link property del dev a0 altname uplink-of-the-north");
+	event = expect_in_the_end(watch, CW_NETDEV_CHANGE_RENAMED);
+	assert_non_null(strstr(event.text, "no longer called uplink-of-the-north"));
+	cw_netdev_watch_close(watch);
+	RUN("ip link del a0");
+}
+
+static void set_mtu(int fd, const char *name, int mtu)
+{
+	struct ifreq request = {.ifr_mtu = mtu};
+
+	memcpy(request.ifr_name, name, strlen(name));
+	assert_int_equal(__real_ioctl(fd, SIOCSIFMTU, &request), 0);
+}
+
+static void notices_lost_to_an_overrun_are_asked_for(void **state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_event event;
+	int ifindex;
+
+	(void)state;
+	make_pair("o0", "o1");
+	watch = open_watch("o0");
+	for (int i = 0; i < 2000; i++)
+		set_mtu(fd, "o1", 1000 + i % 2);
+	RUN("ip link set o0 down && ip link set o0 mtu 1300 name o5");
+	expect_in_the_end(watch, CW_NETDEV_CHANGE_RENAMED);
+	expect(watch, CW_NETDEV_CHANGE_MTU);
+	expect(watch, CW_NETDEV_CHANGE_DOWN);
+	expect_none(watch);
+	assert_true(cw_netdev_watch_overruns(watch) > 0);
+	assert_int_equal(cw_netdev_watch_state(watch)->mtu, 1300);
+
+	RUN("ip link set o5 name o0");
+	expect(watch, CW_NETDEV_CHANGE_RENAMED);
+	for (int i = 0; i < 2000; i++)
+		set_mtu(fd, "o1", 1000 + i % 2);
+	ifindex = index_of("o0");
+	RUN("ip link del o0");
+	make_pair("o0", "o1");
+	event = expect_in_the_end(watch, CW_NETDEV_CHANGE_REMOVED);
+	assert_int_equal(event.ifindex, ifindex);
+	event = expect(watch, CW_NETDEV_CHANGE_CREATED);
+	assert_int_equal(event.ifindex, index_of("o0"));
+	expect(watch, CW_NETDEV_CHANGE_UP);
+	for (int i = 0; i < 2000; i++)
+		set_mtu(fd, "o1", 1000 + i % 2);
+	RUN("ip link del o0");
+	event = expect_in_the_end(watch, CW_NETDEV_CHANGE_REMOVED);
+	expect_none(watch);
+	assert_int_equal(cw_netdev_watch_state(watch)->ifindex, 0);
+	cw_netdev_watch_close(watch);
+	close(fd);
+}
+
+static void malformed_and_missing_notices_are_made_up_for(void **state)
+{
+	struct nlmsghdr lying = {.nlmsg_len = 500, .nlmsg_type = RTM_DELLINK};
+	struct cw_netdev_watch *watch;
+	struct cw_netdev_event event;
+
+	(void)state;
+	make_pair("m0", "m1");
+	RUN("ip link set m0 down");
+	watch = open_watch("m0");
+	inject = &lying;
+	inject_bytes = sizeof(lying);
+	expect_none(watch);
+	assert_int_equal(cw_netdev_watch_overruns(watch), 1);
+	RUN("ip link set m0 mtu 1400");
+	fail_next("recvmsg", ENOBUFS, 0);
+	expect(watch, CW_NETDEV_CHANGE_MTU);
+	assert_int_equal(cw_netdev_watch_overruns(watch), 2);
+	fail_next("recvmsg", EBADF, 0);
+	assert_int_equal(cw_netdev_watch_next(watch, &event), -EBADF);
+	expect_none(watch);
+	cw_netdev_watch_close(watch);
+	RUN("ip link del m0");
+}
+
+static void watches_refuse_what_is_no_name_and_report_failures(void **state)
+{
+	static const char *const wrong[] = {"", ".", "..", "a/b", "eth 0"};
+	struct cw_netdev_watch *watch;
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(wrong); i++)
+		assert_int_equal(cw_netdev_watch_open(&watch, wrong[i], &error), -EINVAL);
+	memset(text, 'a', sizeof(text));
+	text[128] = '\0';
+	assert_int_equal(cw_netdev_watch_open(&watch, text, &error), -EINVAL);
+	fail_next("calloc", ENOMEM, 0);
+	assert_int_equal(cw_netdev_watch_open(&watch, "eth0", &error), -ENOMEM);
+	fail_next("socket", EMFILE, 0);
+	assert_int_equal(cw_netdev_watch_open(&watch, "eth0", &error), -EMFILE);
+	assert_non_null(strstr(error.text, "eth0"));
+	fail_next("recvmsg", EIO, 0);
+	assert_int_equal(cw_netdev_watch_open(&watch, "eth0", &error), -EIO);
+	assert_null(watch);
+	cw_netdev_watch_close(NULL);
+	watch = open_watch("no-such-device-at-all"); /* may come */
+	assert_int_equal(cw_netdev_watch_state(watch)->ifindex, 0);
+	cw_netdev_watch_close(watch);
+}
+
+/* ---- the list and the facts ---- */
+
+static const struct cw_netdev *find(const struct cw_netdevs *list, const char *name)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (!strcmp(list->at[i].name, name))
+			return &list->at[i];
+	fail_msg("%s is not listed", name);
+	return NULL;
+}
+
+static void interfaces_are_listed_with_their_addresses(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0x77, 1};
+	struct cw_netdevs list = {0};
+	const struct cw_netdev *device;
+	char text[INET6_ADDRSTRLEN];
+
+	(void)state;
+	make_pair("l0", "l1");
+	RUN("ip link set l0 address 02:00:00:00:77:01 mtu 1600 &&"
+	    " ip addr add 10.7.0.1/24 broadcast 10.7.0.255 dev l0 &&"
+	    " ip addr add 10.8.0.1 peer 10.8.0.2/32 dev l0");
+	netns_write("/proc/sys/net/ipv6/conf/l0/disable_ipv6", "0");
+	RUN("ip -6 addr add fd00::7/64 dev l0 nodad");
+	if (cw_netdevs_list(probe, &list, &error))
+		fail_msg("%s", error.text);
+	device = find(&list, "lo");
+	assert_true(device->flags & IFF_LOOPBACK && device->flags & IFF_UP);
+	assert_int_equal(device->addresses[0].family, AF_INET);
+	assert_int_equal(device->addresses[0].prefix_bits, 8);
+	assert_string_equal(inet_ntop(AF_INET, device->addresses[0].address, text, sizeof(text)),
+			    "127.0.0.1");
+	assert_false(device->addresses[0].has_broadcast);
+	device = find(&list, "l0");
+	assert_int_equal(device->ifindex, index_of("l0"));
+	assert_int_equal(device->mtu, 1600);
+	assert_int_equal(device->arp_type, 1);
+	assert_int_equal(device->rx_queues_allocated, 4);
+	assert_string_equal(cw_netdev_operstate_text(device->operstate), "up");
+	assert_int_equal(device->hardware_bytes, 6);
+	assert_memory_equal(device->hardware, mac, 6);
+	assert_memory_equal(device->hardware_broadcast, "\xff\xff\xff\xff\xff\xff", 6);
+	assert_true(device->address_count >= 3); /* and a link-local one, perhaps */
+	assert_memory_equal(device->addresses[0].address, "\x0a\x07\0\x01", 4);
+	assert_int_equal(device->addresses[0].prefix_bits, 24);
+	assert_true(device->addresses[0].has_broadcast && !device->addresses[0].has_peer);
+	assert_memory_equal(device->addresses[0].broadcast, "\x0a\x07\0\xff", 4);
+	assert_memory_equal(device->addresses[1].address, "\x0a\x08\0\x01", 4);
+	assert_true(device->addresses[1].has_peer && !device->addresses[1].has_broadcast);
+	assert_memory_equal(device->addresses[1].peer, "\x0a\x08\0\x02", 4);
+	assert_int_equal(device->addresses[2].family, AF_INET6);
+	assert_int_equal(device->addresses[2].prefix_bits, 64);
+	assert_string_equal(inet_ntop(AF_INET6, device->addresses[2].address, text, sizeof(text)),
+			    "fd00::7");
+	for (uint32_t i = 1; i < list.count; i++)
+		assert_true(list.at[i].ifindex > list.at[i - 1].ifindex);
+
+	for (int i = 0; i < 6; i++) { /* a list left in the socket does not spoil the next one */
+		fail_next("recvmsg", EIO, i);
+		if (cw_netdevs_list(probe, &list, &error))
+			assert_int_equal(error.code, -EIO), assert_int_equal(list.count, 0);
+		fail_call = "";
+		assert_int_equal(cw_netdevs_list(probe, &list, &error), 0);
+		find(&list, "l0");
+	}
+	cw_netdevs_fini(&list);
+	fail_next("realloc", ENOMEM, 0); /* links */
+	assert_int_equal(cw_netdevs_list(probe, &list, &error), -ENOMEM);
+	cw_netdevs_fini(&list);
+	fail_next("realloc", ENOMEM, 1); /* addresses */
+	assert_int_equal(cw_netdevs_list(probe, &list, &error), -ENOMEM);
+	fail_next("recvmsg", ENOBUFS, 1); /* asks again */
+	assert_int_equal(cw_netdevs_list(probe, &list, &error), 0);
+	find(&list, "l0");
+	cw_netdevs_fini(&list);
+	RUN("ip link del l0");
+}
+
+static void queues_driver_and_offloads_are_told(void **state)
+{
+	struct cw_netdev_facts facts;
+
+	(void)state;
+	need_namespace();
+	RUN("ip link add q0 numrxqueues 4 type veth peer name q1 numrxqueues 3");
+	assert_int_equal(cw_netdev_facts_read(probe, "q0", &facts, &error), 0);
+	assert_int_equal(facts.rx_queues, 4);
+	assert_int_equal(facts.rx_queues_from, CW_NETDEV_QUEUES_CHANNELS);
+	assert_string_equal(facts.driver, "veth");
+	assert_true(facts.has_timestamping && facts.has_software_rx && !facts.has_hardware_rx);
+	assert_int_equal(facts.phc_index, -1);
+	assert_int_equal(facts.offloads[CW_NETDEV_TSO].setting, CW_NETDEV_ON);
+	assert_false(facts.offloads[CW_NETDEV_TSO].is_fixed);
+	assert_int_equal(facts.offloads[CW_NETDEV_LRO].setting, CW_NETDEV_OFF);
+	assert_true(facts.offloads[CW_NETDEV_LRO].is_fixed);
+	for (int i = 0; i < CW_NETDEV_OFFLOADS; i++) {
+		assert_int_not_equal(facts.offloads[i].setting, CW_NETDEV_UNKNOWN);
+		assert_true(strlen(cw_netdev_offload_name((enum cw_netdev_offload)i)) > 3);
+	}
+	assert_int_equal(cw_netdev_facts_read(probe, "q1", &facts, &error), 0);
+	assert_int_equal(facts.rx_queues, 3);
+	RUN("ip link del q0");
+
+	assert_int_equal(cw_netdev_facts_read(probe, "lo", &facts, &error), 0);
+	assert_int_equal(facts.rx_queues, 1);
+	assert_int_not_equal(facts.rx_queues_from, CW_NETDEV_QUEUES_CHANNELS);
+	fail_next("ioctl", ENODEV, 0);
+	assert_int_equal(cw_netdev_facts_read(probe, "lo", &facts, &error), -ENODEV);
+	fail_next("mprotect", ENOMEM, 0);
+	assert_int_equal(cw_netdev_facts_read(probe, "lo", &facts, &error), -ENOMEM);
+	assert_int_equal(cw_netdev_facts_read(probe, "", &facts, &error), -ENODEV);
+	assert_int_equal(cw_netdev_facts_read(probe, "nothing0", &facts, &error), -ENODEV);
+	assert_non_null(strstr(error.text, "nothing0"));
+}
+
+static void queues_are_counted_in_sysfs_where_the_driver_is_silent(void **state)
+{
+	struct cw_netdev_facts facts;
+
+	(void)state;
+	need_namespace();
+	if (netns_run("ip link add i0 numrxqueues 3 numtxqueues 3 type ifb 2>/dev/null")) {
+		print_message("skipped: no ifb devices here\n");
+		skip();
+	}
+	if (access("/sys/class/net/i0", F_OK)) {
+		print_message("skipped: sysfs does not show this namespace\n");
+		RUN("ip link del i0");
+		skip();
+	}
+	assert_int_equal(cw_netdev_facts_read(probe, "i0", &facts, &error), 0);
+	assert_int_equal(facts.rx_queues, 3);
+	assert_int_equal(facts.rx_queues_from, CW_NETDEV_QUEUES_SYSFS);
+	RUN("ip link del i0");
+}
+
+/* Any interface of the sysfs in sight but lo. */
+static bool name_in_sysfs(char *name, size_t bytes)
+{
+	struct dirent *entry;
+	DIR *list = opendir("/sys/class/net");
+
+	name[0] = '\0';
+	while (list && (entry = readdir(list)))
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "lo"))
+			snprintf(name, bytes, "%.15s", entry->d_name);
+	if (list)
+		closedir(list);
+	return name[0];
+}
+
+static void sysfs_of_another_namespace_is_not_believed(void **state)
+{
+	struct cw_netdev_facts facts;
+	char name[CW_NETDEV_NAME_BYTES];
+	const char *reason = NULL;
+
+	(void)state;
+	need_namespace();
+	if (umount("/sys"))
+		reason = "sysfs is the machine's already, or cannot be taken off";
+	else if (!name_in_sysfs(name, sizeof(name)))
+		reason = "the machine's namespace has but lo";
+	else if (netns_run("ip link add %s index 54321 numrxqueues 77 type ifb 2>/dev/null", name))
+		reason = "no ifb devices here";
+	if (!reason) {
+		assert_int_equal(cw_netdev_facts_read(probe, name, &facts, &error), 0);
+		assert_int_equal(facts.rx_queues, 77);
+		assert_int_equal(facts.rx_queues_from, CW_NETDEV_QUEUES_ALLOCATED);
+		RUN("ip link del %s", name);
+	}
+	mount("capweir", "/sys", "sysfs", 0, NULL);
+	if (reason) {
+		print_message("skipped: %s\n", reason);
+		skip();
+	}
+}
+
+static void probes_report_what_they_cannot_open(void **state)
+{
+	struct cw_netdev_probe *other;
+
+	(void)state;
+	fail_next("calloc", ENOMEM, 0);
+	assert_int_equal(cw_netdev_probe_open(&other, &error), -ENOMEM);
+	fail_next("socket", EMFILE, 0);
+	assert_int_equal(cw_netdev_probe_open(&other, &error), -EMFILE);
+	assert_null(other);
+	fail_next("socket", EAFNOSUPPORT, 1); /* no IPv4 */
+	assert_int_equal(cw_netdev_probe_open(&other, &error), 0);
+	cw_netdev_probe_close(other);
+	cw_netdev_probe_close(NULL);
+}
+
+static int enter(void **state)
+{
+	(void)state;
+	netns_enter(no_namespace, sizeof(no_namespace));
+	return cw_netdev_probe_open(&probe, &error);
+}
+
+static int leave(void **state)
+{
+	(void)state;
+	cw_netdev_probe_close(probe);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(known_traffic_is_counted_exactly),
+	    cmocka_unit_test(drops_of_the_driver_are_named_and_exact),
+	    cmocka_unit_test(interface_made_anew_gives_what_the_new_one_counted),
+	    cmocka_unit_test(counters_that_go_backwards_give_no_absurd_figures),
+	    cmocka_unit_test(names_of_loss_are_told_from_others),
+	    cmocka_unit_test(drivers_that_change_or_lie_are_survived),
+	    cmocka_unit_test(down_and_up_are_seen_apart_from_the_link),
+	    cmocka_unit_test(mtu_and_name_are_followed),
+	    cmocka_unit_test(removal_and_return_under_a_new_ifindex_are_seen),
+	    cmocka_unit_test(leaving_a_bridge_is_no_removal),
+	    cmocka_unit_test(alternative_names_are_names),
+	    cmocka_unit_test(notices_lost_to_an_overrun_are_asked_for),
+	    cmocka_unit_test(malformed_and_missing_notices_are_made_up_for),
+	    cmocka_unit_test(watches_refuse_what_is_no_name_and_report_failures),
+	    cmocka_unit_test(interfaces_are_listed_with_their_addresses),
+	    cmocka_unit_test(queues_driver_and_offloads_are_told),
+	    cmocka_unit_test(queues_are_counted_in_sysfs_where_the_driver_is_silent),
+	    cmocka_unit_test(sysfs_of_another_namespace_is_not_believed),
+	    cmocka_unit_test(probes_report_what_they_cannot_open),
+	};
+
+	return cmocka_run_group_tests(tests, enter, leave);
+}
