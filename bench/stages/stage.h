@@ -40,7 +40,7 @@ double cw_stage_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
  * The filters that traffic is split by, up to CW_STAGE_FILTERS_MAX, all different: the first eight
- * are those of bench/filters8.txt; those beyond them hosts, ports and nets that match little, so
+ * are those of bench/peers/filters8.txt; those beyond them hosts, ports and nets that match little, so
  * that more filters write about as much.
  */
 void cw_stage_filter(uint32_t index, char filter[CW_STAGE_FILTER_BYTES]);

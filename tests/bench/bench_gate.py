@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The regression gate of the benchmarks (bench/gate.py): sees what is slower, and not what is noise."""
+"""The regression gate of the benchmarks (bench/results/gate.py): sees what is slower, and not what is noise."""
 import json
 import os
 import random

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""bench/compare and bench/plot: what they say and draw, of little traffic."""
+"""bench/results/compare and bench/results/plot: what they say and draw, of little traffic."""
 import json
 import os
 import shutil

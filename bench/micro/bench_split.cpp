@@ -7,9 +7,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include "bench/folder.hpp"
+#include "bench/micro/folder.hpp"
 #include "bench/stages/split.h"
-#include "bench/subject.h"
+#include "bench/micro/subject.h"
 
 namespace
 {

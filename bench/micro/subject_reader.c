@@ -9,7 +9,7 @@
 
 #include <capweir/handle.h>
 
-#include "bench/subject.h"
+#include "bench/micro/subject.h"
 #include "core/source/source.h"
 #include "datasets/traffic.h"
 

@@ -7,7 +7,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "bench/subject.h"
+#include "bench/micro/subject.h"
 
 namespace
 {

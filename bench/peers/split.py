@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""capweir split against the program one naturally writes with libpcap (bench/natural.c).
+"""capweir split against the program one naturally writes with libpcap (bench/peers/natural.c).
 
 Both split the same generated files by the same filters, in turn (A B A B), after rounds that only
 warm memory and page cache. What counts is the ratio inside one run: machines differ, and one

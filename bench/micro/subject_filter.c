@@ -6,7 +6,7 @@
 #include <pcap/pcap.h>
 
 #include "bench/stages/stage.h"
-#include "bench/subject.h"
+#include "bench/micro/subject.h"
 #include "core/filter/filter.h"
 #include "datasets/traffic.h"
 
@@ -25,7 +25,7 @@ struct subject_match {
 	uint32_t filter_count;
 };
 
-/* The eight of bench/filters8.txt, then hosts and ports as a rule file has them. */
+/* The eight of bench/peers/filters8.txt, then hosts and ports as a rule file has them. */
 static void make_expression(char *expression, uint32_t index)
 {
 	static const uint16_t ports[] = {443, 80, 53, 22, 8080, 25, 993, 3306, 123, 5432};

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/subject.h"
+#include "bench/micro/subject.h"
 #include "core/decode/decode.h"
 #include "core/decode/stream.h"
 #include "core/packet/linktype.h"

@@ -5,7 +5,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "bench/folder.hpp"
+#include "bench/micro/folder.hpp"
 #include "bench/stages/write.h"
 
 namespace

@@ -10,7 +10,7 @@
  *each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take turns within
  *each) of that and of the ratio to libpcap, how long building took, what it takes up and what
  *memory it needed meanwhile. Every engine's ids are compared with libpcap's: exit 1 where they
- *differ. bench/filter_sets.py makes a table of many runs.
+ *differ. bench/peers/filter_sets.py makes a table of many runs.
  */
 #include <malloc.h>
 #include <time.h>

@@ -5,10 +5,10 @@
 The sender and all that the kernel does for a packet run on one core, the tool on another; both ends
 are in a network namespace of this program's own. Every tool writes every packet to a file. Loss is
 what the tool's file lacks of what was sent; CPU is what the tool's threads ran while packets came,
-start-up left out. "discard" is bench/live_discard.c, which keeps nothing: no reader is faster.
-"library" and "pcap_dispatch" are bench/live_read.c, which keeps nothing either.
+start-up left out. "discard" is bench/live/live_discard.c, which keeps nothing: no reader is faster.
+"library" and "pcap_dispatch" are bench/live/live_read.c, which keeps nothing either.
 
-A socket sends about half a million packets a second here. More come from bench/live_flood.c, in
+A socket sends about half a million packets a second here. More come from bench/live/live_flood.c, in
 which the kernel sends by itself (the rate "flood"); the receiving end then has GRO on, without
 which frames that have no socket buffer arrive only where AF_XDP takes them.
 """
@@ -39,7 +39,7 @@ def parse_arguments():
     add("--capweir", default="build/bench/tools/capweir", help="the command under test")
     add("--discard", default="build/bench/bench/live_discard", help="the yardstick")
     add("--sender", default="build/bench/bench/live_sender", help="tests/live/sender.c")
-    add("--reader", default="build/bench/bench/live_read", help="bench/live_read.c")
+    add("--reader", default="build/bench/bench/live_read", help="bench/live/live_read.c")
     add("--flood", default="build/bench/bench/live_flood", help="sends more than sockets can")
     add("--dir", default="build/bench/live", help="where files are written (deleted)")
     add("--sizes", default="60,1500", help="of frames, in bytes")
