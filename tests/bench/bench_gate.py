@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-GATE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench", "gate.py")
+GATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "results", "gate.py")
 
 
 class Gate(unittest.TestCase):

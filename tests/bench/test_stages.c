@@ -131,7 +131,7 @@ static void made_filters_are_valid(void **state)
 
 static void first_filters_are_those_of_the_file(void **state)
 {
-	FILE *file = fopen(CW_ROOT "/bench/filters8.txt", "r");
+	FILE *file = fopen(CW_ROOT "/bench/peers/filters8.txt", "r");
 	char line[256], filter[CW_STAGE_FILTER_BYTES];
 	uint32_t count = 0;
 
