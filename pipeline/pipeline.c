@@ -19,9 +19,8 @@
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
-	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
-						.standard_output = -1,
-						.drain_ms = CW_DRAIN_MS_DEFAULT};
+	*options = (struct cw_pipeline_options){
+	    .linktype = CW_LINKTYPE_ANY, .standard_output = -1, .drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 
 void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
@@ -73,10 +72,10 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->pool_bytes = CW_POOL_BYTES_DEFAULT;
 	if (!options->chunk_bytes)
 		options->chunk_bytes = choose_chunk_bytes(
-			options->pool_bytes, pipeline->reload.is_possible &&
-							     options->rules->count < CW_OUTPUTS_EXPECTED
-						     ? CW_OUTPUTS_EXPECTED
-						     : options->rules->count);
+		    options->pool_bytes,
+		    pipeline->reload.is_possible && options->rules->count < CW_OUTPUTS_EXPECTED
+			? CW_OUTPUTS_EXPECTED
+			: options->rules->count);
 	if (!options->gather_bytes)
 		options->gather_bytes = CW_GATHER_BYTES_DEFAULT;
 	if (!options->batch_bytes)
@@ -100,13 +99,11 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->options;
 	const struct cw_batch_sizes sizes = {
-		.records_max = options->batch_records,
-		.match_capacity =
-			CW_BATCH_MATCHES_MIN + pipeline->output_capacity + CW_MATCH_BURST,
-		.tally_capacity = pipeline->output_capacity,
-		.piece_capacity = pipeline->output_capacity + CW_BATCH_PIECES_EXTRA,
-		.sample_capacity =
-			cw_samples_capacity(options->batch_records, options->verify_every),
+	    .records_max = options->batch_records,
+	    .match_capacity = CW_BATCH_MATCHES_MIN + pipeline->output_capacity + CW_MATCH_BURST,
+	    .tally_capacity = pipeline->output_capacity,
+	    .piece_capacity = pipeline->output_capacity + CW_BATCH_PIECES_EXTRA,
+	    .sample_capacity = cw_samples_capacity(options->batch_records, options->verify_every),
 	};
 	uint32_t index;
 
@@ -115,7 +112,8 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (!pipeline->lanes || !pipeline->workers ||
 	    cw_chunk_pool_init(&pipeline->pool, options->pool_bytes, options->chunk_bytes) < 0 ||
 	    cw_sequencer_init(&pipeline->sequencer, pipeline->lane_count) < 0 ||
-	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) < 0 ||
+	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) <
+		0 ||
 	    cw_ready_init(&pipeline->writable, pipeline->output_capacity) < 0)
 		goto no_memory;
 	pipeline->sequencer.matched_limit = options->packet_limit;
@@ -186,12 +184,13 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 		lane->is_started = result == 0;
 	}
 	if (result == 0 && pipeline->port_count) {
-		result = start_thread(&pipeline->keeper_thread, "cw-keeper", cw_keeper_main,
-				      pipeline);
+		result =
+		    start_thread(&pipeline->keeper_thread, "cw-keeper", cw_keeper_main, pipeline);
 		pipeline->is_keeper_started = result == 0;
 	}
 	if (result == 0 && pipeline->reload.is_possible) {
-		result = start_thread(&pipeline->reload.thread, "cw-reload", cw_reload_main, pipeline);
+		result =
+		    start_thread(&pipeline->reload.thread, "cw-reload", cw_reload_main, pipeline);
 		pipeline->reload.is_started = result == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -266,7 +265,8 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pipeline->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pipeline->keeper_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pipeline->keeper_fd < 0 || pipeline->wake_fd < 0 || pipeline->abort_fd < 0 || pipeline->done_fd < 0)
+	if (pipeline->keeper_fd < 0 || pipeline->wake_fd < 0 || pipeline->abort_fd < 0 ||
+	    pipeline->done_fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
 	return 0;
 }
@@ -274,16 +274,17 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_filter_set_options filter_options = {
-		.filter = {.unoptimized = pipeline->options.unoptimized,
-			   .resolve_names = pipeline->options.resolve_names,
-			   .compiler = pipeline->options.compiler},
-		.engine = pipeline->options.engine,
+	    .filter = {.unoptimized = pipeline->options.unoptimized,
+		       .resolve_names = pipeline->options.resolve_names,
+		       .compiler = pipeline->options.compiler},
+	    .engine = pipeline->options.engine,
 	};
 	int result;
 
 	clock_gettime(CLOCK_MONOTONIC, &pipeline->start_time);
 	pipeline->filter_options = filter_options;
-	pipeline->reload.is_possible = pipeline->options.device_count && pipeline->options.load_rules;
+	pipeline->reload.is_possible =
+	    pipeline->options.device_count && pipeline->options.load_rules;
 	result = open_events(pipeline, error);
 	if (result == 0)
 		result = cw_rules_check(pipeline->options.rules, error);
@@ -315,8 +316,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->has_files = true;
 	cw_ports_connect(pipeline);
 	pipeline->empty_linktype = pipeline->ifaces.count
-					   ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
-					   : CW_LINKTYPE_ETHERNET;
+				       ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
+				       : CW_LINKTYPE_ETHERNET;
 	if (pipeline->options.on_ready)
 		pipeline->options.on_ready(pipeline->options.context);
 	cw_ports_tell_start(pipeline);
@@ -339,8 +340,8 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 	pipeline->reload.fd = -1;
 	cw_ifaces_init(&pipeline->ifaces);
 	failure = options->rules->count
-			  ? start(pipeline, &local)
-			  : cw_error_set(&local, -EINVAL, "there is no rule, so no output");
+		      ? start(pipeline, &local)
+		      : cw_error_set(&local, -EINVAL, "there is no rule, so no output");
 	if (failure < 0) {
 		if (error)
 			*error = local;

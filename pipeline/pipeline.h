@@ -7,8 +7,8 @@
  *     ... fill in inputs and rules ...
  *     cw_pipeline_start(&pipeline, &options, &error)    checks everything, then starts the threads
  *     poll(cw_pipeline_done_fd(pipeline)) ...           meanwhile: progress, request_stop, abort
- *     cw_pipeline_finish(pipeline, &report)             joins, publishes the files, closes the books
- *     cw_report_fini(&report), cw_pipeline_free(pipeline)
+ *     cw_pipeline_finish(pipeline, &report)             joins, publishes the files, closes the
+ * books cw_report_fini(&report), cw_pipeline_free(pipeline)
  */
 #ifndef CW_PIPELINE_PIPELINE_H
 #define CW_PIPELINE_PIPELINE_H
@@ -44,7 +44,7 @@ enum cw_time_precision {
 /* Whether outputs go past the page cache (core/output/direct.h). */
 enum cw_direct_mode {
 	CW_DIRECT_AUTO, /* live: files that fill blocks fast; offline: none */
-	CW_DIRECT_ON,	/* files of more than a block; a warning where that cannot be */
+	CW_DIRECT_ON,   /* files of more than a block; a warning where that cannot be */
 	CW_DIRECT_OFF,
 };
 
@@ -55,8 +55,8 @@ struct cw_pipeline_options {
 	const char *const *devices; /* instead of inputs: captured live */
 	uint32_t device_count;
 	const struct cw_rules *rules;
-	const char *prefilter; /* expression every packet must pass, or NULL */
-	const char *directory; /* in front of relative output names, or NULL */
+	const char *prefilter;               /* expression every packet must pass, or NULL */
+	const char *directory;               /* in front of relative output names, or NULL */
 	struct cw_filter_compiler *compiler; /* for this run alone meanwhile; NULL: in process */
 
 	uint32_t threads;      /* workers; 0 = the cores this process may use */
@@ -77,7 +77,7 @@ struct cw_pipeline_options {
 	/* live; of `live` the device, the input and the descriptor are set here, and the number of
 	 * queues where it is 0 */
 	struct cw_live_options live;
-	bool is_time_order; /* merge the queues by time; false: as they come */
+	bool is_time_order;    /* merge the queues by time; false: as they come */
 	bool no_kernel_filter; /* let every packet come, also those that no rule can take */
 	const char *pin;   /* threads to cores: "auto", a list such as "0-3,8", NULL: not at all */
 	uint32_t realtime; /* SCHED_FIFO priority of capture threads; 0 = not */
@@ -85,12 +85,13 @@ struct cw_pipeline_options {
 	uint32_t drain_ms; /* after the stop; what is not written by then is lost */
 
 	/*
-	 * Live: reads the rules anew, for a reload. Fills `rules`, which the pipeline frees; or returns
-	 * a negative errno and says in `error` why the rules stay as they are. Called by a thread of
-	 * its own, and may take its time. NULL: the rules of this run cannot change.
+	 * Live: reads the rules anew, for a reload. Fills `rules`, which the pipeline frees; or
+	 * returns a negative errno and says in `error` why the rules stay as they are. Called by a
+	 * thread of its own, and may take its time. NULL: the rules of this run cannot change.
 	 */
 	int (*load_rules)(void *context, struct cw_rules *rules, struct cw_error *error);
-	/* A reload is done with, as cw_pipeline_reload_status says; the same thread; may be NULL. */
+	/* A reload is done with, as cw_pipeline_reload_status says; the same thread; may be NULL.
+	 */
 	void (*on_reload)(void *context);
 
 	/* sizes; 0 = chosen (tests make them tiny) */
@@ -106,8 +107,8 @@ struct cw_pipeline_options {
 
 	/* Called from any thread, one call at a time is not promised. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);
-	/* Called when a regular file of a rule that has a hook got its name; by any thread, which it
-	 * should not keep long. NULL: hooks are not run. */
+	/* Called when a regular file of a rule that has a hook got its name; by any thread, which
+	 * it should not keep long. NULL: hooks are not run. */
 	void (*on_file)(void *context, const struct cw_rule *rule, const char *path);
 	/* Called once, when nothing but starting the threads is left to do; may be NULL. Before it
 	 * nothing was written, so that the process may as well end. */
@@ -120,8 +121,8 @@ struct cw_pipeline_options {
 void cw_pipeline_options_init(struct cw_pipeline_options *options);
 
 /*
- * Errors: -EINVAL, -EEXIST (no_clobber), -EACCES (host name) and the like for what is wrong with the
- * request, found before anything is written (the command's exit 2); -ENOMEM, -EAGAIN and other
+ * Errors: -EINVAL, -EEXIST (no_clobber), -EACCES (host name) and the like for what is wrong with
+ * the request, found before anything is written (the command's exit 2); -ENOMEM, -EAGAIN and other
  * system errors (exit 1). Nothing is left behind: no thread, file or descriptor.
  */
 int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_options *options,
@@ -138,7 +139,7 @@ struct cw_progress {
 	uint64_t read_bytes;  /* of the inputs, as they are on disk */
 	uint64_t total_bytes; /* 0 when an input's length is unknown */
 	uint64_t packets;
-	uint64_t bytes;	      /* captured */
+	uint64_t bytes; /* captured */
 	/* live, sums over the queues and devices */
 	uint64_t kernel_seen;
 	uint64_t kernel_dropped;
@@ -187,10 +188,10 @@ struct cw_report_device {
 	uint32_t linktype;
 	uint32_t queue_count;
 	bool has_kernel_filter; /* it left out what no rule takes: never seen, never counted */
-	uint32_t event_count; /* down, up, renamed, ... */
-	uint32_t gap_count;   /* times it was gone */
-	double gap_s;	      /* how long in all */
-	bool has_losses;      /* the following are known */
+	uint32_t event_count;   /* down, up, renamed, ... */
+	uint32_t gap_count;     /* times it was gone */
+	double gap_s;           /* how long in all */
+	bool has_losses;        /* the following are known */
 	bool is_lower_bound;
 	uint64_t rx_packets, rx_errors, rx_dropped, rx_missed, rx_fifo, rx_over;
 	struct cw_netdev_drop *drops; /* of the driver, that grew */
@@ -201,9 +202,9 @@ struct cw_report_rule {
 	const struct cw_rule *rule;
 	uint64_t matched;
 	uint64_t written;
-	uint64_t bytes; /* captured bytes written, as cut */
-	uint64_t file_bytes;   /* of the files that are still there */
-	uint64_t expired;      /* of those written: in files that rings removed again */
+	uint64_t bytes;      /* captured bytes written, as cut */
+	uint64_t file_bytes; /* of the files that are still there */
+	uint64_t expired;    /* of those written: in files that rings removed again */
 	uint32_t expired_files;
 	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t left_out_total;
@@ -219,7 +220,7 @@ struct cw_report_rule {
 struct cw_report_generation {
 	uint64_t number; /* from 1 */
 	uint32_t rule_count;
-	double start_s;	  /* since the run's start */
+	double start_s;   /* since the run's start */
 	uint64_t *firsts; /* per queue: packets before it; UINT64_MAX: the queue had none of it */
 };
 
@@ -271,7 +272,8 @@ int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
  */
 void cw_pipeline_abort(struct cw_pipeline *pipeline);
 
-/* Whether a drain was given up and there is still no end: a thread is stuck. Abort is what is left. */
+/* Whether a drain was given up and there is still no end: a thread is stuck. Abort is what is left.
+ */
 bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);
 
 /* The books of this moment; threads go on. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A worker thread: it does whatever is nearest to the files first. Writing complete chunks frees
- * memory, copying reserved batches completes chunks, matching cut batches makes new ones to reserve.
+ * memory, copying reserved batches completes chunks, matching cut batches makes new ones to
+ * reserve.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 /* Where the copying of a stretch has got to in one output. */
 struct place {
 	uint8_t *to;
-	uint32_t room;	      /* left in the chunk */
+	uint32_t room;        /* left in the chunk */
 	uint32_t record_left; /* left in the piece */
 	uint32_t copied;      /* into the chunk, not noted yet */
 	uint32_t next_piece;
@@ -75,7 +76,7 @@ static void start_places(struct cw_copy *copy, const struct cw_batch *batch)
 	copy->note_count = 0;
 	for (index = 0; index < batch->tally_count; index++)
 		copy->places[batch->tallies[index].output] =
-			(struct place){.next_piece = batch->tallies[index].first_piece};
+		    (struct place){.next_piece = batch->tallies[index].first_piece};
 }
 
 static void note_copied(struct cw_copy *copy, struct place *place, struct cw_output *output)
@@ -173,8 +174,7 @@ static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
 			if (cw_unlikely(!place->record_left) &&
 			    !enter_piece(copy, batch, place, &pipeline->outputs[entry]))
 				continue;
-			copy_record(copy, place, &pipeline->outputs[entry],
-				    &batch->packets[index]);
+			copy_record(copy, place, &pipeline->outputs[entry], &batch->packets[index]);
 		}
 	}
 	for (index = 0; index < batch->tally_count; index++) {
@@ -226,9 +226,9 @@ static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
 			}
 			place->record_left--;
 			place->copied = 0;
-			cross_chunks(copy, place, output, NULL,
-				     cw_format_record_bytes(output->format, packet,
-							    output->snaplen));
+			cross_chunks(
+			    copy, place, output, NULL,
+			    cw_format_record_bytes(output->format, packet, output->snaplen));
 			copy->note_count = note_count;
 		}
 	}
@@ -282,9 +282,9 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		uint32_t intact;
 
 		batch->part_end = part_first;
-		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs, batch);
-		intact = count_intact(batch,
-				      cw_lease_intact_bytes(&batch->lease, &batch->span));
+		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs,
+			      batch);
+		intact = count_intact(batch, cw_lease_intact_bytes(&batch->lease, &batch->span));
 		if (intact >= batch->packet_count)
 			break;
 		batch->packet_count = intact > part_first ? intact : part_first;

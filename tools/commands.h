@@ -19,7 +19,8 @@ int cw_command_top(const struct cw_arguments *arguments);
 int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
-/* Programs that are not there are told before the first file. -EINVAL; *has_any: there are hooks. */
+/* Programs that are not there are told before the first file. -EINVAL; *has_any: there are hooks.
+ */
 int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error);
 
 struct cw_hooks;
@@ -66,8 +67,8 @@ void cw_report_complain(const struct cw_report *report);
 const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES]);
 const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES]);
 
-/* A name from outside as it may go to a terminal: control characters become "?". Into `clean`, which
- * is returned. */
+/* A name from outside as it may go to a terminal: control characters become "?". Into `clean`,
+ * which is returned. */
 const char *cw_format_printable(const char *name, char *clean, size_t bytes);
 
 #endif

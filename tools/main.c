@@ -16,22 +16,23 @@ static const struct {
 	int (*run)(const struct cw_arguments *arguments);
 	const char *what;
 } commands[] = {
-	{"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
-	{"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
-	{"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
-	{"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
-	{"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
-	{"check", CW_CHECK, cw_command_check, "check a rules file"},
-	{"inspect", CW_INSPECT, cw_command_inspect, "say what is in capture files, or what becomes of "
-						      "filters"},
-	{"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
-	{"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
-	{"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},
-	{"control", CW_STATUS, cw_command_control, "have a running capture reload, rotate, flush, stop"},
-	{"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
-	{"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
+    {"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
+    {"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
+    {"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
+    {"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
+    {"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
+    {"check", CW_CHECK, cw_command_check, "check a rules file"},
+    {"inspect", CW_INSPECT, cw_command_inspect,
+     "say what is in capture files, or what becomes of "
+     "filters"},
+    {"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
+    {"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
+    {"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},
+    {"control", CW_STATUS, cw_command_control,
+     "have a running capture reload, rotate, flush, stop"},
+    {"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
+    {"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
 };
-
 
 static void print_help(FILE *file)
 {

@@ -64,7 +64,8 @@ int main(int argc, char **argv)
 {
 	static uint8_t frame[STAMP_FRAME_MAX];
 	double seconds = argc == 4 ? atof(argv[2]) : 0, start_s, elapsed_s;
-	struct stamp_shape shape = {.bytes = argc == 4 ? (uint32_t)atoi(argv[3]) : 0, .flows = 1,
+	struct stamp_shape shape = {.bytes = argc == 4 ? (uint32_t)atoi(argv[3]) : 0,
+				    .flows = 1,
 				    .vlan = STAMP_TAG_NONE,
 				    .outer = STAMP_TAG_NONE};
 	struct xdp_md context = {.ingress_ifindex = argc == 4 ? if_nametoindex(argv[1]) : 0};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The whole pipeline: a generated file split by 8, 100 and 1,000 filters, each to a file of its own,
-// by one and two threads; and by the program that one naturally writes with libpcap, which does 1,000
-// filters on too few packets to be told here. The traffic is in memory (memfd), the outputs in TMPDIR.
+// The whole pipeline: a generated file split by 8, 100 and 1,000 filters, each to a file of its
+// own, by one and two threads; and by the program that one naturally writes with libpcap, which
+// does 1,000 filters on too few packets to be told here. The traffic is in memory (memfd), the
+// outputs in TMPDIR.
 #include <map>
 #include <memory>
 
@@ -26,10 +27,11 @@ const subject_file *file_of(int64_t profile)
 	auto found = files.find(profile);
 
 	if (found == files.end())
-		found = files
-			    .emplace(profile, Subject(subject_file_make(kProfiles[profile], kPackets),
-						      subject_file_free))
-			    .first;
+		found =
+		    files
+			.emplace(profile, Subject(subject_file_make(kProfiles[profile], kPackets),
+						  subject_file_free))
+			.first;
 	return found->second.get();
 }
 

@@ -24,7 +24,8 @@ void run(benchmark::State &state, cw_stage_write_way way)
 	char text[CW_STAGE_TEXT_BYTES];
 
 	for (auto _ : state) {
-		int status = cw_stage_write(way, out.c_str(), threads, packets, packet_bytes, &result, text);
+		int status =
+		    cw_stage_write(way, out.c_str(), threads, packets, packet_bytes, &result, text);
 
 		if (status < 0) {
 			state.SkipWithError(text);

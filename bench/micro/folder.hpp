@@ -27,7 +27,10 @@ class Folder
 	Folder &operator=(const Folder &) = delete;
 
 	// Empty when it could not be made.
-	const std::string &path() const { return path_; }
+	const std::string &path() const
+	{
+		return path_;
+	}
 
 	// A folder in it.
 	std::string make(const char *name) const

@@ -312,7 +312,8 @@ int main(int argc, char **argv)
 	bench.memory = calloc(PACKETS, PACKET_STRIDE);
 	if (!is_kind(bench.kind) || bench.size == 0 || rounds < 1 ||
 	    rounds > (int)CW_FILTER_ROUNDS_MAX) {
-		fprintf(stderr, "usage: filter_set_bench [--json] [-O] [KIND [N [ROUNDS [FILE]]]]\n");
+		fprintf(stderr,
+			"usage: filter_set_bench [--json] [-O] [KIND [N [ROUNDS [FILE]]]]\n");
 		return 2;
 	}
 	if (!bench.memory)

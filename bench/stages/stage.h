@@ -40,8 +40,8 @@ double cw_stage_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
  * The filters that traffic is split by, up to CW_STAGE_FILTERS_MAX, all different: the first eight
- * are those of bench/peers/filters8.txt; those beyond them hosts, ports and nets that match little, so
- * that more filters write about as much.
+ * are those of bench/peers/filters8.txt; those beyond them hosts, ports and nets that match little,
+ * so that more filters write about as much.
  */
 void cw_stage_filter(uint32_t index, char filter[CW_STAGE_FILTER_BYTES]);
 
@@ -54,8 +54,8 @@ void cw_stage_filter(uint32_t index, char filter[CW_STAGE_FILTER_BYTES]);
  */
 void cw_stage_touch_memory(uint64_t bytes);
 
-/* Have a file in the page cache, by reading it: a machine that reclaims what was not used for some seconds
- * would have one program in turn read from its disk. Does what it can. */
+/* Have a file in the page cache, by reading it: a machine that reclaims what was not used for some
+ * seconds would have one program in turn read from its disk. Does what it can. */
 void cw_stage_warm_file(const char *path);
 
 /* Remove the files of a folder, not the folder. 0, or the first failure. */

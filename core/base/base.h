@@ -75,8 +75,9 @@ static inline uint32_t cw_load_be32(const void *from)
 
 /*
  * A walk over records is a chain of cache misses, since where the next one starts stands in the one
- * before. Asking for every line a fixed distance ahead, also for those the walk will jump over, turns
- * it into a stream: 100 to 20 ns a record on the imix profile. Returns where the next call goes on.
+ * before. Asking for every line a fixed distance ahead, also for those the walk will jump over,
+ * turns it into a stream: 100 to 20 ns a record on the imix profile. Returns where the next call
+ * goes on.
  */
 #define CW_PREFETCH_BYTES 2048
 

@@ -307,8 +307,8 @@ void cw_decode_flows(const struct cw_packet *packets, size_t count, uint32_t lin
 {
 	size_t index;
 
-	/* The first ones, which nobody asked for yet: without this a burst of 256 packets from memory
-	 * takes 2.5 ns a packet longer, of 18. */
+	/* The first ones, which nobody asked for yet: without this a burst of 256 packets from
+	 * memory takes 2.5 ns a packet longer, of 18. */
 	for (index = 0; index < CW_DECODE_PREFETCH_PACKETS && index < count; index++)
 		cw_decode_ask(&packets[index]);
 	for (index = 0; index < count; index++) {

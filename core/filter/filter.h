@@ -13,8 +13,8 @@
 /*
  * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the
  * expression (cut where it is long), and a caret under the first bad token with what may have been
- * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not say
- * where.
+ * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not
+ * say where.
  */
 #define CW_FILTER_EXPLAIN_BYTES 320u
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
@@ -70,8 +70,8 @@ enum cw_filter_set_format {
 
 /*
  * Print what a built set became to `file` (borrows): its decision programs, node by node, as
- * core/filter/README.md explains them; the text forms then tell which engine each filter got and the
- * set's statistics. Returns 0, -ENOMEM, or -EIO when the file is in error.
+ * core/filter/README.md explains them; the text forms then tell which engine each filter got and
+ * the set's statistics. Returns 0, -ENOMEM, or -EIO when the file is in error.
  */
 int cw_filter_set_print(const struct cw_filter_set *set, FILE *file,
 			enum cw_filter_set_format format);

@@ -7,7 +7,9 @@
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u
-#define ROUND_NS_MIN 1e6 /* packets are gone through again until then: less is the clock's noise */
+#define ROUND_NS_MIN                                                                \
+	1e6 /* packets are gone through again until then: less is the clock's noise \
+	     */
 
 /* Room for the ids of a burst. */
 struct scratch {

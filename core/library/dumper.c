@@ -25,7 +25,8 @@ struct cw_dumper {
 	uint32_t linktype;
 	uint32_t snaplen;
 	int failure; /* 0, or why nothing more is written */
-	const struct cw_handle *handle; /* borrowed: whose interfaces the packets have; may be NULL */
+	const struct cw_handle
+	    *handle; /* borrowed: whose interfaces the packets have; may be NULL */
 	/* pcapng: number in the file + 1, by number of the interface; 0: it has none yet */
 	uint32_t *ifaces;
 	uint32_t iface_capacity;
@@ -33,7 +34,7 @@ struct cw_dumper {
 	uint64_t start;   /* where the file was when it was opened */
 	uint64_t written; /* of what was appended, in the system's hands */
 	uint64_t whole;   /* of it, up to the last record that is there as a whole */
-	size_t used; /* of the buffer */
+	size_t used;      /* of the buffer */
 	size_t capacity;
 	uint8_t *buffer;
 };
@@ -49,9 +50,9 @@ static void find_whole(struct cw_dumper *dumper, size_t flushed)
 
 	dumper->whole = dumper->written;
 	if (flushed >= from)
-		dumper->whole += from + cw_format_whole_records(dumper->format,
-								dumper->buffer + from,
-								flushed - from, &records, &bytes);
+		dumper->whole +=
+		    from + cw_format_whole_records(dumper->format, dumper->buffer + from,
+						   flushed - from, &records, &bytes);
 }
 
 /* Nothing more is written; what is there is cut to whole records. */
@@ -242,7 +243,7 @@ static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t s
 	dumper->snaplen = snaplen ? snaplen : CW_CAPLEN_MAX;
 	dumper->capacity = BUFFER_BYTES;
 	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-	at = !dumper->is_regular ? 0
+	at = !dumper->is_regular             ? 0
 	     : fcntl(fd, F_GETFL) & O_APPEND ? status.st_size
 					     : lseek(fd, 0, SEEK_CUR);
 	dumper->start = at > 0 ? (uint64_t)at : 0;
@@ -287,8 +288,8 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot write %s", path);
-	result = make(dumper, fd, linktype, handle->snaplen,
-		      choose_format(format, handle->is_ns), error);
+	result = make(dumper, fd, linktype, handle->snaplen, choose_format(format, handle->is_ns),
+		      error);
 	if (result == 0) {
 		(*dumper)->handle = handle;
 		result = cw_dumper_flush(*dumper);

@@ -88,11 +88,11 @@ static int new_handle(struct cw_handle **result, enum cw_handle_kind kind, struc
 
 int cw_handle_open_offline(struct cw_handle **result, const char *path, struct cw_error *error)
 {
-	/* A buffer that stays in the cache is read into at twice the speed of mapped pages (13 to 21
-	 * against 7 to 15 GB/s, ext4 and tmpfs, Linux 6.18), and a library should have no handler
-	 * for SIGBUS. */
+	/* A buffer that stays in the cache is read into at twice the speed of mapped pages (13 to
+	 * 21 against 7 to 15 GB/s, ext4 and tmpfs, Linux 6.18), and a library should have no
+	 * handler for SIGBUS. */
 	struct cw_source_options options = {
-		.linktype = CW_LINKTYPE_ANY, .buffer_bytes = BUFFER_BYTES, .is_unmapped = true};
+	    .linktype = CW_LINKTYPE_ANY, .buffer_bytes = BUFFER_BYTES, .is_unmapped = true};
 	struct cw_source_info info;
 	struct cw_handle *handle;
 	int failure = new_handle(&handle, CW_HANDLE_OFFLINE, error);
@@ -240,7 +240,7 @@ int cw_handle_set_timeout(struct cw_handle *handle, int64_t timeout_ns)
 {
 	int64_t ms = timeout_ns < 0 ? -1
 				    : timeout_ns / (int64_t)CW_NS_PER_MS +
-					      (timeout_ns % (int64_t)CW_NS_PER_MS != 0);
+					  (timeout_ns % (int64_t)CW_NS_PER_MS != 0);
 	int result = may_set(handle);
 
 	if (result < 0)

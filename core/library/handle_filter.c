@@ -46,7 +46,7 @@ static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapp
 		      struct cw_filter *filter)
 {
 	struct cw_handle_filter *grown =
-		realloc(handle->filters, (handle->filter_count + 1) * sizeof(*grown));
+	    realloc(handle->filters, (handle->filter_count + 1) * sizeof(*grown));
 
 	if (!grown) {
 		cw_filter_free(filter);
@@ -54,7 +54,7 @@ static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapp
 	}
 	handle->filters = grown;
 	grown[handle->filter_count++] = (struct cw_handle_filter){
-		.linktype = linktype, .is_swapped = is_swapped, .filter = filter};
+	    .linktype = linktype, .is_swapped = is_swapped, .filter = filter};
 	return 0;
 }
 
@@ -105,8 +105,8 @@ int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint
 			if (packet->flags & CW_PACKET_MALFORMED)
 				continue;
 			if (packet->iface != known_iface) {
-				filter = filter_of(handle,
-						   cw_ifaces_at(&handle->ifaces, packet->iface));
+				filter =
+				    filter_of(handle, cw_ifaces_at(&handle->ifaces, packet->iface));
 				if (!filter)
 					return handle->error.code;
 				known_iface = packet->iface;
@@ -161,9 +161,8 @@ static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char 
 		free(expression);
 		return cw_handle_fail(handle, error, -ENOMEM, "no memory for a filter");
 	}
-	*first = (struct cw_handle_filter){.linktype = handle->linktype,
-					   .is_swapped = is_first_swapped(handle),
-					   .filter = filter};
+	*first = (struct cw_handle_filter){
+	    .linktype = handle->linktype, .is_swapped = is_first_swapped(handle), .filter = filter};
 	cw_handle_filters_free(handle);
 	handle->filters = first;
 	handle->filter_count = 1;

@@ -20,8 +20,8 @@ static uint32_t choose_retire_ms(const struct cw_handle *handle)
 	if (handle->is_immediate || handle->timeout_ms == 0)
 		return 1;
 	return handle->timeout_ms > 0 && handle->timeout_ms < (int)CW_LIVE_RETIRE_MS
-		       ? (uint32_t)handle->timeout_ms
-		       : CW_LIVE_RETIRE_MS;
+		   ? (uint32_t)handle->timeout_ms
+		   : CW_LIVE_RETIRE_MS;
 }
 
 /* As many blocks of the usual size as the buffer has room for, smaller ones in a small buffer. */
@@ -116,8 +116,8 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 int cw_handle_next_live(struct cw_handle *handle, int timeout_ms)
 {
 	for (;;) {
-		int result = cw_live_next(handle->live, 0, 0, timeout_ms, &handle->span,
-					  &handle->lease);
+		int result =
+		    cw_live_next(handle->live, 0, 0, timeout_ms, &handle->span, &handle->lease);
 
 		switch (result) {
 		case -EAGAIN: /* the kernel is behind with the block whose turn it is */

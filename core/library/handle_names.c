@@ -99,7 +99,7 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 		return 0;
 	/* The handle alone appends to its interfaces, and reads them. */
 	((struct cw_iface *)(uintptr_t)cw_ifaces_at(&handle->ifaces, handle->live_info.iface))
-		->linktype = linktype;
+	    ->linktype = linktype;
 	if (!handle->expression && handle->filter_count) /* a program stays what it is */
 		handle->filters[0].linktype = linktype;
 	handle->linktype = linktype;
@@ -117,9 +117,9 @@ static int keep_sources(struct cw_timestamp_source **sources, const int *types, 
 		return -ENOMEM;
 	for (index = 0; index < count; index++)
 		(*sources)[index] = (struct cw_timestamp_source){
-			.value = types[index],
-			.name = pcap_tstamp_type_val_to_name(types[index]),
-			.description = pcap_tstamp_type_val_to_description(types[index])};
+		    .value = types[index],
+		    .name = pcap_tstamp_type_val_to_name(types[index]),
+		    .description = pcap_tstamp_type_val_to_description(types[index])};
 	return count;
 }
 

@@ -28,7 +28,8 @@ static int end_of_file(struct cw_handle *handle)
 		return end_with(handle, CW_NEXT_END);
 	cw_handle_fail(handle, NULL, -EBADMSG,
 		       "the file was truncated while it was read: %llu of %llu bytes are left",
-		       (unsigned long long)info.consumed_bytes, (unsigned long long)info.file_bytes);
+		       (unsigned long long)info.consumed_bytes,
+		       (unsigned long long)info.file_bytes);
 	return end_with(handle, CW_NEXT_ERROR);
 }
 
@@ -122,8 +123,7 @@ static int refuse(struct cw_handle *handle)
 {
 	if (atomic_load(&handle->is_closed))
 		return CW_NEXT_CLOSED;
-	cw_handle_fail(handle, NULL,
-		       handle->kind == CW_HANDLE_DEAD ? CW_IS_DEAD : CW_NOT_ACTIVATED,
+	cw_handle_fail(handle, NULL, handle->kind == CW_HANDLE_DEAD ? CW_IS_DEAD : CW_NOT_ACTIVATED,
 		       handle->kind == CW_HANDLE_DEAD ? "a dead handle has no packets"
 						      : "the handle is not activated");
 	return CW_NEXT_NOT_ACTIVATED;

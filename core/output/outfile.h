@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One output file: created hidden beside its target, written at offsets, cut, synced, renamed. Every
- * system call is checked and its failure returned. Devices and FIFOs are opened in place and
+ * One output file: created hidden beside its target, written at offsets, cut, synced, renamed.
+ * Every system call is checked and its failure returned. Devices and FIFOs are opened in place and
  * written in sequence. Single owner at a time; no locks.
  */
 #ifndef CW_CORE_OUTFILE_H
@@ -19,10 +19,10 @@
 struct cw_outfile;
 
 /*
- * What the files of a run share that may write directly, past the page cache. A file does so once it
- * has filled 1 MiB since it was opened, if a place is free; with `is_paced` only one that fills 1 MiB
- * within 250 ms, until it needs more than 1 s. Any thread. There are up to CW_DIRECT_FILES_MAX
- * places. -ENOMEM; free it after the files.
+ * What the files of a run share that may write directly, past the page cache. A file does so once
+ * it has filled 1 MiB since it was opened, if a place is free; with `is_paced` only one that fills
+ * 1 MiB within 250 ms, until it needs more than 1 s. Any thread. There are up to
+ * CW_DIRECT_FILES_MAX places. -ENOMEM; free it after the files.
  */
 struct cw_direct_share;
 int cw_direct_share_new(struct cw_direct_share **share, uint32_t file_count, bool is_paced);
@@ -35,11 +35,12 @@ int cw_direct_share_refusal(const struct cw_direct_share *share);
 struct cw_pack;
 
 struct cw_outfile_options {
-	bool no_clobber;     /* publish fails with -EEXIST when the target exists */
-	bool sync;	     /* fdatasync before rename, directory fsync after */
-	int standard_output; /* descriptor to use for the path "-"; else -1 */
+	bool no_clobber;                /* publish fails with -EEXIST when the target exists */
+	bool sync;                      /* fdatasync before rename, directory fsync after */
+	int standard_output;            /* descriptor to use for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
-	struct cw_pack *pack; /* keeps; the file is compressed (core/format/pack.h). NULL: as it is */
+	struct cw_pack
+	    *pack;   /* keeps; the file is compressed (core/format/pack.h). NULL: as it is */
 	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 
@@ -77,11 +78,12 @@ size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int coun
  * process; at a failure, the good prefix. After buffered writes, all of it. Does not wait. */
 uint64_t cw_outfile_reached(struct cw_outfile *file);
 
-/* Nothing more is written. A compressed file gets its last frame; before, it has whole ones only, and
- * settling it does nothing. Others are settled. 0, or the first failure. */
+/* Nothing more is written. A compressed file gets its last frame; before, it has whole ones only,
+ * and settling it does nothing. Others are settled. 0, or the first failure. */
 int cw_outfile_finish(struct cw_outfile *file);
 
-/* Bytes on the disk: of a compressed file other than cw_outfile_reached, which is of its content. */
+/* Bytes on the disk: of a compressed file other than cw_outfile_reached, which is of its content.
+ */
 uint64_t cw_outfile_file_bytes(struct cw_outfile *file);
 
 /* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */
@@ -99,22 +101,23 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 /* Cut a regular file to `bytes`; what was taken beyond them is dropped. */
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 
-/* Close the descriptor of an idle regular file; the next open reopens it. Settles it; that failing is
- * told by the next write or settling. With sync: fdatasync first. Nothing happens to what cannot be
- * reopened. */
+/* Close the descriptor of an idle regular file; the next open reopens it. Settles it; that failing
+ * is told by the next write or settling. With sync: fdatasync first. Nothing happens to what cannot
+ * be reopened. */
 int cw_outfile_evict(struct cw_outfile *file);
 
-/* Settle, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The result of
- * every step counts. On error the data stays in the .part file, whose name `error` tells, and
- * publish can be tried again; a failed fdatasync or close stays failed, since the kernel reports
- * lost data once. -EBADF for a file never opened, or already published. */
+/* Settle, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The
+ * result of every step counts. On error the data stays in the .part file, whose name `error` tells,
+ * and publish can be tried again; a failed fdatasync or close stays failed, since the kernel
+ * reports lost data once. -EBADF for a file never opened, or already published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
 /* Close and remove the .part file, or leave it there with `keep_part`. */
 void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
 
 /* Remove a published file again. -ESTALE when it was changed, or its name is another file's by
- * now, which stays; that there is none any more is no error. -EBADF for what was not published, or is no regular file. */
+ * now, which stays; that there is none any more is no error. -EBADF for what was not published, or
+ * is no regular file. */
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
 
 /* Bytes that this process may still write where the file is or will be. Opens its folder only. */
@@ -122,6 +125,6 @@ int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes);
 
 const char *cw_outfile_path(const struct cw_outfile *file);
 const char *cw_outfile_part_path(const struct cw_outfile *file); /* NULL when none */
-void cw_outfile_free(struct cw_outfile *file);			 /* accepts NULL */
+void cw_outfile_free(struct cw_outfile *file);                   /* accepts NULL */
 
 #endif

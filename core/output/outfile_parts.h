@@ -56,7 +56,6 @@ struct cw_outfile {
 /* Bytes as they are, at an offset in the file on the disk; as cw_outfile_write and _read. */
 size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
 			      uint64_t offset, int *failure);
-int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes,
-			      uint64_t offset);
+int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
 
 #endif

@@ -273,8 +273,7 @@ void cw_outfile_drop(struct cw_outfile *file)
 	file->write_failure = 0;
 }
 
-int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes,
-			      uint64_t offset)
+int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset)
 {
 	size_t total = 0;
 
@@ -304,7 +303,8 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 	if (file->options.pack)
 		return cw_outfile_pack_read(file, buffer, bytes, offset);
 	if (file->fd >= 0 && file->kind == TARGET_REGULAR)
-		(void)cw_outfile_settle(file); /* what cannot be written cannot be read: fewer bytes */
+		(void)cw_outfile_settle(
+		    file); /* what cannot be written cannot be read: fewer bytes */
 	return cw_outfile_read_plain(file, buffer, bytes, offset);
 }
 

@@ -14,16 +14,16 @@
 
 /* One interface: of a capture file (pcapng describes each; a pcap file is one) or a live one. */
 struct cw_iface {
-	uint32_t linktype;	/* LINKTYPE_ value as in files, 16 bits used */
-	uint32_t snaplen;	/* as recorded; 0 = no limit given */
-	uint64_t ts_offset_s;	/* added to every time, two's complement (if_tsoffset) */
+	uint32_t linktype;       /* LINKTYPE_ value as in files, 16 bits used */
+	uint32_t snaplen;        /* as recorded; 0 = no limit given */
+	uint64_t ts_offset_s;    /* added to every time, two's complement (if_tsoffset) */
 	uint64_t ts_units_per_s; /* 10^n, or 0 when ts_shift is used */
-	uint8_t ts_shift;	/* units are 2^-ts_shift s; 0 when ts_units_per_s is used */
-	uint8_t has_ns;		/* the source resolves better than a microsecond */
-	uint8_t is_swapped;	/* the file is of the other byte order: loopback headers are too */
-	uint16_t input;		/* index of the input it was met in */
-	char *name;		/* if_name or NULL; owned by the table */
-	char *description;	/* if_description or NULL; owned by the table */
+	uint8_t ts_shift;        /* units are 2^-ts_shift s; 0 when ts_units_per_s is used */
+	uint8_t has_ns;          /* the source resolves better than a microsecond */
+	uint8_t is_swapped;      /* the file is of the other byte order: loopback headers are too */
+	uint16_t input;          /* index of the input it was met in */
+	char *name;              /* if_name or NULL; owned by the table */
+	char *description;       /* if_description or NULL; owned by the table */
 };
 
 /*
@@ -52,23 +52,23 @@ static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces
 /* Whether a pcap record has its two lengths in the order of before version 2.3. */
 enum cw_swapped_lengths {
 	CW_LENGTHS_IN_ORDER,
-	CW_LENGTHS_SWAPPED,	  /* 2.0 to 2.2, and 543.0 */
+	CW_LENGTHS_SWAPPED,       /* 2.0 to 2.2, and 543.0 */
 	CW_LENGTHS_MAYBE_SWAPPED, /* 2.3: where caplen > len */
 };
 
 /* How the records of a span are laid out; enough to decode it without the parser. */
 struct cw_layout {
 	uint8_t is_pcapng;
-	uint8_t is_ring;	       /* a TPACKET_V3 ring block's records (source_packet.h) */
-	uint8_t is_frames;	       /* data: struct cw_frame, pointing at them (source_live_parts.h) */
-	uint8_t is_swapped;	       /* the file's byte order is not this machine's */
-	uint8_t has_swapped_lengths;   /* pcap 2.3 and before: enum cw_swapped_lengths */
-	uint8_t record_header_bytes;   /* pcap: 16, or 24 (Kuznetzov) */
-	uint32_t ts_unit_ns;	       /* pcap: 1 or 1000 */
-	uint32_t iface_base;	       /* index of the section's interface 0 */
-	uint32_t iface_count;	       /* interfaces of the section so far */
-	uint32_t caplen_max;	       /* pcap: a longer record is damage */
-	uint32_t caplen_cut;	       /* pcap, ring, frames: data beyond this is not handed out (snaplen) */
+	uint8_t is_ring;    /* a TPACKET_V3 ring block's records (source_packet.h) */
+	uint8_t is_frames;  /* data: struct cw_frame, pointing at them (source_live_parts.h) */
+	uint8_t is_swapped; /* the file's byte order is not this machine's */
+	uint8_t has_swapped_lengths; /* pcap 2.3 and before: enum cw_swapped_lengths */
+	uint8_t record_header_bytes; /* pcap: 16, or 24 (Kuznetzov) */
+	uint32_t ts_unit_ns;         /* pcap: 1 or 1000 */
+	uint32_t iface_base;         /* index of the section's interface 0 */
+	uint32_t iface_count;        /* interfaces of the section so far */
+	uint32_t caplen_max;         /* pcap: a longer record is damage */
+	uint32_t caplen_cut; /* pcap, ring, frames: data beyond this is not handed out (snaplen) */
 	const struct cw_ifaces *ifaces;
 };
 
@@ -87,12 +87,12 @@ struct cw_span {
  */
 struct cw_window {
 	_Atomic uint32_t references;
-	_Atomic bool is_damaged; /* the file shrank beneath the mapping: zeros stand in */
+	_Atomic bool is_damaged;     /* the file shrank beneath the mapping: zeros stand in */
 	_Atomic uint64_t intact_end; /* offset in the input of the first of those zeros, or max */
 	const uint8_t *data;
 	size_t bytes;
 	uint64_t offset; /* of data[0] in the input */
-	int fd;		 /* of the mapped file, -1 for buffers */
+	int fd;          /* of the mapped file, -1 for buffers */
 	void (*release)(struct cw_window *window);
 	void *owner;
 };

@@ -20,23 +20,23 @@ struct cw_source_options {
 	size_t window_bytes; /* mapped windows; 0 = 64 MiB; rounded up to pages */
 	size_t buffer_bytes; /* stream buffers; 0 = CW_SOURCE_BUFFER_BYTES */
 	bool is_unmapped;    /* regular files too are read into buffers */
-	int wake_fd;	     /* readable when reading shall stop (eventfd); -1 = none */
-	uint16_t input;	     /* recorded in the interfaces met */
+	int wake_fd;         /* readable when reading shall stop (eventfd); -1 = none */
+	uint16_t input;      /* recorded in the interfaces met */
 	uint32_t linktype;   /* overrides the file's (-y); CW_LINKTYPE_ANY = as the file says */
 };
 
 struct cw_source_info {
-	const char *format;	 /* "pcap", "pcapng" */
+	const char *format;      /* "pcap", "pcapng" */
 	const char *compression; /* "none", "gzip", "zstd" */
-	const char *byte_order;	 /* "little", "big" of the first header */
+	const char *byte_order;  /* "little", "big" of the first header */
 	uint16_t version_major, version_minor;
-	uint32_t linktype;	 /* of the first interface, CW_LINKTYPE_ANY when there is none */
-	uint32_t snaplen;	 /* of the header or the first interface, as recorded */
-	bool has_ns;		 /* resolves better than 1 us; pcapng always counts as such */
-	uint64_t file_bytes;	 /* length at open; 0 for pipes */
+	uint32_t linktype;       /* of the first interface, CW_LINKTYPE_ANY when there is none */
+	uint32_t snaplen;        /* of the header or the first interface, as recorded */
+	bool has_ns;             /* resolves better than 1 us; pcapng always counts as such */
+	uint64_t file_bytes;     /* length at open; 0 for pipes */
 	uint64_t consumed_bytes; /* of the file (compressed bytes where compressed) */
-	uint64_t section_count;	 /* pcapng */
-	bool has_grown;		 /* regular file was longer at its end than at open */
+	uint64_t section_count;  /* pcapng */
+	bool has_grown;          /* regular file was longer at its end than at open */
 };
 
 /*

@@ -38,7 +38,8 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 	}
 }
 
-/* Read one input to its end. Returns what ended it: 0, or a negative errno with the error filled. */
+/* Read one input to its end. Returns what ended it: 0, or a negative errno with the error filled.
+ */
 static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
 		      uint32_t *prepared, struct cw_error *error)
 {

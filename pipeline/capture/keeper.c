@@ -37,9 +37,9 @@ static void sleep_until_news(struct cw_pipeline *pipeline)
 	fds[count++] = (struct pollfd){.fd = pipeline->keeper_fd, .events = POLLIN};
 	for (index = 0; index < pipeline->port_count && count < CW_ARRAY_COUNT(fds); index++) {
 		if (pipeline->ports[index].watch)
-			fds[count++] = (struct pollfd){
-			    .fd = cw_netdev_watch_fd(pipeline->ports[index].watch),
-			    .events = POLLIN};
+			fds[count++] =
+			    (struct pollfd){.fd = cw_netdev_watch_fd(pipeline->ports[index].watch),
+					    .events = POLLIN};
 	}
 	poll(fds, count, TICK_MS);
 	if (fds[0].revents & POLLIN)

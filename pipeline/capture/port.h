@@ -41,7 +41,8 @@ struct cw_port {
 /* Open every device asked for, count the lanes. Errors as cw_pipeline_start. */
 int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error);
 
-/* Let the kernel leave out what no rule takes, where that is certain; after the rules were built. */
+/* Let the kernel leave out what no rule takes, where that is certain; after the rules were built.
+ */
 void cw_ports_prefilter(struct cw_pipeline *pipeline);
 
 /* Give each lane its queue; after the lanes were made, before the threads start. */

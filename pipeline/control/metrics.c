@@ -14,8 +14,7 @@ struct metrics {
 static void begin(const struct metrics *metrics, const char *name, bool is_counter,
 		  const char *help)
 {
-	const char *total =
-	    is_counter && metrics->format == CW_METRICS_PROMETHEUS ? "_total" : "";
+	const char *total = is_counter && metrics->format == CW_METRICS_PROMETHEUS ? "_total" : "";
 
 	fprintf(metrics->file, "# TYPE capweir_%s%s %s\n# HELP capweir_%s%s %s\n", name, total,
 		is_counter ? "counter" : "gauge", name, total, help);
@@ -60,7 +59,8 @@ static void put_run(const struct metrics *metrics, const struct cw_snapshot *sna
 	    "Packets that devices or drivers say they lost.");
 	one(metrics, "pool_chunks", false, snapshot->pool_chunks, "Chunks of output memory.");
 	one(metrics, "pool_free_chunks", false, snapshot->pool_free, "Of them, those free.");
-	one(metrics, "pool_starved", false, snapshot->is_starved, "Whether packets wait for chunks.");
+	one(metrics, "pool_starved", false, snapshot->is_starved,
+	    "Whether packets wait for chunks.");
 	one(metrics, "rules", false, snapshot->reload.rule_count, "Rules in force.");
 	one(metrics, "rules_generation", false, snapshot->reload.generation,
 	    "Number of the rules in force, from 1.");
@@ -113,14 +113,15 @@ static void queue_family(const struct metrics *metrics, const struct cw_snapshot
 	}
 }
 
-#define QUEUE(name, is_counter, member, help)                                        \
-	queue_family(metrics, snapshot, name, is_counter,                            \
-		     offsetof(struct cw_snapshot_queue, member),                     \
+#define QUEUE(name, is_counter, member, help)                    \
+	queue_family(metrics, snapshot, name, is_counter,        \
+		     offsetof(struct cw_snapshot_queue, member), \
 		     sizeof(((struct cw_snapshot_queue *)NULL)->member) == 8, help)
 
 static void put_queues(const struct metrics *metrics, const struct cw_snapshot *snapshot)
 {
-	QUEUE("queue_kernel_seen_packets", true, kernel_seen, "Packets the kernel had for the queue.");
+	QUEUE("queue_kernel_seen_packets", true, kernel_seen,
+	      "Packets the kernel had for the queue.");
 	QUEUE("queue_kernel_dropped_packets", true, kernel_dropped,
 	      "Packets for which the queue's ring had no room.");
 	QUEUE("queue_freezes", true, freezes, "How often the ring was full.");
@@ -172,9 +173,9 @@ static void rule_family(const struct metrics *metrics, const struct cw_snapshot 
 	}
 }
 
-#define RULE(name, is_counter, member, help)                                       \
-	rule_family(metrics, snapshot, name, is_counter,                           \
-		    offsetof(struct cw_snapshot_output, member),                   \
+#define RULE(name, is_counter, member, help)                     \
+	rule_family(metrics, snapshot, name, is_counter,         \
+		    offsetof(struct cw_snapshot_output, member), \
 		    sizeof(((struct cw_snapshot_output *)NULL)->member), help)
 
 static void put_rules(const struct metrics *metrics, const struct cw_snapshot *snapshot)
@@ -188,7 +189,8 @@ static void put_rules(const struct metrics *metrics, const struct cw_snapshot *s
 	     "Of those lost, the ones for which the output was too slow.");
 	RULE("rule_chunks", false, chunks, "Chunks of output memory that the output holds.");
 	RULE("rule_failed", false, has_failed, "Whether its output cannot be written at present.");
-	RULE("rule_leaving", false, is_leaving, "Whether the rule is gone, and its output closing.");
+	RULE("rule_leaving", false, is_leaving,
+	     "Whether the rule is gone, and its output closing.");
 }
 
 const char *cw_metrics_content_type(enum cw_metrics_format format)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A snapshot of a run (snapshot.h) as metrics, in the text formats of OpenMetrics 1.0 and of
- * Prometheus (which differ in how counters are announced, and in the end). Each line of the books is
- * a counter; rates are for who collects them to compute. A rule's series have the label
+ * Prometheus (which differ in how counters are announced, and in the end). Each line of the books
+ * is a counter; rates are for who collects them to compute. A rule's series have the label
  * `generation`: that of the rules in which its present output began, so that they never go back.
  * Sources: openmetrics.io, prometheus.io/docs/instrumenting/exposition_formats.
  */

@@ -90,8 +90,7 @@ static json_t *books_json(const struct cw_books *books)
 			 "prefiltered", count(books->prefiltered), "matched_any",
 			 count(books->matched_any), "unmatched", count(books->unmatched), "matched",
 			 count(books->matched), "left_out", count(books->left_out), "written",
-			 count(books->written), "lost",
-			 count(books->lost));
+			 count(books->written), "lost", count(books->lost));
 }
 
 static json_t *queues_json(const struct cw_snapshot *snapshot)
@@ -124,13 +123,12 @@ static json_t *outputs_json(const struct cw_snapshot *snapshot)
 		const struct cw_snapshot_output *output = &snapshot->outputs[index];
 
 		json_array_append_new(
-		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rule",
-			      text_json(output->name), "matched", count(output->matched), "left_out",
-			      count(output->left_out), "written",
-			      count(output->written), "lost", count(output->lost), "backlog",
-			      count(output->backlog), "chunks", count(output->chunks), "failed",
-			      output->has_failed, "leaving", output->is_leaving));
+		    list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rule",
+				    text_json(output->name), "matched", count(output->matched),
+				    "left_out", count(output->left_out), "written",
+				    count(output->written), "lost", count(output->lost), "backlog",
+				    count(output->backlog), "chunks", count(output->chunks),
+				    "failed", output->has_failed, "leaving", output->is_leaving));
 	}
 	return list;
 }
@@ -192,17 +190,16 @@ char *cw_control_answer_stats(struct cw_pipeline *pipeline)
 
 static json_t *rule_json(const struct cw_rule *rule)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "name", text_json(rule->name),
-			 "filter", text_json(rule->filter ? rule->filter : "unmatched"), "write",
-			 text_json(rule->write), "snaplen", count(rule->snaplen), "rotate_bytes",
-			 count(rule->rotate_bytes), "rotate_packets", count(rule->rotate_packets),
-			 "rotate_every_ns", count(rule->rotate_every_ns), "keep_files",
-			 count(rule->ring_files), "keep_bytes", count(rule->ring_bytes), "priority",
-			 count(rule->priority), "sample_every", count(rule->sample_every),
-			 "limit_packets", count(rule->limit_packets), "limit_bytes",
-			 count(rule->limit_bytes), "limit_rate", count(rule->limit_rate), "line",
-			 count(rule->line));
+	return json_pack(
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	    text_json(rule->name), "filter", text_json(rule->filter ? rule->filter : "unmatched"),
+	    "write", text_json(rule->write), "snaplen", count(rule->snaplen), "rotate_bytes",
+	    count(rule->rotate_bytes), "rotate_packets", count(rule->rotate_packets),
+	    "rotate_every_ns", count(rule->rotate_every_ns), "keep_files", count(rule->ring_files),
+	    "keep_bytes", count(rule->ring_bytes), "priority", count(rule->priority),
+	    "sample_every", count(rule->sample_every), "limit_packets", count(rule->limit_packets),
+	    "limit_bytes", count(rule->limit_bytes), "limit_rate", count(rule->limit_rate), "line",
+	    count(rule->line));
 }
 
 char *cw_control_answer_rules(struct cw_pipeline *pipeline)

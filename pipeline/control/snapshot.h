@@ -20,13 +20,13 @@ struct cw_snapshot_queue {
 struct cw_snapshot_output {
 	char *name;
 	uint64_t generation; /* of the rules that it began with */
-	bool is_leaving; /* its rule is gone */
-	bool has_failed; /* at present: what comes for it is lost */
+	bool is_leaving;     /* its rule is gone */
+	bool has_failed;     /* at present: what comes for it is lost */
 	uint64_t matched, written;
 	uint64_t left_out; /* as the rule asks: no loss */
-	uint64_t lost;    /* without those of a failure that lasts */
-	uint64_t backlog; /* of them */
-	uint32_t chunks;  /* of the pool that it holds */
+	uint64_t lost;     /* without those of a failure that lasts */
+	uint64_t backlog;  /* of them */
+	uint32_t chunks;   /* of the pool that it holds */
 };
 
 struct cw_snapshot_worker {

@@ -28,7 +28,7 @@ struct cw_sample {
 struct cw_difference {
 	uint64_t packet; /* its number in the input, from 1 */
 	uint32_t input;
-	uint32_t rule; /* or CW_SAMPLE_PREFILTER */
+	uint32_t rule;                         /* or CW_SAMPLE_PREFILTER */
 	char name[CW_RULE_NAME_BYTES_MAX + 1]; /* of the rule */
 	bool is_match_by_libpcap;
 };

@@ -67,9 +67,9 @@ struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool)
 	/* [POOL-1] acquire: the writer is done with the memory. */
 	struct cw_chunk *chunk = atomic_load_explicit(&pool->free_list, memory_order_acquire);
 
-	while (chunk && !atomic_compare_exchange_weak_explicit(
-				&pool->free_list, &chunk, chunk->free_next, memory_order_acquire,
-				memory_order_acquire))
+	while (chunk &&
+	       !atomic_compare_exchange_weak_explicit(&pool->free_list, &chunk, chunk->free_next,
+						      memory_order_acquire, memory_order_acquire))
 		;
 	if (!chunk)
 		return NULL;

@@ -27,8 +27,8 @@ struct cw_file;
 
 /* What the writer does at a chunk without bytes. */
 enum cw_mark {
-	CW_MARK_NONE,	 /* it is an ordinary chunk */
-	CW_MARK_ENDED,	 /* publish the file */
+	CW_MARK_NONE,    /* it is an ordinary chunk */
+	CW_MARK_ENDED,   /* publish the file */
 	CW_MARK_EXPIRED, /* remove it */
 };
 
@@ -41,15 +41,15 @@ struct cw_chunk {
 	uint32_t capacity; /* of this use: up to the next chunk-sized boundary of the file */
 	uint8_t *memory;
 	struct cw_file *file;
-	uint64_t offset;	 /* in the file, of memory[0] */
-	uint64_t anchor_offset;	 /* in the file: a record boundary, the last one known before the */
+	uint64_t offset;         /* in the file, of memory[0] */
+	uint64_t anchor_offset;  /* in the file: a record boundary, the last one known before the */
 	uint64_t anchor_records; /* chunk's end, and the records and captured bytes that are in */
-	uint64_t anchor_bytes;	 /* the file before it */
+	uint64_t anchor_bytes;   /* the file before it */
 	struct cw_chunk *following; /* the next chunk of a piece that spans several */
 	struct cw_chunk *queued;    /* link of the inbox, then of the writer's queue */
 	struct cw_chunk *free_next; /* link of the pool */
 	enum cw_mark mark;
-	bool is_giant;		    /* allocated for one record larger than the pool's half */
+	bool is_giant; /* allocated for one record larger than the pool's half */
 };
 
 struct cw_chunk_pool {
@@ -70,7 +70,8 @@ void cw_chunk_pool_fini(struct cw_chunk_pool *pool);
 /* The turn only. NULL when the pool is empty. */
 struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool);
 
-/* The turn only: one chunk of `bytes` beside the pool. NULL when one is out already, or no memory. */
+/* The turn only: one chunk of `bytes` beside the pool. NULL when one is out already, or no memory.
+ */
 struct cw_chunk *cw_chunk_take_giant(struct cw_chunk_pool *pool, size_t bytes);
 
 /* The turn only: a mark in the caller's memory that goes the way of a chunk. */

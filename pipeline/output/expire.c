@@ -69,7 +69,8 @@ void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output
 	while (output->ring_files && output->kept_count + 1 > output->ring_files &&
 	       has_ended_file(output))
 		expire_oldest(pipeline, output);
-	while (output->ring_bytes && output->kept_bytes + output->rotate_bytes > output->ring_bytes &&
+	while (output->ring_bytes &&
+	       output->kept_bytes + output->rotate_bytes > output->ring_bytes &&
 	       has_ended_file(output))
 		expire_oldest(pipeline, output);
 	while (total_bytes && pipeline->turn_kept_bytes + pipeline->turn_open_bytes > total_bytes &&

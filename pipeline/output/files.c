@@ -189,7 +189,8 @@ uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
 	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
 }
 
-/* Make the table anew with this capacity, of the interfaces whose blocks end at most at `offset`. */
+/* Make the table anew with this capacity, of the interfaces whose blocks end at most at `offset`.
+ */
 static int rebuild_ifaces(struct cw_file *file, uint32_t capacity, uint64_t offset)
 {
 	struct cw_file made = {.iface_capacity = capacity};

@@ -2,7 +2,8 @@
 /*
  * The files of a run and their descriptors: more files than descriptors is fine, the one idle for
  * longest is closed and opened again when it is written to. Any thread; one lock, taken once a
- * write. Of what waits for a disk only eviction is under it: a file's sync, or its last direct block.
+ * write. Of what waits for a disk only eviction is under it: a file's sync, or its last direct
+ * block.
  */
 #ifndef CW_PIPELINE_FILES_H
 #define CW_PIPELINE_FILES_H
@@ -24,41 +25,41 @@ struct cw_anchor {
 struct cw_file {
 	struct cw_outfile *outfile;
 	char *path;
-	uint32_t linktype; /* pcap: of all its records */
-	bool is_rotation;  /* not its output's first */
+	uint32_t linktype;  /* pcap: of all its records */
+	bool is_rotation;   /* not its output's first */
 	uint64_t bytes_max; /* that its rule allows when it is begun; 0: no limit */
 
 	/* owner: the turn. Interfaces the file has a block for, a small open hash table. */
 	uint32_t iface_count;
-	uint32_t iface_capacity; /* power of two, or 0 */
-	uint32_t *ifaces;	 /* pairs: interface of the run + 1, number in the file */
-	uint64_t *iface_ends;	 /* by number: where in the file its block ends */
+	uint32_t iface_capacity;  /* power of two, or 0 */
+	uint32_t *ifaces;         /* pairs: interface of the run + 1, number in the file */
+	uint64_t *iface_ends;     /* by number: where in the file its block ends */
 	struct cw_chunk end_mark; /* then the writer's, as the other */
 	struct cw_chunk expiry_mark;
-	bool is_ended;	     /* its last record is reserved */
+	bool is_ended;       /* its last record is reserved */
 	uint64_t end_number; /* how many files of the run ended before */
 	uint64_t kept_bytes; /* then */
 
 	/* owner: the output's writer, then the thread that closes the run */
-	uint64_t handed;	 /* bytes handed to outfile, which may keep some for a while */
-	uint64_t offset;	 /* bytes written: in the kernel's hands */
-	uint64_t anchor_offset;	 /* a record boundary at or before `offset`, what is before it: */
+	uint64_t handed;         /* bytes handed to outfile, which may keep some for a while */
+	uint64_t offset;         /* bytes written: in the kernel's hands */
+	uint64_t anchor_offset;  /* a record boundary at or before `offset`, what is before it: */
 	uint64_t anchor_records; /* records */
-	uint64_t anchor_bytes;	 /* captured bytes */
+	uint64_t anchor_bytes;   /* captured bytes */
 	/* Boundaries that were handed and not written: the first, which comes true first, and the
 	 * last. Those between would only be counted a little sooner. */
 	struct cw_anchor ahead[2];
 	uint32_t ahead_count;
-	bool is_unusable;	 /* not even its header could be written */
+	bool is_unusable; /* not even its header could be written */
 	bool is_published;
-	bool is_expired; /* and removed again, as rings want */
-	bool is_finished; /* published, discarded or given up: its descriptor is gone */
+	bool is_expired;      /* and removed again, as rings want */
+	bool is_finished;     /* published, discarded or given up: its descriptor is gone */
 	struct cw_file *next; /* of the same output */
 
 	/* owner: the descriptor cache, under its lock */
 	bool is_idle;
-	bool is_pinned;	 /* open, and has to stay so */
-	bool is_regular; /* known once it was opened */
+	bool is_pinned;   /* open, and has to stay so */
+	bool is_regular;  /* known once it was opened */
 	int late_failure; /* of closing it when it was evicted; told at the next acquire */
 	struct cw_file *idle_next;
 	struct cw_file *idle_previous;
@@ -69,7 +70,8 @@ struct cw_file {
 /* The file's number of an interface of the run, or CW_FILE_IFACE_NONE. The turn. */
 uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface);
 
-/* Give the interface, whose block will end at `end`, the file's next number; 0 or -ENOMEM. The turn. */
+/* Give the interface, whose block will end at `end`, the file's next number; 0 or -ENOMEM. The
+ * turn. */
 int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end);
 
 /* Only what is before `offset` is in the file: forget the interfaces behind. 0 or -ENOMEM, and
@@ -79,7 +81,7 @@ int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset);
 struct cw_files {
 	pthread_mutex_t lock;
 	struct cw_gate changed; /* a descriptor may have become free */
-	uint32_t limit; /* descriptors it may hold open */
+	uint32_t limit;         /* descriptors it may hold open */
 	uint32_t open_count;
 	uint32_t pinned_count; /* of those, pipes and devices: they stay open */
 	struct cw_file *idle_oldest;

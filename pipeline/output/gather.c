@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The chunks that an output keeps between reserving and writing: the open one, and full ones that
- * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed is
- * the writer's (output_write.c).
+ * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed
+ * is the writer's (output_write.c).
  */
 #include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
@@ -130,7 +130,8 @@ static bool is_short_of_chunks(struct cw_pipeline *pipeline)
 	uint32_t count = pipeline->pool.chunk_count;
 	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&pipeline->pool));
 
-	return used > count / 4 * 3 && used - cw_min_u32(used, pipeline->turn_kept_chunks) < count / 8;
+	return used > count / 4 * 3 &&
+	       used - cw_min_u32(used, pipeline->turn_kept_chunks) < count / 8;
 }
 
 void cw_outputs_keep_room(struct cw_pipeline *pipeline)

@@ -45,8 +45,8 @@ void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
 	output->limit_packets = rule->limit_packets;
 	output->limit_bytes = rule->limit_bytes;
 	output->limit_rate = rule->limit_rate;
-	output->is_thinned = rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes ||
-			     rule->limit_rate;
+	output->is_thinned =
+	    rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes || rule->limit_rate;
 	output->ring_files = rule->ring_files;
 	output->ring_bytes = rule->ring_bytes;
 	output->priority = rule->priority;

@@ -20,8 +20,8 @@ struct cw_names {
 };
 
 /*
- * Claim `path`; when it was claimed before, the first free "NAME.N.EXT" instead. The result is owned
- * by the caller (free). NULL: no memory, or the numbered name is too long.
+ * Claim `path`; when it was claimed before, the first free "NAME.N.EXT" instead. The result is
+ * owned by the caller (free). NULL: no memory, or the numbered name is too long.
  */
 char *cw_names_claim(struct cw_names *names, const char *path);
 void cw_names_fini(struct cw_names *names);

@@ -21,7 +21,8 @@
 #include "pipeline/rules/rules.h"
 #include "pipeline/rules/template.h"
 
-/* A record this large (with its headers) gets a chunk of its own instead of several of the pool's. */
+/* A record this large (with its headers) gets a chunk of its own instead of several of the pool's.
+ */
 #define CW_RECORD_SPLIT_MAX ((size_t)512 << 10)
 
 struct cw_pipeline;
@@ -43,11 +44,12 @@ enum cw_output_state {
 struct cw_output {
 	/* constant while it is used */
 	uint32_t index;
-	const struct cw_rule *rule; /* as it was first; what may change without a new output is below */
+	const struct cw_rule
+	    *rule; /* as it was first; what may change without a new output is below */
 	struct cw_template *name;
 	enum cw_format format;
-	uint32_t snaplen; /* records are cut to it; UINT32_MAX = whole */
-	uint64_t generation; /* of the rules that it began with */
+	uint32_t snaplen;         /* records are cut to it; UINT32_MAX = whole */
+	uint64_t generation;      /* of the rules that it began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
 
 	/* owner: the reloader */
@@ -59,8 +61,8 @@ struct cw_output {
 	_Alignas(CW_CACHE_LINE) uint64_t rotate_bytes;
 	uint64_t rotate_records;
 	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
-	bool is_rotate_aligned;	  /* at multiples since the epoch; else from the first packet on */
-	bool is_thinned;	  /* it samples or has limits: packet by packet (output_thin.c) */
+	bool is_rotate_aligned;   /* at multiples since the epoch; else from the first packet on */
+	bool is_thinned;          /* it samples or has limits: packet by packet (output_thin.c) */
 	uint64_t sample_every;
 	uint64_t limit_packets;
 	uint64_t limit_bytes;
@@ -69,47 +71,47 @@ struct cw_output {
 	uint64_t ring_bytes;
 	uint32_t priority;
 	/* What came of it: */
-	bool shall_rotate; /* the next record begins a new file */
-	struct cw_file *file; /* being filled, NULL before the first record */
-	struct cw_chunk *open;			      /* NULL: the next record starts a new one */
+	bool shall_rotate;           /* the next record begins a new file */
+	struct cw_file *file;        /* being filled, NULL before the first record */
+	struct cw_chunk *open;       /* NULL: the next record starts a new one */
 	struct cw_chunk *held_first; /* full chunks that wait to be worth a write, oldest first, */
 	struct cw_chunk *held_last;  /* linked by `queued` */
 	uint64_t held_bytes;
-	uint64_t offset;			      /* in the file, of the next byte */
-	uint64_t anchor_offset; /* the last record boundary reserved; before it, in the file: */
-	uint64_t file_records;	/* records */
-	uint64_t file_bytes;	/* captured bytes */
+	uint64_t offset;          /* in the file, of the next byte */
+	uint64_t anchor_offset;   /* the last record boundary reserved; before it, in the file: */
+	uint64_t file_records;    /* records */
+	uint64_t file_bytes;      /* captured bytes */
 	uint64_t period_start_ns; /* time of the file's first packet */
-	uint64_t period_end_ns; /* the first packet of this time or later goes to the next file */
+	uint64_t period_end_ns;   /* the first packet of this time or later goes to the next file */
 	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, as cut */
-	uint64_t taken; /* where the rule thins out: matched and to be written, */
+	uint64_t taken;         /* where the rule thins out: matched and to be written, */
 	uint64_t taken_bytes;
 	uint64_t rate_second; /* and those of them in the latest second of packets' time */
 	uint64_t rate_count;
 	bool is_at_limit;
 	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t lost[CW_LOSS_COUNT]; /* but for those of a failure that lasts */
-	bool is_over_share;	      /* told: it loses records, others need the chunks */
-	uint64_t retry_ns;	      /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */
+	bool is_over_share;           /* told: it loses records, others need the chunks */
+	uint64_t retry_ns; /* CLOCK_MONOTONIC: when a failed output tries again; 0: none */
 	const struct cw_batch *last_batch; /* whose record was reserved last */
-	struct cw_file *restart;      /* a file of which nothing was written: the next one to fill */
-	uint32_t linktype; /* pcap: of the first record; CW_LINKTYPE_ANY before */
+	struct cw_file *restart; /* a file of which nothing was written: the next one to fill */
+	uint32_t linktype;       /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
 	struct cw_file *kept_first; /* of those, the first one that has not to go (output_ring.c) */
-	uint64_t kept_count;	    /* ended files from there on, and their bytes */
+	uint64_t kept_count;        /* ended files from there on, and their bytes */
 	uint64_t kept_bytes;
 	bool has_begun; /* its first file */
 
 	/* shared */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t state; /* enum cw_output_state; set by the turn */
-	struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
-	_Atomic uint32_t kicks; /* reasons to write, since the writer last found none */
-	_Atomic int failure;	/* negative errno: nothing more is written to this output */
-	_Atomic uint64_t written; /* records in the kernel's hands */
-	_Atomic bool is_writing;  /* the writer is at its file, [ABORT-1] */
+	struct cw_chunk *_Atomic inbox;                 /* sealed chunks, newest first */
+	_Atomic uint32_t kicks;      /* reasons to write, since the writer last found none */
+	_Atomic int failure;         /* negative errno: nothing more is written to this output */
+	_Atomic uint64_t written;    /* records in the kernel's hands */
+	_Atomic bool is_writing;     /* the writer is at its file, [ABORT-1] */
 	_Atomic uint32_t chunks_out; /* [RETRY-1] from the pool or beside it, and not given back */
 	_Atomic bool is_retrying;    /* after a failure, nothing was written yet */
 
@@ -117,9 +119,9 @@ struct cw_output {
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;
 	struct cw_chunk *queue_last;
 	struct cw_file *writing; /* NULL before the first write */
-	uint64_t told_ns; /* CLOCK_MONOTONIC: of the last failure that was told */
-	bool has_told;	  /* and its end not yet */
-	bool has_told_expiry; /* that a file cannot be removed */
+	uint64_t told_ns;        /* CLOCK_MONOTONIC: of the last failure that was told */
+	bool has_told;           /* and its end not yet */
+	bool has_told_expiry;    /* that a file cannot be removed */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };
@@ -145,8 +147,8 @@ void cw_outputs_flush_fullest(struct cw_pipeline *pipeline);
  */
 void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
 
-/* The turn, live: whether the output holds so much of the pool that `needed` more chunks would be at
- * the expense of others. */
+/* The turn, live: whether the output holds so much of the pool that `needed` more chunks would be
+ * at the expense of others. */
 bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_output *output,
 			     uint64_t needed);
 

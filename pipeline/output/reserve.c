@@ -82,7 +82,7 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 			chunk = cw_chunk_take(&pipeline->pool);
 			adopt_chunk(pipeline, output, chunk,
 				    pipeline->pool.chunk_bytes -
-					    output->offset % pipeline->pool.chunk_bytes);
+					output->offset % pipeline->pool.chunk_bytes);
 		}
 		chunk = output->open;
 		part = (uint32_t)cw_min_size(bytes, open_room(output));
@@ -118,12 +118,12 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 						  .ts_ns = ts_ns,
 						  .is_utc = pipeline->options.is_utc};
 	const struct cw_outfile_options options = {
-		.no_clobber = pipeline->options.no_clobber,
-		.sync = pipeline->options.sync,
-		.standard_output = pipeline->options.standard_output,
-		.direct = cw_template_is_zst(output->name) ? NULL : pipeline->direct_share,
-		.pack = cw_template_is_zst(output->name) ? pipeline->pack : NULL,
-		.wake_fd = pipeline->abort_fd,
+	    .no_clobber = pipeline->options.no_clobber,
+	    .sync = pipeline->options.sync,
+	    .standard_output = pipeline->options.standard_output,
+	    .direct = cw_template_is_zst(output->name) ? NULL : pipeline->direct_share,
+	    .pack = cw_template_is_zst(output->name) ? pipeline->pack : NULL,
+	    .wake_fd = pipeline->abort_fd,
 	};
 	char path[CW_TEMPLATE_PATH_BYTES];
 	struct cw_file *file = calloc(1, sizeof(*file));
@@ -132,13 +132,15 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 	if (!file)
 		goto no_memory;
 	if (cw_template_is_zst(output->name) && !pipeline->pack) {
-		cw_output_fail(output, -EINVAL, false, "the run was not set up for compressed outputs");
+		cw_output_fail(output, -EINVAL, false,
+			       "the run was not set up for compressed outputs");
 		free(file);
 		return NULL;
 	}
 	result = cw_template_expand(output->name, &values, path);
 	if (result < 0) {
-		cw_output_fail(output, result, output->file_count > 0, "the file's name is too long");
+		cw_output_fail(output, result, output->file_count > 0,
+			       "the file's name is too long");
 		free(file);
 		return NULL;
 	}
@@ -174,8 +176,8 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		cw_output_note_end(pipeline, output);
 	output->file = NULL;
 	cw_output_make_space(pipeline, output);
-	file = output->restart ? output->restart
-			       : cw_output_new_file(pipeline, output, iface, ts_ns);
+	file =
+	    output->restart ? output->restart : cw_output_new_file(pipeline, output, iface, ts_ns);
 	output->restart = NULL;
 	if (!file)
 		return -ENOMEM;
@@ -291,7 +293,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 
 enum placing {
 	PLACED,
-	LOST,	    /* or left out: counted; nothing to copy */
+	LOST,       /* or left out: counted; nothing to copy */
 	NO_ROOM,    /* of chunks or pieces: stop here */
 	OVER_SHARE, /* of the pool: it is lost */
 };
@@ -300,20 +302,19 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 			 const struct cw_iface *iface, size_t record_bytes,
 			 struct cw_preface *preface)
 {
-	bool has_iface = output->format != CW_FORMAT_PCAPNG ||
-			 (output->file && cw_file_find_iface(output->file, packet->iface) !=
-						  CW_FILE_IFACE_NONE);
+	bool has_iface =
+	    output->format != CW_FORMAT_PCAPNG ||
+	    (output->file && cw_file_find_iface(output->file, packet->iface) != CW_FILE_IFACE_NONE);
 
 	*preface = (struct cw_preface){0};
 	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
-		preface->iface_bytes = cw_format_iface(
-			iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
-			preface->iface_block);
+		preface->iface_bytes =
+		    cw_format_iface(iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
+				    preface->iface_block);
 	preface->is_new_file =
-		!output->file ||
-		cw_output_needs_rotation(output, 1,
-					 record_bytes + (has_iface ? 0 : preface->iface_bytes),
-					 packet->ts_ns);
+	    !output->file ||
+	    cw_output_needs_rotation(
+		output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes), packet->ts_ns);
 	if (preface->is_new_file)
 		preface->header_bytes = cw_format_header_bytes(output->format);
 	else if (has_iface)
@@ -338,7 +339,8 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 		return NO_ROOM;
 	chunk = cw_chunk_take_giant(pool, bytes);
 	if (!chunk) {
-		cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for a very large record");
+		cw_output_fail(output, -ENOMEM, output->file_count > 0,
+			       "no memory for a very large record");
 		return LOST;
 	}
 	cw_output_close_chunk(output);
@@ -390,10 +392,11 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 		write_header(pipeline, output);
 	if (!preface->iface_bytes)
 		return 0;
-	result = cw_file_add_iface(output->file, packet->iface,
-				   output->offset + preface->iface_bytes);
+	result =
+	    cw_file_add_iface(output->file, packet->iface, output->offset + preface->iface_bytes);
 	if (result < 0) {
-		cw_output_fail(output, result, output->file_count > 0, "no memory for an interface");
+		cw_output_fail(output, result, output->file_count > 0,
+			       "no memory for an interface");
 		return result;
 	}
 	reserve_bytes(pipeline, output, preface->iface_bytes, preface->iface_block, &start);
@@ -475,7 +478,7 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	}
 	place_record(pipeline, batch, tally, packet, record_bytes,
 		     !is_giant && !preface->is_new_file && !preface->iface_bytes &&
-			     !tally->ends_in_giant);
+			 !tally->ends_in_giant);
 	tally->ends_in_giant = is_giant;
 	if (is_giant)
 		cw_output_seal_all(pipeline, output);
@@ -492,11 +495,9 @@ static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch
 		for (; match < batch->ends[index]; match++) {
 			uint32_t entry = batch->matches[match];
 			uint32_t output = entry & ~CW_MATCH_UNREPRESENTABLE;
-			struct cw_tally *tally =
-				&batch->tallies[pipeline->turn_tally_of[output]];
-			enum placing placing = reserve_record(pipeline, batch, tally,
-							      &batch->packets[index],
-							      entry == output);
+			struct cw_tally *tally = &batch->tallies[pipeline->turn_tally_of[output]];
+			enum placing placing = reserve_record(
+			    pipeline, batch, tally, &batch->packets[index], entry == output);
 
 			if (placing == NO_ROOM) {
 				batch->reserve_packet = index;
@@ -557,7 +558,7 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 			reserve_tally(pipeline, batch, &batch->tallies[index]);
 		batch->reserve_packet = batch->part_end;
 		batch->reserve_match =
-			batch->part_end > batch->part_first ? batch->ends[batch->part_end - 1] : 0;
+		    batch->part_end > batch->part_first ? batch->ends[batch->part_end - 1] : 0;
 		return CW_RESERVE_DONE;
 	}
 	if (reserve_records(pipeline, batch))

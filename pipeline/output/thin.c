@@ -16,7 +16,8 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 /* Nothing is changed here: a packet for which there is no memory now is looked at again. */
 static bool is_over_limit(const struct cw_output *output, const struct cw_packet *packet)
 {
-	if (output->is_at_limit || (output->limit_packets && output->taken >= output->limit_packets))
+	if (output->is_at_limit ||
+	    (output->limit_packets && output->taken >= output->limit_packets))
 		return true;
 	return output->limit_bytes &&
 	       output->taken_bytes + caplen_of(output, packet) > output->limit_bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The writing side of the outputs: complete chunks in offset order to the kernel, a file at a time.
- * A failed write ends the output: its file is cut back to its last whole record, what comes later is
- * dropped and, at the end, counted as lost.
+ * A failed write ends the output: its file is cut back to its last whole record, what comes later
+ * is dropped and, at the end, counted as lost.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -59,12 +59,12 @@ static void tell_refusal(struct cw_pipeline *pipeline, const struct cw_file *fil
 	if (refusal == 0 || pipeline->options.direct != CW_DIRECT_ON ||
 	    atomic_exchange(&pipeline->has_told_direct, true))
 		return;
-	cw_pipeline_tell(pipeline, CW_WARNING,
-			 "%s cannot be written directly (%s): it is written through the page cache, "
-			 "and so may others be",
-			 file->path,
-			 refusal == -ENOSYS ? "no io_uring in this build or kernel"
-					    : strerror(-refusal));
+	cw_pipeline_tell(
+	    pipeline, CW_WARNING,
+	    "%s cannot be written directly (%s): it is written through the page cache, "
+	    "and so may others be",
+	    file->path,
+	    refusal == -ENOSYS ? "no io_uring in this build or kernel" : strerror(-refusal));
 }
 
 static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output,
@@ -75,8 +75,8 @@ static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output
 		return;
 	cw_pipeline_tell(pipeline, CW_PROBLEM,
 			 cw_output_may_retry(pipeline, output)
-				 ? "rule %s: output %s: %s; its packets are lost until that works again"
-				 : "rule %s: output %s: %s; the rest of its packets is lost",
+			     ? "rule %s: output %s: %s; its packets are lost until that works again"
+			     : "rule %s: output %s: %s; the rest of its packets is lost",
 			 output->rule->name, file->path, text);
 }
 
@@ -148,10 +148,10 @@ static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
 		file->anchor_offset = cw_format_header_bytes(output->format);
 	bytes = (size_t)(file->offset - file->anchor_offset);
 	data = bytes && file->anchor_offset ? malloc(bytes) : NULL;
-	if (data && cw_outfile_read(file->outfile, data, bytes, file->anchor_offset) ==
-			    (int64_t)bytes)
-		file->anchor_offset += cw_format_whole_records(output->format, data, bytes,
-							       &records, &data_bytes);
+	if (data &&
+	    cw_outfile_read(file->outfile, data, bytes, file->anchor_offset) == (int64_t)bytes)
+		file->anchor_offset +=
+		    cw_format_whole_records(output->format, data, bytes, &records, &data_bytes);
 	free(data);
 	file->anchor_records += records;
 	file->anchor_bytes += data_bytes;
@@ -218,7 +218,8 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		fail_and_tell(pipeline, output, file, result, false, error.text);
 }
 
-/* Before a file is begun: ask for old ones to go where the disk would have too little space left. */
+/* Before a file is begun: ask for old ones to go where the disk would have too little space left.
+ */
 static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *file)
 {
 	uint64_t floor = atomic_load_explicit(&pipeline->free_bytes, memory_order_relaxed);
@@ -234,8 +235,7 @@ static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *fi
 }
 
 /* Open the file of the next chunks. */
-static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
-		       struct cw_file *file)
+static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
 {
 	struct cw_error error = {0};
 	int result;
@@ -356,7 +356,7 @@ static void empty_inbox(struct cw_output *output)
 {
 	/* [INBOX-1] acquire */
 	struct cw_chunk *chunk =
-		atomic_exchange_explicit(&output->inbox, NULL, memory_order_acquire);
+	    atomic_exchange_explicit(&output->inbox, NULL, memory_order_acquire);
 	struct cw_chunk *oldest = NULL;
 	struct cw_chunk *newest = chunk;
 
@@ -497,7 +497,6 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 		cw_files_release(&pipeline->files, file);
 	}
 }
-
 
 struct naming {
 	struct cw_pipeline *pipeline;

@@ -55,7 +55,7 @@ struct cw_reload {
 	struct cw_reload_status status;
 	/* owner: the reloader */
 	struct cw_generation *oldest; /* in the order of their numbers, to the current one */
-	bool has_used_stdout;	      /* an output of this run writes there, or did */
+	bool has_used_stdout;         /* an output of this run writes there, or did */
 	uint32_t held_count;          /* of them */
 	uint32_t *leaving;            /* outputs to be closed */
 	uint32_t leaving_count;

@@ -36,11 +36,10 @@ static void tell_differences(struct cw_pipeline *pipeline)
 		cw_pipeline_tell(pipeline, CW_PROBLEM, "packet %" PRIu64 " of %s: %s%s: %s",
 				 difference->packet, pipeline->inputs[difference->input].path,
 				 is_prefilter ? "the global filter" : "rule ",
-				 is_prefilter ? ""
-					      : difference->name,
+				 is_prefilter ? "" : difference->name,
 				 difference->is_match_by_libpcap
-					 ? "libpcap matches it, this program does not"
-					 : "libpcap does not match it, this program does");
+				     ? "libpcap matches it, this program does not"
+				     : "libpcap does not match it, this program does");
 	}
 	if (verification->differences)
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
@@ -94,11 +93,11 @@ static int report_live(const struct cw_pipeline *pipeline, struct cw_report *rep
 	for (index = 0; index < pipeline->lane_count; index++, report->queue_count++) {
 		const struct cw_lane *lane = &pipeline->lanes[index];
 
-		report->queues[index] = (struct cw_report_queue){
-			.device = pipeline->ports[lane->input].device,
-			.queue = lane->queue,
-			.stats = lane->stats,
-			.discarded = lane->discarded};
+		report->queues[index] =
+		    (struct cw_report_queue){.device = pipeline->ports[lane->input].device,
+					     .queue = lane->queue,
+					     .stats = lane->stats,
+					     .discarded = lane->discarded};
 		report->kernel_seen += lane->stats.kernel_seen;
 		report->kernel_dropped += lane->stats.kernel_dropped;
 	}
@@ -127,16 +126,16 @@ static int report_generations(struct cw_pipeline *pipeline, struct cw_report *re
 	report->generations = calloc(CW_GENERATIONS_TOLD, sizeof(*report->generations));
 	if (!report->generations)
 		return -ENOMEM;
-	number = reload->told_count > CW_GENERATIONS_TOLD ? reload->told_count - CW_GENERATIONS_TOLD
-							  : 0;
+	number =
+	    reload->told_count > CW_GENERATIONS_TOLD ? reload->told_count - CW_GENERATIONS_TOLD : 0;
 	for (; number < reload->told_count; number++) {
 		struct cw_told_generation *told = &reload->told[number % CW_GENERATIONS_TOLD];
 
 		report->generations[report->generation_count++] = (struct cw_report_generation){
-			.number = told->number,
-			.rule_count = told->rule_count,
-			.start_s = (double)(told->start_ns - start_ns) * 1e-9,
-			.firsts = told->firsts};
+		    .number = told->number,
+		    .rule_count = told->rule_count,
+		    .start_s = (double)(told->start_ns - start_ns) * 1e-9,
+		    .firsts = told->firsts};
 		told->firsts = NULL; /* the report's now */
 	}
 	return 0;

@@ -62,9 +62,8 @@ int cw_parse_size(const char *text, uint64_t *bytes)
 int cw_parse_duration(const char *text, uint64_t *ns)
 {
 	static const struct unit units[] = {
-	    {"", CW_NS_PER_S},	    {"ms", CW_NS_PER_S / 1000},
-	    {"s", CW_NS_PER_S},	    {"m", 60 * CW_NS_PER_S},
-	    {"h", 3600 * CW_NS_PER_S}, {"d", 86400 * CW_NS_PER_S},
+	    {"", CW_NS_PER_S},       {"ms", CW_NS_PER_S / 1000}, {"s", CW_NS_PER_S},
+	    {"m", 60 * CW_NS_PER_S}, {"h", 3600 * CW_NS_PER_S},  {"d", 86400 * CW_NS_PER_S},
 	};
 
 	return parse_amount(text, units, CW_ARRAY_COUNT(units), ns);
@@ -300,10 +299,11 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 			       rule->name)
 		: 0;
 	if (!status && cw_template_is_zst(name))
-		status = cw_error_set(error, -EINVAL,
-				      "its file would be uncompressed and named '%s'; put .zst behind "
-				      "{rule}",
-				      rule->name);
+		status =
+		    cw_error_set(error, -EINVAL,
+				 "its file would be uncompressed and named '%s'; put .zst behind "
+				 "{rule}",
+				 rule->name);
 	cw_template_free(name);
 	return status;
 }
@@ -319,13 +319,13 @@ static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
 				    "packets or every, too",
 				    (unsigned long long)rule->ring_files);
 	if ((rule->ring_bytes || rules->total_bytes) && !rule->rotate_bytes)
-		return cw_error_set(error, -EINVAL,
-				    "a total needs the size of the files, too (rotate: {size: ...})");
+		return cw_error_set(
+		    error, -EINVAL,
+		    "a total needs the size of the files, too (rotate: {size: ...})");
 	if (rule->ring_bytes && rule->ring_bytes < rule->rotate_bytes)
-		return cw_error_set(error, -EINVAL,
-				    "its total of %llu bytes is less than one file may get (%llu)",
-				    (unsigned long long)rule->ring_bytes,
-				    (unsigned long long)rule->rotate_bytes);
+		return cw_error_set(
+		    error, -EINVAL, "its total of %llu bytes is less than one file may get (%llu)",
+		    (unsigned long long)rule->ring_bytes, (unsigned long long)rule->rotate_bytes);
 	return 0;
 }
 
@@ -337,11 +337,11 @@ static int check_total(const struct cw_rules *rules, struct cw_error *error)
 	for (uint32_t i = 0; rules->total_bytes && i < rules->count; i++)
 		if (__builtin_add_overflow(bytes, rules->rules[i].rotate_bytes, &bytes) ||
 		    bytes > rules->total_bytes)
-			return cw_error_set(error, -EINVAL,
-					    "%s: keep: a total of %llu bytes is less than one file of "
-					    "each rule may get together",
-					    rules->path,
-					    (unsigned long long)rules->total_bytes);
+			return cw_error_set(
+			    error, -EINVAL,
+			    "%s: keep: a total of %llu bytes is less than one file of "
+			    "each rule may get together",
+			    rules->path, (unsigned long long)rules->total_bytes);
 	return 0;
 }
 
@@ -396,9 +396,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		uses[i] = (struct cw_template_use){
 		    .name = names[i],
 		    .rule = rule->name,
-		    .is_repeated = (rule->rotate_bytes || rule->rotate_packets ||
-				    rule->rotate_every_ns) &&
-				   !cw_template_has_seq(names[i])};
+		    .is_repeated =
+			(rule->rotate_bytes || rule->rotate_packets || rule->rotate_every_ns) &&
+			!cw_template_has_seq(names[i])};
 	}
 	status = check_total(rules, error);
 	if (status)

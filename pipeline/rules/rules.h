@@ -15,7 +15,7 @@
 #define CW_HOOK_WORDS_MAX 100u
 
 enum cw_rule_kind {
-	CW_RULE_FILTER,	   /* packets its expression matches ("" matches all) */
+	CW_RULE_FILTER,    /* packets its expression matches ("" matches all) */
 	CW_RULE_UNMATCHED, /* packets no other rule took */
 };
 
@@ -24,21 +24,22 @@ struct cw_rule {
 	char *filter; /* libpcap expression; NULL for CW_RULE_UNMATCHED */
 	char *write;  /* output template, directory (-o) not yet put in front */
 	enum cw_rule_kind kind;
-	uint32_t snaplen;	 /* 0 = whole packets */
-	uint64_t rotate_bytes;	 /* 0 = no limit */
-	uint64_t rotate_packets; /* 0 = no limit */
-	uint64_t rotate_every_ns; /* of the packets' time; 0 = no limit */
+	uint32_t snaplen;          /* 0 = whole packets */
+	uint64_t rotate_bytes;     /* 0 = no limit */
+	uint64_t rotate_packets;   /* 0 = no limit */
+	uint64_t rotate_every_ns;  /* of the packets' time; 0 = no limit */
 	bool is_rotate_from_first; /* counted from each file's first packet (-G), not aligned */
-	uint64_t sample_every;	/* write one in so many of what matches; 0, 1 = all */
-	uint64_t limit_packets; /* then no more than so many packets; 0 = no limit */
-	uint64_t limit_bytes;	/* captured bytes, as cut */
-	uint64_t limit_rate;	/* packets a second, by their times */
-	char **hook; /* words of a command to run for each complete file, NULL at their end; or NULL */
-	uint64_t ring_files; /* keep so many at most; 0 = all */
-	uint64_t ring_bytes; /* keep files of so many bytes at most; 0 = all; needs rotate_bytes */
-	uint32_t priority;   /* whose files go last where all rules share the space */
-	unsigned line;		 /* in the rules file; 0 from the command line */
-	unsigned filter_line;	 /* line where the filter text stands */
+	uint64_t sample_every;     /* write one in so many of what matches; 0, 1 = all */
+	uint64_t limit_packets;    /* then no more than so many packets; 0 = no limit */
+	uint64_t limit_bytes;      /* captured bytes, as cut */
+	uint64_t limit_rate;       /* packets a second, by their times */
+	char **
+	    hook; /* words of a command to run for each complete file, NULL at their end; or NULL */
+	uint64_t ring_files;  /* keep so many at most; 0 = all */
+	uint64_t ring_bytes;  /* keep files of so many bytes at most; 0 = all; needs rotate_bytes */
+	uint32_t priority;    /* whose files go last where all rules share the space */
+	unsigned line;        /* in the rules file; 0 from the command line */
+	unsigned filter_line; /* line where the filter text stands */
 };
 
 struct cw_rules {
@@ -47,7 +48,7 @@ struct cw_rules {
 	uint32_t count;
 	uint64_t total_bytes; /* keep files of so many bytes at most, of all rules; 0 = all */
 	uint64_t free_bytes;  /* that a disk shall have left when a file is begun; 0 = none */
-	char *path; /* of the rules file; NULL from the command line */
+	char *path;           /* of the rules file; NULL from the command line */
 };
 
 /*
@@ -64,8 +65,8 @@ struct cw_rules {
  * Durations take ms, s, m, h, d; bare numbers are seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
  * exist in the design but not in this version (sync, order, ...) are refused as
- * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types are
- * refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
+ * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types
+ * are refused too. Memory is bounded by the file's size: aliases are not expanded (refused).
  */
 int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error);
 
@@ -78,8 +79,8 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 		 uint32_t snaplen, struct cw_error *error);
 
 /*
- * What can be checked without packets: templates parse, extensions are known, no two rules' templates
- * can give one path. -EINVAL, the error names both rules.
+ * What can be checked without packets: templates parse, extensions are known, no two rules'
+ * templates can give one path. -EINVAL, the error names both rules.
  */
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 

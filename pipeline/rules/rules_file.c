@@ -202,8 +202,7 @@ static unsigned distance(const char *a, const char *b)
 static int refuse_key(struct loader *loader, const struct key *keys, const char *where)
 {
 	static const char *const later[] = {
-	    "hooks",
-	    "sync",  "compress", "quota",  "direct", "ring", "order",
+	    "hooks", "sync", "compress", "quota", "direct", "ring", "order",
 	};
 	char buffer[QUOTE_BYTES];
 	char known[192] = "";
@@ -331,12 +330,10 @@ static int rotate_value(struct loader *loader, unsigned bit, struct cw_rule *rul
 
 static int read_rotate(struct loader *loader, struct cw_rule *rule, unsigned *set)
 {
-	static const struct key keys[] = {{"size", SET_ROTATE_BYTES},
-					  {"packets", SET_ROTATE_PACKETS},
-					  {"every", SET_ROTATE_EVERY},
-					  {"files", SET_RING_FILES},
-					  {"total", SET_RING_BYTES},
-					  {NULL, 0}};
+	static const struct key keys[] = {
+	    {"size", SET_ROTATE_BYTES},  {"packets", SET_ROTATE_PACKETS},
+	    {"every", SET_ROTATE_EVERY}, {"files", SET_RING_FILES},
+	    {"total", SET_RING_BYTES},   {NULL, 0}};
 	int status = expect_mapping(loader, "rotate", "{size: 1GiB}");
 
 	return status ? status : read_mapping(loader, keys, "rotate", rule, set, rotate_value);
@@ -400,8 +397,8 @@ static int read_hook(struct loader *loader, struct cw_rule *rule)
 		if (!status)
 			status = advance(loader);
 	}
-	if (!status && ((is_list && loader->event.type != YAML_SEQUENCE_END_EVENT) || !count ||
-			!words[0][0]))
+	if (!status &&
+	    ((is_list && loader->event.type != YAML_SEQUENCE_END_EVENT) || !count || !words[0][0]))
 		status = refuse(loader, line,
 				"hook must be a program, or a list like [gzip, -9] of it and its "
 				"arguments, at most %u",
@@ -475,10 +472,10 @@ static int rule_value(struct loader *loader, unsigned bit, struct cw_rule *rule,
 
 static int read_defaults(struct loader *loader)
 {
-	static const struct key keys[] = {
-	    {"write", SET_WRITE}, {"snaplen", SET_SNAPLEN}, {"rotate", SET_ROTATE},
-	    {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE}, {"limit", SET_LIMIT},
-	    {"hook", SET_HOOK}, {NULL, 0}};
+	static const struct key keys[] = {{"write", SET_WRITE},   {"snaplen", SET_SNAPLEN},
+					  {"rotate", SET_ROTATE}, {"priority", SET_PRIORITY},
+					  {"sample", SET_SAMPLE}, {"limit", SET_LIMIT},
+					  {"hook", SET_HOOK},     {NULL, 0}};
 	int status = expect_mapping(loader, "defaults", "{write: '{rule}.pcap'}");
 
 	return status ? status
@@ -512,15 +509,10 @@ static struct cw_rule *new_rule(struct loader *loader)
 
 static int read_rule(struct loader *loader)
 {
-	static const struct key keys[] = {{"filter", SET_FILTER},
-					  {"write", SET_WRITE},
-					  {"snaplen", SET_SNAPLEN},
-					  {"rotate", SET_ROTATE},
-					  {"priority", SET_PRIORITY},
-					  {"sample", SET_SAMPLE},
-					  {"limit", SET_LIMIT},
-					  {"hook", SET_HOOK},
-					  {NULL, 0}};
+	static const struct key keys[] = {
+	    {"filter", SET_FILTER}, {"write", SET_WRITE},       {"snaplen", SET_SNAPLEN},
+	    {"rotate", SET_ROTATE}, {"priority", SET_PRIORITY}, {"sample", SET_SAMPLE},
+	    {"limit", SET_LIMIT},   {"hook", SET_HOOK},         {NULL, 0}};
 	char buffer[QUOTE_BYTES];
 	const char *fault = cw_rule_name_fault(scalar(loader));
 	struct cw_rule *rule;
@@ -628,9 +620,11 @@ static int top_value(struct loader *loader, unsigned bit, struct cw_rule *rule, 
 
 static int read_document(struct loader *loader)
 {
-	static const struct key keys[] = {
-	    {"mode", SET_MODE}, {"defaults", SET_DEFAULTS}, {"rules", SET_RULES},
-	    {"keep", SET_KEEP}, {NULL, 0}};
+	static const struct key keys[] = {{"mode", SET_MODE},
+					  {"defaults", SET_DEFAULTS},
+					  {"rules", SET_RULES},
+					  {"keep", SET_KEEP},
+					  {NULL, 0}};
 	unsigned set = 0;
 	int status = advance(loader); /* the stream's start */
 

@@ -16,17 +16,17 @@ struct cw_template;
 struct cw_template_values {
 	const char *rule;
 	const char *iface; /* NULL = "unknown"; characters unsafe in names become "_" */
-	uint64_t seq;	   /* number of the file within its rule, from 0 */
+	uint64_t seq;      /* number of the file within its rule, from 0 */
 	uint64_t ts_ns;
 	bool is_utc;
 };
 
 /*
- * Parse. `directory` (may be NULL) is put in front of relative paths. A template's own text may name
- * folders ("/"), but values put in for {rule} and {iface} never bring in "/", "..", NUL or control
- * characters. Refused (-EINVAL): empty, unknown {field}, unfinished brace, control characters, a
- * trailing "/", an extension we know but do not have (.gz, .lz4, ...: "not in this version"),
- * strftime conversions that yield unsafe or empty text. "-" alone is standard output.
+ * Parse. `directory` (may be NULL) is put in front of relative paths. A template's own text may
+ * name folders ("/"), but values put in for {rule} and {iface} never bring in "/", "..", NUL or
+ * control characters. Refused (-EINVAL): empty, unknown {field}, unfinished brace, control
+ * characters, a trailing "/", an extension we know but do not have (.gz, .lz4, ...: "not in this
+ * version"), strftime conversions that yield unsafe or empty text. "-" alone is standard output.
  */
 int cw_template_parse(struct cw_template **result, const char *text, const char *directory,
 		      struct cw_error *error);
@@ -53,7 +53,7 @@ bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 
 struct cw_template_use {
 	const struct cw_template *name; /* borrows */
-	const char *rule;		/* borrows */
+	const char *rule;               /* borrows */
 	bool is_repeated; /* may have to be numbered, cw_template_numbered: the rule rotates */
 };
 

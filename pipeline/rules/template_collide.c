@@ -192,8 +192,8 @@ static void build(struct builder *builder, const struct cw_template *name, const
 
 /*
  * What a name becomes that the rule has used before: ".N" goes in front of the extension, as
- * cw_template_numbered does it. Where {iface} or a time comes last, its dots are not known: then the
- * number goes to the end, where it is for names without one.
+ * cw_template_numbered does it. Where {iface} or a time comes last, its dots are not known: then
+ * the number goes to the end, where it is for names without one.
  */
 static void put_number(struct builder *builder)
 {

@@ -3,15 +3,15 @@
  * A batch: a span of records on its way from the capture thread to the outputs, with everything
  * that is found out about it. A fixed number of them circulate:
  *
- *   free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶ free
- *                                                ▲                          │
- *                                                └── rest of the batch ◀────┘ (rare, see below)
+ *   free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶
+ * free ▲                          │ └── rest of the batch ◀────┘ (rare, see below)
  *
  * Whoever holds the pointer owns the batch; it is handed on through rings and the sequencer only.
  *
  * A batch usually goes round once. It goes in parts when its matches outgrow `matches` (then the
- * packets [part_first, part_end) are one part), and a part is reserved piecewise when the chunk pool
- * or `pieces` runs short; the batch keeps its place in the sequence until all of it is reserved.
+ * packets [part_first, part_end) are one part), and a part is reserved piecewise when the chunk
+ * pool or `pieces` runs short; the batch keeps its place in the sequence until all of it is
+ * reserved.
  */
 #ifndef CW_PIPELINE_BATCH_H
 #define CW_PIPELINE_BATCH_H
@@ -27,7 +27,7 @@ struct cw_sample;
 #define CW_BATCH_MATCHES_MIN 32768u
 #define CW_BATCH_PIECES_EXTRA 1024u
 
-#define CW_MATCH_SKIP UINT32_MAX		/* counted as lost: nothing to copy */
+#define CW_MATCH_SKIP UINT32_MAX                     /* counted as lost: nothing to copy */
 #define CW_MATCH_UNREPRESENTABLE (UINT32_C(1) << 31) /* flag: its time does not fit the format */
 #define CW_PIECE_NONE UINT32_MAX
 
@@ -54,17 +54,17 @@ struct cw_tally {
 /* A place reserved in an output for consecutive records of the batch. */
 struct cw_piece {
 	struct cw_chunk *chunk; /* where it starts; it may go on in chunk->following */
-	uint32_t offset;	/* in chunk->memory */
+	uint32_t offset;        /* in chunk->memory */
 	uint32_t record_count;
 	uint32_t iface; /* pcapng: the file's number of the interface all its records have */
-	uint32_t next;	/* next piece of the same output in this batch */
+	uint32_t next;  /* next piece of the same output in this batch */
 };
 
 struct cw_batch {
 	/* what the capture thread cut */
-	uint32_t lane;		    /* constant */
-	struct cw_batch *free_next; /* of the lane's free ones */
-	uint64_t sequence; /* in the lane */
+	uint32_t lane;                    /* constant */
+	struct cw_batch *free_next;       /* of the lane's free ones */
+	uint64_t sequence;                /* in the lane */
 	struct cw_generation *generation; /* that it is matched by; a counted reference */
 	uint64_t first_packet; /* how many packets were cut before it, of all the lane's inputs */
 	uint32_t input;
@@ -76,19 +76,19 @@ struct cw_batch {
 	uint32_t part_first;
 	uint32_t part_end;
 	uint32_t class_counts[CW_CLASS_COUNT]; /* of the part */
-	uint64_t caplen_bytes;		       /* of the part */
-	uint64_t latest_ns; /* of the part, where an output rotates by time */
-	uint32_t iface;			       /* of all packets of the part, if has_one_iface */
-	uint32_t linktype;		       /* likewise, has_one_linktype */
+	uint64_t caplen_bytes;                 /* of the part */
+	uint64_t latest_ns;                    /* of the part, where an output rotates by time */
+	uint32_t iface;                        /* of all packets of the part, if has_one_iface */
+	uint32_t linktype;                     /* likewise, has_one_linktype */
 	bool has_one_iface;
 	bool has_one_linktype;
 	bool has_unrepresentable;
-	bool has_giant;	     /* a packet that needs a chunk of its own */
-	bool is_cut_short;   /* ends before what the tallies counted (-c) */
+	bool has_giant;    /* a packet that needs a chunk of its own */
+	bool is_cut_short; /* ends before what the tallies counted (-c) */
 	bool is_last_part;
-	bool is_damaged;     /* the input was truncated underneath; the batch ends before that */
-	bool is_discarded;   /* comes after the run's end: nothing of it counts */
-	uint32_t sample_count;	   /* of the part: packets checked against libpcap, */
+	bool is_damaged;       /* the input was truncated underneath; the batch ends before that */
+	bool is_discarded;     /* comes after the run's end: nothing of it counts */
+	uint32_t sample_count; /* of the part: packets checked against libpcap, */
 	uint32_t difference_count; /* and those of them where it disagrees */
 
 	/* reservation: how far it has come, and the stretch now to be copied */
@@ -107,7 +107,7 @@ struct cw_batch {
 	uint32_t tally_count;
 	uint32_t piece_count;
 	struct cw_packet *packets;
-	uint32_t *ends;	   /* matches of packet i end at ends[i]; counted from the part's start */
+	uint32_t *ends;    /* matches of packet i end at ends[i]; counted from the part's start */
 	uint8_t *classes;  /* enum cw_packet_class of packet i */
 	uint32_t *matches; /* outputs, in packet order */
 	struct cw_tally *tallies;

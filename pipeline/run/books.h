@@ -20,7 +20,7 @@ enum cw_loss {
 	CW_LOSS_FD_LIMIT,
 	CW_LOSS_ROTATE, /* the next file of a rotation could not be opened */
 	CW_LOSS_COMPRESS,
-	CW_LOSS_LINK_TYPE,	 /* a pcap file cannot hold a second link type */
+	CW_LOSS_LINK_TYPE,       /* a pcap file cannot hold a second link type */
 	CW_LOSS_UNREPRESENTABLE, /* its time does not fit the format */
 	CW_LOSS_BACKLOG,
 	CW_LOSS_SHUTDOWN,
@@ -30,7 +30,8 @@ enum cw_loss {
 /* The cause's name in reports: "disk_full". */
 const char *cw_loss_name(enum cw_loss cause);
 
-/* The cause that a failed system call stands for; `is_rotation` where opening a next file failed. */
+/* The cause that a failed system call stands for; `is_rotation` where opening a next file failed.
+ */
 enum cw_loss cw_loss_from_errno(int failure, bool is_rotation);
 
 /* Why a packet that a rule matched was not to be written. */

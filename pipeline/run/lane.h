@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A lane: the batches of one capture thread, numbered in the order they were cut. Within a lane
- * packets stay in order; lanes are independent, so that a worker that is held up with a batch of one
- * stops that lane only. A run that reads files has one lane, a live one has a lane for each queue.
+ * packets stay in order; lanes are independent, so that a worker that is held up with a batch of
+ * one stops that lane only. A run that reads files has one lane, a live one has a lane for each
+ * queue.
  */
 #ifndef CW_PIPELINE_LANE_H
 #define CW_PIPELINE_LANE_H
@@ -24,10 +25,10 @@ struct cw_lane {
 	struct cw_batch *batches;
 	uint32_t mask;
 	struct cw_batch *_Atomic *parked; /* by sequence number, modulo the table */
-	struct cw_ring *cut;		  /* batches to match */
+	struct cw_ring *cut;              /* batches to match */
 	pthread_t thread;
 	bool is_started;
-	int32_t cpu;	/* pinned to it; -1: nowhere */
+	int32_t cpu;    /* pinned to it; -1: nowhere */
 	uint32_t input; /* live: the device, */
 	uint32_t queue; /* and which of its queues */
 
@@ -36,17 +37,18 @@ struct cw_lane {
 	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
 	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
 	_Atomic uint64_t cut_count;
-	struct cw_live *_Atomic live; /* [PORT-1] NULL: the device is gone, the keeper may have it */
+	struct cw_live
+	    *_Atomic live;           /* [PORT-1] NULL: the device is gone, the keeper may have it */
 	_Atomic uint64_t horizon_ns; /* [TIME-1] all packets up to this time were handed out */
-	_Atomic uint64_t finished; /* progress: batches of cut_count */
-	_Atomic uint64_t seen, dropped, frozen; /* progress: as in stats */
+	_Atomic uint64_t finished;   /* progress: batches of cut_count */
+	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
 	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
 
 	/* owner: the capture thread */
 	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
-	bool is_reader; /* of the current generation (generation.h) */
+	bool is_reader;             /* of the current generation (generation.h) */
 	struct cw_live_stats past;  /* of devices that are gone */
-	struct cw_live *stopped; /* the device whose queue was told to take no more; NULL */
+	struct cw_live *stopped;    /* the device whose queue was told to take no more; NULL */
 	struct cw_live_stats stats; /* of all; complete once the thread ended */
 
 	/* owner: the turn */
@@ -69,7 +71,8 @@ struct cw_batch *cw_lane_take_batch(struct cw_lane *lane);
 /* [FREE-1] release. Give it back; any thread. */
 void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch);
 
-/* The capture thread: number the batch, whose span and lease are set, and give it to the workers. */
+/* The capture thread: number the batch, whose span and lease are set, and give it to the workers.
+ */
 void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input);
 
 /* The capture thread, once: nothing more will be handed out. */

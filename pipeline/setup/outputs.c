@@ -70,11 +70,12 @@ static enum cw_format choose_format(const struct cw_pipeline *pipeline,
 }
 
 int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,
-		    const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error)
+		    const struct cw_rules *rules, const struct cw_rule *rule,
+		    struct cw_error *error)
 {
 	uint32_t snaplen = rule->snaplen ? rule->snaplen : pipeline->options.snaplen;
-	int result = cw_template_parse(&output->name, rule->write, pipeline->options.directory,
-				       error);
+	int result =
+	    cw_template_parse(&output->name, rule->write, pipeline->options.directory, error);
 	char where[512];
 
 	if (result < 0) {
@@ -223,13 +224,13 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->output_capacity = rules->count;
 	if (pipeline->reload.is_possible)
 		pipeline->output_capacity = rules->count > CW_OUTPUTS_RELOAD_MIN / 2
-						    ? 2 * rules->count
-						    : CW_OUTPUTS_RELOAD_MIN;
+						? 2 * rules->count
+						: CW_OUTPUTS_RELOAD_MIN;
 	/* What is not used is not touched. */
-	pipeline->outputs = aligned_alloc(
-		CW_CACHE_LINE, pipeline->output_capacity * sizeof(*pipeline->outputs));
+	pipeline->outputs =
+	    aligned_alloc(CW_CACHE_LINE, pipeline->output_capacity * sizeof(*pipeline->outputs));
 	pipeline->turn_tally_of =
-		calloc(pipeline->output_capacity, sizeof(*pipeline->turn_tally_of));
+	    calloc(pipeline->output_capacity, sizeof(*pipeline->turn_tally_of));
 	if (!pipeline->outputs || !pipeline->turn_tally_of || setup_direct(pipeline) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
 	memset(pipeline->outputs, 0, rules->count * sizeof(*pipeline->outputs));
@@ -242,7 +243,7 @@ int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
 	for (index = 0; index < rules->count && result == 0; index++) {
 		result = cw_setup_target(pipeline, &pipeline->outputs[index], true, &names, error);
 		pipeline->reload.has_used_stdout |=
-			cw_template_is_stdout(pipeline->outputs[index].name);
+		    cw_template_is_stdout(pipeline->outputs[index].name);
 	}
 	cw_names_fini(&names);
 	if (result == 0 && setup_pack(pipeline) < 0)
@@ -292,9 +293,8 @@ int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error)
 		good_count++;
 		cw_source_info(input->source, &input->info);
 		input->has_identity =
-			cw_source_identity(input->source, &input->device, &input->inode);
-		if (input->info.snaplen > pipeline->snaplen_max &&
-		    input->info.snaplen <= INT32_MAX)
+		    cw_source_identity(input->source, &input->device, &input->inode);
+		if (input->info.snaplen > pipeline->snaplen_max && input->info.snaplen <= INT32_MAX)
 			pipeline->snaplen_max = input->info.snaplen;
 		has_length = has_length && input->has_identity;
 		pipeline->total_bytes += input->info.file_bytes;
@@ -319,7 +319,7 @@ struct compile_check {
 	struct cw_pipeline *pipeline;
 	const struct cw_rules *rules;
 	enum cw_severity severity; /* of a rule that is refused */
-	struct cw_error first;	  /* the first rule's problem */
+	struct cw_error first;     /* the first rule's problem */
 	uint32_t told_count;
 	uint32_t *illegal_counts; /* per rule, then of the prefilter: types it is illegal for */
 };
@@ -344,8 +344,7 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 	if (!check->first.code)
 		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, place);
 	else if (++check->told_count <= PROBLEMS_TOLD_MAX)
-		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text,
-				 place);
+		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text, place);
 }
 
 /* Build the sets of the link types present; a rule that is illegal for all of them is an error. */
@@ -355,9 +354,8 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generatio
 	const struct cw_rules *rules = generation->rules;
 	struct cw_matcher *matcher = &generation->matcher;
 	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
-	struct compile_check check = {.pipeline = pipeline,
-				      .rules = rules,
-				      .severity = is_reload ? CW_WARNING : CW_PROBLEM};
+	struct compile_check check = {
+	    .pipeline = pipeline, .rules = rules, .severity = is_reload ? CW_WARNING : CW_PROBLEM};
 	uint32_t index;
 	int result = 0;
 

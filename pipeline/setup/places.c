@@ -18,11 +18,10 @@ static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, i
 	cw_topology_read(SYSFS, &topology);
 	for (index = 0; index < pipeline->lane_count; index++)
 		wanted[index] =
-			pipeline->port_count
-				? cw_topology_device_node(
-					  SYSFS,
-					  pipeline->ports[pipeline->lanes[index].input].device)
-				: CW_NODE_NONE;
+		    pipeline->port_count
+			? cw_topology_device_node(
+			      SYSFS, pipeline->ports[pipeline->lanes[index].input].device)
+			: CW_NODE_NONE;
 	cw_place_plan(&topology, cpus, wanted, pipeline->lane_count, pipeline->worker_count,
 		      cpu_of_thread);
 	for (index = 0; index < pipeline->lane_count; index++)
@@ -31,7 +30,8 @@ static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, i
 		pipeline->workers[index].cpu = cpu_of_thread[pipeline->lane_count + index];
 }
 
-/* Capture threads first, then workers, in the order of the list, from its start again at its end. */
+/* Capture threads first, then workers, in the order of the list, from its start again at its end.
+ */
 static void deal_out(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus)
 {
 	uint32_t index;
@@ -40,7 +40,7 @@ static void deal_out(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpu
 		pipeline->lanes[index].cpu = cpus->at[index % cpus->count];
 	for (index = 0; index < pipeline->worker_count; index++)
 		pipeline->workers[index].cpu =
-			cpus->at[(pipeline->lane_count + index) % cpus->count];
+		    cpus->at[(pipeline->lane_count + index) % cpus->count];
 }
 
 static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
@@ -65,8 +65,8 @@ static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (wanted && cpu_of_thread)
 		plan(pipeline, &cpus, wanted, cpu_of_thread);
 	result = wanted && cpu_of_thread
-			 ? 0
-			 : cw_error_set(error, -ENOMEM, "no memory for %zu threads", count);
+		     ? 0
+		     : cw_error_set(error, -ENOMEM, "no memory for %zu threads", count);
 	free(wanted);
 	free(cpu_of_thread);
 	return result;

@@ -62,11 +62,11 @@ int cw_cpu_list_parse(const char *text, struct cw_cpu_list *list, struct cw_erro
 		for (; first <= last; first++) {
 			result = add_cpu(list, first);
 			if (result == -EEXIST)
-				return cw_error_set(error, -EINVAL, "'%s' names core %lu twice", whole,
-						    first);
+				return cw_error_set(error, -EINVAL, "'%s' names core %lu twice",
+						    whole, first);
 			if (result)
-				return cw_error_set(error, -EINVAL, "'%s': cores go up to %u", whole,
-						    CW_CPUS_MAX - 1);
+				return cw_error_set(error, -EINVAL, "'%s': cores go up to %u",
+						    whole, CW_CPUS_MAX - 1);
 		}
 	} while (*text++ == ',');
 	if (text[-1] == '\0')
@@ -185,7 +185,7 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 struct plan {
 	const struct cw_topology *topology;
 	const struct cw_cpu_list *cpus;
-	uint32_t used[CW_CPUS_MAX];	 /* threads on the list's n-th core */
+	uint32_t used[CW_CPUS_MAX];      /* threads on the list's n-th core */
 	uint32_t core_used[CW_CPUS_MAX]; /* by core_of_cpu: on it and its siblings */
 };
 

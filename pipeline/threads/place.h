@@ -21,8 +21,8 @@ struct cw_cpu_list {
 	uint16_t at[CW_CPUS_MAX];
 };
 
-/* A list as the kernel and taskset write it: "0-3,8". -EINVAL with a message for what is none, names
- * a core twice, or one of CW_CPUS_MAX and above. */
+/* A list as the kernel and taskset write it: "0-3,8". -EINVAL with a message for what is none,
+ * names a core twice, or one of CW_CPUS_MAX and above. */
 int cw_cpu_list_parse(const char *text, struct cw_cpu_list *list, struct cw_error *error);
 
 /* The cores that this process may use. 0 or -errno. */
@@ -30,8 +30,8 @@ int cw_cpu_list_allowed(struct cw_cpu_list *list);
 
 /* What sysfs says of the machine. `sysfs` is "/sys", or another folder for tests. */
 struct cw_topology {
-	uint32_t node_count;		   /* with cores; 1 where nothing is said */
-	int8_t node_of_cpu[CW_CPUS_MAX];   /* CW_NODE_NONE where nothing is said */
+	uint32_t node_count;             /* with cores; 1 where nothing is said */
+	int8_t node_of_cpu[CW_CPUS_MAX]; /* CW_NODE_NONE where nothing is said */
 	/* The first of those that are one core (hyper-threading); itself where nothing is said. */
 	uint16_t core_of_cpu[CW_CPUS_MAX];
 };
@@ -46,10 +46,10 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 
 /*
  * A core for each thread. First come `capture_count` capture threads, each of which wants a core of
- * its own on the node `wanted_nodes` gives it; then the workers, which take the cores that are left,
- * those of the capture threads' nodes first. Of equals, one whose sibling (hyper-threading) has
- * nothing to do comes first. With more threads than cores, workers share; capture threads share the
- * least.
+ * its own on the node `wanted_nodes` gives it; then the workers, which take the cores that are
+ * left, those of the capture threads' nodes first. Of equals, one whose sibling (hyper-threading)
+ * has nothing to do comes first. With more threads than cores, workers share; capture threads share
+ * the least.
  */
 void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
 		   const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,

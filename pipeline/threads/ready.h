@@ -29,7 +29,8 @@ void cw_ready_fini(struct cw_ready *ready); /* accepts a zeroed one */
 /* [READY-1] release. The thing is not in the set. */
 void cw_ready_add(struct cw_ready *ready, uint32_t index);
 
-/* [READY-1] acquire. Take one, the first from `from` on in rotation; CW_READY_NONE: there is none. */
+/* [READY-1] acquire. Take one, the first from `from` on in rotation; CW_READY_NONE: there is none.
+ */
 uint32_t cw_ready_take(struct cw_ready *ready, uint32_t from);
 
 #endif

@@ -35,7 +35,7 @@ int cw_ring_new(struct cw_ring **result, size_t capacity)
 	while (size <= capacity)
 		size *= 2;
 	ring = aligned_alloc(CK_MD_CACHELINE, (sizeof(*ring) + CK_MD_CACHELINE - 1) /
-						      CK_MD_CACHELINE * CK_MD_CACHELINE);
+						  CK_MD_CACHELINE * CK_MD_CACHELINE);
 	if (!ring)
 		return -ENOMEM;
 	ring->buffer = calloc(size, sizeof(*ring->buffer));

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The bounded queues between threads: Concurrency Kit rings of pointers. They never block; who finds
- * nothing to do parks at a gate (gate.h). A ring has any number of consumers, and one producer at a
- * time, which may be a role that goes round, such as the sequencer's turn. (With several producers
- * one that is put to sleep in the middle of a push holds up the others, each of them spinning its
- * time slice away; with more threads than cores that was seen to go on for minutes.)
+ * The bounded queues between threads: Concurrency Kit rings of pointers. They never block; who
+ * finds nothing to do parks at a gate (gate.h). A ring has any number of consumers, and one
+ * producer at a time, which may be a role that goes round, such as the sequencer's turn. (With
+ * several producers one that is put to sleep in the middle of a push holds up the others, each of
+ * them spinning its time slice away; with more threads than cores that was seen to go on for
+ * minutes.)
  */
 #ifndef CW_PIPELINE_RING_H
 #define CW_PIPELINE_RING_H

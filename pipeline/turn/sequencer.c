@@ -78,8 +78,9 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 	if (batch->is_part_counted)
 		return;
 	batch->is_part_counted = true;
-	if (sequencer->matched_limit && books->matched_any + batch->class_counts[CW_CLASS_MATCHED] >=
-						sequencer->matched_limit) {
+	if (sequencer->matched_limit &&
+	    books->matched_any + batch->class_counts[CW_CLASS_MATCHED] >=
+		sequencer->matched_limit) {
 		cut_short(lane, batch, sequencer->matched_limit - books->matched_any);
 		sequencer->has_reached_limit = true;
 		cw_pipeline_stop_reading(pipeline);
@@ -95,8 +96,8 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 	books->prefiltered += batch->class_counts[CW_CLASS_PREFILTERED];
 	books->matched_any += batch->class_counts[CW_CLASS_MATCHED];
 	books->unmatched += batch->class_counts[CW_CLASS_UNMATCHED];
-	books->classified += batch->class_counts[CW_CLASS_MATCHED] +
-			     batch->class_counts[CW_CLASS_UNMATCHED];
+	books->classified +=
+	    batch->class_counts[CW_CLASS_MATCHED] + batch->class_counts[CW_CLASS_UNMATCHED];
 	atomic_store_explicit(&pipeline->received, books->received, memory_order_relaxed);
 	atomic_fetch_add_explicit(&pipeline->received_bytes, batch->caplen_bytes,
 				  memory_order_relaxed);
@@ -252,9 +253,8 @@ static void use_turn(struct cw_pipeline *pipeline)
 		else
 			visit_lanes(pipeline);
 		/* [TURN-1] release */
-	} while (!atomic_compare_exchange_strong_explicit(&sequencer->kicks, &seen, 0,
-							  memory_order_acq_rel,
-							  memory_order_relaxed));
+	} while (!atomic_compare_exchange_strong_explicit(
+	    &sequencer->kicks, &seen, 0, memory_order_acq_rel, memory_order_relaxed));
 }
 
 void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane)

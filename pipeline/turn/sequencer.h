@@ -2,8 +2,8 @@
 /*
  * The sequencer: lets the batches of each lane reserve in the order they were cut, without a lock
  * and without anybody waiting for his turn. A worker parks its batch at its number and offers to
- * take the turn; whoever gets it reserves for all batches that are next in line, in every lane where
- * something was parked.
+ * take the turn; whoever gets it reserves for all batches that are next in line, in every lane
+ * where something was parked.
  */
 #ifndef CW_PIPELINE_SEQUENCER_H
 #define CW_PIPELINE_SEQUENCER_H
@@ -21,7 +21,7 @@ struct cw_sequencer {
 	_Atomic bool is_starved;
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) uint64_t matched_limit; /* -c: 0 = none */
-	uint32_t lanes_left;				/* that are not through yet */
+	uint32_t lanes_left;                            /* that are not through yet */
 	bool has_reached_limit;
 	uint64_t last_ts_ns; /* time order: of the latest packet so far */
 	uint64_t late_count; /* packets that came after a later one */
@@ -41,8 +41,7 @@ void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane);
 void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
 
 /* Take the turn, waiting for it, and call `run`, which must be short and cannot block. */
-void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context),
-			   void *context);
+void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context);
 
 /* Offer to take the turn for lanes that were starved of chunks. */
 void cw_sequencer_run_any(struct cw_pipeline *pipeline);

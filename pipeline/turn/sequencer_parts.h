@@ -7,8 +7,8 @@
 
 struct cw_lane;
 
-/* The lane's batch that is next in line, its part in the books; NULL: there is none at present. Those
- * that come after the run's end are dealt with. */
+/* The lane's batch that is next in line, its part in the books; NULL: there is none at present.
+ * Those that come after the run's end are dealt with. */
 struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane *lane);
 
 /* Reserve for the batch up to batch->reserve_end; what is in the way is flushed first. */

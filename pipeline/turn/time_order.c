@@ -3,8 +3,8 @@
  * Time order: the lanes' packets merged by their times. Of the lanes that have a batch in line the
  * one with the earliest packet is next, and reserves up to where another lane has an earlier one. A
  * lane without one holds the others up only as far as it may still bring earlier packets: until its
- * capture thread has said that all up to some time was handed out (horizon). So an idle queue delays
- * the others a little and stalls nobody.
+ * capture thread has said that all up to some time was handed out (horizon). So an idle queue
+ * delays the others a little and stalls nobody.
  *
  * Packets that come later than that, or whose clock was set back, are counted as late and written
  * where they come.

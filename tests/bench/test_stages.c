@@ -25,8 +25,8 @@
 #define PACKETS 20000u
 #define FILTERS 20u
 
-/* ThreadSanitizer does not see that liburing unmaps its rings, and takes what another thread maps at
- * the same place for the same memory: one after the other there. */
+/* ThreadSanitizer does not see that liburing unmaps its rings, and takes what another thread maps
+ * at the same place for the same memory: one after the other there. */
 #if defined(CW_SANITIZED)
 #define DIRECT_THREADS 1u
 #else
@@ -177,8 +177,8 @@ static void all_ways_of_writing_give_one_file(void **state)
 			 0);
 	for (way = 0; way < CW_STAGE_PCAP_DUMP; way++) {
 		uint32_t threads = way == CW_STAGE_DIRECT ? DIRECT_THREADS : 2;
-		int status = cw_stage_write((enum cw_stage_write_way)way, ours, threads, PACKETS, 300,
-					    &result, text);
+		int status = cw_stage_write((enum cw_stage_write_way)way, ours, threads, PACKETS,
+					    300, &result, text);
 
 		if (status == -EOPNOTSUPP) {
 			print_message("not compared: %s: %s\n",
@@ -205,8 +205,8 @@ static void writing_into_no_folder_is_told_by_every_way(void **state)
 	(void)state;
 	for (way = 0; way < CW_STAGE_WRITE_WAYS; way++) {
 		text[0] = '\0';
-		assert_true(cw_stage_write((enum cw_stage_write_way)way, inside("nowhere"), 1, 10, 60,
-					   &result, text) < 0);
+		assert_true(cw_stage_write((enum cw_stage_write_way)way, inside("nowhere"), 1, 10,
+					   60, &result, text) < 0);
 		assert_non_null(strstr(text, "nowhere"));
 	}
 }
@@ -277,7 +277,7 @@ static void what_cannot_be_split_is_told_by_both(void **state)
 {
 	const char *bad[] = {"port 80", "no such thing"};
 	struct cw_stage_split_options options = {
-		.filter_count = 2, .threads = 1, .filters = bad, .folder = make_folder("bad")};
+	    .filter_count = 2, .threads = 1, .filters = bad, .folder = make_folder("bad")};
 	struct cw_split_result result;
 	char path[128];
 
@@ -347,16 +347,16 @@ static int remove_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(made_filters_are_all_different),
-		cmocka_unit_test(made_filters_are_valid),
-		cmocka_unit_test(first_filters_are_those_of_the_file),
-		cmocka_unit_test(rings_hand_over_every_item_once),
-		cmocka_unit_test(all_ways_of_writing_give_one_file),
-		cmocka_unit_test(writing_into_no_folder_is_told_by_every_way),
-		cmocka_unit_test(split_gives_the_files_of_the_natural_program),
-		cmocka_unit_test(what_cannot_be_split_is_told_by_both),
-		cmocka_unit_test(limits_are_rates_and_leave_no_file),
-		cmocka_unit_test(times_add_up),
+	    cmocka_unit_test(made_filters_are_all_different),
+	    cmocka_unit_test(made_filters_are_valid),
+	    cmocka_unit_test(first_filters_are_those_of_the_file),
+	    cmocka_unit_test(rings_hand_over_every_item_once),
+	    cmocka_unit_test(all_ways_of_writing_give_one_file),
+	    cmocka_unit_test(writing_into_no_folder_is_told_by_every_way),
+	    cmocka_unit_test(split_gives_the_files_of_the_natural_program),
+	    cmocka_unit_test(what_cannot_be_split_is_told_by_both),
+	    cmocka_unit_test(limits_are_rates_and_leave_no_file),
+	    cmocka_unit_test(times_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, make, remove_all);

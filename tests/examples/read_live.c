@@ -26,7 +26,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: read_live DEVICE COUNT [FILTER]\n");
 		return 2;
 	}
-	result = cw_handle_open_live(&handle, argv[1], CW_CAPLEN_MAX, true, CW_TIMEOUT_NEVER, &error);
+	result =
+	    cw_handle_open_live(&handle, argv[1], CW_CAPLEN_MAX, true, CW_TIMEOUT_NEVER, &error);
 	if (result >= 0 && argc > 3 && cw_handle_set_filter(handle, argv[3], &error) < 0)
 		result = error.code;
 	if (result != 0)

@@ -5,10 +5,10 @@
  *	filter_diff SECONDS [SEED [KIND [PAIRS]]]
  *
  * SECONDS may be 0 where PAIRS is given: then it goes on until so many programs times packets were
- * compared. KIND is "program" (random programs) or a kind of tests/rig/filter_sets.h; without it, or
- * with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds it
- * for every engine and mode, with the default budgets and with tiny ones, and matches generated and
- * mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
+ * compared. KIND is "program" (random programs) or a kind of tests/rig/filter_sets.h; without it,
+ *or with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds
+ *it for every engine and mode, with the default budgets and with tiny ones, and matches generated
+ *and mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
  * fails, and exits 1.
  */
 #include <time.h>
@@ -29,9 +29,12 @@ static double now_s(void)
 /* A program with a loop in it, which the other kinds hardly have. */
 static void loop_expression(struct random *random, char expression[SETS_EXPRESSION_BYTES])
 {
-	static const char *const forms[] = {
-	    "ip protochain %u", "ip6 protochain %u", "protochain %u", "not ip6 protochain %u",
-	    "ip6 protochain %u and greater 70", "ip protochain %u or ip6 protochain 60"};
+	static const char *const forms[] = {"ip protochain %u",
+					    "ip6 protochain %u",
+					    "protochain %u",
+					    "not ip6 protochain %u",
+					    "ip6 protochain %u and greater 70",
+					    "ip protochain %u or ip6 protochain 60"};
 	static const uint32_t protocols[] = {6, 17, 58, 59, 60, 51, 132};
 
 	snprintf(expression, SETS_EXPRESSION_BYTES, forms[random_below(random, 6)],

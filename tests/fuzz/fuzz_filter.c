@@ -4,8 +4,8 @@
  * with every engine and mode, with budgets however tiny, as with libpcap; the packet alone, and in
  * bursts with shorter ones, each in front of a guard page. Layout of the input: a byte each for the
  * number of programs (and what is added to them) and for the instructions of each, 6 bytes an
- * instruction, then the packet. tests/core/filter/test_filter_set.c runs the same comparison on programs that
- * are valid more often.
+ * instruction, then the packet. tests/core/filter/test_filter_set.c runs the same comparison on
+ * programs that are valid more often.
  */
 #include "tests/rig/filter_differ.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pipeline through its public interface: the same bytes whatever the sizes and threads, the fast
- * reservation against the record-by-record one, what failures at start leave behind, what the hot
- * threads allocate, inputs that shrink underneath at every moment, the check of samples against a
- * libpcap that lies.
+ * The pipeline through its public interface: the same bytes whatever the sizes and threads, the
+ * fast reservation against the record-by-record one, what failures at start leave behind, what the
+ * hot threads allocate, inputs that shrink underneath at every moment, the check of samples against
+ * a libpcap that lies.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,7 +35,7 @@
 /* ---- what the linker wraps ---- */
 
 static _Atomic long allocations_until_failure = -1; /* -1: none fails */
-static _Atomic long calls_until_failure = -1;	    /* of pthread_create and eventfd */
+static _Atomic long calls_until_failure = -1;       /* of pthread_create and eventfd */
 static _Atomic long fstats_until_shrunk = -1;
 static _Atomic long shrunk_bytes;
 static _Atomic unsigned long hot_allocations; /* outside the test's own thread */
@@ -78,16 +78,16 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
 	return allocation_fails() ? NULL : __real_aligned_alloc(alignment, bytes);
 }
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-			  void *(*run)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-			  void *(*run)(void *), void *argument);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-			  void *(*run)(void *), void *argument)
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			  void *argument)
 {
 	return runs_out(&calls_until_failure)
-		       ? EAGAIN
-		       : __real_pthread_create(thread, attributes, run, argument);
+		   ? EAGAIN
+		   : __real_pthread_create(thread, attributes, run, argument);
 }
 
 int __real_eventfd(unsigned value, int flags);
@@ -142,7 +142,7 @@ static char input_path[64];
 static off_t input_bytes;
 
 static const char *const filters[RULES] = {"tcp port 443", "udp port 53", "net 198.18.0.0/19",
-					   "ip6", "ip", "unmatched"};
+					   "ip6",          "ip",          "unmatched"};
 
 static void make_input(void)
 {
@@ -288,10 +288,10 @@ static const struct sizes {
 	uint32_t descriptor_limit;
 	bool reserve_slowly;
 } sizes[] = {
-	{1, 0, 0, 0, 0, 0, 0, false},	       {1, 0, 0, 0, 0, 0, 0, true},
-	{2, 0, 0, 0, 0, 0, 0, false},	       {4, 65536, 4096, 5000, 0, 0, 0, false},
-	{3, 1024, 512, 5000, 0, 2, 0, false},  {8, 2048, 512, 100, 1, 0, 1, false},
-	{2, 4096, 4096, 0, 33, 0, 2, true},    {5, 1u << 20, 16384, 70000, 100, 1, 0, false},
+    {1, 0, 0, 0, 0, 0, 0, false},         {1, 0, 0, 0, 0, 0, 0, true},
+    {2, 0, 0, 0, 0, 0, 0, false},         {4, 65536, 4096, 5000, 0, 0, 0, false},
+    {3, 1024, 512, 5000, 0, 2, 0, false}, {8, 2048, 512, 100, 1, 0, 1, false},
+    {2, 4096, 4096, 0, 33, 0, 2, true},   {5, 1u << 20, 16384, 70000, 100, 1, 0, false},
 };
 
 static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
@@ -560,8 +560,9 @@ static void check_samples(const struct cw_report *report, const struct told *tol
 		if (differences < 8) {
 			char expected[256];
 
-			snprintf(expected, sizeof(expected), "packet %u of %s: %s: ",
-				 (unsigned)(index % PACKETS) + 1, input_path, who);
+			snprintf(expected, sizeof(expected),
+				 "packet %u of %s: %s: ", (unsigned)(index % PACKETS) + 1,
+				 input_path, who);
 			assert_true(differences < told->count);
 			assert_memory_equal(told->texts[differences], expected, strlen(expected));
 		}
@@ -833,21 +834,21 @@ static int close_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_ring_is_full_at_its_capacity_and_empty_after),
-		cmocka_unit_test(a_ready_set_gives_each_number_once_in_rotation),
-		cmocka_unit_test(every_item_reaches_one_of_several_sleepers),
-		cmocka_unit_test(a_chunk_is_complete_once_sealed_and_copied_in_either_order),
-		cmocka_unit_test(threads_and_sizes_do_not_change_pcap_files),
-		cmocka_unit_test(threads_and_sizes_do_not_change_rotated_files),
-		cmocka_unit_test(threads_and_sizes_do_not_change_pcapng_files),
-		cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
-		cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),
-		cmocka_unit_test(hot_threads_allocate_for_files_not_for_batches),
-		cmocka_unit_test(an_input_that_shrinks_keeps_what_was_before),
-		cmocka_unit_test(samples_agree_with_libpcap),
-		cmocka_unit_test(differences_are_counted_and_told_whatever_the_threads),
-		cmocka_unit_test(differences_beyond_the_last_packet_do_not_count),
-		cmocka_unit_test(first_match_differences_name_the_lower_rule),
+	    cmocka_unit_test(a_ring_is_full_at_its_capacity_and_empty_after),
+	    cmocka_unit_test(a_ready_set_gives_each_number_once_in_rotation),
+	    cmocka_unit_test(every_item_reaches_one_of_several_sleepers),
+	    cmocka_unit_test(a_chunk_is_complete_once_sealed_and_copied_in_either_order),
+	    cmocka_unit_test(threads_and_sizes_do_not_change_pcap_files),
+	    cmocka_unit_test(threads_and_sizes_do_not_change_rotated_files),
+	    cmocka_unit_test(threads_and_sizes_do_not_change_pcapng_files),
+	    cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
+	    cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),
+	    cmocka_unit_test(hot_threads_allocate_for_files_not_for_batches),
+	    cmocka_unit_test(an_input_that_shrinks_keeps_what_was_before),
+	    cmocka_unit_test(samples_agree_with_libpcap),
+	    cmocka_unit_test(differences_are_counted_and_told_whatever_the_threads),
+	    cmocka_unit_test(differences_beyond_the_last_packet_do_not_count),
+	    cmocka_unit_test(first_match_differences_name_the_lower_rule),
 	};
 
 	return cmocka_run_group_tests(tests, open_folder, close_folder);

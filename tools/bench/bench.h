@@ -9,8 +9,8 @@
 #include "tools/bench/table.h"
 #include "tools/commands.h"
 
-/* "cpu", "kernel", "cores", "governor", "memory_gib" and "load" of this machine; NULL when there is no
- * memory. */
+/* "cpu", "kernel", "cores", "governor", "memory_gib" and "load" of this machine; NULL when there is
+ * no memory. */
 json_t *cw_bench_machine(void);
 void cw_bench_print_machine(void); /* as a line of text */
 

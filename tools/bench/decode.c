@@ -44,8 +44,8 @@ struct bench {
 	double *times[PHASE_COUNT]; /* ns a packet, by round; sorted in the end */
 	struct cw_streams *streams;
 	struct cw_streams_stats stats; /* of one round */
-	double limit_ns; /* a packet, at least */
-	bool is_generated; /* the file, in this run */
+	double limit_ns;               /* a packet, at least */
+	bool is_generated;             /* the file, in this run */
 };
 
 static double now_ns(void)
@@ -311,8 +311,8 @@ static json_t *phase_json(const struct bench *bench, int phase)
 			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
 			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
 			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
-			 "ns_per_packet", median, "min", times[0], "max", times[rounds - 1], "spread",
-			 cw_bench_spread(times, rounds), "limit_fraction",
+			 "ns_per_packet", median, "min", times[0], "max", times[rounds - 1],
+			 "spread", cw_bench_spread(times, rounds), "limit_fraction",
 			 bench->limit_ns / median);
 }
 
@@ -384,7 +384,8 @@ static int use_default_file(struct bench *bench)
 {
 	const char *directory = getenv("TMPDIR");
 	struct cw_words words = {0};
-	struct cw_arguments generate = {.command = CW_GENERATE, .packets = 500000, .seed = FILE_SEED};
+	struct cw_arguments generate = {
+	    .command = CW_GENERATE, .packets = 500000, .seed = FILE_SEED};
 	int result;
 
 	if (!directory || !*directory)

@@ -22,7 +22,9 @@
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
 #define SPAN_BYTES ((size_t)1 << 20)
-#define SLOW_NS 0.3e9 /* what a round of one engine may take; fewer packets where it takes longer */
+#define SLOW_NS                                                                           \
+	0.3e9 /* what a round of one engine may take; fewer packets where it takes longer \
+	       */
 
 /* libpcap first: the others are compared with it. */
 static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT, CW_ENGINE_WALKER,
@@ -33,7 +35,7 @@ struct bench {
 	const struct cw_arguments *arguments;
 	struct cw_rules rules;
 	struct cw_filter_compiler *compiler; /* NULL: in this process */
-	uint32_t *rule_of; /* id -> index in rules */
+	uint32_t *rule_of;                   /* id -> index in rules */
 	uint32_t filter_count;
 	double compile_ms;
 	/* packets */
@@ -266,8 +268,8 @@ static int measure(struct bench *bench)
 	if (bench->measured_count == 0)
 		return no_memory();
 	for (engine = 0; engine < ENGINE_COUNT; engine++)
-		bench->runs[engine] = (struct cw_filter_run){
-		    .set = bench->sets[engine], .packet_count = bench->measured_count};
+		bench->runs[engine] = (struct cw_filter_run){.set = bench->sets[engine],
+							     .packet_count = bench->measured_count};
 	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets,
 			      (uint32_t)bench->arguments->repeat) < 0)
 		return no_memory();
@@ -319,10 +321,10 @@ static json_t *engine_json(const struct bench *bench, size_t engine)
 	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
 	    cw_filter_engine_name(engines[engine]), "ran", cw_filter_engine_name(stats.engine),
 	    "packets", (json_int_t)run->packet_count, "ns_per_packet", run->ns, "min", run->ns_min,
-	    "max", run->ns_max, "ratio", run->ratio, "limit_fraction", bench->limit_ns / run->ns, "build_ms", (double)stats.build_ns * 1e-6,
-	    "bytes", (json_int_t)stats.bytes, "nodes", (json_int_t)stats.step_count, "joined",
-	    (json_int_t)stats.joint_count, "apart", (json_int_t)stats.apart_count, "agree",
-	    !difference->is_different, "difference", first);
+	    "max", run->ns_max, "ratio", run->ratio, "limit_fraction", bench->limit_ns / run->ns,
+	    "build_ms", (double)stats.build_ns * 1e-6, "bytes", (json_int_t)stats.bytes, "nodes",
+	    (json_int_t)stats.step_count, "joined", (json_int_t)stats.joint_count, "apart",
+	    (json_int_t)stats.apart_count, "agree", !difference->is_different, "difference", first);
 }
 
 static json_t *bench_json(const struct bench *bench)
@@ -334,17 +336,17 @@ static json_t *bench_json(const struct bench *bench)
 	for (engine = 1; engine < ENGINE_COUNT; engine++)
 		json_array_append_new(list, engine_json(bench, engine));
 	return json_pack(
-	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:o, s:o}",
+	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:o, "
+	    "s:o}",
 	    "version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
 	    cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
-	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count,
-	    "measured", (json_int_t)bench->measured_count, "packet_bytes",
-	    (json_int_t)bench->byte_count, "cut", bench->is_cut, "left_out",
-	    (json_int_t)bench->other_count, "rounds", (json_int_t)bench->arguments->repeat,
-	    "compile_ms", bench->compile_ms, "matches_per_packet", bench->runs[1].matches,
-	    "libpcap_ns_per_packet", bench->runs[0].ns, "limit_ns_per_packet", bench->limit_ns,
-	    "limit", CW_BENCH_TOUCH_TEXT, "libpcap", engine_json(bench, 0), "engines",
-	    list);
+	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count, "measured",
+	    (json_int_t)bench->measured_count, "packet_bytes", (json_int_t)bench->byte_count, "cut",
+	    bench->is_cut, "left_out", (json_int_t)bench->other_count, "rounds",
+	    (json_int_t)bench->arguments->repeat, "compile_ms", bench->compile_ms,
+	    "matches_per_packet", bench->runs[1].matches, "libpcap_ns_per_packet",
+	    bench->runs[0].ns, "limit_ns_per_packet", bench->limit_ns, "limit", CW_BENCH_TOUCH_TEXT,
+	    "libpcap", engine_json(bench, 0), "engines", list);
 }
 
 /* Why machine code was asked for, and is not there; "" where it is. */

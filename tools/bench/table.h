@@ -58,8 +58,8 @@ void cw_bench_row_sample(struct cw_bench_row *row, const struct cw_stage_time *t
 /* Remove the rows that are left out. */
 void cw_bench_table_prune(struct cw_bench_table *table);
 
-/* Half the range in which the middle half of sorted numbers lies: what bench/results/gate.py takes for
- * noise. */
+/* Half the range in which the middle half of sorted numbers lies: what bench/results/gate.py takes
+ * for noise. */
 double cw_bench_spread(const double *sorted, uint64_t count);
 
 /* The middle one of sorted numbers; of an even number of them the mean of the middle two. */

@@ -34,7 +34,8 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 		findings->illegal_counts[rule - findings->rules->rules]++;
 }
 
-/* As split sees it: a rule that is legal for some of the link types runs, and never matches others. */
+/* As split sees it: a rule that is legal for some of the link types runs, and never matches others.
+ */
 static void judge(struct findings *findings, uint32_t linktype_count)
 {
 	uint32_t index;
@@ -73,8 +74,8 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 			cw_source_close(source);
 	}
 	for (index = 0; index < ifaces.count && result >= 0; index++)
-		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index),
-					    note_finding, findings, &error);
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index), note_finding,
+					    findings, &error);
 	if (ifaces.count == 0 && result >= 0)
 		result = cw_matcher_prepare(matcher, &assumed, note_finding, findings, &error);
 	cw_ifaces_fini(&ifaces);
@@ -87,8 +88,7 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 int cw_command_check(const struct cw_arguments *arguments)
 {
 	struct cw_filter_set_options options = {
-		.filter = {.unoptimized = arguments->unoptimized,
-			   .resolve_names = arguments->resolve}};
+	    .filter = {.unoptimized = arguments->unoptimized, .resolve_names = arguments->resolve}};
 	struct cw_rules rules = {0};
 	struct findings findings = {.rules = &rules};
 	struct cw_matcher matcher;

@@ -38,7 +38,7 @@ static int flush_output(struct output *output)
 static void put_header(struct output *output)
 {
 	const struct cw_iface iface = {
-		.linktype = 1, .snaplen = CW_CAPLEN_MAX, .ts_units_per_s = CW_NS_PER_S};
+	    .linktype = 1, .snaplen = CW_CAPLEN_MAX, .ts_units_per_s = CW_NS_PER_S};
 
 	output->used = cw_format_header(output->format, 1, CW_CAPLEN_MAX, output->buffer);
 	if (output->format == CW_FORMAT_PCAPNG)
@@ -84,14 +84,15 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 		return CW_EXIT_USAGE;
 	}
 	if (cw_template_is_zst(name)) {
-		cw_complain("compressed output is not in this version of generate; write a plain file and "
-			    "split -w FILE.zst it");
+		cw_complain(
+		    "compressed output is not in this version of generate; write a plain file and "
+		    "split -w FILE.zst it");
 		cw_template_free(name);
 		return CW_EXIT_USAGE;
 	}
-	*format = cw_template_is_pcapng(name)	  ? CW_FORMAT_PCAPNG
+	*format = cw_template_is_pcapng(name) ? CW_FORMAT_PCAPNG
 		  : arguments->precision == 2 ? CW_FORMAT_PCAP_NS
-						  : CW_FORMAT_PCAP_US;
+					      : CW_FORMAT_PCAP_US;
 	cw_template_free(name);
 	return 0;
 }
@@ -99,15 +100,15 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 static int write_traffic(const struct cw_arguments *arguments, struct output *output,
 			 struct cw_traffic *traffic)
 {
-	const struct cw_outfile_options options = {.no_clobber = arguments->no_clobber,
-						   .standard_output = STDOUT_FILENO,
-						   .wake_fd = -1};
+	const struct cw_outfile_options options = {
+	    .no_clobber = arguments->no_clobber, .standard_output = STDOUT_FILENO, .wake_fd = -1};
 	const struct sigaction stopping = {.sa_handler = stop, .sa_flags = SA_RESTART};
 	const char *path = arguments->writes.words[0];
 	struct cw_error error = {0};
 	int result;
 
-	/* Looked at once more when the file is published; here, so that nothing is written in vain. */
+	/* Looked at once more when the file is published; here, so that nothing is written in vain.
+	 */
 	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0) {
 		cw_complain("%s exists and --no-clobber is given", path);
 		return CW_EXIT_USAGE;

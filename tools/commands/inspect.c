@@ -22,7 +22,7 @@ struct findings {
 	uint64_t wire_bytes;
 	uint64_t malformed;
 	uint64_t backwards; /* times earlier than the packet's before */
-	uint64_t cut;	    /* caplen < wire_len */
+	uint64_t cut;       /* caplen < wire_len */
 	uint64_t first_ns, last_ns, least_ns, most_ns;
 	uint32_t caplen_min, caplen_max;
 	uint64_t *iface_packets;
@@ -119,7 +119,8 @@ const char *cw_format_printable(const char *name, char *clean, size_t bytes)
 	size_t index;
 
 	for (index = 0; name[index] && index + 1 < bytes; index++)
-		clean[index] = (unsigned char)name[index] < ' ' || name[index] == 0x7f ? '?' : name[index];
+		clean[index] =
+		    (unsigned char)name[index] < ' ' || name[index] == 0x7f ? '?' : name[index];
 	clean[index] = '\0';
 	return clean;
 }
@@ -133,12 +134,12 @@ static void print_ifaces(const struct findings *findings, const struct cw_ifaces
 		char type[64], number[CW_NUMBER_BYTES], name[256];
 
 		printf("  interface %u  %s, %s, snaplen %u: %s packets\n", index,
-		       iface->name ? cw_format_printable(iface->name, name, sizeof(name)) : "unnamed",
+		       iface->name ? cw_format_printable(iface->name, name, sizeof(name))
+				   : "unnamed",
 		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
-		       cw_format_count(index < findings->iface_capacity
-					       ? findings->iface_packets[index]
-					       : 0,
-				       number));
+		       cw_format_count(
+			   index < findings->iface_capacity ? findings->iface_packets[index] : 0,
+			   number));
 	}
 	if (ifaces->count > IFACES_SHOWN)
 		printf("  and %u more interfaces\n", ifaces->count - IFACES_SHOWN);
@@ -188,27 +189,26 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 		char type[64];
 
 		json_array_append_new(
-			list,
-			json_pack("{s:o, s:s, s:i, s:I, s:I}", "name", cw_json_text(iface->name), "linktype",
-				  cw_linktype_name(iface->linktype, type, sizeof(type)),
-				  "linktype_value", (int)iface->linktype, "snaplen",
-				  (json_int_t)iface->snaplen, "packets",
-				  (json_int_t)(index < findings->iface_capacity
-						       ? findings->iface_packets[index]
-						       : 0)));
+		    list,
+		    json_pack("{s:o, s:s, s:i, s:I, s:I}", "name", cw_json_text(iface->name),
+			      "linktype", cw_linktype_name(iface->linktype, type, sizeof(type)),
+			      "linktype_value", (int)iface->linktype, "snaplen",
+			      (json_int_t)iface->snaplen, "packets",
+			      (json_int_t)(index < findings->iface_capacity
+					       ? findings->iface_packets[index]
+					       : 0)));
 	}
 	return json_pack(
-		"{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:o}",
-		"file", cw_json_text(path), "format", info->format, "compression", info->compression,
-		"byte_order", info->byte_order, "format_version", (int)info->version_major,
-		(int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list,
-		"packets", (json_int_t)findings->packets, "bytes", (json_int_t)findings->bytes,
-		"wire_bytes", (json_int_t)findings->wire_bytes, "first_ns",
-		(json_int_t)findings->first_ns, "last_ns", (json_int_t)findings->last_ns,
-		"times_backwards", (json_int_t)findings->backwards, "cut",
-		(json_int_t)findings->cut, "malformed", (json_int_t)findings->malformed, "damage",
-		cw_json_text(findings->damage.code ? findings->damage.text : NULL));
+	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+	    "s:o}",
+	    "file", cw_json_text(path), "format", info->format, "compression", info->compression,
+	    "byte_order", info->byte_order, "format_version", (int)info->version_major,
+	    (int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list, "packets",
+	    (json_int_t)findings->packets, "bytes", (json_int_t)findings->bytes, "wire_bytes",
+	    (json_int_t)findings->wire_bytes, "first_ns", (json_int_t)findings->first_ns, "last_ns",
+	    (json_int_t)findings->last_ns, "times_backwards", (json_int_t)findings->backwards,
+	    "cut", (json_int_t)findings->cut, "malformed", (json_int_t)findings->malformed,
+	    "damage", cw_json_text(findings->damage.code ? findings->damage.text : NULL));
 }
 
 /* `status`, or that of a run out of memory. */
@@ -233,9 +233,9 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	if (cw_source_open(&source, path, &ifaces, &options, &error) < 0) {
 		cw_complain("%s", error.text);
 		if (list)
-			json_array_append_new(
-				list, json_pack("{s:o, s:o}", "file", cw_json_text(path), "error",
-						cw_json_text(error.text)));
+			json_array_append_new(list,
+					      json_pack("{s:o, s:o}", "file", cw_json_text(path),
+							"error", cw_json_text(error.text)));
 		cw_ifaces_fini(&ifaces);
 		return CW_EXIT_PROBLEM;
 	}
@@ -257,10 +257,10 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 /* What has a meaning for filters only. */
 static int refuse_filter_options(const struct cw_arguments *arguments)
 {
-	const char *option = arguments->dumps	      ? "-d"
-			     : arguments->dot	      ? "--dot"
-			     : arguments->full	      ? "--full"
-			     : arguments->rules	      ? "-R"
+	const char *option = arguments->dumps         ? "-d"
+			     : arguments->dot         ? "--dot"
+			     : arguments->full        ? "--full"
+			     : arguments->rules       ? "-R"
 			     : arguments->unoptimized ? "-O"
 			     : arguments->resolve     ? "--resolve"
 						      : NULL;
@@ -302,8 +302,8 @@ int cw_command_inspect(const struct cw_arguments *arguments)
 {
 	const struct cw_words *rest = &arguments->rest;
 	int status = rest->count && strcmp(rest->words[0], "filter") == 0
-			     ? cw_inspect_filter(arguments)
-			     : inspect_files(arguments);
+			 ? cw_inspect_filter(arguments)
+			 : inspect_files(arguments);
 
 	if (fflush(stdout) || ferror(stdout)) {
 		cw_complain("cannot write to standard output");

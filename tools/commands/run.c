@@ -26,16 +26,16 @@ struct run {
 	struct cw_hooks *hooks; /* NULL: there are none */
 	struct timespec start;
 	struct cw_progress last; /* live: when rates were told last, */
-	double last_s;		 /* and when that was */
-	int notify_fd;		 /* of the service manager; -1: none */
+	double last_s;           /* and when that was */
+	int notify_fd;           /* of the service manager; -1: none */
 	bool is_live;
 	struct cw_control *control; /* NULL: there is none */
 	struct cw_metrics *metrics; /* likewise */
-	_Atomic int level; /* enum cw_severity: what is below it is not told */
-	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
-	bool wants_progress; /* stderr is one */
-	bool is_stopped;     /* by a signal */
-	bool was_interrupted; /* split: by a signal, so that the exit status says so */
+	_Atomic int level;          /* enum cw_severity: what is below it is not told */
+	_Atomic bool has_progress;  /* a line is on the terminal; any thread asks, in tell */
+	bool wants_progress;        /* stderr is one */
+	bool is_stopped;            /* by a signal */
+	bool was_interrupted;       /* split: by a signal, so that the exit status says so */
 };
 
 static void tell(void *context, enum cw_severity severity, const char *text)
@@ -69,7 +69,7 @@ static void print_file_progress(struct run *run, bool ends_line)
 		snprintf(left, sizeof(left), ", %.0f %%, %.0f s left",
 			 100.0 * (double)progress.read_bytes / (double)progress.total_bytes,
 			 elapsed_s * (double)(progress.total_bytes - progress.read_bytes) /
-				 (double)progress.read_bytes);
+			     (double)progress.read_bytes);
 	fprintf(stderr, "%s%s packets, %s read, %s/s%s%s", run->has_progress ? "\r\033[K" : "",
 		cw_format_count(progress.packets, packets),
 		cw_format_bytes(progress.read_bytes, bytes),
@@ -83,7 +83,7 @@ static void print_file_progress(struct run *run, bool ends_line)
 static void print_live_progress(struct run *run, bool ends_line)
 {
 	char packets[CW_NUMBER_BYTES], bits[CW_NUMBER_BYTES], all[CW_NUMBER_BYTES],
-		dropped[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
+	    dropped[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
 	double now_s = seconds_since(&run->start);
 	double span_s = now_s - run->last_s;
 	struct cw_progress progress;
@@ -91,13 +91,14 @@ static void print_live_progress(struct run *run, bool ends_line)
 	cw_pipeline_progress(run->pipeline, &progress);
 	if (span_s < 1e-3)
 		span_s = 1e-3;
-	fprintf(stderr, "%s%.0f s: %s packets, %s/s, %s/s; dropped by the kernel %s, before it %s%s",
-		run->has_progress ? "\r\033[K" : "", now_s, cw_format_count(progress.packets, all),
-		cw_format_count((uint64_t)((double)(progress.packets - run->last.packets) / span_s),
-				packets),
-		cw_format_bytes((uint64_t)((double)(progress.bytes - run->last.bytes) / span_s), bits),
-		cw_format_count(progress.kernel_dropped, dropped),
-		cw_format_count(progress.lost_before_tap, before), ends_line ? "\n" : "");
+	fprintf(
+	    stderr, "%s%.0f s: %s packets, %s/s, %s/s; dropped by the kernel %s, before it %s%s",
+	    run->has_progress ? "\r\033[K" : "", now_s, cw_format_count(progress.packets, all),
+	    cw_format_count((uint64_t)((double)(progress.packets - run->last.packets) / span_s),
+			    packets),
+	    cw_format_bytes((uint64_t)((double)(progress.bytes - run->last.bytes) / span_s), bits),
+	    cw_format_count(progress.kernel_dropped, dropped),
+	    cw_format_count(progress.lost_before_tap, before), ends_line ? "\n" : "");
 	fflush(stderr);
 	run->has_progress = !ends_line;
 	run->last = progress;
@@ -152,7 +153,8 @@ static void reload(struct run *run)
 	else if (!rules)
 		cw_complain("SIGHUP: there is no rules file (-R) to be read again");
 	else if (!cw_pipeline_request_reload(run->pipeline))
-		cw_complain("SIGHUP: the rules came from standard input, which cannot be read again");
+		cw_complain(
+		    "SIGHUP: the rules came from standard input, which cannot be read again");
 }
 
 /* The rules file is read anew, by the pipeline's own thread: all that would end a start refuses. */
@@ -176,9 +178,10 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 	if (result == 0)
 		result = cw_rules_check_hooks(rules, &has_hooks, error);
 	if (result == 0 && has_hooks && !run->hooks)
-		result = cw_error_set(error, -EINVAL,
-				      "a rule has a hook, and this run started without any: what runs "
-				      "hooks is made at the start");
+		result =
+		    cw_error_set(error, -EINVAL,
+				 "a rule has a hook, and this run started without any: what runs "
+				 "hooks is made at the start");
 	if (result < 0)
 		cw_rules_fini(rules);
 	return result;
@@ -246,7 +249,7 @@ static void on_reload(void *context)
 static int open_control(struct run *run)
 {
 	const struct cw_control_actions actions = {
-		.stop = stop_by_control, .set_level = set_level, .context = run};
+	    .stop = stop_by_control, .set_level = set_level, .context = run};
 	struct cw_error error = {0};
 	int result;
 
@@ -326,9 +329,9 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 static void wait_for_end(struct run *run, int signal_fd)
 {
 	struct pollfd fds[3 + CW_CONTROL_FDS_MAX] = {
-		{.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-		{.fd = signal_fd, .events = POLLIN},
-		{.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
+	    {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
+	    {.fd = signal_fd, .events = POLLIN},
+	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
 	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {

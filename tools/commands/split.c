@@ -46,10 +46,10 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 {
 	struct cw_confine_options confine = {.user = arguments->user};
 	const struct cw_filter_compiler_options options = {
-		.time_ms = (uint32_t)arguments->filter_time_ms,
-		.memory_bytes = arguments->filter_memory,
-		.on_start = arguments->devices.count ? confine_helper : NULL,
-		.context = &confine,
+	    .time_ms = (uint32_t)arguments->filter_time_ms,
+	    .memory_bytes = arguments->filter_memory,
+	    .on_start = arguments->devices.count ? confine_helper : NULL,
+	    .context = &confine,
 	};
 	struct cw_filter_compiler *compiler;
 	struct cw_error error = {0};
@@ -270,9 +270,10 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 	}
 	if (result == 0 && arguments->has_file_count && arguments->rotate_every_ns &&
 	    !arguments->rotate_bytes && !arguments->rotate_packets) {
-		cw_complain("-W with -G alone, to stop after so many files, is not in this version; "
-			    "-b files:%llu keeps the last ones",
-			    (unsigned long long)arguments->ring_files);
+		cw_complain(
+		    "-W with -G alone, to stop after so many files, is not in this version; "
+		    "-b files:%llu keeps the last ones",
+		    (unsigned long long)arguments->ring_files);
 		result = CW_EXIT_USAGE;
 	}
 	if (result == 0 && limit_rules(arguments, rules) < 0) {
@@ -306,9 +307,9 @@ static int start_hooks(const struct cw_arguments *arguments, struct cw_hooks **h
 {
 	struct cw_confine_options confine = {.user = arguments->user};
 	const struct cw_hooks_options options = {
-		.time_ms = (uint32_t)arguments->hook_ms,
-		.on_start = arguments->devices.count ? confine_helper : NULL,
-		.context = &confine,
+	    .time_ms = (uint32_t)arguments->hook_ms,
+	    .on_start = arguments->devices.count ? confine_helper : NULL,
+	    .context = &confine,
 	};
 	struct cw_error error = {0};
 

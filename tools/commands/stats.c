@@ -67,10 +67,11 @@ static void print_stats(json_t *stats)
 	       cw_ask_number(pool, "chunks"),
 	       json_is_true(json_object_get(pool, "starved")) ? "; packets wait for them" : "");
 	print_outputs(stats);
-	printf("%s records to write, %s written, %s lost\n",
-	       cw_format_count(cw_ask_number(books, "matched") - cw_ask_number(books, "left_out"), a),
-	       cw_format_count(cw_ask_number(books, "written"), b),
-	       cw_format_count(cw_ask_number(books, "lost"), c));
+	printf(
+	    "%s records to write, %s written, %s lost\n",
+	    cw_format_count(cw_ask_number(books, "matched") - cw_ask_number(books, "left_out"), a),
+	    cw_format_count(cw_ask_number(books, "written"), b),
+	    cw_format_count(cw_ask_number(books, "lost"), c));
 }
 
 int cw_command_stats(const struct cw_arguments *arguments)

@@ -2,7 +2,8 @@
 /*
  * What can be captured from, as the command shows it: libpcap's list, whose order gives devices the
  * numbers that tcpdump -D shows and -i takes, joined with what the system says about network
- * interfaces (core/net/netdev.h). Needs no rights, but for link types that only an opened device tells.
+ * interfaces (core/net/netdev.h). Needs no rights, but for link types that only an opened device
+ * tells.
  */
 #ifndef CW_TOOLS_CATALOGUE_H
 #define CW_TOOLS_CATALOGUE_H

@@ -256,7 +256,8 @@ static const char *connection_text(uint32_t flags)
 {
 	bool is_wireless = flags & CW_DEVICE_WIRELESS;
 
-	switch (flags & (CW_DEVICE_CONNECTED | CW_DEVICE_DISCONNECTED | CW_DEVICE_MAYBE_CONNECTED)) {
+	switch (flags &
+		(CW_DEVICE_CONNECTED | CW_DEVICE_DISCONNECTED | CW_DEVICE_MAYBE_CONNECTED)) {
 	case CW_DEVICE_MAYBE_CONNECTED:
 		return is_wireless ? ", Association status unknown" : ", Connection status unknown";
 	case CW_DEVICE_CONNECTED:

@@ -176,16 +176,16 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return cw_option_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
 	case OPTION_FILTER_TIME:
 		return cw_option_seconds("--filter-time", text, CW_COMPILER_TIME_MS_MAX,
-				     &arguments->filter_time_ms);
+					 &arguments->filter_time_ms);
 	case OPTION_FILTER_MEMORY:
-		return cw_option_bytes("--filter-memory", text, UINT64_C(1) << 20, UINT64_C(1) << 40,
-				   &arguments->filter_memory);
+		return cw_option_bytes("--filter-memory", text, UINT64_C(1) << 20,
+				       UINT64_C(1) << 40, &arguments->filter_memory);
 	case OPTION_BUFFER:
 		return cw_option_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
-				   &arguments->buffer_bytes);
+				       &arguments->buffer_bytes);
 	case OPTION_CHUNK:
 		result = cw_option_bytes("--chunk-size", text, 512, UINT64_C(1) << 30,
-				     &arguments->chunk_bytes);
+					 &arguments->chunk_bytes);
 		if (result == 0 && (arguments->chunk_bytes & (arguments->chunk_bytes - 1))) {
 			cw_complain("--chunk-size takes a power of two");
 			result = CW_EXIT_USAGE;
@@ -193,10 +193,10 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		return result;
 	case OPTION_BATCH_BYTES:
 		return cw_option_bytes("--batch-size", text, 1, UINT64_C(1) << 30,
-				   &arguments->batch_bytes);
+				       &arguments->batch_bytes);
 	case OPTION_BATCH_PACKETS:
 		return cw_option_number("--batch-packets", text, 1, 1u << 20,
-				    &arguments->batch_packets);
+					&arguments->batch_packets);
 	case OPTION_VERIFY:
 		return cw_option_verify(text, &arguments->verify_every);
 	case OPTION_SYNC:
@@ -208,15 +208,16 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		arguments->ring_bytes *= 1024;
 		return result;
 	case OPTION_QUEUES:
-		return cw_option_number("--queues", text, 1, CW_LIVE_QUEUES_MAX, &arguments->queues);
+		return cw_option_number("--queues", text, 1, CW_LIVE_QUEUES_MAX,
+					&arguments->queues);
 	case OPTION_BLOCK:
 		return cw_option_bytes("--block-size", text, 4096, CW_LIVE_BLOCK_BYTES_MAX,
-				   &arguments->block_bytes);
+				       &arguments->block_bytes);
 	case OPTION_REALTIME:
 		return cw_option_number("--realtime", text, 1, 99, &arguments->realtime);
 	case OPTION_RETIRE:
 		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
-				    &arguments->retire_ms);
+					&arguments->retire_ms);
 	case OPTION_ORDER:
 		result = cw_option_choose("--order", text, "arrival", "time", &choice);
 		arguments->time_order = choice == 2;
@@ -247,7 +248,8 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_CUT:
 		return cw_option_choose("--cut", text, "skip", "send", &arguments->cut);
 	case OPTION_PRECISION:
-		return cw_option_choose("--time-precision", text, "us", "ns", &arguments->precision);
+		return cw_option_choose("--time-precision", text, "us", "ns",
+					&arguments->precision);
 	default:
 		return -1;
 	}
@@ -355,9 +357,9 @@ static void make_getopt_tables(char *letters, struct option *longs)
 		}
 		if (row->name)
 			*longs++ = (struct option){row->name,
-						   cw_option_is_optional(row)	   ? optional_argument
-						   : row->argument ? required_argument
-								   : no_argument,
+						   cw_option_is_optional(row) ? optional_argument
+						   : row->argument            ? required_argument
+									      : no_argument,
 						   NULL, row->id};
 	}
 	*letters = '\0';
@@ -427,16 +429,14 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	int result = 0;
 	int id;
 
-	*arguments = (struct cw_arguments){.command = command,
-					   .packets = 1000000,
-					   .loops = 1,
-					   .seed = 1};
+	*arguments =
+	    (struct cw_arguments){.command = command, .packets = 1000000, .loops = 1, .seed = 1};
 	make_getopt_tables(letters, longs);
 	optind = 1;
 	while (result == 0 && (id = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		/* The word that getopt took the option from: "-xVALUE", "--name=VALUE", ... */
-		const char *word = argv[optind - 1] == optarg && optarg ? argv[optind - 2]
-								       : argv[optind - 1];
+		const char *word =
+		    argv[optind - 1] == optarg && optarg ? argv[optind - 2] : argv[optind - 1];
 
 		if (id == ':') {
 			cw_complain("%s needs a value", argv[optind - 1]);

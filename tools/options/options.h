@@ -26,12 +26,14 @@ enum cw_command {
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
-#define CW_GIVEN_MAX 64u /* options that are remembered by name; of a benchmark, which has fewer */
+#define CW_GIVEN_MAX                                                                \
+	64u /* options that are remembered by name; of a benchmark, which has fewer \
+	     */
 
 #define CW_EXIT_COMPLETE 0
 #define CW_EXIT_PROBLEM 1 /* runtime error or loss */
-#define CW_EXIT_USAGE 2	  /* usage, rules or filter error: nothing was written */
-#define CW_EXIT_DROPS 3	  /* more kernel drops than --max-drop */
+#define CW_EXIT_USAGE 2   /* usage, rules or filter error: nothing was written */
+#define CW_EXIT_DROPS 3   /* more kernel drops than --max-drop */
 #define CW_EXIT_STOPPED 130
 
 enum cw_sync { CW_SYNC_DEFAULT, CW_SYNC_OFF, CW_SYNC_CLOSE };
@@ -44,49 +46,49 @@ struct cw_words {
 
 struct cw_arguments {
 	enum cw_command command;
-	const char *split_word;	  /* an option that is not capture's, as written */
+	const char *split_word;   /* an option that is not capture's, as written */
 	const char *capture_word; /* one that is not split's */
-	struct cw_words inputs;	 /* -r */
-	struct cw_words devices; /* -i */
-	struct cw_words filters; /* -f */
-	struct cw_words writes;	 /* -w */
-	struct cw_words rest;	 /* positional */
-	struct cw_words owned;	 /* words not of argv, freed with the others */
-	const char *rules;	 /* -R */
-	const char *directory;	 /* -o */
-	const char *filter_file; /* -F */
-	const char *linktype;	 /* -y */
+	struct cw_words inputs;   /* -r */
+	struct cw_words devices;  /* -i */
+	struct cw_words filters;  /* -f */
+	struct cw_words writes;   /* -w */
+	struct cw_words rest;     /* positional */
+	struct cw_words owned;    /* words not of argv, freed with the others */
+	const char *rules;        /* -R */
+	const char *directory;    /* -o */
+	const char *filter_file;  /* -F */
+	const char *linktype;     /* -y */
 	const char *profile;
 	const char *engine;
 	const char *fanout;
 	const char *backend;
 	const char *pin;
-	const char *user; /* -Z */
+	const char *user;      /* -Z */
 	const char *direction; /* -Q */
 	const char *clock;     /* -j */
 	const char *control;
 	const char *metrics;
-	uint64_t threads;	  /* -t; 0 = by cores */
-	uint64_t packet_count;	  /* -c */
-	uint64_t snaplen;	  /* -s */
-	uint64_t rotate_bytes;	  /* -C, -b filesize: */
+	uint64_t threads;         /* -t; 0 = by cores */
+	uint64_t packet_count;    /* -c */
+	uint64_t snaplen;         /* -s */
+	uint64_t rotate_bytes;    /* -C, -b filesize: */
 	uint64_t rotate_packets;  /* -b packets: */
 	uint64_t rotate_every_ns; /* -G, -b duration:, -b interval: */
-	bool is_rotate_aligned;	  /* -b interval: */
-	uint64_t ring_files;	  /* -W, -b files: */
-	const char *hook;	  /* -z */
+	bool is_rotate_aligned;   /* -b interval: */
+	uint64_t ring_files;      /* -W, -b files: */
+	const char *hook;         /* -z */
 	uint64_t hook_ms;
-	bool has_file_count;	  /* -W */
-	uint64_t packets;	  /* generate, bench */
-	uint64_t repeat;	  /* bench; 0: the benchmark's own */
-	bool has_packets;	  /* --packets was given */
-	const char *thread_list;  /* bench: -t, and so on */
+	bool has_file_count;     /* -W */
+	uint64_t packets;        /* generate, bench */
+	uint64_t repeat;         /* bench; 0: the benchmark's own */
+	bool has_packets;        /* --packets was given */
+	const char *thread_list; /* bench: -t, and so on */
 	const char *queue_list;
 	const char *rule_counts;
 	const char *frame_sizes;
 	const char *given[CW_GIVEN_MAX]; /* names of the options that were given */
 	uint32_t given_count;
-	uint64_t dumps;		  /* how often -d was given */
+	uint64_t dumps; /* how often -d was given */
 	uint64_t seed;
 	uint64_t buffer_bytes;
 	uint64_t chunk_bytes;
@@ -104,10 +106,10 @@ struct cw_arguments {
 	uint64_t stats_ms;
 	uint64_t duration_ms;
 	uint64_t drain_ms;
-	uint64_t rate;	/* --pps */
+	uint64_t rate;  /* --pps */
 	uint64_t loops; /* --loop */
-	double speed;	/* 0: not given */
-	int cut;	/* 1 skip, 2 send */
+	double speed;   /* 0: not given */
+	int cut;        /* 1 skip, 2 send */
 	bool topspeed;
 	const char *mode; /* selftest */
 	bool own_cable;
@@ -131,7 +133,7 @@ struct cw_arguments {
 	bool lists_devices;   /* -D */
 	bool lists_linktypes; /* -L */
 	bool lists_clocks;    /* -J */
-	bool lazy; /* this and the next: bench decode */
+	bool lazy;            /* this and the next: bench decode */
 	bool print_errors;
 	bool print_layers;
 	bool gopacket_compat;

@@ -10,7 +10,7 @@
 #define PERIOD_MS_MAX (UINT64_C(86400) * 1000 * 366 * 100)
 
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
-			uint64_t *number)
+		     uint64_t *number)
 {
 	char *end;
 
@@ -25,7 +25,7 @@ int cw_option_number(const char *option, const char *text, uint64_t least, uint6
 }
 
 int cw_option_bytes(const char *option, const char *text, uint64_t least, uint64_t most,
-		       uint64_t *bytes)
+		    uint64_t *bytes)
 {
 	if (cw_parse_size(text, bytes) < 0 || *bytes < least || *bytes > most) {
 		cw_complain("%s takes a size from %" PRIu64 " to %" PRIu64
@@ -70,7 +70,9 @@ int cw_option_file_size(const char *text, uint64_t *bytes)
 	static const struct {
 		char letter;
 		uint64_t unit;
-	} units[] = {{'\0', 1000000}, {'k', UINT64_C(1) << 10}, {'m', UINT64_C(1) << 20},
+	} units[] = {{'\0', 1000000},
+		     {'k', UINT64_C(1) << 10},
+		     {'m', UINT64_C(1) << 20},
 		     {'g', UINT64_C(1) << 30}};
 	char *end;
 	uint64_t number;
@@ -127,13 +129,13 @@ int cw_option_ring(struct cw_arguments *arguments, const char *text)
 	if (strncmp(text, "files:", 6) == 0)
 		return cw_option_number("-b files:", text + 6, 1, INT64_MAX,
 					&arguments->ring_files);
-	if (strncmp(text, "printname:", 10) == 0 ||
-	    strncmp(text, "nametimenum:", 12) == 0)
+	if (strncmp(text, "printname:", 10) == 0 || strncmp(text, "nametimenum:", 12) == 0)
 		cw_complain("-b %s is not in this version", text);
 	else
-		cw_complain("-b takes filesize:, packets:, duration:, interval: or files: and a number, "
-			    "not '%s'",
-			    text);
+		cw_complain(
+		    "-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+		    "not '%s'",
+		    text);
 	return CW_EXIT_USAGE;
 }
 
@@ -151,7 +153,7 @@ int cw_option_verify(const char *text, uint64_t *every)
 }
 
 int cw_option_choose(const char *option, const char *text, const char *first, const char *second,
-		  int *choice)
+		     int *choice)
 {
 	*choice = strcmp(text, first) == 0 ? 1 : strcmp(text, second) == 0 ? 2 : 0;
 	if (*choice)

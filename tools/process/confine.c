@@ -352,9 +352,9 @@ static int try_target(const struct identity *identity, const char *target, struc
 		return 0;
 	if (errno != EACCES && errno != EPERM)
 		return cw_error_set_errno(error, -errno, "%s cannot be written", target);
-	return cw_error_set(
-	    error, -EACCES, "%s cannot be written by user %s: let that user write to it%s", target,
-	    identity->name, identity->is_new ? ", or -Z root to stay root" : "");
+	return cw_error_set(error, -EACCES,
+			    "%s cannot be written by user %s: let that user write to it%s", target,
+			    identity->name, identity->is_new ? ", or -Z root to stay root" : "");
 }
 
 static bool is_folder(const char *path)

@@ -19,7 +19,7 @@
 
 struct cw_metrics {
 	struct MHD_Daemon *daemon;
-	int fd; /* of epoll, the daemon's */
+	int fd;                       /* of epoll, the daemon's */
 	struct cw_pipeline *pipeline; /* while serve runs */
 	char address[ADDRESS_BYTES];
 };
@@ -46,8 +46,7 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int st
 	return answer(connection, status, "text/plain; charset=utf-8", words, strlen(words));
 }
 
-static enum MHD_Result answer_metrics(struct cw_metrics *metrics,
-				      struct MHD_Connection *connection)
+static enum MHD_Result answer_metrics(struct cw_metrics *metrics, struct MHD_Connection *connection)
 {
 	static char too_soon[] = "the capture is not running\n", no_memory[] = "no memory\n";
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
@@ -104,10 +103,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 
 static int bad_address(const char *at, struct cw_error *error)
 {
-	return cw_error_set(error, -EINVAL,
-			    "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
-			    "[::1]:9100",
-			    at);
+	return cw_error_set(
+	    error, -EINVAL,
+	    "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
+	    "[::1]:9100",
+	    at);
 }
 
 /* The address to bind to; its size. */
@@ -201,13 +201,13 @@ int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error 
 		return cw_error_set_errno(error, fd, "--metrics: cannot listen at %.100s", at);
 	}
 	name_address(metrics, fd);
-	metrics->daemon = MHD_start_daemon(
-	    MHD_USE_EPOLL, 0, NULL, NULL, handle, metrics, MHD_OPTION_LISTEN_SOCKET, fd,
-	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-	    CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-	    MHD_OPTION_END);
-	info = metrics->daemon ? MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_EPOLL_FD)
-			       : NULL;
+	metrics->daemon =
+	    MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, metrics,
+			     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+			     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
+			     MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
+	info =
+	    metrics->daemon ? MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		if (!metrics->daemon)
 			close(fd);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An HTTP server of the run's metrics (pipeline/control/metrics.h), without a thread of its own: whoever
- * waits for the run polls one descriptor and calls serve. GET /metrics; nothing else is there. A
- * request costs a snapshot, as `capweir stats`; a slow client costs a connection of 16, for 10 s.
+ * An HTTP server of the run's metrics (pipeline/control/metrics.h), without a thread of its own:
+ * whoever waits for the run polls one descriptor and calls serve. GET /metrics; nothing else is
+ * there. A request costs a snapshot, as `capweir stats`; a slow client costs a connection of 16,
+ * for 10 s.
  */
 #ifndef CW_TOOLS_METRICS_H
 #define CW_TOOLS_METRICS_H

@@ -7,8 +7,8 @@
 #define CW_TOOLS_NOTIFY_H
 
 /*
- * The socket, connected; -1: there is none, or it cannot be reached (a manager that wants to be told
- * will say so itself). Call it before privileges are given up. The caller closes it.
+ * The socket, connected; -1: there is none, or it cannot be reached (a manager that wants to be
+ * told will say so itself). Call it before privileges are given up. The caller closes it.
  */
 int cw_notify_open(void);
 

@@ -94,8 +94,8 @@ int cw_folders_check(const struct cw_folders *folders, struct cw_error *error)
 
 	for (index = 0; index < folders->count; index++) {
 		if (faccessat(AT_FDCWD, folders->at[index], W_OK | X_OK, AT_EACCESS))
-			return cw_error_set_errno(error, -errno, "cannot write to the folder %.400s",
-						  folders->at[index]);
+			return cw_error_set_errno(
+			    error, -errno, "cannot write to the folder %.400s", folders->at[index]);
 	}
 	return 0;
 }

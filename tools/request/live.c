@@ -5,17 +5,17 @@
 #include "tools/commands.h"
 
 static const char *const fanout_names[] = {
-	[CW_FANOUT_HASH] = "hash", [CW_FANOUT_CPU] = "cpu",	      [CW_FANOUT_QM] = "qm",
-	[CW_FANOUT_LB] = "lb",	   [CW_FANOUT_ROLLOVER] = "rollover",
+    [CW_FANOUT_HASH] = "hash", [CW_FANOUT_CPU] = "cpu",           [CW_FANOUT_QM] = "qm",
+    [CW_FANOUT_LB] = "lb",     [CW_FANOUT_ROLLOVER] = "rollover",
 };
 static const char *const direction_names[] = {
-	[CW_LIVE_BOTH] = "inout", [CW_LIVE_IN] = "in", [CW_LIVE_OUT] = "out"};
+    [CW_LIVE_BOTH] = "inout", [CW_LIVE_IN] = "in", [CW_LIVE_OUT] = "out"};
 static const char *const backend_names[] = {[CW_LIVE_AUTO] = "auto",
 					    [CW_LIVE_PACKET] = "packet",
 					    [CW_LIVE_PCAP] = "pcap",
 					    [CW_LIVE_XDP] = "xdp"};
 static const char *const clock_names[] = {
-	[CW_LIVE_CLOCK_HOST] = "host", [CW_LIVE_CLOCK_ADAPTER] = "adapter"};
+    [CW_LIVE_CLOCK_HOST] = "host", [CW_LIVE_CLOCK_ADAPTER] = "adapter"};
 
 /* The name's place in the list, 0 without a name; -1 after a complaint. */
 static int choose(const char *option, const char *name, const char *const *names, size_t count)
@@ -30,7 +30,10 @@ static int choose(const char *option, const char *name, const char *const *names
 	}
 	fprintf(stderr, "capweir: %s takes", option);
 	for (index = 0; index < count; index++)
-		fprintf(stderr, "%s %s", index == 0 ? "" : index + 1 == count ? " or" : ",",
+		fprintf(stderr, "%s %s",
+			index == 0           ? ""
+			: index + 1 == count ? " or"
+					     : ",",
 			names[index]);
 	fprintf(stderr, ", not '%s'\n", name);
 	return -1;
@@ -40,12 +43,12 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 {
 	struct cw_live_options *live = &options->live;
 	size_t block_bytes = arguments->block_bytes ? arguments->block_bytes : CW_LIVE_BLOCK_BYTES;
-	int fanout = choose("--fanout", arguments->fanout, fanout_names,
-			    CW_ARRAY_COUNT(fanout_names));
-	int direction = choose("-Q", arguments->direction, direction_names,
-			       CW_ARRAY_COUNT(direction_names));
-	int backend = choose("--backend", arguments->backend, backend_names,
-			     CW_ARRAY_COUNT(backend_names));
+	int fanout =
+	    choose("--fanout", arguments->fanout, fanout_names, CW_ARRAY_COUNT(fanout_names));
+	int direction =
+	    choose("-Q", arguments->direction, direction_names, CW_ARRAY_COUNT(direction_names));
+	int backend =
+	    choose("--backend", arguments->backend, backend_names, CW_ARRAY_COUNT(backend_names));
 	int clock = choose("-j", arguments->clock, clock_names, CW_ARRAY_COUNT(clock_names));
 
 	if (fanout < 0 || direction < 0 || clock < 0 || backend < 0)

@@ -37,11 +37,11 @@ static json_t *inputs_json(const struct cw_report *report)
 		const struct cw_report_input *input = &report->inputs[index];
 
 		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "file",
-					cw_json_text(input->file), "packets", count(input->packets),
-					"bytes", count(input->bytes), "file_bytes",
-					count(input->file_bytes), "format", cw_json_text(input->format),
-					"error", cw_json_text(input->error)));
+		    list,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "file", cw_json_text(input->file),
+			      "packets", count(input->packets), "bytes", count(input->bytes),
+			      "file_bytes", count(input->file_bytes), "format",
+			      cw_json_text(input->format), "error", cw_json_text(input->error)));
 	}
 	return list;
 }
@@ -61,30 +61,30 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				    count(rule->left_out[index]));
 	for (index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
-			 cw_json_text(rule->rule->name), "filter",
-			 cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
-			 count(rule->matched), "written", count(rule->written), "bytes",
-			 count(rule->bytes), "file_bytes", count(rule->file_bytes), "lost", lost,
-			 "lost_total", count(rule->lost_total), "error", cw_json_text(rule->error),
-			 "files", files, "expired", count(rule->expired), "expired_files",
-			 count(rule->expired_files), "left_out", left_out, "left_out_total",
-			 count(rule->left_out_total), "removed", rule->is_removed);
+	return json_pack(
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
+	    cw_json_text(rule->rule->name), "filter",
+	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
+	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
+	    "file_bytes", count(rule->file_bytes), "lost", lost, "lost_total",
+	    count(rule->lost_total), "error", cw_json_text(rule->error), "files", files, "expired",
+	    count(rule->expired), "expired_files", count(rule->expired_files), "left_out", left_out,
+	    "left_out_total", count(rule->left_out_total), "removed", rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
 
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "balanced", report->is_balanced, "received", count(books->received),
-			 "shed", count(books->shed), "malformed", count(books->malformed),
-			 "prefiltered", count(books->prefiltered), "classified",
-			 count(books->classified), "matched_any", count(books->matched_any),
-			 "unmatched", count(books->unmatched), "matched", count(books->matched),
-			 "left_out", count(books->left_out), "written", count(books->written), "lost", count(books->lost),
-			 "in_files", count(books->in_files), "expired", count(books->expired),
-			 "sent_to_pipe", count(books->sent_to_pipe));
+	return json_pack(
+	    "{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "balanced", report->is_balanced, "received", count(books->received), "shed",
+	    count(books->shed), "malformed", count(books->malformed), "prefiltered",
+	    count(books->prefiltered), "classified", count(books->classified), "matched_any",
+	    count(books->matched_any), "unmatched", count(books->unmatched), "matched",
+	    count(books->matched), "left_out", count(books->left_out), "written",
+	    count(books->written), "lost", count(books->lost), "in_files", count(books->in_files),
+	    "expired", count(books->expired), "sent_to_pipe", count(books->sent_to_pipe));
 }
 
 static json_t *verify_json(const struct cw_report_verify *verify)
@@ -105,15 +105,14 @@ static json_t *queues_json(const struct cw_report *report)
 		const struct cw_live_stats *stats = &queue->stats;
 
 		json_array_append_new(
-			list,
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
-				  cw_json_text(queue->device), "queue", count(queue->queue),
-				  "kernel_seen", count(stats->kernel_seen), "kernel_dropped",
-				  count(stats->kernel_dropped), "freezes", count(stats->freezes),
-				  "received", count(stats->received), "left", count(stats->left),
-				  "discarded", count(queue->discarded), "blocks",
-				  count(stats->blocks), "stalls", count(stats->stalls), "downs",
-				  count(stats->downs)));
+		    list,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device",
+			      cw_json_text(queue->device), "queue", count(queue->queue),
+			      "kernel_seen", count(stats->kernel_seen), "kernel_dropped",
+			      count(stats->kernel_dropped), "freezes", count(stats->freezes),
+			      "received", count(stats->received), "left", count(stats->left),
+			      "discarded", count(queue->discarded), "blocks", count(stats->blocks),
+			      "stalls", count(stats->stalls), "downs", count(stats->downs)));
 	}
 	return list;
 }
@@ -132,15 +131,15 @@ static json_t *reloads_json(const struct cw_report *report)
 			json_array_append_new(firsts, generation->firsts[queue] == UINT64_MAX
 							  ? json_null()
 							  : count(generation->firsts[queue]));
-		json_array_append_new(
-			generations,
-			json_pack("{s:o, s:o, s:f, s:o}", "generation", count(generation->number),
-				  "rules", count(generation->rule_count), "start_s",
-				  generation->start_s, "queues_from", firsts));
+		json_array_append_new(generations,
+				      json_pack("{s:o, s:o, s:f, s:o}", "generation",
+						count(generation->number), "rules",
+						count(generation->rule_count), "start_s",
+						generation->start_s, "queues_from", firsts));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "generation", count(report->generation), "accepted",
-			 count(report->reloads_accepted), "refused", count(report->reloads_refused),
-			 "generations", generations);
+	return json_pack("{s:o, s:o, s:o, s:o}", "generation", count(report->generation),
+			 "accepted", count(report->reloads_accepted), "refused",
+			 count(report->reloads_refused), "generations", generations);
 }
 
 static json_t *device_json(const struct cw_report_device *device)
@@ -161,14 +160,12 @@ static json_t *device_json(const struct cw_report_device *device)
 				   "rx_fifo", count(device->rx_fifo), "rx_over",
 				   count(device->rx_over), "driver", drops);
 	json_decref(drops);
-	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o}", "device",
-			 cw_json_text(device->device), "kernel_filter", device->has_kernel_filter,
-			 "link_type",
-			 cw_json_text(cw_linktype_name(device->linktype, linktype,
-						       sizeof(linktype))),
-			 "queues", count(device->queue_count), "events", count(device->event_count),
-			 "gaps", count(device->gap_count), "gap_s", device->gap_s, "before_tap",
-			 losses);
+	return json_pack(
+	    "{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o}", "device", cw_json_text(device->device),
+	    "kernel_filter", device->has_kernel_filter, "link_type",
+	    cw_json_text(cw_linktype_name(device->linktype, linktype, sizeof(linktype))), "queues",
+	    count(device->queue_count), "events", count(device->event_count), "gaps",
+	    count(device->gap_count), "gap_s", device->gap_s, "before_tap", losses);
 }
 
 static json_t *devices_json(const struct cw_report *report)
@@ -184,13 +181,13 @@ static json_t *devices_json(const struct cw_report *report)
 void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
 			 const struct cw_books *books)
 {
-	json_t *line = json_pack(
-		"{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", elapsed_s,
-		"kernel_seen", count(progress->kernel_seen), "kernel_dropped",
-		count(progress->kernel_dropped), "freezes", count(progress->freezes),
-		"lost_before_tap", count(progress->lost_before_tap), "received",
-		count(books->received), "bytes", count(progress->bytes), "matched",
-		count(books->matched), "written", count(books->written));
+	json_t *line =
+	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", elapsed_s,
+		      "kernel_seen", count(progress->kernel_seen), "kernel_dropped",
+		      count(progress->kernel_dropped), "freezes", count(progress->freezes),
+		      "lost_before_tap", count(progress->lost_before_tap), "received",
+		      count(books->received), "bytes", count(progress->bytes), "matched",
+		      count(books->matched), "written", count(books->written));
 
 	line = json_pack("{s:o}", "stats", line);
 	if (json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
@@ -208,14 +205,13 @@ int cw_report_print_json(const struct cw_report *report)
 
 	for (index = 0; index < report->rule_count; index++)
 		json_array_append_new(rules, rule_json(&report->rules[index]));
-	whole = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:f}", "version", 1,
-			  "inputs", inputs_json(report), "packets", count(report->packets),
-			  "bytes", count(report->bytes), "rules", rules, "books",
-			  books_json(report), "verify", verify_json(&report->verify), "complete",
-			  report->is_complete, "durable",
-			  report->is_durable ? json_boolean(report->books.lost == 0)
-					     : json_null(),
-			  "threads", (int)report->threads, "elapsed_s", report->elapsed_s);
+	whole =
+	    json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:f}", "version", 1,
+		      "inputs", inputs_json(report), "packets", count(report->packets), "bytes",
+		      count(report->bytes), "rules", rules, "books", books_json(report), "verify",
+		      verify_json(&report->verify), "complete", report->is_complete, "durable",
+		      report->is_durable ? json_boolean(report->books.lost == 0) : json_null(),
+		      "threads", (int)report->threads, "elapsed_s", report->elapsed_s);
 	if (whole && report->hooks_run)
 		json_object_set_new(whole, "hooks",
 				    json_pack("{s:o, s:o}", "run", count(report->hooks_run),

@@ -118,10 +118,9 @@ void cw_report_print(const struct cw_report *report)
 		print_files(rule);
 		fputs(rule->is_removed ? " (the rule was removed)\n" : "\n", stderr);
 	}
-	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule", cw_format_count(
-				books->received, a), report->queue_count ? "captured" : "read",
-		cw_format_bytes(report->bytes, b),
-		cw_format_count(books->matched_any, c));
+	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule",
+		cw_format_count(books->received, a), report->queue_count ? "captured" : "read",
+		cw_format_bytes(report->bytes, b), cw_format_count(books->matched_any, c));
 	fprintf(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
 	if (books->prefiltered)
 		fprintf(stderr, " + %s outside the global filter",
@@ -129,12 +128,13 @@ void cw_report_print(const struct cw_report *report)
 	if (books->malformed)
 		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
 	if (books->left_out)
-		fprintf(stderr, "\n%s records matched = %s left out by samples and limits + %s to write",
+		fprintf(stderr,
+			"\n%s records matched = %s left out by samples and limits + %s to write",
 			cw_format_count(books->matched, a), cw_format_count(books->left_out, b),
 			cw_format_count(books->matched - books->left_out, c));
 	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
-		cw_format_count(books->matched - books->left_out, a), cw_format_count(books->written, b),
-		cw_format_count(books->lost, c),
+		cw_format_count(books->matched - books->left_out, a),
+		cw_format_count(books->written, b), cw_format_count(books->lost, c),
 		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
 	print_queues(report);
 	if (report->hooks_run)
@@ -142,7 +142,8 @@ void cw_report_print(const struct cw_report *report)
 			cw_format_count(report->hooks_run, a),
 			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
 	if (report->reloads_accepted || report->reloads_refused)
-		fprintf(stderr, "rules of generation %s are in force, after %s reloads and %s refused\n",
+		fprintf(stderr,
+			"rules of generation %s are in force, after %s reloads and %s refused\n",
 			cw_format_count(report->generation, a),
 			cw_format_count(report->reloads_accepted, b),
 			cw_format_count(report->reloads_refused, c));

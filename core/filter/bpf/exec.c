@@ -263,9 +263,10 @@ struct turning {
 };
 
 /* Whether the program was in this very state before, and so will be for ever. */
-__attribute__((noinline)) static bool
-is_endless(struct turning *turning, const struct cw_filter_op *op, uint32_t a, uint32_t x,
-	   const uint32_t scratch[CW_FILTER_SCRATCH_WORDS])
+__attribute__((noinline)) static bool is_endless(struct turning *turning,
+						 const struct cw_filter_op *op, uint32_t a,
+						 uint32_t x,
+						 const uint32_t scratch[CW_FILTER_SCRATCH_WORDS])
 {
 	if (op == turning->op && a == turning->a && x == turning->x &&
 	    !memcmp(scratch, turning->scratch, sizeof(turning->scratch)))

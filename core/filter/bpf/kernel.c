@@ -58,7 +58,6 @@ int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **p
 	if (!*program)
 		return -ENOMEM;
 	memcpy(*program, tagged, sizeof(tagged));
-	memcpy(*program + TAGGED_INSTRUCTIONS, filter->program,
-	       filter->count * sizeof(**program));
+	memcpy(*program + TAGGED_INSTRUCTIONS, filter->program, filter->count * sizeof(**program));
 	return 0;
 }

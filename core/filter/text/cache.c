@@ -16,9 +16,8 @@ static uint32_t hash_key(const struct cw_cached *key)
 static bool has_key(const struct cw_cached *cached, const struct cw_cached *key)
 {
 	return cached->expression && cached->linktype == key->linktype &&
-	       cached->snaplen == key->snaplen &&
-	       cached->netmask == key->netmask && cached->is_swapped == key->is_swapped &&
-	       cached->unoptimized == key->unoptimized &&
+	       cached->snaplen == key->snaplen && cached->netmask == key->netmask &&
+	       cached->is_swapped == key->is_swapped && cached->unoptimized == key->unoptimized &&
 	       strcmp(cached->expression, key->expression) == 0;
 }
 

@@ -12,10 +12,10 @@
  *
  * An expression that goes over a limit is tried once more unoptimised, within the same limits:
  * cw_filter_compile returns CW_FILTER_UNOPTIMIZED then, or an error that names expression and
- * limit. Programs and errors are else those that compiling in this process gives. What was compiled,
- * one way or the other, or refused by libpcap, is remembered, for as long as the compiler and its
- * limits last. What went over a limit both ways is not, as it may fit in when the machine is less
- * busy; nor what may depend on a resolver.
+ * limit. Programs and errors are else those that compiling in this process gives. What was
+ * compiled, one way or the other, or refused by libpcap, is remembered, for as long as the compiler
+ * and its limits last. What went over a limit both ways is not, as it may fit in when the machine
+ * is less busy; nor what may depend on a resolver.
  *
  * Owner: one thread at a time. The processes end with cw_filter_compiler_free, and with the process
  * that started them, whatever way it ends.

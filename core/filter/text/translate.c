@@ -357,10 +357,10 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 			 uint32_t wire_len)
 {
 	/*
-	 * A turn of a loop that libpcap makes (protochain) reads a header that is in the packet, and
-	 * goes on for five numbers of a next header (0, 43, 44, 51, 60): what comes that way more
-	 * often was there before. This bound stops no such program that would end by itself, and
-	 * every program ends.
+	 * A turn of a loop that libpcap makes (protochain) reads a header that is in the packet,
+	 * and goes on for five numbers of a next header (0, 43, 44, 51, 60): what comes that way
+	 * more often was there before. This bound stops no such program that would end by itself,
+	 * and every program ends.
 	 */
 	uint64_t backward_max = (uint64_t)filter->backward_count * 5 * ((uint64_t)caplen + 1);
 

@@ -17,8 +17,8 @@ enum cw_device_flag {
 	CW_DEVICE_UP = 1 << 1,
 	CW_DEVICE_RUNNING = 1 << 2,
 	CW_DEVICE_WIRELESS = 1 << 3,
-	CW_DEVICE_CONNECTED = 1 << 4,    /* known to be */
-	CW_DEVICE_DISCONNECTED = 1 << 5, /* known to be */
+	CW_DEVICE_CONNECTED = 1 << 4,       /* known to be */
+	CW_DEVICE_DISCONNECTED = 1 << 5,    /* known to be */
 	CW_DEVICE_MAYBE_CONNECTED = 1 << 6, /* not known; without any of the three: no such thing */
 };
 

@@ -24,8 +24,8 @@ enum cw_dumper_format {
 /*
  * Write packets of the handle's link type and snapshot length to a file; "-" is standard output. An
  * existing file is replaced; nothing but the header is in it then. A new one has mode 0600. The
- * handle has to stay until the dumper is closed: a pcapng file gets its interfaces. 0, or *dumper is NULL and a
- * negative code: CW_NOT_ACTIVATED; -EINVAL; the system's.
+ * handle has to stay until the dumper is closed: a pcapng file gets its interfaces. 0, or *dumper
+ * is NULL and a negative code: CW_NOT_ACTIVATED; -EINVAL; the system's.
  */
 CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle,
 			  const char *path, enum cw_dumper_format format, struct cw_error *error);

@@ -96,9 +96,9 @@ struct cw_live_options {
 	enum cw_live_clock clock;
 	bool promiscuous;
 	/* pcap only, and so not with packet or xdp: */
-	bool is_rfmon;        /* monitor mode; -EOPNOTSUPP where there is none */
-	bool has_clock_value; /* a clock of libpcap's instead of `clock`: */
-	int clock_value;      /* PCAP_TSTAMP_ */
+	bool is_rfmon;         /* monitor mode; -EOPNOTSUPP where there is none */
+	bool has_clock_value;  /* a clock of libpcap's instead of `clock`: */
+	int clock_value;       /* PCAP_TSTAMP_ */
 	uint64_t memory_taken; /* bytes that rings of other devices have: all get half of the RAM */
 	int wake_fd;           /* readable when waiting shall end (eventfd); -1 = none */
 	uint16_t input;        /* recorded in the interface */
@@ -155,12 +155,10 @@ struct cw_live_stats {
  *   -EPERM, -EACCES   CAP_NET_RAW is missing, or CAP_NET_ADMIN for the adapter's clock; for xdp
  *                     CAP_BPF and CAP_NET_ADMIN
  *   -EPROTONOSUPPORT  a device that this source cannot read (packet: "any", odd link types)
- *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or this build;
- *                     a direction that the source does not have
- *   -EBUSY            xdp: another program has the device
- *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
- *   -ENOMEM           no memory for the rings, or more than half of the machine's
- *   others            the system's
+ *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or this
+ * build; a direction that the source does not have -EBUSY            xdp: another program has the
+ * device -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take -ENOMEM no
+ * memory for the rings, or more than half of the machine's others            the system's
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);

@@ -264,8 +264,10 @@ static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
 	if (warned < 0)
 		return warned;
 	if (warned == 0 && cw_live_memory_bytes(info) > INT32_MAX) {
-		cw_error_set(error, 0, "capturing on %s with libpcap: its buffer has 2 GiB, the most there is",
-			     live->base.device);
+		cw_error_set(
+		    error, 0,
+		    "capturing on %s with libpcap: its buffer has 2 GiB, the most there is",
+		    live->base.device);
 		warned = CW_LIVE_WARNED;
 	}
 	info->block_bytes = CW_PCAP_ARENA_BYTES;

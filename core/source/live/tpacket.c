@@ -265,12 +265,13 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
-/* Whether the ring of a removed device has packets yet: the open block still retires in its time. */
+/* Whether the ring of a removed device has packets yet: the open block still retires in its time.
+ */
 static bool has_remains(struct cw_live_queue *queue)
 {
 	cw_live_read_stats(queue);
 	return queue->stats.left && (cw_live_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
-					    CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
+					CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 }
 
 /* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */

@@ -227,9 +227,11 @@ static void protochain_that_libpcap_never_ends_ends(void **state)
 	cw_filter_free(filter);
 }
 
-/* Authentication headers at each of the 256 places that X = (length + 2) * 4 can name, that lead from
- * one to another all over the packet; the one before the last has `last` as its next header. */
-static void lay_turns(struct random *random, uint8_t packet[1046], uint8_t last, bool is_permutation)
+/* Authentication headers at each of the 256 places that X = (length + 2) * 4 can name, that lead
+ * from one to another all over the packet; the one before the last has `last` as its next header.
+ */
+static void lay_turns(struct random *random, uint8_t packet[1046], uint8_t last,
+		      bool is_permutation)
 {
 	uint8_t order[256];
 	uint32_t i;

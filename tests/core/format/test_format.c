@@ -143,7 +143,8 @@ static void long_interface_names_are_cut_at_a_character(void **state)
 	bytes = cw_format_iface(&iface, 0, file);
 	assert_in_range(bytes, 900, CW_FORMAT_IFACE_BYTES_MAX);
 	assert_int_equal(cw_load_u16(file + 18, 0), 254);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
+	assert_int_equal(
+	    cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 	assert_int_equal(count, 0);
 }
 
@@ -288,7 +289,8 @@ static void options_that_changed_after_counting_stay_within_their_room(void **st
 	bytes = cw_format_record_bytes(CW_FORMAT_PCAPNG, &packet, UINT32_MAX);
 	memset(memory + 8, 0, raw.used); /* a truncated mapping reads as zeros */
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
+	assert_int_equal(
+	    cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 	assert_int_equal(count, 1);
 	for (size_t i = 36; i < bytes - 4; i++)
 		assert_int_equal(file[i], 0);
@@ -299,7 +301,8 @@ static void options_that_changed_after_counting_stay_within_their_room(void **st
 	memset(file, 0xee, sizeof(file));
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
 	assert_int_equal(file[bytes], 0xee);
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
+	assert_int_equal(
+	    cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), bytes);
 }
 
 /* Torn tails ---------------------------------------------------------------------------------- */
@@ -353,12 +356,14 @@ static void damaged_blocks_end_the_walk(void **state)
 		cw_store_u32(file + 4, lengths[i]);
 		if (lengths[i] == 28)
 			cw_store_u32(file + 24, 28); /* a right trailer, too short for its type */
-		assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
+		assert_int_equal(
+		    cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
 		assert_int_equal(count, 0);
 	}
 	cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, 0, bytes, file);
 	file[bytes - 4]++;
-	assert_int_equal(cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
+	assert_int_equal(
+	    cw_format_whole_records(CW_FORMAT_PCAPNG, file, bytes, &count, &data_bytes), 0);
 }
 
 int main(void)

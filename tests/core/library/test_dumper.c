@@ -32,8 +32,8 @@ static char ours[128], theirs[128];
 
 /* ---- calls that tests let fail ---- */
 
-static int failing_write; /* countdown: the write that fails; 0: none */
-static int failing_code;  /* with this; 0: it writes a part, and the next one fails */
+static int failing_write;         /* countdown: the write that fails; 0: none */
+static int failing_code;          /* with this; 0: it writes a part, and the next one fails */
 static ssize_t failing_part = -1; /* so much; -1: half */
 static int failing_close;
 
@@ -49,8 +49,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t bytes)
 	if (!failing_code) {
 		failing_write = 1; /* the next one fails */
 		failing_code = ENOSPC;
-		return __real_write(fd, data,
-				    failing_part < 0 ? bytes / 2 : (size_t)failing_part);
+		return __real_write(fd, data, failing_part < 0 ? bytes / 2 : (size_t)failing_part);
 	}
 	errno = failing_code;
 	return -1;
@@ -132,8 +131,7 @@ static int dump_traffic(struct cw_dumper *dumper, uint32_t count, pcap_dumper_t 
 		if (!other)
 			continue;
 		header.ts.tv_sec = (time_t)(packet.ts_ns / CW_NS_PER_S);
-		header.ts.tv_usec =
-		    (suseconds_t)(packet.ts_ns % CW_NS_PER_S / (is_ns ? 1 : 1000));
+		header.ts.tv_usec = (suseconds_t)(packet.ts_ns % CW_NS_PER_S / (is_ns ? 1 : 1000));
 		header.caplen = packet.caplen < 256 ? packet.caplen : 256; /* the handle's */
 		header.len = packet.wire_len;
 		pcap_dump((u_char *)other, &header, packet.data);
@@ -400,9 +398,8 @@ static void a_full_device_and_a_closed_pipe_are_told(void **state)
 	assert_int_equal(cw_dumper_open(&dumper, handle, "/dev/full", CW_DUMPER_PCAP, NULL),
 			 -ENOSPC);
 	cw_handle_free(handle);
-	assert_int_equal(cw_dumper_open_fd(&dumper, open("/dev/full", O_WRONLY), 1, 0,
-					   CW_DUMPER_PCAP, NULL),
-			 0);
+	assert_int_equal(
+	    cw_dumper_open_fd(&dumper, open("/dev/full", O_WRONLY), 1, 0, CW_DUMPER_PCAP, NULL), 0);
 	expect_failure(dumper, -ENOSPC);
 	assert_int_equal(pipe(ends), 0);
 	close(ends[0]);
@@ -470,7 +467,8 @@ static void devices_are_those_of_libpcap(void **state)
 		assert_int_equal(!(devices[i].flags & CW_DEVICE_LOOPBACK),
 				 !(each->flags & PCAP_IF_LOOPBACK));
 		assert_int_equal(!(devices[i].flags & CW_DEVICE_UP), !(each->flags & PCAP_IF_UP));
-		for (const pcap_addr_t *address = each->addresses; address; address = address->next) {
+		for (const pcap_addr_t *address = each->addresses; address;
+		     address = address->next) {
 			const struct cw_device_address *our = &devices[i].addresses[addresses++];
 
 			assert_int_equal(!our->address, !address->addr);

@@ -122,7 +122,8 @@ static uint32_t compare_file(const char *name, const char *expression, int way)
 	static struct cw_packet packets[300];
 	static uint8_t buffer[CW_CAPLEN_MAX];
 	char text[PCAP_ERRBUF_SIZE];
-	pcap_t *pcap = pcap_open_offline_with_tstamp_precision(name, PCAP_TSTAMP_PRECISION_NANO, text);
+	pcap_t *pcap =
+	    pcap_open_offline_with_tstamp_precision(name, PCAP_TSTAMP_PRECISION_NANO, text);
 	struct pcap_pkthdr *header;
 	struct bpf_program program;
 	struct cw_handle *handle;
@@ -277,7 +278,8 @@ static void reading_cuts_to_the_buffer(void **state)
 	handle = open_file();
 	other = open_file();
 	while (cw_handle_next(other, &whole) == CW_NEXT_OK) {
-		assert_int_equal(cw_handle_read(handle, buffer, sizeof(buffer), &packet), CW_NEXT_OK);
+		assert_int_equal(cw_handle_read(handle, buffer, sizeof(buffer), &packet),
+				 CW_NEXT_OK);
 		assert_ptr_equal(packet.data, buffer);
 		assert_int_equal(packet.caplen, whole.caplen < 40 ? whole.caplen : 40);
 		assert_int_equal(packet.wire_len, whole.wire_len);
@@ -342,9 +344,10 @@ static void a_filter_fits_each_interface(void **state)
 	cw_handle_free(handle);
 	/* A program is for the handle's own link type; packets of others do not match it. */
 	handle = open_file();
-	assert_int_equal(cw_handle_set_filter_program(
-			     handle, (const struct bpf_insn[]){BPF_STMT(BPF_RET | BPF_K, 1)}, 1, NULL),
-			 0);
+	assert_int_equal(
+	    cw_handle_set_filter_program(
+		handle, (const struct bpf_insn[]){BPF_STMT(BPF_RET | BPF_K, 1)}, 1, NULL),
+	    0);
 	for (i = 0; cw_handle_next(handle, &packet) == CW_NEXT_OK; i++)
 		assert_int_equal(packet.iface, 0);
 	assert_int_equal(i, 2);
@@ -609,7 +612,8 @@ static void every_result_has_words(void **state)
 	for (int result = 1; result >= -4; result--)
 		assert_true(strlen(cw_next_text(result)) > 5);
 	assert_string_equal(cw_next_text(-99), "no such result");
-	assert_string_equal(cw_timestamp_source_name(cw_timestamp_source_from_name("HOST")), "host");
+	assert_string_equal(cw_timestamp_source_name(cw_timestamp_source_from_name("HOST")),
+			    "host");
 	assert_int_equal(cw_timestamp_source_from_name("sundial"), CW_NO_SUCH_TIMESTAMP_SOURCE);
 	assert_null(cw_timestamp_source_name(12345));
 }

@@ -80,8 +80,7 @@ static void send_numbers(uint32_t first, uint32_t count, uint32_t bytes)
 	struct cw_handle *handle = open_device("out", 0);
 
 	for (uint32_t i = 0; i < count; i++)
-		assert_int_equal(
-		    cw_handle_inject(handle, make_frame(first + i, bytes), bytes), 0);
+		assert_int_equal(cw_handle_inject(handle, make_frame(first + i, bytes), bytes), 0);
 	cw_handle_free(handle);
 }
 
@@ -106,9 +105,10 @@ static void what_is_injected_is_read(void **state)
 		start_ns = rig_now_ns(CLOCK_REALTIME);
 		send_numbers(0, 3000, 60);
 		while (number < 3000) {
-			int count = way == 0   ? cw_handle_next(handle, packets)
-				    : way == 1 ? cw_handle_read(handle, buffer, sizeof(buffer), packets)
-					       : cw_handle_next_burst(handle, packets, 50);
+			int count = way == 0 ? cw_handle_next(handle, packets)
+				    : way == 1
+					? cw_handle_read(handle, buffer, sizeof(buffer), packets)
+					: cw_handle_next_burst(handle, packets, 50);
 
 			assert_true(count > 0);
 			for (int i = 0; i < count; i++) {
@@ -419,7 +419,8 @@ static void filters_let_through_what_they_say(void **state)
 	cw_handle_free(handle);
 }
 
-/* `ip broadcast` asks for the device's netmask: 10.0.0.2 is one in 10.0.0.0/31 shifted, not in /8. */
+/* `ip broadcast` asks for the device's netmask: 10.0.0.2 is one in 10.0.0.0/31 shifted, not in /8.
+ */
 static void broadcast_takes_the_netmask_of_the_device(void **state)
 {
 	struct cw_error error = {0};
@@ -462,7 +463,8 @@ static void directions_are_kept_apart(void **state)
 
 		assert_int_equal(cw_handle_create(&handle, "out", NULL), 0);
 		assert_int_equal(cw_handle_set_timeout(handle, 150 * (int64_t)MS), 0);
-		assert_int_equal(cw_handle_set_direction(handle, (enum cw_direction)9, NULL), -EINVAL);
+		assert_int_equal(cw_handle_set_direction(handle, (enum cw_direction)9, NULL),
+				 -EINVAL);
 		if (!is_after)
 			assert_int_equal(
 			    cw_handle_set_direction(handle, cases[i / 2].direction, NULL), 0);

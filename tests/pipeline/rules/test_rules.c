@@ -92,12 +92,13 @@ static void the_design_s_example_is_read(void **state)
 
 static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 {
-	struct cw_rules rules = parse("rules:\n"
-				      "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h},\n"
-				      "      hook: [gzip, -9]}\n"
-				      "  b: ip6\n"
-				      "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
-				      "           rotate: {size: 2KB, packets: 9, every: 90s}, hook: a program}\n");
+	struct cw_rules rules =
+	    parse("rules:\n"
+		  "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h},\n"
+		  "      hook: [gzip, -9]}\n"
+		  "  b: ip6\n"
+		  "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
+		  "           rotate: {size: 2KB, packets: 9, every: 90s}, hook: a program}\n");
 
 	(void)state;
 	assert_int_equal(rules.mode, CW_FILTER_ALL);
@@ -232,7 +233,7 @@ static const struct {
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
     {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
 					   "are filter, write, snaplen, rotate, priority, "
-     "sample, limit, hook"},
+					   "sample, limit, hook"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
      "rule a; there are filter, write, snaplen, rotate, priority, "

@@ -304,8 +304,8 @@ static bool collide_repeated(const char *a, const char *b)
 {
 	struct cw_template *name_a = parse_in(a, NULL);
 	struct cw_template *name_b = parse_in(b, NULL);
-	const struct cw_template_use uses[] = {
-	    {.name = name_a, .rule = "x", .is_repeated = true}, {.name = name_b, .rule = "y"}};
+	const struct cw_template_use uses[] = {{.name = name_a, .rule = "x", .is_repeated = true},
+					       {.name = name_b, .rule = "y"}};
 	uint32_t pair[2];
 	int result = cw_templates_find_collision(uses, 2, pair);
 
@@ -431,7 +431,8 @@ static void the_search_over_many_agrees_with_trying_all_pairs(void **state)
 		for (uint32_t i = 0; i < count; i++) {
 			static const char *const rules[] = {"a", "b", "1", "2", "a1", "ab"};
 
-			uses[i] = (struct cw_template_use){.name = random_template(), .rule = rules[i]};
+			uses[i] =
+			    (struct cw_template_use){.name = random_template(), .rule = rules[i]};
 			for (uint32_t j = 0; j < i; j++)
 				expected |= cw_template_can_collide(uses[j].name, uses[j].rule,
 								    uses[i].name, uses[i].rule);

@@ -47,12 +47,13 @@ static int make_machine(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(root));
 	for (cpu = 0; cpu < 64; cpu += 2)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u", cpu ? "," : "", cpu);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u", cpu ? "," : "",
+			 cpu);
 	put("devices/system/node/node0/cpulist", list);
 	list[0] = '\0';
 	for (cpu = 1; cpu < 64; cpu += 2)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u", cpu > 1 ? "," : "",
-			 cpu);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u",
+			 cpu > 1 ? "," : "", cpu);
 	put("devices/system/node/node1/cpulist", list);
 	put("devices/system/node/node2/cpulist", "\n");
 	put("class/net/eth0/device/numa_node", "1\n");
@@ -75,9 +76,9 @@ static int remove_machine(void **state)
 
 static void lists_are_read_as_the_kernel_writes_them(void **state)
 {
-	static const char *const bad[] = {"",     ",",    "1,",   "a",	   "3-1",
-					  "1-",   "1--2", "0x1",  "1 2",   "-1",
-					  "1,1",  "0-3,2", "1024", "0-1024", "99999999999999999999"};
+	static const char *const bad[] = {"",    ",",     "1,",   "a",      "3-1",
+					  "1-",  "1--2",  "0x1",  "1 2",    "-1",
+					  "1,1", "0-3,2", "1024", "0-1024", "99999999999999999999"};
 	struct cw_cpu_list list;
 	struct cw_error error = {0};
 	size_t index;
@@ -294,14 +295,14 @@ static void a_mapping_keeps_its_node_whoever_touches_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_are_read_as_the_kernel_writes_them),
-		cmocka_unit_test(topology_is_read),
-		cmocka_unit_test(capture_threads_get_cores_of_their_own_near_the_device),
-		cmocka_unit_test(siblings_come_after_idle_cores_but_before_another_node),
-		cmocka_unit_test(with_few_cores_workers_share),
-		cmocka_unit_test(devices_have_a_node_in_common_or_none),
-		cmocka_unit_test(a_mapping_keeps_its_node_whoever_touches_it),
-		cmocka_unit_test(the_kernel_takes_what_it_is_asked),
+	    cmocka_unit_test(lists_are_read_as_the_kernel_writes_them),
+	    cmocka_unit_test(topology_is_read),
+	    cmocka_unit_test(capture_threads_get_cores_of_their_own_near_the_device),
+	    cmocka_unit_test(siblings_come_after_idle_cores_but_before_another_node),
+	    cmocka_unit_test(with_few_cores_workers_share),
+	    cmocka_unit_test(devices_have_a_node_in_common_or_none),
+	    cmocka_unit_test(a_mapping_keeps_its_node_whoever_touches_it),
+	    cmocka_unit_test(the_kernel_takes_what_it_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, make_machine, remove_machine);

@@ -640,8 +640,9 @@ static void the_check_knows_folders(void **state)
 		 missing);
 	assert_string_equal(error.text, text);
 	assert_int_equal(check(NULL, "/proc/self/status", &error), -EACCES);
-	snprintf(text, sizeof(text), "/proc/self/status cannot be written by user nobody: let that "
-				     "user write to it, or -Z root to stay root");
+	snprintf(text, sizeof(text),
+		 "/proc/self/status cannot be written by user nobody: let that "
+		 "user write to it, or -Z root to stay root");
 	assert_string_equal(error.text, text);
 	assert_int_equal(check(NULL, "/dev/null", &error), 0);
 	assert_int_equal(check(NULL, shut, &error), -EACCES);

@@ -49,10 +49,10 @@ static int kernel_attach(struct kernel *kernel, const struct bpf_insn *program, 
 
 	assert_non_null(copy);
 	memcpy(copy, program, count * sizeof(*copy)); /* the two structs are one */
-	result = setsockopt(kernel->receiver, SOL_SOCKET, SO_ATTACH_FILTER, &request,
-			    sizeof(request))
-		     ? -errno
-		     : 0;
+	result =
+	    setsockopt(kernel->receiver, SOL_SOCKET, SO_ATTACH_FILTER, &request, sizeof(request))
+		? -errno
+		: 0;
 	free(copy);
 	return result;
 }
@@ -110,8 +110,8 @@ static void the_kernel_takes_all_that_the_filter_takes(void **state)
 		for (i = 0; i < PACKETS_EACH; i++) {
 			uint8_t bytes[RANDOM_PACKET_MAX];
 			uint32_t length = sets_packet(&random, bytes);
-			uint32_t caplen = random_is(&random, 2) ? length
-								: random_below(&random, length + 1);
+			uint32_t caplen =
+			    random_is(&random, 2) ? length : random_below(&random, length + 1);
 			bool here = cw_filter_match(filter, bytes, caplen, length) != 0;
 			bool there = kernel_takes(&kernel, bytes, length);
 
@@ -133,10 +133,9 @@ static void the_kernel_takes_all_that_the_filter_takes(void **state)
 
 static void what_the_kernel_does_otherwise_is_refused(void **state)
 {
-	static const struct bpf_insn shift[] = {BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-						BPF_STMT(BPF_MISC | BPF_TAX, 0),
-						BPF_STMT(BPF_ALU | BPF_LSH | BPF_X, 0),
-						BPF_STMT(BPF_RET | BPF_K, 1)};
+	static const struct bpf_insn shift[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_STMT(BPF_MISC | BPF_TAX, 0),
+	    BPF_STMT(BPF_ALU | BPF_LSH | BPF_X, 0), BPF_STMT(BPF_RET | BPF_K, 1)};
 	static const struct bpf_insn ret_a[] = {BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
 						BPF_STMT(BPF_RET | BPF_A, 0)};
 	struct bpf_insn *program;
