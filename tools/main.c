@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
-#include "tools/commands.h"
 
 static const struct {
 	const char *name;

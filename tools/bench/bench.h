@@ -7,16 +7,12 @@
 
 #include "bench/stages/limits.h"
 #include "tools/bench/table.h"
-#include "tools/commands.h"
+#include "tools/options/options.h"
 
 /* "cpu", "kernel", "cores", "governor", "memory_gib" and "load" of this machine; NULL when there is
  * no memory. */
 json_t *cw_bench_machine(void);
 void cw_bench_print_machine(void); /* as a line of text */
-
-/* Write a result (takes) to standard output. CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a
- * complaint. */
-int cw_bench_write(json_t *result);
 
 /* The cores that this process may use. */
 uint32_t cw_bench_cores(void);
@@ -25,6 +21,10 @@ uint32_t cw_bench_cores(void);
  * table->limits. 0 after a complaint. */
 double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, const char *folder,
 		      uint32_t threads);
+
+/* Write a result (takes) to standard output. CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a
+ * complaint. */
+int cw_bench_write(json_t *result);
 
 /* The sub-commands; each gets the arguments with its own name as the first of the rest. */
 int cw_bench_filter(const struct cw_arguments *arguments);

@@ -19,6 +19,9 @@
 #include "tools/bench/bench.h"
 #include "tools/bench/gopacket.h"
 #include "tools/bench/packets.h"
+#include "tools/commands/commands.h"
+#include "tools/request/request.h"
+#include "tools/text/numbers.h"
 
 #define BURST 256u
 #define SEED UINT64_C(0x6361707765697221)

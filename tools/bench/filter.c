@@ -11,13 +11,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/filter/text/compiler.h"
 #include "core/filter/measure.h"
+#include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/rules/rules.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/packets.h"
+#include "tools/request/request.h"
+#include "tools/text/numbers.h"
 
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */

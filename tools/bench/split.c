@@ -14,6 +14,8 @@
 #include "datasets/traffic.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
+#include "tools/commands/commands.h"
+#include "tools/text/numbers.h"
 
 #define PATH_BYTES 4096u
 #define TRAFFIC_MAX 8u

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tools/commands/ask.h"
-#include "tools/options/options.h"
+#include "tools/text/complain.h"
 
 #define ANSWER_BYTES_MAX ((size_t)256 << 20)
 #define PATIENCE_S 30 /* for all but a reload, which may compile for long */

@@ -3,10 +3,9 @@
 #ifndef CW_TOOLS_ASK_H
 #define CW_TOOLS_ASK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "tools/text/json.h"
 
 /* A connection; -1 after a complaint. */
 int cw_ask_connect(const char *path);

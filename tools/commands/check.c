@@ -7,7 +7,8 @@
 #include "core/source/source.h"
 #include "pipeline/match/match.h"
 #include "pipeline/rules/template.h"
-#include "tools/commands.h"
+#include "tools/commands/commands.h"
+#include "tools/request/request.h"
 
 struct findings {
 	const struct cw_rules *rules;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir devices, and tcpdump's -D, -L and -J: what can be captured from, and how. */
+#include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
-#include "tools/commands.h"
+#include "tools/text/numbers.h"
 
 #define CLEAN_BYTES 128u
 

@@ -10,7 +10,7 @@
 #include "core/output/outfile.h"
 #include "datasets/traffic.h"
 #include "pipeline/rules/template.h"
-#include "tools/commands.h"
+#include "tools/commands/commands.h"
 
 #define BUFFER_BYTES ((size_t)1 << 20)
 

@@ -8,8 +8,9 @@
 
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
-#include "tools/commands.h"
-#include "tools/text/json.h"
+#include "tools/commands/commands.h"
+#include "tools/request/request.h"
+#include "tools/text/numbers.h"
 
 #define BURST 256u
 #define SPAN_BYTES ((size_t)1 << 20)
@@ -112,17 +113,6 @@ static const char *format_time(uint64_t ts_ns, char *buffer, size_t bytes)
 	used = strftime(buffer, bytes, "%Y-%m-%d %H:%M:%S", &parts);
 	snprintf(buffer + used, bytes - used, ".%09u UTC", (unsigned)(ts_ns % CW_NS_PER_S));
 	return buffer;
-}
-
-const char *cw_format_printable(const char *name, char *clean, size_t bytes)
-{
-	size_t index;
-
-	for (index = 0; name[index] && index + 1 < bytes; index++)
-		clean[index] =
-		    (unsigned char)name[index] < ' ' || name[index] == 0x7f ? '?' : name[index];
-	clean[index] = '\0';
-	return clean;
 }
 
 static void print_ifaces(const struct findings *findings, const struct cw_ifaces *ifaces)

@@ -7,7 +7,8 @@
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
 #include "pipeline/rules/rules.h"
-#include "tools/commands.h"
+#include "tools/commands/commands.h"
+#include "tools/request/request.h"
 
 #define PROGRAMS_SHOWN 16u /* of filters, in front of the decision program, without --full */
 

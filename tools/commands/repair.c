@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/format/repair.h"
-#include "tools/commands.h"
-#include "tools/text/json.h"
+#include "tools/commands/commands.h"
+#include "tools/text/numbers.h"
 
 /* ".NAME.XXXXXX.part": what a run that was killed leaves behind. */
 static bool is_part(const char *path)

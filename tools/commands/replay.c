@@ -6,9 +6,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "tools/commands.h"
-#include "tools/text/json.h"
+#include "tools/commands/commands.h"
 #include "tools/devices/replay.h"
+#include "tools/request/request.h"
+#include "tools/text/numbers.h"
 
 static int check_arguments(const struct cw_arguments *arguments)
 {

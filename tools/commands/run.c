@@ -12,12 +12,16 @@
 #include <unistd.h>
 
 #include "pipeline/control/control.h"
-#include "tools/commands.h"
+#include "pipeline/pipeline.h"
+#include "tools/commands/commands.h"
 #include "tools/process/confine.h"
-#include "tools/request/folders.h"
 #include "tools/process/hooks.h"
 #include "tools/process/metrics.h"
 #include "tools/process/notify.h"
+#include "tools/request/folders.h"
+#include "tools/request/request.h"
+#include "tools/text/numbers.h"
+#include "tools/text/report.h"
 
 struct run {
 	const struct cw_arguments *arguments;

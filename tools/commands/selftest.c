@@ -5,11 +5,11 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "tools/commands/commands.h"
 #include "tools/devices/cable.h"
 #include "tools/devices/catalogue.h"
-#include "tools/commands.h"
-#include "tools/text/json.h"
 #include "tools/devices/selftest.h"
+#include "tools/text/numbers.h"
 
 #define CLEAN_BYTES 128u
 

@@ -8,9 +8,11 @@
 
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
-#include "tools/commands.h"
+#include "pipeline/pipeline.h"
+#include "tools/commands/commands.h"
 #include "tools/process/confine.h"
 #include "tools/process/hooks.h"
+#include "tools/request/request.h"
 
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "tools/commands/ask.h"
-#include "tools/commands.h"
-#include "tools/text/json.h"
+#include "tools/commands/commands.h"
+#include "tools/text/numbers.h"
 
 /* ---- stats ---- */
 

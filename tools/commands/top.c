@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "tools/commands/ask.h"
-#include "tools/commands.h"
+#include "tools/commands/commands.h"
 #include "tools/commands/top_model.h"
+#include "tools/text/numbers.h"
 
 #define LABEL_COLUMNS 22
 #define BAR_COLUMNS 24

@@ -6,10 +6,9 @@
 #ifndef CW_TOOLS_TOP_MODEL_H
 #define CW_TOOLS_TOP_MODEL_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "tools/text/json.h"
 
 #define CW_TOP_LABEL_BYTES 40u
 #define CW_TOP_LINE_BYTES 160u

@@ -7,7 +7,8 @@
 #include <linux/rtnetlink.h>
 
 #include "tools/devices/catalogue.h"
-#include "tools/text/json.h"
+#include "tools/text/complain.h"
+#include "tools/text/numbers.h"
 
 #define HARDWARE_TEXT_BYTES (3 * CW_NETDEV_HARDWARE_BYTES)
 

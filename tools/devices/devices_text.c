@@ -10,7 +10,7 @@
 
 #include "core/base/base.h"
 #include "tools/devices/catalogue.h"
-#include "tools/commands.h"
+#include "tools/text/numbers.h"
 
 #define CELL_BYTES 128u
 #define CLEAN_BYTES 128u

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +12,6 @@
 #include "tools/options/values.h"
 
 #define DAY_MS (UINT64_C(86400) * 1000)
-
-void cw_complain(const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("capweir: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-}
 
 int cw_words_add(struct cw_words *words, const char *word)
 {

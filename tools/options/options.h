@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "tools/text/complain.h"
+
 enum cw_command {
 	CW_SPLIT = 1 << 0,
 	CW_CHECK = 1 << 1,
@@ -29,12 +31,6 @@ enum cw_command {
 #define CW_GIVEN_MAX                                                                \
 	64u /* options that are remembered by name; of a benchmark, which has fewer \
 	     */
-
-#define CW_EXIT_COMPLETE 0
-#define CW_EXIT_PROBLEM 1 /* runtime error or loss */
-#define CW_EXIT_USAGE 2   /* usage, rules or filter error: nothing was written */
-#define CW_EXIT_DROPS 3   /* more kernel drops than --max-drop */
-#define CW_EXIT_STOPPED 130
 
 enum cw_sync { CW_SYNC_DEFAULT, CW_SYNC_OFF, CW_SYNC_CLOSE };
 
@@ -150,8 +146,5 @@ void cw_arguments_fini(struct cw_arguments *arguments);
 void cw_options_help(FILE *file, enum cw_command command);
 
 int cw_words_add(struct cw_words *words, const char *word);
-
-/* "capweir: " and the text, on stderr. */
-void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

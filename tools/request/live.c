@@ -2,7 +2,9 @@
 /* capweir capture: what live capture has beyond split's options. */
 #include <string.h>
 
-#include "tools/commands.h"
+#include "pipeline/pipeline.h"
+#include "tools/options/options.h"
+#include "tools/request/request.h"
 
 static const char *const fanout_names[] = {
     [CW_FANOUT_HASH] = "hash", [CW_FANOUT_CPU] = "cpu",           [CW_FANOUT_QM] = "qm",

@@ -1,27 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report for machines. Bytes are captured bytes, file_bytes those of files. */
-#include <string.h>
-
 #include "core/packet/linktype.h"
-#include "tools/commands.h"
-#include "tools/text/json.h"
-
-json_t *cw_json_text(const char *value)
-{
-	json_t *result;
-	char clean[4096];
-	size_t index;
-
-	if (!value)
-		return json_null();
-	result = json_string(value);
-	if (result)
-		return result;
-	for (index = 0; value[index] && index + 1 < sizeof(clean); index++)
-		clean[index] = (signed char)value[index] < 0 ? '?' : value[index];
-	clean[index] = '\0';
-	return json_string(clean);
-}
+#include "pipeline/pipeline.h"
+#include "tools/text/complain.h"
+#include "tools/text/numbers.h"
+#include "tools/text/report.h"
 
 static json_t *count(uint64_t value)
 {

@@ -1,40 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report for people: the balance table, and a line for each thing that went wrong. */
-#include <inttypes.h>
 #include <string.h>
 
-#include "tools/commands.h"
+#include "pipeline/pipeline.h"
+#include "tools/text/complain.h"
+#include "tools/text/numbers.h"
+#include "tools/text/report.h"
 
 #define FILES_SHOWN 3u
-
-const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES])
-{
-	char digits[CW_NUMBER_BYTES];
-	int length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
-	char *to = buffer;
-	int index;
-
-	for (index = 0; index < length; index++) {
-		if (index && (length - index) % 3 == 0)
-			*to++ = ',';
-		*to++ = digits[index];
-	}
-	*to = '\0';
-	return buffer;
-}
-
-const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES])
-{
-	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	for (; value >= 999.5 && unit + 1 < CW_ARRAY_COUNT(units); unit++)
-		value /= 1000;
-	snprintf(buffer, CW_NUMBER_BYTES, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
-		 units[unit]);
-	return buffer;
-}
 
 static int name_width(const struct cw_report *report)
 {

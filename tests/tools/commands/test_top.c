@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
-#include "tools/options/options.h"
 #include "tools/commands/top_model.h"
+#include "tools/text/complain.h"
 
 /* What tools/commands/ask.c complains by; nothing here does. */
 void cw_complain(const char *format, ...)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands: each takes parsed arguments and returns the exit status. */
+#ifndef CW_TOOLS_COMMANDS_COMMANDS_H
+#define CW_TOOLS_COMMANDS_COMMANDS_H
+
+#include "tools/options/options.h"
+
+struct cw_hooks;
+struct cw_pipeline_options;
+
+int cw_command_split(const struct cw_arguments *arguments); /* also capture */
+int cw_command_check(const struct cw_arguments *arguments);
+int cw_command_generate(const struct cw_arguments *arguments);
+int cw_command_inspect(const struct cw_arguments *arguments);
+int cw_command_devices(const struct cw_arguments *arguments); /* also -D, -L, -J */
+int cw_command_replay(const struct cw_arguments *arguments);
+int cw_command_selftest(const struct cw_arguments *arguments);
+int cw_command_repair(const struct cw_arguments *arguments);
+int cw_command_stats(const struct cw_arguments *arguments);
+int cw_command_top(const struct cw_arguments *arguments);
+int cw_command_control(const struct cw_arguments *arguments);
+int cw_command_bench(const struct cw_arguments *arguments);
+
+/* Run the pipeline to its end, then its hooks (NULL: there are none), report; the exit status. */
+int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+	   struct cw_hooks *hooks);
+
+/* capweir inspect filter. */
+int cw_inspect_filter(const struct cw_arguments *arguments);
+
+#endif
