@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/packet/linktype.h"
 #include "pipeline/state.h"
 
@@ -281,7 +282,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	};
 	int result;
 
-	clock_gettime(CLOCK_MONOTONIC, &pipeline->start_time);
+	pipeline->start_ns = cw_now_ns();
 	pipeline->filter_options = filter_options;
 	pipeline->reload.is_possible =
 	    pipeline->options.device_count && pipeline->options.load_rules;

@@ -68,7 +68,7 @@ struct cw_pipeline {
 	uint32_t snaplen_max;    /* of the inputs, for file headers */
 	uint32_t empty_linktype; /* of files without packets */
 	uint64_t total_bytes;    /* of the inputs; 0 = unknown */
-	struct timespec start_time;
+	uint64_t start_ns;
 	bool has_files;                 /* were initialised */
 	_Atomic uint64_t free_bytes;    /* that a disk shall have left when a file is begun */
 	_Atomic bool has_time_rotation; /* batches need their latest time; never false again */

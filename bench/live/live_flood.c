@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "tests/rig/stamp.h"
 
 #define FRAMES_A_CALL 1000000u /* a call takes as long to set up as 30,000 frames to send */
@@ -54,10 +54,7 @@ static int load_program(void)
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+	return (double)cw_now_ns() * 1e-9;
 }
 
 int main(int argc, char **argv)

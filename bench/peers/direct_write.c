@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/output/outfile.h"
 
 #define RECORD_BYTES 1516u
@@ -31,10 +31,7 @@ struct measure {
 
 static double seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+	return (double)cw_now_ns() * 1e-9;
 }
 
 static double cpu_seconds(void)

@@ -13,8 +13,8 @@
  *differ. bench/peers/filter_sets.py makes a table of many runs.
  */
 #include <malloc.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/measure.h"
 #include "tests/rig/filter_differ.h"
 
@@ -50,10 +50,7 @@ struct bench {
 
 static double now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+	return (double)cw_now_ns() * 1e-6;
 }
 
 /* ---- packets ---- */

@@ -6,27 +6,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/perf_event.h>
 
 #include "bench/stages/stage.h"
 #include "core/base/base.h"
+#include "core/base/clock.h"
 
 /* ---- time ---- */
 
-static double read_clock(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 double cw_stage_now_ns(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return (double)cw_now_ns();
 }
 
 /* A counter of cycles, user's only where no more is allowed; -1: none. */
@@ -52,7 +44,7 @@ static int open_cycles(void)
 void cw_stage_start(struct cw_stage_clock *clock)
 {
 	clock->cycles_fd = open_cycles();
-	clock->cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	clock->cpu_ns = (double)cw_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	clock->wall_ns = cw_stage_now_ns();
 }
 
@@ -61,7 +53,7 @@ void cw_stage_stop(struct cw_stage_clock *clock, struct cw_stage_time *time)
 	uint64_t cycles = 0;
 
 	time->wall_ns = cw_stage_now_ns() - clock->wall_ns;
-	time->cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID) - clock->cpu_ns;
+	time->cpu_ns = (double)cw_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - clock->cpu_ns;
 	if (clock->cycles_fd >= 0) {
 		if (read(clock->cycles_fd, &cycles, sizeof(cycles)) != sizeof(cycles))
 			cycles = 0;

@@ -42,6 +42,10 @@ static inline int cw_grow(void **array, uint32_t *capacity, uint64_t count, size
 	cw_grow((void **)&(list)->at, &(list)->capacity, (uint64_t)(list)->count + (more), \
 		sizeof(*(list)->at))
 
+/* Frees the array: the list is empty then, and may grow again. */
+#define CW_GROWN_FINI(list) \
+	(free((list)->at), (list)->at = NULL, (list)->count = (list)->capacity = 0)
+
 struct cw_u32s {
 	uint32_t *at;
 	uint32_t count;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/filter/measure.h"
+#include "core/base/clock.h"
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u
@@ -25,19 +25,11 @@ static int scratch_init(struct scratch *scratch, size_t set_size)
 	return scratch->ids ? 0 : -ENOMEM;
 }
 
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 /* Nanoseconds for all `count` packets; adds the ids found to *matches. */
 static double run_once(const struct cw_filter_set *set, const struct cw_packet *packets,
 		       size_t count, struct scratch *scratch, uint64_t *matches)
 {
-	double start = now_ns();
+	uint64_t start_ns = cw_now_ns();
 	size_t i = 0;
 
 	while (i < count) {
@@ -48,7 +40,7 @@ static double run_once(const struct cw_filter_set *set, const struct cw_packet *
 		*matches += scratch->ends[done - 1];
 		i += done;
 	}
-	return now_ns() - start;
+	return (double)(cw_now_ns() - start_ns);
 }
 
 static int by_value(const void *a, const void *b)

@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/engine/collect.h"
 #include "core/filter/set.h"
 
@@ -112,14 +112,6 @@ static int by_id(const void *a, const void *b)
 
 /* ---- building ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget)
 {
 	set->budget = *budget;
@@ -127,7 +119,7 @@ void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budg
 
 int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 {
-	uint64_t start_ns = now_ns();
+	uint64_t start_ns = cw_now_ns();
 	int result;
 
 	if (set->is_built)
@@ -138,7 +130,7 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 	set->ids_seen = NULL;
 	set->is_built = true;
 	result = cw_set_build_programs(set);
-	set->build_ns = now_ns() - start_ns;
+	set->build_ns = cw_now_ns() - start_ns;
 	if (result)
 		return cw_error_set(error, result, "no memory to join %zu filters", set->count);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "core/base/clock.h"
 #include "core/library/handle_parts.h"
 #include "core/source/live/live_parts.h"
 
@@ -50,7 +51,7 @@ static int left_ms(const struct cw_handle *handle, uint64_t *deadline_ns)
 
 	if (handle->timeout_ms <= 0)
 		return handle->timeout_ms;
-	now_ns = cw_live_now_ns();
+	now_ns = cw_now_ns();
 	if (!*deadline_ns) {
 		*deadline_ns = now_ns + (uint64_t)handle->timeout_ms * CW_NS_PER_MS;
 		return handle->timeout_ms;

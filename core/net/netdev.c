@@ -249,8 +249,8 @@ int cw_netdevs_list(struct cw_netdev_probe *probe, struct cw_netdevs *list, stru
 
 void cw_netdevs_fini(struct cw_netdevs *list)
 {
-	free(list->at);
-	free(list->addresses.at);
+	CW_GROWN_FINI(list);
+	CW_GROWN_FINI(&list->addresses);
 	*list = (struct cw_netdevs){0};
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The counters of an interface and what two readings of them differ by. */
+#include "core/base/clock.h"
 #include "core/net/netdev.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <linux/if_link.h>
 
@@ -75,14 +75,6 @@ static void copy_stats(const struct rtnl_link_stats64 *stats, struct cw_netdev_c
 	counters->rx_nohandler = stats->rx_nohandler;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* Empty, but for the memory. */
 static void clear(struct cw_netdev_counters *counters)
 {
@@ -97,7 +89,7 @@ int cw_netdev_counters_read(struct cw_netdev_probe *probe, const char *name,
 {
 	struct rtnl_link_stats64 stats = {0};
 	struct cw_netlink_link link;
-	uint64_t ts_ns = now_ns();
+	uint64_t ts_ns = cw_wall_ns();
 	int status = cw_netdev_probe_link(probe, name, false, &link);
 
 	clear(counters);
@@ -124,7 +116,7 @@ fail:
 
 void cw_netdev_counters_fini(struct cw_netdev_counters *counters)
 {
-	free(counters->drops.at);
+	CW_GROWN_FINI(&counters->drops);
 	*counters = (struct cw_netdev_counters){0};
 }
 
@@ -218,6 +210,6 @@ bool cw_netdev_losses_any(const struct cw_netdev_losses *losses)
 
 void cw_netdev_losses_fini(struct cw_netdev_losses *losses)
 {
-	free(losses->drops.at);
+	CW_GROWN_FINI(&losses->drops);
 	*losses = (struct cw_netdev_losses){0};
 }

@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
 
+#include "core/base/clock.h"
 #include "core/net/netlink.h"
 
 #define ASK_TRIES 3 /* within a call, when answers get lost as well */
@@ -33,14 +33,6 @@ struct cw_netdev_watch {
 	uint32_t asked_ifindex, asked_name; /* sequence numbers of open questions; 0: none */
 	uint64_t overruns;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* ---- what messages say ---- */
 
@@ -250,7 +242,7 @@ static bool tell(struct cw_netdev_watch *watch, struct cw_netdev_event *event)
 		watch->told = to;
 		return false;
 	}
-	event->ts_ns = now_ns();
+	event->ts_ns = cw_wall_ns();
 	event->before = watch->told;
 	event->after = watch->told = to;
 	event->ifindex = to.ifindex ? to.ifindex : event->before.ifindex;

@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/output/outfile_pack.h"
 
 #define VECTORS_MAX 1024 /* IOV_MAX on Linux */
@@ -70,14 +70,6 @@ static void refuse(struct cw_outfile *file, int failure)
 
 /* ---- buffered or direct ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void leave_direct(struct cw_outfile *file)
 {
 	if (!file->direct)
@@ -98,7 +90,7 @@ static void note_pace(struct cw_outfile *file, size_t bytes)
 	file->pace_bytes += bytes;
 	if (file->pace_ns && file->pace_bytes < CW_DIRECT_BLOCK_BYTES)
 		return;
-	now = now_ns();
+	now = cw_now_ns();
 	if (file->pace_bytes >= CW_DIRECT_BLOCK_BYTES) {
 		file->is_fast =
 		    !file->options.direct->is_paced || !file->pace_ns ||

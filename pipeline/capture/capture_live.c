@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 #define WAIT_MS 200
@@ -46,7 +47,7 @@ static void publish(struct cw_lane *lane, struct cw_live *live)
 
 static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t *due_ns)
 {
-	uint64_t now_ns = cw_pipeline_now_ns();
+	uint64_t now_ns = cw_now_ns();
 
 	if (now_ns < *due_ns)
 		return;
@@ -63,11 +64,8 @@ static void publish_horizon(struct cw_lane *lane)
 	uint64_t kept_ns =
 	    (2 * (uint64_t)lane->pipeline->ports[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
 	    (CW_NS_PER_S / 1000);
-	struct timespec now;
-	uint64_t now_ns;
+	uint64_t now_ns = cw_wall_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
 	/* [TIME-1] release */
 	if (now_ns > kept_ns)
 		atomic_store_explicit(&lane->horizon_ns, now_ns - kept_ns, memory_order_release);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 #define TICK_MS 100
@@ -11,14 +11,6 @@
 #define COUNT_EVERY_NS CW_NS_PER_S
 #define STUCK_NS (2 * CW_NS_PER_S)
 #define PORTS_POLLED_MAX 64u
-
-uint64_t cw_pipeline_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 void cw_keeper_wake(struct cw_pipeline *pipeline)
 {
@@ -91,7 +83,7 @@ void *cw_keeper_main(void *argument)
 		uint64_t now_ns;
 
 		sleep_until_news(pipeline);
-		now_ns = cw_pipeline_now_ns();
+		now_ns = cw_now_ns();
 		cw_ports_look_after(pipeline, now_ns);
 		cw_sequencer_tend_any(pipeline, now_ns, now_ns >= flush_ns);
 		if (now_ns >= flush_ns)

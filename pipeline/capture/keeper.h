@@ -17,6 +17,5 @@ void *cw_keeper_main(void *pipeline);
 void cw_keeper_wake(struct cw_pipeline *pipeline);
 
 /* CLOCK_MONOTONIC. */
-uint64_t cw_pipeline_now_ns(void);
 
 #endif

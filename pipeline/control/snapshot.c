@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "pipeline/control/snapshot.h"
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 struct taking {
@@ -97,25 +98,22 @@ static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot 
 	uint32_t index;
 
 	for (index = 0; index < pipeline->worker_count; index++) {
-		struct timespec used = {0};
+		struct cw_snapshot_worker *worker = &snapshot->workers[snapshot->worker_count++];
 		clockid_t clock;
 
+		worker->cpu_ns = 0; /* also of a thread that ended */
 		if (pthread_getcpuclockid(pipeline->workers[index].thread, &clock) == 0)
-			clock_gettime(clock, &used); /* of one that ended: 0 */
-		snapshot->workers[snapshot->worker_count++].cpu_ns =
-		    (uint64_t)used.tv_sec * CW_NS_PER_S + (uint64_t)used.tv_nsec;
+			worker->cpu_ns = cw_clock_ns(clock);
 	}
 }
 
 int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 {
-	uint64_t start_ns = (uint64_t)pipeline->start_time.tv_sec * CW_NS_PER_S +
-			    (uint64_t)pipeline->start_time.tv_nsec;
 	struct taking taking = {
 	    .pipeline = pipeline, .snapshot = snapshot, .room = pipeline->output_count + 1};
 
 	*snapshot =
-	    (struct cw_snapshot){.elapsed_s = (double)(cw_pipeline_now_ns() - start_ns) * 1e-9,
+	    (struct cw_snapshot){.elapsed_s = (double)(cw_now_ns() - pipeline->start_ns) * 1e-9,
 				 .pool_chunks = pipeline->pool.chunk_count,
 				 .pool_free = cw_chunk_free_count(&pipeline->pool),
 				 .is_starved = atomic_load(&pipeline->sequencer.is_starved),
@@ -159,7 +157,7 @@ void cw_snapshot_fini(struct cw_snapshot *snapshot)
 
 void cw_pipeline_flush(struct cw_pipeline *pipeline)
 {
-	cw_sequencer_tend_any(pipeline, cw_pipeline_now_ns(), true);
+	cw_sequencer_tend_any(pipeline, cw_now_ns(), true);
 }
 
 struct rotation {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <urcu-qsbr.h>
 
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 int cw_generation_new(struct cw_generation **result, uint64_t number, const struct cw_rules *rules,
@@ -17,7 +18,7 @@ int cw_generation_new(struct cw_generation **result, uint64_t number, const stru
 	generation->number = number;
 	generation->rules = rules;
 	generation->lane_count = lane_count;
-	generation->start_ns = cw_pipeline_now_ns();
+	generation->start_ns = cw_now_ns();
 	generation->outputs = calloc(rules->count + 1u, sizeof(*generation->outputs));
 	generation->firsts = calloc(lane_count + 1u, sizeof(*generation->firsts));
 	if (!generation->outputs || !generation->firsts) {

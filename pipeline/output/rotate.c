@@ -5,8 +5,8 @@
  * that the files are the same for any number of threads; the clock only closes sooner what the next
  * packet would. All of it under the sequencer's turn.
  */
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "pipeline/output/output_parts.h"
 #include "pipeline/state.h"
 
@@ -53,13 +53,11 @@ void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output)
 
 void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct timespec now;
 	uint64_t now_ns;
 
 	if (!output->rotate_every_ns || !output->file || !output->file_records)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+	now_ns = cw_wall_ns();
 	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->period_end_ns)
 		cw_output_end_file(pipeline, output);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
@@ -31,7 +32,7 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 /* A disk that is full may fail and work again twice a second: that is told now and then only. */
 static bool may_tell(struct cw_output *output)
 {
-	uint64_t now_ns = cw_pipeline_now_ns();
+	uint64_t now_ns = cw_now_ns();
 
 	if (atomic_load(&output->is_retrying) ||
 	    (output->told_ns && now_ns - output->told_ns < TELL_EVERY_NS))

@@ -8,6 +8,7 @@
 #include <urcu-qsbr.h>
 
 #include "pipeline/reload/plan.h"
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 /* A rule of the generation in force, for finding it by name. */
@@ -280,7 +281,7 @@ void cw_plan_publish(struct cw_plan *plan)
 
 	cw_sequencer_hold_any(pipeline, enter_outputs, plan);
 	plan->next->matcher.is_cancelled = NULL;
-	plan->next->start_ns = cw_pipeline_now_ns();
+	plan->next->start_ns = cw_now_ns();
 	plan->now->newer = plan->next;
 	/* [GEN-1] release */
 	atomic_store_explicit(&pipeline->generation, plan->next, memory_order_release);

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "pipeline/state.h"
 
 static int report_input(const struct cw_input *input, struct cw_report_input *report)
@@ -75,7 +75,7 @@ static int report_device(const struct cw_port *port, struct cw_report_device *re
 	for (; report->drop_count < losses->drops.count; report->drop_count++)
 		report->drops[report->drop_count] = losses->drops.at[report->drop_count];
 	if (port->gap_start_ns) /* it is gone still */
-		report->gap_s += (double)(cw_pipeline_now_ns() - port->gap_start_ns) * 1e-9;
+		report->gap_s += (double)(cw_now_ns() - port->gap_start_ns) * 1e-9;
 	return 0;
 }
 
@@ -112,8 +112,6 @@ static int report_generations(struct cw_pipeline *pipeline, struct cw_report *re
 {
 	struct cw_reload *reload = &pipeline->reload;
 	const struct cw_generation *generation;
-	uint64_t start_ns = (uint64_t)pipeline->start_time.tv_sec * CW_NS_PER_S +
-			    (uint64_t)pipeline->start_time.tv_nsec;
 	uint64_t number;
 
 	report->generation = reload->status.generation;
@@ -134,7 +132,7 @@ static int report_generations(struct cw_pipeline *pipeline, struct cw_report *re
 		report->generations[report->generation_count++] = (struct cw_report_generation){
 		    .number = told->number,
 		    .rule_count = told->rule_count,
-		    .start_s = (double)(told->start_ns - start_ns) * 1e-9,
+		    .start_s = (double)(told->start_ns - pipeline->start_ns) * 1e-9,
 		    .firsts = told->firsts};
 		told->firsts = NULL; /* the report's now */
 	}
@@ -163,7 +161,6 @@ static bool queues_balance(const struct cw_report *report)
 
 int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 {
-	struct timespec now;
 	uint32_t index;
 
 	tell_differences(pipeline);
@@ -188,9 +185,7 @@ int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
 	report->is_balanced = cw_books_balance(&report->books) && queues_balance(report);
 	report->is_complete = report->is_balanced && !atomic_load(&pipeline->has_problem) &&
 			      report->books.lost == 0 && report->books.malformed == 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	report->elapsed_s = (double)(now.tv_sec - pipeline->start_time.tv_sec) +
-			    (double)(now.tv_nsec - pipeline->start_time.tv_nsec) * 1e-9;
+	report->elapsed_s = (double)(cw_now_ns() - pipeline->start_ns) * 1e-9;
 	return 0;
 no_memory:
 	cw_report_fini(report);

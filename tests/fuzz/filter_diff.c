@@ -11,8 +11,8 @@
  *and mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
  * fails, and exits 1.
  */
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "tests/rig/filter_differ.h"
 
 #define PACKETS_PER_TURN 2400u /* building takes about as long as matching so many */
@@ -20,10 +20,7 @@
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+	return (double)cw_now_ns() * 1e-9;
 }
 
 /* A program with a loop in it, which the other kinds hardly have. */

@@ -20,9 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "tests/rig/stamp.h"
 
 #define BURST_MAX 64u
@@ -39,14 +39,6 @@ struct sender {
 	struct virtio_net_hdr offload;
 	uint8_t *frames;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 static int fail(const char *what)
 {
@@ -157,7 +149,7 @@ static uint64_t allowance(const struct sender *sender, uint64_t start_ns, uint64
 	uint64_t due = sender->burst;
 
 	if (sender->rate) {
-		due = (uint64_t)((unsigned __int128)(now_ns() - start_ns) * sender->rate /
+		due = (uint64_t)((unsigned __int128)(cw_now_ns() - start_ns) * sender->rate /
 				 CW_NS_PER_S);
 		due = due > sent ? due - sent : 0;
 		if (due == 0)
@@ -179,8 +171,8 @@ int main(int argc, char **argv)
 	}
 	if (open_device(&sender) || prepare(&sender))
 		return 1;
-	start_ns = now_ns();
-	while (sent < sender.count && now_ns() - start_ns < sender.seconds * CW_NS_PER_S) {
+	start_ns = cw_now_ns();
+	while (sent < sender.count && cw_now_ns() - start_ns < sender.seconds * CW_NS_PER_S) {
 		uint64_t due = allowance(&sender, start_ns, sent);
 		uint64_t i;
 		int done;
@@ -203,7 +195,7 @@ int main(int argc, char **argv)
 			bytes += sender.parts[i][1].iov_len;
 		sent += (uint64_t)done;
 	}
-	elapsed_ns = now_ns() - start_ns;
+	elapsed_ns = cw_now_ns() - start_ns;
 	printf("{\"sent\": %llu, \"bytes\": %llu, \"refused\": %llu, \"elapsed_s\": %.6f}\n",
 	       (unsigned long long)sent, (unsigned long long)bytes, (unsigned long long)refused,
 	       (double)elapsed_ns / 1e9);

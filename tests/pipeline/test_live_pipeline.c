@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/clock.h"
 #include "pipeline/pipeline.h"
 #include "tests/rig/live_rig.h"
 
@@ -176,11 +177,10 @@ static struct cw_progress progress_of(struct run *run)
 /* Wait until `condition` (may be evaluated often), or fail. */
 #define WAIT_UNTIL(condition)                                                          \
 	do {                                                                           \
-		uint64_t start_ns = rig_now_ns(CLOCK_MONOTONIC);                       \
+		uint64_t start_ns = cw_now_ns();                                       \
                                                                                        \
 		while (!(condition)) {                                                 \
-			if (rig_now_ns(CLOCK_MONOTONIC) - start_ns >                   \
-			    PATIENCE_MS * UINT64_C(1000000))                           \
+			if (cw_now_ns() - start_ns > PATIENCE_MS * UINT64_C(1000000))  \
 				fail_msg("not in %u ms: %s", PATIENCE_MS, #condition); \
 			rig_sleep_ms(5);                                               \
 		}                                                                      \

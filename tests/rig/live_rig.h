@@ -79,14 +79,6 @@ static inline const char *rig_make(void)
 	return NULL;
 }
 
-static inline uint64_t rig_now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static inline void rig_sleep_ms(uint32_t ms)
 {
 	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -11,10 +11,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/decode/decode.h"
+#include "core/base/clock.h"
 #include "core/decode/stream.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/gopacket.h"
@@ -50,14 +50,6 @@ struct bench {
 	double limit_ns;               /* a packet, at least */
 	bool is_generated;             /* the file, in this run */
 };
-
-static double now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 /* ---- the phases ---- */
 
@@ -196,7 +188,7 @@ static double run_phase(struct bench *bench, enum phase phase)
 {
 	struct tally *tally = &bench->tallies[phase];
 	struct cw_streams_stats before, *stats = &bench->stats;
-	double start = now_ns();
+	uint64_t start_ns = cw_now_ns();
 
 	*tally = (struct tally){0};
 	switch (phase) {
@@ -222,7 +214,7 @@ static double run_phase(struct bench *bench, enum phase phase)
 	default:
 		run_flow(&bench->packets, tally);
 	}
-	return (now_ns() - start) / (double)bench->packets.count;
+	return (double)(cw_now_ns() - start_ns) / (double)bench->packets.count;
 }
 
 static int by_value(const void *left, const void *right)

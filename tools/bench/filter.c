@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/measure.h"
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
@@ -56,14 +56,6 @@ struct bench {
 	struct cw_filter_difference differences[ENGINE_COUNT];
 	double limit_ns; /* a packet, at least */
 };
-
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 static int no_memory(void)
 {
@@ -193,11 +185,11 @@ static int add_rule(struct bench *bench, const struct cw_filter_options *options
 	const struct cw_rule *rule = &bench->rules.rules[index];
 	struct cw_filter *filter;
 	struct cw_error error = {0};
-	double start = now_ms();
+	uint64_t start_ns = cw_now_ns();
 	int result = cw_filter_compile(&filter, rule->filter, options, &error);
 	size_t engine;
 
-	bench->compile_ms += now_ms() - start;
+	bench->compile_ms += (double)(cw_now_ns() - start_ns) * 1e-6;
 	if (result > 0)
 		cw_complain("warning: rule %s: %s", rule->name, error.text);
 	if (result < 0) {

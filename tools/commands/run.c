@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "pipeline/control/control.h"
 #include "pipeline/pipeline.h"
 #include "tools/commands/commands.h"
@@ -28,7 +28,7 @@ struct run {
 	const struct cw_pipeline_options *options;
 	struct cw_pipeline *pipeline;
 	struct cw_hooks *hooks; /* NULL: there are none */
-	struct timespec start;
+	uint64_t start_ns;
 	struct cw_progress last; /* live: when rates were told last, */
 	double last_s;           /* and when that was */
 	int notify_fd;           /* of the service manager; -1: none */
@@ -53,18 +53,15 @@ static void tell(void *context, enum cw_severity severity, const char *text)
 		severity == CW_WARNING ? "warning: " : "", text);
 }
 
-static double seconds_since(const struct timespec *start)
+static double seconds_since(uint64_t start_ns)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+	return (double)(cw_now_ns() - start_ns) * 1e-9;
 }
 
 static void print_file_progress(struct run *run, bool ends_line)
 {
 	char packets[CW_NUMBER_BYTES], bytes[CW_NUMBER_BYTES], rate[CW_NUMBER_BYTES];
-	double elapsed_s = seconds_since(&run->start);
+	double elapsed_s = seconds_since(run->start_ns);
 	struct cw_progress progress;
 	char left[64] = "";
 
@@ -88,7 +85,7 @@ static void print_live_progress(struct run *run, bool ends_line)
 {
 	char packets[CW_NUMBER_BYTES], bits[CW_NUMBER_BYTES], all[CW_NUMBER_BYTES],
 	    dropped[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
-	double now_s = seconds_since(&run->start);
+	double now_s = seconds_since(run->start_ns);
 	double span_s = now_s - run->last_s;
 	struct cw_progress progress;
 
@@ -129,7 +126,7 @@ static void print_stats(struct run *run)
 	}
 	cw_pipeline_progress(run->pipeline, &progress);
 	cw_pipeline_peek(run->pipeline, &books);
-	cw_stats_print_json(seconds_since(&run->start), &progress, &books);
+	cw_stats_print_json(seconds_since(run->start_ns), &progress, &books);
 }
 
 /* What was done so far, for a run that is broken off. */
@@ -286,7 +283,7 @@ static int open_metrics(struct run *run)
 /* Milliseconds until something is due; -1: nothing will be. */
 static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
 {
-	double now_s = seconds_since(&run->start);
+	double now_s = seconds_since(run->start_ns);
 	int metrics_ms = run->metrics ? cw_metrics_wait_ms(run->metrics) : -1;
 	double due_s = metrics_ms < 0 ? 1e9 : now_s + (double)metrics_ms / 1000;
 
@@ -308,7 +305,7 @@ static int next_wait_ms(const struct run *run, double progress_s, double stats_s
 static void keep_time(struct run *run, double *progress_s, double *stats_s)
 {
 	const struct cw_arguments *arguments = run->arguments;
-	double now_s = seconds_since(&run->start);
+	double now_s = seconds_since(run->start_ns);
 
 	if (run->wants_progress && now_s >= *progress_s) {
 		print_progress(run, false);
@@ -510,7 +507,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 		result = CW_EXIT_PROBLEM;
 		goto out;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &run.start);
+	run.start_ns = cw_now_ns();
 	result = run.is_live ? check_confinement(arguments, options) : 0;
 	if (result == 0)
 		result = open_control(&run);

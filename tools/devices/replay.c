@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "tools/devices/replay.h"
@@ -37,11 +37,7 @@ struct replay {
 
 static uint64_t look_at_clock(struct replay *replay)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	replay->now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-	return replay->now_ns;
+	return replay->now_ns = cw_now_ns();
 }
 
 /* Sleep, but for a signal: -EINTR. */

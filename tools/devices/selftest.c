@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/filter.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/live.h"
@@ -43,22 +43,6 @@ struct selftest {
 };
 
 static_assert(CW_SELFTEST_FRAMES <= 32, "a bit for each frame");
-
-static uint64_t real_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- frames ---- */
 
@@ -217,12 +201,12 @@ static int send_frame(struct selftest *test, uint32_t number)
 {
 	uint8_t frame[FRAME_BYTES];
 	const struct cw_packet packet = {.data = frame, .caplen = FRAME_BYTES};
-	uint64_t end_ms = monotonic_ms() + CW_SELFTEST_WAIT_MS;
+	uint64_t end_ns = cw_now_ns() + CW_SELFTEST_WAIT_MS * UINT64_C(1000000);
 	int taken;
 
 	make_frame(test, number, frame);
 	while ((taken = cw_transmit_send(test->transmit, &packet, 1)) == -EAGAIN &&
-	       monotonic_ms() < end_ms)
+	       cw_now_ns() < end_ns)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	if (taken == 1) {
 		test->result->sent++;
@@ -237,7 +221,7 @@ static int send_frame(struct selftest *test, uint32_t number)
 static void judge_time(struct selftest *test, uint64_t ts_ns)
 {
 	struct cw_selftest_result *result = test->result;
-	uint64_t now_ns = real_ns();
+	uint64_t now_ns = cw_wall_ns();
 	int64_t off_ns = 0;
 
 	test->has_odd_ns |= ts_ns % 1000 != 0;
@@ -304,18 +288,17 @@ static int look(struct selftest *test, int timeout_ms)
 static int run(struct selftest *test)
 {
 	struct cw_live_stats stats;
-	uint64_t end_ms;
+	uint64_t end_ns;
 	uint32_t number;
 	int result = 0;
 
-	test->first_ns = real_ns();
+	test->first_ns = cw_wall_ns();
 	for (number = 0; result == 0 && number < CW_SELFTEST_FRAMES; number++) {
 		nanosleep(&(struct timespec){.tv_nsec = CW_SELFTEST_GAP_MS * 1000000}, NULL);
 		result = send_frame(test, number);
 	}
-	end_ms = monotonic_ms() + CW_SELFTEST_WAIT_MS;
-	while (result == 0 && test->result->seen < test->result->expected &&
-	       monotonic_ms() < end_ms)
+	end_ns = cw_now_ns() + CW_SELFTEST_WAIT_MS * UINT64_C(1000000);
+	while (result == 0 && test->result->seen < test->result->expected && cw_now_ns() < end_ns)
 		result = look(test, 50);
 	/* And what should not come. */
 	if (result == 0)

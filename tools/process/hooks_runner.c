@@ -15,9 +15,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "tools/process/hooks.h"
 #include "tools/process/hooks_parts.h"
 
@@ -50,14 +50,6 @@ struct runner {
 	bool is_over; /* no more requests come */
 	bool is_lost; /* because the capture is gone */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* The words of a request: the rule's name, then the command, NULL at the end. */
 static void split_words(struct request *request, char **words)
@@ -148,8 +140,9 @@ static void start_next(struct runner *runner, struct job *job)
 	if (!runner->first)
 		runner->last = NULL;
 	runner->waiting--;
-	*job = (struct job){.request = request,
-			    .end_ns = now_ns() + (uint64_t)runner->time_ms * (CW_NS_PER_S / 1000)};
+	*job =
+	    (struct job){.request = request,
+			 .end_ns = cw_now_ns() + (uint64_t)runner->time_ms * (CW_NS_PER_S / 1000)};
 	job->pid = fork();
 	if (job->pid == 0)
 		become_hook(request);
@@ -198,7 +191,7 @@ static void reap(struct runner *runner)
 /* Kill what takes too long. Milliseconds until the next one does, -1: nothing runs. */
 static int keep_time(struct runner *runner)
 {
-	uint64_t now = now_ns();
+	uint64_t now = cw_now_ns();
 	int wait_ms = -1;
 
 	for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++) {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/filter/text/cache.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/helper.h"
@@ -82,7 +83,7 @@ static int start_helper(struct cw_filter_compiler *compiler)
 	compiler->fd = sockets[0];
 	if (result == 0)
 		result = cw_wire_receive(compiler->fd, -1, &hello, sizeof(hello),
-					 cw_helper_now_ns() + GRACE_NS);
+					 cw_now_ns() + GRACE_NS);
 	return result ? result : hello;
 }
 
@@ -200,7 +201,7 @@ static int ask(struct cw_filter_compiler *compiler, const char *expression,
 						  .unoptimized = options->unoptimized,
 						  .resolve_names = options->resolve_names};
 	uint64_t deadline_ns =
-	    cw_helper_now_ns() + GRACE_NS + 2 * (uint64_t)compiler->options.time_ms * 1000000;
+	    cw_now_ns() + GRACE_NS + 2 * (uint64_t)compiler->options.time_ms * 1000000;
 	int result = compiler->is_lost ? -EPIPE : 0;
 
 	if (result == 0)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/filter/text/helper.h"
+#include "core/base/clock.h"
 
 /* Sanitizers reserve terabytes of address space: nothing can be limited there. */
 #if defined(CW_SANITIZED)
@@ -175,7 +176,7 @@ static void attempt(struct helper *helper, const struct cw_helper_request *reque
 		    const char *expression, struct cw_helper_answer *answer)
 {
 	int result = have_worker(helper);
-	uint64_t start_ns = cw_helper_now_ns();
+	uint64_t start_ns = cw_now_ns();
 	uint64_t deadline_ns = start_ns + helper->limits.time_ns;
 	int status;
 
@@ -189,7 +190,7 @@ static void attempt(struct helper *helper, const struct cw_helper_request *reque
 	if (result == 0)
 		result = cw_wire_receive_answer(helper->socket, helper->user, answer, deadline_ns);
 	if (result == 0 && answer->head.result != -ENOMEM) {
-		if (cw_helper_now_ns() - start_ns > TIRING_NS)
+		if (cw_now_ns() - start_ns > TIRING_NS)
 			end_worker(helper);
 		return;
 	}

@@ -71,9 +71,6 @@ struct cw_helper_limits {
 	void *context;
 };
 
-/* Now, on the clock of the deadlines below. */
-uint64_t cw_helper_now_ns(void);
-
 /*
  * Send or receive exactly `bytes`. 0; -ETIMEDOUT at the deadline; -EPIPE when the other side is
  * gone; -ECANCELED when the one at `watched` (a descriptor, or -1) is; or another negative errno.

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/filter_parts.h"
 #include "core/packet/linktype.h"
@@ -143,14 +143,6 @@ static bool find_quoted(const char *expression, const char *message, struct cw_f
 	return false;
 }
 
-static uint64_t processor_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /*
  * The token at which an expression with a syntax error stops being the beginning of a right one
  * (fills; length 0 = its end). A prefix of a right beginning is one too, so halving finds it.
@@ -160,7 +152,7 @@ static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_
 {
 	struct cw_filter_tokens tokens = {.next = expression};
 	struct cw_filter_token *all = calloc(TOKENS_MAX, sizeof(*all));
-	uint64_t start_ns = processor_ns();
+	uint64_t start_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	size_t count = 0, low = 0, high;
 
 	if (!all)
@@ -176,7 +168,7 @@ static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_
 		const struct cw_filter_token *token = &all[middle];
 		size_t length = (size_t)(token->text - expression) + token->length;
 
-		if (processor_ns() - start_ns > PLACE_NS_MAX) {
+		if (cw_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns > PLACE_NS_MAX) {
 			free(all);
 			return false;
 		}

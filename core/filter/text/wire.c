@@ -9,19 +9,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/filter/text/helper.h"
 
 #define POLL_MS_MAX 60000 /* then the clock is looked at again */
-
-uint64_t cw_helper_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* Wait until fd can do what `events` asks for, or has failed. */
 static int wait_for(int fd, short events, int watched, uint64_t deadline_ns)
@@ -30,7 +22,7 @@ static int wait_for(int fd, short events, int watched, uint64_t deadline_ns)
 	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = watched, .events = POLLRDHUP}};
 
 	for (;;) {
-		uint64_t now_ns = cw_helper_now_ns();
+		uint64_t now_ns = cw_now_ns();
 		uint64_t left_ms;
 		int timeout_ms = POLL_MS_MAX;
 

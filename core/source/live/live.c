@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "core/base/clock.h"
 #include "core/source/live/live_parts.h"
 #include "core/source/live/tpacket.h"
 #include "core/source/live/pcap.h"
@@ -93,21 +93,13 @@ void cw_live_close(struct cw_live *live)
 
 /* ---- what sources have in common ---- */
 
-uint64_t cw_live_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 int cw_patience_left(struct cw_patience *patience)
 {
 	uint64_t now;
 
 	if (patience->timeout_ms <= 0)
 		return patience->timeout_ms;
-	now = cw_live_now_ns();
+	now = cw_now_ns();
 	if (!patience->end_ns) {
 		patience->end_ns = now + (uint64_t)patience->timeout_ms * CW_NS_PER_MS;
 		return patience->timeout_ms;

@@ -34,8 +34,6 @@ struct cw_live {
 
 #define CW_NS_PER_MS UINT64_C(1000000)
 
-uint64_t cw_live_now_ns(void); /* CLOCK_MONOTONIC */
-
 /* The time a call of next has. */
 struct cw_patience {
 	int timeout_ms; /* -1: for ever */

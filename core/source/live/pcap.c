@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "core/base/clock.h"
 #include "core/source/live/pcap_parts.h"
 
 #define STATS_ARENAS 1024u /* far fewer packets than 32 bits count */
@@ -223,7 +224,7 @@ static int longest_wait_ms(const struct cw_live_pcap *live)
 static int wait_for_rest(struct cw_live_pcap *live)
 {
 	uint32_t retire_ms = live->base.info.retire_ms;
-	uint64_t elapsed_ms = (cw_live_now_ns() - live->stopped_ns) / CW_NS_PER_MS;
+	uint64_t elapsed_ms = (cw_now_ns() - live->stopped_ns) / CW_NS_PER_MS;
 	int result;
 
 	if (elapsed_ms > retire_ms) {
@@ -313,7 +314,7 @@ static int stop(struct cw_live *base, uint32_t queue)
 	if (result < 0)
 		return result;
 	if (!live->is_stopping)
-		live->stopped_ns = cw_live_now_ns();
+		live->stopped_ns = cw_now_ns();
 	live->is_stopping = true;
 	live->failure = 0;
 	return 0;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "core/base/clock.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/pcap_parts.h"
 
@@ -218,7 +219,7 @@ static void discard(u_char *count, const struct pcap_pkthdr *header, const u_cha
 /* Throw away what came before the filter. Mostly that is nothing, and there is no waiting. */
 static void empty_ring(struct cw_live_pcap *live)
 {
-	uint64_t end_ns = cw_live_now_ns() + 2 * CW_NS_PER_MS * live->base.info.retire_ms;
+	uint64_t end_ns = cw_now_ns() + 2 * CW_NS_PER_MS * live->base.info.retire_ms;
 	struct pcap_stat stat = {0};
 	uint64_t discarded = 0;
 
@@ -226,7 +227,7 @@ static void empty_ring(struct cw_live_pcap *live)
 	for (;;) {
 		(void)pcap_dispatch(live->handle, -1, discard, (u_char *)&discarded);
 		if (pcap_stats(live->handle, &stat) < 0 ||
-		    (uint64_t)stat.ps_recv - stat.ps_drop == discarded || cw_live_now_ns() > end_ns)
+		    (uint64_t)stat.ps_recv - stat.ps_drop == discarded || cw_now_ns() > end_ns)
 			return;
 		(void)poll(NULL, 0, SETTLE_MS);
 	}

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/source/live/tpacket_parts.h"
 
 #define STATS_BLOCKS 4096u /* far fewer packets than 32 bits count */
@@ -237,7 +238,7 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 	if (queue->was_down && result >= 0) {
 		if (!queue->is_removed && is_device_gone(queue)) {
 			queue->is_removed = true;
-			queue->removed_ns = cw_live_now_ns();
+			queue->removed_ns = cw_now_ns();
 		}
 		return slice_ms == timeout_ms ? result : 1;
 	}
@@ -251,7 +252,7 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
  */
 static int wait_for_rest(struct cw_live_queue *queue)
 {
-	uint64_t elapsed_ms = (cw_live_now_ns() - queue->stopped_ns) / CW_NS_PER_MS;
+	uint64_t elapsed_ms = (cw_now_ns() - queue->stopped_ns) / CW_NS_PER_MS;
 	int result;
 
 	if (elapsed_ms > queue->retire_ms) {
@@ -270,7 +271,7 @@ static int wait_for_rest(struct cw_live_queue *queue)
 static bool has_remains(struct cw_live_queue *queue)
 {
 	cw_live_read_stats(queue);
-	return queue->stats.left && (cw_live_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
+	return queue->stats.left && (cw_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
 					CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 }
 
@@ -328,7 +329,7 @@ static int stop(struct cw_live *live, uint32_t index)
 	if (result < 0)
 		return result;
 	if (!queue->is_stopping)
-		queue->stopped_ns = cw_live_now_ns();
+		queue->stopped_ns = cw_now_ns();
 	queue->is_stopping = true;
 	return 0;
 }

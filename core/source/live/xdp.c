@@ -17,9 +17,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/source/live/xdp_parts.h"
 
 #define MORE_PIECES 1u /* XDP_PKT_CONTD in a descriptor's options, Linux 6.6 */
@@ -177,14 +177,9 @@ struct clocks {
 
 static struct clocks read_clocks(void)
 {
-	struct timespec now;
+	uint64_t now_ns = cw_wall_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (struct clocks){
-	    .now_ns = (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec,
-	    .offset_ns =
-		(uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec - cw_live_now_ns(),
-	};
+	return (struct clocks){.now_ns = now_ns, .offset_ns = now_ns - cw_now_ns()};
 }
 
 /* The packet's time; the stamp is taken off, so that the frame's next packet does not have it. */
@@ -340,7 +335,7 @@ static int look_at_device(const struct cw_live_xdp *live, struct cw_xdp_queue *q
 	struct ifreq request = {.ifr_ifindex = live->base.info.device_index};
 	bool was_down = queue->is_down;
 
-	queue->looked_ns = cw_live_now_ns();
+	queue->looked_ns = cw_now_ns();
 	if (ioctl(live->device_fd, SIOCGIFNAME, &request) < 0 ||
 	    ioctl(live->device_fd, SIOCGIFFLAGS, &request) < 0) {
 		if (errno != ENODEV && errno != ENXIO)
@@ -401,7 +396,7 @@ static uint32_t count_left(const struct cw_xdp_queue *queue)
  */
 static int wait_for_rest(const struct cw_live_xdp *live, struct cw_xdp_queue *queue)
 {
-	uint64_t elapsed_ms = (cw_live_now_ns() - queue->stopped_ns) / CW_NS_PER_MS;
+	uint64_t elapsed_ms = (cw_now_ns() - queue->stopped_ns) / CW_NS_PER_MS;
 	int retire_ms = (int)live->base.info.retire_ms;
 	int result;
 
@@ -439,7 +434,7 @@ static int wait_for_change(const struct cw_live_xdp *live, struct cw_xdp_queue *
 	patience->is_over = wait_ms == 0 || (result == 0 && longest_ms == wait_ms);
 	if (result != 0)
 		return result;
-	if (cw_live_now_ns() - queue->looked_ns >= CW_LIVE_DOWN_LOOK_MS * CW_NS_PER_MS)
+	if (cw_now_ns() - queue->looked_ns >= CW_LIVE_DOWN_LOOK_MS * CW_NS_PER_MS)
 		result = look_at_device(live, queue);
 	return result < 0 ? result : 1;
 }
@@ -496,7 +491,7 @@ static int stop(struct cw_live *live, uint32_t index)
 	if (result < 0)
 		return result;
 	if (!queue->is_stopping)
-		queue->stopped_ns = cw_live_now_ns();
+		queue->stopped_ns = cw_now_ns();
 	queue->is_stopping = true;
 	return 0;
 }

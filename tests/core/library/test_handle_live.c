@@ -19,6 +19,7 @@
 #include <capweir/capweir.h>
 
 #include "core/base/base.h"
+#include "core/base/clock.h"
 #include "tests/rig/live_rig.h"
 
 #define MS UINT64_C(1000000)
@@ -35,11 +36,6 @@ static const char *reason; /* why there are no devices; NULL: there are */
 			skip();                          \
 		}                                        \
 	} while (0)
-
-static uint64_t now_ns(void)
-{
-	return rig_now_ns(CLOCK_MONOTONIC);
-}
 
 /* An IPv4 UDP frame with a number in it. */
 static const uint8_t *make_frame(uint32_t number, uint32_t bytes)
@@ -102,7 +98,7 @@ static void what_is_injected_is_read(void **state)
 		assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_ETHERNET);
 		assert_int_equal(cw_handle_snaplen(handle), CW_CAPLEN_MAX);
 		assert_true(cw_handle_is_ns(handle));
-		start_ns = rig_now_ns(CLOCK_REALTIME);
+		start_ns = cw_wall_ns();
 		send_numbers(0, 3000, 60);
 		while (number < 3000) {
 			int count = way == 0 ? cw_handle_next(handle, packets)
@@ -204,11 +200,11 @@ static void timeouts_expire(void **state)
 
 		/* The machine may be busy: of five tries the quickest. */
 		for (int try = 0; try < 5; try++) {
-			uint64_t start_ns = now_ns();
+			uint64_t start_ns = cw_now_ns();
 			struct cw_packet packet;
 
 			assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
-			start_ns = now_ns() - start_ns;
+			start_ns = cw_now_ns() - start_ns;
 			assert_true(start_ns >= cases[i].least_ns);
 			best_ns = start_ns < best_ns ? start_ns : best_ns;
 		}
@@ -234,15 +230,15 @@ static void timeouts_expire_amid_packets_that_do_not_match(void **state)
 
 		if (cw_handle_open_live(&out, "out", 64, false, 0, NULL) < 0)
 			_exit(1);
-		for (start_ns = now_ns(); now_ns() < start_ns + 2000 * MS;)
+		for (start_ns = cw_now_ns(); cw_now_ns() < start_ns + 2000 * MS;)
 			(void)cw_handle_inject(out, make_frame(1, 60), 60);
 		_exit(0);
 	}
 	rig_sleep_ms(100);
 	for (int try = 0; try < 5; try++) {
-		start_ns = now_ns();
+		start_ns = cw_now_ns();
 		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
-		start_ns = now_ns() - start_ns;
+		start_ns = cw_now_ns() - start_ns;
 		assert_true(start_ns >= 100 * MS);
 		best_ns = start_ns < best_ns ? start_ns : best_ns;
 	}
@@ -267,8 +263,8 @@ static void *read_once(void *argument)
 
 	atomic_store(&reader->is_in, true);
 	atomic_store(&reader->result, cw_handle_next(reader->handle, &packet));
-	atomic_store(&reader->end_ns, now_ns());
-	reader->cpu_ns = rig_now_ns(CLOCK_THREAD_CPUTIME_ID);
+	atomic_store(&reader->end_ns, cw_now_ns());
+	reader->cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	return NULL;
 }
 
@@ -318,7 +314,7 @@ static void *close_many(void *argument)
 			sched_yield();
 		if (i % 3)
 			rig_sleep_ms(1); /* it sleeps by then; else perhaps not yet */
-		start_ns = now_ns();
+		start_ns = cw_now_ns();
 		cw_handle_close(reader.handle);
 		pthread_join(thread, NULL);
 		assert_int_equal(reader.result, CW_NEXT_CLOSED);

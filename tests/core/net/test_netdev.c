@@ -13,7 +13,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,6 +26,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 
+#include "core/base/clock.h"
 #include "core/net/netdev.h"
 #include "core/net/netdev_watch.h"
 #include "tests/rig/netns.h"
@@ -180,10 +180,7 @@ static void make_pair(const char *name, const char *peer)
 
 static uint64_t clock_ms(clockid_t clock)
 {
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return cw_clock_ns(clock) / 1000000;
 }
 
 static struct cw_netdev_watch *open_watch(const char *name)

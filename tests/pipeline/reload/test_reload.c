@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
+#include "core/base/clock.h"
 #include "pipeline/threads/gate.h"
 #include "pipeline/pipeline.h"
 #include "tests/rig/live_rig.h"
@@ -41,11 +42,10 @@ static double scale = 1;
 
 #define WAIT_UNTIL(condition)                                                          \
 	do {                                                                           \
-		uint64_t start_ns = rig_now_ns(CLOCK_MONOTONIC);                       \
+		uint64_t start_ns = cw_now_ns();                                       \
                                                                                        \
 		while (!(condition)) {                                                 \
-			if (rig_now_ns(CLOCK_MONOTONIC) - start_ns >                   \
-			    PATIENCE_MS * UINT64_C(1000000))                           \
+			if (cw_now_ns() - start_ns > PATIENCE_MS * UINT64_C(1000000))  \
 				fail_msg("not in %u ms: %s", PATIENCE_MS, #condition); \
 			rig_sleep_ms(1);                                               \
 		}                                                                      \
@@ -127,7 +127,7 @@ static void end_batch(void)
 
 	if (!taken_ns)
 		return;
-	pause_ns = rig_now_ns(CLOCK_MONOTONIC) - taken_ns;
+	pause_ns = cw_now_ns() - taken_ns;
 	taken_ns = 0;
 	if (pause_ns <= longest_ns)
 		return;
@@ -160,7 +160,7 @@ static void on_batch(void *context, uint32_t worker, uint32_t lane)
 			rig_sleep_ms(1);
 	}
 	taken_wait_ns = waited_ns();
-	taken_ns = rig_now_ns(CLOCK_MONOTONIC);
+	taken_ns = cw_now_ns();
 }
 
 static void tell(void *context, enum cw_severity severity, const char *text)

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/filter/text/cache.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/helper.h"
@@ -81,7 +82,7 @@ static struct cw_filter_compiler *start(const struct cw_filter_compiler_options 
 
 static double now_s(void)
 {
-	return (double)cw_helper_now_ns() * 1e-9;
+	return (double)cw_now_ns() * 1e-9;
 }
 
 /* "host A or host B or ...", to be freed. */
@@ -806,7 +807,7 @@ static void impossible_messages_are_refused(void **state)
 		assert_int_equal(cw_wire_receive_answer(sockets[1], -1, &answer, CW_HELPER_FOREVER),
 				 -EPROTO);
 	}
-	soon_ns = cw_helper_now_ns() + 20000000;
+	soon_ns = cw_now_ns() + 20000000;
 	assert_int_equal(cw_wire_receive_answer(sockets[1], -1, &answer, soon_ns), -ETIMEDOUT);
 	assert_int_equal(cw_wire_send(sockets[0], &cut, sizeof(cut), CW_HELPER_FOREVER), 0);
 	close(sockets[0]);
@@ -837,7 +838,7 @@ static void long_messages_arrive_whole(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	/* Nobody reads: the deadline ends it. */
-	assert_int_equal(cw_wire_send_answer(sockets[0], &answer, cw_helper_now_ns() + 20000000),
+	assert_int_equal(cw_wire_send_answer(sockets[0], &answer, cw_now_ns() + 20000000),
 			 -ETIMEDOUT);
 	close(sockets[0]);
 	close(sockets[1]);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Clocks in nanoseconds.
+ */
+#ifndef CW_CORE_CLOCK_H
+#define CW_CORE_CLOCK_H
+
+#include <time.h>
+
+#include "core/base/base.h"
+
+static inline uint64_t cw_clock_ns(clockid_t clock)
+{
+	struct timespec now = {0};
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Never goes back: for durations and deadlines. */
+static inline uint64_t cw_now_ns(void)
+{
+	return cw_clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Since 1970, and may be set: for timestamps. */
+static inline uint64_t cw_wall_ns(void)
+{
+	return cw_clock_ns(CLOCK_REALTIME);
+}
+
+#endif
