@@ -8,8 +8,8 @@
  *	{"command": "reload"}			answered when it is done: ok, generation, text
  *	{"command": "rotate", "rule": NAME}	without a rule: every output begins a new file
  *	{"command": "flush"}, {"command": "stop"}
- *	{"command": "log", "level": "note"}	or "warning", or "problem": what is told from now on
- *	anything else				{"ok": false, "error": "what is wrong"}
+ *	{"command": "log", "level": "note"}	or "warning", or "problem": what is reported from
+ *now on anything else				{"ok": false, "error": "what is wrong"}
  *
  * Use: open it before privileges are given up; have its descriptors polled and serve it, by one
  * thread, which is none that packets need. Nothing here blocks: a client that does not read its
@@ -41,7 +41,7 @@ enum cw_control_command {
 struct cw_control_request {
 	enum cw_control_command command;
 	char rule[CW_RULE_NAME_BYTES_MAX + 1]; /* rotate: empty for all */
-	enum cw_severity level;                /* log: the least that is told */
+	enum cw_severity level;                /* log: the least severe reported */
 };
 
 /* A line, without its end. 0, or -EINVAL and what is wrong. (What the fuzz target calls.) */

@@ -85,12 +85,14 @@ char *cw_control_answer_reload(const struct cw_reload_status *status)
 
 static json_t *books_json(const struct cw_books *books)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
-			 count(books->received), "malformed", count(books->malformed),
-			 "prefiltered", count(books->prefiltered), "matched_any",
-			 count(books->matched_any), "unmatched", count(books->unmatched), "matched",
-			 count(books->matched), "left_out", count(books->left_out), "written",
-			 count(books->written), "lost", count(books->lost));
+	const struct cw_books_line *line;
+	json_t *json = json_object();
+
+	for (line = cw_books_lines; line->name; line++) {
+		if (line->is_in_stats)
+			json_object_set_new(json, line->name, count(cw_books_count(books, line)));
+	}
+	return json;
 }
 
 static json_t *queues_json(const struct cw_snapshot *snapshot)

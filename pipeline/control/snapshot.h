@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a run stands at a moment: what a control socket tells, and the screen shows. */
+/* How a run stands at a moment: what the control socket reports and the screen shows. */
 #ifndef CW_PIPELINE_SNAPSHOT_H
 #define CW_PIPELINE_SNAPSHOT_H
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <errno.h>
 
+#include "core/base/base.h"
 #include "pipeline/run/books.h"
 
 static const char *const loss_names[CW_LOSS_COUNT] = {
@@ -43,6 +45,29 @@ enum cw_loss cw_loss_from_errno(int failure, bool is_rotation)
 		return is_rotation ? CW_LOSS_ROTATE : CW_LOSS_IO_ERROR;
 	}
 }
+
+#define LINE(member) #member, offsetof(struct cw_books, member)
+
+const struct cw_books_line cw_books_lines[] = {
+    {LINE(received), true, "packets_received", "Packets taken from the kernel."},
+    {LINE(shed), false, "packets_shed", "Packets beyond the limit of -c."},
+    {LINE(malformed), true, "packets_malformed", "Packets that no filter can be given."},
+    {LINE(prefiltered), true, "packets_prefiltered", "Packets rejected by the global filter."},
+    {LINE(classified), false, "packets_classified", "Packets given to the rules."},
+    {LINE(matched_any), true, "packets_matched", "Packets that a rule matched."},
+    {LINE(unmatched), true, "packets_unmatched", "Packets that no rule matched."},
+    {LINE(matched), true, "records_matched", "Sum over rules of the packets they matched."},
+    {LINE(left_out), true, "records_left_out",
+     "Of them, those not written because sampling or limits say so."},
+    {LINE(written), true, "records_written", "Of them, those written."},
+    {LINE(lost), true, "records_lost", "Of them, those lost, but for failures that last."},
+    {LINE(in_files), false, NULL, NULL},
+    {LINE(expired), false, NULL, NULL},
+    {LINE(sent_to_pipe), false, NULL, NULL},
+    {0},
+};
+static_assert(sizeof(struct cw_books) == (CW_ARRAY_COUNT(cw_books_lines) - 1) * sizeof(uint64_t),
+	      "each counter has a line");
 
 bool cw_books_balance(const struct cw_books *books)
 {

@@ -11,6 +11,7 @@
 #define CW_PIPELINE_BOOKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum cw_loss {
@@ -61,6 +62,24 @@ struct cw_books {
 	uint64_t expired;
 	uint64_t sent_to_pipe;
 };
+
+/* A line of the books, as reports and metrics show it. */
+struct cw_books_line {
+	const char *name;   /* key in JSON */
+	size_t offset;      /* in struct cw_books */
+	bool is_in_stats;   /* the answer to the control command "stats" has it too */
+	const char *metric; /* NULL: metrics do not have it */
+	const char *help;   /* of the metric */
+};
+
+/* In the order of struct cw_books; ends with a name that is NULL. */
+extern const struct cw_books_line cw_books_lines[];
+
+static inline uint64_t cw_books_count(const struct cw_books *books,
+				      const struct cw_books_line *line)
+{
+	return *(const uint64_t *)(const void *)((const char *)books + line->offset);
+}
 
 /* Whether the identities above hold, the per-rule one over the sums. */
 bool cw_books_balance(const struct cw_books *books);

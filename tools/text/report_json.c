@@ -57,17 +57,12 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 
 static json_t *books_json(const struct cw_report *report)
 {
-	const struct cw_books *books = &report->books;
+	json_t *json = json_pack("{s:b}", "balanced", report->is_balanced);
+	const struct cw_books_line *line;
 
-	return json_pack(
-	    "{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-	    "balanced", report->is_balanced, "received", count(books->received), "shed",
-	    count(books->shed), "malformed", count(books->malformed), "prefiltered",
-	    count(books->prefiltered), "classified", count(books->classified), "matched_any",
-	    count(books->matched_any), "unmatched", count(books->unmatched), "matched",
-	    count(books->matched), "left_out", count(books->left_out), "written",
-	    count(books->written), "lost", count(books->lost), "in_files", count(books->in_files),
-	    "expired", count(books->expired), "sent_to_pipe", count(books->sent_to_pipe));
+	for (line = cw_books_lines; line->name; line++)
+		json_object_set_new(json, line->name, count(cw_books_count(&report->books, line)));
+	return json;
 }
 
 static json_t *verify_json(const struct cw_report_verify *verify)
@@ -175,7 +170,7 @@ void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
 	line = json_pack("{s:o}", "stats", line);
 	if (json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
 		fputc('\n', stdout);
-	fflush(stdout); /* what fails is told at the end */
+	fflush(stdout); /* a failure is reported at the end */
 	json_decref(line);
 }
 
