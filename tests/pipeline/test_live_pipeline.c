@@ -13,34 +13,15 @@
 
 #include <cmocka.h>
 
-#include "core/base/clock.h"
 #include "pipeline/pipeline.h"
-#include "tests/rig/live_rig.h"
+#include "tests/rig/live_tests.h"
 
-#define PATIENCE_MS 30000u
 #define NO_LANE UINT32_MAX
 #define RING_BLOCK_BYTES ((size_t)64 << 10)
 #define RING_BLOCKS 256u
 #define RING_BLOCKS_FEW 32u
 #define SNAPLEN 256u
 #define FLOWS 97u
-
-static const char *reason; /* why there are no devices; NULL: there are */
-static double scale = 1;
-
-#define NEED_DEVICES()                                   \
-	do {                                             \
-		(void)state;                             \
-		if (reason) {                            \
-			printf("skipped: %s\n", reason); \
-			skip();                          \
-		}                                        \
-	} while (0)
-
-static uint32_t scaled(uint32_t count, uint32_t least)
-{
-	return (uint32_t)(count * scale) < least ? least : (uint32_t)(count * scale);
-}
 
 static uint32_t rate(void)
 {
@@ -175,17 +156,6 @@ static struct cw_progress progress_of(struct run *run)
 }
 
 /* Wait until `condition` (may be evaluated often), or fail. */
-#define WAIT_UNTIL(condition)                                                          \
-	do {                                                                           \
-		uint64_t start_ns = cw_now_ns();                                       \
-                                                                                       \
-		while (!(condition)) {                                                 \
-			if (cw_now_ns() - start_ns > PATIENCE_MS * UINT64_C(1000000))  \
-				fail_msg("not in %u ms: %s", PATIENCE_MS, #condition); \
-			rig_sleep_ms(5);                                               \
-		}                                                                      \
-	} while (0)
-
 static bool has_ended(const struct run *run)
 {
 	struct pollfd done = {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN};
@@ -354,18 +324,6 @@ static void stuck_run_can_be_aborted(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-static int make_rig(void **state)
-{
-	const char *text = getenv("CAPWEIR_TEST_SCALE");
-
-	(void)state;
-	if (text)
-		scale = atof(text);
-	stamp_fill();
-	reason = rig_make();
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,8 +334,5 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(stuck_run_can_be_aborted),
 	};
 
-	alarm(540);
-	if (argc > 1) /* some: a pattern of their names */
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_rig, NULL);
+	return RUN_TESTS(540, tests, make_devices, NULL, argc, argv);
 }

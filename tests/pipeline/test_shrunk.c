@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An input file that shrinks underneath a run, at every moment. */
+#include "core/source/source.h"
+#include "tests/rig/file_run.h"
+
+/* ---- what the linker wraps ---- */
+
+static _Atomic long fstats_until_shrunk = -1;
+static _Atomic long shrunk_bytes;
+
+int __real_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status);
+int __wrap_fstat(int fd, struct stat *status)
+{
+	int result = __real_fstat(fd, status);
+
+	if (result == 0 && runs_out(&fstats_until_shrunk))
+		status->st_size = atomic_load(&shrunk_bytes);
+	return result;
+}
+
+/* ---- tests ---- */
+
+/* Every record of the file is whole, and they are a prefix of what the good run wrote. */
+static void check_prefix(const char *good_folder, const char *folder_cut, uint32_t rule)
+{
+	char path[512];
+	FILE *good, *cut;
+	int byte;
+
+	snprintf(path, sizeof(path), "%s/r%u.pcap", folder_cut, rule);
+	cut = fopen(path, "rb");
+	if (!cut)
+		return; /* not even its header was safe */
+	snprintf(path, sizeof(path), "%s/r%u.pcap", good_folder, rule);
+	good = fopen(path, "rb");
+	assert_non_null(good);
+	while ((byte = getc_unlocked(cut)) != EOF)
+		assert_int_equal(byte, getc_unlocked(good));
+	fclose(good);
+	fclose(cut);
+}
+
+static uint64_t count_records(const char *path)
+{
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	struct cw_error error;
+	struct cw_span span;
+	struct cw_lease lease;
+	uint64_t count = 0;
+	int result;
+
+	cw_ifaces_init(&ifaces);
+	if (cw_source_open(&source, path, &ifaces, &options, &error) < 0) {
+		cw_ifaces_fini(&ifaces);
+		return 0;
+	}
+	while ((result = cw_source_next(source, 1u << 20, UINT32_MAX, &span, &lease, &error)) > 0) {
+		count += span.record_count;
+		cw_lease_give_back(&lease);
+	}
+	assert_int_equal(result, 0); /* a torn tail would be -EBADMSG */
+	cw_source_close(source);
+	cw_ifaces_fini(&ifaces);
+	return count;
+}
+
+static void an_input_that_shrinks_keeps_what_was_before(void **state)
+{
+	struct setup good, setup;
+	struct cw_report report;
+	unsigned cut_runs = 0;
+	long call;
+
+	(void)state;
+	make_setup(&good, "good", false, false);
+	assert_int_equal(run(&good, &report), 0);
+	cw_report_fini(&report);
+	for (call = 0; call < 400; call++) {
+		uint64_t in_files = 0;
+		uint32_t rule;
+
+		make_setup(&setup, "shrunk", false, false);
+		setup.options.batch_bytes = 100000;
+		setup.options.threads = 1 + (uint32_t)call % 3;
+		atomic_store(&shrunk_bytes, input_bytes * (call % 7 + 1) / 9);
+		atomic_store(&fstats_until_shrunk, call);
+		if (run(&setup, &report) == 0) {
+			atomic_store(&fstats_until_shrunk, -1);
+			assert_true(report.is_balanced);
+			for (rule = 0; rule < RULES; rule++) {
+				char path[512];
+
+				check_prefix(good.directory, setup.directory, rule);
+				snprintf(path, sizeof(path), "%s/r%u.pcap", setup.directory, rule);
+				in_files += count_records(path);
+			}
+			assert_int_equal(in_files, report.books.in_files);
+			cut_runs += !report.is_complete;
+			cw_report_fini(&report);
+		}
+		atomic_store(&fstats_until_shrunk, -1);
+		end_setup(&setup);
+	}
+	print_message("%u of 400 runs met the shrunk file\n", cut_runs);
+	assert_true(cut_runs > 40);
+	end_setup(&good);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_input_that_shrinks_keeps_what_was_before),
+	};
+
+	return cmocka_run_group_tests(tests, open_folder, close_folder);
+}

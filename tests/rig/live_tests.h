@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What every program of live tests begins with: the devices of live_rig.h, or the reason why each
+ * test is skipped. The program ends with RUN_TESTS.
+ */
+#ifndef CW_TESTS_LIVE_TESTS_H
+#define CW_TESTS_LIVE_TESTS_H
+
+#include "core/base/clock.h"
+#include "tests/rig/live_rig.h"
+#include "tests/rig/run_tests.h"
+
+#define WAIT_MS 30000u
+
+static const char *reason; /* why there are no devices; NULL: there are */
+
+#define NEED_DEVICES()                                   \
+	do {                                             \
+		(void)state;                             \
+		if (reason) {                            \
+			printf("skipped: %s\n", reason); \
+			skip();                          \
+		}                                        \
+	} while (0)
+
+#define WAIT_UNTIL(condition)                                                      \
+	do {                                                                       \
+		uint64_t start_ns = cw_now_ns();                                   \
+                                                                                   \
+		while (!(condition)) {                                             \
+			if (cw_now_ns() - start_ns > WAIT_MS * UINT64_C(1000000))  \
+				fail_msg("not in %u ms: %s", WAIT_MS, #condition); \
+			rig_sleep_ms(1);                                           \
+		}                                                                  \
+	} while (0)
+
+/* So many, times CAPWEIR_TEST_SCALE, but not fewer than `least`. */
+static inline uint32_t scaled(uint32_t count, uint32_t least)
+{
+	const char *text = getenv("CAPWEIR_TEST_SCALE");
+	uint32_t result = text ? (uint32_t)(count * atof(text)) : count;
+
+	return result < least ? least : result;
+}
+
+static inline int make_devices(void **state)
+{
+	(void)state;
+	stamp_fill();
+	reason = rig_make();
+	return 0;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of a test program's main, with cmocka and what it needs before it. */
+#ifndef CW_TESTS_RUN_TESTS_H
+#define CW_TESTS_RUN_TESTS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Run all tests, or those whose names match the program's argument (* and ? are wild). SIGALRM
+ * after `seconds`; 0: no limit. */
+#define RUN_TESTS(seconds, tests, set_up, tear_down, argc, argv)                \
+	(alarm(seconds), cmocka_set_test_filter((argc) > 1 ? (argv)[1] : NULL), \
+	 cmocka_run_group_tests(tests, set_up, tear_down))
+
+#endif
