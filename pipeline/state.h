@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "core/format/pack.h"
-#include "core/source/source.h"
 #include "pipeline/threads/gate.h"
 #include "pipeline/match/generation.h"
 #include "pipeline/capture/keeper.h"
@@ -20,24 +19,11 @@
 #include "pipeline/capture/port.h"
 #include "pipeline/threads/ready.h"
 #include "pipeline/reload/reload.h"
+#include "pipeline/report/past.h"
+#include "pipeline/run/inputs.h"
 #include "pipeline/threads/ring.h"
 #include "pipeline/match/sample.h"
 #include "pipeline/turn/sequencer.h"
-
-struct cw_input {
-	/* constant after start */
-	const char *path;
-	uint64_t device, inode;
-	bool has_identity;
-	/* owner: the capture thread */
-	struct cw_source *source; /* NULL: closed again after its header was checked */
-	struct cw_source_info info;
-	struct cw_error error; /* code 0: read to its end */
-	/* owner: the turn */
-	uint64_t packets;
-	uint64_t bytes; /* captured */
-	bool was_truncated;
-};
 
 struct cw_worker {
 	struct cw_pipeline *pipeline;
@@ -131,79 +117,8 @@ struct cw_pipeline {
 	struct cw_preface turn_preface; /* of the record at hand */
 };
 
-/* Tell the user; any thread. Severity error makes the run end with exit 1. */
-void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
-		      ...) CW_PRINTF(3, 4);
-
-/* A chunk came back, or a batch is finished: somebody may be waiting for that, or all be done. */
-void cw_pipeline_settle(struct cw_pipeline *pipeline);
-
-/* Whether a regular file with this identity is one of the inputs. */
-bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode);
-
-/* Cores that this process may run on. */
-uint32_t cw_pipeline_usable_cores(void);
-
-/* The three parts of setup.c, in this order. Errors as cw_pipeline_start. With `is_reload` rules
- * that are refused are warnings: the others go on. */
-int cw_setup_inputs(struct cw_pipeline *pipeline, struct cw_error *error);
-int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error);
-int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generation, bool is_reload,
-		   struct cw_error *error);
-
-/* An output for the rule, of `rules` (for messages); not in use yet. Errors as cw_pipeline_start.
- */
-int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,
-		    const struct cw_rules *rules, const struct cw_rule *rule,
-		    struct cw_error *error);
-
-/* Whether its file may be written; `names` are those of the other outputs that are in force. With
- * `is_new` false only the name is claimed. */
-int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output, bool is_new,
-		    struct cw_names *names, struct cw_error *error);
-
-/* Fill the report's rules, and the books that outputs keep. 0 or -ENOMEM. (report_rules.c) */
-int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report);
-void cw_report_rule_fini(struct cw_report_rule *report);
-
-int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report);
-
-/* Open the input's source; start-up and the capture thread. */
-int cw_pipeline_open_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error);
-
-/* A batch is done with: its lease goes back, and it to the capture thread. */
-void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch);
-
-/* Cut no more batches; what waits for a FIFO's reader goes on waiting. */
-void cw_pipeline_stop_reading(struct cw_pipeline *pipeline);
-
-void *cw_capture_main(void *lane);
-void *cw_capture_live_main(void *lane);
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);
-
-/* Every hot thread calls this last. */
-void cw_pipeline_thread_ends(struct cw_pipeline *pipeline);
-
-/* Choose cores for lanes and workers, as the options ask. -EINVAL for a list that is none. */
-int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error);
-
-/* Kinds of places that the kernel can refuse: each is told once. */
-#define CW_TOLD_PIN 1u
-#define CW_TOLD_REALTIME 2u
-#define CW_TOLD_HUGE 4u
-#define CW_TOLD_MEMORY 8u
-
-/* A thread of the run takes its place; what the kernel refuses is told and does no harm. */
-void cw_pipeline_take_place(struct cw_pipeline *pipeline, int32_t cpu, uint32_t realtime);
-
-/* Memory that the calling thread is first to touch from now on shall be near this device. False:
- * there are no nodes to choose from, or somebody chose; else cw_place_memory undoes it. */
-bool cw_pipeline_prefer_device(struct cw_pipeline *pipeline, const char *device);
-
-/* What cw_matcher_prepare reports during a run; context is the pipeline. */
-void cw_pipeline_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
-			     bool is_warning, const char *text);
 
 #endif

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pipeline/run/places.h"
+#include "pipeline/run/run.h"
+#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 /* Where the copying of a stretch has got to in one output. */
@@ -319,6 +322,19 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	offer(pipeline, batch);
 }
 
+/* A batch is done with: its lease goes back, and it to the capture thread. */
+static void finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
+{
+	struct cw_lane *lane = &pipeline->lanes[batch->lane];
+
+	cw_lease_give_back(&batch->lease);
+	cw_generation_let_go(batch);
+	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
+	cw_lane_give_back_any(lane, batch);
+	atomic_fetch_sub(&pipeline->live_batches, 1);
+	cw_pipeline_settle(pipeline);
+}
+
 static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
@@ -326,7 +342,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 	bool is_finished;
 
 	if (batch->is_discarded) {
-		cw_pipeline_finish_batch(pipeline, batch);
+		finish_batch(pipeline, batch);
 		return;
 	}
 	copy_stretch(pipeline, worker->copy, batch);
@@ -338,7 +354,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 		cw_lease_give_back(&batch->lease);
 	tell_notes(pipeline, worker->copy);
 	if (is_finished) {
-		cw_pipeline_finish_batch(pipeline, batch);
+		finish_batch(pipeline, batch);
 		return;
 	}
 	if (batch->is_part_reserved)

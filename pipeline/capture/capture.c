@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 
+#include "pipeline/capture/capture.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 /* Compile the rules for the link types met since the last time. */

@@ -7,6 +7,9 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
+#include "pipeline/capture/capture.h"
+#include "pipeline/run/places.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 #define WAIT_MS 200

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "pipeline/run/run.h"
+#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 #define TICK_MS 100
@@ -11,13 +13,6 @@
 #define COUNT_EVERY_NS CW_NS_PER_S
 #define STUCK_NS (2 * CW_NS_PER_S)
 #define PORTS_POLLED_MAX 64u
-
-void cw_keeper_wake(struct cw_pipeline *pipeline)
-{
-	uint64_t one = 1;
-
-	(void)!write(pipeline->keeper_fd, &one, sizeof(one)); /* as in thread_ends */
-}
 
 static void sleep_until_news(struct cw_pipeline *pipeline)
 {

@@ -7,15 +7,6 @@
 #ifndef CW_PIPELINE_KEEPER_H
 #define CW_PIPELINE_KEEPER_H
 
-#include <stdint.h>
-
-struct cw_pipeline;
-
 void *cw_keeper_main(void *pipeline);
-
-/* Something happened that it should look at; any thread. */
-void cw_keeper_wake(struct cw_pipeline *pipeline);
-
-/* CLOCK_MONOTONIC. */
 
 #endif

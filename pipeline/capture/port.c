@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "core/packet/linktype.h"
+#include "pipeline/run/places.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 #define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */

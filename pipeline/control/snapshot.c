@@ -4,6 +4,8 @@
 
 #include "pipeline/control/snapshot.h"
 #include "core/base/clock.h"
+#include "pipeline/run/run.h"
+#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 struct taking {

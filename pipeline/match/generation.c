@@ -4,6 +4,7 @@
 #include <urcu-qsbr.h>
 
 #include "core/base/clock.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 int cw_generation_new(struct cw_generation **result, uint64_t number, const struct cw_rules *rules,

@@ -17,13 +17,6 @@
 #define CW_SAMPLE_AGREES UINT32_MAX
 #define CW_SAMPLE_PREFILTER (UINT32_MAX - 1) /* the global filter */
 
-/* A packet that was checked. */
-struct cw_sample {
-	uint32_t packet;          /* its index in the batch */
-	uint32_t rule;            /* the first one with two verdicts, or CW_SAMPLE_* */
-	bool is_match_by_libpcap; /* and not by us; or the other way round */
-};
-
 /* A sample whose verdicts differ, for the user. */
 struct cw_difference {
 	uint64_t packet; /* its number in the input, from 1 */

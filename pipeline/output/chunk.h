@@ -58,6 +58,10 @@ struct cw_chunk_pool {
 	uint32_t chunk_count;
 	uint8_t *memory;
 	struct cw_chunk *chunks;
+	/* called, if it is set, by a writer that has given chunks back, after it accounted for them
+	 */
+	void (*on_return)(void *context);
+	void *context;
 	_Alignas(64) _Atomic uint32_t free_count;
 	_Alignas(64) struct cw_chunk *_Atomic free_list;
 	_Atomic bool has_giant;

@@ -161,8 +161,15 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output);
 /* Be the writer of an output that was taken from the writable ones. */
 void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output);
 
-/* Publish the output's last file, or make an empty one. Nobody else is at it any more. */
-void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output);
+/*
+ * The turn, or after the workers ended: name the file of a rule that matched nothing. It gets one
+ * all the same, if its name does not depend on a packet; NULL: there is none to make.
+ */
+struct cw_file *cw_output_name_empty(struct cw_pipeline *pipeline, struct cw_output *output);
+
+/* Write the empty file, if it is not NULL, and publish the output's last one. Nobody else is at it
+ * any more. */
+void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *empty);
 
 /* After all workers ended, single-threaded: close all. */
 void cw_outputs_finish(struct cw_pipeline *pipeline);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "pipeline/output/output_parts.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 /* ---- chunks ---- */
@@ -109,63 +110,6 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 
 /* ---- files ---- */
 
-struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
-				   const struct cw_iface *iface, uint64_t ts_ns)
-{
-	const struct cw_template_values values = {.rule = output->rule->name,
-						  .iface = iface ? iface->name : NULL,
-						  .seq = output->file_count,
-						  .ts_ns = ts_ns,
-						  .is_utc = pipeline->options.is_utc};
-	const struct cw_outfile_options options = {
-	    .no_clobber = pipeline->options.no_clobber,
-	    .sync = pipeline->options.sync,
-	    .standard_output = pipeline->options.standard_output,
-	    .direct = cw_template_is_zst(output->name) ? NULL : pipeline->direct_share,
-	    .pack = cw_template_is_zst(output->name) ? pipeline->pack : NULL,
-	    .wake_fd = pipeline->abort_fd,
-	};
-	char path[CW_TEMPLATE_PATH_BYTES];
-	struct cw_file *file = calloc(1, sizeof(*file));
-	int result;
-
-	if (!file)
-		goto no_memory;
-	if (cw_template_is_zst(output->name) && !pipeline->pack) {
-		cw_output_fail(output, -EINVAL, false,
-			       "the run was not set up for compressed outputs");
-		free(file);
-		return NULL;
-	}
-	result = cw_template_expand(output->name, &values, path);
-	if (result < 0) {
-		cw_output_fail(output, result, output->file_count > 0,
-			       "the file's name is too long");
-		free(file);
-		return NULL;
-	}
-	file->path = cw_template_is_stdout(output->name) ? strdup(path)
-							 : cw_names_claim(&pipeline->names, path);
-	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
-		goto no_memory;
-	file->is_rotation = output->file_count > 0;
-	if (output->files_last)
-		output->files_last->next = file;
-	else
-		output->files_first = file;
-	output->files_last = file;
-	if (!output->kept_first)
-		output->kept_first = file;
-	output->file_count++;
-	return file;
-no_memory:
-	cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for the file's name");
-	if (file)
-		free(file->path);
-	free(file);
-	return NULL;
-}
-
 static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 		      const struct cw_iface *iface, uint64_t ts_ns)
 {
@@ -193,11 +137,6 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	output->file_bytes = 0;
 	cw_output_start_period(output, ts_ns);
 	return 0;
-}
-
-uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline, const struct cw_output *output)
-{
-	return output->snaplen != UINT32_MAX ? output->snaplen : pipeline->snaplen_max;
 }
 
 static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "pipeline/output/output_parts.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 #define RETRY_NS (CW_NS_PER_S / 2)
@@ -27,13 +28,6 @@ bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_outpu
 }
 
 /* ---- trying again ---- */
-
-bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
-{
-	return pipeline->port_count && !atomic_load(&pipeline->is_stopping) &&
-	       !(output->writing && cw_outfile_was_created(output->writing->outfile) &&
-		 !output->writing->is_regular);
-}
 
 static uint64_t written_records(const struct cw_output *output)
 {

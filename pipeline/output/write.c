@@ -5,29 +5,17 @@
  * is dropped and, at the end, counted as lost.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "core/base/clock.h"
+#include "pipeline/output/writer.h"
+#include "pipeline/run/inputs.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
-#define WRITE_VECTORS_MAX 64
-#define ABORT_PATIENCE_MS 2000u
-#define WRITE_BYTES_MAX ((size_t)4 << 20)
-
-bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
-{
-	int expected = 0;
-
-	if (!atomic_compare_exchange_strong(&output->failure, &expected, failure))
-		return false;
-	/* Read only after the threads ended. */
-	output->failure_cause = cw_loss_from_errno(failure, is_rotation);
-	snprintf(output->failure_text, sizeof(output->failure_text), "%s", text);
-	return true;
-}
 
 /* A disk that is full may fail and work again twice a second: that is told now and then only. */
 static bool may_tell(struct cw_output *output)
@@ -68,9 +56,8 @@ static void tell_refusal(struct cw_pipeline *pipeline, const struct cw_file *fil
 	    refusal == -ENOSYS ? "no io_uring in this build or kernel" : strerror(-refusal));
 }
 
-static void fail_and_tell(struct cw_pipeline *pipeline, struct cw_output *output,
-			  const struct cw_file *file, int failure, bool is_rotation,
-			  const char *text)
+void cw_writer_fail(struct cw_pipeline *pipeline, struct cw_output *output,
+		    const struct cw_file *file, int failure, bool is_rotation, const char *text)
 {
 	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
 		return;
@@ -128,12 +115,8 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 				  memory_order_relaxed);
 }
 
-/*
- * The file holds `offset` good bytes, the last of them perhaps in the middle of a record: find the
- * last whole one from the anchor on, count what is there, cut the rest off.
- */
-static void cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
-			 struct cw_file *file)
+void cw_writer_cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
+			    struct cw_file *file)
 {
 	uint64_t records = 0;
 	uint64_t data_bytes = 0;
@@ -184,13 +167,12 @@ static void settle_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	advance_file(output, file);
 	if (failure == 0)
 		return;
-	fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
-	cut_to_whole(pipeline, output, file);
+	cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
+	cw_writer_cut_to_whole(pipeline, output, file);
 }
 
-/* Close the file and put it under its name, or throw away what is no file. */
-static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
-			struct cw_file *file)
+void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
+			   struct cw_file *file)
 {
 	struct cw_error error = {0};
 	bool was_open = cw_outfile_was_created(file->outfile);
@@ -216,7 +198,7 @@ static void finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (was_open)
 		cw_files_closed(&pipeline->files, file);
 	if (result < 0)
-		fail_and_tell(pipeline, output, file, result, false, error.text);
+		cw_writer_fail(pipeline, output, file, result, false, error.text);
 }
 
 /* Before a file is begun: ask for old ones to go where the disk would have too little space left.
@@ -235,27 +217,27 @@ static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *fi
 				      memory_order_relaxed); /* as cw_outputs_free_space says */
 }
 
-/* Open the file of the next chunks. */
-static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
+int cw_writer_switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
+			  struct cw_file *file)
 {
 	struct cw_error error = {0};
 	int result;
 
 	if (output->writing && output->writing != file) {
-		finish_file(pipeline, output, output->writing);
+		cw_writer_finish_file(pipeline, output, output->writing);
 		result = atomic_load(&output->failure);
 		if (result)
 			return result;
 	}
 	if (output->writing != file && is_an_input(pipeline, file)) {
-		fail_and_tell(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
+		cw_writer_fail(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
 		return -EINVAL;
 	}
 	look_at_space(pipeline, file);
 	output->writing = file;
 	result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result < 0)
-		fail_and_tell(pipeline, output, file, result, file->is_rotation, error.text);
+		cw_writer_fail(pipeline, output, file, result, file->is_rotation, error.text);
 	return result;
 }
 
@@ -263,7 +245,7 @@ static int switch_file(struct cw_pipeline *pipeline, struct cw_output *output, s
 static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 		      struct cw_chunk *const *chunks, int count)
 {
-	struct iovec vectors[WRITE_VECTORS_MAX];
+	struct iovec vectors[CW_WRITE_VECTORS_MAX];
 	struct cw_file *file = chunks[0]->file;
 	bool is_input_damaged = false;
 	bool is_flushed = false;
@@ -271,7 +253,7 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	int failure = 0;
 	int index;
 
-	if (switch_file(pipeline, output, file) < 0)
+	if (cw_writer_switch_file(pipeline, output, file) < 0)
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -294,12 +276,12 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (failure == 0)
 		tell_recovery(pipeline, output, file);
 	if (failure < 0) {
-		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
-		cut_to_whole(pipeline, output, file);
+		cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
+		cw_writer_cut_to_whole(pipeline, output, file);
 	} else if (is_input_damaged) {
-		fail_and_tell(pipeline, output, file, -EIO, false,
-			      "an input was truncated while its packets were copied");
-		cut_to_whole(pipeline, output, file);
+		cw_writer_fail(pipeline, output, file, -EIO, false,
+			       "an input was truncated while its packets were copied");
+		cw_writer_cut_to_whole(pipeline, output, file);
 	}
 	cw_files_release(&pipeline->files, file);
 }
@@ -309,7 +291,7 @@ static void end_file(struct cw_pipeline *pipeline, struct cw_output *output, str
 {
 	if (output->writing != file)
 		return; /* it failed before its first byte */
-	finish_file(pipeline, output, file);
+	cw_writer_finish_file(pipeline, output, file);
 	output->writing = NULL;
 }
 
@@ -352,55 +334,6 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 
 /* ---- the queue of the one writer ---- */
 
-/* Move what was sealed to the writer's queue, oldest first. */
-static void empty_inbox(struct cw_output *output)
-{
-	/* [INBOX-1] acquire */
-	struct cw_chunk *chunk =
-	    atomic_exchange_explicit(&output->inbox, NULL, memory_order_acquire);
-	struct cw_chunk *oldest = NULL;
-	struct cw_chunk *newest = chunk;
-
-	while (chunk) {
-		struct cw_chunk *older = chunk->queued;
-
-		chunk->queued = oldest;
-		oldest = chunk;
-		chunk = older;
-	}
-	if (!oldest)
-		return;
-	if (output->queue_last)
-		output->queue_last->queued = oldest;
-	else
-		output->queue_first = oldest;
-	output->queue_last = newest;
-}
-
-/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
-static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
-{
-	size_t bytes = 0;
-	int count = 0;
-
-	while (output->queue_first && count < WRITE_VECTORS_MAX && bytes < WRITE_BYTES_MAX) {
-		struct cw_chunk *chunk = output->queue_first;
-
-		/* [CHUNK-1] acquire: every byte copied into it. */
-		if (atomic_load_explicit(&chunk->pending, memory_order_acquire) != 0 ||
-		    (count && (chunk->mark || chunk->file != chunks[0]->file)))
-			break;
-		output->queue_first = chunk->queued;
-		if (!output->queue_first)
-			output->queue_last = NULL;
-		chunks[count++] = chunk;
-		bytes += chunk->used;
-		if (chunk->mark)
-			break;
-	}
-	return count;
-}
-
 static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_output *output,
 			     struct cw_chunk *const *chunks, int count)
 {
@@ -411,171 +344,25 @@ static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_output *out
 	/* [RETRY-1] release: the writer's state of the output. */
 	atomic_fetch_sub_explicit(&output->chunks_out, (uint32_t)count, memory_order_release);
 	atomic_fetch_sub(&pipeline->live_chunks, (uint32_t)count);
-	cw_pipeline_settle(pipeline);
+	pipeline->pool.on_return(pipeline->pool.context);
 }
 
 void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct cw_chunk *chunks[WRITE_VECTORS_MAX];
+	struct cw_chunk *chunks[CW_WRITE_VECTORS_MAX];
 	uint32_t seen;
 	int count;
 
 	do {
 		/* [KICK-1] acquire: the last writer's state, and what the kicks announce. */
 		seen = atomic_load_explicit(&output->kicks, memory_order_acquire);
-		empty_inbox(output);
-		while ((count = take_complete(output, chunks)) > 0) {
+		cw_inbox_empty(output);
+		while ((count = cw_inbox_take_complete(output, chunks)) > 0) {
 			write_chunks(pipeline, output, chunks, count);
 			give_chunks_back(pipeline, output, chunks, count);
-			empty_inbox(output);
+			cw_inbox_empty(output);
 		}
 	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0, /* [KICK-1] */
 							  memory_order_acq_rel,
 							  memory_order_relaxed));
-}
-
-void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	/* [KICK-1] release */
-	if (atomic_fetch_add_explicit(&output->kicks, 1, memory_order_acq_rel) != 0)
-		return;
-	cw_ready_add(&pipeline->writable, output->index);
-	cw_gate_signal(&pipeline->worker_gate);
-}
-
-/* ---- the end of the run ---- */
-
-/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
-static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	while (atomic_load(&output->is_writing)) { /* [ABORT-1] */
-		if (*patience_ms == 0)
-			return false;
-		--*patience_ms;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-/* Likewise until what was handed to the disk is done with; the file is acquired. */
-static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	while (cw_outfile_is_busy(file->outfile)) {
-		if (*patience_ms == 0)
-			return false;
-		--*patience_ms;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-void cw_pipeline_abort(struct cw_pipeline *pipeline)
-{
-	uint32_t patience_ms = ABORT_PATIENCE_MS;
-	struct cw_error error;
-	uint32_t index;
-
-	atomic_store(&pipeline->is_aborting, true); /* [ABORT-1] */
-	cw_pipeline_request_stop(pipeline);
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
-		struct cw_file *file;
-
-		if (!wait_for_writer(output, &patience_ms) || output->state == CW_OUTPUT_FREE)
-			continue; /* a pipe nobody reads, or a disk that does not answer */
-		file = output->writing;
-		if (!file || file->is_finished || !file->is_regular ||
-		    file->handed == file->anchor_offset ||
-		    cw_files_acquire(&pipeline->files, file, &error) < 0)
-			continue;
-		if (!wait_for_disk(file, &patience_ms))
-			continue;
-		cut_to_whole(pipeline, output, file);
-		cw_files_release(&pipeline->files, file);
-	}
-}
-
-struct naming {
-	struct cw_pipeline *pipeline;
-	struct cw_output *output;
-	struct cw_file *file;
-};
-
-/* The turn owns the names of files. */
-static void name_empty(void *context)
-{
-	struct naming *naming = context;
-
-	naming->file = cw_output_new_file(naming->pipeline, naming->output, NULL, 0);
-}
-
-/* A rule that matched nothing still gets its file, when its name does not depend on a packet. */
-static void make_empty_file(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
-	struct iovec vector = {.iov_base = header};
-	struct naming naming = {.pipeline = pipeline, .output = output};
-	struct cw_file *file;
-	int failure = 0;
-
-	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name))
-		return;
-	cw_sequencer_hold_any(pipeline, name_empty, &naming);
-	file = naming.file;
-	if (!file || switch_file(pipeline, output, file) < 0)
-		return;
-	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
-					  cw_output_snaplen_field(pipeline, output), header);
-	file->handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
-	file->offset = file->anchor_offset = file->handed;
-	if (failure) {
-		fail_and_tell(pipeline, output, file, failure, false, strerror(-failure));
-		file->is_unusable = true;
-	}
-	cw_files_release(&pipeline->files, file);
-}
-
-void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	if (!output->files_first && !atomic_load(&output->failure))
-		make_empty_file(pipeline, output);
-	if (output->writing)
-		finish_file(pipeline, output, output->writing);
-}
-
-void cw_outputs_finish(struct cw_pipeline *pipeline)
-{
-	uint32_t index;
-
-	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].state != CW_OUTPUT_FREE)
-			cw_output_close(pipeline, &pipeline->outputs[index]);
-	}
-}
-
-void cw_output_fini(struct cw_output *output)
-{
-	struct cw_file *file = output->files_first;
-
-	while (file) {
-		struct cw_file *next = file->next;
-
-		cw_outfile_free(file->outfile);
-		free(file->ifaces);
-		free(file->iface_ends);
-		free(file->path);
-		free(file);
-		file = next;
-	}
-	cw_template_free(output->name);
-	cw_rule_free(output->own_rule);
-	cw_rule_free(output->last_rule);
-	output->name = NULL;
-	output->own_rule = output->last_rule = NULL;
-	output->files_first = output->files_last = NULL;
-	output->file = output->restart = output->writing = NULL;
 }

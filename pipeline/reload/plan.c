@@ -9,6 +9,9 @@
 
 #include "pipeline/reload/plan.h"
 #include "core/base/clock.h"
+#include "pipeline/run/run.h"
+#include "pipeline/setup/setup.h"
+#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 /* A rule of the generation in force, for finding it by name. */

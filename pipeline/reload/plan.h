@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the reloader's two files share: reload.c is its thread, reload_plan.c makes a generation. */
+/* What the reloader's files share: its thread, the plan it makes, and what it leaves behind. */
 #ifndef CW_PIPELINE_RELOAD_PARTS_H
 #define CW_PIPELINE_RELOAD_PARTS_H
 
@@ -32,5 +32,11 @@ void cw_plan_publish(struct cw_plan *plan);
 
 /* Take down what is not in force. */
 void cw_plan_fini(struct cw_plan *plan);
+
+/* Free the generations that no batch has any more; the report keeps their boundaries. (leave.c) */
+void cw_reload_free_generations(struct cw_pipeline *pipeline);
+
+/* Close the outputs of rules that are gone, of those generations. */
+void cw_reload_close_outputs(struct cw_pipeline *pipeline);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "pipeline/output/output_parts.h"
 #include "pipeline/reload/plan.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 #define LOOK_EVERY_MS 20 /* while batches of an old generation are under way */
@@ -83,103 +84,6 @@ static void reload_once(struct cw_pipeline *pipeline, uint64_t upto)
 	cw_plan_fini(&plan);
 }
 
-/* ---- what is no longer needed ---- */
-
-void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation)
-{
-	struct cw_reload *reload = &pipeline->reload;
-	struct cw_told_generation *told = &reload->told[reload->told_count++ % CW_GENERATIONS_TOLD];
-	uint32_t lane;
-
-	told->number = generation->number;
-	told->start_ns = generation->start_ns;
-	told->rule_count = generation->rules->count;
-	for (lane = 0; lane < pipeline->lane_count; lane++)
-		told->firsts[lane] = atomic_load(&generation->firsts[lane]);
-}
-
-static void free_old_generations(struct cw_pipeline *pipeline)
-{
-	struct cw_reload *reload = &pipeline->reload;
-
-	while (reload->oldest->newer && !cw_generation_is_held(reload->oldest)) {
-		struct cw_generation *oldest = reload->oldest;
-
-		cw_reload_tell(pipeline, oldest);
-		reload->oldest = oldest->newer;
-		reload->held_count--;
-		cw_generation_free(oldest);
-	}
-}
-
-struct leaving {
-	struct cw_pipeline *pipeline;
-	struct cw_output *output;
-	bool is_alone;
-};
-
-/* The turn: nothing will be reserved in it; is the writer done with what was? */
-static void seal_leaving(void *context)
-{
-	struct leaving *leaving = context;
-	struct cw_output *output = leaving->output;
-
-	if (output->state == CW_OUTPUT_USED)
-		cw_output_leave_ring(leaving->pipeline, output);
-	atomic_store(&output->state, CW_OUTPUT_LEAVING);
-	cw_output_seal_all(leaving->pipeline, output);
-	/* [RETRY-1] acquire, [KICK-1] acquire: the writer's state of the output, and its end. */
-	leaving->is_alone = atomic_load_explicit(&output->chunks_out, memory_order_acquire) == 0 &&
-			    atomic_load_explicit(&output->kicks, memory_order_acquire) == 0;
-}
-
-/* The turn: what it did is the past's. */
-static void bury(void *context)
-{
-	struct leaving *leaving = context;
-	struct cw_pipeline *pipeline = leaving->pipeline;
-
-	leaving->is_alone = cw_past_add(&pipeline->past, leaving->output) == 0;
-	if (!leaving->is_alone)
-		return; /* no memory: again at the next look */
-	cw_output_fini(leaving->output);
-	pipeline->turn_output_count--;
-	atomic_store(&leaving->output->state, CW_OUTPUT_FREE);
-}
-
-/* Whether it is gone. */
-static bool close_leaving(struct cw_pipeline *pipeline, struct cw_output *output)
-{
-	struct leaving leaving = {.pipeline = pipeline, .output = output};
-
-	cw_sequencer_hold_any(pipeline, seal_leaving, &leaving);
-	if (!leaving.is_alone)
-		return false;
-	/* [ABORT-1] as a writer does. */
-	atomic_store(&output->is_writing, true);
-	leaving.is_alone = !atomic_load(&pipeline->is_aborting);
-	if (leaving.is_alone) {
-		cw_output_close(pipeline, output);
-		cw_sequencer_hold_any(pipeline, bury, &leaving);
-	}
-	atomic_store(&output->is_writing, false);
-	return leaving.is_alone;
-}
-
-static void close_old_outputs(struct cw_pipeline *pipeline)
-{
-	struct cw_reload *reload = &pipeline->reload;
-	uint32_t index, left = 0;
-
-	for (index = 0; index < reload->leaving_count; index++) {
-		struct cw_output *output = &pipeline->outputs[reload->leaving[index]];
-
-		if (output->leaves_at > reload->oldest->number || !close_leaving(pipeline, output))
-			reload->leaving[left++] = reload->leaving[index];
-	}
-	reload->leaving_count = left;
-}
-
 /* ---- the thread ---- */
 
 static void sleep_until_news(struct cw_pipeline *pipeline)
@@ -202,8 +106,8 @@ void *cw_reload_main(void *argument)
 	while (!atomic_load(&pipeline->is_done)) {
 		uint64_t requested = atomic_load(&reload->requested);
 
-		free_old_generations(pipeline);
-		close_old_outputs(pipeline);
+		cw_reload_free_generations(pipeline);
+		cw_reload_close_outputs(pipeline);
 		if (requested == served) {
 			sleep_until_news(pipeline);
 			continue;
@@ -217,13 +121,6 @@ void *cw_reload_main(void *argument)
 	}
 	cw_pipeline_thread_ends(pipeline);
 	return NULL;
-}
-
-void cw_reload_wake(struct cw_pipeline *pipeline)
-{
-	uint64_t one = 1;
-
-	(void)!write(pipeline->reload.fd, &one, sizeof(one)); /* as in thread_ends */
 }
 
 uint64_t cw_pipeline_request_reload(struct cw_pipeline *pipeline)
@@ -242,21 +139,6 @@ void cw_pipeline_reload_status(struct cw_pipeline *pipeline, struct cw_reload_st
 	pthread_mutex_lock(&pipeline->reload.status_lock);
 	*status = pipeline->reload.status;
 	pthread_mutex_unlock(&pipeline->reload.status_lock);
-}
-
-void cw_generation_adopt(struct cw_pipeline *pipeline, const struct cw_generation *generation)
-{
-	uint32_t index;
-
-	if (generation->number <= pipeline->turn_generation)
-		return;
-	pipeline->turn_generation = generation->number;
-	cw_rules_adopt(pipeline, generation->rules);
-	for (index = 0; index < generation->rules->count; index++) {
-		struct cw_output *output = &pipeline->outputs[generation->outputs[index]];
-
-		cw_output_adopt(pipeline, output, &generation->rules->rules[index]);
-	}
 }
 
 /* ---- start and end ---- */

@@ -20,7 +20,6 @@
 #define CW_GENERATIONS_HELD 64u     /* and no more of them may still have batches */
 #define CW_OUTPUTS_RELOAD_MIN 4096u /* that there is room for where rules can be reloaded */
 #define CW_OUTPUTS_EXPECTED 256u    /* chunks are sized for so many at least, likewise */
-#define CW_PAST_RULES_MAX 65536u    /* names of removed rules in the report; others are added up */
 
 /* What a generation was, for the report. */
 struct cw_told_generation {
@@ -28,14 +27,6 @@ struct cw_told_generation {
 	uint64_t start_ns;
 	uint32_t rule_count;
 	uint64_t *firsts; /* per lane */
-};
-
-/* What outputs that are closed for good did, by rule. Owner: the turn. */
-struct cw_past {
-	struct cw_report_rule *rules;
-	uint32_t count;
-	struct cw_books books;
-	uint64_t written; /* as the outputs counted it for cw_pipeline_peek */
 };
 
 struct cw_reload {
@@ -68,18 +59,5 @@ int cw_reload_init(struct cw_pipeline *pipeline);
 void cw_reload_fini(struct cw_pipeline *pipeline); /* accepts a zeroed one; frees all generations */
 
 void *cw_reload_main(void *pipeline);
-
-/* Cut a running compilation short: the run ends. */
-void cw_reload_wake(struct cw_pipeline *pipeline);
-
-/* Remember a generation for the report. The reloader, or after it ended. */
-void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation);
-
-/* The turn, when it counts a batch: the limits of this batch's rules are in force from now on. */
-void cw_generation_adopt(struct cw_pipeline *pipeline, const struct cw_generation *generation);
-
-/* The turn: enter what the output did among the past. 0 or -ENOMEM. (report_rules.c) */
-int cw_past_add(struct cw_past *past, struct cw_output *output);
-void cw_past_fini(struct cw_past *past);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "pipeline/report/report.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 static int report_input(const struct cw_input *input, struct cw_report_input *report)

@@ -7,215 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pipeline/report/past.h"
+#include "pipeline/report/report.h"
 #include "pipeline/state.h"
-
-/* What reached files and pipes, and which files there are. */
-static int report_files(const struct cw_output *output, struct cw_report_rule *report,
-			struct cw_books *books)
-{
-	const struct cw_file *file;
-
-	report->files = calloc(output->file_count + 1, sizeof(*report->files));
-	if (!report->files)
-		return -ENOMEM;
-	for (file = output->files_first; file; file = file->next) {
-		bool is_regular = file->is_regular;
-
-		if (!cw_outfile_was_created(file->outfile) || (is_regular && !file->is_published))
-			continue;
-		report->written += file->anchor_records;
-		report->bytes += file->anchor_bytes;
-		if (file->is_expired) {
-			books->expired += file->anchor_records;
-			report->expired += file->anchor_records;
-			report->expired_files++;
-			continue;
-		}
-		report->file_bytes += cw_outfile_file_bytes(file->outfile);
-		if (is_regular)
-			books->in_files += file->anchor_records;
-		else
-			books->sent_to_pipe += file->anchor_records;
-		report->files[report->file_count] = strdup(file->path);
-		if (!report->files[report->file_count])
-			return -ENOMEM;
-		report->file_count++;
-	}
-	return 0;
-}
-
-/* Of one output, whose files are closed; in the books only those of outputs are filled. */
-static int report_output(const struct cw_output *output, struct cw_report_rule *report,
-			 struct cw_books *books)
-{
-	uint64_t explained;
-	uint32_t cause;
-
-	*books = (struct cw_books){0};
-	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
-	if (report_files(output, report, books) < 0)
-		goto no_memory;
-	explained = report->written;
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
-		report->lost[cause] = output->lost[cause];
-		explained += output->lost[cause];
-	}
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
-		report->left_out[cause] = output->left_out[cause];
-		explained += output->left_out[cause];
-		report->left_out_total += output->left_out[cause];
-	}
-	if (atomic_load(&output->failure)) {
-		report->lost[output->failure_cause] += output->matched - explained;
-		explained = output->matched;
-		report->error = strdup(output->failure_text);
-		if (!report->error)
-			goto no_memory;
-	}
-	report->lost_total = explained - report->written - report->left_out_total;
-	books->matched = output->matched;
-	books->written = report->written;
-	books->left_out = report->left_out_total;
-	books->lost = report->lost_total;
-	return 0;
-no_memory:
-	cw_report_rule_fini(report);
-	return -ENOMEM;
-}
-
-void cw_report_rule_fini(struct cw_report_rule *report)
-{
-	uint32_t index;
-
-	for (index = 0; index < report->file_count; index++)
-		free(report->files[index]);
-	free(report->files);
-	free(report->error);
-	report->files = NULL;
-	report->error = NULL;
-	report->file_count = 0;
-}
-
-static void add_books(struct cw_books *sum, const struct cw_books *more)
-{
-	sum->matched += more->matched;
-	sum->left_out += more->left_out;
-	sum->written += more->written;
-	sum->lost += more->lost;
-	sum->expired += more->expired;
-	sum->in_files += more->in_files;
-	sum->sent_to_pipe += more->sent_to_pipe;
-}
-
-/* Add what came later. Takes what `more` holds; without memory nothing is changed. */
-static int add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
-{
-	uint32_t count = sum->file_count + more->file_count;
-	char **files = realloc(sum->files, (count + 1) * sizeof(*files));
-	uint32_t cause;
-
-	if (!files)
-		return -ENOMEM;
-	sum->files = files;
-	if (more->file_count)
-		memcpy(files + sum->file_count, more->files, more->file_count * sizeof(*files));
-	sum->file_count = count;
-	sum->matched += more->matched;
-	sum->written += more->written;
-	sum->bytes += more->bytes;
-	sum->file_bytes += more->file_bytes;
-	sum->expired += more->expired;
-	sum->expired_files += more->expired_files;
-	sum->left_out_total += more->left_out_total;
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
-		sum->left_out[cause] += more->left_out[cause];
-	sum->lost_total += more->lost_total;
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
-		sum->lost[cause] += more->lost[cause];
-	if (more->error) {
-		free(sum->error);
-		sum->error = more->error;
-	}
-	free(more->files);
-	more->files = NULL;
-	more->error = NULL;
-	more->file_count = 0;
-	return 0;
-}
-
-/* ---- the past ---- */
-
-static struct cw_report_rule *find_past(const struct cw_past *past, const char *name)
-{
-	uint32_t index;
-
-	for (index = 0; index < past->count; index++) {
-		if (strcmp(past->rules[index].rule->name, name) == 0)
-			return &past->rules[index];
-	}
-	return NULL;
-}
-
-/* A new entry for the rule; where there are too many, one for all that have none. */
-static struct cw_report_rule *new_past(struct cw_past *past, const struct cw_rule *rule)
-{
-	static char others[] = "(others)", nowhere[] = "";
-	static const struct cw_rule other_rules = {.name = others, .write = nowhere};
-	bool is_full = past->count >= CW_PAST_RULES_MAX;
-	struct cw_report_rule *found = is_full ? find_past(past, others) : NULL;
-	struct cw_report_rule *grown;
-	struct cw_rule *copy;
-
-	if (found)
-		return found;
-	grown = realloc(past->rules, (past->count + 1) * sizeof(*grown));
-	if (!grown)
-		return NULL;
-	past->rules = grown;
-	copy = cw_rule_copy(is_full ? &other_rules : rule);
-	if (!copy)
-		return NULL;
-	grown[past->count] = (struct cw_report_rule){.rule = copy, .is_removed = true};
-	return &grown[past->count++];
-}
-
-int cw_past_add(struct cw_past *past, struct cw_output *output)
-{
-	const struct cw_rule *rule = output->last_rule ? output->last_rule : output->rule;
-	struct cw_report_rule *entry = NULL;
-	struct cw_report_rule report;
-	struct cw_books books;
-
-	if (report_output(output, &report, &books) < 0)
-		return -ENOMEM;
-	if (report.matched || report.file_count || report.expired_files || report.error) {
-		entry = find_past(past, rule->name);
-		if (!entry)
-			entry = new_past(past, rule);
-		if (!entry || add_later(entry, &report) < 0) {
-			cw_report_rule_fini(&report);
-			return -ENOMEM;
-		}
-	}
-	cw_report_rule_fini(&report);
-	add_books(&past->books, &books);
-	past->written += atomic_load(&output->written);
-	return 0;
-}
-
-void cw_past_fini(struct cw_past *past)
-{
-	while (past->count) {
-		struct cw_report_rule *entry = &past->rules[--past->count];
-
-		cw_rule_free((struct cw_rule *)(uintptr_t)entry->rule);
-		cw_report_rule_fini(entry);
-	}
-	free(past->rules);
-	past->rules = NULL;
-}
-
-/* ---- the report ---- */
 
 static int compare_names(const void *left, const void *right)
 {
@@ -244,7 +38,7 @@ static int add_past(struct cw_past *past, struct cw_report *report)
 		found = bsearch(&key, by_name, in_force, sizeof(struct cw_report_rule *),
 				compare_names);
 		sum = (struct cw_report_rule){.rule = entry->rule, .is_removed = true};
-		if (add_later(&sum, entry) < 0)
+		if (cw_report_add_later(&sum, entry) < 0)
 			break;
 		if (!found) {
 			report->rules[report->rule_count++] = sum;
@@ -252,7 +46,7 @@ static int add_past(struct cw_past *past, struct cw_report *report)
 		}
 		sum.rule = (*found)->rule;
 		sum.is_removed = false;
-		if (add_later(&sum, *found) < 0) {
+		if (cw_report_add_later(&sum, *found) < 0) {
 			cw_report_rule_fini(&sum);
 			break;
 		}
@@ -284,12 +78,12 @@ int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report)
 	for (index = 0; index < rules->count; index++, report->rule_count++) {
 		struct cw_report_rule *entry = &report->rules[index];
 
-		if (report_output(&pipeline->outputs[generation->outputs[index]], entry, &books) <
-		    0)
+		if (cw_report_output(&pipeline->outputs[generation->outputs[index]], entry,
+				     &books) < 0)
 			return -ENOMEM;
 		entry->rule = &rules->rules[index];
-		add_books(&report->books, &books);
+		cw_report_add_books(&report->books, &books);
 	}
-	add_books(&report->books, &past->books);
+	cw_report_add_books(&report->books, &past->books);
 	return add_past(past, report);
 }

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/match/sample.h"
+#include "pipeline/run/batch.h"
 
 int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes)
 {

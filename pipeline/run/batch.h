@@ -17,10 +17,9 @@
 #define CW_PIPELINE_BATCH_H
 
 #include "core/packet/packet.h"
-#include "pipeline/output/chunk.h"
 
+struct cw_chunk;
 struct cw_generation;
-struct cw_sample;
 
 #define CW_BATCH_RECORDS_DEFAULT 4096u
 #define CW_BATCH_BYTES_DEFAULT ((size_t)512 << 10)
@@ -58,6 +57,13 @@ struct cw_piece {
 	uint32_t record_count;
 	uint32_t iface; /* pcapng: the file's number of the interface all its records have */
 	uint32_t next;  /* next piece of the same output in this batch */
+};
+
+/* A packet that was checked (match/sample.h). */
+struct cw_sample {
+	uint32_t packet;          /* its index in the batch */
+	uint32_t rule;            /* the first one with two verdicts, or CW_SAMPLE_* */
+	bool is_match_by_libpcap; /* and not by us; or the other way round */
 };
 
 struct cw_batch {

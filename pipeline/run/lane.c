@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/state.h"
+#include "pipeline/run/lane.h"
 
 /* The table of parked batches: a batch finds the place of its number free. */
 static int init_parked(struct cw_lane *lane, uint32_t batch_count)
@@ -71,25 +71,4 @@ void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch)
 						      memory_order_release, memory_order_relaxed))
 		;
 	cw_gate_signal(&lane->gate);
-}
-
-void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)
-{
-	struct cw_pipeline *pipeline = lane->pipeline;
-
-	batch->input = input;
-	batch->first_packet = lane->cut_packets;
-	cw_generation_stamp(pipeline, lane, batch);
-	lane->cut_packets += batch->span.record_count;
-	batch->sequence = atomic_load_explicit(&lane->cut_count, memory_order_relaxed);
-	atomic_store_explicit(&lane->cut_count, batch->sequence + 1, memory_order_relaxed);
-	atomic_fetch_add(&pipeline->live_batches, 1);
-	cw_ring_push_spmc(lane->cut, batch); /* has room for every batch */
-	cw_gate_signal(&pipeline->worker_gate);
-}
-
-void cw_lane_end(struct cw_lane *lane)
-{
-	atomic_store(&lane->is_cut, true); /* [END-1] release */
-	cw_sequencer_offer_any(lane->pipeline, lane->index);
 }

@@ -71,11 +71,4 @@ struct cw_batch *cw_lane_take_batch(struct cw_lane *lane);
 /* [FREE-1] release. Give it back; any thread. */
 void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch);
 
-/* The capture thread: number the batch, whose span and lease are set, and give it to the workers.
- */
-void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input);
-
-/* The capture thread, once: nothing more will be handed out. */
-void cw_lane_end(struct cw_lane *lane);
-
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From --pin, --realtime and --huge-pages to what the kernel is asked for (place.h). */
+/* From --pin, --realtime and --huge-pages to what the kernel is asked for (threads/place.h). */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "pipeline/run/places.h"
+#include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
-
-#define SYSFS "/sys"
-#define NO_MEMORY_NEAR "no memory near the devices"
 
 static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, int *wanted,
 		 uint16_t *cpu_of_thread)
@@ -15,12 +13,12 @@ static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, i
 	struct cw_topology topology;
 	uint32_t index;
 
-	cw_topology_read(SYSFS, &topology);
+	cw_topology_read(CW_SYSFS, &topology);
 	for (index = 0; index < pipeline->lane_count; index++)
 		wanted[index] =
 		    pipeline->port_count
 			? cw_topology_device_node(
-			      SYSFS, pipeline->ports[pipeline->lanes[index].input].device)
+			      CW_SYSFS, pipeline->ports[pipeline->lanes[index].input].device)
 			: CW_NODE_NONE;
 	cw_place_plan(&topology, cpus, wanted, pipeline->lane_count, pipeline->worker_count,
 		      cpu_of_thread);
@@ -72,20 +70,6 @@ static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
 	return result;
 }
 
-/* Where memory for these devices shall be. Who ran this with numactl has chosen. */
-static int near_node(const char *const *devices, uint32_t device_count)
-{
-	return cw_place_has_memory() ? CW_NODE_NONE
-				     : cw_topology_common_node(SYSFS, devices, device_count);
-}
-
-/* Tell it, unless something of the kind was told already. */
-static void tell_refusal(struct cw_pipeline *pipeline, uint32_t kind, const char *what, int result)
-{
-	if (result < 0 && !(atomic_fetch_or(&pipeline->told_places, kind) & kind))
-		cw_pipeline_tell(pipeline, CW_WARNING, "%s: %s", what, strerror(-result));
-}
-
 int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->options;
@@ -98,35 +82,12 @@ int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error)
 	for (index = 0; index < pipeline->worker_count; index++)
 		pipeline->workers[index].cpu = -1;
 	/* Workers touch it first, wherever they run. */
-	tell_refusal(pipeline, CW_TOLD_MEMORY, NO_MEMORY_NEAR,
-		     cw_place_mapping(pool->memory, pool_bytes,
-				      near_node(options->devices, options->device_count)));
+	cw_pipeline_tell_refusal(
+	    pipeline, CW_TOLD_MEMORY, CW_NO_MEMORY_NEAR,
+	    cw_place_mapping(pool->memory, pool_bytes,
+			     cw_place_near(options->devices, options->device_count)));
 	if (options->huge_pages)
-		tell_refusal(pipeline, CW_TOLD_HUGE, "no huge pages",
-			     cw_place_huge(pool->memory, pool_bytes));
+		cw_pipeline_tell_refusal(pipeline, CW_TOLD_HUGE, "no huge pages",
+					 cw_place_huge(pool->memory, pool_bytes));
 	return options->pin ? pin(pipeline, error) : 0;
-}
-
-void cw_pipeline_take_place(struct cw_pipeline *pipeline, int32_t cpu, uint32_t realtime)
-{
-	char text[64];
-
-	if (cpu >= 0) {
-		snprintf(text, sizeof(text), "a thread cannot be pinned to core %d", cpu);
-		tell_refusal(pipeline, CW_TOLD_PIN, text, cw_place_pin((uint16_t)cpu));
-	}
-	if (realtime)
-		tell_refusal(pipeline, CW_TOLD_REALTIME,
-			     "no real-time priority for capture threads",
-			     cw_place_realtime(realtime));
-}
-
-bool cw_pipeline_prefer_device(struct cw_pipeline *pipeline, const char *device)
-{
-	int node = near_node(&device, 1);
-
-	if (node == CW_NODE_NONE)
-		return false;
-	tell_refusal(pipeline, CW_TOLD_MEMORY, NO_MEMORY_NEAR, cw_place_memory(node));
-	return true;
 }

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The turn is a counter of offers: who raises it from 0 has the turn and keeps it until he can set
- * it back to 0 with no offer left unseen. Nothing that can block happens while it is held.
- */
+/* The order of batches within a lane, what of them counts, and the end of a lane. The turn only. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "pipeline/turn/sequencer_parts.h"
+#include "pipeline/output/output_parts.h"
+#include "pipeline/run/run.h"
 #include "pipeline/state.h"
-
-#define WORD_BITS 64u
+#include "pipeline/turn/sequencer_parts.h"
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {
 	uint32_t index;
 
-	*sequencer = (struct cw_sequencer){.word_count = (lane_count + WORD_BITS - 1) / WORD_BITS,
-					   .lanes_left = lane_count};
+	*sequencer = (struct cw_sequencer){
+	    .word_count = (lane_count + CW_NEWS_BITS - 1) / CW_NEWS_BITS, .lanes_left = lane_count};
 	sequencer->news = calloc(sequencer->word_count, sizeof(*sequencer->news));
 	if (!sequencer->news)
 		return -ENOMEM;
@@ -30,22 +27,6 @@ void cw_sequencer_fini(struct cw_sequencer *sequencer)
 {
 	free(sequencer->news);
 	sequencer->news = NULL;
-}
-
-/* Relaxed: who has the turn sees the bit together with the offer that follows, [TURN-1]. */
-static void note_news(struct cw_sequencer *sequencer, uint32_t lane)
-{
-	atomic_fetch_or_explicit(&sequencer->news[lane / WORD_BITS],
-				 UINT64_C(1) << lane % WORD_BITS, memory_order_relaxed);
-}
-
-void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
-{
-	struct cw_lane *lane = &pipeline->lanes[batch->lane];
-
-	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], batch,
-			      memory_order_release); /* [SEQ-1] */
-	cw_sequencer_offer_any(pipeline, lane->index);
 }
 
 /* End the batch at the packet that reaches the limit of -c. */
@@ -67,6 +48,22 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 	batch->is_last_part = true;
 }
 
+/* The limits of this batch's rules are in force from now on. */
+static void adopt_generation(struct cw_pipeline *pipeline, const struct cw_generation *generation)
+{
+	uint32_t index;
+
+	if (generation->number <= pipeline->turn_generation)
+		return;
+	pipeline->turn_generation = generation->number;
+	cw_rules_adopt(pipeline, generation->rules);
+	for (index = 0; index < generation->rules->count; index++) {
+		struct cw_output *output = &pipeline->outputs[generation->outputs[index]];
+
+		cw_output_adopt(pipeline, output, &generation->rules->rules[index]);
+	}
+}
+
 /* Enter the part's packets in the books, once. */
 static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch)
 {
@@ -85,7 +82,7 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 		sequencer->has_reached_limit = true;
 		cw_pipeline_stop_reading(pipeline);
 	}
-	cw_generation_adopt(pipeline, batch->generation);
+	adopt_generation(pipeline, batch->generation);
 	cw_verification_add(&pipeline->verification, batch, input->packets);
 	packets = batch->part_end - batch->part_first;
 	lane->counted += packets;
@@ -174,7 +171,7 @@ void cw_sequencer_try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
 		return;
 	cw_outputs_flush_all(pipeline);
 	atomic_store(&pipeline->is_sealed, true); /* [END-2] */
-	cw_pipeline_settle(pipeline);
+	cw_run_check_end(pipeline);
 }
 
 struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane *lane)
@@ -193,123 +190,4 @@ struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane 
 	if (batch)
 		count_part(pipeline, lane, batch);
 	return batch;
-}
-
-/* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
-static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
-{
-	struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
-
-	if (!batch) {
-		cw_sequencer_try_to_end(pipeline, lane);
-		return false;
-	}
-	batch->reserve_end = batch->part_end;
-	switch (cw_sequencer_reserve(pipeline, batch)) {
-	case CW_RESERVE_STARVED:
-		note_news(&pipeline->sequencer, lane->index); /* for when chunks came back */
-		return false;
-	case CW_RESERVE_SOME:
-		cw_sequencer_hand_on(pipeline, lane, batch, false);
-		return true;
-	case CW_RESERVE_DONE:
-		cw_sequencer_hand_on(pipeline, lane, batch, true);
-		return true;
-	}
-	return false;
-}
-
-/* Go once through the lanes with news. */
-static void visit_lanes(struct cw_pipeline *pipeline)
-{
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-	uint32_t word;
-
-	for (word = 0; word < sequencer->word_count; word++) {
-		uint64_t news = 0;
-
-		if (atomic_load_explicit(&sequencer->news[word], memory_order_relaxed))
-			news = atomic_exchange_explicit(&sequencer->news[word], 0,
-							memory_order_relaxed);
-		for (; news; news &= news - 1) {
-			uint32_t index = word * WORD_BITS + (uint32_t)__builtin_ctzll(news);
-
-			while (advance(pipeline, &pipeline->lanes[index]))
-				;
-		}
-	}
-}
-
-/* Use the turn until no offer is left unseen, then let go of it. */
-static void use_turn(struct cw_pipeline *pipeline)
-{
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-	uint32_t seen;
-
-	do {
-		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire); /* [TURN-1] */
-		if (pipeline->options.is_time_order)
-			cw_sequencer_merge(pipeline);
-		else
-			visit_lanes(pipeline);
-		/* [TURN-1] release */
-	} while (!atomic_compare_exchange_strong_explicit(
-	    &sequencer->kicks, &seen, 0, memory_order_acq_rel, memory_order_relaxed));
-}
-
-void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane)
-{
-	note_news(&pipeline->sequencer, lane);
-	cw_sequencer_run_any(pipeline);
-}
-
-void cw_sequencer_run_any(struct cw_pipeline *pipeline)
-{
-	/* [TURN-1] acquire: everything the last holder did. */
-	if (atomic_fetch_add_explicit(&pipeline->sequencer.kicks, 1, memory_order_acq_rel) == 0)
-		use_turn(pipeline);
-}
-
-/* Have the turn, however long that takes: it is short. */
-static void take_turn(struct cw_pipeline *pipeline)
-{
-	uint32_t expected = 0;
-
-	while (!atomic_compare_exchange_weak_explicit(&pipeline->sequencer.kicks, &expected, 1,
-						      memory_order_acq_rel,
-						      memory_order_relaxed)) { /* [TURN-1] */
-		expected = 0;
-		sched_yield();
-	}
-}
-
-void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
-{
-	take_turn(pipeline);
-	cw_outputs_tend(pipeline, now_ns, flush);
-	use_turn(pipeline);
-}
-
-void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context)
-{
-	take_turn(pipeline);
-	run(context);
-	use_turn(pipeline);
-}
-
-void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
-{
-	uint32_t index;
-
-	take_turn(pipeline);
-	*books = pipeline->books;
-	books->matched = pipeline->past.books.matched;
-	books->written = pipeline->past.written;
-	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].state == CW_OUTPUT_FREE)
-			continue;
-		books->matched += pipeline->outputs[index].matched;
-		books->written += atomic_load(&pipeline->outputs[index].written);
-	}
-	use_turn(pipeline);
 }

@@ -8,9 +8,9 @@
 #ifndef CW_PIPELINE_SEQUENCER_H
 #define CW_PIPELINE_SEQUENCER_H
 
-#include "pipeline/run/batch.h"
+#include "core/base/base.h"
 
-struct cw_pipeline;
+#define CW_NEWS_BITS 64u /* lanes of a word */
 
 struct cw_sequencer {
 	/* constant */
@@ -29,21 +29,5 @@ struct cw_sequencer {
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count);
 void cw_sequencer_fini(struct cw_sequencer *sequencer);
-
-/* [SEQ-1] release: put a matched batch in line and offer to take the turn. Any worker. */
-void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch);
-
-/* Something happened in a lane: offer to take the turn. Returns when nothing is to be done or
- * somebody else does it. */
-void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane);
-
-/* Take the turn, waiting for it, and call cw_outputs_tend. */
-void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
-
-/* Take the turn, waiting for it, and call `run`, which must be short and cannot block. */
-void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context);
-
-/* Offer to take the turn for lanes that were starved of chunks. */
-void cw_sequencer_run_any(struct cw_pipeline *pipeline);
 
 #endif

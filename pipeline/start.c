@@ -1,46 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Start and end of a run: sizes, memory and threads. What the request says is looked at in setup.c,
- * before any of it; what was built until a failure is taken down again.
+ * The start of a run: sizes, memory and threads. What the request says is looked at before any of
+ * it (setup/); what was built until a failure is taken down again.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
+#include "pipeline/capture/capture.h"
+#include "pipeline/run/run.h"
+#include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
-
-#define TELL_BYTES 2048u
+#include "pipeline/turn/turn.h"
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
 	*options = (struct cw_pipeline_options){
 	    .linktype = CW_LINKTYPE_ANY, .standard_output = -1, .drain_ms = CW_DRAIN_MS_DEFAULT};
 }
-
-void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
-		      ...)
-{
-	char text[TELL_BYTES];
-	va_list arguments;
-
-	if (severity == CW_PROBLEM)
-		atomic_store(&pipeline->has_problem, true);
-	if (!pipeline->options.tell)
-		return;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	pipeline->options.tell(pipeline->options.context, severity, text);
-}
-
-/* ---- sizes and threads ---- */
 
 static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
 {
@@ -50,15 +31,6 @@ static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
 	while (bytes * 2 <= share && bytes < CW_CHUNK_BYTES_MAX)
 		bytes *= 2;
 	return bytes;
-}
-
-uint32_t cw_pipeline_usable_cores(void)
-{
-	cpu_set_t cores;
-
-	if (sched_getaffinity(0, sizeof(cores), &cores))
-		return (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-	return (uint32_t)CPU_COUNT(&cores);
 }
 
 static void choose_sizes(struct cw_pipeline *pipeline)
@@ -96,6 +68,11 @@ static struct cw_lane *new_lanes(uint32_t count)
 	return lanes;
 }
 
+static void chunks_returned(void *context)
+{
+	cw_pipeline_settle(context);
+}
+
 static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->options;
@@ -117,6 +94,8 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 		0 ||
 	    cw_ready_init(&pipeline->writable, pipeline->output_capacity) < 0)
 		goto no_memory;
+	pipeline->pool.on_return = chunks_returned;
+	pipeline->pool.context = pipeline;
 	pipeline->sequencer.matched_limit = options->packet_limit;
 	for (index = 0; index < pipeline->lane_count; index++) {
 		if (cw_lane_init(&pipeline->lanes[index], pipeline, index, options->batch_count,
@@ -200,65 +179,6 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 				   count_threads(pipeline));
 	return result;
 }
-
-void cw_pipeline_thread_ends(struct cw_pipeline *pipeline)
-{
-	uint64_t one = 1;
-
-	/* An eventfd takes a one, unless it is at its limit and so readable already. */
-	if (atomic_fetch_sub(&pipeline->running_threads, 1) == 1)
-		(void)!write(pipeline->done_fd, &one, sizeof(one));
-}
-
-void cw_pipeline_settle(struct cw_pipeline *pipeline)
-{
-	if (atomic_load(&pipeline->sequencer.is_starved)) /* [STARVE-1] */
-		cw_sequencer_run_any(pipeline);
-	/* [END-2] Whoever brings the last of the three about sees all of them. */
-	if (atomic_load(&pipeline->is_sealed) && atomic_load(&pipeline->live_chunks) == 0 &&
-	    atomic_load(&pipeline->live_batches) == 0 &&
-	    !atomic_exchange(&pipeline->is_done, true)) {
-		cw_gate_signal_all(&pipeline->worker_gate);
-		if (pipeline->port_count)
-			cw_keeper_wake(pipeline);
-		if (pipeline->reload.is_possible)
-			cw_reload_wake(pipeline);
-	}
-}
-
-void cw_pipeline_finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
-{
-	struct cw_lane *lane = &pipeline->lanes[batch->lane];
-
-	cw_lease_give_back(&batch->lease);
-	cw_generation_let_go(batch);
-	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
-	cw_lane_give_back_any(lane, batch);
-	atomic_fetch_sub(&pipeline->live_batches, 1);
-	cw_pipeline_settle(pipeline);
-}
-
-void cw_pipeline_request_stop(struct cw_pipeline *pipeline)
-{
-	uint64_t one = 1;
-
-	(void)!write(pipeline->abort_fd, &one, sizeof(one)); /* as in thread_ends */
-	cw_pipeline_stop_reading(pipeline);
-}
-
-void cw_pipeline_stop_reading(struct cw_pipeline *pipeline)
-{
-	uint64_t one = 1;
-	uint32_t index;
-
-	atomic_store(&pipeline->is_stopping, true);
-	atomic_store(&pipeline->reload.is_cancelled, true);
-	(void)!write(pipeline->wake_fd, &one, sizeof(one)); /* as in thread_ends */
-	for (index = 0; index < pipeline->lane_count; index++)
-		cw_gate_signal_all(&pipeline->lanes[index].gate);
-}
-
-/* ---- the whole ---- */
 
 static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 {
@@ -351,115 +271,4 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 	}
 	*result = pipeline;
 	return 0;
-}
-
-int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
-{
-	return pipeline->done_fd;
-}
-
-bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline)
-{
-	return atomic_load(&pipeline->is_stuck);
-}
-
-void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress)
-{
-	uint32_t index;
-
-	*progress = (struct cw_progress){.read_bytes = atomic_load(&pipeline->read_bytes),
-					 .total_bytes = pipeline->total_bytes,
-					 .packets = atomic_load(&pipeline->received),
-					 .bytes = atomic_load(&pipeline->received_bytes)};
-	for (index = 0; index < pipeline->port_count; index++)
-		progress->lost_before_tap += atomic_load(&pipeline->ports[index].lost_before_tap);
-	for (index = 0; index < pipeline->lane_count; index++) {
-		progress->kernel_seen += atomic_load(&pipeline->lanes[index].seen);
-		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].dropped);
-		progress->freezes += atomic_load(&pipeline->lanes[index].frozen);
-	}
-}
-
-/* Threads that run although starting the others failed: let them find their end. */
-static void join_threads(struct cw_pipeline *pipeline)
-{
-	uint32_t index;
-
-	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
-		return;
-	if (!pipeline->lanes[pipeline->lane_count - 1].is_started ||
-	    (pipeline->port_count && !pipeline->is_keeper_started) ||
-	    (pipeline->reload.is_possible && !pipeline->reload.is_started)) {
-		cw_pipeline_stop_reading(pipeline);
-		atomic_store(&pipeline->is_done, true);
-		cw_gate_signal_all(&pipeline->worker_gate);
-	}
-	for (index = 0; index < pipeline->lane_count; index++) {
-		if (pipeline->lanes[index].is_started)
-			pthread_join(pipeline->lanes[index].thread, NULL);
-	}
-	if (pipeline->is_keeper_started)
-		pthread_join(pipeline->keeper_thread, NULL);
-	pipeline->is_keeper_started = false;
-	if (pipeline->reload.is_started)
-		pthread_join(pipeline->reload.thread, NULL);
-	pipeline->reload.is_started = false;
-	for (index = 0; index < pipeline->worker_count; index++) {
-		if (pipeline->workers[index].is_started)
-			pthread_join(pipeline->workers[index].thread, NULL);
-		pipeline->workers[index].is_started = false;
-	}
-}
-
-int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report)
-{
-	join_threads(pipeline);
-	cw_outputs_finish(pipeline);
-	return cw_pipeline_report(pipeline, report);
-}
-
-static void close_if_open(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
-void cw_pipeline_free(struct cw_pipeline *pipeline)
-{
-	uint32_t index;
-
-	if (!pipeline)
-		return;
-	join_threads(pipeline);
-	for (index = 0; index < pipeline->worker_count; index++)
-		cw_worker_fini(&pipeline->workers[index]);
-	for (index = 0; pipeline->lanes && index < pipeline->lane_count; index++)
-		cw_lane_fini(&pipeline->lanes[index]);
-	for (index = 0; pipeline->outputs && index < pipeline->output_count; index++)
-		cw_output_fini(&pipeline->outputs[index]);
-	for (index = 0; index < pipeline->input_count; index++)
-		cw_source_close(pipeline->inputs[index].source);
-	cw_reload_fini(pipeline);
-	cw_past_fini(&pipeline->past);
-	cw_names_fini(&pipeline->names);
-	cw_sequencer_fini(&pipeline->sequencer);
-	cw_chunk_pool_fini(&pipeline->pool);
-	cw_ring_free(pipeline->reserved);
-	cw_ready_fini(&pipeline->writable);
-	cw_ports_fini(pipeline);
-	cw_ifaces_fini(&pipeline->ifaces);
-	cw_direct_share_free(pipeline->direct_share);
-	cw_pack_free(pipeline->pack);
-	if (pipeline->has_files)
-		cw_files_fini(&pipeline->files);
-	free(pipeline->turn_tally_of);
-	free(pipeline->workers);
-	free(pipeline->lanes);
-	free(pipeline->outputs);
-	free(pipeline->inputs);
-	close_if_open(pipeline->wake_fd);
-	close_if_open(pipeline->abort_fd);
-	close_if_open(pipeline->keeper_fd);
-	close_if_open(pipeline->done_fd);
-	free(pipeline);
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where a batch leaves its capture thread: numbered, stamped, and in the workers' queue. */
+#include "pipeline/capture/capture.h"
+#include "pipeline/run/run.h"
+#include "pipeline/state.h"
+#include "pipeline/turn/turn.h"
+
+void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)
+{
+	struct cw_pipeline *pipeline = lane->pipeline;
+
+	batch->input = input;
+	batch->first_packet = lane->cut_packets;
+	cw_generation_stamp(pipeline, lane, batch);
+	lane->cut_packets += batch->span.record_count;
+	batch->sequence = atomic_load_explicit(&lane->cut_count, memory_order_relaxed);
+	atomic_store_explicit(&lane->cut_count, batch->sequence + 1, memory_order_relaxed);
+	atomic_fetch_add(&pipeline->live_batches, 1);
+	cw_ring_push_spmc(lane->cut, batch); /* has room for every batch */
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+void cw_lane_end(struct cw_lane *lane)
+{
+	atomic_store(&lane->is_cut, true); /* [END-1] release */
+	cw_sequencer_offer_any(lane->pipeline, lane->index);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of outputs: of all with the run, of one that leaves, or broken off. */
+#include <string.h>
+#include <time.h>
+
+#include "pipeline/output/writer.h"
+#include "pipeline/run/run.h"
+#include "pipeline/state.h"
+
+#define ABORT_PATIENCE_MS 2000u
+
+/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
+static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (atomic_load(&output->is_writing)) { /* [ABORT-1] */
+		if (*patience_ms == 0)
+			return false;
+		--*patience_ms;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/* Likewise until what was handed to the disk is done with; the file is acquired. */
+static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (cw_outfile_is_busy(file->outfile)) {
+		if (*patience_ms == 0)
+			return false;
+		--*patience_ms;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+void cw_pipeline_abort(struct cw_pipeline *pipeline)
+{
+	uint32_t patience_ms = ABORT_PATIENCE_MS;
+	struct cw_error error;
+	uint32_t index;
+
+	atomic_store(&pipeline->is_aborting, true); /* [ABORT-1] */
+	cw_pipeline_request_stop(pipeline);
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+		struct cw_file *file;
+
+		if (!wait_for_writer(output, &patience_ms) || output->state == CW_OUTPUT_FREE)
+			continue; /* a pipe nobody reads, or a disk that does not answer */
+		file = output->writing;
+		if (!file || file->is_finished || !file->is_regular ||
+		    file->handed == file->anchor_offset ||
+		    cw_files_acquire(&pipeline->files, file, &error) < 0)
+			continue;
+		if (!wait_for_disk(file, &patience_ms))
+			continue;
+		cw_writer_cut_to_whole(pipeline, output, file);
+		cw_files_release(&pipeline->files, file);
+	}
+}
+
+struct cw_file *cw_output_name_empty(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	if (output->files_first || atomic_load(&output->failure) ||
+	    cw_template_has_time(output->name) || cw_template_has_iface(output->name))
+		return NULL;
+	return cw_output_new_file(pipeline, output, NULL, 0);
+}
+
+static void write_empty(struct cw_pipeline *pipeline, struct cw_output *output,
+			struct cw_file *file)
+{
+	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
+	struct iovec vector = {.iov_base = header};
+	int failure = 0;
+
+	if (cw_writer_switch_file(pipeline, output, file) < 0)
+		return;
+	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
+					  cw_output_snaplen_field(pipeline, output), header);
+	file->handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
+	file->offset = file->anchor_offset = file->handed;
+	if (failure) {
+		cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
+		file->is_unusable = true;
+	}
+	cw_files_release(&pipeline->files, file);
+}
+
+void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *empty)
+{
+	if (empty)
+		write_empty(pipeline, output, empty);
+	if (output->writing)
+		cw_writer_finish_file(pipeline, output, output->writing);
+}
+
+void cw_outputs_finish(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->output_count; index++) {
+		struct cw_output *output = &pipeline->outputs[index];
+
+		if (output->state != CW_OUTPUT_FREE)
+			cw_output_close(pipeline, output, cw_output_name_empty(pipeline, output));
+	}
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An output's life beside its packets: failing, being told that there is work, being taken down. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pipeline/output/output.h"
+#include "pipeline/state.h"
+
+bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
+{
+	int expected = 0;
+
+	if (!atomic_compare_exchange_strong(&output->failure, &expected, failure))
+		return false;
+	/* Read only after the threads ended. */
+	output->failure_cause = cw_loss_from_errno(failure, is_rotation);
+	snprintf(output->failure_text, sizeof(output->failure_text), "%s", text);
+	return true;
+}
+
+void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
+{
+	/* [KICK-1] release */
+	if (atomic_fetch_add_explicit(&output->kicks, 1, memory_order_acq_rel) != 0)
+		return;
+	cw_ready_add(&pipeline->writable, output->index);
+	cw_gate_signal(&pipeline->worker_gate);
+}
+
+void cw_output_fini(struct cw_output *output)
+{
+	struct cw_file *file = output->files_first;
+
+	while (file) {
+		struct cw_file *next = file->next;
+
+		cw_outfile_free(file->outfile);
+		free(file->ifaces);
+		free(file->iface_ends);
+		free(file->path);
+		free(file);
+		file = next;
+	}
+	cw_template_free(output->name);
+	cw_rule_free(output->own_rule);
+	cw_rule_free(output->last_rule);
+	output->name = NULL;
+	output->own_rule = output->last_rule = NULL;
+	output->files_first = output->files_last = NULL;
+	output->file = output->restart = output->writing = NULL;
+}
+
+bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
+{
+	return pipeline->port_count && !atomic_load(&pipeline->is_stopping) &&
+	       !(output->writing && cw_outfile_was_created(output->writing->outfile) &&
+		 !output->writing->is_regular);
+}

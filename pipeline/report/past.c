@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What went before the end: rules that a reload removed, and generations. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/report/past.h"
+#include "pipeline/report/report.h"
+#include "pipeline/state.h"
+
+void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation)
+{
+	struct cw_reload *reload = &pipeline->reload;
+	struct cw_told_generation *told = &reload->told[reload->told_count++ % CW_GENERATIONS_TOLD];
+	uint32_t lane;
+
+	told->number = generation->number;
+	told->start_ns = generation->start_ns;
+	told->rule_count = generation->rules->count;
+	for (lane = 0; lane < pipeline->lane_count; lane++)
+		told->firsts[lane] = atomic_load(&generation->firsts[lane]);
+}
+
+void cw_report_add_books(struct cw_books *sum, const struct cw_books *more)
+{
+	sum->matched += more->matched;
+	sum->left_out += more->left_out;
+	sum->written += more->written;
+	sum->lost += more->lost;
+	sum->expired += more->expired;
+	sum->in_files += more->in_files;
+	sum->sent_to_pipe += more->sent_to_pipe;
+}
+
+int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
+{
+	uint32_t count = sum->file_count + more->file_count;
+	char **files = realloc(sum->files, (count + 1) * sizeof(*files));
+	uint32_t cause;
+
+	if (!files)
+		return -ENOMEM;
+	sum->files = files;
+	if (more->file_count)
+		memcpy(files + sum->file_count, more->files, more->file_count * sizeof(*files));
+	sum->file_count = count;
+	sum->matched += more->matched;
+	sum->written += more->written;
+	sum->bytes += more->bytes;
+	sum->file_bytes += more->file_bytes;
+	sum->expired += more->expired;
+	sum->expired_files += more->expired_files;
+	sum->left_out_total += more->left_out_total;
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+		sum->left_out[cause] += more->left_out[cause];
+	sum->lost_total += more->lost_total;
+	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+		sum->lost[cause] += more->lost[cause];
+	if (more->error) {
+		free(sum->error);
+		sum->error = more->error;
+	}
+	free(more->files);
+	more->files = NULL;
+	more->error = NULL;
+	more->file_count = 0;
+	return 0;
+}
+
+static struct cw_report_rule *find_past(const struct cw_past *past, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < past->count; index++) {
+		if (strcmp(past->rules[index].rule->name, name) == 0)
+			return &past->rules[index];
+	}
+	return NULL;
+}
+
+/* A new entry for the rule; where there are too many, one for all that have none. */
+static struct cw_report_rule *new_past(struct cw_past *past, const struct cw_rule *rule)
+{
+	static char others[] = "(others)", nowhere[] = "";
+	static const struct cw_rule other_rules = {.name = others, .write = nowhere};
+	bool is_full = past->count >= CW_PAST_RULES_MAX;
+	struct cw_report_rule *found = is_full ? find_past(past, others) : NULL;
+	struct cw_report_rule *grown;
+	struct cw_rule *copy;
+
+	if (found)
+		return found;
+	grown = realloc(past->rules, (past->count + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	past->rules = grown;
+	copy = cw_rule_copy(is_full ? &other_rules : rule);
+	if (!copy)
+		return NULL;
+	grown[past->count] = (struct cw_report_rule){.rule = copy, .is_removed = true};
+	return &grown[past->count++];
+}
+
+int cw_past_add(struct cw_past *past, struct cw_output *output)
+{
+	const struct cw_rule *rule = output->last_rule ? output->last_rule : output->rule;
+	struct cw_report_rule *entry = NULL;
+	struct cw_report_rule report;
+	struct cw_books books;
+
+	if (cw_report_output(output, &report, &books) < 0)
+		return -ENOMEM;
+	if (report.matched || report.file_count || report.expired_files || report.error) {
+		entry = find_past(past, rule->name);
+		if (!entry)
+			entry = new_past(past, rule);
+		if (!entry || cw_report_add_later(entry, &report) < 0) {
+			cw_report_rule_fini(&report);
+			return -ENOMEM;
+		}
+	}
+	cw_report_rule_fini(&report);
+	cw_report_add_books(&past->books, &books);
+	past->written += atomic_load(&output->written);
+	return 0;
+}
+
+void cw_past_fini(struct cw_past *past)
+{
+	while (past->count) {
+		struct cw_report_rule *entry = &past->rules[--past->count];
+
+		cw_rule_free((struct cw_rule *)(uintptr_t)entry->rule);
+		cw_report_rule_fini(entry);
+	}
+	free(past->rules);
+	past->rules = NULL;
+}

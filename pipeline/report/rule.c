@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What one output did: its files, and where each packet that its rule matched went. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pipeline/report/report.h"
+#include "pipeline/state.h"
+
+/* What reached files and pipes, and which files there are. */
+static int report_files(const struct cw_output *output, struct cw_report_rule *report,
+			struct cw_books *books)
+{
+	const struct cw_file *file;
+
+	report->files = calloc(output->file_count + 1, sizeof(*report->files));
+	if (!report->files)
+		return -ENOMEM;
+	for (file = output->files_first; file; file = file->next) {
+		bool is_regular = file->is_regular;
+
+		if (!cw_outfile_was_created(file->outfile) || (is_regular && !file->is_published))
+			continue;
+		report->written += file->anchor_records;
+		report->bytes += file->anchor_bytes;
+		if (file->is_expired) {
+			books->expired += file->anchor_records;
+			report->expired += file->anchor_records;
+			report->expired_files++;
+			continue;
+		}
+		report->file_bytes += cw_outfile_file_bytes(file->outfile);
+		if (is_regular)
+			books->in_files += file->anchor_records;
+		else
+			books->sent_to_pipe += file->anchor_records;
+		report->files[report->file_count] = strdup(file->path);
+		if (!report->files[report->file_count])
+			return -ENOMEM;
+		report->file_count++;
+	}
+	return 0;
+}
+
+int cw_report_output(const struct cw_output *output, struct cw_report_rule *report,
+		     struct cw_books *books)
+{
+	uint64_t explained;
+	uint32_t cause;
+
+	*books = (struct cw_books){0};
+	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
+	if (report_files(output, report, books) < 0)
+		goto no_memory;
+	explained = report->written;
+	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
+		report->lost[cause] = output->lost[cause];
+		explained += output->lost[cause];
+	}
+	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
+		report->left_out[cause] = output->left_out[cause];
+		explained += output->left_out[cause];
+		report->left_out_total += output->left_out[cause];
+	}
+	if (atomic_load(&output->failure)) {
+		report->lost[output->failure_cause] += output->matched - explained;
+		explained = output->matched;
+		report->error = strdup(output->failure_text);
+		if (!report->error)
+			goto no_memory;
+	}
+	report->lost_total = explained - report->written - report->left_out_total;
+	books->matched = output->matched;
+	books->written = report->written;
+	books->left_out = report->left_out_total;
+	books->lost = report->lost_total;
+	return 0;
+no_memory:
+	cw_report_rule_fini(report);
+	return -ENOMEM;
+}
+
+void cw_report_rule_fini(struct cw_report_rule *report)
+{
+	uint32_t index;
+
+	for (index = 0; index < report->file_count; index++)
+		free(report->files[index]);
+	free(report->files);
+	free(report->error);
+	report->files = NULL;
+	report->error = NULL;
+	report->file_count = 0;
+}
