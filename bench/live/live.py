@@ -8,9 +8,9 @@ what the tool's file lacks of what was sent; CPU is what the tool's threads ran 
 start-up left out. "discard" is bench/live/live_discard.c, which keeps nothing: no reader is faster.
 "library" and "pcap_dispatch" are bench/live/live_read.c, which keeps nothing either.
 
-A socket sends about half a million packets a second here. More come from bench/live/live_flood.c, in
-which the kernel sends by itself (the rate "flood"); the receiving end then has GRO on, without
-which frames that have no socket buffer arrive only where AF_XDP takes them.
+A socket sends about half a million packets a second. In bench/live/live_flood.c the kernel sends by
+itself, which is more (the rate "flood"). The receiving end then has GRO on: without GRO, frames
+without a socket buffer arrive only at AF_XDP.
 """
 import array
 import argparse
@@ -72,7 +72,8 @@ def tools_of(options):
         "discard-xdp": [options.discard, "in", "xdp"],
         "library": [options.reader, "in", "handle"],
         "pcap_dispatch": [options.reader, "in", "dispatch"],
-        "tcpdump": ["tcpdump", "-i", "in", "-n", "-Z", "root", "-B", str(RING_KIB), "-w", "all.pcap"],
+        "tcpdump": ["tcpdump", "-i", "in", "-n", "-Z", "root", "-B", str(RING_KIB),
+                    "-w", "all.pcap"],
         "dumpcap": ["dumpcap", "-i", "in", "-q", "-P", "-B", "64", "-w", "all.pcap"],
         "netsniff-ng": ["netsniff-ng", "-i", "in", "-o", "all.pcap", "-s", "-S", "64MiB"],
         "capweir": capweir + ["-w", "all.pcap"],
@@ -175,6 +176,39 @@ def trial(options, command, size, rate):
             "loss": 1 - captured / sent["sent"], "cpu_ns": cpu / max(captured, 1)}
 
 
+def rate_name(rate):
+    return "max" if rate == "0" else rate
+
+
+def compare(options, table, size, rate):
+    """All tools in turns with frames of one size at one rate: a row for each tool."""
+    trials = {name: [] for name in table}
+    for _ in range(options.rounds):
+        for name, command in table.items():
+            found = trial(options, command, size, rate)
+            trials[name].append(found)
+            say(f"{size} B, {rate_name(rate)}: {name} {found['pps']:.0f} pps, loss "
+                f"{100 * found['loss']:.2f} %, {found['cpu_ns']:.0f} ns")
+    return [{"size": size, "rate": rate, "tool": name,
+             **{key: statistics.median(one[key] for one in found)
+                for key in ("pps", "captured", "loss", "cpu_ns")}}
+            for name, found in trials.items()]
+
+
+def print_table(options, rows):
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux "
+          f"{platform.release()}, load {os.getloadavg()[0]:.1f}; medians of {options.rounds} "
+          f"rounds of {options.seconds:g} s")
+    print(f"{'bytes':>6} {'offered':>9} {'tool':<17} {'sent pps':>9} {'loss %':>7} {'CPU ns':>7}"
+          f" {'of tcpdump':>10}")
+    for row in rows:
+        base = next((one["cpu_ns"] for one in rows if one["tool"] == "tcpdump" and
+                     (one["size"], one["rate"]) == (row["size"], row["rate"])), None)
+        print(f"{row['size']:6} {rate_name(row['rate']):>9} {row['tool']:<17} "
+              f"{row['pps']:9.0f} {100 * row['loss']:7.3f} {row['cpu_ns']:7.0f} "
+              f"{row['cpu_ns'] / base if base else float('nan'):9.2f}x")
+
+
 def main():
     options = parse_arguments()
     enter()
@@ -190,34 +224,13 @@ def main():
                     say(f"{size} B: no flood: up to {FRAME_MAX} bytes, and with AF_XDP built")
                     continue
                 set_gro("in", rate == "flood")
-                trials = {name: [] for name in table}
-                for number in range(options.rounds):
-                    for name, command in table.items():
-                        found = trial(options, command, size, rate)
-                        trials[name].append(found)
-                        say(f"{size} B, {'max' if rate == '0' else rate}: {name} {found['pps']:.0f} pps, loss "
-                            f"{100 * found['loss']:.2f} %, {found['cpu_ns']:.0f} ns")
-                for name, found in trials.items():
-                    rows.append({"size": size, "rate": rate, "tool": name, **{
-                        key: statistics.median(one[key] for one in found)
-                        for key in ("pps", "captured", "loss", "cpu_ns")}})
+                rows += compare(options, table, size, rate)
     finally:
         shutil.rmtree(options.dir, ignore_errors=True)
     if options.json:
         json.dump(rows, sys.stdout, indent=1)
-        return
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux "
-          f"{platform.release()}, load {os.getloadavg()[0]:.1f}; medians of {options.rounds} rounds "
-          f"of {options.seconds:g} s")
-    print(f"{'bytes':>6} {'offered':>9} {'tool':<17} {'sent pps':>9} {'loss %':>7} {'CPU ns':>7}"
-          f" {'of tcpdump':>10}")
-    for row in rows:
-        base = next((one["cpu_ns"] for one in rows if one["tool"] == "tcpdump" and
-                     (one["size"], one["rate"]) == (row["size"], row["rate"])), None)
-        print(f"{row['size']:6} {'max' if row['rate'] == '0' else row['rate']:>9} {row['tool']:<17} "
-              f"{row['pps']:9.0f} "
-              f"{100 * row['loss']:7.3f} {row['cpu_ns']:7.0f} "
-              f"{row['cpu_ns'] / base if base else float('nan'):9.2f}x")
+    else:
+        print_table(options, rows)
 
 
 if __name__ == "__main__":

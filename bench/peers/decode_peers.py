@@ -65,7 +65,8 @@ def main():
             done = subprocess.run([arguments.capweir, "bench", "decode", arguments.file, "--json",
                                    "--packets", str(arguments.packets), "--repeat",
                                    str(arguments.rounds)], capture_output=True, check=True)
-            results = [dict(phase, program="capweir") for phase in json.loads(done.stdout)["phases"]]
+            results = [dict(phase, program="capweir")
+                       for phase in json.loads(done.stdout)["phases"]]
             for peer in peers:
                 done = subprocess.run([peer, arguments.file, str(arguments.packets),
                                        str(arguments.rounds)], capture_output=True, check=True)

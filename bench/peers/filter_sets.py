@@ -6,8 +6,8 @@ usage: filter_sets.py --bench FILTER_SET_BENCH [--json] [--rounds N] [--quick] [
 
 Each row is a run of filter_set_bench, in which libpcap's interpreter, the walker and the machine
 code take turns on the same packets. Without KINDs: host, net, port and mixed from 1 to 10,000, and
-every other kind at the size at which it is hard. Exit 1 when engines disagree; goals that are missed
-are told, and are exit 1 only with --strict.
+every other kind at the size at which it is hard. Exit 1 when engines disagree. Missed goals are
+printed; with --strict they are exit 1 too.
 """
 import argparse
 import json
