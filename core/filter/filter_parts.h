@@ -43,20 +43,6 @@ struct cw_filter {
 /* Memory that a filter holds. */
 size_t cw_filter_bytes(const struct cw_filter *filter);
 
-/* What libpcap makes of an expression: a program that nobody has verified yet. */
-struct cw_translation {
-	struct bpf_insn *program; /* owned */
-	uint32_t count;
-};
-
-/*
- * The first half of cw_filter_compile: all of it that libpcap does, in this process. Fills
- * `translation` unless the result is negative. Returns as cw_filter_compile.
- */
-int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
-			struct cw_translation *translation, struct cw_error *error);
-void cw_translation_fini(struct cw_translation *translation); /* accepts a zeroed one */
-
 /* What kind of thing a token of an expression is, as far as telling names apart needs it. */
 enum cw_filter_token_kind {
 	CW_TOKEN_OTHER,    /* keyword, operator, bracket */

@@ -346,3 +346,21 @@ void cw_jit_put_compare(struct cw_jit *jit, uint32_t value)
 	PUT(jit, 0x3d); /* cmp eax, value */
 	cw_jit_put_u32(jit, value);
 }
+
+/* ---- tables ---- */
+
+uint32_t cw_jit_hash_used(const struct cw_decision *decision, const struct cw_step *step,
+			  uint32_t *same)
+{
+	const struct cw_edge *table = decision->hashes + step->k;
+	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
+	uint32_t used = 0, i;
+
+	*same = CW_NONE;
+	for (i = 0; i < size; i++) {
+		if (table[i].to == CW_NONE)
+			continue;
+		*same = used++ == 0 || *same == table[i].to ? table[i].to : CW_NONE;
+	}
+	return used;
+}

@@ -57,23 +57,6 @@ static void put_chain(struct cw_jit *jit, const struct cw_edge *table, uint32_t 
 	}
 }
 
-uint32_t cw_jit_hash_used(const struct cw_decision *decision, const struct cw_step *step,
-			  uint32_t *same)
-{
-	const struct cw_edge *table = decision->hashes + step->k;
-	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	uint32_t used = 0, i;
-
-	*same = CW_NONE;
-
-	for (i = 0; i < size; i++) {
-		if (table[i].to == CW_NONE)
-			continue;
-		*same = used++ == 0 || *same == table[i].to ? table[i].to : CW_NONE;
-	}
-	return used;
-}
-
 /* What follows where the table holds rows: the row's code, or what else an entry leads to. */
 static void put_rows_or_dispatch(struct cw_jit *jit, const struct cw_step *step, bool has_others)
 {

@@ -139,34 +139,3 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 	cw_build_fini(&build);
 	return result;
 }
-
-void cw_decision_fini(struct cw_decision *decision)
-{
-	cw_jit_fini(decision);
-	free(decision->steps);
-	free(decision->vars);
-	free(decision->hashes);
-	free(decision->trees);
-	free(decision->words);
-	free(decision->leaves);
-	free(decision->code);
-	free(decision->owners);
-	free(decision->parents);
-	free(decision->bounds);
-	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
-}
-
-size_t cw_decision_bytes(const struct cw_decision *decision)
-{
-	size_t parts = decision->owners ? 2 * (size_t)decision->part_count : 0;
-	size_t bounds = decision->bounds ? (size_t)decision->part_count + decision->leaf_count : 0;
-
-	return (decision->steps ? decision->step_count * sizeof(struct cw_step) : 0) +
-	       decision->var_count * sizeof(struct cw_var) +
-	       decision->hash_count * sizeof(struct cw_edge) +
-	       decision->leaf_count * sizeof(struct cw_leaf) +
-	       ((size_t)decision->tree_count + decision->word_count + decision->code_count + parts +
-		bounds) *
-		   sizeof(uint32_t) +
-	       decision->jit_bytes;
-}

@@ -90,39 +90,6 @@ uint32_t cw_expr_load(struct cw_build *build, uint32_t bytes, uint32_t k, uint32
 	return make_expr(build, &load);
 }
 
-/* As in the interpreter; division by zero is seen to by the callers. */
-uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b)
-{
-	switch (op) {
-	case BPF_ADD:
-		return a + b;
-	case BPF_SUB:
-		return a - b;
-	case BPF_MUL:
-		return a * b;
-	case BPF_DIV:
-		return a / b;
-	case BPF_MOD:
-		return a % b;
-	case BPF_AND:
-		return a & b;
-	case BPF_OR:
-		return a | b;
-	case BPF_XOR:
-		return a ^ b;
-	case BPF_LSH:
-		return b < 32 ? a << b : 0;
-	case BPF_RSH:
-		return b < 32 ? a >> b : 0;
-	case CW_ALU_GT:
-		return a > b;
-	case CW_ALU_GE:
-		return a >= b;
-	default: /* BPF_NEG */
-		return 0 - a;
-	}
-}
-
 /* All ones up to the highest one of `max`. */
 static uint32_t fill_ones(uint32_t max)
 {

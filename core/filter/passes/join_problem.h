@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, between filter_join.c (problems), filter_expand.c (switches) and filter_split.c (what is
- * done where a switch would be too large). Private to them; the first explains the algorithm.
+ * Joining: what join.c (problems), join_expand.c (switches) and join_split.c (what is done where a
+ * switch would be too large) have in common. Private to them; join.c explains the algorithm.
  */
 #ifndef CW_CORE_FILTER_JOIN_H
 #define CW_CORE_FILTER_JOIN_H
@@ -113,6 +113,9 @@ void cw_join_spend(struct cw_join *join, uint64_t entries);
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part);
 void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value);
 void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count);
+
+/* A new node of the joint graph; its number. */
+uint32_t cw_join_append(struct cw_join *join, const struct cw_joint_node *node);
 
 /* Words of the joint graph; where they begin. */
 uint32_t cw_join_words(struct cw_join *join, const uint32_t *words, uint32_t count);

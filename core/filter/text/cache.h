@@ -6,7 +6,7 @@
 #ifndef CW_CORE_FILTER_CACHE_H
 #define CW_CORE_FILTER_CACHE_H
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/text/translate.h"
 #include "core/base/grow.h"
 
 struct cw_cached {

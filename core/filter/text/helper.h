@@ -19,7 +19,7 @@
 #ifndef CW_CORE_FILTER_HELPER_H
 #define CW_CORE_FILTER_HELPER_H
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/text/translate.h"
 
 #define CW_HELPER_EXPRESSION_MAX (UINT32_C(256) << 20) /* bytes */
 #define CW_HELPER_FOREVER UINT64_MAX                   /* a deadline */

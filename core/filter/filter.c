@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One filter: made from an expression (text/) or from a given program, verified (bpf/), matched.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/filter/filter_parts.h"
+#include "core/filter/text/compiler.h"
+#include "core/filter/text/translate.h"
+
+/* A filter that owns copies of all it is given; the program is verified. */
+static int new_filter(struct cw_filter **filter, const struct bpf_insn *program, uint32_t count,
+		      const char *expression, struct cw_error *error)
+{
+	uint32_t backward_count;
+	struct cw_filter *made;
+	int result = cw_filter_verify(program, count, &backward_count, error);
+
+	if (result)
+		return result;
+	made = calloc(1, sizeof(*made));
+	if (!made)
+		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+	made->program = malloc(count * sizeof(*made->program));
+	made->ops = malloc(count * sizeof(*made->ops));
+	made->expression = strdup(expression);
+	if (!made->program || !made->ops || !made->expression) {
+		cw_filter_free(made);
+		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+	}
+	memcpy(made->program, program, count * sizeof(*made->program));
+	made->count = count;
+	made->backward_count = backward_count;
+	cw_filter_decode(made->program, count, made->ops);
+	*filter = made;
+	return 0;
+}
+
+static bool is_blank(const char *expression)
+{
+	return expression[strspn(expression, " \t\r\n")] == '\0';
+}
+
+int cw_filter_compile(struct cw_filter **filter, const char *expression,
+		      const struct cw_filter_options *options, struct cw_error *error)
+{
+	const struct bpf_insn accept = BPF_STMT(BPF_RET | BPF_K, CW_CAPLEN_MAX);
+	struct cw_translation translation;
+	int result, failure;
+
+	if (is_blank(expression)) /* also for link types that libpcap has no filters for */
+		return new_filter(filter, &accept, 1, expression, error);
+	if (options->compiler)
+		result = cw_filter_compiler_translate(options->compiler, expression, options,
+						      &translation, error);
+	else
+		result = cw_filter_translate(expression, options, &translation, error);
+	if (result < 0)
+		return result;
+	failure = new_filter(filter, translation.program, translation.count, expression, error);
+	cw_translation_fini(&translation);
+	return failure ? failure : result;
+}
+
+int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *instructions,
+			   uint32_t count, struct cw_error *error)
+{
+	return new_filter(filter, instructions, count, "", error);
+}
+
+uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, uint32_t caplen,
+			 uint32_t wire_len)
+{
+	/*
+	 * A turn of a loop that libpcap makes (protochain) reads a header that is in the packet,
+	 * and goes on for five numbers of a next header (0, 43, 44, 51, 60): what comes that way
+	 * more often was there before. This bound stops no such program that would end by itself,
+	 * and every program ends.
+	 */
+	uint64_t backward_max = (uint64_t)filter->backward_count * 5 * ((uint64_t)caplen + 1);
+
+	return cw_filter_run(filter->ops, data, caplen, wire_len, backward_max);
+}
+
+uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
+				 uint32_t caplen, uint32_t wire_len)
+{
+	/* In its code for IPv6 authentication headers X becomes a length instead of a place, which
+	 * some packets let its interpreter come to again and again, for ever. */
+	if (filter->backward_count)
+		return cw_filter_match(filter, data, caplen, wire_len);
+	return bpf_filter(filter->program, data, wire_len, caplen);
+}
+
+const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count)
+{
+	*count = filter->count;
+	return filter->program;
+}
+
+const char *cw_filter_expression(const struct cw_filter *filter)
+{
+	return filter->expression;
+}
+
+size_t cw_filter_bytes(const struct cw_filter *filter)
+{
+	return sizeof(*filter) + filter->count * (sizeof(*filter->program) + sizeof(*filter->ops)) +
+	       strlen(filter->expression) + 1;
+}
+
+void cw_filter_free(struct cw_filter *filter)
+{
+	if (!filter)
+		return;
+	free(filter->program);
+	free(filter->ops);
+	free(filter->expression);
+	free(filter);
+}

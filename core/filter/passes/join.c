@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Third pass: from a diagram a filter to one graph for all. A problem is a set of pairs (diagram
+ * node, part to emit); its answer is a node of the joint graph. The first problem holds all
+ * filters. A problem takes the first variable in the order that any of its nodes asks for, and
+ *
+ *   expands   one switch: for each interval in which all nodes agree with themselves, the children
+ *             there are a smaller problem. This is the good case, and the expensive one where many
+ *             pairs live on in many intervals (a thousand "src a or dst a": each of the 1,000
+ *             values of src would repeat the 999 questions about dst).
+ *   forks     into the pairs that ask for this variable and those that do not; and where half of
+ *	       the budget is gone, into single pairs, which are as large as their diagrams.
+ *   splits    each node f whose default child d (what most values lead to) is contained in all its
+ *             other children, which "a or b" is: f = (the exceptions) or d. The exceptions go into
+ *             one table together, the defaults into another problem, a sibling in a fork. This
+ *             keeps the graph linear: src in one table, dst in another.
+ *   takes back  what a node f of another shape (a negation) would emit in too many places: d is
+ *             emitted for a part of its own, and an excluding pair takes that part back in the
+ *             exceptions. "not host a", a thousand times, is then one leaf of all, and two tables
+ *             of what to leave out.
+ *
+ * Equal problems are one problem, and a list of them is worked off: no recursion. Parts that are
+ * made here have the filter they count for (owners) and the part whose taking back includes them
+ * (parents).
+ */
+#include "core/filter/passes/join_problem.h"
+
+#define COPY_FACTOR 2u /* of entries while pairs are copied, for each interval of the diagrams */
+#define COPY_EXTRA 16384u
+#define SURVEYED_MAX (UINT64_C(4) << 20) /* places where children change; 50 ns each */
+
+/* ---- problems ---- */
+
+/* The variable that comes first in any of the problem's nodes; divides its pairs by it. */
+static uint32_t divide(struct cw_join *join, const struct problem *problem)
+{
+	const struct cw_build *build = join->build;
+	uint32_t var = CW_NONE, rank = CW_NONE;
+	uint32_t i;
+
+	join->mine.count = join->others.count = 0;
+	for (i = 0; i < problem->set_count; i++) {
+		uint32_t asked = cw_join_node_of(join, join->sets.at[problem->set_first + i])->var;
+
+		if (build->diagrams.rank[asked] < rank) {
+			rank = build->diagrams.rank[asked];
+			var = asked;
+		}
+	}
+	for (i = 0; i < problem->set_count; i++) {
+		uint64_t pair = join->sets.at[problem->set_first + i];
+
+		cw_join_push(join,
+			     cw_join_node_of(join, pair)->var == var ? &join->mine : &join->others,
+			     cw_pair_node(pair), cw_pair_part(pair));
+	}
+	return var;
+}
+
+/* Whether so much of the budget is gone that what is left is kept for pairs on their own. */
+static bool is_alone(const struct cw_join *join)
+{
+	return join->entries > join->entries_alone || join->surveyed > SURVEYED_MAX;
+}
+
+/* Each pair on its own, in a fork: as large as the diagrams are, and no more. */
+static void solve_alone(struct cw_join *join, const struct problem *problem)
+{
+	uint32_t first, i;
+
+	join->kids.count = 0;
+	for (i = 0; i < problem->set_count && !join->build->failure; i++) {
+		uint64_t pair = join->sets.at[problem->set_first + i];
+		uint32_t node;
+
+		join->gathered.count = 0;
+		cw_join_push(join, &join->gathered, cw_pair_node(pair), cw_pair_part(pair));
+		node = cw_join_set(join, &join->gathered, CW_JOIN_EXPAND);
+		if (node)
+			cw_join_push_u32(join, &join->kids, node);
+	}
+	first = cw_join_words(join, join->kids.at, join->kids.count);
+	join->build->joint.at[problem->node] = (struct cw_joint_node){
+	    .kind = CW_JOINT_FORK, .first = first, .count = join->kids.count};
+}
+
+/* Those that ask for the variable, as a switch, and the others: a fork of the two. */
+static void solve_apart(struct cw_join *join, const struct problem *problem)
+{
+	uint32_t kids[2];
+	uint32_t first;
+
+	kids[0] = cw_join_set(join, &join->mine, CW_JOIN_EXPAND);
+	kids[1] = cw_join_set(join, &join->others, CW_JOIN_CHOOSE);
+	first = cw_join_words(join, kids, 2);
+	join->build->joint.at[problem->node] =
+	    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 2};
+}
+
+/* Whether a switch over `cost` pairs is not too much for `count` of them. */
+static bool is_cheap(uint64_t cost, uint32_t count)
+{
+	return cost <= CW_JOIN_FACTOR * (uint64_t)count + CW_JOIN_EXTRA;
+}
+
+/*
+ * Copies of the pairs that do not ask for the variable are what grows without bounds: twice as many
+ * for each question that few ask. So there are copies only up to entries_copy, which what joins
+ * well does not reach; behind that, such a question is a fork.
+ */
+static bool may_expand(const struct cw_join *join, const struct problem *problem, uint64_t cost)
+{
+	if (problem->mode == CW_JOIN_EXPAND || (problem->set_count == 1 && is_alone(join)))
+		return true;
+	return is_cheap(cost, problem->set_count) &&
+	       (join->others.count == 0 || join->entries < join->entries_copy);
+}
+
+static void solve(struct cw_join *join, const struct problem *problem)
+{
+	uint64_t cost;
+	uint32_t var;
+
+	if (problem->set_count > 1 && is_alone(join)) {
+		solve_alone(join, problem);
+		return;
+	}
+	var = divide(join, problem);
+	cost = cw_join_survey(join, &join->mine, join->others.count);
+	if (may_expand(join, problem, cost)) {
+		cw_join_expand(join, problem->node, var, &join->mine, &join->others);
+		return;
+	}
+	if (join->others.count) {
+		cost = cw_join_survey(join, &join->mine, 0);
+		if (is_cheap(cost, join->mine.count)) {
+			solve_apart(join, problem);
+			return;
+		}
+	}
+	cw_join_split(join, problem->node, var);
+}
+
+/* ---- filters without a diagram ---- */
+
+/* The node where a record goes on; `made` are those of its filter. */
+static uint32_t end_of(struct cw_join *join, const uint32_t *made, uint32_t next, uint32_t part)
+{
+	if (next == CW_LIFT_REJECT)
+		return 0;
+	return next == CW_LIFT_ACCEPT ? cw_join_fork(join, &part, 1, NULL, 0) : made[next];
+}
+
+/* A switch that goes to `then` for low..high, to `otherwise` for other values, and rejects where
+ * the packet ends before. */
+static uint32_t make_question(struct cw_join *join, uint32_t var, uint32_t low, uint32_t high,
+			      uint32_t then, uint32_t otherwise)
+{
+	struct cw_edges *edges = &join->build->joint.edges;
+	uint32_t max = join->build->exprs.at[var].max;
+	struct cw_joint_node node = {.kind = CW_JOINT_SWITCH, .var = var, .first = edges->count};
+
+	if (CW_GROW(edges, 3)) {
+		cw_build_fail(join->build, -ENOMEM);
+		return 0;
+	}
+	if (low > 0)
+		edges->at[edges->count++] = (struct cw_edge){0, otherwise};
+	edges->at[edges->count++] = (struct cw_edge){low, then};
+	if (high < max)
+		edges->at[edges->count++] = (struct cw_edge){high + 1, otherwise};
+	node.count = edges->count - node.first;
+	cw_join_spend(join, node.count);
+	return cw_join_append(join, &node);
+}
+
+/* The records of a filter as they are, question by question. */
+static uint32_t join_records(struct cw_join *join, uint32_t number)
+{
+	const struct cw_build *build = join->build;
+	const struct cw_build_filter *filter = &build->filters[number];
+	uint32_t *made = malloc(filter->record_count * sizeof(*made));
+	uint32_t i, n, node = 0;
+
+	if (!made)
+		cw_build_fail(join->build, -ENOMEM);
+	for (i = 0; i < filter->record_count && !build->failure; i++) {
+		const struct cw_lift_record *record = &build->records.at[filter->record_first + i];
+
+		node = end_of(join, made, record->then, number);
+		if (record->expr != CW_NONE)
+			node = make_question(join, record->expr, record->low, record->high, node,
+					     end_of(join, made, record->otherwise, number));
+		for (n = record->check_count; n-- > 0 && !build->failure;)
+			node = make_question(join, build->checks.at[record->check_first + n], 0,
+					     UINT32_MAX, node, 0);
+		made[i] = node;
+	}
+	free(made);
+	return node;
+}
+
+/* Such filters are not joined, but stand beside what the others became, in a fork. */
+static void add_records(struct cw_join *join)
+{
+	struct cw_joint *joint = &join->build->joint;
+	uint32_t i;
+
+	join->kids.count = 0;
+	if (joint->root)
+		cw_join_push_u32(join, &join->kids, joint->root);
+	for (i = 0; i < join->build->filter_count && !join->build->failure; i++)
+		if (join->build->filters[i].has_records)
+			cw_join_push_u32(join, &join->kids, join_records(join, i));
+	joint->root = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
+}
+
+/* ---- all ---- */
+
+/* The first problem: all filters. */
+static void start(struct cw_join *join)
+{
+	struct cw_build *build = join->build;
+	struct cw_joint *joint = &build->joint;
+	uint32_t i;
+
+	cw_join_append(join, &(struct cw_joint_node){.kind = CW_JOINT_LEAF});
+	for (i = 0; i < build->filter_count; i++) {
+		cw_join_push_u32(join, &joint->owners, i);
+		cw_join_push_u32(join, &joint->parents, CW_NONE);
+		cw_join_push_u32(join, &joint->taken, 0);
+		cw_join_push(join, &join->gathered, build->filters[i].diagram, i);
+	}
+	join->entries_free = (uint64_t)build->diagrams.edges.count * build->budget.joint_per_input;
+	join->entries_max = join->entries_free + build->budget.joint_extra;
+	if (join->entries_max > build->budget.joint_max)
+		join->entries_max = build->budget.joint_max;
+	join->entries_alone = join->entries_max / 2;
+	join->entries_copy = COPY_FACTOR * (uint64_t)build->diagrams.edges.count + COPY_EXTRA;
+	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
+	build->diagrams.is_over = false;
+	build->diagrams.count_max = build->diagrams.count + (uint32_t)join->entries_max;
+	build->diagrams.edge_max = build->diagrams.edges.count + (uint32_t)join->entries_max;
+	if (!build->failure)
+		joint->root = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);
+}
+
+void cw_join(struct cw_build *build)
+{
+	struct cw_join join = {.build = build, .entries_max = UINT64_MAX};
+	uint32_t i;
+
+	start(&join);
+	for (i = 0; i < join.problems.count && !build->failure; i++) {
+		struct problem problem = join.problems.at[i]; /* the array moves */
+
+		solve(&join, &problem);
+		if (build->diagrams.is_over)
+			cw_build_fail(build, -E2BIG);
+	}
+	if (!build->failure)
+		add_records(&join);
+	build->entries_free = join.entries_free;
+	build->entries = join.entries;
+	cw_index_fini(&join.problem_index);
+	cw_index_fini(&join.node_index);
+	cw_index_fini(&join.piece_index);
+	free(join.sets.at);
+	free(join.problems.at);
+	free(join.pieces.at);
+	free(join.mine.at);
+	free(join.others.at);
+	free(join.gathered.at);
+	free(join.spare.at);
+	free(join.emits.at);
+	free(join.kids.at);
+	free(join.active.at);
+	free(join.child.at);
+	free(join.events.at);
+}

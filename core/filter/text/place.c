@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where an expression that libpcap refused goes wrong: the token that libpcap's message quotes, or
+ * the first one that no right expression has there.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/filter/text/translate.h"
+#include "core/packet/linktype.h"
+
+#define TOKENS_MAX 4096u /* of a wrong expression; in longer ones the place is not sought */
+#define PLACE_NS_MAX (CW_NS_PER_S / 5) /* of processor time, after which it is given up */
+#define COMPLETION_BYTES_MAX 1024u /* what may have to be put behind a prefix to make it whole */
+#define SYNTAX_ERROR "syntax error"
+
+/* Whether libpcap finds no syntax error in prefix + completion. */
+static bool parses(pcap_t *handle, const char *prefix, size_t length, const char *completion)
+{
+	size_t room = length + strlen(completion) + 1;
+	struct bpf_program program;
+	char *text = malloc(room);
+	bool result;
+
+	if (!text)
+		return true;
+	snprintf(text, room, "%.*s%s", (int)length, prefix, completion);
+	result = true;
+	if (pcap_compile(handle, &program, text, 0, PCAP_NETMASK_UNKNOWN) == 0)
+		pcap_freecode(&program);
+	else
+		result = !strstr(pcap_geterr(handle), SYNTAX_ERROR);
+	free(text);
+	return result;
+}
+
+/*
+ * Whether the prefix can be the beginning of an expression. libpcap's parser cannot be asked, so
+ * the common ways to go on are tried: an operand, the end of a comparison, closing brackets.
+ */
+static bool is_viable(pcap_t *handle, const char *prefix, size_t length)
+{
+	static const char *const middles[] = {
+	    "",     " 1",     " 1.2.3.4",   " tcp", " host 1",  " = 1",          " 1 = 1",
+	    "]= 1", " 1]= 1", " 0x1:1]= 1", "/8",   " = 1 = 1", " mask 1.2.3.4", " data"};
+	char completion[COMPLETION_BYTES_MAX];
+	size_t depth = 0;
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		if (prefix[i] == '(')
+			depth++;
+		else if (prefix[i] == ')' && depth)
+			depth--;
+	}
+	for (i = 0; i < CW_ARRAY_COUNT(middles); i++) {
+		size_t used = strlen(middles[i]);
+		size_t closing = cw_min_size(depth, (sizeof(completion) - used - 8));
+
+		memcpy(completion, middles[i], used);
+		memset(completion + used, ')', closing);
+		completion[used + closing] = '\0';
+		if (parses(handle, prefix, length, completion))
+			return true;
+		/* "(len" goes on with ") = 1" */
+		memcpy(completion + used + closing, " = 1", 5);
+		if (closing && parses(handle, prefix, length, completion))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether libpcap's message quotes the token. It does not always use quotes; a long number stands
+ * for itself (in "port number 70000 > 65535"), a short one could be about anything.
+ */
+static bool is_quoted(const char *message, const struct cw_filter_token *token)
+{
+	const char *from = token->text + (token->text[0] == '\\');
+	size_t length = token->length - (token->text[0] == '\\');
+	bool is_telling = token->kind == CW_TOKEN_NUMBER && length >= 3;
+	const char *at;
+
+	for (at = message + 1; message[0] && *at; at++) {
+		if (strncmp(at, from, length) != 0 || isalnum((unsigned char)at[length]))
+			continue;
+		if (at[-1] == '\'' || at[-1] == '"' || (is_telling && at[-1] == ' '))
+			return true;
+	}
+	return false;
+}
+
+/* The token that the message is about: the first that it quotes. */
+static bool find_quoted(const char *expression, const char *message, struct cw_filter_token *found)
+{
+	struct cw_filter_tokens tokens = {.next = expression};
+
+	while (cw_filter_token_next(&tokens, found))
+		if (found->kind != CW_TOKEN_OTHER && is_quoted(message, found))
+			return true;
+	return false;
+}
+
+/*
+ * The token at which an expression with a syntax error stops being the beginning of a right one
+ * (fills; length 0 = its end). A prefix of a right beginning is one too, so halving finds it.
+ * Not found in time: hundreds of hosts take libpcap a second each time that it is asked.
+ */
+static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_token *found)
+{
+	struct cw_filter_tokens tokens = {.next = expression};
+	struct cw_filter_token *all = calloc(TOKENS_MAX, sizeof(*all));
+	uint64_t start_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	size_t count = 0, low = 0, high;
+
+	if (!all)
+		return false;
+	while (count < TOKENS_MAX && cw_filter_token_next(&tokens, &all[count]))
+		count++;
+	if (count == TOKENS_MAX) {
+		free(all);
+		return false;
+	}
+	for (high = count; low < high;) { /* all[low - 1] is viable, all[high] is not */
+		size_t middle = low + (high - low) / 2;
+		const struct cw_filter_token *token = &all[middle];
+		size_t length = (size_t)(token->text - expression) + token->length;
+
+		if (cw_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns > PLACE_NS_MAX) {
+			free(all);
+			return false;
+		}
+		if (is_viable(handle, expression, length))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < count)
+		*found = all[low];
+	else
+		*found =
+		    (struct cw_filter_token){expression + strlen(expression), 0, CW_TOKEN_OTHER};
+	free(all);
+	return true;
+}
+
+int cw_filter_report_refusal(pcap_t *handle, const char *expression, const char *message,
+			     struct cw_error *error)
+{
+	char quote[CW_FILTER_QUOTE_BYTES], name[32];
+	int dlt = pcap_datalink(handle);
+	struct cw_filter_token token;
+	const char *linktype = cw_linktype_name(cw_linktype_from_dlt(dlt), name, sizeof(name));
+	bool is_found;
+
+	if (strstr(message, SYNTAX_ERROR))
+		is_found = find_stray(handle, expression, &token);
+	else
+		is_found = find_quoted(expression, message, &token);
+	cw_filter_quote(expression, quote);
+	if (!is_found)
+		return cw_error_set(error, -EINVAL, "filter \"%s\" for link type %s: %s", quote,
+				    linktype, message);
+	if (token.length == 0)
+		return cw_error_set(error, -EINVAL,
+				    "filter \"%s\" for link type %s: %s, at its end", quote,
+				    linktype, message);
+	return cw_error_set(error, -EINVAL,
+			    "filter \"%s\" for link type %s: %s, at \"%.*s\" (column %zu)", quote,
+			    linktype, message, (int)cw_min_size(token.length, 100), token.text,
+			    (size_t)(token.text - expression) + 1);
+}
