@@ -7,8 +7,8 @@
  *     ... fill in inputs and rules ...
  *     cw_pipeline_start(&pipeline, &options, &error)    checks everything, then starts the threads
  *     poll(cw_pipeline_done_fd(pipeline)) ...           meanwhile: progress, request_stop, abort
- *     cw_pipeline_finish(pipeline, &report)             joins, publishes the files, closes the
- * books cw_report_fini(&report), cw_pipeline_free(pipeline)
+ *     cw_pipeline_finish(pipeline, &report)             joins, publishes files, closes the books
+ *     cw_report_fini(&report), cw_pipeline_free(pipeline)
  */
 #ifndef CW_PIPELINE_PIPELINE_H
 #define CW_PIPELINE_PIPELINE_H

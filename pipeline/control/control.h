@@ -8,8 +8,8 @@
  *	{"command": "reload"}			answered when it is done: ok, generation, text
  *	{"command": "rotate", "rule": NAME}	without a rule: every output begins a new file
  *	{"command": "flush"}, {"command": "stop"}
- *	{"command": "log", "level": "note"}	or "warning", or "problem": what is reported from
- *now on anything else				{"ok": false, "error": "what is wrong"}
+ *	{"command": "log", "level": "note"}	or "warning", "problem": the least severe reported
+ *	anything else				{"ok": false, "error": "what is wrong"}
  *
  * Use: open it before privileges are given up; have its descriptors polled and serve it, by one
  * thread, which is none that packets need. Nothing here blocks: a client that does not read its

@@ -6,9 +6,9 @@
  *
  * SECONDS may be 0 where PAIRS is given: then it goes on until so many programs times packets were
  * compared. KIND is "program" (random programs) or a kind of tests/rig/filter_sets.h; without it,
- *or with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds
- *it for every engine and mode, with the default budgets and with tiny ones, and matches generated
- *and mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
+ * or with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds
+ * it for every engine and mode, with the default budgets and with tiny ones, and matches generated
+ * and mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
  * fails, and exits 1.
  */
 

@@ -8,8 +8,8 @@
  *	       [--vlan TCI] [--outer TCI] [--gso MSS] [--burst N] [--seconds S] [--bypass]
  *
  * --gso sends TCP frames of --size (up to 65550) whole, to be segmented by a device that must; a
- *veth hands them on as they are. --bypass leaves out the queueing discipline, and the taps on
- *DEVICE.
+ * veth hands them on as they are. --bypass leaves out the queueing discipline, and the taps on
+ * DEVICE.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -4,7 +4,7 @@
  * from its number and the shape alone, so that a receiver that knows both knows every byte:
  *
  *	Ethernet | tags | IPv4 (source 10.0.0.0 + flow) | UDP, or TCP for large frames | stamp |
- *fill
+ * fill
  *
  * The stamp is 16 octets, big-endian: magic, number (64 bits), check of number and length. Frame n
  * belongs to flow n % flows. Header-only, shared by programs in C.

@@ -156,9 +156,11 @@ struct cw_live_stats {
  *                     CAP_BPF and CAP_NET_ADMIN
  *   -EPROTONOSUPPORT  a device that this source cannot read (packet: "any", odd link types)
  *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or this
- * build; a direction that the source does not have -EBUSY            xdp: another program has the
- * device -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take -ENOMEM no
- * memory for the rings, or more than half of the machine's others            the system's
+ *                     build; a direction that the source does not have
+ *   -EBUSY            xdp: another program has the device
+ *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
+ *   -ENOMEM           no memory for the rings, or more than half of the machine's
+ *   others            the system's
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);

@@ -15,8 +15,8 @@
  *	- CW_PACKET_OUTGOING is never set: libpcap does not tell; the cooked header of "any" does
  *	- what the loopback device sends is seen as it comes in, and never as CW_LIVE_OUT; so are
  *	  frames sent to a CAN bus, but for CW_LIVE_OUT
- *	- "any" is LINKTYPE_LINUX_SLL: of its two headers the one that libpcap puts VLAN tags back
- *to
+ *	- "any" is LINKTYPE_LINUX_SLL: of its two headers the one that libpcap puts VLAN
+ *	  tags back to
  *	- of a packet with two VLAN tags, Linux 6.18 tells cooked sockets one, and not the same one
  *	  coming in as going out
  *	- "any" is never down or removed, whatever becomes of a device

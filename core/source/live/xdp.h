@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The AF_XDP source of source_live.h: frames leave the device's driver, by a program that it runs
- *on each, for memory of ours, before the host's stack sees them. A socket, its memory and its rings
+ * on each, for memory of ours, before the host's stack sees them. A socket, its memory and its rings
  * for each receive queue of the device. A span is a batch of frames in place; given back, by any
  * thread, a batch goes to a stack that the queue's thread empties in next, and its frames go to the
  * kernel again. Leases come back in any order, and a held one keeps its frames only.
@@ -31,17 +31,17 @@
  * Books: kernel_dropped is rx_dropped and rx_ring_full of XDP_STATISTICS, kernel_seen that and what
  * came. With copying, want of frames is in rx_dropped once for each packet, and
  * rx_fill_ring_empty_descs, which counts the same attempts, is `freezes`. In zero-copy mode the
- *device itself runs dry, and counts those losses as its own (rx_missed, rx_dropped of the
- *interface).
+ * device itself runs dry, and counts those losses as its own (rx_missed, rx_dropped of the
+ * interface).
  *
  * While packets come, next looks at the ring each 1.6 ms at most (retire_ms has no part in that),
- *and sooner where there are fewer frames: they would do for 10 Mpps twice over.
+ * and sooner where there are fewer frames: they would do for 10 Mpps twice over.
  *
  * A device is looked at while nothing comes: down is told at most 0.3 s after, and not if it was up
  * again by then.
  *
  * System calls after open: poll, ppoll, recvfrom, getsockopt, ioctl, bpf (stop), clock_gettime;
- *close and munmap at the end.
+ * close and munmap at the end.
  */
 #ifndef CW_CORE_SOURCE_XDP_H
 #define CW_CORE_SOURCE_XDP_H
