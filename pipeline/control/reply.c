@@ -17,11 +17,15 @@ static json_t *count(uint64_t value)
 /* Text that may not be UTF-8, such as a path's. */
 static json_t *text_json(const char *text)
 {
-	json_t *result = text ? json_string(text) : json_null();
+	json_t *result;
 	char *clean;
 	size_t index;
 
-	if (result || !(clean = strdup(text)))
+	if (!text)
+		return json_null();
+	result = json_string(text);
+	clean = result ? NULL : strdup(text);
+	if (!clean)
 		return result;
 	for (index = 0; clean[index]; index++) {
 		if ((signed char)clean[index] < 0)
