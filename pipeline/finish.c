@@ -26,8 +26,8 @@ void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *prog
 					 .total_bytes = pipeline->total_bytes,
 					 .packets = atomic_load(&pipeline->received),
 					 .bytes = atomic_load(&pipeline->received_bytes)};
-	for (index = 0; index < pipeline->port_count; index++)
-		progress->lost_before_tap += atomic_load(&pipeline->ports[index].lost_before_tap);
+	for (index = 0; index < pipeline->tap_count; index++)
+		progress->lost_before_tap += atomic_load(&pipeline->taps[index].lost_before_tap);
 	for (index = 0; index < pipeline->lane_count; index++) {
 		progress->kernel_seen += atomic_load(&pipeline->lanes[index].seen);
 		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].dropped);
@@ -43,7 +43,7 @@ static void join_threads(struct cw_pipeline *pipeline)
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
 	if (!pipeline->lanes[pipeline->lane_count - 1].is_started ||
-	    (pipeline->port_count && !pipeline->is_keeper_started) ||
+	    (pipeline->tap_count && !pipeline->is_keeper_started) ||
 	    (pipeline->reload.is_possible && !pipeline->reload.is_started)) {
 		cw_pipeline_stop_reading(pipeline);
 		atomic_store(&pipeline->is_done, true);
@@ -101,7 +101,7 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	cw_chunk_pool_fini(&pipeline->pool);
 	cw_ring_free(pipeline->reserved);
 	cw_ready_fini(&pipeline->writable);
-	cw_ports_fini(pipeline);
+	cw_taps_fini(pipeline);
 	cw_ifaces_fini(&pipeline->ifaces);
 	cw_direct_share_free(pipeline->direct_share);
 	cw_pack_free(pipeline->pack);

@@ -70,7 +70,7 @@ static struct cw_lane *new_lanes(uint32_t count)
 
 static void chunks_returned(void *context)
 {
-	cw_pipeline_settle(context);
+	cw_turn_resume_any(context);
 }
 
 static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
@@ -128,7 +128,7 @@ static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *
 
 static uint32_t count_threads(const struct cw_pipeline *pipeline)
 {
-	return pipeline->worker_count + pipeline->lane_count + (pipeline->port_count ? 1 : 0) +
+	return pipeline->worker_count + pipeline->lane_count + (pipeline->tap_count ? 1 : 0) +
 	       (pipeline->reload.is_possible ? 1 : 0);
 }
 
@@ -159,11 +159,11 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 
 		snprintf(name, sizeof(name), "cw-capture-%u", index);
 		result = start_thread(&lane->thread, name,
-				      pipeline->port_count ? cw_capture_live_main : cw_capture_main,
+				      pipeline->tap_count ? cw_capture_live_main : cw_capture_main,
 				      lane);
 		lane->is_started = result == 0;
 	}
-	if (result == 0 && pipeline->port_count) {
+	if (result == 0 && pipeline->tap_count) {
 		result =
 		    start_thread(&pipeline->keeper_thread, "cw-keeper", cw_keeper_main, pipeline);
 		pipeline->is_keeper_started = result == 0;
@@ -210,7 +210,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (result == 0)
 		result = cw_rules_check(pipeline->options.rules, error);
 	if (result == 0 && pipeline->options.device_count) {
-		result = cw_setup_ports(pipeline, error);
+		result = cw_taps_open(pipeline, error);
 	} else if (result == 0) {
 		result = cw_setup_inputs(pipeline, error);
 		pipeline->lane_count = 1;
@@ -224,24 +224,24 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (result == 0)
 		result = cw_setup_rules(pipeline, pipeline->generation, false, error);
 	if (result == 0) {
-		cw_ports_prefilter(pipeline);
+		cw_taps_prefilter(pipeline);
 		result = init_memory(pipeline, error);
 	}
 	if (result == 0)
-		result = cw_setup_places(pipeline, error);
+		result = cw_setup_affinity(pipeline, error);
 	if (result < 0)
 		return result;
 	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit,
 			  pipeline->direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->has_files = true;
-	cw_ports_connect(pipeline);
+	cw_taps_connect(pipeline);
 	pipeline->empty_linktype = pipeline->ifaces.count
 				       ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
 				       : CW_LINKTYPE_ETHERNET;
 	if (pipeline->options.on_ready)
 		pipeline->options.on_ready(pipeline->options.context);
-	cw_ports_tell_start(pipeline);
+	cw_taps_report_start(pipeline);
 	return start_threads(pipeline, error);
 }
 

@@ -15,8 +15,8 @@
 #include "pipeline/output/names.h"
 #include "pipeline/output/output.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/threads/place.h"
-#include "pipeline/capture/port.h"
+#include "pipeline/threads/affinity.h"
+#include "pipeline/capture/tap.h"
 #include "pipeline/threads/ready.h"
 #include "pipeline/reload/reload.h"
 #include "pipeline/report/past.h"
@@ -47,8 +47,8 @@ struct cw_pipeline {
 	uint32_t output_capacity;
 	struct cw_worker *workers;
 	uint32_t worker_count;
-	struct cw_port *ports; /* live */
-	uint32_t port_count;
+	struct cw_tap *taps; /* live */
+	uint32_t tap_count;
 	struct cw_lane *lanes;
 	uint32_t lane_count;
 	uint32_t snaplen_max;    /* of the inputs, for file headers */
@@ -87,15 +87,16 @@ struct cw_pipeline {
 	_Atomic uint32_t live_batches; /* cut and not finished */
 	_Atomic bool is_done;
 	_Atomic uint32_t running_threads;
-	_Atomic bool is_giving_up;     /* the drain took too long */
-	_Atomic bool is_stuck;         /* and did not end then */
-	_Atomic bool is_aborting;      /* write nothing more */
-	_Atomic bool has_problem;      /* exit 1 */
-	_Atomic uint32_t told_places;  /* CW_TOLD_: kinds of what was refused and told */
-	_Atomic bool has_told_direct;  /* that direct writing is refused */
-	_Atomic uint64_t wanted_bytes; /* too little free space on a disk */
-	_Atomic uint64_t read_bytes;   /* progress, of all inputs */
-	_Atomic uint64_t received;     /* progress */
+	_Atomic bool is_giving_up; /* the drain took too long */
+	_Atomic bool is_stuck;     /* and did not end then */
+	_Atomic bool is_aborting;  /* write nothing more */
+	_Atomic bool has_problem;  /* exit 1 */
+	_Atomic uint32_t
+	    reported_refusals;            /* CW_REFUSED_: kinds of what was refused and reported */
+	_Atomic bool has_reported_direct; /* that direct writing is refused */
+	_Atomic uint64_t wanted_bytes;    /* too little free space on a disk */
+	_Atomic uint64_t read_bytes;      /* progress, of all inputs */
+	_Atomic uint64_t received;        /* progress */
 	_Atomic uint64_t received_bytes;
 
 	/* owner: the turn */

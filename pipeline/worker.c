@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/places.h"
+#include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
 #include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
@@ -300,7 +300,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 
 static void offer(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
-	cw_sequencer_park_any(pipeline, batch);
+	cw_turn_park_any(pipeline, batch);
 }
 
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
@@ -332,7 +332,7 @@ static void finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
 	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
 	cw_lane_give_back_any(lane, batch);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
-	cw_pipeline_settle(pipeline);
+	cw_turn_resume_any(pipeline);
 }
 
 static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
@@ -382,7 +382,7 @@ void *cw_worker_main(void *argument)
 	struct cw_worker *worker = argument;
 	struct cw_pipeline *pipeline = worker->pipeline;
 
-	cw_pipeline_take_place(pipeline, worker->cpu, 0);
+	cw_pipeline_pin_thread(pipeline, worker->cpu, 0);
 	for (;;) {
 		uint32_t seen = cw_gate_look(&pipeline->worker_gate);
 		uint32_t output = cw_ready_take(&pipeline->writable, worker->next_output);

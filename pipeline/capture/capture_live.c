@@ -8,7 +8,7 @@
 
 #include "core/base/clock.h"
 #include "pipeline/capture/capture.h"
-#include "pipeline/run/places.h"
+#include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
@@ -65,7 +65,7 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 static void publish_horizon(struct cw_lane *lane)
 {
 	uint64_t kept_ns =
-	    (2 * (uint64_t)lane->pipeline->ports[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
+	    (2 * (uint64_t)lane->pipeline->taps[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
 	    (CW_NS_PER_S / 1000);
 	uint64_t now_ns = cw_wall_ns();
 
@@ -82,7 +82,7 @@ static void let_go(struct cw_lane *lane, struct cw_live *live)
 	lane->stopped = NULL;
 	/* [TIME-1] Nothing will come until the keeper has another device. */
 	atomic_store_explicit(&lane->horizon_ns, UINT64_MAX, memory_order_release);
-	/* [PORT-1] release */
+	/* [TAP-1] release */
 	atomic_store_explicit(&lane->live, NULL, memory_order_release);
 	cw_keeper_wake(lane->pipeline);
 }
@@ -119,7 +119,7 @@ static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 	struct cw_pipeline *pipeline = lane->pipeline;
 
 	if (lane->stopped == live || (!atomic_load(&pipeline->is_stopping) &&
-				      !atomic_load(&pipeline->ports[lane->input].is_replaced)))
+				      !atomic_load(&pipeline->taps[lane->input].is_replaced)))
 		return;
 	cw_live_stop(live, lane->queue);
 	lane->stopped = live;
@@ -134,19 +134,19 @@ void *cw_capture_live_main(void *argument)
 	uint64_t due_ns = 0;
 	bool goes_on = true;
 	int wait_ms = pipeline->options.is_time_order
-			  ? (int)pipeline->ports[lane->input].info.retire_ms
+			  ? (int)pipeline->taps[lane->input].info.retire_ms
 			  : WAIT_MS;
 
 	if (pipeline->reload.is_possible)
 		cw_generation_join(lane);
-	cw_pipeline_take_place(pipeline, lane->cpu, pipeline->options.realtime);
+	cw_pipeline_pin_thread(pipeline, lane->cpu, pipeline->options.realtime);
 	/* Batches are touched here first. */
-	cw_pipeline_prefer_device(pipeline, pipeline->ports[lane->input].device);
+	cw_pipeline_prefer_device(pipeline, pipeline->taps[lane->input].device);
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->gate);
 		int result;
 
-		/* [PORT-1] acquire */
+		/* [TAP-1] acquire */
 		live = atomic_load_explicit(&lane->live, memory_order_acquire);
 		if (atomic_load(&pipeline->is_stopping) &&
 		    (!live || atomic_load(&pipeline->is_giving_up)))

@@ -23,5 +23,5 @@ void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t inp
 void cw_lane_end(struct cw_lane *lane)
 {
 	atomic_store(&lane->is_cut, true); /* [END-1] release */
-	cw_sequencer_offer_any(lane->pipeline, lane->index);
+	cw_turn_offer_any(lane->pipeline, lane->index);
 }

@@ -12,20 +12,20 @@
 #define FLUSH_EVERY_NS CW_NS_PER_S
 #define COUNT_EVERY_NS CW_NS_PER_S
 #define STUCK_NS (2 * CW_NS_PER_S)
-#define PORTS_POLLED_MAX 64u
+#define TAPS_POLLED_MAX 64u
 
-static void sleep_until_news(struct cw_pipeline *pipeline)
+static void sleep_until_woken(struct cw_pipeline *pipeline)
 {
-	struct pollfd fds[1 + PORTS_POLLED_MAX];
+	struct pollfd fds[1 + TAPS_POLLED_MAX];
 	nfds_t count = 0;
 	uint64_t ignored;
 	uint32_t index;
 
 	fds[count++] = (struct pollfd){.fd = pipeline->keeper_fd, .events = POLLIN};
-	for (index = 0; index < pipeline->port_count && count < CW_ARRAY_COUNT(fds); index++) {
-		if (pipeline->ports[index].watch)
+	for (index = 0; index < pipeline->tap_count && count < CW_ARRAY_COUNT(fds); index++) {
+		if (pipeline->taps[index].watch)
 			fds[count++] =
-			    (struct pollfd){.fd = cw_netdev_watch_fd(pipeline->ports[index].watch),
+			    (struct pollfd){.fd = cw_netdev_watch_fd(pipeline->taps[index].watch),
 					    .events = POLLIN};
 	}
 	poll(fds, count, TICK_MS);
@@ -54,10 +54,10 @@ static void give_up(struct cw_pipeline *pipeline)
 	cw_pipeline_tell(pipeline, CW_PROBLEM,
 			 "draining takes longer than %.1f s: what is not written yet is lost",
 			 (double)pipeline->options.drain_ms / 1000);
-	cw_sequencer_hold_any(pipeline, fail_outputs, pipeline);
+	cw_turn_hold_any(pipeline, fail_outputs, pipeline);
 	for (index = 0; index < pipeline->lane_count; index++)
 		cw_gate_signal_all(&pipeline->lanes[index].gate);
-	cw_sequencer_run_any(pipeline);
+	cw_turn_run_any(pipeline);
 }
 
 /* Capture threads that wait for a batch or a lease: the kernel goes on counting, they shall too. */
@@ -77,15 +77,15 @@ void *cw_keeper_main(void *argument)
 	while (!atomic_load(&pipeline->is_done)) {
 		uint64_t now_ns;
 
-		sleep_until_news(pipeline);
+		sleep_until_woken(pipeline);
 		now_ns = cw_now_ns();
-		cw_ports_look_after(pipeline, now_ns);
-		cw_sequencer_tend_any(pipeline, now_ns, now_ns >= flush_ns);
+		cw_taps_look_after(pipeline, now_ns);
+		cw_turn_tend_any(pipeline, now_ns, now_ns >= flush_ns);
 		if (now_ns >= flush_ns)
 			flush_ns = now_ns + FLUSH_EVERY_NS;
 		if (now_ns >= count_ns) {
 			count_ns = now_ns + COUNT_EVERY_NS;
-			cw_ports_count(pipeline);
+			cw_taps_count(pipeline);
 			remind_lanes(pipeline);
 		}
 		if (!drain_ns && atomic_load(&pipeline->is_stopping))
@@ -97,7 +97,7 @@ void *cw_keeper_main(void *argument)
 		if (given_up_ns && now_ns - given_up_ns > STUCK_NS)
 			atomic_store(&pipeline->is_stuck, true);
 	}
-	cw_ports_count(pipeline);
+	cw_taps_count(pipeline);
 	cw_pipeline_thread_ends(pipeline);
 	return NULL;
 }

@@ -137,7 +137,7 @@ int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 		snapshot->outputs = calloc(taking.room, sizeof(*snapshot->outputs));
 		if (!snapshot->outputs)
 			goto no_memory;
-		cw_sequencer_hold_any(pipeline, take_turns, &taking);
+		cw_turn_hold_any(pipeline, take_turns, &taking);
 	} while (taking.is_short && taking.room < 4 * pipeline->output_capacity);
 	if (taking.is_short)
 		goto no_memory;
@@ -159,7 +159,7 @@ void cw_snapshot_fini(struct cw_snapshot *snapshot)
 
 void cw_pipeline_flush(struct cw_pipeline *pipeline)
 {
-	cw_sequencer_tend_any(pipeline, cw_now_ns(), true);
+	cw_turn_tend_any(pipeline, cw_now_ns(), true);
 }
 
 struct rotation {
@@ -190,6 +190,6 @@ uint32_t cw_pipeline_rotate(struct cw_pipeline *pipeline, const char *rule)
 {
 	struct rotation rotation = {.pipeline = pipeline, .rule = rule};
 
-	cw_sequencer_hold_any(pipeline, ask_for_rotation, &rotation);
+	cw_turn_hold_any(pipeline, ask_for_rotation, &rotation);
 	return rotation.count;
 }

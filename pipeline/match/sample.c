@@ -55,9 +55,9 @@ void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set 
 	     index < (uint64_t)first + count; index += matcher->verify_every) {
 		const struct cw_packet *packet = &batch->packets[index];
 		struct cw_sample sample = {.packet = (uint32_t)index, .rule = CW_SAMPLE_AGREES};
-		uint32_t place = sample.packet - first;
-		uint32_t start = place ? scratch->ends[place - 1] : 0;
-		bool is_passed = !(rejected >> place & 1);
+		uint32_t at = sample.packet - first;
+		uint32_t start = at ? scratch->ends[at - 1] : 0;
+		bool is_passed = !(rejected >> at & 1);
 
 		if (packet->flags & CW_PACKET_MALFORMED)
 			continue;
@@ -67,7 +67,7 @@ void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set 
 			sample.rule = CW_SAMPLE_PREFILTER;
 			sample.is_match_by_libpcap = !is_passed;
 		} else if (is_passed) {
-			compare(scratch->ids + start, scratch->ends[place] - start,
+			compare(scratch->ids + start, scratch->ends[at] - start,
 				scratch->expected_ids,
 				cw_filter_set_match_libpcap(set->filters, packet,
 							    scratch->expected_ids),
@@ -100,11 +100,11 @@ void cw_verification_add(struct cw_verification *verification, const struct cw_b
 	for (index = 0; index < batch->sample_count; index++) {
 		const struct cw_sample *sample = &batch->samples[index];
 
-		if (verification->told_count == CW_DIFFERENCES_TOLD)
+		if (verification->reported_count == CW_DIFFERENCES_REPORTED)
 			return;
 		if (sample->rule == CW_SAMPLE_AGREES)
 			continue;
-		difference = &verification->told[verification->told_count++];
+		difference = &verification->reported[verification->reported_count++];
 		*difference = (struct cw_difference){
 		    .packet = packets_before + sample->packet - batch->part_first + 1,
 		    .input = batch->input,

@@ -11,7 +11,7 @@
 
 #include "pipeline/match/match.h"
 
-#define CW_DIFFERENCES_TOLD 8u /* of a run, the first ones; all are counted */
+#define CW_DIFFERENCES_REPORTED 8u /* of a run, the first ones; all are counted */
 
 /* Values of cw_sample.rule besides the rules' indices. */
 #define CW_SAMPLE_AGREES UINT32_MAX
@@ -30,8 +30,8 @@ struct cw_difference {
 struct cw_verification {
 	uint64_t sampled;
 	uint64_t differences; /* samples with one, however many rules differ */
-	uint32_t told_count;
-	struct cw_difference told[CW_DIFFERENCES_TOLD]; /* in the order of the sequence */
+	uint32_t reported_count;
+	struct cw_difference reported[CW_DIFFERENCES_REPORTED]; /* in the order of the sequence */
 };
 
 /* How many samples a batch of so many records can hold; every = 0: none. */

@@ -122,7 +122,7 @@ uint32_t cw_chunk_free_count(struct cw_chunk_pool *pool)
 	return atomic_load(&pool->free_count);
 }
 
-static bool settle(struct cw_chunk *chunk, int64_t amount)
+static bool subtract_pending(struct cw_chunk *chunk, int64_t amount)
 {
 	/* [CHUNK-1] release: the copied bytes; acquire: those of all others, for the writer. */
 	return atomic_fetch_sub_explicit(&chunk->pending, amount, memory_order_acq_rel) == amount;
@@ -130,7 +130,7 @@ static bool settle(struct cw_chunk *chunk, int64_t amount)
 
 bool cw_chunk_copied(struct cw_chunk *chunk, uint32_t bytes)
 {
-	return settle(chunk, bytes);
+	return subtract_pending(chunk, bytes);
 }
 
 bool cw_chunk_is_copied(const struct cw_chunk *chunk)
@@ -141,5 +141,5 @@ bool cw_chunk_is_copied(const struct cw_chunk *chunk)
 
 bool cw_chunk_seal(struct cw_chunk *chunk)
 {
-	return settle(chunk, CW_CHUNK_OPEN_BIAS);
+	return subtract_pending(chunk, CW_CHUNK_OPEN_BIAS);
 }

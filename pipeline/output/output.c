@@ -52,7 +52,7 @@ void cw_output_fini(struct cw_output *output)
 
 bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
 {
-	return pipeline->port_count && !atomic_load(&pipeline->is_stopping) &&
+	return pipeline->tap_count && !atomic_load(&pipeline->is_stopping) &&
 	       !(output->writing && cw_outfile_was_created(output->writing->outfile) &&
 		 !output->writing->is_regular);
 }

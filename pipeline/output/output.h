@@ -118,10 +118,10 @@ struct cw_output {
 	/* owner: the writer (whoever took kicks from 0 to 1) */
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *queue_first;
 	struct cw_chunk *queue_last;
-	struct cw_file *writing; /* NULL before the first write */
-	uint64_t told_ns;        /* CLOCK_MONOTONIC: of the last failure that was told */
-	bool has_told;           /* and its end not yet */
-	bool has_told_expiry;    /* that a file cannot be removed */
+	struct cw_file *writing;   /* NULL before the first write */
+	uint64_t reported_ns;      /* CLOCK_MONOTONIC: of the last failure that was told */
+	bool has_reported_failure; /* and its end not yet */
+	bool has_reported_expiry;  /* that a file cannot be removed */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };

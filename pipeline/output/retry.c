@@ -19,7 +19,7 @@ bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_outpu
 	uint64_t held;
 
 	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
-	if (!pipeline->port_count || pipeline->turn_output_count == 1)
+	if (!pipeline->tap_count || pipeline->turn_output_count == 1)
 		return false;
 	held = atomic_load_explicit(&output->chunks_out, memory_order_relaxed); /* a hint */
 	/* As much as is free: one that stands still ends with half of the pool, two with a third
@@ -42,7 +42,7 @@ static uint64_t written_records(const struct cw_output *output)
 }
 
 /* Enter what the failure cost in the books: nothing of the output is under way any more. */
-static void settle_losses(struct cw_output *output)
+static void book_losses(struct cw_output *output)
 {
 	uint64_t explained = written_records(output);
 	uint32_t cause;
@@ -91,7 +91,7 @@ static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64
 	    !cw_output_may_retry(pipeline, output))
 		return;
 	output->retry_ns = 0;
-	settle_losses(output);
+	book_losses(output);
 	if (go_on(pipeline, output))
 		return;
 	atomic_store(&output->is_retrying, true);
@@ -112,7 +112,7 @@ static void stop_if_all_lost(struct cw_pipeline *pipeline)
 {
 	uint32_t index;
 
-	if (!pipeline->port_count || atomic_load(&pipeline->is_stopping))
+	if (!pipeline->tap_count || atomic_load(&pipeline->is_stopping))
 		return;
 	for (index = 0; index < pipeline->output_count; index++) {
 		if (pipeline->outputs[index].state == CW_OUTPUT_USED &&

@@ -23,19 +23,19 @@ static bool may_tell(struct cw_output *output)
 	uint64_t now_ns = cw_now_ns();
 
 	if (atomic_load(&output->is_retrying) ||
-	    (output->told_ns && now_ns - output->told_ns < TELL_EVERY_NS))
+	    (output->reported_ns && now_ns - output->reported_ns < TELL_EVERY_NS))
 		return false;
-	output->told_ns = now_ns;
-	output->has_told = true;
+	output->reported_ns = now_ns;
+	output->has_reported_failure = true;
 	return true;
 }
 
 static void tell_recovery(struct cw_pipeline *pipeline, struct cw_output *output,
 			  const struct cw_file *file)
 {
-	if (!atomic_exchange(&output->is_retrying, false) || !output->has_told)
+	if (!atomic_exchange(&output->is_retrying, false) || !output->has_reported_failure)
 		return;
-	output->has_told = false;
+	output->has_reported_failure = false;
 	cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
 			 output->rule->name, file->path);
 }
@@ -46,7 +46,7 @@ static void tell_refusal(struct cw_pipeline *pipeline, const struct cw_file *fil
 	int refusal = pipeline->direct_share ? cw_direct_share_refusal(pipeline->direct_share) : 0;
 
 	if (refusal == 0 || pipeline->options.direct != CW_DIRECT_ON ||
-	    atomic_exchange(&pipeline->has_told_direct, true))
+	    atomic_exchange(&pipeline->has_reported_direct, true))
 		return;
 	cw_pipeline_tell(
 	    pipeline, CW_WARNING,
@@ -159,8 +159,7 @@ static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file
 }
 
 /* Nothing more comes: let the kernel have what was handed, to the byte. */
-static void settle_file(struct cw_pipeline *pipeline, struct cw_output *output,
-			struct cw_file *file)
+static void drain_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
 {
 	int failure = cw_outfile_finish(file->outfile);
 
@@ -184,7 +183,7 @@ void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *outpu
 	if (was_open)
 		result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result == 0 && was_open)
-		settle_file(pipeline, output, file);
+		drain_file(pipeline, output, file);
 	if (result == 0 && was_open && file->is_unusable) {
 		cw_outfile_discard(file->outfile, false);
 	} else if (result == 0 && was_open) {
@@ -305,9 +304,9 @@ static void expire_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (!file->is_published || !file->is_regular)
 		return;
 	file->is_expired = cw_outfile_remove(file->outfile, &error) == 0;
-	if (file->is_expired || output->has_told_expiry)
+	if (file->is_expired || output->has_reported_expiry)
 		return;
-	output->has_told_expiry = true;
+	output->has_reported_expiry = true;
 	cw_pipeline_tell(pipeline, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);
 }
 

@@ -63,7 +63,7 @@ static bool close_leaving(struct cw_pipeline *pipeline, struct cw_output *output
 {
 	struct leaving leaving = {.pipeline = pipeline, .output = output};
 
-	cw_sequencer_hold_any(pipeline, seal_leaving, &leaving);
+	cw_turn_hold_any(pipeline, seal_leaving, &leaving);
 	if (!leaving.is_alone)
 		return false;
 	/* [ABORT-1] as a writer does. */
@@ -71,7 +71,7 @@ static bool close_leaving(struct cw_pipeline *pipeline, struct cw_output *output
 	leaving.is_alone = !atomic_load(&pipeline->is_aborting);
 	if (leaving.is_alone) {
 		cw_output_close(pipeline, output, leaving.empty);
-		cw_sequencer_hold_any(pipeline, bury, &leaving);
+		cw_turn_hold_any(pipeline, bury, &leaving);
 	}
 	atomic_store(&output->is_writing, false);
 	return leaving.is_alone;

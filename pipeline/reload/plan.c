@@ -282,7 +282,7 @@ void cw_plan_publish(struct cw_plan *plan)
 {
 	struct cw_pipeline *pipeline = plan->pipeline;
 
-	cw_sequencer_hold_any(pipeline, enter_outputs, plan);
+	cw_turn_hold_any(pipeline, enter_outputs, plan);
 	plan->next->matcher.is_cancelled = NULL;
 	plan->next->start_ns = cw_now_ns();
 	plan->now->newer = plan->next;

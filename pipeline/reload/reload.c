@@ -86,7 +86,7 @@ static void reload_once(struct cw_pipeline *pipeline, uint64_t upto)
 
 /* ---- the thread ---- */
 
-static void sleep_until_news(struct cw_pipeline *pipeline)
+static void sleep_until_woken(struct cw_pipeline *pipeline)
 {
 	const struct cw_reload *reload = &pipeline->reload;
 	struct pollfd fd = {.fd = reload->fd, .events = POLLIN};
@@ -109,7 +109,7 @@ void *cw_reload_main(void *argument)
 		cw_reload_free_generations(pipeline);
 		cw_reload_close_outputs(pipeline);
 		if (requested == served) {
-			sleep_until_news(pipeline);
+			sleep_until_woken(pipeline);
 			continue;
 		}
 		if (atomic_load(&pipeline->is_stopping))
@@ -154,9 +154,9 @@ static int init_possible(struct cw_pipeline *pipeline)
 	reload->leaving = calloc((size_t)capacity * 2, sizeof(*reload->leaving));
 	if (reload->fd < 0 || !reload->leaving)
 		return -ENOMEM;
-	for (index = 0; index < CW_GENERATIONS_TOLD; index++) {
-		reload->told[index].firsts = calloc(pipeline->lane_count, sizeof(uint64_t));
-		if (!reload->told[index].firsts)
+	for (index = 0; index < CW_GENERATIONS_REPORTED; index++) {
+		reload->reported[index].firsts = calloc(pipeline->lane_count, sizeof(uint64_t));
+		if (!reload->reported[index].firsts)
 			return -ENOMEM;
 	}
 	return 0;
@@ -199,8 +199,8 @@ void cw_reload_fini(struct cw_pipeline *pipeline)
 		reload->oldest = oldest->newer;
 		cw_generation_free(oldest);
 	}
-	for (index = 0; index < CW_GENERATIONS_TOLD; index++)
-		free(reload->told[index].firsts);
+	for (index = 0; index < CW_GENERATIONS_REPORTED; index++)
+		free(reload->reported[index].firsts);
 	free(reload->leaving);
 	if (reload->fd >= 0)
 		close(reload->fd);

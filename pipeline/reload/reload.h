@@ -16,13 +16,13 @@
 #include "pipeline/match/generation.h"
 #include "pipeline/pipeline.h"
 
-#define CW_GENERATIONS_TOLD 64u     /* the report has the boundaries of the last ones, */
+#define CW_GENERATIONS_REPORTED 64u /* the report has the boundaries of the last ones, */
 #define CW_GENERATIONS_HELD 64u     /* and no more of them may still have batches */
 #define CW_OUTPUTS_RELOAD_MIN 4096u /* that there is room for where rules can be reloaded */
 #define CW_OUTPUTS_EXPECTED 256u    /* chunks are sized for so many at least, likewise */
 
 /* What a generation was, for the report. */
-struct cw_told_generation {
+struct cw_past_generation {
 	uint64_t number;
 	uint64_t start_ns;
 	uint32_t rule_count;
@@ -50,8 +50,8 @@ struct cw_reload {
 	uint32_t held_count;          /* of them */
 	uint32_t *leaving;            /* outputs to be closed */
 	uint32_t leaving_count;
-	struct cw_told_generation told[CW_GENERATIONS_TOLD]; /* by number, modulo */
-	uint64_t told_count;
+	struct cw_past_generation reported[CW_GENERATIONS_REPORTED]; /* by number, modulo */
+	uint64_t reported_count;
 };
 
 /* Before the threads start: the first generation is made. 0 or -ENOMEM. */

@@ -10,14 +10,15 @@
 void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation)
 {
 	struct cw_reload *reload = &pipeline->reload;
-	struct cw_told_generation *told = &reload->told[reload->told_count++ % CW_GENERATIONS_TOLD];
+	struct cw_past_generation *past =
+	    &reload->reported[reload->reported_count++ % CW_GENERATIONS_REPORTED];
 	uint32_t lane;
 
-	told->number = generation->number;
-	told->start_ns = generation->start_ns;
-	told->rule_count = generation->rules->count;
+	past->number = generation->number;
+	past->start_ns = generation->start_ns;
+	past->rule_count = generation->rules->count;
 	for (lane = 0; lane < pipeline->lane_count; lane++)
-		told->firsts[lane] = atomic_load(&generation->firsts[lane]);
+		past->firsts[lane] = atomic_load(&generation->firsts[lane]);
 }
 
 void cw_report_add_books(struct cw_books *sum, const struct cw_books *more)

@@ -31,8 +31,8 @@ static void tell_differences(struct cw_pipeline *pipeline)
 	const struct cw_verification *verification = &pipeline->verification;
 	uint32_t index;
 
-	for (index = 0; index < verification->told_count; index++) {
-		const struct cw_difference *difference = &verification->told[index];
+	for (index = 0; index < verification->reported_count; index++) {
+		const struct cw_difference *difference = &verification->reported[index];
 		bool is_prefilter = difference->rule == CW_SAMPLE_PREFILTER;
 
 		cw_pipeline_tell(pipeline, CW_PROBLEM, "packet %" PRIu64 " of %s: %s%s: %s",
@@ -52,18 +52,18 @@ static void tell_differences(struct cw_pipeline *pipeline)
 
 /* ---- live ---- */
 
-static int report_device(const struct cw_port *port, struct cw_report_device *report)
+static int report_device(const struct cw_tap *tap, struct cw_report_device *report)
 {
-	const struct cw_netdev_losses *losses = &port->losses;
+	const struct cw_netdev_losses *losses = &tap->losses;
 
-	*report = (struct cw_report_device){.device = port->device,
-					    .linktype = port->info.linktype,
-					    .queue_count = port->lane_count,
-					    .has_kernel_filter = port->has_prefilter,
-					    .event_count = port->event_count,
-					    .gap_count = port->gap_count,
-					    .gap_s = (double)port->gap_ns * 1e-9,
-					    .has_losses = port->now.ts_ns != 0,
+	*report = (struct cw_report_device){.device = tap->device,
+					    .linktype = tap->info.linktype,
+					    .queue_count = tap->lane_count,
+					    .has_kernel_filter = tap->has_prefilter,
+					    .event_count = tap->event_count,
+					    .gap_count = tap->gap_count,
+					    .gap_s = (double)tap->gap_ns * 1e-9,
+					    .has_losses = tap->now.ts_ns != 0,
 					    .is_lower_bound = losses->is_lower_bound,
 					    .rx_packets = losses->rx_packets,
 					    .rx_errors = losses->rx_errors,
@@ -76,8 +76,8 @@ static int report_device(const struct cw_port *port, struct cw_report_device *re
 		return -ENOMEM;
 	for (; report->drop_count < losses->drops.count; report->drop_count++)
 		report->drops[report->drop_count] = losses->drops.at[report->drop_count];
-	if (port->gap_start_ns) /* it is gone still */
-		report->gap_s += (double)(cw_now_ns() - port->gap_start_ns) * 1e-9;
+	if (tap->gap_start_ns) /* it is gone still */
+		report->gap_s += (double)(cw_now_ns() - tap->gap_start_ns) * 1e-9;
 	return 0;
 }
 
@@ -85,26 +85,26 @@ static int report_live(const struct cw_pipeline *pipeline, struct cw_report *rep
 {
 	uint32_t index;
 
-	if (!pipeline->port_count)
+	if (!pipeline->tap_count)
 		return 0;
 	report->queues = calloc(pipeline->lane_count, sizeof(*report->queues));
 	report->late = pipeline->sequencer.late_count;
-	report->devices = calloc(pipeline->port_count, sizeof(*report->devices));
+	report->devices = calloc(pipeline->tap_count, sizeof(*report->devices));
 	if (!report->queues || !report->devices)
 		return -ENOMEM;
 	for (index = 0; index < pipeline->lane_count; index++, report->queue_count++) {
 		const struct cw_lane *lane = &pipeline->lanes[index];
 
 		report->queues[index] =
-		    (struct cw_report_queue){.device = pipeline->ports[lane->input].device,
+		    (struct cw_report_queue){.device = pipeline->taps[lane->input].device,
 					     .queue = lane->queue,
 					     .stats = lane->stats,
 					     .discarded = lane->discarded};
 		report->kernel_seen += lane->stats.kernel_seen;
 		report->kernel_dropped += lane->stats.kernel_dropped;
 	}
-	for (index = 0; index < pipeline->port_count; index++, report->device_count++) {
-		if (report_device(&pipeline->ports[index], &report->devices[index]) < 0)
+	for (index = 0; index < pipeline->tap_count; index++, report->device_count++) {
+		if (report_device(&pipeline->taps[index], &report->devices[index]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -123,20 +123,22 @@ static int report_generations(struct cw_pipeline *pipeline, struct cw_report *re
 		return 0;
 	for (generation = reload->oldest; generation; generation = generation->newer)
 		cw_reload_tell(pipeline, generation);
-	report->generations = calloc(CW_GENERATIONS_TOLD, sizeof(*report->generations));
+	report->generations = calloc(CW_GENERATIONS_REPORTED, sizeof(*report->generations));
 	if (!report->generations)
 		return -ENOMEM;
-	number =
-	    reload->told_count > CW_GENERATIONS_TOLD ? reload->told_count - CW_GENERATIONS_TOLD : 0;
-	for (; number < reload->told_count; number++) {
-		struct cw_told_generation *told = &reload->told[number % CW_GENERATIONS_TOLD];
+	number = reload->reported_count > CW_GENERATIONS_REPORTED
+		     ? reload->reported_count - CW_GENERATIONS_REPORTED
+		     : 0;
+	for (; number < reload->reported_count; number++) {
+		struct cw_past_generation *past =
+		    &reload->reported[number % CW_GENERATIONS_REPORTED];
 
 		report->generations[report->generation_count++] = (struct cw_report_generation){
-		    .number = told->number,
-		    .rule_count = told->rule_count,
-		    .start_s = (double)(told->start_ns - pipeline->start_ns) * 1e-9,
-		    .firsts = told->firsts};
-		told->firsts = NULL; /* the report's now */
+		    .number = past->number,
+		    .rule_count = past->rule_count,
+		    .start_s = (double)(past->start_ns - pipeline->start_ns) * 1e-9,
+		    .firsts = past->firsts};
+		past->firsts = NULL; /* the report's now */
 	}
 	return 0;
 }

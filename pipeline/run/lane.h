@@ -37,10 +37,9 @@ struct cw_lane {
 	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
 	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
 	_Atomic uint64_t cut_count;
-	struct cw_live
-	    *_Atomic live;           /* [PORT-1] NULL: the device is gone, the keeper may have it */
-	_Atomic uint64_t horizon_ns; /* [TIME-1] all packets up to this time were handed out */
-	_Atomic uint64_t finished;   /* progress: batches of cut_count */
+	struct cw_live *_Atomic live; /* [TAP-1] NULL: the device is gone, the keeper may have it */
+	_Atomic uint64_t horizon_ns;  /* [TIME-1] all packets up to this time were handed out */
+	_Atomic uint64_t finished;    /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
 	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
 

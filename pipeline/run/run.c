@@ -111,7 +111,7 @@ void cw_run_check_end(struct cw_pipeline *pipeline)
 	    atomic_load(&pipeline->live_batches) == 0 &&
 	    !atomic_exchange(&pipeline->is_done, true)) {
 		cw_gate_signal_all(&pipeline->worker_gate);
-		if (pipeline->port_count)
+		if (pipeline->tap_count)
 			cw_keeper_wake(pipeline);
 		if (pipeline->reload.is_possible)
 			cw_reload_wake(pipeline);

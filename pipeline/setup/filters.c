@@ -7,14 +7,14 @@
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
 
-#define PROBLEMS_TOLD_MAX 8u
+#define PROBLEMS_REPORTED_MAX 8u
 
 struct compile_check {
 	struct cw_pipeline *pipeline;
 	const struct cw_rules *rules;
 	enum cw_severity severity; /* of a rule that is refused */
 	struct cw_error first;     /* the first rule's problem */
-	uint32_t told_count;
+	uint32_t reported_count;
 	uint32_t *illegal_counts; /* per rule, then of the prefilter: types it is illegal for */
 };
 
@@ -24,7 +24,7 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 	struct compile_check *check = context;
 	const struct cw_rules *rules = check->rules;
 	uint32_t index = rule ? (uint32_t)(rule - rules->rules) : rules->count;
-	char where[512], place[CW_FILTER_EXPLAIN_BYTES];
+	char where[512], explained[CW_FILTER_EXPLAIN_BYTES];
 
 	(void)linktype;
 	if (is_warning) {
@@ -32,13 +32,14 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 		return;
 	}
 	cw_pipeline_describe_rule(rules, rule, where, sizeof(where));
-	cw_filter_explain(rule ? rule->filter : check->pipeline->options.prefilter, text, place,
-			  sizeof(place));
+	cw_filter_explain(rule ? rule->filter : check->pipeline->options.prefilter, text, explained,
+			  sizeof(explained));
 	check->illegal_counts[index]++;
 	if (!check->first.code)
-		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, place);
-	else if (++check->told_count <= PROBLEMS_TOLD_MAX)
-		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text, place);
+		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, explained);
+	else if (++check->reported_count <= PROBLEMS_REPORTED_MAX)
+		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text,
+				 explained);
 }
 
 int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generation, bool is_reload,
@@ -70,9 +71,9 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generatio
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
 				 "%s (it never matches packets of that link type)",
 				 check.first.text);
-	if (check.told_count > PROBLEMS_TOLD_MAX)
+	if (check.reported_count > PROBLEMS_REPORTED_MAX)
 		cw_pipeline_tell(pipeline, check.severity, "and %u more such rules",
-				 check.told_count - PROBLEMS_TOLD_MAX);
+				 check.reported_count - PROBLEMS_REPORTED_MAX);
 	free(check.illegal_counts);
 	return result;
 }

@@ -135,7 +135,7 @@ static int setup_direct(struct cw_pipeline *pipeline)
 {
 	enum cw_direct_mode mode = pipeline->options.direct;
 
-	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !pipeline->port_count))
+	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !pipeline->tap_count))
 		return 0;
 	return cw_direct_share_new(&pipeline->direct_share, CW_DIRECT_FILES_MAX,
 				   mode == CW_DIRECT_AUTO);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a request says, looked at before the first thread starts and the first file is made. Errors
- * as cw_pipeline_start. In this order: inputs (or devices, capture/tap.h), outputs, rules, places.
+ * as cw_pipeline_start. In this order: inputs (or devices, capture/tap.h), outputs, rules,
+ * affinity.
  */
 #ifndef CW_PIPELINE_SETUP_H
 #define CW_PIPELINE_SETUP_H
@@ -23,7 +24,7 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generatio
 		   struct cw_error *error);
 
 /* Choose cores for lanes and workers, as the options ask. -EINVAL for a list that is none. */
-int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_setup_affinity(struct cw_pipeline *pipeline, struct cw_error *error);
 
 /* An output for the rule, of `rules` (for messages); not in use yet. */
 int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,

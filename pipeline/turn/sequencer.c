@@ -13,20 +13,21 @@ int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {
 	uint32_t index;
 
-	*sequencer = (struct cw_sequencer){
-	    .word_count = (lane_count + CW_NEWS_BITS - 1) / CW_NEWS_BITS, .lanes_left = lane_count};
-	sequencer->news = calloc(sequencer->word_count, sizeof(*sequencer->news));
-	if (!sequencer->news)
+	*sequencer = (struct cw_sequencer){.word_count =
+					       (lane_count + CW_LANES_A_WORD - 1) / CW_LANES_A_WORD,
+					   .lanes_left = lane_count};
+	sequencer->lanes_waiting = calloc(sequencer->word_count, sizeof(*sequencer->lanes_waiting));
+	if (!sequencer->lanes_waiting)
 		return -ENOMEM;
 	for (index = 0; index < sequencer->word_count; index++)
-		atomic_init(&sequencer->news[index], 0);
+		atomic_init(&sequencer->lanes_waiting[index], 0);
 	return 0;
 }
 
 void cw_sequencer_fini(struct cw_sequencer *sequencer)
 {
-	free(sequencer->news);
-	sequencer->news = NULL;
+	free(sequencer->lanes_waiting);
+	sequencer->lanes_waiting = NULL;
 }
 
 /* End the batch at the packet that reaches the limit of -c. */

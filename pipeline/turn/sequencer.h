@@ -10,12 +10,12 @@
 
 #include "core/base/base.h"
 
-#define CW_NEWS_BITS 64u /* lanes of a word */
+#define CW_LANES_A_WORD 64u /* lanes of a word */
 
 struct cw_sequencer {
 	/* constant */
 	uint32_t word_count;
-	_Atomic uint64_t *news; /* a bit a lane: something was parked there, or it ended */
+	_Atomic uint64_t *lanes_waiting; /* a bit a lane: something was parked there, or it ended */
 	/* shared */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t kicks; /* offers since the turn was last free */
 	_Atomic bool is_starved;

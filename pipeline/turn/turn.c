@@ -10,27 +10,27 @@
 #include "pipeline/turn/sequencer_parts.h"
 #include "pipeline/turn/turn.h"
 
-void cw_pipeline_settle(struct cw_pipeline *pipeline)
+void cw_turn_resume_any(struct cw_pipeline *pipeline)
 {
 	if (atomic_load(&pipeline->sequencer.is_starved)) /* [STARVE-1] */
-		cw_sequencer_run_any(pipeline);
+		cw_turn_run_any(pipeline);
 	cw_run_check_end(pipeline);
 }
 
 /* Relaxed: who has the turn sees the bit together with the offer that follows, [TURN-1]. */
-static void note_news(struct cw_sequencer *sequencer, uint32_t lane)
+static void note_waiting(struct cw_sequencer *sequencer, uint32_t lane)
 {
-	atomic_fetch_or_explicit(&sequencer->news[lane / CW_NEWS_BITS],
-				 UINT64_C(1) << lane % CW_NEWS_BITS, memory_order_relaxed);
+	atomic_fetch_or_explicit(&sequencer->lanes_waiting[lane / CW_LANES_A_WORD],
+				 UINT64_C(1) << lane % CW_LANES_A_WORD, memory_order_relaxed);
 }
 
-void cw_sequencer_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
+void cw_turn_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
 	struct cw_lane *lane = &pipeline->lanes[batch->lane];
 
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], batch,
 			      memory_order_release); /* [SEQ-1] */
-	cw_sequencer_offer_any(pipeline, lane->index);
+	cw_turn_offer_any(pipeline, lane->index);
 }
 
 /* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
@@ -45,7 +45,7 @@ static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
 	batch->reserve_end = batch->part_end;
 	switch (cw_sequencer_reserve(pipeline, batch)) {
 	case CW_RESERVE_STARVED:
-		note_news(&pipeline->sequencer, lane->index); /* for when chunks came back */
+		note_waiting(&pipeline->sequencer, lane->index); /* for when chunks came back */
 		return false;
 	case CW_RESERVE_SOME:
 		cw_sequencer_hand_on(pipeline, lane, batch, false);
@@ -57,20 +57,21 @@ static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
 	return false;
 }
 
-/* Go once through the lanes with news. */
+/* Go once through the lanes that wait. */
 static void visit_lanes(struct cw_pipeline *pipeline)
 {
 	struct cw_sequencer *sequencer = &pipeline->sequencer;
 	uint32_t word;
 
 	for (word = 0; word < sequencer->word_count; word++) {
-		uint64_t news = 0;
+		uint64_t waiting = 0;
 
-		if (atomic_load_explicit(&sequencer->news[word], memory_order_relaxed))
-			news = atomic_exchange_explicit(&sequencer->news[word], 0,
-							memory_order_relaxed);
-		for (; news; news &= news - 1) {
-			uint32_t index = word * CW_NEWS_BITS + (uint32_t)__builtin_ctzll(news);
+		if (atomic_load_explicit(&sequencer->lanes_waiting[word], memory_order_relaxed))
+			waiting = atomic_exchange_explicit(&sequencer->lanes_waiting[word], 0,
+							   memory_order_relaxed);
+		for (; waiting; waiting &= waiting - 1) {
+			uint32_t index =
+			    word * CW_LANES_A_WORD + (uint32_t)__builtin_ctzll(waiting);
 
 			while (advance(pipeline, &pipeline->lanes[index]))
 				;
@@ -95,13 +96,13 @@ static void use_turn(struct cw_pipeline *pipeline)
 	    &sequencer->kicks, &seen, 0, memory_order_acq_rel, memory_order_relaxed));
 }
 
-void cw_sequencer_offer_any(struct cw_pipeline *pipeline, uint32_t lane)
+void cw_turn_offer_any(struct cw_pipeline *pipeline, uint32_t lane)
 {
-	note_news(&pipeline->sequencer, lane);
-	cw_sequencer_run_any(pipeline);
+	note_waiting(&pipeline->sequencer, lane);
+	cw_turn_run_any(pipeline);
 }
 
-void cw_sequencer_run_any(struct cw_pipeline *pipeline)
+void cw_turn_run_any(struct cw_pipeline *pipeline)
 {
 	/* [TURN-1] acquire: everything the last holder did. */
 	if (atomic_fetch_add_explicit(&pipeline->sequencer.kicks, 1, memory_order_acq_rel) == 0)
@@ -121,14 +122,14 @@ static void take_turn(struct cw_pipeline *pipeline)
 	}
 }
 
-void cw_sequencer_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
+void cw_turn_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 {
 	take_turn(pipeline);
 	cw_outputs_tend(pipeline, now_ns, flush);
 	use_turn(pipeline);
 }
 
-void cw_sequencer_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context)
+void cw_turn_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context)
 {
 	take_turn(pipeline);
 	run(context);

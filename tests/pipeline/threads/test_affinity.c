@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
-#include "pipeline/threads/place.h"
+#include "pipeline/threads/affinity.h"
 
 static char root[] = "/tmp/capweir-place-XXXXXX";
 
@@ -147,13 +147,13 @@ static void capture_threads_get_cores_of_their_own_near_the_device(void **state)
 	assert_int_equal(cw_cpu_list_parse("0-63", &all, NULL), 0);
 	for (index = 0; index < 32; index++)
 		wanted[index] = 1;
-	cw_place_plan(&topology, &all, wanted, 16, 16, cpus);
+	cw_affinity_plan(&topology, &all, wanted, 16, 16, cpus);
 	for (index = 0; index < 32; index++) { /* node 1 has 32 cores: enough for all */
 		assert_int_equal(topology.node_of_cpu[cpus[index]], 1);
 		assert_false(is_used[cpus[index]]);
 		is_used[cpus[index]] = true;
 	}
-	cw_place_plan(&topology, &all, wanted, 32, 32, cpus);
+	cw_affinity_plan(&topology, &all, wanted, 32, 32, cpus);
 	for (index = 0; index < 64; index++) /* each core one thread, the near ones capture */
 		assert_int_equal(topology.node_of_cpu[cpus[index]], index < 32 ? 1 : 0);
 }
@@ -196,7 +196,7 @@ static void siblings_come_after_idle_cores_but_before_another_node(void **state)
 		all.at[index] = (uint16_t)(index / 2 + index % 2 * 32);
 	for (index = 0; index < 16; index++)
 		wanted[index] = 1;
-	cw_place_plan(&topology, &all, wanted, 16, 32, cpus);
+	cw_affinity_plan(&topology, &all, wanted, 16, 32, cpus);
 	for (index = 0; index < 48; index++) {
 		uint16_t core = topology.core_of_cpu[cpus[index]];
 
@@ -220,7 +220,7 @@ static void with_few_cores_workers_share(void **state)
 	(void)state;
 	cw_topology_read("/nowhere", &topology);
 	assert_int_equal(cw_cpu_list_parse("2,3", &few, NULL), 0);
-	cw_place_plan(&topology, &few, wanted, 2, 4, cpus);
+	cw_affinity_plan(&topology, &few, wanted, 2, 4, cpus);
 	assert_int_not_equal(cpus[0], cpus[1]);
 	for (index = 0; index < 6; index++)
 		count[cpus[index]]++;
@@ -235,15 +235,15 @@ static void the_kernel_takes_what_it_is_asked(void **state)
 
 	(void)state;
 	assert_int_equal(cw_cpu_list_allowed(&allowed), 0);
-	assert_int_equal(cw_place_pin(allowed.at[allowed.count - 1]), 0);
+	assert_int_equal(cw_affinity_pin(allowed.at[allowed.count - 1]), 0);
 	assert_int_equal(cw_cpu_list_allowed(&now), 0);
 	assert_int_equal(now.count, 1);
 	assert_int_equal(now.at[0], allowed.at[allowed.count - 1]);
-	assert_int_equal(cw_place_pin(CW_CPUS_MAX - 1), -EINVAL);
-	assert_int_equal(cw_place_realtime(1000), -EINVAL);
-	index = (uint32_t)-cw_place_memory(0);
+	assert_int_equal(cw_affinity_pin(CW_CPUS_MAX - 1), -EINVAL);
+	assert_int_equal(cw_affinity_realtime(1000), -EINVAL);
+	index = (uint32_t)-cw_affinity_memory(0);
 	assert_true(index == 0 || index == ENOSYS || index == EPERM || index == EINVAL);
-	assert_int_equal(cw_place_memory(CW_NODE_NONE), index == 0 ? 0 : -(int)index);
+	assert_int_equal(cw_affinity_memory(CW_NODE_NONE), index == 0 ? 0 : -(int)index);
 }
 
 /* The policy of a thread, or of the page that `memory` is in; -errno where there is none to ask. */
@@ -276,19 +276,19 @@ static void a_mapping_keeps_its_node_whoever_touches_it(void **state)
 	assert_true(memory != MAP_FAILED);
 	if (policy_of(NULL) != MPOL_DEFAULT)
 		skip(); /* no nodes in this kernel, or somebody chose for this run */
-	assert_int_equal(cw_place_mapping(memory, bytes, CW_NODE_NONE), 0);
+	assert_int_equal(cw_affinity_mapping(memory, bytes, CW_NODE_NONE), 0);
 	assert_int_equal(policy_of(memory), MPOL_DEFAULT);
-	assert_int_equal(cw_place_mapping(memory, bytes, 0), 0);
+	assert_int_equal(cw_affinity_mapping(memory, bytes, 0), 0);
 	assert_int_equal(pthread_create(&thread, NULL, thread_touches, memory), 0);
 	assert_int_equal(pthread_join(thread, &policy), 0);
 	assert_int_equal((intptr_t)policy, MPOL_PREFERRED);
 	assert_int_equal(policy_of(memory + bytes - 1), MPOL_PREFERRED);
-	assert_int_equal(cw_place_mapping(memory, bytes, CW_NODES_MAX - 1), -EINVAL);
-	assert_false(cw_place_has_memory()); /* the thread's own did not change */
-	assert_int_equal(cw_place_memory(0), 0);
-	assert_true(cw_place_has_memory());
-	assert_int_equal(cw_place_memory(CW_NODE_NONE), 0);
-	assert_false(cw_place_has_memory());
+	assert_int_equal(cw_affinity_mapping(memory, bytes, CW_NODES_MAX - 1), -EINVAL);
+	assert_false(cw_affinity_has_memory()); /* the thread's own did not change */
+	assert_int_equal(cw_affinity_memory(0), 0);
+	assert_true(cw_affinity_has_memory());
+	assert_int_equal(cw_affinity_memory(CW_NODE_NONE), 0);
+	assert_false(cw_affinity_has_memory());
 	munmap(memory, bytes);
 }
 

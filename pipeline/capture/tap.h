@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A port: a device that is captured from, its queues read by one lane each. It outlives the device:
+ * A tap: a device that is captured from, its queues read by one lane each. It outlives the device:
  * when that is removed the lanes let go of it one by one, and the keeper opens the next one of that
  * name for them.
  */
-#ifndef CW_PIPELINE_PORT_H
-#define CW_PIPELINE_PORT_H
+#ifndef CW_PIPELINE_TAP_H
+#define CW_PIPELINE_TAP_H
 
 #include "core/net/netdev.h"
 #include "core/net/netdev_watch.h"
@@ -13,7 +13,7 @@
 
 struct cw_pipeline;
 
-struct cw_port {
+struct cw_tap {
 	/* constant after start */
 	const char *device;
 	uint32_t lane_first, lane_count;
@@ -39,24 +39,24 @@ struct cw_port {
 };
 
 /* Open every device asked for, count the lanes. Errors as cw_pipeline_start. */
-int cw_setup_ports(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_taps_open(struct cw_pipeline *pipeline, struct cw_error *error);
 
 /* Let the kernel leave out what no rule takes, where that is certain; after the rules were built.
  */
-void cw_ports_prefilter(struct cw_pipeline *pipeline);
+void cw_taps_prefilter(struct cw_pipeline *pipeline);
 
 /* Give each lane its queue; after the lanes were made, before the threads start. */
-void cw_ports_connect(struct cw_pipeline *pipeline);
+void cw_taps_connect(struct cw_pipeline *pipeline);
 
 /* Tell that it begins, and how. */
-void cw_ports_tell_start(struct cw_pipeline *pipeline);
+void cw_taps_report_start(struct cw_pipeline *pipeline);
 
 /* The keeper: tell what happened to the devices, open again those that came back. */
-void cw_ports_look_after(struct cw_pipeline *pipeline, uint64_t now_ns);
+void cw_taps_look_after(struct cw_pipeline *pipeline, uint64_t now_ns);
 
 /* The keeper: read the devices' counters. */
-void cw_ports_count(struct cw_pipeline *pipeline);
+void cw_taps_count(struct cw_pipeline *pipeline);
 
-void cw_ports_fini(struct cw_pipeline *pipeline);
+void cw_taps_fini(struct cw_pipeline *pipeline);
 
 #endif

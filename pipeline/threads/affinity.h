@@ -3,8 +3,8 @@
  * Where threads run and memory lies: a plan of cores, made before the threads start, and what is
  * asked of the kernel for them. All of it helps or does not; nothing fails a run.
  */
-#ifndef CW_PIPELINE_PLACE_H
-#define CW_PIPELINE_PLACE_H
+#ifndef CW_PIPELINE_AFFINITY_H
+#define CW_PIPELINE_AFFINITY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,29 +51,29 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
  * has nothing to do comes first. With more threads than cores, workers share; capture threads share
  * the least.
  */
-void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
-		   const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,
-		   uint16_t *cpu_of_thread);
+void cw_affinity_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
+		      const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,
+		      uint16_t *cpu_of_thread);
 
 /* For the calling thread. 0 or negative errno. */
-int cw_place_pin(uint16_t cpu);
-int cw_place_realtime(uint32_t priority); /* SCHED_FIFO */
+int cw_affinity_pin(uint16_t cpu);
+int cw_affinity_realtime(uint32_t priority); /* SCHED_FIFO */
 
 /*
  * Pages that this thread, and threads that it starts from now on, are first to touch come from this
  * node where it has some; CW_NODE_NONE: from anywhere again. So do the kernel's for a ring that it
  * opens. Who mapped a page does not matter. 0 or negative errno.
  */
-int cw_place_memory(int node);
+int cw_affinity_memory(int node);
 
 /* The same for pages of this mapping that no thread touched yet, whichever does: `memory` starts a
  * page. Nothing to do for CW_NODE_NONE. 0 or negative errno. */
-int cw_place_mapping(void *memory, size_t bytes, int node);
+int cw_affinity_mapping(void *memory, size_t bytes, int node);
 
 /* Whether somebody chose for this thread already, such as numactl. */
-bool cw_place_has_memory(void);
+bool cw_affinity_has_memory(void);
 
 /* Ask for huge pages under `bytes` of memory. 0 or negative errno. */
-int cw_place_huge(void *memory, size_t bytes);
+int cw_affinity_huge(void *memory, size_t bytes);
 
 #endif

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "pipeline/threads/place.h"
+#include "pipeline/threads/affinity.h"
 
 #define PATH_BYTES 512u
 #define LINE_BYTES 4096u
@@ -219,9 +219,9 @@ static uint32_t choose(struct plan *plan, int node)
 	return best;
 }
 
-void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
-		   const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,
-		   uint16_t *cpu_of_thread)
+void cw_affinity_plan(const struct cw_topology *topology, const struct cw_cpu_list *cpus,
+		      const int *wanted_nodes, uint32_t capture_count, uint32_t worker_count,
+		      uint16_t *cpu_of_thread)
 {
 	struct plan plan = {.topology = topology, .cpus = cpus};
 	uint32_t index;
@@ -237,7 +237,7 @@ void cw_place_plan(const struct cw_topology *topology, const struct cw_cpu_list 
 
 /* ---- asking the kernel ---- */
 
-int cw_place_pin(uint16_t cpu)
+int cw_affinity_pin(uint16_t cpu)
 {
 	cpu_set_t set;
 
@@ -246,14 +246,14 @@ int cw_place_pin(uint16_t cpu)
 	return -pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
-int cw_place_realtime(uint32_t priority)
+int cw_affinity_realtime(uint32_t priority)
 {
 	struct sched_param parameter = {.sched_priority = (int)priority};
 
 	return -pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameter);
 }
 
-int cw_place_memory(int node)
+int cw_affinity_memory(int node)
 {
 	unsigned long nodes = node == CW_NODE_NONE ? 0 : 1ul << node;
 
@@ -263,7 +263,7 @@ int cw_place_memory(int node)
 	return 0;
 }
 
-int cw_place_mapping(void *memory, size_t bytes, int node)
+int cw_affinity_mapping(void *memory, size_t bytes, int node)
 {
 	unsigned long nodes;
 
@@ -276,7 +276,7 @@ int cw_place_mapping(void *memory, size_t bytes, int node)
 	return 0;
 }
 
-bool cw_place_has_memory(void)
+bool cw_affinity_has_memory(void)
 {
 	int policy = MPOL_DEFAULT;
 
@@ -284,7 +284,7 @@ bool cw_place_has_memory(void)
 	       policy != MPOL_DEFAULT;
 }
 
-int cw_place_huge(void *memory, size_t bytes)
+int cw_affinity_huge(void *memory, size_t bytes)
 {
 	return madvise(memory, bytes, MADV_HUGEPAGE) ? -errno : 0;
 }

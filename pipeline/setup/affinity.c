@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From --pin, --realtime and --huge-pages to what the kernel is asked for (threads/place.h). */
+/* From --pin, --realtime and --huge-pages to what the kernel is asked for (threads/affinity.h). */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/places.h"
+#include "pipeline/run/affinity.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
 
@@ -16,12 +16,12 @@ static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, i
 	cw_topology_read(CW_SYSFS, &topology);
 	for (index = 0; index < pipeline->lane_count; index++)
 		wanted[index] =
-		    pipeline->port_count
+		    pipeline->tap_count
 			? cw_topology_device_node(
-			      CW_SYSFS, pipeline->ports[pipeline->lanes[index].input].device)
+			      CW_SYSFS, pipeline->taps[pipeline->lanes[index].input].device)
 			: CW_NODE_NONE;
-	cw_place_plan(&topology, cpus, wanted, pipeline->lane_count, pipeline->worker_count,
-		      cpu_of_thread);
+	cw_affinity_plan(&topology, cpus, wanted, pipeline->lane_count, pipeline->worker_count,
+			 cpu_of_thread);
 	for (index = 0; index < pipeline->lane_count; index++)
 		pipeline->lanes[index].cpu = cpu_of_thread[index];
 	for (index = 0; index < pipeline->worker_count; index++)
@@ -70,7 +70,7 @@ static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
 	return result;
 }
 
-int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error)
+int cw_setup_affinity(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->options;
 	struct cw_chunk_pool *pool = &pipeline->pool;
@@ -82,12 +82,12 @@ int cw_setup_places(struct cw_pipeline *pipeline, struct cw_error *error)
 	for (index = 0; index < pipeline->worker_count; index++)
 		pipeline->workers[index].cpu = -1;
 	/* Workers touch it first, wherever they run. */
-	cw_pipeline_tell_refusal(
-	    pipeline, CW_TOLD_MEMORY, CW_NO_MEMORY_NEAR,
-	    cw_place_mapping(pool->memory, pool_bytes,
-			     cw_place_near(options->devices, options->device_count)));
+	cw_pipeline_report_refusal(
+	    pipeline, CW_REFUSED_MEMORY, CW_NO_MEMORY_NEAR,
+	    cw_affinity_mapping(pool->memory, pool_bytes,
+				cw_affinity_near(options->devices, options->device_count)));
 	if (options->huge_pages)
-		cw_pipeline_tell_refusal(pipeline, CW_TOLD_HUGE, "no huge pages",
-					 cw_place_huge(pool->memory, pool_bytes));
+		cw_pipeline_report_refusal(pipeline, CW_REFUSED_HUGE, "no huge pages",
+					   cw_affinity_huge(pool->memory, pool_bytes));
 	return options->pin ? pin(pipeline, error) : 0;
 }

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/packet/linktype.h"
+#include "pipeline/run/affinity.h"
+#include "pipeline/run/run.h"
+#include "pipeline/state.h"
+
+#define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */
+
+/* ---- start ---- */
+
+/* By the device's receive queues and the cores: a capture thread wants one, its workers another. */
+static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *device)
+{
+	struct cw_netdev_facts facts;
+	uint32_t cores = cw_pipeline_usable_cores();
+	uint32_t most = cores / 2 / pipeline->options.device_count;
+
+	if (!pipeline->probe || cw_netdev_facts_read(pipeline->probe, device, &facts, NULL) < 0)
+		return 1;
+	return cw_min_u32(facts.rx_queues, most ? most : 1);
+}
+
+/* What the rings of all other devices have of the memory. */
+static uint64_t memory_of_others(const struct cw_pipeline *pipeline, const struct cw_tap *tap)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < pipeline->tap_count; index++) {
+		const struct cw_tap *other = &pipeline->taps[index];
+
+		if (other != tap && other->live)
+			bytes += (uint64_t)other->info.queue_count * other->info.block_count *
+				 other->info.block_bytes;
+	}
+	return bytes;
+}
+
+/* Rings are near their own device; the kernel takes their pages while it is opened. */
+static int open_near(struct cw_pipeline *pipeline, struct cw_tap *tap,
+		     const struct cw_live_options *asked, struct cw_error *error)
+{
+	struct cw_live_options options = *asked;
+	bool is_near = cw_pipeline_prefer_device(pipeline, tap->device);
+	int result;
+
+	options.memory_taken = memory_of_others(pipeline, tap);
+	result = cw_live_open(&tap->live, &pipeline->ifaces, &options, error);
+	if (is_near)
+		cw_affinity_memory(CW_NODE_NONE);
+	return result;
+}
+
+static int open_tap(struct cw_pipeline *pipeline, struct cw_tap *tap, uint32_t index,
+		    struct cw_error *error)
+{
+	struct cw_input *input = &pipeline->inputs[index];
+	int result;
+
+	tap->device = pipeline->options.devices[index];
+	input->path = tap->device;
+	tap->options = pipeline->options.live;
+	tap->options.device = tap->device;
+	tap->options.input = (uint16_t)index;
+	tap->options.wake_fd = pipeline->wake_fd;
+	if (!tap->options.snaplen)
+		tap->options.snaplen = pipeline->options.snaplen;
+	/* AF_XDP has all queues of the device, libpcap one: they are asked for with 0. */
+	if (!tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET)
+		tap->options.queue_count = choose_queue_count(pipeline, tap->device);
+	/* Before it is opened, so that nothing falls between. Odd devices have no watch. */
+	if (cw_netdev_watch_open(&tap->watch, tap->device, NULL) < 0)
+		tap->watch = NULL;
+	if (pipeline->probe)
+		cw_netdev_counters_read(pipeline->probe, tap->device, &tap->before, NULL);
+	result = open_near(pipeline, tap, &tap->options, error);
+	if (result < 0)
+		return result;
+	if (result == CW_LIVE_WARNED)
+		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error->text);
+	cw_live_info(tap->live, &tap->info);
+	input->info.format = "live";
+	input->info.has_ns = true;
+	input->info.snaplen = tap->info.snaplen;
+	if (tap->info.snaplen > pipeline->snaplen_max)
+		pipeline->snaplen_max = tap->info.snaplen;
+	tap->lane_first = pipeline->lane_count;
+	tap->lane_count = tap->info.queue_count;
+	pipeline->lane_count += tap->lane_count;
+	return 0;
+}
+
+int cw_taps_open(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	uint32_t count = pipeline->options.device_count;
+	uint32_t index;
+
+	pipeline->inputs = calloc(count, sizeof(*pipeline->inputs));
+	pipeline->taps = calloc(count, sizeof(*pipeline->taps));
+	if (!pipeline->inputs || !pipeline->taps)
+		return cw_error_set(error, -ENOMEM, "no memory for %u devices", count);
+	pipeline->input_count = count;
+	pipeline->tap_count = count;
+	if (cw_netdev_probe_open(&pipeline->probe, NULL) < 0)
+		pipeline->probe = NULL; /* losses before the tap stay unknown */
+	for (index = 0; index < count; index++) {
+		int result = open_tap(pipeline, &pipeline->taps[index], index, error);
+
+		if (result < 0)
+			return result;
+	}
+	*error = (struct cw_error){0};
+	return 0;
+}
+
+/* The one filter that every packet of this link type must pass to be written; NULL: there is none.
+ */
+static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t linktype)
+{
+	const struct cw_rules *rules = pipeline->options.rules;
+	const char *expression = pipeline->options.prefilter;
+	struct cw_filter_options options = pipeline->filter_options.filter;
+	struct cw_filter *filter;
+
+	options.linktype = linktype;
+	/* Rules that can change have no filter that stays. */
+	if (!expression && rules->count == 1 && !pipeline->reload.is_possible)
+		expression = rules->rules[0].filter; /* NULL: unmatched */
+	if (!expression || !expression[0] ||
+	    cw_filter_compile(&filter, expression, &options, NULL) < 0)
+		return NULL;
+	return filter;
+}
+
+static void prefilter_tap(struct cw_pipeline *pipeline, struct cw_tap *tap)
+{
+	struct cw_filter *filter = find_prefilter(pipeline, tap->info.linktype);
+	struct bpf_insn *program = NULL;
+	uint32_t count, queue;
+	int result;
+
+	if (!filter)
+		return;
+	result = cw_filter_kernel_program(filter, &program, &count);
+	/* Some queues with it and some without would be right as well. */
+	for (queue = 0; queue < tap->info.queue_count && result == 0; queue++)
+		result = cw_live_prefilter(tap->live, queue, program, count, NULL);
+	tap->has_prefilter = result == 0;
+	free(program);
+	cw_filter_free(filter);
+}
+
+void cw_taps_prefilter(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	if (pipeline->options.no_kernel_filter || pipeline->options.verify_every)
+		return;
+	for (index = 0; index < pipeline->tap_count; index++)
+		prefilter_tap(pipeline, &pipeline->taps[index]);
+}
+
+void cw_taps_connect(struct cw_pipeline *pipeline)
+{
+	uint32_t index, queue;
+
+	for (index = 0; index < pipeline->tap_count; index++) {
+		struct cw_tap *tap = &pipeline->taps[index];
+
+		for (queue = 0; queue < tap->lane_count; queue++) {
+			struct cw_lane *lane = &pipeline->lanes[tap->lane_first + queue];
+
+			lane->input = index;
+			lane->queue = queue;
+			atomic_init(&lane->live, tap->live);
+		}
+	}
+}
+
+void cw_taps_report_start(struct cw_pipeline *pipeline)
+{
+	char type[64];
+	uint32_t index;
+
+	for (index = 0; index < pipeline->tap_count; index++) {
+		const struct cw_tap *tap = &pipeline->taps[index];
+		const struct cw_live_info *info = &tap->info;
+
+		cw_pipeline_tell(
+		    pipeline, CW_NOTE,
+		    "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
+		    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
+		    info->snaplen, info->queue_count, info->queue_count == 1 ? "ring" : "rings",
+		    info->block_bytes * info->block_count >> 20,
+		    tap->has_prefilter ? ", filtered in the kernel" : "");
+	}
+}
+
+/* ---- the keeper ---- */
+
+static bool has_lost_every_lane(const struct cw_pipeline *pipeline, const struct cw_tap *tap)
+{
+	uint32_t queue;
+
+	for (queue = 0; queue < tap->lane_count; queue++) {
+		/* [TAP-1] acquire: the lane uses the device no more. */
+		if (atomic_load_explicit(&pipeline->lanes[tap->lane_first + queue].live,
+					 memory_order_acquire))
+			return false;
+	}
+	return true;
+}
+
+/* A device of that name is there, as far as can be known without opening it. */
+static bool may_open(const struct cw_tap *tap)
+{
+	const struct cw_netdev_state *state;
+
+	if (!tap->watch)
+		return true;
+	state = cw_netdev_watch_state(tap->watch);
+	return state->ifindex && state->is_called && state->is_up;
+}
+
+static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t now_ns)
+{
+	struct cw_live_options options = tap->options;
+	struct cw_error error = {0};
+	uint64_t gap_ns = now_ns - tap->gap_start_ns;
+	uint32_t queue;
+	int result;
+
+	if (options.backend <= CW_LIVE_PACKET)
+		options.queue_count = tap->lane_count;
+	result = open_near(pipeline, tap, &options, &error);
+	if (result == CW_LIVE_WARNED)
+		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error.text);
+	if (result >= 0) {
+		cw_live_info(tap->live, &tap->info);
+		if (tap->info.queue_count != tap->lane_count)
+			result = cw_error_set(&error, -EOPNOTSUPP,
+					      "%s came back with %u queues, it had %u", tap->device,
+					      tap->info.queue_count, tap->lane_count);
+	}
+	if (result >= 0) {
+		result = cw_matcher_prepare(&pipeline->generation->matcher,
+					    cw_ifaces_at(&pipeline->ifaces, tap->info.iface),
+					    cw_pipeline_report_rule, pipeline, &error);
+	}
+	if (result < 0) {
+		cw_live_close(tap->live);
+		tap->live = NULL;
+		if (result != tap->reopen_failure)
+			cw_pipeline_tell(pipeline, CW_WARNING, "%s (it is tried again)",
+					 error.text);
+		tap->reopen_failure = result;
+		return;
+	}
+	tap->reopen_failure = 0;
+	if (tap->has_prefilter)
+		prefilter_tap(pipeline, tap);
+	tap->gap_ns += gap_ns;
+	tap->gap_start_ns = 0;
+	tap->opened_ns = now_ns;
+	atomic_store(&tap->is_replaced, false);
+	cw_pipeline_tell(pipeline, CW_NOTE,
+			 "%s: captured again after %.1f s; what passed meanwhile is not known",
+			 tap->device, (double)gap_ns * 1e-9);
+	for (queue = 0; queue < tap->lane_count; queue++) {
+		struct cw_lane *lane = &pipeline->lanes[tap->lane_first + queue];
+
+		atomic_store(&lane->horizon_ns, 0);
+		/* [TAP-1] release: the device, its interface and filter set. */
+		atomic_store_explicit(&lane->live, tap->live, memory_order_release);
+		cw_gate_signal(&lane->gate);
+	}
+}
+
+static void tell_events(struct cw_pipeline *pipeline, struct cw_tap *tap)
+{
+	struct cw_netdev_event event;
+
+	while (tap->watch && cw_netdev_watch_next(tap->watch, &event) > 0) {
+		tap->event_count++;
+		cw_pipeline_tell(pipeline, CW_NOTE, "%s", event.text);
+	}
+}
+
+/* A renamed device goes on being captured, until another one has its name: that is what was asked
+ * for. */
+static void notice_successor(struct cw_pipeline *pipeline, struct cw_tap *tap)
+{
+	const struct cw_netdev_state *state;
+	uint32_t queue;
+
+	if (!tap->watch || tap->info.device_index <= 0 || atomic_load(&tap->is_replaced))
+		return;
+	state = cw_netdev_watch_state(tap->watch);
+	if (!state->is_called || state->ifindex == tap->info.device_index)
+		return;
+	cw_pipeline_tell(pipeline, CW_NOTE,
+			 "another device is called %s now: it takes the place of interface %d",
+			 tap->device, tap->info.device_index);
+	atomic_store(&tap->is_replaced, true);
+	for (queue = 0; queue < tap->lane_count; queue++)
+		cw_gate_signal(&pipeline->lanes[tap->lane_first + queue].gate);
+}
+
+void cw_taps_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->tap_count; index++) {
+		struct cw_tap *tap = &pipeline->taps[index];
+
+		tell_events(pipeline, tap);
+		if (tap->live)
+			notice_successor(pipeline, tap);
+		if (tap->live && has_lost_every_lane(pipeline, tap)) {
+			cw_live_close(tap->live); /* blocks still leased out stay valid */
+			tap->live = NULL;
+			tap->gap_count++;
+			tap->gap_start_ns = now_ns;
+			cw_pipeline_tell(pipeline, CW_NOTE,
+					 "%s is gone; it is captured again when it comes back",
+					 tap->device);
+		}
+		/* A reload has the compiler: again at the next look. */
+		if (!tap->live && !atomic_load(&pipeline->is_stopping) && may_open(tap) &&
+		    now_ns >= tap->opened_ns + REOPEN_EVERY_NS &&
+		    pthread_mutex_trylock(&pipeline->reload.sets_lock) == 0) {
+			reopen(pipeline, tap, now_ns);
+			pthread_mutex_unlock(&pipeline->reload.sets_lock);
+		}
+	}
+}
+
+/* What the device that is captured is called now; NULL: it is gone, or nobody watches its name. */
+static const char *present_name(const struct cw_tap *tap)
+{
+	const struct cw_netdev_state *state;
+
+	if (!tap->watch)
+		return tap->device;
+	state = cw_netdev_watch_state(tap->watch);
+	return state->ifindex && state->ifindex == tap->info.device_index ? state->name : NULL;
+}
+
+void cw_taps_count(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->tap_count && pipeline->probe; index++) {
+		struct cw_tap *tap = &pipeline->taps[index];
+		const struct cw_netdev_losses *losses = &tap->losses;
+		const char *name = present_name(tap);
+		uint64_t most;
+
+		if (!name) /* what it counted since the last look nobody knows */
+			tap->losses.is_lower_bound = true;
+		if (!name || cw_netdev_counters_read(pipeline->probe, name, &tap->now, NULL) < 0 ||
+		    cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses) < 0)
+			continue;
+		/* One packet can stand in several of them: the largest is a lower bound. */
+		most = losses->rx_dropped;
+		most = losses->rx_missed > most ? losses->rx_missed : most;
+		most = losses->rx_fifo > most ? losses->rx_fifo : most;
+		most = losses->rx_over > most ? losses->rx_over : most;
+		most = losses->rx_errors > most ? losses->rx_errors : most;
+		atomic_store_explicit(&tap->lost_before_tap, most, memory_order_relaxed);
+	}
+}
+
+void cw_taps_fini(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	for (index = 0; index < pipeline->tap_count; index++) {
+		struct cw_tap *tap = &pipeline->taps[index];
+
+		cw_live_close(tap->live);
+		cw_netdev_watch_close(tap->watch);
+		cw_netdev_counters_fini(&tap->before);
+		cw_netdev_counters_fini(&tap->now);
+		cw_netdev_losses_fini(&tap->losses);
+	}
+	cw_netdev_probe_close(pipeline->probe);
+	free(pipeline->taps);
+	pipeline->taps = NULL;
+	pipeline->tap_count = 0;
+}
