@@ -145,7 +145,8 @@ static inline bool minimal_ipv6(const uint8_t *data, uint32_t at, uint32_t end,
 		return false;
 	end = cw_min_u32(end, at + 40 + cw_load_be16(data + at + 4));
 	fields->version = 6;
-	memcpy(fields->source, data + at + 8, 32);
+	memcpy(fields->source, data + at + 8, 16);
+	memcpy(fields->destination, data + at + 24, 16);
 	next = data[at + 6];
 	at += 40;
 	while (next == 0 || next == 43 || next == 60 || next == 44) {

@@ -23,6 +23,7 @@
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define CHUNK_COUNT 8u /* a pool of which the hottest are used, as in the pipeline */
 #define TOTAL_MIB_MAX 4096u
+#define ROUNDS_MAX 64u
 
 struct measure {
 	double wall_s;
@@ -111,7 +112,7 @@ static int ascending(const void *left, const void *right)
 
 static void print(const char *name, uint64_t bytes, struct measure *measures, unsigned rounds)
 {
-	double wall[64], cpu[64];
+	double wall[ROUNDS_MAX] = {0}, cpu[ROUNDS_MAX] = {0};
 
 	for (unsigned round = 0; round < rounds; round++) {
 		wall[round] = (double)bytes / 1e6 / measures[round].wall_s;
@@ -129,11 +130,11 @@ int main(int argc, char **argv)
 	unsigned long mib = argc > 2 ? strtoul(argv[2], NULL, 10) : 512;
 	unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 3;
 	bool sync = argc > 4 && !strcmp(argv[4], "close");
-	struct measure buffered[64], direct[64];
+	struct measure buffered[ROUNDS_MAX], direct[ROUNDS_MAX];
 	struct cw_direct_share *share;
 	char path[4096];
 
-	if (argc < 2 || !mib || !rounds || rounds > 64 || 2 * mib * rounds > TOTAL_MIB_MAX)
+	if (argc < 2 || !mib || !rounds || rounds > ROUNDS_MAX || 2 * mib * rounds > TOTAL_MIB_MAX)
 		fail("usage",
 		     "direct_write FOLDER [MIB [ROUNDS [off|close]]], at most 4 GiB in all");
 	snprintf(path, sizeof(path), "%s/direct-write-%ld", argv[1], (long)getpid());

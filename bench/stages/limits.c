@@ -347,7 +347,7 @@ static int start_on(pthread_t *thread, size_t processor, void *(*function)(void 
 /* Once; both threads on a core of their own: on one core nothing goes anywhere. */
 static int hand_over(struct lane *lane, const size_t two[2], double *ns)
 {
-	pthread_t giver, taker;
+	pthread_t giver = 0, taker = 0;
 	double start = cw_stage_now_ns();
 	int result = start_on(&taker, two[1], take_blocks, lane);
 

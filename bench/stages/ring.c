@@ -23,7 +23,7 @@ struct queue {
 	uint32_t head, count;
 };
 
-struct exchange {
+struct exchange { // NOLINT(clang-analyzer-optin.performance.Padding): is_over has its own line
 	/* constant after start */
 	enum cw_stage_ring_way way;
 	uint64_t item_count;

@@ -92,10 +92,10 @@ static int wait_for_link(const char *device)
 static int send_frames(struct cw_transmit *transmit, const struct cw_packet *packets,
 		       const struct cw_stage_capture_options *options, struct message *message)
 {
-	double start = cw_stage_now_ns(), end = start + options->duration_ms * 1e6;
+	double start = cw_stage_now_ns(), end = start + options->duration_ms * 1e6, now;
 	double gap_ns = options->rate ? 1e9 / (double)options->rate : 0;
 
-	for (double now = start; now < end; now = cw_stage_now_ns()) {
+	while ((now = cw_stage_now_ns()) < end) {
 		size_t at = message->sent % FRAMES, burst = CW_TRANSMIT_BURST;
 		int count;
 

@@ -121,8 +121,8 @@ static int add_device(struct cw_catalogue *catalogue, const char *name, const ch
 
 int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error)
 {
-	struct cw_device *list;
-	size_t count, index;
+	struct cw_device *list = NULL;
+	size_t count = 0, index;
 	int result = cw_netdev_probe_open(&catalogue->probe, error);
 
 	if (result == 0)

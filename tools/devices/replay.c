@@ -23,10 +23,10 @@ struct replay {
 	struct cw_transmit *transmit;
 	struct cw_transmit_info device;
 	struct cw_error *error;
-	struct cw_ifaces *ifaces;
-	uint64_t now_ns;  /* as last looked at */
-	uint64_t base_ns; /* when the pass's first packet was due */
-	uint64_t base_ts; /* its time */
+	struct cw_ifaces ifaces; /* of the input being sent */
+	uint64_t now_ns;         /* as last looked at */
+	uint64_t base_ns;        /* when the pass's first packet was due */
+	uint64_t base_ts;        /* its time */
 	uint64_t due_last_ns;
 	uint64_t scheduled; /* packets of the pass; with a rate, of all */
 	bool is_timed;
@@ -185,7 +185,7 @@ static bool can_send(struct replay *replay, const struct cw_packet *packet)
 	counts->read++;
 	if (packet->flags & CW_PACKET_MALFORMED || packet->caplen == 0)
 		counts->malformed++;
-	else if (cw_ifaces_at(replay->ifaces, packet->iface)->linktype != replay->device.linktype)
+	else if (cw_ifaces_at(&replay->ifaces, packet->iface)->linktype != replay->device.linktype)
 		counts->link_type++;
 	else if (packet->caplen < packet->wire_len && !replay->options->sends_cut)
 		counts->cut++;
@@ -257,15 +257,15 @@ static int check_link_types(const struct replay *replay, const char *input)
 	char theirs[32], device[32];
 	uint32_t index;
 
-	for (index = 0; index < replay->ifaces->count; index++)
-		if (cw_ifaces_at(replay->ifaces, index)->linktype == replay->device.linktype)
+	for (index = 0; index < replay->ifaces.count; index++)
+		if (cw_ifaces_at(&replay->ifaces, index)->linktype == replay->device.linktype)
 			return 0;
-	if (replay->ifaces->count == 0)
+	if (replay->ifaces.count == 0)
 		return 0;
 	return cw_error_set(
 	    replay->error, -EPROTONOSUPPORT,
 	    "%s has packets of link type %s, and the device sends %s only", input,
-	    cw_linktype_name(cw_ifaces_at(replay->ifaces, 0)->linktype, theirs, sizeof(theirs)),
+	    cw_linktype_name(cw_ifaces_at(&replay->ifaces, 0)->linktype, theirs, sizeof(theirs)),
 	    cw_linktype_name(replay->device.linktype, device, sizeof(device)));
 }
 
@@ -273,20 +273,18 @@ static int take_input(struct replay *replay, const char *input)
 {
 	const struct cw_source_options options = {.wake_fd = replay->options->signal_fd,
 						  .linktype = replay->options->linktype};
-	struct cw_ifaces ifaces;
 	struct cw_source *source;
 	int result;
 
-	cw_ifaces_init(&ifaces);
-	replay->ifaces = &ifaces;
-	result = cw_source_open(&source, input, &ifaces, &options, replay->error);
+	cw_ifaces_init(&replay->ifaces);
+	result = cw_source_open(&source, input, &replay->ifaces, &options, replay->error);
 	if (result >= 0) {
 		result = check_link_types(replay, input);
 		if (result == 0)
 			result = take_source(replay, source);
 		cw_source_close(source);
 	}
-	cw_ifaces_fini(&ifaces);
+	cw_ifaces_fini(&replay->ifaces);
 	return result;
 }
 

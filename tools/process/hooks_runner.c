@@ -66,7 +66,7 @@ static void split_words(struct request *request, char **words)
 
 static void tell(struct runner *runner, struct request *request, const char *what, int number)
 {
-	char *words[WORDS_MAX + 1];
+	char *words[WORDS_MAX + 1] = {0};
 	uint32_t last = 0;
 
 	runner->failed++;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,12 @@ struct cw_metrics {
 	int fd;                       /* of epoll, the daemon's */
 	struct cw_pipeline *pipeline; /* while serve runs */
 	char address[ADDRESS_BYTES];
+};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
 };
 
 /* ---- answering ---- */
@@ -103,22 +110,19 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 
 static int bad_address(const char *at, struct cw_error *error)
 {
-	return cw_error_set(
-	    error, -EINVAL,
-	    "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
-	    "[::1]:9100",
-	    at);
+	cw_error_set(error, -EINVAL,
+		     "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
+		     "[::1]:9100",
+		     at);
+	return -EINVAL;
 }
 
 /* The address to bind to; its size. */
-static int parse(const char *at, struct sockaddr_storage *address, socklen_t *bytes,
-		 struct cw_error *error)
+static int parse(const char *at, union address *address, socklen_t *bytes, struct cw_error *error)
 {
 	const char *colon = strrchr(at, ':');
 	const char *digits = colon ? colon + 1 : at;
 	size_t host_bytes = colon ? (size_t)(colon - at) : 0;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
-	struct sockaddr_in *four = (struct sockaddr_in *)address;
 	bool is_six = colon && at[0] == '[' && colon[-1] == ']';
 	char host[INET6_ADDRSTRLEN + 2] = "127.0.0.1";
 	unsigned long port;
@@ -132,31 +136,26 @@ static int parse(const char *at, struct sockaddr_storage *address, socklen_t *by
 		snprintf(host, sizeof(host), "%.*s", (int)(host_bytes - (is_six ? 2 : 0)),
 			 at + is_six);
 	memset(address, 0, sizeof(*address));
-	*bytes = is_six ? sizeof(*six) : sizeof(*four);
-	if (is_six) {
-		six->sin6_family = AF_INET6;
-		six->sin6_port = htons((uint16_t)port);
-	} else {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)port);
-	}
-	if (inet_pton(is_six ? AF_INET6 : AF_INET, host,
-		      is_six ? (void *)&six->sin6_addr : (void *)&four->sin_addr) != 1)
+	*bytes = is_six ? sizeof(address->six) : sizeof(address->four);
+	address->any.sa_family = is_six ? AF_INET6 : AF_INET;
+	address->four.sin_port = htons((uint16_t)port); /* at the same place in both */
+	if (inet_pton(address->any.sa_family, host,
+		      is_six ? (void *)&address->six.sin6_addr : (void *)&address->four.sin_addr) !=
+	    1)
 		return bad_address(at, error);
 	return 0;
 }
 
 /* A listening socket; or a negative errno. */
-static int listen_at(const struct sockaddr_storage *address, socklen_t bytes)
+static int listen_at(const union address *address, socklen_t bytes)
 {
-	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int yes = 1, code;
 
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
-	    bind(fd, (const struct sockaddr *)address, bytes) == 0 &&
-	    listen(fd, (int)CONNECTIONS_MAX) == 0)
+	    bind(fd, &address->any, bytes) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
 		return fd;
 	code = -errno;
 	close(fd);
@@ -165,25 +164,24 @@ static int listen_at(const struct sockaddr_storage *address, socklen_t bytes)
 
 static void name_address(struct cw_metrics *metrics, int fd)
 {
-	struct sockaddr_storage address = {0};
+	union address address;
 	socklen_t bytes = sizeof(address);
 	char host[INET6_ADDRSTRLEN] = "";
 	bool is_six;
 
-	(void)getsockname(fd, (struct sockaddr *)&address, &bytes);
-	is_six = address.ss_family == AF_INET6;
-	if (is_six)
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, host,
-			  sizeof(host));
-	else
-		inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof(host));
+	memset(&address, 0, sizeof(address));
+	(void)getsockname(fd, &address.any, &bytes);
+	is_six = address.any.sa_family == AF_INET6;
+	inet_ntop(address.any.sa_family,
+		  is_six ? (void *)&address.six.sin6_addr : (void *)&address.four.sin_addr, host,
+		  sizeof(host));
 	snprintf(metrics->address, sizeof(metrics->address), is_six ? "[%s]:%u" : "%s:%u", host,
-		 ntohs(((struct sockaddr_in *)&address)->sin_port)); /* at the same place in both */
+		 ntohs(address.four.sin_port));
 }
 
 int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error *error)
 {
-	struct sockaddr_storage address;
+	union address address;
 	struct cw_metrics *metrics;
 	const union MHD_DaemonInfo *info;
 	socklen_t bytes = 0;
