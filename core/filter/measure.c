@@ -7,9 +7,7 @@
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u
-#define ROUND_NS_MIN                                                                \
-	1e6 /* packets are gone through again until then: less is the clock's noise \
-	     */
+#define ROUND_NS_MIN 1e6 /* shorter rounds would measure the clock: packets are repeated */
 
 /* Room for the ids of a burst. */
 struct scratch {

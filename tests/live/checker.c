@@ -13,8 +13,9 @@
  *               not expected                         before them in their flow
  *   damaged     with a stamp and other   cut         records shorter than their frame, right so far
  *               than they were sent      backwards   records with an earlier time than the one
- * before first, last  the least and the greatest number torn_files, torn_bytes   files that end
- * within a record; the largest such rest
+ *                                         before
+ *   first, last  the least and the greatest number
+ *   torn_files, torn_bytes   files that end within a record; the largest such rest
  *
  * Files are read in the order given; they are one stream. The frames of a file are those of a
  * little-endian machine of today: pcap 2.4, pcapng with sections of that order.

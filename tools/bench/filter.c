@@ -24,9 +24,7 @@
 #define PACKETS_MAX 100000000u
 #define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
 #define SPAN_BYTES ((size_t)1 << 20)
-#define SLOW_NS                                                                           \
-	0.3e9 /* what a round of one engine may take; fewer packets where it takes longer \
-	       */
+#define SLOW_NS 0.3e9 /* limit of a round of one engine: slower ones get fewer packets */
 
 /* libpcap first: the others are compared with it. */
 static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT, CW_ENGINE_WALKER,

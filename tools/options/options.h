@@ -28,9 +28,7 @@ enum cw_command {
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
-#define CW_GIVEN_MAX                                                                \
-	64u /* options that are remembered by name; of a benchmark, which has fewer \
-	     */
+#define CW_GIVEN_MAX 64u    /* options remembered by name; a benchmark has fewer */
 
 enum cw_sync { CW_SYNC_DEFAULT, CW_SYNC_OFF, CW_SYNC_CLOSE };
 

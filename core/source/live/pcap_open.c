@@ -20,9 +20,7 @@
 #include "core/source/live/pcap_parts.h"
 
 #define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */
-#define SETTLE_MS                                                                      \
-	2 /* a packet that was past the old filter is in the ring by then, and counted \
-	   */
+#define SETTLE_MS 2      /* packets past the old filter are in the ring and counted by then */
 
 /* ---- filters ---- */
 
