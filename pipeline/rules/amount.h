@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Numbers as people write them, in rules files and on the command line: digits and a suffix, by
+ * kind. Bare numbers are in the unit of the place.
+ *   whole number  no suffix
+ *   count         k, M, G: powers of 1000
+ *   size          k, m, g, t (or capital), KiB ... TiB: powers of 1024; kB (or KB) ... TB: powers
+ *                 of 1000; B
+ *   time          us, ms, s, m, h, d; a decimal fraction may follow the digits
+ */
+#ifndef CW_PIPELINE_AMOUNT_H
+#define CW_PIPELINE_AMOUNT_H
+
+#include <stdint.h>
+
+enum cw_amount_kind { CW_WHOLE, CW_COUNT, CW_SIZE, CW_TIME };
+
+/* What a place takes. Sizes are bytes, times nanoseconds. */
+struct cw_amount {
+	enum cw_amount_kind kind;
+	uint64_t bare; /* what a bare 1 means */
+	uint64_t least;
+	uint64_t most;
+};
+
+/* 0; -EINVAL: not such a number; -ERANGE: outside the range. Fills `value` with 0 only. */
+int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *value);
+
+/* "a size from 1KiB to 1TiB (1 is 1B; suffixes ...)", for errors; into `text`, which is returned.
+ */
+#define CW_AMOUNT_BYTES 160
+const char *cw_amount_describe(const struct cw_amount *amount, char text[CW_AMOUNT_BYTES]);
+
+#endif
