@@ -61,8 +61,7 @@ struct cw_rules {
  *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N},
  *          hook: COMMAND | [COMMAND, ARGUMENT...]}; the expression
  *          `unmatched` is the rule for what no other took (at most one)
- * Sizes take B, KB, MB, GB, TB (powers of 1000), KiB ... TiB (1024); bare numbers are bytes.
- * Durations take ms, s, m, h, d; bare numbers are seconds.
+ * Numbers take the suffixes of amount.h; bare ones are counts, bytes or seconds.
  * Errors (-EINVAL, or the system's) read "FILE:LINE: what is wrong; what would be right"; keys that
  * exist in the design but not in this version (sync, order, ...) are refused as
  * "not in this version"; unknown keys, duplicate keys and names, anchors' cycles and wrong types
@@ -84,14 +83,9 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
  */
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
 
-/* Parse "1GiB", "500", "10MB" as above; 0 on success, -EINVAL or -ERANGE. */
-int cw_parse_size(const char *text, uint64_t *bytes);
-
 /* Copy `words` (NULL at their end) as the rule's hook, for one that has none. 0 or -ENOMEM. */
 int cw_rule_set_hook(struct cw_rule *rule, char *const *words);
 
-/* Parse "10m", "90" (seconds), "500ms", "1h", "1d" into nanoseconds; 0, -EINVAL or -ERANGE. */
-int cw_parse_duration(const char *text, uint64_t *ns);
 /* A copy of the rule, NULL without memory; cw_rule_free accepts NULL. */
 struct cw_rule *cw_rule_copy(const struct cw_rule *rule);
 void cw_rule_free(struct cw_rule *rule);

@@ -145,9 +145,10 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case 'c':
 		return cw_option_number("-c", text, 1, UINT64_MAX, &arguments->packet_count);
 	case 's': /* 0: whole packets, as in tcpdump */
-		return cw_option_number("-s", text, 0, UINT32_MAX - 1, &arguments->snaplen);
+		return cw_option_bytes("-s", text, 1, 0, UINT32_MAX - 1, &arguments->snaplen);
 	case 'C':
-		return cw_option_file_size(text, &arguments->rotate_bytes);
+		return cw_option_bytes("-C", text, 1000000, 1, UINT64_MAX,
+				       &arguments->rotate_bytes);
 	case 'b':
 		return cw_option_ring(arguments, text);
 	case 'W':
@@ -163,16 +164,16 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 	case OPTION_SEED:
 		return cw_option_number("--seed", text, 0, UINT64_MAX, &arguments->seed);
 	case OPTION_FILTER_TIME:
-		return cw_option_seconds("--filter-time", text, CW_COMPILER_TIME_MS_MAX,
-					 &arguments->filter_time_ms);
+		return cw_option_ms("--filter-time", text, CW_NS_PER_S, CW_COMPILER_TIME_MS_MAX,
+				    &arguments->filter_time_ms);
 	case OPTION_FILTER_MEMORY:
-		return cw_option_bytes("--filter-memory", text, UINT64_C(1) << 20,
+		return cw_option_bytes("--filter-memory", text, 1, UINT64_C(1) << 20,
 				       UINT64_C(1) << 40, &arguments->filter_memory);
 	case OPTION_BUFFER:
-		return cw_option_bytes("--buffer", text, 1024, UINT64_C(1) << 40,
+		return cw_option_bytes("--buffer", text, 1, 1024, UINT64_C(1) << 40,
 				       &arguments->buffer_bytes);
 	case OPTION_CHUNK:
-		result = cw_option_bytes("--chunk-size", text, 512, UINT64_C(1) << 30,
+		result = cw_option_bytes("--chunk-size", text, 1, 512, UINT64_C(1) << 30,
 					 &arguments->chunk_bytes);
 		if (result == 0 && (arguments->chunk_bytes & (arguments->chunk_bytes - 1))) {
 			cw_complain("--chunk-size takes a power of two");
@@ -180,7 +181,7 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		}
 		return result;
 	case OPTION_BATCH_BYTES:
-		return cw_option_bytes("--batch-size", text, 1, UINT64_C(1) << 30,
+		return cw_option_bytes("--batch-size", text, 1, 1, UINT64_C(1) << 30,
 				       &arguments->batch_bytes);
 	case OPTION_BATCH_PACKETS:
 		return cw_option_number("--batch-packets", text, 1, 1u << 20,
@@ -192,20 +193,19 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		arguments->sync = (enum cw_sync)choice;
 		return result;
 	case 'B':
-		result = cw_option_number("-B", text, 1, UINT64_C(1) << 30, &arguments->ring_bytes);
-		arguments->ring_bytes *= 1024;
-		return result;
+		return cw_option_bytes("-B", text, 1024, 1024, UINT64_C(1) << 40,
+				       &arguments->ring_bytes);
 	case OPTION_QUEUES:
 		return cw_option_number("--queues", text, 1, CW_LIVE_QUEUES_MAX,
 					&arguments->queues);
 	case OPTION_BLOCK:
-		return cw_option_bytes("--block-size", text, 4096, CW_LIVE_BLOCK_BYTES_MAX,
+		return cw_option_bytes("--block-size", text, 1, 4096, CW_LIVE_BLOCK_BYTES_MAX,
 				       &arguments->block_bytes);
 	case OPTION_REALTIME:
 		return cw_option_number("--realtime", text, 1, 99, &arguments->realtime);
 	case OPTION_RETIRE:
-		return cw_option_number("--block-timeout", text, 1, CW_LIVE_RETIRE_MS_MAX,
-					&arguments->retire_ms);
+		return cw_option_ms("--block-timeout", text, CW_NS_PER_S / 1000,
+				    CW_LIVE_RETIRE_MS_MAX, &arguments->retire_ms);
 	case OPTION_ORDER:
 		result = cw_option_choose("--order", text, "arrival", "time", &choice);
 		arguments->time_order = choice == 2;
@@ -218,13 +218,16 @@ static int take_number(struct cw_arguments *arguments, int id, const char *text)
 		arguments->has_max_drop = true;
 		return cw_option_number("--max-drop", text, 0, UINT64_MAX, &arguments->max_drop);
 	case OPTION_STATS:
-		return cw_option_seconds("--stats", text, DAY_MS, &arguments->stats_ms);
+		return cw_option_ms("--stats", text, CW_NS_PER_S, DAY_MS, &arguments->stats_ms);
 	case OPTION_DURATION:
-		return cw_option_seconds("--duration", text, 366 * DAY_MS, &arguments->duration_ms);
+		return cw_option_ms("--duration", text, CW_NS_PER_S, 366 * DAY_MS,
+				    &arguments->duration_ms);
 	case OPTION_DRAIN:
-		return cw_option_seconds("--drain-timeout", text, DAY_MS, &arguments->drain_ms);
+		return cw_option_ms("--drain-timeout", text, CW_NS_PER_S, DAY_MS,
+				    &arguments->drain_ms);
 	case OPTION_HOOK_TIME:
-		return cw_option_seconds("--hook-timeout", text, DAY_MS, &arguments->hook_ms);
+		return cw_option_ms("--hook-timeout", text, CW_NS_PER_S, DAY_MS,
+				    &arguments->hook_ms);
 	case OPTION_DIRECT:
 		return cw_option_direct(text, &arguments->direct);
 	case OPTION_PPS:

@@ -1,56 +1,50 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/pipeline.h"
+#include "pipeline/rules/amount.h"
 #include "tools/options/values.h"
 
+#define NS_PER_MS (CW_NS_PER_S / 1000)
 #define PERIOD_MS_MAX (UINT64_C(86400) * 1000 * 366 * 100)
+
+int cw_option_amount(const char *option, const char *text, const struct cw_amount *amount,
+		     uint64_t *value)
+{
+	char range[CW_AMOUNT_BYTES];
+
+	if (cw_amount_parse(amount, text, value) == 0)
+		return 0;
+	cw_complain("%s takes %s, not '%s'", option, cw_amount_describe(amount, range), text);
+	return CW_EXIT_USAGE;
+}
 
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
 		     uint64_t *number)
 {
-	char *end;
+	const struct cw_amount amount = {CW_COUNT, 1, least, most};
 
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || *number < least || *number > most) {
-		cw_complain("%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'",
-			    option, least, most, text);
-		return CW_EXIT_USAGE;
-	}
-	return 0;
+	return cw_option_amount(option, text, &amount, number);
 }
 
-int cw_option_bytes(const char *option, const char *text, uint64_t least, uint64_t most,
-		    uint64_t *bytes)
+int cw_option_bytes(const char *option, const char *text, uint64_t bare, uint64_t least,
+		    uint64_t most, uint64_t *bytes)
 {
-	if (cw_parse_size(text, bytes) < 0 || *bytes < least || *bytes > most) {
-		cw_complain("%s takes a size from %" PRIu64 " to %" PRIu64
-			    " bytes, such as 64MiB, not '%s'",
-			    option, least, most, text);
-		return CW_EXIT_USAGE;
-	}
-	return 0;
+	const struct cw_amount amount = {CW_SIZE, bare, least, most};
+
+	return cw_option_amount(option, text, &amount, bytes);
 }
 
-/* A positive number of seconds, with a fraction or without. */
-int cw_option_seconds(const char *option, const char *text, uint64_t most_ms, uint64_t *ms)
+int cw_option_ms(const char *option, const char *text, uint64_t bare_ns, uint64_t most_ms,
+		 uint64_t *ms)
 {
-	char *end;
-	double seconds = strtod(text, &end);
+	const struct cw_amount amount = {CW_TIME, bare_ns, NS_PER_MS, most_ms * NS_PER_MS};
+	uint64_t ns = 0;
+	int result = cw_option_amount(option, text, &amount, &ns);
 
-	/* Written like this it is also false for what is not a number. */
-	if (text[0] >= '0' && text[0] <= '9' && !*end && seconds >= 0.001 &&
-	    seconds <= (double)most_ms / 1000) {
-		*ms = (uint64_t)(seconds * 1000 + 0.5);
-		return 0;
-	}
-	cw_complain("%s takes seconds from 0.001 to %" PRIu64 ", not '%s'", option, most_ms / 1000,
-		    text);
-	return CW_EXIT_USAGE;
+	*ms = (ns + NS_PER_MS / 2) / NS_PER_MS;
+	return result;
 }
 
 int cw_option_factor(const char *option, const char *text, double *factor)
@@ -64,39 +58,11 @@ int cw_option_factor(const char *option, const char *text, double *factor)
 	return CW_EXIT_USAGE;
 }
 
-/* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
-int cw_option_file_size(const char *text, uint64_t *bytes)
-{
-	static const struct {
-		char letter;
-		uint64_t unit;
-	} units[] = {{'\0', 1000000},
-		     {'k', UINT64_C(1) << 10},
-		     {'m', UINT64_C(1) << 20},
-		     {'g', UINT64_C(1) << 30}};
-	char *end;
-	uint64_t number;
-	size_t index;
-
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	for (index = 0; index < CW_ARRAY_COUNT(units); index++) {
-		if (end == text || text[0] == '-' || errno || number == 0 ||
-		    (*end | 0x20) != (units[index].letter | 0x20) || (*end && end[1]) ||
-		    number > UINT64_MAX / units[index].unit)
-			continue;
-		*bytes = number * units[index].unit;
-		return 0;
-	}
-	cw_complain("-C takes millions of bytes, or a number with k, m or g, not '%s'", text);
-	return CW_EXIT_USAGE;
-}
-
 int cw_option_period(struct cw_arguments *arguments, const char *option, const char *text,
 		     bool is_aligned)
 {
 	uint64_t ms = 0;
-	int result = cw_option_seconds(option, text, PERIOD_MS_MAX, &ms);
+	int result = cw_option_ms(option, text, CW_NS_PER_S, PERIOD_MS_MAX, &ms);
 
 	if (result)
 		return result;
@@ -104,21 +70,16 @@ int cw_option_period(struct cw_arguments *arguments, const char *option, const c
 		cw_complain("-G, -b duration: and -b interval: are one thing: give one of them");
 		return CW_EXIT_USAGE;
 	}
-	arguments->rotate_every_ns = ms * (CW_NS_PER_S / 1000);
+	arguments->rotate_every_ns = ms * NS_PER_MS;
 	arguments->is_rotate_aligned = is_aligned;
 	return 0;
 }
 
 int cw_option_ring(struct cw_arguments *arguments, const char *text)
 {
-	int result;
-
-	if (strncmp(text, "filesize:", 9) == 0) {
-		result = cw_option_number("-b filesize:", text + 9, 1, UINT64_MAX / 1000,
-					  &arguments->rotate_bytes);
-		arguments->rotate_bytes *= 1000;
-		return result;
-	}
+	if (strncmp(text, "filesize:", 9) == 0)
+		return cw_option_bytes("-b filesize:", text + 9, 1000, 1, UINT64_MAX,
+				       &arguments->rotate_bytes);
 	if (strncmp(text, "packets:", 8) == 0)
 		return cw_option_number("-b packets:", text + 8, 1, UINT64_MAX,
 					&arguments->rotate_packets);

@@ -3,21 +3,24 @@
 #ifndef CW_TOOLS_OPTION_VALUES_H
 #define CW_TOOLS_OPTION_VALUES_H
 
+#include "pipeline/rules/amount.h"
 #include "tools/options/options.h"
 
+int cw_option_amount(const char *option, const char *text, const struct cw_amount *amount,
+		     uint64_t *value);
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
 		     uint64_t *number);
-int cw_option_bytes(const char *option, const char *text, uint64_t least, uint64_t most,
-		    uint64_t *bytes);
 
-/* A positive number of seconds, with a fraction or without. */
-int cw_option_seconds(const char *option, const char *text, uint64_t most_ms, uint64_t *ms);
+/* A size; `bare` bytes is what a bare 1 means. */
+int cw_option_bytes(const char *option, const char *text, uint64_t bare, uint64_t least,
+		    uint64_t most, uint64_t *bytes);
+
+/* A time of at least a millisecond. */
+int cw_option_ms(const char *option, const char *text, uint64_t bare_ns, uint64_t most_ms,
+		 uint64_t *ms);
 
 /* A positive factor, from 0.001 to a million. */
 int cw_option_factor(const char *option, const char *text, double *factor);
-
-/* tcpdump's -C: a number of millions of bytes, or with k, m or g of KiB, MiB or GiB. */
-int cw_option_file_size(const char *text, uint64_t *bytes);
 
 /* -G and its likes: seconds that a file lasts, aligned or from its first packet on. */
 int cw_option_period(struct cw_arguments *arguments, const char *option, const char *text,

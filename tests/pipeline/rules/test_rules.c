@@ -147,6 +147,13 @@ static void filters_may_take_several_lines_and_know_theirs(void **state)
 	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
 #define W "defaults: {write: '{rule}.pcap'}\n"
 
+/* What errors say of the numbers that a key takes. */
+#define MOST "9223372036854775807"
+#define BYTES "a size from 0 to "
+#define UNITS " (1 is 1B; suffixes k, m, g, t, KiB, kB, ...), not "
+#define COUNT "a count from 0 to " MOST " (suffixes k, M, G), not "
+#define TIME "a time from 0 to 106751d (1 is 1s; suffixes us, ms, s, m, h, d), not "
+
 static const struct {
 	const char *text;
 	const char *message;
@@ -191,23 +198,19 @@ static const struct {
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
      "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
-    {"defaults: {snaplen: big}\n", "r.yaml:1: snaplen: 'big' is no whole number"},
-    {"defaults: {snaplen: 1KB}\n", "r.yaml:1: snaplen: '1KB' is no whole number"},
-    {"defaults: {snaplen: -1}\n", "r.yaml:1: snaplen: '-1' is no whole number"},
-    {"defaults: {snaplen: 262145}\n",
-     "r.yaml:1: snaplen: 262145 is too much; it can be 0 to 262144"},
+    {"defaults: {snaplen: big}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'big'"},
+    {"defaults: {snaplen: 1XB}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'1XB'"},
+    {"defaults: {snaplen: -1}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'-1'"},
+    {"defaults: {snaplen: 262145}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'262145'"},
     {"defaults: {snaplen: [1]}\n", "r.yaml:1: snaplen must be one text"},
     {"defaults: {rotate: 1GiB}\n", "r.yaml:1: rotate must be a mapping, like {size: 1GiB}"},
-    {"defaults: {rotate: {size: 1 GiB}}\n",
-     "r.yaml:1: size: '1 GiB' is no size; write it like 500MB or 1GiB"},
+    {"defaults: {rotate: {size: 1 GiB}}\n", "r.yaml:1: size takes " BYTES MOST "B" UNITS "'1 GiB'"},
     {"defaults: {rotate: {size: 99999999TiB}}\n",
-     "r.yaml:1: size: 99999999TiB is too much; it can be 0 to 9223372036854775807"},
-    {"defaults: {rotate: {packets: 1k}}\n", "r.yaml:1: packets: '1k' is no whole number"},
-    {"defaults: {rotate: {every: 10 m}}\n",
-     "r.yaml:1: every: '10 m' is no duration; write it like 10m, 1h or 30s"},
-    {"defaults: {rotate: {every: 1w}}\n",
-     "r.yaml:1: every: '1w' is no duration; write it like 10m, 1h or 30s"},
-    {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every: 99999999999d is too long"},
+     "r.yaml:1: size takes " BYTES MOST "B" UNITS "'99999999TiB'"},
+    {"defaults: {rotate: {packets: 1K}}\n", "r.yaml:1: packets takes " COUNT "'1K'"},
+    {"defaults: {rotate: {every: 10 m}}\n", "r.yaml:1: every takes " TIME "'10 m'"},
+    {"defaults: {rotate: {every: 1w}}\n", "r.yaml:1: every takes " TIME "'1w'"},
+    {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every takes " TIME "'99999999999d'"},
     {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be one text"},
     {"defaults: {rotate: {sise: 4}}\n",
      "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},
@@ -240,8 +243,7 @@ static const struct {
      "sample, limit, hook"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
      "r.yaml:3: sample: '5' is no sample; write it like 1/100"},
-    {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n",
-     "r.yaml:3: rate: 'fast' is no whole number"},
+    {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n", "r.yaml:3: rate takes " COUNT "'fast'"},
     {W "rules:\n  a: {filter: ip, hook: ''}\n",
      "r.yaml:3: hook must be a program, or a list like [gzip, -9] of it and its arguments, at most "
      "100"},
@@ -472,48 +474,6 @@ static void rules_that_cannot_be_told_apart_in_time_are_refused(void **state)
 	free(text);
 }
 
-static void sizes_have_decimal_and_binary_units(void **state)
-{
-	static const struct {
-		const char *text;
-		int status;
-		uint64_t bytes;
-	} cases[] = {
-	    {"0", 0, 0},
-	    {"500", 0, 500},
-	    {"500B", 0, 500},
-	    {"1KB", 0, 1000},
-	    {"10MB", 0, 10000000},
-	    {"2GB", 0, 2000000000},
-	    {"1TB", 0, 1000000000000},
-	    {"1KiB", 0, 1024},
-	    {"3MiB", 0, 3 << 20},
-	    {"1GiB", 0, 1 << 30},
-	    {"2TiB", 0, UINT64_C(2) << 40},
-	    {"18446744073709551615", 0, UINT64_MAX},
-	    {"18446744073709551616", -ERANGE, 0},
-	    {"99999999999999999999999", -ERANGE, 0},
-	    {"16777216TiB", -ERANGE, 0},
-	    {"", -EINVAL, 0},
-	    {"KB", -EINVAL, 0},
-	    {"-1", -EINVAL, 0},
-	    {" 1", -EINVAL, 0},
-	    {"1 KB", -EINVAL, 0},
-	    {"1kb", -EINVAL, 0},
-	    {"1.5GB", -EINVAL, 0},
-	    {"1PB", -EINVAL, 0},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
-		uint64_t bytes = 0;
-
-		assert_int_equal(cw_parse_size(cases[i].text, &bytes), cases[i].status);
-		if (!cases[i].status)
-			assert_true(bytes == cases[i].bytes);
-	}
-}
-
 static int load_add_and_check(const char *path)
 {
 	struct cw_rules rules;
@@ -567,7 +527,6 @@ int main(void)
 	    cmocka_unit_test(the_check_names_lines_and_both_rules),
 	    cmocka_unit_test(rules_that_cannot_be_told_apart_in_time_are_refused),
 	    cmocka_unit_test(every_allocation_that_fails_is_reported_and_leaks_nothing),
-	    cmocka_unit_test(sizes_have_decimal_and_binary_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The reader's ground: YAML events, mappings of known keys, numbers, complaints with file and line.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "pipeline/rules/rules_yaml.h"
+
+const char *cw_rules_quote(const char *text, char buffer[CW_QUOTE_BYTES])
+{
+	size_t bytes = strnlen(text, CW_QUOTE_BYTES - 4);
+
+	memcpy(buffer, text, bytes);
+	for (size_t i = 0; i < bytes; i++)
+		if ((uint8_t)buffer[i] < 0x20 || buffer[i] == 0x7f)
+			buffer[i] = '?';
+	strcpy(buffer + bytes, text[bytes] ? "..." : "");
+	return buffer;
+}
+
+int cw_rules_refuse_as(struct cw_rules_reader *reader, unsigned line, int code, const char *format,
+		       ...)
+{
+	char text[CW_ERROR_TEXT_BYTES / 2];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	return cw_error_set(reader->error, code, "%.400s:%u: %s", reader->name, line, text);
+}
+
+int cw_rules_out_of_memory(struct cw_rules_reader *reader)
+{
+	return cw_rules_refuse_as(reader, cw_rules_line(reader), -ENOMEM, "out of memory");
+}
+
+/* libyaml gives scanner errors a line, but decoding errors only an offset. */
+static int yaml_failure(struct cw_rules_reader *reader)
+{
+	const yaml_parser_t *parser = &reader->parser;
+	const char *problem = parser->problem ? parser->problem : "it cannot be read";
+	unsigned line = (unsigned)parser->problem_mark.line + 1;
+
+	if (parser->error == YAML_MEMORY_ERROR)
+		return cw_rules_refuse_as(reader, line, -ENOMEM, "out of memory");
+	if (parser->error != YAML_READER_ERROR)
+		return cw_rules_refuse_at(reader, line, "not valid YAML: %s", problem);
+	line = 1;
+	for (size_t i = 0; i < cw_min_size(parser->problem_offset, reader->bytes); i++)
+		line += reader->text[i] == '\n';
+	return cw_rules_refuse_at(reader, line, "not UTF-8 text: %s", problem);
+}
+
+/* What no place in the grammar allows is refused here. */
+int cw_rules_advance(struct cw_rules_reader *reader)
+{
+	yaml_event_t *event = &reader->event;
+
+	yaml_event_delete(event);
+	if (!yaml_parser_parse(&reader->parser, event))
+		return yaml_failure(reader);
+	if (event->type == YAML_ALIAS_EVENT)
+		return cw_rules_refuse(reader,
+				       "aliases (*name) are not expanded; write the value out");
+	if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.tag) ||
+	    (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag) ||
+	    (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.tag))
+		return cw_rules_refuse(reader, "tags (!name) have no meaning here");
+	if (event->type == YAML_SCALAR_EVENT &&
+	    strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
+		return cw_rules_refuse(reader, "a NUL character in a text");
+	return 0;
+}
+
+bool cw_rules_is_null(const struct cw_rules_reader *reader)
+{
+	const char *value = cw_rules_scalar(reader);
+
+	return reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       (!value[0] || !strcmp(value, "~") || !strcasecmp(value, "null"));
+}
+
+int cw_rules_expect_text(struct cw_rules_reader *reader, const char *what)
+{
+	int status = cw_rules_advance(reader);
+
+	if (status)
+		return status;
+	if (reader->event.type != YAML_SCALAR_EVENT)
+		return cw_rules_refuse(reader, "%s must be one text", what);
+	if (cw_rules_is_null(reader))
+		return cw_rules_refuse(reader, "%s has no value", what);
+	return 0;
+}
+
+int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, const char *like)
+{
+	int status = cw_rules_advance(reader);
+
+	if (!status && reader->event.type != YAML_MAPPING_START_EVENT)
+		status = cw_rules_refuse(reader, "%s must be a mapping, like %s", what, like);
+	return status;
+}
+
+/* Changes that make one word of the other; words longer than the buffer are never close. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[17];
+	size_t a_bytes = strlen(a);
+	size_t b_bytes = strlen(b);
+
+	if (a_bytes > 16 || b_bytes > 16)
+		return UINT32_MAX;
+	for (unsigned j = 0; j <= b_bytes; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a_bytes; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_bytes; j++) {
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+			best = cw_min_u32(best, row[j] + 1);
+			best = cw_min_u32(best, row[j - 1] + 1);
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[b_bytes];
+}
+
+static int refuse_key(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
+		      const char *where)
+{
+	static const char *const later[] = {
+	    "hooks", "sync", "compress", "quota", "direct", "ring", "order",
+	};
+	char buffer[CW_QUOTE_BYTES];
+	char known[192] = "";
+	const char *closest = NULL;
+	unsigned best = 3; /* further away it is no typing error */
+
+	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++)
+		if (!strcmp(cw_rules_scalar(reader), later[i]))
+			return cw_rules_refuse(reader, "the key '%s' is not in this version",
+					       later[i]);
+	for (; keys->word; keys++) {
+		unsigned changes = distance(cw_rules_scalar(reader), keys->word);
+
+		strcat(strcat(known, known[0] ? ", " : ""), keys->word);
+		if (changes < best) {
+			best = changes;
+			closest = keys->word;
+		}
+	}
+	cw_rules_quote(cw_rules_scalar(reader), buffer);
+	if (closest)
+		return cw_rules_refuse(reader, "unknown key '%s' in %s; did you mean '%s'?", buffer,
+				       where, closest);
+	return cw_rules_refuse(reader, "unknown key '%s' in %s; there are %s", buffer, where,
+			       known);
+}
+
+/*
+ * The next key of a mapping: 1 with its row in *found, 0 at the mapping's end, -ENOENT: not known.
+ * `seen` remembers the rows of this mapping, a bit each.
+ */
+static int next_key(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
+		    const char *where, unsigned *seen, const struct cw_rules_key **found)
+{
+	const struct cw_rules_key *key = keys;
+	unsigned bit;
+	int status = cw_rules_advance(reader);
+
+	if (status)
+		return status;
+	if (reader->event.type == YAML_MAPPING_END_EVENT)
+		return 0;
+	if (reader->event.type != YAML_SCALAR_EVENT)
+		return cw_rules_refuse(reader, "a key in %s must be a word", where);
+	while (key->word && strcmp(key->word, cw_rules_scalar(reader)))
+		key++;
+	if (!key->word)
+		return -ENOENT;
+	bit = 1u << (key - keys);
+	if (*seen & bit)
+		return cw_rules_refuse(reader, "the key '%s' is there twice in %s", key->word,
+				       where);
+	*seen |= bit;
+	*found = key;
+	return 1;
+}
+
+static int read_number(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object)
+{
+	char buffer[CW_QUOTE_BYTES], range[CW_AMOUNT_BYTES];
+	void *at = (char *)object + key->offset;
+	uint64_t value;
+	int status = cw_rules_expect_text(reader, key->word);
+
+	if (status)
+		return status;
+	if (cw_amount_parse(&key->amount, cw_rules_scalar(reader), &value))
+		return cw_rules_refuse(reader, "%s takes %s, not '%s'", key->word,
+				       cw_amount_describe(&key->amount, range),
+				       cw_rules_quote(cw_rules_scalar(reader), buffer));
+	if (key->bytes == sizeof(uint32_t))
+		*(uint32_t *)at = (uint32_t)value;
+	else
+		*(uint64_t *)at = value;
+	return 0;
+}
+
+int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
+			  const char *where, void *object)
+{
+	const struct cw_rules_key *key = NULL;
+	unsigned seen = 0;
+	int status;
+
+	while ((status = next_key(reader, keys, where, &seen, &key)) == 1) {
+		status = (key->read ? key->read : read_number)(reader, key, object);
+		if (status)
+			return status;
+	}
+	return status == -ENOENT ? refuse_key(reader, keys, where) : status;
+}

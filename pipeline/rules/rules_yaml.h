@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the reader of a rules file stands on: YAML events, mappings of known keys, complaints with
+ * file and line. Private to rules_yaml.c, rules_file.c and rules_merge.c. All return 0 or a
+ * negative errno after a complaint.
+ */
+#ifndef CW_PIPELINE_RULES_YAML_H
+#define CW_PIPELINE_RULES_YAML_H
+
+#include <errno.h>
+#include <yaml.h>
+
+#include "pipeline/rules/amount.h"
+#include "pipeline/rules/rules_parts.h"
+
+#define CW_QUOTE_BYTES 64u
+
+struct cw_rules_reader {
+	yaml_parser_t parser;
+	yaml_event_t event; /* the current one, owned */
+	struct cw_rules *rules;
+	struct cw_rule defaults;
+	const char *name; /* of the file, for messages */
+	const char *text;
+	size_t bytes;
+	struct cw_error *error;
+};
+
+/* A key of a mapping. Its value is read by `read` or, without one, as a number into `object`. */
+struct cw_rules_key {
+	const char *word; /* NULL: the table's end */
+	int (*read)(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object);
+	struct cw_amount amount;
+	size_t offset; /* of the number in a struct cw_rule or cw_rules */
+	size_t bytes;  /* of the number, 4 or 8; 0: the key has none */
+};
+
+static inline unsigned cw_rules_line(const struct cw_rules_reader *reader)
+{
+	return (unsigned)reader->event.start_mark.line + 1;
+}
+
+/* The current scalar's text. */
+static inline const char *cw_rules_scalar(const struct cw_rules_reader *reader)
+{
+	return (const char *)reader->event.data.scalar.value;
+}
+
+/* Complain: "FILE:LINE: " and the text. Returns `code`. */
+int cw_rules_refuse_as(struct cw_rules_reader *reader, unsigned line, int code, const char *format,
+		       ...) CW_PRINTF(4, 5);
+#define cw_rules_refuse_at(reader, line, ...) cw_rules_refuse_as(reader, line, -EINVAL, __VA_ARGS__)
+#define cw_rules_refuse(reader, ...) cw_rules_refuse_at(reader, cw_rules_line(reader), __VA_ARGS__)
+int cw_rules_out_of_memory(struct cw_rules_reader *reader);
+
+/* `text` for a message: cut, control characters replaced. Into `buffer`, which is returned. */
+const char *cw_rules_quote(const char *text, char buffer[CW_QUOTE_BYTES]);
+
+/* Go to the next event. */
+int cw_rules_advance(struct cw_rules_reader *reader);
+bool cw_rules_is_null(const struct cw_rules_reader *reader);
+
+/* The next event must be a scalar with a value; a mapping. */
+int cw_rules_expect_text(struct cw_rules_reader *reader, const char *what);
+int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, const char *like);
+
+/* Read the values of a mapping, whose start is the current event; `where` is its name in messages.
+ */
+int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
+			  const char *where, void *object);
+
+/*
+ * Numbers that a rule's keys did not give are all ones, which no range reaches, until the defaults
+ * are merged. `tables` lists the tables of keys, NULL at its end.
+ */
+void cw_rules_unset(struct cw_rule *rule, const struct cw_rules_key *const *tables);
+
+/* Give rules what the defaults say; refuse names that are there twice. */
+int cw_rules_merge(struct cw_rules_reader *reader, const struct cw_rules_key *const *tables);
+
+#endif
