@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of a test program's main, with cmocka and what it needs before it. */
+/* What any test program uses: cmocka with what it needs before it, and the end of main. */
 #ifndef CW_TESTS_RUN_TESTS_H
 #define CW_TESTS_RUN_TESTS_H
 
@@ -7,9 +7,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+static inline void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" does not contain \"%s\"", text, part);
+}
 
 /* Run all tests, or those whose names match the program's argument (* and ? are wild). SIGALRM
  * after `seconds`; 0: no limit. */

@@ -1,83 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The public handle on devices: a pair of virtual ones in a network namespace of this process's
- * own. What a handle on "out" sends, a handle on "in" reads. Where such devices cannot be made,
- * each test is skipped and says so.
- */
-#include <errno.h>
+/* The public handle on devices: what is sent is read; filters, directions, activation. */
 #include <pcap/pcap.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include <capweir/capweir.h>
 
 #include "core/base/base.h"
-#include "core/base/clock.h"
-#include "tests/rig/live_rig.h"
-
-#define MS UINT64_C(1000000)
-#define CLOSES 1000
-#define CLOSERS 8
-
-static const char *reason; /* why there are no devices; NULL: there are */
-
-#define NEED_DEVICES()                                   \
-	do {                                             \
-		(void)state;                             \
-		if (reason) {                            \
-			printf("skipped: %s\n", reason); \
-			skip();                          \
-		}                                        \
-	} while (0)
-
-/* An IPv4 UDP frame with a number in it. */
-static const uint8_t *make_frame(uint32_t number, uint32_t bytes)
-{
-	static uint8_t frame[9100];
-
-	memset(frame, 0, sizeof(frame));
-	memcpy(frame, "\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0\x45", 15);
-	cw_put_be16(frame + 16, bytes - 14);
-	frame[22] = 64;
-	frame[23] = 17;
-	memcpy(frame + 26, "\x0a\0\0\x01\x0a\0\0\x02", 8);
-	cw_put_be16(frame + 36, 1000 + number % 2);
-	cw_put_be16(frame + 38, bytes - 34);
-	cw_put_be16(frame + 42, number >> 16);
-	cw_put_be16(frame + 44, number & 0xffff);
-	return frame;
-}
+#include "tests/core/library/handle_live.h"
 
 static uint32_t number_of(const struct cw_packet *packet)
 {
 	assert_in_range(packet->caplen, 46, 9100);
 	return cw_load_be32(packet->data + 42);
-}
-
-static struct cw_handle *open_device(const char *device, int64_t timeout_ns)
-{
-	struct cw_handle *handle;
-	struct cw_error error = {0};
-
-	if (cw_handle_open_live(&handle, device, 0, false, timeout_ns, &error) < 0)
-		fail_msg("%s: %s", device, error.text);
-	return handle;
-}
-
-static void send_numbers(uint32_t first, uint32_t count, uint32_t bytes)
-{
-	struct cw_handle *handle = open_device("out", 0);
-
-	for (uint32_t i = 0; i < count; i++)
-		assert_int_equal(cw_handle_inject(handle, make_frame(first + i, bytes), bytes), 0);
-	cw_handle_free(handle);
 }
 
 /* ---- what is sent is read ---- */
@@ -179,191 +110,6 @@ static void snaplen_cuts(void **state)
 	assert_int_equal(packet.wire_len, 200);
 	assert_int_equal(number_of(&packet), 7);
 	cw_handle_free(handle);
-}
-
-/* ---- waiting ---- */
-
-static void timeouts_expire(void **state)
-{
-	static const struct {
-		int64_t timeout_ns;
-		uint64_t least_ns, most_ns;
-	} cases[] = {{0, 0, 5 * MS},
-		     {1, 1 * MS / 2, 20 * MS}, /* rounded up to 1 ms */
-		     {20 * MS, 20 * MS, 40 * MS},
-		     {200 * MS, 200 * MS, 400 * MS}};
-
-	NEED_DEVICES();
-	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
-		struct cw_handle *handle = open_device("in", cases[i].timeout_ns);
-		uint64_t best_ns = UINT64_MAX;
-
-		/* The machine may be busy: of five tries the quickest. */
-		for (int try = 0; try < 5; try++) {
-			uint64_t start_ns = cw_now_ns();
-			struct cw_packet packet;
-
-			assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
-			start_ns = cw_now_ns() - start_ns;
-			assert_true(start_ns >= cases[i].least_ns);
-			best_ns = start_ns < best_ns ? start_ns : best_ns;
-		}
-		assert_in_range(best_ns, cases[i].least_ns, cases[i].most_ns);
-		cw_handle_free(handle);
-	}
-}
-
-/* What the filter rejects does not prolong the waiting. protochain is not for the kernel. */
-static void timeouts_expire_amid_packets_that_do_not_match(void **state)
-{
-	struct cw_handle *handle;
-	struct cw_packet packet;
-	uint64_t start_ns, best_ns = UINT64_MAX;
-	pid_t child;
-
-	NEED_DEVICES();
-	handle = open_device("in", 100 * MS);
-	assert_int_equal(cw_handle_set_filter(handle, "ip protochain 6", NULL), 0);
-	child = fork();
-	if (child == 0) {
-		struct cw_handle *out;
-
-		if (cw_handle_open_live(&out, "out", 64, false, 0, NULL) < 0)
-			_exit(1);
-		for (start_ns = cw_now_ns(); cw_now_ns() < start_ns + 2000 * MS;)
-			(void)cw_handle_inject(out, make_frame(1, 60), 60);
-		_exit(0);
-	}
-	rig_sleep_ms(100);
-	for (int try = 0; try < 5; try++) {
-		start_ns = cw_now_ns();
-		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
-		start_ns = cw_now_ns() - start_ns;
-		assert_true(start_ns >= 100 * MS);
-		best_ns = start_ns < best_ns ? start_ns : best_ns;
-	}
-	assert_in_range(best_ns, 100 * MS, 200 * MS);
-	assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* packets came all the while */
-	waitpid(child, NULL, 0);
-	cw_handle_free(handle);
-}
-
-struct reader {
-	struct cw_handle *handle;
-	_Atomic bool is_in;
-	_Atomic int result;
-	_Atomic uint64_t end_ns;
-	uint64_t cpu_ns;
-};
-
-static void *read_once(void *argument)
-{
-	struct reader *reader = argument;
-	struct cw_packet packet;
-
-	atomic_store(&reader->is_in, true);
-	atomic_store(&reader->result, cw_handle_next(reader->handle, &packet));
-	atomic_store(&reader->end_ns, cw_now_ns());
-	reader->cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	return NULL;
-}
-
-static void waiting_for_ever_waits_and_costs_nothing(void **state)
-{
-	struct reader reader = {0};
-	pthread_t thread;
-
-	NEED_DEVICES();
-	reader.handle = open_device("in", CW_TIMEOUT_NEVER);
-	assert_int_equal(pthread_create(&thread, NULL, read_once, &reader), 0);
-	rig_sleep_ms(1000);
-	assert_int_equal(atomic_load(&reader.end_ns), 0);
-	send_numbers(1, 1, 60);
-	pthread_join(thread, NULL);
-	assert_int_equal(reader.result, CW_NEXT_OK);
-	assert_true(reader.cpu_ns < 10 * MS); /* 1 % */
-	cw_handle_free(reader.handle);
-}
-
-/* "any" is libpcap's. */
-static struct cw_handle *open_to_close(const char *device)
-{
-	struct cw_handle *handle;
-
-	assert_int_equal(cw_handle_create(&handle, device, NULL), 0);
-	assert_int_equal(cw_handle_set_buffer_bytes(handle, 1 << 20), 0);
-	assert_true(cw_handle_activate(handle, NULL) >= 0);
-	return handle;
-}
-
-static _Atomic int closes_left, late_count;
-
-/* Several at a time: opening and freeing wait for the kernel. */
-static void *close_many(void *argument)
-{
-	int i;
-
-	(void)argument;
-	while ((i = atomic_fetch_sub(&closes_left, 1)) > 0) {
-		struct reader reader = {.handle = open_to_close(i % 25 ? "in" : "any")};
-		pthread_t thread;
-		uint64_t start_ns;
-
-		assert_int_equal(pthread_create(&thread, NULL, read_once, &reader), 0);
-		while (!atomic_load(&reader.is_in))
-			sched_yield();
-		if (i % 3)
-			rig_sleep_ms(1); /* it sleeps by then; else perhaps not yet */
-		start_ns = cw_now_ns();
-		cw_handle_close(reader.handle);
-		pthread_join(thread, NULL);
-		assert_int_equal(reader.result, CW_NEXT_CLOSED);
-		if (reader.end_ns - start_ns > 10 * MS)
-			atomic_fetch_add(&late_count, 1);
-		cw_handle_close(reader.handle);
-		cw_handle_free(reader.handle);
-	}
-	return NULL;
-}
-
-static void closing_wakes_a_blocked_reader(void **state)
-{
-	pthread_t threads[CLOSERS];
-
-	NEED_DEVICES();
-	atomic_store(&closes_left, CLOSES);
-	for (int i = 0; i < CLOSERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, close_many, NULL), 0);
-	for (int i = 0; i < CLOSERS; i++)
-		pthread_join(threads[i], NULL);
-	assert_true(atomic_load(&late_count) <= CLOSES / 20); /* the machine may be busy */
-}
-
-static struct cw_handle *interrupted;
-
-static void close_in_handler(int number)
-{
-	(void)number;
-	cw_handle_close(interrupted);
-}
-
-static void closing_in_a_signal_handler(void **state)
-{
-	struct sigaction action = {.sa_handler = close_in_handler}, before;
-	struct cw_packet packet;
-
-	NEED_DEVICES();
-	interrupted = open_device("in", CW_TIMEOUT_NEVER);
-	sigaction(SIGUSR1, &action, &before);
-	if (fork() == 0) {
-		rig_sleep_ms(50);
-		kill(getppid(), SIGUSR1);
-		_exit(0);
-	}
-	assert_int_equal(cw_handle_next(interrupted, &packet), CW_NEXT_CLOSED);
-	sigaction(SIGUSR1, &before, NULL);
-	wait(NULL);
-	cw_handle_free(interrupted);
 }
 
 /* ---- filters and directions ---- */
@@ -599,13 +345,6 @@ static void any_is_read_with_libpcap(void **state)
 	cw_handle_free(handle);
 }
 
-static int make_rig(void **state)
-{
-	(void)state;
-	reason = rig_make();
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,11 +352,6 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(a_flood_is_counted_to_the_packet),
 	    cmocka_unit_test(what_cannot_be_injected_is_told),
 	    cmocka_unit_test(snaplen_cuts),
-	    cmocka_unit_test(timeouts_expire),
-	    cmocka_unit_test(timeouts_expire_amid_packets_that_do_not_match),
-	    cmocka_unit_test(waiting_for_ever_waits_and_costs_nothing),
-	    cmocka_unit_test(closing_wakes_a_blocked_reader),
-	    cmocka_unit_test(closing_in_a_signal_handler),
 	    cmocka_unit_test(filters_let_through_what_they_say),
 	    cmocka_unit_test(broadcast_takes_the_netmask_of_the_device),
 	    cmocka_unit_test(directions_are_kept_apart),
@@ -627,8 +361,5 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(any_is_read_with_libpcap),
 	};
 
-	alarm(300);
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_rig, NULL);
+	return RUN_TESTS(300, tests, make_devices, NULL, argc, argv);
 }

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "core/base/clock.h"
-#include "pipeline/threads/gate.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/threads/gate.h"
 #include "tests/rig/live_tests.h"
 
 #define FLOWS 8u

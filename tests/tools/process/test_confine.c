@@ -1,58 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What is left to a process, and to the threads that it starts, once it is confined. That cannot be
- * undone, so each case is a child process; it says what it found wrong and exits with 1.
+ * What is left to a process that has confined itself: users, capabilities, folders, calls, by what
+ * the kernel says of it and by what it can still do.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include <linux/bpf.h>
-#include <linux/capability.h>
-#include <linux/ethtool.h>
-#include <linux/if.h>
-#include <linux/io_uring.h>
-#include <linux/netlink.h>
-#include <linux/seccomp.h>
-#include <linux/sockios.h>
 
 #include "tools/process/confine.h"
-
-#define USER "nobody"
-#define GROUPS_MAX 64
-#define THREADS 4
-#define ALLOC_BYTES (UINT64_C(100) << 20)
-#define NET_RAW (UINT64_C(1) << CAP_NET_RAW)
-#define SYS_NICE (UINT64_C(1) << CAP_SYS_NICE)
-#define ROOT_KEEPS (UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER)
+#include "tests/tools/process/confine_rig.h"
 
 #if defined(CW_SANITIZED)
 #define RESULT CW_CONFINE_NO_LIST
@@ -60,72 +31,7 @@
 #define RESULT 0
 #endif
 
-static bool is_root;
-static char base[] = "/tmp/capweir-confine-XXXXXX";
-static char own[64], foreign[64], hidden[64], hidden_inside[80], missing[64], of_group[64],
-    shut[64];
-static uid_t user_id;
-static gid_t group_id;
-
-/* ---- children ---- */
-
-#define EXPECT(condition) expect((condition), #condition, __LINE__)
-
-static void expect(bool is_so, const char *condition, int line)
-{
-	if (is_so)
-		return;
-	fprintf(stderr, "test_confine.c:%d: not so: %s (%s)\n", line, condition, strerror(errno));
-	_exit(1);
-}
-
-/* Run a case in a child, which ends by exit: with sanitizers leaks are looked for as well. */
-static void run_child(void (*run)(void))
-{
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		alarm(60);
-		run();
-		exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-static void skip_unless_root(void)
-{
-	if (is_root)
-		return;
-	print_message("skipped: only root can become another user\n");
-	skip();
-}
-
 /* ---- what a process is, by the kernel ---- */
-
-/* A number of this thread's status in /proc. */
-static uint64_t status_number(const char *name, int number_base)
-{
-	FILE *file = fopen("/proc/thread-self/status", "r");
-	uint64_t number = 0;
-	bool is_found = false;
-	char line[512];
-
-	EXPECT(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, name, strlen(name)) || line[strlen(name)] != ':')
-			continue;
-		number = strtoull(line + strlen(name) + 1, NULL, number_base);
-		is_found = true;
-	}
-	fclose(file);
-	EXPECT(is_found);
-	return number;
-}
 
 static void expect_capabilities(uint64_t capabilities)
 {
@@ -175,27 +81,7 @@ static void expect_groups_of(const char *name, gid_t group)
 
 /* ---- what it can do ---- */
 
-/* What the system says to any process of the user, confined or not. */
-static int expected_uring_errno, expected_bpf_errno;
-
-static int uring_errno(int entries)
-{
-	struct io_uring_params parameters = {0};
-	int fd = (int)syscall(SYS_io_uring_setup, entries, &parameters);
-
-	if (fd < 0)
-		return errno;
-	close(fd);
-	return 0;
-}
-
-/* With arguments too large for any command, which Linux 5.19 finds before it asks for rights. */
-static int bpf_errno(int command)
-{
-	return syscall(SYS_bpf, command, NULL, 1 << 20) < 0 ? errno : 0;
-}
-
-#define EXPECT_REFUSED(call) expect((call) == -1 && errno == EPERM, #call, __LINE__)
+#define EXPECT_REFUSED(call) expect((call) == -1 && errno == EPERM, #call, __FILE__, __LINE__)
 
 static bool can_open(int family, int type, int protocol)
 {
@@ -204,20 +90,6 @@ static bool can_open(int family, int type, int protocol)
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
-}
-
-static bool can_create(const char *folder)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/file-%d-%ld", folder, getpid(), syscall(SYS_gettid));
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	close(fd);
-	EXPECT(!unlink(path));
-	return true;
 }
 
 /* Calls that nobody has a right to here, and ones that any process has but this. */
@@ -488,24 +360,6 @@ static void child_stays_root(void)
 	expect_no_calls();
 }
 
-/* A user with a capability from the program's file, as setcap gives it. */
-static void become_nobody(bool has_raw)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {
-	    {.effective = NET_RAW, .permitted = NET_RAW, .inheritable = NET_RAW}};
-
-	EXPECT(!prctl(PR_SET_KEEPCAPS, has_raw));
-	EXPECT(!initgroups(USER, group_id));
-	EXPECT(!setresgid(group_id, group_id, group_id));
-	EXPECT(!setresuid(user_id, user_id, user_id));
-	if (has_raw) {
-		EXPECT(!syscall(SYS_capset, &header, data));
-		EXPECT(!prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0));
-		EXPECT(status_number("CapAmb", 16) == NET_RAW);
-	}
-}
-
 static void child_stays_user(void)
 {
 	become_nobody(false);
@@ -586,14 +440,6 @@ static void child_helps_as_root(void)
 	       -EINVAL);
 }
 
-#define CASE(name, child)              \
-	static void name(void **state) \
-	{                              \
-		(void)state;           \
-		skip_unless_root();    \
-		run_child(child);      \
-	}
-
 CASE(root_becomes_nobody_without_capabilities, child_becomes_nobody)
 CASE(the_raw_capability_is_kept_when_asked_for, child_keeps_raw)
 CASE(priorities_can_be_real_time_when_asked_for, child_keeps_nice)
@@ -606,173 +452,6 @@ CASE(a_user_loses_its_raw_capability, child_loses_raw)
 CASE(nothing_comes_back, child_cannot_get_back)
 CASE(a_helper_keeps_nothing_but_may_start_processes, child_helps)
 CASE(a_helper_that_stays_root_keeps_nothing_either, child_helps_as_root)
-
-/* ---- the check ---- */
-
-static int check(const char *user, const char *folder, struct cw_error *error)
-{
-	const struct cw_confine_options options = {.user = user};
-	const char *folders[] = {own, of_group, folder};
-
-	*error = (struct cw_error){0};
-	return cw_confine_check(&options, folders, folder ? 3 : 2, error);
-}
-
-static void the_check_knows_folders(void **state)
-{
-	struct cw_error error;
-	char text[256];
-
-	(void)state;
-	skip_unless_root();
-	assert_int_equal(check(NULL, NULL, &error), 0);
-	assert_string_equal(error.text, "");
-	assert_int_equal(check(NULL, foreign, &error), -EACCES);
-	snprintf(text, sizeof(text),
-		 "the folder %s cannot be written by user nobody: choose another folder, "
-		 "or -Z root to stay root",
-		 foreign);
-	assert_string_equal(error.text, text);
-	assert_int_equal(check(NULL, hidden_inside, &error), -EACCES);
-	assert_int_equal(check("root", hidden_inside, &error), 0);
-	assert_int_equal(check("root", missing, &error), -ENOENT);
-	snprintf(text, sizeof(text), "the folder %s cannot be written: No such file or directory",
-		 missing);
-	assert_string_equal(error.text, text);
-	assert_int_equal(check(NULL, "/proc/self/status", &error), -EACCES);
-	snprintf(text, sizeof(text),
-		 "/proc/self/status cannot be written by user nobody: let that "
-		 "user write to it, or -Z root to stay root");
-	assert_string_equal(error.text, text);
-	assert_int_equal(check(NULL, "/dev/null", &error), 0);
-	assert_int_equal(check(NULL, shut, &error), -EACCES);
-	assert_int_equal(check("daemon", NULL, &error), -EACCES);
-	assert_non_null(strstr(error.text, "by user daemon"));
-	/* Nothing became of this process. */
-	assert_int_equal(geteuid(), 0);
-	assert_true(can_create(foreign));
-	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
-}
-
-static void the_check_knows_users(void **state)
-{
-	struct cw_error error;
-
-	(void)state;
-	assert_int_equal(check("no-such-user", NULL, &error), -EINVAL);
-	assert_string_equal(error.text,
-			    "there is no user no-such-user: name one that there is with -Z");
-	assert_int_equal(cw_confine(&(struct cw_confine_options){.user = "no-such-user"}, &error),
-			 -EINVAL);
-	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
-}
-
-static void child_checks_as_user(void)
-{
-	const struct cw_confine_options options = {0};
-	const char *folder = foreign;
-	struct cw_error error;
-
-	become_nobody(false);
-	EXPECT(check(NULL, NULL, &error) == 0);
-	EXPECT(check(USER, NULL, &error) == 0);
-	EXPECT(check("daemon", NULL, &error) == -EPERM);
-	EXPECT(!strcmp(error.text, "only root can become user daemon: leave out -Z, or run as "
-				   "root"));
-	EXPECT(cw_confine_check(&options, &folder, 1, &error) == -EACCES);
-	EXPECT(!strstr(error.text, "-Z root"));
-	EXPECT(cw_confine_check(&options, &folder, 1, NULL) == -EACCES);
-}
-
-/* Root that may not become anybody: as in a container without those capabilities. */
-static void child_checks_as_weak_root(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{0}};
-	struct cw_error error;
-
-	EXPECT(!syscall(SYS_capset, &header, data));
-	EXPECT(check(NULL, NULL, &error) == -EPERM);
-	EXPECT(strstr(error.text, "cannot become user nobody (-Z root stays root): "));
-	EXPECT(check("root", NULL, &error) == -EACCES); /* not its folders, and no capability */
-	EXPECT(!strstr(error.text, "-Z root"));
-	/* ThreadSanitizer's own thread has its capabilities still, and glibc ends a process whose
-	 * threads may not all do the same. */
-	if (status_number("Threads", 10) == 1)
-		EXPECT(cw_confine(&(struct cw_confine_options){0}, &error) == -EPERM);
-}
-
-CASE(a_user_checks_for_itself, child_checks_as_user)
-CASE(a_root_that_may_not_change_is_told, child_checks_as_weak_root)
-
-/* ---- set up ---- */
-
-static void make_folder(char *path, size_t room, const char *parent, const char *name, mode_t mode,
-			uid_t user, gid_t group)
-{
-	snprintf(path, room, "%s/%s", parent, name);
-	if (mkdir(path, 0700) || chown(path, user, group) || chmod(path, mode))
-		abort();
-}
-
-/* The errno that a user gets who is not confined. */
-static int learn(int (*call)(int), int argument)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		become_nobody(false);
-		_exit(call(argument));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		abort();
-	return WEXITSTATUS(status);
-}
-
-static int do_nothing(int unused)
-{
-	return unused;
-}
-
-static int set_up(void **state)
-{
-	const struct passwd *entry = getpwnam(USER);
-
-	(void)state;
-	if (geteuid() != 0 || !entry)
-		return 0;
-	user_id = entry->pw_uid;
-	group_id = entry->pw_gid;
-	is_root = learn(do_nothing, 0) == 0; /* it is not where the namespace has no such user */
-	if (!is_root || !mkdtemp(base))
-		return is_root ? -1 : 0;
-	expected_uring_errno = learn(uring_errno, 1);
-	expected_bpf_errno = learn(bpf_errno, BPF_MAP_UPDATE_ELEM);
-	chmod(base, 0755);
-	make_folder(own, sizeof(own), base, "own", 0700, user_id, group_id);
-	make_folder(of_group, sizeof(of_group), base, "group", 0770, 0, group_id);
-	make_folder(foreign, sizeof(foreign), base, "foreign", 0755, 1, 1);
-	make_folder(hidden, sizeof(hidden), base, "hidden", 0700, 1, 1);
-	make_folder(hidden_inside, sizeof(hidden_inside), hidden, "inside", 0777, 1, 1);
-	make_folder(shut, sizeof(shut), base, "shut", 0600, user_id, group_id);
-	snprintf(missing, sizeof(missing), "%s/missing", base);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	if (!is_root)
-		return 0;
-	rmdir(own);
-	rmdir(shut);
-	rmdir(of_group);
-	rmdir(foreign);
-	rmdir(hidden_inside);
-	rmdir(hidden);
-	return rmdir(base);
-}
 
 int main(void)
 {
@@ -789,10 +468,6 @@ int main(void)
 	    cmocka_unit_test(nothing_comes_back),
 	    cmocka_unit_test(a_helper_keeps_nothing_but_may_start_processes),
 	    cmocka_unit_test(a_helper_that_stays_root_keeps_nothing_either),
-	    cmocka_unit_test(the_check_knows_folders),
-	    cmocka_unit_test(the_check_knows_users),
-	    cmocka_unit_test(a_user_checks_for_itself),
-	    cmocka_unit_test(a_root_that_may_not_change_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,84 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The libpcap source against a real kernel, and against packet rings that see the same traffic:
- * numbered frames (live/sender.c) over a pair of virtual devices, on "any" seen twice, each of them
- * as it was sent or counted as dropped. Where such devices cannot be made, each test is skipped and
- * says so.
+ * The libpcap source: what packet rings give of the same frames, it gives too; the pseudo-device
+ * "any"; overruns, held arenas and leases.
  */
-#include <linux/capability.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
-#include <net/if_arp.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 
-#include <cmocka.h>
-
-#include "core/base/clock.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/pcap.h"
-#include "tests/rig/tally.h"
+#include "tests/core/source/live/live_pcap.h"
 
-#define FLOWS 97u
 #define COOKED_BYTES 16u
 #define ETHERNET_BYTES 14u
-
-static const char *reason; /* why there are no devices; NULL: there are */
-static struct cw_ifaces ifaces;
-
-#define NEED_DEVICES()                                   \
-	do {                                             \
-		(void)state;                             \
-		if (reason) {                            \
-			printf("skipped: %s\n", reason); \
-			skip();                          \
-		}                                        \
-	} while (0)
-
-static struct stamp_shape plain_shape(uint32_t bytes)
-{
-	return (struct stamp_shape){
-	    .bytes = bytes, .flows = FLOWS, .vlan = STAMP_TAG_NONE, .outer = STAMP_TAG_NONE};
-}
-
-static struct rig_sending sending_of(struct stamp_shape shape, uint64_t count, uint64_t rate)
-{
-	return (struct rig_sending){
-	    .program = CW_SENDER, .device = "out", .shape = shape, .count = count, .rate = rate};
-}
-
-static struct cw_live_options options_of(enum cw_live_backend backend, const char *device)
-{
-	return (struct cw_live_options){.backend = backend,
-					.device = device,
-					.block_bytes = 1 << 19,
-					.block_count = 32,
-					.wake_fd = -1};
-}
-
-static struct cw_live *open_live(const struct cw_live_options *options)
-{
-	struct cw_error error = {0};
-	struct cw_live *live = NULL;
-	int result = cw_live_open(&live, &ifaces, options, &error);
-
-	if (result)
-		print_error("%s\n", error.text);
-	assert_int_equal(result, 0);
-	return live;
-}
-
-static struct cw_live *open_pcap(const char *device)
-{
-	struct cw_live_options options = options_of(CW_LIVE_PCAP, device);
-
-	return open_live(&options);
-}
 
 /* Stop and read to the end. */
 static void drain(struct cw_live *live, struct tally *tally, struct cw_live_stats *stats)
@@ -90,16 +23,6 @@ static void drain(struct cw_live *live, struct tally *tally, struct cw_live_stat
 	assert_int_equal(reader.result, -ENODATA);
 	assert_balanced(&reader.stats);
 	*stats = reader.stats;
-}
-
-static void assert_all_there(const struct tally *tally, const struct cw_live_stats *stats)
-{
-	assert_int_equal(stats->kernel_dropped, 0);
-	assert_int_equal(stats->kernel_seen, tally->count);
-	assert_int_equal(tally->received, tally->count);
-	assert_int_equal(tally->foreign + tally->damaged + tally->duplicate, 0);
-	assert_int_equal(tally->reordered, 0);
-	assert_int_equal(missing_of(tally), 0);
 }
 
 /* ---- the same as packet rings ---- */
@@ -123,11 +46,11 @@ static void check_beside_rings(struct stamp_shape shape, uint32_t count, uint32_
 	assert_int_equal(rig_send(&sending), count);
 	tally_init(&tally, shape, count);
 	drain(live, &tally, &stats);
-	assert_all_there(&tally, &stats);
+	assert_all_in_order(&tally, &stats);
 	tally_fini(&tally);
 	tally_init(&tally, shape, count);
 	drain(rings, &tally, &stats);
-	assert_all_there(&tally, &stats);
+	assert_all_in_order(&tally, &stats);
 	tally_fini(&tally);
 	cw_live_close(live);
 	cw_live_close(rings);
@@ -415,7 +338,7 @@ static void held_arenas_stop_it_until_one_comes_back(void **state)
 	for (i = 0; i < count; i++)
 		cw_lease_give_back(&leases[i]);
 	drain(live, &tally, &stats);
-	assert_all_there(&tally, &stats);
+	assert_all_in_order(&tally, &stats);
 	cw_live_close(live);
 	tally_fini(&tally);
 }
@@ -450,7 +373,7 @@ static void spans_have_as_many_records_as_asked_for_and_no_more(void **state)
 		assert_int_equal(result, -ENODATA);
 		cw_live_stats(live, 0, &stats);
 		assert_balanced(&stats);
-		assert_all_there(&tally, &stats);
+		assert_all_in_order(&tally, &stats);
 		cw_live_close(live);
 		tally_fini(&tally);
 	}
@@ -502,319 +425,6 @@ static void leases_come_back_from_another_thread_in_any_order(void **state)
 	tally_fini(&tally);
 }
 
-/* ---- waiting ---- */
-
-static void idle_capture_does_not_wake(void **state)
-{
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint64_t cpu_ns, start_ns;
-
-	NEED_DEVICES();
-	live = open_pcap("any");
-	cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	start_ns = cw_now_ns();
-	assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), 0);
-	assert_true(cw_now_ns() - start_ns >= CW_NS_PER_S);
-	assert_true(cw_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns < CW_NS_PER_S / 100);
-	cw_live_stats(live, 0, &stats);
-	assert_true(stats.wakeups <= 3);
-	assert_int_equal(cw_live_next(live, 0, 0, 0, &span, &lease), 0);
-	cw_live_close(live);
-}
-
-static void wake_descriptor_ends_waiting_and_stop_ends_its_part(void **state)
-{
-	struct cw_live_options options = options_of(CW_LIVE_PCAP, "in");
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint64_t one = 1;
-
-	NEED_DEVICES();
-	options.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	live = open_live(&options);
-	assert_int_equal(cw_live_next(live, 0, 0, 10, &span, &lease), 0);
-	assert_int_equal(write(options.wake_fd, &one, sizeof(one)), sizeof(one));
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -EINTR);
-	assert_int_equal(cw_live_next(live, 0, 0, 0, &span, &lease), -EINTR);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -ENODATA);
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_true(stats.wakeups < 20); /* the descriptor, readable still, does not make it spin */
-	cw_live_close(live);
-	close(options.wake_fd);
-}
-
-static void stop_drains_what_libpcap_has_and_nothing_later(void **state)
-{
-	struct cw_live_options options = options_of(CW_LIVE_PCAP, "in");
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_stats stats;
-	struct cw_live *live;
-	int what;
-
-	NEED_DEVICES();
-	options.retire_ms = 100;
-	live = open_live(&options);
-	assert_int_equal(rig_send(&sending), sending.count);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(rig_send(&sending), sending.count); /* nothing of this */
-	assert_int_equal(count_until(live, 0, 0, &what), 10);
-	assert_int_equal(what, -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_balanced(&stats);
-	assert_int_equal(stats.kernel_seen, 10);
-	cw_live_close(live);
-}
-
-/* ---- the device's fate ---- */
-
-static void device_down_is_told_once_and_capture_resumes(void **state)
-{
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint32_t round;
-	int what;
-
-	NEED_DEVICES();
-	live = open_pcap("in");
-	for (round = 0; round < 2; round++) {
-		assert_true(rig_run("ip link set in down"));
-		assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), -ENETDOWN);
-		assert_int_equal(cw_live_next(live, 0, 0, 300, &span, &lease), 0);
-		assert_true(rig_run("ip link set in up"));
-		assert_int_equal(rig_send(&sending), sending.count);
-		assert_int_equal(count_until(live, 0, 300, &what), sending.count);
-		assert_int_equal(what, 0);
-	}
-	cw_live_stats(live, 0, &stats);
-	assert_int_equal(stats.downs, 2);
-	assert_int_equal(stats.kernel_seen, stats.received);
-	cw_live_close(live);
-}
-
-static void *take_device_down_later(void *argument)
-{
-	rig_sleep_ms(100);
-	(void)argument;
-	assert_true(rig_run("ip link set in down"));
-	return NULL;
-}
-
-static void device_down_ends_waiting(void **state)
-{
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	pthread_t thread;
-
-	NEED_DEVICES();
-	live = open_pcap("in");
-	assert_int_equal(pthread_create(&thread, NULL, take_device_down_later, NULL), 0);
-	assert_int_equal(cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), -ENETDOWN);
-	pthread_join(thread, NULL);
-	assert_true(rig_run("ip link set in up"));
-	cw_live_close(live);
-}
-
-static void removed_device_is_told_and_its_successor_can_be_opened(void **state)
-{
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_stats stats;
-	struct cw_live *live;
-	uint64_t start, count;
-	int what;
-
-	NEED_DEVICES();
-	live = open_pcap("in");
-	assert_int_equal(rig_send(&sending), sending.count);
-	start = cw_now_ns();
-	assert_true(rig_run("ip link del in") && rig_make_pair());
-	assert_int_equal(rig_send(&sending), sending.count); /* to the successor: not ours */
-	count = count_until(live, 0, -1, &what);
-	if (what == -ENETDOWN) /* libpcap may find it gone at once */
-		count += count_until(live, 0, -1, &what);
-	assert_int_equal(what, -ENODEV);
-	assert_true(cw_now_ns() - start < CW_NS_PER_S);
-	assert_int_equal(count_until(live, 0, -1, &what), 0);
-	assert_int_equal(what, -ENODEV);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	count += count_until(live, 0, -1, &what);
-	assert_int_equal(what, -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_balanced(&stats);
-	assert_int_equal(stats.kernel_seen, 10);
-	assert_int_equal(count, 10);
-	cw_live_close(live);
-
-	live = open_pcap("in");
-	assert_int_equal(rig_send(&sending), sending.count);
-	assert_int_equal(count_until(live, 0, 500, &what), 10);
-	cw_live_close(live);
-}
-
-/* ---- which source, and what cannot be opened ---- */
-
-static void refused(struct cw_live_options options, int code, const char *words)
-{
-	struct cw_error error = {0};
-	struct cw_live *live = NULL;
-	uint32_t before = ifaces.count;
-
-	assert_int_equal(cw_live_open(&live, &ifaces, &options, &error), code);
-	assert_int_equal(error.code, code);
-	if (!strstr(error.text, words))
-		fail_msg("'%s' does not say '%s'", error.text, words);
-	assert_null(live);
-	assert_int_equal(ifaces.count, before);
-}
-
-static enum cw_live_backend backend_of(const char *device)
-{
-	struct cw_live_options options = options_of(CW_LIVE_AUTO, device);
-	struct cw_live *live = open_live(&options);
-	struct cw_live_info info;
-
-	cw_live_info(live, &info);
-	cw_live_close(live);
-	return info.backend;
-}
-
-static void rings_are_taken_where_they_have_the_device(void **state)
-{
-	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "tun8"};
-	int fd;
-
-	NEED_DEVICES();
-	assert_int_equal(backend_of("in"), CW_LIVE_PACKET);
-	assert_int_equal(backend_of("lo"), CW_LIVE_PACKET);
-	assert_int_equal(backend_of("any"), CW_LIVE_PCAP);
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0 || ioctl(fd, TUNSETLINK, ARPHRD_PPP) < 0) {
-		printf("no tun devices here: odd link types are not tried\n");
-	} else {
-		assert_true(rig_run("ip link set tun8 up"));
-		assert_int_equal(backend_of("tun8"), CW_LIVE_PCAP);
-	}
-	close(fd);
-}
-
-/* No network device, and not read through a packet socket. */
-static void netfilter_log_can_be_read(void **state)
-{
-	struct cw_live_options options = options_of(CW_LIVE_AUTO, "nflog:7");
-	struct cw_error error = {0};
-	struct cw_live_stats stats;
-	struct cw_live_info info;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-
-	NEED_DEVICES();
-	if (cw_live_open(&live, &ifaces, &options, &error) < 0) {
-		printf("skipped: no netfilter log here: %s\n", error.text);
-		skip();
-	}
-	cw_live_info(live, &info);
-	assert_int_equal(info.backend, CW_LIVE_PCAP);
-	assert_int_equal(info.linktype, 239);
-	assert_int_equal(cw_live_next(live, 0, 0, 50, &span, &lease), 0);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_balanced(&stats);
-	cw_live_close(live);
-}
-
-static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
-{
-	struct cw_live_options options;
-	struct cw_error error = {0};
-	struct cw_live *live;
-	enum cw_live_backend backend;
-
-	NEED_DEVICES();
-	assert_true(rig_run("ip link add down0 type veth peer name down1"));
-	for (backend = CW_LIVE_AUTO; backend <= CW_LIVE_PCAP; backend += CW_LIVE_PCAP) {
-		refused(options_of(backend, "nosuch0"), -ENODEV, "nosuch0");
-		refused(options_of(backend, ""), -ENODEV, "no such device");
-		refused(options_of(backend, "a name that is too long for a device"), -ENODEV, "");
-		refused(options_of(backend, "down0"), -ENETDOWN, "ip link set down0 up");
-	}
-	options = options_of(CW_LIVE_PCAP, "in");
-	options.snaplen = CW_CAPLEN_MAX + 1;
-	refused(options, -EINVAL, "snapshot length");
-	options = options_of(CW_LIVE_PCAP, "in");
-	options.clock = CW_LIVE_CLOCK_ADAPTER;
-	refused(options, -EOPNOTSUPP, "host's");
-	options.backend = (enum cw_live_backend)9;
-	refused(options, -EINVAL, "backend");
-	live = open_pcap("in");
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), -EOPNOTSUPP);
-	cw_live_close(live);
-}
-
-static int lose_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {{0}};
-	struct cw_live_options options = options_of(CW_LIVE_AUTO, "any");
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live *before = open_pcap("in"), *after;
-	struct cw_error error = {0};
-	int what;
-
-	if (rig_send(&sending) != 10 || syscall(SYS_capset, &head, none) < 0)
-		return 1;
-	if (cw_live_open(&after, &ifaces, &options, &error) != -EPERM ||
-	    !strstr(error.text, "CAP_NET_RAW") || !strstr(error.text, "setcap"))
-		return 2;
-	if (cw_live_stop(before, 0) < 0)
-		return 3;
-	if (count_until(before, 0, -1, &what) != 10 || what != -ENODATA)
-		return 4;
-	cw_live_close(before);
-	return 0;
-}
-
-static void without_the_capability_what_is_open_goes_on(void **state)
-{
-	int status;
-	pid_t child;
-
-	NEED_DEVICES();
-	fflush(stdout);
-	child = fork();
-	if (child == 0)
-		_exit(lose_capabilities());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-static int make_rig(void **state)
-{
-	(void)state;
-	cw_ifaces_init(&ifaces);
-	stamp_fill();
-	reason = rig_make();
-	return 0;
-}
-
-static int end_rig(void **state)
-{
-	(void)state;
-	cw_ifaces_fini(&ifaces);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -828,20 +438,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(spans_have_as_many_records_as_asked_for_and_no_more),
 	    cmocka_unit_test(leases_outlive_the_source),
 	    cmocka_unit_test(leases_come_back_from_another_thread_in_any_order),
-	    cmocka_unit_test(idle_capture_does_not_wake),
-	    cmocka_unit_test(wake_descriptor_ends_waiting_and_stop_ends_its_part),
-	    cmocka_unit_test(stop_drains_what_libpcap_has_and_nothing_later),
-	    cmocka_unit_test(device_down_is_told_once_and_capture_resumes),
-	    cmocka_unit_test(device_down_ends_waiting),
-	    cmocka_unit_test(removed_device_is_told_and_its_successor_can_be_opened),
-	    cmocka_unit_test(rings_are_taken_where_they_have_the_device),
-	    cmocka_unit_test(netfilter_log_can_be_read),
-	    cmocka_unit_test(what_cannot_be_opened_says_why_and_what_to_do),
-	    cmocka_unit_test(without_the_capability_what_is_open_goes_on),
 	};
 
-	alarm(240);
-	if (argc > 1) /* some: a pattern of their names */
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_rig, end_rig);
+	return RUN_TESTS(240, tests, make_rig, end_rig, argc, argv);
 }

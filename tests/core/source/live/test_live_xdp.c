@@ -1,94 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AF_XDP source against a real kernel: numbered frames (live/sender.c) over a pair of virtual
- * devices, every one of which must come out once and as it was sent, or be counted as dropped. What
- * the device itself counted is the third book. Where such devices or XDP are not allowed, each test
- * is skipped and says so.
+ * The AF_XDP source: every frame once, byte for byte, whole or in pieces, with the time of its
+ * arrival; leases.
  */
-#include <linux/capability.h>
 #include <net/if.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 
-#include <cmocka.h>
-
-#include "core/base/clock.h"
 #include "core/packet/linktype.h"
-#include "core/net/netdev.h"
 #include "core/source/live/xdp.h"
-#include "tests/rig/tally.h"
-
-#define QUEUES_MAX 4u
-#define FLOWS 97u
-
-static const char *reason; /* why there is no AF_XDP here; NULL: there is */
-static char reason_text[CW_ERROR_TEXT_BYTES + 32];
-static struct cw_ifaces ifaces;
-static struct cw_netdev_probe *probe;
-
-#define NEED_XDP()                                       \
-	do {                                             \
-		(void)state;                             \
-		if (reason) {                            \
-			printf("skipped: %s\n", reason); \
-			skip();                          \
-		}                                        \
-	} while (0)
-
-static struct stamp_shape plain_shape(uint32_t bytes)
-{
-	return (struct stamp_shape){
-	    .bytes = bytes, .flows = FLOWS, .vlan = STAMP_TAG_NONE, .outer = STAMP_TAG_NONE};
-}
-
-static struct rig_sending sending_of(struct stamp_shape shape, uint64_t count, uint64_t rate)
-{
-	return (struct rig_sending){
-	    .program = CW_SENDER, .device = "out", .shape = shape, .count = count, .rate = rate};
-}
-
-static struct cw_live_options options_of(const char *device)
-{
-	return (struct cw_live_options){.backend = CW_LIVE_XDP,
-					.device = device,
-					.block_bytes = 1 << 20,
-					.block_count = 32,
-					.wake_fd = -1};
-}
-
-/* A new pair, with so many queues each way. */
-static void make_pair(uint32_t queues, uint32_t mtu)
-{
-	assert_true(rig_run("ip link del in 2>/dev/null; "
-			    "ip link add out numtxqueues %u numrxqueues %u type veth "
-			    "peer name in numtxqueues %u numrxqueues %u && "
-			    "ip link set out mtu %u arp off up && ip link set in mtu %u arp off up",
-			    queues, queues, queues, queues, mtu, mtu));
-}
-
-/* Neither the driver nor the loopback device can do without a copy: that is told. */
-static struct cw_live *open_live(const struct cw_live_options *options)
-{
-	struct cw_error error = {0};
-	struct cw_live *live = NULL;
-	int result = cw_live_open(&live, &ifaces, options, &error);
-
-	if (result != CW_LIVE_WARNED || error.code)
-		print_error("%s\n", error.text);
-	assert_int_equal(result, CW_LIVE_WARNED);
-	assert_int_equal(error.code, 0);
-	return live;
-}
-
-static struct cw_live *open_in(void)
-{
-	struct cw_live_options options = options_of("in");
-
-	return open_live(&options);
-}
+#include "tests/core/source/live/live_xdp.h"
 
 /* How many packets the driver of "in" gave to the program. */
 static uint64_t device_count(void)
@@ -101,20 +21,6 @@ static uint64_t device_count(void)
 	count = counters.rx_packets;
 	cw_netdev_counters_fini(&counters);
 	return count;
-}
-
-struct books {
-	struct cw_live_stats total;
-	uint32_t queues_used;
-};
-
-static void add_stats(struct books *books, const struct cw_live_stats *stats)
-{
-	assert_balanced(stats);
-	books->total.kernel_seen += stats->kernel_seen;
-	books->total.kernel_dropped += stats->kernel_dropped;
-	books->total.received += stats->received;
-	books->queues_used += stats->received > 0;
 }
 
 /* Send and capture with a thread for each queue; fills the tally and the books. */
@@ -130,7 +36,7 @@ static void capture(struct cw_live_options options, const struct rig_sending *se
 	*books = (struct books){0};
 	tally_init(tally, sending->shape, sending->count);
 	options.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	live = open_live(&options);
+	live = open_xdp(&options);
 	cw_live_info(live, &info);
 	assert_true(info.queue_count <= QUEUES_MAX);
 	before = device_count();
@@ -152,16 +58,6 @@ static void capture(struct cw_live_options options, const struct rig_sending *se
 	close(options.wake_fd);
 }
 
-static void assert_all_there(const struct tally *tally, const struct books *books)
-{
-	assert_int_equal(books->total.kernel_dropped, 0);
-	assert_int_equal(books->total.kernel_seen, tally->count);
-	assert_int_equal(tally->received, tally->count);
-	assert_int_equal(tally->foreign + tally->damaged + tally->duplicate, 0);
-	assert_int_equal(tally->reordered + tally->strayed, 0);
-	assert_int_equal(missing_of(tally), 0);
-}
-
 /* ---- conservation ---- */
 
 static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
@@ -171,7 +67,7 @@ static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
 	struct rig_sending sending;
 	size_t i;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	shape.bytes_max = 1514;
 	sending = sending_of(shape, 60000, 60000);
 	for (i = 0; i < CW_ARRAY_COUNT(queue_counts); i++) {
@@ -183,7 +79,7 @@ static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
 		options.queue_count = i == 1 ? 0 : queue_counts[i]; /* both mean all */
 		capture(options, &sending, &tally, &books);
 		printf("%u queues: %u used\n", queue_counts[i], books.queues_used);
-		assert_all_there(&tally, &books);
+		assert_all_in_order(&tally, &books.total);
 		assert_int_equal(books.queues_used, queue_counts[i]);
 		tally_fini(&tally);
 	}
@@ -199,11 +95,11 @@ static void overrun_is_counted_to_the_frame(void **state)
 	struct tally tally;
 	uint64_t before;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 1500);
 	options.block_count = 4;
 	tally_init(&tally, sending.shape, sending.count);
-	reader.live = open_live(&options);
+	reader.live = open_xdp(&options);
 	reader.tally = &tally;
 	cw_live_info(reader.live, &info);
 	assert_int_equal(info.block_count, 2048);
@@ -234,7 +130,7 @@ static void books_balance_at_any_rate_with_leases_given_back_elsewhere(void **st
 	static const uint32_t block_counts[] = {4, 64};
 	size_t i;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	for (i = 0; i < CW_ARRAY_COUNT(block_counts); i++) {
 		struct cw_live_options options = options_of("in");
 		struct rig_sending sending = sending_of(plain_shape(200), 200000, 0);
@@ -248,7 +144,7 @@ static void books_balance_at_any_rate_with_leases_given_back_elsewhere(void **st
 		make_pair(1, 1500);
 		options.block_count = block_counts[i];
 		tally_init(&tally, sending.shape, sending.count);
-		live = open_live(&options);
+		live = open_xdp(&options);
 		before = device_count();
 		assert_true(rig_start_sender(&sender, &sending));
 		pass_on(&passing, live, &tally, &stats);
@@ -273,7 +169,7 @@ static void check_shape(struct stamp_shape shape, uint32_t count, uint64_t rate)
 	struct books books;
 
 	capture(options_of("in"), &sending, &tally, &books);
-	assert_all_there(&tally, &books);
+	assert_all_in_order(&tally, &books.total);
 	tally_fini(&tally);
 }
 
@@ -281,7 +177,7 @@ static void vlan_and_qinq_frames_are_as_sent(void **state)
 {
 	struct stamp_shape shape = plain_shape(90);
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 1500);
 	shape.bytes_max = 600;
 	shape.vlan = 0x2064;
@@ -294,7 +190,7 @@ static void frames_in_pieces_are_put_together(void **state)
 {
 	struct stamp_shape shape = plain_shape(60);
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 9000);
 	shape.bytes_max = 9014;
 	check_shape(shape, 5000, 5000);
@@ -311,7 +207,7 @@ static void snaplen_cuts_frames_whole_or_in_pieces(void **state)
 	static uint8_t expected[STAMP_FRAME_MAX];
 	size_t i, k;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 9000);
 	shape.bytes_max = 9014;
 	for (i = 0; i < CW_ARRAY_COUNT(snaplens); i++) {
@@ -324,7 +220,7 @@ static void snaplen_cuts_frames_whole_or_in_pieces(void **state)
 		uint64_t first = 0;
 
 		options.snaplen = snaplens[i];
-		live = open_live(&options);
+		live = open_xdp(&options);
 		assert_int_equal(rig_send(&sending), 100);
 		while (first < 100) {
 			struct cw_cursor cursor = {0};
@@ -362,10 +258,10 @@ static void times_are_of_each_arrival_in_nanoseconds(void **state)
 	struct cw_live *live;
 	size_t count, i;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 1500);
 	options.input = 3;
-	live = open_live(&options);
+	live = open_xdp(&options);
 	cw_live_info(live, &info);
 	assert_int_equal(info.backend, CW_LIVE_XDP);
 	assert_int_equal(info.queue_count, 1);
@@ -413,7 +309,7 @@ static void decoding_takes_as_many_as_there_is_room_for(void **state)
 	struct cw_span span;
 	struct cw_live *live;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 1500);
 	live = open_in();
 	assert_int_equal(rig_send(&sending), 100);
@@ -493,10 +389,10 @@ static void held_leases_stop_it_until_one_comes_back(void **state)
 	struct cw_live_options options = options_of("in");
 	struct cw_live *live;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 1500);
 	options.block_count = 4; /* 2048 frames */
-	live = open_live(&options);
+	live = open_xdp(&options);
 	check_held(live, 0, 2);
 	check_held(live, 1, CW_XDP_BATCHES);
 	check_held(live, 0, 2);
@@ -511,7 +407,7 @@ static void leases_outlive_the_source(void **state)
 	struct cw_live *live;
 	struct tally tally;
 
-	NEED_XDP();
+	NEED_DEVICES();
 	make_pair(1, 9000);
 	sending.shape.bytes_max = 9000;
 	tally_init(&tally, sending.shape, sending.count);
@@ -530,367 +426,6 @@ static void leases_outlive_the_source(void **state)
 	tally_fini(&tally);
 }
 
-/* ---- waiting and stop ---- */
-
-static void idle_capture_costs_next_to_nothing(void **state)
-{
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint64_t cpu_ns, start_ns;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	live = open_in();
-	cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	start_ns = cw_now_ns();
-	assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), 0);
-	assert_true(cw_now_ns() - start_ns >= CW_NS_PER_S);
-	assert_true(cw_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns < CW_NS_PER_S / 100);
-	cw_live_stats(live, 0, &stats);
-	assert_true(stats.wakeups <= 8); /* a look at the device each 0.2 s */
-	assert_int_equal(cw_live_next(live, 0, 0, 0, &span, &lease), 0);
-	cw_live_close(live);
-}
-
-static void wake_descriptor_ends_waiting_and_stop_ends_its_part(void **state)
-{
-	struct cw_live_options options = options_of("in");
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint64_t one = 1;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	options.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	live = open_live(&options);
-	assert_int_equal(cw_live_next(live, 0, 0, 10, &span, &lease), 0);
-	assert_int_equal(write(options.wake_fd, &one, sizeof(one)), sizeof(one));
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -EINTR);
-	assert_int_equal(cw_live_next(live, 0, 0, 0, &span, &lease), -EINTR);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -ENODATA);
-	assert_int_equal(cw_live_next(live, 0, 0, -1, &span, &lease), -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_true(stats.wakeups < 20);
-	cw_live_close(live);
-	close(options.wake_fd);
-}
-
-/* Packet rings on the same device are the host here. */
-static void host_has_the_packets_again_after_stop(void **state)
-{
-	struct cw_live_options options = options_of("in");
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live *live, *host = NULL;
-	struct cw_error error = {0};
-	struct cw_live_stats stats;
-	int what;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	live = open_in();
-	options.backend = CW_LIVE_PACKET;
-	assert_int_equal(cw_live_open(&host, &ifaces, &options, &error), 0);
-	assert_int_equal(rig_send(&sending), 10);
-	assert_int_equal(count_until(host, 0, 100, &what), 0);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(rig_send(&sending), 10);
-	assert_int_equal(count_until(host, 0, 200, &what), 10);
-	assert_int_equal(count_until(live, 0, 0, &what), 10);
-	assert_int_equal(what, -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_balanced(&stats);
-	assert_int_equal(stats.kernel_seen, 10);
-	cw_live_close(live);
-	assert_int_equal(rig_send(&sending), 10);
-	assert_int_equal(count_until(host, 0, 200, &what), 10);
-	cw_live_close(host);
-}
-
-/* ---- the device's fate ---- */
-
-static void device_down_is_told_once_and_capture_resumes(void **state)
-{
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_stats stats;
-	struct cw_lease lease;
-	struct cw_span span;
-	struct cw_live *live;
-	uint32_t round;
-	int what;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	live = open_in();
-	for (round = 0; round < 2; round++) {
-		assert_true(rig_run("ip link set in down"));
-		assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), -ENETDOWN);
-		assert_int_equal(cw_live_next(live, 0, 0, 300, &span, &lease), 0);
-		assert_true(rig_run("ip link set in up"));
-		assert_int_equal(rig_send(&sending), sending.count);
-		assert_int_equal(count_until(live, 0, 300, &what), sending.count);
-		assert_int_equal(what, 0);
-	}
-	cw_live_stats(live, 0, &stats);
-	assert_int_equal(stats.downs, 2);
-	assert_int_equal(stats.kernel_seen, stats.received);
-	cw_live_close(live);
-}
-
-static void removed_device_is_told_and_its_successor_can_be_opened(void **state)
-{
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_stats stats;
-	struct cw_live *live;
-	uint64_t start, count;
-	int what;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	live = open_in();
-	assert_int_equal(rig_send(&sending), sending.count);
-	start = cw_now_ns();
-	make_pair(1, 1500);
-	assert_int_equal(rig_send(&sending), sending.count); /* to the successor: not ours */
-	count = count_until(live, 0, -1, &what);
-	assert_int_equal(what, -ENODEV);
-	assert_true(cw_now_ns() - start < CW_NS_PER_S);
-	assert_int_equal(count_until(live, 0, -1, &what), 0);
-	assert_int_equal(what, -ENODEV);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(count_until(live, 0, -1, &what), 0);
-	assert_int_equal(what, -ENODATA);
-	cw_live_stats(live, 0, &stats);
-	assert_balanced(&stats);
-	assert_int_equal(stats.kernel_seen, 10);
-	assert_int_equal(count, 10);
-	cw_live_close(live);
-
-	live = open_in();
-	assert_int_equal(rig_send(&sending), sending.count);
-	assert_int_equal(count_until(live, 0, 300, &what), 10);
-	cw_live_close(live);
-}
-
-/* ---- other modes, and what cannot be opened ---- */
-
-static void loopback_is_captured_in_generic_mode(void **state)
-{
-	struct cw_live_options options = options_of("lo");
-	struct rig_sending sending = sending_of(plain_shape(60), 1000, 20000);
-	struct cw_error error = {0};
-	struct cw_live_stats stats;
-	struct cw_live_info info;
-	struct cw_live *live;
-	struct tally tally;
-	struct reader reader = {0};
-
-	NEED_XDP();
-	sending.device = "lo";
-	sending.shape.bytes_max = 9000;
-	assert_int_equal(cw_live_open(&live, &ifaces, &options, &error), CW_LIVE_WARNED);
-	assert_non_null(strstr(error.text, "generic"));
-	cw_live_info(live, &info);
-	assert_true(info.is_generic && info.is_loopback && !info.is_zero_copy);
-	tally_init(&tally, sending.shape, sending.count);
-	assert_int_equal(rig_send(&sending), sending.count);
-	rig_sleep_ms(20);
-	assert_int_equal(cw_live_stop(live, 0), 0);
-	reader.live = live;
-	reader.tally = &tally;
-	read_queue(&reader);
-	assert_int_equal(reader.result, -ENODATA);
-	assert_balanced(&reader.stats);
-	cw_live_stats(live, 0, &stats);
-	assert_int_equal(stats.kernel_seen, sending.count);
-	assert_int_equal(tally.received, sending.count);
-	assert_int_equal(tally.damaged + tally.foreign + tally.duplicate, 0);
-	cw_live_close(live);
-	tally_fini(&tally);
-}
-
-static void refused(struct cw_live_options options, int code, const char *words)
-{
-	struct cw_error error = {0};
-	struct cw_live *live = NULL;
-	uint32_t before = ifaces.count;
-
-	assert_int_equal(cw_live_open(&live, &ifaces, &options, &error), code);
-	assert_int_equal(error.code, code);
-	if (!strstr(error.text, words))
-		fail_msg("'%s' does not say '%s'", error.text, words);
-	assert_null(live);
-	assert_int_equal(ifaces.count, before);
-}
-
-static uint32_t open_descriptors(void)
-{
-	uint32_t count = 0;
-	int fd;
-
-	for (fd = 0; fd < 256; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
-{
-	struct cw_live_options options;
-	struct cw_error error = {0};
-	struct cw_live *live;
-	uint32_t descriptors;
-
-	NEED_XDP();
-	make_pair(2, 1500);
-	assert_true(rig_run("ip link add down0 type veth peer name down1"));
-	descriptors = open_descriptors();
-	refused(options_of("nosuch0"), -ENODEV, "nosuch0");
-	refused(options_of("a name that is too long for a device"), -ENODEV, "too long");
-	refused(options_of("any"), -ENODEV, "any");
-	refused(options_of("down0"), -ENETDOWN, "ip link set down0 up");
-	options = options_of("in");
-	options.direction = CW_LIVE_OUT;
-	refused(options, -EOPNOTSUPP, "comes in");
-	options = options_of("in");
-	options.clock = CW_LIVE_CLOCK_ADAPTER;
-	refused(options, -EOPNOTSUPP, "host's");
-	options = options_of("in");
-	options.queue_count = 3;
-	refused(options, -EINVAL, "has 2 receive queues");
-	options = options_of("in");
-	options.snaplen = CW_CAPLEN_MAX + 1;
-	refused(options, -EINVAL, "snapshot length");
-	assert_int_equal(open_descriptors(), descriptors);
-	live = open_in();
-	refused(options_of("in"), -EBUSY, "another XDP program");
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), -EOPNOTSUPP);
-	cw_live_close(live);
-	assert_int_equal(open_descriptors(), descriptors);
-	assert_true(rig_run("! ip link show in | grep -q xdp"));
-}
-
-/* In a child, which has to have its devices made before. What it ends with: the failing step. */
-static int lose_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {{0}};
-	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
-	struct cw_live_options options = options_of("in");
-	struct cw_live *before = open_in(), *after;
-	struct cw_error error = {0};
-	int what;
-
-	if (rig_send(&sending) != 10 || syscall(SYS_capset, &head, none) < 0)
-		return 1;
-	if (cw_live_open(&after, &ifaces, &options, &error) != -EPERM ||
-	    !strstr(error.text, "CAP_NET_ADMIN"))
-		return 2;
-	if (cw_live_stop(before, 0) < 0)
-		return 3;
-	if (count_until(before, 0, -1, &what) != 10 || what != -ENODATA)
-		return 4;
-	cw_live_close(before);
-	return 0;
-}
-
-static void without_capabilities_what_is_open_goes_on(void **state)
-{
-	int status;
-	pid_t child;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	fflush(stdout);
-	child = fork();
-	if (child == 0)
-		_exit(lose_capabilities());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-static void killed_process_leaves_no_program_behind(void **state)
-{
-	siginfo_t info;
-	pid_t child;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		(void)open_in();
-		raise(SIGSTOP); /* seen by the parent: it is open */
-		_exit(1);
-	}
-	assert_int_equal(waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOWAIT), 0);
-	assert_true(rig_run("ip link show in | grep -q xdp"));
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	assert_true(rig_run("! ip link show in | grep -q xdp"));
-}
-
-/* The kernel lets go of a queue some time after its socket is closed. */
-static void device_can_be_opened_again_at_once(void **state)
-{
-	uint32_t i;
-
-	NEED_XDP();
-	make_pair(2, 1500);
-	for (i = 0; i < 20; i++)
-		cw_live_close(open_in());
-}
-
-static void promiscuous_mode_is_on_while_open(void **state)
-{
-	struct cw_live_options options = options_of("in");
-	struct cw_live *live;
-
-	NEED_XDP();
-	make_pair(1, 1500);
-	options.promiscuous = true;
-	live = open_live(&options);
-	assert_true(rig_run("ip -d link show in | grep -q 'promiscuity 1'"));
-	cw_live_close(live);
-	assert_true(rig_run("ip -d link show in | grep -q 'promiscuity 0'"));
-}
-
-static int make_rig(void **state)
-{
-	struct cw_live_options options = options_of("in");
-	struct cw_error error = {0};
-	struct cw_live *live = NULL;
-	int result;
-
-	(void)state;
-	cw_ifaces_init(&ifaces);
-	stamp_fill();
-	reason = rig_make();
-	if (reason)
-		return 0;
-	if (cw_netdev_probe_open(&probe, &error) < 0)
-		return -1;
-	result = cw_live_open(&live, &ifaces, &options, &error);
-	if (result == -EPERM || result == -EOPNOTSUPP || result == -EAFNOSUPPORT) {
-		snprintf(reason_text, sizeof(reason_text), "no AF_XDP here: %s", error.text);
-		reason = reason_text;
-	} else if (result >= 0) {
-		cw_live_close(live);
-	}
-	return 0;
-}
-
-static int end_rig(void **state)
-{
-	(void)state;
-	cw_netdev_probe_close(probe);
-	cw_ifaces_fini(&ifaces);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -904,21 +439,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(decoding_takes_as_many_as_there_is_room_for),
 	    cmocka_unit_test(held_leases_stop_it_until_one_comes_back),
 	    cmocka_unit_test(leases_outlive_the_source),
-	    cmocka_unit_test(idle_capture_costs_next_to_nothing),
-	    cmocka_unit_test(wake_descriptor_ends_waiting_and_stop_ends_its_part),
-	    cmocka_unit_test(host_has_the_packets_again_after_stop),
-	    cmocka_unit_test(device_down_is_told_once_and_capture_resumes),
-	    cmocka_unit_test(removed_device_is_told_and_its_successor_can_be_opened),
-	    cmocka_unit_test(loopback_is_captured_in_generic_mode),
-	    cmocka_unit_test(what_cannot_be_opened_says_why_and_what_to_do),
-	    cmocka_unit_test(without_capabilities_what_is_open_goes_on),
-	    cmocka_unit_test(killed_process_leaves_no_program_behind),
-	    cmocka_unit_test(device_can_be_opened_again_at_once),
-	    cmocka_unit_test(promiscuous_mode_is_on_while_open),
 	};
 
-	alarm(240);
-	if (argc > 1) /* some: a pattern of their names */
-		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, make_rig, end_rig);
+	return RUN_TESTS(240, tests, make_xdp_rig, end_xdp_rig, argc, argv);
 }

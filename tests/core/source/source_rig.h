@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Capture files in a folder of the test's own, read by any way in. */
+#ifndef CW_TESTS_SOURCE_RIG_H
+#define CW_TESTS_SOURCE_RIG_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/source/source.h"
+#include "tests/rig/capture.h"
+
+#define SEED UINT64_C(7919)
+#define RECORD_BYTES 116        /* of the large pcap file made here: 16 and 100 */
+#define PCAPNG_RECORD_BYTES 132 /* the same in pcapng */
+#define PCAPNG_HEAD_BYTES 56
+
+static struct image image;
+static char folder[64];
+static uint64_t random_state = SEED;
+
+static inline char *in_folder(const char *name)
+{
+	static char path[4][128];
+	static int turn;
+
+	turn = (turn + 1) % 4;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
+	return path[turn];
+}
+
+static inline uint8_t *read_file(const char *path, size_t *bytes)
+{
+	struct stat status;
+	uint8_t *data;
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0 && !fstat(fd, &status));
+	*bytes = (size_t)status.st_size;
+	data = malloc(*bytes + 1);
+	assert_int_equal(read(fd, data, *bytes), (ssize_t)*bytes);
+	close(fd);
+	return data;
+}
+
+static const struct cw_source_options plain = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
+
+/* All packets of a source; list->result says how opening or reading ended. */
+static inline void read_source(const char *path, const struct cw_source_options *options,
+			       size_t span_bytes, struct seen_list *list)
+{
+	struct cw_error error = {0};
+	struct cw_ifaces ifaces;
+	struct cw_source *source;
+	struct cw_lease lease;
+	struct cw_span span;
+	int result;
+
+	memset(list, 0, sizeof(*list));
+	cw_ifaces_init(&ifaces);
+	result = cw_source_open(&source, path, &ifaces, options, &error);
+	if (!result) {
+		while ((result = cw_source_next(source, span_bytes, 1000, &span, &lease, &error)) ==
+		       1) {
+			see_span(list, &span, 1 + next_random(&random_state) % 64);
+			assert_int_equal(cw_lease_intact_bytes(&lease, &span), span.bytes);
+			cw_lease_give_back(&lease);
+		}
+		assert_int_equal(cw_source_next(source, span_bytes, 1000, &span, &lease, &error),
+				 result); /* it stays so */
+	}
+	list->result = result;
+	snprintf(list->text, sizeof(list->text), "%s", result < 0 ? error.text : "");
+	cw_source_close(source);
+	cw_ifaces_fini(&ifaces);
+}
+
+/* A child that writes data into a pipe in random pieces. Gives the end to read from. */
+static inline int feed_pipe(const uint8_t *data, size_t bytes, pid_t *child)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	*child = fork();
+	assert_true(*child >= 0);
+	if (!*child) {
+		size_t at = 0;
+
+		close(ends[0]);
+		signal(SIGPIPE, SIG_IGN);
+		while (at < bytes) {
+			size_t piece = 1 + next_random(&random_state) %
+					       (next_random(&random_state) % 4 ? 3000 : 40);
+			ssize_t wrote = write(ends[1], data + at, cw_min_size(piece, bytes - at));
+
+			if (wrote < 0)
+				_exit(0);
+			at += (size_t)wrote;
+		}
+		_exit(0);
+	}
+	close(ends[1]);
+	next_random(&random_state);
+	return ends[0];
+}
+
+/* A file of `count` records, numbered by their seconds: pcap of RECORD_BYTES each, or pcapng. */
+static inline const char *make_large_of(const char *name, uint32_t count, bool is_pcapng)
+{
+	char *path = in_folder(name);
+	FILE *stream = fopen(path, "wb");
+	uint32_t i;
+
+	assert_non_null(stream);
+	image.is_swapped = 0;
+	image.bytes = 0;
+	if (is_pcapng) {
+		put_shb(&image, 1, 0);
+		put_idb(&image, 1, 0, (uint16_t[]){9, 1, 0, 0}, 8); /* whole seconds */
+	} else {
+		put_pcap_header(&image, 0xA1B23C4D, 2, 4, 65535, 1);
+	}
+	fwrite(image.data, 1, image.bytes, stream);
+	for (i = 0; i < count; i++) {
+		image.bytes = 0;
+		if (is_pcapng)
+			put_epb(&image, 0, i + 1, 100, 100, 100);
+		else
+			put_pcap_record(&image, i + 1, 9, 100, 100, 100);
+		fwrite(image.data, 1, image.bytes, stream);
+	}
+	fclose(stream);
+	return path;
+}
+
+static inline const char *make_large(const char *name, uint32_t count)
+{
+	return make_large_of(name, count, false);
+}
+
+static inline int make_folder(void **state)
+{
+	const char *parent = getenv("TMPDIR");
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%.40s/capweir.XXXXXX", parent ? parent : "/tmp");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static inline int remove_folder(void **state)
+{
+	struct dirent *entry;
+	DIR *list = opendir(folder);
+
+	(void)state;
+	while (list && (entry = readdir(list)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(list), entry->d_name, 0);
+	if (list)
+		closedir(list);
+	return rmdir(folder);
+}
+
+#endif
