@@ -25,7 +25,6 @@
 /* Fewer bytes are not worth a call to the kernel, as long as there is memory. */
 #define CW_GATHER_BYTES_DEFAULT ((size_t)256 << 10)
 #define CW_DRAIN_MS_DEFAULT 10000u
-#define CW_VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
 
 struct cw_pipeline;
 

@@ -53,16 +53,17 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 	struct cw_arguments filled = *arguments;
 	uint32_t index;
 
-	for (index = 0; index < arguments->given_count; index++) {
-		if (is_listed(bench->options, arguments->given[index]))
+	for (index = 0; index < arguments->given.count; index++) {
+		if (is_listed(bench->options, arguments->given.words[index]))
 			continue;
-		cw_complain("bench %s does not take --%s", bench->name, arguments->given[index]);
+		cw_complain("bench %s does not take --%s", bench->name,
+			    arguments->given.words[index]);
 		return CW_EXIT_USAGE;
 	}
-	if (!filled.has_packets)
-		filled.packets = bench->packets;
-	if (!filled.repeat)
-		filled.repeat = bench->rounds;
+	if (!cw_arguments_have(arguments, "packets"))
+		filled.traffic.packets = bench->packets;
+	if (!filled.bench.repeat)
+		filled.bench.repeat = bench->rounds;
 	return bench->run(&filled);
 }
 

@@ -77,12 +77,13 @@ static int find_devices(struct live *live)
 
 static int choose_backend(struct live *live)
 {
-	const char *backend = live->arguments->backend;
+	int backend = live->arguments->live.backend;
 
-	live->is_xdp = backend && strcmp(backend, "xdp") == 0;
-	if (!backend || live->is_xdp || strcmp(backend, "packet") == 0)
+	live->is_xdp = backend == CW_LIVE_XDP;
+	if (live->is_xdp || backend == CW_LIVE_PACKET ||
+	    !cw_arguments_have(live->arguments, "backend"))
 		return 0;
-	cw_complain("--backend takes packet or xdp here, not '%s'", backend);
+	cw_complain("--backend takes packet or xdp here");
 	return CW_EXIT_USAGE;
 }
 
@@ -99,24 +100,25 @@ static int choose(struct live *live)
 			    arguments->rest.words[1]);
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->duration_ms > DURATION_MS_MAX) {
+	if (arguments->live.duration_ms > DURATION_MS_MAX) {
 		cw_complain("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->rules && arguments->rule_counts) {
+	if (arguments->rules.file && arguments->bench.rule_counts) {
 		cw_complain("give rules with -R, or a number of made ones with --rule-count");
 		return CW_EXIT_USAGE;
 	}
-	if (result == 0 && arguments->frame_sizes)
-		result = cw_bench_list_parse(&live->sizes, "--frame-size", arguments->frame_sizes,
-					     CW_STAGE_FRAME_BYTES_MIN, CW_STAGE_FRAME_BYTES_MAX);
-	if (result == 0 && arguments->rule_counts)
+	if (result == 0 && arguments->bench.frame_sizes)
+		result =
+		    cw_bench_list_parse(&live->sizes, "--frame-size", arguments->bench.frame_sizes,
+					CW_STAGE_FRAME_BYTES_MIN, CW_STAGE_FRAME_BYTES_MAX);
+	if (result == 0 && arguments->bench.rule_counts)
 		result = cw_bench_list_parse(&live->rule_counts, "--rule-count",
-					     arguments->rule_counts, 1, CW_STAGE_FILTERS_MAX);
-	if (result == 0 && arguments->queue_list)
-		result = cw_bench_list_parse(&live->queues, "--queues", arguments->queue_list, 1,
+					     arguments->bench.rule_counts, 1, CW_STAGE_FILTERS_MAX);
+	if (result == 0 && arguments->bench.queues)
+		result = cw_bench_list_parse(&live->queues, "--queues", arguments->bench.queues, 1,
 					     CW_LIVE_QUEUES_MAX);
-	if (result == 0 && arguments->rules)
+	if (result == 0 && arguments->rules.file)
 		result =
 		    cw_bench_filters(arguments, &live->rules, &live->filters, &live->rule_counts);
 	return result ? result : find_devices(live);
@@ -187,8 +189,9 @@ static int measure_row(struct live *live, uint32_t index, uint64_t round)
 	    .queues = row->threads,
 	    .is_xdp = live->is_xdp,
 	    .frame_bytes = row->packet_bytes,
-	    .rate = arguments->rate,
-	    .duration_ms = arguments->duration_ms ? (uint32_t)arguments->duration_ms : DURATION_MS};
+	    .rate = arguments->send.rate,
+	    .duration_ms =
+		arguments->live.duration_ms ? (uint32_t)arguments->live.duration_ms : DURATION_MS};
 	struct cw_capture_result result;
 	int status = cw_bench_subfolder(live->folder, "out", folder, sizeof(folder));
 
@@ -237,14 +240,14 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		    "CPU time of write() of what is written, at the rate above (what goes past "
 		    "the page cache may pass it)",
 		.is_cpu_limit = true,
-		.rounds = (uint32_t)arguments->repeat}};
+		.rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
 	uint32_t index;
 	int result = choose(&live);
 
 	if (result == 0)
 		result = add_rows(&live);
-	for (round = 0; round <= arguments->repeat && result == 0; round++)
+	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
 		for (index = 0; index < live.table.row_count && result == 0; index++)
 			result = measure_row(&live, index, round);
 	if (result == 0)

@@ -193,7 +193,7 @@ static double run_phase(struct bench *bench, enum phase phase)
 	*tally = (struct tally){0};
 	switch (phase) {
 	case EAGER:
-		if (bench->arguments->lazy)
+		if (bench->arguments->bench.lazy)
 			run_parser(&bench->packets, true, tally);
 		else
 			run_eager(&bench->packets, tally);
@@ -231,11 +231,12 @@ static void measure(struct bench *bench)
 
 	for (phase = 0; phase < PHASE_COUNT; phase++) /* memory never touched before is slower */
 		run_phase(bench, (enum phase)phase);
-	for (round = 0; round < bench->arguments->repeat; round++)
+	for (round = 0; round < bench->arguments->bench.repeat; round++)
 		for (phase = 0; phase < PHASE_COUNT; phase++)
 			bench->times[phase][round] = run_phase(bench, (enum phase)phase);
 	for (phase = 0; phase < PHASE_COUNT; phase++)
-		qsort(bench->times[phase], bench->arguments->repeat, sizeof(double), by_value);
+		qsort(bench->times[phase], bench->arguments->bench.repeat, sizeof(double),
+		      by_value);
 	bench->limit_ns = cw_bench_touch_ns(bench->packets.at, bench->packets.count);
 }
 
@@ -280,7 +281,7 @@ static void print_packets(const struct bench *bench)
 
 		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
 		last = layers.count ? &layers.at[layers.count - 1] : NULL;
-		if (bench->arguments->print_layers) {
+		if (bench->arguments->bench.print_layers) {
 			fprintf(file, "packet %zu:", index + 1);
 			for (n = 0; n < layers.count; n++)
 				fprintf(file, " %s%s", cw_layer_name(layers.at[n].type),
@@ -288,7 +289,7 @@ static void print_packets(const struct bench *bench)
 										: "");
 			fputc('\n', file);
 		}
-		if (bench->arguments->print_errors && cw_layers_failed(&layers))
+		if (bench->arguments->bench.print_errors && cw_layers_failed(&layers))
 			fprintf(file, "packet %zu: %s at byte %u: %s\n", index + 1,
 				cw_layer_name(last->failure.type), last->offset,
 				cw_layer_error_text(last->failure.error));
@@ -299,16 +300,16 @@ static json_t *phase_json(const struct bench *bench, int phase)
 {
 	const struct tally *tally = &bench->tallies[phase];
 	const double *times = bench->times[phase];
-	uint64_t rounds = bench->arguments->repeat;
+	uint64_t rounds = bench->arguments->bench.repeat;
 	double median = cw_bench_median(times, rounds);
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "phase",
-			 phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
-			 "packets", (json_int_t)tally->packets, "layers", (json_int_t)tally->layers,
-			 "errors", (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped,
-			 "ns_per_packet", median, "min", times[0], "max", times[rounds - 1],
-			 "spread", cw_bench_spread(times, rounds), "limit_fraction",
-			 bench->limit_ns / median);
+	return json_pack(
+	    "{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "phase",
+	    phase == EAGER && bench->arguments->bench.lazy ? "lazy" : phase_names[phase], "packets",
+	    (json_int_t)tally->packets, "layers", (json_int_t)tally->layers, "errors",
+	    (json_int_t)tally->errors, "stopped", (json_int_t)tally->stopped, "ns_per_packet",
+	    median, "min", times[0], "max", times[rounds - 1], "spread",
+	    cw_bench_spread(times, rounds), "limit_fraction", bench->limit_ns / median);
 }
 
 static json_t *bench_json(const struct bench *bench)
@@ -324,7 +325,7 @@ static json_t *bench_json(const struct bench *bench)
 	    "packets", (json_int_t)bench->packets.count, "packet_bytes",
 	    (json_int_t)bench->packets.byte_count, "cut", bench->packets.is_cut, "left_out",
 	    (json_int_t)bench->packets.malformed_count, "rounds",
-	    (json_int_t)bench->arguments->repeat, "phases", phases, "streams", "segments",
+	    (json_int_t)bench->arguments->bench.repeat, "phases", phases, "streams", "segments",
 	    (json_int_t)bench->stats.segments, "flows", (json_int_t)bench->stats.started_flows,
 	    "delivered_bytes", (json_int_t)bench->stats.delivered_bytes, "skipped_bytes",
 	    (json_int_t)bench->stats.skipped_bytes, "duplicate_bytes",
@@ -340,7 +341,7 @@ static json_t *bench_json(const struct bench *bench)
 static void print_text(const struct bench *bench)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
-	uint64_t rounds = bench->arguments->repeat;
+	uint64_t rounds = bench->arguments->bench.repeat;
 	int phase;
 
 	cw_bench_print_machine();
@@ -360,7 +361,7 @@ static void print_text(const struct bench *bench)
 
 		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", times[0], times[rounds - 1]);
 		printf("%-12s %12s %12s %9s %10.1f %18s %6.0f %%\n",
-		       phase == EAGER && bench->arguments->lazy ? "lazy" : phase_names[phase],
+		       phase == EAGER && bench->arguments->bench.lazy ? "lazy" : phase_names[phase],
 		       cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
 		       cw_format_count(tally->errors, c), median, spread,
 		       100 * bench->limit_ns / median);
@@ -379,8 +380,8 @@ static int use_default_file(struct bench *bench)
 {
 	const char *directory = getenv("TMPDIR");
 	struct cw_words words = {0};
-	struct cw_arguments generate = {
-	    .command = CW_GENERATE, .packets = 500000, .seed = FILE_SEED};
+	struct cw_arguments generate = {.command = CW_GENERATE,
+					.traffic = {.packets = 500000, .seed = FILE_SEED}};
 	int result;
 
 	if (!directory || !*directory)
@@ -399,7 +400,7 @@ static int use_default_file(struct bench *bench)
 		cw_complain("no memory");
 		return CW_EXIT_PROBLEM;
 	}
-	generate.writes = words;
+	generate.rules.writes = words;
 	result = cw_command_generate(&generate);
 	free(words.words);
 	return result;
@@ -414,7 +415,7 @@ static int find_file(struct bench *bench)
 		cw_complain("bench decode takes one FILE");
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->packets == 0 || arguments->packets > CW_BENCH_PACKETS_MAX) {
+	if (arguments->traffic.packets == 0 || arguments->traffic.packets > CW_BENCH_PACKETS_MAX) {
 		cw_complain("--packets takes a whole number from 1 to %u here",
 			    CW_BENCH_PACKETS_MAX);
 		return CW_EXIT_USAGE;
@@ -438,11 +439,11 @@ static int prepare(struct bench *bench)
 		result = find_file(bench);
 	if (result == 0)
 		result = cw_bench_packets_read(&bench->packets, bench->path, linktype,
-					       bench->arguments->packets);
+					       bench->arguments->traffic.packets);
 	if (result)
 		return result;
 	for (phase = 0; phase < PHASE_COUNT; phase++) {
-		bench->times[phase] = calloc(bench->arguments->repeat, sizeof(double));
+		bench->times[phase] = calloc(bench->arguments->bench.repeat, sizeof(double));
 		if (!bench->times[phase]) {
 			cw_complain("no memory");
 			return CW_EXIT_PROBLEM;
@@ -463,9 +464,9 @@ int cw_bench_decode(const struct cw_arguments *arguments)
 
 	if (result == 0) {
 		measure(&bench);
-		if (arguments->gopacket_compat)
+		if (arguments->bench.gopacket_compat)
 			recount(&bench);
-		if (arguments->print_errors || arguments->print_layers)
+		if (arguments->bench.print_errors || arguments->bench.print_layers)
 			print_packets(&bench);
 		if (!arguments->json)
 			print_text(&bench);

@@ -106,7 +106,7 @@ static int keep_span(struct bench *bench, const struct cw_span *span, uint64_t *
 		const struct cw_iface *iface;
 
 		++*number;
-		if (bench->packet_count == bench->arguments->packets ||
+		if (bench->packet_count == bench->arguments->traffic.packets ||
 		    bench->byte_count + packet.caplen > PACKET_BYTES_MAX) {
 			bench->is_cut = true;
 			return 0;
@@ -207,8 +207,8 @@ static int build_sets(struct bench *bench)
 	struct cw_filter_set_options options = {
 	    .filter = {.linktype = bench->iface.linktype,
 		       .is_swapped = bench->iface.is_swapped,
-		       .unoptimized = bench->arguments->unoptimized,
-		       .resolve_names = bench->arguments->resolve,
+		       .unoptimized = bench->arguments->filter.unoptimized,
+		       .resolve_names = bench->arguments->filter.resolve,
 		       .compiler = bench->compiler},
 	    .mode = bench->rules.mode};
 	size_t engine;
@@ -263,7 +263,7 @@ static int measure(struct bench *bench)
 		bench->runs[engine] = (struct cw_filter_run){.set = bench->sets[engine],
 							     .packet_count = bench->measured_count};
 	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets,
-			      (uint32_t)bench->arguments->repeat) < 0)
+			      (uint32_t)bench->arguments->bench.repeat) < 0)
 		return no_memory();
 	bench->limit_ns = cw_bench_touch_ns(bench->packets, bench->measured_count);
 	return 0;
@@ -335,7 +335,7 @@ static json_t *bench_json(const struct bench *bench)
 	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count, "measured",
 	    (json_int_t)bench->measured_count, "packet_bytes", (json_int_t)bench->byte_count, "cut",
 	    bench->is_cut, "left_out", (json_int_t)bench->other_count, "rounds",
-	    (json_int_t)bench->arguments->repeat, "compile_ms", bench->compile_ms,
+	    (json_int_t)bench->arguments->bench.repeat, "compile_ms", bench->compile_ms,
 	    "matches_per_packet", bench->runs[1].matches, "libpcap_ns_per_packet",
 	    bench->runs[0].ns, "limit_ns_per_packet", bench->limit_ns, "limit", CW_BENCH_TOUCH_TEXT,
 	    "libpcap", engine_json(bench, 0), "engines", list);
@@ -387,7 +387,7 @@ static void print_text(const struct bench *bench)
 		       engines[engine] == CW_ENGINE_JIT ? why_no_code(&stats) : "");
 	}
 	printf("%.3f matches a packet; medians of %" PRIu64 " rounds, each engine in turn on ",
-	       bench->runs[1].matches, bench->arguments->repeat);
+	       bench->runs[1].matches, bench->arguments->bench.repeat);
 	if (bench->measured_count == bench->packet_count)
 		printf("all packets\n");
 	else
@@ -401,11 +401,12 @@ static int check_arguments(const struct cw_arguments *arguments)
 	if (arguments->rest.count != 1)
 		cw_complain("bench filter takes no other words, not '%s'",
 			    arguments->rest.words[1]);
-	else if (arguments->inputs.count != 1 || !arguments->rules)
+	else if (arguments->inputs.count != 1 || !arguments->rules.file)
 		cw_complain("bench filter takes one -r FILE and one -R RULES");
-	else if (strcmp(arguments->inputs.words[0], "-") == 0 && strcmp(arguments->rules, "-") == 0)
+	else if (strcmp(arguments->inputs.words[0], "-") == 0 &&
+		 strcmp(arguments->rules.file, "-") == 0)
 		cw_complain("standard input (-) can be read once only");
-	else if (arguments->packets == 0 || arguments->packets > PACKETS_MAX)
+	else if (arguments->traffic.packets == 0 || arguments->traffic.packets > PACKETS_MAX)
 		cw_complain("--packets takes a whole number from 1 to %u here", PACKETS_MAX);
 	else
 		return 0;
@@ -423,13 +424,13 @@ static int prepare(struct bench *bench)
 		result = cw_arguments_linktype(arguments, &linktype);
 	if (result)
 		return result;
-	if (cw_rules_load(&bench->rules, arguments->rules, &error) < 0) {
+	if (cw_rules_load(&bench->rules, arguments->rules.file, &error) < 0) {
 		cw_complain("%s", error.text);
 		return CW_EXIT_USAGE;
 	}
 	bench->rule_of = calloc(bench->rules.count + 1, sizeof(*bench->rule_of));
-	bench->packets = calloc(arguments->packets, sizeof(*bench->packets));
-	bench->numbers = calloc(arguments->packets, sizeof(*bench->numbers));
+	bench->packets = calloc(arguments->traffic.packets, sizeof(*bench->packets));
+	bench->numbers = calloc(arguments->traffic.packets, sizeof(*bench->numbers));
 	if (!bench->rule_of || !bench->packets || !bench->numbers)
 		return no_memory();
 	bench->compiler = cw_arguments_start_compiler(arguments);

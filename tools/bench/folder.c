@@ -86,7 +86,8 @@ static int run_child(const struct cw_arguments *arguments, const char *folder,
 int cw_bench_in_folder(const struct cw_arguments *arguments,
 		       int (*run)(const struct cw_arguments *arguments, const char *folder))
 {
-	const char *base = arguments->directory ? arguments->directory : getenv("TMPDIR");
+	const char *base =
+	    arguments->output.directory ? arguments->output.directory : getenv("TMPDIR");
 	char *folder;
 	int result;
 
@@ -144,7 +145,7 @@ int cw_bench_filters(const struct cw_arguments *arguments, struct cw_rules *rule
 	struct cw_error error = {0};
 	uint32_t index, count = 0;
 
-	if (cw_rules_load(rules, arguments->rules, &error) < 0) {
+	if (cw_rules_load(rules, arguments->rules.file, &error) < 0) {
 		cw_complain("%s", error.text);
 		return CW_EXIT_USAGE;
 	}
@@ -159,6 +160,6 @@ int cw_bench_filters(const struct cw_arguments *arguments, struct cw_rules *rule
 	*counts = (struct cw_bench_list){.numbers = {count}, .count = 1};
 	if (count > 0)
 		return 0;
-	cw_complain("%s: no rule has a filter", arguments->rules);
+	cw_complain("%s: no rule has a filter", arguments->rules.file);
 	return CW_EXIT_USAGE;
 }

@@ -43,8 +43,8 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 			    arguments->rest.words[1]);
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->thread_list)
-		result = cw_bench_list_parse(&threads, "-t", arguments->thread_list, 1,
+	if (arguments->bench.threads)
+		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_LIMIT_THREADS_MAX);
 	if (result == 0)
 		result = measure(&table, &threads, folder);

@@ -14,17 +14,18 @@ static int measure(struct cw_bench_table *table, const struct cw_arguments *argu
 	uint64_t round;
 	uint32_t index;
 
-	for (round = 0; round <= arguments->repeat; round++)
+	for (round = 0; round <= arguments->bench.repeat; round++)
 		for (index = 0; index < table->row_count; index++) {
 			struct cw_bench_row *row = &table->rows[index];
 
 			if (cw_stage_ring((enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS),
-					  row->threads, arguments->packets, &time, text) < 0) {
+					  row->threads, arguments->traffic.packets, &time,
+					  text) < 0) {
 				cw_complain("%s", text);
 				return CW_EXIT_PROBLEM;
 			}
 			if (round)
-				cw_bench_row_sample(row, &time, arguments->packets);
+				cw_bench_row_sample(row, &time, arguments->traffic.packets);
 		}
 	return 0;
 }
@@ -41,8 +42,8 @@ static int add_rows(struct cw_bench_table *table, const struct cw_arguments *arg
 			return CW_EXIT_PROBLEM;
 		row->program = way_names[index % CW_STAGE_RING_WAYS];
 		row->threads = (uint32_t)threads->numbers[index / CW_STAGE_RING_WAYS];
-		row->packets = arguments->packets;
-		row->bytes = arguments->packets * sizeof(void *);
+		row->packets = arguments->traffic.packets;
+		row->bytes = arguments->traffic.packets * sizeof(void *);
 		row->limit_ns = limit > 0 ? (double)sizeof(void *) / limit : 0;
 	}
 	return 0;
@@ -55,21 +56,21 @@ int cw_bench_ring(const struct cw_arguments *arguments)
 	    .unit = "item",
 	    .threads = "threads",
 	    .limit = "handing over the pointers' own bytes, as cache lines go from core to core",
-	    .rounds = (uint32_t)arguments->repeat};
+	    .rounds = (uint32_t)arguments->bench.repeat};
 	uint32_t cores = cw_bench_cores();
 	struct cw_bench_list threads = {.numbers = {1, cores - 1}, .count = cores > 2 ? 2 : 1};
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_rate rate;
 	int result = 0;
 
-	if (arguments->rest.count != 1 || arguments->packets == 0 ||
-	    arguments->packets > UINT32_MAX) {
+	if (arguments->rest.count != 1 || arguments->traffic.packets == 0 ||
+	    arguments->traffic.packets > UINT32_MAX) {
 		cw_complain("bench ring takes no other words, and --packets from 1 to %u",
 			    UINT32_MAX);
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->thread_list)
-		result = cw_bench_list_parse(&threads, "-t", arguments->thread_list, 1,
+	if (arguments->bench.threads)
+		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_CONSUMERS_MAX);
 	if (result == 0 && cw_stage_handover(&rate, text) < 0) {
 		cw_complain("%s", text);

@@ -72,19 +72,17 @@ static int generate(struct split *split, const char *profile)
 {
 	const struct cw_arguments *arguments = split->arguments;
 	struct cw_words words = {0};
-	struct cw_arguments generated = {.command = CW_GENERATE,
-					 .packets = arguments->packets,
-					 .seed = arguments->seed,
-					 .profile = profile};
+	struct cw_arguments generated = {.command = CW_GENERATE, .traffic = arguments->traffic};
 	char path[PATH_BYTES];
 	int result;
 
+	generated.traffic.profile = profile;
 	snprintf(path, sizeof(path), "%s/%s.pcap", split->folder, profile);
 	if (cw_words_add(&words, path) < 0) {
 		cw_complain("no memory");
 		return CW_EXIT_PROBLEM;
 	}
-	generated.writes = words;
+	generated.rules.writes = words;
 	result = cw_command_generate(&generated);
 	free(words.words);
 	if (result == 0)
@@ -96,7 +94,8 @@ static int generate(struct split *split, const char *profile)
 
 static int generate_all(struct split *split)
 {
-	const char *text = split->arguments->profile ? split->arguments->profile : "imix";
+	const char *text =
+	    split->arguments->traffic.profile ? split->arguments->traffic.profile : "imix";
 	char *list = strdup(text), *state = NULL, *name;
 	int result = 0;
 
@@ -105,7 +104,7 @@ static int generate_all(struct split *split)
 		return CW_EXIT_PROBLEM;
 	}
 	split->table.has_seed = true;
-	split->table.seed = split->arguments->seed;
+	split->table.seed = split->arguments->traffic.seed;
 	for (name = strtok_r(list, ",", &state); name && result == 0;
 	     name = strtok_r(NULL, ",", &state)) {
 		if (split->traffic_count == TRAFFIC_MAX || !is_profile(name)) {
@@ -132,7 +131,7 @@ static int find_traffic(struct split *split)
 
 	if (named == 0)
 		return generate_all(split);
-	if (named > 1 || arguments->profile || arguments->has_packets) {
+	if (named > 1 || arguments->traffic.profile || cw_arguments_have(arguments, "packets")) {
 		cw_complain(named > 1
 				? "bench split takes one FILE"
 				: "--profile and --packets are for generated traffic; a FILE is "
@@ -152,21 +151,21 @@ static int choose(struct split *split)
 
 	split->threads = (struct cw_bench_list){.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
 	split->rule_counts = (struct cw_bench_list){.numbers = {8}, .count = 1};
-	if (arguments->rules && arguments->rule_counts) {
+	if (arguments->rules.file && arguments->bench.rule_counts) {
 		cw_complain("give rules with -R, or a number of made ones with --rule-count");
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->packets == 0) {
+	if (arguments->traffic.packets == 0) {
 		cw_complain("--packets takes a number from 1 on here");
 		return CW_EXIT_USAGE;
 	}
-	result = arguments->thread_list
-		     ? cw_bench_list_parse(&split->threads, "-t", arguments->thread_list, 1, 256)
+	result = arguments->bench.threads
+		     ? cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256)
 		     : 0;
-	if (result == 0 && arguments->rule_counts)
+	if (result == 0 && arguments->bench.rule_counts)
 		result = cw_bench_list_parse(&split->rule_counts, "--rule-count",
-					     arguments->rule_counts, 1, CW_STAGE_FILTERS_MAX);
-	if (result == 0 && arguments->rules)
+					     arguments->bench.rule_counts, 1, CW_STAGE_FILTERS_MAX);
+	if (result == 0 && arguments->rules.file)
 		result = cw_bench_filters(arguments, &split->rules, &split->filters,
 					  &split->rule_counts);
 	return result ? result : find_traffic(split);
@@ -302,14 +301,14 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		      .threads = "threads",
 		      .limit =
 			  "walking through the input and writing the output, at the rates above",
-		      .rounds = (uint32_t)arguments->repeat}};
+		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
 	uint32_t index;
 	int result = choose(&split);
 
 	if (result == 0)
 		result = add_rows(&split);
-	for (round = 0; round <= arguments->repeat && result == 0; round++)
+	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
 		for (index = 0; index < split.table.row_count && result == 0; index++)
 			result = measure_row(&split, &split.table.rows[index], index, round);
 	if (result == 0)

@@ -45,7 +45,7 @@ static int add_rows(struct writing *writing)
 static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 {
 	struct cw_bench_row *row = &writing->table.rows[index];
-	uint64_t packets = writing->arguments->packets;
+	uint64_t packets = writing->arguments->traffic.packets;
 	char text[CW_STAGE_TEXT_BYTES], folder[4096];
 	struct cw_write_result result;
 	int status;
@@ -110,7 +110,7 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		      .unit = "packet",
 		      .threads = "threads",
 		      .limit = "write() of the same bytes, at the rate above (direct may pass it)",
-		      .rounds = (uint32_t)arguments->repeat}};
+		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
 	uint32_t index;
 	int result = 0;
@@ -119,17 +119,17 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		cw_complain("bench write takes no other words, not '%s'", arguments->rest.words[1]);
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->thread_list)
-		result = cw_bench_list_parse(&writing.threads, "-t", arguments->thread_list, 1,
+	if (arguments->bench.threads)
+		result = cw_bench_list_parse(&writing.threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_WRITERS_MAX);
-	if (result == 0 && arguments->frame_sizes)
-		result = cw_bench_list_parse(&writing.sizes, "--frame-size", arguments->frame_sizes,
-					     1, 65535);
+	if (result == 0 && arguments->bench.frame_sizes)
+		result = cw_bench_list_parse(&writing.sizes, "--frame-size",
+					     arguments->bench.frame_sizes, 1, 65535);
 	if (result == 0)
 		result = add_rows(&writing);
 	if (result == 0)
 		result = find_limits(&writing);
-	for (round = 0; round <= arguments->repeat && result == 0; round++)
+	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
 		for (index = 0; index < writing.table.row_count && result == 0; index++)
 			result = measure_row(&writing, index, round);
 	if (result == 0) {

@@ -89,7 +89,8 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 int cw_command_check(const struct cw_arguments *arguments)
 {
 	struct cw_filter_set_options options = {
-	    .filter = {.unoptimized = arguments->unoptimized, .resolve_names = arguments->resolve}};
+	    .filter = {.unoptimized = arguments->filter.unoptimized,
+		       .resolve_names = arguments->filter.resolve}};
 	struct cw_rules rules = {0};
 	struct findings findings = {.rules = &rules};
 	struct cw_matcher matcher;

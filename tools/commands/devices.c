@@ -9,14 +9,16 @@
 /* tcpdump's letters are questions of their own: beside them nothing is captured. */
 static int refuse_others(const struct cw_arguments *arguments)
 {
-	const char *option = arguments->lists_devices     ? "-D"
-			     : arguments->lists_linktypes ? "-L"
-			     : arguments->lists_clocks    ? "-J"
-							  : "devices";
+	const char *option = arguments->live.lists_devices     ? "-D"
+			     : arguments->live.lists_linktypes ? "-L"
+			     : arguments->live.lists_clocks    ? "-J"
+							       : "devices";
 
-	if (!arguments->rest.count && !arguments->inputs.count && !arguments->filters.count &&
-	    !arguments->writes.count && !arguments->rules && !arguments->filter_file &&
-	    arguments->lists_devices + arguments->lists_linktypes + arguments->lists_clocks <= 1)
+	if (!arguments->rest.count && !arguments->inputs.count && !arguments->rules.filters.count &&
+	    !arguments->rules.writes.count && !arguments->rules.file && !arguments->filter.file &&
+	    arguments->live.lists_devices + arguments->live.lists_linktypes +
+		    arguments->live.lists_clocks <=
+		1)
 		return 0;
 	cw_complain("%s asks about devices: it goes with -i and --json only", option);
 	return CW_EXIT_USAGE;
@@ -61,9 +63,9 @@ static int list_clocks(const struct cw_catalogue_device *device)
 static int show_device(const struct cw_arguments *arguments, struct cw_catalogue *catalogue,
 		       struct cw_catalogue_device *device)
 {
-	if (arguments->lists_clocks && !arguments->json)
+	if (arguments->live.lists_clocks && !arguments->json)
 		return list_clocks(device);
-	if (arguments->lists_linktypes && !arguments->json)
+	if (arguments->live.lists_linktypes && !arguments->json)
 		return list_linktypes(catalogue, device);
 	cw_catalogue_ask_link_types(catalogue, device);
 	if (arguments->json)
@@ -78,7 +80,7 @@ static int show_all(const struct cw_arguments *arguments, struct cw_catalogue *c
 		cw_catalogue_ask_link_types(catalogue, NULL);
 		return cw_catalogue_print_json(catalogue, NULL);
 	}
-	if (arguments->lists_devices)
+	if (arguments->live.lists_devices)
 		cw_catalogue_print_numbers(catalogue);
 	else
 		cw_catalogue_print_table(catalogue);

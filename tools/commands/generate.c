@@ -79,7 +79,7 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 	struct cw_template *name;
 	struct cw_error error = {0};
 
-	if (cw_template_parse(&name, arguments->writes.words[0], NULL, &error) < 0) {
+	if (cw_template_parse(&name, arguments->rules.writes.words[0], NULL, &error) < 0) {
 		cw_complain("%s", error.text);
 		return CW_EXIT_USAGE;
 	}
@@ -90,9 +90,9 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 		cw_template_free(name);
 		return CW_EXIT_USAGE;
 	}
-	*format = cw_template_is_pcapng(name) ? CW_FORMAT_PCAPNG
-		  : arguments->precision == 2 ? CW_FORMAT_PCAP_NS
-					      : CW_FORMAT_PCAP_US;
+	*format = cw_template_is_pcapng(name)                      ? CW_FORMAT_PCAPNG
+		  : arguments->output.precision == CW_PRECISION_NS ? CW_FORMAT_PCAP_NS
+								   : CW_FORMAT_PCAP_US;
 	cw_template_free(name);
 	return 0;
 }
@@ -100,10 +100,11 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 static int write_traffic(const struct cw_arguments *arguments, struct output *output,
 			 struct cw_traffic *traffic)
 {
-	const struct cw_outfile_options options = {
-	    .no_clobber = arguments->no_clobber, .standard_output = STDOUT_FILENO, .wake_fd = -1};
+	const struct cw_outfile_options options = {.no_clobber = arguments->output.no_clobber,
+						   .standard_output = STDOUT_FILENO,
+						   .wake_fd = -1};
 	const struct sigaction stopping = {.sa_handler = stop, .sa_flags = SA_RESTART};
-	const char *path = arguments->writes.words[0];
+	const char *path = arguments->rules.writes.words[0];
 	struct cw_error error = {0};
 	int result;
 
@@ -130,7 +131,7 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	put_header(output);
 	sigaction(SIGINT, &stopping, NULL);
 	sigaction(SIGTERM, &stopping, NULL);
-	result = put_packets(output, traffic, arguments->packets);
+	result = put_packets(output, traffic, arguments->traffic.packets);
 	if (result == -EINTR) {
 		cw_complain("stopped: %s is not written", path);
 		cw_outfile_discard(output->file, false);
@@ -151,20 +152,20 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 
 int cw_command_generate(const struct cw_arguments *arguments)
 {
-	const char *profile = arguments->profile ? arguments->profile : "imix";
+	const char *profile = arguments->traffic.profile ? arguments->traffic.profile : "imix";
 	struct output output = {0};
 	struct cw_traffic *traffic;
 	struct cw_error error = {0};
 	int result;
 
-	if (arguments->writes.count != 1 || arguments->rest.count) {
+	if (arguments->rules.writes.count != 1 || arguments->rest.count) {
 		cw_complain("generate takes one -w FILE and no other words");
 		return CW_EXIT_USAGE;
 	}
 	result = choose_format(arguments, &output.format);
 	if (result)
 		return result;
-	if (cw_traffic_open(&traffic, profile, arguments->seed, &error) < 0) {
+	if (cw_traffic_open(&traffic, profile, arguments->traffic.seed, &error) < 0) {
 		cw_complain("%s", error.text);
 		return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 	}

@@ -247,13 +247,13 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 /* What has a meaning for filters only. */
 static int refuse_filter_options(const struct cw_arguments *arguments)
 {
-	const char *option = arguments->dumps         ? "-d"
-			     : arguments->dot         ? "--dot"
-			     : arguments->full        ? "--full"
-			     : arguments->rules       ? "-R"
-			     : arguments->unoptimized ? "-O"
-			     : arguments->resolve     ? "--resolve"
-						      : NULL;
+	const char *option = arguments->filter.dumps         ? "-d"
+			     : arguments->filter.dot         ? "--dot"
+			     : arguments->filter.full        ? "--full"
+			     : arguments->rules.file         ? "-R"
+			     : arguments->filter.unoptimized ? "-O"
+			     : arguments->filter.resolve     ? "--resolve"
+							     : NULL;
 
 	if (!option)
 		return 0;

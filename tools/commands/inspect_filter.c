@@ -103,22 +103,22 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 {
 	struct cw_error error = {0};
 
-	if (arguments->dumps) {
-		print_dumps(filters, arguments->dumps == 1   ? CW_FILTER_PROGRAM_TEXT
-				     : arguments->dumps == 2 ? CW_FILTER_PROGRAM_INITIALIZERS
-							     : CW_FILTER_PROGRAM_NUMBERS);
+	if (arguments->filter.dumps) {
+		print_dumps(filters, arguments->filter.dumps == 1   ? CW_FILTER_PROGRAM_TEXT
+				     : arguments->filter.dumps == 2 ? CW_FILTER_PROGRAM_INITIALIZERS
+								    : CW_FILTER_PROGRAM_NUMBERS);
 		return 0;
 	}
 	if (cw_filter_set_build(filters->set, &error) < 0) {
 		cw_complain("%s", error.text);
 		return CW_EXIT_PROBLEM;
 	}
-	if (!arguments->dot)
-		print_programs(filters, arguments->full);
+	if (!arguments->filter.dot)
+		print_programs(filters, arguments->filter.full);
 	if (cw_filter_set_print(filters->set, stdout,
-				arguments->dot    ? CW_FILTER_SET_DOT
-				: arguments->full ? CW_FILTER_SET_FULL
-						  : CW_FILTER_SET_TEXT) == -ENOMEM) {
+				arguments->filter.dot    ? CW_FILTER_SET_DOT
+				: arguments->filter.full ? CW_FILTER_SET_FULL
+							 : CW_FILTER_SET_TEXT) == -ENOMEM) {
 		cw_complain("no memory");
 		return CW_EXIT_PROBLEM;
 	}
@@ -127,12 +127,12 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 
 static int check_arguments(const struct cw_arguments *arguments)
 {
-	if (arguments->rest.count < 2 && !arguments->rules)
+	if (arguments->rest.count < 2 && !arguments->rules.file)
 		cw_complain("inspect filter takes expressions, or -R RULES (a capture file called "
 			    "filter is ./filter)");
 	else if (arguments->json)
 		cw_complain("inspect filter has no --json");
-	else if (arguments->dumps && arguments->dot)
+	else if (arguments->filter.dumps && arguments->filter.dot)
 		cw_complain("give -d or --dot, not both");
 	else
 		return 0;
@@ -147,15 +147,16 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 
 	if (check_arguments(arguments) || cw_arguments_linktype(arguments, &linktype))
 		return CW_EXIT_USAGE;
-	if (arguments->rules && cw_rules_load(&filters->rules, arguments->rules, &error) < 0) {
+	if (arguments->rules.file &&
+	    cw_rules_load(&filters->rules, arguments->rules.file, &error) < 0) {
 		cw_complain("%s", error.text);
 		return CW_EXIT_USAGE;
 	}
 	filters->options.mode = filters->rules.mode;
 	filters->options.filter = (struct cw_filter_options){
 	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
-	    .unoptimized = arguments->unoptimized,
-	    .resolve_names = arguments->resolve,
+	    .unoptimized = arguments->filter.unoptimized,
+	    .resolve_names = arguments->filter.resolve,
 	    .compiler = cw_arguments_start_compiler(arguments)};
 	filters->shown =
 	    calloc(filters->rules.count + (size_t)arguments->rest.count, sizeof(*filters->shown));

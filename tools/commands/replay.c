@@ -13,7 +13,8 @@
 
 static int check_arguments(const struct cw_arguments *arguments)
 {
-	int ways = (arguments->rate > 0) + (arguments->speed > 0) + arguments->topspeed;
+	int ways =
+	    (arguments->send.rate > 0) + (arguments->send.speed > 0) + arguments->send.topspeed;
 	uint32_t inputs_from_stdin = 0, index;
 
 	for (index = 0; index < arguments->inputs.count; index++)
@@ -26,7 +27,7 @@ static int check_arguments(const struct cw_arguments *arguments)
 		cw_complain("give one device to send on: -i DEV");
 	else if (ways > 1)
 		cw_complain("give one of --speed, --pps and --topspeed");
-	else if (inputs_from_stdin > 1 || (inputs_from_stdin && arguments->loops != 1))
+	else if (inputs_from_stdin > 1 || (inputs_from_stdin && arguments->send.rounds != 1))
 		cw_complain("standard input (-) can be read once only");
 	else
 		return 0;
@@ -163,12 +164,12 @@ int cw_command_replay(const struct cw_arguments *arguments)
 	struct cw_replay_options options = {
 	    .inputs = arguments->inputs.words,
 	    .input_count = arguments->inputs.count,
-	    .loops = arguments->loops,
-	    .rate = arguments->rate,
-	    .speed = arguments->speed > 0                     ? arguments->speed
-		     : arguments->rate || arguments->topspeed ? 0
-							      : 1,
-	    .sends_cut = arguments->cut == 2,
+	    .loops = arguments->send.rounds,
+	    .rate = arguments->send.rate,
+	    .speed = arguments->send.speed > 0                          ? arguments->send.speed
+		     : arguments->send.rate || arguments->send.topspeed ? 0
+									: 1,
+	    .sends_cut = arguments->send.sends_cut,
 	};
 	struct cw_transmit *transmit;
 	struct cw_error error = {0};

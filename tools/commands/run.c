@@ -147,7 +147,7 @@ static _Noreturn void abort_run(struct run *run, int status)
 /* Answered by the pipeline, when it is done. */
 static void reload(struct run *run)
 {
-	const char *rules = run->arguments->rules;
+	const char *rules = run->arguments->rules.file;
 
 	if (!run->is_live)
 		cw_complain("SIGHUP: rules are reloaded during live capture only; split goes on");
@@ -190,7 +190,8 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 
 static bool can_reload(const struct run *run)
 {
-	return run->is_live && run->arguments->rules && strcmp(run->arguments->rules, "-") != 0;
+	return run->is_live && run->arguments->rules.file &&
+	       strcmp(run->arguments->rules.file, "-") != 0;
 }
 
 static void handle_signal(struct run *run, int signal_fd)
@@ -254,9 +255,9 @@ static int open_control(struct run *run)
 	struct cw_error error = {0};
 	int result;
 
-	if (!run->arguments->control)
+	if (!run->arguments->live.control)
 		return 0;
-	result = cw_control_open(&run->control, run->arguments->control, &actions, &error);
+	result = cw_control_open(&run->control, run->arguments->live.control, &actions, &error);
 	if (result < 0)
 		cw_complain("%s", error.text);
 	if (result == -EADDRINUSE || result == -EEXIST || result == -ENAMETOOLONG)
@@ -269,9 +270,9 @@ static int open_metrics(struct run *run)
 	struct cw_error error = {0};
 	int result;
 
-	if (!run->arguments->metrics)
+	if (!run->arguments->live.metrics)
 		return 0;
-	result = cw_metrics_open(&run->metrics, run->arguments->metrics, &error);
+	result = cw_metrics_open(&run->metrics, run->arguments->live.metrics, &error);
 	if (result == 0)
 		return 0;
 	cw_complain("%s", error.text);
@@ -289,11 +290,11 @@ static int next_wait_ms(const struct run *run, double progress_s, double stats_s
 
 	if (run->wants_progress)
 		due_s = progress_s;
-	if (run->arguments->stats_ms && stats_s < due_s)
+	if (run->arguments->live.stats_ms && stats_s < due_s)
 		due_s = stats_s;
-	if (run->arguments->duration_ms && !run->is_stopped &&
-	    (double)run->arguments->duration_ms / 1000 < due_s)
-		due_s = (double)run->arguments->duration_ms / 1000;
+	if (run->arguments->live.duration_ms && !run->is_stopped &&
+	    (double)run->arguments->live.duration_ms / 1000 < due_s)
+		due_s = (double)run->arguments->live.duration_ms / 1000;
 	if (run->is_live && run->is_stopped && now_s + 1 < due_s)
 		due_s = now_s + 1;
 	if (due_s >= 1e9)
@@ -311,13 +312,13 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 		print_progress(run, false);
 		*progress_s = now_s + 1;
 	}
-	if (arguments->stats_ms && now_s >= *stats_s) {
+	if (arguments->live.stats_ms && now_s >= *stats_s) {
 		print_stats(run);
 		while (*stats_s <= now_s) /* what was missed is not made up for */
-			*stats_s += (double)arguments->stats_ms / 1000;
+			*stats_s += (double)arguments->live.stats_ms / 1000;
 	}
-	if (arguments->duration_ms && !run->is_stopped &&
-	    now_s >= (double)arguments->duration_ms / 1000) {
+	if (arguments->live.duration_ms && !run->is_stopped &&
+	    now_s >= (double)arguments->live.duration_ms / 1000) {
 		run->is_stopped = true;
 		cw_pipeline_request_stop(run->pipeline);
 	}
@@ -333,7 +334,7 @@ static void wait_for_end(struct run *run, int signal_fd)
 	    {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
 	    {.fd = signal_fd, .events = POLLIN},
 	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
-	double progress_s = 1, stats_s = (double)run->arguments->stats_ms / 1000;
+	double progress_s = 1, stats_s = (double)run->arguments->live.stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
 		uint32_t count = run->control ? cw_control_fds(run->control, fds + 3) : 0;
@@ -399,8 +400,7 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 		cw_report_print(&report);
 	if (!report.is_complete)
 		status = CW_EXIT_PROBLEM;
-	if (status == CW_EXIT_COMPLETE && arguments->has_max_drop &&
-	    report.kernel_dropped > arguments->max_drop)
+	if (status == CW_EXIT_COMPLETE && report.kernel_dropped > arguments->live.max_drop)
 		status = CW_EXIT_DROPS;
 	cw_report_fini(&report);
 	return run->was_interrupted ? CW_EXIT_STOPPED : status;
@@ -414,10 +414,11 @@ static void end_early(int number)
 
 static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
-	return (struct cw_confine_options){.user = arguments->user,
+	return (struct cw_confine_options){.user = arguments->live.user,
 					   .keep_raw = true,
-					   .accepts = arguments->control || arguments->metrics,
-					   .keep_nice = arguments->realtime > 0};
+					   .accepts =
+					       arguments->live.control || arguments->live.metrics,
+					   .keep_nice = arguments->live.realtime > 0};
 }
 
 /* Live: whether files can be made by whom the process will be. 0 or an exit status. */
@@ -459,10 +460,10 @@ static void get_ready(void *context)
 	}
 	if (result == CW_CONFINE_NO_LIST)
 		cw_complain("warning: %s", error.text);
-	if (can_reload(run) && faccessat(AT_FDCWD, run->arguments->rules, R_OK, AT_EACCESS))
+	if (can_reload(run) && faccessat(AT_FDCWD, run->arguments->rules.file, R_OK, AT_EACCESS))
 		cw_complain("warning: %s cannot be read any more by the user that captures (%s): a "
 			    "reload will be refused",
-			    run->arguments->rules, strerror(errno));
+			    run->arguments->rules.file, strerror(errno));
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

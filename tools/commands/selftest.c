@@ -24,28 +24,13 @@ struct run {
 	bool has_passed;
 };
 
-static int choose_mode(const char *name, enum cw_selftest_mode *mode)
-{
-	size_t index;
-
-	*mode = CW_SELFTEST_BASIC;
-	for (index = 0; index < CW_ARRAY_COUNT(mode_names); index++) {
-		if (name && strcmp(name, mode_names[index]) != 0)
-			continue;
-		*mode = (enum cw_selftest_mode)index;
-		return 0;
-	}
-	cw_complain("--mode takes basic, filtered or timestamp, not '%s'", name);
-	return CW_EXIT_USAGE;
-}
-
 static int check_arguments(const struct cw_arguments *arguments)
 {
 	if (arguments->rest.count)
 		cw_complain("selftest takes no words but options: '%s'", arguments->rest.words[0]);
 	else if (arguments->devices.count > 1)
 		cw_complain("give one device (-i), or none for each in turn");
-	else if (arguments->devices.count && arguments->own_cable)
+	else if (arguments->devices.count && arguments->selftest.own_cable)
 		cw_complain("give -i or --own-cable, not both");
 	else
 		return 0;
@@ -137,7 +122,7 @@ static int test_devices(struct run *run, const struct cw_netdevs *devices,
 {
 	const struct cw_netdev *device;
 
-	if (arguments->own_cable) {
+	if (arguments->selftest.own_cable) {
 		const struct cw_netdev *from = find(devices, CW_CABLE_NEAR);
 
 		device = find(devices, CW_CABLE_FAR);
@@ -192,13 +177,11 @@ static int print_json(const struct run *run)
 int cw_command_selftest(const struct cw_arguments *arguments)
 {
 	struct cw_netdevs devices = {0};
-	struct run run = {0};
+	struct run run = {.mode = (enum cw_selftest_mode)arguments->selftest.mode};
 	int status = check_arguments(arguments);
 
 	if (status == 0)
-		status = choose_mode(arguments->mode, &run.mode);
-	if (status == 0)
-		status = list_devices(&devices, arguments->own_cable);
+		status = list_devices(&devices, arguments->selftest.own_cable);
 	if (status == 0) {
 		run.list = arguments->json ? json_array() : NULL;
 		status = test_devices(&run, &devices, arguments);

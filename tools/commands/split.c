@@ -23,11 +23,11 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 	int64_t value;
 
 	*linktype = CW_LINKTYPE_ANY;
-	if (!arguments->linktype)
+	if (!arguments->filter.linktype)
 		return 0;
-	value = cw_linktype_from_name(arguments->linktype);
+	value = cw_linktype_from_name(arguments->filter.linktype);
 	if (value < 0) {
-		cw_complain("-y: unknown link type '%s'", arguments->linktype);
+		cw_complain("-y: unknown link type '%s'", arguments->filter.linktype);
 		return CW_EXIT_USAGE;
 	}
 	*linktype = (uint32_t)value;
@@ -46,10 +46,10 @@ static int confine_helper(void *context)
 
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments)
 {
-	struct cw_confine_options confine = {.user = arguments->user};
+	struct cw_confine_options confine = {.user = arguments->live.user};
 	const struct cw_filter_compiler_options options = {
-	    .time_ms = (uint32_t)arguments->filter_time_ms,
-	    .memory_bytes = arguments->filter_memory,
+	    .time_ms = (uint32_t)arguments->filter.time_ms,
+	    .memory_bytes = arguments->filter.memory_bytes,
 	    .on_start = arguments->devices.count ? confine_helper : NULL,
 	    .context = &confine,
 	};
@@ -112,12 +112,12 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 	uint32_t index;
 
 	*expression = NULL;
-	if (arguments->filter_file && rest->count) {
+	if (arguments->filter.file && rest->count) {
 		cw_complain("give the expression with -F or on the command line, not both");
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->filter_file)
-		return read_filter_file(arguments->filter_file, expression);
+	if (arguments->filter.file)
+		return read_filter_file(arguments->filter.file, expression);
 	if (!rest->count)
 		return 0;
 	for (index = 0; index < rest->count; index++)
@@ -142,31 +142,32 @@ static int add_pairs(const struct cw_arguments *arguments, struct cw_rules *rule
 	struct cw_error error = {0};
 	uint32_t index;
 
-	if (arguments->writes.count == 0) {
+	if (arguments->rules.writes.count == 0) {
 		cw_complain("no output: give -w FILE (with -f EXPR before it), or -R RULES");
 		return CW_EXIT_USAGE;
 	}
-	if (arguments->filters.count == 0 && arguments->writes.count == 1) {
+	if (arguments->rules.filters.count == 0 && arguments->rules.writes.count == 1) {
 		const char *filter = *expression ? *expression : "";
 
-		if (cw_rules_add(rules, "rule1", filter, arguments->writes.words[0], 0, &error) < 0)
+		if (cw_rules_add(rules, "rule1", filter, arguments->rules.writes.words[0], 0,
+				 &error) < 0)
 			goto bad;
 		free(*expression);
 		*expression = NULL;
 		return 0;
 	}
-	if (arguments->filters.count != arguments->writes.count) {
+	if (arguments->rules.filters.count != arguments->rules.writes.count) {
 		cw_complain("%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
 			    "-w, so there must be as many",
-			    arguments->filters.count, arguments->writes.count);
+			    arguments->rules.filters.count, arguments->rules.writes.count);
 		return CW_EXIT_USAGE;
 	}
-	for (index = 0; index < arguments->writes.count; index++) {
+	for (index = 0; index < arguments->rules.writes.count; index++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "rule%u", index + 1);
-		if (cw_rules_add(rules, name, arguments->filters.words[index],
-				 arguments->writes.words[index], 0, &error) < 0)
+		if (cw_rules_add(rules, name, arguments->rules.filters.words[index],
+				 arguments->rules.writes.words[index], 0, &error) < 0)
 			goto bad;
 	}
 	return 0;
@@ -213,16 +214,16 @@ static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		struct cw_rule *rule = &rules->rules[index];
 
 		if (!rule->rotate_bytes)
-			rule->rotate_bytes = arguments->rotate_bytes;
+			rule->rotate_bytes = arguments->rules.rotate_bytes;
 		if (!rule->rotate_packets)
-			rule->rotate_packets = arguments->rotate_packets;
+			rule->rotate_packets = arguments->rules.rotate_packets;
 		if (!rule->ring_files)
-			rule->ring_files = arguments->ring_files;
+			rule->ring_files = arguments->rules.ring_files;
 		if (!rule->rotate_every_ns) {
-			rule->rotate_every_ns = arguments->rotate_every_ns;
-			rule->is_rotate_from_first = !arguments->is_rotate_aligned;
+			rule->rotate_every_ns = arguments->rules.rotate_every_ns;
+			rule->is_rotate_from_first = !arguments->rules.is_rotate_aligned;
 		}
-		result = set_hook(rule, arguments->hook);
+		result = set_hook(rule, arguments->rules.hook);
 	}
 	return result;
 }
@@ -234,14 +235,14 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	int result;
 
 	/* A pipe would be waited for. */
-	if (stat(arguments->rules, &status))
+	if (stat(arguments->rules.file, &status))
 		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
-					  arguments->rules);
+					  arguments->rules.file);
 	if (!S_ISREG(status.st_mode))
 		return cw_error_set(error, -EINVAL,
 				    "%.400s is no regular file: it could be read once only",
-				    arguments->rules);
-	result = cw_rules_load(rules, arguments->rules, error);
+				    arguments->rules.file);
+	result = cw_rules_load(rules, arguments->rules.file, error);
 	if (result < 0)
 		return result;
 	if (limit_rules(arguments, rules) < 0)
@@ -260,22 +261,24 @@ static int make_rules(const struct cw_arguments *arguments, struct cw_rules *rul
 	struct cw_error error = {0};
 	int result;
 
-	if (!arguments->rules) {
+	if (!arguments->rules.file) {
 		result = add_pairs(arguments, rules, expression);
-	} else if (arguments->filters.count || arguments->writes.count) {
+	} else if (arguments->rules.filters.count || arguments->rules.writes.count) {
 		cw_complain("give rules with -R or with -f and -w, not both");
 		result = CW_EXIT_USAGE;
 	} else {
-		result = cw_rules_load(rules, arguments->rules, &error) < 0 ? CW_EXIT_USAGE : 0;
+		result =
+		    cw_rules_load(rules, arguments->rules.file, &error) < 0 ? CW_EXIT_USAGE : 0;
 		if (result)
 			cw_complain("%s", error.text);
 	}
-	if (result == 0 && arguments->has_file_count && arguments->rotate_every_ns &&
-	    !arguments->rotate_bytes && !arguments->rotate_packets) {
+	if (result == 0 && cw_arguments_have(arguments, "file-count") &&
+	    arguments->rules.rotate_every_ns && !arguments->rules.rotate_bytes &&
+	    !arguments->rules.rotate_packets) {
 		cw_complain(
 		    "-W with -G alone, to stop after so many files, is not in this version; "
 		    "-b files:%llu keeps the last ones",
-		    (unsigned long long)arguments->ring_files);
+		    (unsigned long long)arguments->rules.ring_files);
 		result = CW_EXIT_USAGE;
 	}
 	if (result == 0 && limit_rules(arguments, rules) < 0) {
@@ -307,9 +310,9 @@ int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_
 /* The process that runs hooks; before the first thread. */
 static int start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks)
 {
-	struct cw_confine_options confine = {.user = arguments->user};
+	struct cw_confine_options confine = {.user = arguments->live.user};
 	const struct cw_hooks_options options = {
-	    .time_ms = (uint32_t)arguments->hook_ms,
+	    .time_ms = (uint32_t)arguments->rules.hook_ms,
 	    .on_start = arguments->devices.count ? confine_helper : NULL,
 	    .context = &confine,
 	};
@@ -321,22 +324,6 @@ static int start_hooks(const struct cw_arguments *arguments, struct cw_hooks **h
 	return CW_EXIT_PROBLEM;
 }
 
-static int choose_engine(const struct cw_arguments *arguments, enum cw_filter_engine *engine)
-{
-	uint32_t index;
-
-	*engine = CW_ENGINE_AUTO;
-	if (!arguments->engine)
-		return 0;
-	for (index = CW_ENGINE_AUTO; index <= CW_ENGINE_LIBPCAP; index++) {
-		*engine = (enum cw_filter_engine)index;
-		if (strcmp(arguments->engine, cw_filter_engine_name(*engine)) == 0)
-			return 0;
-	}
-	cw_complain("--filter-engine: unknown engine '%s'", arguments->engine);
-	return CW_EXIT_USAGE;
-}
-
 /* Standard input can be read once: by one -r, or -R, or -F. */
 static int check_stdin(const struct cw_arguments *arguments)
 {
@@ -345,8 +332,8 @@ static int check_stdin(const struct cw_arguments *arguments)
 
 	for (index = 0; index < arguments->inputs.count; index++)
 		count += strcmp(arguments->inputs.words[index], "-") == 0;
-	count += arguments->rules && strcmp(arguments->rules, "-") == 0;
-	count += arguments->filter_file && strcmp(arguments->filter_file, "-") == 0;
+	count += arguments->rules.file && strcmp(arguments->rules.file, "-") == 0;
+	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;
 	if (count < 2)
 		return 0;
 	cw_complain("standard input (-) can be read once only");
@@ -360,25 +347,27 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->input_count = arguments->inputs.count;
 	options->rules = rules;
 	options->prefilter = prefilter;
-	options->directory = arguments->directory;
-	options->threads = (uint32_t)arguments->threads;
-	options->packet_limit = arguments->packet_count;
-	options->snaplen = (uint32_t)arguments->snaplen;
-	options->time_precision = (enum cw_time_precision)arguments->precision;
-	options->direct = (enum cw_direct_mode)arguments->direct;
-	options->verify_every = (uint32_t)arguments->verify_every;
-	options->unoptimized = arguments->unoptimized;
-	options->resolve_names = arguments->resolve;
-	options->no_clobber = arguments->no_clobber;
-	options->sync = arguments->devices.count ? arguments->sync != CW_SYNC_OFF
-						 : arguments->sync == CW_SYNC_CLOSE;
-	options->is_utc = arguments->utc;
+	options->directory = arguments->output.directory;
+	options->threads = (uint32_t)arguments->output.threads;
+	options->packet_limit = arguments->output.packet_count;
+	options->snaplen = (uint32_t)arguments->output.snaplen;
+	options->time_precision = (enum cw_time_precision)arguments->output.precision;
+	options->direct = (enum cw_direct_mode)arguments->output.direct;
+	options->engine = (enum cw_filter_engine)arguments->filter.engine;
+	options->verify_every = (uint32_t)arguments->filter.verify_every;
+	options->unoptimized = arguments->filter.unoptimized;
+	options->resolve_names = arguments->filter.resolve;
+	options->no_clobber = arguments->output.no_clobber;
+	options->sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
+						 : arguments->output.sync == CW_SYNC_CLOSE;
+	options->is_utc = arguments->output.utc;
 	options->standard_output = STDOUT_FILENO;
-	options->pool_bytes = arguments->buffer_bytes;
-	options->chunk_bytes = arguments->chunk_bytes;
-	options->gather_bytes = arguments->chunk_bytes; /* chunks of a given size go as they fill */
-	options->batch_bytes = arguments->batch_bytes;
-	options->batch_records = (uint32_t)arguments->batch_packets;
+	options->pool_bytes = arguments->output.buffer_bytes;
+	options->chunk_bytes = arguments->output.chunk_bytes;
+	options->gather_bytes =
+	    arguments->output.chunk_bytes; /* chunks of a given size go as they fill */
+	options->batch_bytes = arguments->output.batch_bytes;
+	options->batch_records = (uint32_t)arguments->output.batch_packets;
 }
 
 int cw_command_split(const struct cw_arguments *arguments)
@@ -391,7 +380,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 	bool has_hooks = false;
 	int result;
 
-	if (arguments->lists_devices || arguments->lists_linktypes || arguments->lists_clocks)
+	if (arguments->live.lists_devices || arguments->live.lists_linktypes ||
+	    arguments->live.lists_clocks)
 		return cw_command_devices(arguments);
 	cw_pipeline_options_init(&options);
 	if (!arguments->inputs.count && !arguments->devices.count) {
@@ -405,8 +395,6 @@ int cw_command_split(const struct cw_arguments *arguments)
 		result = make_rules(arguments, &rules, &expression);
 	if (result == 0)
 		result = cw_arguments_linktype(arguments, &options.linktype);
-	if (result == 0)
-		result = choose_engine(arguments, &options.engine);
 	if (result == 0 && arguments->json && writes_to_stdout(&rules)) {
 		cw_complain("--json and -w - both want standard output");
 		result = CW_EXIT_USAGE;

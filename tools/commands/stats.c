@@ -84,11 +84,11 @@ int cw_command_stats(const struct cw_arguments *arguments)
 			    arguments->rest.words[0]);
 		return CW_EXIT_USAGE;
 	}
-	if (!arguments->control) {
+	if (!arguments->live.control) {
 		cw_ask_complain_path();
 		return CW_EXIT_USAGE;
 	}
-	answer = cw_ask(arguments->control, json_pack("{s:s}", "command", "stats"), false);
+	answer = cw_ask(arguments->live.control, json_pack("{s:s}", "command", "stats"), false);
 	is_so = cw_ask_is_good(answer);
 	if (is_so && arguments->json) {
 		json_dumpf(json_object_get(answer, "stats"), stdout,
@@ -117,7 +117,7 @@ int cw_command_control(const struct cw_arguments *arguments)
 		    "or log LEVEL");
 		return CW_EXIT_USAGE;
 	}
-	if (!arguments->control) {
+	if (!arguments->live.control) {
 		cw_ask_complain_path();
 		return CW_EXIT_USAGE;
 	}
@@ -125,7 +125,7 @@ int cw_command_control(const struct cw_arguments *arguments)
 	if (request && rest->count == 2)
 		json_object_set_new(request, is_log ? "level" : "rule",
 				    cw_json_text(rest->words[1]));
-	answer = cw_ask(arguments->control, request, strcmp(command, "reload") == 0);
+	answer = cw_ask(arguments->live.control, request, strcmp(command, "reload") == 0);
 	is_so = cw_ask_is_good(answer);
 	if (is_so) {
 		json_dumpf(answer, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));

@@ -141,7 +141,7 @@ int cw_command_top(const struct cw_arguments *arguments)
 	bool has_ended;
 	int fd;
 
-	if (!arguments->control || arguments->rest.count) {
+	if (!arguments->live.control || arguments->rest.count) {
 		if (arguments->rest.count)
 			cw_complain("top takes no '%s'", arguments->rest.words[0]);
 		else
@@ -152,7 +152,7 @@ int cw_command_top(const struct cw_arguments *arguments)
 		cw_complain("top needs a terminal; capweir stats prints once");
 		return CW_EXIT_USAGE;
 	}
-	fd = cw_ask_connect(arguments->control);
+	fd = cw_ask_connect(arguments->live.control);
 	if (fd < 0)
 		return CW_EXIT_PROBLEM;
 	setlocale(LC_ALL, "");
@@ -171,7 +171,7 @@ int cw_command_top(const struct cw_arguments *arguments)
 		init_pair(BAD, COLOR_RED, -1);
 		init_pair(GOOD, COLOR_GREEN, -1);
 	}
-	has_ended = show(fd, arguments->control);
+	has_ended = show(fd, arguments->live.control);
 	endwin();
 	close(fd);
 	if (has_ended)

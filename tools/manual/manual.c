@@ -112,8 +112,8 @@ static void put_option(const struct cw_option_row *row)
 	size_t index;
 
 	fputs(".TP\n", stdout);
-	if (row->id < CW_LETTERLESS)
-		printf("\\fB\\-%c\\fR, ", row->id);
+	if (row->letter)
+		printf("\\fB\\-%c\\fR, ", row->letter);
 	fputs("\\fB\\-\\-", stdout);
 	put_words(row->name);
 	fputs("\\fR", stdout);
@@ -205,16 +205,16 @@ static void put_names(const struct cw_command_text *text)
 
 		if (!belongs(row, text))
 			continue;
-		if (row->id < CW_LETTERLESS)
-			printf(" -%c", row->id);
+		if (row->letter)
+			printf(" -%c", row->letter);
 		printf(" --%s", row->name);
 	}
 }
 
 static void put_pattern(const struct cw_option_row *row)
 {
-	if (row->id < CW_LETTERLESS)
-		printf("\t-%c | --%s) ", row->id, row->name);
+	if (row->letter)
+		printf("\t-%c | --%s) ", row->letter, row->name);
 	else
 		printf("\t--%s) ", row->name);
 }
@@ -291,8 +291,8 @@ static void put_zsh_option(const struct cw_option_row *row)
 {
 	char words[CHOICE_BYTES];
 
-	if (row->id < CW_LETTERLESS)
-		printf("\t\t\t{-%c,--%s}'", row->id, row->name);
+	if (row->letter)
+		printf("\t\t\t{-%c,--%s}'", row->letter, row->name);
 	else
 		printf("\t\t\t'--%s%s", row->name, cw_option_is_optional(row) ? "=-" : "");
 	putchar('[');
@@ -366,8 +366,8 @@ static void put_fish_option(const struct cw_option_row *row, const char *name)
 	char words[CHOICE_BYTES];
 
 	printf("complete -c capweir -n '__fish_seen_subcommand_from %s' -l %s", name, row->name);
-	if (row->id < CW_LETTERLESS)
-		printf(" -s %c", row->id);
+	if (row->letter)
+		printf(" -s %c", row->letter);
 	if (row->argument && !cw_option_is_optional(row)) {
 		if (takes_file(row))
 			fputs(" -r -F", stdout);

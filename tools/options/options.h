@@ -28,7 +28,9 @@ enum cw_command {
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
-#define CW_GIVEN_MAX 64u    /* options remembered by name; a benchmark has fewer */
+
+/* --time-precision, numbered as the pipeline's enum cw_time_precision. */
+enum cw_precision { CW_PRECISION_AUTO, CW_PRECISION_US, CW_PRECISION_NS };
 
 enum cw_sync { CW_SYNC_DEFAULT, CW_SYNC_OFF, CW_SYNC_CLOSE };
 
@@ -38,99 +40,131 @@ struct cw_words {
 	uint32_t count;
 };
 
-struct cw_arguments {
-	enum cw_command command;
-	const char *split_word;   /* an option that is not capture's, as written */
-	const char *capture_word; /* one that is not split's */
-	struct cw_words inputs;   /* -r */
-	struct cw_words devices;  /* -i */
-	struct cw_words filters;  /* -f */
-	struct cw_words writes;   /* -w */
-	struct cw_words rest;     /* positional */
-	struct cw_words owned;    /* words not of argv, freed with the others */
-	const char *rules;        /* -R */
-	const char *directory;    /* -o */
-	const char *filter_file;  /* -F */
-	const char *linktype;     /* -y */
-	const char *profile;
-	const char *engine;
-	const char *fanout;
-	const char *backend;
-	const char *pin;
-	const char *user;      /* -Z */
-	const char *direction; /* -Q */
-	const char *clock;     /* -j */
-	const char *control;
-	const char *metrics;
-	uint64_t threads;         /* -t; 0 = by cores */
-	uint64_t packet_count;    /* -c */
-	uint64_t snaplen;         /* -s */
-	uint64_t rotate_bytes;    /* -C, -b filesize: */
-	uint64_t rotate_packets;  /* -b packets: */
-	uint64_t rotate_every_ns; /* -G, -b duration:, -b interval: */
-	bool is_rotate_aligned;   /* -b interval: */
-	uint64_t ring_files;      /* -W, -b files: */
-	const char *hook;         /* -z */
+/* Which rules, and what they do where the rules file does not say. 0: nothing. */
+struct cw_rules_arguments {
+	struct cw_words filters; /* -f */
+	struct cw_words writes;  /* -w */
+	const char *file;        /* -R */
+	uint64_t rotate_bytes;
+	uint64_t rotate_packets;
+	uint64_t rotate_every_ns;
+	bool is_rotate_aligned; /* -b interval: */
+	uint64_t ring_files;
+	const char *hook; /* -z */
 	uint64_t hook_ms;
-	bool has_file_count;     /* -W */
-	uint64_t packets;        /* generate, bench */
-	uint64_t repeat;         /* bench; 0: the benchmark's own */
-	bool has_packets;        /* --packets was given */
-	const char *thread_list; /* bench: -t, and so on */
-	const char *queue_list;
-	const char *rule_counts;
-	const char *frame_sizes;
-	const char *given[CW_GIVEN_MAX]; /* names of the options that were given */
-	uint32_t given_count;
-	uint64_t dumps; /* how often -d was given */
-	uint64_t seed;
+};
+
+/* How filters are read, compiled, run, checked and printed. */
+struct cw_filter_arguments {
+	const char *file;     /* -F */
+	const char *linktype; /* -y */
+	int engine;           /* enum cw_filter_engine */
+	bool unoptimized;
+	bool resolve;
+	uint64_t time_ms; /* 0: the default */
+	uint64_t memory_bytes;
+	uint64_t verify_every; /* 0: not at all */
+	uint64_t dumps;        /* how often -d was given */
+	bool dot;
+	bool full;
+};
+
+/* Outputs, and the work that fills them. Numbers: 0 is the default. */
+struct cw_output_arguments {
+	const char *directory; /* -o */
+	uint64_t packet_count; /* -c */
+	uint64_t snaplen;      /* -s */
+	int sync;              /* enum cw_sync */
+	int direct;            /* enum cw_direct_mode */
+	int precision;         /* enum cw_precision */
+	bool no_clobber;
+	bool utc;
+	uint64_t threads;
 	uint64_t buffer_bytes;
 	uint64_t chunk_bytes;
 	uint64_t batch_bytes;
 	uint64_t batch_packets;
-	uint64_t filter_time_ms; /* 0: the default */
-	uint64_t filter_memory;
-	uint64_t verify_every; /* 0 = not at all */
+};
+
+/* Live capture. Numbers: 0 is the default. */
+struct cw_live_arguments {
+	bool lists_devices;   /* -D */
+	bool lists_linktypes; /* -L */
+	bool lists_clocks;    /* -J */
+	bool not_promiscuous;
+	int direction;       /* enum cw_live_direction */
+	int clock;           /* enum cw_live_clock */
+	int fanout;          /* enum cw_live_fanout */
+	int backend;         /* enum cw_live_backend */
+	uint64_t ring_bytes; /* -B */
 	uint64_t queues;
 	uint64_t block_bytes;
-	uint64_t ring_bytes; /* -B */
 	uint64_t retire_ms;
-	uint64_t realtime;
+	int is_time_order;    /* or 0 */
+	int no_kernel_filter; /* or 0 */
 	uint64_t max_drop;
 	uint64_t stats_ms;
 	uint64_t duration_ms;
 	uint64_t drain_ms;
-	uint64_t rate;  /* --pps */
-	uint64_t loops; /* --loop */
-	double speed;   /* 0: not given */
-	int cut;        /* 1 skip, 2 send */
-	bool topspeed;
-	const char *mode; /* selftest */
-	bool own_cable;
-	int precision; /* 0 auto, 1 us, 2 ns */
-	int direct;    /* enum cw_direct_mode */
-	bool json;
-	bool dry_run;
-	bool quiet;
-	bool no_clobber;
-	enum cw_sync sync;
-	bool not_promiscuous;
-	bool has_max_drop;
-	bool no_kernel_filter;
-	bool time_order;
+	const char *metrics;
+	const char *control; /* also of the commands that ask */
+	const char *user;    /* -Z */
+	const char *pin;
+	uint64_t realtime;
 	bool huge_pages;
-	bool utc;
-	bool resolve;
-	bool unoptimized;
-	bool dot;
-	bool full;
-	bool lists_devices;   /* -D */
-	bool lists_linktypes; /* -L */
-	bool lists_clocks;    /* -J */
-	bool lazy;            /* this and the next: bench decode */
+};
+
+struct cw_send_arguments {
+	double speed;    /* 0: not given */
+	uint64_t rate;   /* --pps */
+	uint64_t rounds; /* --loop */
+	bool topspeed;
+	int sends_cut; /* or 0 */
+};
+
+/* Generated traffic. */
+struct cw_traffic_arguments {
+	const char *profile;
+	uint64_t packets;
+	uint64_t seed;
+};
+
+struct cw_selftest_arguments {
+	int mode; /* enum cw_selftest_mode */
+	bool own_cable;
+};
+
+/* Lists of numbers are as written. */
+struct cw_bench_arguments {
+	uint64_t repeat; /* 0: the benchmark's own */
+	const char *threads;
+	const char *queues;
+	const char *rule_counts;
+	const char *frame_sizes;
+	bool lazy; /* this and the next: decode */
 	bool print_errors;
 	bool print_layers;
 	bool gopacket_compat;
+};
+
+struct cw_arguments {
+	enum cw_command command;
+	struct cw_words inputs;  /* -r */
+	struct cw_words devices; /* -i */
+	struct cw_words rest;    /* positional */
+	struct cw_words owned;   /* words not of argv, freed with the others */
+	struct cw_words given;   /* long names of the options that were given */
+	bool json;
+	bool quiet;
+	bool dry_run;
+	struct cw_rules_arguments rules;
+	struct cw_filter_arguments filter;
+	struct cw_output_arguments output;
+	struct cw_live_arguments live;
+	struct cw_send_arguments send;
+	struct cw_traffic_arguments traffic;
+	struct cw_selftest_arguments selftest;
+	struct cw_bench_arguments bench;
 };
 
 /*
@@ -140,6 +174,9 @@ struct cw_arguments {
 int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
 		     char *const *argv);
 void cw_arguments_fini(struct cw_arguments *arguments);
+
+/* Whether the option was given; by its long name. */
+bool cw_arguments_have(const struct cw_arguments *arguments, const char *name);
 
 void cw_options_help(FILE *file, enum cw_command command);
 

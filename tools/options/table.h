@@ -1,79 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one table of options: each stands here once, with its help and the commands that have it.
- * Parsing (options.c), help and the manual are made from it.
+ * The one table of options: each stands here once, with its names, its help, the commands that have
+ * it, what its value is and where that goes. Parsing (options.c), help, the manual and the shells'
+ * completions are made from it.
  */
 #ifndef CW_TOOLS_OPTION_TABLE_H
 #define CW_TOOLS_OPTION_TABLE_H
 
+#include "pipeline/rules/amount.h"
 #include "tools/options/options.h"
 
 #define CW_NOT_YET 0u /* an option of the design that this version does not have */
-#define CW_LETTERLESS 256
 
-enum cw_option_id {
-	OPTION_HELP = CW_LETTERLESS,
-	OPTION_JSON,
-	OPTION_DRY_RUN,
-	OPTION_HOOK_TIME,
-	OPTION_NO_CLOBBER,
-	OPTION_SYNC,
-	OPTION_DIRECT,
-	OPTION_UTC,
-	OPTION_PRECISION,
-	OPTION_RESOLVE,
-	OPTION_ENGINE,
-	OPTION_FILTER_TIME,
-	OPTION_FILTER_MEMORY,
-	OPTION_VERIFY,
-	OPTION_BUFFER,
-	OPTION_CHUNK,
-	OPTION_BATCH_BYTES,
-	OPTION_BATCH_PACKETS,
-	OPTION_PROFILE,
-	OPTION_PACKETS,
-	OPTION_SEED,
-	OPTION_REPEAT,
-	OPTION_RULE_COUNT,
-	OPTION_FRAME_SIZE,
-	OPTION_LAZY,
-	OPTION_PRINT_ERRORS,
-	OPTION_PRINT_LAYERS,
-	OPTION_GOPACKET_COMPAT,
-	OPTION_DOT,
-	OPTION_FULL,
-	OPTION_QUEUES,
-	OPTION_FANOUT,
-	OPTION_PIN,
-	OPTION_REALTIME,
-	OPTION_HUGE_PAGES,
-	OPTION_BACKEND,
-	OPTION_BLOCK,
-	OPTION_RETIRE,
-	OPTION_ORDER,
-	OPTION_KERNEL_FILTER,
-	OPTION_MAX_DROP,
-	OPTION_STATS,
-	OPTION_DURATION,
-	OPTION_DRAIN,
-	OPTION_PPS,
-	OPTION_SPEED,
-	OPTION_TOPSPEED,
-	OPTION_LOOP,
-	OPTION_CUT,
-	OPTION_MODE,
-	OPTION_OWN_CABLE,
-	OPTION_CONTROL,
-	OPTION_METRICS,
-	OPTION_NOT_YET,
+/* What the value is, and the type of the field that it goes to. */
+enum cw_option_kind {
+	CW_OPTION_NOTHING, /* accepted, changes nothing */
+	CW_OPTION_HELP,
+	CW_OPTION_FLAG,   /* bool */
+	CW_OPTION_TALLY,  /* uint64_t: how often it was given */
+	CW_OPTION_WORD,   /* const char * */
+	CW_OPTION_WORDS,  /* struct cw_words: each time one more */
+	CW_OPTION_CHOICE, /* int */
+	CW_OPTION_AMOUNT, /* uint64_t */
+	CW_OPTION_MS,     /* uint64_t: a time, in milliseconds */
+	CW_OPTION_OWN,    /* the row's function takes it */
 };
 
 struct cw_option_row {
-	int id; /* the letter, or CW_LETTERLESS and above */
+	char letter; /* 0: none */
 	const char *name;
 	const char *argument; /* NULL: takes none; "[=...": may be left out */
 	const char *help;     /* NULL: not shown */
 	unsigned commands;
+	enum cw_option_kind kind;
+	size_t to;           /* offset in struct cw_arguments */
+	const char *choices; /* "one|other", of CHOICE; NULL: the argument says them */
+	int first;           /* the first one's number */
+	struct cw_amount amount;
+	uint64_t preset;   /* of AMOUNT and MS where it is not given */
+	size_t bench_list; /* 0, or offset of a const char *: bench takes several numbers */
+	/* 0, or CW_EXIT_USAGE after a complaint. */
+	int (*take)(struct cw_arguments *arguments, const struct cw_option_row *row,
+		    const char *text);
 };
 
 struct cw_command_text {
@@ -90,6 +58,9 @@ extern const struct cw_command_text cw_command_texts[];
 extern const size_t cw_command_text_count;
 
 /* Whether its argument may be left out. */
-bool cw_option_is_optional(const struct cw_option_row *row);
+static inline bool cw_option_is_optional(const struct cw_option_row *row)
+{
+	return row->argument && row->argument[0] == '[';
+}
 
 #endif

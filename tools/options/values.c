@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* From an option's text to its field: each kind of value once. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/pipeline.h"
-#include "pipeline/rules/amount.h"
+#include "core/base/base.h"
 #include "tools/options/values.h"
 
+#define NAME_BYTES 40u
+#define CHOICES_BYTES 128u
 #define NS_PER_MS (CW_NS_PER_S / 1000)
-#define PERIOD_MS_MAX (UINT64_C(86400) * 1000 * 366 * 100)
+#define PERIOD_NS_MAX (UINT64_C(86400) * 366 * 100 * CW_NS_PER_S)
+#define VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
 
-int cw_option_amount(const char *option, const char *text, const struct cw_amount *amount,
-		     uint64_t *value)
+static const char *name_of(const struct cw_option_row *row, char name[NAME_BYTES])
+{
+	if (row->letter)
+		snprintf(name, NAME_BYTES, "-%c", row->letter);
+	else
+		snprintf(name, NAME_BYTES, "--%s", row->name);
+	return name;
+}
+
+static int parse(const char *option, const char *text, const struct cw_amount *amount,
+		 uint64_t *value)
 {
 	char range[CW_AMOUNT_BYTES];
 
@@ -25,112 +37,182 @@ int cw_option_number(const char *option, const char *text, uint64_t least, uint6
 {
 	const struct cw_amount amount = {CW_COUNT, 1, least, most};
 
-	return cw_option_amount(option, text, &amount, number);
+	return parse(option, text, &amount, number);
 }
 
-int cw_option_bytes(const char *option, const char *text, uint64_t bare, uint64_t least,
-		    uint64_t most, uint64_t *bytes)
+static int choose(const struct cw_option_row *row, const char *text, int *choice)
 {
-	const struct cw_amount amount = {CW_SIZE, bare, least, most};
+	const char *words = row->choices ? row->choices : row->argument;
+	char name[NAME_BYTES], list[CHOICES_BYTES] = "";
+	size_t bytes, used = 0;
+	int number = row->first;
 
-	return cw_option_amount(option, text, &amount, bytes);
-}
-
-int cw_option_ms(const char *option, const char *text, uint64_t bare_ns, uint64_t most_ms,
-		 uint64_t *ms)
-{
-	const struct cw_amount amount = {CW_TIME, bare_ns, NS_PER_MS, most_ms * NS_PER_MS};
-	uint64_t ns = 0;
-	int result = cw_option_amount(option, text, &amount, &ns);
-
-	*ms = (ns + NS_PER_MS / 2) / NS_PER_MS;
-	return result;
-}
-
-int cw_option_factor(const char *option, const char *text, double *factor)
-{
-	char *end;
-
-	*factor = strtod(text, &end);
-	if (text[0] >= '0' && text[0] <= '9' && !*end && *factor >= 0.001 && *factor <= 1e6)
-		return 0;
-	cw_complain("%s takes a factor from 0.001 to 1000000, not '%s'", option, text);
+	for (const char *word = words;; word += bytes + 1, number++) {
+		bytes = strcspn(word, "|");
+		if (strlen(text) == bytes && memcmp(word, text, bytes) == 0) {
+			*choice = number;
+			return 0;
+		}
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%.*s",
+					 word == words ? ""
+					 : word[bytes] ? ", "
+						       : " or ",
+					 (int)bytes, word);
+		if (!word[bytes])
+			break;
+	}
+	cw_complain("%s takes %s, not '%s'", name_of(row, name), list, text);
 	return CW_EXIT_USAGE;
 }
 
-int cw_option_period(struct cw_arguments *arguments, const char *option, const char *text,
-		     bool is_aligned)
+int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
+		   const char *text)
 {
-	uint64_t ms = 0;
-	int result = cw_option_ms(option, text, CW_NS_PER_S, PERIOD_MS_MAX, &ms);
+	void *to = (char *)arguments + row->to;
+	char name[NAME_BYTES];
+	int result = 0;
+
+	switch (row->kind) {
+	case CW_OPTION_NOTHING:
+	case CW_OPTION_HELP:
+		break;
+	case CW_OPTION_FLAG:
+		*(bool *)to = true;
+		break;
+	case CW_OPTION_TALLY:
+		++*(uint64_t *)to;
+		break;
+	case CW_OPTION_WORD:
+		*(const char **)to = text;
+		break;
+	case CW_OPTION_WORDS:
+		if (cw_words_add(to, text) < 0) {
+			cw_complain("no memory");
+			result = CW_EXIT_PROBLEM;
+		}
+		break;
+	case CW_OPTION_CHOICE:
+		result = choose(row, text, to);
+		break;
+	case CW_OPTION_AMOUNT:
+		result = parse(name_of(row, name), text, &row->amount, to);
+		break;
+	case CW_OPTION_MS:
+		result = parse(name_of(row, name), text, &row->amount, to);
+		if (result == 0)
+			*(uint64_t *)to = (*(uint64_t *)to + NS_PER_MS / 2) / NS_PER_MS;
+		break;
+	case CW_OPTION_OWN:
+		result = row->take(arguments, row, text);
+		break;
+	}
+	return result;
+}
+
+/* Seconds that a file lasts, aligned or from its first packet on. */
+static int take_period(struct cw_rules_arguments *rules, const char *option, const char *text,
+		       bool is_aligned)
+{
+	const struct cw_amount amount = {CW_TIME, CW_NS_PER_S, NS_PER_MS, PERIOD_NS_MAX};
+	uint64_t ns;
+	int result = parse(option, text, &amount, &ns);
 
 	if (result)
 		return result;
-	if (arguments->rotate_every_ns) {
+	if (rules->rotate_every_ns) {
 		cw_complain("-G, -b duration: and -b interval: are one thing: give one of them");
 		return CW_EXIT_USAGE;
 	}
-	arguments->rotate_every_ns = ms * NS_PER_MS;
-	arguments->is_rotate_aligned = is_aligned;
+	rules->rotate_every_ns = ns;
+	rules->is_rotate_aligned = is_aligned;
 	return 0;
 }
 
-int cw_option_ring(struct cw_arguments *arguments, const char *text)
+int cw_option_take_period(struct cw_arguments *arguments, const struct cw_option_row *row,
+			  const char *text)
 {
-	if (strncmp(text, "filesize:", 9) == 0)
-		return cw_option_bytes("-b filesize:", text + 9, 1000, 1, UINT64_MAX,
-				       &arguments->rotate_bytes);
-	if (strncmp(text, "packets:", 8) == 0)
-		return cw_option_number("-b packets:", text + 8, 1, UINT64_MAX,
-					&arguments->rotate_packets);
-	if (strncmp(text, "duration:", 9) == 0)
-		return cw_option_period(arguments, "-b duration:", text + 9, false);
-	if (strncmp(text, "interval:", 9) == 0)
-		return cw_option_period(arguments, "-b interval:", text + 9, true);
-	if (strncmp(text, "files:", 6) == 0)
-		return cw_option_number("-b files:", text + 6, 1, INT64_MAX,
-					&arguments->ring_files);
-	if (strncmp(text, "printname:", 10) == 0 || strncmp(text, "nametimenum:", 12) == 0)
-		cw_complain("-b %s is not in this version", text);
-	else
-		cw_complain(
-		    "-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+	(void)row;
+	return take_period(&arguments->rules, "-G", text, false);
+}
+
+int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_row *row,
+			const char *text)
+{
+	static const char *const later[] = {"printname:", "nametimenum:"};
+	struct cw_rules_arguments *rules = &arguments->rules;
+	const struct {
+		const char *key;
+		struct cw_amount amount;
+		uint64_t *to; /* NULL: a period */
+	} keys[] = {
+	    {"filesize:", {CW_SIZE, 1000, 1, UINT64_MAX}, &rules->rotate_bytes},
+	    {"packets:", {CW_COUNT, 1, 1, UINT64_MAX}, &rules->rotate_packets},
+	    {"files:", {CW_COUNT, 1, 1, INT64_MAX}, &rules->ring_files},
+	    {.key = "duration:"},
+	    {.key = "interval:"},
+	};
+	char option[NAME_BYTES];
+
+	(void)row;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(keys); i++) {
+		size_t bytes = strlen(keys[i].key);
+
+		if (strncmp(text, keys[i].key, bytes))
+			continue;
+		snprintf(option, sizeof(option), "-b %s", keys[i].key);
+		return keys[i].to ? parse(option, text + bytes, &keys[i].amount, keys[i].to)
+				  : take_period(rules, option, text + bytes, keys[i].key[0] == 'i');
+	}
+	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++) {
+		if (strncmp(text, later[i], strlen(later[i])) == 0) {
+			cw_complain("-b %s is not in this version", text);
+			return CW_EXIT_USAGE;
+		}
+	}
+	cw_complain("-b takes filesize:, packets:, duration:, interval: or files: and a number, "
 		    "not '%s'",
 		    text);
 	return CW_EXIT_USAGE;
 }
 
-/* What --verify-filters may be given: one packet in N. NULL: it was not. */
-int cw_option_verify(const char *text, uint64_t *every)
+int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option_row *row,
+			  const char *text)
 {
-	*every = CW_VERIFY_EVERY_DEFAULT;
+	uint64_t *every = &arguments->filter.verify_every;
+
+	(void)row;
+	*every = VERIFY_EVERY_DEFAULT;
 	if (!text)
 		return 0;
 	if (strncmp(text, "1/", 2) == 0)
 		return cw_option_number("--verify-filters=1/", text + 2, 1, UINT32_MAX, every);
-	cw_complain("--verify-filters takes 1/N, such as 1/%u, not '%s'", CW_VERIFY_EVERY_DEFAULT,
+	cw_complain("--verify-filters takes 1/N, such as 1/%u, not '%s'", VERIFY_EVERY_DEFAULT,
 		    text);
 	return CW_EXIT_USAGE;
 }
 
-int cw_option_choose(const char *option, const char *text, const char *first, const char *second,
-		     int *choice)
+int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_row *row,
+			 const char *text)
 {
-	*choice = strcmp(text, first) == 0 ? 1 : strcmp(text, second) == 0 ? 2 : 0;
-	if (*choice)
-		return 0;
-	cw_complain("%s takes %s or %s, not '%s'", option, first, second, text);
+	uint64_t *bytes = &arguments->output.chunk_bytes;
+	int result = parse("--chunk-size", text, &row->amount, bytes);
+
+	if (result || !(*bytes & (*bytes - 1)))
+		return result;
+	cw_complain("--chunk-size takes a power of two");
 	return CW_EXIT_USAGE;
 }
 
-int cw_option_direct(const char *text, int *mode)
+int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_row *row,
+			 const char *text)
 {
-	static const char *const names[] = {"auto", "on", "off"}; /* as enum cw_direct_mode */
+	double *factor = &arguments->send.speed;
+	char *end;
 
-	for (*mode = CW_DIRECT_AUTO; *mode <= CW_DIRECT_OFF; ++*mode) {
-		if (strcmp(text, names[*mode]) == 0)
-			return 0;
-	}
-	cw_complain("--direct takes auto, on or off, not '%s'", text);
+	(void)row;
+	*factor = strtod(text, &end);
+	if (text[0] >= '0' && text[0] <= '9' && !*end && *factor >= 0.001 && *factor <= 1e6)
+		return 0;
+	cw_complain("--speed takes a factor from 0.001 to 1000000, not '%s'", text);
 	return CW_EXIT_USAGE;
 }
