@@ -29,9 +29,9 @@ void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *prog
 	for (index = 0; index < pipeline->tap_count; index++)
 		progress->lost_before_tap += atomic_load(&pipeline->taps[index].lost_before_tap);
 	for (index = 0; index < pipeline->lane_count; index++) {
-		progress->kernel_seen += atomic_load(&pipeline->lanes[index].seen);
-		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].dropped);
-		progress->freezes += atomic_load(&pipeline->lanes[index].frozen);
+		progress->kernel_seen += atomic_load(&pipeline->lanes[index].shared.seen);
+		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].shared.dropped);
+		progress->freezes += atomic_load(&pipeline->lanes[index].shared.frozen);
 	}
 }
 

@@ -160,12 +160,12 @@ static inline void copy_record(struct cw_copy *copy, struct place *place, struct
 static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
 			 const struct cw_batch *batch)
 {
-	uint32_t match = batch->copy_match;
+	uint32_t match = batch->reserved.copy_match;
 	uint32_t index;
 
 	start_places(copy, batch);
-	for (index = batch->copy_packet; match < batch->reserve_match; index++) {
-		uint32_t end = cw_min_u32(batch->ends[index], batch->reserve_match);
+	for (index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
+		uint32_t end = cw_min_u32(batch->ends[index], batch->reserved.match);
 
 		for (; match < end; match++) {
 			uint32_t entry = batch->matches[match];
@@ -197,16 +197,16 @@ static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
 {
 	const uint8_t *limit = batch->span.data + intact_bytes;
 	uint32_t note_count = copy->note_count;
-	uint32_t match = batch->copy_match;
+	uint32_t match = batch->reserved.copy_match;
 	uint32_t index;
 
 	start_places(copy, batch);
 	copy->note_count = note_count;
-	for (index = batch->copy_packet; match < batch->reserve_match; index++) {
+	for (index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
 		const struct cw_packet *packet = &batch->packets[index];
 		bool is_intact = packet->data + packet->caplen <= limit;
 
-		for (; match < cw_min_u32(batch->ends[index], batch->reserve_match); match++) {
+		for (; match < cw_min_u32(batch->ends[index], batch->reserved.match); match++) {
 			uint32_t entry = batch->matches[match];
 			struct cw_output *output;
 			struct place *place;
@@ -268,10 +268,10 @@ static void note_latest(struct cw_batch *batch)
 {
 	uint32_t index;
 
-	batch->latest_ns = 0;
-	for (index = batch->part_first; index < batch->part_end; index++) {
-		if (batch->packets[index].ts_ns > batch->latest_ns)
-			batch->latest_ns = batch->packets[index].ts_ns;
+	batch->part.latest_ns = 0;
+	for (index = batch->part.first; index < batch->part.end; index++) {
+		if (batch->packets[index].ts_ns > batch->part.latest_ns)
+			batch->part.latest_ns = batch->packets[index].ts_ns;
 	}
 }
 
@@ -279,12 +279,12 @@ static void note_latest(struct cw_batch *batch)
 static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
-	uint32_t part_first = batch->part_end;
+	uint32_t part_first = batch->part.end;
 
 	for (;;) {
 		uint32_t intact;
 
-		batch->part_end = part_first;
+		batch->part.end = part_first;
 		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs,
 			      batch);
 		intact = count_intact(batch, cw_lease_intact_bytes(&batch->lease, &batch->span));
@@ -293,7 +293,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		batch->packet_count = intact > part_first ? intact : part_first;
 		batch->is_damaged = true;
 	}
-	batch->latest_ns = UINT64_MAX; /* nobody looked */
+	batch->part.latest_ns = UINT64_MAX; /* nobody looked */
 	if (atomic_load(&pipeline->has_time_rotation))
 		note_latest(batch);
 }
@@ -312,7 +312,7 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 		pipeline->options.on_batch(pipeline->options.context, worker->index, batch->lane);
 	batch->is_damaged = false;
 	batch->is_discarded = false;
-	batch->part_end = 0;
+	batch->part.end = 0;
 	batch->packet_count = (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
 						       pipeline->options.batch_records);
 	/* The bytes changed since the capture thread walked them. */
@@ -329,7 +329,7 @@ static void finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
 
 	cw_lease_give_back(&batch->lease);
 	cw_generation_let_go(batch);
-	atomic_fetch_add_explicit(&lane->finished, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&lane->shared.finished, 1, memory_order_relaxed);
 	cw_lane_give_back_any(lane, batch);
 	atomic_fetch_sub(&pipeline->live_batches, 1);
 	cw_turn_resume_any(pipeline);
@@ -349,7 +349,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 	intact_bytes = cw_lease_intact_bytes(&batch->lease, &batch->span);
 	if (cw_unlikely(intact_bytes < batch->span.bytes) && worker->copy->note_count)
 		mark_damage(pipeline, worker->copy, batch, intact_bytes);
-	is_finished = batch->is_part_reserved && batch->is_last_part;
+	is_finished = batch->reserved.is_part_done && batch->part.is_last;
 	if (is_finished)
 		cw_lease_give_back(&batch->lease);
 	tell_notes(pipeline, worker->copy);
@@ -357,7 +357,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 		finish_batch(pipeline, batch);
 		return;
 	}
-	if (batch->is_part_reserved)
+	if (batch->reserved.is_part_done)
 		match_next_part(worker, batch);
 	offer(pipeline, batch);
 }

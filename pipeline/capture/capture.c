@@ -28,7 +28,7 @@ static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
 static struct cw_batch *take_batch(struct cw_lane *lane)
 {
 	for (;;) {
-		uint32_t seen = cw_gate_look(&lane->gate);
+		uint32_t seen = cw_gate_look(&lane->shared.gate);
 		struct cw_batch *batch;
 
 		if (atomic_load(&lane->pipeline->is_stopping))
@@ -36,7 +36,7 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 		batch = cw_lane_take_batch(lane);
 		if (batch)
 			return batch;
-		cw_gate_wait(&lane->gate, seen);
+		cw_gate_wait(&lane->shared.gate, seen);
 	}
 }
 
@@ -51,7 +51,7 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 	int result;
 
 	for (;;) {
-		uint32_t seen = cw_gate_look(&lane->gate);
+		uint32_t seen = cw_gate_look(&lane->shared.gate);
 
 		if (!*batch)
 			*batch = take_batch(lane);
@@ -61,7 +61,7 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 					pipeline->options.batch_records, &(*batch)->span,
 					&(*batch)->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
-			cw_gate_wait(&lane->gate, seen);
+			cw_gate_wait(&lane->shared.gate, seen);
 			continue;
 		}
 		if (result <= 0)

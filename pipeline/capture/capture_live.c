@@ -36,16 +36,21 @@ static void publish(struct cw_lane *lane, struct cw_live *live)
 {
 	struct cw_live_stats stats;
 
-	lane->stats = lane->past;
+	lane->capture.stats = lane->capture.past;
 	if (live) {
 		cw_live_stats(live, lane->queue, &stats);
-		add_stats(&lane->stats, &stats);
+		add_stats(&lane->capture.stats, &stats);
 	}
-	atomic_store_explicit(&lane->seen, lane->stats.kernel_seen, memory_order_relaxed);
-	atomic_store_explicit(&lane->dropped, lane->stats.kernel_dropped, memory_order_relaxed);
-	atomic_store_explicit(&lane->ring_blocks, lane->stats.ring_blocks, memory_order_relaxed);
-	atomic_store_explicit(&lane->ring_used, lane->stats.ring_used, memory_order_relaxed);
-	atomic_store_explicit(&lane->frozen, lane->stats.freezes, memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.seen, lane->capture.stats.kernel_seen,
+			      memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.dropped, lane->capture.stats.kernel_dropped,
+			      memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.ring_blocks, lane->capture.stats.ring_blocks,
+			      memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.ring_used, lane->capture.stats.ring_used,
+			      memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.frozen, lane->capture.stats.freezes,
+			      memory_order_relaxed);
 }
 
 static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t *due_ns)
@@ -71,19 +76,20 @@ static void publish_horizon(struct cw_lane *lane)
 
 	/* [TIME-1] release */
 	if (now_ns > kept_ns)
-		atomic_store_explicit(&lane->horizon_ns, now_ns - kept_ns, memory_order_release);
+		atomic_store_explicit(&lane->shared.horizon_ns, now_ns - kept_ns,
+				      memory_order_release);
 }
 
 /* The device is gone or does not work: let go of it, the keeper sees to the rest. */
 static void let_go(struct cw_lane *lane, struct cw_live *live)
 {
 	publish(lane, live);
-	lane->past = lane->stats;
-	lane->stopped = NULL;
+	lane->capture.past = lane->capture.stats;
+	lane->capture.stopped = NULL;
 	/* [TIME-1] Nothing will come until the keeper has another device. */
-	atomic_store_explicit(&lane->horizon_ns, UINT64_MAX, memory_order_release);
+	atomic_store_explicit(&lane->shared.horizon_ns, UINT64_MAX, memory_order_release);
 	/* [TAP-1] release */
-	atomic_store_explicit(&lane->live, NULL, memory_order_release);
+	atomic_store_explicit(&lane->shared.live, NULL, memory_order_release);
 	cw_keeper_wake(lane->pipeline);
 }
 
@@ -96,7 +102,7 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 	case -ENETDOWN: /* it goes on by itself; the keeper tells */
 		return true;
 	case -EAGAIN:
-		cw_gate_wait(&lane->gate, seen);
+		cw_gate_wait(&lane->shared.gate, seen);
 		return true;
 	case -ENODATA:
 		if (atomic_load(&lane->pipeline->is_stopping))
@@ -118,11 +124,12 @@ static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 {
 	struct cw_pipeline *pipeline = lane->pipeline;
 
-	if (lane->stopped == live || (!atomic_load(&pipeline->is_stopping) &&
-				      !atomic_load(&pipeline->taps[lane->input].is_replaced)))
+	if (lane->capture.stopped == live ||
+	    (!atomic_load(&pipeline->is_stopping) &&
+	     !atomic_load(&pipeline->taps[lane->input].is_replaced)))
 		return;
 	cw_live_stop(live, lane->queue);
-	lane->stopped = live;
+	lane->capture.stopped = live;
 }
 
 void *cw_capture_live_main(void *argument)
@@ -143,11 +150,11 @@ void *cw_capture_live_main(void *argument)
 	/* Batches are touched here first. */
 	cw_pipeline_prefer_device(pipeline, pipeline->taps[lane->input].device);
 	while (goes_on) {
-		uint32_t seen = cw_gate_look(&lane->gate);
+		uint32_t seen = cw_gate_look(&lane->shared.gate);
 		int result;
 
 		/* [TAP-1] acquire */
-		live = atomic_load_explicit(&lane->live, memory_order_acquire);
+		live = atomic_load_explicit(&lane->shared.live, memory_order_acquire);
 		if (atomic_load(&pipeline->is_stopping) &&
 		    (!live || atomic_load(&pipeline->is_giving_up)))
 			break;
@@ -157,7 +164,7 @@ void *cw_capture_live_main(void *argument)
 			batch = cw_lane_take_batch(lane);
 		if (!live || !batch) {
 			publish_if_due(lane, live, &due_ns);
-			cw_gate_wait(&lane->gate, seen);
+			cw_gate_wait(&lane->shared.gate, seen);
 			continue;
 		}
 		result = cw_live_next(live, lane->queue, pipeline->options.batch_records, wait_ms,
@@ -173,7 +180,7 @@ void *cw_capture_live_main(void *argument)
 		}
 	}
 	publish(lane, live);
-	if (lane->is_reader)
+	if (lane->capture.is_reader)
 		cw_generation_leave(lane);
 	cw_lane_end(lane);
 	cw_pipeline_thread_ends(pipeline);

@@ -10,11 +10,11 @@ void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t inp
 	struct cw_pipeline *pipeline = lane->pipeline;
 
 	batch->input = input;
-	batch->first_packet = lane->cut_packets;
+	batch->first_packet = lane->capture.cut_packets;
 	cw_generation_stamp(pipeline, lane, batch);
-	lane->cut_packets += batch->span.record_count;
-	batch->sequence = atomic_load_explicit(&lane->cut_count, memory_order_relaxed);
-	atomic_store_explicit(&lane->cut_count, batch->sequence + 1, memory_order_relaxed);
+	lane->capture.cut_packets += batch->span.record_count;
+	batch->sequence = atomic_load_explicit(&lane->shared.cut_count, memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.cut_count, batch->sequence + 1, memory_order_relaxed);
 	atomic_fetch_add(&pipeline->live_batches, 1);
 	cw_ring_push_spmc(lane->cut, batch); /* has room for every batch */
 	cw_gate_signal(&pipeline->worker_gate);
@@ -22,6 +22,6 @@ void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t inp
 
 void cw_lane_end(struct cw_lane *lane)
 {
-	atomic_store(&lane->is_cut, true); /* [END-1] release */
+	atomic_store(&lane->shared.is_cut, true); /* [END-1] release */
 	cw_turn_offer_any(lane->pipeline, lane->index);
 }

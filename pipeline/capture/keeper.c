@@ -39,7 +39,7 @@ static void fail_outputs(void *context)
 	uint32_t index;
 
 	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].state != CW_OUTPUT_FREE)
+		if (pipeline->outputs[index].shared.state != CW_OUTPUT_FREE)
 			cw_output_fail(&pipeline->outputs[index], -EINTR, false,
 				       "it was not drained in time");
 	}
@@ -56,7 +56,7 @@ static void give_up(struct cw_pipeline *pipeline)
 			 (double)pipeline->options.drain_ms / 1000);
 	cw_turn_hold_any(pipeline, fail_outputs, pipeline);
 	for (index = 0; index < pipeline->lane_count; index++)
-		cw_gate_signal_all(&pipeline->lanes[index].gate);
+		cw_gate_signal_all(&pipeline->lanes[index].shared.gate);
 	cw_turn_run_any(pipeline);
 }
 
@@ -66,7 +66,7 @@ static void remind_lanes(struct cw_pipeline *pipeline)
 	uint32_t index;
 
 	for (index = 0; index < pipeline->lane_count; index++)
-		cw_gate_signal_all(&pipeline->lanes[index].gate);
+		cw_gate_signal_all(&pipeline->lanes[index].shared.gate);
 }
 
 void *cw_keeper_main(void *argument)

@@ -175,7 +175,7 @@ void cw_taps_connect(struct cw_pipeline *pipeline)
 
 			lane->input = index;
 			lane->queue = queue;
-			atomic_init(&lane->live, tap->live);
+			atomic_init(&lane->shared.live, tap->live);
 		}
 	}
 }
@@ -207,7 +207,7 @@ static bool has_lost_every_lane(const struct cw_pipeline *pipeline, const struct
 
 	for (queue = 0; queue < tap->lane_count; queue++) {
 		/* [TAP-1] acquire: the lane uses the device no more. */
-		if (atomic_load_explicit(&pipeline->lanes[tap->lane_first + queue].live,
+		if (atomic_load_explicit(&pipeline->lanes[tap->lane_first + queue].shared.live,
 					 memory_order_acquire))
 			return false;
 	}
@@ -272,10 +272,10 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t no
 	for (queue = 0; queue < tap->lane_count; queue++) {
 		struct cw_lane *lane = &pipeline->lanes[tap->lane_first + queue];
 
-		atomic_store(&lane->horizon_ns, 0);
+		atomic_store(&lane->shared.horizon_ns, 0);
 		/* [TAP-1] release: the device, its interface and filter set. */
-		atomic_store_explicit(&lane->live, tap->live, memory_order_release);
-		cw_gate_signal(&lane->gate);
+		atomic_store_explicit(&lane->shared.live, tap->live, memory_order_release);
+		cw_gate_signal(&lane->shared.gate);
 	}
 }
 
@@ -306,7 +306,7 @@ static void notice_successor(struct cw_pipeline *pipeline, struct cw_tap *tap)
 			 tap->device, tap->info.device_index);
 	atomic_store(&tap->is_replaced, true);
 	for (queue = 0; queue < tap->lane_count; queue++)
-		cw_gate_signal(&pipeline->lanes[tap->lane_first + queue].gate);
+		cw_gate_signal(&pipeline->lanes[tap->lane_first + queue].shared.gate);
 }
 
 void cw_taps_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)

@@ -19,18 +19,19 @@ static void take_output(const struct cw_output *output, struct cw_snapshot_outpu
 {
 	uint32_t cause;
 
-	*taken = (struct cw_snapshot_output){.name = strdup(output->rule->name),
-					     .generation = output->generation,
-					     .is_leaving = output->state == CW_OUTPUT_LEAVING,
-					     .has_failed = atomic_load(&output->failure) != 0,
-					     .matched = output->matched,
-					     .written = atomic_load(&output->written),
-					     .backlog = output->lost[CW_LOSS_BACKLOG],
-					     .chunks = atomic_load(&output->chunks_out)};
+	*taken =
+	    (struct cw_snapshot_output){.name = strdup(output->rule->name),
+					.generation = output->generation,
+					.is_leaving = output->shared.state == CW_OUTPUT_LEAVING,
+					.has_failed = atomic_load(&output->shared.failure) != 0,
+					.matched = output->turn.matched,
+					.written = atomic_load(&output->shared.written),
+					.backlog = output->turn.lost[CW_LOSS_BACKLOG],
+					.chunks = atomic_load(&output->shared.chunks_out)};
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
-		taken->lost += output->lost[cause];
+		taken->lost += output->turn.lost[cause];
 	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
-		taken->left_out += output->left_out[cause];
+		taken->left_out += output->turn.left_out[cause];
 }
 
 /* The turn: what it owns, all of one moment. */
@@ -51,7 +52,7 @@ static void take_turns(void *context)
 		const struct cw_output *output = &pipeline->outputs[index];
 		struct cw_snapshot_output *taken;
 
-		if (output->state == CW_OUTPUT_FREE)
+		if (output->shared.state == CW_OUTPUT_FREE)
 			continue;
 		if (snapshot->output_count == taking->room) {
 			taking->is_short = true; /* there are more since it was counted */
@@ -77,21 +78,22 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 
 	for (index = 0; index < pipeline->lane_count; index++) {
 		struct cw_lane *lane = &pipeline->lanes[index];
-		uint64_t handed_out = atomic_load(&lane->cut_count);
-		uint64_t finished = atomic_load_explicit(&lane->finished, memory_order_relaxed);
+		uint64_t handed_out = atomic_load(&lane->shared.cut_count);
+		uint64_t finished =
+		    atomic_load_explicit(&lane->shared.finished, memory_order_relaxed);
 
 		snapshot->queues[snapshot->queue_count++] = (struct cw_snapshot_queue){
 		    .device = pipeline->inputs[lane->input].path,
 		    .queue = lane->queue,
-		    .kernel_seen = atomic_load(&lane->seen),
-		    .kernel_dropped = atomic_load(&lane->dropped),
-		    .freezes = atomic_load(&lane->frozen),
+		    .kernel_seen = atomic_load(&lane->shared.seen),
+		    .kernel_dropped = atomic_load(&lane->shared.dropped),
+		    .freezes = atomic_load(&lane->shared.frozen),
 		    .handed_out = handed_out,
 		    /* One may be finished that was not handed out when that was looked at. */
 		    .batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
 		    .batch_count = lane->batch_count,
-		    .ring_blocks = atomic_load(&lane->ring_blocks),
-		    .ring_used = atomic_load(&lane->ring_used)};
+		    .ring_blocks = atomic_load(&lane->shared.ring_blocks),
+		    .ring_used = atomic_load(&lane->shared.ring_used)};
 	}
 }
 
@@ -178,10 +180,10 @@ static void ask_for_rotation(void *context)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (output->state != CW_OUTPUT_USED ||
+		if (output->shared.state != CW_OUTPUT_USED ||
 		    (rotation->rule && strcmp(rotation->rule, output->rule->name) != 0))
 			continue;
-		output->shall_rotate = true;
+		output->turn.shall_rotate = true;
 		rotation->count++;
 	}
 }

@@ -47,12 +47,12 @@ void cw_generation_join(struct cw_lane *lane)
 {
 	urcu_qsbr_register_thread();
 	urcu_qsbr_thread_offline();
-	lane->is_reader = true;
+	lane->capture.is_reader = true;
 }
 
 void cw_generation_leave(struct cw_lane *lane)
 {
-	lane->is_reader = false;
+	lane->capture.is_reader = false;
 	urcu_qsbr_unregister_thread();
 }
 
@@ -60,7 +60,7 @@ void cw_generation_stamp(struct cw_pipeline *pipeline, struct cw_lane *lane, str
 {
 	struct cw_generation *generation;
 
-	if (lane->is_reader)
+	if (lane->capture.is_reader)
 		urcu_qsbr_thread_online();
 	/* [GEN-1] acquire: the generation. It stays while this thread is online. */
 	generation = atomic_load_explicit(&pipeline->generation, memory_order_acquire);
@@ -68,10 +68,10 @@ void cw_generation_stamp(struct cw_pipeline *pipeline, struct cw_lane *lane, str
 	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
 	if (atomic_load_explicit(&generation->firsts[lane->index], memory_order_relaxed) ==
 	    CW_GENERATION_NONE)
-		atomic_store_explicit(&generation->firsts[lane->index], lane->cut_packets,
+		atomic_store_explicit(&generation->firsts[lane->index], lane->capture.cut_packets,
 				      memory_order_relaxed);
 	batch->generation = generation;
-	if (lane->is_reader)
+	if (lane->capture.is_reader)
 		urcu_qsbr_thread_offline();
 }
 

@@ -207,7 +207,7 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	}
 	if (cw_unlikely(!cw_format_can_hold(output->format, packet))) {
 		batch->matches[match] = index | CW_MATCH_UNREPRESENTABLE;
-		batch->has_unrepresentable = true;
+		batch->part.has_unrepresentable = true;
 		return;
 	}
 	tally = &batch->tallies[tally_index - 1];
@@ -231,10 +231,10 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		const struct cw_packet *packet = &batch->packets[first + index];
 		enum cw_packet_class class = CW_CLASS_MATCHED;
 
-		batch->caplen_bytes += packet->caplen;
+		batch->part.caplen_bytes += packet->caplen;
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
-			batch->has_giant = true;
+			batch->part.has_giant = true;
 		if (rejected >> index & 1) { /* it matches nothing at all */
 			class = CW_CLASS_PREFILTERED;
 		} else if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
@@ -249,7 +249,7 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 			add_match(scratch, outputs, batch, match++,
 				  matcher->outputs[scratch->ids[id]], packet);
 		batch->classes[first + index] = (uint8_t) class;
-		batch->class_counts[class]++;
+		batch->part.class_counts[class]++;
 		batch->ends[first + index] = match;
 	}
 	*match_count = match;
@@ -330,45 +330,36 @@ static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scra
 
 static void begin_part(struct cw_batch *batch)
 {
-	batch->part_first = batch->part_end;
+	const uint32_t first = batch->part.end;
+
+	batch->part = (struct cw_batch_part){.first = first,
+					     .end = first,
+					     .has_one_iface = true,
+					     .has_one_linktype = true,
+					     .iface = UINT32_MAX,
+					     .linktype = CW_LINKTYPE_ANY};
+	batch->reserved = (struct cw_batch_reserved){.end = first, .packet = first};
 	batch->tally_count = 0;
-	batch->sample_count = 0;
-	batch->difference_count = 0;
-	batch->caplen_bytes = 0;
-	batch->has_unrepresentable = false;
-	batch->has_giant = false;
-	batch->is_cut_short = false;
-	batch->has_one_iface = true;
-	batch->has_one_linktype = true;
-	batch->iface = UINT32_MAX;
-	batch->linktype = CW_LINKTYPE_ANY;
-	batch->reserve_end = batch->part_first;
-	batch->reserve_packet = batch->part_first;
-	batch->is_stretch_open = false;
-	batch->reserve_match = 0;
-	batch->is_part_counted = false;
-	batch->is_part_reserved = false;
-	memset(batch->class_counts, 0, sizeof(batch->class_counts));
 }
 
 static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t part_end)
 {
 	uint32_t index;
 
-	batch->part_end = part_end;
-	batch->is_last_part = part_end == batch->packet_count;
+	batch->part.end = part_end;
+	batch->part.is_last = part_end == batch->packet_count;
 	for (index = 0; index < batch->tally_count; index++)
 		scratch->tally_of[batch->tallies[index].output] = 0;
 }
 
 static void note_iface(struct cw_batch *batch, uint32_t iface, uint32_t linktype)
 {
-	if (batch->iface != UINT32_MAX && batch->iface != iface)
-		batch->has_one_iface = false;
-	if (batch->linktype != CW_LINKTYPE_ANY && batch->linktype != linktype)
-		batch->has_one_linktype = false;
-	batch->iface = iface;
-	batch->linktype = linktype;
+	if (batch->part.iface != UINT32_MAX && batch->part.iface != iface)
+		batch->part.has_one_iface = false;
+	if (batch->part.linktype != CW_LINKTYPE_ANY && batch->part.linktype != linktype)
+		batch->part.has_one_linktype = false;
+	batch->part.iface = iface;
+	batch->part.linktype = linktype;
 }
 
 void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
@@ -377,7 +368,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 	const struct cw_ifaces *ifaces = batch->span.layout.ifaces;
 	const struct cw_rule_set *set = NULL;
 	uint32_t match_count = 0;
-	uint32_t index = batch->part_end;
+	uint32_t index = batch->part.end;
 	uint32_t set_iface = UINT32_MAX;
 
 	begin_part(batch);

@@ -19,8 +19,8 @@ static uint64_t next_sample(const struct cw_batch *batch, uint64_t every, uint32
 
 static void note_sample(struct cw_batch *batch, const struct cw_sample *sample)
 {
-	batch->samples[batch->sample_count++] = *sample;
-	batch->difference_count += sample->rule != CW_SAMPLE_AGREES;
+	batch->samples[batch->part.sample_count++] = *sample;
+	batch->part.difference_count += sample->rule != CW_SAMPLE_AGREES;
 }
 
 /* Compare the ids found with those expected; both ascend. */
@@ -79,11 +79,11 @@ void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set 
 
 void cw_samples_cut(struct cw_batch *batch)
 {
-	while (batch->sample_count &&
-	       batch->samples[batch->sample_count - 1].packet >= batch->part_end) {
-		batch->sample_count--;
-		batch->difference_count -=
-		    batch->samples[batch->sample_count].rule != CW_SAMPLE_AGREES;
+	while (batch->part.sample_count &&
+	       batch->samples[batch->part.sample_count - 1].packet >= batch->part.end) {
+		batch->part.sample_count--;
+		batch->part.difference_count -=
+		    batch->samples[batch->part.sample_count].rule != CW_SAMPLE_AGREES;
 	}
 }
 
@@ -93,11 +93,11 @@ void cw_verification_add(struct cw_verification *verification, const struct cw_b
 	struct cw_difference *difference;
 	uint32_t index;
 
-	verification->sampled += batch->sample_count;
-	verification->differences += batch->difference_count;
-	if (!batch->difference_count)
+	verification->sampled += batch->part.sample_count;
+	verification->differences += batch->part.difference_count;
+	if (!batch->part.difference_count)
 		return;
-	for (index = 0; index < batch->sample_count; index++) {
+	for (index = 0; index < batch->part.sample_count; index++) {
 		const struct cw_sample *sample = &batch->samples[index];
 
 		if (verification->reported_count == CW_DIFFERENCES_REPORTED)
@@ -106,7 +106,7 @@ void cw_verification_add(struct cw_verification *verification, const struct cw_b
 			continue;
 		difference = &verification->reported[verification->reported_count++];
 		*difference = (struct cw_difference){
-		    .packet = packets_before + sample->packet - batch->part_first + 1,
+		    .packet = packets_before + sample->packet - batch->part.first + 1,
 		    .input = batch->input,
 		    .rule = sample->rule,
 		    .is_match_by_libpcap = sample->is_match_by_libpcap};

@@ -11,7 +11,7 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 {
 	const struct cw_template_values values = {.rule = output->rule->name,
 						  .iface = iface ? iface->name : NULL,
-						  .seq = output->file_count,
+						  .seq = output->turn.file_count,
 						  .ts_ns = ts_ns,
 						  .is_utc = pipeline->options.is_utc};
 	const struct cw_outfile_options options = {
@@ -36,7 +36,7 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 	}
 	result = cw_template_expand(output->name, &values, path);
 	if (result < 0) {
-		cw_output_fail(output, result, output->file_count > 0,
+		cw_output_fail(output, result, output->turn.file_count > 0,
 			       "the file's name is too long");
 		free(file);
 		return NULL;
@@ -45,18 +45,19 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 							 : cw_names_claim(&pipeline->names, path);
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
 		goto no_memory;
-	file->is_rotation = output->file_count > 0;
-	if (output->files_last)
-		output->files_last->next = file;
+	file->is_rotation = output->turn.file_count > 0;
+	if (output->turn.files_last)
+		output->turn.files_last->turn.next = file;
 	else
-		output->files_first = file;
-	output->files_last = file;
-	if (!output->kept_first)
-		output->kept_first = file;
-	output->file_count++;
+		output->turn.files_first = file;
+	output->turn.files_last = file;
+	if (!output->turn.kept_first)
+		output->turn.kept_first = file;
+	output->turn.file_count++;
 	return file;
 no_memory:
-	cw_output_fail(output, -ENOMEM, output->file_count > 0, "no memory for the file's name");
+	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0,
+		       "no memory for the file's name");
 	if (file)
 		free(file->path);
 	free(file);

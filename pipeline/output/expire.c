@@ -11,32 +11,32 @@
 
 void cw_output_note_end(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct cw_file *file = output->file;
+	struct cw_file *file = output->turn.file;
 
-	file->is_ended = true;
-	file->end_number = pipeline->turn_ended_files++;
-	file->kept_bytes = output->offset;
-	output->kept_count++;
-	output->kept_bytes += file->kept_bytes;
-	pipeline->turn_kept_bytes += file->kept_bytes;
+	file->turn.is_ended = true;
+	file->turn.end_number = pipeline->turn_ended_files++;
+	file->turn.kept_bytes = output->turn.offset;
+	output->turn.kept_count++;
+	output->turn.kept_bytes += file->turn.kept_bytes;
+	pipeline->turn_kept_bytes += file->turn.kept_bytes;
 }
 
 static bool has_ended_file(const struct cw_output *output)
 {
-	return output->kept_first && output->kept_first->is_ended;
+	return output->turn.kept_first && output->turn.kept_first->turn.is_ended;
 }
 
 static void expire_oldest(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct cw_file *file = output->kept_first;
+	struct cw_file *file = output->turn.kept_first;
 
-	output->kept_first = file->next;
-	output->kept_count--;
-	output->kept_bytes -= file->kept_bytes;
-	pipeline->turn_kept_bytes -= file->kept_bytes;
-	cw_chunk_make_mark(&file->expiry_mark, CW_MARK_EXPIRED, file, 0);
+	output->turn.kept_first = file->turn.next;
+	output->turn.kept_count--;
+	output->turn.kept_bytes -= file->turn.kept_bytes;
+	pipeline->turn_kept_bytes -= file->turn.kept_bytes;
+	cw_chunk_make_mark(&file->turn.expiry_mark, CW_MARK_EXPIRED, file, 0);
 	/* Behind the file's own chunks, all of which are full, and in front of the open one. */
-	cw_output_hold_mark(pipeline, output, &file->expiry_mark);
+	cw_output_hold_mark(pipeline, output, &file->turn.expiry_mark);
 }
 
 /* Of all rules the file that goes first: of the least priority, then the one that ended first. */
@@ -48,11 +48,12 @@ static struct cw_output *find_least(struct cw_pipeline *pipeline)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (output->state != CW_OUTPUT_USED || !has_ended_file(output))
+		if (output->shared.state != CW_OUTPUT_USED || !has_ended_file(output))
 			continue;
-		if (!least || output->priority < least->priority ||
-		    (output->priority == least->priority &&
-		     output->kept_first->end_number < least->kept_first->end_number))
+		if (!least || output->limits.priority < least->limits.priority ||
+		    (output->limits.priority == least->limits.priority &&
+		     output->turn.kept_first->turn.end_number <
+			 least->turn.kept_first->turn.end_number))
 			least = output;
 	}
 	return least;
@@ -63,14 +64,14 @@ void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output
 	uint64_t total_bytes = pipeline->turn_total_bytes;
 	struct cw_output *least;
 
-	if (!output->has_begun)
-		pipeline->turn_open_bytes += output->rotate_bytes;
-	output->has_begun = true;
-	while (output->ring_files && output->kept_count + 1 > output->ring_files &&
-	       has_ended_file(output))
+	if (!output->turn.has_begun)
+		pipeline->turn_open_bytes += output->limits.rotate_bytes;
+	output->turn.has_begun = true;
+	while (output->limits.ring_files &&
+	       output->turn.kept_count + 1 > output->limits.ring_files && has_ended_file(output))
 		expire_oldest(pipeline, output);
-	while (output->ring_bytes &&
-	       output->kept_bytes + output->rotate_bytes > output->ring_bytes &&
+	while (output->limits.ring_bytes &&
+	       output->turn.kept_bytes + output->limits.rotate_bytes > output->limits.ring_bytes &&
 	       has_ended_file(output))
 		expire_oldest(pipeline, output);
 	while (total_bytes && pipeline->turn_kept_bytes + pipeline->turn_open_bytes > total_bytes &&
@@ -90,7 +91,7 @@ void cw_outputs_free_space(struct cw_pipeline *pipeline)
 		return;
 	wanted = atomic_exchange_explicit(&pipeline->wanted_bytes, 0, memory_order_relaxed);
 	while (wanted && (least = find_least(pipeline)) != NULL) {
-		wanted -= cw_min_size(wanted, least->kept_first->kept_bytes);
+		wanted -= cw_min_size(wanted, least->turn.kept_first->turn.kept_bytes);
 		expire_oldest(pipeline, least);
 		cw_output_seal_all(pipeline, least);
 	}
@@ -98,10 +99,10 @@ void cw_outputs_free_space(struct cw_pipeline *pipeline)
 
 void cw_output_leave_ring(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	pipeline->turn_kept_bytes -= output->kept_bytes;
-	output->kept_bytes = output->kept_count = 0;
-	output->kept_first = NULL;
-	if (output->has_begun)
-		pipeline->turn_open_bytes -= output->rotate_bytes;
-	output->has_begun = false;
+	pipeline->turn_kept_bytes -= output->turn.kept_bytes;
+	output->turn.kept_bytes = output->turn.kept_count = 0;
+	output->turn.kept_first = NULL;
+	if (output->turn.has_begun)
+		pipeline->turn_open_bytes -= output->limits.rotate_bytes;
+	output->turn.has_begun = false;
 }

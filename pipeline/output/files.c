@@ -60,16 +60,16 @@ void cw_files_fini(struct cw_files *files)
 
 static void unlink_idle(struct cw_files *files, struct cw_file *file)
 {
-	if (file->idle_previous)
-		file->idle_previous->idle_next = file->idle_next;
+	if (file->cache.idle_previous)
+		file->cache.idle_previous->cache.idle_next = file->cache.idle_next;
 	else
-		files->idle_oldest = file->idle_next;
-	if (file->idle_next)
-		file->idle_next->idle_previous = file->idle_previous;
+		files->idle_oldest = file->cache.idle_next;
+	if (file->cache.idle_next)
+		file->cache.idle_next->cache.idle_previous = file->cache.idle_previous;
 	else
-		files->idle_newest = file->idle_previous;
-	file->idle_next = file->idle_previous = NULL;
-	file->is_idle = false;
+		files->idle_newest = file->cache.idle_previous;
+	file->cache.idle_next = file->cache.idle_previous = NULL;
+	file->cache.is_idle = false;
 }
 
 /* Close the file idle for longest. False: there is none. */
@@ -80,7 +80,7 @@ static bool evict_oldest(struct cw_files *files)
 	if (!file)
 		return false;
 	unlink_idle(files, file);
-	file->late_failure = cw_outfile_evict(file->outfile);
+	file->cache.late_failure = cw_outfile_evict(file->outfile);
 	files->open_count--;
 	return true;
 }
@@ -91,13 +91,13 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 	int result;
 
 	pthread_mutex_lock(&files->lock);
-	if (file->late_failure) {
-		result = file->late_failure;
+	if (file->cache.late_failure) {
+		result = file->cache.late_failure;
 		pthread_mutex_unlock(&files->lock);
 		return cw_error_set_errno(error, result, "cannot close %s", file->path);
 	}
 	if (cw_outfile_is_open(file->outfile)) {
-		if (file->is_idle)
+		if (file->cache.is_idle)
 			unlink_idle(files, file);
 		pthread_mutex_unlock(&files->lock);
 		return 0;
@@ -134,9 +134,9 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 		files->open_count--;
 		cw_gate_signal(&files->changed);
 	} else {
-		file->is_regular = cw_outfile_is_seekable(file->outfile);
-		file->is_pinned = !file->is_regular;
-		files->pinned_count += file->is_pinned;
+		file->cache.is_regular = cw_outfile_is_seekable(file->outfile);
+		file->cache.is_pinned = !file->cache.is_regular;
+		files->pinned_count += file->cache.is_pinned;
 	}
 	pthread_mutex_unlock(&files->lock);
 	return result;
@@ -144,14 +144,14 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 
 void cw_files_release(struct cw_files *files, struct cw_file *file)
 {
-	if (file->is_pinned)
+	if (file->cache.is_pinned)
 		return;
 	pthread_mutex_lock(&files->lock);
-	file->is_idle = true;
-	file->idle_next = NULL;
-	file->idle_previous = files->idle_newest;
+	file->cache.is_idle = true;
+	file->cache.idle_next = NULL;
+	file->cache.idle_previous = files->idle_newest;
 	if (files->idle_newest)
-		files->idle_newest->idle_next = file;
+		files->idle_newest->cache.idle_next = file;
 	else
 		files->idle_oldest = file;
 	files->idle_newest = file;
@@ -163,27 +163,27 @@ void cw_files_closed(struct cw_files *files, struct cw_file *file)
 {
 	pthread_mutex_lock(&files->lock);
 	files->open_count--;
-	if (file->is_pinned)
+	if (file->cache.is_pinned)
 		files->pinned_count--;
-	file->is_pinned = false;
+	file->cache.is_pinned = false;
 	pthread_mutex_unlock(&files->lock);
 	cw_gate_signal(&files->changed);
 }
 
 static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)
 {
-	uint32_t index = (iface * 2654435761u) & (file->iface_capacity - 1);
+	uint32_t index = (iface * 2654435761u) & (file->turn.iface_capacity - 1);
 
-	while (file->ifaces[index * 2] && file->ifaces[index * 2] != iface + 1)
-		index = (index + 1) & (file->iface_capacity - 1);
-	return &file->ifaces[index * 2];
+	while (file->turn.ifaces[index * 2] && file->turn.ifaces[index * 2] != iface + 1)
+		index = (index + 1) & (file->turn.iface_capacity - 1);
+	return &file->turn.ifaces[index * 2];
 }
 
 uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
 {
 	uint32_t *entry;
 
-	if (!file->iface_count)
+	if (!file->turn.iface_count)
 		return CW_FILE_IFACE_NONE;
 	entry = iface_entry(file, iface);
 	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
@@ -193,31 +193,31 @@ uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
  */
 static int rebuild_ifaces(struct cw_file *file, uint32_t capacity, uint64_t offset)
 {
-	struct cw_file made = {.iface_capacity = capacity};
+	struct cw_file made = {.turn.iface_capacity = capacity};
 	uint32_t index;
 
-	made.ifaces = calloc(capacity, 2 * sizeof(*made.ifaces));
-	made.iface_ends = calloc(capacity, sizeof(*made.iface_ends));
-	if (!made.ifaces || !made.iface_ends) {
-		free(made.ifaces);
-		free(made.iface_ends);
+	made.turn.ifaces = calloc(capacity, 2 * sizeof(*made.turn.ifaces));
+	made.turn.iface_ends = calloc(capacity, sizeof(*made.turn.iface_ends));
+	if (!made.turn.ifaces || !made.turn.iface_ends) {
+		free(made.turn.ifaces);
+		free(made.turn.iface_ends);
 		return -ENOMEM;
 	}
-	for (index = 0; index < file->iface_capacity; index++) {
-		const uint32_t *entry = &file->ifaces[index * 2];
+	for (index = 0; index < file->turn.iface_capacity; index++) {
+		const uint32_t *entry = &file->turn.ifaces[index * 2];
 
-		if (!entry[0] || file->iface_ends[entry[1]] > offset)
+		if (!entry[0] || file->turn.iface_ends[entry[1]] > offset)
 			continue;
 		memcpy(iface_entry(&made, entry[0] - 1), entry, 2 * sizeof(*entry));
-		made.iface_ends[entry[1]] = file->iface_ends[entry[1]];
-		made.iface_count++;
+		made.turn.iface_ends[entry[1]] = file->turn.iface_ends[entry[1]];
+		made.turn.iface_count++;
 	}
-	free(file->ifaces);
-	free(file->iface_ends);
-	file->ifaces = made.ifaces;
-	file->iface_ends = made.iface_ends;
-	file->iface_count = made.iface_count;
-	file->iface_capacity = capacity;
+	free(file->turn.ifaces);
+	free(file->turn.iface_ends);
+	file->turn.ifaces = made.turn.ifaces;
+	file->turn.iface_ends = made.turn.iface_ends;
+	file->turn.iface_count = made.turn.iface_count;
+	file->turn.iface_capacity = capacity;
 	return 0;
 }
 
@@ -225,17 +225,19 @@ int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end)
 {
 	uint32_t *entry;
 
-	if (file->iface_count * 2 >= file->iface_capacity &&
-	    rebuild_ifaces(file, file->iface_capacity ? file->iface_capacity * 2 : 4, UINT64_MAX))
+	if (file->turn.iface_count * 2 >= file->turn.iface_capacity &&
+	    rebuild_ifaces(file, file->turn.iface_capacity ? file->turn.iface_capacity * 2 : 4,
+			   UINT64_MAX))
 		return -ENOMEM;
 	entry = iface_entry(file, iface);
 	entry[0] = iface + 1;
-	entry[1] = file->iface_count++;
-	file->iface_ends[entry[1]] = end;
+	entry[1] = file->turn.iface_count++;
+	file->turn.iface_ends[entry[1]] = end;
 	return 0;
 }
 
 int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset)
 {
-	return file->iface_capacity ? rebuild_ifaces(file, file->iface_capacity, offset) : 0;
+	return file->turn.iface_capacity ? rebuild_ifaces(file, file->turn.iface_capacity, offset)
+					 : 0;
 }

@@ -21,26 +21,23 @@ struct cw_anchor {
 	uint64_t bytes; /* captured */
 };
 
-/* One file of an output. */
-struct cw_file {
-	struct cw_outfile *outfile;
-	char *path;
-	uint32_t linktype;  /* pcap: of all its records */
-	bool is_rotation;   /* not its output's first */
-	uint64_t bytes_max; /* that its rule allows when it is begun; 0: no limit */
-
-	/* owner: the turn. Interfaces the file has a block for, a small open hash table. */
+/* Owner: the turn. */
+struct cw_file_turn {
+	/* Interfaces the file has a block for, a small open hash table. */
 	uint32_t iface_count;
 	uint32_t iface_capacity;  /* power of two, or 0 */
 	uint32_t *ifaces;         /* pairs: interface of the run + 1, number in the file */
 	uint64_t *iface_ends;     /* by number: where in the file its block ends */
 	struct cw_chunk end_mark; /* then the writer's, as the other */
 	struct cw_chunk expiry_mark;
-	bool is_ended;       /* its last record is reserved */
-	uint64_t end_number; /* how many files of the run ended before */
-	uint64_t kept_bytes; /* then */
+	bool is_ended;        /* its last record is reserved */
+	uint64_t end_number;  /* how many files of the run ended before */
+	uint64_t kept_bytes;  /* then */
+	struct cw_file *next; /* of the same output */
+};
 
-	/* owner: the output's writer, then the thread that closes the run */
+/* Owner: the output's writer, then the thread that closes the run. */
+struct cw_file_writer {
 	uint64_t handed;         /* bytes handed to outfile, which may keep some for a while */
 	uint64_t offset;         /* bytes written: in the kernel's hands */
 	uint64_t anchor_offset;  /* a record boundary at or before `offset`, what is before it: */
@@ -52,17 +49,30 @@ struct cw_file {
 	uint32_t ahead_count;
 	bool is_unusable; /* not even its header could be written */
 	bool is_published;
-	bool is_expired;      /* and removed again, as rings want */
-	bool is_finished;     /* published, discarded or given up: its descriptor is gone */
-	struct cw_file *next; /* of the same output */
+	bool is_expired;  /* and removed again, as rings want */
+	bool is_finished; /* published, discarded or given up: its descriptor is gone */
+};
 
-	/* owner: the descriptor cache, under its lock */
+/* Owner: the descriptor cache, under its lock. */
+struct cw_file_cache {
 	bool is_idle;
 	bool is_pinned;   /* open, and has to stay so */
 	bool is_regular;  /* known once it was opened */
 	int late_failure; /* of closing it when it was evicted; told at the next acquire */
 	struct cw_file *idle_next;
 	struct cw_file *idle_previous;
+};
+
+/* One file of an output. */
+struct cw_file {
+	struct cw_outfile *outfile;
+	char *path;
+	uint32_t linktype;  /* pcap: of all its records */
+	bool is_rotation;   /* not its output's first */
+	uint64_t bytes_max; /* that its rule allows when it is begun; 0: no limit */
+	struct cw_file_turn turn;
+	struct cw_file_writer writer;
+	struct cw_file_cache cache;
 };
 
 #define CW_FILE_IFACE_NONE UINT32_MAX

@@ -14,7 +14,7 @@ static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
-	while (atomic_load(&output->is_writing)) { /* [ABORT-1] */
+	while (atomic_load(&output->shared.is_writing)) { /* [ABORT-1] */
 		if (*patience_ms == 0)
 			return false;
 		--*patience_ms;
@@ -49,11 +49,12 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 		struct cw_output *output = &pipeline->outputs[index];
 		struct cw_file *file;
 
-		if (!wait_for_writer(output, &patience_ms) || output->state == CW_OUTPUT_FREE)
+		if (!wait_for_writer(output, &patience_ms) ||
+		    output->shared.state == CW_OUTPUT_FREE)
 			continue; /* a pipe nobody reads, or a disk that does not answer */
-		file = output->writing;
-		if (!file || file->is_finished || !file->is_regular ||
-		    file->handed == file->anchor_offset ||
+		file = output->writer.file;
+		if (!file || file->writer.is_finished || !file->cache.is_regular ||
+		    file->writer.handed == file->writer.anchor_offset ||
 		    cw_files_acquire(&pipeline->files, file, &error) < 0)
 			continue;
 		if (!wait_for_disk(file, &patience_ms))
@@ -65,7 +66,7 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 
 struct cw_file *cw_output_name_empty(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	if (output->files_first || atomic_load(&output->failure) ||
+	if (output->turn.files_first || atomic_load(&output->shared.failure) ||
 	    cw_template_has_time(output->name) || cw_template_has_iface(output->name))
 		return NULL;
 	return cw_output_new_file(pipeline, output, NULL, 0);
@@ -82,11 +83,11 @@ static void write_empty(struct cw_pipeline *pipeline, struct cw_output *output,
 		return;
 	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
 					  cw_output_snaplen_field(pipeline, output), header);
-	file->handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
-	file->offset = file->anchor_offset = file->handed;
+	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
+	file->writer.offset = file->writer.anchor_offset = file->writer.handed;
 	if (failure) {
 		cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
-		file->is_unusable = true;
+		file->writer.is_unusable = true;
 	}
 	cw_files_release(&pipeline->files, file);
 }
@@ -95,8 +96,8 @@ void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output, str
 {
 	if (empty)
 		write_empty(pipeline, output, empty);
-	if (output->writing)
-		cw_writer_finish_file(pipeline, output, output->writing);
+	if (output->writer.file)
+		cw_writer_finish_file(pipeline, output, output->writer.file);
 }
 
 void cw_outputs_finish(struct cw_pipeline *pipeline)
@@ -106,7 +107,7 @@ void cw_outputs_finish(struct cw_pipeline *pipeline)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (output->state != CW_OUTPUT_FREE)
+		if (output->shared.state != CW_OUTPUT_FREE)
 			cw_output_close(pipeline, output, cw_output_name_empty(pipeline, output));
 	}
 }

@@ -10,30 +10,30 @@
 static void hold(struct cw_output *output, struct cw_chunk *chunk)
 {
 	chunk->queued = NULL;
-	if (output->held_last)
-		output->held_last->queued = chunk;
+	if (output->turn.held_last)
+		output->turn.held_last->queued = chunk;
 	else
-		output->held_first = chunk;
-	output->held_last = chunk;
-	output->held_bytes += chunk->used;
+		output->turn.held_first = chunk;
+	output->turn.held_last = chunk;
+	output->turn.held_bytes += chunk->used;
 }
 
 void cw_output_close_chunk(struct cw_output *output)
 {
-	if (!output->open)
+	if (!output->turn.open)
 		return;
 	/* Not to its end, where copying would go on in the next one: a new piece begins there. */
-	if (output->open->used < output->open->capacity)
-		output->last_batch = NULL;
-	hold(output, output->open);
-	output->open = NULL;
+	if (output->turn.open->used < output->turn.open->capacity)
+		output->turn.last_batch = NULL;
+	hold(output, output->turn.open);
+	output->turn.open = NULL;
 }
 
 void cw_output_hold_mark(struct cw_pipeline *pipeline, struct cw_output *output,
 			 struct cw_chunk *mark)
 {
 	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&output->chunks_out, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
 	pipeline->turn_kept_chunks++;
 	hold(output, mark);
 }
@@ -41,17 +41,17 @@ void cw_output_hold_mark(struct cw_pipeline *pipeline, struct cw_output *output,
 /* Give the oldest held chunk to the writer. */
 static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, bool *is_complete)
 {
-	struct cw_chunk *chunk = output->held_first;
+	struct cw_chunk *chunk = output->turn.held_first;
 
-	output->held_first = chunk->queued;
-	if (!output->held_first)
-		output->held_last = NULL;
-	output->held_bytes -= chunk->used;
+	output->turn.held_first = chunk->queued;
+	if (!output->turn.held_first)
+		output->turn.held_last = NULL;
+	output->turn.held_bytes -= chunk->used;
 	pipeline->turn_kept_chunks--;
-	chunk->queued = atomic_load_explicit(&output->inbox, memory_order_relaxed);
+	chunk->queued = atomic_load_explicit(&output->shared.inbox, memory_order_relaxed);
 	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
 	 * or in a copying worker, can be sure that the writer will find it. */
-	while (!atomic_compare_exchange_weak_explicit(&output->inbox, &chunk->queued, chunk,
+	while (!atomic_compare_exchange_weak_explicit(&output->shared.inbox, &chunk->queued, chunk,
 						      memory_order_release, memory_order_relaxed))
 		;
 	*is_complete = cw_chunk_seal(chunk);
@@ -62,7 +62,7 @@ void cw_output_seal_all(struct cw_pipeline *pipeline, struct cw_output *output)
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);
-	while (output->held_first) {
+	while (output->turn.held_first) {
 		seal_oldest(pipeline, output, &is_complete);
 		is_any_complete |= is_complete;
 	}
@@ -76,10 +76,10 @@ void cw_output_chunk_full(struct cw_pipeline *pipeline, struct cw_output *output
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);
-	if (output->held_bytes < gather_bytes && pipeline->pool.chunk_bytes < gather_bytes)
+	if (output->turn.held_bytes < gather_bytes && pipeline->pool.chunk_bytes < gather_bytes)
 		return;
-	while (output->held_first && (pipeline->pool.chunk_bytes >= gather_bytes ||
-				      cw_chunk_is_copied(output->held_first))) {
+	while (output->turn.held_first && (pipeline->pool.chunk_bytes >= gather_bytes ||
+					   cw_chunk_is_copied(output->turn.held_first))) {
 		seal_oldest(pipeline, output, &is_complete);
 		is_any_complete |= is_complete;
 	}
@@ -92,7 +92,7 @@ void cw_output_chunk_full(struct cw_pipeline *pipeline, struct cw_output *output
 /* Bytes that the output keeps in memory and the writer does not have yet. */
 static uint64_t unsealed_bytes(const struct cw_output *output)
 {
-	return output->held_bytes + (output->open ? output->open->used : 0);
+	return output->turn.held_bytes + (output->turn.open ? output->turn.open->used : 0);
 }
 
 void cw_outputs_flush_fullest(struct cw_pipeline *pipeline)

@@ -10,46 +10,46 @@
 /* Files being filled count as large as they may become. */
 static void change_size(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t bytes)
 {
-	if (output->has_begun)
-		pipeline->turn_open_bytes += bytes - output->rotate_bytes; /* modulo 2^64 */
-	output->rotate_bytes = bytes;
+	if (output->turn.has_begun)
+		pipeline->turn_open_bytes += bytes - output->limits.rotate_bytes; /* modulo 2^64 */
+	output->limits.rotate_bytes = bytes;
 }
 
 static void change_period(struct cw_output *output, const struct cw_rule *rule)
 {
 	bool is_aligned = !rule->is_rotate_from_first;
 
-	if (output->rotate_every_ns == rule->rotate_every_ns &&
-	    output->is_rotate_aligned == is_aligned)
+	if (output->limits.rotate_every_ns == rule->rotate_every_ns &&
+	    output->limits.is_rotate_aligned == is_aligned)
 		return;
-	output->rotate_every_ns = rule->rotate_every_ns;
-	output->is_rotate_aligned = is_aligned;
-	if (output->file)
-		cw_output_start_period(output, output->period_start_ns);
+	output->limits.rotate_every_ns = rule->rotate_every_ns;
+	output->limits.is_rotate_aligned = is_aligned;
+	if (output->turn.file)
+		cw_output_start_period(output, output->turn.period_start_ns);
 }
 
 void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
 		     const struct cw_rule *rule)
 {
 	change_size(pipeline, output, rule->rotate_bytes);
-	output->rotate_records = rule->rotate_packets;
+	output->limits.rotate_records = rule->rotate_packets;
 	change_period(output, rule);
 	if (rule->rotate_every_ns)
 		atomic_store(&pipeline->has_time_rotation, true);
-	if (output->limit_packets != rule->limit_packets ||
-	    output->limit_bytes != rule->limit_bytes) { /* a limit counts from when it is set */
-		output->is_at_limit = false;
-		output->taken = output->taken_bytes = 0;
+	if (output->limits.packets != rule->limit_packets ||
+	    output->limits.bytes != rule->limit_bytes) { /* a limit counts from when it is set */
+		output->thin.is_at_limit = false;
+		output->thin.taken = output->thin.taken_bytes = 0;
 	}
-	output->sample_every = rule->sample_every;
-	output->limit_packets = rule->limit_packets;
-	output->limit_bytes = rule->limit_bytes;
-	output->limit_rate = rule->limit_rate;
-	output->is_thinned =
+	output->limits.sample_every = rule->sample_every;
+	output->limits.packets = rule->limit_packets;
+	output->limits.bytes = rule->limit_bytes;
+	output->limits.rate = rule->limit_rate;
+	output->limits.is_thinned =
 	    rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes || rule->limit_rate;
-	output->ring_files = rule->ring_files;
-	output->ring_bytes = rule->ring_bytes;
-	output->priority = rule->priority;
+	output->limits.ring_files = rule->ring_files;
+	output->limits.ring_bytes = rule->ring_bytes;
+	output->limits.priority = rule->priority;
 }
 
 void cw_rules_adopt(struct cw_pipeline *pipeline, const struct cw_rules *rules)

@@ -10,18 +10,18 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 {
 	int expected = 0;
 
-	if (!atomic_compare_exchange_strong(&output->failure, &expected, failure))
+	if (!atomic_compare_exchange_strong(&output->shared.failure, &expected, failure))
 		return false;
 	/* Read only after the threads ended. */
-	output->failure_cause = cw_loss_from_errno(failure, is_rotation);
-	snprintf(output->failure_text, sizeof(output->failure_text), "%s", text);
+	output->writer.failure_cause = cw_loss_from_errno(failure, is_rotation);
+	snprintf(output->writer.failure_text, sizeof(output->writer.failure_text), "%s", text);
 	return true;
 }
 
 void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	/* [KICK-1] release */
-	if (atomic_fetch_add_explicit(&output->kicks, 1, memory_order_acq_rel) != 0)
+	if (atomic_fetch_add_explicit(&output->shared.kicks, 1, memory_order_acq_rel) != 0)
 		return;
 	cw_ready_add(&pipeline->writable, output->index);
 	cw_gate_signal(&pipeline->worker_gate);
@@ -29,14 +29,14 @@ void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
 
 void cw_output_fini(struct cw_output *output)
 {
-	struct cw_file *file = output->files_first;
+	struct cw_file *file = output->turn.files_first;
 
 	while (file) {
-		struct cw_file *next = file->next;
+		struct cw_file *next = file->turn.next;
 
 		cw_outfile_free(file->outfile);
-		free(file->ifaces);
-		free(file->iface_ends);
+		free(file->turn.ifaces);
+		free(file->turn.iface_ends);
 		free(file->path);
 		free(file);
 		file = next;
@@ -46,13 +46,13 @@ void cw_output_fini(struct cw_output *output)
 	cw_rule_free(output->last_rule);
 	output->name = NULL;
 	output->own_rule = output->last_rule = NULL;
-	output->files_first = output->files_last = NULL;
-	output->file = output->restart = output->writing = NULL;
+	output->turn.files_first = output->turn.files_last = NULL;
+	output->turn.file = output->turn.restart = output->writer.file = NULL;
 }
 
 bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
 {
 	return pipeline->tap_count && !atomic_load(&pipeline->is_stopping) &&
-	       !(output->writing && cw_outfile_was_created(output->writing->outfile) &&
-		 !output->writing->is_regular);
+	       !(output->writer.file && cw_outfile_was_created(output->writer.file->outfile) &&
+		 !output->writer.file->cache.is_regular);
 }

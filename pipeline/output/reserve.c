@@ -19,27 +19,27 @@
 
 static void set_anchor(struct cw_output *output)
 {
-	output->anchor_offset = output->offset;
-	if (!output->open)
+	output->turn.anchor_offset = output->turn.offset;
+	if (!output->turn.open)
 		return;
-	output->open->anchor_offset = output->offset;
-	output->open->anchor_records = output->file_records;
-	output->open->anchor_bytes = output->file_bytes;
+	output->turn.open->anchor_offset = output->turn.offset;
+	output->turn.open->anchor_records = output->turn.file_records;
+	output->turn.open->anchor_bytes = output->turn.file_bytes;
 }
 
 static void adopt_chunk(struct cw_pipeline *pipeline, struct cw_output *output,
 			struct cw_chunk *chunk, size_t capacity)
 {
 	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&output->chunks_out, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
 	pipeline->turn_kept_chunks++;
 	chunk->capacity = (uint32_t)capacity;
-	chunk->file = output->file;
-	chunk->offset = output->offset;
-	chunk->anchor_offset = output->anchor_offset;
-	chunk->anchor_records = output->file_records;
-	chunk->anchor_bytes = output->file_bytes;
-	output->open = chunk;
+	chunk->file = output->turn.file;
+	chunk->offset = output->turn.offset;
+	chunk->anchor_offset = output->turn.anchor_offset;
+	chunk->anchor_records = output->turn.file_records;
+	chunk->anchor_bytes = output->turn.file_bytes;
+	output->turn.open = chunk;
 }
 
 /* How many chunks the pool must have for `bytes` more at `offset` with `room` in the open chunk. */
@@ -59,7 +59,7 @@ static uint64_t chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset,
 
 static uint64_t open_room(const struct cw_output *output)
 {
-	return output->open ? output->open->capacity - output->open->used : 0;
+	return output->turn.open ? output->turn.open->capacity - output->turn.open->used : 0;
 }
 
 /*
@@ -77,15 +77,15 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 		struct cw_chunk *chunk;
 		uint32_t part;
 
-		if (output->open && open_room(output) == 0)
+		if (output->turn.open && open_room(output) == 0)
 			cw_output_chunk_full(pipeline, output);
-		if (!output->open) {
+		if (!output->turn.open) {
 			chunk = cw_chunk_take(&pipeline->pool);
 			adopt_chunk(pipeline, output, chunk,
 				    pipeline->pool.chunk_bytes -
-					output->offset % pipeline->pool.chunk_bytes);
+					output->turn.offset % pipeline->pool.chunk_bytes);
 		}
-		chunk = output->open;
+		chunk = output->turn.open;
 		part = (uint32_t)cw_min_size(bytes, open_room(output));
 		if (from) {
 			memcpy(chunk->memory + chunk->used, from, part);
@@ -102,7 +102,7 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 			*start = chunk->used;
 		}
 		chunk->used += part;
-		output->offset += part;
+		output->turn.offset += part;
 		bytes -= part;
 	}
 	return first;
@@ -116,25 +116,25 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_file *file;
 
 	cw_output_close_chunk(output);
-	if (output->file)
+	if (output->turn.file)
 		cw_output_note_end(pipeline, output);
-	output->file = NULL;
+	output->turn.file = NULL;
 	cw_output_make_space(pipeline, output);
-	file =
-	    output->restart ? output->restart : cw_output_new_file(pipeline, output, iface, ts_ns);
-	output->restart = NULL;
+	file = output->turn.restart ? output->turn.restart
+				    : cw_output_new_file(pipeline, output, iface, ts_ns);
+	output->turn.restart = NULL;
 	if (!file)
 		return -ENOMEM;
-	if (output->linktype == CW_LINKTYPE_ANY)
-		output->linktype = iface->linktype;
-	file->linktype = output->linktype;
-	file->bytes_max = output->rotate_bytes;
-	output->file = file;
-	output->shall_rotate = false;
-	output->offset = 0;
-	output->anchor_offset = 0;
-	output->file_records = 0;
-	output->file_bytes = 0;
+	if (output->turn.linktype == CW_LINKTYPE_ANY)
+		output->turn.linktype = iface->linktype;
+	file->linktype = output->turn.linktype;
+	file->bytes_max = output->limits.rotate_bytes;
+	output->turn.file = file;
+	output->turn.shall_rotate = false;
+	output->turn.offset = 0;
+	output->turn.anchor_offset = 0;
+	output->turn.file_records = 0;
+	output->turn.file_bytes = 0;
 	cw_output_start_period(output, ts_ns);
 	return 0;
 }
@@ -143,7 +143,7 @@ static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
 	uint32_t start;
-	size_t bytes = cw_format_header(output->format, output->linktype,
+	size_t bytes = cw_format_header(output->format, output->turn.linktype,
 					cw_output_snaplen_field(pipeline, output), header);
 
 	reserve_bytes(pipeline, output, bytes, header, &start);
@@ -156,16 +156,17 @@ static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
-	if (!output->file || output->shall_rotate)
+	if (!output->turn.file || output->turn.shall_rotate)
 		return false;
-	if (!output->file_records ||
+	if (!output->turn.file_records ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
-				     batch->latest_ns))
+				     batch->part.latest_ns))
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
-		return batch->has_one_iface &&
-		       cw_file_find_iface(output->file, batch->iface) != CW_FILE_IFACE_NONE;
-	return batch->has_one_linktype && output->linktype == batch->linktype;
+		return batch->part.has_one_iface &&
+		       cw_file_find_iface(output->turn.file, batch->part.iface) !=
+			   CW_FILE_IFACE_NONE;
+	return batch->part.has_one_linktype && output->turn.linktype == batch->part.linktype;
 }
 
 static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batch *batch)
@@ -173,20 +174,21 @@ static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batc
 	uint64_t needed = 0, chunks;
 	uint32_t index;
 
-	if (pipeline->options.reserve_slowly || batch->has_unrepresentable || batch->has_giant ||
-	    batch->is_cut_short || batch->tally_count > batch->piece_capacity)
+	if (pipeline->options.reserve_slowly || batch->part.has_unrepresentable ||
+	    batch->part.has_giant || batch->part.is_cut_short ||
+	    batch->tally_count > batch->piece_capacity)
 		return false;
 	for (index = 0; index < batch->tally_count; index++) {
 		const struct cw_tally *tally = &batch->tallies[index];
 		const struct cw_output *output = &pipeline->outputs[tally->output];
 
-		if (output->is_thinned)
+		if (output->limits.is_thinned)
 			return false;
-		if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+		if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
 			continue;
 		if (!is_plain(output, batch, tally))
 			return false;
-		chunks = chunks_needed(&pipeline->pool, output->offset, open_room(output),
+		chunks = chunks_needed(&pipeline->pool, output->turn.offset, open_room(output),
 				       tally->record_bytes);
 		if (chunks && cw_output_is_over_share(pipeline, output, chunks))
 			return false;
@@ -214,16 +216,16 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	struct cw_output *output = &pipeline->outputs[tally->output];
 	struct cw_piece piece = {.record_count = tally->record_count, .next = CW_PIECE_NONE};
 
-	output->matched += tally->record_count;
-	output->matched_bytes += tally->data_bytes;
-	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+	output->turn.matched += tally->record_count;
+	output->turn.matched_bytes += tally->data_bytes;
+	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
 		return; /* lost; the copying worker finds no piece and skips */
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = cw_file_find_iface(output->file, batch->iface);
+		piece.iface = cw_file_find_iface(output->turn.file, batch->part.iface);
 	piece.chunk = reserve_bytes(pipeline, output, tally->record_bytes, NULL, &piece.offset);
-	output->last_batch = batch;
-	output->file_records += tally->record_count;
-	output->file_bytes += tally->data_bytes;
+	output->turn.last_batch = batch;
+	output->turn.file_records += tally->record_count;
+	output->turn.file_bytes += tally->data_bytes;
 	set_anchor(output);
 	append_piece(batch, tally, &piece);
 }
@@ -243,7 +245,8 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 {
 	bool has_iface =
 	    output->format != CW_FORMAT_PCAPNG ||
-	    (output->file && cw_file_find_iface(output->file, packet->iface) != CW_FILE_IFACE_NONE);
+	    (output->turn.file &&
+	     cw_file_find_iface(output->turn.file, packet->iface) != CW_FILE_IFACE_NONE);
 
 	*preface = (struct cw_preface){0};
 	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
@@ -251,7 +254,7 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 		    cw_format_iface(iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
 				    preface->iface_block);
 	preface->is_new_file =
-	    !output->file ||
+	    !output->turn.file ||
 	    cw_output_needs_rotation(
 		output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes), packet->ts_ns);
 	if (preface->is_new_file)
@@ -265,7 +268,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 			      const struct cw_preface *preface, size_t bytes)
 {
 	struct cw_chunk_pool *pool = &pipeline->pool;
-	uint64_t offset = preface->is_new_file ? 0 : output->offset;
+	uint64_t offset = preface->is_new_file ? 0 : output->turn.offset;
 	uint64_t room = preface->is_new_file ? 0 : open_room(output);
 	uint64_t needed = chunks_needed(pool, offset, room, bytes);
 	struct cw_chunk *chunk;
@@ -278,7 +281,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 		return NO_ROOM;
 	chunk = cw_chunk_take_giant(pool, bytes);
 	if (!chunk) {
-		cw_output_fail(output, -ENOMEM, output->file_count > 0,
+		cw_output_fail(output, -ENOMEM, output->turn.file_count > 0,
 			       "no memory for a very large record");
 		return LOST;
 	}
@@ -299,15 +302,15 @@ static enum placing lose(struct cw_output *output, const struct cw_packet *packe
 static enum placing lose_to_backlog(struct cw_pipeline *pipeline, struct cw_output *output,
 				    const struct cw_packet *packet)
 {
-	if (!output->lost[CW_LOSS_BACKLOG])
+	if (!output->turn.lost[CW_LOSS_BACKLOG])
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
 				 "rule %s: its output is not written as fast as packets come; what "
 				 "finds no memory is lost (backlog)",
 				 output->rule->name);
-	if (!output->is_over_share)
+	if (!output->turn.is_over_share)
 		cw_output_seal_all(pipeline, output);
-	output->is_over_share = true;
-	return lose(output, packet, &output->lost[CW_LOSS_BACKLOG]);
+	output->turn.is_over_share = true;
+	return lose(output, packet, &output->turn.lost[CW_LOSS_BACKLOG]);
 }
 
 /* Start the file or interface that the record needs first. */
@@ -331,10 +334,10 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 		write_header(pipeline, output);
 	if (!preface->iface_bytes)
 		return 0;
-	result =
-	    cw_file_add_iface(output->file, packet->iface, output->offset + preface->iface_bytes);
+	result = cw_file_add_iface(output->turn.file, packet->iface,
+				   output->turn.offset + preface->iface_bytes);
 	if (result < 0) {
-		cw_output_fail(output, result, output->file_count > 0,
+		cw_output_fail(output, result, output->turn.file_count > 0,
 			       "no memory for an interface");
 		return result;
 	}
@@ -351,13 +354,13 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	struct cw_piece piece = {.record_count = 1, .next = CW_PIECE_NONE};
 
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = cw_file_find_iface(output->file, packet->iface);
+		piece.iface = cw_file_find_iface(output->turn.file, packet->iface);
 	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
-	output->file_records++;
-	output->file_bytes += cw_min_u32(packet->caplen, output->snaplen);
+	output->turn.file_records++;
+	output->turn.file_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	set_anchor(output);
-	if (can_extend && output->last_batch == batch && tally->last_piece != CW_PIECE_NONE &&
+	if (can_extend && output->turn.last_batch == batch && tally->last_piece != CW_PIECE_NONE &&
 	    batch->pieces[tally->last_piece].iface == piece.iface) {
 		batch->pieces[tally->last_piece].record_count++;
 		/* That chunk waits for this batch's copying, so it is still there to be linked. */
@@ -366,8 +369,8 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	} else {
 		append_piece(batch, tally, &piece);
 	}
-	tally->last_chunk = output->open;
-	output->last_batch = batch;
+	tally->last_chunk = output->turn.open;
+	output->turn.last_batch = batch;
 }
 
 static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
@@ -381,20 +384,20 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	enum placing room;
 	bool is_giant;
 
-	if (output->is_thinned && cw_output_leaves_out(output, packet))
+	if (output->limits.is_thinned && cw_output_leaves_out(output, packet))
 		return LOST;
 	if (!is_representable)
-		return lose(output, packet, &output->lost[CW_LOSS_UNREPRESENTABLE]);
-	if (atomic_load_explicit(&output->failure, memory_order_relaxed))
+		return lose(output, packet, &output->turn.lost[CW_LOSS_UNREPRESENTABLE]);
+	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
 		return lose(output, packet, NULL);
-	if (output->format != CW_FORMAT_PCAPNG && output->linktype != CW_LINKTYPE_ANY &&
-	    output->linktype != iface->linktype) {
-		if (output->lost[CW_LOSS_LINK_TYPE] == 0)
+	if (output->format != CW_FORMAT_PCAPNG && output->turn.linktype != CW_LINKTYPE_ANY &&
+	    output->turn.linktype != iface->linktype) {
+		if (output->turn.lost[CW_LOSS_LINK_TYPE] == 0)
 			cw_pipeline_tell(pipeline, CW_PROBLEM,
 					 "rule %s: a pcap file holds one link type; packets of "
 					 "others are lost (write .pcapng to keep them)",
 					 output->rule->name);
-		return lose(output, packet, &output->lost[CW_LOSS_LINK_TYPE]);
+		return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
 	}
 	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
 	find_preface(output, packet, iface, record_bytes, preface);
@@ -406,7 +409,7 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 		return NO_ROOM;
 	if (room == OVER_SHARE)
 		return lose_to_backlog(pipeline, output, packet);
-	output->is_over_share = false;
+	output->turn.is_over_share = false;
 	is_giant = pipeline->turn_giant != NULL;
 	if (room == LOST || write_preface(pipeline, output, packet, iface, preface, bytes) < 0) {
 		if (pipeline->turn_giant) {
@@ -427,10 +430,10 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 /* From where the batch has got to, as far as it goes. True: to the end of the part. */
 static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
-	uint32_t match = batch->reserve_match;
-	uint32_t index = batch->reserve_packet;
+	uint32_t match = batch->reserved.match;
+	uint32_t index = batch->reserved.packet;
 
-	for (; index < batch->reserve_end; index++) {
+	for (; index < batch->reserved.end; index++) {
 		for (; match < batch->ends[index]; match++) {
 			uint32_t entry = batch->matches[match];
 			uint32_t output = entry & ~CW_MATCH_UNREPRESENTABLE;
@@ -439,16 +442,16 @@ static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch
 			    pipeline, batch, tally, &batch->packets[index], entry == output);
 
 			if (placing == NO_ROOM) {
-				batch->reserve_packet = index;
-				batch->reserve_match = match;
+				batch->reserved.packet = index;
+				batch->reserved.match = match;
 				return false;
 			}
 			if (placing == LOST)
 				batch->matches[match] = CW_MATCH_SKIP;
 		}
 	}
-	batch->reserve_packet = index;
-	batch->reserve_match = match;
+	batch->reserved.packet = index;
+	batch->reserved.match = match;
 	return true;
 }
 
@@ -482,25 +485,26 @@ enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch
 
 	cw_outputs_keep_room(pipeline);
 	cw_outputs_free_space(pipeline);
-	if (!batch->is_stretch_open) {
-		batch->copy_packet = batch->reserve_packet;
-		batch->copy_match = batch->reserve_match;
+	if (!batch->reserved.is_stretch_open) {
+		batch->reserved.copy_packet = batch->reserved.packet;
+		batch->reserved.copy_match = batch->reserved.match;
 		forget_pieces(batch);
 		look_at_tallies(pipeline, batch);
-		batch->is_stretch_open = true;
+		batch->reserved.is_stretch_open = true;
 	} else if (pipeline->turn_batch != batch) {
 		look_at_tallies(pipeline, batch);
 	}
-	if (batch->reserve_packet == batch->part_first && batch->reserve_match == 0 &&
-	    batch->reserve_end == batch->part_end && is_whole_possible(pipeline, batch)) {
+	if (batch->reserved.packet == batch->part.first && batch->reserved.match == 0 &&
+	    batch->reserved.end == batch->part.end && is_whole_possible(pipeline, batch)) {
 		for (index = 0; index < batch->tally_count; index++)
 			reserve_tally(pipeline, batch, &batch->tallies[index]);
-		batch->reserve_packet = batch->part_end;
-		batch->reserve_match =
-		    batch->part_end > batch->part_first ? batch->ends[batch->part_end - 1] : 0;
+		batch->reserved.packet = batch->part.end;
+		batch->reserved.match =
+		    batch->part.end > batch->part.first ? batch->ends[batch->part.end - 1] : 0;
 		return CW_RESERVE_DONE;
 	}
 	if (reserve_records(pipeline, batch))
 		return CW_RESERVE_DONE;
-	return batch->reserve_match > batch->copy_match ? CW_RESERVE_SOME : CW_RESERVE_STARVED;
+	return batch->reserved.match > batch->reserved.copy_match ? CW_RESERVE_SOME
+								  : CW_RESERVE_STARVED;
 }

@@ -21,7 +21,7 @@ bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_outpu
 	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
 	if (!pipeline->tap_count || pipeline->turn_output_count == 1)
 		return false;
-	held = atomic_load_explicit(&output->chunks_out, memory_order_relaxed); /* a hint */
+	held = atomic_load_explicit(&output->shared.chunks_out, memory_order_relaxed); /* a hint */
 	/* As much as is free: one that stands still ends with half of the pool, two with a third
 	 * each, and there is always some left for those that move. */
 	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&pipeline->pool);
@@ -34,9 +34,10 @@ static uint64_t written_records(const struct cw_output *output)
 	const struct cw_file *file;
 	uint64_t sum = 0;
 
-	for (file = output->files_first; file; file = file->next) {
-		if (!file->is_finished || !file->is_regular || file->is_published)
-			sum += file->anchor_records;
+	for (file = output->turn.files_first; file; file = file->turn.next) {
+		if (!file->writer.is_finished || !file->cache.is_regular ||
+		    file->writer.is_published)
+			sum += file->writer.anchor_records;
 	}
 	return sum;
 }
@@ -48,62 +49,62 @@ static void book_losses(struct cw_output *output)
 	uint32_t cause;
 
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
-		explained += output->lost[cause];
+		explained += output->turn.lost[cause];
 	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
-		explained += output->left_out[cause];
-	output->lost[output->failure_cause] += output->matched - explained;
+		explained += output->turn.left_out[cause];
+	output->turn.lost[output->writer.failure_cause] += output->turn.matched - explained;
 }
 
 /* Go on where the file ends, or, where it has no beginning, from its start. */
 static int go_on(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct cw_file *file = output->file;
+	struct cw_file *file = output->turn.file;
 
-	if (file && file->is_finished) {
+	if (file && file->writer.is_finished) {
 		cw_output_note_end(pipeline, output);
-		output->file = file = NULL;
+		output->turn.file = file = NULL;
 	}
 	if (!file)
 		return 0;
-	if (cw_file_forget_ifaces(file, file->offset))
+	if (cw_file_forget_ifaces(file, file->writer.offset))
 		return -ENOMEM;
-	output->offset = file->offset;
-	output->anchor_offset = file->anchor_offset;
-	output->file_records = file->anchor_records;
-	output->file_bytes = file->anchor_bytes;
-	if (file->offset)
+	output->turn.offset = file->writer.offset;
+	output->turn.anchor_offset = file->writer.anchor_offset;
+	output->turn.file_records = file->writer.anchor_records;
+	output->turn.file_bytes = file->writer.anchor_bytes;
+	if (file->writer.offset)
 		return 0;
-	output->restart = file;
-	output->file = NULL;
+	output->turn.restart = file;
+	output->turn.file = NULL;
 	return 0;
 }
 
 static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t now_ns)
 {
-	if (!output->retry_ns) {
+	if (!output->turn.retry_ns) {
 		/* The writer drops what it gets now; when all is back nothing is under way. */
 		cw_output_seal_all(pipeline, output);
-		output->retry_ns = now_ns + RETRY_NS;
+		output->turn.retry_ns = now_ns + RETRY_NS;
 	}
 	/* [RETRY-1] acquire: the writer's state of the output, which may_retry looks at. */
-	if (now_ns < output->retry_ns ||
-	    atomic_load_explicit(&output->chunks_out, memory_order_acquire) ||
+	if (now_ns < output->turn.retry_ns ||
+	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) ||
 	    !cw_output_may_retry(pipeline, output))
 		return;
-	output->retry_ns = 0;
+	output->turn.retry_ns = 0;
 	book_losses(output);
 	if (go_on(pipeline, output))
 		return;
-	atomic_store(&output->is_retrying, true);
-	atomic_store(&output->failure, 0);
+	atomic_store(&output->shared.is_retrying, true);
+	atomic_store(&output->shared.failure, 0);
 }
 
 /* Its pipe or device is gone for good, and was all that there was to write to. */
 static bool is_lost(const struct cw_pipeline *pipeline, const struct cw_output *output)
 {
 	/* [RETRY-1] acquire, as in retry. */
-	return atomic_load(&output->failure) &&
-	       !atomic_load_explicit(&output->chunks_out, memory_order_acquire) &&
+	return atomic_load(&output->shared.failure) &&
+	       !atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) &&
 	       !cw_output_may_retry(pipeline, output);
 }
 
@@ -115,7 +116,7 @@ static void stop_if_all_lost(struct cw_pipeline *pipeline)
 	if (!pipeline->tap_count || atomic_load(&pipeline->is_stopping))
 		return;
 	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].state == CW_OUTPUT_USED &&
+		if (pipeline->outputs[index].shared.state == CW_OUTPUT_USED &&
 		    !is_lost(pipeline, &pipeline->outputs[index]))
 			return;
 	}
@@ -131,9 +132,9 @@ void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (output->state != CW_OUTPUT_USED)
+		if (output->shared.state != CW_OUTPUT_USED)
 			continue;
-		if (atomic_load(&output->failure)) {
+		if (atomic_load(&output->shared.failure)) {
 			retry(pipeline, output, now_ns);
 			continue;
 		}

@@ -15,49 +15,51 @@
 
 void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)
 {
-	uint64_t every_ns = output->rotate_every_ns;
+	uint64_t every_ns = output->limits.rotate_every_ns;
 	uint64_t start_ns =
-	    output->is_rotate_aligned && every_ns ? ts_ns - ts_ns % every_ns : ts_ns;
+	    output->limits.is_rotate_aligned && every_ns ? ts_ns - ts_ns % every_ns : ts_ns;
 
-	output->period_start_ns = ts_ns;
-	output->period_end_ns = UINT64_MAX;
+	output->turn.period_start_ns = ts_ns;
+	output->turn.period_end_ns = UINT64_MAX;
 	if (every_ns && start_ns < UINT64_MAX - every_ns)
-		output->period_end_ns = start_ns + every_ns;
+		output->turn.period_end_ns = start_ns + every_ns;
 }
 
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns)
 {
-	if (output->file_records == 0)
+	if (output->turn.file_records == 0)
 		return false;
-	if (output->shall_rotate)
+	if (output->turn.shall_rotate)
 		return true;
-	if (output->rotate_records && output->file_records + records > output->rotate_records)
+	if (output->limits.rotate_records &&
+	    output->turn.file_records + records > output->limits.rotate_records)
 		return true;
-	if (output->rotate_bytes && output->offset + bytes > output->rotate_bytes)
+	if (output->limits.rotate_bytes &&
+	    output->turn.offset + bytes > output->limits.rotate_bytes)
 		return true;
-	return output->rotate_every_ns && latest_ns >= output->period_end_ns;
+	return output->limits.rotate_every_ns && latest_ns >= output->turn.period_end_ns;
 }
 
 void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output)
 {
-	struct cw_chunk *mark = &output->file->end_mark;
+	struct cw_chunk *mark = &output->turn.file->turn.end_mark;
 
 	cw_output_note_end(pipeline, output);
 	cw_output_close_chunk(output);
-	cw_chunk_make_mark(mark, CW_MARK_ENDED, output->file, output->offset);
+	cw_chunk_make_mark(mark, CW_MARK_ENDED, output->turn.file, output->turn.offset);
 	cw_output_hold_mark(pipeline, output, mark);
 	cw_output_seal_all(pipeline, output);
-	output->file = NULL;
+	output->turn.file = NULL;
 }
 
 void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *output)
 {
 	uint64_t now_ns;
 
-	if (!output->rotate_every_ns || !output->file || !output->file_records)
+	if (!output->limits.rotate_every_ns || !output->turn.file || !output->turn.file_records)
 		return;
 	now_ns = cw_wall_ns();
-	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->period_end_ns)
+	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->turn.period_end_ns)
 		cw_output_end_file(pipeline, output);
 }

@@ -16,18 +16,18 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 /* Nothing is changed here: a packet for which there is no memory now is looked at again. */
 static bool is_over_limit(const struct cw_output *output, const struct cw_packet *packet)
 {
-	if (output->is_at_limit ||
-	    (output->limit_packets && output->taken >= output->limit_packets))
+	if (output->thin.is_at_limit ||
+	    (output->limits.packets && output->thin.taken >= output->limits.packets))
 		return true;
-	return output->limit_bytes &&
-	       output->taken_bytes + caplen_of(output, packet) > output->limit_bytes;
+	return output->limits.bytes &&
+	       output->thin.taken_bytes + caplen_of(output, packet) > output->limits.bytes;
 }
 
 /* A time that goes back counts in the latest second there was. */
 static bool is_over_rate(const struct cw_output *output, const struct cw_packet *packet)
 {
-	return output->limit_rate && packet->ts_ns / CW_NS_PER_S <= output->rate_second &&
-	       output->rate_count >= output->limit_rate;
+	return output->limits.rate && packet->ts_ns / CW_NS_PER_S <= output->thin.rate_second &&
+	       output->thin.rate_count >= output->limits.rate;
 }
 
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet)
@@ -35,7 +35,7 @@ bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *pack
 	bool is_over = false;
 	enum cw_left_out cause = CW_LEFT_OUT_LIMIT;
 
-	if (output->sample_every > 1 && output->matched % output->sample_every) {
+	if (output->limits.sample_every > 1 && output->turn.matched % output->limits.sample_every) {
 		cause = CW_LEFT_OUT_SAMPLE;
 	} else {
 		is_over = is_over_limit(output, packet);
@@ -43,10 +43,10 @@ bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *pack
 			return false;
 	}
 	/* The first one too many is the end, also for smaller ones that would fit. */
-	output->is_at_limit |= is_over;
-	output->left_out[cause]++;
-	output->matched++;
-	output->matched_bytes += caplen_of(output, packet);
+	output->thin.is_at_limit |= is_over;
+	output->turn.left_out[cause]++;
+	output->turn.matched++;
+	output->turn.matched_bytes += caplen_of(output, packet);
 	return true;
 }
 
@@ -54,15 +54,15 @@ void cw_output_note_taken(struct cw_output *output, const struct cw_packet *pack
 {
 	uint64_t second = packet->ts_ns / CW_NS_PER_S;
 
-	output->matched++;
-	output->matched_bytes += caplen_of(output, packet);
-	if (!output->is_thinned)
+	output->turn.matched++;
+	output->turn.matched_bytes += caplen_of(output, packet);
+	if (!output->limits.is_thinned)
 		return;
-	output->taken++;
-	output->taken_bytes += caplen_of(output, packet);
-	if (second > output->rate_second) {
-		output->rate_second = second;
-		output->rate_count = 0;
+	output->thin.taken++;
+	output->thin.taken_bytes += caplen_of(output, packet);
+	if (second > output->thin.rate_second) {
+		output->thin.rate_second = second;
+		output->thin.rate_count = 0;
 	}
-	output->rate_count++;
+	output->thin.rate_count++;
 }

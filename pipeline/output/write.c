@@ -22,20 +22,21 @@ static bool may_tell(struct cw_output *output)
 {
 	uint64_t now_ns = cw_now_ns();
 
-	if (atomic_load(&output->is_retrying) ||
-	    (output->reported_ns && now_ns - output->reported_ns < TELL_EVERY_NS))
+	if (atomic_load(&output->shared.is_retrying) ||
+	    (output->writer.reported_ns && now_ns - output->writer.reported_ns < TELL_EVERY_NS))
 		return false;
-	output->reported_ns = now_ns;
-	output->has_reported_failure = true;
+	output->writer.reported_ns = now_ns;
+	output->writer.has_reported_failure = true;
 	return true;
 }
 
 static void tell_recovery(struct cw_pipeline *pipeline, struct cw_output *output,
 			  const struct cw_file *file)
 {
-	if (!atomic_exchange(&output->is_retrying, false) || !output->has_reported_failure)
+	if (!atomic_exchange(&output->shared.is_retrying, false) ||
+	    !output->writer.has_reported_failure)
 		return;
-	output->has_reported_failure = false;
+	output->writer.has_reported_failure = false;
 	cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
 			 output->rule->name, file->path);
 }
@@ -70,23 +71,23 @@ void cw_writer_fail(struct cw_pipeline *pipeline, struct cw_output *output,
 
 static void set_anchor(struct cw_file *file, const struct cw_anchor *anchor)
 {
-	file->anchor_offset = anchor->offset;
-	file->anchor_records = anchor->records;
-	file->anchor_bytes = anchor->bytes;
+	file->writer.anchor_offset = anchor->offset;
+	file->writer.anchor_records = anchor->records;
+	file->writer.anchor_bytes = anchor->bytes;
 }
 
 /* Count what the kernel has by now of what was handed before. */
 static void advance_file(struct cw_output *output, struct cw_file *file)
 {
-	uint64_t before = file->anchor_records;
+	uint64_t before = file->writer.anchor_records;
 
-	file->offset = cw_outfile_reached(file->outfile);
-	while (file->ahead_count && file->ahead[0].offset <= file->offset) {
-		set_anchor(file, &file->ahead[0]);
-		file->ahead[0] = file->ahead[1];
-		file->ahead_count--;
+	file->writer.offset = cw_outfile_reached(file->outfile);
+	while (file->writer.ahead_count && file->writer.ahead[0].offset <= file->writer.offset) {
+		set_anchor(file, &file->writer.ahead[0]);
+		file->writer.ahead[0] = file->writer.ahead[1];
+		file->writer.ahead_count--;
 	}
-	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, file->writer.anchor_records - before,
 				  memory_order_relaxed);
 }
 
@@ -98,20 +99,20 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 	int index;
 
 	advance_file(output, file);
-	before = file->anchor_records;
+	before = file->writer.anchor_records;
 	for (index = 0; index < count; index++) {
 		const struct cw_anchor anchor = {.offset = chunks[index]->anchor_offset,
 						 .records = chunks[index]->anchor_records,
 						 .bytes = chunks[index]->anchor_bytes};
 
-		if (anchor.offset <= file->offset)
+		if (anchor.offset <= file->writer.offset)
 			set_anchor(file, &anchor);
 		else
-			file->ahead[file->ahead_count ? 1 : 0] = anchor;
-		if (anchor.offset > file->offset && file->ahead_count < 2)
-			file->ahead_count++;
+			file->writer.ahead[file->writer.ahead_count ? 1 : 0] = anchor;
+		if (anchor.offset > file->writer.offset && file->writer.ahead_count < 2)
+			file->writer.ahead_count++;
 	}
-	atomic_fetch_add_explicit(&output->written, file->anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, file->writer.anchor_records - before,
 				  memory_order_relaxed);
 }
 
@@ -123,29 +124,31 @@ void cw_writer_cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *outp
 	size_t bytes;
 	uint8_t *data;
 
-	if (!file->is_regular)
+	if (!file->cache.is_regular)
 		return; /* what a pipe took is gone; the anchor tells what was whole */
 	cw_outfile_drop(file->outfile);
 	advance_file(output, file);
-	file->ahead_count = 0;
-	if (file->anchor_offset == 0 && file->offset >= cw_format_header_bytes(output->format))
-		file->anchor_offset = cw_format_header_bytes(output->format);
-	bytes = (size_t)(file->offset - file->anchor_offset);
-	data = bytes && file->anchor_offset ? malloc(bytes) : NULL;
-	if (data &&
-	    cw_outfile_read(file->outfile, data, bytes, file->anchor_offset) == (int64_t)bytes)
-		file->anchor_offset +=
+	file->writer.ahead_count = 0;
+	if (file->writer.anchor_offset == 0 &&
+	    file->writer.offset >= cw_format_header_bytes(output->format))
+		file->writer.anchor_offset = cw_format_header_bytes(output->format);
+	bytes = (size_t)(file->writer.offset - file->writer.anchor_offset);
+	data = bytes && file->writer.anchor_offset ? malloc(bytes) : NULL;
+	if (data && cw_outfile_read(file->outfile, data, bytes, file->writer.anchor_offset) ==
+			(int64_t)bytes)
+		file->writer.anchor_offset +=
 		    cw_format_whole_records(output->format, data, bytes, &records, &data_bytes);
 	free(data);
-	file->anchor_records += records;
-	file->anchor_bytes += data_bytes;
-	file->offset = file->handed = file->anchor_offset;
-	file->is_unusable = file->anchor_offset == 0;
-	if (cw_outfile_cut(file->outfile, file->offset) < 0)
+	file->writer.anchor_records += records;
+	file->writer.anchor_bytes += data_bytes;
+	file->writer.offset = file->writer.handed = file->writer.anchor_offset;
+	file->writer.is_unusable = file->writer.anchor_offset == 0;
+	if (cw_outfile_cut(file->outfile, file->writer.offset) < 0)
 		cw_pipeline_tell(pipeline, CW_PROBLEM,
 				 "rule %s: output %s cannot be cut to %llu bytes, its last record "
 				 "may be torn",
-				 output->rule->name, file->path, (unsigned long long)file->offset);
+				 output->rule->name, file->path,
+				 (unsigned long long)file->writer.offset);
 }
 
 static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file *file)
@@ -177,19 +180,19 @@ void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *outpu
 	bool was_open = cw_outfile_was_created(file->outfile);
 	int result = 0;
 
-	if (file->is_finished)
+	if (file->writer.is_finished)
 		return;
-	file->is_finished = true;
+	file->writer.is_finished = true;
 	if (was_open)
 		result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result == 0 && was_open)
 		drain_file(pipeline, output, file);
-	if (result == 0 && was_open && file->is_unusable) {
+	if (result == 0 && was_open && file->writer.is_unusable) {
 		cw_outfile_discard(file->outfile, false);
 	} else if (result == 0 && was_open) {
 		result = cw_outfile_publish(file->outfile, &error);
-		file->is_published = result == 0;
-		if (file->is_published && file->is_regular && output->rule->hook &&
+		file->writer.is_published = result == 0;
+		if (file->writer.is_published && file->cache.is_regular && output->rule->hook &&
 		    pipeline->options.on_file)
 			pipeline->options.on_file(pipeline->options.context, output->rule,
 						  file->path);
@@ -222,18 +225,18 @@ int cw_writer_switch_file(struct cw_pipeline *pipeline, struct cw_output *output
 	struct cw_error error = {0};
 	int result;
 
-	if (output->writing && output->writing != file) {
-		cw_writer_finish_file(pipeline, output, output->writing);
-		result = atomic_load(&output->failure);
+	if (output->writer.file && output->writer.file != file) {
+		cw_writer_finish_file(pipeline, output, output->writer.file);
+		result = atomic_load(&output->shared.failure);
 		if (result)
 			return result;
 	}
-	if (output->writing != file && is_an_input(pipeline, file)) {
+	if (output->writer.file != file && is_an_input(pipeline, file)) {
 		cw_writer_fail(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
 		return -EINVAL;
 	}
 	look_at_space(pipeline, file);
-	output->writing = file;
+	output->writer.file = file;
 	result = cw_files_acquire(&pipeline->files, file, &error);
 	if (result < 0)
 		cw_writer_fail(pipeline, output, file, result, file->is_rotation, error.text);
@@ -263,10 +266,11 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 		vectors[index].iov_len = cw_min_size(intact, chunks[index]->used);
 		is_flushed |= chunks[index]->used < chunks[index]->capacity;
 	}
-	accepted = cw_outfile_write(file->outfile, vectors, index, file->handed, &failure);
-	file->handed += accepted;
+	accepted = cw_outfile_write(file->outfile, vectors, index, file->writer.handed, &failure);
+	file->writer.handed += accepted;
 	if (accepted)
-		file->is_unusable = false; /* of an earlier try; cut_to_whole has the last word */
+		file->writer.is_unusable =
+		    false; /* of an earlier try; cut_to_whole has the last word */
 	/* A chunk that was not full is sent because its bytes shall be in the file now. */
 	if (failure == 0 && (is_flushed || is_input_damaged))
 		failure = cw_outfile_settle(file->outfile);
@@ -288,10 +292,10 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 /* The file that was written last ended. */
 static void end_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
 {
-	if (output->writing != file)
+	if (output->writer.file != file)
 		return; /* it failed before its first byte */
 	cw_writer_finish_file(pipeline, output, file);
-	output->writing = NULL;
+	output->writer.file = NULL;
 }
 
 /* The file has to make room. That it cannot be removed is told, once an output. */
@@ -301,12 +305,12 @@ static void expire_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	struct cw_error error = {0};
 
 	end_file(pipeline, output, file);
-	if (!file->is_published || !file->is_regular)
+	if (!file->writer.is_published || !file->cache.is_regular)
 		return;
-	file->is_expired = cw_outfile_remove(file->outfile, &error) == 0;
-	if (file->is_expired || output->has_reported_expiry)
+	file->writer.is_expired = cw_outfile_remove(file->outfile, &error) == 0;
+	if (file->writer.is_expired || output->writer.has_reported_expiry)
 		return;
-	output->has_reported_expiry = true;
+	output->writer.has_reported_expiry = true;
 	cw_pipeline_tell(pipeline, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);
 }
 
@@ -317,18 +321,18 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_pipeline_abort: either
 	 * the abort is seen here, or the writer is seen there and waited for.
 	 */
-	atomic_store(&output->is_writing, true);
+	atomic_store(&output->shared.is_writing, true);
 	if (!atomic_load(&pipeline->is_aborting)) {
 		if (chunks[0]->mark == CW_MARK_EXPIRED) /* after a failure too: it makes room */
 			expire_file(pipeline, output, chunks[0]->file);
-		else if (atomic_load(&output->failure))
+		else if (atomic_load(&output->shared.failure))
 			; /* they are lost */
 		else if (chunks[0]->mark == CW_MARK_ENDED)
 			end_file(pipeline, output, chunks[0]->file);
 		else
 			write_run(pipeline, output, chunks, count);
 	}
-	atomic_store(&output->is_writing, false);
+	atomic_store(&output->shared.is_writing, false);
 }
 
 /* ---- the queue of the one writer ---- */
@@ -341,7 +345,8 @@ static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_output *out
 	for (index = 0; index < count; index++)
 		cw_chunk_give_back_any(&pipeline->pool, chunks[index]);
 	/* [RETRY-1] release: the writer's state of the output. */
-	atomic_fetch_sub_explicit(&output->chunks_out, (uint32_t)count, memory_order_release);
+	atomic_fetch_sub_explicit(&output->shared.chunks_out, (uint32_t)count,
+				  memory_order_release);
 	atomic_fetch_sub(&pipeline->live_chunks, (uint32_t)count);
 	pipeline->pool.on_return(pipeline->pool.context);
 }
@@ -354,14 +359,14 @@ void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 
 	do {
 		/* [KICK-1] acquire: the last writer's state, and what the kicks announce. */
-		seen = atomic_load_explicit(&output->kicks, memory_order_acquire);
+		seen = atomic_load_explicit(&output->shared.kicks, memory_order_acquire);
 		cw_inbox_empty(output);
 		while ((count = cw_inbox_take_complete(output, chunks)) > 0) {
 			write_chunks(pipeline, output, chunks, count);
 			give_chunks_back(pipeline, output, chunks, count);
 			cw_inbox_empty(output);
 		}
-	} while (!atomic_compare_exchange_strong_explicit(&output->kicks, &seen, 0, /* [KICK-1] */
-							  memory_order_acq_rel,
-							  memory_order_relaxed));
+	} while (
+	    !atomic_compare_exchange_strong_explicit(&output->shared.kicks, &seen, 0, /* [KICK-1] */
+						     memory_order_acq_rel, memory_order_relaxed));
 }

@@ -33,13 +33,14 @@ static void seal_leaving(void *context)
 	struct leaving *leaving = context;
 	struct cw_output *output = leaving->output;
 
-	if (output->state == CW_OUTPUT_USED)
+	if (output->shared.state == CW_OUTPUT_USED)
 		cw_output_leave_ring(leaving->pipeline, output);
-	atomic_store(&output->state, CW_OUTPUT_LEAVING);
+	atomic_store(&output->shared.state, CW_OUTPUT_LEAVING);
 	cw_output_seal_all(leaving->pipeline, output);
 	/* [RETRY-1] acquire, [KICK-1] acquire: the writer's state of the output, and its end. */
-	leaving->is_alone = atomic_load_explicit(&output->chunks_out, memory_order_acquire) == 0 &&
-			    atomic_load_explicit(&output->kicks, memory_order_acquire) == 0;
+	leaving->is_alone =
+	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) == 0 &&
+	    atomic_load_explicit(&output->shared.kicks, memory_order_acquire) == 0;
 	if (leaving->is_alone)
 		leaving->empty = cw_output_name_empty(leaving->pipeline, output);
 }
@@ -55,7 +56,7 @@ static void bury(void *context)
 		return; /* no memory: again at the next look */
 	cw_output_fini(leaving->output);
 	pipeline->turn_output_count--;
-	atomic_store(&leaving->output->state, CW_OUTPUT_FREE);
+	atomic_store(&leaving->output->shared.state, CW_OUTPUT_FREE);
 }
 
 /* Whether it is gone. */
@@ -67,13 +68,13 @@ static bool close_leaving(struct cw_pipeline *pipeline, struct cw_output *output
 	if (!leaving.is_alone)
 		return false;
 	/* [ABORT-1] as a writer does. */
-	atomic_store(&output->is_writing, true);
+	atomic_store(&output->shared.is_writing, true);
 	leaving.is_alone = !atomic_load(&pipeline->is_aborting);
 	if (leaving.is_alone) {
 		cw_output_close(pipeline, output, leaving.empty);
 		cw_turn_hold_any(pipeline, bury, &leaving);
 	}
-	atomic_store(&output->is_writing, false);
+	atomic_store(&output->shared.is_writing, false);
 	return leaving.is_alone;
 }
 

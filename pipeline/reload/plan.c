@@ -99,7 +99,7 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 			continue;
 		}
 		while (slot < pipeline->output_capacity && slot < pipeline->output_count &&
-		       atomic_load(&pipeline->outputs[slot].state) != CW_OUTPUT_FREE)
+		       atomic_load(&pipeline->outputs[slot].shared.state) != CW_OUTPUT_FREE)
 			slot++;
 		if (slot == pipeline->output_capacity)
 			return cw_error_set(

@@ -121,7 +121,7 @@ int cw_past_add(struct cw_past *past, struct cw_output *output)
 	}
 	cw_report_rule_fini(&report);
 	cw_report_add_books(&past->books, &books);
-	past->written += atomic_load(&output->written);
+	past->written += atomic_load(&output->shared.written);
 	return 0;
 }
 

@@ -98,10 +98,10 @@ static int report_live(const struct cw_pipeline *pipeline, struct cw_report *rep
 		report->queues[index] =
 		    (struct cw_report_queue){.device = pipeline->taps[lane->input].device,
 					     .queue = lane->queue,
-					     .stats = lane->stats,
-					     .discarded = lane->discarded};
-		report->kernel_seen += lane->stats.kernel_seen;
-		report->kernel_dropped += lane->stats.kernel_dropped;
+					     .stats = lane->capture.stats,
+					     .discarded = lane->turn.discarded};
+		report->kernel_seen += lane->capture.stats.kernel_seen;
+		report->kernel_dropped += lane->capture.stats.kernel_dropped;
 	}
 	for (index = 0; index < pipeline->tap_count; index++, report->device_count++) {
 		if (report_device(&pipeline->taps[index], &report->devices[index]) < 0)

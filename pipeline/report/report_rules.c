@@ -67,7 +67,7 @@ int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report)
 	for (index = 0; index < pipeline->output_count; index++) {
 		struct cw_output *output = &pipeline->outputs[index];
 
-		if (output->state == CW_OUTPUT_FREE || !output->leaves_at)
+		if (output->shared.state == CW_OUTPUT_FREE || !output->leaves_at)
 			continue;
 		if (cw_past_add(past, output) < 0)
 			return -ENOMEM;

@@ -12,27 +12,28 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 {
 	const struct cw_file *file;
 
-	report->files = calloc(output->file_count + 1, sizeof(*report->files));
+	report->files = calloc(output->turn.file_count + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
-	for (file = output->files_first; file; file = file->next) {
-		bool is_regular = file->is_regular;
+	for (file = output->turn.files_first; file; file = file->turn.next) {
+		bool is_regular = file->cache.is_regular;
 
-		if (!cw_outfile_was_created(file->outfile) || (is_regular && !file->is_published))
+		if (!cw_outfile_was_created(file->outfile) ||
+		    (is_regular && !file->writer.is_published))
 			continue;
-		report->written += file->anchor_records;
-		report->bytes += file->anchor_bytes;
-		if (file->is_expired) {
-			books->expired += file->anchor_records;
-			report->expired += file->anchor_records;
+		report->written += file->writer.anchor_records;
+		report->bytes += file->writer.anchor_bytes;
+		if (file->writer.is_expired) {
+			books->expired += file->writer.anchor_records;
+			report->expired += file->writer.anchor_records;
 			report->expired_files++;
 			continue;
 		}
 		report->file_bytes += cw_outfile_file_bytes(file->outfile);
 		if (is_regular)
-			books->in_files += file->anchor_records;
+			books->in_files += file->writer.anchor_records;
 		else
-			books->sent_to_pipe += file->anchor_records;
+			books->sent_to_pipe += file->writer.anchor_records;
 		report->files[report->file_count] = strdup(file->path);
 		if (!report->files[report->file_count])
 			return -ENOMEM;
@@ -48,28 +49,28 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	uint32_t cause;
 
 	*books = (struct cw_books){0};
-	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->matched};
+	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->turn.matched};
 	if (report_files(output, report, books) < 0)
 		goto no_memory;
 	explained = report->written;
 	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
-		report->lost[cause] = output->lost[cause];
-		explained += output->lost[cause];
+		report->lost[cause] = output->turn.lost[cause];
+		explained += output->turn.lost[cause];
 	}
 	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
-		report->left_out[cause] = output->left_out[cause];
-		explained += output->left_out[cause];
-		report->left_out_total += output->left_out[cause];
+		report->left_out[cause] = output->turn.left_out[cause];
+		explained += output->turn.left_out[cause];
+		report->left_out_total += output->turn.left_out[cause];
 	}
-	if (atomic_load(&output->failure)) {
-		report->lost[output->failure_cause] += output->matched - explained;
-		explained = output->matched;
-		report->error = strdup(output->failure_text);
+	if (atomic_load(&output->shared.failure)) {
+		report->lost[output->writer.failure_cause] += output->turn.matched - explained;
+		explained = output->turn.matched;
+		report->error = strdup(output->writer.failure_text);
 		if (!report->error)
 			goto no_memory;
 	}
 	report->lost_total = explained - report->written - report->left_out_total;
-	books->matched = output->matched;
+	books->matched = output->turn.matched;
 	books->written = report->written;
 	books->left_out = report->left_out_total;
 	books->lost = report->lost_total;

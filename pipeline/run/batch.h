@@ -10,7 +10,7 @@
  * Whoever holds the pointer owns the batch; it is handed on through rings and the sequencer only.
  *
  * A batch usually goes round once. It goes in parts when its matches outgrow `matches` (then the
- * packets [part_first, part_end) are one part), and a part is reserved piecewise when the chunk
+ * packets [part.first, part.end) are one part), and a part is reserved piecewise when the chunk
  * pool or `pieces` runs short; the batch keeps its place in the sequence until all of it is
  * reserved.
  */
@@ -67,6 +67,37 @@ struct cw_sample {
 	bool is_match_by_libpcap; /* and not by us; or the other way round */
 };
 
+/* What matching found out about the part that is under way. */
+struct cw_batch_part {
+	uint32_t first;
+	uint32_t end;
+	uint32_t class_counts[CW_CLASS_COUNT];
+	uint64_t caplen_bytes;
+	uint64_t latest_ns; /* where an output rotates by time */
+	uint32_t iface;     /* of all packets, if has_one_iface */
+	uint32_t linktype;  /* likewise, has_one_linktype */
+	bool has_one_iface;
+	bool has_one_linktype;
+	bool has_unrepresentable;
+	bool has_giant;    /* a packet that needs a chunk of its own */
+	bool is_cut_short; /* ends before what the tallies counted (-c) */
+	bool is_last;
+	uint32_t sample_count;     /* packets checked against libpcap, */
+	uint32_t difference_count; /* and those of them where it disagrees */
+};
+
+/* How far reservation has come, and the stretch now to be copied. */
+struct cw_batch_reserved {
+	uint32_t end; /* it may go so far now: the part's end, but in time order */
+	uint32_t packet;
+	uint32_t match;
+	uint32_t copy_packet;
+	uint32_t copy_match;
+	bool is_part_counted;
+	bool is_part_done;
+	bool is_stretch_open; /* the stretch may grow: it was not handed on */
+};
+
 struct cw_batch {
 	/* what the capture thread cut */
 	uint32_t lane;                    /* constant */
@@ -78,35 +109,12 @@ struct cw_batch {
 	struct cw_span span;
 	struct cw_lease lease;
 
-	/* what matching found: packets, and the part of them that is under way */
+	/* what the worker matched, and the turn reserved */
 	uint32_t packet_count;
-	uint32_t part_first;
-	uint32_t part_end;
-	uint32_t class_counts[CW_CLASS_COUNT]; /* of the part */
-	uint64_t caplen_bytes;                 /* of the part */
-	uint64_t latest_ns;                    /* of the part, where an output rotates by time */
-	uint32_t iface;                        /* of all packets of the part, if has_one_iface */
-	uint32_t linktype;                     /* likewise, has_one_linktype */
-	bool has_one_iface;
-	bool has_one_linktype;
-	bool has_unrepresentable;
-	bool has_giant;    /* a packet that needs a chunk of its own */
-	bool is_cut_short; /* ends before what the tallies counted (-c) */
-	bool is_last_part;
-	bool is_damaged;       /* the input was truncated underneath; the batch ends before that */
-	bool is_discarded;     /* comes after the run's end: nothing of it counts */
-	uint32_t sample_count; /* of the part: packets checked against libpcap, */
-	uint32_t difference_count; /* and those of them where it disagrees */
-
-	/* reservation: how far it has come, and the stretch now to be copied */
-	uint32_t reserve_end; /* it may go so far now: the part's end, but in time order */
-	uint32_t reserve_packet;
-	uint32_t reserve_match;
-	uint32_t copy_packet;
-	uint32_t copy_match;
-	bool is_part_counted;
-	bool is_part_reserved;
-	bool is_stretch_open; /* the stretch may grow: it was not handed on */
+	struct cw_batch_part part;
+	struct cw_batch_reserved reserved;
+	bool is_damaged;   /* the input was truncated underneath; the batch ends before that */
+	bool is_discarded; /* comes after the run's end: nothing of it counts */
 
 	/* storage, fixed at start */
 	uint32_t match_capacity;
@@ -136,7 +144,7 @@ void cw_batch_fini(struct cw_batch *batch); /* accepts a zeroed one */
 /* Index in matches where packet `index` of the part starts. */
 static inline uint32_t cw_batch_match_start(const struct cw_batch *batch, uint32_t index)
 {
-	return index == batch->part_first ? 0 : batch->ends[index - 1];
+	return index == batch->part.first ? 0 : batch->ends[index - 1];
 }
 
 #endif

@@ -54,21 +54,23 @@ void cw_lane_fini(struct cw_lane *lane)
 struct cw_batch *cw_lane_take_batch(struct cw_lane *lane)
 {
 	/* [FREE-1] acquire. One thread takes, so what is first cannot come back meanwhile. */
-	struct cw_batch *batch = atomic_load_explicit(&lane->free_batches, memory_order_acquire);
+	struct cw_batch *batch =
+	    atomic_load_explicit(&lane->shared.free_batches, memory_order_acquire);
 
 	while (batch && !atomic_compare_exchange_weak_explicit(
-			    &lane->free_batches, &batch, batch->free_next, memory_order_acquire,
-			    memory_order_acquire)) /* [FREE-1] */
+			    &lane->shared.free_batches, &batch, batch->free_next,
+			    memory_order_acquire, memory_order_acquire)) /* [FREE-1] */
 		;
 	return batch;
 }
 
 void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch)
 {
-	batch->free_next = atomic_load_explicit(&lane->free_batches, memory_order_relaxed);
+	batch->free_next = atomic_load_explicit(&lane->shared.free_batches, memory_order_relaxed);
 	/* [FREE-1] release */
-	while (!atomic_compare_exchange_weak_explicit(&lane->free_batches, &batch->free_next, batch,
-						      memory_order_release, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&lane->shared.free_batches, &batch->free_next,
+						      batch, memory_order_release,
+						      memory_order_relaxed))
 		;
-	cw_gate_signal(&lane->gate);
+	cw_gate_signal(&lane->shared.gate);
 }

@@ -17,6 +17,37 @@
 
 struct cw_pipeline;
 
+struct cw_lane_shared {
+	struct cw_gate gate;                   /* the capture thread's */
+	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
+	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
+	_Atomic uint64_t cut_count;
+	struct cw_live *_Atomic live; /* [TAP-1] NULL: the device is gone, the keeper may have it */
+	_Atomic uint64_t horizon_ns;  /* [TIME-1] all packets up to this time were handed out */
+	_Atomic uint64_t finished;    /* progress: batches of cut_count */
+	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
+	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
+};
+
+/* Owner: the capture thread. */
+struct cw_lane_capture {
+	uint64_t cut_packets;
+	bool is_reader;             /* of the current generation (generation.h) */
+	struct cw_live_stats past;  /* of devices that are gone */
+	struct cw_live *stopped;    /* the device whose queue was told to take no more; NULL */
+	struct cw_live_stats stats; /* of all; complete once the thread ended */
+};
+
+/* Owner: the turn. */
+struct cw_lane_turn {
+	uint64_t next;      /* sequence number of the batch that reserves next */
+	uint64_t counted;   /* packets in the books */
+	uint64_t discarded; /* packets that came after the run's end (-c) */
+	bool is_through;    /* all that was cut is reserved */
+	bool has_dead_input;
+	uint32_t dead_input; /* was truncated underneath: the rest of its batches is discarded */
+};
+
 struct cw_lane {
 	/* constant after start */
 	struct cw_pipeline *pipeline;
@@ -32,31 +63,9 @@ struct cw_lane {
 	uint32_t input; /* live: the device, */
 	uint32_t queue; /* and which of its queues */
 
-	/* shared */
-	_Alignas(CW_CACHE_LINE) struct cw_gate gate; /* the capture thread's */
-	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
-	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
-	_Atomic uint64_t cut_count;
-	struct cw_live *_Atomic live; /* [TAP-1] NULL: the device is gone, the keeper may have it */
-	_Atomic uint64_t horizon_ns;  /* [TIME-1] all packets up to this time were handed out */
-	_Atomic uint64_t finished;    /* progress: batches of cut_count */
-	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
-	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
-
-	/* owner: the capture thread */
-	_Alignas(CW_CACHE_LINE) uint64_t cut_packets;
-	bool is_reader;             /* of the current generation (generation.h) */
-	struct cw_live_stats past;  /* of devices that are gone */
-	struct cw_live *stopped;    /* the device whose queue was told to take no more; NULL */
-	struct cw_live_stats stats; /* of all; complete once the thread ended */
-
-	/* owner: the turn */
-	_Alignas(CW_CACHE_LINE) uint64_t next;
-	uint64_t counted;   /* packets in the books */
-	uint64_t discarded; /* packets that came after the run's end (-c) */
-	bool is_through;    /* all that was cut is reserved */
-	bool has_dead_input;
-	uint32_t dead_input; /* was truncated underneath: the rest of its batches is discarded */
+	_Alignas(CW_CACHE_LINE) struct cw_lane_shared shared;
+	_Alignas(CW_CACHE_LINE) struct cw_lane_capture capture;
+	_Alignas(CW_CACHE_LINE) struct cw_lane_turn turn;
 };
 
 /* `batch_count` batches go round in it. 0 or -ENOMEM; cw_lane_fini in any case. */

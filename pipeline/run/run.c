@@ -87,7 +87,7 @@ void cw_pipeline_stop_reading(struct cw_pipeline *pipeline)
 	atomic_store(&pipeline->reload.is_cancelled, true);
 	(void)!write(pipeline->wake_fd, &one, sizeof(one)); /* as in thread_ends */
 	for (index = 0; index < pipeline->lane_count; index++)
-		cw_gate_signal_all(&pipeline->lanes[index].gate);
+		cw_gate_signal_all(&pipeline->lanes[index].shared.gate);
 }
 
 void cw_keeper_wake(struct cw_pipeline *pipeline)

@@ -54,8 +54,8 @@ int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint
 	output->format = choose_format(pipeline, output->name);
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	cw_output_adopt(pipeline, output, rule);
-	output->linktype = CW_LINKTYPE_ANY;
-	atomic_init(&output->state, CW_OUTPUT_USED);
+	output->turn.linktype = CW_LINKTYPE_ANY;
+	atomic_init(&output->shared.state, CW_OUTPUT_USED);
 	return 0;
 }
 
@@ -71,7 +71,8 @@ int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output
 	/* Which files there will be is known only while writing, when it is too late to refuse. */
 	if (is_new && pipeline->options.no_clobber &&
 	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
-	     output->rotate_bytes || output->rotate_records || output->rotate_every_ns))
+	     output->limits.rotate_bytes || output->limits.rotate_records ||
+	     output->limits.rotate_every_ns))
 		return cw_error_set(error, -EINVAL,
 				    "rule %s: --no-clobber is for fixed names without rotation in "
 				    "this version",

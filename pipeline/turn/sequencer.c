@@ -35,18 +35,18 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 {
 	uint32_t index;
 
-	memset(batch->class_counts, 0, sizeof(batch->class_counts));
-	batch->caplen_bytes = 0;
-	for (index = batch->part_first; index < batch->part_end && matched_left; index++) {
-		batch->class_counts[batch->classes[index]]++;
-		batch->caplen_bytes += batch->packets[index].caplen;
+	memset(batch->part.class_counts, 0, sizeof(batch->part.class_counts));
+	batch->part.caplen_bytes = 0;
+	for (index = batch->part.first; index < batch->part.end && matched_left; index++) {
+		batch->part.class_counts[batch->classes[index]]++;
+		batch->part.caplen_bytes += batch->packets[index].caplen;
 		matched_left -= batch->classes[index] == CW_CLASS_MATCHED;
 	}
-	batch->part_end = index;
-	lane->discarded += batch->packet_count - index;
+	batch->part.end = index;
+	lane->turn.discarded += batch->packet_count - index;
 	cw_samples_cut(batch);
-	batch->is_cut_short = true;
-	batch->is_last_part = true;
+	batch->part.is_cut_short = true;
+	batch->part.is_last = true;
 }
 
 /* The limits of this batch's rules are in force from now on. */
@@ -73,11 +73,11 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 	struct cw_input *input = &pipeline->inputs[batch->input];
 	uint64_t packets;
 
-	if (batch->is_part_counted)
+	if (batch->reserved.is_part_counted)
 		return;
-	batch->is_part_counted = true;
+	batch->reserved.is_part_counted = true;
 	if (sequencer->matched_limit &&
-	    books->matched_any + batch->class_counts[CW_CLASS_MATCHED] >=
+	    books->matched_any + batch->part.class_counts[CW_CLASS_MATCHED] >=
 		sequencer->matched_limit) {
 		cut_short(lane, batch, sequencer->matched_limit - books->matched_any);
 		sequencer->has_reached_limit = true;
@@ -85,28 +85,28 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 	}
 	adopt_generation(pipeline, batch->generation);
 	cw_verification_add(&pipeline->verification, batch, input->packets);
-	packets = batch->part_end - batch->part_first;
-	lane->counted += packets;
+	packets = batch->part.end - batch->part.first;
+	lane->turn.counted += packets;
 	input->packets += packets;
-	input->bytes += batch->caplen_bytes;
+	input->bytes += batch->part.caplen_bytes;
 	books->received += packets;
-	books->malformed += batch->class_counts[CW_CLASS_MALFORMED];
-	books->prefiltered += batch->class_counts[CW_CLASS_PREFILTERED];
-	books->matched_any += batch->class_counts[CW_CLASS_MATCHED];
-	books->unmatched += batch->class_counts[CW_CLASS_UNMATCHED];
-	books->classified +=
-	    batch->class_counts[CW_CLASS_MATCHED] + batch->class_counts[CW_CLASS_UNMATCHED];
+	books->malformed += batch->part.class_counts[CW_CLASS_MALFORMED];
+	books->prefiltered += batch->part.class_counts[CW_CLASS_PREFILTERED];
+	books->matched_any += batch->part.class_counts[CW_CLASS_MATCHED];
+	books->unmatched += batch->part.class_counts[CW_CLASS_UNMATCHED];
+	books->classified += batch->part.class_counts[CW_CLASS_MATCHED] +
+			     batch->part.class_counts[CW_CLASS_UNMATCHED];
 	atomic_store_explicit(&pipeline->received, books->received, memory_order_relaxed);
-	atomic_fetch_add_explicit(&pipeline->received_bytes, batch->caplen_bytes,
+	atomic_fetch_add_explicit(&pipeline->received_bytes, batch->part.caplen_bytes,
 				  memory_order_relaxed);
 }
 
 static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_lane *lane,
 			  const struct cw_batch *batch)
 {
-	if (sequencer->has_reached_limit && !batch->is_part_counted)
+	if (sequencer->has_reached_limit && !batch->reserved.is_part_counted)
 		return true;
-	return lane->has_dead_input && lane->dead_input == batch->input;
+	return lane->turn.has_dead_input && lane->turn.dead_input == batch->input;
 }
 
 /* The input of a damaged batch ends there: none of its later batches counts. */
@@ -115,19 +115,19 @@ static void end_input(struct cw_pipeline *pipeline, struct cw_lane *lane,
 {
 	if (!batch->is_damaged)
 		return;
-	lane->has_dead_input = true;
-	lane->dead_input = batch->input;
+	lane->turn.has_dead_input = true;
+	lane->turn.dead_input = batch->input;
 	pipeline->inputs[batch->input].was_truncated = true;
 }
 
 static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch,
 		    bool is_whole)
 {
-	batch->is_stretch_open = false;
+	batch->reserved.is_stretch_open = false;
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], NULL,
 			      memory_order_relaxed); /* only the owner parks it again */
 	if (is_whole)
-		lane->next++;
+		lane->turn.next++;
 	cw_ring_push_spmc(pipeline->reserved, batch); /* has room for every batch */
 	cw_gate_signal(&pipeline->worker_gate);
 }
@@ -155,19 +155,19 @@ enum cw_reserve cw_sequencer_reserve(struct cw_pipeline *pipeline, struct cw_bat
 void cw_sequencer_hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane,
 			  struct cw_batch *batch, bool is_part_done)
 {
-	batch->is_part_reserved = is_part_done;
-	if (is_part_done && batch->is_last_part)
+	batch->reserved.is_part_done = is_part_done;
+	if (is_part_done && batch->part.is_last)
 		end_input(pipeline, lane, batch);
-	hand_on(pipeline, lane, batch, is_part_done && batch->is_last_part);
+	hand_on(pipeline, lane, batch, is_part_done && batch->part.is_last);
 }
 
 /* Seal everything once the last batch of the last lane is reserved. */
 void cw_sequencer_try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
 {
-	if (lane->is_through || !atomic_load(&lane->is_cut) || /* [END-1] acquire */
-	    lane->next != atomic_load(&lane->cut_count))
+	if (lane->turn.is_through || !atomic_load(&lane->shared.is_cut) || /* [END-1] acquire */
+	    lane->turn.next != atomic_load(&lane->shared.cut_count))
 		return;
-	lane->is_through = true;
+	lane->turn.is_through = true;
 	if (--pipeline->sequencer.lanes_left)
 		return;
 	cw_outputs_flush_all(pipeline);
@@ -180,12 +180,12 @@ struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane 
 	struct cw_batch *batch;
 
 	for (;;) {
-		batch = atomic_load_explicit(&lane->parked[lane->next & lane->mask],
+		batch = atomic_load_explicit(&lane->parked[lane->turn.next & lane->mask],
 					     memory_order_acquire); /* [SEQ-1] */
 		if (!batch || !is_beyond_end(&pipeline->sequencer, lane, batch))
 			break;
 		batch->is_discarded = true;
-		lane->discarded += batch->packet_count - batch->part_first;
+		lane->turn.discarded += batch->packet_count - batch->part.first;
 		hand_on(pipeline, lane, batch, true);
 	}
 	if (batch)

@@ -22,11 +22,11 @@
 static uint64_t bound_of(const struct cw_lane *lane)
 {
 	/* [TIME-1] acquire, and before the number of batches: what was cut until then is known. */
-	uint64_t horizon_ns = atomic_load_explicit(&lane->horizon_ns, memory_order_acquire);
+	uint64_t horizon_ns = atomic_load_explicit(&lane->shared.horizon_ns, memory_order_acquire);
 
-	if (lane->is_through)
+	if (lane->turn.is_through)
 		return NO_TIME;
-	return atomic_load(&lane->cut_count) == lane->next ? horizon_ns : 0;
+	return atomic_load(&lane->shared.cut_count) == lane->turn.next ? horizon_ns : 0;
 }
 
 /* The lane whose turn it is, and up to which time; NULL: that is not known yet. */
@@ -40,8 +40,8 @@ static struct cw_lane *choose_lane(struct cw_pipeline *pipeline, uint64_t *limit
 	for (index = 0; index < pipeline->lane_count; index++) {
 		struct cw_lane *lane = &pipeline->lanes[index];
 		const struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
-		uint64_t ts_ns = batch ? batch->reserve_packet < batch->part_end
-					     ? batch->packets[batch->reserve_packet].ts_ns
+		uint64_t ts_ns = batch ? batch->reserved.packet < batch->part.end
+					     ? batch->packets[batch->reserved.packet].ts_ns
 					     : 0 /* nothing in it: it is not in anybody's way */
 				       : bound_of(lane);
 
@@ -61,9 +61,9 @@ static struct cw_lane *choose_lane(struct cw_pipeline *pipeline, uint64_t *limit
 static uint32_t end_at(struct cw_sequencer *sequencer, const struct cw_batch *batch,
 		       uint64_t limit_ns)
 {
-	uint32_t index = batch->reserve_packet;
+	uint32_t index = batch->reserved.packet;
 
-	for (; index < batch->part_end && batch->packets[index].ts_ns <= limit_ns; index++) {
+	for (; index < batch->part.end && batch->packets[index].ts_ns <= limit_ns; index++) {
 		if (batch->packets[index].ts_ns < sequencer->last_ts_ns)
 			sequencer->late_count++;
 		else
@@ -81,7 +81,8 @@ static void hand_on_open(struct cw_pipeline *pipeline)
 		struct cw_lane *lane = &pipeline->lanes[index];
 		struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
 
-		if (batch && batch->is_stretch_open && batch->reserve_match > batch->copy_match)
+		if (batch && batch->reserved.is_stretch_open &&
+		    batch->reserved.match > batch->reserved.copy_match)
 			cw_sequencer_hand_on(pipeline, lane, batch, false);
 	}
 }
@@ -96,11 +97,11 @@ void cw_sequencer_merge(struct cw_pipeline *pipeline)
 	while ((lane = choose_lane(pipeline, &limit_ns)) != NULL) {
 		struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
 
-		if (batch->reserve_packet >= batch->reserve_end)
-			batch->reserve_end = end_at(sequencer, batch, limit_ns);
+		if (batch->reserved.packet >= batch->reserved.end)
+			batch->reserved.end = end_at(sequencer, batch, limit_ns);
 		if (cw_sequencer_reserve(pipeline, batch) != CW_RESERVE_DONE)
 			break; /* no chunks: what was reserved must be copied to get some back */
-		if (batch->reserve_end == batch->part_end)
+		if (batch->reserved.end == batch->part.end)
 			cw_sequencer_hand_on(pipeline, lane, batch, true);
 	}
 	hand_on_open(pipeline);

@@ -42,7 +42,7 @@ static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
 		cw_sequencer_try_to_end(pipeline, lane);
 		return false;
 	}
-	batch->reserve_end = batch->part_end;
+	batch->reserved.end = batch->part.end;
 	switch (cw_sequencer_reserve(pipeline, batch)) {
 	case CW_RESERVE_STARVED:
 		note_waiting(&pipeline->sequencer, lane->index); /* for when chunks came back */
@@ -145,10 +145,10 @@ void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 	books->matched = pipeline->past.books.matched;
 	books->written = pipeline->past.written;
 	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].state == CW_OUTPUT_FREE)
+		if (pipeline->outputs[index].shared.state == CW_OUTPUT_FREE)
 			continue;
-		books->matched += pipeline->outputs[index].matched;
-		books->written += atomic_load(&pipeline->outputs[index].written);
+		books->matched += pipeline->outputs[index].turn.matched;
+		books->written += atomic_load(&pipeline->outputs[index].shared.written);
 	}
 	use_turn(pipeline);
 }

@@ -126,7 +126,7 @@ static void check_part(const struct cw_batch *batch, const struct cw_rules *rule
 	uint32_t records[RULES_MAX] = {0};
 	uint64_t bytes = 0;
 
-	for (i = batch->part_first; i < batch->part_end; i++) {
+	for (i = batch->part.first; i < batch->part.end; i++) {
 		uint8_t class = expect(rules, prefilter, &batch->packets[i], ids, &count);
 
 		assert_int_equal(batch->classes[i], class);
@@ -138,8 +138,8 @@ static void check_part(const struct cw_batch *batch, const struct cw_rules *rule
 			records[ids[n]]++;
 		}
 	}
-	assert_memory_equal(batch->class_counts, counts, sizeof(counts));
-	assert_int_equal(batch->caplen_bytes, bytes);
+	assert_memory_equal(batch->part.class_counts, counts, sizeof(counts));
+	assert_int_equal(batch->part.caplen_bytes, bytes);
 	for (i = 0; i < batch->tally_count; i++) {
 		assert_int_equal(batch->tallies[i].record_count, records[batch->tallies[i].output]);
 		records[batch->tallies[i].output] = 0;
@@ -157,19 +157,19 @@ static void check_samples(const struct cw_batch *batch, const char *prefilter)
 	uint32_t count = 0;
 
 	cw_filter_free(filter);
-	for (uint32_t i = batch->part_first; i < batch->part_end; i++) {
+	for (uint32_t i = batch->part.first; i < batch->part.end; i++) {
 		const struct cw_packet *packet = &batch->packets[i];
 
 		if (packet->flags & CW_PACKET_MALFORMED)
 			continue;
 		if (cw_ifaces_at(&ifaces, packet->iface)->linktype == LINKTYPE_RAW && !is_raw_legal)
 			continue;
-		assert_true(count < batch->sample_count);
+		assert_true(count < batch->part.sample_count);
 		assert_int_equal(batch->samples[count].packet, i);
 		assert_int_equal(batch->samples[count++].rule, CW_SAMPLE_AGREES);
 	}
-	assert_int_equal(batch->sample_count, count);
-	assert_int_equal(batch->difference_count, 0);
+	assert_int_equal(batch->part.sample_count, count);
+	assert_int_equal(batch->part.difference_count, 0);
 }
 
 static void try(struct random *random, uint64_t *class_counts)
@@ -216,16 +216,16 @@ static void try(struct random *random, uint64_t *class_counts)
 	memcpy(batch.packets, packets, sizeof(packets));
 	batch.packet_count = PACKETS;
 	batch.span.layout.ifaces = &ifaces;
-	while (batch.part_end < PACKETS) {
-		uint32_t before = batch.part_end;
+	while (batch.part.end < PACKETS) {
+		uint32_t before = batch.part.end;
 
 		cw_match_part(&matcher, &scratch, outputs, &batch);
-		assert_int_equal(batch.part_first, before);
-		assert_true(batch.part_end > before);
+		assert_int_equal(batch.part.first, before);
+		assert_true(batch.part.end > before);
 		check_part(&batch, &rules, prefilter);
 		check_samples(&batch, prefilter);
 		for (uint32_t i = 0; i < CW_CLASS_COUNT; i++)
-			class_counts[i] += batch.class_counts[i];
+			class_counts[i] += batch.part.class_counts[i];
 	}
 	batch.span = (struct cw_span){0};
 	cw_batch_fini(&batch);
