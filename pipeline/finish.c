@@ -3,37 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pipeline/report/past.h"
-#include "pipeline/report/report.h"
-#include "pipeline/run/run.h"
+#include "pipeline/capture/tap.h"
+#include "pipeline/report/report_parts.h"
 #include "pipeline/state.h"
-
-int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
-{
-	return pipeline->done_fd;
-}
-
-bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline)
-{
-	return atomic_load(&pipeline->is_stuck);
-}
-
-void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress)
-{
-	uint32_t index;
-
-	*progress = (struct cw_progress){.read_bytes = atomic_load(&pipeline->read_bytes),
-					 .total_bytes = pipeline->total_bytes,
-					 .packets = atomic_load(&pipeline->received),
-					 .bytes = atomic_load(&pipeline->received_bytes)};
-	for (index = 0; index < pipeline->tap_count; index++)
-		progress->lost_before_tap += atomic_load(&pipeline->taps[index].lost_before_tap);
-	for (index = 0; index < pipeline->lane_count; index++) {
-		progress->kernel_seen += atomic_load(&pipeline->lanes[index].shared.seen);
-		progress->kernel_dropped += atomic_load(&pipeline->lanes[index].shared.dropped);
-		progress->freezes += atomic_load(&pipeline->lanes[index].shared.frozen);
-	}
-}
 
 /* Threads that run although starting the others failed: let them find their end. */
 static void join_threads(struct cw_pipeline *pipeline)
@@ -42,20 +14,20 @@ static void join_threads(struct cw_pipeline *pipeline)
 
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
-	if (!pipeline->lanes[pipeline->lane_count - 1].is_started ||
-	    (pipeline->tap_count && !pipeline->is_keeper_started) ||
-	    (pipeline->reload.is_possible && !pipeline->reload.is_started)) {
-		cw_pipeline_stop_reading(pipeline);
-		atomic_store(&pipeline->is_done, true);
-		cw_gate_signal_all(&pipeline->worker_gate);
+	if (!pipeline->run.lanes[pipeline->run.lane_count - 1].is_started ||
+	    (pipeline->run.is_live && !pipeline->capture.is_keeper_started) ||
+	    (pipeline->run.is_reloadable && !pipeline->reload.is_started)) {
+		cw_run_stop_reading(&pipeline->run);
+		atomic_store(&pipeline->run.is_done, true);
+		cw_gate_signal_all(&pipeline->run.worker_gate);
 	}
-	for (index = 0; index < pipeline->lane_count; index++) {
-		if (pipeline->lanes[index].is_started)
-			pthread_join(pipeline->lanes[index].thread, NULL);
+	for (index = 0; index < pipeline->run.lane_count; index++) {
+		if (pipeline->run.lanes[index].is_started)
+			pthread_join(pipeline->run.lanes[index].thread, NULL);
 	}
-	if (pipeline->is_keeper_started)
-		pthread_join(pipeline->keeper_thread, NULL);
-	pipeline->is_keeper_started = false;
+	if (pipeline->capture.is_keeper_started)
+		pthread_join(pipeline->capture.keeper_thread, NULL);
+	pipeline->capture.is_keeper_started = false;
 	if (pipeline->reload.is_started)
 		pthread_join(pipeline->reload.thread, NULL);
 	pipeline->reload.is_started = false;
@@ -68,9 +40,16 @@ static void join_threads(struct cw_pipeline *pipeline)
 
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report)
 {
+	int result;
+
 	join_threads(pipeline);
-	cw_outputs_finish(pipeline);
-	return cw_pipeline_report(pipeline, report);
+	cw_outputs_finish(&pipeline->outputs);
+	result = cw_report_fill(report, &pipeline->capture, &pipeline->past);
+	if (result == 0)
+		result = cw_reload_report(&pipeline->reload, report);
+	if (result < 0)
+		cw_report_fini(report);
+	return result;
 }
 
 static void close_if_open(int fd)
@@ -88,33 +67,37 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	join_threads(pipeline);
 	for (index = 0; index < pipeline->worker_count; index++)
 		cw_worker_fini(&pipeline->workers[index]);
-	for (index = 0; pipeline->lanes && index < pipeline->lane_count; index++)
-		cw_lane_fini(&pipeline->lanes[index]);
-	for (index = 0; pipeline->outputs && index < pipeline->output_count; index++)
-		cw_output_fini(&pipeline->outputs[index]);
-	for (index = 0; index < pipeline->input_count; index++)
-		cw_source_close(pipeline->inputs[index].source);
-	cw_reload_fini(pipeline);
+	for (index = 0; pipeline->run.lanes && index < pipeline->run.lane_count; index++)
+		cw_lane_fini(&pipeline->run.lanes[index]);
+	for (index = 0; pipeline->outputs.at && index < pipeline->outputs.count; index++)
+		cw_output_fini(&pipeline->outputs.at[index]);
+	for (index = 0; index < pipeline->inputs.count; index++)
+		cw_source_close(pipeline->inputs.at[index].source);
+	cw_reload_fini(&pipeline->reload);
 	cw_past_fini(&pipeline->past);
-	cw_names_fini(&pipeline->names);
-	cw_sequencer_fini(&pipeline->sequencer);
-	cw_chunk_pool_fini(&pipeline->pool);
-	cw_ring_free(pipeline->reserved);
-	cw_ready_fini(&pipeline->writable);
-	cw_taps_fini(pipeline);
-	cw_ifaces_fini(&pipeline->ifaces);
-	cw_direct_share_free(pipeline->direct_share);
-	cw_pack_free(pipeline->pack);
-	if (pipeline->has_files)
-		cw_files_fini(&pipeline->files);
-	free(pipeline->turn_tally_of);
+	cw_names_fini(&pipeline->outputs.names);
+	cw_sequencer_fini(&pipeline->turn.sequencer);
+	cw_chunk_pool_fini(&pipeline->outputs.pool);
+	cw_ring_free(pipeline->run.reserved);
+	cw_ready_fini(&pipeline->outputs.writable);
+	cw_taps_fini(&pipeline->capture);
+	cw_ifaces_fini(&pipeline->inputs.ifaces);
+	cw_direct_share_free(pipeline->outputs.direct_share);
+	cw_pack_free(pipeline->outputs.pack);
+	if (pipeline->outputs.has_files)
+		cw_files_fini(&pipeline->outputs.files);
+	free(pipeline->outputs.turn.tally_of);
 	free(pipeline->workers);
-	free(pipeline->lanes);
-	free(pipeline->outputs);
-	free(pipeline->inputs);
-	close_if_open(pipeline->wake_fd);
-	close_if_open(pipeline->abort_fd);
-	close_if_open(pipeline->keeper_fd);
-	close_if_open(pipeline->done_fd);
+	free(pipeline->worker_cpus);
+	free(pipeline->run.lanes);
+	free(pipeline->outputs.at);
+	free(pipeline->inputs.at);
+	close_if_open(pipeline->run.wake_fd);
+	close_if_open(pipeline->run.abort_fd);
+	close_if_open(pipeline->run.keeper_fd);
+	close_if_open(pipeline->run.done_fd);
+	close_if_open(pipeline->run.reload_fd);
+	pthread_mutex_destroy(&pipeline->generations.sets_lock);
+	pthread_mutex_destroy(&pipeline->reload.status_lock);
 	free(pipeline);
 }

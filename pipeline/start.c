@@ -11,11 +11,10 @@
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
-#include "pipeline/capture/capture.h"
-#include "pipeline/run/run.h"
+#include "pipeline/capture/keeper.h"
+#include "pipeline/capture/tap.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
-#include "pipeline/turn/turn.h"
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
@@ -35,10 +34,10 @@ static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
 
 static void choose_sizes(struct cw_pipeline *pipeline)
 {
-	struct cw_pipeline_options *options = &pipeline->options;
+	struct cw_pipeline_options *options = &pipeline->run.options;
 
 	if (!options->threads)
-		options->threads = cw_pipeline_usable_cores();
+		options->threads = cw_usable_cores();
 	if (options->threads > CW_THREADS_MAX)
 		options->threads = CW_THREADS_MAX;
 	if (!options->pool_bytes)
@@ -46,7 +45,7 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 	if (!options->chunk_bytes)
 		options->chunk_bytes = choose_chunk_bytes(
 		    options->pool_bytes,
-		    pipeline->reload.is_possible && options->rules->count < CW_OUTPUTS_EXPECTED
+		    pipeline->run.is_reloadable && options->rules->count < CW_OUTPUTS_EXPECTED
 			? CW_OUTPUTS_EXPECTED
 			: options->rules->count);
 	if (!options->gather_bytes)
@@ -75,31 +74,33 @@ static void chunks_returned(void *context)
 
 static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 {
-	const struct cw_pipeline_options *options = &pipeline->options;
+	const struct cw_pipeline_options *options = &pipeline->run.options;
 	const struct cw_batch_sizes sizes = {
 	    .records_max = options->batch_records,
-	    .match_capacity = CW_BATCH_MATCHES_MIN + pipeline->output_capacity + CW_MATCH_BURST,
-	    .tally_capacity = pipeline->output_capacity,
-	    .piece_capacity = pipeline->output_capacity + CW_BATCH_PIECES_EXTRA,
+	    .match_capacity = CW_BATCH_MATCHES_MIN + pipeline->outputs.capacity + CW_MATCH_BURST,
+	    .tally_capacity = pipeline->outputs.capacity,
+	    .piece_capacity = pipeline->outputs.capacity + CW_BATCH_PIECES_EXTRA,
 	    .sample_capacity = cw_samples_capacity(options->batch_records, options->verify_every),
 	};
 	uint32_t index;
 
-	pipeline->lanes = new_lanes(pipeline->lane_count);
+	pipeline->run.lanes = new_lanes(pipeline->run.lane_count);
 	pipeline->workers = calloc(options->threads, sizeof(*pipeline->workers));
-	if (!pipeline->lanes || !pipeline->workers ||
-	    cw_chunk_pool_init(&pipeline->pool, options->pool_bytes, options->chunk_bytes) < 0 ||
-	    cw_sequencer_init(&pipeline->sequencer, pipeline->lane_count) < 0 ||
-	    cw_ring_new(&pipeline->reserved, (size_t)pipeline->lane_count * options->batch_count) <
+	pipeline->worker_cpus = calloc(options->threads, sizeof(*pipeline->worker_cpus));
+	if (!pipeline->run.lanes || !pipeline->workers || !pipeline->worker_cpus ||
+	    cw_chunk_pool_init(&pipeline->outputs.pool, options->pool_bytes, options->chunk_bytes) <
 		0 ||
-	    cw_ready_init(&pipeline->writable, pipeline->output_capacity) < 0)
+	    cw_sequencer_init(&pipeline->turn.sequencer, pipeline->run.lane_count) < 0 ||
+	    cw_ring_new(&pipeline->run.reserved,
+			(size_t)pipeline->run.lane_count * options->batch_count) < 0 ||
+	    cw_ready_init(&pipeline->outputs.writable, pipeline->outputs.capacity) < 0)
 		goto no_memory;
-	pipeline->pool.on_return = chunks_returned;
-	pipeline->pool.context = pipeline;
-	pipeline->sequencer.matched_limit = options->packet_limit;
-	for (index = 0; index < pipeline->lane_count; index++) {
-		if (cw_lane_init(&pipeline->lanes[index], pipeline, index, options->batch_count,
-				 &sizes) < 0)
+	pipeline->outputs.pool.on_return = chunks_returned;
+	pipeline->outputs.pool.context = &pipeline->turn;
+	pipeline->turn.sequencer.matched_limit = options->packet_limit;
+	for (index = 0; index < pipeline->run.lane_count; index++) {
+		if (cw_lane_init(&pipeline->run.lanes[index], &pipeline->capture, index,
+				 options->batch_count, &sizes) < 0)
 			goto no_memory;
 	}
 	for (index = 0; index < options->threads; index++) {
@@ -128,8 +129,8 @@ static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *
 
 static uint32_t count_threads(const struct cw_pipeline *pipeline)
 {
-	return pipeline->worker_count + pipeline->lane_count + (pipeline->tap_count ? 1 : 0) +
-	       (pipeline->reload.is_possible ? 1 : 0);
+	return pipeline->worker_count + pipeline->run.lane_count + (pipeline->run.is_live ? 1 : 0) +
+	       (pipeline->run.is_reloadable ? 1 : 0);
 }
 
 /* Signals go to the thread that asked for the run; only faults are this pipeline's threads' own. */
@@ -146,7 +147,7 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 	sigdelset(&blocked, SIGFPE);
 	sigdelset(&blocked, SIGILL);
 	pthread_sigmask(SIG_BLOCK, &blocked, &before);
-	atomic_store(&pipeline->running_threads, count_threads(pipeline));
+	atomic_store(&pipeline->run.running_threads, count_threads(pipeline));
 	for (index = 0; index < pipeline->worker_count && result == 0; index++) {
 		struct cw_worker *worker = &pipeline->workers[index];
 
@@ -154,23 +155,23 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = start_thread(&worker->thread, name, cw_worker_main, worker);
 		worker->is_started = result == 0;
 	}
-	for (index = 0; index < pipeline->lane_count && result == 0; index++) {
-		struct cw_lane *lane = &pipeline->lanes[index];
+	for (index = 0; index < pipeline->run.lane_count && result == 0; index++) {
+		struct cw_lane *lane = &pipeline->run.lanes[index];
 
 		snprintf(name, sizeof(name), "cw-capture-%u", index);
-		result = start_thread(&lane->thread, name,
-				      pipeline->tap_count ? cw_capture_live_main : cw_capture_main,
-				      lane);
+		result = start_thread(
+		    &lane->thread, name,
+		    pipeline->run.is_live ? cw_capture_live_main : cw_capture_main, lane);
 		lane->is_started = result == 0;
 	}
-	if (result == 0 && pipeline->tap_count) {
-		result =
-		    start_thread(&pipeline->keeper_thread, "cw-keeper", cw_keeper_main, pipeline);
-		pipeline->is_keeper_started = result == 0;
+	if (result == 0 && pipeline->run.is_live) {
+		result = start_thread(&pipeline->capture.keeper_thread, "cw-keeper", cw_keeper_main,
+				      &pipeline->capture);
+		pipeline->capture.is_keeper_started = result == 0;
 	}
-	if (result == 0 && pipeline->reload.is_possible) {
-		result =
-		    start_thread(&pipeline->reload.thread, "cw-reload", cw_reload_main, pipeline);
+	if (result == 0 && pipeline->run.is_reloadable) {
+		result = start_thread(&pipeline->reload.thread, "cw-reload", cw_reload_main,
+				      &pipeline->reload);
 		pipeline->reload.is_started = result == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -182,12 +183,12 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 
 static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 {
-	pipeline->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	pipeline->abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	pipeline->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	pipeline->keeper_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pipeline->keeper_fd < 0 || pipeline->wake_fd < 0 || pipeline->abort_fd < 0 ||
-	    pipeline->done_fd < 0)
+	pipeline->run.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pipeline->run.abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pipeline->run.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pipeline->run.keeper_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pipeline->run.keeper_fd < 0 || pipeline->run.wake_fd < 0 ||
+	    pipeline->run.abort_fd < 0 || pipeline->run.done_fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
 	return 0;
 }
@@ -195,54 +196,75 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_filter_set_options filter_options = {
-	    .filter = {.unoptimized = pipeline->options.unoptimized,
-		       .resolve_names = pipeline->options.resolve_names,
-		       .compiler = pipeline->options.compiler},
-	    .engine = pipeline->options.engine,
+	    .filter = {.unoptimized = pipeline->run.options.unoptimized,
+		       .resolve_names = pipeline->run.options.resolve_names,
+		       .compiler = pipeline->run.options.compiler},
+	    .engine = pipeline->run.options.engine,
 	};
 	int result;
 
-	pipeline->start_ns = cw_now_ns();
-	pipeline->filter_options = filter_options;
-	pipeline->reload.is_possible =
-	    pipeline->options.device_count && pipeline->options.load_rules;
+	pipeline->run.start_ns = cw_now_ns();
+	pipeline->generations.filter_options = filter_options;
+	pipeline->run.is_live = pipeline->run.options.device_count != 0;
+	pipeline->run.is_reloadable = pipeline->run.is_live && pipeline->run.options.load_rules;
 	result = open_events(pipeline, error);
 	if (result == 0)
-		result = cw_rules_check(pipeline->options.rules, error);
-	if (result == 0 && pipeline->options.device_count) {
-		result = cw_taps_open(pipeline, error);
+		result = cw_rules_check(pipeline->run.options.rules, error);
+	if (result == 0 && pipeline->run.is_live) {
+		result = cw_taps_open(&pipeline->capture, error);
 	} else if (result == 0) {
-		result = cw_setup_inputs(pipeline, error);
-		pipeline->lane_count = 1;
+		result = cw_setup_inputs(&pipeline->run, &pipeline->inputs, error);
+		pipeline->run.lane_count = 1;
 	}
 	if (result < 0)
 		return result;
 	choose_sizes(pipeline);
-	if (cw_reload_init(pipeline) < 0)
+	if (cw_reload_init(&pipeline->reload) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for rules");
-	result = cw_setup_outputs(pipeline, error);
+	result = cw_setup_outputs(&pipeline->outputs, error);
 	if (result == 0)
-		result = cw_setup_rules(pipeline, pipeline->generation, false, error);
+		result = cw_setup_rules(&pipeline->run, &pipeline->inputs,
+					pipeline->generations.current, false, error);
 	if (result == 0) {
-		cw_taps_prefilter(pipeline);
+		cw_taps_prefilter(&pipeline->capture);
 		result = init_memory(pipeline, error);
 	}
 	if (result == 0)
-		result = cw_setup_affinity(pipeline, error);
+		result = cw_setup_affinity(&pipeline->run, &pipeline->outputs.pool,
+					   pipeline->worker_cpus, error);
 	if (result < 0)
 		return result;
-	if (cw_files_init(&pipeline->files, pipeline->options.descriptor_limit,
-			  pipeline->direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
+	if (cw_files_init(&pipeline->outputs.files, pipeline->run.options.descriptor_limit,
+			  pipeline->outputs.direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
-	pipeline->has_files = true;
-	cw_taps_connect(pipeline);
-	pipeline->empty_linktype = pipeline->ifaces.count
-				       ? cw_ifaces_at(&pipeline->ifaces, 0)->linktype
-				       : CW_LINKTYPE_ETHERNET;
-	if (pipeline->options.on_ready)
-		pipeline->options.on_ready(pipeline->options.context);
-	cw_taps_report_start(pipeline);
+	pipeline->outputs.has_files = true;
+	cw_taps_connect(&pipeline->capture);
+	pipeline->outputs.empty_linktype = pipeline->inputs.ifaces.count
+					       ? cw_ifaces_at(&pipeline->inputs.ifaces, 0)->linktype
+					       : CW_LINKTYPE_ETHERNET;
+	if (pipeline->run.options.on_ready)
+		pipeline->run.options.on_ready(pipeline->run.options.context);
+	cw_taps_report_start(&pipeline->capture);
 	return start_threads(pipeline, error);
+}
+
+/* Make the parts known to those above them, and all that cw_pipeline_free takes down. */
+static void connect(struct cw_pipeline *pipeline)
+{
+	struct cw_run *run = &pipeline->run;
+
+	run->wake_fd = run->abort_fd = run->keeper_fd = run->reload_fd = run->done_fd = -1;
+	cw_ifaces_init(&pipeline->inputs.ifaces);
+	pthread_mutex_init(&pipeline->generations.sets_lock, NULL);
+	pthread_mutex_init(&pipeline->reload.status_lock, NULL);
+	pipeline->outputs.run = pipeline->turn.run = pipeline->capture.run = pipeline->reload.run =
+	    run;
+	pipeline->outputs.inputs = pipeline->turn.inputs = pipeline->capture.inputs =
+	    pipeline->reload.inputs = &pipeline->inputs;
+	pipeline->turn.outputs = pipeline->reload.outputs = &pipeline->outputs;
+	pipeline->capture.generations = pipeline->reload.generations = &pipeline->generations;
+	pipeline->capture.turn = pipeline->reload.turn = &pipeline->turn;
+	pipeline->reload.past = &pipeline->past;
 }
 
 int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_options *options,
@@ -256,10 +278,8 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 	if (!pipeline)
 		return cw_error_set(error, -ENOMEM, "no memory");
 	memset(pipeline, 0, sizeof(*pipeline));
-	pipeline->options = *options;
-	pipeline->wake_fd = pipeline->abort_fd = pipeline->done_fd = pipeline->keeper_fd = -1;
-	pipeline->reload.fd = -1;
-	cw_ifaces_init(&pipeline->ifaces);
+	connect(pipeline);
+	pipeline->run.options = *options;
 	failure = options->rules->count
 		      ? start(pipeline, &local)
 		      : cw_error_set(&local, -EINVAL, "there is no rule, so no output");

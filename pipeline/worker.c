@@ -39,20 +39,20 @@ struct cw_copy {
 
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index)
 {
-	size_t note_capacity = (size_t)pipeline->output_capacity + CW_BATCH_PIECES_EXTRA +
-			       pipeline->pool.chunk_count + 1;
+	size_t note_capacity = (size_t)pipeline->outputs.capacity + CW_BATCH_PIECES_EXTRA +
+			       pipeline->outputs.pool.chunk_count + 1;
 	struct cw_copy *copy = calloc(1, sizeof(*copy));
 
 	*worker = (struct cw_worker){.pipeline = pipeline, .index = index, .copy = copy};
-	worker->next_lane = index % pipeline->lane_count;
-	worker->next_output = index % pipeline->output_count;
+	worker->next_lane = index % pipeline->run.lane_count;
+	worker->next_output = index % pipeline->outputs.count;
 	if (!copy)
 		return -ENOMEM;
-	copy->places = calloc(pipeline->output_capacity, sizeof(*copy->places));
+	copy->places = calloc(pipeline->outputs.capacity, sizeof(*copy->places));
 	copy->notes = calloc(note_capacity, sizeof(*copy->notes));
 	copy->bounce = malloc(CW_RECORD_SPLIT_MAX);
 	if (copy->places && copy->notes && copy->bounce &&
-	    cw_match_scratch_init(&worker->scratch, pipeline->output_capacity) == 0)
+	    cw_match_scratch_init(&worker->scratch, pipeline->outputs.capacity) == 0)
 		return 0;
 	cw_worker_fini(worker);
 	return -ENOMEM;
@@ -157,7 +157,7 @@ static inline void copy_record(struct cw_copy *copy, struct place *place, struct
 
 /* ---- copying a stretch ---- */
 
-static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
+static void copy_stretch(struct cw_outputs *outputs, struct cw_copy *copy,
 			 const struct cw_batch *batch)
 {
 	uint32_t match = batch->reserved.copy_match;
@@ -175,15 +175,15 @@ static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
 				continue;
 			place = &copy->places[entry];
 			if (cw_unlikely(!place->record_left) &&
-			    !enter_piece(copy, batch, place, &pipeline->outputs[entry]))
+			    !enter_piece(copy, batch, place, &outputs->at[entry]))
 				continue;
-			copy_record(copy, place, &pipeline->outputs[entry], &batch->packets[index]);
+			copy_record(copy, place, &outputs->at[entry], &batch->packets[index]);
 		}
 	}
 	for (index = 0; index < batch->tally_count; index++) {
 		uint32_t output = batch->tallies[index].output;
 
-		note_copied(copy, &copy->places[output], &pipeline->outputs[output]);
+		note_copied(copy, &copy->places[output], &outputs->at[output]);
 	}
 }
 
@@ -192,7 +192,7 @@ static void copy_stretch(struct cw_pipeline *pipeline, struct cw_copy *copy,
  * not surely the file's own, so that its writer stops before it. Walks the stretch again; the notes
  * are not told yet, so no chunk of it has been written.
  */
-static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
+static void mark_damage(struct cw_outputs *outputs, struct cw_copy *copy,
 			const struct cw_batch *batch, size_t intact_bytes)
 {
 	const uint8_t *limit = batch->span.data + intact_bytes;
@@ -214,7 +214,7 @@ static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
 
 			if (entry == CW_MATCH_SKIP)
 				continue;
-			output = &pipeline->outputs[entry];
+			output = &outputs->at[entry];
 			place = &copy->places[entry];
 			place->copied = 0; /* the notes are taken already */
 			if (!place->record_left && !enter_piece(copy, batch, place, output))
@@ -237,7 +237,7 @@ static void mark_damage(struct cw_pipeline *pipeline, struct cw_copy *copy,
 	}
 }
 
-static void tell_notes(struct cw_pipeline *pipeline, struct cw_copy *copy)
+static void tell_notes(struct cw_outputs *outputs, struct cw_copy *copy)
 {
 	uint32_t index;
 
@@ -245,7 +245,7 @@ static void tell_notes(struct cw_pipeline *pipeline, struct cw_copy *copy)
 		const struct note *note = &copy->notes[index];
 
 		if (cw_chunk_copied(note->chunk, note->bytes))
-			cw_output_kick(pipeline, note->output);
+			cw_output_kick(outputs, note->output);
 	}
 	copy->note_count = 0;
 }
@@ -285,7 +285,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		uint32_t intact;
 
 		batch->part.end = part_first;
-		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs,
+		cw_match_part(&batch->generation->matcher, &worker->scratch, pipeline->outputs.at,
 			      batch);
 		intact = count_intact(batch, cw_lease_intact_bytes(&batch->lease, &batch->span));
 		if (intact >= batch->packet_count)
@@ -294,13 +294,8 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		batch->is_damaged = true;
 	}
 	batch->part.latest_ns = UINT64_MAX; /* nobody looked */
-	if (atomic_load(&pipeline->has_time_rotation))
+	if (atomic_load(&pipeline->outputs.has_time_rotation))
 		note_latest(batch);
-}
-
-static void offer(struct cw_pipeline *pipeline, struct cw_batch *batch)
-{
-	cw_turn_park_any(pipeline, batch);
 }
 
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
@@ -308,31 +303,32 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	struct cw_pipeline *pipeline = worker->pipeline;
 	struct cw_cursor cursor = {0};
 
-	if (cw_unlikely(pipeline->options.on_batch != NULL))
-		pipeline->options.on_batch(pipeline->options.context, worker->index, batch->lane);
+	if (cw_unlikely(pipeline->run.options.on_batch != NULL))
+		pipeline->run.options.on_batch(pipeline->run.options.context, worker->index,
+					       batch->lane);
 	batch->is_damaged = false;
 	batch->is_discarded = false;
 	batch->part.end = 0;
 	batch->packet_count = (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
-						       pipeline->options.batch_records);
+						       pipeline->run.options.batch_records);
 	/* The bytes changed since the capture thread walked them. */
 	if (batch->packet_count != batch->span.record_count)
 		batch->is_damaged = true;
 	match_next_part(worker, batch);
-	offer(pipeline, batch);
+	cw_turn_park_any(&pipeline->turn, batch);
 }
 
 /* A batch is done with: its lease goes back, and it to the capture thread. */
 static void finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
-	struct cw_lane *lane = &pipeline->lanes[batch->lane];
+	struct cw_lane *lane = &pipeline->run.lanes[batch->lane];
 
 	cw_lease_give_back(&batch->lease);
 	cw_generation_let_go(batch);
 	atomic_fetch_add_explicit(&lane->shared.finished, 1, memory_order_relaxed);
 	cw_lane_give_back_any(lane, batch);
-	atomic_fetch_sub(&pipeline->live_batches, 1);
-	cw_turn_resume_any(pipeline);
+	atomic_fetch_sub(&pipeline->run.live_batches, 1);
+	cw_turn_resume_any(&pipeline->turn);
 }
 
 static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
@@ -345,21 +341,21 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 		finish_batch(pipeline, batch);
 		return;
 	}
-	copy_stretch(pipeline, worker->copy, batch);
+	copy_stretch(&pipeline->outputs, worker->copy, batch);
 	intact_bytes = cw_lease_intact_bytes(&batch->lease, &batch->span);
 	if (cw_unlikely(intact_bytes < batch->span.bytes) && worker->copy->note_count)
-		mark_damage(pipeline, worker->copy, batch, intact_bytes);
+		mark_damage(&pipeline->outputs, worker->copy, batch, intact_bytes);
 	is_finished = batch->reserved.is_part_done && batch->part.is_last;
 	if (is_finished)
 		cw_lease_give_back(&batch->lease);
-	tell_notes(pipeline, worker->copy);
+	tell_notes(&pipeline->outputs, worker->copy);
 	if (is_finished) {
 		finish_batch(pipeline, batch);
 		return;
 	}
 	if (batch->reserved.is_part_done)
 		match_next_part(worker, batch);
-	offer(pipeline, batch);
+	cw_turn_park_any(&pipeline->turn, batch);
 }
 
 /* A cut batch, of one lane after the other: none is preferred. */
@@ -369,9 +365,9 @@ static struct cw_batch *pop_cut(struct cw_worker *worker)
 	struct cw_batch *batch = NULL;
 	uint32_t tried;
 
-	for (tried = 0; tried < pipeline->lane_count && !batch; tried++) {
-		batch = cw_ring_pop_spmc(pipeline->lanes[worker->next_lane].cut);
-		if (++worker->next_lane == pipeline->lane_count)
+	for (tried = 0; tried < pipeline->run.lane_count && !batch; tried++) {
+		batch = cw_ring_pop_spmc(pipeline->run.lanes[worker->next_lane].cut);
+		if (++worker->next_lane == pipeline->run.lane_count)
 			worker->next_lane = 0;
 	}
 	return batch;
@@ -382,27 +378,27 @@ void *cw_worker_main(void *argument)
 	struct cw_worker *worker = argument;
 	struct cw_pipeline *pipeline = worker->pipeline;
 
-	cw_pipeline_pin_thread(pipeline, worker->cpu, 0);
+	cw_run_pin_thread(&pipeline->run, pipeline->worker_cpus[worker->index], 0);
 	for (;;) {
-		uint32_t seen = cw_gate_look(&pipeline->worker_gate);
-		uint32_t output = cw_ready_take(&pipeline->writable, worker->next_output);
+		uint32_t seen = cw_gate_look(&pipeline->run.worker_gate);
+		uint32_t output = cw_ready_take(&pipeline->outputs.writable, worker->next_output);
 		void *work;
 
 		if (output != CW_READY_NONE) {
-			worker->next_output = output + 1 < pipeline->output_count ? output + 1 : 0;
-			cw_output_write(pipeline, &pipeline->outputs[output]);
-		} else if (pipeline->pack && cw_pack_run_any(pipeline->pack)) {
+			worker->next_output = output + 1 < pipeline->outputs.count ? output + 1 : 0;
+			cw_output_write(&pipeline->outputs, &pipeline->outputs.at[output]);
+		} else if (pipeline->outputs.pack && cw_pack_run_any(pipeline->outputs.pack)) {
 			continue;
-		} else if ((work = cw_ring_pop_spmc(pipeline->reserved)) != NULL) {
+		} else if ((work = cw_ring_pop_spmc(pipeline->run.reserved)) != NULL) {
 			handle_reserved(worker, work);
 		} else if ((work = pop_cut(worker)) != NULL) {
 			handle_cut(worker, work);
-		} else if (atomic_load(&pipeline->is_done)) {
+		} else if (atomic_load(&pipeline->run.is_done)) {
 			break;
 		} else {
-			cw_gate_wait(&pipeline->worker_gate, seen);
+			cw_gate_wait(&pipeline->run.worker_gate, seen);
 		}
 	}
-	cw_pipeline_thread_ends(pipeline);
+	cw_run_thread_ends(&pipeline->run);
 	return NULL;
 }

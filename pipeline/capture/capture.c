@@ -7,16 +7,14 @@
 
 #include "pipeline/capture/capture.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 /* Compile the rules for the link types met since the last time. */
-static int prepare_linktypes(struct cw_pipeline *pipeline, uint32_t *prepared,
-			     struct cw_error *error)
+static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
 {
-	for (; *prepared < pipeline->ifaces.count; ++*prepared) {
-		int result = cw_matcher_prepare(&pipeline->generation->matcher,
-						cw_ifaces_at(&pipeline->ifaces, *prepared),
-						cw_pipeline_report_rule, pipeline, error);
+	for (; *prepared < capture->inputs->ifaces.count; ++*prepared) {
+		int result = cw_matcher_prepare(&capture->generations->current->matcher,
+						cw_ifaces_at(&capture->inputs->ifaces, *prepared),
+						cw_run_report_rule, capture->run, error);
 
 		if (result < 0)
 			return result;
@@ -31,7 +29,7 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 		uint32_t seen = cw_gate_look(&lane->shared.gate);
 		struct cw_batch *batch;
 
-		if (atomic_load(&lane->pipeline->is_stopping))
+		if (atomic_load(&lane->owner->run->is_stopping))
 			return NULL;
 		batch = cw_lane_take_batch(lane);
 		if (batch)
@@ -45,9 +43,10 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
 		      uint32_t *prepared, struct cw_error *error)
 {
-	struct cw_pipeline *pipeline = lane->pipeline;
-	struct cw_input *input = &pipeline->inputs[index];
-	uint64_t read_before = atomic_load_explicit(&pipeline->read_bytes, memory_order_relaxed);
+	struct cw_capture *capture = lane->owner;
+	struct cw_input *input = &capture->inputs->at[index];
+	uint64_t read_before =
+	    atomic_load_explicit(&capture->inputs->read_bytes, memory_order_relaxed);
 	int result;
 
 	for (;;) {
@@ -55,10 +54,10 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 
 		if (!*batch)
 			*batch = take_batch(lane);
-		if (!*batch || atomic_load(&pipeline->is_stopping))
+		if (!*batch || atomic_load(&capture->run->is_stopping))
 			return 0;
-		result = cw_source_next(input->source, pipeline->options.batch_bytes,
-					pipeline->options.batch_records, &(*batch)->span,
+		result = cw_source_next(input->source, capture->run->options.batch_bytes,
+					capture->run->options.batch_records, &(*batch)->span,
 					&(*batch)->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
 			cw_gate_wait(&lane->shared.gate, seen);
@@ -66,7 +65,7 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 		}
 		if (result <= 0)
 			return result == -EINTR ? 0 : result;
-		result = prepare_linktypes(pipeline, prepared, error);
+		result = prepare_linktypes(capture, prepared, error);
 		if (result < 0) {
 			cw_lease_give_back(&(*batch)->lease);
 			return result;
@@ -74,21 +73,21 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 		cw_lane_hand_out(lane, *batch, index);
 		*batch = NULL;
 		cw_source_info(input->source, &input->info);
-		atomic_store_explicit(&pipeline->read_bytes,
+		atomic_store_explicit(&capture->inputs->read_bytes,
 				      read_before + input->info.consumed_bytes,
 				      memory_order_relaxed);
 	}
 }
 
-static int reopen(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error)
+static int reopen(struct cw_capture *capture, uint32_t index, struct cw_error *error)
 {
-	struct cw_input *input = &pipeline->inputs[index];
+	struct cw_input *input = &capture->inputs->at[index];
 	uint64_t device = 0, inode = 0;
 	int result;
 
 	if (input->source)
 		return 0;
-	result = cw_pipeline_open_input(pipeline, index, error);
+	result = cw_inputs_open(capture->inputs, index, capture->run, error);
 	if (result < 0)
 		return result;
 	if (cw_source_identity(input->source, &device, &inode) &&
@@ -101,35 +100,35 @@ static int reopen(struct cw_pipeline *pipeline, uint32_t index, struct cw_error 
 void *cw_capture_main(void *argument)
 {
 	struct cw_lane *lane = argument;
-	struct cw_pipeline *pipeline = lane->pipeline;
+	struct cw_capture *capture = lane->owner;
 	struct cw_batch *batch = NULL;
 	uint32_t prepared = 0;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->input_count; index++) {
-		struct cw_input *input = &pipeline->inputs[index];
+	for (index = 0; index < capture->inputs->count; index++) {
+		struct cw_input *input = &capture->inputs->at[index];
 		struct cw_error error = {0};
 		int result;
 
-		if (input->error.code || atomic_load(&pipeline->is_stopping))
+		if (input->error.code || atomic_load(&capture->run->is_stopping))
 			continue;
-		result = reopen(pipeline, index, &error);
+		result = reopen(capture, index, &error);
 		if (result == 0)
 			result = read_input(lane, index, &batch, &prepared, &error);
 		if (result < 0) {
 			input->error = error;
-			cw_pipeline_tell(pipeline, CW_PROBLEM, "%s", error.text);
+			cw_run_tell(capture->run, CW_PROBLEM, "%s", error.text);
 		}
 		if (input->source)
 			cw_source_info(input->source, &input->info);
 		if (input->info.has_grown)
-			cw_pipeline_tell(pipeline, CW_WARNING,
-					 "%s grew while it was read: what came later is left out",
-					 input->path);
+			cw_run_tell(capture->run, CW_WARNING,
+				    "%s grew while it was read: what came later is left out",
+				    input->path);
 		cw_source_close(input->source);
 		input->source = NULL;
 	}
 	cw_lane_end(lane);
-	cw_pipeline_thread_ends(pipeline);
+	cw_run_thread_ends(capture->run);
 	return NULL;
 }

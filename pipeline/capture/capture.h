@@ -1,9 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The capture threads' way to the workers. */
+/* Where packets come in: the capture threads, and the devices of a live run. */
 #ifndef CW_PIPELINE_CAPTURE_H
 #define CW_PIPELINE_CAPTURE_H
 
-#include "pipeline/run/lane.h"
+#include "core/net/netdev.h"
+#include "pipeline/match/generation.h"
+#include "pipeline/turn/turn.h"
+
+struct cw_capture {
+	/* constant after start */
+	struct cw_run *run;
+	struct cw_inputs *inputs;
+	struct cw_generations *generations;
+	struct cw_turn *turn;
+	struct cw_tap *taps; /* live: by input */
+	uint32_t tap_count;
+	bool is_keeper_started;
+	pthread_t keeper_thread;
+	/* owner: start-up, then the keeper */
+	struct cw_netdev_probe *probe; /* NULL: losses before the tap stay unknown */
+};
 
 /* The threads: of a run that reads files, and of a live queue. */
 void *cw_capture_main(void *lane);

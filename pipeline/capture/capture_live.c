@@ -10,7 +10,7 @@
 #include "pipeline/capture/capture.h"
 #include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
+#include "pipeline/capture/tap.h"
 
 #define WAIT_MS 200
 #define HORIZON_EXTRA_MS 10u
@@ -70,7 +70,7 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 static void publish_horizon(struct cw_lane *lane)
 {
 	uint64_t kept_ns =
-	    (2 * (uint64_t)lane->pipeline->taps[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
+	    (2 * (uint64_t)lane->owner->taps[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
 	    (CW_NS_PER_S / 1000);
 	uint64_t now_ns = cw_wall_ns();
 
@@ -90,7 +90,7 @@ static void let_go(struct cw_lane *lane, struct cw_live *live)
 	atomic_store_explicit(&lane->shared.horizon_ns, UINT64_MAX, memory_order_release);
 	/* [TAP-1] release */
 	atomic_store_explicit(&lane->shared.live, NULL, memory_order_release);
-	cw_keeper_wake(lane->pipeline);
+	cw_run_wake_keeper(lane->owner->run);
 }
 
 /* What cw_live_next said, other than a span. False: nothing more will come from the queue. */
@@ -105,15 +105,15 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 		cw_gate_wait(&lane->shared.gate, seen);
 		return true;
 	case -ENODATA:
-		if (atomic_load(&lane->pipeline->is_stopping))
+		if (atomic_load(&lane->owner->run->is_stopping))
 			return false;
 		let_go(lane, live); /* all that a device had that was replaced by another */
 		return true;
 	default:
 		if (result != -ENODEV)
-			cw_pipeline_tell(lane->pipeline, CW_PROBLEM, "%s, queue %u: %s",
-					 lane->pipeline->inputs[lane->input].path, lane->queue,
-					 strerror(-result));
+			cw_run_tell(lane->owner->run, CW_PROBLEM, "%s, queue %u: %s",
+				    lane->owner->inputs->at[lane->input].path, lane->queue,
+				    strerror(-result));
 		let_go(lane, live);
 		return true;
 	}
@@ -122,11 +122,11 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 /* Once for a device: the run ends, or another device has its place. */
 static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 {
-	struct cw_pipeline *pipeline = lane->pipeline;
+	struct cw_capture *capture = lane->owner;
 
 	if (lane->capture.stopped == live ||
-	    (!atomic_load(&pipeline->is_stopping) &&
-	     !atomic_load(&pipeline->taps[lane->input].is_replaced)))
+	    (!atomic_load(&capture->run->is_stopping) &&
+	     !atomic_load(&capture->taps[lane->input].is_replaced)))
 		return;
 	cw_live_stop(live, lane->queue);
 	lane->capture.stopped = live;
@@ -135,28 +135,28 @@ static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 void *cw_capture_live_main(void *argument)
 {
 	struct cw_lane *lane = argument;
-	struct cw_pipeline *pipeline = lane->pipeline;
+	struct cw_capture *capture = lane->owner;
 	struct cw_live *live;
 	struct cw_batch *batch = NULL;
 	uint64_t due_ns = 0;
 	bool goes_on = true;
-	int wait_ms = pipeline->options.is_time_order
-			  ? (int)pipeline->taps[lane->input].info.retire_ms
+	int wait_ms = capture->run->options.is_time_order
+			  ? (int)capture->taps[lane->input].info.retire_ms
 			  : WAIT_MS;
 
-	if (pipeline->reload.is_possible)
+	if (capture->run->is_reloadable)
 		cw_generation_join(lane);
-	cw_pipeline_pin_thread(pipeline, lane->cpu, pipeline->options.realtime);
+	cw_run_pin_thread(capture->run, lane->cpu, capture->run->options.realtime);
 	/* Batches are touched here first. */
-	cw_pipeline_prefer_device(pipeline, pipeline->taps[lane->input].device);
+	cw_run_prefer_device(capture->run, capture->taps[lane->input].device);
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->shared.gate);
 		int result;
 
 		/* [TAP-1] acquire */
 		live = atomic_load_explicit(&lane->shared.live, memory_order_acquire);
-		if (atomic_load(&pipeline->is_stopping) &&
-		    (!live || atomic_load(&pipeline->is_giving_up)))
+		if (atomic_load(&capture->run->is_stopping) &&
+		    (!live || atomic_load(&capture->run->is_giving_up)))
 			break;
 		if (live)
 			stop_if_due(lane, live);
@@ -167,10 +167,10 @@ void *cw_capture_live_main(void *argument)
 			cw_gate_wait(&lane->shared.gate, seen);
 			continue;
 		}
-		result = cw_live_next(live, lane->queue, pipeline->options.batch_records, wait_ms,
-				      &batch->span, &batch->lease);
+		result = cw_live_next(live, lane->queue, capture->run->options.batch_records,
+				      wait_ms, &batch->span, &batch->lease);
 		publish_if_due(lane, live, &due_ns);
-		if (result == 0 && pipeline->options.is_time_order)
+		if (result == 0 && capture->run->options.is_time_order)
 			publish_horizon(lane);
 		if (result == 1) {
 			cw_lane_hand_out(lane, batch, lane->input);
@@ -183,6 +183,6 @@ void *cw_capture_live_main(void *argument)
 	if (lane->capture.is_reader)
 		cw_generation_leave(lane);
 	cw_lane_end(lane);
-	cw_pipeline_thread_ends(pipeline);
+	cw_run_thread_ends(capture->run);
 	return NULL;
 }

@@ -7,6 +7,6 @@
 #ifndef CW_PIPELINE_KEEPER_H
 #define CW_PIPELINE_KEEPER_H
 
-void *cw_keeper_main(void *pipeline);
+void *cw_keeper_main(void *capture);
 
 #endif

@@ -5,32 +5,33 @@
 #include "core/packet/linktype.h"
 #include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
+#include "pipeline/capture/capture.h"
+#include "pipeline/capture/tap.h"
 
 #define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */
 
 /* ---- start ---- */
 
 /* By the device's receive queues and the cores: a capture thread wants one, its workers another. */
-static uint32_t choose_queue_count(struct cw_pipeline *pipeline, const char *device)
+static uint32_t choose_queue_count(struct cw_capture *capture, const char *device)
 {
 	struct cw_netdev_facts facts;
-	uint32_t cores = cw_pipeline_usable_cores();
-	uint32_t most = cores / 2 / pipeline->options.device_count;
+	uint32_t cores = cw_usable_cores();
+	uint32_t most = cores / 2 / capture->run->options.device_count;
 
-	if (!pipeline->probe || cw_netdev_facts_read(pipeline->probe, device, &facts, NULL) < 0)
+	if (!capture->probe || cw_netdev_facts_read(capture->probe, device, &facts, NULL) < 0)
 		return 1;
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
 
 /* What the rings of all other devices have of the memory. */
-static uint64_t memory_of_others(const struct cw_pipeline *pipeline, const struct cw_tap *tap)
+static uint64_t memory_of_others(const struct cw_capture *capture, const struct cw_tap *tap)
 {
 	uint64_t bytes = 0;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->tap_count; index++) {
-		const struct cw_tap *other = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count; index++) {
+		const struct cw_tap *other = &capture->taps[index];
 
 		if (other != tap && other->live)
 			bytes += (uint64_t)other->info.queue_count * other->info.block_count *
@@ -40,74 +41,74 @@ static uint64_t memory_of_others(const struct cw_pipeline *pipeline, const struc
 }
 
 /* Rings are near their own device; the kernel takes their pages while it is opened. */
-static int open_near(struct cw_pipeline *pipeline, struct cw_tap *tap,
+static int open_near(struct cw_capture *capture, struct cw_tap *tap,
 		     const struct cw_live_options *asked, struct cw_error *error)
 {
 	struct cw_live_options options = *asked;
-	bool is_near = cw_pipeline_prefer_device(pipeline, tap->device);
+	bool is_near = cw_run_prefer_device(capture->run, tap->device);
 	int result;
 
-	options.memory_taken = memory_of_others(pipeline, tap);
-	result = cw_live_open(&tap->live, &pipeline->ifaces, &options, error);
+	options.memory_taken = memory_of_others(capture, tap);
+	result = cw_live_open(&tap->live, &capture->inputs->ifaces, &options, error);
 	if (is_near)
 		cw_affinity_memory(CW_NODE_NONE);
 	return result;
 }
 
-static int open_tap(struct cw_pipeline *pipeline, struct cw_tap *tap, uint32_t index,
+static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t index,
 		    struct cw_error *error)
 {
-	struct cw_input *input = &pipeline->inputs[index];
+	struct cw_input *input = &capture->inputs->at[index];
 	int result;
 
-	tap->device = pipeline->options.devices[index];
+	tap->device = capture->run->options.devices[index];
 	input->path = tap->device;
-	tap->options = pipeline->options.live;
+	tap->options = capture->run->options.live;
 	tap->options.device = tap->device;
 	tap->options.input = (uint16_t)index;
-	tap->options.wake_fd = pipeline->wake_fd;
+	tap->options.wake_fd = capture->run->wake_fd;
 	if (!tap->options.snaplen)
-		tap->options.snaplen = pipeline->options.snaplen;
+		tap->options.snaplen = capture->run->options.snaplen;
 	/* AF_XDP has all queues of the device, libpcap one: they are asked for with 0. */
 	if (!tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET)
-		tap->options.queue_count = choose_queue_count(pipeline, tap->device);
+		tap->options.queue_count = choose_queue_count(capture, tap->device);
 	/* Before it is opened, so that nothing falls between. Odd devices have no watch. */
 	if (cw_netdev_watch_open(&tap->watch, tap->device, NULL) < 0)
 		tap->watch = NULL;
-	if (pipeline->probe)
-		cw_netdev_counters_read(pipeline->probe, tap->device, &tap->before, NULL);
-	result = open_near(pipeline, tap, &tap->options, error);
+	if (capture->probe)
+		cw_netdev_counters_read(capture->probe, tap->device, &tap->before, NULL);
+	result = open_near(capture, tap, &tap->options, error);
 	if (result < 0)
 		return result;
 	if (result == CW_LIVE_WARNED)
-		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error->text);
+		cw_run_tell(capture->run, CW_WARNING, "%s", error->text);
 	cw_live_info(tap->live, &tap->info);
 	input->info.format = "live";
 	input->info.has_ns = true;
 	input->info.snaplen = tap->info.snaplen;
-	if (tap->info.snaplen > pipeline->snaplen_max)
-		pipeline->snaplen_max = tap->info.snaplen;
-	tap->lane_first = pipeline->lane_count;
+	if (tap->info.snaplen > capture->inputs->snaplen_max)
+		capture->inputs->snaplen_max = tap->info.snaplen;
+	tap->lane_first = capture->run->lane_count;
 	tap->lane_count = tap->info.queue_count;
-	pipeline->lane_count += tap->lane_count;
+	capture->run->lane_count += tap->lane_count;
 	return 0;
 }
 
-int cw_taps_open(struct cw_pipeline *pipeline, struct cw_error *error)
+int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 {
-	uint32_t count = pipeline->options.device_count;
+	uint32_t count = capture->run->options.device_count;
 	uint32_t index;
 
-	pipeline->inputs = calloc(count, sizeof(*pipeline->inputs));
-	pipeline->taps = calloc(count, sizeof(*pipeline->taps));
-	if (!pipeline->inputs || !pipeline->taps)
+	capture->inputs->at = calloc(count, sizeof(*capture->inputs->at));
+	capture->taps = calloc(count, sizeof(*capture->taps));
+	if (!capture->inputs->at || !capture->taps)
 		return cw_error_set(error, -ENOMEM, "no memory for %u devices", count);
-	pipeline->input_count = count;
-	pipeline->tap_count = count;
-	if (cw_netdev_probe_open(&pipeline->probe, NULL) < 0)
-		pipeline->probe = NULL; /* losses before the tap stay unknown */
+	capture->inputs->count = count;
+	capture->tap_count = count;
+	if (cw_netdev_probe_open(&capture->probe, NULL) < 0)
+		capture->probe = NULL; /* losses before the tap stay unknown */
 	for (index = 0; index < count; index++) {
-		int result = open_tap(pipeline, &pipeline->taps[index], index, error);
+		int result = open_tap(capture, &capture->taps[index], index, error);
 
 		if (result < 0)
 			return result;
@@ -118,16 +119,16 @@ int cw_taps_open(struct cw_pipeline *pipeline, struct cw_error *error)
 
 /* The one filter that every packet of this link type must pass to be written; NULL: there is none.
  */
-static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t linktype)
+static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t linktype)
 {
-	const struct cw_rules *rules = pipeline->options.rules;
-	const char *expression = pipeline->options.prefilter;
-	struct cw_filter_options options = pipeline->filter_options.filter;
+	const struct cw_rules *rules = capture->run->options.rules;
+	const char *expression = capture->run->options.prefilter;
+	struct cw_filter_options options = capture->generations->filter_options.filter;
 	struct cw_filter *filter;
 
 	options.linktype = linktype;
 	/* Rules that can change have no filter that stays. */
-	if (!expression && rules->count == 1 && !pipeline->reload.is_possible)
+	if (!expression && rules->count == 1 && !capture->run->is_reloadable)
 		expression = rules->rules[0].filter; /* NULL: unmatched */
 	if (!expression || !expression[0] ||
 	    cw_filter_compile(&filter, expression, &options, NULL) < 0)
@@ -135,9 +136,9 @@ static struct cw_filter *find_prefilter(struct cw_pipeline *pipeline, uint32_t l
 	return filter;
 }
 
-static void prefilter_tap(struct cw_pipeline *pipeline, struct cw_tap *tap)
+static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 {
-	struct cw_filter *filter = find_prefilter(pipeline, tap->info.linktype);
+	struct cw_filter *filter = find_prefilter(capture, tap->info.linktype);
 	struct bpf_insn *program = NULL;
 	uint32_t count, queue;
 	int result;
@@ -153,25 +154,25 @@ static void prefilter_tap(struct cw_pipeline *pipeline, struct cw_tap *tap)
 	cw_filter_free(filter);
 }
 
-void cw_taps_prefilter(struct cw_pipeline *pipeline)
+void cw_taps_prefilter(struct cw_capture *capture)
 {
 	uint32_t index;
 
-	if (pipeline->options.no_kernel_filter || pipeline->options.verify_every)
+	if (capture->run->options.no_kernel_filter || capture->run->options.verify_every)
 		return;
-	for (index = 0; index < pipeline->tap_count; index++)
-		prefilter_tap(pipeline, &pipeline->taps[index]);
+	for (index = 0; index < capture->tap_count; index++)
+		prefilter_tap(capture, &capture->taps[index]);
 }
 
-void cw_taps_connect(struct cw_pipeline *pipeline)
+void cw_taps_connect(struct cw_capture *capture)
 {
 	uint32_t index, queue;
 
-	for (index = 0; index < pipeline->tap_count; index++) {
-		struct cw_tap *tap = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count; index++) {
+		struct cw_tap *tap = &capture->taps[index];
 
 		for (queue = 0; queue < tap->lane_count; queue++) {
-			struct cw_lane *lane = &pipeline->lanes[tap->lane_first + queue];
+			struct cw_lane *lane = &capture->run->lanes[tap->lane_first + queue];
 
 			lane->input = index;
 			lane->queue = queue;
@@ -180,34 +181,34 @@ void cw_taps_connect(struct cw_pipeline *pipeline)
 	}
 }
 
-void cw_taps_report_start(struct cw_pipeline *pipeline)
+void cw_taps_report_start(struct cw_capture *capture)
 {
 	char type[64];
 	uint32_t index;
 
-	for (index = 0; index < pipeline->tap_count; index++) {
-		const struct cw_tap *tap = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count; index++) {
+		const struct cw_tap *tap = &capture->taps[index];
 		const struct cw_live_info *info = &tap->info;
 
-		cw_pipeline_tell(
-		    pipeline, CW_NOTE,
-		    "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
-		    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
-		    info->snaplen, info->queue_count, info->queue_count == 1 ? "ring" : "rings",
-		    info->block_bytes * info->block_count >> 20,
-		    tap->has_prefilter ? ", filtered in the kernel" : "");
+		cw_run_tell(capture->run, CW_NOTE,
+			    "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
+			    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
+			    info->snaplen, info->queue_count,
+			    info->queue_count == 1 ? "ring" : "rings",
+			    info->block_bytes * info->block_count >> 20,
+			    tap->has_prefilter ? ", filtered in the kernel" : "");
 	}
 }
 
 /* ---- the keeper ---- */
 
-static bool has_lost_every_lane(const struct cw_pipeline *pipeline, const struct cw_tap *tap)
+static bool has_lost_every_lane(const struct cw_capture *capture, const struct cw_tap *tap)
 {
 	uint32_t queue;
 
 	for (queue = 0; queue < tap->lane_count; queue++) {
 		/* [TAP-1] acquire: the lane uses the device no more. */
-		if (atomic_load_explicit(&pipeline->lanes[tap->lane_first + queue].shared.live,
+		if (atomic_load_explicit(&capture->run->lanes[tap->lane_first + queue].shared.live,
 					 memory_order_acquire))
 			return false;
 	}
@@ -225,7 +226,7 @@ static bool may_open(const struct cw_tap *tap)
 	return state->ifindex && state->is_called && state->is_up;
 }
 
-static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t now_ns)
+static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_ns)
 {
 	struct cw_live_options options = tap->options;
 	struct cw_error error = {0};
@@ -235,9 +236,9 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t no
 
 	if (options.backend <= CW_LIVE_PACKET)
 		options.queue_count = tap->lane_count;
-	result = open_near(pipeline, tap, &options, &error);
+	result = open_near(capture, tap, &options, &error);
 	if (result == CW_LIVE_WARNED)
-		cw_pipeline_tell(pipeline, CW_WARNING, "%s", error.text);
+		cw_run_tell(capture->run, CW_WARNING, "%s", error.text);
 	if (result >= 0) {
 		cw_live_info(tap->live, &tap->info);
 		if (tap->info.queue_count != tap->lane_count)
@@ -246,31 +247,30 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t no
 					      tap->info.queue_count, tap->lane_count);
 	}
 	if (result >= 0) {
-		result = cw_matcher_prepare(&pipeline->generation->matcher,
-					    cw_ifaces_at(&pipeline->ifaces, tap->info.iface),
-					    cw_pipeline_report_rule, pipeline, &error);
+		result = cw_matcher_prepare(&capture->generations->current->matcher,
+					    cw_ifaces_at(&capture->inputs->ifaces, tap->info.iface),
+					    cw_run_report_rule, capture->run, &error);
 	}
 	if (result < 0) {
 		cw_live_close(tap->live);
 		tap->live = NULL;
 		if (result != tap->reopen_failure)
-			cw_pipeline_tell(pipeline, CW_WARNING, "%s (it is tried again)",
-					 error.text);
+			cw_run_tell(capture->run, CW_WARNING, "%s (it is tried again)", error.text);
 		tap->reopen_failure = result;
 		return;
 	}
 	tap->reopen_failure = 0;
 	if (tap->has_prefilter)
-		prefilter_tap(pipeline, tap);
+		prefilter_tap(capture, tap);
 	tap->gap_ns += gap_ns;
 	tap->gap_start_ns = 0;
 	tap->opened_ns = now_ns;
 	atomic_store(&tap->is_replaced, false);
-	cw_pipeline_tell(pipeline, CW_NOTE,
-			 "%s: captured again after %.1f s; what passed meanwhile is not known",
-			 tap->device, (double)gap_ns * 1e-9);
+	cw_run_tell(capture->run, CW_NOTE,
+		    "%s: captured again after %.1f s; what passed meanwhile is not known",
+		    tap->device, (double)gap_ns * 1e-9);
 	for (queue = 0; queue < tap->lane_count; queue++) {
-		struct cw_lane *lane = &pipeline->lanes[tap->lane_first + queue];
+		struct cw_lane *lane = &capture->run->lanes[tap->lane_first + queue];
 
 		atomic_store(&lane->shared.horizon_ns, 0);
 		/* [TAP-1] release: the device, its interface and filter set. */
@@ -279,19 +279,19 @@ static void reopen(struct cw_pipeline *pipeline, struct cw_tap *tap, uint64_t no
 	}
 }
 
-static void tell_events(struct cw_pipeline *pipeline, struct cw_tap *tap)
+static void tell_events(struct cw_capture *capture, struct cw_tap *tap)
 {
 	struct cw_netdev_event event;
 
 	while (tap->watch && cw_netdev_watch_next(tap->watch, &event) > 0) {
 		tap->event_count++;
-		cw_pipeline_tell(pipeline, CW_NOTE, "%s", event.text);
+		cw_run_tell(capture->run, CW_NOTE, "%s", event.text);
 	}
 }
 
 /* A renamed device goes on being captured, until another one has its name: that is what was asked
  * for. */
-static void notice_successor(struct cw_pipeline *pipeline, struct cw_tap *tap)
+static void notice_successor(struct cw_capture *capture, struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;
 	uint32_t queue;
@@ -301,39 +301,39 @@ static void notice_successor(struct cw_pipeline *pipeline, struct cw_tap *tap)
 	state = cw_netdev_watch_state(tap->watch);
 	if (!state->is_called || state->ifindex == tap->info.device_index)
 		return;
-	cw_pipeline_tell(pipeline, CW_NOTE,
-			 "another device is called %s now: it takes the place of interface %d",
-			 tap->device, tap->info.device_index);
+	cw_run_tell(capture->run, CW_NOTE,
+		    "another device is called %s now: it takes the place of interface %d",
+		    tap->device, tap->info.device_index);
 	atomic_store(&tap->is_replaced, true);
 	for (queue = 0; queue < tap->lane_count; queue++)
-		cw_gate_signal(&pipeline->lanes[tap->lane_first + queue].shared.gate);
+		cw_gate_signal(&capture->run->lanes[tap->lane_first + queue].shared.gate);
 }
 
-void cw_taps_look_after(struct cw_pipeline *pipeline, uint64_t now_ns)
+void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->tap_count; index++) {
-		struct cw_tap *tap = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count; index++) {
+		struct cw_tap *tap = &capture->taps[index];
 
-		tell_events(pipeline, tap);
+		tell_events(capture, tap);
 		if (tap->live)
-			notice_successor(pipeline, tap);
-		if (tap->live && has_lost_every_lane(pipeline, tap)) {
+			notice_successor(capture, tap);
+		if (tap->live && has_lost_every_lane(capture, tap)) {
 			cw_live_close(tap->live); /* blocks still leased out stay valid */
 			tap->live = NULL;
 			tap->gap_count++;
 			tap->gap_start_ns = now_ns;
-			cw_pipeline_tell(pipeline, CW_NOTE,
-					 "%s is gone; it is captured again when it comes back",
-					 tap->device);
+			cw_run_tell(capture->run, CW_NOTE,
+				    "%s is gone; it is captured again when it comes back",
+				    tap->device);
 		}
 		/* A reload has the compiler: again at the next look. */
-		if (!tap->live && !atomic_load(&pipeline->is_stopping) && may_open(tap) &&
+		if (!tap->live && !atomic_load(&capture->run->is_stopping) && may_open(tap) &&
 		    now_ns >= tap->opened_ns + REOPEN_EVERY_NS &&
-		    pthread_mutex_trylock(&pipeline->reload.sets_lock) == 0) {
-			reopen(pipeline, tap, now_ns);
-			pthread_mutex_unlock(&pipeline->reload.sets_lock);
+		    pthread_mutex_trylock(&capture->generations->sets_lock) == 0) {
+			reopen(capture, tap, now_ns);
+			pthread_mutex_unlock(&capture->generations->sets_lock);
 		}
 	}
 }
@@ -349,19 +349,19 @@ static const char *present_name(const struct cw_tap *tap)
 	return state->ifindex && state->ifindex == tap->info.device_index ? state->name : NULL;
 }
 
-void cw_taps_count(struct cw_pipeline *pipeline)
+void cw_taps_count(struct cw_capture *capture)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->tap_count && pipeline->probe; index++) {
-		struct cw_tap *tap = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count && capture->probe; index++) {
+		struct cw_tap *tap = &capture->taps[index];
 		const struct cw_netdev_losses *losses = &tap->losses;
 		const char *name = present_name(tap);
 		uint64_t most;
 
 		if (!name) /* what it counted since the last look nobody knows */
 			tap->losses.is_lower_bound = true;
-		if (!name || cw_netdev_counters_read(pipeline->probe, name, &tap->now, NULL) < 0 ||
+		if (!name || cw_netdev_counters_read(capture->probe, name, &tap->now, NULL) < 0 ||
 		    cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses) < 0)
 			continue;
 		/* One packet can stand in several of them: the largest is a lower bound. */
@@ -374,12 +374,12 @@ void cw_taps_count(struct cw_pipeline *pipeline)
 	}
 }
 
-void cw_taps_fini(struct cw_pipeline *pipeline)
+void cw_taps_fini(struct cw_capture *capture)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->tap_count; index++) {
-		struct cw_tap *tap = &pipeline->taps[index];
+	for (index = 0; index < capture->tap_count; index++) {
+		struct cw_tap *tap = &capture->taps[index];
 
 		cw_live_close(tap->live);
 		cw_netdev_watch_close(tap->watch);
@@ -387,8 +387,8 @@ void cw_taps_fini(struct cw_pipeline *pipeline)
 		cw_netdev_counters_fini(&tap->now);
 		cw_netdev_losses_fini(&tap->losses);
 	}
-	cw_netdev_probe_close(pipeline->probe);
-	free(pipeline->taps);
-	pipeline->taps = NULL;
-	pipeline->tap_count = 0;
+	cw_netdev_probe_close(capture->probe);
+	free(capture->taps);
+	capture->taps = NULL;
+	capture->tap_count = 0;
 }

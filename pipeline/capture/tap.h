@@ -11,7 +11,7 @@
 #include "core/net/netdev_watch.h"
 #include "core/source/live/tpacket.h"
 
-struct cw_pipeline;
+struct cw_capture;
 
 struct cw_tap {
 	/* constant after start */
@@ -39,24 +39,24 @@ struct cw_tap {
 };
 
 /* Open every device asked for, count the lanes. Errors as cw_pipeline_start. */
-int cw_taps_open(struct cw_pipeline *pipeline, struct cw_error *error);
+int cw_taps_open(struct cw_capture *capture, struct cw_error *error);
 
 /* Let the kernel leave out what no rule takes, where that is certain; after the rules were built.
  */
-void cw_taps_prefilter(struct cw_pipeline *pipeline);
+void cw_taps_prefilter(struct cw_capture *capture);
 
 /* Give each lane its queue; after the lanes were made, before the threads start. */
-void cw_taps_connect(struct cw_pipeline *pipeline);
+void cw_taps_connect(struct cw_capture *capture);
 
 /* Tell that it begins, and how. */
-void cw_taps_report_start(struct cw_pipeline *pipeline);
+void cw_taps_report_start(struct cw_capture *capture);
 
 /* The keeper: tell what happened to the devices, open again those that came back. */
-void cw_taps_look_after(struct cw_pipeline *pipeline, uint64_t now_ns);
+void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns);
 
 /* The keeper: read the devices' counters. */
-void cw_taps_count(struct cw_pipeline *pipeline);
+void cw_taps_count(struct cw_capture *capture);
 
-void cw_taps_fini(struct cw_pipeline *pipeline);
+void cw_taps_fini(struct cw_capture *capture);
 
 #endif

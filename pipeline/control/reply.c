@@ -211,7 +211,7 @@ static json_t *rule_json(const struct cw_rule *rule)
 
 char *cw_control_answer_rules(struct cw_pipeline *pipeline)
 {
-	struct cw_generation *generation = cw_generation_take(pipeline);
+	struct cw_generation *generation = cw_generation_take(&pipeline->generations);
 	json_t *answer = new_answer(CW_CONTROL_RULES);
 	json_t *list = json_array();
 	uint32_t index;

@@ -43,13 +43,13 @@ static void take_turns(void *context)
 	struct cw_books *books = &snapshot->books;
 	uint32_t index;
 
-	*books = pipeline->books;
+	*books = pipeline->turn.books;
 	books->matched = pipeline->past.books.matched;
 	books->written = pipeline->past.written;
 	books->lost = pipeline->past.books.lost;
 	books->left_out = pipeline->past.books.left_out;
-	for (index = 0; index < pipeline->output_count; index++) {
-		const struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < pipeline->outputs.count; index++) {
+		const struct cw_output *output = &pipeline->outputs.at[index];
 		struct cw_snapshot_output *taken;
 
 		if (output->shared.state == CW_OUTPUT_FREE)
@@ -76,14 +76,14 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->lane_count; index++) {
-		struct cw_lane *lane = &pipeline->lanes[index];
+	for (index = 0; index < pipeline->run.lane_count; index++) {
+		struct cw_lane *lane = &pipeline->run.lanes[index];
 		uint64_t handed_out = atomic_load(&lane->shared.cut_count);
 		uint64_t finished =
 		    atomic_load_explicit(&lane->shared.finished, memory_order_relaxed);
 
 		snapshot->queues[snapshot->queue_count++] = (struct cw_snapshot_queue){
-		    .device = pipeline->inputs[lane->input].path,
+		    .device = pipeline->inputs.at[lane->input].path,
 		    .queue = lane->queue,
 		    .kernel_seen = atomic_load(&lane->shared.seen),
 		    .kernel_dropped = atomic_load(&lane->shared.dropped),
@@ -114,17 +114,17 @@ static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot 
 int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 {
 	struct taking taking = {
-	    .pipeline = pipeline, .snapshot = snapshot, .room = pipeline->output_count + 1};
+	    .pipeline = pipeline, .snapshot = snapshot, .room = pipeline->outputs.count + 1};
 
 	*snapshot =
-	    (struct cw_snapshot){.elapsed_s = (double)(cw_now_ns() - pipeline->start_ns) * 1e-9,
-				 .pool_chunks = pipeline->pool.chunk_count,
-				 .pool_free = cw_chunk_free_count(&pipeline->pool),
-				 .is_starved = atomic_load(&pipeline->sequencer.is_starved),
-				 .is_stopping = atomic_load(&pipeline->is_stopping)};
+	    (struct cw_snapshot){.elapsed_s = (double)(cw_now_ns() - pipeline->run.start_ns) * 1e-9,
+				 .pool_chunks = pipeline->outputs.pool.chunk_count,
+				 .pool_free = cw_chunk_free_count(&pipeline->outputs.pool),
+				 .is_starved = atomic_load(&pipeline->turn.sequencer.is_starved),
+				 .is_stopping = atomic_load(&pipeline->run.is_stopping)};
 	cw_pipeline_progress(pipeline, &snapshot->progress);
 	cw_pipeline_reload_status(pipeline, &snapshot->reload);
-	snapshot->queues = calloc(pipeline->lane_count, sizeof(*snapshot->queues));
+	snapshot->queues = calloc(pipeline->run.lane_count, sizeof(*snapshot->queues));
 	snapshot->workers = calloc(pipeline->worker_count, sizeof(*snapshot->workers));
 	if (!snapshot->queues || !snapshot->workers)
 		goto no_memory;
@@ -139,8 +139,8 @@ int cw_snapshot_take(struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 		snapshot->outputs = calloc(taking.room, sizeof(*snapshot->outputs));
 		if (!snapshot->outputs)
 			goto no_memory;
-		cw_turn_hold_any(pipeline, take_turns, &taking);
-	} while (taking.is_short && taking.room < 4 * pipeline->output_capacity);
+		cw_turn_hold_any(&pipeline->turn, take_turns, &taking);
+	} while (taking.is_short && taking.room < 4 * pipeline->outputs.capacity);
 	if (taking.is_short)
 		goto no_memory;
 	return 0;
@@ -161,7 +161,7 @@ void cw_snapshot_fini(struct cw_snapshot *snapshot)
 
 void cw_pipeline_flush(struct cw_pipeline *pipeline)
 {
-	cw_turn_tend_any(pipeline, cw_now_ns(), true);
+	cw_turn_tend_any(&pipeline->turn, cw_now_ns(), true);
 }
 
 struct rotation {
@@ -177,8 +177,8 @@ static void ask_for_rotation(void *context)
 	struct cw_pipeline *pipeline = rotation->pipeline;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < pipeline->outputs.count; index++) {
+		struct cw_output *output = &pipeline->outputs.at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED ||
 		    (rotation->rule && strcmp(rotation->rule, output->rule->name) != 0))
@@ -192,6 +192,6 @@ uint32_t cw_pipeline_rotate(struct cw_pipeline *pipeline, const char *rule)
 {
 	struct rotation rotation = {.pipeline = pipeline, .rule = rule};
 
-	cw_turn_hold_any(pipeline, ask_for_rotation, &rotation);
+	cw_turn_hold_any(&pipeline->turn, ask_for_rotation, &rotation);
 	return rotation.count;
 }

@@ -4,8 +4,8 @@
 #include <urcu-qsbr.h>
 
 #include "core/base/clock.h"
-#include "pipeline/run/run.h"
-#include "pipeline/state.h"
+#include "pipeline/match/generation.h"
+#include "pipeline/run/lane.h"
 
 int cw_generation_new(struct cw_generation **result, uint64_t number, const struct cw_rules *rules,
 		      uint32_t lane_count)
@@ -56,14 +56,15 @@ void cw_generation_leave(struct cw_lane *lane)
 	urcu_qsbr_unregister_thread();
 }
 
-void cw_generation_stamp(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch)
+void cw_generation_stamp(struct cw_generations *generations, struct cw_lane *lane,
+			 struct cw_batch *batch)
 {
 	struct cw_generation *generation;
 
 	if (lane->capture.is_reader)
 		urcu_qsbr_thread_online();
 	/* [GEN-1] acquire: the generation. It stays while this thread is online. */
-	generation = atomic_load_explicit(&pipeline->generation, memory_order_acquire);
+	generation = atomic_load_explicit(&generations->current, memory_order_acquire);
 	/* Relaxed: the end of the online time orders it before the reloader looks. */
 	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
 	if (atomic_load_explicit(&generation->firsts[lane->index], memory_order_relaxed) ==
@@ -83,13 +84,13 @@ void cw_generation_let_go(struct cw_batch *batch)
 	atomic_fetch_sub_explicit(&generation->references, 1, memory_order_release); /* [GEN-2] */
 }
 
-struct cw_generation *cw_generation_take(struct cw_pipeline *pipeline)
+struct cw_generation *cw_generation_take(struct cw_generations *generations)
 {
 	struct cw_generation *generation;
 
 	urcu_qsbr_register_thread(); /* online */
 	/* [GEN-1] acquire */
-	generation = atomic_load_explicit(&pipeline->generation, memory_order_acquire);
+	generation = atomic_load_explicit(&generations->current, memory_order_acquire);
 	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
 	urcu_qsbr_unregister_thread();
 	return generation;

@@ -13,12 +13,12 @@
 #ifndef CW_PIPELINE_GENERATION_H
 #define CW_PIPELINE_GENERATION_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "pipeline/match/match.h"
 
 struct cw_lane;
-struct cw_pipeline;
 
 #define CW_GENERATION_NONE UINT64_MAX
 
@@ -41,6 +41,14 @@ struct cw_generation {
 	_Atomic uint64_t *firsts;
 };
 
+struct cw_generations {
+	struct cw_filter_set_options filter_options; /* constant after start */
+	struct cw_generation *_Atomic current;       /* [GEN-1] which batches get from now on */
+	/* the compiler, and the sets of all generations; never held by a thread that packets need
+	 */
+	pthread_mutex_t sets_lock;
+};
+
 /*
  * A generation of these rules (borrowed), with no output and no filter yet. 0 or -ENOMEM. What
  * `own` holds by then is freed with it.
@@ -55,7 +63,7 @@ void cw_generation_join(struct cw_lane *lane);
 void cw_generation_leave(struct cw_lane *lane);
 
 /* The lane's capture thread: the batch, whose span is set, is of the current generation. */
-void cw_generation_stamp(struct cw_pipeline *pipeline, struct cw_lane *lane,
+void cw_generation_stamp(struct cw_generations *generations, struct cw_lane *lane,
 			 struct cw_batch *batch);
 
 /* [GEN-2] release. The batch is finished: its reference goes. Any thread. */
@@ -65,7 +73,7 @@ void cw_generation_let_go(struct cw_batch *batch);
  * The current generation, to look at; it stays until it is given back. Threads that do not capture;
  * not often, since it makes the thread a reader for the moment.
  */
-struct cw_generation *cw_generation_take(struct cw_pipeline *pipeline);
+struct cw_generation *cw_generation_take(struct cw_generations *generations);
 void cw_generation_give_back(struct cw_generation *generation);
 
 /* [GEN-2] acquire. Whether any batch still has it. The reloader. */

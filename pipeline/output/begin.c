@@ -4,23 +4,22 @@
 #include <stdlib.h>
 
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
-struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
+struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns)
 {
 	const struct cw_template_values values = {.rule = output->rule->name,
 						  .iface = iface ? iface->name : NULL,
 						  .seq = output->turn.file_count,
 						  .ts_ns = ts_ns,
-						  .is_utc = pipeline->options.is_utc};
+						  .is_utc = outputs->run->options.is_utc};
 	const struct cw_outfile_options options = {
-	    .no_clobber = pipeline->options.no_clobber,
-	    .sync = pipeline->options.sync,
-	    .standard_output = pipeline->options.standard_output,
-	    .direct = cw_template_is_zst(output->name) ? NULL : pipeline->direct_share,
-	    .pack = cw_template_is_zst(output->name) ? pipeline->pack : NULL,
-	    .wake_fd = pipeline->abort_fd,
+	    .no_clobber = outputs->run->options.no_clobber,
+	    .sync = outputs->run->options.sync,
+	    .standard_output = outputs->run->options.standard_output,
+	    .direct = cw_template_is_zst(output->name) ? NULL : outputs->direct_share,
+	    .pack = cw_template_is_zst(output->name) ? outputs->pack : NULL,
+	    .wake_fd = outputs->run->abort_fd,
 	};
 	char path[CW_TEMPLATE_PATH_BYTES];
 	struct cw_file *file = calloc(1, sizeof(*file));
@@ -28,7 +27,7 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 
 	if (!file)
 		goto no_memory;
-	if (cw_template_is_zst(output->name) && !pipeline->pack) {
+	if (cw_template_is_zst(output->name) && !outputs->pack) {
 		cw_output_fail(output, -EINVAL, false,
 			       "the run was not set up for compressed outputs");
 		free(file);
@@ -42,7 +41,7 @@ struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_outpu
 		return NULL;
 	}
 	file->path = cw_template_is_stdout(output->name) ? strdup(path)
-							 : cw_names_claim(&pipeline->names, path);
+							 : cw_names_claim(&outputs->names, path);
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
 		goto no_memory;
 	file->is_rotation = output->turn.file_count > 0;
@@ -64,7 +63,7 @@ no_memory:
 	return NULL;
 }
 
-uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline, const struct cw_output *output)
+uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output)
 {
-	return output->snaplen != UINT32_MAX ? output->snaplen : pipeline->snaplen_max;
+	return output->snaplen != UINT32_MAX ? output->snaplen : outputs->inputs->snaplen_max;
 }

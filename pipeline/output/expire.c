@@ -7,18 +7,17 @@
  * Files count as large as they may become while they are written.
  */
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
-void cw_output_note_end(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_note_end(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_file *file = output->turn.file;
 
 	file->turn.is_ended = true;
-	file->turn.end_number = pipeline->turn_ended_files++;
+	file->turn.end_number = outputs->turn.ended_files++;
 	file->turn.kept_bytes = output->turn.offset;
 	output->turn.kept_count++;
 	output->turn.kept_bytes += file->turn.kept_bytes;
-	pipeline->turn_kept_bytes += file->turn.kept_bytes;
+	outputs->turn.kept_bytes += file->turn.kept_bytes;
 }
 
 static bool has_ended_file(const struct cw_output *output)
@@ -26,27 +25,27 @@ static bool has_ended_file(const struct cw_output *output)
 	return output->turn.kept_first && output->turn.kept_first->turn.is_ended;
 }
 
-static void expire_oldest(struct cw_pipeline *pipeline, struct cw_output *output)
+static void expire_oldest(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_file *file = output->turn.kept_first;
 
 	output->turn.kept_first = file->turn.next;
 	output->turn.kept_count--;
 	output->turn.kept_bytes -= file->turn.kept_bytes;
-	pipeline->turn_kept_bytes -= file->turn.kept_bytes;
+	outputs->turn.kept_bytes -= file->turn.kept_bytes;
 	cw_chunk_make_mark(&file->turn.expiry_mark, CW_MARK_EXPIRED, file, 0);
 	/* Behind the file's own chunks, all of which are full, and in front of the open one. */
-	cw_output_hold_mark(pipeline, output, &file->turn.expiry_mark);
+	cw_output_hold_mark(outputs, output, &file->turn.expiry_mark);
 }
 
 /* Of all rules the file that goes first: of the least priority, then the one that ended first. */
-static struct cw_output *find_least(struct cw_pipeline *pipeline)
+static struct cw_output *find_least(struct cw_outputs *outputs)
 {
 	struct cw_output *least = NULL;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED || !has_ended_file(output))
 			continue;
@@ -59,50 +58,50 @@ static struct cw_output *find_least(struct cw_pipeline *pipeline)
 	return least;
 }
 
-void cw_output_make_space(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_make_space(struct cw_outputs *outputs, struct cw_output *output)
 {
-	uint64_t total_bytes = pipeline->turn_total_bytes;
+	uint64_t total_bytes = outputs->turn.kept_bytes_max;
 	struct cw_output *least;
 
 	if (!output->turn.has_begun)
-		pipeline->turn_open_bytes += output->limits.rotate_bytes;
+		outputs->turn.open_bytes += output->limits.rotate_bytes;
 	output->turn.has_begun = true;
 	while (output->limits.ring_files &&
 	       output->turn.kept_count + 1 > output->limits.ring_files && has_ended_file(output))
-		expire_oldest(pipeline, output);
+		expire_oldest(outputs, output);
 	while (output->limits.ring_bytes &&
 	       output->turn.kept_bytes + output->limits.rotate_bytes > output->limits.ring_bytes &&
 	       has_ended_file(output))
-		expire_oldest(pipeline, output);
-	while (total_bytes && pipeline->turn_kept_bytes + pipeline->turn_open_bytes > total_bytes &&
-	       (least = find_least(pipeline)) != NULL) {
-		expire_oldest(pipeline, least);
-		cw_output_seal_all(pipeline, least);
+		expire_oldest(outputs, output);
+	while (total_bytes && outputs->turn.kept_bytes + outputs->turn.open_bytes > total_bytes &&
+	       (least = find_least(outputs)) != NULL) {
+		expire_oldest(outputs, least);
+		cw_output_seal_all(outputs, least);
 	}
 }
 
-void cw_outputs_free_space(struct cw_pipeline *pipeline)
+void cw_outputs_free_space(struct cw_outputs *outputs)
 {
 	struct cw_output *least;
 	uint64_t wanted;
 
 	/* Relaxed: a number, and no data that goes with it. */
-	if (!atomic_load_explicit(&pipeline->wanted_bytes, memory_order_relaxed))
+	if (!atomic_load_explicit(&outputs->wanted_bytes, memory_order_relaxed))
 		return;
-	wanted = atomic_exchange_explicit(&pipeline->wanted_bytes, 0, memory_order_relaxed);
-	while (wanted && (least = find_least(pipeline)) != NULL) {
+	wanted = atomic_exchange_explicit(&outputs->wanted_bytes, 0, memory_order_relaxed);
+	while (wanted && (least = find_least(outputs)) != NULL) {
 		wanted -= cw_min_size(wanted, least->turn.kept_first->turn.kept_bytes);
-		expire_oldest(pipeline, least);
-		cw_output_seal_all(pipeline, least);
+		expire_oldest(outputs, least);
+		cw_output_seal_all(outputs, least);
 	}
 }
 
-void cw_output_leave_ring(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_leave_ring(struct cw_outputs *outputs, struct cw_output *output)
 {
-	pipeline->turn_kept_bytes -= output->turn.kept_bytes;
+	outputs->turn.kept_bytes -= output->turn.kept_bytes;
 	output->turn.kept_bytes = output->turn.kept_count = 0;
 	output->turn.kept_first = NULL;
 	if (output->turn.has_begun)
-		pipeline->turn_open_bytes -= output->limits.rotate_bytes;
+		outputs->turn.open_bytes -= output->limits.rotate_bytes;
 	output->turn.has_begun = false;
 }

@@ -5,7 +5,6 @@
 
 #include "pipeline/output/writer.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 #define ABORT_PATIENCE_MS 2000u
 
@@ -37,16 +36,16 @@ static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
 	return true;
 }
 
-void cw_pipeline_abort(struct cw_pipeline *pipeline)
+void cw_outputs_abort(struct cw_outputs *outputs)
 {
 	uint32_t patience_ms = ABORT_PATIENCE_MS;
 	struct cw_error error;
 	uint32_t index;
 
-	atomic_store(&pipeline->is_aborting, true); /* [ABORT-1] */
-	cw_pipeline_request_stop(pipeline);
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
+	cw_run_request_stop(outputs->run);
+	for (index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
 		struct cw_file *file;
 
 		if (!wait_for_writer(output, &patience_ms) ||
@@ -55,59 +54,58 @@ void cw_pipeline_abort(struct cw_pipeline *pipeline)
 		file = output->writer.file;
 		if (!file || file->writer.is_finished || !file->cache.is_regular ||
 		    file->writer.handed == file->writer.anchor_offset ||
-		    cw_files_acquire(&pipeline->files, file, &error) < 0)
+		    cw_files_acquire(&outputs->files, file, &error) < 0)
 			continue;
 		if (!wait_for_disk(file, &patience_ms))
 			continue;
-		cw_writer_cut_to_whole(pipeline, output, file);
-		cw_files_release(&pipeline->files, file);
+		cw_writer_cut_to_whole(outputs, output, file);
+		cw_files_release(&outputs->files, file);
 	}
 }
 
-struct cw_file *cw_output_name_empty(struct cw_pipeline *pipeline, struct cw_output *output)
+struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_output *output)
 {
 	if (output->turn.files_first || atomic_load(&output->shared.failure) ||
 	    cw_template_has_time(output->name) || cw_template_has_iface(output->name))
 		return NULL;
-	return cw_output_new_file(pipeline, output, NULL, 0);
+	return cw_output_new_file(outputs, output, NULL, 0);
 }
 
-static void write_empty(struct cw_pipeline *pipeline, struct cw_output *output,
-			struct cw_file *file)
+static void write_empty(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
 	struct iovec vector = {.iov_base = header};
 	int failure = 0;
 
-	if (cw_writer_switch_file(pipeline, output, file) < 0)
+	if (cw_writer_switch_file(outputs, output, file) < 0)
 		return;
-	vector.iov_len = cw_format_header(output->format, pipeline->empty_linktype,
-					  cw_output_snaplen_field(pipeline, output), header);
+	vector.iov_len = cw_format_header(output->format, outputs->empty_linktype,
+					  cw_output_snaplen_field(outputs, output), header);
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
 	file->writer.offset = file->writer.anchor_offset = file->writer.handed;
 	if (failure) {
-		cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
+		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
 		file->writer.is_unusable = true;
 	}
-	cw_files_release(&pipeline->files, file);
+	cw_files_release(&outputs->files, file);
 }
 
-void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *empty)
+void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *empty)
 {
 	if (empty)
-		write_empty(pipeline, output, empty);
+		write_empty(outputs, output, empty);
 	if (output->writer.file)
-		cw_writer_finish_file(pipeline, output, output->writer.file);
+		cw_writer_finish_file(outputs, output, output->writer.file);
 }
 
-void cw_outputs_finish(struct cw_pipeline *pipeline)
+void cw_outputs_finish(struct cw_outputs *outputs)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_FREE)
-			cw_output_close(pipeline, output, cw_output_name_empty(pipeline, output));
+			cw_output_close(outputs, output, cw_output_name_empty(outputs, output));
 	}
 }

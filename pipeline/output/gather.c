@@ -5,7 +5,6 @@
  * is the writer's (output_write.c).
  */
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
 static void hold(struct cw_output *output, struct cw_chunk *chunk)
 {
@@ -29,17 +28,17 @@ void cw_output_close_chunk(struct cw_output *output)
 	output->turn.open = NULL;
 }
 
-void cw_output_hold_mark(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_output_hold_mark(struct cw_outputs *outputs, struct cw_output *output,
 			 struct cw_chunk *mark)
 {
-	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&outputs->run->live_chunks, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
-	pipeline->turn_kept_chunks++;
+	outputs->turn.kept_chunks++;
 	hold(output, mark);
 }
 
 /* Give the oldest held chunk to the writer. */
-static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, bool *is_complete)
+static void seal_oldest(struct cw_outputs *outputs, struct cw_output *output, bool *is_complete)
 {
 	struct cw_chunk *chunk = output->turn.held_first;
 
@@ -47,7 +46,7 @@ static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, 
 	if (!output->turn.held_first)
 		output->turn.held_last = NULL;
 	output->turn.held_bytes -= chunk->used;
-	pipeline->turn_kept_chunks--;
+	outputs->turn.kept_chunks--;
 	chunk->queued = atomic_load_explicit(&output->shared.inbox, memory_order_relaxed);
 	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
 	 * or in a copying worker, can be sure that the writer will find it. */
@@ -57,34 +56,34 @@ static void seal_oldest(struct cw_pipeline *pipeline, struct cw_output *output, 
 	*is_complete = cw_chunk_seal(chunk);
 }
 
-void cw_output_seal_all(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_seal_all(struct cw_outputs *outputs, struct cw_output *output)
 {
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);
 	while (output->turn.held_first) {
-		seal_oldest(pipeline, output, &is_complete);
+		seal_oldest(outputs, output, &is_complete);
 		is_any_complete |= is_complete;
 	}
 	if (is_any_complete)
-		cw_output_kick(pipeline, output);
+		cw_output_kick(outputs, output);
 }
 
-void cw_output_chunk_full(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output)
 {
-	size_t gather_bytes = pipeline->options.gather_bytes;
+	size_t gather_bytes = outputs->run->options.gather_bytes;
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);
-	if (output->turn.held_bytes < gather_bytes && pipeline->pool.chunk_bytes < gather_bytes)
+	if (output->turn.held_bytes < gather_bytes && outputs->pool.chunk_bytes < gather_bytes)
 		return;
-	while (output->turn.held_first && (pipeline->pool.chunk_bytes >= gather_bytes ||
+	while (output->turn.held_first && (outputs->pool.chunk_bytes >= gather_bytes ||
 					   cw_chunk_is_copied(output->turn.held_first))) {
-		seal_oldest(pipeline, output, &is_complete);
+		seal_oldest(outputs, output, &is_complete);
 		is_any_complete |= is_complete;
 	}
 	if (is_any_complete)
-		cw_output_kick(pipeline, output);
+		cw_output_kick(outputs, output);
 }
 
 /* ---- making room, and the end ---- */
@@ -95,47 +94,47 @@ static uint64_t unsealed_bytes(const struct cw_output *output)
 	return output->turn.held_bytes + (output->turn.open ? output->turn.open->used : 0);
 }
 
-void cw_outputs_flush_fullest(struct cw_pipeline *pipeline)
+void cw_outputs_flush_fullest(struct cw_outputs *outputs)
 {
 	uint64_t fullest = 0;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++) {
-		uint64_t bytes = unsealed_bytes(&pipeline->outputs[index]);
+	for (index = 0; index < outputs->count; index++) {
+		uint64_t bytes = unsealed_bytes(&outputs->at[index]);
 
 		fullest = bytes > fullest ? bytes : fullest;
 	}
-	for (index = 0; index < pipeline->output_count && fullest; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < outputs->count && fullest; index++) {
+		struct cw_output *output = &outputs->at[index];
 
 		if (unsealed_bytes(output) >= (fullest + 1) / 2)
-			cw_output_seal_all(pipeline, output);
+			cw_output_seal_all(outputs, output);
 	}
 }
 
-void cw_outputs_flush_all(struct cw_pipeline *pipeline)
+void cw_outputs_flush_all(struct cw_outputs *outputs)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++)
-		cw_output_seal_all(pipeline, &pipeline->outputs[index]);
+	for (index = 0; index < outputs->count; index++)
+		cw_output_seal_all(outputs, &outputs->at[index]);
 }
 
 /*
  * Whether to send what gathers before the pool is empty, so that copying need not stop: it is three
  * quarters used, and little of that is with the writers.
  */
-static bool is_short_of_chunks(struct cw_pipeline *pipeline)
+static bool is_short_of_chunks(struct cw_outputs *outputs)
 {
-	uint32_t count = pipeline->pool.chunk_count;
-	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&pipeline->pool));
+	uint32_t count = outputs->pool.chunk_count;
+	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&outputs->pool));
 
 	return used > count / 4 * 3 &&
-	       used - cw_min_u32(used, pipeline->turn_kept_chunks) < count / 8;
+	       used - cw_min_u32(used, outputs->turn.kept_chunks) < count / 8;
 }
 
-void cw_outputs_keep_room(struct cw_pipeline *pipeline)
+void cw_outputs_keep_room(struct cw_outputs *outputs)
 {
-	if (is_short_of_chunks(pipeline))
-		cw_outputs_flush_fullest(pipeline);
+	if (is_short_of_chunks(outputs))
+		cw_outputs_flush_fullest(outputs);
 }

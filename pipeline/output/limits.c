@@ -5,13 +5,12 @@
  * from the first batch of the new rules that is counted, for whatever is reserved after it.
  */
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
 /* Files being filled count as large as they may become. */
-static void change_size(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t bytes)
+static void change_size(struct cw_outputs *outputs, struct cw_output *output, uint64_t bytes)
 {
 	if (output->turn.has_begun)
-		pipeline->turn_open_bytes += bytes - output->limits.rotate_bytes; /* modulo 2^64 */
+		outputs->turn.open_bytes += bytes - output->limits.rotate_bytes; /* modulo 2^64 */
 	output->limits.rotate_bytes = bytes;
 }
 
@@ -28,14 +27,14 @@ static void change_period(struct cw_output *output, const struct cw_rule *rule)
 		cw_output_start_period(output, output->turn.period_start_ns);
 }
 
-void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 		     const struct cw_rule *rule)
 {
-	change_size(pipeline, output, rule->rotate_bytes);
+	change_size(outputs, output, rule->rotate_bytes);
 	output->limits.rotate_records = rule->rotate_packets;
 	change_period(output, rule);
 	if (rule->rotate_every_ns)
-		atomic_store(&pipeline->has_time_rotation, true);
+		atomic_store(&outputs->has_time_rotation, true);
 	if (output->limits.packets != rule->limit_packets ||
 	    output->limits.bytes != rule->limit_bytes) { /* a limit counts from when it is set */
 		output->thin.is_at_limit = false;
@@ -52,9 +51,9 @@ void cw_output_adopt(struct cw_pipeline *pipeline, struct cw_output *output,
 	output->limits.priority = rule->priority;
 }
 
-void cw_rules_adopt(struct cw_pipeline *pipeline, const struct cw_rules *rules)
+void cw_outputs_adopt(struct cw_outputs *outputs, const struct cw_rules *rules)
 {
-	pipeline->turn_total_bytes = rules->total_bytes;
+	outputs->turn.kept_bytes_max = rules->total_bytes;
 	/* Relaxed: a number that writers look at before they begin a file. */
-	atomic_store_explicit(&pipeline->free_bytes, rules->free_bytes, memory_order_relaxed);
+	atomic_store_explicit(&outputs->free_bytes, rules->free_bytes, memory_order_relaxed);
 }

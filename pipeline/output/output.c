@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pipeline/output/output.h"
-#include "pipeline/state.h"
+#include "pipeline/output/outputs.h"
 
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
 {
@@ -18,13 +17,13 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 	return true;
 }
 
-void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_kick(struct cw_outputs *outputs, struct cw_output *output)
 {
 	/* [KICK-1] release */
 	if (atomic_fetch_add_explicit(&output->shared.kicks, 1, memory_order_acq_rel) != 0)
 		return;
-	cw_ready_add(&pipeline->writable, output->index);
-	cw_gate_signal(&pipeline->worker_gate);
+	cw_ready_add(&outputs->writable, output->index);
+	cw_gate_signal(&outputs->run->worker_gate);
 }
 
 void cw_output_fini(struct cw_output *output)
@@ -50,9 +49,9 @@ void cw_output_fini(struct cw_output *output)
 	output->turn.file = output->turn.restart = output->writer.file = NULL;
 }
 
-bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output)
+bool cw_output_may_retry(const struct cw_outputs *outputs, const struct cw_output *output)
 {
-	return pipeline->tap_count && !atomic_load(&pipeline->is_stopping) &&
+	return outputs->run->is_live && !atomic_load(&outputs->run->is_stopping) &&
 	       !(output->writer.file && cw_outfile_was_created(output->writer.file->outfile) &&
 		 !output->writer.file->cache.is_regular);
 }

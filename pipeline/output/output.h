@@ -25,16 +25,6 @@
  */
 #define CW_RECORD_SPLIT_MAX ((size_t)512 << 10)
 
-struct cw_pipeline;
-
-/* What a record brings along into its file. */
-struct cw_preface {
-	bool is_new_file;
-	size_t header_bytes;
-	size_t iface_bytes;
-	uint8_t iface_block[CW_FORMAT_IFACE_BYTES_MAX];
-};
-
 enum cw_output_state {
 	CW_OUTPUT_FREE,
 	CW_OUTPUT_USED,
@@ -144,68 +134,6 @@ struct cw_output {
 	_Alignas(CW_CACHE_LINE) struct cw_output_shared shared;
 	_Alignas(CW_CACHE_LINE) struct cw_output_writer writer;
 };
-
-enum cw_reserve {
-	CW_RESERVE_DONE,    /* the whole part has its place */
-	CW_RESERVE_SOME,    /* as much as was possible; copy that, then come again */
-	CW_RESERVE_STARVED, /* nothing: the pool is empty; come again when a chunk comes back */
-};
-
-/*
- * The turn: give the part of the batch (from where the last call stopped) its places. The stretch
- * to copy is in the batch afterwards.
- */
-enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch);
-
-/* The turn: send what the fullest outputs hold to their writers, so that the chunks come back. */
-void cw_outputs_flush_fullest(struct cw_pipeline *pipeline);
-
-/*
- * The turn, live: let failed outputs try again where it is time, and, with `flush`, send what
- * outputs keep to their writers.
- */
-void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush);
-
-/* The turn, live: whether the output holds so much of the pool that `needed` more chunks would be
- * at the expense of others. */
-bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_output *output,
-			     uint64_t needed);
-
-/* The turn, at the end: seal everything. */
-void cw_outputs_flush_all(struct cw_pipeline *pipeline);
-
-/* Tell the output's writer that a chunk became complete; any thread. */
-void cw_output_kick(struct cw_pipeline *pipeline, struct cw_output *output);
-
-/* Be the writer of an output that was taken from the writable ones. */
-void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output);
-
-/*
- * The turn, or after the workers ended: name the file of a rule that matched nothing. It gets one
- * all the same, if its name does not depend on a packet; NULL: there is none to make.
- */
-struct cw_file *cw_output_name_empty(struct cw_pipeline *pipeline, struct cw_output *output);
-
-/* Write the empty file, if it is not NULL, and publish the output's last one. Nobody else is at it
- * any more. */
-void cw_output_close(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *empty);
-
-/* After all workers ended, single-threaded: close all. */
-void cw_outputs_finish(struct cw_pipeline *pipeline);
-
-/*
- * Name the output's next file (the turn, or after the workers ended); NULL when that fails, and the
- * output then is marked as failed. `iface` may be NULL for a file without packets.
- */
-struct cw_file *cw_output_new_file(struct cw_pipeline *pipeline, struct cw_output *output,
-				   const struct cw_iface *iface, uint64_t ts_ns);
-
-/* The snapshot length that the output's file headers state. */
-uint32_t cw_output_snaplen_field(const struct cw_pipeline *pipeline,
-				 const struct cw_output *output);
-
-/* Whether a failed output tries again: live, unless it is a pipe or device. */
-bool cw_output_may_retry(const struct cw_pipeline *pipeline, const struct cw_output *output);
 
 /* Stop the output: `failure` (negative errno) and what to tell; the first call counts. */
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);

@@ -13,7 +13,6 @@
 
 #include "pipeline/output/output_parts.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 /* ---- chunks ---- */
 
@@ -27,12 +26,12 @@ static void set_anchor(struct cw_output *output)
 	output->turn.open->anchor_bytes = output->turn.file_bytes;
 }
 
-static void adopt_chunk(struct cw_pipeline *pipeline, struct cw_output *output,
+static void adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
 			struct cw_chunk *chunk, size_t capacity)
 {
-	atomic_fetch_add_explicit(&pipeline->live_chunks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&outputs->run->live_chunks, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
-	pipeline->turn_kept_chunks++;
+	outputs->turn.kept_chunks++;
 	chunk->capacity = (uint32_t)capacity;
 	chunk->file = output->turn.file;
 	chunk->offset = output->turn.offset;
@@ -67,7 +66,7 @@ static uint64_t open_room(const struct cw_output *output)
  * written at once, else they are pending until a worker copied them. Returns the chunk where they
  * start (its offset in *start).
  */
-static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_output *output,
+static struct cw_chunk *reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
 				      uint64_t bytes, const uint8_t *from, uint32_t *start)
 {
 	struct cw_chunk *first = NULL;
@@ -78,12 +77,12 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 		uint32_t part;
 
 		if (output->turn.open && open_room(output) == 0)
-			cw_output_chunk_full(pipeline, output);
+			cw_output_chunk_full(outputs, output);
 		if (!output->turn.open) {
-			chunk = cw_chunk_take(&pipeline->pool);
-			adopt_chunk(pipeline, output, chunk,
-				    pipeline->pool.chunk_bytes -
-					output->turn.offset % pipeline->pool.chunk_bytes);
+			chunk = cw_chunk_take(&outputs->pool);
+			adopt_chunk(outputs, output, chunk,
+				    outputs->pool.chunk_bytes -
+					output->turn.offset % outputs->pool.chunk_bytes);
 		}
 		chunk = output->turn.open;
 		part = (uint32_t)cw_min_size(bytes, open_room(output));
@@ -110,18 +109,18 @@ static struct cw_chunk *reserve_bytes(struct cw_pipeline *pipeline, struct cw_ou
 
 /* ---- files ---- */
 
-static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
+static int start_file(struct cw_outputs *outputs, struct cw_output *output,
 		      const struct cw_iface *iface, uint64_t ts_ns)
 {
 	struct cw_file *file;
 
 	cw_output_close_chunk(output);
 	if (output->turn.file)
-		cw_output_note_end(pipeline, output);
+		cw_output_note_end(outputs, output);
 	output->turn.file = NULL;
-	cw_output_make_space(pipeline, output);
+	cw_output_make_space(outputs, output);
 	file = output->turn.restart ? output->turn.restart
-				    : cw_output_new_file(pipeline, output, iface, ts_ns);
+				    : cw_output_new_file(outputs, output, iface, ts_ns);
 	output->turn.restart = NULL;
 	if (!file)
 		return -ENOMEM;
@@ -139,14 +138,14 @@ static int start_file(struct cw_pipeline *pipeline, struct cw_output *output,
 	return 0;
 }
 
-static void write_header(struct cw_pipeline *pipeline, struct cw_output *output)
+static void write_header(struct cw_outputs *outputs, struct cw_output *output)
 {
 	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
 	uint32_t start;
 	size_t bytes = cw_format_header(output->format, output->turn.linktype,
-					cw_output_snaplen_field(pipeline, output), header);
+					cw_output_snaplen_field(outputs, output), header);
 
-	reserve_bytes(pipeline, output, bytes, header, &start);
+	reserve_bytes(outputs, output, bytes, header, &start);
 	set_anchor(output);
 }
 
@@ -169,18 +168,18 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 	return batch->part.has_one_linktype && output->turn.linktype == batch->part.linktype;
 }
 
-static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batch *batch)
+static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
 	uint64_t needed = 0, chunks;
 	uint32_t index;
 
-	if (pipeline->options.reserve_slowly || batch->part.has_unrepresentable ||
+	if (outputs->run->options.reserve_slowly || batch->part.has_unrepresentable ||
 	    batch->part.has_giant || batch->part.is_cut_short ||
 	    batch->tally_count > batch->piece_capacity)
 		return false;
 	for (index = 0; index < batch->tally_count; index++) {
 		const struct cw_tally *tally = &batch->tallies[index];
-		const struct cw_output *output = &pipeline->outputs[tally->output];
+		const struct cw_output *output = &outputs->at[tally->output];
 
 		if (output->limits.is_thinned)
 			return false;
@@ -188,13 +187,13 @@ static bool is_whole_possible(struct cw_pipeline *pipeline, const struct cw_batc
 			continue;
 		if (!is_plain(output, batch, tally))
 			return false;
-		chunks = chunks_needed(&pipeline->pool, output->turn.offset, open_room(output),
+		chunks = chunks_needed(&outputs->pool, output->turn.offset, open_room(output),
 				       tally->record_bytes);
-		if (chunks && cw_output_is_over_share(pipeline, output, chunks))
+		if (chunks && cw_output_is_over_share(outputs, output, chunks))
 			return false;
 		needed += chunks;
 	}
-	return needed <= cw_chunk_free_count(&pipeline->pool);
+	return needed <= cw_chunk_free_count(&outputs->pool);
 }
 
 static void append_piece(struct cw_batch *batch, struct cw_tally *tally,
@@ -210,10 +209,10 @@ static void append_piece(struct cw_batch *batch, struct cw_tally *tally,
 	tally->last_piece = index;
 }
 
-static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
+static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 			  struct cw_tally *tally)
 {
-	struct cw_output *output = &pipeline->outputs[tally->output];
+	struct cw_output *output = &outputs->at[tally->output];
 	struct cw_piece piece = {.record_count = tally->record_count, .next = CW_PIECE_NONE};
 
 	output->turn.matched += tally->record_count;
@@ -222,7 +221,7 @@ static void reserve_tally(struct cw_pipeline *pipeline, struct cw_batch *batch,
 		return; /* lost; the copying worker finds no piece and skips */
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(output->turn.file, batch->part.iface);
-	piece.chunk = reserve_bytes(pipeline, output, tally->record_bytes, NULL, &piece.offset);
+	piece.chunk = reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
 	output->turn.last_batch = batch;
 	output->turn.file_records += tally->record_count;
 	output->turn.file_bytes += tally->data_bytes;
@@ -264,16 +263,16 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 }
 
 /* Make sure that `bytes` can be reserved; for a giant, that a chunk of its own is open. */
-static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *output,
+static enum placing make_room(struct cw_outputs *outputs, struct cw_output *output,
 			      const struct cw_preface *preface, size_t bytes)
 {
-	struct cw_chunk_pool *pool = &pipeline->pool;
+	struct cw_chunk_pool *pool = &outputs->pool;
 	uint64_t offset = preface->is_new_file ? 0 : output->turn.offset;
 	uint64_t room = preface->is_new_file ? 0 : open_room(output);
 	uint64_t needed = chunks_needed(pool, offset, room, bytes);
 	struct cw_chunk *chunk;
 
-	if (needed && cw_output_is_over_share(pipeline, output, needed))
+	if (needed && cw_output_is_over_share(outputs, output, needed))
 		return OVER_SHARE;
 	if (bytes <= CW_RECORD_SPLIT_MAX && needed <= pool->chunk_count / 2)
 		return needed <= cw_chunk_free_count(pool) ? PLACED : NO_ROOM;
@@ -286,7 +285,7 @@ static enum placing make_room(struct cw_pipeline *pipeline, struct cw_output *ou
 		return LOST;
 	}
 	cw_output_close_chunk(output);
-	pipeline->turn_giant = chunk;
+	outputs->turn.giant = chunk;
 	return PLACED;
 }
 
@@ -299,22 +298,22 @@ static enum placing lose(struct cw_output *output, const struct cw_packet *packe
 	return LOST;
 }
 
-static enum placing lose_to_backlog(struct cw_pipeline *pipeline, struct cw_output *output,
+static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output *output,
 				    const struct cw_packet *packet)
 {
 	if (!output->turn.lost[CW_LOSS_BACKLOG])
-		cw_pipeline_tell(pipeline, CW_PROBLEM,
-				 "rule %s: its output is not written as fast as packets come; what "
-				 "finds no memory is lost (backlog)",
-				 output->rule->name);
+		cw_run_tell(outputs->run, CW_PROBLEM,
+			    "rule %s: its output is not written as fast as packets come; what "
+			    "finds no memory is lost (backlog)",
+			    output->rule->name);
 	if (!output->turn.is_over_share)
-		cw_output_seal_all(pipeline, output);
+		cw_output_seal_all(outputs, output);
 	output->turn.is_over_share = true;
 	return lose(output, packet, &output->turn.lost[CW_LOSS_BACKLOG]);
 }
 
 /* Start the file or interface that the record needs first. */
-static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
+static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_packet *packet, const struct cw_iface *iface,
 			 const struct cw_preface *preface, size_t bytes)
 {
@@ -322,16 +321,16 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 	int result;
 
 	if (preface->is_new_file) {
-		result = start_file(pipeline, output, iface, packet->ts_ns);
+		result = start_file(outputs, output, iface, packet->ts_ns);
 		if (result < 0)
 			return result;
 	}
-	if (pipeline->turn_giant) {
-		adopt_chunk(pipeline, output, pipeline->turn_giant, bytes);
-		pipeline->turn_giant = NULL;
+	if (outputs->turn.giant) {
+		adopt_chunk(outputs, output, outputs->turn.giant, bytes);
+		outputs->turn.giant = NULL;
 	}
 	if (preface->is_new_file)
-		write_header(pipeline, output);
+		write_header(outputs, output);
 	if (!preface->iface_bytes)
 		return 0;
 	result = cw_file_add_iface(output->turn.file, packet->iface,
@@ -341,21 +340,20 @@ static int write_preface(struct cw_pipeline *pipeline, struct cw_output *output,
 			       "no memory for an interface");
 		return result;
 	}
-	reserve_bytes(pipeline, output, preface->iface_bytes, preface->iface_block, &start);
+	reserve_bytes(outputs, output, preface->iface_bytes, preface->iface_block, &start);
 	set_anchor(output);
 	return 0;
 }
 
-static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
-			 struct cw_tally *tally, const struct cw_packet *packet,
-			 size_t record_bytes, bool can_extend)
+static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, struct cw_tally *tally,
+			 const struct cw_packet *packet, size_t record_bytes, bool can_extend)
 {
-	struct cw_output *output = &pipeline->outputs[tally->output];
+	struct cw_output *output = &outputs->at[tally->output];
 	struct cw_piece piece = {.record_count = 1, .next = CW_PIECE_NONE};
 
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(output->turn.file, packet->iface);
-	piece.chunk = reserve_bytes(pipeline, output, record_bytes, NULL, &piece.offset);
+	piece.chunk = reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->turn.file_records++;
 	output->turn.file_bytes += cw_min_u32(packet->caplen, output->snaplen);
@@ -373,13 +371,13 @@ static void place_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
 	output->turn.last_batch = batch;
 }
 
-static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch *batch,
+static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *batch,
 				   struct cw_tally *tally, const struct cw_packet *packet,
 				   bool is_representable)
 {
-	struct cw_output *output = &pipeline->outputs[tally->output];
-	const struct cw_iface *iface = cw_ifaces_at(&pipeline->ifaces, packet->iface);
-	struct cw_preface *preface = &pipeline->turn_preface;
+	struct cw_output *output = &outputs->at[tally->output];
+	const struct cw_iface *iface = cw_ifaces_at(&outputs->inputs->ifaces, packet->iface);
+	struct cw_preface *preface = &outputs->turn.preface;
 	size_t record_bytes, bytes;
 	enum placing room;
 	bool is_giant;
@@ -393,10 +391,10 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	if (output->format != CW_FORMAT_PCAPNG && output->turn.linktype != CW_LINKTYPE_ANY &&
 	    output->turn.linktype != iface->linktype) {
 		if (output->turn.lost[CW_LOSS_LINK_TYPE] == 0)
-			cw_pipeline_tell(pipeline, CW_PROBLEM,
-					 "rule %s: a pcap file holds one link type; packets of "
-					 "others are lost (write .pcapng to keep them)",
-					 output->rule->name);
+			cw_run_tell(outputs->run, CW_PROBLEM,
+				    "rule %s: a pcap file holds one link type; packets of "
+				    "others are lost (write .pcapng to keep them)",
+				    output->rule->name);
 		return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
 	}
 	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
@@ -404,31 +402,31 @@ static enum placing reserve_record(struct cw_pipeline *pipeline, struct cw_batch
 	if (batch->piece_count == batch->piece_capacity)
 		return NO_ROOM;
 	bytes = preface->header_bytes + preface->iface_bytes + record_bytes;
-	room = make_room(pipeline, output, preface, bytes);
+	room = make_room(outputs, output, preface, bytes);
 	if (room == NO_ROOM)
 		return NO_ROOM;
 	if (room == OVER_SHARE)
-		return lose_to_backlog(pipeline, output, packet);
+		return lose_to_backlog(outputs, output, packet);
 	output->turn.is_over_share = false;
-	is_giant = pipeline->turn_giant != NULL;
-	if (room == LOST || write_preface(pipeline, output, packet, iface, preface, bytes) < 0) {
-		if (pipeline->turn_giant) {
-			cw_chunk_give_back_any(&pipeline->pool, pipeline->turn_giant);
-			pipeline->turn_giant = NULL;
+	is_giant = outputs->turn.giant != NULL;
+	if (room == LOST || write_preface(outputs, output, packet, iface, preface, bytes) < 0) {
+		if (outputs->turn.giant) {
+			cw_chunk_give_back_any(&outputs->pool, outputs->turn.giant);
+			outputs->turn.giant = NULL;
 		}
 		return lose(output, packet, NULL);
 	}
-	place_record(pipeline, batch, tally, packet, record_bytes,
+	place_record(outputs, batch, tally, packet, record_bytes,
 		     !is_giant && !preface->is_new_file && !preface->iface_bytes &&
 			 !tally->ends_in_giant);
 	tally->ends_in_giant = is_giant;
 	if (is_giant)
-		cw_output_seal_all(pipeline, output);
+		cw_output_seal_all(outputs, output);
 	return PLACED;
 }
 
 /* From where the batch has got to, as far as it goes. True: to the end of the part. */
-static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch)
+static bool reserve_records(struct cw_outputs *outputs, struct cw_batch *batch)
 {
 	uint32_t match = batch->reserved.match;
 	uint32_t index = batch->reserved.packet;
@@ -437,9 +435,9 @@ static bool reserve_records(struct cw_pipeline *pipeline, struct cw_batch *batch
 		for (; match < batch->ends[index]; match++) {
 			uint32_t entry = batch->matches[match];
 			uint32_t output = entry & ~CW_MATCH_UNREPRESENTABLE;
-			struct cw_tally *tally = &batch->tallies[pipeline->turn_tally_of[output]];
+			struct cw_tally *tally = &batch->tallies[outputs->turn.tally_of[output]];
 			enum placing placing = reserve_record(
-			    pipeline, batch, tally, &batch->packets[index], entry == output);
+			    outputs, batch, tally, &batch->packets[index], entry == output);
 
 			if (placing == NO_ROOM) {
 				batch->reserved.packet = index;
@@ -470,40 +468,40 @@ static void forget_pieces(struct cw_batch *batch)
 }
 
 /* The batch at hand is another one than the last time. */
-static void look_at_tallies(struct cw_pipeline *pipeline, const struct cw_batch *batch)
+static void look_at_tallies(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
 	uint32_t index;
 
 	for (index = 0; index < batch->tally_count; index++)
-		pipeline->turn_tally_of[batch->tallies[index].output] = index;
-	pipeline->turn_batch = batch;
+		outputs->turn.tally_of[batch->tallies[index].output] = index;
+	outputs->turn.batch = batch;
 }
 
-enum cw_reserve cw_outputs_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
+enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *batch)
 {
 	uint32_t index;
 
-	cw_outputs_keep_room(pipeline);
-	cw_outputs_free_space(pipeline);
+	cw_outputs_keep_room(outputs);
+	cw_outputs_free_space(outputs);
 	if (!batch->reserved.is_stretch_open) {
 		batch->reserved.copy_packet = batch->reserved.packet;
 		batch->reserved.copy_match = batch->reserved.match;
 		forget_pieces(batch);
-		look_at_tallies(pipeline, batch);
+		look_at_tallies(outputs, batch);
 		batch->reserved.is_stretch_open = true;
-	} else if (pipeline->turn_batch != batch) {
-		look_at_tallies(pipeline, batch);
+	} else if (outputs->turn.batch != batch) {
+		look_at_tallies(outputs, batch);
 	}
 	if (batch->reserved.packet == batch->part.first && batch->reserved.match == 0 &&
-	    batch->reserved.end == batch->part.end && is_whole_possible(pipeline, batch)) {
+	    batch->reserved.end == batch->part.end && is_whole_possible(outputs, batch)) {
 		for (index = 0; index < batch->tally_count; index++)
-			reserve_tally(pipeline, batch, &batch->tallies[index]);
+			reserve_tally(outputs, batch, &batch->tallies[index]);
 		batch->reserved.packet = batch->part.end;
 		batch->reserved.match =
 		    batch->part.end > batch->part.first ? batch->ends[batch->part.end - 1] : 0;
 		return CW_RESERVE_DONE;
 	}
-	if (reserve_records(pipeline, batch))
+	if (reserve_records(outputs, batch))
 		return CW_RESERVE_DONE;
 	return batch->reserved.match > batch->reserved.copy_match ? CW_RESERVE_SOME
 								  : CW_RESERVE_STARVED;

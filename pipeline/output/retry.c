@@ -8,23 +8,22 @@
 
 #include "pipeline/output/output_parts.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 #define RETRY_NS (CW_NS_PER_S / 2)
 #define SHARE_MIN 2u /* chunks that every output may have */
 
-bool cw_output_is_over_share(struct cw_pipeline *pipeline, const struct cw_output *output,
+bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output *output,
 			     uint64_t needed)
 {
 	uint64_t held;
 
 	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
-	if (!pipeline->tap_count || pipeline->turn_output_count == 1)
+	if (!outputs->run->is_live || outputs->turn.used_count == 1)
 		return false;
 	held = atomic_load_explicit(&output->shared.chunks_out, memory_order_relaxed); /* a hint */
 	/* As much as is free: one that stands still ends with half of the pool, two with a third
 	 * each, and there is always some left for those that move. */
-	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&pipeline->pool);
+	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&outputs->pool);
 }
 
 /* ---- trying again ---- */
@@ -56,12 +55,12 @@ static void book_losses(struct cw_output *output)
 }
 
 /* Go on where the file ends, or, where it has no beginning, from its start. */
-static int go_on(struct cw_pipeline *pipeline, struct cw_output *output)
+static int go_on(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_file *file = output->turn.file;
 
 	if (file && file->writer.is_finished) {
-		cw_output_note_end(pipeline, output);
+		cw_output_note_end(outputs, output);
 		output->turn.file = file = NULL;
 	}
 	if (!file)
@@ -79,68 +78,68 @@ static int go_on(struct cw_pipeline *pipeline, struct cw_output *output)
 	return 0;
 }
 
-static void retry(struct cw_pipeline *pipeline, struct cw_output *output, uint64_t now_ns)
+static void retry(struct cw_outputs *outputs, struct cw_output *output, uint64_t now_ns)
 {
 	if (!output->turn.retry_ns) {
 		/* The writer drops what it gets now; when all is back nothing is under way. */
-		cw_output_seal_all(pipeline, output);
+		cw_output_seal_all(outputs, output);
 		output->turn.retry_ns = now_ns + RETRY_NS;
 	}
 	/* [RETRY-1] acquire: the writer's state of the output, which may_retry looks at. */
 	if (now_ns < output->turn.retry_ns ||
 	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) ||
-	    !cw_output_may_retry(pipeline, output))
+	    !cw_output_may_retry(outputs, output))
 		return;
 	output->turn.retry_ns = 0;
 	book_losses(output);
-	if (go_on(pipeline, output))
+	if (go_on(outputs, output))
 		return;
 	atomic_store(&output->shared.is_retrying, true);
 	atomic_store(&output->shared.failure, 0);
 }
 
 /* Its pipe or device is gone for good, and was all that there was to write to. */
-static bool is_lost(const struct cw_pipeline *pipeline, const struct cw_output *output)
+static bool is_lost(const struct cw_outputs *outputs, const struct cw_output *output)
 {
 	/* [RETRY-1] acquire, as in retry. */
 	return atomic_load(&output->shared.failure) &&
 	       !atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) &&
-	       !cw_output_may_retry(pipeline, output);
+	       !cw_output_may_retry(outputs, output);
 }
 
 /* With nothing left to write to there is nothing to capture for. */
-static void stop_if_all_lost(struct cw_pipeline *pipeline)
+static void stop_if_all_lost(struct cw_outputs *outputs)
 {
 	uint32_t index;
 
-	if (!pipeline->tap_count || atomic_load(&pipeline->is_stopping))
+	if (!outputs->run->is_live || atomic_load(&outputs->run->is_stopping))
 		return;
-	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].shared.state == CW_OUTPUT_USED &&
-		    !is_lost(pipeline, &pipeline->outputs[index]))
+	for (index = 0; index < outputs->count; index++) {
+		if (outputs->at[index].shared.state == CW_OUTPUT_USED &&
+		    !is_lost(outputs, &outputs->at[index]))
 			return;
 	}
-	cw_pipeline_tell(pipeline, CW_PROBLEM, "no output is left: stopping");
-	cw_pipeline_stop_reading(pipeline);
+	cw_run_tell(outputs->run, CW_PROBLEM, "no output is left: stopping");
+	cw_run_stop_reading(outputs->run);
 }
 
-void cw_outputs_tend(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
+void cw_outputs_tend(struct cw_outputs *outputs, uint64_t now_ns, bool flush)
 {
 	uint32_t index;
 
-	cw_outputs_free_space(pipeline);
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	cw_outputs_free_space(outputs);
+	for (index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED)
 			continue;
 		if (atomic_load(&output->shared.failure)) {
-			retry(pipeline, output, now_ns);
+			retry(outputs, output, now_ns);
 			continue;
 		}
-		cw_output_rotate_by_clock(pipeline, output);
+		cw_output_rotate_by_clock(outputs, output);
 		if (flush)
-			cw_output_seal_all(pipeline, output);
+			cw_output_seal_all(outputs, output);
 	}
-	stop_if_all_lost(pipeline);
+	stop_if_all_lost(outputs);
 }

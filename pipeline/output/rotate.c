@@ -8,7 +8,6 @@
 
 #include "core/base/clock.h"
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
 /* Packets may still be on their way through rings and batches when their period is over. */
 #define GRACE_NS CW_NS_PER_S
@@ -41,19 +40,19 @@ bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, 
 	return output->limits.rotate_every_ns && latest_ns >= output->turn.period_end_ns;
 }
 
-void cw_output_end_file(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_end_file(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_chunk *mark = &output->turn.file->turn.end_mark;
 
-	cw_output_note_end(pipeline, output);
+	cw_output_note_end(outputs, output);
 	cw_output_close_chunk(output);
 	cw_chunk_make_mark(mark, CW_MARK_ENDED, output->turn.file, output->turn.offset);
-	cw_output_hold_mark(pipeline, output, mark);
-	cw_output_seal_all(pipeline, output);
+	cw_output_hold_mark(outputs, output, mark);
+	cw_output_seal_all(outputs, output);
 	output->turn.file = NULL;
 }
 
-void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_rotate_by_clock(struct cw_outputs *outputs, struct cw_output *output)
 {
 	uint64_t now_ns;
 
@@ -61,5 +60,5 @@ void cw_output_rotate_by_clock(struct cw_pipeline *pipeline, struct cw_output *o
 		return;
 	now_ns = cw_wall_ns();
 	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->turn.period_end_ns)
-		cw_output_end_file(pipeline, output);
+		cw_output_end_file(outputs, output);
 }

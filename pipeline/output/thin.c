@@ -6,7 +6,6 @@
  * no loss.
  */
 #include "pipeline/output/output_parts.h"
-#include "pipeline/state.h"
 
 static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet *packet)
 {

@@ -13,7 +13,6 @@
 #include "pipeline/output/writer.h"
 #include "pipeline/run/inputs.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
 
@@ -30,43 +29,43 @@ static bool may_tell(struct cw_output *output)
 	return true;
 }
 
-static void tell_recovery(struct cw_pipeline *pipeline, struct cw_output *output,
+static void tell_recovery(struct cw_outputs *outputs, struct cw_output *output,
 			  const struct cw_file *file)
 {
 	if (!atomic_exchange(&output->shared.is_retrying, false) ||
 	    !output->writer.has_reported_failure)
 		return;
 	output->writer.has_reported_failure = false;
-	cw_pipeline_tell(pipeline, CW_NOTE, "rule %s: output %s: it is written again",
-			 output->rule->name, file->path);
+	cw_run_tell(outputs->run, CW_NOTE, "rule %s: output %s: it is written again",
+		    output->rule->name, file->path);
 }
 
 /* `--direct on` where that cannot be: said once a run. */
-static void tell_refusal(struct cw_pipeline *pipeline, const struct cw_file *file)
+static void tell_refusal(struct cw_outputs *outputs, const struct cw_file *file)
 {
-	int refusal = pipeline->direct_share ? cw_direct_share_refusal(pipeline->direct_share) : 0;
+	int refusal = outputs->direct_share ? cw_direct_share_refusal(outputs->direct_share) : 0;
 
-	if (refusal == 0 || pipeline->options.direct != CW_DIRECT_ON ||
-	    atomic_exchange(&pipeline->has_reported_direct, true))
+	if (refusal == 0 || outputs->run->options.direct != CW_DIRECT_ON ||
+	    atomic_exchange(&outputs->has_reported_direct, true))
 		return;
-	cw_pipeline_tell(
-	    pipeline, CW_WARNING,
-	    "%s cannot be written directly (%s): it is written through the page cache, "
-	    "and so may others be",
-	    file->path,
-	    refusal == -ENOSYS ? "no io_uring in this build or kernel" : strerror(-refusal));
+	cw_run_tell(outputs->run, CW_WARNING,
+		    "%s cannot be written directly (%s): it is written through the page cache, "
+		    "and so may others be",
+		    file->path,
+		    refusal == -ENOSYS ? "no io_uring in this build or kernel"
+				       : strerror(-refusal));
 }
 
-void cw_writer_fail(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text)
 {
 	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
 		return;
-	cw_pipeline_tell(pipeline, CW_PROBLEM,
-			 cw_output_may_retry(pipeline, output)
-			     ? "rule %s: output %s: %s; its packets are lost until that works again"
-			     : "rule %s: output %s: %s; the rest of its packets is lost",
-			 output->rule->name, file->path, text);
+	cw_run_tell(outputs->run, CW_PROBLEM,
+		    cw_output_may_retry(outputs, output)
+			? "rule %s: output %s: %s; its packets are lost until that works again"
+			: "rule %s: output %s: %s; the rest of its packets is lost",
+		    output->rule->name, file->path, text);
 }
 
 static void set_anchor(struct cw_file *file, const struct cw_anchor *anchor)
@@ -116,7 +115,7 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 				  memory_order_relaxed);
 }
 
-void cw_writer_cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
 			    struct cw_file *file)
 {
 	uint64_t records = 0;
@@ -144,36 +143,36 @@ void cw_writer_cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *outp
 	file->writer.offset = file->writer.handed = file->writer.anchor_offset;
 	file->writer.is_unusable = file->writer.anchor_offset == 0;
 	if (cw_outfile_cut(file->outfile, file->writer.offset) < 0)
-		cw_pipeline_tell(pipeline, CW_PROBLEM,
-				 "rule %s: output %s cannot be cut to %llu bytes, its last record "
-				 "may be torn",
-				 output->rule->name, file->path,
-				 (unsigned long long)file->writer.offset);
+		cw_run_tell(outputs->run, CW_PROBLEM,
+			    "rule %s: output %s cannot be cut to %llu bytes, its last record "
+			    "may be torn",
+			    output->rule->name, file->path,
+			    (unsigned long long)file->writer.offset);
 }
 
-static bool is_an_input(const struct cw_pipeline *pipeline, const struct cw_file *file)
+static bool is_an_input(const struct cw_outputs *outputs, const struct cw_file *file)
 {
 	struct stat status;
 
 	/* Devices and FIFOs are opened in place: nothing is replaced. */
 	if (stat(file->path, &status) || !S_ISREG(status.st_mode))
 		return false;
-	return cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
+	return cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
 }
 
 /* Nothing more comes: let the kernel have what was handed, to the byte. */
-static void drain_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
+static void drain_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	int failure = cw_outfile_finish(file->outfile);
 
 	advance_file(output, file);
 	if (failure == 0)
 		return;
-	cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
-	cw_writer_cut_to_whole(pipeline, output, file);
+	cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+	cw_writer_cut_to_whole(outputs, output, file);
 }
 
-void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 			   struct cw_file *file)
 {
 	struct cw_error error = {0};
@@ -184,30 +183,30 @@ void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *outpu
 		return;
 	file->writer.is_finished = true;
 	if (was_open)
-		result = cw_files_acquire(&pipeline->files, file, &error);
+		result = cw_files_acquire(&outputs->files, file, &error);
 	if (result == 0 && was_open)
-		drain_file(pipeline, output, file);
+		drain_file(outputs, output, file);
 	if (result == 0 && was_open && file->writer.is_unusable) {
 		cw_outfile_discard(file->outfile, false);
 	} else if (result == 0 && was_open) {
 		result = cw_outfile_publish(file->outfile, &error);
 		file->writer.is_published = result == 0;
 		if (file->writer.is_published && file->cache.is_regular && output->rule->hook &&
-		    pipeline->options.on_file)
-			pipeline->options.on_file(pipeline->options.context, output->rule,
-						  file->path);
+		    outputs->run->options.on_file)
+			outputs->run->options.on_file(outputs->run->options.context, output->rule,
+						      file->path);
 	}
 	if (was_open)
-		cw_files_closed(&pipeline->files, file);
+		cw_files_closed(&outputs->files, file);
 	if (result < 0)
-		cw_writer_fail(pipeline, output, file, result, false, error.text);
+		cw_writer_fail(outputs, output, file, result, false, error.text);
 }
 
 /* Before a file is begun: ask for old ones to go where the disk would have too little space left.
  */
-static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *file)
+static void look_at_space(struct cw_outputs *outputs, const struct cw_file *file)
 {
-	uint64_t floor = atomic_load_explicit(&pipeline->free_bytes, memory_order_relaxed);
+	uint64_t floor = atomic_load_explicit(&outputs->free_bytes, memory_order_relaxed);
 	uint64_t free_bytes;
 
 	if (!floor || cw_outfile_was_created(file->outfile) ||
@@ -215,36 +214,36 @@ static void look_at_space(struct cw_pipeline *pipeline, const struct cw_file *fi
 		return;
 	floor += file->bytes_max;
 	if (free_bytes < floor)
-		atomic_store_explicit(&pipeline->wanted_bytes, floor - free_bytes,
+		atomic_store_explicit(&outputs->wanted_bytes, floor - free_bytes,
 				      memory_order_relaxed); /* as cw_outputs_free_space says */
 }
 
-int cw_writer_switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
+int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 			  struct cw_file *file)
 {
 	struct cw_error error = {0};
 	int result;
 
 	if (output->writer.file && output->writer.file != file) {
-		cw_writer_finish_file(pipeline, output, output->writer.file);
+		cw_writer_finish_file(outputs, output, output->writer.file);
 		result = atomic_load(&output->shared.failure);
 		if (result)
 			return result;
 	}
-	if (output->writer.file != file && is_an_input(pipeline, file)) {
-		cw_writer_fail(pipeline, output, file, -EINVAL, false, "it is one of the inputs");
+	if (output->writer.file != file && is_an_input(outputs, file)) {
+		cw_writer_fail(outputs, output, file, -EINVAL, false, "it is one of the inputs");
 		return -EINVAL;
 	}
-	look_at_space(pipeline, file);
+	look_at_space(outputs, file);
 	output->writer.file = file;
-	result = cw_files_acquire(&pipeline->files, file, &error);
+	result = cw_files_acquire(&outputs->files, file, &error);
 	if (result < 0)
-		cw_writer_fail(pipeline, output, file, result, file->is_rotation, error.text);
+		cw_writer_fail(outputs, output, file, result, file->is_rotation, error.text);
 	return result;
 }
 
 /* Write consecutive chunks of one file. */
-static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
+static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		      struct cw_chunk *const *chunks, int count)
 {
 	struct iovec vectors[CW_WRITE_VECTORS_MAX];
@@ -255,7 +254,7 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	int failure = 0;
 	int index;
 
-	if (cw_writer_switch_file(pipeline, output, file) < 0)
+	if (cw_writer_switch_file(outputs, output, file) < 0)
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -275,46 +274,45 @@ static void write_run(struct cw_pipeline *pipeline, struct cw_output *output,
 	if (failure == 0 && (is_flushed || is_input_damaged))
 		failure = cw_outfile_settle(file->outfile);
 	advance_over(output, file, chunks, index);
-	tell_refusal(pipeline, file);
+	tell_refusal(outputs, file);
 	if (failure == 0)
-		tell_recovery(pipeline, output, file);
+		tell_recovery(outputs, output, file);
 	if (failure < 0) {
-		cw_writer_fail(pipeline, output, file, failure, false, strerror(-failure));
-		cw_writer_cut_to_whole(pipeline, output, file);
+		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+		cw_writer_cut_to_whole(outputs, output, file);
 	} else if (is_input_damaged) {
-		cw_writer_fail(pipeline, output, file, -EIO, false,
+		cw_writer_fail(outputs, output, file, -EIO, false,
 			       "an input was truncated while its packets were copied");
-		cw_writer_cut_to_whole(pipeline, output, file);
+		cw_writer_cut_to_whole(outputs, output, file);
 	}
-	cw_files_release(&pipeline->files, file);
+	cw_files_release(&outputs->files, file);
 }
 
 /* The file that was written last ended. */
-static void end_file(struct cw_pipeline *pipeline, struct cw_output *output, struct cw_file *file)
+static void end_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	if (output->writer.file != file)
 		return; /* it failed before its first byte */
-	cw_writer_finish_file(pipeline, output, file);
+	cw_writer_finish_file(outputs, output, file);
 	output->writer.file = NULL;
 }
 
 /* The file has to make room. That it cannot be removed is told, once an output. */
-static void expire_file(struct cw_pipeline *pipeline, struct cw_output *output,
-			struct cw_file *file)
+static void expire_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	struct cw_error error = {0};
 
-	end_file(pipeline, output, file);
+	end_file(outputs, output, file);
 	if (!file->writer.is_published || !file->cache.is_regular)
 		return;
 	file->writer.is_expired = cw_outfile_remove(file->outfile, &error) == 0;
 	if (file->writer.is_expired || output->writer.has_reported_expiry)
 		return;
 	output->writer.has_reported_expiry = true;
-	cw_pipeline_tell(pipeline, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);
+	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);
 }
 
-static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
+static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
 	/*
@@ -322,36 +320,36 @@ static void write_chunks(struct cw_pipeline *pipeline, struct cw_output *output,
 	 * the abort is seen here, or the writer is seen there and waited for.
 	 */
 	atomic_store(&output->shared.is_writing, true);
-	if (!atomic_load(&pipeline->is_aborting)) {
+	if (!atomic_load(&outputs->run->is_aborting)) {
 		if (chunks[0]->mark == CW_MARK_EXPIRED) /* after a failure too: it makes room */
-			expire_file(pipeline, output, chunks[0]->file);
+			expire_file(outputs, output, chunks[0]->file);
 		else if (atomic_load(&output->shared.failure))
 			; /* they are lost */
 		else if (chunks[0]->mark == CW_MARK_ENDED)
-			end_file(pipeline, output, chunks[0]->file);
+			end_file(outputs, output, chunks[0]->file);
 		else
-			write_run(pipeline, output, chunks, count);
+			write_run(outputs, output, chunks, count);
 	}
 	atomic_store(&output->shared.is_writing, false);
 }
 
 /* ---- the queue of the one writer ---- */
 
-static void give_chunks_back(struct cw_pipeline *pipeline, struct cw_output *output,
+static void give_chunks_back(struct cw_outputs *outputs, struct cw_output *output,
 			     struct cw_chunk *const *chunks, int count)
 {
 	int index;
 
 	for (index = 0; index < count; index++)
-		cw_chunk_give_back_any(&pipeline->pool, chunks[index]);
+		cw_chunk_give_back_any(&outputs->pool, chunks[index]);
 	/* [RETRY-1] release: the writer's state of the output. */
 	atomic_fetch_sub_explicit(&output->shared.chunks_out, (uint32_t)count,
 				  memory_order_release);
-	atomic_fetch_sub(&pipeline->live_chunks, (uint32_t)count);
-	pipeline->pool.on_return(pipeline->pool.context);
+	atomic_fetch_sub(&outputs->run->live_chunks, (uint32_t)count);
+	outputs->pool.on_return(outputs->pool.context);
 }
 
-void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
+void cw_output_write(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_chunk *chunks[CW_WRITE_VECTORS_MAX];
 	uint32_t seen;
@@ -362,8 +360,8 @@ void cw_output_write(struct cw_pipeline *pipeline, struct cw_output *output)
 		seen = atomic_load_explicit(&output->shared.kicks, memory_order_acquire);
 		cw_inbox_empty(output);
 		while ((count = cw_inbox_take_complete(output, chunks)) > 0) {
-			write_chunks(pipeline, output, chunks, count);
-			give_chunks_back(pipeline, output, chunks, count);
+			write_chunks(outputs, output, chunks, count);
+			give_chunks_back(outputs, output, chunks, count);
 			cw_inbox_empty(output);
 		}
 	} while (

@@ -3,7 +3,7 @@
 #ifndef CW_PIPELINE_OUTPUT_WRITER_H
 #define CW_PIPELINE_OUTPUT_WRITER_H
 
-#include "pipeline/output/output.h"
+#include "pipeline/output/outputs.h"
 
 #define CW_WRITE_VECTORS_MAX 64 /* chunks of one call to the kernel */
 #define CW_WRITE_BYTES_MAX ((size_t)4 << 20)
@@ -15,22 +15,22 @@ void cw_inbox_empty(struct cw_output *output);
 int cw_inbox_take_complete(struct cw_output *output, struct cw_chunk **chunks);
 
 /* Fail the output and tell, unless it was told a moment ago. (write.c) */
-void cw_writer_fail(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text);
 
 /*
  * The file holds `offset` good bytes, the last of them perhaps in the middle of a record: find the
  * last whole one from the anchor on, count what is there, cut the rest off.
  */
-void cw_writer_cut_to_whole(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
 			    struct cw_file *file);
 
 /* Close the file and put it under its name, or throw away what is no file. */
-void cw_writer_finish_file(struct cw_pipeline *pipeline, struct cw_output *output,
+void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 			   struct cw_file *file);
 
 /* Finish the file before and open this one; it is acquired then. 0 or a negative errno. */
-int cw_writer_switch_file(struct cw_pipeline *pipeline, struct cw_output *output,
+int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 			  struct cw_file *file);
 
 #endif

@@ -12,7 +12,6 @@
 #include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/turn/turn.h"
-#include "pipeline/state.h"
 
 /* A rule of the generation in force, for finding it by name. */
 struct cw_plan_name {
@@ -84,7 +83,7 @@ static bool can_go_on(const struct cw_rule *before, const struct cw_rule *after)
 /* Which outputs go on, and where there is room for the others. */
 static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 {
-	const struct cw_pipeline *pipeline = plan->pipeline;
+	const struct cw_outputs *outputs = plan->reload->outputs;
 	const struct cw_rules *now = plan->now->rules, *next = plan->next->rules;
 	uint32_t index, slot = 0;
 
@@ -98,15 +97,15 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 			plan->next->outputs[index] = plan->now->outputs[found->rule];
 			continue;
 		}
-		while (slot < pipeline->output_capacity && slot < pipeline->output_count &&
-		       atomic_load(&pipeline->outputs[slot].shared.state) != CW_OUTPUT_FREE)
+		while (slot < outputs->capacity && slot < outputs->count &&
+		       atomic_load(&outputs->at[slot].shared.state) != CW_OUTPUT_FREE)
 			slot++;
-		if (slot == pipeline->output_capacity)
+		if (slot == outputs->capacity)
 			return cw_error_set(
 			    error, -ENOSPC,
 			    "%u rules, and there is room for %u outputs in this run, those of "
 			    "removed rules that are not written yet among them",
-			    next->count, pipeline->output_capacity);
+			    next->count, outputs->capacity);
 		plan->is_new[index] = true;
 		plan->slots[plan->fresh_count++] = slot;
 		plan->next->outputs[index] = slot++;
@@ -135,8 +134,9 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 		if (!output->own_rule)
 			return no_memory(error);
 		plan->fresh_made++;
-		result = cw_setup_output(plan->pipeline, output, plan->slots[plan->fresh_made - 1],
-					 next, output->own_rule, error);
+		result = cw_setup_output(plan->reload->outputs, output,
+					 plan->slots[plan->fresh_made - 1], next, output->own_rule,
+					 error);
 		if (result < 0)
 			return result;
 		output->generation = plan->next->number;
@@ -151,7 +151,7 @@ static int check_stdout(struct cw_plan *plan, struct cw_error *error)
 
 	for (index = 0; index < plan->fresh_made; index++) {
 		if (cw_template_is_stdout(plan->fresh[index].name) &&
-		    plan->pipeline->reload.has_used_stdout)
+		    plan->reload->outputs->has_used_stdout)
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: standard output had another output's packets "
 					    "in this run",
@@ -163,19 +163,19 @@ static int check_stdout(struct cw_plan *plan, struct cw_error *error)
 /* The names of those that go on first: they have them. */
 static int check_targets(struct cw_plan *plan, struct cw_error *error)
 {
-	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_reload *reload = plan->reload;
 	struct cw_names names = {0};
 	uint32_t index;
 	int result = check_stdout(plan, error);
 
 	for (index = 0; index < plan->next->rules->count && result == 0; index++) {
 		if (!plan->is_new[index])
-			result = cw_setup_target(pipeline,
-						 &pipeline->outputs[plan->next->outputs[index]],
+			result = cw_setup_target(reload->outputs,
+						 &reload->outputs->at[plan->next->outputs[index]],
 						 false, &names, error);
 	}
 	for (index = 0; index < plan->fresh_made && result == 0; index++)
-		result = cw_setup_target(pipeline, &plan->fresh[index], true, &names, error);
+		result = cw_setup_target(reload->outputs, &plan->fresh[index], true, &names, error);
 	cw_names_fini(&names);
 	return result;
 }
@@ -200,21 +200,21 @@ static int copy_last(struct cw_plan *plan, struct cw_error *error)
 /* All that can fail. */
 int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 {
-	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_reload *reload = plan->reload;
 	struct cw_rules rules = {0};
 	int result;
 
-	if (pipeline->reload.held_count == CW_GENERATIONS_HELD)
+	if (reload->held_count == CW_GENERATIONS_HELD)
 		return cw_error_set(error, -EBUSY,
 				    "packets of %u earlier rule sets are still under way",
 				    CW_GENERATIONS_HELD);
-	result = pipeline->options.load_rules(pipeline->options.context, &rules, error);
+	result = reload->run->options.load_rules(reload->run->options.context, &rules, error);
 	if (result == 0 && !rules.count)
 		result = cw_error_set(error, -EINVAL, "there is no rule, so no output");
 	if (result == 0)
 		result = cw_rules_check(&rules, error);
-	if (result == 0 &&
-	    cw_generation_new(&plan->next, plan->now->number + 1, &rules, pipeline->lane_count) < 0)
+	if (result == 0 && cw_generation_new(&plan->next, plan->now->number + 1, &rules,
+					     reload->run->lane_count) < 0)
 		result = no_memory(error);
 	if (result < 0) {
 		cw_rules_fini(&rules);
@@ -222,11 +222,11 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 	}
 	plan->next->own = rules;
 	plan->next->rules = &plan->next->own;
-	cw_matcher_init(&plan->next->matcher, plan->next->rules, pipeline->options.prefilter,
-			&pipeline->filter_options);
-	plan->next->matcher.verify_every = pipeline->options.verify_every;
+	cw_matcher_init(&plan->next->matcher, plan->next->rules, reload->run->options.prefilter,
+			&reload->generations->filter_options);
+	plan->next->matcher.verify_every = reload->run->options.verify_every;
 	plan->next->matcher.outputs = plan->next->outputs;
-	plan->next->matcher.is_cancelled = &pipeline->reload.is_cancelled;
+	plan->next->matcher.is_cancelled = &reload->run->is_stopping;
 	result = plan_init(plan, error);
 	if (result == 0)
 		result = find_outputs(plan, error);
@@ -237,7 +237,7 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 	if (result == 0)
 		result = copy_last(plan, error);
 	if (result == 0)
-		result = cw_setup_rules(pipeline, plan->next, true, error);
+		result = cw_setup_rules(reload->run, reload->inputs, plan->next, true, error);
 	return result;
 }
 
@@ -245,25 +245,25 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 static void enter_outputs(void *context)
 {
 	struct cw_plan *plan = context;
-	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_reload *reload = plan->reload;
 	uint32_t index;
 
 	for (index = 0; index < plan->fresh_made; index++) {
 		uint32_t slot = plan->slots[index];
 
-		memcpy(&pipeline->outputs[slot], &plan->fresh[index], sizeof(*plan->fresh));
-		pipeline->reload.has_used_stdout |=
-		    cw_template_is_stdout(pipeline->outputs[slot].name);
-		if (slot >= pipeline->output_count)
-			pipeline->output_count = slot + 1;
+		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));
+		reload->outputs->has_used_stdout |=
+		    cw_template_is_stdout(reload->outputs->at[slot].name);
+		if (slot >= reload->outputs->count)
+			reload->outputs->count = slot + 1;
 	}
-	pipeline->turn_output_count += plan->fresh_made;
+	reload->outputs->turn.used_count += plan->fresh_made;
 	plan->fresh_made = 0;
 }
 
 static void let_leave(struct cw_plan *plan)
 {
-	struct cw_reload *reload = &plan->pipeline->reload;
+	struct cw_reload *reload = plan->reload;
 	uint32_t index, left = 0;
 
 	for (index = 0; index < plan->now->rules->count; index++) {
@@ -271,8 +271,8 @@ static void let_leave(struct cw_plan *plan)
 
 		if (plan->is_kept[index])
 			continue;
-		plan->pipeline->outputs[slot].leaves_at = plan->next->number;
-		plan->pipeline->outputs[slot].last_rule = plan->last[left];
+		reload->outputs->at[slot].leaves_at = plan->next->number;
+		reload->outputs->at[slot].last_rule = plan->last[left];
 		plan->last[left++] = NULL;
 		reload->leaving[reload->leaving_count++] = slot;
 	}
@@ -280,15 +280,15 @@ static void let_leave(struct cw_plan *plan)
 
 void cw_plan_publish(struct cw_plan *plan)
 {
-	struct cw_pipeline *pipeline = plan->pipeline;
+	struct cw_reload *reload = plan->reload;
 
-	cw_turn_hold_any(pipeline, enter_outputs, plan);
+	cw_turn_hold_any(reload->turn, enter_outputs, plan);
 	plan->next->matcher.is_cancelled = NULL;
 	plan->next->start_ns = cw_now_ns();
 	plan->now->newer = plan->next;
 	/* [GEN-1] release */
-	atomic_store_explicit(&pipeline->generation, plan->next, memory_order_release);
-	pipeline->reload.held_count++;
+	atomic_store_explicit(&reload->generations->current, plan->next, memory_order_release);
+	reload->held_count++;
 	let_leave(plan);
 	plan->next = NULL;
 	urcu_qsbr_synchronize_rcu();

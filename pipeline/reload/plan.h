@@ -9,7 +9,7 @@ struct cw_plan_name;
 
 /* A reload under way. */
 struct cw_plan {
-	struct cw_pipeline *pipeline;
+	struct cw_reload *reload;
 	struct cw_generation *now;
 	struct cw_generation *next;
 	struct cw_plan_name *names; /* of the rules in force, sorted */
@@ -23,20 +23,20 @@ struct cw_plan {
 	uint32_t last_count;
 };
 
-/* All that can fail, aside: pipeline and `now` are set. What is wrong is the error's. */
+/* All that can fail, aside: reload and `now` are set. What is wrong is the error's. */
 int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error);
 
 /* Put it in force; returns when no batch is stamped with the old one any more. `next` is the
- * pipeline's then. */
+ * run's then. */
 void cw_plan_publish(struct cw_plan *plan);
 
 /* Take down what is not in force. */
 void cw_plan_fini(struct cw_plan *plan);
 
 /* Free the generations that no batch has any more; the report keeps their boundaries. (leave.c) */
-void cw_reload_free_generations(struct cw_pipeline *pipeline);
+void cw_reload_free_generations(struct cw_reload *reload);
 
 /* Close the outputs of rules that are gone, of those generations. */
-void cw_reload_close_outputs(struct cw_pipeline *pipeline);
+void cw_reload_close_outputs(struct cw_reload *reload);
 
 #endif

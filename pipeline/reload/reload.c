@@ -23,17 +23,15 @@
 #include "pipeline/output/output_parts.h"
 #include "pipeline/reload/plan.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 #define LOOK_EVERY_MS 20 /* while batches of an old generation are under way */
 
 /* ---- what is told ---- */
 
-static void CW_PRINTF(4, 5) end_reload(struct cw_pipeline *pipeline, bool is_accepted,
-				       uint64_t upto, const char *format, ...)
+static void CW_PRINTF(4, 5)
+    end_reload(struct cw_reload *reload, bool is_accepted, uint64_t upto, const char *format, ...)
 {
-	const struct cw_generation *now = atomic_load(&pipeline->generation);
-	struct cw_reload *reload = &pipeline->reload;
+	const struct cw_generation *now = atomic_load(&reload->generations->current);
 	char text[sizeof(reload->status.text)];
 	va_list arguments;
 
@@ -49,33 +47,33 @@ static void CW_PRINTF(4, 5) end_reload(struct cw_pipeline *pipeline, bool is_acc
 	reload->status.served = upto;
 	memcpy(reload->status.text, text, sizeof(text));
 	pthread_mutex_unlock(&reload->status_lock);
-	cw_pipeline_tell(pipeline, is_accepted ? CW_NOTE : CW_WARNING, "%s", text);
-	if (pipeline->options.on_reload)
-		pipeline->options.on_reload(pipeline->options.context);
+	cw_run_tell(reload->run, is_accepted ? CW_NOTE : CW_WARNING, "%s", text);
+	if (reload->run->options.on_reload)
+		reload->run->options.on_reload(reload->run->options.context);
 }
 
-static void reload_once(struct cw_pipeline *pipeline, uint64_t upto)
+static void reload_once(struct cw_reload *reload, uint64_t upto)
 {
-	struct cw_plan plan = {.pipeline = pipeline, .now = atomic_load(&pipeline->generation)};
+	struct cw_plan plan = {.reload = reload, .now = atomic_load(&reload->generations->current)};
 	const struct cw_generation *next;
 	struct cw_error error = {0};
 	uint32_t kept, fresh;
 	int result;
 
-	pthread_mutex_lock(&pipeline->reload.sets_lock);
+	pthread_mutex_lock(&reload->generations->sets_lock);
 	result = cw_plan_prepare(&plan, &error);
 	next = plan.next;
 	fresh = plan.fresh_made;
 	kept = next ? next->rules->count - fresh : 0;
 	if (result == 0)
 		cw_plan_publish(&plan);
-	pthread_mutex_unlock(&pipeline->reload.sets_lock);
+	pthread_mutex_unlock(&reload->generations->sets_lock);
 	if (result < 0)
-		end_reload(pipeline, false, upto,
+		end_reload(reload, false, upto,
 			   "rules not reloaded, generation %" PRIu64 " stays in force: %s",
 			   plan.now->number, error.text);
 	else
-		end_reload(pipeline, true, upto,
+		end_reload(reload, true, upto,
 			   "rules reloaded: generation %" PRIu64 ", %u rules (outputs: %u go on, "
 			   "%u new, %u closed)",
 			   next->number, next->rules->count, kept, fresh, plan.last_count);
@@ -86,126 +84,135 @@ static void reload_once(struct cw_pipeline *pipeline, uint64_t upto)
 
 /* ---- the thread ---- */
 
-static void sleep_until_woken(struct cw_pipeline *pipeline)
+static void sleep_until_woken(struct cw_reload *reload)
 {
-	const struct cw_reload *reload = &pipeline->reload;
-	struct pollfd fd = {.fd = reload->fd, .events = POLLIN};
+	struct pollfd fd = {.fd = reload->run->reload_fd, .events = POLLIN};
 	bool is_waiting = reload->oldest->newer || reload->leaving_count;
 	uint64_t ignored;
 
 	if (poll(&fd, 1, is_waiting ? LOOK_EVERY_MS : -1) > 0)
-		(void)!read(reload->fd, &ignored, sizeof(ignored));
+		(void)!read(reload->run->reload_fd, &ignored, sizeof(ignored));
 }
 
 void *cw_reload_main(void *argument)
 {
-	struct cw_pipeline *pipeline = argument;
-	struct cw_reload *reload = &pipeline->reload;
+	struct cw_reload *reload = argument;
 	uint64_t served = 0;
 
-	while (!atomic_load(&pipeline->is_done)) {
+	while (!atomic_load(&reload->run->is_done)) {
 		uint64_t requested = atomic_load(&reload->requested);
 
-		cw_reload_free_generations(pipeline);
-		cw_reload_close_outputs(pipeline);
+		cw_reload_free_generations(reload);
+		cw_reload_close_outputs(reload);
 		if (requested == served) {
-			sleep_until_woken(pipeline);
+			sleep_until_woken(reload);
 			continue;
 		}
-		if (atomic_load(&pipeline->is_stopping))
-			end_reload(pipeline, false, requested,
+		if (atomic_load(&reload->run->is_stopping))
+			end_reload(reload, false, requested,
 				   "rules not reloaded: the run is about to end");
 		else
-			reload_once(pipeline, requested);
+			reload_once(reload, requested);
 		served = requested;
 	}
-	cw_pipeline_thread_ends(pipeline);
+	cw_run_thread_ends(reload->run);
 	return NULL;
 }
 
-uint64_t cw_pipeline_request_reload(struct cw_pipeline *pipeline)
+uint64_t cw_reload_request(struct cw_reload *reload)
 {
 	uint64_t number;
 
-	if (!pipeline->reload.is_possible)
+	if (!reload->run->is_reloadable)
 		return 0;
-	number = atomic_fetch_add(&pipeline->reload.requested, 1) + 1;
-	cw_reload_wake(pipeline);
+	number = atomic_fetch_add(&reload->requested, 1) + 1;
+	cw_run_wake_reloader(reload->run);
 	return number;
 }
 
-void cw_pipeline_reload_status(struct cw_pipeline *pipeline, struct cw_reload_status *status)
+void cw_reload_read_status(struct cw_reload *reload, struct cw_reload_status *status)
 {
-	pthread_mutex_lock(&pipeline->reload.status_lock);
-	*status = pipeline->reload.status;
-	pthread_mutex_unlock(&pipeline->reload.status_lock);
+	pthread_mutex_lock(&reload->status_lock);
+	*status = reload->status;
+	pthread_mutex_unlock(&reload->status_lock);
 }
 
 /* ---- start and end ---- */
 
-static int init_possible(struct cw_pipeline *pipeline)
+static int init_possible(struct cw_reload *reload)
 {
-	struct cw_reload *reload = &pipeline->reload;
-	uint32_t capacity = pipeline->options.rules->count + CW_OUTPUTS_RELOAD_MIN;
-	uint32_t index;
+	uint32_t capacity = reload->run->options.rules->count + CW_OUTPUTS_RELOAD_MIN;
 
-	reload->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	reload->run->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	/* An output leaves once, so there are never more than outputs. */
 	reload->leaving = calloc((size_t)capacity * 2, sizeof(*reload->leaving));
-	if (reload->fd < 0 || !reload->leaving)
+	if (reload->run->reload_fd < 0 || !reload->leaving)
 		return -ENOMEM;
-	for (index = 0; index < CW_GENERATIONS_REPORTED; index++) {
-		reload->reported[index].firsts = calloc(pipeline->lane_count, sizeof(uint64_t));
-		if (!reload->reported[index].firsts)
-			return -ENOMEM;
-	}
-	return 0;
+	return cw_past_init(reload->past, reload->run->lane_count);
 }
 
-int cw_reload_init(struct cw_pipeline *pipeline)
+int cw_reload_init(struct cw_reload *reload)
 {
-	struct cw_reload *reload = &pipeline->reload;
-	const struct cw_rules *rules = pipeline->options.rules;
+	const struct cw_rules *rules = reload->run->options.rules;
 	struct cw_generation *first;
 	uint32_t index;
 
-	pthread_mutex_init(&reload->sets_lock, NULL);
-	pthread_mutex_init(&reload->status_lock, NULL);
-	reload->has_locks = true;
-	if (cw_generation_new(&first, 1, rules, pipeline->lane_count) < 0)
+	if (cw_generation_new(&first, 1, rules, reload->run->lane_count) < 0)
 		return -ENOMEM;
-	atomic_init(&pipeline->generation, first);
+	atomic_init(&reload->generations->current, first);
 	reload->oldest = first;
 	reload->held_count = 1;
 	reload->status.generation = 1;
 	reload->status.rule_count = rules->count;
-	cw_matcher_init(&first->matcher, rules, pipeline->options.prefilter,
-			&pipeline->filter_options);
-	first->matcher.verify_every = pipeline->options.verify_every;
+	cw_matcher_init(&first->matcher, rules, reload->run->options.prefilter,
+			&reload->generations->filter_options);
+	first->matcher.verify_every = reload->run->options.verify_every;
 	first->matcher.outputs = first->outputs;
 	for (index = 0; index < rules->count; index++)
 		first->outputs[index] = index;
-	return reload->is_possible ? init_possible(pipeline) : 0;
+	return reload->run->is_reloadable ? init_possible(reload) : 0;
 }
 
-void cw_reload_fini(struct cw_pipeline *pipeline)
+void cw_reload_fini(struct cw_reload *reload)
 {
-	struct cw_reload *reload = &pipeline->reload;
-	uint32_t index;
-
 	while (reload->oldest) {
 		struct cw_generation *oldest = reload->oldest;
 
 		reload->oldest = oldest->newer;
 		cw_generation_free(oldest);
 	}
-	for (index = 0; index < CW_GENERATIONS_REPORTED; index++)
-		free(reload->reported[index].firsts);
 	free(reload->leaving);
-	if (reload->fd >= 0)
-		close(reload->fd);
-	if (!reload->has_locks)
-		return;
-	pthread_mutex_destroy(&reload->sets_lock);
-	pthread_mutex_destroy(&reload->status_lock);
+}
+
+int cw_reload_report(struct cw_reload *reload, struct cw_report *report)
+{
+	struct cw_past *past = reload->past;
+	const struct cw_generation *generation;
+	uint64_t number;
+
+	report->generation = reload->status.generation;
+	report->reloads_accepted = reload->status.accepted;
+	report->reloads_refused = reload->status.refused;
+	if (!reload->run->is_reloadable)
+		return 0;
+	for (generation = reload->oldest; generation; generation = generation->newer)
+		cw_past_add_generation(past, generation);
+	report->generations = calloc(CW_GENERATIONS_REPORTED, sizeof(*report->generations));
+	if (!report->generations)
+		return -ENOMEM;
+	number = past->generation_count > CW_GENERATIONS_REPORTED
+		     ? past->generation_count - CW_GENERATIONS_REPORTED
+		     : 0;
+	for (; number < past->generation_count; number++) {
+		struct cw_past_generation *entry =
+		    &past->generations[number % CW_GENERATIONS_REPORTED];
+
+		report->generations[report->generation_count++] = (struct cw_report_generation){
+		    .number = entry->number,
+		    .rule_count = entry->rule_count,
+		    .start_s = (double)(entry->start_ns - reload->run->start_ns) * 1e-9,
+		    .firsts = entry->firsts};
+		entry->firsts = NULL; /* the report's now */
+	}
+	return 0;
 }

@@ -3,22 +3,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/report/past.h"
-#include "pipeline/report/report.h"
-#include "pipeline/state.h"
+#include "pipeline/report/report_parts.h"
 
-void cw_reload_tell(struct cw_pipeline *pipeline, const struct cw_generation *generation)
+int cw_past_init(struct cw_past *past, uint32_t lane_count)
 {
-	struct cw_reload *reload = &pipeline->reload;
-	struct cw_past_generation *past =
-	    &reload->reported[reload->reported_count++ % CW_GENERATIONS_REPORTED];
+	uint32_t index;
+
+	for (index = 0; index < CW_GENERATIONS_REPORTED; index++) {
+		past->generations[index].firsts = calloc(lane_count, sizeof(uint64_t));
+		if (!past->generations[index].firsts)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void cw_past_add_generation(struct cw_past *past, const struct cw_generation *generation)
+{
+	struct cw_past_generation *entry =
+	    &past->generations[past->generation_count++ % CW_GENERATIONS_REPORTED];
 	uint32_t lane;
 
-	past->number = generation->number;
-	past->start_ns = generation->start_ns;
-	past->rule_count = generation->rules->count;
-	for (lane = 0; lane < pipeline->lane_count; lane++)
-		past->firsts[lane] = atomic_load(&generation->firsts[lane]);
+	entry->number = generation->number;
+	entry->start_ns = generation->start_ns;
+	entry->rule_count = generation->rules->count;
+	for (lane = 0; lane < generation->lane_count; lane++)
+		entry->firsts[lane] = atomic_load(&generation->firsts[lane]);
 }
 
 void cw_report_add_books(struct cw_books *sum, const struct cw_books *more)
@@ -127,6 +136,10 @@ int cw_past_add(struct cw_past *past, struct cw_output *output)
 
 void cw_past_fini(struct cw_past *past)
 {
+	uint32_t index;
+
+	for (index = 0; index < CW_GENERATIONS_REPORTED; index++)
+		free(past->generations[index].firsts);
 	while (past->count) {
 		struct cw_report_rule *entry = &past->rules[--past->count];
 

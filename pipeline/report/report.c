@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "pipeline/report/report.h"
+#include "pipeline/capture/tap.h"
+#include "pipeline/report/report_parts.h"
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 
 static int report_input(const struct cw_input *input, struct cw_report_input *report)
 {
@@ -26,28 +26,28 @@ static int report_input(const struct cw_input *input, struct cw_report_input *re
 }
 
 /* Rules about which libpcap says something else: the first packets, and how many more there are. */
-static void tell_differences(struct cw_pipeline *pipeline)
+static void tell_differences(const struct cw_capture *capture)
 {
-	const struct cw_verification *verification = &pipeline->verification;
+	const struct cw_verification *verification = &capture->turn->verification;
 	uint32_t index;
 
 	for (index = 0; index < verification->reported_count; index++) {
 		const struct cw_difference *difference = &verification->reported[index];
 		bool is_prefilter = difference->rule == CW_SAMPLE_PREFILTER;
 
-		cw_pipeline_tell(pipeline, CW_PROBLEM, "packet %" PRIu64 " of %s: %s%s: %s",
-				 difference->packet, pipeline->inputs[difference->input].path,
-				 is_prefilter ? "the global filter" : "rule ",
-				 is_prefilter ? "" : difference->name,
-				 difference->is_match_by_libpcap
-				     ? "libpcap matches it, this program does not"
-				     : "libpcap does not match it, this program does");
+		cw_run_tell(capture->run, CW_PROBLEM, "packet %" PRIu64 " of %s: %s%s: %s",
+			    difference->packet, capture->inputs->at[difference->input].path,
+			    is_prefilter ? "the global filter" : "rule ",
+			    is_prefilter ? "" : difference->name,
+			    difference->is_match_by_libpcap
+				? "libpcap matches it, this program does not"
+				: "libpcap does not match it, this program does");
 	}
 	if (verification->differences)
-		cw_pipeline_tell(pipeline, CW_PROBLEM,
-				 "%" PRIu64 " of %" PRIu64 " packets checked match otherwise than "
-				 "in libpcap: please report this",
-				 verification->differences, verification->sampled);
+		cw_run_tell(capture->run, CW_PROBLEM,
+			    "%" PRIu64 " of %" PRIu64 " packets checked match otherwise than "
+			    "in libpcap: please report this",
+			    verification->differences, verification->sampled);
 }
 
 /* ---- live ---- */
@@ -81,64 +81,31 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 	return 0;
 }
 
-static int report_live(const struct cw_pipeline *pipeline, struct cw_report *report)
+static int report_live(const struct cw_capture *capture, struct cw_report *report)
 {
 	uint32_t index;
 
-	if (!pipeline->tap_count)
+	if (!capture->tap_count)
 		return 0;
-	report->queues = calloc(pipeline->lane_count, sizeof(*report->queues));
-	report->late = pipeline->sequencer.late_count;
-	report->devices = calloc(pipeline->tap_count, sizeof(*report->devices));
+	report->queues = calloc(capture->run->lane_count, sizeof(*report->queues));
+	report->late = capture->turn->sequencer.late_count;
+	report->devices = calloc(capture->tap_count, sizeof(*report->devices));
 	if (!report->queues || !report->devices)
 		return -ENOMEM;
-	for (index = 0; index < pipeline->lane_count; index++, report->queue_count++) {
-		const struct cw_lane *lane = &pipeline->lanes[index];
+	for (index = 0; index < capture->run->lane_count; index++, report->queue_count++) {
+		const struct cw_lane *lane = &capture->run->lanes[index];
 
 		report->queues[index] =
-		    (struct cw_report_queue){.device = pipeline->taps[lane->input].device,
+		    (struct cw_report_queue){.device = capture->taps[lane->input].device,
 					     .queue = lane->queue,
 					     .stats = lane->capture.stats,
 					     .discarded = lane->turn.discarded};
 		report->kernel_seen += lane->capture.stats.kernel_seen;
 		report->kernel_dropped += lane->capture.stats.kernel_dropped;
 	}
-	for (index = 0; index < pipeline->tap_count; index++, report->device_count++) {
-		if (report_device(&pipeline->taps[index], &report->devices[index]) < 0)
+	for (index = 0; index < capture->tap_count; index++, report->device_count++) {
+		if (report_device(&capture->taps[index], &report->devices[index]) < 0)
 			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int report_generations(struct cw_pipeline *pipeline, struct cw_report *report)
-{
-	struct cw_reload *reload = &pipeline->reload;
-	const struct cw_generation *generation;
-	uint64_t number;
-
-	report->generation = reload->status.generation;
-	report->reloads_accepted = reload->status.accepted;
-	report->reloads_refused = reload->status.refused;
-	if (!reload->is_possible)
-		return 0;
-	for (generation = reload->oldest; generation; generation = generation->newer)
-		cw_reload_tell(pipeline, generation);
-	report->generations = calloc(CW_GENERATIONS_REPORTED, sizeof(*report->generations));
-	if (!report->generations)
-		return -ENOMEM;
-	number = reload->reported_count > CW_GENERATIONS_REPORTED
-		     ? reload->reported_count - CW_GENERATIONS_REPORTED
-		     : 0;
-	for (; number < reload->reported_count; number++) {
-		struct cw_past_generation *past =
-		    &reload->reported[number % CW_GENERATIONS_REPORTED];
-
-		report->generations[report->generation_count++] = (struct cw_report_generation){
-		    .number = past->number,
-		    .rule_count = past->rule_count,
-		    .start_s = (double)(past->start_ns - pipeline->start_ns) * 1e-9,
-		    .firsts = past->firsts};
-		past->firsts = NULL; /* the report's now */
 	}
 	return 0;
 }
@@ -163,33 +130,35 @@ static bool queues_balance(const struct cw_report *report)
 	return received == report->books.received + discarded;
 }
 
-int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report)
+int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, struct cw_past *past)
 {
 	uint32_t index;
 
-	tell_differences(pipeline);
-	*report = (struct cw_report){.threads = pipeline->worker_count,
-				     .books = pipeline->books,
-				     .verify = {.every = pipeline->options.verify_every,
-						.sampled = pipeline->verification.sampled,
-						.differences = pipeline->verification.differences},
-				     .is_durable = pipeline->options.sync};
-	report->inputs = calloc(pipeline->input_count, sizeof(*report->inputs));
+	tell_differences(capture);
+	*report =
+	    (struct cw_report){.threads = capture->run->options.threads,
+			       .books = capture->turn->books,
+			       .verify = {.every = capture->run->options.verify_every,
+					  .sampled = capture->turn->verification.sampled,
+					  .differences = capture->turn->verification.differences},
+			       .is_durable = capture->run->options.sync};
+	report->inputs = calloc(capture->inputs->count, sizeof(*report->inputs));
 	if (!report->inputs)
 		goto no_memory;
-	for (index = 0; index < pipeline->input_count; index++, report->input_count++) {
-		if (report_input(&pipeline->inputs[index], &report->inputs[index]) < 0)
+	for (index = 0; index < capture->inputs->count; index++, report->input_count++) {
+		if (report_input(&capture->inputs->at[index], &report->inputs[index]) < 0)
 			goto no_memory;
 		report->packets += report->inputs[index].packets;
 		report->bytes += report->inputs[index].bytes;
 	}
-	if (cw_report_rules(pipeline, report) < 0 || report_live(pipeline, report) < 0 ||
-	    report_generations(pipeline, report) < 0)
+	if (cw_report_rules(report, capture->turn->outputs,
+			    atomic_load(&capture->generations->current), past) < 0 ||
+	    report_live(capture, report) < 0)
 		goto no_memory;
 	report->is_balanced = cw_books_balance(&report->books) && queues_balance(report);
-	report->is_complete = report->is_balanced && !atomic_load(&pipeline->has_problem) &&
+	report->is_complete = report->is_balanced && !atomic_load(&capture->run->has_problem) &&
 			      report->books.lost == 0 && report->books.malformed == 0;
-	report->elapsed_s = (double)(cw_now_ns() - pipeline->start_ns) * 1e-9;
+	report->elapsed_s = (double)(cw_now_ns() - capture->run->start_ns) * 1e-9;
 	return 0;
 no_memory:
 	cw_report_fini(report);

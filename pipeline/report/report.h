@@ -3,22 +3,105 @@
 #ifndef CW_PIPELINE_REPORT_H
 #define CW_PIPELINE_REPORT_H
 
-#include "pipeline/output/output.h"
-#include "pipeline/pipeline.h"
+#include "core/net/netdev.h"
+#include "core/source/live/tpacket.h"
+#include "pipeline/rules/rules.h"
+#include "pipeline/run/books.h"
 
-/* Single-threaded, after the outputs were closed. 0 or -ENOMEM. */
-int cw_pipeline_report(struct cw_pipeline *pipeline, struct cw_report *report);
+struct cw_report_input {
+	const char *file;
+	uint64_t packets;
+	uint64_t bytes; /* captured */
+	uint64_t file_bytes;
+	const char *format;
+	char *error; /* NULL: read to its end */
+};
 
-/* Fill the report's rules, and the books that outputs keep. 0 or -ENOMEM. */
-int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report);
+/* A queue of a live run: kernel_seen = kernel_dropped + received + left. */
+struct cw_report_queue {
+	const char *device;
+	uint32_t queue;
+	struct cw_live_stats stats;
+	uint64_t discarded; /* of those received: they came after the run's end (-c) */
+};
 
-/* Of one output, whose files are closed; in the books only those of outputs are filled. */
-int cw_report_output(const struct cw_output *output, struct cw_report_rule *report,
-		     struct cw_books *books);
-void cw_report_rule_fini(struct cw_report_rule *report);
+/* A device of a live run. */
+struct cw_report_device {
+	const char *device;
+	uint32_t linktype;
+	uint32_t queue_count;
+	bool has_kernel_filter; /* it left out what no rule takes: never seen, never counted */
+	uint32_t event_count;   /* down, up, renamed, ... */
+	uint32_t gap_count;     /* times it was gone */
+	double gap_s;           /* how long in all */
+	bool has_losses;        /* the following are known */
+	bool is_lower_bound;
+	uint64_t rx_packets, rx_errors, rx_dropped, rx_missed, rx_fifo, rx_over;
+	struct cw_netdev_drop *drops; /* of the driver, that grew */
+	uint32_t drop_count;
+};
 
-/* Add what came later. Takes what `more` holds; without memory nothing is changed. */
-int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more);
-void cw_report_add_books(struct cw_books *sum, const struct cw_books *more);
+struct cw_report_rule {
+	const struct cw_rule *rule;
+	uint64_t matched;
+	uint64_t written;
+	uint64_t bytes;      /* captured bytes written, as cut */
+	uint64_t file_bytes; /* of the files that are still there */
+	uint64_t expired;    /* of those written: in files that rings removed again */
+	uint32_t expired_files;
+	uint64_t left_out[CW_LEFT_OUT_COUNT];
+	uint64_t left_out_total;
+	uint64_t lost[CW_LOSS_COUNT];
+	uint64_t lost_total;
+	char *error;  /* what stopped the output, or NULL */
+	char **files; /* paths, in order */
+	uint32_t file_count;
+	bool is_removed; /* by a reload: it is not in force at the end */
+};
+
+/* Rules that were in force for a while, and from which packet of each queue on. */
+struct cw_report_generation {
+	uint64_t number; /* from 1 */
+	uint32_t rule_count;
+	double start_s;   /* since the run's start */
+	uint64_t *firsts; /* per queue: packets before it; UINT64_MAX: the queue had none of it */
+};
+
+/* What was compared with libpcap. */
+struct cw_report_verify {
+	uint32_t every; /* so many-th packet; 0: none was */
+	uint64_t sampled;
+	uint64_t differences; /* packets of these */
+};
+
+struct cw_report {
+	struct cw_report_input *inputs;
+	uint32_t input_count;
+	struct cw_report_rule *rules;
+	uint32_t rule_count;
+	struct cw_report_queue *queues; /* live */
+	uint32_t queue_count;
+	struct cw_report_device *devices;
+	uint32_t device_count;
+	struct cw_report_generation *generations; /* live: the last ones, at most 64 */
+	uint32_t generation_count;
+	uint64_t generation; /* in force at the end */
+	uint64_t reloads_accepted, reloads_refused;
+	uint64_t kernel_seen, kernel_dropped; /* sums over the queues */
+	uint64_t late; /* time order: packets that were written after later ones */
+	struct cw_books books;
+	struct cw_report_verify verify;
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t hooks_run; /* for so many files; filled in by whom on_file calls */
+	uint64_t hooks_failed;
+	bool is_balanced;
+	bool is_complete; /* nothing lost, no problem told: exit 0 */
+	bool is_durable;  /* with sync */
+	double elapsed_s;
+	uint32_t threads;
+};
+
+void cw_report_fini(struct cw_report *report);
 
 #endif

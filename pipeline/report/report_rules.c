@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/report/past.h"
-#include "pipeline/report/report.h"
-#include "pipeline/state.h"
+#include "pipeline/report/report_parts.h"
 
 static int compare_names(const void *left, const void *right)
 {
@@ -56,16 +54,15 @@ static int add_past(struct cw_past *past, struct cw_report *report)
 	return index < past->count ? -ENOMEM : 0;
 }
 
-int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report)
+int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
+		    const struct cw_generation *generation, struct cw_past *past)
 {
-	const struct cw_generation *generation = atomic_load(&pipeline->generation);
 	const struct cw_rules *rules = generation->rules;
-	struct cw_past *past = &pipeline->past;
 	struct cw_books books;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++) {
-		struct cw_output *output = &pipeline->outputs[index];
+	for (index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state == CW_OUTPUT_FREE || !output->leaves_at)
 			continue;
@@ -78,8 +75,7 @@ int cw_report_rules(struct cw_pipeline *pipeline, struct cw_report *report)
 	for (index = 0; index < rules->count; index++, report->rule_count++) {
 		struct cw_report_rule *entry = &report->rules[index];
 
-		if (cw_report_output(&pipeline->outputs[generation->outputs[index]], entry,
-				     &books) < 0)
+		if (cw_report_output(&outputs->at[generation->outputs[index]], entry, &books) < 0)
 			return -ENOMEM;
 		entry->rule = &rules->rules[index];
 		cw_report_add_books(&report->books, &books);

@@ -3,8 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/report/report.h"
-#include "pipeline/state.h"
+#include "pipeline/report/report_parts.h"
 
 /* What reached files and pipes, and which files there are. */
 static int report_files(const struct cw_output *output, struct cw_report_rule *report,

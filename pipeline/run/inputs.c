@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pipeline/run/inputs.h"
-#include "pipeline/state.h"
+#include "pipeline/run/run.h"
 
-bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode)
+bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t inode)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->input_count; index++) {
-		const struct cw_input *input = &pipeline->inputs[index];
+	for (index = 0; index < inputs->count; index++) {
+		const struct cw_input *input = &inputs->at[index];
 
 		if (input->has_identity && input->device == device && input->inode == inode)
 			return true;
@@ -15,13 +15,14 @@ bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, u
 	return false;
 }
 
-int cw_pipeline_open_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error)
+int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run *run,
+		   struct cw_error *error)
 {
-	const struct cw_source_options options = {.window_bytes = pipeline->options.window_bytes,
-						  .wake_fd = pipeline->wake_fd,
+	const struct cw_source_options options = {.window_bytes = run->options.window_bytes,
+						  .wake_fd = run->wake_fd,
 						  .input = (uint16_t)index,
-						  .linktype = pipeline->options.linktype};
+						  .linktype = run->options.linktype};
 
-	return cw_source_open(&pipeline->inputs[index].source, pipeline->inputs[index].path,
-			      &pipeline->ifaces, &options, error);
+	return cw_source_open(&inputs->at[index].source, inputs->at[index].path, &inputs->ifaces,
+			      &options, error);
 }

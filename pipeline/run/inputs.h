@@ -5,7 +5,7 @@
 
 #include "core/source/source.h"
 
-struct cw_pipeline;
+struct cw_run;
 
 struct cw_input {
 	/* constant after start */
@@ -22,10 +22,22 @@ struct cw_input {
 	bool was_truncated;
 };
 
+struct cw_inputs {
+	/* constant after start */
+	struct cw_input *at;
+	uint32_t count;
+	uint32_t snaplen_max; /* for file headers */
+	uint64_t total_bytes; /* 0: unknown */
+	/* shared */
+	struct cw_ifaces ifaces;     /* appended to by who opens an input */
+	_Atomic uint64_t read_bytes; /* progress; from the capture thread */
+};
+
 /* Whether a regular file with this identity is one of the inputs. */
-bool cw_pipeline_is_input(const struct cw_pipeline *pipeline, uint64_t device, uint64_t inode);
+bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t inode);
 
 /* Open the input's source; start-up and the capture thread. */
-int cw_pipeline_open_input(struct cw_pipeline *pipeline, uint32_t index, struct cw_error *error);
+int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run *run,
+		   struct cw_error *error);
 
 #endif

@@ -21,10 +21,10 @@ static int init_parked(struct cw_lane *lane, uint32_t batch_count)
 	return 0;
 }
 
-int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t index,
+int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,
 		 uint32_t batch_count, const struct cw_batch_sizes *sizes)
 {
-	lane->pipeline = pipeline;
+	lane->owner = capture;
 	lane->index = index;
 	lane->batches = calloc(batch_count, sizeof(*lane->batches));
 	if (!lane->batches || init_parked(lane, batch_count) < 0 ||

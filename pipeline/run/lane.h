@@ -15,7 +15,7 @@
 #include "pipeline/threads/gate.h"
 #include "pipeline/threads/ring.h"
 
-struct cw_pipeline;
+struct cw_capture;
 
 struct cw_lane_shared {
 	struct cw_gate gate;                   /* the capture thread's */
@@ -50,7 +50,7 @@ struct cw_lane_turn {
 
 struct cw_lane {
 	/* constant after start */
-	struct cw_pipeline *pipeline;
+	struct cw_capture *owner; /* whose lane it is */
 	uint32_t index;
 	uint32_t batch_count;
 	struct cw_batch *batches;
@@ -69,7 +69,7 @@ struct cw_lane {
 };
 
 /* `batch_count` batches go round in it. 0 or -ENOMEM; cw_lane_fini in any case. */
-int cw_lane_init(struct cw_lane *lane, struct cw_pipeline *pipeline, uint32_t index,
+int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,
 		 uint32_t batch_count, const struct cw_batch_sizes *sizes);
 void cw_lane_fini(struct cw_lane *lane); /* accepts a zeroed one */
 

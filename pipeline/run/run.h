@@ -1,39 +1,76 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What all threads of a run share: telling the user, stopping, waking each other, and when it is
- * over. Any thread, where nothing else is said.
+ * What all threads of a run share: its options, telling the user, stopping, waking each other, and
+ * when it is over. The functions are for any thread.
  */
 #ifndef CW_PIPELINE_RUN_H
 #define CW_PIPELINE_RUN_H
 
-#include "pipeline/pipeline.h"
+#include "pipeline/run/lane.h"
+#include "pipeline/run/options.h"
+
+struct cw_run {
+	/* constant after start */
+	struct cw_pipeline_options options;
+	bool is_live;       /* devices are captured; else files are read */
+	bool is_reloadable; /* rules can change */
+	uint64_t start_ns;
+	struct cw_lane *lanes;
+	uint32_t lane_count;
+	struct cw_ring *reserved; /* batches to copy */
+	int wake_fd;              /* eventfd: readable once reading shall stop */
+	int abort_fd;  /* eventfd: readable once waiting for a FIFO's reader shall stop */
+	int keeper_fd; /* eventfd: readable when the keeper shall look */
+	int reload_fd; /* eventfd: readable when the reloader shall look */
+	int done_fd;   /* eventfd: readable once every thread is done */
+
+	/* shared */
+	_Alignas(CW_CACHE_LINE) struct cw_gate worker_gate;
+	_Atomic bool is_stopping;      /* cut no more batches, compile no more rules */
+	_Atomic bool is_sealed;        /* [END-2] everything reserved and sealed */
+	_Atomic uint32_t live_chunks;  /* taken and not given back */
+	_Atomic uint32_t live_batches; /* cut and not finished */
+	_Atomic bool is_done;
+	_Atomic uint32_t running_threads;
+	_Atomic bool is_giving_up;          /* the drain took too long */
+	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */
+	_Atomic bool is_aborting;           /* write nothing more */
+	_Atomic bool has_problem;           /* exit 1 */
+	_Atomic uint32_t reported_refusals; /* CW_REFUSED_: kinds */
+	/* progress, from the turn */
+	_Atomic uint64_t received; /* packets */
+	_Atomic uint64_t received_bytes;
+};
 
 /* Tell the user. Severity problem makes the run end with exit 1. */
-void cw_pipeline_tell(struct cw_pipeline *pipeline, enum cw_severity severity, const char *format,
-		      ...) CW_PRINTF(3, 4);
+void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *format, ...)
+    CW_PRINTF(3, 4);
 
 /* Where a rule stands, for messages: "rules.yaml:7: rule dns" or "rule rule1". */
-void cw_pipeline_describe_rule(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
-			       size_t text_bytes);
+void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
+		      size_t text_bytes);
 
-/* What cw_matcher_prepare reports during a run; context is the pipeline. */
-void cw_pipeline_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
-			     bool is_warning, const char *text);
+/* What cw_matcher_prepare reports during a run; context is the run. */
+void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
+			bool is_warning, const char *text);
 
 /* Cores that this process may run on. */
-uint32_t cw_pipeline_usable_cores(void);
+uint32_t cw_usable_cores(void);
 
 /* Cut no more batches; what waits for a FIFO's reader goes on waiting. */
-void cw_pipeline_stop_reading(struct cw_pipeline *pipeline);
+void cw_run_stop_reading(struct cw_run *run);
+
+/* Likewise, and waiting for a FIFO's reader ends too. */
+void cw_run_request_stop(struct cw_run *run);
 
 /* Every hot thread calls this last. */
-void cw_pipeline_thread_ends(struct cw_pipeline *pipeline);
+void cw_run_thread_ends(struct cw_run *run);
 
 /* Something happened that the keeper, the reloader should look at. */
-void cw_keeper_wake(struct cw_pipeline *pipeline);
-void cw_reload_wake(struct cw_pipeline *pipeline);
+void cw_run_wake_keeper(struct cw_run *run);
+void cw_run_wake_reloader(struct cw_run *run);
 
 /* A chunk came back, a batch is finished or everything is sealed: it may be the last of all. */
-void cw_run_check_end(struct cw_pipeline *pipeline);
+void cw_run_check_end(struct cw_run *run);
 
 #endif

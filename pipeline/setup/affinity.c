@@ -5,63 +5,61 @@
 
 #include "pipeline/run/affinity.h"
 #include "pipeline/setup/setup.h"
-#include "pipeline/state.h"
+#include "pipeline/run/run.h"
 
-static void plan(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus, int *wanted,
-		 uint16_t *cpu_of_thread)
+static void plan(struct cw_run *run, const struct cw_cpu_list *cpus, int *wanted,
+		 uint16_t *cpu_of_thread, int32_t *worker_cpus)
 {
 	struct cw_topology topology;
 	uint32_t index;
 
 	cw_topology_read(CW_SYSFS, &topology);
-	for (index = 0; index < pipeline->lane_count; index++)
-		wanted[index] =
-		    pipeline->tap_count
-			? cw_topology_device_node(
-			      CW_SYSFS, pipeline->taps[pipeline->lanes[index].input].device)
-			: CW_NODE_NONE;
-	cw_affinity_plan(&topology, cpus, wanted, pipeline->lane_count, pipeline->worker_count,
+	for (index = 0; index < run->lane_count; index++)
+		wanted[index] = run->is_live
+				    ? cw_topology_device_node(
+					  CW_SYSFS, run->options.devices[run->lanes[index].input])
+				    : CW_NODE_NONE;
+	cw_affinity_plan(&topology, cpus, wanted, run->lane_count, run->options.threads,
 			 cpu_of_thread);
-	for (index = 0; index < pipeline->lane_count; index++)
-		pipeline->lanes[index].cpu = cpu_of_thread[index];
-	for (index = 0; index < pipeline->worker_count; index++)
-		pipeline->workers[index].cpu = cpu_of_thread[pipeline->lane_count + index];
+	for (index = 0; index < run->lane_count; index++)
+		run->lanes[index].cpu = cpu_of_thread[index];
+	for (index = 0; index < run->options.threads; index++)
+		worker_cpus[index] = cpu_of_thread[run->lane_count + index];
 }
 
 /* Capture threads first, then workers, in the order of the list, from its start again at its end.
  */
-static void deal_out(struct cw_pipeline *pipeline, const struct cw_cpu_list *cpus)
+static void deal_out(struct cw_run *run, const struct cw_cpu_list *cpus, int32_t *worker_cpus)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->lane_count; index++)
-		pipeline->lanes[index].cpu = cpus->at[index % cpus->count];
-	for (index = 0; index < pipeline->worker_count; index++)
-		pipeline->workers[index].cpu =
-		    cpus->at[(pipeline->lane_count + index) % cpus->count];
+	for (index = 0; index < run->lane_count; index++)
+		run->lanes[index].cpu = cpus->at[index % cpus->count];
+	for (index = 0; index < run->options.threads; index++)
+		worker_cpus[index] = cpus->at[(run->lane_count + index) % cpus->count];
 }
 
-static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
+static int pin(struct cw_run *run, int32_t *worker_cpus, struct cw_error *error)
 {
-	size_t count = (size_t)pipeline->lane_count + pipeline->worker_count;
+	size_t count = (size_t)run->lane_count + run->options.threads;
 	struct cw_cpu_list cpus;
 	uint16_t *cpu_of_thread;
 	int *wanted;
 	int result;
 
-	if (strcmp(pipeline->options.pin, "auto") != 0) {
-		result = cw_cpu_list_parse(pipeline->options.pin, &cpus, error);
+	if (strcmp(run->options.pin, "auto") != 0) {
+		result = cw_cpu_list_parse(run->options.pin, &cpus, error);
 		if (result < 0)
 			return result;
-		deal_out(pipeline, &cpus);
+		deal_out(run, &cpus, worker_cpus);
 		return 0;
 	}
 	if (cw_cpu_list_allowed(&cpus) < 0 || cpus.count == 0)
 		return 0;
-	wanted = calloc(pipeline->lane_count, sizeof(*wanted));
+	wanted = calloc(run->lane_count, sizeof(*wanted));
 	cpu_of_thread = calloc(count, sizeof(*cpu_of_thread));
 	if (wanted && cpu_of_thread)
-		plan(pipeline, &cpus, wanted, cpu_of_thread);
+		plan(run, &cpus, wanted, cpu_of_thread, worker_cpus);
 	result = wanted && cpu_of_thread
 		     ? 0
 		     : cw_error_set(error, -ENOMEM, "no memory for %zu threads", count);
@@ -70,24 +68,24 @@ static int pin(struct cw_pipeline *pipeline, struct cw_error *error)
 	return result;
 }
 
-int cw_setup_affinity(struct cw_pipeline *pipeline, struct cw_error *error)
+int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int32_t *worker_cpus,
+		      struct cw_error *error)
 {
-	const struct cw_pipeline_options *options = &pipeline->options;
-	struct cw_chunk_pool *pool = &pipeline->pool;
+	const struct cw_pipeline_options *options = &run->options;
 	const size_t pool_bytes = pool->chunk_bytes * pool->chunk_count;
 	uint32_t index;
 
-	for (index = 0; index < pipeline->lane_count; index++)
-		pipeline->lanes[index].cpu = -1;
-	for (index = 0; index < pipeline->worker_count; index++)
-		pipeline->workers[index].cpu = -1;
+	for (index = 0; index < run->lane_count; index++)
+		run->lanes[index].cpu = -1;
+	for (index = 0; index < run->options.threads; index++)
+		worker_cpus[index] = -1;
 	/* Workers touch it first, wherever they run. */
-	cw_pipeline_report_refusal(
-	    pipeline, CW_REFUSED_MEMORY, CW_NO_MEMORY_NEAR,
+	cw_run_report_refusal(
+	    run, CW_REFUSED_MEMORY, CW_NO_MEMORY_NEAR,
 	    cw_affinity_mapping(pool->memory, pool_bytes,
 				cw_affinity_near(options->devices, options->device_count)));
 	if (options->huge_pages)
-		cw_pipeline_report_refusal(pipeline, CW_REFUSED_HUGE, "no huge pages",
-					   cw_affinity_huge(pool->memory, pool_bytes));
-	return options->pin ? pin(pipeline, error) : 0;
+		cw_run_report_refusal(run, CW_REFUSED_HUGE, "no huge pages",
+				      cw_affinity_huge(pool->memory, pool_bytes));
+	return options->pin ? pin(run, worker_cpus, error) : 0;
 }

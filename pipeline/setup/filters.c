@@ -5,12 +5,11 @@
 #include "core/packet/linktype.h"
 #include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
-#include "pipeline/state.h"
 
 #define PROBLEMS_REPORTED_MAX 8u
 
 struct compile_check {
-	struct cw_pipeline *pipeline;
+	struct cw_run *run;
 	const struct cw_rules *rules;
 	enum cw_severity severity; /* of a rule that is refused */
 	struct cw_error first;     /* the first rule's problem */
@@ -28,38 +27,37 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 
 	(void)linktype;
 	if (is_warning) {
-		cw_pipeline_report_rule(check->pipeline, rule, linktype, true, text);
+		cw_run_report_rule(check->run, rule, linktype, true, text);
 		return;
 	}
-	cw_pipeline_describe_rule(rules, rule, where, sizeof(where));
-	cw_filter_explain(rule ? rule->filter : check->pipeline->options.prefilter, text, explained,
+	cw_rule_describe(rules, rule, where, sizeof(where));
+	cw_filter_explain(rule ? rule->filter : check->run->options.prefilter, text, explained,
 			  sizeof(explained));
 	check->illegal_counts[index]++;
 	if (!check->first.code)
 		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, explained);
 	else if (++check->reported_count <= PROBLEMS_REPORTED_MAX)
-		cw_pipeline_tell(check->pipeline, check->severity, "%s: %s%s", where, text,
-				 explained);
+		cw_run_tell(check->run, check->severity, "%s: %s%s", where, text, explained);
 }
 
-int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generation, bool is_reload,
-		   struct cw_error *error)
+int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_generation *generation,
+		   bool is_reload, struct cw_error *error)
 {
 	const struct cw_rules *rules = generation->rules;
 	struct cw_matcher *matcher = &generation->matcher;
 	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
 	struct compile_check check = {
-	    .pipeline = pipeline, .rules = rules, .severity = is_reload ? CW_WARNING : CW_PROBLEM};
+	    .run = run, .rules = rules, .severity = is_reload ? CW_WARNING : CW_PROBLEM};
 	uint32_t index;
 	int result = 0;
 
 	check.illegal_counts = calloc(rules->count + 1, sizeof(*check.illegal_counts));
 	if (!check.illegal_counts)
 		return cw_error_set(error, -ENOMEM, "no memory for rules");
-	for (index = 0; index < pipeline->ifaces.count && result == 0; index++)
-		result = cw_matcher_prepare(matcher, cw_ifaces_at(&pipeline->ifaces, index),
+	for (index = 0; index < inputs->ifaces.count && result == 0; index++)
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&inputs->ifaces, index),
 					    note_illegal, &check, error);
-	if (pipeline->ifaces.count == 0 && result == 0) /* at least the grammar */
+	if (inputs->ifaces.count == 0 && result == 0) /* at least the grammar */
 		result = cw_matcher_prepare(matcher, &ethernet, note_illegal, &check, error);
 	for (index = 0; index <= rules->count && result == 0; index++) {
 		if (check.illegal_counts[index] == atomic_load(&matcher->set_count))
@@ -68,12 +66,11 @@ int cw_setup_rules(struct cw_pipeline *pipeline, struct cw_generation *generatio
 	if (result == -EINVAL)
 		*error = check.first;
 	else if (result == 0 && check.first.code)
-		cw_pipeline_tell(pipeline, CW_PROBLEM,
-				 "%s (it never matches packets of that link type)",
-				 check.first.text);
+		cw_run_tell(run, CW_PROBLEM, "%s (it never matches packets of that link type)",
+			    check.first.text);
 	if (check.reported_count > PROBLEMS_REPORTED_MAX)
-		cw_pipeline_tell(pipeline, check.severity, "and %u more such rules",
-				 check.reported_count - PROBLEMS_REPORTED_MAX);
+		cw_run_tell(run, check.severity, "and %u more such rules",
+			    check.reported_count - PROBLEMS_REPORTED_MAX);
 	free(check.illegal_counts);
 	return result;
 }

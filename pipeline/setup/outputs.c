@@ -9,57 +9,56 @@
 #include "pipeline/run/inputs.h"
 #include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
-#include "pipeline/state.h"
 
-static bool has_ns_input(const struct cw_pipeline *pipeline)
+static bool has_ns_input(const struct cw_outputs *outputs)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->input_count; index++) {
-		if (pipeline->inputs[index].info.has_ns)
+	for (index = 0; index < outputs->inputs->count; index++) {
+		if (outputs->inputs->at[index].info.has_ns)
 			return true;
 	}
 	return false;
 }
 
-static enum cw_format choose_format(const struct cw_pipeline *pipeline,
+static enum cw_format choose_format(const struct cw_outputs *outputs,
 				    const struct cw_template *name)
 {
-	enum cw_time_precision precision = pipeline->options.time_precision;
+	enum cw_time_precision precision = outputs->run->options.time_precision;
 
 	if (cw_template_is_pcapng(name))
 		return CW_FORMAT_PCAPNG;
 	if (precision == CW_TIME_AUTO)
-		precision = has_ns_input(pipeline) ? CW_TIME_NS : CW_TIME_US;
+		precision = has_ns_input(outputs) ? CW_TIME_NS : CW_TIME_US;
 	return precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }
 
-int cw_setup_output(struct cw_pipeline *pipeline, struct cw_output *output, uint32_t index,
+int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error)
 {
-	uint32_t snaplen = rule->snaplen ? rule->snaplen : pipeline->options.snaplen;
+	uint32_t snaplen = rule->snaplen ? rule->snaplen : outputs->run->options.snaplen;
 	int result =
-	    cw_template_parse(&output->name, rule->write, pipeline->options.directory, error);
+	    cw_template_parse(&output->name, rule->write, outputs->run->options.directory, error);
 	char where[512];
 
 	if (result < 0) {
-		cw_pipeline_describe_rule(rules, rule, where, sizeof(where));
+		cw_rule_describe(rules, rule, where, sizeof(where));
 		cw_error_prefix(error, "%s", where);
 		return result;
 	}
 	output->index = index;
 	output->rule = rule;
 	output->generation = 1; /* the first ones; a reload says otherwise */
-	output->format = choose_format(pipeline, output->name);
+	output->format = choose_format(outputs, output->name);
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
-	cw_output_adopt(pipeline, output, rule);
+	cw_output_adopt(outputs, output, rule);
 	output->turn.linktype = CW_LINKTYPE_ANY;
 	atomic_init(&output->shared.state, CW_OUTPUT_USED);
 	return 0;
 }
 
-int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output, bool is_new,
+int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, bool is_new,
 		    struct cw_names *names, struct cw_error *error)
 {
 	const struct cw_template_values values = {.rule = output->rule->name};
@@ -69,7 +68,7 @@ int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output
 	bool is_taken;
 
 	/* Which files there will be is known only while writing, when it is too late to refuse. */
-	if (is_new && pipeline->options.no_clobber &&
+	if (is_new && outputs->run->options.no_clobber &&
 	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
 	     output->limits.rotate_bytes || output->limits.rotate_records ||
 	     output->limits.rotate_every_ns))
@@ -78,10 +77,10 @@ int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output
 				    "this version",
 				    output->rule->name);
 	if (cw_template_is_stdout(output->name)) {
-		if (fstat(pipeline->options.standard_output, &status) == 0 &&
+		if (fstat(outputs->run->options.standard_output, &status) == 0 &&
 		    S_ISREG(status.st_mode) &&
-		    cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev,
-					 (uint64_t)status.st_ino))
+		    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev,
+				   (uint64_t)status.st_ino))
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: standard output goes to one of the inputs",
 					    output->rule->name);
@@ -95,12 +94,12 @@ int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output
 	if (is_new && stat(path, &status) == 0) {
 		if (!S_ISREG(status.st_mode))
 			return 0;
-		if (cw_pipeline_is_input(pipeline, (uint64_t)status.st_dev,
-					 (uint64_t)status.st_ino))
+		if (cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev,
+				   (uint64_t)status.st_ino))
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: output %s is one of the inputs",
 					    output->rule->name, path);
-		if (pipeline->options.no_clobber)
+		if (outputs->run->options.no_clobber)
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: output %s exists and --no-clobber is given",
 					    output->rule->name, path);
@@ -132,73 +131,70 @@ int cw_setup_target(struct cw_pipeline *pipeline, const struct cw_output *output
  * Offline, the page cache takes what is written at the speed of memory, and what is read again at
  * once is still there: auto means buffered. Live, it is what makes a capture fall behind.
  */
-static int setup_direct(struct cw_pipeline *pipeline)
+static int setup_direct(struct cw_outputs *outputs)
 {
-	enum cw_direct_mode mode = pipeline->options.direct;
+	enum cw_direct_mode mode = outputs->run->options.direct;
 
-	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !pipeline->tap_count))
+	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !outputs->run->is_live))
 		return 0;
-	return cw_direct_share_new(&pipeline->direct_share, CW_DIRECT_FILES_MAX,
+	return cw_direct_share_new(&outputs->direct_share, CW_DIRECT_FILES_MAX,
 				   mode == CW_DIRECT_AUTO);
 }
 
 static void wake_worker(void *context)
 {
-	struct cw_pipeline *pipeline = context;
+	struct cw_run *run = context;
 
-	cw_gate_signal(&pipeline->worker_gate);
+	cw_gate_signal(&run->worker_gate);
 }
 
 /* Compressed outputs: a frame to fill for each, and some that workers compress meanwhile. */
-static int setup_pack(struct cw_pipeline *pipeline)
+static int setup_pack(struct cw_outputs *outputs)
 {
-	uint32_t threads = pipeline->options.threads;
+	uint32_t threads = outputs->run->options.threads;
 	struct cw_pack_options options = {.extra_count = 2 * threads + 2,
 					  .in_flight = threads + 1,
 					  .on_submit = wake_worker,
-					  .context = pipeline};
+					  .context = outputs->run};
 	uint32_t index;
 
-	for (index = 0; index < pipeline->output_count; index++)
-		options.file_count += cw_template_is_zst(pipeline->outputs[index].name);
-	if (pipeline->reload.is_possible)
-		options.file_count = pipeline->output_capacity; /* memory comes with their use */
-	return options.file_count ? cw_pack_new(&pipeline->pack, &options) : 0;
+	for (index = 0; index < outputs->count; index++)
+		options.file_count += cw_template_is_zst(outputs->at[index].name);
+	if (outputs->run->is_reloadable)
+		options.file_count = outputs->capacity; /* memory comes with their use */
+	return options.file_count ? cw_pack_new(&outputs->pack, &options) : 0;
 }
 
-int cw_setup_outputs(struct cw_pipeline *pipeline, struct cw_error *error)
+int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 {
-	const struct cw_rules *rules = pipeline->options.rules;
+	const struct cw_rules *rules = outputs->run->options.rules;
 	struct cw_names names = {0};
 	uint32_t index;
 	int result = 0;
 
-	pipeline->output_capacity = rules->count;
-	if (pipeline->reload.is_possible)
-		pipeline->output_capacity = rules->count > CW_OUTPUTS_RELOAD_MIN / 2
-						? 2 * rules->count
-						: CW_OUTPUTS_RELOAD_MIN;
+	outputs->capacity = rules->count;
+	if (outputs->run->is_reloadable)
+		outputs->capacity = rules->count > CW_OUTPUTS_RELOAD_MIN / 2
+					? 2 * rules->count
+					: CW_OUTPUTS_RELOAD_MIN;
 	/* What is not used is not touched. */
-	pipeline->outputs =
-	    aligned_alloc(CW_CACHE_LINE, pipeline->output_capacity * sizeof(*pipeline->outputs));
-	pipeline->turn_tally_of =
-	    calloc(pipeline->output_capacity, sizeof(*pipeline->turn_tally_of));
-	if (!pipeline->outputs || !pipeline->turn_tally_of || setup_direct(pipeline) < 0)
+	outputs->at = aligned_alloc(CW_CACHE_LINE, outputs->capacity * sizeof(*outputs->at));
+	outputs->turn.tally_of = calloc(outputs->capacity, sizeof(*outputs->turn.tally_of));
+	if (!outputs->at || !outputs->turn.tally_of || setup_direct(outputs) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
-	memset(pipeline->outputs, 0, rules->count * sizeof(*pipeline->outputs));
-	pipeline->output_count = rules->count;
-	cw_rules_adopt(pipeline, rules);
-	pipeline->turn_output_count = rules->count;
+	memset(outputs->at, 0, rules->count * sizeof(*outputs->at));
+	outputs->count = rules->count;
+	cw_outputs_adopt(outputs, rules);
+	outputs->turn.used_count = rules->count;
 	for (index = 0; index < rules->count && result == 0; index++)
-		result = cw_setup_output(pipeline, &pipeline->outputs[index], index, rules,
+		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
 	for (index = 0; index < rules->count && result == 0; index++) {
-		result = cw_setup_target(pipeline, &pipeline->outputs[index], true, &names, error);
-		pipeline->reload.has_used_stdout |=
-		    cw_template_is_stdout(pipeline->outputs[index].name);
+		result = cw_setup_target(outputs, &outputs->at[index], true, &names, error);
+		outputs->has_used_stdout |= cw_template_is_stdout(outputs->at[index].name);
 	}
 	cw_names_fini(&names);
-	if (result == 0 && setup_pack(pipeline) < 0)
+	if (result == 0 && setup_pack(outputs) < 0)
 		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
 	return result;
 }

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/output/output_parts.h"
-#include "pipeline/run/run.h"
-#include "pipeline/state.h"
+#include "pipeline/match/generation.h"
 #include "pipeline/turn/sequencer_parts.h"
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
@@ -50,27 +48,27 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 }
 
 /* The limits of this batch's rules are in force from now on. */
-static void adopt_generation(struct cw_pipeline *pipeline, const struct cw_generation *generation)
+static void adopt_generation(struct cw_turn *turn, const struct cw_generation *generation)
 {
 	uint32_t index;
 
-	if (generation->number <= pipeline->turn_generation)
+	if (generation->number <= turn->generation)
 		return;
-	pipeline->turn_generation = generation->number;
-	cw_rules_adopt(pipeline, generation->rules);
+	turn->generation = generation->number;
+	cw_outputs_adopt(turn->outputs, generation->rules);
 	for (index = 0; index < generation->rules->count; index++) {
-		struct cw_output *output = &pipeline->outputs[generation->outputs[index]];
+		struct cw_output *output = &turn->outputs->at[generation->outputs[index]];
 
-		cw_output_adopt(pipeline, output, &generation->rules->rules[index]);
+		cw_output_adopt(turn->outputs, output, &generation->rules->rules[index]);
 	}
 }
 
 /* Enter the part's packets in the books, once. */
-static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch)
+static void count_part(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-	struct cw_books *books = &pipeline->books;
-	struct cw_input *input = &pipeline->inputs[batch->input];
+	struct cw_sequencer *sequencer = &turn->sequencer;
+	struct cw_books *books = &turn->books;
+	struct cw_input *input = &turn->inputs->at[batch->input];
 	uint64_t packets;
 
 	if (batch->reserved.is_part_counted)
@@ -81,10 +79,10 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 		sequencer->matched_limit) {
 		cut_short(lane, batch, sequencer->matched_limit - books->matched_any);
 		sequencer->has_reached_limit = true;
-		cw_pipeline_stop_reading(pipeline);
+		cw_run_stop_reading(turn->run);
 	}
-	adopt_generation(pipeline, batch->generation);
-	cw_verification_add(&pipeline->verification, batch, input->packets);
+	adopt_generation(turn, batch->generation);
+	cw_verification_add(&turn->verification, batch, input->packets);
 	packets = batch->part.end - batch->part.first;
 	lane->turn.counted += packets;
 	input->packets += packets;
@@ -96,8 +94,8 @@ static void count_part(struct cw_pipeline *pipeline, struct cw_lane *lane, struc
 	books->unmatched += batch->part.class_counts[CW_CLASS_UNMATCHED];
 	books->classified += batch->part.class_counts[CW_CLASS_MATCHED] +
 			     batch->part.class_counts[CW_CLASS_UNMATCHED];
-	atomic_store_explicit(&pipeline->received, books->received, memory_order_relaxed);
-	atomic_fetch_add_explicit(&pipeline->received_bytes, batch->part.caplen_bytes,
+	atomic_store_explicit(&turn->run->received, books->received, memory_order_relaxed);
+	atomic_fetch_add_explicit(&turn->run->received_bytes, batch->part.caplen_bytes,
 				  memory_order_relaxed);
 }
 
@@ -110,17 +108,16 @@ static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_
 }
 
 /* The input of a damaged batch ends there: none of its later batches counts. */
-static void end_input(struct cw_pipeline *pipeline, struct cw_lane *lane,
-		      const struct cw_batch *batch)
+static void end_input(struct cw_turn *turn, struct cw_lane *lane, const struct cw_batch *batch)
 {
 	if (!batch->is_damaged)
 		return;
 	lane->turn.has_dead_input = true;
 	lane->turn.dead_input = batch->input;
-	pipeline->inputs[batch->input].was_truncated = true;
+	turn->inputs->at[batch->input].was_truncated = true;
 }
 
-static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct cw_batch *batch,
+static void hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch,
 		    bool is_whole)
 {
 	batch->reserved.is_stretch_open = false;
@@ -128,14 +125,14 @@ static void hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane, struct c
 			      memory_order_relaxed); /* only the owner parks it again */
 	if (is_whole)
 		lane->turn.next++;
-	cw_ring_push_spmc(pipeline->reserved, batch); /* has room for every batch */
-	cw_gate_signal(&pipeline->worker_gate);
+	cw_ring_push_spmc(turn->run->reserved, batch); /* has room for every batch */
+	cw_gate_signal(&turn->run->worker_gate);
 }
 
-enum cw_reserve cw_sequencer_reserve(struct cw_pipeline *pipeline, struct cw_batch *batch)
+enum cw_reserve cw_sequencer_reserve(struct cw_turn *turn, struct cw_batch *batch)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
-	enum cw_reserve result = cw_outputs_reserve(pipeline, batch);
+	struct cw_sequencer *sequencer = &turn->sequencer;
+	enum cw_reserve result = cw_outputs_reserve(turn->outputs, batch);
 
 	if (result != CW_RESERVE_STARVED) {
 		atomic_store(&sequencer->is_starved, false);
@@ -148,47 +145,47 @@ enum cw_reserve cw_sequencer_reserve(struct cw_pipeline *pipeline, struct cw_bat
 	 * sealed chunk is back at once and still not enough.)
 	 */
 	atomic_store(&sequencer->is_starved, true);
-	cw_outputs_flush_fullest(pipeline);
-	return cw_outputs_reserve(pipeline, batch);
+	cw_outputs_flush_fullest(turn->outputs);
+	return cw_outputs_reserve(turn->outputs, batch);
 }
 
-void cw_sequencer_hand_on(struct cw_pipeline *pipeline, struct cw_lane *lane,
-			  struct cw_batch *batch, bool is_part_done)
+void cw_sequencer_hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch,
+			  bool is_part_done)
 {
 	batch->reserved.is_part_done = is_part_done;
 	if (is_part_done && batch->part.is_last)
-		end_input(pipeline, lane, batch);
-	hand_on(pipeline, lane, batch, is_part_done && batch->part.is_last);
+		end_input(turn, lane, batch);
+	hand_on(turn, lane, batch, is_part_done && batch->part.is_last);
 }
 
 /* Seal everything once the last batch of the last lane is reserved. */
-void cw_sequencer_try_to_end(struct cw_pipeline *pipeline, struct cw_lane *lane)
+void cw_sequencer_try_to_end(struct cw_turn *turn, struct cw_lane *lane)
 {
 	if (lane->turn.is_through || !atomic_load(&lane->shared.is_cut) || /* [END-1] acquire */
 	    lane->turn.next != atomic_load(&lane->shared.cut_count))
 		return;
 	lane->turn.is_through = true;
-	if (--pipeline->sequencer.lanes_left)
+	if (--turn->sequencer.lanes_left)
 		return;
-	cw_outputs_flush_all(pipeline);
-	atomic_store(&pipeline->is_sealed, true); /* [END-2] */
-	cw_run_check_end(pipeline);
+	cw_outputs_flush_all(turn->outputs);
+	atomic_store(&turn->run->is_sealed, true); /* [END-2] */
+	cw_run_check_end(turn->run);
 }
 
-struct cw_batch *cw_sequencer_head(struct cw_pipeline *pipeline, struct cw_lane *lane)
+struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 {
 	struct cw_batch *batch;
 
 	for (;;) {
 		batch = atomic_load_explicit(&lane->parked[lane->turn.next & lane->mask],
 					     memory_order_acquire); /* [SEQ-1] */
-		if (!batch || !is_beyond_end(&pipeline->sequencer, lane, batch))
+		if (!batch || !is_beyond_end(&turn->sequencer, lane, batch))
 			break;
 		batch->is_discarded = true;
 		lane->turn.discarded += batch->packet_count - batch->part.first;
-		hand_on(pipeline, lane, batch, true);
+		hand_on(turn, lane, batch, true);
 	}
 	if (batch)
-		count_part(pipeline, lane, batch);
+		count_part(turn, lane, batch);
 	return batch;
 }

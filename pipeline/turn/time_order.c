@@ -14,7 +14,6 @@
  * must not keep chunks incomplete that others wait for.
  */
 #include "pipeline/turn/sequencer_parts.h"
-#include "pipeline/state.h"
 
 #define NO_TIME UINT64_MAX /* nothing will come any more */
 
@@ -30,16 +29,16 @@ static uint64_t bound_of(const struct cw_lane *lane)
 }
 
 /* The lane whose turn it is, and up to which time; NULL: that is not known yet. */
-static struct cw_lane *choose_lane(struct cw_pipeline *pipeline, uint64_t *limit_ns)
+static struct cw_lane *choose_lane(struct cw_turn *turn, uint64_t *limit_ns)
 {
 	struct cw_lane *first = NULL;
 	uint64_t first_ns = NO_TIME;
 	uint32_t index;
 
 	*limit_ns = NO_TIME;
-	for (index = 0; index < pipeline->lane_count; index++) {
-		struct cw_lane *lane = &pipeline->lanes[index];
-		const struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
+	for (index = 0; index < turn->run->lane_count; index++) {
+		struct cw_lane *lane = &turn->run->lanes[index];
+		const struct cw_batch *batch = cw_sequencer_head(turn, lane);
 		uint64_t ts_ns = batch ? batch->reserved.packet < batch->part.end
 					     ? batch->packets[batch->reserved.packet].ts_ns
 					     : 0 /* nothing in it: it is not in anybody's way */
@@ -73,38 +72,38 @@ static uint32_t end_at(struct cw_sequencer *sequencer, const struct cw_batch *ba
 }
 
 /* What was reserved of batches in line goes to be copied. */
-static void hand_on_open(struct cw_pipeline *pipeline)
+static void hand_on_open(struct cw_turn *turn)
 {
 	uint32_t index;
 
-	for (index = 0; index < pipeline->lane_count; index++) {
-		struct cw_lane *lane = &pipeline->lanes[index];
-		struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
+	for (index = 0; index < turn->run->lane_count; index++) {
+		struct cw_lane *lane = &turn->run->lanes[index];
+		struct cw_batch *batch = cw_sequencer_head(turn, lane);
 
 		if (batch && batch->reserved.is_stretch_open &&
 		    batch->reserved.match > batch->reserved.copy_match)
-			cw_sequencer_hand_on(pipeline, lane, batch, false);
+			cw_sequencer_hand_on(turn, lane, batch, false);
 	}
 }
 
-void cw_sequencer_merge(struct cw_pipeline *pipeline)
+void cw_sequencer_merge(struct cw_turn *turn)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
+	struct cw_sequencer *sequencer = &turn->sequencer;
 	struct cw_lane *lane;
 	uint64_t limit_ns;
 	uint32_t index;
 
-	while ((lane = choose_lane(pipeline, &limit_ns)) != NULL) {
-		struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
+	while ((lane = choose_lane(turn, &limit_ns)) != NULL) {
+		struct cw_batch *batch = cw_sequencer_head(turn, lane);
 
 		if (batch->reserved.packet >= batch->reserved.end)
 			batch->reserved.end = end_at(sequencer, batch, limit_ns);
-		if (cw_sequencer_reserve(pipeline, batch) != CW_RESERVE_DONE)
+		if (cw_sequencer_reserve(turn, batch) != CW_RESERVE_DONE)
 			break; /* no chunks: what was reserved must be copied to get some back */
 		if (batch->reserved.end == batch->part.end)
-			cw_sequencer_hand_on(pipeline, lane, batch, true);
+			cw_sequencer_hand_on(turn, lane, batch, true);
 	}
-	hand_on_open(pipeline);
-	for (index = 0; index < pipeline->lane_count; index++)
-		cw_sequencer_try_to_end(pipeline, &pipeline->lanes[index]);
+	hand_on_open(turn);
+	for (index = 0; index < turn->run->lane_count; index++)
+		cw_sequencer_try_to_end(turn, &turn->run->lanes[index]);
 }

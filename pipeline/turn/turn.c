@@ -6,15 +6,14 @@
 #include <sched.h>
 
 #include "pipeline/run/run.h"
-#include "pipeline/state.h"
 #include "pipeline/turn/sequencer_parts.h"
 #include "pipeline/turn/turn.h"
 
-void cw_turn_resume_any(struct cw_pipeline *pipeline)
+void cw_turn_resume_any(struct cw_turn *turn)
 {
-	if (atomic_load(&pipeline->sequencer.is_starved)) /* [STARVE-1] */
-		cw_turn_run_any(pipeline);
-	cw_run_check_end(pipeline);
+	if (atomic_load(&turn->sequencer.is_starved)) /* [STARVE-1] */
+		cw_turn_run_any(turn);
+	cw_run_check_end(turn->run);
 }
 
 /* Relaxed: who has the turn sees the bit together with the offer that follows, [TURN-1]. */
@@ -24,43 +23,43 @@ static void note_waiting(struct cw_sequencer *sequencer, uint32_t lane)
 				 UINT64_C(1) << lane % CW_LANES_A_WORD, memory_order_relaxed);
 }
 
-void cw_turn_park_any(struct cw_pipeline *pipeline, struct cw_batch *batch)
+void cw_turn_park_any(struct cw_turn *turn, struct cw_batch *batch)
 {
-	struct cw_lane *lane = &pipeline->lanes[batch->lane];
+	struct cw_lane *lane = &turn->run->lanes[batch->lane];
 
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], batch,
 			      memory_order_release); /* [SEQ-1] */
-	cw_turn_offer_any(pipeline, lane->index);
+	cw_turn_offer_any(turn, lane->index);
 }
 
 /* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
-static bool advance(struct cw_pipeline *pipeline, struct cw_lane *lane)
+static bool advance(struct cw_turn *turn, struct cw_lane *lane)
 {
-	struct cw_batch *batch = cw_sequencer_head(pipeline, lane);
+	struct cw_batch *batch = cw_sequencer_head(turn, lane);
 
 	if (!batch) {
-		cw_sequencer_try_to_end(pipeline, lane);
+		cw_sequencer_try_to_end(turn, lane);
 		return false;
 	}
 	batch->reserved.end = batch->part.end;
-	switch (cw_sequencer_reserve(pipeline, batch)) {
+	switch (cw_sequencer_reserve(turn, batch)) {
 	case CW_RESERVE_STARVED:
-		note_waiting(&pipeline->sequencer, lane->index); /* for when chunks came back */
+		note_waiting(&turn->sequencer, lane->index); /* for when chunks came back */
 		return false;
 	case CW_RESERVE_SOME:
-		cw_sequencer_hand_on(pipeline, lane, batch, false);
+		cw_sequencer_hand_on(turn, lane, batch, false);
 		return true;
 	case CW_RESERVE_DONE:
-		cw_sequencer_hand_on(pipeline, lane, batch, true);
+		cw_sequencer_hand_on(turn, lane, batch, true);
 		return true;
 	}
 	return false;
 }
 
 /* Go once through the lanes that wait. */
-static void visit_lanes(struct cw_pipeline *pipeline)
+static void visit_lanes(struct cw_turn *turn)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
+	struct cw_sequencer *sequencer = &turn->sequencer;
 	uint32_t word;
 
 	for (word = 0; word < sequencer->word_count; word++) {
@@ -73,48 +72,48 @@ static void visit_lanes(struct cw_pipeline *pipeline)
 			uint32_t index =
 			    word * CW_LANES_A_WORD + (uint32_t)__builtin_ctzll(waiting);
 
-			while (advance(pipeline, &pipeline->lanes[index]))
+			while (advance(turn, &turn->run->lanes[index]))
 				;
 		}
 	}
 }
 
 /* Use the turn until no offer is left unseen, then let go of it. */
-static void use_turn(struct cw_pipeline *pipeline)
+static void use_turn(struct cw_turn *turn)
 {
-	struct cw_sequencer *sequencer = &pipeline->sequencer;
+	struct cw_sequencer *sequencer = &turn->sequencer;
 	uint32_t seen;
 
 	do {
 		seen = atomic_load_explicit(&sequencer->kicks, memory_order_acquire); /* [TURN-1] */
-		if (pipeline->options.is_time_order)
-			cw_sequencer_merge(pipeline);
+		if (turn->run->options.is_time_order)
+			cw_sequencer_merge(turn);
 		else
-			visit_lanes(pipeline);
+			visit_lanes(turn);
 		/* [TURN-1] release */
 	} while (!atomic_compare_exchange_strong_explicit(
 	    &sequencer->kicks, &seen, 0, memory_order_acq_rel, memory_order_relaxed));
 }
 
-void cw_turn_offer_any(struct cw_pipeline *pipeline, uint32_t lane)
+void cw_turn_offer_any(struct cw_turn *turn, uint32_t lane)
 {
-	note_waiting(&pipeline->sequencer, lane);
-	cw_turn_run_any(pipeline);
+	note_waiting(&turn->sequencer, lane);
+	cw_turn_run_any(turn);
 }
 
-void cw_turn_run_any(struct cw_pipeline *pipeline)
+void cw_turn_run_any(struct cw_turn *turn)
 {
 	/* [TURN-1] acquire: everything the last holder did. */
-	if (atomic_fetch_add_explicit(&pipeline->sequencer.kicks, 1, memory_order_acq_rel) == 0)
-		use_turn(pipeline);
+	if (atomic_fetch_add_explicit(&turn->sequencer.kicks, 1, memory_order_acq_rel) == 0)
+		use_turn(turn);
 }
 
 /* Have the turn, however long that takes: it is short. */
-static void take_turn(struct cw_pipeline *pipeline)
+static void take_turn(struct cw_turn *turn)
 {
 	uint32_t expected = 0;
 
-	while (!atomic_compare_exchange_weak_explicit(&pipeline->sequencer.kicks, &expected, 1,
+	while (!atomic_compare_exchange_weak_explicit(&turn->sequencer.kicks, &expected, 1,
 						      memory_order_acq_rel,
 						      memory_order_relaxed)) { /* [TURN-1] */
 		expected = 0;
@@ -122,33 +121,16 @@ static void take_turn(struct cw_pipeline *pipeline)
 	}
 }
 
-void cw_turn_tend_any(struct cw_pipeline *pipeline, uint64_t now_ns, bool flush)
+void cw_turn_tend_any(struct cw_turn *turn, uint64_t now_ns, bool flush)
 {
-	take_turn(pipeline);
-	cw_outputs_tend(pipeline, now_ns, flush);
-	use_turn(pipeline);
+	take_turn(turn);
+	cw_outputs_tend(turn->outputs, now_ns, flush);
+	use_turn(turn);
 }
 
-void cw_turn_hold_any(struct cw_pipeline *pipeline, void (*run)(void *context), void *context)
+void cw_turn_hold_any(struct cw_turn *turn, void (*run)(void *context), void *context)
 {
-	take_turn(pipeline);
+	take_turn(turn);
 	run(context);
-	use_turn(pipeline);
-}
-
-void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
-{
-	uint32_t index;
-
-	take_turn(pipeline);
-	*books = pipeline->books;
-	books->matched = pipeline->past.books.matched;
-	books->written = pipeline->past.written;
-	for (index = 0; index < pipeline->output_count; index++) {
-		if (pipeline->outputs[index].shared.state == CW_OUTPUT_FREE)
-			continue;
-		books->matched += pipeline->outputs[index].turn.matched;
-		books->written += atomic_load(&pipeline->outputs[index].shared.written);
-	}
-	use_turn(pipeline);
+	use_turn(turn);
 }
