@@ -217,25 +217,24 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	batch->matches[match] = index;
 }
 
-/* Take over what the filters found for packets [first, first + count); see match_passed for
- * `rejected`. */
+/* Take over what the filters found for the burst. */
 static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
-		      const struct cw_output *outputs, struct cw_batch *batch, uint32_t first,
-		      uint32_t count, uint64_t rejected, uint32_t *match_count)
+		      const struct cw_output *outputs, struct cw_batch *batch,
+		      struct cw_burst burst, uint32_t *match_count)
 {
 	uint32_t match = *match_count;
 	uint32_t id = 0;
 	uint32_t index;
 
-	for (index = 0; index < count; index++) {
-		const struct cw_packet *packet = &batch->packets[first + index];
+	for (index = 0; index < burst.count; index++) {
+		const struct cw_packet *packet = &batch->packets[burst.first + index];
 		enum cw_packet_class class = CW_CLASS_MATCHED;
 
 		batch->part.caplen_bytes += packet->caplen;
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
 			batch->part.has_giant = true;
-		if (rejected >> index & 1) { /* it matches nothing at all */
+		if (burst.rejected >> index & 1) { /* it matches nothing at all */
 			class = CW_CLASS_PREFILTERED;
 		} else if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
 			class = CW_CLASS_MALFORMED;
@@ -248,9 +247,9 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		for (; id < scratch->ends[index]; id++)
 			add_match(scratch, outputs, batch, match++,
 				  matcher->outputs[scratch->ids[id]], packet);
-		batch->classes[first + index] = (uint8_t) class;
+		batch->classes[burst.first + index] = (uint8_t) class;
 		batch->part.class_counts[class]++;
-		batch->ends[first + index] = match;
+		batch->ends[burst.first + index] = match;
 	}
 	*match_count = match;
 }
@@ -375,8 +374,8 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 	while (index < batch->packet_count) {
 		const struct cw_packet *packet = &batch->packets[index];
 		uint32_t room = batch->match_capacity - match_count;
-		uint32_t run, done;
-		uint64_t rejected;
+		struct cw_burst burst = {.first = index};
+		uint32_t run;
 
 		if (room < matcher->rules->count + CW_MATCH_BURST)
 			break;
@@ -387,18 +386,21 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		}
 		if (!set) { /* nothing but malformed records so far */
 			scratch->ends[0] = 0;
-			add_burst(matcher, scratch, outputs, batch, index++, 1, 0, &match_count);
+			burst.count = 1;
+			index++;
+			add_burst(matcher, scratch, outputs, batch, burst, &match_count);
 			continue;
 		}
 		run = run_length(batch, index, set_iface);
-		rejected = reject(set, scratch, packet, run);
+		burst.rejected = reject(set, scratch, packet, run);
 		/* Each packet of the run without a match may add one for the unmatched rule. */
-		done = match_passed(set, scratch, packet, run, rejected,
-				    cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
+		burst.count =
+		    match_passed(set, scratch, packet, run, burst.rejected,
+				 cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
 		if (cw_unlikely(matcher->verify_every))
-			cw_samples_take(matcher, set, scratch, batch, index, done, rejected);
-		add_burst(matcher, scratch, outputs, batch, index, done, rejected, &match_count);
-		index += done;
+			cw_samples_take(matcher, set, scratch, batch, burst);
+		add_burst(matcher, scratch, outputs, batch, burst, &match_count);
+		index += burst.count;
 	}
 	end_part(scratch, batch, index);
 }

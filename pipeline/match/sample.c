@@ -46,18 +46,18 @@ static bool passes_by_libpcap(const struct cw_rule_set *set, const struct cw_pac
 }
 
 void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set *set,
-		     struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t first,
-		     uint32_t count, uint64_t rejected)
+		     struct cw_match_scratch *scratch, struct cw_batch *batch,
+		     struct cw_burst burst)
 {
 	uint64_t index;
 
-	for (index = next_sample(batch, matcher->verify_every, first);
-	     index < (uint64_t)first + count; index += matcher->verify_every) {
+	for (index = next_sample(batch, matcher->verify_every, burst.first);
+	     index < (uint64_t)burst.first + burst.count; index += matcher->verify_every) {
 		const struct cw_packet *packet = &batch->packets[index];
 		struct cw_sample sample = {.packet = (uint32_t)index, .rule = CW_SAMPLE_AGREES};
-		uint32_t at = sample.packet - first;
+		uint32_t at = sample.packet - burst.first;
 		uint32_t start = at ? scratch->ends[at - 1] : 0;
-		bool is_passed = !(rejected >> at & 1);
+		bool is_passed = !(burst.rejected >> at & 1);
 
 		if (packet->flags & CW_PACKET_MALFORMED)
 			continue;

@@ -37,14 +37,11 @@ struct cw_verification {
 /* How many samples a batch of so many records can hold; every = 0: none. */
 uint32_t cw_samples_capacity(uint32_t records_max, uint32_t every);
 
-/*
- * Check the samples among packets [first, first + count) of the batch, whose ids by the set are in
- * the scratch as cw_filter_set_match_burst leaves them; the global filter rejected those at
- * first + i for bit i of `rejected`. The worker that matches.
- */
+/* Check the samples of the burst, whose ids by the set are in the scratch as
+ * cw_filter_set_match_burst leaves them. The worker that matches. */
 void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set *set,
-		     struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t first,
-		     uint32_t count, uint64_t rejected);
+		     struct cw_match_scratch *scratch, struct cw_batch *batch,
+		     struct cw_burst burst);
 
 /* Forget the samples from packet part_end on: the run ends there. The turn. */
 void cw_samples_cut(struct cw_batch *batch);
