@@ -58,54 +58,27 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	return 0;
 }
 
-int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, bool is_new,
-		    struct cw_names *names, struct cw_error *error)
+static int check_stdout(const struct cw_outputs *outputs, const struct cw_output *output,
+			struct cw_error *error)
 {
-	const struct cw_template_values values = {.rule = output->rule->name};
-	char path[CW_TEMPLATE_PATH_BYTES];
-	char *folder, *slash, *claimed, *whole = NULL;
 	struct stat status;
+
+	if (fstat(outputs->run->options.standard_output, &status) == 0 && S_ISREG(status.st_mode) &&
+	    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
+		return cw_error_set(error, -EINVAL,
+				    "rule %s: standard output goes to one of the inputs",
+				    output->rule->name);
+	return 0;
+}
+
+/* Claim the name, also where another way leads to the same folder. */
+static int claim_target(const struct cw_output *output, char *path, struct cw_names *names,
+			struct cw_error *error)
+{
+	char *slash = strrchr(path, '/');
+	char *folder, *claimed, *whole = NULL;
 	bool is_taken;
 
-	/* Which files there will be is known only while writing, when it is too late to refuse. */
-	if (is_new && outputs->run->options.no_clobber &&
-	    (cw_template_has_time(output->name) || cw_template_has_iface(output->name) ||
-	     output->limits.rotate_bytes || output->limits.rotate_records ||
-	     output->limits.rotate_every_ns))
-		return cw_error_set(error, -EINVAL,
-				    "rule %s: --no-clobber is for fixed names without rotation in "
-				    "this version",
-				    output->rule->name);
-	if (cw_template_is_stdout(output->name)) {
-		if (fstat(outputs->run->options.standard_output, &status) == 0 &&
-		    S_ISREG(status.st_mode) &&
-		    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev,
-				   (uint64_t)status.st_ino))
-			return cw_error_set(error, -EINVAL,
-					    "rule %s: standard output goes to one of the inputs",
-					    output->rule->name);
-		return 0;
-	}
-	if (cw_template_has_time(output->name) || cw_template_has_iface(output->name))
-		return 0;
-	if (cw_template_expand(output->name, &values, path) < 0)
-		return cw_error_set(error, -EINVAL, "rule %s: the output's name is too long",
-				    output->rule->name);
-	if (is_new && stat(path, &status) == 0) {
-		if (!S_ISREG(status.st_mode))
-			return 0;
-		if (cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev,
-				   (uint64_t)status.st_ino))
-			return cw_error_set(error, -EINVAL,
-					    "rule %s: output %s is one of the inputs",
-					    output->rule->name, path);
-		if (outputs->run->options.no_clobber)
-			return cw_error_set(error, -EINVAL,
-					    "rule %s: output %s exists and --no-clobber is given",
-					    output->rule->name, path);
-	}
-	/* The same file by another way to its folder. */
-	slash = strrchr(path, '/');
 	if (slash)
 		*slash = '\0';
 	folder = realpath(slash ? (slash == path ? "/" : path) : ".", NULL);
@@ -116,7 +89,7 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 		whole = NULL;
 	free(folder);
 	if (!whole)
-		return 0; /* the folder is not there: opening will say so */
+		return 0; /* opening will say what is wrong with the folder */
 	claimed = cw_names_claim(names, whole);
 	is_taken = claimed && strcmp(claimed, whole) != 0;
 	free(claimed);
@@ -125,6 +98,44 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 			     output->rule->name, whole);
 	free(whole);
 	return is_taken ? -EINVAL : 0;
+}
+
+int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, bool is_new,
+		    struct cw_names *names, struct cw_error *error)
+{
+	const struct cw_template_values values = {.rule = output->rule->name};
+	const bool no_clobber = is_new && outputs->run->options.no_clobber;
+	const bool is_fixed =
+	    !cw_template_has_time(output->name) && !cw_template_has_iface(output->name);
+	char path[CW_TEMPLATE_PATH_BYTES];
+	struct stat status;
+
+	/* Which files there will be is known only while writing, when it is too late to refuse. */
+	if (no_clobber && (!is_fixed || output->limits.rotate_bytes ||
+			   output->limits.rotate_records || output->limits.rotate_every_ns))
+		return cw_error_set(error, -EINVAL,
+				    "rule %s: --no-clobber is for fixed names without rotation in "
+				    "this version",
+				    output->rule->name);
+	if (cw_template_is_stdout(output->name))
+		return check_stdout(outputs, output, error);
+	if (!is_fixed)
+		return 0;
+	if (cw_template_expand(output->name, &values, path) < 0)
+		return cw_error_set(error, -EINVAL, "rule %s: the output's name is too long",
+				    output->rule->name);
+	if (!is_new || stat(path, &status) != 0)
+		return claim_target(output, path, names, error);
+	if (!S_ISREG(status.st_mode))
+		return 0;
+	if (cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
+		return cw_error_set(error, -EINVAL, "rule %s: output %s is one of the inputs",
+				    output->rule->name, path);
+	if (no_clobber)
+		return cw_error_set(error, -EINVAL,
+				    "rule %s: output %s exists and --no-clobber is given",
+				    output->rule->name, path);
+	return claim_target(output, path, names, error);
 }
 
 /*
