@@ -24,19 +24,23 @@ struct cw_run {
 	int reload_fd; /* eventfd: readable when the reloader shall look */
 	int done_fd;   /* eventfd: readable once every thread is done */
 
-	/* shared */
+	/* shared: who has work signals, who has none waits */
 	_Alignas(CW_CACHE_LINE) struct cw_gate worker_gate;
-	_Atomic bool is_stopping;      /* cut no more batches, compile no more rules */
-	_Atomic bool is_sealed;        /* [END-2] everything reserved and sealed */
-	_Atomic uint32_t live_chunks;  /* taken and not given back */
-	_Atomic uint32_t live_batches; /* cut and not finished */
+
+	/* shared, set once */
+	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut no more, compile no more */
+	_Atomic bool is_sealed; /* [END-2] everything reserved and sealed */
 	_Atomic bool is_done;
-	_Atomic uint32_t running_threads;
 	_Atomic bool is_giving_up;          /* the drain took too long */
 	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */
 	_Atomic bool is_aborting;           /* write nothing more */
 	_Atomic bool has_problem;           /* exit 1 */
 	_Atomic uint32_t reported_refusals; /* CW_REFUSED_: kinds */
+	_Atomic uint32_t running_threads;
+
+	/* shared: counted by every thread that handles packets */
+	_Alignas(CW_CACHE_LINE) _Atomic uint32_t live_chunks; /* taken and not given back */
+	_Atomic uint32_t live_batches;                        /* cut and not finished */
 	/* progress, from the turn */
 	_Atomic uint64_t received; /* packets */
 	_Atomic uint64_t received_bytes;
