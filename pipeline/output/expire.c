@@ -3,7 +3,7 @@
  * Rings: which of a run's own files go again, so that what stays fits. Decided in the sequencer's
  * turn whenever an output begins a file, from the sizes that were reserved; so it follows from the
  * packets, the same for any number of threads, except where the disk's free space asks for it. The
- * file's writer removes it, when it comes to the mark that is put into its queue (output_write.c).
+ * file's writer removes it, when it comes to the mark that is put into its queue (write.c).
  * Files count as large as they may become while they are written.
  */
 #include "pipeline/output/output_parts.h"

@@ -2,7 +2,7 @@
 /*
  * The chunks that an output keeps between reserving and writing: the open one, and full ones that
  * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed
- * is the writer's (output_write.c).
+ * is the writer's (write.c).
  */
 #include "pipeline/output/output_parts.h"
 

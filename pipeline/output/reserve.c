@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "pipeline/output/output_parts.h"
 #include "pipeline/run/run.h"

@@ -316,7 +316,7 @@ static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
 	/*
-	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_pipeline_abort: either
+	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_outputs_abort: either
 	 * the abort is seen here, or the writer is seen there and waited for.
 	 */
 	atomic_store(&output->shared.is_writing, true);
