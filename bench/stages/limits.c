@@ -134,16 +134,9 @@ static void *work(void *context)
 	return NULL;
 }
 
-static int by_value(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return (a > b) - (a < b);
-}
-
 static void fill_rate(double *rates, struct cw_stage_rate *rate)
 {
-	qsort(rates, REPETITIONS, sizeof(*rates), by_value);
+	cw_stage_sort(rates, REPETITIONS);
 	rate->gb_per_s = rates[REPETITIONS / 2];
 	rate->min = rates[0];
 	rate->max = rates[REPETITIONS - 1];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -61,6 +62,18 @@ void cw_stage_stop(struct cw_stage_clock *clock, struct cw_stage_time *time)
 		clock->cycles_fd = -1;
 	}
 	time->cycles = (double)cycles;
+}
+
+static int by_value(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+void cw_stage_sort(double *numbers, size_t count)
+{
+	qsort(numbers, count, sizeof(*numbers), by_value);
 }
 
 /* ---- filters ---- */

@@ -38,6 +38,9 @@ void cw_stage_start(struct cw_stage_clock *clock);
 void cw_stage_stop(struct cw_stage_clock *clock, struct cw_stage_time *time);
 double cw_stage_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* Numbers in ascending order. */
+void cw_stage_sort(double *numbers, size_t count);
+
 /*
  * The filters that traffic is split by, up to CW_STAGE_FILTERS_MAX, all different: the first eight
  * are those of bench/peers/filters8.txt; those beyond them hosts, ports and nets that match little,

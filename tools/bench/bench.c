@@ -17,21 +17,24 @@ static const struct bench {
 	const char *what;
 	const char *options;
 	uint64_t packets, rounds; /* unless told otherwise */
+	bool takes_words;         /* behind its name; it checks them itself */
 } benches[] = {
     {"split", cw_bench_split, "the whole pipeline on a file, and what one writes with libpcap",
-     "read rules rule-count threads profile packets seed repeat directory json", 1000000, 5},
+     "read rules rule-count threads profile packets seed repeat directory json", 1000000, 5, true},
     {"capture", cw_bench_capture, "live capture on a virtual cable, or on devices",
      "interface rules rule-count queues backend frame-size pps duration repeat directory json", 1,
-     3},
+     3, false},
     {"ring", cw_bench_ring, "handing packets from one thread to others",
-     "threads packets repeat json", 5000000, 5},
+     "threads packets repeat json", 5000000, 5, true},
     {"write", cw_bench_writing, "writing packets to capture files",
-     "threads frame-size packets repeat directory json", 0, 5},
+     "threads frame-size packets repeat directory json", 0, 5, false},
     {"filter", cw_bench_filter, "what a file's packets cost by every filter engine",
-     FILTER_OPTIONS "json", 100000, 9},
+     FILTER_OPTIONS "json", 100000, 9, false},
     {"decode", cw_bench_decode, "what decoding a file's packets costs, by every way",
-     "read linktype packets repeat lazy print-errors print-layers gopacket-compat json", 100000, 9},
-    {"limits", cw_bench_limits, "what this machine can do at all", "threads directory json", 1, 1},
+     "read linktype packets repeat lazy print-errors print-layers gopacket-compat json", 100000, 9,
+     true},
+    {"limits", cw_bench_limits, "what this machine can do at all", "threads directory json", 1, 1,
+     false},
 };
 
 /* Whether the word is in the list, whose words are separated by spaces. */
@@ -58,6 +61,11 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 			continue;
 		cw_complain("bench %s does not take --%s", bench->name,
 			    arguments->given.words[index]);
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->rest.count > 1 && !bench->takes_words) {
+		cw_complain("bench %s takes no other words, not '%s'", bench->name,
+			    arguments->rest.words[1]);
 		return CW_EXIT_USAGE;
 	}
 	if (!cw_arguments_have(arguments, "packets"))

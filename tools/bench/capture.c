@@ -20,9 +20,7 @@
 
 #define DURATION_MS 2000u
 #define DURATION_MS_MAX 3600000u
-#define FAST_PPS  \
-	UINT64_C( \
-	    700000) /* frames that a socket may send a second: memory is made ready for these */
+#define FAST_PPS UINT64_C(700000) /* frames a second a socket may send: memory is ready for these */
 
 struct live {
 	const struct cw_arguments *arguments;
@@ -95,11 +93,6 @@ static int choose(struct live *live)
 	live->sizes = (struct cw_bench_list){.numbers = {60, 1514}, .count = 2};
 	live->rule_counts = (struct cw_bench_list){.numbers = {1, 8}, .count = 2};
 	live->queues = (struct cw_bench_list){.numbers = {1}, .count = 1};
-	if (arguments->rest.count != 1) {
-		cw_complain("bench capture takes no other words, not '%s'",
-			    arguments->rest.words[1]);
-		return CW_EXIT_USAGE;
-	}
 	if (arguments->live.duration_ms > DURATION_MS_MAX) {
 		cw_complain("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
 		return CW_EXIT_USAGE;

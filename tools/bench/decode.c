@@ -217,13 +217,6 @@ static double run_phase(struct bench *bench, enum phase phase)
 	return (double)(cw_now_ns() - start_ns) / (double)bench->packets.count;
 }
 
-static int by_value(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return (a > b) - (a < b);
-}
-
 static void measure(struct bench *bench)
 {
 	uint64_t round;
@@ -235,8 +228,7 @@ static void measure(struct bench *bench)
 		for (phase = 0; phase < PHASE_COUNT; phase++)
 			bench->times[phase][round] = run_phase(bench, (enum phase)phase);
 	for (phase = 0; phase < PHASE_COUNT; phase++)
-		qsort(bench->times[phase], bench->arguments->bench.repeat, sizeof(double),
-		      by_value);
+		cw_stage_sort(bench->times[phase], bench->arguments->bench.repeat);
 	bench->limit_ns = cw_bench_touch_ns(bench->packets.at, bench->packets.count);
 }
 
@@ -324,7 +316,7 @@ static json_t *bench_json(const struct bench *bench)
 	    "version", 1, "bench", "decode", "machine", cw_bench_machine(), "file", bench->path,
 	    "packets", (json_int_t)bench->packets.count, "packet_bytes",
 	    (json_int_t)bench->packets.byte_count, "cut", bench->packets.is_cut, "left_out",
-	    (json_int_t)bench->packets.malformed_count, "rounds",
+	    (json_int_t)bench->packets.left_out_count, "rounds",
 	    (json_int_t)bench->arguments->bench.repeat, "phases", phases, "streams", "segments",
 	    (json_int_t)bench->stats.segments, "flows", (json_int_t)bench->stats.started_flows,
 	    "delivered_bytes", (json_int_t)bench->stats.delivered_bytes, "skipped_bytes",
@@ -348,9 +340,9 @@ static void print_text(const struct bench *bench)
 	printf("%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a), bench->path,
 	       cw_format_bytes(bench->packets.byte_count, b),
 	       bench->packets.is_cut ? ", the first of the file (--packets)" : "");
-	if (bench->packets.malformed_count)
+	if (bench->packets.left_out_count)
 		printf("%s malformed packets are left out\n",
-		       cw_format_count(bench->packets.malformed_count, a));
+		       cw_format_count(bench->packets.left_out_count, a));
 	printf("%-12s %12s %12s %9s %10s %18s %8s\n", "phase", "packets", "layers", "errors",
 	       "ns/packet", "(min-max)", "of limit");
 	for (phase = 0; phase < PHASE_COUNT; phase++) {
@@ -388,18 +380,15 @@ static int use_default_file(struct bench *bench)
 		directory = "/tmp";
 	if (asprintf(&bench->default_path, "%s/" FILE_NAME, directory) < 0) {
 		bench->default_path = NULL;
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
+		return cw_complain_no_memory();
 	}
 	bench->path = bench->default_path;
 	if (access(bench->path, F_OK) == 0)
 		return 0;
 	fprintf(stderr, "capweir: generating %s\n", bench->path);
 	bench->is_generated = true;
-	if (cw_words_add(&words, bench->path) < 0) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_words_add(&words, bench->path) < 0)
+		return cw_complain_no_memory();
 	generate.rules.writes = words;
 	result = cw_command_generate(&generate);
 	free(words.words);
@@ -431,23 +420,20 @@ static int prepare(struct bench *bench)
 {
 	const struct cw_streams_options options = {.flows_max = 0};
 	struct cw_error error = {0};
-	uint32_t linktype;
 	int result, phase;
 
-	result = cw_arguments_linktype(bench->arguments, &linktype);
+	result = cw_arguments_linktype(bench->arguments, &bench->packets.linktype);
+	bench->packets.count_max = bench->arguments->traffic.packets;
 	if (result == 0)
 		result = find_file(bench);
 	if (result == 0)
-		result = cw_bench_packets_read(&bench->packets, bench->path, linktype,
-					       bench->arguments->traffic.packets);
+		result = cw_bench_packets_read(&bench->packets, bench->path);
 	if (result)
 		return result;
 	for (phase = 0; phase < PHASE_COUNT; phase++) {
 		bench->times[phase] = calloc(bench->arguments->bench.repeat, sizeof(double));
-		if (!bench->times[phase]) {
-			cw_complain("no memory");
-			return CW_EXIT_PROBLEM;
-		}
+		if (!bench->times[phase])
+			return cw_complain_no_memory();
 	}
 	if (cw_streams_open(&bench->streams, &options, &error) < 0) {
 		cw_complain("%s", error.text);
@@ -472,10 +458,8 @@ int cw_bench_decode(const struct cw_arguments *arguments)
 			print_text(&bench);
 		else if (cw_bench_write(bench_json(&bench)))
 			result = CW_EXIT_PROBLEM;
-		if (fflush(stdout) || ferror(stdout)) {
-			cw_complain("cannot write to standard output");
+		if (cw_flush_output())
 			result = CW_EXIT_PROBLEM;
-		}
 	}
 	cw_streams_close(bench.streams);
 	for (phase = 0; phase < PHASE_COUNT; phase++)

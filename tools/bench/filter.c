@@ -14,16 +14,12 @@
 #include "core/filter/measure.h"
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
-#include "core/source/source.h"
 #include "pipeline/rules/rules.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/packets.h"
 #include "tools/request/request.h"
 #include "tools/text/numbers.h"
 
-#define PACKETS_MAX 100000000u
-#define PACKET_BYTES_MAX ((size_t)1 << 30) /* of packets in memory */
-#define SPAN_BYTES ((size_t)1 << 20)
 #define SLOW_NS 0.3e9 /* limit of a round of one engine: slower ones get fewer packets */
 
 /* libpcap first: the others are compared with it. */
@@ -39,126 +35,14 @@ struct bench {
 	uint32_t filter_count;
 	double compile_ms;
 	/* packets */
-	struct cw_iface iface; /* whose link type they are of */
-	struct cw_packet *packets;
-	uint64_t *numbers; /* in the file, from 1 */
-	size_t packet_count;
-	size_t measured_count; /* of them; the others are no longer in `packets` then */
-	uint8_t *bytes;
-	size_t byte_count, byte_capacity;
-	uint64_t other_count; /* packets left out: of another link type, malformed */
-	bool is_cut;          /* the file has more packets */
+	struct cw_bench_packets packets;
+	size_t measured_count; /* packets; the others are no longer in `packets` then */
 	/* engines */
 	struct cw_filter_set *sets[ENGINE_COUNT];
 	struct cw_filter_run runs[ENGINE_COUNT];
 	struct cw_filter_difference differences[ENGINE_COUNT];
 	double limit_ns; /* a packet, at least */
 };
-
-static int no_memory(void)
-{
-	cw_complain("no memory");
-	return CW_EXIT_PROBLEM;
-}
-
-/* ---- packets ---- */
-
-/* A copy of the packet; its data is an offset until all are there, because the memory moves. */
-static int keep_packet(struct bench *bench, const struct cw_packet *packet, uint64_t number)
-{
-	while (packet->caplen > bench->byte_capacity - bench->byte_count) {
-		size_t capacity = bench->byte_capacity ? 2 * bench->byte_capacity : SPAN_BYTES;
-		uint8_t *bytes = realloc(bench->bytes, capacity);
-
-		if (!bytes)
-			return -ENOMEM;
-		bench->bytes = bytes;
-		bench->byte_capacity = capacity;
-	}
-	if (packet->caplen)
-		memcpy(bench->bytes + bench->byte_count, packet->data, packet->caplen);
-	bench->packets[bench->packet_count] =
-	    (struct cw_packet){.caplen = packet->caplen, .wire_len = packet->wire_len};
-	bench->numbers[bench->packet_count++] = number;
-	bench->byte_count += packet->caplen;
-	return 0;
-}
-
-static void point_to_data(struct bench *bench)
-{
-	const uint8_t *data = bench->bytes;
-	size_t index;
-
-	for (index = 0; index < bench->packet_count; index++) {
-		bench->packets[index].data = data;
-		data += bench->packets[index].caplen;
-	}
-}
-
-/* All packets of a span, or as many as there may be; *number counts them. */
-static int keep_span(struct bench *bench, const struct cw_span *span, uint64_t *number)
-{
-	const struct cw_ifaces *ifaces = span->layout.ifaces;
-	struct cw_cursor cursor = {0};
-	struct cw_packet packet;
-
-	while (cw_span_decode(span, &cursor, &packet, 1) == 1) {
-		const struct cw_iface *iface;
-
-		++*number;
-		if (bench->packet_count == bench->arguments->traffic.packets ||
-		    bench->byte_count + packet.caplen > PACKET_BYTES_MAX) {
-			bench->is_cut = true;
-			return 0;
-		}
-		iface =
-		    packet.flags & CW_PACKET_MALFORMED ? NULL : cw_ifaces_at(ifaces, packet.iface);
-		if (iface && bench->packet_count == 0)
-			bench->iface = *iface;
-		if (!iface || iface->linktype != bench->iface.linktype ||
-		    iface->is_swapped != bench->iface.is_swapped)
-			bench->other_count++;
-		else if (keep_packet(bench, &packet, *number) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int read_packets(struct bench *bench, uint32_t linktype)
-{
-	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
-	const char *path = bench->arguments->inputs.words[0];
-	struct cw_error error = {0};
-	struct cw_source *source;
-	struct cw_ifaces ifaces;
-	uint64_t number = 0;
-	int result;
-
-	cw_ifaces_init(&ifaces);
-	result = cw_source_open(&source, path, &ifaces, &options, &error);
-	if (result >= 0) {
-		struct cw_lease lease;
-		struct cw_span span;
-
-		while (!bench->is_cut && (result = cw_source_next(source, SPAN_BYTES, UINT32_MAX,
-								  &span, &lease, &error)) > 0) {
-			result = keep_span(bench, &span, &number);
-			cw_lease_give_back(&lease);
-			if (result < 0)
-				break;
-		}
-		cw_source_close(source);
-	}
-	cw_ifaces_fini(&ifaces);
-	point_to_data(bench);
-	if (result == -ENOMEM)
-		return no_memory();
-	if (result < 0)
-		cw_complain("%s", error.text);
-	else if (bench->packet_count == 0)
-		cw_complain("%s: no packets to measure with", path);
-	return result < 0 || bench->packet_count == 0 ? CW_EXIT_PROBLEM : 0;
-}
 
 /* ---- filters ---- */
 
@@ -199,14 +83,14 @@ static int add_rule(struct bench *bench, const struct cw_filter_options *options
 		result = add_copy(bench->sets[engine], bench->filter_count, filter);
 	bench->rule_of[bench->filter_count++] = index;
 	cw_filter_free(filter);
-	return result < 0 ? no_memory() : 0;
+	return result < 0 ? cw_complain_no_memory() : 0;
 }
 
 static int build_sets(struct bench *bench)
 {
 	struct cw_filter_set_options options = {
-	    .filter = {.linktype = bench->iface.linktype,
-		       .is_swapped = bench->iface.is_swapped,
+	    .filter = {.linktype = bench->packets.first.linktype,
+		       .is_swapped = bench->packets.first.is_swapped,
 		       .unoptimized = bench->arguments->filter.unoptimized,
 		       .resolve_names = bench->arguments->filter.resolve,
 		       .compiler = bench->compiler},
@@ -218,7 +102,7 @@ static int build_sets(struct bench *bench)
 	for (engine = 0; engine < ENGINE_COUNT; engine++) {
 		options.engine = engines[engine];
 		if (cw_filter_set_new(&bench->sets[engine], &options, NULL) < 0)
-			return no_memory();
+			return cw_complain_no_memory();
 	}
 	for (index = 0; index < bench->rules.count && result == 0; index++)
 		if (bench->rules.rules[index].kind != CW_RULE_UNMATCHED)
@@ -229,7 +113,7 @@ static int build_sets(struct bench *bench)
 	}
 	for (engine = 0; engine < ENGINE_COUNT && result == 0; engine++)
 		if (cw_filter_set_build(bench->sets[engine], NULL) < 0)
-			result = no_memory();
+			result = cw_complain_no_memory();
 	return result;
 }
 
@@ -238,14 +122,15 @@ static int build_sets(struct bench *bench)
 /* Keep as many packets as the slowest engine has time for, evenly spread. 0: no memory. */
 static size_t take_sample(struct bench *bench)
 {
-	size_t count = bench->packet_count;
+	size_t count = bench->packets.count;
 	size_t engine, index;
 
 	for (engine = 0; engine < ENGINE_COUNT; engine++)
-		count = cw_min_size(count, cw_filter_affordable(bench->sets[engine], bench->packets,
-								bench->packet_count, SLOW_NS));
+		count =
+		    cw_min_size(count, cw_filter_affordable(bench->sets[engine], bench->packets.at,
+							    bench->packets.count, SLOW_NS));
 	for (index = 0; index < count; index++)
-		bench->packets[index] = bench->packets[index * bench->packet_count / count];
+		bench->packets.at[index] = bench->packets.at[index * bench->packets.count / count];
 	return count;
 }
 
@@ -254,18 +139,18 @@ static int measure(struct bench *bench)
 	size_t engine;
 
 	if (cw_filter_compare((const struct cw_filter_set *const *)bench->sets, ENGINE_COUNT,
-			      bench->packets, bench->packet_count, bench->differences) < 0)
-		return no_memory();
+			      bench->packets.at, bench->packets.count, bench->differences) < 0)
+		return cw_complain_no_memory();
 	bench->measured_count = take_sample(bench);
 	if (bench->measured_count == 0)
-		return no_memory();
+		return cw_complain_no_memory();
 	for (engine = 0; engine < ENGINE_COUNT; engine++)
 		bench->runs[engine] = (struct cw_filter_run){.set = bench->sets[engine],
 							     .packet_count = bench->measured_count};
-	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets,
+	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets.at,
 			      (uint32_t)bench->arguments->bench.repeat) < 0)
-		return no_memory();
-	bench->limit_ns = cw_bench_touch_ns(bench->packets, bench->measured_count);
+		return cw_complain_no_memory();
+	bench->limit_ns = cw_bench_touch_ns(bench->packets.at, bench->measured_count);
 	return 0;
 }
 
@@ -289,8 +174,8 @@ static int report_differences(const struct bench *bench)
 			continue;
 		cw_complain("%s differs from libpcap: packet %" PRIu64 ", rule %s, which %s: "
 			    "please report this",
-			    cw_filter_engine_name(engines[engine]), bench->numbers[at->packet],
-			    rule_name(bench, at->id),
+			    cw_filter_engine_name(engines[engine]),
+			    bench->packets.numbers[at->packet], rule_name(bench, at->id),
 			    at->is_missing ? "it misses" : "it takes and should not");
 		status = CW_EXIT_PROBLEM;
 	}
@@ -306,9 +191,10 @@ static json_t *engine_json(const struct bench *bench, size_t engine)
 
 	cw_filter_set_stats(run->set, &stats);
 	if (difference->is_different)
-		first = json_pack(
-		    "{s:I, s:s, s:b}", "packet", (json_int_t)bench->numbers[difference->packet],
-		    "rule", rule_name(bench, difference->id), "missing", difference->is_missing);
+		first =
+		    json_pack("{s:I, s:s, s:b}", "packet",
+			      (json_int_t)bench->packets.numbers[difference->packet], "rule",
+			      rule_name(bench, difference->id), "missing", difference->is_missing);
 	return json_pack(
 	    "{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:b, s:o}", "engine",
 	    cw_filter_engine_name(engines[engine]), "ran", cw_filter_engine_name(stats.engine),
@@ -331,10 +217,11 @@ static json_t *bench_json(const struct bench *bench)
 	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:o, "
 	    "s:o}",
 	    "version", 1, "bench", "filter", "machine", cw_bench_machine(), "linktype",
-	    cw_linktype_name(bench->iface.linktype, name, sizeof(name)), "rules",
-	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packet_count, "measured",
-	    (json_int_t)bench->measured_count, "packet_bytes", (json_int_t)bench->byte_count, "cut",
-	    bench->is_cut, "left_out", (json_int_t)bench->other_count, "rounds",
+	    cw_linktype_name(bench->packets.first.linktype, name, sizeof(name)), "rules",
+	    (json_int_t)bench->filter_count, "packets", (json_int_t)bench->packets.count,
+	    "measured", (json_int_t)bench->measured_count, "packet_bytes",
+	    (json_int_t)bench->packets.byte_count, "cut", bench->packets.is_cut, "left_out",
+	    (json_int_t)bench->packets.left_out_count, "rounds",
 	    (json_int_t)bench->arguments->bench.repeat, "compile_ms", bench->compile_ms,
 	    "matches_per_packet", bench->runs[1].matches, "libpcap_ns_per_packet",
 	    bench->runs[0].ns, "limit_ns_per_packet", bench->limit_ns, "limit", CW_BENCH_TOUCH_TEXT,
@@ -364,13 +251,13 @@ static void print_text(const struct bench *bench)
 
 	cw_bench_print_machine();
 	printf("%u filters compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
-	       bench->compile_ms, cw_format_count(bench->packet_count, a),
-	       cw_linktype_name(bench->iface.linktype, name, sizeof(name)),
-	       cw_format_bytes(bench->byte_count, b));
-	printf("%s\n", bench->is_cut ? ", the first of the file (--packets)" : "");
-	if (bench->other_count)
+	       bench->compile_ms, cw_format_count(bench->packets.count, a),
+	       cw_linktype_name(bench->packets.first.linktype, name, sizeof(name)),
+	       cw_format_bytes(bench->packets.byte_count, b));
+	printf("%s\n", bench->packets.is_cut ? ", the first of the file (--packets)" : "");
+	if (bench->packets.left_out_count)
 		printf("%s packets of other link types or malformed are left out\n",
-		       cw_format_count(bench->other_count, a));
+		       cw_format_count(bench->packets.left_out_count, a));
 	printf("%-12s %12s %25s %9s %10s %10s  %s\n", "engine", "ns/packet", "(min-max)", "ratio",
 	       "build ms", "bytes", "agrees");
 	for (engine = 0; engine < ENGINE_COUNT; engine++) {
@@ -388,7 +275,7 @@ static void print_text(const struct bench *bench)
 	}
 	printf("%.3f matches a packet; medians of %" PRIu64 " rounds, each engine in turn on ",
 	       bench->runs[1].matches, bench->arguments->bench.repeat);
-	if (bench->measured_count == bench->packet_count)
+	if (bench->measured_count == bench->packets.count)
 		printf("all packets\n");
 	else
 		printf("the same %s packets, evenly spread\n",
@@ -398,16 +285,15 @@ static void print_text(const struct bench *bench)
 
 static int check_arguments(const struct cw_arguments *arguments)
 {
-	if (arguments->rest.count != 1)
-		cw_complain("bench filter takes no other words, not '%s'",
-			    arguments->rest.words[1]);
-	else if (arguments->inputs.count != 1 || !arguments->rules.file)
+	if (arguments->inputs.count != 1 || !arguments->rules.file)
 		cw_complain("bench filter takes one -r FILE and one -R RULES");
 	else if (strcmp(arguments->inputs.words[0], "-") == 0 &&
 		 strcmp(arguments->rules.file, "-") == 0)
 		cw_complain("standard input (-) can be read once only");
-	else if (arguments->traffic.packets == 0 || arguments->traffic.packets > PACKETS_MAX)
-		cw_complain("--packets takes a whole number from 1 to %u here", PACKETS_MAX);
+	else if (arguments->traffic.packets == 0 ||
+		 arguments->traffic.packets > CW_BENCH_PACKETS_MAX)
+		cw_complain("--packets takes a whole number from 1 to %u here",
+			    CW_BENCH_PACKETS_MAX);
 	else
 		return 0;
 	return CW_EXIT_USAGE;
@@ -417,11 +303,12 @@ static int prepare(struct bench *bench)
 {
 	const struct cw_arguments *arguments = bench->arguments;
 	struct cw_error error = {0};
-	uint32_t linktype;
 	int result = check_arguments(arguments);
 
+	bench->packets.count_max = arguments->traffic.packets;
+	bench->packets.is_one_linktype = true;
 	if (result == 0)
-		result = cw_arguments_linktype(arguments, &linktype);
+		result = cw_arguments_linktype(arguments, &bench->packets.linktype);
 	if (result)
 		return result;
 	if (cw_rules_load(&bench->rules, arguments->rules.file, &error) < 0) {
@@ -429,12 +316,10 @@ static int prepare(struct bench *bench)
 		return CW_EXIT_USAGE;
 	}
 	bench->rule_of = calloc(bench->rules.count + 1, sizeof(*bench->rule_of));
-	bench->packets = calloc(arguments->traffic.packets, sizeof(*bench->packets));
-	bench->numbers = calloc(arguments->traffic.packets, sizeof(*bench->numbers));
-	if (!bench->rule_of || !bench->packets || !bench->numbers)
-		return no_memory();
+	if (!bench->rule_of)
+		return cw_complain_no_memory();
 	bench->compiler = cw_arguments_start_compiler(arguments);
-	result = read_packets(bench, linktype);
+	result = cw_bench_packets_read(&bench->packets, arguments->inputs.words[0]);
 	return result ? result : build_sets(bench);
 }
 
@@ -452,18 +337,14 @@ int cw_bench_filter(const struct cw_arguments *arguments)
 			print_text(&bench);
 		else if (cw_bench_write(bench_json(&bench)))
 			result = CW_EXIT_PROBLEM;
-		if (fflush(stdout) || ferror(stdout)) {
-			cw_complain("cannot write to standard output");
+		if (cw_flush_output())
 			result = CW_EXIT_PROBLEM;
-		}
 	}
 	for (engine = 0; engine < ENGINE_COUNT; engine++)
 		cw_filter_set_free(bench.sets[engine]);
 	cw_filter_compiler_free(bench.compiler);
 	cw_rules_fini(&bench.rules);
 	free(bench.rule_of);
-	free(bench.packets);
-	free(bench.numbers);
-	free(bench.bytes);
+	cw_bench_packets_fini(&bench.packets);
 	return result;
 }

@@ -93,10 +93,8 @@ int cw_bench_in_folder(const struct cw_arguments *arguments,
 
 	if (!base || !*base)
 		base = "/tmp";
-	if (asprintf(&folder, "%s/capweir-bench-XXXXXX", base) < 0) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (asprintf(&folder, "%s/capweir-bench-XXXXXX", base) < 0)
+		return cw_complain_no_memory();
 	if (!mkdtemp(folder)) {
 		cw_complain("cannot make a folder in %s: %s", base, strerror(errno));
 		free(folder);
@@ -150,10 +148,8 @@ int cw_bench_filters(const struct cw_arguments *arguments, struct cw_rules *rule
 		return CW_EXIT_USAGE;
 	}
 	*filters = calloc(rules->count + 1, sizeof(**filters));
-	if (!*filters) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (!*filters)
+		return cw_complain_no_memory();
 	for (index = 0; index < rules->count; index++)
 		if (rules->rules[index].kind == CW_RULE_FILTER)
 			(*filters)[count++] = rules->rules[index].filter;

@@ -38,11 +38,6 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	struct cw_bench_list threads = {.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
 	int result = 0;
 
-	if (arguments->rest.count != 1) {
-		cw_complain("bench limits takes no other words, not '%s'",
-			    arguments->rest.words[1]);
-		return CW_EXIT_USAGE;
-	}
 	if (arguments->bench.threads)
 		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_LIMIT_THREADS_MAX);

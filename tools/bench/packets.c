@@ -19,10 +19,15 @@ static int make_room(struct cw_bench_packets *packets, size_t bytes)
 	if (packets->count == packets->capacity) {
 		size_t count = packets->capacity ? 2 * packets->capacity : 1024;
 		struct cw_packet *at = realloc(packets->at, count * sizeof(*at));
+		uint64_t *numbers;
 
 		if (!at)
 			return -ENOMEM;
 		packets->at = at;
+		numbers = realloc(packets->numbers, count * sizeof(*numbers));
+		if (!numbers)
+			return -ENOMEM;
+		packets->numbers = numbers;
 		packets->capacity = count;
 	}
 	while (capacity - packets->byte_count < bytes)
@@ -38,27 +43,42 @@ static int make_room(struct cw_bench_packets *packets, size_t bytes)
 	return 0;
 }
 
-static int keep_span(struct cw_bench_packets *packets, const struct cw_span *span,
-		     uint64_t count_max)
+/* Whether a packet of the interface (NULL: there is none) is among those wanted. */
+static bool is_wanted(struct cw_bench_packets *packets, const struct cw_iface *iface)
+{
+	if (iface && packets->count == 0)
+		packets->first = *iface;
+	return iface &&
+	       (!packets->is_one_linktype || (iface->linktype == packets->first.linktype &&
+					      iface->is_swapped == packets->first.is_swapped));
+}
+
+static int keep_span(struct cw_bench_packets *packets, const struct cw_span *span)
 {
 	struct cw_cursor cursor = {0};
 	struct cw_packet packet;
 
 	while (cw_span_decode(span, &cursor, &packet, 1) == 1) {
-		if (packets->count == count_max ||
+		const struct cw_iface *iface = NULL;
+
+		packets->read_count++;
+		if (packets->count == packets->count_max ||
 		    packets->byte_count + packet.caplen > CW_BENCH_BYTES_MAX) {
 			packets->is_cut = true;
 			return 0;
 		}
-		if (packet.flags & CW_PACKET_MALFORMED) {
-			packets->malformed_count++;
+		if (!(packet.flags & CW_PACKET_MALFORMED))
+			iface = cw_ifaces_at(span->layout.ifaces, packet.iface);
+		if (!is_wanted(packets, iface)) {
+			packets->left_out_count++;
 			continue;
 		}
 		if (make_room(packets, packet.caplen) < 0)
 			return -ENOMEM;
 		if (packet.caplen)
 			memcpy(packets->bytes + packets->byte_count, packet.data, packet.caplen);
-		packet.iface = cw_ifaces_at(span->layout.ifaces, packet.iface)->linktype;
+		packet.iface = iface->linktype;
+		packets->numbers[packets->count] = packets->read_count;
 		packets->at[packets->count++] = packet;
 		packets->byte_count += packet.caplen;
 	}
@@ -77,10 +97,9 @@ static void point_to_data(struct cw_bench_packets *packets)
 	}
 }
 
-int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path, uint32_t linktype,
-			  uint64_t count_max)
+int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path)
 {
-	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
+	const struct cw_source_options options = {.wake_fd = -1, .linktype = packets->linktype};
 	struct cw_error error = {0};
 	struct cw_source *source;
 	struct cw_ifaces ifaces;
@@ -94,7 +113,7 @@ int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path, ui
 
 		while (!packets->is_cut && (result = cw_source_next(source, SPAN_BYTES, UINT32_MAX,
 								    &span, &lease, &error)) > 0) {
-			result = keep_span(packets, &span, count_max);
+			result = keep_span(packets, &span);
 			cw_lease_give_back(&lease);
 			if (result < 0) {
 				cw_error_set(&error, result, "no memory");
@@ -115,15 +134,9 @@ int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path, ui
 void cw_bench_packets_fini(struct cw_bench_packets *packets)
 {
 	free(packets->at);
+	free(packets->numbers);
 	free(packets->bytes);
 	*packets = (struct cw_bench_packets){0};
-}
-
-static int by_value(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return (a > b) - (a < b);
 }
 
 double cw_bench_touch_ns(const struct cw_packet *packets, size_t count)
@@ -142,6 +155,6 @@ double cw_bench_touch_ns(const struct cw_packet *packets, size_t count)
 		if (round >= 0)
 			rounds[round] = (cw_stage_now_ns() - start) / (double)count;
 	}
-	qsort(rounds, TOUCH_ROUNDS, sizeof(*rounds), by_value);
+	cw_stage_sort(rounds, TOUCH_ROUNDS);
 	return rounds[TOUCH_ROUNDS / 2];
 }

@@ -78,10 +78,8 @@ static int generate(struct split *split, const char *profile)
 
 	generated.traffic.profile = profile;
 	snprintf(path, sizeof(path), "%s/%s.pcap", split->folder, profile);
-	if (cw_words_add(&words, path) < 0) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_words_add(&words, path) < 0)
+		return cw_complain_no_memory();
 	generated.rules.writes = words;
 	result = cw_command_generate(&generated);
 	free(words.words);
@@ -99,10 +97,8 @@ static int generate_all(struct split *split)
 	char *list = strdup(text), *state = NULL, *name;
 	int result = 0;
 
-	if (!list) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (!list)
+		return cw_complain_no_memory();
 	split->table.has_seed = true;
 	split->table.seed = split->arguments->traffic.seed;
 	for (name = strtok_r(list, ",", &state); name && result == 0;

@@ -60,13 +60,6 @@ void cw_bench_table_fini(struct cw_bench_table *table)
 	table->row_count = 0;
 }
 
-static int by_value(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return (a > b) - (a < b);
-}
-
 /* The number that so much of them lies below, between two of them if need be. */
 static double quantile(const double *sorted, uint64_t count, double part)
 {
@@ -103,9 +96,9 @@ static void take_figures(const struct cw_bench_table *table, struct cw_bench_row
 	*figures = (struct figures){0};
 	if (!count)
 		return;
-	qsort(row->wall_ns, count, sizeof(double), by_value);
-	qsort(row->cpu_ns, count, sizeof(double), by_value);
-	qsort(row->cycles, count, sizeof(double), by_value);
+	cw_stage_sort(row->wall_ns, count);
+	cw_stage_sort(row->cpu_ns, count);
+	cw_stage_sort(row->cycles, count);
 	figures->wall_ns = cw_bench_median(row->wall_ns, count);
 	figures->min_ns = row->wall_ns[0];
 	figures->max_ns = row->wall_ns[count - 1];
@@ -269,9 +262,5 @@ int cw_bench_table_print(struct cw_bench_table *table, bool is_json)
 	if (is_json)
 		return cw_bench_write(table_json(table));
 	print_text(table);
-	if (fflush(stdout) || ferror(stdout)) {
-		cw_complain("cannot write to standard output");
-		return CW_EXIT_PROBLEM;
-	}
-	return CW_EXIT_COMPLETE;
+	return cw_flush_output();
 }

@@ -14,3 +14,17 @@ void cw_complain(const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 }
+
+int cw_complain_no_memory(void)
+{
+	cw_complain("no memory");
+	return CW_EXIT_PROBLEM;
+}
+
+int cw_flush_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return CW_EXIT_COMPLETE;
+	cw_complain("cannot write to standard output");
+	return CW_EXIT_PROBLEM;
+}

@@ -12,4 +12,10 @@
 /* "capweir: " and the text, on stderr. */
 void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Says "no memory"; CW_EXIT_PROBLEM. */
+int cw_complain_no_memory(void);
+
+/* Everything printed is written: CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a complaint. */
+int cw_flush_output(void);
+
 #endif
