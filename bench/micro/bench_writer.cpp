@@ -20,12 +20,12 @@ void run(benchmark::State &state, cw_stage_write_way way)
 	const auto threads = static_cast<uint32_t>(state.range(1));
 	const uint64_t packets = kFileBytes / (packet_bytes + 16);
 	const std::string out = folder.make("out");
+	const cw_stage_write_options options = {way, out.c_str(), threads, packets, packet_bytes};
 	cw_write_result result = {};
 	char text[CW_STAGE_TEXT_BYTES];
 
 	for (auto _ : state) {
-		int status =
-		    cw_stage_write(way, out.c_str(), threads, packets, packet_bytes, &result, text);
+		int status = cw_stage_write(&options, &result, text);
 
 		if (status < 0) {
 			state.SkipWithError(text);

@@ -21,9 +21,8 @@
 
 struct writer {
 	/* constant after start */
-	enum cw_stage_write_way way;
+	const struct cw_stage_write_options *options;
 	char path[4096];
-	uint64_t packet_count;
 	const struct cw_packet *packets;
 	struct cw_direct_share *share;
 	pthread_t thread;
@@ -60,7 +59,7 @@ static int write_dumper(struct writer *writer)
 		close(fd);
 		return fail(writer, result, error.text);
 	}
-	for (uint64_t i = 0; i < writer->packet_count && result == 0; i++)
+	for (uint64_t i = 0; i < writer->options->packet_count && result == 0; i++)
 		result = cw_dumper_write(dumper, &writer->packets[i % PACKETS]);
 	closed = cw_dumper_close(dumper);
 	result = result ? result : closed;
@@ -84,7 +83,7 @@ static int fill_outfile(struct writer *writer, struct cw_outfile *file, uint8_t 
 	uint64_t offset = 0;
 	int result = 0;
 
-	for (uint64_t i = 0; i < writer->packet_count && result == 0; i++) {
+	for (uint64_t i = 0; i < writer->options->packet_count && result == 0; i++) {
 		const struct cw_packet *packet = &writer->packets[i % PACKETS];
 		size_t bytes = cw_format_record_bytes(CW_FORMAT_PCAP_US, packet, UINT32_MAX);
 
@@ -131,7 +130,7 @@ static int write_pcap_dump(struct writer *writer)
 	if (!dumper) {
 		result = fail(writer, -EIO, dead ? pcap_geterr(dead) : "no memory");
 	} else {
-		for (uint64_t i = 0; i < writer->packet_count; i++) {
+		for (uint64_t i = 0; i < writer->options->packet_count; i++) {
 			const struct cw_packet *packet = &writer->packets[i % PACKETS];
 			const struct pcap_pkthdr header = {
 			    .ts = {(time_t)(packet->ts_ns / CW_NS_PER_S),
@@ -154,7 +153,7 @@ static void *write_file(void *context)
 {
 	struct writer *writer = context;
 
-	switch (writer->way) {
+	switch (writer->options->way) {
 	case CW_STAGE_DUMPER:
 		writer->status = write_dumper(writer);
 		break;
@@ -206,29 +205,28 @@ static uint8_t *make_packets(struct cw_packet *packets, uint32_t packet_bytes)
 	return bytes;
 }
 
-int cw_stage_write(enum cw_stage_write_way way, const char *folder, uint32_t threads,
-		   uint64_t packet_count, uint32_t packet_bytes, struct cw_write_result *result,
+int cw_stage_write(const struct cw_stage_write_options *options, struct cw_write_result *result,
 		   char text[CW_STAGE_TEXT_BYTES])
 {
 	struct cw_packet packets[PACKETS];
 	struct cw_direct_share *share = NULL;
-	uint8_t *bytes = make_packets(packets, packet_bytes);
-	struct writer *writers = calloc(threads, sizeof(*writers));
+	uint8_t *bytes = make_packets(packets, options->packet_bytes);
+	struct writer *writers = calloc(options->threads, sizeof(*writers));
 	int status = bytes && writers ? 0 : -ENOMEM;
 
-	*result = (struct cw_write_result){.packets = threads * packet_count,
-					   .bytes = threads * packet_count * packet_bytes};
-	if (status == 0 && way == CW_STAGE_DIRECT)
-		status = cw_direct_share_new(&share, threads, false);
+	*result = (struct cw_write_result){.packets = options->threads * options->packet_count};
+	result->bytes = result->packets * options->packet_bytes;
+	if (status == 0 && options->way == CW_STAGE_DIRECT)
+		status = cw_direct_share_new(&share, options->threads, false);
 	if (status == 0) {
-		for (uint32_t i = 0; i < threads; i++) {
-			writers[i].way = way;
-			writers[i].packet_count = packet_count;
+		for (uint32_t i = 0; i < options->threads; i++) {
+			writers[i].options = options;
 			writers[i].packets = packets;
 			writers[i].share = share;
-			snprintf(writers[i].path, sizeof(writers[i].path), "%s/%u.pcap", folder, i);
+			snprintf(writers[i].path, sizeof(writers[i].path), "%s/%u.pcap",
+				 options->folder, i);
 		}
-		status = run(writers, threads, &result->time, text);
+		status = run(writers, options->threads, &result->time, text);
 		if (status == 0 && share && cw_direct_share_refusal(share)) {
 			status = -EOPNOTSUPP;
 			snprintf(text, CW_STAGE_TEXT_BYTES, "writing past the page cache: %s",

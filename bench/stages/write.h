@@ -28,14 +28,20 @@ struct cw_write_result {
 	struct cw_stage_time time;
 };
 
+struct cw_stage_write_options {
+	enum cw_stage_write_way way;
+	const char *folder;
+	uint32_t threads;
+	uint64_t packet_count; /* of each thread */
+	uint32_t packet_bytes; /* of each packet, 1 to 65,535 */
+};
+
 /*
- * Have each of `threads` threads write `packet_count` packets of `packet_bytes` (1 to 65,535) to a
- * new file FOLDER/<k>.pcap. Timed: from opening to closing; nothing is flushed to the disk, but by
- * the direct way, which waits for it. 0; -EOPNOTSUPP where the direct way is not to be had; or a
- * negative errno and `text`.
+ * Each thread writes its packets to a new file FOLDER/<k>.pcap. The time is from opening to
+ * closing; only the direct way waits for the disk. 0; -EOPNOTSUPP if the direct way is not
+ * available; or a negative errno and `text`.
  */
-int cw_stage_write(enum cw_stage_write_way way, const char *folder, uint32_t threads,
-		   uint64_t packet_count, uint32_t packet_bytes, struct cw_write_result *result,
+int cw_stage_write(const struct cw_stage_write_options *options, struct cw_write_result *result,
 		   char text[CW_STAGE_TEXT_BYTES]);
 
 #ifdef __cplusplus

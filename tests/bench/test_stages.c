@@ -168,18 +168,25 @@ static void rings_hand_over_every_item_once(void **state)
 static void all_ways_of_writing_give_one_file(void **state)
 {
 	const char *theirs = make_folder("pcap_dump"), *ours = make_folder("ours");
+	struct cw_stage_write_options options = {.way = CW_STAGE_PCAP_DUMP,
+						 .folder = theirs,
+						 .threads = 2,
+						 .packet_count = PACKETS,
+						 .packet_bytes = 300};
 	struct cw_write_result result;
 	char left[256], right[256];
 	int way;
 
 	(void)state;
-	assert_int_equal(cw_stage_write(CW_STAGE_PCAP_DUMP, theirs, 2, PACKETS, 300, &result, text),
-			 0);
+	assert_int_equal(cw_stage_write(&options, &result, text), 0);
+	options.folder = ours;
 	for (way = 0; way < CW_STAGE_PCAP_DUMP; way++) {
 		uint32_t threads = way == CW_STAGE_DIRECT ? DIRECT_THREADS : 2;
-		int status = cw_stage_write((enum cw_stage_write_way)way, ours, threads, PACKETS,
-					    300, &result, text);
+		int status;
 
+		options.way = (enum cw_stage_write_way)way;
+		options.threads = threads;
+		status = cw_stage_write(&options, &result, text);
 		if (status == -EOPNOTSUPP) {
 			print_message("not compared: %s: %s\n",
 				      cw_stage_write_name((enum cw_stage_write_way)way), text);
@@ -199,14 +206,16 @@ static void all_ways_of_writing_give_one_file(void **state)
 
 static void writing_into_no_folder_is_told_by_every_way(void **state)
 {
+	struct cw_stage_write_options options = {
+	    .folder = inside("nowhere"), .threads = 1, .packet_count = 10, .packet_bytes = 60};
 	struct cw_write_result result;
 	int way;
 
 	(void)state;
 	for (way = 0; way < CW_STAGE_WRITE_WAYS; way++) {
 		text[0] = '\0';
-		assert_true(cw_stage_write((enum cw_stage_write_way)way, inside("nowhere"), 1, 10,
-					   60, &result, text) < 0);
+		options.way = (enum cw_stage_write_way)way;
+		assert_true(cw_stage_write(&options, &result, text) < 0);
 		assert_non_null(strstr(text, "nowhere"));
 	}
 }

@@ -47,6 +47,10 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	struct cw_bench_row *row = &writing->table.rows[index];
 	uint64_t packets = writing->arguments->traffic.packets;
 	char text[CW_STAGE_TEXT_BYTES], folder[4096];
+	struct cw_stage_write_options options = {.way = way_of(index),
+						 .folder = folder,
+						 .threads = row->threads,
+						 .packet_bytes = row->packet_bytes};
 	struct cw_write_result result;
 	int status;
 
@@ -62,8 +66,8 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	if (status)
 		return status;
 	cw_stage_touch_memory(row->threads * packets * (row->packet_bytes + 16));
-	status = cw_stage_write(way_of(index), folder, row->threads, packets, row->packet_bytes,
-				&result, text);
+	options.packet_count = packets;
+	status = cw_stage_write(&options, &result, text);
 	cw_stage_empty(folder);
 	if (status == -EOPNOTSUPP) {
 		if (!writing->has_no_direct)
@@ -115,10 +119,6 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	uint32_t index;
 	int result = 0;
 
-	if (arguments->rest.count != 1) {
-		cw_complain("bench write takes no other words, not '%s'", arguments->rest.words[1]);
-		return CW_EXIT_USAGE;
-	}
 	if (arguments->bench.threads)
 		result = cw_bench_list_parse(&writing.threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_WRITERS_MAX);
