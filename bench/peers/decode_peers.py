@@ -13,10 +13,9 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 
-import split
+import runs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -78,11 +77,9 @@ def main():
              "ns_per_packet": statistics.median(result["ns_per_packet"] for result in results)}
             for (phase, program), results in sorted(times.items())]
     if arguments.json:
-        json.dump({"version": 1, "bench": "decode-peers", "machine": split.machine_facts(),
-                   "file": os.path.basename(arguments.file), "packets": arguments.packets,
-                   "rounds": arguments.rounds * arguments.turns, "results": rows}, sys.stdout,
-                  indent=1)
-        print()
+        runs.print_json({"version": 1, "bench": "decode-peers", "machine": runs.machine_facts(),
+                         "file": os.path.basename(arguments.file), "packets": arguments.packets,
+                         "rounds": arguments.rounds * arguments.turns, "results": rows})
         return
     print(f"{'phase':12} {'program':10} {'least':>9} {'median':>9}  ns a packet")
     for row in rows:

@@ -11,10 +11,10 @@ printed; with --strict they are exit 1 too.
 """
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
+
+import runs
 
 SIZES = (1, 10, 100, 1000, 10000)
 GROWING = ("host", "net", "port", "mixed")
@@ -51,10 +51,6 @@ def parse_arguments():
     parser.add_argument("--strict", action="store_true", help="a missed goal is exit 1")
     parser.add_argument("kinds", nargs="*", metavar="KIND[:N]")
     return parser.parse_args()
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def wanted(options):
@@ -135,16 +131,6 @@ def misses(row):
     return found
 
 
-def machine_facts():
-    cpu = "unknown"
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
-                break
-    return {"cpu": cpu, "kernel": platform.release(), "cores": os.cpu_count()}
-
-
 HEADER = (f"{'kind':>14} {'N':>6} {'libpcap ns':>11} {'jit ns':>8} {'ratio':>8} {'walker ns':>9}"
           f" {'ratio':>8} {'matches':>8} {'ns/match':>8} {'ms/1000':>8} {'B/filter':>8}"
           f" {'MiB':>6} agree  misses")
@@ -162,21 +148,20 @@ def line(row):
 
 def main():
     options = parse_arguments()
-    report = {"version": 1, "bench": "filter-sets", "machine": machine_facts(),
+    report = {"version": 1, "bench": "filter-sets", "machine": runs.machine_facts(),
               "rounds": options.rounds, "results": []}
     if not options.json:
         print(HEADER)
     for kind, size in wanted(options):
         if options.json:
-            say(f"{kind} {size}")
+            runs.say(f"{kind} {size}")
         report["results"].append(run(options, kind, size))
         if not options.json:
             print(line(report["results"][-1]), flush=True)
     rows = report["results"]
     missed = [row for row in rows if row["misses"]]
     if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
+        runs.print_json(report)
     else:
         print(f"{len(rows)} rows, {len(missed)} with a miss; medians of {options.rounds} rounds")
     wrong = not all(row["agree"] for row in rows)

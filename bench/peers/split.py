@@ -6,36 +6,17 @@ Both split the same generated files by the same filters, in turn (A B A B), afte
 warm memory and page cache. What counts is the ratio inside one run: machines differ, and one
 machine differs from hour to hour. Every output file is compared byte for byte once.
 """
-import argparse
-import contextlib
-import filecmp
-import json
-import mmap
 import os
-import platform
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PACKETS = {"small": 10_000_000, "imix": 5_000_000, "large": 1_600_000, "mix": 2_000_000}
-SEED = 42
-WARM_BYTES = 3 << 30
-SPARE_BYTES = 64 << 20  # of memory beside what is written
-MADV_POPULATE_WRITE = 23
-SAMPLE_S = 0.02
+import runs
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = runs.make_parser(__doc__)
+    parser.set_defaults(capweir="capweir", natural="natural", dir="bench-data")
     add = parser.add_argument
-    add("--capweir", default="capweir", help="the command under test")
-    add("--natural", default="natural", help="the baseline program")
-    add("--dir", default="bench-data", help="data sets and outputs (kept / deleted)")
     add("--profiles", default="small,imix,large", help="comma separated; also mix")
     add("--packets-scale", type=float, default=1.0, help="of the usual packet counts")
     add("--rounds", type=int, default=5)
@@ -43,180 +24,25 @@ def parse_arguments():
     add("--pin-one", action="store_true", help="both on one core, with taskset")
     add("--rules", type=int, default=0, help="N filters: those of filters8.txt and generated ones")
     add("--engine", help="handed to capweir split")
-    add("--no-warm", action="store_true", help="skip touching memory first")
-    add("--json", action="store_true", help="the result as JSON on stdout")
     options = parser.parse_args()
     if options.rounds < 1 or options.packets_scale <= 0:
         parser.error("--rounds and --packets-scale take positive numbers")
     if not options.threads:
         options.threads = 1 if options.pin_one else len(os.sched_getaffinity(0))
     options.profiles = options.profiles.split(",")
-    unknown = [name for name in options.profiles if name not in PACKETS]
+    unknown = [name for name in options.profiles if name not in runs.PACKETS]
     if unknown:
-        parser.error(f"unknown profile {unknown[0]}: use {', '.join(PACKETS)}")
+        parser.error(f"unknown profile {unknown[0]}: use {', '.join(runs.PACKETS)}")
     return options
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def machine_facts():
-    model = platform.machine()
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
-        for line in cpuinfo:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    governor = "none"
-    with contextlib.suppress(OSError), \
-            open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", encoding="ascii") as file:
-        governor = file.read().strip()
-    return {
-        "cpu": model,
-        "governor": governor,
-        "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load": os.getloadavg()[0],
-    }
-
-
-def make_filters(count):
-    """The eight usual ones and, up to `count`, hosts, nets and ports beside them.
-
-    These match little, so that runs with more filters write about as many packets.
-    """
-    with open(os.path.join(HERE, "filters8.txt"), encoding="ascii") as file:
-        filters = [line.strip() for line in file if line.strip()]
-    for i in range(count - len(filters)):
-        host = f"198.19.{i % 32}.{1 + i * 7 % 250}"
-        filters.append([f"host {host}", f"tcp port {6000 + i}", f"host {host} and port 8443",
-                        f"net 198.18.{128 + i % 128}.{i // 128 * 16}/28", f"port {7000 + i}",
-                        f"src net 2001:db8:{i:x}::/48"][i % 6])
-    return filters
-
-
-def data_set(options, profile):
-    """Path of the profile's file, generated when missing."""
-    packets = max(1, int(PACKETS[profile] * options.packets_scale))
-    path = os.path.join(options.dir, f"{profile}-{packets}-seed{SEED}.pcap")
-    if not os.path.exists(path):
-        say(f"generating {path}")
-        partial = path[: -len(".pcap")] + ".partial.pcap"
-        subprocess.run([options.capweir, "generate", "--profile", profile, "--packets",
-                        str(packets), "--seed", str(SEED), "-w", partial],
-                       check=True, stdout=subprocess.DEVNULL)
-        os.rename(partial, path)
-    return path, packets
-
-
-def warm_memory(directory):
-    """Touch page-cache memory: pages a machine has not used yet cost several times as much."""
-    free = shutil.disk_usage(directory).free
-    block = bytes(1 << 20)
-    with tempfile.TemporaryFile(dir=directory) as file:
-        for _ in range(min(WARM_BYTES, free // 2) >> 20):
-            file.write(block)
-
-
-def touch_free_memory(size):
-    """Have the pages that the next run's files will take backed already, for either program.
-
-    A virtual machine that hands freed memory back to its host pays for every page again: that was
-    seen to make six times the time of what comes after a slower program. In large pages, since
-    that is what those get who write much at a time.
-    """
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        with contextlib.suppress(OSError):
-            memory.madvise(mmap.MADV_HUGEPAGE)
-            memory.madvise(MADV_POPULATE_WRITE)
-        memory.close()
-
-
-class Sampler(threading.Thread):
-    """The most anonymous memory that a process had, sampled; mapped files are not its own."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.path = f"/proc/{pid}/status"
-        self.peak_kib = 0
-        self.ended = threading.Event()
-
-    def run(self):
-        while not self.ended.is_set():
-            try:
-                with open(self.path, encoding="ascii", errors="replace") as status:
-                    for line in status:
-                        if line.startswith("RssAnon:"):
-                            self.peak_kib = max(self.peak_kib, int(line.split()[1]))
-            except (OSError, ValueError):
-                return
-            self.ended.wait(SAMPLE_S)
-
-
-def measure(command, stdout_path, is_quiet=False):
-    """Run once: wall and CPU seconds, and peak anonymous memory."""
-    with open(stdout_path, "wb") as stdout:
-        start = time.monotonic()
-        process = subprocess.Popen(command, stdout=stdout, stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL if is_quiet else None)
-        sampler = Sampler(process.pid)
-        sampler.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        sampler.ended.set()
-        sampler.join()
-    if process.returncode != 0:
-        raise SystemExit(f"exit {process.returncode}: {' '.join(command[:12])} ...")
-    return {"wall_s": wall_s, "cpu_s": usage.ru_utime + usage.ru_stime,
-            "anon_kib": sampler.peak_kib}
-
-
-def commands(options, path, filters, filter_path, outputs):
-    pin = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if options.pin_one else []
-    split = pin + [options.capweir, "split", "-r", path, "-t", str(options.threads), "--json"]
-    if options.engine:
-        split += ["--filter-engine", options.engine]
-    for index, expression in enumerate(filters):
-        split += ["-f", expression, "-w", os.path.join(outputs["capweir"], f"{index}.pcap")]
-    return {"natural": pin + [options.natural, path, outputs["natural"], filter_path],
-            "capweir": split}
-
-
-def compare_outputs(outputs, count):
-    """Every file of the two, byte for byte; returns their bytes in total."""
-    total = 0
-    for index in range(count):
-        ours, theirs = (os.path.join(outputs[who], f"{index}.pcap")
-                        for who in ("capweir", "natural"))
-        if not filecmp.cmp(ours, theirs, shallow=False):
-            raise SystemExit(f"outputs differ: {ours} and {theirs}")
-        total += os.path.getsize(ours)
-    return total
-
-
-def summarise(runs):
-    walls = [run["wall_s"] for run in runs]
-    return {
-        "wall_s": statistics.median(walls),
-        "wall_min_s": min(walls),
-        "wall_max_s": max(walls),
-        "cpu_s": statistics.median(run["cpu_s"] for run in runs),
-        "anon_kib": max(run["anon_kib"] for run in runs),
-    }
-
-
 def bench_profile(options, profile, filters, work):
-    path, packets = data_set(options, profile)
+    path, packets = runs.data_set(options, profile)
     outputs = {who: os.path.join(work, who) for who in ("natural", "capweir")}
     filter_path = os.path.join(work, "filters.txt")
-    with open(filter_path, "w", encoding="ascii") as file:
-        file.write("\n".join(filters) + "\n")
-    to_run = commands(options, path, filters, filter_path, outputs)
-    runs = {who: [] for who in to_run}
+    runs.write_filters(filter_path, filters)
+    to_run = runs.split_commands(options, path, filters, filter_path, outputs)
+    found = {who: [] for who in to_run}
     for number in range(options.rounds + 1):
         for who, command in to_run.items():
             # Fresh files each time: rewriting cached pages would flatter whoever comes second. The
@@ -226,15 +52,15 @@ def bench_profile(options, profile, filters, work):
                 shutil.rmtree(folder, ignore_errors=True)
                 os.makedirs(folder)
             if not options.no_warm:
-                touch_free_memory(os.path.getsize(path) + SPARE_BYTES)
-            run = measure(command, os.path.join(work, who + ".stdout"))
+                runs.touch_free_memory(os.path.getsize(path) + runs.SPARE_BYTES)
+            run = runs.measure(command, os.path.join(work, who + ".stdout"))
             if number > 0:
-                runs[who].append(run)
-            say(f"{profile} round {number}{'' if number else ' (discarded)'}: "
-                f"{who} {run['wall_s']:.3f} s, CPU {run['cpu_s']:.3f} s")
+                found[who].append(run)
+            runs.say(f"{profile} round {number}{'' if number else ' (discarded)'}: "
+                     f"{who} {run['wall_s']:.3f} s, CPU {run['cpu_s']:.3f} s")
         if number == 0:
-            output_bytes = compare_outputs(outputs, len(filters))
-    result = {who: summarise(runs[who]) for who in runs}
+            output_bytes = runs.compare_outputs(outputs, len(filters))
+    result = {who: runs.summarise(found[who]) for who in found}
     result.update(profile=profile, packets=packets, input_bytes=os.path.getsize(path),
                   output_bytes=output_bytes, identical=True,
                   wall_ratio=result["natural"]["wall_s"] / result["capweir"]["wall_s"],
@@ -246,7 +72,7 @@ def print_table(report):
     facts = report["machine"]
     print(f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, "
           f"{facts['memory_gib']} GiB, load {facts['load']:.1f}")
-    print(f"{report['filters']} filters, {report['threads']} threads, seed {SEED}, medians of "
+    print(f"{report['filters']} filters, {report['threads']} threads, seed {runs.SEED}, medians of "
           f"{report['rounds']} rounds{', one core' if report['pin_one'] else ''}")
     print(f"{'profile':8} {'in GB':>6} {'out GB':>6} {'natural s (min-max)':>22} "
           f"{'capweir s (min-max)':>22} {'ratio':>6} {'CPU s':>13} {'ratio':>6} {'anon MiB':>8}")
@@ -263,18 +89,18 @@ def print_table(report):
 def main():
     options = parse_arguments()
     os.makedirs(options.dir, exist_ok=True)
-    filters = make_filters(options.rules)
+    filters = runs.make_filters(options.rules)
     if not options.no_warm:
-        say("warming memory")
-        warm_memory(options.dir)
-    report = {"machine": machine_facts(), "filters": len(filters), "threads": options.threads,
-              "rounds": options.rounds, "seed": SEED, "pin_one": options.pin_one, "results": []}
+        runs.say("warming memory")
+        runs.warm_memory(options.dir)
+    report = {"machine": runs.machine_facts(), "filters": len(filters), "threads": options.threads,
+              "rounds": options.rounds, "seed": runs.SEED, "pin_one": options.pin_one,
+              "results": []}
     with tempfile.TemporaryDirectory(prefix="split-", dir=options.dir) as work:
         for profile in options.profiles:
             report["results"].append(bench_profile(options, profile, filters, work))
     if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
+        runs.print_json(report)
     else:
         print_table(report)
 

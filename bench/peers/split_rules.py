@@ -2,36 +2,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What more rules cost: capweir split with 8, 100 and 1,000 of them, and the natural program.
 
-The rules beyond the first eight match little (make_filters in split.py), so about as many packets
+The rules beyond the first eight match little (make_filters in runs.py), so about as many packets
 are written. All runs take turns (8 100 1000 8 100 1000); the natural program, which needs minutes
 for a thousand filters, runs once per number of rules on the first packets only. Each run gets a
 fresh directory, and all are deleted at the end: ext4 takes its time to make a file where others
 were deleted a moment ago.
 """
-import argparse
-import json
 import os
 import statistics
-import sys
 import tempfile
 
-import split
+import runs
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = runs.make_parser(__doc__)
     add = parser.add_argument
-    add("--capweir", default="build/bench/tools/capweir", help="the command under test")
-    add("--natural", default="build/bench/bench/natural", help="the baseline program")
-    add("--dir", default="build/bench/data", help="data sets and outputs (kept / deleted)")
-    add("--profile", default="imix", choices=sorted(split.PACKETS))
+    add("--profile", default="imix", choices=sorted(runs.PACKETS))
     add("--packets-scale", type=float, default=1.0, help="of the usual packet counts")
     add("--natural-scale", type=float, default=0.2, help="likewise, for the natural program")
     add("--rules", default="8,100,1000", help="numbers of rules; the first is the yardstick")
     add("--rounds", type=int, default=5)
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    add("--no-warm", action="store_true", help="skip touching memory first")
-    add("--json", action="store_true", help="the result as JSON on stdout")
     options = parser.parse_args()
     options.rules = [int(count) for count in options.rules.split(",")]
     options.pin_one = False
@@ -43,15 +35,14 @@ def run_one(options, who, count, path, work):
     """One run in a new directory; its directory and what it took."""
     directory = tempfile.mkdtemp(prefix=f"{who}-{count}-", dir=work)
     outputs = {name: directory for name in ("capweir", "natural")}
-    filters = split.make_filters(count)
+    filters = runs.make_filters(count)
     filter_path = os.path.join(work, f"filters{count}.txt")
-    with open(filter_path, "w", encoding="ascii") as file:
-        file.write("\n".join(filters) + "\n")
-    command = split.commands(options, path, filters, filter_path, outputs)[who]
+    runs.write_filters(filter_path, filters)
+    command = runs.split_commands(options, path, filters, filter_path, outputs)[who]
     if not options.no_warm:
-        split.touch_free_memory(os.path.getsize(path) + split.SPARE_BYTES)
-    run = split.measure(command, os.path.join(work, "stdout"))
-    split.say(f"{count} rules: {who} {run['wall_s']:.3f} s, CPU {run['cpu_s']:.3f} s")
+        runs.touch_free_memory(os.path.getsize(path) + runs.SPARE_BYTES)
+    run = runs.measure(command, os.path.join(work, "stdout"))
+    runs.say(f"{count} rules: {who} {run['wall_s']:.3f} s, CPU {run['cpu_s']:.3f} s")
     return directory, run
 
 
@@ -59,41 +50,40 @@ def bench_natural(options, count, work):
     """Both on the first packets only; the outputs must be equal. Wall seconds of both."""
     scale = options.packets_scale
     options.packets_scale = scale * options.natural_scale
-    path, _ = split.data_set(options, options.profile)
+    path, _ = runs.data_set(options, options.profile)
     options.packets_scale = scale
     theirs, natural = run_one(options, "natural", count, path, work)
     walls = []
     for _ in range(options.rounds):
         ours, run = run_one(options, "capweir", count, path, work)
         walls.append(run["wall_s"])
-    split.compare_outputs({"natural": theirs, "capweir": ours}, count)
+    runs.compare_outputs({"natural": theirs, "capweir": ours}, count)
     return {"natural_wall_s": natural["wall_s"], "capweir_wall_s": statistics.median(walls)}
 
 
 def main():
     options = parse_arguments()
     os.makedirs(options.dir, exist_ok=True)
-    path, packets = split.data_set(options, options.profile)
-    runs = {count: [] for count in options.rules}
+    path, packets = runs.data_set(options, options.profile)
+    measured = {count: [] for count in options.rules}
     with tempfile.TemporaryDirectory(prefix="rules-", dir=options.dir) as work:
         for number in range(options.rounds + 1):
             for count in options.rules:
                 run = run_one(options, "capweir", count, path, work)[1]
                 if number > 0:
-                    runs[count].append(run)
-        rows = [dict(rules=count, capweir=split.summarise(runs[count]),
+                    measured[count].append(run)
+        rows = [dict(rules=count, capweir=runs.summarise(measured[count]),
                      **bench_natural(options, count, work)) for count in options.rules]
     first = rows[0]["capweir"]
     for row in rows:
         row["wall_to_first"] = row["capweir"]["wall_s"] / first["wall_s"]
         row["cpu_to_first"] = row["capweir"]["cpu_s"] / first["cpu_s"]
         row["natural_ratio"] = row["natural_wall_s"] / row["capweir_wall_s"]
-    report = {"machine": split.machine_facts(), "profile": options.profile, "packets": packets,
+    report = {"machine": runs.machine_facts(), "profile": options.profile, "packets": packets,
               "natural_packets": int(packets * options.natural_scale),
               "threads": options.threads, "rounds": options.rounds, "results": rows}
     if options.json:
-        json.dump(report, sys.stdout, indent=1)
-        print()
+        runs.print_json(report)
         return
     print(f"{report['machine']['cpu']}, load {report['machine']['load']:.1f}; {packets} packets "
           f"({options.profile}), {options.threads} threads, medians of {options.rounds} rounds; "
