@@ -18,6 +18,7 @@ import tempfile
 import runs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
 def build_gopacket(directory):
@@ -34,8 +35,9 @@ def build_gopacket(directory):
 
 def build_cpp(directory, name, flags):
     program = os.path.join(directory, name)
-    done = subprocess.run(["c++", "-std=c++17", "-O3", os.path.join(HERE, f"{name}.cpp"),
-                           "-o", program, *flags, "-lpcap"], capture_output=True)
+    done = subprocess.run(["c++", "-std=c++17", "-O3", "-I", ROOT,
+                           os.path.join(HERE, f"{name}.cpp"), "-o", program, *flags, "-lpcap"],
+                          capture_output=True)
     return program if done.returncode == 0 else None
 
 
