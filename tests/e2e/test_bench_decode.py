@@ -9,7 +9,7 @@ import sys
 
 import e2e
 
-sys.path.append(os.path.join(e2e.ROOT, "bench"))
+sys.path.append(os.path.join(e2e.ROOT, "bench", "peers"))
 import decode_peers
 
 PHASES = ["eager", "parser", "reassembly", "flow"]
