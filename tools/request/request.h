@@ -10,6 +10,7 @@
 struct cw_arguments;
 struct cw_error;
 struct cw_filter_compiler;
+struct cw_hooks;
 struct cw_pipeline_options;
 struct cw_rules;
 
@@ -21,6 +22,10 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 			    struct cw_error *error);
 
+/* The rules of -R, or of -f and -w; then *expression, if it is the only output's filter, is taken. */
+int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+		       char **expression);
+
 /* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);
 
@@ -31,6 +36,9 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 /* The process that compiles filters, with the limits of the command line; before the first thread.
  * NULL after a complaint where there can be none: filters are compiled in this process then. */
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments);
+
+/* The process that runs hooks; before the first thread. */
+int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks);
 
 /* Programs that are not there are told before the first file. -EINVAL; *has_any: there are hooks.
  */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The global filter, and the link type that filters are read for. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/packet/linktype.h"
+#include "core/packet/packet.h"
+#include "tools/options/options.h"
+#include "tools/request/request.h"
+
+#define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
+
+int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype)
+{
+	int64_t value;
+
+	*linktype = CW_LINKTYPE_ANY;
+	if (!arguments->filter.linktype)
+		return 0;
+	value = cw_linktype_from_name(arguments->filter.linktype);
+	if (value < 0) {
+		cw_complain("-y: unknown link type '%s'", arguments->filter.linktype);
+		return CW_EXIT_USAGE;
+	}
+	*linktype = (uint32_t)value;
+	return 0;
+}
+
+static int read_filter_file(const char *path, char **expression)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+	size_t used = 0, room = 4096;
+	char *text = malloc(room);
+	int result = CW_EXIT_PROBLEM;
+
+	if (!file || !text) {
+		cw_complain("-F %s: %s", path, strerror(errno));
+		goto out;
+	}
+	for (;;) {
+		size_t got = fread(text + used, 1, room - used - 1, file);
+		char *grown;
+
+		used += got;
+		if (got == 0)
+			break;
+		if (used + 1 < room)
+			continue;
+		room *= 2;
+		grown = room > FILTER_FILE_BYTES_MAX ? NULL : realloc(text, room);
+		if (!grown) {
+			cw_complain("-F %s: the expression is too long", path);
+			goto out;
+		}
+		text = grown;
+	}
+	if (ferror(file) || memchr(text, '\0', used)) {
+		cw_complain("-F %s: %s", path, ferror(file) ? strerror(errno) : "holds a NUL byte");
+		goto out;
+	}
+	text[used] = '\0';
+	*expression = text;
+	text = NULL;
+	result = 0;
+out:
+	if (file && file != stdin)
+		fclose(file);
+	free(text);
+	return result;
+}
+
+int cw_arguments_expression(const struct cw_arguments *arguments, char **expression)
+{
+	const struct cw_words *rest = &arguments->rest;
+	size_t bytes = 1;
+	uint32_t index;
+
+	*expression = NULL;
+	if (arguments->filter.file && rest->count) {
+		cw_complain("give the expression with -F or on the command line, not both");
+		return CW_EXIT_USAGE;
+	}
+	if (arguments->filter.file)
+		return read_filter_file(arguments->filter.file, expression);
+	if (!rest->count)
+		return 0;
+	for (index = 0; index < rest->count; index++)
+		bytes += strlen(rest->words[index]) + 1;
+	*expression = calloc(bytes, 1);
+	if (!*expression) {
+		cw_complain("no memory");
+		return CW_EXIT_PROBLEM;
+	}
+	for (index = 0; index < rest->count; index++) {
+		if (index)
+			strcat(*expression, " ");
+		strcat(*expression, rest->words[index]);
+	}
+	return 0;
+}

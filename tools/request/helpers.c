@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The processes that help a run: the one that compiles filters, the one that runs hooks. */
+#include <errno.h>
+
+#include "core/filter/text/compiler.h"
+#include "tools/options/options.h"
+#include "tools/process/confine.h"
+#include "tools/process/hooks.h"
+#include "tools/request/request.h"
+
+/* In a process that helps: a capture listens to strangers, and this is behind it. */
+static int confine_helper(void *context)
+{
+	const struct cw_confine_options *options = context;
+	int result = cw_confine_helper(options, NULL);
+
+	/* Whom this process cannot become: cw_run's check says so, in words, and ends the run. */
+	return result == -EINVAL || result == -EPERM ? 0 : result;
+}
+
+struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments)
+{
+	struct cw_confine_options confine = {.user = arguments->live.user};
+	const struct cw_filter_compiler_options options = {
+	    .time_ms = (uint32_t)arguments->filter.time_ms,
+	    .memory_bytes = arguments->filter.memory_bytes,
+	    .on_start = arguments->devices.count ? confine_helper : NULL,
+	    .context = &confine,
+	};
+	struct cw_filter_compiler *compiler;
+	struct cw_error error = {0};
+
+	if (cw_filter_compiler_start(&compiler, &options, &error) == 0)
+		return compiler;
+	cw_complain("warning: %s; they are compiled without limits of time and memory", error.text);
+	return NULL;
+}
+
+int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks)
+{
+	struct cw_confine_options confine = {.user = arguments->live.user};
+	const struct cw_hooks_options options = {
+	    .time_ms = (uint32_t)arguments->rules.hook_ms,
+	    .on_start = arguments->devices.count ? confine_helper : NULL,
+	    .context = &confine,
+	};
+	struct cw_error error = {0};
+
+	if (cw_hooks_start(hooks, &options, &error) == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return CW_EXIT_PROBLEM;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rules of a run: from -f and -w or from -R, with the limits and hook of the command line. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pipeline/rules/rules.h"
+#include "tools/options/options.h"
+#include "tools/process/hooks.h"
+#include "tools/request/request.h"
+
+/* The k-th filter with the k-th output; the expression may be the only output's filter. */
+static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *rules,
+		     char **expression)
+{
+	struct cw_error error = {0};
+	uint32_t index;
+
+	if (asked->writes.count == 0) {
+		cw_complain("no output: give -w FILE (with -f EXPR before it), or -R RULES");
+		return CW_EXIT_USAGE;
+	}
+	if (asked->filters.count == 0 && asked->writes.count == 1) {
+		const char *filter = *expression ? *expression : "";
+
+		if (cw_rules_add(rules, "rule1", filter, asked->writes.words[0], 0, &error) < 0)
+			goto bad;
+		free(*expression);
+		*expression = NULL;
+		return 0;
+	}
+	if (asked->filters.count != asked->writes.count) {
+		cw_complain("%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
+			    "-w, so there must be as many",
+			    asked->filters.count, asked->writes.count);
+		return CW_EXIT_USAGE;
+	}
+	for (index = 0; index < asked->writes.count; index++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "rule%u", index + 1);
+		if (cw_rules_add(rules, name, asked->filters.words[index],
+				 asked->writes.words[index], 0, &error) < 0)
+			goto bad;
+	}
+	return 0;
+bad:
+	cw_complain("%s", error.text);
+	return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+}
+
+/* -z is for rules without a hook of their own. 0 or -ENOMEM. */
+static int set_hook(struct cw_rule *rule, const char *program)
+{
+	char *words[] = {(char *)(uintptr_t)program, NULL}; /* copied */
+
+	return !program || rule->hook ? 0 : cw_rule_set_hook(rule, words);
+}
+
+/* Whether an output is standard output, by whatever name. */
+static bool writes_to_stdout(const struct cw_rules *rules)
+{
+	struct stat ours, theirs;
+	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
+	uint32_t index;
+
+	for (index = 0; index < rules->count; index++) {
+		const char *path = rules->rules[index].write;
+
+		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
+		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
+			return true;
+		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+		    ours.st_ino == theirs.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* What the command line asks of files is for rules that do not say. 0 or -ENOMEM. */
+static int limit_rules(const struct cw_rules_arguments *asked, struct cw_rules *rules)
+{
+	uint32_t index;
+	int result = 0;
+
+	for (index = 0; index < rules->count && result == 0; index++) {
+		struct cw_rule *rule = &rules->rules[index];
+
+		if (!rule->rotate_bytes)
+			rule->rotate_bytes = asked->rotate_bytes;
+		if (!rule->rotate_packets)
+			rule->rotate_packets = asked->rotate_packets;
+		if (!rule->ring_files)
+			rule->ring_files = asked->ring_files;
+		if (!rule->rotate_every_ns) {
+			rule->rotate_every_ns = asked->rotate_every_ns;
+			rule->is_rotate_from_first = !asked->is_rotate_aligned;
+		}
+		result = set_hook(rule, asked->hook);
+	}
+	return result;
+}
+
+int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+			    struct cw_error *error)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+	struct stat status;
+	int result;
+
+	/* A pipe would be waited for. */
+	if (stat(asked->file, &status))
+		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
+					  asked->file);
+	if (!S_ISREG(status.st_mode))
+		return cw_error_set(error, -EINVAL,
+				    "%.400s is no regular file: it could be read once only",
+				    asked->file);
+	result = cw_rules_load(rules, asked->file, error);
+	if (result < 0)
+		return result;
+	if (limit_rules(asked, rules) < 0)
+		result = cw_error_set(error, -ENOMEM, "no memory for the rules");
+	else if (arguments->json && writes_to_stdout(rules))
+		result = cw_error_set(error, -EINVAL,
+				      "--json and an output - both want standard output");
+	if (result < 0)
+		cw_rules_fini(rules);
+	return result;
+}
+
+int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+		       char **expression)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+	struct cw_error error = {0};
+	int result;
+
+	if (!asked->file) {
+		result = add_pairs(asked, rules, expression);
+	} else if (asked->filters.count || asked->writes.count) {
+		cw_complain("give rules with -R or with -f and -w, not both");
+		result = CW_EXIT_USAGE;
+	} else {
+		result = cw_rules_load(rules, asked->file, &error) < 0 ? CW_EXIT_USAGE : 0;
+		if (result)
+			cw_complain("%s", error.text);
+	}
+	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
+	    !asked->rotate_bytes && !asked->rotate_packets) {
+		cw_complain(
+		    "-W with -G alone, to stop after so many files, is not in this version; "
+		    "-b files:%llu keeps the last ones",
+		    (unsigned long long)asked->ring_files);
+		result = CW_EXIT_USAGE;
+	}
+	if (result == 0 && limit_rules(asked, rules) < 0) {
+		cw_complain("no memory");
+		result = CW_EXIT_PROBLEM;
+	}
+	if (result == 0 && arguments->json && writes_to_stdout(rules)) {
+		cw_complain("--json and -w - both want standard output");
+		result = CW_EXIT_USAGE;
+	}
+	return result;
+}
+
+int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error)
+{
+	uint32_t index;
+
+	*has_any = false;
+	for (index = 0; index < rules->count; index++) {
+		char *const *hook = rules->rules[index].hook;
+
+		if (!hook)
+			continue;
+		*has_any = true;
+		if (!cw_hooks_has_program(hook[0]))
+			return cw_error_set(error, -EINVAL,
+					    "rule %s: its hook '%s' is no program that can be run",
+					    rules->rules[index].name, hook[0]);
+	}
+	return 0;
+}
