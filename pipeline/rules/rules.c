@@ -130,7 +130,7 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	size_t bytes = strlen(rule->write);
 	int status;
 
-	if (bytes < 6 || strcmp(rule->write + bytes - 6, "{rule}"))
+	if (bytes < 6 || strcmp(rule->write + bytes - 6, "{rule}") != 0)
 		return 0;
 	if (cw_template_parse(&name, rule->name, NULL, NULL))
 		return cw_error_set(
@@ -222,7 +222,7 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 	if (!error)
 		error = &dropped;
 	uses = calloc(rules->count + 1u, sizeof(*uses));
-	names = calloc(rules->count + 1u, sizeof(*names));
+	names = calloc(rules->count + 1u, sizeof(struct cw_template *));
 	if (!uses || !names) {
 		status = cw_error_set_errno(error, -ENOMEM, "cannot check the rules");
 		goto out;

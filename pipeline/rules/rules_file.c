@@ -115,8 +115,8 @@ static int read_hook(struct cw_rules_reader *reader, const struct cw_rules_key *
 		if (!status)
 			status = cw_rules_advance(reader);
 	}
-	if (!status &&
-	    ((is_list && reader->event.type != YAML_SEQUENCE_END_EVENT) || !count || !words[0][0]))
+	if (!status && ((is_list && reader->event.type != YAML_SEQUENCE_END_EVENT) || !words[0] ||
+			!words[0][0]))
 		status = cw_rules_refuse_at(
 		    reader, line,
 		    "hook must be a program, or a list like [gzip, -9] of it and its "

@@ -62,7 +62,7 @@ static int compare_names(const void *left, const void *right)
 static int check_unique(struct cw_rules_reader *reader)
 {
 	struct cw_rules *rules = reader->rules;
-	const struct cw_rule **sorted = malloc(rules->count * sizeof(*sorted));
+	const struct cw_rule **sorted = malloc(rules->count * sizeof(struct cw_rule *));
 	const struct cw_rule *again = NULL; /* the first in the file that is there already */
 	const struct cw_rule *before = NULL;
 	const struct cw_rule *unmatched = NULL;
@@ -72,7 +72,7 @@ static int check_unique(struct cw_rules_reader *reader)
 		return cw_rules_out_of_memory(reader);
 	for (uint32_t i = 0; i < rules->count; i++)
 		sorted[i] = &rules->rules[i];
-	qsort(sorted, rules->count, sizeof(*sorted), compare_names);
+	qsort(sorted, rules->count, sizeof(struct cw_rule *), compare_names);
 	for (uint32_t i = 1; i < rules->count; i++)
 		if (!strcmp(sorted[i - 1]->name, sorted[i]->name) &&
 		    (!again || sorted[i] < again)) {

@@ -179,7 +179,7 @@ static int next_key(struct cw_rules_reader *reader, const struct cw_rules_key *k
 		return 0;
 	if (reader->event.type != YAML_SCALAR_EVENT)
 		return cw_rules_refuse(reader, "a key in %s must be a word", where);
-	while (key->word && strcmp(key->word, cw_rules_scalar(reader)))
+	while (key->word && strcmp(key->word, cw_rules_scalar(reader)) != 0)
 		key++;
 	if (!key->word)
 		return -ENOENT;
@@ -215,7 +215,7 @@ static int read_number(struct cw_rules_reader *reader, const struct cw_rules_key
 int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 			  const char *where, void *object)
 {
-	const struct cw_rules_key *key = NULL;
+	const struct cw_rules_key *key = keys;
 	unsigned seen = 0;
 	int status;
 

@@ -32,11 +32,12 @@ static int refuse(struct parser *parser, const char *what)
 static void add_part(struct parser *parser, enum cw_part_kind kind, const char *text, size_t bytes)
 {
 	struct cw_template *name = parser->name;
-	struct cw_part *last = name->part_count ? &name->parts[name->part_count - 1] : NULL;
+	bool is_more = kind == CW_PART_TEXT && name->part_count &&
+		       name->parts[name->part_count - 1].kind == CW_PART_TEXT;
 
 	memcpy(name->text + parser->text_bytes, text, bytes);
-	if (last && kind == CW_PART_TEXT && last->kind == CW_PART_TEXT)
-		last->bytes += (uint32_t)bytes;
+	if (is_more)
+		name->parts[name->part_count - 1].bytes += (uint32_t)bytes;
 	else
 		name->parts[name->part_count++] =
 		    (struct cw_part){kind, parser->text_bytes, (uint32_t)bytes};
@@ -56,7 +57,7 @@ static int parse_field(struct parser *parser, const char *text)
 	if (text[1 + bytes] != '}')
 		return refuse(parser, "a '{' without its '}'; write '{{' for a brace");
 	for (size_t i = 0; i < CW_ARRAY_COUNT(fields); i++) {
-		if (strlen(fields[i].word) != bytes || memcmp(text + 1, fields[i].word, bytes))
+		if (strlen(fields[i].word) != bytes || memcmp(text + 1, fields[i].word, bytes) != 0)
 			continue;
 		add_part(parser, fields[i].kind, "", 0);
 		return (int)bytes + 2;

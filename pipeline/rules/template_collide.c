@@ -310,7 +310,7 @@ static int pattern_of(struct pattern *pattern, struct builder *builder,
 	if (is_numbered)
 		put_number(builder);
 	pattern->count = builder->count;
-	pattern->memory = malloc(builder->count * sizeof(*builder->symbols));
+	pattern->memory = malloc(builder->count * sizeof(*builder->symbols) + 1); /* of "-": 0 */
 	if (!pattern->memory)
 		return -ENOMEM;
 	memcpy(pattern->memory, builder->symbols, builder->count * sizeof(*builder->symbols));
@@ -415,7 +415,7 @@ int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t use
 	for (uint32_t i = 0; i < use_count; i++) {
 		bool is_numbered = uses[i].is_repeated && !uses[i].name->is_stdout;
 
-		for (uint32_t form = 0; form <= is_numbered; form++) {
+		for (uint32_t form = 0; form < (is_numbered ? 2 : 1); form++) {
 			patterns[count].use = i;
 			patterns[count].is_digit_position = is_digit_position;
 			if (pattern_of(&patterns[count++], builder, &uses[i], form))

@@ -22,7 +22,7 @@ int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
 /* Run the pipeline to its end, then its hooks (NULL: there are none), report; the exit status. */
-int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
 	   struct cw_hooks *hooks);
 
 /* capweir inspect filter. */

@@ -490,7 +490,7 @@ static int watch_signals(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
 	   struct cw_hooks *hooks)
 {
 	struct run run = {.arguments = arguments,
@@ -499,6 +499,7 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 			  .hooks = hooks,
 			  .is_live = options->device_count > 0,
 			  .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
+	struct cw_pipeline_options filled = *options;
 	struct cw_error error = {0};
 	int signal_fd = watch_signals();
 	int result;
@@ -516,13 +517,13 @@ int cw_run(const struct cw_arguments *arguments, struct cw_pipeline_options *opt
 		result = open_metrics(&run);
 	if (result)
 		goto out;
-	options->on_reload = on_reload;
-	options->tell = tell;
-	options->on_ready = get_ready;
-	options->on_file = hooks ? run_hook : NULL;
-	options->load_rules = can_reload(&run) ? load_rules : NULL;
-	options->context = &run;
-	result = cw_pipeline_start(&run.pipeline, options, &error);
+	filled.on_reload = on_reload;
+	filled.tell = tell;
+	filled.on_ready = get_ready;
+	filled.on_file = hooks ? run_hook : NULL;
+	filled.load_rules = can_reload(&run) ? load_rules : NULL;
+	filled.context = &run;
+	result = cw_pipeline_start(&run.pipeline, &filled, &error);
 	if (result < 0) {
 		cw_complain("%s", error.text);
 		result = result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;

@@ -9,7 +9,10 @@
 #define NAME_BYTES 40u
 #define CHOICES_BYTES 128u
 #define NS_PER_MS (CW_NS_PER_S / 1000)
-#define PERIOD_NS_MAX (UINT64_C(86400) * 366 * 100 * CW_NS_PER_S)
+#define PERIOD                                                                         \
+	{                                                                              \
+		CW_TIME, CW_NS_PER_S, NS_PER_MS, UINT64_C(36600) * 86400 * CW_NS_PER_S \
+	}
 #define VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
 
 static const char *name_of(const struct cw_option_row *row, char name[NAME_BYTES])
@@ -113,7 +116,7 @@ int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *r
 static int take_period(struct cw_rules_arguments *rules, const char *option, const char *text,
 		       bool is_aligned)
 {
-	const struct cw_amount amount = {CW_TIME, CW_NS_PER_S, NS_PER_MS, PERIOD_NS_MAX};
+	const struct cw_amount amount = PERIOD;
 	uint64_t ns;
 	int result = parse(option, text, &amount, &ns);
 
@@ -143,13 +146,13 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 	const struct {
 		const char *key;
 		struct cw_amount amount;
-		uint64_t *to; /* NULL: a period */
+		uint64_t *to;
 	} keys[] = {
 	    {"filesize:", {CW_SIZE, 1000, 1, UINT64_MAX}, &rules->rotate_bytes},
 	    {"packets:", {CW_COUNT, 1, 1, UINT64_MAX}, &rules->rotate_packets},
 	    {"files:", {CW_COUNT, 1, 1, INT64_MAX}, &rules->ring_files},
-	    {.key = "duration:"},
-	    {.key = "interval:"},
+	    {.key = "duration:", PERIOD},
+	    {.key = "interval:", PERIOD},
 	};
 	char option[NAME_BYTES];
 
@@ -157,11 +160,12 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 	for (size_t i = 0; i < CW_ARRAY_COUNT(keys); i++) {
 		size_t bytes = strlen(keys[i].key);
 
-		if (strncmp(text, keys[i].key, bytes))
+		if (strncmp(text, keys[i].key, bytes) != 0)
 			continue;
 		snprintf(option, sizeof(option), "-b %s", keys[i].key);
-		return keys[i].to ? parse(option, text + bytes, &keys[i].amount, keys[i].to)
-				  : take_period(rules, option, text + bytes, keys[i].key[0] == 'i');
+		if (keys[i].amount.kind == CW_TIME)
+			return take_period(rules, option, text + bytes, keys[i].key[0] == 'i');
+		return parse(option, text + bytes, &keys[i].amount, keys[i].to);
 	}
 	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++) {
 		if (strncmp(text, later[i], strlen(later[i])) == 0) {
