@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import unittest
 
 import e2e
 
@@ -38,6 +37,8 @@ def is_sanitized():
 
 SANITIZED = os.path.exists(e2e.CAPWEIR) and is_sanitized()
 RATE = 15000 if SANITIZED else 100000  # fits two busy cores, with rings for seconds of it
+NOISE_S = 3 if SANITIZED else 0.5  # what a busy machine may add to a limit of time
+PART = e2e.scaled(5000, 1000)
 
 
 # ---- the place ----
@@ -132,9 +133,9 @@ def wait_for_link(device):
         shown = subprocess.run(["ip", "-j", "link", "show", device], capture_output=True, text=True,
                                check=False).stdout
         if not shown or "DOWN" not in json.loads(shown)[0].get("operstate", ""):
-            break # not there, or of a kind that has no link: the sender will say
+            break  # not there, or of a kind that has no link: the sender will say
         time.sleep(0.01)
-    time.sleep(0.01) # its queue is switched on just behind that
+    time.sleep(0.01)  # its queue is switched on just behind that
 
 
 class Sender:
@@ -212,8 +213,8 @@ class Capture:
                 return
             if has_ended or time.monotonic() > end:
                 self.kill()
-                raise AssertionError(f"not {'before the end' if has_ended else f'in {patience_s} s'}"
-                                     f": {what}\n{self.text()}")
+                limit = "before the end" if has_ended else f"in {patience_s} s"
+                raise AssertionError(f"not {limit}: {what}\n{self.text()}")
             time.sleep(0.005)
 
     def has_thread(self, name):
@@ -361,6 +362,46 @@ class Test(e2e.Test):
         found = check(shape, files)
         self.expect(found, packets=values.pop("packets", shape.count), **values)
         return found
+
+
+class Fresh(Test):
+    """Devices made anew for each test; numbered packets in parts."""
+
+    def setUp(self):
+        super().setUp()
+        for device in ("out", "in", "other"):
+            ip(f"link del {device}")
+        self.assertIsNone(make_pair())
+        self.sent = 0
+
+    def tearDown(self):
+        ip("link del inward")
+
+    def start(self, *arguments, output="all.pcap", **options):
+        self.output = self.path(output)
+        return self.capture("-i", "in", "-w", self.output, *arguments, **options)
+
+    def send_more(self, capture, count=PART):
+        """Some more packets, and wait until the kernel gave them to the capture."""
+        send(Shape(count, first=self.sent))
+        self.sent += count
+        capture.wait_seen(self.sent)
+
+    def finish(self, capture, status=0):
+        """The end of a run in which nothing may be lost."""
+        report = self.report_of(capture.stop(), status)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), self.sent)
+        self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+        self.assertEqual(self.sum_of(report, "left"), 0)
+        self.assertEqual(report["books"]["in_files"], self.sent)
+        self.expect_all(Shape(self.sent), [self.output])
+        self.assert_no_parts()
+        return report
+
+    def assert_soon(self, capture, text, since, limit_s):
+        """A line said so after `since`, within the limit."""
+        took = capture.wait_line(text, since) - since
+        self.assertLess(took, limit_s + NOISE_S, text)
 
 
 def main():

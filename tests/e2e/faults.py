@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs that something happens to, beside an output that nothing happens to."""
+import fcntl
+import os
+import select
+import struct
+import time
+
+import e2e
+
+COUNT = e2e.scaled(20000, 6000)
+THREADS = (1, 4)
+F_SETPIPE_SZ = 1031
+
+
+def read_all(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Brake:
+    """A FIFO output that holds the run until it is released."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.path = path
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self.fd, F_SETPIPE_SZ, 4096)
+
+    def wait_full(self):
+        """Until the pipe is full and stays so: the run stands."""
+        end = time.monotonic() + e2e.TIMEOUT
+        while time.monotonic() < end:
+            used = struct.unpack("i", fcntl.ioctl(self.fd, 0x541b, b"\0" * 4))[0]  # FIONREAD
+            if used > 0:
+                time.sleep(0.3)
+                return
+            time.sleep(0.01)
+        raise AssertionError("nothing reaches the pipe")
+
+    def drain(self, process):
+        """Read until the writer is gone; the bytes."""
+        content = b""
+        end = time.monotonic() + e2e.TIMEOUT
+        while time.monotonic() < end:
+            ready, _, _ = select.select([self.fd], [], [], 0.05)
+            try:
+                data = os.read(self.fd, 1 << 20) if ready else None
+            except BlockingIOError:
+                data = None
+            if data:
+                content += data
+            elif process.poll() is not None:
+                return content
+        process.kill()
+        raise AssertionError("the run does not end after the brake was released")
+
+    def close(self):
+        os.close(self.fd)
+
+
+def without_leak_reports():
+    """The environment of a run that is aborted: its threads are left where they are, on purpose."""
+    options = os.environ.get("TSAN_OPTIONS", "")
+    return dict(os.environ, TSAN_OPTIONS=options + ":report_thread_leaks=0")
+
+
+class Test(e2e.Test):
+    def setUp(self):
+        super().setUp()
+        self.packets = e2e.simple_packets(COUNT, size=200)
+        self.input = self.write("in.pcap", e2e.pcap(self.packets))
+        self.source = e2e.essence(e2e.read_capture(self.input).packets)
+
+    def other(self, name="other.pcap"):
+        return ["-f", "udp port 1001", "-w", self.path(name)]
+
+    def check_other(self, name="other.pcap"):
+        """The output that nothing happened to is complete."""
+        self.assertEqual(e2e.essence(e2e.read_capture(self.path(name)).packets),
+                         self.source[1::10])
+
+    def check_loss(self, report, done, name, cause, words, index=0):
+        """Rule `index` lost packets for `cause`, and stderr says which, where, why and how many."""
+        rule = report["rules"][index]
+        self.assertGreater(rule["lost"][cause], 0, rule)
+        self.assertEqual(rule["lost_total"], rule["lost"][cause], rule)
+        self.assertTrue(rule["error"], rule)
+        lines = [line for line in done.err.splitlines() if "lost" in line and
+                 f"{rule['lost_total']:,}" in line]
+        self.assertTrue(lines, f"no line tells {rule['lost_total']:,} lost:\n{done.err}")
+        self.assertTrue(any(name in line and any(word in line for word in words)
+                            for line in lines), done.err)
+        self.assertFalse(report["complete"])

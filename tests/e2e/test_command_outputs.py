@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the command writes: names, formats, contents and rights of its files."""
+import os
+import stat
+import struct
+import subprocess
+import time
+
+import command
+import e2e
+
+
+class Outputs(command.Test):
+    def test_an_expression_as_in_tcpdump(self):
+        self.run_ok("-r", "in.pcap", "-w", "out.pcap", "udp port 1001", cwd=self.directory)
+        self.assertEqual(self.packets_of("out.pcap"), self.source[1::10])
+        self.run_ok("-n", "-r", "in.pcap", "-w", "words.pcap", "udp", "port", "1001",
+                    cwd=self.directory)
+        self.assertEqual(self.packets_of("words.pcap"), self.source[1::10])
+        self.write("filter", "udp port 1001\n")
+        self.run_ok("-r", "in.pcap", "-w", "file.pcap", "-F", "filter", cwd=self.directory)
+        self.assertEqual(self.packets_of("file.pcap"), self.source[1::10])
+
+    def test_the_tcpdump_line_gives_the_file_of_tcpdump(self):
+        e2e.need("tcpdump")
+        self.run_ok("-r", "in.pcap", "-w", "out.pcap", "udp port 1001", cwd=self.directory)
+        status, content, err = e2e.tcpdump(self.input, "udp port 1001", nano=False)
+        self.assertEqual(status, 0, err)
+        self.assertEqual(self.read("out.pcap"), content)
+
+    def test_pairs_in_either_order_and_a_global_filter(self):
+        self.split("-w", "a.pcap", "-f", "udp port 1001", "-f", "udp port 1002", "-w", "b.pcap",
+                   "dst", "host", "10.0.0.3")
+        both = [[packet for index, packet in enumerate(self.source)
+                 if index % 7 == 1 and index % 10 == port] for port in (1, 2)]
+        self.assertEqual([self.packets_of("a.pcap"), self.packets_of("b.pcap")], both)
+        report, _ = self.run_json("split", "-r", self.input, "-f", "udp port 1001", "-w",
+                                  self.path("a.pcap"), "dst host 10.0.0.3")
+        prefiltered = report["books"]["prefiltered"]
+        self.assertEqual(prefiltered, len([0 for index in range(100) if index % 7 != 1]))
+
+    def test_one_output_without_filter_takes_everything(self):
+        self.split("-w", "all.pcap")
+        self.assertEqual(self.packets_of("all.pcap"), self.source)
+
+    def test_rules_that_match_nothing_give_valid_empty_files(self):
+        for name in ("none.pcap", "none.pcapng", "{rule}.pcap", "{seq}.pcap"):
+            with self.subTest(name=name):
+                report, _ = self.run_json("split", "-r", self.input, "-f", "tcp", "-w",
+                                          self.path(name))
+                (file,) = report["rules"][0]["files"]
+                capture = e2e.read_capture(file)
+                self.assertEqual(capture.packets, [])
+                if capture.format == "pcap":
+                    self.assertEqual((capture.linktype, capture.snaplen), (1, 262144))
+        report, _ = self.run_json("split", "-r", self.input, "-f", "tcp", "-w",
+                                  self.path("%Y.pcap"))
+        self.assertEqual(report["rules"][0]["files"], [])
+        self.assertFalse(os.path.exists(self.path("2023.pcap")))
+
+    def test_an_input_without_packets(self):
+        for content in (e2e.pcap([]), e2e.section(), e2e.section() + e2e.interface()):
+            path = self.write("empty", content)
+            report, _ = self.run_json("split", "-r", path, "-w", self.path("none.pcap"))
+            self.assertEqual(report["packets"], 0)
+            self.assertEqual(self.packets_of("none.pcap"), [])
+
+    def test_names_from_rule_and_sequence(self):
+        self.write("rules.yaml", e2e.rules_yaml(
+            [("dns", "udp port 1001"), ("web", "udp port 1002")],
+            defaults="{write: '{rule}-{seq}.pcap', rotate: {packets: 4}}"))
+        self.split("-R", "rules.yaml")
+        self.assertEqual(sorted(name for name in os.listdir(self.directory)
+                                if name.startswith(("dns", "web"))),
+                         [f"{rule}-{number}.pcap" for rule in ("dns", "web")
+                          for number in range(3)])
+        self.assertEqual(self.packets_of("dns-1.pcap"), self.source[1::10][4:8])
+
+    def test_names_from_interfaces_are_made_safe(self):
+        frame = e2e.udp_frame(1, 2, 3, 4)
+        self.write("two.pcapng", e2e.section() + e2e.interface(name="../eth/0") +
+                   e2e.enhanced(0, 1, frame))
+        os.mkdir(self.path("out"))
+        self.run_ok("split", "-q", "-r", self.path("two.pcapng"), "-o", self.path("out"), "-w",
+                    "x-{iface}.pcap")
+        (name,) = os.listdir(self.path("out"))
+        self.assertRegex(name, r"^x-[^/]*eth_0\.pcap$")
+
+    def test_names_from_interfaces_lead_nowhere_else(self):
+        frame = e2e.udp_frame(1, 2, 3, 4)
+        os.makedirs(self.path("out", "in"))
+        for name in ("..", ".", "...", "/", "a\nb", "../..", "\x7f"):
+            self.write("evil.pcapng", e2e.section() + e2e.interface(name=name) +
+                       e2e.enhanced(0, 1, frame))
+            for template in ("{iface}/in.pcap", "{iface}.pcap", "{iface}", "{iface}./a",
+                             ".{iface}"):
+                before = command.snapshot(self.directory)
+                e2e.capweir("split", "-q", "-r", self.path("evil.pcapng"), "-o",
+                            self.path("out", "in"), "-w", template)
+                for path in set(command.snapshot(self.directory)) - set(before):
+                    self.assertTrue(path.startswith(self.path("out", "in") + "/"), path)
+                    self.assertTrue(path.isprintable(), path)
+
+    def test_names_from_the_first_packets_time(self):
+        stamp = 1_700_000_000
+        environment = dict(os.environ, TZ="XXX-05:30")
+        self.split("-w", "utc-%Y%m%d-%H%M%S.pcap", "--utc", env=environment)
+        self.split("-w", "here-%Y%m%d-%H%M%S.pcap", env=environment)
+        for prefix, offset in (("utc", 0), ("here", 5 * 3600 + 1800)):
+            name = prefix + time.strftime("-%Y%m%d-%H%M%S.pcap", time.gmtime(stamp + offset))
+            self.assertEqual(self.packets_of(name), self.source)
+
+    def test_repeated_names_get_numbers_and_never_overwrite(self):
+        self.split("-w", "%Y.pcap", "-b", "packets:30", "--utc")
+        names = ["2023.pcap", "2023.1.pcap", "2023.2.pcap", "2023.3.pcap"]
+        self.assertEqual([packet for name in names for packet in self.packets_of(name)],
+                         self.source)
+
+    def test_braces_and_percent_signs_stand_for_themselves_when_doubled(self):
+        self.split("-w", "a{{b}}%%.pcap")
+        self.assertEqual(self.packets_of("a{b}%.pcap"), self.source)
+
+    def test_a_directory_for_relative_outputs(self):
+        os.mkdir(self.path("out"))
+        self.split("-o", "out", "-f", "udp", "-w", "a.pcap", "-f", "udp", "-w",
+                   self.path("absolute.pcap"))
+        self.assertEqual(self.packets_of("out/a.pcap"), self.source)
+        self.assertEqual(self.packets_of("absolute.pcap"), self.source)
+
+    def test_the_magic_follows_the_source_or_the_option(self):
+        nano = self.write("ns.pcap", e2e.pcap([(1_000_000_007, b"\0" * 60)], ns=True))
+        tagged = self.write("ns.pcapng", e2e.section() + e2e.interface() +
+                            e2e.enhanced(0, 5, b"\0" * 60))
+        swapped = self.write("be.pcap", e2e.pcap(self.packets, order=">"))
+        for path, more, is_ns, precision in (
+                (self.input, [], False, 1), (swapped, [], False, 1), (nano, [], True, 1),
+                (tagged, [], True, 1), (nano, ["--time-precision", "us"], False, 1000),
+                (self.input, ["--time-precision", "ns"], True, 1)):
+            self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcap"), *more)
+            capture = e2e.read_capture(self.path("out.pcap"))
+            self.assertEqual(capture.is_ns, is_ns, f"{path} {more}")
+            self.assertEqual(capture.packets[0].ts_ns,
+                             e2e.read_capture(path).packets[0].ts_ns // precision * precision)
+            native = "<" if struct.pack("=H", 1) == b"\1\0" else ">"
+            magic = struct.unpack(native + "I", self.read("out.pcap")[:4])[0]
+            self.assertEqual(magic, 0xa1b23c4d if is_ns else 0xa1b2c3d4)
+        self.run_ok("split", "-q", "-r", self.input, "-r", nano, "-w", self.path("out.pcap"))
+        self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
+
+    def test_pipes_of_pcapng_count_as_nanoseconds(self):
+        content = e2e.section() + e2e.interface() + e2e.enhanced(0, 5, b"\0" * 60)
+        self.run_ok("split", "-q", "-r", "-", "-w", self.path("out.pcap"), input=content)
+        self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
+
+    def test_the_snaplen_field_is_the_largest_of_the_inputs_or_the_rules(self):
+        one = self.write("one.pcap", e2e.pcap(self.packets, snaplen=1000))
+        two = self.write("two.pcap", e2e.pcap(self.packets, snaplen=2000))
+        for arguments, wanted in (([], 2000), (["-s", "70"], 70), (["-s", "0"], 2000)):
+            self.run_ok("split", "-q", "-r", one, "-r", two, "-w", self.path("out.pcap"),
+                        *arguments)
+            self.assertEqual(e2e.read_capture(self.path("out.pcap")).snaplen, wanted)
+
+    def test_a_snaplen_cuts_after_filtering(self):
+        self.split("-w", "cut.pcap", "-s", "20", "udp port 1001")
+        self.assertEqual(self.packets_of("cut.pcap"),
+                         [(ts, 20, length, data[:20]) for ts, _, length, data in
+                          self.source[1::10]])
+
+    def test_pcapng_keeps_names_and_comments_and_says_nothing_of_this_machine(self):
+        frame = e2e.udp_frame(1, 2, 3, 4)
+        self.write("in.pcapng", e2e.section() + e2e.interface(name="eth7", resolution=9) +
+                   e2e.enhanced(0, 123, frame, comment="a remark"))
+        self.run_ok("split", "-q", "-r", self.path("in.pcapng"), "-w", self.path("out.pcapng"))
+        capture = e2e.read_capture(self.path("out.pcapng"))
+        ((_, _, units, _, options),) = capture.interfaces
+        self.assertEqual((units, dict(options)[2]), (e2e.NS, b"eth7"))
+        content = self.read("out.pcapng")
+        self.assertIn(b"a remark", content)
+        self.assertNotIn(os.uname().nodename.encode(), content)
+
+    def test_tshark_opens_what_was_written(self):
+        e2e.need("capinfos")
+        self.split("-f", "udp", "-w", "a.pcap", "-f", "udp", "-w", "a.pcapng", "-f", "tcp", "-w",
+                   "none.pcapng")
+        for name in ("a.pcap", "a.pcapng", "none.pcapng"):
+            done = subprocess.run(["capinfos", self.path(name)], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_outputs_are_private(self):
+        os.umask(0o022)
+        self.split("-f", "udp", "-w", "a.pcap", "-f", "tcp", "-w", "b.pcapng")
+        self.run_ok("generate", "-w", self.path("g.pcap"), "--packets", 1)
+        for name in ("a.pcap", "b.pcapng", "g.pcap"):
+            self.assertEqual(stat.S_IMODE(os.stat(self.path(name)).st_mode), 0o600)
+
+    def test_an_existing_output_is_replaced_whole(self):
+        self.write("out.pcap", b"precious" * 10000)
+        os.link(self.path("out.pcap"), self.path("old"))
+        self.split("-w", "out.pcap")
+        self.assertEqual(self.packets_of("out.pcap"), self.source)
+        self.assertEqual(self.read("old"), b"precious" * 10000, "it was written in place")
+        self.assert_no_parts()
+
+    def test_an_existing_output_stays_until_the_run_is_over(self):
+        self.write("out.pcap", b"precious")
+        process = e2e.start("split", "-q", "-r", "-", "-w", self.path("out.pcap"),
+                            stdin=subprocess.PIPE)
+        process.stdin.write(e2e.pcap(self.packets))
+        process.stdin.flush()
+        time.sleep(0.3)
+        self.assertEqual(self.read("out.pcap"), b"precious")
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(e2e.finish(process).status, 0)
+        self.assertEqual(self.packets_of("out.pcap"), self.source)
+
+    def test_a_link_is_replaced_and_not_what_it_leads_to(self):
+        self.write("target.pcap", b"precious")
+        os.symlink("target.pcap", self.path("link.pcap"))
+        self.split("-w", "link.pcap")
+        self.assertEqual(self.read("target.pcap"), b"precious")
+        self.assertFalse(os.path.islink(self.path("link.pcap")))
+
+    def test_standard_output_gives_what_the_file_gives(self):
+        self.split("-w", "out.pcap", "udp port 1001")
+        done = self.split("-w", "-", "udp port 1001")
+        self.assertEqual(done.out, self.read("out.pcap"))
+        done = self.run_ok("split", "-r", self.input, "-w", "-")
+        self.assertEqual(e2e.essence(e2e.parse_capture(done.out).packets), self.source)
+        self.assertIn("books balance", done.err)
+
+    def test_sync_close_gives_the_same_file(self):
+        self.split("-w", "off.pcap")
+        report, _ = self.run_json("split", "-r", self.input, "-w", self.path("close.pcap"),
+                                  "--sync", "close")
+        self.assertTrue(report["durable"])
+        self.assertEqual(self.read("close.pcap"), self.read("off.pcap"))
+
+    def test_a_link_type_can_be_overridden(self):
+        frames = [(one, data[14:]) for one, data in self.packets]
+        raw = self.write("raw.pcap", e2e.pcap(frames))
+        self.run_ok("split", "-q", "-r", raw, "-y", "RAW", "-w", self.path("out.pcap"),
+                    "udp port 1001")
+        capture = e2e.read_capture(self.path("out.pcap"))
+        self.assertEqual((len(capture.packets), capture.linktype), (10, e2e.RAW))
+
+
+if __name__ == "__main__":
+    e2e.main()

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the command says: reports, help, checks, errors of compiling; the other commands."""
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import command
+import e2e
+
+
+class Reports(command.Test):
+    # ---- reports ----
+
+    def test_the_report_has_every_field(self):
+        report, done = self.run_json("split", "-r", self.input, "-f", "udp port 1001", "-w",
+                                     self.path("a.pcap"), "-f", "unmatched", "-w",
+                                     self.path("rest.pcap"))
+        self.assertEqual(report["version"], 1)
+        self.assertEqual(report["packets"], 100)
+        self.assertEqual(report["bytes"], sum(one[1] for one in self.source))
+        self.assertIsInstance(report["elapsed_s"], float)
+        self.assertIsNone(report["durable"])
+        (one,) = report["inputs"]
+        self.assertEqual((one["file"], one["packets"], one["bytes"], one["file_bytes"]),
+                         (self.input, 100, report["bytes"], os.path.getsize(self.input)))
+        rule, rest = report["rules"]
+        self.assertEqual((rule["name"], rule["filter"], rule["matched"], rule["written"],
+                          rule["files"]),
+                         ("rule1", "udp port 1001", 10, 10, [self.path("a.pcap")]))
+        self.assertEqual(rule["bytes"], sum(one[1] for one in self.source[1::10]))
+        self.assertEqual(rule["file_bytes"], os.path.getsize(self.path("a.pcap")))
+        self.assertEqual(set(rule["lost"]), {
+            "disk_full", "io_error", "quota", "fd_limit", "rotate", "compress", "link_type",
+            "unrepresentable", "backlog", "shutdown"})
+        self.assertEqual((rest["name"], rest["written"]), ("rule2", 90))
+        books = report["books"]
+        self.assertEqual((books["received"], books["matched_any"], books["unmatched"],
+                          books["in_files"], books["lost"]), (100, 10, 90, 100, 0))
+        self.check_files(report)
+        self.assertEqual(done.err, "")
+
+    def test_samples_are_checked_against_libpcap(self):
+        arguments = ("split", "-r", self.input, "-f", "udp port 1001", "-w", self.path("a.pcap"))
+        report, _ = self.run_json(*arguments)
+        self.assertIsNone(report["verify"])
+        for option, every, sampled in (("", 100, 1), ("=1/1", 1, 100), ("=1/33", 33, 4)):
+            report, done = self.run_json(*arguments, "--verify-filters" + option)
+            self.assertEqual(report["verify"],
+                             {"every": every, "sampled": sampled, "differences": 0})
+            self.assertEqual(done.err, "")
+        done = self.run_ok(*arguments, "--verify-filters=1/2")
+        self.assertIn("50 packets checked against libpcap, 1 in 2: no differences", done.err)
+
+    def test_captured_bytes_count_as_cut(self):
+        report, _ = self.run_json("split", "-r", self.input, "-w", self.path("a.pcap"), "-s", "20")
+        self.assertEqual(report["rules"][0]["bytes"], 2000)
+
+    def test_a_report_that_cannot_be_written_is_exit_1(self):
+        with open("/dev/full", "wb") as full:
+            done = e2e.capweir("split", "-r", self.input, "-w", self.path("a.pcap"), "--json",
+                               stdout=full)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("report", done.err)
+        self.assertEqual(self.packets_of("a.pcap"), self.source)
+
+    def test_a_packet_count_does_not_wait_for_the_end_of_a_pipe(self):
+        process = e2e.start("split", "-q", "-r", "-", "-w", self.path("out.pcap"), "-c", "5",
+                            stdin=subprocess.PIPE)
+        process.stdin.write(e2e.pcap(self.packets))
+        process.stdin.flush()
+        process.wait(e2e.TIMEOUT)
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(e2e.finish(process).status, 0)
+        self.assertEqual(self.packets_of("out.pcap"), self.source[:5])
+
+    def test_the_table_balances(self):
+        done = self.run_ok("split", "-r", self.input, "-f", "udp port 1001", "-w",
+                           self.path("a.pcap"))
+        self.assertIn("the books balance", done.err)
+        self.assertIn("100 packets read", done.err)
+        self.assertEqual(done.out, b"")
+        self.assertEqual(self.split("-w", "b.pcap").err, "")
+
+    # ---- the other commands ----
+
+    def test_help_and_version(self):
+        for arguments in (["--help"], ["split", "--help"], ["check", "--help"],
+                          ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"],
+                          ["devices", "--help"]):
+            done = self.run_ok(*arguments)
+            self.assertIn(b"usage: capweir", done.out)
+        self.assertRegex(self.run_ok("--version").out, rb"capweir \d+\.\d+")
+        self.assertEqual(e2e.capweir().status, 2)
+
+    def test_check(self):
+        self.write("good.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"}),
+                                                ("b", "1 = 2", {"write": "b.pcap"})]))
+        before = command.snapshot(self.directory)
+        done = self.run_ok("check", "good.yaml", cwd=self.directory)
+        self.assertRegex(done.out, rb"2 rules, 0 errors")
+        self.assertEqual(command.snapshot(self.directory), before)
+        self.write("bad.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"}),
+                                               ("b", "nonsense", {"write": "b.pcap"}),
+                                               ("c", "wlan type mgt", {"write": "c.pcap"})]))
+        done = e2e.capweir("check", "bad.yaml", cwd=self.directory)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        for line in (6, 9):
+            self.assertIn(f"bad.yaml:{line}: ", done.err)
+        self.assert_refused("check", says="rules file")
+
+    # ---- limits of compiling ----
+
+    def heavy_rules(self, hosts):
+        """A rules file; its rule 'blocklist' or-s so many hosts, which libpcap is slow at."""
+        text = " or ".join(f"host 10.{i % 200}.{i // 256}.{i * 7 % 256}" for i in range(hosts))
+        self.write("heavy.yaml", e2e.rules_yaml([("good", "udp", {"write": "good.pcap"}),
+                                                 ("blocklist", text, {"write": "heavy.pcap"})]))
+
+    def test_a_filter_that_takes_too_long_is_an_error_that_names_the_rule(self):
+        self.heavy_rules(1500)
+        says = r"rule blocklist: .*even unoptimised, takes longer than 0\.5 s \(--filter-time"
+        start = time.monotonic()
+        self.assert_refused("split", "-r", "in.pcap", "-R", "heavy.yaml", "--filter-time", "0.5",
+                            says=says)
+        self.assertLess(time.monotonic() - start, 60)
+        done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertRegex(done.err, says)
+        self.assertIn(b"2 rules, 1 errors", done.out)
+        text = self.read("heavy.yaml").decode().splitlines()[-2].partition("filter: ")[2]
+        self.assert_refused("-r", "in.pcap", "-w", "a.pcap", "--filter-time", "0.2",
+                            text.strip("'\""), says="rule1: .*longer than 0.2 s")
+
+    def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
+        self.heavy_rules(600)
+        for limit in (1, 2, 4, 8, 16, 32):  # one is between the times with and without optimising
+            done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
+                               "--filter-time", limit, cwd=self.directory)
+            if done.status != 2:
+                break
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertRegex(done.err, f"warning: .*rule blocklist: .*is not optimised, which takes "
+                                   f"longer than {limit} s")
+        self.assertEqual(self.packets_of("good.pcap"), self.source)
+        wanted = self.packets_of("heavy.pcap")
+        done = self.split("-R", "heavy.yaml", "--filter-time", 10 * limit, "-O")
+        self.assertEqual(done.err, "")
+        self.assertEqual(self.packets_of("heavy.pcap"), wanted)
+
+    def test_filters_are_compiled_where_no_process_can_be_started(self):
+        self.write("rules.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"})]))
+        done = e2e.capweir("check", "rules.yaml", cwd=self.directory,
+                           limits=[(resource.RLIMIT_NOFILE, 4)])
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertRegex(done.err, "warning: no process can be started for filters: .*without lim")
+        self.assertIn(b"1 rules, 0 errors", done.out)
+
+    def test_a_lost_compile_process_is_exit_1(self):
+        self.heavy_rules(1500)
+        run = e2e.start("check", "heavy.yaml", "--filter-time", 60, cwd=self.directory)
+        deadline = time.monotonic() + 60
+        helper = worker = None
+        # Before it compiles, its loss is one of start-up, and filters are compiled without it.
+        while worker is None or e2e.cpu_seconds_of(worker) < 0.1:
+            self.assertIsNone(run.poll(), "it ends before it compiles")
+            self.assertLess(time.monotonic(), deadline)
+            helper = e2e.child_of(run.pid)
+            worker = e2e.child_of(helper) if helper else None
+        os.kill(helper, signal.SIGKILL)
+        done = e2e.finish(run, timeout=20)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("the process that compiles filters is lost", done.err)
+
+    def test_inspect(self):
+        done = self.run_ok("inspect", self.input)
+        self.assertIn(b"pcap", done.out)
+        self.assertIn(b"100", done.out)
+        done = self.run_ok("inspect", "--json", self.input)
+        (found,) = json.loads(done.out)
+        self.assertEqual((found["format"], found["packets"], found["bytes"], found["damage"],
+                          found["compression"], found["nanoseconds"]),
+                         ("pcap", 100, sum(one[1] for one in self.source), None, "none", False))
+        self.assertEqual((found["first_ns"], found["last_ns"]),
+                         (self.source[0][0], self.source[-1][0]))
+        self.assertEqual(found["interfaces"][0]["linktype_value"], 1)
+
+    def test_inspect_tells_damage(self):
+        damaged = self.write("damaged.pcap", e2e.pcap(self.packets)[:-3])
+        done = e2e.capweir("inspect", "--json", damaged)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        (found,) = json.loads(done.out)
+        self.assertEqual(found["packets"], 99)
+        self.assertTrue(found["damage"])
+        done = e2e.capweir("inspect", self.write("text", b"no capture file at all"), self.input)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("text", done.err)
+        self.assertIn(b"100", done.out)
+        self.assert_refused("inspect", says="files")
+
+    def test_inspect_agrees_with_split_over_the_corpus(self):
+        rows = [row for row in e2e.corpus() if "unknown data link type" not in row["tcpdump_msg"]]
+        for row in rows[::max(1, int(4 / e2e.SCALE))]:
+            with self.subTest(file=row["file"]):
+                done = e2e.capweir("inspect", "--json", row["path"])
+                self.assertIn(done.status, (0, 1), e2e.text_of(done))
+                (found,) = json.loads(done.out)
+                split = e2e.capweir("split", "-q", "-r", row["path"], "-w",
+                                    self.path("out.pcapng"))
+                self.assertEqual(split.status, done.status, e2e.text_of(split))
+                if "error" in found:
+                    self.assertFalse(os.path.exists(self.path("out.pcapng")))
+                else:
+                    self.assertEqual(len(e2e.read_capture(self.path("out.pcapng")).packets),
+                                     found["packets"])
+                    os.unlink(self.path("out.pcapng"))
+
+    def test_generate_is_deterministic(self):
+        for profile in ("imix", "small", "large", "mix"):
+            contents = []
+            for seed in (1, 1, 2):
+                e2e.generate(self.path("g.pcap"), e2e.scaled(2000, 200), profile, seed)
+                contents.append(self.read("g.pcap"))
+            self.assertEqual(contents[0], contents[1])
+            self.assertNotEqual(contents[0], contents[2])
+            self.assertEqual(len(e2e.parse_capture(contents[0]).packets), e2e.scaled(2000, 200))
+        e2e.generate(self.path("more.pcap"), e2e.scaled(4000, 400), "mix", 1)
+        e2e.generate(self.path("less.pcap"), e2e.scaled(2000, 200), "mix", 1)
+        self.assertTrue(self.read("more.pcap").startswith(self.read("less.pcap")))
+        self.run_ok("generate", "-w", self.path("g.pcapng"), "--packets", e2e.scaled(2000, 200),
+                    "--profile", "mix")
+        self.assertEqual(len(self.packets_of("g.pcapng")), e2e.scaled(2000, 200))
+
+    def test_generate_refuses_what_it_cannot_do(self):
+        self.assert_refused("generate", says="-w")
+        self.assert_refused("generate", "-w", "g.pcap", "--profile", "nothing", says="nothing")
+        self.assert_refused("generate", "-w", "g.pcap", "--packets", "many", says="--packets")
+        self.assert_refused("generate", "-w", "g.pcap.zst", says="not in.*this version")
+        self.assert_refused("generate", "-w", "in.pcap", "--no-clobber", "--packets", "1",
+                            says="in.pcap")
+        done = e2e.capweir("generate", "-w", "/dev/full", "--packets", "100")
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("No space", done.err)
+
+
+if __name__ == "__main__":
+    e2e.main()

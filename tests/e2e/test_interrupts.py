@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs that are interrupted: whole files of what was processed, or whole prefixes."""
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import e2e
+import faults
+
+
+class Interrupts(faults.Test):
+    def braked(self, threads=2):
+        brake = faults.Brake(self.path("brake"))
+        process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", brake.path, "-f", "udp",
+                            "-w", self.path("file.pcap"), "-t", threads, "--json", "--buffer",
+                            "64KiB", "--batch-packets", 50,
+                            env=faults.without_leak_reports())
+        brake.wait_full()
+        return brake, process
+
+    def check_first_signal(self, number):
+        for threads in faults.THREADS:
+            brake, process = self.braked(threads)
+            process.send_signal(number)
+            time.sleep(0.2)
+            piped = brake.drain(process)
+            brake.close()
+            os.unlink(brake.path)
+            done = e2e.finish(process)
+            self.assertEqual(done.status, 130, e2e.text_of(done))
+            report = json.loads(done.out)
+            self.check_books(report)
+            self.check_files(report)
+            count = report["packets"]
+            self.assertLess(count, faults.COUNT, "it was not interrupted")
+            self.assertEqual(report["books"]["lost"], 0)
+            for packets in (e2e.parse_capture(piped).packets,
+                            e2e.read_capture(self.path("file.pcap")).packets):
+                self.assertEqual(e2e.essence(packets), self.source[:count])
+            self.assert_no_parts()
+            os.unlink(self.path("file.pcap"))
+
+    def test_an_interrupt_ends_with_whole_files_of_what_was_processed(self):
+        self.check_first_signal(signal.SIGINT)
+
+    def test_a_termination_does_the_same(self):
+        self.check_first_signal(signal.SIGTERM)
+
+    def check_second_signal(self, first, second):
+        brake, process = self.braked()
+        process.send_signal(first)
+        time.sleep(0.2)
+        self.assertIsNone(process.poll(), "the first signal must wait for what was handed out")
+        begin = time.monotonic()
+        process.send_signal(second)
+        done = e2e.finish(process)
+        self.assertLess(time.monotonic() - begin, 5)
+        brake.close()
+        os.unlink(brake.path)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertIn("aborted", done.err)
+        self.assertFalse(os.path.exists(self.path("file.pcap")))
+        self.check_parts(1)
+
+    def check_parts(self, count):
+        """There are `count` unfinished files, each a whole prefix of the input."""
+        names = [name for name in os.listdir(self.directory) if ".part" in name]
+        self.assertEqual(len(names), count, names)
+        for name in names:
+            packets = e2e.essence(e2e.read_capture(self.path(name)).packets)
+            self.assertEqual(packets, self.source[:len(packets)])
+
+    def test_an_abort_between_two_chunks_leaves_a_whole_prefix(self):
+        """The one worker stands in the pipe; the file's last chunk written ends within a record."""
+        brake = faults.Brake(self.path("brake"))
+        process = e2e.start("split", "-r", "-", "-f", "udp", "-w", self.path("file.pcap"), "-f",
+                            "udp[8:4] >= 200", "-w", brake.path, "-t", 1, "--chunk-size", 4096,
+                            "--buffer", "1MiB", "--batch-packets", 10, stdin=subprocess.PIPE,
+                            env=faults.without_leak_reports())
+        process.stdin.write(e2e.pcap(self.packets[:600]))
+        process.stdin.flush()
+        brake.wait_full()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        process.stdin = None
+        done = e2e.finish(process)
+        brake.close()
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.check_parts(1)
+
+    def test_a_second_interrupt_ends_promptly_and_leaves_whole_prefixes(self):
+        self.check_second_signal(signal.SIGINT, signal.SIGINT)
+
+    def test_a_termination_after_an_interrupt_ends_promptly(self):
+        self.check_second_signal(signal.SIGINT, signal.SIGTERM)
+
+    def test_a_fifo_without_reader_can_be_interrupted(self):
+        os.mkfifo(self.path("fifo"))
+        process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", self.path("fifo"),
+                            env=faults.without_leak_reports())
+        time.sleep(0.5)
+        self.assertIsNone(process.poll(), "it must wait for a reader")
+        process.send_signal(signal.SIGINT)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertRegex(done.err, "shutdown")
+
+    def test_an_interrupt_before_the_first_byte(self):
+        os.mkfifo(self.path("in"))
+        for source in ("-", self.path("in")):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process = e2e.start("split", "-r", source, "-w", self.path("out.pcap"),
+                                    stdin=subprocess.PIPE)
+                time.sleep(0.5)
+                self.assertIsNone(process.poll(), "it must wait for its input")
+                process.send_signal(number)
+                done = e2e.finish(process, 20)
+                self.assertEqual(done.status, 130, e2e.text_of(done))
+                self.assertEqual([name for name in os.listdir(self.directory) if "out" in name],
+                                 [])
+
+    def test_an_interrupt_while_filters_are_compiled(self):
+        hosts = " or ".join(f"host 10.{i // 250}.{i % 250}.7" for i in range(1000))
+        process = e2e.start("split", "-r", self.input, "-w", self.path("out.pcap"),
+                            "--filter-time", "60", hosts)
+        time.sleep(0.5)
+        self.assertIsNone(process.poll(), "libpcap must be busy")
+        process.send_signal(signal.SIGTERM)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+
+    def test_generate_interrupted_leaves_nothing(self):
+        process = e2e.start("generate", "--packets", "1000000000", "-w", self.path("big.pcap"))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertEqual([name for name in os.listdir(self.directory) if "big" in name], [])
+
+    def test_a_hangup_is_refused_and_changes_nothing(self):
+        brake, process = self.braked()
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        brake.drain(process)
+        brake.close()
+        done = e2e.finish(process)
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertIn("SIGHUP", done.err)
+        self.assertIn("packets", done.err)
+        self.assertEqual(e2e.essence(e2e.read_capture(self.path("file.pcap")).packets),
+                         self.source)
+
+    def test_an_interrupt_while_waiting_for_standard_input(self):
+        content = e2e.pcap(self.packets[:100])
+        process = e2e.start("split", "-r", "-", "-w", self.path("out.pcap"),
+                            stdin=subprocess.PIPE)
+        process.stdin.write(content)
+        process.stdin.flush()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        done = e2e.finish(process, 20)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertEqual(e2e.essence(e2e.read_capture(self.path("out.pcap")).packets),
+                         self.source[:100])
+        self.assert_no_parts()
+
+    def test_nothing_is_left_after_a_normal_run(self):
+        self.run_ok("split", "-q", "-r", self.input, *self.other(), "-f", "tcp", "-w",
+                    self.path("none.pcap"), "-C", "100k")
+        self.assert_no_parts()
+
+    def test_a_file_beyond_the_input_is_not_touched_by_a_failing_replacement(self):
+        """An existing output stays as it was when the new one comes to nothing."""
+        output = self.write("keep.pcap", b"precious")
+        report, done = self.run_json("split", "-r", self.input, "-f", "udp", "-w", output,
+                                     limits=[(resource.RLIMIT_FSIZE, 10)], status=1)
+        self.assertEqual(faults.read_all(output), b"precious")
+        self.assertNotIn(output, report["rules"][0]["files"])
+        self.assert_no_parts()
+
+
+if __name__ == "__main__":
+    e2e.main()

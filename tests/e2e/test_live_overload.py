@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Live capture at more than fits, and how a run is ended and asked."""
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import e2e
+import live
+
+SOME = e2e.scaled(20_000, 3000)
+
+
+class Pipe:
+    """The reading end of a FIFO output: opened at once, read when told."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.content = bytearray()
+        self.thread = None
+
+    def read_on(self, pause_s=0, piece=1 << 20):
+        """Read to the end, in a thread of its own."""
+        def run():
+            os.set_blocking(self.fd, True)
+            while data := os.read(self.fd, piece):
+                self.content += data
+                time.sleep(pause_s)
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        if self.thread:
+            self.thread.join(live.PATIENCE_S)
+        os.close(self.fd)
+
+
+class Overload(live.Test):
+    """At a rate that does not fit, the books say how many are missing, exactly."""
+
+    SMALL = ("--block-size", 65536, "-B", 512, "-s", 200)
+    COUNT = max(SOME, 20000)  # more than fits
+
+    def overrun(self, *arguments, status=0):
+        """More packets than the rings hold, while nobody reads them; the report."""
+        path = self.path("all.pcap")
+        shape = live.Shape(self.COUNT, size=64, size_max=100)
+        capture = self.capture("-i", "in", "-w", path, *self.SMALL, *arguments)
+        live.send(shape.part(0, 1000), rate=live.RATE)
+        capture.wait_seen(1000)
+        capture.signal(signal.SIGSTOP)
+        live.send(shape.part(1000, self.COUNT - 2000), rate=0)
+        capture.signal(signal.SIGCONT)
+        live.send(shape.part(self.COUNT - 1000, 1000), rate=live.RATE)
+        capture.wait_seen(self.COUNT)
+        result = capture.stop()
+        report = self.report_of(result, status)
+        dropped = self.sum_of(report, "kernel_dropped")
+        self.assertEqual(self.sum_of(report, "kernel_seen"), self.COUNT)
+        self.assertGreater(dropped, 0)
+        self.assertGreater(self.sum_of(report, "freezes"), 0)
+        self.assertEqual(self.sum_of(report, "left"), 0)
+        self.assertEqual(report["books"]["in_files"], self.COUNT - dropped)
+        self.expect(live.check(shape, [path]), packets=self.COUNT - dropped, missing=dropped,
+                    first=0)
+        return result
+
+    def test_what_the_kernel_dropped_is_counted(self):
+        for queues in (1, 2, 4):
+            with self.subTest(queues=queues):
+                self.overrun("--queues", queues)
+
+    def test_more_drops_than_allowed_are_exit_3(self):
+        self.overrun("--max-drop", 0, status=3)
+        self.overrun("--max-drop", self.COUNT)
+
+    def test_many_rules_and_a_small_ring(self):
+        """As fast as it goes, with much to do for each packet: no assertion on how much is lost."""
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [(f"r{number}", f"ip[{number % 40}:4] & {number + 1} != 0 or udp",
+              {"write": f"{number}.pcap"}) for number in range(100)]))
+        shape = live.Shape(SOME * 2)
+        capture = self.capture("-i", "in", "-R", rules, "-o", self.path(), "--queues", 2,
+                               *self.SMALL)
+        live.send(shape, rate=0)
+        capture.wait_seen(shape.count)
+        result = capture.stop()
+        self.assertIn(result.status, (0, 1))  # 1: backlog, for want of chunks
+        report = self.report_of(result, result.status)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), shape.count)
+        self.assertEqual(report["books"]["matched_any"],
+                         shape.count - self.sum_of(report, "kernel_dropped"))
+        for rule in report["rules"]:
+            self.assertEqual(rule["lost_total"], rule["lost"]["backlog"])
+        self.assertEqual(result.status, 1 if report["books"]["lost"] else 0)
+        for number in (0, 50, 99):
+            rule = report["rules"][number]
+            self.expect(live.check(shape, rule["files"]), packets=rule["written"],
+                        missing=shape.count - rule["written"])
+
+    def test_a_pipe_that_stands_still_loses_its_own_only(self):
+        """The others get everything; what the pipe could not take is backlog, exit 1."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(self.COUNT, size=1000)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("file.pcap"), "-f", "udp",
+                               "-w", self.path("pipe.pcap"), "-t", 2, "--buffer", "4MiB",
+                               "--queues", 2)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(self.COUNT)
+        capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "everything is taken in")
+        pipe.read_on()
+        report = self.report_of(capture.stop(), 1)
+        pipe.thread.join()
+        file, fifo = report["rules"]
+        self.assertEqual(self.sum_of(report, "kernel_seen"), self.COUNT)
+        self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+        self.assertEqual((file["written"], file["lost_total"]), (self.COUNT, 0))
+        self.assertGreater(fifo["lost"]["backlog"], 0)
+        self.assertEqual(fifo["lost"]["backlog"], fifo["lost_total"])
+        self.assertEqual(report["books"]["sent_to_pipe"], fifo["written"])
+        self.expect_all(shape, [self.path("file.pcap")])
+        self.expect(live.check(shape, [self.write("got.pcap", bytes(pipe.content))]),
+                    packets=fifo["written"], missing=fifo["lost_total"])
+
+    def test_a_slow_pipe_alone_lets_the_kernel_drop(self):
+        """It is at nobody's expense: the chunks and the ring fill, the kernel drops, exit 0."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(self.COUNT, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-t", 2, "--buffer",
+                               "1MiB", "--block-size", 65536, "-B", 512, "-s", 1000)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(self.COUNT)
+        pipe.read_on(pause_s=0.001)
+        report = self.report_of(capture.stop())
+        pipe.thread.join()
+        dropped = self.sum_of(report, "kernel_dropped")
+        self.assertGreater(dropped, 0)
+        self.assertEqual(report["books"]["lost"], 0)
+        self.assertEqual(report["books"]["sent_to_pipe"], self.COUNT - dropped)
+        self.expect(live.check(shape, [self.write("got.pcap", bytes(pipe.content))]),
+                    packets=self.COUNT - dropped, missing=dropped)
+
+    def test_a_drain_that_ends_late_is_given_up(self):
+        """What a pipe takes no more is lost as shutdown once --drain-timeout is over."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(self.COUNT, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
+                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
+                               "--buffer", "8MiB", "--drain-timeout", 0.3)
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(self.COUNT)
+        capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "everything is taken in")
+        capture.signal()
+        capture.wait_line("draining takes longer")
+        pipe.read_on()
+        report = self.report_of(capture.wait(), 1)
+        pipe.thread.join()
+        fifo, file = report["rules"]
+        self.assertGreater(fifo["lost"]["shutdown"], 0)
+        self.assertEqual(fifo["lost_total"], fifo["lost"]["shutdown"] + fifo["lost"]["backlog"])
+        found = live.check(shape, file["files"])
+        self.expect(found, packets=file["written"], missing=file["lost_total"])
+
+    def test_a_drain_that_does_not_end_is_broken_off(self):
+        """A worker that hangs in a write does not keep the command: exit 1, files whole."""
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
+                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
+                               "--drain-timeout", 0.3, env=self.breaking_off())
+        live.send(shape, rate=live.RATE // 4)
+        capture.wait_seen(SOME)
+        done = capture.stop()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("stuck", done.err)
+        left = [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+        self.assertEqual(len(left), 1)
+        found = live.check(shape, left)
+        self.expect(found, missing=SOME - found["packets"])
+
+
+class Signals(live.Test):
+    """How a run is ended and asked."""
+
+    def test_the_first_signal_finishes(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                shape = live.Shape(SOME)
+                capture = self.capture("-i", "in", "-w", self.path(f"{number}.pcap"))
+                live.send(shape)
+                capture.wait_seen(SOME)
+                capture.signal(number)
+                report = self.report_of(capture.wait())
+                self.assertEqual(report["books"]["in_files"], SOME)
+                self.assert_no_parts()
+
+    def test_in_full_flow(self):
+        """Stopped while packets go on coming: what the kernel took until then is there."""
+        shape = live.Shape(live.RATE * 20)
+        for queues in (1, 4):
+            with self.subTest(queues=queues):
+                path = self.path(f"{queues}.pcap")
+                capture = self.capture("-i", "in", "-w", path, "--queues", queues)
+                sender = self.sender(shape)
+                capture.wait_seen(SOME)
+                report = self.report_of(capture.stop())
+                sender.stop()
+                self.assertEqual(self.sum_of(report, "left"), 0)
+                self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
+                seen = self.sum_of(report, "kernel_seen")
+                self.assertEqual(report["books"]["in_files"], seen)
+                found = live.check(shape, [path])
+                self.expect(found, packets=seen, missing=shape.count - seen)
+
+    def test_the_second_signal_breaks_off(self):
+        pipe = Pipe(self.path("pipe.pcap"))
+        self.addCleanup(pipe.close)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("pipe.pcap"), "-f", "udp",
+                               "-w", self.path("file.pcap"), "-t", 2, json=False,
+                               env=self.breaking_off())
+        sender = self.sender(shape, rate=live.RATE // 4)
+        sender.finish()
+        capture.signal()
+        capture.wait_line("stopping")
+        capture.signal()
+        done = capture.wait()
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertIn("aborted", done.err)
+        self.assertFalse(os.path.exists(self.path("file.pcap")))
+        left = [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+        self.assertLessEqual(len(left), 1)
+        found = live.check(shape, left)
+        self.expect(found, missing=SOME - found["packets"])
+
+    def test_counters_are_told_when_asked(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), json=False)
+        live.send(live.Shape(SOME))
+        capture.signal(signal.SIGUSR1)
+        capture.wait_line("dropped by the kernel 0")
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("SIGHUP")
+        live.send(live.Shape(SOME, first=SOME))
+        end = time.monotonic() + live.PATIENCE_S
+        while f"{2 * SOME:,}" not in capture.text() and time.monotonic() < end:
+            capture.signal(signal.SIGUSR1)
+            time.sleep(0.1)
+        done = capture.stop()
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.expect_all(live.Shape(2 * SOME), [self.path("all.pcap")])
+
+    def test_counters_come_by_the_clock(self):
+        shape = live.Shape(SOME)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--stats", 0.1)
+        live.send(shape)
+        capture.wait_until(lambda: len(capture.stats_lines()) >= 5 and
+                           capture.stats_lines()[-1]["written"] == SOME, "five lines")
+        lines = capture.stats_lines()
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["books"]["in_files"], SOME)
+        for earlier, later in zip(lines, lines[1:]):
+            for name, value in earlier.items():
+                self.assertLessEqual(value, later[name], name)
+            self.assertGreater(later["elapsed_s"], earlier["elapsed_s"])
+        self.assertEqual(lines[-1]["kernel_seen"], SOME)
+        self.assertEqual(lines[-1]["received"], SOME)
+        self.assertEqual(lines[-1]["matched"], SOME)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--stats", 0.1, json=False)
+        capture.wait_line("dropped by the kernel")
+        self.assertEqual(capture.stop().status, 0)
+
+    def test_a_terminal_is_told_once_a_second(self):
+        """A line that is written over; messages do not mix with it."""
+        reading, writing = os.openpty()
+        self.addCleanup(os.close, reading)
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), json=False, stderr=writing)
+        os.close(writing)
+        live.send(live.Shape(SOME))
+        text = b""
+        end = time.monotonic() + live.PATIENCE_S
+        while text.count(b"dropped by the kernel") < 2 and time.monotonic() < end:
+            text += os.read(reading, 65536)
+            if b"set down" not in text and b"dropped" in text:
+                live.do_ip("link set in down", "link set in up")
+        capture.signal()
+        with contextlib.suppress(OSError):  # the terminal ends with its last writer
+            while data := os.read(reading, 65536):
+                text += data
+        self.assertEqual(capture.wait().status, 0)
+        self.assertNotIn(b"Sanitizer", text)
+        self.assertIn(b"\r\x1b[Kcapweir: in was set down\r\n", text)
+        self.assertRegex(text, rb"\d+ s: [\d,]+ packets, .*dropped by the kernel 0")
+
+    def test_a_duration_ends_the_run(self):
+        began = time.monotonic()
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--duration", 1)
+        live.send(live.Shape(SOME // 4))
+        report = self.report_of(capture.wait())
+        self.assertGreaterEqual(time.monotonic() - began, 1)
+        self.assertEqual(report["books"]["in_files"], self.sum_of(report, "kernel_seen"))
+
+    def test_nothing_captured_is_a_valid_file(self):
+        for name in ("none.pcap", "none.pcapng"):
+            capture = self.capture("-i", "in", "-w", self.path(name))
+            report = self.report_of(capture.stop())
+            self.assertEqual(report["packets"], 0)
+            self.assertEqual(e2e.read_capture(self.path(name)).packets, [])
+
+
+if __name__ == "__main__":
+    live.main()
