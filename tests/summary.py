@@ -19,7 +19,7 @@ def skips_of(case):
     for name, reason in PYTHON_SKIPPED.findall(output):
         yield f"{name}: {reason}"
     for name in CMOCKA_SKIPPED.findall(output):
-        reason = re.search(rf"^(?:skip|skipped)[^\n]*", output, re.M | re.I)
+        reason = re.search(r"^(?:skip|skipped)[^\n]*", output, re.M | re.I)
         yield f"{name}: {reason.group(0) if reason else 'see the log'}"
 
 

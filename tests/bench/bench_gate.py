@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The regression gate of the benchmarks (bench/results/gate.py): sees what is slower, and not what is noise."""
+"""The regression gate of the benchmarks (bench/results/gate.py): sees what is slower, not noise."""
 import json
 import os
 import random
@@ -9,7 +9,8 @@ import sys
 import tempfile
 import unittest
 
-GATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "results", "gate.py")
+GATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench", "results",
+                    "gate.py")
 
 
 class Gate(unittest.TestCase):
@@ -18,7 +19,7 @@ class Gate(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def result(self, name, times, unit="ns"):
-        """A file as Google Benchmark writes it: repetitions, then aggregates, which do not count."""
+        """A file as Google Benchmark writes it: repetitions, then aggregates that do not count."""
         entries = [{"name": f"{run}/repeats:{len(found)}", "run_name": run, "run_type": "iteration",
                     "real_time": time, "time_unit": unit}
                    for run, found in times.items() for time in found]
@@ -41,16 +42,20 @@ class Gate(unittest.TestCase):
 
     def test_noise_is_no_regression(self):
         for seed in range(12):
-            before = self.result("a", {"x": self.around(100, 15, seed), "y": self.around(9, 1, seed)})
-            after = self.result("b", {"x": self.around(100, 15, ~seed), "y": self.around(9, 1, ~seed)})
+            before = self.result("a", {"x": self.around(100, 15, seed),
+                                       "y": self.around(9, 1, seed)})
+            after = self.result("b", {"x": self.around(100, 15, ~seed),
+                                      "y": self.around(9, 1, ~seed)})
             status, text = self.gate(before, after)
             self.assertEqual(status, 0, text)
             self.assertIn("no regression", text)
 
     def test_what_is_slower_is_told(self):
         for seed in range(12):
-            before = self.result("a", {"x": self.around(100, 3, seed), "y": self.around(9, 3, seed)})
-            after = self.result("b", {"x": self.around(130, 3, ~seed), "y": self.around(8, 3, ~seed)})
+            before = self.result("a", {"x": self.around(100, 3, seed),
+                                       "y": self.around(9, 3, seed)})
+            after = self.result("b", {"x": self.around(130, 3, ~seed),
+                                      "y": self.around(8, 3, ~seed)})
             status, text = self.gate(before, after)
             self.assertEqual(status, 1, text)
             self.assertRegex(text, r"(?m)^x: .* SLOWER$")

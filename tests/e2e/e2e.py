@@ -102,7 +102,8 @@ def child_of(parent):
 def cpu_seconds_of(process):
     """Time that a process has computed so far; 0 when it is gone."""
     with contextlib.suppress(OSError), open(f"/proc/{process}/stat") as file:
-        return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int,
+                       file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
     return 0
 
 

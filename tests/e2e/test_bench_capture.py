@@ -78,7 +78,8 @@ class BenchCapture(live.Test):
             self.check(row, 2)
 
     def test_xdp(self):
-        done = e2e.capweir("bench", "capture", "--backend", "xdp", "--pps", 2000, "--frame-size", 60,
+        done = e2e.capweir("bench", "capture", "--backend", "xdp", "--pps", 2000, "--frame-size",
+                           60,
                            "--rule-count", 1, "--repeat", 1, "--duration", 0.3, "--json", "-o",
                            self.out)
         if done.status and "AF_XDP" in done.err:
@@ -110,7 +111,8 @@ class BenchCapture(live.Test):
 
     def test_a_disk_that_fills_is_counted(self):
         with e2e.tmpfs(self.path("small"), "size=70m") as small:
-            done = e2e.capweir("bench", "capture", "--frame-size", 1514, "--rule-count", 1, "--json",
+            done = e2e.capweir("bench", "capture", "--frame-size", 1514, "--rule-count", 1,
+                               "--json",
                                "--repeat", 1, "--duration", 0.6, "-o", small)
             if done.status:  # the natural program, which comes first, ends there
                 self.assertIn("not written", done.err)

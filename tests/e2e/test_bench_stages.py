@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""capweir bench split, ring, write and limits: what they count is so, and they leave nothing behind.
+"""capweir bench split, ring, write and limits: what they count is so, and nothing is left.
 
 No time is looked at, but that there is one.
 """
@@ -133,7 +133,8 @@ class Split(Bench):
     def test_what_libpcap_cannot_read_is_measured_without_it(self):
         path = e2e.generate(self.path("in.pcap"), 3000)
         subprocess.run(["gzip", path], check=True)
-        done = self.bench("split", path + ".gz", "--repeat", 1, "-t", "1,2", "-o", self.out, "--json")
+        done = self.bench("split", path + ".gz", "--repeat", 1, "-t", "1,2", "-o", self.out,
+                          "--json")
         self.assertRegex(done.err, "warning: libpcap, 8 rules, in.pcap.gz: .*left out")
         rows = json.loads(done.out)["results"]
         self.assertEqual([(row["program"], row["threads"], row["packets"]) for row in rows],
@@ -141,12 +142,14 @@ class Split(Bench):
         self.assertGreater(rows[0]["written"], 500)
 
     def test_more_rules_than_libpcap_may_open_files(self):
-        arguments = ("bench", "split", "--packets", 1000, "--rule-count", "5,200", "-t", "1", "--repeat",
+        arguments = ("bench", "split", "--packets", 1000, "--rule-count", "5,200", "-t", "1",
+                     "--repeat",
                      "1", "--json", "-o", self.out)
         done = e2e.capweir(*arguments, limits=[(resource.RLIMIT_NOFILE, 120)])
         self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertRegex(done.err, "warning: libpcap, 200 rules, .*[Tt]oo many open files")
-        self.assertEqual([(row["program"], row["rules"]) for row in json.loads(done.out)["results"]],
+        self.assertEqual([(row["program"],
+                           row["rules"]) for row in json.loads(done.out)["results"]],
                          [("libpcap", 5), ("capweir", 5), ("capweir", 200)])
 
     def test_a_signal_ends_it_and_nothing_is_left(self):
@@ -229,7 +232,8 @@ class Limits(Bench):
             self.skipTest("this is no root")
         os.chmod(self.directory, 0o755)
         os.chmod(self.out, 0o777)
-        done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", e2e.CAPWEIR, "bench",
+        done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", e2e.CAPWEIR,
+                               "bench",
                                "split", "--packets", "1000", "--repeat", "1", "-o", self.out],
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)

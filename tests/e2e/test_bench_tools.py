@@ -19,7 +19,8 @@ MACHINE = {"cpu": "Some CPU \"quoted\"", "cores": 4, "kernel": "6.1.0-x", "gover
 
 class Compare(e2e.Test):
     def compare(self, *arguments):
-        done = subprocess.run([sys.executable, "-B", os.path.join(BENCH, "peers", "compare"), "--capweir",
+        done = subprocess.run([sys.executable, "-B", os.path.join(BENCH, "peers", "compare"),
+                               "--capweir",
                                e2e.CAPWEIR, "--natural", self.path("no-such-program"), "--dir",
                                self.directory, "--rounds", "1", "--no-warm", *map(str, arguments)],
                               capture_output=True, text=True, timeout=e2e.TIMEOUT)
@@ -101,7 +102,8 @@ class Plot(e2e.Test):
                 self.write(name + ".json", json.dumps({"version": 1, "bench": kind,
                                                        "machine": MACHINE, "results": rows}))
             paths.append(self.path(name + ".json"))
-        done = subprocess.run([sys.executable, "-B", os.path.join(BENCH, "results", "plot"), "--out",
+        done = subprocess.run([sys.executable, "-B", os.path.join(BENCH, "results", "plot"),
+                               "--out",
                                self.path("out"), *paths], capture_output=True, text=True)
         self.assertEqual(done.returncode, status, done.stderr)
         return done

@@ -9,7 +9,6 @@ Environment: DECODE_DUMP is the program that prints our side.
 """
 import os
 import subprocess
-import unittest
 
 import e2e
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each output holds exactly the packets that tcpdump takes from the same file with the same filter."""
+"""Each output holds exactly the packets that tcpdump takes with the same filter."""
 import concurrent.futures
 import os
 import re
@@ -16,8 +16,8 @@ SAMPLE = (len(expressions()) if e2e.FULL
 
 # Where capweir differs on purpose: expression -> reason. It must refuse them.
 REFUSED = {
-    "ip broadcast": "a file does not know its netmask: capweir refuses, tcpdump assumes 0.0.0.0 and "
-                    "gives packets to 0.0.0.0 and 255.255.255.255 only, which is another question",
+    "ip broadcast": "a file does not know its netmask: capweir refuses, tcpdump assumes 0.0.0.0 "
+                    "and gives packets to 0.0.0.0 and 255.255.255.255 only",
 }
 
 # Files whose subsecond fields are beyond 4.29 s: --nano multiplies them by 1000 in 32 bits, which
@@ -100,9 +100,9 @@ def compare_file(row):
             if got != wanted:
                 first = next((at for at, (one, two) in enumerate(zip(got, wanted)) if one != two),
                              min(len(got), len(wanted)))
+                shown = [str(list_[first])[:120] for list_ in (got, wanted) if first < len(list_)]
                 problems.append(f"{name}: {expression!r}: {len(got)} packets, tcpdump has "
-                                f"{len(wanted)}; first difference at {first}: "
-                                f"{[str(list_[first])[:120] for list_ in (got, wanted) if first < len(list_)]}")
+                                f"{len(wanted)}; first difference at {first}: {shown}")
     return problems, compared
 
 

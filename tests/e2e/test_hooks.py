@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Hooks: once a complete file, the last one too, as the words say; what fails is told and counted."""
+"""Hooks: once a complete file, the last one too, as said; failures are told and counted."""
 import contextlib
 import json
 import os
@@ -50,7 +50,8 @@ class Hooks(e2e.Test):
 
     def test_once_for_each_file_in_order_and_the_last_one_too(self):
         rules = self.rules(("all", ""), ("none", "tcp"),
-                           ("own", "", {"hook": json.dumps([self.spy, self.log, "a b", "$(x); 'y'"])}))
+                           ("own", "", {"hook": json.dumps([self.spy, self.log, "a b",
+                                                            "$(x); 'y'"])}))
         for threads in (1, 4):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.log)

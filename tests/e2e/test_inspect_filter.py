@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""capweir inspect filter and bench filter: what they print is what tcpdump prints, what runs, and what
-core/filter/README.md shows."""
+"""capweir inspect filter and bench filter: what they print is what tcpdump prints, what runs, and
+what core/filter/README.md shows."""
 import json
 import os
 import random
@@ -118,8 +118,8 @@ class Program:
                 self.nodes[len(self.roots) - 1, match[1]] = node
             elif match := re.fullmatch(r"    (.*?) *-> (.*)", line):
                 node["ways"].append((match[1], match[2]))
-            elif match := re.fullmatch(r"part (\d+) is a piece of (\d+)(?:, gone where this is taken "
-                                       r"back: (.*))?", line):
+            elif match := re.fullmatch(r"part (\d+) is a piece of (\d+)(?:, gone where this is "
+                                       r"taken back: (.*))?", line):
                 self.parents[f"{match[2]} (part {match[1]})"] = match[3]
             elif match := re.fullmatch(r"(\d+): (\w+), \d+ instructions: .*", line):
                 self.engines[int(match[1])] = match[2]

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Samples and limits: exactly the packets that a loop over the matched ones takes, and the books know."""
-import os
+"""Samples and limits: exactly the packets that a plain loop takes, and the books know."""
 import random
 import tempfile
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files of live captures: they end by the clock when nothing comes, and exactly where they should."""
+"""Files of live captures: they end by the clock when nothing comes, and exactly where they should.
+"""
 import contextlib
 import os
 import subprocess

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who captures: root becomes nobody or whom -Z names, and rotation goes on; others need CAP_NET_RAW."""
+"""Who captures: root becomes nobody or whom -Z names and goes on; others need CAP_NET_RAW."""
 import os
 import pwd
 import shutil
@@ -120,7 +120,8 @@ class Privileges(live.Test):
         self.assertIn("-Z root", done.err)
 
     def test_a_user_that_does_not_exist(self):
-        done = e2e.capweir("-i", "in", "-w", os.path.join(self.mine, "a.pcap"), "-Z", "no-such-user")
+        done = e2e.capweir("-i", "in", "-w", os.path.join(self.mine, "a.pcap"), "-Z",
+                           "no-such-user")
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertIn("no-such-user", done.err)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Metrics of a running capture: what collectors can read, what they say, and what clients may do."""
+"""Metrics of a running capture: what collectors can read, what clients may do."""
 import http.client
 import json
 import os
@@ -22,7 +22,7 @@ OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 def parse(text):
-    """Samples by name and labels; that every line is one, or says something of a family, is checked."""
+    """Samples by name and labels; every line must be one, or say something of a family."""
     samples, families = {}, {}
     for line in text.splitlines():
         said = re.fullmatch(r"# (TYPE|HELP) (capweir_[a-z_]+) (.+)", line)
@@ -69,7 +69,8 @@ class Metrics(live.Test):
         live.send(live.Shape(SOME))
         self.wait_received(capture, SOME)
         answer, body = self.get()
-        self.assertEqual(answer.getheader("Content-Type"), "text/plain; version=0.0.4; charset=utf-8")
+        self.assertEqual(answer.getheader("Content-Type"),
+                         "text/plain; version=0.0.4; charset=utf-8")
         samples, families = parse(body)
         for name, expected in (("packets_received", SOME), ("packets_matched", SOME),
                                ("packets_unmatched", 0), ("packets_malformed", 0),
@@ -91,9 +92,10 @@ class Metrics(live.Test):
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             self.assertEqual((done.returncode, done.stdout), (0, ""))
         else:
-            print("promtool (Debian's prometheus) is not installed: only this test checked the format")
+            print("promtool (Debian's prometheus) is not installed: only this test checked it")
         answer, body = self.get(headers=OPENMETRICS)
-        self.assertIn("application/openmetrics-text; version=1.0.0", answer.getheader("Content-Type"))
+        self.assertIn("application/openmetrics-text; version=1.0.0",
+                      answer.getheader("Content-Type"))
         self.assertTrue(body.endswith("# EOF\n"))
         again, families = parse(body)
         self.assertEqual(set(again), set(samples))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same bytes in every output file, whatever the threads, the pool, the batches and the input's dress."""
+"""The same bytes in every output file, whatever the threads, the sizes and the input's dress."""
 import gzip
 import os
 import random
@@ -272,7 +272,7 @@ class OneResult(e2e.Test):
                             e2e.parse_capture(one[f"out{index}.pcapng"]).packets))
 
     def interleaved(self):
-        """Three interfaces of two link types, in turn and in both byte orders, by one section each."""
+        """Three interfaces of two link types, in turn, each byte order in its section."""
         content = b""
         for order in "<>":
             content += e2e.section(order)
@@ -388,14 +388,15 @@ class OneResult(e2e.Test):
         self.assert_one_result(*arguments)
 
 
-
 class ManyRules(e2e.Test):
     """Ten thousand rules are rules like any others."""
 
     COUNT = e2e.scaled(10_000)
 
     def test_ten_thousand_rules(self):
-        host = lambda index: 0x0a000000 + index * 7
+        def host(index):
+            return 0x0a000000 + index * 7
+
         rules = [(f"r{index}", f"host 10.{host(index) >> 16 & 255}.{host(index) >> 8 & 255}."
                   f"{host(index) & 255} and udp port {1000 + index % 5000}")
                  for index in range(self.COUNT)]

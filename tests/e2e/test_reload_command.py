@@ -70,7 +70,8 @@ class Reload(live.Test):
         self.assertTrue(self.rule(report, "first")["removed"])
         self.assertFalse(self.rule(report, "all")["removed"])
         reloads = report["reloads"]
-        self.assertEqual((reloads["generation"], reloads["accepted"], reloads["refused"]), (2, 1, 0))
+        self.assertEqual((reloads["generation"], reloads["accepted"], reloads["refused"]),
+                         (2, 1, 0))
         self.assertEqual([(g["generation"], g["rules"], g["queues_from"])
                           for g in reloads["generations"]], [(1, 2, [0]), (2, 2, [SOME])])
 
@@ -162,7 +163,8 @@ class Reload(live.Test):
         capture.wait_seen(SOME)
         for number, (more, expected) in enumerate(steps, 2):
             capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
-            self.reload(capture, first.replace("'}", f"', {more}}}"), f"generation {number}, 1 rules "
+            self.reload(capture, first.replace("'}", f"', {more}}}"),
+                        f"generation {number}, 1 rules "
                         "(outputs: 1 go on, 0 new, 0 closed)")
             live.send(live.Shape(SOME, first=sent))
             sent += SOME
@@ -258,14 +260,16 @@ class Reload(live.Test):
                          [n for n in range(2 * SOME) if n < SOME or n % 97 != 1])
 
     def test_standard_output_has_one_stream(self):
-        rules = "rules:\n  {}: {{filter: {}, write: '-'}}\n  all: {{filter: udp, write: all.pcap}}\n"
+        rules = ("rules:\n  {}: {{filter: {}, write: '-'}}\n"
+                 "  all: {{filter: udp, write: all.pcap}}\n")
         with open(self.path("stream"), "wb") as stream:
             capture = self.start(rules.format("a", "udp"), json=False, stdout=stream)
         live.send(live.Shape(SOME))
         self.reload(capture, rules.format("b", "udp"), "rules not reloaded")
         capture.wait_until(lambda: "standard output had another" in capture.text() or
                            self.id().split(".")[-2] == "Control", "why")
-        self.reload(capture, rules.format("a", "src port 10001"), "(outputs: 2 go on, 0 new, 0 closed)")
+        self.reload(capture, rules.format("a", "src port 10001"),
+                    "(outputs: 2 go on, 0 new, 0 closed)")
         live.send(live.Shape(SOME, first=SOME))
         done = capture.stop()
         self.assertEqual(done.status, 0, e2e.text_of(done))
@@ -387,7 +391,8 @@ class Control(Reload):
         last = {}
         for number in range(30):
             self.write_rules("rules:\n  all: {filter: udp, write: 'all.pcap'}\n" +
-                             f"  r{number % 3}: {{filter: src port 10001, write: '{{rule}}.pcap'}}\n")
+                             f"  r{number % 3}: {{filter: src port 10001, "
+                             "write: '{rule}.pcap'}\n")
             self.ask("reload")
             for _ in range(2):
                 now = self.counters_of(self.stats())
@@ -435,7 +440,8 @@ class Control(Reload):
         # After a kill the next run takes over.
         for kill in (True, False):
             capture = self.start("rules:\n  all: {filter: udp, write: all.pcap}\n")
-            other = e2e.capweir("capture", "-i", "in", "-w", self.path("b.pcap"), "--control", self.socket)
+            other = e2e.capweir("capture", "-i", "in", "-w", self.path("b.pcap"), "--control",
+                                self.socket)
             self.assertEqual(other.status, 2)
             self.assertIn("in use", other.err)
             if kill:

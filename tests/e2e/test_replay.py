@@ -25,7 +25,8 @@ class Receiver:
     def __init__(self, path, count, device="in"):
         self.path = path
         # Its ring has a place of the snapshot length for each packet: so it holds thousands.
-        command = ["tcpdump", "-i", device, "-w", path, "-c", str(count), "-B", "65536", "-s", "4000",
+        command = ["tcpdump", "-i", device, "-w", path, "-c", str(count), "-B", "65536", "-s",
+                   "4000",
                    "--nano", "--immediate-mode", "-Q", "in"]
         if os.geteuid() == 0:
             command += ["-Z", "root"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rings: the last files stay, older ones of the run go, and the books know; nobody else's file is touched."""
+"""Rings: the last files stay, older ones of the run go, no others, and the books know."""
 import os
 import tempfile
 
@@ -65,7 +65,8 @@ class Rings(e2e.Test):
         self.assertEqual(report["books"]["expired"], 0)
 
     def test_tcpdumps_letter(self):
-        self.check([*self.pairs(), "-C", "10k"], ["-W", 3], lambda files: [one[-3:] for one in files])
+        self.check([*self.pairs(), "-C", "10k"], ["-W", 3],
+                   lambda files: [one[-3:] for one in files])
 
     def rules(self, rotate="{size: 8KiB}", keep=None, **more):
         text = e2e.rules_yaml([("a", "udp portrange 1000-1003", more.get("a", {})),
@@ -99,7 +100,8 @@ class Rings(e2e.Test):
         """The least rule's oldest files go first; of equals, what ended first."""
         total = 40 * len(self.packets)
         results = {}
-        for name, priorities in (("equal", {}), ("c", {"c": {"priority": 2}, "b": {"priority": 1}})):
+        for name, priorities in (("equal", {}),
+                                 ("c", {"c": {"priority": 2}, "b": {"priority": 1}})):
             rules = self.rules(keep=f"{{total: {total}}}", **priorities)
             found, report = self.outputs("-R", rules)
             for threads in THREADS:

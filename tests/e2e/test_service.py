@@ -27,7 +27,7 @@ class Notify(live.Test):
             environment = dict(os.environ, NOTIFY_SOCKET=name)
             capture = self.capture("-i", "in", "-w", self.path("all.pcap"), env=environment)
             self.assertEqual(manager.recv(100), b"READY=1")
-            live.send(live.Shape(100)) # what comes after READY is captured
+            live.send(live.Shape(100))  # what comes after READY is captured
             capture.wait_seen(100)
             capture.signal()
             self.assertEqual(manager.recv(100), b"STOPPING=1")

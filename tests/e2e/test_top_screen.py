@@ -47,7 +47,8 @@ class Top(live.Test):
                                "-t", 2, "--queues", 1)
         sender = self.sender(live.Shape(10**9), rate=2000)
         self.show()
-        screen = self.wait_screen(["ring in:0 .*[0-9]/s", "queue in:0", "worker 0", "worker 1", "chunks",
+        screen = self.wait_screen(["ring in:0 .*[0-9]/s", "queue in:0", "worker 0", "worker 1",
+                                   "chunks",
                                    "output rule1 .*[0-9]/s", "[1-9],?[0-9]* packets/s",
                                    "bottleneck: none: nothing is lost"])
         self.assertIsNone(RED.search(screen))
@@ -83,7 +84,8 @@ class Top(live.Test):
         reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
         self.addCleanup(os.close, reader)
         capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("fifo"), "--control",
-                               self.socket, "--buffer", "1MiB", "-B", 4096, "--block-size", "256KiB",
+                               self.socket, "--buffer", "1MiB", "-B", 4096, "--block-size",
+                               "256KiB",
                                "--queues", 1)
         sender = self.sender(live.Shape(10**9, size=1000), rate=5000)
         self.show()

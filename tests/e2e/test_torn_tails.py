@@ -13,7 +13,7 @@ SEED = 20240917
 
 
 def boundaries(content):
-    """Where the file may end and be whole: [(offset, packets before it)]; read by its lengths alone."""
+    """Where the file may end and be whole: [(offset, packets before it)]; read by its lengths."""
     if content[:4] == b"\x0a\x0d\x0d\x0a":
         order = "<" if content[8:12] == b"\x4d\x3c\x2b\x1a" else ">"
         found, at, packets = [], 0, 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compressed outputs: the same bytes for any number of threads, and in them what the plain file has."""
+"""Compressed outputs: the same bytes for any number of threads; unpacked, the plain file."""
 import os
 import shutil
 import struct
@@ -23,7 +23,7 @@ def unpack(path):
 
 
 def frames_of(content):
-    """Sizes, packed and plain, of the frames, from the table at the file's end; and where it begins."""
+    """Sizes, packed and plain, of the frames, from the table at the file's end; its beginning."""
     assert content[-4:] == struct.pack("<I", 0x8F92EAB1), "no table"
     count, descriptor = struct.unpack("<IB", content[-9:-4])
     assert descriptor == 0
@@ -80,7 +80,8 @@ class Zst(e2e.Test):
             sizes, table_at = frames_of(compressed)
             self.assertEqual(sum(size for size, _ in sizes), table_at)
             self.assertEqual([size for _, size in sizes],
-                             [min(FRAME, len(content) - at) for at in range(0, len(content), FRAME)])
+                             [min(FRAME, len(content) - at)
+                              for at in range(0, len(content), FRAME)])
             at = 0
             for index, (size, bytes_) in enumerate(sizes):  # each can be read alone
                 path = self.write("frame.zst", compressed[at:at + size])
@@ -123,7 +124,8 @@ class Zst(e2e.Test):
         for threads in (1, 4):
             directory = self.path(f"out{threads}")
             os.mkdir(directory)
-            self.run_ok("split", "-q", "-r", self.source, "-R", rules, "-o", directory, "-t", threads)
+            self.run_ok("split", "-q", "-r", self.source, "-R", rules, "-o", directory, "-t",
+                        threads)
             contents = {e2e_bytes(os.path.join(directory, name)) for name in os.listdir(directory)}
             self.assertEqual(len(contents), 1)
             self.assertEqual(unpack(os.path.join(directory, "r0.pcap.zst")), e2e_bytes(self.source))
