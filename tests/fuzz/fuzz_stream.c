@@ -56,9 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	delivered = skipped = 0;
 	check(cw_streams_open(&streams, &options, NULL) == 0);
 	for (; bytes >= 8; data += 8, bytes -= 8)
-		add_segment(streams, data[0] >> 1 & 7, data[0] & 1, data[1] & 0x17,
-			    cw_load_u32(data + 2, 0), payload,
-			    cw_load_u16(data + 6, 0) % sizeof(payload));
+		add_segment(streams,
+			    (struct segment){data[0] >> 1 & 7, data[0] & 1, data[1] & 0x17,
+					     cw_load_u32(data + 2, 0)},
+			    payload, cw_load_u16(data + 6, 0) % sizeof(payload));
 	cw_streams_flush(streams);
 	cw_streams_stats(streams, &stats);
 	check(stats.flow_count == 0 && stats.block_count == 0);

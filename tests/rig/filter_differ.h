@@ -138,24 +138,30 @@ static inline struct cw_filter_budget differ_tiny(struct random *random)
 	return budget;
 }
 
+struct differ_ids {
+	const uint32_t *at;
+	size_t count;
+};
+
 /* Say where the ids found differ from those expected; returns false. */
 static inline bool differ_report(const struct differ *differ, uint32_t set, const char *way,
-				 const uint32_t *got, size_t found, const uint32_t *expected,
-				 size_t wanted, const struct cw_packet *packet)
+				 struct differ_ids got, struct differ_ids expected,
+				 const struct cw_packet *packet)
 {
 	size_t at = 0;
 
-	while (at < found && at < wanted && got[at] == expected[at])
+	while (at < got.count && at < expected.count && got.at[at] == expected.at[at])
 		at++;
 	fprintf(stderr, "%s%s of %u filters: %zu ids, not %zu, on %u bytes; from place %zu on: ",
-		differ->names[set], way, differ->count, found, wanted, packet->caplen, at);
-	fprintf(stderr, "got %lld, expected %lld", at < found ? (long long)got[at] : -1,
-		at < wanted ? (long long)expected[at] : -1);
-	if (at < wanted && expected[at] / 3 < differ->count)
+		differ->names[set], way, differ->count, got.count, expected.count, packet->caplen,
+		at);
+	fprintf(stderr, "got %lld, expected %lld", at < got.count ? (long long)got.at[at] : -1,
+		at < expected.count ? (long long)expected.at[at] : -1);
+	if (at < expected.count && expected.at[at] / 3 < differ->count)
 		fprintf(stderr, " (\"%s\")",
-			cw_filter_expression(differ->filters[expected[at] / 3]));
-	if (at < found && got[at] / 3 < differ->count)
-		fprintf(stderr, " (\"%s\")", cw_filter_expression(differ->filters[got[at] / 3]));
+			cw_filter_expression(differ->filters[expected.at[at] / 3]));
+	if (at < got.count && got.at[at] / 3 < differ->count)
+		fprintf(stderr, " (\"%s\")", cw_filter_expression(differ->filters[got.at[at] / 3]));
 	fprintf(stderr, "\n");
 	return false;
 }
@@ -190,19 +196,18 @@ static inline void differ_expect(struct differ *differ, const struct cw_packet *
 /* Whether these are the ids of packet `place` of the burst. */
 static inline bool differ_compare(const struct differ *differ, uint32_t set, const char *way,
 				  const struct cw_packet *packets, uint32_t place,
-				  const uint32_t *got, size_t found)
+				  struct differ_ids got)
 {
 	size_t start = place ? differ->ends[place - 1] : 0;
-	const uint32_t *expected = differ->expected + start;
-	size_t wanted = differ->ends[place] - start;
+	struct differ_ids expected = {differ->expected + start, differ->ends[place] - start};
 
-	if (differ->modes[set] == CW_FILTER_FIRST) {
-		expected = &differ->firsts[place];
-		wanted = cw_min_size(wanted, 1);
-	}
-	if (found == wanted && (!found || !memcmp(got, expected, found * sizeof(*got))))
+	if (differ->modes[set] == CW_FILTER_FIRST)
+		expected =
+		    (struct differ_ids){&differ->firsts[place], cw_min_size(expected.count, 1)};
+	if (got.count == expected.count &&
+	    (!got.count || !memcmp(got.at, expected.at, got.count * sizeof(*got.at))))
 		return true;
-	return differ_report(differ, set, way, got, found, expected, wanted, &packets[place]);
+	return differ_report(differ, set, way, got, expected, &packets[place]);
 }
 
 /* As the pipeline does it: with room that does not last for the whole burst, more or less often. */
@@ -226,8 +231,9 @@ static inline bool differ_check_burst(struct differ *differ, uint32_t set,
 		for (i = 0; i < step; i++) {
 			uint32_t start = i ? ends[i - 1] : 0;
 
-			result &= differ_compare(differ, set, ", burst", packets, done + i,
-						 differ->got + start, ends[i] - start);
+			result &= differ_compare(
+			    differ, set, ", burst", packets, done + i,
+			    (struct differ_ids){differ->got + start, ends[i] - start});
 		}
 		done += (uint32_t)step;
 	}
@@ -246,10 +252,13 @@ static inline bool differ_check_packets(struct differ *differ, const struct cw_p
 		return true;
 	differ_expect(differ, packets, count);
 	for (set = 0; set < differ->set_count; set++) {
-		for (i = 0; i < count; i++)
-			result &= differ_compare(
-			    differ, set, "", packets, i, differ->got,
-			    cw_filter_set_match(differ->sets[set], &packets[i], differ->got));
+		for (i = 0; i < count; i++) {
+			size_t found =
+			    cw_filter_set_match(differ->sets[set], &packets[i], differ->got);
+
+			result &= differ_compare(differ, set, "", packets, i,
+						 (struct differ_ids){differ->got, found});
+		}
 		result &= differ_check_burst(differ, set, packets, count);
 		differ->checks += (uint64_t)differ->count * count;
 	}

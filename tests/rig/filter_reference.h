@@ -98,6 +98,25 @@ static inline bool reference_compare(uint16_t code, uint32_t a, uint32_t operand
 	}
 }
 
+/* What a load gives that needs no packet; false: it needs one. */
+static inline bool reference_is_known(const struct bpf_insn *load, const uint32_t *scratch,
+				      uint32_t wire_len, uint32_t *value)
+{
+	switch (BPF_MODE(load->code)) {
+	case BPF_IMM:
+		*value = load->k;
+		return true;
+	case BPF_MEM:
+		*value = scratch[load->k];
+		return true;
+	case BPF_LEN:
+		*value = wire_len;
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Whether the program ends on this packet; it is a valid one. */
 static inline bool reference_ends(const struct bpf_insn *program, const uint8_t *data,
 				  uint32_t caplen, uint32_t wire_len)
@@ -114,26 +133,16 @@ static inline bool reference_ends(const struct bpf_insn *program, const uint8_t 
 		case BPF_RET:
 			return true;
 		case BPF_LD:
-			if (BPF_MODE(at->code) == BPF_IMM)
-				a = at->k;
-			else if (BPF_MODE(at->code) == BPF_MEM)
-				a = scratch[at->k];
-			else if (BPF_MODE(at->code) == BPF_LEN)
-				a = wire_len;
-			else if (!reference_load(data, caplen, place, at->code, &a))
+			if (!reference_is_known(at, scratch, wire_len, &a) &&
+			    !reference_load(data, caplen, place, at->code, &a))
 				return true;
 			break;
 		case BPF_LDX:
-			if (BPF_MODE(at->code) == BPF_IMM)
-				x = at->k;
-			else if (BPF_MODE(at->code) == BPF_MEM)
-				x = scratch[at->k];
-			else if (BPF_MODE(at->code) == BPF_LEN)
-				x = wire_len;
-			else if (!reference_load(data, caplen, at->k, BPF_B, &x))
+			if (reference_is_known(at, scratch, wire_len, &x))
+				break;
+			if (!reference_load(data, caplen, at->k, BPF_B, &x))
 				return true;
-			else
-				x = (x & 15) * 4;
+			x = (x & 15) * 4;
 			break;
 		case BPF_ST:
 			scratch[at->k] = a;

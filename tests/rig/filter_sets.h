@@ -59,46 +59,30 @@ static inline uint32_t sets_port(struct random *random)
 #define HOST_FORMAT "%u.%u.%u.%u"
 #define HOST_ARGUMENTS(host) (host) >> 24, (host) >> 16 & 255, (host) >> 8 & 255, (host)&255
 
-/* Primitives and their combinations, at most `depth` deep. */
-static inline void sets_random(struct random *random, uint32_t depth, char *text, size_t room)
+static const char *const sets_simple[] = {"ip",
+					  "ip6",
+					  "tcp",
+					  "udp",
+					  "arp",
+					  "icmp",
+					  "sctp",
+					  "ether broadcast",
+					  "ip multicast",
+					  "vlan",
+					  "mpls",
+					  "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+					  "tcp[12] >> 4 = 5",
+					  "icmp6",
+					  "ip6 proto 17",
+					  "ip protochain 6",
+					  "ip[6:2] & 0x1fff != 0"};
+
+/* A primitive of one of the 16 kinds; kinds differ in what they make of `a` and `b`. */
+static inline void sets_primitive(struct random *random, uint32_t kind, uint32_t a, uint32_t b,
+				  char *text, size_t room)
 {
-	static const char *const simple[] = {"ip",
-					     "ip6",
-					     "tcp",
-					     "udp",
-					     "arp",
-					     "icmp",
-					     "sctp",
-					     "ether broadcast",
-					     "ip multicast",
-					     "vlan",
-					     "mpls",
-					     "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
-					     "tcp[12] >> 4 = 5",
-					     "icmp6",
-					     "ip6 proto 17",
-					     "ip protochain 6",
-					     "ip[6:2] & 0x1fff != 0"};
-	char left[SETS_EXPRESSION_BYTES / 2], right[SETS_EXPRESSION_BYTES / 2];
 	static const char *const protocols[] = {"ip", "ip6", "tcp", "udp", "ether", "icmp"};
-	uint32_t a = random_below(random, 256), b = random_below(random, 40);
-	uint32_t kind = random_below(random, depth && room >= SETS_EXPRESSION_BYTES / 8 ? 26 : 16);
 
-	if (kind >= 16 && depth) {
-		static const char *const forms[] = {"(%s and %s)", "(%s and %s)",
-						    "(%s and %s)", "(%s or %s)",
-						    "(%s or %s)",  "(%s and not %s)"};
-		size_t half = room / 2 - 16;
-
-		half = half < sizeof(left) ? half : sizeof(left);
-		sets_random(random, depth - 1, left, half);
-		sets_random(random, depth - 1, right, half);
-		if (kind >= 24)
-			snprintf(text, room, "not (%s)", left);
-		else
-			snprintf(text, room, forms[random_below(random, 6)], left, right);
-		return;
-	}
 	switch (kind) {
 	case 0:
 		snprintf(text, room, "port %u", sets_port(random));
@@ -144,9 +128,32 @@ static inline void sets_random(struct random *random, uint32_t depth, char *text
 		snprintf(text, room, "ip[%u] %% ip[%u] = %u", b / 2, a % 20, b % 3);
 		return;
 	default:
-		snprintf(text, room, "%s", simple[random_below(random, CW_ARRAY_COUNT(simple))]);
+		snprintf(text, room, "%s",
+			 sets_simple[random_below(random, CW_ARRAY_COUNT(sets_simple))]);
 		return;
 	}
+}
+
+/* Primitives and their combinations, at most `depth` deep. */
+static inline void sets_random(struct random *random, uint32_t depth, char *text, size_t room)
+{
+	static const char *const forms[] = {"(%s and %s)", "(%s and %s)", "(%s and %s)",
+					    "(%s or %s)",  "(%s or %s)",  "(%s and not %s)"};
+	char left[SETS_EXPRESSION_BYTES / 2], right[SETS_EXPRESSION_BYTES / 2];
+	uint32_t a = random_below(random, 256), b = random_below(random, 40);
+	uint32_t kind = random_below(random, depth && room >= SETS_EXPRESSION_BYTES / 8 ? 26 : 16);
+	size_t half = cw_min_size(room / 2 - 16, sizeof(left));
+
+	if (kind < 16) {
+		sets_primitive(random, kind, a, b, text, room);
+		return;
+	}
+	sets_random(random, depth - 1, left, half);
+	sets_random(random, depth - 1, right, half);
+	if (kind >= 24)
+		snprintf(text, room, "not (%s)", left);
+	else
+		snprintf(text, room, forms[random_below(random, 6)], left, right);
 }
 
 static inline void sets_mixed(struct random *random, char *text, size_t room)
@@ -241,6 +248,12 @@ static inline void sets_proto(struct random *random, uint32_t index, char *text,
 		snprintf(text, room, "%s", protocols[index % 8]);
 }
 
+static inline bool sets_is_hard(const char *kind)
+{
+	return strcmp(kind, "bits") == 0 || strcmp(kind, "sums") == 0 ||
+	       strcmp(kind, "checks") == 0 || strcmp(kind, "ranges") == 0;
+}
+
 /* Of sets that join badly: each filter asks for something that few others do, or all overlap. */
 static inline void sets_hard(struct random *random, const char *kind, char *text, size_t room)
 {
@@ -320,8 +333,7 @@ static inline void sets_expression(struct random *random, const char *kind, uint
 		sets_proto(random, index, text, room);
 	else if (strcmp(kind, "len") == 0)
 		snprintf(text, room, "len %s %u", bits & 1 ? ">" : "<=", bits >> 8 & 2047);
-	else if (strcmp(kind, "bits") == 0 || strcmp(kind, "sums") == 0 ||
-		 strcmp(kind, "checks") == 0 || strcmp(kind, "ranges") == 0)
+	else if (sets_is_hard(kind))
 		sets_hard(random, kind, text, room);
 	else
 		sets_random(random, 3, text, room);

@@ -43,28 +43,35 @@ static inline void slow_add(struct slow_half *half, uint32_t sequence, const uin
 		half->next++;
 }
 
-/* Add a segment of flow `flow` from its side `side`, from memory of exactly its size. */
-static inline void add_segment(struct cw_streams *streams, uint32_t flow_number, unsigned side,
-			       uint8_t flags, uint32_t sequence, const void *data, uint32_t bytes)
+struct segment {
+	uint32_t flow;
+	unsigned side; /* of the flow, that sends it */
+	uint8_t flags;
+	uint32_t sequence;
+};
+
+/* Add a segment with this data, from memory of exactly its size. */
+static inline void add_segment(struct cw_streams *streams, struct segment segment, const void *data,
+			       uint32_t bytes)
 {
 	uint8_t *copy = malloc(20 + (size_t)bytes);
 	struct cw_packet packet = {.data = copy, .caplen = 20 + bytes};
 	struct cw_flow flow = {.version = 4,
 			       .protocol = 6,
-			       .tcp_flags = flags,
-			       .hash = flow_number * 2654435761u,
+			       .tcp_flags = segment.flags,
+			       .hash = segment.flow * 2654435761u,
 			       .payload_offset = 20,
 			       .payload_bytes = bytes};
 
 	if (!copy)
 		abort();
 	memset(copy, 0, 20);
-	cw_store_u32(copy + 4, __builtin_bswap32(sequence));
+	cw_store_u32(copy + 4, __builtin_bswap32(segment.sequence));
 	if (bytes)
 		memcpy(copy + 20, data, bytes);
-	memcpy(side ? flow.destination : flow.source, &flow_number, sizeof(flow_number));
-	flow.source_port = side ? 80 : 1000;
-	flow.destination_port = side ? 1000 : 80;
+	memcpy(segment.side ? flow.destination : flow.source, &segment.flow, sizeof(segment.flow));
+	flow.source_port = segment.side ? 80 : 1000;
+	flow.destination_port = segment.side ? 1000 : 80;
 	cw_streams_add(streams, &packet, &flow);
 	free(copy);
 }

@@ -64,7 +64,8 @@ static struct cw_streams *open_streams(uint32_t flows_max, size_t buffer_bytes)
 static void text(struct cw_streams *streams, unsigned side, uint8_t flags, uint32_t sequence,
 		 const char *data)
 {
-	add_segment(streams, 1, side, flags, sequence, data, (uint32_t)strlen(data));
+	add_segment(streams, (struct segment){1, side, flags, sequence}, data,
+		    (uint32_t)strlen(data));
 }
 
 static struct cw_streams_stats stats_of(const struct cw_streams *streams)
@@ -220,14 +221,15 @@ static void the_silent_flow_makes_room(void **state)
 	struct cw_streams *streams = open_streams(2, 1 << 20);
 
 	(void)state;
-	add_segment(streams, 1, 0, 0, 0, "a", 1);
-	add_segment(streams, 1, 0, 0, 5, "b", 1);
-	add_segment(streams, 2, 0, 0, 0, "c", 1);
-	add_segment(streams, 1, 0, 0, 7, "d", 1);
-	add_segment(streams, 3, 0, 0, 0, "e", 1); /* 2 has been silent for longest */
+	add_segment(streams, (struct segment){1, 0, 0, 0}, "a", 1);
+	add_segment(streams, (struct segment){1, 0, 0, 5}, "b", 1);
+	add_segment(streams, (struct segment){2, 0, 0, 0}, "c", 1);
+	add_segment(streams, (struct segment){1, 0, 0, 7}, "d", 1);
+	add_segment(streams, (struct segment){3, 0, 0, 0}, "e",
+		    1); /* 2 has been silent for longest */
 	assert_int_equal(stats_of(streams).evicted_flows, 1);
 	assert_string_equal(got[0], "^a^c$^e");
-	add_segment(streams, 2, 0, 0, 0, "f", 1); /* now 1 */
+	add_segment(streams, (struct segment){2, 0, 0, 0}, "f", 1); /* now 1 */
 	assert_string_equal(got[0], "^a^c$^e[4]b[1]d$^f");
 	cw_streams_close(streams);
 }
@@ -260,7 +262,7 @@ static void random_segments_are_as_by_hand(void **state)
 				data[i] = (uint8_t)('a' + rand() % 26);
 			if (slow.next + window + 600 > 3900)
 				break;
-			add_segment(streams, 1, 0, 0, sequence, data, bytes);
+			add_segment(streams, (struct segment){1, 0, 0, sequence}, data, bytes);
 			slow_add(&slow, sequence, data, bytes);
 			assert_int_equal(strlen(got[0]), slow.next + 1);
 			assert_memory_equal(got[0] + 1, slow.at, slow.next);
@@ -279,15 +281,17 @@ static void hostile_flows_stay_within_their_memory(void **state)
 
 	(void)state;
 	for (index = 0; index < 1000000; index++)
-		add_segment(streams, index, 0, CW_TCP_SYN, index, NULL, 0);
+		add_segment(streams, (struct segment){index, 0, CW_TCP_SYN, index}, NULL, 0);
 	assert_int_equal(stats_of(streams).flow_count, 1024);
 	assert_int_equal(stats_of(streams).evicted_flows, 1000000 - 1024);
 	for (index = 0; index < 1000000; index++) {
 		uint32_t turn = index / 500;
 
 		/* The first of a flow; then pairs, the later first, with holes. */
-		add_segment(streams, index % 500, 0, CW_TCP_ACK,
-			    (1u << 24) + (turn ? 1000 + (turn ^ 1) * 100 : 0), "0123456789", 10);
+		add_segment(streams,
+			    (struct segment){index % 500, 0, CW_TCP_ACK,
+					     (1u << 24) + (turn ? 1000 + (turn ^ 1) * 100 : 0)},
+			    "0123456789", 10);
 	}
 	assert_true(stats_of(streams).block_count <= (1 << 20) / CW_STREAM_BLOCK_BYTES);
 	assert_true(stats_of(streams).skipped_bytes > 0);

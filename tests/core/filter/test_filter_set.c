@@ -277,7 +277,7 @@ static void a_set_can_be_matched_by_libpcap(void **state)
 			    cw_filter_set_match_libpcap(differ.sets[set], &packet, differ.got);
 
 			assert_true(differ_compare(&differ, set, ", libpcap", &packet, 0,
-						   differ.got, found));
+						   (struct differ_ids){differ.got, found}));
 		}
 	}
 	finish(&differ);

@@ -210,17 +210,13 @@ static void reading_cuts_to_the_buffer(void **state)
 }
 
 /* Interfaces of two link types in one file: the filter means each packet as what it is. */
-static void a_filter_fits_each_interface(void **state)
+/* Four packets of two interfaces with different link types, in turn. */
+static void write_two_link_types(const uint32_t linktypes[2])
 {
 	static struct image image;
 	static const uint8_t frame[54] = {[12] = 8, [14] = 0x45, [17] = 40, [23] = 6, [37] = 80};
-	struct cw_interface interface_;
-	struct cw_handle *handle;
-	struct cw_packet packet;
-	uint32_t linktypes[] = {CW_LINKTYPE_ETHERNET, CW_LINKTYPE_RAW};
 	uint32_t i;
 
-	(void)state;
 	image.bytes = 0;
 	put_u32(&image, 0x0a0d0d0a);
 	put_u32(&image, 28);
@@ -249,6 +245,18 @@ static void a_filter_fits_each_interface(void **state)
 		put_u32(&image, 32 + padded);
 	}
 	write_file(image.data, image.bytes);
+}
+
+static void a_filter_fits_each_interface(void **state)
+{
+	const uint32_t linktypes[2] = {CW_LINKTYPE_ETHERNET, CW_LINKTYPE_RAW};
+	struct cw_interface interface_;
+	struct cw_handle *handle;
+	struct cw_packet packet;
+	uint32_t i;
+
+	(void)state;
+	write_two_link_types(linktypes);
 	handle = open_file();
 	assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_ETHERNET);
 	assert_int_equal(cw_handle_set_filter(handle, "tcp dst port 80", NULL), 0);

@@ -284,6 +284,23 @@ static void *give_back_leases(void *unused)
 	}
 }
 
+/* Hand it over as soon as there is room. */
+static void hand_over(const struct cw_span *span, const struct cw_lease *lease)
+{
+	bool is_handed = false;
+
+	while (!is_handed) {
+		pthread_mutex_lock(&handed.lock);
+		is_handed = handed.tail - handed.head < HANDED_MAX;
+		if (is_handed) {
+			handed.spans[handed.tail % HANDED_MAX] = *span;
+			handed.leases[handed.tail % HANDED_MAX] = *lease;
+			handed.tail++;
+		}
+		pthread_mutex_unlock(&handed.lock);
+	}
+}
+
 static void leases_come_back_from_any_thread(void **state)
 {
 	const uint32_t records = 20000;
@@ -318,19 +335,9 @@ static void leases_come_back_from_any_thread(void **state)
 			assert_int_equal(pthread_create(&threads[i], NULL, give_back_leases, NULL),
 					 0);
 		while ((result = cw_source_next(source, 5000, 99, &span, &lease, &error)) != 0) {
-			bool is_handed = result == -EAGAIN;
-
 			assert_true(result == 1 || result == -EAGAIN);
-			while (!is_handed) {
-				pthread_mutex_lock(&handed.lock);
-				is_handed = handed.tail - handed.head < HANDED_MAX;
-				if (is_handed) {
-					handed.spans[handed.tail % HANDED_MAX] = span;
-					handed.leases[handed.tail % HANDED_MAX] = lease;
-					handed.tail++;
-				}
-				pthread_mutex_unlock(&handed.lock);
-			}
+			if (result == 1)
+				hand_over(&span, &lease);
 		}
 		cw_source_close(source); /* while leases are still out */
 		pthread_mutex_lock(&handed.lock);

@@ -39,8 +39,10 @@
 
 static bool is_root;
 static char base[] = "/tmp/capweir-confine-XXXXXX";
-static char own[64], foreign[64], hidden[64], hidden_inside[80], missing[64], of_group[64],
-    shut[64];
+#define FOLDER_BYTES 80
+static char own[FOLDER_BYTES], foreign[FOLDER_BYTES], hidden[FOLDER_BYTES];
+static char hidden_inside[FOLDER_BYTES], missing[FOLDER_BYTES], of_group[FOLDER_BYTES];
+static char shut[FOLDER_BYTES];
 static uid_t user_id;
 static gid_t group_id;
 
@@ -170,11 +172,11 @@ static inline void become_nobody(bool has_raw)
 
 /* ---- set up ---- */
 
-static inline void make_folder(char *path, size_t room, const char *parent, const char *name,
+static inline void make_folder(char path[FOLDER_BYTES], const char *parent, const char *name,
 			       mode_t mode, uid_t user, gid_t group)
 {
-	snprintf(path, room, "%s/%s", parent, name);
-	if (mkdir(path, 0700) || chown(path, user, group) || chmod(path, mode))
+	if (snprintf(path, FOLDER_BYTES, "%s/%s", parent, name) >= FOLDER_BYTES ||
+	    mkdir(path, 0700) || chown(path, user, group) || chmod(path, mode))
 		abort();
 }
 
@@ -213,12 +215,12 @@ static inline int set_up(void **state)
 	expected_uring_errno = learn(uring_errno, 1);
 	expected_bpf_errno = learn(bpf_errno, BPF_MAP_UPDATE_ELEM);
 	chmod(base, 0755);
-	make_folder(own, sizeof(own), base, "own", 0700, user_id, group_id);
-	make_folder(of_group, sizeof(of_group), base, "group", 0770, 0, group_id);
-	make_folder(foreign, sizeof(foreign), base, "foreign", 0755, 1, 1);
-	make_folder(hidden, sizeof(hidden), base, "hidden", 0700, 1, 1);
-	make_folder(hidden_inside, sizeof(hidden_inside), hidden, "inside", 0777, 1, 1);
-	make_folder(shut, sizeof(shut), base, "shut", 0600, user_id, group_id);
+	make_folder(own, base, "own", 0700, user_id, group_id);
+	make_folder(of_group, base, "group", 0770, 0, group_id);
+	make_folder(foreign, base, "foreign", 0755, 1, 1);
+	make_folder(hidden, base, "hidden", 0700, 1, 1);
+	make_folder(hidden_inside, hidden, "inside", 0777, 1, 1);
+	make_folder(shut, base, "shut", 0600, user_id, group_id);
 	snprintf(missing, sizeof(missing), "%s/missing", base);
 	return 0;
 }
