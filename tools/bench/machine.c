@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tools/bench/bench.h"
+#include "tools/text/numbers.h"
 
 struct machine {
 	char cpu[256];
@@ -120,13 +121,5 @@ double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, c
 
 int cw_bench_write(json_t *result)
 {
-	int status = CW_EXIT_COMPLETE;
-
-	if (!result || json_dumpf(result, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) < 0 ||
-	    putchar('\n') == EOF || fflush(stdout)) {
-		cw_complain("cannot write the result to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	json_decref(result);
-	return status;
+	return cw_json_print(result, JSON_REAL_PRECISION(6), "the result ");
 }

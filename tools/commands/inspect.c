@@ -280,24 +280,15 @@ static int inspect_files(const struct cw_arguments *arguments)
 		if (inspect_file(arguments->rest.words[index], linktype, list))
 			status = CW_EXIT_PROBLEM;
 	}
-	if (list) {
-		json_dumpf(list, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(list);
-	}
+	if (list && cw_json_print(list, 0, ""))
+		status = CW_EXIT_PROBLEM;
 	return status;
 }
 
 int cw_command_inspect(const struct cw_arguments *arguments)
 {
 	const struct cw_words *rest = &arguments->rest;
-	int status = rest->count && strcmp(rest->words[0], "filter") == 0
-			 ? cw_inspect_filter(arguments)
-			 : inspect_files(arguments);
 
-	if (fflush(stdout) || ferror(stdout)) {
-		cw_complain("cannot write to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	return status;
+	return rest->count && strcmp(rest->words[0], "filter") == 0 ? cw_inspect_filter(arguments)
+								    : inspect_files(arguments);
 }

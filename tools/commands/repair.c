@@ -73,10 +73,7 @@ int cw_command_repair(const struct cw_arguments *arguments)
 		if (result < 0 || (arguments->dry_run && repair.torn[0]))
 			status = CW_EXIT_PROBLEM;
 	}
-	if (list) {
-		json_dumpf(list, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(list);
-	}
+	if (list && cw_json_print(list, 0, ""))
+		status = CW_EXIT_PROBLEM;
 	return status;
 }

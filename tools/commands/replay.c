@@ -122,15 +122,8 @@ static int print_json(const struct cw_replay_counts *counts, bool is_timed)
 	    count_json(not_sent(counts)), "failures", failures, "retries",
 	    count_json(counts->retries), "late_ns", lateness, "elapsed_s",
 	    (double)counts->elapsed_ns * 1e-9, "stopped", (int)counts->was_stopped);
-	int status = CW_EXIT_COMPLETE;
 
-	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) < 0 ||
-	    fputc('\n', stdout) == EOF) {
-		cw_complain("cannot write the report to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	json_decref(whole);
-	return status;
+	return cw_json_print(whole, JSON_REAL_PRECISION(12), "the report ");
 }
 
 /* ---- the command ---- */

@@ -164,14 +164,8 @@ static int print_json(const struct run *run)
 {
 	json_t *whole = json_pack("{s:s, s:b, s:O}", "mode", mode_names[run->mode], "works",
 				  (int)run->has_passed, "devices", run->list);
-	int status = CW_EXIT_COMPLETE;
 
-	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1)) < 0 || fputc('\n', stdout) == EOF) {
-		cw_complain("cannot write to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	json_decref(whole);
-	return status;
+	return cw_json_print(whole, 0, "");
 }
 
 int cw_command_selftest(const struct cw_arguments *arguments)

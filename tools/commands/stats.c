@@ -91,9 +91,8 @@ int cw_command_stats(const struct cw_arguments *arguments)
 	answer = cw_ask(arguments->live.control, json_pack("{s:s}", "command", "stats"), false);
 	is_so = cw_ask_is_good(answer);
 	if (is_so && arguments->json) {
-		json_dumpf(json_object_get(answer, "stats"), stdout,
-			   JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-		putchar('\n');
+		cw_json_print(json_incref(json_object_get(answer, "stats")), JSON_REAL_PRECISION(9),
+			      "");
 	} else if (is_so) {
 		print_stats(json_object_get(answer, "stats"));
 	}
@@ -109,7 +108,6 @@ int cw_command_control(const struct cw_arguments *arguments)
 	const char *command = rest->count ? rest->words[0] : "";
 	bool is_log = strcmp(command, "log") == 0;
 	json_t *request, *answer;
-	bool is_so;
 
 	if (rest->count < 1 || rest->count > 2) {
 		cw_complain(
@@ -126,11 +124,8 @@ int cw_command_control(const struct cw_arguments *arguments)
 		json_object_set_new(request, is_log ? "level" : "rule",
 				    cw_json_text(rest->words[1]));
 	answer = cw_ask(arguments->live.control, request, strcmp(command, "reload") == 0);
-	is_so = cw_ask_is_good(answer);
-	if (is_so) {
-		json_dumpf(answer, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-		putchar('\n');
-	}
+	if (cw_ask_is_good(answer))
+		return cw_json_print(answer, JSON_REAL_PRECISION(9), "");
 	json_decref(answer);
-	return is_so ? CW_EXIT_COMPLETE : CW_EXIT_PROBLEM;
+	return CW_EXIT_PROBLEM;
 }

@@ -215,18 +215,10 @@ int cw_catalogue_print_json(const struct cw_catalogue *catalogue,
 			    const struct cw_catalogue_device *only)
 {
 	json_t *list = json_array();
-	json_t *whole;
 	uint32_t index;
-	int status = CW_EXIT_COMPLETE;
 
 	for (index = 0; index < catalogue->count; index++)
 		if (!only || only == &catalogue->at[index])
 			json_array_append_new(list, device_json(&catalogue->at[index]));
-	whole = json_pack("{s:o}", "devices", list);
-	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1)) < 0 || fputc('\n', stdout) == EOF) {
-		cw_complain("cannot write to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	json_decref(whole);
-	return status;
+	return cw_json_print(json_pack("{s:o}", "devices", list), 0, "");
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/base/base.h"
+#include "tools/text/complain.h"
 #include "tools/text/numbers.h"
 
 const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES])
@@ -60,4 +61,17 @@ json_t *cw_json_text(const char *value)
 		clean[index] = (signed char)value[index] < 0 ? '?' : value[index];
 	clean[index] = '\0';
 	return json_string(clean);
+}
+
+int cw_json_print(json_t *whole, size_t flags, const char *what)
+{
+	int status = CW_EXIT_COMPLETE;
+
+	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | flags) < 0 ||
+	    putchar('\n') == EOF || fflush(stdout)) {
+		cw_complain("cannot write %sto standard output", what);
+		status = CW_EXIT_PROBLEM;
+	}
+	json_decref(whole);
+	return status;
 }

@@ -20,4 +20,8 @@ const char *cw_format_printable(const char *name, char *clean, size_t bytes);
  * null. */
 json_t *cw_json_text(const char *value);
 
+/* Print `whole`, which is taken and may be NULL, on standard output. 0, or CW_EXIT_PROBLEM after a
+ * complaint: `what` is "the report " or the like, or "". `flags`: JSON_REAL_PRECISION, or 0. */
+int cw_json_print(json_t *whole, size_t flags, const char *what);
+
 #endif

@@ -179,7 +179,6 @@ int cw_report_print_json(const struct cw_report *report)
 	json_t *rules = json_array();
 	json_t *whole;
 	uint32_t index;
-	int status = CW_EXIT_COMPLETE;
 
 	for (index = 0; index < report->rule_count; index++)
 		json_array_append_new(rules, rule_json(&report->rules[index]));
@@ -200,11 +199,5 @@ int cw_report_print_json(const struct cw_report *report)
 		json_object_set_new(whole, "late", count(report->late));
 		json_object_set_new(whole, "reloads", reloads_json(report));
 	}
-	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) < 0 ||
-	    fputc('\n', stdout) == EOF || fflush(stdout)) {
-		cw_complain("cannot write the report to standard output");
-		status = CW_EXIT_PROBLEM;
-	}
-	json_decref(whole);
-	return status;
+	return cw_json_print(whole, JSON_REAL_PRECISION(9), "the report ");
 }
