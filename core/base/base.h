@@ -6,12 +6,24 @@
 #ifndef CW_CORE_BASE_H
 #define CW_CORE_BASE_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #define CW_ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define CW_CACHE_LINE 64
+
+/* Layouts that the compiler checks: a group of fields that another thread writes starts a cache
+ * line, and a struct keeps its size (stated for pointers of 8 bytes), so that who gives a group one
+ * more field, or takes one away, looks at its lines again. */
+#define CW_ASSERT_LINE(type, member)                               \
+	static_assert(offsetof(type, member) % CW_CACHE_LINE == 0, \
+		      #type ": " #member " shares a line with another writer's fields")
+#define CW_ASSERT_BYTES(type, bytes)                                  \
+	static_assert(sizeof(type) == (bytes) || sizeof(void *) != 8, \
+		      #type " has not " #bytes " bytes any more")
+
 #define CW_NS_PER_S UINT64_C(1000000000)
 
 #define cw_likely(condition) __builtin_expect(!!(condition), 1)

@@ -40,6 +40,7 @@ struct cw_generation {
 	 * CW_GENERATION_NONE: it had none. Its capture thread writes. */
 	_Atomic uint64_t *firsts;
 };
+CW_ASSERT_LINE(struct cw_generation, references);
 
 struct cw_generations {
 	struct cw_filter_set_options filter_options; /* constant after start */

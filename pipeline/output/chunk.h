@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/base.h"
+
 #define CW_CHUNK_BYTES_MIN ((size_t)16 << 10)
 #define CW_CHUNK_BYTES_MAX ((size_t)256 << 10)
 #define CW_CHUNK_OPEN_BIAS (INT64_C(1) << 62)
@@ -51,6 +53,9 @@ struct cw_chunk {
 	enum cw_mark mark;
 	bool is_giant; /* allocated for one record larger than the pool's half */
 };
+/* What copying looks at is together: of a chunk that starts a line, on that line. */
+static_assert(offsetof(struct cw_chunk, offset) < CW_CACHE_LINE, "copying needs one line");
+CW_ASSERT_BYTES(struct cw_chunk, 104);
 
 struct cw_chunk_pool {
 	/* constant */
@@ -62,10 +67,13 @@ struct cw_chunk_pool {
 	 */
 	void (*on_return)(void *context);
 	void *context;
-	_Alignas(64) _Atomic uint32_t free_count;
-	_Alignas(64) struct cw_chunk *_Atomic free_list;
+	_Alignas(CW_CACHE_LINE) _Atomic uint32_t free_count;
+	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic free_list;
 	_Atomic bool has_giant;
 };
+CW_ASSERT_LINE(struct cw_chunk_pool, free_count);
+CW_ASSERT_LINE(struct cw_chunk_pool, free_list);
+CW_ASSERT_BYTES(struct cw_chunk_pool, 3 * CW_CACHE_LINE);
 
 /* `pool_bytes` in chunks of `chunk_bytes` (a power of two), at least two of them. */
 int cw_chunk_pool_init(struct cw_chunk_pool *pool, size_t pool_bytes, size_t chunk_bytes);

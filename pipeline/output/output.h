@@ -134,6 +134,16 @@ struct cw_output {
 	_Alignas(CW_CACHE_LINE) struct cw_output_shared shared;
 	_Alignas(CW_CACHE_LINE) struct cw_output_writer writer;
 };
+CW_ASSERT_LINE(struct cw_output, leaves_at);
+CW_ASSERT_LINE(struct cw_output, limits);
+CW_ASSERT_LINE(struct cw_output, shared);
+CW_ASSERT_LINE(struct cw_output, writer);
+CW_ASSERT_BYTES(struct cw_output_limits, 88);
+CW_ASSERT_BYTES(struct cw_output_turn, 304);
+CW_ASSERT_BYTES(struct cw_output_thin, 40);
+CW_ASSERT_BYTES(struct cw_output_shared, 48);
+CW_ASSERT_BYTES(struct cw_output_writer, 296);
+CW_ASSERT_BYTES(struct cw_output, 15 * CW_CACHE_LINE);
 
 /* Stop the output: `failure` (negative errno) and what to tell; the first call counts. */
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);

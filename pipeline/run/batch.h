@@ -129,6 +129,10 @@ struct cw_batch {
 	struct cw_piece *pieces;
 	struct cw_sample *samples; /* in packet order */
 };
+/* One thread at a time has all of a batch, so that its parts need no lines of their own. */
+CW_ASSERT_BYTES(struct cw_batch_part, 64);
+CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
+CW_ASSERT_BYTES(struct cw_batch, 304);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

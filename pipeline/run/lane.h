@@ -67,6 +67,13 @@ struct cw_lane {
 	_Alignas(CW_CACHE_LINE) struct cw_lane_capture capture;
 	_Alignas(CW_CACHE_LINE) struct cw_lane_turn turn;
 };
+CW_ASSERT_LINE(struct cw_lane, shared);
+CW_ASSERT_LINE(struct cw_lane, capture);
+CW_ASSERT_LINE(struct cw_lane, turn);
+CW_ASSERT_BYTES(struct cw_lane_shared, 88);
+CW_ASSERT_BYTES(struct cw_lane_capture, 184);
+CW_ASSERT_BYTES(struct cw_lane_turn, 32);
+CW_ASSERT_BYTES(struct cw_lane, 8 * CW_CACHE_LINE);
 
 /* `batch_count` batches go round in it. 0 or -ENOMEM; cw_lane_fini in any case. */
 int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,

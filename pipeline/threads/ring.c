@@ -9,6 +9,7 @@
 
 #include <ck_ring.h>
 
+#include "core/base/base.h"
 #include "pipeline/threads/ring.h"
 
 #if defined(CW_TSAN)
@@ -25,6 +26,10 @@ struct cw_ring {
 	ck_ring_t ring;
 	ck_ring_buffer_t *buffer;
 };
+static_assert(CK_MD_CACHELINE % CW_CACHE_LINE == 0, "their lines are whole lines of ours");
+CW_ASSERT_LINE(struct cw_ring, ring.c_head); /* consumers */
+CW_ASSERT_LINE(struct cw_ring, ring.p_tail); /* the producer */
+CW_ASSERT_LINE(struct cw_ring, ring.size);   /* constant from here on */
 
 int cw_ring_new(struct cw_ring **result, size_t capacity)
 {

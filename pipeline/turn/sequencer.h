@@ -26,6 +26,9 @@ struct cw_sequencer {
 	uint64_t last_ts_ns; /* time order: of the latest packet so far */
 	uint64_t late_count; /* packets that came after a later one */
 };
+CW_ASSERT_LINE(struct cw_sequencer, kicks);
+CW_ASSERT_LINE(struct cw_sequencer, matched_limit);
+CW_ASSERT_BYTES(struct cw_sequencer, 3 * CW_CACHE_LINE);
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count);
 void cw_sequencer_fini(struct cw_sequencer *sequencer);
