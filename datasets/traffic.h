@@ -45,8 +45,7 @@ extern const char *const cw_traffic_profiles[];
 int cw_traffic_open(struct cw_traffic **traffic, const char *profile, uint64_t seed,
 		    struct cw_error *error);
 
-/* The next packet; its data is valid until the next call. Endless. iface is 0, link type Ethernet.
- */
+/* The next packet, its data valid until the next call. Endless. iface 0, link type Ethernet. */
 void cw_traffic_next(struct cw_traffic *traffic, struct cw_packet *packet);
 
 /* About the packet that next gave last; overwritten by the next call. */

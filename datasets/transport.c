@@ -87,8 +87,7 @@ static const uint8_t *pool_of(const struct cw_frame *frame, const struct cw_flow
 	return flow->is_text ? frame->pool->text : frame->pool->cipher;
 }
 
-/* Payload up to `trailer_bytes` short of the wanted frame size; none when headers have reached it.
- */
+/* Payload up to `trailer_bytes` short of the wanted size; none if headers have reached it. */
 static uint8_t *put_payload(struct cw_frame *frame, const struct cw_flow *flow, uint8_t *at,
 			    size_t trailer_bytes)
 {

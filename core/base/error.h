@@ -20,8 +20,7 @@ int cw_error_set(struct cw_error *error, int code, const char *format, ...) CW_P
 /* As cw_error_set, with ": " and the system's text for `code` after the formatted text. */
 int cw_error_set_errno(struct cw_error *error, int code, const char *format, ...) CW_PRINTF(3, 4);
 
-/* Put "<prefix>: " in front of what `error` (may be NULL) says. Returns error's code (0 if NULL).
- */
+/* Put "<prefix>: " in front of `error`'s text. Returns error's code; 0 if error is NULL. */
 int cw_error_prefix(struct cw_error *error, const char *format, ...) CW_PRINTF(2, 3);
 
 #endif

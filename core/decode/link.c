@@ -107,8 +107,7 @@ enum cw_layer_type cw_step_pppoe(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, at[1] == 0 ? CW_LAYER_PPP : CW_LAYER_PAYLOAD);
 }
 
-/* The address and control bytes ff 03 may be left out, and the protocol's high byte where it is 0.
- */
+/* The bytes ff 03 may be left out, and the protocol's high byte where it is 0. */
 enum cw_layer_type cw_step_ppp(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;

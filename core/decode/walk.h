@@ -29,8 +29,7 @@ cw_step cw_step_extension, cw_step_routing, cw_step_ipv6_fragment, cw_step_icmpv
 cw_step cw_step_gre, cw_step_etherip, cw_step_vxlan, cw_step_geneve, cw_step_gtpu, cw_step_erspan,
     cw_step_dns; /* walk_tunnel.c */
 
-/* What follows by ethertype, by IP protocol, by UDP's ports; those that the fast steps do not know.
- */
+/* The next layer by ethertype, IP protocol, UDP ports, where the fast steps do not know it. */
 enum cw_layer_type cw_walk_ethertype(struct cw_walk *walk, uint16_t type);
 enum cw_layer_type cw_walk_length(struct cw_walk *walk, struct cw_layer *layer, uint16_t length);
 enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol);

@@ -9,8 +9,7 @@
  *	for (;;) {
  *		result = cw_pcapfile_scan(&file, data, bytes, at_end, max, max, &step, &error);
  *		data += step.consumed, bytes -= step.consumed;
- *		... CW_PCAPFILE_SPAN: use step.span;
- *		    CW_PCAPFILE_MORE: have step.needed bytes at data
+ *		... CW_PCAPFILE_SPAN: use step.span; CW_PCAPFILE_MORE: have step.needed bytes
  *	}
  *
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; where they leave it open, what libpcap

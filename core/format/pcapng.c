@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The blocks of pcapng: their frame, section headers and interface descriptions. Packet blocks are
- * looked into only when they are decoded (decode.c): damage inside one costs that packet alone.
+ * looked into only when they are decoded (span.c): damage inside one costs that packet alone.
  */
 #include "core/format/pcapfile.h"
 

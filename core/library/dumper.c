@@ -24,9 +24,8 @@ struct cw_dumper {
 	enum cw_format format;
 	uint32_t linktype;
 	uint32_t snaplen;
-	int failure; /* 0, or why nothing more is written */
-	const struct cw_handle
-	    *handle; /* borrowed: whose interfaces the packets have; may be NULL */
+	int failure;                    /* 0, or why nothing more is written */
+	const struct cw_handle *handle; /* borrowed: of the packets' interfaces; may be NULL */
 	/* pcapng: number in the file + 1, by number of the interface; 0: it has none yet */
 	uint32_t *ifaces;
 	uint32_t iface_capacity;

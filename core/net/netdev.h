@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the system says about network interfaces: which there are, with what addresses, queues,
- * driver, offloads and clocks; and what they counted, so that losses before the tap, which
- * AF_PACKET never reports, are shown. Events are netdev_watch.h's. From rtnetlink and the ethtool
- * ioctl; no privilege needed. Linux only.
+ * driver, offloads and clocks; and what they counted, so that losses before the tap are
+ * shown, which AF_PACKET never reports. Events are netdev_watch.h's. From rtnetlink and the
+ * ethtool ioctl; no privilege needed. Linux only.
  *
  * A probe is the two sockets; it stays in the network namespace that the opening thread was in, and
  * goes on working where no further socket may be opened. Single owner: one thread at a time.

@@ -3,7 +3,7 @@
  * What happens to one interface while it is captured from: down, up, link lost and found, removed,
  * made anew, renamed, another MTU. From rtnetlink's notices, in the order of the kernel; when they
  * come faster than they are read and the kernel leaves some out, the state is asked for and
- * compared, so that every lasting change is told, though not every one that was undone at once.
+ * compared: every lasting change is reported, though not every one that was undone at once.
  *
  * The device is followed by its ifindex, as a packet socket is bound: under a new name too, until
  * another device gets the name that is watched. Open the watch before binding, and bind to the

@@ -39,8 +39,7 @@ struct cw_outfile_options {
 	bool sync;                      /* fdatasync before rename, directory fsync after */
 	int standard_output;            /* descriptor to use for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
-	struct cw_pack
-	    *pack;   /* keeps; the file is compressed (core/format/pack.h). NULL: as it is */
+	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
 	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
 };
 
@@ -82,8 +81,7 @@ uint64_t cw_outfile_reached(struct cw_outfile *file);
  * and settling it does nothing. Others are settled. 0, or the first failure. */
 int cw_outfile_finish(struct cw_outfile *file);
 
-/* Bytes on the disk: of a compressed file other than cw_outfile_reached, which is of its content.
- */
+/* Bytes on the disk; cw_outfile_reached counts the content, also of a compressed file. */
 uint64_t cw_outfile_file_bytes(struct cw_outfile *file);
 
 /* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The bytes of an output file: written buffered, call by call, or handed to the direct writer
- * (outfile_direct.h), which has some of them on the way after a call, or compressed
+ * (direct.h), which has some of them on the way after a call, or compressed
  * (outfile_pack.h). Here is decided which: a file
  * goes direct when it has filled a block since it was opened, fast enough where that is asked, and
  * a place is free; it goes back when it becomes slow, is evicted or cut, or when the file system
@@ -16,8 +16,7 @@
 #include "core/output/outfile_pack.h"
 
 #define VECTORS_MAX 1024 /* IOV_MAX on Linux */
-/* A paced file goes direct when it fills a block within the one, and back when it needs the other.
- */
+/* A paced file goes direct if it fills a block within the first, back if it needs the second. */
 #define PACE_NS_DIRECT UINT64_C(250000000)
 #define PACE_NS_BUFFERED UINT64_C(1000000000)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The run's table of interfaces, and the counted memory behind spans. Decoding is in decode.c;
+ * The run's table of interfaces, and the counted memory behind spans. Decoding is in source/span.c;
  * where windows come from is in source_map.c and source_stream.c.
  */
 #include "core/packet/packet.h"

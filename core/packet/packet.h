@@ -59,9 +59,9 @@ enum cw_swapped_lengths {
 /* How the records of a span are laid out; enough to decode it without the parser. */
 struct cw_layout {
 	uint8_t is_pcapng;
-	uint8_t is_ring;    /* a TPACKET_V3 ring block's records (source_packet.h) */
-	uint8_t is_frames;  /* data: struct cw_frame, pointing at them (source_live_parts.h) */
-	uint8_t is_swapped; /* the file's byte order is not this machine's */
+	uint8_t is_ring;             /* a TPACKET_V3 ring block's records (tpacket.h) */
+	uint8_t is_frames;           /* data: struct cw_frame, pointing at them (live_parts.h) */
+	uint8_t is_swapped;          /* the file's byte order is not this machine's */
 	uint8_t has_swapped_lengths; /* pcap 2.3 and before: enum cw_swapped_lengths */
 	uint8_t record_header_bytes; /* pcap: 16, or 24 (Kuznetzov) */
 	uint32_t ts_unit_ns;         /* pcap: 1 or 1000 */

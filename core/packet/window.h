@@ -17,8 +17,7 @@
 
 struct cw_window_pool;
 
-/* A pool of at most `windows_max` windows; takes `fd` (closed with the last window). NULL: ENOMEM.
- */
+/* A pool of at most `windows_max` windows; takes `fd`, closes it with the last. NULL: ENOMEM. */
 struct cw_window_pool *cw_window_pool_new(int fd, uint32_t windows_max, size_t buffer_bytes);
 int cw_window_pool_fd(const struct cw_window_pool *pool);
 void cw_window_pool_drop(struct cw_window_pool *pool); /* accepts NULL */

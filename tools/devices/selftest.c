@@ -164,7 +164,7 @@ static int open_capture(struct selftest *test)
 		return result;
 	error->code = 0; /* a warning: of the size of the ring */
 	cw_live_info(test->live, &test->info);
-	test->result->backend = test->info.backend == CW_LIVE_PACKET ? "packet" : "pcap";
+	test->result->backend = cw_live_backend_name(test->info.backend);
 	if (test->info.linktype == test->linktype)
 		return 0;
 	return cw_error_set(error, -EPROTONOSUPPORT,

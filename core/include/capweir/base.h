@@ -33,8 +33,7 @@ CW_BEGIN_DECLS
 /* The library's version, "0.1.0". Static. */
 CW_API const char *cw_version(void);
 
-/* The version of the libpcap that is in use, in its own words. Static. Source: pcap_lib_version.
- */
+/* The version of the libpcap in use, in its own words (pcap_lib_version). Static. */
 CW_API const char *cw_libpcap_version(void);
 
 CW_END_DECLS

@@ -31,8 +31,7 @@ struct cw_filter_options {
 	bool is_swapped;    /* the packets are from a file of the other byte order */
 	bool unoptimized;   /* tcpdump -O: do not optimise; matches differently on cut packets */
 	bool resolve_names; /* let host names go to the resolver (it can block) */
-	/* Compiles in a process of its own, within limits; borrowed. NULL: in this one, without.
-	 */
+	/* Borrowed. Compiles in a separate process, within limits; NULL: in this process. */
 	struct cw_filter_compiler *compiler;
 };
 

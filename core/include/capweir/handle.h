@@ -159,8 +159,7 @@ CW_API const char *cw_handle_error(const struct cw_handle *handle);
  * number of times. */
 CW_API void cw_handle_close(struct cw_handle *handle);
 
-/* Close it and free it. Nobody may be reading any more. Accepts NULL, and every state of a handle.
- */
+/* Close and free it. Nobody may be reading any more. Accepts NULL and every state. */
 CW_API void cw_handle_free(struct cw_handle *handle);
 
 /* ---- what it is ---- */

@@ -16,8 +16,7 @@ CW_BEGIN_DECLS
 #define CW_LINKTYPE_LINUX_SLL 113u  /* Linux "any" device */
 #define CW_LINKTYPE_LINUX_SLL2 276u /* Linux "any" device, version 2 */
 
-/* Name as tcpdump -L prints it ("EN10MB"), or "LINKTYPE_n" in `buffer` where libpcap knows none.
- */
+/* Name as tcpdump -L prints it ("EN10MB"); "LINKTYPE_n" in `buffer` if libpcap knows none. */
 CW_API const char *cw_linktype_name(uint32_t linktype, char *buffer, size_t buffer_bytes);
 
 /* What it is in words ("Ethernet"); "" where libpcap knows none. Static. */

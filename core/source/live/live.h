@@ -2,9 +2,9 @@
 /*
  * A live device as a stream of spans, from one of three sources behind one interface:
  *
- *	packet   AF_PACKET rings (source_packet.h): any network device, several queues
- *	pcap     libpcap (source_pcap.h): "any", odd link types, what is no network device
- *	xdp      AF_XDP (source_xdp.h): the fastest; takes the packets away from the host
+ *	packet   AF_PACKET rings (tpacket.h): any network device, several queues
+ *	pcap     libpcap (pcap.h): "any", odd link types, what is no network device
+ *	xdp      AF_XDP (xdp.h): the fastest; takes the packets away from the host
  *
  * A span is a run of packets that lie where the source put them; its lease is the duty to give that
  * memory back, by any thread.
@@ -155,8 +155,8 @@ struct cw_live_stats {
  *   -EPERM, -EACCES   CAP_NET_RAW is missing, or CAP_NET_ADMIN for the adapter's clock; for xdp
  *                     CAP_BPF and CAP_NET_ADMIN
  *   -EPROTONOSUPPORT  a device that this source cannot read (packet: "any", odd link types)
- *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or this
- *                     build; a direction that the source does not have
+ *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or
+ *                     this build; a direction that the source does not have
  *   -EBUSY            xdp: another program has the device
  *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
  *   -ENOMEM           no memory for the rings, or more than half of the machine's
@@ -164,6 +164,8 @@ struct cw_live_stats {
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);
+
+const char *cw_live_backend_name(enum cw_live_backend backend); /* NULL: no backend */
 
 void cw_live_info(const struct cw_live *live, struct cw_live_info *info);
 

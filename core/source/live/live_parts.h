@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the live sources share: how source_live.c reaches them, and spans of frames that lie
- * scattered. Not for other files. */
+/* What the live sources share: how live.c reaches them, and spans of frames that lie scattered. */
 #ifndef CW_CORE_SOURCE_LIVE_PARTS_H
 #define CW_CORE_SOURCE_LIVE_PARTS_H
 
 #include "core/source/live/live.h"
 
-/* What the functions of source_live.h are for one source; close accepts what open left half done.
- */
+/* The functions of live.h for one source; close accepts what open left half done. */
 struct cw_live_ops {
-	int (*open)(struct cw_live **live, struct cw_ifaces *ifaces,
-		    const struct cw_live_options *options, struct cw_error *error);
 	int (*next)(struct cw_live *live, uint32_t queue, uint32_t records_max, int timeout_ms,
 		    struct cw_span *span, struct cw_lease *lease);
 	int (*stop)(struct cw_live *live, uint32_t queue);
@@ -45,8 +41,8 @@ struct cw_patience {
 int cw_patience_left(struct cw_patience *patience);
 
 /* Those options that mean the same everywhere, checked and with defaults put in (fills info). */
-int cw_live_settle(struct cw_live_info *info, const struct cw_live_options *options,
-		   struct cw_error *error);
+int cw_live_info_init(struct cw_live_info *info, const struct cw_live_options *options,
+		      struct cw_error *error);
 
 /* -EINVAL, and the range in words. */
 int cw_live_refuse(struct cw_error *error, const char *device, const char *what, uint64_t value,

@@ -10,6 +10,7 @@
 #include "core/source/live/pcap.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -24,6 +25,25 @@
 static struct cw_live_pcap *pcap_of(struct cw_live *live)
 {
 	return (struct cw_live_pcap *)live;
+}
+
+/* ---- filters ---- */
+
+int cw_live_pcap_attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count)
+{
+	struct sock_fprog request = {.len = (unsigned short)count, .filter = program};
+
+	if (setsockopt(pcap_fileno(live->handle), SOL_SOCKET, SO_ATTACH_FILTER, &request,
+		       sizeof(request)) < 0)
+		return -errno;
+	return 0;
+}
+
+int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live)
+{
+	struct sock_filter program = BPF_STMT(BPF_RET | BPF_K, 0);
+
+	return cw_live_pcap_attach(live, &program, 1);
 }
 
 /* ---- filling arenas ---- */
@@ -160,11 +180,11 @@ static int dispatch_error(struct cw_live_pcap *live)
 /* Whether libpcap took the news that the device is down from the socket before we did. */
 static bool is_news_of_down(struct cw_live_pcap *live)
 {
-	bool is_known = live->is_told_down;
+	bool is_known = live->is_down_reported;
 
-	live->is_told_down =
+	live->is_down_reported =
 	    live->is_packet_socket && pcap_get_required_select_timeout(live->handle) != NULL;
-	return live->is_told_down && !is_known;
+	return live->is_down_reported && !is_known;
 }
 
 /* Let libpcap fill the arena. 0, or what next says when the records are handed out. */
@@ -219,8 +239,7 @@ static int longest_wait_ms(const struct cw_live_pcap *live)
 	return (int)ms;
 }
 
-/* The filter lets nothing in any more; as with packet rings. -ENODATA: all is out; 1: look again.
- */
+/* The filter lets nothing in any more. -ENODATA: all is out; 1: look again. */
 static int wait_for_rest(struct cw_live_pcap *live)
 {
 	uint32_t retire_ms = live->base.info.retire_ms;
@@ -360,7 +379,6 @@ static void close_handle(struct cw_live *base)
 }
 
 const struct cw_live_ops cw_live_pcap_ops = {
-    .open = cw_live_pcap_open,
     .next = next,
     .stop = stop,
     .stats = read_stats,

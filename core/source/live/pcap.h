@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The libpcap source of source_live.h: for "any", link types that need headers made up, and what is
- * no network device (usbmon, bluetooth, nflog, D-Bus, ...). One queue. Packets are copied into
+ * The libpcap source of live.h: for "any", link types that need headers made up, and what is no
+ * network device (usbmon, bluetooth, nflog, D-Bus, ...). One queue. Packets are copied into
  * arenas, 16 of 512 KiB, as records of a nanosecond pcap file, and decoded as those are; a lease is
  * (part of) an arena. block_bytes times block_count is the size of libpcap's own buffer.
  *
@@ -15,8 +15,7 @@
  *	- CW_PACKET_OUTGOING is never set: libpcap does not tell; the cooked header of "any" does
  *	- what the loopback device sends is seen as it comes in, and never as CW_LIVE_OUT; so are
  *	  frames sent to a CAN bus, but for CW_LIVE_OUT
- *	- "any" is LINKTYPE_LINUX_SLL: of its two headers the one that libpcap puts VLAN
- *	  tags back to
+ *	- "any" is LINKTYPE_LINUX_SLL: the header that libpcap puts VLAN tags back to
  *	- of a packet with two VLAN tags, Linux 6.18 tells cooked sockets one, and not the same one
  *	  coming in as going out
  *	- "any" is never down or removed, whatever becomes of a device
@@ -33,8 +32,7 @@
 #define CW_PCAP_ARENAS 16u
 #define CW_PCAP_ARENA_BYTES ((size_t)512 << 10)
 
-struct cw_live_ops;
-
-extern const struct cw_live_ops cw_live_pcap_ops;
+int cw_live_pcap_open(struct cw_live **live, struct cw_ifaces *ifaces,
+		      const struct cw_live_options *options, struct cw_error *error);
 
 #endif

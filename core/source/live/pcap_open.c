@@ -13,33 +13,15 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/pcap_parts.h"
 
 #define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */
-#define SETTLE_MS 2      /* packets past the old filter are in the ring and counted by then */
+#define QUIET_MS 2       /* a packet past the old filter is in the ring by then, and counted */
 
 /* ---- filters ---- */
-
-static int attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count)
-{
-	struct sock_fprog request = {.len = (unsigned short)count, .filter = program};
-
-	if (setsockopt(pcap_fileno(live->handle), SOL_SOCKET, SO_ATTACH_FILTER, &request,
-		       sizeof(request)) < 0)
-		return -errno;
-	return 0;
-}
-
-int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live)
-{
-	struct sock_filter program = BPF_STMT(BPF_RET | BPF_K, 0);
-
-	return attach(live, &program, 1);
-}
 
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
@@ -50,7 +32,7 @@ int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live)
  * Nothing of the packet itself is read, so that cooked sockets, which have another start of it,
  * need no other program.
  */
-int cw_live_pcap_filter(const struct cw_live_pcap *live, enum cw_live_direction direction)
+static int filter_direction(const struct cw_live_pcap *live, enum cw_live_direction direction)
 {
 	const uint8_t outgoing = direction == CW_LIVE_IN ? 4 : 0; /* where to, from 1 */
 	const uint8_t incoming = direction == CW_LIVE_OUT ? 4 : 5;
@@ -66,7 +48,7 @@ int cw_live_pcap_filter(const struct cw_live_pcap *live, enum cw_live_direction 
 	    /* 7 */ BPF_STMT(BPF_RET | BPF_K, live->base.info.snaplen),
 	};
 
-	return attach(live, program, CW_ARRAY_COUNT(program));
+	return cw_live_pcap_attach(live, program, CW_ARRAY_COUNT(program));
 }
 
 /* ---- the handle ---- */
@@ -221,13 +203,13 @@ static void empty_ring(struct cw_live_pcap *live)
 	struct pcap_stat stat = {0};
 	uint64_t discarded = 0;
 
-	(void)poll(NULL, 0, SETTLE_MS);
+	(void)poll(NULL, 0, QUIET_MS);
 	for (;;) {
 		(void)pcap_dispatch(live->handle, -1, discard, (u_char *)&discarded);
 		if (pcap_stats(live->handle, &stat) < 0 ||
 		    (uint64_t)stat.ps_recv - stat.ps_drop == discarded || cw_now_ns() > end_ns)
 			return;
-		(void)poll(NULL, 0, SETTLE_MS);
+		(void)poll(NULL, 0, QUIET_MS);
 	}
 }
 
@@ -243,7 +225,7 @@ static int let_in(struct cw_live_pcap *live, enum cw_live_direction direction,
 	}
 	cw_live_pcap_read_stats(live);
 	live->stats = (struct cw_live_stats){0};
-	result = live->is_packet_socket ? cw_live_pcap_filter(live, direction) : 0;
+	result = live->is_packet_socket ? filter_direction(live, direction) : 0;
 	if (result < 0)
 		return cw_error_set_errno(error, result, "giving the kernel a filter for %s",
 					  live->base.device);
@@ -297,7 +279,7 @@ int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 {
 	struct cw_live_info info;
 	struct cw_live_pcap *live;
-	int result = cw_live_settle(&info, options, error);
+	int result = cw_live_info_init(&info, options, error);
 
 	if (result < 0)
 		return result;
@@ -313,7 +295,7 @@ int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	live->wake_fd = options->wake_fd;
 	result = open_handle(live, ifaces, options, error);
 	if (result < 0) {
-		cw_live_close(&live->base);
+		cw_live_pcap_ops.close(&live->base);
 		return result;
 	}
 	*opened = &live->base;

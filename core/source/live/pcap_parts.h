@@ -9,6 +9,8 @@
 #include "core/source/live/pcap.h"
 #include "core/packet/window.h"
 
+struct sock_filter;
+
 #define CW_PCAP_RECORD_BYTES 16u /* the header of a record */
 
 struct cw_live_pcap {
@@ -30,9 +32,9 @@ struct cw_live_pcap {
 	uint32_t records_max;
 	uint32_t spill_bytes; /* 0: it is empty */
 	uint32_t arenas_since_stats;
-	int failure;       /* what to say when the records before it are handed out */
-	bool was_down;     /* the device may be gone */
-	bool is_told_down; /* libpcap has found it down, and we have said so */
+	int failure;           /* what to say when the records before it are handed out */
+	bool was_down;         /* the device may be gone */
+	bool is_down_reported; /* libpcap has found it down, and we have said so */
 	bool is_removed;
 	bool is_stopping;
 	bool is_drained;
@@ -42,14 +44,13 @@ struct cw_live_pcap {
 	struct cw_live_stats stats;
 };
 
-/* The packet socket's filter: nothing passes; or direction and snapshot length. 0 or -errno. */
+/* Filters on the packet socket. 0 or -errno. */
+int cw_live_pcap_attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count);
 int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live);
-int cw_live_pcap_filter(const struct cw_live_pcap *live, enum cw_live_direction direction);
 
 /* Read libpcap's counts into ours. */
 void cw_live_pcap_read_stats(struct cw_live_pcap *live);
 
-int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
-		      const struct cw_live_options *options, struct cw_error *error);
+extern const struct cw_live_ops cw_live_pcap_ops;
 
 #endif

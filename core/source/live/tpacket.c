@@ -266,8 +266,7 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
-/* Whether the ring of a removed device has packets yet: the open block still retires in its time.
- */
+/* Whether a removed device's ring has packets yet: the open block still retires in its time. */
 static bool has_remains(struct cw_live_queue *queue)
 {
 	cw_live_read_stats(queue);
@@ -410,7 +409,6 @@ static void close_rings(struct cw_live *live)
 }
 
 const struct cw_live_ops cw_live_packet_ops = {
-    .open = cw_live_packet_open,
     .next = next,
     .stop = stop,
     .stats = read_stats,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AF_PACKET source of source_live.h: TPACKET_V3 rings in memory shared with the kernel, one
+ * The AF_PACKET source of live.h: TPACKET_V3 rings in memory shared with the kernel, one
  * ring a queue, the queues joined to a fanout group. A span is (part of) one retired ring block;
  * decoding it touches the packets where the kernel put them. The lease is the block: the last lease
  * on it that is given back hands it to the kernel again.
@@ -17,8 +17,7 @@
 
 #include "core/source/live/live.h"
 
-struct cw_live_ops;
-
-extern const struct cw_live_ops cw_live_packet_ops;
+int cw_live_packet_open(struct cw_live **live, struct cw_ifaces *ifaces,
+			const struct cw_live_options *options, struct cw_error *error);
 
 #endif

@@ -322,7 +322,7 @@ static size_t round_block(size_t bytes)
 	return rounded;
 }
 
-static int settle_options(struct cw_live_info *info, const struct cw_live_options *options,
+static int choose_options(struct cw_live_info *info, const struct cw_live_options *options,
 			  struct cw_error *error)
 {
 	const char *device = options->device;
@@ -336,7 +336,7 @@ static int settle_options(struct cw_live_info *info, const struct cw_live_option
 		return cw_error_set(error, -EPROTONOSUPPORT,
 				    "packet rings are of one device each, not of 'any': libpcap "
 				    "has that");
-	result = cw_live_settle(info, options, error);
+	result = cw_live_info_init(info, options, error);
 	if (result < 0)
 		return result;
 	info->backend = CW_LIVE_PACKET;
@@ -363,7 +363,7 @@ int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	struct cw_live_rings *live;
 	size_t bytes;
 	uint32_t i;
-	int result = settle_options(&info, options, error);
+	int result = choose_options(&info, options, error);
 
 	if (result < 0)
 		return result;
@@ -385,7 +385,7 @@ int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	}
 	result = open_all(live, ifaces, options, error);
 	if (result < 0) {
-		cw_live_close(&live->base);
+		cw_live_packet_ops.close(&live->base);
 		return result;
 	}
 	*opened = &live->base;

@@ -79,9 +79,7 @@ int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue 
 		   const struct bpf_insn *program, uint32_t instruction_count,
 		   struct cw_error *error);
 
-/* The source's open, as cw_live_open. */
-int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
-			const struct cw_live_options *options, struct cw_error *error);
+extern const struct cw_live_ops cw_live_packet_ops;
 
 /* cw_span_decode for spans of ring blocks. */
 size_t cw_live_decode(const struct cw_span *span, struct cw_cursor *cursor,

@@ -51,8 +51,7 @@ struct cw_xdp_memory *cw_xdp_memory_new(uint32_t frame_bytes, uint32_t frame_cou
 		free(memory);
 		return NULL;
 	}
-	/* Pages that a child shares would be copied on writing, and the kernel keep the old ones.
-	 */
+	/* A page shared with a child would be copied on writing: the kernel would keep the old. */
 	(void)madvise(memory->base, memory->bytes, MADV_DONTFORK);
 	(void)madvise(memory->base, frames_bytes, MADV_HUGEPAGE); /* where there are */
 	atomic_init(&memory->references, 1);
@@ -530,7 +529,6 @@ static void close_device(struct cw_live *base)
 }
 
 const struct cw_live_ops cw_live_xdp_ops = {
-    .open = cw_live_xdp_open,
     .next = next,
     .stop = stop,
     .stats = read_stats,

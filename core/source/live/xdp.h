@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AF_XDP source of source_live.h: frames leave the device's driver, by a program that it runs
- * on each, for memory of ours, before the host's stack sees them. A socket, its memory and its rings
- * for each receive queue of the device. A span is a batch of frames in place; given back, by any
+ * The AF_XDP source of live.h: frames leave the device's driver, by a program that it runs on
+ * each, for memory of ours, before the host's stack sees them. Each receive queue of the device has
+ * a socket with its memory and rings. A span is a batch of frames in place; given back, by any
  * thread, a batch goes to a stack that the queue's thread empties in next, and its frames go to the
  * kernel again. Leases come back in any order, and a held one keeps its frames only.
  *
@@ -31,14 +31,13 @@
  * Books: kernel_dropped is rx_dropped and rx_ring_full of XDP_STATISTICS, kernel_seen that and what
  * came. With copying, want of frames is in rx_dropped once for each packet, and
  * rx_fill_ring_empty_descs, which counts the same attempts, is `freezes`. In zero-copy mode the
- * device itself runs dry, and counts those losses as its own (rx_missed, rx_dropped of the
- * interface).
+ * device itself runs dry, and counts those losses as its own (rx_missed, rx_dropped).
  *
  * While packets come, next looks at the ring each 1.6 ms at most (retire_ms has no part in that),
- * and sooner where there are fewer frames: they would do for 10 Mpps twice over.
+ * sooner where there are fewer frames: they would do for 10 Mpps twice over.
  *
- * A device is looked at while nothing comes: down is told at most 0.3 s after, and not if it was up
- * again by then.
+ * A device is looked at while nothing comes: down is reported at most 0.3 s after, and not if it
+ *was up again by then.
  *
  * System calls after open: poll, ppoll, recvfrom, getsockopt, ioctl, bpf (stop), clock_gettime;
  * close and munmap at the end.
@@ -54,9 +53,8 @@
 #define CW_XDP_FRAMES_MAX (1u << 20)
 #define CW_XDP_JOINED_BYTES ((size_t)128 << 10) /* of a batch: packets put together */
 
-struct cw_live_ops;
-
 /* Builds without libxdp and libbpf have one that refuses to open (-EOPNOTSUPP). */
-extern const struct cw_live_ops cw_live_xdp_ops;
+int cw_live_xdp_open(struct cw_live **live, struct cw_ifaces *ifaces,
+		     const struct cw_live_options *options, struct cw_error *error);
 
 #endif

@@ -2,11 +2,10 @@
 /* The AF_XDP source of builds without libxdp and libbpf. */
 #include <errno.h>
 
-#include "core/source/live/live_parts.h"
 #include "core/source/live/xdp.h"
 
-static int refuse(struct cw_live **live, struct cw_ifaces *ifaces,
-		  const struct cw_live_options *options, struct cw_error *error)
+int cw_live_xdp_open(struct cw_live **live, struct cw_ifaces *ifaces,
+		     const struct cw_live_options *options, struct cw_error *error)
 {
 	(void)live;
 	(void)ifaces;
@@ -15,6 +14,3 @@ static int refuse(struct cw_live **live, struct cw_ifaces *ifaces,
 			    "libbpf): packet rings have the device too",
 			    options->device);
 }
-
-/* Nothing opens, so nothing else is called. */
-const struct cw_live_ops cw_live_xdp_ops = {.open = refuse};

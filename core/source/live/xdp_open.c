@@ -208,7 +208,7 @@ static int open_queue(struct cw_live_xdp *live, uint32_t index, struct cw_error 
 /* ---- all of them ---- */
 
 /* A queue without a socket would keep its packets from us: as many as the device has. */
-static int settle_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_error *error)
+static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_error *error)
 {
 	uint32_t count = cw_ethtool_rx_queues((*live)->device_fd, (*live)->base.device);
 	struct cw_live_xdp *larger;
@@ -242,7 +242,7 @@ static int settle_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 }
 
 /* The size of a frame, and how many: a power of two, as the rings are. */
-static int settle_frames(struct cw_live_xdp *live, const struct cw_live_options *options,
+static int choose_frames(struct cw_live_xdp *live, const struct cw_live_options *options,
 			 struct cw_error *error)
 {
 	struct cw_live_info *info = &live->base.info;
@@ -318,9 +318,9 @@ static int open_all(struct cw_live_xdp **live, struct cw_ifaces *ifaces,
 	if (result == 0)
 		result = find_device(*live, error);
 	if (result == 0)
-		result = settle_queues(live, options->queue_count, error);
+		result = choose_queues(live, options->queue_count, error);
 	if (result == 0)
-		result = settle_frames(*live, options, error);
+		result = choose_frames(*live, options, error);
 	if (result == 0)
 		result = cw_live_xdp_attach(*live, error);
 	asked_count = (*live)->base.info.block_count;
@@ -371,7 +371,7 @@ int cw_live_xdp_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	libxdp_print_fn_t xdp_print;
 	struct cw_live_xdp *live;
 	struct cw_live_info info;
-	int result = cw_live_settle(&info, options, error);
+	int result = cw_live_info_init(&info, options, error);
 
 	if (result == 0)
 		result = refuse_options(options, error);
@@ -394,7 +394,7 @@ int cw_live_xdp_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	libbpf_set_print(bpf_print);
 	libxdp_set_print(xdp_print);
 	if (result < 0) {
-		cw_live_close(&live->base);
+		cw_live_xdp_ops.close(&live->base);
 		return result;
 	}
 	*opened = &live->base;

@@ -97,7 +97,6 @@ void cw_xdp_memory_drop(struct cw_xdp_memory *memory); /* accepts NULL */
 void cw_xdp_queue_start(struct cw_xdp_queue *queue);
 void cw_xdp_queue_close(struct cw_xdp_queue *queue); /* accepts one half opened */
 
-int cw_live_xdp_open(struct cw_live **opened, struct cw_ifaces *ifaces,
-		     const struct cw_live_options *options, struct cw_error *error);
+extern const struct cw_live_ops cw_live_xdp_ops;
 
 #endif
