@@ -80,12 +80,15 @@ static void take_network(struct cw_flow *flow, const struct cw_layer *layer)
 	}
 }
 
-static void take_flags(struct cw_flow *flow, const struct cw_layer *layer)
+/* Its flags, and what follows it. */
+static void take_layer(struct cw_flow *flow, const struct cw_layer *layer)
 {
 	if (layer->flags & CW_LAYER_PIECE)
 		flow->flags |= CW_FLOW_PIECE;
 	if (layer->flags & CW_LAYER_TRUNCATED)
 		flow->flags |= CW_FLOW_TRUNCATED;
+	flow->payload_offset = layer->offset + layer->header_bytes;
+	flow->payload_bytes = layer->payload_bytes;
 }
 
 static void take_transport(struct cw_flow *flow, const struct cw_layer *layer)
@@ -113,9 +116,7 @@ static void take_transport(struct cw_flow *flow, const struct cw_layer *layer)
 	default:
 		return;
 	}
-	take_flags(flow, layer);
-	flow->payload_offset = layer->offset + layer->header_bytes;
-	flow->payload_bytes = layer->payload_bytes;
+	take_layer(flow, layer);
 }
 
 void cw_flow_from_layers(const struct cw_layer *network, const struct cw_layer *transport,
@@ -123,9 +124,7 @@ void cw_flow_from_layers(const struct cw_layer *network, const struct cw_layer *
 {
 	*flow = (struct cw_flow){.vlan = CW_FLOW_NO_VLAN};
 	take_network(flow, network);
-	take_flags(flow, network);
-	flow->payload_offset = network->offset + network->header_bytes;
-	flow->payload_bytes = network->payload_bytes;
+	take_layer(flow, network);
 	flow->transport_offset = transport ? transport->offset : flow->payload_offset;
 	if (transport)
 		take_transport(flow, transport);
@@ -155,15 +154,11 @@ void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, ui
 		return;
 	}
 	take_network(flow, layer);
-	take_flags(flow, layer);
-	flow->payload_offset = layer->offset + layer->header_bytes;
-	flow->payload_bytes = layer->payload_bytes;
+	take_layer(flow, layer);
 	for (layer++; layer < end && is_between(layer->type); layer++) {
 		flow->protocol = layer->type == CW_LAYER_AH ? layer->security.next_header
 							    : layer->extension.next_header;
-		take_flags(flow, layer);
-		flow->payload_offset = layer->offset + layer->header_bytes;
-		flow->payload_bytes = layer->payload_bytes;
+		take_layer(flow, layer);
 	}
 	flow->transport_offset = flow->payload_offset;
 	if (layer < end)
@@ -236,7 +231,8 @@ static inline bool read_ipv4(struct cw_flow *flow, const uint8_t *data, uint32_t
 	if (cw_unlikely(header[0] >> 4 != 4 || header_bytes < 20 || total_bytes < header_bytes ||
 			total_bytes > end - at || (cw_load_be16(header + 6) & 0x3fff)))
 		return false;
-	memset(flow->source, 0, 32); /* and the destination */
+	memset(flow->source, 0, sizeof(flow->source));
+	memset(flow->destination, 0, sizeof(flow->destination));
 	memcpy(flow->source, header + 12, 4);
 	memcpy(flow->destination, header + 16, 4);
 	flow->network_offset = at;
@@ -259,7 +255,8 @@ static inline bool read_ipv6(struct cw_flow *flow, const uint8_t *data, uint32_t
 	payload_bytes = cw_load_be16(header + 4);
 	if (cw_unlikely(header[0] >> 4 != 6 || payload_bytes == 0 || payload_bytes > end - at - 40))
 		return false;
-	memcpy(flow->source, header + 8, 32); /* likewise */
+	memcpy(flow->source, header + 8, 16);
+	memcpy(flow->destination, header + 24, 16);
 	flow->network_offset = at;
 	flow->version = 6;
 	flow->protocol = header[6];

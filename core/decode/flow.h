@@ -44,7 +44,8 @@ static_assert(sizeof(struct cw_flow) == CW_CACHE_LINE, "a flow is one cache line
 void cw_decode_flows(const struct cw_packet *packets, size_t count, uint32_t linktype,
 		     uint64_t seed, struct cw_flow *flows);
 
-/* The same for one packet by way of all its layers: what is seldom, and what tests compare with. */
+/* The same for one packet by way of all its layers: for what is rare, and for tests to compare
+ * with. */
 void cw_decode_flow_slowly(const struct cw_packet *packet, uint32_t linktype, uint64_t seed,
 			   struct cw_flow *flow);
 

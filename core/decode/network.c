@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Steps of IP's options and extension headers, and of the seldom protocols on top of it. */
+/* Steps of IP's options and extension headers, and of the rare protocols on top of it. */
 #include "core/decode/walk.h"
 
 enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol)
@@ -48,24 +48,29 @@ enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol)
 	}
 }
 
+/* Move *i over padding to the next option. Returns its bytes; 0: there is none, or a bad length. */
+static inline uint32_t next_option(const uint8_t *at, uint32_t bytes, uint32_t *i,
+				   struct cw_layer *layer)
+{
+	uint32_t option_bytes;
+
+	while (*i < bytes && at[*i] == 1)
+		++*i;
+	if (*i == bytes || at[*i] == 0)
+		return 0;
+	option_bytes = bytes - *i >= 2 ? at[*i + 1] : 0;
+	if (option_bytes >= 2 && option_bytes <= bytes - *i)
+		return option_bytes;
+	layer->flags |= CW_LAYER_BAD_OPTIONS;
+	return 0;
+}
+
 void cw_walk_ipv4_options(const uint8_t *at, uint32_t bytes, struct cw_layer *layer)
 {
-	uint32_t i = 0;
+	uint32_t i = 0, option_bytes;
 
-	while (i < bytes && at[i] != 0) {
-		uint32_t option_bytes;
-
-		if (at[i] == 1) {
-			i++;
-			continue;
-		}
-		option_bytes = bytes - i >= 2 ? at[i + 1] : 0;
-		if (option_bytes < 2 || option_bytes > bytes - i) {
-			layer->flags |= CW_LAYER_BAD_OPTIONS;
-			return;
-		}
+	while ((option_bytes = next_option(at, bytes, &i, layer)) != 0)
 		i += option_bytes;
-	}
 }
 
 /* One option with its length checked; one that has another length than it must is left unread. */
@@ -95,20 +100,9 @@ static void tcp_option(const uint8_t *at, uint32_t bytes, struct cw_layer *layer
 
 void cw_walk_tcp_options(const uint8_t *at, uint32_t bytes, struct cw_layer *layer)
 {
-	uint32_t i = 0;
+	uint32_t i = 0, option_bytes;
 
-	while (i < bytes && at[i] != 0) {
-		uint32_t option_bytes;
-
-		if (at[i] == 1) {
-			i++;
-			continue;
-		}
-		option_bytes = bytes - i >= 2 ? at[i + 1] : 0;
-		if (option_bytes < 2 || option_bytes > bytes - i) {
-			layer->flags |= CW_LAYER_BAD_OPTIONS;
-			return;
-		}
+	while ((option_bytes = next_option(at, bytes, &i, layer)) != 0) {
 		tcp_option(at + i, option_bytes, layer);
 		i += option_bytes;
 	}

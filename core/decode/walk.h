@@ -21,13 +21,13 @@ struct cw_walk {
 
 typedef enum cw_layer_type cw_step(struct cw_walk *walk, struct cw_layer *layer);
 
-/* The seldom steps; the frequent ones are in walk_fast.h. */
+/* The rare steps; the frequent ones are in walk_fast.h. */
 cw_step cw_step_llc, cw_step_snap, cw_step_mpls, cw_step_pppoe, cw_step_ppp, cw_step_arp,
-    cw_step_sll, cw_step_sll2, cw_step_loopback; /* walk_link.c */
+    cw_step_sll, cw_step_sll2, cw_step_loopback; /* link.c */
 cw_step cw_step_extension, cw_step_routing, cw_step_ipv6_fragment, cw_step_icmpv4, cw_step_icmpv6,
-    cw_step_igmp, cw_step_ah, cw_step_esp, cw_step_sctp, cw_step_udplite; /* walk_network.c */
+    cw_step_igmp, cw_step_ah, cw_step_esp, cw_step_sctp, cw_step_udplite; /* network.c */
 cw_step cw_step_gre, cw_step_etherip, cw_step_vxlan, cw_step_geneve, cw_step_gtpu, cw_step_erspan,
-    cw_step_dns; /* walk_tunnel.c */
+    cw_step_dns; /* tunnel.c */
 
 /* The next layer by ethertype, IP protocol, UDP ports, where the fast steps do not know it. */
 enum cw_layer_type cw_walk_ethertype(struct cw_walk *walk, uint16_t type);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The steps that most packets consist of, inline, so that a walk over such a packet is one piece of
- * code. Only for walk.c. The walk has to stay in registers for that: nobody else gets its address,
- * functions elsewhere work on a copy.
+ * code. Only for layers.c. The walk has to stay in registers for that: nobody else gets its
+ * address, functions elsewhere work on a copy.
  */
 #ifndef CW_CORE_DECODE_WALK_FAST_H
 #define CW_CORE_DECODE_WALK_FAST_H
@@ -102,7 +102,8 @@ FAST enum cw_layer_type step_ipv4(struct cw_walk *walk, struct cw_layer *layer)
 	if (cw_unlikely(total_bytes < header_bytes && total_bytes))
 		return cw_walk_fail(walk, layer, CW_LAYER_IPV4, CW_LAYER_ERROR_LENGTH);
 	cw_walk_begin(walk, layer, CW_LAYER_IPV4);
-	memcpy(layer->ipv4.source, at + 12, 8); /* and the destination */
+	memcpy(layer->ipv4.source, at + 12, 4);
+	memcpy(layer->ipv4.destination, at + 16, 4);
 	layer->ipv4.total_bytes = (uint16_t)total_bytes;
 	layer->ipv4.id = cw_load_be16(at + 4);
 	fragment = cw_load_be16(at + 6);
@@ -144,7 +145,8 @@ FAST enum cw_layer_type step_ipv6(struct cw_walk *walk, struct cw_layer *layer)
 		return cw_walk_fail(walk, layer, CW_LAYER_IPV6, CW_LAYER_ERROR_VERSION);
 	cw_walk_begin(walk, layer, CW_LAYER_IPV6);
 	first = cw_load_be32(at);
-	memcpy(layer->ipv6.source, at + 8, 32); /* and the destination */
+	memcpy(layer->ipv6.source, at + 8, 16);
+	memcpy(layer->ipv6.destination, at + 24, 16);
 	layer->ipv6.flow_label = first & 0xfffff;
 	layer->ipv6.traffic_class = (uint8_t)(first >> 20);
 	layer->ipv6.payload_bytes = cw_load_be16(at + 4);
@@ -208,7 +210,7 @@ FAST enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
 	return next;
 }
 
-/* Whether one of the ports may be one that says what follows: their low six bits are seldom. */
+/* Whether one of the ports may be one that says what follows: few ports have their low six bits. */
 static inline bool is_port_known(uint16_t port)
 {
 	const uint64_t known = UINT64_C(1) << (53 % 64) | UINT64_C(1) << (5353 % 64) |

@@ -105,9 +105,9 @@ enum cw_layer_type cw_decode_first(uint32_t linktype)
 	}
 }
 
-/* The steps that are not frequent. */
-static enum cw_layer_type step_seldom(enum cw_layer_type type, struct cw_walk *walk,
-				      struct cw_layer *layer)
+/* The rare steps. */
+static enum cw_layer_type step_rare(enum cw_layer_type type, struct cw_walk *walk,
+				    struct cw_layer *layer)
 {
 	static cw_step *const steps[CW_LAYER_COUNT] = {
 	    [CW_LAYER_LLC] = cw_step_llc,         [CW_LAYER_SNAP] = cw_step_snap,
@@ -161,7 +161,7 @@ FAST enum cw_layer_type step(enum cw_layer_type type, struct cw_walk *walk, stru
 		return step_rest(walk, layer, type);
 	default:
 		away = *walk;
-		next = step_seldom(type, &away, layer);
+		next = step_rare(type, &away, layer);
 		*walk = away;
 		return next;
 	}
