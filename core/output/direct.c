@@ -30,7 +30,7 @@
 #define BLOCK_COUNT 2u
 /* Both blocks in one page that the kernel pins at a stroke, where there are huge pages. */
 #define MEMORY_BYTES (BLOCK_COUNT * CW_DIRECT_BLOCK_BYTES)
-/* Less than this goes through the page cache when it is settled: it is not worth a disk's turn. */
+/* Less than this goes through the page cache when it is flushed: it is not worth a disk's turn. */
 #define SETTLE_BYTES_LEAST ((size_t)64 << 10)
 
 struct block {
@@ -321,7 +321,7 @@ size_t cw_direct_write(struct cw_direct *direct, const struct iovec *vectors, in
 	return total;
 }
 
-int cw_direct_settle(struct cw_direct *direct)
+int cw_direct_flush(struct cw_direct *direct)
 {
 	struct block *block;
 	size_t before;

@@ -28,7 +28,7 @@ size_t cw_direct_write(struct cw_direct *direct, const struct iovec *vectors, in
 	return 0;
 }
 
-int cw_direct_settle(struct cw_direct *direct)
+int cw_direct_flush(struct cw_direct *direct)
 {
 	(void)direct;
 	return 0;

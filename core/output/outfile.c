@@ -334,7 +334,7 @@ static int sync_and_close(struct cw_outfile *file)
 /* Without the direct writer from here on; what it could not write is remembered. */
 static void stop_direct(struct cw_outfile *file)
 {
-	int failure = cw_outfile_settle(file);
+	int failure = cw_outfile_flush(file);
 
 	if (file->options.pack)
 		return; /* its frames go on when it is open again */

@@ -78,34 +78,34 @@ size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int coun
 uint64_t cw_outfile_reached(struct cw_outfile *file);
 
 /* Nothing more is written. A compressed file gets its last frame; before, it has whole ones only,
- * and settling it does nothing. Others are settled. 0, or the first failure. */
+ * and flushing it does nothing. Others are flushed. 0, or the first failure. */
 int cw_outfile_finish(struct cw_outfile *file);
 
 /* Bytes on the disk; cw_outfile_reached counts the content, also of a compressed file. */
 uint64_t cw_outfile_file_bytes(struct cw_outfile *file);
 
 /* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */
-int cw_outfile_settle(struct cw_outfile *file);
+int cw_outfile_flush(struct cw_outfile *file);
 
-/* Whether settling, cutting or closing would wait for a block that is on its way now. */
+/* Whether flushing, cutting or closing would wait for a block that is on its way now. */
 bool cw_outfile_is_busy(struct cw_outfile *file);
 
 /* Forget what was taken beyond what is reached, and its failure; waits while busy. */
 void cw_outfile_drop(struct cw_outfile *file);
 
-/* Read back `bytes` at `offset` of a regular file (settles it); bytes read, or negative errno. */
+/* Read back `bytes` at `offset` of a regular file (flushes it); bytes read, or negative errno. */
 int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
 
 /* Cut a regular file to `bytes`; what was taken beyond them is dropped. */
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 
-/* Close the descriptor of an idle regular file; the next open reopens it. Settles it; that failing
- * is told by the next write or settling. With sync: fdatasync first. Nothing happens to what cannot
- * be reopened. */
+/* Close the descriptor of an idle regular file; the next open reopens it. Flushes it; if that
+ * fails, the next write or flush says so. With sync: fdatasync first. Nothing happens to what
+ * cannot be reopened. */
 int cw_outfile_evict(struct cw_outfile *file);
 
-/* Settle, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The
- * result of every step counts. On error the data stays in the .part file, whose name `error` tells,
+/* Flush, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The
+ * result of every step counts. On error the data stays in the .part file, whose name `error` says,
  * and publish can be tried again; a failed fdatasync or close stays failed, since the kernel
  * reports lost data once. -EBADF for a file never opened, or already published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output file as its own sources see it: outfile.c (names and life), outfile_write.c (bytes). */
+/* An output file as its own sources see it: outfile.c (names and life), outfile_write.c
+ * (bytes). */
 #ifndef CW_CORE_OUTFILE_PARTS_H
 #define CW_CORE_OUTFILE_PARTS_H
 
@@ -23,6 +24,10 @@ struct cw_direct_share {
 	_Atomic int32_t free_count; /* places */
 	_Atomic int refusal;
 };
+
+bool cw_direct_share_take_any(struct cw_direct_share *share); /* a place, if one is free */
+void cw_direct_share_give_back_any(struct cw_direct_share *share);
+void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* the first stays */
 
 /* Names and life: written by outfile.c. */
 struct cw_outfile {

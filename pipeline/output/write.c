@@ -272,7 +272,7 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		    false; /* of an earlier try; cut_to_whole has the last word */
 	/* A chunk that was not full is sent because its bytes shall be in the file now. */
 	if (failure == 0 && (is_flushed || is_input_damaged))
-		failure = cw_outfile_settle(file->outfile);
+		failure = cw_outfile_flush(file->outfile);
 	advance_over(output, file, chunks, index);
 	tell_refusal(outputs, file);
 	if (failure == 0)

@@ -26,7 +26,7 @@ static void any_length_comes_out_exact(void **state)
 				continue;
 			file = open_direct("length");
 			assert_int_equal(put_pieces(file, 0, (uint64_t)bytes), 0);
-			assert_int_equal(cw_outfile_settle(file), 0);
+			assert_int_equal(cw_outfile_flush(file), 0);
 			assert_int_equal(cw_outfile_reached(file), bytes);
 			expect_length(cw_outfile_part_path(file), (uint64_t)bytes);
 			publish(file);
@@ -74,7 +74,7 @@ static void whatever_is_done_the_file_is_the_buffered_twins(void **state)
 		for (unsigned step = 0; step < 40; step++) {
 			switch (draw(14)) {
 			case 0:
-				assert_int_equal(cw_outfile_settle(file), 0);
+				assert_int_equal(cw_outfile_flush(file), 0);
 				assert_int_equal(cw_outfile_reached(file), end);
 				break;
 			case 1:
@@ -133,7 +133,7 @@ static void a_file_goes_direct_with_its_second_block(void **state)
 	while (cw_outfile_is_busy(file))
 		;
 	assert_int_equal(cw_outfile_reached(file), 2 * BLOCK);
-	assert_int_equal(cw_outfile_settle(file), 0);
+	assert_int_equal(cw_outfile_flush(file), 0);
 	assert_int_equal(cw_outfile_reached(file), 2 * BLOCK + 1000);
 	publish(file);
 	expect_length(in_folder("second"), 2 * BLOCK + 1000);

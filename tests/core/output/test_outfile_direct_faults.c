@@ -112,12 +112,12 @@ static void a_failure_gives_the_good_prefix_and_after_a_cut_it_goes_on(void **st
 		fail_after("block", skip, EIO);
 		failure = put_pieces(file, 0, good + BLOCK + BLOCK / 2);
 		if (!failure) /* it is the end that meets it */
-			failure = cw_outfile_settle(file);
+			failure = cw_outfile_flush(file);
 		assert_int_equal(failure, -EIO);
 		assert_int_equal(cw_outfile_reached(file), good);
 		assert_int_equal(put(file, good, 100, &failure), 0); /* it stays */
 		assert_int_equal(failure, -EIO);
-		assert_int_equal(cw_outfile_settle(file), -EIO);
+		assert_int_equal(cw_outfile_flush(file), -EIO);
 		assert_int_equal(cw_outfile_publish(file, &error), -EIO);
 		assert_int_equal(cw_outfile_read(file, back, good, 0), good);
 		assert_memory_equal(back, data, good);
@@ -140,7 +140,7 @@ static void a_full_disk_in_the_middle_of_a_block_is_exact(void **state)
 	fail_after("half", 0, 0);
 	put_all(file, BLOCK, BLOCK);
 	fail_after("pwritev", 0, ENOSPC);
-	assert_int_equal(cw_outfile_settle(file), -ENOSPC);
+	assert_int_equal(cw_outfile_flush(file), -ENOSPC);
 	assert_int_equal(cw_outfile_reached(file), BLOCK + BLOCK / 2);
 	expect_length(cw_outfile_part_path(file), BLOCK + BLOCK / 2);
 	assert_int_equal(cw_outfile_cut(file, BLOCK + 1), 0);
@@ -187,7 +187,7 @@ static void a_limit_on_file_sizes_is_met_to_the_byte(void **state)
 	setrlimit(RLIMIT_FSIZE, &small);
 	failure = put_pieces(file, 0, 5 * BLOCK);
 	if (!failure)
-		failure = cw_outfile_settle(file);
+		failure = cw_outfile_flush(file);
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_int_equal(failure, -EFBIG);
 	assert_int_equal(cw_outfile_reached(file), 3 * BLOCK + 12345);
@@ -209,7 +209,7 @@ static void fill_disk(const char *disk)
 	file = open_with(path, share);
 	failure = put_pieces(file, 0, DATA_BYTES);
 	if (!failure)
-		failure = cw_outfile_settle(file);
+		failure = cw_outfile_flush(file);
 	assert_int_equal(failure, -ENOSPC);
 	reached = cw_outfile_reached(file);
 	assert_in_range(reached, 2 * BLOCK, 8 * BLOCK);
