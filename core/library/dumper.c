@@ -287,8 +287,8 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot write %s", path);
-	result = make(dumper, fd, linktype, handle->snaplen, choose_format(format, handle->is_ns),
-		      error);
+	result = make(dumper, fd, linktype, handle->settings.snaplen,
+		      choose_format(format, handle->settings.is_ns), error);
 	if (result == 0) {
 		(*dumper)->handle = handle;
 		result = cw_dumper_flush(*dumper);

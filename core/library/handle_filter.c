@@ -2,7 +2,8 @@
 /*
  * Filters of a handle. Its packets can be of several link types (pcapng), and an expression means
  * another program for each: compiled when the first packet of such a type comes. All packets pass
- * the filter here, exactly; where it can, the kernel leaves out many before (filter_kernel.c).
+ * the filter here, exactly; where it can, the kernel leaves out many before
+ * (core/filter/bpf/kernel.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,22 +15,20 @@
 #include "core/library/handle_parts.h"
 #include "core/packet/linktype.h"
 
-void cw_handle_filters_free(struct cw_handle *handle)
+void cw_handle_filters_fini(struct cw_handle_filters *filters)
 {
-	while (handle->filter_count)
-		cw_filter_free(handle->filters[--handle->filter_count].filter);
-	free(handle->filters);
-	free(handle->expression);
-	handle->filters = NULL;
-	handle->expression = NULL;
-	handle->is_filtered = false;
+	while (filters->count)
+		cw_filter_free(filters->at[--filters->count].filter);
+	free(filters->at);
+	free(filters->expression);
+	*filters = (struct cw_handle_filters){0};
 }
 
 static int compile(const struct cw_handle *handle, uint32_t linktype, bool is_swapped,
 		   const char *expression, struct cw_filter **filter, struct cw_error *error)
 {
 	const struct cw_filter_options options = {.linktype = linktype,
-						  .snaplen = handle->snaplen,
+						  .snaplen = handle->settings.snaplen,
 						  .netmask = handle->netmask,
 						  .is_swapped = is_swapped};
 
@@ -45,15 +44,16 @@ static bool is_first_swapped(const struct cw_handle *handle)
 static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapped,
 		      struct cw_filter *filter)
 {
+	struct cw_handle_filters *filters = &handle->filters;
 	struct cw_handle_filter *grown =
-	    realloc(handle->filters, (handle->filter_count + 1) * sizeof(*grown));
+	    realloc(filters->at, (filters->count + 1) * sizeof(*grown));
 
 	if (!grown) {
 		cw_filter_free(filter);
 		return cw_handle_fail(handle, NULL, -ENOMEM, "no memory for a filter");
 	}
-	handle->filters = grown;
-	grown[handle->filter_count++] = (struct cw_handle_filter){
+	filters->at = grown;
+	grown[filters->count++] = (struct cw_handle_filter){
 	    .linktype = linktype, .is_swapped = is_swapped, .filter = filter};
 	return 0;
 }
@@ -62,46 +62,48 @@ static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapp
 static const struct cw_handle_filter *filter_of(struct cw_handle *handle,
 						const struct cw_iface *iface)
 {
+	struct cw_handle_filters *filters = &handle->filters;
 	struct cw_filter *filter = NULL;
 	uint32_t index;
 
-	for (index = 0; index < handle->filter_count; index++) {
-		const struct cw_handle_filter *each = &handle->filters[index];
+	for (index = 0; index < filters->count; index++) {
+		const struct cw_handle_filter *each = &filters->at[index];
 
 		if (each->linktype == iface->linktype && each->is_swapped == iface->is_swapped)
 			return each;
 	}
-	if (handle->expression && compile(handle, iface->linktype, iface->is_swapped,
-					  handle->expression, &filter, &handle->error) < 0)
+	if (filters->expression && compile(handle, iface->linktype, iface->is_swapped,
+					   filters->expression, &filter, &handle->error) < 0)
 		return NULL;
 	if (add_filter(handle, iface->linktype, iface->is_swapped, filter) < 0)
 		return NULL;
-	return &handle->filters[handle->filter_count - 1];
+	return &filters->at[filters->count - 1];
 }
 
 static bool is_other_way(const struct cw_handle *handle, const struct cw_packet *packet)
 {
 	bool is_outgoing = packet->flags & CW_PACKET_OUTGOING;
 
-	return (handle->direction == CW_DIRECTION_IN && is_outgoing) ||
-	       (handle->direction == CW_DIRECTION_OUT && !is_outgoing);
+	return (handle->settings.direction == CW_DIRECTION_IN && is_outgoing) ||
+	       (handle->settings.direction == CW_DIRECTION_OUT && !is_outgoing);
 }
 
-int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint32_t count)
+int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *packets,
+				 uint32_t count)
 {
 	const struct cw_handle_filter *filter = NULL;
 	uint32_t known_iface = CW_IFACE_NONE, index, kept = 0;
 	/* The source of a device does that by itself, but for rings whose direction was changed. */
 	bool is_directed = handle->kind == CW_HANDLE_LIVE &&
 			   handle->live_info.backend == CW_LIVE_PACKET &&
-			   handle->direction != CW_DIRECTION_BOTH;
+			   handle->settings.direction != CW_DIRECTION_BOTH;
 
 	for (index = 0; index < count; index++) {
 		const struct cw_packet *packet = &packets[index];
 
 		if (is_directed && is_other_way(handle, packet))
 			continue;
-		if (handle->is_filtered) {
+		if (handle->filters.is_set) {
 			if (packet->flags & CW_PACKET_MALFORMED)
 				continue;
 			if (packet->iface != known_iface) {
@@ -136,17 +138,18 @@ static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *
 	free(program);
 }
 
-int cw_handle_sift_burst(struct cw_handle *handle, struct cw_error *error)
+int cw_handle_filter_burst(struct cw_handle *handle, struct cw_error *error)
 {
-	int64_t left = cw_handle_sift(handle, handle->burst + handle->burst_next,
-				      handle->burst_end - handle->burst_next);
+	struct cw_handle_reading *reading = &handle->reading;
+	int64_t left = cw_handle_filter_packets(handle, reading->burst + reading->burst_next,
+						reading->burst_end - reading->burst_next);
 
 	if (left < 0) {
 		if (error)
 			*error = handle->error;
 		return (int)left;
 	}
-	handle->burst_end = handle->burst_next + (uint32_t)left;
+	reading->burst_end = reading->burst_next + (uint32_t)left;
 	return 0;
 }
 
@@ -163,13 +166,11 @@ static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char 
 	}
 	*first = (struct cw_handle_filter){
 	    .linktype = handle->linktype, .is_swapped = is_first_swapped(handle), .filter = filter};
-	cw_handle_filters_free(handle);
-	handle->filters = first;
-	handle->filter_count = 1;
-	handle->expression = expression;
-	handle->is_filtered = true;
+	cw_handle_filters_fini(&handle->filters);
+	handle->filters = (struct cw_handle_filters){
+	    .is_set = true, .expression = expression, .at = first, .count = 1};
 	set_kernel_filter(handle, filter);
-	return cw_handle_sift_burst(handle, error);
+	return cw_handle_filter_burst(handle, error);
 }
 
 static int need_activated(struct cw_handle *handle, struct cw_error *error)

@@ -15,19 +15,20 @@
 /* ---- activation ---- */
 
 /* A block that is not full is given to the reader after so long. */
-static uint32_t choose_retire_ms(const struct cw_handle *handle)
+static uint32_t choose_retire_ms(const struct cw_handle_settings *settings)
 {
-	if (handle->is_immediate || handle->timeout_ms == 0)
+	if (settings->is_immediate || settings->timeout_ms == 0)
 		return 1;
-	return handle->timeout_ms > 0 && handle->timeout_ms < (int)CW_LIVE_RETIRE_MS
-		   ? (uint32_t)handle->timeout_ms
+	return settings->timeout_ms > 0 && settings->timeout_ms < (int)CW_LIVE_RETIRE_MS
+		   ? (uint32_t)settings->timeout_ms
 		   : CW_LIVE_RETIRE_MS;
 }
 
 /* As many blocks of the usual size as the buffer has room for, smaller ones in a small buffer. */
-static void choose_blocks(const struct cw_handle *handle, struct cw_live_options *options)
+static void choose_blocks(const struct cw_handle_settings *settings,
+			  struct cw_live_options *options)
 {
-	uint64_t bytes = handle->buffer_bytes;
+	uint64_t bytes = settings->buffer_bytes;
 	uint64_t block = CW_LIVE_BLOCK_BYTES;
 
 	if (!bytes)
@@ -53,17 +54,19 @@ static uint32_t find_netmask(const char *device)
 /* From now on the interface's losses count. Not every device has such counters. */
 static void start_counting(struct cw_handle *handle)
 {
-	if (cw_netdev_probe_open(&handle->probe, NULL) < 0)
+	struct cw_handle_counting *counting = &handle->counting;
+
+	if (cw_netdev_probe_open(&counting->probe, NULL) < 0)
 		return;
-	if (cw_netdev_counters_read(handle->probe, handle->device, &handle->before, NULL) == 0)
+	if (cw_netdev_counters_read(counting->probe, handle->device, &counting->before, NULL) == 0)
 		return;
-	cw_netdev_probe_close(handle->probe);
-	handle->probe = NULL;
+	cw_netdev_probe_close(counting->probe);
+	counting->probe = NULL;
 }
 
 static int explain(struct cw_handle *handle, int code, struct cw_error *error)
 {
-	if (handle->is_rfmon && code == -EOPNOTSUPP)
+	if (handle->settings.is_rfmon && code == -EOPNOTSUPP)
 		code = handle->error.code = CW_CANNOT_SET_RFMON;
 	if (error)
 		*error = handle->error;
@@ -75,17 +78,18 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 	static const enum cw_live_direction directions[] = {[CW_DIRECTION_BOTH] = CW_LIVE_BOTH,
 							    [CW_DIRECTION_IN] = CW_LIVE_IN,
 							    [CW_DIRECTION_OUT] = CW_LIVE_OUT};
-	bool needs_libpcap = handle->is_rfmon || handle->has_clock;
+	const struct cw_handle_settings *settings = &handle->settings;
+	bool needs_libpcap = settings->is_rfmon || settings->has_clock;
 	struct cw_live_options options = {.backend = needs_libpcap ? CW_LIVE_PCAP : CW_LIVE_AUTO,
 					  .device = handle->device,
-					  .snaplen = handle->snaplen,
+					  .snaplen = settings->snaplen,
 					  .queue_count = 1,
-					  .direction = directions[handle->direction],
-					  .promiscuous = handle->is_promiscuous,
-					  .is_rfmon = handle->is_rfmon,
-					  .has_clock_value = handle->has_clock,
-					  .clock_value = handle->clock,
-					  .retire_ms = choose_retire_ms(handle),
+					  .direction = directions[settings->direction],
+					  .promiscuous = settings->is_promiscuous,
+					  .is_rfmon = settings->is_rfmon,
+					  .has_clock_value = settings->has_clock,
+					  .clock_value = settings->clock,
+					  .retire_ms = choose_retire_ms(settings),
 					  .wake_fd = handle->wake_fd};
 	int result;
 
@@ -95,7 +99,7 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 	if (handle->is_activated)
 		return cw_handle_fail(handle, error, CW_ALREADY_ACTIVATED,
 				      "the handle of %s is activated already", handle->device);
-	choose_blocks(handle, &options);
+	choose_blocks(settings, &options);
 	handle->error = (struct cw_error){0};
 	result = cw_live_open(&handle->live, &handle->ifaces, &options, &handle->error);
 	if (result < 0)
@@ -104,7 +108,7 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 		*error = handle->error;
 	cw_live_info(handle->live, &handle->live_info);
 	handle->linktype = handle->live_info.linktype;
-	handle->is_ns &= cw_ifaces_at(&handle->ifaces, handle->live_info.iface)->has_ns;
+	handle->settings.is_ns &= cw_ifaces_at(&handle->ifaces, handle->live_info.iface)->has_ns;
 	handle->netmask = find_netmask(handle->device);
 	handle->is_activated = true;
 	start_counting(handle);
@@ -116,15 +120,15 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 int cw_handle_next_live(struct cw_handle *handle, int timeout_ms)
 {
 	for (;;) {
-		int result =
-		    cw_live_next(handle->live, 0, 0, timeout_ms, &handle->span, &handle->lease);
+		int result = cw_live_next(handle->live, 0, 0, timeout_ms, &handle->reading.span,
+					  &handle->reading.lease);
 
 		switch (result) {
 		case -EAGAIN: /* the kernel is behind with the block whose turn it is */
 			(void)poll(NULL, 0, STALL_MS);
 			break;
 		case -EINTR:
-			if (atomic_load(&handle->is_closed))
+			if (cw_handle_is_closed(handle))
 				return result;
 			break;
 		case -ENETDOWN: /* it goes on by itself when the device comes up */
@@ -152,23 +156,23 @@ int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction directio
 		return cw_handle_fail(handle, error, -EINVAL, "there is no direction %d",
 				      (int)direction);
 	if (handle->is_activated && handle->live_info.backend != CW_LIVE_PACKET &&
-	    direction != handle->direction)
+	    direction != handle->settings.direction)
 		return cw_handle_fail(handle, error, -EOPNOTSUPP,
 				      "device %s is read with libpcap: set the direction before it "
 				      "is activated",
 				      handle->device);
 	/* Rings that were opened for one direction hold no other packets. */
-	if (handle->is_activated && handle->direction != CW_DIRECTION_BOTH &&
-	    direction != handle->direction)
+	if (handle->is_activated && handle->settings.direction != CW_DIRECTION_BOTH &&
+	    direction != handle->settings.direction)
 		return cw_handle_fail(handle, error, -EOPNOTSUPP,
 				      "device %s was activated for one direction", handle->device);
-	handle->direction = direction;
-	return cw_handle_sift_burst(handle, error);
+	handle->settings.direction = direction;
+	return cw_handle_filter_burst(handle, error);
 }
 
 /* ---- statistics ---- */
 
-/* The larger of what was told before and what is there now. */
+/* The larger of what was reported before and what is there now. */
 static void raise_to(uint64_t *count, uint64_t value)
 {
 	if (value > *count)
@@ -178,12 +182,13 @@ static void raise_to(uint64_t *count, uint64_t value)
 /* One packet can stand in several of the counters: the largest is certain. */
 static void count_interface(struct cw_handle *handle)
 {
-	const struct cw_netdev_losses *losses = &handle->losses;
-	uint64_t *dropped = &handle->stats.interface_dropped;
+	struct cw_handle_counting *counting = &handle->counting;
+	const struct cw_netdev_losses *losses = &counting->losses;
+	uint64_t *dropped = &counting->stats.interface_dropped;
 
-	if (!handle->probe ||
-	    cw_netdev_counters_read(handle->probe, handle->device, &handle->now, NULL) < 0 ||
-	    cw_netdev_losses_between(&handle->before, &handle->now, &handle->losses) < 0)
+	if (!counting->probe ||
+	    cw_netdev_counters_read(counting->probe, handle->device, &counting->now, NULL) < 0 ||
+	    cw_netdev_losses_between(&counting->before, &counting->now, &counting->losses) < 0)
 		return;
 	raise_to(dropped, losses->rx_dropped);
 	raise_to(dropped, losses->rx_missed);
@@ -194,16 +199,17 @@ static void count_interface(struct cw_handle *handle)
 
 int cw_handle_stats(struct cw_handle *handle, struct cw_stats *stats)
 {
+	struct cw_stats *known = &handle->counting.stats;
 	struct cw_live_stats live;
 	int result = cw_handle_need_live(handle, NULL);
 
 	if (result < 0)
 		return result;
 	cw_live_stats(handle->live, 0, &live);
-	raise_to(&handle->stats.received, live.kernel_seen - live.kernel_dropped);
-	raise_to(&handle->stats.kernel_dropped, live.kernel_dropped);
+	raise_to(&known->received, live.kernel_seen - live.kernel_dropped);
+	raise_to(&known->kernel_dropped, live.kernel_dropped);
 	count_interface(handle);
-	*stats = handle->stats;
+	*stats = *known;
 	return 0;
 }
 

@@ -100,8 +100,8 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 	/* The handle alone appends to its interfaces, and reads them. */
 	((struct cw_iface *)(uintptr_t)cw_ifaces_at(&handle->ifaces, handle->live_info.iface))
 	    ->linktype = linktype;
-	if (!handle->expression && handle->filter_count) /* a program stays what it is */
-		handle->filters[0].linktype = linktype;
+	if (!handle->filters.expression && handle->filters.count) /* a program stays what it is */
+		handle->filters.at[0].linktype = linktype;
 	handle->linktype = linktype;
 	return 0;
 }
@@ -159,4 +159,26 @@ int cw_timestamp_source_from_name(const char *name)
 const char *cw_timestamp_source_name(int source)
 {
 	return pcap_tstamp_type_val_to_name(source);
+}
+
+int cw_handle_set_timestamp_source(struct cw_handle *handle, int source)
+{
+	struct cw_timestamp_source *sources;
+	int result = cw_handle_may_set(handle), count, index;
+
+	if (result < 0)
+		return result;
+	count = cw_handle_timestamp_sources(handle, &sources, NULL);
+	if (count < 0)
+		return count;
+	for (index = 0; index < count && sources[index].value != source; index++)
+		;
+	free(sources);
+	if (index == count)
+		return cw_handle_fail(handle, NULL, CW_NO_SUCH_TIMESTAMP_SOURCE,
+				      "device %s has no source of times %d", handle->device,
+				      source);
+	handle->settings.has_clock = true;
+	handle->settings.clock = source;
+	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * What the files of the handle share. Not for other files.
  *
- *	handle.c          its life, settings, what it is
+ *	handle_open.c     its life
+ *	handle.c          settings, what it is
  *	handle_read.c     packets: spans of a source, decoded into a burst, filtered
  *	handle_filter.c   which filter a packet's link type needs
  *	handle_live.c     devices: activation, direction, statistics, sending
@@ -35,6 +36,45 @@ struct cw_handle_filter {
 	struct cw_filter *filter; /* NULL: such packets do not match */
 };
 
+/* What is set before activation; direction also later. */
+struct cw_handle_settings {
+	uint32_t snaplen; /* dead: of its packets too */
+	bool is_promiscuous;
+	bool is_immediate;
+	bool is_rfmon;
+	bool is_ns;
+	bool has_clock;
+	int clock; /* PCAP_TSTAMP_ */
+	int timeout_ms;
+	uint64_t buffer_bytes; /* 0: as the source has it */
+	enum cw_direction direction;
+};
+
+/* A device's losses since activation. */
+struct cw_handle_counting {
+	struct cw_netdev_probe *probe; /* NULL: the device has no such counters */
+	struct cw_netdev_counters before, now;
+	struct cw_netdev_losses losses;
+	struct cw_stats stats; /* as reported last */
+};
+
+struct cw_handle_reading {
+	bool has_span;
+	struct cw_span span;
+	struct cw_lease lease;
+	struct cw_cursor cursor;
+	struct cw_packet burst[CW_HANDLE_BURST];
+	uint32_t burst_next, burst_end; /* decoded and not handed out */
+	int end;                        /* what reading says from now on; 0: it goes on */
+};
+
+struct cw_handle_filters {
+	bool is_set;
+	char *expression; /* NULL: the filter is a program, for the handle's own link type */
+	struct cw_handle_filter *at;
+	uint32_t count;
+};
+
 struct cw_handle {
 	/* constant after opening */
 	enum cw_handle_kind kind;
@@ -44,19 +84,8 @@ struct cw_handle {
 	/* any thread */
 	_Atomic bool is_closed;
 
-	/* the owner's: settings */
-	uint32_t snaplen; /* dead: of its packets too */
-	bool is_promiscuous;
-	bool is_immediate;
-	bool is_rfmon;
-	bool is_ns;
-	bool has_clock;
-	int clock; /* PCAP_TSTAMP_ */
-	int timeout_ms;
-	uint64_t buffer_bytes;
-	enum cw_direction direction;
-
-	/* what is open */
+	/* the owner's */
+	struct cw_handle_settings settings;
 	bool is_activated;
 	uint32_t linktype;
 	uint32_t netmask; /* of the device, network byte order; 0: none known */
@@ -65,28 +94,22 @@ struct cw_handle {
 	struct cw_live *live;
 	struct cw_live_info live_info;
 	struct cw_transmit *transmit; /* NULL: nothing was sent yet */
-	struct cw_netdev_probe *probe;
-	struct cw_netdev_counters before, now;
-	struct cw_netdev_losses losses;
-	struct cw_stats stats; /* as told last */
-
-	/* reading */
-	bool has_span;
-	struct cw_span span;
-	struct cw_lease lease;
-	struct cw_cursor cursor;
-	struct cw_packet burst[CW_HANDLE_BURST];
-	uint32_t burst_next, burst_end; /* decoded and not handed out */
-	int end;                        /* what reading says from now on; 0: it goes on */
-
-	/* filter */
-	bool is_filtered;
-	char *expression; /* NULL: the filter is a program, for the handle's own link type */
-	struct cw_handle_filter *filters;
-	uint32_t filter_count;
-
+	struct cw_handle_counting counting;
+	struct cw_handle_reading reading;
+	struct cw_handle_filters filters;
 	struct cw_error error; /* the last one, or a warning */
 };
+
+static inline uint32_t cw_handle_sane_snaplen(int64_t bytes)
+{
+	return bytes < 1 || bytes > CW_CAPLEN_MAX ? CW_CAPLEN_MAX : (uint32_t)bytes;
+}
+
+/* Whether close was called: [CLOSE-1] acquire, after the descriptor was readable. */
+static inline bool cw_handle_is_closed(const struct cw_handle *handle)
+{
+	return atomic_load_explicit(&handle->is_closed, memory_order_acquire);
+}
 
 /* Remember what went wrong, and tell who asked (NULL: nobody). Returns the code. */
 int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, const char *format,
@@ -95,14 +118,18 @@ int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, c
 /* 0, or why not: CW_NOT_LIVE, CW_IS_DEAD, CW_NOT_ACTIVATED. (With an explanation in the handle.) */
 int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error);
 
+/* 0, or why not: CW_NOT_LIVE, CW_ALREADY_ACTIVATED. (Likewise.) */
+int cw_handle_may_set(struct cw_handle *handle);
+
 /* Keep of `count` packets those that pass filter and direction, in order; how many. -errno when a
  * filter cannot be compiled for a packet's link type. */
-int64_t cw_handle_sift(struct cw_handle *handle, struct cw_packet *packets, uint32_t count);
+int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *packets,
+				 uint32_t count);
 
 /* The same with what was decoded and not handed out: filter or direction changed. 0, or why not. */
-int cw_handle_sift_burst(struct cw_handle *handle, struct cw_error *error);
+int cw_handle_filter_burst(struct cw_handle *handle, struct cw_error *error);
 
-void cw_handle_filters_free(struct cw_handle *handle);
+void cw_handle_filters_fini(struct cw_handle_filters *filters);
 
 /* The next span of a device: as cw_source_next; 0: none came within the time. */
 int cw_handle_next_live(struct cw_handle *handle, int timeout_ms);

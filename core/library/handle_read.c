@@ -5,17 +5,22 @@
  */
 #include <errno.h>
 
-#include "core/base/clock.h"
 #include "core/library/handle_parts.h"
 #include "core/source/live/live_parts.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define SPAN_RECORDS 65536u
 
+/* Relaxed: a read that misses it hands out packets that were there before. */
+static bool is_closing(const struct cw_handle *handle)
+{
+	return atomic_load_explicit(&handle->is_closed, memory_order_relaxed);
+}
+
 /* What is read from now on. */
 static int end_with(struct cw_handle *handle, int result)
 {
-	handle->end = result;
+	handle->reading.end = result;
 	return result;
 }
 
@@ -34,47 +39,30 @@ static int end_of_file(struct cw_handle *handle)
 	return end_with(handle, CW_NEXT_ERROR);
 }
 
-static void leave_span(struct cw_handle *handle)
+static void leave_span(struct cw_handle_reading *reading)
 {
-	cw_lease_give_back(&handle->lease);
-	handle->lease = (struct cw_lease){0};
-	handle->has_span = false;
-}
-
-/*
- * What is left of the timeout: packets that do not match are none, and do not prolong it. -1: for
- * ever.
- */
-static int left_ms(const struct cw_handle *handle, uint64_t *deadline_ns)
-{
-	uint64_t now_ns;
-
-	if (handle->timeout_ms <= 0)
-		return handle->timeout_ms;
-	now_ns = cw_now_ns();
-	if (!*deadline_ns) {
-		*deadline_ns = now_ns + (uint64_t)handle->timeout_ms * CW_NS_PER_MS;
-		return handle->timeout_ms;
-	}
-	return now_ns < *deadline_ns ? (int)((*deadline_ns - now_ns) / CW_NS_PER_MS) + 1 : 0;
+	cw_lease_give_back(&reading->lease);
+	reading->lease = (struct cw_lease){0};
+	reading->has_span = false;
 }
 
 /* Fetch one. 1, or what reading says. */
 static int fetch_span(struct cw_handle *handle, int timeout_ms)
 {
+	struct cw_handle_reading *reading = &handle->reading;
 	int result;
 
-	handle->cursor = (struct cw_cursor){0};
+	reading->cursor = (struct cw_cursor){0};
 	if (handle->kind == CW_HANDLE_LIVE)
 		result = cw_handle_next_live(handle, timeout_ms);
 	else
-		result = cw_source_next(handle->source, SPAN_BYTES, SPAN_RECORDS, &handle->span,
-					&handle->lease, &handle->error);
+		result = cw_source_next(handle->source, SPAN_BYTES, SPAN_RECORDS, &reading->span,
+					&reading->lease, &handle->error);
 	if (result == 1) {
-		handle->has_span = true;
+		reading->has_span = true;
 		return 1;
 	}
-	if (atomic_load(&handle->is_closed))
+	if (cw_handle_is_closed(handle))
 		return CW_NEXT_CLOSED;
 	if (result == 0)
 		return handle->kind == CW_HANDLE_LIVE ? CW_NEXT_TIMEOUT : end_of_file(handle);
@@ -87,32 +75,34 @@ static int fetch_span(struct cw_handle *handle, int timeout_ms)
  */
 static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
 {
-	uint64_t deadline_ns = 0;
-	bool is_over = false;
+	/* Packets that do not match are none, and do not prolong it. */
+	struct cw_patience patience = {.timeout_ms = handle->settings.timeout_ms};
+	struct cw_handle_reading *reading = &handle->reading;
 	int64_t count;
 	int result, wait_ms;
 
 	for (;;) {
-		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+		if (is_closing(handle))
 			return CW_NEXT_CLOSED;
-		if (handle->end)
-			return handle->end;
-		if (!handle->has_span) {
-			if (is_over)
+		if (reading->end)
+			return reading->end;
+		if (!reading->has_span) {
+			if (patience.is_over)
 				return CW_NEXT_TIMEOUT;
-			wait_ms = left_ms(handle, &deadline_ns);
-			is_over = wait_ms == 0;
+			wait_ms = cw_patience_left(&patience);
+			patience.is_over = wait_ms == 0;
 			result = fetch_span(handle, wait_ms);
 			if (result != 1)
 				return result;
 		}
-		count = (int64_t)cw_span_decode(&handle->span, &handle->cursor, packets, capacity);
+		count =
+		    (int64_t)cw_span_decode(&reading->span, &reading->cursor, packets, capacity);
 		if (count == 0) {
-			leave_span(handle);
+			leave_span(reading);
 			continue;
 		}
-		if (handle->is_filtered || handle->direction != CW_DIRECTION_BOTH)
-			count = cw_handle_sift(handle, packets, (uint32_t)count);
+		if (handle->filters.is_set || handle->settings.direction != CW_DIRECTION_BOTH)
+			count = cw_handle_filter_packets(handle, packets, (uint32_t)count);
 		if (count < 0)
 			return end_with(handle, CW_NEXT_ERROR);
 		if (count > 0)
@@ -122,7 +112,7 @@ static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t ca
 
 static int refuse(struct cw_handle *handle)
 {
-	if (atomic_load(&handle->is_closed))
+	if (cw_handle_is_closed(handle))
 		return CW_NEXT_CLOSED;
 	cw_handle_fail(handle, NULL, handle->kind == CW_HANDLE_DEAD ? CW_IS_DEAD : CW_NOT_ACTIVATED,
 		       handle->kind == CW_HANDLE_DEAD ? "a dead handle has no packets"
@@ -137,41 +127,43 @@ static int refill(struct cw_handle *handle)
 
 	if (!handle->is_activated)
 		return refuse(handle);
-	result = fill(handle, handle->burst, CW_HANDLE_BURST);
-	handle->burst_next = 0;
-	handle->burst_end = result > 0 ? (uint32_t)result : 0;
+	result = fill(handle, handle->reading.burst, CW_HANDLE_BURST);
+	handle->reading.burst_next = 0;
+	handle->reading.burst_end = result > 0 ? (uint32_t)result : 0;
 	return result > 0 ? CW_NEXT_OK : result;
 }
 
 int cw_handle_next(struct cw_handle *handle, struct cw_packet *packet)
 {
+	struct cw_handle_reading *reading = &handle->reading;
 	int result;
 
-	if (cw_likely(handle->burst_next < handle->burst_end)) {
-		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+	if (cw_likely(reading->burst_next < reading->burst_end)) {
+		if (is_closing(handle))
 			return CW_NEXT_CLOSED;
 	} else {
 		result = refill(handle);
 		if (result != CW_NEXT_OK)
 			return result;
 	}
-	*packet = handle->burst[handle->burst_next++];
+	*packet = reading->burst[reading->burst_next++];
 	return CW_NEXT_OK;
 }
 
 int cw_handle_next_burst(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
 {
-	uint32_t left = cw_min_u32(handle->burst_end - handle->burst_next, capacity);
+	struct cw_handle_reading *reading = &handle->reading;
+	uint32_t left = cw_min_u32(reading->burst_end - reading->burst_next, capacity);
 
 	if (!handle->is_activated)
 		return refuse(handle);
 	if (capacity == 0)
 		return 0;
 	if (left) {
-		if (atomic_load_explicit(&handle->is_closed, memory_order_relaxed))
+		if (is_closing(handle))
 			return CW_NEXT_CLOSED;
-		memcpy(packets, handle->burst + handle->burst_next, left * sizeof(*packets));
-		handle->burst_next += left;
+		memcpy(packets, reading->burst + reading->burst_next, left * sizeof(*packets));
+		reading->burst_next += left;
 		return (int)left;
 	}
 	return fill(handle, packets, cw_min_u32(capacity, SPAN_RECORDS));
