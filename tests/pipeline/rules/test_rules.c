@@ -117,6 +117,46 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	cw_rules_fini(&rules);
 }
 
+static void numbers_mean_what_they_say_bare_and_with_suffixes(void **state)
+{
+	struct cw_rules rules =
+	    parse("keep: {total: 1t, free: 5}\n"
+		  "rules:\n"
+		  "  bare: {filter: ip, write: a.pcap, snaplen: 96, priority: 7, sample: 1/3,\n"
+		  "         rotate: {size: 4096, packets: 5, every: 60, files: 6, total: 8192},\n"
+		  "         limit: {packets: 1, bytes: 2, rate: 3}}\n"
+		  "  more: {filter: ip, write: b.pcap, snaplen: 64k, sample: 1/2k,\n"
+		  "         rotate: {size: 2kB, packets: 5k, every: 1.5h, files: 1k, total: 8m},\n"
+		  "         limit: {packets: 1M, bytes: 2g, rate: 3G}}\n");
+	const struct cw_rule *bare = &rules.rules[0], *more = &rules.rules[1];
+
+	(void)state;
+	assert_true(rules.total_bytes == UINT64_C(1) << 40 && rules.free_bytes == 5);
+	assert_int_equal(bare->snaplen, 96);
+	assert_int_equal(bare->priority, 7);
+	assert_int_equal(bare->sample_every, 3);
+	assert_int_equal(bare->rotate_bytes, 4096);
+	assert_int_equal(bare->rotate_packets, 5);
+	assert_int_equal(bare->rotate_every_ns, 60 * CW_NS_PER_S);
+	assert_int_equal(bare->ring_files, 6);
+	assert_int_equal(bare->ring_bytes, 8192);
+	assert_int_equal(bare->limit_packets, 1);
+	assert_int_equal(bare->limit_bytes, 2);
+	assert_int_equal(bare->limit_rate, 3);
+	assert_int_equal(more->snaplen, 65536);
+	assert_int_equal(more->priority, 0);
+	assert_int_equal(more->sample_every, 2000);
+	assert_int_equal(more->rotate_bytes, 2000);
+	assert_int_equal(more->rotate_packets, 5000);
+	assert_int_equal(more->rotate_every_ns, 5400 * CW_NS_PER_S);
+	assert_int_equal(more->ring_files, 1000);
+	assert_int_equal(more->ring_bytes, 8 << 20);
+	assert_int_equal(more->limit_packets, 1000000);
+	assert_true(more->limit_bytes == UINT64_C(2) << 30);
+	assert_true(more->limit_rate == UINT64_C(3000000000));
+	cw_rules_fini(&rules);
+}
+
 static void filters_may_take_several_lines_and_know_theirs(void **state)
 {
 	struct cw_rules rules = parse("defaults: {write: '{rule}.pcap'}\n"
@@ -516,6 +556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_design_s_example_is_read),
 	    cmocka_unit_test(defaults_may_come_last_and_are_merged_key_by_key),
+	    cmocka_unit_test(numbers_mean_what_they_say_bare_and_with_suffixes),
 	    cmocka_unit_test(filters_may_take_several_lines_and_know_theirs),
 	    cmocka_unit_test(bad_files_are_refused_with_file_line_and_reason),
 	    cmocka_unit_test(a_nul_byte_and_a_cut_character_are_reported),
