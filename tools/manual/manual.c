@@ -196,6 +196,25 @@ static bool takes_device(const struct cw_option_row *row)
 	return row->argument && strcmp(row->argument, "DEV") == 0;
 }
 
+/* How a shell is told what an argument may be; `choices` stand around the words. */
+struct value_texts {
+	const char *file, *device, *choices[2], *other;
+};
+
+static void put_value(const struct cw_option_row *row, const struct value_texts *texts)
+{
+	char words[CHOICE_BYTES];
+
+	if (takes_file(row))
+		fputs(texts->file, stdout);
+	else if (takes_device(row))
+		fputs(texts->device, stdout);
+	else if (*choices(row, words))
+		printf("%s%s%s", texts->choices[0], words, texts->choices[1]);
+	else
+		fputs(texts->other, stdout);
+}
+
 static void put_names(const struct cw_command_text *text)
 {
 	size_t index;
@@ -221,7 +240,12 @@ static void put_pattern(const struct cw_option_row *row)
 
 static int bash(void)
 {
-	char name[NAME_BYTES], words[CHOICE_BYTES];
+	static const struct value_texts texts = {
+	    "compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); ",
+	    "COMPREPLY=($(compgen -W \"$(cd /sys/class/net && echo *)\" -- \"$word\")); ",
+	    {"COMPREPLY=($(compgen -W '", "' -- \"$word\")); "},
+	    ""};
+	char name[NAME_BYTES];
 	size_t index;
 
 	puts("# bash completion of capweir\n"
@@ -236,17 +260,8 @@ static int bash(void)
 		if (!row->help || !row->argument || cw_option_is_optional(row))
 			continue;
 		put_pattern(row);
-		if (takes_file(row))
-			puts("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); return "
-			     ";;");
-		else if (takes_device(row))
-			puts("COMPREPLY=($(compgen -W \"$(cd /sys/class/net && echo *)\" -- "
-			     "\"$word\")); "
-			     "return ;;");
-		else if (*choices(row, words))
-			printf("COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", words);
-		else
-			puts("return ;;");
+		put_value(row, &texts);
+		puts("return ;;");
 	}
 	fputs("\tesac\n\tcase ${COMP_WORDS[1]} in\n", stdout);
 	for (index = 0; index < cw_command_text_count; index++) {
@@ -289,7 +304,7 @@ static void put_quoted(const char *text, size_t bytes, const char *special)
 
 static void put_zsh_option(const struct cw_option_row *row)
 {
-	char words[CHOICE_BYTES];
+	static const struct value_texts texts = {":_files", ":_net_interfaces", {":(", ")"}, ": "};
 
 	if (row->letter)
 		printf("\t\t\t{-%c,--%s}'", row->letter, row->name);
@@ -301,14 +316,7 @@ static void put_zsh_option(const struct cw_option_row *row)
 	if (row->argument) {
 		printf("%s:", cw_option_is_optional(row) ? ":" : "");
 		put_quoted(row->argument, strlen(row->argument), "[]:\\");
-		if (takes_file(row))
-			fputs(":_files", stdout);
-		else if (takes_device(row))
-			fputs(":_net_interfaces", stdout);
-		else if (*choices(row, words))
-			printf(":(%s)", words);
-		else
-			fputs(": ", stdout);
+		put_value(row, &texts);
 	}
 	puts("' \\");
 }
@@ -363,21 +371,14 @@ static void put_fish(const char *text, size_t bytes)
 
 static void put_fish_option(const struct cw_option_row *row, const char *name)
 {
-	char words[CHOICE_BYTES];
+	static const struct value_texts texts = {
+	    " -r -F", " -x -a '(command ls /sys/class/net)'", {" -x -a '", "'"}, " -x"};
 
 	printf("complete -c capweir -n '__fish_seen_subcommand_from %s' -l %s", name, row->name);
 	if (row->letter)
 		printf(" -s %c", row->letter);
-	if (row->argument && !cw_option_is_optional(row)) {
-		if (takes_file(row))
-			fputs(" -r -F", stdout);
-		else if (takes_device(row))
-			fputs(" -x -a '(command ls /sys/class/net)'", stdout);
-		else if (*choices(row, words))
-			printf(" -x -a '%s'", words);
-		else
-			fputs(" -x", stdout);
-	}
+	if (row->argument && !cw_option_is_optional(row))
+		put_value(row, &texts);
 	fputs(" -d '", stdout);
 	put_fish(row->help, strlen(row->help));
 	puts("'");
