@@ -23,8 +23,7 @@ static const struct {
     {"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
     {"check", CW_CHECK, cw_command_check, "check a rules file"},
     {"inspect", CW_INSPECT, cw_command_inspect,
-     "say what is in capture files, or what becomes of "
-     "filters"},
+     "say what is in capture files, or what becomes of filters"},
     {"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
     {"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
     {"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},

@@ -133,11 +133,10 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	if (bytes < 6 || strcmp(rule->write + bytes - 6, "{rule}") != 0)
 		return 0;
 	if (cw_template_parse(&name, rule->name, NULL, NULL))
-		return cw_error_set(
-		    error, -EINVAL,
-		    "its file would have the name '%s', which is no output's; put an "
-		    "extension behind {rule}",
-		    rule->name);
+		return cw_error_set(error, -EINVAL,
+				    "its file would have the name '%s', which is no output's; put "
+				    "an extension behind {rule}",
+				    rule->name);
 	status =
 	    cw_template_is_pcapng(name)
 		? cw_error_set(error, -EINVAL,
@@ -145,11 +144,10 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 			       rule->name)
 		: 0;
 	if (!status && cw_template_is_zst(name))
-		status =
-		    cw_error_set(error, -EINVAL,
-				 "its file would be uncompressed and named '%s'; put .zst behind "
-				 "{rule}",
-				 rule->name);
+		status = cw_error_set(
+		    error, -EINVAL,
+		    "its file would be uncompressed and named '%s'; put .zst behind {rule}",
+		    rule->name);
 	cw_template_free(name);
 	return status;
 }
@@ -183,11 +181,10 @@ static int check_total(const struct cw_rules *rules, struct cw_error *error)
 	for (uint32_t i = 0; rules->total_bytes && i < rules->count; i++)
 		if (__builtin_add_overflow(bytes, rules->rules[i].rotate_bytes, &bytes) ||
 		    bytes > rules->total_bytes)
-			return cw_error_set(
-			    error, -EINVAL,
-			    "%s: keep: a total of %llu bytes is less than one file of "
-			    "each rule may get together",
-			    rules->path, (unsigned long long)rules->total_bytes);
+			return cw_error_set(error, -EINVAL,
+					    "%s: keep: a total of %llu bytes is less than one file "
+					    "of each rule may get together",
+					    rules->path, (unsigned long long)rules->total_bytes);
 	return 0;
 }
 
@@ -198,17 +195,15 @@ static int report_collision(const struct cw_rules *rules, const uint32_t pair[2]
 	const struct cw_rule *second = &rules->rules[pair[1]];
 
 	if (!rules->path)
-		return cw_error_set(
-		    error, -EINVAL,
-		    "rules %s and %s can write the same file ('%.150s' and '%.150s'); "
-		    "give each its own -w, or use {rule}",
-		    first->name, second->name, first->write, second->write);
-	return cw_error_set(
-	    error, -EINVAL,
-	    "%s:%u: rule %s can write the same file as rule %s in line %u ('%.150s' "
-	    "and '%.150s'); use {rule} in their names",
-	    rules->path, second->line, second->name, first->name, first->line, second->write,
-	    first->write);
+		return cw_error_set(error, -EINVAL,
+				    "rules %s and %s can write the same file ('%.150s' and "
+				    "'%.150s'); give each its own -w, or use {rule}",
+				    first->name, second->name, first->write, second->write);
+	return cw_error_set(error, -EINVAL,
+			    "%s:%u: rule %s can write the same file as rule %s in line %u "
+			    "('%.150s' and '%.150s'); use {rule} in their names",
+			    rules->path, second->line, second->name, first->name, first->line,
+			    second->write, first->write);
 }
 
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
@@ -253,10 +248,9 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 	if (status == 1)
 		status = report_collision(rules, pair, error);
 	else if (status == -E2BIG)
-		cw_error_set(
-		    error, status,
-		    "too many rules to tell whether their files differ; begin output names "
-		    "with {rule}, and give the rules names of one length");
+		cw_error_set(error, status,
+			     "too many rules to tell whether their files differ; begin output "
+			     "names with {rule}, and give the rules names of one length");
 	else if (status)
 		cw_error_set_errno(error, status, "cannot check the rules");
 out:

@@ -117,11 +117,10 @@ static int read_hook(struct cw_rules_reader *reader, const struct cw_rules_key *
 	}
 	if (!status && ((is_list && reader->event.type != YAML_SEQUENCE_END_EVENT) || !words[0] ||
 			!words[0][0]))
-		status = cw_rules_refuse_at(
-		    reader, line,
-		    "hook must be a program, or a list like [gzip, -9] of it and its "
-		    "arguments, at most %u",
-		    CW_HOOK_WORDS_MAX);
+		status = cw_rules_refuse_at(reader, line,
+					    "hook must be a program, or a list like [gzip, -9] of "
+					    "it and its arguments, at most %u",
+					    CW_HOOK_WORDS_MAX);
 	if (!status && cw_rule_set_hook(rule, words))
 		status = cw_rules_out_of_memory(reader);
 	for (uint32_t i = 0; i < count; i++)

@@ -34,11 +34,10 @@ static int merge_defaults(struct cw_rules_reader *reader, const struct cw_rules_
 		struct cw_rule *rule = &reader->rules->rules[i];
 
 		if (!rule->write && !defaults->write)
-			return cw_rules_refuse_at(
-			    reader, rule->line,
-			    "rule %s has no write; add write: to it or to defaults, like "
-			    "'{rule}.pcap'",
-			    rule->name);
+			return cw_rules_refuse_at(reader, rule->line,
+						  "rule %s has no write; add write: to it or to "
+						  "defaults, like '{rule}.pcap'",
+						  rule->name);
 		if (!rule->write)
 			rule->write = strdup(defaults->write);
 		if (!rule->write)

@@ -64,8 +64,7 @@ static int parse_field(struct parser *parser, const char *text)
 	}
 	return cw_error_set(
 	    parser->error, -EINVAL,
-	    "output name '%.200s': unknown field '{%.*s}'; there are {rule}, {iface} "
-	    "and {seq}",
+	    "output name '%.200s': unknown field '{%.*s}'; there are {rule}, {iface} and {seq}",
 	    parser->whole, (int)cw_min_size(bytes, 40), text + 1);
 }
 
@@ -98,11 +97,10 @@ static int parse_conversion(struct parser *parser, const char *text)
 	if (text[bytes] == 'E' || text[bytes] == 'O')
 		bytes++;
 	if (!text[bytes] || !strchr(CONVERSIONS, text[bytes]))
-		return cw_error_set(
-		    parser->error, -EINVAL,
-		    "output name '%.200s': '%.*s' is no time conversion; write '%%%%' "
-		    "for a percent sign",
-		    parser->whole, (int)(bytes + (text[bytes] != 0)), text);
+		return cw_error_set(parser->error, -EINVAL,
+				    "output name '%.200s': '%.*s' is no time conversion; write "
+				    "'%%%%' for a percent sign",
+				    parser->whole, (int)(bytes + (text[bytes] != 0)), text);
 	bytes++;
 	memcpy(conversion, text, bytes);
 	conversion[bytes] = 0;
@@ -118,8 +116,8 @@ static int parse_conversion(struct parser *parser, const char *text)
 			if (is_unsafe(sample[i]))
 				return cw_error_set(
 				    parser->error, -EINVAL,
-				    "output name '%.200s': '%s' gives '/' or control "
-				    "characters; name the fields one by one",
+				    "output name '%.200s': '%s' gives '/' or control characters; "
+				    "name the fields one by one",
 				    parser->whole, conversion);
 	}
 	add_part(parser, CW_PART_TIME, conversion, bytes + 1); /* with its NUL */
@@ -174,11 +172,10 @@ static int parse_extension(struct parser *parser, const char *text)
 		return refuse(parser, "it names a folder; add a file name");
 	for (size_t i = 0; dot && i < CW_ARRAY_COUNT(absent); i++)
 		if (!strcasecmp(dot, absent[i]))
-			return cw_error_set(
-			    parser->error, -EINVAL,
-			    "output name '%.200s': compressed output (%s) is not in "
-			    "this version; use .pcap, .pcapng or .zst",
-			    parser->whole, absent[i]);
+			return cw_error_set(parser->error, -EINVAL,
+					    "output name '%.200s': compressed output (%s) is not "
+					    "in this version; use .pcap, .pcapng or .zst",
+					    parser->whole, absent[i]);
 	parser->name->is_zst = dot && !strcasecmp(dot, ".zst");
 	if (parser->name->is_zst) { /* what is in it, the extension before says */
 		bytes = (size_t)(dot - base);

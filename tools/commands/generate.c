@@ -84,9 +84,8 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 		return CW_EXIT_USAGE;
 	}
 	if (cw_template_is_zst(name)) {
-		cw_complain(
-		    "compressed output is not in this version of generate; write a plain file and "
-		    "split -w FILE.zst it");
+		cw_complain("compressed output is not in this version of generate; write a plain "
+			    "file and split -w FILE.zst it");
 		cw_template_free(name);
 		return CW_EXIT_USAGE;
 	}

@@ -189,8 +189,7 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 					       : 0)));
 	}
 	return json_pack(
-	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	    "s:o}",
+	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 	    "file", cw_json_text(path), "format", info->format, "compression", info->compression,
 	    "byte_order", info->byte_order, "format_version", (int)info->version_major,
 	    (int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list, "packets",

@@ -57,15 +57,14 @@ static void complain(const struct cw_replay_counts *counts)
 	char number[CW_NUMBER_BYTES];
 
 	if (counts->cut)
-		cw_complain(
-		    "%s packets not sent: the file does not have all their bytes (--cut send "
-		    "sends what is there)",
-		    cw_format_count(counts->cut, number));
+		cw_complain("%s packets not sent: the file does not have all their bytes (--cut "
+			    "send sends what is there)",
+			    cw_format_count(counts->cut, number));
 	if (counts->too_long)
-		cw_complain("%s packets not sent: too long for the device (its MTU can be raised: "
-			    "'ip link set DEV mtu BYTES'; segments that a card had put together "
-			    "cannot be sent)",
-			    cw_format_count(counts->too_long, number));
+		cw_complain(
+		    "%s packets not sent: too long for the device (its MTU can be raised: 'ip link "
+		    "set DEV mtu BYTES'; segments that a card had put together cannot be sent)",
+		    cw_format_count(counts->too_long, number));
 	if (counts->link_type)
 		cw_complain("%s packets not sent: of another link type than the device's",
 			    cw_format_count(counts->link_type, number));

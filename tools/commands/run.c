@@ -179,10 +179,9 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 	if (result == 0)
 		result = cw_rules_check_hooks(rules, &has_hooks, error);
 	if (result == 0 && has_hooks && !run->hooks)
-		result =
-		    cw_error_set(error, -EINVAL,
-				 "a rule has a hook, and this run started without any: what runs "
-				 "hooks is made at the start");
+		result = cw_error_set(error, -EINVAL,
+				      "a rule has a hook, and this run started without any: what "
+				      "runs hooks is made at the start");
 	if (result < 0)
 		cw_rules_fini(rules);
 	return result;

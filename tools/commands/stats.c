@@ -110,9 +110,8 @@ int cw_command_control(const struct cw_arguments *arguments)
 	json_t *request, *answer;
 
 	if (rest->count < 1 || rest->count > 2) {
-		cw_complain(
-		    "control takes a command: stats, rules, reload, rotate [RULE], flush, stop "
-		    "or log LEVEL");
+		cw_complain("control takes a command: stats, rules, reload, rotate [RULE], flush, "
+			    "stop or log LEVEL");
 		return CW_EXIT_USAGE;
 	}
 	if (!arguments->live.control) {

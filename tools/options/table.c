@@ -44,31 +44,26 @@ static_assert(CW_LIVE_PACKET == 1 && CW_LIVE_PCAP == 2 && CW_LIVE_XDP == 3 && CW
 
 const struct cw_option_row cw_option_rows[] = {
     {'r', "read", "FILE",
-     "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); "
-     "several are read one after the other",
+     "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); several are read one "
+     "after the other",
      CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY, WORDS(inputs)},
     {'i', "interface", "DEV",
-     "the device, or its number in -D's list; several are captured side by "
-     "side",
+     "the device, or its number in -D's list; several are captured side by side",
      CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH, WORDS(devices)},
     {'f', "filter", "EXPR",
-     "a rule's filter, in tcpdump's language; 'unmatched' takes what no "
-     "other rule took",
-     BOTH, WORDS(rules.filters)},
+     "a rule's filter, in tcpdump's language; 'unmatched' takes what no other rule took", BOTH,
+     WORDS(rules.filters)},
     {'w', "write", "FILE",
-     "a rule's output: the k-th -w belongs to the k-th -f; - is standard "
-     "output",
+     "a rule's output: the k-th -w belongs to the k-th -f; - is standard output",
      BOTH | CW_GENERATE, WORDS(rules.writes)},
     {'R', "rules", "FILE", "read rules from a YAML file", BOTH | CW_INSPECT | CW_BENCH,
      WORD(rules.file)},
     {'o', "directory", "DIR",
-     "put relative outputs there (bench: what is written meanwhile; default: "
-     "the temporary folder)",
+     "put relative outputs there (bench: what is written meanwhile; default: the temporary folder)",
      BOTH | CW_BENCH, WORD(output.directory)},
     {'F', "filter-file", "FILE", "read the filter expression from a file", BOTH, WORD(filter.file)},
     {'t', "threads", "N",
-     "worker threads (default: the cores it may use; bench: several numbers, "
-     "separated by commas)",
+     "worker threads (default: the cores it may use; bench: several numbers, separated by commas)",
      BOTH | CW_BENCH, AMOUNT(output.threads, CW_COUNT, 1, 1, 1024),
      .bench_list = TO(bench.threads, const char *)},
     {'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH,
@@ -78,18 +73,15 @@ const struct cw_option_row cw_option_rows[] = {
     {'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
      CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH | CW_REPLAY, WORD(filter.linktype)},
     {'C', "file-size", "SIZE",
-     "start a new file before one grows beyond SIZE (millions of "
-     "bytes; k, m, g: KiB, MiB, GiB)",
+     "start a new file before one grows beyond SIZE (millions of bytes; k, m, g: KiB, MiB, GiB)",
      BOTH, AMOUNT(rules.rotate_bytes, CW_SIZE, 1000000, 1, UINT64_MAX)},
     {'b', "ring-buffer", "KEY:N",
-     "filesize:N (kB), packets:N, duration:S or interval:S (at "
-     "multiples of S seconds since 1970): start a new file at that "
-     "limit; files:N: keep the last N",
+     "filesize:N (kB), packets:N, duration:S or interval:S (at multiples of S seconds since 1970): "
+     "start a new file at that limit; files:N: keep the last N",
      BOTH, OWN(cw_option_take_ring)},
     {'W', "file-count", "COUNT",
-     "with -C or -b: keep the last COUNT files, remove older ones of this "
-     "run",
-     BOTH, AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX)},
+     "with -C or -b: keep the last COUNT files, remove older ones of this run", BOTH,
+     AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX)},
     {'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
      BOTH, OWN(cw_option_take_period)},
     {'z', "hook", "COMMAND",
@@ -101,52 +93,42 @@ const struct cw_option_row cw_option_rows[] = {
     {'O', "no-optimize", NULL, "do not optimise filter programs",
      BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, FLAG(filter.unoptimized)},
     {'d', "dump", NULL,
-     "inspect filter: print the expressions' classic BPF only, as tcpdump -d; "
-     "-dd as C, -ddd as numbers",
+     "inspect filter: print the expressions' classic BPF only, as tcpdump -d; -dd as C, -ddd as "
+     "numbers",
      CW_INSPECT, .kind = CW_OPTION_TALLY, .to = TO(filter.dumps, uint64_t)},
-    {0, "dot", NULL,
-     "inspect filter: print the decision program as a graph for "
-     "Graphviz",
+    {0, "dot", NULL, "inspect filter: print the decision program as a graph for Graphviz",
      CW_INSPECT, FLAG(filter.dot)},
     {0, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT, FLAG(filter.full)},
     {'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY, FLAG(quiet)},
     {0, "json", NULL, "the report as JSON on standard output",
      BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR | CW_STATUS,
      FLAG(json)},
-    {0, "dry-run", NULL,
-     "say what would be cut, and change nothing; exit 1 if there is "
-     "something",
+    {0, "dry-run", NULL, "say what would be cut, and change nothing; exit 1 if there is something",
      CW_REPAIR, FLAG(dry_run)},
     {0, "no-clobber", NULL, "refuse to replace existing files", BOTH | CW_GENERATE,
      FLAG(output.no_clobber)},
     {0, "sync", "off|close",
-     "close: flush each file to the disk before it gets its "
-     "name (default: off for files, close "
+     "close: flush each file to the disk before it gets its name (default: off for files, close "
      "for live capture)",
      BOTH, CHOICE(output.sync, CW_SYNC_OFF, NULL)},
     {0, "direct", "auto|on|off",
-     "on: write past the page cache, so that it stays as it "
-     "is (auto: when live)",
-     BOTH, CHOICE(output.direct, 0, NULL)},
+     "on: write past the page cache, so that it stays as it is (auto: when live)", BOTH,
+     CHOICE(output.direct, 0, NULL)},
     {0, "utc", NULL, "times in file names are UTC, not local", BOTH, FLAG(output.utc)},
-    {0, "time-precision", "us|ns",
-     "of .pcap outputs (default: ns when an input "
-     "has ns)",
+    {0, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input has ns)",
      BOTH | CW_GENERATE, CHOICE(output.precision, CW_PRECISION_US, NULL)},
     {0, "resolve", NULL, "let filters name hosts (the lookup can block)",
      BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, FLAG(filter.resolve)},
     {0, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", BOTH,
      CHOICE(filter.engine, CW_ENGINE_AUTO, "auto|jit|walker|sequential|libpcap")},
     {0, "filter-time", "SECONDS",
-     "that compiling one filter may take (default: "
-     "1); then it is tried unoptimised",
+     "that compiling one filter may take (default: 1); then it is tried unoptimised",
      BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, SECONDS(filter.time_ms, CW_COMPILER_TIME_MS_MAX *MS)},
     {0, "filter-memory", "SIZE", "likewise (default: 256MiB)",
      BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, AMOUNT(filter.memory_bytes, CW_SIZE, 1, MIB, TIB)},
     {0, "verify-filters", "[=1/N]",
-     "check one packet in N (default: 100) against "
-     "libpcap; any difference is exit 1",
-     BOTH, OWN(cw_option_take_verify)},
+     "check one packet in N (default: 100) against libpcap; any difference is exit 1", BOTH,
+     OWN(cw_option_take_verify)},
     {'D', "list-interfaces", NULL, "list devices with their numbers, as tcpdump -D", BOTH,
      FLAG(live.lists_devices)},
     {'L', "list-data-link-types", NULL, "list the link types of the device -i", CW_CAPTURE,
@@ -162,61 +144,49 @@ const struct cw_option_row cw_option_rows[] = {
     {'B', "buffer-size", "KIB", "size of each queue's ring (default: 65536)", CW_CAPTURE,
      AMOUNT(live.ring_bytes, CW_SIZE, 1024, 1024, TIB)},
     {0, "queues", "N",
-     "capture threads, each with a ring (default: by the device's "
-     "queues and the cores; bench: 1, or several "
-     "numbers)",
+     "capture threads, each with a ring (default: by the device's queues and the cores; bench: 1, "
+     "or several numbers)",
      CW_CAPTURE | CW_BENCH, AMOUNT(live.queues, CW_COUNT, 1, 1, CW_LIVE_QUEUES_MAX),
      .bench_list = TO(bench.queues, const char *)},
     {0, "fanout", "HOW",
-     "which queue gets a packet: hash (default: by flow), cpu, "
-     "qm, lb or rollover",
-     CW_CAPTURE, CHOICE(live.fanout, CW_FANOUT_HASH, "hash|cpu|qm|lb|rollover")},
+     "which queue gets a packet: hash (default: by flow), cpu, qm, lb or rollover", CW_CAPTURE,
+     CHOICE(live.fanout, CW_FANOUT_HASH, "hash|cpu|qm|lb|rollover")},
     {0, "backend", "HOW",
-     "auto (default: packet, or pcap where that cannot read the "
-     "device), packet, pcap or xdp (takes the packets away "
-     "from the system); bench: packet or xdp",
+     "auto (default: packet, or pcap where that cannot read the device), packet, pcap or xdp "
+     "(takes the packets away from the system); bench: packet or xdp",
      CW_CAPTURE | CW_BENCH, CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp")},
     {0, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE,
      AMOUNT(live.block_bytes, CW_SIZE, 1, 4096, CW_LIVE_BLOCK_BYTES_MAX)},
-    {0, "block-timeout", "MS",
-     "a block waits so long for more packets (default: "
-     "20)",
-     CW_CAPTURE, TIME(live.retire_ms, MS, CW_LIVE_RETIRE_MS_MAX *MS)},
+    {0, "block-timeout", "MS", "a block waits so long for more packets (default: 20)", CW_CAPTURE,
+     TIME(live.retire_ms, MS, CW_LIVE_RETIRE_MS_MAX *MS)},
     {0, "order", "arrival|time",
-     "arrival (default): packets of one queue stay in order; "
-     "time: all are merged by their times",
+     "arrival (default): packets of one queue stay in order; time: all are merged by their times",
      CW_CAPTURE, CHOICE(live.is_time_order, 0, NULL)},
     {0, "kernel-filter", "auto|off",
-     "auto (default): where one filter says what "
-     "is written, the kernel leaves out the "
-     "rest unseen",
+     "auto (default): where one filter says what is written, the kernel leaves out the rest unseen",
      CW_CAPTURE, CHOICE(live.no_kernel_filter, 0, NULL)},
     {0, "max-drop", "N", "more packets dropped by the kernel are exit 3", CW_CAPTURE,
      AMOUNT(live.max_drop, CW_COUNT, 1, 0, UINT64_MAX), .preset = UINT64_MAX},
     {0, "stats", "SECONDS", "print counters so often (with --json as JSON lines)", CW_CAPTURE,
      SECONDS(live.stats_ms, DAY)},
     {0, "metrics", "PORT",
-     "serve metrics at http://127.0.0.1:PORT/metrics, for "
-     "Prometheus and the like (or ADDRESS:PORT)",
+     "serve metrics at http://127.0.0.1:PORT/metrics, for Prometheus and the like (or "
+     "ADDRESS:PORT)",
      CW_CAPTURE, WORD(live.metrics)},
     {0, "control", "PATH",
-     "a socket there tells how the capture goes, and takes orders "
-     "(stats, control)",
+     "a socket there tells how the capture goes, and takes orders (stats, control)",
      CW_CAPTURE | CW_STATUS, WORD(live.control)},
     {0, "duration", "SECONDS", "stop after that time (bench: 2)", CW_CAPTURE | CW_BENCH,
      SECONDS(live.duration_ms, 366 * DAY)},
     {0, "drain-timeout", "SECONDS",
-     "that writing what was captured may take after "
-     "the end (default: 10)",
-     CW_CAPTURE, SECONDS(live.drain_ms, DAY)},
+     "that writing what was captured may take after the end (default: 10)", CW_CAPTURE,
+     SECONDS(live.drain_ms, DAY)},
     {'Z', "relinquish-privileges", "USER",
-     "become this user once devices are open (default for root: "
-     "nobody; root: stay)",
-     CW_CAPTURE, WORD(live.user)},
+     "become this user once devices are open (default for root: nobody; root: stay)", CW_CAPTURE,
+     WORD(live.user)},
     {0, "pin", "auto|LIST",
-     "threads to cores: a list such as 0-3,8 (capture threads first), "
-     "or auto",
-     CW_CAPTURE, WORD(live.pin)},
+     "threads to cores: a list such as 0-3,8 (capture threads first), or auto", CW_CAPTURE,
+     WORD(live.pin)},
     {0, "realtime", "PRIORITY", "of capture threads, SCHED_FIFO (1 to 99)", CW_CAPTURE,
      AMOUNT(live.realtime, CW_WHOLE, 1, 1, 99)},
     {0, "huge-pages", NULL, "ask for them for the output's memory", CW_CAPTURE,
@@ -230,18 +200,17 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "profile", "NAME", "imix (default), small, large or mix; bench: several",
      CW_GENERATE | CW_BENCH, WORD(traffic.profile)},
     {0, "packets", "N",
-     "how many (default: 1000000; bench filter, decode: the first "
-     "100000; bench ring: 5000000; bench write: 128 MiB)",
+     "how many (default: 1000000; bench filter, decode: the first 100000; bench ring: 5000000; "
+     "bench write: 128 MiB)",
      CW_GENERATE | CW_BENCH, AMOUNT(traffic.packets, CW_COUNT, 1, 0, UINT64_MAX),
      .preset = 1000000},
     {0, "rule-count", "N",
-     "bench split, capture: so many rules made up instead of "
-     "-R (default: 8; capture: 1,8); several numbers",
+     "bench split, capture: so many rules made up instead of -R (default: 8; capture: 1,8); "
+     "several numbers",
      CW_BENCH, WORD(bench.rule_counts)},
     {0, "frame-size", "BYTES",
-     "bench capture, write: of frames (default: 60,1514); "
-     "several numbers",
-     CW_BENCH, WORD(bench.frame_sizes)},
+     "bench capture, write: of frames (default: 60,1514); several numbers", CW_BENCH,
+     WORD(bench.frame_sizes)},
     {0, "repeat", "N", "rounds to measure (default: 5; filter, decode: 9; capture: 3)", CW_BENCH,
      AMOUNT(bench.repeat, CW_COUNT, 1, 1, CW_REPEAT_MAX)},
     {0, "lazy", NULL, "bench decode: the first phase stops behind the transport layer", CW_BENCH,
@@ -251,14 +220,11 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "print-layers", NULL, "bench decode: print each packet's layers", CW_BENCH,
      FLAG(bench.print_layers)},
     {0, "gopacket-compat", NULL,
-     "bench decode: count layers and packets as "
-     "gopacket's benchmark does",
-     CW_BENCH, FLAG(bench.gopacket_compat)},
+     "bench decode: count layers and packets as gopacket's benchmark does", CW_BENCH,
+     FLAG(bench.gopacket_compat)},
     {0, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE | CW_BENCH,
      AMOUNT(traffic.seed, CW_WHOLE, 1, 0, UINT64_MAX), .preset = 1},
-    {0, "speed", "FACTOR",
-     "send so many times as fast as the packets' times say "
-     "(default: 1)",
+    {0, "speed", "FACTOR", "send so many times as fast as the packets' times say (default: 1)",
      CW_REPLAY, OWN(cw_option_take_speed)},
     {0, "pps", "N", "send N packets a second instead (bench: instead of all that can be)",
      CW_REPLAY | CW_BENCH, AMOUNT(send.rate, CW_COUNT, 1, 1, CW_NS_PER_S)},
@@ -267,16 +233,14 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "loop", "N", "send everything N times (default: 1; 0: until a signal comes)", CW_REPLAY,
      AMOUNT(send.rounds, CW_COUNT, 1, 0, UINT64_MAX), .preset = 1},
     {0, "cut", "skip|send",
-     "packets whose bytes are not all in the file: skip (default, "
-     "and exit 1), or send what is there",
+     "packets whose bytes are not all in the file: skip (default, and exit 1), or send what is "
+     "there",
      CW_REPLAY, CHOICE(send.sends_cut, 0, NULL)},
     {0, "mode", "MODE",
-     "basic (default): packets are seen; filtered: a filter passes what "
-     "it should; timestamp: times are right",
+     "basic (default): packets are seen; filtered: a filter passes what it should; timestamp: "
+     "times are right",
      CW_SELFTEST, CHOICE(selftest.mode, 0, "basic|filtered|timestamp")},
-    {0, "own-cable", NULL,
-     "test on a virtual cable made for it, which touches no "
-     "device",
+    {0, "own-cable", NULL, "test on a virtual cable made for it, which touches no device",
      CW_SELFTEST, FLAG(selftest.own_cable)},
     {0, "help", NULL, "print this",
      BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST |

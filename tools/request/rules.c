@@ -151,10 +151,9 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	}
 	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
 	    !asked->rotate_bytes && !asked->rotate_packets) {
-		cw_complain(
-		    "-W with -G alone, to stop after so many files, is not in this version; "
-		    "-b files:%llu keeps the last ones",
-		    (unsigned long long)asked->ring_files);
+		cw_complain("-W with -G alone, to stop after so many files, is not in this "
+			    "version; -b files:%llu keeps the last ones",
+			    (unsigned long long)asked->ring_files);
 		result = CW_EXIT_USAGE;
 	}
 	if (result == 0 && limit_rules(asked, rules) < 0) {
