@@ -10,7 +10,7 @@ import sys
 import e2e
 
 sys.path.append(os.path.join(e2e.ROOT, "bench", "peers"))
-import decode_peers
+import decode_peers  # noqa: E402
 
 PHASES = ["eager", "parser", "reassembly", "flow"]
 

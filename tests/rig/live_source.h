@@ -109,6 +109,20 @@ static inline void assert_all_in_order(const struct tally *tally, const struct c
 	assert_int_equal(tally->reordered + tally->strayed, 0);
 }
 
+/* What a child makes of it: 0, or the number of its complaint. */
+static inline void assert_child_is_content(int (*run)(void))
+{
+	int status;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		_exit(run());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static inline int make_rig(void **state)
 {
 	cw_ifaces_init(&ifaces);

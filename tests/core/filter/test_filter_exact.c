@@ -6,17 +6,12 @@
  * default is a share; CAPWEIR_TEST_SCALE says how much more or less, SCALE_WHOLE is all of the
  * corpus and 200,000 packets of traffic (the target long-filter-diff).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
+#include <stdlib.h>
 
 #include "core/source/source.h"
 #include "datasets/traffic.h"
-#include "tests/rig/filter_differ.h"
+#include "tests/rig/differ_tests.h"
 
 #define SCALE_WHOLE 80.0
 #define CORPUS_EXPRESSIONS 500u
@@ -35,7 +30,6 @@ struct type {
 
 static struct type types[LINKTYPES_MAX];
 static uint32_t type_count;
-static struct differ_burst burst;
 
 static double scale(void)
 {
@@ -305,28 +299,12 @@ static void traffic_matches_as_in_libpcap(void **state)
 	differ_fini(&differ);
 }
 
-static int open_burst(void **state)
-{
-	(void)state;
-	differ_burst_init(&burst);
-	return 0;
-}
-
-static int close_burst(void **state)
-{
-	(void)state;
-	differ_burst_fini(&burst);
-	return 0;
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(corpus_matches_as_in_libpcap),
 	    cmocka_unit_test(traffic_matches_as_in_libpcap),
 	};
 
-	if (getenv("CW_TEST")) /* one of them, by name */
-		cmocka_set_test_filter(getenv("CW_TEST"));
-	return cmocka_run_group_tests(tests, open_burst, close_burst);
+	return RUN_TESTS(0, tests, open_burst, close_burst, argc, argv);
 }

@@ -3,17 +3,11 @@
  * Sets that do not join well, within the set's budget; and what is left out where only the first
  * match is wanted. Against libpcap, as in test_filter_set.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "tests/rig/filter_differ.h"
+#include "tests/rig/differ_tests.h"
 
 static const char *const hard_kinds[] = {"bits", "sums", "checks", "ranges", "random"};
-
-static struct differ_burst burst;
 
 static void add_set(struct differ *differ, struct random *random, const char *kind, uint32_t count)
 {
@@ -317,21 +311,7 @@ static void filters_that_are_taken_back_are_not_found(void **state)
 	differ_fini(&differ);
 }
 
-static int open_burst(void **state)
-{
-	(void)state;
-	differ_burst_init(&burst);
-	return 0;
-}
-
-static int close_burst(void **state)
-{
-	(void)state;
-	differ_burst_fini(&burst);
-	return 0;
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sets_that_join_badly_are_one_program),
@@ -344,7 +324,5 @@ int main(void)
 	    cmocka_unit_test(filters_that_are_taken_back_are_not_found),
 	};
 
-	if (getenv("CW_TEST")) /* one of them, by name */
-		cmocka_set_test_filter(getenv("CW_TEST"));
-	return cmocka_run_group_tests(tests, open_burst, close_burst);
+	return RUN_TESTS(0, tests, open_burst, close_burst, argc, argv);
 }

@@ -5,67 +5,19 @@
  * packets in front of a guard page. tests/fuzz/filter_diff.c does the same for hours, and
  * test_filter_exact.c with real packets and large sets.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "tests/rig/filter_differ.h"
+#include "tests/rig/differ_tests.h"
+#include "tests/rig/failing_memory.h"
 
 #define EXPRESSIONS_PATH CW_ROOT "/tests/data/expressions.txt"
 
-static struct differ_burst burst;
-
 /* ---- calls that can be made to fail (linked with --wrap) ---- */
 
-static uint32_t allocations_left = UINT32_MAX; /* until one fails */
-static bool fails_once;                        /* and later ones do not */
 static bool refuse_mprotect;
 
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-void *__real_aligned_alloc(size_t alignment, size_t bytes);
 int __real_mprotect(void *memory, size_t bytes, int protection);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 int __wrap_mprotect(void *memory, size_t bytes, int protection);
-
-static bool may_allocate(void)
-{
-	if (allocations_left == UINT32_MAX)
-		return true;
-	if (allocations_left == 0) {
-		if (fails_once)
-			allocations_left = UINT32_MAX - 1;
-		return false;
-	}
-	allocations_left--;
-	return true;
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-	return may_allocate() ? __real_malloc(bytes) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-	return may_allocate() ? __real_calloc(count, bytes) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-	return may_allocate() ? __real_realloc(memory, bytes) : NULL;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
-{
-	return may_allocate() ? __real_aligned_alloc(alignment, bytes) : NULL;
-}
 
 int __wrap_mprotect(void *memory, size_t bytes, int protection)
 {
@@ -410,21 +362,7 @@ static void without_memory_building_fails_and_frees_all(void **state)
 	}
 }
 
-static int open_burst(void **state)
-{
-	(void)state;
-	differ_burst_init(&burst);
-	return 0;
-}
-
-static int close_burst(void **state)
-{
-	(void)state;
-	differ_burst_fini(&burst);
-	return 0;
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(expressions_of_all_kinds_are_joined_exactly),
@@ -440,7 +378,5 @@ int main(void)
 	    cmocka_unit_test(without_memory_building_fails_and_frees_all),
 	};
 
-	if (getenv("CW_TEST")) /* one of them, by name */
-		cmocka_set_test_filter(getenv("CW_TEST"));
-	return cmocka_run_group_tests(tests, open_burst, close_burst);
+	return RUN_TESTS(0, tests, open_burst, close_burst, argc, argv);
 }

@@ -386,16 +386,8 @@ static int lose_capabilities(void)
 
 static void without_the_capability_what_is_open_goes_on_and_the_rest_says_what_to_do(void **state)
 {
-	int status;
-	pid_t child;
-
 	NEED_DEVICES();
-	fflush(stdout);
-	child = fork();
-	if (child == 0)
-		_exit(lose_capabilities());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_child_is_content(lose_capabilities);
 }
 
 static void promiscuous_mode_is_on_while_open(void **state)

@@ -254,17 +254,9 @@ static int lose_capabilities(void)
 
 static void without_capabilities_what_is_open_goes_on(void **state)
 {
-	int status;
-	pid_t child;
-
 	NEED_DEVICES();
 	make_pair(1, 1500);
-	fflush(stdout);
-	child = fork();
-	if (child == 0)
-		_exit(lose_capabilities());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_child_is_content(lose_capabilities);
 }
 
 static void killed_process_leaves_no_program_behind(void **state)
