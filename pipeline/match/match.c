@@ -351,14 +351,14 @@ static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, u
 		scratch->tally_of[batch->tallies[index].output] = 0;
 }
 
-static void note_iface(struct cw_batch *batch, uint32_t iface, uint32_t linktype)
+static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t linktype)
 {
-	if (batch->part.iface != UINT32_MAX && batch->part.iface != iface)
-		batch->part.has_one_iface = false;
-	if (batch->part.linktype != CW_LINKTYPE_ANY && batch->part.linktype != linktype)
-		batch->part.has_one_linktype = false;
-	batch->part.iface = iface;
-	batch->part.linktype = linktype;
+	if (part->iface != UINT32_MAX && part->iface != iface)
+		part->has_one_iface = false;
+	if (part->linktype != CW_LINKTYPE_ANY && part->linktype != linktype)
+		part->has_one_linktype = false;
+	part->iface = iface;
+	part->linktype = linktype;
 }
 
 void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
@@ -382,7 +382,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		if (!(packet->flags & CW_PACKET_MALFORMED) && packet->iface != set_iface) {
 			set_iface = packet->iface;
 			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface));
-			note_iface(batch, set_iface, set->linktype);
+			note_iface(&batch->part, set_iface, set->linktype);
 		}
 		if (!set) { /* nothing but malformed records so far */
 			scratch->ends[0] = 0;

@@ -170,20 +170,20 @@ void cw_files_closed(struct cw_files *files, struct cw_file *file)
 	cw_gate_signal(&files->changed);
 }
 
-static uint32_t *iface_entry(const struct cw_file *file, uint32_t iface)
+static uint32_t *iface_entry(const struct cw_file_turn *file, uint32_t iface)
 {
-	uint32_t index = (iface * 2654435761u) & (file->turn.iface_capacity - 1);
+	uint32_t index = (iface * 2654435761u) & (file->iface_capacity - 1);
 
-	while (file->turn.ifaces[index * 2] && file->turn.ifaces[index * 2] != iface + 1)
-		index = (index + 1) & (file->turn.iface_capacity - 1);
-	return &file->turn.ifaces[index * 2];
+	while (file->ifaces[index * 2] && file->ifaces[index * 2] != iface + 1)
+		index = (index + 1) & (file->iface_capacity - 1);
+	return &file->ifaces[index * 2];
 }
 
-uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
+uint32_t cw_file_find_iface(const struct cw_file_turn *file, uint32_t iface)
 {
 	uint32_t *entry;
 
-	if (!file->turn.iface_count)
+	if (!file->iface_count)
 		return CW_FILE_IFACE_NONE;
 	entry = iface_entry(file, iface);
 	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
@@ -191,53 +191,51 @@ uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface)
 
 /* Make the table anew with this capacity, of the interfaces whose blocks end at most at `offset`.
  */
-static int rebuild_ifaces(struct cw_file *file, uint32_t capacity, uint64_t offset)
+static int rebuild_ifaces(struct cw_file_turn *file, uint32_t capacity, uint64_t offset)
 {
-	struct cw_file made = {.turn.iface_capacity = capacity};
+	struct cw_file_turn made = {.iface_capacity = capacity};
 	uint32_t index;
 
-	made.turn.ifaces = calloc(capacity, 2 * sizeof(*made.turn.ifaces));
-	made.turn.iface_ends = calloc(capacity, sizeof(*made.turn.iface_ends));
-	if (!made.turn.ifaces || !made.turn.iface_ends) {
-		free(made.turn.ifaces);
-		free(made.turn.iface_ends);
+	made.ifaces = calloc(capacity, 2 * sizeof(*made.ifaces));
+	made.iface_ends = calloc(capacity, sizeof(*made.iface_ends));
+	if (!made.ifaces || !made.iface_ends) {
+		free(made.ifaces);
+		free(made.iface_ends);
 		return -ENOMEM;
 	}
-	for (index = 0; index < file->turn.iface_capacity; index++) {
-		const uint32_t *entry = &file->turn.ifaces[index * 2];
+	for (index = 0; index < file->iface_capacity; index++) {
+		const uint32_t *entry = &file->ifaces[index * 2];
 
-		if (!entry[0] || file->turn.iface_ends[entry[1]] > offset)
+		if (!entry[0] || file->iface_ends[entry[1]] > offset)
 			continue;
 		memcpy(iface_entry(&made, entry[0] - 1), entry, 2 * sizeof(*entry));
-		made.turn.iface_ends[entry[1]] = file->turn.iface_ends[entry[1]];
-		made.turn.iface_count++;
+		made.iface_ends[entry[1]] = file->iface_ends[entry[1]];
+		made.iface_count++;
 	}
-	free(file->turn.ifaces);
-	free(file->turn.iface_ends);
-	file->turn.ifaces = made.turn.ifaces;
-	file->turn.iface_ends = made.turn.iface_ends;
-	file->turn.iface_count = made.turn.iface_count;
-	file->turn.iface_capacity = capacity;
+	free(file->ifaces);
+	free(file->iface_ends);
+	file->ifaces = made.ifaces;
+	file->iface_ends = made.iface_ends;
+	file->iface_count = made.iface_count;
+	file->iface_capacity = capacity;
 	return 0;
 }
 
-int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end)
+int cw_file_add_iface(struct cw_file_turn *file, uint32_t iface, uint64_t end)
 {
 	uint32_t *entry;
 
-	if (file->turn.iface_count * 2 >= file->turn.iface_capacity &&
-	    rebuild_ifaces(file, file->turn.iface_capacity ? file->turn.iface_capacity * 2 : 4,
-			   UINT64_MAX))
+	if (file->iface_count * 2 >= file->iface_capacity &&
+	    rebuild_ifaces(file, file->iface_capacity ? file->iface_capacity * 2 : 4, UINT64_MAX))
 		return -ENOMEM;
 	entry = iface_entry(file, iface);
 	entry[0] = iface + 1;
-	entry[1] = file->turn.iface_count++;
-	file->turn.iface_ends[entry[1]] = end;
+	entry[1] = file->iface_count++;
+	file->iface_ends[entry[1]] = end;
 	return 0;
 }
 
-int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset)
+int cw_file_forget_ifaces(struct cw_file_turn *file, uint64_t offset)
 {
-	return file->turn.iface_capacity ? rebuild_ifaces(file, file->turn.iface_capacity, offset)
-					 : 0;
+	return file->iface_capacity ? rebuild_ifaces(file, file->iface_capacity, offset) : 0;
 }

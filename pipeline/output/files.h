@@ -78,15 +78,15 @@ struct cw_file {
 #define CW_FILE_IFACE_NONE UINT32_MAX
 
 /* The file's number of an interface of the run, or CW_FILE_IFACE_NONE. The turn. */
-uint32_t cw_file_find_iface(const struct cw_file *file, uint32_t iface);
+uint32_t cw_file_find_iface(const struct cw_file_turn *file, uint32_t iface);
 
 /* Give the interface, whose block will end at `end`, the file's next number; 0 or -ENOMEM. The
  * turn. */
-int cw_file_add_iface(struct cw_file *file, uint32_t iface, uint64_t end);
+int cw_file_add_iface(struct cw_file_turn *file, uint32_t iface, uint64_t end);
 
 /* Only what is before `offset` is in the file: forget the interfaces behind. 0 or -ENOMEM, and
  * nothing changed. The turn. */
-int cw_file_forget_ifaces(struct cw_file *file, uint64_t offset);
+int cw_file_forget_ifaces(struct cw_file_turn *file, uint64_t offset);
 
 struct cw_files {
 	pthread_mutex_t lock;

@@ -30,25 +30,27 @@ static void change_period(struct cw_output *output, const struct cw_rule *rule)
 void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 		     const struct cw_rule *rule)
 {
+	struct cw_output_limits *limits = &output->limits;
+
 	change_size(outputs, output, rule->rotate_bytes);
-	output->limits.rotate_records = rule->rotate_packets;
+	limits->rotate_records = rule->rotate_packets;
 	change_period(output, rule);
 	if (rule->rotate_every_ns)
 		atomic_store(&outputs->has_time_rotation, true);
-	if (output->limits.packets != rule->limit_packets ||
-	    output->limits.bytes != rule->limit_bytes) { /* a limit counts from when it is set */
+	if (limits->packets != rule->limit_packets ||
+	    limits->bytes != rule->limit_bytes) { /* a limit counts from when it is set */
 		output->thin.is_at_limit = false;
 		output->thin.taken = output->thin.taken_bytes = 0;
 	}
-	output->limits.sample_every = rule->sample_every;
-	output->limits.packets = rule->limit_packets;
-	output->limits.bytes = rule->limit_bytes;
-	output->limits.rate = rule->limit_rate;
-	output->limits.is_thinned =
+	limits->sample_every = rule->sample_every;
+	limits->packets = rule->limit_packets;
+	limits->bytes = rule->limit_bytes;
+	limits->rate = rule->limit_rate;
+	limits->is_thinned =
 	    rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes || rule->limit_rate;
-	output->limits.ring_files = rule->ring_files;
-	output->limits.ring_bytes = rule->ring_bytes;
-	output->limits.priority = rule->priority;
+	limits->ring_files = rule->ring_files;
+	limits->ring_bytes = rule->ring_bytes;
+	limits->priority = rule->priority;
 }
 
 void cw_outputs_adopt(struct cw_outputs *outputs, const struct cw_rules *rules)

@@ -162,7 +162,7 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
 		return batch->part.has_one_iface &&
-		       cw_file_find_iface(output->turn.file, batch->part.iface) !=
+		       cw_file_find_iface(&output->turn.file->turn, batch->part.iface) !=
 			   CW_FILE_IFACE_NONE;
 	return batch->part.has_one_linktype && output->turn.linktype == batch->part.linktype;
 }
@@ -219,7 +219,7 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
 		return; /* lost; the copying worker finds no piece and skips */
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = cw_file_find_iface(output->turn.file, batch->part.iface);
+		piece.iface = cw_file_find_iface(&output->turn.file->turn, batch->part.iface);
 	piece.chunk = reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
 	output->turn.last_batch = batch;
 	output->turn.file_records += tally->record_count;
@@ -244,7 +244,7 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 	bool has_iface =
 	    output->format != CW_FORMAT_PCAPNG ||
 	    (output->turn.file &&
-	     cw_file_find_iface(output->turn.file, packet->iface) != CW_FILE_IFACE_NONE);
+	     cw_file_find_iface(&output->turn.file->turn, packet->iface) != CW_FILE_IFACE_NONE);
 
 	*preface = (struct cw_preface){0};
 	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
@@ -332,7 +332,7 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 		write_header(outputs, output);
 	if (!preface->iface_bytes)
 		return 0;
-	result = cw_file_add_iface(output->turn.file, packet->iface,
+	result = cw_file_add_iface(&output->turn.file->turn, packet->iface,
 				   output->turn.offset + preface->iface_bytes);
 	if (result < 0) {
 		cw_output_fail(output, result, output->turn.file_count > 0,
@@ -351,7 +351,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 	struct cw_piece piece = {.record_count = 1, .next = CW_PIECE_NONE};
 
 	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = cw_file_find_iface(output->turn.file, packet->iface);
+		piece.iface = cw_file_find_iface(&output->turn.file->turn, packet->iface);
 	piece.chunk = reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->turn.file_records++;

@@ -65,7 +65,7 @@ static int go_on(struct cw_outputs *outputs, struct cw_output *output)
 	}
 	if (!file)
 		return 0;
-	if (cw_file_forget_ifaces(file, file->writer.offset))
+	if (cw_file_forget_ifaces(&file->turn, file->writer.offset))
 		return -ENOMEM;
 	output->turn.offset = file->writer.offset;
 	output->turn.anchor_offset = file->writer.anchor_offset;

@@ -27,17 +27,18 @@ void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns)
 {
-	if (output->turn.file_records == 0)
+	const struct cw_output_limits *limits = &output->limits;
+	const struct cw_output_turn *turn = &output->turn;
+
+	if (turn->file_records == 0)
 		return false;
-	if (output->turn.shall_rotate)
+	if (turn->shall_rotate)
 		return true;
-	if (output->limits.rotate_records &&
-	    output->turn.file_records + records > output->limits.rotate_records)
+	if (limits->rotate_records && turn->file_records + records > limits->rotate_records)
 		return true;
-	if (output->limits.rotate_bytes &&
-	    output->turn.offset + bytes > output->limits.rotate_bytes)
+	if (limits->rotate_bytes && turn->offset + bytes > limits->rotate_bytes)
 		return true;
-	return output->limits.rotate_every_ns && latest_ns >= output->turn.period_end_ns;
+	return limits->rotate_every_ns && latest_ns >= turn->period_end_ns;
 }
 
 void cw_output_end_file(struct cw_outputs *outputs, struct cw_output *output)

@@ -13,20 +13,20 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 }
 
 /* Nothing is changed here: a packet for which there is no memory now is looked at again. */
-static bool is_over_limit(const struct cw_output *output, const struct cw_packet *packet)
+static bool is_over_limit(const struct cw_output_limits *limits, const struct cw_output_thin *thin,
+			  uint32_t caplen)
 {
-	if (output->thin.is_at_limit ||
-	    (output->limits.packets && output->thin.taken >= output->limits.packets))
+	if (thin->is_at_limit || (limits->packets && thin->taken >= limits->packets))
 		return true;
-	return output->limits.bytes &&
-	       output->thin.taken_bytes + caplen_of(output, packet) > output->limits.bytes;
+	return limits->bytes && thin->taken_bytes + caplen > limits->bytes;
 }
 
 /* A time that goes back counts in the latest second there was. */
-static bool is_over_rate(const struct cw_output *output, const struct cw_packet *packet)
+static bool is_over_rate(const struct cw_output_limits *limits, const struct cw_output_thin *thin,
+			 const struct cw_packet *packet)
 {
-	return output->limits.rate && packet->ts_ns / CW_NS_PER_S <= output->thin.rate_second &&
-	       output->thin.rate_count >= output->limits.rate;
+	return limits->rate && packet->ts_ns / CW_NS_PER_S <= thin->rate_second &&
+	       thin->rate_count >= limits->rate;
 }
 
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet)
@@ -37,8 +37,8 @@ bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *pack
 	if (output->limits.sample_every > 1 && output->turn.matched % output->limits.sample_every) {
 		cause = CW_LEFT_OUT_SAMPLE;
 	} else {
-		is_over = is_over_limit(output, packet);
-		if (!is_over && !is_over_rate(output, packet))
+		is_over = is_over_limit(&output->limits, &output->thin, caplen_of(output, packet));
+		if (!is_over && !is_over_rate(&output->limits, &output->thin, packet))
 			return false;
 	}
 	/* The first one too many is the end, also for smaller ones that would fit. */

@@ -68,25 +68,26 @@ void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    output->rule->name, file->path, text);
 }
 
-static void set_anchor(struct cw_file *file, const struct cw_anchor *anchor)
+static void set_anchor(struct cw_file_writer *writer, const struct cw_anchor *anchor)
 {
-	file->writer.anchor_offset = anchor->offset;
-	file->writer.anchor_records = anchor->records;
-	file->writer.anchor_bytes = anchor->bytes;
+	writer->anchor_offset = anchor->offset;
+	writer->anchor_records = anchor->records;
+	writer->anchor_bytes = anchor->bytes;
 }
 
 /* Count what the kernel has by now of what was handed before. */
 static void advance_file(struct cw_output *output, struct cw_file *file)
 {
-	uint64_t before = file->writer.anchor_records;
+	struct cw_file_writer *writer = &file->writer;
+	uint64_t before = writer->anchor_records;
 
-	file->writer.offset = cw_outfile_reached(file->outfile);
-	while (file->writer.ahead_count && file->writer.ahead[0].offset <= file->writer.offset) {
-		set_anchor(file, &file->writer.ahead[0]);
-		file->writer.ahead[0] = file->writer.ahead[1];
-		file->writer.ahead_count--;
+	writer->offset = cw_outfile_reached(file->outfile);
+	while (writer->ahead_count && writer->ahead[0].offset <= writer->offset) {
+		set_anchor(writer, &writer->ahead[0]);
+		writer->ahead[0] = writer->ahead[1];
+		writer->ahead_count--;
 	}
-	atomic_fetch_add_explicit(&output->shared.written, file->writer.anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, writer->anchor_records - before,
 				  memory_order_relaxed);
 }
 
@@ -94,30 +95,32 @@ static void advance_file(struct cw_output *output, struct cw_file *file)
 static void advance_over(struct cw_output *output, struct cw_file *file,
 			 struct cw_chunk *const *chunks, int count)
 {
+	struct cw_file_writer *writer = &file->writer;
 	uint64_t before;
 	int index;
 
 	advance_file(output, file);
-	before = file->writer.anchor_records;
+	before = writer->anchor_records;
 	for (index = 0; index < count; index++) {
 		const struct cw_anchor anchor = {.offset = chunks[index]->anchor_offset,
 						 .records = chunks[index]->anchor_records,
 						 .bytes = chunks[index]->anchor_bytes};
 
-		if (anchor.offset <= file->writer.offset)
-			set_anchor(file, &anchor);
+		if (anchor.offset <= writer->offset)
+			set_anchor(writer, &anchor);
 		else
-			file->writer.ahead[file->writer.ahead_count ? 1 : 0] = anchor;
-		if (anchor.offset > file->writer.offset && file->writer.ahead_count < 2)
-			file->writer.ahead_count++;
+			writer->ahead[writer->ahead_count ? 1 : 0] = anchor;
+		if (anchor.offset > writer->offset && writer->ahead_count < 2)
+			writer->ahead_count++;
 	}
-	atomic_fetch_add_explicit(&output->shared.written, file->writer.anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, writer->anchor_records - before,
 				  memory_order_relaxed);
 }
 
 void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
 			    struct cw_file *file)
 {
+	struct cw_file_writer *writer = &file->writer;
 	uint64_t records = 0;
 	uint64_t data_bytes = 0;
 	size_t bytes;
@@ -127,27 +130,25 @@ void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output
 		return; /* what a pipe took is gone; the anchor tells what was whole */
 	cw_outfile_drop(file->outfile);
 	advance_file(output, file);
-	file->writer.ahead_count = 0;
-	if (file->writer.anchor_offset == 0 &&
-	    file->writer.offset >= cw_format_header_bytes(output->format))
-		file->writer.anchor_offset = cw_format_header_bytes(output->format);
-	bytes = (size_t)(file->writer.offset - file->writer.anchor_offset);
-	data = bytes && file->writer.anchor_offset ? malloc(bytes) : NULL;
-	if (data && cw_outfile_read(file->outfile, data, bytes, file->writer.anchor_offset) ==
-			(int64_t)bytes)
-		file->writer.anchor_offset +=
+	writer->ahead_count = 0;
+	if (writer->anchor_offset == 0 && writer->offset >= cw_format_header_bytes(output->format))
+		writer->anchor_offset = cw_format_header_bytes(output->format);
+	bytes = (size_t)(writer->offset - writer->anchor_offset);
+	data = bytes && writer->anchor_offset ? malloc(bytes) : NULL;
+	if (data &&
+	    cw_outfile_read(file->outfile, data, bytes, writer->anchor_offset) == (int64_t)bytes)
+		writer->anchor_offset +=
 		    cw_format_whole_records(output->format, data, bytes, &records, &data_bytes);
 	free(data);
-	file->writer.anchor_records += records;
-	file->writer.anchor_bytes += data_bytes;
-	file->writer.offset = file->writer.handed = file->writer.anchor_offset;
-	file->writer.is_unusable = file->writer.anchor_offset == 0;
-	if (cw_outfile_cut(file->outfile, file->writer.offset) < 0)
+	writer->anchor_records += records;
+	writer->anchor_bytes += data_bytes;
+	writer->offset = writer->handed = writer->anchor_offset;
+	writer->is_unusable = writer->anchor_offset == 0;
+	if (cw_outfile_cut(file->outfile, writer->offset) < 0)
 		cw_run_tell(outputs->run, CW_PROBLEM,
 			    "rule %s: output %s cannot be cut to %llu bytes, its last record "
 			    "may be torn",
-			    output->rule->name, file->path,
-			    (unsigned long long)file->writer.offset);
+			    output->rule->name, file->path, (unsigned long long)writer->offset);
 }
 
 static bool is_an_input(const struct cw_outputs *outputs, const struct cw_file *file)
