@@ -361,6 +361,22 @@ static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t link
 	part->linktype = linktype;
 }
 
+/* Match the packets from burst->first on that one set takes together. */
+static void match_burst(const struct cw_matcher *matcher, const struct cw_rule_set *set,
+			struct cw_match_scratch *scratch, struct cw_batch *batch,
+			struct cw_burst *burst, uint32_t room)
+{
+	const struct cw_packet *packets = &batch->packets[burst->first];
+	uint32_t run = run_length(batch, burst->first, batch->part.iface);
+
+	burst->rejected = reject(set, scratch, packets, run);
+	/* Each packet of the run without a match may add one for the unmatched rule. */
+	burst->count = match_passed(set, scratch, packets, run, burst->rejected,
+				    cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
+	if (cw_unlikely(matcher->verify_every))
+		cw_samples_take(matcher, set, scratch, batch, *burst);
+}
+
 void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		   const struct cw_output *outputs, struct cw_batch *batch)
 {
@@ -375,7 +391,6 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		const struct cw_packet *packet = &batch->packets[index];
 		uint32_t room = batch->match_capacity - match_count;
 		struct cw_burst burst = {.first = index};
-		uint32_t run;
 
 		if (room < matcher->rules->count + CW_MATCH_BURST)
 			break;
@@ -384,21 +399,12 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface));
 			note_iface(&batch->part, set_iface, set->linktype);
 		}
-		if (!set) { /* nothing but malformed records so far */
+		if (set) {
+			match_burst(matcher, set, scratch, batch, &burst, room);
+		} else { /* nothing but malformed records so far */
 			scratch->ends[0] = 0;
 			burst.count = 1;
-			index++;
-			add_burst(matcher, scratch, outputs, batch, burst, &match_count);
-			continue;
 		}
-		run = run_length(batch, index, set_iface);
-		burst.rejected = reject(set, scratch, packet, run);
-		/* Each packet of the run without a match may add one for the unmatched rule. */
-		burst.count =
-		    match_passed(set, scratch, packet, run, burst.rejected,
-				 cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
-		if (cw_unlikely(matcher->verify_every))
-			cw_samples_take(matcher, set, scratch, batch, burst);
 		add_burst(matcher, scratch, outputs, batch, burst, &match_count);
 		index += burst.count;
 	}
