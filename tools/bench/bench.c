@@ -7,9 +7,6 @@
 #include "tools/bench/bench.h"
 #include "tools/commands/commands.h"
 
-#define FILTER_OPTIONS \
-	"read rules linktype no-optimize resolve filter-time filter-memory packets repeat "
-
 /* `options`: those that it takes, by name. */
 static const struct bench {
 	const char *name;
@@ -29,7 +26,8 @@ static const struct bench {
     {"write", cw_bench_writing, "writing packets to capture files",
      "threads frame-size packets repeat directory json", 0, 5, false},
     {"filter", cw_bench_filter, "what a file's packets cost by every filter engine",
-     FILTER_OPTIONS "json", 100000, 9, false},
+     "read rules linktype no-optimize resolve filter-time filter-memory packets repeat json",
+     100000, 9, false},
     {"decode", cw_bench_decode, "what decoding a file's packets costs, by every way",
      "read linktype packets repeat lazy print-errors print-layers gopacket-compat json", 100000, 9,
      true},

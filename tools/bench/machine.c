@@ -105,10 +105,11 @@ double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, c
 	if (!json_object_get(table->limits, name))
 		json_object_set_new(table->limits, name, json_array());
 	rates = json_object_get(table->limits, name);
-	json_array_foreach(
-	    rates, index,
-	    known) if (json_integer_value(json_object_get(known, "threads")) ==
-		       threads) return json_real_value(json_object_get(known, "gb_per_s"));
+	for (index = 0; index < json_array_size(rates); index++) {
+		known = json_array_get(rates, index);
+		if (json_integer_value(json_object_get(known, "threads")) == threads)
+			return json_real_value(json_object_get(known, "gb_per_s"));
+	}
 	if (cw_stage_limit(limit, folder, threads, &rate, text) < 0) {
 		cw_complain("%s", text);
 		return 0;

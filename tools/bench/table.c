@@ -225,12 +225,14 @@ static void print_limits(const json_t *limits)
 		if (!json_is_array(rates))
 			continue;
 		printf("%-8s", name);
-		json_array_foreach(rates, index, rate)
-		    printf("%s %.1f GB/s (%.1f-%.1f) by %d", index ? "," : "",
-			   json_real_value(json_object_get(rate, "gb_per_s")),
-			   json_real_value(json_object_get(rate, "min")),
-			   json_real_value(json_object_get(rate, "max")),
-			   (int)json_integer_value(json_object_get(rate, "threads")));
+		for (index = 0; index < json_array_size(rates); index++) {
+			rate = json_array_get(rates, index);
+			printf("%s %.1f GB/s (%.1f-%.1f) by %d", index ? "," : "",
+			       json_real_value(json_object_get(rate, "gb_per_s")),
+			       json_real_value(json_object_get(rate, "min")),
+			       json_real_value(json_object_get(rate, "max")),
+			       (int)json_integer_value(json_object_get(rate, "threads")));
+		}
 		putchar('\n');
 	}
 }
