@@ -5,9 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
+#include "core/filter/filter.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/translate.h"
+
+struct cw_filter {
+	struct cw_bpf bpf;        /* as compiled */
+	struct cw_filter_op *ops; /* as many */
+	char *expression;         /* "" for a filter made from a program */
+};
 
 /* A filter that owns copies of all it is given; the program is verified. */
 static int new_filter(struct cw_filter **filter, const struct bpf_insn *program, uint32_t count,
@@ -22,17 +29,14 @@ static int new_filter(struct cw_filter **filter, const struct bpf_insn *program,
 	made = calloc(1, sizeof(*made));
 	if (!made)
 		return cw_error_set(error, -ENOMEM, "no memory for a filter");
-	made->program = malloc(count * sizeof(*made->program));
 	made->ops = malloc(count * sizeof(*made->ops));
 	made->expression = strdup(expression);
-	if (!made->program || !made->ops || !made->expression) {
+	if (cw_bpf_copy(&made->bpf, program, count) || !made->ops || !made->expression) {
 		cw_filter_free(made);
 		return cw_error_set(error, -ENOMEM, "no memory for a filter");
 	}
-	memcpy(made->program, program, count * sizeof(*made->program));
-	made->count = count;
-	made->backward_count = backward_count;
-	cw_filter_decode(made->program, count, made->ops);
+	made->bpf.backward_count = backward_count;
+	cw_filter_decode(program, count, made->ops);
 	*filter = made;
 	return 0;
 }
@@ -46,7 +50,7 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		      const struct cw_filter_options *options, struct cw_error *error)
 {
 	const struct bpf_insn accept = BPF_STMT(BPF_RET | BPF_K, CW_CAPLEN_MAX);
-	struct cw_translation translation;
+	struct cw_bpf translation;
 	int result, failure;
 
 	if (is_blank(expression)) /* also for link types that libpcap has no filters for */
@@ -58,8 +62,8 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		result = cw_filter_translate(expression, options, &translation, error);
 	if (result < 0)
 		return result;
-	failure = new_filter(filter, translation.program, translation.count, expression, error);
-	cw_translation_fini(&translation);
+	failure = new_filter(filter, translation.at, translation.count, expression, error);
+	cw_bpf_fini(&translation);
 	return failure ? failure : result;
 }
 
@@ -78,7 +82,7 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 	 * more often was there before. This bound stops no such program that would end by itself,
 	 * and every program ends.
 	 */
-	uint64_t backward_max = (uint64_t)filter->backward_count * 5 * ((uint64_t)caplen + 1);
+	uint64_t backward_max = (uint64_t)filter->bpf.backward_count * 5 * ((uint64_t)caplen + 1);
 
 	return cw_filter_run(filter->ops, data, caplen, wire_len, backward_max);
 }
@@ -88,15 +92,26 @@ uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *
 {
 	/* In its code for IPv6 authentication headers X becomes a length instead of a place, which
 	 * some packets let its interpreter come to again and again, for ever. */
-	if (filter->backward_count)
+	if (filter->bpf.backward_count)
 		return cw_filter_match(filter, data, caplen, wire_len);
-	return bpf_filter(filter->program, data, wire_len, caplen);
+	return bpf_filter(filter->bpf.at, data, wire_len, caplen);
 }
 
 const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count)
 {
-	*count = filter->count;
-	return filter->program;
+	*count = filter->bpf.count;
+	return filter->bpf.at;
+}
+
+const struct cw_bpf *cw_filter_bpf(const struct cw_filter *filter)
+{
+	return &filter->bpf;
+}
+
+int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
+			     uint32_t *count)
+{
+	return cw_bpf_for_kernel(&filter->bpf, program, count);
 }
 
 const char *cw_filter_expression(const struct cw_filter *filter)
@@ -106,7 +121,8 @@ const char *cw_filter_expression(const struct cw_filter *filter)
 
 size_t cw_filter_bytes(const struct cw_filter *filter)
 {
-	return sizeof(*filter) + filter->count * (sizeof(*filter->program) + sizeof(*filter->ops)) +
+	return sizeof(*filter) +
+	       filter->bpf.count * (sizeof(*filter->bpf.at) + sizeof(*filter->ops)) +
 	       strlen(filter->expression) + 1;
 }
 
@@ -114,7 +130,7 @@ void cw_filter_free(struct cw_filter *filter)
 {
 	if (!filter)
 		return;
-	free(filter->program);
+	cw_bpf_fini(&filter->bpf);
 	free(filter->ops);
 	free(filter->expression);
 	free(filter);

@@ -10,27 +10,22 @@
 #include "core/base/error.h"
 #include "core/packet/packet.h"
 
-/*
- * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the
- * expression (cut where it is long), and a caret under the first bad token with what may have been
- * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not
- * say where.
- */
-#define CW_FILTER_EXPLAIN_BYTES 320u
-bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
+struct cw_bpf;
 
 /* cw_filter_match by libpcap's own bpf_filter: what it is checked against. But for programs with
  * loops (protochain), which that may never come back from: these are cw_filter_match's. */
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len);
 
-/*
- * A program (allocated; the caller frees it) that takes, when a packet socket runs it in the
- * kernel, every packet that the filter takes, VLAN tags or not, cut or not, and as a rule few
- * others. -EOPNOTSUPP where that cannot be promised; -ENOMEM. The kernel may still refuse it.
- */
+/* The program that the kernel may run for a filter; as cw_bpf_for_kernel (bpf/bpf.h). */
 int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
 			     uint32_t *count);
+
+/* The filter's verified program, in the form that bpf/ and passes/ take. */
+const struct cw_bpf *cw_filter_bpf(const struct cw_filter *filter);
+
+/* Memory that a filter holds. */
+size_t cw_filter_bytes(const struct cw_filter *filter);
 
 /* As cw_filter_set_add, with a compiled filter (takes it when it succeeds). */
 int cw_filter_set_add_filter(struct cw_filter_set *set, uint32_t id, struct cw_filter *filter,

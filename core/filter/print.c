@@ -11,6 +11,10 @@
  *
  * Nodes are numbered in the order in which they are printed, the root first.
  */
+#include <pcap/pcap.h>
+
+#include "core/filter/set.h"
+#include "core/filter/text/names.h"
 #include "core/filter/view.h"
 
 #define NODES_SHOWN 200u /* of a decision program, unless all is asked for */
@@ -35,12 +39,13 @@ struct printer {
 int cw_filter_print(const struct cw_filter *filter, FILE *file,
 		    enum cw_filter_program_format format)
 {
-	uint32_t i;
+	uint32_t count, i;
+	const struct bpf_insn *program = cw_filter_program(filter, &count);
 
 	if (format == CW_FILTER_PROGRAM_NUMBERS)
-		fprintf(file, "%u\n", filter->count);
-	for (i = 0; i < filter->count; i++) {
-		const struct bpf_insn *at = &filter->program[i];
+		fprintf(file, "%u\n", count);
+	for (i = 0; i < count; i++) {
+		const struct bpf_insn *at = &program[i];
 
 		switch (format) {
 		case CW_FILTER_PROGRAM_TEXT:
@@ -156,7 +161,7 @@ static void print_ref(const struct printer *printer, uint32_t ref)
 static void print_expression(FILE *file, const struct cw_filter *filter, bool is_escaped)
 {
 	char quote[CW_FILTER_QUOTE_BYTES];
-	const char *at = cw_filter_quote(filter->expression, quote);
+	const char *at = cw_filter_quote(cw_filter_expression(filter), quote);
 
 	for (; *at; at++) {
 		if (is_escaped && (*at == '"' || *at == '\\'))
@@ -283,7 +288,8 @@ static void print_stats(const struct cw_filter_set *set, FILE *file, bool is_ful
 			break;
 		}
 		fprintf(file, "%u: %s, %u instructions: ", id,
-			cw_filter_engine_name(cw_filter_set_engine(set, id)), filter->count);
+			cw_filter_engine_name(cw_filter_set_engine(set, id)),
+			cw_filter_bpf(filter)->count);
 		print_expression(file, filter, false);
 		fputc('\n', file);
 	}

@@ -56,7 +56,7 @@ static void spend(struct building *building, const struct cw_decision *decision)
 
 /* Returns as cw_decision_build. */
 static int build_decision(struct building *building, struct cw_set_program *program,
-			  const struct cw_filter *const *filters, uint32_t count, int *apart)
+			  const struct cw_bpf *const *bpfs, uint32_t count, int *apart)
 {
 	struct cw_decision *decision = &program->decision;
 	bool wants_code = building->set->options.engine != CW_ENGINE_WALKER;
@@ -65,7 +65,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	program->options = (struct cw_build_options){.mode = building->set->options.mode,
 						     .with_records = wants_code,
 						     .budget = building->left};
-	result = cw_decision_build(decision, filters, count, &program->options, apart);
+	result = cw_decision_build(decision, bpfs, count, &program->options, apart);
 	if (result || !wants_code)
 		return result;
 	/* Where there can be no code the program walks. */
@@ -74,7 +74,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	if (failure && decision->record_filters) {
 		cw_decision_fini(decision);
 		program->options.with_records = false;
-		result = cw_decision_build(decision, filters, count, &program->options, apart);
+		result = cw_decision_build(decision, bpfs, count, &program->options, apart);
 	}
 	return result;
 }
@@ -100,7 +100,7 @@ static void keep(struct building *building, const struct cw_set_program *program
 static int build_program(struct building *building, size_t first, size_t count)
 {
 	struct cw_filter_set *set = building->set;
-	const struct cw_filter **filters = calloc(count, sizeof(*filters));
+	const struct cw_bpf **bpfs = calloc(count, sizeof(*bpfs));
 	int *apart = calloc(count, sizeof(*apart));
 	struct cw_set_program program = {.ids = calloc(count, sizeof(*program.ids)),
 					 .first = first};
@@ -112,12 +112,12 @@ static int build_program(struct building *building, size_t first, size_t count)
 
 	if (programs)
 		set->programs = programs;
-	if (filters && apart && program.ids && programs) {
+	if (bpfs && apart && program.ids && programs) {
 		for (i = 0; i < count; i++) {
-			filters[i] = set->entries[first + i].filter;
+			bpfs[i] = cw_filter_bpf(set->entries[first + i].filter);
 			program.ids[i] = set->entries[first + i].id;
 		}
-		result = build_decision(building, &program, filters, (uint32_t)count, apart);
+		result = build_decision(building, &program, bpfs, (uint32_t)count, apart);
 	}
 	if (result == 0) {
 		is_kept = !is_worthless(set, &program.decision);
@@ -128,7 +128,7 @@ static int build_program(struct building *building, size_t first, size_t count)
 	}
 	if (!is_kept)
 		free(program.ids);
-	free(filters);
+	free(bpfs);
 	free(apart);
 	return result;
 }
@@ -177,7 +177,8 @@ static int build_tier(struct cw_filter_set *set)
 
 		if (entry->is_joint)
 			continue;
-		entry->requirement_count = cw_filter_requirements(entry->filter, entry->required);
+		entry->requirement_count =
+		    cw_filter_requirements(cw_filter_bpf(entry->filter), entry->required);
 		set->apart[set->apart_count++] = entry;
 	}
 	return 0;

@@ -352,7 +352,7 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 			   struct cw_decision *decision, const uint32_t **ids)
 {
 	const struct cw_set_program *program;
-	const struct cw_filter **filters;
+	const struct cw_bpf **bpfs;
 	int *apart;
 	uint32_t count, i;
 	int result = -ENOMEM;
@@ -362,13 +362,13 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 	program = &set->programs[index];
 	*ids = program->ids;
 	count = program->decision.filter_count;
-	filters = calloc(count, sizeof(*filters));
+	bpfs = calloc(count, sizeof(*bpfs));
 	apart = calloc(count, sizeof(*apart));
-	for (i = 0; filters && i < count; i++)
-		filters[i] = set->entries[program->first + i].filter;
-	if (filters && apart)
-		result = cw_decision_build(decision, filters, count, &program->options, apart);
-	free(filters);
+	for (i = 0; bpfs && i < count; i++)
+		bpfs[i] = cw_filter_bpf(set->entries[program->first + i].filter);
+	if (bpfs && apart)
+		result = cw_decision_build(decision, bpfs, count, &program->options, apart);
+	free(bpfs);
 	free(apart);
 	return result;
 }

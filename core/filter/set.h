@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A set of filters, between filter_set.c (adding, matching) and filter_programs.c (building), and
- * private to them.
+ * A set of filters, for set.c (adding, matching), programs.c (building), print.c and tests.
  */
 #ifndef CW_CORE_FILTER_SET_H
 #define CW_CORE_FILTER_SET_H
 
-#include "core/filter/engine/decision.h"
+#include "core/filter/filter.h"
+#include "core/filter/passes/build.h"
 
 struct cw_set_entry {
 	uint32_t id;
@@ -47,5 +47,20 @@ struct cw_filter_set {
  * of ids. 0 or -ENOMEM.
  */
 int cw_set_build_programs(struct cw_filter_set *set);
+
+/* Filter `index` of a built set in the order of ids (fills *id); NULL behind the last. */
+const struct cw_filter *cw_filter_set_at(const struct cw_filter_set *set, size_t index,
+					 uint32_t *id);
+
+/*
+ * Decision program `index` of a built set, built once more (fills; the caller finishes it), because
+ * one that is machine code has dropped its nodes; the set keeps the ids of its filters (fills).
+ * 0, -ENOENT behind the last, -ENOMEM.
+ */
+int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
+			   struct cw_decision *decision, const uint32_t **ids);
+
+/* For tests: other budgets than the default; before the set is built. */
+void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget);
 
 #endif

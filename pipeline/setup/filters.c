@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
 #include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"

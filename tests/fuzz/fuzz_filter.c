@@ -44,7 +44,7 @@ static uint32_t read_program(const uint8_t *data, uint32_t count, struct bpf_ins
 /* Whether it ends: loops are not compared, libpcap might never come back. */
 static bool has_loop(const struct cw_filter *filter)
 {
-	return filter->backward_count > 0;
+	return cw_filter_bpf(filter)->backward_count > 0;
 }
 
 /* The programs that the data begins with; returns how many bytes they took. */

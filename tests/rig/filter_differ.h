@@ -6,7 +6,7 @@
 #ifndef CW_TESTS_FILTER_DIFFER_H
 #define CW_TESTS_FILTER_DIFFER_H
 
-#include "core/filter/engine/decision.h"
+#include "core/filter/set.h"
 #include "core/packet/linktype.h"
 #include "tests/rig/filter_reference.h"
 #include "tests/rig/filter_sets.h"

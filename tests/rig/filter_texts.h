@@ -6,7 +6,9 @@
 #include <dlfcn.h>
 #include <netdb.h>
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
+#include "core/filter/filter.h"
+#include "core/filter/text/names.h"
 #include "core/packet/linktype.h"
 #include "tests/rig/run_tests.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/filter/text/compiler.h"
+#include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/match/match.h"

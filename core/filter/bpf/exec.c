@@ -9,7 +9,7 @@
  * the end of each operation (a GNU C label address), so that the branch predictor sees one jump for
  * each operation rather than one for all: measured 1.5 times the speed of a switch in a loop.
  */
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
 
 /* One name an operation; the order is that of the dispatch table. */
 #define OPERATIONS(X)                                                                     \

@@ -18,7 +18,7 @@
 #include <linux/filter.h>
 #include <stdlib.h>
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
 
 #define TAGGED_INSTRUCTIONS 4u
 #define KERNEL_INSTRUCTIONS_MAX 4000u /* of 4096, less what a source puts in front */
@@ -37,8 +37,7 @@ static bool is_same_in_kernel(const struct bpf_insn *instruction)
 	}
 }
 
-int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
-			     uint32_t *count)
+int cw_bpf_for_kernel(const struct cw_bpf *program, struct bpf_insn **made, uint32_t *count)
 {
 	static const struct bpf_insn tagged[TAGGED_INSTRUCTIONS] = {
 	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
@@ -47,17 +46,17 @@ int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **p
 	};
 	uint32_t i;
 
-	if (filter->count > KERNEL_INSTRUCTIONS_MAX)
+	if (program->count > KERNEL_INSTRUCTIONS_MAX)
 		return -EOPNOTSUPP;
-	for (i = 0; i < filter->count; i++) {
-		if (!is_same_in_kernel(&filter->program[i]))
+	for (i = 0; i < program->count; i++) {
+		if (!is_same_in_kernel(&program->at[i]))
 			return -EOPNOTSUPP;
 	}
-	*count = filter->count + TAGGED_INSTRUCTIONS;
-	*program = malloc(*count * sizeof(**program));
-	if (!*program)
+	*count = program->count + TAGGED_INSTRUCTIONS;
+	*made = malloc(*count * sizeof(**made));
+	if (!*made)
 		return -ENOMEM;
-	memcpy(*program, tagged, sizeof(tagged));
-	memcpy(*program + TAGGED_INSTRUCTIONS, filter->program, filter->count * sizeof(**program));
+	memcpy(*made, tagged, sizeof(tagged));
+	memcpy(*made + TAGGED_INSTRUCTIONS, program->at, program->count * sizeof(**made));
 	return 0;
 }

@@ -4,25 +4,24 @@
  * at its beginning, as libpcap emits for what an expression begins with (ethertype, protocol). A
  * filter that is run on its own is looked at only by packets that meet it.
  */
-#include "core/filter/engine/decision.h"
+#include "core/filter/bpf/bpf.h"
 
 /* Whether the instruction at pc rejects, jumps followed. */
-static bool rejects(const struct cw_filter *filter, uint64_t pc)
+static bool rejects(const struct cw_bpf *program, uint64_t pc)
 {
-	while (filter->program[pc].code == (BPF_JMP | BPF_JA) &&
-	       (int32_t)filter->program[pc].k >= 0)
-		pc += 1 + (uint64_t)filter->program[pc].k;
-	return filter->program[pc].code == (BPF_RET | BPF_K) && filter->program[pc].k == 0;
+	while (program->at[pc].code == (BPF_JMP | BPF_JA) && (int32_t)program->at[pc].k >= 0)
+		pc += 1 + (uint64_t)program->at[pc].k;
+	return program->at[pc].code == (BPF_RET | BPF_K) && program->at[pc].k == 0;
 }
 
-uint32_t cw_filter_requirements(const struct cw_filter *filter,
+uint32_t cw_filter_requirements(const struct cw_bpf *program,
 				struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX])
 {
 	uint32_t count = 0;
 	uint32_t pc = 0;
 
-	while (count < CW_FILTER_REQUIREMENTS_MAX && pc + 1 < filter->count) {
-		const struct bpf_insn *load = &filter->program[pc];
+	while (count < CW_FILTER_REQUIREMENTS_MAX && pc + 1 < program->count) {
+		const struct bpf_insn *load = &program->at[pc];
 		const struct bpf_insn *test = load + 1;
 		uint32_t bytes = load->code == (BPF_LD | BPF_W | BPF_ABS)   ? 4
 				 : load->code == (BPF_LD | BPF_H | BPF_ABS) ? 2
@@ -30,7 +29,7 @@ uint32_t cw_filter_requirements(const struct cw_filter *filter,
 									    : 0;
 
 		if (bytes == 0 || test->code != (BPF_JMP | BPF_JEQ | BPF_K) ||
-		    !rejects(filter, (uint64_t)pc + 2 + test->jf))
+		    !rejects(program, (uint64_t)pc + 2 + test->jf))
 			break;
 		required[count++] = (struct cw_filter_requirement){load->k, bytes, test->k};
 		pc += 2u + test->jt;

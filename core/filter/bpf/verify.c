@@ -11,7 +11,7 @@
  */
 #include <errno.h>
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
 
 /* The opcodes of bpf_filter; it aborts on others. */
 static bool is_opcode(uint16_t code)

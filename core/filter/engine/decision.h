@@ -8,27 +8,10 @@
 #ifndef CW_CORE_FILTER_DECISION_H
 #define CW_CORE_FILTER_DECISION_H
 
-#include "core/filter/filter_parts.h"
+#include <capweir/filter.h>
+#include <pcap/pcap.h>
+
 #include "core/base/grow.h"
-
-/*
- * Budgets. A filter over its own is not joined with others, but is part of the program as it is, or
- * run apart (the sequential tier). Those of joining and of code are the set's: what one of its
- * programs takes, the next does not have. What is still over them is run apart. Tests force tiny
- * ones.
- */
-struct cw_filter_budget {
-	uint32_t states;          /* of one filter, while lifting */
-	uint32_t diagram_nodes;   /* of one filter */
-	uint32_t diagram_edges;   /* of one filter */
-	uint32_t joint_per_input; /* entries of the joint graph for each interval of the diagrams */
-	uint32_t joint_extra;     /* and that many on top, of all programs together */
-	uint32_t joint_max;       /* but never more, of all together */
-	uint32_t code_bytes;      /* of x86-64 code, of all together */
-	uint32_t filters;         /* of one program */
-};
-
-extern const struct cw_filter_budget cw_filter_budget_default;
 
 struct cw_edge {
 	uint32_t start;
@@ -232,23 +215,6 @@ struct cw_decision {
 	uint32_t record_filters;            /* that are in it question by question */
 };
 
-/* How a program is built. */
-struct cw_build_options {
-	enum cw_filter_mode mode;
-	/* Filters whose diagram is over the budget are part of the program, each as it is. That is
-	 * worth it where the program becomes code; walked, it is slower than the interpreter. */
-	bool with_records;
-	struct cw_filter_budget budget;
-};
-
-/*
- * All passes: one program for `count` filters (borrows). apart (fills) tells of each filter why it
- * is not part of it: 0 it is, -ELOOP, -E2BIG. Returns 0; -E2BIG when the program is over a budget,
- * whose halves may not be; -ENOMEM.
- */
-int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
-		      uint32_t count, const struct cw_build_options *options, int *apart);
-
 /* The kid of a fork, without its guard. */
 static inline uint32_t cw_fork_kid(const struct cw_decision *decision, uint32_t ref)
 {
@@ -292,39 +258,5 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
  */
 size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
 		  enum cw_filter_mode mode, const uint32_t *ids_of, uint32_t *ids);
-
-/* ---- filters that are run on their own ---- */
-
-#define CW_FILTER_REQUIREMENTS_MAX 4u
-
-/* A field that must have a value, else the filter rejects. */
-struct cw_filter_requirement {
-	uint32_t offset;
-	uint32_t bytes;
-	uint32_t value;
-};
-
-/* What the program asks for first (fills); how many there are. */
-uint32_t cw_filter_requirements(const struct cw_filter *filter,
-				struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX]);
-bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t count,
-		     const uint8_t *data, uint32_t caplen);
-
-/* ---- for printing ---- */
-
-/* Filter `index` of a built set in the order of ids (fills *id); NULL behind the last. */
-const struct cw_filter *cw_filter_set_at(const struct cw_filter_set *set, size_t index,
-					 uint32_t *id);
-
-/*
- * Decision program `index` of a built set, built once more (fills; the caller finishes it), because
- * one that is machine code has dropped its nodes; the set keeps the ids of its filters (fills).
- * 0, -ENOENT behind the last, -ENOMEM.
- */
-int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
-			   struct cw_decision *decision, const uint32_t **ids);
-
-/* For tests: other budgets than the default; before the set is built. */
-void cw_filter_set_budget(struct cw_filter_set *set, const struct cw_filter_budget *budget);
 
 #endif

@@ -109,7 +109,7 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 	return build->failure;
 }
 
-int cw_decision_build(struct cw_decision *decision, const struct cw_filter *const *filters,
+int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *programs,
 		      uint32_t count, const struct cw_build_options *options, int *apart)
 {
 	struct cw_build build = {.budget = options->budget,
@@ -126,7 +126,7 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_filter *cons
 	if (!build.filters)
 		return -ENOMEM;
 	for (i = 0; i < count; i++)
-		build.filters[i].filter = filters[i];
+		build.filters[i].program = programs[i];
 	result = run_passes(&build, decision);
 	for (i = 0; i < count; i++) {
 		apart[i] = build.filters[i].apart;

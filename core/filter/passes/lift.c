@@ -381,18 +381,18 @@ static int run_program(struct lift *lift)
 
 int cw_lift(struct cw_build *build, uint32_t number)
 {
-	const struct cw_filter *filter = build->filters[number].filter;
-	struct lift lift = {.build = build, .program = filter->program, .count = filter->count};
+	const struct cw_bpf *program = build->filters[number].program;
+	struct lift lift = {.build = build, .program = program->at, .count = program->count};
 	uint32_t checks_before = build->checks.count;
 	int result;
 
 	build->filters[number].record_count = 0;
-	if (filter->backward_count)
+	if (program->backward_count)
 		return -ELOOP;
-	lift.live = malloc(filter->count * sizeof(*lift.live));
-	lift.first = malloc(filter->count * sizeof(*lift.first));
+	lift.live = malloc(program->count * sizeof(*lift.live));
+	lift.first = malloc(program->count * sizeof(*lift.first));
 	if (lift.live && lift.first) {
-		memset(lift.first, 0xff, filter->count * sizeof(*lift.first));
+		memset(lift.first, 0xff, program->count * sizeof(*lift.first));
 		result = run_program(&lift);
 		if (result == 0 && !build->failure)
 			result = write_records(&lift, number);

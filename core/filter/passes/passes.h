@@ -12,7 +12,7 @@
 #ifndef CW_CORE_FILTER_PASSES_H
 #define CW_CORE_FILTER_PASSES_H
 
-#include "core/filter/engine/decision.h"
+#include "core/filter/passes/build.h"
 
 /* ---- expressions: what a filter can know about a packet ---- */
 
@@ -156,7 +156,7 @@ struct cw_joint {
 /* ---- the state of a build ---- */
 
 struct cw_build_filter {
-	const struct cw_filter *filter;
+	const struct cw_bpf *program;
 	uint32_t record_first, record_count; /* count 0: not lifted */
 	uint32_t diagram;
 	int apart;        /* not 0: it cannot be part of the program, a negative errno says why */

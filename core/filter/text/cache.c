@@ -36,14 +36,14 @@ static size_t bytes_of(const struct cw_cached *cached)
 {
 	return sizeof(*cached) + strlen(cached->expression) + 1 +
 	       (cached->text ? strlen(cached->text) + 1 : 0) +
-	       cached->translation.count * sizeof(*cached->translation.program);
+	       cached->translation.count * sizeof(*cached->translation.at);
 }
 
 static void free_cached(struct cw_cached *cached)
 {
 	free(cached->expression);
 	free(cached->text);
-	cw_translation_fini(&cached->translation);
+	cw_bpf_fini(&cached->translation);
 }
 
 static void free_generation(struct cw_cache_generation *generation)
@@ -119,26 +119,20 @@ const struct cw_cached *cw_filter_cache_find(struct cw_filter_cache *cache, cons
 
 void cw_filter_cache_add(struct cw_filter_cache *cache, const char *expression,
 			 const struct cw_filter_options *options, int result,
-			 const struct cw_translation *translation, int code, const char *text)
+			 const struct cw_bpf *translation, const struct cw_error *error)
 {
 	struct cw_cached cached = make_key(expression, options);
-	size_t program_bytes = translation->count * sizeof(*translation->program);
 
 	cached.result = result;
-	cached.code = code;
+	cached.code = error->code;
 	cached.expression = strdup(expression);
-	if (*text)
-		cached.text = strdup(text);
-	if (translation->count)
-		cached.translation.program = malloc(program_bytes);
-	if (!cached.expression || (*text && !cached.text) ||
-	    (translation->count && !cached.translation.program)) {
+	if (error->text[0])
+		cached.text = strdup(error->text);
+	if (cw_bpf_copy(&cached.translation, translation->at, translation->count) ||
+	    !cached.expression || (error->text[0] && !cached.text)) {
 		free_cached(&cached);
 		return;
 	}
-	if (translation->count)
-		memcpy(cached.translation.program, translation->program, program_bytes);
-	cached.translation.count = translation->count;
 	add_young(cache, cached);
 }
 

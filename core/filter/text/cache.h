@@ -21,7 +21,7 @@ struct cw_cached {
 	int result; /* of cw_filter_translate */
 	int code;   /* of the error */
 	char *text; /* likewise; NULL: none */
-	struct cw_translation translation;
+	struct cw_bpf translation;
 };
 
 /*
@@ -50,11 +50,11 @@ void cw_filter_cache_init(struct cw_filter_cache *cache, uint32_t entries, size_
 const struct cw_cached *cw_filter_cache_find(struct cw_filter_cache *cache, const char *expression,
 					     const struct cw_filter_options *options);
 
-/* Remember a result (copies; `text` may be empty); it was not found before. For want of memory, or
- * one that is too large, it is not remembered. */
+/* Remember a result (copies; the error may be without text). The caller has looked it up and
+ * missed. A result that does not fit is silently not cached. */
 void cw_filter_cache_add(struct cw_filter_cache *cache, const char *expression,
 			 const struct cw_filter_options *options, int result,
-			 const struct cw_translation *translation, int code, const char *text);
+			 const struct cw_bpf *translation, const struct cw_error *error);
 
 void cw_filter_cache_fini(struct cw_filter_cache *cache);
 

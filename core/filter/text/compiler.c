@@ -16,6 +16,7 @@
 #include "core/filter/text/cache.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/helper.h"
+#include "core/filter/text/names.h"
 #include "core/packet/linktype.h"
 
 /* The helper answers within twice its limit. If it does not so long after, it is lost. */
@@ -213,18 +214,11 @@ static int ask(struct cw_filter_compiler *compiler, const char *expression,
 	return result;
 }
 
-static int take_cached(const struct cw_cached *cached, struct cw_translation *translation,
+static int take_cached(const struct cw_cached *cached, struct cw_bpf *translation,
 		       struct cw_error *error)
 {
-	size_t program_bytes = cached->translation.count * sizeof(*translation->program);
-
-	if (cached->translation.count) {
-		translation->program = malloc(program_bytes);
-		if (!translation->program)
-			return cw_error_set(error, -ENOMEM, "no memory for a filter");
-		memcpy(translation->program, cached->translation.program, program_bytes);
-		translation->count = cached->translation.count;
-	}
+	if (cw_bpf_copy(translation, cached->translation.at, cached->translation.count))
+		return cw_error_set(error, -ENOMEM, "no memory for a filter");
 	if (cached->text)
 		cw_error_set(error, cached->code, "%s", cached->text);
 	return cached->result;
@@ -232,14 +226,14 @@ static int take_cached(const struct cw_cached *cached, struct cw_translation *tr
 
 int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char *expression,
 				 const struct cw_filter_options *options,
-				 struct cw_translation *translation, struct cw_error *error)
+				 struct cw_bpf *translation, struct cw_error *error)
 {
 	struct cw_helper_answer answer;
 	const struct cw_cached *cached = NULL;
 	struct cw_error said = {0};
 	int result;
 
-	*translation = (struct cw_translation){0};
+	*translation = (struct cw_bpf){0};
 	if (strlen(expression) > CW_HELPER_EXPRESSION_MAX)
 		return cw_error_set(error, -E2BIG, "a filter expression of %zu bytes",
 				    strlen(expression));
@@ -267,7 +261,7 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 	}
 	if (!options->resolve_names)
 		cw_filter_cache_add(&compiler->cache, expression, options, result, translation,
-				    said.code, said.text);
+				    &said);
 	if (said.text[0] && error)
 		*error = said;
 	return result;

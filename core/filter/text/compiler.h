@@ -23,11 +23,10 @@
 #ifndef CW_CORE_FILTER_COMPILER_H
 #define CW_CORE_FILTER_COMPILER_H
 
+#include <capweir/filter.h>
 #include <sys/types.h>
 
-#include "core/filter/filter.h"
-
-struct cw_translation;
+struct cw_bpf;
 
 #define CW_COMPILER_TIME_MS_DEFAULT 1000u
 #define CW_COMPILER_TIME_MS_MAX 86400000u
@@ -65,13 +64,13 @@ int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
 			     struct cw_error *error);
 
 /*
- * What cw_filter_compile uses: as cw_filter_translate (filter_parts.h), which it calls elsewhere.
+ * What cw_filter_compile uses: as cw_filter_translate (translate.h), which it calls elsewhere.
  * Fills `translation` (to be verified: what comes from another process is not trusted) unless the
  * result is negative. Returns as cw_filter_compile.
  */
 int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char *expression,
 				 const struct cw_filter_options *options,
-				 struct cw_translation *translation, struct cw_error *error);
+				 struct cw_bpf *translation, struct cw_error *error);
 
 void cw_filter_compiler_stats(const struct cw_filter_compiler *compiler,
 			      struct cw_filter_compiler_stats *stats);

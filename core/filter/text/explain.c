@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/filter/filter.h"
-#include "core/filter/filter_parts.h"
+#include "core/filter/text/explain.h"
+#include "core/filter/text/names.h"
 
 #define SHOWN_BYTES 72u /* of the expression, around the place */
 #define WORD_BYTES_MAX 24u

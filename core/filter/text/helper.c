@@ -98,7 +98,7 @@ static _Noreturn void worker_main(int fd, uint64_t memory_bytes)
 		memcpy(answer.text, error.text, sizeof(answer.text));
 		if (cw_wire_send_answer(fd, &answer, CW_HELPER_FOREVER))
 			break;
-		cw_translation_fini(&answer.translation);
+		cw_bpf_fini(&answer.translation);
 		free(expression);
 	}
 	_exit(0);
@@ -225,7 +225,7 @@ static void answer_request(struct helper *helper, struct cw_helper_request *requ
 	}
 	if (cw_wire_send_answer(helper->user, &answer, CW_HELPER_FOREVER))
 		leave(helper);
-	cw_translation_fini(&answer.translation);
+	cw_bpf_fini(&answer.translation);
 }
 
 /* ---- the helper: its surroundings ---- */

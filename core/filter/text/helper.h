@@ -60,7 +60,7 @@ struct cw_helper_answer_head {
 
 struct cw_helper_answer {
 	struct cw_helper_answer_head head;
-	struct cw_translation translation; /* owned */
+	struct cw_bpf translation; /* owned */
 	char text[CW_ERROR_TEXT_BYTES];
 };
 

@@ -8,7 +8,7 @@
  * Where the two could differ (an expression that is wrong anyway) this errs towards "host name".
  * Source: scanner.l and grammar.y of libpcap 1.10.
  */
-#include "core/filter/filter_parts.h"
+#include "core/filter/text/names.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/filter/text/names.h"
 #include "core/filter/text/translate.h"
 #include "core/packet/linktype.h"
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/filter/text/names.h"
 #include "core/filter/text/translate.h"
 
 #define NEVER_ERROR "expression rejects all packets"
@@ -46,24 +47,21 @@ static pcap_t *open_handle(const struct cw_filter_options *options)
 }
 
 /* Copies. */
-static int keep_program(struct cw_translation *translation, const struct bpf_insn *program,
-			uint32_t count, struct cw_error *error)
+static int keep_program(struct cw_bpf *translation, const struct bpf_insn *program, uint32_t count,
+			struct cw_error *error)
 {
 	uint32_t backward_count;
 
 	if (count > CW_FILTER_INSTRUCTIONS_MAX)
 		return cw_filter_verify(program, count, &backward_count, error);
-	translation->program = malloc(count * sizeof(*program));
-	if (!translation->program)
+	if (cw_bpf_copy(translation, program, count))
 		return cw_error_set(error, -ENOMEM, "no memory for a filter");
-	memcpy(translation->program, program, count * sizeof(*program));
-	translation->count = count;
 	return 0;
 }
 
 /* libpcap has no program for the expression, and `message` says why. */
 static int take_refusal(pcap_t *handle, const char *expression, const char *message,
-			struct cw_translation *translation, struct cw_error *error)
+			struct cw_bpf *translation, struct cw_error *error)
 {
 	const struct bpf_insn reject = BPF_STMT(BPF_RET | BPF_K, 0);
 	char quote[CW_FILTER_QUOTE_BYTES];
@@ -82,14 +80,14 @@ static int take_refusal(pcap_t *handle, const char *expression, const char *mess
 }
 
 int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
-			struct cw_translation *translation, struct cw_error *error)
+			struct cw_bpf *translation, struct cw_error *error)
 {
 	struct bpf_program program;
 	char message[PCAP_ERRBUF_SIZE];
 	pcap_t *handle;
 	int result = 0;
 
-	*translation = (struct cw_translation){0};
+	*translation = (struct cw_bpf){0};
 	if (!options->resolve_names)
 		result = cw_filter_names_check(expression, error);
 	if (result)
@@ -108,10 +106,4 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 	}
 	pcap_close(handle);
 	return result;
-}
-
-void cw_translation_fini(struct cw_translation *translation)
-{
-	free(translation->program);
-	*translation = (struct cw_translation){0};
 }

@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From an expression to classic BPF: what this wing gives to the front, and what its files share.
+ * From an expression to classic BPF, by libpcap in this process; compiler.h does so in another.
  */
 #ifndef CW_CORE_FILTER_TRANSLATE_H
 #define CW_CORE_FILTER_TRANSLATE_H
 
 #include <pcap/pcap.h>
 
-#include "core/filter/filter_parts.h"
-
-/* What libpcap makes of an expression: a program that nobody has verified yet. */
-struct cw_translation {
-	struct bpf_insn *program; /* owned */
-	uint32_t count;
-};
+#include "core/filter/bpf/bpf.h"
 
 /*
  * The first half of cw_filter_compile: all of it that libpcap does, in this process. Fills
- * `translation` unless the result is negative. Returns as cw_filter_compile.
+ * `translation`, which nobody has verified yet, unless the result is negative. Returns as
+ * cw_filter_compile.
  */
 int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
-			struct cw_translation *translation, struct cw_error *error);
-void cw_translation_fini(struct cw_translation *translation); /* accepts a zeroed one */
+			struct cw_bpf *translation, struct cw_error *error);
 
 /*
  * The error for an expression that libpcap refused with `message`: libpcap's words, and where they

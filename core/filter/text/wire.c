@@ -136,7 +136,7 @@ int cw_wire_send_answer(int fd, const struct cw_helper_answer *answer, uint64_t 
 	const struct cw_helper_answer_head *head = &answer->head;
 	struct iovec parts[] = {
 	    {(void *)(uintptr_t)head, sizeof(*head)},
-	    {answer->translation.program, head->count * sizeof(*answer->translation.program)},
+	    {answer->translation.at, head->count * sizeof(*answer->translation.at)},
 	    {(void *)(uintptr_t)answer->text, head->text_bytes}};
 
 	return send_parts(fd, parts, CW_ARRAY_COUNT(parts), deadline_ns);
@@ -156,28 +156,28 @@ int cw_wire_receive_answer(int fd, int watched, struct cw_helper_answer *answer,
 			   uint64_t deadline_ns)
 {
 	struct cw_helper_answer_head *head = &answer->head;
-	struct cw_translation *translation = &answer->translation;
+	struct cw_bpf *translation = &answer->translation;
 	size_t program_bytes;
 	int result;
 
-	*translation = (struct cw_translation){0};
+	*translation = (struct cw_bpf){0};
 	result = cw_wire_receive(fd, watched, head, sizeof(*head), deadline_ns);
 	if (result)
 		return result;
 	if (!is_sane(head))
 		return -EPROTO;
-	program_bytes = head->count * sizeof(*translation->program);
+	program_bytes = head->count * sizeof(*translation->at);
 	if (head->count) {
-		translation->program = malloc(program_bytes);
-		if (!translation->program)
+		translation->at = malloc(program_bytes);
+		if (!translation->at)
 			return -ENOMEM;
 		translation->count = head->count;
 	}
-	result = cw_wire_receive(fd, watched, translation->program, program_bytes, deadline_ns);
+	result = cw_wire_receive(fd, watched, translation->at, program_bytes, deadline_ns);
 	if (result == 0)
 		result = cw_wire_receive(fd, watched, answer->text, head->text_bytes, deadline_ns);
 	answer->text[result ? 0 : head->text_bytes] = '\0';
 	if (result)
-		cw_translation_fini(translation);
+		cw_bpf_fini(translation);
 	return result;
 }

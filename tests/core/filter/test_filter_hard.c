@@ -188,18 +188,21 @@ static void bytes_are_all_that_a_set_holds(void **state)
 static uint64_t count_events(const struct differ *differ, enum cw_filter_mode mode, uint64_t seed)
 {
 	struct cw_build_options options = {.mode = mode, .budget = cw_filter_budget_default};
-	int *apart = calloc(differ->count, sizeof(*apart));
+	int *unjoined_reason = calloc(differ->count, sizeof(*unjoined_reason));
+	const struct cw_bpf **programs = calloc(differ->count, sizeof(*programs));
 	struct random random = {seed};
 	struct cw_decision walked, code;
 	uint32_t events[CW_EVENTS_ROOM];
 	uint64_t sum = 0;
 	bool has_code;
 
-	assert_non_null(apart);
+	assert_non_null(unjoined_reason);
+	assert_non_null(programs);
+	for (uint32_t i = 0; i < differ->count; i++)
+		programs[i] = cw_filter_bpf(differ->filters[i]);
 	for (uint32_t i = 0; i < 2; i++)
-		assert_int_equal(cw_decision_build(i ? &code : &walked,
-						   (const struct cw_filter *const *)differ->filters,
-						   differ->count, &options, apart),
+		assert_int_equal(cw_decision_build(i ? &code : &walked, programs, differ->count,
+						   &options, unjoined_reason),
 				 0);
 	has_code = cw_jit_build(&code, options.budget.code_bytes) == 0;
 	for (uint32_t i = 0; i < 500; i++) {
@@ -217,7 +220,8 @@ static uint64_t count_events(const struct differ *differ, enum cw_filter_mode mo
 	}
 	cw_decision_fini(&walked);
 	cw_decision_fini(&code);
-	free(apart);
+	free(unjoined_reason);
+	free(programs);
 	return sum;
 }
 

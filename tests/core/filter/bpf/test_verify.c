@@ -2,7 +2,8 @@
 /* Programs from outside: what is unsafe is refused by its instruction. */
 #include <errno.h>
 
-#include "core/filter/filter_parts.h"
+#include "core/filter/bpf/bpf.h"
+#include "core/filter/filter.h"
 #include "tests/rig/filter_random.h"
 #include "tests/rig/run_tests.h"
 

@@ -168,7 +168,7 @@ static void impossible_messages_are_refused(void **state)
 	close(sockets[0]);
 	assert_int_equal(cw_wire_receive_answer(sockets[1], -1, &answer, CW_HELPER_FOREVER),
 			 -EPIPE);
-	assert_null(answer.translation.program);
+	assert_null(answer.translation.at);
 	assert_int_equal(cw_wire_send(sockets[1], &cut, sizeof(cut), CW_HELPER_FOREVER), -EPIPE);
 	close(sockets[1]);
 }
@@ -188,7 +188,7 @@ static void long_messages_arrive_whole(void **state)
 	assert_non_null(program);
 	for (i = 0; i < count; i++)
 		program[i].k = i * 2654435761u;
-	answer.translation = (struct cw_translation){program, count};
+	answer.translation = (struct cw_bpf){.at = program, .count = count};
 	memcpy(answer.text, "words", 6);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	setsockopt(sockets[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
@@ -206,12 +206,12 @@ static void long_messages_arrive_whole(void **state)
 	close(sockets[0]);
 	assert_int_equal(cw_wire_receive_answer(sockets[1], -1, &got, CW_HELPER_FOREVER), 0);
 	assert_int_equal(got.head.count, count);
-	assert_memory_equal(got.translation.program, program, count * sizeof(*program));
+	assert_memory_equal(got.translation.at, program, count * sizeof(*program));
 	assert_string_equal(got.text, "words");
 	assert_int_equal(waitpid(sender, &status, 0), sender);
 	assert_int_equal(status, 0);
 	close(sockets[1]);
-	cw_translation_fini(&got.translation);
+	cw_bpf_fini(&got.translation);
 	free(program);
 }
 
@@ -247,7 +247,7 @@ static void cache_is_bounded(void **state)
 	static const struct cw_filter_options options = {.linktype = CW_LINKTYPE_ETHERNET};
 	static const size_t generation_bytes[] = {SIZE_MAX / 2, 1000, 1};
 	struct bpf_insn program[4] = {{0}};
-	const struct cw_translation translation = {program, 4};
+	const struct cw_bpf translation = {.at = program, .count = 4};
 	struct cw_filter_cache cache;
 	char expression[32];
 	uint32_t i;
@@ -263,17 +263,17 @@ static void cache_is_bounded(void **state)
 			found = cw_filter_cache_find(&cache, "popular", &options);
 			assert_true(found || i == 0 || k == 2);
 			if (!found)
-				cw_filter_cache_add(&cache, "popular", &options, 0, &translation, 0,
-						    "");
+				cw_filter_cache_add(&cache, "popular", &options, 0, &translation,
+						    &(struct cw_error){0});
 			snprintf(expression, sizeof(expression), "port %u", i);
 			assert_null(cw_filter_cache_find(&cache, expression, &options));
 			program[0].k = i;
-			cw_filter_cache_add(&cache, expression, &options, 1, &translation, 0,
-					    "a text");
+			cw_filter_cache_add(&cache, expression, &options, 1, &translation,
+					    &(struct cw_error){.text = "a text"});
 			found = cw_filter_cache_find(&cache, expression, &options);
 			assert_true((found != NULL) == (k != 2));
 			if (found) {
-				assert_int_equal(found->translation.program[0].k, i);
+				assert_int_equal(found->translation.at[0].k, i);
 				assert_int_equal(found->result, 1);
 				assert_string_equal(found->text, "a text");
 			}

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/filter/filter.h"
+#include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
 
 /* What is said of the expression, which must be wrong. */
