@@ -327,23 +327,23 @@ static void print_dot_leaf(const struct printer *printer, uint32_t ref, uint32_t
 	fputs("\"];\n", printer->file);
 }
 
-/* From node `from`, the arrow number `place`; `label` NULL: the values of `same` edges. */
-static void print_dot_arrow(const struct printer *printer, const struct cw_view *view,
-			    uint32_t from, uint32_t place, uint32_t ref, const char *label,
-			    uint32_t same)
+/* From node `from` to `ref`, the arrow number `place`. The caller prints its label and
+ * print_dot_arrow_end. False: there is no arrow. */
+static bool print_dot_arrow(const struct printer *printer, uint32_t from, uint32_t place,
+			    uint32_t ref)
 {
 	if (ref == CW_REF_EMPTY)
-		return;
+		return false;
 	print_dot_leaf(printer, ref, from, place);
 	fprintf(printer->file, "    p%zun%u -> ", printer->program, from);
 	print_dot_target(printer, ref, from, place);
 	fputs(" [label=\"", printer->file);
-	if (label)
-		fputs(label, printer->file);
-	else
-		print_intervals(printer->file, view->value_kind, &view->edges.at[place], same,
-				VALUES_SHOWN);
-	fputs("\"];\n", printer->file);
+	return true;
+}
+
+static void print_dot_arrow_end(const struct printer *printer, const char *label)
+{
+	fprintf(printer->file, "%s\"];\n", label);
 }
 
 /* What was left out of a node or the graph. */
@@ -367,12 +367,18 @@ static void print_dot_node(const struct printer *printer, const struct cw_view *
 			print_dot_rest(printer, node, view->edges.count - i);
 			break;
 		}
-		print_dot_arrow(printer, view, node, i, view->edges.at[i].to,
-				view->is_fork ? "" : NULL, same);
+		if (!print_dot_arrow(printer, node, i, view->edges.at[i].to))
+			continue;
+		if (!view->is_fork)
+			print_intervals(printer->file, view->value_kind, &view->edges.at[i], same,
+					VALUES_SHOWN);
+		print_dot_arrow_end(printer, "");
 	}
 	i = view->edges.count;
-	print_dot_arrow(printer, view, node, i, view->otherwise, i ? "otherwise" : "any value", 1);
-	print_dot_arrow(printer, view, node, i + 1, view->trap, "trap", 1);
+	if (print_dot_arrow(printer, node, i, view->otherwise))
+		print_dot_arrow_end(printer, i ? "otherwise" : "any value");
+	if (print_dot_arrow(printer, node, i + 1, view->trap))
+		print_dot_arrow_end(printer, "trap");
 }
 
 static int print_dot_program(const struct printer *printer)

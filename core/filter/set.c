@@ -251,17 +251,22 @@ static void prefetch(const struct cw_packet *packet)
 	__builtin_prefetch(packet->data + PREFETCH_BYTES);
 }
 
-/* The common case without detours: one program. As cw_filter_set_match_burst; ids_max of a packet.
- */
+/* Ids that one packet may match. */
+static size_t ids_max_of(const struct cw_filter_set *set)
+{
+	return set->options.mode == CW_FILTER_FIRST ? cw_min_size(set->count, 1) : set->count;
+}
+
+/* The common case without detours: one program. As cw_filter_set_match_burst. */
 static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw_packet *packets,
-				size_t count, size_t ids_max, uint32_t *ids, size_t ids_capacity,
-				uint32_t *ends)
+				size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
 {
 	const struct cw_set_program *program = &set->programs[0];
 	const struct cw_decision *decision = &program->decision;
 	enum cw_filter_mode mode = set->options.mode;
 	uint32_t few = decision->owners ? 0 : mode == CW_FILTER_FIRST ? 1 : 2;
 	uint32_t events[CW_EVENTS_ROOM];
+	size_t ids_max = ids_max_of(set);
 	size_t used = 0;
 	size_t i;
 
@@ -295,8 +300,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct cw_packet *packets,
 				 size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
 {
-	size_t ids_max =
-	    set->options.mode == CW_FILTER_FIRST ? cw_min_size(set->count, 1) : set->count;
+	size_t ids_max = ids_max_of(set);
 	size_t used = 0;
 	size_t i;
 
@@ -307,7 +311,7 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
 		prefetch(&packets[i]);
 	if (set->program_count == 1 && set->apart_count == 0)
-		return match_burst_joint(set, packets, count, ids_max, ids, ids_capacity, ends);
+		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		if (i + PREFETCH_PACKETS < count)
 			prefetch(&packets[i + PREFETCH_PACKETS]);

@@ -165,9 +165,10 @@ static void widen_prefix(const struct cw_build *build, struct state *state)
 	state->high = (uint32_t)(high - 1 < max ? high - 1 : max);
 }
 
-/* The block ends with a test of low <= expr <= high; known answers are taken at once. */
+/* The block ends with a test of low <= expr <= high; known answers are taken at once. The caller
+ * filled state->then and ->otherwise. */
 static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint32_t low,
-		     uint32_t high, uint32_t then, uint32_t otherwise)
+		     uint32_t high)
 {
 	const struct cw_expr *tested = &lift->build->exprs.at[expr];
 
@@ -176,12 +177,13 @@ static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint
 		return;
 	}
 	if (tested->op == CW_EXPR_CONST) {
-		end_block(state, tested->k >= low && tested->k <= high ? then : otherwise);
+		end_block(state,
+			  tested->k >= low && tested->k <= high ? state->then : state->otherwise);
 		return;
 	}
 	if (low > tested->max) { /* or always, or never, as far as values go; a trap rejects */
 		check(lift, state, expr);
-		end_block(state, otherwise);
+		end_block(state, state->otherwise);
 		return;
 	}
 	if (is_large(tested))
@@ -189,8 +191,6 @@ static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint
 	state->expr = expr;
 	state->low = low;
 	state->high = high;
-	state->then = then;
-	state->otherwise = otherwise;
 	widen_prefix(lift->build, state);
 }
 
@@ -200,30 +200,30 @@ static void end_jump(struct lift *lift, struct state *state, const struct bpf_in
 {
 	struct cw_build *build = lift->build;
 	uint32_t a = values[0], x = values[1];
-	uint32_t then = make_state(lift, pc + 1 + jump->jt, values);
-	uint32_t otherwise = make_state(lift, pc + 1 + jump->jf, values);
 	uint32_t op = BPF_OP(jump->code);
 	uint32_t k = jump->k;
 	bool is_known = BPF_SRC(jump->code) == BPF_K || cw_expr_is(&build->exprs, x, CW_EXPR_CONST);
 
+	state->then = make_state(lift, pc + 1 + jump->jt, values);
+	state->otherwise = make_state(lift, pc + 1 + jump->jf, values);
 	if (BPF_SRC(jump->code) == BPF_X && is_known)
 		k = build->exprs.at[x].k;
-	if (then == otherwise) {
-		end_block(state, then);
+	if (state->then == state->otherwise) {
+		end_block(state, state->then);
 	} else if (op == BPF_JSET) {
 		a = cw_expr_alu(build, BPF_AND, a, is_known ? cw_expr_const(build, k) : x);
-		end_test(lift, state, a, 1, UINT32_MAX, then, otherwise);
+		end_test(lift, state, a, 1, UINT32_MAX);
 	} else if (!is_known && op == BPF_JEQ) {
-		end_test(lift, state, cw_expr_alu(build, BPF_SUB, a, x), 0, 0, then, otherwise);
+		end_test(lift, state, cw_expr_alu(build, BPF_SUB, a, x), 0, 0);
 	} else if (!is_known) {
 		a = cw_expr_alu(build, op == BPF_JGT ? CW_ALU_GT : CW_ALU_GE, a, x);
-		end_test(lift, state, a, 1, 1, then, otherwise);
+		end_test(lift, state, a, 1, 1);
 	} else if (op == BPF_JEQ) {
-		end_test(lift, state, a, k, k, then, otherwise);
+		end_test(lift, state, a, k, k);
 	} else if (op == BPF_JGT && k == UINT32_MAX) {
-		end_block(state, otherwise);
+		end_block(state, state->otherwise);
 	} else {
-		end_test(lift, state, a, op == BPF_JGT ? k + 1 : k, UINT32_MAX, then, otherwise);
+		end_test(lift, state, a, op == BPF_JGT ? k + 1 : k, UINT32_MAX);
 	}
 }
 
@@ -295,9 +295,10 @@ static void run_state(struct lift *lift, uint32_t number)
 			break;
 		}
 		if (BPF_CLASS(code) == BPF_RET) {
+			state.then = CW_LIFT_ACCEPT;
+			state.otherwise = CW_LIFT_REJECT;
 			if (BPF_RVAL(code) == BPF_A)
-				end_test(lift, &state, values[0], 1, UINT32_MAX, CW_LIFT_ACCEPT,
-					 CW_LIFT_REJECT);
+				end_test(lift, &state, values[0], 1, UINT32_MAX);
 			else
 				end_block(&state, instruction->k ? CW_LIFT_ACCEPT : CW_LIFT_REJECT);
 			break;

@@ -260,60 +260,63 @@ static uint32_t tree_key(uint32_t start)
 	return (start - 1) ^ 0x80000000;
 }
 
-/* The search tree of lower->edges; see struct cw_tree. */
+/* Blocks of each level of a tree of `count` keys, the lowest level first; how many levels. */
+static uint32_t count_blocks(uint32_t count, uint32_t blocks[CW_TREE_LEVELS_MAX])
+{
+	uint32_t levels = 1;
+
+	blocks[0] = (count + CW_TREE_FANOUT - 1) / CW_TREE_FANOUT;
+	for (; blocks[levels - 1] > 1; levels++)
+		blocks[levels] = (blocks[levels - 1] + CW_TREE_FANOUT) / (CW_TREE_FANOUT + 1);
+	return levels;
+}
+
+/* The keys of a level: the lowest level's are the starts; above, key n of node i is the first start
+ * under child n + 1. `span` starts lie under a child; 0: the lowest level. */
+static void fill_level(const struct cw_edges *edges, uint32_t *keys, uint32_t blocks, uint32_t span)
+{
+	uint32_t i, n;
+
+	for (i = 0; i < blocks; i++) {
+		for (n = 0; n < CW_TREE_FANOUT; n++) {
+			uint64_t start = span ? ((uint64_t)i * (CW_TREE_FANOUT + 1) + n + 1) * span
+					      : (uint64_t)i * CW_TREE_FANOUT + n;
+
+			*keys++ = start < edges->count - 1 ? tree_key(edges->at[start + 1].start)
+							   : INT32_MAX;
+		}
+	}
+}
+
 uint32_t cw_lower_tree(struct cw_lower *lower)
 {
-	const struct cw_edge *edges = lower->edges.at;
-	uint32_t count = lower->edges.count - 1; /* starts after the first */
-	uint32_t blocks[CW_TREE_LEVELS_MAX], level_count = 0, level, i, n;
-	uint64_t words = sizeof(struct cw_tree) / 4 + count + 1 + CW_TREE_FANOUT;
-	uint32_t first = lower->trees.count, span = CW_TREE_FANOUT, end;
-	struct cw_tree tree = {.start_count = count};
+	const struct cw_edges *edges = &lower->edges;
+	struct cw_tree tree = {.start_count = edges->count - 1}; /* without the first */
+	uint32_t blocks[CW_TREE_LEVELS_MAX], level, i;
+	uint64_t words = sizeof(tree) / 4 + edges->count + CW_TREE_FANOUT;
+	uint32_t first = lower->trees.count, span = 0, end = sizeof(tree) / 4;
 	uint32_t *at;
 
-	/* blocks[0] is the lowest level here. */
-	blocks[level_count++] = (count + CW_TREE_FANOUT - 1) / CW_TREE_FANOUT;
-	while (blocks[level_count - 1] > 1) {
-		blocks[level_count] =
-		    (blocks[level_count - 1] + CW_TREE_FANOUT) / (CW_TREE_FANOUT + 1);
-		level_count++;
-	}
-	for (level = 0; level < level_count; level++)
+	tree.level_count = count_blocks(tree.start_count, blocks);
+	for (level = tree.level_count; level-- > 0;) {
+		tree.levels[tree.level_count - 1 - level] = end;
+		end += blocks[level] * CW_TREE_FANOUT;
 		words += (uint64_t)blocks[level] * CW_TREE_FANOUT;
+	}
 	if (CW_GROW(&lower->trees, words)) {
 		cw_build_fail(lower->build, -ENOMEM);
 		return 0;
 	}
 	at = lower->trees.at + first;
-	tree.level_count = level_count;
-	end = sizeof(tree) / 4;
-	for (level = level_count; level-- > 0;) {
-		tree.levels[level_count - 1 - level] = end;
-		end += blocks[level] * CW_TREE_FANOUT;
-	}
 	tree.refs = end;
 	memcpy(at, &tree, sizeof(tree));
-	for (level = 0; level < level_count; level++) {
-		uint32_t *keys = at + tree.levels[level_count - 1 - level];
-
-		/* Key n of node i: the lowest level's are the starts; above, the first start under
-		 * child n + 1. `span` starts lie under a child. */
-		for (i = 0; i < blocks[level]; i++) {
-			for (n = 0; n < CW_TREE_FANOUT; n++) {
-				uint64_t start =
-				    level == 0
-					? (uint64_t)i * CW_TREE_FANOUT + n
-					: ((uint64_t)i * (CW_TREE_FANOUT + 1) + n + 1) * span;
-
-				keys[i * CW_TREE_FANOUT + n] =
-				    start < count ? tree_key(edges[start + 1].start) : INT32_MAX;
-			}
-		}
-		if (level > 0)
-			span *= CW_TREE_FANOUT + 1;
+	for (level = 0; level < tree.level_count; level++) {
+		fill_level(edges, at + tree.levels[tree.level_count - 1 - level], blocks[level],
+			   span);
+		span = span ? span * (CW_TREE_FANOUT + 1) : CW_TREE_FANOUT;
 	}
-	for (i = 0; i <= count; i++)
-		at[end++] = edges[i].to;
+	for (i = 0; i < edges->count; i++)
+		at[end++] = edges->at[i].to;
 	while (end % CW_TREE_FANOUT)
 		at[end++] = 0;
 	lower->trees.count += end;
