@@ -46,6 +46,16 @@ static inline int cw_grow(void **array, uint32_t *capacity, uint64_t count, size
 #define CW_GROWN_FINI(list) \
 	(free((list)->at), (list)->at = NULL, (list)->count = (list)->capacity = 0)
 
+static inline void cw_free_all(void *const *pointers, size_t count)
+{
+	while (count-- > 0)
+		free(pointers[count]);
+}
+
+/* Free each of these pointers. */
+#define CW_FREE_ALL(...) \
+	cw_free_all((void *[]){__VA_ARGS__}, CW_ARRAY_COUNT(((void *[]){__VA_ARGS__})))
+
 struct cw_u32s {
 	uint32_t *at;
 	uint32_t count;
@@ -145,14 +155,14 @@ static inline uint32_t cw_hash_u32s(const uint32_t *words, size_t count, uint32_
 static inline uint32_t cw_hash_bytes(const void *bytes, size_t count, uint32_t seed)
 {
 	const uint8_t *from = bytes;
-	uint32_t words[16];
 
-	for (; count; from += sizeof(words)) {
+	for (; count;) {
+		uint32_t words[16] = {0};
 		size_t taken = cw_min_size(count, sizeof(words));
 
-		words[(taken - 1) / 4] = 0; /* of which not all bytes may come */
 		memcpy(words, from, taken);
 		seed = cw_hash_u32s(words, (taken + 3) / 4, seed ^ (uint32_t)taken);
+		from += taken;
 		count -= taken;
 	}
 	return seed;

@@ -56,7 +56,7 @@ static void spend(struct building *building, const struct cw_decision *decision)
 
 /* Returns as cw_decision_build. */
 static int build_decision(struct building *building, struct cw_set_program *program,
-			  const struct cw_bpf *const *bpfs, uint32_t count, int *apart)
+			  const struct cw_bpf *const *bpfs, uint32_t count, int *unjoined_reasons)
 {
 	struct cw_decision *decision = &program->decision;
 	bool wants_code = building->set->options.engine != CW_ENGINE_WALKER;
@@ -65,7 +65,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	program->options = (struct cw_build_options){.mode = building->set->options.mode,
 						     .with_records = wants_code,
 						     .budget = building->left};
-	result = cw_decision_build(decision, bpfs, count, &program->options, apart);
+	result = cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
 	if (result || !wants_code)
 		return result;
 	/* Where there can be no code the program walks. */
@@ -74,13 +74,15 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	if (failure && decision->record_filters) {
 		cw_decision_fini(decision);
 		program->options.with_records = false;
-		result = cw_decision_build(decision, bpfs, count, &program->options, apart);
+		result =
+		    cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
 	}
 	return result;
 }
 
 /* The program is one of the set's, unless it is worthless. */
-static void keep(struct building *building, const struct cw_set_program *program, const int *apart)
+static void keep(struct building *building, const struct cw_set_program *program,
+		 const int *unjoined_reasons)
 {
 	struct cw_filter_set *set = building->set;
 	size_t i;
@@ -88,8 +90,8 @@ static void keep(struct building *building, const struct cw_set_program *program
 	for (i = 0; i < program->decision.filter_count; i++) {
 		struct cw_set_entry *entry = &set->entries[program->first + i];
 
-		entry->is_joint = apart[i] == 0;
-		entry->apart = apart[i];
+		entry->is_joint = unjoined_reasons[i] == 0;
+		entry->unjoined_reason = unjoined_reasons[i];
 		entry->has_code = program->decision.jit != NULL;
 	}
 	spend(building, &program->decision);
@@ -101,7 +103,7 @@ static int build_program(struct building *building, size_t first, size_t count)
 {
 	struct cw_filter_set *set = building->set;
 	const struct cw_bpf **bpfs = calloc(count, sizeof(*bpfs));
-	int *apart = calloc(count, sizeof(*apart));
+	int *unjoined_reasons = calloc(count, sizeof(*unjoined_reasons));
 	struct cw_set_program program = {.ids = calloc(count, sizeof(*program.ids)),
 					 .first = first};
 	struct cw_set_program *programs =
@@ -112,24 +114,25 @@ static int build_program(struct building *building, size_t first, size_t count)
 
 	if (programs)
 		set->programs = programs;
-	if (bpfs && apart && program.ids && programs) {
+	if (bpfs && unjoined_reasons && program.ids && programs) {
 		for (i = 0; i < count; i++) {
 			bpfs[i] = cw_filter_bpf(set->entries[first + i].filter);
 			program.ids[i] = set->entries[first + i].id;
 		}
-		result = build_decision(building, &program, bpfs, (uint32_t)count, apart);
+		result =
+		    build_decision(building, &program, bpfs, (uint32_t)count, unjoined_reasons);
 	}
 	if (result == 0) {
 		is_kept = !is_worthless(set, &program.decision);
 		if (is_kept)
-			keep(building, &program, apart);
+			keep(building, &program, unjoined_reasons);
 		else
 			cw_decision_fini(&program.decision);
 	}
 	if (!is_kept)
 		free(program.ids);
 	free(bpfs);
-	free(apart);
+	free(unjoined_reasons);
 	return result;
 }
 
@@ -155,7 +158,7 @@ static int build_stretch(struct building *building, size_t first, size_t count)
 			return result;
 		if (building->failures++ >= FAILURES_MAX || at.count == 1) {
 			for (i = 0; i < at.count; i++)
-				building->set->entries[at.first + i].apart = -E2BIG;
+				building->set->entries[at.first + i].unjoined_reason = -E2BIG;
 			continue;
 		}
 		/* The second half waits below the first, so that programs are in order of ids. */

@@ -357,7 +357,7 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 {
 	const struct cw_set_program *program;
 	const struct cw_bpf **bpfs;
-	int *apart;
+	int *unjoined_reasons;
 	uint32_t count, i;
 	int result = -ENOMEM;
 
@@ -367,13 +367,14 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 	*ids = program->ids;
 	count = program->decision.filter_count;
 	bpfs = calloc(count, sizeof(*bpfs));
-	apart = calloc(count, sizeof(*apart));
+	unjoined_reasons = calloc(count, sizeof(*unjoined_reasons));
 	for (i = 0; bpfs && i < count; i++)
 		bpfs[i] = cw_filter_bpf(set->entries[program->first + i].filter);
-	if (bpfs && apart)
-		result = cw_decision_build(decision, bpfs, count, &program->options, apart);
+	if (bpfs && unjoined_reasons)
+		result =
+		    cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
 	free(bpfs);
-	free(apart);
+	free(unjoined_reasons);
 	return result;
 }
 
@@ -402,8 +403,8 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 	    .build_ns = set->build_ns,
 	};
 	for (i = 0; i < set->count; i++) {
-		stats->loop_count += set->entries[i].apart == -ELOOP;
-		stats->over_budget_count += set->entries[i].apart == -E2BIG;
+		stats->loop_count += set->entries[i].unjoined_reason == -ELOOP;
+		stats->over_budget_count += set->entries[i].unjoined_reason == -E2BIG;
 		if (set->entries[i].is_joint)
 			stats->engine = engine_of(set, &set->entries[i]);
 	}
@@ -434,9 +435,5 @@ void cw_filter_set_free(struct cw_filter_set *set)
 	}
 	for (i = 0; i < set->count; i++)
 		cw_filter_free(set->entries[i].filter);
-	free(set->programs);
-	free(set->apart);
-	free(set->entries);
-	free(set->ids_seen);
-	free(set);
+	CW_FREE_ALL(set->programs, set->apart, set->entries, set->ids_seen, set);
 }

@@ -11,8 +11,8 @@
 struct cw_set_entry {
 	uint32_t id;
 	bool is_joint;
-	int apart;     /* why it is not: a negative errno, or 0 when it was not tried */
-	bool has_code; /* its program is machine code */
+	int unjoined_reason; /* a negative errno; 0: joined, or not tried */
+	bool has_code;       /* its program is machine code */
 	uint32_t requirement_count;
 	struct cw_filter_requirement required[CW_FILTER_REQUIREMENTS_MAX];
 	struct cw_filter *filter;

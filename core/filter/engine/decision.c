@@ -40,16 +40,9 @@ uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b)
 void cw_decision_fini(struct cw_decision *decision)
 {
 	cw_jit_fini(decision);
-	free(decision->steps);
-	free(decision->vars);
-	free(decision->hashes);
-	free(decision->trees);
-	free(decision->words);
-	free(decision->leaves);
-	free(decision->code);
-	free(decision->owners);
-	free(decision->parents);
-	free(decision->bounds);
+	CW_FREE_ALL(decision->steps, decision->vars, decision->hashes, decision->trees,
+		    decision->words, decision->leaves, decision->code, decision->owners,
+		    decision->parents, decision->bounds);
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
 }
 

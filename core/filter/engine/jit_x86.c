@@ -257,9 +257,7 @@ static void turn_tables(struct cw_jit *jit)
 /* What only the walker needs. */
 static void drop_steps(struct cw_decision *decision)
 {
-	free(decision->steps);
-	free(decision->vars);
-	free(decision->code);
+	CW_FREE_ALL(decision->steps, decision->vars, decision->code);
 	decision->steps = NULL;
 	decision->vars = NULL;
 	decision->code = NULL;
@@ -327,14 +325,8 @@ int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)
 		drop_steps(decision);
 	}
 	cw_index_fini(&jit.stubs);
-	free(jit.stub_list.at);
-	free(jit.code.at);
-	free(jit.fixups.at);
-	free(jit.waiting.at);
-	free(jit.offsets);
-	free(jit.rows);
-	free(jit.row_models);
-	free(jit.turned);
+	CW_FREE_ALL(jit.stub_list.at, jit.code.at, jit.fixups.at, jit.waiting.at, jit.offsets,
+		    jit.rows, jit.row_models, jit.turned);
 	return jit.failure;
 }
 

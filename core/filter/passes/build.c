@@ -19,13 +19,8 @@ const struct cw_filter_budget cw_filter_budget_default = {
 
 static void free_diagrams(struct cw_diagrams *diagrams)
 {
-	free(diagrams->at);
-	free(diagrams->edges.at);
-	free(diagrams->results.at);
-	free(diagrams->rank);
-	free(diagrams->asked);
-	free(diagrams->scratch.at);
-	free(diagrams->stack.at);
+	CW_FREE_ALL(diagrams->at, diagrams->edges.at, diagrams->results.at, diagrams->rank,
+		    diagrams->asked, diagrams->scratch.at, diagrams->stack.at);
 	cw_index_fini(&diagrams->index);
 	cw_index_fini(&diagrams->memo);
 	*diagrams = (struct cw_diagrams){0};
@@ -46,12 +41,8 @@ void cw_build_fini(struct cw_build *build)
 	cw_index_fini(&build->exprs.index);
 	free_lifted(build);
 	free_diagrams(&build->diagrams);
-	free(build->joint.at);
-	free(build->joint.edges.at);
-	free(build->joint.words.at);
-	free(build->joint.owners.at);
-	free(build->joint.parents.at);
-	free(build->joint.taken.at);
+	CW_FREE_ALL(build->joint.at, build->joint.edges.at, build->joint.words.at,
+		    build->joint.owners.at, build->joint.parents.at, build->joint.taken.at);
 	*build = (struct cw_build){0};
 }
 
@@ -82,12 +73,13 @@ static void decide(struct cw_build *build)
 	}
 	cw_decide_order(build);
 	for (i = 0; i < build->filter_count; i++)
-		if (!build->filters[i].apart)
+		if (!build->filters[i].unjoined_reason)
 			places[count++] = (struct place){build->filters[i].record_count, i};
 	if (count)
 		qsort(places, count, sizeof(*places), by_size);
 	for (i = 0; i < count && !build->failure; i++)
-		build->filters[places[i].number].apart = cw_decide(build, places[i].number);
+		build->filters[places[i].number].unjoined_reason =
+		    cw_decide(build, places[i].number);
 	free(places);
 }
 
@@ -97,7 +89,7 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 	uint32_t i;
 
 	for (i = 0; i < build->filter_count && !build->failure; i++)
-		build->filters[i].apart = cw_lift(build, i);
+		build->filters[i].unjoined_reason = cw_lift(build, i);
 	if (!build->failure)
 		decide(build);
 	if (!build->failure)
@@ -110,7 +102,7 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 }
 
 int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *programs,
-		      uint32_t count, const struct cw_build_options *options, int *apart)
+		      uint32_t count, const struct cw_build_options *options, int *unjoined_reasons)
 {
 	struct cw_build build = {.budget = options->budget,
 				 .mode = options->mode,
@@ -129,7 +121,7 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *
 		build.filters[i].program = programs[i];
 	result = run_passes(&build, decision);
 	for (i = 0; i < count; i++) {
-		apart[i] = build.filters[i].apart;
+		unjoined_reasons[i] = build.filters[i].unjoined_reason;
 		decision->record_filters += build.filters[i].has_records;
 	}
 	decision->joint_entries = build.entries;

@@ -37,11 +37,13 @@ struct cw_build_options {
 };
 
 /*
- * All passes: one decision program for the verified `programs` of `count` filters (borrows). apart
- * (fills) tells of each filter why it is not part of it: 0 it is, -ELOOP, -E2BIG. Returns 0; -E2BIG
- * when the program is over a budget, whose halves may not be; -ENOMEM.
+ * All passes: one decision program for the verified `programs` of `count` filters (borrows).
+ * unjoined_reasons (fills) tells of each filter why it is not part of the result: 0 it is, -ELOOP,
+ * -E2BIG. Returns 0; -E2BIG when the decision program is over a budget, whose halves may not be;
+ * -ENOMEM.
  */
 int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *programs,
-		      uint32_t count, const struct cw_build_options *options, int *apart);
+		      uint32_t count, const struct cw_build_options *options,
+		      int *unjoined_reasons);
 
 #endif

@@ -77,7 +77,7 @@ static void solve_alone(struct cw_join *join, const struct problem *problem)
 		cw_join_push(join, &join->gathered, cw_pair_node(pair), cw_pair_part(pair));
 		node = cw_join_set(join, &join->gathered, CW_JOIN_EXPAND);
 		if (node)
-			cw_join_push_u32(join, &join->kids, node);
+			cw_build_push(join->build, &join->kids, node);
 	}
 	first = cw_join_words(join, join->kids.at, join->kids.count);
 	join->build->joint.at[problem->node] = (struct cw_joint_node){
@@ -208,10 +208,10 @@ static void add_records(struct cw_join *join)
 
 	join->kids.count = 0;
 	if (joint->root)
-		cw_join_push_u32(join, &join->kids, joint->root);
+		cw_build_push(join->build, &join->kids, joint->root);
 	for (i = 0; i < join->build->filter_count && !join->build->failure; i++)
 		if (join->build->filters[i].has_records)
-			cw_join_push_u32(join, &join->kids, join_records(join, i));
+			cw_build_push(join->build, &join->kids, join_records(join, i));
 	joint->root = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
 }
 
@@ -226,9 +226,9 @@ static void start(struct cw_join *join)
 
 	cw_join_append(join, &(struct cw_joint_node){.kind = CW_JOINT_LEAF});
 	for (i = 0; i < build->filter_count; i++) {
-		cw_join_push_u32(join, &joint->owners, i);
-		cw_join_push_u32(join, &joint->parents, CW_NONE);
-		cw_join_push_u32(join, &joint->taken, 0);
+		cw_build_push(join->build, &joint->owners, i);
+		cw_build_push(join->build, &joint->parents, CW_NONE);
+		cw_build_push(join->build, &joint->taken, 0);
 		cw_join_push(join, &join->gathered, build->filters[i].diagram, i);
 	}
 	join->entries_free = (uint64_t)build->diagrams.edges.count * build->budget.joint_per_input;
@@ -265,16 +265,7 @@ void cw_join(struct cw_build *build)
 	cw_index_fini(&join.problem_index);
 	cw_index_fini(&join.node_index);
 	cw_index_fini(&join.piece_index);
-	free(join.sets.at);
-	free(join.problems.at);
-	free(join.pieces.at);
-	free(join.mine.at);
-	free(join.others.at);
-	free(join.gathered.at);
-	free(join.spare.at);
-	free(join.emits.at);
-	free(join.kids.at);
-	free(join.active.at);
-	free(join.child.at);
-	free(join.events.at);
+	CW_FREE_ALL(join.sets.at, join.problems.at, join.pieces.at, join.mine.at, join.others.at,
+		    join.gathered.at, join.spare.at, join.emits.at, join.kids.at, join.active.at,
+		    join.child.at, join.events.at);
 }

@@ -48,7 +48,7 @@ static void list_events(struct cw_join *join, const struct cw_pairs *set)
 		const struct cw_diagram_node *node = cw_join_node_of(join, set->at[i]);
 		const struct cw_edge *edges = cw_join_edges_of(join, set->at[i]);
 
-		cw_join_push_u32(join, &join->child, edges[0].to);
+		cw_build_push(join->build, &join->child, edges[0].to);
 		if (CW_GROW(events, node->edge_count)) {
 			cw_build_fail(join->build, -ENOMEM);
 			return;

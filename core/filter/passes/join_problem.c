@@ -15,14 +15,6 @@ void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, u
 		pairs->at[pairs->count++] = cw_make_pair(node, part);
 }
 
-void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value)
-{
-	if (CW_GROW(list, 1))
-		cw_build_fail(join->build, -ENOMEM);
-	else
-		list->at[list->count++] = value;
-}
-
 void cw_join_spend(struct cw_join *join, uint64_t entries)
 {
 	join->entries += entries;
@@ -266,8 +258,8 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 	cw_join_sort(join, set->at, set->count);
 	for (i = 0; i < set->count; i++) {
 		if (cw_pair_node(set->at[i]) == CW_DIAGRAM_ACCEPT)
-			cw_join_push_u32(join, &join->emits,
-					 cw_pair_part(set->at[i]) & ~CW_PART_SHARED);
+			cw_build_push(join->build, &join->emits,
+				      cw_pair_part(set->at[i]) & ~CW_PART_SHARED);
 		else if (count == 0 || set->at[count - 1] != set->at[i])
 			set->at[count++] = set->at[i];
 	}

@@ -111,7 +111,6 @@ void cw_join_spend(struct cw_join *join, uint64_t entries);
 
 /* Add a pair, unless its node rejects. */
 void cw_join_push(struct cw_join *join, struct cw_pairs *pairs, uint32_t node, uint32_t part);
-void cw_join_push_u32(struct cw_join *join, struct cw_u32s *list, uint32_t value);
 void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count);
 
 /* A new node of the joint graph; its number. */

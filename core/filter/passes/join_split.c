@@ -16,16 +16,17 @@ enum side {
 	SIDE_DEFAULT,    /* the default where f leads to it, else reject */
 };
 
-static uint32_t side_of(uint32_t to, uint32_t standard, enum side side)
+static uint32_t side_of(uint32_t to, uint32_t default_child, enum side side)
 {
-	if (to == standard)
-		return side == SIDE_DEFAULT ? standard : CW_DIAGRAM_REJECT;
+	if (to == default_child)
+		return side == SIDE_DEFAULT ? default_child : CW_DIAGRAM_REJECT;
 	if (side == SIDE_DEFAULT)
 		return CW_DIAGRAM_REJECT;
 	return side == SIDE_MARKS ? CW_DIAGRAM_ACCEPT : to;
 }
 
-static uint32_t make_side(struct cw_join *join, uint64_t pair, uint32_t standard, enum side side)
+static uint32_t make_side(struct cw_join *join, uint64_t pair, uint32_t default_child,
+			  enum side side)
 {
 	struct cw_diagram_node node = *cw_join_node_of(join, pair);
 	struct cw_edge *edges = malloc(node.edge_count * sizeof(*edges));
@@ -37,28 +38,29 @@ static uint32_t make_side(struct cw_join *join, uint64_t pair, uint32_t standard
 	}
 	for (i = 0; i < node.edge_count; i++) {
 		edges[i] = cw_join_edges_of(join, pair)[i];
-		edges[i].to = side_of(edges[i].to, standard, side);
+		edges[i].to = side_of(edges[i].to, default_child, side);
 	}
 	result = cw_diagram_make(join->build, node.var, edges, node.edge_count,
-				 side_of(node.trap, standard, side));
+				 side_of(node.trap, default_child, side));
 	free(edges);
 	return result;
 }
 
-/* Whether f = (exceptions) or `standard`: it is contained in all children, or f traps to nothing.
+/* Whether f = (exceptions) or `default_child`: it is contained in all children, or f traps to
+ * nothing.
  */
-static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t standard)
+static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t default_child)
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
 	uint32_t trap = cw_join_node_of(join, pair)->trap;
 	uint32_t i;
 
-	if (count == 1 || (trap != CW_DIAGRAM_REJECT && trap != standard))
+	if (count == 1 || (trap != CW_DIAGRAM_REJECT && trap != default_child))
 		return false;
 	for (i = 0; i < count; i++) {
 		uint32_t to = cw_join_edges_of(join, pair)[i].to;
 
-		if (to != standard && cw_diagram_or(join->build, standard, to) != to)
+		if (to != default_child && cw_diagram_or(join->build, default_child, to) != to)
 			return false;
 	}
 	return true;
@@ -86,18 +88,19 @@ static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
 }
 
 /* The child to split f by, if there is one: the default, or in small nodes any that will do. */
-static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *standard)
+static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *default_child)
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
 	uint32_t i;
 
-	if (is_contained(join, pair, *standard))
+	if (is_contained(join, pair, *default_child))
 		return true;
 	for (i = 0; i < count && count <= 4; i++) {
 		uint32_t to = cw_join_edges_of(join, pair)[i].to;
 
-		if (to != CW_DIAGRAM_REJECT && to != *standard && is_contained(join, pair, to)) {
-			*standard = to;
+		if (to != CW_DIAGRAM_REJECT && to != *default_child &&
+		    is_contained(join, pair, to)) {
+			*default_child = to;
 			return true;
 		}
 	}
@@ -122,9 +125,9 @@ static uint32_t make_piece(struct cw_join *join, uint32_t parent, uint32_t node)
 		return CW_NONE;
 	}
 	join->pieces.at[join->pieces.count++] = (struct piece){parent, node};
-	cw_join_push_u32(join, &joint->owners, joint->owners.at[parent]);
-	cw_join_push_u32(join, &joint->parents, parent);
-	cw_join_push_u32(join, &joint->taken, 0);
+	cw_build_push(join->build, &joint->owners, joint->owners.at[parent]);
+	cw_build_push(join->build, &joint->parents, parent);
+	cw_build_push(join->build, &joint->taken, 0);
 	return joint->owners.count - 1;
 }
 
@@ -134,7 +137,7 @@ static void add_kid(struct cw_join *join, struct cw_pairs *set, enum cw_join_mod
 	uint32_t node = cw_join_set(join, set, mode);
 
 	if (node)
-		cw_join_push_u32(join, &join->kids, node);
+		cw_build_push(join->build, &join->kids, node);
 }
 
 static bool is_affordable(const struct cw_join *join, uint64_t cost, uint32_t count)
@@ -178,8 +181,8 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 		      struct cw_pairs *defaults)
 {
 	uint32_t part = cw_pair_part(pair);
-	uint32_t standard = widest_child(join, pair);
-	uint32_t exception = make_side(join, pair, standard, SIDE_EXCEPTIONS);
+	uint32_t default_child = widest_child(join, pair);
+	uint32_t exception = make_side(join, pair, default_child, SIDE_EXCEPTIONS);
 	uint32_t piece = part;
 
 	if (part & CW_PART_EXCLUDE)
@@ -187,13 +190,13 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 	/* The part itself serves if nobody else emits it. */
 	if (exception != CW_DIAGRAM_REJECT || part & CW_PART_SHARED)
 		piece = make_piece(join, part & CW_PART_MASK,
-				   make_side(join, pair, standard, SIDE_DEFAULT));
+				   make_side(join, pair, default_child, SIDE_DEFAULT));
 	if (piece == CW_NONE)
 		return false;
 	cw_join_push(join, exceptions, exception, part | CW_PART_SHARED);
-	cw_join_push(join, exceptions, make_side(join, pair, standard, SIDE_MARKS),
+	cw_join_push(join, exceptions, make_side(join, pair, default_child, SIDE_MARKS),
 		     piece | CW_PART_EXCLUDE);
-	cw_join_push(join, defaults, standard, piece);
+	cw_join_push(join, defaults, default_child, piece);
 	if (!join->build->failure)
 		join->build->joint.taken.at[piece] = 1;
 	join->build->joint.has_excludes = true;
@@ -238,21 +241,21 @@ void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
 	for (i = 0; i < join->mine.count && !join->build->failure; i++) {
 		uint64_t pair = join->mine.at[i];
 		uint32_t part = cw_pair_part(pair);
-		uint32_t standard = widest_child(join, pair);
+		uint32_t default_child = widest_child(join, pair);
 		uint32_t shared = part & CW_PART_EXCLUDE ? part : part | CW_PART_SHARED;
 
-		if (standard == CW_DIAGRAM_REJECT) {
+		if (default_child == CW_DIAGRAM_REJECT) {
 			cw_join_push(join, &exceptions, cw_pair_node(pair), part);
-		} else if (!find_contained(join, pair, &standard)) {
+		} else if (!find_contained(join, pair, &default_child)) {
 			cw_join_push(join, &negated, cw_pair_node(pair), part);
 		} else {
 			uint32_t trap = cw_join_node_of(join, pair)->trap;
 
 			cw_join_push(join, &exceptions,
-				     make_side(join, pair, standard, SIDE_EXCEPTIONS), shared);
+				     make_side(join, pair, default_child, SIDE_EXCEPTIONS), shared);
 			if (trap == CW_DIAGRAM_REJECT)
-				standard = cw_diagram_guard(join->build, var, standard);
-			cw_join_push(join, &defaults, standard, shared);
+				default_child = cw_diagram_guard(join->build, var, default_child);
+			cw_join_push(join, &defaults, default_child, shared);
 		}
 	}
 	join->kids.count = 0;
@@ -269,7 +272,5 @@ void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
 		joint->at[target] =
 		    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 1};
 	}
-	free(exceptions.at);
-	free(negated.at);
-	free(defaults.at);
+	CW_FREE_ALL(exceptions.at, negated.at, defaults.at);
 }

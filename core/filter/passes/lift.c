@@ -405,8 +405,6 @@ int cw_lift(struct cw_build *build, uint32_t number)
 	if (result == -ENOMEM)
 		cw_build_fail(build, result);
 	cw_index_fini(&lift.index);
-	free(lift.states.at);
-	free(lift.first);
-	free(lift.live);
+	CW_FREE_ALL(lift.states.at, lift.first, lift.live);
 	return result;
 }

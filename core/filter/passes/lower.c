@@ -77,8 +77,8 @@ static void note_leaf(struct cw_lower *lower, const uint32_t *parts, uint32_t co
 		least = cw_min_u32(least, joint->owners.at[part]);
 		bound = cw_min_u32(bound, cw_joint_certain(joint, part));
 	}
-	cw_lower_push(lower, &lower->leaf_leasts, least);
-	cw_lower_push(lower, &lower->leaf_bounds, bound);
+	cw_build_push(lower->build, &lower->leaf_leasts, least);
+	cw_build_push(lower->build, &lower->leaf_bounds, bound);
 }
 
 /* The event for parts (ascending, all excluding or none). */
@@ -133,7 +133,7 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 	if (ref == CW_REF_EMPTY)
 		return;
 	if (ref & CW_REF_EVENT || lower->steps.at[ref].op != CW_STEP_FORK) {
-		cw_lower_push(lower, &lower->refs, ref);
+		cw_build_push(lower->build, &lower->refs, ref);
 		return;
 	}
 	for (i = 0; i < lower->steps.at[ref].n; i++) {
@@ -141,7 +141,7 @@ static void add_ref(struct cw_lower *lower, uint32_t ref)
 
 		if (kid < CW_REF_EMPTY && lower->steps.at[kid].op == CW_STEP_GUARD)
 			kid = lower->steps.at[kid].then;
-		cw_lower_push(lower, &lower->refs, kid);
+		cw_build_push(lower->build, &lower->refs, kid);
 	}
 }
 
@@ -220,7 +220,7 @@ static void gather_fork(struct cw_lower *lower, uint32_t number)
 	uint32_t stamp = ++lower->stamp, at, i;
 
 	lower->gathered.count = lower->forks.count = 0;
-	cw_lower_push(lower, &lower->forks, number);
+	cw_build_push(lower->build, &lower->forks, number);
 	while (lower->forks.count && !lower->build->failure) {
 		const struct cw_joint_node *node;
 
@@ -228,10 +228,11 @@ static void gather_fork(struct cw_lower *lower, uint32_t number)
 		if (lower->stamps.at[at] == stamp)
 			continue;
 		lower->stamps.at[at] = stamp;
-		cw_lower_push(lower, &lower->gathered, at);
+		cw_build_push(lower->build, &lower->gathered, at);
 		node = &joint->at[at];
 		for (i = node->count; node->kind != CW_JOINT_SWITCH && i-- > 0;)
-			cw_lower_push(lower, &lower->forks, joint->words.at[node->first + i]);
+			cw_build_push(lower->build, &lower->forks,
+				      joint->words.at[node->first + i]);
 	}
 }
 
@@ -244,10 +245,10 @@ static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 	while (include_count < node->emit_count && !(emits[include_count] & CW_PART_EXCLUDE))
 		include_count++;
 	if (include_count)
-		cw_lower_push(lower, &lower->refs, lower_parts(lower, emits, include_count));
+		cw_build_push(lower->build, &lower->refs, lower_parts(lower, emits, include_count));
 	if (node->emit_count > include_count)
-		cw_lower_push(
-		    lower, &lower->refs,
+		cw_build_push(
+		    lower->build, &lower->refs,
 		    lower_parts(lower, emits + include_count, node->emit_count - include_count));
 }
 
@@ -425,7 +426,7 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 static void push_if_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
 {
 	if (lower->ref_of.at[number] == CW_NONE)
-		cw_lower_push(lower, stack, number);
+		cw_build_push(lower->build, stack, number);
 }
 
 /* Push what a node leads to and is not lowered yet; false when there was nothing. */
@@ -453,7 +454,7 @@ static uint32_t lower_graph(struct cw_lower *lower)
 	const struct cw_joint *joint = &lower->build->joint;
 	struct cw_u32s stack = {0};
 
-	cw_lower_push(lower, &stack, joint->root);
+	cw_build_push(lower->build, &stack, joint->root);
 	while (stack.count && !lower->build->failure) {
 		uint32_t number = stack.at[stack.count - 1];
 		const struct cw_joint_node *node = &joint->at[number];
@@ -571,17 +572,7 @@ void cw_lower(struct cw_build *build, struct cw_decision *decision)
 	cw_index_fini(&lower.step_index);
 	cw_index_fini(&lower.leaf_index);
 	cw_index_fini(&lower.table_index);
-	free(lower.costs.at);
-	free(lower.var_of.at);
-	free(lower.ref_of.at);
-	free(lower.edges.at);
-	free(lower.keys.at);
-	free(lower.bucket_ends.at);
-	free(lower.bucket_keys.at);
-	free(lower.refs.at);
-	free(lower.gathered.at);
-	free(lower.forks.at);
-	free(lower.stamps.at);
-	free(lower.leaf_leasts.at);
-	free(lower.leaf_bounds.at);
+	CW_FREE_ALL(lower.costs.at, lower.var_of.at, lower.ref_of.at, lower.edges.at, lower.keys.at,
+		    lower.bucket_ends.at, lower.bucket_keys.at, lower.refs.at, lower.gathered.at,
+		    lower.forks.at, lower.stamps.at, lower.leaf_leasts.at, lower.leaf_bounds.at);
 }

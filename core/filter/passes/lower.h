@@ -60,8 +60,6 @@ struct cw_lower {
 	uint32_t bitmap_words;
 };
 
-void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word);
-
 /* The variable of an expression; its number. */
 uint32_t cw_lower_var(struct cw_lower *lower, uint32_t expr);
 

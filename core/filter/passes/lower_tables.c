@@ -8,14 +8,6 @@
 #define MULTIPLIER_TRIES 2048u /* for one bucket */
 #define TABLE_TRIES 3u         /* each twice as large as the one before */
 
-void cw_lower_push(struct cw_lower *lower, struct cw_u32s *list, uint32_t word)
-{
-	if (CW_GROW(list, 1))
-		cw_build_fail(lower->build, -ENOMEM);
-	else
-		list->at[list->count++] = word;
-}
-
 /* Postfix code of an expression; an operation is two words. */
 static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
 {
@@ -37,18 +29,18 @@ static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
 			continue;
 		}
 		if (at->op == CW_EXPR_LOAD)
-			cw_lower_push(lower, &lower->code,
+			cw_build_push(lower->build, &lower->code,
 				      CW_CODE_LOAD | (uint32_t)(at->a != CW_NONE) << 8 |
 					  (uint32_t)at->bytes << 9);
 		else if (at->op == CW_EXPR_ALU)
-			cw_lower_push(lower, &lower->code, CW_CODE_ALU);
+			cw_build_push(lower->build, &lower->code, CW_CODE_ALU);
 		else
-			cw_lower_push(lower, &lower->code,
+			cw_build_push(lower->build, &lower->code,
 				      at->op == CW_EXPR_LEN ? CW_CODE_LEN : CW_CODE_CONST);
-		cw_lower_push(lower, &lower->code, at->k);
+		cw_build_push(lower->build, &lower->code, at->k);
 	}
-	cw_lower_push(lower, &lower->code, CW_CODE_END);
-	cw_lower_push(lower, &lower->code, 0);
+	cw_build_push(lower->build, &lower->code, CW_CODE_END);
+	cw_build_push(lower->build, &lower->code, 0);
 	return first;
 }
 

@@ -159,8 +159,8 @@ struct cw_build_filter {
 	const struct cw_bpf *program;
 	uint32_t record_first, record_count; /* count 0: not lifted */
 	uint32_t diagram;
-	int apart;        /* not 0: it cannot be part of the program, a negative errno says why */
-	bool has_records; /* its diagram was too large: it is joined as its records are */
+	int unjoined_reason; /* a negative errno; 0: it can be part of the program */
+	bool has_records;    /* its diagram was too large: it is joined as its records are */
 };
 
 struct cw_build {
@@ -187,6 +187,14 @@ static inline void cw_build_fail(struct cw_build *build, int failure)
 {
 	if (!build->failure)
 		build->failure = failure;
+}
+
+static inline void cw_build_push(struct cw_build *build, struct cw_u32s *list, uint32_t value)
+{
+	if (CW_GROW(list, 1))
+		cw_build_fail(build, -ENOMEM);
+	else
+		list->at[list->count++] = value;
 }
 
 /* Expressions, simplified; equal ones are one (filter_expr.c). `bytes` 1, 2 or 4; base CW_NONE: at

@@ -11,7 +11,7 @@
 
 struct cw_cached {
 	/* key */
-	char *expression; /* NULL: moved away */
+	char *expression; /* NULL: moved to the young generation */
 	uint32_t linktype;
 	uint32_t snaplen;
 	uint32_t netmask;
