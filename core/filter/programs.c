@@ -56,7 +56,7 @@ static void spend(struct building *building, const struct cw_decision *decision)
 
 /* Returns as cw_decision_build. */
 static int build_decision(struct building *building, struct cw_set_program *program,
-			  const struct cw_bpf *const *bpfs, uint32_t count, int *unjoined_reasons)
+			  const struct cw_bpf *bpfs, uint32_t count, int *unjoined_reasons)
 {
 	struct cw_decision *decision = &program->decision;
 	bool wants_code = building->set->options.engine != CW_ENGINE_WALKER;
@@ -102,7 +102,7 @@ static void keep(struct building *building, const struct cw_set_program *program
 static int build_program(struct building *building, size_t first, size_t count)
 {
 	struct cw_filter_set *set = building->set;
-	const struct cw_bpf **bpfs = calloc(count, sizeof(*bpfs));
+	struct cw_bpf *bpfs = calloc(count, sizeof(*bpfs));
 	int *unjoined_reasons = calloc(count, sizeof(*unjoined_reasons));
 	struct cw_set_program program = {.ids = calloc(count, sizeof(*program.ids)),
 					 .first = first};
@@ -116,7 +116,7 @@ static int build_program(struct building *building, size_t first, size_t count)
 		set->programs = programs;
 	if (bpfs && unjoined_reasons && program.ids && programs) {
 		for (i = 0; i < count; i++) {
-			bpfs[i] = cw_filter_bpf(set->entries[first + i].filter);
+			bpfs[i] = *cw_filter_bpf(set->entries[first + i].filter);
 			program.ids[i] = set->entries[first + i].id;
 		}
 		result =
@@ -172,6 +172,7 @@ static int build_tier(struct cw_filter_set *set)
 {
 	size_t i;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	set->apart = calloc(set->count + 1, sizeof(*set->apart));
 	if (!set->apart)
 		return -ENOMEM;

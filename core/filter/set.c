@@ -356,7 +356,7 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 			   struct cw_decision *decision, const uint32_t **ids)
 {
 	const struct cw_set_program *program;
-	const struct cw_bpf **bpfs;
+	struct cw_bpf *bpfs;
 	int *unjoined_reasons;
 	uint32_t count, i;
 	int result = -ENOMEM;
@@ -369,7 +369,7 @@ int cw_filter_set_decision(const struct cw_filter_set *set, size_t index,
 	bpfs = calloc(count, sizeof(*bpfs));
 	unjoined_reasons = calloc(count, sizeof(*unjoined_reasons));
 	for (i = 0; bpfs && i < count; i++)
-		bpfs[i] = cw_filter_bpf(set->entries[program->first + i].filter);
+		bpfs[i] = *cw_filter_bpf(set->entries[program->first + i].filter);
 	if (bpfs && unjoined_reasons)
 		result =
 		    cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
@@ -417,8 +417,9 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 				      program->decision.filter_count * sizeof(*program->ids);
 	}
 	stats->bytes = stats->joint_bytes + sizeof(*set) + set->capacity * sizeof(*set->entries) +
-		       set->program_count * sizeof(*set->programs) +
-		       set->count * sizeof(*set->apart);
+		       set->program_count * sizeof(*set->programs);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	stats->bytes += set->count * sizeof(*set->apart);
 	for (i = 0; i < set->count; i++)
 		stats->bytes += cw_filter_bytes(set->entries[i].filter);
 }

@@ -248,7 +248,7 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 	do {                                                \
 		if (!is_present((offset), (bytes), caplen)) \
 			return 0;                           \
-		target = load(data + (offset));             \
+		(target) = load(data + (offset));           \
 	} while (0)
 #define LOAD_BYTE(from) (*(from))
 #define INDIRECT ((uint64_t)x + op->k)
@@ -285,6 +285,7 @@ uint32_t cw_filter_run(const struct cw_filter_op *ops, const uint8_t *data, uint
 		       uint32_t wire_len, uint64_t backward_max)
 {
 #define AS_LABEL(name) &&op_##name,
+	/* cppcheck-suppress syntaxError ; label addresses are GNU C */
 	static const void *const labels[OP_COUNT] = {OPERATIONS(AS_LABEL)};
 #undef AS_LABEL
 	uint32_t scratch[CW_FILTER_SCRATCH_WORDS] = {0};

@@ -157,6 +157,12 @@ static void put_set_test(struct cw_jit *jit, const struct cw_step *step, uint32_
 		PUT(jit, 0x34, 0x01); /* xor al, 1 */
 }
 
+/* Displacement of the row's next constant. */
+static uint8_t next_constant(uint32_t *row)
+{
+	return (uint8_t)(4 * (*row)++);
+}
+
 /* Compare what is in eax: flags "equal" or, for a range, "below" say yes. The constants are in the
  * code, or at *row of the row at r10, which moves on. */
 static enum cw_jit_condition put_test_compare(struct cw_jit *jit, const struct cw_step *step,
@@ -168,7 +174,7 @@ static enum cw_jit_condition put_test_compare(struct cw_jit *jit, const struct c
 	if (step->op == CW_STEP_EQUAL) {
 		cw_jit_put_mask(jit, cw_jit_swap(var->mask, bytes), bytes);
 		if (row)
-			PUT(jit, 0x41, 0x3b, 0x42, (uint8_t)(4 * (*row)++)); /* cmp eax, [r10 + ] */
+			PUT(jit, 0x41, 0x3b, 0x42, next_constant(row)); /* cmp eax, [r10 + ] */
 		else
 			cw_jit_put_compare(jit, cw_jit_swap(step->k, bytes));
 		return IF_EQUAL;
@@ -176,8 +182,8 @@ static enum cw_jit_condition put_test_compare(struct cw_jit *jit, const struct c
 	cw_jit_put_swap(jit, bytes);
 	cw_jit_put_mask(jit, var->mask, bytes);
 	if (row) {
-		PUT(jit, 0x41, 0x2b, 0x42, (uint8_t)(4 * (*row)++)); /* sub eax, [r10 + ] */
-		PUT(jit, 0x41, 0x3b, 0x42, (uint8_t)(4 * (*row)++));
+		PUT(jit, 0x41, 0x2b, 0x42, next_constant(row)); /* sub eax, [r10 + ] */
+		PUT(jit, 0x41, 0x3b, 0x42, next_constant(row));
 	} else {
 		PUT(jit, 0x2d); /* sub eax, k */
 		cw_jit_put_u32(jit, step->k);

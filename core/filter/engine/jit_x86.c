@@ -194,6 +194,7 @@ static int install(struct cw_jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
 	void *memory =
+	    /* cppcheck-suppress invalidFunctionArg ; MAP_ANONYMOUS has no descriptor */
 	    mmap(NULL, jit->code.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)

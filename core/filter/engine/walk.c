@@ -18,6 +18,7 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 	uint32_t stack[CW_EXPR_STACK_MAX];
 	uint32_t depth = 0;
 
+	/* NOLINTBEGIN(clang-analyzer-core*): lower_code writes operands before operations */
 	for (;; code += 2) {
 		uint32_t k = code[1];
 
@@ -52,6 +53,7 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 			break;
 		}
 	}
+	/* NOLINTEND(clang-analyzer-core*) */
 }
 
 /* condition ? yes : no without a branch, which the compiler would make of it. */
@@ -162,6 +164,7 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 		 uint32_t wire_len, uint32_t *events)
 {
 	static const void *const labels[(CW_STEP_GUARD + 1) * CW_VAR_KINDS] = {
+	    /* cppcheck-suppress internalAstError ; label addresses are GNU C */
 	    KINDS(AS_LABELS)[CW_STEP_FORM(CW_STEP_FORK, 0)] = &&step_fork,
 	    [CW_STEP_FORM(CW_STEP_GUARD, 0)] = &&step_guard};
 	struct waiting stack[CW_FORK_DEPTH_MAX];

@@ -28,10 +28,8 @@ static void free_diagrams(struct cw_diagrams *diagrams)
 
 static void free_lifted(struct cw_build *build)
 {
-	free(build->records.at);
-	free(build->checks.at);
-	build->records = (struct cw_lift_records){0};
-	build->checks = (struct cw_u32s){0};
+	CW_GROWN_FINI(&build->records);
+	CW_GROWN_FINI(&build->checks);
 }
 
 void cw_build_fini(struct cw_build *build)
@@ -101,8 +99,8 @@ static int run_passes(struct cw_build *build, struct cw_decision *decision)
 	return build->failure;
 }
 
-int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *programs,
-		      uint32_t count, const struct cw_build_options *options, int *unjoined_reasons)
+int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *programs, uint32_t count,
+		      const struct cw_build_options *options, int *unjoined_reasons)
 {
 	struct cw_build build = {.budget = options->budget,
 				 .mode = options->mode,
@@ -118,7 +116,7 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *
 	if (!build.filters)
 		return -ENOMEM;
 	for (i = 0; i < count; i++)
-		build.filters[i].program = programs[i];
+		build.filters[i].program = &programs[i];
 	result = run_passes(&build, decision);
 	for (i = 0; i < count; i++) {
 		unjoined_reasons[i] = build.filters[i].unjoined_reason;

@@ -37,13 +37,12 @@ struct cw_build_options {
 };
 
 /*
- * All passes: one decision program for the verified `programs` of `count` filters (borrows).
+ * All passes: one decision program for the `programs` of `count` filters (borrows; verified).
  * unjoined_reasons (fills) tells of each filter why it is not part of the result: 0 it is, -ELOOP,
  * -E2BIG. Returns 0; -E2BIG when the decision program is over a budget, whose halves may not be;
  * -ENOMEM.
  */
-int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *const *programs,
-		      uint32_t count, const struct cw_build_options *options,
-		      int *unjoined_reasons);
+int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *programs, uint32_t count,
+		      const struct cw_build_options *options, int *unjoined_reasons);
 
 #endif

@@ -180,6 +180,7 @@ static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t
 	while ((found = cw_index_next(&join->problem_index, hash, &cursor)) != CW_NONE) {
 		const struct problem *at = &join->problems.at[found];
 
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what is indexed is there */
 		if (at->set_count == count && at->mode == (uint32_t)mode &&
 		    memcmp(join->sets.at + at->set_first, set, count * sizeof(*set)) == 0)
 			return at->node;

@@ -503,7 +503,7 @@ static void *trim(void *array, size_t bytes)
 {
 	void *trimmed = realloc(array, bytes ? bytes : 1);
 
-	return trimmed ? trimmed : array;
+	return trimmed ? trimmed : array; /* cppcheck-suppress memleak ; the caller has it */
 }
 
 static void hand_over(struct cw_lower *lower, struct cw_decision *decision)

@@ -116,7 +116,7 @@ bool cw_filter_explain(const char *expression, const char *message, char *buffer
 	start = (size_t)place > SHOWN_BYTES / 2 ? (size_t)place - SHOWN_BYTES / 2 : 0;
 	used = (size_t)snprintf(buffer, room, "\n    %s", start ? "..." : "");
 	caret = (size_t)place - start + (start ? 3 : 0);
-	for (index = start; expression[index] && index < start + SHOWN_BYTES; index++)
+	for (index = start; index < start + SHOWN_BYTES && expression[index]; index++)
 		buffer[used++] =
 		    (char)(iscntrl((unsigned char)expression[index]) ? ' ' : expression[index]);
 	used += (size_t)snprintf(buffer + used, room - used, "%s\n    %*s^",

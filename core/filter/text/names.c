@@ -221,7 +221,7 @@ static const char *const constants[] = {
 
 static bool is_text(const char *text, size_t length, const char *word)
 {
-	return strncmp(text, word, length) == 0 && word[length] == '\0';
+	return strncmp(text, word, length) == 0 && strlen(word) == length;
 }
 
 static const struct keyword *find_keyword(const char *text, size_t length)

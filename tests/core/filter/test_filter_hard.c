@@ -189,7 +189,7 @@ static uint64_t count_events(const struct differ *differ, enum cw_filter_mode mo
 {
 	struct cw_build_options options = {.mode = mode, .budget = cw_filter_budget_default};
 	int *unjoined_reason = calloc(differ->count, sizeof(*unjoined_reason));
-	const struct cw_bpf **programs = calloc(differ->count, sizeof(*programs));
+	struct cw_bpf *programs = calloc(differ->count, sizeof(*programs));
 	struct random random = {seed};
 	struct cw_decision walked, code;
 	uint32_t events[CW_EVENTS_ROOM];
@@ -199,7 +199,7 @@ static uint64_t count_events(const struct differ *differ, enum cw_filter_mode mo
 	assert_non_null(unjoined_reason);
 	assert_non_null(programs);
 	for (uint32_t i = 0; i < differ->count; i++)
-		programs[i] = cw_filter_bpf(differ->filters[i]);
+		programs[i] = *cw_filter_bpf(differ->filters[i]);
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(cw_decision_build(i ? &code : &walked, programs, differ->count,
 						   &options, unjoined_reason),
