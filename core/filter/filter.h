@@ -65,7 +65,7 @@ enum cw_filter_set_format {
 
 /*
  * Print what a built set became to `file` (borrows): its decision programs, node by node, as
- * core/filter/README.md explains them; the text forms then tell which engine each filter got and
+ * core/filter/FILTERS.md explains them; the text forms then tell which engine each filter got and
  * the set's statistics. Returns 0, -ENOMEM, or -EIO when the file is in error.
  */
 int cw_filter_set_print(const struct cw_filter_set *set, FILE *file,

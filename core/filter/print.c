@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Filters and sets of them in print: classic BPF as tcpdump prints it, decision programs as text
- * for people who have read core/filter/README.md, and as a graph for Graphviz. What a node is comes
- * from filter_view.c.
+ * for people who have read core/filter/FILTERS.md, and as a graph for Graphviz. What a node is
+ * comes from view.c.
  *
  *	n3: SWITCH on word[26]
  *	    0x0a000001 (10.0.0.1)       -> n4

@@ -2,7 +2,7 @@
 /*
  * Divides the filters of a set into
  *
- *   decision programs   all that can be joined (filter_passes.h), in one program; in several, for
+ *   decision programs   all that can be joined (passes/passes.h), in one program; in several, for
  *			 one stretch of ids each, where a limit forces it
  *   a sequential tier   what cannot (loops, or over what is left of the set's budget): run one
  *			 after the other, each behind the fields that it requires

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many filters, matched together: the front of the engines. filter_programs.c divides them into
+ * Many filters, matched together: the front of the engines. programs.c divides them into
  * decision programs and a sequential tier; what the two find is merged in the order of ids.
  */
 #include <errno.h>

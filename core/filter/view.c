@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads the nodes of a decision program back: what filter_lower.c and filter_tables.c made of a
+ * Reads the nodes of a decision program back: what passes/lower.c and lower_tables.c made of a
  * switch becomes a list of intervals again, postfix code an expression.
  */
 #include <stdio.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """capweir inspect filter and bench filter: what they print is what tcpdump prints, what runs, and
-what core/filter/README.md shows."""
+what core/filter/FILTERS.md shows."""
 import json
 import os
 import random
@@ -12,7 +12,7 @@ import subprocess
 import e2e
 
 EXPRESSIONS = os.path.join(e2e.ROOT, "tests", "data", "expressions.txt")
-FILTERS_MD = os.path.join(e2e.ROOT, "core", "FILTERS.md")
+FILTERS_MD = os.path.join(e2e.ROOT, "core", "filter", "FILTERS.md")
 
 HOSTS = [f"10.0.{index % 3}.{index}" for index in range(1, 30)]
 SETS = {

@@ -280,7 +280,7 @@ const struct cw_command_text cw_command_texts[] = {
      "       capweir inspect filter [-R RULES] [EXPR]... [options]",
      "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
      "of\nfilters, each argument being one expression: their classic BPF, and the decision "
-     "program of all\n(core/filter/README.md explains it). A file called filter is ./filter."},
+     "program of all\n(core/filter/FILTERS.md explains it). A file called filter is ./filter."},
     {CW_REPAIR, "capweir repair FILE... [options]",
      "Cut what a kill, a crash or a full disk left behind a capture file's last whole record, "
      "hidden\n"

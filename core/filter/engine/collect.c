@@ -4,7 +4,7 @@
  * one event or none. A few parts are sorted as they are; many, or a leaf that is a bitmap, go
  * through a bitmap, at a cost of about a nanosecond a filter.
  *
- * Parts that are taken back (see filter_join.c): a part counts unless it, or a part that it comes
+ * Parts that are taken back (see passes/join.c): a part counts unless it, or a part that it comes
  * from, is excluded by any event.
  */
 #include "core/filter/engine/decision.h"

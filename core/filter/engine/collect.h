@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the events of a packet to ids, for most packets: inline, for filter_set.c. The rest is
- * cw_collect of filter_decision.h.
+ * From the events of a packet to ids, for most packets: inline, for set.c. The rest is
+ * cw_collect of decision.h.
  */
 #ifndef CW_CORE_FILTER_COLLECT_H
 #define CW_CORE_FILTER_COLLECT_H

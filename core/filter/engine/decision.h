@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A decision program: what many filters became (filter_build.c runs the passes that make it), and
+ * A decision program: what many filters became (passes/build.c runs the passes that make it), and
  * what runs it. Immutable once built; any number of threads may run it.
  *
- *   packet --filter_walk or filter_jit_x86--> events --filter_collect--> ids
+ *   packet --walk or jit_x86--> events --collect--> ids
  */
 #ifndef CW_CORE_FILTER_DECISION_H
 #define CW_CORE_FILTER_DECISION_H
@@ -194,7 +194,7 @@ struct cw_decision {
 	struct cw_step *steps;
 	struct cw_var *vars;
 	struct cw_edge *hashes; /* {key, ref}; a free entry's ref is CW_NONE */
-	uint32_t *trees;        /* see filter_lower.c */
+	uint32_t *trees;        /* see passes/lower.c */
 	uint32_t *words;        /* refs of forks, parts of leaves */
 	struct cw_leaf *leaves;
 	uint32_t *code;   /* postfix */
@@ -209,7 +209,7 @@ struct cw_decision {
 	uint32_t filter_count;
 	uint32_t bitmap_words;
 	uint32_t root;
-	void *jit; /* filter_jit_x86.c, or NULL */
+	void *jit; /* jit_x86.c, or NULL */
 	size_t jit_bytes;
 	uint64_t joint_entries, joint_free; /* that joining took, and that its input is good for */
 	uint32_t record_filters;            /* that are in it question by question */
@@ -231,7 +231,7 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 		 uint32_t wire_len, uint32_t *events);
 
 /*
- * Machine code for a program, of at most bytes_max bytes: filter_jit_x86.c, or filter_jit_none.c
+ * Machine code for a program, of at most bytes_max bytes: jit_x86.c, or jit_none.c
  * which says -ENOTSUP. Negative errno: the program is as it was, and walks. After success
  * cw_jit_run runs it, and cw_walk does not any more.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing x86-64 code, between filter_jit_*.c and private to them:
+ * Writing x86-64 code, between jit_*.c and private to them:
  *
- *	filter_jit_put.c	bytes, displacements, events, the values of variables
- *	filter_jit_run.c	several tests with one answer; pieces of code that entries share
- *	filter_jit_tables.c	hash tables and search trees
- *	filter_jit_x86.c	steps, and all of it put together
+ *	jit_put.c	bytes, displacements, events, the values of variables
+ *	jit_run.c	several tests with one answer; pieces of code that entries share
+ *	jit_tables.c	hash tables and search trees
+ *	jit_x86.c	steps, and all of it put together
  *
  *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86-64 code of a decision program: what filter_walk.c does, without looking anything up about the
+ * x86-64 code of a decision program: what walk.c does, without looking anything up about the
  * steps themselves. Each step is a piece of code; going to a ref is a jump; a fork calls its kids,
  * the last one by a jump; an event is stored, and returns. Hash tables and trees stay tables, whose
  * refs become offsets of code. The code is written into private memory, which is made executable
- * and read-only before it is run; where the kernel refuses that, the walker is used. filter_jit.h
+ * and read-only before it is run; where the kernel refuses that, the walker is used. jit.h
  * has the registers and the other files.
  */
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
 /*
  * Runs a decision program, portably: from the root, each step looks at one value and says where to
  * go; a fork goes everywhere, the places still to be seen waiting on a stack; events are collected.
- * The x86-64 code of filter_jit_x86.c does the same. cw_collect then makes filters of the events.
+ * The x86-64 code of jit_x86.c does the same. cw_collect then makes filters of the events.
  */
 #include "core/filter/engine/decision.h"
 

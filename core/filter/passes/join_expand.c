@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, where one switch answers: what it would hold, and making it. See filter_join.c.
+ * Joining, where one switch answers: what it would hold, and making it. See join.c.
  */
 #include "core/filter/passes/join_problem.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Joining, where one switch would be too large: pairs are divided into exceptions and defaults, or
- * a part is emitted and taken back. See filter_join.c.
+ * a part is emitted and taken back. See join.c.
  */
 #include "core/filter/passes/join_problem.h"
 

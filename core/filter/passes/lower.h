@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lowering, between filter_lower.c (the graph) and filter_tables.c (variables, tables). Private to
- * the two.
+ * Lowering, between lower.c (the graph) and lower_tables.c (variables, tables). Private to these.
  */
 #ifndef CW_CORE_FILTER_LOWER_H
 #define CW_CORE_FILTER_LOWER_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The passes that make one decision program out of many filters: what they hand to each other.
- * core/filter/README.md explains the algorithm with an example. Each pass is a file:
+ * core/filter/FILTERS.md explains the algorithm with an example. Each pass is a file:
  *
- *   classic BPF --filter_lift--> tests on expressions --filter_decide--> a diagram a filter
- *     --filter_join--> one graph --filter_lower--> a decision program (filter_decision.h)
+ *   classic BPF --lift--> tests on expressions --decide--> a diagram a filter
+ *     --join--> one graph --lower--> a decision program (engine/decision.h)
  *
  * Failures while building are kept in cw_build.failure, the first one only; functions return
  * something harmless from then on, and each pass looks at it where it ends.
@@ -119,7 +119,7 @@ struct cw_diagrams {
 
 /*
  * What is emitted at a leaf: a part of a filter, which is the filter itself (numbers below the
- * filter count) or a piece that can be taken back on its own (see filter_join.c).
+ * filter count) or a piece that can be taken back on its own (see join.c).
  */
 #define CW_PART_EXCLUDE (UINT32_C(1) << 31) /* takes the part back */
 #define CW_PART_SHARED (UINT32_C(1) << 30)  /* while joining: others may emit the part as well */
@@ -197,7 +197,7 @@ static inline void cw_build_push(struct cw_build *build, struct cw_u32s *list, u
 		list->at[list->count++] = value;
 }
 
-/* Expressions, simplified; equal ones are one (filter_expr.c). `bytes` 1, 2 or 4; base CW_NONE: at
+/* Expressions, simplified; equal ones are one (expr.c). `bytes` 1, 2 or 4; base CW_NONE: at
  * k itself; op a BPF_ADD.. or CW_ALU_*. */
 uint32_t cw_expr_const(struct cw_build *build, uint32_t value);
 uint32_t cw_expr_len(struct cw_build *build);

@@ -3,7 +3,7 @@
  * The processes behind core/filter/text/compiler.h, and what they say to each other:
  *
  *   the user's process       helper                        worker
- *   filter_compiler.c        filter_helper.c               filter_helper.c
+ *   compiler.c               helper.c                      helper.c
  *
  *   request ───────────────▶ request ────────────────────▶ cw_filter_translate
  *                            waits no longer than
@@ -13,7 +13,7 @@
  *
  * The helper exists because the user's process cannot fork once it has threads or is confined; it
  * touches no expression itself, so that nothing in one can stop it. One request is under way at a
- * time. Messages are a header and what it says follows, over stream sockets (filter_wire.c), in the
+ * time. Messages are a header and what it says follows, over stream sockets (wire.c), in the
  * machine's own layout: the three are one program.
  */
 #ifndef CW_CORE_FILTER_HELPER_H
