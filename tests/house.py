@@ -26,6 +26,7 @@ TOP_LEVEL = {"core", "pipeline", "bench", "tests", "tools", "datasets", "CMakeLi
 SOURCES = [path for folder in MAY_INCLUDE for path in sorted((ROOT / folder).rglob("*"))
            if path.suffix in (".c", ".h", ".cpp", ".hpp") and "build" not in path.parts]
 LABEL = re.compile(r"\[([A-Z]+-\d+)\]")
+ORDER = re.compile(r"memory_order_\w+|__ATOMIC_\w+")  # what a reason near an operation is not
 
 
 def includes(path):
@@ -57,8 +58,10 @@ class House(unittest.TestCase):
         self.assertEqual(symbols, [])
 
     def test_every_ordering_label_is_used_and_tabled(self):
-        table = set(re.findall(r"^\| ([A-Z]+-\d+) \|",
-                               (ROOT / "pipeline/README.md").read_text(), re.M))
+        rows = [label for readme in ("pipeline/README.md", "core/README.md") for label in
+                re.findall(r"^\| ([A-Z]+-\d+) \|", (ROOT / readme).read_text(), re.M)]
+        table = set(rows)
+        self.assertEqual(len(rows), len(table))
         used = {}
         for path in SOURCES:
             if path.relative_to(ROOT).parts[0] in ("core", "pipeline"):
@@ -68,17 +71,41 @@ class House(unittest.TestCase):
         self.assertEqual([label for label, count in used.items() if count < 2], [])
 
     def test_explicit_orderings_stand_near_a_label_or_reason(self):
-        """acquire, release and acq_rel name their label in the comment or code close by."""
+        """acquire, release and acq_rel name their label in the comment or code close by; or the
+        kernel, where that is the partner. In core, relaxed says why it is enough."""
         wrong = []
         for path in SOURCES:
-            if path.relative_to(ROOT).parts[0] != "pipeline":
+            folder = path.relative_to(ROOT).parts[0]
+            if folder not in ("core", "pipeline"):
                 continue
             lines = path.read_text().splitlines()
             for index, line in enumerate(lines):
+                near = "\n".join(lines[max(0, index - 8):index + 4])
                 if re.search(r"memory_order_(acquire|release|acq_rel)", line):
-                    near = "\n".join(lines[max(0, index - 8):index + 4])
                     if not LABEL.search(near):
                         wrong.append(f"{path.name}:{index + 1}")
+                elif re.search(r"__ATOMIC_(ACQUIRE|RELEASE|ACQ_REL|SEQ_CST)", line):
+                    if not LABEL.search(near) and "kernel" not in near:
+                        wrong.append(f"{path.name}:{index + 1}")
+                elif folder == "core" and re.search(r"memory_order_relaxed|__ATOMIC_RELAXED", line):
+                    if not LABEL.search(near) and "elaxed" not in ORDER.sub("", near):
+                        wrong.append(f"{path.name}:{index + 1}")
+        self.assertEqual(wrong, [])
+
+    def test_implicit_orderings_give_a_reason(self):
+        """An operation without an order is sequentially consistent: close by, a label or a comment
+        with these words says for what."""
+        wrong = []
+        for path in SOURCES:
+            if path.relative_to(ROOT).parts[0] not in ("core",):
+                continue
+            lines = path.read_text().splitlines()
+            for index, line in enumerate(lines):
+                if re.search(r"\batomic_(load|store|exchange|fetch_\w+?|compare_exchange_\w+?)\(",
+                             line) and "_explicit(" not in line:
+                    near = "\n".join(lines[max(0, index - 8):index + 4])
+                    if not LABEL.search(near) and "sequentially consistent" not in near.lower():
+                        wrong.append(f"{path.relative_to(ROOT)}:{index + 1}")
         self.assertEqual(wrong, [])
 
     def test_every_source_names_its_licence(self):

@@ -2,6 +2,8 @@
 /*
  * The frames that are compressed side by side, and their contexts. No locks: a frame's state is
  * moved by compare and exchange, and contexts lie in slots that are emptied by exchange.
+ * Ordering: [PACK-1] a frame is free; [PACK-2] it waits to be run; [PACK-3] it is done; [PACK-4] a
+ * context lies in its slot. The counters are numbers only and relaxed: no data depends on them.
  */
 #include "core/format/pack.h"
 
@@ -59,7 +61,8 @@ void cw_pack_free(struct cw_pack *pack)
 		free(pack->frames[i].packed);
 	}
 	for (uint32_t i = 0; i < CONTEXTS; i++)
-		ZSTD_freeCCtx(atomic_load(&pack->contexts[i]));
+		/* Relaxed: whoever ran a frame was waited for. */
+		ZSTD_freeCCtx(atomic_load_explicit(&pack->contexts[i], memory_order_relaxed));
 	free(pack->frames);
 	free(pack);
 }
@@ -71,15 +74,17 @@ const struct cw_pack_options *cw_pack_options(const struct cw_pack *pack)
 
 bool cw_pack_take_extra_any(struct cw_pack *pack)
 {
-	if (atomic_fetch_sub(&pack->extra_left, 1) > 0)
+	/* Relaxed, both: a number only. */
+	if (atomic_fetch_sub_explicit(&pack->extra_left, 1, memory_order_relaxed) > 0)
 		return true;
-	atomic_fetch_add(&pack->extra_left, 1);
+	atomic_fetch_add_explicit(&pack->extra_left, 1, memory_order_relaxed);
 	return false;
 }
 
 void cw_pack_give_extra_back_any(struct cw_pack *pack, uint32_t count)
 {
-	atomic_fetch_add(&pack->extra_left, count);
+	/* Relaxed: a number only. */
+	atomic_fetch_add_explicit(&pack->extra_left, count, memory_order_relaxed);
 }
 
 struct cw_frame *cw_pack_take_any(struct cw_pack *pack)
@@ -88,7 +93,10 @@ struct cw_frame *cw_pack_take_any(struct cw_pack *pack)
 		struct cw_frame *frame = &pack->frames[i];
 		uint32_t expected = CW_FRAME_FREE;
 
-		if (!atomic_compare_exchange_strong(&frame->state, &expected, CW_FRAME_FILLING))
+		if (!atomic_compare_exchange_strong_explicit(&frame->state, &expected,
+							     CW_FRAME_FILLING,
+							     memory_order_acquire, /* [PACK-1] */
+							     memory_order_relaxed))
 			continue;
 		if (!frame->plain)
 			frame->plain = malloc(CW_PACK_FRAME_BYTES);
@@ -96,8 +104,8 @@ struct cw_frame *cw_pack_take_any(struct cw_pack *pack)
 		frame->failure = 0;
 		if (frame->plain)
 			return frame;
-		atomic_store(&frame->state, CW_FRAME_FREE);
-		return NULL;
+		atomic_store_explicit(&frame->state, CW_FRAME_FREE, memory_order_release);
+		return NULL; /* [PACK-1] */
 	}
 	return NULL;
 }
@@ -106,15 +114,20 @@ void cw_pack_give_back_any(struct cw_frame *frame)
 {
 	free(frame->packed);
 	frame->packed = NULL;
-	atomic_store(&frame->state, CW_FRAME_FREE);
+	/* [PACK-1] release */
+	atomic_store_explicit(&frame->state, CW_FRAME_FREE, memory_order_release);
 }
 
 static ZSTD_CCtx *take_context(struct cw_pack *pack)
 {
 	for (uint32_t i = 0; i < CONTEXTS; i++) {
-		ZSTD_CCtx *context = atomic_load(&pack->contexts[i]);
+		/* Relaxed: whether to try. */
+		ZSTD_CCtx *context = atomic_load_explicit(&pack->contexts[i], memory_order_relaxed);
 
-		if (context && atomic_compare_exchange_strong(&pack->contexts[i], &context, NULL))
+		/* [PACK-4] acquire */
+		if (context && atomic_compare_exchange_strong_explicit(&pack->contexts[i], &context,
+								       NULL, memory_order_acquire,
+								       memory_order_relaxed))
 			return context;
 	}
 	return ZSTD_createCCtx();
@@ -125,7 +138,10 @@ static void keep_context(struct cw_pack *pack, ZSTD_CCtx *context)
 	for (uint32_t i = 0; i < CONTEXTS; i++) {
 		ZSTD_CCtx *none = NULL;
 
-		if (atomic_compare_exchange_strong(&pack->contexts[i], &none, context))
+		/* [PACK-4] release */
+		if (atomic_compare_exchange_strong_explicit(&pack->contexts[i], &none, context,
+							    memory_order_release,
+							    memory_order_relaxed))
 			return;
 	}
 	ZSTD_freeCCtx(context);
@@ -160,18 +176,21 @@ static bool run(struct cw_frame *frame)
 {
 	uint32_t expected = CW_FRAME_WAITING;
 
-	/* Sequentially consistent, as all of them: who gets it sees what was filled in. */
-	if (!atomic_compare_exchange_strong(&frame->state, &expected, CW_FRAME_RUNNING))
+	/* [PACK-2] acquire: who gets it sees what was filled in. */
+	if (!atomic_compare_exchange_strong_explicit(&frame->state, &expected, CW_FRAME_RUNNING,
+						     memory_order_acquire, memory_order_relaxed))
 		return false;
-	atomic_fetch_sub(&frame->pack->waiting_count, 1);
+	atomic_fetch_sub_explicit(&frame->pack->waiting_count, 1, memory_order_relaxed);
 	compress(frame);
-	atomic_store(&frame->state, CW_FRAME_DONE);
+	/* [PACK-3] release */
+	atomic_store_explicit(&frame->state, CW_FRAME_DONE, memory_order_release);
 	return true;
 }
 
 bool cw_pack_run_any(struct cw_pack *pack)
 {
-	if (!atomic_load(&pack->waiting_count))
+	/* Relaxed: a frame that is missed is run by its owner. */
+	if (!atomic_load_explicit(&pack->waiting_count, memory_order_relaxed))
 		return false;
 	for (uint32_t i = 0; i < pack->frame_count; i++)
 		if (run(&pack->frames[i]))
@@ -183,8 +202,10 @@ void cw_pack_submit(struct cw_frame *frame)
 {
 	const struct cw_pack_options *options = &frame->pack->options;
 
-	atomic_fetch_add(&frame->pack->waiting_count, 1);
-	atomic_store(&frame->state, CW_FRAME_WAITING);
+	/* Relaxed: on_submit wakes with an order of its own. */
+	atomic_fetch_add_explicit(&frame->pack->waiting_count, 1, memory_order_relaxed);
+	/* [PACK-2] release */
+	atomic_store_explicit(&frame->state, CW_FRAME_WAITING, memory_order_release);
 	if (options->on_submit)
 		options->on_submit(options->context);
 }
@@ -198,7 +219,8 @@ void cw_pack_wait(struct cw_frame *frame)
 
 bool cw_pack_is_done(const struct cw_frame *frame)
 {
-	return atomic_load(&frame->state) == CW_FRAME_DONE;
+	/* [PACK-3] acquire */
+	return atomic_load_explicit(&frame->state, memory_order_acquire) == CW_FRAME_DONE;
 }
 
 int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plain)

@@ -73,6 +73,12 @@ void cw_pack_submit(struct cw_frame *frame);
 void cw_pack_wait(struct cw_frame *frame);
 bool cw_pack_is_done(const struct cw_frame *frame);
 
+/* The owner: a done frame is filled again. Relaxed: nobody else acts on either state. */
+static inline void cw_pack_refill(struct cw_frame *frame)
+{
+	atomic_store_explicit(&frame->state, CW_FRAME_FILLING, memory_order_relaxed);
+}
+
 /* Decompress one frame into `plain` (CW_PACK_FRAME_BYTES of room): bytes, or -EBADMSG. */
 int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plain);
 

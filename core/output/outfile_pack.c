@@ -110,7 +110,8 @@ static int land_oldest(struct cw_outfile *file)
 		cw_pack_give_extra_back_any(file->options.pack, 1);
 	}
 	packer->flying_count--;
-	memmove(packer->flying, packer->flying + 1, packer->flying_count * sizeof(frame));
+	memmove(packer->flying, packer->flying + 1,
+		packer->flying_count * sizeof(struct cw_frame *));
 	return 0;
 }
 
@@ -250,7 +251,7 @@ int cw_outfile_pack_finish(struct cw_outfile *file)
 		cw_pack_submit(frame);
 		cw_pack_wait(frame);
 		failure = write_frame(file, frame);
-		atomic_store(&frame->state, CW_FRAME_FILLING); /* after a failure it is cut */
+		cw_pack_refill(frame); /* after a failure it is cut */
 	}
 	if (failure)
 		return failure;
@@ -284,7 +285,7 @@ void cw_outfile_pack_drop(struct cw_outfile *file)
 	}
 	if (packer->flying_count) {
 		packer->filling = packer->flying[0];
-		atomic_store(&packer->filling->state, CW_FRAME_FILLING);
+		cw_pack_refill(packer->filling);
 	}
 	packer->flying_count = 0;
 	cw_pack_give_extra_back_any(file->options.pack, packer->extra_count);
@@ -391,7 +392,7 @@ int cw_outfile_pack_cut(struct cw_outfile *file, uint64_t bytes)
 	if (frame->plain_bytes) {
 		cw_pack_submit(frame);
 		cw_pack_wait(frame);
-		atomic_store(&frame->state, CW_FRAME_FILLING);
+		cw_pack_refill(frame);
 		failure = frame->failure;
 		if (!failure)
 			failure = write_at(file, frame->packed, frame->packed_bytes,

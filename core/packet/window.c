@@ -3,7 +3,9 @@
  * Windows and the SIGBUS handler. Ordering: [WINDOW-1] reads of a window's memory, then the release
  * of a reference; whoever sees the count at 0 (to free) or 1 (to write again) acquires.
  * [WINDOW-2] a spare buffer's pointer, exchanged with release by who gives it back and acquire by
- * who takes it. [WINDOW-3] a table entry's window, before its range.
+ * who takes it. [WINDOW-3] a table entry's window, before its range. [WINDOW-4] the entry is used
+ * no more. [WINDOW-5] the handler stands, and what it reads. [WINDOW-6] the pool's windows are all
+ * back. Counts of windows are relaxed: numbers only, and the owner alone raises them.
  */
 #include "core/packet/window.h"
 
@@ -83,16 +85,18 @@ static bool mend(uintptr_t address)
 	uint32_t i;
 
 	for (i = 0; i < CW_WINDOWS_MAPPED_MAX; i++)
+		/* [WINDOW-3] acquire */
 		if (range_has(atomic_load_explicit(&table[i].range, memory_order_acquire), address))
 			break;
 	if (i == CW_WINDOWS_MAPPED_MAX)
 		return false;
-	window = atomic_load_explicit(&table[i].window, memory_order_relaxed); /* [WINDOW-3] */
+	window = atomic_load_explicit(&table[i].window, memory_order_relaxed); /* by the range */
 	/* The system call itself: what a sanitizer puts in front of mmap is not for handlers. */
 	if (syscall(SYS_mmap, page, page_bytes, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0) == -1)
 		return false;
 	first = window->offset + (page - (uintptr_t)window->data);
+	/* Relaxed, all of them: cw_lease_intact_bytes says why. */
 	known = atomic_load_explicit(&window->intact_end, memory_order_relaxed);
 	while (first < known &&
 	       !atomic_compare_exchange_weak_explicit(&window->intact_end, &known, first,
@@ -130,9 +134,11 @@ static int install_handler(void)
 				   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
 	int state = 0;
 
-	if (atomic_load_explicit(&handler_state, memory_order_acquire) == 2)
+	if (atomic_load_explicit(&handler_state, memory_order_acquire) == 2) /* [WINDOW-5] */
 		return 0;
-	while (!atomic_compare_exchange_strong(&handler_state, &state, 1)) {
+	while (!atomic_compare_exchange_strong_explicit(&handler_state, &state, 1,
+							memory_order_acquire, /* [WINDOW-5] */
+							memory_order_acquire)) {
 		if (state == 2)
 			return 0;
 		state = 0;
@@ -142,10 +148,11 @@ static int install_handler(void)
 	sigemptyset(&action.sa_mask);
 	/* `previous` is filled before ours can run. */
 	if (sigaction(SIGBUS, NULL, &previous) < 0 || sigaction(SIGBUS, &action, NULL) < 0) {
-		atomic_store(&handler_state, 0);
-		return -errno;
+		state = -errno;
+		atomic_store_explicit(&handler_state, 0, memory_order_release); /* [WINDOW-5] */
+		return state;
 	}
-	atomic_store_explicit(&handler_state, 2, memory_order_release);
+	atomic_store_explicit(&handler_state, 2, memory_order_release); /* [WINDOW-5] */
 	return 0;
 }
 
@@ -157,6 +164,7 @@ static int64_t enter(struct cw_window *window)
 	for (i = 0; i < CW_WINDOWS_MAPPED_MAX; i++) {
 		uint64_t expected = RANGE_FREE;
 
+		/* Relaxed: whether to try. [WINDOW-4] acquire */
 		if (atomic_load_explicit(&table[i].range, memory_order_relaxed) != RANGE_FREE ||
 		    !atomic_compare_exchange_strong_explicit(&table[i].range, &expected,
 							     RANGE_TAKEN, memory_order_acquire,
@@ -192,9 +200,10 @@ void cw_window_pool_drop(struct cw_window_pool *pool)
 {
 	size_t i;
 
+	/* [WINDOW-6] acq_rel: the last one sees the spare buffers that others gave back. */
 	if (!pool || atomic_fetch_sub_explicit(&pool->references, 1, memory_order_acq_rel) != 1)
 		return;
-	for (i = 0; i < SPARES_MAX; i++)
+	for (i = 0; i < SPARES_MAX; i++) /* relaxed: nobody else is left */
 		free(atomic_load_explicit(&pool->spares[i], memory_order_relaxed));
 	if (pool->fd >= 0)
 		close(pool->fd);
@@ -203,6 +212,7 @@ void cw_window_pool_drop(struct cw_window_pool *pool)
 
 static bool may_add(const struct cw_window_pool *pool)
 {
+	/* Relaxed: one that comes back just now is missed. */
 	return atomic_load_explicit(&pool->window_count, memory_order_relaxed) < pool->windows_max;
 }
 
@@ -212,13 +222,14 @@ static void fill_window(struct cw_window *window, struct cw_window_pool *pool, u
 	atomic_init(&window->is_damaged, false);
 	atomic_init(&window->intact_end, UINT64_MAX);
 	window->offset = offset;
+	/* Relaxed, both: the caller has a reference, so the pool cannot go meanwhile. */
 	atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&pool->window_count, 1, memory_order_relaxed);
 }
 
 static void leave_pool(struct cw_window_pool *pool)
 {
-	atomic_fetch_sub_explicit(&pool->window_count, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&pool->window_count, 1, memory_order_relaxed); /* a number */
 	cw_window_pool_drop(pool);
 }
 
@@ -227,7 +238,7 @@ static void release_mapping(struct cw_window *window)
 	struct mapping *mapping = window->owner;
 	struct cw_window_pool *pool = mapping->pool;
 
-	/* Out of the table first: the address may be somebody else's right after munmap. */
+	/* [WINDOW-4] Out of the table first: munmap frees the address for others. */
 	atomic_store_explicit(&table[mapping->entry].range, RANGE_FREE, memory_order_release);
 	munmap((void *)(uintptr_t)window->data, window->bytes);
 	free(mapping);

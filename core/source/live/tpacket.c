@@ -357,6 +357,7 @@ static uint32_t count_used(const struct cw_live_ring *ring)
 	for (i = 0; i < ring->block_count; i++) {
 		const struct cw_live_block *block = &ring->blocks[i];
 
+		/* Relaxed: a number in passing. */
 		count += (__atomic_load_n(&block->head->hdr.bh1.block_status, __ATOMIC_RELAXED) &
 			  TP_STATUS_USER) != 0;
 	}
