@@ -145,25 +145,27 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 }
 
 /* Say that `needed` bytes must be present from the position on; damage when the file ends. */
-static int need(struct cw_pcapfile_step *step, size_t needed, size_t present, bool at_end,
+static int need(struct cw_pcapfile_step *step, size_t needed, const struct cw_pcapfile_shown *shown,
 		uint64_t offset, const char *what, struct cw_error *error)
 {
 	step->needed = needed;
-	if (!at_end)
+	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
 	return cw_error_set(error, -EBADMSG,
 			    "cut short: %s at byte %" PRIu64 " takes %zu bytes, %zu are there",
-			    what, offset, needed, present);
+			    what, offset, needed, shown->bytes);
 }
 
 /* Find out what the file is. 0 when its first header was taken in (pcap) or is next (pcapng). */
-static int find_format(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		       struct cw_pcapfile_step *step, struct cw_error *error)
 {
+	const uint8_t *data = shown->data;
+	size_t bytes = shown->bytes;
 	int result;
 
-	if (bytes < 4 && !at_end)
-		return need(step, 4, bytes, at_end, 0, "the header", error);
+	if (bytes < 4 && !shown->is_at_end)
+		return need(step, 4, shown, 0, "the header", error);
 	if (bytes >= 4 && cw_load_u32(data, 0) == CW_PCAPNG_SHB) {
 		file->format = CW_PCAPFILE_PCAPNG;
 		file->layout.is_pcapng = 1;
@@ -172,12 +174,12 @@ static int find_format(struct cw_pcapfile *file, const uint8_t *data, size_t byt
 	}
 	if (bytes < 4 ||
 	    (!is_pcap_magic(cw_load_u32(data, 0)) && !is_pcap_magic(cw_load_u32(data, 1)))) {
-		if (bytes < 8 && !at_end)
-			return need(step, 8, bytes, at_end, 0, "the header", error);
+		if (bytes < 8 && !shown->is_at_end)
+			return need(step, 8, shown, 0, "the header", error);
 		return refuse_magic(data, bytes, error);
 	}
 	if (bytes < HEADER_BYTES)
-		return need(step, HEADER_BYTES, bytes, at_end, 0, "the file header", error);
+		return need(step, HEADER_BYTES, shown, 0, "the file header", error);
 	result = pcap_header(file, data, error);
 	if (result < 0)
 		return result;
@@ -203,12 +205,14 @@ static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uin
 }
 
 /* Walk whole pcap records. Damage is reported when it is what comes first, else left for next. */
-static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-		     size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step,
+static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
 {
 	const struct cw_layout layout = file->layout;
-	const uint8_t *ahead = data;
+	const uint8_t *data = shown->data, *ahead = data;
+	const size_t bytes = shown->bytes, bytes_max = limits->bytes_max;
+	const uint32_t records_max = limits->records_max;
 	size_t at = 0, record_bytes;
 	uint32_t count = 0, claimed;
 
@@ -226,8 +230,7 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 		if (record_bytes > bytes - at) {
 			if (count)
 				break;
-			return need(step, record_bytes, bytes, at_end, file->offset, "the record",
-				    error);
+			return need(step, record_bytes, shown, file->offset, "the record", error);
 		}
 		if (count && at + record_bytes > bytes_max)
 			break;
@@ -239,89 +242,96 @@ static int scan_pcap(struct cw_pcapfile *file, const uint8_t *data, size_t bytes
 	step->span.record_count = count;
 	if (count || !records_max)
 		return CW_PCAPFILE_SPAN;
-	if (!bytes && at_end)
+	if (!bytes && shown->is_at_end)
 		return CW_PCAPFILE_END;
-	return need(step, layout.record_header_bytes, bytes, at_end, file->offset,
-		    "the record header", error);
+	return need(step, layout.record_header_bytes, shown, file->offset, "the record header",
+		    error);
+}
+
+/* What is shown behind its first `bytes`. */
+static struct cw_pcapfile_shown shown_behind(const struct cw_pcapfile_shown *shown, size_t bytes)
+{
+	return (struct cw_pcapfile_shown){shown->data + bytes, shown->bytes - bytes,
+					  shown->is_at_end};
 }
 
 /* Take in or skip what is no packet, up to the first packet block. As scan_pcap; SPAN = found. */
-static int skip_to_packet(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
+static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 			  struct cw_pcapfile_step *step, struct cw_error *error)
 {
 	for (;;) {
-		const uint8_t *at = data + step->consumed;
-		size_t block_bytes;
-		uint32_t type;
+		const struct cw_pcapfile_shown at = shown_behind(shown, step->consumed);
+		struct cw_pcapng_block block;
 		int result;
 
-		if (bytes == step->consumed && at_end && file->section_count)
+		if (at.bytes == 0 && at.is_at_end && file->section_count)
 			return CW_PCAPFILE_END;
-		result = cw_pcapng_check(file, at, bytes - step->consumed, at_end, file->offset,
-					 &type, &block_bytes, error);
+		result = cw_pcapng_check(file, &at, file->offset, &block, error);
 		if (result == CW_PCAPFILE_MORE)
-			step->needed = block_bytes;
+			step->needed = block.bytes;
 		if (result)
 			return result;
-		if (type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB)
+		if (cw_pcapng_is_packet(block.type))
 			return CW_PCAPFILE_SPAN;
-		if (type == CW_PCAPNG_SHB)
-			result = cw_pcapng_section(file, at, block_bytes, error);
-		else if (type == CW_PCAPNG_IDB)
-			result = cw_pcapng_interface(file, at, block_bytes, error);
+		if (block.type == CW_PCAPNG_SHB)
+			result = cw_pcapng_section(file, at.data, block.bytes, error);
+		else if (block.type == CW_PCAPNG_IDB)
+			result = cw_pcapng_interface(file, at.data, block.bytes, error);
 		if (result)
 			return result;
-		step->consumed += block_bytes;
-		file->offset += block_bytes;
+		step->consumed += block.bytes;
+		file->offset += block.bytes;
 	}
 }
 
 /* A packet is next: walk on to the next section or interface, over what is no packet too. */
-static void scan_blocks(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-			size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step)
+static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
+			const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step)
 {
-	const uint8_t *ahead = data;
-	size_t at = 0, block_bytes;
-	uint32_t count = 0, type;
+	const uint8_t *ahead = at.data;
+	struct cw_pcapng_block block;
+	size_t used = 0;
+	uint32_t count = 0;
 
-	while (count < records_max) {
-		if (bytes == at || cw_pcapng_check(file, data + at, bytes - at, at_end,
-						   file->offset + at, &type, &block_bytes, NULL))
+	while (count < limits->records_max) {
+		if (at.bytes == 0 || cw_pcapng_check(file, &at, file->offset + used, &block, NULL))
 			break;
-		if (type == CW_PCAPNG_SHB || type == CW_PCAPNG_IDB)
+		if (block.type == CW_PCAPNG_SHB || block.type == CW_PCAPNG_IDB)
 			break;
-		if (count && at + block_bytes > bytes_max)
+		if (count && used + block.bytes > limits->bytes_max)
 			break;
-		ahead = cw_prefetch_ahead(ahead, data + at);
-		at += block_bytes;
-		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+		ahead = cw_prefetch_ahead(ahead, at.data);
+		at.data += block.bytes;
+		at.bytes -= block.bytes;
+		used += block.bytes;
+		count += cw_pcapng_is_packet(block.type);
 	}
-	step->span.bytes = at;
+	step->span.bytes = used;
 	step->span.record_count = count;
 }
 
-int cw_pcapfile_scan(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-		     size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step,
+int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
 {
+	struct cw_pcapfile_shown rest;
 	int result = 0;
 
 	memset(step, 0, sizeof(*step));
 	if (file->format == CW_PCAPFILE_UNKNOWN)
-		result = find_format(file, data, bytes, at_end, step, error);
+		result = find_format(file, shown, step, error);
 	if (result)
 		return result;
 	if (file->format == CW_PCAPFILE_PCAP) {
-		result = scan_pcap(file, data + step->consumed, bytes - step->consumed, at_end,
-				   bytes_max, records_max, step, error);
+		rest = shown_behind(shown, step->consumed);
+		result = scan_pcap(file, &rest, limits, step, error);
 	} else {
-		result = skip_to_packet(file, data, bytes, at_end, step, error);
+		result = skip_to_packet(file, shown, step, error);
 		if (result == CW_PCAPFILE_SPAN)
-			scan_blocks(file, data + step->consumed, bytes - step->consumed, at_end,
-				    bytes_max, records_max, step);
+			scan_blocks(file, shown_behind(shown, step->consumed), limits, step);
 	}
 	if (result == CW_PCAPFILE_SPAN) {
-		step->span.data = data + step->consumed;
+		step->span.data = shown->data + step->consumed;
 		step->span.offset = file->offset;
 		step->span.layout = file->layout;
 		step->consumed += step->span.bytes;
@@ -334,24 +344,25 @@ void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, s
 {
 	struct cw_span *span = &step->span;
 	const struct cw_layout *layout = &span->layout;
-	size_t at = 0, record_bytes;
-	uint32_t count = 0, type = CW_PCAPNG_EPB;
+	uint32_t count = 0, claimed;
+	size_t at = 0;
 
 	while (bytes > at) {
+		const struct cw_pcapfile_shown rest = {span->data + at, bytes - at, true};
+		struct cw_pcapng_block record = {.type = CW_PCAPNG_EPB};
+
 		if (layout->is_pcapng) {
-			if (cw_pcapng_check(file, span->data + at, bytes - at, true,
-					    span->offset + at, &type, &record_bytes, NULL))
+			if (cw_pcapng_check(file, &rest, span->offset + at, &record, NULL))
 				break;
 		} else {
-			if (bytes - at < layout->record_header_bytes)
+			if (rest.bytes < layout->record_header_bytes)
 				break;
-			record_bytes = pcap_record_bytes(layout, span->data + at, &type);
-			if (!record_bytes || record_bytes > bytes - at)
+			record.bytes = pcap_record_bytes(layout, rest.data, &claimed);
+			if (!record.bytes || record.bytes > rest.bytes)
 				break;
-			type = CW_PCAPNG_EPB;
 		}
-		at += record_bytes;
-		count += type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+		at += record.bytes;
+		count += cw_pcapng_is_packet(record.type);
 	}
 	step->consumed -= span->bytes - at;
 	file->offset -= span->bytes - at;

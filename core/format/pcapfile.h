@@ -7,8 +7,8 @@
  *
  *	cw_pcapfile_init(&file, &ifaces, input, CW_LINKTYPE_ANY);
  *	for (;;) {
- *		result = cw_pcapfile_scan(&file, data, bytes, at_end, max, max, &step, &error);
- *		data += step.consumed, bytes -= step.consumed;
+ *		result = cw_pcapfile_scan(&file, &shown, &limits, &step, &error);
+ *		shown.data += step.consumed, shown.bytes -= step.consumed;
  *		... CW_PCAPFILE_SPAN: use step.span; CW_PCAPFILE_MORE: have step.needed bytes
  *	}
  *
@@ -59,6 +59,19 @@ struct cw_pcapfile {
 	bool is_big_endian; /* the first header */
 };
 
+/* Bytes of the file. */
+struct cw_pcapfile_shown {
+	const uint8_t *data;
+	size_t bytes;
+	bool is_at_end; /* the file ends with them */
+};
+
+/* Of a span. */
+struct cw_pcapfile_limits {
+	size_t bytes_max;
+	uint32_t records_max;
+};
+
 enum cw_pcapfile_result {
 	CW_PCAPFILE_END = 0,
 	CW_PCAPFILE_SPAN = 1,
@@ -75,16 +88,15 @@ void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16
 		      uint32_t linktype);
 
 /*
- * Look at `bytes` bytes of the file from where the last call left off; `at_end` when the file ends
- * there. Cuts a span of at most `bytes_max` bytes and `records_max` records, but of at least one
- * record, and never across a section or interface block. With `records_max` 0 it stops in front of
- * the first packet (pcap: after the header) with an empty span.
+ * Look at the file's bytes from where the last call left off. Cuts a span within the limits, but of
+ * at least one record, and never across a section or interface block. With `records_max` 0 it stops
+ * in front of the first packet (pcap: after the header) with an empty span.
  * Returns a cw_pcapfile_result; -EBADMSG for damage in front of which no whole record is left, or
  * bytes that are no capture file; -EPROTONOSUPPORT; -ENOMEM; -ENOSPC for too many interfaces.
  * `step` is filled in every case; after an error the position stays in front of the damage.
  */
-int cw_pcapfile_scan(struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-		     size_t bytes_max, uint32_t records_max, struct cw_pcapfile_step *step,
+int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error);
 
 /* Shorten a span just cut, and the step and position with it, to whole records in `bytes`. */
@@ -93,12 +105,22 @@ void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, s
 /* How much data of a packet libpcap hands out for this interface's snapshot length. */
 uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface);
 
+struct cw_pcapng_block {
+	uint32_t type;
+	size_t bytes;
+};
+
 /*
- * One pcapng block in front of `data`, for pcapfile.c. Returns 0 with its length in *block_bytes,
- * or CW_PCAPFILE_MORE with the bytes needed there, or a negative errno.
+ * The pcapng block that begins the bytes, which lie at `offset`, for pcapfile.c. Returns 0 with the
+ * block, or CW_PCAPFILE_MORE with the bytes needed in it, or a negative errno.
  */
-int cw_pcapng_check(const struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-		    uint64_t offset, uint32_t *type, size_t *block_bytes, struct cw_error *error);
+int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		    uint64_t offset, struct cw_pcapng_block *block, struct cw_error *error);
+
+static inline bool cw_pcapng_is_packet(uint32_t type)
+{
+	return type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+}
 
 /* Take in a whole section header or interface block that cw_pcapng_check found good. */
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,

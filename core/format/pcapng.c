@@ -28,16 +28,16 @@ static int section_order(const uint8_t *block)
 	return cw_load_u32(block + 8, 1) == BYTE_ORDER_MAGIC ? 1 : -1;
 }
 
-static int need(size_t *block_bytes, size_t needed, size_t present, bool at_end, uint64_t offset,
-		struct cw_error *error)
+static int need(struct cw_pcapng_block *block, size_t needed, const struct cw_pcapfile_shown *shown,
+		uint64_t offset, struct cw_error *error)
 {
-	*block_bytes = needed;
-	if (!at_end)
+	block->bytes = needed;
+	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
 	return cw_error_set(error, -EBADMSG,
 			    "cut short: the block at byte %" PRIu64
 			    " takes %zu bytes, %zu are there",
-			    offset, needed, present);
+			    offset, needed, shown->bytes);
 }
 
 /* Why a block's length cannot be right. */
@@ -52,17 +52,18 @@ static int refuse_length(size_t length, uint64_t offset, struct cw_error *error)
 			    offset, length, why);
 }
 
-int cw_pcapng_check(const struct cw_pcapfile *file, const uint8_t *data, size_t bytes, bool at_end,
-		    uint64_t offset, uint32_t *type, size_t *block_bytes, struct cw_error *error)
+int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		    uint64_t offset, struct cw_pcapng_block *block, struct cw_error *error)
 {
+	const uint8_t *data = shown->data;
 	int is_swapped = file->layout.is_swapped;
 	size_t length;
 	uint32_t trailer;
 
-	if (cw_unlikely(bytes < CW_PCAPNG_BLOCK_BYTES_MIN))
-		return need(block_bytes, CW_PCAPNG_BLOCK_BYTES_MIN, bytes, at_end, offset, error);
-	*type = cw_load_u32(data, is_swapped);
-	if (cw_unlikely(*type == CW_PCAPNG_SHB)) { /* the same read either way */
+	if (cw_unlikely(shown->bytes < CW_PCAPNG_BLOCK_BYTES_MIN))
+		return need(block, CW_PCAPNG_BLOCK_BYTES_MIN, shown, offset, error);
+	block->type = cw_load_u32(data, is_swapped);
+	if (cw_unlikely(block->type == CW_PCAPNG_SHB)) { /* the same read either way */
 		is_swapped = section_order(data);
 		if (is_swapped < 0)
 			return cw_error_set(error, -EBADMSG,
@@ -74,15 +75,15 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const uint8_t *data, size_t 
 	if (cw_unlikely(length < CW_PCAPNG_BLOCK_BYTES_MIN || length % 4 ||
 			length > CW_PCAPNG_BLOCK_BYTES_MAX))
 		return refuse_length(length, offset, error);
-	if (length > bytes)
-		return need(block_bytes, length, bytes, at_end, offset, error);
+	if (length > shown->bytes)
+		return need(block, length, shown, offset, error);
 	trailer = cw_load_u32(data + length - 4, is_swapped);
 	if (cw_unlikely(trailer != length))
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the block at byte %" PRIu64
 				    " says %zu bytes in front and %u at its end",
 				    offset, length, trailer);
-	*block_bytes = length;
+	block->bytes = length;
 	return 0;
 }
 

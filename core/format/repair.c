@@ -144,15 +144,16 @@ static int walk(struct repairer *repairer, uint64_t *packets, size_t *needed,
 	for (;;) {
 		size_t used = (size_t)(file->offset - repairer->start);
 		bool is_near = file->offset + SPAN_BYTES >= repairer->dense_bytes;
+		const struct cw_pcapfile_shown shown = {repairer->buffer + used,
+							repairer->filled - used, false};
+		const struct cw_pcapfile_limits limits = {SPAN_BYTES, is_near ? 1 : UINT32_MAX};
 		int result;
 
 		*needed = 0;
 		if (file->format != CW_PCAPFILE_UNKNOWN && file->offset >= repairer->dense_bytes &&
 		    file->offset)
 			return 0;
-		result =
-		    cw_pcapfile_scan(file, repairer->buffer + used, repairer->filled - used, false,
-				     SPAN_BYTES, is_near ? 1 : UINT32_MAX, &step, error);
+		result = cw_pcapfile_scan(file, &shown, &limits, &step, error);
 		if (result < 0)
 			return result;
 		*packets += step.span.record_count;

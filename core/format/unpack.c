@@ -21,7 +21,7 @@ struct cw_unpack {
 	int fd;
 	int wake_fd;
 	enum cw_packing packing;
-	bool is_known;       /* packing was told from the first bytes */
+	bool is_known;       /* packing is known from the first bytes */
 	bool is_at_end;      /* of the descriptor */
 	bool is_in_frame;    /* packed: between a member's first and last byte */
 	bool is_done;        /* gzip: behind the last member */

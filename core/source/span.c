@@ -22,11 +22,20 @@ static inline void order_lengths(uint32_t mode, uint32_t *caplen, uint32_t *len)
 	*len = first;
 }
 
+/* What makes kinds of pcap files different. */
+struct pcap_kind {
+	int is_swapped;
+	uint32_t lengths; /* enum cw_swapped_lengths */
+	size_t header_bytes;
+};
+
 /* Inlined twice, so that the usual kind of file runs on constants. */
 static inline __attribute__((always_inline)) size_t
 decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_packet *packets,
-	    size_t capacity, int is_swapped, uint32_t lengths, size_t header_bytes)
+	    size_t capacity, const struct pcap_kind kind)
 {
+	const int is_swapped = kind.is_swapped;
+	const size_t header_bytes = kind.header_bytes;
 	const uint32_t unit_ns = span->layout.ts_unit_ns;
 	const uint32_t caplen_cut = span->layout.caplen_cut;
 	const uint32_t iface = span->layout.iface_base;
@@ -40,7 +49,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 		uint32_t len = cw_load_u32(at + 12, is_swapped);
 		struct cw_packet *packet = &packets[count];
 
-		order_lengths(lengths, &caplen, &len);
+		order_lengths(kind.lengths, &caplen, &len);
 		if (cw_unlikely(caplen > left - header_bytes)) {
 			left = 0;
 			break;
@@ -220,7 +229,9 @@ size_t cw_span_decode(const struct cw_span *span, struct cw_cursor *cursor,
 		return decode_pcapng(span, cursor, packets, capacity);
 	if (cw_likely(!layout->is_swapped && layout->record_header_bytes == 16 &&
 		      layout->has_swapped_lengths == CW_LENGTHS_IN_ORDER))
-		return decode_pcap(span, cursor, packets, capacity, 0, CW_LENGTHS_IN_ORDER, 16);
-	return decode_pcap(span, cursor, packets, capacity, layout->is_swapped,
-			   layout->has_swapped_lengths, layout->record_header_bytes);
+		return decode_pcap(span, cursor, packets, capacity,
+				   (struct pcap_kind){0, CW_LENGTHS_IN_ORDER, 16});
+	return decode_pcap(span, cursor, packets, capacity,
+			   (struct pcap_kind){layout->is_swapped, layout->has_swapped_lengths,
+					      layout->record_header_bytes});
 }

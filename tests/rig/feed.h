@@ -67,9 +67,11 @@ static inline void feed(const uint8_t *data, size_t bytes, size_t piece, struct 
 		uint8_t *copy = malloc(shown - at + !(shown - at));
 
 		memcpy(copy, data + at, shown - at);
-		sum->result = cw_pcapfile_scan(&file, copy, shown - at, shown == bytes,
-					       piece ? 3 * piece : SIZE_MAX, piece ? 5 : UINT32_MAX,
-					       &step, &error);
+		sum->result = cw_pcapfile_scan(
+		    &file, &(struct cw_pcapfile_shown){copy, shown - at, shown == bytes},
+		    &(struct cw_pcapfile_limits){piece ? 3 * piece : SIZE_MAX,
+						 piece ? 5 : UINT32_MAX},
+		    &step, &error);
 		feed_check(step.consumed <= shown - at);
 		if (sum->result == CW_PCAPFILE_SPAN) {
 			feed_check(step.span.record_count > 0);
@@ -101,8 +103,9 @@ static inline void feed_changed(const uint8_t *data, size_t bytes)
 
 	cw_ifaces_init(&ifaces);
 	cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
-	if (cw_pcapfile_scan(&file, data, bytes, true, SIZE_MAX, UINT32_MAX, &step, &error) ==
-	    CW_PCAPFILE_SPAN) {
+	if (cw_pcapfile_scan(&file, &(struct cw_pcapfile_shown){data, bytes, true},
+			     &(struct cw_pcapfile_limits){SIZE_MAX, UINT32_MAX}, &step,
+			     &error) == CW_PCAPFILE_SPAN) {
 		copy = malloc(step.span.bytes);
 		for (i = 0; i < step.span.bytes; i++)
 			copy[i] = data[(bytes - 1 - i) % bytes] ^ (i % 3 ? step.span.data[i] : 0);

@@ -34,8 +34,9 @@ static inline void read_pieces(size_t step_bytes_max, size_t span_bytes, uint32_
 	do {
 		copy = malloc(shown - at ? shown - at : 1);
 		memcpy(copy, image.data + at, shown - at);
-		result = cw_pcapfile_scan(&file, copy, shown - at, shown == image.bytes, span_bytes,
-					  span_records, &step, &error);
+		result = cw_pcapfile_scan(
+		    &file, &(struct cw_pcapfile_shown){copy, shown - at, shown == image.bytes},
+		    &(struct cw_pcapfile_limits){span_bytes, span_records}, &step, &error);
 		if (result == CW_PCAPFILE_SPAN) {
 			assert_true(step.span.record_count > 0);
 			assert_true(step.span.record_count <= span_records);

@@ -21,25 +21,32 @@ static void spans_keep_their_limits_but_hold_one_record(void **state)
 	cw_ifaces_fini(&ifaces);
 	cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
 	assert_int_equal(
-	    cw_pcapfile_scan(&file, image.data, image.bytes, true, 0, 0, &step, &error),
+	    cw_pcapfile_scan(&file, &(struct cw_pcapfile_shown){image.data, image.bytes, true},
+			     &(struct cw_pcapfile_limits){0, 0}, &step, &error),
 	    CW_PCAPFILE_SPAN);
 	assert_int_equal(step.consumed, 24);
 	assert_int_equal(step.span.record_count, 0);
 	assert_int_equal(
-	    cw_pcapfile_scan(&file, image.data + 24, image.bytes - 24, true, 10, 99, &step, &error),
+	    cw_pcapfile_scan(&file,
+			     &(struct cw_pcapfile_shown){image.data + 24, image.bytes - 24, true},
+			     &(struct cw_pcapfile_limits){10, 99}, &step, &error),
 	    CW_PCAPFILE_SPAN);
 	assert_int_equal(step.span.record_count, 1);
-	assert_int_equal(cw_pcapfile_scan(&file, image.data + 124, image.bytes - 124, true, 299, 99,
-					  &step, &error),
-			 CW_PCAPFILE_SPAN);
+	assert_int_equal(
+	    cw_pcapfile_scan(&file,
+			     &(struct cw_pcapfile_shown){image.data + 124, image.bytes - 124, true},
+			     &(struct cw_pcapfile_limits){299, 99}, &step, &error),
+	    CW_PCAPFILE_SPAN);
 	assert_int_equal(step.span.record_count, 2);
 	cw_pcapfile_trim(&file, &step, 199);
 	assert_int_equal(step.span.record_count, 1);
 	assert_int_equal(step.consumed, 100);
 	assert_int_equal(file.offset, 224);
-	assert_int_equal(cw_pcapfile_scan(&file, image.data + 224, image.bytes - 224, true, 9999, 3,
-					  &step, &error),
-			 CW_PCAPFILE_SPAN);
+	assert_int_equal(
+	    cw_pcapfile_scan(&file,
+			     &(struct cw_pcapfile_shown){image.data + 224, image.bytes - 224, true},
+			     &(struct cw_pcapfile_limits){9999, 3}, &step, &error),
+	    CW_PCAPFILE_SPAN);
 	assert_int_equal(step.span.record_count, 3);
 }
 
@@ -62,14 +69,17 @@ static void sections_of_two_inputs_do_not_mix_interfaces(void **state)
 	cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
 	seen_free(&list);
 	assert_int_equal(
-	    cw_pcapfile_scan(&file, image.data, image.bytes, true, SIZE_MAX, 99, &step, &error),
+	    cw_pcapfile_scan(&file, &(struct cw_pcapfile_shown){image.data, image.bytes, true},
+			     &(struct cw_pcapfile_limits){SIZE_MAX, 99}, &step, &error),
 	    CW_PCAPFILE_SPAN);
 	see_span(&list, &step.span, 8);
 	at = step.consumed;
 	assert_int_equal(cw_ifaces_add(&ifaces, &other), 1); /* as if another input was opened */
-	assert_int_equal(cw_pcapfile_scan(&file, image.data + at, image.bytes - at, true, SIZE_MAX,
-					  99, &step, &error),
-			 CW_PCAPFILE_SPAN);
+	assert_int_equal(
+	    cw_pcapfile_scan(&file,
+			     &(struct cw_pcapfile_shown){image.data + at, image.bytes - at, true},
+			     &(struct cw_pcapfile_limits){SIZE_MAX, 99}, &step, &error),
+	    CW_PCAPFILE_SPAN);
 	see_span(&list, &step.span, 8);
 	assert_int_equal(list.count, 3);
 	assert_int_equal(cw_ifaces_at(&ifaces, list.items[1].iface)->linktype, 11);
@@ -100,9 +110,11 @@ static void decoding_stays_in_the_span_when_its_bytes_change(void **state)
 		}
 		cw_ifaces_fini(&ifaces);
 		cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
-		assert_int_equal(cw_pcapfile_scan(&file, image.data, image.bytes, true, SIZE_MAX,
-						  99, &step, &error),
-				 CW_PCAPFILE_SPAN);
+		assert_int_equal(
+		    cw_pcapfile_scan(&file,
+				     &(struct cw_pcapfile_shown){image.data, image.bytes, true},
+				     &(struct cw_pcapfile_limits){SIZE_MAX, 99}, &step, &error),
+		    CW_PCAPFILE_SPAN);
 		for (round = 0; round < 20000; round++) {
 			struct cw_span span = step.span;
 			uint8_t *copy = malloc(span.bytes);
