@@ -87,8 +87,8 @@ static void set_addresses(struct cw_flow *flow, struct cw_random *random)
 	uint8_t server_net = (uint8_t)cw_random_below(random, 32);
 
 	if (flow->is_ipv6) {
-		memcpy(client, "\x20\x01\x0d\xb8", 4);
-		memcpy(server, "\x20\x01\x0d\xb8\x01", 5);
+		memcpy(client, (uint8_t[]){0x20, 0x01, 0x0d, 0xb8}, 4);
+		memcpy(server, (uint8_t[]){0x20, 0x01, 0x0d, 0xb8, 0x01}, 5);
 		client[5] = client_net;
 		client[15] = host;
 		server[14] = server_net;

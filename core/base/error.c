@@ -6,6 +6,9 @@
 
 #include "core/base/error.h"
 
+#undef cw_error_set /* macros where an analyser looks */
+#undef cw_error_set_errno
+
 int cw_error_set(struct cw_error *error, int code, const char *format, ...)
 {
 	va_list arguments;

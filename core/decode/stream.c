@@ -30,7 +30,7 @@ struct half {
 	uint32_t start_sequence; /* of its first segment, its SYN if that was seen */
 	uint32_t end_sequence;   /* where has_end */
 	uint32_t first, last;    /* waiting blocks; first is NONE where nothing waits */
-	uint32_t skipped;        /* to be told with the next piece */
+	uint32_t skipped;        /* reported with the next piece */
 	uint8_t block_count;
 	bool is_open;    /* next_sequence is known, and it has not ended */
 	bool is_started; /* a piece was delivered */
@@ -327,10 +327,10 @@ static void store(struct cw_streams *streams, struct half *half, struct run *run
 	    is_behind_all(streams, half, run) ? &streams->blocks[half->last].next : &half->first;
 
 	while (run->bytes) {
-		struct block *block = *link == NONE ? NULL : &streams->blocks[*link];
 		uint32_t room = run->bytes, covered;
 
-		if (block) {
+		if (*link != NONE) {
+			struct block *block = &streams->blocks[*link];
 			int32_t behind = distance(block->sequence + block->bytes, run->sequence);
 
 			if (behind <= 0) {

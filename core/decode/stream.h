@@ -15,7 +15,7 @@
  * - Where a new flow has no room, the one that was silent for longest is ended: what waits of it
  *   is delivered with its gaps skipped. So are all by cw_streams_flush.
  * - Hashes of flows should have a random seed where the traffic is anybody's: who knows the seed
- * can make flows that are searched for one after the other.
+ *   can make flows that are searched for one after the other.
  * - Sequence numbers are all that is looked at: no checksums, no windows, no acknowledgments.
  */
 #ifndef CW_CORE_DECODE_STREAM_H

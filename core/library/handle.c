@@ -28,6 +28,7 @@ const char *cw_next_text(int result)
 	}
 }
 
+#undef cw_handle_fail /* a macro where an analyser looks */
 int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, const char *format,
 		   ...)
 {

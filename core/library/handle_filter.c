@@ -106,7 +106,7 @@ int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *pac
 		if (handle->filters.is_set) {
 			if (packet->flags & CW_PACKET_MALFORMED)
 				continue;
-			if (packet->iface != known_iface) {
+			if (!filter || packet->iface != known_iface) {
 				filter =
 				    filter_of(handle, cw_ifaces_at(&handle->ifaces, packet->iface));
 				if (!filter)

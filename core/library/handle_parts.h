@@ -115,6 +115,11 @@ static inline bool cw_handle_is_closed(const struct cw_handle *handle)
 int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, const char *format,
 		   ...) CW_PRINTF(4, 5);
 
+#ifdef __clang_analyzer__ /* as in error.h */
+#define cw_handle_fail(handle, error, code, ...) \
+	((void)cw_handle_fail(handle, error, code, __VA_ARGS__), (code))
+#endif
+
 /* 0, or why not: CW_NOT_LIVE, CW_IS_DEAD, CW_NOT_ACTIVATED. (With an explanation in the handle.) */
 int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error);
 

@@ -205,7 +205,7 @@ static void read_feature(const struct ethtool_gfeatures *have, uint32_t number, 
 	for (size_t i = 0; i < CW_ARRAY_COUNT(features); i++) {
 		enum cw_netdev_offload offload = features[i].offload;
 
-		if (strcmp(string, features[i].feature))
+		if (strcmp(string, features[i].feature) != 0)
 			continue;
 		if (facts->offloads[offload].setting == CW_NETDEV_ON)
 			continue; /* one of several features that are one offload */

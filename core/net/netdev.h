@@ -127,7 +127,7 @@ struct cw_netdev_facts {
 		enum cw_netdev_setting setting;
 		bool is_fixed; /* nobody can change it */
 	} offloads[CW_NETDEV_OFFLOADS];
-	bool has_timestamping;    /* the following were told */
+	bool has_timestamping;    /* the following are known */
 	uint32_t so_timestamping; /* SOF_TIMESTAMPING_ of linux/net_tstamp.h */
 	uint32_t tx_types;        /* bit 1 << HWTSTAMP_TX_ */
 	uint32_t rx_filters;      /* bit 1 << HWTSTAMP_FILTER_ */

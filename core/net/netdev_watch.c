@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two states: `now` is what the kernel said last, `told` what the events said. Each message changes
- * `now`; the difference is told one event at a time before the next message is read, so that every
+ * Two states: `now` is what the kernel said last, `reported` what the events said. Each message changes
+ * `now`; the difference is reported one event at a time before the next message is read, so that every
  * step is seen. After an overrun the same way: the answers to two questions, for the ifindex and
  * for the name, come through the same socket in their order among the notices, and are read like
  * them.
@@ -28,7 +28,7 @@ struct cw_netdev_watch {
 	struct cw_netlink netlink;
 	struct cw_netlink_rest rest; /* messages received and not read yet */
 	char name[CW_NETDEV_WATCH_NAME_BYTES];
-	struct cw_netdev_state now, told;
+	struct cw_netdev_state now, reported;
 	bool must_ask;
 	uint32_t asked_ifindex, asked_name; /* sequence numbers of open questions; 0: none */
 	uint64_t overruns;
@@ -60,7 +60,7 @@ static int read_link(struct cw_netdev_watch *watch, const struct cw_netlink_mess
 
 	if (status)
 		return status;
-	/* A port that leaves a bridge is told as a deleted link of the bridge's family. */
+	/* A port that leaves a bridge is reported as a deleted link of the bridge's family. */
 	if (link.family != AF_UNSPEC)
 		return 0;
 	if (message->type == RTM_DELLINK) {
@@ -172,7 +172,7 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 			 before->ifindex);
 		return;
 	case CW_NETDEV_CHANGE_RENAMED:
-		if (strcmp(before->name, after->name))
+		if (strcmp(before->name, after->name) != 0)
 			snprintf(text, bytes, "%s (interface %d) is now called %s", before->name,
 				 after->ifindex, after->name);
 		else
@@ -200,31 +200,32 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 	}
 }
 
-/* The next step from `told` towards `now`; false when they are equal. `to` is `told` after it. */
-static bool next_change(const struct cw_netdev_state *told, const struct cw_netdev_state *now,
+/* The next step from `reported` towards `now`; false when they are equal. `to` is `reported` after it. */
+static bool next_change(const struct cw_netdev_state *reported, const struct cw_netdev_state *now,
 			enum cw_netdev_change *change, struct cw_netdev_state *to)
 {
-	*to = *told;
+	*to = *reported;
 	to->has_carrier = now->has_carrier;
-	if (told->ifindex != now->ifindex) {
+	if (reported->ifindex != now->ifindex) {
 		/* One that lost the name before another got it is still there: no removal. */
-		bool is_gone = told->ifindex && (!now->ifindex || told->is_called);
+		bool is_gone = reported->ifindex && (!now->ifindex || reported->is_called);
 
 		*change = is_gone ? CW_NETDEV_CHANGE_REMOVED : CW_NETDEV_CHANGE_CREATED;
 		*to = is_gone ? (struct cw_netdev_state){0} : *now;
 		to->is_up = to->is_running = false;
-	} else if (strcmp(told->name, now->name) || told->is_called != now->is_called) {
+	} else if (strcmp(reported->name, now->name) != 0 ||
+		   reported->is_called != now->is_called) {
 		*change = CW_NETDEV_CHANGE_RENAMED;
 		memcpy(to->name, now->name, sizeof(to->name));
 		to->is_called = now->is_called;
-	} else if (told->mtu != now->mtu) {
+	} else if (reported->mtu != now->mtu) {
 		*change = CW_NETDEV_CHANGE_MTU;
 		to->mtu = now->mtu;
-	} else if (told->is_up != now->is_up) {
+	} else if (reported->is_up != now->is_up) {
 		*change = now->is_up ? CW_NETDEV_CHANGE_UP : CW_NETDEV_CHANGE_DOWN;
 		to->is_up = now->is_up;
 		to->is_running = false;
-	} else if (told->is_running != now->is_running) {
+	} else if (reported->is_running != now->is_running) {
 		*change = now->is_running ? CW_NETDEV_CHANGE_LINK_UP : CW_NETDEV_CHANGE_LINK_DOWN;
 		to->is_running = now->is_running;
 	} else {
@@ -238,13 +239,13 @@ static bool tell(struct cw_netdev_watch *watch, struct cw_netdev_event *event)
 	struct cw_netdev_state to;
 
 	memset(event, 0, sizeof(*event));
-	if (!next_change(&watch->told, &watch->now, &event->change, &to)) {
-		watch->told = to;
+	if (!next_change(&watch->reported, &watch->now, &event->change, &to)) {
+		watch->reported = to;
 		return false;
 	}
 	event->ts_ns = cw_wall_ns();
-	event->before = watch->told;
-	event->after = watch->told = to;
+	event->before = watch->reported;
+	event->after = watch->reported = to;
 	event->ifindex = to.ifindex ? to.ifindex : event->before.ifindex;
 	set_text(watch->name, event);
 	return true;
@@ -281,8 +282,8 @@ int cw_netdev_watch_next(struct cw_netdev_watch *watch, struct cw_netdev_event *
 
 static bool can_be_a_name(const char *name)
 {
-	return *name && strlen(name) < CW_NETDEV_WATCH_NAME_BYTES && strcmp(name, ".") &&
-	       strcmp(name, "..") && !strpbrk(name, "/ \t\n");
+	return *name && strlen(name) < CW_NETDEV_WATCH_NAME_BYTES && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0 && !strpbrk(name, "/ \t\n");
 }
 
 static int visit_first(void *context, const struct cw_netlink_message *message)
@@ -316,7 +317,7 @@ int cw_netdev_watch_open(struct cw_netdev_watch **result, const char *name, stru
 	}
 	if (status && status != -ENODEV)
 		goto close_netlink;
-	watch->told = watch->now;
+	watch->reported = watch->now;
 	*result = watch;
 	return 0;
 
@@ -342,7 +343,7 @@ int cw_netdev_watch_fd(const struct cw_netdev_watch *watch)
 
 const struct cw_netdev_state *cw_netdev_watch_state(const struct cw_netdev_watch *watch)
 {
-	return &watch->told;
+	return &watch->reported;
 }
 
 uint64_t cw_netdev_watch_overruns(const struct cw_netdev_watch *watch)

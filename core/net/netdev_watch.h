@@ -24,7 +24,7 @@
 
 struct cw_netdev_watch;
 
-/* A device that appears is told as CREATED, then UP and LINK_UP as far as it is. */
+/* A device that appears is reported as CREATED, then UP and LINK_UP as far as it is. */
 enum cw_netdev_change {
 	CW_NETDEV_CHANGE_CREATED, /* is there under the watched name: ifindex is new to us */
 	CW_NETDEV_CHANGE_REMOVED, /* deleted, or moved to another network namespace */
@@ -72,7 +72,7 @@ int cw_netdev_watch_fd(const struct cw_netdev_watch *watch);
  */
 int cw_netdev_watch_next(struct cw_netdev_watch *watch, struct cw_netdev_event *event);
 
-/* The device as the events told so far describe it; valid until the next call. */
+/* The device as the events reported so far describe it; valid until the next call. */
 const struct cw_netdev_state *cw_netdev_watch_state(const struct cw_netdev_watch *watch);
 
 /* How often notices were lost and the state was asked for. */

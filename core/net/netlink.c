@@ -212,10 +212,10 @@ int cw_netlink_address_parse(const struct cw_netlink_message *message,
 			return -EBADMSG;
 		*to = (struct cw_netlink_rest){attribute.data, attribute.bytes};
 	}
-	/* IFA_ADDRESS is the other end of a point-to-point link; elsewhere it is our address, told
+	/* IFA_ADDRESS is the other end of a point-to-point link; elsewhere it is our address, given
 	 * twice with IPv4 and once with IPv6. */
 	address->address = local.bytes ? local : remote;
-	if (local.bytes && remote.bytes && memcmp(local.at, remote.at, bytes))
+	if (local.bytes && remote.bytes && memcmp(local.at, remote.at, bytes) != 0)
 		address->peer = remote;
 	if (address->prefix_bits > 8 * bytes)
 		return -EBADMSG;

@@ -82,7 +82,9 @@ static int open_directory(const struct cw_outfile *file, int access)
 {
 	int fd = open(file->directory, access | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 static bool is_same_file(const struct cw_outfile *file, const struct stat *status)
@@ -104,7 +106,7 @@ static int descriptor_of_path(const char *path)
 		size_t bytes = strlen(folders[i]);
 		const char *digits = path + bytes;
 
-		if (strncmp(path, folders[i], bytes))
+		if (strncmp(path, folders[i], bytes) != 0)
 			continue;
 		if (strlen(digits) > 6 || strspn(digits, "0123456789") != strlen(digits))
 			continue;
@@ -462,8 +464,7 @@ static bool is_as_published(const struct cw_outfile *file, const struct stat *st
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 {
 	struct stat status;
-	int directory_fd;
-	int failure = 0;
+	int directory_fd, failure;
 
 	if (file->kind != TARGET_PUBLISHED || !file->inode)
 		return cw_error_set(error, -EBADF, "cannot remove %s: it is no complete file",
@@ -475,9 +476,9 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 	/* Only what we wrote: the name may be somebody else's file by now. */
 	if (fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW))
 		failure = -errno;
-	else if (!is_as_published(file, &status))
-		failure = -ESTALE;
-	else if (unlinkat(directory_fd, file->base, 0))
+	else
+		failure = is_as_published(file, &status) ? 0 : -ESTALE;
+	if (!failure && unlinkat(directory_fd, file->base, 0))
 		failure = -errno;
 	close(directory_fd);
 	if (!failure || failure == -ENOENT)
