@@ -47,7 +47,7 @@ int cw_handle_open_offline(struct cw_handle **result, const char *path, struct c
 	int failure = new_handle(&handle, CW_HANDLE_OFFLINE, error);
 
 	*result = NULL;
-	if (failure < 0)
+	if (!handle)
 		return failure;
 	options.wake_fd = handle->wake_fd;
 	failure = cw_source_open(&handle->source, path, &handle->ifaces, &options, error);
@@ -69,7 +69,7 @@ int cw_handle_open_dead(struct cw_handle **result, uint32_t linktype, uint32_t s
 {
 	int failure = new_handle(result, CW_HANDLE_DEAD, error);
 
-	if (failure < 0)
+	if (!*result)
 		return failure;
 	(*result)->linktype = linktype;
 	(*result)->settings.snaplen = cw_handle_sane_snaplen(snaplen);
@@ -85,7 +85,7 @@ int cw_handle_create(struct cw_handle **result, const char *device, struct cw_er
 		return cw_error_set(error, -EINVAL, "a device's name has 1 to %u characters",
 				    CW_LIVE_DEVICE_BYTES - 1);
 	failure = new_handle(result, CW_HANDLE_LIVE, error);
-	if (failure < 0)
+	if (!*result)
 		return failure;
 	(*result)->device = strdup(device);
 	if ((*result)->device)

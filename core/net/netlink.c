@@ -337,6 +337,7 @@ int cw_netlink_receive(struct cw_netlink *netlink, struct cw_netlink_rest *rest)
 	struct msghdr message;
 	ssize_t got;
 
+	*rest = (struct cw_netlink_rest){0};
 	for (;;) {
 		message = (struct msghdr){.msg_name = &sender,
 					  .msg_namelen = sizeof(sender),
