@@ -93,19 +93,30 @@ class House(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_implicit_orderings_give_a_reason(self):
-        """An operation without an order is sequentially consistent: close by, a label or a comment
-        with these words says for what."""
-        wrong = []
-        for path in SOURCES:
-            if path.relative_to(ROOT).parts[0] not in ("core",):
-                continue
-            lines = path.read_text().splitlines()
+        """An operation without an order is sequentially consistent. A label close by, or a comment
+        with these words close by or above the declaration, says for what."""
+        def close_by(lines, index):
+            return "\n".join(lines[max(0, index - 12):index + 4])
+
+        texts = {path: path.read_text().splitlines() for path in SOURCES
+                 if path.relative_to(ROOT).parts[0] in ("core", "pipeline", "tools")}
+        declared = set()
+        for lines in texts.values():
             for index, line in enumerate(lines):
-                if re.search(r"\batomic_(load|store|exchange|fetch_\w+?|compare_exchange_\w+?)\(",
-                             line) and "_explicit(" not in line:
-                    near = "\n".join(lines[max(0, index - 8):index + 4])
-                    if not LABEL.search(near) and "sequentially consistent" not in near.lower():
-                        wrong.append(f"{path.relative_to(ROOT)}:{index + 1}")
+                if "_Atomic" in line and "equentially consistent" in close_by(lines, index):
+                    declared.update(re.findall(r"(\w+)(?=[,;])", line.split("/*")[0]))
+        wrong = []
+        for path, lines in texts.items():
+            for index, line in enumerate(lines):
+                operation = re.search(r"\batomic_(?:load|store|exchange|fetch_[a-z]+|"
+                                      r"compare_exchange_[a-z]+)\(([^,)]*)", line)
+                if not operation:
+                    continue
+                near = close_by(lines, index)
+                name = re.sub(r"\[.*", "", re.split(r"->|\.", operation[1])[-1]).strip("&*( ")
+                if name not in declared and not LABEL.search(near) and \
+                        "equentially consistent" not in near:
+                    wrong.append(f"{path.relative_to(ROOT)}:{index + 1}: {name}")
         self.assertEqual(wrong, [])
 
     def test_every_source_names_its_licence(self):

@@ -33,7 +33,7 @@ struct cw_tap {
 	uint32_t event_count;
 	int reopen_failure; /* told already; 0 = none */
 
-	/* shared */
+	/* shared; sequentially consistent where no order is said: once a batch */
 	_Atomic bool is_replaced; /* by another device of that name: the lanes let go of this one */
 	_Atomic uint64_t lost_before_tap; /* packets, at least; the kernel tells no ring of them */
 };

@@ -37,14 +37,16 @@ struct cw_generation {
 	/* shared */
 	_Alignas(CW_CACHE_LINE) _Atomic uint64_t references; /* of batches */
 	/* Per lane: how many packets had been handed out before its first batch of this generation;
-	 * CW_GENERATION_NONE: it had none. Its capture thread writes. */
+	 * CW_GENERATION_NONE: it had none. Its capture thread writes. Sequentially consistent where
+	 * no order is said: once a generation. */
 	_Atomic uint64_t *firsts;
 };
 CW_ASSERT_LINE(struct cw_generation, references);
 
 struct cw_generations {
 	struct cw_filter_set_options filter_options; /* constant after start */
-	struct cw_generation *_Atomic current;       /* [GEN-1] which batches get from now on */
+	/* [GEN-1] which batches get from now on; sequentially consistent where no order is said */
+	struct cw_generation *_Atomic current;
 	/* the compiler, and the sets of all generations; never held by a thread that packets need
 	 */
 	pthread_mutex_t sets_lock;

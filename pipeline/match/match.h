@@ -31,11 +31,12 @@ struct cw_matcher {
 	const struct cw_rules *rules;
 	const char *prefilter; /* expression or NULL */
 	struct cw_filter_set_options options;
-	uint32_t unmatched_rule;          /* UINT32_MAX: there is none */
-	const uint32_t *outputs;          /* by rule: the index of its output; of its owner */
-	const _Atomic bool *is_cancelled; /* NULL, or: compile no more */
+	uint32_t unmatched_rule; /* UINT32_MAX: there is none */
+	const uint32_t *outputs; /* by rule: the index of its output; of its owner */
+	/* NULL, or: compile no more; sequentially consistent, once a filter */
+	const _Atomic bool *is_cancelled;
 	uint32_t verify_every; /* check every so-many-th packet, see sample.h; 0 (init) = none */
-	/* appended to by the capture thread, [SET-1] */
+	/* appended to by the capture thread, [SET-1]; its own reads are sequentially consistent */
 	_Atomic uint32_t set_count;
 	struct cw_rule_set *sets[CW_LINKTYPES_MAX];
 };

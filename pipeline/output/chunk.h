@@ -35,7 +35,7 @@ enum cw_mark {
 };
 
 struct cw_chunk {
-	/* shared */
+	/* shared; intact_bytes is sequentially consistent: after damage only */
 	_Atomic int64_t pending;
 	_Atomic uint32_t intact_bytes; /* only this many are good; CW_CHUNK_INTACT = all */
 	/* owner: the turn, until sealed; then the writer */
@@ -67,6 +67,7 @@ struct cw_chunk_pool {
 	 */
 	void (*on_return)(void *context);
 	void *context;
+	/* sequentially consistent, as is_starved of the sequencer: [STARVE-1] */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t free_count;
 	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic free_list;
 	_Atomic bool has_giant;

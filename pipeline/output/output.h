@@ -88,6 +88,10 @@ struct cw_output_thin {
 	bool is_at_limit;
 };
 
+/*
+ * Sequentially consistent where no order is said: at most once a chunk, so that a weaker order saves
+ * nothing. is_writing needs it, against is_aborting of the run [ABORT-1].
+ */
 struct cw_output_shared {
 	_Atomic uint32_t state;         /* enum cw_output_state; set by the turn */
 	struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */

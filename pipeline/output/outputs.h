@@ -38,7 +38,7 @@ struct cw_outputs {
 	struct cw_chunk_pool pool;
 	struct cw_files files;
 
-	/* shared */
+	/* shared; sequentially consistent where no order is said: settings, looked at once a batch */
 	_Atomic uint32_t count;           /* used so far, from the first on; the turn adds to it */
 	_Atomic uint64_t free_bytes;      /* that a disk shall have left when a file is begun */
 	_Atomic uint64_t wanted_bytes;    /* too little free space on a disk */

@@ -29,7 +29,7 @@ struct cw_reload {
 	struct cw_past *past;
 	pthread_t thread;
 	bool is_started;
-	/* shared */
+	/* shared; sequentially consistent: once a request */
 	_Atomic uint64_t requested;
 	pthread_mutex_t status_lock;
 	struct cw_reload_status status;

@@ -29,8 +29,9 @@ struct cw_inputs {
 	uint32_t snaplen_max; /* for file headers */
 	uint64_t total_bytes; /* 0: unknown */
 	/* shared */
-	struct cw_ifaces ifaces;     /* appended to by who opens an input */
-	_Atomic uint64_t read_bytes; /* progress; from the capture thread */
+	struct cw_ifaces ifaces; /* appended to by who opens an input */
+	/* progress, from the capture thread; its readers are sequentially consistent */
+	_Atomic uint64_t read_bytes;
 };
 
 /* Whether a regular file with this identity is one of the inputs. */

@@ -17,6 +17,10 @@
 
 struct cw_capture;
 
+/*
+ * Sequentially consistent where no order is said: at most once a batch, so that a weaker order
+ * saves nothing. cut_count and is_cut publish each other [END-1]; the rest is progress.
+ */
 struct cw_lane_shared {
 	struct cw_gate gate;                   /* the capture thread's */
 	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */

@@ -27,7 +27,8 @@ struct cw_run {
 	/* shared: who has work signals, who has none waits */
 	_Alignas(CW_CACHE_LINE) struct cw_gate worker_gate;
 
-	/* shared, set once */
+	/* Shared, set once. Sequentially consistent where no order is said: threads look once a
+	 * batch, and cw_run_check_end decides by several of these and the counts below at once. */
 	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut no more, compile no more */
 	_Atomic bool is_sealed; /* [END-2] everything reserved and sealed */
 	_Atomic bool is_done;
@@ -38,10 +39,10 @@ struct cw_run {
 	_Atomic uint32_t reported_refusals; /* CW_REFUSED_: kinds */
 	_Atomic uint32_t running_threads;
 
-	/* shared: counted by every thread that handles packets */
+	/* shared: counted by every thread that handles packets, sequentially consistent (above) */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t live_chunks; /* taken and not given back */
 	_Atomic uint32_t live_batches;                        /* cut and not finished */
-	/* progress, from the turn */
+	/* progress, from the turn; its readers are sequentially consistent */
 	_Atomic uint64_t received; /* packets */
 	_Atomic uint64_t received_bytes;
 };

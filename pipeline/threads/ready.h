@@ -17,7 +17,8 @@ struct cw_ready {
 	/* constant */
 	uint32_t word_count;
 	uint32_t summary_count;
-	/* shared */
+	/* Shared. Sequentially consistent: who takes a word's last bit clears its summary bit and
+	 * looks at the word again; who adds sets the word's bit, then the summary's [READY-1]. */
 	_Atomic uint64_t *words;   /* a bit a thing */
 	_Atomic uint64_t *summary; /* a bit a word: it may have bits; after them in memory */
 };

@@ -18,7 +18,7 @@ struct cw_sequencer {
 	_Atomic uint64_t *lanes_waiting; /* a bit a lane: something was parked there, or it ended */
 	/* shared */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t kicks; /* offers since the turn was last free */
-	_Atomic bool is_starved;
+	_Atomic bool is_starved;                        /* sequentially consistent: [STARVE-1] */
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) uint64_t matched_limit; /* -c: 0 = none */
 	uint32_t lanes_left;                            /* that are not through yet */

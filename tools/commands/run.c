@@ -35,11 +35,12 @@ struct run {
 	bool is_live;
 	struct cw_control *control; /* NULL: there is none */
 	struct cw_metrics *metrics; /* likewise */
-	_Atomic int level;          /* enum cw_severity: what is below it is not told */
-	_Atomic bool has_progress;  /* a line is on the terminal; any thread asks, in tell */
-	bool wants_progress;        /* stderr is one */
-	bool is_stopped;            /* by a signal */
-	bool was_interrupted;       /* split: by a signal, so that the exit status says so */
+	/* sequentially consistent: once a message */
+	_Atomic int level;         /* enum cw_severity: what is below it is not told */
+	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
+	bool wants_progress;       /* stderr is one */
+	bool is_stopped;           /* by a signal */
+	bool was_interrupted;      /* split: by a signal, so that the exit status says so */
 };
 
 static void tell(void *context, enum cw_severity severity, const char *text)

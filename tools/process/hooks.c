@@ -23,7 +23,7 @@
 struct cw_hooks {
 	int fd;
 	pid_t pid;
-	_Atomic uint64_t run;
+	_Atomic uint64_t run; /* counts, one step a hook: sequentially consistent costs nothing */
 	_Atomic uint64_t unsent;
 };
 
