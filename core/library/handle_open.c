@@ -100,7 +100,7 @@ int cw_handle_open_live(struct cw_handle **result, const char *device, int64_t s
 {
 	int status = cw_handle_create(result, device, error);
 
-	if (status < 0)
+	if (!*result)
 		return status;
 	cw_handle_set_snaplen(*result, snaplen);
 	cw_handle_set_promiscuous(*result, promiscuous);
