@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where a batch leaves its capture thread: numbered, stamped, and in the workers' queue. */
 #include "pipeline/capture/capture.h"
-#include "pipeline/run/run.h"
 #include "pipeline/turn/turn.h"
 
 void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)

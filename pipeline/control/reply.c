@@ -6,7 +6,6 @@
 
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
-#include "pipeline/run/run.h"
 #include "pipeline/state.h"
 
 static json_t *count(uint64_t value)

@@ -9,7 +9,6 @@
 
 #include "pipeline/reload/plan.h"
 #include "core/base/clock.h"
-#include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/turn/turn.h"
 

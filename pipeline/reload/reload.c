@@ -20,7 +20,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "pipeline/output/output_parts.h"
 #include "pipeline/reload/plan.h"
 #include "pipeline/run/run.h"
 

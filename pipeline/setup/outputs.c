@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "pipeline/output/output_parts.h"
-#include "pipeline/run/inputs.h"
-#include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 
 static bool has_ns_input(const struct cw_outputs *outputs)
