@@ -18,8 +18,9 @@
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
-	*options = (struct cw_pipeline_options){
-	    .linktype = CW_LINKTYPE_ANY, .standard_output = -1, .drain_ms = CW_DRAIN_MS_DEFAULT};
+	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
+						.output.standard_output = -1,
+						.drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 
 static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
@@ -40,22 +41,22 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->threads = cw_usable_cores();
 	if (options->threads > CW_THREADS_MAX)
 		options->threads = CW_THREADS_MAX;
-	if (!options->pool_bytes)
-		options->pool_bytes = CW_POOL_BYTES_DEFAULT;
-	if (!options->chunk_bytes)
-		options->chunk_bytes = choose_chunk_bytes(
-		    options->pool_bytes,
+	if (!options->sizes.pool_bytes)
+		options->sizes.pool_bytes = CW_POOL_BYTES_DEFAULT;
+	if (!options->sizes.chunk_bytes)
+		options->sizes.chunk_bytes = choose_chunk_bytes(
+		    options->sizes.pool_bytes,
 		    pipeline->run.is_reloadable && options->rules->count < CW_OUTPUTS_EXPECTED
 			? CW_OUTPUTS_EXPECTED
 			: options->rules->count);
-	if (!options->gather_bytes)
-		options->gather_bytes = CW_GATHER_BYTES_DEFAULT;
-	if (!options->batch_bytes)
-		options->batch_bytes = CW_BATCH_BYTES_DEFAULT;
-	if (!options->batch_records)
-		options->batch_records = CW_BATCH_RECORDS_DEFAULT;
-	if (!options->batch_count)
-		options->batch_count = options->threads * 3 + 4;
+	if (!options->sizes.gather_bytes)
+		options->sizes.gather_bytes = CW_GATHER_BYTES_DEFAULT;
+	if (!options->sizes.batch_bytes)
+		options->sizes.batch_bytes = CW_BATCH_BYTES_DEFAULT;
+	if (!options->sizes.batch_records)
+		options->sizes.batch_records = CW_BATCH_RECORDS_DEFAULT;
+	if (!options->sizes.batch_count)
+		options->sizes.batch_count = options->threads * 3 + 4;
 }
 
 static struct cw_lane *new_lanes(uint32_t count)
@@ -76,11 +77,12 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &pipeline->run.options;
 	const struct cw_batch_sizes sizes = {
-	    .records_max = options->batch_records,
+	    .records_max = options->sizes.batch_records,
 	    .match_capacity = CW_BATCH_MATCHES_MIN + pipeline->outputs.capacity + CW_MATCH_BURST,
 	    .tally_capacity = pipeline->outputs.capacity,
 	    .piece_capacity = pipeline->outputs.capacity + CW_BATCH_PIECES_EXTRA,
-	    .sample_capacity = cw_samples_capacity(options->batch_records, options->verify_every),
+	    .sample_capacity =
+		cw_samples_capacity(options->sizes.batch_records, options->match.verify_every),
 	};
 	uint32_t index;
 
@@ -88,11 +90,11 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->workers = calloc(options->threads, sizeof(*pipeline->workers));
 	pipeline->worker_cpus = calloc(options->threads, sizeof(*pipeline->worker_cpus));
 	if (!pipeline->run.lanes || !pipeline->workers || !pipeline->worker_cpus ||
-	    cw_chunk_pool_init(&pipeline->outputs.pool, options->pool_bytes, options->chunk_bytes) <
-		0 ||
+	    cw_chunk_pool_init(&pipeline->outputs.pool, options->sizes.pool_bytes,
+			       options->sizes.chunk_bytes) < 0 ||
 	    cw_sequencer_init(&pipeline->turn.sequencer, pipeline->run.lane_count) < 0 ||
 	    cw_ring_new(&pipeline->run.reserved,
-			(size_t)pipeline->run.lane_count * options->batch_count) < 0 ||
+			(size_t)pipeline->run.lane_count * options->sizes.batch_count) < 0 ||
 	    cw_ready_init(&pipeline->outputs.writable, pipeline->outputs.capacity) < 0)
 		goto no_memory;
 	pipeline->outputs.pool.on_return = chunks_returned;
@@ -100,7 +102,7 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->turn.sequencer.matched_limit = options->packet_limit;
 	for (index = 0; index < pipeline->run.lane_count; index++) {
 		if (cw_lane_init(&pipeline->run.lanes[index], &pipeline->capture, index,
-				 options->batch_count, &sizes) < 0)
+				 options->sizes.batch_count, &sizes) < 0)
 			goto no_memory;
 	}
 	for (index = 0; index < options->threads; index++) {
@@ -110,9 +112,9 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	}
 	return 0;
 no_memory:
-	return cw_error_set(error, -ENOMEM,
-			    "no memory for %u threads, %u batches and %zu bytes of chunks",
-			    options->threads, options->batch_count, options->pool_bytes);
+	return cw_error_set(
+	    error, -ENOMEM, "no memory for %u threads, %u batches and %zu bytes of chunks",
+	    options->threads, options->sizes.batch_count, options->sizes.pool_bytes);
 }
 
 static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
@@ -196,10 +198,10 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	const struct cw_filter_set_options filter_options = {
-	    .filter = {.unoptimized = pipeline->run.options.unoptimized,
-		       .resolve_names = pipeline->run.options.resolve_names,
-		       .compiler = pipeline->run.options.compiler},
-	    .engine = pipeline->run.options.engine,
+	    .filter = {.unoptimized = pipeline->run.options.match.unoptimized,
+		       .resolve_names = pipeline->run.options.match.resolve_names,
+		       .compiler = pipeline->run.options.match.compiler},
+	    .engine = pipeline->run.options.match.engine,
 	};
 	int result;
 
@@ -234,7 +236,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 					   pipeline->worker_cpus, error);
 	if (result < 0)
 		return result;
-	if (cw_files_init(&pipeline->outputs.files, pipeline->run.options.descriptor_limit,
+	if (cw_files_init(&pipeline->outputs.files, pipeline->run.options.sizes.descriptor_limit,
 			  pipeline->outputs.direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->outputs.has_files = true;

@@ -310,7 +310,7 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	batch->is_discarded = false;
 	batch->part.end = 0;
 	batch->packet_count = (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
-						       pipeline->run.options.batch_records);
+						       pipeline->run.options.sizes.batch_records);
 	/* The bytes changed since the capture thread walked them. */
 	if (batch->packet_count != batch->span.record_count)
 		batch->is_damaged = true;

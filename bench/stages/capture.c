@@ -109,7 +109,7 @@ static int run_pipeline(struct run *run, const char *const *filters)
 		pipeline.devices = &options->device;
 		pipeline.device_count = 1;
 		pipeline.rules = &rules;
-		pipeline.directory = options->folder;
+		pipeline.output.directory = options->folder;
 		pipeline.no_kernel_filter = true;
 		pipeline.live.promiscuous = true;
 		pipeline.live.queue_count = options->queues;

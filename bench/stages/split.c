@@ -75,7 +75,7 @@ int cw_stage_split(const struct cw_stage_split_options *options, struct cw_split
 		pipeline.inputs = &options->path;
 		pipeline.input_count = 1;
 		pipeline.rules = &rules;
-		pipeline.directory = options->folder;
+		pipeline.output.directory = options->folder;
 		pipeline.threads = options->threads;
 		status = cw_stage_run(&pipeline, NULL, NULL, &report, &error);
 	}

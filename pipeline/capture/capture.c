@@ -56,8 +56,8 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 			*batch = take_batch(lane);
 		if (!*batch || atomic_load(&capture->run->is_stopping))
 			return 0;
-		result = cw_source_next(input->source, capture->run->options.batch_bytes,
-					capture->run->options.batch_records, &(*batch)->span,
+		result = cw_source_next(input->source, capture->run->options.sizes.batch_bytes,
+					capture->run->options.sizes.batch_records, &(*batch)->span,
 					&(*batch)->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
 			cw_gate_wait(&lane->shared.gate, seen);

@@ -167,7 +167,7 @@ void *cw_capture_live_main(void *argument)
 			cw_gate_wait(&lane->shared.gate, seen);
 			continue;
 		}
-		result = cw_live_next(live, lane->queue, capture->run->options.batch_records,
+		result = cw_live_next(live, lane->queue, capture->run->options.sizes.batch_records,
 				      wait_ms, &batch->span, &batch->lease);
 		publish_if_due(lane, live, &due_ns);
 		if (result == 0 && capture->run->options.is_time_order)

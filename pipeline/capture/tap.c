@@ -68,7 +68,7 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 	tap->options.input = (uint16_t)index;
 	tap->options.wake_fd = capture->run->wake_fd;
 	if (!tap->options.snaplen)
-		tap->options.snaplen = capture->run->options.snaplen;
+		tap->options.snaplen = capture->run->options.output.snaplen;
 	/* AF_XDP has all queues of the device, libpcap one: they are asked for with 0. */
 	if (!tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET)
 		tap->options.queue_count = choose_queue_count(capture, tap->device);
@@ -122,7 +122,7 @@ int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t linktype)
 {
 	const struct cw_rules *rules = capture->run->options.rules;
-	const char *expression = capture->run->options.prefilter;
+	const char *expression = capture->run->options.match.prefilter;
 	struct cw_filter_options options = capture->generations->filter_options.filter;
 	struct cw_filter *filter;
 
@@ -158,7 +158,7 @@ void cw_taps_prefilter(struct cw_capture *capture)
 {
 	uint32_t index;
 
-	if (capture->run->options.no_kernel_filter || capture->run->options.verify_every)
+	if (capture->run->options.no_kernel_filter || capture->run->options.match.verify_every)
 		return;
 	for (index = 0; index < capture->tap_count; index++)
 		prefilter_tap(capture, &capture->taps[index]);

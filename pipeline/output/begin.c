@@ -12,11 +12,11 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 						  .iface = iface ? iface->name : NULL,
 						  .seq = output->turn.file_count,
 						  .ts_ns = ts_ns,
-						  .is_utc = outputs->run->options.is_utc};
+						  .is_utc = outputs->run->options.output.is_utc};
 	const struct cw_outfile_options options = {
-	    .no_clobber = outputs->run->options.no_clobber,
-	    .sync = outputs->run->options.sync,
-	    .standard_output = outputs->run->options.standard_output,
+	    .no_clobber = outputs->run->options.output.no_clobber,
+	    .sync = outputs->run->options.output.sync,
+	    .standard_output = outputs->run->options.output.standard_output,
 	    .direct = cw_template_is_zst(output->name) ? NULL : outputs->direct_share,
 	    .pack = cw_template_is_zst(output->name) ? outputs->pack : NULL,
 	    .wake_fd = outputs->run->abort_fd,

@@ -71,7 +71,7 @@ void cw_output_seal_all(struct cw_outputs *outputs, struct cw_output *output)
 
 void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output)
 {
-	size_t gather_bytes = outputs->run->options.gather_bytes;
+	size_t gather_bytes = outputs->run->options.sizes.gather_bytes;
 	bool is_any_complete = false, is_complete;
 
 	cw_output_close_chunk(output);

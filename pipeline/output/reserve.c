@@ -172,7 +172,7 @@ static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch 
 	uint64_t needed = 0, chunks;
 	uint32_t index;
 
-	if (outputs->run->options.reserve_slowly || batch->part.has_unrepresentable ||
+	if (outputs->run->options.sizes.reserve_slowly || batch->part.has_unrepresentable ||
 	    batch->part.has_giant || batch->part.is_cut_short ||
 	    batch->tally_count > batch->piece_capacity)
 		return false;

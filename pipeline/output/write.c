@@ -45,7 +45,7 @@ static void tell_refusal(struct cw_outputs *outputs, const struct cw_file *file)
 {
 	int refusal = outputs->direct_share ? cw_direct_share_refusal(outputs->direct_share) : 0;
 
-	if (refusal == 0 || outputs->run->options.direct != CW_DIRECT_ON ||
+	if (refusal == 0 || outputs->run->options.output.direct != CW_DIRECT_ON ||
 	    atomic_exchange(&outputs->has_reported_direct, true))
 		return;
 	cw_run_tell(outputs->run, CW_WARNING,

@@ -221,9 +221,9 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 	}
 	plan->next->own = rules;
 	plan->next->rules = &plan->next->own;
-	cw_matcher_init(&plan->next->matcher, plan->next->rules, reload->run->options.prefilter,
-			&reload->generations->filter_options);
-	plan->next->matcher.verify_every = reload->run->options.verify_every;
+	cw_matcher_init(&plan->next->matcher, plan->next->rules,
+			reload->run->options.match.prefilter, &reload->generations->filter_options);
+	plan->next->matcher.verify_every = reload->run->options.match.verify_every;
 	plan->next->matcher.outputs = plan->next->outputs;
 	plan->next->matcher.is_cancelled = &reload->run->is_stopping;
 	result = plan_init(plan, error);

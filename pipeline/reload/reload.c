@@ -163,9 +163,9 @@ int cw_reload_init(struct cw_reload *reload)
 	reload->held_count = 1;
 	reload->status.generation = 1;
 	reload->status.rule_count = rules->count;
-	cw_matcher_init(&first->matcher, rules, reload->run->options.prefilter,
+	cw_matcher_init(&first->matcher, rules, reload->run->options.match.prefilter,
 			&reload->generations->filter_options);
-	first->matcher.verify_every = reload->run->options.verify_every;
+	first->matcher.verify_every = reload->run->options.match.verify_every;
 	first->matcher.outputs = first->outputs;
 	for (index = 0; index < rules->count; index++)
 		first->outputs[index] = index;

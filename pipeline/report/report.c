@@ -138,10 +138,10 @@ int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, s
 	*report =
 	    (struct cw_report){.threads = capture->run->options.threads,
 			       .books = capture->turn->books,
-			       .verify = {.every = capture->run->options.verify_every,
+			       .verify = {.every = capture->run->options.match.verify_every,
 					  .sampled = capture->turn->verification.sampled,
 					  .differences = capture->turn->verification.differences},
-			       .is_durable = capture->run->options.sync};
+			       .is_durable = capture->run->options.output.sync};
 	report->inputs = calloc(capture->inputs->count, sizeof(*report->inputs));
 	if (!report->inputs)
 		goto no_memory;

@@ -18,7 +18,7 @@ bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t in
 int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run *run,
 		   struct cw_error *error)
 {
-	const struct cw_source_options options = {.window_bytes = run->options.window_bytes,
+	const struct cw_source_options options = {.window_bytes = run->options.sizes.window_bytes,
 						  .wake_fd = run->wake_fd,
 						  .input = (uint16_t)index,
 						  .linktype = run->options.linktype};

@@ -32,31 +32,55 @@ enum cw_direct_mode {
 	CW_DIRECT_OFF,
 };
 
+/* Which packets a rule takes, and how that is found out. */
+struct cw_match_options {
+	const char *prefilter;               /* expression every packet must pass, or NULL */
+	struct cw_filter_compiler *compiler; /* for this run alone meanwhile; NULL: in process */
+	enum cw_filter_engine engine;
+	uint32_t verify_every; /* check every so-many-th packet's rules by libpcap; 0 = none */
+	bool unoptimized;
+	bool resolve_names;
+};
+
+/* What is written, and how. */
+struct cw_output_options {
+	const char *directory; /* in front of relative output names, or NULL */
+	uint32_t snaplen;      /* cut records to it; 0 = whole packets */
+	enum cw_time_precision time_precision;
+	enum cw_direct_mode direct;
+	bool no_clobber;
+	bool sync;
+	bool is_utc;
+	int standard_output; /* descriptor for the name "-" */
+};
+
+/* Sizes; 0 = chosen. Tests make them tiny. */
+struct cw_size_options {
+	size_t pool_bytes;
+	size_t chunk_bytes;
+	size_t gather_bytes; /* of full chunks before they are written; 0 = the default */
+	size_t batch_bytes;
+	uint32_t batch_records;
+	uint32_t batch_count;
+	uint32_t descriptor_limit;
+	size_t window_bytes;
+	bool reserve_slowly; /* always take the record-by-record path (tests compare the two) */
+};
+
+/* What it points at is borrowed until the pipeline is freed. */
 struct cw_pipeline_options {
-	/* borrowed until the pipeline is freed */
 	const char *const *inputs; /* paths; "-" = standard input, at most once */
 	uint32_t input_count;
 	const char *const *devices; /* instead of inputs: captured live */
 	uint32_t device_count;
 	const struct cw_rules *rules;
-	const char *prefilter;               /* expression every packet must pass, or NULL */
-	const char *directory;               /* in front of relative output names, or NULL */
-	struct cw_filter_compiler *compiler; /* for this run alone meanwhile; NULL: in process */
 
 	uint32_t threads;      /* workers; 0 = the cores this process may use */
 	uint64_t packet_limit; /* stop after so many packets matched by any rule; 0 = none */
-	uint32_t snaplen;      /* cut records to it; 0 = whole packets */
 	uint32_t linktype;     /* overrides the inputs' (-y); CW_LINKTYPE_ANY */
-	enum cw_time_precision time_precision;
-	enum cw_direct_mode direct;
-	enum cw_filter_engine engine;
-	uint32_t verify_every; /* check every so-many-th packet's rules by libpcap; 0 = none */
-	bool unoptimized;
-	bool resolve_names;
-	bool no_clobber;
-	bool sync;
-	bool is_utc;
-	int standard_output; /* descriptor for the name "-" */
+	struct cw_match_options match;
+	struct cw_output_options output;
+	struct cw_size_options sizes;
 
 	/* live; of `live` the device, the input and the descriptor are set here, and the number of
 	 * queues where it is 0 */
@@ -77,17 +101,6 @@ struct cw_pipeline_options {
 	/* A reload is done with, as cw_pipeline_reload_status says; the same thread; may be NULL.
 	 */
 	void (*on_reload)(void *context);
-
-	/* sizes; 0 = chosen (tests make them tiny) */
-	size_t pool_bytes;
-	size_t chunk_bytes;
-	size_t gather_bytes; /* of full chunks before they are written; 0 = the default */
-	size_t batch_bytes;
-	uint32_t batch_records;
-	uint32_t batch_count;
-	uint32_t descriptor_limit;
-	size_t window_bytes;
-	bool reserve_slowly; /* always take the record-by-record path (tests compare the two) */
 
 	/* Called from any thread, one call at a time is not promised. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);

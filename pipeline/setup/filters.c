@@ -32,8 +32,8 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 		return;
 	}
 	cw_rule_describe(rules, rule, where, sizeof(where));
-	cw_filter_explain(rule ? rule->filter : check->run->options.prefilter, text, explained,
-			  sizeof(explained));
+	cw_filter_explain(rule ? rule->filter : check->run->options.match.prefilter, text,
+			  explained, sizeof(explained));
 	check->illegal_counts[index]++;
 	if (!check->first.code)
 		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, explained);

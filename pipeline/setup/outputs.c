@@ -21,7 +21,7 @@ static bool has_ns_input(const struct cw_outputs *outputs)
 static enum cw_format choose_format(const struct cw_outputs *outputs,
 				    const struct cw_template *name)
 {
-	enum cw_time_precision precision = outputs->run->options.time_precision;
+	enum cw_time_precision precision = outputs->run->options.output.time_precision;
 
 	if (cw_template_is_pcapng(name))
 		return CW_FORMAT_PCAPNG;
@@ -34,9 +34,9 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error)
 {
-	uint32_t snaplen = rule->snaplen ? rule->snaplen : outputs->run->options.snaplen;
-	int result =
-	    cw_template_parse(&output->name, rule->write, outputs->run->options.directory, error);
+	uint32_t snaplen = rule->snaplen ? rule->snaplen : outputs->run->options.output.snaplen;
+	int result = cw_template_parse(&output->name, rule->write,
+				       outputs->run->options.output.directory, error);
 	char where[512];
 
 	if (result < 0) {
@@ -60,7 +60,8 @@ static int check_stdout(const struct cw_outputs *outputs, const struct cw_output
 {
 	struct stat status;
 
-	if (fstat(outputs->run->options.standard_output, &status) == 0 && S_ISREG(status.st_mode) &&
+	if (fstat(outputs->run->options.output.standard_output, &status) == 0 &&
+	    S_ISREG(status.st_mode) &&
 	    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
 		return cw_error_set(error, -EINVAL,
 				    "rule %s: standard output goes to one of the inputs",
@@ -101,7 +102,7 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 		    struct cw_names *names, struct cw_error *error)
 {
 	const struct cw_template_values values = {.rule = output->rule->name};
-	const bool no_clobber = is_new && outputs->run->options.no_clobber;
+	const bool no_clobber = is_new && outputs->run->options.output.no_clobber;
 	const bool is_fixed =
 	    !cw_template_has_time(output->name) && !cw_template_has_iface(output->name);
 	char path[CW_TEMPLATE_PATH_BYTES];
@@ -141,7 +142,7 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
  */
 static int setup_direct(struct cw_outputs *outputs)
 {
-	enum cw_direct_mode mode = outputs->run->options.direct;
+	enum cw_direct_mode mode = outputs->run->options.output.direct;
 
 	if (mode == CW_DIRECT_OFF || (mode == CW_DIRECT_AUTO && !outputs->run->is_live))
 		return 0;

@@ -131,13 +131,13 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
 
 		make_setup(&setup, "sizes", is_pcapng, rotates);
 		setup.options.threads = sizes[index].threads;
-		setup.options.pool_bytes = sizes[index].pool_bytes;
-		setup.options.chunk_bytes = sizes[index].chunk_bytes;
-		setup.options.batch_bytes = sizes[index].batch_bytes;
-		setup.options.batch_records = sizes[index].batch_records;
-		setup.options.batch_count = sizes[index].batch_count;
-		setup.options.descriptor_limit = sizes[index].descriptor_limit;
-		setup.options.reserve_slowly = sizes[index].reserve_slowly;
+		setup.options.sizes.pool_bytes = sizes[index].pool_bytes;
+		setup.options.sizes.chunk_bytes = sizes[index].chunk_bytes;
+		setup.options.sizes.batch_bytes = sizes[index].batch_bytes;
+		setup.options.sizes.batch_records = sizes[index].batch_records;
+		setup.options.sizes.batch_count = sizes[index].batch_count;
+		setup.options.sizes.descriptor_limit = sizes[index].descriptor_limit;
+		setup.options.sizes.reserve_slowly = sizes[index].reserve_slowly;
 		assert_int_equal(run(&setup, &report), 0);
 		assert_true(report.is_balanced);
 		assert_true(report.is_complete);
@@ -237,7 +237,7 @@ static unsigned long allocations_of_run(uint32_t batch_records)
 	struct setup setup;
 
 	make_setup(&setup, "hot", false, false);
-	setup.options.batch_records = batch_records;
+	setup.options.sizes.batch_records = batch_records;
 	atomic_store(&hot_allocations, 0);
 	assert_int_equal(run(&setup, &report), 0);
 	cw_report_fini(&report);

@@ -83,7 +83,7 @@ static void an_input_that_shrinks_keeps_what_was_before(void **state)
 		uint32_t rule;
 
 		make_setup(&setup, "shrunk", false, false);
-		setup.options.batch_bytes = 100000;
+		setup.options.sizes.batch_bytes = 100000;
 		setup.options.threads = 1 + (uint32_t)call % 3;
 		atomic_store(&shrunk_bytes, input_bytes * (call % 7 + 1) / 9);
 		atomic_store(&fstats_until_shrunk, call);

@@ -106,7 +106,7 @@ static inline void make_setup(struct setup *setup, const char *name, bool is_pca
 	setup->options.inputs = setup->inputs;
 	setup->options.input_count = 1;
 	setup->options.rules = &setup->rules;
-	setup->options.directory = setup->directory;
+	setup->options.output.directory = setup->directory;
 	setup->options.threads = 2;
 }
 

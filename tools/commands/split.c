@@ -32,28 +32,28 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->inputs = arguments->inputs.words;
 	options->input_count = arguments->inputs.count;
 	options->rules = rules;
-	options->prefilter = prefilter;
-	options->directory = arguments->output.directory;
+	options->match.prefilter = prefilter;
+	options->output.directory = arguments->output.directory;
 	options->threads = (uint32_t)arguments->output.threads;
 	options->packet_limit = arguments->output.packet_count;
-	options->snaplen = (uint32_t)arguments->output.snaplen;
-	options->time_precision = (enum cw_time_precision)arguments->output.precision;
-	options->direct = (enum cw_direct_mode)arguments->output.direct;
-	options->engine = (enum cw_filter_engine)arguments->filter.engine;
-	options->verify_every = (uint32_t)arguments->filter.verify_every;
-	options->unoptimized = arguments->filter.unoptimized;
-	options->resolve_names = arguments->filter.resolve;
-	options->no_clobber = arguments->output.no_clobber;
-	options->sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
-						 : arguments->output.sync == CW_SYNC_CLOSE;
-	options->is_utc = arguments->output.utc;
-	options->standard_output = STDOUT_FILENO;
-	options->pool_bytes = arguments->output.buffer_bytes;
-	options->chunk_bytes = arguments->output.chunk_bytes;
+	options->output.snaplen = (uint32_t)arguments->output.snaplen;
+	options->output.time_precision = (enum cw_time_precision)arguments->output.precision;
+	options->output.direct = (enum cw_direct_mode)arguments->output.direct;
+	options->match.engine = (enum cw_filter_engine)arguments->filter.engine;
+	options->match.verify_every = (uint32_t)arguments->filter.verify_every;
+	options->match.unoptimized = arguments->filter.unoptimized;
+	options->match.resolve_names = arguments->filter.resolve;
+	options->output.no_clobber = arguments->output.no_clobber;
+	options->output.sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
+							: arguments->output.sync == CW_SYNC_CLOSE;
+	options->output.is_utc = arguments->output.utc;
+	options->output.standard_output = STDOUT_FILENO;
+	options->sizes.pool_bytes = arguments->output.buffer_bytes;
+	options->sizes.chunk_bytes = arguments->output.chunk_bytes;
 	/* Chunks of a given size go as they fill. */
-	options->gather_bytes = arguments->output.chunk_bytes;
-	options->batch_bytes = arguments->output.batch_bytes;
-	options->batch_records = (uint32_t)arguments->output.batch_packets;
+	options->sizes.gather_bytes = arguments->output.chunk_bytes;
+	options->sizes.batch_bytes = arguments->output.batch_bytes;
+	options->sizes.batch_records = (uint32_t)arguments->output.batch_packets;
 }
 
 int cw_command_split(const struct cw_arguments *arguments)
@@ -92,9 +92,9 @@ int cw_command_split(const struct cw_arguments *arguments)
 	if (result == 0 && has_hooks)
 		result = cw_arguments_start_hooks(arguments, &hooks);
 	if (result == 0) {
-		options.compiler = cw_arguments_start_compiler(arguments);
+		options.match.compiler = cw_arguments_start_compiler(arguments);
 		result = cw_run(arguments, &options, hooks);
-		cw_filter_compiler_free(options.compiler);
+		cw_filter_compiler_free(options.match.compiler);
 	}
 	cw_hooks_free(hooks);
 	cw_rules_fini(&rules);

@@ -22,7 +22,7 @@ static bool is_opened_in_place(const char *path)
  * set where memory is short. */
 static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
 {
-	const char *directory = write[0] == '/' ? NULL : options->directory;
+	const char *directory = write[0] == '/' ? NULL : options->output.directory;
 	char *path, *slash;
 
 	*result = 0;

@@ -94,7 +94,7 @@ static void run_samples(struct setup *setup, uint32_t every, const char *who)
 
 	setup->options.inputs = inputs;
 	setup->options.input_count = 2;
-	setup->options.verify_every = every;
+	setup->options.match.verify_every = every;
 	setup->options.tell = keep_told;
 	for (index = 0; index < CW_ARRAY_COUNT(threads); index++) {
 		struct told told = {.count = 0};
@@ -102,7 +102,7 @@ static void run_samples(struct setup *setup, uint32_t every, const char *who)
 
 		setup->options.context = &told;
 		setup->options.threads = threads[index];
-		setup->options.batch_records = index == 1 ? 37 : 0;
+		setup->options.sizes.batch_records = index == 1 ? 37 : 0;
 		assert_int_equal(run(setup, &report), 0);
 		check_samples(&report, &told, every, who);
 		cw_report_fini(&report);
@@ -119,9 +119,9 @@ static void samples_agree_with_libpcap(void **state)
 	(void)state;
 	make_setup(&setup, "agree", false, false);
 	for (index = 0; index < CW_ARRAY_COUNT(engines); index++) {
-		setup.options.engine = engines[index];
+		setup.options.match.engine = engines[index];
 		setup.rules.mode = index == 1 ? CW_FILTER_FIRST : CW_FILTER_ALL;
-		setup.options.prefilter = index == 2 ? "udp" : NULL;
+		setup.options.match.prefilter = index == 2 ? "udp" : NULL;
 		run_samples(&setup, 1 + 2 * index, "nobody");
 	}
 	end_setup(&setup);
@@ -138,7 +138,7 @@ static void differences_are_counted_and_told_whatever_the_threads(void **state)
 	run_samples(&setup, 7, "rule r0");
 	run_samples(&setup, 100, "rule r0");
 	run_samples(&setup, 59999, "rule r0"); /* at most two samples */
-	setup.options.prefilter = "udp";
+	setup.options.match.prefilter = "udp";
 	run_samples(&setup, 11, "the global filter");
 	atomic_store(&lie_divisor, 0);
 	end_setup(&setup);
@@ -171,7 +171,7 @@ static void first_match_differences_name_the_lower_rule(void **state)
 	(void)state;
 	make_setup(&setup, "first", false, false);
 	setup.rules.mode = CW_FILTER_FIRST;
-	setup.options.verify_every = 1;
+	setup.options.match.verify_every = 1;
 	setup.options.tell = keep_told;
 	setup.options.context = &told;
 	atomic_store(&lie_divisor, 7);

@@ -155,9 +155,9 @@ static inline void make_run(struct run *run, const char *text, uint32_t queues)
 	run->options.devices = devices;
 	run->options.device_count = 1;
 	run->options.rules = &run->rules;
-	run->options.directory = run->folder;
+	run->options.output.directory = run->folder;
 	run->options.threads = 2;
-	run->options.batch_records = 256;
+	run->options.sizes.batch_records = 256;
 	run->options.live.queue_count = queues;
 	run->options.live.fanout = CW_FANOUT_LB;
 	run->options.live.block_bytes = (size_t)64 << 10;
