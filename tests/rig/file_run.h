@@ -50,16 +50,16 @@ static inline void make_input(void)
 	struct cw_packet packet;
 	uint8_t buffer[4096];
 	uint32_t index;
+	size_t bytes;
 	FILE *file;
 
 	snprintf(input_path, sizeof(input_path), "%s/input.pcap", folder);
 	assert_int_equal(cw_traffic_open(&traffic, "imix", 3, NULL), 0);
 	file = fopen(input_path, "wb");
 	assert_non_null(file);
-	fwrite(buffer, cw_format_header(CW_FORMAT_PCAP_US, 1, 262144, buffer), 1, file);
+	bytes = cw_format_header(CW_FORMAT_PCAP_US, 1, 262144, buffer);
+	assert_int_equal(fwrite(buffer, bytes, 1, file), 1);
 	for (index = 0; index < PACKETS; index++) {
-		size_t bytes;
-
 		cw_traffic_next(traffic, &packet);
 		bytes = cw_format_record_bytes(CW_FORMAT_PCAP_US, &packet, UINT32_MAX);
 		assert_true(bytes <= sizeof(buffer));

@@ -146,7 +146,7 @@ static void protochain_that_libpcap_never_ends_ends(void **state)
 static void lay_turns(struct random *random, uint8_t packet[1046], uint8_t last,
 		      bool is_permutation)
 {
-	uint8_t order[256];
+	uint8_t order[256] = {0};
 	uint32_t i;
 
 	memset(packet, 0, 1046);

@@ -202,7 +202,7 @@ static void long_messages_arrive_whole(void **state)
 	sender = fork();
 	assert_true(sender >= 0);
 	if (sender == 0)
-		_exit(cw_wire_send_answer(sockets[0], &answer, CW_HELPER_FOREVER) != 0);
+		_exit(cw_wire_send_answer(sockets[0], &answer, CW_HELPER_FOREVER) ? 1 : 0);
 	close(sockets[0]);
 	assert_int_equal(cw_wire_receive_answer(sockets[1], -1, &got, CW_HELPER_FOREVER), 0);
 	assert_int_equal(got.head.count, count);

@@ -206,7 +206,7 @@ static void damaged_records_stay_within_their_span(void **state)
 		uint8_t *block = malloc(BLOCK_BYTES), *exact;
 		struct cw_cursor cursor = {0};
 		size_t count, i, hits = 1 + below(8);
-		uint64_t sum = 0;
+		volatile uint64_t sum = 0; /* every byte is looked at */
 
 		assert_non_null(block);
 		make_block(block, &span, 8, 8, CW_CAPLEN_MAX);
@@ -227,10 +227,9 @@ static void damaged_records_stay_within_their_span(void **state)
 				assert_true(packets[i].data >= span.data);
 				assert_true(packets[i].data + packets[i].caplen <=
 					    span.data + span.bytes);
-				sum += hash_bytes(packets[i].data, packets[i].caplen);
+				sum = sum + hash_bytes(packets[i].data, packets[i].caplen);
 			}
 		assert_int_equal(cursor.offset, span.bytes);
-		assert_true(sum || !sum);
 		free(exact);
 	}
 }
