@@ -58,7 +58,7 @@ struct cw_file_cache {
 	bool is_idle;
 	bool is_pinned;   /* open, and has to stay so */
 	bool is_regular;  /* known once it was opened */
-	int late_failure; /* of closing it when it was evicted; told at the next acquire */
+	int late_failure; /* of closing it when it was evicted; reported at the next acquire */
 	struct cw_file *idle_next;
 	struct cw_file *idle_previous;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output's life beside its packets: failing, being told that there is work, being taken down. */
+/* An output's life beside its packets: it fails, is kicked to write, and is taken down. */
 #include <stdio.h>
 #include <stdlib.h>
 

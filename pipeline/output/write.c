@@ -16,7 +16,7 @@
 
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
 
-/* A disk that is full may fail and work again twice a second: that is told now and then only. */
+/* A full disk may fail and work again twice a second: that is reported now and then only. */
 static bool may_tell(struct cw_output *output)
 {
 	uint64_t now_ns = cw_now_ns();
@@ -222,18 +222,22 @@ static void look_at_space(struct cw_outputs *outputs, const struct cw_file *file
 int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 			  struct cw_file *file)
 {
+	struct cw_file *before = output->writer.file;
 	struct cw_error error = {0};
 	int result;
 
-	if (output->writer.file && output->writer.file != file) {
-		cw_writer_finish_file(outputs, output, output->writer.file);
-		result = atomic_load(&output->shared.failure);
-		if (result)
-			return result;
-	}
-	if (output->writer.file != file && is_an_input(outputs, file)) {
-		cw_writer_fail(outputs, output, file, -EINVAL, false, "it is one of the inputs");
-		return -EINVAL;
+	if (before != file) {
+		if (before) {
+			cw_writer_finish_file(outputs, output, before);
+			result = atomic_load(&output->shared.failure);
+			if (result)
+				return result;
+		}
+		if (is_an_input(outputs, file)) {
+			cw_writer_fail(outputs, output, file, -EINVAL, false,
+				       "it is one of the inputs");
+			return -EINVAL;
+		}
 	}
 	look_at_space(outputs, file);
 	output->writer.file = file;
@@ -298,7 +302,7 @@ static void end_file(struct cw_outputs *outputs, struct cw_output *output, struc
 	output->writer.file = NULL;
 }
 
-/* The file has to make room. That it cannot be removed is told, once an output. */
+/* The file has to make room. That it cannot be removed is reported, once an output. */
 static void expire_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	struct cw_error error = {0};
