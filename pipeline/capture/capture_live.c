@@ -136,7 +136,7 @@ void *cw_capture_live_main(void *argument)
 {
 	struct cw_lane *lane = argument;
 	struct cw_capture *capture = lane->owner;
-	struct cw_live *live;
+	struct cw_live *live = NULL;
 	struct cw_batch *batch = NULL;
 	uint64_t due_ns = 0;
 	bool goes_on = true;

@@ -300,6 +300,7 @@ static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scra
 			     const struct cw_packet *packets, uint32_t count, uint64_t rejected,
 			     uint32_t ids_capacity)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core*): a run has a packet */
 	uint64_t passes = ~rejected & (UINT64_MAX >> (CW_MATCH_BURST - count));
 	uint32_t passed_count = 0;
 	uint32_t index, done;

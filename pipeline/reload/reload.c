@@ -75,6 +75,7 @@ static void reload_once(struct cw_reload *reload, uint64_t upto)
 		end_reload(reload, true, upto,
 			   "rules reloaded: generation %" PRIu64 ", %u rules (outputs: %u go on, "
 			   "%u new, %u closed)",
+			   /* NOLINTNEXTLINE(clang-analyzer-core*): prepared, so it is there */
 			   next->number, next->rules->count, kept, fresh, plan.last_count);
 	if (result == 0)
 		plan.last_count = 0; /* the outputs have them */

@@ -23,7 +23,7 @@ static int add_past(struct cw_past *past, struct cw_report *report)
 
 	if (!past->count)
 		return 0;
-	by_name = calloc(in_force, sizeof(*by_name));
+	by_name = calloc(in_force, sizeof(struct cw_report_rule *));
 	if (!by_name)
 		return -ENOMEM;
 	for (index = 0; index < in_force; index++)
