@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cppcheck and clang-tidy over the sources, which have nothing to say.
 
-usage: analysers.py BUILD [cppcheck|clang-tidy] [FILE...]
+usage: analysers.py BUILD [cppcheck|clang-tidy] [--newest N] [FILE...]
 
 BUILD is a build folder with compile_commands.json. Without FILE: every source of core, pipeline,
-tools, datasets, bench and tests. A false finding is silenced where it stands, in one line with its
-reason: // NOLINT(check): reason, or // cppcheck-suppress id ; reason.
+tools, datasets, bench and tests that BUILD compiles; with --newest the N of them that commits
+changed last. A false finding is silenced where it stands, in one line with its reason:
+// NOLINT(check): reason, or // cppcheck-suppress id ; reason.
 """
+import argparse
 import json
 import os
 import pathlib
@@ -73,19 +75,33 @@ def clang_tidy(build, paths):
     return sorted(found)
 
 
-def main(build, *arguments):
+def newest(paths, count):
+    """The `count` of the sources that commits changed last; without git, the first ones."""
+    done = subprocess.run(["git", "log", "-n200", "--name-only", "--format="], cwd=ROOT,
+                          stdout=subprocess.PIPE, text=True, check=False)
+    changed = [name for name in dict.fromkeys(done.stdout.split()) if name in set(paths)]
+    rest = [name for name in paths if name not in set(changed)]
+    return (changed + rest)[:count]
+
+
+def main():
     tools = {"cppcheck": cppcheck, "clang-tidy": clang_tidy}
-    chosen = [name for name in arguments if name in tools]
-    paths = sources(build, {name for name in arguments if name not in tools})
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--newest", type=int, metavar="N")
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    chosen = [name for name in options.arguments if name in tools]
+    paths = sources(options.build, set(options.arguments) - set(tools))
+    if options.newest:
+        paths = newest(paths, options.newest)
     if not paths:
         sys.exit("analysers: no sources")
-    found = [line for name in chosen or tools for line in tools[name](build, paths)]
+    found = [line for name in chosen or tools for line in tools[name](options.build, paths)]
     print("\n".join(found))
     print(f"{len(paths)} sources, {len(found)} findings")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -108,11 +108,13 @@ def make_place():
 class Shape:
     """What frames look like, and how many: arguments for the sender and the checker."""
 
-    def __init__(self, count, first=0, size=60, size_max=0, flows=97, vlan=NO_TAG, outer=NO_TAG,
-                 gso=0):
+    def __init__(self, count, first=0, gso=0, **looks):
+        """looks: size, size_max, flows, vlan, outer."""
         self.count, self.first, self.gso = count, first, gso
-        self.looks = {"size": size, "size-max": size_max, "flows": flows, "vlan": vlan,
-                      "outer": outer}
+        self.looks = {"size": 60, "size_max": 0, "flows": 97, "vlan": NO_TAG, "outer": NO_TAG}
+        if not looks.keys() <= self.looks.keys():
+            raise TypeError(f"no such looks: {looks.keys() - self.looks.keys()}")
+        self.looks.update(looks)
 
     def part(self, first, count):
         """The same frames with other numbers."""
@@ -123,7 +125,7 @@ class Shape:
     def arguments(self):
         return [text for name, value in (*self.looks.items(), ("first", self.first),
                                          ("count", self.count))
-                for text in (f"--{name}", str(value))]
+                for text in ("--" + name.replace("_", "-"), str(value))]
 
 
 def wait_for_link(device):

@@ -142,7 +142,7 @@ class Program:
             emitted, taken = set(), set()
             waiting = [root]
             while waiting:
-                self.step(program, waiting.pop(), data, length, waiting, emitted, taken)
+                self.step((program, waiting.pop()), (data, length), waiting, emitted, taken)
             for part in emitted:
                 at = part
                 while at and at not in taken:
@@ -151,7 +151,8 @@ class Program:
                     found.add(int(part.split()[0]))
         return found
 
-    def step(self, program, target, data, length, waiting, emitted, taken):
+    def step(self, place, packet, waiting, emitted, taken):
+        program, target = place
         if match := re.fullmatch(r"(emit|take back) (?:\d+ \(a bitmap\): )?(.*)", target):
             (emitted if match[1] == "emit" else taken).update(match[2].split(", "))
             return
@@ -163,7 +164,7 @@ class Program:
             return
         ways = dict(node["ways"])
         try:
-            value = value_of(node["var"], data, length)
+            value = value_of(node["var"], *packet)
         except Trap:
             waiting.append(ways.get("trap", "nothing"))
             return
