@@ -17,8 +17,8 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 	    .no_clobber = outputs->run->options.output.no_clobber,
 	    .sync = outputs->run->options.output.sync,
 	    .standard_output = outputs->run->options.output.standard_output,
-	    .direct = cw_template_is_zst(output->name) ? NULL : outputs->direct_share,
-	    .pack = cw_template_is_zst(output->name) ? outputs->pack : NULL,
+	    .direct = output->name->is_zst ? NULL : outputs->direct_share,
+	    .pack = output->name->is_zst ? outputs->pack : NULL,
 	    .wake_fd = outputs->run->abort_fd,
 	};
 	char path[CW_TEMPLATE_PATH_BYTES];
@@ -27,7 +27,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 
 	if (!file)
 		goto no_memory;
-	if (cw_template_is_zst(output->name) && !outputs->pack) {
+	if (output->name->is_zst && !outputs->pack) {
 		cw_output_fail(output, -EINVAL, false,
 			       "the run was not set up for compressed outputs");
 		free(file);
@@ -40,7 +40,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 		free(file);
 		return NULL;
 	}
-	file->path = cw_template_is_stdout(output->name) ? strdup(path)
+	file->path = output->name->is_stdout ? strdup(path)
 							 : cw_names_claim(&outputs->names, path);
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
 		goto no_memory;

@@ -66,7 +66,7 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_output *output)
 {
 	if (output->turn.files_first || atomic_load(&output->shared.failure) ||
-	    cw_template_has_time(output->name) || cw_template_has_iface(output->name))
+	    output->name->has_kind[CW_PART_TIME] || output->name->has_kind[CW_PART_IFACE])
 		return NULL;
 	return cw_output_new_file(outputs, output, NULL, 0);
 }

@@ -149,8 +149,7 @@ static int check_stdout(struct cw_plan *plan, struct cw_error *error)
 	uint32_t index;
 
 	for (index = 0; index < plan->fresh_made; index++) {
-		if (cw_template_is_stdout(plan->fresh[index].name) &&
-		    plan->reload->outputs->has_used_stdout)
+		if (plan->fresh[index].name->is_stdout && plan->reload->outputs->has_used_stdout)
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: standard output had another output's packets "
 					    "in this run",
@@ -251,8 +250,7 @@ static void enter_outputs(void *context)
 		uint32_t slot = plan->slots[index];
 
 		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));
-		reload->outputs->has_used_stdout |=
-		    cw_template_is_stdout(reload->outputs->at[slot].name);
+		reload->outputs->has_used_stdout |= reload->outputs->at[slot].name->is_stdout;
 		if (slot >= reload->outputs->count)
 			reload->outputs->count = slot + 1;
 	}

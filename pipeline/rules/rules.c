@@ -1,17 +1,121 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rule sets as such: loading, adding command-line rules, checking names, templates and limits
- * across rules. What stands in a YAML file is rules_file.c's part.
+ * Rules as such: grown, copied, freed; which names are good; adding command-line rules, checking
+ * names, templates and limits across rules. What stands in a YAML file is rules_file.c's part.
  */
+#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "pipeline/rules/rules_parts.h"
 #include "pipeline/rules/template.h"
 
-#define READ_BYTES ((size_t)64 << 10)
+const char *cw_rule_name_fault(const char *name)
+{
+	size_t bytes = strlen(name);
+
+	if (!bytes)
+		return "it is empty";
+	if (bytes > CW_RULE_NAME_BYTES_MAX)
+		return "it is longer than 128 characters";
+	if (strspn(name, ".") == bytes)
+		return "it consists of dots";
+	for (size_t i = 0; i < bytes; i++)
+		if (!isascii(name[i]) || (!isalnum(name[i]) && !strchr("_-.+@:", name[i])))
+			return "it may have letters, digits and _ - . + @ : only";
+	return NULL;
+}
+
+bool cw_rule_is_unmatched(const char *filter)
+{
+	size_t start = strspn(filter, " \t\r\n");
+
+	return !strncmp(filter + start, "unmatched", 9) &&
+	       filter[start + 9 + strspn(filter + start + 9, " \t\r\n")] == 0;
+}
+
+/* Room for one more; doubled, so that a million rules cost a million copies, not their square. */
+struct cw_rule *cw_rules_append(struct cw_rules *rules)
+{
+	bool is_power_of_2 = !(rules->count & (rules->count - 1));
+
+	if (is_power_of_2) {
+		size_t capacity = rules->count ? 2 * (size_t)rules->count : 1;
+		struct cw_rule *grown = realloc(rules->rules, capacity * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		rules->rules = grown;
+	}
+	rules->rules[rules->count] = (struct cw_rule){0};
+	return &rules->rules[rules->count++];
+}
+
+static void free_words(char **words)
+{
+	for (size_t i = 0; words && words[i]; i++)
+		free(words[i]);
+	free(words);
+}
+
+int cw_rule_set_hook(struct cw_rule *rule, char *const *words)
+{
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	rule->hook = calloc(count + 1, sizeof(*rule->hook));
+	for (size_t i = 0; rule->hook && i < count; i++) {
+		rule->hook[i] = strdup(words[i]);
+		if (rule->hook[i])
+			continue;
+		free_words(rule->hook);
+		rule->hook = NULL;
+	}
+	return rule->hook ? 0 : -ENOMEM;
+}
+
+void cw_rule_fini(struct cw_rule *rule)
+{
+	free_words(rule->hook);
+	free(rule->name);
+	free(rule->filter);
+	free(rule->write);
+}
+
+struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
+{
+	struct cw_rule *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *rule;
+	copy->name = strdup(rule->name);
+	copy->write = strdup(rule->write);
+	copy->filter = rule->filter ? strdup(rule->filter) : NULL;
+	copy->hook = NULL;
+	if (copy->name && copy->write && (copy->filter || !rule->filter) &&
+	    (!rule->hook || cw_rule_set_hook(copy, rule->hook) == 0))
+		return copy;
+	cw_rule_free(copy);
+	return NULL;
+}
+
+void cw_rule_free(struct cw_rule *rule)
+{
+	if (rule)
+		cw_rule_fini(rule);
+	free(rule);
+}
+
+void cw_rules_fini(struct cw_rules *rules)
+{
+	for (uint32_t i = 0; i < rules->count; i++)
+		cw_rule_fini(&rules->rules[i]);
+	free(rules->rules);
+	free(rules->path);
+	*rules = (struct cw_rules){0};
+}
 
 int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, const char *write,
 		 uint32_t snaplen, struct cw_error *error)
@@ -50,69 +154,6 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 	return 0;
 }
 
-/* All of a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
-static int64_t read_all(int fd, char **result)
-{
-	size_t capacity = 0;
-	size_t used = 0;
-	char *text = NULL;
-
-	*result = NULL;
-	for (;;) {
-		ssize_t done;
-
-		if (used == capacity) {
-			char *grown;
-
-			capacity = capacity ? 2 * capacity : READ_BYTES;
-			grown = realloc(text, capacity);
-			if (!grown) {
-				free(text);
-				return -ENOMEM;
-			}
-			text = grown;
-		}
-		done = read(fd, text + used, capacity - used);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			int failure = -errno;
-
-			free(text);
-			return failure;
-		}
-		used += (size_t)done;
-		if (done == 0 || used > CW_RULES_FILE_BYTES_MAX)
-			break;
-	}
-	*result = text;
-	return (int64_t)used;
-}
-
-int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
-{
-	bool is_stdin = !strcmp(path, "-");
-	char *text;
-	int64_t bytes;
-	int status;
-	int fd;
-
-	*rules = (struct cw_rules){0};
-	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
-	bytes = read_all(fd, &text);
-	if (!is_stdin)
-		close(fd);
-	if (bytes < 0)
-		return cw_error_set_errno(error, (int)bytes, "cannot read the rules file %.400s",
-					  path);
-	status =
-	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
-	free(text);
-	return status;
-}
-
 /* Put "FILE:LINE: " in front of an error, where the rule stands in a file. */
 static int at_rule(const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error)
 {
@@ -138,12 +179,12 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 				    "an extension behind {rule}",
 				    rule->name);
 	status =
-	    cw_template_is_pcapng(name)
+	    name->is_pcapng
 		? cw_error_set(error, -EINVAL,
 			       "its file would be a pcap named '%s'; put .pcapng behind {rule}",
 			       rule->name)
 		: 0;
-	if (!status && cw_template_is_zst(name))
+	if (!status && name->is_zst)
 		status = cw_error_set(
 		    error, -EINVAL,
 		    "its file would be uncompressed and named '%s'; put .zst behind {rule}",
@@ -239,7 +280,7 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		    .rule = rule->name,
 		    .is_repeated =
 			(rule->rotate_bytes || rule->rotate_packets || rule->rotate_every_ns) &&
-			!cw_template_has_seq(names[i])};
+			!names[i]->has_kind[CW_PART_SEQ]};
 	}
 	status = check_total(rules, error);
 	if (status)

@@ -4,13 +4,16 @@
  * grammar, so that depth is the grammar's and memory is the file's, whatever the file says.
  * Defaults may stand anywhere; they are merged at the end.
  */
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/packet/packet.h"
 #include "pipeline/rules/rules_yaml.h"
 
+#define READ_BYTES ((size_t)64 << 10)
 #define PRIORITY_MAX 1000000u
 #define EVERY_NS_MAX (UINT64_C(106751) * 86400 * CW_NS_PER_S) /* days: below INT64_MAX */
 
@@ -328,5 +331,68 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 	cw_rule_fini(&reader.defaults);
 	if (status)
 		cw_rules_fini(rules);
+	return status;
+}
+
+/* All of a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
+static int64_t read_all(int fd, char **result)
+{
+	size_t capacity = 0;
+	size_t used = 0;
+	char *text = NULL;
+
+	*result = NULL;
+	for (;;) {
+		ssize_t done;
+
+		if (used == capacity) {
+			char *grown;
+
+			capacity = capacity ? 2 * capacity : READ_BYTES;
+			grown = realloc(text, capacity);
+			if (!grown) {
+				free(text);
+				return -ENOMEM;
+			}
+			text = grown;
+		}
+		done = read(fd, text + used, capacity - used);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0) {
+			int failure = -errno;
+
+			free(text);
+			return failure;
+		}
+		used += (size_t)done;
+		if (done == 0 || used > CW_RULES_FILE_BYTES_MAX)
+			break;
+	}
+	*result = text;
+	return (int64_t)used;
+}
+
+int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
+{
+	bool is_stdin = !strcmp(path, "-");
+	char *text;
+	int64_t bytes;
+	int status;
+	int fd;
+
+	*rules = (struct cw_rules){0};
+	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
+	bytes = read_all(fd, &text);
+	if (!is_stdin)
+		close(fd);
+	if (bytes < 0)
+		return cw_error_set_errno(error, (int)bytes, "cannot read the rules file %.400s",
+					  path);
+	status =
+	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
+	free(text);
 	return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What rule.c offers rules.c and the reader of files. Private to the wing. */
+/* What rules.c offers the reader of files. Private to the wing. */
 #ifndef CW_PIPELINE_RULES_PARTS_H
 #define CW_PIPELINE_RULES_PARTS_H
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "pipeline/rules/template_parts.h"
+#include "pipeline/rules/template.h"
 
 /* glibc's and POSIX's; others are printed as they stand by some libraries and dropped by others. */
 #define CONVERSIONS "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
@@ -282,36 +282,6 @@ int cw_template_expand(const struct cw_template *name, const struct cw_template_
 	}
 	path[used] = 0;
 	return (int)used;
-}
-
-bool cw_template_has_time(const struct cw_template *name)
-{
-	return name->has_kind[CW_PART_TIME];
-}
-
-bool cw_template_has_iface(const struct cw_template *name)
-{
-	return name->has_kind[CW_PART_IFACE];
-}
-
-bool cw_template_has_seq(const struct cw_template *name)
-{
-	return name->has_kind[CW_PART_SEQ];
-}
-
-bool cw_template_is_stdout(const struct cw_template *name)
-{
-	return name->is_stdout;
-}
-
-bool cw_template_is_pcapng(const struct cw_template *name)
-{
-	return name->is_pcapng;
-}
-
-bool cw_template_is_zst(const struct cw_template *name)
-{
-	return name->is_zst;
 }
 
 int cw_template_numbered(const char *path, unsigned long long number, char *result)

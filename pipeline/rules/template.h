@@ -10,8 +10,33 @@
 #include "core/format/encode.h"
 
 #define CW_TEMPLATE_PATH_BYTES 4096u
+#define CW_TEMPLATE_VALUE_BYTES_MAX 128u /* longer values of {rule} and {iface} are cut */
+#define CW_CONVERSION_BYTES_MAX 4u       /* "%", a flag, E or O, the letter */
 
-struct cw_template;
+enum cw_part_kind {
+	CW_PART_TEXT,
+	CW_PART_RULE,
+	CW_PART_IFACE,
+	CW_PART_SEQ,
+	CW_PART_TIME, /* its text is one strftime conversion */
+};
+
+struct cw_part {
+	enum cw_part_kind kind;
+	uint32_t offset; /* into cw_template.text, for TEXT and TIME */
+	uint32_t bytes;
+};
+
+/* Constant once it is parsed; what it is and has is for all, its texts and parts are the wing's. */
+struct cw_template {
+	char *text; /* all texts one after the other, directory included */
+	struct cw_part *parts;
+	uint32_t part_count;
+	bool is_stdout; /* "-" */
+	bool is_pcapng; /* ".pcapng" and ".ntar"; others are pcap, us or ns by the caller */
+	bool is_zst;    /* ".zst" comes last: compressed; what is before it says the format */
+	bool has_kind[CW_PART_TIME + 1];
+};
 
 struct cw_template_values {
 	const char *rule;
@@ -35,17 +60,6 @@ int cw_template_parse(struct cw_template **result, const char *text, const char 
 int cw_template_expand(const struct cw_template *name, const struct cw_template_values *values,
 		       char *path);
 
-bool cw_template_has_time(const struct cw_template *name);
-bool cw_template_has_iface(const struct cw_template *name);
-bool cw_template_has_seq(const struct cw_template *name);
-bool cw_template_is_stdout(const struct cw_template *name);
-
-/* pcapng for ".pcapng" and ".ntar"; pcap (us or ns decided by the caller) for all others. */
-bool cw_template_is_pcapng(const struct cw_template *name);
-
-/* Compressed: ".zst" comes last, and the extension before it says the format. */
-bool cw_template_is_zst(const struct cw_template *name);
-
 /* Whether the two could ever expand to one path, each with its own rule's name. Errs towards yes
  * only where time conversions or {iface} make it undecidable. */
 bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
@@ -65,6 +79,10 @@ struct cw_template_use {
  */
 int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t count,
 				uint32_t pair[2]);
+
+/* A value as it goes into names: unsafe characters and names of dots become "_". Returns bytes. */
+size_t cw_template_value(const char *value, const char *if_empty,
+			 char result[CW_TEMPLATE_VALUE_BYTES_MAX + 1]);
 
 /* The path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". -ENAMETOOLONG. */
 int cw_template_numbered(const char *path, unsigned long long number, char *result);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pipeline/rules/template_parts.h"
+#include "pipeline/rules/template.h"
 
 /* Symbols: a byte value, or one of these, possibly with STAR (any number of them, also none). */
 #define SYMBOL_DIGIT 0x100u

@@ -23,7 +23,7 @@ static enum cw_format choose_format(const struct cw_outputs *outputs,
 {
 	enum cw_time_precision precision = outputs->run->options.output.time_precision;
 
-	if (cw_template_is_pcapng(name))
+	if (name->is_pcapng)
 		return CW_FORMAT_PCAPNG;
 	if (precision == CW_TIME_AUTO)
 		precision = has_ns_input(outputs) ? CW_TIME_NS : CW_TIME_US;
@@ -104,7 +104,7 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 	const struct cw_template_values values = {.rule = output->rule->name};
 	const bool no_clobber = is_new && outputs->run->options.output.no_clobber;
 	const bool is_fixed =
-	    !cw_template_has_time(output->name) && !cw_template_has_iface(output->name);
+	    !output->name->has_kind[CW_PART_TIME] && !output->name->has_kind[CW_PART_IFACE];
 	char path[CW_TEMPLATE_PATH_BYTES];
 	struct stat status;
 
@@ -115,7 +115,7 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 				    "rule %s: --no-clobber is for fixed names without rotation in "
 				    "this version",
 				    output->rule->name);
-	if (cw_template_is_stdout(output->name))
+	if (output->name->is_stdout)
 		return check_stdout(outputs, output, error);
 	if (!is_fixed)
 		return 0;
@@ -168,7 +168,7 @@ static int setup_pack(struct cw_outputs *outputs)
 	uint32_t index;
 
 	for (index = 0; index < outputs->count; index++)
-		options.file_count += cw_template_is_zst(outputs->at[index].name);
+		options.file_count += outputs->at[index].name->is_zst;
 	if (outputs->run->is_reloadable)
 		options.file_count = outputs->capacity; /* memory comes with their use */
 	return options.file_count ? cw_pack_new(&outputs->pack, &options) : 0;
@@ -200,7 +200,7 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 					 &rules->rules[index], error);
 	for (index = 0; index < rules->count && result == 0; index++) {
 		result = cw_setup_target(outputs, &outputs->at[index], true, &names, error);
-		outputs->has_used_stdout |= cw_template_is_stdout(outputs->at[index].name);
+		outputs->has_used_stdout |= outputs->at[index].name->is_stdout;
 	}
 	cw_names_fini(&names);
 	if (result == 0 && setup_pack(outputs) < 0)

@@ -83,13 +83,13 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 		cw_complain("%s", error.text);
 		return CW_EXIT_USAGE;
 	}
-	if (cw_template_is_zst(name)) {
+	if (name->is_zst) {
 		cw_complain("compressed output is not in this version of generate; write a plain "
 			    "file and split -w FILE.zst it");
 		cw_template_free(name);
 		return CW_EXIT_USAGE;
 	}
-	*format = cw_template_is_pcapng(name)                      ? CW_FORMAT_PCAPNG
+	*format = name->is_pcapng                                  ? CW_FORMAT_PCAPNG
 		  : arguments->output.precision == CW_PRECISION_NS ? CW_FORMAT_PCAP_NS
 								   : CW_FORMAT_PCAP_US;
 	cw_template_free(name);
