@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A run under way, as its caller sees and steers it. */
-#include "pipeline/capture/tap.h"
+/* A run under way, as its caller sees and steers it, and its end: joined, reported, taken down. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "pipeline/report/past.h"
 #include "pipeline/state.h"
 
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
@@ -82,4 +85,99 @@ void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 	struct peeking peeking = {.pipeline = pipeline, .books = books};
 
 	cw_turn_hold_any(&pipeline->turn, peek, &peeking);
+}
+
+/* Threads that run although starting the others failed: let them find their end. */
+static void join_threads(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
+		return;
+	if (!pipeline->run.lanes[pipeline->run.lane_count - 1].is_started ||
+	    (pipeline->run.is_live && !pipeline->capture.is_keeper_started) ||
+	    (pipeline->run.is_reloadable && !pipeline->reload.is_started)) {
+		cw_run_stop_reading(&pipeline->run);
+		atomic_store(&pipeline->run.is_done, true);
+		cw_gate_signal_all(&pipeline->run.worker_gate);
+	}
+	for (index = 0; index < pipeline->run.lane_count; index++) {
+		if (pipeline->run.lanes[index].is_started)
+			pthread_join(pipeline->run.lanes[index].thread, NULL);
+	}
+	if (pipeline->capture.is_keeper_started)
+		pthread_join(pipeline->capture.keeper_thread, NULL);
+	pipeline->capture.is_keeper_started = false;
+	if (pipeline->reload.is_started)
+		pthread_join(pipeline->reload.thread, NULL);
+	pipeline->reload.is_started = false;
+	for (index = 0; index < pipeline->worker_count; index++) {
+		if (pipeline->workers[index].is_started)
+			pthread_join(pipeline->workers[index].thread, NULL);
+		pipeline->workers[index].is_started = false;
+	}
+}
+
+int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report)
+{
+	int result;
+
+	join_threads(pipeline);
+	cw_outputs_finish(&pipeline->outputs);
+	result = cw_report_fill(report, &pipeline->capture, &pipeline->past);
+	if (result == 0)
+		result = cw_reload_report(&pipeline->reload, report);
+	if (result < 0)
+		cw_report_fini(report);
+	return result;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void cw_pipeline_free(struct cw_pipeline *pipeline)
+{
+	uint32_t index;
+
+	if (!pipeline)
+		return;
+	join_threads(pipeline);
+	for (index = 0; index < pipeline->worker_count; index++)
+		cw_worker_fini(&pipeline->workers[index]);
+	for (index = 0; pipeline->run.lanes && index < pipeline->run.lane_count; index++)
+		cw_lane_fini(&pipeline->run.lanes[index]);
+	for (index = 0; pipeline->outputs.at && index < pipeline->outputs.count; index++)
+		cw_output_fini(&pipeline->outputs.at[index]);
+	for (index = 0; index < pipeline->inputs.count; index++)
+		cw_source_close(pipeline->inputs.at[index].source);
+	cw_reload_fini(&pipeline->reload);
+	cw_past_fini(&pipeline->past);
+	cw_names_fini(&pipeline->outputs.names);
+	cw_sequencer_fini(&pipeline->turn.sequencer);
+	cw_chunk_pool_fini(&pipeline->outputs.pool);
+	cw_ring_free(pipeline->run.reserved);
+	cw_ready_fini(&pipeline->outputs.writable);
+	cw_taps_fini(&pipeline->capture);
+	cw_ifaces_fini(&pipeline->inputs.ifaces);
+	cw_direct_share_free(pipeline->outputs.direct_share);
+	cw_pack_free(pipeline->outputs.pack);
+	if (pipeline->outputs.has_files)
+		cw_files_fini(&pipeline->outputs.files);
+	free(pipeline->outputs.turn.tally_of);
+	free(pipeline->workers);
+	free(pipeline->worker_cpus);
+	free(pipeline->run.lanes);
+	free(pipeline->outputs.at);
+	free(pipeline->inputs.at);
+	close_if_open(pipeline->run.wake_fd);
+	close_if_open(pipeline->run.abort_fd);
+	close_if_open(pipeline->run.keeper_fd);
+	close_if_open(pipeline->run.done_fd);
+	close_if_open(pipeline->run.reload_fd);
+	pthread_mutex_destroy(&pipeline->generations.sets_lock);
+	pthread_mutex_destroy(&pipeline->reload.status_lock);
+	free(pipeline);
 }

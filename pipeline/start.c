@@ -11,8 +11,6 @@
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
-#include "pipeline/capture/keeper.h"
-#include "pipeline/capture/tap.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
 

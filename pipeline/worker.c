@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
 #include "pipeline/turn/turn.h"
 #include "pipeline/state.h"

@@ -7,6 +7,7 @@
 
 #include "pipeline/capture/capture.h"
 #include "pipeline/run/run.h"
+#include "pipeline/turn/turn.h"
 
 /* Compile the rules for the link types met since the last time. */
 static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
@@ -95,6 +96,27 @@ static int reopen(struct cw_capture *capture, uint32_t index, struct cw_error *e
 		return cw_error_set(error, -ESTALE, "%s was replaced since it was checked",
 				    input->path);
 	return 0;
+}
+
+void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input)
+{
+	struct cw_capture *capture = lane->owner;
+
+	batch->input = input;
+	batch->first_packet = lane->capture.cut_packets;
+	cw_generation_stamp(capture->generations, lane, batch);
+	lane->capture.cut_packets += batch->span.record_count;
+	batch->sequence = atomic_load_explicit(&lane->shared.cut_count, memory_order_relaxed);
+	atomic_store_explicit(&lane->shared.cut_count, batch->sequence + 1, memory_order_relaxed);
+	atomic_fetch_add(&capture->run->live_batches, 1);
+	cw_ring_push_spmc(lane->cut, batch); /* has room for every batch */
+	cw_gate_signal(&capture->run->worker_gate);
+}
+
+void cw_lane_end(struct cw_lane *lane)
+{
+	atomic_store(&lane->shared.is_cut, true); /* [END-1] release */
+	cw_turn_offer_any(lane->owner->turn, lane->index);
 }
 
 void *cw_capture_main(void *argument)

@@ -8,9 +8,7 @@
 
 #include "core/base/clock.h"
 #include "pipeline/capture/capture.h"
-#include "pipeline/run/affinity.h"
 #include "pipeline/run/run.h"
-#include "pipeline/capture/tap.h"
 
 #define WAIT_MS 200
 #define HORIZON_EXTRA_MS 10u

@@ -7,8 +7,6 @@
 #include "pipeline/run/run.h"
 #include "pipeline/turn/turn.h"
 #include "pipeline/capture/capture.h"
-#include "pipeline/capture/keeper.h"
-#include "pipeline/capture/tap.h"
 
 #define TICK_MS 100
 #define FLUSH_EVERY_NS CW_NS_PER_S

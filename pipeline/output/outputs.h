@@ -6,7 +6,6 @@
 #include "core/format/pack.h"
 #include "pipeline/output/names.h"
 #include "pipeline/output/output.h"
-#include "pipeline/run/inputs.h"
 #include "pipeline/run/run.h"
 #include "pipeline/threads/ready.h"
 

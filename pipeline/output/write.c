@@ -11,10 +11,60 @@
 
 #include "core/base/clock.h"
 #include "pipeline/output/writer.h"
-#include "pipeline/run/inputs.h"
 #include "pipeline/run/run.h"
 
+#define VECTORS_MAX 64 /* chunks of one call to the kernel */
+#define WRITE_BYTES_MAX ((size_t)4 << 20)
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
+
+/* Move what was sealed to the writer's queue, oldest first. */
+static void empty_inbox(struct cw_output *output)
+{
+	/* [INBOX-1] acquire */
+	struct cw_chunk *chunk =
+	    atomic_exchange_explicit(&output->shared.inbox, NULL, memory_order_acquire);
+	struct cw_chunk *oldest = NULL;
+	struct cw_chunk *newest = chunk;
+
+	while (chunk) {
+		struct cw_chunk *older = chunk->queued;
+
+		chunk->queued = oldest;
+		oldest = chunk;
+		chunk = older;
+	}
+	if (!oldest)
+		return;
+	if (output->writer.queue_last)
+		output->writer.queue_last->queued = oldest;
+	else
+		output->writer.queue_first = oldest;
+	output->writer.queue_last = newest;
+}
+
+/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
+static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
+{
+	size_t bytes = 0;
+	int count = 0;
+
+	while (output->writer.queue_first && count < VECTORS_MAX && bytes < WRITE_BYTES_MAX) {
+		struct cw_chunk *chunk = output->writer.queue_first;
+
+		/* [CHUNK-1] acquire: every byte copied into it. */
+		if (atomic_load_explicit(&chunk->pending, memory_order_acquire) != 0 ||
+		    (count && (chunk->mark || chunk->file != chunks[0]->file)))
+			break;
+		output->writer.queue_first = chunk->queued;
+		if (!output->writer.queue_first)
+			output->writer.queue_last = NULL;
+		chunks[count++] = chunk;
+		bytes += chunk->used;
+		if (chunk->mark)
+			break;
+	}
+	return count;
+}
 
 /* A full disk may fail and work again twice a second: that is reported now and then only. */
 static bool may_tell(struct cw_output *output)
@@ -252,7 +302,7 @@ int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		      struct cw_chunk *const *chunks, int count)
 {
-	struct iovec vectors[CW_WRITE_VECTORS_MAX];
+	struct iovec vectors[VECTORS_MAX];
 	struct cw_file *file = chunks[0]->file;
 	bool is_input_damaged = false;
 	bool is_flushed = false;
@@ -357,18 +407,18 @@ static void give_chunks_back(struct cw_outputs *outputs, struct cw_output *outpu
 
 void cw_output_write(struct cw_outputs *outputs, struct cw_output *output)
 {
-	struct cw_chunk *chunks[CW_WRITE_VECTORS_MAX];
+	struct cw_chunk *chunks[VECTORS_MAX];
 	uint32_t seen;
 	int count;
 
 	do {
 		/* [KICK-1] acquire: the last writer's state, and what the kicks announce. */
 		seen = atomic_load_explicit(&output->shared.kicks, memory_order_acquire);
-		cw_inbox_empty(output);
-		while ((count = cw_inbox_take_complete(output, chunks)) > 0) {
+		empty_inbox(output);
+		while ((count = take_complete(output, chunks)) > 0) {
 			write_chunks(outputs, output, chunks, count);
 			give_chunks_back(outputs, output, chunks, count);
-			cw_inbox_empty(output);
+			empty_inbox(output);
 		}
 	} while (
 	    !atomic_compare_exchange_strong_explicit(&output->shared.kicks, &seen, 0, /* [KICK-1] */

@@ -5,15 +5,6 @@
 
 #include "pipeline/output/outputs.h"
 
-#define CW_WRITE_VECTORS_MAX 64 /* chunks of one call to the kernel */
-#define CW_WRITE_BYTES_MAX ((size_t)4 << 20)
-
-/* Move what was sealed to the writer's queue, oldest first. (inbox.c) */
-void cw_inbox_empty(struct cw_output *output);
-
-/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
-int cw_inbox_take_complete(struct cw_output *output, struct cw_chunk **chunks);
-
 /* Fail the output and tell, unless it was told a moment ago. (write.c) */
 void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text);

@@ -3,8 +3,7 @@
 #ifndef CW_PIPELINE_PAST_H
 #define CW_PIPELINE_PAST_H
 
-#include "pipeline/match/generation.h"
-#include "pipeline/output/output.h"
+#include "pipeline/capture/capture.h"
 #include "pipeline/report/report.h"
 
 #define CW_PAST_RULES_MAX 65536u    /* names of removed rules; others are added up */
@@ -37,5 +36,24 @@ int cw_past_add(struct cw_past *past, struct cw_output *output);
 
 /* Remember a generation for the report. The reloader, or after it ended. */
 void cw_past_add_generation(struct cw_past *past, const struct cw_generation *generation);
+
+/* ---- filling the report: single-threaded, after the outputs were closed, unless said ---- */
+
+/* All but the generations (cw_reload_report). 0 or -ENOMEM. */
+int cw_report_fill(struct cw_report *report, const struct cw_capture *capture,
+		   struct cw_past *past);
+
+/* Fill the report's rules, and the books that outputs keep. 0 or -ENOMEM. */
+int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
+		    const struct cw_generation *generation, struct cw_past *past);
+
+/* Of one output, whose files are closed; in the books only those of outputs are filled. */
+int cw_report_output(const struct cw_output *output, struct cw_report_rule *report,
+		     struct cw_books *books);
+void cw_report_rule_fini(struct cw_report_rule *report);
+
+/* Add what came later. Takes what `more` holds; without memory nothing is changed. */
+int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more);
+void cw_report_add_books(struct cw_books *sum, const struct cw_books *more);
 
 #endif

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "pipeline/capture/tap.h"
-#include "pipeline/report/report_parts.h"
+#include "pipeline/report/past.h"
 #include "pipeline/run/run.h"
 
 static int report_input(const struct cw_input *input, struct cw_report_input *report)

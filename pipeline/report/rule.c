@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/report/report_parts.h"
+#include "pipeline/report/past.h"
 
 /* What reached files and pipes, and which files there are. */
 static int report_files(const struct cw_output *output, struct cw_report_rule *report,

@@ -6,8 +6,19 @@
 #ifndef CW_PIPELINE_RUN_H
 #define CW_PIPELINE_RUN_H
 
+#include "core/source/source.h"
 #include "pipeline/run/lane.h"
 #include "pipeline/run/options.h"
+#include "pipeline/threads/affinity.h"
+
+#define CW_SYSFS "/sys"
+#define CW_NO_MEMORY_NEAR "no memory near the devices"
+
+/* Kinds of refusals by the kernel: each is reported once. */
+#define CW_REFUSED_PIN 1u
+#define CW_REFUSED_REALTIME 2u
+#define CW_REFUSED_HUGE 4u
+#define CW_REFUSED_MEMORY 8u
 
 struct cw_run {
 	/* constant after start */
@@ -47,6 +58,34 @@ struct cw_run {
 	_Atomic uint64_t received_bytes;
 };
 
+/* An input: a capture file or pipe, or a device of a live run. */
+struct cw_input {
+	/* constant after start */
+	const char *path;
+	uint64_t device, inode;
+	bool has_identity;
+	/* owner: the capture thread */
+	struct cw_source *source; /* NULL: closed again after its header was checked */
+	struct cw_source_info info;
+	struct cw_error error; /* code 0: read to its end */
+	/* owner: the turn */
+	uint64_t packets;
+	uint64_t bytes; /* captured */
+	bool was_truncated;
+};
+
+struct cw_inputs {
+	/* constant after start */
+	struct cw_input *at;
+	uint32_t count;
+	uint32_t snaplen_max; /* for file headers */
+	uint64_t total_bytes; /* 0: unknown */
+	/* shared */
+	struct cw_ifaces ifaces; /* appended to by who opens an input */
+	/* progress, from the capture thread; its readers are sequentially consistent */
+	_Atomic uint64_t read_bytes;
+};
+
 /* Tell the user. Severity problem makes the run end with exit 1. */
 void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *format, ...)
     CW_PRINTF(3, 4);
@@ -77,5 +116,29 @@ void cw_run_wake_reloader(struct cw_run *run);
 
 /* A chunk came back, a batch is finished or everything is sealed: it may be the last of all. */
 void cw_run_check_end(struct cw_run *run);
+
+/* Whether a regular file with this identity is one of the inputs. */
+bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t inode);
+
+/* Open the input's source; start-up and the capture thread. */
+int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run *run,
+		   struct cw_error *error);
+
+/* ---- what a thread asks the kernel for: its core, its priority, memory near a device ---- */
+
+/* Tell a refusal (negative `result`), unless one of the kind was told already. */
+void cw_run_report_refusal(struct cw_run *run, uint32_t kind, const char *what, int result);
+
+/* The node where memory for these devices shall be, or CW_NODE_NONE. Who ran this with numactl has
+ * chosen. */
+int cw_affinity_near(const char *const *devices, uint32_t device_count);
+
+/* A thread of the run takes its core and priority. What the kernel refuses is reported and does no
+ * harm. */
+void cw_run_pin_thread(struct cw_run *run, int32_t cpu, uint32_t realtime);
+
+/* Memory that the calling thread is first to touch from now on shall be near this device. False:
+ * there are no nodes to choose from, or somebody chose; else cw_affinity_memory undoes it. */
+bool cw_run_prefer_device(struct cw_run *run, const char *device);
 
 #endif

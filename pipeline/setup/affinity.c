@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/affinity.h"
 #include "pipeline/setup/setup.h"
 #include "pipeline/run/run.h"
 

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/inputs.h"
 #include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a request says, looked at before the first thread starts and the first file is made. Errors
- * as cw_pipeline_start. In this order: inputs (or devices, capture/tap.h), outputs, rules,
+ * as cw_pipeline_start. In this order: inputs (or devices, capture/capture.h), outputs, rules,
  * affinity.
  */
 #ifndef CW_PIPELINE_SETUP_H
