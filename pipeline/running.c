@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "pipeline/report/past.h"
 #include "pipeline/state.h"
 
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)

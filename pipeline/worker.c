@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/run.h"
-#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 /* Where the copying of a stretch has got to in one output. */

@@ -6,8 +6,6 @@
 #include <errno.h>
 
 #include "pipeline/capture/capture.h"
-#include "pipeline/run/run.h"
-#include "pipeline/turn/turn.h"
 
 /* Compile the rules for the link types met since the last time. */
 static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)

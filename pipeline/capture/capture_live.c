@@ -8,7 +8,6 @@
 
 #include "core/base/clock.h"
 #include "pipeline/capture/capture.h"
-#include "pipeline/run/run.h"
 
 #define WAIT_MS 200
 #define HORIZON_EXTRA_MS 10u

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "pipeline/run/run.h"
-#include "pipeline/turn/turn.h"
 #include "pipeline/capture/capture.h"
 
 #define TICK_MS 100

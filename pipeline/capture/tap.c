@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "core/packet/linktype.h"
-#include "pipeline/run/run.h"
 #include "pipeline/capture/capture.h"
 
 #define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */

@@ -4,7 +4,6 @@
  * read before its answer is sent, so that a client costs one line, one answer and no patience.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>

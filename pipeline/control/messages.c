@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pipeline/control/control.h"
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"

@@ -4,7 +4,6 @@
 
 #include "pipeline/control/snapshot.h"
 #include "core/base/clock.h"
-#include "pipeline/turn/turn.h"
 #include "pipeline/state.h"
 
 struct taking {

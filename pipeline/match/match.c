@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "core/packet/linktype.h"
-#include "pipeline/match/match.h"
 #include "pipeline/output/output.h"
 #include "pipeline/match/sample.h"
 

@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "pipeline/output/writer.h"
-#include "pipeline/run/run.h"
 
 #define ABORT_PATIENCE_MS 2000u
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #include "pipeline/output/output_parts.h"
-#include "pipeline/run/run.h"
 
 /* ---- chunks ---- */
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 
 #include "pipeline/output/output_parts.h"
-#include "pipeline/run/run.h"
 
 #define RETRY_NS (CW_NS_PER_S / 2)
 #define SHARE_MIN 2u /* chunks that every output may have */

@@ -11,7 +11,6 @@
 
 #include "core/base/clock.h"
 #include "pipeline/output/writer.h"
-#include "pipeline/run/run.h"
 
 #define VECTORS_MAX 64 /* chunks of one call to the kernel */
 #define WRITE_BYTES_MAX ((size_t)4 << 20)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a reload leaves behind: generations that no batch has, and outputs whose rule is gone. */
 #include "pipeline/reload/plan.h"
-#include "pipeline/report/past.h"
-#include "pipeline/turn/turn.h"
 
 void cw_reload_free_generations(struct cw_reload *reload)
 {

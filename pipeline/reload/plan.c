@@ -10,7 +10,6 @@
 #include "pipeline/reload/plan.h"
 #include "core/base/clock.h"
 #include "pipeline/setup/setup.h"
-#include "pipeline/turn/turn.h"
 
 /* A rule of the generation in force, for finding it by name. */
 struct cw_plan_name {

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "pipeline/reload/plan.h"
-#include "pipeline/run/run.h"
 
 #define LOOK_EVERY_MS 20 /* while batches of an old generation are under way */
 

@@ -6,7 +6,6 @@
 
 #include "core/base/clock.h"
 #include "pipeline/report/past.h"
-#include "pipeline/run/run.h"
 
 static int report_input(const struct cw_input *input, struct cw_report_input *report)
 {

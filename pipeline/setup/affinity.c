@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "pipeline/setup/setup.h"
-#include "pipeline/run/run.h"
 
 static void plan(struct cw_run *run, const struct cw_cpu_list *cpus, int *wanted,
 		 uint16_t *cpu_of_thread, int32_t *worker_cpus)

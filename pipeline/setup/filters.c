@@ -4,7 +4,6 @@
 
 #include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
-#include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 
 #define PROBLEMS_REPORTED_MAX 8u

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pipeline/run/run.h"
 #include "pipeline/setup/setup.h"
 
 /* Inputs are kept open from check to reading up to here; more are opened again when it is time. */
