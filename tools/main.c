@@ -99,8 +99,7 @@ static int run_command(int argc, char **argv)
 	}
 	if (word[0] == '-')
 		return run(0, CW_SPLIT | CW_CAPTURE, argc, argv); /* tcpdump's line */
-	cw_complain("unknown command '%s' (capweir --help lists them)", word);
-	return CW_EXIT_USAGE;
+	return cw_refuse("unknown command '%s' (capweir --help lists them)", word);
 }
 
 int main(int argc, char **argv)
@@ -108,9 +107,7 @@ int main(int argc, char **argv)
 	int result = run_command(argc, argv);
 
 	/* Help, findings, versions: what could not be said was not said. */
-	if ((fflush(stdout) || ferror(stdout)) && result == CW_EXIT_COMPLETE) {
-		cw_complain("cannot write to standard output");
-		result = CW_EXIT_PROBLEM;
-	}
+	if ((fflush(stdout) || ferror(stdout)) && result == CW_EXIT_COMPLETE)
+		result = cw_fail("cannot write to standard output");
 	return result;
 }

@@ -57,15 +57,12 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 	for (index = 0; index < arguments->given.count; index++) {
 		if (is_listed(bench->options, arguments->given.words[index]))
 			continue;
-		cw_complain("bench %s does not take --%s", bench->name,
-			    arguments->given.words[index]);
-		return CW_EXIT_USAGE;
+		return cw_refuse("bench %s does not take --%s", bench->name,
+				 arguments->given.words[index]);
 	}
-	if (arguments->rest.count > 1 && !bench->takes_words) {
-		cw_complain("bench %s takes no other words, not '%s'", bench->name,
-			    arguments->rest.words[1]);
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rest.count > 1 && !bench->takes_words)
+		return cw_refuse("bench %s takes no other words, not '%s'", bench->name,
+				 arguments->rest.words[1]);
 	if (!cw_arguments_have(arguments, "packets"))
 		filled.traffic.packets = bench->packets;
 	if (!filled.bench.repeat)

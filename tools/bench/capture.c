@@ -54,19 +54,15 @@ static int find_devices(struct live *live)
 	const struct cw_words *devices = &live->arguments->devices;
 	struct cw_error error = {0};
 
-	if (devices->count > 2) {
-		cw_complain("bench capture takes a device to capture on, and one to send on");
-		return CW_EXIT_USAGE;
-	}
+	if (devices->count > 2)
+		return cw_refuse("bench capture takes a device to capture on, and one to send on");
 	if (devices->count) {
 		live->device = devices->words[0];
 		live->sender = devices->count > 1 ? devices->words[1] : NULL;
 		return 0;
 	}
-	if (cw_cable_make(&error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_cable_make(&error) < 0)
+		return cw_fail("%s", error.text);
 	silence_ipv6();
 	live->device = CW_CABLE_FAR;
 	live->sender = CW_CABLE_NEAR;
@@ -81,8 +77,7 @@ static int choose_backend(struct live *live)
 	if (live->is_xdp || backend == CW_LIVE_PACKET ||
 	    !cw_arguments_have(live->arguments, "backend"))
 		return 0;
-	cw_complain("--backend takes packet or xdp here");
-	return CW_EXIT_USAGE;
+	return cw_refuse("--backend takes packet or xdp here");
 }
 
 static int choose(struct live *live)
@@ -93,14 +88,10 @@ static int choose(struct live *live)
 	live->sizes = (struct cw_bench_list){.numbers = {60, 1514}, .count = 2};
 	live->rule_counts = (struct cw_bench_list){.numbers = {1, 8}, .count = 2};
 	live->queues = (struct cw_bench_list){.numbers = {1}, .count = 1};
-	if (arguments->live.duration_ms > DURATION_MS_MAX) {
-		cw_complain("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
-		return CW_EXIT_USAGE;
-	}
-	if (arguments->rules.file && arguments->bench.rule_counts) {
-		cw_complain("give rules with -R, or a number of made ones with --rule-count");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->live.duration_ms > DURATION_MS_MAX)
+		return cw_refuse("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
+	if (arguments->rules.file && arguments->bench.rule_counts)
+		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
 	if (result == 0 && arguments->bench.frame_sizes)
 		result =
 		    cw_bench_list_parse(&live->sizes, "--frame-size", arguments->bench.frame_sizes,
@@ -195,10 +186,8 @@ static int measure_row(struct live *live, uint32_t index, uint64_t round)
 	status = is_natural ? cw_stage_capture_natural(&options, &result, text)
 			    : cw_stage_capture(&options, &result, text);
 	cw_stage_empty(folder);
-	if (status < 0) {
-		cw_complain("%s: %s", row->program, text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (status < 0)
+		return cw_fail("%s: %s", row->program, text);
 	if (round)
 		take_result(row, &result, live->sender != NULL);
 	return 0;

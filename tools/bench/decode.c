@@ -400,15 +400,11 @@ static int find_file(struct bench *bench)
 	const struct cw_arguments *arguments = bench->arguments;
 	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
 
-	if (named > 1) {
-		cw_complain("bench decode takes one FILE");
-		return CW_EXIT_USAGE;
-	}
-	if (arguments->traffic.packets == 0 || arguments->traffic.packets > CW_BENCH_PACKETS_MAX) {
-		cw_complain("--packets takes a whole number from 1 to %u here",
-			    CW_BENCH_PACKETS_MAX);
-		return CW_EXIT_USAGE;
-	}
+	if (named > 1)
+		return cw_refuse("bench decode takes one FILE");
+	if (arguments->traffic.packets == 0 || arguments->traffic.packets > CW_BENCH_PACKETS_MAX)
+		return cw_refuse("--packets takes a whole number from 1 to %u here",
+				 CW_BENCH_PACKETS_MAX);
 	if (named == 0)
 		return use_default_file(bench);
 	bench->path =
@@ -435,10 +431,8 @@ static int prepare(struct bench *bench)
 		if (!bench->times[phase])
 			return cw_complain_no_memory();
 	}
-	if (cw_streams_open(&bench->streams, &options, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_streams_open(&bench->streams, &options, &error) < 0)
+		return cw_fail("%s", error.text);
 	return 0;
 }
 

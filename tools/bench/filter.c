@@ -107,10 +107,8 @@ static int build_sets(struct bench *bench)
 	for (index = 0; index < bench->rules.count && result == 0; index++)
 		if (bench->rules.rules[index].kind != CW_RULE_UNMATCHED)
 			result = add_rule(bench, &options.filter, index);
-	if (result == 0 && bench->filter_count == 0) {
-		cw_complain("%s: no rule has a filter", bench->rules.path);
-		result = CW_EXIT_USAGE;
-	}
+	if (result == 0 && bench->filter_count == 0)
+		result = cw_refuse("%s: no rule has a filter", bench->rules.path);
 	for (engine = 0; engine < ENGINE_COUNT && result == 0; engine++)
 		if (cw_filter_set_build(bench->sets[engine], NULL) < 0)
 			result = cw_complain_no_memory();
@@ -172,12 +170,11 @@ static int report_differences(const struct bench *bench)
 
 		if (!at->is_different)
 			continue;
-		cw_complain("%s differs from libpcap: packet %" PRIu64 ", rule %s, which %s: "
-			    "please report this",
-			    cw_filter_engine_name(engines[engine]),
-			    bench->packets.numbers[at->packet], rule_name(bench, at->id),
-			    at->is_missing ? "it misses" : "it takes and should not");
-		status = CW_EXIT_PROBLEM;
+		status = cw_fail("%s differs from libpcap: packet %" PRIu64 ", rule %s, which %s: "
+				 "please report this",
+				 cw_filter_engine_name(engines[engine]),
+				 bench->packets.numbers[at->packet], rule_name(bench, at->id),
+				 at->is_missing ? "it misses" : "it takes and should not");
 	}
 	return status;
 }
@@ -311,10 +308,8 @@ static int prepare(struct bench *bench)
 		result = cw_arguments_linktype(arguments, &bench->packets.linktype);
 	if (result)
 		return result;
-	if (cw_rules_load(&bench->rules, arguments->rules.file, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_USAGE;
-	}
+	if (cw_rules_load(&bench->rules, arguments->rules.file, &error) < 0)
+		return cw_refuse("%s", error.text);
 	bench->rule_of = calloc(bench->rules.count + 1, sizeof(*bench->rule_of));
 	if (!bench->rule_of)
 		return cw_complain_no_memory();

@@ -47,11 +47,9 @@ static int wait_for(pid_t child, const sigset_t *signals)
 	}
 	if (is_stopped)
 		return CW_EXIT_STOPPED;
-	if (WIFSIGNALED(status)) {
-		cw_complain("the measurement was ended by a signal: %s",
-			    strsignal(WTERMSIG(status)));
-		return CW_EXIT_PROBLEM;
-	}
+	if (WIFSIGNALED(status))
+		return cw_fail("the measurement was ended by a signal: %s",
+			       strsignal(WTERMSIG(status)));
 	return WEXITSTATUS(status);
 }
 
@@ -70,8 +68,7 @@ static int run_child(const struct cw_arguments *arguments, const char *folder,
 	fflush(NULL);
 	child = fork();
 	if (child < 0) {
-		cw_complain("cannot start a process: %s", strerror(errno));
-		result = CW_EXIT_PROBLEM;
+		result = cw_fail("cannot start a process: %s", strerror(errno));
 	} else if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigprocmask(SIG_SETMASK, &before, NULL);
@@ -111,8 +108,7 @@ int cw_bench_subfolder(const char *folder, const char *name, char *path, size_t 
 	snprintf(path, path_bytes, "%s/%s", folder, name);
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return 0;
-	cw_complain("cannot make %s: %s", path, strerror(errno));
-	return CW_EXIT_PROBLEM;
+	return cw_fail("cannot make %s: %s", path, strerror(errno));
 }
 
 int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const char *text,
@@ -125,10 +121,8 @@ int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const ch
 		const char *comma = strchr(text, ',');
 		size_t bytes = comma ? (size_t)(comma - text) : strlen(text);
 
-		if (list->count == CW_BENCH_LIST_MAX) {
-			cw_complain("%s takes at most %u numbers", option, CW_BENCH_LIST_MAX);
-			return CW_EXIT_USAGE;
-		}
+		if (list->count == CW_BENCH_LIST_MAX)
+			return cw_refuse("%s takes at most %u numbers", option, CW_BENCH_LIST_MAX);
 		snprintf(word, sizeof(word), "%.*s", (int)(bytes < 31 ? bytes : 31), text);
 		if (cw_option_number(option, word, least, most, &list->numbers[list->count++]))
 			return CW_EXIT_USAGE;
@@ -143,10 +137,8 @@ int cw_bench_filters(const struct cw_arguments *arguments, struct cw_rules *rule
 	struct cw_error error = {0};
 	uint32_t index, count = 0;
 
-	if (cw_rules_load(rules, arguments->rules.file, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_USAGE;
-	}
+	if (cw_rules_load(rules, arguments->rules.file, &error) < 0)
+		return cw_refuse("%s", error.text);
 	*filters = calloc(rules->count + 1, sizeof(**filters));
 	if (!*filters)
 		return cw_complain_no_memory();
@@ -156,6 +148,5 @@ int cw_bench_filters(const struct cw_arguments *arguments, struct cw_rules *rule
 	*counts = (struct cw_bench_list){.numbers = {count}, .count = 1};
 	if (count > 0)
 		return 0;
-	cw_complain("%s: no rule has a filter", arguments->rules.file);
-	return CW_EXIT_USAGE;
+	return cw_refuse("%s: no rule has a filter", arguments->rules.file);
 }

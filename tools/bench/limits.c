@@ -16,10 +16,8 @@ static int measure(struct cw_bench_table *table, const struct cw_bench_list *thr
 			if (cw_bench_limit(table, (enum cw_stage_limit)limit, folder,
 					   (uint32_t)threads->numbers[index]) <= 0)
 				return CW_EXIT_PROBLEM;
-	if (cw_stage_handover(&rate, text) < 0) {
-		cw_complain("%s", text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_stage_handover(&rate, text) < 0)
+		return cw_fail("%s", text);
 	if (rate.gb_per_s > 0) /* there is a second core */
 		json_object_set_new(table->limits, "handover",
 				    json_pack("[{s:i, s:f, s:f, s:f}]", "threads", 2, "gb_per_s",

@@ -20,10 +20,8 @@ static int measure(struct cw_bench_table *table, const struct cw_arguments *argu
 
 			if (cw_stage_ring((enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS),
 					  row->threads, arguments->traffic.packets, &time,
-					  text) < 0) {
-				cw_complain("%s", text);
-				return CW_EXIT_PROBLEM;
-			}
+					  text) < 0)
+				return cw_fail("%s", text);
 			if (round)
 				cw_bench_row_sample(row, &time, arguments->traffic.packets);
 		}
@@ -64,18 +62,14 @@ int cw_bench_ring(const struct cw_arguments *arguments)
 	int result = 0;
 
 	if (arguments->rest.count != 1 || arguments->traffic.packets == 0 ||
-	    arguments->traffic.packets > UINT32_MAX) {
-		cw_complain("bench ring takes no other words, and --packets from 1 to %u",
-			    UINT32_MAX);
-		return CW_EXIT_USAGE;
-	}
+	    arguments->traffic.packets > UINT32_MAX)
+		return cw_refuse("bench ring takes no other words, and --packets from 1 to %u",
+				 UINT32_MAX);
 	if (arguments->bench.threads)
 		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
 					     CW_STAGE_CONSUMERS_MAX);
-	if (result == 0 && cw_stage_handover(&rate, text) < 0) {
-		cw_complain("%s", text);
-		result = CW_EXIT_PROBLEM;
-	}
+	if (result == 0 && cw_stage_handover(&rate, text) < 0)
+		result = cw_fail("%s", text);
 	if (result == 0) {
 		table.limits =
 		    json_pack("{s:[{s:i, s:f, s:f, s:f}]}", "handover", "threads", 2, "gb_per_s",

@@ -47,11 +47,10 @@ static int add_file(struct split *split, const char *path)
 	const char *slash = strrchr(path, '/');
 	struct stat status;
 
-	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
-		cw_complain("%s: %s", path,
-			    errno ? strerror(errno) : "no regular file: it is read several times");
-		return CW_EXIT_PROBLEM;
-	}
+	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
+		return cw_fail("%s: %s", path,
+			       errno ? strerror(errno)
+				     : "no regular file: it is read several times");
 	cw_format_printable(slash ? slash + 1 : path, traffic->name, sizeof(traffic->name));
 	snprintf(traffic->path, sizeof(traffic->path), "%s", path);
 	traffic->file_bytes = (uint64_t)status.st_size;
@@ -104,19 +103,16 @@ static int generate_all(struct split *split)
 	for (name = strtok_r(list, ",", &state); name && result == 0;
 	     name = strtok_r(NULL, ",", &state)) {
 		if (split->traffic_count == TRAFFIC_MAX || !is_profile(name)) {
-			cw_complain(
+			result = cw_refuse(
 			    "--profile takes up to %u of imix, small, large and mix, not '%s'",
 			    TRAFFIC_MAX, text);
-			result = CW_EXIT_USAGE;
 		} else {
 			result = generate(split, name);
 		}
 	}
 	free(list);
-	if (result == 0 && split->traffic_count == 0) {
-		cw_complain("--profile takes imix, small, large and mix, not ''");
-		result = CW_EXIT_USAGE;
-	}
+	if (result == 0 && split->traffic_count == 0)
+		result = cw_refuse("--profile takes imix, small, large and mix, not ''");
 	return result;
 }
 
@@ -127,13 +123,11 @@ static int find_traffic(struct split *split)
 
 	if (named == 0)
 		return generate_all(split);
-	if (named > 1 || arguments->traffic.profile || cw_arguments_have(arguments, "packets")) {
-		cw_complain(named > 1
-				? "bench split takes one FILE"
-				: "--profile and --packets are for generated traffic; a FILE is "
-				  "read to its end");
-		return CW_EXIT_USAGE;
-	}
+	if (named > 1 || arguments->traffic.profile || cw_arguments_have(arguments, "packets"))
+		return cw_refuse(
+		    named > 1 ? "bench split takes one FILE"
+			      : "--profile and --packets are for generated traffic; a FILE is "
+				"read to its end");
 	errno = 0;
 	return add_file(split, arguments->inputs.count ? arguments->inputs.words[0]
 						       : arguments->rest.words[1]);
@@ -147,14 +141,10 @@ static int choose(struct split *split)
 
 	split->threads = (struct cw_bench_list){.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
 	split->rule_counts = (struct cw_bench_list){.numbers = {8}, .count = 1};
-	if (arguments->rules.file && arguments->bench.rule_counts) {
-		cw_complain("give rules with -R, or a number of made ones with --rule-count");
-		return CW_EXIT_USAGE;
-	}
-	if (arguments->traffic.packets == 0) {
-		cw_complain("--packets takes a number from 1 on here");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rules.file && arguments->bench.rule_counts)
+		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
+	if (arguments->traffic.packets == 0)
+		return cw_refuse("--packets takes a number from 1 on here");
 	result = arguments->bench.threads
 		     ? cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256)
 		     : 0;
@@ -255,13 +245,12 @@ static int check_rows(const struct split *split)
 		    (row->packets == natural->packets && row->written == natural->written &&
 		     row->written_bytes == natural->written_bytes))
 			continue;
-		cw_complain(
+		return cw_fail(
 		    "%s, %u rules: capweir wrote %llu records of %llu packets, libpcap %llu of "
 		    "%llu",
 		    row->traffic, row->rule_count, (unsigned long long)row->written,
 		    (unsigned long long)row->packets, (unsigned long long)natural->written,
 		    (unsigned long long)natural->packets);
-		return CW_EXIT_PROBLEM;
 	}
 	return 0;
 }

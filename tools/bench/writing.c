@@ -58,10 +58,8 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 		return 0;
 	if (!packets)
 		packets = FILE_BYTES / (row->packet_bytes + 16);
-	if (packets * (row->packet_bytes + 16) > FILE_BYTES_MAX) {
-		cw_complain("--packets: files of more than 64 GiB are not written");
-		return CW_EXIT_USAGE;
-	}
+	if (packets * (row->packet_bytes + 16) > FILE_BYTES_MAX)
+		return cw_refuse("--packets: files of more than 64 GiB are not written");
 	status = cw_bench_subfolder(writing->folder, "out", folder, sizeof(folder));
 	if (status)
 		return status;
@@ -75,10 +73,8 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 		writing->has_no_direct = row->is_left_out = true;
 		return 0;
 	}
-	if (status < 0) {
-		cw_complain("%s", text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (status < 0)
+		return cw_fail("%s", text);
 	row->packets = row->written = result.packets;
 	row->bytes = row->written_bytes = result.bytes;
 	if (round)

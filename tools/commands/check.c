@@ -83,8 +83,7 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 	cw_ifaces_fini(&ifaces);
 	if (result >= 0)
 		return 0;
-	cw_complain("%s", error.text);
-	return CW_EXIT_PROBLEM;
+	return cw_fail("%s", error.text);
 }
 
 int cw_command_check(const struct cw_arguments *arguments)
@@ -98,10 +97,8 @@ int cw_command_check(const struct cw_arguments *arguments)
 	struct cw_error error = {0};
 	int result = CW_EXIT_USAGE;
 
-	if (arguments->rest.count != 1) {
-		cw_complain("check takes one rules file");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rest.count != 1)
+		return cw_refuse("check takes one rules file");
 	if (cw_rules_load(&rules, arguments->rest.words[0], &error) < 0 ||
 	    cw_rules_check(&rules, &error) < 0) {
 		cw_complain("%s", error.text);
@@ -109,8 +106,7 @@ int cw_command_check(const struct cw_arguments *arguments)
 	}
 	findings.illegal_counts = calloc(rules.count + 1u, sizeof(*findings.illegal_counts));
 	if (!findings.illegal_counts) {
-		cw_complain("no memory");
-		result = CW_EXIT_PROBLEM;
+		result = cw_complain_no_memory();
 		goto out;
 	}
 	options.filter.compiler = cw_arguments_start_compiler(arguments);

@@ -20,8 +20,7 @@ static int refuse_others(const struct cw_arguments *arguments)
 		    arguments->live.lists_clocks <=
 		1)
 		return 0;
-	cw_complain("%s asks about devices: it goes with -i and --json only", option);
-	return CW_EXIT_USAGE;
+	return cw_refuse("%s asks about devices: it goes with -i and --json only", option);
 }
 
 static int list_kinds(const struct cw_catalogue_device *device, const struct cw_kinds *kinds,
@@ -42,9 +41,8 @@ static int list_linktypes(struct cw_catalogue *catalogue, struct cw_catalogue_de
 	if (device->link_types_error[0]) {
 		char clean[CLEAN_BYTES];
 
-		cw_complain("%s: %s", cw_format_printable(device->name, clean, sizeof(clean)),
-			    device->link_types_error);
-		return CW_EXIT_PROBLEM;
+		return cw_fail("%s: %s", cw_format_printable(device->name, clean, sizeof(clean)),
+			       device->link_types_error);
 	}
 	return list_kinds(device, &device->link_types, "Link types");
 }
@@ -96,21 +94,18 @@ int cw_command_devices(const struct cw_arguments *arguments)
 
 	if (status)
 		return status;
-	if (arguments->devices.count > 1) {
-		cw_complain("give one device (-i), or none for all of them");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->devices.count > 1)
+		return cw_refuse("give one device (-i), or none for all of them");
 	if (cw_catalogue_fill(&catalogue, &error) < 0) {
-		cw_complain("%s", error.text);
-		status = CW_EXIT_PROBLEM;
+		status = cw_fail("%s", error.text);
 		goto out;
 	}
 	if (arguments->devices.count) {
 		device = cw_catalogue_find(&catalogue, arguments->devices.words[0]);
 		if (!device) {
-			cw_complain("-i %s: there is no such device (capweir devices lists them)",
-				    arguments->devices.words[0]);
-			status = CW_EXIT_USAGE;
+			status =
+			    cw_refuse("-i %s: there is no such device (capweir devices lists them)",
+				      arguments->devices.words[0]);
 			goto out;
 		}
 	}

@@ -79,10 +79,8 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 	struct cw_template *name;
 	struct cw_error error = {0};
 
-	if (cw_template_parse(&name, arguments->rules.writes.words[0], NULL, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_USAGE;
-	}
+	if (cw_template_parse(&name, arguments->rules.writes.words[0], NULL, &error) < 0)
+		return cw_refuse("%s", error.text);
 	if (name->is_zst) {
 		cw_complain("compressed output is not in this version of generate; write a plain "
 			    "file and split -w FILE.zst it");
@@ -109,24 +107,16 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 
 	/* Looked at once more when the file is published; here, so that nothing is written in vain.
 	 */
-	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0) {
-		cw_complain("%s exists and --no-clobber is given", path);
-		return CW_EXIT_USAGE;
-	}
+	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0)
+		return cw_refuse("%s exists and --no-clobber is given", path);
 	result = cw_outfile_new(&output->file, path, &options);
-	if (result < 0) {
-		cw_complain("cannot write %s: %s", path, strerror(-result));
-		return CW_EXIT_PROBLEM;
-	}
+	if (result < 0)
+		return cw_fail("cannot write %s: %s", path, strerror(-result));
 	output->buffer = malloc(BUFFER_BYTES);
-	if (!output->buffer) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
-	if (cw_outfile_open(output->file, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (!output->buffer)
+		return cw_complain_no_memory();
+	if (cw_outfile_open(output->file, &error) < 0)
+		return cw_fail("%s", error.text);
 	put_header(output);
 	sigaction(SIGINT, &stopping, NULL);
 	sigaction(SIGTERM, &stopping, NULL);
@@ -157,10 +147,8 @@ int cw_command_generate(const struct cw_arguments *arguments)
 	struct cw_error error = {0};
 	int result;
 
-	if (arguments->rules.writes.count != 1 || arguments->rest.count) {
-		cw_complain("generate takes one -w FILE and no other words");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rules.writes.count != 1 || arguments->rest.count)
+		return cw_refuse("generate takes one -w FILE and no other words");
 	result = choose_format(arguments, &output.format);
 	if (result)
 		return result;

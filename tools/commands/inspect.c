@@ -205,8 +205,7 @@ static int append(json_t *list, json_t *entry, int status)
 {
 	if (json_array_append_new(list, entry) == 0)
 		return status;
-	cw_complain("no memory for the report");
-	return CW_EXIT_PROBLEM;
+	return cw_fail("no memory for the report");
 }
 
 static int inspect_file(const char *path, uint32_t linktype, json_t *list)
@@ -256,8 +255,7 @@ static int refuse_filter_options(const struct cw_arguments *arguments)
 
 	if (!option)
 		return 0;
-	cw_complain("%s is for filters: capweir inspect filter %s EXPR", option, option);
-	return CW_EXIT_USAGE;
+	return cw_refuse("%s is for filters: capweir inspect filter %s EXPR", option, option);
 }
 
 static int inspect_files(const struct cw_arguments *arguments)
@@ -266,10 +264,8 @@ static int inspect_files(const struct cw_arguments *arguments)
 	int status = CW_EXIT_COMPLETE;
 	uint32_t linktype, index;
 
-	if (!arguments->rest.count) {
-		cw_complain("inspect takes capture files, or the word filter and expressions");
-		return CW_EXIT_USAGE;
-	}
+	if (!arguments->rest.count)
+		return cw_refuse("inspect takes capture files, or the word filter and expressions");
 	if (refuse_filter_options(arguments))
 		return CW_EXIT_USAGE;
 	if (cw_arguments_linktype(arguments, &linktype))

@@ -109,19 +109,15 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 								    : CW_FILTER_PROGRAM_NUMBERS);
 		return 0;
 	}
-	if (cw_filter_set_build(filters->set, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_filter_set_build(filters->set, &error) < 0)
+		return cw_fail("%s", error.text);
 	if (!arguments->filter.dot)
 		print_programs(filters, arguments->filter.full);
 	if (cw_filter_set_print(filters->set, stdout,
 				arguments->filter.dot    ? CW_FILTER_SET_DOT
 				: arguments->filter.full ? CW_FILTER_SET_FULL
-							 : CW_FILTER_SET_TEXT) == -ENOMEM) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+							 : CW_FILTER_SET_TEXT) == -ENOMEM)
+		return cw_complain_no_memory();
 	return 0;
 }
 
@@ -148,10 +144,8 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 	if (check_arguments(arguments) || cw_arguments_linktype(arguments, &linktype))
 		return CW_EXIT_USAGE;
 	if (arguments->rules.file &&
-	    cw_rules_load(&filters->rules, arguments->rules.file, &error) < 0) {
-		cw_complain("%s", error.text);
-		return CW_EXIT_USAGE;
-	}
+	    cw_rules_load(&filters->rules, arguments->rules.file, &error) < 0)
+		return cw_refuse("%s", error.text);
 	filters->options.mode = filters->rules.mode;
 	filters->options.filter = (struct cw_filter_options){
 	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
@@ -162,8 +156,7 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 	    calloc(filters->rules.count + (size_t)arguments->rest.count, sizeof(*filters->shown));
 	if (filters->shown && cw_filter_set_new(&filters->set, &filters->options, &error) == 0)
 		return 0;
-	cw_complain("no memory");
-	return CW_EXIT_PROBLEM;
+	return cw_complain_no_memory();
 }
 
 int cw_inspect_filter(const struct cw_arguments *arguments)

@@ -53,10 +53,8 @@ int cw_command_repair(const struct cw_arguments *arguments)
 	int status = CW_EXIT_COMPLETE;
 	uint32_t index;
 
-	if (!arguments->rest.count) {
-		cw_complain("repair takes capture files");
-		return CW_EXIT_USAGE;
-	}
+	if (!arguments->rest.count)
+		return cw_refuse("repair takes capture files");
 	for (index = 0; index < arguments->rest.count; index++) {
 		const char *path = arguments->rest.words[index];
 		struct cw_error error = {0};

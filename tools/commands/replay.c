@@ -180,8 +180,7 @@ int cw_command_replay(const struct cw_arguments *arguments)
 	}
 	options.signal_fd = watch_signals();
 	if (options.signal_fd < 0) {
-		cw_complain("cannot watch signals: %s", strerror(errno));
-		status = CW_EXIT_PROBLEM;
+		status = cw_fail("cannot watch signals: %s", strerror(errno));
 	} else {
 		status = replay(arguments, transmit, &options);
 		close(options.signal_fd);

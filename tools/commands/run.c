@@ -388,10 +388,8 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 	struct cw_report report;
 	int status = CW_EXIT_COMPLETE;
 
-	if (cw_pipeline_finish(run->pipeline, &report) < 0) {
-		cw_complain("no memory for the report; the files are complete");
-		return CW_EXIT_PROBLEM;
-	}
+	if (cw_pipeline_finish(run->pipeline, &report) < 0)
+		return cw_fail("no memory for the report; the files are complete");
 	finish_hooks(run, signal_fd, &report);
 	cw_report_complain(&report);
 	if (arguments->json)
@@ -505,8 +503,7 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 	int result;
 
 	if (signal_fd < 0) {
-		cw_complain("cannot watch signals: %s", strerror(errno));
-		result = CW_EXIT_PROBLEM;
+		result = cw_fail("cannot watch signals: %s", strerror(errno));
 		goto out;
 	}
 	run.start_ns = cw_now_ns();

@@ -131,9 +131,9 @@ static int test_devices(struct run *run, const struct cw_netdevs *devices,
 	} else if (arguments->devices.count) {
 		device = find(devices, arguments->devices.words[0]);
 		if (!device) {
-			cw_complain("-i %s: no such network device (capweir devices lists them)",
-				    arguments->devices.words[0]);
-			return CW_EXIT_USAGE;
+			return cw_refuse(
+			    "-i %s: no such network device (capweir devices lists them)",
+			    arguments->devices.words[0]);
 		}
 		test_device(run, device, device);
 	} else {
@@ -156,8 +156,7 @@ static int list_devices(struct cw_netdevs *devices, bool own_cable)
 	cw_netdev_probe_close(probe);
 	if (result == 0)
 		return 0;
-	cw_complain("%s", error.text);
-	return CW_EXIT_PROBLEM;
+	return cw_fail("%s", error.text);
 }
 
 static int print_json(const struct run *run)
@@ -182,10 +181,8 @@ int cw_command_selftest(const struct cw_arguments *arguments)
 	}
 	if (status == 0 && run.list)
 		status = print_json(&run);
-	if (status == 0 && !run.has_passed) {
-		cw_complain("capture works on none of %u devices", run.tested);
-		status = CW_EXIT_PROBLEM;
-	}
+	if (status == 0 && !run.has_passed)
+		status = cw_fail("capture works on none of %u devices", run.tested);
 	json_decref(run.list);
 	cw_netdevs_fini(&devices);
 	return status;

@@ -22,8 +22,7 @@ static int check_stdin(const struct cw_arguments *arguments)
 	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;
 	if (count < 2)
 		return 0;
-	cw_complain("standard input (-) can be read once only");
-	return CW_EXIT_USAGE;
+	return cw_refuse("standard input (-) can be read once only");
 }
 
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
@@ -70,10 +69,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 	    arguments->live.lists_clocks)
 		return cw_command_devices(arguments);
 	cw_pipeline_options_init(&options);
-	if (!arguments->inputs.count && !arguments->devices.count) {
-		cw_complain("no input: give -i DEVICE or -r FILE");
-		return CW_EXIT_USAGE;
-	}
+	if (!arguments->inputs.count && !arguments->devices.count)
+		return cw_refuse("no input: give -i DEVICE or -r FILE");
 	result = check_stdin(arguments);
 	if (result == 0)
 		result = cw_arguments_expression(arguments, &expression);
@@ -85,10 +82,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 		fill_options(arguments, &rules, expression, &options);
 		result = cw_arguments_live(arguments, &options);
 	}
-	if (result == 0 && cw_rules_check_hooks(&rules, &has_hooks, &error) < 0) {
-		cw_complain("%s", error.text);
-		result = CW_EXIT_USAGE;
-	}
+	if (result == 0 && cw_rules_check_hooks(&rules, &has_hooks, &error) < 0)
+		result = cw_refuse("%s", error.text);
 	if (result == 0 && has_hooks)
 		result = cw_arguments_start_hooks(arguments, &hooks);
 	if (result == 0) {

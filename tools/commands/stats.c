@@ -79,11 +79,9 @@ int cw_command_stats(const struct cw_arguments *arguments)
 	json_t *answer;
 	bool is_so;
 
-	if (arguments->rest.count) {
-		cw_complain("stats takes no '%s' (capweir control is for orders)",
-			    arguments->rest.words[0]);
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rest.count)
+		return cw_refuse("stats takes no '%s' (capweir control is for orders)",
+				 arguments->rest.words[0]);
 	if (!arguments->live.control) {
 		cw_ask_complain_path();
 		return CW_EXIT_USAGE;
@@ -109,11 +107,10 @@ int cw_command_control(const struct cw_arguments *arguments)
 	bool is_log = strcmp(command, "log") == 0;
 	json_t *request, *answer;
 
-	if (rest->count < 1 || rest->count > 2) {
-		cw_complain("control takes a command: stats, rules, reload, rotate [RULE], flush, "
-			    "stop or log LEVEL");
-		return CW_EXIT_USAGE;
-	}
+	if (rest->count < 1 || rest->count > 2)
+		return cw_refuse(
+		    "control takes a command: stats, rules, reload, rotate [RULE], flush, "
+		    "stop or log LEVEL");
 	if (!arguments->live.control) {
 		cw_ask_complain_path();
 		return CW_EXIT_USAGE;

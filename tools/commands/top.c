@@ -148,10 +148,8 @@ int cw_command_top(const struct cw_arguments *arguments)
 			cw_ask_complain_path();
 		return CW_EXIT_USAGE;
 	}
-	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
-		cw_complain("top needs a terminal; capweir stats prints once");
-		return CW_EXIT_USAGE;
-	}
+	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+		return cw_refuse("top needs a terminal; capweir stats prints once");
 	fd = cw_ask_connect(arguments->live.control);
 	if (fd < 0)
 		return CW_EXIT_PROBLEM;

@@ -247,22 +247,17 @@ static int name_device(struct cw_arguments *arguments, struct cw_catalogue *cata
 	struct cw_error error = {0};
 	char *name;
 
-	if (!catalogue->count && cw_catalogue_fill(catalogue, &error) < 0) {
-		cw_complain("-i %s: %s", *word, error.text);
-		return CW_EXIT_PROBLEM;
-	}
+	if (!catalogue->count && cw_catalogue_fill(catalogue, &error) < 0)
+		return cw_fail("-i %s: %s", *word, error.text);
 	device = cw_catalogue_find(catalogue, *word);
-	if (!device) {
-		cw_complain("-i %s: there is no such device, and none of that number (capweir "
-			    "devices lists them)",
-			    *word);
-		return CW_EXIT_USAGE;
-	}
+	if (!device)
+		return cw_refuse("-i %s: there is no such device, and none of that number (capweir "
+				 "devices lists them)",
+				 *word);
 	name = strdup(device->name);
 	if (!name || cw_words_add(&arguments->owned, name) < 0) {
 		free(name);
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
+		return cw_complain_no_memory();
 	}
 	*word = name;
 	return 0;

@@ -12,12 +12,6 @@ struct parse {
 	const char *capture_word; /* one that is not split's */
 };
 
-static int no_memory(void)
-{
-	cw_complain("no memory");
-	return CW_EXIT_PROBLEM;
-}
-
 static const struct cw_option_row *find_row(int id)
 {
 	const struct cw_option_row *row = cw_option_rows;
@@ -80,14 +74,10 @@ static int settle_command(struct parse *parse)
 	if (!(arguments->command & CW_CAPTURE))
 		return 0;
 	arguments->command = is_live ? CW_CAPTURE : CW_SPLIT;
-	if (parse->split_word && is_live) {
-		cw_complain("%s does not go with -i", parse->split_word);
-		return CW_EXIT_USAGE;
-	}
-	if (parse->capture_word && !is_live) {
-		cw_complain("%s is for live capture (-i)", parse->capture_word);
-		return CW_EXIT_USAGE;
-	}
+	if (parse->split_word && is_live)
+		return cw_refuse("%s does not go with -i", parse->split_word);
+	if (parse->capture_word && !is_live)
+		return cw_refuse("%s is for live capture (-i)", parse->capture_word);
 	return 0;
 }
 
@@ -95,14 +85,10 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, con
 {
 	struct cw_arguments *arguments = parse->arguments;
 
-	if (row->commands == CW_NOT_YET) {
-		cw_complain("%s is not in this version", word);
-		return CW_EXIT_USAGE;
-	}
-	if (!(row->commands & (unsigned)arguments->command)) {
-		cw_complain("%s does not belong to this command (see --help)", word);
-		return CW_EXIT_USAGE;
-	}
+	if (row->commands == CW_NOT_YET)
+		return cw_refuse("%s is not in this version", word);
+	if (!(row->commands & (unsigned)arguments->command))
+		return cw_refuse("%s does not belong to this command (see --help)", word);
 	if (!(row->commands & CW_CAPTURE))
 		parse->split_word = word;
 	if (!(row->commands & CW_SPLIT))
@@ -112,7 +98,7 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, con
 		return -1;
 	}
 	if (cw_words_add(&arguments->given, row->name) < 0)
-		return no_memory();
+		return cw_complain_no_memory();
 	if (row->bench_list && arguments->command == CW_BENCH) {
 		*(const char **)((char *)arguments + row->bench_list) = optarg;
 		return 0;
@@ -139,22 +125,21 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 		    argv[optind - 1] == optarg && optarg ? argv[optind - 2] : argv[optind - 1];
 
 		if (id == ':') {
-			cw_complain("%s needs a value", argv[optind - 1]);
-			result = CW_EXIT_USAGE;
+			result = cw_refuse("%s needs a value", argv[optind - 1]);
 		} else if (id == '?') {
 			/* For a long one it is the word; a letter may stand among others. */
 			if (optopt)
-				cw_complain("unknown option -%c (see --help)", optopt);
+				result = cw_refuse("unknown option -%c (see --help)", optopt);
 			else
-				cw_complain("unknown option %s (see --help)", argv[optind - 1]);
-			result = CW_EXIT_USAGE;
+				result =
+				    cw_refuse("unknown option %s (see --help)", argv[optind - 1]);
 		} else {
 			result = take_option(&parse, find_row(id), word);
 		}
 	}
 	for (; result == 0 && optind < argc; optind++) {
 		if (cw_words_add(&arguments->rest, argv[optind]) < 0)
-			result = no_memory();
+			result = cw_complain_no_memory();
 	}
 	return result ? result : settle_command(&parse);
 }

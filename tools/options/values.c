@@ -31,8 +31,7 @@ static int parse(const char *option, const char *text, const struct cw_amount *a
 
 	if (cw_amount_parse(amount, text, value) == 0)
 		return 0;
-	cw_complain("%s takes %s, not '%s'", option, cw_amount_describe(amount, range), text);
-	return CW_EXIT_USAGE;
+	return cw_refuse("%s takes %s, not '%s'", option, cw_amount_describe(amount, range), text);
 }
 
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
@@ -64,8 +63,7 @@ static int choose(const struct cw_option_row *row, const char *text, int *choice
 		if (!word[bytes])
 			break;
 	}
-	cw_complain("%s takes %s, not '%s'", name_of(row, name), list, text);
-	return CW_EXIT_USAGE;
+	return cw_refuse("%s takes %s, not '%s'", name_of(row, name), list, text);
 }
 
 int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
@@ -89,10 +87,8 @@ int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *r
 		*(const char **)to = text;
 		break;
 	case CW_OPTION_WORDS:
-		if (cw_words_add(to, text) < 0) {
-			cw_complain("no memory");
-			result = CW_EXIT_PROBLEM;
-		}
+		if (cw_words_add(to, text) < 0)
+			result = cw_complain_no_memory();
 		break;
 	case CW_OPTION_CHOICE:
 		result = choose(row, text, to);
@@ -122,10 +118,9 @@ static int take_period(struct cw_rules_arguments *rules, const char *option, con
 
 	if (result)
 		return result;
-	if (rules->rotate_every_ns) {
-		cw_complain("-G, -b duration: and -b interval: are one thing: give one of them");
-		return CW_EXIT_USAGE;
-	}
+	if (rules->rotate_every_ns)
+		return cw_refuse(
+		    "-G, -b duration: and -b interval: are one thing: give one of them");
 	rules->rotate_every_ns = ns;
 	rules->is_rotate_aligned = is_aligned;
 	return 0;
@@ -168,15 +163,13 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 		return parse(option, text + bytes, &keys[i].amount, keys[i].to);
 	}
 	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++) {
-		if (strncmp(text, later[i], strlen(later[i])) == 0) {
-			cw_complain("-b %s is not in this version", text);
-			return CW_EXIT_USAGE;
-		}
+		if (strncmp(text, later[i], strlen(later[i])) == 0)
+			return cw_refuse("-b %s is not in this version", text);
 	}
-	cw_complain("-b takes filesize:, packets:, duration:, interval: or files: and a number, "
-		    "not '%s'",
-		    text);
-	return CW_EXIT_USAGE;
+	return cw_refuse(
+	    "-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+	    "not '%s'",
+	    text);
 }
 
 int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option_row *row,
@@ -190,9 +183,8 @@ int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option
 		return 0;
 	if (strncmp(text, "1/", 2) == 0)
 		return cw_option_number("--verify-filters=1/", text + 2, 1, UINT32_MAX, every);
-	cw_complain("--verify-filters takes 1/N, such as 1/%u, not '%s'", VERIFY_EVERY_DEFAULT,
-		    text);
-	return CW_EXIT_USAGE;
+	return cw_refuse("--verify-filters takes 1/N, such as 1/%u, not '%s'", VERIFY_EVERY_DEFAULT,
+			 text);
 }
 
 int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_row *row,
@@ -203,8 +195,7 @@ int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_
 
 	if (result || !(*bytes & (*bytes - 1)))
 		return result;
-	cw_complain("--chunk-size takes a power of two");
-	return CW_EXIT_USAGE;
+	return cw_refuse("--chunk-size takes a power of two");
 }
 
 int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_row *row,
@@ -217,6 +208,5 @@ int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_
 	*factor = strtod(text, &end);
 	if (text[0] >= '0' && text[0] <= '9' && !*end && *factor >= 0.001 && *factor <= 1e6)
 		return 0;
-	cw_complain("--speed takes a factor from 0.001 to 1000000, not '%s'", text);
-	return CW_EXIT_USAGE;
+	return cw_refuse("--speed takes a factor from 0.001 to 1000000, not '%s'", text);
 }

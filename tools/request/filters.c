@@ -19,10 +19,8 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 	if (!arguments->filter.linktype)
 		return 0;
 	value = cw_linktype_from_name(arguments->filter.linktype);
-	if (value < 0) {
-		cw_complain("-y: unknown link type '%s'", arguments->filter.linktype);
-		return CW_EXIT_USAGE;
-	}
+	if (value < 0)
+		return cw_refuse("-y: unknown link type '%s'", arguments->filter.linktype);
 	*linktype = (uint32_t)value;
 	return 0;
 }
@@ -77,10 +75,8 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 	uint32_t index;
 
 	*expression = NULL;
-	if (arguments->filter.file && rest->count) {
-		cw_complain("give the expression with -F or on the command line, not both");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->filter.file && rest->count)
+		return cw_refuse("give the expression with -F or on the command line, not both");
 	if (arguments->filter.file)
 		return read_filter_file(arguments->filter.file, expression);
 	if (!rest->count)
@@ -88,10 +84,8 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 	for (index = 0; index < rest->count; index++)
 		bytes += strlen(rest->words[index]) + 1;
 	*expression = calloc(bytes, 1);
-	if (!*expression) {
-		cw_complain("no memory");
-		return CW_EXIT_PROBLEM;
-	}
+	if (!*expression)
+		return cw_complain_no_memory();
 	for (index = 0; index < rest->count; index++) {
 		if (index)
 			strcat(*expression, " ");

@@ -48,6 +48,5 @@ int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hoo
 
 	if (cw_hooks_start(hooks, &options, &error) == 0)
 		return 0;
-	cw_complain("%s", error.text);
-	return CW_EXIT_PROBLEM;
+	return cw_fail("%s", error.text);
 }

@@ -32,9 +32,8 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 		if (live->block_count < CW_LIVE_BLOCKS_MIN)
 			live->block_count = CW_LIVE_BLOCKS_MIN;
 	}
-	if (arguments->devices.count && arguments->filter.linktype) {
-		cw_complain("-y is for -r; a device's link type cannot be chosen in this version");
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->devices.count && arguments->filter.linktype)
+		return cw_refuse(
+		    "-y is for -r; a device's link type cannot be chosen in this version");
 	return 0;
 }

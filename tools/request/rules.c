@@ -19,10 +19,8 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 	struct cw_error error = {0};
 	uint32_t index;
 
-	if (asked->writes.count == 0) {
-		cw_complain("no output: give -w FILE (with -f EXPR before it), or -R RULES");
-		return CW_EXIT_USAGE;
-	}
+	if (asked->writes.count == 0)
+		return cw_refuse("no output: give -w FILE (with -f EXPR before it), or -R RULES");
 	if (asked->filters.count == 0 && asked->writes.count == 1) {
 		const char *filter = *expression ? *expression : "";
 
@@ -32,12 +30,11 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 		*expression = NULL;
 		return 0;
 	}
-	if (asked->filters.count != asked->writes.count) {
-		cw_complain("%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
-			    "-w, so there must be as many",
-			    asked->filters.count, asked->writes.count);
-		return CW_EXIT_USAGE;
-	}
+	if (asked->filters.count != asked->writes.count)
+		return cw_refuse(
+		    "%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
+		    "-w, so there must be as many",
+		    asked->filters.count, asked->writes.count);
 	for (index = 0; index < asked->writes.count; index++) {
 		char name[32];
 
@@ -142,28 +139,21 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	if (!asked->file) {
 		result = add_pairs(asked, rules, expression);
 	} else if (asked->filters.count || asked->writes.count) {
-		cw_complain("give rules with -R or with -f and -w, not both");
-		result = CW_EXIT_USAGE;
+		result = cw_refuse("give rules with -R or with -f and -w, not both");
 	} else {
 		result = cw_rules_load(rules, asked->file, &error) < 0 ? CW_EXIT_USAGE : 0;
 		if (result)
 			cw_complain("%s", error.text);
 	}
 	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
-	    !asked->rotate_bytes && !asked->rotate_packets) {
-		cw_complain("-W with -G alone, to stop after so many files, is not in this "
-			    "version; -b files:%llu keeps the last ones",
-			    (unsigned long long)asked->ring_files);
-		result = CW_EXIT_USAGE;
-	}
-	if (result == 0 && limit_rules(asked, rules) < 0) {
-		cw_complain("no memory");
-		result = CW_EXIT_PROBLEM;
-	}
-	if (result == 0 && arguments->json && writes_to_stdout(rules)) {
-		cw_complain("--json and -w - both want standard output");
-		result = CW_EXIT_USAGE;
-	}
+	    !asked->rotate_bytes && !asked->rotate_packets)
+		result = cw_refuse("-W with -G alone, to stop after so many files, is not in this "
+				   "version; -b files:%llu keeps the last ones",
+				   (unsigned long long)asked->ring_files);
+	if (result == 0 && limit_rules(asked, rules) < 0)
+		result = cw_complain_no_memory();
+	if (result == 0 && arguments->json && writes_to_stdout(rules))
+		result = cw_refuse("--json and -w - both want standard output");
 	return result;
 }
 

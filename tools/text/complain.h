@@ -12,6 +12,10 @@
 /* "capweir: " and the text, on stderr. */
 void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Likewise, as what a command ends with: a runtime error, or a request that cannot be met. */
+#define cw_fail(...) (cw_complain(__VA_ARGS__), CW_EXIT_PROBLEM)
+#define cw_refuse(...) (cw_complain(__VA_ARGS__), CW_EXIT_USAGE)
+
 /* Says "no memory"; CW_EXIT_PROBLEM. */
 int cw_complain_no_memory(void);
 

@@ -68,10 +68,8 @@ int cw_json_print(json_t *whole, size_t flags, const char *what)
 	int status = CW_EXIT_COMPLETE;
 
 	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | flags) < 0 ||
-	    putchar('\n') == EOF || fflush(stdout)) {
-		cw_complain("cannot write %sto standard output", what);
-		status = CW_EXIT_PROBLEM;
-	}
+	    putchar('\n') == EOF || fflush(stdout))
+		status = cw_fail("cannot write %sto standard output", what);
 	json_decref(whole);
 	return status;
 }
