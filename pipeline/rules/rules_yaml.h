@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the reader of a rules file stands on: YAML events, mappings of known keys, complaints with
- * file and line. Private to rules_yaml.c, rules_file.c and rules_merge.c. All return 0 or a
+ * file and line. Private to rules_yaml.c and rules_file.c. All return 0 or a
  * negative errno after a complaint.
  */
 #ifndef CW_PIPELINE_RULES_YAML_H
@@ -68,14 +68,5 @@ int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, co
  */
 int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 			  const char *where, void *object);
-
-/*
- * Numbers that a rule's keys did not give are all ones, which no range reaches, until the defaults
- * are merged. `tables` lists the tables of keys, NULL at its end.
- */
-void cw_rules_unset(struct cw_rule *rule, const struct cw_rules_key *const *tables);
-
-/* Give rules what the defaults say; refuse names that are there twice. */
-int cw_rules_merge(struct cw_rules_reader *reader, const struct cw_rules_key *const *tables);
 
 #endif
