@@ -27,6 +27,13 @@
 
 struct cw_file;
 
+/* A record boundary in a file, and what is before it. */
+struct cw_anchor {
+	uint64_t offset;
+	uint64_t records;
+	uint64_t bytes; /* captured */
+};
+
 /* What the writer does at a chunk without bytes. */
 enum cw_mark {
 	CW_MARK_NONE,    /* it is an ordinary chunk */
@@ -43,10 +50,8 @@ struct cw_chunk {
 	uint32_t capacity; /* of this use: up to the next chunk-sized boundary of the file */
 	uint8_t *memory;
 	struct cw_file *file;
-	uint64_t offset;         /* in the file, of memory[0] */
-	uint64_t anchor_offset;  /* in the file: a record boundary, the last one known before the */
-	uint64_t anchor_records; /* chunk's end, and the records and captured bytes that are in */
-	uint64_t anchor_bytes;   /* the file before it */
+	uint64_t offset;            /* in the file, of memory[0] */
+	struct cw_anchor anchor;    /* the last one known before the chunk's end */
 	struct cw_chunk *following; /* the next chunk of a piece that spans several */
 	struct cw_chunk *queued;    /* link of the inbox, then of the writer's queue */
 	struct cw_chunk *free_next; /* link of the pool */

@@ -14,13 +14,6 @@
 #include "pipeline/output/chunk.h"
 #include "pipeline/threads/gate.h"
 
-/* A record boundary in a file, and what is before it. */
-struct cw_anchor {
-	uint64_t offset;
-	uint64_t records;
-	uint64_t bytes; /* captured */
-};
-
 /* Owner: the turn. */
 struct cw_file_turn {
 	/* Interfaces the file has a block for, a small open hash table. */
@@ -40,9 +33,7 @@ struct cw_file_turn {
 struct cw_file_writer {
 	uint64_t handed;         /* bytes handed to outfile, which may keep some for a while */
 	uint64_t offset;         /* bytes written: in the kernel's hands */
-	uint64_t anchor_offset;  /* a record boundary at or before `offset`, what is before it: */
-	uint64_t anchor_records; /* records */
-	uint64_t anchor_bytes;   /* captured bytes */
+	struct cw_anchor anchor; /* at or before `offset` */
 	/* Boundaries that were handed and not written: the first, which comes true first, and the
 	 * last. Those between would only be counted a little sooner. */
 	struct cw_anchor ahead[2];

@@ -7,16 +7,24 @@
 
 #define ABORT_PATIENCE_MS 2000u
 
-/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
-static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
+/* Wait a little, as long as there is patience. */
+static bool wait_a_moment(uint32_t *patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
+	if (*patience_ms == 0)
+		return false;
+	--*patience_ms;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
+static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
+{
 	while (atomic_load(&output->shared.is_writing)) { /* [ABORT-1] */
-		if (*patience_ms == 0)
+		if (!wait_a_moment(patience_ms))
 			return false;
-		--*patience_ms;
-		nanosleep(&pause, NULL);
 	}
 	return true;
 }
@@ -24,13 +32,9 @@ static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 /* Likewise until what was handed to the disk is done with; the file is acquired. */
 static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
-
 	while (cw_outfile_is_busy(file->outfile)) {
-		if (*patience_ms == 0)
+		if (!wait_a_moment(patience_ms))
 			return false;
-		--*patience_ms;
-		nanosleep(&pause, NULL);
 	}
 	return true;
 }
@@ -52,7 +56,7 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 			continue; /* a pipe nobody reads, or a disk that does not answer */
 		file = output->writer.file;
 		if (!file || file->writer.is_finished || !file->cache.is_regular ||
-		    file->writer.handed == file->writer.anchor_offset ||
+		    file->writer.handed == file->writer.anchor.offset ||
 		    cw_files_acquire(&outputs->files, file, &error) < 0)
 			continue;
 		if (!wait_for_disk(file, &patience_ms))
@@ -81,7 +85,7 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 	vector.iov_len = cw_format_header(output->format, outputs->empty_linktype,
 					  cw_output_snaplen_field(outputs, output), header);
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
-	file->writer.offset = file->writer.anchor_offset = file->writer.handed;
+	file->writer.offset = file->writer.anchor.offset = file->writer.handed;
 	if (failure) {
 		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
 		file->writer.is_unusable = true;

@@ -19,9 +19,8 @@ static void set_anchor(struct cw_output *output)
 	output->turn.anchor_offset = output->turn.offset;
 	if (!output->turn.open)
 		return;
-	output->turn.open->anchor_offset = output->turn.offset;
-	output->turn.open->anchor_records = output->turn.file_records;
-	output->turn.open->anchor_bytes = output->turn.file_bytes;
+	output->turn.open->anchor = (struct cw_anchor){
+	    output->turn.offset, output->turn.file_records, output->turn.file_bytes};
 }
 
 static void adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
@@ -33,9 +32,8 @@ static void adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
 	chunk->capacity = (uint32_t)capacity;
 	chunk->file = output->turn.file;
 	chunk->offset = output->turn.offset;
-	chunk->anchor_offset = output->turn.anchor_offset;
-	chunk->anchor_records = output->turn.file_records;
-	chunk->anchor_bytes = output->turn.file_bytes;
+	chunk->anchor = (struct cw_anchor){output->turn.anchor_offset, output->turn.file_records,
+					   output->turn.file_bytes};
 	output->turn.open = chunk;
 }
 

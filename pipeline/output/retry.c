@@ -35,7 +35,7 @@ static uint64_t written_records(const struct cw_output *output)
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		if (!file->writer.is_finished || !file->cache.is_regular ||
 		    file->writer.is_published)
-			sum += file->writer.anchor_records;
+			sum += file->writer.anchor.records;
 	}
 	return sum;
 }
@@ -67,9 +67,9 @@ static int go_on(struct cw_outputs *outputs, struct cw_output *output)
 	if (cw_file_forget_ifaces(&file->turn, file->writer.offset))
 		return -ENOMEM;
 	output->turn.offset = file->writer.offset;
-	output->turn.anchor_offset = file->writer.anchor_offset;
-	output->turn.file_records = file->writer.anchor_records;
-	output->turn.file_bytes = file->writer.anchor_bytes;
+	output->turn.anchor_offset = file->writer.anchor.offset;
+	output->turn.file_records = file->writer.anchor.records;
+	output->turn.file_bytes = file->writer.anchor.bytes;
 	if (file->writer.offset)
 		return 0;
 	output->turn.restart = file;

@@ -117,26 +117,19 @@ void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    output->rule->name, file->path, text);
 }
 
-static void set_anchor(struct cw_file_writer *writer, const struct cw_anchor *anchor)
-{
-	writer->anchor_offset = anchor->offset;
-	writer->anchor_records = anchor->records;
-	writer->anchor_bytes = anchor->bytes;
-}
-
 /* Count what the kernel has by now of what was handed before. */
 static void advance_file(struct cw_output *output, struct cw_file *file)
 {
 	struct cw_file_writer *writer = &file->writer;
-	uint64_t before = writer->anchor_records;
+	uint64_t before = writer->anchor.records;
 
 	writer->offset = cw_outfile_reached(file->outfile);
 	while (writer->ahead_count && writer->ahead[0].offset <= writer->offset) {
-		set_anchor(writer, &writer->ahead[0]);
+		writer->anchor = writer->ahead[0];
 		writer->ahead[0] = writer->ahead[1];
 		writer->ahead_count--;
 	}
-	atomic_fetch_add_explicit(&output->shared.written, writer->anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, writer->anchor.records - before,
 				  memory_order_relaxed);
 }
 
@@ -149,20 +142,18 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 	int index;
 
 	advance_file(output, file);
-	before = writer->anchor_records;
+	before = writer->anchor.records;
 	for (index = 0; index < count; index++) {
-		const struct cw_anchor anchor = {.offset = chunks[index]->anchor_offset,
-						 .records = chunks[index]->anchor_records,
-						 .bytes = chunks[index]->anchor_bytes};
+		const struct cw_anchor anchor = chunks[index]->anchor;
 
 		if (anchor.offset <= writer->offset)
-			set_anchor(writer, &anchor);
+			writer->anchor = anchor;
 		else
 			writer->ahead[writer->ahead_count ? 1 : 0] = anchor;
 		if (anchor.offset > writer->offset && writer->ahead_count < 2)
 			writer->ahead_count++;
 	}
-	atomic_fetch_add_explicit(&output->shared.written, writer->anchor_records - before,
+	atomic_fetch_add_explicit(&output->shared.written, writer->anchor.records - before,
 				  memory_order_relaxed);
 }
 
@@ -180,19 +171,19 @@ void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output
 	cw_outfile_drop(file->outfile);
 	advance_file(output, file);
 	writer->ahead_count = 0;
-	if (writer->anchor_offset == 0 && writer->offset >= cw_format_header_bytes(output->format))
-		writer->anchor_offset = cw_format_header_bytes(output->format);
-	bytes = (size_t)(writer->offset - writer->anchor_offset);
-	data = bytes && writer->anchor_offset ? malloc(bytes) : NULL;
+	if (writer->anchor.offset == 0 && writer->offset >= cw_format_header_bytes(output->format))
+		writer->anchor.offset = cw_format_header_bytes(output->format);
+	bytes = (size_t)(writer->offset - writer->anchor.offset);
+	data = bytes && writer->anchor.offset ? malloc(bytes) : NULL;
 	if (data &&
-	    cw_outfile_read(file->outfile, data, bytes, writer->anchor_offset) == (int64_t)bytes)
-		writer->anchor_offset +=
+	    cw_outfile_read(file->outfile, data, bytes, writer->anchor.offset) == (int64_t)bytes)
+		writer->anchor.offset +=
 		    cw_format_whole_records(output->format, data, bytes, &records, &data_bytes);
 	free(data);
-	writer->anchor_records += records;
-	writer->anchor_bytes += data_bytes;
-	writer->offset = writer->handed = writer->anchor_offset;
-	writer->is_unusable = writer->anchor_offset == 0;
+	writer->anchor.records += records;
+	writer->anchor.bytes += data_bytes;
+	writer->offset = writer->handed = writer->anchor.offset;
+	writer->is_unusable = writer->anchor.offset == 0;
 	if (cw_outfile_cut(file->outfile, writer->offset) < 0)
 		cw_run_tell(outputs->run, CW_PROBLEM,
 			    "rule %s: output %s cannot be cut to %llu bytes, its last record "

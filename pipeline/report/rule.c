@@ -20,19 +20,19 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 		if (!cw_outfile_was_created(file->outfile) ||
 		    (is_regular && !file->writer.is_published))
 			continue;
-		report->written += file->writer.anchor_records;
-		report->bytes += file->writer.anchor_bytes;
+		report->written += file->writer.anchor.records;
+		report->bytes += file->writer.anchor.bytes;
 		if (file->writer.is_expired) {
-			books->expired += file->writer.anchor_records;
-			report->expired += file->writer.anchor_records;
+			books->expired += file->writer.anchor.records;
+			report->expired += file->writer.anchor.records;
 			report->expired_files++;
 			continue;
 		}
 		report->file_bytes += cw_outfile_file_bytes(file->outfile);
 		if (is_regular)
-			books->in_files += file->writer.anchor_records;
+			books->in_files += file->writer.anchor.records;
 		else
-			books->sent_to_pipe += file->writer.anchor_records;
+			books->sent_to_pipe += file->writer.anchor.records;
 		report->files[report->file_count] = strdup(file->path);
 		if (!report->files[report->file_count])
 			return -ENOMEM;
