@@ -86,6 +86,13 @@ void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 	cw_turn_hold_any(&pipeline->turn, peek, &peeking);
 }
 
+static void join(pthread_t thread, bool *is_started)
+{
+	if (*is_started)
+		pthread_join(thread, NULL);
+	*is_started = false;
+}
+
 /* Threads that run although starting the others failed: let them find their end. */
 static void join_threads(struct cw_pipeline *pipeline)
 {
@@ -100,21 +107,12 @@ static void join_threads(struct cw_pipeline *pipeline)
 		atomic_store(&pipeline->run.is_done, true);
 		cw_gate_signal_all(&pipeline->run.worker_gate);
 	}
-	for (index = 0; index < pipeline->run.lane_count; index++) {
-		if (pipeline->run.lanes[index].is_started)
-			pthread_join(pipeline->run.lanes[index].thread, NULL);
-	}
-	if (pipeline->capture.is_keeper_started)
-		pthread_join(pipeline->capture.keeper_thread, NULL);
-	pipeline->capture.is_keeper_started = false;
-	if (pipeline->reload.is_started)
-		pthread_join(pipeline->reload.thread, NULL);
-	pipeline->reload.is_started = false;
-	for (index = 0; index < pipeline->worker_count; index++) {
-		if (pipeline->workers[index].is_started)
-			pthread_join(pipeline->workers[index].thread, NULL);
-		pipeline->workers[index].is_started = false;
-	}
+	for (index = 0; index < pipeline->run.lane_count; index++)
+		join(pipeline->run.lanes[index].thread, &pipeline->run.lanes[index].is_started);
+	join(pipeline->capture.keeper_thread, &pipeline->capture.is_keeper_started);
+	join(pipeline->reload.thread, &pipeline->reload.is_started);
+	for (index = 0; index < pipeline->worker_count; index++)
+		join(pipeline->workers[index].thread, &pipeline->workers[index].is_started);
 }
 
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report)

@@ -45,25 +45,13 @@ static void fail_outputs(void *context)
 /* Draining takes longer than it may: what is not written by now is lost, and counted so. */
 static void give_up(struct cw_capture *capture)
 {
-	uint32_t index;
-
 	atomic_store(&capture->run->is_giving_up, true);
 	cw_run_tell(capture->run, CW_PROBLEM,
 		    "draining takes longer than %.1f s: what is not written yet is lost",
 		    (double)capture->run->options.drain_ms / 1000);
 	cw_turn_hold_any(capture->turn, fail_outputs, capture->turn->outputs);
-	for (index = 0; index < capture->run->lane_count; index++)
-		cw_gate_signal_all(&capture->run->lanes[index].shared.gate);
+	cw_run_wake_lanes(capture->run);
 	cw_turn_run_any(capture->turn);
-}
-
-/* Capture threads that wait for a batch or a lease: the kernel goes on counting, they shall too. */
-static void remind_lanes(struct cw_capture *capture)
-{
-	uint32_t index;
-
-	for (index = 0; index < capture->run->lane_count; index++)
-		cw_gate_signal_all(&capture->run->lanes[index].shared.gate);
 }
 
 void *cw_keeper_main(void *argument)
@@ -83,7 +71,7 @@ void *cw_keeper_main(void *argument)
 		if (now_ns >= count_ns) {
 			count_ns = now_ns + COUNT_EVERY_NS;
 			cw_taps_count(capture);
-			remind_lanes(capture);
+			cw_run_wake_lanes(capture->run); /* for them to count, as the kernel does */
 		}
 		if (!drain_ns && atomic_load(&capture->run->is_stopping))
 			drain_ns = now_ns + capture->run->options.drain_ms * (CW_NS_PER_S / 1000);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pipeline/output/writer.h"
+#include "pipeline/output/output_parts.h"
 
 #define ABORT_PATIENCE_MS 2000u
 

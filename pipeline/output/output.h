@@ -37,7 +37,7 @@ struct cw_output_limits {
 	uint64_t rotate_records;
 	uint64_t rotate_every_ns; /* of the packets' time; 0 = not by time */
 	bool is_rotate_aligned;   /* at multiples since the epoch; else from the first packet on */
-	bool is_thinned;          /* it samples or has limits: packet by packet (thin.c) */
+	bool is_thinned;          /* it samples or has limits: packet by packet (limits.c) */
 	uint64_t sample_every;
 	uint64_t packets;
 	uint64_t bytes;
@@ -79,7 +79,7 @@ struct cw_output_turn {
 	bool has_begun; /* its first file */
 };
 
-/* Where the rule samples or has limits. Owner: the turn. (thin.c) */
+/* Where the rule samples or has limits. Owner: the turn. (limits.c) */
 struct cw_output_thin {
 	uint64_t taken; /* matched and to be written, */
 	uint64_t taken_bytes;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the files of the outputs' reserving side share. The turn only. (gather.c) */
+/* What the files of the outputs share. */
 #ifndef CW_PIPELINE_OUTPUT_PARTS_H
 #define CW_PIPELINE_OUTPUT_PARTS_H
 
 #include "pipeline/output/outputs.h"
 
-/* Whether the rule does not want the packet it matched; then that is counted. (thin.c) */
+/* ---- the reserving side: the turn only ---- */
+
+/* Whether the rule does not want the packet it matched; then that is counted. (limits.c) */
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet);
 
 /* Count a matched packet that is to be written, or lost. */
@@ -50,5 +52,26 @@ void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output);
 
 /* Send what gathers before the pool is empty. */
 void cw_outputs_keep_room(struct cw_outputs *outputs);
+
+/* ---- the writing side: the output's one writer only, or the end ---- */
+
+/* Fail the output and tell, unless it was told a moment ago. (write.c) */
+void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
+		    const struct cw_file *file, int failure, bool is_rotation, const char *text);
+
+/*
+ * The file holds `offset` good bytes, the last of them perhaps in the middle of a record: find the
+ * last whole one from the anchor on, count what is there, cut the rest off.
+ */
+void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
+			    struct cw_file *file);
+
+/* Close the file and put it under its name, or throw away what is no file. */
+void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
+			   struct cw_file *file);
+
+/* Finish the file before and open this one; it is acquired then. 0 or a negative errno. */
+int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
+			  struct cw_file *file);
 
 #endif

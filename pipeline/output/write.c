@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "core/base/clock.h"
-#include "pipeline/output/writer.h"
+#include "pipeline/output/output_parts.h"
 
 #define VECTORS_MAX 64 /* chunks of one call to the kernel */
 #define WRITE_BYTES_MAX ((size_t)4 << 20)

@@ -60,46 +60,49 @@ uint32_t cw_usable_cores(void)
 	return (uint32_t)CPU_COUNT(&cores);
 }
 
-void cw_run_thread_ends(struct cw_run *run)
+/* An eventfd takes a one, unless it is at its limit and so readable already. */
+static void wake(int fd)
 {
 	uint64_t one = 1;
 
-	/* An eventfd takes a one, unless it is at its limit and so readable already. */
+	(void)!write(fd, &one, sizeof(one));
+}
+
+void cw_run_thread_ends(struct cw_run *run)
+{
 	if (atomic_fetch_sub(&run->running_threads, 1) == 1)
-		(void)!write(run->done_fd, &one, sizeof(one));
+		wake(run->done_fd);
 }
 
 void cw_run_request_stop(struct cw_run *run)
 {
-	uint64_t one = 1;
-
-	(void)!write(run->abort_fd, &one, sizeof(one)); /* as in thread_ends */
+	wake(run->abort_fd);
 	cw_run_stop_reading(run);
 }
 
 void cw_run_stop_reading(struct cw_run *run)
 {
-	uint64_t one = 1;
+	atomic_store(&run->is_stopping, true);
+	wake(run->wake_fd);
+	cw_run_wake_lanes(run);
+}
+
+void cw_run_wake_lanes(struct cw_run *run)
+{
 	uint32_t index;
 
-	atomic_store(&run->is_stopping, true);
-	(void)!write(run->wake_fd, &one, sizeof(one)); /* as in thread_ends */
 	for (index = 0; index < run->lane_count; index++)
 		cw_gate_signal_all(&run->lanes[index].shared.gate);
 }
 
 void cw_run_wake_keeper(struct cw_run *run)
 {
-	uint64_t one = 1;
-
-	(void)!write(run->keeper_fd, &one, sizeof(one)); /* as in thread_ends */
+	wake(run->keeper_fd);
 }
 
 void cw_run_wake_reloader(struct cw_run *run)
 {
-	uint64_t one = 1;
-
-	(void)!write(run->reload_fd, &one, sizeof(one)); /* as in thread_ends */
+	wake(run->reload_fd);
 }
 
 void cw_run_check_end(struct cw_run *run)

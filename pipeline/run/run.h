@@ -110,6 +110,9 @@ void cw_run_request_stop(struct cw_run *run);
 /* Every hot thread calls this last. */
 void cw_run_thread_ends(struct cw_run *run);
 
+/* Capture threads that wait for a batch or a lease look again. */
+void cw_run_wake_lanes(struct cw_run *run);
+
 /* Something happened that the keeper, the reloader should look at. */
 void cw_run_wake_keeper(struct cw_run *run);
 void cw_run_wake_reloader(struct cw_run *run);

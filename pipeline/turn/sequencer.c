@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "pipeline/match/generation.h"
-#include "pipeline/turn/sequencer_parts.h"
+#include "pipeline/turn/turn.h"
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {

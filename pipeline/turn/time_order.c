@@ -13,7 +13,7 @@
  * be copied when all of it is reserved, or when nothing more can be done now: what waits for a lane
  * must not keep chunks incomplete that others wait for.
  */
-#include "pipeline/turn/sequencer_parts.h"
+#include "pipeline/turn/turn.h"
 
 #define NO_TIME UINT64_MAX /* nothing will come any more */
 

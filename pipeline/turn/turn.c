@@ -5,7 +5,7 @@
  */
 #include <sched.h>
 
-#include "pipeline/turn/sequencer_parts.h"
+#include "pipeline/turn/turn.h"
 
 void cw_turn_resume_any(struct cw_turn *turn)
 {
