@@ -57,13 +57,14 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->sizes.batch_count = options->threads * 3 + 4;
 }
 
-static struct cw_lane *new_lanes(uint32_t count)
+/* Zeroed, from the start of a cache line on. */
+static void *new_lines(size_t bytes)
 {
-	struct cw_lane *lanes = aligned_alloc(CW_CACHE_LINE, count * sizeof(*lanes));
+	void *lines = aligned_alloc(CW_CACHE_LINE, bytes);
 
-	if (lanes)
-		memset(lanes, 0, count * sizeof(*lanes));
-	return lanes;
+	if (lines)
+		memset(lines, 0, bytes);
+	return lines;
 }
 
 static void chunks_returned(void *context)
@@ -84,7 +85,7 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	};
 	uint32_t index;
 
-	pipeline->run.lanes = new_lanes(pipeline->run.lane_count);
+	pipeline->run.lanes = new_lines(pipeline->run.lane_count * sizeof(*pipeline->run.lanes));
 	pipeline->workers = calloc(options->threads, sizeof(*pipeline->workers));
 	pipeline->worker_cpus = calloc(options->threads, sizeof(*pipeline->worker_cpus));
 	if (!pipeline->run.lanes || !pipeline->workers || !pipeline->worker_cpus ||
@@ -270,14 +271,12 @@ static void connect(struct cw_pipeline *pipeline)
 int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_options *options,
 		      struct cw_error *error)
 {
-	struct cw_pipeline *pipeline;
+	struct cw_pipeline *pipeline = new_lines(sizeof(*pipeline));
 	struct cw_error local = {0};
 	int failure;
 
-	pipeline = aligned_alloc(CW_CACHE_LINE, sizeof(*pipeline));
 	if (!pipeline)
 		return cw_error_set(error, -ENOMEM, "no memory");
-	memset(pipeline, 0, sizeof(*pipeline));
 	connect(pipeline);
 	pipeline->run.options = *options;
 	failure = options->rules->count

@@ -37,8 +37,8 @@ void cw_output_hold_mark(struct cw_outputs *outputs, struct cw_output *output,
 	hold(output, mark);
 }
 
-/* Give the oldest held chunk to the writer. */
-static void seal_oldest(struct cw_outputs *outputs, struct cw_output *output, bool *is_complete)
+/* Give the oldest held chunk to the writer. True: it is complete already. */
+static bool seal_oldest(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_chunk *chunk = output->turn.held_first;
 
@@ -53,18 +53,16 @@ static void seal_oldest(struct cw_outputs *outputs, struct cw_output *output, bo
 	while (!atomic_compare_exchange_weak_explicit(&output->shared.inbox, &chunk->queued, chunk,
 						      memory_order_release, memory_order_relaxed))
 		;
-	*is_complete = cw_chunk_seal(chunk);
+	return cw_chunk_seal(chunk);
 }
 
 void cw_output_seal_all(struct cw_outputs *outputs, struct cw_output *output)
 {
-	bool is_any_complete = false, is_complete;
+	bool is_any_complete = false;
 
 	cw_output_close_chunk(output);
-	while (output->turn.held_first) {
-		seal_oldest(outputs, output, &is_complete);
-		is_any_complete |= is_complete;
-	}
+	while (output->turn.held_first)
+		is_any_complete |= seal_oldest(outputs, output);
 	if (is_any_complete)
 		cw_output_kick(outputs, output);
 }
@@ -72,16 +70,14 @@ void cw_output_seal_all(struct cw_outputs *outputs, struct cw_output *output)
 void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output)
 {
 	size_t gather_bytes = outputs->run->options.sizes.gather_bytes;
-	bool is_any_complete = false, is_complete;
+	bool is_any_complete = false;
 
 	cw_output_close_chunk(output);
 	if (output->turn.held_bytes < gather_bytes && outputs->pool.chunk_bytes < gather_bytes)
 		return;
 	while (output->turn.held_first && (outputs->pool.chunk_bytes >= gather_bytes ||
-					   cw_chunk_is_copied(output->turn.held_first))) {
-		seal_oldest(outputs, output, &is_complete);
-		is_any_complete |= is_complete;
-	}
+					   cw_chunk_is_copied(output->turn.held_first)))
+		is_any_complete |= seal_oldest(outputs, output);
 	if (is_any_complete)
 		cw_output_kick(outputs, output);
 }

@@ -82,15 +82,13 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 	if (output->name->is_zst && !outputs->pack) {
 		cw_output_fail(output, -EINVAL, false,
 			       "the run was not set up for compressed outputs");
-		free(file);
-		return NULL;
+		goto failed;
 	}
 	result = cw_template_expand(output->name, &values, path);
 	if (result < 0) {
 		cw_output_fail(output, result, output->turn.file_count > 0,
 			       "the file's name is too long");
-		free(file);
-		return NULL;
+		goto failed;
 	}
 	file->path = output->name->is_stdout ? strdup(path) : cw_names_claim(&outputs->names, path);
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
@@ -108,6 +106,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 no_memory:
 	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0,
 		       "no memory for the file's name");
+failed:
 	if (file)
 		free(file->path);
 	free(file);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * A reload, from the rules file to the generation in force. What can fail happens aside, before
- * anything that is in force knows of it: reading, checking, compiling, making the new outputs.
- */
+/* A reload, from the rules file to the generation in force; reload.c says in which order. */
 #include <errno.h>
 #include <stdlib.h>
 #include <urcu-qsbr.h>
@@ -46,7 +43,6 @@ static int plan_init(struct cw_plan *plan, struct cw_error *error)
 	return 0;
 }
 
-/* Nothing of it is in force: take it down. */
 void cw_plan_fini(struct cw_plan *plan)
 {
 	while (plan->fresh_made)
@@ -194,7 +190,6 @@ static int copy_last(struct cw_plan *plan, struct cw_error *error)
 	return 0;
 }
 
-/* All that can fail. */
 int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 {
 	struct cw_reload *reload = plan->reload;

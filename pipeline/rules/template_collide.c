@@ -58,37 +58,17 @@ static void put_repeated(struct builder *builder, uint32_t symbol)
 /* What a conversion prints for times that ts_ns can hold (1970 to 2554); "0" stands for a digit. */
 static const char *conversion_shape(char letter)
 {
-	switch (letter) {
-	case 'C':
-	case 'd':
-	case 'g':
-	case 'H':
-	case 'I':
-	case 'm':
-	case 'M':
-	case 'S':
-	case 'U':
-	case 'V':
-	case 'W':
-	case 'y':
-		return "00";
-	case 'G':
-	case 'Y':
-		return "0000";
-	case 'j':
-		return "000";
-	case 'u':
-	case 'w':
-		return "0";
-	case 'F':
-		return "0000-00-00";
-	case 'R':
-		return "00:00";
-	case 'T':
-		return "00:00:00";
-	default:
-		return NULL; /* names, zones, and what the locale decides */
-	}
+	static const struct {
+		const char *letters, *shape;
+	} shapes[] = {
+	    {"CdgHImMSUVWy", "00"}, {"GY", "0000"}, {"j", "000"},      {"uw", "0"},
+	    {"F", "0000-00-00"},    {"R", "00:00"}, {"T", "00:00:00"},
+	};
+
+	for (size_t i = 0; i < CW_ARRAY_COUNT(shapes); i++)
+		if (strchr(shapes[i].letters, letter))
+			return shapes[i].shape;
+	return NULL; /* names, zones, and what the locale decides */
 }
 
 static void put_time(struct builder *builder, const char *conversion)

@@ -158,7 +158,6 @@ void cw_sequencer_hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_
 	hand_on(turn, lane, batch, is_part_done && batch->part.is_last);
 }
 
-/* Seal everything once the last batch of the last lane is reserved. */
 void cw_sequencer_try_to_end(struct cw_turn *turn, struct cw_lane *lane)
 {
 	if (lane->turn.is_through || !atomic_load(&lane->shared.is_cut) || /* [END-1] acquire */
