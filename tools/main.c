@@ -35,12 +35,10 @@ static const struct {
 
 static void print_help(FILE *file)
 {
-	size_t index;
-
 	fputs("usage: capweir COMMAND [options]      (capweir COMMAND --help tells them)\n"
 	      "       capweir -i DEV | -r FILE -w FILE [EXPR] (as tcpdump)\n\n",
 	      file);
-	for (index = 0; index < CW_ARRAY_COUNT(commands); index++)
+	for (size_t index = 0; index < CW_ARRAY_COUNT(commands); index++)
 		fprintf(file, "  %-10s %s\n", commands[index].name, commands[index].what);
 }
 
@@ -79,7 +77,6 @@ static void hold_standard_descriptors(void)
 static int run_command(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "--help";
-	size_t index;
 
 	hold_standard_descriptors();
 	/* Failed writes come back as errors, to be counted. */
@@ -93,7 +90,7 @@ static int run_command(int argc, char **argv)
 		print_help(argc > 1 ? stdout : stderr);
 		return argc > 1 ? CW_EXIT_COMPLETE : CW_EXIT_USAGE;
 	}
-	for (index = 0; index < CW_ARRAY_COUNT(commands); index++) {
+	for (size_t index = 0; index < CW_ARRAY_COUNT(commands); index++) {
 		if (strcmp(word, commands[index].name) == 0)
 			return run(index, commands[index].command, argc - 1, argv + 1);
 	}

@@ -52,9 +52,8 @@ static bool is_listed(const char *list, const char *word)
 static int run_bench(const struct bench *bench, const struct cw_arguments *arguments)
 {
 	struct cw_arguments filled = *arguments;
-	uint32_t index;
 
-	for (index = 0; index < arguments->given.count; index++) {
+	for (uint32_t index = 0; index < arguments->given.count; index++) {
 		if (is_listed(bench->options, arguments->given.words[index]))
 			continue;
 		return cw_refuse("bench %s does not take --%s", bench->name,
@@ -73,14 +72,13 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 int cw_command_bench(const struct cw_arguments *arguments)
 {
 	const char *word = arguments->rest.count ? arguments->rest.words[0] : "";
-	size_t index;
 
-	for (index = 0; index < CW_ARRAY_COUNT(benches); index++) {
+	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++) {
 		if (strcmp(word, benches[index].name) == 0)
 			return run_bench(&benches[index], arguments);
 	}
 	cw_complain("bench measures one of these, not '%s':", word);
-	for (index = 0; index < CW_ARRAY_COUNT(benches); index++)
+	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
 		fprintf(stderr, "  %-10s %s\n", benches[index].name, benches[index].what);
 	return CW_EXIT_USAGE;
 }

@@ -195,9 +195,7 @@ static int measure_row(struct live *live, uint32_t index, uint64_t round)
 
 static int find_limits(struct live *live)
 {
-	uint32_t index;
-
-	for (index = 0; index < live->table.row_count; index++) {
+	for (uint32_t index = 0; index < live->table.row_count; index++) {
 		struct cw_bench_row *row = &live->table.rows[index];
 		double write = cw_bench_limit(&live->table, CW_STAGE_WRITE, live->folder, 1);
 
@@ -224,13 +222,12 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		.is_cpu_limit = true,
 		.rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
-	uint32_t index;
 	int result = choose(&live);
 
 	if (result == 0)
 		result = add_rows(&live);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (index = 0; index < live.table.row_count && result == 0; index++)
+		for (uint32_t index = 0; index < live.table.row_count && result == 0; index++)
 			result = measure_row(&live, index, round);
 	if (result == 0)
 		result = find_limits(&live);

@@ -56,9 +56,8 @@ struct bench {
 static void run_eager(const struct cw_bench_packets *packets, struct tally *tally)
 {
 	struct cw_layers layers;
-	size_t index;
 
-	for (index = 0; index < packets->count; index++) {
+	for (size_t index = 0; index < packets->count; index++) {
 		const struct cw_packet *packet = &packets->at[index];
 
 		cw_decode_prefetch(packets->at, index, packets->count);
@@ -102,10 +101,9 @@ static inline void count_chosen(const struct cw_chosen *chosen, struct tally *ta
 static void run_parser(const struct cw_bench_packets *packets, bool is_lazy, struct tally *tally)
 {
 	struct rooms rooms;
-	size_t index;
 
 	choose(&rooms, is_lazy);
-	for (index = 0; index < packets->count; index++) {
+	for (size_t index = 0; index < packets->count; index++) {
 		const struct cw_packet *packet = &packets->at[index];
 
 		cw_decode_prefetch(packets->at, index, packets->count);
@@ -239,9 +237,8 @@ static void recount(struct bench *bench)
 {
 	struct tally eager = {0}, parser = {0};
 	struct cw_layers layers;
-	size_t index;
 
-	for (index = 0; index < bench->packets.count; index++) {
+	for (size_t index = 0; index < bench->packets.count; index++) {
 		const struct cw_packet *packet = &bench->packets.at[index];
 		uint32_t count;
 		bool is_failed;
@@ -264,10 +261,9 @@ static void print_packets(const struct bench *bench)
 {
 	FILE *file = bench->arguments->json ? stderr : stdout;
 	struct cw_layers layers;
-	size_t index;
 	uint32_t n;
 
-	for (index = 0; index < bench->packets.count; index++) {
+	for (size_t index = 0; index < bench->packets.count; index++) {
 		const struct cw_packet *packet = &bench->packets.at[index];
 		const struct cw_layer *last;
 
@@ -307,9 +303,8 @@ static json_t *phase_json(const struct bench *bench, int phase)
 static json_t *bench_json(const struct bench *bench)
 {
 	json_t *phases = json_array(), *result;
-	int phase;
 
-	for (phase = 0; phase < PHASE_COUNT; phase++)
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		json_array_append_new(phases, phase_json(bench, phase));
 	result = json_pack(
 	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:b, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
@@ -334,7 +329,6 @@ static void print_text(const struct bench *bench)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
 	uint64_t rounds = bench->arguments->bench.repeat;
-	int phase;
 
 	cw_bench_print_machine();
 	printf("%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a), bench->path,
@@ -345,7 +339,7 @@ static void print_text(const struct bench *bench)
 		       cw_format_count(bench->packets.left_out_count, a));
 	printf("%-12s %12s %12s %9s %10s %18s %8s\n", "phase", "packets", "layers", "errors",
 	       "ns/packet", "(min-max)", "of limit");
-	for (phase = 0; phase < PHASE_COUNT; phase++) {
+	for (int phase = 0; phase < PHASE_COUNT; phase++) {
 		const struct tally *tally = &bench->tallies[phase];
 		const double *times = bench->times[phase];
 		double median = cw_bench_median(times, rounds);
@@ -440,7 +434,6 @@ int cw_bench_decode(const struct cw_arguments *arguments)
 {
 	struct bench bench = {.arguments = arguments};
 	int result = prepare(&bench);
-	int phase;
 
 	if (result == 0) {
 		measure(&bench);
@@ -456,7 +449,7 @@ int cw_bench_decode(const struct cw_arguments *arguments)
 			result = CW_EXIT_PROBLEM;
 	}
 	cw_streams_close(bench.streams);
-	for (phase = 0; phase < PHASE_COUNT; phase++)
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
 		free(bench.times[phase]);
 	cw_bench_packets_fini(&bench.packets);
 	free(bench.default_path);

@@ -95,21 +95,19 @@ static int build_sets(struct bench *bench)
 		       .resolve_names = bench->arguments->filter.resolve,
 		       .compiler = bench->compiler},
 	    .mode = bench->rules.mode};
-	size_t engine;
-	uint32_t index;
 	int result = 0;
 
-	for (engine = 0; engine < ENGINE_COUNT; engine++) {
+	for (size_t engine = 0; engine < ENGINE_COUNT; engine++) {
 		options.engine = engines[engine];
 		if (cw_filter_set_new(&bench->sets[engine], &options, NULL) < 0)
 			return cw_complain_no_memory();
 	}
-	for (index = 0; index < bench->rules.count && result == 0; index++)
+	for (uint32_t index = 0; index < bench->rules.count && result == 0; index++)
 		if (bench->rules.rules[index].kind != CW_RULE_UNMATCHED)
 			result = add_rule(bench, &options.filter, index);
 	if (result == 0 && bench->filter_count == 0)
 		result = cw_refuse("%s: no rule has a filter", bench->rules.path);
-	for (engine = 0; engine < ENGINE_COUNT && result == 0; engine++)
+	for (size_t engine = 0; engine < ENGINE_COUNT && result == 0; engine++)
 		if (cw_filter_set_build(bench->sets[engine], NULL) < 0)
 			result = cw_complain_no_memory();
 	return result;
@@ -134,15 +132,13 @@ static size_t take_sample(struct bench *bench)
 
 static int measure(struct bench *bench)
 {
-	size_t engine;
-
 	if (cw_filter_compare((const struct cw_filter_set *const *)bench->sets, ENGINE_COUNT,
 			      bench->packets.at, bench->packets.count, bench->differences) < 0)
 		return cw_complain_no_memory();
 	bench->measured_count = take_sample(bench);
 	if (bench->measured_count == 0)
 		return cw_complain_no_memory();
-	for (engine = 0; engine < ENGINE_COUNT; engine++)
+	for (size_t engine = 0; engine < ENGINE_COUNT; engine++)
 		bench->runs[engine] = (struct cw_filter_run){.set = bench->sets[engine],
 							     .packet_count = bench->measured_count};
 	if (cw_filter_measure(bench->runs, ENGINE_COUNT, bench->packets.at,
@@ -163,9 +159,8 @@ static const char *rule_name(const struct bench *bench, uint32_t id)
 static int report_differences(const struct bench *bench)
 {
 	int status = CW_EXIT_COMPLETE;
-	size_t engine;
 
-	for (engine = 1; engine < ENGINE_COUNT; engine++) {
+	for (size_t engine = 1; engine < ENGINE_COUNT; engine++) {
 		const struct cw_filter_difference *at = &bench->differences[engine];
 
 		if (!at->is_different)
@@ -206,9 +201,8 @@ static json_t *bench_json(const struct bench *bench)
 {
 	json_t *list = json_array();
 	char name[64];
-	size_t engine;
 
-	for (engine = 1; engine < ENGINE_COUNT; engine++)
+	for (size_t engine = 1; engine < ENGINE_COUNT; engine++)
 		json_array_append_new(list, engine_json(bench, engine));
 	return json_pack(
 	    "{s:i, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:f, s:f, s:f, s:f, s:s, s:o, "
@@ -244,7 +238,6 @@ static const char *why_no_code(const struct cw_filter_set_stats *stats)
 static void print_text(const struct bench *bench)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
-	size_t engine;
 
 	cw_bench_print_machine();
 	printf("%u filters compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
@@ -257,7 +250,7 @@ static void print_text(const struct bench *bench)
 		       cw_format_count(bench->packets.left_out_count, a));
 	printf("%-12s %12s %25s %9s %10s %10s  %s\n", "engine", "ns/packet", "(min-max)", "ratio",
 	       "build ms", "bytes", "agrees");
-	for (engine = 0; engine < ENGINE_COUNT; engine++) {
+	for (size_t engine = 0; engine < ENGINE_COUNT; engine++) {
 		const struct cw_filter_run *run = &bench->runs[engine];
 		struct cw_filter_set_stats stats;
 		char spread[64];
@@ -322,7 +315,6 @@ int cw_bench_filter(const struct cw_arguments *arguments)
 {
 	struct bench bench = {.arguments = arguments};
 	int result = prepare(&bench);
-	size_t engine;
 
 	if (result == 0)
 		result = measure(&bench);
@@ -335,7 +327,7 @@ int cw_bench_filter(const struct cw_arguments *arguments)
 		if (cw_flush_output())
 			result = CW_EXIT_PROBLEM;
 	}
-	for (engine = 0; engine < ENGINE_COUNT; engine++)
+	for (size_t engine = 0; engine < ENGINE_COUNT; engine++)
 		cw_filter_set_free(bench.sets[engine]);
 	cw_filter_compiler_free(bench.compiler);
 	cw_rules_fini(&bench.rules);

@@ -19,9 +19,7 @@ static const uint16_t udp_ports[] = {53,   123,  4789, 67,   68,   546, 547,
 
 static bool is_among(const uint16_t *ports, size_t count, uint16_t port)
 {
-	size_t index;
-
-	for (index = 0; index < count; index++)
+	for (size_t index = 0; index < count; index++)
 		if (ports[index] == port)
 			return true;
 	return false;
@@ -48,12 +46,10 @@ static bool counts_failed(uint8_t type)
 
 uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, bool *is_failed)
 {
-	uint32_t index;
-
 	*is_failed = cw_layers_failed(layers) || !layers->count;
 	if (!layers->count)
 		return 1;
-	for (index = 0; index < layers->count; index++) {
+	for (uint32_t index = 0; index < layers->count; index++) {
 		const struct cw_layer *layer = &layers->at[index];
 		bool has_more = index + 1 < layers->count;
 		uint8_t inner = has_more ? layers->at[index + 1].type : CW_LAYER_NONE;
@@ -114,9 +110,7 @@ static bool is_known(const struct cw_layer *layer)
 
 bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
 {
-	uint32_t index;
-
-	for (index = 0; index < layers->count; index++) {
+	for (uint32_t index = 0; index < layers->count; index++) {
 		const struct cw_layer *layer = &layers->at[index];
 		bool has_more = layer->payload_bytes != 0;
 

@@ -8,11 +8,10 @@ static int measure(struct cw_bench_table *table, const struct cw_bench_list *thr
 {
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_rate rate;
-	uint32_t index;
 	int limit;
 
 	for (limit = 0; limit < CW_STAGE_LIMITS; limit++)
-		for (index = 0; index < threads->count; index++)
+		for (uint32_t index = 0; index < threads->count; index++)
 			if (cw_bench_limit(table, (enum cw_stage_limit)limit, folder,
 					   (uint32_t)threads->numbers[index]) <= 0)
 				return CW_EXIT_PROBLEM;

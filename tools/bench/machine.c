@@ -98,14 +98,13 @@ double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, c
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_rate rate;
 	json_t *rates, *known;
-	size_t index;
 
 	if (!table->limits)
 		table->limits = json_object();
 	if (!json_object_get(table->limits, name))
 		json_object_set_new(table->limits, name, json_array());
 	rates = json_object_get(table->limits, name);
-	for (index = 0; index < json_array_size(rates); index++) {
+	for (size_t index = 0; index < json_array_size(rates); index++) {
 		known = json_array_get(rates, index);
 		if (json_integer_value(json_object_get(known, "threads")) == threads)
 			return json_real_value(json_object_get(known, "gb_per_s"));

@@ -89,9 +89,8 @@ static int keep_span(struct cw_bench_packets *packets, const struct cw_span *spa
 static void point_to_data(struct cw_bench_packets *packets)
 {
 	const uint8_t *data = packets->bytes;
-	size_t index;
 
-	for (index = 0; index < packets->count; index++) {
+	for (size_t index = 0; index < packets->count; index++) {
 		packets->at[index].data = data;
 		data += packets->at[index].caplen;
 	}
@@ -143,13 +142,12 @@ double cw_bench_touch_ns(const struct cw_packet *packets, size_t count)
 {
 	double rounds[TOUCH_ROUNDS];
 	uint32_t sum = 0;
-	size_t index;
 	int round;
 
 	for (round = -1; round < TOUCH_ROUNDS; round++) {
 		double start = cw_stage_now_ns();
 
-		for (index = 0; index < count; index++)
+		for (size_t index = 0; index < count; index++)
 			sum += packets[index].caplen ? packets[index].data[0] : 0;
 		__asm__ volatile("" : : "r"(sum));
 		if (round >= 0)

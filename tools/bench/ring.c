@@ -12,10 +12,9 @@ static int measure(struct cw_bench_table *table, const struct cw_arguments *argu
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_time time;
 	uint64_t round;
-	uint32_t index;
 
 	for (round = 0; round <= arguments->bench.repeat; round++)
-		for (index = 0; index < table->row_count; index++) {
+		for (uint32_t index = 0; index < table->row_count; index++) {
 			struct cw_bench_row *row = &table->rows[index];
 
 			if (cw_stage_ring((enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS),
@@ -31,9 +30,7 @@ static int measure(struct cw_bench_table *table, const struct cw_arguments *argu
 static int add_rows(struct cw_bench_table *table, const struct cw_arguments *arguments,
 		    const struct cw_bench_list *threads, double limit)
 {
-	uint32_t index;
-
-	for (index = 0; index < threads->count * CW_STAGE_RING_WAYS; index++) {
+	for (uint32_t index = 0; index < threads->count * CW_STAGE_RING_WAYS; index++) {
 		struct cw_bench_row *row = cw_bench_table_add(table);
 
 		if (!row)

@@ -59,9 +59,7 @@ static int add_file(struct split *split, const char *path)
 
 static bool is_profile(const char *name)
 {
-	size_t index;
-
-	for (index = 0; cw_traffic_profiles[index]; index++)
+	for (size_t index = 0; cw_traffic_profiles[index]; index++)
 		if (strcmp(name, cw_traffic_profiles[index]) == 0)
 			return true;
 	return false;
@@ -257,9 +255,7 @@ static int check_rows(const struct split *split)
 
 static int find_limits(struct split *split)
 {
-	uint32_t index;
-
-	for (index = 0; index < split->table.row_count; index++) {
+	for (uint32_t index = 0; index < split->table.row_count; index++) {
 		struct cw_bench_row *row = &split->table.rows[index];
 		double walk =
 		    cw_bench_limit(&split->table, CW_STAGE_WALK, split->folder, row->threads);
@@ -288,13 +284,12 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 			  "walking through the input and writing the output, at the rates above",
 		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
-	uint32_t index;
 	int result = choose(&split);
 
 	if (result == 0)
 		result = add_rows(&split);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (index = 0; index < split.table.row_count && result == 0; index++)
+		for (uint32_t index = 0; index < split.table.row_count && result == 0; index++)
 			result = measure_row(&split, &split.table.rows[index], index, round);
 	if (result == 0)
 		result = check_rows(&split);

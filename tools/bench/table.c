@@ -50,9 +50,7 @@ void cw_bench_table_prune(struct cw_bench_table *table)
 
 void cw_bench_table_fini(struct cw_bench_table *table)
 {
-	uint32_t index;
-
-	for (index = 0; index < table->row_count; index++)
+	for (uint32_t index = 0; index < table->row_count; index++)
 		free(table->rows[index].wall_ns);
 	free(table->rows);
 	json_decref(table->limits);
@@ -174,9 +172,8 @@ static json_t *row_json(const struct cw_bench_table *table, struct cw_bench_row 
 static json_t *table_json(struct cw_bench_table *table)
 {
 	json_t *rows = json_array(), *machine = cw_bench_machine(), *result;
-	uint32_t index;
 
-	for (index = 0; index < table->row_count; index++)
+	for (uint32_t index = 0; index < table->row_count; index++)
 		json_array_append_new(rows, row_json(table, &table->rows[index]));
 	result = json_pack("{s:i, s:s, s:o, s:i, s:s, s:o}", "version", 1, "bench", table->bench,
 			   "machine", machine, "rounds", (int)table->rounds, "limit", table->limit,
@@ -218,14 +215,13 @@ static void print_limits(const json_t *limits)
 {
 	const char *name;
 	json_t *rates, *rate;
-	size_t index;
 
 	json_object_foreach((json_t *)(uintptr_t)limits, name, rates)
 	{
 		if (!json_is_array(rates))
 			continue;
 		printf("%-8s", name);
-		for (index = 0; index < json_array_size(rates); index++) {
+		for (size_t index = 0; index < json_array_size(rates); index++) {
 			rate = json_array_get(rates, index);
 			printf("%s %.1f GB/s (%.1f-%.1f) by %d", index ? "," : "",
 			       json_real_value(json_object_get(rate, "gb_per_s")),
@@ -240,7 +236,6 @@ static void print_limits(const json_t *limits)
 static void print_text(struct cw_bench_table *table)
 {
 	char ns[48];
-	uint32_t index;
 
 	cw_bench_print_machine();
 	if (table->has_seed)
@@ -254,7 +249,7 @@ static void print_text(struct cw_bench_table *table)
 	printf("%-11s %7s %6s %14s %8s %7s %9s %19s %8s %7s %9s %8s\n", "program", table->threads,
 	       "rules", "traffic", "M/s", "GB/s", ns, "(min-max)", "CPU ns", "cycles", "lost",
 	       "of limit");
-	for (index = 0; index < table->row_count; index++)
+	for (uint32_t index = 0; index < table->row_count; index++)
 		print_row(table, &table->rows[index]);
 	printf("limit: %s\n", table->limit);
 }

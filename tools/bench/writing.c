@@ -84,9 +84,7 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 
 static int find_limits(struct writing *writing)
 {
-	uint32_t index;
-
-	for (index = 0; index < writing->table.row_count; index++) {
+	for (uint32_t index = 0; index < writing->table.row_count; index++) {
 		struct cw_bench_row *row = &writing->table.rows[index];
 		double write =
 		    cw_bench_limit(&writing->table, CW_STAGE_WRITE, writing->folder, row->threads);
@@ -112,7 +110,6 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		      .limit = "write() of the same bytes, at the rate above (direct may pass it)",
 		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
-	uint32_t index;
 	int result = 0;
 
 	if (arguments->bench.threads)
@@ -126,7 +123,7 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	if (result == 0)
 		result = find_limits(&writing);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (index = 0; index < writing.table.row_count && result == 0; index++)
+		for (uint32_t index = 0; index < writing.table.row_count && result == 0; index++)
 			result = measure_row(&writing, index, round);
 	if (result == 0) {
 		cw_bench_table_prune(&writing.table);

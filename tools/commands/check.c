@@ -40,9 +40,7 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
  */
 static void judge(struct findings *findings, uint32_t linktype_count)
 {
-	uint32_t index;
-
-	for (index = 0; index < findings->rules->count; index++) {
+	for (uint32_t index = 0; index < findings->rules->count; index++) {
 		if (findings->illegal_counts[index] == linktype_count)
 			findings->error_count++;
 		else

@@ -27,10 +27,9 @@ static int list_kinds(const struct cw_catalogue_device *device, const struct cw_
 		      const char *what)
 {
 	char clean[CLEAN_BYTES];
-	uint32_t index;
 
 	printf("%s of %s:\n", what, cw_format_printable(device->name, clean, sizeof(clean)));
-	for (index = 0; index < kinds->count; index++)
+	for (uint32_t index = 0; index < kinds->count; index++)
 		printf("  %s (%s)\n", kinds->at[index].name, kinds->at[index].description);
 	return CW_EXIT_COMPLETE;
 }

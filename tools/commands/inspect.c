@@ -117,9 +117,7 @@ static const char *format_time(uint64_t ts_ns, char *buffer, size_t bytes)
 
 static void print_ifaces(const struct findings *findings, const struct cw_ifaces *ifaces)
 {
-	uint32_t index;
-
-	for (index = 0; index < ifaces->count && index < IFACES_SHOWN; index++) {
+	for (uint32_t index = 0; index < ifaces->count && index < IFACES_SHOWN; index++) {
 		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
 		char type[64], number[CW_NUMBER_BYTES], name[256];
 
@@ -172,9 +170,8 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 {
 	const struct cw_source_info *info = &findings->info;
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < ifaces->count; index++) {
+	for (uint32_t index = 0; index < ifaces->count; index++) {
 		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
 		char type[64];
 

@@ -48,17 +48,16 @@ static int add_filter(struct filters *filters, const char *expression, const cha
 static int add_filters(struct filters *filters, const struct cw_words *rest)
 {
 	const struct cw_rules *rules = &filters->rules;
-	uint32_t index;
 	int result = 0;
 
-	for (index = 0; index < rules->count && result == 0; index++) {
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
 		if (rules->rules[index].kind == CW_RULE_UNMATCHED)
 			continue;
 		result = add_filter(filters, rules->rules[index].filter, rules->rules[index].name);
 		if (result)
 			cw_complain("in %s, line %u", rules->path, rules->rules[index].filter_line);
 	}
-	for (index = 1; index < rest->count && result == 0; index++) {
+	for (uint32_t index = 1; index < rest->count && result == 0; index++) {
 		result = add_filter(filters, rest->words[index], NULL);
 		if (result && rest->count > 2)
 			cw_complain(
@@ -70,9 +69,7 @@ static int add_filters(struct filters *filters, const struct cw_words *rest)
 /* Only the classic BPF, as tcpdump; an empty line between two. */
 static void print_dumps(const struct filters *filters, enum cw_filter_program_format format)
 {
-	uint32_t index;
-
-	for (index = 0; index < filters->count; index++) {
+	for (uint32_t index = 0; index < filters->count; index++) {
 		if (index)
 			putchar('\n');
 		cw_filter_print(filters->shown[index].filter, stdout, format);
@@ -81,9 +78,7 @@ static void print_dumps(const struct filters *filters, enum cw_filter_program_fo
 
 static void print_programs(const struct filters *filters, bool is_full)
 {
-	uint32_t index;
-
-	for (index = 0; index < filters->count; index++) {
+	for (uint32_t index = 0; index < filters->count; index++) {
 		const struct shown *shown = &filters->shown[index];
 
 		if (index == PROGRAMS_SHOWN && !is_full) {

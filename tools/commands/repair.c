@@ -51,11 +51,10 @@ int cw_command_repair(const struct cw_arguments *arguments)
 {
 	json_t *list = arguments->json ? json_array() : NULL;
 	int status = CW_EXIT_COMPLETE;
-	uint32_t index;
 
 	if (!arguments->rest.count)
 		return cw_refuse("repair takes capture files");
-	for (index = 0; index < arguments->rest.count; index++) {
+	for (uint32_t index = 0; index < arguments->rest.count; index++) {
 		const char *path = arguments->rest.words[index];
 		struct cw_error error = {0};
 		struct cw_repair repair;

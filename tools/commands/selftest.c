@@ -97,9 +97,7 @@ static void test_device(struct run *run, const struct cw_netdev *device,
 
 static void test_each(struct run *run, const struct cw_netdevs *devices, bool loopback)
 {
-	uint32_t index;
-
-	for (index = 0; index < devices->count && !run->has_passed; index++) {
+	for (uint32_t index = 0; index < devices->count && !run->has_passed; index++) {
 		const struct cw_netdev *device = &devices->at[index];
 
 		if (((device->flags & IFF_LOOPBACK) != 0) == loopback)
@@ -109,9 +107,7 @@ static void test_each(struct run *run, const struct cw_netdevs *devices, bool lo
 
 static const struct cw_netdev *find(const struct cw_netdevs *devices, const char *name)
 {
-	uint32_t index;
-
-	for (index = 0; index < devices->count; index++)
+	for (uint32_t index = 0; index < devices->count; index++)
 		if (strcmp(devices->at[index].name, name) == 0)
 			return &devices->at[index];
 	return NULL;

@@ -14,9 +14,8 @@
 static int check_stdin(const struct cw_arguments *arguments)
 {
 	uint32_t count = 0;
-	uint32_t index;
 
-	for (index = 0; index < arguments->inputs.count; index++)
+	for (uint32_t index = 0; index < arguments->inputs.count; index++)
 		count += strcmp(arguments->inputs.words[index], "-") == 0;
 	count += arguments->rules.file && strcmp(arguments->rules.file, "-") == 0;
 	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;

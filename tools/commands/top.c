@@ -32,7 +32,6 @@ static json_t *ask_stats(int fd, const char *path)
 static void draw_bar(double fill, bool is_bad)
 {
 	int filled = (int)(fill * BAR_COLUMNS + 0.5);
-	int column;
 
 	if (fill < 0) {
 		printw("%*s", BAR_COLUMNS + 9, "");
@@ -40,7 +39,7 @@ static void draw_bar(double fill, bool is_bad)
 	}
 	addch('[');
 	attron(COLOR_PAIR(is_bad ? BAD : GOOD));
-	for (column = 0; column < BAR_COLUMNS; column++)
+	for (int column = 0; column < BAR_COLUMNS; column++)
 		addch(column < filled ? '|' : ' ');
 	attroff(COLOR_PAIR(is_bad ? BAD : GOOD));
 	printw("] %3.0f %% ", 100 * fill);
@@ -67,10 +66,8 @@ static void draw_row(int line, const struct cw_top_row *row)
 
 static void draw_rows(const struct cw_top *top, int line, int end)
 {
-	uint32_t index;
-
 	/* Outputs are many and sorted, so what has no room is theirs; else the last ones'. */
-	for (index = 0; index < top->row_count; index++) {
+	for (uint32_t index = 0; index < top->row_count; index++) {
 		bool is_last_line = line == end - 1 && index + 1 < top->row_count;
 
 		if (line >= end)

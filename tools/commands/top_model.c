@@ -138,9 +138,8 @@ static int compare_outputs(const void *left, const void *right)
 static const struct cw_top_row *fullest(const struct cw_top *top, enum cw_top_stage stage)
 {
 	const struct cw_top_row *found = NULL;
-	uint32_t index;
 
-	for (index = 0; index < top->row_count; index++) {
+	for (uint32_t index = 0; index < top->row_count; index++) {
 		const struct cw_top_row *row = &top->rows[index];
 
 		if (row->stage == stage && (!found || row->fill > found->fill))
@@ -152,9 +151,8 @@ static const struct cw_top_row *fullest(const struct cw_top *top, enum cw_top_st
 static double loss_of(const struct cw_top *top, enum cw_top_stage stage)
 {
 	double sum = 0;
-	uint32_t index;
 
-	for (index = 0; index < top->row_count; index++)
+	for (uint32_t index = 0; index < top->row_count; index++)
 		sum += top->rows[index].stage == stage ? top->rows[index].loss_rate : 0;
 	return sum;
 }
@@ -196,9 +194,8 @@ static void find_bottleneck(struct cw_top *top)
 {
 	const struct cw_top_row *worst = NULL, *row;
 	char *text = top->bottleneck;
-	uint32_t index;
 
-	for (index = 0; index < top->row_count && !worst; index++) {
+	for (uint32_t index = 0; index < top->row_count && !worst; index++) {
 		if (top->rows[index].stage == CW_TOP_OUTPUT && top->rows[index].loss_rate > 0)
 			worst = &top->rows[index]; /* they are sorted */
 	}
@@ -213,7 +210,7 @@ static void find_bottleneck(struct cw_top *top)
 			 top->before_rate);
 	} else {
 		row = fullest(top, CW_TOP_WORKER);
-		for (index = 0; index < top->row_count; index++) {
+		for (uint32_t index = 0; index < top->row_count; index++) {
 			if (!row || top->rows[index].fill > row->fill)
 				row = &top->rows[index];
 		}

@@ -24,9 +24,7 @@ static int copy_text(char **to, const char *from)
 
 static const struct cw_netdev *find_netdev(const struct cw_netdevs *list, const char *name)
 {
-	uint32_t index;
-
-	for (index = 0; index < list->count; index++)
+	for (uint32_t index = 0; index < list->count; index++)
 		if (strcmp(list->at[index].name, name) == 0)
 			return &list->at[index];
 	return NULL;
@@ -34,9 +32,7 @@ static const struct cw_netdev *find_netdev(const struct cw_netdevs *list, const 
 
 static struct cw_catalogue_device *find_name(const struct cw_catalogue *catalogue, const char *name)
 {
-	uint32_t index;
-
-	for (index = 0; index < catalogue->count; index++)
+	for (uint32_t index = 0; index < catalogue->count; index++)
 		if (strcmp(catalogue->at[index].name, name) == 0)
 			return &catalogue->at[index];
 	return NULL;
@@ -140,9 +136,7 @@ int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error)
 
 void cw_catalogue_fini(struct cw_catalogue *catalogue)
 {
-	uint32_t index;
-
-	for (index = 0; index < catalogue->count; index++) {
+	for (uint32_t index = 0; index < catalogue->count; index++) {
 		free(catalogue->at[index].name);
 		free(catalogue->at[index].description);
 		free(catalogue->at[index].link_types.at);
@@ -206,14 +200,12 @@ static void ask_link_types(struct cw_catalogue_device *device)
 
 void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only)
 {
-	uint32_t index;
-
 	if (only) {
 		ask_link_types(only);
 		return;
 	}
 	/* Others do things when they are opened: connect to a bus, change a monitor. */
-	for (index = 0; index < catalogue->count; index++)
+	for (uint32_t index = 0; index < catalogue->count; index++)
 		if (catalogue->at[index].netdev || strcmp(catalogue->at[index].name, "any") == 0)
 			ask_link_types(&catalogue->at[index]);
 }
@@ -266,10 +258,9 @@ static int name_device(struct cw_arguments *arguments, struct cw_catalogue *cata
 int cw_arguments_name_devices(struct cw_arguments *arguments)
 {
 	struct cw_catalogue catalogue = {0};
-	uint32_t index;
 	int result = 0;
 
-	for (index = 0; result == 0 && index < arguments->devices.count; index++) {
+	for (uint32_t index = 0; result == 0 && index < arguments->devices.count; index++) {
 		const char **word = &arguments->devices.words[index];
 
 		/* A device may be called 1. */

@@ -43,9 +43,8 @@ static const struct flag_name device_flags[] = {
 static json_t *flags_json(uint32_t flags, const struct flag_name *names, size_t count)
 {
 	json_t *list = json_array();
-	size_t index;
 
-	for (index = 0; index < count; index++)
+	for (size_t index = 0; index < count; index++)
 		if (flags & names[index].flag)
 			json_array_append_new(list, json_string(names[index].name));
 	return list;
@@ -88,9 +87,8 @@ static json_t *scope_text(uint8_t scope)
 static json_t *addresses_json(const struct cw_netdev *netdev)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; netdev && index < netdev->address_count; index++) {
+	for (uint32_t index = 0; netdev && index < netdev->address_count; index++) {
 		const struct cw_netdev_address *address = &netdev->addresses[index];
 
 		json_array_append_new(
@@ -113,9 +111,8 @@ static json_t *addresses_json(const struct cw_netdev *netdev)
 static json_t *kinds_json(const struct cw_kinds *kinds)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < kinds->count; index++)
+	for (uint32_t index = 0; index < kinds->count; index++)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:s, s:I}", "name", kinds->at[index].name,
 						"description", kinds->at[index].description,
@@ -140,9 +137,8 @@ static json_t *hardware_text(const struct cw_netdev *netdev)
 static json_t *offloads_json(const struct cw_netdev_facts *facts)
 {
 	json_t *all = json_object();
-	size_t index;
 
-	for (index = 0; index < CW_NETDEV_OFFLOADS; index++) {
+	for (size_t index = 0; index < CW_NETDEV_OFFLOADS; index++) {
 		enum cw_netdev_setting setting = facts->offloads[index].setting;
 
 		json_object_set_new(all, cw_netdev_offload_name((enum cw_netdev_offload)index),
@@ -215,9 +211,8 @@ int cw_catalogue_print_json(const struct cw_catalogue *catalogue,
 			    const struct cw_catalogue_device *only)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < catalogue->count; index++)
+	for (uint32_t index = 0; index < catalogue->count; index++)
 		if (!only || only == &catalogue->at[index])
 			json_array_append_new(list, device_json(&catalogue->at[index]));
 	return cw_json_print(json_pack("{s:o}", "devices", list), 0, "");

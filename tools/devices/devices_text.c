@@ -89,9 +89,7 @@ static void fill_row(const struct cw_catalogue_device *device, char row[COLUMNS]
 
 static void widen(int widths[COLUMNS], char row[COLUMNS][CELL_BYTES])
 {
-	int column;
-
-	for (column = 0; column < COLUMNS; column++)
+	for (int column = 0; column < COLUMNS; column++)
 		if ((int)strlen(row[column]) > widths[column])
 			widths[column] = (int)strlen(row[column]);
 }
@@ -105,9 +103,8 @@ static void print_row(const int widths[COLUMNS], char row[COLUMNS][CELL_BYTES], 
 {
 	char line[(COLUMNS + 1) * (CELL_BYTES + 2)];
 	size_t used = 0;
-	int column;
 
-	for (column = 0; column < COLUMNS; column++)
+	for (int column = 0; column < COLUMNS; column++)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "%*s  ",
 					 is_number(column) ? widths[column] : -widths[column],
 					 row[column]);
@@ -122,7 +119,6 @@ static void print_rows(const struct cw_catalogue_device *device, const int width
 {
 	uint32_t count = device->netdev ? device->netdev->address_count : 0;
 	char row[COLUMNS][CELL_BYTES], clean[CLEAN_BYTES];
-	uint32_t index;
 
 	fill_row(device, row);
 	if (count == 0)
@@ -130,7 +126,7 @@ static void print_rows(const struct cw_catalogue_device *device, const int width
 			  device->description
 			      ? cw_format_printable(device->description, clean, sizeof(clean))
 			      : "");
-	for (index = 0; index < count; index++) {
+	for (uint32_t index = 0; index < count; index++) {
 		char address[ADDRESS_BYTES];
 
 		print_address(&device->netdev->addresses[index], address, sizeof(address));
@@ -145,15 +141,14 @@ void cw_catalogue_print_table(const struct cw_catalogue *catalogue)
 					  "queues", "driver", "clocks", "offloads"};
 	char row[COLUMNS][CELL_BYTES];
 	int widths[COLUMNS] = {0};
-	uint32_t index;
 
 	widen(widths, head);
-	for (index = 0; index < catalogue->count; index++) {
+	for (uint32_t index = 0; index < catalogue->count; index++) {
 		fill_row(&catalogue->at[index], row);
 		widen(widths, row);
 	}
 	print_row(widths, head, "addresses");
-	for (index = 0; index < catalogue->count; index++)
+	for (uint32_t index = 0; index < catalogue->count; index++)
 		print_rows(&catalogue->at[index], widths);
 }
 
@@ -161,9 +156,7 @@ void cw_catalogue_print_table(const struct cw_catalogue *catalogue)
 
 static void print_addresses(const struct cw_netdev *netdev)
 {
-	uint32_t index;
-
-	for (index = 0; index < netdev->address_count; index++) {
+	for (uint32_t index = 0; index < netdev->address_count; index++) {
 		const struct cw_netdev_address *address = &netdev->addresses[index];
 		char text[ADDRESS_BYTES], other[INET6_ADDRSTRLEN];
 
@@ -181,21 +174,17 @@ static void print_addresses(const struct cw_netdev *netdev)
 
 static void print_hardware(const struct cw_netdev *netdev)
 {
-	uint32_t index;
-
 	if (!netdev->hardware_bytes)
 		return;
 	fputs("  hardware     ", stdout);
-	for (index = 0; index < netdev->hardware_bytes; index++)
+	for (uint32_t index = 0; index < netdev->hardware_bytes; index++)
 		printf("%s%02x", index ? ":" : "", netdev->hardware[index]);
 	putchar('\n');
 }
 
 static void print_kinds(const char *label, const struct cw_kinds *kinds)
 {
-	uint32_t index;
-
-	for (index = 0; index < kinds->count; index++)
+	for (uint32_t index = 0; index < kinds->count; index++)
 		printf("  %-11s  %s%s%s%s\n", index ? "" : label, kinds->at[index].name,
 		       kinds->at[index].description[0] ? " (" : "", kinds->at[index].description,
 		       kinds->at[index].description[0] ? ")" : "");
@@ -204,7 +193,6 @@ static void print_kinds(const char *label, const struct cw_kinds *kinds)
 static void print_facts(const struct cw_netdev_facts *facts)
 {
 	char driver[CLEAN_BYTES], version[CLEAN_BYTES], firmware[CLEAN_BYTES], bus[CLEAN_BYTES];
-	size_t index;
 
 	cw_format_printable(facts->driver, driver, sizeof(driver));
 	cw_format_printable(facts->driver_version, version, sizeof(version));
@@ -214,7 +202,7 @@ static void print_facts(const struct cw_netdev_facts *facts)
 	if (driver[0])
 		printf("  driver       %s%s%s%s%s%s%s\n", driver, version[0] ? " " : "", version,
 		       firmware[0] ? ", firmware " : "", firmware, bus[0] ? ", at " : "", bus);
-	for (index = 0; index < CW_NETDEV_OFFLOADS; index++)
+	for (size_t index = 0; index < CW_NETDEV_OFFLOADS; index++)
 		if (facts->offloads[index].setting != CW_NETDEV_UNKNOWN)
 			printf("  %-11s  %s: %s%s\n", index ? "" : "offloads",
 			       cw_netdev_offload_name((enum cw_netdev_offload)index),
@@ -278,9 +266,8 @@ void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue)
 		     {CW_DEVICE_RUNNING, "Running"},
 		     {CW_DEVICE_LOOPBACK, "Loopback"},
 		     {CW_DEVICE_WIRELESS, "Wireless"}};
-	uint32_t index;
 
-	for (index = 0; index < catalogue->count; index++) {
+	for (uint32_t index = 0; index < catalogue->count; index++) {
 		const struct cw_catalogue_device *device = &catalogue->at[index];
 		char clean[CLEAN_BYTES];
 		bool has_flag = false;

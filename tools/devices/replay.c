@@ -55,10 +55,9 @@ static int sleep_ns(struct replay *replay, uint64_t wait_ns)
 static void count_sent(struct replay *replay, size_t at, size_t count)
 {
 	struct cw_replay_counts *counts = replay->counts;
-	size_t index;
 
 	counts->sent += count;
-	for (index = at; index < at + count; index++) {
+	for (size_t index = at; index < at + count; index++) {
 		uint64_t late_ns = 0;
 
 		counts->sent_bytes += replay->packets[index].caplen;
@@ -255,9 +254,8 @@ static int take_source(struct replay *replay, struct cw_source *source)
 static int check_link_types(const struct replay *replay, const char *input)
 {
 	char theirs[32], device[32];
-	uint32_t index;
 
-	for (index = 0; index < replay->ifaces.count; index++)
+	for (uint32_t index = 0; index < replay->ifaces.count; index++)
 		if (cw_ifaces_at(&replay->ifaces, index)->linktype == replay->device.linktype)
 			return 0;
 	if (replay->ifaces.count == 0)

@@ -85,18 +85,15 @@ static void put_usage(const char *usage)
 
 static void put_synopsis(void)
 {
-	size_t index;
-
-	for (index = 0; index < cw_command_text_count; index++)
+	for (size_t index = 0; index < cw_command_text_count; index++)
 		put_usage(cw_command_texts[index].usage);
 }
 
 static void put_commands(void)
 {
 	char name[NAME_BYTES];
-	size_t index;
 
-	for (index = 0; index < cw_command_text_count; index++) {
+	for (size_t index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
 		printf(".TP\n.B %s\n", command_name(text, name));
@@ -109,7 +106,6 @@ static void put_option(const struct cw_option_row *row)
 {
 	char name[NAME_BYTES];
 	const char *comma = "";
-	size_t index;
 
 	fputs(".TP\n", stdout);
 	if (row->letter)
@@ -125,7 +121,7 @@ static void put_option(const struct cw_option_row *row)
 	putchar('\n');
 	put_words(row->help);
 	fputs("\n(", stdout);
-	for (index = 0; index < cw_command_text_count; index++) {
+	for (size_t index = 0; index < cw_command_text_count; index++) {
 		if (!belongs(row, &cw_command_texts[index]))
 			continue;
 		printf("%s\\fB%s\\fR", comma, command_name(&cw_command_texts[index], name));
@@ -136,9 +132,7 @@ static void put_option(const struct cw_option_row *row)
 
 static void put_options(void)
 {
-	size_t index;
-
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		if (cw_option_rows[index].help)
 			put_option(&cw_option_rows[index]);
 	}
@@ -217,9 +211,7 @@ static void put_value(const struct cw_option_row *row, const struct value_texts 
 
 static void put_names(const struct cw_command_text *text)
 {
-	size_t index;
-
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
 
 		if (!belongs(row, text))
@@ -246,7 +238,6 @@ static int bash(void)
 	    {"COMPREPLY=($(compgen -W '", "' -- \"$word\")); "},
 	    ""};
 	char name[NAME_BYTES];
-	size_t index;
 
 	puts("# bash completion of capweir\n"
 	     "_capweir() {\n"
@@ -254,7 +245,7 @@ static int bash(void)
 	     "commands=\n"
 	     "\tCOMPREPLY=()\n"
 	     "\tcase $before in");
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
 
 		if (!row->help || !row->argument || cw_option_is_optional(row))
@@ -264,14 +255,14 @@ static int bash(void)
 		puts("return ;;");
 	}
 	fputs("\tesac\n\tcase ${COMP_WORDS[1]} in\n", stdout);
-	for (index = 0; index < cw_command_text_count; index++) {
+	for (size_t index = 0; index < cw_command_text_count; index++) {
 		printf("\t%s) options='", command_name(&cw_command_texts[index], name));
 		put_names(&cw_command_texts[index]);
 		puts("' ;;");
 	}
 	puts("\tesac");
 	fputs("\tcommands='", stdout);
-	for (index = 0; index < cw_command_text_count; index++)
+	for (size_t index = 0; index < cw_command_text_count; index++)
 		printf("%s%s", index ? " " : "", command_name(&cw_command_texts[index], name));
 	puts("'\n"
 	     "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
@@ -411,9 +402,8 @@ int main(int argc, char **argv)
 		const char *word;
 		int (*put)(void);
 	} kinds[] = {{"page", page}, {"bash", bash}, {"zsh", zsh}, {"fish", fish}};
-	size_t index;
 
-	for (index = 0; argc == 2 && index < CW_ARRAY_COUNT(kinds); index++) {
+	for (size_t index = 0; argc == 2 && index < CW_ARRAY_COUNT(kinds); index++) {
 		if (strcmp(argv[1], kinds[index].word) == 0) {
 			int result = kinds[index].put();
 

@@ -18,14 +18,12 @@ static void print_row(FILE *file, const struct cw_option_row *row)
 
 void cw_options_help(FILE *file, enum cw_command command)
 {
-	size_t index;
-
-	for (index = 0; index < cw_command_text_count; index++) {
+	for (size_t index = 0; index < cw_command_text_count; index++) {
 		if (cw_command_texts[index].command & command)
 			fprintf(file, "usage: %s\n\n%s\n\n", cw_command_texts[index].usage,
 				cw_command_texts[index].what);
 	}
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		if ((cw_option_rows[index].commands & (unsigned)command) &&
 		    cw_option_rows[index].help)
 			print_row(file, &cw_option_rows[index]);

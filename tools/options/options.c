@@ -26,11 +26,9 @@ static const struct cw_option_row *find_row(int id)
 /* The table as getopt_long wants it. */
 static void make_getopt_tables(char *letters, struct option *longs)
 {
-	size_t index;
-
 	/* "+" would stop at the first positional word; tcpdump users put them anywhere. */
 	*letters++ = ':';
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
 
 		if (row->letter) {
@@ -52,9 +50,7 @@ static void make_getopt_tables(char *letters, struct option *longs)
 
 static void preset(struct cw_arguments *arguments)
 {
-	size_t index;
-
-	for (index = 0; index < cw_option_row_count; index++) {
+	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
 
 		if (row->kind == CW_OPTION_AMOUNT || row->kind == CW_OPTION_MS)

@@ -176,11 +176,10 @@ static int add_odd_calls(scmp_filter_ctx list)
 static int fill_list(scmp_filter_ctx list, bool accepts)
 {
 	int result = accepts ? seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 0) : 0;
-	size_t index;
 
-	for (index = 0; index < CW_ARRAY_COUNT(calls) && result == 0; index++)
+	for (size_t index = 0; index < CW_ARRAY_COUNT(calls) && result == 0; index++)
 		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, calls[index], 0);
-	for (index = 0; index < CW_ARRAY_COUNT(arguments) && result == 0; index++)
+	for (size_t index = 0; index < CW_ARRAY_COUNT(arguments) && result == 0; index++)
 		result = allow_argument(list, &arguments[index]);
 	return result ? result : add_odd_calls(list);
 }
@@ -368,9 +367,8 @@ static int try_all(const struct cw_confine_options *options, const struct identi
 		   const char *const *folders, uint32_t folder_count, struct cw_error *error)
 {
 	int result = drop_privileges(options, identity, true, error);
-	uint32_t index;
 
-	for (index = 0; index < folder_count && result == 0; index++)
+	for (uint32_t index = 0; index < folder_count && result == 0; index++)
 		result = is_folder(folders[index]) ? try_folder(identity, folders[index], error)
 						   : try_target(identity, folders[index], error);
 	return result;

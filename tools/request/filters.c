@@ -72,7 +72,6 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 {
 	const struct cw_words *rest = &arguments->rest;
 	size_t bytes = 1;
-	uint32_t index;
 
 	*expression = NULL;
 	if (arguments->filter.file && rest->count)
@@ -81,12 +80,12 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 		return read_filter_file(arguments->filter.file, expression);
 	if (!rest->count)
 		return 0;
-	for (index = 0; index < rest->count; index++)
+	for (uint32_t index = 0; index < rest->count; index++)
 		bytes += strlen(rest->words[index]) + 1;
 	*expression = calloc(bytes, 1);
 	if (!*expression)
 		return cw_complain_no_memory();
-	for (index = 0; index < rest->count; index++) {
+	for (uint32_t index = 0; index < rest->count; index++) {
 		if (index)
 			strcat(*expression, " ");
 		strcat(*expression, rest->words[index]);

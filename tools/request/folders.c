@@ -52,10 +52,9 @@ static char *folder_of(const struct cw_pipeline_options *options, const char *wr
 
 static int add(struct cw_folders *folders, char *folder)
 {
-	uint32_t index;
 	char **grown;
 
-	for (index = 0; index < folders->count; index++) {
+	for (uint32_t index = 0; index < folders->count; index++) {
 		if (strcmp(folders->at[index], folder) == 0) {
 			free(folder);
 			return 0;
@@ -73,11 +72,10 @@ static int add(struct cw_folders *folders, char *folder)
 
 int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options *options)
 {
-	uint32_t index;
 	int result;
 
 	*folders = (struct cw_folders){0};
-	for (index = 0; index < options->rules->count; index++) {
+	for (uint32_t index = 0; index < options->rules->count; index++) {
 		char *folder = folder_of(options, options->rules->rules[index].write, &result);
 
 		if (folder)
@@ -90,9 +88,7 @@ int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options
 
 int cw_folders_check(const struct cw_folders *folders, struct cw_error *error)
 {
-	uint32_t index;
-
-	for (index = 0; index < folders->count; index++) {
+	for (uint32_t index = 0; index < folders->count; index++) {
 		if (faccessat(AT_FDCWD, folders->at[index], W_OK | X_OK, AT_EACCESS))
 			return cw_error_set_errno(
 			    error, -errno, "cannot write to the folder %.400s", folders->at[index]);

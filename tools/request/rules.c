@@ -17,7 +17,6 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 		     char **expression)
 {
 	struct cw_error error = {0};
-	uint32_t index;
 
 	if (asked->writes.count == 0)
 		return cw_refuse("no output: give -w FILE (with -f EXPR before it), or -R RULES");
@@ -35,7 +34,7 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 		    "%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
 		    "-w, so there must be as many",
 		    asked->filters.count, asked->writes.count);
-	for (index = 0; index < asked->writes.count; index++) {
+	for (uint32_t index = 0; index < asked->writes.count; index++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "rule%u", index + 1);
@@ -62,9 +61,8 @@ static bool writes_to_stdout(const struct cw_rules *rules)
 {
 	struct stat ours, theirs;
 	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
-	uint32_t index;
 
-	for (index = 0; index < rules->count; index++) {
+	for (uint32_t index = 0; index < rules->count; index++) {
 		const char *path = rules->rules[index].write;
 
 		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
@@ -80,10 +78,9 @@ static bool writes_to_stdout(const struct cw_rules *rules)
 /* What the command line asks of files is for rules that do not say. 0 or -ENOMEM. */
 static int limit_rules(const struct cw_rules_arguments *asked, struct cw_rules *rules)
 {
-	uint32_t index;
 	int result = 0;
 
-	for (index = 0; index < rules->count && result == 0; index++) {
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
 		struct cw_rule *rule = &rules->rules[index];
 
 		if (!rule->rotate_bytes)
@@ -159,10 +156,8 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 
 int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error)
 {
-	uint32_t index;
-
 	*has_any = false;
-	for (index = 0; index < rules->count; index++) {
+	for (uint32_t index = 0; index < rules->count; index++) {
 		char *const *hook = rules->rules[index].hook;
 
 		if (!hook)

@@ -11,9 +11,8 @@ const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES])
 	char digits[CW_NUMBER_BYTES];
 	int length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
 	char *to = buffer;
-	int index;
 
-	for (index = 0; index < length; index++) {
+	for (int index = 0; index < length; index++) {
 		if (index && (length - index) % 3 == 0)
 			*to++ = ',';
 		*to++ = digits[index];

@@ -14,9 +14,8 @@ static json_t *count(uint64_t value)
 static json_t *inputs_json(const struct cw_report *report)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < report->input_count; index++) {
+	for (uint32_t index = 0; index < report->input_count; index++) {
 		const struct cw_report_input *input = &report->inputs[index];
 
 		json_array_append_new(
@@ -34,15 +33,14 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 	json_t *lost = json_object();
 	json_t *left_out = json_object();
 	json_t *files = json_array();
-	uint32_t index;
 
-	for (index = 0; index < CW_LOSS_COUNT; index++)
+	for (uint32_t index = 0; index < CW_LOSS_COUNT; index++)
 		json_object_set_new(lost, cw_loss_name((enum cw_loss)index),
 				    count(rule->lost[index]));
-	for (index = 0; index < CW_LEFT_OUT_COUNT; index++)
+	for (uint32_t index = 0; index < CW_LEFT_OUT_COUNT; index++)
 		json_object_set_new(left_out, cw_left_out_name((enum cw_left_out)index),
 				    count(rule->left_out[index]));
-	for (index = 0; index < rule->file_count; index++)
+	for (uint32_t index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
 	return json_pack(
 	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
@@ -76,9 +74,8 @@ static json_t *verify_json(const struct cw_report_verify *verify)
 static json_t *queues_json(const struct cw_report *report)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < report->queue_count; index++) {
+	for (uint32_t index = 0; index < report->queue_count; index++) {
 		const struct cw_report_queue *queue = &report->queues[index];
 		const struct cw_live_stats *stats = &queue->stats;
 
@@ -125,9 +122,8 @@ static json_t *device_json(const struct cw_report_device *device)
 	json_t *drops = json_object();
 	json_t *losses = json_null();
 	char linktype[64];
-	uint32_t index;
 
-	for (index = 0; index < device->drop_count; index++)
+	for (uint32_t index = 0; index < device->drop_count; index++)
 		json_object_set_new(drops, device->drops[index].name,
 				    count(device->drops[index].count));
 	if (device->has_losses)
@@ -149,9 +145,8 @@ static json_t *device_json(const struct cw_report_device *device)
 static json_t *devices_json(const struct cw_report *report)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < report->device_count; index++)
+	for (uint32_t index = 0; index < report->device_count; index++)
 		json_array_append_new(list, device_json(&report->devices[index]));
 	return list;
 }
@@ -178,9 +173,8 @@ int cw_report_print_json(const struct cw_report *report)
 {
 	json_t *rules = json_array();
 	json_t *whole;
-	uint32_t index;
 
-	for (index = 0; index < report->rule_count; index++)
+	for (uint32_t index = 0; index < report->rule_count; index++)
 		json_array_append_new(rules, rule_json(&report->rules[index]));
 	whole =
 	    json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i, s:f}", "version", 1,

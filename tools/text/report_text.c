@@ -12,9 +12,8 @@
 static int name_width(const struct cw_report *report)
 {
 	int width = 4;
-	uint32_t index;
 
-	for (index = 0; index < report->rule_count; index++) {
+	for (uint32_t index = 0; index < report->rule_count; index++) {
 		int length = (int)strlen(report->rules[index].rule->name);
 
 		if (length > width)
@@ -25,9 +24,7 @@ static int name_width(const struct cw_report *report)
 
 static void print_files(const struct cw_report_rule *rule)
 {
-	uint32_t index;
-
-	for (index = 0; index < rule->file_count && index < FILES_SHOWN; index++)
+	for (uint32_t index = 0; index < rule->file_count && index < FILES_SHOWN; index++)
 		fprintf(stderr, "%s%s", index ? ", " : "", rule->files[index]);
 	if (rule->file_count > FILES_SHOWN)
 		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
@@ -40,9 +37,8 @@ static void print_files(const struct cw_report_rule *rule)
 static void print_queues(const struct cw_report *report)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
-	uint32_t index;
 
-	for (index = 0; index < report->queue_count; index++) {
+	for (uint32_t index = 0; index < report->queue_count; index++) {
 		const struct cw_report_queue *queue = &report->queues[index];
 		const struct cw_live_stats *stats = &queue->stats;
 
@@ -63,7 +59,7 @@ static void print_queues(const struct cw_report *report)
 	if (report->late)
 		fprintf(stderr, "%s packets came too late to be written in the order of time\n",
 			cw_format_count(report->late, a));
-	for (index = 0; index < report->device_count; index++) {
+	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
 		if (device->gap_count)
@@ -77,11 +73,10 @@ void cw_report_print(const struct cw_report *report)
 	const struct cw_books *books = &report->books;
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
 	int width = name_width(report);
-	uint32_t index;
 
 	fprintf(stderr, "%-*s %15s %15s %12s %9s  %s\n", width, "rule", "matched", "written",
 		"lost", "bytes", "files");
-	for (index = 0; index < report->rule_count; index++) {
+	for (uint32_t index = 0; index < report->rule_count; index++) {
 		const struct cw_report_rule *rule = &report->rules[index];
 
 		fprintf(stderr, "%-*s %15s %15s ", width, rule->rule->name,
@@ -145,9 +140,8 @@ static void complain_before_tap(const struct cw_report_device *device)
 		      {"rx_fifo", device->rx_fifo},
 		      {"rx_over", device->rx_over}};
 	char number[CW_NUMBER_BYTES];
-	size_t index;
 
-	for (index = 0; device->has_losses && index < CW_ARRAY_COUNT(causes); index++) {
+	for (size_t index = 0; device->has_losses && index < CW_ARRAY_COUNT(causes); index++) {
 		if (causes[index].count)
 			cw_complain("%s: the interface counted %s%s %s during the capture: packets "
 				    "that were never seen here",
