@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command: finds out which one is meant and runs it. */
 #include <fcntl.h>
-#include <pcap/pcap.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +103,7 @@ int main(int argc, char **argv)
 	int result = run_command(argc, argv);
 
 	/* Help, findings, versions: what could not be said was not said. */
-	if ((fflush(stdout) || ferror(stdout)) && result == CW_EXIT_COMPLETE)
-		result = cw_fail("cannot write to standard output");
+	if (result == CW_EXIT_COMPLETE)
+		result = cw_flush_output();
 	return result;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir bench: measurements, each a sub-command in a file of its own. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/base.h"

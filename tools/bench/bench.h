@@ -14,6 +14,9 @@
 json_t *cw_bench_machine(void);
 void cw_bench_print_machine(void); /* as a line of text */
 
+/* One rate of this machine as an object. */
+json_t *cw_bench_rate_json(uint32_t threads, const struct cw_stage_rate *rate);
+
 /* The cores that this process may use. */
 uint32_t cw_bench_cores(void);
 

@@ -6,10 +6,8 @@
  * Lost is what was sent and not received, whoever lost it; what tools are told stands beside it.
  * The limit is one of CPU time: write() of what is written.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "bench/stages/capture.h"
@@ -92,14 +90,14 @@ static int choose(struct live *live)
 		return cw_refuse("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
 	if (arguments->rules.file && arguments->bench.rule_counts)
 		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
-	if (result == 0 && arguments->bench.frame_sizes)
+	if (result == 0)
 		result =
 		    cw_bench_list_parse(&live->sizes, "--frame-size", arguments->bench.frame_sizes,
 					CW_STAGE_FRAME_BYTES_MIN, CW_STAGE_FRAME_BYTES_MAX);
-	if (result == 0 && arguments->bench.rule_counts)
+	if (result == 0)
 		result = cw_bench_list_parse(&live->rule_counts, "--rule-count",
 					     arguments->bench.rule_counts, 1, CW_STAGE_FILTERS_MAX);
-	if (result == 0 && arguments->bench.queues)
+	if (result == 0)
 		result = cw_bench_list_parse(&live->queues, "--queues", arguments->bench.queues, 1,
 					     CW_LIVE_QUEUES_MAX);
 	if (result == 0 && arguments->rules.file)

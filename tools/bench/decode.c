@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/decode/decode.h"
 #include "core/base/clock.h"
 #include "core/decode/stream.h"
 #include "tools/bench/bench.h"

@@ -116,7 +116,8 @@ int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const ch
 {
 	char word[32];
 
-	list->count = 0;
+	if (text)
+		list->count = 0;
 	while (text) {
 		const char *comma = strchr(text, ',');
 		size_t bytes = comma ? (size_t)(comma - text) : strlen(text);

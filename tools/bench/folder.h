@@ -20,8 +20,8 @@ int cw_bench_in_folder(const struct cw_arguments *arguments,
  */
 int cw_bench_subfolder(const char *folder, const char *name, char *path, size_t path_bytes);
 
-/* Numbers separated by commas, each from least to most; NULL: none. 0 or CW_EXIT_USAGE after a
- * complaint. */
+/* Numbers separated by commas, each from least to most; NULL: the list stays as it is. 0, or
+ * CW_EXIT_USAGE after a complaint. */
 struct cw_bench_list {
 	uint64_t numbers[CW_BENCH_LIST_MAX];
 	uint32_t count;

@@ -17,10 +17,10 @@ static const uint16_t udp_ports[] = {53,   123,  4789, 67,   68,   546, 547,
 
 #define ETHERTYPE_LLDP 0x88ccu
 
-static bool is_among(const uint16_t *ports, size_t count, uint16_t port)
+static bool has_port(const uint16_t *ports, size_t count, uint16_t source, uint16_t destination)
 {
 	for (size_t index = 0; index < count; index++)
-		if (ports[index] == port)
+		if (ports[index] == source || ports[index] == destination)
 			return true;
 	return false;
 }
@@ -130,17 +130,15 @@ bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
 		case CW_LAYER_TCP:
 			if (layer->flags & CW_LAYER_TRUNCATED)
 				return false;
-			if (has_more && (is_among(tcp_ports, CW_ARRAY_COUNT(tcp_ports),
-						  layer->tcp.source_port) ||
-					 is_among(tcp_ports, CW_ARRAY_COUNT(tcp_ports),
-						  layer->tcp.destination_port)))
+			if (has_more &&
+			    has_port(tcp_ports, CW_ARRAY_COUNT(tcp_ports), layer->tcp.source_port,
+				     layer->tcp.destination_port))
 				return false;
 			break;
 		case CW_LAYER_UDP:
-			if (has_more && (is_among(udp_ports, CW_ARRAY_COUNT(udp_ports),
-						  layer->udp.source_port) ||
-					 is_among(udp_ports, CW_ARRAY_COUNT(udp_ports),
-						  layer->udp.destination_port)))
+			if (has_more &&
+			    has_port(udp_ports, CW_ARRAY_COUNT(udp_ports), layer->udp.source_port,
+				     layer->udp.destination_port))
 				return false;
 			break;
 		default:

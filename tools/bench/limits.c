@@ -19,8 +19,7 @@ static int measure(struct cw_bench_table *table, const struct cw_bench_list *thr
 		return cw_fail("%s", text);
 	if (rate.gb_per_s > 0) /* there is a second core */
 		json_object_set_new(table->limits, "handover",
-				    json_pack("[{s:i, s:f, s:f, s:f}]", "threads", 2, "gb_per_s",
-					      rate.gb_per_s, "min", rate.min, "max", rate.max));
+				    json_pack("[o]", cw_bench_rate_json(2, &rate)));
 	return 0;
 }
 
@@ -33,11 +32,9 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 				       .rounds = CW_STAGE_LIMIT_ROUNDS};
 	uint32_t cores = cw_bench_cores();
 	struct cw_bench_list threads = {.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
-	int result = 0;
+	int result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
+					 CW_STAGE_LIMIT_THREADS_MAX);
 
-	if (arguments->bench.threads)
-		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
-					     CW_STAGE_LIMIT_THREADS_MAX);
 	if (result == 0)
 		result = measure(&table, &threads, folder);
 	if (result == 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The machine that a benchmark runs on: what it is called, and what it can do at most. */
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -91,6 +90,12 @@ uint32_t cw_bench_cores(void)
 	return (uint32_t)sysconf(_SC_NPROCESSORS_ONLN); /* more cores than the set has */
 }
 
+json_t *cw_bench_rate_json(uint32_t threads, const struct cw_stage_rate *rate)
+{
+	return json_pack("{s:i, s:f, s:f, s:f}", "threads", (int)threads, "gb_per_s",
+			 rate->gb_per_s, "min", rate->min, "max", rate->max);
+}
+
 double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, const char *folder,
 		      uint32_t threads)
 {
@@ -113,9 +118,7 @@ double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, c
 		cw_complain("%s", text);
 		return 0;
 	}
-	json_array_append_new(rates,
-			      json_pack("{s:i, s:f, s:f, s:f}", "threads", (int)threads, "gb_per_s",
-					rate.gb_per_s, "min", rate.min, "max", rate.max));
+	json_array_append_new(rates, cw_bench_rate_json(threads, &rate));
 	return rate.gb_per_s;
 }
 

@@ -56,21 +56,18 @@ int cw_bench_ring(const struct cw_arguments *arguments)
 	struct cw_bench_list threads = {.numbers = {1, cores - 1}, .count = cores > 2 ? 2 : 1};
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_rate rate;
-	int result = 0;
+	int result;
 
 	if (arguments->rest.count != 1 || arguments->traffic.packets == 0 ||
 	    arguments->traffic.packets > UINT32_MAX)
 		return cw_refuse("bench ring takes no other words, and --packets from 1 to %u",
 				 UINT32_MAX);
-	if (arguments->bench.threads)
-		result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
-					     CW_STAGE_CONSUMERS_MAX);
+	result = cw_bench_list_parse(&threads, "-t", arguments->bench.threads, 1,
+				     CW_STAGE_CONSUMERS_MAX);
 	if (result == 0 && cw_stage_handover(&rate, text) < 0)
 		result = cw_fail("%s", text);
 	if (result == 0) {
-		table.limits =
-		    json_pack("{s:[{s:i, s:f, s:f, s:f}]}", "handover", "threads", 2, "gb_per_s",
-			      rate.gb_per_s, "min", rate.min, "max", rate.max);
+		table.limits = json_pack("{s:[o]}", "handover", cw_bench_rate_json(2, &rate));
 		result = add_rows(&table, arguments, &threads, rate.gb_per_s);
 	}
 	if (result == 0)

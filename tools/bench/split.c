@@ -143,10 +143,8 @@ static int choose(struct split *split)
 		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
 	if (arguments->traffic.packets == 0)
 		return cw_refuse("--packets takes a number from 1 on here");
-	result = arguments->bench.threads
-		     ? cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256)
-		     : 0;
-	if (result == 0 && arguments->bench.rule_counts)
+	result = cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256);
+	if (result == 0)
 		result = cw_bench_list_parse(&split->rule_counts, "--rule-count",
 					     arguments->bench.rule_counts, 1, CW_STAGE_FILTERS_MAX);
 	if (result == 0 && arguments->rules.file)

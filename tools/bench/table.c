@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tools/bench/bench.h"
-#include "tools/bench/table.h"
 #include "tools/text/numbers.h"
 
 struct cw_bench_row *cw_bench_table_add(struct cw_bench_table *table)

@@ -2,7 +2,6 @@
 /* capweir bench write: packets in memory written to capture files, a file a thread, by each way of
  * capweir and by libpcap's pcap_dump, in turns. The limit is write() of blocks of 1 MiB. */
 #include <errno.h>
-#include <string.h>
 
 #include "bench/stages/write.h"
 #include "tools/bench/bench.h"
@@ -110,12 +109,10 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		      .limit = "write() of the same bytes, at the rate above (direct may pass it)",
 		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
-	int result = 0;
+	int result = cw_bench_list_parse(&writing.threads, "-t", arguments->bench.threads, 1,
+					 CW_STAGE_WRITERS_MAX);
 
-	if (arguments->bench.threads)
-		result = cw_bench_list_parse(&writing.threads, "-t", arguments->bench.threads, 1,
-					     CW_STAGE_WRITERS_MAX);
-	if (result == 0 && arguments->bench.frame_sizes)
+	if (result == 0)
 		result = cw_bench_list_parse(&writing.sizes, "--frame-size",
 					     arguments->bench.frame_sizes, 1, 65535);
 	if (result == 0)

@@ -13,9 +13,9 @@
 #define ANSWER_BYTES_MAX ((size_t)256 << 20)
 #define PATIENCE_S 30 /* for all but a reload, which may compile for long */
 
-void cw_ask_complain_path(void)
+int cw_ask_refuse_no_path(void)
 {
-	cw_complain("--control PATH says which capture: the path that it was given");
+	return cw_refuse("--control PATH says which capture: the path that it was given");
 }
 
 int cw_ask_connect(const char *path)

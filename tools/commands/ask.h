@@ -23,6 +23,7 @@ bool cw_ask_is_good(const json_t *answer);
 /* A count of an object; 0 where there is none. */
 uint64_t cw_ask_number(const json_t *object, const char *name);
 
-void cw_ask_complain_path(void);
+/* Complains that no path was given; CW_EXIT_USAGE. */
+int cw_ask_refuse_no_path(void);
 
 #endif

@@ -7,7 +7,6 @@
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "pipeline/match/match.h"
-#include "pipeline/rules/template.h"
 #include "tools/commands/commands.h"
 #include "tools/request/request.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir inspect: what is in capture files, and what is wrong with them (inspect_filter.c: what
  * becomes of filters). */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

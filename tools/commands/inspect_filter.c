@@ -2,7 +2,6 @@
 /* capweir inspect filter: expressions as classic BPF, and the decision program of all of them. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"

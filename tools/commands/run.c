@@ -2,7 +2,6 @@
 /* A run from start to report: progress, signals, statistics, exit status. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir selftest: which devices are tested, and what is said of them; selftest.c tests one. */
-#include <errno.h>
-#include <inttypes.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -105,32 +103,23 @@ static void test_each(struct run *run, const struct cw_netdevs *devices, bool lo
 	}
 }
 
-static const struct cw_netdev *find(const struct cw_netdevs *devices, const char *name)
-{
-	for (uint32_t index = 0; index < devices->count; index++)
-		if (strcmp(devices->at[index].name, name) == 0)
-			return &devices->at[index];
-	return NULL;
-}
-
 static int test_devices(struct run *run, const struct cw_netdevs *devices,
 			const struct cw_arguments *arguments)
 {
 	const struct cw_netdev *device;
 
 	if (arguments->selftest.own_cable) {
-		const struct cw_netdev *from = find(devices, CW_CABLE_NEAR);
+		const struct cw_netdev *from = cw_catalogue_find_netdev(devices, CW_CABLE_NEAR);
 
-		device = find(devices, CW_CABLE_FAR);
+		device = cw_catalogue_find_netdev(devices, CW_CABLE_FAR);
 		if (device && from)
 			test_device(run, device, from);
 	} else if (arguments->devices.count) {
-		device = find(devices, arguments->devices.words[0]);
-		if (!device) {
+		device = cw_catalogue_find_netdev(devices, arguments->devices.words[0]);
+		if (!device)
 			return cw_refuse(
 			    "-i %s: no such network device (capweir devices lists them)",
 			    arguments->devices.words[0]);
-		}
 		test_device(run, device, device);
 	} else {
 		test_each(run, devices, false);

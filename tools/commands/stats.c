@@ -82,10 +82,8 @@ int cw_command_stats(const struct cw_arguments *arguments)
 	if (arguments->rest.count)
 		return cw_refuse("stats takes no '%s' (capweir control is for orders)",
 				 arguments->rest.words[0]);
-	if (!arguments->live.control) {
-		cw_ask_complain_path();
-		return CW_EXIT_USAGE;
-	}
+	if (!arguments->live.control)
+		return cw_ask_refuse_no_path();
 	answer = cw_ask(arguments->live.control, json_pack("{s:s}", "command", "stats"), false);
 	is_so = cw_ask_is_good(answer);
 	if (is_so && arguments->json) {
@@ -111,10 +109,8 @@ int cw_command_control(const struct cw_arguments *arguments)
 		return cw_refuse(
 		    "control takes a command: stats, rules, reload, rotate [RULE], flush, "
 		    "stop or log LEVEL");
-	if (!arguments->live.control) {
-		cw_ask_complain_path();
-		return CW_EXIT_USAGE;
-	}
+	if (!arguments->live.control)
+		return cw_ask_refuse_no_path();
 	request = json_pack("{s:o}", "command", cw_json_text(command));
 	if (request && rest->count == 2)
 		json_object_set_new(request, is_log ? "level" : "rule",

@@ -2,10 +2,8 @@
 /* capweir top: how a running capture goes, as bars that move. (ncurses; what is shown is
  * top_model.c's business.) */
 #include <curses.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <locale.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "tools/commands/ask.h"
@@ -138,13 +136,10 @@ int cw_command_top(const struct cw_arguments *arguments)
 	bool has_ended;
 	int fd;
 
-	if (!arguments->live.control || arguments->rest.count) {
-		if (arguments->rest.count)
-			cw_complain("top takes no '%s'", arguments->rest.words[0]);
-		else
-			cw_ask_complain_path();
-		return CW_EXIT_USAGE;
-	}
+	if (arguments->rest.count)
+		return cw_refuse("top takes no '%s'", arguments->rest.words[0]);
+	if (!arguments->live.control)
+		return cw_ask_refuse_no_path();
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
 		return cw_refuse("top needs a terminal; capweir stats prints once");
 	fd = cw_ask_connect(arguments->live.control);

@@ -22,7 +22,7 @@ static int copy_text(char **to, const char *from)
 	return from && !*to ? -ENOMEM : 0;
 }
 
-static const struct cw_netdev *find_netdev(const struct cw_netdevs *list, const char *name)
+const struct cw_netdev *cw_catalogue_find_netdev(const struct cw_netdevs *list, const char *name)
 {
 	for (uint32_t index = 0; index < list->count; index++)
 		if (strcmp(list->at[index].name, name) == 0)
@@ -107,7 +107,7 @@ static int add_device(struct cw_catalogue *catalogue, const char *name, const ch
 	*device = (struct cw_catalogue_device){
 	    .number = catalogue->count,
 	    .flags = flags,
-	    .netdev = find_netdev(&catalogue->netdevs, name),
+	    .netdev = cw_catalogue_find_netdev(&catalogue->netdevs, name),
 	};
 	result = copy_text(&device->name, name);
 	if (result == 0)

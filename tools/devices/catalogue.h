@@ -60,6 +60,9 @@ void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catal
 /* The device of that name, or of that number where there is none of the name; NULL. */
 struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, const char *word);
 
+/* The network interface of that name; NULL. */
+const struct cw_netdev *cw_catalogue_find_netdev(const struct cw_netdevs *list, const char *name);
+
 /* The catalogue in tcpdump -D's format, as a table, one device in full, or as JSON. */
 void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue);
 void cw_catalogue_print_table(const struct cw_catalogue *catalogue);

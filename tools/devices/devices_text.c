@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices for people: tcpdump -D's list, a table, and one device in full. */
 #include <arpa/inet.h>
-#include <pcap/pcap.h>
 #include <string.h>
 
 #include <linux/if.h>

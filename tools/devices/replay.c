@@ -2,7 +2,6 @@
 /* The sending of replay.h. */
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"

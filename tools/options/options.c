@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command line through getopt_long, by the table. */
+/* The command line through getopt_long, and what --help prints: both by the table. */
 #include <getopt.h>
 
 #include "tools/options/values.h"
@@ -11,6 +11,36 @@ struct parse {
 	const char *split_word;   /* an option that is not capture's, as written */
 	const char *capture_word; /* one that is not split's */
 };
+
+static void print_row(FILE *file, const struct cw_option_row *row)
+{
+	char left[64];
+
+	if (row->letter)
+		snprintf(left, sizeof(left), "-%c, --%s%s%s", row->letter, row->name,
+			 row->argument ? " " : "", row->argument ? row->argument : "");
+	else
+		snprintf(left, sizeof(left), "    --%s%s%s", row->name,
+			 row->argument && !cw_option_is_optional(row) ? " " : "",
+			 row->argument ? row->argument : "");
+	fprintf(file, "  %-28s %s\n", left, row->help);
+}
+
+void cw_options_help(FILE *file, enum cw_command command)
+{
+	for (size_t index = 0; index < cw_command_text_count; index++) {
+		if (cw_command_texts[index].command & command)
+			fprintf(file, "usage: %s\n\n%s\n\n", cw_command_texts[index].usage,
+				cw_command_texts[index].what);
+	}
+	for (size_t index = 0; index < cw_option_row_count; index++) {
+		if ((cw_option_rows[index].commands & (unsigned)command) &&
+		    cw_option_rows[index].help)
+			print_row(file, &cw_option_rows[index]);
+	}
+}
+
+/* ---- parsing ---- */
 
 static const struct cw_option_row *find_row(int id)
 {

@@ -20,7 +20,6 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
