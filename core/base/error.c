@@ -2,7 +2,6 @@
 /* Formats error records. Never allocates, never prints. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/base/error.h"
 

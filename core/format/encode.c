@@ -3,7 +3,6 @@
  * Encodes file headers, interface blocks, pcapng records and options; walks what it wrote. The pcap
  * record is inline in the header. Does not read foreign files: that is the parser's part.
  */
-#include <assert.h>
 
 #include "core/format/encode.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Handles of devices: activation, waiting, directions, statistics, sending. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 

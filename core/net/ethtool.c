@@ -2,7 +2,6 @@
 /* The ethtool ioctl, with buffers that a driver cannot run over. Formats: linux/ethtool.h. */
 #include "core/net/ethtool.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>

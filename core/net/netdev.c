@@ -5,7 +5,6 @@
  */
 #include "core/net/netdev.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,6 @@
  */
 #include "core/net/netdev_watch.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/filter/text/names.h"
 #include "core/filter/text/translate.h"

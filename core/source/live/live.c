@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From the one interface to the source that was asked for. Nothing here is done per packet. */
-#include "core/source/live/live.h"
 
 #include <errno.h>
 

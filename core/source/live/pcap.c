@@ -7,7 +7,6 @@
  * packets. What is wrong with a packet socket is read here or by pcap_dispatch, whoever comes
  * first; libpcap keeps it to itself, but asks to be called again soon, and by that it is known.
  */
-#include "core/source/live/pcap.h"
 
 #include <errno.h>
 #include <linux/filter.h>

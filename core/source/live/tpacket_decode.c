@@ -5,7 +5,6 @@
  * that PACKET_RESERVE keeps. The header is changed to match, so that decoding once more finds a
  * frame as any other. Each record is touched by who decodes it only, spans of one block included.
  */
-#include <assert.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 

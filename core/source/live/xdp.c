@@ -6,7 +6,6 @@
  * (leased) - stack of returned batches - fill ring. All but the giving back is done by the queue's
  * thread. The rings have room for all frames, so neither is ever full.
  */
-#include "core/source/live/xdp.h"
 
 #include <errno.h>
 #include <linux/if.h>
