@@ -45,7 +45,8 @@ struct cw_chunk {
 	/* shared; intact_bytes is sequentially consistent: after damage only */
 	_Atomic int64_t pending;
 	_Atomic uint32_t intact_bytes; /* only this many are good; CW_CHUNK_INTACT = all */
-	/* owner: the turn, until sealed; then the writer */
+	/* Set by the turn: until the chunk is sealed, `following` until that one is reserved. Read by workers
+	 * that copy, while pending > 0, sealed or not; then the writer's. */
 	uint32_t used;
 	uint32_t capacity; /* of this use: up to the next chunk-sized boundary of the file */
 	uint8_t *memory;

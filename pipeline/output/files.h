@@ -29,7 +29,8 @@ struct cw_file_turn {
 	struct cw_file *next; /* of the same output */
 };
 
-/* Owner: the output's writer, then the thread that closes the run. */
+/* Owner: the output's writer, then the thread that closes the run; of a failed output the turn, once no
+ * chunk is out ([RETRY-1]). */
 struct cw_file_writer {
 	uint64_t handed;         /* bytes handed to outfile, which may keep some for a while */
 	uint64_t offset;         /* bytes written: in the kernel's hands */

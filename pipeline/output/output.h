@@ -103,7 +103,8 @@ struct cw_output_shared {
 	_Atomic bool is_retrying;    /* after a failure, nothing was written yet */
 };
 
-/* Owner: the writer (whoever took kicks from 0 to 1). */
+/* Owner: the writer (whoever took kicks from 0 to 1). Of a failed output the turn writes cause and text
+ * (cw_output_fail), and reads all of it once no chunk is out ([RETRY-1]). */
 struct cw_output_writer {
 	struct cw_chunk *queue_first;
 	struct cw_chunk *queue_last;

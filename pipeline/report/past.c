@@ -36,13 +36,10 @@ void cw_past_add_generation(struct cw_past *past, const struct cw_generation *ge
 
 void cw_report_add_books(struct cw_books *sum, const struct cw_books *more)
 {
-	sum->matched += more->matched;
-	sum->left_out += more->left_out;
-	sum->written += more->written;
-	sum->lost += more->lost;
-	sum->expired += more->expired;
-	sum->in_files += more->in_files;
-	sum->sent_to_pipe += more->sent_to_pipe;
+	const struct cw_books_line *line;
+
+	for (line = cw_books_lines; line->name; line++)
+		*cw_books_counter(sum, line) += cw_books_count(more, line);
 }
 
 int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)

@@ -81,6 +81,11 @@ static inline uint64_t cw_books_count(const struct cw_books *books,
 	return *(const uint64_t *)(const void *)((const char *)books + line->offset);
 }
 
+static inline uint64_t *cw_books_counter(struct cw_books *books, const struct cw_books_line *line)
+{
+	return (uint64_t *)(void *)((char *)books + line->offset);
+}
+
 /* Whether the identities above hold, the per-rule one over the sums. */
 bool cw_books_balance(const struct cw_books *books);
 

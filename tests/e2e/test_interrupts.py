@@ -54,10 +54,8 @@ class Interrupts(faults.Test):
         process.send_signal(first)
         time.sleep(0.2)
         self.assertIsNone(process.poll(), "the first signal must wait for what was handed out")
-        begin = time.monotonic()
         process.send_signal(second)
-        done = e2e.finish(process)
-        self.assertLess(time.monotonic() - begin, 5)
+        done = e2e.finish(process)  # though the brake is on: nobody reads the pipe
         brake.close()
         os.unlink(brake.path)
         self.assertEqual(done.status, 130, e2e.text_of(done))
