@@ -17,16 +17,14 @@ bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline)
 
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress)
 {
-	uint32_t index;
-
 	*progress = (struct cw_progress){.read_bytes = atomic_load(&pipeline->inputs.read_bytes),
 					 .total_bytes = pipeline->inputs.total_bytes,
 					 .packets = atomic_load(&pipeline->run.received),
 					 .bytes = atomic_load(&pipeline->run.received_bytes)};
-	for (index = 0; index < pipeline->capture.tap_count; index++)
+	for (uint32_t index = 0; index < pipeline->capture.tap_count; index++)
 		progress->lost_before_tap +=
 		    atomic_load(&pipeline->capture.taps[index].lost_before_tap);
-	for (index = 0; index < pipeline->run.lane_count; index++) {
+	for (uint32_t index = 0; index < pipeline->run.lane_count; index++) {
 		progress->kernel_seen += atomic_load(&pipeline->run.lanes[index].shared.seen);
 		progress->kernel_dropped += atomic_load(&pipeline->run.lanes[index].shared.dropped);
 		progress->freezes += atomic_load(&pipeline->run.lanes[index].shared.frozen);
@@ -64,12 +62,11 @@ static void peek(void *context)
 	const struct peeking *peeking = context;
 	const struct cw_pipeline *pipeline = peeking->pipeline;
 	struct cw_books *books = peeking->books;
-	uint32_t index;
 
 	*books = pipeline->turn.books;
 	books->matched = pipeline->past.books.matched;
 	books->written = pipeline->past.written;
-	for (index = 0; index < pipeline->outputs.count; index++) {
+	for (uint32_t index = 0; index < pipeline->outputs.count; index++) {
 		const struct cw_output *output = &pipeline->outputs.at[index];
 
 		if (output->shared.state == CW_OUTPUT_FREE)
@@ -96,8 +93,6 @@ static void join(pthread_t thread, bool *is_started)
 /* Threads that run although starting the others failed: let them find their end. */
 static void join_threads(struct cw_pipeline *pipeline)
 {
-	uint32_t index;
-
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)
 		return;
 	if (!pipeline->run.lanes[pipeline->run.lane_count - 1].is_started ||
@@ -107,11 +102,11 @@ static void join_threads(struct cw_pipeline *pipeline)
 		atomic_store(&pipeline->run.is_done, true);
 		cw_gate_signal_all(&pipeline->run.worker_gate);
 	}
-	for (index = 0; index < pipeline->run.lane_count; index++)
+	for (uint32_t index = 0; index < pipeline->run.lane_count; index++)
 		join(pipeline->run.lanes[index].thread, &pipeline->run.lanes[index].is_started);
 	join(pipeline->capture.keeper_thread, &pipeline->capture.is_keeper_started);
 	join(pipeline->reload.thread, &pipeline->reload.is_started);
-	for (index = 0; index < pipeline->worker_count; index++)
+	for (uint32_t index = 0; index < pipeline->worker_count; index++)
 		join(pipeline->workers[index].thread, &pipeline->workers[index].is_started);
 }
 
@@ -137,18 +132,16 @@ static void close_if_open(int fd)
 
 void cw_pipeline_free(struct cw_pipeline *pipeline)
 {
-	uint32_t index;
-
 	if (!pipeline)
 		return;
 	join_threads(pipeline);
-	for (index = 0; index < pipeline->worker_count; index++)
+	for (uint32_t index = 0; index < pipeline->worker_count; index++)
 		cw_worker_fini(&pipeline->workers[index]);
-	for (index = 0; pipeline->run.lanes && index < pipeline->run.lane_count; index++)
+	for (uint32_t index = 0; pipeline->run.lanes && index < pipeline->run.lane_count; index++)
 		cw_lane_fini(&pipeline->run.lanes[index]);
-	for (index = 0; pipeline->outputs.at && index < pipeline->outputs.count; index++)
+	for (uint32_t index = 0; pipeline->outputs.at && index < pipeline->outputs.count; index++)
 		cw_output_fini(&pipeline->outputs.at[index]);
-	for (index = 0; index < pipeline->inputs.count; index++)
+	for (uint32_t index = 0; index < pipeline->inputs.count; index++)
 		cw_source_close(pipeline->inputs.at[index].source);
 	cw_reload_fini(&pipeline->reload);
 	cw_past_fini(&pipeline->past);

@@ -83,7 +83,6 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	    .sample_capacity =
 		cw_samples_capacity(options->sizes.batch_records, options->match.verify_every),
 	};
-	uint32_t index;
 
 	pipeline->run.lanes = new_lines(pipeline->run.lane_count * sizeof(*pipeline->run.lanes));
 	pipeline->workers = calloc(options->threads, sizeof(*pipeline->workers));
@@ -99,12 +98,12 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->outputs.pool.on_return = chunks_returned;
 	pipeline->outputs.pool.context = &pipeline->turn;
 	pipeline->turn.sequencer.matched_limit = options->packet_limit;
-	for (index = 0; index < pipeline->run.lane_count; index++) {
+	for (uint32_t index = 0; index < pipeline->run.lane_count; index++) {
 		if (cw_lane_init(&pipeline->run.lanes[index], &pipeline->capture, index,
 				 options->sizes.batch_count, &sizes) < 0)
 			goto no_memory;
 	}
-	for (index = 0; index < options->threads; index++) {
+	for (uint32_t index = 0; index < options->threads; index++) {
 		if (cw_worker_init(&pipeline->workers[index], pipeline, index) < 0)
 			goto no_memory;
 		pipeline->worker_count++;
@@ -138,7 +137,6 @@ static uint32_t count_threads(const struct cw_pipeline *pipeline)
 static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	sigset_t blocked, before;
-	uint32_t index;
 	char name[32]; /* the kernel keeps 15 of them */
 	int result = 0;
 
@@ -149,14 +147,14 @@ static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 	sigdelset(&blocked, SIGILL);
 	pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	atomic_store(&pipeline->run.running_threads, count_threads(pipeline));
-	for (index = 0; index < pipeline->worker_count && result == 0; index++) {
+	for (uint32_t index = 0; index < pipeline->worker_count && result == 0; index++) {
 		struct cw_worker *worker = &pipeline->workers[index];
 
 		snprintf(name, sizeof(name), "cw-worker-%u", index);
 		result = start_thread(&worker->thread, name, cw_worker_main, worker);
 		worker->is_started = result == 0;
 	}
-	for (index = 0; index < pipeline->run.lane_count && result == 0; index++) {
+	for (uint32_t index = 0; index < pipeline->run.lane_count && result == 0; index++) {
 		struct cw_lane *lane = &pipeline->run.lanes[index];
 
 		snprintf(name, sizeof(name), "cw-capture-%u", index);

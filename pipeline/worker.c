@@ -71,10 +71,8 @@ void cw_worker_fini(struct cw_worker *worker)
 
 static void start_places(struct cw_copy *copy, const struct cw_batch *batch)
 {
-	uint32_t index;
-
 	copy->note_count = 0;
-	for (index = 0; index < batch->tally_count; index++)
+	for (uint32_t index = 0; index < batch->tally_count; index++)
 		copy->places[batch->tallies[index].output] =
 		    (struct place){.next_piece = batch->tallies[index].first_piece};
 }
@@ -158,10 +156,9 @@ static void copy_stretch(struct cw_outputs *outputs, struct cw_copy *copy,
 			 const struct cw_batch *batch)
 {
 	uint32_t match = batch->reserved.copy_match;
-	uint32_t index;
 
 	start_places(copy, batch);
-	for (index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
+	for (uint32_t index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
 		uint32_t end = cw_min_u32(batch->ends[index], batch->reserved.match);
 
 		for (; match < end; match++) {
@@ -177,7 +174,7 @@ static void copy_stretch(struct cw_outputs *outputs, struct cw_copy *copy,
 			copy_record(copy, place, &outputs->at[entry], &batch->packets[index]);
 		}
 	}
-	for (index = 0; index < batch->tally_count; index++) {
+	for (uint32_t index = 0; index < batch->tally_count; index++) {
 		uint32_t output = batch->tallies[index].output;
 
 		note_copied(copy, &copy->places[output], &outputs->at[output]);
@@ -195,11 +192,10 @@ static void mark_damage(struct cw_outputs *outputs, struct cw_copy *copy,
 	const uint8_t *limit = batch->span.data + intact_bytes;
 	uint32_t note_count = copy->note_count;
 	uint32_t match = batch->reserved.copy_match;
-	uint32_t index;
 
 	start_places(copy, batch);
 	copy->note_count = note_count;
-	for (index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
+	for (uint32_t index = batch->reserved.copy_packet; match < batch->reserved.match; index++) {
 		const struct cw_packet *packet = &batch->packets[index];
 		bool is_intact = packet->data + packet->caplen <= limit;
 
@@ -236,9 +232,7 @@ static void mark_damage(struct cw_outputs *outputs, struct cw_copy *copy,
 
 static void tell_notes(struct cw_outputs *outputs, struct cw_copy *copy)
 {
-	uint32_t index;
-
-	for (index = 0; index < copy->note_count; index++) {
+	for (uint32_t index = 0; index < copy->note_count; index++) {
 		const struct note *note = &copy->notes[index];
 
 		if (cw_chunk_copied(note->chunk, note->bytes))
@@ -263,10 +257,8 @@ static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 /* The latest time in the part: all of it before a file's end takes the fast way. */
 static void note_latest(struct cw_batch *batch)
 {
-	uint32_t index;
-
 	batch->part.latest_ns = 0;
-	for (index = batch->part.first; index < batch->part.end; index++) {
+	for (uint32_t index = batch->part.first; index < batch->part.end; index++) {
 		if (batch->packets[index].ts_ns > batch->part.latest_ns)
 			batch->part.latest_ns = batch->packets[index].ts_ns;
 	}
@@ -360,9 +352,8 @@ static struct cw_batch *pop_cut(struct cw_worker *worker)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
 	struct cw_batch *batch = NULL;
-	uint32_t tried;
 
-	for (tried = 0; tried < pipeline->run.lane_count && !batch; tried++) {
+	for (uint32_t tried = 0; tried < pipeline->run.lane_count && !batch; tried++) {
 		batch = cw_ring_pop_spmc(pipeline->run.lanes[worker->next_lane].cut);
 		if (++worker->next_lane == pipeline->run.lane_count)
 			worker->next_lane = 0;

@@ -19,9 +19,7 @@ void cw_dns_begin(struct cw_dns_reader *reader, const uint8_t *data, const struc
 /* A label's bytes as text; returns its end. */
 static char *put_label(char *text, const uint8_t *label, uint32_t bytes)
 {
-	uint32_t i;
-
-	for (i = 0; i < bytes; i++) {
+	for (uint32_t i = 0; i < bytes; i++) {
 		uint8_t byte = label[i];
 
 		if (byte <= ' ' || byte > '~') {

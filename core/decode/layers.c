@@ -213,9 +213,7 @@ void cw_decode_layers(const uint8_t *data, uint32_t caplen, uint32_t linktype,
 
 const struct cw_layer *cw_layers_find(const struct cw_layers *layers, enum cw_layer_type type)
 {
-	uint32_t index;
-
-	for (index = 0; index < layers->count; index++)
+	for (uint32_t index = 0; index < layers->count; index++)
 		if (layers->at[index].type == type)
 			return &layers->at[index];
 	return NULL;

@@ -485,12 +485,10 @@ size_t cw_streams_bytes(const struct cw_streams *streams)
 
 static void make_lists(struct cw_streams *streams)
 {
-	uint32_t index;
-
-	for (index = 0; index < streams->options.flows_max; index++)
+	for (uint32_t index = 0; index < streams->options.flows_max; index++)
 		streams->streams[index].chain =
 		    index + 1 < streams->options.flows_max ? index + 1 : NONE;
-	for (index = 0; index < streams->block_capacity; index++)
+	for (uint32_t index = 0; index < streams->block_capacity; index++)
 		streams->blocks[index].next =
 		    index + 1 < streams->block_capacity ? index + 1 : NONE;
 	memset(streams->buckets, 0xff,

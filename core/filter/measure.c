@@ -82,13 +82,11 @@ int cw_filter_measure(struct cw_filter_run *runs, size_t run_count, const struct
 	double *ratios = calloc(run_count * rounds, sizeof(*ratios));
 	struct scratch scratch = {0};
 	int result = scratch_init(&scratch, largest_set(runs, run_count));
-	uint32_t round;
-	size_t i;
 
 	if (!times || !ratios)
 		result = -ENOMEM;
-	for (round = 0; round < rounds && result == 0; round++) {
-		for (i = 0; i < run_count; i++) {
+	for (uint32_t round = 0; round < rounds && result == 0; round++) {
+		for (size_t i = 0; i < run_count; i++) {
 			uint64_t matches = 0;
 			double ns = 0, count = 0;
 
@@ -102,7 +100,7 @@ int cw_filter_measure(struct cw_filter_run *runs, size_t run_count, const struct
 			runs[i].matches = (double)matches / count;
 		}
 	}
-	for (i = 0; i < run_count && result == 0; i++)
+	for (size_t i = 0; i < run_count && result == 0; i++)
 		sum_up(&runs[i], times + i * rounds, ratios + i * rounds, rounds);
 	free(times);
 	free(ratios);

@@ -181,10 +181,8 @@ static void print_line(const struct printer *printer, int used, uint32_t ref)
 
 static void print_fork(const struct printer *printer, const struct cw_view *view)
 {
-	uint32_t i;
-
 	fputs("FORK, all of\n", printer->file);
-	for (i = 0; i < view->edges.count; i++) {
+	for (uint32_t i = 0; i < view->edges.count; i++) {
 		if (i == LINES_SHOWN && !printer->is_full) {
 			fprintf(printer->file, "    and %u more\n", view->edges.count - i);
 			return;
@@ -226,10 +224,9 @@ static void print_switch(const struct printer *printer, const struct cw_view *vi
 static void print_parts(const struct printer *printer)
 {
 	const struct cw_decision *decision = printer->decision;
-	uint32_t part;
 
-	for (part = decision->filter_count; decision->owners && part < decision->part_count;
-	     part++) {
+	for (uint32_t part = decision->filter_count;
+	     decision->owners && part < decision->part_count; part++) {
 		if (part - decision->filter_count == LINES_SHOWN && !printer->is_full) {
 			fprintf(printer->file, "and %u parts more\n", decision->part_count - part);
 			return;
@@ -249,13 +246,12 @@ static int print_program(const struct printer *printer)
 	const struct cw_decision *decision = printer->decision;
 	struct cw_view view = {0};
 	int result = 0;
-	uint32_t i;
 
 	fprintf(printer->file, "decision program of %u filters, %u nodes; starts at ",
 		decision->filter_count, printer->order.count);
 	print_ref(printer, decision->root);
 	fputc('\n', printer->file);
-	for (i = 0; i < printer->order.count; i++) {
+	for (uint32_t i = 0; i < printer->order.count; i++) {
 		if (i == NODES_SHOWN && !printer->is_full) {
 			fprintf(printer->file, "and %u nodes more\n", printer->order.count - i);
 			break;
@@ -278,11 +274,10 @@ static void print_stats(const struct cw_filter_set *set, FILE *file, bool is_ful
 {
 	struct cw_filter_set_stats stats;
 	const struct cw_filter *filter;
-	size_t i;
 	uint32_t id;
 
 	cw_filter_set_stats(set, &stats);
-	for (i = 0; (filter = cw_filter_set_at(set, i, &id)) != NULL; i++) {
+	for (size_t i = 0; (filter = cw_filter_set_at(set, i, &id)) != NULL; i++) {
 		if (i == FILTERS_SHOWN && !is_full) {
 			fprintf(file, "and %zu filters more\n", cw_filter_set_size(set) - i);
 			break;
@@ -408,12 +403,11 @@ static void print_dot_head(const struct cw_filter_set *set, FILE *file)
 {
 	const struct cw_filter *filter;
 	uint32_t id;
-	size_t i;
 
 	fputs("digraph filters {\n  node [shape=box, fontname=\"monospace\"];\n  labelloc=t;\n"
 	      "  labeljust=l;\n  label=\"",
 	      file);
-	for (i = 0; (filter = cw_filter_set_at(set, i, &id)) != NULL; i++) {
+	for (size_t i = 0; (filter = cw_filter_set_at(set, i, &id)) != NULL; i++) {
 		if (i == LINES_SHOWN) {
 			fprintf(file, "and %zu more\\l", cw_filter_set_size(set) - i);
 			break;
@@ -431,13 +425,12 @@ static void print_dot_head(const struct cw_filter_set *set, FILE *file)
 
 static int print_decision(struct printer *printer, enum cw_filter_set_format format)
 {
-	uint32_t i;
 	int result = cw_view_order(printer->decision, &printer->order);
 
 	printer->place = calloc(printer->decision->step_count + 1, sizeof(*printer->place));
 	if (!printer->place)
 		result = -ENOMEM;
-	for (i = 0; i < printer->order.count && result == 0; i++)
+	for (uint32_t i = 0; i < printer->order.count && result == 0; i++)
 		printer->place[printer->order.at[i]] = i;
 	if (result == 0)
 		result = format == CW_FILTER_SET_DOT ? print_dot_program(printer)

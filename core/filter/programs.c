@@ -85,9 +85,8 @@ static void keep(struct building *building, const struct cw_set_program *program
 		 const int *unjoined_reasons)
 {
 	struct cw_filter_set *set = building->set;
-	size_t i;
 
-	for (i = 0; i < program->decision.filter_count; i++) {
+	for (size_t i = 0; i < program->decision.filter_count; i++) {
 		struct cw_set_entry *entry = &set->entries[program->first + i];
 
 		entry->is_joint = unjoined_reasons[i] == 0;
@@ -110,12 +109,11 @@ static int build_program(struct building *building, size_t first, size_t count)
 	    realloc(set->programs, (set->program_count + 1) * sizeof(*programs));
 	bool is_kept = false;
 	int result = -ENOMEM;
-	size_t i;
 
 	if (programs)
 		set->programs = programs;
 	if (bpfs && unjoined_reasons && program.ids && programs) {
-		for (i = 0; i < count; i++) {
+		for (size_t i = 0; i < count; i++) {
 			bpfs[i] = *cw_filter_bpf(set->entries[first + i].filter);
 			program.ids[i] = set->entries[first + i].id;
 		}
@@ -170,13 +168,11 @@ static int build_stretch(struct building *building, size_t first, size_t count)
 
 static int build_tier(struct cw_filter_set *set)
 {
-	size_t i;
-
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	set->apart = calloc(set->count + 1, sizeof(*set->apart));
 	if (!set->apart)
 		return -ENOMEM;
-	for (i = 0; i < set->count; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		struct cw_set_entry *entry = &set->entries[i];
 
 		if (entry->is_joint)

@@ -185,12 +185,11 @@ static size_t match_all(const struct cw_filter_set *set, const struct cw_packet 
 			uint32_t *ids)
 {
 	size_t found = 0, joint;
-	size_t i;
 
-	for (i = 0; i < set->program_count; i++)
+	for (size_t i = 0; i < set->program_count; i++)
 		found += match_program(&set->programs[i], CW_FILTER_ALL, packet, ids + found);
 	joint = found;
-	for (i = 0; i < set->apart_count; i++) {
+	for (size_t i = 0; i < set->apart_count; i++) {
 		if (!match_entry(set, set->apart[i], packet))
 			continue;
 		if (joint)
@@ -206,11 +205,10 @@ static size_t match_first(const struct cw_filter_set *set, const struct cw_packe
 			  uint32_t *id)
 {
 	size_t found = 0;
-	size_t i;
 
-	for (i = 0; i < set->program_count && !found; i++)
+	for (size_t i = 0; i < set->program_count && !found; i++)
 		found = match_program(&set->programs[i], CW_FILTER_FIRST, packet, id);
-	for (i = 0; i < set->apart_count && !(found && set->apart[i]->id > *id); i++) {
+	for (size_t i = 0; i < set->apart_count && !(found && set->apart[i]->id > *id); i++) {
 		if (!match_entry(set, set->apart[i], packet))
 			continue;
 		*id = set->apart[i]->id;
@@ -234,11 +232,10 @@ size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct
 {
 	size_t wanted = set->options.mode == CW_FILTER_FIRST ? 1 : set->count;
 	size_t found = 0;
-	size_t i;
 
 	if (packet->flags & CW_PACKET_MALFORMED)
 		return 0;
-	for (i = 0; i < set->count && found < wanted; i++)
+	for (size_t i = 0; i < set->count && found < wanted; i++)
 		if (cw_filter_match_libpcap(set->entries[i].filter, packet->data, packet->caplen,
 					    packet->wire_len))
 			ids[found++] = set->entries[i].id;
@@ -391,8 +388,6 @@ const char *cw_filter_engine_name(enum cw_filter_engine engine)
 
 void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_stats *stats)
 {
-	size_t i;
-
 	*stats = (struct cw_filter_set_stats){
 	    .engine =
 		set->options.engine == CW_ENGINE_LIBPCAP ? CW_ENGINE_LIBPCAP : CW_ENGINE_SEQUENTIAL,
@@ -402,13 +397,13 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 	    .is_code_over_budget = set->is_code_over_budget,
 	    .build_ns = set->build_ns,
 	};
-	for (i = 0; i < set->count; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		stats->loop_count += set->entries[i].unjoined_reason == -ELOOP;
 		stats->over_budget_count += set->entries[i].unjoined_reason == -E2BIG;
 		if (set->entries[i].is_joint)
 			stats->engine = engine_of(set, &set->entries[i]);
 	}
-	for (i = 0; i < set->program_count; i++) {
+	for (size_t i = 0; i < set->program_count; i++) {
 		const struct cw_set_program *program = &set->programs[i];
 
 		stats->step_count += program->decision.step_count;
@@ -420,21 +415,19 @@ void cw_filter_set_stats(const struct cw_filter_set *set, struct cw_filter_set_s
 		       set->program_count * sizeof(*set->programs);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	stats->bytes += set->count * sizeof(*set->apart);
-	for (i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++)
 		stats->bytes += cw_filter_bytes(set->entries[i].filter);
 }
 
 void cw_filter_set_free(struct cw_filter_set *set)
 {
-	size_t i;
-
 	if (!set)
 		return;
-	for (i = 0; i < set->program_count; i++) {
+	for (size_t i = 0; i < set->program_count; i++) {
 		cw_decision_fini(&set->programs[i].decision);
 		free(set->programs[i].ids);
 	}
-	for (i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++)
 		cw_filter_free(set->entries[i].filter);
 	CW_FREE_ALL(set->programs, set->apart, set->entries, set->ids_seen, set);
 }

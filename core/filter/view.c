@@ -224,11 +224,9 @@ static int view_tree(const struct cw_decision *decision, const struct cw_step *s
 static int view_fork(const struct cw_decision *decision, const struct cw_step *step,
 		     struct cw_view *view)
 {
-	uint32_t i;
-
 	view->is_fork = true;
 	view->otherwise = view->trap = CW_REF_EMPTY;
-	for (i = 0; i < step->n; i++)
+	for (uint32_t i = 0; i < step->n; i++)
 		if (add_edge(view, 0, 0, cw_fork_kid(decision, decision->words[step->k + i])))
 			return -ENOMEM;
 	return 0;
@@ -281,7 +279,6 @@ void cw_view_fini(struct cw_view *view)
 void cw_view_event(const struct cw_decision *decision, uint32_t ref, struct cw_view_event *event)
 {
 	const struct cw_leaf *leaf;
-	uint32_t i;
 
 	event->is_exclude = ref & CW_EVENT_EXCLUDE;
 	event->count = 1;
@@ -289,7 +286,7 @@ void cw_view_event(const struct cw_decision *decision, uint32_t ref, struct cw_v
 		return;
 	leaf = &decision->leaves[ref & CW_EVENT_MASK];
 	event->count = leaf->count;
-	for (i = 0; leaf->count == 0 && i < decision->bitmap_words; i++)
+	for (uint32_t i = 0; leaf->count == 0 && i < decision->bitmap_words; i++)
 		event->count += (uint32_t)__builtin_popcount(decision->words[leaf->first + i]);
 }
 
@@ -297,13 +294,12 @@ uint32_t cw_view_part(const struct cw_decision *decision, uint32_t ref, uint32_t
 {
 	const struct cw_leaf *leaf;
 	const uint32_t *words;
-	uint32_t i;
 
 	if (!(ref & CW_EVENT_LEAF))
 		return part <= (ref & CW_EVENT_MASK) ? ref & CW_EVENT_MASK : CW_NONE;
 	leaf = &decision->leaves[ref & CW_EVENT_MASK];
 	words = decision->words + leaf->first;
-	for (i = 0; i < leaf->count; i++)
+	for (uint32_t i = 0; i < leaf->count; i++)
 		if (words[i] >= part)
 			return words[i];
 	for (; leaf->count == 0 && part < decision->part_count; part++)
@@ -326,13 +322,12 @@ static int push(struct cw_u32s *list, uint32_t ref)
 static int push_targets(const struct cw_view *view, struct cw_u32s *stack)
 {
 	int result = 0;
-	uint32_t i;
 
 	if (is_node(view->trap))
 		result = push(stack, view->trap);
 	if (is_node(view->otherwise) && result == 0)
 		result = push(stack, view->otherwise);
-	for (i = view->edges.count; i-- > 0 && result == 0;)
+	for (uint32_t i = view->edges.count; i-- > 0 && result == 0;)
 		if (is_node(view->edges.at[i].to))
 			result = push(stack, view->edges.at[i].to);
 	return result;

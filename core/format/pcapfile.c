@@ -62,12 +62,10 @@ uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface)
 /* Neither pcap nor pcapng: say what it is, if that is known. */
 static int refuse_magic(const uint8_t *data, size_t bytes, struct cw_error *error)
 {
-	size_t i;
-
 	if (!bytes)
 		return cw_error_set(error, -EBADMSG,
 				    "empty file: not even a capture file's header");
-	for (i = 0; i < CW_ARRAY_COUNT(foreign); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(foreign); i++)
 		if (bytes >= foreign[i].bytes && !memcmp(data, foreign[i].magic, foreign[i].bytes))
 			return cw_error_set(error, -EPROTONOSUPPORT,
 					    "this is %s, which capweir does not read",

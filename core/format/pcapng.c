@@ -205,9 +205,8 @@ static int take_options(struct cw_iface *iface, const uint8_t *at, size_t left, 
 static int move_section(struct cw_pcapfile *file)
 {
 	uint32_t base = file->ifaces->count;
-	uint32_t i;
 
-	for (i = 0; i < file->layout.iface_count; i++) {
+	for (uint32_t i = 0; i < file->layout.iface_count; i++) {
 		struct cw_iface iface = *cw_ifaces_at(file->ifaces, file->layout.iface_base + i);
 		int64_t index = -ENOMEM;
 		bool has_texts = true;

@@ -64,9 +64,8 @@ static const struct cw_handle_filter *filter_of(struct cw_handle *handle,
 {
 	struct cw_handle_filters *filters = &handle->filters;
 	struct cw_filter *filter = NULL;
-	uint32_t index;
 
-	for (index = 0; index < filters->count; index++) {
+	for (uint32_t index = 0; index < filters->count; index++) {
 		const struct cw_handle_filter *each = &filters->at[index];
 
 		if (each->linktype == iface->linktype && each->is_swapped == iface->is_swapped)

@@ -218,7 +218,6 @@ int cw_handle_inject(struct cw_handle *handle, const void *frame, size_t bytes)
 {
 	const struct cw_packet packet = {.data = frame, .caplen = (uint32_t)bytes};
 	int result = cw_handle_need_live(handle, NULL);
-	int waited_ms;
 
 	if (result < 0)
 		return result;
@@ -233,7 +232,7 @@ int cw_handle_inject(struct cw_handle *handle, const void *frame, size_t bytes)
 			return result;
 	}
 	result = cw_transmit_send(handle->transmit, &packet, 1);
-	for (waited_ms = 0; result == -EAGAIN && waited_ms < SEND_PATIENCE_MS; waited_ms++) {
+	for (int waited_ms = 0; result == -EAGAIN && waited_ms < SEND_PATIENCE_MS; waited_ms++) {
 		(void)poll(NULL, 0, 1);
 		result = cw_transmit_send(handle->transmit, &packet, 1);
 	}

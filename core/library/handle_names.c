@@ -110,12 +110,10 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 
 static int keep_sources(struct cw_timestamp_source **sources, const int *types, int count)
 {
-	int index;
-
 	*sources = calloc((size_t)count, sizeof(**sources));
 	if (!*sources)
 		return -ENOMEM;
-	for (index = 0; index < count; index++)
+	for (int index = 0; index < count; index++)
 		(*sources)[index] = (struct cw_timestamp_source){
 		    .value = types[index],
 		    .name = pcap_tstamp_type_val_to_name(types[index]),

@@ -37,9 +37,7 @@ static const struct {
 
 int cw_linktype_to_dlt(uint32_t linktype)
 {
-	size_t i;
-
-	for (i = 0; i < CW_ARRAY_COUNT(differing); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(differing); i++)
 		if (differing[i].linktype == linktype)
 			return differing[i].dlt;
 	return (int)linktype;
@@ -47,9 +45,7 @@ int cw_linktype_to_dlt(uint32_t linktype)
 
 uint32_t cw_linktype_from_dlt(int dlt)
 {
-	size_t i;
-
-	for (i = 0; i < CW_ARRAY_COUNT(differing); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(differing); i++)
 		if (differing[i].dlt == dlt)
 			return differing[i].linktype;
 	return (uint32_t)dlt;

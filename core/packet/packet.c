@@ -16,15 +16,13 @@ void cw_ifaces_init(struct cw_ifaces *ifaces)
 
 void cw_ifaces_fini(struct cw_ifaces *ifaces)
 {
-	uint32_t i;
-
-	for (i = 0; i < ifaces->count; i++) {
+	for (uint32_t i = 0; i < ifaces->count; i++) {
 		struct cw_iface *iface = &ifaces->blocks[i / CW_IFACES_BLOCK][i % CW_IFACES_BLOCK];
 
 		free(iface->name);
 		free(iface->description);
 	}
-	for (i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->blocks[i]; i++)
+	for (uint32_t i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->blocks[i]; i++)
 		free(ifaces->blocks[i]);
 	memset(ifaces, 0, sizeof(*ifaces));
 }

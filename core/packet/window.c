@@ -159,9 +159,7 @@ static int install_handler(void)
 /* An entry of the table for `window`, or -ENOSPC. */
 static int64_t enter(struct cw_window *window)
 {
-	uint32_t i;
-
-	for (i = 0; i < CW_WINDOWS_MAPPED_MAX; i++) {
+	for (uint32_t i = 0; i < CW_WINDOWS_MAPPED_MAX; i++) {
 		uint64_t expected = RANGE_FREE;
 
 		/* Relaxed: whether to try. [WINDOW-4] acquire */
@@ -198,12 +196,10 @@ int cw_window_pool_fd(const struct cw_window_pool *pool)
 
 void cw_window_pool_drop(struct cw_window_pool *pool)
 {
-	size_t i;
-
 	/* [WINDOW-6] acq_rel: the last one sees the spare buffers that others gave back. */
 	if (!pool || atomic_fetch_sub_explicit(&pool->references, 1, memory_order_acq_rel) != 1)
 		return;
-	for (i = 0; i < SPARES_MAX; i++) /* relaxed: nobody else is left */
+	for (size_t i = 0; i < SPARES_MAX; i++) /* relaxed: nobody else is left */
 		free(atomic_load_explicit(&pool->spares[i], memory_order_relaxed));
 	if (pool->fd >= 0)
 		close(pool->fd);
@@ -296,9 +292,8 @@ static void release_buffer(struct cw_window *window)
 {
 	struct buffer *buffer = window->owner;
 	struct cw_window_pool *pool = buffer->pool;
-	size_t i;
 
-	for (i = 0; buffer->capacity == pool->buffer_bytes && i < SPARES_MAX; i++) {
+	for (size_t i = 0; buffer->capacity == pool->buffer_bytes && i < SPARES_MAX; i++) {
 		struct buffer *expected = NULL;
 
 		if (atomic_compare_exchange_strong_explicit(&pool->spares[i], &expected, buffer,
@@ -316,13 +311,12 @@ int cw_window_buffer(struct cw_window_pool *pool, uint64_t offset, size_t bytes,
 		     struct cw_window **window)
 {
 	struct buffer *buffer = NULL;
-	size_t i;
 
 	if (!may_add(pool))
 		return -EAGAIN;
 	if (bytes < pool->buffer_bytes)
 		bytes = pool->buffer_bytes;
-	for (i = 0; bytes == pool->buffer_bytes && !buffer && i < SPARES_MAX; i++)
+	for (size_t i = 0; bytes == pool->buffer_bytes && !buffer && i < SPARES_MAX; i++)
 		buffer = atomic_exchange_explicit(&pool->spares[i], NULL,
 						  memory_order_acquire); /* [WINDOW-2] */
 	if (!buffer) {

@@ -123,9 +123,8 @@ void *cw_capture_main(void *argument)
 	struct cw_capture *capture = lane->owner;
 	struct cw_batch *batch = NULL;
 	uint32_t prepared = 0;
-	uint32_t index;
 
-	for (index = 0; index < capture->inputs->count; index++) {
+	for (uint32_t index = 0; index < capture->inputs->count; index++) {
 		struct cw_input *input = &capture->inputs->at[index];
 		struct cw_error error = {0};
 		int result;

@@ -33,9 +33,8 @@ static void sleep_until_woken(struct cw_capture *capture)
 static void fail_outputs(void *context)
 {
 	struct cw_outputs *outputs = context;
-	uint32_t index;
 
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		if (outputs->at[index].shared.state != CW_OUTPUT_FREE)
 			cw_output_fail(&outputs->at[index], -EINTR, false,
 				       "it was not drained in time");

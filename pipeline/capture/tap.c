@@ -25,9 +25,8 @@ static uint32_t choose_queue_count(struct cw_capture *capture, const char *devic
 static uint64_t memory_of_others(const struct cw_capture *capture, const struct cw_tap *tap)
 {
 	uint64_t bytes = 0;
-	uint32_t index;
 
-	for (index = 0; index < capture->tap_count; index++) {
+	for (uint32_t index = 0; index < capture->tap_count; index++) {
 		const struct cw_tap *other = &capture->taps[index];
 
 		if (other != tap && other->live)
@@ -94,7 +93,6 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 {
 	uint32_t count = capture->run->options.device_count;
-	uint32_t index;
 
 	capture->inputs->at = calloc(count, sizeof(*capture->inputs->at));
 	capture->taps = calloc(count, sizeof(*capture->taps));
@@ -104,7 +102,7 @@ int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 	capture->tap_count = count;
 	if (cw_netdev_probe_open(&capture->probe, NULL) < 0)
 		capture->probe = NULL; /* losses before the tap stay unknown */
-	for (index = 0; index < count; index++) {
+	for (uint32_t index = 0; index < count; index++) {
 		int result = open_tap(capture, &capture->taps[index], index, error);
 
 		if (result < 0)
@@ -153,11 +151,9 @@ static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 
 void cw_taps_prefilter(struct cw_capture *capture)
 {
-	uint32_t index;
-
 	if (capture->run->options.no_kernel_filter || capture->run->options.match.verify_every)
 		return;
-	for (index = 0; index < capture->tap_count; index++)
+	for (uint32_t index = 0; index < capture->tap_count; index++)
 		prefilter_tap(capture, &capture->taps[index]);
 }
 
@@ -181,9 +177,8 @@ void cw_taps_connect(struct cw_capture *capture)
 void cw_taps_report_start(struct cw_capture *capture)
 {
 	char type[64];
-	uint32_t index;
 
-	for (index = 0; index < capture->tap_count; index++) {
+	for (uint32_t index = 0; index < capture->tap_count; index++) {
 		const struct cw_tap *tap = &capture->taps[index];
 		const struct cw_live_info *info = &tap->info;
 
@@ -201,9 +196,7 @@ void cw_taps_report_start(struct cw_capture *capture)
 
 static bool has_lost_every_lane(const struct cw_capture *capture, const struct cw_tap *tap)
 {
-	uint32_t queue;
-
-	for (queue = 0; queue < tap->lane_count; queue++) {
+	for (uint32_t queue = 0; queue < tap->lane_count; queue++) {
 		/* [TAP-1] acquire: the lane uses the device no more. */
 		if (atomic_load_explicit(&capture->run->lanes[tap->lane_first + queue].shared.live,
 					 memory_order_acquire))
@@ -228,7 +221,6 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 	struct cw_live_options options = tap->options;
 	struct cw_error error = {0};
 	uint64_t gap_ns = now_ns - tap->gap_start_ns;
-	uint32_t queue;
 	int result;
 
 	if (options.backend <= CW_LIVE_PACKET)
@@ -266,7 +258,7 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 	cw_run_tell(capture->run, CW_NOTE,
 		    "%s: captured again after %.1f s; what passed meanwhile is not known",
 		    tap->device, (double)gap_ns * 1e-9);
-	for (queue = 0; queue < tap->lane_count; queue++) {
+	for (uint32_t queue = 0; queue < tap->lane_count; queue++) {
 		struct cw_lane *lane = &capture->run->lanes[tap->lane_first + queue];
 
 		atomic_store(&lane->shared.horizon_ns, 0);
@@ -291,7 +283,6 @@ static void tell_events(struct cw_capture *capture, struct cw_tap *tap)
 static void notice_successor(struct cw_capture *capture, struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;
-	uint32_t queue;
 
 	if (!tap->watch || tap->info.device_index <= 0 || atomic_load(&tap->is_replaced))
 		return;
@@ -302,15 +293,13 @@ static void notice_successor(struct cw_capture *capture, struct cw_tap *tap)
 		    "another device is called %s now: it takes the place of interface %d",
 		    tap->device, tap->info.device_index);
 	atomic_store(&tap->is_replaced, true);
-	for (queue = 0; queue < tap->lane_count; queue++)
+	for (uint32_t queue = 0; queue < tap->lane_count; queue++)
 		cw_gate_signal(&capture->run->lanes[tap->lane_first + queue].shared.gate);
 }
 
 void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 {
-	uint32_t index;
-
-	for (index = 0; index < capture->tap_count; index++) {
+	for (uint32_t index = 0; index < capture->tap_count; index++) {
 		struct cw_tap *tap = &capture->taps[index];
 
 		tell_events(capture, tap);
@@ -348,9 +337,7 @@ static const char *present_name(const struct cw_tap *tap)
 
 void cw_taps_count(struct cw_capture *capture)
 {
-	uint32_t index;
-
-	for (index = 0; index < capture->tap_count && capture->probe; index++) {
+	for (uint32_t index = 0; index < capture->tap_count && capture->probe; index++) {
 		struct cw_tap *tap = &capture->taps[index];
 		const struct cw_netdev_losses *losses = &tap->losses;
 		const char *name = present_name(tap);
@@ -373,9 +360,7 @@ void cw_taps_count(struct cw_capture *capture)
 
 void cw_taps_fini(struct cw_capture *capture)
 {
-	uint32_t index;
-
-	for (index = 0; index < capture->tap_count; index++) {
+	for (uint32_t index = 0; index < capture->tap_count; index++) {
 		struct cw_tap *tap = &capture->taps[index];
 
 		cw_live_close(tap->live);

@@ -114,7 +114,6 @@ int cw_control_open(struct cw_control **result, const char *path,
 {
 	struct cw_control *control;
 	struct sockaddr_un address;
-	uint32_t index;
 	int failure = fill_address(&address, path, error);
 
 	if (failure == 0)
@@ -127,7 +126,7 @@ int cw_control_open(struct cw_control **result, const char *path,
 	control->listener = control->wake_fd = -1;
 	control->actions = *actions;
 	control->maker = getuid();
-	for (index = 0; index < CW_CONTROL_CLIENTS_MAX; index++)
+	for (uint32_t index = 0; index < CW_CONTROL_CLIENTS_MAX; index++)
 		control->clients[index].fd = -1;
 	control->path = strdup(path);
 	failure = control->path ? listen_at(control, &address, error)
@@ -324,7 +323,6 @@ static void send_away(int fd, const char *why)
 static void let_in(struct cw_control *control)
 {
 	int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	uint32_t index;
 
 	if (fd < 0)
 		return;
@@ -332,7 +330,7 @@ static void let_in(struct cw_control *control)
 		send_away(fd, "only root and the user that started the run may ask");
 		return;
 	}
-	for (index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
+	for (uint32_t index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
 		if (control->clients[index].fd >= 0)
 			continue;
 		control->clients[index].fd = fd;
@@ -343,11 +341,9 @@ static void let_in(struct cw_control *control)
 
 uint32_t cw_control_fds(struct cw_control *control, struct pollfd *fds)
 {
-	uint32_t index;
-
 	fds[LISTENER] = (struct pollfd){.fd = control->listener, .events = POLLIN};
 	fds[WAKER] = (struct pollfd){.fd = control->wake_fd, .events = POLLIN};
-	for (index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
+	for (uint32_t index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
 		const struct client *client = &control->clients[index];
 		short events = 0;
 
@@ -364,11 +360,10 @@ void cw_control_serve(struct cw_control *control, struct cw_pipeline *pipeline,
 		      const struct pollfd *fds, uint32_t count)
 {
 	uint64_t ignored;
-	uint32_t index;
 
 	if (fds[WAKER].revents & POLLIN)
 		(void)!read(control->wake_fd, &ignored, sizeof(ignored));
-	for (index = FIRST_CLIENT; index < count; index++) {
+	for (uint32_t index = FIRST_CLIENT; index < count; index++) {
 		struct client *client = &control->clients[index - FIRST_CLIENT];
 
 		if (client->fd >= 0)
@@ -390,11 +385,10 @@ void cw_control_wake(struct cw_control *control)
 void cw_control_close(struct cw_control *control)
 {
 	struct stat status;
-	uint32_t index;
 
 	if (!control)
 		return;
-	for (index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
+	for (uint32_t index = 0; index < CW_CONTROL_CLIENTS_MAX; index++) {
 		if (control->clients[index].fd >= 0)
 			close_client(&control->clients[index]);
 	}

@@ -142,7 +142,6 @@ static json_t *text_json(const char *text)
 {
 	json_t *result;
 	char *clean;
-	size_t index;
 
 	if (!text)
 		return json_null();
@@ -150,7 +149,7 @@ static json_t *text_json(const char *text)
 	clean = result ? NULL : strdup(text);
 	if (!clean)
 		return result;
-	for (index = 0; clean[index]; index++) {
+	for (size_t index = 0; clean[index]; index++) {
 		if ((signed char)clean[index] < 0)
 			clean[index] = '?';
 	}
@@ -226,9 +225,8 @@ static json_t *books_json(const struct cw_books *books)
 static json_t *queues_json(const struct cw_snapshot *snapshot)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < snapshot->queue_count; index++) {
+	for (uint32_t index = 0; index < snapshot->queue_count; index++) {
 		const struct cw_snapshot_queue *queue = &snapshot->queues[index];
 
 		json_array_append_new(
@@ -247,9 +245,8 @@ static json_t *queues_json(const struct cw_snapshot *snapshot)
 static json_t *outputs_json(const struct cw_snapshot *snapshot)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < snapshot->output_count; index++) {
+	for (uint32_t index = 0; index < snapshot->output_count; index++) {
 		const struct cw_snapshot_output *output = &snapshot->outputs[index];
 
 		json_array_append_new(
@@ -266,9 +263,8 @@ static json_t *outputs_json(const struct cw_snapshot *snapshot)
 static json_t *workers_json(const struct cw_snapshot *snapshot)
 {
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < snapshot->worker_count; index++)
+	for (uint32_t index = 0; index < snapshot->worker_count; index++)
 		json_array_append_new(
 		    list,
 		    json_pack("{s:f}", "cpu_s", (double)snapshot->workers[index].cpu_ns * 1e-9));
@@ -337,9 +333,8 @@ char *cw_control_answer_rules(struct cw_pipeline *pipeline)
 	struct cw_generation *generation = cw_generation_take(&pipeline->generations);
 	json_t *answer = new_answer(CW_CONTROL_RULES);
 	json_t *list = json_array();
-	uint32_t index;
 
-	for (index = 0; index < generation->rules->count; index++)
+	for (uint32_t index = 0; index < generation->rules->count; index++)
 		json_array_append_new(list, rule_json(&generation->rules->rules[index]));
 	json_object_set_new(answer, "generation", count(generation->number));
 	json_object_set_new(

@@ -118,14 +118,13 @@ static void put_label(FILE *file, const char *name, const char *value)
 static void put_run(const struct metrics *metrics, const struct cw_snapshot *snapshot)
 {
 	const struct cw_books_line *line;
-	size_t index;
 
 	put_head(metrics,
 		 &(struct family){"build_info", .help = "Always 1; the version is a label."});
 	fprintf(metrics->file, "capweir_build_info{version=\"%s\"} 1\n", CW_VERSION);
 	put_head(metrics, &(struct family){"run_seconds", .help = "How long the run goes on."});
 	fprintf(metrics->file, "capweir_run_seconds %.3f\n", snapshot->elapsed_s);
-	for (index = 0; index < CW_ARRAY_COUNT(run_families); index++)
+	for (size_t index = 0; index < CW_ARRAY_COUNT(run_families); index++)
 		put_one(metrics, &run_families[index], value_of(&run_families[index], snapshot));
 	for (line = cw_books_lines; line->name; line++) {
 		if (line->metric)
@@ -155,10 +154,9 @@ static void put_workers(const struct metrics *metrics, const struct cw_snapshot 
 {
 	const struct family family = {"worker_cpu_seconds", true,
 				      .help = "Processor time of a worker thread."};
-	uint32_t index;
 
 	put_head(metrics, &family);
-	for (index = 0; index < snapshot->worker_count; index++) {
+	for (uint32_t index = 0; index < snapshot->worker_count; index++) {
 		put_name(metrics, &family);
 		fprintf(metrics->file, "{worker=\"%u\"} %.6f\n", index,
 			(double)snapshot->workers[index].cpu_ns * 1e-9);

@@ -15,8 +15,6 @@ struct taking {
 
 static void take_output(const struct cw_output *output, struct cw_snapshot_output *taken)
 {
-	uint32_t cause;
-
 	*taken =
 	    (struct cw_snapshot_output){.name = strdup(output->rule->name),
 					.generation = output->generation,
@@ -26,9 +24,9 @@ static void take_output(const struct cw_output *output, struct cw_snapshot_outpu
 					.written = atomic_load(&output->shared.written),
 					.backlog = output->turn.lost[CW_LOSS_BACKLOG],
 					.chunks = atomic_load(&output->shared.chunks_out)};
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)
 		taken->lost += output->turn.lost[cause];
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		taken->left_out += output->turn.left_out[cause];
 }
 
@@ -39,14 +37,13 @@ static void take_turns(void *context)
 	struct cw_pipeline *pipeline = taking->pipeline;
 	struct cw_snapshot *snapshot = taking->snapshot;
 	struct cw_books *books = &snapshot->books;
-	uint32_t index;
 
 	*books = pipeline->turn.books;
 	books->matched = pipeline->past.books.matched;
 	books->written = pipeline->past.written;
 	books->lost = pipeline->past.books.lost;
 	books->left_out = pipeline->past.books.left_out;
-	for (index = 0; index < pipeline->outputs.count; index++) {
+	for (uint32_t index = 0; index < pipeline->outputs.count; index++) {
 		const struct cw_output *output = &pipeline->outputs.at[index];
 		struct cw_snapshot_output *taken;
 
@@ -72,9 +69,7 @@ static void take_turns(void *context)
 
 static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 {
-	uint32_t index;
-
-	for (index = 0; index < pipeline->run.lane_count; index++) {
+	for (uint32_t index = 0; index < pipeline->run.lane_count; index++) {
 		struct cw_lane *lane = &pipeline->run.lanes[index];
 		uint64_t handed_out = atomic_load(&lane->shared.cut_count);
 		uint64_t finished =
@@ -97,9 +92,7 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 
 static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot *snapshot)
 {
-	uint32_t index;
-
-	for (index = 0; index < pipeline->worker_count; index++) {
+	for (uint32_t index = 0; index < pipeline->worker_count; index++) {
 		struct cw_snapshot_worker *worker = &snapshot->workers[snapshot->worker_count++];
 		clockid_t clock;
 
@@ -173,9 +166,8 @@ static void ask_for_rotation(void *context)
 {
 	struct rotation *rotation = context;
 	struct cw_pipeline *pipeline = rotation->pipeline;
-	uint32_t index;
 
-	for (index = 0; index < pipeline->outputs.count; index++) {
+	for (uint32_t index = 0; index < pipeline->outputs.count; index++) {
 		struct cw_output *output = &pipeline->outputs.at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED ||

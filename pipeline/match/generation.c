@@ -11,7 +11,6 @@ int cw_generation_new(struct cw_generation **result, uint64_t number, const stru
 		      uint32_t lane_count)
 {
 	struct cw_generation *generation = aligned_alloc(CW_CACHE_LINE, sizeof(*generation));
-	uint32_t index;
 
 	if (!generation)
 		return -ENOMEM;
@@ -26,7 +25,7 @@ int cw_generation_new(struct cw_generation **result, uint64_t number, const stru
 		cw_generation_free(generation);
 		return -ENOMEM;
 	}
-	for (index = 0; index < lane_count; index++)
+	for (uint32_t index = 0; index < lane_count; index++)
 		atomic_init(&generation->firsts[index], CW_GENERATION_NONE);
 	*result = generation;
 	return 0;

@@ -12,14 +12,12 @@ static_assert(CW_MATCH_BURST == 64, "a bit for each packet of a burst");
 void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,
 		     const char *prefilter, const struct cw_filter_set_options *options)
 {
-	uint32_t index;
-
 	*matcher = (struct cw_matcher){.rules = rules,
 				       .prefilter = prefilter,
 				       .options = *options,
 				       .unmatched_rule = UINT32_MAX};
 	matcher->options.mode = rules->mode;
-	for (index = 0; index < rules->count; index++) {
+	for (uint32_t index = 0; index < rules->count; index++) {
 		if (rules->rules[index].kind == CW_RULE_UNMATCHED)
 			matcher->unmatched_rule = index;
 	}
@@ -37,9 +35,7 @@ static void free_set(struct cw_rule_set *set)
 
 void cw_matcher_fini(struct cw_matcher *matcher)
 {
-	uint32_t index;
-
-	for (index = 0; index < atomic_load(&matcher->set_count); index++)
+	for (uint32_t index = 0; index < atomic_load(&matcher->set_count); index++)
 		free_set(matcher->sets[index]);
 	atomic_store(&matcher->set_count, 0);
 }
@@ -54,9 +50,8 @@ const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, const stru
 	bool is_swapped = is_swapped_for(iface);
 	/* [SET-1] acquire: the sets below the count are whole. */
 	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_acquire);
-	uint32_t index;
 
-	for (index = 0; index < count; index++) {
+	for (uint32_t index = 0; index < count; index++) {
 		if (matcher->sets[index]->linktype == iface->linktype &&
 		    matcher->sets[index]->is_swapped == is_swapped)
 			return matcher->sets[index];
@@ -95,9 +90,8 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 			 cw_matcher_report *report, void *context, struct cw_error *error)
 {
 	const struct cw_rules *rules = matcher->rules;
-	uint32_t index;
 
-	for (index = 0; index < rules->count; index++) {
+	for (uint32_t index = 0; index < rules->count; index++) {
 		const struct cw_rule *rule = &rules->rules[index];
 		struct cw_error problem = {0};
 		int result;
@@ -223,9 +217,8 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 {
 	uint32_t match = *match_count;
 	uint32_t id = 0;
-	uint32_t index;
 
-	for (index = 0; index < burst.count; index++) {
+	for (uint32_t index = 0; index < burst.count; index++) {
 		const struct cw_packet *packet = &batch->packets[burst.first + index];
 		enum cw_packet_class class = CW_CLASS_MATCHED;
 
@@ -343,11 +336,9 @@ static void begin_part(struct cw_batch *batch)
 
 static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t part_end)
 {
-	uint32_t index;
-
 	batch->part.end = part_end;
 	batch->part.is_last = part_end == batch->packet_count;
-	for (index = 0; index < batch->tally_count; index++)
+	for (uint32_t index = 0; index < batch->tally_count; index++)
 		scratch->tally_of[batch->tallies[index].output] = 0;
 }
 

@@ -91,13 +91,12 @@ void cw_verification_add(struct cw_verification *verification, const struct cw_b
 			 uint64_t packets_before)
 {
 	struct cw_difference *difference;
-	uint32_t index;
 
 	verification->sampled += batch->part.sample_count;
 	verification->differences += batch->part.difference_count;
 	if (!batch->part.difference_count)
 		return;
-	for (index = 0; index < batch->part.sample_count; index++) {
+	for (uint32_t index = 0; index < batch->part.sample_count; index++) {
 		const struct cw_sample *sample = &batch->samples[index];
 
 		if (verification->reported_count == CW_DIFFERENCES_REPORTED)

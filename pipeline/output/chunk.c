@@ -11,8 +11,6 @@
 
 int cw_chunk_pool_init(struct cw_chunk_pool *pool, size_t pool_bytes, size_t chunk_bytes)
 {
-	uint32_t index;
-
 	pool->chunk_bytes = chunk_bytes;
 	pool->chunk_count = (uint32_t)(pool_bytes / chunk_bytes);
 	if (pool->chunk_count < 2)
@@ -30,7 +28,7 @@ int cw_chunk_pool_init(struct cw_chunk_pool *pool, size_t pool_bytes, size_t chu
 	atomic_init(&pool->free_list, NULL);
 	atomic_init(&pool->free_count, 0);
 	atomic_init(&pool->has_giant, false);
-	for (index = pool->chunk_count; index-- > 0;) {
+	for (uint32_t index = pool->chunk_count; index-- > 0;) {
 		pool->chunks[index].memory = pool->memory + index * chunk_bytes;
 		cw_chunk_give_back_any(pool, &pool->chunks[index]);
 	}

@@ -42,9 +42,8 @@ static void expire_oldest(struct cw_outputs *outputs, struct cw_output *output)
 static struct cw_output *find_least(struct cw_outputs *outputs)
 {
 	struct cw_output *least = NULL;
-	uint32_t index;
 
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED || !has_ended_file(output))

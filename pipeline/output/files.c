@@ -194,7 +194,6 @@ uint32_t cw_file_find_iface(const struct cw_file_turn *file, uint32_t iface)
 static int rebuild_ifaces(struct cw_file_turn *file, uint32_t capacity, uint64_t offset)
 {
 	struct cw_file_turn made = {.iface_capacity = capacity};
-	uint32_t index;
 
 	made.ifaces = calloc(capacity, 2 * sizeof(*made.ifaces));
 	made.iface_ends = calloc(capacity, sizeof(*made.iface_ends));
@@ -203,7 +202,7 @@ static int rebuild_ifaces(struct cw_file_turn *file, uint32_t capacity, uint64_t
 		free(made.iface_ends);
 		return -ENOMEM;
 	}
-	for (index = 0; index < file->iface_capacity; index++) {
+	for (uint32_t index = 0; index < file->iface_capacity; index++) {
 		const uint32_t *entry = &file->ifaces[index * 2];
 
 		if (!entry[0] || file->iface_ends[entry[1]] > offset)

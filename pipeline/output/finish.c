@@ -43,11 +43,10 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 {
 	uint32_t patience_ms = ABORT_PATIENCE_MS;
 	struct cw_error error;
-	uint32_t index;
 
 	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
 	cw_run_request_stop(outputs->run);
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 		struct cw_file *file;
 
@@ -103,9 +102,7 @@ void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struc
 
 void cw_outputs_finish(struct cw_outputs *outputs)
 {
-	uint32_t index;
-
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_FREE)

@@ -93,14 +93,13 @@ static uint64_t unsealed_bytes(const struct cw_output *output)
 void cw_outputs_flush_fullest(struct cw_outputs *outputs)
 {
 	uint64_t fullest = 0;
-	uint32_t index;
 
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		uint64_t bytes = unsealed_bytes(&outputs->at[index]);
 
 		fullest = bytes > fullest ? bytes : fullest;
 	}
-	for (index = 0; index < outputs->count && fullest; index++) {
+	for (uint32_t index = 0; index < outputs->count && fullest; index++) {
 		struct cw_output *output = &outputs->at[index];
 
 		if (unsealed_bytes(output) >= (fullest + 1) / 2)
@@ -110,9 +109,7 @@ void cw_outputs_flush_fullest(struct cw_outputs *outputs)
 
 void cw_outputs_flush_all(struct cw_outputs *outputs)
 {
-	uint32_t index;
-
-	for (index = 0; index < outputs->count; index++)
+	for (uint32_t index = 0; index < outputs->count; index++)
 		cw_output_seal_all(outputs, &outputs->at[index]);
 }
 

@@ -27,12 +27,11 @@ static struct cw_name *find(const struct cw_names *names, const char *path)
 static int grow(struct cw_names *names)
 {
 	struct cw_names grown = {.capacity = names->capacity ? names->capacity * 2 : 256};
-	size_t index;
 
 	grown.table = calloc(grown.capacity, sizeof(*grown.table));
 	if (!grown.table)
 		return -1;
-	for (index = 0; index < names->capacity; index++) {
+	for (size_t index = 0; index < names->capacity; index++) {
 		if (names->table[index].path)
 			*find(&grown, names->table[index].path) = names->table[index];
 	}
@@ -78,9 +77,7 @@ char *cw_names_claim(struct cw_names *names, const char *path)
 
 void cw_names_fini(struct cw_names *names)
 {
-	size_t index;
-
-	for (index = 0; index < names->capacity; index++)
+	for (size_t index = 0; index < names->capacity; index++)
 		free(names->table[index].path);
 	free(names->table);
 	*names = (struct cw_names){0};

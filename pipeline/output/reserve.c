@@ -167,13 +167,12 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
 	uint64_t needed = 0, chunks;
-	uint32_t index;
 
 	if (outputs->run->options.sizes.reserve_slowly || batch->part.has_unrepresentable ||
 	    batch->part.has_giant || batch->part.is_cut_short ||
 	    batch->tally_count > batch->piece_capacity)
 		return false;
-	for (index = 0; index < batch->tally_count; index++) {
+	for (uint32_t index = 0; index < batch->tally_count; index++) {
 		const struct cw_tally *tally = &batch->tallies[index];
 		const struct cw_output *output = &outputs->at[tally->output];
 
@@ -451,10 +450,8 @@ static bool reserve_records(struct cw_outputs *outputs, struct cw_batch *batch)
 
 static void forget_pieces(struct cw_batch *batch)
 {
-	uint32_t index;
-
 	batch->piece_count = 0;
-	for (index = 0; index < batch->tally_count; index++) {
+	for (uint32_t index = 0; index < batch->tally_count; index++) {
 		struct cw_tally *tally = &batch->tallies[index];
 
 		tally->first_piece = tally->last_piece = CW_PIECE_NONE;
@@ -466,17 +463,13 @@ static void forget_pieces(struct cw_batch *batch)
 /* The batch at hand is another one than the last time. */
 static void look_at_tallies(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
-	uint32_t index;
-
-	for (index = 0; index < batch->tally_count; index++)
+	for (uint32_t index = 0; index < batch->tally_count; index++)
 		outputs->turn.tally_of[batch->tallies[index].output] = index;
 	outputs->turn.batch = batch;
 }
 
 enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *batch)
 {
-	uint32_t index;
-
 	cw_outputs_keep_room(outputs);
 	cw_outputs_free_space(outputs);
 	if (!batch->reserved.is_stretch_open) {
@@ -490,7 +483,7 @@ enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *
 	}
 	if (batch->reserved.packet == batch->part.first && batch->reserved.match == 0 &&
 	    batch->reserved.end == batch->part.end && is_whole_possible(outputs, batch)) {
-		for (index = 0; index < batch->tally_count; index++)
+		for (uint32_t index = 0; index < batch->tally_count; index++)
 			reserve_tally(outputs, batch, &batch->tallies[index]);
 		batch->reserved.packet = batch->part.end;
 		batch->reserved.match =

@@ -44,11 +44,10 @@ static uint64_t written_records(const struct cw_output *output)
 static void book_losses(struct cw_output *output)
 {
 	uint64_t explained = written_records(output);
-	uint32_t cause;
 
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)
 		explained += output->turn.lost[cause];
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		explained += output->turn.left_out[cause];
 	output->turn.lost[output->writer.failure_cause] += output->turn.matched - explained;
 }
@@ -109,11 +108,9 @@ static bool is_lost(const struct cw_outputs *outputs, const struct cw_output *ou
 /* With nothing left to write to there is nothing to capture for. */
 static void stop_if_all_lost(struct cw_outputs *outputs)
 {
-	uint32_t index;
-
 	if (!outputs->run->is_live || atomic_load(&outputs->run->is_stopping))
 		return;
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		if (outputs->at[index].shared.state == CW_OUTPUT_USED &&
 		    !is_lost(outputs, &outputs->at[index]))
 			return;
@@ -124,10 +121,8 @@ static void stop_if_all_lost(struct cw_outputs *outputs)
 
 void cw_outputs_tend(struct cw_outputs *outputs, uint64_t now_ns, bool flush)
 {
-	uint32_t index;
-
 	cw_outputs_free_space(outputs);
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state != CW_OUTPUT_USED)

@@ -139,11 +139,10 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 {
 	struct cw_file_writer *writer = &file->writer;
 	uint64_t before;
-	int index;
 
 	advance_file(output, file);
 	before = writer->anchor.records;
-	for (index = 0; index < count; index++) {
+	for (int index = 0; index < count; index++) {
 		const struct cw_anchor anchor = chunks[index]->anchor;
 
 		if (anchor.offset <= writer->offset)
@@ -384,9 +383,7 @@ static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 static void give_chunks_back(struct cw_outputs *outputs, struct cw_output *output,
 			     struct cw_chunk *const *chunks, int count)
 {
-	int index;
-
-	for (index = 0; index < count; index++)
+	for (int index = 0; index < count; index++)
 		cw_chunk_give_back_any(&outputs->pool, chunks[index]);
 	/* [RETRY-1] release: the writer's state of the output. */
 	atomic_fetch_sub_explicit(&output->shared.chunks_out, (uint32_t)count,

@@ -28,7 +28,6 @@ static int no_memory(struct cw_error *error)
 static int plan_init(struct cw_plan *plan, struct cw_error *error)
 {
 	const struct cw_rules *now = plan->now->rules, *next = plan->next->rules;
-	uint32_t index;
 
 	plan->names = calloc(now->count + 1u, sizeof(*plan->names));
 	plan->is_kept = calloc(now->count + 1u, sizeof(*plan->is_kept));
@@ -37,7 +36,7 @@ static int plan_init(struct cw_plan *plan, struct cw_error *error)
 	plan->last = calloc(now->count + 1u, sizeof(struct cw_rule *));
 	if (!plan->names || !plan->is_kept || !plan->is_new || !plan->slots || !plan->last)
 		return no_memory(error);
-	for (index = 0; index < now->count; index++)
+	for (uint32_t index = 0; index < now->count; index++)
 		plan->names[index] = (struct cw_plan_name){now->rules[index].name, index};
 	qsort(plan->names, now->count, sizeof(*plan->names), compare_names);
 	return 0;
@@ -110,7 +109,6 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 {
 	const struct cw_rules *next = plan->next->rules;
-	uint32_t index;
 	int result;
 
 	if (!plan->fresh_count)
@@ -119,7 +117,7 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 	if (!plan->fresh)
 		return no_memory(error);
 	memset(plan->fresh, 0, plan->fresh_count * sizeof(*plan->fresh));
-	for (index = 0; index < next->count; index++) {
+	for (uint32_t index = 0; index < next->count; index++) {
 		struct cw_output *output = &plan->fresh[plan->fresh_made];
 
 		if (!plan->is_new[index])
@@ -141,9 +139,7 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 /* Another stream behind the one that is there would be no capture file. */
 static int check_stdout(struct cw_plan *plan, struct cw_error *error)
 {
-	uint32_t index;
-
-	for (index = 0; index < plan->fresh_made; index++) {
+	for (uint32_t index = 0; index < plan->fresh_made; index++) {
 		if (plan->fresh[index].name->is_stdout && plan->reload->outputs->has_used_stdout)
 			return cw_error_set(error, -EINVAL,
 					    "rule %s: standard output had another output's packets "
@@ -158,16 +154,15 @@ static int check_targets(struct cw_plan *plan, struct cw_error *error)
 {
 	struct cw_reload *reload = plan->reload;
 	struct cw_names names = {0};
-	uint32_t index;
 	int result = check_stdout(plan, error);
 
-	for (index = 0; index < plan->next->rules->count && result == 0; index++) {
+	for (uint32_t index = 0; index < plan->next->rules->count && result == 0; index++) {
 		if (!plan->is_new[index])
 			result = cw_setup_target(reload->outputs,
 						 &reload->outputs->at[plan->next->outputs[index]],
 						 false, &names, error);
 	}
-	for (index = 0; index < plan->fresh_made && result == 0; index++)
+	for (uint32_t index = 0; index < plan->fresh_made && result == 0; index++)
 		result = cw_setup_target(reload->outputs, &plan->fresh[index], true, &names, error);
 	cw_names_fini(&names);
 	return result;
@@ -177,9 +172,8 @@ static int check_targets(struct cw_plan *plan, struct cw_error *error)
 static int copy_last(struct cw_plan *plan, struct cw_error *error)
 {
 	const struct cw_rules *now = plan->now->rules;
-	uint32_t index;
 
-	for (index = 0; index < now->count; index++) {
+	for (uint32_t index = 0; index < now->count; index++) {
 		if (plan->is_kept[index])
 			continue;
 		plan->last[plan->last_count] = cw_rule_copy(&now->rules[index]);
@@ -238,9 +232,8 @@ static void enter_outputs(void *context)
 {
 	struct cw_plan *plan = context;
 	struct cw_reload *reload = plan->reload;
-	uint32_t index;
 
-	for (index = 0; index < plan->fresh_made; index++) {
+	for (uint32_t index = 0; index < plan->fresh_made; index++) {
 		uint32_t slot = plan->slots[index];
 
 		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));

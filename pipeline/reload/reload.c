@@ -154,7 +154,6 @@ int cw_reload_init(struct cw_reload *reload)
 {
 	const struct cw_rules *rules = reload->run->options.rules;
 	struct cw_generation *first;
-	uint32_t index;
 
 	if (cw_generation_new(&first, 1, rules, reload->run->lane_count) < 0)
 		return -ENOMEM;
@@ -167,7 +166,7 @@ int cw_reload_init(struct cw_reload *reload)
 			&reload->generations->filter_options);
 	first->matcher.verify_every = reload->run->options.match.verify_every;
 	first->matcher.outputs = first->outputs;
-	for (index = 0; index < rules->count; index++)
+	for (uint32_t index = 0; index < rules->count; index++)
 		first->outputs[index] = index;
 	return reload->run->is_reloadable ? init_possible(reload) : 0;
 }

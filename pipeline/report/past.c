@@ -11,9 +11,7 @@
 
 int cw_past_init(struct cw_past *past, uint32_t lane_count)
 {
-	uint32_t index;
-
-	for (index = 0; index < CW_GENERATIONS_REPORTED; index++) {
+	for (uint32_t index = 0; index < CW_GENERATIONS_REPORTED; index++) {
 		past->generations[index].firsts = calloc(lane_count, sizeof(uint64_t));
 		if (!past->generations[index].firsts)
 			return -ENOMEM;
@@ -25,12 +23,11 @@ void cw_past_add_generation(struct cw_past *past, const struct cw_generation *ge
 {
 	struct cw_past_generation *entry =
 	    &past->generations[past->generation_count++ % CW_GENERATIONS_REPORTED];
-	uint32_t lane;
 
 	entry->number = generation->number;
 	entry->start_ns = generation->start_ns;
 	entry->rule_count = generation->rules->count;
-	for (lane = 0; lane < generation->lane_count; lane++)
+	for (uint32_t lane = 0; lane < generation->lane_count; lane++)
 		entry->firsts[lane] = atomic_load(&generation->firsts[lane]);
 }
 
@@ -46,7 +43,6 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 {
 	uint32_t count = sum->file_count + more->file_count;
 	char **files = realloc(sum->files, (count + 1) * sizeof(*files));
-	uint32_t cause;
 
 	if (!files)
 		return -ENOMEM;
@@ -61,10 +57,10 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 	sum->expired += more->expired;
 	sum->expired_files += more->expired_files;
 	sum->left_out_total += more->left_out_total;
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		sum->left_out[cause] += more->left_out[cause];
 	sum->lost_total += more->lost_total;
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++)
+	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)
 		sum->lost[cause] += more->lost[cause];
 	if (more->error) {
 		free(sum->error);
@@ -79,9 +75,7 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 
 static struct cw_report_rule *find_past(const struct cw_past *past, const char *name)
 {
-	uint32_t index;
-
-	for (index = 0; index < past->count; index++) {
+	for (uint32_t index = 0; index < past->count; index++) {
 		if (strcmp(past->rules[index].rule->name, name) == 0)
 			return &past->rules[index];
 	}
@@ -137,9 +131,7 @@ int cw_past_add(struct cw_past *past, struct cw_output *output)
 
 void cw_past_fini(struct cw_past *past)
 {
-	uint32_t index;
-
-	for (index = 0; index < CW_GENERATIONS_REPORTED; index++)
+	for (uint32_t index = 0; index < CW_GENERATIONS_REPORTED; index++)
 		free(past->generations[index].firsts);
 	while (past->count) {
 		struct cw_report_rule *entry = &past->rules[--past->count];
@@ -201,9 +193,8 @@ int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
 {
 	const struct cw_rules *rules = generation->rules;
 	struct cw_books books;
-	uint32_t index;
 
-	for (index = 0; index < outputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 
 		if (output->shared.state == CW_OUTPUT_FREE || !output->leaves_at)
@@ -214,7 +205,7 @@ int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
 	report->rules = calloc((size_t)rules->count + past->count + 1, sizeof(*report->rules));
 	if (!report->rules)
 		return -ENOMEM;
-	for (index = 0; index < rules->count; index++, report->rule_count++) {
+	for (uint32_t index = 0; index < rules->count; index++, report->rule_count++) {
 		struct cw_report_rule *entry = &report->rules[index];
 
 		if (cw_report_output(&outputs->at[generation->outputs[index]], entry, &books) < 0)

@@ -27,9 +27,8 @@ static int report_input(const struct cw_input *input, struct cw_report_input *re
 static void tell_differences(const struct cw_capture *capture)
 {
 	const struct cw_verification *verification = &capture->turn->verification;
-	uint32_t index;
 
-	for (index = 0; index < verification->reported_count; index++) {
+	for (uint32_t index = 0; index < verification->reported_count; index++) {
 		const struct cw_difference *difference = &verification->reported[index];
 		bool is_prefilter = difference->rule == CW_SAMPLE_PREFILTER;
 
@@ -81,8 +80,6 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 
 static int report_live(const struct cw_capture *capture, struct cw_report *report)
 {
-	uint32_t index;
-
 	if (!capture->tap_count)
 		return 0;
 	report->queues = calloc(capture->run->lane_count, sizeof(*report->queues));
@@ -90,7 +87,7 @@ static int report_live(const struct cw_capture *capture, struct cw_report *repor
 	report->devices = calloc(capture->tap_count, sizeof(*report->devices));
 	if (!report->queues || !report->devices)
 		return -ENOMEM;
-	for (index = 0; index < capture->run->lane_count; index++, report->queue_count++) {
+	for (uint32_t index = 0; index < capture->run->lane_count; index++, report->queue_count++) {
 		const struct cw_lane *lane = &capture->run->lanes[index];
 
 		report->queues[index] =
@@ -101,7 +98,7 @@ static int report_live(const struct cw_capture *capture, struct cw_report *repor
 		report->kernel_seen += lane->capture.stats.kernel_seen;
 		report->kernel_dropped += lane->capture.stats.kernel_dropped;
 	}
-	for (index = 0; index < capture->tap_count; index++, report->device_count++) {
+	for (uint32_t index = 0; index < capture->tap_count; index++, report->device_count++) {
 		if (report_device(&capture->taps[index], &report->devices[index]) < 0)
 			return -ENOMEM;
 	}
@@ -112,11 +109,10 @@ static int report_live(const struct cw_capture *capture, struct cw_report *repor
 static bool queues_balance(const struct cw_report *report)
 {
 	uint64_t received = 0, discarded = 0;
-	uint32_t index;
 
 	if (!report->queue_count)
 		return true;
-	for (index = 0; index < report->queue_count; index++) {
+	for (uint32_t index = 0; index < report->queue_count; index++) {
 		const struct cw_report_queue *queue = &report->queues[index];
 
 		if (queue->stats.kernel_seen !=
@@ -130,8 +126,6 @@ static bool queues_balance(const struct cw_report *report)
 
 int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, struct cw_past *past)
 {
-	uint32_t index;
-
 	tell_differences(capture);
 	*report =
 	    (struct cw_report){.threads = capture->run->options.threads,
@@ -143,7 +137,7 @@ int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, s
 	report->inputs = calloc(capture->inputs->count, sizeof(*report->inputs));
 	if (!report->inputs)
 		goto no_memory;
-	for (index = 0; index < capture->inputs->count; index++, report->input_count++) {
+	for (uint32_t index = 0; index < capture->inputs->count; index++, report->input_count++) {
 		if (report_input(&capture->inputs->at[index], &report->inputs[index]) < 0)
 			goto no_memory;
 		report->packets += report->inputs[index].packets;
@@ -165,15 +159,13 @@ no_memory:
 
 void cw_report_fini(struct cw_report *report)
 {
-	uint32_t index;
-
-	for (index = 0; report->inputs && index < report->input_count; index++)
+	for (uint32_t index = 0; report->inputs && index < report->input_count; index++)
 		free(report->inputs[index].error);
-	for (index = 0; report->rules && index < report->rule_count; index++)
+	for (uint32_t index = 0; report->rules && index < report->rule_count; index++)
 		cw_report_rule_fini(&report->rules[index]);
-	for (index = 0; report->generations && index < report->generation_count; index++)
+	for (uint32_t index = 0; report->generations && index < report->generation_count; index++)
 		free(report->generations[index].firsts);
-	for (index = 0; report->devices && index < report->device_count; index++)
+	for (uint32_t index = 0; report->devices && index < report->device_count; index++)
 		free(report->devices[index].drops);
 	free(report->inputs);
 	free(report->rules);

@@ -45,18 +45,17 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 		     struct cw_books *books)
 {
 	uint64_t explained;
-	uint32_t cause;
 
 	*books = (struct cw_books){0};
 	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->turn.matched};
 	if (report_files(output, report, books) < 0)
 		goto no_memory;
 	explained = report->written;
-	for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
+	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++) {
 		report->lost[cause] = output->turn.lost[cause];
 		explained += output->turn.lost[cause];
 	}
-	for (cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
+	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
 		report->left_out[cause] = output->turn.left_out[cause];
 		explained += output->turn.left_out[cause];
 		report->left_out_total += output->turn.left_out[cause];
@@ -81,9 +80,7 @@ no_memory:
 
 void cw_report_rule_fini(struct cw_report_rule *report)
 {
-	uint32_t index;
-
-	for (index = 0; index < report->file_count; index++)
+	for (uint32_t index = 0; index < report->file_count; index++)
 		free(report->files[index]);
 	free(report->files);
 	free(report->error);

@@ -39,7 +39,6 @@ void cw_batch_fini(struct cw_batch *batch)
 static int init_parked(struct cw_lane *lane, uint32_t batch_count)
 {
 	uint32_t size = 2;
-	uint32_t index;
 
 	while (size <= batch_count)
 		size *= 2;
@@ -47,7 +46,7 @@ static int init_parked(struct cw_lane *lane, uint32_t batch_count)
 	lane->parked = calloc(size, sizeof(*lane->parked));
 	if (!lane->parked)
 		return -ENOMEM;
-	for (index = 0; index < size; index++)
+	for (uint32_t index = 0; index < size; index++)
 		atomic_init(&lane->parked[index], NULL);
 	return 0;
 }

@@ -89,9 +89,7 @@ void cw_run_stop_reading(struct cw_run *run)
 
 void cw_run_wake_lanes(struct cw_run *run)
 {
-	uint32_t index;
-
-	for (index = 0; index < run->lane_count; index++)
+	for (uint32_t index = 0; index < run->lane_count; index++)
 		cw_gate_signal_all(&run->lanes[index].shared.gate);
 }
 
@@ -120,9 +118,7 @@ void cw_run_check_end(struct cw_run *run)
 
 bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t inode)
 {
-	uint32_t index;
-
-	for (index = 0; index < inputs->count; index++) {
+	for (uint32_t index = 0; index < inputs->count; index++) {
 		const struct cw_input *input = &inputs->at[index];
 
 		if (input->has_identity && input->device == device && input->inode == inode)

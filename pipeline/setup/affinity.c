@@ -9,19 +9,18 @@ static void plan(struct cw_run *run, const struct cw_cpu_list *cpus, int *wanted
 		 uint16_t *cpu_of_thread, int32_t *worker_cpus)
 {
 	struct cw_topology topology;
-	uint32_t index;
 
 	cw_topology_read(CW_SYSFS, &topology);
-	for (index = 0; index < run->lane_count; index++)
+	for (uint32_t index = 0; index < run->lane_count; index++)
 		wanted[index] = run->is_live
 				    ? cw_topology_device_node(
 					  CW_SYSFS, run->options.devices[run->lanes[index].input])
 				    : CW_NODE_NONE;
 	cw_affinity_plan(&topology, cpus, wanted, run->lane_count, run->options.threads,
 			 cpu_of_thread);
-	for (index = 0; index < run->lane_count; index++)
+	for (uint32_t index = 0; index < run->lane_count; index++)
 		run->lanes[index].cpu = cpu_of_thread[index];
-	for (index = 0; index < run->options.threads; index++)
+	for (uint32_t index = 0; index < run->options.threads; index++)
 		worker_cpus[index] = cpu_of_thread[run->lane_count + index];
 }
 
@@ -29,11 +28,9 @@ static void plan(struct cw_run *run, const struct cw_cpu_list *cpus, int *wanted
  */
 static void deal_out(struct cw_run *run, const struct cw_cpu_list *cpus, int32_t *worker_cpus)
 {
-	uint32_t index;
-
-	for (index = 0; index < run->lane_count; index++)
+	for (uint32_t index = 0; index < run->lane_count; index++)
 		run->lanes[index].cpu = cpus->at[index % cpus->count];
-	for (index = 0; index < run->options.threads; index++)
+	for (uint32_t index = 0; index < run->options.threads; index++)
 		worker_cpus[index] = cpus->at[(run->lane_count + index) % cpus->count];
 }
 
@@ -71,11 +68,10 @@ int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int3
 {
 	const struct cw_pipeline_options *options = &run->options;
 	const size_t pool_bytes = pool->chunk_bytes * pool->chunk_count;
-	uint32_t index;
 
-	for (index = 0; index < run->lane_count; index++)
+	for (uint32_t index = 0; index < run->lane_count; index++)
 		run->lanes[index].cpu = -1;
-	for (index = 0; index < run->options.threads; index++)
+	for (uint32_t index = 0; index < run->options.threads; index++)
 		worker_cpus[index] = -1;
 	/* Workers touch it first, wherever they run. */
 	cw_run_report_refusal(

@@ -48,18 +48,17 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
 	struct compile_check check = {
 	    .run = run, .rules = rules, .severity = is_reload ? CW_WARNING : CW_PROBLEM};
-	uint32_t index;
 	int result = 0;
 
 	check.illegal_counts = calloc(rules->count + 1, sizeof(*check.illegal_counts));
 	if (!check.illegal_counts)
 		return cw_error_set(error, -ENOMEM, "no memory for rules");
-	for (index = 0; index < inputs->ifaces.count && result == 0; index++)
+	for (uint32_t index = 0; index < inputs->ifaces.count && result == 0; index++)
 		result = cw_matcher_prepare(matcher, cw_ifaces_at(&inputs->ifaces, index),
 					    note_illegal, &check, error);
 	if (inputs->ifaces.count == 0 && result == 0) /* at least the grammar */
 		result = cw_matcher_prepare(matcher, &ethernet, note_illegal, &check, error);
-	for (index = 0; index <= rules->count && result == 0; index++) {
+	for (uint32_t index = 0; index <= rules->count && result == 0; index++) {
 		if (check.illegal_counts[index] == atomic_load(&matcher->set_count))
 			result = -EINVAL;
 	}

@@ -12,7 +12,6 @@ int cw_setup_inputs(struct cw_run *run, struct cw_inputs *inputs, struct cw_erro
 	uint32_t count = run->options.input_count;
 	uint32_t good_count = 0;
 	bool has_length = true;
-	uint32_t index;
 
 	if (count == 0 || count > UINT16_MAX)
 		return cw_error_set(error, -EINVAL, "%u inputs; 1 to %u are possible", count,
@@ -21,7 +20,7 @@ int cw_setup_inputs(struct cw_run *run, struct cw_inputs *inputs, struct cw_erro
 	if (!inputs->at)
 		return cw_error_set(error, -ENOMEM, "no memory for %u inputs", count);
 	inputs->count = count;
-	for (index = 0; index < count; index++) {
+	for (uint32_t index = 0; index < count; index++) {
 		struct cw_input *input = &inputs->at[index];
 
 		input->path = run->options.inputs[index];

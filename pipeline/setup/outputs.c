@@ -9,9 +9,7 @@
 
 static bool has_ns_input(const struct cw_outputs *outputs)
 {
-	uint32_t index;
-
-	for (index = 0; index < outputs->inputs->count; index++) {
+	for (uint32_t index = 0; index < outputs->inputs->count; index++) {
 		if (outputs->inputs->at[index].info.has_ns)
 			return true;
 	}
@@ -165,9 +163,8 @@ static int setup_pack(struct cw_outputs *outputs)
 					  .in_flight = threads + 1,
 					  .on_submit = wake_worker,
 					  .context = outputs->run};
-	uint32_t index;
 
-	for (index = 0; index < outputs->count; index++)
+	for (uint32_t index = 0; index < outputs->count; index++)
 		options.file_count += outputs->at[index].name->is_zst;
 	if (outputs->run->is_reloadable)
 		options.file_count = outputs->capacity; /* memory comes with their use */
@@ -178,7 +175,6 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 {
 	const struct cw_rules *rules = outputs->run->options.rules;
 	struct cw_names names = {0};
-	uint32_t index;
 	int result = 0;
 
 	outputs->capacity = rules->count;
@@ -195,10 +191,10 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 	outputs->count = rules->count;
 	cw_outputs_adopt(outputs, rules);
 	outputs->turn.used_count = rules->count;
-	for (index = 0; index < rules->count && result == 0; index++)
+	for (uint32_t index = 0; index < rules->count && result == 0; index++)
 		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
-	for (index = 0; index < rules->count && result == 0; index++) {
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
 		result = cw_setup_target(outputs, &outputs->at[index], true, &names, error);
 		outputs->has_used_stdout |= outputs->at[index].name->is_stdout;
 	}

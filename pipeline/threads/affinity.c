@@ -19,11 +19,9 @@
 
 static int add_cpu(struct cw_cpu_list *list, unsigned long cpu)
 {
-	uint32_t index;
-
 	if (cpu >= CW_CPUS_MAX)
 		return -ERANGE;
-	for (index = 0; index < list->count; index++) {
+	for (uint32_t index = 0; index < list->count; index++) {
 		if (list->at[index] == cpu)
 			return -EEXIST;
 	}
@@ -78,12 +76,11 @@ bad:
 int cw_cpu_list_allowed(struct cw_cpu_list *list)
 {
 	cpu_set_t allowed;
-	uint32_t cpu;
 
 	list->count = 0;
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
 		return -errno;
-	for (cpu = 0; cpu < CW_CPUS_MAX; cpu++) {
+	for (uint32_t cpu = 0; cpu < CW_CPUS_MAX; cpu++) {
 		if (CPU_ISSET(cpu, &allowed))
 			list->at[list->count++] = (uint16_t)cpu;
 	}
@@ -130,9 +127,8 @@ static void read_cores(const char *sysfs, struct cw_topology *topology)
 {
 	char path[PATH_BYTES], line[LINE_BYTES];
 	struct cw_cpu_list cpus;
-	uint32_t cpu;
 
-	for (cpu = 0; cpu < CW_CPUS_MAX; cpu++) {
+	for (uint32_t cpu = 0; cpu < CW_CPUS_MAX; cpu++) {
 		snprintf(path, sizeof(path),
 			 "%s/devices/system/cpu/cpu%u/topology/thread_siblings_list", sysfs, cpu);
 		topology->core_of_cpu[cpu] = (uint16_t)cpu;
@@ -165,12 +161,11 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 {
 	struct cw_topology topology;
 	int node = CW_NODE_NONE;
-	uint32_t index;
 
 	read_nodes(sysfs, &topology);
 	if (topology.node_count < 2)
 		return CW_NODE_NONE;
-	for (index = 0; index < device_count; index++) {
+	for (uint32_t index = 0; index < device_count; index++) {
 		int its_node = cw_topology_device_node(sysfs, devices[index]);
 
 		if (index > 0 && its_node != node)
@@ -224,11 +219,10 @@ void cw_affinity_plan(const struct cw_topology *topology, const struct cw_cpu_li
 		      uint16_t *cpu_of_thread)
 {
 	struct plan plan = {.topology = topology, .cpus = cpus};
-	uint32_t index;
 
-	for (index = 0; index < capture_count; index++)
+	for (uint32_t index = 0; index < capture_count; index++)
 		cpu_of_thread[index] = cpus->at[choose(&plan, wanted_nodes[index])];
-	for (index = 0; index < worker_count; index++) {
+	for (uint32_t index = 0; index < worker_count; index++) {
 		int node = capture_count ? wanted_nodes[index % capture_count] : CW_NODE_NONE;
 
 		cpu_of_thread[capture_count + index] = cpus->at[choose(&plan, node)];

@@ -76,10 +76,9 @@ static void clear_summary(struct cw_ready *ready, uint32_t word)
 uint32_t cw_ready_take(struct cw_ready *ready, uint32_t from)
 {
 	uint32_t first = from / WORD_BITS;
-	uint32_t tried;
 
 	/* The summary word of `from` comes twice, for what is before `from` again at the end. */
-	for (tried = 0; tried <= ready->summary_count; tried++) {
+	for (uint32_t tried = 0; tried <= ready->summary_count; tried++) {
 		uint32_t at = (first / WORD_BITS + tried) % ready->summary_count;
 		uint64_t summary = atomic_load(&ready->summary[at]);
 

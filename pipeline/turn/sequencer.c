@@ -9,15 +9,13 @@
 
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {
-	uint32_t index;
-
 	*sequencer = (struct cw_sequencer){.word_count =
 					       (lane_count + CW_LANES_A_WORD - 1) / CW_LANES_A_WORD,
 					   .lanes_left = lane_count};
 	sequencer->lanes_waiting = calloc(sequencer->word_count, sizeof(*sequencer->lanes_waiting));
 	if (!sequencer->lanes_waiting)
 		return -ENOMEM;
-	for (index = 0; index < sequencer->word_count; index++)
+	for (uint32_t index = 0; index < sequencer->word_count; index++)
 		atomic_init(&sequencer->lanes_waiting[index], 0);
 	return 0;
 }
@@ -50,13 +48,11 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 /* The limits of this batch's rules are in force from now on. */
 static void adopt_generation(struct cw_turn *turn, const struct cw_generation *generation)
 {
-	uint32_t index;
-
 	if (generation->number <= turn->generation)
 		return;
 	turn->generation = generation->number;
 	cw_outputs_adopt(turn->outputs, generation->rules);
-	for (index = 0; index < generation->rules->count; index++) {
+	for (uint32_t index = 0; index < generation->rules->count; index++) {
 		struct cw_output *output = &turn->outputs->at[generation->outputs[index]];
 
 		cw_output_adopt(turn->outputs, output, &generation->rules->rules[index]);

@@ -33,10 +33,9 @@ static struct cw_lane *choose_lane(struct cw_turn *turn, uint64_t *limit_ns)
 {
 	struct cw_lane *first = NULL;
 	uint64_t first_ns = NO_TIME;
-	uint32_t index;
 
 	*limit_ns = NO_TIME;
-	for (index = 0; index < turn->run->lane_count; index++) {
+	for (uint32_t index = 0; index < turn->run->lane_count; index++) {
 		struct cw_lane *lane = &turn->run->lanes[index];
 		const struct cw_batch *batch = cw_sequencer_head(turn, lane);
 		uint64_t ts_ns = batch ? batch->reserved.packet < batch->part.end
@@ -74,9 +73,7 @@ static uint32_t end_at(struct cw_sequencer *sequencer, const struct cw_batch *ba
 /* What was reserved of batches in line goes to be copied. */
 static void hand_on_open(struct cw_turn *turn)
 {
-	uint32_t index;
-
-	for (index = 0; index < turn->run->lane_count; index++) {
+	for (uint32_t index = 0; index < turn->run->lane_count; index++) {
 		struct cw_lane *lane = &turn->run->lanes[index];
 		struct cw_batch *batch = cw_sequencer_head(turn, lane);
 
@@ -91,7 +88,6 @@ void cw_sequencer_merge(struct cw_turn *turn)
 	struct cw_sequencer *sequencer = &turn->sequencer;
 	struct cw_lane *lane;
 	uint64_t limit_ns;
-	uint32_t index;
 
 	while ((lane = choose_lane(turn, &limit_ns)) != NULL) {
 		struct cw_batch *batch = cw_sequencer_head(turn, lane);
@@ -104,6 +100,6 @@ void cw_sequencer_merge(struct cw_turn *turn)
 			cw_sequencer_hand_on(turn, lane, batch, true);
 	}
 	hand_on_open(turn);
-	for (index = 0; index < turn->run->lane_count; index++)
+	for (uint32_t index = 0; index < turn->run->lane_count; index++)
 		cw_sequencer_try_to_end(turn, &turn->run->lanes[index]);
 }

@@ -58,9 +58,8 @@ static bool advance(struct cw_turn *turn, struct cw_lane *lane)
 static void visit_lanes(struct cw_turn *turn)
 {
 	struct cw_sequencer *sequencer = &turn->sequencer;
-	uint32_t word;
 
-	for (word = 0; word < sequencer->word_count; word++) {
+	for (uint32_t word = 0; word < sequencer->word_count; word++) {
 		uint64_t waiting = 0;
 
 		if (atomic_load_explicit(&sequencer->lanes_waiting[word], memory_order_relaxed))

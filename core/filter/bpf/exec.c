@@ -194,9 +194,7 @@ static enum operation fuse(enum operation load)
 
 void cw_filter_decode(const struct bpf_insn *program, uint32_t count, struct cw_filter_op *ops)
 {
-	uint32_t index;
-
-	for (index = count; index-- > 0;) {
+	for (uint32_t index = count; index-- > 0;) {
 		const struct bpf_insn *instruction = &program[index];
 		struct cw_filter_op *op = &ops[index];
 		enum operation operation = decode_code(instruction);

@@ -44,11 +44,10 @@ int cw_bpf_for_kernel(const struct cw_bpf *program, struct bpf_insn **made, uint
 	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	    BPF_STMT(BPF_LD | BPF_IMM, 0), /* the filter may count on A being 0 */
 	};
-	uint32_t i;
 
 	if (program->count > KERNEL_INSTRUCTIONS_MAX)
 		return -EOPNOTSUPP;
-	for (i = 0; i < program->count; i++) {
+	for (uint32_t i = 0; i < program->count; i++) {
 		if (!is_same_in_kernel(&program->at[i]))
 			return -EOPNOTSUPP;
 	}

@@ -40,9 +40,7 @@ uint32_t cw_filter_requirements(const struct cw_bpf *program,
 bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t count,
 		     const uint8_t *data, uint32_t caplen)
 {
-	uint32_t i;
-
-	for (i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *at = data + required[i].offset;
 		uint32_t value;
 

@@ -118,8 +118,6 @@ static const char *check_instruction(const struct bpf_insn *program, uint32_t in
 int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *backward_count,
 		     struct cw_error *error)
 {
-	uint32_t index;
-
 	*backward_count = 0;
 	if (count == 0)
 		return cw_error_set(error, -EINVAL, "a filter program without instructions");
@@ -127,7 +125,7 @@ int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *b
 		return cw_error_set(error, -E2BIG,
 				    "a filter program of %u instructions; at most %u are allowed",
 				    count, CW_FILTER_INSTRUCTIONS_MAX);
-	for (index = 0; index < count; index++) {
+	for (uint32_t index = 0; index < count; index++) {
 		const struct bpf_insn *instruction = &program[index];
 		const char *wrong = check_instruction(program, index, count);
 

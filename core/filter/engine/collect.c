@@ -24,7 +24,6 @@ struct parts {
 static bool add_few(const struct cw_decision *decision, uint32_t event, struct parts *parts)
 {
 	const struct cw_leaf *leaf;
-	uint32_t i;
 
 	if (!(event & CW_EVENT_LEAF)) {
 		if (parts->count == parts->count_max)
@@ -35,16 +34,14 @@ static bool add_few(const struct cw_decision *decision, uint32_t event, struct p
 	leaf = &decision->leaves[event & CW_EVENT_MASK];
 	if (leaf->count == 0 || parts->count + leaf->count > parts->count_max)
 		return false;
-	for (i = 0; i < leaf->count; i++)
+	for (uint32_t i = 0; i < leaf->count; i++)
 		parts->at[parts->count++] = decision->words[leaf->first + i];
 	return true;
 }
 
 static bool is_in(const struct parts *parts, uint32_t part)
 {
-	uint32_t i;
-
-	for (i = 0; i < parts->count; i++)
+	for (uint32_t i = 0; i < parts->count; i++)
 		if (parts->at[i] == part)
 			return true;
 	return false;
@@ -117,9 +114,8 @@ static bool get_bit(const uint32_t *bitmap, uint32_t bit)
 static void add_bits(uint32_t *to, const uint32_t *from, uint32_t words)
 {
 	uint64_t left, right;
-	uint32_t i;
 
-	for (i = 0; i < words; i += 2) {
+	for (uint32_t i = 0; i < words; i += 2) {
 		memcpy(&left, to + i, sizeof(left));
 		memcpy(&right, from + i, sizeof(right));
 		left |= right;
@@ -131,7 +127,6 @@ static void add_event(const struct cw_decision *decision, uint32_t event, uint32
 {
 	const struct cw_leaf *leaf;
 	const uint32_t *words;
-	uint32_t i;
 
 	if (!(event & CW_EVENT_LEAF)) {
 		set_bit(bitmap, event & CW_EVENT_MASK);
@@ -139,7 +134,7 @@ static void add_event(const struct cw_decision *decision, uint32_t event, uint32
 	}
 	leaf = &decision->leaves[event & CW_EVENT_MASK];
 	words = decision->words + leaf->first;
-	for (i = 0; i < leaf->count; i++)
+	for (uint32_t i = 0; i < leaf->count; i++)
 		set_bit(bitmap, words[i]);
 	if (leaf->count == 0)
 		add_bits(bitmap, words, decision->bitmap_words);
@@ -186,9 +181,7 @@ static inline uint32_t count_bits(uint64_t bits)
 /* Four ids, of the lowest bits; some that do not count where there are fewer. */
 static inline uint64_t list_four(uint64_t bits, const uint32_t *names, uint32_t *ids)
 {
-	uint32_t n;
-
-	for (n = 0; n < 4; n++) {
+	for (uint32_t n = 0; n < 4; n++) {
 		ids[n] = names[(uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63)];
 		bits &= bits - 1;
 	}
@@ -288,12 +281,11 @@ static __attribute__((noinline)) size_t collect_many(const struct cw_decision *d
 						     const uint32_t *ids_of, uint32_t *ids)
 {
 	uint32_t included[CW_PARTS_MAX / 32], excluded[CW_PARTS_MAX / 32];
-	uint32_t i;
 
 	memset(included, 0, decision->bitmap_words * sizeof(*included));
 	if (decision->owners)
 		memset(excluded, 0, decision->bitmap_words * sizeof(*excluded));
-	for (i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		add_event(decision, events[i], events[i] & CW_EVENT_EXCLUDE ? excluded : included);
 	if (decision->owners)
 		take_back(decision, included, excluded);
@@ -306,7 +298,6 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 		  enum cw_filter_mode mode, const uint32_t *ids_of, uint32_t *ids)
 {
 	struct parts parts;
-	uint32_t i;
 
 	if (count == 0)
 		return 0;
@@ -321,7 +312,7 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 		parts.count = sort_few(parts.at, parts.count);
 	if (mode == CW_FILTER_FIRST)
 		parts.count = cw_min_u32(parts.count, 1);
-	for (i = 0; i < parts.count; i++)
+	for (uint32_t i = 0; i < parts.count; i++)
 		ids[i] = ids_of[parts.at[i]];
 	return parts.count;
 }

@@ -63,10 +63,9 @@ static bool fits_header(const struct cw_jit *jit, uint32_t number, struct header
 static bool choose_next(const struct cw_jit *jit, const uint32_t ends[2])
 {
 	uint32_t after[2];
-	uint32_t answer;
 
 	/* A test that has the other end as well. */
-	for (answer = 0; answer < 2; answer++)
+	for (uint32_t answer = 0; answer < 2; answer++)
 		if (is_test(jit, ends[answer], after) &&
 		    (after[0] == ends[!answer] || after[1] == ends[!answer]))
 			return answer;
@@ -77,14 +76,13 @@ static bool choose_next(const struct cw_jit *jit, const uint32_t ends[2])
 static void name_ends(struct cw_jit_run *run, const uint32_t *others)
 {
 	struct cw_jit_test *last = &run->tests[run->count - 1];
-	uint32_t i;
 
 	if (run->yes == CW_REF_EMPTY && run->no & CW_REF_EVENT) {
 		run->no = run->yes;
 		run->yes = others[run->count - 1];
 		last->next_if = !last->next_if;
 	}
-	for (i = 0; i + 1 < run->count; i++)
+	for (uint32_t i = 0; i + 1 < run->count; i++)
 		run->tests[i].is_or = others[i] == run->yes;
 	last->is_or = false;
 }
@@ -247,9 +245,8 @@ struct need {
 static struct need need_of(const struct cw_jit *jit, const struct cw_jit_run *run)
 {
 	struct need need = {.bytes = 0};
-	uint32_t i;
 
-	for (i = 0; i < run->count; i++) {
+	for (uint32_t i = 0; i < run->count; i++) {
 		const struct cw_step *step = &jit->decision->steps[run->tests[i].step];
 		const struct cw_var *var = &jit->decision->vars[step->var];
 		uint32_t *most = is_behind_header(var) ? &need.bytes_behind : &need.bytes;
@@ -319,12 +316,10 @@ uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 /* Whether the code of `ref` can be shared: it emits one event or nothing, by constants only. */
 static bool find_shape(const struct cw_jit *jit, uint32_t ref, struct cw_jit_run *run)
 {
-	uint32_t i;
-
 	if (ref >= CW_REF_EMPTY || !cw_jit_find_run(jit, ref, 1, run) || run->no != CW_REF_EMPTY ||
 	    !(run->yes & CW_REF_EVENT))
 		return false;
-	for (i = 0; i < run->count; i++) {
+	for (uint32_t i = 0; i < run->count; i++) {
 		const struct cw_step *step = &jit->decision->steps[run->tests[i].step];
 
 		if (step->trap != CW_REF_EMPTY || step->op == CW_STEP_HASH)
@@ -336,9 +331,7 @@ static bool find_shape(const struct cw_jit *jit, uint32_t ref, struct cw_jit_run
 static bool is_same_shape(const struct cw_jit *jit, const struct cw_jit_run *a,
 			  const struct cw_jit_run *b)
 {
-	uint32_t i;
-
-	for (i = 0; i < a->count && a->count == b->count; i++) {
+	for (uint32_t i = 0; i < a->count && a->count == b->count; i++) {
 		const struct cw_step *left = &jit->decision->steps[a->tests[i].step];
 		const struct cw_step *right = &jit->decision->steps[b->tests[i].step];
 
@@ -456,10 +449,8 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 /* The event, and the constants in the order of the tests. */
 static void put_row(struct cw_jit *jit, const struct cw_jit_run *run)
 {
-	uint32_t i;
-
 	cw_jit_put_u32(jit, run->yes);
-	for (i = 0; i < run->count; i++) {
+	for (uint32_t i = 0; i < run->count; i++) {
 		const struct cw_step *step = &jit->decision->steps[run->tests[i].step];
 
 		if (step->op == CW_STEP_EQUAL) {

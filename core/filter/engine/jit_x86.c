@@ -179,9 +179,7 @@ static uint32_t offset_of(struct cw_jit *jit, uint32_t ref)
 
 static void resolve(struct cw_jit *jit)
 {
-	uint32_t i;
-
-	for (i = 0; i < jit->fixups.count && !jit->failure; i++) {
+	for (uint32_t i = 0; i < jit->fixups.count && !jit->failure; i++) {
 		struct cw_jit_fixup fixup = jit->fixups.at[i];
 		uint32_t displacement = offset_of(jit, fixup.ref) - (fixup.at + 4);
 
@@ -221,12 +219,11 @@ static void turn_hash(struct cw_jit *jit, const struct cw_step *step)
 {
 	struct cw_edge *table = jit->decision->hashes + step->k;
 	uint32_t size = UINT32_C(1) << CW_HASH_BITS(step->n);
-	uint32_t i;
 
 	if (jit->turned[step->k / 32] >> step->k % 32 & 1)
 		return;
 	jit->turned[step->k / 32] |= UINT32_C(1) << step->k % 32;
-	for (i = 0; i < size; i++) {
+	for (uint32_t i = 0; i < size; i++) {
 		uint32_t row = cw_jit_row_ref(jit, step->k, table[i].to);
 
 		if (row != CW_NONE)

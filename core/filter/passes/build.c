@@ -84,9 +84,7 @@ static void decide(struct cw_build *build)
 /* Returns build->failure. */
 static int run_passes(struct cw_build *build, struct cw_decision *decision)
 {
-	uint32_t i;
-
-	for (i = 0; i < build->filter_count && !build->failure; i++)
+	for (uint32_t i = 0; i < build->filter_count && !build->failure; i++)
 		build->filters[i].unjoined_reason = cw_lift(build, i);
 	if (!build->failure)
 		decide(build);
@@ -106,7 +104,6 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *program
 				 .mode = options->mode,
 				 .with_records = options->with_records,
 				 .filter_count = count};
-	uint32_t i;
 	int result;
 
 	*decision = (struct cw_decision){.root = CW_REF_EMPTY};
@@ -115,10 +112,10 @@ int cw_decision_build(struct cw_decision *decision, const struct cw_bpf *program
 	build.filters = calloc(count + 1, sizeof(*build.filters));
 	if (!build.filters)
 		return -ENOMEM;
-	for (i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		build.filters[i].program = &programs[i];
 	result = run_passes(&build, decision);
-	for (i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		unjoined_reasons[i] = build.filters[i].unjoined_reason;
 		decision->record_filters += build.filters[i].has_records;
 	}

@@ -109,12 +109,11 @@ static bool is_masked_byte(const struct cw_exprs *exprs, uint32_t expr)
 static void choose_asked(struct cw_build *build, struct variable *counts)
 {
 	const struct cw_exprs *exprs = &build->exprs;
-	uint32_t i;
 
-	for (i = 0; i < exprs->count; i++)
+	for (uint32_t i = 0; i < exprs->count; i++)
 		if (is_masked_byte(exprs, i))
 			counts[exprs->at[i].a].use_count++;
-	for (i = 0; i < exprs->count; i++) {
+	for (uint32_t i = 0; i < exprs->count; i++) {
 		bool is_byte =
 		    is_masked_byte(exprs, i) && counts[exprs->at[i].a].use_count > MASKS_MAX;
 
@@ -126,7 +125,6 @@ void cw_decide_order(struct cw_build *build)
 {
 	uint32_t count = build->exprs.count;
 	struct survey survey = {.build = build};
-	uint32_t i;
 
 	survey.variables = calloc(count + 1, sizeof(*survey.variables));
 	build->diagrams.rank = calloc(count + 1, sizeof(*build->diagrams.rank));
@@ -137,16 +135,16 @@ void cw_decide_order(struct cw_build *build)
 		return;
 	}
 	choose_asked(build, survey.variables);
-	for (i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		survey.variables[i] =
 		    (struct variable){.expr = i,
 				      .last_filter = CW_NONE,
 				      .size = build->exprs.at[i].size,
 				      .is_late = build->exprs.at[i].op == CW_EXPR_LEN};
-	for (i = 0; i < build->filter_count; i++)
+	for (uint32_t i = 0; i < build->filter_count; i++)
 		survey_filter(&survey, i);
 	qsort(survey.variables, count, sizeof(*survey.variables), by_order);
-	for (i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		build->diagrams.rank[survey.variables[i].expr] = i;
 	if (CW_GROW(&build->diagrams, 2))
 		cw_build_fail(build, -ENOMEM);

@@ -36,10 +36,9 @@ static uint32_t divide(struct cw_join *join, const struct problem *problem)
 {
 	const struct cw_build *build = join->build;
 	uint32_t var = CW_NONE, rank = CW_NONE;
-	uint32_t i;
 
 	join->mine.count = join->others.count = 0;
-	for (i = 0; i < problem->set_count; i++) {
+	for (uint32_t i = 0; i < problem->set_count; i++) {
 		uint32_t asked = cw_join_node_of(join, join->sets.at[problem->set_first + i])->var;
 
 		if (build->diagrams.rank[asked] < rank) {
@@ -47,7 +46,7 @@ static uint32_t divide(struct cw_join *join, const struct problem *problem)
 			var = asked;
 		}
 	}
-	for (i = 0; i < problem->set_count; i++) {
+	for (uint32_t i = 0; i < problem->set_count; i++) {
 		uint64_t pair = join->sets.at[problem->set_first + i];
 
 		cw_join_push(join,
@@ -204,12 +203,11 @@ static uint32_t join_records(struct cw_join *join, uint32_t number)
 static void add_records(struct cw_join *join)
 {
 	struct cw_joint *joint = &join->build->joint;
-	uint32_t i;
 
 	join->kids.count = 0;
 	if (joint->root)
 		cw_build_push(join->build, &join->kids, joint->root);
-	for (i = 0; i < join->build->filter_count && !join->build->failure; i++)
+	for (uint32_t i = 0; i < join->build->filter_count && !join->build->failure; i++)
 		if (join->build->filters[i].has_records)
 			cw_build_push(join->build, &join->kids, join_records(join, i));
 	joint->root = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
@@ -222,10 +220,9 @@ static void start(struct cw_join *join)
 {
 	struct cw_build *build = join->build;
 	struct cw_joint *joint = &build->joint;
-	uint32_t i;
 
 	cw_join_append(join, &(struct cw_joint_node){.kind = CW_JOINT_LEAF});
-	for (i = 0; i < build->filter_count; i++) {
+	for (uint32_t i = 0; i < build->filter_count; i++) {
 		cw_build_push(join->build, &joint->owners, i);
 		cw_build_push(join->build, &joint->parents, CW_NONE);
 		cw_build_push(join->build, &joint->taken, 0);
@@ -248,10 +245,9 @@ static void start(struct cw_join *join)
 void cw_join(struct cw_build *build)
 {
 	struct cw_join join = {.build = build, .entries_max = UINT64_MAX};
-	uint32_t i;
 
 	start(&join);
-	for (i = 0; i < join.problems.count && !build->failure; i++) {
+	for (uint32_t i = 0; i < join.problems.count && !build->failure; i++) {
 		struct problem problem = join.problems.at[i]; /* the array moves */
 
 		solve(&join, &problem);

@@ -27,9 +27,7 @@ struct seen { /* signatures of the first intervals */
 
 static bool is_new(struct seen *seen, uint64_t sum)
 {
-	uint32_t i;
-
-	for (i = 0; i < seen->count; i++)
+	for (uint32_t i = 0; i < seen->count; i++)
 		if (seen->at[i] == sum)
 			return false;
 	if (seen->count < CW_ARRAY_COUNT(seen->at))
@@ -71,13 +69,12 @@ uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32
 	struct events *events = &join->events;
 	uint64_t alive = others, open = others, sum = 0, cost;
 	struct seen seen = {.count = 0};
-	uint32_t i;
 
 	list_events(join, set);
 	if (join->build->failure)
 		return 0;
 	join->surveyed += events->count;
-	for (i = 0; i < set->count; i++) {
+	for (uint32_t i = 0; i < set->count; i++) {
 		alive += join->child.at[i] != CW_DIAGRAM_REJECT;
 		open += join->child.at[i] > CW_DIAGRAM_ACCEPT;
 		sum += signature(i, join->child.at[i]);
@@ -85,7 +82,7 @@ uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32
 	is_new(&seen, sum);
 	cost = alive;
 	join->open = open;
-	for (i = 0; i < events->count;) {
+	for (uint32_t i = 0; i < events->count;) {
 		uint32_t start = events->at[i].start;
 
 		for (; i < events->count && events->at[i].start == start; i++) {
@@ -174,16 +171,14 @@ static void add_edge(struct cw_join *join, struct cw_joint_node *node, const str
 /* Prepare the list of pairs that are alive in the first interval. */
 static void start_sweep(struct cw_join *join, const struct cw_pairs *set)
 {
-	uint32_t i;
-
 	join->active.count = join->child.count = 0;
 	if (CW_GROW(&join->active, set->count) || CW_GROW(&join->child, set->count)) {
 		cw_build_fail(join->build, -ENOMEM);
 		return;
 	}
-	for (i = 0; i < set->count; i++)
+	for (uint32_t i = 0; i < set->count; i++)
 		join->child.at[i] = CW_DIAGRAM_REJECT;
-	for (i = 0; i < set->count; i++)
+	for (uint32_t i = 0; i < set->count; i++)
 		set_child(join, i, cw_join_edges_of(join, set->at[i])[0].to);
 }
 
@@ -192,14 +187,13 @@ void cw_join_expand(struct cw_join *join, uint32_t target, uint32_t var, const s
 {
 	struct cw_joint_node node = {.kind = CW_JOINT_SWITCH, .var = var};
 	const struct events *events = &join->events;
-	uint32_t i;
 
 	node.first = join->build->joint.edges.count;
 	start_sweep(join, set);
 	if (join->build->failure)
 		return;
 	add_edge(join, &node, set, others, 0);
-	for (i = 0; i < events->count && !join->build->failure;) {
+	for (uint32_t i = 0; i < events->count && !join->build->failure;) {
 		uint32_t start = events->at[i].start;
 
 		for (; i < events->count && events->at[i].start == start; i++)
@@ -207,10 +201,10 @@ void cw_join_expand(struct cw_join *join, uint32_t target, uint32_t var, const s
 		add_edge(join, &node, set, others, start);
 	}
 	join->gathered.count = 0;
-	for (i = 0; i < set->count; i++)
+	for (uint32_t i = 0; i < set->count; i++)
 		cw_join_push(join, &join->gathered, cw_join_node_of(join, set->at[i])->trap,
 			     cw_pair_part(set->at[i]));
-	for (i = 0; i < others->count; i++)
+	for (uint32_t i = 0; i < others->count; i++)
 		cw_join_push(join, &join->gathered, cw_pair_node(others->at[i]),
 			     cw_pair_part(others->at[i]));
 	node.trap = cw_join_set(join, &join->gathered, CW_JOIN_CHOOSE);

@@ -201,12 +201,10 @@ static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t
 
 uint32_t cw_joint_certain(const struct cw_joint *joint, uint32_t part)
 {
-	uint32_t at;
-
 	if (part & CW_PART_EXCLUDE)
 		return CW_NONE;
 	part &= CW_PART_MASK;
-	for (at = part; at != CW_NONE; at = joint->parents.at[at])
+	for (uint32_t at = part; at != CW_NONE; at = joint->parents.at[at])
 		if (joint->taken.at[at])
 			return CW_NONE;
 	return joint->owners.at[part];

@@ -53,11 +53,10 @@ static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t default_c
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
 	uint32_t trap = cw_join_node_of(join, pair)->trap;
-	uint32_t i;
 
 	if (count == 1 || (trap != CW_DIAGRAM_REJECT && trap != default_child))
 		return false;
-	for (i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		uint32_t to = cw_join_edges_of(join, pair)[i].to;
 
 		if (to != default_child && cw_diagram_or(join->build, default_child, to) != to)
@@ -74,9 +73,8 @@ static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
 	uint64_t end = (uint64_t)join->build->exprs.at[node->var].max + 1;
 	uint64_t widest = 0;
 	uint32_t result = edges[0].to;
-	uint32_t i;
 
-	for (i = 0; i < node->edge_count; i++) {
+	for (uint32_t i = 0; i < node->edge_count; i++) {
 		uint64_t next = i + 1 < node->edge_count ? edges[i + 1].start : end;
 
 		if (next - edges[i].start > widest) {
@@ -91,11 +89,10 @@ static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
 static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *default_child)
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
-	uint32_t i;
 
 	if (is_contained(join, pair, *default_child))
 		return true;
-	for (i = 0; i < count && count <= 4; i++) {
+	for (uint32_t i = 0; i < count && count <= 4; i++) {
 		uint32_t to = cw_join_edges_of(join, pair)[i].to;
 
 		if (to != CW_DIAGRAM_REJECT && to != *default_child &&
@@ -208,7 +205,6 @@ static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pa
 {
 	struct cw_pairs exceptions = {0}, alone = {0};
 	uint64_t cost;
-	uint32_t i;
 
 	if (set->count == 0)
 		return;
@@ -217,7 +213,7 @@ static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pa
 		add_kid(join, set, CW_JOIN_EXPAND);
 		return;
 	}
-	for (i = 0; i < set->count && !join->build->failure; i++) {
+	for (uint32_t i = 0; i < set->count && !join->build->failure; i++) {
 		if (take_back(join, set->at[i], &exceptions, defaults))
 			continue;
 		alone.count = 0;

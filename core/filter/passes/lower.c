@@ -128,15 +128,13 @@ static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint3
 /* A kid's ref into the fork at hand; a fork's own kids in its place. */
 static void add_ref(struct cw_lower *lower, uint32_t ref)
 {
-	uint32_t i;
-
 	if (ref == CW_REF_EMPTY)
 		return;
 	if (ref & CW_REF_EVENT || lower->steps.at[ref].op != CW_STEP_FORK) {
 		cw_build_push(lower->build, &lower->refs, ref);
 		return;
 	}
-	for (i = 0; i < lower->steps.at[ref].n; i++) {
+	for (uint32_t i = 0; i < lower->steps.at[ref].n; i++) {
 		uint32_t kid = lower->words.at[lower->steps.at[ref].k + i];
 
 		if (kid < CW_REF_EMPTY && lower->steps.at[kid].op == CW_STEP_GUARD)
@@ -256,11 +254,10 @@ static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
 {
 	const struct cw_joint *joint = &lower->build->joint;
-	uint32_t i;
 
 	gather_fork(lower, number);
 	lower->refs.count = 0;
-	for (i = 0; i < lower->gathered.count; i++) {
+	for (uint32_t i = 0; i < lower->gathered.count; i++) {
 		uint32_t at = lower->gathered.at[i];
 
 		if (joint->at[at].kind == CW_JOINT_SWITCH)
@@ -277,10 +274,9 @@ static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
 static void gather_edges(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_edge *edges = lower->build->joint.edges.at + node->first;
-	uint32_t i;
 
 	lower->edges.count = 0;
-	for (i = 0; i < node->count; i++) {
+	for (uint32_t i = 0; i < node->count; i++) {
 		uint32_t ref = lower->ref_of.at[edges[i].to];
 
 		if (lower->edges.count == 0 || lower->edges.at[lower->edges.count - 1].to != ref)
@@ -366,9 +362,7 @@ static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint
 /* Whether the table of lower->keys leads to events, and other values to nothing. */
 static bool emits_only(const struct cw_lower *lower, uint32_t standard)
 {
-	uint32_t i;
-
-	for (i = 0; i < lower->keys.count; i++)
+	for (uint32_t i = 0; i < lower->keys.count; i++)
 		if (!(lower->keys.at[i].to & CW_REF_EVENT))
 			return false;
 	return standard == CW_REF_EMPTY;

@@ -134,15 +134,14 @@ static void fill_buckets(struct cw_lower *lower, uint32_t n)
 {
 	uint32_t *ends = lower->bucket_ends.at + 1;
 	uint32_t bucket_count = UINT32_C(1) << CW_HASH_BUCKET_BITS(n);
-	uint32_t i;
 
 	/* Count, then the first place of each, which moves to its end. */
 	memset(lower->bucket_ends.at, 0, (bucket_count + 2) * sizeof(*ends));
-	for (i = 0; i < lower->keys.count; i++)
+	for (uint32_t i = 0; i < lower->keys.count; i++)
 		ends[cw_hash_bucket(lower->keys.at[i].start, n) + 1]++;
-	for (i = 1; i < bucket_count; i++)
+	for (uint32_t i = 1; i < bucket_count; i++)
 		ends[i] += ends[i - 1];
-	for (i = 0; i < lower->keys.count; i++)
+	for (uint32_t i = 0; i < lower->keys.count; i++)
 		lower->bucket_keys.at[ends[cw_hash_bucket(lower->keys.at[i].start, n)]++] = i;
 }
 

@@ -48,9 +48,7 @@ static void free_cached(struct cw_cached *cached)
 
 static void free_generation(struct cw_cache_generation *generation)
 {
-	uint32_t i;
-
-	for (i = 0; i < generation->count; i++)
+	for (uint32_t i = 0; i < generation->count; i++)
 		free_cached(&generation->at[i]);
 	free(generation->at);
 	cw_index_fini(&generation->index);

@@ -226,9 +226,7 @@ static bool is_text(const char *text, size_t length, const char *word)
 
 static const struct keyword *find_keyword(const char *text, size_t length)
 {
-	size_t i;
-
-	for (i = 0; i < CW_ARRAY_COUNT(keywords); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(keywords); i++)
 		if (is_text(text, length, keywords[i].text))
 			return &keywords[i];
 	return NULL;
@@ -241,9 +239,7 @@ const char *cw_filter_keyword(size_t index)
 
 static bool is_constant(const char *text, size_t length)
 {
-	size_t i;
-
-	for (i = 0; i < CW_ARRAY_COUNT(constants); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(constants); i++)
 		if (is_text(text, length, constants[i]))
 			return true;
 	return false;
@@ -288,9 +284,8 @@ static size_t number_length(const char *text)
 static bool is_dotted_number(const char *text, size_t length)
 {
 	size_t at = 0;
-	uint32_t count;
 
-	for (count = 0; count < 4; count++) {
+	for (uint32_t count = 0; count < 4; count++) {
 		size_t digits = number_length(text + at);
 
 		if (digits == 0)
@@ -309,9 +304,8 @@ static bool is_hex_groups(const char *text, size_t length, char separator, uint3
 			  uint32_t digits_max, bool is_exact)
 {
 	size_t at = 0;
-	uint32_t group;
 
-	for (group = 0; group < count; group++) {
+	for (uint32_t group = 0; group < count; group++) {
 		uint32_t digits = 0;
 
 		if (group && separator) {
@@ -365,9 +359,8 @@ static size_t colon_address_length(const char *text)
 static size_t operator_length(const char *text)
 {
 	static const char *const doubles[] = {"&&", "||", ">=", "<=", "!=", "==", "<<", ">>"};
-	size_t i;
 
-	for (i = 0; i < CW_ARRAY_COUNT(doubles); i++)
+	for (size_t i = 0; i < CW_ARRAY_COUNT(doubles); i++)
 		if (text[0] == doubles[i][0] && text[1] == doubles[i][1])
 			return 2;
 	return 1;

@@ -49,15 +49,14 @@ static bool is_viable(pcap_t *handle, const char *prefix, size_t length)
 	    "]= 1", " 1]= 1", " 0x1:1]= 1", "/8",   " = 1 = 1", " mask 1.2.3.4", " data"};
 	char completion[COMPLETION_BYTES_MAX];
 	size_t depth = 0;
-	size_t i;
 
-	for (i = 0; i < length; i++) {
+	for (size_t i = 0; i < length; i++) {
 		if (prefix[i] == '(')
 			depth++;
 		else if (prefix[i] == ')' && depth)
 			depth--;
 	}
-	for (i = 0; i < CW_ARRAY_COUNT(middles); i++) {
+	for (size_t i = 0; i < CW_ARRAY_COUNT(middles); i++) {
 		size_t used = strlen(middles[i]);
 		size_t closing = cw_min_size(depth, (sizeof(completion) - used - 8));
 

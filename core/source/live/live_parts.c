@@ -113,10 +113,9 @@ size_t cw_frames_decode(const struct cw_span *span, struct cw_cursor *cursor,
 	const struct cw_frame *frames = (const void *)(span->data + cursor->offset);
 	size_t left = (span->bytes - cursor->offset) / sizeof(*frames);
 	size_t count = left < capacity ? left : capacity;
-	size_t i;
 
 	/* Each frame starts lines of its own: the matcher reads the first two of most. */
-	for (i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		__builtin_prefetch(frames[i].data);
 		__builtin_prefetch(frames[i].data + CW_CACHE_LINE);
 		packets[i] = (struct cw_packet){

@@ -37,7 +37,6 @@ static void release_block(struct cw_window *window);
 struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block_count)
 {
 	struct cw_live_ring *ring;
-	uint32_t i;
 
 	ring = calloc(1, sizeof(*ring) + block_count * sizeof(ring->blocks[0]));
 	if (!ring)
@@ -53,7 +52,7 @@ struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block
 	atomic_init(&ring->references, 1);
 	ring->block_bytes = block_bytes;
 	ring->block_count = block_count;
-	for (i = 0; i < block_count; i++) {
+	for (uint32_t i = 0; i < block_count; i++) {
 		struct cw_live_block *block = &ring->blocks[i];
 
 		block->ring = ring;
@@ -352,9 +351,8 @@ void cw_live_read_stats(struct cw_live_queue *queue)
 static uint32_t count_used(const struct cw_live_ring *ring)
 {
 	uint32_t count = 0;
-	uint32_t i;
 
-	for (i = 0; i < ring->block_count; i++) {
+	for (uint32_t i = 0; i < ring->block_count; i++) {
 		const struct cw_live_block *block = &ring->blocks[i];
 
 		/* Relaxed: a number in passing. */
@@ -390,9 +388,7 @@ static int set_prefilter(struct cw_live *live, uint32_t index, const struct bpf_
 
 static void close_rings(struct cw_live *live)
 {
-	uint32_t i;
-
-	for (i = 0; i < live->info.queue_count; i++) {
+	for (uint32_t i = 0; i < live->info.queue_count; i++) {
 		struct cw_live_queue *queue = queue_at(live, i);
 
 		if (queue->cutting)

@@ -55,10 +55,8 @@ static size_t put_direction(struct sock_filter *to, enum cw_live_direction direc
 static int put_program(struct sock_filter *to, const struct bpf_insn *from, uint32_t count,
 		       uint32_t snaplen, struct cw_error *error)
 {
-	uint32_t i;
-
 	memcpy(to, from, count * sizeof(*to)); /* the two structs are one */
-	for (i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		if (BPF_CLASS(to[i].code) != BPF_RET)
 			continue;
 		if (BPF_RVAL(to[i].code) != BPF_K)

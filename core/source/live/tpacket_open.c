@@ -187,11 +187,10 @@ static int join_group(struct cw_live_rings *live, enum cw_live_fanout fanout,
 	/* The first asks for a number nobody has; the others name the group it made. */
 	uint32_t group = (modes[fanout] | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
 	socklen_t bytes = sizeof(group);
-	uint32_t i;
 
 	if (live->base.info.queue_count == 1)
 		return 0;
-	for (i = 0; i < live->base.info.queue_count; i++) {
+	for (uint32_t i = 0; i < live->base.info.queue_count; i++) {
 		int fd = live->queues[i].fd;
 
 		if (setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0 ||
@@ -240,9 +239,8 @@ static int add_iface(struct cw_live_rings *live, struct cw_ifaces *ifaces, uint1
 		     struct cw_error *error)
 {
 	int result = cw_live_add_iface(&live->base, ifaces, input, true, error);
-	uint32_t i;
 
-	for (i = 0; i < live->base.info.queue_count && result == 0; i++)
+	for (uint32_t i = 0; i < live->base.info.queue_count && result == 0; i++)
 		live->queues[i].layout = (struct cw_layout){.is_ring = 1,
 							    .ts_unit_ns = 1,
 							    .iface_base = live->base.info.iface,
@@ -257,9 +255,7 @@ static int add_iface(struct cw_live_rings *live, struct cw_ifaces *ifaces, uint1
 static int let_in(struct cw_live_rings *live, const struct cw_live_options *options,
 		  struct cw_error *error)
 {
-	uint32_t i;
-
-	for (i = 0; i < live->base.info.queue_count; i++) {
+	for (uint32_t i = 0; i < live->base.info.queue_count; i++) {
 		struct cw_live_queue *queue = &live->queues[i];
 		int result;
 
@@ -277,7 +273,6 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 		    const struct cw_live_options *options, struct cw_error *error)
 {
 	uint32_t asked = options->block_count ? options->block_count : CW_LIVE_BLOCKS;
-	uint32_t i;
 	int result, fd;
 
 	result = open_socket(&fd, live->base.device, error);
@@ -290,7 +285,7 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 	/* Once in, once out; what comes in is what others would see. */
 	if (live->base.info.is_loopback && live->direction == CW_LIVE_BOTH)
 		live->direction = CW_LIVE_IN;
-	for (i = 0; i < live->base.info.queue_count && result == 0; i++)
+	for (uint32_t i = 0; i < live->base.info.queue_count && result == 0; i++)
 		result = open_queue(live, &live->queues[i], options, error);
 	if (result == 0)
 		result = join_group(live, options->fanout, error);
@@ -362,7 +357,6 @@ int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	struct cw_live_info info;
 	struct cw_live_rings *live;
 	size_t bytes;
-	uint32_t i;
 	int result = choose_options(&info, options, error);
 
 	if (result < 0)
@@ -377,7 +371,7 @@ int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	memcpy(live->base.device, options->device, strlen(options->device));
 	live->direction = options->direction;
 	live->base.info = info;
-	for (i = 0; i < info.queue_count; i++) {
+	for (uint32_t i = 0; i < info.queue_count; i++) {
 		live->queues[i].fd = -1;
 		live->queues[i].epoll_fd = -1;
 		live->queues[i].wake_fd = options->wake_fd;

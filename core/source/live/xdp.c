@@ -37,7 +37,6 @@ struct cw_xdp_memory *cw_xdp_memory_new(uint32_t frame_bytes, uint32_t frame_cou
 	const size_t batch_bytes = CW_XDP_BATCH_FRAMES * sizeof(struct cw_frame);
 	struct cw_xdp_memory *memory;
 	uint8_t *joined, *descriptors;
-	uint32_t i;
 
 	memory = aligned_alloc(CW_CACHE_LINE, sizeof(*memory));
 	if (!memory)
@@ -60,7 +59,7 @@ struct cw_xdp_memory *cw_xdp_memory_new(uint32_t frame_bytes, uint32_t frame_cou
 	memory->frame_count = frame_count;
 	joined = memory->base + frames_bytes;
 	descriptors = joined + CW_XDP_BATCHES * CW_XDP_JOINED_BYTES;
-	for (i = 0; i < CW_XDP_BATCHES; i++) {
+	for (uint32_t i = 0; i < CW_XDP_BATCHES; i++) {
 		struct cw_xdp_batch *batch = &memory->batches[i];
 
 		batch->memory = memory;
@@ -154,13 +153,12 @@ static void take_back(struct cw_xdp_queue *queue)
 void cw_xdp_queue_start(struct cw_xdp_queue *queue)
 {
 	struct cw_xdp_memory *memory = queue->memory;
-	uint32_t i;
 
-	for (i = 0; i < memory->frame_count; i++)
+	for (uint32_t i = 0; i < memory->frame_count; i++)
 		put_address(queue, (uint64_t)i * memory->frame_bytes);
 	submit(queue, memory->frame_count);
 	queue->free = NULL;
-	for (i = CW_XDP_BATCHES; i-- > 0;) {
+	for (uint32_t i = CW_XDP_BATCHES; i-- > 0;) {
 		memory->batches[i].next = queue->free;
 		queue->free = &memory->batches[i];
 	}
@@ -518,10 +516,9 @@ void cw_xdp_queue_close(struct cw_xdp_queue *queue)
 static void close_device(struct cw_live *base)
 {
 	struct cw_live_xdp *live = (struct cw_live_xdp *)base;
-	uint32_t i;
 
 	cw_live_xdp_detach(live);
-	for (i = 0; i < base->info.queue_count; i++)
+	for (uint32_t i = 0; i < base->info.queue_count; i++)
 		cw_xdp_queue_close(&live->queues[i]);
 	if (live->device_fd >= 0)
 		close(live->device_fd);

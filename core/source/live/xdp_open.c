@@ -213,7 +213,6 @@ static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 	uint32_t count = cw_ethtool_rx_queues((*live)->device_fd, (*live)->base.device);
 	struct cw_live_xdp *larger;
 	size_t bytes;
-	uint32_t i;
 
 	if (count == 0)
 		count = 1;
@@ -234,7 +233,7 @@ static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 	memset(larger, 0, bytes);
 	*larger = **live;
 	larger->base.info.queue_count = count;
-	for (i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		larger->queues[i].fd = -1;
 	free(*live);
 	*live = larger;
@@ -295,10 +294,9 @@ static int warn(const struct cw_live_xdp *live, uint32_t asked_count, struct cw_
 
 static int let_in(struct cw_live_xdp *live, struct cw_error *error)
 {
-	uint32_t i;
 	int result;
 
-	for (i = 0; i < live->base.info.queue_count; i++) {
+	for (uint32_t i = 0; i < live->base.info.queue_count; i++) {
 		result = cw_live_xdp_let_in(live, i);
 		if (result < 0)
 			return cw_error_set_errno(error, result,
