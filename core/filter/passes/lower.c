@@ -308,10 +308,12 @@ static uint32_t widest_ref(const struct cw_lower *lower, uint32_t max)
 }
 
 /*
- * List the values (without the bits in which no two intervals differ) that do not go to `standard`;
+ * List the values (without the bits in which no two intervals differ) that do not go to
+ * `default_child`;
  * false when there are too many for a hash table.
  */
-static bool gather_keys(struct cw_lower *lower, uint32_t standard, uint32_t max, uint32_t *shift)
+static bool gather_keys(struct cw_lower *lower, uint32_t default_child, uint32_t max,
+			uint32_t *shift)
 {
 	uint32_t bits = 0, i;
 
@@ -323,7 +325,7 @@ static bool gather_keys(struct cw_lower *lower, uint32_t standard, uint32_t max,
 		uint64_t start = lower->edges.at[i].start >> *shift;
 		uint64_t last = (edge_end(lower, i, max) - 1) >> *shift;
 
-		if (lower->edges.at[i].to == standard)
+		if (lower->edges.at[i].to == default_child)
 			continue;
 		if (last - start > 2 * lower->edges.count + HASH_KEYS_EXTRA)
 			return false;
@@ -336,13 +338,13 @@ static bool gather_keys(struct cw_lower *lower, uint32_t standard, uint32_t max,
 }
 
 /* Whether the switch asks about one interval only; then the step for that. */
-static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint32_t max,
+static bool lower_interval(const struct cw_lower *lower, uint32_t default_child, uint32_t max,
 			   struct cw_step *step)
 {
 	uint32_t found = CW_NONE, i;
 
 	for (i = 0; i < lower->edges.count; i++) {
-		if (lower->edges.at[i].to == standard)
+		if (lower->edges.at[i].to == default_child)
 			continue;
 		if (found != CW_NONE)
 			return false;
@@ -360,18 +362,18 @@ static bool lower_interval(const struct cw_lower *lower, uint32_t standard, uint
 }
 
 /* Whether the table of lower->keys leads to events, and other values to nothing. */
-static bool emits_only(const struct cw_lower *lower, uint32_t standard)
+static bool emits_only(const struct cw_lower *lower, uint32_t default_child)
 {
 	for (uint32_t i = 0; i < lower->keys.count; i++)
 		if (!(lower->keys.at[i].to & CW_REF_EVENT))
 			return false;
-	return standard == CW_REF_EMPTY;
+	return default_child == CW_REF_EMPTY;
 }
 
 static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_expr *expr = &lower->build->exprs.at[node->var];
-	uint32_t max = expr->max, standard, shift, i;
+	uint32_t max = expr->max, default_child, shift, i;
 	struct cw_step step = {.then = CW_REF_EMPTY};
 	const struct cw_var *var;
 	struct cost cost = {0, 0, CW_NONE};
@@ -391,16 +393,16 @@ static uint32_t lower_switch(struct cw_lower *lower, const struct cw_joint_node 
 		step.offset = (uint16_t)var->offset;
 		step.need = (uint16_t)var->need;
 	}
-	standard = widest_ref(lower, max);
-	step.otherwise = standard;
+	default_child = widest_ref(lower, max);
+	step.otherwise = default_child;
 	if (lower->edges.count == 1) {
 		step.op = CW_STEP_EXISTS;
-		step.then = standard;
-	} else if (!lower_interval(lower, standard, max, &step)) {
-		if (gather_keys(lower, standard, max, &shift) &&
+		step.then = default_child;
+	} else if (!lower_interval(lower, default_child, max, &step)) {
+		if (gather_keys(lower, default_child, max, &shift) &&
 		    cw_lower_hash(lower, shift, &step)) {
 			step.op = CW_STEP_HASH;
-			step.n |= emits_only(lower, standard) ? CW_HASH_EMITS : 0;
+			step.n |= emits_only(lower, default_child) ? CW_HASH_EMITS : 0;
 		} else {
 			step.n = 0;
 			step.op = CW_STEP_TREE;
