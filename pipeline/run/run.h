@@ -57,6 +57,9 @@ struct cw_run {
 	_Atomic uint64_t received; /* packets */
 	_Atomic uint64_t received_bytes;
 };
+CW_ASSERT_LINE(struct cw_run, worker_gate);
+CW_ASSERT_LINE(struct cw_run, is_stopping);
+CW_ASSERT_LINE(struct cw_run, live_chunks);
 
 /* An input: a capture file or pipe, or a device of a live run. */
 struct cw_input {
