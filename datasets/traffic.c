@@ -52,8 +52,10 @@ struct cw_traffic {
 		[CW_TRAFFIC_ESP] = 40, [CW_TRAFFIC_IPV6_EXTENSION] = 90,                           \
 		[CW_TRAFFIC_FRAGMENT] = 80, [CW_TRAFFIC_ICMPV6] = 30, [CW_TRAFFIC_LINK] = 30,      \
 	}
-#define FLOWS_USUAL {KINDS_USUAL, .ipv6 = 180, .tagged_once = 120, .tagged_twice = 18, .ip_options = 20}
-#define FLOWS_ODD {KINDS_ODD, .ipv6 = 350, .tagged_once = 300, .tagged_twice = 150, .ip_options = 200}
+#define FLOWS_USUAL \
+	{KINDS_USUAL, .ipv6 = 180, .tagged_once = 120, .tagged_twice = 18, .ip_options = 20}
+#define FLOWS_ODD \
+	{KINDS_ODD, .ipv6 = 350, .tagged_once = 300, .tagged_twice = 150, .ip_options = 200}
 
 const char *const cw_traffic_profiles[] = {"imix", "small", "large", "mix", NULL};
 

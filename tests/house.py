@@ -344,6 +344,22 @@ class Layout(unittest.TestCase):
                  if "SPDX-License-Identifier: BSD-3-Clause" not in TEXT[name][:200]]
         self.assertEqual(wrong, [])
 
+    def test_lines_end_within_100_columns(self):
+        """Comments and macros too, which clang-format leaves alone."""
+        wrong = [f"{name}:{number}" for name in SOURCES
+                 for number, line in enumerate(TEXT[name].splitlines(), 1)
+                 if len(line.expandtabs(8)) > 100]
+        self.assertEqual(wrong, [])
+
+    def test_a_header_s_guard_is_its_path(self):
+        wrong = []
+        for name in SOURCES:
+            path = name.removeprefix("core/include/")
+            guard = "CW_" + re.sub(r"\W", "_", path).upper()
+            if name.endswith(".h") and f"#ifndef {guard}\n#define {guard}\n" not in TEXT[name]:
+                wrong.append(name)
+        self.assertEqual(wrong, [])
+
     def test_clang_format_has_nothing_to_change(self):
         version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True,
                                  check=True).stdout

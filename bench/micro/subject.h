@@ -5,8 +5,8 @@
  * nothing. Functions that return a pointer return NULL, and counts -1, after saying on stderr what
  * failed.
  */
-#ifndef CW_BENCH_SUBJECT_H
-#define CW_BENCH_SUBJECT_H
+#ifndef CW_BENCH_MICRO_SUBJECT_H
+#define CW_BENCH_MICRO_SUBJECT_H
 
 #include <stddef.h>
 #include <stdint.h>

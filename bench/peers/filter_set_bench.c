@@ -6,11 +6,11 @@
  *
  * KIND is one of tests/rig/filter_sets.h, or @FILE of expressions; of the kinds that are one
  * expression N is the number of its alternatives (libpcap's optimiser takes half a minute for
- * 1,000; -O does without). 20,000 packets, generated or the first ones of PCAP, 128 bytes of headers
- * each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take turns within
- * each) of that and of the ratio to libpcap, how long building took, what it takes up and what
- * memory it needed meanwhile. Every engine's ids are compared with libpcap's: exit 1 where they
- * differ. bench/peers/filter_sets.py makes a table of many runs.
+ * 1,000; -O does without). 20,000 packets, generated or the first ones of PCAP, 128 bytes of
+ * headers each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take
+ * turns within each) of that and of the ratio to libpcap, how long building took, what it takes up
+ * and what memory it needed meanwhile. Every engine's ids are compared with libpcap's: exit 1
+ * where they differ. bench/peers/filter_sets.py makes a table of many runs.
  */
 #include <malloc.h>
 

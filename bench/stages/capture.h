@@ -3,8 +3,8 @@
  * Capturing from a device while another process sends on the other end of its cable, or while
  * nobody does: by capweir's pipeline, and by the natural program with libpcap.
  */
-#ifndef CW_BENCH_CAPTURE_H
-#define CW_BENCH_CAPTURE_H
+#ifndef CW_BENCH_STAGES_CAPTURE_H
+#define CW_BENCH_STAGES_CAPTURE_H
 
 #include <stdbool.h>
 

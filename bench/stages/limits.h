@@ -3,8 +3,8 @@
  * What this machine can do at all: the rates that a result is a fraction of. Each is the median of
  * several repetitions of all threads together, in bytes per nanosecond (GB/s).
  */
-#ifndef CW_BENCH_LIMITS_H
-#define CW_BENCH_LIMITS_H
+#ifndef CW_BENCH_STAGES_LIMITS_H
+#define CW_BENCH_STAGES_LIMITS_H
 
 #include "bench/stages/stage.h"
 

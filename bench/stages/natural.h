@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What both natural programs have: a filter and a dumper an output; not for C++. */
-#ifndef CW_BENCH_NATURAL_H
-#define CW_BENCH_NATURAL_H
+#ifndef CW_BENCH_STAGES_NATURAL_H
+#define CW_BENCH_STAGES_NATURAL_H
 
 #include <pcap/pcap.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the stages that run the whole pipeline share; not for C++. */
-#ifndef CW_BENCH_PIPELINE_H
-#define CW_BENCH_PIPELINE_H
+#ifndef CW_BENCH_STAGES_PIPELINE_H
+#define CW_BENCH_STAGES_PIPELINE_H
 
 #include "bench/stages/stage.h"
 #include "pipeline/pipeline.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Handing pointers from one thread to others: the pipeline's ring, and a queue behind a mutex. */
-#ifndef CW_BENCH_RING_H
-#define CW_BENCH_RING_H
+#ifndef CW_BENCH_STAGES_RING_H
+#define CW_BENCH_STAGES_RING_H
 
 #include "bench/stages/stage.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A process that sends frames on a device, for as long as it was told. */
-#ifndef CW_BENCH_SENDER_H
-#define CW_BENCH_SENDER_H
+#ifndef CW_BENCH_STAGES_SENDER_H
+#define CW_BENCH_STAGES_SENDER_H
 
 #include <sched.h>
 #include <sys/types.h>

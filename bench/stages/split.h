@@ -4,8 +4,8 @@
  * capweir's pipeline, and by the program that one naturally writes with libpcap: one thread, one
  * filter after the other, libpcap's own reading and writing.
  */
-#ifndef CW_BENCH_SPLIT_H
-#define CW_BENCH_SPLIT_H
+#ifndef CW_BENCH_STAGES_SPLIT_H
+#define CW_BENCH_STAGES_SPLIT_H
 
 #include "bench/stages/stage.h"
 

@@ -5,8 +5,8 @@
  * are plain enough for C++. Functions that fail return a negative errno and say in a text what
  * failed; nothing is printed.
  */
-#ifndef CW_BENCH_STAGE_H
-#define CW_BENCH_STAGE_H
+#ifndef CW_BENCH_STAGES_STAGE_H
+#define CW_BENCH_STAGES_STAGE_H
 
 #include <stddef.h>
 #include <stdint.h>

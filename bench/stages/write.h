@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Writing packets that are in memory to capture files, a file for each thread. */
-#ifndef CW_BENCH_WRITE_H
-#define CW_BENCH_WRITE_H
+#ifndef CW_BENCH_STAGES_WRITE_H
+#define CW_BENCH_STAGES_WRITE_H
 
 #include "bench/stages/stage.h"
 

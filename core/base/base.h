@@ -3,8 +3,8 @@
  * Small helpers that every part uses: unaligned loads and stores of both byte orders, bounds,
  * alignment. No state, no I/O.
  */
-#ifndef CW_CORE_BASE_H
-#define CW_CORE_BASE_H
+#ifndef CW_CORE_BASE_BASE_H
+#define CW_CORE_BASE_BASE_H
 
 #include <assert.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /*
  * Clocks in nanoseconds.
  */
-#ifndef CW_CORE_CLOCK_H
-#define CW_CORE_CLOCK_H
+#ifndef CW_CORE_BASE_CLOCK_H
+#define CW_CORE_BASE_CLOCK_H
 
 #include <time.h>
 

@@ -4,8 +4,8 @@
  * what was tried, on what, why it failed and, where there is something to do about it, what to do.
  * Hot functions return codes only and never format text.
  */
-#ifndef CW_CORE_ERROR_H
-#define CW_CORE_ERROR_H
+#ifndef CW_CORE_BASE_ERROR_H
+#define CW_CORE_BASE_ERROR_H
 
 #include <capweir/error.h>
 

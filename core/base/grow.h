@@ -3,8 +3,8 @@
  * Arrays that grow, and an index of them by content: what building a filter set needs in place of a
  * library of containers. Failure to allocate is returned; nothing is lost then.
  */
-#ifndef CW_CORE_GROW_H
-#define CW_CORE_GROW_H
+#ifndef CW_CORE_BASE_GROW_H
+#define CW_CORE_BASE_GROW_H
 
 #include <errno.h>
 #include <stdlib.h>

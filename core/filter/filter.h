@@ -2,8 +2,8 @@
 /*
  * Filters and sets of them: capweir/filter.h, and what the rest of capweir asks of them beside.
  */
-#ifndef CW_CORE_FILTER_H
-#define CW_CORE_FILTER_H
+#ifndef CW_CORE_FILTER_FILTER_H
+#define CW_CORE_FILTER_FILTER_H
 
 #include <capweir/filter.h>
 

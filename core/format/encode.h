@@ -6,8 +6,8 @@
  * equal input gives equal bytes. The two functions per packet are inline below.
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
-#ifndef CW_CORE_FORMAT_H
-#define CW_CORE_FORMAT_H
+#ifndef CW_CORE_FORMAT_ENCODE_H
+#define CW_CORE_FORMAT_ENCODE_H
 
 #include "core/packet/packet.h"
 

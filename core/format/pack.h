@@ -11,8 +11,8 @@
  * Format: RFC 8878; at the end of a file a skippable frame with the table of the frames' sizes, as
  * zstd's contrib/seekable_format describes it, so that readers can begin anywhere.
  */
-#ifndef CW_CORE_PACK_H
-#define CW_CORE_PACK_H
+#ifndef CW_CORE_FORMAT_PACK_H
+#define CW_CORE_FORMAT_PACK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

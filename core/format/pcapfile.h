@@ -15,8 +15,8 @@
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; where they leave it open, what libpcap
  * 1.10.3 does.
  */
-#ifndef CW_CORE_PCAPFILE_H
-#define CW_CORE_PCAPFILE_H
+#ifndef CW_CORE_FORMAT_PCAPFILE_H
+#define CW_CORE_FORMAT_PCAPFILE_H
 
 #include "core/base/error.h"
 #include "core/packet/linktype.h"

@@ -8,8 +8,8 @@
  * ends in such zeros. Damage with more data behind it is none: that is for the user to judge, and
  * refused.
  */
-#ifndef CW_CORE_REPAIR_H
-#define CW_CORE_REPAIR_H
+#ifndef CW_CORE_FORMAT_REPAIR_H
+#define CW_CORE_FORMAT_REPAIR_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * bytes. Reads in sequence, so pipes do; waits for bytes and for a wake descriptor together. Single
  * owner.
  */
-#ifndef CW_CORE_UNPACK_H
-#define CW_CORE_UNPACK_H
+#ifndef CW_CORE_FORMAT_UNPACK_H
+#define CW_CORE_FORMAT_UNPACK_H
 
 #include "core/base/error.h"
 

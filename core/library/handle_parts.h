@@ -9,8 +9,8 @@
  *	handle_live.c     devices: activation, direction, statistics, sending
  *	handle_names.c    link types and sources of times that there are
  */
-#ifndef CW_CORE_HANDLE_PARTS_H
-#define CW_CORE_HANDLE_PARTS_H
+#ifndef CW_CORE_LIBRARY_HANDLE_PARTS_H
+#define CW_CORE_LIBRARY_HANDLE_PARTS_H
 
 #include <capweir/handle.h>
 #include <stdatomic.h>

@@ -7,8 +7,8 @@
  * for: a driver whose queues grow between two calls writes past the buffer. Buffers therefore end
  * at a page that cannot be written, the kernel then says EFAULT, and the question is asked again.
  */
-#ifndef CW_CORE_ETHTOOL_H
-#define CW_CORE_ETHTOOL_H
+#ifndef CW_CORE_NET_ETHTOOL_H
+#define CW_CORE_NET_ETHTOOL_H
 
 #include "core/net/netdev.h"
 

@@ -17,8 +17,8 @@
  *	cw_netdev_counters_read(probe, "eth0", &after, &error);
  *	cw_netdev_losses_between(&before, &after, &losses);
  */
-#ifndef CW_CORE_NETDEV_H
-#define CW_CORE_NETDEV_H
+#ifndef CW_CORE_NET_NETDEV_H
+#define CW_CORE_NET_NETDEV_H
 
 #include <stdbool.h>
 

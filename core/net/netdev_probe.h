@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What netdev.c and netdev_counters.c share: the inside of a probe. */
-#ifndef CW_CORE_NETDEV_PROBE_H
-#define CW_CORE_NETDEV_PROBE_H
+#ifndef CW_CORE_NET_NETDEV_PROBE_H
+#define CW_CORE_NET_NETDEV_PROBE_H
 
 #include "core/net/netdev.h"
 #include "core/net/netlink.h"

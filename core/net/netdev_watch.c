@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two states: `now` is what the kernel said last, `reported` what the events said. Each message changes
- * `now`; the difference is reported one event at a time before the next message is read, so that every
- * step is seen. After an overrun the same way: the answers to two questions, for the ifindex and
- * for the name, come through the same socket in their order among the notices, and are read like
- * them.
+ * Two states: `now` is what the kernel said last, `reported` what the events said. Each message
+ * changes `now`; the difference is reported one event at a time before the next message is read,
+ * so that every step is seen. After an overrun the same way: the answers to two questions, for the
+ * ifindex and for the name, come through the same socket in their order among the notices, and are
+ * read like them.
  */
 #include "core/net/netdev_watch.h"
 
@@ -199,7 +199,8 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 	}
 }
 
-/* The next step from `reported` towards `now`; false when they are equal. `to` is `reported` after it. */
+/* The next step from `reported` towards `now`; false when they are equal. `to` is `reported` after
+ * it. */
 static bool next_change(const struct cw_netdev_state *reported, const struct cw_netdev_state *now,
 			enum cw_netdev_change *change, struct cw_netdev_state *to)
 {

@@ -14,8 +14,8 @@
  *	while ((status = cw_netdev_watch_next(watch, &event)) > 0)
  *		...
  */
-#ifndef CW_CORE_NETDEV_WATCH_H
-#define CW_CORE_NETDEV_WATCH_H
+#ifndef CW_CORE_NET_NETDEV_WATCH_H
+#define CW_CORE_NET_NETDEV_WATCH_H
 
 #include "core/net/netdev.h"
 

@@ -6,8 +6,8 @@
  * Why no library: two questions and three kinds of message do not pay for another dependency of
  * everyone who links with us. Formats: linux/netlink.h, linux/rtnetlink.h, linux/if_link.h.
  */
-#ifndef CW_CORE_NETLINK_H
-#define CW_CORE_NETLINK_H
+#ifndef CW_CORE_NET_NETLINK_H
+#define CW_CORE_NET_NETLINK_H
 
 #include <stdbool.h>
 

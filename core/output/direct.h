@@ -16,8 +16,8 @@
  * Built without liburing (direct_none.c), starting is always -ENOSYS. Single owner at a
  * time, any thread; a thread that ends while its block is on its way does no harm.
  */
-#ifndef CW_CORE_OUTFILE_DIRECT_H
-#define CW_CORE_OUTFILE_DIRECT_H
+#ifndef CW_CORE_OUTPUT_DIRECT_H
+#define CW_CORE_OUTPUT_DIRECT_H
 
 #include <stdbool.h>
 #include <stdint.h>

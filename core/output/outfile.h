@@ -4,8 +4,8 @@
  * Every system call is checked and its failure returned. Devices and FIFOs are opened in place and
  * written in sequence. Single owner at a time; no locks.
  */
-#ifndef CW_CORE_OUTFILE_H
-#define CW_CORE_OUTFILE_H
+#ifndef CW_CORE_OUTPUT_OUTFILE_H
+#define CW_CORE_OUTPUT_OUTFILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * those of the plain stream; what is on the disk is whole frames. Reached is what can be read back
  * from the disk by anybody, after a cut the cut included.
  */
-#ifndef CW_CORE_OUTFILE_PACK_H
-#define CW_CORE_OUTFILE_PACK_H
+#ifndef CW_CORE_OUTPUT_OUTFILE_PACK_H
+#define CW_CORE_OUTPUT_OUTFILE_PACK_H
 
 #include "core/output/outfile_parts.h"
 #include "core/format/pack.h"

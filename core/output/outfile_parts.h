@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An output file as its own sources see it: outfile.c (names and life), outfile_write.c
  * (bytes). */
-#ifndef CW_CORE_OUTFILE_PARTS_H
-#define CW_CORE_OUTFILE_PARTS_H
+#ifndef CW_CORE_OUTPUT_OUTFILE_PARTS_H
+#define CW_CORE_OUTPUT_OUTFILE_PARTS_H
 
 #include <stdatomic.h>
 #include <sys/stat.h>

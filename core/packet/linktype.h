@@ -3,8 +3,8 @@
  * Link types: the LINKTYPE_ values of files, their DLT_ values in libpcap, names. Always 32 bits.
  * Source of the mapping: the tcpdump.org link-layer header types registry.
  */
-#ifndef CW_CORE_LINKTYPE_H
-#define CW_CORE_LINKTYPE_H
+#ifndef CW_CORE_PACKET_LINKTYPE_H
+#define CW_CORE_PACKET_LINKTYPE_H
 
 #include <capweir/linktype.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The run's table of interfaces, and the counted memory behind spans. Decoding is in source/span.c;
- * where windows come from is in source_map.c and source_stream.c.
+ * The run's table of interfaces, and the counted memory behind spans. Decoding is in
+ * core/source/span.c; windows come from core/source/memory.c.
  */
 #include "core/packet/packet.h"
 

@@ -4,8 +4,8 @@
  * they came from, spans (runs of whole records that lie together in memory) and leases (the duty
  * to give a span's memory back, once).
  */
-#ifndef CW_CORE_PACKET_H
-#define CW_CORE_PACKET_H
+#ifndef CW_CORE_PACKET_PACKET_H
+#define CW_CORE_PACKET_PACKET_H
 
 #include <capweir/packet.h>
 #include <stdatomic.h>

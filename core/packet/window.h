@@ -7,8 +7,8 @@
  * One SIGBUS handler exists in the process, for mapped windows only: where a file shrank beneath a
  * window it puts zeros and marks the window. Other addresses go to the handler that was there.
  */
-#ifndef CW_CORE_WINDOW_H
-#define CW_CORE_WINDOW_H
+#ifndef CW_CORE_PACKET_WINDOW_H
+#define CW_CORE_PACKET_WINDOW_H
 
 #include "core/base/error.h"
 #include "core/packet/packet.h"

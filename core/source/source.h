@@ -4,8 +4,8 @@
  * own pages in sliding windows; pipes, .gz and .zst are read into a few buffers. Single owner: one
  * thread calls next; leases may be given back by any thread.
  */
-#ifndef CW_CORE_SOURCE_H
-#define CW_CORE_SOURCE_H
+#ifndef CW_CORE_SOURCE_SOURCE_H
+#define CW_CORE_SOURCE_SOURCE_H
 
 #include "core/base/error.h"
 #include "core/packet/packet.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where packets come in: the capture threads, and the devices of a live run. */
-#ifndef CW_PIPELINE_CAPTURE_H
-#define CW_PIPELINE_CAPTURE_H
+#ifndef CW_PIPELINE_CAPTURE_CAPTURE_H
+#define CW_PIPELINE_CAPTURE_CAPTURE_H
 
 #include "core/net/netdev_watch.h"
 #include "pipeline/match/generation.h"

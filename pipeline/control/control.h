@@ -16,8 +16,8 @@
  * answer is not read from, and there is room for a few. The socket is its maker's (mode 0600), and
  * others than root and the maker are sent away also where they could open it.
  */
-#ifndef CW_PIPELINE_CONTROL_H
-#define CW_PIPELINE_CONTROL_H
+#ifndef CW_PIPELINE_CONTROL_CONTROL_H
+#define CW_PIPELINE_CONTROL_CONTROL_H
 
 #include <poll.h>
 

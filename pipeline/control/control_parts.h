@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the control socket's files share. */
-#ifndef CW_PIPELINE_CONTROL_PARTS_H
-#define CW_PIPELINE_CONTROL_PARTS_H
+#ifndef CW_PIPELINE_CONTROL_CONTROL_PARTS_H
+#define CW_PIPELINE_CONTROL_CONTROL_PARTS_H
 
 #include "pipeline/control/control.h"
 

@@ -6,8 +6,8 @@
  * `generation`: that of the rules in which its present output began, so that they never go back.
  * Sources: openmetrics.io, prometheus.io/docs/instrumenting/exposition_formats.
  */
-#ifndef CW_PIPELINE_METRICS_H
-#define CW_PIPELINE_METRICS_H
+#ifndef CW_PIPELINE_CONTROL_METRICS_H
+#define CW_PIPELINE_CONTROL_METRICS_H
 
 #include <stdio.h>
 

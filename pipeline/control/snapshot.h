@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How a run stands at a moment: what the control socket reports and the screen shows. */
-#ifndef CW_PIPELINE_SNAPSHOT_H
-#define CW_PIPELINE_SNAPSHOT_H
+#ifndef CW_PIPELINE_CONTROL_SNAPSHOT_H
+#define CW_PIPELINE_CONTROL_SNAPSHOT_H
 
 #include "pipeline/pipeline.h"
 

@@ -10,8 +10,8 @@
  * time, so a capture thread that waits for packets delays nobody. Workers are no readers: all they
  * look at is held by their batch, also when one stands still with it.
  */
-#ifndef CW_PIPELINE_GENERATION_H
-#define CW_PIPELINE_GENERATION_H
+#ifndef CW_PIPELINE_MATCH_GENERATION_H
+#define CW_PIPELINE_MATCH_GENERATION_H
 
 #include <pthread.h>
 #include <stdatomic.h>

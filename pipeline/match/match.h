@@ -3,8 +3,8 @@
  * Matching: which outputs a packet goes to. One filter set per link type, built by the capture
  * thread when it meets the type, before it hands out a packet of it.
  */
-#ifndef CW_PIPELINE_MATCH_H
-#define CW_PIPELINE_MATCH_H
+#ifndef CW_PIPELINE_MATCH_MATCH_H
+#define CW_PIPELINE_MATCH_MATCH_H
 
 #include "pipeline/run/batch.h"
 #include "pipeline/rules/rules.h"

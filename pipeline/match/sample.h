@@ -6,8 +6,8 @@
  * takes in. So which packets are checked, and what is counted and told, depends neither on threads
  * nor on sizes; and each counter has one writer.
  */
-#ifndef CW_PIPELINE_SAMPLE_H
-#define CW_PIPELINE_SAMPLE_H
+#ifndef CW_PIPELINE_MATCH_SAMPLE_H
+#define CW_PIPELINE_MATCH_SAMPLE_H
 
 #include "pipeline/match/match.h"
 

@@ -10,8 +10,8 @@
  * `pending` counts the bytes reserved but not yet copied, plus one bias while the chunk is open, so
  * it reaches zero exactly once, and whoever brings it there tells the writer.
  */
-#ifndef CW_PIPELINE_CHUNK_H
-#define CW_PIPELINE_CHUNK_H
+#ifndef CW_PIPELINE_OUTPUT_CHUNK_H
+#define CW_PIPELINE_OUTPUT_CHUNK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -45,8 +45,8 @@ struct cw_chunk {
 	/* shared; intact_bytes is sequentially consistent: after damage only */
 	_Atomic int64_t pending;
 	_Atomic uint32_t intact_bytes; /* only this many are good; CW_CHUNK_INTACT = all */
-	/* Set by the turn: until the chunk is sealed, `following` until that one is reserved. Read by workers
-	 * that copy, while pending > 0, sealed or not; then the writer's. */
+	/* Set by the turn: until the chunk is sealed, `following` until that one is reserved. Read
+	 * by workers that copy, while pending > 0, sealed or not; then the writer's. */
 	uint32_t used;
 	uint32_t capacity; /* of this use: up to the next chunk-sized boundary of the file */
 	uint8_t *memory;

@@ -5,8 +5,8 @@
  * write. Of what waits for a disk only eviction is under it: a file's sync, or its last direct
  * block.
  */
-#ifndef CW_PIPELINE_FILES_H
-#define CW_PIPELINE_FILES_H
+#ifndef CW_PIPELINE_OUTPUT_FILES_H
+#define CW_PIPELINE_OUTPUT_FILES_H
 
 #include <pthread.h>
 
@@ -29,8 +29,8 @@ struct cw_file_turn {
 	struct cw_file *next; /* of the same output */
 };
 
-/* Owner: the output's writer, then the thread that closes the run; of a failed output the turn, once no
- * chunk is out ([RETRY-1]). */
+/* Owner: the output's writer, then the thread that closes the run; of a failed output the turn,
+ * once no chunk is out ([RETRY-1]). */
 struct cw_file_writer {
 	uint64_t handed;         /* bytes handed to outfile, which may keep some for a while */
 	uint64_t offset;         /* bytes written: in the kernel's hands */

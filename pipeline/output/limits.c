@@ -63,9 +63,9 @@ void cw_outputs_adopt(struct cw_outputs *outputs, const struct cw_rules *rules)
 /*
  * ---- what a rule matches and, as it asks, does not write ----
  *
- * All but one in N (sample), what goes beyond its limits, and beyond so many packets a second of the
- * packets' own time. Decided packet by packet in the turn, so it does not depend on threads; counted
- * as left out, which is no loss.
+ * All but one in N (sample), what goes beyond its limits, and beyond so many packets a second of
+ * the packets' own time. Decided packet by packet in the turn, so it does not depend on threads;
+ * counted as left out, which is no loss.
  */
 
 static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet *packet)

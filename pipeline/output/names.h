@@ -2,8 +2,8 @@
 /*
  * The names a run has used: it never writes two files under one. Single owner (the turn).
  */
-#ifndef CW_PIPELINE_NAMES_H
-#define CW_PIPELINE_NAMES_H
+#ifndef CW_PIPELINE_OUTPUT_NAMES_H
+#define CW_PIPELINE_OUTPUT_NAMES_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output's life beside its packets: it begins a file, fails, is kicked to write, is taken down. */
+/* An output's life beside its packets: it begins a file, fails, is kicked to write, ends. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

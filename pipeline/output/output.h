@@ -11,8 +11,8 @@
  *
  * Between them lie the chunks: sealed ones are pushed to `inbox`.
  */
-#ifndef CW_PIPELINE_OUTPUT_H
-#define CW_PIPELINE_OUTPUT_H
+#ifndef CW_PIPELINE_OUTPUT_OUTPUT_H
+#define CW_PIPELINE_OUTPUT_OUTPUT_H
 
 #include "core/format/encode.h"
 #include "pipeline/run/batch.h"
@@ -89,8 +89,8 @@ struct cw_output_thin {
 };
 
 /*
- * Sequentially consistent where no order is said: at most once a chunk, so that a weaker order saves
- * nothing. is_writing needs it, against is_aborting of the run [ABORT-1].
+ * Sequentially consistent where no order is said: at most once a chunk, so that a weaker order
+ * saves nothing. is_writing needs it, against is_aborting of the run [ABORT-1].
  */
 struct cw_output_shared {
 	_Atomic uint32_t state;         /* enum cw_output_state; set by the turn */
@@ -103,8 +103,8 @@ struct cw_output_shared {
 	_Atomic bool is_retrying;    /* after a failure, nothing was written yet */
 };
 
-/* Owner: the writer (whoever took kicks from 0 to 1). Of a failed output the turn writes cause and text
- * (cw_output_fail), and reads all of it once no chunk is out ([RETRY-1]). */
+/* Owner: the writer (whoever took kicks from 0 to 1). Of a failed output the turn writes cause and
+ * text (cw_output_fail), and reads all of it once no chunk is out ([RETRY-1]). */
 struct cw_output_writer {
 	struct cw_chunk *queue_first;
 	struct cw_chunk *queue_last;

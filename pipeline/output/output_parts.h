@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of the outputs share. */
-#ifndef CW_PIPELINE_OUTPUT_PARTS_H
-#define CW_PIPELINE_OUTPUT_PARTS_H
+#ifndef CW_PIPELINE_OUTPUT_OUTPUT_PARTS_H
+#define CW_PIPELINE_OUTPUT_OUTPUT_PARTS_H
 
 #include "pipeline/output/outputs.h"
 

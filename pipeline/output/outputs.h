@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* All outputs of a run, and what they share: memory, files, and ways to the disk. */
-#ifndef CW_PIPELINE_OUTPUTS_H
-#define CW_PIPELINE_OUTPUTS_H
+#ifndef CW_PIPELINE_OUTPUT_OUTPUTS_H
+#define CW_PIPELINE_OUTPUT_OUTPUTS_H
 
 #include "core/format/pack.h"
 #include "pipeline/output/names.h"
@@ -37,7 +37,8 @@ struct cw_outputs {
 	struct cw_chunk_pool pool;
 	struct cw_files files;
 
-	/* shared; sequentially consistent where no order is said: settings, looked at once a batch */
+	/* Shared: settings, looked at once a batch. Sequentially consistent where no order is
+	 * said. */
 	_Atomic uint32_t count;           /* used so far, from the first on; the turn adds to it */
 	_Atomic uint64_t free_bytes;      /* that a disk shall have left when a file is begun */
 	_Atomic uint64_t wanted_bytes;    /* too little free space on a disk */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the reloader's files share: its thread, the plan it makes, and what it leaves behind. */
-#ifndef CW_PIPELINE_RELOAD_PARTS_H
-#define CW_PIPELINE_RELOAD_PARTS_H
+#ifndef CW_PIPELINE_RELOAD_PLAN_H
+#define CW_PIPELINE_RELOAD_PLAN_H
 
 #include "pipeline/reload/reload.h"
 

@@ -8,8 +8,8 @@
  * the same name that writes to the same template with the same snaplen. Others are new outputs;
  * what a rule's earlier outputs did stays in the report under its name.
  */
-#ifndef CW_PIPELINE_RELOAD_H
-#define CW_PIPELINE_RELOAD_H
+#ifndef CW_PIPELINE_RELOAD_RELOAD_H
+#define CW_PIPELINE_RELOAD_RELOAD_H
 
 #include <pthread.h>
 

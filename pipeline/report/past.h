@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is over before the run ends: outputs of rules that are gone, and generations. */
-#ifndef CW_PIPELINE_PAST_H
-#define CW_PIPELINE_PAST_H
+#ifndef CW_PIPELINE_REPORT_PAST_H
+#define CW_PIPELINE_REPORT_PAST_H
 
 #include "pipeline/capture/capture.h"
 #include "pipeline/report/report.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The report at the end of a run, from the counters that the turn and the writers kept. */
-#ifndef CW_PIPELINE_REPORT_H
-#define CW_PIPELINE_REPORT_H
+#ifndef CW_PIPELINE_REPORT_REPORT_H
+#define CW_PIPELINE_REPORT_REPORT_H
 
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"

@@ -8,8 +8,8 @@
  *                 of 1000; B
  *   time          us, ms, s, m, h, d; a decimal fraction may follow the digits
  */
-#ifndef CW_PIPELINE_AMOUNT_H
-#define CW_PIPELINE_AMOUNT_H
+#ifndef CW_PIPELINE_RULES_AMOUNT_H
+#define CW_PIPELINE_RULES_AMOUNT_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * Rules: what to match and where to write it. From a YAML file, or from the command line's -f/-w
  * pairs. This part reads, checks and names; it compiles no filter and opens no output.
  */
-#ifndef CW_PIPELINE_RULES_H
-#define CW_PIPELINE_RULES_H
+#ifndef CW_PIPELINE_RULES_RULES_H
+#define CW_PIPELINE_RULES_RULES_H
 
 #include "core/base/error.h"
 #include "core/filter/filter.h"

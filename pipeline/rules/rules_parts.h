@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What rules.c offers the reader of files. Private to the wing. */
-#ifndef CW_PIPELINE_RULES_PARTS_H
-#define CW_PIPELINE_RULES_PARTS_H
+#ifndef CW_PIPELINE_RULES_RULES_PARTS_H
+#define CW_PIPELINE_RULES_RULES_PARTS_H
 
 #include "pipeline/rules/rules.h"
 

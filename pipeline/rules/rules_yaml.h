@@ -4,8 +4,8 @@
  * file and line. Private to rules_yaml.c and rules_file.c. All return 0 or a
  * negative errno after a complaint.
  */
-#ifndef CW_PIPELINE_RULES_YAML_H
-#define CW_PIPELINE_RULES_YAML_H
+#ifndef CW_PIPELINE_RULES_RULES_YAML_H
+#define CW_PIPELINE_RULES_RULES_YAML_H
 
 #include <errno.h>
 #include <yaml.h>

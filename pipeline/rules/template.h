@@ -3,8 +3,8 @@
  * Output name templates: {rule}, {iface}, {seq} and strftime conversions of the packet's time.
  * "{{" and "}}" stand for braces, "%%" for a percent sign.
  */
-#ifndef CW_PIPELINE_TEMPLATE_H
-#define CW_PIPELINE_TEMPLATE_H
+#ifndef CW_PIPELINE_RULES_TEMPLATE_H
+#define CW_PIPELINE_RULES_TEMPLATE_H
 
 #include "core/base/error.h"
 #include "core/format/encode.h"

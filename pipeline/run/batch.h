@@ -3,9 +3,9 @@
  * A batch: a span of records on its way from the capture thread to the outputs, with everything
  * that is found out about it. A fixed number of them circulate:
  *
- *   free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶ free
- *                                                ▲                          │
- *                                                └── rest of the batch ◀────┘ (rare, see below)
+ * free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶ free
+ *                                              ▲                          │
+ *                                              └── rest of the batch ◀────┘ (rare, see below)
  *
  * Whoever holds the pointer owns the batch; it is handed on through rings and the sequencer only.
  *
@@ -14,8 +14,8 @@
  * pool or `pieces` runs short; the batch keeps its place in the sequence until all of it is
  * reserved.
  */
-#ifndef CW_PIPELINE_BATCH_H
-#define CW_PIPELINE_BATCH_H
+#ifndef CW_PIPELINE_RUN_BATCH_H
+#define CW_PIPELINE_RUN_BATCH_H
 
 #include "core/packet/packet.h"
 

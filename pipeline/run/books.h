@@ -7,8 +7,8 @@
  *   per rule:    matched = left_out + written + lost (all causes)
  *   written    = in_files + expired + sent_to_pipe        (sums over rules)
  */
-#ifndef CW_PIPELINE_BOOKS_H
-#define CW_PIPELINE_BOOKS_H
+#ifndef CW_PIPELINE_RUN_BOOKS_H
+#define CW_PIPELINE_RUN_BOOKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

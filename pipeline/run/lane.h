@@ -5,8 +5,8 @@
  * one stops that lane only. A run that reads files has one lane, a live one has a lane for each
  * queue.
  */
-#ifndef CW_PIPELINE_LANE_H
-#define CW_PIPELINE_LANE_H
+#ifndef CW_PIPELINE_RUN_LANE_H
+#define CW_PIPELINE_RUN_LANE_H
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the caller asks of a run. */
-#ifndef CW_PIPELINE_OPTIONS_H
-#define CW_PIPELINE_OPTIONS_H
+#ifndef CW_PIPELINE_RUN_OPTIONS_H
+#define CW_PIPELINE_RUN_OPTIONS_H
 
 #include "core/filter/filter.h"
 #include "core/source/live/tpacket.h"

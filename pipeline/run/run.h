@@ -3,8 +3,8 @@
  * What all threads of a run share: its options, telling the user, stopping, waking each other, and
  * when it is over. The functions are for any thread.
  */
-#ifndef CW_PIPELINE_RUN_H
-#define CW_PIPELINE_RUN_H
+#ifndef CW_PIPELINE_RUN_RUN_H
+#define CW_PIPELINE_RUN_RUN_H
 
 #include "core/source/source.h"
 #include "pipeline/run/lane.h"

@@ -4,8 +4,8 @@
  * as cw_pipeline_start. In this order: inputs (or devices, capture/capture.h), outputs, rules,
  * affinity.
  */
-#ifndef CW_PIPELINE_SETUP_H
-#define CW_PIPELINE_SETUP_H
+#ifndef CW_PIPELINE_SETUP_SETUP_H
+#define CW_PIPELINE_SETUP_SETUP_H
 
 #include "pipeline/match/generation.h"
 #include "pipeline/output/outputs.h"
@@ -22,7 +22,8 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error);
 int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_generation *generation,
 		   bool is_reload, struct cw_error *error);
 
-/* Choose cores for lanes and workers (-1: any), as the options ask; place the pool. -EINVAL for a list that is none. */
+/* Choose cores for lanes and workers (-1: any), as the options ask; place the pool. -EINVAL for a
+ * list that is none. */
 int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int32_t *worker_cpus,
 		      struct cw_error *error);
 

@@ -3,8 +3,8 @@
  * Where threads run and memory lies: a plan of cores, made before the threads start, and what is
  * asked of the kernel for them. All of it helps or does not; nothing fails a run.
  */
-#ifndef CW_PIPELINE_AFFINITY_H
-#define CW_PIPELINE_AFFINITY_H
+#ifndef CW_PIPELINE_THREADS_AFFINITY_H
+#define CW_PIPELINE_THREADS_AFFINITY_H
 
 #include <stdbool.h>
 #include <stddef.h>

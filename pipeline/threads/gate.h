@@ -9,8 +9,8 @@
  * one atomic add while nobody is parked, and wakes one parked thread otherwise. (Condition
  * variables would do the same, but those of glibc before 2.41 can lose a signal, its bug 25847.)
  */
-#ifndef CW_PIPELINE_GATE_H
-#define CW_PIPELINE_GATE_H
+#ifndef CW_PIPELINE_THREADS_GATE_H
+#define CW_PIPELINE_THREADS_GATE_H
 
 #include <stdatomic.h>
 #include <stdint.h>

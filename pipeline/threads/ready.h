@@ -5,8 +5,8 @@
  * would make them wait for each other: with more threads than cores, each push could then cost a
  * time slice of the scheduler.) Things are taken in rotation, so that none waits for ever.
  */
-#ifndef CW_PIPELINE_READY_H
-#define CW_PIPELINE_READY_H
+#ifndef CW_PIPELINE_THREADS_READY_H
+#define CW_PIPELINE_THREADS_READY_H
 
 #include <stdatomic.h>
 #include <stdint.h>

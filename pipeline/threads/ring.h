@@ -7,8 +7,8 @@
  * them spinning its time slice away; with more threads than cores that was seen to go on for
  * minutes.)
  */
-#ifndef CW_PIPELINE_RING_H
-#define CW_PIPELINE_RING_H
+#ifndef CW_PIPELINE_THREADS_RING_H
+#define CW_PIPELINE_THREADS_RING_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The turn: who may have it, and what is done in it. */
-#ifndef CW_PIPELINE_TURN_H
-#define CW_PIPELINE_TURN_H
+#ifndef CW_PIPELINE_TURN_TURN_H
+#define CW_PIPELINE_TURN_TURN_H
 
 #include "pipeline/match/sample.h"
 #include "pipeline/output/outputs.h"

@@ -3,8 +3,8 @@
  * For tests of the reader: capture files built by hand, byte for byte and in either byte order, and
  * lists of the packets that came out. For programs with cmocka; failures end the test.
  */
-#ifndef CW_TESTS_CAPTURE_H
-#define CW_TESTS_CAPTURE_H
+#ifndef CW_TESTS_RIG_CAPTURE_H
+#define CW_TESTS_RIG_CAPTURE_H
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * copied to memory of exactly its size, so that the address sanitizer sees any byte read too many.
  * Returns NULL, or what does not hold.
  */
-#ifndef CW_TESTS_DECODE_CHECK_H
-#define CW_TESTS_DECODE_CHECK_H
+#ifndef CW_TESTS_RIG_DECODE_CHECK_H
+#define CW_TESTS_RIG_DECODE_CHECK_H
 
 #include <stdlib.h>
 

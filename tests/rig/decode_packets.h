@@ -3,8 +3,8 @@
  * Packets written in hexadecimal, and what they must be decoded to: for the tests of the decoder.
  * Each packet is also cut at every length, and every cut has to keep what decode_check.h demands.
  */
-#ifndef CW_TESTS_DECODE_PACKETS_H
-#define CW_TESTS_DECODE_PACKETS_H
+#ifndef CW_TESTS_RIG_DECODE_PACKETS_H
+#define CW_TESTS_RIG_DECODE_PACKETS_H
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Programs of tests that hold sets against libpcap in bursts (filter_differ.h). */
-#ifndef CW_TESTS_DIFFER_TESTS_H
-#define CW_TESTS_DIFFER_TESTS_H
+#ifndef CW_TESTS_RIG_DIFFER_TESTS_H
+#define CW_TESTS_RIG_DIFFER_TESTS_H
 
 #include "tests/rig/filter_differ.h"
 #include "tests/rig/run_tests.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Memory that runs out when told to; malloc, calloc, realloc and aligned_alloc are wrapped. */
-#ifndef CW_TESTS_FAILING_MEMORY_H
-#define CW_TESTS_FAILING_MEMORY_H
+#ifndef CW_TESTS_RIG_FAILING_MEMORY_H
+#define CW_TESTS_RIG_FAILING_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * span, touch every byte of every packet, and compare what the two ways gave. Aborts where they
  * differ or a packet leaves its span.
  */
-#ifndef CW_TESTS_FUZZ_FEED_H
-#define CW_TESTS_FUZZ_FEED_H
+#ifndef CW_TESTS_RIG_FEED_H
+#define CW_TESTS_RIG_FEED_H
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
  * Runs of the pipeline over one generated file: the file, six rules, an output folder for each run.
  * Setup and teardown are open_folder and close_folder.
  */
-#ifndef CW_TESTS_FILE_RUN_H
-#define CW_TESTS_FILE_RUN_H
+#ifndef CW_TESTS_RIG_FILE_RUN_H
+#define CW_TESTS_RIG_FILE_RUN_H
 
 #include <dirent.h>
 #include <poll.h>

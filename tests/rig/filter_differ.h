@@ -3,8 +3,8 @@
  * Holds sets of filters against libpcap: whatever the engine, the mode and the budgets, the ids
  * that a set gives are those of the filters for which bpf_filter does not return 0.
  */
-#ifndef CW_TESTS_FILTER_DIFFER_H
-#define CW_TESTS_FILTER_DIFFER_H
+#ifndef CW_TESTS_RIG_FILTER_DIFFER_H
+#define CW_TESTS_RIG_FILTER_DIFFER_H
 
 #include "core/filter/set.h"
 #include "core/packet/linktype.h"

@@ -4,8 +4,8 @@
  * that are half sensible, and a page that ends where memory ends, so that a read past a packet
  * stops the test.
  */
-#ifndef CW_TESTS_FILTER_RANDOM_H
-#define CW_TESTS_FILTER_RANDOM_H
+#ifndef CW_TESTS_RIG_FILTER_RANDOM_H
+#define CW_TESTS_RIG_FILTER_RANDOM_H
 
 #include <stdbool.h>
 #include <stdio.h>

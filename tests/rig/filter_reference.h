@@ -5,8 +5,8 @@
  * ever. Programs that jump backward (protochain) first run here, as plainly as can be, so many
  * jumps that none is left which would end by itself; only those that end go to libpcap.
  */
-#ifndef CW_TESTS_FILTER_REFERENCE_H
-#define CW_TESTS_FILTER_REFERENCE_H
+#ifndef CW_TESTS_RIG_FILTER_REFERENCE_H
+#define CW_TESTS_RIG_FILTER_REFERENCE_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * (negations, nested prefixes, ranges that overlap, masks, payload bytes). Addresses and ports are
  * drawn from small pools that sets_packet draws from as well, so that filters match.
  */
-#ifndef CW_TESTS_FILTER_SETS_H
-#define CW_TESTS_FILTER_SETS_H
+#ifndef CW_TESTS_RIG_FILTER_SETS_H
+#define CW_TESTS_RIG_FILTER_SETS_H
 
 #include "tests/rig/filter_random.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Expressions of tests/data, compiled or refused. */
-#ifndef CW_TESTS_FILTER_TEXTS_H
-#define CW_TESTS_FILTER_TEXTS_H
+#ifndef CW_TESTS_RIG_FILTER_TEXTS_H
+#define CW_TESTS_RIG_FILTER_TEXTS_H
 
 #include <dlfcn.h>
 #include <netdb.h>

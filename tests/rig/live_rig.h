@@ -4,8 +4,8 @@
  * devices, "out" where the sender puts frames and "in" where they arrive; nothing leaves it, and it
  * goes when the process does. Needs ip (iproute2) and the right to make namespaces.
  */
-#ifndef CW_TESTS_LIVE_RIG_H
-#define CW_TESTS_LIVE_RIG_H
+#ifndef CW_TESTS_RIG_LIVE_RIG_H
+#define CW_TESTS_RIG_LIVE_RIG_H
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * What tests of the live sources share: frames and how they are sent, interfaces, opening that must
  * fail, and books over all queues.
  */
-#ifndef CW_TESTS_LIVE_SOURCE_H
-#define CW_TESTS_LIVE_SOURCE_H
+#ifndef CW_TESTS_RIG_LIVE_SOURCE_H
+#define CW_TESTS_RIG_LIVE_SOURCE_H
 
 #include <fcntl.h>
 

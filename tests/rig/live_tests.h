@@ -3,8 +3,8 @@
  * What every program of live tests begins with: the devices of live_rig.h, or the reason why each
  * test is skipped. The program ends with RUN_TESTS.
  */
-#ifndef CW_TESTS_LIVE_TESTS_H
-#define CW_TESTS_LIVE_TESTS_H
+#ifndef CW_TESTS_RIG_LIVE_TESTS_H
+#define CW_TESTS_RIG_LIVE_TESTS_H
 
 #include "core/base/clock.h"
 #include "tests/rig/live_rig.h"

@@ -3,8 +3,8 @@
  * A network namespace of the test's own: nothing it does to interfaces touches the machine, and
  * nothing needs to be put back.
  */
-#ifndef CW_TESTS_NETNS_H
-#define CW_TESTS_NETNS_H
+#ifndef CW_TESTS_RIG_NETNS_H
+#define CW_TESTS_RIG_NETNS_H
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What any test program uses: cmocka with what it needs before it, and the end of main. */
-#ifndef CW_TESTS_RUN_TESTS_H
-#define CW_TESTS_RUN_TESTS_H
+#ifndef CW_TESTS_RIG_RUN_TESTS_H
+#define CW_TESTS_RIG_RUN_TESTS_H
 
 #include <setjmp.h>
 #include <stdarg.h>

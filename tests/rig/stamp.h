@@ -3,13 +3,13 @@
  * Numbered frames: what sender.c sends and a receiver builds again to compare with. A frame follows
  * from its number and the shape alone, so that a receiver that knows both knows every byte:
  *
- *	Ethernet | tags | IPv4 (source 10.0.0.0 + flow) | UDP, or TCP for large frames | stamp | fill
+ *	Ethernet | tags | IPv4 (source 10.0.0.0 + flow) | UDP, or TCP if large | stamp | fill
  *
  * The stamp is 16 octets, big-endian: magic, number (64 bits), check of number and length. Frame n
  * belongs to flow n % flows. Header-only, shared by programs in C.
  */
-#ifndef CW_TESTS_LIVE_STAMP_H
-#define CW_TESTS_LIVE_STAMP_H
+#ifndef CW_TESTS_RIG_STAMP_H
+#define CW_TESTS_RIG_STAMP_H
 
 #include <stdbool.h>
 

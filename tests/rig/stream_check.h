@@ -3,8 +3,8 @@
  * Segments for the tests of TCP streams, and the slow, obvious way to put them together: a byte at
  * a time, first come first kept, without limits.
  */
-#ifndef CW_TESTS_STREAM_CHECK_H
-#define CW_TESTS_STREAM_CHECK_H
+#ifndef CW_TESTS_RIG_STREAM_CHECK_H
+#define CW_TESTS_RIG_STREAM_CHECK_H
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What tests of live sources share beside the devices (rig.h): a tally of the numbered frames, and
- * the thread of a queue that fills it. Include cmocka.h before.
+ * What tests of live sources share beside the devices (live_rig.h): a tally of the numbered
+ * frames, and the thread of a queue that fills it. Include cmocka.h before.
  */
-#ifndef CW_TESTS_LIVE_TALLY_H
-#define CW_TESTS_LIVE_TALLY_H
+#ifndef CW_TESTS_RIG_TALLY_H
+#define CW_TESTS_RIG_TALLY_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the sub-commands of capweir bench share. */
-#ifndef CW_TOOLS_BENCH_H
-#define CW_TOOLS_BENCH_H
+#ifndef CW_TOOLS_BENCH_BENCH_H
+#define CW_TOOLS_BENCH_BENCH_H
 
 #include <jansson.h>
 

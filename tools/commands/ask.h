@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Asking a capture at its control socket. What goes wrong is complained about here. */
-#ifndef CW_TOOLS_ASK_H
-#define CW_TOOLS_ASK_H
+#ifndef CW_TOOLS_COMMANDS_ASK_H
+#define CW_TOOLS_COMMANDS_ASK_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * What capweir top shows, from two answers of the control socket: a row with a bar for each stage a
  * packet goes through, and which stage holds the others up. No terminal here.
  */
-#ifndef CW_TOOLS_TOP_MODEL_H
-#define CW_TOOLS_TOP_MODEL_H
+#ifndef CW_TOOLS_COMMANDS_TOP_MODEL_H
+#define CW_TOOLS_COMMANDS_TOP_MODEL_H
 
 #include <jansson.h>
 #include <stdbool.h>

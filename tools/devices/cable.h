@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A virtual cable (veth pair) in a network namespace of this process's own: what is done on it
  * touches nothing else, and it goes with the process. */
-#ifndef CW_TOOLS_CABLE_H
-#define CW_TOOLS_CABLE_H
+#ifndef CW_TOOLS_DEVICES_CABLE_H
+#define CW_TOOLS_DEVICES_CABLE_H
 
 #include "core/base/error.h"
 

@@ -5,8 +5,8 @@
  * interfaces (core/net/netdev.h). Needs no rights, but for link types that only an opened device
  * tells.
  */
-#ifndef CW_TOOLS_CATALOGUE_H
-#define CW_TOOLS_CATALOGUE_H
+#ifndef CW_TOOLS_DEVICES_CATALOGUE_H
+#define CW_TOOLS_DEVICES_CATALOGUE_H
 
 #include "core/net/netdev.h"
 #include "tools/options/options.h"

@@ -3,8 +3,8 @@
  * Sends the packets of capture files on a device, at the times that the files or a rate give. One
  * thread: reads, waits, sends. Packets whose time has come go together in one system call.
  */
-#ifndef CW_TOOLS_REPLAY_H
-#define CW_TOOLS_REPLAY_H
+#ifndef CW_TOOLS_DEVICES_REPLAY_H
+#define CW_TOOLS_DEVICES_REPLAY_H
 
 #include "core/source/live/transmit.h"
 #include "tools/options/options.h"

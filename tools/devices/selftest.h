@@ -5,8 +5,8 @@
  * own address, or, where there is no link layer, IP protocol 253 (experiments) between
  * documentation addresses. Each holds a number and what tells this run from others.
  */
-#ifndef CW_TOOLS_SELFTEST_H
-#define CW_TOOLS_SELFTEST_H
+#ifndef CW_TOOLS_DEVICES_SELFTEST_H
+#define CW_TOOLS_DEVICES_SELFTEST_H
 
 #include "core/base/error.h"
 #include "core/net/netdev.h"

@@ -3,8 +3,8 @@
  * The command line: one table of every option of every command, from which parsing and help are
  * made. Parsing gives raw values; what they mean together is the commands' business.
  */
-#ifndef CW_TOOLS_OPTIONS_H
-#define CW_TOOLS_OPTIONS_H
+#ifndef CW_TOOLS_OPTIONS_OPTIONS_H
+#define CW_TOOLS_OPTIONS_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

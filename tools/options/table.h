@@ -4,8 +4,8 @@
  * it, what its value is and where that goes. Parsing (options.c), help, the manual and the shells'
  * completions are made from it.
  */
-#ifndef CW_TOOLS_OPTION_TABLE_H
-#define CW_TOOLS_OPTION_TABLE_H
+#ifndef CW_TOOLS_OPTIONS_TABLE_H
+#define CW_TOOLS_OPTIONS_TABLE_H
 
 #include "pipeline/rules/amount.h"
 #include "tools/options/options.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From an option's text to its field: each kind of value once. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static int choose(const struct cw_option_row *row, const char *text, int *choice
 					 : word[bytes] ? ", "
 						       : " or ",
 					 (int)bytes, word);
+		assert(used < sizeof(list));
 		if (!word[bytes])
 			break;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What options' values look like. Each returns 0, or CW_EXIT_USAGE after a complaint. */
-#ifndef CW_TOOLS_OPTION_VALUES_H
-#define CW_TOOLS_OPTION_VALUES_H
+#ifndef CW_TOOLS_OPTIONS_VALUES_H
+#define CW_TOOLS_OPTIONS_VALUES_H
 
 #include "tools/options/table.h"
 

@@ -11,8 +11,8 @@
  *
  * None prints. All look users up, which may read files and ask name services.
  */
-#ifndef CW_TOOLS_CONFINE_H
-#define CW_TOOLS_CONFINE_H
+#ifndef CW_TOOLS_PROCESS_CONFINE_H
+#define CW_TOOLS_PROCESS_CONFINE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
  *   cw_hooks_run_any()  any thread, when a file has its name
  *   cw_hooks_finish()   waits for all of them
  */
-#ifndef CW_TOOLS_HOOKS_H
-#define CW_TOOLS_HOOKS_H
+#ifndef CW_TOOLS_PROCESS_HOOKS_H
+#define CW_TOOLS_PROCESS_HOOKS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the two processes of the hooks share: hooks.c asks, hooks_runner.c runs. */
-#ifndef CW_TOOLS_HOOKS_PARTS_H
-#define CW_TOOLS_HOOKS_PARTS_H
+#ifndef CW_TOOLS_PROCESS_HOOKS_PARTS_H
+#define CW_TOOLS_PROCESS_HOOKS_PARTS_H
 
 #include <stdio.h>
 #include <string.h>

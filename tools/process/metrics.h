@@ -5,8 +5,8 @@
  * there. A request costs a snapshot, as `capweir stats`; a slow client costs a connection of 16,
  * for 10 s.
  */
-#ifndef CW_TOOLS_METRICS_H
-#define CW_TOOLS_METRICS_H
+#ifndef CW_TOOLS_PROCESS_METRICS_H
+#define CW_TOOLS_PROCESS_METRICS_H
 
 #include "core/base/error.h"
 

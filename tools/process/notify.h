@@ -3,8 +3,8 @@
  * Telling the service manager how it goes: datagrams to the socket that NOTIFY_SOCKET names
  * (sd_notify(3) describes them). Where there is no such socket, nothing happens.
  */
-#ifndef CW_TOOLS_NOTIFY_H
-#define CW_TOOLS_NOTIFY_H
+#ifndef CW_TOOLS_PROCESS_NOTIFY_H
+#define CW_TOOLS_PROCESS_NOTIFY_H
 
 /*
  * The socket, connected; -1: there is none, or it cannot be reached (a manager that wants to be

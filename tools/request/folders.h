@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which folders a run will make files in, and which pipes and devices it will write to. */
-#ifndef CW_TOOLS_FOLDERS_H
-#define CW_TOOLS_FOLDERS_H
+#ifndef CW_TOOLS_REQUEST_FOLDERS_H
+#define CW_TOOLS_REQUEST_FOLDERS_H
 
 #include <stdint.h>
 

@@ -22,7 +22,7 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 			    struct cw_error *error);
 
-/* The rules of -R, or of -f and -w; then *expression, if it is the only output's filter, is taken. */
+/* The rules of -R, or of -f and -w; *expression is taken if it is the only output's filter. */
 int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		       char **expression);
 

@@ -7,8 +7,8 @@
  *   require.c   what a program asks for first
  *   kernel.c    the program that the kernel may run in its place
  */
-#ifndef CW_CORE_FILTER_BPF_H
-#define CW_CORE_FILTER_BPF_H
+#ifndef CW_CORE_FILTER_BPF_BPF_H
+#define CW_CORE_FILTER_BPF_BPF_H
 
 #include <capweir/filter.h>
 #include <pcap/pcap.h>

@@ -3,8 +3,8 @@
  * From the events of a packet to ids, for most packets: inline, for set.c. The rest is
  * cw_collect of decision.h.
  */
-#ifndef CW_CORE_FILTER_COLLECT_H
-#define CW_CORE_FILTER_COLLECT_H
+#ifndef CW_CORE_FILTER_ENGINE_COLLECT_H
+#define CW_CORE_FILTER_ENGINE_COLLECT_H
 
 #include "core/filter/engine/decision.h"
 

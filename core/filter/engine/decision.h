@@ -5,8 +5,8 @@
  *
  *   packet --walk or jit_x86--> events --collect--> ids
  */
-#ifndef CW_CORE_FILTER_DECISION_H
-#define CW_CORE_FILTER_DECISION_H
+#ifndef CW_CORE_FILTER_ENGINE_DECISION_H
+#define CW_CORE_FILTER_ENGINE_DECISION_H
 
 #include <capweir/filter.h>
 #include <pcap/pcap.h>

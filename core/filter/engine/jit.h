@@ -16,8 +16,8 @@
  *
  * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
  */
-#ifndef CW_CORE_FILTER_JIT_H
-#define CW_CORE_FILTER_JIT_H
+#ifndef CW_CORE_FILTER_ENGINE_JIT_H
+#define CW_CORE_FILTER_ENGINE_JIT_H
 
 #include "core/filter/engine/decision.h"
 

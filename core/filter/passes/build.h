@@ -2,8 +2,8 @@
 /*
  * Many classic BPF programs to one decision program: what the passes give to the front.
  */
-#ifndef CW_CORE_FILTER_BUILD_H
-#define CW_CORE_FILTER_BUILD_H
+#ifndef CW_CORE_FILTER_PASSES_BUILD_H
+#define CW_CORE_FILTER_PASSES_BUILD_H
 
 #include "core/filter/bpf/bpf.h"
 #include "core/filter/engine/decision.h"

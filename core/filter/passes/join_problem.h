@@ -3,8 +3,8 @@
  * Joining: what join.c (problems), join_expand.c (switches) and join_split.c (what is done where a
  * switch would be too large) have in common. Private to them; join.c explains the algorithm.
  */
-#ifndef CW_CORE_FILTER_JOIN_H
-#define CW_CORE_FILTER_JOIN_H
+#ifndef CW_CORE_FILTER_PASSES_JOIN_PROBLEM_H
+#define CW_CORE_FILTER_PASSES_JOIN_PROBLEM_H
 
 #include "core/filter/passes/passes.h"
 

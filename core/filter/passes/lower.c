@@ -309,8 +309,7 @@ static uint32_t widest_ref(const struct cw_lower *lower, uint32_t max)
 
 /*
  * List the values (without the bits in which no two intervals differ) that do not go to
- * `default_child`;
- * false when there are too many for a hash table.
+ * `default_child`; false when there are too many for a hash table.
  */
 static bool gather_keys(struct cw_lower *lower, uint32_t default_child, uint32_t max,
 			uint32_t *shift)

@@ -2,8 +2,8 @@
 /*
  * Lowering, between lower.c (the graph) and lower_tables.c (variables, tables). Private to these.
  */
-#ifndef CW_CORE_FILTER_LOWER_H
-#define CW_CORE_FILTER_LOWER_H
+#ifndef CW_CORE_FILTER_PASSES_LOWER_H
+#define CW_CORE_FILTER_PASSES_LOWER_H
 
 #include "core/filter/passes/passes.h"
 

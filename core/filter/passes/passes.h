@@ -9,8 +9,8 @@
  * Failures while building are kept in cw_build.failure, the first one only; functions return
  * something harmless from then on, and each pass looks at it where it ends.
  */
-#ifndef CW_CORE_FILTER_PASSES_H
-#define CW_CORE_FILTER_PASSES_H
+#ifndef CW_CORE_FILTER_PASSES_PASSES_H
+#define CW_CORE_FILTER_PASSES_PASSES_H
 
 #include "core/filter/passes/build.h"
 

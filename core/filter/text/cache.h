@@ -3,8 +3,8 @@
  * What compiling gave, by expression and options, so that a rules file that is loaded again costs
  * only what is new in it. Bounded: results that were not asked for in a while are forgotten.
  */
-#ifndef CW_CORE_FILTER_CACHE_H
-#define CW_CORE_FILTER_CACHE_H
+#ifndef CW_CORE_FILTER_TEXT_CACHE_H
+#define CW_CORE_FILTER_TEXT_CACHE_H
 
 #include "core/filter/text/translate.h"
 #include "core/base/grow.h"

@@ -20,8 +20,8 @@
  * Owner: one thread at a time. The processes end with cw_filter_compiler_free, and with the process
  * that started them, whatever way it ends.
  */
-#ifndef CW_CORE_FILTER_COMPILER_H
-#define CW_CORE_FILTER_COMPILER_H
+#ifndef CW_CORE_FILTER_TEXT_COMPILER_H
+#define CW_CORE_FILTER_TEXT_COMPILER_H
 
 #include <capweir/filter.h>
 #include <sys/types.h>

@@ -2,8 +2,8 @@
 /*
  * Where a filter is wrong, for a reader.
  */
-#ifndef CW_CORE_FILTER_EXPLAIN_H
-#define CW_CORE_FILTER_EXPLAIN_H
+#ifndef CW_CORE_FILTER_TEXT_EXPLAIN_H
+#define CW_CORE_FILTER_TEXT_EXPLAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>

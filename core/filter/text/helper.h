@@ -16,8 +16,8 @@
  * time. Messages are a header and what it says follows, over stream sockets (wire.c), in the
  * machine's own layout: the three are one program.
  */
-#ifndef CW_CORE_FILTER_HELPER_H
-#define CW_CORE_FILTER_HELPER_H
+#ifndef CW_CORE_FILTER_TEXT_HELPER_H
+#define CW_CORE_FILTER_TEXT_HELPER_H
 
 #include "core/filter/text/translate.h"
 

@@ -2,8 +2,8 @@
 /*
  * Expressions as text: their tokens, which names a resolver would be asked for, and quoting them.
  */
-#ifndef CW_CORE_FILTER_NAMES_H
-#define CW_CORE_FILTER_NAMES_H
+#ifndef CW_CORE_FILTER_TEXT_NAMES_H
+#define CW_CORE_FILTER_TEXT_NAMES_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
 /*
  * From an expression to classic BPF, by libpcap in this process; compiler.h does so in another.
  */
-#ifndef CW_CORE_FILTER_TRANSLATE_H
-#define CW_CORE_FILTER_TRANSLATE_H
+#ifndef CW_CORE_FILTER_TEXT_TRANSLATE_H
+#define CW_CORE_FILTER_TEXT_TRANSLATE_H
 
 #include <pcap/pcap.h>
 

@@ -2,8 +2,8 @@
 /*
  * What every public header needs: which functions the library exports, C++, and its version.
  */
-#ifndef CAPWEIR_BASE_H
-#define CAPWEIR_BASE_H
+#ifndef CW_CAPWEIR_BASE_H
+#define CW_CAPWEIR_BASE_H
 
 #include <stdbool.h>
 #include <stddef.h>

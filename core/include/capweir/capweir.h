@@ -2,8 +2,8 @@
 /*
  * The capture library: all of its headers.
  */
-#ifndef CAPWEIR_H
-#define CAPWEIR_H
+#ifndef CW_CAPWEIR_CAPWEIR_H
+#define CW_CAPWEIR_CAPWEIR_H
 
 #include <capweir/base.h>
 #include <capweir/device.h>

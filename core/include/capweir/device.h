@@ -2,8 +2,8 @@
 /*
  * Devices that can be captured from.
  */
-#ifndef CAPWEIR_DEVICE_H
-#define CAPWEIR_DEVICE_H
+#ifndef CW_CAPWEIR_DEVICE_H
+#define CW_CAPWEIR_DEVICE_H
 
 #include <capweir/error.h>
 

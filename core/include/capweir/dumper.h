@@ -3,8 +3,8 @@
  * Dumpers: capture files to be written. Every failure of a write, flush or close is returned: a
  * full disk, a quota, a closed pipe (for programs that ignore SIGPIPE; it ends others).
  */
-#ifndef CAPWEIR_DUMPER_H
-#define CAPWEIR_DUMPER_H
+#ifndef CW_CAPWEIR_DUMPER_H
+#define CW_CAPWEIR_DUMPER_H
 
 #include <capweir/handle.h>
 

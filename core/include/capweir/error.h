@@ -4,8 +4,8 @@
  * enum cw_code. Set-up functions also fill a caller's struct cw_error (which may be NULL): what was
  * tried, on what, why it failed, what to do. Functions called for each packet return codes only.
  */
-#ifndef CAPWEIR_ERROR_H
-#define CAPWEIR_ERROR_H
+#ifndef CW_CAPWEIR_ERROR_H
+#define CW_CAPWEIR_ERROR_H
 
 #include <capweir/base.h>
 

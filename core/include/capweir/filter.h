@@ -5,8 +5,8 @@
  * cost about as much as two. Both are immutable once made: any number of threads may match
  * with them.
  */
-#ifndef CAPWEIR_FILTER_H
-#define CAPWEIR_FILTER_H
+#ifndef CW_CAPWEIR_FILTER_H
+#define CW_CAPWEIR_FILTER_H
 
 #include <capweir/error.h>
 #include <capweir/packet.h>

@@ -20,8 +20,8 @@
  * Times are in nanoseconds, link types have 32 bits, counts 64. Strings that functions return are
  * the handle's unless it says otherwise.
  */
-#ifndef CAPWEIR_HANDLE_H
-#define CAPWEIR_HANDLE_H
+#ifndef CW_CAPWEIR_HANDLE_H
+#define CW_CAPWEIR_HANDLE_H
 
 #include <capweir/filter.h>
 

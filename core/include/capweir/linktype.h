@@ -3,8 +3,8 @@
  * Link types: the LINKTYPE_ values of files, always 32 bits.
  * Source: the tcpdump.org registry of link-layer header types.
  */
-#ifndef CAPWEIR_LINKTYPE_H
-#define CAPWEIR_LINKTYPE_H
+#ifndef CW_CAPWEIR_LINKTYPE_H
+#define CW_CAPWEIR_LINKTYPE_H
 
 #include <capweir/base.h>
 

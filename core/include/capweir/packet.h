@@ -2,8 +2,8 @@
 /*
  * A packet, as reading gives it and writing takes it.
  */
-#ifndef CAPWEIR_PACKET_H
-#define CAPWEIR_PACKET_H
+#ifndef CW_CAPWEIR_PACKET_H
+#define CW_CAPWEIR_PACKET_H
 
 #include <capweir/base.h>
 

@@ -27,8 +27,8 @@
  * What the kernel does not tell: packets lost before the tap (in the device, its driver or the
  * backlog). Those are in the device's own counters.
  */
-#ifndef CW_CORE_SOURCE_LIVE_H
-#define CW_CORE_SOURCE_LIVE_H
+#ifndef CW_CORE_SOURCE_LIVE_LIVE_H
+#define CW_CORE_SOURCE_LIVE_LIVE_H
 
 #include "core/base/error.h"
 #include "core/packet/packet.h"

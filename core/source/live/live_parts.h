@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the live sources share: how live.c reaches them, and spans of frames that lie scattered. */
-#ifndef CW_CORE_SOURCE_LIVE_PARTS_H
-#define CW_CORE_SOURCE_LIVE_PARTS_H
+#ifndef CW_CORE_SOURCE_LIVE_LIVE_PARTS_H
+#define CW_CORE_SOURCE_LIVE_LIVE_PARTS_H
 
 #include "core/source/live/live.h"
 

@@ -24,8 +24,8 @@
  * promiscuous mode open and read of the device's counters in sysfs, and what libpcap's module for
  * the device does; close, munmap at the end. Memory is allocated for the first arenas only.
  */
-#ifndef CW_CORE_SOURCE_PCAP_H
-#define CW_CORE_SOURCE_PCAP_H
+#ifndef CW_CORE_SOURCE_LIVE_PCAP_H
+#define CW_CORE_SOURCE_LIVE_PCAP_H
 
 #include "core/source/live/live.h"
 

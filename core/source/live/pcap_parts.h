@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of the libpcap source share. Not for other files. */
-#ifndef CW_CORE_SOURCE_PCAP_PARTS_H
-#define CW_CORE_SOURCE_PCAP_PARTS_H
+#ifndef CW_CORE_SOURCE_LIVE_PCAP_PARTS_H
+#define CW_CORE_SOURCE_LIVE_PCAP_PARTS_H
 
 #include <pcap/pcap.h>
 

@@ -12,8 +12,8 @@
  * System calls after open: epoll_wait, setsockopt, getsockopt, getsockname, clock_gettime, and
  * close and munmap at the end.
  */
-#ifndef CW_CORE_SOURCE_PACKET_H
-#define CW_CORE_SOURCE_PACKET_H
+#ifndef CW_CORE_SOURCE_LIVE_TPACKET_H
+#define CW_CORE_SOURCE_LIVE_TPACKET_H
 
 #include "core/source/live/live.h"
 

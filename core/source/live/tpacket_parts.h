@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of the AF_PACKET source share: its queues and rings. Not for other files. */
-#ifndef CW_CORE_SOURCE_PACKET_PARTS_H
-#define CW_CORE_SOURCE_PACKET_PARTS_H
+#ifndef CW_CORE_SOURCE_LIVE_TPACKET_PARTS_H
+#define CW_CORE_SOURCE_LIVE_TPACKET_PARTS_H
 
 #include <linux/if.h>
 #include <stdatomic.h>

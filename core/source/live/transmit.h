@@ -9,8 +9,8 @@
  * PACKET_QDISC_BYPASS is not used: what is sent would not be seen by captures on the device, and
  * dropped where the device has no room.
  */
-#ifndef CW_CORE_TRANSMIT_H
-#define CW_CORE_TRANSMIT_H
+#ifndef CW_CORE_SOURCE_LIVE_TRANSMIT_H
+#define CW_CORE_SOURCE_LIVE_TRANSMIT_H
 
 #include "core/base/error.h"
 #include "core/packet/packet.h"

@@ -42,8 +42,8 @@
  * System calls after open: poll, ppoll, recvfrom, getsockopt, ioctl, bpf (stop), clock_gettime;
  * close and munmap at the end.
  */
-#ifndef CW_CORE_SOURCE_XDP_H
-#define CW_CORE_SOURCE_XDP_H
+#ifndef CW_CORE_SOURCE_LIVE_XDP_H
+#define CW_CORE_SOURCE_LIVE_XDP_H
 
 #include "core/source/live/live.h"
 

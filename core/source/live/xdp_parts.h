@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the files of the AF_XDP source share. Not for other files. */
-#ifndef CW_CORE_SOURCE_XDP_PARTS_H
-#define CW_CORE_SOURCE_XDP_PARTS_H
+#ifndef CW_CORE_SOURCE_LIVE_XDP_PARTS_H
+#define CW_CORE_SOURCE_LIVE_XDP_PARTS_H
 
 #include <stdatomic.h>
 #include <xdp/xsk.h>

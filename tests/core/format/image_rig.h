@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Images of capture files, read whole and in pieces, and what must come out. */
-#ifndef CW_TESTS_IMAGE_RIG_H
-#define CW_TESTS_IMAGE_RIG_H
+#ifndef CW_TESTS_CORE_FORMAT_IMAGE_RIG_H
+#define CW_TESTS_CORE_FORMAT_IMAGE_RIG_H
 
 #include "core/format/pcapfile.h"
 #include "tests/rig/capture.h"

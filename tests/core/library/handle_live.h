@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The public handle on a pair of virtual devices: opened, and numbered frames sent. */
-#ifndef CW_TESTS_HANDLE_LIVE_H
-#define CW_TESTS_HANDLE_LIVE_H
+#ifndef CW_TESTS_CORE_LIBRARY_HANDLE_LIVE_H
+#define CW_TESTS_CORE_LIBRARY_HANDLE_LIVE_H
 
 #include <capweir/capweir.h>
 

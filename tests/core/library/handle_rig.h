@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Capture files for the public handle, made and opened. */
-#ifndef CW_TESTS_HANDLE_RIG_H
-#define CW_TESTS_HANDLE_RIG_H
+#ifndef CW_TESTS_CORE_LIBRARY_HANDLE_RIG_H
+#define CW_TESTS_CORE_LIBRARY_HANDLE_RIG_H
 
 #include <capweir/capweir.h>
 

@@ -3,8 +3,8 @@
  * Interfaces of a network namespace of the test's own, and calls of the library that fail when told
  * to. Where no namespace can be made, tests that need it are skipped and say so.
  */
-#ifndef CW_TESTS_NETDEV_RIG_H
-#define CW_TESTS_NETDEV_RIG_H
+#ifndef CW_TESTS_CORE_NET_NETDEV_RIG_H
+#define CW_TESTS_CORE_NET_NETDEV_RIG_H
 
 #include <linux/ethtool.h>
 #include <linux/if.h>

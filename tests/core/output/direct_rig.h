@@ -3,8 +3,8 @@
  * Files written direct, with what the system answers as the test wants it: calls that fail, a clock
  * that lies.
  */
-#ifndef CW_TESTS_DIRECT_RIG_H
-#define CW_TESTS_DIRECT_RIG_H
+#ifndef CW_TESTS_CORE_OUTPUT_DIRECT_RIG_H
+#define CW_TESTS_CORE_OUTPUT_DIRECT_RIG_H
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Output files in a folder of the test's own, and calls of the library that fail when told to. */
-#ifndef CW_TESTS_OUTFILE_RIG_H
-#define CW_TESTS_OUTFILE_RIG_H
+#ifndef CW_TESTS_CORE_OUTPUT_OUTFILE_RIG_H
+#define CW_TESTS_CORE_OUTPUT_OUTFILE_RIG_H
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Capture files in a folder of the test's own, read by any way in. */
-#ifndef CW_TESTS_SOURCE_RIG_H
-#define CW_TESTS_SOURCE_RIG_H
+#ifndef CW_TESTS_CORE_SOURCE_SOURCE_RIG_H
+#define CW_TESTS_CORE_SOURCE_SOURCE_RIG_H
 
 #include <dirent.h>
 #include <fcntl.h>

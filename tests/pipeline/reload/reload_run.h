@@ -4,8 +4,8 @@
  * virtual devices in a network namespace of the test's own; where these cannot be made, each test
  * is skipped and says so.
  */
-#ifndef CW_TESTS_RELOAD_RUN_H
-#define CW_TESTS_RELOAD_RUN_H
+#ifndef CW_TESTS_PIPELINE_RELOAD_RELOAD_RUN_H
+#define CW_TESTS_PIPELINE_RELOAD_RELOAD_RUN_H
 
 #include <malloc.h>
 #include <poll.h>

@@ -19,8 +19,8 @@
 #define AT(field) offsetof(struct cw_arguments, field)
 
 /*
- * `means`: TEXT=NUMBER, with spaces between: a bare number first, then a suffix, then the ends of the
- * range. `refused` are just beyond them.
+ * `means`: TEXT=NUMBER, with spaces between: a bare number first, then a suffix, then the ends of
+ * the range. `refused` are just beyond them.
  */
 static const struct number {
 	const char *name;

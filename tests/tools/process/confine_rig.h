@@ -3,8 +3,8 @@
  * Children that confine themselves and report what went wrong; folders of others, and what this
  * system refuses to everybody.
  */
-#ifndef CW_TESTS_CONFINE_RIG_H
-#define CW_TESTS_CONFINE_RIG_H
+#ifndef CW_TESTS_TOOLS_PROCESS_CONFINE_RIG_H
+#define CW_TESTS_TOOLS_PROCESS_CONFINE_RIG_H
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The process that compiles filters: started, compiled with, watched from outside. */
-#ifndef CW_TESTS_COMPILER_RIG_H
-#define CW_TESTS_COMPILER_RIG_H
+#ifndef CW_TESTS_CORE_FILTER_TEXT_COMPILER_RIG_H
+#define CW_TESTS_CORE_FILTER_TEXT_COMPILER_RIG_H
 
 #include <dirent.h>
 #include <dlfcn.h>

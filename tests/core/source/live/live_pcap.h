@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The libpcap source: its options, opened, drained. */
-#ifndef CW_TESTS_LIVE_PCAP_H
-#define CW_TESTS_LIVE_PCAP_H
+#ifndef CW_TESTS_CORE_SOURCE_LIVE_LIVE_PCAP_H
+#define CW_TESTS_CORE_SOURCE_LIVE_LIVE_PCAP_H
 
 #include "tests/rig/live_source.h"
 

@@ -3,8 +3,8 @@
  * The AF_XDP source on pairs of virtual devices: options, devices, the driver's own count. Where
  * the system has no AF_XDP, each test is skipped and says so.
  */
-#ifndef CW_TESTS_LIVE_XDP_H
-#define CW_TESTS_LIVE_XDP_H
+#ifndef CW_TESTS_CORE_SOURCE_LIVE_LIVE_XDP_H
+#define CW_TESTS_CORE_SOURCE_LIVE_LIVE_XDP_H
 
 #include "core/net/netdev.h"
 #include "tests/rig/live_source.h"
