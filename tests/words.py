@@ -47,7 +47,7 @@ def files(root):
         if re.match(r"(core|pipeline|tools|datasets)/.*\.[ch]$", name):
             yield name, c_texts
         elif re.match(r"(README|CONTRIBUTING|SECURITY|CHANGELOG|bench/README)\.md$", name) or \
-                re.match(r"tools/manual/.*\.([1-8]|in)$", name):
+                re.match(r"tools/manual/.*\.(md|in)$", name):
             yield name, page_texts
 
 

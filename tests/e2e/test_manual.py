@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The manual and the completions: made from the table of options, and of use."""
+"""The manual pages and the completions: complete, well-formed, and with commands that work."""
+import glob
 import os
 import re
 import shutil
 import subprocess
 
+import commands
 import e2e
 
-PAGES = os.path.join(os.path.dirname(e2e.CAPWEIR), "manual-pages")
-RULES = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "manual", "capweir-rules.5")
+MADE = os.path.join(os.path.dirname(e2e.CAPWEIR), "manual-pages")
+SOURCES = sorted(glob.glob(os.path.join(e2e.ROOT, "tools", "manual", "*.[1-8].md*")))
+NAMES = [re.sub(r"\.md(\.in)?$", "", os.path.basename(source)) for source in SOURCES]
 COMMANDS = re.findall(r"^  ([a-z]+) ", e2e.capweir("--help").out.decode(), re.M)
+COLUMNS = 80
 
 
 def run(*arguments, text=None):
@@ -18,38 +22,60 @@ def run(*arguments, text=None):
                           timeout=e2e.TIMEOUT, text=True, check=False)
 
 
-class Manual(e2e.Test):
-    def page(self, name):
-        with open(os.path.join(PAGES, name), encoding="utf-8") as file:
-            return file.read()
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
-    def options_of(self, command):
-        """The long names that the command's help tells."""
-        text = self.run_ok(command, "--help").out.decode()
-        names = re.findall(r"^  (?:-.,|   ) --([a-z-]+)", text, re.M)
-        self.assertIn("help", names)
-        return names
+
+def options_of(command):
+    """The long names that the command's help has."""
+    text = e2e.capweir(command, "--help").out.decode()
+    return re.findall(r"^  (?:-.,|   ) --([a-z-]+)", text, re.M)
+
+
+class Pages(commands.Test):
+    def pages(self):
+        """(name, path) of each page in roff."""
+        if not shutil.which("go-md2man"):
+            self.skipTest("the pages are not made: go-md2man is not installed")
+        e2e.need("groff")
+        return [(name, os.path.join(MADE, name)) for name in NAMES]
 
     def test_manual_has_every_option(self):
         self.assertGreater(len(COMMANDS), 8)
-        page = self.page("capweir.1").replace("\\-", "-")
+        page = read(os.path.join(MADE, "capweir.1.md"))
         for command in COMMANDS:
-            for name in self.options_of(command):
-                self.assertRegex(page, rf"--{name}\\fR")
+            self.assertIn(f"\n**{command}**\n", page)
+            self.assertIn("help", options_of(command))
+            for name in options_of(command):
+                self.assertRegex(page, rf"(?m)^(\*\*-.\*\*, )?\*\*--{name}\*\*")
 
-    def test_manual_is_good_roff(self):
-        if not shutil.which("groff"):
-            self.skipTest("groff is not installed")
-        for page in (os.path.join(PAGES, "capweir.1"), RULES):
-            result = run("groff", "-man", "-ww", "-z", page)
-            self.assertEqual((result.returncode, result.stdout), (0, ""))
+    def test_pages_are_good_roff(self):
+        for name, path in self.pages():
+            result = run("groff", "-man", "-t", "-ww", "-z", path)
+            self.assertEqual((result.returncode, result.stdout), (0, ""), name)
 
-    def test_rules_of_the_manual_are_good(self):
-        with open(RULES, encoding="utf-8") as file:
-            example, = re.findall(r"\.RS\n(.*?)\n\.RE", file.read(), re.S)
-        path = self.write("rules.yaml", example.replace("\\-", "-"))
-        self.run_ok("check", path)
+    def test_pages_fit_a_terminal(self):
+        for name, path in self.pages():
+            result = run("groff", "-man", "-t", "-Tutf8", "-P-cbou", f"-rLL={COLUMNS}n",
+                         path)
+            lines = result.stdout.splitlines()
+            self.assertGreater(len(lines), 50, name)
+            self.assertEqual([line for line in lines if len(line) > COLUMNS], [], name)
 
+    def test_every_command_of_the_pages_works(self):
+        rules = commands.blocks(read(SOURCES[NAMES.index("capweir-rules.5")]), "yaml")[0]
+        self.make_inputs(rules)
+        for source in SOURCES:
+            self.run_all(commands.blocks(read(source), "sh"))
+
+    def test_rules_of_the_pages_are_good(self):
+        for source in SOURCES:
+            for number, rules in enumerate(commands.blocks(read(source), "yaml")):
+                self.run_ok("check", self.write(f"rules-{number}.yaml", rules))
+
+
+class Completions(e2e.Test):
     def complete(self, *words):
         """What bash offers for the last word."""
         script = """
@@ -59,7 +85,7 @@ class Manual(e2e.Test):
             _capweir
             printf '%s\\n' "${COMPREPLY[@]}"
         """
-        result = run("bash", "-c", script, "bash", os.path.join(PAGES, "capweir.bash"), *words)
+        result = run("bash", "-c", script, "bash", os.path.join(MADE, "capweir.bash"), *words)
         self.assertEqual(result.returncode, 0, result.stdout)
         return result.stdout.split()
 
@@ -70,7 +96,7 @@ class Manual(e2e.Test):
             self.assertIn(command, self.complete("capweir", ""))
             self.assertIn(command, self.complete("capweir", command[:4]))
             offered = self.complete("capweir", command, "--")
-            for name in self.options_of(command):
+            for name in options_of(command):
                 self.assertIn(f"--{name}", offered)
         self.assertEqual(self.complete("capweir", "split", "--sync", ""), ["off", "close"])
         self.assertEqual(self.complete("capweir", "split", "--sync", "c"), ["close"])
@@ -84,12 +110,12 @@ class Manual(e2e.Test):
     def test_other_shells_can_read_theirs(self):
         found = [shell for shell in ("zsh", "fish") if shutil.which(shell)]
         for shell in found:
-            result = run(shell, "-n", os.path.join(PAGES, f"capweir.{shell}"))
+            result = run(shell, "-n", os.path.join(MADE, f"capweir.{shell}"))
             self.assertEqual((result.returncode, result.stdout), (0, ""))
         for shell in ("zsh", "fish"):
-            text = self.page(f"capweir.{shell}")
+            text = read(os.path.join(MADE, f"capweir.{shell}"))
             for command in COMMANDS:
-                for name in self.options_of(command):
+                for name in options_of(command):
                     self.assertIn(name, text)
         if len(found) < 2:
             self.skipTest("zsh and fish are not both installed; only the names were compared")

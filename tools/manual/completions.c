@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * manual page < capweir.1.in: the manual, with what stands in the option table put in where the
- * text says @SYNOPSIS@, @COMMANDS@ and @OPTIONS@. manual bash | zsh | fish: completions from the
- * same table. Run when capweir is built; not installed.
+ * completions bash | zsh | fish: the shell's completions, from the option table. Run when capweir
+ * is built; not installed.
  */
 #include <ctype.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/base.h"
-#include "tools/options/table.h"
+#include "tools/manual/manual.h"
 
-#define NAME_BYTES 32u
-#define LINE_BYTES 4096u
 #define CHOICE_BYTES 128u
-
-/* The word behind "capweir" in its usage. */
-static const char *command_name(const struct cw_command_text *text, char *name)
-{
-	sscanf(text->usage, "capweir %31s", name);
-	return name;
-}
-
-static bool belongs(const struct cw_option_row *row, const struct cw_command_text *text)
-{
-	return row->help && (row->commands & (unsigned)text->command);
-}
 
 /* The command's first sentence, as the list of commands has it; without its stop. */
 static size_t first_sentence_bytes(const char *what)
@@ -40,124 +24,6 @@ static size_t first_sentence_bytes(const char *what)
 		return (size_t)(stop - what);
 	return bytes && what[bytes - 1] == '.' ? bytes - 1 : bytes;
 }
-
-/* ---- the page ---- */
-
-/* roff takes some characters for itself; a text never begins a line here. */
-static void put_roff(const char *text, size_t bytes)
-{
-	for (; bytes; text++, bytes--) {
-		if (*text == '-')
-			fputs("\\-", stdout);
-		else if (*text == '\\')
-			fputs("\\e", stdout);
-		else if (*text == '\n')
-			putchar(' ');
-		else
-			putchar(*text);
-	}
-}
-
-static void put_words(const char *text)
-{
-	put_roff(text, strlen(text));
-}
-
-/* Each line of a usage is one way to call it. */
-static void put_usage(const char *usage)
-{
-	while (*usage) {
-		size_t bytes = strcspn(usage, "\n");
-
-		fputs(".B capweir\n", stdout);
-		usage += strlen("capweir");
-		bytes -= strlen("capweir");
-		while (bytes && *usage == ' ') {
-			usage++;
-			bytes--;
-		}
-		put_roff(usage, bytes);
-		fputs("\n.br\n", stdout);
-		usage += bytes;
-		usage += strspn(usage, "\n ");
-	}
-}
-
-static void put_synopsis(void)
-{
-	for (size_t index = 0; index < cw_command_text_count; index++)
-		put_usage(cw_command_texts[index].usage);
-}
-
-static void put_commands(void)
-{
-	char name[NAME_BYTES];
-
-	for (size_t index = 0; index < cw_command_text_count; index++) {
-		const struct cw_command_text *text = &cw_command_texts[index];
-
-		printf(".TP\n.B %s\n", command_name(text, name));
-		put_words(text->what);
-		putchar('\n');
-	}
-}
-
-static void put_option(const struct cw_option_row *row)
-{
-	char name[NAME_BYTES];
-	const char *comma = "";
-
-	fputs(".TP\n", stdout);
-	if (row->letter)
-		printf("\\fB\\-%c\\fR, ", row->letter);
-	fputs("\\fB\\-\\-", stdout);
-	put_words(row->name);
-	fputs("\\fR", stdout);
-	if (row->argument) {
-		fputs(cw_option_is_optional(row) ? "\\fI" : " \\fI", stdout);
-		put_words(row->argument);
-		fputs("\\fR", stdout);
-	}
-	putchar('\n');
-	put_words(row->help);
-	fputs("\n(", stdout);
-	for (size_t index = 0; index < cw_command_text_count; index++) {
-		if (!belongs(row, &cw_command_texts[index]))
-			continue;
-		printf("%s\\fB%s\\fR", comma, command_name(&cw_command_texts[index], name));
-		comma = ", ";
-	}
-	puts(")");
-}
-
-static void put_options(void)
-{
-	for (size_t index = 0; index < cw_option_row_count; index++) {
-		if (cw_option_rows[index].help)
-			put_option(&cw_option_rows[index]);
-	}
-}
-
-static int page(void)
-{
-	char line[LINE_BYTES];
-
-	while (fgets(line, sizeof(line), stdin)) {
-		if (strcmp(line, "@SYNOPSIS@\n") == 0)
-			put_synopsis();
-		else if (strcmp(line, "@COMMANDS@\n") == 0)
-			put_commands();
-		else if (strcmp(line, "@OPTIONS@\n") == 0)
-			put_options();
-		else if (strcmp(line, "@VERSION@\n") == 0)
-			printf(".TH CAPWEIR 1 \"\" \"capweir %s\"\n", CW_VERSION);
-		else
-			fputs(line, stdout);
-	}
-	return ferror(stdin) ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-/* ---- completions ---- */
 
 /* The words to choose from, where the argument is "one|other"; "" otherwise. */
 static const char *choices(const struct cw_option_row *row, char *words)
@@ -214,7 +80,7 @@ static void put_names(const struct cw_command_text *text)
 	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
 
-		if (!belongs(row, text))
+		if (!cw_command_has(text, row))
 			continue;
 		if (row->letter)
 			printf(" -%c", row->letter);
@@ -237,7 +103,7 @@ static int bash(void)
 	    "COMPREPLY=($(compgen -W \"$(cd /sys/class/net && echo *)\" -- \"$word\")); ",
 	    {"COMPREPLY=($(compgen -W '", "' -- \"$word\")); "},
 	    ""};
-	char name[NAME_BYTES];
+	char name[CW_COMMAND_NAME_BYTES];
 
 	puts("# bash completion of capweir\n"
 	     "_capweir() {\n"
@@ -256,14 +122,14 @@ static int bash(void)
 	}
 	fputs("\tesac\n\tcase ${COMP_WORDS[1]} in\n", stdout);
 	for (size_t index = 0; index < cw_command_text_count; index++) {
-		printf("\t%s) options='", command_name(&cw_command_texts[index], name));
+		printf("\t%s) options='", cw_command_name(&cw_command_texts[index], name));
 		put_names(&cw_command_texts[index]);
 		puts("' ;;");
 	}
 	puts("\tesac");
 	fputs("\tcommands='", stdout);
 	for (size_t index = 0; index < cw_command_text_count; index++)
-		printf("%s%s", index ? " " : "", command_name(&cw_command_texts[index], name));
+		printf("%s%s", index ? " " : "", cw_command_name(&cw_command_texts[index], name));
 	puts("'\n"
 	     "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
 	     "\t\tCOMPREPLY=($(compgen -W \"$commands --help --version\" -- \"$word\"))\n"
@@ -314,7 +180,7 @@ static void put_zsh_option(const struct cw_option_row *row)
 
 static int zsh(void)
 {
-	char name[NAME_BYTES];
+	char name[CW_COMMAND_NAME_BYTES];
 	size_t index, row;
 
 	puts("#compdef capweir\n"
@@ -324,7 +190,7 @@ static int zsh(void)
 	for (index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
-		printf("\t\t'%s:", command_name(text, name));
+		printf("\t\t'%s:", cw_command_name(text, name));
 		put_quoted(text->what, first_sentence_bytes(text->what), ":\\");
 		puts("'");
 	}
@@ -340,9 +206,9 @@ static int zsh(void)
 	for (index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
-		printf("\t%s)\n\t\t_arguments -s \\\n", command_name(text, name));
+		printf("\t%s)\n\t\t_arguments -s \\\n", cw_command_name(text, name));
 		for (row = 0; row < cw_option_row_count; row++) {
-			if (belongs(&cw_option_rows[row], text))
+			if (cw_command_has(text, &cw_option_rows[row]))
 				put_zsh_option(&cw_option_rows[row]);
 		}
 		puts("\t\t\t'*:file:_files'\n\t\t;;");
@@ -377,7 +243,7 @@ static void put_fish_option(const struct cw_option_row *row, const char *name)
 
 static int fish(void)
 {
-	char name[NAME_BYTES];
+	char name[CW_COMMAND_NAME_BYTES];
 	size_t index, row;
 
 	puts("# fish completion of capweir");
@@ -385,11 +251,11 @@ static int fish(void)
 		const struct cw_command_text *text = &cw_command_texts[index];
 
 		printf("complete -c capweir -n __fish_use_subcommand -f -a %s -d '",
-		       command_name(text, name));
+		       cw_command_name(text, name));
 		put_fish(text->what, first_sentence_bytes(text->what));
 		puts("'");
 		for (row = 0; row < cw_option_row_count; row++) {
-			if (belongs(&cw_option_rows[row], text))
+			if (cw_command_has(text, &cw_option_rows[row]))
 				put_fish_option(&cw_option_rows[row], name);
 		}
 	}
@@ -401,7 +267,7 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *word;
 		int (*put)(void);
-	} kinds[] = {{"page", page}, {"bash", bash}, {"zsh", zsh}, {"fish", fish}};
+	} kinds[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
 
 	for (size_t index = 0; argc == 2 && index < CW_ARRAY_COUNT(kinds); index++) {
 		if (strcmp(argv[1], kinds[index].word) == 0) {
@@ -410,6 +276,6 @@ int main(int argc, char **argv)
 			return fflush(stdout) || ferror(stdout) ? EXIT_FAILURE : result;
 		}
 	}
-	fputs("usage: manual page|bash|zsh|fish\n", stderr);
+	fputs("usage: completions bash|zsh|fish\n", stderr);
 	return 2;
 }
