@@ -30,7 +30,7 @@
 
 CW_BEGIN_DECLS
 
-/* The library's version, "0.1.0". Static. */
+/* The library's version, "0.2.0". Static. */
 CW_API const char *cw_version(void);
 
 /* The version of the libpcap in use, in its own words (pcap_lib_version). Static. */
