@@ -10,6 +10,7 @@
 #include "pipeline/rules/amount.h"
 
 #define NUMBER_BYTES 32u
+#define RANGE_BYTES (2 * NUMBER_BYTES + 16)
 
 struct unit {
 	enum cw_amount_kind kind;
@@ -104,6 +105,20 @@ static const char *print(enum cw_amount_kind kind, uint64_t value, char text[NUM
 	return text;
 }
 
+/* "from A to B", "of at least A", or nothing where only the field's type ends the range. */
+static void print_range(const struct cw_amount *amount, char text[RANGE_BYTES])
+{
+	char least[NUMBER_BYTES], most[NUMBER_BYTES];
+
+	print(amount->kind, amount->least, least);
+	if (amount->most < INT64_MAX)
+		snprintf(text, RANGE_BYTES, " from %s to %s", least,
+			 print(amount->kind, amount->most, most));
+	else
+		snprintf(text, RANGE_BYTES, "%s%s", amount->least ? " of at least " : "",
+			 amount->least ? least : "");
+}
+
 const char *cw_amount_describe(const struct cw_amount *amount, char text[CW_AMOUNT_BYTES])
 {
 	static const struct {
@@ -115,16 +130,17 @@ const char *cw_amount_describe(const struct cw_amount *amount, char text[CW_AMOU
 	    [CW_SIZE] = {"a size", "k, m, g, t, KiB, kB, ..."},
 	    [CW_TIME] = {"a time", "us, ms, s, m, h, d"},
 	};
-	char least[NUMBER_BYTES], most[NUMBER_BYTES], bare[NUMBER_BYTES];
+	char range[RANGE_BYTES], bare[NUMBER_BYTES];
 	bool has_unit = amount->kind == CW_SIZE || amount->kind == CW_TIME;
-	int bytes = snprintf(text, CW_AMOUNT_BYTES, "%s from %s to %s", kinds[amount->kind].name,
-			     print(amount->kind, amount->least, least),
-			     print(amount->kind, amount->most, most));
+	int bytes;
 
+	print_range(amount, range);
+	bytes = snprintf(text, CW_AMOUNT_BYTES, "%s%s", kinds[amount->kind].name, range);
+	/* The unit is what stands after the 1. */
 	if (kinds[amount->kind].suffixes)
 		snprintf(text + bytes, CW_AMOUNT_BYTES - (size_t)bytes, " (%s%s%ssuffixes %s)",
-			 has_unit ? "1 is " : "",
-			 has_unit ? print(amount->kind, amount->bare, bare) : "",
+			 has_unit ? "a bare number is in " : "",
+			 has_unit ? print(amount->kind, amount->bare, bare) + 1 : "",
 			 has_unit ? "; " : "", kinds[amount->kind].suffixes);
 	return text;
 }

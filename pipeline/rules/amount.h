@@ -26,7 +26,9 @@ struct cw_amount {
 /* 0; -EINVAL: not such a number; -ERANGE: outside the range. Fills `value` with 0 only. */
 int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *value);
 
-/* "a size from 1KiB to 1TiB (1 is 1B; suffixes ...)", for errors; into `text`, which is returned.
+/*
+ * "a size from 1KiB to 1TiB (a bare number is in B; suffixes ...)", for errors; an end of the range
+ * that is only the type's is left out. Fills `text` and returns it.
  */
 #define CW_AMOUNT_BYTES 160
 const char *cw_amount_describe(const struct cw_amount *amount, char text[CW_AMOUNT_BYTES]);

@@ -152,11 +152,15 @@ static void errors_say_the_range_and_the_suffixes(void **state)
 	    {{CW_WHOLE, 1, 1, 99}, "a whole number from 1 to 99"},
 	    {{CW_COUNT, 1, 0, 10000}, "a count from 0 to 10000 (suffixes k, M, G)"},
 	    {{CW_SIZE, 1024, 1000, UINT64_C(1) << 40},
-	     "a size from 1kB to 1TiB (1 is 1KiB; suffixes k, m, g, t, KiB, kB, ...)"},
+	     "a size from 1kB to 1TiB (a bare number is in KiB; suffixes k, m, g, t, KiB, kB, "
+	     "...)"},
+	    {{CW_SIZE, 1000, 1, UINT64_MAX},
+	     "a size of at least 1B (a bare number is in kB; suffixes k, m, g, t, KiB, kB, ...)"},
+	    {{CW_COUNT, 1, 1, INT64_MAX}, "a count of at least 1 (suffixes k, M, G)"},
 	    {{CW_SIZE, 1, 0, UINT64_MAX},
-	     "a size from 0 to 18446744073709551615B (1 is 1B; suffixes k, m, g, t, KiB, kB, ...)"},
+	     "a size (a bare number is in B; suffixes k, m, g, t, KiB, kB, ...)"},
 	    {{CW_TIME, CW_NS_PER_S, 1000000, 86400 * CW_NS_PER_S},
-	     "a time from 1ms to 1d (1 is 1s; suffixes us, ms, s, m, h, d)"},
+	     "a time from 1ms to 1d (a bare number is in s; suffixes us, ms, s, m, h, d)"},
 	};
 	char text[CW_AMOUNT_BYTES];
 
