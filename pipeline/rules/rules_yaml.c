@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/base/near.h"
 #include "pipeline/rules/rules_yaml.h"
 
 const char *cw_rules_quote(const char *text, char buffer[CW_QUOTE_BYTES])
@@ -103,61 +104,28 @@ int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, co
 	return status;
 }
 
-/* Changes that make one word of the other; words longer than the buffer are never close. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[17];
-	size_t a_bytes = strlen(a);
-	size_t b_bytes = strlen(b);
-
-	if (a_bytes > 16 || b_bytes > 16)
-		return UINT32_MAX;
-	for (unsigned j = 0; j <= b_bytes; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_bytes; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_bytes; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			best = cw_min_u32(best, row[j] + 1);
-			best = cw_min_u32(best, row[j - 1] + 1);
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[b_bytes];
-}
-
 static int refuse_key(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 		      const char *where)
 {
 	static const char *const later[] = {
 	    "hooks", "sync", "compress", "quota", "direct", "ring", "order",
 	};
-	char buffer[CW_QUOTE_BYTES];
+	const char *key = cw_rules_scalar(reader);
+	struct cw_near near = {.word = key, .bytes = strlen(key)};
+	char buffer[CW_QUOTE_BYTES], meant[CW_NEAR_TEXT_BYTES];
 	char known[192] = "";
-	const char *closest = NULL;
-	unsigned best = 3; /* further away it is no typing error */
 
 	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++)
-		if (!strcmp(cw_rules_scalar(reader), later[i]))
+		if (!strcmp(key, later[i]))
 			return cw_rules_refuse(reader, "the key '%s' is not in this version",
 					       later[i]);
 	for (; keys->word; keys++) {
-		unsigned changes = distance(cw_rules_scalar(reader), keys->word);
-
 		strcat(strcat(known, known[0] ? ", " : ""), keys->word);
-		if (changes < best) {
-			best = changes;
-			closest = keys->word;
-		}
+		cw_near_offer(&near, keys->word);
 	}
-	cw_rules_quote(cw_rules_scalar(reader), buffer);
-	if (closest)
-		return cw_rules_refuse(reader, "unknown key '%s' in %s; did you mean '%s'?", buffer,
-				       where, closest);
+	cw_rules_quote(key, buffer);
+	if (cw_near_say(&near, "'", meant, sizeof(meant)))
+		return cw_rules_refuse(reader, "unknown key '%s' in %s;%s", buffer, where, meant);
 	return cw_rules_refuse(reader, "unknown key '%s' in %s; there are %s", buffer, where,
 			       known);
 }

@@ -8,17 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/near.h"
 #include "core/filter/text/explain.h"
 #include "core/filter/text/names.h"
 
 #define SHOWN_BYTES 72u /* of the expression, around the place */
-#define WORD_BYTES_MAX 24u
-#define COST_MAX 3u
-#define MEANT_MAX 3u
-
-#define COST_SWAP 1u /* of two letters; the commonest slip */
-#define COST_SKIP 2u /* a letter too much or too few */
-#define COST_OTHER 3u
 
 /* Where the message says that the expression goes wrong; -1: it does not say. */
 static long place_of(const char *expression, const char *message)
@@ -38,66 +32,15 @@ static long place_of(const char *expression, const char *message)
 	return strstr(message, end) ? (long)length : -1;
 }
 
-static uint32_t least(uint32_t a, uint32_t b, uint32_t c)
+/* Append the keywords that are near to the word. */
+static void suggest(const char *word, size_t length, char *buffer, size_t room)
 {
-	return cw_min_u32(cw_min_u32(a, b), c);
-}
+	struct cw_near near = {.word = word, .bytes = length};
+	const char *keyword;
 
-/* What the slips cost that make one word of the other. */
-static uint32_t cost_between(const char *word, size_t length, const char *other)
-{
-	uint32_t rows[3][WORD_BYTES_MAX + 1];
-	size_t other_length = strlen(other);
-	size_t i, j;
-
-	if (length > WORD_BYTES_MAX || other_length > WORD_BYTES_MAX)
-		return UINT32_MAX;
-	for (j = 0; j <= other_length; j++)
-		rows[0][j] = (uint32_t)j * COST_SKIP;
-	for (i = 1; i <= length; i++) {
-		uint32_t *row = rows[i % 3], *above = rows[(i - 1) % 3];
-
-		row[0] = (uint32_t)i * COST_SKIP;
-		for (j = 1; j <= other_length; j++) {
-			bool is_same = tolower((unsigned char)word[i - 1]) == other[j - 1];
-
-			row[j] = least(above[j] + COST_SKIP, row[j - 1] + COST_SKIP,
-				       above[j - 1] + (is_same ? 0 : COST_OTHER));
-			if (i > 1 && j > 1 && word[i - 1] == other[j - 2] &&
-			    word[i - 2] == other[j - 1])
-				row[j] = cw_min_u32(row[j], rows[(i + 1) % 3][j - 2] + COST_SWAP);
-		}
-	}
-	return rows[length % 3][other_length];
-}
-
-/* Append "; did you mean a or b?" where keywords are near to the word. */
-static size_t suggest(const char *word, size_t length, char *buffer, size_t room)
-{
-	const char *keyword, *meant[MEANT_MAX];
-	uint32_t best = COST_MAX;
-	uint32_t count = 0, at;
-	size_t index, used = 0;
-
-	for (index = 0; (keyword = cw_filter_keyword(index)) != NULL; index++)
-		best = cw_min_u32(best, cost_between(word, length, keyword));
-	if (best == 0)
-		return 0; /* a keyword, in the wrong place */
-	for (index = 0; (keyword = cw_filter_keyword(index)) != NULL && count < MEANT_MAX;
-	     index++) {
-		uint32_t cost = cost_between(word, length, keyword);
-
-		/* A word of three letters is near to many: only swaps and skips count there. */
-		if (cost <= best + 1 && cost <= COST_MAX && (length > 3 || cost < COST_OTHER))
-			meant[count++] = keyword;
-	}
-	for (at = 0; at < count && used < room; at++)
-		used += (size_t)snprintf(buffer + used, room - used, "%s\"%s\"%s",
-					 at == 0           ? " did you mean "
-					 : at + 1 == count ? " or "
-							   : ", ",
-					 meant[at], at + 1 == count ? "?" : "");
-	return used;
+	for (size_t index = 0; (keyword = cw_filter_keyword(index)) != NULL; index++)
+		cw_near_offer(&near, keyword);
+	cw_near_say(&near, "\"", buffer, room);
 }
 
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room)
