@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The list of devices. libpcap's list is kept until ours is freed, and ours points into it; both
- * are one allocation's: a header in front of the devices that callers see.
+ * The list of interfaces. The list points into libpcap's, which stays until the list is freed; a
+ * header in front of the entries that callers see holds both.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 struct list {
 	pcap_if_t *source;
-	struct cw_device_address *addresses; /* of all devices */
+	struct cw_device_address *addresses; /* of all entries */
 	struct cw_device devices[];
 };
 
@@ -32,7 +32,7 @@ static uint32_t flags_of(const pcap_if_t *device)
 	       (status == PCAP_IF_CONNECTION_STATUS_UNKNOWN ? CW_DEVICE_MAYBE_CONNECTED : 0u);
 }
 
-/* Returns how many addresses there are; fills them where there is room. */
+/* Returns the number of addresses; copies them unless `to` is NULL. */
 static uint32_t take_addresses(const pcap_if_t *device, struct cw_device_address *to)
 {
 	const pcap_addr_t *from;
@@ -60,7 +60,7 @@ int cw_devices_list(struct cw_device **devices, size_t *count, struct cw_error *
 	*devices = NULL;
 	*count = 0;
 	if (pcap_findalldevs(&source, text) < 0)
-		return cw_error_set(error, -EIO, "cannot list devices: %s", text);
+		return cw_error_set(error, -EIO, "cannot list interfaces: %s", text);
 	for (each = source; each; each = each->next, device_count++)
 		address_count += take_addresses(each, NULL);
 	list = malloc(sizeof(*list) + device_count * sizeof(list->devices[0]));
@@ -69,7 +69,7 @@ int cw_devices_list(struct cw_device **devices, size_t *count, struct cw_error *
 		free(list);
 		free(addresses);
 		pcap_freealldevs(source);
-		return cw_error_set(error, -ENOMEM, "cannot list devices: no memory");
+		return cw_error_set(error, -ENOMEM, "cannot list interfaces: no memory");
 	}
 	list->source = source;
 	list->addresses = addresses;

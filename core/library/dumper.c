@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Dumpers: records gathered in a buffer, written as it fills. What cannot be written is told by
- * every call from then on, and the file is cut to its last whole record, so that it stays a capture
- * file; a pipe keeps what it took.
+ * Dumpers: records are gathered in a buffer, which is written when full. After a failed write every
+ * call reports that failure, and a regular file is truncated to its last complete record, so that
+ * it stays a capture file; a pipe keeps the bytes it took.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,23 +24,23 @@ struct cw_dumper {
 	enum cw_format format;
 	uint32_t linktype;
 	uint32_t snaplen;
-	int failure;                    /* 0, or why nothing more is written */
-	const struct cw_handle *handle; /* borrowed: of the packets' interfaces; may be NULL */
-	/* pcapng: number in the file + 1, by number of the interface; 0: it has none yet */
+	int failure;                    /* code of the first failed write; 0: none */
+	const struct cw_handle *handle; /* of the packets' interfaces; borrowed, may be NULL */
+	/* pcapng: number in the file + 1, by interface; 0: not in the file yet */
 	uint32_t *ifaces;
 	uint32_t iface_capacity;
 	uint32_t iface_count;
-	uint64_t start;   /* where the file was when it was opened */
-	uint64_t written; /* of what was appended, in the system's hands */
-	uint64_t whole;   /* of it, up to the last record that is there as a whole */
-	size_t used;      /* of the buffer */
-	size_t capacity;
+	uint64_t start;   /* position of the file at opening, bytes */
+	uint64_t written; /* bytes given to the system */
+	uint64_t whole;   /* bytes of these, up to the last complete record */
+	size_t used;      /* bytes in the buffer */
+	size_t capacity;  /* size of the buffer in bytes */
 	uint8_t *buffer;
 };
 
 /* ---- writing ---- */
 
-/* The last record boundary at or before what was written of the buffer. */
+/* Find the last record boundary within the `flushed` bytes of the buffer. */
 static void find_whole(struct cw_dumper *dumper, size_t flushed)
 {
 	/* The buffer begins at a boundary, or with the file's header. */
@@ -54,7 +54,7 @@ static void find_whole(struct cw_dumper *dumper, size_t flushed)
 						   flushed - from, &records, &bytes);
 }
 
-/* Nothing more is written; what is there is cut to whole records. */
+/* Write nothing more; truncate the file to complete records. Returns the code. */
 static int fail(struct cw_dumper *dumper, int code, size_t flushed)
 {
 	find_whole(dumper, flushed);
@@ -80,12 +80,12 @@ static int write_out(struct cw_dumper *dumper)
 		done += (size_t)count;
 	}
 	dumper->written += done;
-	dumper->whole = dumper->written; /* only whole records are appended */
+	dumper->whole = dumper->written; /* only complete records are appended */
 	dumper->used = 0;
 	return 0;
 }
 
-/* Room for so many bytes more. */
+/* Make room for `bytes` more bytes in the buffer. */
 static int make_room(struct cw_dumper *dumper, size_t bytes)
 {
 	uint8_t *grown;
@@ -98,7 +98,7 @@ static int make_room(struct cw_dumper *dumper, size_t bytes)
 		return result;
 	grown = realloc(dumper->buffer, bytes);
 	if (!grown)
-		return -ENOMEM; /* of this packet only: the file stays good */
+		return -ENOMEM; /* of this packet only: the dumper stays usable */
 	dumper->buffer = grown;
 	dumper->capacity = bytes;
 	return 0;
@@ -123,7 +123,7 @@ static int grow_ifaces(struct cw_dumper *dumper, uint32_t iface)
 	return 0;
 }
 
-/* The packet's interface in the file, described first where it is not yet. */
+/* Returns the number of the packet's interface in the file, described there first if needed. */
 static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 {
 	const struct cw_iface plain = {.linktype = dumper->linktype,
@@ -221,7 +221,7 @@ static enum cw_format choose_format(enum cw_dumper_format format, bool is_ns)
 	return is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }
 
-/* Takes the descriptor when it succeeds. */
+/* Takes the descriptor on success. */
 static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t snaplen,
 		enum cw_format format, struct cw_error *error)
 {
@@ -251,15 +251,20 @@ static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t s
 	return 0;
 }
 
+static int refuse_linktype(uint32_t linktype, struct cw_error *error)
+{
+	return cw_error_set(error, -EINVAL, "link type %u does not fit a capture file's 16 bits",
+			    linktype);
+}
+
 int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 		      enum cw_dumper_format format, struct cw_error *error)
 {
 	*dumper = NULL;
 	if ((unsigned)format > CW_DUMPER_PCAPNG)
-		return cw_error_set(error, -EINVAL, "there is no format %d", (int)format);
+		return cw_error_set(error, -EINVAL, "%d is not a file format", (int)format);
 	if (linktype > UINT16_MAX)
-		return cw_error_set(error, -EINVAL, "a file's link type has 16 bits, not %u",
-				    linktype);
+		return refuse_linktype(linktype, error);
 	if (fcntl(fd, F_GETFL) < 0)
 		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
 	return make(dumper, fd, linktype, snaplen, choose_format(format, true), error);
@@ -274,15 +279,14 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 	*dumper = NULL;
 	if (handle->kind == CW_HANDLE_LIVE && !handle->is_activated)
 		return cw_error_set(error, CW_NOT_ACTIVATED,
-				    "the handle of %s is not activated: its link type is not known",
+				    "the handle of %s is not activated: its link type is unknown",
 				    handle->device);
 	if ((unsigned)format > CW_DUMPER_PCAPNG)
-		return cw_error_set(error, -EINVAL, "there is no format %d", (int)format);
-	if (linktype == CW_LINKTYPE_ANY) /* a file without interfaces, so without packets */
+		return cw_error_set(error, -EINVAL, "%d is not a file format", (int)format);
+	if (linktype == CW_LINKTYPE_ANY) /* a file without interfaces has no packets */
 		linktype = CW_LINKTYPE_ETHERNET;
 	if (linktype > UINT16_MAX)
-		return cw_error_set(error, -EINVAL, "a file's link type has 16 bits, not %u",
-				    linktype);
+		return refuse_linktype(linktype, error);
 	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
 				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Handles: their settings, what they are, and how they say what went wrong. */
+/* Handles: settings, properties and errors. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,11 +14,11 @@ const char *cw_next_text(int result)
 {
 	switch (result) {
 	case CW_NEXT_TIMEOUT:
-		return "no packet came within the timeout";
+		return "no packet within the timeout";
 	case CW_NEXT_ERROR:
 		return "reading failed";
 	case CW_NEXT_END:
-		return "there are no more packets";
+		return "no more packets";
 	case CW_NEXT_NOT_ACTIVATED:
 		return "the handle is not activated";
 	case CW_NEXT_CLOSED:
@@ -48,7 +48,8 @@ int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error)
 	if (handle->kind == CW_HANDLE_DEAD)
 		return cw_handle_fail(handle, error, CW_IS_DEAD, "a dead handle has no packets");
 	if (handle->kind == CW_HANDLE_OFFLINE)
-		return cw_handle_fail(handle, error, CW_NOT_LIVE, "a file is no device");
+		return cw_handle_fail(handle, error, CW_NOT_LIVE,
+				      "a capture file is not an interface");
 	if (!handle->is_activated)
 		return cw_handle_fail(handle, error, CW_NOT_ACTIVATED,
 				      "the handle of %s is not activated", handle->device);
@@ -61,10 +62,10 @@ int cw_handle_may_set(struct cw_handle *handle)
 {
 	if (handle->kind != CW_HANDLE_LIVE)
 		return cw_handle_fail(handle, NULL, CW_NOT_LIVE,
-				      "only a device's handle has settings");
+				      "only the handle of an interface has settings");
 	if (handle->is_activated)
 		return cw_handle_fail(handle, NULL, CW_ALREADY_ACTIVATED,
-				      "the handle of %s is activated already", handle->device);
+				      "the handle of %s is already activated", handle->device);
 	return 0;
 }
 
@@ -97,7 +98,7 @@ int cw_handle_set_timeout(struct cw_handle *handle, int64_t timeout_ns)
 		return result;
 	if (ms > INT32_MAX)
 		return cw_handle_fail(handle, NULL, -EINVAL,
-				      "a timeout is at most 2^31 - 1 milliseconds");
+				      "a timeout has at most 2^31 - 1 milliseconds");
 	handle->settings.timeout_ms = (int)ms;
 	return 0;
 }
@@ -143,7 +144,7 @@ int cw_handle_set_precision_ns(struct cw_handle *handle, bool nanoseconds)
 	return result;
 }
 
-/* ---- what it is ---- */
+/* ---- properties ---- */
 
 int cw_handle_interface(const struct cw_handle *handle, uint32_t index,
 			struct cw_interface *interface_)

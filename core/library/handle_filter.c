@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Filters of a handle. Its packets can be of several link types (pcapng), and an expression means
- * another program for each: compiled when the first packet of such a type comes. All packets pass
- * the filter here, exactly; where it can, the kernel leaves out many before
- * (core/filter/bpf/kernel.c).
+ * Filters of a handle. A pcapng file can have packets of several link types, and an expression
+ * compiles to a different program for each, at the first packet of that type. Every packet is
+ * matched here; if possible, the kernel rejects most others before (core/filter/bpf/kernel.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +57,7 @@ static int add_filter(struct cw_handle *handle, uint32_t linktype, bool is_swapp
 	return 0;
 }
 
-/* The filter for packets of the interface, made if there is none; NULL: error says why. */
+/* Returns the filter for the interface's packets, compiled if needed; NULL: see handle->error. */
 static const struct cw_handle_filter *filter_of(struct cw_handle *handle,
 						const struct cw_iface *iface)
 {
@@ -92,7 +91,7 @@ int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *pac
 {
 	const struct cw_handle_filter *filter = NULL;
 	uint32_t known_iface = CW_IFACE_NONE, index, kept = 0;
-	/* The source of a device does that by itself, but for rings whose direction was changed. */
+	/* The source does this itself, except for packet sockets whose direction changed. */
 	bool is_directed = handle->kind == CW_HANDLE_LIVE &&
 			   handle->live_info.backend == CW_LIVE_PACKET &&
 			   handle->settings.direction != CW_DIRECTION_BOTH;
@@ -123,7 +122,7 @@ int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *pac
 	return kept;
 }
 
-/* Let the kernel leave out what it can prove will not match; it is no error if it cannot. */
+/* Let the kernel reject packets that cannot match. If it cannot, all packets arrive here. */
 static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *filter)
 {
 	struct bpf_insn *program = NULL;
@@ -152,7 +151,7 @@ int cw_handle_filter_burst(struct cw_handle *handle, struct cw_error *error)
 	return 0;
 }
 
-/* Takes filter and expression; without memory the filter that was there stays. */
+/* Takes filter and expression. Without memory the previous filter stays. */
 static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char *expression,
 		       struct cw_error *error)
 {
@@ -177,11 +176,11 @@ static int need_activated(struct cw_handle *handle, struct cw_error *error)
 	if (handle->is_activated || handle->kind == CW_HANDLE_DEAD)
 		return 0;
 	return cw_handle_fail(handle, error, CW_NOT_ACTIVATED,
-			      "the handle of %s is not activated: its link type is not known",
+			      "the handle of %s is not activated: its link type is unknown",
 			      handle->device);
 }
 
-/* What packets before the first interface of a file would be: there are none. */
+/* A file without interfaces has no packets: any link type serves. */
 static uint32_t filter_linktype(const struct cw_handle *handle)
 {
 	return handle->linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : handle->linktype;

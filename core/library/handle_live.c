@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Handles of devices: activation, waiting, directions, statistics, sending. */
+/* Handles of interfaces: activation, waiting, directions, statistics, sending. */
 #include <errno.h>
 #include <poll.h>
 
@@ -13,7 +13,7 @@
 
 /* ---- activation ---- */
 
-/* A block that is not full is given to the reader after so long. */
+/* Returns the time in ms after which the kernel hands over a block that is not full. */
 static uint32_t choose_retire_ms(const struct cw_handle_settings *settings)
 {
 	if (settings->is_immediate || settings->timeout_ms == 0)
@@ -23,7 +23,7 @@ static uint32_t choose_retire_ms(const struct cw_handle_settings *settings)
 		   : CW_LIVE_RETIRE_MS;
 }
 
-/* As many blocks of the usual size as the buffer has room for, smaller ones in a small buffer. */
+/* Fill the buffer with blocks of the usual size; a small buffer gets smaller blocks. */
 static void choose_blocks(const struct cw_handle_settings *settings,
 			  struct cw_live_options *options)
 {
@@ -50,7 +50,7 @@ static uint32_t find_netmask(const char *device)
 	return pcap_lookupnet(device, &network, &netmask, text) == 0 ? netmask : 0;
 }
 
-/* From now on the interface's losses count. Not every device has such counters. */
+/* Count the interface's losses from now on. Not every interface has such counters. */
 static void start_counting(struct cw_handle *handle)
 {
 	struct cw_handle_counting *counting = &handle->counting;
@@ -94,10 +94,10 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 
 	if (handle->kind != CW_HANDLE_LIVE)
 		return cw_handle_fail(handle, error, CW_NOT_LIVE,
-				      "only a device's handle is activated");
+				      "only the handle of an interface can be activated");
 	if (handle->is_activated)
 		return cw_handle_fail(handle, error, CW_ALREADY_ACTIVATED,
-				      "the handle of %s is activated already", handle->device);
+				      "the handle of %s is already activated", handle->device);
 	choose_blocks(settings, &options);
 	handle->error = (struct cw_error){0};
 	result = cw_live_open(&handle->live, &handle->ifaces, &options, &handle->error);
@@ -123,18 +123,19 @@ int cw_handle_next_live(struct cw_handle *handle, int timeout_ms)
 					  &handle->reading.lease);
 
 		switch (result) {
-		case -EAGAIN: /* the kernel is behind with the block whose turn it is */
+		case -EAGAIN: /* the kernel has not handed over the next block yet */
 			(void)poll(NULL, 0, STALL_MS);
 			break;
 		case -EINTR:
 			if (cw_handle_is_closed(handle))
 				return result;
 			break;
-		case -ENETDOWN: /* it goes on by itself when the device comes up */
-			cw_handle_fail(handle, NULL, result, "device %s went down", handle->device);
+		case -ENETDOWN: /* packets resume when the interface comes up */
+			cw_handle_fail(handle, NULL, result, "interface %s went down",
+				       handle->device);
 			break;
 		case -ENODEV:
-			return cw_handle_fail(handle, NULL, result, "device %s was removed",
+			return cw_handle_fail(handle, NULL, result, "interface %s was removed",
 					      handle->device);
 		default:
 			if (result < 0)
@@ -150,35 +151,36 @@ int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction directio
 {
 	if (handle->kind != CW_HANDLE_LIVE)
 		return cw_handle_fail(handle, error, CW_NOT_LIVE,
-				      "only packets of devices have a direction");
+				      "only packets of interfaces have a direction");
 	if ((unsigned)direction > CW_DIRECTION_OUT)
-		return cw_handle_fail(handle, error, -EINVAL, "there is no direction %d",
+		return cw_handle_fail(handle, error, -EINVAL, "%d is not a direction",
 				      (int)direction);
 	if (handle->is_activated && handle->live_info.backend != CW_LIVE_PACKET &&
 	    direction != handle->settings.direction)
 		return cw_handle_fail(handle, error, -EOPNOTSUPP,
-				      "device %s is read with libpcap: set the direction before it "
-				      "is activated",
+				      "interface %s is read with libpcap: set the direction before "
+				      "activation",
 				      handle->device);
-	/* Rings that were opened for one direction hold no other packets. */
+	/* The buffer of a socket opened for one direction holds no other packets. */
 	if (handle->is_activated && handle->settings.direction != CW_DIRECTION_BOTH &&
 	    direction != handle->settings.direction)
 		return cw_handle_fail(handle, error, -EOPNOTSUPP,
-				      "device %s was activated for one direction", handle->device);
+				      "interface %s was activated for one direction",
+				      handle->device);
 	handle->settings.direction = direction;
 	return cw_handle_filter_burst(handle, error);
 }
 
 /* ---- statistics ---- */
 
-/* The larger of what was reported before and what is there now. */
+/* Raise a count, so that no reported count decreases. */
 static void raise_to(uint64_t *count, uint64_t value)
 {
 	if (value > *count)
 		*count = value;
 }
 
-/* One packet can stand in several of the counters: the largest is certain. */
+/* Several counters can count the same packet: the largest is a certain lower bound. */
 static void count_interface(struct cw_handle *handle)
 {
 	struct cw_handle_counting *counting = &handle->counting;
@@ -222,10 +224,11 @@ int cw_handle_inject(struct cw_handle *handle, const void *frame, size_t bytes)
 	if (result < 0)
 		return result;
 	if (bytes == 0)
-		return cw_handle_fail(handle, NULL, -EINVAL, "an empty frame cannot be sent");
+		return cw_handle_fail(handle, NULL, -EINVAL, "cannot send an empty frame");
 	if (bytes > CW_CAPLEN_MAX)
-		return cw_handle_fail(handle, NULL, -EMSGSIZE, "a frame of %zu bytes is too long",
-				      bytes);
+		return cw_handle_fail(handle, NULL, -EMSGSIZE,
+				      "a frame of %zu bytes is too long: at most %u", bytes,
+				      CW_CAPLEN_MAX);
 	if (!handle->transmit) {
 		result = cw_transmit_open(&handle->transmit, handle->device, &handle->error);
 		if (result < 0)

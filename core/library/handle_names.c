@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which link types and sources of times a device has: asked of libpcap, by a handle of its own that
- * is closed again.
+ * The link types and timestamp sources of an interface: a temporary libpcap handle lists them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@ static int only_own(struct cw_handle *handle, uint32_t **linktypes, struct cw_er
 	return 1;
 }
 
-/* Its own first, then what else libpcap says of an activated device. */
+/* The handle's own link type first, then the others that libpcap lists after activation. */
 static int list_others(struct cw_handle *handle, pcap_t *other, uint32_t **linktypes,
 		       struct cw_error *error)
 {
@@ -61,10 +60,11 @@ int cw_handle_linktypes(struct cw_handle *handle, uint32_t **linktypes, struct c
 
 	*linktypes = NULL;
 	if (handle->kind == CW_HANDLE_LIVE && !handle->is_activated)
-		return cw_handle_fail(handle, error, CW_NOT_ACTIVATED,
-				      "the link types of %s are known when it is activated",
-				      handle->device);
-	/* Only rings leave open what an Ethernet frame is to be called. */
+		return cw_handle_fail(
+		    handle, error, CW_NOT_ACTIVATED,
+		    "the handle of %s is not activated: its link types are unknown",
+		    handle->device);
+	/* Only packet sockets leave the name of an Ethernet frame open. */
 	if (handle->kind != CW_HANDLE_LIVE || handle->live_info.backend != CW_LIVE_PACKET)
 		return only_own(handle, linktypes, error);
 	other = pcap_create(handle->device, text);
@@ -93,20 +93,21 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 		;
 	free(linktypes);
 	if (index == count)
-		return cw_handle_fail(handle, error, -EINVAL, "device %s has no link type %u",
+		return cw_handle_fail(handle, error, -EINVAL, "interface %s has no link type %u",
 				      handle->device, linktype);
 	if (linktype == handle->linktype)
 		return 0;
-	/* The handle alone appends to its interfaces, and reads them. */
+	/* Only the handle reads and appends to its interfaces. */
 	((struct cw_iface *)(uintptr_t)cw_ifaces_at(&handle->ifaces, handle->live_info.iface))
 	    ->linktype = linktype;
-	if (!handle->filters.expression && handle->filters.count) /* a program stays what it is */
+	if (!handle->filters.expression &&
+	    handle->filters.count) /* a program is not compiled anew */
 		handle->filters.at[0].linktype = linktype;
 	handle->linktype = linktype;
 	return 0;
 }
 
-/* ---- sources of times ---- */
+/* ---- timestamp sources ---- */
 
 static int keep_sources(struct cw_timestamp_source **sources, const int *types, int count)
 {
@@ -133,13 +134,13 @@ int cw_handle_timestamp_sources(struct cw_handle *handle, struct cw_timestamp_so
 	*sources = NULL;
 	if (handle->kind != CW_HANDLE_LIVE)
 		return cw_handle_fail(handle, error, CW_NOT_LIVE,
-				      "only devices have sources of times");
+				      "only interfaces have timestamp sources");
 	other = pcap_create(handle->device, text);
 	if (!other)
-		return cw_handle_fail(handle, error, -ENODEV, "device %s: %s", handle->device,
+		return cw_handle_fail(handle, error, -ENODEV, "interface %s: %s", handle->device,
 				      text);
 	count = pcap_list_tstamp_types(other, &types);
-	/* A device without a list has the host's clock. */
+	/* An interface without a list has the host's clock. */
 	count = count > 0 ? keep_sources(sources, types, count) : keep_sources(sources, &host, 1);
 	if (types)
 		pcap_free_tstamp_types(types);
@@ -174,7 +175,7 @@ int cw_handle_set_timestamp_source(struct cw_handle *handle, int source)
 	free(sources);
 	if (index == count)
 		return cw_handle_fail(handle, NULL, CW_NO_SUCH_TIMESTAMP_SOURCE,
-				      "device %s has no source of times %d", handle->device,
+				      "interface %s has no timestamp source %d", handle->device,
 				      source);
 	handle->settings.has_clock = true;
 	handle->settings.clock = source;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading: a span of the source is decoded a burst at a time, and its lease given back when a read
- * finds nothing more in it. So what was handed out stays where it is until the next read.
+ * Reading: a span of the source is decoded a burst at a time. Its lease goes back when a read finds
+ * nothing more in the span, so that packets handed out stay in place until the next read.
  */
 #include <errno.h>
 
@@ -11,20 +11,20 @@
 #define SPAN_BYTES ((size_t)1 << 20)
 #define SPAN_RECORDS 65536u
 
-/* Relaxed: a read that misses it hands out packets that were there before. */
+/* Relaxed: a read that misses the store hands out packets that arrived before. */
 static bool is_closing(const struct cw_handle *handle)
 {
 	return atomic_load_explicit(&handle->is_closed, memory_order_relaxed);
 }
 
-/* What is read from now on. */
+/* Make `result` that of every later read. */
 static int end_with(struct cw_handle *handle, int result)
 {
 	handle->reading.end = result;
 	return result;
 }
 
-/* The file's end, unless it was further on when it was opened. */
+/* The end of a file: an error if the file was longer when it was opened. */
 static int end_of_file(struct cw_handle *handle)
 {
 	struct cw_source_info info;
@@ -46,7 +46,7 @@ static void leave_span(struct cw_handle_reading *reading)
 	reading->has_span = false;
 }
 
-/* Fetch one. 1, or what reading says. */
+/* Fetch a span. Returns 1, or a result of reading. */
 static int fetch_span(struct cw_handle *handle, int timeout_ms)
 {
 	struct cw_handle_reading *reading = &handle->reading;
@@ -70,12 +70,12 @@ static int fetch_span(struct cw_handle *handle, int timeout_ms)
 }
 
 /*
- * Decode what comes next and passes the filter into `packets`: at least one, from one span. Their
- * number, or what reading says.
+ * Decode the next packets that pass the filter into `packets`: at least one, all from one span.
+ * Returns their number, or a result of reading.
  */
 static int fill(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
 {
-	/* Packets that do not match are none, and do not prolong it. */
+	/* Packets that do not match do not prolong the timeout. */
 	struct cw_patience patience = {.timeout_ms = handle->settings.timeout_ms};
 	struct cw_handle_reading *reading = &handle->reading;
 	int64_t count;
@@ -120,7 +120,7 @@ static int refuse(struct cw_handle *handle)
 	return CW_NEXT_NOT_ACTIVATED;
 }
 
-/* Fill the handle's own burst. */
+/* Fill the handle's burst. Returns a result of reading. */
 static int refill(struct cw_handle *handle)
 {
 	int result;
@@ -175,7 +175,7 @@ int cw_handle_read(struct cw_handle *handle, void *buffer, size_t bytes, struct 
 
 	if (result != CW_NEXT_OK)
 		return result;
-	packet->options_bytes = 0; /* they are not in the buffer */
+	packet->options_bytes = 0; /* options are not copied */
 	packet->caplen = (uint32_t)cw_min_size(packet->caplen, bytes);
 	if (packet->caplen)
 		memcpy(buffer, packet->data, packet->caplen);

@@ -135,7 +135,7 @@ wait $!
             lines = file.read().splitlines()
         self.assertEqual(len(lines), 102)
         self.assertRegex(lines[1], r"^\d+\.\d{9} \d+ bytes$")
-        self.assertEqual(lines[-1], "100 received, 0 dropped by the kernel, 0 by the device")
+        self.assertEqual(lines[-1], "100 received, 0 dropped by the kernel, 0 by the interface")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From C++: lists devices, and, of a file, its link type: devices [FILE]
+// C++: list the interfaces, and the link type of a file: devices [FILE]
 #include <cstdio>
 #include <memory>
 #include <stdexcept>

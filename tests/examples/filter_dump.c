@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Copies what a filter matches into another file: filter_dump IN FILTER OUT */
+/* Copy the packets that a filter matches to another file: filter_dump IN FILTER OUT */
 #include <stdio.h>
 
 #include <capweir/capweir.h>
@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 	if (failure)
 		cw_dumper_close(dumper);
 	else
-		failure = cw_dumper_close(dumper); /* what was buffered may fail here */
+		failure = cw_dumper_close(dumper); /* buffered records can fail here */
 	if (failure)
 		fprintf(stderr, "%s: %s\n", argv[3], cw_code_text(failure));
 	cw_handle_free(handle);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sends frames of a file on a device, as they stand: inject DEVICE FILE */
+/* Send the frames of a file on an interface, unchanged: inject INTERFACE FILE */
 #include <stdio.h>
 
 #include <capweir/capweir.h>
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	int sent = 0, result = 0;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: inject DEVICE FILE\n");
+		fprintf(stderr, "usage: inject INTERFACE FILE\n");
 		return 2;
 	}
 	if (cw_handle_open_offline(&file, argv[2], &error) < 0 ||

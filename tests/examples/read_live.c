@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Prints packets of a device until so many came, or SIGINT: read_live DEVICE COUNT [FILTER] */
+/* Print COUNT packets of an interface, or until SIGINT: read_live INTERFACE COUNT [FILTER] */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ static struct cw_handle *handle;
 static void stop(int number)
 {
 	(void)number;
-	cw_handle_close(handle); /* wakes the reader, also from here */
+	cw_handle_close(handle); /* wakes the reader; allowed in a signal handler */
 }
 
 int main(int argc, char **argv)
@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	int result = CW_NEXT_OK, left = argc > 2 ? atoi(argv[2]) : 0;
 
 	if (left < 1) {
-		fprintf(stderr, "usage: read_live DEVICE COUNT [FILTER]\n");
+		fprintf(stderr, "usage: read_live INTERFACE COUNT [FILTER]\n");
 		return 2;
 	}
 	result =
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	if (result >= 0 && argc > 3 && cw_handle_set_filter(handle, argv[3], &error) < 0)
 		result = error.code;
 	if (result != 0)
-		fprintf(stderr, "%s\n", error.text); /* CW_WARNED is no failure */
+		fprintf(stderr, "%s\n", error.text); /* CW_WARNED is not a failure */
 	if (result < 0) {
 		cw_handle_free(handle);
 		return 1;
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", cw_next_text(result), cw_handle_error(handle));
 	if (cw_handle_stats(handle, &stats) == 0)
 		printf("%" PRIu64 " received, %" PRIu64 " dropped by the kernel, %" PRIu64
-		       " by the device\n",
+		       " by the interface\n",
 		       stats.received, stats.kernel_dropped, stats.interface_dropped);
 	cw_handle_free(handle);
 	return left > 0 && result != CW_NEXT_CLOSED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many filters on every packet of a file in one pass, in bursts, and nothing is copied:
+ * Match many filters on every packet of a file in one pass, in bursts, without copying a packet:
  * zero_copy FILE FILTER...
  */
 #include <inttypes.h>

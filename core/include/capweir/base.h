@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What every public header needs: which functions the library exports, C++, and its version.
+ * The versions of the library and of libpcap.
+ *
+ * This header also defines what the other public headers share: CW_API marks an exported function,
+ * CW_BEGIN_DECLS and CW_END_DECLS enclose C declarations for C++.
  */
 #ifndef CW_CAPWEIR_BASE_H
 #define CW_CAPWEIR_BASE_H
@@ -9,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef DOXYGEN /* these have no meaning for the reader */
+#ifdef DOXYGEN /* attributes mean nothing to a reader */
 #elif defined(__GNUC__)
 #define CW_API __attribute__((visibility("default")))
 #define CW_API_PRINTF(format_index, first_index) \
@@ -30,10 +33,11 @@
 
 CW_BEGIN_DECLS
 
-/* The library's version, "0.2.0". Static. */
+/* Returns the library's version, such as "0.2.0" (static). Any thread. */
 CW_API const char *cw_version(void);
 
-/* The version of the libpcap in use, in its own words (pcap_lib_version). Static. */
+/* Returns the name and version of the libpcap in use (static). Any thread. Source:
+ * pcap_lib_version. */
 CW_API const char *cw_libpcap_version(void);
 
 CW_END_DECLS

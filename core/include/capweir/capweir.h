@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture library: all of its headers.
+ * All public headers of the capture library.
  */
 #ifndef CW_CAPWEIR_CAPWEIR_H
 #define CW_CAPWEIR_CAPWEIR_H

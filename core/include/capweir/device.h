@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Devices that can be captured from.
+ * The list of interfaces to capture on.
+ *
+ * A device is a network interface or another source that libpcap offers, such as "any".
  */
 #ifndef CW_CAPWEIR_DEVICE_H
 #define CW_CAPWEIR_DEVICE_H
@@ -11,26 +13,27 @@ struct sockaddr;
 
 CW_BEGIN_DECLS
 
-/* Of a device. Source: PCAP_IF_* of pcap_findalldevs. */
+/* Flags of an interface. Source: PCAP_IF_* of pcap_findalldevs. */
 enum cw_device_flag {
 	CW_DEVICE_LOOPBACK = 1 << 0,
 	CW_DEVICE_UP = 1 << 1,
 	CW_DEVICE_RUNNING = 1 << 2,
 	CW_DEVICE_WIRELESS = 1 << 3,
-	CW_DEVICE_CONNECTED = 1 << 4,       /* known to be */
-	CW_DEVICE_DISCONNECTED = 1 << 5,    /* known to be */
-	CW_DEVICE_MAYBE_CONNECTED = 1 << 6, /* not known; without any of the three: no such thing */
+	CW_DEVICE_CONNECTED = 1 << 4,       /* known to be connected */
+	CW_DEVICE_DISCONNECTED = 1 << 5,    /* known to be disconnected */
+	CW_DEVICE_MAYBE_CONNECTED = 1 << 6, /* unknown; none of the three: does not apply */
 };
 
-/* An address of a device; each part may be NULL: tunnels have no netmask, IPv6 no broadcast. */
+/* One address of an interface. Each part may be NULL: tunnels have no netmask, IPv6 has no
+ * broadcast address. */
 struct cw_device_address {
-	const struct sockaddr *address; /* of any family, AF_PACKET included */
+	const struct sockaddr *address; /* any family, AF_PACKET included */
 	const struct sockaddr *netmask;
 	const struct sockaddr *broadcast;
-	const struct sockaddr *peer; /* the other end of a point-to-point link */
+	const struct sockaddr *peer; /* other end of a point-to-point interface */
 };
 
-/* A device; all pointers are the list's. */
+/* One interface. All pointers belong to the list. */
 struct cw_device {
 	const char *name;
 	const char *description; /* NULL: none */
@@ -40,11 +43,14 @@ struct cw_device {
 };
 
 /*
- * All devices that could be opened (fills; the caller frees it). 0 or a negative errno. No device
- * at all is an empty list, *count 0. Source: pcap_findalldevs.
+ * List all interfaces that this process could open. Fills *devices with an array of *count entries;
+ * free it with cw_devices_free. If there are none, *count is 0.
+ *
+ * Returns 0, -EIO with libpcap's reason, or -ENOMEM. Any thread. Source: pcap_findalldevs.
  */
 CW_API int cw_devices_list(struct cw_device **devices, size_t *count, struct cw_error *error);
-/* Accepts NULL. */
+
+/* Free a list of interfaces (takes; accepts NULL). Any thread. */
 CW_API void cw_devices_free(struct cw_device *devices);
 
 CW_END_DECLS

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Dumpers: capture files to be written. Every failure of a write, flush or close is returned: a
- * full disk, a quota, a closed pipe (for programs that ignore SIGPIPE; it ends others).
+ * Dumpers, which write capture files.
+ *
+ * A dumper gathers records in memory and writes them as the memory fills. Every failure of a write,
+ * flush or close is returned: a full disk, a quota, a closed pipe. A closed pipe ends a program
+ * that does not ignore SIGPIPE.
+ *
+ * Threads: one thread at a time uses a dumper.
  */
 #ifndef CW_CAPWEIR_DUMPER_H
 #define CW_CAPWEIR_DUMPER_H
@@ -10,44 +15,57 @@
 
 CW_BEGIN_DECLS
 
+/* A capture file that is being written. */
 struct cw_dumper;
 
-/* What is written. */
+/* File formats. */
 enum cw_dumper_format {
-	CW_DUMPER_PCAP,    /* with nanoseconds where the handle has them */
-	CW_DUMPER_PCAP_US, /* with microseconds */
-	CW_DUMPER_PCAP_NS, /* with nanoseconds */
-	CW_DUMPER_PCAPNG,  /* one section, nanoseconds, the packets' interfaces, comments and flags
-			    */
+	CW_DUMPER_PCAP,    /* pcap; nanoseconds if the handle has them, else microseconds */
+	CW_DUMPER_PCAP_US, /* pcap, microseconds */
+	CW_DUMPER_PCAP_NS, /* pcap, nanoseconds */
+	CW_DUMPER_PCAPNG,  /* pcapng: one section, nanoseconds, interfaces, comments and flags */
 };
 
 /*
- * Write packets of the handle's link type and snapshot length to a file; "-" is standard output. An
- * existing file is replaced; nothing but the header is in it then. A new one has mode 0600. The
- * handle has to stay until the dumper is closed: a pcapng file gets its interfaces. 0, or *dumper
- * is NULL and a negative code: CW_NOT_ACTIVATED; -EINVAL; the system's.
+ * Open a file for packets of the handle's link type and snapshot length. The path "-" is standard
+ * output. An existing file is replaced at once; a new file has mode 0600. The file header is
+ * written before the call returns.
+ *
+ * The dumper keeps the handle, because a pcapng file describes the packets' interfaces: close the
+ * dumper first.
+ *
+ * Returns 0. On failure *dumper is NULL and the result is CW_NOT_ACTIVATED, -EINVAL (unknown
+ * format, or a link type above 65535), -ENOMEM, or the negative errno of the system call.
  */
 CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle,
 			  const char *path, enum cw_dumper_format format, struct cw_error *error);
 
-/* The same without a handle, to a descriptor (takes it when it succeeds), from where that stands;
- * what was there before stays as it was. One that does not block fails where it would. snaplen 0 =
- * CW_CAPLEN_MAX. */
+/*
+ * Open a dumper on a descriptor, without a handle. Takes the descriptor on success. Writing starts
+ * at the descriptor's position and leaves earlier bytes alone; on a non-blocking descriptor, a
+ * write that would block fails with -EAGAIN. snaplen 0 means CW_CAPLEN_MAX. CW_DUMPER_PCAP means
+ * nanoseconds here.
+ *
+ * Returns as cw_dumper_open.
+ */
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 			     enum cw_dumper_format format, struct cw_error *error);
 
 /*
- * Append a packet (borrows): caplen bytes at data, cut to the snapshot length. 0; -ERANGE for a
- * time that the format does not hold; -EINVAL for caplen without data; or why writing failed, now
- * or earlier (then nothing is appended, and a regular file is cut to the last whole record that was
- * written, if the system lets it be).
+ * Append one packet (borrows): caplen bytes at data, truncated to the snapshot length.
+ *
+ * Returns 0; -ERANGE if the format cannot hold the timestamp; -EINVAL for a caplen without data;
+ * -ENOMEM. These three concern this packet only. Any other code is the first failed write: nothing
+ * is appended from then on, and a regular file is truncated to its last complete record, if the
+ * system allows that.
  */
 CW_API int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet);
 
-/* Hand all to the system. 0, or why not; it stays so. */
+/* Write all gathered records to the file. Returns 0, or the code of the first failed write. */
 CW_API int cw_dumper_flush(struct cw_dumper *dumper);
 
-/* Flush, close and free it (accepts NULL). 0, or the first failure of all. */
+/* Flush, close and free a dumper (takes; accepts NULL). Returns 0, or the code of the first failed
+ * write or of the close: check it, since gathered records may fail here. */
 CW_API int cw_dumper_close(struct cw_dumper *dumper);
 
 CW_END_DECLS

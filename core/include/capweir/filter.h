@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Filters: libpcap expressions compiled for one link type, verified, and run by engines of our own.
- * A struct cw_filter is one expression; a struct cw_filter_set is many, evaluated together: 1,000
- * cost about as much as two. Both are immutable once made: any number of threads may match
- * with them.
+ * Filters, and sets of filters that are matched together.
+ *
+ * A struct cw_filter is one expression in libpcap's filter language, compiled for one link type and
+ * verified. A struct cw_filter_set holds many filters and matches them in one pass over a packet:
+ * 1,000 filters cost about as much as two.
+ *
+ * Threads: a filter does not change once made, a set not once built. Any number of threads may
+ * match with them at the same time.
  */
 #ifndef CW_CAPWEIR_FILTER_H
 #define CW_CAPWEIR_FILTER_H
@@ -20,128 +24,155 @@ struct cw_filter;
 struct cw_filter_set;
 struct cw_filter_compiler; /* a process that compiles; not public yet */
 
-#define CW_FILTER_INSTRUCTIONS_MAX 1000000u /* a longer program is refused */
-#define CW_FILTER_ID_MAX ((1u << 24) - 1)   /* the largest id in a set */
+#define CW_FILTER_INSTRUCTIONS_MAX 1000000u /* longest program accepted */
+#define CW_FILTER_ID_MAX ((1u << 24) - 1)   /* largest id in a set */
+
+/* ---- one filter ---- */
 
 /* How an expression is compiled. */
 struct cw_filter_options {
 	uint32_t linktype;  /* LINKTYPE_ value */
-	uint32_t snaplen;   /* 0 = CW_CAPLEN_MAX */
-	uint32_t netmask;   /* of `ip broadcast`, in network byte order; 0 = not known: an error */
-	bool is_swapped;    /* the packets are from a file of the other byte order */
-	bool unoptimized;   /* tcpdump -O: do not optimise; matches differently on cut packets */
-	bool resolve_names; /* let host names go to the resolver (it can block) */
-	/* Borrowed. Compiles in a separate process, within limits; NULL: in this process. */
+	uint32_t snaplen;   /* bytes; 0: CW_CAPLEN_MAX */
+	uint32_t netmask;   /* for `ip broadcast`, network byte order; 0: unknown, an error there */
+	bool is_swapped;    /* the packets come from a file of the other byte order */
+	bool unoptimized;   /* as tcpdump -O; matches truncated packets differently */
+	bool resolve_names; /* look up host names, which can block */
+	/* Separate process that compiles within limits (borrows); NULL: compile in this process. */
 	struct cw_filter_compiler *compiler;
 };
 
-/* Compiled, but can never match ("expression rejects all packets"): a warning, not an error. */
+/* Warning: the expression compiles but can never match ("expression rejects all packets"). */
 #define CW_FILTER_NEVER 1
 
-/* Optimising would have gone over a limit of the compiler, so it was not: a warning likewise. The
- * program matches packets that are cut short as tcpdump -O does. */
+/* Warning: optimising exceeded a limit of the compiler, so the program is not optimised. Truncated
+ * packets match as with tcpdump -O. */
 #define CW_FILTER_UNOPTIMIZED 2
 
 /*
- * Compile `expression` (borrows; the empty one matches everything).
- * Returns 0; CW_FILTER_NEVER or CW_FILTER_UNOPTIMIZED (error's text holds the warning, code 0);
- * -EINVAL with libpcap's words, the expression and, where it can be found, the first bad token with
- * its column; -EACCES for a host name without resolve_names; -E2BIG; -ENOMEM. With a compiler also
- * -ETIMEDOUT, -E2BIG (memory) and -EFAULT (libpcap crashed) for an expression that neither attempt
- * could compile, and -EIO when the helper process is gone: no fault of the expression.
- * Threads: any, with libpcap 1.8 or later. Source: pcap_compile.
+ * Compile an expression (borrows). The empty expression matches every packet. Fills *filter; free
+ * it with cw_filter_free.
+ *
+ * Returns 0, or CW_FILTER_NEVER or CW_FILTER_UNOPTIMIZED with a warning in the error's text and
+ * code 0. Failures: -EINVAL with libpcap's reason, the expression and, if it can be found, the
+ * first wrong token and its column; -EACCES for a host name without resolve_names; -E2BIG for a
+ * program of more than CW_FILTER_INSTRUCTIONS_MAX; -ENOMEM. With a compiler also -ETIMEDOUT,
+ * -E2BIG (memory) and -EFAULT (libpcap crashed) if both attempts fail, and -EIO if the compiler
+ * process is gone, whatever the expression.
+ *
+ * Any thread, with libpcap 1.8 or later. Source: pcap_compile.
  */
 CW_API int cw_filter_compile(struct cw_filter **filter, const char *expression,
 			     const struct cw_filter_options *options, struct cw_error *error);
 
-/* A filter from a classic BPF program (copies), verified first; -EINVAL names the instruction. */
+/*
+ * Make a filter from `count` classic BPF instructions (copies), which are verified first. Fills
+ * *filter; free it with cw_filter_free.
+ *
+ * Returns 0, -EINVAL with the number of the invalid instruction, -E2BIG or -ENOMEM. Any thread.
+ */
 CW_API int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *instructions,
 				  uint32_t count, struct cw_error *error);
 
-/* What bpf_filter returns for the program: 0 = no match. `caplen` bytes are present, also none. */
+/*
+ * Match one packet: `caplen` bytes at data (borrows; caplen may be 0), `wire_len` on the wire.
+ * Returns what bpf_filter returns for the program; 0: no match. Any thread.
+ */
 CW_API uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data,
 				uint32_t caplen, uint32_t wire_len);
 
-/* Its instructions, *count of them (fills). The filter's. */
+/* Returns the filter's instructions and fills their number; they belong to the filter. Any thread.
+ */
 CW_API const struct bpf_insn *cw_filter_program(const struct cw_filter *filter, uint32_t *count);
-/* Its expression; "" for one made of a program. The filter's. */
+
+/* Returns the filter's expression, "" for a filter made from a program; it belongs to the filter.
+ * Any thread. */
 CW_API const char *cw_filter_expression(const struct cw_filter *filter);
 
-/* How the classic BPF of a filter is printed: as tcpdump's -d, -dd and -ddd print it. */
+/* How a filter's program is printed: the formats of tcpdump -d, -dd and -ddd. */
 enum cw_filter_program_format {
-	CW_FILTER_PROGRAM_TEXT,         /* an assembler's line for each instruction */
-	CW_FILTER_PROGRAM_INITIALIZERS, /* of a C array of struct bpf_insn */
-	CW_FILTER_PROGRAM_NUMBERS,      /* the number of instructions, then four numbers each */
+	CW_FILTER_PROGRAM_TEXT,         /* a line of assembler an instruction */
+	CW_FILTER_PROGRAM_INITIALIZERS, /* initialisers of a C array of struct bpf_insn */
+	CW_FILTER_PROGRAM_NUMBERS,      /* number of instructions, then four numbers each */
 };
 
-/* Print the filter's program to `file` (borrows). 0, or -EIO when the file is in error. Not from
- * several threads at once: libpcap makes the text in memory of its own. */
+/*
+ * Print a filter's program to a file (borrows). Returns 0, or -EIO if the file is in error. One
+ * thread at a time for the whole process: libpcap formats in static memory.
+ */
 CW_API int cw_filter_print(const struct cw_filter *filter, FILE *file,
 			   enum cw_filter_program_format format);
 
-/* Accepts NULL. */
+/* Free a filter (takes; accepts NULL). */
 CW_API void cw_filter_free(struct cw_filter *filter);
 
-/* Which ids matching with a set gives. */
+/* ---- sets of filters ---- */
+
+/* Which matching ids a set returns. */
 enum cw_filter_mode {
-	CW_FILTER_ALL,   /* every id that matches */
-	CW_FILTER_FIRST, /* the lowest id that matches */
+	CW_FILTER_ALL,   /* every matching id */
+	CW_FILTER_FIRST, /* the lowest matching id */
 };
 
-/* What evaluates a set; the result is the same. */
+/* Engines that match a set. All give the same result. */
 enum cw_filter_engine {
-	CW_ENGINE_AUTO,       /* the fastest that can be had */
-	CW_ENGINE_JIT,        /* one decision program, as machine code */
-	CW_ENGINE_WALKER,     /* one decision program, interpreted */
-	CW_ENGINE_SEQUENTIAL, /* our interpreter, one program after the other: the reference */
-	CW_ENGINE_LIBPCAP,    /* libpcap's bpf_filter, one after the other: the oracle */
+	CW_ENGINE_AUTO,       /* the fastest engine available */
+	CW_ENGINE_JIT,        /* one decision program for all filters, as machine code */
+	CW_ENGINE_WALKER,     /* one decision program for all filters, interpreted */
+	CW_ENGINE_SEQUENTIAL, /* capweir's interpreter, one filter after another */
+	CW_ENGINE_LIBPCAP,    /* libpcap's bpf_filter, one filter after another */
 };
 
-/* "auto", "jit", "walker", "sequential" or "libpcap". Static. */
+/* Returns the engine's name: "auto", "jit", "walker", "sequential" or "libpcap" (static). Any
+ * thread. */
 CW_API const char *cw_filter_engine_name(enum cw_filter_engine engine);
 
 /* How a set is made. */
 struct cw_filter_set_options {
-	struct cw_filter_options filter; /* for all of its expressions */
+	struct cw_filter_options filter; /* for all expressions of the set */
 	enum cw_filter_mode mode;
 	enum cw_filter_engine engine;
 };
 
-/* An empty set. 0 or -ENOMEM. */
+/* Make an empty set (options: borrows). Fills *set; free it with cw_filter_set_free. Returns 0 or
+ * -ENOMEM. */
 CW_API int cw_filter_set_new(struct cw_filter_set **set,
 			     const struct cw_filter_set_options *options, struct cw_error *error);
 
 /*
- * Add an expression (borrows) under an id (at most CW_FILTER_ID_MAX), before the set is built.
- * Returns as cw_filter_compile, or -EEXIST for an id that is used.
+ * Compile an expression (borrows) and add it under an id, at most CW_FILTER_ID_MAX, before the set
+ * is built. Returns as cw_filter_compile, or -EEXIST for an id already in the set.
  */
 CW_API int cw_filter_set_add(struct cw_filter_set *set, uint32_t id, const char *expression,
 			     struct cw_error *error);
 
-/* Make it ready to match; once. Never fails for size. 0, -EINVAL or -ENOMEM. */
+/* Build the set, once, after its last filter: from then on it matches and does not change. No set
+ * is too large to build. Returns 0, -EINVAL or -ENOMEM. */
 CW_API int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error);
 
 /*
- * The ids that match one packet, ascending, into ids (fills; room for every id of the set, or for
- * one with CW_FILTER_FIRST). Returns their number.
+ * Match one packet (borrows) with a built set. Fills `ids` with the matching ids, ascending. `ids`
+ * needs room for every id of the set, or for one with CW_FILTER_FIRST. Returns the number of ids.
+ * Any thread.
  */
 CW_API size_t cw_filter_set_match(const struct cw_filter_set *set, const struct cw_packet *packet,
 				  uint32_t *ids);
 
 /*
- * Match `count` packets: the ids of packet i are ids[ends[i-1]] .. ids[ends[i]-1] (ends[-1] = 0),
- * ascending. Stops before a packet whose ids might not fit into `ids_capacity`; room for one
- * packet's ids (cw_filter_set_size) is always enough to make progress. Malformed packets match
- * nothing. Returns the number of packets done.
+ * Match `count` packets (borrows) with a built set. Fills `ids` and `ends`: the ids of packet i,
+ * ascending, are ids[ends[i-1]] to ids[ends[i] - 1], with 0 for ends[-1]. Malformed packets match
+ * nothing.
+ *
+ * Stops before a packet whose ids might exceed `ids_capacity`; room for cw_filter_set_size ids is
+ * always enough for one packet more. Returns the number of packets matched. Any thread.
  */
 CW_API size_t cw_filter_set_match_burst(const struct cw_filter_set *set,
 					const struct cw_packet *packets, size_t count,
 					uint32_t *ids, size_t ids_capacity, uint32_t *ends);
 
-/* Number of filters in the set. */
+/* Returns the number of filters in the set. */
 CW_API size_t cw_filter_set_size(const struct cw_filter_set *set);
 
-/* Accepts NULL. */
+/* Free a set and its filters (takes; accepts NULL). */
 CW_API void cw_filter_set_free(struct cw_filter_set *set);
 
 CW_END_DECLS
