@@ -28,12 +28,12 @@ static int new_filter(struct cw_filter **filter, const struct bpf_insn *program,
 		return result;
 	made = calloc(1, sizeof(*made));
 	if (!made)
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		return cw_error_set(error, -ENOMEM, "cannot make a filter: out of memory");
 	made->ops = malloc(count * sizeof(*made->ops));
 	made->expression = strdup(expression);
 	if (cw_bpf_copy(&made->bpf, program, count) || !made->ops || !made->expression) {
 		cw_filter_free(made);
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		return cw_error_set(error, -ENOMEM, "cannot make a filter: out of memory");
 	}
 	made->bpf.backward_count = backward_count;
 	cw_filter_decode(program, count, made->ops);

@@ -289,7 +289,7 @@ static void print_stats(const struct cw_filter_set *set, FILE *file, bool is_ful
 		fputc('\n', file);
 	}
 	fprintf(file,
-		"%zu filters: %zu joined (decision programs: %zu), %zu run on their own (with "
+		"%zu filters: %zu joined (decision programs: %zu), %zu run separately (with "
 		"loops: %zu, over a budget: %zu)\n",
 		cw_filter_set_size(set), stats.joint_count, stats.program_count, stats.apart_count,
 		stats.loop_count, stats.over_budget_count);
@@ -415,7 +415,7 @@ static void print_dot_head(const struct cw_filter_set *set, FILE *file)
 		fprintf(file, "%u: ", id);
 		print_expression(file, filter, true);
 		if (cw_filter_set_engine(set, id) == CW_ENGINE_SEQUENTIAL)
-			fputs(" (on its own)", file);
+			fputs(" (separate)", file);
 		fputs("\\l", file);
 	}
 	fputs("\";\n", file);

@@ -20,7 +20,7 @@ int cw_filter_set_new(struct cw_filter_set **set, const struct cw_filter_set_opt
 {
 	*set = calloc(1, sizeof(**set));
 	if (!*set)
-		return cw_error_set(error, -ENOMEM, "no memory for a set of filters");
+		return cw_error_set(error, -ENOMEM, "cannot make a set of filters: out of memory");
 	(*set)->options = *options;
 	(*set)->budget = cw_filter_budget_default;
 	return 0;
@@ -58,13 +58,14 @@ static int grow_ids(struct cw_filter_set *set, uint32_t id)
 static int reserve(struct cw_filter_set *set, uint32_t id, struct cw_error *error)
 {
 	if (set->is_built)
-		return cw_error_set(error, -EINVAL, "a filter added to a set that is built");
+		return cw_error_set(error, -EINVAL,
+				    "cannot add filter %u: the set is already built", id);
 	if (id > CW_FILTER_ID_MAX)
-		return cw_error_set(error, -EINVAL, "filter id %u; at most %u are allowed", id,
-				    CW_FILTER_ID_MAX);
+		return cw_error_set(error, -EINVAL, "filter id %u is too large; the limit is %u",
+				    id, CW_FILTER_ID_MAX);
 	if ((id / 32 >= set->ids_seen_words && grow_ids(set, id)) ||
 	    (set->count == set->capacity && grow_entries(set)))
-		return cw_error_set(error, -ENOMEM, "no memory for a set of filters");
+		return cw_error_set(error, -ENOMEM, "cannot make a set of filters: out of memory");
 	if (set->ids_seen[id / 32] >> (id % 32) & 1)
 		return cw_error_set(error, -EEXIST, "filter id %u is used twice", id);
 	return 0;
@@ -123,7 +124,7 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 	int result;
 
 	if (set->is_built)
-		return cw_error_set(error, -EINVAL, "a set of filters built twice");
+		return cw_error_set(error, -EINVAL, "the set of filters is already built");
 	if (set->count)
 		qsort(set->entries, set->count, sizeof(*set->entries), by_id);
 	free(set->ids_seen);
@@ -132,7 +133,8 @@ int cw_filter_set_build(struct cw_filter_set *set, struct cw_error *error)
 	result = cw_set_build_programs(set);
 	set->build_ns = cw_now_ns() - start_ns;
 	if (result)
-		return cw_error_set(error, result, "no memory to join %zu filters", set->count);
+		return cw_error_set(error, result, "cannot join %zu filters: out of memory",
+				    set->count);
 	return 0;
 }
 

@@ -120,11 +120,11 @@ int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *b
 {
 	*backward_count = 0;
 	if (count == 0)
-		return cw_error_set(error, -EINVAL, "a filter program without instructions");
+		return cw_error_set(error, -EINVAL, "filter program has no instructions");
 	if (count > CW_FILTER_INSTRUCTIONS_MAX)
 		return cw_error_set(error, -E2BIG,
-				    "a filter program of %u instructions; at most %u are allowed",
-				    count, CW_FILTER_INSTRUCTIONS_MAX);
+				    "filter program has %u instructions; the limit is %u", count,
+				    CW_FILTER_INSTRUCTIONS_MAX);
 	for (uint32_t index = 0; index < count; index++) {
 		const struct bpf_insn *instruction = &program[index];
 		const char *wrong = check_instruction(program, index, count);
@@ -139,6 +139,6 @@ int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *b
 	if (BPF_CLASS(program[count - 1].code) != BPF_RET)
 		return cw_error_set(
 		    error, -EINVAL,
-		    "filter program: instruction %u is the last and does not return", count - 1);
+		    "filter program: instruction %u is the last, but does not return", count - 1);
 	return 0;
 }

@@ -96,7 +96,8 @@ int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
 	int result;
 
 	if (!made)
-		return cw_error_set(error, -ENOMEM, "no memory for a compiler of filters");
+		return cw_error_set(error, -ENOMEM,
+				    "cannot start a filter compiler: out of memory");
 	made->options = *options;
 	made->fd = -1;
 	if (!made->options.time_ms)
@@ -111,7 +112,8 @@ int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
 	result = start_helper(made);
 	if (result) {
 		cw_filter_compiler_free(made);
-		return cw_error_set_errno(error, result, "no process can be started for filters");
+		return cw_error_set_errno(error, result,
+					  "cannot start a process that compiles filters");
 	}
 	*compiler = made;
 	return 0;
@@ -119,28 +121,26 @@ int cw_filter_compiler_start(struct cw_filter_compiler **compiler,
 
 /* ---- ask ---- */
 
-/* What it was that went wrong, as a sentence's end: "that takes ...". */
+/* Why an attempt failed, and what to do: "compiling takes ...; raise ..." (fills `text`). */
 static const char *describe_stop(const struct cw_filter_compiler *compiler, uint8_t stop,
 				 int32_t detail, bool resolve_names, char *text, size_t room)
 {
 	switch (stop) {
 	case CW_STOP_TIME:
-		snprintf(text, room, "takes longer than %g s%s (--filter-time allows more)",
+		snprintf(text, room, "compiling takes longer than %g s; %sraise --filter-time",
 			 compiler->options.time_ms / 1000.0,
-			 resolve_names ? ", looking up names included: does the resolver answer?"
-				       : "");
+			 resolve_names ? "check that the resolver answers, or " : "");
 		break;
 	case CW_STOP_MEMORY:
-		snprintf(text, room,
-			 "takes more than %g MiB of memory (--filter-memory allows "
-			 "more)",
+		snprintf(text, room, "compiling takes more than %g MiB; raise --filter-memory",
 			 (double)compiler->options.memory_bytes / (1 << 20));
 		break;
 	default:
 		if (detail)
-			snprintf(text, room, "ends libpcap with signal %d", detail);
+			snprintf(text, room, "signal %d ended libpcap; simplify the filter",
+				 detail);
 		else
-			snprintf(text, room, "ends libpcap");
+			snprintf(text, room, "libpcap exited; simplify the filter");
 	}
 	return text;
 }
@@ -154,11 +154,10 @@ static int report_stop(const struct cw_filter_compiler *compiler, const char *ex
 	    [CW_STOP_TIME] = -ETIMEDOUT, [CW_STOP_MEMORY] = -E2BIG, [CW_STOP_DEATH] = -EFAULT};
 	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[160];
 
-	return cw_error_set(error, codes[head->stop],
-			    "filter \"%s\" for link type %s: compiling it%s %s",
+	return cw_error_set(error, codes[head->stop], "filter \"%s\" for link type %s: %s%s",
 			    cw_filter_quote(expression, quote),
 			    cw_linktype_name(options->linktype, name, sizeof(name)),
-			    head->first_stop ? ", even unoptimised," : "",
+			    head->first_stop ? "even unoptimised, " : "",
 			    describe_stop(compiler, head->stop, head->detail,
 					  options->resolve_names, why, sizeof(why)));
 }
@@ -170,8 +169,8 @@ static int warn_unoptimized(const struct cw_filter_compiler *compiler, const cha
 	char quote[CW_FILTER_QUOTE_BYTES], name[32], why[160];
 
 	cw_error_set(error, 0,
-		     "filter \"%s\" for link type %s is not optimised, which %s: it runs slower, "
-		     "and may match other packets among those that are cut short (as tcpdump -O)",
+		     "filter \"%s\" for link type %s is not optimised, so it runs slower and may "
+		     "match other truncated packets, as with tcpdump -O: %s",
 		     cw_filter_quote(expression, quote),
 		     cw_linktype_name(options->linktype, name, sizeof(name)),
 		     describe_stop(compiler, head->first_stop, head->detail, options->resolve_names,
@@ -184,7 +183,7 @@ static int lose(struct cw_filter_compiler *compiler, int result, struct cw_error
 {
 	compiler->is_lost = true;
 	cw_error_set_errno(error, result == -EPIPE ? -ESRCH : result,
-			   "the process that compiles filters is lost");
+			   "the process that compiles filters has failed; restart capweir");
 	if (error)
 		error->code = -EIO;
 	return -EIO;
@@ -218,7 +217,7 @@ static int take_cached(const struct cw_cached *cached, struct cw_bpf *translatio
 		       struct cw_error *error)
 {
 	if (cw_bpf_copy(translation, cached->translation.at, cached->translation.count))
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		return cw_error_set(error, -ENOMEM, "cannot compile a filter: out of memory");
 	if (cached->text)
 		cw_error_set(error, cached->code, "%s", cached->text);
 	return cached->result;
@@ -235,8 +234,10 @@ int cw_filter_compiler_translate(struct cw_filter_compiler *compiler, const char
 
 	*translation = (struct cw_bpf){0};
 	if (strlen(expression) > CW_HELPER_EXPRESSION_MAX)
-		return cw_error_set(error, -E2BIG, "a filter expression of %zu bytes",
-				    strlen(expression));
+		return cw_error_set(
+		    error, -E2BIG,
+		    "filter expression of %zu bytes is too long; the limit is %u bytes",
+		    strlen(expression), CW_HELPER_EXPRESSION_MAX);
 	if (!options->resolve_names)
 		cached = cw_filter_cache_find(&compiler->cache, expression, options);
 	if (cached) {

@@ -479,8 +479,8 @@ int cw_filter_names_check(const char *expression, struct cw_error *error)
 			continue;
 		return cw_error_set(
 		    error, -EACCES,
-		    "filter \"%s\": \"%.*s\" (column %zu) is no keyword, so it would "
-		    "name a host; names are looked up only with --resolve",
+		    "filter \"%s\": \"%.*s\" (column %zu) is neither a keyword nor an "
+		    "address; add --resolve to look it up as a host name",
 		    cw_filter_quote(expression, quote), (int)cw_min_size(token.length, 100),
 		    token.text, (size_t)(token.text - expression) + 1);
 	}

@@ -17,6 +17,7 @@
 #define PLACE_NS_MAX (CW_NS_PER_S / 5) /* of processor time, after which it is given up */
 #define COMPLETION_BYTES_MAX 1024u /* what may have to be put behind a prefix to make it whole */
 #define SYNTAX_ERROR "syntax error"
+#define HOST_MASK "Mask syntax for networks only" /* libpcap on "host 10.0.0.0/8" */
 
 /* Whether libpcap finds no syntax error in prefix + completion. */
 static bool parses(pcap_t *handle, const char *prefix, size_t length, const char *completion)
@@ -162,8 +163,9 @@ int cw_filter_report_refusal(pcap_t *handle, const char *expression, const char 
 		is_found = find_quoted(expression, message, &token);
 	cw_filter_quote(expression, quote);
 	if (!is_found)
-		return cw_error_set(error, -EINVAL, "filter \"%s\" for link type %s: %s", quote,
-				    linktype, message);
+		return cw_error_set(error, -EINVAL, "filter \"%s\" for link type %s: %s%s", quote,
+				    linktype, message,
+				    strstr(message, HOST_MASK) ? "; write 'net', not 'host'" : "");
 	if (token.length == 0)
 		return cw_error_set(error, -EINVAL,
 				    "filter \"%s\" for link type %s: %s, at its end", quote,

@@ -54,7 +54,7 @@ static int keep_program(struct cw_bpf *translation, const struct bpf_insn *progr
 	if (count > CW_FILTER_INSTRUCTIONS_MAX)
 		return cw_filter_verify(program, count, &backward_count, error);
 	if (cw_bpf_copy(translation, program, count))
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		return cw_error_set(error, -ENOMEM, "cannot compile a filter: out of memory");
 	return 0;
 }
 
@@ -67,9 +67,11 @@ static int take_refusal(pcap_t *handle, const char *expression, const char *mess
 	int result;
 
 	if (strncmp(message, "malloc", 6) == 0 || strcmp(message, "out of memory") == 0)
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
-	if (!strstr(message, NEVER_ERROR))
-		return cw_filter_report_refusal(handle, expression, message, error);
+		return cw_error_set(error, -ENOMEM, "cannot compile a filter: out of memory");
+	if (!strstr(message, NEVER_ERROR)) {
+		result = cw_filter_report_refusal(handle, expression, message, error);
+		return cw_filter_report_display(expression, result, error);
+	}
 	result = keep_program(translation, &reject, 1, error);
 	if (result)
 		return result;
@@ -90,10 +92,10 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 	if (!options->resolve_names)
 		result = cw_filter_names_check(expression, error);
 	if (result)
-		return result;
+		return cw_filter_report_display(expression, result, error);
 	handle = open_handle(options);
 	if (!handle)
-		return cw_error_set(error, -ENOMEM, "no memory for a filter");
+		return cw_error_set(error, -ENOMEM, "cannot compile a filter: out of memory");
 	if (pcap_compile(handle, &program, expression, !options->unoptimized,
 			 options->netmask ? options->netmask : PCAP_NETMASK_UNKNOWN) == 0) {
 		result = keep_program(translation, program.bf_insns, program.bf_len, error);

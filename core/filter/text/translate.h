@@ -18,10 +18,16 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 			struct cw_bpf *translation, struct cw_error *error);
 
 /*
- * The error for an expression that libpcap refused with `message`: libpcap's words, and where they
- * are about if that can be found (compiles parts of the expression with `handle`).
+ * The error for an expression that libpcap refused with `message`: libpcap's words and, if it can
+ * be found, the token that they are about (compiles parts of the expression with `handle`).
  */
 int cw_filter_report_refusal(pcap_t *handle, const char *expression, const char *message,
 			     struct cw_error *error);
+
+/*
+ * Replace the error of a refused expression that looks like a Wireshark display filter by one that
+ * says so and shows the capture filter. Returns `code`, the refusal's, either way.
+ */
+int cw_filter_report_display(const char *expression, int code, struct cw_error *error);
 
 #endif

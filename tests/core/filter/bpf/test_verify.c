@@ -15,7 +15,7 @@ static void unsafe_program_is_refused_by_instruction(void **state)
 		const char *text;
 	} cases[] = {
 	    {{BPF_STMT(BPF_LD | BPF_IMM, 1)}, 1, "instruction 0 is the last"},
-	    {{BPF_STMT(BPF_RET | BPF_K, 1)}, 0, "without instructions"},
+	    {{BPF_STMT(BPF_RET | BPF_K, 1)}, 0, "no instructions"},
 	    {{BPF_STMT(BPF_LD | BPF_MEM, 16), BPF_STMT(BPF_RET | BPF_K, 1)}, 2, "scratch"},
 	    {{BPF_STMT(BPF_STX, 99), BPF_STMT(BPF_RET | BPF_K, 1)}, 2, "scratch"},
 	    {{BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 1)}, 2, "zero"},

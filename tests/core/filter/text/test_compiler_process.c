@@ -39,7 +39,7 @@ static void no_process_is_an_error(void **state)
 
 		assert_int_equal(cw_filter_compiler_start(&compiler, &defaults, &error), -EAGAIN);
 		assert_null(compiler);
-		assert_contains(error.text, "no process can be started for filters");
+		assert_contains(error.text, "cannot start a process that compiles filters");
 		assert_no_children();
 		assert_int_equal(count_descriptors(getpid()), descriptors);
 		forks_left = before;
@@ -51,7 +51,7 @@ static void no_process_is_an_error(void **state)
 	kill(worker_of(compiler), SIGKILL);
 	assert_ends(process);
 	assert_int_equal(compile_with(compiler, "tcp port 80", &error), -EIO);
-	assert_contains(error.text, "lost: Resource temporarily unavailable");
+	assert_contains(error.text, "restart capweir: Resource temporarily unavailable");
 	forks_left = -1;
 	cw_filter_compiler_free(compiler);
 	assert_no_children();
@@ -104,7 +104,8 @@ static void helper_gives_up_what_it_is_told_to(void **state)
 	/* And is nothing at all where it could not. */
 	result = -EACCES;
 	assert_int_equal(cw_filter_compiler_start(&compiler, &options, &error), -EACCES);
-	assert_contains(error.text, "no process can be started for filters: Permission denied");
+	assert_contains(error.text,
+			"cannot start a process that compiles filters: Permission denied");
 	assert_no_children();
 }
 

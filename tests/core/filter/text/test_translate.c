@@ -211,6 +211,45 @@ static void host_names_are_refused_without_asking_anybody(void **state)
 	assert_int_equal(lookup_count, 0);
 }
 
+static void display_filters_are_named_and_translated(void **state)
+{
+	static const char *const cases[][3] = {
+	    {"ip.addr == 1.2.3.4", "\"ip.addr\" (column 1) looks like", "written 'host 1.2.3.4'"},
+	    {"ip.src==10.0.0.0/8", "\"ip.src\"", "'src net 10.0.0.0/8'"},
+	    {"arp or ip.dst != 10.0.0.1", "(column 8)", "'not dst host 10.0.0.1'"},
+	    {"ipv6.addr eq fe80::1", "\"ipv6.addr\"", "'host fe80::1'"},
+	    {"eth.src == 0:1:2:3:4:5", "\"eth.src\"", "'ether src 0:1:2:3:4:5'"},
+	    {"tcp.port == 443 && udp", "\"tcp.port\"", "'tcp port 443'"},
+	    {"udp.port in {53, 5353}", "\"udp.port\"", "'udp port 53'"},
+	    {"tcp.flags.syn == 1", "\"tcp.flags.syn\"", "'tcp[tcpflags] & tcp-syn != 0'"},
+	    {"frame.len > 100", "\"frame.len\"", "'len > 100'"},
+	    {"!dns", "\"dns\" (column 2)", "'port 53'"},
+	    {"http.request.method", "\"http.request.method\"", "'host 1.2.3.4 and tcp port 80'"},
+	    {"smb2.cmd >= 3", "\"smb2.cmd\"", "'host 1.2.3.4 and tcp port 80'"},
+	    {"tcp contains GET", "\"contains\" (column 5)", "display-filter syntax"},
+	};
+	static const char *const others[] = {"host dns", "src dns.example.org", "lenn > 100",
+					     "foo.example.org"};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		const char *text = refuse(cases[i][0], -EACCES);
+
+		assert_contains(text, cases[i][1]);
+		assert_contains(text, cases[i][2]);
+	}
+	/* "tcp.port" would be a port's name: refused by libpcap. */
+	assert_contains(refuse("port 80 and tcp.port == 443", -EINVAL), "written 'tcp port 443'");
+	for (size_t i = 0; i < CW_ARRAY_COUNT(others); i++)
+		assert_null(strstr(refuse(others[i], -EACCES), "Wireshark"));
+}
+
+static void mask_of_a_host_suggests_net(void **state)
+{
+	(void)state;
+	assert_contains(refuse("host 10.0.0.0/8", -EINVAL), "write 'net', not 'host'");
+}
+
 static void host_names_are_asked_for_where_allowed(void **state)
 {
 	struct cw_filter_options options = ethernet;
@@ -337,6 +376,8 @@ int main(void)
 	    cmocka_unit_test(wrong_expression_names_the_first_bad_token),
 	    cmocka_unit_test(long_expression_is_quoted_in_part),
 	    cmocka_unit_test(host_names_are_refused_without_asking_anybody),
+	    cmocka_unit_test(display_filters_are_named_and_translated),
+	    cmocka_unit_test(mask_of_a_host_suggests_net),
 	    cmocka_unit_test(host_names_are_asked_for_where_allowed),
 	    cmocka_unit_test(other_words_are_not_taken_for_host_names),
 	    cmocka_unit_test(no_mixture_of_words_reaches_a_resolver),
