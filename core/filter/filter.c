@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One filter: made from an expression (text/) or from a given program, verified (bpf/), matched.
+ * One filter: made from an expression (text/) or from a program, verified (bpf/), matched.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 
 struct cw_filter {
 	struct cw_bpf bpf;        /* as compiled */
-	struct cw_filter_op *ops; /* as many */
+	struct cw_filter_op *ops; /* bpf.count pre-decoded operations */
 	char *expression;         /* "" for a filter made from a program */
 };
 
-/* A filter that owns copies of all it is given; the program is verified. */
+/* Make a filter from copies of its arguments; verifies the program. */
 static int new_filter(struct cw_filter **filter, const struct bpf_insn *program, uint32_t count,
 		      const char *expression, struct cw_error *error)
 {
@@ -53,7 +53,7 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 	struct cw_bpf translation;
 	int result, failure;
 
-	if (is_blank(expression)) /* also for link types that libpcap has no filters for */
+	if (is_blank(expression)) /* works even for link types without filters in libpcap */
 		return new_filter(filter, &accept, 1, expression, error);
 	if (options->compiler)
 		result = cw_filter_compiler_translate(options->compiler, expression, options,
@@ -77,10 +77,10 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 			 uint32_t wire_len)
 {
 	/*
-	 * A turn of a loop that libpcap makes (protochain) reads a header that is in the packet,
-	 * and goes on for five numbers of a next header (0, 43, 44, 51, 60): what comes that way
-	 * more often was there before. This bound stops no such program that would end by itself,
-	 * and every program ends.
+	 * Each turn of libpcap's loop (protochain) reads a header inside the packet and continues
+	 * for five next-header numbers (0, 43, 44, 51, 60). A program that jumps backward more
+	 * often repeats a state. So the bound stops every program, and none of libpcap's that would
+	 * end by itself.
 	 */
 	uint64_t backward_max = (uint64_t)filter->bpf.backward_count * 5 * ((uint64_t)caplen + 1);
 
@@ -90,8 +90,8 @@ uint32_t cw_filter_match(const struct cw_filter *filter, const uint8_t *data, ui
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len)
 {
-	/* In its code for IPv6 authentication headers X becomes a length instead of a place, which
-	 * some packets let its interpreter come to again and again, for ever. */
+	/* In libpcap's code for IPv6 authentication headers X becomes a length instead of an
+	 * offset; with some packets its interpreter then loops for ever. */
 	if (filter->bpf.backward_count)
 		return cw_filter_match(filter, data, caplen, wire_len);
 	return bpf_filter(filter->bpf.at, data, wire_len, caplen);

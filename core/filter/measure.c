@@ -7,7 +7,7 @@
 
 #define BURST 64u
 #define TRIAL_PACKETS 50u
-#define ROUND_NS_MIN 1e6 /* shorter rounds would measure the clock: packets are repeated */
+#define ROUND_NS_MIN 1e6 /* least length of a round; shorter ones measure the clock */
 
 /* Room for the ids of a burst. */
 struct scratch {
@@ -23,7 +23,7 @@ static int scratch_init(struct scratch *scratch, size_t set_size)
 	return scratch->ids ? 0 : -ENOMEM;
 }
 
-/* Nanoseconds for all `count` packets; adds the ids found to *matches. */
+/* Match all `count` packets; returns the nanoseconds and adds the ids found to *matches. */
 static double run_once(const struct cw_filter_set *set, const struct cw_packet *packets,
 		       size_t count, struct scratch *scratch, uint64_t *matches)
 {
@@ -64,7 +64,7 @@ static double middle(const double *sorted, uint32_t count)
 	return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
-/* The medians; both arrays are sorted on the way. */
+/* Fill the run's results; sorts both arrays. */
 static void sum_up(struct cw_filter_run *run, double *times, double *ratios, uint32_t rounds)
 {
 	qsort(times, rounds, sizeof(*times), by_value);
@@ -125,7 +125,7 @@ size_t cw_filter_affordable(const struct cw_filter_set *set, const struct cw_pac
 	return cw_min_size(count, trial + (size_t)(ns_max / ns * (double)trial));
 }
 
-/* Both ascending; notes the first id that only one of the two has. */
+/* Note the first id that only one of two ascending lists has. */
 static void compare_ids(const uint32_t *wanted, size_t wanted_count, const uint32_t *found,
 			size_t found_count, size_t packet, struct cw_filter_difference *difference)
 {
@@ -159,7 +159,7 @@ int cw_filter_compare(const struct cw_filter_set *const *sets, size_t set_count,
 		for (n = 1; n < set_count; n++) {
 			size_t at, wanted_start = 0, found_start = 0;
 
-			/* There is room for all ids of a burst: no set stops before its end. */
+			/* With room for all ids of a burst, no set stops before its end. */
 			cw_filter_set_match_burst(sets[n], packets + i, done, found.ids,
 						  found.capacity, found.ends);
 			for (at = 0; at < done && !differences[n].is_different; at++) {

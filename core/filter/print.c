@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Filters and sets of them in print: classic BPF as tcpdump prints it, decision programs as text
- * for people who have read core/filter/FILTERS.md, and as a graph for Graphviz. What a node is
- * comes from view.c.
+ * Prints filters and sets of filters: classic BPF as tcpdump prints it; decision programs as text
+ * for readers of core/filter/FILTERS.md, and as a graph for Graphviz. view.c reads the nodes.
  *
  *	n3: SWITCH on word[26]
  *	    0x0a000001 (10.0.0.1)       -> n4
@@ -17,20 +16,21 @@
 #include "core/filter/text/names.h"
 #include "core/filter/view.h"
 
-#define NODES_SHOWN 200u /* of a decision program, unless all is asked for */
-#define LINES_SHOWN 16u  /* of a node */
-#define IDS_SHOWN 16u    /* of a leaf */
+/* Limits unless CW_FILTER_SET_FULL is asked for. */
+#define NODES_SHOWN 200u /* nodes of a decision program */
+#define LINES_SHOWN 16u  /* lines of a node */
+#define IDS_SHOWN 16u    /* ids of a leaf */
 #define FILTERS_SHOWN 50u
-#define VALUES_SHOWN 4u /* of an edge, where a line or a label holds several */
-#define COLUMN 36       /* where "->" stands */
+#define VALUES_SHOWN 4u /* values of one line or label */
+#define COLUMN 36       /* column of "->" */
 
 struct printer {
 	FILE *file;
 	const struct cw_decision *decision;
-	const uint32_t *ids;  /* of its filters */
-	struct cw_u32s order; /* of its nodes */
+	const uint32_t *ids;  /* ids of the program's filters */
+	struct cw_u32s order; /* nodes in the order of print */
 	uint32_t *place;      /* node -> its number in print */
-	size_t program;       /* which one it is of the set */
+	size_t program;       /* index of the program in the set */
 	bool is_full;
 };
 
@@ -65,7 +65,7 @@ int cw_filter_print(const struct cw_filter *filter, FILE *file,
 
 /* ---- words for values and targets ---- */
 
-/* As text of the same program: "0x0050 (80)", "0x0a000001 (10.0.0.1)". Returns its length. */
+/* Print a value as "0x0050 (80)" or "0x0a000001 (10.0.0.1)". Returns the length of the text. */
 static int print_value(FILE *file, enum cw_var_kind kind, uint32_t value)
 {
 	switch (kind) {
@@ -92,7 +92,7 @@ static int print_interval(FILE *file, enum cw_var_kind kind, const struct cw_vie
 	return used + print_value(file, kind, edge->high);
 }
 
-/* The values of `count` edges of one target. */
+/* Print the values of `count` edges with one target. Returns the length of the text. */
 static int print_intervals(FILE *file, enum cw_var_kind kind, const struct cw_view_edge *edges,
 			   uint32_t count, uint32_t count_max)
 {
@@ -108,7 +108,7 @@ static int print_intervals(FILE *file, enum cw_var_kind kind, const struct cw_vi
 	return used;
 }
 
-/* Neighbouring edges that lead where `first` does: how many, itself included. */
+/* The number of neighbouring edges with the target of `first`, itself included. */
 static uint32_t count_same(const struct cw_view_edges *edges, uint32_t first)
 {
 	uint32_t i = first + 1;
@@ -157,7 +157,7 @@ static void print_ref(const struct printer *printer, uint32_t ref)
 		fprintf(printer->file, "n%u", printer->place[ref]);
 }
 
-/* An expression on one line. */
+/* Print an expression on one line. */
 static void print_expression(FILE *file, const struct cw_filter *filter, bool is_escaped)
 {
 	char quote[CW_FILTER_QUOTE_BYTES];
@@ -220,7 +220,7 @@ static void print_switch(const struct printer *printer, const struct cw_view *vi
 		print_line(printer, fprintf(printer->file, "    trap"), view->trap);
 }
 
-/* Pieces of filters that can be taken back on their own. */
+/* Print the pieces of filters that can be taken back separately. */
 static void print_parts(const struct printer *printer)
 {
 	const struct cw_decision *decision = printer->decision;
@@ -299,7 +299,7 @@ static void print_stats(const struct cw_filter_set *set, FILE *file, bool is_ful
 
 /* ---- the graph ---- */
 
-/* The end of an arrow: a node, or a leaf of its own, which the caller describes. */
+/* Print the end of an arrow: a node, or a separate leaf, which the caller describes. */
 static void print_dot_target(const struct printer *printer, uint32_t ref, uint32_t from,
 			     uint32_t place)
 {
@@ -322,7 +322,7 @@ static void print_dot_leaf(const struct printer *printer, uint32_t ref, uint32_t
 	fputs("\"];\n", printer->file);
 }
 
-/* From node `from` to `ref`, the arrow number `place`. The caller prints its label and
+/* Begin arrow number `place` from node `from` to `ref`. The caller prints the label and
  * print_dot_arrow_end. False: there is no arrow. */
 static bool print_dot_arrow(const struct printer *printer, uint32_t from, uint32_t place,
 			    uint32_t ref)
@@ -341,7 +341,7 @@ static void print_dot_arrow_end(const struct printer *printer, const char *label
 	fprintf(printer->file, "%s\"];\n", label);
 }
 
-/* What was left out of a node or the graph. */
+/* Print how much was left out of a node or the graph. */
 static void print_dot_rest(const struct printer *printer, uint32_t node, uint32_t count)
 {
 	fprintf(printer->file, "    p%zun%urest [shape=plaintext, label=\"and %u more\"];\n",
@@ -459,7 +459,7 @@ int cw_filter_set_print(const struct cw_filter_set *set, FILE *file,
 		if (result)
 			break;
 	}
-	if (result == -ENOENT) /* that was the last one */
+	if (result == -ENOENT) /* after the last program */
 		result = 0;
 	if (format == CW_FILTER_SET_DOT)
 		fputs("}\n", file);

@@ -2,22 +2,22 @@
 /*
  * Divides the filters of a set into
  *
- *   decision programs   all that can be joined (passes/passes.h), in one program; in several, for
- *			 one stretch of ids each, where a limit forces it
- *   a sequential tier   what cannot (loops, or over what is left of the set's budget): run one
- *			 after the other, each behind the fields that it requires
+ *   decision programs   filters that can be joined (passes/passes.h), in one program; if a limit
+ *			 forces it, in several, each for one stretch of ids
+ *   a sequential tier   all others (loops, or over the rest of the set's budget): run one after
+ *			 the other, after a check of the fields that each requires
  *
- * With few filters and no machine code, or when asked to, all are in the sequential tier.
+ * With few filters and no machine code, or on request, all are in the sequential tier.
  */
 #include "core/filter/set.h"
 
 #define SEQUENTIAL_MAX 3u /* filters that are not worth joining */
-#define STRETCHES_MAX 64u /* of ids, waiting to be built */
-#define FAILURES_MAX 16u  /* of programs over a limit, which then are tried as two */
+#define STRETCHES_MAX 64u /* stretches of ids waiting to be built */
+#define FAILURES_MAX 16u  /* programs over a limit that are split in two */
 
 struct building {
 	struct cw_filter_set *set;
-	struct cw_filter_budget left; /* of the set's */
+	struct cw_filter_budget left; /* unspent rest of the set's budget */
 	uint32_t failures;
 };
 
@@ -35,14 +35,14 @@ static bool wants_decision(const struct cw_filter_set *set)
 	return false;
 }
 
-/* A few filters are run faster one after the other than walked; as code they are fastest. */
+/* Whether the few filters of a walked program run faster one after the other. */
 static bool is_worthless(const struct cw_filter_set *set, const struct cw_decision *decision)
 {
 	return set->options.engine == CW_ENGINE_AUTO && set->count <= SEQUENTIAL_MAX &&
 	       !decision->jit;
 }
 
-/* What a program took is not there for the next one. */
+/* Subtract a program's share from the set's budget. */
 static void spend(struct building *building, const struct cw_decision *decision)
 {
 	struct cw_filter_budget *left = &building->left;
@@ -68,7 +68,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	result = cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
 	if (result || !wants_code)
 		return result;
-	/* Where there can be no code the program walks. */
+	/* Without machine code the program is walked. */
 	failure = cw_jit_build(decision, building->left.code_bytes);
 	building->set->is_code_over_budget |= failure == -E2BIG;
 	if (failure && decision->record_filters) {
@@ -80,7 +80,7 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 	return result;
 }
 
-/* The program is one of the set's, unless it is worthless. */
+/* Add a program to the set. */
 static void keep(struct building *building, const struct cw_set_program *program,
 		 const int *unjoined_reasons)
 {
@@ -97,7 +97,7 @@ static void keep(struct building *building, const struct cw_set_program *program
 	set->programs[set->program_count++] = *program;
 }
 
-/* One program for the entries first .. first + count. Returns as cw_decision_build. */
+/* Build one program for the entries first .. first + count. Returns as cw_decision_build. */
 static int build_program(struct building *building, size_t first, size_t count)
 {
 	struct cw_filter_set *set = building->set;
@@ -134,8 +134,8 @@ static int build_program(struct building *building, size_t first, size_t count)
 	return result;
 }
 
-/* Programs for entries first .. first + count: one, or for halves of them where that is over a
- * limit; but not for ever. */
+/* Build programs for the entries first .. first + count: one, or, over a limit, one for each half,
+ * up to FAILURES_MAX times. */
 static int build_stretch(struct building *building, size_t first, size_t count)
 {
 	struct stretch {
@@ -159,7 +159,7 @@ static int build_stretch(struct building *building, size_t first, size_t count)
 				building->set->entries[at.first + i].unjoined_reason = -E2BIG;
 			continue;
 		}
-		/* The second half waits below the first, so that programs are in order of ids. */
+		/* The first half is on top of the stack: programs are built in order of ids. */
 		stretches[waiting++] = (struct stretch){at.first + half, at.count - half};
 		stretches[waiting++] = (struct stretch){at.first, half};
 	}

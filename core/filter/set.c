@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many filters, matched together: the front of the engines. programs.c divides them into
- * decision programs and a sequential tier; what the two find is merged in the order of ids.
+ * Many filters, matched together: the front of the engines. programs.c divides the filters into
+ * decision programs and a sequential tier; the ids of both are merged in ascending order.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,10 +10,10 @@
 #include "core/filter/engine/collect.h"
 #include "core/filter/set.h"
 
-#define FILTERS_FIRST 16u   /* room of a new set; it doubles */
-#define PREFETCH_PACKETS 8u /* a burst asks for memory so far ahead */
-#define PREFETCH_BYTES 64u  /* and for the line behind, where headers end */
-#define OFTEN 4u            /* a match in so many packets is not foreseen */
+#define FILTERS_FIRST 16u   /* filters a new set has room for; the room doubles */
+#define PREFETCH_PACKETS 8u /* packets that a burst prefetches ahead */
+#define PREFETCH_BYTES 64u  /* offset of the second prefetched line, where headers end */
+#define OFTEN 4u            /* with a match in 4 packets, branches on it are mispredicted */
 
 int cw_filter_set_new(struct cw_filter_set **set, const struct cw_filter_set_options *options,
 		      struct cw_error *error)
@@ -54,7 +54,7 @@ static int grow_ids(struct cw_filter_set *set, uint32_t id)
 	return 0;
 }
 
-/* Whether `id` may be added; makes room for it. */
+/* Make room for `id`; refuses an id that cannot be added. */
 static int reserve(struct cw_filter_set *set, uint32_t id, struct cw_error *error)
 {
 	if (set->is_built)
@@ -162,7 +162,7 @@ static inline uint32_t find_events(const struct cw_decision *decision,
 	return cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
 }
 
-/* The ids of a program's filters that match; ascending. */
+/* Fills the ids of a program's matching filters, ascending; returns their number. */
 static size_t match_program(const struct cw_set_program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
@@ -172,7 +172,7 @@ static size_t match_program(const struct cw_set_program *program, enum cw_filter
 	return cw_collect(&program->decision, events, count, mode, program->ids, ids);
 }
 
-/* Put `id` in its place among the `count` ids, the largest of which are the likely place. */
+/* Insert `id` into `count` ascending ids, searching from the end, its likely place. */
 static void insert_id(uint32_t *ids, size_t count, uint32_t id)
 {
 	size_t at = count;
@@ -250,13 +250,13 @@ static void prefetch(const struct cw_packet *packet)
 	__builtin_prefetch(packet->data + PREFETCH_BYTES);
 }
 
-/* Ids that one packet may match. */
+/* The most ids that one packet can match. */
 static size_t ids_max_of(const struct cw_filter_set *set)
 {
 	return set->options.mode == CW_FILTER_FIRST ? cw_min_size(set->count, 1) : set->count;
 }
 
-/* The common case without detours: one program. As cw_filter_set_match_burst. */
+/* As cw_filter_set_match_burst, for the common set that is one program. */
 static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw_packet *packets,
 				size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
 {

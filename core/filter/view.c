@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads the nodes of a decision program back: what passes/lower.c and lower_tables.c made of a
- * switch becomes a list of intervals again, postfix code an expression.
+ * Reads the nodes of a decision program back: the steps and tables of passes/lower.c and
+ * lower_tables.c become lists of intervals again, postfix code an expression.
  */
 #include <stdio.h>
 
@@ -41,7 +41,7 @@ static const char *operator_text(uint32_t operation)
 		return ">";
 	case CW_ALU_GE:
 		return ">=";
-	default: /* BPF_NEG, whose second operand says nothing */
+	default: /* BPF_NEG, whose second operand is unused */
 		return NULL;
 	}
 }
@@ -51,7 +51,7 @@ static const char *load_text(uint32_t bytes)
 	return bytes == 1 ? "byte" : bytes == 2 ? "half" : "word";
 }
 
-/* One operation of postfix code on the texts of what it takes; returns the new depth. */
+/* Apply one operation of postfix code to the texts of its operands; returns the new depth. */
 static uint32_t write_operation(char stack[][CW_VIEW_VAR_BYTES], uint32_t depth,
 				const uint32_t *code)
 {
@@ -99,7 +99,7 @@ static void write_code(const uint32_t *code, char text[CW_VIEW_VAR_BYTES])
 	memcpy(text, stack[0], CW_VIEW_VAR_BYTES);
 }
 
-/* What the variable is (fills `text`); returns its kind without what is in front of it. */
+/* Write the variable into `text`; returns its kind, for a _MSH kind the plain one. */
 static enum cw_var_kind view_var(const struct cw_decision *decision, const struct cw_var *var,
 				 char text[CW_VIEW_VAR_BYTES])
 {
@@ -151,7 +151,7 @@ static int by_low(const void *a, const void *b)
 	return left->low < right->low ? -1 : left->low > right->low;
 }
 
-/* In order; intervals that touch and lead to the same become one. */
+/* Sort the edges; merge touching intervals with the same target. */
 static void sort_edges(struct cw_view_edges *edges)
 {
 	uint32_t kept = 0, i;
@@ -186,13 +186,13 @@ static int view_hash(const struct cw_decision *decision, const struct cw_step *s
 	return 0;
 }
 
-/* The largest value there can be, as far as the kind tells. */
+/* The largest value of a variable of this kind. */
 static uint32_t value_max(enum cw_var_kind kind)
 {
 	return kind == CW_VAR_BYTE ? UINT8_MAX : kind == CW_VAR_HALF ? UINT16_MAX : UINT32_MAX;
 }
 
-/* A tree has no otherwise; to be read it gets one: where the widest interval leads to. */
+/* A tree has no `otherwise`; for readers it becomes the target of the widest interval. */
 static int view_tree(const struct cw_decision *decision, const struct cw_step *step,
 		     struct cw_view *view)
 {
@@ -318,7 +318,7 @@ static int push(struct cw_u32s *list, uint32_t ref)
 	return 0;
 }
 
-/* Push what a node leads to, the first to be visited last. */
+/* Push a node's targets, the first to be visited last. */
 static int push_targets(const struct cw_view *view, struct cw_u32s *stack)
 {
 	int result = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two hash tables, one young and one old. That comes close to forgetting what was used least
- * recently, without lists to keep in order.
+ * Two hash tables, one young and one old: nearly "forget the least recently used", without lists to
+ * keep in order.
  */
 #include "core/filter/text/cache.h"
 
@@ -66,7 +66,7 @@ static struct cw_cached *find_in(const struct cw_cache_generation *generation,
 	return NULL;
 }
 
-/* Takes `cached`, and frees it where it cannot stay. Returns its place or NULL. */
+/* Takes `cached`; frees it if it does not fit. Returns its place or NULL. */
 static struct cw_cached *add_young(struct cw_filter_cache *cache, struct cw_cached cached)
 {
 	struct cw_cache_generation *young = &cache->young;

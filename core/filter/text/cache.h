@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What compiling gave, by expression and options, so that a rules file that is loaded again costs
- * only what is new in it. Bounded: results that were not asked for in a while are forgotten.
+ * Results of compiling, by expression and options: reloading a rules file costs only its new
+ * expressions. Bounded: results that nobody has asked for recently are forgotten.
  */
 #ifndef CW_CORE_FILTER_TEXT_CACHE_H
 #define CW_CORE_FILTER_TEXT_CACHE_H
@@ -11,7 +11,7 @@
 
 struct cw_cached {
 	/* key */
-	char *expression; /* NULL: moved to the young generation */
+	char *expression; /* NULL: entry moved to the young generation */
 	uint32_t linktype;
 	uint32_t snaplen;
 	uint32_t netmask;
@@ -19,14 +19,14 @@ struct cw_cached {
 	bool unoptimized;
 	/* value */
 	int result; /* of cw_filter_translate */
-	int code;   /* of the error */
-	char *text; /* likewise; NULL: none */
+	int code;   /* code of the error */
+	char *text; /* text of the error; NULL: none */
 	struct cw_bpf translation;
 };
 
 /*
- * Two generations: results are added to the young one. When that is full, the old one is forgotten
- * and the young one is old. Whatever is found in the old one moves to the young one.
+ * Results are added to the young generation. When that is full, the old generation is forgotten and
+ * the young one becomes the old one. A result found in the old generation moves to the young one.
  */
 struct cw_cache_generation {
 	struct cw_cached *at;
@@ -39,14 +39,14 @@ struct cw_cache_generation {
 struct cw_filter_cache {
 	struct cw_cache_generation young;
 	struct cw_cache_generation old;
-	uint32_t generation_entries; /* at most, in each */
-	size_t generation_bytes;
+	uint32_t generation_entries; /* most entries of one generation */
+	size_t generation_bytes;     /* most bytes of one generation */
 };
 
-/* At most `entries` results and about `bytes` of memory. */
+/* Start with limits of `entries` results and about `bytes` of memory. */
 void cw_filter_cache_init(struct cw_filter_cache *cache, uint32_t entries, size_t bytes);
 
-/* The result for these, borrowed until the cache's next use, or NULL. */
+/* The cached result, borrowed until the cache's next use, or NULL. */
 const struct cw_cached *cw_filter_cache_find(struct cw_filter_cache *cache, const char *expression,
 					     const struct cw_filter_options *options);
 

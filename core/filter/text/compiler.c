@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The user's side of the helper process: starts and ends it, asks it, puts what stopped it into
- * words, and remembers what it said.
+ * The user's side of the helper process: starts, asks and ends the helper, words its failures, and
+ * remembers its answers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +19,17 @@
 #include "core/filter/text/names.h"
 #include "core/packet/linktype.h"
 
-/* The helper answers within twice its limit. If it does not so long after, it is lost. */
+/* The helper answers within twice its limit. This long after, it is lost. */
 #define GRACE_NS (30 * CW_NS_PER_S)
-#define FIRST_FREE_FD 3 /* above the standard ones, which may be closed and must not be taken */
+#define FIRST_FREE_FD 3 /* standard streams may be closed; their numbers must stay free */
 
 struct cw_filter_compiler {
 	struct cw_filter_compiler_options options;
 	struct cw_filter_compiler_stats stats;
 	struct cw_filter_cache cache;
-	int fd; /* to the helper */
+	int fd; /* socket to the helper */
 	pid_t pid;
-	bool is_lost; /* the helper is; every request fails from then on */
+	bool is_lost; /* the helper is gone; every request fails */
 };
 
 /* ---- start ---- */
@@ -40,7 +40,7 @@ static void close_both(const int sockets[2])
 	close(sockets[1]);
 }
 
-/* A pair of sockets with numbers that no standard stream has. */
+/* Make a pair of sockets above the numbers of standard streams. */
 static int make_sockets(int sockets[2])
 {
 	int made[2];
@@ -72,7 +72,7 @@ static int start_helper(struct cw_filter_compiler *compiler)
 
 	if (result)
 		return result;
-	/* No handler of this process runs in the other. */
+	/* This process's signal handlers must not run in the helper. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	compiler->pid = fork();
@@ -145,7 +145,7 @@ static const char *describe_stop(const struct cw_filter_compiler *compiler, uint
 	return text;
 }
 
-/* The error for an expression that went over a limit both ways. */
+/* The error for an expression that exceeded a limit both ways. */
 static int report_stop(const struct cw_filter_compiler *compiler, const char *expression,
 		       const struct cw_filter_options *options,
 		       const struct cw_helper_answer_head *head, struct cw_error *error)
@@ -178,7 +178,7 @@ static int warn_unoptimized(const struct cw_filter_compiler *compiler, const cha
 	return CW_FILTER_UNOPTIMIZED;
 }
 
-/* The helper does not answer (`result`), or has no worker: nothing will be compiled any more. */
+/* The helper does not answer (`result`) or has no worker: all later requests fail. */
 static int lose(struct cw_filter_compiler *compiler, int result, struct cw_error *error)
 {
 	compiler->is_lost = true;
@@ -189,7 +189,7 @@ static int lose(struct cw_filter_compiler *compiler, int result, struct cw_error
 	return -EIO;
 }
 
-/* Ask the helper; fills the answer when 0 is returned. */
+/* Ask the helper. Returns 0 and fills the answer, or a negative errno. */
 static int ask(struct cw_filter_compiler *compiler, const char *expression,
 	       const struct cw_filter_options *options, struct cw_helper_answer *answer)
 {
@@ -286,8 +286,8 @@ void cw_filter_compiler_free(struct cw_filter_compiler *compiler)
 	if (compiler->fd >= 0)
 		close(compiler->fd);
 	if (compiler->pid > 0) {
-		/* It ends when it sees that the socket is closed; a stopped one sees nothing. A
-		 * process that gave up its rights may not end it: then it is not waited for. */
+		/* The helper ends when it sees the socket closed, which a stopped helper cannot
+		 * see. Without the privilege to kill a lost helper, do not wait for it. */
 		bool is_ended = kill(compiler->pid, compiler->is_lost ? SIGKILL : SIGCONT) == 0 ||
 				!compiler->is_lost;
 

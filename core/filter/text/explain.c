@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a filter is wrong, for a reader: the expression once more with a caret under its first bad
- * token, and the keywords that may have been meant. The place is read back from the message, which
- * may come from the process that compiles.
+ * Shows a reader where a filter is wrong: the expression again, with a caret under its first bad
+ * token and the keywords that may have been meant. The place is read from the message, which may
+ * come from the process that compiles.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #include "core/filter/text/explain.h"
 #include "core/filter/text/names.h"
 
-#define SHOWN_BYTES 72u /* of the expression, around the place */
+#define SHOWN_BYTES 72u /* part of the expression shown around the place */
 
-/* Where the message says that the expression goes wrong; -1: it does not say. */
+/* The wrong place in the expression, in bytes, as the message names it; -1: not named. */
 static long place_of(const char *expression, const char *message)
 {
 	static const char column[] = "(column ", end[] = ", at its end";
@@ -22,7 +22,7 @@ static long place_of(const char *expression, const char *message)
 	const char *found = NULL, *next;
 	unsigned long place;
 
-	/* The last one: the expression may have such words in it, and is quoted before. */
+	/* The last match counts: the expression, quoted earlier, may contain such words. */
 	for (next = strstr(message, column); next; next = strstr(next + 1, column))
 		found = next;
 	if (found) {

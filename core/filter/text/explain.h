@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a filter is wrong, for a reader.
+ * Shows a reader the place where a filter is wrong.
  */
 #ifndef CW_CORE_FILTER_TEXT_EXPLAIN_H
 #define CW_CORE_FILTER_TEXT_EXPLAIN_H
@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 /*
- * For a reader of `message`, what cw_filter_compile said against `expression`: a newline, the
- * expression (cut where it is long), and a caret under the first bad token with what may have been
- * meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES); false, and it is empty: the message does not
- * say where.
+ * Write what follows `message`, cw_filter_compile's error for `expression`: a newline, the
+ * expression (shortened if long), and a caret under the first bad token with keywords that may have
+ * been meant. Fills `buffer` (of CW_FILTER_EXPLAIN_BYTES). False, with an empty `buffer`: the
+ * message names no place.
  */
 #define CW_FILTER_EXPLAIN_BYTES 320u
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);

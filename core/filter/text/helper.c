@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The helper process and its worker. The worker compiles one expression after the other, under a
- * limit of memory; the helper holds it to its time, replaces it when it dies or had to be killed,
- * and gives an expression a second chance, unoptimised. Neither ever returns to the code that
- * called cw_filter_compiler_start, and both leave with _exit: what is buffered there is not theirs.
+ * memory limit. The helper enforces the time limit, replaces a worker that died or was killed, and
+ * retries an expression unoptimised. Neither returns to the caller of cw_filter_compiler_start, and
+ * both leave with _exit, because buffered output belongs to the user's process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "core/filter/text/helper.h"
 #include "core/base/clock.h"
 
-/* Sanitizers reserve terabytes of address space: nothing can be limited there. */
+/* Sanitizers reserve terabytes of address space, so its limit cannot be used. */
 #if defined(CW_SANITIZED)
 #define LIMITS_MEMORY false
 #else
@@ -27,24 +27,24 @@
 #endif
 
 /*
- * A worker that was busy for so long may have grown, and would have less left below its limit for
- * the next expression, which gets a new one. Simple rules take a tenth of a millisecond.
+ * After this long on one expression a worker may have grown and have less memory left, so the next
+ * expression gets a new worker. Simple rules take a tenth of a millisecond.
  */
 #define TIRING_NS (CW_NS_PER_S / 20)
-#define IDLE_BYTES_GUESS (UINT64_C(64) << 20) /* a worker's address space, where /proc is not */
-#define SCANNER_EXIT 2 /* libpcap's scanner exits with that, for want of memory only */
+#define IDLE_BYTES_GUESS (UINT64_C(64) << 20) /* a worker's address space, without /proc */
+#define SCANNER_EXIT 2 /* exit status of libpcap's scanner if memory is short, and only then */
 #define SIGNAL_COUNT 64
 
 struct helper {
 	struct cw_helper_limits limits;
-	int user;         /* socket to the process that asks */
-	int socket;       /* to the worker, while there is one */
-	pid_t worker_pid; /* 0: there is none */
+	int user;         /* socket to the user's process */
+	int socket;       /* socket to the worker, if there is one */
+	pid_t worker_pid; /* 0: no worker */
 };
 
 /* ---- the worker ---- */
 
-/* Bytes of address space that this process has. */
+/* Bytes of this process's address space. */
 static uint64_t address_space(void)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
@@ -70,14 +70,14 @@ static void limit_memory(uint64_t bytes)
 	setrlimit(RLIMIT_AS, &limit);
 }
 
-/* Compile what comes until nobody is there. */
+/* Compile expressions until the helper is gone. */
 static _Noreturn void worker_main(int fd, uint64_t memory_bytes)
 {
 	struct cw_helper_request request;
 	char *expression;
 
 	prctl(PR_SET_NAME, "cw-compiler");
-	if (LIMITS_MEMORY) /* libpcap's scanner prints when it finds no memory; the error says it */
+	if (LIMITS_MEMORY) /* libpcap's scanner prints "out of memory", which the error reports */
 		dup2(STDIN_FILENO, STDERR_FILENO);
 	limit_memory(memory_bytes);
 	while (cw_wire_receive_request(fd, &request, &expression) == 0) {
@@ -123,7 +123,7 @@ static int start_worker(struct helper *helper)
 		return result;
 	}
 	if (pid == 0) {
-		/* The helper has one thread: this is about the process. */
+		/* The signal follows the parent thread; the helper has only one. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != helper_pid)
 			_exit(0);
@@ -137,20 +137,20 @@ static int start_worker(struct helper *helper)
 	return 0;
 }
 
-/* Returns how it ended, as waitpid has it. */
+/* Kill the worker. Returns its wait status. */
 static int end_worker(struct helper *helper)
 {
 	int status = 0;
 
 	close(helper->socket);
-	kill(helper->worker_pid, SIGKILL); /* ours until waitpid, so it is no other process's id */
+	kill(helper->worker_pid, SIGKILL); /* the id cannot be reused before waitpid */
 	while (waitpid(helper->worker_pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	helper->worker_pid = 0;
 	return status;
 }
 
-/* A worker that died between expressions is nobody's fault. */
+/* Make sure that a worker runs; one that died between expressions is replaced without blame. */
 static int have_worker(struct helper *helper)
 {
 	siginfo_t info = {0};
@@ -171,7 +171,7 @@ static _Noreturn void leave(struct helper *helper)
 	_exit(0);
 }
 
-/* Let the worker compile it once. Fills the answer; its `stop` says when that came to nothing. */
+/* Let the worker compile once. Fills the answer; its `stop` says why the attempt failed. */
 static void attempt(struct helper *helper, const struct cw_helper_request *request,
 		    const char *expression, struct cw_helper_answer *answer)
 {
@@ -231,9 +231,9 @@ static void answer_request(struct helper *helper, struct cw_helper_request *requ
 /* ---- the helper: its surroundings ---- */
 
 /*
- * Nothing of the user's process is kept but standard error: no descriptor (its end of a pipe would
+ * Keep nothing of the user's process but standard error: no descriptor (an open end of a pipe would
  * keep others waiting), no signal handler, no terminal. A signal to the process group is for the
- * user's process, which goes on asking until it is done, and whose end is seen on the socket.
+ * user's process, which asks until it is done; the socket shows when that process ends.
  */
 static int leave_user(int user)
 {
@@ -243,7 +243,7 @@ static int leave_user(int user)
 	int null_fd, i;
 
 	for (i = 1; i <= SIGNAL_COUNT; i++)
-		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+		signal(i, SIG_DFL); /* fails for signals that cannot be handled */
 	for (i = 0; i < (int)CW_ARRAY_COUNT(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
@@ -255,12 +255,12 @@ static int leave_user(int user)
 	for (i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
 		if (i == STDERR_FILENO && fcntl(i, F_GETFD) >= 0)
 			continue;
-		if (null_fd >= 0) /* what opens a file shall not get these numbers */
+		if (null_fd >= 0) /* keeps these numbers from files opened later */
 			dup2(null_fd, i);
 		else
 			close(i);
 	}
-	/* The user's side saw to it that the socket is above these. */
+	/* make_sockets put the socket above the standard streams. */
 	if ((user > 3 && close_range(3, (unsigned)user - 1, 0)) ||
 	    close_range((unsigned)user + 1, ~0u, 0))
 		return -errno;
@@ -274,7 +274,7 @@ _Noreturn void cw_helper_main(int fd, const struct cw_helper_limits *limits)
 	char *expression;
 	int32_t hello = leave_user(fd);
 
-	/* Workers inherit what is left. */
+	/* Workers inherit the reduced privileges. */
 	if (hello == 0 && limits->on_start)
 		hello = limits->on_start(limits->context);
 	if (hello == 0)

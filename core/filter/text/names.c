@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tells the names in an expression apart before libpcap sees it: a host, network or Ethernet name
- * would be asked of a resolver, which can block for minutes. Tokens are cut as libpcap's scanner
- * cuts them (longest match), and a bare identifier means what the nearest qualifier before it
- * says, as in its grammar: "port ssh or domain" names two services, "host a or b" two hosts, and a
- * closing parenthesis brings back what was valid before the opening one.
- * Where the two could differ (an expression that is wrong anyway) this errs towards "host name".
+ * Tells the names in an expression apart before libpcap sees it: for a host, network or Ethernet
+ * name libpcap would ask a resolver, which can block for minutes. Tokens are those of libpcap's
+ * scanner (longest match). A bare identifier has the meaning of the nearest qualifier before it, as
+ * in libpcap's grammar: "port ssh or domain" names two services, "host a or b" two hosts, and a
+ * closing parenthesis restores the qualifier that was valid before the opening one.
+ * If the two could differ (in an expression that is wrong anyway), the name counts as a host name.
  * Source: scanner.l and grammar.y of libpcap 1.10.
  */
 #include "core/filter/text/names.h"
@@ -17,11 +17,11 @@
 #define ADDRESS_BYTES_MAX 64u
 
 enum meaning {
-	MEANS_NOTHING,  /* leaves qualifiers as they are */
-	MEANS_HOST,     /* identifiers after it are host or network names */
-	MEANS_SERVICE,  /* ... names of ports */
-	MEANS_PROTOCOL, /* ... names of protocols */
-	MEANS_LITERAL,  /* the very next identifier is an argument */
+	MEANS_NOTHING,  /* qualifiers do not change */
+	MEANS_HOST,     /* later identifiers are host or network names */
+	MEANS_SERVICE,  /* later identifiers are names of ports */
+	MEANS_PROTOCOL, /* later identifiers are names of protocols */
+	MEANS_LITERAL,  /* the next identifier is an argument */
 };
 
 static const struct keyword {
@@ -264,7 +264,7 @@ static size_t word_length(const char *text)
 	return length;
 }
 
-/* Decimal digits, or 0x and hexadecimal ones; bytes taken. */
+/* The length of a decimal number, or of 0x and hexadecimal digits. */
 static size_t number_length(const char *text)
 {
 	size_t length = 0;
@@ -280,7 +280,7 @@ static size_t number_length(const char *text)
 	return length;
 }
 
-/* One to four numbers with dots between them, the whole of the word. */
+/* Whether the word is one to four numbers with dots between them. */
 static bool is_dotted_number(const char *text, size_t length)
 {
 	size_t at = 0;
@@ -299,7 +299,8 @@ static bool is_dotted_number(const char *text, size_t length)
 	return false;
 }
 
-/* `count` groups of up to `digits_max` hexadecimal digits (exactly as many if `is_exact`). */
+/* Whether the text is `count` groups of up to `digits_max` hexadecimal digits (exactly that many if
+ * `is_exact`). */
 static bool is_hex_groups(const char *text, size_t length, char separator, uint32_t count,
 			  uint32_t digits_max, bool is_exact)
 {
@@ -323,7 +324,7 @@ static bool is_hex_groups(const char *text, size_t length, char separator, uint3
 	return at == length;
 }
 
-/* A link-layer address that is a word (without colons). */
+/* Whether the word is a link-layer address without colons. */
 static bool is_mac_word(const char *text, size_t length)
 {
 	return is_hex_groups(text, length, '-', 6, 2, false) ||
@@ -332,7 +333,7 @@ static bool is_mac_word(const char *text, size_t length)
 	       is_hex_groups(text, length, '\0', 3, 4, true);
 }
 
-/* The longest IPv6 or link-layer address with colons at `text`; 0 when there is none. */
+/* The length of the longest IPv6 or link-layer address with colons at `text`; 0: none. */
 static size_t colon_address_length(const char *text)
 {
 	char buffer[ADDRESS_BYTES_MAX];
@@ -410,7 +411,7 @@ static enum cw_filter_token_kind keyword_kind(struct cw_filter_tokens *tokens,
 	return CW_TOKEN_OTHER;
 }
 
-/* A token that begins like a word: keyword, number, address or name. */
+/* Fill a token that begins like a word: keyword, number, address or name. */
 static void take_word(struct cw_filter_tokens *tokens, struct cw_filter_token *token)
 {
 	const struct keyword *keyword = NULL;
@@ -425,7 +426,7 @@ static void take_word(struct cw_filter_tokens *tokens, struct cw_filter_token *t
 	tokens->is_literal_next = keyword && keyword->meaning == MEANS_LITERAL;
 }
 
-/* "\word": an identifier whatever it is. */
+/* Fill a token "\word": always an identifier. */
 static void take_escaped(struct cw_filter_tokens *tokens, struct cw_filter_token *token)
 {
 	token->length = 1 + strcspn(token->text + 1, " !()\n\t");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where an expression that libpcap refused goes wrong: the token that libpcap's message quotes, or
- * the first one that no right expression has there.
+ * Finds the place where an expression that libpcap refused goes wrong: the token that libpcap's
+ * message quotes, or the first token that cannot continue a valid expression.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include "core/filter/text/translate.h"
 #include "core/packet/linktype.h"
 
-#define TOKENS_MAX 4096u /* of a wrong expression; in longer ones the place is not sought */
-#define PLACE_NS_MAX (CW_NS_PER_S / 5) /* of processor time, after which it is given up */
-#define COMPLETION_BYTES_MAX 1024u /* what may have to be put behind a prefix to make it whole */
+#define TOKENS_MAX 4096u               /* in longer expressions the place is not sought */
+#define PLACE_NS_MAX (CW_NS_PER_S / 5) /* processor time after which the search ends */
+#define COMPLETION_BYTES_MAX 1024u     /* text that completes a prefix */
 #define SYNTAX_ERROR "syntax error"
 #define HOST_MASK "Mask syntax for networks only" /* libpcap on "host 10.0.0.0/8" */
 
@@ -40,8 +40,8 @@ static bool parses(pcap_t *handle, const char *prefix, size_t length, const char
 }
 
 /*
- * Whether the prefix can be the beginning of an expression. libpcap's parser cannot be asked, so
- * the common ways to go on are tried: an operand, the end of a comparison, closing brackets.
+ * Whether the prefix can begin a valid expression. libpcap's parser has no such question, so the
+ * common completions are tried: an operand, the end of a comparison, closing brackets.
  */
 static bool is_viable(pcap_t *handle, const char *prefix, size_t length)
 {
@@ -66,7 +66,7 @@ static bool is_viable(pcap_t *handle, const char *prefix, size_t length)
 		completion[used + closing] = '\0';
 		if (parses(handle, prefix, length, completion))
 			return true;
-		/* "(len" goes on with ") = 1" */
+		/* "(len" is completed by ") = 1" */
 		memcpy(completion + used + closing, " = 1", 5);
 		if (closing && parses(handle, prefix, length, completion))
 			return true;
@@ -75,8 +75,8 @@ static bool is_viable(pcap_t *handle, const char *prefix, size_t length)
 }
 
 /*
- * Whether libpcap's message quotes the token. It does not always use quotes; a long number stands
- * for itself (in "port number 70000 > 65535"), a short one could be about anything.
+ * Whether libpcap's message quotes the token. Not all messages use quotes: a long number counts as
+ * quoted ("port number 70000 > 65535"), a short number could mean anything.
  */
 static bool is_quoted(const char *message, const struct cw_filter_token *token)
 {
@@ -94,7 +94,7 @@ static bool is_quoted(const char *message, const struct cw_filter_token *token)
 	return false;
 }
 
-/* The token that the message is about: the first that it quotes. */
+/* Find the first token that the message quotes (fills `found`). */
 static bool find_quoted(const char *expression, const char *message, struct cw_filter_token *found)
 {
 	struct cw_filter_tokens tokens = {.next = expression};
@@ -106,9 +106,9 @@ static bool find_quoted(const char *expression, const char *message, struct cw_f
 }
 
 /*
- * The token at which an expression with a syntax error stops being the beginning of a right one
- * (fills; length 0 = its end). A prefix of a right beginning is one too, so halving finds it.
- * Not found in time: hundreds of hosts take libpcap a second each time that it is asked.
+ * Find the token at which an expression with a syntax error stops being the beginning of a valid
+ * one (fills `found`; length 0 = its end). Prefixes of a valid beginning are valid too, so halving
+ * finds the token. False: not found in time, because libpcap takes a second for hundreds of hosts.
  */
 static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_token *found)
 {

@@ -18,10 +18,9 @@ static void store_ordered(uint8_t *to, uint32_t value, bool is_swapped)
 }
 
 /*
- * The handle of an empty capture file with this link type and byte order. A dead handle will not
- * do: for it libpcap compiles what a capture on this system would need (loopback headers with this
- * system's numbers for IPv6, direction by what the kernel knows), which is not what tcpdump does
- * with a file.
+ * Open an empty capture file with this link type and byte order. For a dead handle libpcap would
+ * compile as for a capture on this system (loopback headers with this system's numbers for IPv6,
+ * direction as the kernel reports it), unlike tcpdump on a file.
  */
 static pcap_t *open_handle(const struct cw_filter_options *options)
 {
@@ -45,7 +44,7 @@ static pcap_t *open_handle(const struct cw_filter_options *options)
 	return handle;
 }
 
-/* Copies. */
+/* Copy the program into `translation`. */
 static int keep_program(struct cw_bpf *translation, const struct bpf_insn *program, uint32_t count,
 			struct cw_error *error)
 {
@@ -58,7 +57,7 @@ static int keep_program(struct cw_bpf *translation, const struct bpf_insn *progr
 	return 0;
 }
 
-/* libpcap has no program for the expression, and `message` says why. */
+/* The result for an expression that libpcap refused with `message`. */
 static int take_refusal(pcap_t *handle, const char *expression, const char *message,
 			struct cw_bpf *translation, struct cw_error *error)
 {
@@ -101,7 +100,7 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 		result = keep_program(translation, program.bf_insns, program.bf_len, error);
 		pcap_freecode(&program);
 	} else {
-		/* A copy: finding the place compiles again and overwrites the handle's. */
+		/* A copy, because finding the place overwrites the handle's message. */
 		snprintf(message, sizeof(message), "%s", pcap_geterr(handle));
 		result = take_refusal(handle, expression, message, translation, error);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From an expression to classic BPF, by libpcap in this process; compiler.h does so in another.
+ * From an expression to classic BPF, by libpcap in this process; compiler.h uses another process.
  */
 #ifndef CW_CORE_FILTER_TEXT_TRANSLATE_H
 #define CW_CORE_FILTER_TEXT_TRANSLATE_H
@@ -10,9 +10,8 @@
 #include "core/filter/bpf/bpf.h"
 
 /*
- * The first half of cw_filter_compile: all of it that libpcap does, in this process. Fills
- * `translation`, which nobody has verified yet, unless the result is negative. Returns as
- * cw_filter_compile.
+ * The first half of cw_filter_compile, done by libpcap in this process. Fills `translation`, an
+ * unverified program, unless the result is negative. Returns as cw_filter_compile.
  */
 int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
 			struct cw_bpf *translation, struct cw_error *error);

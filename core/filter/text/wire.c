@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages between the processes that compile filters: whole ones, over stream sockets, with
- * deadlines, whatever pieces the kernel moves them in. A process that is gone is a result, never a
+ * Messages between the processes that compile filters: complete ones, over stream sockets, with
+ * deadlines, in whatever pieces the kernel moves them. A process that is gone is a result, never a
  * signal.
  */
 #include <errno.h>
@@ -13,12 +13,12 @@
 #include "core/base/clock.h"
 #include "core/filter/text/helper.h"
 
-#define POLL_MS_MAX 60000 /* then the clock is looked at again */
+#define POLL_MS_MAX 60000 /* longest wait between looks at the clock */
 
 /* Wait until fd can do what `events` asks for, or has failed. */
 static int wait_for(int fd, short events, int watched, uint64_t deadline_ns)
 {
-	/* Nothing is sent by those who are watched: they are there, or they are gone. */
+	/* The watched side sends nothing: its only event is its end. */
 	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = watched, .events = POLLRDHUP}};
 
 	for (;;) {
@@ -40,7 +40,7 @@ static int wait_for(int fd, short events, int watched, uint64_t deadline_ns)
 	}
 }
 
-/* The result for errno after a call that moved nothing: 0 where it can be tried again. */
+/* The result for errno after a call that moved nothing; 0: try again. */
 static int judge_errno(int fd, short events, int watched, uint64_t deadline_ns)
 {
 	if (errno == EINTR)
@@ -50,8 +50,8 @@ static int judge_errno(int fd, short events, int watched, uint64_t deadline_ns)
 	return errno == ECONNRESET ? -EPIPE : -errno;
 }
 
-/* In one call as a rule: a piece that comes alone wakes the other side for nothing. Changes
- * `parts`. */
+/* Send all parts, usually in one call, because a first piece alone would wake the other side for
+ * nothing. Changes `parts`. */
 static int send_parts(int fd, struct iovec *parts, size_t count, uint64_t deadline_ns)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
@@ -142,7 +142,7 @@ int cw_wire_send_answer(int fd, const struct cw_helper_answer *answer, uint64_t 
 	return send_parts(fd, parts, CW_ARRAY_COUNT(parts), deadline_ns);
 }
 
-/* An answer of these kinds and sizes can have been meant. */
+/* Whether kinds and sizes of the answer are possible. */
 static bool is_sane(const struct cw_helper_answer_head *head)
 {
 	bool has_program = head->stop == CW_STOP_NONE && head->result >= 0;
