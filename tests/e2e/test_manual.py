@@ -63,9 +63,27 @@ class Pages(commands.Test):
             self.assertGreater(len(lines), 50, name)
             self.assertEqual([line for line in lines if len(line) > COLUMNS], [], name)
 
+    def test_pages_name_pages_that_there_are(self):
+        for source in SOURCES:
+            for name, section in re.findall(r"\*\*(capweir[a-z-]*|libcapweir[a-z-]*)\*\*\((\d)\)",
+                                            read(source)):
+                self.assertIn(f"{name}.{section}", NAMES, source)
+
+    def start_capture(self):
+        """For the commands that ask a running capture: a socket of their name."""
+        capture = e2e.start("capture", "-i", "lo", "-R", "rules.yaml", "--control", "capweir.sock",
+                            cwd=self.directory)
+        self.addCleanup(e2e.finish, capture)
+        self.addCleanup(capture.terminate)
+        for line in capture.stderr:
+            if b"listening on" in line:
+                return
+
     def test_every_command_of_the_pages_works(self):
         rules = commands.blocks(read(SOURCES[NAMES.index("capweir-rules.5")]), "yaml")[0]
         self.make_inputs(rules)
+        if commands.may_capture():
+            self.start_capture()
         for source in SOURCES:
             self.run_all(commands.blocks(read(source), "sh"))
 
@@ -73,6 +91,22 @@ class Pages(commands.Test):
         for source in SOURCES:
             for number, rules in enumerate(commands.blocks(read(source), "yaml")):
                 self.run_ok("check", self.write(f"rules-{number}.yaml", rules))
+
+    def test_examples_of_keys_are_good(self):
+        text = read(SOURCES[NAMES.index("capweir-rules.5")])
+        examples = re.findall(r"Example:\s+`([^`]+)`", text)
+        self.assertGreater(len(examples), 10)
+        for example in examples:
+            key = example.partition(":")[0]
+            lines = ["rules:", "  a:", f"    {example}"]
+            lines += ["    filter: udp"] if key != "filter" else []
+            lines += ["    write: a.pcap"] if key != "write" else []
+            lines += ["    rotate: {size: 1MiB}"] if key != "rotate" else []
+            if key in ("mode", "keep", "defaults", "rules"):
+                del lines[2]
+                lines = [*(lines if key != "rules" else ["defaults: {write: '{rule}.pcap'}"]),
+                         example]
+            self.run_ok("check", self.write("example.yaml", "\n".join(lines)))
 
 
 class Completions(e2e.Test):
