@@ -124,6 +124,13 @@ class Readme(e2e.Test):
         self.assertRegex(shown[1].splitlines()[-1], time)
         self.assertEqual(shown[1].splitlines()[:-1], printed[:-1])
 
+    def test_links_lead_somewhere(self):
+        links = re.findall(r"\]\(([^)#]+)", self.text)
+        self.assertGreater(len(links), 10)
+        missing = [link for link in links if "://" not in link and
+                   not os.path.exists(os.path.join(e2e.ROOT, link))]
+        self.assertEqual(missing, [])
+
     def picture(self, name):
         with open(os.path.join(PICTURES, f"{name}.svg"), encoding="utf-8") as file:
             return file.read()
