@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Small helpers that every part uses: unaligned loads and stores of both byte orders, bounds,
- * alignment. No state, no I/O.
+ * Helpers that every part uses: unaligned loads and stores in both byte orders, minima, padding.
+ * No state, no I/O.
  */
 #ifndef CW_CORE_BASE_BASE_H
 #define CW_CORE_BASE_BASE_H
@@ -14,9 +14,9 @@
 #define CW_ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define CW_CACHE_LINE 64
 
-/* Layouts that the compiler checks: a group of fields that another thread writes starts a cache
- * line, and a struct keeps its size (stated for pointers of 8 bytes), so that who gives a group one
- * more field, or takes one away, looks at its lines again. */
+/* The compiler checks layouts: a group of fields that another thread writes starts a cache line,
+ * and a struct keeps its size (stated for 8-byte pointers). Whoever adds or removes a field has to
+ * look at the cache lines again. */
 #define CW_ASSERT_LINE(type, member)                               \
 	static_assert(offsetof(type, member) % CW_CACHE_LINE == 0, \
 		      #type ": " #member " shares a line with another writer's fields")
@@ -86,10 +86,10 @@ static inline uint32_t cw_load_be32(const void *from)
 }
 
 /*
- * A walk over records is a chain of cache misses, since where the next one starts stands in the one
- * before. Asking for every line a fixed distance ahead, also for those the walk will jump over,
- * turns it into a stream: 100 to 20 ns a record on the imix profile. Returns where the next call
- * goes on.
+ * Prefetches every cache line up to a fixed distance after `at`, including lines that the walk
+ * skips. Returns the address to continue from. Each record's header says where the next record
+ * starts, so a walk without prefetching is a chain of cache misses: 100 ns a record, 20 ns with it
+ * (imix profile).
  */
 #define CW_PREFETCH_BYTES 2048
 

@@ -17,13 +17,13 @@ static inline uint64_t cw_clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * CW_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* Never goes back: for durations and deadlines. */
+/* The monotonic clock: never goes backwards. For durations and deadlines. */
 static inline uint64_t cw_now_ns(void)
 {
 	return cw_clock_ns(CLOCK_MONOTONIC);
 }
 
-/* Since 1970, and may be set: for timestamps. */
+/* The wall clock: nanoseconds since 1970. Can be set. For timestamps. */
 static inline uint64_t cw_wall_ns(void)
 {
 	return cw_clock_ns(CLOCK_REALTIME);

@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 
-#undef cw_error_set /* macros where an analyser looks */
+#undef cw_error_set /* macros under clang's analyser */
 #undef cw_error_set_errno
 
 int cw_error_set(struct cw_error *error, int code, const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Arrays that grow, and an index of them by content: what building a filter set needs in place of a
- * library of containers. Failure to allocate is returned; nothing is lost then.
+ * Growing arrays, and a hash index of their elements. If an allocation fails, the functions return
+ * -ENOMEM and leave the array or index as it was.
  */
 #ifndef CW_CORE_BASE_GROW_H
 #define CW_CORE_BASE_GROW_H
@@ -14,8 +14,8 @@
 #define CW_NONE UINT32_MAX
 
 /*
- * Make room for `count` elements of `bytes` each in *array (an array of *capacity). Returns 0 or
- * -ENOMEM. Use it through CW_GROW.
+ * Makes room for `count` elements of `bytes` each in *array, which has room for *capacity. Returns
+ * 0 or -ENOMEM. Use it through CW_GROW.
  */
 static inline int cw_grow(void **array, uint32_t *capacity, uint64_t count, size_t bytes)
 {
@@ -36,13 +36,13 @@ static inline int cw_grow(void **array, uint32_t *capacity, uint64_t count, size
 	return 0;
 }
 
-/* Room for `more` elements behind the `count` ones of array, as in CW_GROW(list, 1). `list` is a
- * struct with members at, count and capacity. */
+/* Makes room for `more` elements after the present ones, as in CW_GROW(list, 1). `list` points to a
+ * struct with the members at, count and capacity. Returns 0 or -ENOMEM. */
 #define CW_GROW(list, more)                                                                \
 	cw_grow((void **)&(list)->at, &(list)->capacity, (uint64_t)(list)->count + (more), \
 		sizeof(*(list)->at))
 
-/* Frees the array: the list is empty then, and may grow again. */
+/* Frees the array. The list is then empty and can grow again. */
 #define CW_GROWN_FINI(list) \
 	(free((list)->at), (list)->at = NULL, (list)->count = (list)->capacity = 0)
 
@@ -52,7 +52,7 @@ static inline void cw_free_all(void *const *pointers, size_t count)
 		free(pointers[count]);
 }
 
-/* Free each of these pointers. */
+/* Frees each of these pointers. */
 #define CW_FREE_ALL(...) \
 	cw_free_all((void *[]){__VA_ARGS__}, CW_ARRAY_COUNT(((void *[]){__VA_ARGS__})))
 
@@ -63,8 +63,8 @@ struct cw_u32s {
 };
 
 /*
- * Index: hash -> numbers of elements that have it. Open addressing, linear probing, at most half
- * full. The caller compares candidates:
+ * Index: from a hash to the numbers of the elements that have that hash. Open addressing, linear
+ * probing, at most half full. The caller compares the candidates:
  *
  *	uint32_t cursor = hash, found;
  *
@@ -74,13 +74,13 @@ struct cw_u32s {
  */
 struct cw_index_slot {
 	uint32_t hash;
-	uint32_t number; /* CW_NONE: free */
+	uint32_t number; /* number of the element; CW_NONE: free slot */
 };
 
 struct cw_index {
 	struct cw_index_slot *slots;
-	uint32_t size; /* power of two, or 0 */
-	uint32_t count;
+	uint32_t size;  /* number of slots: a power of two, or 0 */
+	uint32_t count; /* number of slots in use */
 };
 
 static inline uint32_t cw_index_next(const struct cw_index *index, uint32_t hash, uint32_t *cursor)
@@ -104,7 +104,7 @@ static inline void cw_index_put(struct cw_index *index, uint32_t hash, uint32_t 
 	index->slots[at] = (struct cw_index_slot){hash, number};
 }
 
-/* Returns 0 or -ENOMEM. */
+/* Adds an element under its hash. Returns 0 or -ENOMEM. */
 static inline int cw_index_add(struct cw_index *index, uint32_t hash, uint32_t number)
 {
 	if (2 * (index->count + 1) > index->size) {
@@ -139,7 +139,7 @@ static inline void cw_index_fini(struct cw_index *index)
 	*index = (struct cw_index){0};
 }
 
-/* Hash of words, a multiply and a fold each; `seed` chains calls. */
+/* Returns the hash of 32-bit words: one multiply and one fold a word. `seed` chains calls. */
 static inline uint32_t cw_hash_u32s(const uint32_t *words, size_t count, uint32_t seed)
 {
 	uint64_t hash = seed + UINT64_C(0x9e3779b97f4a7c15) * (count + 1);
@@ -151,7 +151,7 @@ static inline uint32_t cw_hash_u32s(const uint32_t *words, size_t count, uint32_
 	return (uint32_t)(hash ^ hash >> 17);
 }
 
-/* Hash of bytes, any alignment. */
+/* Returns the hash of bytes at any alignment. */
 static inline uint32_t cw_hash_bytes(const void *bytes, size_t count, uint32_t seed)
 {
 	const uint8_t *from = bytes;

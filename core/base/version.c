@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Versions of the library, and what its codes mean. */
+/* The version of the library and of libpcap, and the texts of the library's codes. */
 #include <pcap/pcap.h>
 
 #include <capweir/error.h>
@@ -22,17 +22,17 @@ const char *cw_code_text(int code)
 	case 0:
 		return "success";
 	case CW_WARNED:
-		return "success, otherwise than asked for";
+		return "success, with a setting other than the requested one";
 	case CW_NOT_ACTIVATED:
-		return "the handle is not activated";
+		return "the handle is not activated yet";
 	case CW_ALREADY_ACTIVATED:
-		return "the handle is activated already";
+		return "the handle is already activated";
 	case CW_CANNOT_SET_RFMON:
-		return "the device has no monitor mode";
+		return "the interface has no monitor mode";
 	case CW_NO_SUCH_TIMESTAMP_SOURCE:
-		return "the device does not have this source of times";
+		return "the interface does not have this timestamp source";
 	case CW_NOT_LIVE:
-		return "only devices have that";
+		return "only live handles support this call";
 	case CW_IS_DEAD:
 		return "a dead handle has no packets";
 	case CW_CLOSED:
