@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Encodes file headers, interface blocks, pcapng records and options; walks what it wrote. The pcap
- * record is inline in the header. Does not read foreign files: that is the parser's part.
+ * Encodes file headers, interface blocks, pcapng records and options, and walks encoded records.
+ * The pcap record is inline in the header. Files of other programs are read by the parser
+ * (pcapfile.c), not here.
  */
 
 #include "core/format/encode.h"
@@ -41,7 +42,7 @@ static size_t section_header(uint8_t *buffer)
 	cw_store_u32(buffer + 8, BYTE_ORDER_MAGIC);
 	cw_store_u16(buffer + 12, 1);
 	cw_store_u16(buffer + 14, 0);
-	cw_store_u64(buffer + 16, UINT64_MAX); /* section length: not given */
+	cw_store_u64(buffer + 16, UINT64_MAX); /* section length: not specified */
 	cw_store_u32(buffer + 24, SHB_BYTES);
 	return SHB_BYTES;
 }
@@ -65,7 +66,7 @@ size_t cw_format_header_bytes(enum cw_format format)
 	return format == CW_FORMAT_PCAPNG ? SHB_BYTES : CW_PCAP_HEADER_BYTES;
 }
 
-/* One option with its padding; returns the bytes it takes. */
+/* Writes one option with its padding. Returns the bytes written. */
 static size_t put_option(uint8_t *buffer, uint16_t code, const void *value, uint16_t bytes)
 {
 	size_t padded = cw_pad4(bytes);
@@ -73,12 +74,12 @@ static size_t put_option(uint8_t *buffer, uint16_t code, const void *value, uint
 	cw_store_u16(buffer, code);
 	cw_store_u16(buffer + 2, bytes);
 	if (padded > bytes)
-		cw_store_u32(buffer + padded, 0); /* the value's last word, before the value */
+		cw_store_u32(buffer + padded, 0); /* pads the last word; the value follows */
 	memcpy(buffer + OPTION_HEADER_BYTES, value, bytes);
 	return OPTION_HEADER_BYTES + padded;
 }
 
-/* Length of `text` cut to `bytes_max` at a character's start, so that it stays UTF-8. */
+/* Returns the length of `text`, truncated to `bytes_max` between characters: it stays UTF-8. */
 static uint16_t text_bytes(const char *text, size_t bytes_max)
 {
 	size_t bytes = strnlen(text, bytes_max + 1);
@@ -116,13 +117,13 @@ size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen,
 }
 
 /*
- * Walk the packet's raw options and re-encode those that are kept; `buffer` NULL only counts. Never
- * takes more than `room` bytes, end included: the memory may be a mapped file whose bytes changed
- * since they were counted.
+ * Walks the packet's raw options and re-encodes the kept ones; with `buffer` NULL, only counts.
+ * Never writes more than `room` bytes, end-of-options included: the memory may be a mapped file
+ * whose bytes changed after they were counted.
  */
 static size_t encode_options(const struct cw_packet *packet, uint8_t *buffer, size_t room)
 {
-	/* After the original data: a snaplen that cuts the record does not move them. */
+	/* The options follow the original data; an output snaplen does not move them. */
 	const uint8_t *raw = packet->data + cw_pad4(packet->caplen);
 	int is_swapped = (packet->flags & CW_PACKET_SWAPPED) != 0;
 	size_t left = packet->options_bytes;
@@ -166,7 +167,7 @@ size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer)
 	return encode_options(packet, buffer, SIZE_MAX);
 }
 
-/* Fill exactly `room` bytes with options: what is short of it reads as ends of options. */
+/* Fills exactly `room` bytes with options; the remainder is zeros, which read as end-of-options. */
 static void fill_options(const struct cw_packet *packet, uint8_t *buffer, size_t room)
 {
 	size_t used = encode_options(packet, buffer, room);
@@ -180,7 +181,7 @@ void cw_format_record_pcapng(const struct cw_packet *packet, uint32_t snaplen, u
 	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
 	size_t data_end = CW_PCAPNG_EPB_BYTES - 4 + cw_pad4(caplen);
 
-	/* The padding's word first, without a branch: data or, at caplen 0, wire_len go over it. */
+	/* Padding first, without a branch: data or, at caplen 0, wire_len overwrites its word. */
 	cw_store_u32(buffer + data_end - 4, 0);
 	cw_store_u32(buffer, BLOCK_EPB);
 	cw_store_u32(buffer + 4, (uint32_t)record_bytes);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Encoding of capture files: headers, interface blocks and records as bytes in a caller's buffer.
+ * Encodes capture files: headers, interface blocks and records as bytes in a caller's buffer.
  * Files are in native byte order. pcap: version 2.4, magic for us or ns. pcapng: one section,
- * if_tsresol 9, names, comments and packet flags kept, nothing of host, clock or threads, so that
- * equal input gives equal bytes. The two functions per packet are inline below.
+ * if_tsresol 9; names, comments and packet flags are kept. Nothing depends on host, clock or
+ * threads, so equal input gives equal bytes. The two functions per packet are inline below.
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 #ifndef CW_CORE_FORMAT_ENCODE_H
@@ -21,23 +21,24 @@ enum cw_format {
 #define CW_PCAP_RECORD_BYTES 16u
 #define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */
 #define CW_FORMAT_HEADER_BYTES_MAX 64u
-#define CW_FORMAT_IFACE_BYTES_MAX (1024u) /* longer names and descriptions are cut */
+#define CW_FORMAT_IFACE_BYTES_MAX (1024u) /* longer names and descriptions are truncated */
 
-/* pcap: the file header. pcapng: the section header block. Returns bytes written. */
+/* Writes the file header (pcap) or the section header block (pcapng). Returns the bytes written. */
 size_t cw_format_header(enum cw_format format, uint32_t linktype, uint32_t snaplen,
 			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX]);
 size_t cw_format_header_bytes(enum cw_format format);
 
-/* pcapng interface description block; `snaplen` 0 = the interface's own. Returns bytes written. */
+/* Writes a pcapng interface description block; with `snaplen` 0, the interface's snapshot length.
+ * Returns the bytes written. */
 size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen,
 		       uint8_t buffer[CW_FORMAT_IFACE_BYTES_MAX]);
 
-/* pcapng: bytes that the packet's kept options take, end-of-options included; 0 when none is kept.
- * And the options themselves, written in native order to `buffer`. */
+/* pcapng: returns the bytes of the packet's kept options, end-of-options included; 0 if no option
+ * is kept. The second function also writes the options to `buffer`, in native byte order. */
 size_t cw_format_options_bytes(const struct cw_packet *packet);
 size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer);
 
-/* Whether the packet's time can be written in this format. */
+/* Returns whether this format can hold the packet's timestamp. */
 static inline bool cw_format_can_hold(enum cw_format format, const struct cw_packet *packet)
 {
 	if (cw_unlikely(packet->flags & CW_PACKET_TS_OUT_OF_RANGE))
@@ -45,7 +46,7 @@ static inline bool cw_format_can_hold(enum cw_format format, const struct cw_pac
 	return format == CW_FORMAT_PCAPNG || packet->ts_ns / CW_NS_PER_S <= UINT32_MAX;
 }
 
-/* Bytes of the packet's record, its data cut to `snaplen`. */
+/* Returns the bytes of the packet's record, with the data truncated to `snaplen`. */
 static inline size_t cw_format_record_bytes(enum cw_format format, const struct cw_packet *packet,
 					    uint32_t snaplen)
 {
@@ -57,12 +58,12 @@ static inline size_t cw_format_record_bytes(enum cw_format format, const struct 
 	       (cw_unlikely(packet->options_bytes) ? cw_format_options_bytes(packet) : 0);
 }
 
-/* The pcapng record, out of line. `record_bytes` from cw_format_record_bytes. */
+/* Writes the pcapng record. `record_bytes` comes from cw_format_record_bytes. */
 void cw_format_record_pcapng(const struct cw_packet *packet, uint32_t snaplen, uint32_t iface,
 			     size_t record_bytes, uint8_t *buffer);
 
 /*
- * Write the record to `buffer` (record_bytes of room). `iface` is the interface's number in the
+ * Writes the record to `buffer` (record_bytes of room). `iface` is the interface's number in the
  * output file (pcapng only).
  */
 static inline void cw_format_record(enum cw_format format, const struct cw_packet *packet,
@@ -85,9 +86,9 @@ static inline void cw_format_record(enum cw_format format, const struct cw_packe
 }
 
 /*
- * Walk `bytes` of records (or blocks) as this module writes them, from a record boundary: the
- * number of bytes that are whole records, how many packet records they hold and how many captured
- * bytes those. For cutting a torn tail after a failed write.
+ * Walks `bytes` of records (or blocks) that this module wrote, from a record boundary. Returns the
+ * bytes of the complete records, and fills the number of packet records and their captured bytes.
+ * Used to truncate a file after a failed write.
  */
 size_t cw_format_whole_records(enum cw_format format, const uint8_t *data, size_t bytes,
 			       uint64_t *record_count, uint64_t *data_bytes);

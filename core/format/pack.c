@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The frames that are compressed side by side, and their contexts. No locks: a frame's state is
- * moved by compare and exchange, and contexts lie in slots that are emptied by exchange.
- * Ordering: [PACK-1] a frame is free; [PACK-2] it waits to be run; [PACK-3] it is done; [PACK-4] a
- * context lies in its slot. The counters are numbers only and relaxed: no data depends on them.
+ * Frames that several threads compress in parallel, and their zstd contexts. No locks: a frame's
+ * state and a context's slot change by compare and exchange. Ordering: [PACK-1] a frame is free;
+ * [PACK-2] a frame waits to be run; [PACK-3] a frame is done; [PACK-4] a context is in its slot.
+ * The counters are relaxed: no data depends on them.
  */
 #include "core/format/pack.h"
 
@@ -15,7 +15,7 @@
 
 #include "core/base/base.h"
 
-#define CONTEXTS 64u /* kept for the next frame; more threads at once make their own */
+#define CONTEXTS 64u /* contexts kept for reuse; further threads create one per frame */
 #define TABLE_MAGIC 0x184D2A5Eu
 #define SEEKABLE_MAGIC 0x8F92EAB1u
 #define SKIPPABLE_HEADER_BYTES 8u
@@ -27,7 +27,7 @@ struct cw_pack {
 	struct cw_frame *frames;
 	uint32_t frame_count;
 	_Atomic int64_t extra_left;
-	_Atomic uint32_t waiting_count; /* a hint: submitted frames that nobody took */
+	_Atomic uint32_t waiting_count; /* hint: submitted frames that no thread has taken */
 	ZSTD_CCtx *_Atomic contexts[CONTEXTS];
 };
 
@@ -61,7 +61,7 @@ void cw_pack_free(struct cw_pack *pack)
 		free(pack->frames[i].packed);
 	}
 	for (uint32_t i = 0; i < CONTEXTS; i++)
-		/* Relaxed: whoever ran a frame was waited for. */
+		/* Relaxed: the owners have waited for every frame. */
 		ZSTD_freeCCtx(atomic_load_explicit(&pack->contexts[i], memory_order_relaxed));
 	free(pack->frames);
 	free(pack);
@@ -74,7 +74,7 @@ const struct cw_pack_options *cw_pack_options(const struct cw_pack *pack)
 
 bool cw_pack_take_extra_any(struct cw_pack *pack)
 {
-	/* Relaxed, both: a number only. */
+	/* Relaxed, both: only a number. */
 	if (atomic_fetch_sub_explicit(&pack->extra_left, 1, memory_order_relaxed) > 0)
 		return true;
 	atomic_fetch_add_explicit(&pack->extra_left, 1, memory_order_relaxed);
@@ -83,7 +83,7 @@ bool cw_pack_take_extra_any(struct cw_pack *pack)
 
 void cw_pack_give_extra_back_any(struct cw_pack *pack, uint32_t count)
 {
-	/* Relaxed: a number only. */
+	/* Relaxed: only a number. */
 	atomic_fetch_add_explicit(&pack->extra_left, count, memory_order_relaxed);
 }
 
@@ -121,7 +121,7 @@ void cw_pack_give_back_any(struct cw_frame *frame)
 static ZSTD_CCtx *take_context(struct cw_pack *pack)
 {
 	for (uint32_t i = 0; i < CONTEXTS; i++) {
-		/* Relaxed: whether to try. */
+		/* Relaxed: only decides whether to try. */
 		ZSTD_CCtx *context = atomic_load_explicit(&pack->contexts[i], memory_order_relaxed);
 
 		/* [PACK-4] acquire */
@@ -152,7 +152,7 @@ static void compress(struct cw_frame *frame)
 	ZSTD_CCtx *context = take_context(frame->pack);
 	size_t result;
 
-	frame->failure = -ENOMEM; /* there is room, so it is memory that is missing */
+	frame->failure = -ENOMEM; /* the room suffices, so only memory can be missing */
 	free(frame->packed);
 	frame->packed = malloc(ZSTD_COMPRESSBOUND(CW_PACK_FRAME_BYTES));
 	if (!context || !frame->packed) {
@@ -171,12 +171,12 @@ static void compress(struct cw_frame *frame)
 	frame->failure = 0;
 }
 
-/* Compress it if it waits and nobody else does it. */
+/* Compresses the frame if it waits. Returns false if it does not or another thread took it. */
 static bool run(struct cw_frame *frame)
 {
 	uint32_t expected = CW_FRAME_WAITING;
 
-	/* [PACK-2] acquire: who gets it sees what was filled in. */
+	/* [PACK-2] acquire: this thread sees the frame's plain bytes. */
 	if (!atomic_compare_exchange_strong_explicit(&frame->state, &expected, CW_FRAME_RUNNING,
 						     memory_order_acquire, memory_order_relaxed))
 		return false;
@@ -189,7 +189,7 @@ static bool run(struct cw_frame *frame)
 
 bool cw_pack_run_any(struct cw_pack *pack)
 {
-	/* Relaxed: a frame that is missed is run by its owner. */
+	/* Relaxed: the owner runs a frame that is missed here. */
 	if (!atomic_load_explicit(&pack->waiting_count, memory_order_relaxed))
 		return false;
 	for (uint32_t i = 0; i < pack->frame_count; i++)
@@ -202,7 +202,7 @@ void cw_pack_submit(struct cw_frame *frame)
 {
 	const struct cw_pack_options *options = &frame->pack->options;
 
-	/* Relaxed: on_submit wakes with an order of its own. */
+	/* Relaxed: on_submit orders its wake-up itself. */
 	atomic_fetch_add_explicit(&frame->pack->waiting_count, 1, memory_order_relaxed);
 	/* [PACK-2] release */
 	atomic_store_explicit(&frame->state, CW_FRAME_WAITING, memory_order_release);
@@ -213,7 +213,7 @@ void cw_pack_submit(struct cw_frame *frame)
 void cw_pack_wait(struct cw_frame *frame)
 {
 	run(frame);
-	while (!cw_pack_is_done(frame)) /* some milliseconds at most: somebody is at it */
+	while (!cw_pack_is_done(frame)) /* a few ms at most: another thread is compressing it */
 		sched_yield();
 }
 
@@ -249,6 +249,6 @@ void cw_pack_table(const uint32_t *sizes, uint32_t frame_count, uint8_t *table)
 	for (uint32_t i = 0; i < 2 * frame_count; i++)
 		table = put_u32(table, sizes[i]);
 	table = put_u32(table, frame_count);
-	*table++ = 0; /* no checksums here: the frames have theirs */
+	*table++ = 0; /* no checksums in the table: each frame has one */
 	put_u32(table, SEEKABLE_MAGIC);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames: pieces of an output's stream, compressed each by itself. A frame is CW_PACK_FRAME_BYTES
- * of the stream (the last one shorter), at one level, so that the bytes of a file depend on its
- * content only. Frames of one file can be compressed by several threads at once:
+ * Frames: pieces of an output's stream, each compressed separately. A frame holds
+ * CW_PACK_FRAME_BYTES of the stream (the last frame may hold less), always at the same level, so a
+ * file's bytes depend on its content only. Several threads can compress frames of one file at once:
  *
- *   the file's owner takes a frame, fills it, and submits it; or runs it itself
- *   any thread runs it (cw_pack_run_any); of several that try, one does
- *   the owner waits for it, writes what came of it, and gives it back
+ *   the file's owner takes a frame, fills it, and submits it
+ *   any thread runs the frame (cw_pack_run_any); if several try, exactly one compresses it
+ *   the owner waits for the frame, writes the packed bytes, and gives the frame back
  *
- * Format: RFC 8878; at the end of a file a skippable frame with the table of the frames' sizes, as
- * zstd's contrib/seekable_format describes it, so that readers can begin anywhere.
+ * Format: RFC 8878. A skippable frame with the table of frame sizes ends the file, as described in
+ * zstd's contrib/seekable_format, so readers can start at any frame.
  */
 #ifndef CW_CORE_FORMAT_PACK_H
 #define CW_CORE_FORMAT_PACK_H
@@ -24,65 +24,66 @@
 
 enum cw_frame_state {
 	CW_FRAME_FREE,
-	CW_FRAME_FILLING, /* the owner's */
-	CW_FRAME_WAITING, /* submitted: whoever gets it to RUNNING compresses it */
+	CW_FRAME_FILLING, /* belongs to the owner */
+	CW_FRAME_WAITING, /* submitted; the thread that sets RUNNING compresses it */
 	CW_FRAME_RUNNING,
-	CW_FRAME_DONE, /* the owner's again */
+	CW_FRAME_DONE, /* belongs to the owner again */
 };
 
 struct cw_frame {
 	_Atomic uint32_t state; /* enum cw_frame_state */
 	struct cw_pack *pack;
-	uint8_t *plain;  /* CW_PACK_FRAME_BYTES */
-	uint8_t *packed; /* from compressing until it is given back or compressed again */
+	uint8_t *plain;  /* plain bytes; room for CW_PACK_FRAME_BYTES */
+	uint8_t *packed; /* compressed bytes, until the frame is given back or compressed again */
 	size_t plain_bytes;
 	size_t packed_bytes;
-	int failure; /* of compressing: negative errno */
+	int failure; /* result of compressing: 0 or a negative errno */
 };
 
-/* The frames of a run: a fixed number, whose memory is taken when they are used first. */
+/* The frames of a run: a fixed number. A frame's memory is allocated at its first use. */
 struct cw_pack;
 
 struct cw_pack_options {
-	uint32_t file_count;  /* that are written at a time: each is sure of one frame */
-	uint32_t extra_count; /* more of them, to be on their way meanwhile */
-	uint32_t in_flight;   /* of one file, at most; at least 1 */
-	void (*on_submit)(void *context); /* a frame waits to be run; may be NULL */
+	uint32_t file_count;  /* files written at a time; each is guaranteed one frame */
+	uint32_t extra_count; /* further frames, shared by all files */
+	uint32_t in_flight;   /* most frames of one file at a time; at least 1 */
+	void (*on_submit)(void *context); /* called when a frame was submitted; may be NULL */
 	void *context;
 };
 
 int cw_pack_new(struct cw_pack **pack, const struct cw_pack_options *options);
-void cw_pack_free(struct cw_pack *pack); /* accepts NULL; nobody may run a frame any more */
+void cw_pack_free(struct cw_pack *pack); /* accepts NULL; no thread may be running a frame */
 const struct cw_pack_options *cw_pack_options(const struct cw_pack *pack);
 
-/* A file that has a frame already asks for one more of the extra ones, before it takes it; and
- * gives that right back, not always with the same frame. Any thread. */
+/* Reserve one of the extra frames, or give `count` reservations back. A file that already has a
+ * frame calls this before it takes another. A reservation is not tied to a frame. Any thread. */
 bool cw_pack_take_extra_any(struct cw_pack *pack);
 void cw_pack_give_extra_back_any(struct cw_pack *pack, uint32_t count);
 
-/* A frame to fill; NULL: no memory. Any thread. */
+/* Returns a frame to fill, or NULL without memory. Any thread. */
 struct cw_frame *cw_pack_take_any(struct cw_pack *pack);
 void cw_pack_give_back_any(struct cw_frame *frame);
 
-/* Compress a frame that waits. False: there is none. Any thread. */
+/* Compresses one waiting frame. Returns false if no frame waits. Any thread. */
 bool cw_pack_run_any(struct cw_pack *pack);
 
-/* The owner: hand the filled frame to whoever comes; wait until it is done, running it if nobody
- * did; whether that would be at once. */
+/* For the owner: submit the filled frame; wait until the frame is done, compressing it here if no
+ * other thread has started; return whether the frame is done. */
 void cw_pack_submit(struct cw_frame *frame);
 void cw_pack_wait(struct cw_frame *frame);
 bool cw_pack_is_done(const struct cw_frame *frame);
 
-/* The owner: a done frame is filled again. Relaxed: nobody else acts on either state. */
+/* For the owner: continues to fill a done frame. Relaxed: no other thread acts on either state. */
 static inline void cw_pack_refill(struct cw_frame *frame)
 {
 	atomic_store_explicit(&frame->state, CW_FRAME_FILLING, memory_order_relaxed);
 }
 
-/* Decompress one frame into `plain` (CW_PACK_FRAME_BYTES of room): bytes, or -EBADMSG. */
+/* Decompresses one frame into `plain` (CW_PACK_FRAME_BYTES of room). Returns bytes or -EBADMSG. */
 int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plain);
 
-/* The table of a file's frames: bytes it takes, and itself. `sizes` are pairs, packed and plain. */
+/* Return the bytes of a file's table of frames; write the table. `sizes` holds a pair per frame:
+ * packed bytes, plain bytes. */
 size_t cw_pack_table_bytes(uint32_t frame_count);
 void cw_pack_table(const uint32_t *sizes, uint32_t frame_count, uint8_t *table);
 

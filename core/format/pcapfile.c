@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The walk over records, and the headers of pcap. What is inside pcapng's blocks is in pcapng.c.
+ * The walk over records, and the pcap header. pcapng.c reads the content of pcapng's blocks.
  */
 #include "core/format/pcapfile.h"
 
@@ -11,15 +11,15 @@
 #define MAGIC_NS 0xA1B23C4Du
 #define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define HEADER_BYTES 24
-#define COOKED_HEADER_BYTES 14 /* that libpcap allows beyond snaplen in Kuznetzov's files */
+#define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
 
-/* Formats by their first bytes that people do meet and this does not read. */
+/* Formats that users meet and capweir does not read, by their first bytes. */
 static const struct {
 	const char *magic;
 	uint8_t bytes;
 	const char *name;
 } foreign[] = {
-    {"\xA1\xE2\xCB\x12", 4, "pcap as AIX tcpdump writes it"},
+    {"\xA1\xE2\xCB\x12", 4, "AIX tcpdump's pcap"},
     {"\xA1\xB2\x34\xCD", 4, "pcap with F. Mesquita's patch"},
     {"\xCD\x34\xB2\xA1", 4, "pcap with F. Mesquita's patch"},
     {"\xA1\x2B\x3C\x4D", 4, "pcap in Navtel's variant"},
@@ -36,9 +36,9 @@ static const struct {
     {"RTSS", 4, "Microsoft Network Monitor 1"},
     {"\xFD"
      "7zXZ",
-     5, "xz (unpack it first: xz -dc FILE | ...)"},
-    {"BZh", 3, "bzip2 (unpack it first: bzip2 -dc FILE | ...)"},
-    {"\x04\x22\x4D\x18", 4, "lz4 (unpack it first: lz4 -dc FILE | ...)"},
+     5, "xz (decompress it first: xz -dc FILE | capweir split -r - ...)"},
+    {"BZh", 3, "bzip2 (decompress it first: bzip2 -dc FILE | capweir split -r - ...)"},
+    {"\x04\x22\x4D\x18", 4, "lz4 (decompress it first: lz4 -dc FILE | capweir split -r - ...)"},
 };
 
 void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16_t input,
@@ -59,23 +59,23 @@ uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface)
 	return iface->snaplen;
 }
 
-/* Neither pcap nor pcapng: say what it is, if that is known. */
+/* Reports bytes that are neither pcap nor pcapng, with the format's name if it is known. */
 static int refuse_magic(const uint8_t *data, size_t bytes, struct cw_error *error)
 {
 	if (!bytes)
-		return cw_error_set(error, -EBADMSG,
-				    "empty file: not even a capture file's header");
+		return cw_error_set(error, -EBADMSG, "empty file: it has no capture file header");
 	for (size_t i = 0; i < CW_ARRAY_COUNT(foreign); i++)
 		if (bytes >= foreign[i].bytes && !memcmp(data, foreign[i].magic, foreign[i].bytes))
 			return cw_error_set(error, -EPROTONOSUPPORT,
-					    "this is %s, which capweir does not read",
+					    "capweir does not read this format: %s",
 					    foreign[i].name);
 	if (bytes < 4)
 		return cw_error_set(error, -EBADMSG,
-				    "%zu bytes are too few for a capture file's header", bytes);
+				    "truncated: %zu bytes are too few for a capture file header",
+				    bytes);
 	return cw_error_set(error, -EBADMSG,
-			    "no capture file: the first bytes %02x %02x %02x %02x are neither pcap "
-			    "nor pcapng",
+			    "not a capture file: the first bytes %02x %02x %02x %02x are neither "
+			    "pcap nor pcapng",
 			    data[0], data[1], data[2], data[3]);
 }
 
@@ -84,7 +84,7 @@ static bool is_pcap_magic(uint32_t magic)
 	return magic == MAGIC_US || magic == MAGIC_NS || magic == MAGIC_KUZNETZOV;
 }
 
-/* Which order the record's lengths have; -1 for a version nobody defined. */
+/* Returns the order of a record's two lengths; -1 for an undefined version. */
 static int lengths_of_version(uint16_t major, uint16_t minor)
 {
 	if (major == 543 && minor == 0) /* DG/UX tcpdump */
@@ -110,7 +110,8 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	lengths = lengths_of_version(file->version_major, file->version_minor);
 	if (lengths < 0)
 		return cw_error_set(error, -EPROTONOSUPPORT,
-				    "pcap version %u.%u; 2.0 to 2.4 and 543.0 are read",
+				    "capweir does not read pcap version %u.%u, only 2.0 to 2.4 and "
+				    "543.0",
 				    file->version_major, file->version_minor);
 	/* The upper half holds the length of the frame check sequence and reserved bits. */
 	iface.linktype = cw_load_u32(data + 20, is_swapped) & UINT16_MAX;
@@ -127,7 +128,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 		iface.linktype = file->linktype;
 	index = cw_ifaces_add(file->ifaces, &iface);
 	if (index < 0)
-		return cw_error_set_errno(error, (int)index, "no room for one more interface");
+		return cw_error_set_errno(error, (int)index, "cannot add an interface");
 	layout->is_swapped = (uint8_t)is_swapped;
 	layout->has_swapped_lengths = (uint8_t)lengths;
 	layout->record_header_bytes = magic == MAGIC_KUZNETZOV ? 24 : 16;
@@ -142,7 +143,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	return 0;
 }
 
-/* Say that `needed` bytes must be present from the position on; damage when the file ends. */
+/* Asks for `needed` bytes from the position; reports damage if the file ends before them. */
 static int need(struct cw_pcapfile_step *step, size_t needed, const struct cw_pcapfile_shown *shown,
 		uint64_t offset, const char *what, struct cw_error *error)
 {
@@ -150,11 +151,11 @@ static int need(struct cw_pcapfile_step *step, size_t needed, const struct cw_pc
 	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
 	return cw_error_set(error, -EBADMSG,
-			    "cut short: %s at byte %" PRIu64 " takes %zu bytes, %zu are there",
-			    what, offset, needed, shown->bytes);
+			    "truncated: %s at byte %" PRIu64 " needs %zu bytes, %zu are left", what,
+			    offset, needed, shown->bytes);
 }
 
-/* Find out what the file is. 0 when its first header was taken in (pcap) or is next (pcapng). */
+/* Finds the file's format. Returns 0 when the header was read (pcap) or comes next (pcapng). */
 static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		       struct cw_pcapfile_step *step, struct cw_error *error)
 {
@@ -186,7 +187,7 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 	return 0;
 }
 
-/* Bytes of the pcap record at `at`, or 0 when its capture length is insane. */
+/* Returns the bytes of the pcap record at `at`, or 0 if its capture length exceeds caplen_max. */
 static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *at,
 				       uint32_t *claimed)
 {
@@ -202,7 +203,7 @@ static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uin
 	return caplen > layout->caplen_max ? 0 : layout->record_header_bytes + (size_t)caplen;
 }
 
-/* Walk whole pcap records. Damage is reported when it is what comes first, else left for next. */
+/* Walks complete pcap records. Damage after complete records is left to the next call. */
 static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
@@ -219,11 +220,10 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		if (cw_unlikely(!record_bytes)) {
 			if (count)
 				break;
-			return cw_error_set(
-			    error, -EBADMSG,
-			    "damaged: the record at byte %" PRIu64
-			    " claims %u captured bytes, more than the %u that can be",
-			    file->offset, claimed, layout.caplen_max);
+			return cw_error_set(error, -EBADMSG,
+					    "damaged: the record at byte %" PRIu64
+					    " claims %u captured bytes; the maximum is %u",
+					    file->offset, claimed, layout.caplen_max);
 		}
 		if (record_bytes > bytes - at) {
 			if (count)
@@ -246,14 +246,14 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		    error);
 }
 
-/* What is shown behind its first `bytes`. */
+/* Returns the bytes of `shown` after the first `bytes`. */
 static struct cw_pcapfile_shown shown_behind(const struct cw_pcapfile_shown *shown, size_t bytes)
 {
 	return (struct cw_pcapfile_shown){shown->data + bytes, shown->bytes - bytes,
 					  shown->is_at_end};
 }
 
-/* Take in or skip what is no packet, up to the first packet block. As scan_pcap; SPAN = found. */
+/* Reads or skips blocks up to the first packet block. Returns as scan_pcap does; SPAN: found. */
 static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 			  struct cw_pcapfile_step *step, struct cw_error *error)
 {
@@ -282,7 +282,7 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	}
 }
 
-/* A packet is next: walk on to the next section or interface, over what is no packet too. */
+/* Walks from a packet block to the next section or interface block; skips all other blocks. */
 static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
 			const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step)
 {

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one parser of pcap and pcapng: incremental, without I/O, for mapped files and streams alike.
- * It is shown bytes from where it stands and says how many of them are whole records (a span), that
- * it needs more, that this is the end, or what is wrong and at which byte. It copies no packet and
- * holds nothing but the layout. Single owner.
+ * The only parser of pcap and pcapng: incremental, without I/O, for mapped files and for streams.
+ * The caller shows bytes from the current position. The parser returns a span of complete records,
+ * asks for more bytes, reports the end, or reports damage and its byte. The parser copies no packet
+ * and keeps only the layout. Single owner.
  *
  *	cw_pcapfile_init(&file, &ifaces, input, CW_LINKTYPE_ANY);
  *	for (;;) {
  *		result = cw_pcapfile_scan(&file, &shown, &limits, &step, &error);
  *		shown.data += step.consumed, shown.bytes -= step.consumed;
- *		... CW_PCAPFILE_SPAN: use step.span; CW_PCAPFILE_MORE: have step.needed bytes
+ *		... CW_PCAPFILE_SPAN: use step.span; CW_PCAPFILE_MORE: provide step.needed bytes
  *	}
  *
- * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; where they leave it open, what libpcap
- * 1.10.3 does.
+ * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; where they are silent, libpcap 1.10.3.
  */
 #ifndef CW_CORE_FORMAT_PCAPFILE_H
 #define CW_CORE_FORMAT_PCAPFILE_H
@@ -22,7 +21,7 @@
 #include "core/packet/linktype.h"
 #include "core/packet/packet.h"
 
-/* Block types of pcapng, and the bytes their fixed parts take, trailer included. */
+/* Block types of pcapng, and the bytes of their fixed parts, trailer included. */
 #define CW_PCAPNG_SHB 0x0A0D0D0Au
 #define CW_PCAPNG_IDB 1u
 #define CW_PCAPNG_PB 2u
@@ -32,41 +31,41 @@
 #define CW_PCAPNG_EPB_BLOCK_BYTES ((size_t)32)
 #define CW_PCAPNG_SPB_BLOCK_BYTES ((size_t)16)
 
-/* The longest block that counts as sane: the longest packet of any link type, and options. */
+/* The longest accepted block: the longest packet of any link type, and 1 MiB of options. */
 #define CW_PCAPNG_BLOCK_BYTES_MAX (((size_t)128 << 20) + ((size_t)1 << 20))
-#define CW_PCAPNG_NAME_BYTES_MAX 256u /* kept of if_name and if_description */
+#define CW_PCAPNG_NAME_BYTES_MAX 256u /* longer if_name and if_description are truncated */
 
 enum cw_pcapfile_format {
-	CW_PCAPFILE_UNKNOWN, /* no header seen yet */
+	CW_PCAPFILE_UNKNOWN, /* no header read yet */
 	CW_PCAPFILE_PCAP,
 	CW_PCAPFILE_PCAPNG,
 };
 
 struct cw_pcapfile {
-	/* given */
+	/* set by the caller */
 	struct cw_ifaces *ifaces; /* borrows */
-	uint16_t input;
-	uint32_t linktype; /* overrides the file's; CW_LINKTYPE_ANY = as the file says */
-	/* found; to be read by the owner */
+	uint16_t input;           /* number of the input */
+	uint32_t linktype;        /* link type to use; CW_LINKTYPE_ANY: the file's */
+	/* set by the parser; the owner may read them */
 	enum cw_pcapfile_format format;
 	struct cw_layout layout;
-	uint64_t offset; /* of the next byte to look at */
+	uint64_t offset; /* file offset of the next byte to parse */
 	uint64_t section_count;
 	uint32_t first_linktype; /* CW_LINKTYPE_ANY before the first interface */
 	uint32_t first_snaplen;
 	uint16_t version_major, version_minor;
-	bool has_ns;
-	bool is_big_endian; /* the first header */
+	bool has_ns;        /* timestamps finer than 1 us */
+	bool is_big_endian; /* byte order of the first header */
 };
 
-/* Bytes of the file. */
+/* Bytes of the file, from the parser's position. */
 struct cw_pcapfile_shown {
 	const uint8_t *data;
 	size_t bytes;
-	bool is_at_end; /* the file ends with them */
+	bool is_at_end; /* the file ends after these bytes */
 };
 
-/* Of a span. */
+/* Limits of one span. */
 struct cw_pcapfile_limits {
 	size_t bytes_max;
 	uint32_t records_max;
@@ -80,29 +79,30 @@ enum cw_pcapfile_result {
 
 struct cw_pcapfile_step {
 	struct cw_span span; /* its data ends where `consumed` ends */
-	size_t consumed;     /* bytes that are done with, the span among them */
-	size_t needed;       /* MORE: bytes that must be present after `consumed` */
+	size_t consumed;     /* bytes parsed, the span included */
+	size_t needed;       /* MORE: bytes to show next, counted from `consumed` */
 };
 
 void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16_t input,
 		      uint32_t linktype);
 
 /*
- * Look at the file's bytes from where the last call left off. Cuts a span within the limits, but of
- * at least one record, and never across a section or interface block. With `records_max` 0 it stops
- * in front of the first packet (pcap: after the header) with an empty span.
- * Returns a cw_pcapfile_result; -EBADMSG for damage in front of which no whole record is left, or
- * bytes that are no capture file; -EPROTONOSUPPORT; -ENOMEM; -ENOSPC for too many interfaces.
- * `step` is filled in every case; after an error the position stays in front of the damage.
+ * Parses from where the last call stopped. Returns a span within the limits, but of at least one
+ * record, and never across a section or interface block. With `records_max` 0, stops before the
+ * first packet (pcap: after the header) with an empty span.
+ * Returns a cw_pcapfile_result; -EBADMSG if no complete record precedes the damage, or if the bytes
+ * are not a capture file; -EPROTONOSUPPORT; -ENOMEM; -ENOSPC for too many interfaces.
+ * Fills `step` in every case. After an error the position stays before the damage.
  */
 int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error);
 
-/* Shorten a span just cut, and the step and position with it, to whole records in `bytes`. */
+/* Shortens the span of the last scan to the complete records in its first `bytes`, and moves the
+ * step and the position back with it. */
 void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, size_t bytes);
 
-/* How much data of a packet libpcap hands out for this interface's snapshot length. */
+/* Returns the most bytes of a packet that libpcap returns for this interface's snapshot length. */
 uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface);
 
 struct cw_pcapng_block {
@@ -111,8 +111,9 @@ struct cw_pcapng_block {
 };
 
 /*
- * The pcapng block that begins the bytes, which lie at `offset`, for pcapfile.c. Returns 0 with the
- * block, or CW_PCAPFILE_MORE with the bytes needed in it, or a negative errno.
+ * Checks the frame of the pcapng block at the start of `shown`, which is at `offset` in the file.
+ * For pcapfile.c. Returns 0 and fills `block`; CW_PCAPFILE_MORE with the needed bytes in
+ * block->bytes; or a negative errno.
  */
 int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		    uint64_t offset, struct cw_pcapng_block *block, struct cw_error *error);
@@ -122,7 +123,7 @@ static inline bool cw_pcapng_is_packet(uint32_t type)
 	return type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
 }
 
-/* Take in a whole section header or interface block that cw_pcapng_check found good. */
+/* Read a section header or an interface block that passed cw_pcapng_check. */
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 		      struct cw_error *error);
 int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,

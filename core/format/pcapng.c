@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The blocks of pcapng: their frame, section headers and interface descriptions. Packet blocks are
- * looked into only when they are decoded (span.c): damage inside one costs that packet alone.
+ * The blocks of pcapng: their frame, section headers and interface descriptions. The content of
+ * packet blocks is read when packets are decoded (span.c), so damage in one loses that packet only.
  */
 #include "core/format/pcapfile.h"
 
@@ -20,7 +20,7 @@
 #define OPTION_IF_TSRESOL 9
 #define OPTION_IF_TSOFFSET 14
 
-/* Byte order that a section header's magic tells: 0 ours, 1 the other, -1 neither. */
+/* Returns the byte order by a section header's magic: 0 native, 1 swapped, -1 neither. */
 static int section_order(const uint8_t *block)
 {
 	if (cw_load_u32(block + 8, 0) == BYTE_ORDER_MAGIC)
@@ -35,17 +35,17 @@ static int need(struct cw_pcapng_block *block, size_t needed, const struct cw_pc
 	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
 	return cw_error_set(error, -EBADMSG,
-			    "cut short: the block at byte %" PRIu64
-			    " takes %zu bytes, %zu are there",
+			    "truncated: the block at byte %" PRIu64
+			    " needs %zu bytes, %zu are left",
 			    offset, needed, shown->bytes);
 }
 
-/* Why a block's length cannot be right. */
+/* Reports a block's invalid length. */
 static int refuse_length(size_t length, uint64_t offset, struct cw_error *error)
 {
-	const char *why = length < CW_PCAPNG_BLOCK_BYTES_MIN ? "less than a block's frame takes"
-			  : length % 4                       ? "no multiple of 4"
-							     : "more than any sane block takes";
+	const char *why = length < CW_PCAPNG_BLOCK_BYTES_MIN ? "less than the minimum of 12"
+			  : length % 4                       ? "not a multiple of 4"
+							     : "more than the maximum of 129 MiB";
 
 	return cw_error_set(error, -EBADMSG,
 			    "damaged: the block at byte %" PRIu64 " claims a length of %zu, %s",
@@ -63,7 +63,7 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	if (cw_unlikely(shown->bytes < CW_PCAPNG_BLOCK_BYTES_MIN))
 		return need(block, CW_PCAPNG_BLOCK_BYTES_MIN, shown, offset, error);
 	block->type = cw_load_u32(data, is_swapped);
-	if (cw_unlikely(block->type == CW_PCAPNG_SHB)) { /* the same read either way */
+	if (cw_unlikely(block->type == CW_PCAPNG_SHB)) { /* a palindrome: same in both orders */
 		is_swapped = section_order(data);
 		if (is_swapped < 0)
 			return cw_error_set(error, -EBADMSG,
@@ -81,7 +81,7 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	if (cw_unlikely(trailer != length))
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the block at byte %" PRIu64
-				    " says %zu bytes in front and %u at its end",
+				    " has length %zu at its start and %u at its end",
 				    offset, length, trailer);
 	block->bytes = length;
 	return 0;
@@ -96,14 +96,14 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	if (block_bytes < SHB_BYTES)
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the section header at byte %" PRIu64
-				    " has %zu bytes, %d are the least",
+				    " has %zu bytes; the minimum is %d",
 				    file->offset, block_bytes, SHB_BYTES);
 	major = cw_load_u16(block + 12, is_swapped);
 	minor = cw_load_u16(block + 14, is_swapped);
 	if (major != 1 || (minor != 0 && minor != 2))
 		return cw_error_set(error, file->section_count ? -EBADMSG : -EPROTONOSUPPORT,
-				    "pcapng version %u.%u in the section at byte %" PRIu64
-				    "; 1.0 and 1.2 are read",
+				    "capweir does not read pcapng version %u.%u (section at byte "
+				    "%" PRIu64 "), only 1.0 and 1.2",
 				    major, minor, file->offset);
 	if (!file->section_count) {
 		file->version_major = major;
@@ -117,7 +117,7 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	return 0;
 }
 
-/* if_tsresol into the interface; false for what no 64-bit time can count. */
+/* Sets the interface's if_tsresol. Returns false for a unit that 64 bits cannot count. */
 static bool set_resolution(struct cw_iface *iface, uint8_t resolution)
 {
 	uint8_t exponent = resolution & 0x7F;
@@ -147,7 +147,7 @@ static int keep_text(char **text, const uint8_t *value, size_t bytes)
 	return *text ? 0 : -ENOMEM;
 }
 
-/* One option of an interface block. `seen` has a bit for each option that may come once. */
+/* Reads one option of an interface block. `seen`: one bit per option that may occur only once. */
 static int take_option(struct cw_iface *iface, uint16_t code, const uint8_t *value, uint16_t bytes,
 		       int is_swapped, uint32_t *seen)
 {
@@ -172,7 +172,7 @@ static int take_option(struct cw_iface *iface, uint16_t code, const uint8_t *val
 	}
 }
 
-/* Times hang on these options: where they are damaged, reading on would give wrong ones. */
+/* Reads an interface's options. Damage is an error: timestamps depend on these options. */
 static int take_options(struct cw_iface *iface, const uint8_t *at, size_t left, int is_swapped)
 {
 	uint32_t seen = 0;
@@ -199,8 +199,8 @@ static int take_options(struct cw_iface *iface, const uint8_t *at, size_t left, 
 }
 
 /*
- * A section's interfaces lie together in the run's table, so that a span needs no list of them.
- * When another input has added its own in between, the section's are entered again behind those.
+ * Copies the section's interfaces to the end of the run's table, after another input has added
+ * interfaces: a section's interfaces must be contiguous, so that a span needs no list of them.
  */
 static int move_section(struct cw_pcapfile *file)
 {
@@ -240,7 +240,7 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 	if (block_bytes < IDB_BYTES)
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the interface block at byte %" PRIu64
-				    " has %zu bytes, %d are the least",
+				    " has %zu bytes; the minimum is %d",
 				    file->offset, block_bytes, IDB_BYTES);
 	iface.linktype = cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped);
 	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
@@ -258,10 +258,10 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 		free(iface.name);
 		free(iface.description);
 		if (result != -EBADMSG)
-			return cw_error_set_errno(error, result, "no room for one more interface");
+			return cw_error_set_errno(error, result, "cannot add an interface");
 		return cw_error_set(error, result,
 				    "damaged: the interface block at byte %" PRIu64
-				    " has an option that is cut short, doubled or out of range",
+				    " has a truncated, repeated or out-of-range option",
 				    file->offset);
 	}
 	layout->iface_count++;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Finds the last record boundary with the parser that everything is read with, never told that the
- * file ends: what it still asks for there is the torn tail. Reads with pread, so that a file that
- * shrinks meanwhile is an error and no signal. Cutting is one ftruncate, which is atomic: a crash
- * leaves the file torn or whole, and never less.
+ * Finds the last record boundary with the usual parser, which is never shown the file's end: if the
+ * parser asks for bytes beyond the end, the rest is the torn tail. Reads with pread, so a file that
+ * shrinks meanwhile gives an error and not a signal. One ftruncate shortens the file; ftruncate is
+ * atomic: after a crash the file has its old or its new length.
  */
 #include "core/format/repair.h"
 
@@ -23,18 +23,18 @@
 
 struct repairer {
 	int fd;
-	struct stat status; /* when it was opened */
+	struct stat status; /* the file's status when it was opened */
 	uint64_t file_bytes;
-	uint64_t dense_bytes; /* up to the last byte that is not zero */
+	uint64_t dense_bytes; /* bytes up to and including the last non-zero byte */
 	struct cw_ifaces ifaces;
 	struct cw_pcapfile file;
 	uint8_t *buffer;
 	size_t capacity;
-	uint64_t start; /* in the file, of buffer[0] */
-	size_t filled;
+	uint64_t start; /* file offset of buffer[0] */
+	size_t filled;  /* bytes in the buffer */
 };
 
-/* Exactly `bytes` at `offset`: they were there when the file was opened. */
+/* Reads exactly `bytes` at `offset`. Returns -EBUSY if the file is shorter than when opened. */
 static int read_at(const struct repairer *repairer, uint8_t *to, size_t bytes, uint64_t offset)
 {
 	while (bytes) {
@@ -56,32 +56,34 @@ static int read_at(const struct repairer *repairer, uint8_t *to, size_t bytes, u
 static int open_file(struct repairer *repairer, const char *path, bool dry_run,
 		     struct cw_error *error)
 {
-	/* O_NONBLOCK: a FIFO is told, not waited for. */
+	/* O_NONBLOCK: opening a FIFO must not block; it is refused below. */
 	repairer->fd = open(path, (dry_run ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC |
 				      O_NOCTTY | O_NONBLOCK);
 	if (repairer->fd < 0 && errno == ELOOP)
-		return cw_error_set(error, -ELOOP, "%s is a symbolic link; name the file itself",
+		return cw_error_set(error, -ELOOP,
+				    "cannot repair %s: it is a symbolic link. Name its target",
 				    path);
 	if (repairer->fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot open %s", path);
 	if (fstat(repairer->fd, &repairer->status))
-		return cw_error_set_errno(error, -errno, "cannot look at %s", path);
+		return cw_error_set_errno(error, -errno, "cannot read the status of %s", path);
 	if (!S_ISREG(repairer->status.st_mode))
-		return cw_error_set(error, -EINVAL, "%s is no regular file", path);
+		return cw_error_set(error, -EINVAL, "cannot repair %s: it is not a regular file",
+				    path);
 	repairer->file_bytes = (uint64_t)repairer->status.st_size;
-	/* The lease is refused while anybody else has it open: then it may not be torn but growing.
-	 * Where there are no leases (or they are not ours to take) nothing is known. */
+	/* The kernel refuses the lease while another program has the file open: it may still be
+	 * growing. Without leases, or without permission for them, nothing is known. */
 	if (!dry_run && fcntl(repairer->fd, F_SETLEASE, F_WRLCK) == 0)
 		fcntl(repairer->fd, F_SETLEASE, F_UNLCK);
 	else if (!dry_run && (errno == EAGAIN || errno == EBUSY))
 		return cw_error_set(error, -EBUSY,
-				    "another program has %s open, perhaps to write more; try again "
-				    "when it has ended",
+				    "cannot repair %s: another program has it open and may still "
+				    "write. Try again when that program has ended",
 				    path);
 	return 0;
 }
 
-/* Find where the zeros at the file's end begin. */
+/* Finds the start of the zeros at the file's end. */
 static int find_dense_bytes(struct repairer *repairer)
 {
 	uint64_t end = repairer->file_bytes;
@@ -103,7 +105,7 @@ static int find_dense_bytes(struct repairer *repairer)
 	return 0;
 }
 
-/* Have at least `needed` bytes from the parser's position on; 1 when the file has not so many. */
+/* Reads at least `needed` bytes from the parser's position. Returns 1 if the file ends before. */
 static int fill(struct repairer *repairer, size_t needed)
 {
 	uint64_t position = repairer->file.offset;
@@ -131,9 +133,9 @@ static int fill(struct repairer *repairer, size_t needed)
 }
 
 /*
- * Walk to the last boundary. 0: the parser would need more than there is, or all the rest is zeros;
- * else its error. pcap records of zeros only are whole to the parser, so near them it goes one by
- * one.
+ * Walks to the last record boundary. Returns 0 if the parser needs more bytes than the file has, or
+ * if the rest is zeros; otherwise the parser's error. Zeros look like complete pcap records to the
+ * parser, so the walk goes record by record near the final zeros.
  */
 static int walk(struct repairer *repairer, uint64_t *packets, size_t *needed,
 		struct cw_error *error)
@@ -160,14 +162,14 @@ static int walk(struct repairer *repairer, uint64_t *packets, size_t *needed,
 		*needed = step.needed;
 		result = result == CW_PCAPFILE_MORE ? fill(repairer, step.needed) : 0;
 		if (result < 0)
-			return cw_error_set_errno(error, result, "cannot read");
+			return cw_error_set_errno(error, result, "cannot read the file");
 		if (result)
 			return 0;
 	}
 }
 
-/* Whether the pcapng block at the parser's position has a length that can be, and from its trailer
- * or before on nothing but zeros follows, to the file's end. */
+/* Returns whether the pcapng block at the parser's position has a valid length, and the file has
+ * only zeros from the block's trailer, or from before it, to its end. */
 static bool is_block_torn_by_zeros(const struct repairer *repairer)
 {
 	const struct cw_pcapfile *file = &repairer->file;
@@ -183,14 +185,14 @@ static bool is_block_torn_by_zeros(const struct repairer *repairer)
 	       repairer->dense_bytes - file->offset <= length - 4;
 }
 
-/* Whether the first header is whole: without it there is nothing to keep. */
+/* Returns whether the first header is complete. Without it there is nothing to keep. */
 static bool has_header(const struct cw_pcapfile *file)
 {
 	return file->format == CW_PCAPFILE_PCAP ||
 	       (file->format == CW_PCAPFILE_PCAPNG && file->section_count);
 }
 
-/* What follows the last boundary; 0, or why it is no torn tail. */
+/* Describes the bytes after the last boundary. Returns an error if they are not a torn tail. */
 static int judge_tail(const struct repairer *repairer, int result, size_t needed,
 		      struct cw_repair *repair, struct cw_error *error)
 {
@@ -200,8 +202,8 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 	if (!has_header(&repairer->file))
 		return result < 0 ? result
 				  : cw_error_set(error, -EBADMSG,
-						 "%" PRIu64 " bytes are too few for a capture "
-						 "file's header: nothing can be kept",
+						 "cannot repair: %" PRIu64 " bytes are too few for "
+						 "a capture file header",
 						 repairer->file_bytes);
 	repair->kept_bytes = at;
 	if (!left)
@@ -215,17 +217,18 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 		snprintf(repair->torn, sizeof(repair->torn), "a record that ends in zeros");
 	} else {
 		repair->kept_bytes = repairer->file_bytes;
-		cw_error_set(error, result,
-			     "%s; %" PRIu64
-			     " bytes follow, so this is no torn tail, and nothing is "
-			     "cut (split takes the whole records before it)",
-			     error->text, left);
+		cw_error_set(
+		    error, result,
+		    "%s; %" PRIu64
+		    " bytes follow, so this is not a truncated tail. The file is unchanged. "
+		    "Use capweir split to extract the records before the damage",
+		    error->text, left);
 		return result;
 	}
 	return 0;
 }
 
-/* Cut, if nobody wrote meanwhile. */
+/* Truncates the file, unless it has changed since it was opened. */
 static int cut(const struct repairer *repairer, uint64_t bytes, struct cw_error *error)
 {
 	const struct stat *before = &repairer->status;
@@ -233,17 +236,20 @@ static int cut(const struct repairer *repairer, uint64_t bytes, struct cw_error 
 	int status;
 
 	if (fstat(repairer->fd, &now))
-		return cw_error_set_errno(error, -errno, "cannot look at it");
+		return cw_error_set_errno(error, -errno, "cannot read the file's status");
 	if (now.st_size != before->st_size || now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
 	    now.st_mtim.tv_nsec != before->st_mtim.tv_nsec)
-		return cw_error_set(error, -EBUSY, "it changed while it was read: nothing is cut");
+		return cw_error_set(error, -EBUSY,
+				    "cannot repair: another program changed the file meanwhile. "
+				    "Try again when that program has ended");
 	do
 		status = ftruncate(repairer->fd, (off_t)bytes);
 	while (status && errno == EINTR);
 	if (status)
-		return cw_error_set_errno(error, -errno, "cannot cut it");
+		return cw_error_set_errno(error, -errno, "cannot truncate the file");
 	if (fsync(repairer->fd))
-		return cw_error_set_errno(error, -errno, "it is cut, but perhaps not on the disk");
+		return cw_error_set_errno(error, -errno,
+					  "the file is truncated, but perhaps not on the disk");
 	return 0;
 }
 
@@ -257,17 +263,17 @@ static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_r
 	repairer->capacity = BUFFER_BYTES;
 	repairer->buffer = malloc(repairer->capacity);
 	if (!repairer->buffer)
-		return cw_error_set_errno(error, -ENOMEM, "cannot read");
+		return cw_error_set_errno(error, -ENOMEM, "cannot read the file");
 	if (repairer->file_bytes >= CW_PACKING_MAGIC_BYTES &&
 	    read_at(repairer, repairer->buffer, CW_PACKING_MAGIC_BYTES, 0) == 0 &&
 	    cw_packing_of(repairer->buffer, CW_PACKING_MAGIC_BYTES) != CW_PACKING_NONE)
 		return cw_error_set(
 		    error, -EPROTONOSUPPORT,
-		    "it is compressed; split takes the whole records out of it, also "
-		    "where it is torn");
+		    "cannot repair a compressed file. Use capweir split to extract its "
+		    "complete records");
 	result = find_dense_bytes(repairer);
 	if (result)
-		return cw_error_set_errno(error, result, "cannot read");
+		return cw_error_set_errno(error, result, "cannot read the file");
 	cw_pcapfile_init(&repairer->file, &repairer->ifaces, 0, CW_LINKTYPE_ANY);
 	result = walk(repairer, &repair->packets, &needed, error);
 	if (result < 0 && result != -EBADMSG)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * gzip: members one after the other; what follows the last one and is no member is left alone, as
- * gzip does. zstd: frames and skippable frames; anything else behind them is damage, as zstd says.
+ * gzip: one or more members; other bytes after the last member are ignored, as gzip does.
+ * zstd: frames and skippable frames; other bytes after them are damage, as zstd says.
  */
 #include "core/format/unpack.h"
 
@@ -20,16 +20,17 @@ struct cw_unpack {
 	int fd;
 	int wake_fd;
 	enum cw_packing packing;
-	bool is_known;       /* packing is known from the first bytes */
-	bool is_at_end;      /* of the descriptor */
-	bool is_in_frame;    /* packed: between a member's first and last byte */
-	bool is_done;        /* gzip: behind the last member */
-	bool is_output_left; /* the last call filled its room: more may come without input */
-	size_t head, filled; /* of packed[]: next byte to use, end of what was read */
-	uint64_t consumed;
+	bool is_known;       /* `packing` is set */
+	bool is_at_end;      /* the descriptor is at its end */
+	bool is_in_frame;    /* between the first and the last byte of a member or frame */
+	bool is_done;        /* gzip: after the last member */
+	bool is_output_left; /* the last call filled its room: there may be output without input */
+	size_t head;         /* index in packed[] of the next byte to use */
+	size_t filled;       /* bytes in packed[] */
+	uint64_t consumed;   /* compressed bytes used */
 	z_stream gzip;
 	ZSTD_DStream *zstd;
-	size_t zstd_asks; /* bytes it wants next, 0 between frames */
+	size_t zstd_asks; /* input bytes that zstd asks for next; 0 between frames */
 	uint8_t packed[PACKED_BYTES];
 };
 
@@ -42,7 +43,7 @@ enum cw_packing cw_packing_of(const uint8_t *magic, size_t bytes)
 	if (magic[0] == 0x28 && magic[1] == 0xB5 && magic[2] == 0x2F && magic[3] == 0xFD)
 		return CW_PACKING_ZSTD;
 	if ((magic[0] & 0xF0) == 0x50 && magic[1] == 0x2A && magic[2] == 0x4D && magic[3] == 0x18)
-		return CW_PACKING_ZSTD; /* begins with a skippable frame */
+		return CW_PACKING_ZSTD; /* starts with a skippable frame */
 	return CW_PACKING_NONE;
 }
 
@@ -58,7 +59,7 @@ struct cw_unpack *cw_unpack_new(int fd, int wake_fd)
 	return unpack;
 }
 
-/* read() that waits for wake_fd too. Bytes, 0 at the end, negative errno. */
+/* Reads as read() does, but also waits for wake_fd. Returns bytes, 0 at the end, or an errno. */
 static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
 {
 	struct pollfd waits[2] = {{.fd = unpack->fd, .events = POLLIN},
@@ -80,7 +81,7 @@ static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
 	}
 }
 
-/* Read more behind what packed[] holds; it is never full then. */
+/* Appends input to packed[], which the caller knows is not full. */
 static int refill(struct cw_unpack *unpack)
 {
 	int64_t got;
@@ -101,14 +102,14 @@ static int find_packing(struct cw_unpack *unpack, struct cw_error *error)
 	while (unpack->filled < CW_PACKING_MAGIC_BYTES && !unpack->is_at_end) {
 		result = refill(unpack);
 		if (result)
-			return cw_error_set_errno(error, result, "reading");
+			return cw_error_set_errno(error, result, "cannot read");
 	}
 	unpack->packing = cw_packing_of(unpack->packed, unpack->filled);
 	if (unpack->packing == CW_PACKING_GZIP &&
 	    inflateInit2(&unpack->gzip, GZIP_WINDOW_BITS) != Z_OK)
-		return cw_error_set_errno(error, -ENOMEM, "unpacking gzip");
+		return cw_error_set_errno(error, -ENOMEM, "cannot decompress gzip");
 	if (unpack->packing == CW_PACKING_ZSTD && !(unpack->zstd = ZSTD_createDStream()))
-		return cw_error_set_errno(error, -ENOMEM, "unpacking zstd");
+		return cw_error_set_errno(error, -ENOMEM, "cannot decompress zstd");
 	unpack->is_known = true;
 	return 0;
 }
@@ -127,14 +128,14 @@ static int64_t read_plain(struct cw_unpack *unpack, uint8_t *to, size_t room,
 	} else {
 		got = read_awake(unpack, to, room);
 		if (got < 0)
-			return cw_error_set_errno(error, (int)got, "reading");
+			return cw_error_set_errno(error, (int)got, "cannot read");
 		unpack->is_at_end = !got;
 	}
 	unpack->consumed += (uint64_t)got;
 	return got;
 }
 
-/* One call of inflate. Bytes made, or negative errno. */
+/* Calls inflate once. Returns the bytes of output, or a negative errno. */
 static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
 {
 	z_stream *gzip = &unpack->gzip;
@@ -147,7 +148,7 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 			return 0;
 		}
 		if (inflateReset(gzip) != Z_OK)
-			return cw_error_set(error, -EBADMSG, "gzip: cannot start over");
+			return cw_error_set(error, -EBADMSG, "cannot start a gzip member");
 		unpack->is_in_frame = true;
 	}
 	gzip->next_in = unpack->packed + unpack->head;
@@ -160,7 +161,7 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 	if (result == Z_STREAM_END)
 		unpack->is_in_frame = false;
 	else if (result == Z_MEM_ERROR)
-		return cw_error_set_errno(error, -ENOMEM, "unpacking gzip");
+		return cw_error_set_errno(error, -ENOMEM, "cannot decompress gzip");
 	else if (result != Z_OK && result != Z_BUF_ERROR && room == gzip->avail_out)
 		return cw_error_set(error, -EBADMSG, "the gzip data is damaged near byte %llu: %s",
 				    (unsigned long long)unpack->consumed,
@@ -169,8 +170,8 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 }
 
 /*
- * One block at a time, as zstd itself asks for it: an error makes it forget how much of the same
- * call's output was good, so a call must not hold good blocks and a bad one.
+ * Decompresses one block, with the input size that zstd asks for. After an error zstd does not
+ * report the good output of that call, so a call must not span a good block and a bad one.
  */
 static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
 {
@@ -191,7 +192,7 @@ static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 	return (int64_t)out.pos;
 }
 
-/* Make room behind what is left in packed[], and read there. */
+/* Moves the unused bytes to the start of packed[] and reads more after them. */
 static int refill_packed(struct cw_unpack *unpack, struct cw_error *error)
 {
 	size_t present = unpack->filled - unpack->head;
@@ -201,7 +202,7 @@ static int refill_packed(struct cw_unpack *unpack, struct cw_error *error)
 	unpack->head = 0;
 	unpack->filled = present;
 	result = refill(unpack);
-	return result ? cw_error_set_errno(error, result, "reading") : 0;
+	return result ? cw_error_set_errno(error, result, "cannot read") : 0;
 }
 
 static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
@@ -214,7 +215,7 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 	room = cw_min_size(room, INT32_MAX);
 	while (!unpack->is_done) {
 		size_t present = unpack->filled - unpack->head;
-		/* Two bytes tell a gzip member from what may follow the last one. */
+		/* Two bytes distinguish a gzip member from other bytes after the last member. */
 		size_t least = is_gzip && !unpack->is_in_frame ? 2 : 1;
 
 		if (present >= least || unpack->is_output_left) {
@@ -230,7 +231,7 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 			if (!unpack->is_in_frame)
 				return 0;
 			return cw_error_set(
-			    error, -EBADMSG, "the %s data is cut short after %llu bytes",
+			    error, -EBADMSG, "truncated: the %s data ends early, after %llu bytes",
 			    is_gzip ? "gzip" : "zstd", (unsigned long long)unpack->consumed);
 		}
 		result = refill_packed(unpack, error);

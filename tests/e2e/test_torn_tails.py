@@ -118,7 +118,7 @@ class Repair(e2e.Test):
             (found,), done = self.repair(path, status=1)
             self.assertEqual(e2e_bytes(path), damaged)
             self.assertFalse(found["is_cut"])
-            self.assertIn("no torn tail", done.err)
+            self.assertIn("not a truncated tail", done.err)
             self.assertIn("damaged", done.err)
 
     def test_what_is_no_capture_file_is_refused(self):
@@ -135,7 +135,7 @@ class Repair(e2e.Test):
             self.assertEqual(self.read(name), content)
         os.mkfifo(self.path("fifo"))
         os.symlink(self.write("real", whole[:-1]), self.path("link"))
-        for name, words in (("fifo", "no regular file"), ("link", "symbolic link"),
+        for name, words in (("fifo", "not a regular file"), ("link", "symbolic link"),
                             ("", "directory"), ("nothing", "No such file")):
             done = e2e.capweir("repair", self.path(name))
             self.assertEqual(done.status, 1, name)

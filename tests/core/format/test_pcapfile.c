@@ -186,7 +186,7 @@ static void cut_files_give_their_whole_records_first(void **state)
 	for (bytes = image.bytes - 1; bytes > whole; bytes--) {
 		image.bytes = bytes;
 		read_image();
-		expect_end(-EBADMSG, 1, "cut short");
+		expect_end(-EBADMSG, 1, "truncated");
 	}
 	start(0);
 	put_shb(&image, 1, 0);
@@ -197,7 +197,7 @@ static void cut_files_give_their_whole_records_first(void **state)
 	for (bytes = image.bytes - 1; bytes > whole; bytes--) {
 		image.bytes = bytes;
 		read_image();
-		expect_end(-EBADMSG, 1, "cut short");
+		expect_end(-EBADMSG, 1, "truncated");
 	}
 }
 
@@ -211,8 +211,8 @@ static void what_is_no_capture_file_is_refused_in_words(void **state)
 	} cases[] = {
 	    {"", 0, -EBADMSG, "empty file"},
 	    {"\xD4", 1, -EBADMSG, "too few"},
-	    {"\xD4\xC3\xB2\xA1\x02", 5, -EBADMSG, "cut short"},
-	    {"hello world", 11, -EBADMSG, "no capture file"},
+	    {"\xD4\xC3\xB2\xA1\x02", 5, -EBADMSG, "truncated"},
+	    {"hello world", 11, -EBADMSG, "not a capture file"},
 	    {"snoop\0\0\0\0\0\0\2", 12, -EPROTONOSUPPORT, "snoop"},
 	    {"BZh91AY&", 8, -EPROTONOSUPPORT, "bzip2"},
 	    {"\x0A\x0D\x0D\x0A\x1C\0\0\0\x11\x22\x33\x44", 12, -EBADMSG, "byte-order"},

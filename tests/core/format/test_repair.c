@@ -108,7 +108,7 @@ static void a_call_that_fails_leaves_the_file(void **state)
 	(void)state;
 	check_failure(READING, EIO, -EIO, "Input/output error");
 	check_failure(READING, 0, -EBUSY, "read");
-	check_failure(CUTTING, EPERM, -EPERM, "cannot cut");
+	check_failure(CUTTING, EPERM, -EPERM, "cannot truncate");
 	check_failure(SYNCING, EIO, -EIO, "perhaps not on the disk");
 	check_failure(CHANGING, 0, -EBUSY, "changed");
 }
