@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The ethtool ioctl, with buffers that a driver cannot run over. Formats: linux/ethtool.h. */
+/* The ethtool ioctl, with buffers that a driver cannot overrun. Formats: linux/ethtool.h. */
 #include "core/net/ethtool.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 static_assert(ETH_GSTRING_LEN == CW_NETDEV_COUNTER_NAME_BYTES, "names fit");
 
-/* Memory whose end is the end of what can be written. */
+/* Memory that ends at a page without write access. */
 struct fenced {
 	void *at;
 	uint8_t *pages;
@@ -61,7 +61,7 @@ static int call(int fd, const char *name, void *command)
 	return ioctl(fd, SIOCETHTOOL, &request) < 0 ? -errno : 0;
 }
 
-/* How many strings a set has; 0 for a set the driver does not have. */
+/* Reads the number of strings in a set; 0 if the driver does not have the set. */
 static int count_strings(int fd, const char *name, uint32_t set, uint32_t *count)
 {
 	union {
@@ -78,7 +78,7 @@ static int count_strings(int fd, const char *name, uint32_t set, uint32_t *count
 	return status ? status : *count > CW_ETHTOOL_STRINGS_MAX ? -E2BIG : 0;
 }
 
-/* The `count` strings of a set; -EAGAIN when it has another number of them by now. */
+/* Reads the `count` strings of a set. Returns -EAGAIN if their number has changed. */
 static int read_strings(int fd, const char *name, uint32_t set, uint32_t count,
 			struct fenced *fenced)
 {
@@ -107,7 +107,7 @@ static int read_values(int fd, const char *name, uint32_t count, struct fenced *
 		return status;
 	values = fenced->at;
 	values->cmd = ETHTOOL_GSTATS;
-	values->n_stats = count; /* newer kernels refuse when it is another number by now */
+	values->n_stats = count; /* newer kernels refuse if the number has changed */
 	status = call(fd, name, values);
 	if (!status && values->n_stats == count)
 		return 0;
@@ -115,7 +115,7 @@ static int read_values(int fd, const char *name, uint32_t count, struct fenced *
 	return !status || status == -EFAULT ? -EAGAIN : status;
 }
 
-/* Drivers fill all bytes of a name, now and then. */
+/* Copies a name and terminates it: some drivers fill all bytes of a name. */
 static void copy_name(char *to, const void *from, size_t bytes)
 {
 	size_t length = strnlen(from, bytes - 1);
@@ -190,7 +190,7 @@ static const struct {
     {"tx-tcp-segmentation", CW_NETDEV_TSO},
     {"tx-generic-segmentation", CW_NETDEV_GSO},
     {"rx-checksum", CW_NETDEV_RX_SUM},
-    {"tx-checksum-ip-generic", CW_NETDEV_TX_SUM}, /* a device has this one or the next two */
+    {"tx-checksum-ip-generic", CW_NETDEV_TX_SUM}, /* a driver has this or the next two */
     {"tx-checksum-ipv4", CW_NETDEV_TX_SUM},
     {"tx-checksum-ipv6", CW_NETDEV_TX_SUM},
 };
@@ -207,7 +207,7 @@ static void read_feature(const struct ethtool_gfeatures *have, uint32_t number, 
 		if (strcmp(string, features[i].feature) != 0)
 			continue;
 		if (facts->offloads[offload].setting == CW_NETDEV_ON)
-			continue; /* one of several features that are one offload */
+			continue; /* several features make one offload; one is on */
 		facts->offloads[offload].setting =
 		    block->active & bit ? CW_NETDEV_ON : CW_NETDEV_OFF;
 		facts->offloads[offload].is_fixed =
@@ -215,7 +215,7 @@ static void read_feature(const struct ethtool_gfeatures *have, uint32_t number, 
 	}
 }
 
-/* The numbers of features differ from kernel to kernel: their names tell. */
+/* Finds features by name, because their numbers differ between kernels. */
 static int read_features(int fd, const char *name, struct cw_netdev_facts *facts)
 {
 	char string[ETH_GSTRING_LEN];

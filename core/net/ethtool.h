@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ethtool ioctl, the parts netdev.h needs. Inside core only. `fd` is any socket of the network
- * namespace meant, `name` shorter than IFNAMSIZ.
+ * The part of the ethtool ioctl that netdev.h needs. For core only. `fd` is any socket in the
+ * network namespace of the interface; `name` is shorter than IFNAMSIZ.
  *
- * Drivers write as many strings and values as they have at that moment, whatever they were asked
- * for: a driver whose queues grow between two calls writes past the buffer. Buffers therefore end
- * at a page that cannot be written, the kernel then says EFAULT, and the question is asked again.
+ * Drivers write as many strings and values as they have at that moment, whatever the request says.
+ * A driver whose queues grow between two calls writes past the buffer. So buffers end at a page
+ * that cannot be written: the kernel then returns EFAULT, and the request is repeated.
  */
 #ifndef CW_CORE_NET_ETHTOOL_H
 #define CW_CORE_NET_ETHTOOL_H
 
 #include "core/net/netdev.h"
 
-#define CW_ETHTOOL_STRINGS_MAX 65536u /* statistics, or features, of one device */
+#define CW_ETHTOOL_STRINGS_MAX 65536u /* most statistics, or features, of one interface */
 #define CW_ETHTOOL_TRIES 4
 
 /*
- * Append to `drops` those statistics that `wanted` says yes to, at most CW_NETDEV_DROPS_MAX in all;
- * *left_out counts the others. A driver without statistics appends none. 0 or -errno; -EAGAIN for
- * one that never held still.
+ * Appends to `drops` the statistics that `wanted` accepts, up to CW_NETDEV_DROPS_MAX in total;
+ * *left_out counts the rest. A driver without statistics appends none. Returns 0 or -errno;
+ * -EAGAIN if the number of statistics kept changing.
  */
 int cw_ethtool_drops(int fd, const char *name, bool (*wanted)(const char *statistic),
 		     struct cw_netdev_drops *drops, uint32_t *left_out);
 
-/* Fill driver, offloads and timestamping; what is not told stays as it is. 0, or -errno when the
- * device is not there or memory is short. */
+/* Fills driver, offloads and timestamping; leaves unreported fields as they are. Returns 0, or
+ * -errno if the interface does not exist or memory is short. */
 int cw_ethtool_facts(int fd, const char *name, struct cw_netdev_facts *facts);
 
-/* Receive queues in use; 0 when the driver does not say. */
+/* Returns the receive queues in use; 0 if the driver does not report them. */
 uint32_t cw_ethtool_rx_queues(int fd, const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interfaces and their facts: links and addresses from rtnetlink, the rest from the driver
- * (ethtool.c). The counters are netdev_counters.c's.
+ * (ethtool.c). The counters are in netdev_counters.c.
  */
 #include "core/net/netdev.h"
 
@@ -20,7 +20,7 @@
 #include "core/base/grow.h"
 #include "core/net/netdev_probe.h"
 
-#define LIST_TRIES 8 /* while interfaces come and go */
+#define LIST_TRIES 8 /* repetitions while interfaces change */
 
 static_assert(IFNAMSIZ == CW_NETDEV_NAME_BYTES && IFNAMSIZ == CW_NETLINK_NAME_BYTES, "names fit");
 static_assert(CW_NETDEV_HARDWARE_BYTES == CW_NETLINK_HARDWARE_BYTES, "link addresses fit");
@@ -32,7 +32,7 @@ int cw_netdev_probe_open(struct cw_netdev_probe **result, struct cw_error *error
 
 	*result = NULL;
 	if (!probe)
-		return cw_error_set_errno(error, -ENOMEM, "cannot ask about interfaces");
+		return cw_error_set_errno(error, -ENOMEM, "cannot read the interfaces");
 	status = cw_netlink_open(&probe->netlink, 0);
 	if (status)
 		goto free_probe;
@@ -50,7 +50,7 @@ close_netlink:
 	cw_netlink_close(&probe->netlink);
 free_probe:
 	free(probe);
-	return cw_error_set_errno(error, status, "cannot open a socket to ask about interfaces");
+	return cw_error_set_errno(error, status, "cannot open a socket to read the interfaces");
 }
 
 void cw_netdev_probe_close(struct cw_netdev_probe *probe)
@@ -91,7 +91,7 @@ int cw_netdev_probe_link(struct cw_netdev_probe *probe, const char *name, bool s
 		status = cw_netlink_answer(&probe->netlink, visit_one_link, &one);
 	if (!status && !one.is_found)
 		status = -EBADMSG;
-	/* A kernel that does not know alternative names, or takes this for no name at all. */
+	/* The kernel does not know alternative names, or considers the name invalid. */
 	if (status == -EINVAL || status == -ENAMETOOLONG)
 		status = -ENODEV;
 	return !status && !link->name[0] ? -EBADMSG : status;
@@ -179,7 +179,7 @@ static int compare_devices(const void *left, const void *right)
 	return (a->ifindex > b->ifindex) - (a->ifindex < b->ifindex);
 }
 
-/* By interface; IPv4 before IPv6, and by value, so that equal systems give equal lists. */
+/* Orders by interface, IPv4 before IPv6, then by value, so that equal systems give equal lists. */
 static int compare_addresses(const void *left, const void *right)
 {
 	const struct cw_netdev_address *a = left, *b = right;
@@ -201,7 +201,7 @@ static void join_addresses(struct cw_netdevs *list)
 
 		while (next < list->addresses.count &&
 		       list->addresses.at[next].ifindex < device->ifindex)
-			next++; /* came after the links were listed */
+			next++; /* its interface appeared after the links were listed */
 		if (next < list->addresses.count)
 			device->addresses = &list->addresses.at[next];
 		for (; next < list->addresses.count &&
@@ -264,8 +264,8 @@ const char *cw_netdev_operstate_text(uint8_t operstate)
 /* ---- facts ---- */
 
 /*
- * sysfs shows the network namespace it was mounted in, which may be another than the probe's: its
- * interface of that name counts only with the same ifindex.
+ * Returns whether sysfs has the interface with the same ifindex. sysfs shows the network namespace
+ * in which it was mounted, which may differ from the probe's.
  */
 static bool sysfs_has(int device_fd, int ifindex)
 {
@@ -332,13 +332,13 @@ int cw_netdev_facts_read(struct cw_netdev_probe *probe, const char *name,
 
 	*facts = (struct cw_netdev_facts){.phc_index = -1};
 	if (status)
-		return cw_error_set_errno(error, status, "cannot ask about interface %s", name);
+		return cw_error_set_errno(error, status, "cannot read interface %s", name);
 	facts->ifindex = link.ifindex;
 	memcpy(facts->name, link.name, sizeof(facts->name));
 	status = cw_ethtool_facts(probe->ioctl_fd, facts->name, facts);
 	if (status)
-		return cw_error_set_errno(error, status, "cannot ask the driver of interface %s",
-					  name);
+		return cw_error_set_errno(error, status,
+					  "cannot read the driver's data of interface %s", name);
 	count_rx_queues(probe, link.rx_queues, facts);
 	return 0;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the system says about network interfaces: which there are, with what addresses, queues,
- * driver, offloads and clocks; and what they counted, so that losses before the tap are
- * shown, which AF_PACKET never reports. Events are netdev_watch.h's. From rtnetlink and the
- * ethtool ioctl; no privilege needed. Linux only.
+ * Network interfaces: their list, addresses, queues, driver, offloads and clocks, and their
+ * counters. The counters show losses before the tap, which AF_PACKET never reports. Sources:
+ * rtnetlink and the ethtool ioctl; no privilege needed. Events are in netdev_watch.h. Linux only.
  *
- * A probe is the two sockets; it stays in the network namespace that the opening thread was in, and
- * goes on working where no further socket may be opened. Single owner: one thread at a time.
+ * A probe holds two sockets. It stays in the network namespace of the thread that opened it, and
+ * works even where no further socket may be opened. Single owner: one thread at a time.
  *
  *	struct cw_netdev_counters before = {0}, after = {0};
  *	struct cw_netdev_losses losses = {0};
@@ -27,17 +26,17 @@
 #define CW_NETDEV_NAME_BYTES 16u /* IFNAMSIZ, with the NUL */
 #define CW_NETDEV_DRIVER_BYTES 32u
 #define CW_NETDEV_COUNTER_NAME_BYTES 32u
-#define CW_NETDEV_HARDWARE_BYTES 32u /* longest link address */
-#define CW_NETDEV_DROPS_MAX 4096u    /* named drop counters kept of one device */
-#define CW_NETDEVS_MAX 65536u        /* interfaces in a list, and addresses of all of them */
+#define CW_NETDEV_HARDWARE_BYTES 32u /* bytes of the longest link address */
+#define CW_NETDEV_DROPS_MAX 4096u    /* most drop counters kept of one interface */
+#define CW_NETDEVS_MAX 65536u        /* most interfaces in a list, and most addresses in total */
 
 struct cw_netdev_probe;
 
-/* Open the sockets. 0 or -errno; *probe is NULL on failure. */
+/* Opens the sockets. Returns 0 or -errno; *probe is NULL on failure. */
 int cw_netdev_probe_open(struct cw_netdev_probe **probe, struct cw_error *error);
 void cw_netdev_probe_close(struct cw_netdev_probe *probe); /* accepts NULL */
 
-/* ---- which interfaces there are ---- */
+/* ---- the list of interfaces ---- */
 
 /* An IPv4 or IPv6 address, in network byte order; 4 or 16 `bytes`. */
 struct cw_netdev_address {
@@ -60,16 +59,16 @@ struct cw_netdev {
 	uint32_t mtu;
 	uint16_t arp_type;      /* ARPHRD_ */
 	uint8_t operstate;      /* IF_OPER_; cw_netdev_operstate_text */
-	uint8_t hardware_bytes; /* of the link address and its broadcast; 0: it has none */
+	uint8_t hardware_bytes; /* bytes of the link address and of its broadcast; 0: none */
 	uint8_t hardware[CW_NETDEV_HARDWARE_BYTES];
 	uint8_t hardware_broadcast[CW_NETDEV_HARDWARE_BYTES];
-	uint32_t rx_queues_allocated;              /* those in use: cw_netdev_facts */
-	const struct cw_netdev_address *addresses; /* in the list's array */
+	uint32_t rx_queues_allocated;              /* cw_netdev_facts has those in use */
+	const struct cw_netdev_address *addresses; /* part of the list's array */
 	uint32_t address_count;
 };
 
 struct cw_netdevs {
-	struct cw_netdev *at; /* by ifindex, rising */
+	struct cw_netdev *at; /* in ascending order of ifindex */
 	uint32_t count, capacity;
 	struct {
 		struct cw_netdev_address *at;
@@ -78,9 +77,9 @@ struct cw_netdevs {
 };
 
 /*
- * List all interfaces. `list` (fills; zeroed, or of an earlier call, whose memory is used again)
- * belongs to the caller: fini. 0 or -errno; -E2BIG beyond CW_NETDEVS_MAX. An interface that comes
- * or goes meanwhile is in the list or not.
+ * Lists all interfaces. `list` (fills; zeroed, or from an earlier call, to reuse its memory) is the
+ * caller's, who calls fini. Returns 0 or -errno; -E2BIG beyond CW_NETDEVS_MAX. An interface that
+ * appears or disappears meanwhile may or may not be in the list.
  */
 int cw_netdevs_list(struct cw_netdev_probe *probe, struct cw_netdevs *list, struct cw_error *error);
 void cw_netdevs_fini(struct cw_netdevs *list);
@@ -88,20 +87,20 @@ void cw_netdevs_fini(struct cw_netdevs *list);
 /* "up", "down", "dormant", ... as in sysfs; "unknown" for any other value. Static. */
 const char *cw_netdev_operstate_text(uint8_t operstate);
 
-/* ---- what one interface can do ---- */
+/* ---- the facts of one interface ---- */
 
-/* Offloads that change what a capture sees. */
+/* Offloads that change the packets of a capture. */
 enum cw_netdev_offload {
 	CW_NETDEV_GRO,     /* received segments arrive merged */
-	CW_NETDEV_LRO,     /* the same, in the device */
-	CW_NETDEV_GRO_HW,  /* the same, in the device, undone when forwarded */
-	CW_NETDEV_RX_VLAN, /* the outer tag is taken off the frame */
+	CW_NETDEV_LRO,     /* received segments arrive merged, by the hardware */
+	CW_NETDEV_GRO_HW,  /* as LRO, but undone when the packet is forwarded */
+	CW_NETDEV_RX_VLAN, /* the outer tag is removed from the frame */
 	CW_NETDEV_RX_FCS,  /* frames end with their checksum */
 	CW_NETDEV_RX_ALL,  /* damaged frames are delivered too */
-	CW_NETDEV_TSO,     /* sent segments are seen before they are cut */
-	CW_NETDEV_GSO,     /* the same, in software */
-	CW_NETDEV_RX_SUM,  /* damaged frames may be dropped, checksums be taken as good unread */
-	CW_NETDEV_TX_SUM,  /* sent packets are seen before their checksums are filled in */
+	CW_NETDEV_TSO,     /* sent segments are captured before the hardware splits them */
+	CW_NETDEV_GSO,     /* sent segments are captured before the kernel splits them */
+	CW_NETDEV_RX_SUM,  /* the hardware checks checksums and may drop damaged frames */
+	CW_NETDEV_TX_SUM,  /* sent packets are captured before their checksums are set */
 	CW_NETDEV_OFFLOADS
 };
 
@@ -110,10 +109,10 @@ enum cw_netdev_setting { CW_NETDEV_UNKNOWN, CW_NETDEV_OFF, CW_NETDEV_ON };
 enum cw_netdev_queue_source {
 	CW_NETDEV_QUEUES_CHANNELS,  /* the driver's channels */
 	CW_NETDEV_QUEUES_SYSFS,     /* rx-N in sysfs */
-	CW_NETDEV_QUEUES_ALLOCATED, /* an upper bound: what the interface was made with */
+	CW_NETDEV_QUEUES_ALLOCATED, /* an upper bound: the queues allocated at creation */
 };
 
-/* Strings are empty and settings unknown where the driver does not say. */
+/* Strings are empty and settings unknown if the driver does not report them. */
 struct cw_netdev_facts {
 	int ifindex;
 	char name[CW_NETDEV_NAME_BYTES];
@@ -125,29 +124,29 @@ struct cw_netdev_facts {
 	enum cw_netdev_queue_source rx_queues_from;
 	struct {
 		enum cw_netdev_setting setting;
-		bool is_fixed; /* nobody can change it */
+		bool is_fixed; /* the setting cannot be changed */
 	} offloads[CW_NETDEV_OFFLOADS];
-	bool has_timestamping;    /* the following are known */
+	bool has_timestamping;    /* the following fields are known */
 	uint32_t so_timestamping; /* SOF_TIMESTAMPING_ of linux/net_tstamp.h */
 	uint32_t tx_types;        /* bit 1 << HWTSTAMP_TX_ */
 	uint32_t rx_filters;      /* bit 1 << HWTSTAMP_FILTER_ */
-	int phc_index;            /* of /dev/ptpN; -1: no hardware clock */
-	bool has_software_rx;     /* receive timestamps by the kernel */
-	bool has_hardware_rx;     /* of every packet, by the device */
+	int phc_index;            /* N of /dev/ptpN; -1: no hardware clock */
+	bool has_software_rx;     /* the kernel can timestamp received packets */
+	bool has_hardware_rx;     /* the hardware can timestamp every received packet */
 };
 
-/* The facts of the interface called `name` (or so by an alternative name). 0 or -errno: -ENODEV
- * when there is none. */
+/* Reads the facts of the interface with this name or alternative name. Returns 0 or -errno;
+ * -ENODEV: no such interface. */
 int cw_netdev_facts_read(struct cw_netdev_probe *probe, const char *name,
 			 struct cw_netdev_facts *facts, struct cw_error *error);
 
-/* As ethtool -k names it: "generic-receive-offload" ... Static. */
+/* Returns the name as in ethtool -k: "generic-receive-offload" ... Static. */
 const char *cw_netdev_offload_name(enum cw_netdev_offload offload);
 
-/* ---- what it counted ---- */
+/* ---- the counters of one interface ---- */
 
 struct cw_netdev_drop {
-	char name[CW_NETDEV_COUNTER_NAME_BYTES]; /* the driver's */
+	char name[CW_NETDEV_COUNTER_NAME_BYTES]; /* the driver's name of the counter */
 	uint64_t count;
 };
 
@@ -157,54 +156,54 @@ struct cw_netdev_drops {
 };
 
 /*
- * Counters since the interface or its driver started. Drivers count one packet under several of
- * them: they must not be added up. rx_dropped also counts what no protocol wanted, behind the tap,
- * but only packets that no tap took.
+ * Counters since the interface or its driver started. Do not add them up: drivers count one packet
+ * in several counters. rx_dropped also counts packets that no protocol wanted, after the tap, but
+ * only packets that no tap took.
  */
 struct cw_netdev_counters {
-	uint64_t ts_ns; /* CLOCK_REALTIME, just before reading; 0: never read */
+	uint64_t ts_ns; /* CLOCK_REALTIME just before reading; 0: never read */
 	int ifindex;
 	char name[CW_NETDEV_NAME_BYTES];
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-	uint64_t rx_errors;           /* all below but dropped and nohandler, and more */
+	uint64_t rx_errors;           /* includes rx_missed, rx_fifo, rx_over, and others */
 	uint64_t rx_dropped;          /* no room in the system */
-	uint64_t rx_missed;           /* no room in the device: the system was too slow */
-	uint64_t rx_fifo;             /* the device's queue ran over */
-	uint64_t rx_over;             /* the device's ring ran over */
-	uint64_t rx_nohandler;        /* arrived on a passive port of a bond or team */
-	struct cw_netdev_drops drops; /* ethtool -S: receive counters whose names speak of loss */
-	uint32_t drops_left_out;      /* beyond CW_NETDEV_DROPS_MAX */
+	uint64_t rx_missed;           /* no room in the hardware: the system was too slow */
+	uint64_t rx_fifo;             /* the hardware's queue overflowed */
+	uint64_t rx_over;             /* the hardware's ring overflowed */
+	uint64_t rx_nohandler;        /* packets on a passive port of a bond or team */
+	struct cw_netdev_drops drops; /* ethtool -S: receive counters named after losses */
+	uint32_t drops_left_out;      /* drop counters beyond CW_NETDEV_DROPS_MAX */
 };
 
 /*
- * Read them. `counters` (fills; zeroed, or of an earlier read, whose memory is used again) belongs
- * to the caller: fini. A driver without statistics of its own has no drops. 0 or -errno: -ENODEV
- * when there is no such interface; `counters` then has ts_ns 0.
+ * Reads the counters. `counters` (fills; zeroed, or from an earlier read, to reuse its memory)
+ * belongs to the caller, who calls fini. A driver without statistics has no drops. Returns 0 or
+ * -errno, with ts_ns 0; -ENODEV: no such interface.
  */
 int cw_netdev_counters_read(struct cw_netdev_probe *probe, const char *name,
 			    struct cw_netdev_counters *counters, struct cw_error *error);
 void cw_netdev_counters_fini(struct cw_netdev_counters *counters);
 
-/* Whether a statistic's name speaks of received packets that were lost. */
+/* Returns whether a statistic's name is that of lost received packets. */
 bool cw_netdev_is_drop_name(const char *name);
 
-/* What was counted between two readings. */
+/* The difference between two readings. */
 struct cw_netdev_losses {
-	uint64_t elapsed_ns; /* 0 when the clock was set back */
-	/* The interface was made anew, a counter started over or came to be in between: the figures
-	 * are what was certainly counted, perhaps more was. */
+	uint64_t elapsed_ns; /* 0 if the clock was set back */
+	/* The interface was recreated, or a counter restarted or appeared between the readings. The
+	 * figures are then lower bounds. */
 	bool is_lower_bound;
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_errors;
 	uint64_t rx_dropped, rx_missed, rx_fifo, rx_over, rx_nohandler;
-	struct cw_netdev_drops drops; /* those that grew, and by how much */
+	struct cw_netdev_drops drops; /* counters that grew, and their growth */
 };
 
 /*
- * `after` less `before`, never more than was counted. Of an interface that was made anew (another
- * ifindex) all that the new one counted; of a counter that went backwards, what it says now, which
- * is too little but never absurd whether it started over or wrapped, at 32 bits or any other; of
- * one that is new, nothing. `losses` as `counters` above: zeroed or used before, and fini. 0;
- * -ENOMEM; -EINVAL when one of them was never read.
+ * Fills `losses` with `after` minus `before`, never more than was counted. A recreated interface
+ * (another ifindex) gives the new interface's counters. A counter that went backwards gives its
+ * present value: a lower bound, whether the counter restarted or wrapped at any width. A new
+ * counter gives nothing. `losses`: zeroed or used before; the caller calls fini. Returns 0;
+ * -ENOMEM; -EINVAL if one of the readings was never read.
  */
 int cw_netdev_losses_between(const struct cw_netdev_counters *before,
 			     const struct cw_netdev_counters *after,

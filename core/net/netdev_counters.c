@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The counters of an interface and what two readings of them differ by. */
+/* The counters of an interface, and the difference between two readings. */
 #include "core/base/clock.h"
 #include "core/net/netdev.h"
 
@@ -14,10 +14,10 @@
 #include "core/net/netdev_probe.h"
 
 /*
- * The names are the drivers' own; these words stand in those of virtio, e1000e, igb, ixgbe, i40e,
- * ice, mlx4, mlx5, bnxt, ena, gve, vmxnet3 and veth. The second list takes out what only sounds
- * like loss: flow director and page cache misses lose nothing, "mission" is a transmission's or a
- * permission's.
+ * Each driver chooses its counters' names. The first list has the words for losses in virtio,
+ * e1000e, igb, ixgbe, i40e, ice, mlx4, mlx5, bnxt, ena, gve, vmxnet3 and veth. The second list
+ * excludes names that only look like losses: misses of the flow director and of the page cache lose
+ * nothing; "mission" is part of transmission and permission.
  */
 static const char *const loss_words[] = {
     "drop",       "discard",     "miss",        "no_buf",    "nobuf",      "no_desc",
@@ -26,7 +26,7 @@ static const char *const loss_words[] = {
 };
 static const char *const other_words[] = {"mission", "fdir", "cache", "dropless"};
 
-/* Whether `word` stands in `name` at the beginning of a word. */
+/* Returns whether a word in `name` begins with `word`. */
 static bool begins_word(const char *name, const char *word)
 {
 	const char *at = name;
@@ -75,7 +75,7 @@ static void copy_stats(const struct rtnl_link_stats64 *stats, struct cw_netdev_c
 	counters->rx_nohandler = stats->rx_nohandler;
 }
 
-/* Empty, but for the memory. */
+/* Clears the counters but keeps their memory. */
 static void clear(struct cw_netdev_counters *counters)
 {
 	struct cw_netdev_drops drops = counters->drops;
@@ -97,7 +97,7 @@ int cw_netdev_counters_read(struct cw_netdev_probe *probe, const char *name,
 		status = -EBADMSG;
 	if (status)
 		goto fail;
-	/* Kernels add counters at the end: an older one tells fewer, a newer one more. */
+	/* New kernels append counters: the kernel's struct may be shorter or longer than ours. */
 	memcpy(&stats, link.stats64.at, cw_min_size(sizeof(stats), link.stats64.bytes));
 	copy_stats(&stats, counters);
 	counters->ifindex = link.ifindex;
@@ -129,8 +129,8 @@ static uint64_t growth(uint64_t before, uint64_t after, struct cw_netdev_losses 
 }
 
 /*
- * The counter of `before` that is number `index` of `after`: the same number as a rule; after a
- * change of queues the one that has its name, and as many of that name before it.
+ * Returns the counter in `before` that matches number `index` in `after`. Usually that is the same
+ * number; after a change of queues, the n-th counter with the same name.
  */
 static const struct cw_netdev_drop *find_drop(const struct cw_netdev_drops *before,
 					      const struct cw_netdev_drops *after, uint32_t index)
@@ -155,8 +155,8 @@ static int drops_between(const struct cw_netdev_drops *before, const struct cw_n
 		const struct cw_netdev_drop *earlier = is_anew ? NULL : find_drop(before, after, i);
 		uint64_t grown = 0;
 
-		/* Queues that come back bring the counts they had: a new name's count is no loss of
-		 * this time for certain. */
+		/* A queue that reappears keeps its old counts, so a new counter's value may be
+		 * older than `before`: it is not counted. */
 		if (is_anew)
 			grown = after->at[i].count;
 		else if (earlier)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What netdev.c and netdev_counters.c share: the inside of a probe. */
+/* A probe's fields, for netdev.c and netdev_counters.c. */
 #ifndef CW_CORE_NET_NETDEV_PROBE_H
 #define CW_CORE_NET_NETDEV_PROBE_H
 
@@ -11,8 +11,8 @@ struct cw_netdev_probe {
 	int ioctl_fd;
 };
 
-/* Ask for the link called `name`. `link` borrows the probe's buffer until its next question.
- * 0 or -errno; -ENODEV when there is none. */
+/* Reads the link called `name`. `link` borrows the probe's buffer until the next request. Returns
+ * 0 or -errno; -ENODEV: no such link. */
 int cw_netdev_probe_link(struct cw_netdev_probe *probe, const char *name, bool skips_stats,
 			 struct cw_netlink_link *link);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two states: `now` is what the kernel said last, `reported` what the events said. Each message
- * changes `now`; the difference is reported one event at a time before the next message is read,
- * so that every step is seen. After an overrun the same way: the answers to two questions, for the
- * ifindex and for the name, come through the same socket in their order among the notices, and are
- * read like them.
+ * Two states: `now` is the kernel's latest state, `reported` the state after the events so far. A
+ * message changes `now`. The difference is reported one event at a time before the next message is
+ * read, so no step is missed. After an overrun the watch requests the state by ifindex and by name.
+ * The two answers arrive on the same socket, in order among the notices, and are read like notices.
  */
 #include "core/net/netdev_watch.h"
 
@@ -19,21 +18,21 @@
 #include "core/base/clock.h"
 #include "core/net/netlink.h"
 
-#define ASK_TRIES 3 /* within a call, when answers get lost as well */
+#define ASK_TRIES 3 /* most requests in one call, if answers get lost too */
 
 static_assert(CW_NETDEV_WATCH_NAME_BYTES == CW_NETLINK_ALT_NAME_BYTES, "names fit");
 
 struct cw_netdev_watch {
 	struct cw_netlink netlink;
-	struct cw_netlink_rest rest; /* messages received and not read yet */
+	struct cw_netlink_rest rest; /* messages received, not read yet */
 	char name[CW_NETDEV_WATCH_NAME_BYTES];
 	struct cw_netdev_state now, reported;
-	bool must_ask;
-	uint32_t asked_ifindex, asked_name; /* sequence numbers of open questions; 0: none */
+	bool must_ask;                      /* the state must be requested: notices were lost */
+	uint32_t asked_ifindex, asked_name; /* sequence numbers of open requests; 0: none */
 	uint64_t overruns;
 };
 
-/* ---- what messages say ---- */
+/* ---- messages ---- */
 
 static void set_state(struct cw_netdev_watch *watch, const struct cw_netlink_link *link)
 {
@@ -41,7 +40,7 @@ static void set_state(struct cw_netdev_watch *watch, const struct cw_netlink_lin
 
 	if (now->ifindex != link->ifindex)
 		*now = (struct cw_netdev_state){.ifindex = link->ifindex};
-	if (link->name[0]) { /* notices of wireless devices lack most of it */
+	if (link->name[0]) { /* missing in notices of wireless interfaces */
 		memcpy(now->name, link->name, sizeof(now->name));
 		now->is_called = cw_netlink_link_is_called(link, watch->name);
 	}
@@ -59,7 +58,7 @@ static int read_link(struct cw_netdev_watch *watch, const struct cw_netlink_mess
 
 	if (status)
 		return status;
-	/* A port that leaves a bridge is reported as a deleted link of the bridge's family. */
+	/* The kernel reports a port that leaves a bridge as a deleted link of the bridge family. */
 	if (link.family != AF_UNSPEC)
 		return 0;
 	if (message->type == RTM_DELLINK) {
@@ -72,7 +71,7 @@ static int read_link(struct cw_netdev_watch *watch, const struct cw_netlink_mess
 	return 0;
 }
 
-/* The kernel's refusal of a question: what was asked for does not exist. */
+/* Reads the kernel's refusal of a request: the interface does not exist. */
 static void read_refusal(struct cw_netdev_watch *watch, const struct cw_netlink_message *message,
 			 bool is_by_ifindex)
 {
@@ -101,7 +100,7 @@ static int read_message(struct cw_netdev_watch *watch, const struct cw_netlink_m
 	return 0;
 }
 
-/* Both questions, the ifindex first: its answer says how the name became free for the other. */
+/* Sends both requests. The ifindex goes first: its answer tells how the name became free. */
 static int ask_state(struct cw_netdev_watch *watch)
 {
 	int status = 0;
@@ -121,8 +120,8 @@ static int ask_state(struct cw_netdev_watch *watch)
 }
 
 /*
- * Go on to the next message. 1: one was read; 0: there is none. A message that cannot be read
- * counts as lost, with the rest of its datagram.
+ * Reads the next message. Returns 1, or 0 if no message is waiting. An unreadable message counts as
+ * lost, with the rest of its datagram.
  */
 static int step(struct cw_netdev_watch *watch)
 {
@@ -164,7 +163,7 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 
 	switch (event->change) {
 	case CW_NETDEV_CHANGE_CREATED:
-		snprintf(text, bytes, "%s is there, as interface %d", watched, after->ifindex);
+		snprintf(text, bytes, "%s appeared, as interface %d", watched, after->ifindex);
 		return;
 	case CW_NETDEV_CHANGE_REMOVED:
 		snprintf(text, bytes, "%s (interface %d) was removed", before->name,
@@ -185,7 +184,7 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 		return;
 	case CW_NETDEV_CHANGE_UP:
 		snprintf(text, bytes, "%s was set up%s", after->name,
-			 after->is_running ? "" : ", and has no link yet");
+			 after->is_running ? "" : " but has no link yet");
 		return;
 	case CW_NETDEV_CHANGE_DOWN:
 		snprintf(text, bytes, "%s was set down", after->name);
@@ -199,15 +198,15 @@ static void set_text(const char *watched, struct cw_netdev_event *event)
 	}
 }
 
-/* The next step from `reported` towards `now`; false when they are equal. `to` is `reported` after
- * it. */
+/* Finds the next step from `reported` towards `now`; fills `to` with the state after it. Returns
+ * false if the two are equal. */
 static bool next_change(const struct cw_netdev_state *reported, const struct cw_netdev_state *now,
 			enum cw_netdev_change *change, struct cw_netdev_state *to)
 {
 	*to = *reported;
 	to->has_carrier = now->has_carrier;
 	if (reported->ifindex != now->ifindex) {
-		/* One that lost the name before another got it is still there: no removal. */
+		/* If the interface lost the watched name before, it still exists: not a removal. */
 		bool is_gone = reported->ifindex && (!now->ifindex || reported->is_called);
 
 		*change = is_gone ? CW_NETDEV_CHANGE_REMOVED : CW_NETDEV_CHANGE_CREATED;
@@ -263,8 +262,8 @@ int cw_netdev_watch_next(struct cw_netdev_watch *watch, struct cw_netdev_event *
 			return status;
 		if (status > 0)
 			continue;
-		/* The queue is empty: now, and not before, there is room for answers. They are
-		 * there as soon as the questions are sent. */
+		/* The queue is empty, so the answers now have room. They arrive as soon as the
+		 * requests are sent. */
 		if (!watch->must_ask && !watch->asked_ifindex && !watch->asked_name)
 			return 0;
 		if (tries++ == ASK_TRIES) {
@@ -298,8 +297,7 @@ int cw_netdev_watch_open(struct cw_netdev_watch **result, const char *name, stru
 
 	*result = NULL;
 	if (!can_be_a_name(name))
-		return cw_error_set(error, -EINVAL, "'%s' cannot be the name of an interface",
-				    name);
+		return cw_error_set(error, -EINVAL, "'%s' is not a valid interface name", name);
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return cw_error_set_errno(error, -ENOMEM, "cannot watch interface %s", name);
@@ -307,11 +305,11 @@ int cw_netdev_watch_open(struct cw_netdev_watch **result, const char *name, stru
 	status = cw_netlink_open(&watch->netlink, RTMGRP_LINK);
 	if (status)
 		goto free_watch;
-	/* Notices that come in before the answer are older than it, and passed over. */
+	/* Notices that arrive before the answer are older than it and are ignored. */
 	status = cw_netlink_ask_link(&watch->netlink, 0, name, true);
 	if (!status)
 		status = cw_netlink_answer(&watch->netlink, visit_first, watch);
-	if (status == -ENOBUFS) { /* many interfaces change just now */
+	if (status == -ENOBUFS) { /* many interfaces are changing */
 		watch->must_ask = true;
 		status = 0;
 	}

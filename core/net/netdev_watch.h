@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What happens to one interface while it is captured from: down, up, link lost and found, removed,
- * made anew, renamed, another MTU. From rtnetlink's notices, in the order of the kernel; when they
- * come faster than they are read and the kernel leaves some out, the state is asked for and
- * compared: every lasting change is reported, though not every one that was undone at once.
+ * Changes of one interface during a capture: down, up, link lost and found, removed, recreated,
+ * renamed, MTU. The changes come from rtnetlink's notices, in the kernel's order. If the kernel
+ * drops notices because they are read too slowly, the watch requests the state and compares it:
+ * every lasting change is reported, but perhaps not one that was undone at once.
  *
- * The device is followed by its ifindex, as a packet socket is bound: under a new name too, until
- * another device gets the name that is watched. Open the watch before binding, and bind to the
- * ifindex that it knows, so that nothing falls between. Single owner; never blocks after open.
+ * The watch follows the interface by its ifindex, as a packet socket does: also under a new name,
+ * until another interface gets the watched name. Open the watch before binding, and bind to the
+ * watch's ifindex, so that no change is missed. Single owner; never blocks after open.
  *
  *	cw_netdev_watch_open(&watch, "eth0", &error);
  *	poll({cw_netdev_watch_fd(watch), POLLIN});
@@ -24,22 +24,22 @@
 
 struct cw_netdev_watch;
 
-/* A device that appears is reported as CREATED, then UP and LINK_UP as far as it is. */
+/* A new interface is reported as CREATED, then UP and LINK_UP if it is up and running. */
 enum cw_netdev_change {
-	CW_NETDEV_CHANGE_CREATED, /* is there under the watched name: ifindex is new to us */
+	CW_NETDEV_CHANGE_CREATED, /* the watched name exists, with a new ifindex */
 	CW_NETDEV_CHANGE_REMOVED, /* deleted, or moved to another network namespace */
 	CW_NETDEV_CHANGE_RENAMED, /* same ifindex, another name */
 	CW_NETDEV_CHANGE_MTU,
-	CW_NETDEV_CHANGE_UP,        /* by its administrator: IFF_UP */
-	CW_NETDEV_CHANGE_DOWN,      /* the same; implies that the link is gone */
-	CW_NETDEV_CHANGE_LINK_UP,   /* it is up and now running as well: IFF_RUNNING */
-	CW_NETDEV_CHANGE_LINK_DOWN, /* it is up, but cable, peer or lower device are gone */
+	CW_NETDEV_CHANGE_UP,        /* set up by the administrator: IFF_UP */
+	CW_NETDEV_CHANGE_DOWN,      /* set down by the administrator; the link is gone too */
+	CW_NETDEV_CHANGE_LINK_UP,   /* up, and now running: IFF_RUNNING */
+	CW_NETDEV_CHANGE_LINK_DOWN, /* up, but cable, peer or lower interface are gone */
 };
 
-/* What is known of the device. All 0 when it does not exist. */
+/* The known state of the interface. All 0 if it does not exist. */
 struct cw_netdev_state {
 	int ifindex;
-	char name[CW_NETDEV_NAME_BYTES]; /* at present */
+	char name[CW_NETDEV_NAME_BYTES]; /* present name */
 	uint32_t mtu;
 	bool is_called;   /* has the watched name, as name or alternative name */
 	bool is_up;       /* IFF_UP */
@@ -49,36 +49,36 @@ struct cw_netdev_state {
 
 struct cw_netdev_event {
 	enum cw_netdev_change change;
-	uint64_t ts_ns; /* CLOCK_REALTIME, when it was read */
-	int ifindex;    /* of the device that changed; what was removed, with REMOVED */
-	struct cw_netdev_state before, after;  /* this event's step */
-	char text[CW_NETDEV_EVENT_TEXT_BYTES]; /* a sentence without full stop */
+	uint64_t ts_ns; /* CLOCK_REALTIME when the event was read */
+	int ifindex;    /* ifindex of the changed interface; REMOVED: of the removed one */
+	struct cw_netdev_state before, after;  /* the state before and after this event */
+	char text[CW_NETDEV_EVENT_TEXT_BYTES]; /* the event as a sentence, without full stop */
 };
 
 /*
- * Watch for the interface called `name` (copies), which need not exist yet. What is there now is
- * the state, and no event. Waits at most 2 s, as a rule not at all. 0 or -errno; -EINVAL for what
- * cannot be a name.
+ * Starts to watch the interface called `name` (copies), which need not exist yet. The present state
+ * gives no event. Waits at most 2 s, usually not at all. Returns 0 or -errno; -EINVAL: not a valid
+ * name.
  */
 int cw_netdev_watch_open(struct cw_netdev_watch **watch, const char *name, struct cw_error *error);
 void cw_netdev_watch_close(struct cw_netdev_watch *watch); /* accepts NULL */
 
-/* To poll for reading; owned by the watch. Read events until there are none before polling. */
+/* Returns a descriptor to poll for reading; the watch owns it. Read all events before polling. */
 int cw_netdev_watch_fd(const struct cw_netdev_watch *watch);
 
 /*
- * The next change. Returns 1 with `event` (fills); 0 when there is none at present; -errno when the
- * kernel cannot be asked, and a later call tries again.
+ * Reads the next change. Returns 1 and fills `event`; 0: no change at present; -errno: the request
+ * to the kernel failed, and a later call tries again.
  */
 int cw_netdev_watch_next(struct cw_netdev_watch *watch, struct cw_netdev_event *event);
 
-/* The device as the events reported so far describe it; valid until the next call. */
+/* Returns the interface's state after the events reported so far; valid until the next call. */
 const struct cw_netdev_state *cw_netdev_watch_state(const struct cw_netdev_watch *watch);
 
-/* How often notices were lost and the state was asked for. */
+/* Returns how often notices were lost, so that the state had to be requested. */
 uint64_t cw_netdev_watch_overruns(const struct cw_netdev_watch *watch);
 
-/* "created", "removed", ... for logs and JSON. Static. */
+/* Returns "created", "removed", ... for logs and JSON. Static. */
 const char *cw_netdev_change_text(enum cw_netdev_change change);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The rtnetlink parser and its socket. Every length is compared with the bytes there are before
- * anything behind it is read; headers are copied out, since nothing promises their alignment.
+ * The rtnetlink parser and its socket. Every length is checked against the remaining bytes before
+ * more is read. Headers are copied out, because their alignment is not guaranteed.
  */
 #include "core/net/netlink.h"
 
@@ -14,7 +14,7 @@
 
 #define NESTING_MASK 0x3fffu /* NLA_TYPE_MASK, which is signed */
 
-/* Cut `bytes` and the padding behind them off the front; the last one may lack its padding. */
+/* Removes `bytes` and their padding from the front; the last element may lack its padding. */
 static void advance(struct cw_netlink_rest *rest, size_t bytes)
 {
 	size_t padded = cw_min_size(cw_pad4(bytes), rest->bytes);
@@ -66,7 +66,7 @@ int cw_netlink_attribute_next(struct cw_netlink_rest *rest, struct cw_netlink_at
 	return 1;
 }
 
-/* What follows the family's header of a body. */
+/* Copies the family's header of a body, and fills `rest` with the attributes after it. */
 static int attributes_behind(const struct cw_netlink_message *message, void *header, size_t bytes,
 			     struct cw_netlink_rest *rest)
 {
@@ -198,7 +198,7 @@ int cw_netlink_address_parse(const struct cw_netlink_message *message,
 	    .ifindex = (int)header.ifa_index,
 	};
 	if (address->family != AF_INET && address->family != AF_INET6)
-		return 0; /* of a kind we have no use for: no address */
+		return 0; /* another family: the address stays empty */
 	bytes = address->family == AF_INET ? 4 : 16;
 	while ((status = cw_netlink_attribute_next(&rest, &attribute)) > 0) {
 		struct cw_netlink_rest *to = attribute.type == IFA_LOCAL       ? &local
@@ -212,8 +212,8 @@ int cw_netlink_address_parse(const struct cw_netlink_message *message,
 			return -EBADMSG;
 		*to = (struct cw_netlink_rest){attribute.data, attribute.bytes};
 	}
-	/* IFA_ADDRESS is the other end of a point-to-point link; elsewhere it is our address, given
-	 * twice with IPv4 and once with IPv6. */
+	/* On a point-to-point link, IFA_ADDRESS is the peer's address. Elsewhere it is our address:
+	 * IPv4 has it in both attributes, IPv6 in this one. */
 	address->address = local.bytes ? local : remote;
 	if (local.bytes && remote.bytes && memcmp(local.at, remote.at, bytes) != 0)
 		address->peer = remote;
@@ -282,7 +282,7 @@ static int ask(struct cw_netlink *netlink, struct question *question)
 	return sent < 0 ? -errno : 0;
 }
 
-/* Append an attribute where the question ends. */
+/* Appends an attribute to the request. */
 static void put_attribute(struct question *question, uint16_t type, const void *data, size_t bytes)
 {
 	size_t at = cw_pad4(question->header.nlmsg_len);
@@ -351,7 +351,7 @@ int cw_netlink_receive(struct cw_netlink *netlink, struct cw_netlink_rest *rest)
 		if (message.msg_flags & MSG_TRUNC)
 			return -EMSGSIZE;
 		if (message.msg_namelen < sizeof(sender) || sender.nl_pid != 0)
-			continue; /* another process pretends to be the kernel */
+			continue; /* not from the kernel but from another process */
 		*rest = (struct cw_netlink_rest){netlink->buffer, (size_t)got};
 		return 0;
 	}
@@ -378,7 +378,7 @@ static int wait_readable(const struct cw_netlink *netlink)
 	return count < 0 ? -errno : count == 0 ? -ETIMEDOUT : 0;
 }
 
-/* One message of an answer: 1 when it is the last; *failure keeps the first that went wrong. */
+/* Handles one message of an answer. Returns 1 if it is the last; *failure keeps the first error. */
 static int answer_message(const struct cw_netlink_message *message,
 			  int (*visit)(void *context, const struct cw_netlink_message *message),
 			  void *context, int *failure)
@@ -419,7 +419,7 @@ int cw_netlink_answer(struct cw_netlink *netlink,
 				    message.port == netlink->port &&
 				    answer_message(&message, visit, context, &failure))
 					return failure;
-		if (status == -EBADMSG) /* read on: what is left in the queue would hinder others */
+		if (status == -EBADMSG) /* read on, to leave the queue empty for the next request */
 			failure = failure ? failure : status;
 		else if (status && status != -EMSGSIZE && status != -ENOBUFS)
 			return failure ? failure : status;
