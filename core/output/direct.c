@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Direct writing with liburing, which is used in this file only. A block begins at a multiple of
- * the alignment and ends at a multiple of its size, so that only a file's first may be shorter.
+ * Direct writing with liburing, which only this file uses. A block starts at a multiple of the
+ * alignment and ends at a multiple of its size, so only a file's first block may be shorter.
  *
- * The bytes are copied once more in user space. That is 0.03 of the 0.11 CPU-s/GB that bench/
- * direct_write measures (0.19 buffered, without the kernel's writeback), as the chunk is still in
- * the processor's cache. Writing straight from the chunks would keep them until the disk is done,
- * and the pool would wait for outputs that nobody is about to write to. Blocks of 2 MiB take 0.08,
- * of 512 KiB 0.17; io_uring's own worker from the start (IOSQE_ASYNC) or several blocks at once
- * gain nothing.
+ * Bytes are copied once more in user space. The copy takes 0.03 of the 0.11 CPU-s/GB that
+ * bench/peers/direct_write.c measures (buffered: 0.19, without the kernel's writeback), because the
+ * chunk is still in the processor's cache. Writing straight from chunks would hold them until the
+ * disk is done, and the chunk pool would wait for outputs that no thread is about to write. Blocks
+ * of 2 MiB take 0.08, of 512 KiB 0.17. IOSQE_ASYNC or several blocks in flight gain nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,28 +26,28 @@
 #define ALIGN_BYTES_MAX 65536u
 #define RING_ENTRIES 2u
 #define BLOCK_COUNT 2u
-/* Both blocks in one page that the kernel pins at a stroke, where there are huge pages. */
+/* Both blocks share one huge page, if available, which the kernel pins in one step. */
 #define MEMORY_BYTES (BLOCK_COUNT * CW_DIRECT_BLOCK_BYTES)
-/* Less than this goes through the page cache when it is flushed: it is not worth a disk's turn. */
+/* A flush writes fewer bytes than this through the page cache: a disk access costs more. */
 #define SETTLE_BYTES_LEAST ((size_t)64 << 10)
 
 struct block {
 	uint8_t *memory;
-	uint64_t start; /* in the file, aligned */
-	size_t used;
+	uint64_t start; /* file offset, aligned */
+	size_t used;    /* bytes filled */
 };
 
 struct cw_direct {
 	int fd;
 	bool has_flag; /* O_DIRECT is set on fd */
 	bool is_refused;
-	bool is_busy; /* the block that does not fill is on its way: */
-	size_t busy_bytes;
-	int failure; /* the first, for ever */
+	bool is_busy;      /* the other block (not blocks[filling]) is in flight */
+	size_t busy_bytes; /* bytes in flight */
+	int failure;       /* first failure; permanent */
 	uint32_t align_bytes;
-	uint64_t reached;
+	uint64_t reached; /* bytes of the file that the kernel certainly has */
 	struct block blocks[BLOCK_COUNT];
-	uint32_t filling; /* index */
+	uint32_t filling; /* index of the block that fills */
 	uint8_t *memory;
 	struct io_uring ring;
 };
@@ -58,19 +57,19 @@ bool cw_direct_is_built(void)
 	return true;
 }
 
-/* The alignment that the file wants, or negative errno. */
+/* Returns the alignment that the file needs, or a negative errno. */
 static int64_t find_align_bytes(int fd)
 {
 	uint32_t align_bytes = ALIGN_BYTES_LEAST;
 	struct statx status;
 	struct statfs system;
 
-	/* They take O_DIRECT, and then copy into the page cache as ever. */
+	/* These accept O_DIRECT but still copy into the page cache. */
 	if (fstatfs(fd, &system))
 		return -errno;
 	if (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC)
 		return -EOPNOTSUPP;
-	/* Where the kernel or the file system does not say, trying tells. */
+	/* If the kernel or the file system does not report it, the first write decides. */
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) ||
 	    !(status.stx_mask & STATX_DIOALIGN))
 		return align_bytes;
@@ -95,7 +94,7 @@ static int set_flag(struct cw_direct *direct, bool has_flag)
 	return 0;
 }
 
-/* The block that holds `offset`, with the bytes before it that are in the file already. */
+/* Prepares the block that holds `offset`, and reads its bytes before `offset` from the file. */
 static int fill_first(struct cw_direct *direct, uint64_t offset)
 {
 	struct block *block = &direct->blocks[0];
@@ -134,7 +133,7 @@ int cw_direct_start(struct cw_direct **result, int fd, uint64_t offset)
 	direct->memory = aligned_alloc(MEMORY_BYTES, MEMORY_BYTES);
 	if (!direct->memory)
 		goto free_direct;
-	(void)madvise(direct->memory, MEMORY_BYTES, MADV_HUGEPAGE); /* small ones do as well */
+	(void)madvise(direct->memory, MEMORY_BYTES, MADV_HUGEPAGE); /* small pages work too */
 	for (size_t index = 0; index < BLOCK_COUNT; index++)
 		direct->blocks[index].memory = direct->memory + index * CW_DIRECT_BLOCK_BYTES;
 	failure = fill_first(direct, offset);
@@ -163,12 +162,12 @@ free_direct:
 
 static void raise_reached(struct cw_direct *direct, uint64_t offset)
 {
-	/* A block may begin with bytes that were in the file before: written again, never lost. */
+	/* Never lowered: a block may start with bytes that the file already has. */
 	if (offset > direct->reached)
 		direct->reached = offset;
 }
 
-/* Write through the page cache, as far as it goes. */
+/* Writes through the page cache, up to the first failure. */
 static int write_buffered(struct cw_direct *direct, const uint8_t *bytes, size_t count,
 			  uint64_t offset)
 {
@@ -183,7 +182,7 @@ static int write_buffered(struct cw_direct *direct, const uint8_t *bytes, size_t
 		done = pwritev(direct->fd, &rest, 1, (off_t)offset);
 		if (done < 0 && errno == EINTR)
 			continue;
-		if (done <= 0) { /* no progress and no reason: never loop on it */
+		if (done <= 0) { /* 0: no progress without a reason; would loop forever */
 			direct->failure = done < 0 ? -errno : -EIO;
 			break;
 		}
@@ -196,9 +195,9 @@ static int write_buffered(struct cw_direct *direct, const uint8_t *bytes, size_t
 }
 
 /*
- * What became of `bytes` of a block: on to the rest, buffered, when there is reason to hope. A full
- * disk may have room for a part; a write that the kernel took back (its thread ended) was not
- * tried.
+ * Handles the result of writing `bytes` of a block. Writes the rest buffered if that may work: a
+ * full disk may have room for a part, and a write that the kernel cancelled (its thread ended) was
+ * not tried.
  */
 static int finish_write(struct cw_direct *direct, const struct block *block, size_t bytes,
 			int result)
@@ -214,7 +213,7 @@ static int finish_write(struct cw_direct *direct, const struct block *block, siz
 	case ENOSYS:
 		direct->is_refused = true;
 		break;
-	case 0: /* short: the next call says why */
+	case 0: /* short write: the next call returns the reason */
 	case ENOSPC:
 	case EDQUOT:
 	case EFBIG:
@@ -230,7 +229,7 @@ static int finish_write(struct cw_direct *direct, const struct block *block, siz
 	return write_buffered(direct, block->memory + done, bytes - done, block->start + done);
 }
 
-/* Take the result of the block on its way, if it has come or `waits`. */
+/* Handles the result of the block in flight, if it has arrived; with `waits`, waits for it. */
 static int complete(struct cw_direct *direct, bool waits)
 {
 	const struct block *block = &direct->blocks[direct->filling ^ 1];
@@ -246,7 +245,7 @@ static int complete(struct cw_direct *direct, bool waits)
 	if (result == -EAGAIN && !waits)
 		return 0;
 	direct->is_busy = false;
-	if (result < 0) { /* never seen; whether the block was written cannot be known */
+	if (result < 0) { /* never seen in practice; the block may or may not be written */
 		direct->failure = result;
 		return result;
 	}
@@ -255,7 +254,7 @@ static int complete(struct cw_direct *direct, bool waits)
 	return finish_write(direct, block, direct->busy_bytes, result);
 }
 
-/* Send the first `bytes` (aligned) of the block that fills; the other one fills from here on. */
+/* Submits the first `bytes` (aligned) of the filling block; from here the other block fills. */
 static int submit(struct cw_direct *direct, size_t bytes)
 {
 	struct block *block = &direct->blocks[direct->filling];
@@ -268,7 +267,7 @@ static int submit(struct cw_direct *direct, size_t bytes)
 	memcpy(next->memory, block->memory + bytes, next->used);
 	direct->filling ^= 1;
 	if (result == 0) {
-		entry = io_uring_get_sqe(&direct->ring); /* there is one: none is waiting */
+		entry = io_uring_get_sqe(&direct->ring); /* never NULL: none is pending */
 		io_uring_prep_write(entry, direct->fd, block->memory, (unsigned)bytes,
 				    block->start);
 		do
@@ -280,7 +279,7 @@ static int submit(struct cw_direct *direct, size_t bytes)
 		direct->busy_bytes = bytes;
 		return 0;
 	}
-	direct->is_refused = true; /* a request may be left in the ring: it must never go out */
+	direct->is_refused = true; /* a leftover request in io_uring must never be submitted */
 	return write_buffered(direct, block->memory, bytes, block->start);
 }
 

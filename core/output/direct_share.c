@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The places for files that write directly, and why the first file was refused one. */
+/* The places for files that write directly, and the reason of the first refusal. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -25,13 +25,13 @@ void cw_direct_share_free(struct cw_direct_share *share)
 
 int cw_direct_share_refusal(const struct cw_direct_share *share)
 {
-	/* Relaxed: a number only. */
+	/* Relaxed: only a number. */
 	return atomic_load_explicit(&share->refusal, memory_order_relaxed);
 }
 
 bool cw_direct_share_take_any(struct cw_direct_share *share)
 {
-	/* Relaxed, both: a number only. */
+	/* Relaxed, both: only a number. */
 	if (atomic_fetch_sub_explicit(&share->free_count, 1, memory_order_relaxed) > 0)
 		return true;
 	atomic_fetch_add_explicit(&share->free_count, 1, memory_order_relaxed);
@@ -40,7 +40,7 @@ bool cw_direct_share_take_any(struct cw_direct_share *share)
 
 void cw_direct_share_give_back_any(struct cw_direct_share *share)
 {
-	/* Relaxed: likewise. */
+	/* Relaxed: only a number. */
 	atomic_fetch_add_explicit(&share->free_count, 1, memory_order_relaxed);
 }
 
@@ -48,7 +48,7 @@ void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure)
 {
 	int none = 0;
 
-	/* Relaxed: likewise. */
+	/* Relaxed: only a number. */
 	atomic_compare_exchange_strong_explicit(&share->refusal, &none, failure,
 						memory_order_relaxed, memory_order_relaxed);
 }

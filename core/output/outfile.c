@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Output files: hidden .part files that are renamed when complete, and devices, FIFOs and inherited
- * descriptors written in place. Directories are opened for a moment only: an output costs one
- * descriptor, none while it is evicted. How bytes get into them is in outfile_write.c.
+ * Output files: hidden .part files that are renamed when complete; device files, FIFOs and
+ * inherited descriptors are written in place. Directories are open only for a moment: an output
+ * needs one descriptor, and none while it is evicted. Writing is in outfile_write.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +65,7 @@ int cw_outfile_new(struct cw_outfile **result, const char *path,
 	return 0;
 }
 
-/* Close the descriptor if there is one; EINTR on Linux means closed. */
+/* Closes the descriptor, if open. On Linux, EINTR means closed. */
 static int close_fd(struct cw_outfile *file)
 {
 	int fd = file->fd;
@@ -93,7 +93,7 @@ static bool is_same_file(const struct cw_outfile *file, const struct stat *statu
 	       status->st_ino == file->inode;
 }
 
-/* The number N of a path that names a descriptor of this process, else -1. */
+/* Returns N for a path that names descriptor N of this process, else -1. */
 static int descriptor_of_path(const char *path)
 {
 	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
@@ -121,7 +121,7 @@ static int part_name_random(struct cw_outfile *file)
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	uint8_t random[PART_RANDOM_CHARS];
 	char suffix[PART_RANDOM_CHARS + 1] = "";
-	/* A name that is only just legal is cut, so that its .part file is legal too. */
+	/* A long name is truncated, so that the .part file's name is within NAME_MAX. */
 	int bytes = (int)cw_min_size(strlen(file->base), NAME_MAX - PART_EXTRA_BYTES);
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
@@ -185,7 +185,7 @@ static int reopen_part(struct cw_outfile *file, int directory_fd)
 	return 0;
 }
 
-/* Wait a little for a FIFO's reader; -EINTR when the caller wants to stop. */
+/* Waits FIFO_RETRY_MS for a FIFO's reader. Returns -EINTR if wake_fd becomes readable. */
 static int wait_for_reader(const struct cw_outfile *file)
 {
 	struct pollfd wake = {.fd = file->options.wake_fd, .events = POLLIN};
@@ -197,8 +197,8 @@ static int wait_for_reader(const struct cw_outfile *file)
 }
 
 /*
- * Open a device or FIFO. Non-blocking at first, because a FIFO would make open wait for its reader
- * where nothing can interrupt it; writing then blocks as usual.
+ * Opens a device file or FIFO. Non-blocking at first, because opening a FIFO would otherwise wait
+ * for its reader and could not be interrupted. Writing then blocks as usual.
  */
 static int open_in_place(struct cw_outfile *file, int directory_fd, const struct stat *expected)
 {
@@ -221,7 +221,7 @@ static int open_in_place(struct cw_outfile *file, int directory_fd, const struct
 	if (fstat(fd, &status) || status.st_dev != expected->st_dev ||
 	    status.st_ino != expected->st_ino) {
 		close(fd);
-		return -ESTALE; /* something else took its place: never write into that */
+		return -ESTALE; /* replaced by another file: never write to that */
 	}
 	if (fcntl(fd, F_SETFL, 0)) {
 		failure = -errno;
@@ -251,7 +251,7 @@ static int open_first(struct cw_outfile *file, int directory_fd)
 	return open_in_place(file, directory_fd, &status);
 }
 
-/* Descriptors that the process already has: "-", and the names /dev gives to them. */
+/* Opens "-" or a /dev name of a descriptor that this process already has. */
 static int open_descriptor(struct cw_outfile *file, int number)
 {
 	if (!strcmp(file->path, "-")) {
@@ -261,7 +261,7 @@ static int open_descriptor(struct cw_outfile *file, int number)
 		file->kind = TARGET_BORROWED;
 		return 0;
 	}
-	/* Duplicated, not opened by name: that would start over at the file's beginning. */
+	/* Duplicated: opening by name would start at the file's beginning. */
 	file->fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
 	if (file->fd < 0)
 		return -errno;
@@ -278,7 +278,7 @@ int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
 	if (file->fd >= 0)
 		return 0;
 	if (file->was_created && file->kind != TARGET_REGULAR)
-		return cw_error_set(error, -EBADF, "cannot open %s again: it was closed",
+		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
 				    file->path);
 	if (number >= 0 || !strcmp(file->path, "-")) {
 		status = open_descriptor(file, number);
@@ -315,7 +315,7 @@ bool cw_outfile_was_created(const struct cw_outfile *file)
 	return file->was_created;
 }
 
-/* The last system calls on an open .part file; what they report is remembered. */
+/* Makes the last system calls on an open .part file, and keeps their failure. */
 static int sync_and_close(struct cw_outfile *file)
 {
 	int failure = 0;
@@ -333,13 +333,13 @@ static int sync_and_close(struct cw_outfile *file)
 	return file->close_failure;
 }
 
-/* Without the direct writer from here on; what it could not write is remembered. */
+/* Stops writing directly, and keeps the direct writer's failure. */
 static void stop_direct(struct cw_outfile *file)
 {
 	int failure = cw_outfile_flush(file);
 
 	if (file->options.pack)
-		return; /* its frames go on when it is open again */
+		return; /* its frames continue when the file is reopened */
 	cw_outfile_drop(file);
 	file->write_failure = failure;
 }
@@ -352,7 +352,7 @@ int cw_outfile_evict(struct cw_outfile *file)
 	return sync_and_close(file);
 }
 
-/* Rename that never replaces, also where the file system has no RENAME_NOREPLACE. */
+/* Renames without replacing, even if the file system lacks RENAME_NOREPLACE. */
 static int rename_new(const struct cw_outfile *file, int directory_fd)
 {
 	if (!renameat2(directory_fd, file->part_name, directory_fd, file->base, RENAME_NOREPLACE))
@@ -395,7 +395,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		status = sync_and_close(file);
 	if (status)
 		goto failed;
-	/* After the close, so that it works with the last descriptor. fsync needs O_RDONLY. */
+	/* After the close, so that one free descriptor suffices. fsync needs O_RDONLY. */
 	step = "open the folder of";
 	directory_fd = open_directory(file, file->options.sync ? O_RDONLY : O_PATH);
 	status = directory_fd;
@@ -408,7 +408,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		file->kind = TARGET_PUBLISHED;
 		if (file->options.sync && fsync(directory_fd))
 			status = cw_error_set_errno(error, -errno,
-						    "%s is complete, but not its folder's entry",
+						    "%s is complete, but its folder was not synced",
 						    file->path);
 		close(directory_fd);
 		return status;
@@ -446,14 +446,14 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 	directory_fd = open_directory(file, O_PATH);
 	if (directory_fd < 0)
 		return;
-	/* Only what we created: the name may be somebody else's file by now. */
+	/* Remove only the file created here: another file may have its name by now. */
 	if (!fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) &&
 	    is_same_file(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
 		file->has_part = false;
 	close(directory_fd);
 }
 
-/* As it was published: an inode's number alone may be another file's by now. */
+/* Returns whether the file is as published. Another file may have the same inode number by now. */
 static bool is_as_published(const struct cw_outfile *file, const struct stat *status)
 {
 	return is_same_file(file, status) && status->st_size == file->published_bytes &&
@@ -467,13 +467,13 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 	int directory_fd, failure;
 
 	if (file->kind != TARGET_PUBLISHED || !file->inode)
-		return cw_error_set(error, -EBADF, "cannot remove %s: it is no complete file",
+		return cw_error_set(error, -EBADF, "cannot remove %s: it is not a complete file",
 				    file->path);
 	directory_fd = open_directory(file, O_PATH);
 	if (directory_fd < 0)
 		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
 					  file->directory);
-	/* Only what we wrote: the name may be somebody else's file by now. */
+	/* Remove only the file written here: another file may have its name by now. */
 	if (fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW))
 		failure = -errno;
 	else
@@ -484,7 +484,9 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 	if (!failure || failure == -ENOENT)
 		return 0;
 	if (failure == -ESTALE)
-		return cw_error_set(error, failure, "%s was replaced or changed: it is not removed",
+		return cw_error_set(error, failure,
+				    "cannot remove %s: it was replaced or changed by another "
+				    "program",
 				    file->path);
 	return cw_error_set_errno(error, failure, "cannot remove %s", file->path);
 }

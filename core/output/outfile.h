@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One output file: created hidden beside its target, written at offsets, cut, synced, renamed.
- * Every system call is checked and its failure returned. Devices and FIFOs are opened in place and
+ * One output file: created hidden in its target's folder, written at offsets, truncated, synced,
+ * renamed. Every failing system call is returned. Device files and FIFOs are opened in place and
  * written in sequence. Single owner at a time; no locks.
  */
 #ifndef CW_CORE_OUTPUT_OUTFILE_H
@@ -13,51 +13,51 @@
 
 #include "core/base/error.h"
 
-/* Files that write directly at a time, at 2 MiB and a descriptor each; any more are buffered. */
+/* Most files that write directly at a time, at 2 MiB and a descriptor each; others are buffered. */
 #define CW_DIRECT_FILES_MAX 16u
 
 struct cw_outfile;
 
 /*
- * What the files of a run share that may write directly, past the page cache. A file does so once
- * it has filled 1 MiB since it was opened, if a place is free; with `is_paced` only one that fills
- * 1 MiB within 250 ms, until it needs more than 1 s. Any thread. There are up to
- * CW_DIRECT_FILES_MAX places. -ENOMEM; free it after the files.
+ * Places for the files of a run that write directly, past the page cache: up to
+ * CW_DIRECT_FILES_MAX. A file takes a free place when it has filled 1 MiB since it was opened. With
+ * `is_paced`, it must fill 1 MiB within 250 ms, and gives the place back when it needs more than
+ * 1 s. Any thread. Returns 0 or -ENOMEM. Free it after the files.
  */
 struct cw_direct_share;
 int cw_direct_share_new(struct cw_direct_share **share, uint32_t file_count, bool is_paced);
 void cw_direct_share_free(struct cw_direct_share *share); /* accepts NULL */
 
-/* Why the first file that had to be written buffered could not go direct (negative errno), or 0. A
- * build without direct writing says -ENOSYS at once. That places ran out is no reason. */
+/* Returns 0, or why the first refused file could not write directly (negative errno). A build
+ * without direct writing returns -ENOSYS at once. A lack of places does not count. */
 int cw_direct_share_refusal(const struct cw_direct_share *share);
 
 struct cw_pack;
 
 struct cw_outfile_options {
-	bool no_clobber;                /* publish fails with -EEXIST when the target exists */
-	bool sync;                      /* fdatasync before rename, directory fsync after */
-	int standard_output;            /* descriptor to use for the path "-"; else -1 */
+	bool no_clobber;                /* publish fails with -EEXIST if the target exists */
+	bool sync;                      /* fdatasync before the rename, directory fsync after it */
+	int standard_output;            /* descriptor for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
 	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
-	int wake_fd; /* readable when waiting for a FIFO's reader shall end (-EINTR); <= 0: none */
+	int wake_fd; /* readable: stop waiting for a FIFO's reader (-EINTR); <= 0: none */
 };
 
-/* Only memory: remembers path (copies) and options. No system call that can block. -EINVAL for an
- * empty path and for "-" without standard_output, -EISDIR for one that ends in "/", "." or "..". */
+/* Creates the object from path and options (copies); never blocks. Returns 0 or -ENOMEM; -EINVAL:
+ * an empty path, or "-" without standard_output; -EISDIR: a path that ends in "/", "." or "..". */
 int cw_outfile_new(struct cw_outfile **file, const char *path,
 		   const struct cw_outfile_options *options);
 
 /*
- * Create (first time) or reopen (after cw_outfile_evict) it. A regular target, or none: a unique
- * hidden ".NAME.XXXXXX.part" in the same directory, O_EXCL|O_NOFOLLOW|O_CLOEXEC, mode 0600. A
- * reopened file must be the same inode, else -ESTALE. -EMFILE and -ENFILE are returned as such.
- * No effect when it is open.
+ * Creates the file (first time) or reopens it (after cw_outfile_evict). For a regular or missing
+ * target, creates a unique hidden ".NAME.XXXXXX.part" in the same directory with
+ * O_EXCL|O_NOFOLLOW|O_CLOEXEC and mode 0600. A reopened file must have the same inode, else
+ * -ESTALE. -EMFILE and -ENFILE are returned unchanged. Does nothing if the file is open.
  *
- * A symbolic link counts as what it leads to when that is a device or FIFO; otherwise publishing
- * replaces the link, never what it leads to. "/dev/stdout", "/dev/stderr" and "/dev/fd/N" are
- * descriptors of this process, written where they stand. A FIFO without reader is waited for;
- * -EINTR when wake_fd becomes readable. Sockets are -ENXIO, folders -EISDIR.
+ * A symbolic link to a device file or FIFO is followed; otherwise publishing replaces the link, not
+ * its target. "/dev/stdout", "/dev/stderr" and "/dev/fd/N" are descriptors of this process, written
+ * from their current offset. Waits for the reader of a FIFO; -EINTR if wake_fd becomes readable.
+ * Sockets give -ENXIO, folders -EISDIR.
  */
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
 bool cw_outfile_is_open(const struct cw_outfile *file);
@@ -65,60 +65,59 @@ bool cw_outfile_is_seekable(const struct cw_outfile *file); /* regular file; kno
 bool cw_outfile_was_created(const struct cw_outfile *file);
 
 /*
- * Write all of `vectors` at `offset` (in sequence on what cannot seek). Retries short writes and
- * EINTR. Returns the bytes taken; fewer than asked only with *failure set to a negative errno. The
- * vectors are modified. What was taken is copied or in the kernel's hands: cw_outfile_reached tells
- * which. A failure can be that of bytes taken before; it then stays until they are dropped.
+ * Writes all of `vectors` at `offset` (in sequence if the file cannot seek). Retries short writes
+ * and EINTR. Modifies the vectors. Returns the bytes taken; fewer than all only with *failure set
+ * to a negative errno. Bytes taken are copied; cw_outfile_reached returns how many the kernel has.
+ * A failure may concern bytes taken earlier; it then stays until they are dropped.
  */
 size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
 			int *failure);
 
-/* The file's length (of a pipe: the stream's) that the kernel has taken, whatever happens to this
- * process; at a failure, the good prefix. After buffered writes, all of it. Does not wait. */
+/* Returns the file's length (pipe: the stream's) that the kernel has, even if this process ends;
+ * after a failure, the good prefix; after buffered writes, all bytes taken. Does not wait. */
 uint64_t cw_outfile_reached(struct cw_outfile *file);
 
-/* Nothing more is written. A compressed file gets its last frame; before, it has whole ones only,
- * and flushing it does nothing. Others are flushed. 0, or the first failure. */
+/* Ends the content. A compressed file gets its last, perhaps short frame: until then it has full
+ * frames only and flushing does nothing. Other files are flushed. Returns 0 or the failure. */
 int cw_outfile_finish(struct cw_outfile *file);
 
-/* Bytes on the disk; cw_outfile_reached counts the content, also of a compressed file. */
+/* Returns the bytes on the disk. cw_outfile_reached counts the content, also if compressed. */
 uint64_t cw_outfile_file_bytes(struct cw_outfile *file);
 
-/* Wait until the kernel has all that was taken, to the byte. 0, or the first failure. */
+/* Waits until the kernel has all bytes taken. Returns 0 or the first failure. */
 int cw_outfile_flush(struct cw_outfile *file);
 
-/* Whether flushing, cutting or closing would wait for a block that is on its way now. */
+/* Returns whether flushing, truncating or closing would wait for a block in flight. */
 bool cw_outfile_is_busy(struct cw_outfile *file);
 
-/* Forget what was taken beyond what is reached, and its failure; waits while busy. */
+/* Drops the bytes taken beyond those reached, and their failure. Waits while busy. */
 void cw_outfile_drop(struct cw_outfile *file);
 
-/* Read back `bytes` at `offset` of a regular file (flushes it); bytes read, or negative errno. */
+/* Reads `bytes` at `offset` of a regular file, after flushing. Returns the bytes read or -errno. */
 int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
 
-/* Cut a regular file to `bytes`; what was taken beyond them is dropped. */
+/* Truncates a regular file to `bytes`, and drops the bytes taken beyond. Returns 0 or an errno. */
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 
-/* Close the descriptor of an idle regular file; the next open reopens it. Flushes it; if that
- * fails, the next write or flush says so. With sync: fdatasync first. Nothing happens to what
- * cannot be reopened. */
+/* Closes the descriptor of an idle regular file; the next open reopens it. Flushes it first; if
+ * that fails, the next write or flush returns the failure. With sync: fdatasync first. Does nothing
+ * to files that cannot be reopened. */
 int cw_outfile_evict(struct cw_outfile *file);
 
-/* Flush, close and put it under its name: [fdatasync,] close, rename[, directory fsync]. The
- * result of every step counts. On error the data stays in the .part file, whose name `error` says,
- * and publish can be tried again; a failed fdatasync or close stays failed, since the kernel
- * reports lost data once. -EBADF for a file never opened, or already published. */
+/* Flushes and publishes the file: [fdatasync,] close, rename[, directory fsync]. A failure of any
+ * step is returned. The data then stays in the .part file, which `error` names, and publishing can
+ * be tried again; a failed fdatasync or close stays failed, because the kernel reports lost data
+ * only once. -EBADF for a file never opened, or already published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
-/* Close and remove the .part file, or leave it there with `keep_part`. */
+/* Closes and removes the .part file; with `keep_part`, only closes it. */
 void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
 
-/* Remove a published file again. -ESTALE when it was changed, or its name is another file's by
- * now, which stays; that there is none any more is no error. -EBADF for what was not published, or
- * is no regular file. */
+/* Removes a published file. -ESTALE if the file changed, or if another file has its name: that file
+ * stays. A missing file is not an error. -EBADF for a file not published or not regular. */
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
 
-/* Bytes that this process may still write where the file is or will be. Opens its folder only. */
+/* Fills the bytes that this process may still write in the file's folder. */
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes);
 
 const char *cw_outfile_path(const struct cw_outfile *file);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The stream goes into the frame that is being filled; a full one is submitted, and written when it
- * is done and all before it are written. After a failure the file is cut in the middle of a frame:
- * then that frame's first part is on the disk as a short frame, and, if the stream goes on, kept to
- * be filled up and written once more over it, so that frames have their edges where they had them.
+ * The stream fills a frame. A full frame is submitted, and written when it is done and all earlier
+ * frames are written. If the file is truncated within a frame after a failure, the disk gets the
+ * first part as a short frame. If the stream continues, that frame is filled up and written again
+ * over the short one, so that frame boundaries stay the same.
  */
 #include "core/output/outfile_pack.h"
 
@@ -11,23 +11,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TABLE_FRAMES_MAX (UINT32_MAX / 16) /* of which a table can tell */
+#define TABLE_FRAMES_MAX (UINT32_MAX / 16) /* most frames in a table */
 
 struct cw_packer {
-	struct cw_frame *filling; /* NULL: nothing since the last full one */
-	struct cw_frame **flying; /* submitted, oldest first; room for options.in_flight */
+	struct cw_frame *filling; /* the frame that fills; NULL: none since the last full frame */
+	struct cw_frame **flying; /* submitted frames, oldest first; room for options.in_flight */
 	uint32_t flying_count;
-	uint32_t extra_count; /* frames beyond one, as cw_pack_take_extra_any has it */
-	uint32_t *sizes;      /* of the frames on the disk: packed, plain */
-	uint32_t frame_count;
+	uint32_t extra_count; /* reservations of cw_pack_take_extra_any */
+	uint32_t *sizes;      /* a pair per frame on the disk: packed bytes, plain bytes */
+	uint32_t frame_count; /* complete frames on the disk */
 	uint32_t frame_capacity;
-	uint64_t plain_start;  /* of the first frame that is not whole on the disk; */
-	uint64_t packed_start; /* where that is or will be in the file */
-	size_t stable_bytes;   /* of it, that are there already as a short frame */
-	size_t short_bytes;    /* what that takes */
-	uint64_t taken;        /* of the stream */
+	uint64_t plain_start;  /* plain bytes in the complete frames on the disk */
+	uint64_t packed_start; /* packed bytes of these frames: offset of the next frame */
+	size_t stable_bytes;   /* plain bytes of the next frame, on the disk as a short frame */
+	size_t short_bytes;    /* packed bytes of the short frame */
+	uint64_t taken;        /* plain bytes taken */
 	bool is_finished;
-	size_t table_bytes;
+	size_t table_bytes; /* bytes of the table on the disk */
 };
 
 static struct cw_packer *packer_of(struct cw_outfile *file)
@@ -75,7 +75,7 @@ static int note_frame(struct cw_packer *packer, const struct cw_frame *frame)
 	return 0;
 }
 
-/* Write a frame that is done, whole for good, behind the others. */
+/* Writes a done, complete frame after the others. */
 static int write_frame(struct cw_outfile *file, const struct cw_frame *frame)
 {
 	struct cw_packer *packer = file->packer;
@@ -93,7 +93,7 @@ static int write_frame(struct cw_outfile *file, const struct cw_frame *frame)
 	return 0;
 }
 
-/* Write the oldest submitted frame, waiting for it. After a failure it stays the oldest. */
+/* Waits for the oldest submitted frame and writes it. After a failure it stays the oldest. */
 static int land_oldest(struct cw_outfile *file)
 {
 	struct cw_packer *packer = file->packer;
@@ -115,7 +115,7 @@ static int land_oldest(struct cw_outfile *file)
 	return 0;
 }
 
-/* Write what is done. With `all`, also what is not. */
+/* Writes the done frames. With `all`, waits for the others and writes them too. */
 static int land(struct cw_outfile *file, bool all)
 {
 	struct cw_packer *packer = file->packer;
@@ -126,7 +126,7 @@ static int land(struct cw_outfile *file, bool all)
 	return failure;
 }
 
-/* Have a frame to fill. Where there is none, one of this file's own comes free. */
+/* Takes a frame to fill. If none is free, waits for this file's oldest frame. */
 static int begin_frame(struct cw_outfile *file)
 {
 	struct cw_packer *packer = file->packer;
@@ -213,7 +213,7 @@ uint64_t cw_outfile_pack_file_bytes(const struct cw_outfile *file)
 	return packer ? packer->packed_start + packer->short_bytes + packer->table_bytes : 0;
 }
 
-/* The table is for who wants to seek: a disk that has no room for it does no harm. */
+/* Writes the table, which only seeking readers need: a full disk is not an error here. */
 static void write_table(struct cw_outfile *file)
 {
 	struct cw_packer *packer = file->packer;
@@ -226,7 +226,7 @@ static void write_table(struct cw_outfile *file)
 	if (write_at(file, table, bytes, packer->packed_start) == 0)
 		packer->table_bytes = bytes;
 	else if (file->kind == TARGET_REGULAR)
-		(void)!ftruncate(file->fd, (off_t)packer->packed_start); /* readable either way */
+		(void)!ftruncate(file->fd, (off_t)packer->packed_start); /* may fail: readable */
 	free(table);
 }
 
@@ -240,7 +240,7 @@ int cw_outfile_pack_finish(struct cw_outfile *file)
 	failure = land(file, true);
 	if (!failure && packer->stable_bytes &&
 	    packer->filling->plain_bytes == packer->stable_bytes) {
-		/* Cut before, and nothing came after: the short frame is the last one. */
+		/* Nothing was written since a truncation: the short frame is the last one. */
 		failure = note_frame(packer, packer->filling);
 		packer->plain_start += packer->stable_bytes;
 		packer->packed_start += packer->short_bytes;
@@ -251,7 +251,7 @@ int cw_outfile_pack_finish(struct cw_outfile *file)
 		cw_pack_submit(frame);
 		cw_pack_wait(frame);
 		failure = write_frame(file, frame);
-		cw_pack_refill(frame); /* after a failure it is cut */
+		cw_pack_refill(frame); /* after a failure the file is truncated within it */
 	}
 	if (failure)
 		return failure;
@@ -273,13 +273,13 @@ void cw_outfile_pack_drop(struct cw_outfile *file)
 
 	if (!packer || packer->is_finished)
 		return;
-	/* The oldest one is that of which a part may be on the disk: it is kept so far. */
+	/* Keep the oldest frame: its first part may be on the disk as a short frame. */
 	if (packer->flying_count && packer->filling) {
 		cw_pack_give_back_any(packer->filling);
 		packer->filling = NULL;
 	}
 	for (uint32_t i = 0; i < packer->flying_count; i++) {
-		cw_pack_wait(packer->flying[i]); /* nobody else may be at it any more */
+		cw_pack_wait(packer->flying[i]); /* another thread may be compressing it */
 		if (i)
 			cw_pack_give_back_any(packer->flying[i]);
 	}
@@ -295,7 +295,7 @@ void cw_outfile_pack_drop(struct cw_outfile *file)
 	packer->taken = packer->plain_start + packer->stable_bytes;
 }
 
-/* Read a frame back from the disk. */
+/* Reads a frame from the disk and decompresses it. */
 static int load_frame(struct cw_outfile *file, uint32_t index, uint64_t packed_offset,
 		      uint8_t *plain)
 {
@@ -334,7 +334,7 @@ int64_t cw_outfile_pack_read(struct cw_outfile *file, uint8_t *buffer, size_t by
 		plain_at = end;
 		packed_at += packer->sizes[2 * i];
 	}
-	/* The part of a frame that is there as a short one is in memory, too. */
+	/* The content of the short frame is also in memory. */
 	if (!failure && packer && total < bytes && offset + total >= packer->plain_start &&
 	    offset + total < packer->plain_start + packer->stable_bytes) {
 		size_t from = offset + total - packer->plain_start;
@@ -350,7 +350,7 @@ int64_t cw_outfile_pack_read(struct cw_outfile *file, uint8_t *buffer, size_t by
 	return failure ? failure : (int64_t)total;
 }
 
-/* Go back to the frame that holds `bytes`: it is filled up to there, and not on the disk. */
+/* Goes back to the frame that holds offset `bytes`, and loads it into `filling`. */
 static int reopen_frame(struct cw_outfile *file, uint64_t bytes)
 {
 	struct cw_packer *packer = file->packer;
@@ -398,7 +398,7 @@ int cw_outfile_pack_cut(struct cw_outfile *file, uint64_t bytes)
 			failure = write_at(file, frame->packed, frame->packed_bytes,
 					   packer->packed_start);
 	}
-	if (failure) { /* whole frames only */
+	if (failure) { /* keep the complete frames only */
 		frame->plain_bytes = frame->packed_bytes = 0;
 	}
 	packer->stable_bytes = frame->plain_bytes;

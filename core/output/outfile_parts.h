@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output file as its own sources see it: outfile.c (names and life), outfile_write.c
+/* An output file's fields, for its sources: outfile.c (names and life cycle), outfile_write.c
  * (bytes). */
 #ifndef CW_CORE_OUTPUT_OUTFILE_PARTS_H
 #define CW_CORE_OUTPUT_OUTFILE_PARTS_H
@@ -13,52 +13,52 @@
 enum target_kind {
 	TARGET_UNKNOWN,   /* not opened yet */
 	TARGET_REGULAR,   /* a .part file to be renamed */
-	TARGET_IN_PLACE,  /* device or FIFO: ours to close */
-	TARGET_BORROWED,  /* the caller's standard output: never closed here */
+	TARGET_IN_PLACE,  /* device file or FIFO: closed by outfile.c */
+	TARGET_BORROWED,  /* the caller's standard output: never closed */
 	TARGET_PUBLISHED, /* closed for good */
 };
 
-/* Counters between threads: relaxed, as no data depends on them. */
+/* Shared by threads. The counters are relaxed: no data depends on them. */
 struct cw_direct_share {
 	bool is_paced;              /* constant */
-	_Atomic int32_t free_count; /* places */
-	_Atomic int refusal;
+	_Atomic int32_t free_count; /* free places */
+	_Atomic int refusal;        /* first refusal (negative errno), or 0 */
 };
 
-bool cw_direct_share_take_any(struct cw_direct_share *share); /* a place, if one is free */
+bool cw_direct_share_take_any(struct cw_direct_share *share); /* false: no place is free */
 void cw_direct_share_give_back_any(struct cw_direct_share *share);
-void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* the first stays */
+void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* keeps the first */
 
-/* Names and life: written by outfile.c. */
+/* Names and life cycle: written by outfile.c. */
 struct cw_outfile {
 	char *path;
-	char *directory; /* of path, "." when it names none */
-	char *part_path; /* room for the longest; its name starts at part_name */
-	char *part_name;
-	const char *base; /* last component, in path */
+	char *directory;  /* folder part of `path`; ".": none */
+	char *part_path;  /* path of the .part file; room for the longest one */
+	char *part_name;  /* name of the .part file, in part_path */
+	const char *base; /* last component, in `path` */
 	struct cw_outfile_options options;
 	enum target_kind kind;
-	int fd; /* -1 when closed */
+	int fd; /* -1: closed */
 	bool was_created;
-	bool has_part;     /* the .part file exists, as far as we know */
-	int close_failure; /* of fdatasync or close: data may be lost, for ever */
-	dev_t device;      /* of the .part file */
+	bool has_part;     /* the .part file exists, unless another program removed it */
+	int close_failure; /* failure of fdatasync or close; permanent: data may be lost */
+	dev_t device;      /* device of the .part file */
 	ino_t inode;
-	off_t published_bytes; /* what it was like when it got its name */
-	struct timespec published_time;
+	off_t published_bytes;          /* length when published */
+	struct timespec published_time; /* modification time when published */
 
 	/* Bytes: written by outfile_write.c. */
-	uint64_t reached;         /* see cw_outfile_reached; while direct, what was before that */
-	int write_failure;        /* of bytes that were taken before: until they are dropped */
+	uint64_t reached;         /* see cw_outfile_reached; while direct, the value before it */
+	int write_failure;        /* failure of bytes taken earlier, until they are dropped */
 	struct cw_direct *direct; /* NULL: written buffered */
 	struct cw_packer *packer; /* outfile_pack.c; NULL before the first byte, or not packed */
-	bool is_refused;          /* direct writing: never try again */
-	bool is_fast;             /* enough to fill blocks */
-	size_t pace_bytes;        /* written since */
-	uint64_t pace_ns;         /* this time; 0: not since it was opened */
+	bool is_refused;          /* direct writing was refused: never try again */
+	bool is_fast;             /* fills blocks fast enough for direct writing */
+	size_t pace_bytes;        /* bytes written since pace_ns */
+	uint64_t pace_ns;         /* start of the measured block; 0: none since opening */
 };
 
-/* Bytes as they are, at an offset in the file on the disk; as cw_outfile_write and _read. */
+/* Write and read plain bytes at an offset of the file on disk, as cw_outfile_write and _read. */
 size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
 			      uint64_t offset, int *failure);
 int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);

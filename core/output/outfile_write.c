@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The bytes of an output file: written buffered, call by call, or handed to the direct writer
- * (direct.h), which has some of them on the way after a call, or compressed (outfile_pack.h). Here
- * is decided which: a file goes direct when it has filled a block since it was opened, fast enough
- * where that is asked, and a place is free; it goes back when it becomes slow, is evicted or cut,
- * or when the file system says no.
+ * Writes the bytes of an output file: buffered, with system calls; directly (direct.h), perhaps
+ * with a block in flight after a call; or compressed (outfile_pack.h). A file writes directly when
+ * it has filled a block since it was opened, fast enough if paced, and a place is free. It returns
+ * to buffered writing when it becomes slow, is evicted or truncated, or the file system refuses.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -12,7 +11,8 @@
 #include "core/base/clock.h"
 #include "core/output/outfile_pack.h"
 
-/* A paced file goes direct if it fills a block within the first, back if it needs the second. */
+/* A paced file starts direct writing if it fills a block within the first time, and stops if it
+ * needs more than the second. */
 #define PACE_NS_DIRECT UINT64_C(250000000)
 #define PACE_NS_BUFFERED UINT64_C(1000000000)
 
@@ -36,7 +36,7 @@ static void leave_direct(struct cw_outfile *file)
 	cw_direct_share_give_back_any(file->options.direct);
 }
 
-/* How fast the file fills a block. */
+/* Measures how fast the file fills a block. */
 static void note_pace(struct cw_outfile *file, size_t bytes)
 {
 	uint64_t now;
@@ -64,13 +64,13 @@ static void try_direct(struct cw_outfile *file, uint64_t offset)
 	if (!failure)
 		return;
 	cw_direct_share_give_back_any(file->options.direct);
-	/* What may be there later is tried again with the next block. */
+	/* Descriptors and memory may be available later: the next block tries again. */
 	file->is_fast = false;
 	if (failure != -EMFILE && failure != -ENFILE && failure != -ENOMEM && failure != -EAGAIN)
 		refuse(file, failure);
 }
 
-/* Before bytes are written at `offset`: by which way. */
+/* Chooses between buffered and direct before bytes are written at `offset`. */
 static void choose_way(struct cw_outfile *file, uint64_t offset)
 {
 	if (file->direct && cw_direct_is_refused(file->direct))
@@ -155,7 +155,7 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 	if (file->options.pack)
 		return cw_outfile_pack_read(file, buffer, bytes, offset);
 	if (file->fd >= 0 && file->kind == TARGET_REGULAR)
-		(void)cw_outfile_flush(file); /* bytes that cannot be written are not read */
+		(void)cw_outfile_flush(file); /* after a failure, only the written bytes are read */
 	return cw_outfile_read_plain(file, buffer, bytes, offset);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bytes of an output file as they are: call by call, until the kernel has taken all of them. */
+/* Writes and reads plain bytes of an output file with system calls, until all are done. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 #define VECTORS_MAX 1024 /* IOV_MAX on Linux */
 
-/* Bytes that the kernel takes in one call, or negative errno. */
+/* Writes once. Returns the bytes that the kernel took, or a negative errno. */
 static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, int count,
 			  uint64_t offset)
 {
@@ -24,12 +24,12 @@ static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, 
 	if (done > 0)
 		return done;
 	if (done == 0)
-		return -EIO; /* no progress and no reason: never loop on it */
+		return -EIO; /* no progress without a reason: would loop forever */
 	if (errno == EINTR)
 		return 0;
 	if (errno != EAGAIN)
 		return -errno;
-	/* An inherited descriptor may be non-blocking; it is not ours to change. */
+	/* An inherited descriptor may be non-blocking and must not be changed. */
 	if (poll(&writable, 1, -1) < 0 && errno != EINTR)
 		return -errno;
 	return 0;

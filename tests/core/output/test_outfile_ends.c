@@ -278,7 +278,7 @@ static void a_folder_or_device_that_fails_last_is_reported(void **state)
 	file = open_file(in_folder("entry"), options);
 	fail_next("fsync", EIO);
 	assert_int_equal(cw_outfile_publish(file, &error), -EIO);
-	assert_non_null(strstr(error.text, "is complete, but not its folder's entry"));
+	assert_non_null(strstr(error.text, "is complete, but its folder was not synced"));
 	assert_null(cw_outfile_part_path(file));
 	expect_content(in_folder("entry"), "");
 	cw_outfile_free(file);
