@@ -9,8 +9,8 @@
 
 #define WINDOW_BYTES_DEFAULT ((size_t)64 << 20)
 #define BUFFER_BYTES_MIN ((size_t)4096)
-#define READ_BYTES_MAX ((size_t)256 << 10) /* at once: what was unpacked is still in cache */
-#define READ_BYTES_MIN ((size_t)64 << 10)  /* less room than this: to the next buffer */
+#define READ_BYTES_MAX ((size_t)256 << 10) /* per read: decompressed bytes stay in cache */
+#define READ_BYTES_MIN ((size_t)64 << 10)  /* with less room, change the buffer */
 #define PIPE_BYTES (1 << 20)
 
 const uint8_t *cw_memory_at(const struct cw_memory *memory, uint64_t position, size_t *bytes,
@@ -35,17 +35,17 @@ const uint8_t *cw_memory_at(const struct cw_memory *memory, uint64_t position, s
 }
 
 /*
- * Map the window that begins at the position's page and holds `needed` bytes behind it. Nothing
- * asks for its pages ahead: MADV_POPULATE_READ in steps of 0.5 to 16 MiB took the same CPU as plain
- * faults (42 ms for 1 GB of 500-byte packets in page cache, ext4, Linux 6.18: a fault maps ~450 KB
- * there). Kernels without large folios, and cold files, are not measured yet.
+ * Maps the window that starts at the position's page and holds `needed` bytes from the position.
+ * Pages are not requested ahead: MADV_POPULATE_READ in steps of 0.5 to 16 MiB took the same CPU as
+ * plain faults (42 ms for 1 GB of 500-byte packets in page cache, ext4, Linux 6.18, where a fault
+ * maps ~450 KB). Not measured: kernels without large folios, and cold files.
  */
 static int slide(struct cw_memory *memory, uint64_t position, size_t needed)
 {
 	uint64_t start = position & ~(uint64_t)(memory->page_bytes - 1);
 	uint64_t bytes = memory->window_bytes;
 
-	/* Our own reference goes first: it may be what holds the last of the pool's windows. */
+	/* Drop this reference first: it may hold the pool's last window. */
 	cw_window_drop(memory->window);
 	memory->window = NULL;
 	if (bytes < position - start + needed)
@@ -56,9 +56,9 @@ static int slide(struct cw_memory *memory, uint64_t position, size_t needed)
 }
 
 /*
- * Go on in a buffer with room: the same, when nobody looks at it, else another; what is left of the
- * old one moves to its front. A record that claims to be long makes the buffer grow only as its
- * bytes arrive, to twice what is there.
+ * Continues in a buffer with room: the same one if it is not leased, else another. The unread bytes
+ * move to its front. For a record that claims to be long, the buffer grows only as the bytes
+ * arrive, to twice the bytes present.
  */
 static int change_buffer(struct cw_memory *memory, uint64_t position, size_t needed,
 			 size_t read_bytes)
@@ -92,7 +92,7 @@ static int change_buffer(struct cw_memory *memory, uint64_t position, size_t nee
 	return 0;
 }
 
-/* Read once, for a record of which `needed` bytes should be there. */
+/* Reads once, for a record of `needed` bytes. */
 static int fill(struct cw_memory *memory, uint64_t position, size_t needed, struct cw_error *error)
 {
 	size_t read_bytes = cw_min_size(READ_BYTES_MIN, memory->buffer_bytes / 4);
@@ -139,7 +139,7 @@ bool cw_memory_has_shrunk(struct cw_memory *memory)
 	else if ((uint64_t)status.st_size < end)
 		end = (uint64_t)status.st_size;
 	if (memory->window) {
-		/* Relaxed: cw_lease_intact_bytes says why. */
+		/* Relaxed: see cw_lease_intact_bytes. */
 		intact = atomic_load_explicit(&memory->window->intact_end, memory_order_relaxed);
 		end = intact < end ? intact : end;
 	}
@@ -156,14 +156,14 @@ bool cw_memory_has_grown(const struct cw_memory *memory)
 	       (uint64_t)status.st_size > memory->file_bytes;
 }
 
-/* ---- the beginning and the end ---- */
+/* ---- life cycle ---- */
 
 static size_t clamp(size_t value, size_t least, size_t most)
 {
 	return value < least ? least : cw_min_size(value, most);
 }
 
-/* Mapped when it is a plain regular file that is read from its start; else a stream. */
+/* Returns whether to map: a regular, uncompressed file that is read from its start. */
 static bool can_map(int fd, const struct stat *status)
 {
 	uint8_t magic[CW_PACKING_MAGIC_BYTES];
@@ -181,7 +181,7 @@ static int start(struct cw_memory *memory, int fd, const char *path,
 	struct stat status;
 
 	if (fstat(fd, &status) < 0)
-		return cw_error_set_errno(error, -errno, "cannot look at %s", path);
+		return cw_error_set_errno(error, -errno, "cannot read the status of %s", path);
 	if (S_ISDIR(status.st_mode))
 		return cw_error_set_errno(error, -EISDIR, "cannot read %s", path);
 	memory->is_regular = S_ISREG(status.st_mode);
@@ -193,13 +193,13 @@ static int start(struct cw_memory *memory, int fd, const char *path,
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		if (slide(memory, 0, 1) == 0)
 			return 0;
-		/* Some file systems cannot map. */
+		/* Some file systems cannot map: read a stream. */
 	}
 	memory->unpack = cw_unpack_new(fd, options->wake_fd);
 	if (!memory->unpack)
 		return cw_error_set_errno(error, -ENOMEM, "cannot read %s", path);
 	if (S_ISFIFO(status.st_mode))
-		fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer wakeups; as it is where refused */
+		fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* for fewer wakeups; may be refused */
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A source joins the parser (pcapfile.h) to the memory around its position (memory.h). */
+/* A source connects the parser (pcapfile.h) to the memory around its position (memory.h). */
 #include "core/source/source.h"
 
 #include <errno.h>
@@ -11,10 +11,10 @@
 #include "core/format/pcapfile.h"
 #include "core/source/memory.h"
 
-#define HEADERS_BYTES_MAX ((uint64_t)64 << 20) /* read at open in search of the first packet */
+#define HEADERS_BYTES_MAX ((uint64_t)64 << 20) /* most bytes searched at open for a packet */
 
 struct cw_source {
-	struct cw_pcapfile parser; /* its offset is the position */
+	struct cw_pcapfile parser; /* parser.offset is the position */
 	struct cw_memory memory;
 	char *path;
 	int wake_fd;
@@ -29,7 +29,7 @@ static bool is_woken(int wake_fd)
 	return wake_fd >= 0 && poll(&wait, 1, 0) > 0;
 }
 
-/* From now on every call says this. */
+/* Returns `code`, and makes every later call return it. */
 static int fail(struct cw_source *source, int code, struct cw_error *error)
 {
 	source->failure.code = code;
@@ -41,13 +41,14 @@ static int fail(struct cw_source *source, int code, struct cw_error *error)
 static int fail_truncated(struct cw_source *source, struct cw_error *error)
 {
 	cw_error_set(&source->failure, -EBADMSG,
-		     "%s: input was truncated while it was read: %llu of %llu bytes are left",
+		     "%s: another program truncated the file during reading: %llu of %llu bytes "
+		     "are left",
 		     source->path, (unsigned long long)source->memory.limit,
 		     (unsigned long long)source->memory.file_bytes);
 	return fail(source, -EBADMSG, error);
 }
 
-/* A span was cut from mapped memory: keep what of it is the file's own. 0 when nothing is. */
+/* Trims a span in mapped memory to the file's length now. Returns false if no record is left. */
 static bool keep_intact(struct cw_source *source, struct cw_pcapfile_step *step)
 {
 	struct cw_span *span = &step->span;
@@ -62,8 +63,8 @@ static bool keep_intact(struct cw_source *source, struct cw_pcapfile_step *step)
 }
 
 /*
- * The loop of open and next: scan, and get memory until something comes of it. Returns as the
- * scanner does, but never MORE; or -EAGAIN, -EINTR, or a lasting failure.
+ * The loop of open and next: scans, and gets more memory until the scan has a result. Returns as
+ * the scanner does, but never MORE; or -EAGAIN, -EINTR, or a permanent failure.
  */
 static int advance(struct cw_source *source, const struct cw_pcapfile_limits *limits,
 		   struct cw_pcapfile_step *step, struct cw_error *error)
@@ -85,7 +86,7 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 			return fail_truncated(source, error);
 		if (result == CW_PCAPFILE_MORE && !limits->records_max &&
 		    source->parser.offset > HEADERS_BYTES_MAX)
-			return CW_PCAPFILE_END; /* of what open looks at; next goes on */
+			return CW_PCAPFILE_END; /* open stops here; next continues */
 		if (result == CW_PCAPFILE_MORE)
 			result = cw_memory_more(memory, source->parser.offset, step->needed, &why);
 		else if (result >= 0)
@@ -95,7 +96,7 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 		if (result == -EAGAIN)
 			return result;
 		if (!why.code)
-			cw_error_set_errno(&why, result, "no memory to read into");
+			cw_error_set_errno(&why, result, "cannot get memory for reading");
 		cw_error_prefix(&why, "%s", source->path);
 		if (result == -EINTR) {
 			if (error)
@@ -118,7 +119,7 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 	if (source->failure.code)
 		return fail(source, source->failure.code, error);
 	if (is_woken(source->wake_fd))
-		return cw_error_set(error, -EINTR, "%s: reading was asked to stop", source->path);
+		return cw_error_set(error, -EINTR, "%s: reading was stopped", source->path);
 	result = advance(source, &limits, &step, error);
 	if (result == CW_PCAPFILE_END)
 		source->has_grown = cw_memory_has_grown(&source->memory);
@@ -130,7 +131,7 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 	return 1;
 }
 
-/* Take in the headers, so that the interfaces in front of the first packet are known. */
+/* Reads the headers, so that the interfaces before the first packet are known. */
 static int read_headers(struct cw_source *source, struct cw_error *error)
 {
 	struct cw_pcapfile_step step;
@@ -139,14 +140,14 @@ static int read_headers(struct cw_source *source, struct cw_error *error)
 	if (result < 0)
 		return result;
 	if (cw_memory_is_mapped(&source->memory)) {
-		/* Many inputs may be open and wait for their turn: they hold no window. */
+		/* Many open inputs may wait for their turn: they must not hold a window. */
 		cw_window_drop(source->memory.window);
 		source->memory.window = NULL;
 	}
 	return 0;
 }
 
-/* A descriptor for `path`, without waiting for a FIFO's writer; poll() does that, interruptibly. */
+/* Opens `path` without waiting for a FIFO's writer: poll() does that later, interruptibly. */
 static int open_path(const char *path, struct cw_error *error)
 {
 	int fd;

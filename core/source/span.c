@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From a span's bytes to packets, a burst at a time. The parser (pcapfile.c) has walked the same
- * bytes, but they may be a file's pages that somebody changes: nothing it found is trusted again,
- * each length is loaded once and checked against the span.
+ * Decodes a span's bytes into packets, a burst at a time. The parser (pcapfile.c) has walked the
+ * same bytes, but another program may change a mapped file: the parser's findings are not trusted.
+ * Each length is loaded once and checked against the span.
  */
 #include "core/packet/packet.h"
 
 #include "core/format/pcapfile.h"
 #include "core/source/live/tpacket_parts.h"
 
-/* What one load of a pcap record's two lengths means. */
+/* Orders the two lengths of a pcap record, each loaded once. */
 static inline void order_lengths(uint32_t mode, uint32_t *caplen, uint32_t *len)
 {
 	uint32_t first = *caplen;
@@ -22,14 +22,14 @@ static inline void order_lengths(uint32_t mode, uint32_t *caplen, uint32_t *len)
 	*len = first;
 }
 
-/* What makes kinds of pcap files different. */
+/* The variants of pcap files. */
 struct pcap_kind {
 	int is_swapped;
 	uint32_t lengths; /* enum cw_swapped_lengths */
 	size_t header_bytes;
 };
 
-/* Inlined twice, so that the usual kind of file runs on constants. */
+/* Inlined twice, so that the usual variant runs on constants. */
 static inline __attribute__((always_inline)) size_t
 decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_packet *packets,
 	    size_t capacity, const struct pcap_kind kind)
@@ -74,7 +74,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 	return count;
 }
 
-/* A pcapng time in nanoseconds, the general case: any resolution, any offset. */
+/* Returns a pcapng timestamp in nanoseconds: the general case, any resolution and offset. */
 static uint64_t slow_time(const struct cw_iface *iface, uint64_t units, uint32_t *flags)
 {
 	uint64_t fraction, seconds, fraction_ns;
@@ -111,7 +111,7 @@ static inline uint64_t packet_time(const struct cw_iface *iface, uint64_t units,
 	return slow_time(iface, units, flags);
 }
 
-/* An enhanced packet block or the obsolete packet block: the same but for the interface field. */
+/* Decodes an enhanced packet block or an obsolete packet block, which differ in the interface. */
 static void decode_epb(const struct cw_layout *layout, const uint8_t *block, size_t block_bytes,
 		       uint32_t type, struct cw_packet *packet)
 {
@@ -150,7 +150,7 @@ static void decode_epb(const struct cw_layout *layout, const uint8_t *block, siz
 	    packet_time(cw_ifaces_at(layout->ifaces, packet->iface), units, &packet->flags);
 }
 
-/* A simple packet block: no time, no interface but the section's first, no capture length. */
+/* Decodes a simple packet block: no timestamp or capture length; the section's first interface. */
 static void decode_spb(const struct cw_layout *layout, const uint8_t *block, size_t block_bytes,
 		       struct cw_packet *packet)
 {
