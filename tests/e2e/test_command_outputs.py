@@ -227,7 +227,7 @@ class Outputs(command.Test):
         self.assertEqual(done.out, self.read("out.pcap"))
         done = self.run_ok("split", "-r", self.input, "-w", "-")
         self.assertEqual(e2e.essence(e2e.parse_capture(done.out).packets), self.source)
-        self.assertIn("books balance", done.err)
+        self.assertIn("0 lost: balanced", done.err)
 
     def test_sync_close_gives_the_same_file(self):
         self.split("-w", "off.pcap")

@@ -80,7 +80,7 @@ class Reports(command.Test):
     def test_the_table_balances(self):
         done = self.run_ok("split", "-r", self.input, "-f", "udp port 1001", "-w",
                            self.path("a.pcap"))
-        self.assertIn("the books balance", done.err)
+        self.assertIn("lost: balanced", done.err)
         self.assertIn("100 packets read", done.err)
         self.assertEqual(done.out, b"")
         self.assertEqual(self.split("-w", "b.pcap").err, "")

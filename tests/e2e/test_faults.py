@@ -228,7 +228,7 @@ class Outputs(faults.Test):
             self.assertEqual(done.status, 1, e2e.text_of(done))
             self.assertIn("Broken pipe", done.err)
             self.assertIn("packets lost", done.err)
-            self.assertIn("the books balance", done.err)
+            self.assertIn("lost: balanced", done.err)
             self.check_other()
 
     def test_a_reader_that_was_never_there(self):

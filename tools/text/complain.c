@@ -17,7 +17,7 @@ void cw_complain(const char *format, ...)
 
 int cw_complain_no_memory(void)
 {
-	cw_complain("no memory");
+	cw_complain("out of memory");
 	return CW_EXIT_PROBLEM;
 }
 

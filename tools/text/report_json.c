@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The report for machines. Bytes are captured bytes, file_bytes those of files. */
+/* The report as JSON: "bytes" are captured bytes, "file_bytes" the sizes of files. */
 #include "core/packet/linktype.h"
 #include "pipeline/pipeline.h"
 #include "tools/text/complain.h"
@@ -92,7 +92,7 @@ static json_t *queues_json(const struct cw_report *report)
 	return list;
 }
 
-/* Which rules were in force, and from which packet of each queue on (null: of none). */
+/* The rules generations, each with its first packet of each queue (null: none). */
 static json_t *reloads_json(const struct cw_report *report)
 {
 	json_t *generations = json_array();
@@ -165,7 +165,7 @@ void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
 	line = json_pack("{s:o}", "stats", line);
 	if (json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
 		fputc('\n', stdout);
-	fflush(stdout); /* a failure is reported at the end */
+	fflush(stdout); /* a write error is reported with the final report */
 	json_decref(line);
 }
 

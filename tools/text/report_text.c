@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The report for people: the balance table, and a line for each thing that went wrong. */
+/* The balance sheet as a table, and a message for each loss or failure. */
 #include <string.h>
 
 #include "pipeline/pipeline.h"
@@ -29,7 +29,7 @@ static void print_files(const struct cw_report_rule *rule)
 	if (rule->file_count > FILES_SHOWN)
 		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
 	if (rule->expired_files)
-		fprintf(stderr, " (%u older removed)", rule->expired_files);
+		fprintf(stderr, " (%u older ones removed)", rule->expired_files);
 	if (rule->file_count == 0 && !rule->expired_files)
 		fputs("(no file)", stderr);
 }
@@ -47,24 +47,24 @@ static void print_queues(const struct cw_report *report)
 			cw_format_count(stats->kernel_dropped, b),
 			cw_format_count(stats->received, c));
 		if (stats->left)
-			fprintf(stderr, " + %s left", cw_format_count(stats->left, a));
+			fprintf(stderr, " + %s unread", cw_format_count(stats->left, a));
 		if (queue->discarded)
-			fprintf(stderr, " (%s of them after the end)",
+			fprintf(stderr, " (%s of them after the end, discarded)",
 				cw_format_count(queue->discarded, a));
 		if (stats->freezes)
-			fprintf(stderr, "; the ring was full %s times",
+			fprintf(stderr, "; kernel ring full %s times",
 				cw_format_count(stats->freezes, a));
 		fputc('\n', stderr);
 	}
 	if (report->late)
-		fprintf(stderr, "%s packets came too late to be written in the order of time\n",
+		fprintf(stderr, "%s packets arrived too late and were written out of time order\n",
 			cw_format_count(report->late, a));
 	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
 		if (device->gap_count)
-			fprintf(stderr, "%s was gone %u times, %.1f s in all\n", device->device,
-				device->gap_count, device->gap_s);
+			fprintf(stderr, "%s disappeared %u times, for %.1f s in total\n",
+				device->device, device->gap_count, device->gap_s);
 	}
 }
 
@@ -84,7 +84,7 @@ void cw_report_print(const struct cw_report *report)
 		fprintf(stderr, "%12s %9s  ", cw_format_count(rule->lost_total, a),
 			cw_format_bytes(rule->bytes, b));
 		print_files(rule);
-		fputs(rule->is_removed ? " (the rule was removed)\n" : "\n", stderr);
+		fputs(rule->is_removed ? " (rule removed)\n" : "\n", stderr);
 	}
 	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule",
 		cw_format_count(books->received, a), report->queue_count ? "captured" : "read",
@@ -103,15 +103,14 @@ void cw_report_print(const struct cw_report *report)
 	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
 		cw_format_count(books->matched - books->left_out, a),
 		cw_format_count(books->written, b), cw_format_count(books->lost, c),
-		report->is_balanced ? "the books balance" : "THE BOOKS DO NOT BALANCE");
+		report->is_balanced ? "balanced" : "NOT BALANCED");
 	print_queues(report);
 	if (report->hooks_run)
-		fprintf(stderr, "%s files given to hooks, %s of which failed\n",
+		fprintf(stderr, "hooks run for %s files, %s failed\n",
 			cw_format_count(report->hooks_run, a),
 			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
 	if (report->reloads_accepted || report->reloads_refused)
-		fprintf(stderr,
-			"rules of generation %s are in force, after %s reloads and %s refused\n",
+		fprintf(stderr, "rules generation %s in force; reloads: %s accepted, %s refused\n",
 			cw_format_count(report->generation, a),
 			cw_format_count(report->reloads_accepted, b),
 			cw_format_count(report->reloads_refused, c));
@@ -128,26 +127,31 @@ void cw_report_print(const struct cw_report *report)
 		report->threads);
 }
 
-/* Packets that no ring was ever given. */
+/* Reports packets that the interface lost before any kernel ring received them. */
 static void complain_before_tap(const struct cw_report_device *device)
 {
+	static const char full[] =
+	    "packets lost before capture; a larger interface queue may help (ethtool -G)";
 	const struct {
 		const char *name;
 		uint64_t count;
-	} causes[] = {{"rx_errors", device->rx_errors},
-		      {"rx_dropped", device->rx_dropped},
-		      {"rx_missed", device->rx_missed},
-		      {"rx_fifo", device->rx_fifo},
-		      {"rx_over", device->rx_over}};
+		const char *meaning;
+	} causes[] = {
+	    {"rx_errors", device->rx_errors, "damaged packets, never seen by capweir"},
+	    {"rx_dropped", device->rx_dropped,
+	     "packets lost before capture, or of a protocol that this host does not handle"},
+	    {"rx_missed", device->rx_missed, full},
+	    {"rx_fifo", device->rx_fifo, full},
+	    {"rx_over", device->rx_over, full}};
 	char number[CW_NUMBER_BYTES];
 
 	for (size_t index = 0; device->has_losses && index < CW_ARRAY_COUNT(causes); index++) {
 		if (causes[index].count)
-			cw_complain("%s: the interface counted %s%s %s during the capture: packets "
-				    "that were never seen here",
-				    device->device, device->is_lower_bound ? "at least " : "",
+			cw_complain("%s: interface counter %s rose by %s%s during the capture: %s",
+				    device->device, causes[index].name,
+				    device->is_lower_bound ? "at least " : "",
 				    cw_format_count(causes[index].count, number),
-				    causes[index].name);
+				    causes[index].meaning);
 	}
 }
 
@@ -157,7 +161,8 @@ void cw_report_complain(const struct cw_report *report)
 	uint32_t index, cause;
 
 	if (report->books.malformed)
-		cw_complain("%s malformed records could not be given to any filter",
+		cw_complain("%s malformed records were not filtered: the input does not describe "
+			    "their interface",
 			    cw_format_count(report->books.malformed, number));
 	for (index = 0; index < report->rule_count; index++) {
 		const struct cw_report_rule *rule = &report->rules[index];
@@ -176,16 +181,19 @@ void cw_report_complain(const struct cw_report *report)
 		const struct cw_report_queue *queue = &report->queues[index];
 
 		if (queue->stats.kernel_dropped)
-			cw_complain("%s queue %u: %s packets dropped by the kernel (the ring was "
-				    "full; -B makes it larger)",
-				    queue->device, queue->queue,
-				    cw_format_count(queue->stats.kernel_dropped, number));
+			cw_complain(
+			    "%s queue %u: %s packets dropped by the kernel: kernel ring full. "
+			    "Enlarge it with -B, or add --queues",
+			    queue->device, queue->queue,
+			    cw_format_count(queue->stats.kernel_dropped, number));
 		if (queue->stats.left)
-			cw_complain("%s queue %u: %s packets left in the ring", queue->device,
-				    queue->queue, cw_format_count(queue->stats.left, number));
+			cw_complain("%s queue %u: %s packets left unread in the kernel ring",
+				    queue->device, queue->queue,
+				    cw_format_count(queue->stats.left, number));
 	}
 	for (index = 0; index < report->device_count; index++)
 		complain_before_tap(&report->devices[index]);
 	if (!report->is_balanced)
-		cw_complain("the books do not balance: please report this");
+		cw_complain(
+		    "the report is not balanced: this is a bug in capweir, please report it");
 }
