@@ -201,14 +201,14 @@ class Devices(live.Test):
         self.assertIn("CAP_NET_RAW", done.stderr)
 
     def test_what_is_refused(self):
-        for says, arguments in ((r"no-such.*no such device", ["devices", "-i", "no-such"]),
+        for says, arguments in ((r"-i no-such: no interface of", ["devices", "-i", "no-such"]),
                                 (r"-i 4711: .*number", ["devices", "-i", "4711"]),
                                 (r"-i 4711: .*number", ["-i", "4711", "-w", "x.pcap"]),
-                                (r"one device", ["devices", "-i", "in", "-i", "lo"]),
-                                (r"asks about devices", ["devices", "in"]),
-                                (r"-D asks about devices", ["-D", "-w", "x.pcap"]),
-                                (r"-L asks about devices", ["-L", "-i", "in", "udp"]),
-                                (r"asks about devices", ["-L", "-J", "-i", "in"]),
+                                (r"one interface", ["devices", "-i", "in", "-i", "lo"]),
+                                (r"devices lists interfaces", ["devices", "in"]),
+                                (r"-D lists interfaces", ["-D", "-w", "x.pcap"]),
+                                (r"-L lists interfaces", ["-L", "-i", "in", "udp"]),
+                                (r"lists interfaces", ["-L", "-J", "-i", "in"]),
                                 (r"-L is for live", ["-L"]), (r"-J is for live", ["-J"]),
                                 (r"does not belong", ["devices", "-w", "x.pcap"])):
             done = e2e.capweir(*arguments, cwd=self.directory)

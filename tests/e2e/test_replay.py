@@ -300,7 +300,7 @@ class Replay(live.Test):
     def test_a_device_that_takes_nothing_is_an_error(self):
         self.slow_down("1500")
         report, result = self.replay("-r", self.input, "--topspeed", status=1)
-        self.assertIn("taken nothing for 5 s", result.err)
+        self.assertIn("accepted no packet for 5 s", result.err)
         self.assertGreater(report["retries"], 1000)
         self.assertLess(report["sent"], 40)
         self.assertGreater(report["failures"]["unsent"], 0)
@@ -326,9 +326,9 @@ class Replay(live.Test):
         self.assertEqual((done.status, done.out, done.err), (0, b"", ""))
 
     def test_what_is_refused(self):
-        for says, arguments in (("-r FILE", ["-i", "out"]), ("-i DEV", ["-r", "in.pcap"]),
-                                ("one device", ["-r", "in.pcap", "-i", "out", "-i", "in"]),
-                                ("one of --speed", ["-r", "in.pcap", "-i", "out", "--speed", "1",
+        for says, arguments in (("-r FILE", ["-i", "out"]), ("-i INTERFACE", ["-r", "in.pcap"]),
+                                ("one interface", ["-r", "in.pcap", "-i", "out", "-i", "in"]),
+                                ("--speed, --pps", ["-r", "in.pcap", "-i", "out", "--speed", "1",
                                                     "--topspeed"]),
                                 ("once only", ["-r", "-", "-i", "out", "--loop", "2"]),
                                 ("once only", ["-r", "-", "-r", "-", "-i", "out"]),

@@ -72,9 +72,9 @@ class Selftest(live.Test):
         self.assertIn("works on none of", done.err)
 
     def test_words_for_people(self):
-        for mode, words in zip(MODES, ("in: works: 16 of 16 packets seen (packet rings)",
+        for mode, words in zip(MODES, ("in: works: 16 of 16 packets seen (kernel ring)",
                                        "in: works: a filter passed 8 of 16 packets",
-                                       "in: works: times of 16 packets are right and rise, in n")):
+                                       "in: works: timestamps of 16 packets are correct and asc")):
             done = self.run_ok("selftest", "-i", "in", "--mode", mode)
             self.assertTrue(done.out.decode().startswith(words), done.out)
             self.assertEqual(done.err, "")
@@ -122,7 +122,8 @@ class Selftest(live.Test):
 
     def test_what_is_refused(self):
         for says, arguments in (("--mode takes", ["--mode", "odd"]), ("no such", ["-i", "no-such"]),
-                                ("no such", ["-i", "any"]), ("one device", ["-i", "a", "-i", "b"]),
+                                ("no such", ["-i", "any"]),
+                                ("one interface", ["-i", "a", "-i", "b"]),
                                 ("not both", ["-i", "in", "--own-cable"]),
                                 ("no words", ["in"]), ("does not belong", ["-w", "x.pcap"])):
             done = e2e.capweir("selftest", *arguments)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir devices, and tcpdump's -D, -L and -J: what can be captured from, and how. */
+/* capweir devices, and tcpdump's -D, -L and -J: lists interfaces and their properties. */
 #include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
 #include "tools/text/numbers.h"
 
 #define CLEAN_BYTES 128u
 
-/* tcpdump's letters are questions of their own: beside them nothing is captured. */
+/* Refuses capture options next to -D, -L, -J and devices, which only list. */
 static int refuse_others(const struct cw_arguments *arguments)
 {
 	const char *option = arguments->live.lists_devices     ? "-D"
@@ -20,7 +20,7 @@ static int refuse_others(const struct cw_arguments *arguments)
 		    arguments->live.lists_clocks <=
 		1)
 		return 0;
-	return cw_refuse("%s asks about devices: it goes with -i and --json only", option);
+	return cw_refuse("%s lists interfaces: only -i and --json go with it", option);
 }
 
 static int list_kinds(const struct cw_catalogue_device *device, const struct cw_kinds *kinds,
@@ -46,7 +46,7 @@ static int list_linktypes(struct cw_catalogue *catalogue, struct cw_catalogue_de
 	return list_kinds(device, &device->link_types, "Link types");
 }
 
-/* libpcap says nothing where a device has no choice: the time is the host's then. */
+/* libpcap lists no timestamp type if the only one is the host's. */
 static int list_clocks(const struct cw_catalogue_device *device)
 {
 	struct cw_kind host = {.name = "host", .description = "Host"};
@@ -94,7 +94,7 @@ int cw_command_devices(const struct cw_arguments *arguments)
 	if (status)
 		return status;
 	if (arguments->devices.count > 1)
-		return cw_refuse("give one device (-i), or none for all of them");
+		return cw_refuse("give one interface (-i), or none to list all");
 	if (cw_catalogue_fill(&catalogue, &error) < 0) {
 		status = cw_fail("%s", error.text);
 		goto out;
@@ -102,9 +102,9 @@ int cw_command_devices(const struct cw_arguments *arguments)
 	if (arguments->devices.count) {
 		device = cw_catalogue_find(&catalogue, arguments->devices.words[0]);
 		if (!device) {
-			status =
-			    cw_refuse("-i %s: there is no such device (capweir devices lists them)",
-				      arguments->devices.words[0]);
+			status = cw_refuse("-i %s: no interface of this name or number "
+					   "(capweir devices lists them)",
+					   arguments->devices.words[0]);
 			goto out;
 		}
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir replay: options, signals and the report; replay.c sends. */
+/* capweir replay: options, signals and report. tools/devices/replay.c sends. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -20,15 +20,16 @@ static int check_arguments(const struct cw_arguments *arguments)
 	for (index = 0; index < arguments->inputs.count; index++)
 		inputs_from_stdin += strcmp(arguments->inputs.words[index], "-") == 0;
 	if (arguments->rest.count)
-		cw_complain("replay takes no words but options: '%s'", arguments->rest.words[0]);
+		cw_complain("replay takes no words but options, not '%s': files are given with -r",
+			    arguments->rest.words[0]);
 	else if (!arguments->inputs.count)
 		cw_complain("no input: give -r FILE");
 	else if (arguments->devices.count != 1)
-		cw_complain("give one device to send on: -i DEV");
+		cw_complain("give one interface to send on: -i INTERFACE");
 	else if (ways > 1)
-		cw_complain("give one of --speed, --pps and --topspeed");
+		cw_complain("--speed, --pps and --topspeed exclude each other: give one of them");
 	else if (inputs_from_stdin > 1 || (inputs_from_stdin && arguments->send.rounds != 1))
-		cw_complain("standard input (-) can be read once only");
+		cw_complain("standard input (-) can be read once only: use a file instead");
 	else
 		return 0;
 	return CW_EXIT_USAGE;
@@ -57,25 +58,28 @@ static void complain(const struct cw_replay_counts *counts)
 	char number[CW_NUMBER_BYTES];
 
 	if (counts->cut)
-		cw_complain("%s packets not sent: the file does not have all their bytes (--cut "
-			    "send sends what is there)",
-			    cw_format_count(counts->cut, number));
+		cw_complain(
+		    "%s packets not sent: truncated in the file (--cut send sends the bytes "
+		    "that the file has)",
+		    cw_format_count(counts->cut, number));
 	if (counts->too_long)
 		cw_complain(
-		    "%s packets not sent: too long for the device (its MTU can be raised: 'ip link "
-		    "set DEV mtu BYTES'; segments that a card had put together cannot be sent)",
+		    "%s packets not sent: too long for the interface. Raise its MTU with 'ip link "
+		    "set "
+		    "INTERFACE mtu BYTES'; segments merged by a network card cannot be sent",
 		    cw_format_count(counts->too_long, number));
 	if (counts->link_type)
-		cw_complain("%s packets not sent: of another link type than the device's",
+		cw_complain("%s packets not sent: of another link type than the interface's",
 			    cw_format_count(counts->link_type, number));
 	if (counts->malformed)
-		cw_complain("%s packets not sent: empty, or of no interface",
+		cw_complain("%s packets not sent: empty, or of an interface that the file does not "
+			    "describe",
 			    cw_format_count(counts->malformed, number));
 	if (counts->refused)
-		cw_complain("%s packets not sent: the system does not take them: %s",
+		cw_complain("%s packets not sent: refused by the system: %s",
 			    cw_format_count(counts->refused, number), strerror(-counts->refusal));
 	if (counts->unsent)
-		cw_complain("%s packets not sent: it was over before their time",
+		cw_complain("%s packets not sent: replay ended before they were due",
 			    cw_format_count(counts->unsent, number));
 }
 
@@ -138,7 +142,7 @@ static int replay(const struct cw_arguments *arguments, struct cw_transmit *tran
 
 	if (result < 0)
 		cw_complain("%s", error.text);
-	/* Nothing was sent, and nothing could be. */
+	/* The file has no packet that the interface could send. */
 	if (result == -EPROTONOSUPPORT && counts.read == 0)
 		return CW_EXIT_USAGE;
 	complain(&counts);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir selftest: which devices are tested, and what is said of them; selftest.c tests one. */
+/* capweir selftest: chooses interfaces and prints results. tools/devices/selftest.c tests one. */
 #include <net/if.h>
 #include <string.h>
 
@@ -17,25 +17,27 @@ static const char *const mode_names[] = {[CW_SELFTEST_BASIC] = "basic",
 
 struct run {
 	enum cw_selftest_mode mode;
-	json_t *list; /* NULL: words */
-	uint32_t tested;
-	bool has_passed;
+	json_t *list;    /* results; NULL: text output */
+	uint32_t tested; /* interfaces */
+	bool has_passed; /* one of them works */
 };
 
 static int check_arguments(const struct cw_arguments *arguments)
 {
 	if (arguments->rest.count)
-		cw_complain("selftest takes no words but options: '%s'", arguments->rest.words[0]);
+		cw_complain(
+		    "selftest takes no words but options, not '%s': name an interface with -i",
+		    arguments->rest.words[0]);
 	else if (arguments->devices.count > 1)
-		cw_complain("give one device (-i), or none for each in turn");
+		cw_complain("give one interface (-i), or none to test all in turn");
 	else if (arguments->devices.count && arguments->selftest.own_cable)
-		cw_complain("give -i or --own-cable, not both");
+		cw_complain("-i and --own-cable exclude each other: give one of them, not both");
 	else
 		return 0;
 	return CW_EXIT_USAGE;
 }
 
-/* ---- words ---- */
+/* ---- output ---- */
 
 static void print_result(const struct run *run, const char *name,
 			 const struct cw_selftest_result *result)
@@ -54,15 +56,15 @@ static void print_result(const struct run *run, const char *name,
 		printf("%u of %u packets seen", result->seen, result->expected);
 		break;
 	case CW_SELFTEST_FILTERED:
-		printf("a filter passed %u of %u packets, those that it should and no other",
-		       result->seen, result->sent);
+		printf("a filter passed %u of %u packets, exactly the right ones", result->seen,
+		       result->sent);
 		break;
 	case CW_SELFTEST_TIMESTAMP:
-		printf("times of %u packets are right and rise, in %s", result->seen,
+		printf("timestamps of %u packets are correct and ascending, in %s", result->seen,
 		       result->has_ns ? "nanoseconds" : "microseconds");
 		break;
 	}
-	printf(" (%s)\n", strcmp(result->backend, "packet") == 0 ? "packet rings" : "libpcap");
+	printf(" (%s)\n", strcmp(result->backend, "packet") == 0 ? "kernel ring" : "libpcap");
 }
 
 static json_t *result_json(const char *name, const struct cw_selftest_result *result)
@@ -77,7 +79,7 @@ static json_t *result_json(const char *name, const struct cw_selftest_result *re
 			 cw_json_text(result->failure.code ? result->failure.text : NULL));
 }
 
-/* ---- devices ---- */
+/* ---- interfaces ---- */
 
 static void test_device(struct run *run, const struct cw_netdev *device,
 			const struct cw_netdev *from)
@@ -90,7 +92,7 @@ static void test_device(struct run *run, const struct cw_netdev *device,
 		json_array_append_new(run->list, result_json(device->name, &result));
 	else
 		print_result(run, device->name, &result);
-	fflush(stdout); /* the next one may take its time */
+	fflush(stdout); /* the next test may take seconds */
 }
 
 static void test_each(struct run *run, const struct cw_netdevs *devices, bool loopback)
@@ -118,7 +120,7 @@ static int test_devices(struct run *run, const struct cw_netdevs *devices,
 		device = cw_catalogue_find_netdev(devices, arguments->devices.words[0]);
 		if (!device)
 			return cw_refuse(
-			    "-i %s: no such network device (capweir devices lists them)",
+			    "-i %s: no such network interface (capweir devices lists them)",
 			    arguments->devices.words[0]);
 		test_device(run, device, device);
 	} else {
@@ -167,7 +169,7 @@ int cw_command_selftest(const struct cw_arguments *arguments)
 	if (status == 0 && run.list)
 		status = print_json(&run);
 	if (status == 0 && !run.has_passed)
-		status = cw_fail("capture works on none of %u devices", run.tested);
+		status = cw_fail("capture works on none of %u interfaces", run.tested);
 	json_decref(run.list);
 	cw_netdevs_fini(&devices);
 	return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Makes the cable: one rtnetlink request, two ioctls. */
+/* Creates the cable: one rtnetlink request, two ioctls. */
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
@@ -28,7 +28,7 @@ static void put(struct request *request, const void *bytes, size_t count)
 	request->used += cw_pad4(count);
 }
 
-/* An attribute's start; closed once what is in it stands behind. */
+/* Starts an attribute; close_attribute fills its length after its content. */
 static size_t open_attribute(struct request *request, uint16_t type)
 {
 	const struct nlattr attribute = {.nla_type = type};
@@ -114,10 +114,10 @@ int cw_cable_make(struct cw_error *error)
 	int result;
 
 	if (!netlink)
-		return cw_error_set_errno(error, -ENOMEM, "making a virtual cable");
+		return cw_error_set_errno(error, -ENOMEM, "cannot create a virtual cable");
 	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
 		result = cw_error_set(error, -EPERM,
-				      "a network namespace cannot be made here (%s): run as root",
+				      "cannot create a network namespace (%s): run as root",
 				      strerror(errno));
 		goto free_netlink;
 	}
@@ -131,7 +131,7 @@ int cw_cable_make(struct cw_error *error)
 	if (result == 0)
 		result = bring_up(CW_CABLE_FAR);
 	if (result < 0)
-		cw_error_set_errno(error, result, "making a virtual cable (veth)");
+		cw_error_set_errno(error, result, "cannot create a virtual cable (veth)");
 free_netlink:
 	free(netlink);
 	return result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Gathers what there is to say about devices; devices_text.c and devices_json.c say it. */
+/* Collects the data on interfaces; devices_text.c and devices_json.c print it. */
 #include <errno.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -12,7 +12,7 @@
 #include "core/packet/linktype.h"
 #include "tools/devices/catalogue.h"
 
-#define ASK_SNAPLEN 64 /* nothing is read: the ring may be small */
+#define ASK_SNAPLEN 64 /* nothing is read, so the kernel ring may be small */
 #define ASK_BUFFER_BYTES (64 << 10)
 #define DEVICE_WORD_DIGITS_MAX 9u
 
@@ -61,7 +61,7 @@ static int add_link_type(struct cw_kinds *kinds, uint32_t linktype)
 			cw_linktype_description(linktype));
 }
 
-/* What is known without opening it. */
+/* Adds the data that needs no opening. */
 static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *device)
 {
 	int64_t linktype;
@@ -72,7 +72,7 @@ static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *
 
 	if (!device->netdev)
 		return 0;
-	/* It may be gone by now: then there are no facts. */
+	/* Without facts if the interface has vanished since. */
 	device->has_facts =
 	    cw_netdev_facts_read(catalogue->probe, device->name, &device->facts, NULL) == 0;
 	linktype = cw_linktype_from_hardware(device->netdev->arp_type);
@@ -131,7 +131,7 @@ int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error)
 		result = add_device(catalogue, list[index].name, list[index].description,
 				    list[index].flags);
 	cw_devices_free(list);
-	return result ? cw_error_set(error, result, "cannot list devices: no memory") : 0;
+	return result ? cw_error_set(error, result, "cannot list interfaces: out of memory") : 0;
 }
 
 void cw_catalogue_fini(struct cw_catalogue *catalogue)
@@ -167,7 +167,8 @@ static void read_link_types(pcap_t *handle, struct cw_catalogue_device *device)
 	if (count >= 0)
 		pcap_free_datalinks(types);
 	if (result < 0)
-		snprintf(device->link_types_error, sizeof(device->link_types_error), "no memory");
+		snprintf(device->link_types_error, sizeof(device->link_types_error),
+			 "out of memory");
 }
 
 static void ask_link_types(struct cw_catalogue_device *device)
@@ -188,10 +189,9 @@ static void ask_link_types(struct cw_catalogue_device *device)
 	if (status >= 0)
 		read_link_types(handle, device);
 	else if (status == PCAP_ERROR_PERM_DENIED)
-		snprintf(
-		    error, bytes,
-		    "opening it needs the capability CAP_NET_RAW: run as root, or 'sudo setcap "
-		    "cap_net_raw+ep PROGRAM'");
+		snprintf(error, bytes,
+			 "permission denied, CAP_NET_RAW is missing: run as root, or 'sudo setcap "
+			 "cap_net_raw+ep PROGRAM'");
 	else
 		snprintf(error, bytes, "%s%s%s", pcap_statustostr(status),
 			 pcap_geterr(handle)[0] ? ": " : "", pcap_geterr(handle));
@@ -204,7 +204,7 @@ void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catal
 		ask_link_types(only);
 		return;
 	}
-	/* Others do things when they are opened: connect to a bus, change a monitor. */
+	/* Opening other kinds has effects: it connects to a bus, or changes a monitor. */
 	for (uint32_t index = 0; index < catalogue->count; index++)
 		if (catalogue->at[index].netdev || strcmp(catalogue->at[index].name, "any") == 0)
 			ask_link_types(&catalogue->at[index]);
@@ -212,7 +212,7 @@ void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catal
 
 /* ---- numbers ---- */
 
-/* The number that a word is, 0 for other words. */
+/* Returns the number that a word spells, 0 for other words. */
 static uint32_t number_of(const char *word)
 {
 	size_t digits = strspn(word, "0123456789");
@@ -243,8 +243,8 @@ static int name_device(struct cw_arguments *arguments, struct cw_catalogue *cata
 		return cw_fail("-i %s: %s", *word, error.text);
 	device = cw_catalogue_find(catalogue, *word);
 	if (!device)
-		return cw_refuse("-i %s: there is no such device, and none of that number (capweir "
-				 "devices lists them)",
+		return cw_refuse("-i %s: no interface of this name or number "
+				 "(capweir devices lists them)",
 				 *word);
 	name = strdup(device->name);
 	if (!name || cw_words_add(&arguments->owned, name) < 0) {
@@ -263,7 +263,7 @@ int cw_arguments_name_devices(struct cw_arguments *arguments)
 	for (uint32_t index = 0; result == 0 && index < arguments->devices.count; index++) {
 		const char **word = &arguments->devices.words[index];
 
-		/* A device may be called 1. */
+		/* An interface may be named 1. */
 		if (number_of(*word) && if_nametoindex(*word) == 0)
 			result = name_device(arguments, &catalogue, word);
 	}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What can be captured from, as the command shows it: libpcap's list, whose order gives devices the
- * numbers that tcpdump -D shows and -i takes, joined with what the system says about network
- * interfaces (core/net/netdev.h). Needs no rights, but for link types that only an opened device
- * tells.
+ * The interfaces that capweir can capture from: libpcap's list, whose order gives the numbers of
+ * tcpdump -D and -i, joined with the kernel's data on network interfaces (core/net/netdev.h). Needs
+ * no privileges, except for link types that only an opened interface lists.
  */
 #ifndef CW_TOOLS_DEVICES_CATALOGUE_H
 #define CW_TOOLS_DEVICES_CATALOGUE_H
@@ -14,7 +13,7 @@
 /* A link type or a timestamp type. */
 struct cw_kind {
 	uint32_t value; /* LINKTYPE_, or libpcap's PCAP_TSTAMP_ */
-	char name[32];  /* as -y or -j of tcpdump takes it */
+	char name[32];  /* as tcpdump -y or -j takes it */
 	char description[96];
 };
 
@@ -24,16 +23,16 @@ struct cw_kinds {
 };
 
 struct cw_catalogue_device {
-	uint32_t number; /* from 1; as -i takes it */
+	uint32_t number; /* from 1, as -i takes it */
 	char *name;
-	char *description;              /* NULL: it has none */
+	char *description;              /* NULL: none */
 	uint32_t flags;                 /* CW_DEVICE_ */
-	const struct cw_netdev *netdev; /* NULL: it is no network interface */
+	const struct cw_netdev *netdev; /* NULL: not a network interface */
 	bool has_facts;
 	struct cw_netdev_facts facts;
-	struct cw_kinds link_types;      /* the first is what it starts with */
-	bool are_opened;                 /* the device told; else they follow from its kind */
-	char link_types_error[256];      /* why it did not tell; "" when it did or was not asked */
+	struct cw_kinds link_types;      /* the first one is the default */
+	bool are_opened;                 /* link types are of the opened device, not of its kind */
+	char link_types_error[256];      /* why opening failed; "": it was opened or not tried */
 	struct cw_kinds timestamp_types; /* empty: the host's only */
 };
 
@@ -45,25 +44,25 @@ struct cw_catalogue {
 };
 
 /*
- * Fill a zeroed catalogue with names, flags, addresses, facts and timestamp types. 0 or -errno. To
- * be given back with fini in either case.
+ * Fills a zeroed catalogue with names, flags, addresses, facts and timestamp types. Returns 0 or
+ * -errno; call fini in both cases.
  */
 int cw_catalogue_fill(struct cw_catalogue *catalogue, struct cw_error *error);
 void cw_catalogue_fini(struct cw_catalogue *catalogue);
 
 /*
- * Open each network interface, or the one device (`only`, whatever it is), to learn its link types.
- * Where that fails its error says why.
+ * Opens each network interface, or just the device `only` of any kind, to read its link types. A
+ * failure goes to its link_types_error.
  */
 void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only);
 
-/* The device of that name, or of that number where there is none of the name; NULL. */
+/* Returns the device of that name, else of that number, else NULL. */
 struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, const char *word);
 
-/* The network interface of that name; NULL. */
+/* Returns the network interface of that name, or NULL. */
 const struct cw_netdev *cw_catalogue_find_netdev(const struct cw_netdevs *list, const char *name);
 
-/* The catalogue in tcpdump -D's format, as a table, one device in full, or as JSON. */
+/* Print the catalogue in the format of tcpdump -D, as a table, one device in full, or as JSON. */
 void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue);
 void cw_catalogue_print_table(const struct cw_catalogue *catalogue);
 void cw_catalogue_print_device(const struct cw_catalogue_device *device);
@@ -73,8 +72,8 @@ int cw_catalogue_print_json(const struct cw_catalogue *catalogue,
 /* "up", "down" or "no carrier". */
 const char *cw_catalogue_state(const struct cw_catalogue_device *device);
 
-/* Put names in place of the numbers of devices in -i. 0, or CW_EXIT_USAGE or CW_EXIT_PROBLEM after
- * a complaint. */
+/* Replaces numbers in -i by names. Returns 0, or CW_EXIT_USAGE or CW_EXIT_PROBLEM after a message.
+ */
 int cw_arguments_name_devices(struct cw_arguments *arguments);
 
 #endif

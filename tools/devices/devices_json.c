@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices for machines. What is not known, or does not apply, is null. */
+/* Interfaces as JSON. Unknown or inapplicable values are null. */
 #include <arpa/inet.h>
 #include <capweir/device.h>
 
@@ -57,7 +57,7 @@ static json_t *address_text(uint8_t family, const uint8_t *address)
 	return json_string(inet_ntop(family, address, text, sizeof(text)));
 }
 
-/* The prefix as a mask, for those who want it as libpcap tells it. */
+/* The prefix as a netmask, as libpcap gives it. */
 static json_t *netmask_text(const struct cw_netdev_address *address)
 {
 	uint8_t mask[16] = {0};

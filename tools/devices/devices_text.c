@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices for people: tcpdump -D's list, a table, and one device in full. */
+/* Interfaces as text: the list of tcpdump -D, a table, or one interface in full. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ static void print_address(const struct cw_netdev_address *address, char *buffer,
 	snprintf(buffer, bytes, "%s/%u", text, address->prefix_bits);
 }
 
-/* Those that are on, by the short names that ethtool -K takes. */
+/* Lists the active offloads by the short names of ethtool -K. */
 static void print_offloads(const struct cw_catalogue_device *device, char *buffer, size_t bytes)
 {
 	static const char *const names[CW_NETDEV_OFFLOADS] = {
@@ -113,7 +113,7 @@ static void print_row(const int widths[COLUMNS], char row[COLUMNS][CELL_BYTES], 
 	puts(line);
 }
 
-/* Its addresses, or for want of them its description: a line each, beside the row. */
+/* Prints the row, with each address, or else the description, in its last column. */
 static void print_rows(const struct cw_catalogue_device *device, const int widths[COLUMNS])
 {
 	uint32_t count = device->netdev ? device->netdev->address_count : 0;
@@ -136,8 +136,8 @@ static void print_rows(const struct cw_catalogue_device *device, const int width
 
 void cw_catalogue_print_table(const struct cw_catalogue *catalogue)
 {
-	char head[COLUMNS][CELL_BYTES] = {"#",      "device", "state",  "link",    "mtu",
-					  "queues", "driver", "clocks", "offloads"};
+	char head[COLUMNS][CELL_BYTES] = {"#",      "interface", "state",  "link",    "mtu",
+					  "queues", "driver",    "clocks", "offloads"};
 	char row[COLUMNS][CELL_BYTES];
 	int widths[COLUMNS] = {0};
 
@@ -197,7 +197,7 @@ static void print_facts(const struct cw_netdev_facts *facts)
 	cw_format_printable(facts->driver_version, version, sizeof(version));
 	cw_format_printable(facts->firmware, firmware, sizeof(firmware));
 	cw_format_printable(facts->bus, bus, sizeof(bus));
-	printf("  queues       %u to receive\n", facts->rx_queues);
+	printf("  queues       %u for receiving\n", facts->rx_queues);
 	if (driver[0])
 		printf("  driver       %s%s%s%s%s%s%s\n", driver, version[0] ? " " : "", version,
 		       firmware[0] ? ", firmware " : "", firmware, bus[0] ? ", at " : "", bus);

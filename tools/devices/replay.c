@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The sending of replay.h. */
+/* Implements replay.h: timing and sending. */
 #include <errno.h>
 #include <poll.h>
 
@@ -10,8 +10,7 @@
 
 #define SPAN_BYTES ((size_t)1 << 20)
 #define DECODED 256u
-/* A sleep ends late by the timer's slack and a change of threads: the rest is spent looking at the
- * clock. */
+/* A sleep ends late, by timer slack and a context switch: the last SPIN_NS are busy waiting. */
 #define SPIN_NS 100000u
 #define RETRY_NS 50000u
 #define WAIT_NS_MAX 1e18 /* 30 years */
@@ -22,15 +21,15 @@ struct replay {
 	struct cw_transmit *transmit;
 	struct cw_transmit_info device;
 	struct cw_error *error;
-	struct cw_ifaces ifaces; /* of the input being sent */
-	uint64_t now_ns;         /* as last looked at */
-	uint64_t base_ns;        /* when the pass's first packet was due */
-	uint64_t base_ts;        /* its time */
-	uint64_t due_last_ns;
-	uint64_t scheduled; /* packets of the pass; with a rate, of all */
-	bool is_timed;
-	size_t count;
-	struct cw_packet packets[CW_TRANSMIT_BURST]; /* due, not sent */
+	struct cw_ifaces ifaces; /* interfaces of the current input */
+	uint64_t now_ns;         /* last reading of the clock */
+	uint64_t base_ns;        /* due time of the pass's first packet */
+	uint64_t base_ts;        /* timestamp of that packet */
+	uint64_t due_last_ns;    /* due time of the latest packet */
+	uint64_t scheduled;      /* packets of this pass; with a rate, of all passes */
+	bool is_timed;           /* by timestamps or a rate */
+	size_t count;            /* packets in the burst below */
+	struct cw_packet packets[CW_TRANSMIT_BURST]; /* due and not sent yet */
 	uint64_t due_ns[CW_TRANSMIT_BURST];
 };
 
@@ -39,7 +38,7 @@ static uint64_t look_at_clock(struct replay *replay)
 	return replay->now_ns = cw_now_ns();
 }
 
-/* Sleep, but for a signal: -EINTR. */
+/* Sleeps; a signal ends the sleep with -EINTR. */
 static int sleep_ns(struct replay *replay, uint64_t wait_ns)
 {
 	struct pollfd signals = {.fd = replay->options->signal_fd, .events = POLLIN};
@@ -68,7 +67,7 @@ static void count_sent(struct replay *replay, size_t at, size_t count)
 	}
 }
 
-/* One that the kernel did not take. 0: go on with the next; else it is over. */
+/* Counts a packet that the kernel refused. Returns 0 to continue with the next one. */
 static int count_refused(struct replay *replay, int failure)
 {
 	struct cw_replay_counts *counts = replay->counts;
@@ -82,11 +81,11 @@ static int count_refused(struct replay *replay, int failure)
 		counts->refusal = counts->refusal ? counts->refusal : failure;
 		return 0;
 	default:
-		return cw_error_set_errno(replay->error, failure, "sending");
+		return cw_error_set_errno(replay->error, failure, "cannot send");
 	}
 }
 
-/* The device has no room: 0 when it is to be tried again. */
+/* Waits while the interface has no room; returns 0 to try again. */
 static int wait_for_room(struct replay *replay, uint64_t *since_ns)
 {
 	uint64_t now_ns = look_at_clock(replay);
@@ -95,13 +94,13 @@ static int wait_for_room(struct replay *replay, uint64_t *since_ns)
 	*since_ns = *since_ns ? *since_ns : now_ns;
 	if (now_ns - *since_ns > (uint64_t)CW_REPLAY_STUCK_MS * 1000000)
 		return cw_error_set(replay->error, -ENOBUFS,
-				    "the device has taken nothing for %u s: is anything connected "
-				    "to it?",
+				    "the interface has accepted no packet for %u s: is anything "
+				    "connected to it?",
 				    CW_REPLAY_STUCK_MS / 1000);
 	return sleep_ns(replay, RETRY_NS);
 }
 
-/* Send what is due. 0, -EINTR when stopped, or the device's failure. */
+/* Sends the burst. Returns 0, -EINTR when stopped, or the negative errno of the interface. */
 static int flush(struct replay *replay)
 {
 	uint64_t since_ns = 0;
@@ -133,7 +132,7 @@ static int flush(struct replay *replay)
 
 /* ---- time ---- */
 
-/* When a packet is to be sent; 0: at once. Never before the one before it. */
+/* Returns when a packet is due; 0: at once. Never earlier than its predecessor. */
 static uint64_t due_time(struct replay *replay, const struct cw_packet *packet)
 {
 	const struct cw_replay_options *options = replay->options;
@@ -146,7 +145,7 @@ static uint64_t due_time(struct replay *replay, const struct cw_packet *packet)
 		replay->base_ns = look_at_clock(replay);
 		replay->base_ts = packet->ts_ns;
 	}
-	if (options->rate) /* in two parts: the product would not fit */
+	if (options->rate) /* in two parts: the product could overflow */
 		return replay->base_ns + number / options->rate * CW_NS_PER_S +
 		       number % options->rate * CW_NS_PER_S / options->rate;
 	if (number == 0)
@@ -175,7 +174,7 @@ static int wait_until(struct replay *replay, uint64_t due_ns)
 
 /* ---- packets ---- */
 
-/* Counts it when it cannot be sent. */
+/* Returns whether a packet can be sent, and counts it by cause otherwise. */
 static bool can_send(struct replay *replay, const struct cw_packet *packet)
 {
 	struct cw_replay_counts *counts = replay->counts;
@@ -200,7 +199,7 @@ static int take_packet(struct replay *replay, const struct cw_packet *packet)
 	if (!can_send(replay, packet))
 		return 0;
 	due_ns = due_time(replay, packet);
-	/* What waits beside it is due: it goes first, so that nothing waits for this one. */
+	/* The burst is due before this packet: it must not wait for it. */
 	if (due_ns > replay->now_ns && due_ns > look_at_clock(replay)) {
 		result = flush(replay);
 		if (result == 0)
@@ -225,7 +224,7 @@ static int take_span(struct replay *replay, const struct cw_span *span)
 	while (result == 0 && (count = cw_span_decode(span, &cursor, packets, DECODED)) > 0)
 		for (index = 0; result == 0 && index < count; index++)
 			result = take_packet(replay, &packets[index]);
-	if (result == 0) /* their bytes are the span's */
+	if (result == 0) /* the packets' bytes lie in the span */
 		result = flush(replay);
 	return result == 0 ? sleep_ns(replay, 0) : result;
 }
@@ -249,7 +248,7 @@ static int take_source(struct replay *replay, struct cw_source *source)
 	return result;
 }
 
-/* A file none of whose interfaces has the device's link type is refused as a whole. */
+/* Refuses a file if none of its interfaces has the link type of the output interface. */
 static int check_link_types(const struct replay *replay, const char *input)
 {
 	char theirs[32], device[32];
@@ -261,7 +260,7 @@ static int check_link_types(const struct replay *replay, const char *input)
 		return 0;
 	return cw_error_set(
 	    replay->error, -EPROTONOSUPPORT,
-	    "%s has packets of link type %s, and the device sends %s only", input,
+	    "%s has packets of link type %s: the interface sends %s only", input,
 	    cw_linktype_name(cw_ifaces_at(&replay->ifaces, 0)->linktype, theirs, sizeof(theirs)),
 	    cw_linktype_name(replay->device.linktype, device, sizeof(device)));
 }
@@ -301,11 +300,11 @@ int cw_replay(struct cw_transmit *transmit, const struct cw_replay_options *opti
 	cw_transmit_info(transmit, &replay.device);
 	start_ns = look_at_clock(&replay);
 	for (loop = 0; result == 0 && (options->loops == 0 || loop < options->loops); loop++) {
-		if (!options->rate) /* a pass begins where the last one ended */
+		if (!options->rate) /* each pass starts a new schedule */
 			replay.scheduled = 0;
 		for (input = 0; result == 0 && input < options->input_count; input++)
 			result = take_input(&replay, options->inputs[input]);
-		if (counts->sent == 0) /* nothing to send, however often */
+		if (counts->sent == 0) /* no pass would send anything */
 			break;
 	}
 	counts->elapsed_ns = look_at_clock(&replay) - start_ns;

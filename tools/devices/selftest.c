@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One device's test: open, send, look, judge. */
+/* Tests one interface: opens it, sends, captures, judges. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@
 #define BURST 64u
 #define ETHERTYPE 0x88b5u
 #define PROTOCOL 253u
-#define CLOCK_SLACK_NS 1000000 /* between two clocks of the kernel */
+#define CLOCK_SLACK_NS 1000000 /* tolerance between two clocks of the kernel */
 
 struct selftest {
 	const struct cw_netdev *device, *from;
@@ -32,17 +32,17 @@ struct selftest {
 	struct cw_live *live;
 	struct cw_live_info info;
 	struct cw_transmit *transmit;
-	struct cw_filter *filter; /* NULL: everything passes */
+	struct cw_filter *filter; /* NULL: no filter */
 	uint32_t linktype;
-	uint32_t run;      /* in every frame */
-	uint32_t numbers;  /* bit n: frame n was seen */
-	uint32_t next;     /* number expected next */
+	uint32_t run;      /* random ID of the run, in every frame */
+	uint32_t numbers;  /* bit n: frame n was captured */
+	uint32_t next;     /* least number that is in order */
 	uint64_t first_ns; /* CLOCK_REALTIME before sending */
 	uint64_t last_ts;
 	bool has_odd_ns;
 };
 
-static_assert(CW_SELFTEST_FRAMES <= 32, "a bit for each frame");
+static_assert(CW_SELFTEST_FRAMES <= 32, "one bit for each frame");
 
 /* ---- frames ---- */
 
@@ -92,8 +92,7 @@ static void make_frame(const struct selftest *test, uint32_t number, uint8_t fra
 	put_u32(frame + at + 4, number);
 }
 
-/* The number of a frame of ours; -ENOENT for somebody else's, -EBADMSG for one that is not whole.
- */
+/* Returns the number of a frame; -ENOENT for a packet of another sender, -EBADMSG if damaged. */
 static int frame_number(const struct selftest *test, const struct cw_packet *packet)
 {
 	uint32_t at = header_bytes(test);
@@ -111,7 +110,7 @@ static int frame_number(const struct selftest *test, const struct cw_packet *pac
 	return (int)number;
 }
 
-/* What the filter lets through, said without it. */
+/* Returns whether the filter should pass a frame, without asking the filter. */
 static bool is_expected(const struct selftest *test, uint32_t number)
 {
 	return test->mode != CW_SELFTEST_FILTERED || number % 2 == 0;
@@ -136,8 +135,8 @@ static int compile(struct selftest *test, struct bpf_insn **program, uint32_t *c
 			 ETHERTYPE, test->run);
 	result = cw_filter_compile(&test->filter, text, &options, error);
 	if (result != 0)
-		return result < 0 ? result : -EINVAL; /* not a text that gets warnings */
-	/* As capture does it: the kernel leaves out what it can. */
+		return result < 0 ? result : -EINVAL; /* this text causes no warning */
+	/* As capture does: the kernel filters if it can. */
 	result = cw_filter_kernel_program(test->filter, program, count);
 	return result == -EOPNOTSUPP ? 0 : result;
 }
@@ -162,14 +161,13 @@ static int open_capture(struct selftest *test)
 	free(program);
 	if (result < 0)
 		return result;
-	error->code = 0; /* a warning: of the size of the ring */
+	error->code = 0; /* only a warning, about the size of the kernel ring */
 	cw_live_info(test->live, &test->info);
 	test->result->backend = cw_live_backend_name(test->info.backend);
 	if (test->info.linktype == test->linktype)
 		return 0;
 	return cw_error_set(error, -EPROTONOSUPPORT,
-			    "capture on %s has another link type than what is sent there",
-			    test->device->name);
+			    "capture on %s has another link type than sending", test->device->name);
 }
 
 static int open_both(struct selftest *test)
@@ -184,14 +182,15 @@ static int open_both(struct selftest *test)
 	test->linktype = info.linktype;
 	if (info.linktype != CW_LINKTYPE_ETHERNET && info.linktype != CW_LINKTYPE_RAW)
 		return cw_error_set(error, -EPROTONOSUPPORT,
-				    "%s is a device on which no harmless traffic can be made: test "
-				    "another one",
+				    "%s has a link type without harmless test frames: test another "
+				    "interface",
 				    test->device->name);
 	if (info.mtu < FRAME_BYTES)
-		return cw_error_set(error, -EMSGSIZE, "the MTU of %s is below %u", test->from->name,
-				    FRAME_BYTES);
+		return cw_error_set(error, -EMSGSIZE,
+				    "the MTU of %s is below the %u bytes of a test frame",
+				    test->from->name, FRAME_BYTES);
 	if (getrandom(&test->run, sizeof(test->run), 0) != sizeof(test->run))
-		return cw_error_set_errno(error, -errno, "asking for a random number");
+		return cw_error_set_errno(error, -errno, "cannot get a random number");
 	return open_capture(test);
 }
 
@@ -213,7 +212,7 @@ static int send_frame(struct selftest *test, uint32_t number)
 		test->result->expected += is_expected(test, number);
 		return 0;
 	}
-	return cw_error_set_errno(&test->result->failure, taken, "sending on %s%s",
+	return cw_error_set_errno(&test->result->failure, taken, "cannot send on %s%s",
 				  test->from->name,
 				  taken == -EAGAIN ? " (is anything connected to it?)" : "");
 }
@@ -233,7 +232,7 @@ static void judge_time(struct selftest *test, uint64_t ts_ns)
 		result->is_clock_off = true;
 		result->clock_off_ns = off_ns;
 	}
-	/* Frames are sent apart: equal times are wrong too. */
+	/* Frames are sent with pauses, so equal timestamps are wrong too. */
 	if (ts_ns <= test->last_ts)
 		result->seen_wrongly++;
 	test->last_ts = ts_ns;
@@ -264,7 +263,7 @@ static void look_at(struct selftest *test, const struct cw_packet *packet)
 		judge_time(test, packet->ts_ns);
 }
 
-/* Look at what comes within the time. 0 or the capture's failure. */
+/* Checks packets that arrive in time. Returns 0 or the negative errno of the capture. */
 static int look(struct selftest *test, int timeout_ms)
 {
 	struct cw_packet packets[BURST];
@@ -277,7 +276,7 @@ static int look(struct selftest *test, int timeout_ms)
 	if (result <= 0)
 		return result == 0 ? 0
 				   : cw_error_set_errno(&test->result->failure, result,
-							"capturing on %s", test->device->name);
+							"cannot capture on %s", test->device->name);
 	while ((count = cw_span_decode(&span, &cursor, packets, BURST)) > 0)
 		for (index = 0; index < count; index++)
 			look_at(test, &packets[index]);
@@ -300,7 +299,7 @@ static int run(struct selftest *test)
 	end_ns = cw_now_ns() + CW_SELFTEST_WAIT_MS * UINT64_C(1000000);
 	while (result == 0 && test->result->seen < test->result->expected && cw_now_ns() < end_ns)
 		result = look(test, 50);
-	/* And what should not come. */
+	/* Also catches frames that should not arrive. */
 	if (result == 0)
 		result = look(test, 4 * RETIRE_MS);
 	cw_live_stats(test->live, 0, &stats);
@@ -318,39 +317,41 @@ static int judge(struct selftest *test)
 
 	result->has_ns = test->has_odd_ns;
 	if (result->seen == 0 && result->seen_wrongly == 0)
-		return cw_error_set(failure, -ETIMEDOUT,
-				    "none of %u packets sent on %s was seen within %u s%s: "
-				    "something takes them before capture does (an XDP program, a "
-				    "driver of its own kind?): test another device",
-				    result->expected, test->from->name, CW_SELFTEST_WAIT_MS / 1000,
-				    result->kernel_dropped ? ", and the ring was full" : "");
+		return cw_error_set(
+		    failure, -ETIMEDOUT,
+		    "none of %u packets sent on %s was captured within %u s%s: an XDP "
+		    "program or a special driver may take them first; test another "
+		    "interface",
+		    result->expected, test->from->name, CW_SELFTEST_WAIT_MS / 1000,
+		    result->kernel_dropped ? ", and the kernel ring was full" : "");
 	if (result->is_clock_off)
 		return cw_error_set(
 		    failure, -ERANGE,
-		    "times of packets on %s are %.6f s %s the time they were seen: "
-		    "is this machine's clock being set, or the device's own in use?",
+		    "timestamps of packets on %s are %.6f s %s their capture: is this machine's "
+		    "clock being set, or does the interface use another clock?",
 		    name, (double)llabs(result->clock_off_ns) * 1e-9,
 		    result->clock_off_ns < 0 ? "before" : "after");
 	if (result->seen_wrongly && test->mode == CW_SELFTEST_FILTERED)
 		return cw_error_set(
 		    failure, -EBADMSG,
-		    "a filter on %s passed %u packets that it should not: report this "
-		    "with 'capweir --version' and the device's driver (capweir devices)",
+		    "a filter on %s passed %u packets that it should not: please report this "
+		    "with 'capweir --version' and the interface's driver (capweir devices)",
 		    name, result->seen_wrongly);
 	if (result->seen_wrongly)
 		return cw_error_set(
 		    failure, -EBADMSG,
-		    "%u packets on %s came damaged, twice or out of order%s: look at "
-		    "the device's offloads (capweir devices -i %s)",
+		    "%u packets on %s arrived damaged, twice or out of order%s: check the "
+		    "interface's offloads (capweir devices -i %s)",
 		    result->seen_wrongly, name,
-		    test->mode == CW_SELFTEST_TIMESTAMP ? ", or their times do not rise" : "",
+		    test->mode == CW_SELFTEST_TIMESTAMP ? ", or their timestamps do not ascend"
+							: "",
 		    name);
 	if (result->seen < result->expected)
 		return cw_error_set(
 		    failure, -EIO,
-		    "%u of %u packets sent on %s were not seen (%" PRIu64
-		    " dropped by the kernel): is the device very busy? Try again, or "
-		    "capture with larger rings (-B)",
+		    "%u of %u packets sent on %s were not captured (%" PRIu64
+		    " dropped by the kernel): the interface may be very busy. Try again, or "
+		    "capture with larger kernel rings (-B)",
 		    result->expected - result->seen, result->expected, test->from->name,
 		    result->kernel_dropped);
 	return 0;
