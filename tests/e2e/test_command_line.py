@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 import command
@@ -17,13 +18,34 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", *arguments, says="-w")
 
     def test_no_output(self):
-        self.assert_refused("split", "-r", "in.pcap", says="no output.*-w")
-        self.assert_refused("split", "-r", "in.pcap", "udp", says="no output.*-w")
+        self.assert_refused("split", "-r", "in.pcap", says="no output.*-w dns.pcap")
+        self.assert_refused("split", "-r", "in.pcap", "udp",
+                            says=r"no output.*-w - .*tcpdump -r -")
         self.assert_refused("-r", "in.pcap", "udp", says="no output.*-w")
 
     def test_no_input(self):
         self.assert_refused("split", "-w", "a.pcap", says="no input.*-r")
         self.assert_refused("-w", "a.pcap", says="no input.*-r")
+
+    def test_a_hook_that_is_not_a_program(self):
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-z", "no-such-program",
+                            says="rule1: hook 'no-such-program' is not an executable.*PATH")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-z", "gzip -9",
+                            says=r"'gzip -9' is not an executable.*hook: \[PROGRAM, ARGUMENT\]")
+
+    def test_a_capture_that_cannot_be_asked(self):
+        for name in ("stats", "top", "control"):
+            self.assert_refused(name, *["stats"] * (name == "control"), says="--control PATH")
+        path = self.path("nobody")
+        for _ in range(2):  # without a file, then with a socket that nobody listens at
+            done = e2e.capweir("stats", "--control", path)
+            self.assertEqual(done.status, 1)
+            self.assertIn(f"no running capture at {path}: start one with", done.err)
+            if not os.path.exists(path):
+                with socket.socket(socket.AF_UNIX) as deaf:
+                    deaf.bind(path)
+        done = e2e.capweir("stats", "--control", "/" + "x" * 200)
+        self.assertIn("the limit is 107 bytes", done.err)
 
     def test_a_report_and_packets_cannot_share_standard_output(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "-", "--json", says="--json")
@@ -179,7 +201,7 @@ class Refused(command.Test):
                             says="--queues is for live")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-i", "lo",
                             says="does not belong")
-        self.assert_refused("capture", "-w", "a.pcap", says="-i DEVICE")
+        self.assert_refused("capture", "-w", "a.pcap", says="-i INTERFACE")
         self.assert_refused("-i", "lo", "-w", "a.pcap", "--fanout", "odd", says="hash, cpu, qm")
         self.assert_refused("-i", "lo", "-w", "a.pcap", "-y", "RAW", says="-y")
 

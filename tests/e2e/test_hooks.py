@@ -102,7 +102,7 @@ class Hooks(e2e.Test):
 
     def test_failures_are_told(self):
         self.check_failure([self.spy, self.log], "exit status 3", env={"SPY_EXIT": "3"})
-        self.check_failure(["/bin/sh", "-c", "kill -SEGV $$"], "died of signal 11")
+        self.check_failure(["/bin/sh", "-c", "kill -SEGV $$"], "killed by signal 11")
         bad = self.write("bad", "#!/nowhere/interpreter\n")
         os.chmod(bad, 0o755)
         self.check_failure([bad], "exit status 127")
@@ -110,7 +110,7 @@ class Hooks(e2e.Test):
     def test_one_that_takes_too_long_is_killed_with_its_children(self):
         pids = self.path("pids")
         self.check_failure(["/bin/sh", "-c", f"sleep 1000 & echo $! >>{pids}; wait"],
-                           "it was killed", 10, "--hook-timeout", "0.3")
+                           "killed: ran longer than 300 ms", 10, "--hook-timeout", "0.3")
         with open(pids) as file:
             for pid in map(int, file):
                 with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
@@ -197,7 +197,7 @@ class Hooks(e2e.Test):
         os.kill(runner, signal.SIGKILL)
         done = e2e.finish(run)
         self.assertEqual(done.status, 1, e2e.text_of(done))
-        self.assertIn("process that runs hooks is lost", done.err)
+        self.assertIn("process that runs hooks has died", done.err)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Metrics(live.Test):
         os.chmod(self.rules, 0o644)
         capture = self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "--queues", 2,
                                "--metrics", 0, *arguments)
-        capture.wait_line("metrics are at http://127.0.0.1:")
+        capture.wait_line("serving metrics at http://127.0.0.1:")
         self.port = int(re.search(r"http://127.0.0.1:(\d+)/metrics", capture.text())[1])
         return capture
 

@@ -100,7 +100,7 @@ class Reload(live.Test):
         capture.wait_line("cannot find the rules file")
         os.mkfifo(self.rules)
         capture.signal(signal.SIGHUP)
-        capture.wait_line("is no regular file")
+        capture.wait_line("is not a regular file")
         capture.wait_seen(100 * len(cases))
         report = self.report_of(capture.stop())  # and complete: exit 0
         self.assertEqual(report["reloads"]["refused"], len(cases) + 2)
@@ -202,7 +202,7 @@ class Reload(live.Test):
         self.report_of(capture.stop())
         capture = self.start(hooked % "a")
         self.reload(capture, hooked.replace(hook, "/nowhere/hook") % "a", "rules not reloaded")
-        capture.wait_line("is no program")
+        capture.wait_line("is not an executable")
         self.reload(capture, hooked % "b", "(outputs: 0 go on, 1 new, 1 closed)")
         capture.wait_line(f"a {self.directory}")
         self.reload(capture, plain, "(outputs: 0 go on, 1 new, 1 closed)")
@@ -213,7 +213,7 @@ class Reload(live.Test):
     def test_without_a_file_there_is_nothing_to_reload(self):
         capture = self.capture("-i", "in", "-w", self.path("all.pcap"))
         capture.signal(signal.SIGHUP)
-        capture.wait_line("no rules file (-R)")
+        capture.wait_line("no rules file to reload")
         self.report_of(capture.stop())
         with open(self.path("in.yaml"), "w") as file:
             file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
@@ -306,7 +306,7 @@ class Reload(live.Test):
         self.mode = 0o600
         capture = self.start(good, "-Z", "nobody")
         self.mode = 0o644
-        capture.wait_line("cannot be read any more by the user that captures")
+        capture.wait_line("the user that captures cannot read")
         capture.signal(signal.SIGHUP)
         capture.wait_line("rules not reloaded")
         self.assertIn("Permission denied", capture.text())

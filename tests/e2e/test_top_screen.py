@@ -11,6 +11,7 @@ import e2e
 import live
 
 RED = re.compile(r"\x1b\[(?:[0-9]+;)*31")
+ANY_COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*3[0-7]")
 
 
 class Top(live.Test):
@@ -26,9 +27,9 @@ class Top(live.Test):
         self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
         return done.stdout
 
-    def show(self, columns=80, lines=24):
+    def show(self, columns=80, lines=24, variable="NO_COLOR="):
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
-                  f"{e2e.CAPWEIR} top --control {self.socket}; echo over $?; sleep 60")
+                  f"{variable} {e2e.CAPWEIR} top --control {self.socket}; echo over $?; sleep 60")
         self.addCleanup(subprocess.run, ["tmux", "-S", self.path("tmux"), "kill-server"],
                         capture_output=True)
 
@@ -47,11 +48,12 @@ class Top(live.Test):
                                "-t", 2, "--queues", 1)
         sender = self.sender(live.Shape(10**9), rate=2000)
         self.show()
-        screen = self.wait_screen(["ring in:0 .*[0-9]/s", "queue in:0", "worker 0", "worker 1",
+        screen = self.wait_screen(["kernel in:0 .*[0-9]/s", "queue in:0", "worker 0", "worker 1",
                                    "chunks",
                                    "output rule1 .*[0-9]/s", "[1-9],?[0-9]* packets/s",
                                    "bottleneck: none: nothing is lost"])
         self.assertIsNone(RED.search(screen))
+        self.assertIsNotNone(ANY_COLOUR.search(screen))
         self.assertEqual(max(len(line) for line in
                              self.tmux("capture-pane", "-p").splitlines()) <= 80, True)
         self.tmux("resize-window", "-x", "60", "-y", "8")
@@ -59,6 +61,13 @@ class Top(live.Test):
         self.tmux("send-keys", "q")
         self.wait_screen(["over 0"])
         sender.stop()
+        self.report_of(capture.stop())
+
+    def test_no_color_means_none(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--control", self.socket)
+        self.show(variable="NO_COLOR=1")
+        screen = self.wait_screen(["worker 0", "bottleneck: none: nothing is lost"])
+        self.assertIsNone(ANY_COLOUR.search(screen), screen)
         self.report_of(capture.stop())
 
     def test_a_slow_output_is_named_and_red(self):
@@ -70,7 +79,7 @@ class Top(live.Test):
                                "--queues", 1)
         sender = self.sender(live.Shape(10**9, size=1000), rate=5000)
         self.show()
-        screen = self.wait_screen(["bottleneck: output rule1: it is written too slowly and loses",
+        screen = self.wait_screen(["bottleneck: output rule1: is written too slowly and loses",
                                    "output rule1 .*lost [0-9,]+/s"])
         red = [line for line in screen.splitlines() if RED.search(line)]
         self.assertTrue(any("rule1" in line for line in red), screen)
@@ -89,10 +98,10 @@ class Top(live.Test):
                                "--queues", 1)
         sender = self.sender(live.Shape(10**9, size=1000), rate=5000)
         self.show()
-        screen = self.wait_screen(["bottleneck: output rule1: it is written too slowly; the kernel "
-                                   "drops [0-9]+/s", r"ring in:0 .*\|\|\|\|.*lost [0-9,]+/s"])
+        screen = self.wait_screen(["bottleneck: output rule1: written too slowly; the kernel "
+                                   "drops [0-9]+/s", r"kernel in:0 .*\|\|\|\|.*lost [0-9,]+/s"])
         red = [line for line in screen.splitlines() if RED.search(line)]
-        self.assertTrue(any("ring in:0" in line for line in red), screen)
+        self.assertTrue(any("kernel in:0" in line for line in red), screen)
         sender.stop()
         capture.kill()
 
@@ -102,7 +111,7 @@ class Top(live.Test):
         self.assertIn("terminal", done.err)
         self.assertEqual(e2e.capweir("top").status, 2)
         self.show()
-        self.wait_screen(["cannot ask at", "over 1"])
+        self.wait_screen(["no running capture at", "over 1"])
 
 
 if __name__ == "__main__":

@@ -166,11 +166,11 @@ class Repair(e2e.Test):
         path = self.write(".a.pcap.AbCdEf.part", whole[:-7])
         done = e2e.capweir("repair", "--dry-run", path)
         self.assertEqual(done.status, 1)
-        self.assertRegex(done.out.decode(), r"torn, would cut \d+ bytes .*; 1,999 packets")
+        self.assertRegex(done.out.decode(), r"would remove \d+ bytes .*; 1,999 packets")
         done = self.run_ok("repair", path)
-        self.assertRegex(done.out.decode(), r": cut \d+ bytes \(a record that wants \d+ bytes\); "
-                                            r"1,999 packets, [\d,]+ bytes are kept\n.*hidden name")
-        self.assertIn(b"whole: 1,999 packets", self.run_ok("repair", path).out)
+        self.assertRegex(done.out.decode(), r": removed \d+ bytes \(a record that wants \d+ bytes\)"
+                                            r"; 1,999 packets, .* are kept\n.*temporary name")
+        self.assertIn(b"intact: 1,999 packets", self.run_ok("repair", path).out)
 
     def test_what_a_kill_leaves(self):
         """Hidden leftovers of killed runs become whole files of the first packets."""

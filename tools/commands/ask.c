@@ -11,11 +11,12 @@
 #include "tools/text/complain.h"
 
 #define ANSWER_BYTES_MAX ((size_t)256 << 20)
-#define PATIENCE_S 30 /* for all but a reload, which may compile for long */
+#define PATIENCE_S 30 /* for all requests but a reload, which may compile for long */
 
 int cw_ask_refuse_no_path(void)
 {
-	return cw_refuse("--control PATH says which capture: the path that it was given");
+	return cw_refuse("which capture? Give --control PATH, the path that the capture was "
+			 "started with");
 }
 
 int cw_ask_connect(const char *path)
@@ -24,15 +25,20 @@ int cw_ask_connect(const char *path)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		cw_complain("--control: the path is too long");
+		cw_complain("--control: the path is too long: the limit is %zu bytes",
+			    sizeof(address.sun_path) - 1);
 		return -1;
 	}
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
-	cw_complain("cannot ask at %s: %s", path,
-		    errno == ECONNREFUSED ? "no capture listens there any more" : strerror(errno));
+	if (errno == ENOENT || errno == ECONNREFUSED)
+		cw_complain("no running capture at %s: start one with capweir capture --control %s",
+			    path, path);
+	else
+		cw_complain("cannot connect to %s: %s%s", path, strerror(errno),
+			    errno == EACCES ? ": use the user of the capture, or root" : "");
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -55,7 +61,7 @@ static bool send_all(int fd, const char *text)
 	return true;
 }
 
-/* One line, to be freed; NULL with errno. */
+/* Returns one line, which the caller frees, or NULL with errno. */
 static char *read_line(int fd)
 {
 	size_t used = 0, room = 65536;
@@ -98,7 +104,7 @@ json_t *cw_ask_at(int fd, const char *path, json_t *request, bool is_patient)
 
 	json_decref(request);
 	if (!text) {
-		cw_complain("no memory");
+		cw_complain("out of memory");
 		return NULL;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -107,10 +113,10 @@ json_t *cw_ask_at(int fd, const char *path, json_t *request, bool is_patient)
 	if (line)
 		answer = json_loads(line, 0, &fault);
 	else
-		cw_complain("%s: no answer: %s", path,
-			    errno == EAGAIN ? "it takes too long" : strerror(errno));
+		cw_complain("%s: no answer from the capture: %s", path,
+			    errno == EAGAIN ? "it has not answered for 30 s" : strerror(errno));
 	if (line && !json_is_object(answer)) {
-		cw_complain("%s: that is no answer of a capture", path);
+		cw_complain("%s: not the socket of a capweir capture: unknown answer", path);
 		json_decref(answer);
 		answer = NULL;
 	}
@@ -140,7 +146,7 @@ bool cw_ask_is_good(const json_t *answer)
 	if (json_is_true(json_object_get(answer, "ok")))
 		return true;
 	if (answer)
-		cw_complain("%s", error ? error : "the capture says no");
+		cw_complain("%s", error ? error : "the capture refused the command");
 	return false;
 }
 

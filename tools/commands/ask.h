@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Asking a capture at its control socket. What goes wrong is complained about here. */
+/* Requests to the control socket of a running capture. These functions report their errors. */
 #ifndef CW_TOOLS_COMMANDS_ASK_H
 #define CW_TOOLS_COMMANDS_ASK_H
 
@@ -7,23 +7,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A connection; -1 after a complaint. */
+/* Returns a connection to the socket at `path`, or -1. */
 int cw_ask_connect(const char *path);
 
-/* One request (taken) and its answer, an object; NULL after a complaint. `is_patient`: however long
- * it takes, else some seconds. */
+/* Sends one request (takes) and returns the answer, a JSON object, or NULL. Waits for the answer
+ * 30 s, or without limit if `is_patient`. */
 json_t *cw_ask_at(int fd, const char *path, json_t *request, bool is_patient);
 
-/* The same with a connection of its own. */
+/* As cw_ask_at, over a new connection. */
 json_t *cw_ask(const char *path, json_t *request, bool is_patient);
 
-/* Whether the answer (or NULL) says yes; complains where it says no. */
+/* Returns whether the answer is "ok"; prints its error otherwise. Accepts NULL. */
 bool cw_ask_is_good(const json_t *answer);
 
-/* A count of an object; 0 where there is none. */
+/* Returns the integer `name` of an object, 0 without one. */
 uint64_t cw_ask_number(const json_t *object, const char *name);
 
-/* Complains that no path was given; CW_EXIT_USAGE. */
+/* Reports that --control is missing; returns CW_EXIT_USAGE. */
 int cw_ask_refuse_no_path(void);
 
 #endif

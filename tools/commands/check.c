@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir check: everything about a rules file that can be known without packets. */
+/* capweir check: all that can be checked in a rules file without packets. */
 #include <stdlib.h>
 
 #include "core/filter/text/compiler.h"
@@ -14,7 +14,7 @@ struct findings {
 	const struct cw_rules *rules;
 	uint32_t error_count;
 	uint32_t warning_count;
-	uint32_t *illegal_counts; /* per rule: link types it is illegal for */
+	uint32_t *illegal_counts; /* per rule: link types for which its filter is illegal */
 };
 
 static void note_finding(void *context, const struct cw_rule *rule, uint32_t linktype,
@@ -35,8 +35,7 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 		findings->illegal_counts[rule - findings->rules->rules]++;
 }
 
-/* As split sees it: a rule that is legal for some of the link types runs, and never matches others.
- */
+/* Counts as split does: an error if the filter is illegal for all link types, else warnings. */
 static void judge(struct findings *findings, uint32_t linktype_count)
 {
 	for (uint32_t index = 0; index < findings->rules->count; index++) {
@@ -47,7 +46,7 @@ static void judge(struct findings *findings, uint32_t linktype_count)
 	}
 }
 
-/* The link types to check for: those of the files given with -r, or -y's, or Ethernet. */
+/* Checks for the link types of the files given with -r, or for that of -y, or for Ethernet. */
 static int check_types(const struct cw_arguments *arguments, struct cw_matcher *matcher,
 		       struct findings *findings)
 {
@@ -95,7 +94,7 @@ int cw_command_check(const struct cw_arguments *arguments)
 	int result = CW_EXIT_USAGE;
 
 	if (arguments->rest.count != 1)
-		return cw_refuse("check takes one rules file");
+		return cw_refuse("check takes one rules file: capweir check rules.yaml");
 	if (cw_rules_load(&rules, arguments->rest.words[0], &error) < 0 ||
 	    cw_rules_check(&rules, &error) < 0) {
 		cw_complain("%s", error.text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The commands: each takes parsed arguments and returns the exit status. */
+/* The commands. Each takes parsed arguments and returns the exit status. */
 #ifndef CW_TOOLS_COMMANDS_COMMANDS_H
 #define CW_TOOLS_COMMANDS_COMMANDS_H
 
@@ -21,11 +21,11 @@ int cw_command_top(const struct cw_arguments *arguments);
 int cw_command_control(const struct cw_arguments *arguments);
 int cw_command_bench(const struct cw_arguments *arguments);
 
-/* Run the pipeline to its end, then its hooks (NULL: there are none), report; the exit status. */
+/* Runs the pipeline and its hooks (NULL: none) to the end, and reports. Returns the exit status. */
 int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
 	   struct cw_hooks *hooks);
 
-/* capweir inspect filter. */
+/* capweir inspect filter */
 int cw_inspect_filter(const struct cw_arguments *arguments);
 
 #endif

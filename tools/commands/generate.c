@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir generate: a profile of synthetic traffic as a capture file. */
+/* capweir generate: writes synthetic traffic to a capture file. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -82,8 +82,8 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 	if (cw_template_parse(&name, arguments->rules.writes.words[0], NULL, &error) < 0)
 		return cw_refuse("%s", error.text);
 	if (name->is_zst) {
-		cw_complain("compressed output is not in this version of generate; write a plain "
-			    "file and split -w FILE.zst it");
+		cw_complain("compressed output is not in this version of generate: write a plain "
+			    "file, then capweir split -r FILE -w FILE.zst");
 		cw_template_free(name);
 		return CW_EXIT_USAGE;
 	}
@@ -105,10 +105,9 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	struct cw_error error = {0};
 	int result;
 
-	/* Looked at once more when the file is published; here, so that nothing is written in vain.
-	 */
+	/* Fails before the work; the check is repeated when the file is published. */
 	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0)
-		return cw_refuse("%s exists and --no-clobber is given", path);
+		return cw_refuse("%s exists: choose another name, or omit --no-clobber", path);
 	result = cw_outfile_new(&output->file, path, &options);
 	if (result < 0)
 		return cw_fail("cannot write %s: %s", path, strerror(-result));
@@ -122,7 +121,7 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	sigaction(SIGTERM, &stopping, NULL);
 	result = put_packets(output, traffic, arguments->traffic.packets);
 	if (result == -EINTR) {
-		cw_complain("stopped: %s is not written", path);
+		cw_complain("stopped by a signal: %s was not written", path);
 		cw_outfile_discard(output->file, false);
 		return CW_EXIT_STOPPED;
 	}
@@ -148,7 +147,8 @@ int cw_command_generate(const struct cw_arguments *arguments)
 	int result;
 
 	if (arguments->rules.writes.count != 1 || arguments->rest.count)
-		return cw_refuse("generate takes one -w FILE and no other words");
+		return cw_refuse(
+		    "generate takes one -w FILE and no other words: capweir generate -w imix.pcap");
 	result = choose_format(arguments, &output.format);
 	if (result)
 		return result;

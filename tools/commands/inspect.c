@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir inspect: what is in capture files, and what is wrong with them (inspect_filter.c: what
- * becomes of filters). */
+/* capweir inspect: contents and damage of capture files. inspect_filter.c has inspect filter. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,8 +20,8 @@ struct findings {
 	uint64_t bytes;
 	uint64_t wire_bytes;
 	uint64_t malformed;
-	uint64_t backwards; /* times earlier than the packet's before */
-	uint64_t cut;       /* caplen < wire_len */
+	uint64_t backwards; /* timestamps earlier than that of the packet before */
+	uint64_t cut;       /* packets with caplen < wire_len */
 	uint64_t first_ns, last_ns, least_ns, most_ns;
 	uint32_t caplen_min, caplen_max;
 	uint64_t *iface_packets;
@@ -94,7 +93,8 @@ static int walk(struct cw_source *source, struct findings *findings)
 			for (index = 0; index < count; index++) {
 				if (count_packet(findings, &packets[index]) < 0) {
 					cw_lease_give_back(&lease);
-					return cw_error_set(&findings->damage, -12, "no memory");
+					return cw_error_set(&findings->damage, -12,
+							    "out of memory");
 				}
 			}
 		}
@@ -138,7 +138,7 @@ static void print_findings(const char *path, const struct findings *findings,
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES], time[64];
 	const struct cw_source_info *info = &findings->info;
 
-	printf("%s\n  format       %s %u.%u, %s-endian, times in %s, compression %s\n", path,
+	printf("%s\n  format       %s %u.%u, %s-endian, timestamps in %s, compression %s\n", path,
 	       info->format, info->version_major, info->version_minor, info->byte_order,
 	       info->has_ns ? "ns" : "us", info->compression);
 	print_ifaces(findings, ifaces);
@@ -146,7 +146,7 @@ static void print_findings(const char *path, const struct findings *findings,
 	       cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
 	       cw_format_bytes(findings->wire_bytes, c));
 	if (findings->packets) {
-		printf("  lengths      %u to %u, %.1f on average; %s packets are cut\n",
+		printf("  lengths      %u to %u, %.1f on average; %s packets truncated\n",
 		       findings->caplen_min, findings->caplen_max,
 		       (double)findings->bytes / (double)findings->packets,
 		       cw_format_count(findings->cut, a));
@@ -156,11 +156,12 @@ static void print_findings(const char *path, const struct findings *findings,
 		       (double)(findings->most_ns - findings->least_ns) * 1e-9);
 	}
 	if (findings->backwards)
-		printf("  order        %s times go backwards\n",
+		printf("  order        %s timestamps go backwards\n",
 		       cw_format_count(findings->backwards, a));
 	if (findings->malformed)
-		printf("  malformed    %s records no filter can be given\n",
-		       cw_format_count(findings->malformed, a));
+		printf(
+		    "  malformed    %s records of an interface that the file does not describe\n",
+		    cw_format_count(findings->malformed, a));
 	printf("  damage       %s\n", findings->damage.code ? findings->damage.text : "none");
 }
 
@@ -196,12 +197,12 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 	    "damage", cw_json_text(findings->damage.code ? findings->damage.text : NULL));
 }
 
-/* `status`, or that of a run out of memory. */
+/* Appends `entry`; returns `status`, or CW_EXIT_PROBLEM without memory. */
 static int append(json_t *list, json_t *entry, int status)
 {
 	if (json_array_append_new(list, entry) == 0)
 		return status;
-	return cw_fail("no memory for the report");
+	return cw_fail("out of memory for the report");
 }
 
 static int inspect_file(const char *path, uint32_t linktype, json_t *list)
@@ -238,7 +239,7 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	return status;
 }
 
-/* What has a meaning for filters only. */
+/* Refuses options that only inspect filter has. */
 static int refuse_filter_options(const struct cw_arguments *arguments)
 {
 	const char *option = arguments->filter.dumps         ? "-d"
@@ -251,7 +252,7 @@ static int refuse_filter_options(const struct cw_arguments *arguments)
 
 	if (!option)
 		return 0;
-	return cw_refuse("%s is for filters: capweir inspect filter %s EXPR", option, option);
+	return cw_refuse("%s applies to filters: capweir inspect filter %s EXPR", option, option);
 }
 
 static int inspect_files(const struct cw_arguments *arguments)
@@ -261,7 +262,9 @@ static int inspect_files(const struct cw_arguments *arguments)
 	uint32_t linktype, index;
 
 	if (!arguments->rest.count)
-		return cw_refuse("inspect takes capture files, or the word filter and expressions");
+		return cw_refuse(
+		    "nothing to inspect: give capture files, or filters: capweir inspect "
+		    "filter EXPR");
 	if (refuse_filter_options(arguments))
 		return CW_EXIT_USAGE;
 	if (cw_arguments_linktype(arguments, &linktype))

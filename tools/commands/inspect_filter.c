@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir inspect filter: expressions as classic BPF, and the decision program of all of them. */
+/* capweir inspect filter: each expression as classic BPF, and the decision program of all. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,21 +9,21 @@
 #include "tools/commands/commands.h"
 #include "tools/request/request.h"
 
-#define PROGRAMS_SHOWN 16u /* of filters, in front of the decision program, without --full */
+#define PROGRAMS_SHOWN 16u /* filters printed before the decision program, without --full */
 
-/* The filters at hand: those of the rules, then the command line's. */
+/* All filters: those of the rules, then those of the command line. */
 struct filters {
 	struct cw_rules rules;
 	struct cw_filter_set_options options;
 	struct cw_filter_set *set; /* owns all filters */
 	struct shown {
 		const struct cw_filter *filter;
-		const char *rule; /* its name, or NULL */
+		const char *rule; /* name of its rule, or NULL */
 	} * shown;
 	uint32_t count;
 };
 
-/* Compile and keep one; `rule` is its name or NULL. */
+/* Compiles and keeps one filter; `rule` is the name of its rule or NULL. */
 static int add_filter(struct filters *filters, const char *expression, const char *rule)
 {
 	struct cw_error error = {0};
@@ -59,13 +59,13 @@ static int add_filters(struct filters *filters, const struct cw_words *rest)
 	for (uint32_t index = 1; index < rest->count && result == 0; index++) {
 		result = add_filter(filters, rest->words[index], NULL);
 		if (result && rest->count > 2)
-			cw_complain(
-			    "each argument is one expression: quote those of several words");
+			cw_complain("each argument is one expression: quote an expression of "
+				    "several words");
 	}
 	return result;
 }
 
-/* Only the classic BPF, as tcpdump; an empty line between two. */
+/* Prints classic BPF only, as tcpdump -d does, with an empty line between filters. */
 static void print_dumps(const struct filters *filters, enum cw_filter_program_format format)
 {
 	for (uint32_t index = 0; index < filters->count; index++) {
@@ -81,7 +81,7 @@ static void print_programs(const struct filters *filters, bool is_full)
 		const struct shown *shown = &filters->shown[index];
 
 		if (index == PROGRAMS_SHOWN && !is_full) {
-			printf("and %u filters more (--full prints them)\n\n",
+			printf("and %u more filters (--full prints them)\n\n",
 			       filters->count - index);
 			return;
 		}
@@ -92,7 +92,7 @@ static void print_programs(const struct filters *filters, bool is_full)
 	}
 }
 
-/* Failures to write are found by the caller, on standard output. */
+/* The caller checks standard output for write errors. */
 static int print_filters(const struct filters *filters, const struct cw_arguments *arguments)
 {
 	struct cw_error error = {0};
@@ -118,18 +118,18 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 static int check_arguments(const struct cw_arguments *arguments)
 {
 	if (arguments->rest.count < 2 && !arguments->rules.file)
-		cw_complain("inspect filter takes expressions, or -R RULES (a capture file called "
-			    "filter is ./filter)");
+		cw_complain("no filter: give expressions, or -R RULES. (For a capture file with "
+			    "this name: capweir inspect ./filter)");
 	else if (arguments->json)
-		cw_complain("inspect filter has no --json");
+		cw_complain("inspect filter does not support --json");
 	else if (arguments->filter.dumps && arguments->filter.dot)
-		cw_complain("give -d or --dot, not both");
+		cw_complain("-d and --dot exclude each other: give -d or --dot, not both");
 	else
 		return 0;
 	return CW_EXIT_USAGE;
 }
 
-/* Options, rules, an empty set. */
+/* Checks the arguments, loads the rules and creates an empty set. */
 static int prepare(struct filters *filters, const struct cw_arguments *arguments)
 {
 	struct cw_error error = {0};

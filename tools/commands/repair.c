@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir repair: cut torn tails of capture files, and say what was done. */
+/* capweir repair: truncates capture files after their last intact record. */
 #include <string.h>
 
 #include "core/format/repair.h"
 #include "tools/commands/commands.h"
 #include "tools/text/numbers.h"
 
-/* ".NAME.XXXXXX.part": what a run that was killed leaves behind. */
+/* Returns whether the name is ".NAME.XXXXXX.part", as a killed run leaves it. */
 static bool is_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -24,13 +24,13 @@ static void print_repair(const char *path, bool dry_run, const struct cw_repair 
 	cw_format_count(repair->packets, packets);
 	cw_format_count(repair->kept_bytes, kept);
 	if (!repair->torn[0])
-		printf("%s: whole: %s packets, %s bytes\n", path, packets, kept);
+		printf("%s: intact: %s packets, %s bytes\n", path, packets, kept);
 	else
 		printf("%s: %s %s bytes (%s); %s packets, %s bytes %s\n", path,
-		       dry_run ? "torn, would cut" : "cut", cut, repair->torn, packets, kept,
-		       dry_run ? "would be kept" : "are kept");
+		       dry_run ? "incomplete, would remove" : "removed", cut, repair->torn, packets,
+		       kept, dry_run ? "would be kept" : "are kept");
 	if (!dry_run && is_part(path))
-		printf("%s: it has its hidden name still; mv gives it another\n", path);
+		printf("%s: still has its temporary name: rename it with mv\n", path);
 }
 
 static json_t *repair_json(const char *path, bool dry_run, const struct cw_repair *repair,
@@ -53,7 +53,7 @@ int cw_command_repair(const struct cw_arguments *arguments)
 	int status = CW_EXIT_COMPLETE;
 
 	if (!arguments->rest.count)
-		return cw_refuse("repair takes capture files");
+		return cw_refuse("nothing to repair: give capture files");
 	for (uint32_t index = 0; index < arguments->rest.count; index++) {
 		const char *path = arguments->rest.words[index];
 		struct cw_error error = {0};

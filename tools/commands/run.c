@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A run from start to report: progress, signals, statistics, exit status. */
+/* One run from start to report: signals, progress, statistics, exit status. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,20 +26,20 @@ struct run {
 	const struct cw_arguments *arguments;
 	const struct cw_pipeline_options *options;
 	struct cw_pipeline *pipeline;
-	struct cw_hooks *hooks; /* NULL: there are none */
-	uint64_t start_ns;
-	struct cw_progress last; /* live: when rates were told last, */
-	double last_s;           /* and when that was */
-	int notify_fd;           /* of the service manager; -1: none */
+	struct cw_hooks *hooks;  /* NULL: no hooks */
+	uint64_t start_ns;       /* CLOCK_MONOTONIC */
+	struct cw_progress last; /* live: counters at the last progress line */
+	double last_s;           /* live: time of that line, seconds after the start */
+	int notify_fd;           /* socket of the service manager; -1: none */
 	bool is_live;
-	struct cw_control *control; /* NULL: there is none */
-	struct cw_metrics *metrics; /* likewise */
+	struct cw_control *control; /* NULL: no control socket */
+	struct cw_metrics *metrics; /* NULL: no metrics server */
 	/* sequentially consistent: once a message */
-	_Atomic int level;         /* enum cw_severity: what is below it is not told */
-	_Atomic bool has_progress; /* a line is on the terminal; any thread asks, in tell */
-	bool wants_progress;       /* stderr is one */
-	bool is_stopped;           /* by a signal */
-	bool was_interrupted;      /* split: by a signal, so that the exit status says so */
+	_Atomic int level;         /* enum cw_severity: least severity that is printed */
+	_Atomic bool has_progress; /* stderr shows an unfinished progress line; any thread reads */
+	bool wants_progress;       /* stderr is a terminal */
+	bool is_stopped;           /* by a signal, the control socket or --duration */
+	bool was_interrupted;      /* split: stopped by a signal, exit status 130 */
 };
 
 static void tell(void *context, enum cw_severity severity, const char *text)
@@ -48,7 +48,7 @@ static void tell(void *context, enum cw_severity severity, const char *text)
 
 	if ((int)severity < run->level)
 		return;
-	/* One call of stdio: lines of several threads do not mix. */
+	/* One stdio call, so that lines of several threads do not mix. */
 	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
 		severity == CW_WARNING ? "warning: " : "", text);
 }
@@ -80,7 +80,7 @@ static void print_file_progress(struct run *run, bool ends_line)
 	run->has_progress = !ends_line;
 }
 
-/* Live: rates since the last time, and what was lost so far. */
+/* Live: rates since the last progress line, and all losses so far. */
 static void print_live_progress(struct run *run, bool ends_line)
 {
 	char packets[CW_NUMBER_BYTES], bits[CW_NUMBER_BYTES], all[CW_NUMBER_BYTES],
@@ -93,7 +93,8 @@ static void print_live_progress(struct run *run, bool ends_line)
 	if (span_s < 1e-3)
 		span_s = 1e-3;
 	fprintf(
-	    stderr, "%s%.0f s: %s packets, %s/s, %s/s; dropped by the kernel %s, before it %s%s",
+	    stderr,
+	    "%s%.0f s: %s packets, %s/s, %s/s; dropped by the kernel %s, by the interface %s%s",
 	    run->has_progress ? "\r\033[K" : "", now_s, cw_format_count(progress.packets, all),
 	    cw_format_count((uint64_t)((double)(progress.packets - run->last.packets) / span_s),
 			    packets),
@@ -114,7 +115,7 @@ static void print_progress(struct run *run, bool ends_line)
 		print_file_progress(run, ends_line);
 }
 
-/* --stats, and SIGUSR1: with --json a line of it on standard output, else a line of words. */
+/* Prints statistics (--stats, SIGUSR1): a progress line, or JSON on stdout with --json. */
 static void print_stats(struct run *run)
 {
 	struct cw_progress progress;
@@ -129,7 +130,7 @@ static void print_stats(struct run *run)
 	cw_stats_print_json(seconds_since(run->start_ns), &progress, &books);
 }
 
-/* What was done so far, for a run that is broken off. */
+/* Reports the packets and records so far, and exits at once. */
 static _Noreturn void abort_run(struct run *run, int status)
 {
 	struct cw_books books;
@@ -138,27 +139,27 @@ static _Noreturn void abort_run(struct run *run, int status)
 	cw_pipeline_abort(run->pipeline);
 	cw_pipeline_peek(run->pipeline, &books);
 	cw_complain("aborted: %s packets taken in, %s records written; unfinished files are left "
-		    "as hidden .part files",
+		    "as hidden .part files (capweir repair makes them readable)",
 		    cw_format_count(books.received, received),
 		    cw_format_count(books.written, written));
 	_exit(status);
 }
 
-/* Answered by the pipeline, when it is done. */
+/* Requests a reload; the pipeline reports its result. */
 static void reload(struct run *run)
 {
 	const char *rules = run->arguments->rules.file;
 
 	if (!run->is_live)
-		cw_complain("SIGHUP: rules are reloaded during live capture only; split goes on");
+		cw_complain("SIGHUP ignored: only a live capture reloads rules; split continues");
 	else if (!rules)
-		cw_complain("SIGHUP: there is no rules file (-R) to be read again");
+		cw_complain("SIGHUP ignored: no rules file to reload; start with -R RULES");
 	else if (!cw_pipeline_request_reload(run->pipeline))
-		cw_complain(
-		    "SIGHUP: the rules came from standard input, which cannot be read again");
+		cw_complain("SIGHUP ignored: the rules came from standard input, which cannot be "
+			    "read again; start with -R RULES");
 }
 
-/* The rules file is read anew, by the pipeline's own thread: all that would end a start refuses. */
+/* Reads the rules file again, in the pipeline's reload thread, with all checks of the start. */
 static int load_rules(void *context, struct cw_rules *rules, struct cw_error *error)
 {
 	const struct run *run = context;
@@ -172,7 +173,7 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 	options.rules = rules;
 	result = cw_folders_find(&folders, &options);
 	if (result < 0)
-		cw_error_set(error, result, "no memory");
+		cw_error_set(error, result, "out of memory");
 	else
 		result = cw_folders_check(&folders, error);
 	cw_folders_fini(&folders);
@@ -180,8 +181,9 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 		result = cw_rules_check_hooks(rules, &has_hooks, error);
 	if (result == 0 && has_hooks && !run->hooks)
 		result = cw_error_set(error, -EINVAL,
-				      "a rule has a hook, and this run started without any: what "
-				      "runs hooks is made at the start");
+				      "a rule has a hook, and this run started without any: the "
+				      "process that runs hooks starts only with the capture. "
+				      "Restart capweir");
 	if (result < 0)
 		cw_rules_fini(rules);
 	return result;
@@ -212,7 +214,7 @@ static void handle_signal(struct run *run, int signal_fd)
 		run->is_stopped = true;
 		run->was_interrupted = !run->is_live;
 		cw_notify(run->notify_fd, "STOPPING=1");
-		cw_complain("stopping: what was %s is finished; once more aborts",
+		cw_complain("stopping: writing all packets %s so far; another signal aborts",
 			    run->is_live ? "captured" : "read");
 		cw_pipeline_request_stop(run->pipeline);
 	}
@@ -227,7 +229,7 @@ static void stop_by_control(void *context)
 	if (run->is_stopped)
 		return;
 	run->is_stopped = true;
-	cw_complain("stopping, as the control socket asks: what was captured is finished");
+	cw_complain("stopping by the control socket: writing all packets captured so far");
 	cw_pipeline_request_stop(run->pipeline);
 }
 
@@ -280,7 +282,7 @@ static int open_metrics(struct run *run)
 
 /* ---- time ---- */
 
-/* Milliseconds until something is due; -1: nothing will be. */
+/* Returns the milliseconds until the next timed action, -1: none. */
 static int next_wait_ms(const struct run *run, double progress_s, double stats_s)
 {
 	double now_s = seconds_since(run->start_ns);
@@ -301,7 +303,7 @@ static int next_wait_ms(const struct run *run, double progress_s, double stats_s
 	return due_s <= now_s ? 0 : (int)((due_s - now_s) * 1000) + 1;
 }
 
-/* Do what is due. */
+/* Performs the timed actions that are due. */
 static void keep_time(struct run *run, double *progress_s, double *stats_s)
 {
 	const struct cw_arguments *arguments = run->arguments;
@@ -313,7 +315,7 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 	}
 	if (arguments->live.stats_ms && now_s >= *stats_s) {
 		print_stats(run);
-		while (*stats_s <= now_s) /* what was missed is not made up for */
+		while (*stats_s <= now_s) /* missed lines are skipped */
 			*stats_s += (double)arguments->live.stats_ms / 1000;
 	}
 	if (arguments->live.duration_ms && !run->is_stopped &&
@@ -322,7 +324,9 @@ static void keep_time(struct run *run, double *progress_s, double *stats_s)
 		cw_pipeline_request_stop(run->pipeline);
 	}
 	if (run->is_live && run->is_stopped && cw_pipeline_is_stuck(run->pipeline)) {
-		cw_complain("a thread is stuck, most likely in writing");
+		cw_complain(
+		    "a thread has been stuck for too long, most likely writing to a slow disk "
+		    "or pipe");
 		abort_run(run, CW_EXIT_PROBLEM);
 	}
 }
@@ -344,7 +348,7 @@ static void wait_for_end(struct run *run, int signal_fd)
 			handle_signal(run, signal_fd);
 		if (ready > 0 && count)
 			cw_control_serve(run->control, run->pipeline, fds + 3, count);
-		if (run->metrics) /* also when a client's time is over */
+		if (run->metrics) /* also after a client's timeout */
 			cw_metrics_serve(run->metrics, run->pipeline);
 	}
 	if (run->has_progress)
@@ -359,7 +363,7 @@ static void run_hook(void *context, const struct cw_rule *rule, const char *path
 	cw_hooks_run_any(run->hooks, rule->name, rule->hook, path);
 }
 
-/* The files are complete; a signal ends the waiting, not the hooks. */
+/* Waits for the hooks, after all files are complete. A signal ends the wait, not the hooks. */
 static void finish_hooks(struct run *run, int signal_fd, struct cw_report *report)
 {
 	struct signalfd_siginfo signal;
@@ -373,9 +377,9 @@ static void finish_hooks(struct run *run, int signal_fd, struct cw_report *repor
 	while (status == -EINTR && read(signal_fd, &signal, sizeof(signal)) == sizeof(signal) &&
 	       signal.ssi_signo != SIGINT && signal.ssi_signo != SIGTERM);
 	if (status == -EINTR)
-		cw_complain("hooks are not waited for any longer; those that run go on");
+		cw_complain("no longer waiting for hooks; running hooks continue");
 	else if (status < 0)
-		cw_complain("the process that runs hooks is lost");
+		cw_complain("the process that runs hooks has died: remaining hooks were not run");
 	report->hooks_run = result.run;
 	report->hooks_failed = result.failed;
 	if (status < 0 || result.failed)
@@ -388,7 +392,7 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 	int status = CW_EXIT_COMPLETE;
 
 	if (cw_pipeline_finish(run->pipeline, &report) < 0)
-		return cw_fail("no memory for the report; the files are complete");
+		return cw_fail("out of memory for the report; the files are complete");
 	finish_hooks(run, signal_fd, &report);
 	cw_report_complain(&report);
 	if (arguments->json)
@@ -418,7 +422,7 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 					   .keep_nice = arguments->live.realtime > 0};
 }
 
-/* Live: whether files can be made by whom the process will be. 0 or an exit status. */
+/* Live: checks that the user to switch to can create the files. Returns 0 or an exit status. */
 static int check_confinement(const struct cw_arguments *arguments,
 			     const struct cw_pipeline_options *options)
 {
@@ -428,7 +432,7 @@ static int check_confinement(const struct cw_arguments *arguments,
 	int result = cw_folders_find(&folders, options);
 
 	if (result < 0)
-		cw_error_set(&error, result, "no memory");
+		cw_error_set(&error, result, "out of memory");
 	else
 		result = cw_confine_check(&confine, (const char *const *)folders.at, folders.count,
 					  &error);
@@ -440,8 +444,8 @@ static int check_confinement(const struct cw_arguments *arguments,
 }
 
 /*
- * Devices are open, no thread is there and nothing was written. Live: give up what is not needed
- * any more. From now on INT and TERM are cw_run's to read.
+ * Called with all interfaces open, before the first thread and the first write. Drops privileges of
+ * a live capture. From here on cw_run reads SIGINT and SIGTERM.
  */
 static void get_ready(void *context)
 {
@@ -458,8 +462,8 @@ static void get_ready(void *context)
 	if (result == CW_CONFINE_NO_LIST)
 		cw_complain("warning: %s", error.text);
 	if (can_reload(run) && faccessat(AT_FDCWD, run->arguments->rules.file, R_OK, AT_EACCESS))
-		cw_complain("warning: %s cannot be read any more by the user that captures (%s): a "
-			    "reload will be refused",
+		cw_complain("warning: the user that captures cannot read %s (%s): reloads will be "
+			    "refused. Make the file readable for that user",
 			    run->arguments->rules.file, strerror(errno));
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
@@ -468,8 +472,8 @@ static void get_ready(void *context)
 }
 
 /*
- * Until there are threads, start-up waits for the first bytes of pipes and for libpcap, and nothing
- * is written: a signal ends it on the spot. (The compile helper ends when its socket closes.)
+ * Sets up signals for the start, which may wait for pipes and libpcap but writes nothing: until the
+ * first thread, a signal ends the process at once. The compile helper ends when its socket closes.
  */
 static int watch_signals(void)
 {
@@ -526,7 +530,8 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		goto out;
 	}
 	if (run.metrics && !arguments->quiet)
-		cw_complain("metrics are at http://%s/metrics", cw_metrics_address(run.metrics));
+		cw_complain("serving metrics at http://%s/metrics",
+			    cw_metrics_address(run.metrics));
 	cw_notify(run.notify_fd, "READY=1");
 	wait_for_end(&run, signal_fd);
 	result = finish(&run, arguments, signal_fd);

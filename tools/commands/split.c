@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir split and capture: from arguments to rules and options of a run. */
+/* capweir split and capweir capture: from arguments to the rules and options of a run. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
-/* Standard input can be read once: by one -r, or -R, or -F. */
+/* Refuses several readers of standard input among -r, -R and -F. */
 static int check_stdin(const struct cw_arguments *arguments)
 {
 	uint32_t count = 0;
@@ -21,7 +21,7 @@ static int check_stdin(const struct cw_arguments *arguments)
 	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;
 	if (count < 2)
 		return 0;
-	return cw_refuse("standard input (-) can be read once only");
+	return cw_refuse("standard input (-) can be read once only: use a file for the others");
 }
 
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
@@ -48,7 +48,7 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->output.standard_output = STDOUT_FILENO;
 	options->sizes.pool_bytes = arguments->output.buffer_bytes;
 	options->sizes.chunk_bytes = arguments->output.chunk_bytes;
-	/* Chunks of a given size go as they fill. */
+	/* With a given chunk size, each chunk is written once full. */
 	options->sizes.gather_bytes = arguments->output.chunk_bytes;
 	options->sizes.batch_bytes = arguments->output.batch_bytes;
 	options->sizes.batch_records = (uint32_t)arguments->output.batch_packets;
@@ -69,7 +69,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 		return cw_command_devices(arguments);
 	cw_pipeline_options_init(&options);
 	if (!arguments->inputs.count && !arguments->devices.count)
-		return cw_refuse("no input: give -i DEVICE or -r FILE");
+		return cw_refuse(
+		    "no input: give -i INTERFACE (capweir devices lists them) or -r FILE");
 	result = check_stdin(arguments);
 	if (result == 0)
 		result = cw_arguments_expression(arguments, &expression);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir stats and control: the other end of a capture's --control socket. */
+/* capweir stats and capweir control: requests to the --control socket of a running capture. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static void print_queues(json_t *stats)
 	json_array_foreach(json_object_get(stats, "queues"), index, queue)
 	{
 		printf("%s queue %" PRIu64 ": %s seen by the kernel, %s dropped; %" PRIu64
-		       " of %" PRIu64 " batches under way\n",
+		       " of %" PRIu64 " batches in use\n",
 		       json_string_value(json_object_get(queue, "device")),
 		       cw_ask_number(queue, "queue"),
 		       cw_format_count(cw_ask_number(queue, "kernel_seen"), a),
@@ -41,10 +41,8 @@ static void print_outputs(json_t *stats)
 		       cw_format_count(cw_ask_number(output, "matched"), a),
 		       cw_format_count(cw_ask_number(output, "written"), b),
 		       cw_format_count(cw_ask_number(output, "lost"), c),
-		       json_is_true(json_object_get(output, "failed")) ? "  (fails at present)"
-								       : "",
-		       json_is_true(json_object_get(output, "leaving")) ? "  (the rule was removed)"
-									: "");
+		       json_is_true(json_object_get(output, "failed")) ? "  (writing fails)" : "",
+		       json_is_true(json_object_get(output, "leaving")) ? "  (rule removed)" : "");
 	}
 }
 
@@ -55,17 +53,17 @@ static void print_stats(json_t *stats)
 	json_t *reloads = json_object_get(stats, "reloads");
 	json_t *pool = json_object_get(stats, "pool");
 
-	printf("%.0f s: %s packets, %s; rules of generation %" PRIu64 ", %" PRIu64
+	printf("%.0f s: %s packets, %s; rules generation %" PRIu64 ", %" PRIu64
 	       " reloads refused%s\n",
 	       json_number_value(json_object_get(stats, "elapsed_s")),
 	       cw_format_count(cw_ask_number(stats, "packets"), a),
 	       cw_format_bytes(cw_ask_number(stats, "bytes"), b),
 	       cw_ask_number(reloads, "generation"), cw_ask_number(reloads, "refused"),
-	       json_is_true(json_object_get(stats, "stopping")) ? "; it is stopping" : "");
+	       json_is_true(json_object_get(stats, "stopping")) ? "; stopping" : "");
 	print_queues(stats);
 	printf("%" PRIu64 " of %" PRIu64 " chunks free%s\n", cw_ask_number(pool, "free"),
 	       cw_ask_number(pool, "chunks"),
-	       json_is_true(json_object_get(pool, "starved")) ? "; packets wait for them" : "");
+	       json_is_true(json_object_get(pool, "starved")) ? "; packets wait for chunks" : "");
 	print_outputs(stats);
 	printf(
 	    "%s records to write, %s written, %s lost\n",
@@ -80,7 +78,7 @@ int cw_command_stats(const struct cw_arguments *arguments)
 	bool is_so;
 
 	if (arguments->rest.count)
-		return cw_refuse("stats takes no '%s' (capweir control is for orders)",
+		return cw_refuse("stats takes no words, not '%s': capweir control sends commands",
 				 arguments->rest.words[0]);
 	if (!arguments->live.control)
 		return cw_ask_refuse_no_path();
@@ -107,8 +105,8 @@ int cw_command_control(const struct cw_arguments *arguments)
 
 	if (rest->count < 1 || rest->count > 2)
 		return cw_refuse(
-		    "control takes a command: stats, rules, reload, rotate [RULE], flush, "
-		    "stop or log LEVEL");
+		    "control takes one command: stats, rules, reload, rotate [RULE], flush, "
+		    "stop or log LEVEL (note, warning, problem)");
 	if (!arguments->live.control)
 		return cw_ask_refuse_no_path();
 	request = json_pack("{s:o}", "command", cw_json_text(command));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir top: how a running capture goes, as bars that move. (ncurses; what is shown is
- * top_model.c's business.) */
+/* capweir top: the live dashboard of a running capture, with ncurses. top_model.c computes it. */
 #include <curses.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tools/commands/ask.h"
@@ -14,9 +14,9 @@
 #define LABEL_COLUMNS 22
 #define BAR_COLUMNS 24
 #define EVERY_MS 1000
-#define BAD 1 /* colour pairs */
-#define GOOD 2
-#define LINES_BESIDE 5 /* head, bottleneck and empty ones */
+#define BAD 1          /* colour pair of a stage that loses packets */
+#define GOOD 2         /* colour pair of other stages */
+#define LINES_BESIDE 5 /* lines that hold no row: head, bottleneck, empty lines */
 
 static json_t *ask_stats(int fd, const char *path)
 {
@@ -64,7 +64,7 @@ static void draw_row(int line, const struct cw_top_row *row)
 
 static void draw_rows(const struct cw_top *top, int line, int end)
 {
-	/* Outputs are many and sorted, so what has no room is theirs; else the last ones'. */
+	/* The last rows, sorted outputs, are omitted if the screen is too small. */
 	for (uint32_t index = 0; index < top->row_count; index++) {
 		bool is_last_line = line == end - 1 && index + 1 < top->row_count;
 
@@ -85,9 +85,9 @@ static void draw(const struct cw_top *top, const char *path)
 	int columns = getmaxx(stdscr);
 
 	erase();
-	mvprintw(0, 0, "%.*s  %.0f s  rules of generation %" PRIu64 "   (q: end)", columns - 45,
-		 path, top->elapsed_s, top->generation);
-	mvprintw(1, 0, "%s packets/s  %s/s  lost before the rings: %s",
+	mvprintw(0, 0, "%.*s  %.0f s  rules generation %" PRIu64 "   (q: quit)", columns - 45, path,
+		 top->elapsed_s, top->generation);
+	mvprintw(1, 0, "%s packets/s  %s/s  lost by the interface: %s",
 		 cw_format_count((uint64_t)top->packet_rate, packets),
 		 cw_format_bytes((uint64_t)top->byte_rate, bytes),
 		 cw_format_count(top->lost_before, before));
@@ -99,7 +99,7 @@ static void draw(const struct cw_top *top, const char *path)
 	refresh();
 }
 
-/* Until a key ends it, or the capture does. True: the capture. */
+/* Draws until a key or the end of the capture; returns true if the capture has ended. */
 static bool show(int fd, const char *path)
 {
 	json_t *before = ask_stats(fd, path), *now = NULL;
@@ -107,7 +107,7 @@ static bool show(int fd, const char *path)
 	bool has_ended = before == NULL;
 	int key = 0;
 
-	timeout(EVERY_MS / 4); /* soon, so that there is something to look at */
+	timeout(EVERY_MS / 4); /* the first screen comes early */
 	while (!has_ended && key != 'q' && key != 'Q' && key != 3) {
 		key = getch();
 		if (key != ERR && key != KEY_RESIZE)
@@ -118,7 +118,7 @@ static bool show(int fd, const char *path)
 			break;
 		draw(&top, path);
 		cw_top_fini(&top);
-		/* A new size needs no new moment to compare with. */
+		/* A resize redraws and keeps the earlier sample. */
 		if (key == KEY_RESIZE) {
 			json_decref(now);
 			continue;
@@ -131,23 +131,33 @@ static bool show(int fd, const char *path)
 	return has_ended;
 }
 
+/* https://no-color.org: any value but the empty one switches colours off. */
+static bool has_no_color(void)
+{
+	const char *value = getenv("NO_COLOR");
+
+	return value && *value;
+}
+
 int cw_command_top(const struct cw_arguments *arguments)
 {
 	bool has_ended;
 	int fd;
 
 	if (arguments->rest.count)
-		return cw_refuse("top takes no '%s'", arguments->rest.words[0]);
+		return cw_refuse("top takes no words but options, not '%s'",
+				 arguments->rest.words[0]);
 	if (!arguments->live.control)
 		return cw_ask_refuse_no_path();
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-		return cw_refuse("top needs a terminal; capweir stats prints once");
+		return cw_refuse(
+		    "top needs a terminal: capweir stats prints the same numbers once");
 	fd = cw_ask_connect(arguments->live.control);
 	if (fd < 0)
 		return CW_EXIT_PROBLEM;
 	setlocale(LC_ALL, "");
 	if (!newterm(NULL, stdout, stdin)) {
-		cw_complain("top does not know this terminal (TERM)");
+		cw_complain("top does not know the terminal type in TERM: try TERM=xterm");
 		close(fd);
 		return CW_EXIT_PROBLEM;
 	}
@@ -155,7 +165,7 @@ int cw_command_top(const struct cw_arguments *arguments)
 	noecho();
 	curs_set(0);
 	keypad(stdscr, TRUE);
-	if (has_colors()) {
+	if (has_colors() && !has_no_color()) {
 		start_color();
 		use_default_colors();
 		init_pair(BAD, COLOR_RED, -1);

@@ -7,17 +7,17 @@
 #include "tools/commands/ask.h"
 #include "tools/commands/top_model.h"
 
-#define BUSY 0.9 /* a worker's share of a core, from which on it is the limit */
-#define FULL 0.9
+#define BUSY 0.9 /* share of a core from which a worker is the bottleneck */
+#define FULL 0.9 /* fill from which the chunk pool is the bottleneck */
 
 /* ---- rates ---- */
 
 struct pair {
-	const json_t *before, *now; /* before: NULL for what is new */
-	double span_s;
+	const json_t *before, *now; /* the same object in both answers; before: NULL if it is new */
+	double span_s;              /* seconds between the answers */
 };
 
-/* What the counter gained a second. */
+/* Returns the growth of a counter per second. */
 static double rate_of(const struct pair *pair, const char *name)
 {
 	uint64_t now = cw_ask_number(pair->now, name);
@@ -56,7 +56,7 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	unsigned queue = (unsigned)cw_ask_number(pair->now, "queue");
 	struct cw_top_row *row = new_row(top, CW_TOP_RING);
 
-	snprintf(row->label, sizeof(row->label), "ring %.20s:%u", device, queue);
+	snprintf(row->label, sizeof(row->label), "kernel %.20s:%u", device, queue);
 	row->fill =
 	    share(cw_ask_number(pair->now, "ring_used"), cw_ask_number(pair->now, "ring_blocks"));
 	row->rate = rate_of(pair, "kernel_seen");
@@ -99,12 +99,12 @@ static void add_output(struct cw_top *top, const struct pair *pair, uint64_t poo
 	row->loss_rate = rate_of(pair, "lost");
 	row->lost = cw_ask_number(pair->now, "lost");
 	row->has_failed = json_is_true(json_object_get(pair->now, "failed"));
-	/* Its losses are counted when it works again. */
+	/* The books count losses of a failed output only once writing works again. */
 	if (row->has_failed)
 		row->loss_rate += rate_of(pair, "matched");
 }
 
-/* The output of the same rule in the earlier answer: outputs come and go. */
+/* Finds the output of the same rule in the earlier answer; a reload adds and removes outputs. */
 static const json_t *find_output(const json_t *outputs, const char *rule, size_t hint)
 {
 	const json_t *output = json_array_get(outputs, hint);
@@ -162,7 +162,7 @@ static bool is_full(const struct cw_top_row *row, double limit)
 	return row && row->fill >= limit;
 }
 
-/* The kernel drops because a ring is full: because of what comes behind it, from the end on. */
+/* Kernel drops mean a full kernel ring. The cause is a later stage: looks at the last one first. */
 static void blame_for_drops(struct cw_top *top)
 {
 	const struct cw_top_row *pool = fullest(top, CW_TOP_POOL);
@@ -173,20 +173,19 @@ static void blame_for_drops(struct cw_top *top)
 	char *text = top->bottleneck;
 
 	if (is_full(pool, FULL) && output)
-		snprintf(text, CW_TOP_LINE_BYTES,
-			 "%s: it is written too slowly; the kernel drops %.0f/s", output->label,
-			 dropped);
+		snprintf(text, CW_TOP_LINE_BYTES, "%s: written too slowly; the kernel drops %.0f/s",
+			 output->label, dropped);
 	else if (is_full(worker, BUSY))
 		snprintf(text, CW_TOP_LINE_BYTES,
-			 "workers: %s is busy all the time (-t); the kernel drops %.0f/s",
-			 worker->label, dropped);
+			 "workers: %s is always busy (-t); the kernel drops %.0f/s", worker->label,
+			 dropped);
 	else if (is_full(queue, 1))
 		snprintf(text, CW_TOP_LINE_BYTES,
 			 "workers: all batches of %s wait; the kernel drops %.0f/s", queue->label,
 			 dropped);
 	else
 		snprintf(text, CW_TOP_LINE_BYTES,
-			 "capture: rings fill in bursts (-B, --queues); the kernel drops %.0f/s",
+			 "capture: kernel rings fill in bursts (-B, --queues); drops %.0f/s",
 			 dropped);
 }
 
@@ -197,16 +196,16 @@ static void find_bottleneck(struct cw_top *top)
 
 	for (uint32_t index = 0; index < top->row_count && !worst; index++) {
 		if (top->rows[index].stage == CW_TOP_OUTPUT && top->rows[index].loss_rate > 0)
-			worst = &top->rows[index]; /* they are sorted */
+			worst = &top->rows[index]; /* outputs are sorted by losses */
 	}
 	top->is_losing = worst || loss_of(top, CW_TOP_RING) > 0 || top->before_rate > 0;
 	if (loss_of(top, CW_TOP_RING) > 0) {
 		blame_for_drops(top);
 	} else if (worst) {
-		snprintf(text, CW_TOP_LINE_BYTES, "%s: it %s and loses %.0f/s", worst->label,
+		snprintf(text, CW_TOP_LINE_BYTES, "%s: %s and loses %.0f/s", worst->label,
 			 worst->has_failed ? "fails" : "is written too slowly", worst->loss_rate);
 	} else if (top->before_rate > 0) {
-		snprintf(text, CW_TOP_LINE_BYTES, "the interface: it loses %.0f/s before any ring",
+		snprintf(text, CW_TOP_LINE_BYTES, "the interface: loses %.0f/s before the kernel",
 			 top->before_rate);
 	} else {
 		row = fullest(top, CW_TOP_WORKER);
@@ -216,14 +215,14 @@ static void find_bottleneck(struct cw_top *top)
 		}
 		if (row && row->fill >= 0)
 			snprintf(text, CW_TOP_LINE_BYTES,
-				 "none: nothing is lost; fullest is %s, %.0f %%", row->label,
+				 "none: nothing is lost; fullest stage: %s, %.0f %%", row->label,
 				 100 * row->fill);
 		else
 			snprintf(text, CW_TOP_LINE_BYTES, "none: nothing is lost");
 	}
 }
 
-/* ---- the whole ---- */
+/* ---- all rows ---- */
 
 int cw_top_make(struct cw_top *top, const json_t *before, const json_t *now)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Privileges given up: user, capabilities, system calls, in this order. Libraries do the formats
- * (libcap-ng, libseccomp); what is kept is decided here.
+ * Drops privileges: user, capabilities, system calls, in this order. libcap-ng and libseccomp know
+ * the kernel's formats; this file decides what is kept.
  *
- * A call that is not on the list fails with EPERM and does not kill: packets that were taken from
- * the kernel, but are not in their files yet, would go with the process.
+ * A system call outside the list fails with EPERM. It does not kill the process, which would lose
+ * packets that are taken from the kernel and not yet in their files.
  *
- * What the list does not stop: requests within an io_uring are not system calls. They are bound by
- * the user and its capabilities only.
+ * The list does not cover requests in an io_uring, which are not system calls: only the user and
+ * its capabilities limit them.
  */
 #include <asm/termbits.h>
 #include <cap-ng.h>
@@ -31,17 +31,17 @@
 #include "tools/process/confine.h"
 
 #define DEFAULT_USER "nobody"
-#define BINARY_TREE 2 /* of SCMP_FLTATR_CTL_OPTIMIZE */
+#define BINARY_TREE 2 /* value of SCMP_FLTATR_CTL_OPTIMIZE */
 #define LOW_WORD UINT64_C(0xffffffff)
 
-/* Sanitizers make calls of their own, and look at the process from another one when it ends. */
+/* Sanitizers make further system calls, and inspect the process from another one at its end. */
 #if defined(CW_SANITIZED)
 #define IS_SANITIZED true
 #else
 #define IS_SANITIZED false
 #endif
 
-/* clone's arguments have their own order there. */
+/* The order of clone's arguments differs on s390. */
 #if defined(__s390__)
 #define CLONE_FLAGS 1
 #else
@@ -50,7 +50,7 @@
 
 /* ---- system calls ---- */
 
-/* Allowed whatever their arguments are. Those that a machine does not have are passed over. */
+/* Allowed with any arguments. Calls that the architecture lacks are skipped. */
 static const int calls[] = {
     /* files */
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2),
@@ -63,16 +63,16 @@ static const int calls[] = {
     SCMP_SYS(fstatfs64), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
     SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
     SCMP_SYS(getcwd), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link),
-    SCMP_SYS(linkat), /* the renaming that replaces nothing, where renameat2 cannot */
+    SCMP_SYS(linkat), /* rename without replacing, where renameat2 cannot */
     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
     SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(fadvise64_64), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fchmod), SCMP_SYS(umask),
     SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
-    /* memory; mprotect also for filters that become machine code */
+    /* memory; mprotect also for filters compiled to machine code */
     SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
     SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(mbind), SCMP_SYS(set_mempolicy),
     SCMP_SYS(get_mempolicy), SCMP_SYS(membarrier),
-    /* waiting, and time */
+    /* waiting and time */
     SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
     SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
     SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
@@ -84,8 +84,8 @@ static const int calls[] = {
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigsuspend), SCMP_SYS(rt_sigtimedwait),
     SCMP_SYS(sigaltstack), SCMP_SYS(signalfd4),
-    /* sockets, once made */
-    SCMP_SYS(socketpair), /* local ones only, whatever is asked */
+    /* existing sockets */
+    SCMP_SYS(socketpair), /* local sockets only, for any arguments */
     SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(setsockopt),
     SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(sendto),
     SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
@@ -100,7 +100,7 @@ static const int calls[] = {
     SCMP_SYS(getresgid), SCMP_SYS(getgroups), SCMP_SYS(getrusage), SCMP_SYS(getrlimit),
     SCMP_SYS(times), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrandom), SCMP_SYS(capget)};
 
-/* Allowed when an argument, under a mask, is this. */
+/* Allowed if one argument, masked, has a given value. */
 struct allowed_argument {
 	int call;
 	unsigned argument;
@@ -109,31 +109,31 @@ struct allowed_argument {
 };
 
 static const struct allowed_argument arguments[] = {
-    /* a device that was made anew; its counters, events and names */
+    /* reopening a recreated interface; its counters, events and names */
     {SCMP_SYS(socket), 0, LOW_WORD, AF_PACKET},
     {SCMP_SYS(socket), 0, LOW_WORD, AF_XDP},
     {SCMP_SYS(socket), 0, LOW_WORD, AF_UNIX},
-    /* questions about interfaces, of any kind (0x89..) */
+    /* all interface queries (0x89..) */
     {SCMP_SYS(ioctl), 1, LOW_WORD & ~UINT64_C(0xff), 0x8900},
     {SCMP_SYS(ioctl), 1, LOW_WORD, FIONREAD},
     {SCMP_SYS(ioctl), 1, LOW_WORD, FIONBIO},
-    /* what a terminal is like. Not TIOCSTI, with which one types into the shell behind it. */
+    /* terminal queries; not TIOCSTI, which types into the shell of that terminal */
     {SCMP_SYS(ioctl), 1, LOW_WORD, TCGETS},
     {SCMP_SYS(ioctl), 1, LOW_WORD, TCGETS2},
     {SCMP_SYS(ioctl), 1, LOW_WORD, TIOCGWINSZ},
-    /* of AF_XDP, whose program and map are there: which queues are let in, and to take it off */
+    /* AF_XDP: select the queues in its existing map, detach its program */
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_LOOKUP_ELEM},
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_UPDATE_ELEM},
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_MAP_DELETE_ELEM},
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_OBJ_GET_INFO_BY_FD},
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_LINK_UPDATE},
     {SCMP_SYS(bpf), 0, LOW_WORD, BPF_LINK_DETACH},
-    /* a thread, not a process */
+    /* threads, not processes */
     {SCMP_SYS(clone), CLONE_FLAGS, CLONE_THREAD, CLONE_THREAD},
     {SCMP_SYS(prctl), 0, LOW_WORD, PR_SET_NAME},
     {SCMP_SYS(prctl), 0, LOW_WORD, PR_GET_NAME},
-    {SCMP_SYS(prlimit64), 0, LOW_WORD, 0}, /* of this process */
-    /* the process that compiles filters: should it be stopped, it could not end */
+    {SCMP_SYS(prlimit64), 0, LOW_WORD, 0}, /* limits of this process only */
+    /* wakes the process that compiles filters, which could not end while stopped */
     {SCMP_SYS(kill), 1, LOW_WORD, SIGCONT},
 };
 
@@ -144,14 +144,14 @@ static int allow_argument(scmp_filter_ctx list, const struct allowed_argument *a
 	    SCMP_CMP(allowed->argument, SCMP_CMP_MASKED_EQ, allowed->mask, allowed->value));
 }
 
-/* What depends on two arguments, on this process, or is refused in another way. */
+/* Rules that need two arguments or the process ID, or refuse with another errno. */
 static int add_odd_calls(scmp_filter_ctx list)
 {
 	const uint64_t type_mask = LOW_WORD & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const uint64_t self = (uint64_t)getpid();
 	int result;
 
-	/* For ioctl: without a privilege it sends datagrams, but nothing here makes any. */
+	/* A socket for ioctl. It could send datagrams without a privilege; nothing here does. */
 	result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 				  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, AF_INET),
 				  SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, SOCK_DGRAM));
@@ -165,8 +165,7 @@ static int add_odd_calls(scmp_filter_ctx list)
 	if (result == 0)
 		result = seccomp_rule_add(list, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 					  SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_WORD, self));
-	/* Its flags are in memory, where no list sees them: glibc takes clone where there is none.
-	 */
+	/* clone3 has its flags in memory, out of the list's sight: without it glibc uses clone. */
 	if (result == 0)
 		result = seccomp_rule_add(list, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return result;
@@ -199,16 +198,16 @@ static int install_list(bool accepts, struct cw_error *error)
 	}
 	list = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!list)
-		return cw_error_set(error, -ENOMEM, "no memory for the list of system calls");
-	/* The default kills. */
+		return cw_error_set(error, -ENOMEM, "out of memory for the list of system calls");
+	/* The default kills the process. */
 	result = seccomp_attr_set(list, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
-	/* There is one thread; were there others, they would be confined as well. */
+	/* There should be one thread; this confines any other as well. */
 	if (result == 0)
 		result = seccomp_attr_set(list, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (result == 0)
 		result = seccomp_attr_set(list, SCMP_FLTATR_CTL_OPTIMIZE, BINARY_TREE);
-	/* Kernels before 5.16 slow every store of a process with a list, unless asked not to. Those
-	 * before 4.17 cannot be asked. */
+	/* Without this, kernels before 5.16 slow every store of a process with a list; those before
+	 * 4.17 do not know the flag. */
 	(void)seccomp_attr_set(list, SCMP_FLTATR_CTL_SSB, 1);
 	if (result == 0)
 		result = fill_list(list, accepts);
@@ -216,7 +215,7 @@ static int install_list(bool accepts, struct cw_error *error)
 		result = seccomp_load(list);
 	seccomp_release(list);
 	if (result < 0)
-		return cw_error_set_errno(error, result, "installing the list of system calls");
+		return cw_error_set_errno(error, result, "cannot install the list of system calls");
 	return 0;
 }
 
@@ -226,7 +225,7 @@ struct identity {
 	const char *name; /* for messages */
 	uid_t user;
 	gid_t group;
-	bool is_new; /* not who we are already */
+	bool is_new; /* differs from the current user */
 };
 
 static int find_user(const struct cw_confine_options *options, struct identity *identity,
@@ -237,7 +236,7 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 
 	*identity = (struct identity){.name = name, .user = geteuid(), .group = getegid()};
 	if (!name && geteuid() != 0) {
-		identity->name = "that runs it";
+		identity->name = "that runs capweir";
 		return 0;
 	}
 	if (!name)
@@ -246,12 +245,12 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 	entry = getpwnam(name);
 	if (!entry)
 		return cw_error_set(error, -EINVAL,
-				    "there is no user %s: name one that there is with -Z", name);
+				    "user %s does not exist: name an existing user with -Z", name);
 	if (entry->pw_uid == identity->user)
 		return 0;
 	if (identity->user != 0)
 		return cw_error_set(error, -EPERM,
-				    "only root can become user %s: leave out -Z, or run as root",
+				    "only root can switch to user %s: omit -Z, or run as root",
 				    name);
 	identity->user = entry->pw_uid;
 	identity->group = entry->pw_gid;
@@ -261,7 +260,7 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 
 static int refuse(const struct identity *identity, struct cw_error *error)
 {
-	return cw_error_set_errno(error, -errno, "cannot become user %s (-Z root stays root)",
+	return cw_error_set_errno(error, -errno, "cannot switch to user %s (-Z root stays root)",
 				  identity->name);
 }
 
@@ -269,7 +268,7 @@ static int change_user(const struct identity *identity, struct cw_error *error)
 {
 	if (!identity->is_new)
 		return 0;
-	/* Capabilities would go with root, and with them the one that may be kept. */
+	/* Without KEEPCAPS, leaving root would drop all capabilities, including those to keep. */
 	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(identity->name, identity->group) ||
 	    setresgid(identity->group, identity->group, identity->group) ||
 	    setresuid(identity->user, identity->user, identity->user) || prctl(PR_SET_KEEPCAPS, 0))
@@ -282,8 +281,8 @@ static void keep(int capability)
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
 }
 
-/* Give up user and capabilities: all but the list of system calls. Who stays root and writes files
- * wants to do so anywhere. It is no more than root's own files give away. */
+/* Changes the user and drops capabilities; the list of system calls is not part of this. A writer
+ * that stays root keeps the right to write anywhere, which root's own files would give it too. */
 static int drop_privileges(const struct cw_confine_options *options,
 			   const struct identity *identity, bool is_writer, struct cw_error *error)
 {
@@ -299,7 +298,7 @@ static int drop_privileges(const struct cw_confine_options *options,
 		      capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 
 	capng_clear(CAPNG_SELECT_ALL);
-	/* What no program could get, were there one to run: needs a capability that goes next. */
+	/* The bounding set first: clearing it needs a capability that is dropped next. */
 	if (can_bound && capng_apply(CAPNG_SELECT_BOUNDS))
 		return cw_error_set(error, -EPERM, "cannot clear the capability bounding set");
 	result = change_user(identity, error);
@@ -313,12 +312,12 @@ static int drop_privileges(const struct cw_confine_options *options,
 		keep(CAP_DAC_OVERRIDE);
 		keep(CAP_FOWNER);
 	}
-	/* The ambient set follows: it has what is both inheritable and permitted, at most. */
+	/* This clears the ambient set too, a subset of the inheritable and permitted ones. */
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return cw_error_set(error, -EPERM, "cannot give up capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return cw_error_set_errno(error, -errno, "giving up new privileges");
-	/* The change of the user hides the process, from the leak checker as well. */
+		return cw_error_set_errno(error, -errno, "cannot set no_new_privs");
+	/* Changing the user makes the process undumpable, which stops the leak checker. */
 	if (IS_SANITIZED)
 		(void)prctl(PR_SET_DUMPABLE, 1);
 	return 0;
@@ -326,7 +325,7 @@ static int drop_privileges(const struct cw_confine_options *options,
 
 /* ---- the check before ---- */
 
-/* What the child found; the parent reads it. */
+/* Result of the child, in memory shared with the parent. */
 struct trial {
 	int result;
 	struct cw_error error;
@@ -337,21 +336,21 @@ static int try_folder(const struct identity *identity, const char *folder, struc
 	if (!faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS))
 		return 0;
 	if (errno != EACCES && errno != EPERM)
-		return cw_error_set_errno(error, -errno, "the folder %s cannot be written", folder);
+		return cw_error_set_errno(error, -errno, "cannot write to the folder %s", folder);
 	return cw_error_set(
-	    error, -EACCES, "the folder %s cannot be written by user %s: choose another folder%s",
+	    error, -EACCES, "cannot write to the folder %s as user %s: choose another folder%s",
 	    folder, identity->name, identity->is_new ? ", or -Z root to stay root" : "");
 }
 
-/* A pipe or device that is opened where it is; what is gone by now is found out later. */
+/* Checks a pipe or device file, opened in place. A path that has vanished fails at its opening. */
 static int try_target(const struct identity *identity, const char *target, struct cw_error *error)
 {
 	if (!faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) || errno == ENOENT)
 		return 0;
 	if (errno != EACCES && errno != EPERM)
-		return cw_error_set_errno(error, -errno, "%s cannot be written", target);
+		return cw_error_set_errno(error, -errno, "cannot write to %s", target);
 	return cw_error_set(error, -EACCES,
-			    "%s cannot be written by user %s: let that user write to it%s", target,
+			    "cannot write to %s as user %s: change its permissions%s", target,
 			    identity->name, identity->is_new ? ", or -Z root to stay root" : "");
 }
 
@@ -389,7 +388,8 @@ int cw_confine_check(const struct cw_confine_options *options, const char *const
 	trial =
 	    mmap(NULL, sizeof(*trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (trial == MAP_FAILED)
-		return cw_error_set_errno(error, -errno, "no memory to try user %s", identity.name);
+		return cw_error_set_errno(error, -errno, "out of memory for a check of user %s",
+					  identity.name);
 	pid = fork();
 	if (pid == 0) {
 		trial->result = try_all(options, &identity, folders, folder_count, &trial->error);
@@ -401,7 +401,8 @@ int cw_confine_check(const struct cw_confine_options *options, const char *const
 	if (result == 0 && status)
 		result = -EIO;
 	if (result < 0) {
-		cw_error_set_errno(error, result, "trying what user %s can write", identity.name);
+		cw_error_set_errno(error, result, "cannot check what user %s can write",
+				   identity.name);
 	} else {
 		result = trial->result;
 		if (result < 0 && error)

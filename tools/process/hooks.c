@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The user's side of the hooks: starts the process that runs them (hooks_runner.c), sends it a
- * request a file, and learns at the end how many failed. One message a request: any thread may
- * send.
+ * The capture's side of the hooks: starts the process that runs them (hooks_runner.c), sends it one
+ * request per file, and receives the number of failures at the end. A request is one message, so
+ * any thread may send.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,15 @@
 #include "tools/process/hooks.h"
 #include "tools/process/hooks_parts.h"
 
-#define FIRST_FREE_FD 3 /* above the standard ones, which may be closed and must not be taken */
+#define FIRST_FREE_FD 3 /* descriptors 0 to 2 stay unused, even if they are closed */
 #define SEND_PATIENCE_MS 1000
 
 struct cw_hooks {
 	int fd;
 	pid_t pid;
-	_Atomic uint64_t run; /* counts, one step a hook: sequentially consistent costs nothing */
-	_Atomic uint64_t unsent;
+	/* one increment a hook: sequentially consistent order costs nothing */
+	_Atomic uint64_t run;    /* hooks requested */
+	_Atomic uint64_t unsent; /* hooks whose request could not be sent */
 };
 
 static int make_sockets(int sockets[2])
@@ -52,7 +53,7 @@ static int start_runner(struct cw_hooks *hooks, const struct cw_hooks_options *o
 
 	if (result)
 		goto out;
-	/* No handler of this process runs in the other. */
+	/* Signal handlers of this process must not run in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	hooks->pid = fork();
@@ -83,7 +84,7 @@ int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *optio
 
 	*hooks = NULL;
 	if (!made)
-		return cw_error_set(error, -ENOMEM, "no memory for hooks");
+		return cw_error_set(error, -ENOMEM, "out of memory for hooks");
 	if (!chosen.time_ms)
 		chosen.time_ms = CW_HOOK_TIME_MS_DEFAULT;
 	made->fd = -1;
@@ -97,7 +98,7 @@ int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *optio
 	return 0;
 }
 
-/* Append a word with its NUL; false: there is no room. */
+/* Appends a word with its NUL; returns false if the message is full. */
 static bool put_word(char *message, size_t *used, const char *word)
 {
 	size_t bytes = strlen(word) + 1;
@@ -133,7 +134,7 @@ void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *wor
 	atomic_fetch_add(&hooks->run, 1);
 	for (; has_room && *words; words++)
 		has_room = put_word(message, &used, *words);
-	/* A name that reads as an option is none. */
+	/* A leading "./" keeps a file name from being read as an option. */
 	if (has_room && path[0] == '-') {
 		memcpy(message + used, "./", cw_min_size(2, CW_HOOK_BYTES_MAX - used));
 		used += 2;
@@ -142,8 +143,9 @@ void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *wor
 	has_room = has_room && put_word(message, &used, path);
 	if (!has_room || !send_message(hooks, message, used)) {
 		atomic_fetch_add(&hooks->unsent, 1);
-		dprintf(STDERR_FILENO, "capweir: rule %s: its hook cannot be run for %s\n", name,
-			path);
+		dprintf(STDERR_FILENO,
+			"capweir: rule %s: cannot run its hook for %s: request not accepted\n",
+			name, path);
 	}
 	free(message);
 }
@@ -157,7 +159,7 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 
 	*result = (struct cw_hooks_result){.run = atomic_load(&hooks->run),
 					   .failed = atomic_load(&hooks->unsent)};
-	/* An empty message would read as the end; this one says that no more will come. */
+	/* Not empty: recv() returns 0 for an empty message as for a closed socket. */
 	if (!send_message(hooks, CW_HOOKS_LAST, sizeof(CW_HOOKS_LAST)))
 		return -EPIPE;
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
@@ -178,7 +180,7 @@ void cw_hooks_free(struct cw_hooks *hooks)
 	if (hooks->fd >= 0)
 		close(hooks->fd);
 	if (hooks->pid > 0)
-		waitpid(hooks->pid, NULL, WNOHANG); /* it may wait for hooks that run on */
+		waitpid(hooks->pid, NULL, WNOHANG); /* it may still wait for hooks */
 	free(hooks);
 }
 

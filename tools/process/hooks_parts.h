@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the two processes of the hooks share: hooks.c asks, hooks_runner.c runs. */
+/* Protocol between the capture (hooks.c) and the process that runs hooks (hooks_runner.c). */
 #ifndef CW_TOOLS_PROCESS_HOOKS_PARTS_H
 #define CW_TOOLS_PROCESS_HOOKS_PARTS_H
 
@@ -10,12 +10,12 @@
 
 struct cw_hooks_options;
 
-/* A request is a message of words, each with its NUL: the rule's name, then the command's. This
- * one, of an empty name and no more, is the last. The answer to it is how many failed. */
+/* A request is one message of NUL-terminated words: the rule's name, then the command. A message of
+ * one empty word ends the requests; the reply to it is the number of failed hooks. */
 #define CW_HOOKS_LAST ""
 
-/* Be the process that runs hooks, with its end of the sockets; the first message it sends is 0 or
- * the negative errno for which it cannot. */
+/* Main function of the process that runs hooks; `fd` is its end of the socket pair. Its first
+ * message is 0, or the negative errno of a failed start. */
 _Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options);
 
 #endif

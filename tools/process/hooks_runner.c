@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The process that runs hooks: takes requests at once, whatever runs, so that the capture never
- * waits for a hook; starts them in order, a few at a time, each in a process group of its own, so
- * that one that takes too long is killed with what it started; tells each failure on standard
- * error. Without the capture it starts no more, and stays until the last one that runs has ended.
+ * The process that runs hooks. It accepts requests immediately, so the capture never waits for a
+ * hook. Hooks start in order, a few at a time, each in a separate process group: a hook over the
+ * time limit is killed with its children. Each failure is reported on standard error. If the
+ * capture dies, no further hook starts, and this process ends after the last running one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,16 +22,16 @@
 
 #define WORDS_MAX 256u
 #define SIGNAL_COUNT 64
-#define NOT_STARTED 127 /* a hook's exit when it could not be executed, as of a shell */
+#define NOT_STARTED 127 /* exit status of a hook that cannot be executed, as in a shell */
 
 struct request {
 	struct request *next;
 	size_t bytes;
-	char words[]; /* as in the message */
+	char words[]; /* the message, NUL-terminated words */
 };
 
 struct job {
-	struct request *request; /* NULL: this place is free */
+	struct request *request; /* NULL: the slot is free */
 	pid_t pid;
 	uint64_t end_ns; /* CLOCK_MONOTONIC */
 	bool is_killed;
@@ -41,16 +41,16 @@ struct runner {
 	int fd;
 	int signal_fd;
 	uint32_t time_ms;
-	struct request *first, *last; /* that wait */
-	uint32_t waiting;
+	struct request *first, *last; /* queue of waiting requests */
+	uint32_t waiting;             /* requests in the queue */
 	struct job jobs[CW_HOOKS_AT_ONCE];
-	uint32_t running;
-	uint64_t failed;
-	bool is_over; /* no more requests come */
-	bool is_lost; /* because the capture is gone */
+	uint32_t running; /* hooks */
+	uint64_t failed;  /* hooks */
+	bool is_over;     /* no more requests will arrive */
+	bool is_lost;     /* the capture has died */
 };
 
-/* The words of a request: the rule's name, then the command, NULL at the end. */
+/* Splits a request: the rule's name, the command's words, NULL. */
 static void split_words(struct request *request, char **words)
 {
 	size_t at = 0;
@@ -63,7 +63,8 @@ static void split_words(struct request *request, char **words)
 	words[count] = NULL;
 }
 
-static void tell(struct runner *runner, struct request *request, const char *what, int number)
+static void tell(struct runner *runner, struct request *request, const char *what, int number,
+		 const char *unit)
 {
 	char *words[WORDS_MAX + 1] = {0};
 	uint32_t last = 0;
@@ -72,9 +73,9 @@ static void tell(struct runner *runner, struct request *request, const char *wha
 	split_words(request, words);
 	while (words[last + 1])
 		last++;
-	/* One call: lines of several processes do not mix. */
-	dprintf(STDERR_FILENO, "capweir: rule %s: hook %s of %s: %s %d\n", words[0], words[1],
-		words[last], what, number);
+	/* One call, so that lines of several processes do not mix. */
+	dprintf(STDERR_FILENO, "capweir: rule %s: hook %s failed for %s: %s %d%s\n", words[0],
+		words[1], words[last], what, number, unit);
 }
 
 /* ---- requests ---- */
@@ -97,8 +98,8 @@ static void take_message(struct runner *runner)
 		      : NULL;
 	if (!request) {
 		runner->failed++;
-		dprintf(STDERR_FILENO, "capweir: rule %s: too many hooks wait: one is not run\n",
-			message);
+		dprintf(STDERR_FILENO, "capweir: rule %s: hook not run: %u are waiting already\n",
+			message, runner->waiting);
 		return;
 	}
 	*request = (struct request){.bytes = (size_t)bytes};
@@ -122,12 +123,12 @@ static _Noreturn void become_hook(struct request *request)
 	split_words(request, words);
 	setpgid(0, 0);
 	for (int i = 1; i <= SIGNAL_COUNT; i++)
-		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+		signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setenv("CAPWEIR_RULE", words[0], 1);
 	execvp(words[1], words + 1);
-	dprintf(STDERR_FILENO, "capweir: %s: %s\n", words[1], strerror(errno));
+	dprintf(STDERR_FILENO, "capweir: cannot run hook %s: %s\n", words[1], strerror(errno));
 	_exit(NOT_STARTED);
 }
 
@@ -146,12 +147,12 @@ static void start_next(struct runner *runner, struct job *job)
 	if (job->pid == 0)
 		become_hook(request);
 	if (job->pid < 0) {
-		tell(runner, request, "no process: error", errno);
+		tell(runner, request, "cannot fork: errno", errno, "");
 		free(request);
 		job->request = NULL;
 		return;
 	}
-	setpgid(job->pid, job->pid); /* whoever comes first */
+	setpgid(job->pid, job->pid); /* in parent and child: either may run first */
 	runner->running++;
 }
 
@@ -165,12 +166,12 @@ static void start_hooks(struct runner *runner)
 static void end_job(struct runner *runner, struct job *job, int status)
 {
 	if (job->is_killed)
-		tell(runner, job->request,
-		     "it was killed: it took longer than so many ms:", (int)runner->time_ms);
+		tell(runner, job->request, "killed: ran longer than", (int)runner->time_ms,
+		     " ms (--hook-timeout)");
 	else if (WIFSIGNALED(status))
-		tell(runner, job->request, "it died of signal", WTERMSIG(status));
+		tell(runner, job->request, "killed by signal", WTERMSIG(status), "");
 	else if (WEXITSTATUS(status))
-		tell(runner, job->request, "it ended with exit status", WEXITSTATUS(status));
+		tell(runner, job->request, "exit status", WEXITSTATUS(status), "");
 	free(job->request);
 	job->request = NULL;
 	runner->running--;
@@ -187,7 +188,7 @@ static void reap(struct runner *runner)
 				end_job(runner, &runner->jobs[i], status);
 }
 
-/* Kill what takes too long. Milliseconds until the next one does, -1: nothing runs. */
+/* Kills hooks over the time limit. Returns the milliseconds until the next limit, -1: none runs. */
 static int keep_time(struct runner *runner)
 {
 	uint64_t now = cw_now_ns();
@@ -214,8 +215,9 @@ static int keep_time(struct runner *runner)
 /* ---- the process ---- */
 
 /*
- * Nothing of the capture is kept but standard error, which is the hooks' standard output too: the
- * capture's own may be packets. A signal to the process group is for the capture.
+ * Detaches from the capture: keeps only its standard error, which is also the hooks' standard
+ * output (the capture's standard output may carry packets), and leaves its process group, whose
+ * signals are for the capture.
  */
 static int leave_user(struct runner *runner)
 {
@@ -224,7 +226,7 @@ static int leave_user(struct runner *runner)
 	sigset_t signals;
 
 	for (int i = 1; i <= SIGNAL_COUNT; i++)
-		signal(i, SIG_DFL); /* fails for those that nobody can handle */
+		signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
 	for (size_t i = 0; i < CW_ARRAY_COUNT(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&signals);
@@ -270,6 +272,7 @@ _Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
 		else if (fds[1].revents)
 			take_message(&runner);
 	}
-	(void)!send(fd, &runner.failed, sizeof(runner.failed), MSG_NOSIGNAL); /* it may be gone */
+	(void)!send(fd, &runner.failed, sizeof(runner.failed),
+		    MSG_NOSIGNAL); /* the capture may have died */
 	_exit(0);
 }

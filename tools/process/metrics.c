@@ -20,8 +20,8 @@
 
 struct cw_metrics {
 	struct MHD_Daemon *daemon;
-	int fd;                       /* of epoll, the daemon's */
-	struct cw_pipeline *pipeline; /* while serve runs */
+	int fd;                       /* epoll descriptor of the daemon */
+	struct cw_pipeline *pipeline; /* set during cw_metrics_serve */
 	char address[ADDRESS_BYTES];
 };
 
@@ -55,7 +55,7 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int st
 
 static enum MHD_Result answer_metrics(struct cw_metrics *metrics, struct MHD_Connection *connection)
 {
-	static char too_soon[] = "the capture is not running\n", no_memory[] = "no memory\n";
+	static char too_soon[] = "the capture is not running\n", no_memory[] = "out of memory\n";
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
 	enum cw_metrics_format format = accept && strstr(accept, "application/openmetrics-text")
 					    ? CW_METRICS_OPENMETRICS
@@ -84,12 +84,13 @@ static enum MHD_Result answer_metrics(struct cw_metrics *metrics, struct MHD_Con
 	return result;
 }
 
-/* What libmicrohttpd calls, first with the head of a request, then with what it sends along. */
+/* Callback of libmicrohttpd: the first call of a request has its head, later calls its body. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *data,
 			      size_t *data_bytes, void **request)
 {
-	static char nowhere[] = "there is /metrics\n", otherwise[] = "GET only\n";
+	static char nowhere[] = "not found: the path is /metrics\n",
+		    otherwise[] = "method not allowed: use GET\n";
 	static int is_begun;
 
 	(void)version;
@@ -98,7 +99,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		*request = &is_begun;
 		return MHD_YES;
 	}
-	*data_bytes = 0; /* read and forgotten */
+	*data_bytes = 0; /* discard the body */
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, otherwise);
 	if (strcmp(url, "/metrics") != 0)
@@ -111,13 +112,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 static int bad_address(const char *at, struct cw_error *error)
 {
 	cw_error_set(error, -EINVAL,
-		     "--metrics: '%.100s' is no [ADDRESS:]PORT, such as 9100, 0.0.0.0:9100 or "
+		     "--metrics: '%.100s' is not [ADDRESS:]PORT: write 9100, 0.0.0.0:9100 or "
 		     "[::1]:9100",
 		     at);
 	return -EINVAL;
 }
 
-/* The address to bind to; its size. */
+/* Converts "[ADDRESS:]PORT" to a socket address. */
 static int parse(const char *at, union address *address, socklen_t *bytes, struct cw_error *error)
 {
 	const char *colon = strrchr(at, ':');
@@ -138,7 +139,7 @@ static int parse(const char *at, union address *address, socklen_t *bytes, struc
 	memset(address, 0, sizeof(*address));
 	*bytes = is_six ? sizeof(address->six) : sizeof(address->four);
 	address->any.sa_family = is_six ? AF_INET6 : AF_INET;
-	address->four.sin_port = htons((uint16_t)port); /* at the same place in both */
+	address->four.sin_port = htons((uint16_t)port); /* same offset in sockaddr_in6 */
 	if (inet_pton(address->any.sa_family, host,
 		      is_six ? (void *)&address->six.sin6_addr : (void *)&address->four.sin_addr) !=
 	    1)
@@ -146,7 +147,7 @@ static int parse(const char *at, union address *address, socklen_t *bytes, struc
 	return 0;
 }
 
-/* A listening socket; or a negative errno. */
+/* Returns a listening socket or a negative errno. */
 static int listen_at(const union address *address, socklen_t bytes)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -192,7 +193,7 @@ int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error 
 		return failure;
 	metrics = calloc(1, sizeof(*metrics));
 	if (!metrics)
-		return cw_error_set(error, -ENOMEM, "no memory for metrics");
+		return cw_error_set(error, -ENOMEM, "out of memory for the metrics server");
 	fd = listen_at(&address, bytes);
 	if (fd < 0) {
 		free(metrics);
@@ -210,7 +211,7 @@ int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error 
 		if (!metrics->daemon)
 			close(fd);
 		cw_metrics_close(metrics);
-		return cw_error_set(error, -EIO, "--metrics: libmicrohttpd does not start");
+		return cw_error_set(error, -EIO, "--metrics: libmicrohttpd failed to start");
 	}
 	metrics->fd = info->epoll_fd;
 	*result = metrics;
@@ -240,7 +241,7 @@ void cw_metrics_serve(struct cw_metrics *metrics, struct cw_pipeline *pipeline)
 {
 	metrics->pipeline = pipeline;
 	MHD_run(metrics->daemon);
-	MHD_run(metrics->daemon); /* listens again, where connections went that were too many */
+	MHD_run(metrics->daemon); /* accepts again after the connection limit was reached */
 	metrics->pipeline = NULL;
 }
 

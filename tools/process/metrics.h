@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An HTTP server of the run's metrics (pipeline/control/metrics.h), without a thread of its own:
- * whoever waits for the run polls one descriptor and calls serve. GET /metrics; nothing else is
- * there. A request costs a snapshot, as `capweir stats`; a slow client costs a connection of 16,
- * for 10 s.
+ * HTTP server for the metrics of a run (pipeline/control/metrics.h). The only path is /metrics.
+ * It has no thread: the caller's event loop polls one descriptor and calls cw_metrics_serve. Each
+ * request takes one snapshot, as `capweir stats` does; a slow client occupies one of 16 connections
+ * for at most 10 s.
  */
 #ifndef CW_TOOLS_PROCESS_METRICS_H
 #define CW_TOOLS_PROCESS_METRICS_H
@@ -14,19 +14,20 @@ struct cw_metrics;
 struct cw_pipeline;
 
 /*
- * Listen at "[ADDRESS:]PORT" (ADDRESS numeric, IPv6 in brackets; 127.0.0.1 without; port 0: any).
- * 0; -EINVAL for what is no such address; -EADDRINUSE; -EOPNOTSUPP in a build without; others the
- * system's.
+ * Listens at "[ADDRESS:]PORT": ADDRESS is numeric (IPv6 in brackets) and defaults to 127.0.0.1;
+ * port 0 lets the system choose. Returns 0; -EINVAL for any other form; -EADDRINUSE; -EOPNOTSUPP
+ * in a build without libmicrohttpd; or the system's negative errno.
  */
 int cw_metrics_open(struct cw_metrics **metrics, const char *at, struct cw_error *error);
-/* Where it listens: "127.0.0.1:9100". */
+/* Returns the listening address, such as "127.0.0.1:9100". */
 const char *cw_metrics_address(const struct cw_metrics *metrics);
 
-/* To be polled for reading; and how long at most until serve has to be called, -1: for ever. */
+/* The descriptor to poll for reading, and the longest time to wait before calling serve (-1: no
+ * limit). */
 int cw_metrics_fd(const struct cw_metrics *metrics);
 int cw_metrics_wait_ms(const struct cw_metrics *metrics);
 
-/* Answer what came, from the pipeline (NULL: it is not there yet, or no more). Never waits. */
+/* Answers pending requests. `pipeline` is NULL before the run and after it. Never blocks. */
 void cw_metrics_serve(struct cw_metrics *metrics, struct cw_pipeline *pipeline);
 
 void cw_metrics_close(struct cw_metrics *metrics); /* accepts NULL */

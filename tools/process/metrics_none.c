@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A build without libmicrohttpd. */
+/* Stubs of metrics.c for a build without libmicrohttpd. */
 #include <errno.h>
 
 #include "tools/process/metrics.h"
@@ -8,8 +8,9 @@ int cw_metrics_open(struct cw_metrics **metrics, const char *at, struct cw_error
 {
 	(void)at;
 	*metrics = NULL;
-	return cw_error_set(error, -EOPNOTSUPP,
-			    "--metrics: this build has none (it takes libmicrohttpd)");
+	return cw_error_set(
+	    error, -EOPNOTSUPP,
+	    "--metrics: this build has no HTTP server: rebuild it with libmicrohttpd");
 }
 
 const char *cw_metrics_address(const struct cw_metrics *metrics)

@@ -21,7 +21,7 @@ int cw_notify_open(void)
 	strcpy(address.sun_path, path);
 	bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (path[0] == '@')
-		address.sun_path[0] = '\0'; /* abstract: its length says where it ends */
+		address.sun_path[0] = '\0'; /* abstract: no NUL at the end */
 	else
 		bytes++;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -35,5 +35,5 @@ int cw_notify_open(void)
 void cw_notify(int fd, const char *text)
 {
 	if (fd >= 0)
-		(void)!send(fd, text, strlen(text), MSG_NOSIGNAL); /* it is not owed an answer */
+		(void)!send(fd, text, strlen(text), MSG_NOSIGNAL); /* best effort */
 }

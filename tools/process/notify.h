@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Telling the service manager how it goes: datagrams to the socket that NOTIFY_SOCKET names
- * (sd_notify(3) describes them). Where there is no such socket, nothing happens.
+ * State changes for the service manager: datagrams to the socket that NOTIFY_SOCKET names, as
+ * sd_notify(3) describes. Without the variable nothing is sent.
  */
 #ifndef CW_TOOLS_PROCESS_NOTIFY_H
 #define CW_TOOLS_PROCESS_NOTIFY_H
 
 /*
- * The socket, connected; -1: there is none, or it cannot be reached (a manager that wants to be
- * told will say so itself). Call it before privileges are given up. The caller closes it.
+ * Returns the connected socket, or -1 if NOTIFY_SOCKET is unset or unreachable (a service manager
+ * that waits for a state reports that itself). Call before cw_confine(); the caller closes it.
  */
 int cw_notify_open(void);
 
-/* Tell it, e.g. "READY=1"; a line each for several. Never blocks; accepts -1. */
+/* Sends `text`: "READY=1", or several such lines. Never blocks; accepts -1. */
 void cw_notify(int fd, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The global filter, and the link type that filters are read for. */
+/* The global filter, and the link type for which filters are compiled. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,9 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 		return 0;
 	value = cw_linktype_from_name(arguments->filter.linktype);
 	if (value < 0)
-		return cw_refuse("-y: unknown link type '%s'", arguments->filter.linktype);
+		return cw_refuse(
+		    "-y: unknown link type '%s': write a name such as EN10MB, or a number",
+		    arguments->filter.linktype);
 	*linktype = (uint32_t)value;
 	return 0;
 }
@@ -48,7 +50,7 @@ static int read_filter_file(const char *path, char **expression)
 		room *= 2;
 		grown = room > FILTER_FILE_BYTES_MAX ? NULL : realloc(text, room);
 		if (!grown) {
-			cw_complain("-F %s: the expression is too long", path);
+			cw_complain("-F %s: the expression is too long: the limit is 64 MiB", path);
 			goto out;
 		}
 		text = grown;
@@ -75,7 +77,8 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
 
 	*expression = NULL;
 	if (arguments->filter.file && rest->count)
-		return cw_refuse("give the expression with -F or on the command line, not both");
+		return cw_refuse("two global filters, -F and '%s': give one of them",
+				 rest->words[0]);
 	if (arguments->filter.file)
 		return read_filter_file(arguments->filter.file, expression);
 	if (!rest->count)

@@ -10,7 +10,7 @@
 #include "pipeline/pipeline.h"
 #include "tools/request/folders.h"
 
-/* Devices and pipes are opened where they are. */
+/* Pipes and device files are opened in place; only regular files get a temporary name. */
 static bool is_opened_in_place(const char *path)
 {
 	struct stat status;
@@ -18,8 +18,8 @@ static bool is_opened_in_place(const char *path)
 	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
-/* The folder of an output, or what is opened in place of a file; NULL: none is known, with *result
- * set where memory is short. */
+/* Returns the folder of an output, or the output itself if it is opened in place. Returns NULL if
+ * the folder depends on packets, or without memory (*result). */
 static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
 {
 	const char *directory = write[0] == '/' ? NULL : options->output.directory;

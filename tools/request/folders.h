@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which folders a run will make files in, and which pipes and devices it will write to. */
+/* The folders where a run creates files, and the pipes and device files that it writes to. */
 #ifndef CW_TOOLS_REQUEST_FOLDERS_H
 #define CW_TOOLS_REQUEST_FOLDERS_H
 
@@ -14,11 +14,10 @@ struct cw_folders {
 	uint32_t count;
 };
 
-/* Each once, as far as names tell; those with packets' times or names in them are left out. 0 or
+/* Fills the list, each name once. Folders whose names depend on packets are omitted. Returns 0 or
  * -ENOMEM. */
 int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options *options);
-/* Whether this process can make files in all of them: 0; or a negative errno, and `error` says of
- * which. */
+/* Returns 0 if this process can create files in all of them, or a negative errno with `error`. */
 int cw_folders_check(const struct cw_folders *folders, struct cw_error *error);
 void cw_folders_fini(struct cw_folders *folders);
 

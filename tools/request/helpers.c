@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The processes that help a run: the one that compiles filters, the one that runs hooks. */
+/* Starts the helper processes of a run: one compiles filters, one runs hooks. */
 #include <errno.h>
 
 #include "core/filter/text/compiler.h"
@@ -8,13 +8,13 @@
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
-/* In a process that helps: a capture listens to strangers, and this is behind it. */
+/* Runs in a helper of a live capture, which receives input derived from strangers' packets. */
 static int confine_helper(void *context)
 {
 	const struct cw_confine_options *options = context;
 	int result = cw_confine_helper(options, NULL);
 
-	/* Whom this process cannot become: cw_run's check says so, in words, and ends the run. */
+	/* An unknown or forbidden user: the check in cw_run reports it and ends the run. */
 	return result == -EINVAL || result == -EPERM ? 0 : result;
 }
 
@@ -32,7 +32,7 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 
 	if (cw_filter_compiler_start(&compiler, &options, &error) == 0)
 		return compiler;
-	cw_complain("warning: %s; they are compiled without limits of time and memory", error.text);
+	cw_complain("warning: %s; they are compiled without limits on time and memory", error.text);
 	return NULL;
 }
 

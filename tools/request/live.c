@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir capture: what live capture has beyond split's options. */
+/* Options of live capture that split does not have. */
 #include "pipeline/pipeline.h"
 #include "tools/options/options.h"
 #include "tools/request/request.h"
@@ -33,7 +33,7 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 			live->block_count = CW_LIVE_BLOCKS_MIN;
 	}
 	if (arguments->devices.count && arguments->filter.linktype)
-		return cw_refuse(
-		    "-y is for -r; a device's link type cannot be chosen in this version");
+		return cw_refuse("-y applies to files (-r): this version cannot choose an "
+				 "interface's link type");
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the arguments mean together: rules, filters, live options. Where a function returns an exit
- * status, it has complained already. */
+/* From arguments to rules, filters and live options. A function that returns an exit status other
+ * than 0 has printed its error message. */
 #ifndef CW_TOOLS_REQUEST_REQUEST_H
 #define CW_TOOLS_REQUEST_REQUEST_H
 
@@ -14,34 +14,36 @@ struct cw_hooks;
 struct cw_pipeline_options;
 struct cw_rules;
 
-/* The live options that the arguments ask for. CW_EXIT_USAGE after a complaint. */
+/* Fills the options of live capture. Returns 0 or CW_EXIT_USAGE. */
 int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
 
-/* Read the rules file (-R) again: the rules, with the command line's limits; or what is wrong. Any
- * thread. */
+/* Reads the rules file (-R) again for a reload, with the command line's limits. Any thread. Returns
+ * 0 or a negative errno with `error`. */
 int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 			    struct cw_error *error);
 
-/* The rules of -R, or of -f and -w; *expression is taken if it is the only output's filter. */
+/* Fills the rules of -R, or of -f and -w. Takes *expression if it is the filter of the only output.
+ */
 int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		       char **expression);
 
-/* The link type of -y, CW_LINKTYPE_ANY without it. CW_EXIT_USAGE after a complaint. */
+/* Fills the link type of -y, CW_LINKTYPE_ANY without -y. Returns 0 or CW_EXIT_USAGE. */
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype);
 
-/* What is left of the command line as one expression, joined by spaces, or -F's file; NULL when
- * there is none. The caller frees it. CW_EXIT_USAGE or CW_EXIT_PROBLEM after a complaint. */
+/* Fills the expression: the rest of the command line, joined by spaces, or the file of -F; NULL
+ * without either. The caller frees it. Returns 0 or an exit status. */
 int cw_arguments_expression(const struct cw_arguments *arguments, char **expression);
 
-/* The process that compiles filters, with the limits of the command line; before the first thread.
- * NULL after a complaint where there can be none: filters are compiled in this process then. */
+/* Starts the process that compiles filters, with the limits of the command line. Call before the
+ * first thread. Returns NULL after a warning if it cannot start: filters are then compiled in this
+ * process. */
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments);
 
-/* The process that runs hooks; before the first thread. */
+/* Starts the process that runs hooks. Call before the first thread. Returns 0 or an exit status. */
 int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks);
 
-/* Programs that are not there are told before the first file. -EINVAL; *has_any: there are hooks.
- */
+/* Checks that every hook is an executable, before the first file. Fills *has_any: some rule has a
+ * hook. Returns 0 or -EINVAL with `error`. */
 int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error);
 
 #endif

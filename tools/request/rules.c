@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The rules of a run: from -f and -w or from -R, with the limits and hook of the command line. */
+/* The rules of a run, from -f and -w or from -R, with the limits and hook of the command line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +12,16 @@
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
-/* The k-th filter with the k-th output; the expression may be the only output's filter. */
+/* Pairs the k-th -f with the k-th -w. The expression is the filter of a single -w without -f. */
 static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *rules,
 		     char **expression)
 {
 	struct cw_error error = {0};
 
 	if (asked->writes.count == 0)
-		return cw_refuse("no output: give -w FILE (with -f EXPR before it), or -R RULES");
+		return cw_refuse(
+		    "no output: write to a file (-w dns.pcap port 53), print the packets "
+		    "(-w - port 53 | tcpdump -r -), or give rules (-R rules.yaml)");
 	if (asked->filters.count == 0 && asked->writes.count == 1) {
 		const char *filter = *expression ? *expression : "";
 
@@ -31,8 +33,8 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 	}
 	if (asked->filters.count != asked->writes.count)
 		return cw_refuse(
-		    "%u filters (-f) and %u outputs (-w): the k-th -f goes with the k-th "
-		    "-w, so there must be as many",
+		    "%u filters (-f) and %u outputs (-w): every -f needs its -w, as in "
+		    "-f 'port 53' -w dns.pcap -f tcp -w tcp.pcap",
 		    asked->filters.count, asked->writes.count);
 	for (uint32_t index = 0; index < asked->writes.count; index++) {
 		char name[32];
@@ -48,7 +50,7 @@ bad:
 	return error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
-/* -z is for rules without a hook of their own. 0 or -ENOMEM. */
+/* Sets the hook of -z unless the rule has one. Returns 0 or -ENOMEM. */
 static int set_hook(struct cw_rule *rule, const char *program)
 {
 	char *words[] = {(char *)(uintptr_t)program, NULL}; /* copied */
@@ -56,7 +58,7 @@ static int set_hook(struct cw_rule *rule, const char *program)
 	return !program || rule->hook ? 0 : cw_rule_set_hook(rule, words);
 }
 
-/* Whether an output is standard output, by whatever name. */
+/* Returns whether an output is standard output, under any name. */
 static bool writes_to_stdout(const struct cw_rules *rules)
 {
 	struct stat ours, theirs;
@@ -75,7 +77,7 @@ static bool writes_to_stdout(const struct cw_rules *rules)
 	return false;
 }
 
-/* What the command line asks of files is for rules that do not say. 0 or -ENOMEM. */
+/* Sets the file limits of the command line in rules without them. Returns 0 or -ENOMEM. */
 static int limit_rules(const struct cw_rules_arguments *asked, struct cw_rules *rules)
 {
 	int result = 0;
@@ -105,22 +107,22 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	struct stat status;
 	int result;
 
-	/* A pipe would be waited for. */
+	/* Reading a pipe would block. */
 	if (stat(asked->file, &status))
 		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
 					  asked->file);
 	if (!S_ISREG(status.st_mode))
 		return cw_error_set(error, -EINVAL,
-				    "%.400s is no regular file: it could be read once only",
+				    "%.400s is not a regular file: it cannot be read again",
 				    asked->file);
 	result = cw_rules_load(rules, asked->file, error);
 	if (result < 0)
 		return result;
 	if (limit_rules(asked, rules) < 0)
-		result = cw_error_set(error, -ENOMEM, "no memory for the rules");
+		result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
 	else if (arguments->json && writes_to_stdout(rules))
 		result = cw_error_set(error, -EINVAL,
-				      "--json and an output - both want standard output");
+				      "--json and the output - both use standard output");
 	if (result < 0)
 		cw_rules_fini(rules);
 	return result;
@@ -136,7 +138,7 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	if (!asked->file) {
 		result = add_pairs(asked, rules, expression);
 	} else if (asked->filters.count || asked->writes.count) {
-		result = cw_refuse("give rules with -R or with -f and -w, not both");
+		result = cw_refuse("two sources of rules, -R and -f/-w: give one of them");
 	} else {
 		result = cw_rules_load(rules, asked->file, &error) < 0 ? CW_EXIT_USAGE : 0;
 		if (result)
@@ -144,13 +146,15 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	}
 	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
 	    !asked->rotate_bytes && !asked->rotate_packets)
-		result = cw_refuse("-W with -G alone, to stop after so many files, is not in this "
-				   "version; -b files:%llu keeps the last ones",
-				   (unsigned long long)asked->ring_files);
+		result = cw_refuse(
+		    "-W with -G and without -C, to stop after N files, is not in this "
+		    "version; -b files:%llu keeps the last %llu files",
+		    (unsigned long long)asked->ring_files, (unsigned long long)asked->ring_files);
 	if (result == 0 && limit_rules(asked, rules) < 0)
 		result = cw_complain_no_memory();
 	if (result == 0 && arguments->json && writes_to_stdout(rules))
-		result = cw_refuse("--json and -w - both want standard output");
+		result = cw_refuse(
+		    "--json and -w - both use standard output: write to a file, or omit --json");
 	return result;
 }
 
@@ -164,9 +168,14 @@ int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_
 			continue;
 		*has_any = true;
 		if (!cw_hooks_has_program(hook[0]))
-			return cw_error_set(error, -EINVAL,
-					    "rule %s: its hook '%s' is no program that can be run",
-					    rules->rules[index].name, hook[0]);
+			return cw_error_set(
+			    error, -EINVAL,
+			    "rule %s: hook '%s' is not an executable: name a program in "
+			    "$PATH or its full path%s",
+			    rules->rules[index].name, hook[0],
+			    strchr(hook[0], ' ') ? "; with arguments: hook: "
+						   "[PROGRAM, ARGUMENT] in a rule"
+						 : "");
 	}
 	return 0;
 }

@@ -78,7 +78,7 @@ static void rows_come_in_the_packets_way(void **state)
 	(void)state;
 	make(&top, &calm, &later);
 	assert_int_equal(top.row_count, 6);
-	assert_string_equal(top.rows[0].label, "ring in:0");
+	assert_string_equal(top.rows[0].label, "kernel in:0");
 	assert_true(top.rows[0].fill == 0.25 && top.rows[0].rate == 1000);
 	assert_string_equal(top.rows[1].label, "queue in:0");
 	assert_true(top.rows[1].fill == 0.5 && top.rows[1].rate < 0);
@@ -106,7 +106,7 @@ static void the_stage_that_holds_the_others_up_is_named(void **state)
 	      .ring_used = 64,
 	      .batches_out = 10,
 	      .cpu_s = 1},
-	     "output slow: it is written too slowly; the kernel drops 50/s"},
+	     "output slow: written too slowly; the kernel drops 50/s"},
 	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 10, .cpu_s = 2},
 	     "workers: "},
 	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 10, .cpu_s = 1},
@@ -114,10 +114,10 @@ static void the_stage_that_holds_the_others_up_is_named(void **state)
 	    {{.free = 80, .dropped = 50, .ring_used = 64, .batches_out = 1, .cpu_s = 1},
 	     "capture: "},
 	    {{.free = 30, .lost = 7, .chunks = 60, .cpu_s = 1},
-	     "output slow: it is written too slowly and loses 7/s"},
+	     "output slow: is written too slowly and loses 7/s"},
 	    {{.free = 80, .has_failed = true, .cpu_s = 1, .seen = 1200},
-	     "output slow: it fails and loses 200/s"},
-	    {{.free = 80, .before = 9, .cpu_s = 1}, "the interface: it loses 9/s"},
+	     "output slow: fails and loses 200/s"},
+	    {{.free = 80, .before = 9, .cpu_s = 1}, "the interface: loses 9/s"},
 	};
 	struct cw_top top;
 	size_t index;

@@ -397,7 +397,7 @@ static void child_cannot_get_back(void)
 
 	confine(NULL, false);
 	EXPECT(cw_confine(&options, &error) == -EPERM);
-	EXPECT(strstr(error.text, "only root can become user root"));
+	EXPECT(strstr(error.text, "only root can switch to user root"));
 	expect_state(0);
 }
 

@@ -23,25 +23,25 @@ static void the_check_knows_folders(void **state)
 	assert_string_equal(error.text, "");
 	assert_int_equal(check(NULL, foreign, &error), -EACCES);
 	snprintf(text, sizeof(text),
-		 "the folder %s cannot be written by user nobody: choose another folder, "
+		 "cannot write to the folder %s as user nobody: choose another folder, "
 		 "or -Z root to stay root",
 		 foreign);
 	assert_string_equal(error.text, text);
 	assert_int_equal(check(NULL, hidden_inside, &error), -EACCES);
 	assert_int_equal(check("root", hidden_inside, &error), 0);
 	assert_int_equal(check("root", missing, &error), -ENOENT);
-	snprintf(text, sizeof(text), "the folder %s cannot be written: No such file or directory",
+	snprintf(text, sizeof(text), "cannot write to the folder %s: No such file or directory",
 		 missing);
 	assert_string_equal(error.text, text);
 	assert_int_equal(check(NULL, "/proc/self/status", &error), -EACCES);
 	snprintf(text, sizeof(text),
-		 "/proc/self/status cannot be written by user nobody: let that "
-		 "user write to it, or -Z root to stay root");
+		 "cannot write to /proc/self/status as user nobody: change its "
+		 "permissions, or -Z root to stay root");
 	assert_string_equal(error.text, text);
 	assert_int_equal(check(NULL, "/dev/null", &error), 0);
 	assert_int_equal(check(NULL, shut, &error), -EACCES);
 	assert_int_equal(check("daemon", NULL, &error), -EACCES);
-	assert_non_null(strstr(error.text, "by user daemon"));
+	assert_non_null(strstr(error.text, "as user daemon"));
 	/* Nothing became of this process. */
 	assert_int_equal(geteuid(), 0);
 	assert_true(can_create(foreign));
@@ -55,7 +55,7 @@ static void the_check_knows_users(void **state)
 	(void)state;
 	assert_int_equal(check("no-such-user", NULL, &error), -EINVAL);
 	assert_string_equal(error.text,
-			    "there is no user no-such-user: name one that there is with -Z");
+			    "user no-such-user does not exist: name an existing user with -Z");
 	assert_int_equal(cw_confine(&(struct cw_confine_options){.user = "no-such-user"}, &error),
 			 -EINVAL);
 	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
@@ -71,7 +71,7 @@ static void child_checks_as_user(void)
 	EXPECT(check(NULL, NULL, &error) == 0);
 	EXPECT(check(USER, NULL, &error) == 0);
 	EXPECT(check("daemon", NULL, &error) == -EPERM);
-	EXPECT(!strcmp(error.text, "only root can become user daemon: leave out -Z, or run as "
+	EXPECT(!strcmp(error.text, "only root can switch to user daemon: omit -Z, or run as "
 				   "root"));
 	EXPECT(cw_confine_check(&options, &folder, 1, &error) == -EACCES);
 	EXPECT(!strstr(error.text, "-Z root"));
@@ -87,7 +87,7 @@ static void child_checks_as_weak_root(void)
 
 	EXPECT(!syscall(SYS_capset, &header, data));
 	EXPECT(check(NULL, NULL, &error) == -EPERM);
-	EXPECT(strstr(error.text, "cannot become user nobody (-Z root stays root): "));
+	EXPECT(strstr(error.text, "cannot switch to user nobody (-Z root stays root): "));
 	EXPECT(check("root", NULL, &error) == -EACCES); /* not its folders, and no capability */
 	EXPECT(!strstr(error.text, "-Z root"));
 	/* ThreadSanitizer's own thread has its capabilities still, and glibc ends a process whose
