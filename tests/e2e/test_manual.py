@@ -4,6 +4,7 @@
 import glob
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -86,6 +87,16 @@ class Pages(commands.Test):
             self.start_capture()
         for source in SOURCES:
             self.run_all(commands.blocks(read(source), "sh"))
+
+    def test_report_of_the_manual_is_one_of_today(self):
+        page = read(SOURCES[NAMES.index("capweir.1")])
+        report, = [text for text in commands.blocks(page, "text") if text.startswith("rule ")]
+        self.run_ok("generate", "--packets", "50000", "--seed", "1", "-w", "big.pcap",
+                    cwd=self.directory)
+        line = commands.blocks(page, "sh")[0].replace("\\\n", " ")
+        real = self.run_ok(*shlex.split(line)[1:], cwd=self.directory).err
+        # But for the times of the last line.
+        self.assertEqual(report.split()[:-8], real.split()[:-8])
 
     def test_rules_of_the_pages_are_good(self):
         for source in SOURCES:

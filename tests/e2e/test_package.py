@@ -3,6 +3,8 @@
 """The Debian package: made, installed in a root of its own, run, and removed without a trace."""
 import glob
 import os
+import re
+import shutil
 import subprocess
 
 import e2e
@@ -50,7 +52,10 @@ class Package(e2e.Test):
         # What it depends on is installed beside that root.
         self.do("dpkg", "--root", root, "--force-depends", "--install", package)
         installed = self.files_in(root)
-        for file in ("usr/bin/capweir", "usr/share/man/man1/capweir.1",
+        pages = [f"man{name[-1]}/{name}" for name in sorted(os.listdir(
+            os.path.join(BUILD, "tools", "manual-pages"))) if re.search(r"\.[157]$", name)]
+        self.assertTrue(pages or not shutil.which("go-md2man"))
+        for file in ("usr/bin/capweir", *(f"usr/share/man/{page}" for page in pages),
                      "usr/share/bash-completion/completions/capweir",
                      "usr/lib/systemd/system/capweir@.service"):
             self.assertIn(file, installed)
