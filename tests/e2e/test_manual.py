@@ -69,6 +69,8 @@ class Pages(commands.Test):
             for name, section in re.findall(r"\*\*(capweir[a-z-]*|libcapweir[a-z-]*)\*\*\((\d)\)",
                                             read(source)):
                 self.assertIn(f"{name}.{section}", NAMES, source)
+            for target in re.findall(r"\]\(([^)]+)\)", read(source)):
+                self.assertIn(target.removesuffix(".md"), NAMES, source)
 
     def start_capture(self):
         """For the commands that ask a running capture: a socket of their name."""

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * page < NAME.SECTION.md: the manual page in Markdown, with the version in its title, and the
- * option table's contents where a line is @SYNOPSIS@, @COMMANDS@ or @OPTIONS@. Run when capweir is
- * built; not installed.
+ * page < NAME.SECTION.md: the manual page in Markdown, with the version in its title, without the
+ * links between pages, and with the option table's contents where a line is @SYNOPSIS@, @COMMANDS@
+ * or @OPTIONS@. Run when capweir is built; not installed.
  */
 #include <stdlib.h>
 
@@ -100,6 +100,24 @@ static void put_title(char *line)
 	printf("%s \"\" \"capweir %s\"\n", line, CW_VERSION);
 }
 
+/* "[text](NAME.SECTION.md)" becomes its text: in a terminal there is no link to follow. */
+static void put_line(const char *line)
+{
+	while (*line) {
+		size_t text = line[0] == '[' ? strcspn(line + 1, "[]") : 0;
+		size_t target = text && !strncmp(line + 1 + text, "](", 2)
+				    ? strcspn(line + 3 + text, ")\n")
+				    : 0;
+
+		if (target > 3 && !strncmp(line + text + target, ".md)", 4)) {
+			fwrite(line + 1, 1, text, stdout);
+			line += text + target + 4;
+		} else {
+			putchar(*line++);
+		}
+	}
+}
+
 int main(void)
 {
 	char line[LINE_BYTES];
@@ -114,7 +132,7 @@ int main(void)
 		else if (strcmp(line, "@OPTIONS@\n") == 0)
 			put_options();
 		else
-			fputs(line, stdout);
+			put_line(line);
 	}
 	return fflush(stdout) || ferror(stdout) || ferror(stdin) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
