@@ -8,40 +8,37 @@
 
 #include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
+#include "tools/options/help.h"
 
 static const struct {
 	const char *name;
 	enum cw_command command;
 	int (*run)(const struct cw_arguments *arguments);
-	const char *what;
 } commands[] = {
-    {"split", CW_SPLIT, cw_command_split, "split capture files by many filters in one pass"},
-    {"capture", CW_CAPTURE, cw_command_split, "capture from devices, likewise"},
-    {"devices", CW_DEVICES, cw_command_devices, "list what can be captured from"},
-    {"replay", CW_REPLAY, cw_command_replay, "send the packets of capture files on a device"},
-    {"selftest", CW_SELFTEST, cw_command_selftest, "test that capture works here"},
-    {"check", CW_CHECK, cw_command_check, "check a rules file"},
-    {"inspect", CW_INSPECT, cw_command_inspect,
-     "say what is in capture files, or what becomes of filters"},
-    {"repair", CW_REPAIR, cw_command_repair, "cut torn tails of capture files"},
-    {"stats", CW_STATUS, cw_command_stats, "how a running capture goes"},
-    {"top", CW_STATUS, cw_command_top, "likewise, as bars that move"},
-    {"control", CW_STATUS, cw_command_control,
-     "have a running capture reload, rotate, flush, stop"},
-    {"bench", CW_BENCH, cw_command_bench, "measure this machine on your files and rules"},
-    {"generate", CW_GENERATE, cw_command_generate, "generate deterministic traffic"},
+    {"split", CW_SPLIT, cw_command_split},          {"capture", CW_CAPTURE, cw_command_split},
+    {"devices", CW_DEVICES, cw_command_devices},    {"replay", CW_REPLAY, cw_command_replay},
+    {"selftest", CW_SELFTEST, cw_command_selftest}, {"check", CW_CHECK, cw_command_check},
+    {"inspect", CW_INSPECT, cw_command_inspect},    {"repair", CW_REPAIR, cw_command_repair},
+    {"stats", CW_STATUS, cw_command_stats},         {"top", CW_STATUS, cw_command_top},
+    {"control", CW_STATUS, cw_command_control},     {"bench", CW_BENCH, cw_command_bench},
+    {"generate", CW_GENERATE, cw_command_generate},
 };
 
-static void print_help(FILE *file)
+/* help [COMMAND [SUB-COMMAND]]: as COMMAND --help. */
+static int run_help(int count, char *const *words)
 {
-	fputs("usage: capweir COMMAND [options]      (capweir COMMAND --help tells them)\n"
-	      "       capweir -i DEV | -r FILE -w FILE [EXPR] (as tcpdump)\n\n",
-	      file);
-	for (size_t index = 0; index < CW_ARRAY_COUNT(commands); index++)
-		fprintf(file, "  %-10s %s\n", commands[index].name, commands[index].what);
+	const struct cw_command_text *page = NULL;
+
+	if (count)
+		page = cw_command_page(words[0], count > 1 ? words[1] : NULL);
+	if (count && !page)
+		return cw_help_refuse_command(words[0]);
+	cw_help_print(stdout, page, true);
+	return CW_EXIT_COMPLETE;
 }
 
-static int run(size_t index, enum cw_command command, int argc, char **argv)
+static int run(enum cw_command command, int (*call)(const struct cw_arguments *arguments), int argc,
+	       char **argv)
 {
 	struct cw_arguments arguments;
 	int result = cw_options_parse(&arguments, command, argc, argv);
@@ -49,7 +46,7 @@ static int run(size_t index, enum cw_command command, int argc, char **argv)
 	if (result == 0)
 		result = cw_arguments_name_devices(&arguments);
 	if (result == 0)
-		result = commands[index].run(&arguments);
+		result = call(&arguments);
 	else if (result < 0)
 		result = CW_EXIT_COMPLETE;
 	cw_arguments_fini(&arguments);
@@ -75,27 +72,34 @@ static void hold_standard_descriptors(void)
 
 static int run_command(int argc, char **argv)
 {
-	const char *word = argc > 1 ? argv[1] : "--help";
+	const char *word = argc > 1 ? argv[1] : "";
 
 	hold_standard_descriptors();
 	/* Failed writes come back as errors, to be counted. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	if (argc < 2) {
+		cw_help_print(stderr, NULL, false);
+		return CW_EXIT_USAGE;
+	}
 	if (strcmp(word, "--version") == 0) {
 		printf("capweir %s\n%s\n", cw_version(), cw_libpcap_version());
 		return CW_EXIT_COMPLETE;
 	}
-	if (strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {
-		print_help(argc > 1 ? stdout : stderr);
-		return argc > 1 ? CW_EXIT_COMPLETE : CW_EXIT_USAGE;
-	}
+	if (strcmp(word, "help") == 0)
+		return run_help(argc - 2, argv + 2);
+	/* A capture may be called help, but a benchmark is not. */
+	if (strcmp(word, "bench") == 0 && argc > 2 && strcmp(argv[2], "help") == 0)
+		return run_help(1, argv + 1);
 	for (size_t index = 0; index < CW_ARRAY_COUNT(commands); index++) {
 		if (strcmp(word, commands[index].name) == 0)
-			return run(index, commands[index].command, argc - 1, argv + 1);
+			return run(commands[index].command, commands[index].run, argc - 1,
+				   argv + 1);
 	}
 	if (word[0] == '-')
-		return run(0, CW_SPLIT | CW_CAPTURE, argc, argv); /* tcpdump's line */
-	return cw_refuse("unknown command '%s' (capweir --help lists them)", word);
+		return run(CW_SPLIT | CW_CAPTURE, cw_command_split, argc,
+			   argv); /* tcpdump's line */
+	return cw_help_refuse_command(word);
 }
 
 int main(int argc, char **argv)

@@ -73,7 +73,8 @@ void cw_near_offer(struct cw_near *near, const char *name)
 	near->costs[near->count++] = cost;
 }
 
-size_t cw_near_say(const struct cw_near *near, const char *quote, char *text, size_t room)
+size_t cw_near_say(const struct cw_near *near, const char *before, const char *after, char *text,
+		   size_t room)
 {
 	const char *meant[NAMES_SAID_MAX];
 	uint32_t best = UINT32_MAX, count = 0, index;
@@ -88,10 +89,11 @@ size_t cw_near_say(const struct cw_near *near, const char *quote, char *text, si
 		if (near->costs[index] <= best + 1)
 			meant[count++] = near->names[index];
 	for (index = 0; index < count && used < room; index++)
-		used += (size_t)snprintf(text + used, room - used, "%s%s%s%s%s",
-					 index == 0           ? " did you mean "
-					 : index + 1 == count ? " or "
-							      : ", ",
-					 quote, meant[index], quote, index + 1 == count ? "?" : "");
+		used +=
+		    (size_t)snprintf(text + used, room - used, "%s%s%s%s%s",
+				     index == 0           ? " did you mean "
+				     : index + 1 == count ? " or "
+							  : ", ",
+				     before, meant[index], after, index + 1 == count ? "?" : "");
 	return used < room ? used : room - 1;
 }

@@ -4,7 +4,7 @@
  *
  *	struct cw_near near = {.word = "sise", .bytes = 4};
  *	cw_near_offer(&near, "size");              each known name
- *	cw_near_say(&near, "'", text, sizeof(text));
+ *	cw_near_say(&near, "'", "'", text, sizeof(text));
  */
 #ifndef CW_CORE_BASE_NEAR_H
 #define CW_CORE_BASE_NEAR_H
@@ -27,9 +27,10 @@ struct cw_near {
 void cw_near_offer(struct cw_near *near, const char *name);
 
 /*
- * Write " did you mean 'a', 'b' or 'c'?" with the nearest names, each between `quote`; an empty
- * text if none is near or the word itself is a known name. Returns the text's length.
+ * Write " did you mean 'a', 'b' or 'c'?" with the nearest names, each between `before` and `after`;
+ * an empty text if none is near or the word itself is a known name. Returns the text's length.
  */
-size_t cw_near_say(const struct cw_near *near, const char *quote, char *text, size_t room);
+size_t cw_near_say(const struct cw_near *near, const char *before, const char *after, char *text,
+		   size_t room);
 
 #endif

@@ -124,7 +124,7 @@ static int refuse_key(struct cw_rules_reader *reader, const struct cw_rules_key 
 		cw_near_offer(&near, keys->word);
 	}
 	cw_rules_quote(key, buffer);
-	if (cw_near_say(&near, "'", meant, sizeof(meant)))
+	if (cw_near_say(&near, "'", "'", meant, sizeof(meant)))
 		return cw_rules_refuse(reader, "unknown key '%s' in %s;%s", buffer, where, meant);
 	return cw_rules_refuse(reader, "unknown key '%s' in %s; there are %s", buffer, where,
 			       known);

@@ -150,8 +150,8 @@ class Refused(command.Test):
             self.assertEqual(done.status, 1, f"{arguments}: {e2e.text_of(done)}")
 
     def test_an_unknown_letter_among_others(self):
-        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nX", "-s0",
-                            says="unknown option -X")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nY", "-s0",
+                            says="unknown option -Y")
 
     def test_no_clobber_refuses_what_exists(self):
         self.write("old.pcap", b"precious")
@@ -209,7 +209,13 @@ class Refused(command.Test):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--frobnicate", says="frob")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-X", says="-X")
         self.assert_refused("split", "-r", says="-r.*value")
-        self.assert_refused("splt", "-r", "in.pcap", "-w", "a.pcap", says="splt")
+        self.assert_refused("splt", "-r", "in.pcap", "-w", "a.pcap", says="did you mean 'split'")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--threds", "2",
+                            says="did you mean --threads")
+        self.assert_refused("split", "-r", "in.pcap", "in.pcap", "-w", "a.pcap",
+                            says="'in.pcap' is not a filter expression.*-r")
+        self.assert_refused("-dd", "tcp port 80", says="-d does not belong.*inspect filter -d")
+        self.assert_refused("bench", "splt", says="did you mean 'split'")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--seed", "3",
                             says="--seed")
 

@@ -2,7 +2,9 @@
 """What the command says: reports, help, checks, errors of compiling; the other commands."""
 import json
 import os
+import re
 import resource
+import shlex
 import signal
 import subprocess
 import time
@@ -88,13 +90,36 @@ class Reports(command.Test):
     # ---- the other commands ----
 
     def test_help_and_version(self):
-        for arguments in (["--help"], ["split", "--help"], ["check", "--help"],
-                          ["inspect", "--help"], ["generate", "--help"], ["bench", "--help"],
-                          ["devices", "--help"]):
-            done = self.run_ok(*arguments)
-            self.assertIn(b"usage: capweir", done.out)
-        self.assertRegex(self.run_ok("--version").out, rb"capweir \d+\.\d+")
-        self.assertEqual(e2e.capweir().status, 2)
+        pages = [[], ["bench", "ring"], ["inspect", "filter"]]
+        pages += [[name] for name in ("split", "check", "inspect", "generate", "bench", "devices")]
+        for page in pages:
+            text = self.run_ok(*page, "--help").out
+            self.assertIn(f"usage: {' '.join(['capweir', *page])}".encode(), text)
+            self.assertEqual(self.run_ok("help", *page).out, text)
+            short = self.run_ok(*page, "-h").out
+            self.assertLess(len(short), len(text))
+            self.assertEqual(short.splitlines()[0], text.splitlines()[0])
+        self.assertEqual(self.run_ok("bench", "help").out, self.run_ok("bench", "--help").out)
+        version = self.run_ok("--version").out.splitlines()[0]
+        self.assertRegex(version, rb"^capweir \d+\.\d+\.\d+$")
+        for arguments in (["-h"], ["-i", "lo", "-h"], ["split", "-nh"]):
+            self.assertTrue(self.run_ok(*arguments).out.startswith(version + b" - "))
+        done = e2e.capweir()
+        self.assertEqual((done.status, done.out), (2, b""))
+        self.assertIn("usage: capweir", done.err)
+        done = e2e.capweir("help", "splt")
+        self.assertEqual((done.status, done.out), (2, b""))
+        self.assertIn("did you mean 'split'", done.err)
+
+    def test_examples_of_help_are_valid_lines(self):
+        for name in re.findall(r"^  ([a-z]+) ", self.run_ok("--help").out.decode(), re.M):
+            text = self.run_ok(name, "--help").out.decode()
+            examples = re.findall(r"^    (capweir (?:.*\\\n)*.*)", text, re.M)
+            self.assertTrue(examples, name)
+            for example in examples:
+                words = shlex.split(example.split(" | ")[0].replace("\\\n", " "))
+                done = e2e.capweir(*words[1:], "--help")
+                self.assertEqual((done.status, done.err), (0, ""), example)
 
     def test_check(self):
         self.write("good.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"}),

@@ -3,48 +3,31 @@
 #include <string.h>
 
 #include "core/base/base.h"
+#include "core/base/near.h"
 #include "tools/bench/bench.h"
 #include "tools/commands/commands.h"
+#include "tools/options/table.h"
 
-/* `options`: those that it takes, by name. */
 static const struct bench {
 	const char *name;
 	int (*run)(const struct cw_arguments *arguments);
-	const char *what;
-	const char *options;
 	uint64_t packets, rounds; /* unless told otherwise */
 	bool takes_words;         /* behind its name; it checks them itself */
 } benches[] = {
-    {"split", cw_bench_split, "the whole pipeline on a file, and what one writes with libpcap",
-     "read rules rule-count threads profile packets seed repeat directory json", 1000000, 5, true},
-    {"capture", cw_bench_capture, "live capture on a virtual cable, or on devices",
-     "interface rules rule-count queues backend frame-size pps duration repeat directory json", 1,
-     3, false},
-    {"ring", cw_bench_ring, "handing packets from one thread to others",
-     "threads packets repeat json", 5000000, 5, true},
-    {"write", cw_bench_writing, "writing packets to capture files",
-     "threads frame-size packets repeat directory json", 0, 5, false},
-    {"filter", cw_bench_filter, "what a file's packets cost by every filter engine",
-     "read rules linktype no-optimize resolve filter-time filter-memory packets repeat json",
-     100000, 9, false},
-    {"decode", cw_bench_decode, "what decoding a file's packets costs, by every way",
-     "read linktype packets repeat lazy print-errors print-layers gopacket-compat json", 100000, 9,
-     true},
-    {"limits", cw_bench_limits, "what this machine can do at all", "threads directory json", 1, 1,
-     false},
+    {"split", cw_bench_split, 1000000, 5, true},   {"capture", cw_bench_capture, 1, 3, false},
+    {"ring", cw_bench_ring, 5000000, 5, true},     {"write", cw_bench_writing, 0, 5, false},
+    {"filter", cw_bench_filter, 100000, 9, false}, {"decode", cw_bench_decode, 100000, 9, true},
+    {"limits", cw_bench_limits, 1, 1, false},
 };
 
-/* Whether the word is in the list, whose words are separated by spaces. */
-static bool is_listed(const char *list, const char *word)
+/* Whether the benchmark's help has the option. */
+static bool takes(const struct bench *bench, const char *name)
 {
-	size_t bytes = strlen(word);
+	const struct cw_command_text *page = cw_command_page("bench", bench->name);
 
-	while (list) {
-		if (strncmp(list, word, bytes) == 0 && (list[bytes] == ' ' || !list[bytes]))
-			return true;
-		list = strchr(list, ' ');
-		list = list ? list + 1 : NULL;
-	}
+	for (size_t index = 0; index < cw_option_row_count; index++)
+		if (strcmp(cw_option_rows[index].name, name) == 0)
+			return cw_option_belongs(&cw_option_rows[index], page);
 	return false;
 }
 
@@ -53,7 +36,7 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 	struct cw_arguments filled = *arguments;
 
 	for (uint32_t index = 0; index < arguments->given.count; index++) {
-		if (is_listed(bench->options, arguments->given.words[index]))
+		if (takes(bench, arguments->given.words[index]))
 			continue;
 		return cw_refuse("bench %s does not take --%s", bench->name,
 				 arguments->given.words[index]);
@@ -68,6 +51,21 @@ static int run_bench(const struct bench *bench, const struct cw_arguments *argum
 	return bench->run(&filled);
 }
 
+static int refuse_name(const char *word)
+{
+	struct cw_near near = {.word = word, .bytes = strlen(word)};
+	char meant[CW_NEAR_TEXT_BYTES];
+
+	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
+		cw_near_offer(&near, benches[index].name);
+	cw_near_say(&near, "'", "'", meant, sizeof(meant));
+	cw_complain("bench measures one of these, not '%s'%s%s:", word, meant[0] ? ";" : "", meant);
+	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
+		fprintf(stderr, "  %-10s %s\n", benches[index].name,
+			cw_command_page("bench", benches[index].name)->summary);
+	return CW_EXIT_USAGE;
+}
+
 int cw_command_bench(const struct cw_arguments *arguments)
 {
 	const char *word = arguments->rest.count ? arguments->rest.words[0] : "";
@@ -76,8 +74,5 @@ int cw_command_bench(const struct cw_arguments *arguments)
 		if (strcmp(word, benches[index].name) == 0)
 			return run_bench(&benches[index], arguments);
 	}
-	cw_complain("bench measures one of these, not '%s':", word);
-	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
-		fprintf(stderr, "  %-10s %s\n", benches[index].name, benches[index].what);
-	return CW_EXIT_USAGE;
+	return refuse_name(word);
 }

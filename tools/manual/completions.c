@@ -11,20 +11,6 @@
 
 #define CHOICE_BYTES 128u
 
-/* The command's first sentence, as the list of commands has it; without its stop. */
-static size_t first_sentence_bytes(const char *what)
-{
-	const char *stop = strstr(what, ". ");
-	const char *line = strstr(what, ".\n");
-	size_t bytes = strlen(what);
-
-	if (line && (!stop || line < stop))
-		stop = line;
-	if (stop)
-		return (size_t)(stop - what);
-	return bytes && what[bytes - 1] == '.' ? bytes - 1 : bytes;
-}
-
 /* The words to choose from, where the argument is "one|other"; "" otherwise. */
 static const char *choices(const struct cw_option_row *row, char *words)
 {
@@ -53,7 +39,7 @@ static bool takes_file(const struct cw_option_row *row)
 
 static bool takes_device(const struct cw_option_row *row)
 {
-	return row->argument && strcmp(row->argument, "DEV") == 0;
+	return row->argument && strcmp(row->argument, "IFACE") == 0;
 }
 
 /* How a shell is told what an argument may be; `choices` stand around the words. */
@@ -122,6 +108,8 @@ static int bash(void)
 	}
 	fputs("\tesac\n\tcase ${COMP_WORDS[1]} in\n", stdout);
 	for (size_t index = 0; index < cw_command_text_count; index++) {
+		if (!cw_command_texts[index].topic)
+			continue;
 		printf("\t%s) options='", cw_command_name(&cw_command_texts[index], name));
 		put_names(&cw_command_texts[index]);
 		puts("' ;;");
@@ -129,7 +117,9 @@ static int bash(void)
 	puts("\tesac");
 	fputs("\tcommands='", stdout);
 	for (size_t index = 0; index < cw_command_text_count; index++)
-		printf("%s%s", index ? " " : "", cw_command_name(&cw_command_texts[index], name));
+		if (cw_command_texts[index].topic)
+			printf("%s%s", index ? " " : "",
+			       cw_command_name(&cw_command_texts[index], name));
 	puts("'\n"
 	     "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
 	     "\t\tCOMPREPLY=($(compgen -W \"$commands --help --version\" -- \"$word\"))\n"
@@ -190,8 +180,10 @@ static int zsh(void)
 	for (index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
+		if (!text->topic)
+			continue;
 		printf("\t\t'%s:", cw_command_name(text, name));
-		put_quoted(text->what, first_sentence_bytes(text->what), ":\\");
+		put_quoted(text->summary, strlen(text->summary), ":\\");
 		puts("'");
 	}
 	puts("\t)\n"
@@ -206,6 +198,8 @@ static int zsh(void)
 	for (index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
+		if (!text->topic)
+			continue;
 		printf("\t%s)\n\t\t_arguments -s \\\n", cw_command_name(text, name));
 		for (row = 0; row < cw_option_row_count; row++) {
 			if (cw_command_has(text, &cw_option_rows[row]))
@@ -250,9 +244,11 @@ static int fish(void)
 	for (index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
+		if (!text->topic)
+			continue;
 		printf("complete -c capweir -n __fish_use_subcommand -f -a %s -d '",
 		       cw_command_name(text, name));
-		put_fish(text->what, first_sentence_bytes(text->what));
+		put_fish(text->summary, strlen(text->summary));
 		puts("'");
 		for (row = 0; row < cw_option_row_count; row++) {
 			if (cw_command_has(text, &cw_option_rows[row]))

@@ -49,20 +49,63 @@ static void put_synopsis(void)
 
 static void put_commands(void)
 {
-	char name[CW_COMMAND_NAME_BYTES];
-
 	for (size_t index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *text = &cw_command_texts[index];
 
-		printf("**%s**\n: ", cw_command_name(text, name));
+		printf("**%s**\n: ", text->name);
 		put_words(text->what);
 		puts("\n");
 	}
 }
 
+static void put_sentences(const struct cw_option_row *row, const struct cw_option_text *text)
+{
+	put_words(text->help);
+	if (row->choices) {
+		fputs(": ", stdout);
+		put_words(row->choices);
+	}
+	if (text->preset_text) {
+		fputs(" \\[default: ", stdout);
+		put_words(text->preset_text);
+		fputs("\\]", stdout);
+	}
+	fputs(". ", stdout);
+	if (text->more) {
+		put_words(text->more);
+		putchar(' ');
+	}
+}
+
+static bool is_same(const struct cw_option_text *a, const struct cw_option_text *b)
+{
+	return a->help == b->help && a->more == b->more && a->preset_text == b->preset_text;
+}
+
+/* Where a command's help says something else, that; commands with the same text stand together. */
+static void put_differences(const struct cw_option_row *row)
+{
+	const struct cw_option_text usual = {row->help, row->more, row->preset_text};
+	struct cw_option_text last = usual;
+
+	for (size_t index = 0; index < cw_command_text_count; index++) {
+		const struct cw_command_text *page = &cw_command_texts[index];
+		struct cw_option_text text;
+
+		if (!cw_option_belongs(row, page))
+			continue;
+		cw_option_text(row, page, &text);
+		if (!is_same(&text, &usual) && !is_same(&text, &last)) {
+			printf("%s: ", page->name);
+			put_sentences(row, &text);
+		}
+		last = text;
+	}
+}
+
 static void put_option(const struct cw_option_row *row)
 {
-	char name[CW_COMMAND_NAME_BYTES];
+	const struct cw_option_text text = {row->help, row->more, row->preset_text};
 	const char *comma = "";
 
 	if (row->letter)
@@ -74,12 +117,15 @@ static void put_option(const struct cw_option_row *row)
 		putchar('*');
 	}
 	fputs("\n: ", stdout);
-	put_words(row->help);
-	fputs(" (", stdout);
+	put_sentences(row, &text);
+	put_differences(row);
+	putchar('(');
 	for (size_t index = 0; index < cw_command_text_count; index++) {
-		if (!cw_command_has(&cw_command_texts[index], row))
+		const struct cw_command_text *page = &cw_command_texts[index];
+
+		if (!page->topic || !(row->commands & page->command))
 			continue;
-		printf("%s%s", comma, cw_command_name(&cw_command_texts[index], name));
+		printf("%s%s", comma, page->name);
 		comma = ", ";
 	}
 	puts(")\n");
@@ -87,9 +133,11 @@ static void put_option(const struct cw_option_row *row)
 
 static void put_options(void)
 {
-	for (size_t index = 0; index < cw_option_row_count; index++) {
-		if (cw_option_rows[index].help)
-			put_option(&cw_option_rows[index]);
+	for (unsigned group = 0; group < CW_GROUPS; group++) {
+		printf("### %s\n\n", cw_option_group_names[group]);
+		for (size_t index = 0; index < cw_option_row_count; index++)
+			if (cw_option_rows[index].help && cw_option_rows[index].group == group)
+				put_option(&cw_option_rows[index]);
 	}
 }
 

@@ -1,56 +1,70 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command line through getopt_long, and what --help prints: both by the table. */
+/* The command line through getopt_long, by the table. */
 #include <getopt.h>
+#include <string.h>
 
+#include "core/base/base.h"
+#include "tools/options/help.h"
+#include "tools/options/strangers.h"
 #include "tools/options/values.h"
 
 #define LETTERLESS 256 /* what getopt returns for row 0, if that has no letter */
 
 struct parse {
 	struct cw_arguments *arguments;
-	const char *split_word;   /* an option that is not capture's, as written */
-	const char *capture_word; /* one that is not split's */
+	const struct cw_command_text *page;   /* NULL: tcpdump's line */
+	char split_word[CW_SPELLING_BYTES];   /* an option that is not capture's; "": none */
+	char capture_word[CW_SPELLING_BYTES]; /* one that is not split's */
 };
 
-static void print_row(FILE *file, const struct cw_option_row *row)
-{
-	char left[64];
-
-	if (row->letter)
-		snprintf(left, sizeof(left), "-%c, --%s%s%s", row->letter, row->name,
-			 row->argument ? " " : "", row->argument ? row->argument : "");
-	else
-		snprintf(left, sizeof(left), "    --%s%s%s", row->name,
-			 row->argument && !cw_option_is_optional(row) ? " " : "",
-			 row->argument ? row->argument : "");
-	fprintf(file, "  %-28s %s\n", left, row->help);
-}
-
-void cw_options_help(FILE *file, enum cw_command command)
-{
-	for (size_t index = 0; index < cw_command_text_count; index++) {
-		if (cw_command_texts[index].command & command)
-			fprintf(file, "usage: %s\n\n%s\n\n", cw_command_texts[index].usage,
-				cw_command_texts[index].what);
-	}
-	for (size_t index = 0; index < cw_option_row_count; index++) {
-		if ((cw_option_rows[index].commands & (unsigned)command) &&
-		    cw_option_rows[index].help)
-			print_row(file, &cw_option_rows[index]);
-	}
-}
-
-/* ---- parsing ---- */
-
+/* The row of getopt's result; NULL: no option has this letter. */
 static const struct cw_option_row *find_row(int id)
 {
-	const struct cw_option_row *row = cw_option_rows;
-
 	if (id >= LETTERLESS)
-		return &row[id - LETTERLESS];
-	while (row->letter != id)
-		row++;
-	return row;
+		return &cw_option_rows[id - LETTERLESS];
+	for (size_t index = 0; id && index < cw_option_row_count; index++)
+		if (cw_option_rows[index].letter == id)
+			return &cw_option_rows[index];
+	return NULL;
+}
+
+/* Whether the word is an option of the command, written out and without a value. */
+static bool is_option(const char *word, enum cw_command command)
+{
+	if (word[0] != '-' || !word[1] || (word[1] != '-' && word[2]))
+		return false;
+	for (size_t index = 0; index < cw_option_row_count; index++) {
+		const struct cw_option_row *row = &cw_option_rows[index];
+
+		if ((row->commands & (unsigned)command) &&
+		    (word[1] == '-' ? strcmp(word + 2, row->name) == 0 : word[1] == row->letter))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the word is the letter again, as in tcpdump's -tt. */
+static bool is_repeated(char letter, const char *word)
+{
+	while (word && *word == letter)
+		word++;
+	return word && !*word;
+}
+
+/* Whether the word is the name of a capture file and so is not an expression. */
+static bool is_capture_name(const char *word)
+{
+	static const char *const ends[] = {".pcap",     ".pcapng",    ".cap",       ".pcap.gz",
+					   ".pcap.zst", ".pcapng.gz", ".pcapng.zst"};
+	size_t bytes = strlen(word);
+
+	for (size_t index = 0; index < CW_ARRAY_COUNT(ends); index++) {
+		size_t end = strlen(ends[index]);
+
+		if (bytes > end && strcmp(word + bytes - end, ends[index]) == 0)
+			return !strpbrk(word, " ");
+	}
+	return false;
 }
 
 /* The table as getopt_long wants it. */
@@ -66,13 +80,12 @@ static void make_getopt_tables(char *letters, struct option *longs)
 			if (row->argument)
 				*letters++ = ':';
 		}
-		if (row->name)
-			*longs++ = (struct option){
-			    row->name,
-			    cw_option_is_optional(row) ? optional_argument
-			    : row->argument            ? required_argument
-						       : no_argument,
-			    NULL, row->letter ? row->letter : LETTERLESS + (int)index};
+		*longs++ =
+		    (struct option){row->name,
+				    cw_option_is_optional(row) ? optional_argument
+				    : row->argument            ? required_argument
+							       : no_argument,
+				    NULL, row->letter ? row->letter : LETTERLESS + (int)index};
 	}
 	*letters = '\0';
 	*longs = (struct option){0};
@@ -89,40 +102,51 @@ static void preset(struct cw_arguments *arguments)
 }
 
 /*
- * tcpdump's line may be a capture or a split: what it is, is known at the end. Options of the other
- * one are told then.
+ * tcpdump's line may be a capture or a split, which is known at its end. Options of the other one
+ * are reported then.
  */
 static int settle_command(struct parse *parse)
 {
 	struct cw_arguments *arguments = parse->arguments;
 	bool is_live = arguments->devices.count || arguments->command == CW_CAPTURE;
 
+	if (!((unsigned)arguments->command & (CW_SPLIT | CW_CAPTURE)))
+		return 0;
+	for (uint32_t index = 0; index < arguments->rest.count; index++)
+		if (!arguments->filter.resolve && is_capture_name(arguments->rest.words[index]))
+			return cw_refuse("'%s' is not a filter expression: give each input with "
+					 "-r, as in -r a.pcap -r b.pcap, and each output with -w",
+					 arguments->rest.words[index]);
 	if (!(arguments->command & CW_CAPTURE))
 		return 0;
 	arguments->command = is_live ? CW_CAPTURE : CW_SPLIT;
-	if (parse->split_word && is_live)
+	if (parse->split_word[0] && is_live)
 		return cw_refuse("%s does not go with -i", parse->split_word);
-	if (parse->capture_word && !is_live)
+	if (parse->capture_word[0] && !is_live)
 		return cw_refuse("%s is for live capture (-i)", parse->capture_word);
 	return 0;
 }
 
-static int take_option(struct parse *parse, const struct cw_option_row *row, const char *word)
+/* `value` is the option's if that stands in a word to itself. */
+static int take_option(struct parse *parse, const struct cw_option_row *row, bool is_long,
+		       const char *value)
 {
 	struct cw_arguments *arguments = parse->arguments;
 
-	if (row->commands == CW_NOT_YET)
-		return cw_refuse("%s is not in this version", word);
 	if (!(row->commands & (unsigned)arguments->command))
-		return cw_refuse("%s does not belong to this command (see --help)", word);
+		return cw_option_refuse_other(row, is_long, parse->page);
 	if (!(row->commands & CW_CAPTURE))
-		parse->split_word = word;
+		cw_option_spell(row, is_long, parse->split_word);
 	if (!(row->commands & CW_SPLIT))
-		parse->capture_word = word;
+		cw_option_spell(row, is_long, parse->capture_word);
 	if (row->kind == CW_OPTION_HELP) {
-		cw_options_help(stdout, arguments->command);
+		cw_help_print(stdout, parse->page, is_long);
 		return -1;
 	}
+	if (value && is_option(value, arguments->command))
+		return cw_option_refuse_value(row, is_long, value);
+	if (row->habit && !is_long && !value && is_repeated(row->letter, optarg))
+		return cw_option_refuse_value(row, is_long, NULL);
 	if (cw_words_add(&arguments->given, row->name) < 0)
 		return cw_complain_no_memory();
 	if (row->bench_list && arguments->command == CW_BENCH) {
@@ -132,36 +156,44 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, con
 	return cw_option_take(arguments, row, optarg);
 }
 
+/* What getopt found: an option (`id`), ':' for a missing value, '?' for an unknown one. */
+static int take_found(struct parse *parse, int id, bool is_long, char *const *argv)
+{
+	const struct cw_option_row *row = find_row(id == ':' || id == '?' ? optopt : id);
+	const char *word = argv[optind - 1];
+
+	if (id != ':' && id != '?')
+		return take_option(parse, row, is_long, optarg == word ? optarg : NULL);
+	is_long = strncmp(word, "--", 2) == 0;
+	if (id == ':')
+		return cw_option_refuse_value(row, is_long, NULL);
+	if (row)
+		return cw_refuse("--%s takes no value", row->name);
+	if (optopt)
+		return cw_option_refuse_letter((char)optopt, parse->page);
+	return cw_option_refuse_name(word, (unsigned)parse->arguments->command, parse->page);
+}
+
 int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
 		     char *const *argv)
 {
 	char letters[2 * CW_OPTION_ROWS_MAX + 2];
 	struct option longs[CW_OPTION_ROWS_MAX + 1];
-	struct parse parse = {.arguments = arguments};
+	struct parse parse = {.arguments = arguments,
+			      .page = cw_command_page(argv[0], argc > 1 ? argv[1] : NULL)};
 	int result = 0;
-	int id;
 
 	*arguments = (struct cw_arguments){.command = command};
 	preset(arguments);
 	make_getopt_tables(letters, longs);
-	optind = 1;
-	while (result == 0 && (id = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		/* The word that getopt took the option from: "-xVALUE", "--name=VALUE", ... */
-		const char *word =
-		    argv[optind - 1] == optarg && optarg ? argv[optind - 2] : argv[optind - 1];
+	optind = 0; /* forgets what an earlier line left */
+	while (result == 0) {
+		int long_index = -1;
+		int id = getopt_long(argc, argv, letters, longs, &long_index);
 
-		if (id == ':') {
-			result = cw_refuse("%s needs a value", argv[optind - 1]);
-		} else if (id == '?') {
-			/* For a long one it is the word; a letter may stand among others. */
-			if (optopt)
-				result = cw_refuse("unknown option -%c (see --help)", optopt);
-			else
-				result =
-				    cw_refuse("unknown option %s (see --help)", argv[optind - 1]);
-		} else {
-			result = take_option(&parse, find_row(id), word);
-		}
+		if (id == -1)
+			break;
+		result = take_found(&parse, id, long_index >= 0, argv);
 	}
 	for (; result == 0 && optind < argc; optind++) {
 		if (cw_words_add(&arguments->rest, argv[optind]) < 0)

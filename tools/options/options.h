@@ -178,8 +178,6 @@ void cw_arguments_fini(struct cw_arguments *arguments);
 /* Whether the option was given; by its long name. */
 bool cw_arguments_have(const struct cw_arguments *arguments, const char *name);
 
-void cw_options_help(FILE *file, enum cw_command command);
-
 int cw_words_add(struct cw_words *words, const char *word);
 
 #endif

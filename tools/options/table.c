@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <assert.h>
+#include <string.h>
 
 #include "core/base/base.h"
 #include "core/filter/filter.h"
@@ -37,278 +38,347 @@
 #define SECONDS(field, most) TIME(field, CW_NS_PER_S, most)
 #define OWN(function) .kind = CW_OPTION_OWN, .take = function
 
+#define BENCH_FOLDER (CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_WRITE | CW_BENCH_LIMITS)
+#define BENCH_RULES (CW_BENCH_SPLIT | CW_BENCH_CAPTURE)
+#define BENCH_FILES (CW_BENCH_FILTER | CW_BENCH_DECODE)
+#define BENCH_ROUNDS \
+	(CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES)
+#define BENCH_ALL (BENCH_ROUNDS | CW_BENCH_LIMITS)
+#define COMPILE /* all that compile filters */ \
+	(BOTH | CW_CHECK | CW_INSPECT | CW_INSPECT_FILTER | CW_BENCH | CW_BENCH_FILTER)
+#define EVERYWHERE                                                                             \
+	(BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_INSPECT_FILES | CW_INSPECT_FILTER |   \
+	 CW_BENCH | BENCH_ALL | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR | CW_STATUS | \
+	 CW_STATS | CW_TOP | CW_CONTROL)
+#define COMMON .is_common = true
+
 static_assert(CW_LIVE_PACKET == 1 && CW_LIVE_PCAP == 2 && CW_LIVE_XDP == 3 && CW_LIVE_IN == 1 &&
 		  CW_LIVE_OUT == 2 && CW_LIVE_CLOCK_ADAPTER == 1 && CW_FANOUT_CPU == 1 &&
 		  CW_FANOUT_QM == 2 && CW_FANOUT_LB == 3 && CW_FANOUT_ROLLOVER == 4,
 	      "choices are numbered as they are listed");
 
+const char *const cw_option_group_names[CW_GROUPS] = {
+    [CW_GROUP_INPUT] = "Input",         [CW_GROUP_RULES] = "Rules and filters",
+    [CW_GROUP_OUTPUT] = "Output files", [CW_GROUP_ROTATION] = "Rotation and file rings",
+    [CW_GROUP_LIVE] = "Live capture",   [CW_GROUP_WATCH] = "Statistics and control",
+    [CW_GROUP_SEND] = "Sending",        [CW_GROUP_TRAFFIC] = "Traffic",
+    [CW_GROUP_BENCH] = "Measurement",   [CW_GROUP_PERFORMANCE] = "Performance",
+    [CW_GROUP_REPORT] = "Report",
+};
+
 const struct cw_option_row cw_option_rows[] = {
-    {'r', "read", "FILE",
-     "read a capture file (pcap, pcapng, .gz, .zst; - is standard input); several are read one "
-     "after the other",
-     CW_SPLIT | CW_CHECK | CW_BENCH | CW_REPLAY, WORDS(inputs)},
-    {'i', "interface", "DEV",
-     "the device, or its number in -D's list; several are captured side by side",
-     CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH, WORDS(devices)},
-    {'f', "filter", "EXPR",
-     "a rule's filter, in tcpdump's language; 'unmatched' takes what no other rule took", BOTH,
-     WORDS(rules.filters)},
-    {'w', "write", "FILE",
-     "a rule's output: the k-th -w belongs to the k-th -f; - is standard output",
-     BOTH | CW_GENERATE, WORDS(rules.writes)},
-    {'R', "rules", "FILE", "read rules from a YAML file", BOTH | CW_INSPECT | CW_BENCH,
-     WORD(rules.file)},
-    {'o', "directory", "DIR",
-     "put relative outputs there (bench: what is written meanwhile; default: the temporary folder)",
-     BOTH | CW_BENCH, WORD(output.directory)},
-    {'F', "filter-file", "FILE", "read the filter expression from a file", BOTH, WORD(filter.file)},
-    {'t', "threads", "N",
-     "worker threads (default: the cores it may use; bench: several numbers, separated by commas)",
-     BOTH | CW_BENCH, AMOUNT(output.threads, CW_COUNT, 1, 1, 1024),
-     .bench_list = TO(bench.threads, const char *)},
-    {'c', "count", "N", "stop after N packets that a rule's filter matched", BOTH,
-     AMOUNT(output.packet_count, CW_COUNT, 1, 1, UINT64_MAX)},
-    {'s', "snaplen", "BYTES", "cut packets to so many bytes when writing", BOTH,
-     AMOUNT(output.snaplen, CW_SIZE, 1, 0, UINT32_MAX - 1)},
-    {'y', "linktype", "TYPE", "take the packets for this link type (EN10MB, RAW, 113, ...)",
-     CW_SPLIT | CW_CHECK | CW_INSPECT | CW_BENCH | CW_REPLAY, WORD(filter.linktype)},
-    {'C', "file-size", "SIZE",
-     "start a new file before one grows beyond SIZE (millions of bytes; k, m, g: KiB, MiB, GiB)",
-     BOTH, AMOUNT(rules.rotate_bytes, CW_SIZE, 1000000, 1, UINT64_MAX)},
-    {'b', "ring-buffer", "KEY:N",
-     "filesize:N (kB), packets:N, duration:S or interval:S (at multiples of S seconds since 1970): "
-     "start a new file at that limit; files:N: keep the last N",
-     BOTH, OWN(cw_option_take_ring)},
-    {'W', "file-count", "COUNT",
-     "with -C or -b: keep the last COUNT files, remove older ones of this run", BOTH,
-     AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX)},
-    {'G', "rotate-seconds", "SECONDS", "start a new file when one's first packet is so long ago",
-     BOTH, OWN(cw_option_take_period)},
-    {'z', "hook", "COMMAND",
-     "run this program, without a shell, with the name of each complete file", BOTH,
-     WORD(rules.hook)},
-    {0, "hook-timeout", "SECONDS", "kill one that takes longer (default: 60)", BOTH,
-     SECONDS(rules.hook_ms, DAY)},
-    {'n', "numeric", NULL, "accepted: names are never looked up", BOTH, .kind = CW_OPTION_NOTHING},
-    {'O', "no-optimize", NULL, "do not optimise filter programs",
-     BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, FLAG(filter.unoptimized)},
-    {'d', "dump", NULL,
-     "inspect filter: print the expressions' classic BPF only, as tcpdump -d; -dd as C, -ddd as "
-     "numbers",
-     CW_INSPECT, .kind = CW_OPTION_TALLY, .to = TO(filter.dumps, uint64_t)},
-    {0, "dot", NULL, "inspect filter: print the decision program as a graph for Graphviz",
-     CW_INSPECT, FLAG(filter.dot)},
-    {0, "full", NULL, "inspect filter: cut nothing, however long", CW_INSPECT, FLAG(filter.full)},
-    {'q', "quiet", NULL, "no table and no progress line", BOTH | CW_REPLAY, FLAG(quiet)},
-    {0, "json", NULL, "the report as JSON on standard output",
-     BOTH | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_REPAIR | CW_STATUS,
-     FLAG(json)},
-    {0, "dry-run", NULL, "say what would be cut, and change nothing; exit 1 if there is something",
-     CW_REPAIR, FLAG(dry_run)},
-    {0, "no-clobber", NULL, "refuse to replace existing files", BOTH | CW_GENERATE,
+    {'r', "read", "FILE", CW_GROUP_INPUT,
+     CW_SPLIT | CW_CHECK | CW_REPLAY | CW_BENCH | CW_BENCH_SPLIT | BENCH_FILES,
+     "read this capture file; may be repeated", WORDS(inputs), COMMON,
+     .more = "pcap or pcapng, plain or compressed (.gz, .zst); - is standard input. Several files "
+	     "are read one after the other."},
+    {'i', "interface", "IFACE", CW_GROUP_INPUT,
+     CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH | CW_BENCH_CAPTURE,
+     "capture on this interface; may be repeated", WORDS(devices), COMMON,
+     .more = "A name, or a number in the list of -D. Several interfaces are captured at the same "
+	     "time."},
+    {'y', "linktype", "TYPE", CW_GROUP_INPUT,
+     CW_SPLIT | CW_CHECK | CW_REPLAY | CW_INSPECT | CW_INSPECT_FILES | CW_INSPECT_FILTER |
+	 CW_BENCH | BENCH_FILES,
+     "read packets as this link type", WORD(filter.linktype),
+     .more = "A name or number of pcap-linktype(7), such as EN10MB, RAW or 113."},
+    {'f', "filter", "EXPR", CW_GROUP_RULES, BOTH, "select the packets of one rule; repeatable",
+     WORDS(rules.filters), COMMON,
+     .more =
+	 "EXPR is in tcpdump's language, pcap-filter(7). 'unmatched' selects packets that match "
+	 "no other rule. The first -f belongs to the first -w, the second to the second.",
+     .habit = "tcpdump's -f is not needed here"},
+    {'R', "rules", "RULES", CW_GROUP_RULES,
+     BOTH | CW_INSPECT | CW_INSPECT_FILTER | CW_BENCH | BENCH_RULES | CW_BENCH_FILTER,
+     "read rules from a YAML file", WORD(rules.file), COMMON,
+     .more = "capweir-rules(5) describes the file."},
+    {'F', "filter-file", "FILE", CW_GROUP_RULES, BOTH, "read the global filter, EXPR, from a file",
+     WORD(filter.file)},
+    {'O', "no-optimize", NULL, CW_GROUP_RULES, COMPILE, "do not optimise filter programs",
+     FLAG(filter.unoptimized)},
+    {0, "resolve", NULL, CW_GROUP_RULES, COMPILE, "allow host names in filters",
+     FLAG(filter.resolve), .more = "Looking a name up can block."},
+    {0, "filter-engine", "NAME", CW_GROUP_RULES, BOTH, "run filters with this engine",
+     CHOICE(filter.engine, CW_ENGINE_AUTO, "auto|jit|walker|sequential|libpcap"),
+     .preset_text = "auto",
+     .more = "jit runs one decision program for all filters as machine code, walker interprets it; "
+	     "sequential and libpcap run one filter after the other. All write the same files."},
+    {0, "filter-time", "SECONDS", CW_GROUP_RULES, COMPILE, "limit the time to compile a filter",
+     SECONDS(filter.time_ms, CW_COMPILER_TIME_MS_MAX *MS), .preset_text = "1",
+     .more = "After that time the filter is compiled again, without optimisation."},
+    {0, "filter-memory", "SIZE", CW_GROUP_RULES, COMPILE, "limit memory to compile a filter",
+     AMOUNT(filter.memory_bytes, CW_SIZE, 1, MIB, TIB), .preset_text = "256MiB"},
+    {0, "verify-filters", "[=1/N]", CW_GROUP_RULES, BOTH, "check 1 packet in N by libpcap",
+     OWN(cw_option_take_verify), .preset_text = "1/100",
+     .more = "Any difference makes the exit status 1."},
+    {'d', "dump", NULL, CW_GROUP_RULES, CW_INSPECT | CW_INSPECT_FILTER,
+     "print only the classic BPF, as tcpdump -d", .kind = CW_OPTION_TALLY,
+     .to = TO(filter.dumps, uint64_t), COMMON, .more = "-dd prints C, -ddd numbers.",
+     .habit = "capweir inspect filter -d EXPR prints programs"},
+    {0, "dot", NULL, CW_GROUP_RULES, CW_INSPECT | CW_INSPECT_FILTER,
+     "print the decision program for Graphviz", FLAG(filter.dot), COMMON},
+    {0, "full", NULL, CW_GROUP_RULES, CW_INSPECT | CW_INSPECT_FILTER,
+     "print everything, however long", FLAG(filter.full), COMMON},
+    {'w', "write", "FILE", CW_GROUP_OUTPUT, BOTH | CW_GENERATE,
+     "write the packets of one rule; repeatable", WORDS(rules.writes), COMMON,
+     .more = "A name in .pcapng gives pcapng, any other pcap; .zst after it compresses. - is "
+	     "standard output. {rule}, {iface}, {seq} and strftime(3) conversions are "
+	     "replaced."},
+    {'o', "directory", "DIR", CW_GROUP_OUTPUT, BOTH | CW_BENCH | BENCH_FOLDER,
+     "create relative outputs in DIR", WORD(output.directory)},
+    {'c', "count", "N", CW_GROUP_OUTPUT, BOTH, "stop after N packets that a rule matched",
+     AMOUNT(output.packet_count, CW_COUNT, 1, 1, UINT64_MAX), COMMON,
+     .habit = "tcpdump's --count, which only counts packets, is not in this version"},
+    {'s', "snaplen", "BYTES", CW_GROUP_OUTPUT, BOTH, "truncate packets to BYTES when writing",
+     AMOUNT(output.snaplen, CW_SIZE, 1, 0, UINT32_MAX - 1), .more = "0 keeps all bytes."},
+    {0, "no-clobber", NULL, CW_GROUP_OUTPUT, BOTH | CW_GENERATE, "refuse to replace existing files",
      FLAG(output.no_clobber)},
-    {0, "sync", "off|close",
-     "close: flush each file to the disk before it gets its name (default: off for files, close "
-     "for live capture)",
-     BOTH, CHOICE(output.sync, CW_SYNC_OFF, NULL)},
-    {0, "direct", "auto|on|off",
-     "on: write past the page cache, so that it stays as it is (auto: when live)", BOTH,
-     CHOICE(output.direct, 0, NULL)},
-    {0, "utc", NULL, "times in file names are UTC, not local", BOTH, FLAG(output.utc)},
-    {0, "time-precision", "us|ns", "of .pcap outputs (default: ns when an input has ns)",
-     BOTH | CW_GENERATE, CHOICE(output.precision, CW_PRECISION_US, NULL)},
-    {0, "resolve", NULL, "let filters name hosts (the lookup can block)",
-     BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, FLAG(filter.resolve)},
-    {0, "filter-engine", "NAME", "auto, jit, walker, sequential or libpcap", BOTH,
-     CHOICE(filter.engine, CW_ENGINE_AUTO, "auto|jit|walker|sequential|libpcap")},
-    {0, "filter-time", "SECONDS",
-     "that compiling one filter may take (default: 1); then it is tried unoptimised",
-     BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, SECONDS(filter.time_ms, CW_COMPILER_TIME_MS_MAX *MS)},
-    {0, "filter-memory", "SIZE", "likewise (default: 256MiB)",
-     BOTH | CW_CHECK | CW_INSPECT | CW_BENCH, AMOUNT(filter.memory_bytes, CW_SIZE, 1, MIB, TIB)},
-    {0, "verify-filters", "[=1/N]",
-     "check one packet in N (default: 100) against libpcap; any difference is exit 1", BOTH,
-     OWN(cw_option_take_verify)},
-    {'D', "list-interfaces", NULL, "list devices with their numbers, as tcpdump -D", BOTH,
+    {0, "sync", "off|close", CW_GROUP_OUTPUT, BOTH, "flush each file before it is named",
+     CHOICE(output.sync, CW_SYNC_OFF, NULL), .preset_text = "off",
+     .more = "close: each file is on the disk before it gets its final name."},
+    {0, "direct", "auto|on|off", CW_GROUP_OUTPUT, BOTH, "write around the page cache",
+     CHOICE(output.direct, 0, NULL), .preset_text = "auto",
+     .more = "auto: in live capture only, for files that fill fast."},
+    {0, "utc", NULL, CW_GROUP_OUTPUT, BOTH, "use UTC in file names, not local time",
+     FLAG(output.utc)},
+    {0, "time-precision", "us|ns", CW_GROUP_OUTPUT, BOTH | CW_GENERATE,
+     "set the timestamps of .pcap outputs", CHOICE(output.precision, CW_PRECISION_US, NULL),
+     .more = "Default: ns if an input has nanoseconds, else us."},
+    {'C', "file-size", "SIZE", CW_GROUP_ROTATION, BOTH, "start a new file before it exceeds SIZE",
+     AMOUNT(rules.rotate_bytes, CW_SIZE, 1000000, 1, UINT64_MAX), COMMON,
+     .more = "A bare number is in millions of bytes; k, m and g are KiB, MiB and GiB."},
+    {'G', "rotate-seconds", "SECONDS", CW_GROUP_ROTATION, BOTH, "start a new file after SECONDS",
+     OWN(cw_option_take_period), COMMON,
+     .more = "SECONDS count from the first packet of the current file."},
+    {'W', "file-count", "COUNT", CW_GROUP_ROTATION, BOTH, "keep the last COUNT files of a rule",
+     AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX), COMMON,
+     .more = "With -C or -b. Older files of this run are removed."},
+    {'b', "ring-buffer", "KEY:N", CW_GROUP_ROTATION, BOTH, "limit files as dumpcap -b does",
+     OWN(cw_option_take_ring),
+     .more = "filesize:N (kB), packets:N, duration:S or interval:S (multiples of S seconds since "
+	     "1970) start a new file at that limit; files:N keeps the last N files.",
+     .habit = "tcpdump's -b is for printing and not needed here"},
+    {'z', "hook", "COMMAND", CW_GROUP_ROTATION, BOTH, "run COMMAND with each complete file",
+     WORD(rules.hook),
+     .more = "A program, started without a shell; its only argument is the file's name."},
+    {0, "hook-timeout", "SECONDS", CW_GROUP_ROTATION, BOTH, "kill a hook that runs longer",
+     SECONDS(rules.hook_ms, DAY), .preset_text = "60"},
+    {'D', "list-interfaces", NULL, CW_GROUP_LIVE, BOTH, "list interfaces with their numbers",
      FLAG(live.lists_devices)},
-    {'L', "list-data-link-types", NULL, "list the link types of the device -i", CW_CAPTURE,
-     FLAG(live.lists_linktypes)},
-    {'J', "list-time-stamp-types", NULL, "list the timestamp types of the device -i", CW_CAPTURE,
-     FLAG(live.lists_clocks)},
-    {'p', "no-promiscuous-mode", NULL, "take what is meant for this host only", CW_CAPTURE,
-     FLAG(live.not_promiscuous)},
-    {'Q', "direction", "WAY", "in, out or inout (default)", CW_CAPTURE,
-     CHOICE(live.direction, CW_LIVE_BOTH, "inout|in|out")},
-    {'j', "time-stamp-type", "CLOCK", "host (default) or adapter", CW_CAPTURE,
-     CHOICE(live.clock, CW_LIVE_CLOCK_HOST, "host|adapter")},
-    {'B', "buffer-size", "KIB", "size of each queue's ring (default: 65536)", CW_CAPTURE,
-     AMOUNT(live.ring_bytes, CW_SIZE, 1024, 1024, TIB)},
-    {0, "queues", "N",
-     "capture threads, each with a ring (default: by the device's queues and the cores; bench: 1, "
-     "or several numbers)",
-     CW_CAPTURE | CW_BENCH, AMOUNT(live.queues, CW_COUNT, 1, 1, CW_LIVE_QUEUES_MAX),
-     .bench_list = TO(bench.queues, const char *)},
-    {0, "fanout", "HOW",
-     "which queue gets a packet: hash (default: by flow), cpu, qm, lb or rollover", CW_CAPTURE,
-     CHOICE(live.fanout, CW_FANOUT_HASH, "hash|cpu|qm|lb|rollover")},
-    {0, "backend", "HOW",
-     "auto (default: packet, or pcap where that cannot read the device), packet, pcap or xdp "
-     "(takes the packets away from the system); bench: packet or xdp",
-     CW_CAPTURE | CW_BENCH, CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp")},
-    {0, "block-size", "SIZE", "of the ring's blocks (default: 1MiB)", CW_CAPTURE,
-     AMOUNT(live.block_bytes, CW_SIZE, 1, 4096, CW_LIVE_BLOCK_BYTES_MAX)},
-    {0, "block-timeout", "MS", "a block waits so long for more packets (default: 20)", CW_CAPTURE,
-     TIME(live.retire_ms, MS, CW_LIVE_RETIRE_MS_MAX *MS)},
-    {0, "order", "arrival|time",
-     "arrival (default): packets of one queue stay in order; time: all are merged by their times",
-     CW_CAPTURE, CHOICE(live.is_time_order, 0, NULL)},
-    {0, "kernel-filter", "auto|off",
-     "auto (default): where one filter says what is written, the kernel leaves out the rest unseen",
-     CW_CAPTURE, CHOICE(live.no_kernel_filter, 0, NULL)},
-    {0, "max-drop", "N", "more packets dropped by the kernel are exit 3", CW_CAPTURE,
-     AMOUNT(live.max_drop, CW_COUNT, 1, 0, UINT64_MAX), .preset = UINT64_MAX},
-    {0, "stats", "SECONDS", "print counters so often (with --json as JSON lines)", CW_CAPTURE,
-     SECONDS(live.stats_ms, DAY)},
-    {0, "metrics", "PORT",
-     "serve metrics at http://127.0.0.1:PORT/metrics, for Prometheus and the like (or "
-     "ADDRESS:PORT)",
-     CW_CAPTURE, WORD(live.metrics)},
-    {0, "control", "PATH",
-     "a socket there tells how the capture goes, and takes orders (stats, control)",
-     CW_CAPTURE | CW_STATUS, WORD(live.control)},
-    {0, "duration", "SECONDS", "stop after that time (bench: 2)", CW_CAPTURE | CW_BENCH,
-     SECONDS(live.duration_ms, 366 * DAY)},
-    {0, "drain-timeout", "SECONDS",
-     "that writing what was captured may take after the end (default: 10)", CW_CAPTURE,
-     SECONDS(live.drain_ms, DAY)},
-    {'Z', "relinquish-privileges", "USER",
-     "become this user once devices are open (default for root: nobody; root: stay)", CW_CAPTURE,
-     WORD(live.user)},
-    {0, "pin", "auto|LIST",
-     "threads to cores: a list such as 0-3,8 (capture threads first), or auto", CW_CAPTURE,
-     WORD(live.pin)},
-    {0, "realtime", "PRIORITY", "of capture threads, SCHED_FIFO (1 to 99)", CW_CAPTURE,
-     AMOUNT(live.realtime, CW_WHOLE, 1, 1, 99)},
-    {0, "huge-pages", NULL, "ask for them for the output's memory", CW_CAPTURE,
+    {'L', "list-data-link-types", NULL, CW_GROUP_LIVE, CW_CAPTURE,
+     "list the link types of the interface", FLAG(live.lists_linktypes)},
+    {'J', "list-time-stamp-types", NULL, CW_GROUP_LIVE, CW_CAPTURE,
+     "list the timestamp types of the interface", FLAG(live.lists_clocks)},
+    {'p', "no-promiscuous-mode", NULL, CW_GROUP_LIVE, CW_CAPTURE,
+     "capture only packets meant for this host", FLAG(live.not_promiscuous)},
+    {'Q', "direction", "WAY", CW_GROUP_LIVE, CW_CAPTURE, "capture packets of this direction",
+     CHOICE(live.direction, CW_LIVE_BOTH, "inout|in|out"), .preset_text = "inout"},
+    {'j', "time-stamp-type", "CLOCK", CW_GROUP_LIVE, CW_CAPTURE, "use timestamps of this clock",
+     CHOICE(live.clock, CW_LIVE_CLOCK_HOST, "host|adapter"), .preset_text = "host"},
+    {0, "duration", "SECONDS", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
+     "stop after SECONDS", SECONDS(live.duration_ms, 366 * DAY), COMMON},
+    {0, "drain-timeout", "SECONDS", CW_GROUP_LIVE, CW_CAPTURE,
+     "limit the time to write the rest at the end", SECONDS(live.drain_ms, DAY),
+     .preset_text = "10"},
+    {'Z', "relinquish-privileges", "USER", CW_GROUP_LIVE, CW_CAPTURE,
+     "change to USER after the start", WORD(live.user), COMMON, .preset_text = "nobody",
+     .more = "Applies if root starts capweir; -Z root stays root."},
+    {0, "backend", "HOW", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
+     "capture by this mechanism", CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp"),
+     .preset_text = "auto",
+     .more = "auto: packet sockets, or libpcap if they cannot read the interface. xdp takes the "
+	     "packets away from the system's network stack."},
+    {0, "queues", "N", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
+     "run N capture threads on each interface",
+     AMOUNT(live.queues, CW_COUNT, 1, 1, CW_LIVE_QUEUES_MAX),
+     .bench_list = TO(bench.queues, const char *),
+     .more = "Each has a separate kernel ring. Default: by the interface's queues and the cores."},
+    {0, "fanout", "HOW", CW_GROUP_LIVE, CW_CAPTURE, "distribute packets to the queues",
+     CHOICE(live.fanout, CW_FANOUT_HASH, "hash|cpu|qm|lb|rollover"), .preset_text = "hash",
+     .more = "hash: by flow; cpu: by the core that receives; qm: by the hardware queue; lb: in "
+	     "turn; rollover: to the first queue with room."},
+    {0, "order", "arrival|time", CW_GROUP_LIVE, CW_CAPTURE, "order packets of several queues",
+     CHOICE(live.is_time_order, 0, NULL), .preset_text = "arrival",
+     .more = "arrival: the packets of one queue stay in order. time: all are merged by "
+	     "timestamp."},
+    {0, "kernel-filter", "auto|off", CW_GROUP_LIVE, CW_CAPTURE, "filter in the kernel",
+     CHOICE(live.no_kernel_filter, 0, NULL), .preset_text = "auto",
+     .more = "auto: if one filter decides about all packets, the kernel applies that filter."},
+    {'B', "buffer-size", "KIB", CW_GROUP_LIVE, CW_CAPTURE, "set the size of each kernel ring",
+     AMOUNT(live.ring_bytes, CW_SIZE, 1024, 1024, TIB), COMMON, .preset_text = "65536"},
+    {0, "block-size", "SIZE", CW_GROUP_LIVE, CW_CAPTURE, "set the block size of kernel rings",
+     AMOUNT(live.block_bytes, CW_SIZE, 1, 4096, CW_LIVE_BLOCK_BYTES_MAX), .preset_text = "1MiB"},
+    {0, "block-timeout", "MS", CW_GROUP_LIVE, CW_CAPTURE, "deliver a partly filled block after MS",
+     TIME(live.retire_ms, MS, CW_LIVE_RETIRE_MS_MAX *MS), .preset_text = "20"},
+    {0, "max-drop", "N", CW_GROUP_LIVE, CW_CAPTURE, "exit 3 beyond N kernel drops",
+     AMOUNT(live.max_drop, CW_COUNT, 1, 0, UINT64_MAX), .preset = UINT64_MAX,
+     .preset_text = "no limit"},
+    {0, "stats", "SECONDS", CW_GROUP_WATCH, CW_CAPTURE, "print counters every SECONDS",
+     SECONDS(live.stats_ms, DAY), .more = "With --json each line is a JSON object."},
+    {0, "control", "PATH", CW_GROUP_WATCH, CW_CAPTURE | CW_STATUS | CW_STATS | CW_TOP | CW_CONTROL,
+     "create a control socket at PATH", WORD(live.control),
+     .more = "capweir stats, top and control connect to the socket."},
+    {0, "metrics", "PORT", CW_GROUP_WATCH, CW_CAPTURE, "serve Prometheus metrics on PORT",
+     WORD(live.metrics),
+     .more = "At http://127.0.0.1:PORT/metrics; ADDRESS:PORT chooses another address."},
+    {0, "speed", "FACTOR", CW_GROUP_SEND, CW_REPLAY, "send FACTOR times as fast as the timestamps",
+     OWN(cw_option_take_speed), COMMON, .preset_text = "1"},
+    {0, "pps", "N", CW_GROUP_SEND, CW_REPLAY | CW_BENCH | CW_BENCH_CAPTURE,
+     "send N packets a second", AMOUNT(send.rate, CW_COUNT, 1, 1, CW_NS_PER_S), COMMON},
+    {0, "topspeed", NULL, CW_GROUP_SEND, CW_REPLAY, "send as fast as the interface can",
+     FLAG(send.topspeed), COMMON},
+    {0, "loop", "N", CW_GROUP_SEND, CW_REPLAY, "send everything N times",
+     AMOUNT(send.rounds, CW_COUNT, 1, 0, UINT64_MAX), .preset = 1, .preset_text = "1", COMMON,
+     .more = "0: until a signal."},
+    {0, "cut", "skip|send", CW_GROUP_SEND, CW_REPLAY, "skip or send truncated packets",
+     CHOICE(send.sends_cut, 0, NULL), .preset_text = "skip",
+     .more = "Truncated packets are those of which the file does not hold all bytes. If any are "
+	     "skipped, the exit status is 1."},
+    {0, "profile", "NAME", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT,
+     "generate this kind of traffic", WORD(traffic.profile), COMMON,
+     .choices = "imix|small|large|mix", .preset_text = "imix"},
+    {0, "packets", "N", CW_GROUP_TRAFFIC,
+     CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES,
+     "generate N packets", AMOUNT(traffic.packets, CW_COUNT, 1, 0, UINT64_MAX), COMMON,
+     .preset = 1000000, .preset_text = "1000000"},
+    {0, "seed", "N", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT,
+     "choose other random numbers", AMOUNT(traffic.seed, CW_WHOLE, 1, 0, UINT64_MAX), COMMON,
+     .preset = 1, .preset_text = "1"},
+    {0, "rule-count", "N", CW_GROUP_BENCH, CW_BENCH | BENCH_RULES, "make up N rules instead of -R",
+     WORD(bench.rule_counts), COMMON, .preset_text = "8",
+     .more = "A list of numbers, such as 1,8,100, measures each."},
+    {0, "frame-size", "BYTES", CW_GROUP_BENCH, CW_BENCH | CW_BENCH_CAPTURE | CW_BENCH_WRITE,
+     "use frames of this size", WORD(bench.frame_sizes), COMMON, .preset_text = "60,1514",
+     .more = "A list of numbers measures each."},
+    {0, "repeat", "N", CW_GROUP_BENCH, CW_BENCH | BENCH_ROUNDS, "measure N rounds",
+     AMOUNT(bench.repeat, CW_COUNT, 1, 1, CW_REPEAT_MAX), COMMON, .preset_text = "5"},
+    {0, "lazy", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
+     "stop the first phase after the transport layer", FLAG(bench.lazy)},
+    {0, "print-errors", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
+     "print what cannot be decoded", FLAG(bench.print_errors)},
+    {0, "print-layers", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
+     "print the layers of each packet", FLAG(bench.print_layers)},
+    {0, "gopacket-compat", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
+     "count layers as gopacket's benchmark does", FLAG(bench.gopacket_compat)},
+    {0, "mode", "MODE", CW_GROUP_LIVE, CW_SELFTEST, "choose the test",
+     CHOICE(selftest.mode, 0, "basic|filtered|timestamp"), .preset_text = "basic", COMMON,
+     .more = "basic: packets are captured; filtered: a filter passes the right packets; "
+	     "timestamp: timestamps are right."},
+    {0, "own-cable", NULL, CW_GROUP_LIVE, CW_SELFTEST, "test on a temporary virtual cable",
+     FLAG(selftest.own_cable), COMMON, .more = "No existing interface is touched."},
+    {'t', "threads", "N", CW_GROUP_PERFORMANCE,
+     BOTH | CW_BENCH | CW_BENCH_SPLIT | CW_BENCH_RING | CW_BENCH_WRITE | CW_BENCH_LIMITS,
+     "run N worker threads", AMOUNT(output.threads, CW_COUNT, 1, 1, 1024),
+     .bench_list = TO(bench.threads, const char *), .preset_text = "CPU cores",
+     .habit = "tcpdump's -t is for printing and not needed here"},
+    {0, "buffer", "SIZE", CW_GROUP_PERFORMANCE, BOTH, "set the memory for output data",
+     AMOUNT(output.buffer_bytes, CW_SIZE, 1, 1024, TIB), .preset_text = "64MiB"},
+    {0, "pin", "auto|LIST", CW_GROUP_PERFORMANCE, CW_CAPTURE, "pin threads to CPU cores",
+     WORD(live.pin), .more = "LIST names cores, such as 0-3,8; capture threads come first."},
+    {0, "realtime", "PRIORITY", CW_GROUP_PERFORMANCE, CW_CAPTURE,
+     "run capture threads with SCHED_FIFO", AMOUNT(live.realtime, CW_WHOLE, 1, 1, 99),
+     .more = "PRIORITY is 1 to 99."},
+    {0, "huge-pages", NULL, CW_GROUP_PERFORMANCE, CW_CAPTURE, "use huge pages for output data",
      FLAG(live.huge_pages)},
-    {0, "buffer", "SIZE", "memory for output chunks (default: 64MiB)", BOTH,
-     AMOUNT(output.buffer_bytes, CW_SIZE, 1, 1024, TIB)},
-    {0, "chunk-size", "SIZE", NULL, BOTH, OWN(cw_option_take_chunk),
+    {0, "chunk-size", "SIZE", CW_GROUP_PERFORMANCE, BOTH, NULL, OWN(cw_option_take_chunk),
      .to = TO(output.chunk_bytes, uint64_t), .amount = {CW_SIZE, 1, 512, GIB}},
-    {0, "batch-size", "SIZE", NULL, BOTH, AMOUNT(output.batch_bytes, CW_SIZE, 1, 1, GIB)},
-    {0, "batch-packets", "N", NULL, BOTH, AMOUNT(output.batch_packets, CW_COUNT, 1, 1, 1u << 20)},
-    {0, "profile", "NAME", "imix (default), small, large or mix; bench: several",
-     CW_GENERATE | CW_BENCH, WORD(traffic.profile)},
-    {0, "packets", "N",
-     "how many (default: 1000000; bench filter, decode: the first 100000; bench ring: 5000000; "
-     "bench write: 128 MiB)",
-     CW_GENERATE | CW_BENCH, AMOUNT(traffic.packets, CW_COUNT, 1, 0, UINT64_MAX),
-     .preset = 1000000},
-    {0, "rule-count", "N",
-     "bench split, capture: so many rules made up instead of -R (default: 8; capture: 1,8); "
-     "several numbers",
-     CW_BENCH, WORD(bench.rule_counts)},
-    {0, "frame-size", "BYTES",
-     "bench capture, write: of frames (default: 60,1514); several numbers", CW_BENCH,
-     WORD(bench.frame_sizes)},
-    {0, "repeat", "N", "rounds to measure (default: 5; filter, decode: 9; capture: 3)", CW_BENCH,
-     AMOUNT(bench.repeat, CW_COUNT, 1, 1, CW_REPEAT_MAX)},
-    {0, "lazy", NULL, "bench decode: the first phase stops behind the transport layer", CW_BENCH,
-     FLAG(bench.lazy)},
-    {0, "print-errors", NULL, "bench decode: print what could not be decoded", CW_BENCH,
-     FLAG(bench.print_errors)},
-    {0, "print-layers", NULL, "bench decode: print each packet's layers", CW_BENCH,
-     FLAG(bench.print_layers)},
-    {0, "gopacket-compat", NULL,
-     "bench decode: count layers and packets as gopacket's benchmark does", CW_BENCH,
-     FLAG(bench.gopacket_compat)},
-    {0, "seed", "N", "other numbers give other traffic (default: 1)", CW_GENERATE | CW_BENCH,
-     AMOUNT(traffic.seed, CW_WHOLE, 1, 0, UINT64_MAX), .preset = 1},
-    {0, "speed", "FACTOR", "send so many times as fast as the packets' times say (default: 1)",
-     CW_REPLAY, OWN(cw_option_take_speed)},
-    {0, "pps", "N", "send N packets a second instead (bench: instead of all that can be)",
-     CW_REPLAY | CW_BENCH, AMOUNT(send.rate, CW_COUNT, 1, 1, CW_NS_PER_S)},
-    {0, "topspeed", NULL, "send as fast as the device takes them instead", CW_REPLAY,
-     FLAG(send.topspeed)},
-    {0, "loop", "N", "send everything N times (default: 1; 0: until a signal comes)", CW_REPLAY,
-     AMOUNT(send.rounds, CW_COUNT, 1, 0, UINT64_MAX), .preset = 1},
-    {0, "cut", "skip|send",
-     "packets whose bytes are not all in the file: skip (default, and exit 1), or send what is "
-     "there",
-     CW_REPLAY, CHOICE(send.sends_cut, 0, NULL)},
-    {0, "mode", "MODE",
-     "basic (default): packets are seen; filtered: a filter passes what it should; timestamp: "
-     "times are right",
-     CW_SELFTEST, CHOICE(selftest.mode, 0, "basic|filtered|timestamp")},
-    {0, "own-cable", NULL, "test on a virtual cable made for it, which touches no device",
-     CW_SELFTEST, FLAG(selftest.own_cable)},
-    {0, "help", NULL, "print this",
-     BOTH | CW_CHECK | CW_GENERATE | CW_INSPECT | CW_BENCH | CW_DEVICES | CW_REPLAY | CW_SELFTEST |
-	 CW_REPAIR | CW_STATUS,
+    {0, "batch-size", "SIZE", CW_GROUP_PERFORMANCE, BOTH, NULL,
+     AMOUNT(output.batch_bytes, CW_SIZE, 1, 1, GIB)},
+    {0, "batch-packets", "N", CW_GROUP_PERFORMANCE, BOTH, NULL,
+     AMOUNT(output.batch_packets, CW_COUNT, 1, 1, 1u << 20)},
+    {0, "dry-run", NULL, CW_GROUP_REPORT, CW_REPAIR, "report damage and change nothing",
+     FLAG(dry_run), COMMON, .more = "The exit status is 1 if a file would be truncated."},
+    {'q', "quiet", NULL, CW_GROUP_REPORT, BOTH | CW_REPLAY, "print no report and no progress",
+     FLAG(quiet)},
+    {0, "json", NULL, CW_GROUP_REPORT,
+     BOTH | CW_INSPECT | CW_INSPECT_FILES | CW_BENCH | BENCH_ALL | CW_DEVICES | CW_REPLAY |
+	 CW_SELFTEST | CW_REPAIR | CW_STATUS | CW_STATS,
+     "print the report as JSON on standard output", FLAG(json), COMMON},
+    {'n', "numeric", NULL, CW_GROUP_REPORT, BOTH, "accept tcpdump's -n; changes nothing",
+     .kind = CW_OPTION_NOTHING},
+    {'h', "help", NULL, CW_GROUP_REPORT, EVERYWHERE, "print this help; -h: a short form",
      .kind = CW_OPTION_HELP},
-    /* Letters that mean what tcpdump means by them, and are to come. */
-    {'U', NULL, NULL, NULL, CW_NOT_YET, .kind = CW_OPTION_NOTHING},
 };
 
 const size_t cw_option_row_count = CW_ARRAY_COUNT(cw_option_rows);
 static_assert(CW_ARRAY_COUNT(cw_option_rows) <= CW_OPTION_ROWS_MAX, "raise the limit");
 
-const struct cw_command_text cw_command_texts[] = {
-    {CW_SPLIT,
-     "capweir split -r FILE... (-f EXPR -w FILE)... | -R RULES [options] [EXPR]\n"
-     "       capweir -r FILE -w FILE [EXPR]",
-     "Split capture files: each rule's packets to its own file, in one pass."},
-    {CW_CAPTURE,
-     "capweir capture -i DEV... (-f EXPR -w FILE)... | -R RULES [options] [EXPR]\n"
-     "       capweir -i DEV -w FILE [EXPR]",
-     "Capture from devices, each rule's packets to its own file. Ends with -c, --duration or a\n"
-     "signal; the first one writes what was captured."},
-    {CW_DEVICES, "capweir devices [-i DEV] [--json]\n       capweir -D | -L -i DEV | -J -i DEV",
-     "List what can be captured from; or, with -i, say all about one device."},
-    {CW_REPLAY, "capweir replay -r FILE... -i DEV [--speed X | --pps N | --topspeed] [options]",
-     "Send the packets of capture files on a device. Needs CAP_NET_RAW. Exit 1 when any was not\n"
-     "sent, 130 when a signal ended it."},
-    {CW_SELFTEST, "capweir selftest [-i DEV | --own-cable] [--mode MODE] [--json]",
-     "Test that capture works: sends a few frames, meant for nobody, and looks whether and how\n"
-     "they are seen. Without -i each device in turn, loopback last; exit 0 on the first success,\n"
-     "1 if there is none."},
-    {CW_CHECK, "capweir check RULES [options]", "Check a rules file; writes nothing."},
-    {CW_GENERATE, "capweir generate -w FILE [options]",
-     "Generate deterministic, realistic traffic: the same seed gives the same bytes."},
-    {CW_INSPECT,
-     "capweir inspect FILE... [options]\n"
-     "       capweir inspect filter [-R RULES] [EXPR]... [options]",
-     "Say what is in capture files: format, link types, packets, times, damage. Or what becomes "
-     "of\nfilters, each argument being one expression: their classic BPF, and the decision "
-     "program of all\n(core/filter/FILTERS.md explains it). A file called filter is ./filter."},
-    {CW_REPAIR, "capweir repair FILE... [options]",
-     "Cut what a kill, a crash or a full disk left behind a capture file's last whole record, "
-     "hidden\n"
-     ".part files too. Whole files, and damage with more data behind it, stay as they are."},
-    {CW_STATUS, "capweir stats --control PATH [--json]",
-     "Say how a capture goes that was started with the same --control."},
-    {CW_STATUS, "capweir top --control PATH",
-     "Show it as bars that move: queues, workers, outputs, losses where they occur, and the\n"
-     "bottleneck. q ends it."},
-    {CW_STATUS, "capweir control --control PATH COMMAND [ARGUMENT]",
-     "Have a running capture do something: reload, rules, rotate [RULE], flush, stop, stats, or\n"
-     "log note|warning|problem. The answer is JSON. Exit 1: it says no."},
-    {CW_BENCH,
-     "capweir bench split [FILE] [-R RULES] [options]\n"
-     "       capweir bench capture [-i DEV [-i SENDER]] [-R RULES] [options]\n"
-     "       capweir bench ring | write | limits [options]\n"
-     "       capweir bench filter -r FILE -R RULES [options]\n"
-     "       capweir bench decode [FILE] [options]",
-     "Measure, and say what fraction of this machine's limits that is.\n"
-     "split: the whole pipeline on FILE, or on traffic made for it, in turns with what one writes\n"
-     "with libpcap. capture: live, on a virtual cable where a process of its own sends; or on "
-     "DEV,\n"
-     "what comes there or is sent on SENDER. ring: handing packets from thread to thread. write:\n"
-     "writing capture files. limits: the machine's own rates.\n"
-     "filter: what the rules' filters cost a packet of the file, by every engine and by libpcap,\n"
-     "in turns; and whether all agree. decode: what decoding costs a packet of FILE (default:\n"
-     "capweir_benchmark.pcap in the temporary folder, made when absent): all layers, chosen\n"
-     "layers, TCP streams, flows."},
+/* What pages say otherwise than the rows: the first that fits counts. NULL: as the row. */
+static const struct {
+	const char *name;
+	unsigned commands;
+	struct cw_option_text text;
+} notes[] = {
+    {"read", CW_CHECK, {"check filters for the link types of FILE", "May be repeated.", NULL}},
+    {"read", CW_REPLAY, {"send the packets of FILE; may be repeated", NULL, NULL}},
+    {"read", CW_BENCH, {"measure with the packets of FILE", NULL, NULL}},
+    {"interface", CW_DEVICES, {"describe only this interface, in detail", NULL, NULL}},
+    {"interface", CW_REPLAY, {"send on this interface", NULL, NULL}},
+    {"interface", CW_SELFTEST, {"test only this interface", NULL, NULL}},
+    {"interface", CW_BENCH, {"capture here; a second -i: send there", NULL, NULL}},
+    {"linktype",
+     CW_CHECK,
+     {"compile filters for this link type", "Default: those of the -r files, or EN10MB.", NULL}},
+    {"linktype", CW_INSPECT_FILTER, {"compile filters for this link type", NULL, "EN10MB"}},
+    {"rules", CW_INSPECT, {"show the filters of a YAML file of rules", NULL, NULL}},
+    {"rules", CW_BENCH, {"use the filters of a YAML file of rules", NULL, NULL}},
+    {"write",
+     CW_GENERATE,
+     {"write the packets to FILE", "pcapng if FILE ends in .pcapng, else pcap.", NULL}},
+    {"directory", CW_BENCH, {"write to a temporary folder in DIR", NULL, "$TMPDIR or /tmp"}},
+    {"sync", CW_CAPTURE, {NULL, NULL, "close"}},
+    {"time-precision", CW_GENERATE, {"set the timestamps of a .pcap file", NULL, "us"}},
+    {"duration", CW_BENCH, {"send or capture for SECONDS a round", NULL, "2"}},
+    {"backend", CW_BENCH, {"capture by packet sockets or AF_XDP", NULL, "packet"}},
+    {"queues",
+     CW_BENCH,
+     {"run N capture threads", "A list of numbers, such as 1,2,4, measures each.", "1"}},
+    {"control", CW_STATUS, {"connect to the capture's control socket", NULL, NULL}},
+    {"pps", CW_BENCH, {"send N packets a second, not all possible", NULL, NULL}},
+    {"profile", CW_BENCH, {NULL, "A list of names, such as imix,small, measures each.", "imix"}},
+    {"packets", CW_BENCH_SPLIT, {"generate N packets if no FILE is given", NULL, "1000000"}},
+    {"packets", CW_BENCH_RING, {"hand over N items a round", NULL, "5000000"}},
+    {"packets", CW_BENCH_WRITE, {"write N packets a round", NULL, "files of 128 MiB"}},
+    {"packets", CW_BENCH, {"use the first N packets of the file", NULL, "100000"}},
+    {"rule-count", CW_BENCH_CAPTURE, {NULL, NULL, "1,8"}},
+    {"repeat", CW_BENCH_CAPTURE, {NULL, NULL, "3"}},
+    {"repeat", CW_BENCH_FILTER | CW_BENCH_DECODE, {NULL, NULL, "9"}},
+    {"threads",
+     CW_BENCH_RING,
+     {"run N consumer threads", "A list of numbers measures each.", "1 and CPU cores - 1"}},
+    {"threads",
+     CW_BENCH,
+     {NULL, "A list of numbers, such as 1,2,8, measures each.", "1 and CPU cores"}},
+    {"json", CW_DEVICES | CW_INSPECT | CW_STATUS, {"print JSON on standard output", NULL, NULL}},
 };
 
-const size_t cw_command_text_count = CW_ARRAY_COUNT(cw_command_texts);
+bool cw_option_belongs(const struct cw_option_row *row, const struct cw_command_text *page)
+{
+	return row->help && (row->commands & page->page) == page->page;
+}
+
+void cw_option_text(const struct cw_option_row *row, const struct cw_command_text *page,
+		    struct cw_option_text *text)
+{
+	*text = (struct cw_option_text){row->help, row->more, row->preset_text};
+	for (size_t index = 0; index < CW_ARRAY_COUNT(notes); index++) {
+		const struct cw_option_text *note = &notes[index].text;
+
+		if (strcmp(notes[index].name, row->name) != 0 ||
+		    !(notes[index].commands & (page->command | page->page)))
+			continue;
+		/* Another help is another sense: the row's sentences and default do not apply. */
+		text->more = note->help || note->more ? note->more : row->more;
+		text->preset_text =
+		    note->help || note->preset_text ? note->preset_text : row->preset_text;
+		text->help = note->help ? note->help : row->help;
+		return;
+	}
+}
+
+const char *cw_option_choices(const struct cw_option_row *row)
+{
+	if (row->choices)
+		return row->choices;
+	return row->argument && strchr(row->argument, '|') ? row->argument : NULL;
+}

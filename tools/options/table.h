@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The one table of options: each stands here once, with its names, its help, the commands that have
- * it, what its value is and where that goes. Parsing (options.c), help, the manual and the shells'
- * completions are made from it.
+ * it, what its value is and where that goes. Parsing (options.c), help (help.c), the manual and the
+ * shells' completions are made from it and from the commands' texts (pages.c).
  */
 #ifndef CW_TOOLS_OPTIONS_TABLE_H
 #define CW_TOOLS_OPTIONS_TABLE_H
@@ -10,7 +10,40 @@
 #include "pipeline/rules/amount.h"
 #include "tools/options/options.h"
 
-#define CW_NOT_YET 0u /* an option of the design that this version does not have */
+/*
+ * Beside CW_BENCH, CW_INSPECT and CW_STATUS in a row's commands: the pages of help that show the
+ * option. Parsing does not look at these bits.
+ */
+#define CW_BENCH_SPLIT (1u << 16)
+#define CW_BENCH_CAPTURE (1u << 17)
+#define CW_BENCH_RING (1u << 18)
+#define CW_BENCH_WRITE (1u << 19)
+#define CW_BENCH_FILTER (1u << 20)
+#define CW_BENCH_DECODE (1u << 21)
+#define CW_BENCH_LIMITS (1u << 22)
+#define CW_INSPECT_FILES (1u << 23)
+#define CW_INSPECT_FILTER (1u << 24)
+#define CW_STATS (1u << 25)
+#define CW_TOP (1u << 26)
+#define CW_CONTROL (1u << 27)
+
+/* Topics of help, in the order in which it has them. */
+enum cw_option_group {
+	CW_GROUP_INPUT,
+	CW_GROUP_RULES,
+	CW_GROUP_OUTPUT,
+	CW_GROUP_ROTATION,
+	CW_GROUP_LIVE,
+	CW_GROUP_WATCH,
+	CW_GROUP_SEND,
+	CW_GROUP_TRAFFIC,
+	CW_GROUP_BENCH,
+	CW_GROUP_PERFORMANCE,
+	CW_GROUP_REPORT,
+	CW_GROUPS
+};
+
+extern const char *const cw_option_group_names[CW_GROUPS];
 
 /* What the value is, and the type of the field that it goes to. */
 enum cw_option_kind {
@@ -30,24 +63,44 @@ struct cw_option_row {
 	char letter; /* 0: none */
 	const char *name;
 	const char *argument; /* NULL: takes none; "[=...": may be left out */
-	const char *help;     /* NULL: not shown */
-	unsigned commands;
+	enum cw_option_group group;
+	unsigned commands; /* and pages of help */
+	const char *help;  /* one line, a verb first, without the default; NULL: not shown */
 	enum cw_option_kind kind;
 	size_t to;           /* offset in struct cw_arguments */
-	const char *choices; /* "one|other", of CHOICE; NULL: the argument says them */
-	int first;           /* the first one's number */
+	const char *choices; /* "one|other"; NULL: the argument says them, if any */
+	int first;           /* number of the first choice, of CHOICE */
 	struct cw_amount amount;
-	uint64_t preset;   /* of AMOUNT and MS where it is not given */
-	size_t bench_list; /* 0, or offset of a const char *: bench takes several numbers */
+	uint64_t preset;         /* of AMOUNT and MS where it is not given */
+	const char *preset_text; /* the default, for help; NULL: none */
+	const char *more;        /* sentences for the long help; NULL: none */
+	const char *habit;       /* what to do instead, for who knows tcpdump's; NULL */
+	bool is_common;          /* in the short help */
+	size_t bench_list;       /* 0, or offset of a const char *: bench takes several numbers */
 	/* 0, or CW_EXIT_USAGE after a complaint. */
 	int (*take)(struct cw_arguments *arguments, const struct cw_option_row *row,
 		    const char *text);
 };
 
+/* What help says of an option on one page. */
+struct cw_option_text {
+	const char *help;
+	const char *more;        /* NULL: nothing */
+	const char *preset_text; /* NULL: no default */
+};
+
+/* A page of help: a command, or a sub-command of one. */
 struct cw_command_text {
-	enum cw_command command;
-	const char *usage;
-	const char *what;
+	const char *name;     /* "split", "bench ring" */
+	unsigned command;     /* enum cw_command */
+	unsigned page;        /* rows that have all of these bits belong to it */
+	const char *topic;    /* of a command: its heading in the list of commands */
+	const char *summary;  /* one line, a verb first */
+	const char *usage;    /* lines that begin with "capweir" */
+	const char *what;     /* sentences; a line break begins a paragraph */
+	const char *words;    /* NULL, or lines "word\twhat it does": what may follow */
+	const char *examples; /* lines "capweir ...", "# why" before them */
+	const char *exits;    /* lines "number\twhen" */
 };
 
 extern const struct cw_option_row cw_option_rows[];
@@ -56,6 +109,18 @@ extern const size_t cw_option_row_count;
 
 extern const struct cw_command_text cw_command_texts[];
 extern const size_t cw_command_text_count;
+
+/* The page of a command's word and, if it has one of that name, sub-command; NULL: none. */
+const struct cw_command_text *cw_command_page(const char *word, const char *sub_word);
+
+bool cw_option_belongs(const struct cw_option_row *row, const struct cw_command_text *page);
+
+/* Fills `text` with what the page says of the option; its presets may differ by command. */
+void cw_option_text(const struct cw_option_row *row, const struct cw_command_text *page,
+		    struct cw_option_text *text);
+
+/* The names to choose from, "one|other"; NULL: any value. */
+const char *cw_option_choices(const struct cw_option_row *row);
 
 /* Whether its argument may be left out. */
 static inline bool cw_option_is_optional(const struct cw_option_row *row)

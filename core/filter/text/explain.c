@@ -40,7 +40,7 @@ static void suggest(const char *word, size_t length, char *buffer, size_t room)
 
 	for (size_t index = 0; (keyword = cw_filter_keyword(index)) != NULL; index++)
 		cw_near_offer(&near, keyword);
-	cw_near_say(&near, "\"", buffer, room);
+	cw_near_say(&near, "\"", "\"", buffer, room);
 }
 
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room)

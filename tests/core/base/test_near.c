@@ -20,7 +20,7 @@ static const char *meant(const char *word)
 
 	for (size_t i = 0; i < CW_ARRAY_COUNT(names); i++)
 		cw_near_offer(&near, names[i]);
-	bytes = cw_near_say(&near, "'", text, sizeof(text));
+	bytes = cw_near_say(&near, "'", "'", text, sizeof(text));
 	assert_int_equal(bytes, strlen(text));
 	return text;
 }
@@ -68,7 +68,7 @@ static void a_long_list_ends_with_the_text(void **state)
 	for (size_t i = 0; i < 2 * CW_NEAR_NAMES_MAX; i++)
 		cw_near_offer(&near, "eth0");
 	assert_int_equal(near.count, CW_NEAR_NAMES_MAX);
-	assert_int_equal(cw_near_say(&near, "'", text, sizeof(text)), sizeof(text) - 1);
+	assert_int_equal(cw_near_say(&near, "'", "'", text, sizeof(text)), sizeof(text) - 1);
 	assert_string_equal(text, " did you mean '");
 }
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What to say of options that capweir does not have or that do not fit the command. */
+#ifndef CW_TOOLS_OPTIONS_STRANGERS_H
+#define CW_TOOLS_OPTIONS_STRANGERS_H
+
+#include "tools/options/table.h"
+
+#define CW_SPELLING_BYTES 40u
+
+/* An option as the user wrote it: "-r" or "--read"; fills `text` and returns it. */
+const char *cw_option_spell(const struct cw_option_row *row, bool is_long,
+			    char text[CW_SPELLING_BYTES]);
+
+/* All complain and return CW_EXIT_USAGE. `page`: of the command, or NULL on tcpdump's line. */
+int cw_option_refuse_letter(char letter, const struct cw_command_text *page);
+int cw_option_refuse_name(const char *word, unsigned command, const struct cw_command_text *page);
+int cw_option_refuse_other(const struct cw_option_row *row, bool is_long,
+			   const struct cw_command_text *page);
+
+/* The value is missing, or is `eaten`, an option. */
+int cw_option_refuse_value(const struct cw_option_row *row, bool is_long, const char *eaten);
+
+#endif
