@@ -17,13 +17,21 @@ STRICT = "-std=c11 -Wall -Wextra -Wpedantic -Werror"
 STRICT_CXX = "-std=c++11 -Wall -Wextra -Wpedantic -Werror"
 
 
+HEADERS = [path for path in glob.glob(os.path.join(ROOT, "core/include/capweir/*.h"))
+           if not path.endswith("/capweir.h")]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def public_functions():
     """What the headers declare for export."""
     names = set()
-    for header in glob.glob(os.path.join(ROOT, "core/include/capweir/*.h")):
-        with open(header, encoding="utf-8") as file:
-            for declaration in re.findall(r"^CW_API[^_][\s\S]*?;", file.read(), re.MULTILINE):
-                names.add(re.search(r"\b(cw_\w+)\s*\(", declaration).group(1))
+    for header in HEADERS:
+        for declaration in re.findall(r"^CW_API[^_][\s\S]*?;", read(header), re.MULTILINE):
+            names.add(re.search(r"\b(cw_\w+)\s*\(", declaration).group(1))
     return names
 
 
@@ -103,19 +111,26 @@ class Library(e2e.Test):
                          "100 ip\n0 not ip\n100 \n")
         self.assertIn("lo", self.run_example("build/devices", self.packets))
 
-    def test_example_of_the_readme(self):
-        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-            text = file.read()
-        source = self.write("readme.c", re.search(r"```c\n(.*?)```", text, re.S).group(1))
-        self.build("gcc", STRICT, source, "readme", *self.flags("--libs"))
-        self.assertEqual(self.run_example("readme", self.packets).count(" bytes\n"), 100)
-        self.run_example("readme", "/nowhere", status=1)
-        # All that the table names is there; "cw_x_..." stands for several.
-        declared = public_functions()
-        table = text[text.index("| gopacket/pcap"):text.index("## What it promises")]
-        for name in re.findall(r"`(cw_\w+?)(?:_\.\.\.)?`", table):
-            self.assertTrue(any(other.startswith(name) for other in declared), name)
-        self.assertGreater(len(re.findall("`cw_", table)), 35)
+    def test_example_and_table_of_the_manual(self):
+        text = read(os.path.join(ROOT, "tools", "manual", "libcapweir.3.md"))
+        source = self.write("example.c", re.search(r"```c\n(.*?)```", text, re.S).group(1))
+        self.build("gcc", STRICT, source, "example", *self.flags("--libs"))
+        self.assertEqual(self.run_example("example", self.packets).count(" bytes\n"), 100)
+        self.run_example("example", "/nowhere", status=1)
+        named = re.findall(r"(?:`|\*\*)(cw_\w+)(?:`|\*\*(?!\())", text[text.index("## SOURCES"):])
+        self.assertEqual([name for name in named if name not in public_functions()], [])
+        self.assertGreater(len(named), 45)
+
+    def test_every_header_has_a_page_with_every_function(self):
+        declared = set()
+        for header in HEADERS:
+            name = "cw_" + os.path.basename(header)[:-2]
+            page = read(os.path.join(BUILD, "tools", "manual-pages", f"{name}.3.md"))
+            for function, prototype in re.findall(r"^### (\w+)\n\n```c\n(.*?)```\n\n\w", page,
+                                                  re.S | re.M):
+                self.assertIn(f"{function}(", prototype)
+                declared.add(function)
+        self.assertEqual(declared, public_functions())
 
     def test_live_examples(self):
         if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], check=False).returncode:

@@ -4,8 +4,8 @@
  *
  * Functions return 0 or a count on success, and a negative code on failure: a negative errno or a
  * value of enum cw_code. Functions that open or set up something also fill the caller's struct
- * cw_error, which may be NULL; its text says what failed, on what, why, and what to do. Functions
- * called once a packet return a code only.
+ * cw_error, which may be NULL; its text names the failed operation, its object, the reason and a
+ * remedy. Functions called once a packet return a code only.
  */
 #ifndef CW_CAPWEIR_ERROR_H
 #define CW_CAPWEIR_ERROR_H
@@ -24,7 +24,7 @@ struct cw_error {
 					 */
 };
 
-/* Codes that have no errno. */
+/* Codes that have no errno value. */
 enum cw_code {
 	CW_WARNED = 1,             /* success with a warning: the error's text says what differs */
 	CW_NOT_ACTIVATED = -10001, /* the handle is not activated yet */

@@ -32,7 +32,7 @@ struct cw_filter_compiler; /* a process that compiles; not public yet */
 /* How an expression is compiled. */
 struct cw_filter_options {
 	uint32_t linktype;  /* LINKTYPE_ value */
-	uint32_t snaplen;   /* bytes; 0: CW_CAPLEN_MAX */
+	uint32_t snaplen;   /* snapshot length in bytes; 0: CW_CAPLEN_MAX */
 	uint32_t netmask;   /* for `ip broadcast`, network byte order; 0: unknown, an error there */
 	bool is_swapped;    /* the packets come from a file of the other byte order */
 	bool unoptimized;   /* as tcpdump -O; matches truncated packets differently */
@@ -129,8 +129,8 @@ CW_API const char *cw_filter_engine_name(enum cw_filter_engine engine);
 /* How a set is made. */
 struct cw_filter_set_options {
 	struct cw_filter_options filter; /* for all expressions of the set */
-	enum cw_filter_mode mode;
-	enum cw_filter_engine engine;
+	enum cw_filter_mode mode;        /* which matching ids to return */
+	enum cw_filter_engine engine;    /* engine to match with */
 };
 
 /* Make an empty set (options: borrows). Fills *set; free it with cw_filter_set_free. Returns 0 or

@@ -9,7 +9,7 @@
  *     if (cw_handle_open_offline(&handle, "in.pcap", &error) < 0)
  *             ... error.text says why
  *     while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
- *             ... packet.data is valid until the next call for this handle
+ *             ... packet.data is valid until the next call
  *     cw_handle_free(handle);
  *
  * A handle of an interface is opened at once (cw_handle_open_live), or created, set up and
@@ -159,10 +159,10 @@ CW_API int cw_handle_read(struct cw_handle *handle, void *buffer, size_t bytes,
 
 /* The interface of a packet, found by the packet's `iface`. */
 struct cw_interface {
-	uint32_t linktype;
-	uint32_t snaplen;        /* bytes; 0: not given */
-	const char *name;        /* NULL: not given */
-	const char *description; /* NULL: not given */
+	uint32_t linktype;       /* LINKTYPE_ value */
+	uint32_t snaplen;        /* snapshot length in bytes; 0: not given */
+	const char *name;        /* name; NULL: not given */
+	const char *description; /* description; NULL: not given */
 	bool has_ns;             /* timestamps are finer than microseconds */
 };
 
@@ -209,9 +209,9 @@ CW_API int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype,
 
 /* A clock that timestamps packets. */
 struct cw_timestamp_source {
-	int value;
-	const char *name;        /* static */
-	const char *description; /* static */
+	int value;               /* libpcap's PCAP_TSTAMP_ value */
+	const char *name;        /* name (static) */
+	const char *description; /* description (static) */
 };
 
 /* List the interface's timestamp sources (fills; free the array with free()). Returns their number,
@@ -265,7 +265,7 @@ CW_API int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction d
 
 /* Counts since activation, in packets. They never decrease. */
 struct cw_stats {
-	uint64_t received;          /* passed the kernel's filter and not dropped, read or not */
+	uint64_t received;          /* passed the kernel's filter, not dropped; read or not */
 	uint64_t kernel_dropped;    /* dropped because the kernel's buffer was full */
 	uint64_t interface_dropped; /* lost in the interface or its driver, as far as known */
 };

@@ -25,12 +25,12 @@ enum cw_packet_flag {
 /* A view of one packet. The bytes belong to the source of the packet; the function that fills the
  * view says how long they stay valid. */
 struct cw_packet {
-	const uint8_t *data;    /* caplen bytes */
+	const uint8_t *data;    /* bytes of the packet: caplen of them */
 	uint64_t ts_ns;         /* timestamp, nanoseconds since 1970-01-01 00:00 UTC */
 	uint32_t caplen;        /* bytes present at data */
 	uint32_t wire_len;      /* bytes on the wire; files can have caplen > wire_len */
 	uint32_t iface;         /* interface number, for cw_handle_interface */
-	uint32_t flags;         /* CW_PACKET_* */
+	uint32_t flags;         /* flags, CW_PACKET_* */
 	uint32_t options_bytes; /* raw pcapng options after the data, padded to 4; 0: none */
 	uint32_t reserved;      /* 0 */
 };
