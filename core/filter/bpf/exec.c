@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Our interpreter, the reference that every other engine is held against. It gives what libpcap's
- * bpf_filter gives, with the one difference that scratch memory starts as zero (in libpcap 1.10.3
- * it is whatever lay on the stack) and that a program cannot loop for ever.
+ * Our interpreter, the reference for every other engine. Its results equal those of libpcap's
+ * bpf_filter, with two differences: scratch memory starts as zero (in libpcap 1.10.3 it is
+ * uninitialised stack), and no program loops for ever.
  *
- * Programs are decoded once: targets as distances, and a load followed by the comparison of what it
- * loaded, which is most of what libpcap emits, as one step. Dispatch is a jump through a table at
- * the end of each operation (a GNU C label address), so that the branch predictor sees one jump for
- * each operation rather than one for all: measured 1.5 times the speed of a switch in a loop.
+ * Programs are decoded once: jump targets become distances, and a load and the comparison after it,
+ * most of libpcap's code, become one step. Each operation ends with a jump through a table (a GNU C
+ * label address), so that the branch predictor sees one jump for each operation instead of one for
+ * all: measured 1.5 times the speed of a switch in a loop.
  */
 #include "core/filter/bpf/bpf.h"
 
-/* One name an operation; the order is that of the dispatch table. */
+/* The operations, in the order of the dispatch table. */
 #define OPERATIONS(X)                                                                     \
 	X(RET_K)                                                                          \
 	X(RET_A)                                                                          \
@@ -175,7 +175,7 @@ static enum operation decode_code(const struct bpf_insn *instruction)
 	}
 }
 
-/* The one step that does a load and the comparison after it; the load itself when there is none. */
+/* The step that does a load and the comparison after it; the load itself if there is none. */
 static enum operation fuse(enum operation load)
 {
 	switch (load) {
@@ -232,7 +232,7 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 		op = (const struct cw_filter_op *)(const void *)((const char *)op + (bytes)); \
 		goto *labels[op->code];                                                       \
 	} while (0)
-/* A branch, not a choice between two numbers: what follows need not wait for the comparison. */
+/* A branch, not a choice of two numbers: the next operation does not wait for the comparison. */
 #define JUMP(condition)                       \
 	do {                                  \
 		if (condition) {              \
@@ -241,7 +241,7 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 		}                             \
 		SKIP(op->jf);                 \
 	} while (0)
-/* A load: refuse the packet when the bytes are not there, else `target` is what they hold. */
+/* Load into `target`; reject a packet that ends before the bytes. */
 #define LOAD(target, offset, bytes, load)                   \
 	do {                                                \
 		if (!is_present((offset), (bytes), caplen)) \
@@ -251,15 +251,16 @@ static inline bool is_present(uint64_t offset, uint32_t bytes, uint32_t caplen)
 #define LOAD_BYTE(from) (*(from))
 #define INDIRECT ((uint64_t)x + op->k)
 
-/* A state at a jump backward, kept to be met again (Brent's way of finding a cycle). */
+/* A state at a backward jump, kept to detect a cycle (Brent's algorithm). */
 struct turning {
 	const struct cw_filter_op *op; /* NULL: none yet */
 	uint32_t a, x;
 	uint32_t scratch[CW_FILTER_SCRATCH_WORDS];
-	uint64_t turns, next; /* jumps so far; at which the state is kept anew */
+	uint64_t turns; /* backward jumps so far */
+	uint64_t next;  /* jump at which the next state is kept */
 };
 
-/* Whether the program was in this very state before, and so will be for ever. */
+/* Whether the program was in this state before, and so loops for ever. */
 __attribute__((noinline)) static bool is_endless(struct turning *turning,
 						 const struct cw_filter_op *op, uint32_t a,
 						 uint32_t x,
@@ -278,7 +279,7 @@ __attribute__((noinline)) static bool is_endless(struct turning *turning,
 	return false;
 }
 
-/* One function over 60 lines: one line an operation reads best in one place. */
+/* Over 60 lines, because one line an operation reads best in one place. */
 uint32_t cw_filter_run(const struct cw_filter_op *ops, const uint8_t *data, uint32_t caplen,
 		       uint32_t wire_len, uint64_t backward_max)
 {

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A filter as the kernel may run it on a socket: it must take every packet that the filter takes
- * here, and may take more. Why one program does that, where it can be made at all:
+ * A filter for the kernel to run on a socket: the kernel must accept every packet that the filter
+ * accepts here, and may accept more. Why one program guarantees that, if it can be made:
  *
- *  - The kernel sees a frame without its outer VLAN tag, and LEN without it. Such frames are all
- *    taken: the tag is known to the program by the kernel's own means.
- *  - Any other frame is the same bytes there and here, but that here it may be cut to the snapshot
- *    length. A load of what was cut refuses the packet here, on the spot; there it goes on. So the
- *    two take the same way through the program until the one here refuses.
- *  - A load at a negative offset, which means something else to the kernel, refuses here likewise.
- *  - Shifts by X are left out: by 32 and more they give 0 here, and there depend on the machine.
+ *  - The kernel sees a frame without its outer VLAN tag, and LEN without the tag. All such frames
+ *    are accepted: an ancillary load of the kernel shows the tag.
+ *  - Any other frame has the same bytes in the kernel, but here it may be truncated to the snapshot
+ *    length. A load of truncated bytes rejects the packet here at once; the kernel continues. So
+ *    both take the same path through the program until the filter here rejects.
+ *  - A load at a negative offset, which has another meaning in the kernel, rejects here too.
+ *  - Programs with shifts by X are refused: by 32 and more such shifts give 0 here, but depend on
+ *    the machine in the kernel.
  *
- * Filters joined by "or" are not one of theirs: a load out of bounds in the first refuses what the
- * second would take. So this is for one filter, or for one that all packets must pass.
+ * An "or" of filters has no such guarantee: a load out of bounds in the first filter rejects
+ * packets that the second would accept. So this is for a single filter, or one that all packets
+ * must pass.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -21,7 +23,7 @@
 #include "core/filter/bpf/bpf.h"
 
 #define TAGGED_INSTRUCTIONS 4u
-#define KERNEL_INSTRUCTIONS_MAX 4000u /* of 4096, less what a source puts in front */
+#define KERNEL_INSTRUCTIONS_MAX 4000u /* 4096, less the instructions that a source prepends */
 
 static bool is_same_in_kernel(const struct bpf_insn *instruction)
 {
@@ -31,7 +33,7 @@ static bool is_same_in_kernel(const struct bpf_insn *instruction)
 	case BPF_RET | BPF_A:
 		return false;
 	case BPF_JMP | BPF_JA:
-		return (int32_t)instruction->k >= 0; /* the kernel takes no loops */
+		return (int32_t)instruction->k >= 0; /* the kernel refuses loops */
 	default:
 		return true;
 	}
@@ -42,7 +44,7 @@ int cw_bpf_for_kernel(const struct cw_bpf *program, struct bpf_insn **made, uint
 	static const struct bpf_insn tagged[TAGGED_INSTRUCTIONS] = {
 	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
 	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	    BPF_STMT(BPF_LD | BPF_IMM, 0), /* the filter may count on A being 0 */
+	    BPF_STMT(BPF_LD | BPF_IMM, 0), /* the filter may rely on A being 0 */
 	};
 
 	if (program->count > KERNEL_INSTRUCTIONS_MAX)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a program requires before anything else: a run of "load a field, reject unless it equals k"
- * at its beginning, as libpcap emits for what an expression begins with (ethertype, protocol). A
- * filter that is run on its own is looked at only by packets that meet it.
+ * The requirements of a program: a sequence of "load a field, reject unless it equals k" at its
+ * beginning, which libpcap emits for the first tests of an expression (ethertype, protocol). A
+ * filter that runs separately sees only packets that meet its requirements.
  */
 #include "core/filter/bpf/bpf.h"
 
-/* Whether the instruction at pc rejects, jumps followed. */
+/* Whether the instruction at pc, or the one it jumps to, rejects. */
 static bool rejects(const struct cw_bpf *program, uint64_t pc)
 {
 	while (program->at[pc].code == (BPF_JMP | BPF_JA) && (int32_t)program->at[pc].k >= 0)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Checks a classic BPF program before anything runs it: opcodes that bpf_filter knows, jumps inside
- * the program, scratch indexes, constant divisors and shifts, a return at the end. What passes can
- * be run by every engine without further checks on the program; packet bounds are checked at run
+ * the program, scratch indexes, constant divisors and shifts, a return at the end. Every engine can
+ * run a verified program without further checks of the program; packet bounds are checked at run
  * time.
  *
- * Conditional jumps go forward by their nature. An unconditional one may go backward (libpcap's
- * protochain is a loop): such programs are counted here, and run by the interpreter alone, which
- * bounds how often.
+ * Conditional jumps always go forward. An unconditional jump may go backward (libpcap's protochain
+ * is a loop): such jumps are counted here, and only the interpreter, which limits their number,
+ * runs the program.
  */
 #include <errno.h>
 
 #include "core/filter/bpf/bpf.h"
 
-/* The opcodes of bpf_filter; it aborts on others. */
+/* Whether bpf_filter knows the opcode; it aborts on others. */
 static bool is_opcode(uint16_t code)
 {
 	switch (code) {
@@ -78,7 +78,7 @@ static bool uses_scratch(uint16_t code)
 	       code == BPF_STX;
 }
 
-/* What is wrong with the jump at `index`, or NULL. */
+/* The fault of the jump at `index`, in words, or NULL. */
 static const char *check_jump(const struct bpf_insn *jump, uint32_t index, uint32_t count)
 {
 	int64_t next = (int64_t)index + 1;
@@ -93,7 +93,7 @@ static const char *check_jump(const struct bpf_insn *jump, uint32_t index, uint3
 	return NULL;
 }
 
-/* What is wrong with the instruction at `index`, or NULL. */
+/* The fault of the instruction at `index`, in words, or NULL. */
 static const char *check_instruction(const struct bpf_insn *program, uint32_t index, uint32_t count)
 {
 	const struct bpf_insn *instruction = &program[index];
@@ -108,7 +108,7 @@ static const char *check_instruction(const struct bpf_insn *program, uint32_t in
 	if (BPF_CLASS(code) == BPF_ALU && BPF_SRC(code) == BPF_K) {
 		if ((BPF_OP(code) == BPF_DIV || BPF_OP(code) == BPF_MOD) && instruction->k == 0)
 			return "divides by zero";
-		/* Undefined in libpcap's interpreter, so that there is nothing to be equal to. */
+		/* Undefined in libpcap's interpreter: no result to be equal to. */
 		if ((BPF_OP(code) == BPF_LSH || BPF_OP(code) == BPF_RSH) && instruction->k > 31)
 			return "shifts by more than 31 bits";
 	}

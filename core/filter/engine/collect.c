@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the events of a packet to the filters that match: each once, ascending. Most packets have
- * one event or none. A few parts are sorted as they are; many, or a leaf that is a bitmap, go
- * through a bitmap, at a cost of about a nanosecond a filter.
+ * From a packet's events to the matching filters, each once, ascending. Most packets have one event
+ * or none. A few parts are sorted in place; many parts, or a leaf that is a bitmap, go through a
+ * bitmap, at about a nanosecond a filter.
  *
- * Parts that are taken back (see passes/join.c): a part counts unless it, or a part that it comes
- * from, is excluded by any event.
+ * Parts that are taken back (see passes/join.c): a part counts unless an event excludes it or one
+ * of its parents.
  */
 #include "core/filter/engine/decision.h"
 
-#define FEW 24u          /* parts that are sorted in place, at most */
-#define FEW_OF_SMALL 6u  /* of a program whose bitmap is */
-#define SMALL_BITMAP 64u /* words of 32 bits */
-#define DENSE 32u        /* bits of 64 from which on all places are taken */
+#define FEW 24u          /* most parts that are sorted in place */
+#define FEW_OF_SMALL 6u  /* the same, for programs with a small bitmap */
+#define SMALL_BITMAP 64u /* 32-bit words of a small bitmap */
+#define DENSE 32u        /* more set bits of 64 than this: every place is visited */
 
 struct parts {
 	uint32_t at[FEW];
@@ -20,7 +20,7 @@ struct parts {
 	uint32_t count_max;
 };
 
-/* Add the parts of an event; false when there are too many or they are a bitmap. */
+/* Add the parts of an event; false: too many, or a bitmap. */
 static bool add_few(const struct cw_decision *decision, uint32_t event, struct parts *parts)
 {
 	const struct cw_leaf *leaf;
@@ -56,7 +56,7 @@ static bool is_excluded_few(const struct cw_decision *decision, const struct par
 	return false;
 }
 
-/* Sort `count` filters, drop doubles; returns how many are left. */
+/* Sort `count` filters and drop duplicates; returns how many are left. */
 static uint32_t sort_few(uint32_t *filters, uint32_t count)
 {
 	uint32_t kept = 0, i, n, shifted;
@@ -75,7 +75,7 @@ static uint32_t sort_few(uint32_t *filters, uint32_t count)
 	return kept;
 }
 
-/* false when there are too many for this way. */
+/* List the filters of the events in `included`, unsorted; false: too many parts. */
 static bool collect_few(const struct cw_decision *decision, const uint32_t *events, uint32_t count,
 			struct parts *included)
 {
@@ -110,7 +110,7 @@ static bool get_bit(const uint32_t *bitmap, uint32_t bit)
 	return bitmap[bit / 32] >> bit % 32 & 1;
 }
 
-/* to |= from; 64 bits at once, as bitmaps are an even number of words. */
+/* to |= from, 64 bits at once: bitmaps have an even number of words. */
 static void add_bits(uint32_t *to, const uint32_t *from, uint32_t words)
 {
 	uint64_t left, right;
@@ -140,7 +140,7 @@ static void add_event(const struct cw_decision *decision, uint32_t event, uint32
 		add_bits(bitmap, words, decision->bitmap_words);
 }
 
-/* Whether the part, or one that it comes from, is taken back. */
+/* Whether the part or one of its parents is taken back. */
 static bool is_excluded(const struct cw_decision *decision, const uint32_t *excluded, uint32_t part)
 {
 	for (; part != CW_NONE; part = decision->parents[part])
@@ -149,7 +149,7 @@ static bool is_excluded(const struct cw_decision *decision, const uint32_t *excl
 	return false;
 }
 
-/* Take parts back; the pieces that are left count for their filters. */
+/* Take parts back; the remaining pieces count for their filters. */
 static void take_back(const struct cw_decision *decision, uint32_t *included,
 		      const uint32_t *excluded)
 {
@@ -169,7 +169,7 @@ static void take_back(const struct cw_decision *decision, uint32_t *included,
 	}
 }
 
-/* x86-64 has an instruction for this only as an option. */
+/* The instruction for this is optional on x86-64. */
 static inline uint32_t count_bits(uint64_t bits)
 {
 	bits -= bits >> 1 & 0x5555555555555555;
@@ -178,7 +178,7 @@ static inline uint32_t count_bits(uint64_t bits)
 	return (uint32_t)(bits * 0x0101010101010101 >> 56);
 }
 
-/* Four ids, of the lowest bits; some that do not count where there are fewer. */
+/* Write the ids of the lowest four bits, arbitrary ids for missing bits; returns the other bits. */
 static inline uint64_t list_four(uint64_t bits, const uint32_t *names, uint32_t *ids)
 {
 	for (uint32_t n = 0; n < 4; n++) {
@@ -188,8 +188,8 @@ static inline uint64_t list_four(uint64_t bits, const uint32_t *names, uint32_t 
 	return bits;
 }
 
-/* The ids of 32 bits, many of which are set: whole words are copied; others take every place,
- * without branching on it. */
+/* List the ids of 32 bits, many of them set: a full word is copied; for others every place is
+ * written, without a branch. */
 static inline uint32_t list_dense(uint32_t word, const uint32_t *names, uint32_t *ids)
 {
 	uint32_t found = 0, n;
@@ -205,14 +205,14 @@ static inline uint32_t list_dense(uint32_t word, const uint32_t *names, uint32_t
 	return found;
 }
 
-/* The ids of 64 bits, ascending: how many there are. How often a loop goes round is not foreseen,
- * so few bits are taken by four. */
+/* List the ids of 64 bits, ascending; returns their number. Iteration counts are unpredictable, so
+ * few bits are taken four at once. */
 static inline uint32_t list_pair(uint64_t bits, const uint32_t *names, uint32_t *ids)
 {
 	uint32_t count, n;
 
 	if (bits == UINT64_MAX) {
-		memcpy(ids, names, 32 * sizeof(*ids)); /* by halves: no call */
+		memcpy(ids, names, 32 * sizeof(*ids)); /* halves are inlined */
 		memcpy(ids + 32, names + 32, 32 * sizeof(*ids));
 		return 64;
 	}
@@ -232,7 +232,7 @@ static inline uint64_t pair_of(const uint32_t *bitmap, uint32_t i)
 	return bitmap[2 * (size_t)i] | (uint64_t)bitmap[2 * (size_t)i + 1] << 32;
 }
 
-/* The ids of the bits, ascending. All 64 of a pair have room in ids, but for the last pair. */
+/* List the ids of the bits, ascending. `ids` has room for all 64 of each pair but the last. */
 static size_t list_bits(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t bit_count,
 			uint32_t *ids)
 {
@@ -274,7 +274,7 @@ static size_t first_bit(const uint32_t *bitmap, const uint32_t *ids_of, uint32_t
 	return 0;
 }
 
-/* Out of line: its bitmaps are 16 KB of stack. */
+/* Not inline, because the bitmaps are 16 KB of stack. */
 static __attribute__((noinline)) size_t collect_many(const struct cw_decision *decision,
 						     const uint32_t *events, uint32_t count,
 						     enum cw_filter_mode mode,
@@ -301,7 +301,7 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 
 	if (count == 0)
 		return 0;
-	/* One event: a part of a program where nothing is taken back is a filter. */
+	/* Without owners, the part of a single event is a filter. */
 	if (count == 1 && events[0] <= CW_EVENT_PLAIN_MAX && !decision->owners) {
 		ids[0] = ids_of[events[0] & CW_EVENT_MASK];
 		return 1;

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the events of a packet to ids, for most packets: inline, for set.c. The rest is
- * cw_collect of decision.h.
+ * From a packet's events to ids: the inline part for most packets, used by set.c. cw_collect of
+ * decision.h does the rest.
  */
 #ifndef CW_CORE_FILTER_ENGINE_COLLECT_H
 #define CW_CORE_FILTER_ENGINE_COLLECT_H
 
 #include "core/filter/engine/decision.h"
 
-/* All bits, or none: for choosing without a branch, which the compiler would make of ?: here. */
+/* All bits or none, to choose without a branch; the compiler would turn ?: into one here. */
 static inline uint32_t cw_mask_if(bool condition)
 {
 	return 0u - (uint32_t)condition;
 }
 
 /*
- * The ids of no, one or two events (0 .. 2 = count; two can be read) of a program whose parts are
- * its filters: most packets by far. Their number and order cost no branch, as nobody foresees them.
- * Returns how many there are, and writes one more; or CW_NONE where events are of another kind.
+ * Turn zero to two events (`count`; both can be read) into ids, for a program whose parts are its
+ * filters: by far most packets. Number and order of the events are unpredictable and cost no
+ * branch. Returns the number of ids, and writes one more; CW_NONE: events of another kind.
  */
 static inline uint32_t cw_collect_two(const uint32_t events[2], uint32_t count,
 				      const uint32_t *ids_of, uint32_t *ids)

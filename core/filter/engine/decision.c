@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a decision program holds, and its arithmetic.
+ * Memory of a decision program, and its arithmetic.
  */
 #include "core/filter/engine/decision.h"
 
-/* As in the interpreter; division by zero is seen to by the callers. */
+/* As in the interpreter; callers exclude division by zero. */
 uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b)
 {
 	switch (op) {

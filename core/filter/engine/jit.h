@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing x86-64 code, between jit_*.c and private to them:
+ * Writing x86-64 code; private to jit_*.c:
  *
  *	jit_put.c	bytes, displacements, events, the values of variables
  *	jit_run.c	several tests with one answer; pieces of code that entries share
  *	jit_tables.c	hash tables and search trees
- *	jit_x86.c	steps, and all of it put together
+ *	jit_x86.c	steps, and the complete program
  *
  *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
- * and, where only the first match is wanted,
+ * and, if only the first match is wanted,
  *
- *	ebx the lowest filter that is found for certain   r12 the events that guards have not seen
+ *	ebx lowest filter found for certain   r12 first event that no guard has seen
  *
  * Only SSE2 is used, which every x86-64 has. Encodings: Intel SDM volume 2.
  */
@@ -21,13 +21,13 @@
 
 #include "core/filter/engine/decision.h"
 
-#define CW_JIT_CHAIN_MAX 6u /* a table of so few entries is faster as comparisons */
+#define CW_JIT_CHAIN_MAX 6u /* tables of up to 6 entries are faster as comparisons */
 #define CW_JIT_ROW_WORDS_MAX (1 + 2 * CW_JIT_RUN_MAX)
 #define CW_JIT_RUN_MAX 6u /* tests of a run */
 
-/* With a step's number: the step on its own, even where a run begins with it. */
+/* Flag on a step's number: the step alone, even if a run begins with it. */
 #define CW_JIT_ALONE (UINT32_C(1) << 30)
-/* In tables, with an offset: not code, but a row of constants. */
+/* Flag on an offset in a table: a row of constants, not code. */
 #define CW_JIT_ROW (UINT32_C(1) << 30)
 
 enum cw_jit_condition { /* second byte of 0f 8x jcc */
@@ -45,13 +45,13 @@ struct cw_jit_fixup { /* a 32-bit displacement at `at`, to the code of `ref` */
 };
 
 /*
- * A run: tests that come one after the other and have only two ends, as "IPv4, and TCP or UDP, and
- * no fragment" or "source or destination port". All of them are made, without a branch between.
+ * A run: successive tests with only two ends, such as "IPv4, and TCP or UDP, and not a fragment" or
+ * "source or destination port". All tests are made, without a branch between them.
  */
 struct cw_jit_run {
 	struct cw_jit_test {
 		uint32_t step;
-		bool next_if; /* the answer that leads to the next test; the last one: to yes */
+		bool next_if; /* answer that leads to the next test; of the last test: to yes */
 		bool is_or;   /* the other answer leads to yes, not to no */
 	} tests[CW_JIT_RUN_MAX];
 	uint32_t count;
@@ -71,21 +71,20 @@ struct cw_jit {
 		uint32_t capacity;
 	} fixups;
 	struct cw_u32s waiting; /* steps to be written */
-	uint32_t *offsets;      /* of each step, and of it alone; CW_NONE */
-	uint32_t *rows;         /* offset of a step's row of constants, CW_NONE */
-	uint32_t *turned;       /* bitmap of where tables begin that are turned */
-	uint32_t
-	    *row_models; /* where a hash table begins: a step whose shape its rows have, CW_NONE */
-	struct cw_index stubs;     /* event -> number in stub_list */
+	uint32_t *offsets;      /* code of each step, then of each step alone; or CW_NONE */
+	uint32_t *rows;         /* offset of each step's row of constants, or CW_NONE */
+	uint32_t *turned;       /* bitmap of starts of tables that are turned */
+	uint32_t *row_models;   /* by start of a hash table: step with the rows' shape; CW_NONE */
+	struct cw_index stubs;  /* event -> number in stub_list */
 	struct cw_edges stub_list; /* {event, offset} */
 	uint32_t return_offset;
-	uint32_t look_offset; /* of what guards call */
+	uint32_t look_offset; /* code that guards call */
 	uint32_t no_row;      /* offset of a row of zeros */
 	uint32_t bytes_max;
 	int failure;
 };
 
-/* Where the code of a step begins. */
+/* The entry for the start of a step's code. */
 static inline uint32_t *cw_jit_offset(const struct cw_jit *jit, uint32_t ref)
 {
 	uint32_t number = ref & ~CW_JIT_ALONE;
@@ -104,15 +103,15 @@ void cw_jit_put(struct cw_jit *jit, const void *bytes, uint32_t count);
 void cw_jit_put_u32(struct cw_jit *jit, uint32_t value);
 void cw_jit_put_pointer(struct cw_jit *jit, const void *pointer);
 
-/* A step is gone to from somewhere, so it has to be written. */
+/* Note that a step is a target, so its code must be written. */
 void cw_jit_wait_for(struct cw_jit *jit, uint32_t ref);
 
-/* A displacement to the code of `ref`. */
+/* Put a displacement to the code of `ref`. */
 void cw_jit_put_ref(struct cw_jit *jit, uint32_t ref);
 void cw_jit_put_jump_if(struct cw_jit *jit, enum cw_jit_condition condition, uint32_t ref);
 void cw_jit_put_event(struct cw_jit *jit, uint32_t ref);
 
-/* Go to `ref` and be done here. */
+/* Put code that goes to `ref` and ends. */
 void cw_jit_put_goto(struct cw_jit *jit, uint32_t ref);
 
 /* r10 or r11 (`low` 2 or 3) = the code's start + edx - bias. */
@@ -122,36 +121,36 @@ void cw_jit_put_base(struct cw_jit *jit, uint8_t low, uint32_t bias);
 
 uint32_t cw_jit_size_of(const struct cw_var *var);
 
-/* `value` in packet order, of so many bytes. */
+/* `value`, of `bytes` bytes, in packet order. */
 uint32_t cw_jit_swap(uint32_t value, uint32_t bytes);
 void cw_jit_put_swap(struct cw_jit *jit, uint32_t bytes);
 
-/* Check that the variable's bytes are there; eax = header length / 4 for those behind a header. */
+/* Put a check that the variable's bytes exist; eax = header length / 4 for MSH kinds. */
 void cw_jit_put_check(struct cw_jit *jit, const struct cw_var *var, uint32_t trap);
 
-/* The bytes of the variable into eax, as they lie in memory; put_check came before, or for those
- * behind a header, that length / 4 is in register `header` (0 eax, 1 ecx). */
+/* Put a load of the variable into eax, in memory order, after put_check; for MSH kinds header
+ * length / 4 is in register `header` (0 eax, 1 ecx). */
 void cw_jit_put_var_load(struct cw_jit *jit, const struct cw_var *var, uint8_t header);
 void cw_jit_put_mask(struct cw_jit *jit, uint32_t mask, uint32_t bytes);
 
-/* The value of the variable into eax. */
+/* Put code for the variable's value in eax. */
 void cw_jit_put_var(struct cw_jit *jit, const struct cw_var *var, uint32_t trap);
 void cw_jit_put_compare(struct cw_jit *jit, uint32_t value);
 
 /* ---- runs and rows ---- */
 
-/* The run that begins with a step (fills); false when there is none of at least `count_min`. */
+/* Find the run that begins with a step (fills `run`); false: shorter than `count_min` tests. */
 bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min,
 		     struct cw_jit_run *run);
 
-/* Its code; returns the ref that it falls through to. */
+/* Put the code of a run; returns the ref that it falls through to. */
 uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run);
 
 /*
- * Entries of a table that are runs of the same shape, "sport or dport = k: emit e", share one code;
- * k and e are data, a row that the entry leads to. row_table decides whether most entries of the
- * table of a step are such (then *count is how many) and put_row_run writes the code: r10 the row,
- * edx the same as tables hold it, r11b whether there is one (unless is_certain).
+ * Table entries that are runs of one shape, such as "sport or dport = k: emit e", share one code;
+ * k and e are data, a row that the entry leads to. row_table tells whether most entries of a step's
+ * table have one shape (then *count is their number). put_row_run writes the code: r10 the row, edx
+ * its value in the table, r11b whether there is a row (unless is_certain).
  */
 bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *count);
 void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_certain);
@@ -159,7 +158,8 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 /* Whether the table of rows at `first` holds a row for `ref`. */
 bool cw_jit_has_row(const struct cw_jit *jit, uint32_t first, uint32_t ref);
 
-/* Write the rows, behind the code; then what a table at `first` holds for `ref`, or CW_NONE. */
+/* Write the rows after the code; then row_ref is the entry for `ref` of a table at `first`, or
+ * CW_NONE. */
 void cw_jit_put_rows(struct cw_jit *jit);
 uint32_t cw_jit_row_ref(const struct cw_jit *jit, uint32_t first, uint32_t ref);
 
@@ -168,7 +168,7 @@ uint32_t cw_jit_row_ref(const struct cw_jit *jit, uint32_t first, uint32_t ref);
 void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step);
 void cw_jit_put_tree(struct cw_jit *jit, const struct cw_step *step);
 
-/* Entries of the hash table that are not free, and whether they all lead to one ref (fills). */
+/* The number of used entries of the hash table; *same is their common ref, or CW_NONE. */
 uint32_t cw_jit_hash_used(const struct cw_decision *decision, const struct cw_step *step,
 			  uint32_t *same);
 

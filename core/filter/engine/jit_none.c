@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where there is no code generator for the machine: the walker runs. */
+/* For machines without a code generator: the walker runs. */
 #include "core/filter/engine/decision.h"
 
 int cw_jit_build(struct cw_decision *decision, uint32_t bytes_max)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bytes of x86-64 code: displacements, events, the values of variables.
+ * Puts bytes of x86-64 code: displacements, events, the values of variables.
  */
 #include "core/filter/engine/jit.h"
 
@@ -32,7 +32,6 @@ void cw_jit_put_pointer(struct cw_jit *jit, const void *pointer)
 	cw_jit_put(jit, &value, 8);
 }
 
-/* A step is gone to from somewhere, so it has to be written. */
 void cw_jit_wait_for(struct cw_jit *jit, uint32_t ref)
 {
 	if (ref >= CW_REF_EMPTY || *cw_jit_offset(jit, ref) != CW_NONE)
@@ -43,7 +42,6 @@ void cw_jit_wait_for(struct cw_jit *jit, uint32_t ref)
 		jit->waiting.at[jit->waiting.count++] = ref;
 }
 
-/* A displacement to the code of `ref`. */
 void cw_jit_put_ref(struct cw_jit *jit, uint32_t ref)
 {
 	cw_jit_wait_for(jit, ref);
@@ -61,7 +59,6 @@ void cw_jit_put_jump_if(struct cw_jit *jit, enum cw_jit_condition condition, uin
 	cw_jit_put_ref(jit, ref);
 }
 
-/* Store an event. */
 void cw_jit_put_event(struct cw_jit *jit, uint32_t ref)
 {
 	PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
@@ -69,7 +66,6 @@ void cw_jit_put_event(struct cw_jit *jit, uint32_t ref)
 	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
 }
 
-/* Go to `ref` and be done here. */
 void cw_jit_put_goto(struct cw_jit *jit, uint32_t ref)
 {
 	if (ref & CW_REF_EVENT)
@@ -116,7 +112,7 @@ uint32_t cw_jit_size_of(const struct cw_var *var)
 	}
 }
 
-/* Load `bytes` in packet order into eax; `mode` is the ModRM (and SIB) before a 32-bit offset. */
+/* Put a load of `bytes`, in packet order, into eax; `mode`: ModRM (and SIB) before an offset. */
 static void put_load(struct cw_jit *jit, uint32_t bytes, const uint8_t *mode, uint32_t mode_bytes)
 {
 	if (bytes == 4)
@@ -143,7 +139,6 @@ uint32_t cw_jit_swap(uint32_t value, uint32_t bytes)
 			    : value;
 }
 
-/* Check that the variable's bytes are there; eax = header length / 4 for those behind a header. */
 void cw_jit_put_check(struct cw_jit *jit, const struct cw_var *var, uint32_t trap)
 {
 	if (var->kind <= CW_VAR_WORD) {
@@ -164,7 +159,7 @@ void cw_jit_put_check(struct cw_jit *jit, const struct cw_var *var, uint32_t tra
 	cw_jit_put_jump_if(jit, IF_ABOVE, trap);
 }
 
-/* Jump to `trap` with `pushed` values on the stack. */
+/* Put a conditional jump to `trap` that first drops `pushed` values from the stack. */
 static void put_trap_if(struct cw_jit *jit, enum cw_jit_condition condition, uint32_t pushed,
 			uint32_t trap)
 {
@@ -180,7 +175,7 @@ static void put_trap_if(struct cw_jit *jit, enum cw_jit_condition condition, uin
 	cw_jit_put_ref(jit, trap);
 }
 
-/* A load of postfix code at a place that is known, and near. */
+/* Put a load of postfix code at a small constant offset. */
 static void put_code_load_at(struct cw_jit *jit, uint32_t bytes, uint32_t k, uint32_t pushed,
 			     uint32_t trap)
 {
@@ -197,7 +192,7 @@ static void put_code_load_at(struct cw_jit *jit, uint32_t bytes, uint32_t k, uin
 	cw_jit_put_swap(jit, bytes);
 }
 
-/* One load of postfix code; its index, if it has one, is in eax. */
+/* Put one load of postfix code; its index, if any, is in eax. */
 static void put_code_load(struct cw_jit *jit, uint32_t word, uint32_t k, uint32_t pushed,
 			  uint32_t trap)
 {
@@ -221,7 +216,7 @@ static void put_code_load(struct cw_jit *jit, uint32_t word, uint32_t k, uint32_
 	cw_jit_put_swap(jit, bytes);
 }
 
-/* eax = a (op) b, a in eax, b in ecx; `pushed` values stay on the stack. */
+/* Put eax = a (op) b, a in eax, b in ecx; `pushed` values stay on the stack. */
 static void put_code_alu(struct cw_jit *jit, uint32_t op, uint32_t pushed, uint32_t trap)
 {
 	switch (op) {
@@ -268,7 +263,7 @@ static void put_code_alu(struct cw_jit *jit, uint32_t op, uint32_t pushed, uint3
 	}
 }
 
-/* Postfix code, its top of the stack in eax. */
+/* Put postfix code; the top of its stack is eax. */
 static void put_code(struct cw_jit *jit, const uint32_t *code, uint32_t trap)
 {
 	uint32_t depth = 0; /* values held, eax included */
@@ -296,7 +291,6 @@ static void put_code(struct cw_jit *jit, const uint32_t *code, uint32_t trap)
 	}
 }
 
-/* The bytes of the variable into eax, as they lie in memory; put_check came before. */
 void cw_jit_put_var_load(struct cw_jit *jit, const struct cw_var *var, uint8_t header)
 {
 	bool is_near = var->offset <= INT8_MAX; /* a displacement of one byte */
@@ -324,7 +318,6 @@ void cw_jit_put_mask(struct cw_jit *jit, uint32_t mask, uint32_t bytes)
 	cw_jit_put_u32(jit, mask);
 }
 
-/* The value of the variable into eax. */
 void cw_jit_put_var(struct cw_jit *jit, const struct cw_var *var, uint32_t trap)
 {
 	if (var->kind == CW_VAR_CODE) {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * x86-64 code of several tests with one answer. A branch that goes both ways costs as much as ten
- * tests, so the tests of a run are all made, from the last to the first, and combined:
+ * tests, so all tests of a run are made, from the last to the first, and combined:
  *
  *	dl  the answer of the run   al, eax  a test   ecx  header length / 4   r11, r10  scratch
  *
- * That takes packets as long as all of the tests together need; shorter ones go through the steps
- * one by one. And code that entries of a table share, see cw_jit_row_table.
+ * Packets too short for all tests together go through the steps one by one. Also the code that
+ * entries of a table share, see cw_jit_row_table.
  */
 #include "core/filter/engine/jit.h"
 
-#define SET_BITS_MAX 5u /* a larger table has more keys than a test of a run can have */
+#define SET_BITS_MAX 5u /* larger tables have more keys than a test of a run */
 
-/* Which of its step's variables behind a header a run has seen. */
+/* The header of a run's MSH variables: a run can use only one. */
 struct header {
 	bool is_used;
 	uint32_t msh;
@@ -45,7 +45,7 @@ static bool is_test(const struct cw_jit *jit, uint32_t number, uint32_t ends[2])
 	       jit->decision->vars[step->var].kind <= CW_VAR_WORD_MSH;
 }
 
-/* Whether the step can be in a run that looks behind this header. */
+/* Whether the step can be in a run that uses this header; notes its header. */
 static bool fits_header(const struct cw_jit *jit, uint32_t number, struct header *header)
 {
 	const struct cw_var *var = &jit->decision->vars[jit->decision->steps[number].var];
@@ -59,12 +59,12 @@ static bool fits_header(const struct cw_jit *jit, uint32_t number, struct header
 	return true;
 }
 
-/* Of a test whose ends are both new: the answer that the run goes on with. */
+/* The answer with which the run continues after a test whose ends are both new. */
 static bool choose_next(const struct cw_jit *jit, const uint32_t ends[2])
 {
 	uint32_t after[2];
 
-	/* A test that has the other end as well. */
+	/* Prefer a test that shares the other end. */
 	for (uint32_t answer = 0; answer < 2; answer++)
 		if (is_test(jit, ends[answer], after) &&
 		    (after[0] == ends[!answer] || after[1] == ends[!answer]))
@@ -72,7 +72,7 @@ static bool choose_next(const struct cw_jit *jit, const uint32_t ends[2])
 	return is_test(jit, ends[1], after) || ends[0] == CW_REF_EMPTY;
 }
 
-/* The run's ends are known: name them, so that yes is the event where one is. */
+/* Name the run's known ends so that `yes` is the event, if there is one. */
 static void name_ends(struct cw_jit_run *run, const uint32_t *others)
 {
 	struct cw_jit_test *last = &run->tests[run->count - 1];
@@ -90,7 +90,7 @@ static void name_ends(struct cw_jit_run *run, const uint32_t *others)
 bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min,
 		     struct cw_jit_run *run)
 {
-	uint32_t others[CW_JIT_RUN_MAX]; /* where the answer that does not go on leads to */
+	uint32_t others[CW_JIT_RUN_MAX]; /* targets of the answers that leave the run */
 	uint32_t ends[2], known[2], known_count = 0, count = 0;
 	struct header header = {.is_used = false};
 
@@ -130,7 +130,7 @@ bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min
 
 /* ---- making the tests ---- */
 
-/* al = whether the variable, in eax as it lies in memory, is one of the table's keys. */
+/* Put al = whether the variable, in eax in memory order, is one of the table's keys. */
 static void put_set_test(struct cw_jit *jit, const struct cw_step *step, uint32_t bytes,
 			 bool wanted)
 {
@@ -161,8 +161,8 @@ static uint8_t next_constant(uint32_t *row)
 	return (uint8_t)(4 * (*row)++);
 }
 
-/* Compare what is in eax: flags "equal" or, for a range, "below" say yes. The constants are in the
- * code, or at *row of the row at r10, which moves on. */
+/* Put a comparison of eax; returns the condition for "yes". The constants are in the code, or at
+ * *row of the row at r10; *row advances. */
 static enum cw_jit_condition put_test_compare(struct cw_jit *jit, const struct cw_step *step,
 					      uint32_t *row)
 {
@@ -190,7 +190,7 @@ static enum cw_jit_condition put_test_compare(struct cw_jit *jit, const struct c
 	return IF_BELOW;
 }
 
-/* al = whether the test's answer is `wanted`. */
+/* Put al = whether the test's answer is `wanted`. */
 static void put_test(struct cw_jit *jit, const struct cw_jit_test *test, bool wanted, uint32_t *row)
 {
 	const struct cw_step *step = &jit->decision->steps[test->step];
@@ -208,13 +208,13 @@ static void put_test(struct cw_jit *jit, const struct cw_jit_test *test, bool wa
 	PUT(jit, 0x0f, (uint8_t)((condition + 0x10) ^ !wanted), 0xc0); /* setcc al */
 }
 
-/* Words of constants that a test has in a row. */
+/* The words of a test's constants in a row. */
 static uint32_t row_words(const struct cw_jit *jit, const struct cw_jit_test *test)
 {
 	return jit->decision->steps[test->step].op == CW_STEP_RANGE ? 2 : 1;
 }
 
-/* dl = the answer of all tests, and the flags say whether it is 0. */
+/* Put dl = the answer of all tests; the flags tell whether it is 0. */
 static void put_tests(struct cw_jit *jit, const struct cw_jit_run *run, bool has_row)
 {
 	uint32_t row = 1, i;
@@ -235,7 +235,7 @@ static void put_tests(struct cw_jit *jit, const struct cw_jit_run *run, bool has
 
 /* ---- checking that the packet is long enough ---- */
 
-/* Bytes that all tests of a run need: from the start, and behind the header (0: none). */
+/* Bytes that all tests of a run need: from the start, and after the header (0: none). */
 struct need {
 	uint32_t bytes;
 	uint32_t bytes_behind;
@@ -260,14 +260,14 @@ static struct need need_of(const struct cw_jit *jit, const struct cw_jit_run *ru
 	return need;
 }
 
-/* Flags: "below" when the packet is too short. */
+/* Put a comparison whose flags say "below" if the packet is too short. */
 static void put_need_bytes(struct cw_jit *jit, const struct need *need)
 {
 	PUT(jit, 0x41, 0x81, 0xf8); /* cmp r8d, need */
 	cw_jit_put_u32(jit, need->bytes);
 }
 
-/* The same for what is behind the header; ecx = its length / 4. */
+/* Put the same for bytes after the header; ecx = header length / 4. */
 static void put_need_behind(struct cw_jit *jit, const struct need *need)
 {
 	PUT(jit, 0x0f, 0xb6, 0x8f); /* movzx ecx, byte [rdi + msh] */
@@ -278,7 +278,7 @@ static void put_need_behind(struct cw_jit *jit, const struct need *need)
 	PUT(jit, 0x41, 0x39, 0xc0); /* cmp r8d, eax */
 }
 
-/* Add the event, in eax or the code, if dl is 1, and return. */
+/* Put code that adds the event, from eax or the code, if dl is 1, and returns. */
 static void put_counted_event(struct cw_jit *jit, uint32_t ref)
 {
 	PUT(jit, 0x0f, 0xb6, 0xd2); /* movzx edx, dl */
@@ -313,7 +313,7 @@ uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 
 /* ---- rows ---- */
 
-/* Whether the code of `ref` can be shared: it emits one event or nothing, by constants only. */
+/* Whether the code of `ref` can be shared: constant comparisons that emit one event or nothing. */
 static bool find_shape(const struct cw_jit *jit, uint32_t ref, struct cw_jit_run *run)
 {
 	if (ref >= CW_REF_EMPTY || !cw_jit_find_run(jit, ref, 1, run) || run->no != CW_REF_EMPTY ||
@@ -350,7 +350,7 @@ bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *
 	uint32_t model = CW_NONE, balance = 0, used = 0, i;
 	struct cw_jit_run shape = {.count = 0}, run;
 
-	/* Majority vote: if more than half have one shape, it is the model that is left. */
+	/* Majority vote: if more than half have one shape, the remaining model has it. */
 	for (i = 0; i < size; i++) {
 		used += table[i].to != CW_NONE;
 		if (!find_shape(jit, table[i].to, &run))
@@ -370,7 +370,7 @@ bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *
 	return true;
 }
 
-/* The tests of a row one by one, for packets that may be too short; only where r11b is 1. */
+/* Put the tests of a row one by one, for packets that may be too short; run only if r11b is 1. */
 static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool is_certain)
 {
 	uint32_t row = 1, i;
@@ -389,12 +389,12 @@ static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool
 		cw_jit_put_check(jit, var, CW_REF_EMPTY);
 		cw_jit_put_var_load(jit, var, 0);
 		condition = put_test_compare(jit, step, &row);
-		if (!test->is_or && !is_last) { /* go on, or return */
+		if (!test->is_or && !is_last) { /* continue, or return */
 			cw_jit_put_jump_if(jit, test->next_if ? condition ^ 1 : condition,
 					   CW_REF_EMPTY);
 			continue;
 		}
-		/* jcc over the event: it is emitted when the answer is the one that leads to yes */
+		/* jcc over the event, which is emitted only for the answer that leads to yes */
 		PUT(jit, (uint8_t)((condition - 0x10) ^ (is_last == test->next_if)), 11);
 		PUT(jit, 0x41, 0x8b, 0x12);       /* mov edx, [r10] */
 		PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
@@ -404,7 +404,7 @@ static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool
 	PUT(jit, 0xc3);
 }
 
-/* A jump to code that is not yet written; where its displacement ends. */
+/* Put a jump to code that is not yet written; returns the offset where its displacement ends. */
 static uint32_t put_jump_ahead(struct cw_jit *jit, enum cw_jit_condition condition)
 {
 	PUT(jit, 0x0f, (uint8_t)condition, 0, 0, 0, 0);
@@ -446,7 +446,7 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 	put_row_alone(jit, &run, is_certain);
 }
 
-/* The event, and the constants in the order of the tests. */
+/* Put a row: the event, then the constants in the order of the tests. */
 static void put_row(struct cw_jit *jit, const struct cw_jit_run *run)
 {
 	cw_jit_put_u32(jit, run->yes);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86-64 code of tables: small ones are comparisons, the others stay tables, whose refs become
+ * x86-64 code of tables: small tables become comparisons; others stay tables, whose refs become
  * offsets of code.
  */
 #include "core/filter/engine/jit.h"
 
-/* Go where edx says, a ref as tables hold it: an offset of code, or an event. */
+/* Put code that goes to edx, a table's ref: an offset of code or an event. */
 static void put_dispatch(struct cw_jit *jit)
 {
 	PUT(jit, 0x85, 0xd2); /* test edx, edx */
@@ -17,8 +17,8 @@ static void put_dispatch(struct cw_jit *jit)
 	PUT(jit, 0xc3);
 }
 
-/* Where keys are equal, the event in edx counts; it is written in any case, so that there is no
- * branch that goes both ways. */
+/* Put code that emits the event in edx if keys are equal. The event is always written and only
+ * counted if equal, which avoids a branch that goes both ways. */
 static void put_emit_if_equal(struct cw_jit *jit)
 {
 	PUT(jit, 0x4d, 0x8d, 0x59, 0x04); /* lea r11, [r9 + 4] */
@@ -28,8 +28,8 @@ static void put_emit_if_equal(struct cw_jit *jit)
 }
 
 /*
- * Comparisons with the keys of a small table. Those that lead to the same ref are one question: TCP
- * or UDP, which nobody foresees, is then no branch that goes both ways.
+ * Put comparisons with the keys of a small table. Keys with one ref are one question, so that the
+ * unpredictable "TCP or UDP" needs no branch that goes both ways.
  */
 static void put_chain(struct cw_jit *jit, const struct cw_edge *table, uint32_t size)
 {
@@ -42,7 +42,7 @@ static void put_chain(struct cw_jit *jit, const struct cw_edge *table, uint32_t 
 		for (n = 0; n < i && table[n].to != table[i].to; n++)
 			;
 		if (n < i)
-			continue; /* asked already */
+			continue; /* done with an earlier key */
 		for (; n < size; n++) {
 			if (table[n].to != table[i].to)
 				continue;
@@ -57,7 +57,7 @@ static void put_chain(struct cw_jit *jit, const struct cw_edge *table, uint32_t 
 	}
 }
 
-/* What follows where the table holds rows: the row's code, or what else an entry leads to. */
+/* Put the code after a table with rows: that of a row, or a dispatch for other entries. */
 static void put_rows_or_dispatch(struct cw_jit *jit, const struct cw_step *step, bool has_others)
 {
 	bool is_certain = step->otherwise != CW_REF_EMPTY;
@@ -67,12 +67,12 @@ static void put_rows_or_dispatch(struct cw_jit *jit, const struct cw_step *step,
 		cw_jit_put_jump_if(jit, IF_NOT_EQUAL, step->otherwise);
 	else {
 		PUT(jit, 0x41, 0x0f, 0x94, 0xc3); /* sete r11b */
-		PUT(jit, 0xb9);                   /* mov ecx, a row that is at hand */
+		PUT(jit, 0xb9);                   /* mov ecx, the row of zeros */
 		cw_jit_put_u32(jit, jit->no_row | CW_JIT_ROW);
 		PUT(jit, 0x0f, 0x45, 0xd1); /* cmovne edx, ecx */
 	}
 	if (has_others) {
-		/* Code lies below, and events are negative, those that are taken back too. */
+		/* Offsets of code are smaller; all events, taken back or not, are negative. */
 		PUT(jit, 0x81, 0xfa); /* cmp edx, */
 		cw_jit_put_u32(jit, CW_JIT_ROW);
 		PUT(jit, 0x7d, 0); /* jge, over the others */
@@ -129,8 +129,8 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 	put_dispatch(jit);
 }
 
-/* Compare the value in all lanes of xmm0 with the 16 keys at [base + offset]: how many are smaller,
- * into ecx. `base` is r10 or r11 (its low bits). */
+/* Put ecx = how many of the 16 keys at [base + offset] are smaller than the value in all lanes of
+ * xmm0. `base` is the low bits of r10 or r11. */
 static void put_count_smaller(struct cw_jit *jit, uint8_t base, uint32_t offset)
 {
 	uint8_t lane;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86-64 code of a decision program: what walk.c does, without looking anything up about the
- * steps themselves. Each step is a piece of code; going to a ref is a jump; a fork calls its kids,
- * the last one by a jump; an event is stored, and returns. Hash tables and trees stay tables, whose
- * refs become offsets of code. The code is written into private memory, which is made executable
- * and read-only before it is run; where the kernel refuses that, the walker is used. jit.h
- * has the registers and the other files.
+ * x86-64 code of a decision program: does the same as walk.c without reading the steps. Each step
+ * is a piece of code; a ref is a jump; a fork calls its kids, the last one by a jump; an event is
+ * stored, and the code returns. Hash tables and trees stay tables, whose refs become offsets of
+ * code. The code is written into private memory, which becomes executable and read-only before it
+ * runs; if the kernel refuses that, the walker runs. jit.h has the registers and the other files.
  */
 #include <sys/mman.h>
 
@@ -13,7 +12,7 @@
 
 /* ---- steps ---- */
 
-/* Equality does not need the value in our byte order: the constant is turned instead. */
+/* Put an equality test, with the constant in packet byte order to avoid swapping the value. */
 static void put_equal(struct cw_jit *jit, const struct cw_step *step, const struct cw_var *var)
 {
 	uint32_t bytes = cw_jit_size_of(var);
@@ -30,7 +29,7 @@ static void put_equal(struct cw_jit *jit, const struct cw_step *step, const stru
 	cw_jit_put_jump_if(jit, IF_EQUAL, step->then);
 }
 
-/* What guards call: ebx = the least of it and of what the events from r12 on find. */
+/* Put the code that guards call: lowers ebx to the least filter found by the events from r12 on. */
 static void put_look(struct cw_jit *jit)
 {
 	uint32_t start = jit->code.count, jump;
@@ -56,7 +55,7 @@ static void put_look(struct cw_jit *jit)
 	PUT(jit, 0xc3);
 }
 
-/* Leave the fork when a filter is found that is not above the guard's. */
+/* Put code that leaves the fork if a filter not above the guard's is found. */
 static void put_guard(struct cw_jit *jit, const struct cw_step *guard)
 {
 	PUT(jit, 0x4d, 0x39, 0xcc); /* cmp r12, r9 */
@@ -67,7 +66,7 @@ static void put_guard(struct cw_jit *jit, const struct cw_step *guard)
 	cw_jit_put_jump_if(jit, IF_AT_MOST, CW_REF_EMPTY);
 }
 
-/* The kids of a fork but the last, which is returned. */
+/* Put the kids of a fork but the last, whose ref is returned. */
 static uint32_t put_fork(struct cw_jit *jit, const struct cw_step *step)
 {
 	const uint32_t *kids = jit->decision->words + step->k;
@@ -88,7 +87,7 @@ static uint32_t put_fork(struct cw_jit *jit, const struct cw_step *step)
 	}
 }
 
-/* One step; returns the ref that its code falls through to. */
+/* Put one step; returns the ref that its code falls through to. */
 static uint32_t put_step(struct cw_jit *jit, const struct cw_step *step)
 {
 	const struct cw_var *var = &jit->decision->vars[step->var];
@@ -117,14 +116,13 @@ static uint32_t put_step(struct cw_jit *jit, const struct cw_step *step)
 		cw_jit_put_var(jit, var, step->trap);
 		cw_jit_put_tree(jit, step);
 		break;
-	case CW_STEP_GUARD: /* its fork has it */
+	case CW_STEP_GUARD: /* put_fork handles guards */
 		break;
 	}
 	return CW_REF_EMPTY;
 }
 
-/* The step or the run that begins with it, and those that its code falls through to, as far as they
- * are new. */
+/* Put the step, or the run that begins with it, and the new steps that it falls through to. */
 static void put_steps(struct cw_jit *jit, uint32_t ref)
 {
 	while (ref < CW_REF_EMPTY && *cw_jit_offset(jit, ref) == CW_NONE && !jit->failure) {
@@ -154,7 +152,7 @@ static void put_waiting(struct cw_jit *jit)
 
 /* ---- putting it together ---- */
 
-/* The offset of the code that goes to `ref`; for events one piece of code each. */
+/* The offset of the code that goes to `ref`; an event's code is made on first use. */
 static uint32_t offset_of(struct cw_jit *jit, uint32_t ref)
 {
 	uint32_t cursor = ref * 0x9e3779b1, hash = cursor, found;
@@ -187,7 +185,7 @@ static void resolve(struct cw_jit *jit)
 	}
 }
 
-/* Copy the code to where it can be run. */
+/* Copy the code into executable memory. */
 static int install(struct cw_jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
@@ -214,7 +212,7 @@ static uint32_t table_ref(struct cw_jit *jit, uint32_t ref)
 	return ref & CW_REF_EVENT ? ref : offset_of(jit, ref);
 }
 
-/* A table can be several steps'; it is turned once. */
+/* Turn refs in a hash table into offsets, once, though several steps may share the table. */
 static void turn_hash(struct cw_jit *jit, const struct cw_step *step)
 {
 	struct cw_edge *table = jit->decision->hashes + step->k;
@@ -233,7 +231,7 @@ static void turn_hash(struct cw_jit *jit, const struct cw_step *step)
 	}
 }
 
-/* Refs in tables become offsets of code; from here on the walker cannot run. */
+/* Turn all refs in tables into offsets of code; from here on the walker cannot run. */
 static void turn_tables(struct cw_jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
@@ -252,7 +250,7 @@ static void turn_tables(struct cw_jit *jit)
 	}
 }
 
-/* What only the walker needs. */
+/* Free what only the walker needs. */
 static void drop_steps(struct cw_decision *decision)
 {
 	CW_FREE_ALL(decision->steps, decision->vars, decision->code);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs a decision program, portably: from the root, each step looks at one value and says where to
- * go; a fork goes everywhere, the places still to be seen waiting on a stack; events are collected.
- * The x86-64 code of jit_x86.c does the same. cw_collect then makes filters of the events.
+ * Runs a decision program, portably. From the root, each step looks at one value and leads to the
+ * next; a fork leads to several, which wait on a stack; events are collected. The x86-64 code of
+ * jit_x86.c does the same. cw_collect then turns the events into ids.
  */
 #include "core/filter/engine/decision.h"
 
-/* Refs of a fork that are still to be gone to. */
+/* Refs of a fork that are not visited yet. */
 struct waiting {
 	const uint32_t *next;
 	const uint32_t *end;
@@ -56,7 +56,7 @@ bool cw_walk_code(const uint32_t *code, const uint8_t *data, uint32_t caplen, ui
 	/* NOLINTEND(clang-analyzer-core*) */
 }
 
-/* condition ? yes : no without a branch, which the compiler would make of it. */
+/* condition ? yes : no; written so that the compiler makes no branch of it. */
 static inline uint32_t choose(bool condition, uint32_t yes, uint32_t no)
 {
 	return no ^ ((yes ^ no) & (0u - (uint32_t)condition));
@@ -90,7 +90,7 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	for (level = 0; level < tree->level_count; level++) {
 		const four_t *keys =
 		    (const four_t *)(words + tree->levels[level] + node * CW_TREE_FANOUT);
-		/* -1 where smaller */
+		/* -1 for each smaller key */
 		four_t counts = (keys[0] < wanted) + (keys[1] < wanted) + (keys[2] < wanted) +
 				(keys[3] < wanted);
 
@@ -102,9 +102,9 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 }
 
 /*
- * One piece of code for each pair of a step's operation and its variable's kind, reached by one
- * jump (a GNU C label address): the processor then learns where each kind of step leads to.
- * Measured against a switch on the kind and one on the operation: 1.5 times as fast.
+ * One piece of code for each pair of operation and variable kind, reached by one jump (a GNU C
+ * label address): the processor then learns where each kind of step leads. Measured 1.5 times as
+ * fast as a switch on the kind and one on the operation.
  */
 #define OPERATIONS(X, kind) \
 	X(EQUAL, kind) X(RANGE, kind) X(EXISTS, kind) X(HASH, kind) X(TREE, kind)
@@ -150,7 +150,7 @@ static inline uint32_t find_tree(const struct cw_decision *decision, const struc
 	goto next;
 #define AS_CODES(kind) OPERATIONS(AS_CODE, kind)
 
-/* The lowest filter that matches for certain when this event comes. */
+/* The lowest filter that this event finds for certain. */
 static uint32_t bound_of(const struct cw_decision *decision, uint32_t event)
 {
 	uint32_t place = event & CW_EVENT_MASK;
@@ -171,14 +171,14 @@ uint32_t cw_walk(const struct cw_decision *decision, const uint8_t *data, uint32
 	const struct cw_step *const steps = decision->steps;
 	const struct cw_step *step;
 	uint32_t depth = 0, count = 0, ref = decision->root, value = 0, header, msh;
-	uint32_t found = CW_NONE, looked = 0; /* of events, by guards */
+	uint32_t found = CW_NONE, looked = 0; /* lowest certain filter in `looked` events */
 
 next:
 	if (cw_likely(ref < CW_REF_EMPTY)) {
 		step = &steps[ref];
 		goto *labels[step->form];
 	}
-	events[count] = ref; /* counts if it is one: no branch, as nobody foresees it */
+	events[count] = ref; /* counts only if it is an event: no unpredictable branch */
 	count += ref >> 31;
 	if (depth == 0)
 		return count;
@@ -199,7 +199,7 @@ step_guard:
 	ref = step->then;
 	if (found <= step->k) {
 		ref = CW_REF_EMPTY;
-		depth -= step->n > 0; /* those behind it */
+		depth -= step->n > 0; /* skips the kids after the guard */
 	}
 	goto next;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs the passes: filters in, a decision program out. Filters that cannot be part of one (loops,
- * over a budget) are told by their engine; a program that is over a budget is no failure of the
- * build, the caller makes two of it.
+ * Runs the passes: filters in, a decision program out. Filters that cannot be part of the program
+ * (loops, over a budget) are reported with the reason. If the program is over a budget, the caller
+ * makes two programs.
  */
 #include "core/filter/passes/passes.h"
 
@@ -58,8 +58,7 @@ static int by_size(const void *a, const void *b)
 	return left->number < right->number ? -1 : left->number > right->number;
 }
 
-/* Diagrams of all filters; small ones first, so that large ones do not use up what is there for
- * all. */
+/* Make all diagrams, small filters first, so that large ones do not use up the budget of all. */
 static void decide(struct cw_build *build)
 {
 	struct place *places = malloc((build->filter_count + 1) * sizeof(*places));

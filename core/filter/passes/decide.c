@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Second pass: one decision diagram a filter. Diagrams are ordered (variables come in one order on
- * every path) and reduced (equal nodes are one), so that a function has one diagram, equal
- * functions are equal numbers, and N diagrams can be walked side by side by the next pass. See
- * struct cw_diagram_node for a picture.
+ * Second pass: one decision diagram a filter. Diagrams are ordered (variables have one order on
+ * every path) and reduced (equal nodes are stored once). So a function has one diagram, equal
+ * functions have equal numbers, and the next pass can walk N diagrams side by side. See struct
+ * cw_diagram_node for a picture.
  *
- * A trap (a load behind the packet's end, a division by zero) rejects the filter at the place where
- * the program does it, not the packet: it is an edge of the variable. A program that loads and then
- * does not need what it loaded still rejects; cw_diagram_guard puts that in.
+ * A trap (a load beyond the packet's end, a division by zero) rejects only the filter, at the place
+ * where its program traps: the trap is an edge of the variable. A load whose value the program does
+ * not need still rejects; cw_diagram_guard adds that.
  *
- * The functions that go through diagrams keep their own stack: a pair of nodes stays on it until
+ * The functions that walk diagrams keep an explicit stack: a pair of nodes stays on the stack until
  * the pairs below it are known.
  */
 #include "core/filter/passes/passes.h"
 
-/* Of all diagrams together (96 MB), dead ones included; filters that come after do without. */
+/* Edges of all diagrams together (96 MB), dead ones included; filters beyond get no diagram. */
 #define EDGES_MAX(filters) cw_min_u32((4u << 20) + 256 * (filters), 12u << 20)
 
 enum memo_kind { MEMO_AND, MEMO_OR, MEMO_MUST_REJECT };
@@ -29,7 +29,7 @@ static bool is_end(uint32_t node)
 	return node <= CW_DIAGRAM_ACCEPT;
 }
 
-/* Place of the node's variable in the order; the ends come last. */
+/* The place of the node's variable in the order; ends come last. */
 static uint32_t rank_of(const struct cw_build *build, uint32_t node)
 {
 	return is_end(node) ? UINT32_MAX : build->diagrams.rank[node_at(build, node)->var];
@@ -70,7 +70,7 @@ static uint32_t append_node(struct cw_build *build, uint32_t hash,
 	return diagrams->count++;
 }
 
-/* `edges` are the caller's own and are reduced in place. */
+/* Reduces the caller's `edges` in place. */
 uint32_t cw_diagram_make(struct cw_build *build, uint32_t var, struct cw_edge *edges,
 			 uint32_t edge_count, uint32_t trap)
 {
@@ -93,7 +93,7 @@ uint32_t cw_diagram_make(struct cw_build *build, uint32_t var, struct cw_edge *e
 	return append_node(build, hash, &node, edges);
 }
 
-/* ---- memory of what was computed ---- */
+/* ---- memory of results ---- */
 
 static bool recall(const struct cw_build *build, uint32_t kind, uint32_t a, uint32_t b,
 		   uint32_t *result)
@@ -138,7 +138,7 @@ static void push_pair(struct cw_build *build, uint32_t a, uint32_t b)
 
 /* ---- and, or ---- */
 
-/* The result where it needs no walk: an end decides, or both are equal, or it is remembered. */
+/* Whether the result needs no walk (fills): an end decides, both are equal, or it is remembered. */
 static bool is_known(const struct cw_build *build, uint32_t kind, uint32_t f, uint32_t g,
 		     uint32_t *result)
 {
@@ -155,7 +155,7 @@ static bool is_known(const struct cw_build *build, uint32_t kind, uint32_t f, ui
 	return true;
 }
 
-/* The edges of a node as seen from variable `var`: its own, or one to itself. */
+/* The edges of a node for variable `var`; a node without that variable has one edge to itself. */
 struct side {
 	const struct cw_edge *edges;
 	uint32_t count;
@@ -180,8 +180,8 @@ static void init_side(const struct cw_build *build, uint32_t node, uint32_t var,
 }
 
 /*
- * One step of the walk over the pair (f, g): put its result into *result, or, when pairs below are
- * not known yet, onto the stack, and return false.
+ * One step of the walk over the pair (f, g). True: *result is filled. False: pairs below are not
+ * known yet and were pushed.
  */
 static bool apply_step(struct cw_build *build, uint32_t kind, uint32_t f, uint32_t g,
 		       uint32_t *result)
@@ -236,7 +236,7 @@ static uint32_t apply(struct cw_build *build, uint32_t kind, uint32_t f, uint32_
 		if (!is_known(build, kind, f, g, &result)) {
 			if (!apply_step(build, kind, f, g, &result))
 				continue;
-			if (build->diagrams.is_over) /* result is a stand-in */
+			if (build->diagrams.is_over) /* the result is meaningless */
 				break;
 			remember(build, kind, f < g ? f : g, f < g ? g : f, result);
 		}
@@ -351,7 +351,7 @@ uint32_t cw_diagram_guard(struct cw_build *build, uint32_t var, uint32_t f)
 
 /* ---- from records to a diagram ---- */
 
-/* As make_interval, for a masked byte that is asked for whole. */
+/* As make_interval, for a masked byte that is asked for unmasked. */
 static uint32_t make_masked(struct cw_build *build, const struct cw_lift_record *record,
 			    uint32_t then, uint32_t otherwise)
 {
@@ -371,7 +371,7 @@ static uint32_t make_masked(struct cw_build *build, const struct cw_lift_record 
 			       CW_DIAGRAM_REJECT);
 }
 
-/* The node that goes to `then` for low..high and to `otherwise` for other values. */
+/* Make the node that goes to `then` for low..high and to `otherwise` for other values. */
 static uint32_t make_interval(struct cw_build *build, const struct cw_lift_record *record,
 			      uint32_t then, uint32_t otherwise)
 {

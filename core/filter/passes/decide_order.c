@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Before the second pass: the order of variables, the same in all diagrams, and which masked bytes
- * are asked for whole.
+ * Before the second pass: the order of variables, the same in all diagrams, and the choice of
+ * masked bytes that are asked for unmasked.
  */
 #include "core/filter/passes/passes.h"
 
 /* Variables with up to this many boundaries divide traffic into kinds (ethertype, protocol) and
- * come first, the most used one at the head; then the most selective ones; last the length, which
- * tells little and is never foreseen by a branch predictor. */
+ * come first, the most used at the head; then come the most selective ones; last the length, which
+ * tells little and is unpredictable for branches. */
 #define STRUCTURAL_BOUNDARIES_MAX 20u
-#define MASKS_MAX 6u /* of one byte that are variables of their own */
+#define MASKS_MAX 6u /* masks of one byte that are separate variables */
 
 struct variable {
 	uint32_t expr;
-	uint32_t use_count;      /* filters that ask for it */
-	uint32_t boundary_count; /* different ends of intervals */
+	uint32_t use_count;      /* filters that ask for the variable */
+	uint32_t boundary_count; /* distinct ends of intervals */
 	uint32_t last_filter;
 	uint32_t size;
 	bool is_late;
@@ -105,7 +105,7 @@ static bool is_masked_byte(const struct cw_exprs *exprs, uint32_t expr)
 	       exprs->at[at->a].op == CW_EXPR_LOAD && exprs->at[at->a].bytes == 1;
 }
 
-/* Masked bytes are asked for by their byte where it has many masks; counts[] is scratch. */
+/* Choose to ask for a byte itself if it has many masks; counts[] is scratch. */
 static void choose_asked(struct cw_build *build, struct variable *counts)
 {
 	const struct cw_exprs *exprs = &build->exprs;

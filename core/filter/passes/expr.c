@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Expressions: what a program can know about a packet, as values that do not depend on where in the
- * program they came from. Equal expressions are one, so that equal questions of different filters
- * are the same variable; what can be computed while building is, and masks are reduced to the bits
- * that can matter.
+ * Expressions: values that a program computes from a packet, independent of the place in the
+ * program. Equal expressions are stored once, so that equal questions of different filters are the
+ * same variable. Constants are folded, and masks are reduced to the bits that can matter.
  */
 #include "core/filter/passes/passes.h"
 
@@ -75,7 +74,7 @@ uint32_t cw_expr_load(struct cw_build *build, uint32_t bytes, uint32_t k, uint32
 	if (base != CW_NONE && cw_expr_is(&build->exprs, base, CW_EXPR_TRAP))
 		return base;
 	if (base != CW_NONE && cw_expr_is(&build->exprs, base, CW_EXPR_CONST)) {
-		/* No packet is that long. */
+		/* Packets are shorter. */
 		if ((uint64_t)k + build->exprs.at[base].k > UINT32_MAX)
 			return make_trap(build);
 		k += build->exprs.at[base].k;
@@ -117,7 +116,7 @@ static uint32_t bound(uint32_t op, uint32_t max, uint32_t k)
 	}
 }
 
-/* The operation as it stands. */
+/* Make the operation without simplifying it. */
 static uint32_t make_alu_expr(struct cw_build *build, uint32_t op, uint32_t a, uint32_t b)
 {
 	struct cw_expr alu = {.op = CW_EXPR_ALU, .k = op, .a = a, .b = b, .max = UINT32_MAX};
@@ -138,7 +137,7 @@ static uint32_t make_alu_expr(struct cw_build *build, uint32_t op, uint32_t a, u
 	return make_expr(build, &alu);
 }
 
-/* a & k without what cannot matter: masks of masks, bits that a never has. */
+/* Make a & k, simplified: masks of masks are merged, bits that a never has are dropped. */
 static uint32_t make_and(struct cw_build *build, uint32_t a, uint32_t k)
 {
 	const struct cw_expr *left = &build->exprs.at[a];

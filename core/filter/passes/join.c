@@ -4,34 +4,33 @@
  * node, part to emit); its answer is a node of the joint graph. The first problem holds all
  * filters. A problem takes the first variable in the order that any of its nodes asks for, and
  *
- *   expands   one switch: for each interval in which all nodes agree with themselves, the children
- *             there are a smaller problem. This is the good case, and the expensive one where many
- *             pairs live on in many intervals (a thousand "src a or dst a": each of the 1,000
- *             values of src would repeat the 999 questions about dst).
- *   forks     into the pairs that ask for this variable and those that do not; and where half of
- *	       the budget is gone, into single pairs, which are as large as their diagrams.
- *   splits    each node f whose default child d (what most values lead to) is contained in all its
- *             other children, which "a or b" is: f = (the exceptions) or d. The exceptions go into
- *             one table together, the defaults into another problem, a sibling in a fork. This
- *             keeps the graph linear: src in one table, dst in another.
- *   takes back  what a node f of another shape (a negation) would emit in too many places: d is
- *             emitted for a part of its own, and an excluding pair takes that part back in the
- *             exceptions. "not host a", a thousand times, is then one leaf of all, and two tables
- *             of what to leave out.
+ *   expands   into one switch: for each interval in which no node's child changes, the children
+ *             are a smaller problem. This is the good case, but expensive if many pairs survive in
+ *             many intervals (a thousand "src a or dst a": each of the 1,000 values of src would
+ *             repeat the 999 questions about dst).
+ *   forks     into the pairs that ask for this variable and the rest; once half of the budget is
+ *             gone, into single pairs, which are as large as their diagrams.
+ *   splits    each node f whose default child d (the target of most values) is contained in all its
+ *             other children, as in "a or b": f = (the exceptions) or d. All exceptions go into one
+ *             table, the defaults into another problem, a sibling in a fork. This keeps the graph
+ *             linear: src in one table, dst in another.
+ *   takes back  for a node f of another shape (a negation), which would emit in too many places: d
+ *             is emitted for a separate part, and an excluding pair takes that part back in the
+ *             exceptions. A thousand "not host a" become one leaf of all, and two tables of
+ *             exclusions.
  *
- * Equal problems are one problem, and a list of them is worked off: no recursion. Parts that are
- * made here have the filter they count for (owners) and the part whose taking back includes them
- * (parents).
+ * Equal problems are solved once, from a work list: no recursion. Parts made here have the filter
+ * they count for (owners) and the part whose taking back includes them (parents).
  */
 #include "core/filter/passes/join_problem.h"
 
-#define COPY_FACTOR 2u /* of entries while pairs are copied, for each interval of the diagrams */
-#define COPY_EXTRA 16384u
+#define COPY_FACTOR 2u    /* entries while pairs are copied, for each interval of the diagrams */
+#define COPY_EXTRA 16384u /* further entries */
 #define SURVEYED_MAX (UINT64_C(4) << 20) /* places where children change; 50 ns each */
 
 /* ---- problems ---- */
 
-/* The variable that comes first in any of the problem's nodes; divides its pairs by it. */
+/* Divide the pairs by the first variable that any of the problem's nodes asks for; returns it. */
 static uint32_t divide(struct cw_join *join, const struct problem *problem)
 {
 	const struct cw_build *build = join->build;
@@ -56,13 +55,13 @@ static uint32_t divide(struct cw_join *join, const struct problem *problem)
 	return var;
 }
 
-/* Whether so much of the budget is gone that what is left is kept for pairs on their own. */
+/* Whether the rest of the budget is reserved for single pairs. */
 static bool is_alone(const struct cw_join *join)
 {
 	return join->entries > join->entries_alone || join->surveyed > SURVEYED_MAX;
 }
 
-/* Each pair on its own, in a fork: as large as the diagrams are, and no more. */
+/* Solve each pair alone, in a fork: as large as the diagrams, and no larger. */
 static void solve_alone(struct cw_join *join, const struct problem *problem)
 {
 	uint32_t first, i;
@@ -84,7 +83,7 @@ static void solve_alone(struct cw_join *join, const struct problem *problem)
 	    .kind = CW_JOINT_FORK, .first = first, .count = join->kids.count};
 }
 
-/* Those that ask for the variable, as a switch, and the others: a fork of the two. */
+/* Fork into a switch for the pairs that ask for the variable, and a problem for the others. */
 static void solve_apart(struct cw_join *join, const struct problem *problem)
 {
 	uint32_t kids[2];
@@ -97,16 +96,16 @@ static void solve_apart(struct cw_join *join, const struct problem *problem)
 	    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 2};
 }
 
-/* Whether a switch over `cost` pairs is not too much for `count` of them. */
+/* Whether a switch that holds `cost` pairs is small enough for `count` pairs. */
 static bool is_cheap(uint64_t cost, uint32_t count)
 {
 	return cost <= CW_JOIN_FACTOR * (uint64_t)count + CW_JOIN_EXTRA;
 }
 
 /*
- * Copies of the pairs that do not ask for the variable are what grows without bounds: twice as many
- * for each question that few ask. So there are copies only up to entries_copy, which what joins
- * well does not reach; behind that, such a question is a fork.
+ * Whether the problem may become a switch. Copies of pairs that do not ask for the variable double
+ * with each question that few ask. So copies are made only up to entries_copy, which sets that join
+ * well do not reach; beyond it, such a question is a fork.
  */
 static bool may_expand(const struct cw_join *join, const struct problem *problem, uint64_t cost)
 {
@@ -143,7 +142,7 @@ static void solve(struct cw_join *join, const struct problem *problem)
 
 /* ---- filters without a diagram ---- */
 
-/* The node where a record goes on; `made` are those of its filter. */
+/* The node of a record's target; `made` holds the nodes of the filter's records. */
 static uint32_t end_of(struct cw_join *join, const uint32_t *made, uint32_t next, uint32_t part)
 {
 	if (next == CW_LIFT_REJECT)
@@ -151,8 +150,8 @@ static uint32_t end_of(struct cw_join *join, const uint32_t *made, uint32_t next
 	return next == CW_LIFT_ACCEPT ? cw_join_fork(join, &part, 1, NULL, 0) : made[next];
 }
 
-/* A switch that goes to `then` for low..high, to `otherwise` for other values, and rejects where
- * the packet ends before. */
+/* Make a switch that goes to `then` for low..high, to `otherwise` for other values, and rejects a
+ * packet that ends before the field. */
 static uint32_t make_question(struct cw_join *join, uint32_t var, uint32_t low, uint32_t high,
 			      uint32_t then, uint32_t otherwise)
 {
@@ -174,7 +173,7 @@ static uint32_t make_question(struct cw_join *join, uint32_t var, uint32_t low, 
 	return cw_join_append(join, &node);
 }
 
-/* The records of a filter as they are, question by question. */
+/* Join the records of a filter as they are, question by question; returns the node. */
 static uint32_t join_records(struct cw_join *join, uint32_t number)
 {
 	const struct cw_build *build = join->build;
@@ -200,7 +199,7 @@ static uint32_t join_records(struct cw_join *join, uint32_t number)
 	return node;
 }
 
-/* Such filters are not joined, but stand beside what the others became, in a fork. */
+/* Add filters without a diagram: separate kids of a fork beside the joint graph. */
 static void add_records(struct cw_join *join)
 {
 	struct cw_joint *joint = &join->build->joint;
@@ -211,13 +210,13 @@ static void add_records(struct cw_join *join)
 	for (uint32_t i = 0; i < join->build->filter_count && !join->build->failure; i++)
 		if (join->build->filters[i].has_records)
 			cw_build_push(join->build, &join->kids, join_records(join, i));
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): likewise */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): cw_join frees `kids` at its end */
 	joint->root = cw_join_fork(join, NULL, 0, join->kids.at, join->kids.count);
 }
 
 /* ---- all ---- */
 
-/* The first problem: all filters. */
+/* Pose the first problem: all filters. */
 static void start(struct cw_join *join)
 {
 	struct cw_build *build = join->build;
@@ -236,7 +235,7 @@ static void start(struct cw_join *join)
 		join->entries_max = build->budget.joint_max;
 	join->entries_alone = join->entries_max / 2;
 	join->entries_copy = COPY_FACTOR * (uint64_t)build->diagrams.edges.count + COPY_EXTRA;
-	/* Splitting makes new nodes; a diagram that cannot be made is a program over its budget. */
+	/* Splitting makes new nodes; a diagram over these limits is a program over its budget. */
 	build->diagrams.is_over = false;
 	build->diagrams.count_max = build->diagrams.count + (uint32_t)join->entries_max;
 	build->diagrams.edge_max = build->diagrams.edges.count + (uint32_t)join->entries_max;
@@ -250,7 +249,7 @@ void cw_join(struct cw_build *build)
 
 	start(&join);
 	for (uint32_t i = 0; i < join.problems.count && !build->failure; i++) {
-		struct problem problem = join.problems.at[i]; /* the array moves */
+		struct problem problem = join.problems.at[i]; /* a copy: the array moves */
 
 		solve(&join, &problem);
 		if (build->diagrams.is_over)

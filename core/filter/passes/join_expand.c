@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, where one switch answers: what it would hold, and making it. See join.c.
+ * Joining, if one switch answers: its cost, and making it. See join.c.
  */
 #include "core/filter/passes/join_problem.h"
 
@@ -11,8 +11,8 @@ static int by_start(const void *a, const void *b)
 	return left->start < right->start ? -1 : left->start > right->start;
 }
 
-/* What tells one interval's children from another's: a sum over the pairs, kept up as they change.
- * Only used to estimate costs, so that a collision does no harm. */
+/* A pair's term in the signature of an interval's children, a sum that is updated as children
+ * change. Signatures only estimate costs, so a collision does no harm. */
 static uint64_t signature(uint32_t index, uint32_t to)
 {
 	uint64_t mixed = ((uint64_t)index << 32 | to) * UINT64_C(0x9e3779b97f4a7c15);
@@ -35,7 +35,7 @@ static bool is_new(struct seen *seen, uint64_t sum)
 	return true;
 }
 
-/* List the places where the children of `set` change, in order; and its first children. */
+/* List the places where the children of `set` change, in order, and the first children. */
 static void list_events(struct cw_join *join, const struct cw_pairs *set)
 {
 	struct events *events = &join->events;
@@ -59,11 +59,6 @@ static void list_events(struct cw_join *join, const struct cw_pairs *set)
 		qsort(events->at, events->count, sizeof(*events->at), by_start);
 }
 
-/*
- * List where the children of `set` change, and return what a switch would hold: the pairs that are
- * alive, summed over its intervals, but for those that lead to the same as an earlier one.
- * `others` more pairs are alive in each.
- */
 uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32_t others)
 {
 	struct events *events = &join->events;
@@ -102,7 +97,7 @@ uint64_t cw_join_survey(struct cw_join *join, const struct cw_pairs *set, uint32
 	return cost;
 }
 
-/* The first place in the list of living pairs that is not before `index`. */
+/* The first place in the sorted list of living pairs that is not below `index`. */
 static uint32_t find_active(const struct cw_join *join, uint32_t index)
 {
 	uint32_t low = 0, high = join->active.count;
@@ -118,8 +113,8 @@ static uint32_t find_active(const struct cw_join *join, uint32_t index)
 	return low;
 }
 
-/* The child of pair `index` is `to` from here on. The list stays in order, so that what is gathered
- * from it mostly needs no sorting. */
+/* Set the child of pair `index`. The list of living pairs stays in order, so that sets gathered
+ * from it rarely need sorting. */
 static void set_child(struct cw_join *join, uint32_t index, uint32_t to)
 {
 	uint32_t was = join->child.at[index];
@@ -131,7 +126,7 @@ static void set_child(struct cw_join *join, uint32_t index, uint32_t to)
 		return;
 	place = find_active(join, index);
 	at = join->active.at + place;
-	if (was == CW_DIAGRAM_REJECT) { /* there is room for all */
+	if (was == CW_DIAGRAM_REJECT) { /* start_sweep made room for all */
 		memmove(at + 1, at, (join->active.count - place) * sizeof(*at));
 		*at = index;
 		join->active.count++;
@@ -141,7 +136,7 @@ static void set_child(struct cw_join *join, uint32_t index, uint32_t to)
 	}
 }
 
-/* Add an edge to what the children of `set` are now, and `others`, unless the edge before is so. */
+/* Add an edge to the current children of `set` and `others`, unless the last edge is equal. */
 static void add_edge(struct cw_join *join, struct cw_joint_node *node, const struct cw_pairs *set,
 		     const struct cw_pairs *others, uint32_t start)
 {
@@ -168,7 +163,7 @@ static void add_edge(struct cw_join *join, struct cw_joint_node *node, const str
 	node->count++;
 }
 
-/* Prepare the list of pairs that are alive in the first interval. */
+/* List the pairs that live in the first interval. */
 static void start_sweep(struct cw_join *join, const struct cw_pairs *set)
 {
 	join->active.count = join->child.count = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ground of joining: pairs and sets of them, problems, nodes of the joint graph. join.c
- * explains the algorithm.
+ * The basics of joining: pairs, sets of pairs, problems, nodes of the joint graph. join.c explains
+ * the algorithm.
  */
 #include "core/filter/passes/join_problem.h"
 
@@ -24,7 +24,7 @@ void cw_join_spend(struct cw_join *join, uint64_t entries)
 
 /* ---- sorting ---- */
 
-/* Where the rising run that begins at `first` ends. */
+/* The end of the ascending run that begins at `first`. */
 static uint32_t run_end(const uint64_t *pairs, uint32_t first, uint32_t count)
 {
 	uint32_t end = first + 1;
@@ -34,7 +34,7 @@ static uint32_t run_end(const uint64_t *pairs, uint32_t first, uint32_t count)
 	return end < count ? end : count;
 }
 
-/* Merge neighbouring runs of `from` into `to`; how many runs there are then. */
+/* Merge neighbouring runs of `from` into `to`; returns the number of runs left. */
 static uint32_t merge_runs(const uint64_t *from, uint64_t *to, uint32_t count)
 {
 	uint32_t first, runs = 0;
@@ -59,10 +59,7 @@ static uint32_t merge_runs(const uint64_t *from, uint64_t *to, uint32_t count)
 	return runs;
 }
 
-/*
- * Sets are gathered from sorted ones, so they come sorted or as a few rising runs: those are
- * merged.
- */
+/* Merges runs, because a set gathered from sorted sets is sorted or a few ascending runs. */
 void cw_join_sort(struct cw_join *join, uint64_t *pairs, uint32_t count)
 {
 	uint64_t *from = pairs, *to;
@@ -139,7 +136,6 @@ static bool is_same(const uint32_t *a, const uint32_t *b, uint32_t count)
 	return count == 0 || memcmp(a, b, count * sizeof(*a)) == 0;
 }
 
-/* The leaf (no kids) or fork with these emits (sorted) and kids; made when it is new. */
 uint32_t cw_join_fork(struct cw_join *join, const uint32_t *emits, uint32_t emit_count,
 		      const uint32_t *kids, uint32_t kid_count)
 {
@@ -169,7 +165,7 @@ uint32_t cw_join_fork(struct cw_join *join, const uint32_t *emits, uint32_t emit
 	return cw_join_append(join, &node);
 }
 
-/* The node for a problem; made, and noted for solving, when it is new. */
+/* Find the node for a problem; a new problem is made and noted for solving. */
 static uint32_t find_problem(struct cw_join *join, const uint64_t *set, uint32_t count,
 			     enum cw_join_mode mode)
 {
@@ -211,9 +207,9 @@ uint32_t cw_joint_certain(const struct cw_joint *joint, uint32_t part)
 }
 
 /*
- * Where only the first match is wanted: once a filter has accepted, those with larger numbers are
- * of no interest. A part is taken back, if it ever is, by a problem before those that emit it, so
- * what is certain here stays so.
+ * For the first match: drop filters with larger numbers than one that has accepted for certain. A
+ * part is taken back, if ever, by an earlier problem than those that emit it, so an acceptance that
+ * is certain here stays certain.
  */
 static void drop_later(const struct cw_join *join, struct cw_pairs *set)
 {
@@ -231,7 +227,7 @@ static void drop_later(const struct cw_join *join, struct cw_pairs *set)
 			part = cw_pair_part(set->at[i]);
 		}
 	}
-	if (lowest == CW_NONE || join->build->failure) /* a part may be without its record */
+	if (lowest == CW_NONE || join->build->failure) /* then parts may lack owners */
 		return;
 	for (i = 0; i < set->count; i++) {
 		uint64_t pair = set->at[i];
@@ -243,10 +239,6 @@ static void drop_later(const struct cw_join *join, struct cw_pairs *set)
 	set->count = kept;
 }
 
-/*
- * The node for a set of pairs (sorted here, doubles removed): what is accepted already is emitted,
- * the rest is a problem.
- */
 uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mode mode)
 {
 	uint32_t count = 0, i, rest;
@@ -264,7 +256,7 @@ uint32_t cw_join_set(struct cw_join *join, struct cw_pairs *set, enum cw_join_mo
 	}
 	if (count == 0 && join->emits.count == 0)
 		return 0;
-	/* Without their flag, parts can be out of order and twice. */
+	/* Without their flag, parts can be out of order and repeated. */
 	if (join->emits.count > 1) {
 		uint32_t kept = 1;
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joining, where one switch would be too large: pairs are divided into exceptions and defaults, or
- * a part is emitted and taken back. See join.c.
+ * Joining, if one switch would be too large: pairs are divided into exceptions and defaults, or a
+ * part is emitted and taken back. See join.c.
  */
 #include "core/filter/passes/join_problem.h"
 
-#define EXCEPTIONS_FACTOR 8u     /* of a table of exceptions, for each pair */
-#define EXCEPTIONS_EXTRA 64u     /* and on top */
-#define EXPAND_COST_MAX 2000000u /* of a switch whose intervals overlap a lot, */
-#define OPEN_FACTOR 8u           /* but with few pairs, for each, that go on behind it */
+#define EXCEPTIONS_FACTOR 8u     /* cost of a table of exceptions, for each pair */
+#define EXCEPTIONS_EXTRA 64u     /* further cost */
+#define EXPAND_COST_MAX 2000000u /* cost of a switch with many overlaps but few open pairs */
+#define OPEN_FACTOR 8u /* its open pairs (they neither accept nor reject), for each pair */
 
 enum side {
-	SIDE_EXCEPTIONS, /* f where it does not lead to its default, else reject */
-	SIDE_MARKS,      /* accept there, else reject */
-	SIDE_DEFAULT,    /* the default where f leads to it, else reject */
+	SIDE_EXCEPTIONS, /* f for values that do not lead to its default, else reject */
+	SIDE_MARKS,      /* accept for values that do not lead to its default, else reject */
+	SIDE_DEFAULT,    /* the default for values that lead to it, else reject */
 };
 
 static uint32_t side_of(uint32_t to, uint32_t default_child, enum side side)
@@ -46,9 +46,8 @@ static uint32_t make_side(struct cw_join *join, uint64_t pair, uint32_t default_
 	return result;
 }
 
-/* Whether f = (exceptions) or `default_child`: it is contained in all children, or f traps to
- * nothing.
- */
+/* Whether f = (exceptions) or `default_child`: all children contain it; a trap rejects or leads to
+ * it. */
 static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t default_child)
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
@@ -65,7 +64,7 @@ static bool is_contained(struct cw_join *join, uint64_t pair, uint32_t default_c
 	return true;
 }
 
-/* What most values lead to: the child of the widest interval. */
+/* The child of the widest interval: the target of most values. */
 static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
 {
 	const struct cw_diagram_node *node = cw_join_node_of(join, pair);
@@ -85,7 +84,7 @@ static uint32_t widest_child(const struct cw_join *join, uint64_t pair)
 	return result;
 }
 
-/* The child to split f by, if there is one: the default, or in small nodes any that will do. */
+/* Find a child to split f by: the default, or in small nodes any other that is contained. */
 static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *default_child)
 {
 	uint32_t count = cw_join_node_of(join, pair)->edge_count;
@@ -104,7 +103,7 @@ static bool find_contained(struct cw_join *join, uint64_t pair, uint32_t *defaul
 	return false;
 }
 
-/* A part of its own below `parent`, for the function of `node`; CW_NONE when there are too many. */
+/* Find or make a part below `parent` for the function of `node`; CW_NONE: too many parts. */
 static uint32_t make_piece(struct cw_join *join, uint32_t parent, uint32_t node)
 {
 	struct cw_joint *joint = &join->build->joint;
@@ -128,7 +127,7 @@ static uint32_t make_piece(struct cw_join *join, uint32_t parent, uint32_t node)
 	return joint->owners.count - 1;
 }
 
-/* A problem of its own for the pairs that asked for the variable, as a kid of the fork. */
+/* Add a separate problem for a set of pairs, as a kid of the fork. */
 static void add_kid(struct cw_join *join, struct cw_pairs *set, enum cw_join_mode mode)
 {
 	uint32_t node = cw_join_set(join, set, mode);
@@ -143,7 +142,7 @@ static bool is_affordable(const struct cw_join *join, uint64_t cost, uint32_t co
 	       cost <= EXPAND_COST_MAX && join->entries + cost < join->entries_max / 4;
 }
 
-/* Exceptions, all of which ask for the variable: one table, or, if they overlap too much, halves.
+/* Add exceptions, all of which ask for the variable: one table, or halves if they overlap too much.
  */
 static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
 {
@@ -171,8 +170,8 @@ static void add_exceptions(struct cw_join *join, struct cw_pairs *set)
 }
 
 /*
- * f of another shape: emit its default for a part of its own, and take that part back in the
- * exceptions. false when it has to stand alone (an excluding pair, or too many parts).
+ * For f of another shape: emit its default for a separate part, and take that part back in the
+ * exceptions. False: f must stay alone (an excluding pair, or too many parts).
  */
 static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exceptions,
 		      struct cw_pairs *defaults)
@@ -184,7 +183,7 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 
 	if (part & CW_PART_EXCLUDE)
 		return false;
-	/* The part itself serves if nobody else emits it. */
+	/* The part itself will do if no other pair emits it. */
 	if (exception != CW_DIAGRAM_REJECT || part & CW_PART_SHARED)
 		piece = make_piece(join, part & CW_PART_MASK,
 				   make_side(join, pair, default_child, SIDE_DEFAULT));
@@ -200,7 +199,7 @@ static bool take_back(struct cw_join *join, uint64_t pair, struct cw_pairs *exce
 	return true;
 }
 
-/* Nodes that cannot be split by containment. */
+/* Add nodes that cannot be split by containment. */
 static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pairs *defaults)
 {
 	struct cw_pairs exceptions = {0}, alone = {0};
@@ -225,7 +224,6 @@ static void add_negated(struct cw_join *join, struct cw_pairs *set, struct cw_pa
 	free(alone.at);
 }
 
-/* Fork into exceptions, negated ones and defaults. */
 void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
 {
 	struct cw_pairs exceptions = {0}, negated = {0}, defaults = {0};
@@ -264,7 +262,7 @@ void cw_join_split(struct cw_join *join, uint32_t target, uint32_t var)
 		struct cw_joint *joint = &join->build->joint;
 		uint32_t first = cw_join_words(join, &made, 1);
 
-		/* The problem's own node goes on to it. */
+		/* The problem's node continues there. */
 		joint->at[target] =
 		    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 1};
 	}

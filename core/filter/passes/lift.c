@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * First pass: from a classic BPF program to tests on expressions. The program is executed with
- * expressions in place of numbers: "ldh [12]" puts LOAD(2, 12) into A, whatever path led there.
- * What it computes is then independent of registers and scratch words, and equal questions of
- * different filters become the same expression.
+ * expressions in place of numbers: "ldh [12]" puts LOAD(2, 12) into A on every path. The results do
+ * not depend on registers and scratch words, and equal questions of different filters become the
+ * same expression.
  *
- * A state is a program counter with the expressions that A, X and the scratch words hold, those
- * that are still read later (dead ones count as 0, so that more states are equal). All jumps go
- * forward: states are made in ascending order of their program counter, and turned into records in
- * descending order, so that a record's successors are there before it. No recursion.
+ * A state is a program counter with the expressions in A, X and the scratch words; values that are
+ * not read later count as 0, so that more states are equal. All jumps go forward: states are made
+ * in ascending order of their program counter, and become records in descending order, so that a
+ * record comes after its successors. No recursion.
  */
 #include "core/filter/passes/passes.h"
 
@@ -20,9 +20,9 @@
 struct state {
 	uint32_t pc;
 	uint32_t values[REGISTERS]; /* A, X, scratch */
-	uint32_t next;              /* of the states at this pc */
+	uint32_t next;              /* next state at this pc, or CW_NONE */
 	uint32_t record;
-	/* filled when it has been run to the end of its block */
+	/* filled by running the state to the end of its block */
 	uint32_t check_first, check_count;
 	uint32_t expr, low, high;
 	uint32_t then, otherwise; /* states, or CW_LIFT_* */
@@ -32,20 +32,20 @@ struct lift {
 	struct cw_build *build;
 	const struct bpf_insn *program;
 	uint32_t count;
-	uint32_t *live;  /* what is read from each instruction on */
-	uint32_t *first; /* states at each pc */
+	uint32_t *live;  /* LIVE_* read from each instruction on */
+	uint32_t *first; /* first state at each pc, or CW_NONE */
 	struct states {
 		struct state *at;
 		uint32_t count;
 		uint32_t capacity;
 	} states;
 	struct cw_index index;
-	bool is_over; /* a budget */
+	bool is_over; /* over a budget */
 };
 
 /* ---- states ---- */
 
-/* What instruction i reads later, given what is read after it. */
+/* The LIVE_* values read from instruction i on, given those read after it. */
 static uint32_t live_before(const struct lift *lift, uint32_t i)
 {
 	const struct bpf_insn *instruction = &lift->program[i];
@@ -83,7 +83,7 @@ static uint32_t live_before(const struct lift *lift, uint32_t i)
 	}
 }
 
-/* The state of being at `pc` with these values; made when it is new. */
+/* Find or make the state at `pc` with these values. */
 static uint32_t make_state(struct lift *lift, uint32_t pc, const uint32_t values[REGISTERS])
 {
 	struct state state = {.pc = pc};
@@ -116,7 +116,7 @@ static bool is_large(const struct cw_expr *expr)
 	return expr->stack > CW_EXPR_STACK_MAX || expr->size > CW_EXPR_SIZE_MAX;
 }
 
-/* Note that `expr` is evaluated here: the packet is rejected when it traps. */
+/* Note that `expr` is evaluated here: a trap rejects the packet. */
 static void check(struct lift *lift, struct state *state, uint32_t expr)
 {
 	struct cw_build *build = lift->build;
@@ -139,8 +139,8 @@ static void end_block(struct state *state, uint32_t next)
 	state->then = state->otherwise = next;
 }
 
-/* low <= expr <= high, where that asks for an expression's leading bits, as a question on the
- * expression itself: all prefix lengths of an address become intervals of one variable. */
+/* Turn a test of an expression's leading bits into a test of the expression itself: all prefix
+ * lengths of an address become intervals of one variable. */
 static void widen_prefix(const struct cw_build *build, struct state *state)
 {
 	const struct cw_expr *expr = &build->exprs.at[state->expr];
@@ -155,7 +155,7 @@ static void widen_prefix(const struct cw_build *build, struct state *state)
 	rest = max & ~mask;
 	if ((max & (max + 1)) != 0 || (rest & (rest + 1)) != 0 || mask == 0)
 		return;
-	/* The first value with leading bits >= low, and the last with those <= high. */
+	/* The first value with leading bits >= low, and the end of those with bits <= high. */
 	low = ((uint64_t)state->low + rest) & ~(uint64_t)rest;
 	high = ((uint64_t)state->high + 1 + rest) & ~(uint64_t)rest;
 	if (low > max || high == 0 || low >= high)
@@ -165,7 +165,7 @@ static void widen_prefix(const struct cw_build *build, struct state *state)
 	state->high = (uint32_t)(high - 1 < max ? high - 1 : max);
 }
 
-/* The block ends with a test of low <= expr <= high; known answers are taken at once. The caller
+/* End the block with a test of low <= expr <= high; a known answer is taken at once. The caller has
  * filled state->then and ->otherwise. */
 static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint32_t low,
 		     uint32_t high)
@@ -181,7 +181,7 @@ static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint
 			  tested->k >= low && tested->k <= high ? state->then : state->otherwise);
 		return;
 	}
-	if (low > tested->max) { /* or always, or never, as far as values go; a trap rejects */
+	if (low > tested->max) { /* never true; a trap still rejects */
 		check(lift, state, expr);
 		end_block(state, state->otherwise);
 		return;
@@ -194,7 +194,7 @@ static void end_test(struct lift *lift, struct state *state, uint32_t expr, uint
 	widen_prefix(lift->build, state);
 }
 
-/* A conditional jump: which expression, in which interval, decides? */
+/* End the block with a conditional jump, as a test of an expression against an interval. */
 static void end_jump(struct lift *lift, struct state *state, const struct bpf_insn *jump,
 		     const uint32_t *values, uint32_t pc)
 {
@@ -227,7 +227,7 @@ static void end_jump(struct lift *lift, struct state *state, const struct bpf_in
 	}
 }
 
-/* A load into A or X; false when it always traps. */
+/* Run a load into A or X; false: it always traps. */
 static bool run_load(struct lift *lift, struct state *state, const struct bpf_insn *load,
 		     uint32_t *values)
 {
@@ -260,7 +260,7 @@ static bool run_load(struct lift *lift, struct state *state, const struct bpf_in
 	}
 }
 
-/* false when it always traps. */
+/* Run an arithmetic instruction; false: it always traps. */
 static bool run_alu(struct lift *lift, struct state *state, const struct bpf_insn *alu,
 		    uint32_t *values)
 {
@@ -279,7 +279,7 @@ static bool run_alu(struct lift *lift, struct state *state, const struct bpf_ins
 /* Run a state to the end of its block: its checks, its test, its successors. */
 static void run_state(struct lift *lift, uint32_t number)
 {
-	struct state state = lift->states.at[number]; /* the array can move while it runs */
+	struct state state = lift->states.at[number]; /* a copy: the array can move */
 	uint32_t values[REGISTERS];
 	uint32_t pc = state.pc;
 	bool is_alive = true;
@@ -330,7 +330,7 @@ static uint32_t record_of(const struct lift *lift, uint32_t state)
 	return state >= CW_LIFT_ACCEPT ? state : lift->states.at[state].record;
 }
 
-/* States, those furthest in the program first, as records. */
+/* Write the states as records, the largest program counter first. */
 static int write_records(struct lift *lift, uint32_t number)
 {
 	struct cw_build_filter *filter = &lift->build->filters[number];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Fourth pass: from the joint graph to the tables that run. Nodes are lowered from the leaves up,
- * each once; equal results become one, so that a table of src and the same table of dst are one
- * table. A switch becomes the cheapest step that answers it: a comparison, a hash table where what
- * differs are single values (or prefixes of one length), a search tree for the rest.
+ * each once; equal results are stored once, so that equal tables of src and dst are one table. A
+ * switch becomes the cheapest step that answers it: a comparison, a hash table for single values
+ * (or prefixes of one length), a search tree for the rest.
  */
 #include "core/filter/passes/lower.h"
 
-#define HASH_KEYS_EXTRA 8u /* that intervals of more than one value may add */
+#define HASH_KEYS_EXTRA 8u /* keys that intervals of several values may add */
 
 static void push_edge(struct cw_lower *lower, struct cw_edges *list, uint32_t start, uint32_t to)
 {
@@ -42,7 +42,7 @@ static void raise_cost(struct cost *cost, struct cost other)
 		cost->least = other.least;
 }
 
-/* The step; appended when there is no equal one. */
+/* Find an equal step, or append this one; returns its number. */
 static uint32_t make_step(struct cw_lower *lower, const struct cw_step *step, struct cost cost)
 {
 	uint32_t hash = cw_hash_u32s((const uint32_t *)step, sizeof(*step) / 4, 0);
@@ -65,7 +65,7 @@ static uint32_t make_step(struct cw_lower *lower, const struct cw_step *step, st
 
 /* ---- leaves and forks ---- */
 
-/* For the first match: the lowest filter that a leaf has to do with, and that it finds. */
+/* For the first match: note a leaf's lowest filter, and the lowest that it finds for certain. */
 static void note_leaf(struct cw_lower *lower, const uint32_t *parts, uint32_t count)
 {
 	const struct cw_joint *joint = &lower->build->joint;
@@ -81,7 +81,7 @@ static void note_leaf(struct cw_lower *lower, const uint32_t *parts, uint32_t co
 	cw_build_push(lower->build, &lower->leaf_bounds, bound);
 }
 
-/* The event for parts (ascending, all excluding or none). */
+/* Find or make the event for parts (ascending, all excluding or none). */
 static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint32_t count)
 {
 	uint32_t flags = CW_REF_EVENT | (parts[0] & CW_PART_EXCLUDE ? CW_EVENT_EXCLUDE : 0);
@@ -125,7 +125,7 @@ static uint32_t lower_parts(struct cw_lower *lower, const uint32_t *parts, uint3
 	return flags | CW_EVENT_LEAF | lower->leaves.count++;
 }
 
-/* A kid's ref into the fork at hand; a fork's own kids in its place. */
+/* Add a kid's ref to the fork at hand; a kid that is a fork is replaced by its kids. */
 static void add_ref(struct cw_lower *lower, uint32_t ref)
 {
 	if (ref == CW_REF_EMPTY)
@@ -150,7 +150,7 @@ static int by_start(const void *a, const void *b)
 	return left->start < right->start ? -1 : left->start > right->start;
 }
 
-/* The kids of the fork at hand in the order of what is least in them, all but the first guarded. */
+/* Sort the kids of the fork at hand by their lowest filter, and guard all but the first. */
 static void guard_kids(struct cw_lower *lower)
 {
 	uint32_t count = lower->refs.count, i;
@@ -174,7 +174,7 @@ static void guard_kids(struct cw_lower *lower)
 	}
 }
 
-/* The fork to lower->refs. */
+/* Make the fork to lower->refs; returns its ref. */
 static uint32_t make_fork(struct cw_lower *lower)
 {
 	struct cw_step step = {
@@ -208,9 +208,9 @@ static uint32_t make_fork(struct cw_lower *lower)
 }
 
 /*
- * List what a leaf or fork is made of, in lower->gathered: itself, the forks and leaves below it,
- * and the switches below those. So forks in forks become one, and those that only another fork
- * leads to are never made: a chain of them would be written down for each of its links.
+ * List the nodes of a leaf or fork in lower->gathered: itself, the forks and leaves below it, and
+ * the switches below those. So nested forks become one, and a fork below only another fork is never
+ * made: a chain of forks would be written once for each of its links.
  */
 static void gather_fork(struct cw_lower *lower, uint32_t number)
 {
@@ -234,7 +234,7 @@ static void gather_fork(struct cw_lower *lower, uint32_t number)
 	}
 }
 
-/* The refs for what a node emits. */
+/* Add the refs for a node's emits. */
 static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const uint32_t *emits = lower->build->joint.words.at + node->emit_first;
@@ -250,7 +250,7 @@ static void add_emits(struct cw_lower *lower, const struct cw_joint_node *node)
 		    lower_parts(lower, emits + include_count, node->emit_count - include_count));
 }
 
-/* A leaf or a fork: what it emits, then its kids; the switches among them are lowered. */
+/* Lower a leaf or fork: its emits and kids; the switches among them are lowered already. */
 static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
 {
 	const struct cw_joint *joint = &lower->build->joint;
@@ -270,7 +270,7 @@ static uint32_t lower_fork(struct cw_lower *lower, uint32_t number)
 
 /* ---- switches ---- */
 
-/* Edges with refs in place of nodes, equal neighbours merged, none above the largest value. */
+/* Gather the edges with refs in place of nodes; equal neighbours are merged. */
 static void gather_edges(struct cw_lower *lower, const struct cw_joint_node *node)
 {
 	const struct cw_edge *edges = lower->build->joint.edges.at + node->first;
@@ -290,7 +290,7 @@ static uint64_t edge_end(const struct cw_lower *lower, uint32_t index, uint32_t 
 					      : (uint64_t)max + 1;
 }
 
-/* The ref of the widest interval. */
+/* The ref of the widest interval: the target of most values. */
 static uint32_t widest_ref(const struct cw_lower *lower, uint32_t max)
 {
 	uint64_t widest = 0;
@@ -308,8 +308,8 @@ static uint32_t widest_ref(const struct cw_lower *lower, uint32_t max)
 }
 
 /*
- * List the values (without the bits in which no two intervals differ) that do not go to
- * `default_child`; false when there are too many for a hash table.
+ * List the values that do not go to `default_child`, without the low `shift` bits, in which no two
+ * intervals differ. False: too many for a hash table.
  */
 static bool gather_keys(struct cw_lower *lower, uint32_t default_child, uint32_t max,
 			uint32_t *shift)
@@ -336,7 +336,7 @@ static bool gather_keys(struct cw_lower *lower, uint32_t default_child, uint32_t
 	return true;
 }
 
-/* Whether the switch asks about one interval only; then the step for that. */
+/* Whether the switch asks about only one interval; fills the step for it. */
 static bool lower_interval(const struct cw_lower *lower, uint32_t default_child, uint32_t max,
 			   struct cw_step *step)
 {
@@ -424,7 +424,7 @@ static void push_if_missing(struct cw_lower *lower, struct cw_u32s *stack, uint3
 		cw_build_push(lower->build, stack, number);
 }
 
-/* Push what a node leads to and is not lowered yet; false when there was nothing. */
+/* Push a node's targets that are not lowered yet; false: there are none. */
 static bool push_missing(struct cw_lower *lower, struct cw_u32s *stack, uint32_t number)
 {
 	const struct cw_joint *joint = &lower->build->joint;
@@ -467,7 +467,7 @@ static uint32_t lower_graph(struct cw_lower *lower)
 	return lower->build->failure ? CW_REF_EMPTY : lower->ref_of.at[joint->root];
 }
 
-/* `count` times CW_NONE. */
+/* Fill the list with `count` times CW_NONE. */
 static void fill_none(struct cw_lower *lower, struct cw_u32s *list, uint32_t count)
 {
 	if (CW_GROW(list, count + 1)) {
@@ -478,7 +478,7 @@ static void fill_none(struct cw_lower *lower, struct cw_u32s *list, uint32_t cou
 	list->count = count;
 }
 
-/* Trees on cache lines. */
+/* Copy the trees to cache-line-aligned memory. */
 static uint32_t *align_trees(struct cw_lower *lower)
 {
 	size_t bytes =
@@ -493,7 +493,7 @@ static uint32_t *align_trees(struct cw_lower *lower)
 	return trees;
 }
 
-/* Give back what growing took too much. */
+/* Give back memory that growing took in excess. */
 static void *trim(void *array, size_t bytes)
 {
 	void *trimmed = realloc(array, bytes ? bytes : 1);
@@ -530,7 +530,7 @@ static void hand_over(struct cw_lower *lower, struct cw_decision *decision)
 	}
 }
 
-/* What events find for certain: of parts, then of leaves. */
+/* Make the bounds: the filter that each part, then each leaf, finds for certain. */
 static void make_bounds(struct cw_lower *lower, struct cw_decision *decision)
 {
 	const struct cw_joint *joint = &lower->build->joint;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The tables of a decision program: how a variable is read, hash tables, search trees. Equal tables
- * are one: source and destination hosts mostly share theirs.
+ * The tables of a decision program: variables, hash tables, search trees. Equal tables are stored
+ * once: source and destination hosts mostly share a table.
  */
 #include "core/filter/passes/lower.h"
 
-#define MULTIPLIER_TRIES 2048u /* for one bucket */
-#define TABLE_TRIES 3u         /* each twice as large as the one before */
+#define MULTIPLIER_TRIES 2048u /* multipliers tried for one bucket */
+#define TABLE_TRIES 3u         /* sizes tried, each twice the last */
 
-/* Postfix code of an expression; an operation is two words. */
+/* Write the postfix code of an expression, two words an operation; returns its offset. */
 static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
 {
 	const struct cw_expr *exprs = lower->build->exprs.at;
@@ -16,7 +16,7 @@ static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
 	uint32_t first = lower->code.count;
 	uint32_t depth = 0;
 
-	stack[depth++] = expr << 1; /* bit 0: what it is made of is there */
+	stack[depth++] = expr << 1; /* bit 0: operands are written */
 	while (depth && !lower->build->failure) {
 		uint32_t top = stack[--depth];
 		const struct cw_expr *at = &exprs[top >> 1];
@@ -44,7 +44,7 @@ static uint32_t lower_code(struct cw_lower *lower, uint32_t expr)
 	return first;
 }
 
-/* Whether `expr` is 4 * (byte at k & 15): then *k is that. */
+/* Whether `expr` is 4 * (byte at k & 15); fills *k. */
 static bool is_header_length(const struct cw_lower *lower, uint32_t expr, uint32_t *k)
 {
 	const struct cw_expr *exprs = lower->build->exprs.at;
@@ -63,7 +63,7 @@ static bool is_header_length(const struct cw_lower *lower, uint32_t expr, uint32
 	       load->k < INT32_MAX;
 }
 
-/* Whether the expression is a load that has a kind of its own; fills it. */
+/* Whether the expression is a load with its own kind of variable; fills `var`. */
 static bool lower_load(const struct cw_lower *lower, uint32_t expr, struct cw_var *var)
 {
 	const struct cw_expr *load = &lower->build->exprs.at[expr];
@@ -135,7 +135,7 @@ static void fill_buckets(struct cw_lower *lower, uint32_t n)
 	uint32_t *ends = lower->bucket_ends.at + 1;
 	uint32_t bucket_count = UINT32_C(1) << CW_HASH_BUCKET_BITS(n);
 
-	/* Count, then the first place of each, which moves to its end. */
+	/* Count the keys, then find each bucket's first place, which moves to its end. */
 	memset(lower->bucket_ends.at, 0, (bucket_count + 2) * sizeof(*ends));
 	for (uint32_t i = 0; i < lower->keys.count; i++)
 		ends[cw_hash_bucket(lower->keys.at[i].start, n) + 1]++;
@@ -145,7 +145,7 @@ static void fill_buckets(struct cw_lower *lower, uint32_t n)
 		lower->bucket_keys.at[ends[cw_hash_bucket(lower->keys.at[i].start, n)]++] = i;
 }
 
-/* Put the keys of a bucket where the multiplier says; false, and none are, when a place is taken.
+/* Put the keys of a bucket into the places of a multiplier; false: a place is taken, no key is put.
  */
 static bool try_multiplier(const struct cw_lower *lower, struct cw_edge *table, uint32_t n,
 			   const uint32_t *numbers, uint32_t count, uint32_t multiplier)
@@ -167,7 +167,7 @@ static bool try_multiplier(const struct cw_lower *lower, struct cw_edge *table, 
 	return false;
 }
 
-/* Find the multiplier of a bucket; false when none of those tried is good. */
+/* Find the multiplier of a bucket and put its keys; false: no multiplier fits. */
 static bool place_bucket(const struct cw_lower *lower, struct cw_edge *table, uint32_t n,
 			 uint32_t bucket)
 {
@@ -188,8 +188,8 @@ static bool place_bucket(const struct cw_lower *lower, struct cw_edge *table, ui
 }
 
 /*
- * All keys into the table, the buckets with the most keys first, as long as there is room. But the
- * very first is the bucket of key 0, which has place 0 under any multiplier.
+ * Put all keys into the table, the largest buckets first, while there is room. The bucket of key 0
+ * comes before all, because that key has place 0 under any multiplier.
  */
 static bool fill_table(struct cw_lower *lower, struct cw_edge *table, uint32_t n)
 {
@@ -251,7 +251,7 @@ static uint32_t tree_key(uint32_t start)
 	return (start - 1) ^ 0x80000000;
 }
 
-/* Blocks of each level of a tree of `count` keys, the lowest level first; how many levels. */
+/* Count the blocks of each level of a tree of `count` keys, lowest first; returns the levels. */
 static uint32_t count_blocks(uint32_t count, uint32_t blocks[CW_TREE_LEVELS_MAX])
 {
 	uint32_t levels = 1;
@@ -262,8 +262,8 @@ static uint32_t count_blocks(uint32_t count, uint32_t blocks[CW_TREE_LEVELS_MAX]
 	return levels;
 }
 
-/* The keys of a level: the lowest level's are the starts; above, key n of node i is the first start
- * under child n + 1. `span` starts lie under a child; 0: the lowest level. */
+/* Write the keys of a level: the starts on the lowest level; above it, key n of node i is the first
+ * start under child n + 1. `span`: starts under a child; 0: the lowest level. */
 static void fill_level(const struct cw_edges *edges, uint32_t *keys, uint32_t blocks, uint32_t span)
 {
 	uint32_t i, n;
