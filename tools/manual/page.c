@@ -166,6 +166,24 @@ static void put_line(const char *line)
 	}
 }
 
+/* "- **term**: text" is a list in the repository, and a term with its definition in a terminal. */
+static void put_definition(const char *line, const char *colon)
+{
+	fwrite(line + 2, 1, (size_t)(colon - line) - 2, stdout);
+	putchar('\n');
+	put_line(colon);
+}
+
+static void put_text_line(const char *line)
+{
+	const char *colon = strncmp(line, "- *", 3) == 0 ? strstr(line, ": ") : NULL;
+
+	if (colon)
+		put_definition(line, colon);
+	else
+		put_line(line);
+}
+
 int main(void)
 {
 	char line[LINE_BYTES];
@@ -180,7 +198,7 @@ int main(void)
 		else if (strcmp(line, "@OPTIONS@\n") == 0)
 			put_options();
 		else
-			put_line(line);
+			put_text_line(line);
 	}
 	return fflush(stdout) || ferror(stdout) || ferror(stdin) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
