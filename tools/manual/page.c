@@ -4,6 +4,7 @@
  * links between pages, and with the option table's contents where a line is @SYNOPSIS@, @COMMANDS@
  * or @OPTIONS@. Run when capweir is built; not installed.
  */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "core/base/base.h"
@@ -105,7 +106,8 @@ static void put_differences(const struct cw_option_row *row)
 
 static void put_option(const struct cw_option_row *row)
 {
-	const struct cw_option_text text = {row->help, row->more, row->preset_text};
+	/* Help begins with a small letter, as it stands in a column; here it is a sentence. */
+	const struct cw_option_text text = {row->help + 1, row->more, row->preset_text};
 	const char *comma = "";
 
 	if (row->letter)
@@ -117,6 +119,7 @@ static void put_option(const struct cw_option_row *row)
 		putchar('*');
 	}
 	fputs("\n: ", stdout);
+	putchar(toupper((unsigned char)row->help[0]));
 	put_sentences(row, &text);
 	put_differences(row);
 	putchar('(');
