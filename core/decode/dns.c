@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define NAME_BYTES_MAX 255u /* on the wire, with its zero */
+#define NAME_BYTES_MAX 255u /* bytes of a name on the wire, with its zero */
 #define POINTER 0xc0u
 
 void cw_dns_begin(struct cw_dns_reader *reader, const uint8_t *data, const struct cw_layer *layer)
@@ -16,7 +16,7 @@ void cw_dns_begin(struct cw_dns_reader *reader, const uint8_t *data, const struc
 		     layer->dns.additional_count}};
 }
 
-/* A label's bytes as text; returns its end. */
+/* Write a label's bytes as text; returns the end of the text. */
 static char *put_label(char *text, const uint8_t *label, uint32_t bytes)
 {
 	for (uint32_t i = 0; i < bytes; i++) {
@@ -36,8 +36,7 @@ static char *put_label(char *text, const uint8_t *label, uint32_t bytes)
 	return text;
 }
 
-/* 254 bytes at four characters, and a dot in place of each length but the first: below
- * CW_DNS_NAME_BYTES. */
+/* 254 bytes at four characters, and a dot in place of each length but the first. */
 static_assert(4 * (NAME_BYTES_MAX - 1) + 1 <= CW_DNS_NAME_BYTES, "room for the longest name");
 
 int64_t cw_dns_name(const struct cw_dns_reader *reader, uint32_t offset, char *text)

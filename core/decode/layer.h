@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A packet's layers: what each is, where it lies, and its fields in the machine's byte order. A
- * layer is one cache line; nothing is allocated and nothing outside of the packet's caplen bytes is
- * read. Offsets count from the packet's first byte. decode.h fills these; dns.h reads what stands
- * behind a DNS header.
+ * A packet's layers: type, offset, and fields in the machine's byte order. A layer is one cache
+ * line; nothing is allocated, and nothing outside the packet's caplen bytes is read. Offsets count
+ * from the packet's first byte. decode.h fills layers; dns.h reads the message after a DNS header.
  *
- * A layer is there only when its header was whole and made sense, so its fields can be used
- * unasked. What could not be decoded is a last layer of type CW_LAYER_FAILURE, which says what it
- * was to be and why not; the layers before it stay.
+ * A layer exists only if its header was complete and valid, so its fields need no check. If a layer
+ * cannot be decoded, the last layer is a CW_LAYER_FAILURE with the intended type and the reason;
+ * the layers before it stay.
  *
  * Formats: RFC 791, 792, 826, 768, 1035, 1661, 2516, 2637, 2784, 2890, 3032, 3378, 3828, 4302,
  * 4303, 4443, 8200, 8926, 7348, 9260, 9293, IEEE 802.1Q and 802.2, 3GPP TS 29.281,
@@ -21,8 +20,8 @@
 
 #include "core/base/base.h"
 
-#define CW_LAYERS_MAX 48u /* of a packet; the rest of one with more is a failure */
-#define CW_TUNNELS_MAX 8u /* IP, Ethernet or PPP inside of IP, so often; likewise */
+#define CW_LAYERS_MAX 48u /* layers of a packet; the rest is a failure */
+#define CW_TUNNELS_MAX 8u /* nested IP, Ethernet or PPP inside IP; the rest is a failure */
 
 enum cw_layer_type {
 	CW_LAYER_NONE, /* nothing follows */
@@ -32,7 +31,7 @@ enum cw_layer_type {
 	CW_LAYER_IPV6,
 	CW_LAYER_TCP,
 	CW_LAYER_UDP,
-	CW_LAYER_PAYLOAD, /* bytes that no layer here is for */
+	CW_LAYER_PAYLOAD, /* bytes without a decoder */
 	CW_LAYER_LLC,
 	CW_LAYER_SNAP,
 	CW_LAYER_MPLS,
@@ -60,45 +59,45 @@ enum cw_layer_type {
 	CW_LAYER_GENEVE,
 	CW_LAYER_GTPU,
 	CW_LAYER_ERSPAN,
-	CW_LAYER_FRAGMENT, /* a later piece of a datagram, which no transport header begins */
+	CW_LAYER_FRAGMENT, /* later piece of a datagram, without a transport header */
 	CW_LAYER_FAILURE,
 	CW_LAYER_COUNT,
 };
 
 enum cw_layer_flag {
-	CW_LAYER_TRUNCATED = 1 << 0,   /* it says that it has more bytes than are present */
-	CW_LAYER_BAD_OPTIONS = 1 << 1, /* its options contradict their lengths; the rest holds */
+	CW_LAYER_TRUNCATED = 1 << 0,   /* the layer states more bytes than are present */
+	CW_LAYER_BAD_OPTIONS = 1 << 1, /* options contradict their lengths; the rest is valid */
 	CW_LAYER_PIECE = 1 << 2,       /* IPv4, IPv6 fragment: the datagram is in several packets */
 };
 
 /* Why a layer could not be decoded. */
 enum cw_layer_error {
 	CW_LAYER_ERROR_NONE,
-	CW_LAYER_ERROR_SHORT,    /* the packet, or what it lies in, ends inside the header */
-	CW_LAYER_ERROR_VERSION,  /* a version number that it cannot have */
-	CW_LAYER_ERROR_HEADER,   /* a header length below the least */
-	CW_LAYER_ERROR_LENGTH,   /* a length below its header's */
-	CW_LAYER_ERROR_DEPTH,    /* CW_TUNNELS_MAX */
-	CW_LAYER_ERROR_COUNT,    /* CW_LAYERS_MAX */
-	CW_LAYER_ERROR_LINKTYPE, /* a link type that has no decoder */
+	CW_LAYER_ERROR_SHORT,    /* the packet or the enclosing layer ends inside the header */
+	CW_LAYER_ERROR_VERSION,  /* impossible version number */
+	CW_LAYER_ERROR_HEADER,   /* header length below the least */
+	CW_LAYER_ERROR_LENGTH,   /* length below the header's */
+	CW_LAYER_ERROR_DEPTH,    /* more than CW_TUNNELS_MAX tunnels */
+	CW_LAYER_ERROR_COUNT,    /* more than CW_LAYERS_MAX layers */
+	CW_LAYER_ERROR_LINKTYPE, /* link type without a decoder */
 };
 
 struct cw_ethernet {
 	uint8_t destination[6], source[6];
-	uint16_t type; /* below 0x600: the length of what follows */
+	uint16_t type; /* below 0x600: the length of the next layer */
 };
 
 struct cw_vlan {
-	uint16_t tpid; /* the type that led here: 0x8100, 0x88a8, 0x9100 */
+	uint16_t tpid; /* ethertype of the tag: 0x8100, 0x88a8, 0x9100 */
 	uint16_t id;
-	uint16_t type; /* of what follows, as in struct cw_ethernet */
+	uint16_t type; /* type of the next layer, as in struct cw_ethernet */
 	uint8_t priority;
 	uint8_t is_drop_eligible;
 };
 
 struct cw_llc {
 	uint8_t dsap, ssap;
-	uint16_t control; /* one byte's or, where its low bits are not 11, two bytes' */
+	uint16_t control; /* one byte, or two if its low bits are not 11 */
 };
 
 struct cw_snap {
@@ -123,14 +122,14 @@ struct cw_ppp {
 struct cw_arp {
 	uint16_t hardware_type, protocol_type, operation;
 	uint8_t hardware_bytes, protocol_bytes;
-	/* Ethernet and IPv4 only (6 and 4 bytes), zeros otherwise. */
+	/* Addresses of Ethernet and IPv4 only (6 and 4 bytes), zeros otherwise. */
 	uint8_t sender_hardware[6], sender_protocol[4];
 	uint8_t target_hardware[6], target_protocol[4];
 };
 
 struct cw_ipv4 {
 	uint8_t source[4], destination[4];
-	uint16_t total_bytes; /* as stated; 0 (segmentation offload): the rest of the packet */
+	uint16_t total_bytes; /* as stated; 0 (segmentation offload): rest of the packet */
 	uint16_t id;
 	uint16_t fragment_offset; /* in bytes */
 	uint16_t checksum;
@@ -157,7 +156,7 @@ struct cw_ipv6_extension {
 struct cw_icmp { /* v4 and v6 */
 	uint8_t type, code;
 	uint16_t checksum;
-	uint16_t id, sequence; /* echo, and others of its shape; 0 otherwise */
+	uint16_t id, sequence; /* echo and types of the same layout; 0 otherwise */
 };
 
 struct cw_igmp {
@@ -169,9 +168,9 @@ struct cw_igmp {
 struct cw_tcp {
 	uint16_t source_port, destination_port;
 	uint32_t sequence, acknowledgment;
-	uint16_t flags; /* twelve bits, CW_TCP_* the low ones */
+	uint16_t flags; /* twelve bits; the low ones are CW_TCP_* */
 	uint16_t window, checksum, urgent;
-	/* options; 0 where there is none */
+	/* options; 0 if absent */
 	uint32_t ts_value, ts_echo;
 	uint16_t mss;
 	uint8_t window_shift, sack_block_count;
@@ -194,7 +193,7 @@ struct cw_tcp {
 
 struct cw_udp { /* UDP and UDP-Lite */
 	uint16_t source_port, destination_port;
-	uint16_t total_bytes; /* as stated; 0: the rest. UDP-Lite: the checksum's coverage */
+	uint16_t total_bytes; /* as stated; 0: the rest. UDP-Lite: coverage of the checksum */
 	uint16_t checksum;
 };
 
@@ -204,9 +203,9 @@ struct cw_sctp {
 };
 
 struct cw_gre {
-	uint16_t flags; /* the first two bytes, version in the low three bits */
-	uint16_t type;  /* of what follows, as in struct cw_ethernet */
-	uint32_t key, sequence, acknowledgment; /* 0 where absent */
+	uint16_t flags; /* first two bytes, version in the low three bits */
+	uint16_t type;  /* type of the next layer, as in struct cw_ethernet */
+	uint32_t key, sequence, acknowledgment; /* 0 if absent */
 };
 
 struct cw_security { /* AH and ESP */
@@ -232,14 +231,14 @@ struct cw_dns {
 
 struct cw_vxlan { /* also Geneve */
 	uint32_t vni;
-	uint16_t type; /* of what follows; Geneve */
-	uint8_t flags; /* VXLAN: the first byte; Geneve: the second */
+	uint16_t type; /* Geneve: type of the next layer */
+	uint8_t flags; /* VXLAN: first byte; Geneve: second byte */
 	uint8_t options_bytes;
 };
 
 struct cw_gtpu {
 	uint32_t tunnel;
-	uint16_t payload_bytes; /* as stated; counts from behind the first eight bytes */
+	uint16_t payload_bytes; /* as stated; without the first eight bytes */
 	uint16_t sequence;
 	uint8_t flags, type;
 };
@@ -247,23 +246,23 @@ struct cw_gtpu {
 struct cw_erspan {
 	uint32_t index, timestamp; /* type II: index; type III: timestamp */
 	uint16_t vlan, session;
-	uint8_t version; /* 0: type I, which has no header; 1: II; 2: III */
+	uint8_t version; /* 0: type I, without a header; 1: II; 2: III */
 	uint8_t is_truncated;
 };
 
 struct cw_failure {
-	uint8_t type;  /* enum cw_layer_type: what it was to be */
+	uint8_t type;  /* enum cw_layer_type that could not be decoded */
 	uint8_t error; /* enum cw_layer_error */
 };
 
 struct cw_layer {
-	uint8_t type;   /* enum cw_layer_type; says which of the fields below are set */
+	uint8_t type;   /* enum cw_layer_type; selects the valid member below */
 	uint8_t flags;  /* CW_LAYER_* */
-	uint8_t tunnel; /* how many tunnels it is inside of */
+	uint8_t tunnel; /* number of enclosing tunnels */
 	uint8_t reserved;
 	uint32_t offset;
 	uint32_t header_bytes;  /* 0 for payload, fragments and failures */
-	uint32_t payload_bytes; /* present behind the header, without padding */
+	uint32_t payload_bytes; /* bytes present after the header, without padding */
 	union {
 		struct cw_ethernet ethernet;
 		struct cw_vlan vlan;
@@ -296,7 +295,7 @@ struct cw_layer {
 
 static_assert(sizeof(struct cw_layer) == CW_CACHE_LINE, "a layer is one cache line");
 
-/* "ipv4", "tcp", ...; "?" for what is no type. And an error in words. */
+/* A type's name ("ipv4", "tcp", ...; "?": unknown), and an error in words. */
 const char *cw_layer_name(unsigned type);
 const char *cw_layer_error_text(unsigned error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From step to step: all layers of a packet, or the chosen ones; and the names of layers. */
+/* Walks a packet step by step: all layers, or chosen ones; and the names of layers. */
 #include "core/decode/decode.h"
 
 #include "core/decode/walk_fast.h"
@@ -105,7 +105,7 @@ enum cw_layer_type cw_decode_first(uint32_t linktype)
 	}
 }
 
-/* The rare steps. */
+/* Run a rare step. */
 static enum cw_layer_type step_rare(enum cw_layer_type type, struct cw_walk *walk,
 				    struct cw_layer *layer)
 {
@@ -167,7 +167,7 @@ FAST enum cw_layer_type step(enum cw_layer_type type, struct cw_walk *walk, stru
 	}
 }
 
-/* What the walk begins with. */
+/* Start a walk; returns the type of the first layer. */
 FAST enum cw_layer_type start(struct cw_walk *walk, const uint8_t *data, uint32_t caplen,
 			      uint32_t linktype)
 {

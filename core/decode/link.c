@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Steps of the link layers, and of what stands between them and IP. */
+/* Steps of the link layers, and of layers between them and IP. */
 #include "core/decode/walk.h"
 
 enum cw_layer_type cw_walk_ethertype(struct cw_walk *walk, uint16_t type)
@@ -28,7 +28,7 @@ enum cw_layer_type cw_walk_ethertype(struct cw_walk *walk, uint16_t type)
 	}
 }
 
-/* IEEE 802.3: the type is the length of an LLC frame. Both bytes ff are Novell's raw IPX. */
+/* IEEE 802.3: the type is the length of an LLC frame. Two bytes ff mean Novell's raw IPX. */
 enum cw_layer_type cw_walk_length(struct cw_walk *walk, struct cw_layer *layer, uint16_t length)
 {
 	const uint8_t *at = walk->data + walk->at;
@@ -90,7 +90,7 @@ enum cw_layer_type cw_step_mpls(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, CW_LAYER_MPLS);
 }
 
-/* Code 0 is a session's data; the others set it up. */
+/* Code 0 is session data; other codes set up the session. */
 enum cw_layer_type cw_step_pppoe(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
@@ -107,7 +107,7 @@ enum cw_layer_type cw_step_pppoe(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, at[1] == 0 ? CW_LAYER_PPP : CW_LAYER_PAYLOAD);
 }
 
-/* The bytes ff 03 may be left out, and the protocol's high byte where it is 0. */
+/* The bytes ff 03 may be absent, and the protocol's high byte if it is 0. */
 enum cw_layer_type cw_step_ppp(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
@@ -166,11 +166,11 @@ enum cw_layer_type cw_step_arp(struct cw_walk *walk, struct cw_layer *layer)
 	if (!walk->network_end)
 		walk->network_end = walk->at + header_bytes;
 	cw_walk_skip(walk, layer, header_bytes);
-	walk->end = walk->at; /* what follows is padding */
+	walk->end = walk->at; /* the rest is padding */
 	return cw_walk_finish(walk, layer, CW_LAYER_NONE);
 }
 
-/* Netlink's protocols are numbers of its own. */
+/* Netlink's protocols are not ethertypes. */
 #define ARPHRD_OF_NETLINK 824u
 
 static enum cw_layer_type next_of_sll(struct cw_walk *walk, const struct cw_layer *layer)
@@ -216,8 +216,8 @@ enum cw_layer_type cw_step_sll2(struct cw_walk *walk, struct cw_layer *layer)
 }
 
 /*
- * The family is in the byte order of whoever captured (NULL) or the network's (LOOP); families are
- * small, so the order shows. IPv6 has another number on every system.
+ * The family has the byte order of the capturing machine (NULL) or of the network (LOOP); families
+ * are small numbers, so the order is visible. IPv6 has another number on every system.
  */
 enum cw_layer_type cw_step_loopback(struct cw_walk *walk, struct cw_layer *layer)
 {

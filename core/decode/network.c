@@ -48,7 +48,7 @@ enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol)
 	}
 }
 
-/* Move *i over padding to the next option. Returns its bytes; 0: there is none, or a bad length. */
+/* Move *i over padding to the next option. Returns its bytes; 0: no option, or a bad length. */
 static inline uint32_t next_option(const uint8_t *at, uint32_t bytes, uint32_t *i,
 				   struct cw_layer *layer)
 {
@@ -73,7 +73,7 @@ void cw_walk_ipv4_options(const uint8_t *at, uint32_t bytes, struct cw_layer *la
 		i += option_bytes;
 }
 
-/* One option with its length checked; one that has another length than it must is left unread. */
+/* Read one option that fits its space; a wrong length only sets CW_LAYER_BAD_OPTIONS. */
 static void tcp_option(const uint8_t *at, uint32_t bytes, struct cw_layer *layer)
 {
 	struct cw_tcp *tcp = &layer->tcp;
@@ -108,7 +108,7 @@ void cw_walk_tcp_options(const uint8_t *at, uint32_t bytes, struct cw_layer *lay
 	}
 }
 
-/* Hop-by-hop and destination options; whose step it is sets the type. */
+/* Hop-by-hop and destination options; step_rare sets the type. */
 enum cw_layer_type cw_step_extension(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
@@ -175,7 +175,7 @@ static enum cw_layer_type step_icmp(struct cw_walk *walk, struct cw_layer *layer
 	return cw_walk_finish(walk, layer, CW_LAYER_PAYLOAD);
 }
 
-/* The header is eight bytes, whatever the second four are. */
+/* The header is eight bytes for all types. */
 enum cw_layer_type cw_step_icmpv4(struct cw_walk *walk, struct cw_layer *layer)
 {
 	uint8_t type;
@@ -187,7 +187,7 @@ enum cw_layer_type cw_step_icmpv4(struct cw_walk *walk, struct cw_layer *layer)
 			 type == 0 || type == 8 || (type >= 13 && type <= 18));
 }
 
-/* Four bytes are common to all types; echo's next four are taken for header too. */
+/* Four bytes are common to all types; of echo the next four count as header too. */
 enum cw_layer_type cw_step_icmpv6(struct cw_walk *walk, struct cw_layer *layer)
 {
 	uint32_t room = cw_walk_room(walk);
@@ -208,7 +208,7 @@ enum cw_layer_type cw_step_igmp(struct cw_walk *walk, struct cw_layer *layer)
 	cw_walk_begin(walk, layer, CW_LAYER_IGMP);
 	layer->igmp = (struct cw_igmp){
 	    .type = at[0], .max_response = at[1], .checksum = cw_load_be16(at + 2)};
-	if (at[0] != 0x22) /* a version 3 report has its groups behind the header */
+	if (at[0] != 0x22) /* a version 3 report has its groups after the header */
 		memcpy(layer->igmp.group, at + 4, 4);
 	cw_walk_skip(walk, layer, 8);
 	return cw_walk_finish(walk, layer, CW_LAYER_PAYLOAD);
@@ -230,7 +230,7 @@ enum cw_layer_type cw_step_ah(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, cw_walk_protocol(walk, at[0]));
 }
 
-/* What follows is encrypted, as far as anybody can tell. */
+/* The payload is assumed to be encrypted. */
 enum cw_layer_type cw_step_esp(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;
@@ -256,7 +256,7 @@ enum cw_layer_type cw_step_sctp(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, CW_LAYER_PAYLOAD);
 }
 
-/* The third field is how much the checksum covers, 0 for all; a length it has not. */
+/* The third field is the coverage of the checksum, 0 for all; there is no length field. */
 enum cw_layer_type cw_step_udplite(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;

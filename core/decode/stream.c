@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Streams live in one array, found by a chained hash table and ordered by when they were last
- * heard of. Segments in order, nearly all, are delivered from the packet's own memory; only those
- * ahead of a gap are copied, to blocks of one pool, which hang at their direction in order and
+ * Streams live in one array, indexed by a chained hash table and listed by the time of their last
+ * segment. Segments in order, nearly all, are delivered from the packet's memory. Only segments
+ * ahead of a gap are copied, into blocks of one pool, which their direction lists in order and
  * without overlap.
  */
 #include "core/decode/stream.h"
@@ -18,9 +18,9 @@
 #define FLOWS_DEFAULT 65536u
 #define BUFFER_BYTES_DEFAULT ((size_t)64 << 20)
 
-/* What is known of a block; its data lies elsewhere, so that a search passes few cache lines. */
+/* A block without its data, which lies elsewhere so that a search touches few cache lines. */
 struct block {
-	uint32_t next; /* of the direction, or free */
+	uint32_t next; /* next block of the direction or of the free list */
 	uint32_t sequence;
 	uint32_t bytes;
 };
@@ -28,23 +28,23 @@ struct block {
 struct half {
 	uint32_t next_sequence;
 	uint32_t start_sequence; /* of its first segment, its SYN if that was seen */
-	uint32_t end_sequence;   /* where has_end */
-	uint32_t first, last;    /* waiting blocks; first is NONE where nothing waits */
-	uint32_t skipped;        /* reported with the next piece */
+	uint32_t end_sequence;   /* valid if has_end */
+	uint32_t first, last;    /* waiting blocks; first is NONE if nothing waits */
+	uint32_t skipped;        /* bytes to report with the next piece */
 	uint8_t block_count;
-	bool is_open;    /* next_sequence is known, and it has not ended */
+	bool is_open;    /* next_sequence is known */
 	bool is_started; /* a piece was delivered */
 	bool has_end;
 	bool is_ended;
 };
 
 struct stream {
-	uint8_t source[16], destination[16]; /* of the first segment */
+	uint8_t source[16], destination[16]; /* addresses of the first segment */
 	uint16_t source_port, destination_port;
 	uint8_t version;
 	uint32_t hash;
-	uint32_t chain;        /* the next of its bucket, or free */
-	uint32_t older, newer; /* by last segment */
+	uint32_t chain;        /* next stream of the bucket or of the free list */
+	uint32_t older, newer; /* neighbours by time of the last segment */
 	struct half halves[2];
 };
 
@@ -99,7 +99,7 @@ static void link_newest(struct cw_streams *streams, uint32_t number)
 	streams->newest = number;
 }
 
-/* 0 or 1: the direction of a segment of this stream; -1: not of this one. */
+/* The direction of a segment in this stream, 0 or 1; -1: another stream's segment. */
 static int direction_of(const struct stream *stream, const struct cw_flow *flow)
 {
 	if (stream->hash != flow->hash || stream->version != flow->version)
@@ -180,7 +180,7 @@ static void end_half(struct cw_streams *streams, uint32_t number, unsigned direc
 	}
 }
 
-/* What waits and is next now. */
+/* Deliver waiting blocks that are next in order. */
 static void drain(struct cw_streams *streams, uint32_t number, unsigned direction)
 {
 	struct half *half = &streams->streams[number].halves[direction];
@@ -209,7 +209,7 @@ static void skip_to(struct cw_streams *streams, struct half *half, uint32_t sequ
 	streams->stats.skipped_bytes += skipped;
 }
 
-/* Deliver all that waits, gaps skipped. */
+/* Deliver all waiting bytes, skipping gaps. */
 static void give_up_gaps(struct cw_streams *streams, uint32_t number, unsigned direction)
 {
 	struct half *half = &streams->streams[number].halves[direction];
@@ -220,7 +220,7 @@ static void give_up_gaps(struct cw_streams *streams, uint32_t number, unsigned d
 	}
 }
 
-/* The stream is over, for whatever reason; its number is free. */
+/* End a stream and free its number; `is_flushed`: deliver its waiting bytes. */
 static void end_stream(struct cw_streams *streams, uint32_t number, bool is_flushed)
 {
 	struct stream *stream = &streams->streams[number];
@@ -287,7 +287,7 @@ static void advance(struct run *run, uint32_t bytes)
 	run->sequence += bytes;
 }
 
-/* A block of the run's first bytes, behind `link`; false: there is none for this direction. */
+/* Put the run's first bytes into a block at `link`; false: no block left for this direction. */
 static bool put_block(struct cw_streams *streams, struct half *half, uint32_t *link,
 		      struct run *run, uint32_t bytes)
 {
@@ -311,7 +311,7 @@ static bool put_block(struct cw_streams *streams, struct half *half, uint32_t *l
 	return true;
 }
 
-/* Whether it lies behind all that waits, as nearly all do that have to. */
+/* Whether the run lies after all waiting bytes, as nearly all runs that must wait. */
 static bool is_behind_all(const struct cw_streams *streams, const struct half *half,
 			  const struct run *run)
 {
@@ -320,7 +320,8 @@ static bool is_behind_all(const struct cw_streams *streams, const struct half *h
 	return half->first != NONE && distance(run->sequence, last->sequence + last->bytes) >= 0;
 }
 
-/* Let the run wait, where nothing waits already. It is empty afterwards, or there was no block. */
+/* Let the bytes of the run wait whose numbers do not wait yet. Afterwards the run is empty, or no
+ * block was left. */
 static void store(struct cw_streams *streams, struct half *half, struct run *run)
 {
 	uint32_t *link =
@@ -351,7 +352,7 @@ static void store(struct cw_streams *streams, struct half *half, struct run *run
 	}
 }
 
-/* Up to where something waits: that came first. */
+/* The bytes of the run before the first waiting byte, which came first. */
 static uint32_t bytes_in_order(const struct cw_streams *streams, const struct half *half,
 			       const struct run *run)
 {
@@ -373,7 +374,7 @@ static void add_bytes(struct cw_streams *streams, uint32_t number, unsigned dire
 	}
 	if (ahead > 0)
 		streams->stats.waited_segments++;
-	/* Each turn takes bytes off the run, or frees a block. */
+	/* Each iteration takes bytes off the run or frees a block. */
 	while (run->bytes) {
 		ahead = distance(run->sequence, half->next_sequence);
 		if (ahead < 0) {
@@ -415,7 +416,7 @@ static void add_segment(struct cw_streams *streams, uint32_t number, unsigned di
 	add_bytes(streams, number, direction, run);
 	if (half->has_end && distance(half->next_sequence, half->end_sequence) >= 0) {
 		end_half(streams, number, direction);
-		free_blocks(streams, half); /* from behind the end */
+		free_blocks(streams, half); /* blocks after the end */
 	}
 }
 
@@ -433,7 +434,7 @@ void cw_streams_add(struct cw_streams *streams, const struct cw_packet *packet,
 	streams->stats.segments++;
 	run.data = packet->data + flow->payload_offset;
 	run.bytes = flow->payload_bytes;
-	/* The sequence number of the first byte: SYN has one of its own. */
+	/* The sequence number of the first byte: SYN takes a number too. */
 	run.sequence = cw_load_be32(packet->data + flow->transport_offset + 4) +
 		       (flow->tcp_flags & CW_TCP_SYN ? 1 : 0);
 	number = find_stream(streams, flow, &direction);
@@ -504,11 +505,12 @@ int cw_streams_open(struct cw_streams **opened, const struct cw_streams_options 
 	uint32_t bucket_count = 1;
 
 	if (options->flows_max > CW_STREAM_FLOWS_MAX)
-		return cw_error_set(error, -EINVAL, "flows_max is at most %u, not %u",
-				    CW_STREAM_FLOWS_MAX, options->flows_max);
+		return cw_error_set(error, -EINVAL,
+				    "cannot open TCP streams: flows_max is %u; the limit is %u",
+				    options->flows_max, CW_STREAM_FLOWS_MAX);
 	streams = calloc(1, sizeof(*streams));
 	if (!streams)
-		return cw_error_set(error, -ENOMEM, "no memory for TCP streams");
+		return cw_error_set(error, -ENOMEM, "cannot open TCP streams: out of memory");
 	streams->options = *options;
 	if (!streams->options.flows_max)
 		streams->options.flows_max = FLOWS_DEFAULT;
@@ -525,7 +527,7 @@ int cw_streams_open(struct cw_streams **opened, const struct cw_streams_options 
 	streams->block_data = malloc((size_t)streams->block_capacity * BLOCK_DATA_BYTES + 1);
 	if (!streams->streams || !streams->buckets || !streams->blocks || !streams->block_data) {
 		cw_streams_close(streams);
-		return cw_error_set(error, -ENOMEM, "no memory for TCP streams");
+		return cw_error_set(error, -ENOMEM, "cannot open TCP streams: out of memory");
 	}
 	make_lists(streams);
 	*opened = streams;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Steps of tunnels and of DNS: what ports and GRE lead to. */
+/* Steps of tunnels and of DNS, found by ports and GRE. */
 #include "core/decode/walk.h"
 
 #define PORT_DNS 53u
@@ -20,7 +20,7 @@ static enum cw_layer_type next_of_port(const struct cw_walk *walk, uint16_t port
 		return CW_LAYER_VXLAN;
 	case PORT_GENEVE:
 		return CW_LAYER_GENEVE;
-	case PORT_GTPU: /* version 1, and GTP, not its charging twin */
+	case PORT_GTPU: /* version 1 of GTP, not GTP' */
 		if (walk->at < walk->end && (walk->data[walk->at] & 0xf0) == 0x30)
 			return CW_LAYER_GTPU;
 		break;
@@ -28,7 +28,7 @@ static enum cw_layer_type next_of_port(const struct cw_walk *walk, uint16_t port
 	return CW_LAYER_PAYLOAD;
 }
 
-/* By either port, the destination's first, as others do. */
+/* By either port, the destination's first, as in other decoders. */
 enum cw_layer_type cw_walk_udp_ports(struct cw_walk *walk, uint16_t destination, uint16_t source)
 {
 	enum cw_layer_type next = next_of_port(walk, destination);
@@ -36,7 +36,7 @@ enum cw_layer_type cw_walk_udp_ports(struct cw_walk *walk, uint16_t destination,
 	return next == CW_LAYER_PAYLOAD ? next_of_port(walk, source) : next;
 }
 
-/* A segment that is one whole message: its length, then exactly so many bytes. */
+/* Accept a segment that is one complete message: its length, then exactly that many bytes. */
 enum cw_layer_type cw_walk_tcp_dns(struct cw_walk *walk)
 {
 	uint32_t room = cw_walk_room(walk);
@@ -67,7 +67,7 @@ enum cw_layer_type cw_step_dns(struct cw_walk *walk, struct cw_layer *layer)
 #define GRE_SEQUENCE 0x1000u
 #define GRE_ACKNOWLEDGMENT 0x0080u /* version 1 */
 
-/* ERSPAN comes in three types; that GRE has no sequence number says that it is the first. */
+/* ERSPAN has three types; GRE without a sequence number means type I. */
 static enum cw_layer_type next_of_gre(struct cw_walk *walk, const struct cw_gre *gre)
 {
 	switch (gre->type) {
@@ -86,7 +86,7 @@ static enum cw_layer_type next_of_gre(struct cw_walk *walk, const struct cw_gre 
 	}
 }
 
-/* Source routes (RFC 1701) are jumped over: entries until one of length 0. 0: they do not fit. */
+/* The length of source routes (RFC 1701): entries up to one of length 0. 0: they do not fit. */
 static uint32_t gre_route_bytes(const uint8_t *at, uint32_t room)
 {
 	uint32_t bytes = 0;
@@ -103,7 +103,7 @@ static uint32_t gre_route_bytes(const uint8_t *at, uint32_t room)
 	return 0;
 }
 
-/* The 32 bits at *bytes, if they are there by `has`. */
+/* Read the 32 bits at *bytes and advance, if the field is present (`has`); else 0. */
 static uint32_t gre_word(const uint8_t *at, uint32_t *bytes, bool has)
 {
 	uint32_t value = 0;
@@ -195,9 +195,10 @@ enum cw_layer_type cw_step_geneve(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, cw_walk_tunnel(walk, next));
 }
 
-#define GTPU_DATA 255u /* a message that is a user's packet */
+#define GTPU_DATA 255u /* message type: a user's packet */
 
-/* Extension headers: a length in four bytes, contents, the type of the next. 0: they do not fit. */
+/* The length of the header with its extensions: length in 4-byte units, contents, type of the next.
+ * 0: they do not fit. */
 static uint32_t gtpu_header_bytes(const uint8_t *at, uint32_t room)
 {
 	uint32_t bytes = 8;
@@ -243,7 +244,7 @@ enum cw_layer_type cw_step_gtpu(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, next);
 }
 
-/* walk->type is the type that GRE showed. Type III may have a platform's eight bytes more. */
+/* walk->type is the type found by GRE. Type III may have eight platform-specific bytes more. */
 enum cw_layer_type cw_step_erspan(struct cw_walk *walk, struct cw_layer *layer)
 {
 	const uint8_t *at = walk->data + walk->at;

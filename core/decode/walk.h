@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the decoders of single layers share. A step decodes the layer that begins at walk->at into
- * `layer`, moves on, and says what comes next. It reads nothing at or behind walk->end, which only
- * ever shrinks. A step that cannot decode its layer makes it a failure and ends the walk.
+ * The base of the decoders of single layers. A step decodes the layer at walk->at into `layer`,
+ * moves walk->at past the header, and returns the type of the next layer. It reads nothing from
+ * walk->end on, which only ever shrinks. A step that cannot decode its layer makes it a failure and
+ * ends the walk.
  */
 #ifndef CW_CORE_DECODE_WALK_H
 #define CW_CORE_DECODE_WALK_H
@@ -12,11 +13,11 @@
 struct cw_walk {
 	const uint8_t *data;
 	uint32_t at;
-	uint32_t end;         /* of what the next layer may have */
-	uint32_t network_end; /* of the outermost network layer; 0: none yet */
-	uint16_t type;        /* the ethertype that led to the next layer, for VLAN tags and GRE */
+	uint32_t end;         /* end of the bytes of the next layer */
+	uint32_t network_end; /* end of the outermost network layer; 0: none yet */
+	uint16_t type;        /* ethertype that led to the next layer, for VLAN tags and GRE */
 	uint8_t tunnel;
-	struct cw_failure failure; /* of the next layer, where that is to be one */
+	struct cw_failure failure; /* if the next layer is a failure */
 };
 
 typedef enum cw_layer_type cw_step(struct cw_walk *walk, struct cw_layer *layer);
@@ -29,7 +30,7 @@ cw_step cw_step_extension, cw_step_routing, cw_step_ipv6_fragment, cw_step_icmpv
 cw_step cw_step_gre, cw_step_etherip, cw_step_vxlan, cw_step_geneve, cw_step_gtpu, cw_step_erspan,
     cw_step_dns; /* tunnel.c */
 
-/* The next layer by ethertype, IP protocol, UDP ports, where the fast steps do not know it. */
+/* The next layer by ethertype, IP protocol or UDP ports that the fast steps do not know. */
 enum cw_layer_type cw_walk_ethertype(struct cw_walk *walk, uint16_t type);
 enum cw_layer_type cw_walk_length(struct cw_walk *walk, struct cw_layer *layer, uint16_t length);
 enum cw_layer_type cw_walk_protocol(struct cw_walk *walk, uint8_t protocol);
@@ -55,7 +56,7 @@ cw_walk_begin(const struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_
 	layer->offset = walk->at;
 }
 
-/* Go behind the header. What follows may still shrink walk->end: payload_bytes comes last. */
+/* Move past the header. walk->end may still shrink, so cw_walk_finish sets payload_bytes. */
 static inline __attribute__((always_inline)) void
 cw_walk_skip(struct cw_walk *walk, struct cw_layer *layer, uint32_t header_bytes)
 {
@@ -70,7 +71,7 @@ cw_walk_finish(const struct cw_walk *walk, struct cw_layer *layer, enum cw_layer
 	return next;
 }
 
-/* The layer cannot be decoded: it becomes a failure that has the rest of the bytes. */
+/* Make the layer a failure that holds the rest of the bytes. */
 static inline __attribute__((always_inline)) enum cw_layer_type
 cw_walk_fail(struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_type type,
 	     enum cw_layer_error error)
@@ -84,7 +85,7 @@ cw_walk_fail(struct cw_walk *walk, struct cw_layer *layer, enum cw_layer_type ty
 	return CW_LAYER_NONE;
 }
 
-/* The next layer is inside of a tunnel. */
+/* Enter a tunnel before the next layer. */
 static inline __attribute__((always_inline)) enum cw_layer_type
 cw_walk_tunnel(struct cw_walk *walk, enum cw_layer_type next)
 {
@@ -98,7 +99,7 @@ cw_walk_tunnel(struct cw_walk *walk, enum cw_layer_type next)
 	return next;
 }
 
-/* IP by its version, where nothing else says which. */
+/* The kind of IP, by its version. */
 static inline __attribute__((always_inline)) enum cw_layer_type
 cw_walk_version(const struct cw_walk *walk)
 {
@@ -107,7 +108,7 @@ cw_walk_version(const struct cw_walk *walk)
 	return version == 4 ? CW_LAYER_IPV4 : version == 6 ? CW_LAYER_IPV6 : CW_LAYER_PAYLOAD;
 }
 
-/* The layer states that `stated` bytes follow walk->at: no more than these are its own. */
+/* Limit the layer to the `stated` bytes from walk->at on, or mark it truncated. */
 static inline __attribute__((always_inline)) void
 cw_walk_limit(struct cw_walk *walk, struct cw_layer *layer, uint32_t stated)
 {

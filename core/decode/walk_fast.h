@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The steps that most packets consist of, inline, so that a walk over such a packet is one piece of
- * code. Only for layers.c. The walk has to stay in registers for that: nobody else gets its
- * address, functions elsewhere work on a copy.
+ * The steps of most packets, inline, so that a walk over such a packet is one piece of code. Only
+ * for layers.c. The walk must stay in registers: its address is never passed on; functions in other
+ * files get a copy.
  */
 #ifndef CW_CORE_DECODE_WALK_FAST_H
 #define CW_CORE_DECODE_WALK_FAST_H
@@ -11,7 +11,7 @@
 
 #define FAST static inline __attribute__((always_inline))
 
-#define CW_ETHERTYPE_LEAST 0x600u /* below: a length */
+#define CW_ETHERTYPE_LEAST 0x600u /* smaller values are lengths */
 
 FAST enum cw_layer_type next_of_type(struct cw_walk *walk, struct cw_layer *layer, uint16_t type)
 {
@@ -117,7 +117,7 @@ FAST enum cw_layer_type step_ipv4(struct cw_walk *walk, struct cw_layer *layer)
 	layer->ipv4.options_bytes = (uint8_t)(header_bytes - 20);
 	if (cw_likely(total_bytes))
 		cw_walk_limit(walk, layer, total_bytes);
-	if (cw_unlikely(header_bytes > room)) { /* cut inside the options */
+	if (cw_unlikely(header_bytes > room)) { /* truncated inside the options */
 		layer->flags |= CW_LAYER_TRUNCATED;
 		header_bytes = room;
 	}
@@ -159,7 +159,7 @@ FAST enum cw_layer_type step_ipv6(struct cw_walk *walk, struct cw_layer *layer)
 	return cw_walk_finish(walk, layer, next_of_protocol(walk, at[6]));
 }
 
-/* The timestamps between two paddings that nearly every segment of a connection has. */
+/* Two paddings and timestamps: the options of nearly every segment of a connection. */
 #define PADDED_TS 0x0101080au
 
 FAST enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
@@ -189,7 +189,7 @@ FAST enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
 	    .urgent = cw_load_be16(at + 18),
 	    .options_bytes = (uint8_t)(header_bytes - 20),
 	};
-	if (cw_unlikely(header_bytes > room)) { /* cut inside the options */
+	if (cw_unlikely(header_bytes > room)) { /* truncated inside the options */
 		layer->flags |= CW_LAYER_TRUNCATED;
 		header_bytes = room;
 	}
@@ -210,7 +210,7 @@ FAST enum cw_layer_type step_tcp(struct cw_walk *walk, struct cw_layer *layer)
 	return next;
 }
 
-/* Whether one of the ports may be one that says what follows: few ports have their low six bits. */
+/* Whether the port may tell the next layer: few ports share the low six bits of the known ones. */
 static inline bool is_port_known(uint16_t port)
 {
 	const uint64_t known = UINT64_C(1) << (53 % 64) | UINT64_C(1) << (5353 % 64) |
@@ -248,7 +248,7 @@ FAST enum cw_layer_type step_udp(struct cw_walk *walk, struct cw_layer *layer)
 	return next;
 }
 
-/* Payload, later fragments, and what a step before could not go on with: the rest of the bytes. */
+/* Take the rest of the bytes: payload, a later fragment, or a failure found by an earlier step. */
 FAST enum cw_layer_type step_rest(struct cw_walk *walk, struct cw_layer *layer,
 				  enum cw_layer_type type)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Link types. LINKTYPE_ and DLT_ values are equal but for the five below, on Linux; a test asks the
- * libpcap of the system for all of them.
+ * Link types. On Linux, LINKTYPE_ and DLT_ values are equal except the five below; a test compares
+ * all of them with the system's libpcap.
  */
 #include "core/packet/linktype.h"
 

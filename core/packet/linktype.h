@@ -15,15 +15,15 @@ int cw_linktype_to_dlt(uint32_t linktype);
 uint32_t cw_linktype_from_dlt(int dlt);
 
 /*
- * The link type in which a raw socket on a device of this kind (ARPHRD_) delivers packets, as they
- * stand; -EPROTONOSUPPORT for kinds that need headers made up or taken off, which libpcap knows.
+ * The link type of packets that a raw socket delivers, unchanged, from an interface of this ARPHRD_
+ * kind; -EPROTONOSUPPORT for kinds whose headers only libpcap knows how to add or remove.
  */
 int64_t cw_linktype_from_hardware(uint16_t hardware_type);
 
-/* Whether filters on it depend on the byte order of the file it came from (loopback headers). */
+/* Whether filters for this type depend on the file's byte order (loopback headers). */
 bool cw_linktype_has_file_order(uint32_t linktype);
 
-/* Longest capture length a record of this type can claim before it counts as damage. */
+/* The longest capture length of a record of this type; longer ones count as damage. */
 uint32_t cw_linktype_caplen_max(uint32_t linktype);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The run's table of interfaces, and the counted memory behind spans. Decoding is in
+ * The run's table of interfaces, and leases of the memory of spans. Decoding is in
  * core/source/span.c; windows come from core/source/memory.c.
  */
 #include "core/packet/packet.h"
@@ -52,7 +52,7 @@ void cw_lease_give_back(struct cw_lease *lease)
 	if (!window)
 		return;
 	/* [WINDOW-1] Release: this thread's reads of the memory come before the count falls;
-	 * acquire: whoever takes it to 0 (here or in window_drop) sees them done before it unmaps.
+	 * acquire: whoever takes the count to 0 (here or in window_drop) unmaps after all reads.
 	 */
 	if (atomic_fetch_sub_explicit(&window->references, 1, memory_order_acq_rel) == 1)
 		window->release(window);
@@ -68,8 +68,8 @@ size_t cw_lease_intact_bytes(const struct cw_lease *lease, const struct cw_span 
 		return span->bytes;
 	if (fstat(window->fd, &status) < 0)
 		return 0;
-	/* Relaxed is enough: a fault that this thread took happened in it, and other threads'
-	 * faults reach us with the bytes they handed over. */
+	/* Relaxed is enough: this thread took its own faults, and other threads' faults reach it
+	 * with the bytes that they handed over. */
 	end = atomic_load_explicit(&window->intact_end, memory_order_relaxed);
 	if ((uint64_t)status.st_size < end)
 		end = (uint64_t)status.st_size;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What flows through capweir: packets (views into memory that somebody else owns), the interfaces
- * they came from, spans (runs of whole records that lie together in memory) and leases (the duty
- * to give a span's memory back, once).
+ * The data that flows through capweir: packets (views into memory of another owner), the interfaces
+ * they came from, spans (runs of complete records in one piece of memory) and leases (the duty to
+ * give a span's memory back, once).
  */
 #ifndef CW_CORE_PACKET_PACKET_H
 #define CW_CORE_PACKET_PACKET_H
@@ -12,24 +12,24 @@
 
 #include "core/base/base.h"
 
-/* One interface: of a capture file (pcapng describes each; a pcap file is one) or a live one. */
+/* An interface: live, or of a capture file (pcapng describes each; a pcap file is one). */
 struct cw_iface {
 	uint32_t linktype;       /* LINKTYPE_ value as in files, 16 bits used */
-	uint32_t snaplen;        /* as recorded; 0 = no limit given */
-	uint64_t ts_offset_s;    /* added to every time, two's complement (if_tsoffset) */
-	uint64_t ts_units_per_s; /* 10^n, or 0 when ts_shift is used */
-	uint8_t ts_shift;        /* units are 2^-ts_shift s; 0 when ts_units_per_s is used */
-	uint8_t has_ns;          /* the source resolves better than a microsecond */
-	uint8_t is_swapped;      /* the file is of the other byte order: loopback headers are too */
-	uint16_t input;          /* index of the input it was met in */
+	uint32_t snaplen;        /* snapshot length as recorded; 0: none given */
+	uint64_t ts_offset_s;    /* added to every timestamp, two's complement (if_tsoffset) */
+	uint64_t ts_units_per_s; /* 10^n; 0: ts_shift is used */
+	uint8_t ts_shift;        /* units of 2^-ts_shift s; 0: ts_units_per_s is used */
+	uint8_t has_ns;          /* timestamps are finer than a microsecond */
+	uint8_t is_swapped;      /* file and loopback headers have the other byte order */
+	uint16_t input;          /* index of the input that describes it */
 	char *name;              /* if_name or NULL; owned by the table */
 	char *description;       /* if_description or NULL; owned by the table */
 };
 
 /*
- * The run's interfaces: append-only, one appender (the capture thread). An index that reached a
- * reader together with a packet is safe to look up without locks: entries never move, and the hand-
- * over of the batch orders the writes before it.
+ * The run's interfaces: append-only, one appender (the capture thread). A reader may look up an
+ * index that came with a packet without locks: entries never move, and handing over the batch
+ * orders the writes before it.
  */
 #define CW_IFACES_BLOCK 256u
 #define CW_IFACES_BLOCKS_MAX 4096u
@@ -41,7 +41,7 @@ struct cw_ifaces {
 
 void cw_ifaces_init(struct cw_ifaces *ifaces);
 void cw_ifaces_fini(struct cw_ifaces *ifaces);
-/* Copies *iface, takes its two strings when it succeeds. Returns the index, -ENOMEM, or -ENOSPC. */
+/* Copies *iface, takes its two strings on success. Returns the index, -ENOMEM, or -ENOSPC. */
 int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface);
 
 static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces, uint32_t index)
@@ -49,50 +49,50 @@ static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces
 	return &ifaces->blocks[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
 }
 
-/* Whether a pcap record has its two lengths in the order of before version 2.3. */
+/* Whether a pcap record has its two lengths in the order before version 2.3. */
 enum cw_swapped_lengths {
 	CW_LENGTHS_IN_ORDER,
 	CW_LENGTHS_SWAPPED,       /* 2.0 to 2.2, and 543.0 */
-	CW_LENGTHS_MAYBE_SWAPPED, /* 2.3: where caplen > len */
+	CW_LENGTHS_MAYBE_SWAPPED, /* 2.3: swapped if caplen > len */
 };
 
-/* How the records of a span are laid out; enough to decode it without the parser. */
+/* Layout of a span's records: all that decoding needs, without the parser. */
 struct cw_layout {
 	uint8_t is_pcapng;
-	uint8_t is_ring;             /* a TPACKET_V3 ring block's records (tpacket.h) */
-	uint8_t is_frames;           /* data: struct cw_frame, pointing at them (live_parts.h) */
-	uint8_t is_swapped;          /* the file's byte order is not this machine's */
-	uint8_t has_swapped_lengths; /* pcap 2.3 and before: enum cw_swapped_lengths */
+	uint8_t is_ring;    /* records of a TPACKET_V3 kernel ring block (tpacket.h) */
+	uint8_t is_frames;  /* data is struct cw_frame, pointing at frames (live_parts.h) */
+	uint8_t is_swapped; /* the file's byte order is not this machine's */
+	uint8_t has_swapped_lengths; /* pcap up to 2.3: enum cw_swapped_lengths */
 	uint8_t record_header_bytes; /* pcap: 16, or 24 (Kuznetzov) */
 	uint32_t ts_unit_ns;         /* pcap: 1 or 1000 */
 	uint32_t iface_base;         /* index of the section's interface 0 */
 	uint32_t iface_count;        /* interfaces of the section so far */
-	uint32_t caplen_max;         /* pcap: a longer record is damage */
-	uint32_t caplen_cut; /* pcap, ring, frames: data beyond this is not handed out (snaplen) */
+	uint32_t caplen_max;         /* pcap: longest capture length; longer is damage */
+	uint32_t caplen_cut; /* pcap, ring, frames: most bytes handed out a packet (snaplen) */
 	const struct cw_ifaces *ifaces;
 };
 
-/* A run of whole records in one piece of memory. */
+/* A run of complete records in one piece of memory. */
 struct cw_span {
 	const uint8_t *data;
 	size_t bytes;
 	uint32_t record_count; /* packet records (well-formed or not) */
-	uint64_t offset;       /* of data[0] in the (uncompressed) input */
+	uint64_t offset;       /* offset of data[0] in the (uncompressed) input */
 	struct cw_layout layout;
 };
 
 /*
- * The memory behind spans: a mapped window of a file, a buffer, a ring block. Counted; the last one
- * to let go releases it. `release` may run on any thread.
+ * The memory of spans: a mapped window of a file, a buffer, a kernel ring block. References are
+ * counted; giving back the last one releases the memory. `release` may run on any thread.
  */
 struct cw_window {
 	_Atomic uint32_t references;
-	_Atomic bool is_damaged;     /* the file shrank beneath the mapping: zeros stand in */
-	_Atomic uint64_t intact_end; /* offset in the input of the first of those zeros, or max */
+	_Atomic bool is_damaged;     /* the mapped file shrank; zeros replace its bytes */
+	_Atomic uint64_t intact_end; /* offset in the input of the first such zero, or max */
 	const uint8_t *data;
 	size_t bytes;
-	uint64_t offset; /* of data[0] in the input */
-	int fd;          /* of the mapped file, -1 for buffers */
+	uint64_t offset; /* offset of data[0] in the input */
+	int fd;          /* mapped file; -1: buffer */
 	void (*release)(struct cw_window *window);
 	void *owner;
 };
@@ -105,21 +105,21 @@ struct cw_lease {
 void cw_lease_give_back(struct cw_lease *lease);
 
 /*
- * How many of the span's leading bytes are the file's own. Less than span->bytes only when the
- * mapped file was truncated underneath (capture-time length is fixed at open). One fstat for mapped
- * windows, nothing for buffers. Call it after the last read of the span's memory.
+ * The number of leading bytes of the span that are the file's. Less than span->bytes only if the
+ * mapped file was truncated since it was opened, when its length was fixed. Costs one fstat for
+ * mapped windows, nothing for buffers. Call after the last read of the span's memory.
  */
 size_t cw_lease_intact_bytes(const struct cw_lease *lease, const struct cw_span *span);
 
-/* Where decoding of a span has got to. Zero-initialise to start. */
+/* Position of decoding in a span. Zero-initialise to start. */
 struct cw_cursor {
 	size_t offset;
 };
 
 /*
  * Decode up to `capacity` next packets of the span into `packets` (fills). Non-packet blocks are
- * skipped. Returns the number decoded; 0 at the span's end. Never reads outside the span, also when
- * the bytes changed since they were scanned; a record that no longer fits ends the span there.
+ * skipped. Returns the number decoded; 0 at the span's end. Never reads outside the span, even if
+ * the bytes changed since the scan; a record that no longer fits ends the span there.
  */
 size_t cw_span_decode(const struct cw_span *span, struct cw_cursor *cursor,
 		      struct cw_packet *packets, size_t capacity);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Windows and the SIGBUS handler. Ordering: [WINDOW-1] reads of a window's memory, then the release
- * of a reference; whoever sees the count at 0 (to free) or 1 (to write again) acquires.
- * [WINDOW-2] a spare buffer's pointer, exchanged with release by who gives it back and acquire by
- * who takes it. [WINDOW-3] a table entry's window, before its range. [WINDOW-4] the entry is used
- * no more. [WINDOW-5] the handler stands, and what it reads. [WINDOW-6] the pool's windows are all
- * back. Counts of windows are relaxed: numbers only, and the owner alone raises them.
+ * Windows and the SIGBUS handler. Ordering: [WINDOW-1] reads of a window's memory come before the
+ * release of a reference; whoever sees the count at 0 (to free) or 1 (to write again) acquires.
+ * [WINDOW-2] a spare buffer's pointer: giving it back releases, taking it acquires. [WINDOW-3] a
+ * table entry's window is written before its range. [WINDOW-4] the entry is no longer used.
+ * [WINDOW-5] the handler is installed, and its data written. [WINDOW-6] all windows of the pool are
+ * back. Counts of windows are relaxed: they are only numbers, and only the owner raises them.
  */
 #include "core/packet/window.h"
 
@@ -22,8 +22,8 @@
 #define RANGE_COUNT_BITS 24 /* windows up to 64 GiB */
 
 struct cw_window_pool {
-	_Atomic uint32_t references;   /* the source and each window */
-	_Atomic uint32_t window_count; /* raised by the owner alone */
+	_Atomic uint32_t references;   /* one for the source and one for each window */
+	_Atomic uint32_t window_count; /* only the owner raises it */
 	uint32_t windows_max;
 	size_t buffer_bytes;
 	int fd;
@@ -37,16 +37,16 @@ struct mapping {
 };
 
 struct buffer {
-	struct cw_window window; /* likewise */
+	struct cw_window window; /* first: release gets its address */
 	struct cw_window_pool *pool;
 	size_t capacity;
 	_Alignas(CW_CACHE_LINE) uint8_t bytes[];
 };
 
 /*
- * What the handler searches. `range` is one word, start and length in 4 KiB units, so that an entry
- * in change is never read half; 0 = free, 1 = being filled. A thread can only fault in a window it
- * has a lease of, so the entry it looks for stays as it is while it looks.
+ * The table that the handler searches. `range` is one word, start and length in 4 KiB units, so
+ * that a changing entry is never read half; 0 = free, 1 = being filled. A thread faults only in a
+ * window that it has a lease of, so the entry that its handler searches for does not change.
  */
 static struct {
 	_Atomic uint64_t range;
@@ -76,7 +76,7 @@ static bool range_has(uint64_t range, uintptr_t address)
 	       (address >> RANGE_UNIT_SHIFT) - start < units;
 }
 
-/* Zeros for the page at `address` of a registered window; false when it is in none. */
+/* Put zeros into the page at `address` of a registered window; false: no window, or no memory. */
 static bool mend(uintptr_t address)
 {
 	uintptr_t page = address & ~(page_bytes - 1);
@@ -91,7 +91,7 @@ static bool mend(uintptr_t address)
 	if (i == CW_WINDOWS_MAPPED_MAX)
 		return false;
 	window = atomic_load_explicit(&table[i].window, memory_order_relaxed); /* by the range */
-	/* The system call itself: what a sanitizer puts in front of mmap is not for handlers. */
+	/* The system call itself: a sanitizer's wrapper of mmap is not safe in handlers. */
 	if (syscall(SYS_mmap, page, page_bytes, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0) == -1)
 		return false;
@@ -119,15 +119,15 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		previous.sa_sigaction(number, info, context);
 	} else if (previous.sa_handler == SIG_DFL ||
 		   (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
-		sigaction(number, &previous, NULL); /* the access faults again, and ends us */
+		sigaction(number, &previous, NULL); /* the access faults again and ends us */
 		if (info->si_code <= 0)
-			raise(number); /* sent by somebody: delivered when we return */
+			raise(number); /* a sent signal: delivered again on return */
 	} else if (previous.sa_handler != SIG_IGN) {
 		previous.sa_handler(number);
 	}
 }
 
-/* Once in the process; never undone, since leases may be anywhere. */
+/* Install the handler, once in the process; it stays, because leases may be anywhere. */
 static int install_handler(void)
 {
 	struct sigaction action = {.sa_sigaction = on_sigbus,
@@ -146,7 +146,7 @@ static int install_handler(void)
 	}
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	sigemptyset(&action.sa_mask);
-	/* `previous` is filled before ours can run. */
+	/* Fill `previous` before our handler can run. */
 	if (sigaction(SIGBUS, NULL, &previous) < 0 || sigaction(SIGBUS, &action, NULL) < 0) {
 		state = -errno;
 		atomic_store_explicit(&handler_state, 0, memory_order_release); /* [WINDOW-5] */
@@ -156,13 +156,13 @@ static int install_handler(void)
 	return 0;
 }
 
-/* An entry of the table for `window`, or -ENOSPC. */
+/* Enter `window` into the table; returns the entry or -ENOSPC. */
 static int64_t enter(struct cw_window *window)
 {
 	for (uint32_t i = 0; i < CW_WINDOWS_MAPPED_MAX; i++) {
 		uint64_t expected = RANGE_FREE;
 
-		/* Relaxed: whether to try. [WINDOW-4] acquire */
+		/* Relaxed: only a hint whether to try. [WINDOW-4] acquire */
 		if (atomic_load_explicit(&table[i].range, memory_order_relaxed) != RANGE_FREE ||
 		    !atomic_compare_exchange_strong_explicit(&table[i].range, &expected,
 							     RANGE_TAKEN, memory_order_acquire,
@@ -196,10 +196,10 @@ int cw_window_pool_fd(const struct cw_window_pool *pool)
 
 void cw_window_pool_drop(struct cw_window_pool *pool)
 {
-	/* [WINDOW-6] acq_rel: the last one sees the spare buffers that others gave back. */
+	/* [WINDOW-6] acq_rel: the last reference sees the spare buffers that others gave back. */
 	if (!pool || atomic_fetch_sub_explicit(&pool->references, 1, memory_order_acq_rel) != 1)
 		return;
-	for (size_t i = 0; i < SPARES_MAX; i++) /* relaxed: nobody else is left */
+	for (size_t i = 0; i < SPARES_MAX; i++) /* relaxed: no other thread is left */
 		free(atomic_load_explicit(&pool->spares[i], memory_order_relaxed));
 	if (pool->fd >= 0)
 		close(pool->fd);
@@ -208,7 +208,7 @@ void cw_window_pool_drop(struct cw_window_pool *pool)
 
 static bool may_add(const struct cw_window_pool *pool)
 {
-	/* Relaxed: one that comes back just now is missed. */
+	/* Relaxed: a window that comes back just now may be missed. */
 	return atomic_load_explicit(&pool->window_count, memory_order_relaxed) < pool->windows_max;
 }
 
@@ -218,7 +218,7 @@ static void fill_window(struct cw_window *window, struct cw_window_pool *pool, u
 	atomic_init(&window->is_damaged, false);
 	atomic_init(&window->intact_end, UINT64_MAX);
 	window->offset = offset;
-	/* Relaxed, both: the caller has a reference, so the pool cannot go meanwhile. */
+	/* Relaxed, both: the caller has a reference, so the pool stays. */
 	atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&pool->window_count, 1, memory_order_relaxed);
 }
@@ -234,7 +234,7 @@ static void release_mapping(struct cw_window *window)
 	struct mapping *mapping = window->owner;
 	struct cw_window_pool *pool = mapping->pool;
 
-	/* [WINDOW-4] Out of the table first: munmap frees the address for others. */
+	/* [WINDOW-4] Leave the table before munmap frees the addresses for others. */
 	atomic_store_explicit(&table[mapping->entry].range, RANGE_FREE, memory_order_release);
 	munmap((void *)(uintptr_t)window->data, window->bytes);
 	free(mapping);
@@ -287,7 +287,7 @@ free_mapping:
 	return result;
 }
 
-/* Buffers of the usual size are kept for the next time: fresh memory costs a fault per page. */
+/* Keeps buffers of the usual size as spares, because fresh memory costs a fault a page. */
 static void release_buffer(struct cw_window *window)
 {
 	struct buffer *buffer = window->owner;
@@ -349,7 +349,7 @@ uint8_t *cw_window_room(struct cw_window *window, size_t *capacity)
 
 void cw_window_take(struct cw_window *window)
 {
-	/* Relaxed: the caller has a reference already, so the window cannot go meanwhile. */
+	/* Relaxed: the caller has a reference, so the window stays. */
 	atomic_fetch_add_explicit(&window->references, 1, memory_order_relaxed);
 }
 
@@ -362,6 +362,6 @@ void cw_window_drop(struct cw_window *window)
 
 bool cw_window_is_exclusive(const struct cw_window *window)
 {
-	/* [WINDOW-1] acquire: the last reader's reads came before we write there again. */
+	/* [WINDOW-1] acquire: the last reader's reads come before new writes. */
 	return atomic_load_explicit(&window->references, memory_order_acquire) == 1;
 }
