@@ -238,6 +238,11 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap",
                                 "--verify-filters=" + value, says="--verify-filters")
 
+    def test_an_unknown_link_type_gets_near_names_or_examples(self):
+        for word, says in (("EN10M", "did you mean EN10MB"), ("nothing", "EN10MB, RAW")):
+            self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-y", word,
+                                says=f"-y: unknown link type '{word}'.*{says}")
+
     def test_standard_input_can_be_taken_once(self):
         for content in (e2e.pcap(self.packets), b"rules: {a: {filter: udp, write: a.pcap}}"):
             self.assert_refused("split", "-r", "-", "-r", "-", "-w", "a.pcap", input=content,

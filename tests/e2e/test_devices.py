@@ -200,6 +200,15 @@ class Devices(live.Test):
         self.assertEqual(done.returncode, 1)
         self.assertIn("CAP_NET_RAW", done.stderr)
 
+    def test_an_unknown_interface_gets_near_names_or_all(self):
+        for word, says in (("inn", "did you mean 'in'"), ("zork", "there are .*lo")):
+            for status, arguments in ((1, ["-i", word, "-w", "x.pcap"]), (2, ["-L", "-i", word]),
+                                      (2, ["devices", "-i", word]),
+                                      (2, ["selftest", "-i", word])):
+                done = e2e.capweir(*arguments, cwd=self.directory)
+                self.assertEqual((done.status, done.out), (status, b""), (arguments, done.err))
+                self.assertRegex(done.err, f"-i {word}: no interface.*{says}.*capweir devices")
+
     def test_what_is_refused(self):
         for says, arguments in ((r"-i no-such: no interface of", ["devices", "-i", "no-such"]),
                                 (r"-i 4711: .*number", ["devices", "-i", "4711"]),

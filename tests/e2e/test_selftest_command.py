@@ -121,9 +121,10 @@ class Selftest(live.Test):
         self.assertRegex(done.stdout, "in: fails: .*CAP_NET_RAW")
 
     def test_what_is_refused(self):
-        for says, arguments in (("--mode takes", ["--mode", "odd"]), ("no such", ["-i", "no-such"]),
+        for says, arguments in (("--mode takes", ["--mode", "odd"]),
+                                ("-i no-such: no interface", ["-i", "no-such"]),
                                 ("no such", ["-i", "any"]),
-                                ("one interface", ["-i", "a", "-i", "b"]),
+                                ("one interface", ["-i", "in", "-i", "lo"]),
                                 ("not both", ["-i", "in", "--own-cable"]),
                                 ("no words", ["in"]), ("does not belong", ["-w", "x.pcap"])):
             done = e2e.capweir("selftest", *arguments)

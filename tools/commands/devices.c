@@ -102,9 +102,8 @@ int cw_command_devices(const struct cw_arguments *arguments)
 	if (arguments->devices.count) {
 		device = cw_catalogue_find(&catalogue, arguments->devices.words[0]);
 		if (!device) {
-			status = cw_refuse("-i %s: no interface of this name or number "
-					   "(capweir devices lists them)",
-					   arguments->devices.words[0]);
+			cw_catalogue_complain(&catalogue, arguments->devices.words[0]);
+			status = CW_EXIT_USAGE;
 			goto out;
 		}
 	}

@@ -9,12 +9,16 @@
 #include <capweir/device.h>
 
 #include "core/base/grow.h"
+#include "core/base/near.h"
 #include "core/packet/linktype.h"
 #include "tools/devices/catalogue.h"
+#include "tools/text/numbers.h"
 
 #define ASK_SNAPLEN 64 /* nothing is read, so the kernel ring may be small */
 #define ASK_BUFFER_BYTES (64 << 10)
 #define DEVICE_WORD_DIGITS_MAX 9u
+#define LIST_BYTES 128u
+#define LIST_BYTES_SAID 72 /* of the interfaces' names, in a message */
 
 static int copy_text(char **to, const char *from)
 {
@@ -232,6 +236,40 @@ struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, co
 	return device;
 }
 
+void cw_catalogue_complain(const struct cw_catalogue *catalogue, const char *word)
+{
+	struct cw_near near = {.word = word, .bytes = strlen(word)};
+	char meant[CW_NEAR_TEXT_BYTES], list[LIST_BYTES] = "", clean[2 * LIST_BYTES];
+	size_t used = 0;
+
+	for (uint32_t index = 0; index < catalogue->count; index++) {
+		const struct cw_catalogue_device *device = &catalogue->at[index];
+
+		cw_near_offer(&near, device->name);
+		if (used < LIST_BYTES && (device->netdev || strcmp(device->name, "any") == 0))
+			used += (size_t)snprintf(list + used, LIST_BYTES - used, "%s%s",
+						 used ? ", " : "", device->name);
+	}
+	if (!cw_near_say(&near, "'", "'", meant, sizeof(meant)))
+		snprintf(meant, sizeof(meant), " there are %.*s%s", LIST_BYTES_SAID, list,
+			 used > LIST_BYTES_SAID ? "..." : "");
+	cw_complain(
+	    "-i %s: no interface of this name or number;%s (capweir devices describes them)", word,
+	    cw_format_printable(meant, clean, sizeof(clean)));
+}
+
+/* As a command that cannot open its interface ends: a capture fails, all others are refused. */
+static int exit_of(const struct cw_arguments *arguments, const char *word)
+{
+	const struct cw_live_arguments *live = &arguments->live;
+	bool is_question = live->lists_devices || live->lists_linktypes || live->lists_clocks;
+
+	return (arguments->command & (CW_CAPTURE | CW_BENCH)) && !is_question && !number_of(word)
+		   ? CW_EXIT_PROBLEM
+		   : CW_EXIT_USAGE;
+}
+
+/* Names that libpcap opens and does not list, such as nflog:5, are left to it. */
 static int name_device(struct cw_arguments *arguments, struct cw_catalogue *catalogue,
 		       const char **word)
 {
@@ -240,12 +278,14 @@ static int name_device(struct cw_arguments *arguments, struct cw_catalogue *cata
 	char *name;
 
 	if (!catalogue->count && cw_catalogue_fill(catalogue, &error) < 0)
-		return cw_fail("-i %s: %s", *word, error.text);
+		return number_of(*word) ? cw_fail("-i %s: %s", *word, error.text) : 0;
 	device = cw_catalogue_find(catalogue, *word);
-	if (!device)
-		return cw_refuse("-i %s: no interface of this name or number "
-				 "(capweir devices lists them)",
-				 *word);
+	if (!device && strchr(*word, ':'))
+		return 0;
+	if (!device) {
+		cw_catalogue_complain(catalogue, *word);
+		return exit_of(arguments, *word);
+	}
 	name = strdup(device->name);
 	if (!name || cw_words_add(&arguments->owned, name) < 0) {
 		free(name);
@@ -264,7 +304,7 @@ int cw_arguments_name_devices(struct cw_arguments *arguments)
 		const char **word = &arguments->devices.words[index];
 
 		/* An interface may be named 1. */
-		if (number_of(*word) && if_nametoindex(*word) == 0)
+		if (if_nametoindex(*word) == 0 && strcmp(*word, "any") != 0)
 			result = name_device(arguments, &catalogue, word);
 	}
 	cw_catalogue_fini(&catalogue);

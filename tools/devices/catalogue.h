@@ -59,6 +59,9 @@ void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catal
 /* Returns the device of that name, else of that number, else NULL. */
 struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, const char *word);
 
+/* Reports that no interface has this name or number, with the names that may be meant. */
+void cw_catalogue_complain(const struct cw_catalogue *catalogue, const char *word);
+
 /* Returns the network interface of that name, or NULL. */
 const struct cw_netdev *cw_catalogue_find_netdev(const struct cw_netdevs *list, const char *name);
 
@@ -72,7 +75,9 @@ int cw_catalogue_print_json(const struct cw_catalogue *catalogue,
 /* "up", "down" or "no carrier". */
 const char *cw_catalogue_state(const struct cw_catalogue_device *device);
 
-/* Replaces numbers in -i by names. Returns 0, or CW_EXIT_USAGE or CW_EXIT_PROBLEM after a message.
+/*
+ * Replaces numbers in -i by names and refuses names that no interface has. Returns 0, or
+ * CW_EXIT_USAGE or CW_EXIT_PROBLEM after a message.
  */
 int cw_arguments_name_devices(struct cw_arguments *arguments);
 

@@ -4,12 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/near.h"
 #include "core/packet/linktype.h"
 #include "core/packet/packet.h"
 #include "tools/options/options.h"
 #include "tools/request/request.h"
 
+#define LINKTYPES 512u     /* more than libpcap has names for */
+#define LINKTYPE_BYTES 32u /* of a name that libpcap does not have */
 #define FILTER_FILE_BYTES_MAX ((size_t)64 << 20)
+
+static int refuse_linktype(const char *word)
+{
+	struct cw_near near = {.word = word, .bytes = strlen(word)};
+	char buffer[LINKTYPE_BYTES], meant[CW_NEAR_TEXT_BYTES];
+
+	for (uint32_t linktype = 0; linktype < LINKTYPES; linktype++) {
+		const char *name = cw_linktype_name(linktype, buffer, sizeof(buffer));
+
+		if (name != buffer)
+			cw_near_offer(&near, name);
+	}
+	if (!cw_near_say(&near, "", "", meant, sizeof(meant)))
+		snprintf(meant, sizeof(meant),
+			 " some names are EN10MB, RAW, LINUX_SLL2, IEEE802_11");
+	return cw_refuse("-y: unknown link type '%s';%s (pcap-linktype(7) lists all)", word, meant);
+}
 
 int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linktype)
 {
@@ -20,9 +40,7 @@ int cw_arguments_linktype(const struct cw_arguments *arguments, uint32_t *linkty
 		return 0;
 	value = cw_linktype_from_name(arguments->filter.linktype);
 	if (value < 0)
-		return cw_refuse(
-		    "-y: unknown link type '%s': write a name such as EN10MB, or a number",
-		    arguments->filter.linktype);
+		return refuse_linktype(arguments->filter.linktype);
 	*linktype = (uint32_t)value;
 	return 0;
 }
