@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The flow table and its skew. Makes no packets. */
+/* The table of flows and its skew. Builds no packets. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 #include "datasets/flow.h"
 
 #define SKEW_SLOTS (1u << 20)
-#define SKEW_FLATTEN 4u /* the larger, the less the first few flows stand out */
+#define SKEW_FLATTEN 4u /* a larger value makes the first flows stand out less */
 
 struct cw_flows {
 	struct cw_flow flows[CW_TRAFFIC_FLOWS];
-	uint16_t skew[SKEW_SLOTS]; /* slot to flow: a flow has slots in proportion to its weight */
+	uint16_t skew[SKEW_SLOTS]; /* slot to flow; a flow's slots follow its weight */
 };
 
 static_assert(CW_TRAFFIC_FLOWS <= UINT16_MAX, "a skew slot names every flow");
@@ -28,8 +28,8 @@ static bool chance(struct cw_random *random, uint32_t per_mille)
 }
 
 /*
- * Weight of rank i is 1 / (i + SKEW_FLATTEN), the Zipf-Mandelbrot law with exponent 1: rational, so
- * the table needs no floating point.
+ * Fills the skew: rank i weighs 1 / (i + SKEW_FLATTEN), the Zipf-Mandelbrot law with exponent 1.
+ * The weights are rational, so the table needs no floating point.
  */
 static void fill_skew(uint16_t *skew)
 {
@@ -47,8 +47,8 @@ static void fill_skew(uint16_t *skew)
 }
 
 /*
- * The kind of rank `index`: multiples of the golden ratio spread evenly over [0, 1), so that each
- * kind has its share among the heavy flows too, whatever the seed.
+ * Returns the kind of rank `index`. Multiples of the golden ratio spread evenly over [0, 1), so
+ * that each kind has its share among the heavy flows too, for any seed.
  */
 static uint8_t kind_of(const struct cw_flow_mix *mix, uint32_t index)
 {
@@ -97,7 +97,7 @@ static void set_addresses(struct cw_flow *flow, struct cw_random *random)
 		memcpy(client, (uint8_t[]){198, 18, client_net, host}, 4);
 		memcpy(server, (uint8_t[]){198, 19, server_net, service}, 4);
 	}
-	/* A host keeps its MAC whatever it talks to; 02 marks it as locally administered. */
+	/* A host has one MAC address in all flows; 02 marks it as locally administered. */
 	memcpy(flow->mac[CW_FLOW_CLIENT], (uint8_t[]){2, 0, 0x5e, 18, client_net, host}, 6);
 	memcpy(flow->mac[CW_FLOW_SERVER], (uint8_t[]){2, 0, 0x5e, 19, server_net, service}, 6);
 }
@@ -142,7 +142,7 @@ static void make_flow(struct cw_flow *flow, uint32_t index, const struct cw_flow
 	flow->seq[CW_FLOW_SERVER] = (uint32_t)cw_random_next(random);
 	flow->ip_id = (uint16_t)cw_random_next(random);
 	flow->length = 96 + cw_random_below(random, 64);
-	/* The capture begins in the middle of what goes on. */
+	/* Connections are already open when the capture begins. */
 	if (flow->kind == CW_TRAFFIC_TCP)
 		flow->step = cw_random_below(random, flow->length);
 }

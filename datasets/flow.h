@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Flows: who talks to whom, over what, and how far each conversation has got. A table of them is
- * drawn from with a Zipf-like skew, so that a few flows carry much and most carry little.
+ * Flows: the hosts, protocol and progress of each conversation. Flows are drawn from a table with a
+ * Zipf-like skew, so that a few flows carry much and most carry little.
  *
  * Addresses: clients in 198.18.0.0/17 and 2001:db8::/33, servers in 198.19.0.0/19 and
  * 2001:db8:100::/48 (the ranges that RFC 2544 and RFC 3849 set aside).
@@ -14,18 +14,18 @@
 #include "datasets/random.h"
 #include "datasets/traffic.h"
 
-/* Which end of a flow: index into its two-element arrays. */
+/* The ends of a flow: indices of its two-element arrays. */
 enum cw_flow_end {
 	CW_FLOW_CLIENT,
 	CW_FLOW_SERVER,
 };
 
-enum cw_flow_extension { /* bits: IPv6 extension headers that a flow's packets carry */
+enum cw_flow_extension { /* bits: IPv6 extension headers of a flow's packets */
 			 CW_EXTENSION_HOP_BY_HOP = 1 << 0,
 			 CW_EXTENSION_DESTINATION = 1 << 1,
 			 CW_EXTENSION_ROUTING = 1 << 2,
 			 CW_EXTENSION_FRAGMENT =
-			     1 << 3, /* an atomic fragment: offset 0, nothing follows */
+			     1 << 3, /* an atomic fragment: offset 0, no more fragments */
 			 CW_EXTENSION_ANY = 15,
 };
 
@@ -39,19 +39,19 @@ struct cw_flow {
 	uint8_t kind;            /* enum cw_traffic_kind */
 	uint8_t tag_count;       /* 0, 1 = 802.1Q, 2 = 802.1ad with 802.1Q inside */
 	uint8_t extensions;      /* enum cw_flow_extension */
-	uint8_t ip_option_words; /* of IPv4 options in front of every eighth packet */
+	uint8_t ip_option_words; /* 32-bit words of IPv4 options, in every eighth packet */
 	uint8_t hop_limit[2];
 	bool is_ipv6;
 	bool has_timestamps;  /* TCP option on every segment */
-	bool is_text;         /* payload reads as text instead of as cipher text */
+	bool is_text;         /* payload is readable text; false: cipher text */
 	uint32_t step;        /* packets since the conversation's start */
 	uint32_t length;      /* TCP: packets of one connection */
-	uint32_t query;       /* DNS: the name and id asked for last */
-	uint32_t pool_offset; /* fragments: where the datagram's bytes are */
-	uint16_t piece_bytes; /* fragments: of IP payload in each but the last */
+	uint32_t query;       /* DNS: the name and id of the last query */
+	uint32_t pool_offset; /* fragments: offset of the datagram's bytes in the pool */
+	uint16_t piece_bytes; /* fragments: IP payload bytes in each piece but the last */
 };
 
-/* How common the odd things are; per mille. */
+/* Shares of kinds and features, per mille. */
 struct cw_flow_mix {
 	uint16_t kinds[CW_TRAFFIC_KIND_COUNT]; /* sums to 1000 */
 	uint16_t ipv6;
@@ -62,10 +62,10 @@ struct cw_flow_mix {
 
 struct cw_flows;
 
-/* Make the table of CW_TRAFFIC_FLOWS flows. 0 or -ENOMEM. */
+/* Makes the table of CW_TRAFFIC_FLOWS flows. 0 or -ENOMEM. */
 int cw_flows_open(struct cw_flows **flows, const struct cw_flow_mix *mix, struct cw_random *random);
 
-/* Draw a flow; its index is in `index` (fills). */
+/* Draws a flow; fills `index`. */
 struct cw_flow *cw_flows_draw(struct cw_flows *flows, struct cw_random *random, uint32_t *index);
 
 void cw_flows_close(struct cw_flows *flows);

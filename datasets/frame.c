@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Link and network headers around what transport.c puts behind them. */
+/* Link and network headers, around the transport headers and payloads of transport.c. */
 #include "datasets/frame.h"
 #include "datasets/octets.h"
 #include "datasets/transport.h"
@@ -31,7 +31,7 @@ void cw_pool_fill(struct cw_pool *pool, struct cw_random *random)
 	for (size_t i = 0; i < sizeof(pool->cipher); i += sizeof(uint64_t)) {
 		uint64_t bits = cw_random_next(random);
 
-		/* byte by byte: the same on machines of either byte order */
+		/* byte by byte: the same result for either byte order */
 		for (size_t k = 0; k < sizeof(bits); k++)
 			pool->cipher[i + k] = (uint8_t)(bits >> (8 * k));
 	}
@@ -56,7 +56,7 @@ static uint8_t *put_link(const struct cw_flow *flow, const uint8_t *to, const ui
 	return cw_put_be16(at, ethertype);
 }
 
-/* Client asks, server answers. */
+/* An ARP request by the client, or the server's reply. */
 static uint8_t *put_arp(const struct cw_flow *flow, enum cw_flow_end from, uint8_t *at)
 {
 	bool is_request = from == CW_FLOW_CLIENT;
@@ -72,7 +72,7 @@ static uint8_t *put_arp(const struct cw_flow *flow, enum cw_flow_end from, uint8
 	return cw_put_bytes(at, flow->address[!from], 4);
 }
 
-/* A bridge tells its neighbour who it is (IEEE 802.1AB): chassis, port, time to live, name, end. */
+/* A bridge's announcement (IEEE 802.1AB LLDP): chassis, port, time to live, name, end. */
 static uint8_t *put_lldp(const struct cw_flow *flow, uint8_t *at)
 {
 	const uint8_t *mac = flow->mac[CW_FLOW_SERVER];
@@ -85,7 +85,7 @@ static uint8_t *put_lldp(const struct cw_flow *flow, uint8_t *at)
 	return cw_put_be16(at, 0);
 }
 
-/* A spanning tree configuration over LLC: what follows the addresses is a length. */
+/* A spanning tree configuration over LLC: a length follows the addresses. */
 static uint8_t *put_spanning_tree(const struct cw_flow *flow, uint8_t *at)
 {
 	const uint8_t *mac = flow->mac[CW_FLOW_SERVER];
@@ -105,12 +105,12 @@ static uint8_t *put_ipv4_options(const struct cw_flow *flow, enum cw_flow_end fr
 {
 	if (flow->ip_option_words == 1)
 		return cw_put_be32(at, 0x94040000); /* router alert */
-	at = cw_put_bytes(at, "\x07\x07\x08", 3);   /* record route, its one place taken */
+	at = cw_put_bytes(at, "\x07\x07\x08", 3);   /* record route, its one slot used */
 	at = cw_put_bytes(at, flow->address[from], 4);
 	return cw_put_u8(at, 0);
 }
 
-/* Offset and more-fragments flag of the flow's next piece, in IPv4's layout. */
+/* Returns offset and more-fragments flag of the flow's next piece, in IPv4's layout. */
 static uint32_t piece_offset_words(const struct cw_flow *flow, bool *has_more)
 {
 	uint32_t piece = flow->step % CW_PIECES_PER_DATAGRAM;
@@ -138,7 +138,7 @@ static uint8_t *put_ipv4(struct cw_frame *frame, struct cw_flow *flow, enum cw_f
 		fragment = piece_offset_words(flow, &has_more);
 		fragment |= has_more ? IPV4_MORE_FRAGMENTS : 0;
 	}
-	/* All pieces of a datagram have its id. */
+	/* All pieces of a datagram share its id. */
 	if (flow->kind != CW_TRAFFIC_FRAGMENT || flow->step % CW_PIECES_PER_DATAGRAM == 0)
 		flow->ip_id++;
 	cw_put_u8(start, 0x40 | (uint32_t)(frame->transport - start) / 4);
@@ -155,7 +155,7 @@ static uint8_t *put_ipv4(struct cw_frame *frame, struct cw_flow *flow, enum cw_f
 	return at;
 }
 
-/* Which extension headers the flow's packets carry. */
+/* Returns the extension headers of the flow's packets. */
 static uint32_t extensions_of(const struct cw_flow *flow)
 {
 	if (flow->kind == CW_TRAFFIC_FRAGMENT)
@@ -164,9 +164,9 @@ static uint32_t extensions_of(const struct cw_flow *flow)
 }
 
 /*
- * Extension headers in the order that RFC 8200, 4.1 asks for. `next` is the field of the header
- * before that names the one that follows; each gets its number there. Offset and flag of a fragment
- * header are filled in by put_ipv6, once the piece is known. Returns the end.
+ * Puts extension headers in the order of RFC 8200, 4.1. `next` is the next-header field before
+ * them; each header's number goes into the field of the header before. put_ipv6 fills offset and
+ * flag of a fragment header, once the piece is known. Returns the end.
  */
 static uint8_t *put_extensions(const struct cw_flow *flow, uint8_t *next, uint8_t *at)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Writing big-endian fields one after the other, and the internet checksum (RFC 1071). */
+/* Writes big-endian fields, and the internet checksum (RFC 1071). */
 #ifndef CW_DATASETS_OCTETS_H
 #define CW_DATASETS_OCTETS_H
 
 #include "core/base/base.h"
 
-/* Each puts a value at `at` and returns the place behind it. */
+/* Each writes a value at `at` and returns the place after it. */
 static inline uint8_t *cw_put_u8(uint8_t *at, uint32_t value)
 {
 	*at = (uint8_t)value;
@@ -30,7 +30,7 @@ static inline uint8_t *cw_put_bytes(uint8_t *at, const void *bytes, size_t count
 	return at + count;
 }
 
-/* `value` as the two octets of a network field would be summed by cw_sum. */
+/* Returns the sum that cw_sum would give for `value` as a network field of two octets. */
 static inline uint64_t cw_sum_u16(uint32_t value)
 {
 	uint8_t octets[2];
@@ -40,7 +40,7 @@ static inline uint64_t cw_sum_u16(uint32_t value)
 }
 
 /*
- * Add octets to a running sum. One's complement addition does not care for byte order (RFC 1071,
+ * Adds octets to a running sum. One's complement addition is independent of byte order (RFC 1071,
  * 2 (B)), so words are summed as this machine loads them, four octets at a time.
  */
 static inline uint64_t cw_sum(uint64_t sum, const uint8_t *octets, size_t count)
@@ -57,7 +57,7 @@ static inline uint64_t cw_sum(uint64_t sum, const uint8_t *octets, size_t count)
 	return sum;
 }
 
-/* Finish: the complement folded to 16 bits, stored at `at`. */
+/* Folds the sum to 16 bits and stores its complement at `at`. */
 static inline void cw_sum_store(uint8_t *at, uint64_t sum)
 {
 	while (sum >> 16)

@@ -21,7 +21,7 @@ static inline uint64_t cw_random_next(struct cw_random *random)
 	return z ^ (z >> 31);
 }
 
-/* 0 .. limit - 1; scaling instead of a remainder, whose division would cost more than the draw. */
+/* Returns 0 .. limit - 1. Scales instead of dividing: a division would cost more than the draw. */
 static inline uint32_t cw_random_below(struct cw_random *random, uint32_t limit)
 {
 	return (uint32_t)(((cw_random_next(random) >> 32) * limit) >> 32);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Profiles: how large frames are, how they follow each other, and what is wrong with a few. */
+/* Profiles: sizes and timing of frames, and the damage to a few of them. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@
 #define ETHERNET_BYTES 14u
 #define SIZE_CLASSES_MAX 5
 
-/* With `percent`, frames of bytes_min .. bytes_min + bytes_range - 1. */
+/* `percent` of the frames have bytes_min .. bytes_min + bytes_range - 1 bytes. */
 struct size_class {
 	uint8_t percent;
 	uint16_t bytes_min;
@@ -83,7 +83,7 @@ int cw_traffic_open(struct cw_traffic **traffic, const char *profile, uint64_t s
 				    profile);
 	made = calloc(1, sizeof(*made));
 	if (!made)
-		return cw_error_set_errno(error, -ENOMEM, "cannot make traffic");
+		return cw_error_set_errno(error, -ENOMEM, "cannot generate traffic");
 	made->profile = &profiles[index];
 	made->random.state = seed;
 	made->frame.random = &made->random;
@@ -92,7 +92,7 @@ int cw_traffic_open(struct cw_traffic **traffic, const char *profile, uint64_t s
 	cw_pool_fill(&made->pool, &made->random);
 	if (cw_flows_open(&made->flows, &made->profile->flows, &made->random) < 0) {
 		free(made);
-		return cw_error_set_errno(error, -ENOMEM, "cannot make the table of flows");
+		return cw_error_set_errno(error, -ENOMEM, "cannot generate traffic");
 	}
 	*traffic = made;
 	return 0;
@@ -109,7 +109,7 @@ static size_t draw_size(const struct profile *profile, struct cw_random *random)
 }
 
 /*
- * Make the frame wrong in a way that parsers meet: impossible versions and header lengths, lengths
+ * Damages the frame in ways that parsers meet: impossible versions and header lengths, lengths
  * beyond the frame, other protocols' numbers, and runts that end inside the Ethernet header.
  */
 static void damage(struct cw_frame *frame, const struct cw_flow *flow)
@@ -152,7 +152,7 @@ static void damage(struct cw_frame *frame, const struct cw_flow *flow)
 	}
 }
 
-/* Two steps in three are 0 or 1 us, the others up to 4: bursts, and 1 us in the mean. */
+/* Draws a gap: two in three are 0 or 1 us, the others up to 4 us; bursts, with a mean of 1 us. */
 static uint64_t draw_gap_ns(struct cw_random *random)
 {
 	uint32_t limit = cw_random_below(random, 3) ? 2 : 5;

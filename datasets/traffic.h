@@ -20,35 +20,35 @@ enum cw_traffic_kind {
 	CW_TRAFFIC_ARP,
 	CW_TRAFFIC_GRE,
 	CW_TRAFFIC_ESP,
-	CW_TRAFFIC_IPV6_EXTENSION, /* UDP behind extension headers */
+	CW_TRAFFIC_IPV6_EXTENSION, /* UDP after extension headers */
 	CW_TRAFFIC_FRAGMENT,       /* UDP datagrams in three pieces, IPv4 and IPv6 */
 	CW_TRAFFIC_ICMPV6,
 	CW_TRAFFIC_LINK, /* LLDP, and spanning tree over LLC */
 	CW_TRAFFIC_KIND_COUNT,
 };
 
-/* What the generator knows about a packet that its bytes may no longer tell. */
+/* The generator's knowledge of a packet, which its bytes may not show. */
 struct cw_traffic_note {
 	enum cw_traffic_kind kind;
-	uint32_t flow; /* index below CW_TRAFFIC_FLOWS; 0 carries most */
+	uint32_t flow; /* index below CW_TRAFFIC_FLOWS; flow 0 carries the most packets */
 	bool is_ipv6;
 	uint8_t tag_count; /* VLAN tags */
-	bool is_malformed; /* its bytes are wrong somewhere, or it is shorter than a frame */
-	bool is_truncated; /* captured in part: caplen < wire_len */
+	bool is_malformed; /* has wrong bytes, or is shorter than a frame */
+	bool is_truncated; /* caplen < wire_len */
 };
 
 struct cw_traffic;
 
-/* The names that open takes, NULL at the end: "imix", "small", "large", "mix". */
+/* The names that cw_traffic_open takes: "imix", "small", "large", "mix"; NULL ends the list. */
 extern const char *const cw_traffic_profiles[];
 
 int cw_traffic_open(struct cw_traffic **traffic, const char *profile, uint64_t seed,
 		    struct cw_error *error);
 
-/* The next packet, its data valid until the next call. Endless. iface 0, link type Ethernet. */
+/* Fills the next packet; its data is valid until the next call. Endless. iface 0, Ethernet. */
 void cw_traffic_next(struct cw_traffic *traffic, struct cw_packet *packet);
 
-/* About the packet that next gave last; overwritten by the next call. */
+/* Returns the note on the last packet; valid until the next cw_traffic_next. */
 const struct cw_traffic_note *cw_traffic_note(const struct cw_traffic *traffic);
 
 void cw_traffic_close(struct cw_traffic *traffic);

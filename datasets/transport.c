@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Transport headers and payloads. Knows nothing of what is in front of them. */
+/* Transport headers and payloads, independent of the headers before them. */
 #include "datasets/octets.h"
 #include "datasets/transport.h"
 
@@ -32,15 +32,15 @@ uint8_t cw_transport_protocol(const struct cw_flow *flow)
 	}
 }
 
-/* A connection that is aborted instead of closed. */
+/* Returns whether the connection is reset instead of closed. */
 static bool ends_in_reset(const struct cw_flow *flow)
 {
 	return flow->length % 8 == 0;
 }
 
 /*
- * The life of a connection by step: SYN, SYN ACK, ACK, data in both directions, then FIN, FIN, ACK
- * in the last three steps, or one RST. `from` (fills) is who sends, where the step decides it.
+ * Returns the TCP flags of the flow's step: SYN, SYN ACK, ACK, data in both directions, then FIN,
+ * FIN, ACK in the last three steps, or one RST. Fills `from`, the sender, if the step decides it.
  */
 static uint32_t tcp_flags(const struct cw_flow *flow, enum cw_flow_end *from)
 {
@@ -87,7 +87,7 @@ static const uint8_t *pool_of(const struct cw_frame *frame, const struct cw_flow
 	return flow->is_text ? frame->pool->text : frame->pool->cipher;
 }
 
-/* Payload up to `trailer_bytes` short of the wanted size; none if headers have reached it. */
+/* Puts payload up to `trailer_bytes` short of the wanted size; none if the headers reach that. */
 static uint8_t *put_payload(struct cw_frame *frame, const struct cw_flow *flow, uint8_t *at,
 			    size_t trailer_bytes)
 {
@@ -156,7 +156,7 @@ static uint8_t *put_tcp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 		at = put_payload(frame, flow, at, 0);
 		sent = (uint32_t)(at - payload);
 	} else {
-		sent = (flags & (TCP_SYN | TCP_FIN)) != 0; /* these two count as one octet */
+		sent = (flags & (TCP_SYN | TCP_FIN)) != 0; /* SYN and FIN count as one octet each */
 	}
 	flow->seq[from] += sent;
 	sum += cw_sum_u16((uint32_t)(at - start));
@@ -173,7 +173,7 @@ static uint8_t *put_udp_header(const struct cw_flow *flow, enum cw_flow_end from
 	return cw_put_be32(at, 0);
 }
 
-/* Length and checksum of a datagram whose bytes are all in place; `sum` is its pseudo header's. */
+/* Fills length and checksum of a finished datagram; `sum` is its pseudo header's. */
 static void finish_udp(uint8_t *start, const uint8_t *end, uint64_t sum)
 {
 	size_t bytes = (size_t)(end - start);
@@ -181,7 +181,7 @@ static void finish_udp(uint8_t *start, const uint8_t *end, uint64_t sum)
 	cw_put_be16(start + 4, (uint32_t)bytes);
 	cw_sum_store(start + 6, cw_sum(sum, start, bytes));
 	if (cw_load_u16(start + 6, 0) == 0)
-		cw_store_u16(start + 6, 0xffff); /* 0 would say: no checksum */
+		cw_store_u16(start + 6, 0xffff); /* 0 would mean no checksum */
 }
 
 static uint8_t *put_label(uint8_t *at, const char *label)
@@ -191,7 +191,7 @@ static uint8_t *put_label(uint8_t *at, const char *label)
 	return cw_put_bytes(cw_put_u8(at, (uint32_t)bytes), label, bytes);
 }
 
-/* The name is a function of flow->query, so that the response repeats the question. */
+/* Puts a name that is a function of `query`, so that the response repeats the question. */
 static uint8_t *put_name(uint8_t *at, uint32_t query)
 {
 	static const char *const hosts[] = {"www", "mail", "api",   "cdn",
@@ -241,7 +241,7 @@ static uint8_t *put_dns(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 	return at;
 }
 
-/* Echo requests and replies; `sum` is 0 for ICMP, which has no pseudo header. */
+/* Puts an echo request or reply; `sum` is 0 for ICMP, which has no pseudo header. */
 static uint8_t *put_echo(struct cw_frame *frame, struct cw_flow *flow, enum cw_flow_end from,
 			 uint8_t *at, uint64_t sum)
 {
@@ -289,11 +289,11 @@ static uint8_t *put_esp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 	at = cw_put_be32(at, 0x10000u | flow->port[from]);
 	at = cw_put_be32(at, ++flow->seq[from]);
 	at = put_payload(frame, flow, at, ESP_TRAILER_BYTES);
-	/* Never empty: what is encrypted has a trailer and an integrity value. */
+	/* Never empty: encrypted data has a trailer and an integrity value. */
 	return cw_put_bytes(at, frame->pool->cipher, ESP_TRAILER_BYTES);
 }
 
-/* A whole UDP datagram. */
+/* Puts an unfragmented UDP datagram. */
 static uint8_t *put_udp(struct cw_frame *frame, struct cw_flow *flow, enum cw_flow_end from,
 			uint8_t *at, uint64_t sum)
 {
@@ -306,8 +306,8 @@ static uint8_t *put_udp(struct cw_frame *frame, struct cw_flow *flow, enum cw_fl
 }
 
 /*
- * The next piece of a UDP datagram. The first decides its size and where in the pool its bytes are,
- * so that its checksum is right over all pieces and the datagram can be put together again.
+ * Puts the next piece of a UDP datagram. The first piece fixes the size and the place of the bytes
+ * in the pool, so that the checksum is right over all pieces and the datagram can be reassembled.
  */
 static uint8_t *put_piece(struct cw_frame *frame, struct cw_flow *flow, enum cw_flow_end from,
 			  uint8_t *at, uint64_t sum)
@@ -324,8 +324,7 @@ static uint8_t *put_piece(struct cw_frame *frame, struct cw_flow *flow, enum cw_
 		flow->piece_bytes = (uint16_t)(room < PIECE_BYTES_MIN ? PIECE_BYTES_MIN : room);
 		flow->pool_offset = cw_random_below(frame->random, CW_POOL_BYTES);
 	}
-	total =
-	    CW_PIECES_PER_DATAGRAM * flow->piece_bytes - 3; /* the last need not be whole words */
+	total = CW_PIECES_PER_DATAGRAM * flow->piece_bytes - 3; /* the last: not in 8-byte units */
 	payload = pool_of(frame, flow) + flow->pool_offset;
 	if (piece == 0) {
 		uint8_t *start = at;
