@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pipeline: inputs in, files out, books that balance.
+ * The pipeline: reads inputs, writes files, and accounts for every packet.
  *
  *     struct cw_pipeline_options options;
  *     cw_pipeline_options_init(&options);
@@ -23,59 +23,59 @@ struct cw_pipeline;
 void cw_pipeline_options_init(struct cw_pipeline_options *options);
 
 /*
- * Errors: -EINVAL, -EEXIST (no_clobber), -EACCES (host name) and the like for what is wrong with
- * the request, found before anything is written (the command's exit 2); -ENOMEM, -EAGAIN and other
- * system errors (exit 1). Nothing is left behind: no thread, file or descriptor.
+ * Checks the request, then starts the threads. Errors: -EINVAL, -EEXIST (no_clobber), -EACCES (host
+ * name) and the like for a wrong request, found before anything is written (the command's exit 2);
+ * -ENOMEM, -EAGAIN and other system errors (exit 1). An error leaves no thread, file or descriptor.
  */
 int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_options *options,
 		      struct cw_error *error);
 
-/* Readable (poll) once all threads are done. */
+/* Returns a descriptor that is readable (poll) once all threads are done. */
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline);
 
-/* Read no further; finish what was cut. Any thread. */
+/* Stops reading and finishes the batches already cut. Any thread. */
 void cw_pipeline_request_stop(struct cw_pipeline *pipeline);
 
-/* Progress so far; any thread. */
+/* Progress so far. */
 struct cw_progress {
-	uint64_t read_bytes;  /* of the inputs, as they are on disk */
-	uint64_t total_bytes; /* 0 when an input's length is unknown */
+	uint64_t read_bytes;  /* of the inputs, as stored on disk */
+	uint64_t total_bytes; /* 0: an input's length is unknown */
 	uint64_t packets;
 	uint64_t bytes; /* captured */
-	/* live, sums over the queues and devices */
+	/* live: sums over the queues and interfaces */
 	uint64_t kernel_seen;
 	uint64_t kernel_dropped;
-	uint64_t freezes;
-	uint64_t lost_before_tap; /* at least */
+	uint64_t freezes;         /* times a kernel ring was full */
+	uint64_t lost_before_tap; /* lower bound */
 };
+/* Any thread. */
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress);
 
 /*
- * Ask for the rules to be read anew; any thread. Requests that come while one is under way are
- * served together, by one more reload. The request's number, or 0 where the rules cannot change.
+ * Asks for a reload of the rules; any thread. Requests during a reload share one further reload.
+ * Returns the request's number, or 0 if the rules cannot change.
  */
 uint64_t cw_pipeline_request_reload(struct cw_pipeline *pipeline);
 
 void cw_pipeline_reload_status(struct cw_pipeline *pipeline, struct cw_reload_status *status);
 
 /*
- * Wait for the threads, publish the files, fill the report. 0, or -ENOMEM for the report (the files
- * are done all the same).
+ * Waits for the threads, publishes the files, fills the report. 0, or -ENOMEM: no report, but the
+ * files are complete.
  */
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
 
 /*
- * Break the run off: nothing more is written; the unfinished regular files are cut to whole records
- * and stay under their hidden names. For a process that is about to end: threads that are blocked
- * stay so, and the pipeline can only be peeked at afterwards.
+ * Aborts the run: nothing more is written; unfinished regular files are truncated to intact records
+ * and keep their temporary names. For a process that is about to exit: blocked threads stay
+ * blocked, and afterwards only cw_pipeline_peek may be called.
  */
 void cw_pipeline_abort(struct cw_pipeline *pipeline);
 
-/* Whether a drain was given up and there is still no end: a thread is stuck. Abort is what is left.
- */
+/* Returns whether the drain was given up and a thread still hangs: only abort is left. */
 bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);
 
-/* The books of this moment; threads go on. */
+/* Fills the books as of now; the threads continue. */
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);
 
 void cw_pipeline_free(struct cw_pipeline *pipeline); /* accepts NULL */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A run under way, as its caller sees and steers it, and its end: joined, reported, taken down. */
+/* Control of a run by its caller, and its end: threads joined, report filled, memory freed. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,7 +56,7 @@ struct peeking {
 	struct cw_books *books;
 };
 
-/* The turn. */
+/* In the turn. */
 static void peek(void *context)
 {
 	const struct peeking *peeking = context;
@@ -90,7 +90,7 @@ static void join(pthread_t thread, bool *is_started)
 	*is_started = false;
 }
 
-/* Threads that run although starting the others failed: let them find their end. */
+/* Joins all threads. If starting some failed, first makes the others end. */
 static void join_threads(struct cw_pipeline *pipeline)
 {
 	if (!pipeline->worker_count || !pipeline->workers[0].is_started)

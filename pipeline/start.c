@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The start of a run: sizes, memory and threads. What the request says is looked at before any of
- * it (setup/); what was built until a failure is taken down again.
+ * The start of a run: sizes, memory and threads, after setup/ has checked the request. A failure
+ * takes down everything built before.
  */
 #include <errno.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->sizes.batch_count = options->threads * 3 + 4;
 }
 
-/* Zeroed, from the start of a cache line on. */
+/* Returns zeroed memory that starts a cache line. */
 static void *new_lines(size_t bytes)
 {
 	void *lines = aligned_alloc(CW_CACHE_LINE, bytes);
@@ -111,7 +111,8 @@ static int init_memory(struct cw_pipeline *pipeline, struct cw_error *error)
 	return 0;
 no_memory:
 	return cw_error_set(
-	    error, -ENOMEM, "no memory for %u threads, %u batches and %zu bytes of chunks",
+	    error, -ENOMEM,
+	    "no memory for %u threads, %u batches and %zu bytes of chunks: use fewer threads (-t)",
 	    options->threads, options->sizes.batch_count, options->sizes.pool_bytes);
 }
 
@@ -133,11 +134,11 @@ static uint32_t count_threads(const struct cw_pipeline *pipeline)
 	       (pipeline->run.is_reloadable ? 1 : 0);
 }
 
-/* Signals go to the thread that asked for the run; only faults are this pipeline's threads' own. */
+/* Blocks signals in the new threads, except faults: the caller's thread handles signals. */
 static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	sigset_t blocked, before;
-	char name[32]; /* the kernel keeps 15 of them */
+	char name[32]; /* the kernel keeps 15 bytes */
 	int result = 0;
 
 	sigfillset(&blocked);
@@ -188,7 +189,7 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->run.keeper_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pipeline->run.keeper_fd < 0 || pipeline->run.wake_fd < 0 ||
 	    pipeline->run.abort_fd < 0 || pipeline->run.done_fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot make event descriptors");
+		return cw_error_set_errno(error, -errno, "cannot create event descriptors");
 	return 0;
 }
 
@@ -247,7 +248,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	return start_threads(pipeline, error);
 }
 
-/* Make the parts known to those above them, and all that cw_pipeline_free takes down. */
+/* Links the parts, and initialises everything that cw_pipeline_free takes down. */
 static void connect(struct cw_pipeline *pipeline)
 {
 	struct cw_run *run = &pipeline->run;
@@ -279,7 +280,7 @@ int cw_pipeline_start(struct cw_pipeline **result, const struct cw_pipeline_opti
 	pipeline->run.options = *options;
 	failure = options->rules->count
 		      ? start(pipeline, &local)
-		      : cw_error_set(&local, -EINVAL, "there is no rule, so no output");
+		      : cw_error_set(&local, -EINVAL, "no rules, so nothing to write");
 	if (failure < 0) {
 		if (error)
 			*error = local;

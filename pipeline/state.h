@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The whole of a running pipeline, each part in the hands of its wing. pipeline.h is for users. */
+/* All state of a run, one part per wing. Users include pipeline.h instead. */
 #ifndef CW_PIPELINE_STATE_H
 #define CW_PIPELINE_STATE_H
 
@@ -12,8 +12,8 @@ struct cw_worker {
 	uint32_t index;
 	pthread_t thread;
 	bool is_started;
-	uint32_t next_lane;   /* where it looks for a cut batch first */
-	uint32_t next_output; /* and for one to write */
+	uint32_t next_lane;   /* first lane to search for a cut batch */
+	uint32_t next_output; /* first output to search for chunks to write */
 	struct cw_match_scratch scratch;
 	struct cw_copy *copy; /* worker.c */
 };
@@ -30,7 +30,7 @@ struct cw_pipeline {
 	/* constant after start */
 	struct cw_worker *workers;
 	uint32_t worker_count;
-	int32_t *worker_cpus; /* pinned to it; -1: nowhere */
+	int32_t *worker_cpus; /* core of each worker; -1: not pinned */
 };
 
 void *cw_worker_main(void *worker);

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker thread: it does whatever is nearest to the files first. Writing complete chunks frees
- * memory, copying reserved batches completes chunks, matching cut batches makes new ones to
- * reserve.
+ * A worker thread. It takes the work nearest to the files first: writing complete chunks frees
+ * memory, copying reserved batches completes chunks, matching cut batches needs new chunks.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pipeline/state.h"
 
-/* Where the copying of a stretch has got to in one output. */
+/* Progress of copying a stretch into one output. */
 struct place {
 	uint8_t *to;
-	uint32_t room;        /* left in the chunk */
-	uint32_t record_left; /* left in the piece */
-	uint32_t copied;      /* into the chunk, not noted yet */
+	uint32_t room;        /* bytes left in the chunk */
+	uint32_t record_left; /* records left in the piece */
+	uint32_t copied;      /* bytes copied into the chunk, not noted yet */
 	uint32_t next_piece;
 	uint32_t iface;
 	struct cw_chunk *chunk;
 };
 
-/* Bytes copied into a chunk, to be told once the batch is known to be intact. */
+/* Bytes copied into a chunk, reported to it once the batch is known to be intact. */
 struct note {
 	struct cw_chunk *chunk;
 	struct cw_output *output;
@@ -31,7 +30,7 @@ struct cw_copy {
 	struct place *places; /* per output */
 	struct note *notes;   /* room for every piece and every chunk of the pool */
 	uint32_t note_count;
-	uint8_t *bounce; /* CW_RECORD_SPLIT_MAX: a record that goes into two chunks or more */
+	uint8_t *bounce; /* CW_RECORD_SPLIT_MAX bytes: a record that spans two chunks or more */
 };
 
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index)
@@ -85,7 +84,7 @@ static void note_copied(struct cw_copy *copy, struct place *place, struct cw_out
 	place->copied = 0;
 }
 
-/* Go to the output's next piece. False: nothing more was reserved, the output has failed. */
+/* Moves to the output's next piece. False: nothing more was reserved; the output has failed. */
 static bool enter_piece(struct cw_copy *copy, const struct cw_batch *batch, struct place *place,
 			struct cw_output *output)
 {
@@ -104,7 +103,8 @@ static bool enter_piece(struct cw_copy *copy, const struct cw_batch *batch, stru
 	return true;
 }
 
-/* Advance over `bytes` that cross into the piece's following chunks; copy them where `from`. */
+/* Advances by `bytes` that cross into the piece's following chunks; copies them unless `from` is
+ * NULL. */
 static void cross_chunks(struct cw_copy *copy, struct place *place, struct cw_output *output,
 			 const uint8_t *from, size_t bytes)
 {
@@ -182,9 +182,9 @@ static void copy_stretch(struct cw_outputs *outputs, struct cw_copy *copy,
 }
 
 /*
- * The input shrank while its packets were copied: mark, for each output, the first record that is
- * not surely the file's own, so that its writer stops before it. Walks the stretch again; the notes
- * are not told yet, so no chunk of it has been written.
+ * The input shrank while its packets were copied: marks, for each output, the first record that may
+ * not be the file's content, so that the writer stops before it. Walks the stretch again; its notes
+ * are not reported yet, so none of its chunks was written.
  */
 static void mark_damage(struct cw_outputs *outputs, struct cw_copy *copy,
 			const struct cw_batch *batch, size_t intact_bytes)
@@ -209,7 +209,7 @@ static void mark_damage(struct cw_outputs *outputs, struct cw_copy *copy,
 				continue;
 			output = &outputs->at[entry];
 			place = &copy->places[entry];
-			place->copied = 0; /* the notes are taken already */
+			place->copied = 0; /* the bytes were noted before */
 			if (!place->record_left && !enter_piece(copy, batch, place, output))
 				continue;
 			if (!is_intact) {
@@ -243,7 +243,7 @@ static void tell_notes(struct cw_outputs *outputs, struct cw_copy *copy)
 
 /* ---- matching ---- */
 
-/* How many of the batch's packets lie wholly in the span's first `intact_bytes`. */
+/* Returns how many of the batch's packets lie entirely in the span's first `intact_bytes`. */
 static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 {
 	const uint8_t *limit = batch->span.data + intact_bytes;
@@ -254,7 +254,8 @@ static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 	return count;
 }
 
-/* The latest time in the part: all of it before a file's end takes the fast way. */
+/* Notes the part's latest timestamp: a part before the end of a file's period is reserved at once.
+ */
 static void note_latest(struct cw_batch *batch)
 {
 	batch->part.latest_ns = 0;
@@ -264,7 +265,7 @@ static void note_latest(struct cw_batch *batch)
 	}
 }
 
-/* Match the batch's next part; leave out what an input truncated underneath no longer has. */
+/* Matches the batch's next part, without the packets that an input truncated meanwhile has lost. */
 static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
@@ -282,7 +283,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 		batch->packet_count = intact > part_first ? intact : part_first;
 		batch->is_damaged = true;
 	}
-	batch->part.latest_ns = UINT64_MAX; /* nobody looked */
+	batch->part.latest_ns = UINT64_MAX; /* unknown */
 	if (atomic_load(&pipeline->outputs.has_time_rotation))
 		note_latest(batch);
 }
@@ -300,14 +301,14 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	batch->part.end = 0;
 	batch->packet_count = (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
 						       pipeline->run.options.sizes.batch_records);
-	/* The bytes changed since the capture thread walked them. */
+	/* Different counts: the bytes changed since the capture thread walked them. */
 	if (batch->packet_count != batch->span.record_count)
 		batch->is_damaged = true;
 	match_next_part(worker, batch);
 	cw_turn_park_any(&pipeline->turn, batch);
 }
 
-/* A batch is done with: its lease goes back, and it to the capture thread. */
+/* Gives a finished batch's lease back, and the batch to its capture thread. */
 static void finish_batch(struct cw_pipeline *pipeline, struct cw_batch *batch)
 {
 	struct cw_lane *lane = &pipeline->run.lanes[batch->lane];
@@ -347,7 +348,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 	cw_turn_park_any(&pipeline->turn, batch);
 }
 
-/* A cut batch, of one lane after the other: none is preferred. */
+/* Takes a cut batch from the lanes in rotation, so that no lane is preferred. */
 static struct cw_batch *pop_cut(struct cw_worker *worker)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;

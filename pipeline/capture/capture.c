@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture thread: walks the inputs one after the other, cuts them into batches of whole records
- * and numbers them. It touches record headers only; everything else is the workers' work.
+ * The capture thread of files: walks the inputs one after the other, cuts them into batches of
+ * complete records and numbers the batches. It reads record headers only; workers do the rest.
  */
 #include <errno.h>
 
 #include "pipeline/capture/capture.h"
 
-/* Compile the rules for the link types met since the last time. */
+/* Compiles the rules for the link types met since the last call. */
 static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
 {
 	for (; *prepared < capture->inputs->ifaces.count; ++*prepared) {
@@ -21,7 +21,7 @@ static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, str
 	return 0;
 }
 
-/* A batch to fill; NULL when reading shall stop. */
+/* Waits for a batch to fill; NULL: reading must stop. */
 static struct cw_batch *take_batch(struct cw_lane *lane)
 {
 	for (;;) {
@@ -37,8 +37,7 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 	}
 }
 
-/* Read one input to its end. Returns what ended it: 0, or a negative errno with the error filled.
- */
+/* Reads one input to its end. 0, or a negative errno with the error filled. */
 static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
 		      uint32_t *prepared, struct cw_error *error)
 {
@@ -91,8 +90,8 @@ static int reopen(struct cw_capture *capture, uint32_t index, struct cw_error *e
 		return result;
 	if (cw_source_identity(input->source, &device, &inode) &&
 	    (device != input->device || inode != input->inode))
-		return cw_error_set(error, -ESTALE, "%s was replaced since it was checked",
-				    input->path);
+		return cw_error_set(error, -ESTALE,
+				    "%s was replaced by another file during the run", input->path);
 	return 0;
 }
 
@@ -142,7 +141,7 @@ void *cw_capture_main(void *argument)
 			cw_source_info(input->source, &input->info);
 		if (input->info.has_grown)
 			cw_run_tell(capture->run, CW_WARNING,
-				    "%s grew while it was read: what came later is left out",
+				    "%s grew while it was read; packets added later are not read",
 				    input->path);
 		cw_source_close(input->source);
 		input->source = NULL;

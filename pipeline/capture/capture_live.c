@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture thread of a live queue: takes blocks from the kernel's ring and hands them out. It
- * copies nothing and waits for no worker longer than the ring lasts: what the ring cannot hold the
- * kernel drops and counts.
+ * The capture thread of a live queue: takes blocks from the kernel ring and hands them out. It
+ * copies nothing. While it waits for workers, packets gather in the kernel ring; when that is full,
+ * the kernel drops packets and counts them.
  */
 #include <errno.h>
 
@@ -24,11 +24,11 @@ static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *mor
 	sum->wakeups += more->wakeups;
 	sum->stalls += more->stalls;
 	sum->downs += more->downs;
-	sum->ring_blocks = more->ring_blocks; /* of now */
+	sum->ring_blocks = more->ring_blocks; /* current values, not sums */
 	sum->ring_used = more->ring_used;
 }
 
-/* Sum the queue's counts up, over all devices it was on; some of them for progress. */
+/* Adds up the queue's counters over all interfaces it was on, and publishes some for progress. */
 static void publish(struct cw_lane *lane, struct cw_live *live)
 {
 	struct cw_live_stats stats;
@@ -61,8 +61,9 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 }
 
 /*
- * There was nothing to take: what came longer ago than the kernel keeps a block open was handed
- * out. Twice that, and some more, because the kernel's timer is not exact.
+ * Publishes the horizon when no block was ready: packets older than the time that the kernel keeps
+ * a block open were handed out. Uses twice that time and a little more, because the kernel's timer
+ * is not exact.
  */
 static void publish_horizon(struct cw_lane *lane)
 {
@@ -77,26 +78,26 @@ static void publish_horizon(struct cw_lane *lane)
 				      memory_order_release);
 }
 
-/* The device is gone or does not work: let go of it, the keeper sees to the rest. */
+/* Lets go of an interface that is gone or fails; the keeper reopens it. */
 static void let_go(struct cw_lane *lane, struct cw_live *live)
 {
 	publish(lane, live);
 	lane->capture.past = lane->capture.stats;
 	lane->capture.stopped = NULL;
-	/* [TIME-1] Nothing will come until the keeper has another device. */
+	/* [TIME-1] No packet will come until the keeper has reopened the interface. */
 	atomic_store_explicit(&lane->shared.horizon_ns, UINT64_MAX, memory_order_release);
 	/* [TAP-1] release */
 	atomic_store_explicit(&lane->shared.live, NULL, memory_order_release);
 	cw_run_wake_keeper(lane->owner->run);
 }
 
-/* What cw_live_next said, other than a span. False: nothing more will come from the queue. */
+/* Handles a result of cw_live_next other than a span. False: the queue has ended. */
 static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, int result)
 {
 	switch (result) {
 	case 0:
 	case -EINTR:
-	case -ENETDOWN: /* it goes on by itself; the keeper tells */
+	case -ENETDOWN: /* recovers by itself; the keeper reports it */
 		return true;
 	case -EAGAIN:
 		cw_gate_wait(&lane->shared.gate, seen);
@@ -104,11 +105,12 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 	case -ENODATA:
 		if (atomic_load(&lane->owner->run->is_stopping))
 			return false;
-		let_go(lane, live); /* all that a device had that was replaced by another */
+		let_go(lane, live); /* the last packets of a replaced interface were taken */
 		return true;
 	default:
 		if (result != -ENODEV)
-			cw_run_tell(lane->owner->run, CW_PROBLEM, "%s, queue %u: %s",
+			cw_run_tell(lane->owner->run, CW_PROBLEM,
+				    "cannot capture from %s, queue %u: %s",
 				    lane->owner->inputs->at[lane->input].path, lane->queue,
 				    strerror(-result));
 		let_go(lane, live);
@@ -116,7 +118,7 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 	}
 }
 
-/* Once for a device: the run ends, or another device has its place. */
+/* Stops the interface's queue, once, if the run ends or another interface has the name. */
 static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 {
 	struct cw_capture *capture = lane->owner;
@@ -144,7 +146,7 @@ void *cw_capture_live_main(void *argument)
 	if (capture->run->is_reloadable)
 		cw_generation_join(lane);
 	cw_run_pin_thread(capture->run, lane->cpu, capture->run->options.realtime);
-	/* Batches are touched here first. */
+	/* This thread touches the batches' memory first. */
 	cw_run_prefer_device(capture->run, capture->taps[lane->input].device);
 	while (goes_on) {
 		uint32_t seen = cw_gate_look(&lane->shared.gate);

@@ -37,16 +37,17 @@ static void fail_outputs(void *context)
 	for (uint32_t index = 0; index < outputs->count; index++) {
 		if (outputs->at[index].shared.state != CW_OUTPUT_FREE)
 			cw_output_fail(&outputs->at[index], -EINTR, false,
-				       "it was not drained in time");
+				       "its packets were not written in time");
 	}
 }
 
-/* Draining takes longer than it may: what is not written by now is lost, and counted so. */
+/* Ends a drain that takes too long: packets not written by now are lost, and counted. */
 static void give_up(struct cw_capture *capture)
 {
 	atomic_store(&capture->run->is_giving_up, true);
 	cw_run_tell(capture->run, CW_PROBLEM,
-		    "draining takes longer than %.1f s: what is not written yet is lost",
+		    "cannot write the last packets within %.1f s: the rest is lost. "
+		    "--drain-timeout gives slow outputs more time",
 		    (double)capture->run->options.drain_ms / 1000);
 	cw_turn_hold_any(capture->turn, fail_outputs, capture->turn->outputs);
 	cw_run_wake_lanes(capture->run);
@@ -70,7 +71,7 @@ void *cw_keeper_main(void *argument)
 		if (now_ns >= count_ns) {
 			count_ns = now_ns + COUNT_EVERY_NS;
 			cw_taps_count(capture);
-			cw_run_wake_lanes(capture->run); /* for them to count, as the kernel does */
+			cw_run_wake_lanes(capture->run); /* so that they read their counters too */
 		}
 		if (!drain_ns && atomic_load(&capture->run->is_stopping))
 			drain_ns = now_ns + capture->run->options.drain_ms * (CW_NS_PER_S / 1000);

@@ -5,11 +5,12 @@
 #include "core/packet/linktype.h"
 #include "pipeline/capture/capture.h"
 
-#define REOPEN_EVERY_NS CW_NS_PER_S /* a device that fails at once is not tried all the time */
+#define REOPEN_EVERY_NS CW_NS_PER_S /* limits retries of an interface that fails at once */
 
 /* ---- start ---- */
 
-/* By the device's receive queues and the cores: a capture thread wants one, its workers another. */
+/* Chooses the number of queues from the interface's receive queues and the cores: half of the cores
+ * are left for workers. */
 static uint32_t choose_queue_count(struct cw_capture *capture, const char *device)
 {
 	struct cw_netdev_facts facts;
@@ -21,7 +22,7 @@ static uint32_t choose_queue_count(struct cw_capture *capture, const char *devic
 	return cw_min_u32(facts.rx_queues, most ? most : 1);
 }
 
-/* What the rings of all other devices have of the memory. */
+/* Returns the bytes of the kernel rings of all other interfaces. */
 static uint64_t memory_of_others(const struct cw_capture *capture, const struct cw_tap *tap)
 {
 	uint64_t bytes = 0;
@@ -36,7 +37,7 @@ static uint64_t memory_of_others(const struct cw_capture *capture, const struct 
 	return bytes;
 }
 
-/* Rings are near their own device; the kernel takes their pages while it is opened. */
+/* Opens the interface with kernel rings in memory near it: the kernel takes their pages then. */
 static int open_near(struct cw_capture *capture, struct cw_tap *tap,
 		     const struct cw_live_options *asked, struct cw_error *error)
 {
@@ -65,10 +66,10 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 	tap->options.wake_fd = capture->run->wake_fd;
 	if (!tap->options.snaplen)
 		tap->options.snaplen = capture->run->options.output.snaplen;
-	/* AF_XDP has all queues of the device, libpcap one: they are asked for with 0. */
+	/* 0 stays for AF_XDP, which takes all queues, and libpcap, which has one. */
 	if (!tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET)
 		tap->options.queue_count = choose_queue_count(capture, tap->device);
-	/* Before it is opened, so that nothing falls between. Odd devices have no watch. */
+	/* Watch before opening, so that no event is missed. Some interfaces have no watch. */
 	if (cw_netdev_watch_open(&tap->watch, tap->device, NULL) < 0)
 		tap->watch = NULL;
 	if (capture->probe)
@@ -97,11 +98,11 @@ int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 	capture->inputs->at = calloc(count, sizeof(*capture->inputs->at));
 	capture->taps = calloc(count, sizeof(*capture->taps));
 	if (!capture->inputs->at || !capture->taps)
-		return cw_error_set(error, -ENOMEM, "no memory for %u devices", count);
+		return cw_error_set(error, -ENOMEM, "no memory for %u interfaces", count);
 	capture->inputs->count = count;
 	capture->tap_count = count;
 	if (cw_netdev_probe_open(&capture->probe, NULL) < 0)
-		capture->probe = NULL; /* losses before the tap stay unknown */
+		capture->probe = NULL; /* losses before the tap are unknown */
 	for (uint32_t index = 0; index < count; index++) {
 		int result = open_tap(capture, &capture->taps[index], index, error);
 
@@ -112,8 +113,7 @@ int cw_taps_open(struct cw_capture *capture, struct cw_error *error)
 	return 0;
 }
 
-/* The one filter that every packet of this link type must pass to be written; NULL: there is none.
- */
+/* Returns the one filter that every packet of this link type must pass to be written, or NULL. */
 static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t linktype)
 {
 	const struct cw_rules *rules = capture->run->options.rules;
@@ -122,7 +122,7 @@ static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t lin
 	struct cw_filter *filter;
 
 	options.linktype = linktype;
-	/* Rules that can change have no filter that stays. */
+	/* A rule that can change cannot be left to the kernel. */
 	if (!expression && rules->count == 1 && !capture->run->is_reloadable)
 		expression = rules->rules[0].filter; /* NULL: unmatched */
 	if (!expression || !expression[0] ||
@@ -141,7 +141,7 @@ static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 	if (!filter)
 		return;
 	result = cw_filter_kernel_program(filter, &program, &count);
-	/* Some queues with it and some without would be right as well. */
+	/* A program on only some of the queues would be correct as well. */
 	for (queue = 0; queue < tap->info.queue_count && result == 0; queue++)
 		result = cw_live_prefilter(tap->live, queue, program, count, NULL);
 	tap->has_prefilter = result == 0;
@@ -183,7 +183,8 @@ void cw_taps_report_start(struct cw_capture *capture)
 		const struct cw_live_info *info = &tap->info;
 
 		cw_run_tell(capture->run, CW_NOTE,
-			    "listening on %s, link type %s, snapshot length %u, %u %s of %zu MiB%s",
+			    "listening on %s, link type %s, snapshot length %u, %u kernel %s of "
+			    "%zu MiB%s",
 			    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
 			    info->snaplen, info->queue_count,
 			    info->queue_count == 1 ? "ring" : "rings",
@@ -197,7 +198,7 @@ void cw_taps_report_start(struct cw_capture *capture)
 static bool has_lost_every_lane(const struct cw_capture *capture, const struct cw_tap *tap)
 {
 	for (uint32_t queue = 0; queue < tap->lane_count; queue++) {
-		/* [TAP-1] acquire: the lane uses the device no more. */
+		/* [TAP-1] acquire: the lane no longer uses the interface. */
 		if (atomic_load_explicit(&capture->run->lanes[tap->lane_first + queue].shared.live,
 					 memory_order_acquire))
 			return false;
@@ -205,7 +206,7 @@ static bool has_lost_every_lane(const struct cw_capture *capture, const struct c
 	return true;
 }
 
-/* A device of that name is there, as far as can be known without opening it. */
+/* Returns whether an interface of that name seems to be there; only opening it can tell. */
 static bool may_open(const struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;
@@ -232,8 +233,8 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 		cw_live_info(tap->live, &tap->info);
 		if (tap->info.queue_count != tap->lane_count)
 			result = cw_error_set(&error, -EOPNOTSUPP,
-					      "%s came back with %u queues, it had %u", tap->device,
-					      tap->info.queue_count, tap->lane_count);
+					      "%s came back with %u queues; it had %u before",
+					      tap->device, tap->info.queue_count, tap->lane_count);
 	}
 	if (result >= 0) {
 		result = cw_matcher_prepare(&capture->generations->current->matcher,
@@ -244,7 +245,8 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 		cw_live_close(tap->live);
 		tap->live = NULL;
 		if (result != tap->reopen_failure)
-			cw_run_tell(capture->run, CW_WARNING, "%s (it is tried again)", error.text);
+			cw_run_tell(capture->run, CW_WARNING, "%s; capweir keeps trying",
+				    error.text);
 		tap->reopen_failure = result;
 		return;
 	}
@@ -256,13 +258,13 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 	tap->opened_ns = now_ns;
 	atomic_store(&tap->is_replaced, false);
 	cw_run_tell(capture->run, CW_NOTE,
-		    "%s: captured again after %.1f s; what passed meanwhile is not known",
+		    "%s: captured again after %.1f s; packets in between were not captured",
 		    tap->device, (double)gap_ns * 1e-9);
 	for (uint32_t queue = 0; queue < tap->lane_count; queue++) {
 		struct cw_lane *lane = &capture->run->lanes[tap->lane_first + queue];
 
 		atomic_store(&lane->shared.horizon_ns, 0);
-		/* [TAP-1] release: the device, its interface and filter set. */
+		/* [TAP-1] release: the new `live`, its interface entry and filter set. */
 		atomic_store_explicit(&lane->shared.live, tap->live, memory_order_release);
 		cw_gate_signal(&lane->shared.gate);
 	}
@@ -278,8 +280,7 @@ static void tell_events(struct cw_capture *capture, struct cw_tap *tap)
 	}
 }
 
-/* A renamed device goes on being captured, until another one has its name: that is what was asked
- * for. */
+/* Lets go of a renamed interface once another interface has the name that the user asked for. */
 static void notice_successor(struct cw_capture *capture, struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;
@@ -290,7 +291,7 @@ static void notice_successor(struct cw_capture *capture, struct cw_tap *tap)
 	if (!state->is_called || state->ifindex == tap->info.device_index)
 		return;
 	cw_run_tell(capture->run, CW_NOTE,
-		    "another device is called %s now: it takes the place of interface %d",
+		    "another interface is now called %s: it takes the place of interface %d",
 		    tap->device, tap->info.device_index);
 	atomic_store(&tap->is_replaced, true);
 	for (uint32_t queue = 0; queue < tap->lane_count; queue++)
@@ -311,10 +312,10 @@ void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 			tap->gap_count++;
 			tap->gap_start_ns = now_ns;
 			cw_run_tell(capture->run, CW_NOTE,
-				    "%s is gone; it is captured again when it comes back",
+				    "%s is gone; capweir captures it again when it comes back",
 				    tap->device);
 		}
-		/* A reload has the compiler: again at the next look. */
+		/* If a reload holds the compiler, the next call tries again. */
 		if (!tap->live && !atomic_load(&capture->run->is_stopping) && may_open(tap) &&
 		    now_ns >= tap->opened_ns + REOPEN_EVERY_NS &&
 		    pthread_mutex_trylock(&capture->generations->sets_lock) == 0) {
@@ -324,7 +325,8 @@ void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 	}
 }
 
-/* What the device that is captured is called now; NULL: it is gone, or nobody watches its name. */
+/* Returns the captured interface's current name; NULL: it is gone. Without a watch: the first name.
+ */
 static const char *present_name(const struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;
@@ -343,12 +345,12 @@ void cw_taps_count(struct cw_capture *capture)
 		const char *name = present_name(tap);
 		uint64_t most;
 
-		if (!name) /* what it counted since the last look nobody knows */
+		if (!name) /* its counts since the last call are unknown */
 			tap->losses.is_lower_bound = true;
 		if (!name || cw_netdev_counters_read(capture->probe, name, &tap->now, NULL) < 0 ||
 		    cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses) < 0)
 			continue;
-		/* One packet can stand in several of them: the largest is a lower bound. */
+		/* A packet may be in several counters: the largest is a lower bound. */
 		most = losses->rx_dropped;
 		most = losses->rx_missed > most ? losses->rx_missed : most;
 		most = losses->rx_fifo > most ? losses->rx_fifo : most;

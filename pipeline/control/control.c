@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket's server: one request of a client is under way at a time, and the next is not
- * read before its answer is sent, so that a client costs one line, one answer and no patience.
+ * The control socket's server. A client's next request is not read before the answer to the last is
+ * sent, so a client costs at most the memory of one line and one answer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,18 +14,18 @@
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
 
-#define LISTENER 0u /* places among the polled ones; clients follow */
+#define LISTENER 0u /* places among the polled descriptors; clients follow */
 #define WAKER 1u
 #define FIRST_CLIENT 2u
 
 struct client {
 	int fd; /* -1: the place is free */
 	char line[CW_CONTROL_LINE_BYTES_MAX + 1];
-	size_t line_bytes; /* read, of one line or several */
-	bool has_ended;    /* it sends no more */
+	size_t line_bytes; /* bytes read, of one or more lines */
+	bool has_ended;    /* the client sends no more */
 	char *answer;      /* being sent; NULL: none */
 	size_t answer_bytes, sent_bytes;
-	uint64_t reload; /* the request whose answer it waits for; 0: none */
+	uint64_t reload; /* number of the reload request that it waits for; 0: none */
 };
 
 struct cw_control {
@@ -45,13 +45,14 @@ static int fill_address(struct sockaddr_un *address, const char *path, struct cw
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (!path[0] || strlen(path) >= sizeof(address->sun_path))
 		return cw_error_set(error, -ENAMETOOLONG,
-				    "the control socket's path %.200s has to have 1 to %zu bytes",
+				    "cannot use the control socket path %.200s: a path must have 1 "
+				    "to %zu bytes",
 				    path, sizeof(address->sun_path) - 1);
 	strcpy(address->sun_path, path);
 	return 0;
 }
 
-/* Make way: a socket of ours that nobody listens at is left from a run that was killed. */
+/* Removes a socket that no process listens at: it is left from a killed run. */
 static int remove_stale(const struct sockaddr_un *address, struct cw_error *error)
 {
 	const char *path = address->sun_path;
@@ -61,23 +62,26 @@ static int remove_stale(const struct sockaddr_un *address, struct cw_error *erro
 	if (lstat(path, &status))
 		return errno == ENOENT
 			   ? 0
-			   : cw_error_set_errno(error, -errno, "the control socket %s", path);
+			   : cw_error_set_errno(error, -errno, "cannot use the control socket %s",
+						path);
 	if (!S_ISSOCK(status.st_mode))
 		return cw_error_set(
 		    error, -EEXIST,
-		    "%s is there and is no socket: choose another path for --control", path);
+		    "%s exists and is not a socket: choose another path for --control", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return cw_error_set_errno(error, -errno, "the control socket %s", path);
+		return cw_error_set_errno(error, -errno, "cannot use the control socket %s", path);
 	result = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
 	close(fd);
 	if (result != ECONNREFUSED)
 		return cw_error_set(error, -EADDRINUSE,
-				    "the control socket %s is in use by another run", path);
+				    "the control socket %s is in use by another run: choose "
+				    "another path for --control",
+				    path);
 	if (status.st_uid != geteuid() || unlink(path))
 		return cw_error_set(
 		    error, -EEXIST,
-		    "the control socket %s is left from another user's run: remove it", path);
+		    "the control socket %s is left over from another user's run: remove it", path);
 	return 0;
 }
 
@@ -92,20 +96,23 @@ static int listen_at(struct cw_control *control, const struct sockaddr_un *addre
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	control->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (control->listener < 0 || control->wake_fd < 0)
-		return cw_error_set_errno(error, -errno, "the control socket %s", path);
-	/* So that it is nobody else's for no moment. */
+		return cw_error_set_errno(error, -errno, "cannot create the control socket %s",
+					  path);
+	/* With the umask set, no other user can open the socket at any moment. */
 	before = umask(0177);
 	result = bind(control->listener, (const struct sockaddr *)address, sizeof(*address));
 	result = result ? -errno : 0;
 	umask(before);
 	if (result < 0)
-		return cw_error_set_errno(error, result, "cannot make the control socket %s", path);
+		return cw_error_set_errno(error, result, "cannot create the control socket %s",
+					  path);
 	if (lstat(path, &status) == 0) {
 		control->device = (uint64_t)status.st_dev;
 		control->inode = (uint64_t)status.st_ino;
 	}
 	if (listen(control->listener, CW_CONTROL_CLIENTS_MAX))
-		return cw_error_set_errno(error, -errno, "cannot listen at %s", path);
+		return cw_error_set_errno(error, -errno, "cannot listen on the control socket %s",
+					  path);
 	return 0;
 }
 
@@ -152,7 +159,7 @@ static void close_client(struct client *client)
 	client->reload = 0;
 }
 
-/* Send what there is to send, as far as it goes. */
+/* Sends as much of the answer as the client takes. */
 static void send_answer(struct client *client)
 {
 	while (client->fd >= 0 && client->answer) {
@@ -175,7 +182,7 @@ static void send_answer(struct client *client)
 	}
 }
 
-/* Takes the answer; without one there was no memory for it. */
+/* Sends the answer (takes); NULL: there was no memory for it. */
 static void answer(struct client *client, char *text)
 {
 	if (!text) {
@@ -233,7 +240,7 @@ static void do_request(struct cw_control *control, struct cw_pipeline *pipeline,
 	answer(client, cw_control_answer(request->command));
 }
 
-/* Do what the lines that are there ask for, while each is answered at once. */
+/* Handles the lines read so far, until an answer has to wait. */
 static void do_lines(struct cw_control *control, struct cw_pipeline *pipeline,
 		     struct client *client)
 {
@@ -245,7 +252,7 @@ static void do_lines(struct cw_control *control, struct cw_pipeline *pipeline,
 		int result;
 
 		if (!end && client->line_bytes > CW_CONTROL_LINE_BYTES_MAX) {
-			close_client(client); /* it would not end */
+			close_client(client); /* the line is too long */
 			return;
 		}
 		if (!end && !(client->has_ended && bytes)) {
@@ -294,7 +301,7 @@ static void serve_client(struct cw_control *control, struct cw_pipeline *pipelin
 	if (client->fd >= 0 && (events & POLLIN))
 		read_client(client);
 	if (client->fd >= 0 && (events & (POLLERR | POLLHUP)) && !(events & POLLIN)) {
-		close_client(client); /* whoever it was is gone */
+		close_client(client); /* the client is gone */
 		return;
 	}
 	do_lines(control, pipeline, client);
@@ -309,7 +316,7 @@ static bool is_allowed(const struct cw_control *control, int fd)
 	       (peer.uid == 0 || peer.uid == control->maker || peer.uid == geteuid());
 }
 
-/* Words for one who is not let in; whether they arrive is his business. */
+/* Refuses a connection with a reason, which may get lost. */
 static void send_away(int fd, const char *why)
 {
 	char *text = cw_control_answer_error(why);
@@ -369,7 +376,7 @@ void cw_control_serve(struct cw_control *control, struct cw_pipeline *pipeline,
 		if (client->fd >= 0)
 			serve_client(control, pipeline, client, fds[index].revents);
 	}
-	/* Last, since its place may have been another's. */
+	/* Accept last: a new client may take the place of one served above. */
 	if (fds[LISTENER].revents & POLLIN)
 		let_in(control);
 }
@@ -378,7 +385,7 @@ void cw_control_wake(struct cw_control *control)
 {
 	uint64_t one = 1;
 
-	/* An eventfd takes a one, unless it is at its limit and so readable already. */
+	/* A write fails only if the eventfd is full, and a full eventfd is readable already. */
 	(void)!write(control->wake_fd, &one, sizeof(one));
 }
 
@@ -394,7 +401,7 @@ void cw_control_close(struct cw_control *control)
 	}
 	if (control->inode && lstat(control->path, &status) == 0 &&
 	    (uint64_t)status.st_dev == control->device && (uint64_t)status.st_ino == control->inode)
-		(void)unlink(control->path); /* else the next run does it */
+		(void)unlink(control->path); /* if this fails, the next run removes it */
 	if (control->listener >= 0)
 		close(control->listener);
 	if (control->wake_fd >= 0)

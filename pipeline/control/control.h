@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket of a live run: who may, asks how it goes and what it shall do, over a unix
- * stream socket, a line of JSON each way:
+ * The control socket of a live run: queries and commands over a unix stream socket, one line of
+ * JSON each way:
  *
  *	{"command": "stats"}			{"ok": true, "command": "stats", "stats": {...}}
  *	{"command": "rules"}			the rules in force
@@ -11,10 +11,10 @@
  *	{"command": "log", "level": "note"}	or "warning", "problem": the least severe reported
  *	anything else				{"ok": false, "error": "what is wrong"}
  *
- * Use: open it before privileges are given up; have its descriptors polled and serve it, by one
- * thread, which is none that packets need. Nothing here blocks: a client that does not read its
- * answer is not read from, and there is room for a few. The socket is its maker's (mode 0600), and
- * others than root and the maker are sent away also where they could open it.
+ * Use: open it before privileges are dropped; then poll its descriptors and serve it from one
+ * thread, which must not handle packets. Nothing here blocks: a client that does not read its
+ * answer is not read from, and the number of clients is limited. The socket belongs to the user who
+ * made it (mode 0600); clients of other users than that one and root are refused.
  */
 #ifndef CW_PIPELINE_CONTROL_CONTROL_H
 #define CW_PIPELINE_CONTROL_CONTROL_H
@@ -44,13 +44,13 @@ struct cw_control_request {
 	enum cw_severity level;                /* log: the least severe reported */
 };
 
-/* A line, without its end. 0, or -EINVAL and what is wrong. (What the fuzz target calls.) */
+/* Parses a line, without its newline. 0, or -EINVAL with the reason. (The fuzz target's entry.) */
 int cw_control_parse(const char *line, size_t bytes, struct cw_control_request *request,
 		     struct cw_error *error);
 
 const char *cw_control_command_name(enum cw_control_command command);
 
-/* What the user's side does; NULL: refused. Called by the thread that serves. */
+/* Commands that the caller carries out. Called by the serving thread. */
 struct cw_control_actions {
 	void (*stop)(void *context);
 	void (*set_level)(void *context, enum cw_severity level);
@@ -60,24 +60,23 @@ struct cw_control_actions {
 struct cw_control;
 
 /*
- * Listen at `path` (copied). A socket that is there and that nobody listens at any more is replaced
- * where it is ours. One thread. -EADDRINUSE, -EEXIST, -ENAMETOOLONG, the system's; error says what
- * to do.
+ * Listens at `path` (copied). Replaces a socket of the same user that no process listens at. One
+ * thread. -EADDRINUSE, -EEXIST, -ENAMETOOLONG or a system error; `error` says what to do.
  */
 int cw_control_open(struct cw_control **control, const char *path,
 		    const struct cw_control_actions *actions, struct cw_error *error);
 
-/* Fills what to poll for (room for CW_CONTROL_FDS_MAX); how many. */
+/* Fills the descriptors to poll (room for CW_CONTROL_FDS_MAX) and returns their number. */
 uint32_t cw_control_fds(struct cw_control *control, struct pollfd *fds);
 
-/* After polling: answer what came. */
+/* Answers requests, after polling. */
 void cw_control_serve(struct cw_control *control, struct cw_pipeline *pipeline,
 		      const struct pollfd *fds, uint32_t count);
 
-/* Something that is waited for may be done (a reload). Any thread. */
+/* Makes the serving thread check whether a reload that a client waits for is done. Any thread. */
 void cw_control_wake(struct cw_control *control);
 
-/* Send clients away; remove the socket where that is allowed still. Accepts NULL. */
+/* Disconnects the clients, and removes the socket if that is still allowed. Accepts NULL. */
 void cw_control_close(struct cw_control *control);
 
 #endif

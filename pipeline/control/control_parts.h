@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the control socket's files share. */
+/* Functions that the control socket's files share. */
 #ifndef CW_PIPELINE_CONTROL_CONTROL_PARTS_H
 #define CW_PIPELINE_CONTROL_CONTROL_PARTS_H
 
 #include "pipeline/control/control.h"
 
-/* Answers: a line with its end, to be freed; NULL without memory. */
+/* Each returns an answer, a line with its newline, to be freed; NULL: no memory. */
 char *cw_control_answer(enum cw_control_command command);
 char *cw_control_answer_error(const char *text);
 char *cw_control_answer_reload(const struct cw_reload_status *status);

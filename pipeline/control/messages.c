@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The lines of the control socket: requests (the fuzz target's entry), and their answers, in which
- * counters are sums since the run's start; none goes back.
+ * The lines of the control socket: requests (the fuzz target's entry) and answers. Counters in
+ * answers are sums since the run's start and never decrease.
  */
 #include <assert.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ const char *cw_control_command_name(enum cw_control_command command)
 	return names[command];
 }
 
-/* The word's place among `words`; `count`: it is none of them. */
+/* Returns the word's index in `words`, or `count` if it is not in there. */
 static uint32_t find_word(const char *const *words, uint32_t count, const char *word)
 {
 	uint32_t index;
@@ -68,7 +68,7 @@ static int take_rule(const char *text, struct cw_control_request *request, struc
 	return 0;
 }
 
-/* Everything but "command" belongs to one command. */
+/* Takes one member. Every key but "command" belongs to one command. */
 static int take_member(const char *key, const char *text, struct cw_control_request *request,
 		       struct cw_error *error)
 {
@@ -137,7 +137,7 @@ static json_t *count(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
-/* Text that may not be UTF-8, such as a path's. */
+/* Returns text as JSON even if it is not UTF-8, such as a path. */
 static json_t *text_json(const char *text)
 {
 	json_t *result;
@@ -158,7 +158,7 @@ static json_t *text_json(const char *text)
 	return result;
 }
 
-/* The line; takes the object. */
+/* Returns the object as a line; takes the object. */
 static char *line_of(json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;

@@ -10,11 +10,11 @@ struct metrics {
 	enum cw_metrics_format format;
 };
 
-/* The metrics of one name: a value of the run, or one of each queue, worker or rule. */
+/* The metrics of one name: one value of the run, or one per queue, worker or rule. */
 struct family {
 	const char *name;
 	bool is_counter;
-	size_t offset, bytes; /* of the value in the snapshot's struct: a bool or a number */
+	size_t offset, bytes; /* of the value, a bool or number, in the snapshot's struct */
 	const char *help;
 };
 
@@ -24,44 +24,47 @@ struct family {
 #define RULE(member) AT(cw_snapshot_output, member)
 
 static const struct family run_families[] = {
-    {"stopping", false, RUN(is_stopping), "Whether the run is being stopped."},
-    {"read_bytes", true, RUN(progress.bytes), "Captured bytes of packets received."},
+    {"stopping", false, RUN(is_stopping), "1 while the run is stopping."},
+    {"read_bytes", true, RUN(progress.bytes), "Captured bytes of the packets received."},
     {"lost_before_tap_packets", true, RUN(progress.lost_before_tap),
-     "Packets that devices or drivers say they lost."},
+     "Packets lost before capture, as counted by network interfaces and drivers."},
     {"pool_chunks", false, RUN(pool_chunks), "Chunks of output memory."},
-    {"pool_free_chunks", false, RUN(pool_free), "Of them, those free."},
-    {"pool_starved", false, RUN(is_starved), "Whether packets wait for chunks."},
+    {"pool_free_chunks", false, RUN(pool_free), "Free chunks of output memory."},
+    {"pool_starved", false, RUN(is_starved), "1 while packets wait for output memory."},
     {"rules", false, RUN(reload.rule_count), "Rules in force."},
     {"rules_generation", false, RUN(reload.generation), "Number of the rules in force, from 1."},
-    {"reloads_accepted", true, RUN(reload.accepted), "Reloads of the rules."},
+    {"reloads_accepted", true, RUN(reload.accepted), "Reloads that put new rules in force."},
     {"reloads_refused", true, RUN(reload.refused),
-     "Reloads that changed nothing, because of a fault in the file."},
+     "Reloads refused, for example because of a fault in the rules file: nothing changed."},
 };
 
 static const struct family queue_families[] = {
     {"queue_kernel_seen_packets", true, QUEUE(kernel_seen),
-     "Packets the kernel had for the queue."},
+     "Packets that the kernel received for the queue."},
     {"queue_kernel_dropped_packets", true, QUEUE(kernel_dropped),
-     "Packets for which the queue's ring had no room."},
-    {"queue_freezes", true, QUEUE(freezes), "How often the ring was full."},
-    {"queue_batches", true, QUEUE(handed_out), "Batches handed to workers."},
-    {"queue_batches_out", false, QUEUE(batches_out), "Batches not finished yet."},
-    {"queue_batches_most", false, QUEUE(batch_count), "As many can be out; then the ring fills."},
-    {"queue_ring_used_blocks", false, QUEUE(ring_used), "Blocks of the ring that hold packets."},
-    {"queue_ring_blocks", false, QUEUE(ring_blocks), "Blocks of the ring; 0: not known."},
+     "Packets that the kernel dropped because the queue's kernel ring was full."},
+    {"queue_freezes", true, QUEUE(freezes), "Times that the kernel ring was full."},
+    {"queue_batches", true, QUEUE(handed_out), "Batches of packets handed to workers."},
+    {"queue_batches_out", false, QUEUE(batches_out), "Batches that workers have not finished yet."},
+    {"queue_batches_most", false, QUEUE(batch_count),
+     "Limit of queue_batches_out; at the limit the kernel ring fills."},
+    {"queue_ring_used_blocks", false, QUEUE(ring_used),
+     "Blocks of the kernel ring that hold packets."},
+    {"queue_ring_blocks", false, QUEUE(ring_blocks), "Blocks of the kernel ring; 0 if unknown."},
 };
 
 static const struct family rule_families[] = {
     {"rule_matched_records", true, RULE(matched), "Packets that the rule matched."},
     {"rule_left_out_records", true, RULE(left_out),
-     "Of them, those not written because sampling or limits say so."},
-    {"rule_written_records", true, RULE(written), "Of them, those written."},
-    {"rule_lost_records", true, RULE(lost), "Of them, those lost, but for a failure that lasts."},
+     "Matched packets not written because of the rule's sample or limit: not a loss."},
+    {"rule_written_records", true, RULE(written), "Matched packets written."},
+    {"rule_lost_records", true, RULE(lost),
+     "Matched packets lost. The losses of an ongoing failure are added when it ends."},
     {"rule_backlog_records", true, RULE(backlog),
-     "Of those lost, the ones for which the output was too slow."},
+     "Lost packets that found no memory because the output was too slow."},
     {"rule_chunks", false, RULE(chunks), "Chunks of output memory that the output holds."},
-    {"rule_failed", false, RULE(has_failed), "Whether its output cannot be written at present."},
-    {"rule_leaving", false, RULE(is_leaving), "Whether the rule is gone, and its output closing."},
+    {"rule_failed", false, RULE(has_failed), "1 while the output cannot be written."},
+    {"rule_leaving", false, RULE(is_leaving), "1 while the output of a removed rule is closing."},
 };
 
 static uint64_t value_of(const struct family *family, const void *from)
@@ -78,7 +81,7 @@ static uint64_t value_of(const struct family *family, const void *from)
 	}
 }
 
-/* A family's head. OpenMetrics names a counter without the "_total" of its samples. */
+/* Prints a family's TYPE and HELP. OpenMetrics names a counter without its samples' "_total". */
 static void put_head(const struct metrics *metrics, const struct family *family)
 {
 	const char *total =
@@ -100,7 +103,7 @@ static void put_one(const struct metrics *metrics, const struct family *family, 
 	fprintf(metrics->file, " %" PRIu64 "\n", value);
 }
 
-/* The first label; of its value, backslashes, quotes and line ends are escaped. */
+/* Prints the first label; escapes backslashes, quotes and newlines in its value. */
 static void put_label(FILE *file, const char *name, const char *value)
 {
 	fprintf(file, "{%s=\"", name);
@@ -122,7 +125,7 @@ static void put_run(const struct metrics *metrics, const struct cw_snapshot *sna
 	put_head(metrics,
 		 &(struct family){"build_info", .help = "Always 1; the version is a label."});
 	fprintf(metrics->file, "capweir_build_info{version=\"%s\"} 1\n", CW_VERSION);
-	put_head(metrics, &(struct family){"run_seconds", .help = "How long the run goes on."});
+	put_head(metrics, &(struct family){"run_seconds", .help = "Seconds since the start."});
 	fprintf(metrics->file, "capweir_run_seconds %.3f\n", snapshot->elapsed_s);
 	for (size_t index = 0; index < CW_ARRAY_COUNT(run_families); index++)
 		put_one(metrics, &run_families[index], value_of(&run_families[index], snapshot));

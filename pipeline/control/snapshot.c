@@ -9,8 +9,8 @@
 struct taking {
 	struct cw_pipeline *pipeline;
 	struct cw_snapshot *snapshot;
-	uint32_t room; /* for outputs */
-	bool is_short; /* of memory */
+	uint32_t room; /* outputs that fit */
+	bool is_short; /* room or memory ran out */
 };
 
 static void take_output(const struct cw_output *output, struct cw_snapshot_output *taken)
@@ -30,7 +30,7 @@ static void take_output(const struct cw_output *output, struct cw_snapshot_outpu
 		taken->left_out += output->turn.left_out[cause];
 }
 
-/* The turn: what it owns, all of one moment. */
+/* In the turn: takes the state that the turn owns, all of one moment. */
 static void take_turns(void *context)
 {
 	struct taking *taking = context;
@@ -50,7 +50,7 @@ static void take_turns(void *context)
 		if (output->shared.state == CW_OUTPUT_FREE)
 			continue;
 		if (snapshot->output_count == taking->room) {
-			taking->is_short = true; /* there are more since it was counted */
+			taking->is_short = true; /* a reload added outputs */
 			return;
 		}
 		taken = &snapshot->outputs[snapshot->output_count];
@@ -82,7 +82,7 @@ static void take_queues(const struct cw_pipeline *pipeline, struct cw_snapshot *
 		    .kernel_dropped = atomic_load(&lane->shared.dropped),
 		    .freezes = atomic_load(&lane->shared.frozen),
 		    .handed_out = handed_out,
-		    /* One may be finished that was not handed out when that was looked at. */
+		    /* A batch may be finished that handed_out does not count yet. */
 		    .batches_out = finished < handed_out ? (uint32_t)(handed_out - finished) : 0,
 		    .batch_count = lane->batch_count,
 		    .ring_blocks = atomic_load(&lane->shared.ring_blocks),
@@ -96,7 +96,7 @@ static void take_workers(const struct cw_pipeline *pipeline, struct cw_snapshot 
 		struct cw_snapshot_worker *worker = &snapshot->workers[snapshot->worker_count++];
 		clockid_t clock;
 
-		worker->cpu_ns = 0; /* also of a thread that ended */
+		worker->cpu_ns = 0; /* stays 0 if the thread ended */
 		if (pthread_getcpuclockid(pipeline->workers[index].thread, &clock) == 0)
 			worker->cpu_ns = cw_clock_ns(clock);
 	}
@@ -161,7 +161,7 @@ struct rotation {
 	uint32_t count;
 };
 
-/* The turn */
+/* In the turn. */
 static void ask_for_rotation(void *context)
 {
 	struct rotation *rotation = context;

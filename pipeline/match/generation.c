@@ -62,9 +62,9 @@ void cw_generation_stamp(struct cw_generations *generations, struct cw_lane *lan
 
 	if (lane->capture.is_reader)
 		urcu_qsbr_thread_online();
-	/* [GEN-1] acquire: the generation. It stays while this thread is online. */
+	/* [GEN-1] acquire: the generation, which stays while this thread is online. */
 	generation = atomic_load_explicit(&generations->current, memory_order_acquire);
-	/* Relaxed: the end of the online time orders it before the reloader looks. */
+	/* Relaxed: going offline orders this before the reloader looks. */
 	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
 	if (atomic_load_explicit(&generation->firsts[lane->index], memory_order_relaxed) ==
 	    CW_GENERATION_NONE)
@@ -102,6 +102,6 @@ void cw_generation_give_back(struct cw_generation *generation)
 
 bool cw_generation_is_held(const struct cw_generation *generation)
 {
-	/* [GEN-2] acquire: all that was done to the batches, and to the outputs for them. */
+	/* [GEN-2] acquire: all work on the batches, and on the outputs for them. */
 	return atomic_load_explicit(&generation->references, memory_order_acquire) != 0;
 }

@@ -48,7 +48,7 @@ static bool is_swapped_for(const struct cw_iface *iface)
 const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, const struct cw_iface *iface)
 {
 	bool is_swapped = is_swapped_for(iface);
-	/* [SET-1] acquire: the sets below the count are whole. */
+	/* [SET-1] acquire: the sets below the count are complete. */
 	uint32_t count = atomic_load_explicit(&matcher->set_count, memory_order_acquire);
 
 	for (uint32_t index = 0; index < count; index++) {
@@ -59,7 +59,7 @@ const struct cw_rule_set *cw_matcher_find(struct cw_matcher *matcher, const stru
 	return NULL;
 }
 
-/* Not the fault of an expression: there is no going on without it. */
+/* Returns whether matching cannot continue: the fault is not the expression's. */
 static bool is_fatal(int result)
 {
 	return result == -ENOMEM || result == -EIO;
@@ -125,7 +125,7 @@ int cw_matcher_prepare(struct cw_matcher *matcher, const struct cw_iface *iface,
 	if (cw_matcher_find(matcher, iface))
 		return 0;
 	if (count == CW_LINKTYPES_MAX)
-		return cw_error_set(error, -ENOSPC, "more than %u link types in one run",
+		return cw_error_set(error, -ENOSPC, "the inputs have more than %u link types",
 				    CW_LINKTYPES_MAX);
 	options.filter.linktype = iface->linktype;
 	options.filter.is_swapped = is_swapped_for(iface);
@@ -183,7 +183,7 @@ void cw_match_scratch_fini(struct cw_match_scratch *scratch)
 	*scratch = (struct cw_match_scratch){0};
 }
 
-/* Note one match: the output, and its size in the output's tally. */
+/* Notes one match and adds the packet to the output's tally. */
 static inline void add_match(struct cw_match_scratch *scratch, const struct cw_output *outputs,
 			     struct cw_batch *batch, uint32_t match, uint32_t index,
 			     const struct cw_packet *packet)
@@ -210,7 +210,7 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	batch->matches[match] = index;
 }
 
-/* Take over what the filters found for the burst. */
+/* Adds the burst's matches to the batch. */
 static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		      const struct cw_output *outputs, struct cw_batch *batch,
 		      struct cw_burst burst, uint32_t *match_count)
@@ -226,7 +226,7 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
 			batch->part.has_giant = true;
-		if (burst.rejected >> index & 1) { /* it matches nothing at all */
+		if (burst.rejected >> index & 1) { /* not even unmatched */
 			class = CW_CLASS_PREFILTERED;
 		} else if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
 			class = CW_CLASS_MALFORMED;
@@ -246,8 +246,8 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 	*match_count = match;
 }
 
-/* The length of the run of packets from `first` that one set can take together: those of one
- * interface, and malformed ones, which have none. */
+/* Returns the number of packets from `first` that one set can match together: packets of one
+ * interface, and malformed packets, which have none. */
 static uint32_t run_length(const struct cw_batch *batch, uint32_t first, uint32_t iface)
 {
 	uint32_t limit = cw_min_u32(batch->packet_count, first + CW_MATCH_BURST);
@@ -262,7 +262,7 @@ static uint32_t run_length(const struct cw_batch *batch, uint32_t first, uint32_
 	return index - first;
 }
 
-/* Bit i: the prefilter rejects packet i. Malformed packets are counted as such, not as rejected. */
+/* Sets bit i if the prefilter rejects packet i. Malformed packets count as malformed only. */
 static uint64_t reject(const struct cw_rule_set *set, struct cw_match_scratch *scratch,
 		       const struct cw_packet *packets, uint32_t count)
 {
@@ -271,7 +271,7 @@ static uint64_t reject(const struct cw_rule_set *set, struct cw_match_scratch *s
 
 	if (!set->prefilter)
 		return 0;
-	/* There is room for its one id for each packet; if it is illegal it is an empty set. */
+	/* A packet has at most one id, which fits. An illegal prefilter is an empty set. */
 	cw_filter_set_match_burst(set->prefilter, packets, count, scratch->ids,
 				  scratch->ids_capacity, scratch->ends);
 	for (index = 0; index < count; index++) {
@@ -285,8 +285,8 @@ static uint64_t reject(const struct cw_rule_set *set, struct cw_match_scratch *s
 }
 
 /*
- * Match those of a run's packets that bit i of `rejected` is not set for, together, as if the
- * others were not there; these have no ids then. Returns how many packets of the run are done.
+ * Matches the packets of a run that are not rejected (bit i: packet i), as if the others were not
+ * there; rejected packets get no ids. Returns how many packets of the run are done.
  */
 static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scratch *scratch,
 			     const struct cw_packet *packets, uint32_t count, uint64_t rejected,
@@ -307,12 +307,12 @@ static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scra
 								  passed_count, scratch->ids,
 								  ids_capacity, scratch->ends)
 			    : 0;
-	if (cw_unlikely(done < passed_count)) { /* up to the first that was not matched */
+	if (cw_unlikely(done < passed_count)) { /* stop at the first unmatched packet */
 		for (left = passes, index = 0; index < done; index++)
 			left &= left - 1;
 		count = (uint32_t)__builtin_ctzll(left);
 	}
-	/* Move the ends to the packets' places, from behind: a place is never before its end's. */
+	/* Move the ends to their packets, last first: an end never moves to a lower index. */
 	for (index = count; index-- > 0;) {
 		scratch->ends[index] = done ? scratch->ends[done - 1] : 0;
 		done -= passes >> index & 1;
@@ -352,7 +352,7 @@ static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t link
 	part->linktype = linktype;
 }
 
-/* Match the packets from burst->first on that one set takes together. */
+/* Matches the packets from burst->first on that one set can match together. */
 static void match_burst(const struct cw_matcher *matcher, const struct cw_rule_set *set,
 			struct cw_match_scratch *scratch, struct cw_batch *batch,
 			struct cw_burst *burst, uint32_t room)
@@ -392,7 +392,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		}
 		if (set) {
 			match_burst(matcher, set, scratch, batch, &burst, room);
-		} else { /* nothing but malformed records so far */
+		} else { /* only malformed records so far */
 			scratch->ends[0] = 0;
 			burst.count = 1;
 		}

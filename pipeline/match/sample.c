@@ -9,7 +9,7 @@ uint32_t cw_samples_capacity(uint32_t records_max, uint32_t every)
 	return every ? (records_max - 1) / every + 1 : 0;
 }
 
-/* The first packet from `index` of the batch on that is a sample; it may lie beyond the batch. */
+/* Returns the first sample at or after the batch's packet `index`; may lie beyond the batch. */
 static uint64_t next_sample(const struct cw_batch *batch, uint64_t every, uint32_t index)
 {
 	uint64_t past = (batch->first_packet + index) % every;
@@ -23,7 +23,7 @@ static void note_sample(struct cw_batch *batch, const struct cw_sample *sample)
 	batch->part.difference_count += sample->rule != CW_SAMPLE_AGREES;
 }
 
-/* Compare the ids found with those expected; both ascend. */
+/* Compares the ids found with the ids expected; both ascend. */
 static void compare(const uint32_t *found, size_t found_count, const uint32_t *expected,
 		    size_t expected_count, struct cw_sample *sample)
 {
@@ -61,7 +61,7 @@ void cw_samples_take(const struct cw_matcher *matcher, const struct cw_rule_set 
 
 		if (packet->flags & CW_PACKET_MALFORMED)
 			continue;
-		if (set->is_prefilter_illegal) /* there is nothing to compare */
+		if (set->is_prefilter_illegal) /* nothing to compare with */
 			continue;
 		if (passes_by_libpcap(set, packet) != is_passed) {
 			sample.rule = CW_SAMPLE_PREFILTER;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pool is a stack (the chunk used last is the one still in cache), pushed to by any thread and
- * popped by one at a time, the holder of the turn, so that it cannot suffer from ABA.
+ * The pool is a stack, because the chunk used last is still in cache. Any thread pushes; only the
+ * holder of the turn pops, so there is no ABA problem.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -111,7 +111,7 @@ void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk)
 	while (!atomic_compare_exchange_weak_explicit(&pool->free_list, &chunk->free_next, chunk,
 						      memory_order_release, memory_order_relaxed))
 		;
-	/* After the push, so that the count never promises more than the list holds. */
+	/* After the push: the count never exceeds the list. */
 	atomic_fetch_add(&pool->free_count, 1);
 }
 
@@ -122,7 +122,7 @@ uint32_t cw_chunk_free_count(struct cw_chunk_pool *pool)
 
 static bool subtract_pending(struct cw_chunk *chunk, int64_t amount)
 {
-	/* [CHUNK-1] release: the copied bytes; acquire: those of all others, for the writer. */
+	/* [CHUNK-1] release: the bytes copied here; acquire: those of other threads. */
 	return atomic_fetch_sub_explicit(&chunk->pending, amount, memory_order_acq_rel) == amount;
 }
 
@@ -133,7 +133,7 @@ bool cw_chunk_copied(struct cw_chunk *chunk, uint32_t bytes)
 
 bool cw_chunk_is_copied(const struct cw_chunk *chunk)
 {
-	/* Relaxed: a hint; sealing and the writer order the bytes. */
+	/* Relaxed: a hint; sealing and writing order the bytes. */
 	return atomic_load_explicit(&chunk->pending, memory_order_relaxed) == CW_CHUNK_OPEN_BIAS;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Chunks: pieces of outputs in memory, from one fixed pool.
+ * Chunks: pieces of output files in memory, from one fixed pool.
  *
- *   taken and reserved into   by whoever holds the sequencer's turn (one thread at a time)
- *   copied into               by workers, in the ranges reserved for them, in parallel
+ *   taken and reserved into   by the holder of the sequencer's turn (one thread at a time)
+ *   copied into               by workers in parallel, each in its reserved ranges
  *   sealed                    by the turn: no further range will be reserved
- *   written, then given back  by the output's one writer, when sealed and wholly copied
+ *   written, then given back  by the output's one writer, once sealed and completely copied
  *
- * `pending` counts the bytes reserved but not yet copied, plus one bias while the chunk is open, so
- * it reaches zero exactly once, and whoever brings it there tells the writer.
+ * `pending` counts the bytes reserved and not yet copied, plus one bias while the chunk is open. It
+ * reaches zero exactly once; the thread that brings it there notifies the writer.
  */
 #ifndef CW_PIPELINE_OUTPUT_CHUNK_H
 #define CW_PIPELINE_OUTPUT_CHUNK_H
@@ -27,39 +27,39 @@
 
 struct cw_file;
 
-/* A record boundary in a file, and what is before it. */
+/* A record boundary in a file, with the records and captured bytes before it. */
 struct cw_anchor {
 	uint64_t offset;
 	uint64_t records;
 	uint64_t bytes; /* captured */
 };
 
-/* What the writer does at a chunk without bytes. */
+/* The writer's action at a chunk without bytes. */
 enum cw_mark {
-	CW_MARK_NONE,    /* it is an ordinary chunk */
+	CW_MARK_NONE,    /* none: an ordinary chunk */
 	CW_MARK_ENDED,   /* publish the file */
-	CW_MARK_EXPIRED, /* remove it */
+	CW_MARK_EXPIRED, /* remove the file */
 };
 
 struct cw_chunk {
-	/* shared; intact_bytes is sequentially consistent: after damage only */
+	/* shared; intact_bytes is sequentially consistent: used after damage only */
 	_Atomic int64_t pending;
-	_Atomic uint32_t intact_bytes; /* only this many are good; CW_CHUNK_INTACT = all */
-	/* Set by the turn: until the chunk is sealed, `following` until that one is reserved. Read
-	 * by workers that copy, while pending > 0, sealed or not; then the writer's. */
+	_Atomic uint32_t intact_bytes; /* undamaged bytes; CW_CHUNK_INTACT = all */
+	/* Set by the turn until the chunk is sealed (`following`: until that chunk is reserved).
+	 * Read by copying workers while pending > 0, then by the writer. */
 	uint32_t used;
-	uint32_t capacity; /* of this use: up to the next chunk-sized boundary of the file */
+	uint32_t capacity; /* bytes up to the next chunk-sized boundary of the file */
 	uint8_t *memory;
 	struct cw_file *file;
-	uint64_t offset;            /* in the file, of memory[0] */
-	struct cw_anchor anchor;    /* the last one known before the chunk's end */
+	uint64_t offset;            /* of memory[0] in the file */
+	struct cw_anchor anchor;    /* the last known before the chunk's end */
 	struct cw_chunk *following; /* the next chunk of a piece that spans several */
 	struct cw_chunk *queued;    /* link of the inbox, then of the writer's queue */
 	struct cw_chunk *free_next; /* link of the pool */
 	enum cw_mark mark;
-	bool is_giant; /* allocated for one record larger than the pool's half */
+	bool is_giant; /* allocated for one record larger than half the pool */
 };
-/* What copying looks at is together: of a chunk that starts a line, on that line. */
+/* The fields that copying reads share one line, if the chunk starts a line. */
 static_assert(offsetof(struct cw_chunk, offset) < CW_CACHE_LINE, "copying needs one line");
 CW_ASSERT_BYTES(struct cw_chunk, 104);
 
@@ -69,8 +69,7 @@ struct cw_chunk_pool {
 	uint32_t chunk_count;
 	uint8_t *memory;
 	struct cw_chunk *chunks;
-	/* called, if it is set, by a writer that has given chunks back, after it accounted for them
-	 */
+	/* called by a writer after it has given chunks back and counted them; may be NULL */
 	void (*on_return)(void *context);
 	void *context;
 	/* sequentially consistent, as is_starved of the sequencer: [STARVE-1] */
@@ -82,34 +81,35 @@ CW_ASSERT_LINE(struct cw_chunk_pool, free_count);
 CW_ASSERT_LINE(struct cw_chunk_pool, free_list);
 CW_ASSERT_BYTES(struct cw_chunk_pool, 3 * CW_CACHE_LINE);
 
-/* `pool_bytes` in chunks of `chunk_bytes` (a power of two), at least two of them. */
+/* Makes a pool of `pool_bytes` in chunks of `chunk_bytes` (a power of two), at least two chunks. */
 int cw_chunk_pool_init(struct cw_chunk_pool *pool, size_t pool_bytes, size_t chunk_bytes);
 void cw_chunk_pool_fini(struct cw_chunk_pool *pool);
 
-/* The turn only. NULL when the pool is empty. */
+/* The turn only. NULL: the pool is empty. */
 struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool);
 
-/* The turn only: one chunk of `bytes` beside the pool. NULL when one is out already, or no memory.
- */
+/* The turn only: allocates one chunk of `bytes` beside the pool. NULL: one is out already, or no
+ * memory. */
 struct cw_chunk *cw_chunk_take_giant(struct cw_chunk_pool *pool, size_t bytes);
 
-/* The turn only: a mark in the caller's memory that goes the way of a chunk. */
+/* The turn only: makes a mark, in the caller's memory, that is queued like a chunk. */
 void cw_chunk_make_mark(struct cw_chunk *chunk, enum cw_mark mark, struct cw_file *file,
 			uint64_t offset);
 
 /* Any thread. */
 void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk);
 
-/* Any thread; exact for the turn's "at least", which alone takes. */
+/* Any thread; a lower bound for the turn, which alone takes chunks. */
 uint32_t cw_chunk_free_count(struct cw_chunk_pool *pool);
 
-/* `bytes` of a reserved range are copied. True: the chunk is sealed and complete. Any thread. */
+/* Notes that `bytes` of a reserved range are copied. True: the chunk is sealed and complete. Any
+ * thread. */
 bool cw_chunk_copied(struct cw_chunk *chunk, uint32_t bytes);
 
-/* The turn: whether all that was reserved in it so far is copied. */
+/* The turn: returns whether every byte reserved so far is copied. */
 bool cw_chunk_is_copied(const struct cw_chunk *chunk);
 
-/* The turn: seal it. True: it is complete already. */
+/* The turn: seals the chunk. True: it is complete already. */
 bool cw_chunk_seal(struct cw_chunk *chunk);
 
 #endif

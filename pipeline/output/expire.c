@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rings: which of a run's own files go again, so that what stays fits. Decided in the sequencer's
- * turn whenever an output begins a file, from the sizes that were reserved; so it follows from the
- * packets, the same for any number of threads, except where the disk's free space asks for it. The
- * file's writer removes it, when it comes to the mark that is put into its queue (write.c).
- * Files count as large as they may become while they are written.
+ * File rings: which of the run's files are removed, so that the others fit. Decided in the
+ * sequencer's turn whenever an output begins a file, from the sizes reserved: the result depends on
+ * the packets only, not on threads, except where a disk's free space decides. The output's writer
+ * removes the file when it finds the mark in its queue (write.c). A file being filled counts at its
+ * maximum size.
  */
 #include "pipeline/output/output_parts.h"
 
@@ -34,11 +34,11 @@ static void expire_oldest(struct cw_outputs *outputs, struct cw_output *output)
 	output->turn.kept_bytes -= file->turn.kept_bytes;
 	outputs->turn.kept_bytes -= file->turn.kept_bytes;
 	cw_chunk_make_mark(&file->turn.expiry_mark, CW_MARK_EXPIRED, file, 0);
-	/* Behind the file's own chunks, all of which are full, and in front of the open one. */
+	/* After the file's own chunks, which are all full, and before the open chunk. */
 	cw_output_hold_mark(outputs, output, &file->turn.expiry_mark);
 }
 
-/* Of all rules the file that goes first: of the least priority, then the one that ended first. */
+/* Returns the output whose oldest file expires first: lowest priority, then earliest end. */
 static struct cw_output *find_least(struct cw_outputs *outputs)
 {
 	struct cw_output *least = NULL;
@@ -84,7 +84,7 @@ void cw_outputs_free_space(struct cw_outputs *outputs)
 	struct cw_output *least;
 	uint64_t wanted;
 
-	/* Relaxed: a number, and no data that goes with it. */
+	/* Relaxed: the number publishes no other data. */
 	if (!atomic_load_explicit(&outputs->wanted_bytes, memory_order_relaxed))
 		return;
 	wanted = atomic_exchange_explicit(&outputs->wanted_bytes, 0, memory_order_relaxed);

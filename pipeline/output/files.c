@@ -7,7 +7,7 @@
 
 #include "pipeline/output/files.h"
 
-/* Left for the libraries, the inputs' windows, a directory at publishing, a name lookup. */
+/* Descriptors left for libraries, the inputs' windows, a directory at publishing, a name lookup. */
 #define FILES_MARGIN 24u
 #define FILES_LIMIT_MAX 65536u
 
@@ -72,7 +72,7 @@ static void unlink_idle(struct cw_files *files, struct cw_file *file)
 	file->cache.is_idle = false;
 }
 
-/* Close the file idle for longest. False: there is none. */
+/* Closes the file idle for longest. False: no file is idle. */
 static bool evict_oldest(struct cw_files *files)
 {
 	struct cw_file *file = files->idle_oldest;
@@ -106,7 +106,7 @@ int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_err
 		if (files->pinned_count >= files->limit) {
 			pthread_mutex_unlock(&files->lock);
 			return cw_error_set(error, -EMFILE,
-					    "cannot open %s: pipes and devices hold all %u "
+					    "cannot open %s: pipes and device files hold all %u "
 					    "descriptors; raise the limit (ulimit -n)",
 					    file->path, files->limit);
 		}
@@ -189,8 +189,7 @@ uint32_t cw_file_find_iface(const struct cw_file_turn *file, uint32_t iface)
 	return entry[0] ? entry[1] : CW_FILE_IFACE_NONE;
 }
 
-/* Make the table anew with this capacity, of the interfaces whose blocks end at most at `offset`.
- */
+/* Rebuilds the table with this capacity, without interfaces whose blocks end after `offset`. */
 static int rebuild_ifaces(struct cw_file_turn *file, uint32_t capacity, uint64_t offset)
 {
 	struct cw_file_turn made = {.iface_capacity = capacity};

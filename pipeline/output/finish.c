@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of outputs: of all with the run, of one that leaves, or broken off. */
+/* The end of outputs: all at the run's end, one whose rule is gone, or all at an abort. */
 #include <string.h>
 #include <time.h>
 
@@ -7,7 +7,7 @@
 
 #define ABORT_PATIENCE_MS 2000u
 
-/* Wait a little, as long as there is patience. */
+/* Sleeps 1 ms. False: no patience is left. */
 static bool wait_a_moment(uint32_t *patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -19,7 +19,7 @@ static bool wait_a_moment(uint32_t *patience_ms)
 	return true;
 }
 
-/* Wait until nobody is at the output's file, now that nobody comes to it any more. */
+/* Waits until no writer uses the output's file; the abort keeps new writers away. */
 static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 {
 	while (atomic_load(&output->shared.is_writing)) { /* [ABORT-1] */
@@ -29,7 +29,7 @@ static bool wait_for_writer(struct cw_output *output, uint32_t *patience_ms)
 	return true;
 }
 
-/* Likewise until what was handed to the disk is done with; the file is acquired. */
+/* Waits until the disk is done with the file's direct writes. The file is acquired. */
 static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
 {
 	while (cw_outfile_is_busy(file->outfile)) {
@@ -52,7 +52,7 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 
 		if (!wait_for_writer(output, &patience_ms) ||
 		    output->shared.state == CW_OUTPUT_FREE)
-			continue; /* a pipe nobody reads, or a disk that does not answer */
+			continue; /* a pipe without a reader, or a disk that hangs */
 		file = output->writer.file;
 		if (!file || file->writer.is_finished || !file->cache.is_regular ||
 		    file->writer.handed == file->writer.anchor.offset ||

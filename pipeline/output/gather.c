@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The chunks that an output keeps between reserving and writing: the open one, and full ones that
- * wait until they are worth a write. All of it under the sequencer's turn; a chunk that is sealed
- * is the writer's (write.c).
+ * The chunks that an output keeps between reserving and writing: the open one, and full ones
+ * gathered until they are worth a write. Runs in the sequencer's turn; a sealed chunk belongs to
+ * the writer (write.c).
  */
 #include "pipeline/output/output_parts.h"
 
@@ -21,7 +21,7 @@ void cw_output_close_chunk(struct cw_output *output)
 {
 	if (!output->turn.open)
 		return;
-	/* Not to its end, where copying would go on in the next one: a new piece begins there. */
+	/* Closed before its end: the next record must begin a new piece. */
 	if (output->turn.open->used < output->turn.open->capacity)
 		output->turn.last_batch = NULL;
 	hold(output, output->turn.open);
@@ -37,7 +37,7 @@ void cw_output_hold_mark(struct cw_outputs *outputs, struct cw_output *output,
 	hold(output, mark);
 }
 
-/* Give the oldest held chunk to the writer. True: it is complete already. */
+/* Gives the oldest held chunk to the writer. True: the chunk is complete already. */
 static bool seal_oldest(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_chunk *chunk = output->turn.held_first;
@@ -48,8 +48,8 @@ static bool seal_oldest(struct cw_outputs *outputs, struct cw_output *output)
 	output->turn.held_bytes -= chunk->used;
 	outputs->turn.kept_chunks--;
 	chunk->queued = atomic_load_explicit(&output->shared.inbox, memory_order_relaxed);
-	/* [INBOX-1] release: the chunk's fields. In the inbox first, so that who completes it, here
-	 * or in a copying worker, can be sure that the writer will find it. */
+	/* [INBOX-1] release: the chunk's fields. Pushed before sealing: the thread that completes
+	 * the chunk, here or a copying worker, can rely on the writer finding it. */
 	while (!atomic_compare_exchange_weak_explicit(&output->shared.inbox, &chunk->queued, chunk,
 						      memory_order_release, memory_order_relaxed))
 		;
@@ -84,7 +84,7 @@ void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output)
 
 /* ---- making room, and the end ---- */
 
-/* Bytes that the output keeps in memory and the writer does not have yet. */
+/* Returns the bytes that the output keeps and the writer does not have yet. */
 static uint64_t unsealed_bytes(const struct cw_output *output)
 {
 	return output->turn.held_bytes + (output->turn.open ? output->turn.open->used : 0);
@@ -114,8 +114,8 @@ void cw_outputs_flush_all(struct cw_outputs *outputs)
 }
 
 /*
- * Whether to send what gathers before the pool is empty, so that copying need not stop: it is three
- * quarters used, and little of that is with the writers.
+ * Returns whether to send gathered chunks now, so that copying need not stop: the pool is three
+ * quarters used, and the writers have less than an eighth of it.
  */
 static bool is_short_of_chunks(struct cw_outputs *outputs)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a rule asks of an output beside its name and format: when files end, which of them are kept,
- * what is left out. Such things change with a reload while the output goes on; they are in force
- * from the first batch of the new rules that is counted, for whatever is reserved after it.
+ * A rule's settings for its output, besides name and format: rotation, file ring, sample, limits. A
+ * reload can change them while the output continues; they apply from the first counted batch of the
+ * new rules.
  */
 #include "pipeline/output/output_parts.h"
 
-/* Files being filled count as large as they may become. */
+/* Sets the file size limit. A file being filled counts at its limit. */
 static void change_size(struct cw_outputs *outputs, struct cw_output *output, uint64_t bytes)
 {
 	if (output->turn.has_begun)
@@ -38,7 +38,7 @@ void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 	if (rule->rotate_every_ns)
 		atomic_store(&outputs->has_time_rotation, true);
 	if (limits->packets != rule->limit_packets ||
-	    limits->bytes != rule->limit_bytes) { /* a limit counts from when it is set */
+	    limits->bytes != rule->limit_bytes) { /* a new limit counts from now */
 		output->thin.is_at_limit = false;
 		output->thin.taken = output->thin.taken_bytes = 0;
 	}
@@ -56,16 +56,16 @@ void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 void cw_outputs_adopt(struct cw_outputs *outputs, const struct cw_rules *rules)
 {
 	outputs->turn.kept_bytes_max = rules->total_bytes;
-	/* Relaxed: a number that writers look at before they begin a file. */
+	/* Relaxed: the number publishes no other data. */
 	atomic_store_explicit(&outputs->free_bytes, rules->free_bytes, memory_order_relaxed);
 }
 
 /*
- * ---- what a rule matches and, as it asks, does not write ----
+ * ---- packets that a rule leaves out ----
  *
- * All but one in N (sample), what goes beyond its limits, and beyond so many packets a second of
- * the packets' own time. Decided packet by packet in the turn, so it does not depend on threads;
- * counted as left out, which is no loss.
+ * Sample: all but one in N. Limits: packets and bytes beyond them, and packets beyond the rate in a
+ * second of packet timestamps. Decided packet by packet in the turn, so the result does not depend
+ * on threads. Counted as left out, not as lost.
  */
 
 static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet *packet)
@@ -73,7 +73,7 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 	return cw_min_u32(packet->caplen, output->snaplen);
 }
 
-/* Nothing is changed here: a packet for which there is no memory now is looked at again. */
+/* Changes nothing: a packet without room in the pool is checked again later. */
 static bool is_over_limit(const struct cw_output_limits *limits, const struct cw_output_thin *thin,
 			  uint32_t caplen)
 {
@@ -82,7 +82,7 @@ static bool is_over_limit(const struct cw_output_limits *limits, const struct cw
 	return limits->bytes && thin->taken_bytes + caplen > limits->bytes;
 }
 
-/* A time that goes back counts in the latest second there was. */
+/* A timestamp that goes backwards counts in the latest second so far. */
 static bool is_over_rate(const struct cw_output_limits *limits, const struct cw_output_thin *thin,
 			 const struct cw_packet *packet)
 {
@@ -102,7 +102,7 @@ bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *pack
 		if (!is_over && !is_over_rate(&output->limits, &output->thin, packet))
 			return false;
 	}
-	/* The first one too many is the end, also for smaller ones that would fit. */
+	/* The first packet over a limit ends the rule, even if smaller packets would fit. */
 	output->thin.is_at_limit |= is_over;
 	output->turn.left_out[cause]++;
 	output->turn.matched++;

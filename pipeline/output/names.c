@@ -14,7 +14,7 @@ static uint64_t hash(const char *text)
 	return value ^ value >> 29;
 }
 
-/* The entry of the path, or the empty one where it belongs. The table is never full. */
+/* Returns the path's entry, or the empty entry where it belongs. The table is never full. */
 static struct cw_name *find(const struct cw_names *names, const char *path)
 {
 	size_t index = hash(path) & (names->capacity - 1);

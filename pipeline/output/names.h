@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The names a run has used: it never writes two files under one. Single owner (the turn).
+ * The file names that a run has used, so that it never uses one twice. Owner: the turn.
  */
 #ifndef CW_PIPELINE_OUTPUT_NAMES_H
 #define CW_PIPELINE_OUTPUT_NAMES_H
@@ -20,8 +20,8 @@ struct cw_names {
 };
 
 /*
- * Claim `path`; when it was claimed before, the first free "NAME.N.EXT" instead. The result is
- * owned by the caller (free). NULL: no memory, or the numbered name is too long.
+ * Claims `path`, or the first free "NAME.N.EXT" if `path` was claimed before. The caller frees the
+ * result. NULL: no memory, or the numbered name is too long.
  */
 char *cw_names_claim(struct cw_names *names, const char *path);
 void cw_names_fini(struct cw_names *names);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output's life beside its packets: it begins a file, fails, is kicked to write, ends. */
+/* An output's life, apart from its packets: new files, failure, kicks to write, end. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 
 	if (!atomic_compare_exchange_strong(&output->shared.failure, &expected, failure))
 		return false;
-	/* Of the first failure only. Read after the threads ended, and by retry.c ([RETRY-1]). */
+	/* Only the first failure. Read after the threads ended, and by retry.c ([RETRY-1]). */
 	output->writer.failure_cause = cw_loss_from_errno(failure, is_rotation);
 	snprintf(output->writer.failure_text, sizeof(output->writer.failure_text), "%s", text);
 	return true;
@@ -81,13 +81,13 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 		goto no_memory;
 	if (output->name->is_zst && !outputs->pack) {
 		cw_output_fail(output, -EINVAL, false,
-			       "the run was not set up for compressed outputs");
+			       "this run has no memory for compressed outputs");
 		goto failed;
 	}
 	result = cw_template_expand(output->name, &values, path);
 	if (result < 0) {
 		cw_output_fail(output, result, output->turn.file_count > 0,
-			       "the file's name is too long");
+			       "the file name is too long");
 		goto failed;
 	}
 	file->path = output->name->is_stdout ? strdup(path) : cw_names_claim(&outputs->names, path);
@@ -104,8 +104,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 	output->turn.file_count++;
 	return file;
 no_memory:
-	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0,
-		       "no memory for the file's name");
+	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0, "no memory for the file name");
 failed:
 	if (file)
 		free(file->path);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reserving side of the outputs: every record's place, in sequence order. Two ways to the same
- * result: a whole part at once, output by output, when nothing special happens in it; and record by
- * record, which also opens files, rotates, adds interface blocks, sorts out what a file cannot hold
- * and stops where the pool ends. Tests compare the two (reserve_slowly).
+ * The reserving side of the outputs: the place of every record, in sequence order. Two paths with
+ * the same result: a whole part at once, output by output, if nothing special happens in the part;
+ * or record by record, which also begins files, rotates, adds interface blocks, counts records that
+ * a file cannot hold, and stops when the pool is empty. Tests compare both (reserve_slowly).
  *
- * Everything here runs under the sequencer's turn: memory and arithmetic, no system call.
+ * Everything here runs in the sequencer's turn: memory and arithmetic, no system call.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static void adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
 	output->turn.open = chunk;
 }
 
-/* How many chunks the pool must have for `bytes` more at `offset` with `room` in the open chunk. */
+/* Returns the chunks needed for `bytes` at `offset`, with `room` bytes in the open chunk. */
 static uint64_t chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
 			      uint64_t bytes)
 {
@@ -58,9 +58,9 @@ static uint64_t open_room(const struct cw_output *output)
 }
 
 /*
- * Advance the output by `bytes`; the pool is known to have the chunks. With `from` the bytes are
- * written at once, else they are pending until a worker copied them. Returns the chunk where they
- * start (its offset in *start).
+ * Advances the output by `bytes`; the pool must have the chunks. Copies the bytes at `from`; if it
+ * is NULL, they are pending until a worker has copied them. Returns their first chunk, with their
+ * offset in it in *start.
  */
 static struct cw_chunk *reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
 				      uint64_t bytes, const uint8_t *from, uint32_t *start)
@@ -86,7 +86,7 @@ static struct cw_chunk *reserve_bytes(struct cw_outputs *outputs, struct cw_outp
 			memcpy(chunk->memory + chunk->used, from, part);
 			from += part;
 		} else {
-			/* Relaxed: the hand-over of the batch orders it before any copying. */
+			/* Relaxed: handing on the batch orders this before any copying. */
 			atomic_fetch_add_explicit(&chunk->pending, part, memory_order_relaxed);
 			if (previous)
 				previous->following = chunk;
@@ -147,7 +147,7 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output)
 
 /* ---- a whole part at once ---- */
 
-/* Whether the tally's records all follow the output's last one, with nothing in between. */
+/* Returns whether the tally's records all follow the output's last record directly. */
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
@@ -213,7 +213,7 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 	output->turn.matched += tally->record_count;
 	output->turn.matched_bytes += tally->data_bytes;
 	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
-		return; /* lost; the copying worker finds no piece and skips */
+		return; /* lost: the copying worker finds no piece and skips them */
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(&output->turn.file->turn, batch->part.iface);
 	piece.chunk = reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
@@ -228,9 +228,9 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 
 enum placing {
 	PLACED,
-	LOST,       /* or left out: counted; nothing to copy */
-	NO_ROOM,    /* of chunks or pieces: stop here */
-	OVER_SHARE, /* of the pool: it is lost */
+	LOST,       /* lost or left out, and counted: nothing to copy */
+	NO_ROOM,    /* no chunk or piece is free: stop here */
+	OVER_SHARE, /* the output holds its share of the pool: the record is lost */
 };
 
 static void find_preface(const struct cw_output *output, const struct cw_packet *packet,
@@ -257,7 +257,7 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 		preface->iface_bytes = 0;
 }
 
-/* Make sure that `bytes` can be reserved; for a giant, that a chunk of its own is open. */
+/* Makes sure that `bytes` can be reserved; for a giant, takes a separate chunk. */
 static enum placing make_room(struct cw_outputs *outputs, struct cw_output *output,
 			      const struct cw_preface *preface, size_t bytes)
 {
@@ -276,7 +276,7 @@ static enum placing make_room(struct cw_outputs *outputs, struct cw_output *outp
 	chunk = cw_chunk_take_giant(pool, bytes);
 	if (!chunk) {
 		cw_output_fail(output, -ENOMEM, output->turn.file_count > 0,
-			       "no memory for a very large record");
+			       "no memory for a record larger than half the output memory");
 		return LOST;
 	}
 	cw_output_close_chunk(output);
@@ -298,8 +298,8 @@ static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output
 {
 	if (!output->turn.lost[CW_LOSS_BACKLOG])
 		cw_run_tell(outputs->run, CW_PROBLEM,
-			    "rule %s: its output is not written as fast as packets come; what "
-			    "finds no memory is lost (backlog)",
+			    "rule %s: the output is slower than its packets; packets that find "
+			    "no memory are lost (backlog). Use a faster disk or reader",
 			    output->rule->name);
 	if (!output->turn.is_over_share)
 		cw_output_seal_all(outputs, output);
@@ -307,7 +307,7 @@ static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output
 	return lose(output, packet, &output->turn.lost[CW_LOSS_BACKLOG]);
 }
 
-/* Start the file or interface that the record needs first. */
+/* Begins the file and writes the interface block that the record needs. */
 static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_packet *packet, const struct cw_iface *iface,
 			 const struct cw_preface *preface, size_t bytes)
@@ -356,7 +356,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 	if (can_extend && output->turn.last_batch == batch && tally->last_piece != CW_PIECE_NONE &&
 	    batch->pieces[tally->last_piece].iface == piece.iface) {
 		batch->pieces[tally->last_piece].record_count++;
-		/* That chunk waits for this batch's copying, so it is still there to be linked. */
+		/* The last chunk waits for this batch's copying, so it is still there to link. */
 		if (piece.chunk != tally->last_chunk)
 			tally->last_chunk->following = piece.chunk;
 	} else {
@@ -387,8 +387,8 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	    output->turn.linktype != iface->linktype) {
 		if (output->turn.lost[CW_LOSS_LINK_TYPE] == 0)
 			cw_run_tell(outputs->run, CW_PROBLEM,
-				    "rule %s: a pcap file holds one link type; packets of "
-				    "others are lost (write .pcapng to keep them)",
+				    "rule %s: a pcap file holds one link type; packets of other "
+				    "link types are lost. Write .pcapng to keep them",
 				    output->rule->name);
 		return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
 	}
@@ -420,7 +420,7 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	return PLACED;
 }
 
-/* From where the batch has got to, as far as it goes. True: to the end of the part. */
+/* Reserves records from the batch's position on until room ends. True: to the part's end. */
 static bool reserve_records(struct cw_outputs *outputs, struct cw_batch *batch)
 {
 	uint32_t match = batch->reserved.match;
@@ -460,7 +460,7 @@ static void forget_pieces(struct cw_batch *batch)
 	}
 }
 
-/* The batch at hand is another one than the last time. */
+/* Indexes the tallies of a batch that was not reserved last. */
 static void look_at_tallies(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
 	for (uint32_t index = 0; index < batch->tally_count; index++)

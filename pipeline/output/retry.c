@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What live outputs do and files need not: they do not make the reader wait. An output that is too
- * slow loses records once it holds its share of the chunk pool; one that failed tries again. All of
- * it under the sequencer's turn.
+ * Live outputs never make the capture wait: an output that is too slow loses records once it holds
+ * its share of the chunk pool, and a failed output tries again. Runs in the sequencer's turn.
  */
 #include <errno.h>
 
 #include "pipeline/output/output_parts.h"
 
 #define RETRY_NS (CW_NS_PER_S / 2)
-#define SHARE_MIN 2u /* chunks that every output may have */
+#define SHARE_MIN 2u /* chunks that every output may hold */
 
 bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output *output,
 			     uint64_t needed)
 {
 	uint64_t held;
 
-	/* One output alone is at nobody's expense: the ring lasts as long as it can. */
+	/* A single output may have the whole pool: then the kernel ring buffers the rest. */
 	if (!outputs->run->is_live || outputs->turn.used_count == 1)
 		return false;
 	held = atomic_load_explicit(&output->shared.chunks_out, memory_order_relaxed); /* a hint */
-	/* As much as is free: one that stands still ends with half of the pool, two with a third
-	 * each, and there is always some left for those that move. */
+	/* At most as much as is free: one stalled output ends with half of the pool, two with a
+	 * third each, and the others always have some left. */
 	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&outputs->pool);
 }
 
@@ -40,7 +39,7 @@ static uint64_t written_records(const struct cw_output *output)
 	return sum;
 }
 
-/* Enter what the failure cost in the books: nothing of the output is under way any more. */
+/* Enters the failure's losses in the books; no chunk of the output may be out. */
 static void book_losses(struct cw_output *output)
 {
 	uint64_t explained = written_records(output);
@@ -52,7 +51,7 @@ static void book_losses(struct cw_output *output)
 	output->turn.lost[output->writer.failure_cause] += output->turn.matched - explained;
 }
 
-/* Go on where the file ends, or, where it has no beginning, from its start. */
+/* Continues at the file's end, or at its start if not even its header was written. */
 static int go_on(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_file *file = output->turn.file;
@@ -79,11 +78,11 @@ static int go_on(struct cw_outputs *outputs, struct cw_output *output)
 static void retry(struct cw_outputs *outputs, struct cw_output *output, uint64_t now_ns)
 {
 	if (!output->turn.retry_ns) {
-		/* The writer drops what it gets now; when all is back nothing is under way. */
+		/* The writer drops these chunks; once all are back, none is out. */
 		cw_output_seal_all(outputs, output);
 		output->turn.retry_ns = now_ns + RETRY_NS;
 	}
-	/* [RETRY-1] acquire: the writer's state of the output, which may_retry looks at. */
+	/* [RETRY-1] acquire: the writer's state of the output, which may_retry reads. */
 	if (now_ns < output->turn.retry_ns ||
 	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) ||
 	    !cw_output_may_retry(outputs, output))
@@ -96,7 +95,7 @@ static void retry(struct cw_outputs *outputs, struct cw_output *output, uint64_t
 	atomic_store(&output->shared.failure, 0);
 }
 
-/* Its pipe or device is gone for good, and was all that there was to write to. */
+/* Returns whether the output failed for good: its pipe or device file is gone. */
 static bool is_lost(const struct cw_outputs *outputs, const struct cw_output *output)
 {
 	/* [RETRY-1] acquire, as in retry. */
@@ -105,7 +104,7 @@ static bool is_lost(const struct cw_outputs *outputs, const struct cw_output *ou
 	       !cw_output_may_retry(outputs, output);
 }
 
-/* With nothing left to write to there is nothing to capture for. */
+/* Stops the capture if every output failed for good. */
 static void stop_if_all_lost(struct cw_outputs *outputs)
 {
 	if (!outputs->run->is_live || atomic_load(&outputs->run->is_stopping))
@@ -115,7 +114,7 @@ static void stop_if_all_lost(struct cw_outputs *outputs)
 		    !is_lost(outputs, &outputs->at[index]))
 			return;
 	}
-	cw_run_tell(outputs->run, CW_PROBLEM, "no output is left: stopping");
+	cw_run_tell(outputs->run, CW_PROBLEM, "no output is left to write to: stopping");
 	cw_run_stop_reading(outputs->run);
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When an output's file ends and the next one begins: by records, bytes and the packets' times,
- * and, live, by the clock when no packet comes. The packets decide alone wherever there are any, so
- * that the files are the same for any number of threads; the clock only closes sooner what the next
- * packet would. All of it under the sequencer's turn.
+ * Rotation: an output's file ends by records, bytes and packet timestamps, and, live, by the clock
+ * if no packet follows. The packets alone decide which file a record goes to, so the files are the
+ * same for any number of threads; the clock only closes a file before the next packet would. Runs
+ * in the sequencer's turn.
  */
 
 #include "core/base/clock.h"
 #include "pipeline/output/output_parts.h"
 
-/* Packets may still be on their way through rings and batches when their period is over. */
+/* When a period is over, its packets may still be in rings and batches. */
 #define GRACE_NS CW_NS_PER_S
 
 void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)

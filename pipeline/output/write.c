@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The writing side of the outputs: complete chunks in offset order to the kernel, a file at a time.
- * A failed write ends the output: its file is cut back to its last whole record, what comes later
- * is dropped and, at the end, counted as lost.
+ * The writing side of the outputs: passes complete chunks to the kernel in offset order, one file
+ * at a time. A failed write fails the output: its file is truncated after the last intact record;
+ * later records are dropped and counted as lost.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 #include "core/base/clock.h"
 #include "pipeline/output/output_parts.h"
 
-#define VECTORS_MAX 64 /* chunks of one call to the kernel */
+#define VECTORS_MAX 64 /* chunks in one write call */
 #define WRITE_BYTES_MAX ((size_t)4 << 20)
 #define TELL_EVERY_NS (10 * CW_NS_PER_S)
 
-/* Move what was sealed to the writer's queue, oldest first. */
+/* Moves sealed chunks to the writer's queue, oldest first. */
 static void empty_inbox(struct cw_output *output)
 {
 	/* [INBOX-1] acquire */
@@ -41,7 +41,7 @@ static void empty_inbox(struct cw_output *output)
 	output->writer.queue_last = newest;
 }
 
-/* Take the complete chunks at the queue's head that go into one file with one call, or a mark. */
+/* Takes the complete chunks at the queue's head that one call can write, or one mark. */
 static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 {
 	size_t bytes = 0;
@@ -65,7 +65,7 @@ static int take_complete(struct cw_output *output, struct cw_chunk **chunks)
 	return count;
 }
 
-/* A full disk may fail and work again twice a second: that is reported now and then only. */
+/* A full disk may fail and recover twice a second: limits the reports. */
 static bool may_tell(struct cw_output *output)
 {
 	uint64_t now_ns = cw_now_ns();
@@ -85,11 +85,11 @@ static void tell_recovery(struct cw_outputs *outputs, struct cw_output *output,
 	    !output->writer.has_reported_failure)
 		return;
 	output->writer.has_reported_failure = false;
-	cw_run_tell(outputs->run, CW_NOTE, "rule %s: output %s: it is written again",
-		    output->rule->name, file->path);
+	cw_run_tell(outputs->run, CW_NOTE, "rule %s: %s is written again", output->rule->name,
+		    file->path);
 }
 
-/* `--direct on` where that cannot be: said once a run. */
+/* Warns once a run that `--direct on` is refused. */
 static void tell_refusal(struct cw_outputs *outputs, const struct cw_file *file)
 {
 	int refusal = outputs->direct_share ? cw_direct_share_refusal(outputs->direct_share) : 0;
@@ -98,26 +98,38 @@ static void tell_refusal(struct cw_outputs *outputs, const struct cw_file *file)
 	    atomic_exchange(&outputs->has_reported_direct, true))
 		return;
 	cw_run_tell(outputs->run, CW_WARNING,
-		    "%s cannot be written directly (%s): it is written through the page cache, "
-		    "and so may others be",
+		    "%s cannot be written directly (%s): this file and perhaps others are written "
+		    "through the page cache",
 		    file->path,
 		    refusal == -ENOSYS ? "no io_uring in this build or kernel"
 				       : strerror(-refusal));
 }
 
+/* Returns the consequence of a failure, and what to do about it. */
+static const char *advice(int failure, bool may_retry)
+{
+	if (!may_retry)
+		return "the rest of its packets is lost";
+	if (failure == -ENOSPC || failure == -EDQUOT)
+		return "its packets are lost until writing works again. Free space and capweir "
+		       "resumes by itself";
+	return "its packets are lost until writing works again. capweir tries twice a second";
+}
+
 void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text)
 {
+	bool is_sentence = strncmp(text, "cannot ", 7) == 0;
+
 	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
 		return;
-	cw_run_tell(outputs->run, CW_PROBLEM,
-		    cw_output_may_retry(outputs, output)
-			? "rule %s: output %s: %s; its packets are lost until that works again"
-			: "rule %s: output %s: %s; the rest of its packets is lost",
-		    output->rule->name, file->path, text);
+	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s%s%s%s; %s", output->rule->name,
+		    is_sentence ? "" : "cannot write ", is_sentence ? "" : file->path,
+		    is_sentence ? "" : ": ", text,
+		    advice(failure, cw_output_may_retry(outputs, output)));
 }
 
-/* Count what the kernel has by now of what was handed before. */
+/* Counts the bytes and records handed before that the kernel has accepted by now. */
 static void advance_file(struct cw_output *output, struct cw_file *file)
 {
 	struct cw_file_writer *writer = &file->writer;
@@ -133,7 +145,7 @@ static void advance_file(struct cw_output *output, struct cw_file *file)
 				  memory_order_relaxed);
 }
 
-/* Likewise of the chunks that were handed last. */
+/* Counts as advance_file does, including the chunks handed last. */
 static void advance_over(struct cw_output *output, struct cw_file *file,
 			 struct cw_chunk *const *chunks, int count)
 {
@@ -166,7 +178,7 @@ void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output
 	uint8_t *data;
 
 	if (!file->cache.is_regular)
-		return; /* what a pipe took is gone; the anchor tells what was whole */
+		return; /* a pipe cannot be truncated; the anchor counts its intact records */
 	cw_outfile_drop(file->outfile);
 	advance_file(output, file);
 	writer->ahead_count = 0;
@@ -185,8 +197,8 @@ void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output
 	writer->is_unusable = writer->anchor.offset == 0;
 	if (cw_outfile_cut(file->outfile, writer->offset) < 0)
 		cw_run_tell(outputs->run, CW_PROBLEM,
-			    "rule %s: output %s cannot be cut to %llu bytes, its last record "
-			    "may be torn",
+			    "rule %s: cannot truncate %s to %llu bytes; its last record may be "
+			    "incomplete. Run capweir repair on it",
 			    output->rule->name, file->path, (unsigned long long)writer->offset);
 }
 
@@ -194,13 +206,13 @@ static bool is_an_input(const struct cw_outputs *outputs, const struct cw_file *
 {
 	struct stat status;
 
-	/* Devices and FIFOs are opened in place: nothing is replaced. */
+	/* Device files and FIFOs are opened in place: nothing is replaced. */
 	if (stat(file->path, &status) || !S_ISREG(status.st_mode))
 		return false;
 	return cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
 }
 
-/* Nothing more comes: let the kernel have what was handed, to the byte. */
+/* Passes all handed bytes of an ending file to the kernel. */
 static void drain_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	int failure = cw_outfile_finish(file->outfile);
@@ -242,8 +254,7 @@ void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 		cw_writer_fail(outputs, output, file, result, false, error.text);
 }
 
-/* Before a file is begun: ask for old ones to go where the disk would have too little space left.
- */
+/* Asks for old files to expire if the disk has too little space for a file about to begin. */
 static void look_at_space(struct cw_outputs *outputs, const struct cw_file *file)
 {
 	uint64_t floor = atomic_load_explicit(&outputs->free_bytes, memory_order_relaxed);
@@ -256,7 +267,7 @@ static void look_at_space(struct cw_outputs *outputs, const struct cw_file *file
 	floor += file->bytes_max;
 	if (free_bytes < floor)
 		atomic_store_explicit(&outputs->wanted_bytes, floor - free_bytes,
-				      memory_order_relaxed); /* as cw_outputs_free_space says */
+				      memory_order_relaxed); /* as in cw_outputs_free_space */
 }
 
 int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
@@ -275,7 +286,7 @@ int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 		}
 		if (is_an_input(outputs, file)) {
 			cw_writer_fail(outputs, output, file, -EINVAL, false,
-				       "it is one of the inputs");
+				       "the file is one of the inputs");
 			return -EINVAL;
 		}
 	}
@@ -287,7 +298,7 @@ int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 	return result;
 }
 
-/* Write consecutive chunks of one file. */
+/* Writes consecutive chunks of one file. */
 static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		      struct cw_chunk *const *chunks, int count)
 {
@@ -314,8 +325,8 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 	file->writer.handed += accepted;
 	if (accepted)
 		file->writer.is_unusable =
-		    false; /* of an earlier try; cut_to_whole has the last word */
-	/* A chunk that was not full is sent because its bytes shall be in the file now. */
+		    false; /* set by an earlier try; cut_to_whole may set it again */
+	/* A chunk that is not full was sent to have its bytes in the file now. */
 	if (failure == 0 && (is_flushed || is_input_damaged))
 		failure = cw_outfile_flush(file->outfile);
 	advance_over(output, file, chunks, index);
@@ -333,16 +344,16 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 	cw_files_release(&outputs->files, file);
 }
 
-/* The file that was written last ended. */
+/* Handles a file's end mark. */
 static void end_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	if (output->writer.file != file)
-		return; /* it failed before its first byte */
+		return; /* the file failed before its first byte */
 	cw_writer_finish_file(outputs, output, file);
 	output->writer.file = NULL;
 }
 
-/* The file has to make room. That it cannot be removed is reported, once an output. */
+/* Removes an expired file. Reports a failure once an output. */
 static void expire_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
 {
 	struct cw_error error = {0};
@@ -366,10 +377,10 @@ static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 	 */
 	atomic_store(&output->shared.is_writing, true);
 	if (!atomic_load(&outputs->run->is_aborting)) {
-		if (chunks[0]->mark == CW_MARK_EXPIRED) /* after a failure too: it makes room */
+		if (chunks[0]->mark == CW_MARK_EXPIRED) /* even after a failure: it makes room */
 			expire_file(outputs, output, chunks[0]->file);
 		else if (atomic_load(&output->shared.failure))
-			; /* they are lost */
+			; /* the chunks are lost */
 		else if (chunks[0]->mark == CW_MARK_ENDED)
 			end_file(outputs, output, chunks[0]->file);
 		else
@@ -399,7 +410,7 @@ void cw_output_write(struct cw_outputs *outputs, struct cw_output *output)
 	int count;
 
 	do {
-		/* [KICK-1] acquire: the last writer's state, and what the kicks announce. */
+		/* [KICK-1] acquire: the last writer's state, and the chunks announced by kicks. */
 		seen = atomic_load_explicit(&output->shared.kicks, memory_order_acquire);
 		empty_inbox(output);
 		while ((count = take_complete(output, chunks)) > 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a reload leaves behind: generations that no batch has, and outputs whose rule is gone. */
+/* The remains of a reload: frees generations without batches, closes outputs whose rule is gone. */
 #include "pipeline/reload/plan.h"
 
 void cw_reload_free_generations(struct cw_reload *reload)
@@ -21,7 +21,7 @@ struct leaving {
 	struct cw_file *empty;
 };
 
-/* The turn: nothing will be reserved in it; is the writer done with what was? */
+/* In the turn: seals the rest, and checks whether the writer is done with every chunk. */
 static void seal_leaving(void *context)
 {
 	struct leaving *leaving = context;
@@ -39,7 +39,7 @@ static void seal_leaving(void *context)
 		leaving->empty = cw_output_name_empty(leaving->reload->outputs, output);
 }
 
-/* The turn: what it did is the past's. */
+/* In the turn: enters the output's results in the past and frees its slot. */
 static void bury(void *context)
 {
 	struct leaving *leaving = context;
@@ -47,13 +47,13 @@ static void bury(void *context)
 
 	leaving->is_alone = cw_past_add(reload->past, leaving->output) == 0;
 	if (!leaving->is_alone)
-		return; /* no memory: again at the next look */
+		return; /* no memory: try again at the next look */
 	cw_output_fini(leaving->output);
 	reload->outputs->turn.used_count--;
 	atomic_store(&leaving->output->shared.state, CW_OUTPUT_FREE);
 }
 
-/* Whether it is gone. */
+/* Closes the output if nobody uses it. Returns whether it is closed. */
 static bool close_leaving(struct cw_reload *reload, struct cw_output *output)
 {
 	struct leaving leaving = {.reload = reload, .output = output};
@@ -61,7 +61,7 @@ static bool close_leaving(struct cw_reload *reload, struct cw_output *output)
 	cw_turn_hold_any(reload->turn, seal_leaving, &leaving);
 	if (!leaving.is_alone)
 		return false;
-	/* [ABORT-1] as a writer does. */
+	/* [ABORT-1] as in write_chunks. */
 	atomic_store(&output->shared.is_writing, true);
 	leaving.is_alone = !atomic_load(&reload->run->is_aborting);
 	if (leaving.is_alone) {

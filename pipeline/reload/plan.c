@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A reload, from the rules file to the generation in force; reload.c says in which order. */
+/* The steps of a reload, from the rules file to the generation in force; reload.c has the order. */
 #include <errno.h>
 #include <stdlib.h>
 #include <urcu-qsbr.h>
@@ -8,7 +8,7 @@
 #include "core/base/clock.h"
 #include "pipeline/setup/setup.h"
 
-/* A rule of the generation in force, for finding it by name. */
+/* A rule of the generation in force, in the index by name. */
 struct cw_plan_name {
 	const char *name;
 	uint32_t rule;
@@ -66,14 +66,14 @@ static bool is_same_hook(char *const *left, char *const *right)
 	return !*left && !*right;
 }
 
-/* Whether records of the rule can go on in the output of the other. */
+/* Returns whether the new rule can continue the old rule's output. */
 static bool can_go_on(const struct cw_rule *before, const struct cw_rule *after)
 {
 	return strcmp(before->write, after->write) == 0 && before->snaplen == after->snaplen &&
 	       is_same_hook(before->hook, after->hook);
 }
 
-/* Which outputs go on, and where there is room for the others. */
+/* Finds the outputs that stay, and slots for the new ones. */
 static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 {
 	const struct cw_outputs *outputs = plan->reload->outputs;
@@ -96,8 +96,8 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 		if (slot == outputs->capacity)
 			return cw_error_set(
 			    error, -ENOSPC,
-			    "%u rules, and there is room for %u outputs in this run, those of "
-			    "removed rules that are not written yet among them",
+			    "%u rules do not fit: this run has room for %u outputs, those of "
+			    "removed rules that are still being written included",
 			    next->count, outputs->capacity);
 		plan->is_new[index] = true;
 		plan->slots[plan->fresh_count++] = slot;
@@ -136,20 +136,20 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 	return 0;
 }
 
-/* Another stream behind the one that is there would be no capture file. */
+/* Refuses a second stream on standard output: the result would not be a capture file. */
 static int check_stdout(struct cw_plan *plan, struct cw_error *error)
 {
 	for (uint32_t index = 0; index < plan->fresh_made; index++) {
 		if (plan->fresh[index].name->is_stdout && plan->reload->outputs->has_used_stdout)
 			return cw_error_set(error, -EINVAL,
-					    "rule %s: standard output had another output's packets "
-					    "in this run",
+					    "rule %s: another output of this run has already "
+					    "written to standard output",
 					    plan->fresh[index].rule->name);
 	}
 	return 0;
 }
 
-/* The names of those that go on first: they have them. */
+/* Claims the names, those of the outputs that stay first. */
 static int check_targets(struct cw_plan *plan, struct cw_error *error)
 {
 	struct cw_reload *reload = plan->reload;
@@ -168,7 +168,7 @@ static int check_targets(struct cw_plan *plan, struct cw_error *error)
 	return result;
 }
 
-/* What the report says of rules that go. */
+/* Copies the rules whose outputs leave, for the report. */
 static int copy_last(struct cw_plan *plan, struct cw_error *error)
 {
 	const struct cw_rules *now = plan->now->rules;
@@ -192,11 +192,12 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 
 	if (reload->held_count == CW_GENERATIONS_HELD)
 		return cw_error_set(error, -EBUSY,
-				    "packets of %u earlier rule sets are still under way",
+				    "packets of %u earlier rule sets are still being written; try "
+				    "again later",
 				    CW_GENERATIONS_HELD);
 	result = reload->run->options.load_rules(reload->run->options.context, &rules, error);
 	if (result == 0 && !rules.count)
-		result = cw_error_set(error, -EINVAL, "there is no rule, so no output");
+		result = cw_error_set(error, -EINVAL, "no rules, so nothing to write");
 	if (result == 0)
 		result = cw_rules_check(&rules, error);
 	if (result == 0 && cw_generation_new(&plan->next, plan->now->number + 1, &rules,
@@ -227,7 +228,7 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 	return result;
 }
 
-/* The turn: the new outputs are in use. */
+/* In the turn: puts the new outputs in use. */
 static void enter_outputs(void *context)
 {
 	struct cw_plan *plan = context;

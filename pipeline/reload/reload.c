@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reloader's thread. What can fail happens aside, before anything that is in force knows of it:
+ * The reload thread. Everything that can fail happens aside, before anything in force changes:
  * reading, checking, compiling, making the new outputs. Then, in this order:
  *
- *	the new outputs are in use	under the turn, so that nobody finds one half made
+ *	new outputs are put in use	in the turn, so that no thread finds one half made
  *	the generation is published	[GEN-1]
- *	a grace period			no capture thread stamps the old one any more
- *	the old one is let go of	when its last batch is finished, [GEN-2]
- *	outputs it alone had are closed	when their chunks are written, as at the run's end
+ *	a grace period passes		no capture thread stamps the old generation any more
+ *	the old generation is freed	when its last batch is finished, [GEN-2]
+ *	its other outputs are closed	when their chunks are written, as at the run's end
  *
- * Nothing that handles packets waits for any of it.
+ * No thread that handles packets waits for any of these.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,9 +22,9 @@
 
 #include "pipeline/reload/plan.h"
 
-#define LOOK_EVERY_MS 20 /* while batches of an old generation are under way */
+#define LOOK_EVERY_MS 20 /* while an old generation still has batches */
 
-/* ---- what is told ---- */
+/* ---- reports ---- */
 
 static void CW_PRINTF(4, 5)
     end_reload(struct cw_reload *reload, bool is_accepted, uint64_t upto, const char *format, ...)
@@ -72,12 +72,12 @@ static void reload_once(struct cw_reload *reload, uint64_t upto)
 			   plan.now->number, error.text);
 	else
 		end_reload(reload, true, upto,
-			   "rules reloaded: generation %" PRIu64 ", %u rules (outputs: %u go on, "
+			   "rules reloaded: generation %" PRIu64 ", %u rules (outputs: %u kept, "
 			   "%u new, %u closed)",
 			   /* NOLINTNEXTLINE(clang-analyzer-core*): prepared, so it is there */
 			   next->number, next->rules->count, kept, fresh, plan.last_count);
 	if (result == 0)
-		plan.last_count = 0; /* the outputs have them */
+		plan.last_count = 0; /* the outputs own the copies now */
 	cw_plan_fini(&plan);
 }
 
@@ -143,7 +143,7 @@ static int init_possible(struct cw_reload *reload)
 	uint32_t capacity = reload->run->options.rules->count + CW_OUTPUTS_RELOAD_MIN;
 
 	reload->run->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	/* An output leaves once, so there are never more than outputs. */
+	/* Room for every output: an output leaves once. */
 	reload->leaving = calloc((size_t)capacity * 2, sizeof(*reload->leaving));
 	if (reload->run->reload_fd < 0 || !reload->leaving)
 		return -ENOMEM;
@@ -210,7 +210,7 @@ int cw_reload_report(struct cw_reload *reload, struct cw_report *report)
 		    .rule_count = entry->rule_count,
 		    .start_s = (double)(entry->start_ns - reload->run->start_ns) * 1e-9,
 		    .firsts = entry->firsts};
-		entry->firsts = NULL; /* the report's now */
+		entry->firsts = NULL; /* the report owns it now */
 	}
 	return 0;
 }

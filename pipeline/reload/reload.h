@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reloading rules while a live run goes on: the thread that reads, compiles and publishes a new
- * generation (generation.h), and, once no batch of the old one is left, closes the outputs of
+ * Reloading rules during a live run: a thread reads, compiles and publishes a new generation
+ * (generation.h). Once no batch of the old generation is left, the thread closes the outputs of
  * rules that are gone.
  *
- * An output goes on through any number of reloads, in the same file, while the rules have one of
- * the same name that writes to the same template with the same snaplen. Others are new outputs;
- * what a rule's earlier outputs did stays in the report under its name.
+ * An output continues through any number of reloads, in the same file, while a rule of the same
+ * name has the same template, snaplen and hook. Otherwise the rule gets a new output; the report
+ * adds up all outputs of a rule under its name.
  */
 #ifndef CW_PIPELINE_RELOAD_RELOAD_H
 #define CW_PIPELINE_RELOAD_RELOAD_H
@@ -17,7 +17,7 @@
 #include "pipeline/report/past.h"
 #include "pipeline/turn/turn.h"
 
-#define CW_GENERATIONS_HELD 64u /* that may still have batches */
+#define CW_GENERATIONS_HELD 64u /* most generations with batches at once */
 
 struct cw_reload {
 	/* constant after start */
@@ -34,15 +34,15 @@ struct cw_reload {
 	pthread_mutex_t status_lock;
 	struct cw_reload_status status;
 	/* owner: the reloader */
-	struct cw_generation *oldest; /* in the order of their numbers, to the current one */
-	uint32_t held_count;          /* of them */
-	uint32_t *leaving;            /* outputs to be closed */
+	struct cw_generation *oldest; /* list in the order of their numbers, to the current one */
+	uint32_t held_count;          /* generations in the list */
+	uint32_t *leaving;            /* indices of outputs to close */
 	uint32_t leaving_count;
 };
 
-/* Before the threads start: the first generation is made. 0 or -ENOMEM. */
+/* Makes the first generation, before the threads start. 0 or -ENOMEM. */
 int cw_reload_init(struct cw_reload *reload);
-void cw_reload_fini(struct cw_reload *reload); /* accepts a zeroed one; frees all generations */
+void cw_reload_fini(struct cw_reload *reload); /* frees all generations; accepts a zeroed object */
 
 void *cw_reload_main(void *reload);
 
@@ -50,7 +50,7 @@ void *cw_reload_main(void *reload);
 uint64_t cw_reload_request(struct cw_reload *reload);
 void cw_reload_read_status(struct cw_reload *reload, struct cw_reload_status *status);
 
-/* After the thread ended: fill in the generations. 0 or -ENOMEM. */
+/* Fills the report's generations, after the thread ended. 0 or -ENOMEM. */
 int cw_reload_report(struct cw_reload *reload, struct cw_report *report);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How reloads went so far. */
+/* Results of the reloads so far. */
 #ifndef CW_PIPELINE_RELOAD_STATUS_H
 #define CW_PIPELINE_RELOAD_STATUS_H
 
@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 struct cw_reload_status {
-	uint64_t served;     /* requests up to this number are done with */
-	uint64_t accepted;   /* reloads, */
-	uint64_t refused;    /* and those that changed nothing */
-	uint64_t generation; /* in force */
-	uint32_t rule_count; /* of it */
-	bool was_accepted;   /* the last one */
-	char text[1024];     /* what was told of it */
+	uint64_t served;     /* requests up to this number are finished */
+	uint64_t accepted;   /* reloads accepted */
+	uint64_t refused;    /* reloads refused: they changed nothing */
+	uint64_t generation; /* number of the generation in force */
+	uint32_t rule_count; /* rules in force */
+	bool was_accepted;   /* the last reload */
+	char text[1024];     /* message about the last reload */
 };
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What rules did, for the report: of the outputs that are there at the end, and of those that were
- * closed before because a reload removed or changed their rule. A rule is its name: what several
- * outputs of one name did, one after the other, is added up. Also generations that are over.
+ * The results of rules, for the report: of the outputs open at the end, and of outputs closed
+ * before because a reload removed or changed their rule. The results of several outputs of one rule
+ * name are added up. Also keeps the generations that are over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static struct cw_report_rule *find_past(const struct cw_past *past, const char *
 	return NULL;
 }
 
-/* A new entry for the rule; where there are too many, one for all that have none. */
+/* Returns a new entry for the rule; if there are too many, the one entry for all further rules. */
 static struct cw_report_rule *new_past(struct cw_past *past, const struct cw_rule *rule)
 {
 	static char others[] = "(others)", nowhere[] = "";
@@ -149,7 +149,7 @@ static int compare_names(const void *left, const void *right)
 		      (*(struct cw_report_rule *const *)right)->rule->name);
 }
 
-/* Add the past to the rules that have its names; what is left of it goes behind them. */
+/* Adds the past to the report's rules of the same names; appends the entries without a match. */
 static int add_past(struct cw_past *past, struct cw_report *report)
 {
 	uint32_t index, in_force = report->rule_count;

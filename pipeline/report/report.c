@@ -17,13 +17,13 @@ static int report_input(const struct cw_input *input, struct cw_report_input *re
 	if (input->error.code)
 		report->error = strdup(input->error.text);
 	else if (input->was_truncated)
-		report->error = strdup("it was truncated while it was read");
+		report->error = strdup("the file was truncated while it was read");
 	else
 		return 0;
 	return report->error ? 0 : -ENOMEM;
 }
 
-/* Rules about which libpcap says something else: the first packets, and how many more there are. */
+/* Reports the first packets on which libpcap's verdict differs, and the number of all. */
 static void tell_differences(const struct cw_capture *capture)
 {
 	const struct cw_verification *verification = &capture->turn->verification;
@@ -37,13 +37,13 @@ static void tell_differences(const struct cw_capture *capture)
 			    is_prefilter ? "the global filter" : "rule ",
 			    is_prefilter ? "" : difference->name,
 			    difference->is_match_by_libpcap
-				? "libpcap matches it, this program does not"
-				: "libpcap does not match it, this program does");
+				? "libpcap matches it, capweir does not"
+				: "libpcap does not match it, capweir does");
 	}
 	if (verification->differences)
 		cw_run_tell(capture->run, CW_PROBLEM,
-			    "%" PRIu64 " of %" PRIu64 " packets checked match otherwise than "
-			    "in libpcap: please report this",
+			    "on %" PRIu64 " of %" PRIu64 " packets checked, capweir and libpcap "
+			    "disagree. This is a bug: please report it",
 			    verification->differences, verification->sampled);
 }
 
@@ -73,7 +73,7 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 		return -ENOMEM;
 	for (; report->drop_count < losses->drops.count; report->drop_count++)
 		report->drops[report->drop_count] = losses->drops.at[report->drop_count];
-	if (tap->gap_start_ns) /* it is gone still */
+	if (tap->gap_start_ns) /* still gone */
 		report->gap_s += (double)(cw_now_ns() - tap->gap_start_ns) * 1e-9;
 	return 0;
 }
@@ -105,7 +105,7 @@ static int report_live(const struct cw_capture *capture, struct cw_report *repor
 	return 0;
 }
 
-/* Every packet the kernel gave a queue is dropped, left there, or in the books. */
+/* Returns whether each packet of each queue was dropped, left in the kernel, or is in the books. */
 static bool queues_balance(const struct cw_report *report)
 {
 	uint64_t received = 0, discarded = 0;

@@ -14,7 +14,7 @@ struct cw_report_input {
 	uint64_t bytes; /* captured */
 	uint64_t file_bytes;
 	const char *format;
-	char *error; /* NULL: read to its end */
+	char *error; /* NULL: read to the end */
 };
 
 /* A queue of a live run: kernel_seen = kernel_dropped + received + left. */
@@ -22,22 +22,22 @@ struct cw_report_queue {
 	const char *device;
 	uint32_t queue;
 	struct cw_live_stats stats;
-	uint64_t discarded; /* of those received: they came after the run's end (-c) */
+	uint64_t discarded; /* packets received after the run's end (-c) */
 };
 
-/* A device of a live run. */
+/* An interface of a live run. */
 struct cw_report_device {
 	const char *device;
 	uint32_t linktype;
 	uint32_t queue_count;
-	bool has_kernel_filter; /* it left out what no rule takes: never seen, never counted */
-	uint32_t event_count;   /* down, up, renamed, ... */
-	uint32_t gap_count;     /* times it was gone */
-	double gap_s;           /* how long in all */
-	bool has_losses;        /* the following are known */
-	bool is_lower_bound;
+	bool has_kernel_filter; /* packets that no rule can match were neither seen nor counted */
+	uint32_t event_count;   /* events: down, up, renamed, ... */
+	uint32_t gap_count;     /* times the interface was gone */
+	double gap_s;           /* total time it was gone, in seconds */
+	bool has_losses;        /* the counters below are known */
+	bool is_lower_bound;    /* of the counters below */
 	uint64_t rx_packets, rx_errors, rx_dropped, rx_missed, rx_fifo, rx_over;
-	struct cw_netdev_drop *drops; /* of the driver, that grew */
+	struct cw_netdev_drop *drops; /* driver counters that grew */
 	uint32_t drop_count;
 };
 
@@ -45,33 +45,33 @@ struct cw_report_rule {
 	const struct cw_rule *rule;
 	uint64_t matched;
 	uint64_t written;
-	uint64_t bytes;      /* captured bytes written, as cut */
-	uint64_t file_bytes; /* of the files that are still there */
-	uint64_t expired;    /* of those written: in files that rings removed again */
+	uint64_t bytes;      /* captured bytes written, after truncation */
+	uint64_t file_bytes; /* size of the files that still exist */
+	uint64_t expired;    /* written packets in files that file rings removed again */
 	uint32_t expired_files;
 	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t left_out_total;
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
-	char *error;  /* what stopped the output, or NULL */
+	char *error;  /* reason that the output stopped, or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;
-	bool is_removed; /* by a reload: it is not in force at the end */
+	bool is_removed; /* by a reload: not in force at the end */
 };
 
-/* Rules that were in force for a while, and from which packet of each queue on. */
+/* A generation of rules, and the packet of each queue that it began with. */
 struct cw_report_generation {
 	uint64_t number; /* from 1 */
 	uint32_t rule_count;
-	double start_s;   /* since the run's start */
-	uint64_t *firsts; /* per queue: packets before it; UINT64_MAX: the queue had none of it */
+	double start_s;   /* seconds since the run's start */
+	uint64_t *firsts; /* per queue: packets before it; UINT64_MAX: it had no packet */
 };
 
-/* What was compared with libpcap. */
+/* The comparison with libpcap. */
 struct cw_report_verify {
-	uint32_t every; /* so many-th packet; 0: none was */
+	uint32_t every; /* one packet in this many was compared; 0: none */
 	uint64_t sampled;
-	uint64_t differences; /* packets of these */
+	uint64_t differences; /* sampled packets that differ */
 };
 
 struct cw_report {
@@ -85,19 +85,19 @@ struct cw_report {
 	uint32_t device_count;
 	struct cw_report_generation *generations; /* live: the last ones, at most 64 */
 	uint32_t generation_count;
-	uint64_t generation; /* in force at the end */
+	uint64_t generation; /* number of the generation in force at the end */
 	uint64_t reloads_accepted, reloads_refused;
 	uint64_t kernel_seen, kernel_dropped; /* sums over the queues */
-	uint64_t late; /* time order: packets that were written after later ones */
+	uint64_t late; /* time order: packets written after one with a later timestamp */
 	struct cw_books books;
 	struct cw_report_verify verify;
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t hooks_run; /* for so many files; filled in by whom on_file calls */
+	uint64_t hooks_run; /* files with a hook run; filled by the owner of on_file */
 	uint64_t hooks_failed;
 	bool is_balanced;
-	bool is_complete; /* nothing lost, no problem told: exit 0 */
-	bool is_durable;  /* with sync */
+	bool is_complete; /* nothing lost, no problem reported: exit 0 */
+	bool is_durable;  /* files are synced (--sync) */
 	double elapsed_s;
 	uint32_t threads;
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What one output did: its files, and where each packet that its rule matched went. */
+/* The results of one output: its files, and where each packet that its rule matched went. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pipeline/report/past.h"
 
-/* What reached files and pipes, and which files there are. */
+/* Fills the records that reached files and pipes, and the list of files. */
 static int report_files(const struct cw_output *output, struct cw_report_rule *report,
 			struct cw_books *books)
 {

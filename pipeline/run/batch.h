@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A batch: a span of records on its way from the capture thread to the outputs, with everything
- * that is found out about it. A fixed number of them circulate:
+ * A batch: a span of records on its way from the capture thread to the outputs, with the results of
+ * matching and reserving. A fixed number of batches circulate:
  *
  * free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶ free
  *                                              ▲                          │
  *                                              └── rest of the batch ◀────┘ (rare, see below)
  *
- * Whoever holds the pointer owns the batch; it is handed on through rings and the sequencer only.
+ * The holder of the pointer owns the batch; only rings and the sequencer pass it on.
  *
- * A batch usually goes round once. It goes in parts when its matches outgrow `matches` (then the
- * packets [part.first, part.end) are one part), and a part is reserved piecewise when the chunk
- * pool or `pieces` runs short; the batch keeps its place in the sequence until all of it is
- * reserved.
+ * A batch usually goes round once. If its matches outgrow `matches`, it goes round in parts: the
+ * packets [part.first, part.end) are one part. If the chunk pool or `pieces` runs short, a part is
+ * reserved piecewise. The batch keeps its place in the sequence until all of it is reserved.
  */
 #ifndef CW_PIPELINE_RUN_BATCH_H
 #define CW_PIPELINE_RUN_BATCH_H
@@ -28,7 +27,7 @@ struct cw_generation;
 #define CW_BATCH_PIECES_EXTRA 1024u
 
 #define CW_MATCH_SKIP UINT32_MAX                     /* counted as lost: nothing to copy */
-#define CW_MATCH_UNREPRESENTABLE (UINT32_C(1) << 31) /* flag: its time does not fit the format */
+#define CW_MATCH_UNREPRESENTABLE (UINT32_C(1) << 31) /* flag: timestamp does not fit the format */
 #define CW_PIECE_NONE UINT32_MAX
 
 enum cw_packet_class {
@@ -39,82 +38,82 @@ enum cw_packet_class {
 	CW_CLASS_COUNT,
 };
 
-/* What a part holds for one output. */
+/* A part's share for one output. */
 struct cw_tally {
 	uint32_t output;
 	uint32_t record_count;
 	uint64_t record_bytes; /* as written, headers included */
-	uint64_t data_bytes;   /* captured bytes, as cut */
+	uint64_t data_bytes;   /* captured bytes, after truncation to the snaplen */
 	uint32_t first_piece;
 	uint32_t last_piece;
-	struct cw_chunk *last_chunk; /* where the last piece ends so far */
+	struct cw_chunk *last_chunk; /* the chunk that the last piece ends in so far */
 	bool ends_in_giant;
 };
 
 /* A place reserved in an output for consecutive records of the batch. */
 struct cw_piece {
-	struct cw_chunk *chunk; /* where it starts; it may go on in chunk->following */
-	uint32_t offset;        /* in chunk->memory */
+	struct cw_chunk *chunk; /* the first chunk; the piece may continue in chunk->following */
+	uint32_t offset;        /* bytes into chunk->memory */
 	uint32_t record_count;
-	uint32_t iface; /* pcapng: the file's number of the interface all its records have */
-	uint32_t next;  /* next piece of the same output in this batch */
+	uint32_t iface; /* pcapng: the file's number of the interface of all records */
+	uint32_t next;  /* index of the output's next piece in this batch */
 };
 
 /* A packet that was checked (match/sample.h). */
 struct cw_sample {
-	uint32_t packet;          /* its index in the batch */
-	uint32_t rule;            /* the first one with two verdicts, or CW_SAMPLE_* */
-	bool is_match_by_libpcap; /* and not by us; or the other way round */
+	uint32_t packet;          /* index in the batch */
+	uint32_t rule;            /* first rule with two verdicts, or CW_SAMPLE_* */
+	bool is_match_by_libpcap; /* libpcap matches and we do not; false: the reverse */
 };
 
-/* What matching found out about the part that is under way. */
+/* Results of matching the current part. */
 struct cw_batch_part {
 	uint32_t first;
 	uint32_t end;
 	uint32_t class_counts[CW_CLASS_COUNT];
 	uint64_t caplen_bytes;
-	uint64_t latest_ns; /* where an output rotates by time */
+	uint64_t latest_ns; /* latest timestamp, if an output rotates by time */
 	uint32_t iface;     /* of all packets, if has_one_iface */
-	uint32_t linktype;  /* likewise, has_one_linktype */
+	uint32_t linktype;  /* of all packets, if has_one_linktype */
 	bool has_one_iface;
 	bool has_one_linktype;
 	bool has_unrepresentable;
-	bool has_giant;    /* a packet that needs a chunk of its own */
-	bool is_cut_short; /* ends before what the tallies counted (-c) */
+	bool has_giant;    /* a packet needs a separate chunk */
+	bool is_cut_short; /* -c ends the part before the packets that the tallies counted */
 	bool is_last;
-	uint32_t sample_count;     /* packets checked against libpcap, */
-	uint32_t difference_count; /* and those of them where it disagrees */
+	uint32_t sample_count;     /* packets checked against libpcap */
+	uint32_t difference_count; /* checked packets on which libpcap disagrees */
 };
 
-/* How far reservation has come, and the stretch now to be copied. */
+/* Progress of the reservation, and the stretch to copy now. */
 struct cw_batch_reserved {
-	uint32_t end; /* it may go so far now: the part's end, but in time order */
+	uint32_t end; /* limit for now: the part's end, or less in time order */
 	uint32_t packet;
 	uint32_t match;
 	uint32_t copy_packet;
 	uint32_t copy_match;
 	bool is_part_counted;
 	bool is_part_done;
-	bool is_stretch_open; /* the stretch may grow: it was not handed on */
+	bool is_stretch_open; /* the stretch was not handed on yet and may grow */
 };
 
 struct cw_batch {
-	/* what the capture thread cut */
+	/* set by the capture thread */
 	uint32_t lane;                    /* constant */
-	struct cw_batch *free_next;       /* of the lane's free ones */
-	uint64_t sequence;                /* in the lane */
-	struct cw_generation *generation; /* that it is matched by; a counted reference */
-	uint64_t first_packet; /* how many packets were cut before it, of all the lane's inputs */
+	struct cw_batch *free_next;       /* link of the lane's free list */
+	uint64_t sequence;                /* number in the lane */
+	struct cw_generation *generation; /* the rules to match by; a counted reference */
+	uint64_t first_packet; /* packets cut before this batch, over all the lane's inputs */
 	uint32_t input;
 	struct cw_span span;
 	struct cw_lease lease;
 
-	/* what the worker matched, and the turn reserved */
+	/* set by the worker that matches, and by the turn */
 	uint32_t packet_count;
 	struct cw_batch_part part;
 	struct cw_batch_reserved reserved;
-	bool is_damaged;   /* the input was truncated underneath; the batch ends before that */
-	bool is_discarded; /* comes after the run's end: nothing of it counts */
+	bool is_damaged;   /* the input was truncated while read; the batch ends before that */
+	bool is_discarded; /* after the run's end: nothing of the batch counts */
 
 	/* storage, fixed at start */
 	uint32_t match_capacity;
@@ -122,14 +121,14 @@ struct cw_batch {
 	uint32_t tally_count;
 	uint32_t piece_count;
 	struct cw_packet *packets;
-	uint32_t *ends;    /* matches of packet i end at ends[i]; counted from the part's start */
+	uint32_t *ends;    /* end of packet i's matches in `matches`, from the part's start */
 	uint8_t *classes;  /* enum cw_packet_class of packet i */
-	uint32_t *matches; /* outputs, in packet order */
+	uint32_t *matches; /* output indices, in packet order */
 	struct cw_tally *tallies;
 	struct cw_piece *pieces;
 	struct cw_sample *samples; /* in packet order */
 };
-/* One thread at a time has all of a batch, so that its parts need no lines of their own. */
+/* One thread at a time has all of a batch, so its parts need no separate cache lines. */
 CW_ASSERT_BYTES(struct cw_batch_part, 64);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
 CW_ASSERT_BYTES(struct cw_batch, 304);
@@ -143,9 +142,9 @@ struct cw_batch_sizes {
 };
 
 int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes);
-void cw_batch_fini(struct cw_batch *batch); /* accepts a zeroed one */
+void cw_batch_fini(struct cw_batch *batch); /* accepts a zeroed batch */
 
-/* Index in matches where packet `index` of the part starts. */
+/* Returns the index in `matches` of the first match of the part's packet `index`. */
 static inline uint32_t cw_batch_match_start(const struct cw_batch *batch, uint32_t index)
 {
 	return index == batch->part.first ? 0 : batch->ends[index - 1];

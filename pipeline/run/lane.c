@@ -35,7 +35,7 @@ void cw_batch_fini(struct cw_batch *batch)
 	*batch = (struct cw_batch){0};
 }
 
-/* The table of parked batches: a batch finds the place of its number free. */
+/* Makes the table of parked batches: larger than their number, so each finds its slot free. */
 static int init_parked(struct cw_lane *lane, uint32_t batch_count)
 {
 	uint32_t size = 2;
@@ -83,7 +83,7 @@ void cw_lane_fini(struct cw_lane *lane)
 
 struct cw_batch *cw_lane_take_batch(struct cw_lane *lane)
 {
-	/* [FREE-1] acquire. One thread takes, so what is first cannot come back meanwhile. */
+	/* [FREE-1] acquire. Only one thread takes, so the first batch cannot return meanwhile. */
 	struct cw_batch *batch =
 	    atomic_load_explicit(&lane->shared.free_batches, memory_order_acquire);
 

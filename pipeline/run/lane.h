@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A lane: the batches of one capture thread, numbered in the order they were cut. Within a lane
- * packets stay in order; lanes are independent, so that a worker that is held up with a batch of
- * one stops that lane only. A run that reads files has one lane, a live one has a lane for each
- * queue.
+ * packets stay in order. Lanes are independent: a worker that stalls with a batch stalls only that
+ * batch's lane. A run that reads files has one lane; a live run has one lane per queue.
  */
 #ifndef CW_PIPELINE_RUN_LANE_H
 #define CW_PIPELINE_RUN_LANE_H
@@ -18,54 +17,54 @@
 struct cw_capture;
 
 /*
- * Sequentially consistent where no order is said: at most once a batch, so that a weaker order
- * saves nothing. cut_count and is_cut publish each other [END-1]; the rest is progress.
+ * Sequentially consistent unless an order is given: accessed at most once a batch, so a weaker
+ * order saves nothing. cut_count and is_cut publish each other [END-1]; the rest is progress.
  */
 struct cw_lane_shared {
 	struct cw_gate gate;                   /* the capture thread's */
 	struct cw_batch *_Atomic free_batches; /* a stack: all push, the capture thread pops */
-	_Atomic bool is_cut; /* [END-1] the capture thread cut the last: cut_count holds */
-	_Atomic uint64_t cut_count;
-	struct cw_live *_Atomic live; /* [TAP-1] NULL: the device is gone, the keeper may have it */
+	_Atomic bool is_cut;          /* [END-1] the last batch was cut: cut_count is final */
+	_Atomic uint64_t cut_count;   /* batches cut */
+	struct cw_live *_Atomic live; /* [TAP-1] NULL: interface gone, the keeper may take it */
 	_Atomic uint64_t horizon_ns;  /* [TIME-1] all packets up to this time were handed out */
 	_Atomic uint64_t finished;    /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
-	_Atomic uint32_t ring_blocks, ring_used; /* likewise */
+	_Atomic uint32_t ring_blocks, ring_used; /* progress: as in stats */
 };
 
 /* Owner: the capture thread. */
 struct cw_lane_capture {
 	uint64_t cut_packets;
 	bool is_reader;             /* of the current generation (generation.h) */
-	struct cw_live_stats past;  /* of devices that are gone */
-	struct cw_live *stopped;    /* the device whose queue was told to take no more; NULL */
-	struct cw_live_stats stats; /* of all; complete once the thread ended */
+	struct cw_live_stats past;  /* of interfaces that are gone */
+	struct cw_live *stopped;    /* the interface whose queue was stopped, or NULL */
+	struct cw_live_stats stats; /* of all interfaces; complete once the thread ended */
 };
 
 /* Owner: the turn. */
 struct cw_lane_turn {
 	uint64_t next;      /* sequence number of the batch that reserves next */
 	uint64_t counted;   /* packets in the books */
-	uint64_t discarded; /* packets that came after the run's end (-c) */
-	bool is_through;    /* all that was cut is reserved */
+	uint64_t discarded; /* packets after the run's end (-c) */
+	bool is_through;    /* every batch was cut and reserved */
 	bool has_dead_input;
-	uint32_t dead_input; /* was truncated underneath: the rest of its batches is discarded */
+	uint32_t dead_input; /* input truncated while read: its other batches are discarded */
 };
 
 struct cw_lane {
 	/* constant after start */
-	struct cw_capture *owner; /* whose lane it is */
+	struct cw_capture *owner;
 	uint32_t index;
 	uint32_t batch_count;
 	struct cw_batch *batches;
 	uint32_t mask;
-	struct cw_batch *_Atomic *parked; /* by sequence number, modulo the table */
+	struct cw_batch *_Atomic *parked; /* by sequence number modulo the table's size */
 	struct cw_ring *cut;              /* batches to match */
 	pthread_t thread;
 	bool is_started;
-	int32_t cpu;    /* pinned to it; -1: nowhere */
-	uint32_t input; /* live: the device, */
-	uint32_t queue; /* and which of its queues */
+	int32_t cpu;    /* the core it is pinned to; -1: none */
+	uint32_t input; /* live: index of the interface */
+	uint32_t queue; /* live: index of the interface's queue */
 
 	_Alignas(CW_CACHE_LINE) struct cw_lane_shared shared;
 	_Alignas(CW_CACHE_LINE) struct cw_lane_capture capture;
@@ -79,15 +78,15 @@ CW_ASSERT_BYTES(struct cw_lane_capture, 184);
 CW_ASSERT_BYTES(struct cw_lane_turn, 32);
 CW_ASSERT_BYTES(struct cw_lane, 8 * CW_CACHE_LINE);
 
-/* `batch_count` batches go round in it. 0 or -ENOMEM; cw_lane_fini in any case. */
+/* Makes a lane with `batch_count` batches. 0 or -ENOMEM; call cw_lane_fini in either case. */
 int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,
 		 uint32_t batch_count, const struct cw_batch_sizes *sizes);
-void cw_lane_fini(struct cw_lane *lane); /* accepts a zeroed one */
+void cw_lane_fini(struct cw_lane *lane); /* accepts a zeroed lane */
 
-/* The capture thread: a batch to fill, NULL when all are under way. */
+/* [FREE-1] acquire. The capture thread: takes a batch to fill; NULL: none is free. */
 struct cw_batch *cw_lane_take_batch(struct cw_lane *lane);
 
-/* [FREE-1] release. Give it back; any thread. */
+/* [FREE-1] release. Gives the batch back; any thread. */
 void cw_lane_give_back_any(struct cw_lane *lane, struct cw_batch *batch);
 
 #endif

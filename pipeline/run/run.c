@@ -47,7 +47,7 @@ void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t link
 	if (is_warning)
 		cw_run_tell(run, CW_WARNING, "%s: %s", where, text);
 	else
-		cw_run_tell(run, CW_PROBLEM, "%s: never matches packets of type %s: %s", where,
+		cw_run_tell(run, CW_PROBLEM, "%s: never matches packets of link type %s: %s", where,
 			    cw_linktype_name(linktype, name, sizeof(name)), text);
 }
 
@@ -60,7 +60,7 @@ uint32_t cw_usable_cores(void)
 	return (uint32_t)CPU_COUNT(&cores);
 }
 
-/* An eventfd takes a one, unless it is at its limit and so readable already. */
+/* A write fails only if the eventfd is full, and a full eventfd is readable already. */
 static void wake(int fd)
 {
 	uint64_t one = 1;
@@ -105,7 +105,7 @@ void cw_run_wake_reloader(struct cw_run *run)
 
 void cw_run_check_end(struct cw_run *run)
 {
-	/* [END-2] Whoever brings the last of the three about sees all of them. */
+	/* [END-2] The thread that makes the last of the three true sees all of them. */
 	if (atomic_load(&run->is_sealed) && atomic_load(&run->live_chunks) == 0 &&
 	    atomic_load(&run->live_batches) == 0 && !atomic_exchange(&run->is_done, true)) {
 		cw_gate_signal_all(&run->worker_gate);
@@ -156,12 +156,12 @@ void cw_run_pin_thread(struct cw_run *run, int32_t cpu, uint32_t realtime)
 	char text[64];
 
 	if (cpu >= 0) {
-		snprintf(text, sizeof(text), "a thread cannot be pinned to core %d", cpu);
+		snprintf(text, sizeof(text), "cannot pin a thread to core %d", cpu);
 		cw_run_report_refusal(run, CW_REFUSED_PIN, text, cw_affinity_pin((uint16_t)cpu));
 	}
 	if (realtime)
 		cw_run_report_refusal(run, CW_REFUSED_REALTIME,
-				      "no real-time priority for capture threads",
+				      "cannot give capture threads real-time priority",
 				      cw_affinity_realtime(realtime));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What all threads of a run share: its options, telling the user, stopping, waking each other, and
- * when it is over. The functions are for any thread.
+ * State that all threads of a run share: options, messages to the user, stopping, waking each
+ * other, and the end of the run. Any thread may call the functions.
  */
 #ifndef CW_PIPELINE_RUN_RUN_H
 #define CW_PIPELINE_RUN_RUN_H
@@ -12,9 +12,9 @@
 #include "pipeline/threads/affinity.h"
 
 #define CW_SYSFS "/sys"
-#define CW_NO_MEMORY_NEAR "no memory near the devices"
+#define CW_NO_MEMORY_NEAR "cannot place memory on the interfaces' NUMA node"
 
-/* Kinds of refusals by the kernel: each is reported once. */
+/* Kinds of refusals by the kernel: each kind is reported once. */
 #define CW_REFUSED_PIN 1u
 #define CW_REFUSED_REALTIME 2u
 #define CW_REFUSED_HUGE 4u
@@ -23,37 +23,37 @@
 struct cw_run {
 	/* constant after start */
 	struct cw_pipeline_options options;
-	bool is_live;       /* devices are captured; else files are read */
+	bool is_live;       /* captures from interfaces; false: reads files */
 	bool is_reloadable; /* rules can change */
 	uint64_t start_ns;
 	struct cw_lane *lanes;
 	uint32_t lane_count;
 	struct cw_ring *reserved; /* batches to copy */
-	int wake_fd;              /* eventfd: readable once reading shall stop */
-	int abort_fd;  /* eventfd: readable once waiting for a FIFO's reader shall stop */
-	int keeper_fd; /* eventfd: readable when the keeper shall look */
-	int reload_fd; /* eventfd: readable when the reloader shall look */
-	int done_fd;   /* eventfd: readable once every thread is done */
+	int wake_fd;              /* eventfd: readable once reading must stop */
+	int abort_fd;             /* eventfd: readable once waiting for a FIFO's reader must stop */
+	int keeper_fd;            /* eventfd: readable if the keeper has work */
+	int reload_fd;            /* eventfd: readable if the reloader has work */
+	int done_fd;              /* eventfd: readable once every thread is done */
 
-	/* shared: who has work signals, who has none waits */
+	/* shared: idle workers wait here, threads with work for them signal */
 	_Alignas(CW_CACHE_LINE) struct cw_gate worker_gate;
 
-	/* Shared, set once. Sequentially consistent where no order is said: threads look once a
-	 * batch, and cw_run_check_end decides by several of these and the counts below at once. */
-	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut no more, compile no more */
-	_Atomic bool is_sealed; /* [END-2] everything reserved and sealed */
+	/* Shared, set once. Sequentially consistent unless an order is given: threads look once a
+	 * batch, and cw_run_check_end reads several of these and the counts below together. */
+	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut and compile nothing more */
+	_Atomic bool is_sealed; /* [END-2] everything is reserved and sealed */
 	_Atomic bool is_done;
 	_Atomic bool is_giving_up;          /* the drain took too long */
 	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */
 	_Atomic bool is_aborting;           /* write nothing more */
 	_Atomic bool has_problem;           /* exit 1 */
-	_Atomic uint32_t reported_refusals; /* CW_REFUSED_: kinds */
+	_Atomic uint32_t reported_refusals; /* kinds, CW_REFUSED_ */
 	_Atomic uint32_t running_threads;
 
 	/* shared: counted by every thread that handles packets, sequentially consistent (above) */
 	_Alignas(CW_CACHE_LINE) _Atomic uint32_t live_chunks; /* taken and not given back */
 	_Atomic uint32_t live_batches;                        /* cut and not finished */
-	/* progress, from the turn; its readers are sequentially consistent */
+	/* progress, written by the turn; sequentially consistent for readers */
 	_Atomic uint64_t received; /* packets */
 	_Atomic uint64_t received_bytes;
 };
@@ -61,16 +61,16 @@ CW_ASSERT_LINE(struct cw_run, worker_gate);
 CW_ASSERT_LINE(struct cw_run, is_stopping);
 CW_ASSERT_LINE(struct cw_run, live_chunks);
 
-/* An input: a capture file or pipe, or a device of a live run. */
+/* An input: a capture file or pipe, or an interface of a live run. */
 struct cw_input {
 	/* constant after start */
 	const char *path;
 	uint64_t device, inode;
 	bool has_identity;
 	/* owner: the capture thread */
-	struct cw_source *source; /* NULL: closed again after its header was checked */
+	struct cw_source *source; /* NULL: closed again after the header was checked */
 	struct cw_source_info info;
-	struct cw_error error; /* code 0: read to its end */
+	struct cw_error error; /* code 0: read to the end */
 	/* owner: the turn */
 	uint64_t packets;
 	uint64_t bytes; /* captured */
@@ -84,67 +84,66 @@ struct cw_inputs {
 	uint32_t snaplen_max; /* for file headers */
 	uint64_t total_bytes; /* 0: unknown */
 	/* shared */
-	struct cw_ifaces ifaces; /* appended to by who opens an input */
-	/* progress, from the capture thread; its readers are sequentially consistent */
+	struct cw_ifaces ifaces; /* the opener of an input appends */
+	/* progress, written by the capture thread; sequentially consistent for readers */
 	_Atomic uint64_t read_bytes;
 };
 
-/* Tell the user. Severity problem makes the run end with exit 1. */
+/* Reports to the user. CW_PROBLEM makes the run end with exit 1. */
 void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *format, ...)
     CW_PRINTF(3, 4);
 
-/* Where a rule stands, for messages: "rules.yaml:7: rule dns" or "rule rule1". */
+/* Fills `text` with the rule's place, for messages: "rules.yaml:7: rule dns" or "rule rule1". */
 void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
 		      size_t text_bytes);
 
-/* What cw_matcher_prepare reports during a run; context is the run. */
+/* The cw_matcher_report of a run; `context` is the run. */
 void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
 			bool is_warning, const char *text);
 
-/* Cores that this process may run on. */
+/* Returns the number of cores that this process may run on. */
 uint32_t cw_usable_cores(void);
 
-/* Cut no more batches; what waits for a FIFO's reader goes on waiting. */
+/* Ends cutting; an output that waits for a FIFO's reader keeps waiting. */
 void cw_run_stop_reading(struct cw_run *run);
 
-/* Likewise, and waiting for a FIFO's reader ends too. */
+/* Ends cutting, and waiting for a FIFO's reader. */
 void cw_run_request_stop(struct cw_run *run);
 
-/* Every hot thread calls this last. */
+/* The last call of every thread of the run. */
 void cw_run_thread_ends(struct cw_run *run);
 
-/* Capture threads that wait for a batch or a lease look again. */
+/* Wakes capture threads that wait for a batch or a lease. */
 void cw_run_wake_lanes(struct cw_run *run);
 
-/* Something happened that the keeper, the reloader should look at. */
 void cw_run_wake_keeper(struct cw_run *run);
 void cw_run_wake_reloader(struct cw_run *run);
 
-/* A chunk came back, a batch is finished or everything is sealed: it may be the last of all. */
+/* Ends the run if nothing is left. Called when a chunk came back, a batch is finished or everything
+ * is sealed. */
 void cw_run_check_end(struct cw_run *run);
 
-/* Whether a regular file with this identity is one of the inputs. */
+/* Returns whether a regular file with this identity is one of the inputs. */
 bool cw_inputs_have(const struct cw_inputs *inputs, uint64_t device, uint64_t inode);
 
-/* Open the input's source; start-up and the capture thread. */
+/* Opens the input's source; start-up or the capture thread. */
 int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run *run,
 		   struct cw_error *error);
 
-/* ---- what a thread asks the kernel for: its core, its priority, memory near a device ---- */
+/* ---- kernel requests of a thread: core, priority, memory near an interface ---- */
 
-/* Tell a refusal (negative `result`), unless one of the kind was told already. */
+/* Reports a refusal (negative `result`) unless one of this kind was reported before. */
 void cw_run_report_refusal(struct cw_run *run, uint32_t kind, const char *what, int result);
 
-/* The node where memory for these devices shall be, or CW_NODE_NONE. Who ran this with numactl has
- * chosen. */
+/* Returns the memory node for these interfaces, or CW_NODE_NONE. A user's numactl takes precedence.
+ */
 int cw_affinity_near(const char *const *devices, uint32_t device_count);
 
-/* A thread of the run takes its core and priority. What the kernel refuses is reported and does no
- * harm. */
+/* Gives the calling thread its core and priority. A refusal is reported and does no harm. */
 void cw_run_pin_thread(struct cw_run *run, int32_t cpu, uint32_t realtime);
 
-/* Memory that the calling thread is first to touch from now on shall be near this device. False:
- * there are no nodes to choose from, or somebody chose; else cw_affinity_memory undoes it. */
+/* Prefers memory near this interface for pages that the calling thread is first to touch. Returns
+ * whether it did; cw_affinity_memory undoes it. False: one node only, or numactl chose. */
 bool cw_run_prefer_device(struct cw_run *run, const char *device);
 
 #endif

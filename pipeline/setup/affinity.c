@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From --pin, --realtime and --huge-pages to what the kernel is asked for (threads/affinity.h). */
+/* Turns --pin, --realtime and --huge-pages into requests to the kernel (threads/affinity.h). */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,8 +24,7 @@ static void plan(struct cw_run *run, const struct cw_cpu_list *cpus, int *wanted
 		worker_cpus[index] = cpu_of_thread[run->lane_count + index];
 }
 
-/* Capture threads first, then workers, in the order of the list, from its start again at its end.
- */
+/* Gives cores in the list's order to capture threads, then workers; wraps around at its end. */
 static void deal_out(struct cw_run *run, const struct cw_cpu_list *cpus, int32_t *worker_cpus)
 {
 	for (uint32_t index = 0; index < run->lane_count; index++)
@@ -73,13 +72,13 @@ int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int3
 		run->lanes[index].cpu = -1;
 	for (uint32_t index = 0; index < run->options.threads; index++)
 		worker_cpus[index] = -1;
-	/* Workers touch it first, wherever they run. */
+	/* Without a policy, pages would lie wherever the first worker to touch them runs. */
 	cw_run_report_refusal(
 	    run, CW_REFUSED_MEMORY, CW_NO_MEMORY_NEAR,
 	    cw_affinity_mapping(pool->memory, pool_bytes,
 				cw_affinity_near(options->devices, options->device_count)));
 	if (options->huge_pages)
-		cw_run_report_refusal(run, CW_REFUSED_HUGE, "no huge pages",
+		cw_run_report_refusal(run, CW_REFUSED_HUGE, "cannot use huge pages",
 				      cw_affinity_huge(pool->memory, pool_bytes));
 	return options->pin ? pin(run, worker_cpus, error) : 0;
 }

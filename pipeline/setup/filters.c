@@ -11,10 +11,10 @@
 struct compile_check {
 	struct cw_run *run;
 	const struct cw_rules *rules;
-	enum cw_severity severity; /* of a rule that is refused */
+	enum cw_severity severity; /* of a refused rule */
 	struct cw_error first;     /* the first rule's problem */
 	uint32_t reported_count;
-	uint32_t *illegal_counts; /* per rule, then of the prefilter: types it is illegal for */
+	uint32_t *illegal_counts; /* link types it is illegal for, per rule, then the prefilter */
 };
 
 static void note_illegal(void *context, const struct cw_rule *rule, uint32_t linktype,
@@ -56,7 +56,7 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 	for (uint32_t index = 0; index < inputs->ifaces.count && result == 0; index++)
 		result = cw_matcher_prepare(matcher, cw_ifaces_at(&inputs->ifaces, index),
 					    note_illegal, &check, error);
-	if (inputs->ifaces.count == 0 && result == 0) /* at least the grammar */
+	if (inputs->ifaces.count == 0 && result == 0) /* checks at least the grammar */
 		result = cw_matcher_prepare(matcher, &ethernet, note_illegal, &check, error);
 	for (uint32_t index = 0; index <= rules->count && result == 0; index++) {
 		if (check.illegal_counts[index] == atomic_load(&matcher->set_count))

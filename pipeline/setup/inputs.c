@@ -4,7 +4,7 @@
 
 #include "pipeline/setup/setup.h"
 
-/* Inputs are kept open from check to reading up to here; more are opened again when it is time. */
+/* Inputs that stay open between check and reading; further inputs are reopened when read. */
 #define INPUTS_OPEN_MAX 16u
 
 int cw_setup_inputs(struct cw_run *run, struct cw_inputs *inputs, struct cw_error *error)
@@ -14,7 +14,7 @@ int cw_setup_inputs(struct cw_run *run, struct cw_inputs *inputs, struct cw_erro
 	bool has_length = true;
 
 	if (count == 0 || count > UINT16_MAX)
-		return cw_error_set(error, -EINVAL, "%u inputs; 1 to %u are possible", count,
+		return cw_error_set(error, -EINVAL, "cannot read %u inputs: give 1 to %u", count,
 				    UINT16_MAX);
 	inputs->at = calloc(count, sizeof(*inputs->at));
 	if (!inputs->at)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The outputs of a request: each is named, compared with the inputs and with the others. */
+/* The outputs of a request: names each, and compares it with the inputs and the other outputs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	}
 	output->index = index;
 	output->rule = rule;
-	output->generation = 1; /* the first ones; a reload says otherwise */
+	output->generation = 1; /* the first rules; a reload overwrites it */
 	output->format = choose_format(outputs, output->name);
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	cw_output_adopt(outputs, output, rule);
@@ -62,12 +62,12 @@ static int check_stdout(const struct cw_outputs *outputs, const struct cw_output
 	    S_ISREG(status.st_mode) &&
 	    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
 		return cw_error_set(error, -EINVAL,
-				    "rule %s: standard output goes to one of the inputs",
+				    "rule %s: standard output is redirected to one of the inputs",
 				    output->rule->name);
 	return 0;
 }
 
-/* Claim the name, also where another way leads to the same folder. */
+/* Claims the name by its folder's real path, so that two paths to one folder collide. */
 static int claim_target(const struct cw_output *output, char *path, struct cw_names *names,
 			struct cw_error *error)
 {
@@ -79,18 +79,20 @@ static int claim_target(const struct cw_output *output, char *path, struct cw_na
 		*slash = '\0';
 	folder = realpath(slash ? (slash == path ? "/" : path) : ".", NULL);
 	if (!folder && errno == ENOENT)
-		return cw_error_set(error, -EINVAL, "rule %s: the folder %s does not exist",
+		return cw_error_set(error, -EINVAL,
+				    "rule %s: the folder %s does not exist; create it first",
 				    output->rule->name, path);
 	if (folder && asprintf(&whole, "%s/%s", folder, slash ? slash + 1 : path) < 0)
 		whole = NULL;
 	free(folder);
 	if (!whole)
-		return 0; /* opening will say what is wrong with the folder */
+		return 0; /* opening the file will report the fault */
 	claimed = cw_names_claim(names, whole);
 	is_taken = claimed && strcmp(claimed, whole) != 0;
 	free(claimed);
 	if (is_taken)
-		cw_error_set(error, -EINVAL, "rule %s: output %s is written by another rule too",
+		cw_error_set(error, -EINVAL,
+			     "rule %s: another rule writes %s too; give each rule its own file",
 			     output->rule->name, whole);
 	free(whole);
 	return is_taken ? -EINVAL : 0;
@@ -106,19 +108,18 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 	char path[CW_TEMPLATE_PATH_BYTES];
 	struct stat status;
 
-	/* Which files there will be is known only while writing, when it is too late to refuse. */
+	/* Other names are known only while writing, when it is too late to refuse. */
 	if (no_clobber && (!is_fixed || output->limits.rotate_bytes ||
 			   output->limits.rotate_records || output->limits.rotate_every_ns))
 		return cw_error_set(error, -EINVAL,
-				    "rule %s: --no-clobber is for fixed names without rotation in "
-				    "this version",
+				    "rule %s: --no-clobber needs a fixed name without rotation",
 				    output->rule->name);
 	if (output->name->is_stdout)
 		return check_stdout(outputs, output, error);
 	if (!is_fixed)
 		return 0;
 	if (cw_template_expand(output->name, &values, path) < 0)
-		return cw_error_set(error, -EINVAL, "rule %s: the output's name is too long",
+		return cw_error_set(error, -EINVAL, "rule %s: the output name is too long",
 				    output->rule->name);
 	if (!is_new || stat(path, &status) != 0)
 		return claim_target(output, path, names, error);
@@ -129,14 +130,15 @@ int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, 
 				    output->rule->name, path);
 	if (no_clobber)
 		return cw_error_set(error, -EINVAL,
-				    "rule %s: output %s exists and --no-clobber is given",
+				    "rule %s: output %s exists already (--no-clobber)",
 				    output->rule->name, path);
 	return claim_target(output, path, names, error);
 }
 
 /*
- * Offline, the page cache takes what is written at the speed of memory, and what is read again at
- * once is still there: auto means buffered. Live, it is what makes a capture fall behind.
+ * Sets up direct writing. Auto means buffered offline: the page cache takes writes at the speed of
+ * memory, and files read soon after are still cached. Live, the page cache is what makes a capture
+ * fall behind.
  */
 static int setup_direct(struct cw_outputs *outputs)
 {
@@ -155,7 +157,7 @@ static void wake_worker(void *context)
 	cw_gate_signal(&run->worker_gate);
 }
 
-/* Compressed outputs: a frame to fill for each, and some that workers compress meanwhile. */
+/* Makes the frames of compressed outputs: one to fill for each, and some being compressed. */
 static int setup_pack(struct cw_outputs *outputs)
 {
 	uint32_t threads = outputs->run->options.threads;
@@ -167,7 +169,7 @@ static int setup_pack(struct cw_outputs *outputs)
 	for (uint32_t index = 0; index < outputs->count; index++)
 		options.file_count += outputs->at[index].name->is_zst;
 	if (outputs->run->is_reloadable)
-		options.file_count = outputs->capacity; /* memory comes with their use */
+		options.file_count = outputs->capacity; /* memory is taken when used */
 	return options.file_count ? cw_pack_new(&outputs->pack, &options) : 0;
 }
 
@@ -182,7 +184,7 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 		outputs->capacity = rules->count > CW_OUTPUTS_RELOAD_MIN / 2
 					? 2 * rules->count
 					: CW_OUTPUTS_RELOAD_MIN;
-	/* What is not used is not touched. */
+	/* Unused outputs stay untouched, so they cost no memory. */
 	outputs->at = aligned_alloc(CW_CACHE_LINE, outputs->capacity * sizeof(*outputs->at));
 	outputs->turn.tally_of = calloc(outputs->capacity, sizeof(*outputs->turn.tally_of));
 	if (!outputs->at || !outputs->turn.tally_of || setup_direct(outputs) < 0)

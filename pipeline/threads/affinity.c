@@ -63,14 +63,15 @@ int cw_cpu_list_parse(const char *text, struct cw_cpu_list *list, struct cw_erro
 				return cw_error_set(error, -EINVAL, "'%s' names core %lu twice",
 						    whole, first);
 			if (result)
-				return cw_error_set(error, -EINVAL, "'%s': cores go up to %u",
-						    whole, CW_CPUS_MAX - 1);
+				return cw_error_set(error, -EINVAL,
+						    "'%s': the highest core number is %u", whole,
+						    CW_CPUS_MAX - 1);
 		}
 	} while (*text++ == ',');
 	if (text[-1] == '\0')
 		return 0;
 bad:
-	return cw_error_set(error, -EINVAL, "'%s' is no list of cores, such as 0-3,8", whole);
+	return cw_error_set(error, -EINVAL, "'%s' is not a list of cores, such as 0-3,8", whole);
 }
 
 int cw_cpu_list_allowed(struct cw_cpu_list *list)
@@ -87,9 +88,9 @@ int cw_cpu_list_allowed(struct cw_cpu_list *list)
 	return 0;
 }
 
-/* ---- what sysfs says ---- */
+/* ---- sysfs ---- */
 
-/* The first line of a file, without its end. */
+/* Reads the first line of a file, without the newline. */
 static bool read_line(const char *path, char line[LINE_BYTES])
 {
 	FILE *file = fopen(path, "re");
@@ -112,7 +113,7 @@ static void read_nodes(const char *sysfs, struct cw_topology *topology)
 	memset(topology->node_of_cpu, CW_NODE_NONE, sizeof(topology->node_of_cpu));
 	for (node = 0; node < CW_NODES_MAX; node++) {
 		snprintf(path, sizeof(path), "%s/devices/system/node/node%u/cpulist", sysfs, node);
-		/* A node may be missing, or have memory only. */
+		/* A node may be missing, or have only memory. */
 		if (!read_line(path, line) || cw_cpu_list_parse(line, &cpus, NULL) < 0)
 			continue;
 		topology->node_count++;
@@ -133,7 +134,7 @@ static void read_cores(const char *sysfs, struct cw_topology *topology)
 			 "%s/devices/system/cpu/cpu%u/topology/thread_siblings_list", sysfs, cpu);
 		topology->core_of_cpu[cpu] = (uint16_t)cpu;
 		if (read_line(path, line) && cw_cpu_list_parse(line, &cpus, NULL) == 0)
-			topology->core_of_cpu[cpu] = cpus.at[0]; /* in rising order */
+			topology->core_of_cpu[cpu] = cpus.at[0]; /* sysfs lists in rising order */
 	}
 }
 
@@ -180,11 +181,12 @@ int cw_topology_common_node(const char *sysfs, const char *const *devices, uint3
 struct plan {
 	const struct cw_topology *topology;
 	const struct cw_cpu_list *cpus;
-	uint32_t used[CW_CPUS_MAX];      /* threads on the list's n-th core */
-	uint32_t core_used[CW_CPUS_MAX]; /* by core_of_cpu: on it and its siblings */
+	uint32_t used[CW_CPUS_MAX];      /* threads on the list's n-th CPU */
+	uint32_t core_used[CW_CPUS_MAX]; /* by core_of_cpu: threads on the core's CPUs */
 };
 
-/* Whether the list's n-th core is better than the best so far: less used, near, siblings idle. */
+/* Returns whether the list's CPU `index` beats `best`: fewer threads, then nearer, then fewer
+ * threads on its siblings. */
 static bool is_better(const struct plan *plan, uint32_t index, uint32_t best, int node)
 {
 	const struct cw_topology *topology = plan->topology;
@@ -200,7 +202,7 @@ static bool is_better(const struct plan *plan, uint32_t index, uint32_t best, in
 	       plan->core_used[topology->core_of_cpu[best_cpu]];
 }
 
-/* The best core's place in the list; the first of equals. */
+/* Takes the best CPU and returns its index in the list; the first of equals. */
 static uint32_t choose(struct plan *plan, int node)
 {
 	uint32_t best = 0, index;
@@ -229,7 +231,7 @@ void cw_affinity_plan(const struct cw_topology *topology, const struct cw_cpu_li
 	}
 }
 
-/* ---- asking the kernel ---- */
+/* ---- kernel calls ---- */
 
 int cw_affinity_pin(uint16_t cpu)
 {

@@ -15,9 +15,9 @@ uint32_t cw_gate_look(struct cw_gate *gate)
 void cw_gate_wait(struct cw_gate *gate, uint32_t seen)
 {
 	/*
-	 * [GATE-1] The add to parked and the kernel's comparison of value pair with signal's add to
-	 * value and load of parked, all sequentially consistent: either the comparison fails and
-	 * this thread does not sleep, or the signaller sees it parked and wakes it.
+	 * [GATE-1] This add to `parked` and the kernel's comparison of `value` pair with signal's
+	 * add to `value` and load of `parked`, all sequentially consistent: either the comparison
+	 * fails and this thread does not sleep, or the signaller sees a parked thread and wakes it.
 	 */
 	atomic_fetch_add(&gate->parked, 1);
 	syscall(SYS_futex, &gate->value, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);

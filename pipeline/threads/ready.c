@@ -32,19 +32,19 @@ void cw_ready_add(struct cw_ready *ready, uint32_t index)
 {
 	uint32_t word = index / WORD_BITS;
 
-	/* [READY-1] Both sequentially consistent: a taker that saw no bit in the summary looks at
-	 * the gate again, and one that clears it looks at the word again. */
+	/* [READY-1] Both sequentially consistent: a taker that saw no summary bit looks at the gate
+	 * again; a taker that clears the summary bit looks at the word again. */
 	atomic_fetch_or(&ready->words[word], UINT64_C(1) << index % WORD_BITS);
 	atomic_fetch_or(&ready->summary[word / WORD_BITS], UINT64_C(1) << word % WORD_BITS);
 }
 
-/* Bits of `word` from `from` on. */
+/* Returns the bits of `word` at position `from` and above. */
 static uint64_t bits_from(uint64_t word, uint32_t from)
 {
 	return word & ~UINT64_C(0) << from;
 }
 
-/* Take a bit of the word, from `from` on. */
+/* Takes the word's lowest bit at position `from` or above. */
 static uint32_t take_from_word(struct cw_ready *ready, uint32_t word, uint32_t from)
 {
 	uint64_t bits = bits_from(atomic_load(&ready->words[word]), from); /* [READY-1] */
@@ -61,7 +61,7 @@ static uint32_t take_from_word(struct cw_ready *ready, uint32_t word, uint32_t f
 	return CW_READY_NONE;
 }
 
-/* Say in the summary that the word is empty, unless a bit comes meanwhile. */
+/* Clears the word's summary bit, and sets it again if the word got a bit meanwhile. */
 static void clear_summary(struct cw_ready *ready, uint32_t word)
 {
 	uint64_t mask = UINT64_C(1) << word % WORD_BITS;
@@ -77,7 +77,7 @@ uint32_t cw_ready_take(struct cw_ready *ready, uint32_t from)
 {
 	uint32_t first = from / WORD_BITS;
 
-	/* The summary word of `from` comes twice, for what is before `from` again at the end. */
+	/* Visits the summary word of `from` twice: the second time for items before `from`. */
 	for (uint32_t tried = 0; tried <= ready->summary_count; tried++) {
 		uint32_t at = (first / WORD_BITS + tried) % ready->summary_count;
 		uint64_t summary = atomic_load(&ready->summary[at]);

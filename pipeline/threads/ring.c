@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Wraps ck_ring. This file alone is compiled without ThreadSanitizer instrumentation, because
- * Concurrency Kit synchronises in inline assembly that the sanitizer cannot see; the two
- * annotations below tell it of the one ordering the ring gives, [RING-1].
+ * Wraps ck_ring. This file alone is compiled without ThreadSanitizer instrumentation: Concurrency
+ * Kit synchronises in inline assembly that the sanitizer cannot see. The two annotations below
+ * declare the one ordering that the ring gives, [RING-1].
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct cw_ring {
 	ck_ring_t ring;
 	ck_ring_buffer_t *buffer;
 };
-static_assert(CK_MD_CACHELINE % CW_CACHE_LINE == 0, "their lines are whole lines of ours");
+static_assert(CK_MD_CACHELINE % CW_CACHE_LINE == 0, "a ck line is a multiple of our line");
 CW_ASSERT_LINE(struct cw_ring, ring.c_head); /* consumers */
 CW_ASSERT_LINE(struct cw_ring, ring.p_tail); /* the producer */
 CW_ASSERT_LINE(struct cw_ring, ring.size);   /* constant from here on */
@@ -36,7 +36,7 @@ int cw_ring_new(struct cw_ring **result, size_t capacity)
 	struct cw_ring *ring;
 	unsigned int size = 4;
 
-	/* A ck_ring holds one entry less than its size. */
+	/* A ck_ring holds one entry fewer than its size. */
 	while (size <= capacity)
 		size *= 2;
 	ring = aligned_alloc(CK_MD_CACHELINE, (sizeof(*ring) + CK_MD_CACHELINE - 1) /

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The order of batches within a lane, what of them counts, and the end of a lane. The turn only. */
+/* The order of batches in a lane, which of their packets count, and a lane's end. The turn only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ void cw_sequencer_fini(struct cw_sequencer *sequencer)
 	sequencer->lanes_waiting = NULL;
 }
 
-/* End the batch at the packet that reaches the limit of -c. */
+/* Ends the batch at the packet that reaches the limit of -c. */
 static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t matched_left)
 {
 	uint32_t index;
@@ -45,7 +45,7 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 	batch->part.is_last = true;
 }
 
-/* The limits of this batch's rules are in force from now on. */
+/* Puts the limits of a newer generation in force. */
 static void adopt_generation(struct cw_turn *turn, const struct cw_generation *generation)
 {
 	if (generation->number <= turn->generation)
@@ -59,7 +59,7 @@ static void adopt_generation(struct cw_turn *turn, const struct cw_generation *g
 	}
 }
 
-/* Enter the part's packets in the books, once. */
+/* Enters the part's packets in the books, once. */
 static void count_part(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch)
 {
 	struct cw_sequencer *sequencer = &turn->sequencer;
@@ -103,7 +103,7 @@ static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_
 	return lane->turn.has_dead_input && lane->turn.dead_input == batch->input;
 }
 
-/* The input of a damaged batch ends there: none of its later batches counts. */
+/* Ends the input of a damaged batch: none of its later batches counts. */
 static void end_input(struct cw_turn *turn, struct cw_lane *lane, const struct cw_batch *batch)
 {
 	if (!batch->is_damaged)
@@ -118,7 +118,7 @@ static void hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch 
 {
 	batch->reserved.is_stretch_open = false;
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], NULL,
-			      memory_order_relaxed); /* only the owner parks it again */
+			      memory_order_relaxed); /* only the batch's next owner parks it */
 	if (is_whole)
 		lane->turn.next++;
 	cw_ring_push_spmc(turn->run->reserved, batch); /* has room for every batch */
@@ -135,10 +135,10 @@ enum cw_reserve cw_sequencer_reserve(struct cw_turn *turn, struct cw_batch *batc
 		return result;
 	}
 	/*
-	 * [STARVE-1] Announce first: a chunk that came back before the announcement is found by the
-	 * second try, one that comes back later, among them every one that is sealed here, finds
-	 * the announcement and offers the turn. (Sealing before announcing loses the case where the
-	 * sealed chunk is back at once and still not enough.)
+	 * [STARVE-1] Announce first. The second try finds any chunk that came back before the
+	 * announcement. The thread that gives a chunk back later, such as one sealed here, finds
+	 * the announcement and offers the turn. (Sealing before announcing fails if the sealed
+	 * chunk comes back at once and is still not enough.)
 	 */
 	atomic_store(&sequencer->is_starved, true);
 	cw_outputs_flush_fullest(turn->outputs);

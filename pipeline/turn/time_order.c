@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Time order: the lanes' packets merged by their times. Of the lanes that have a batch in line the
- * one with the earliest packet is next, and reserves up to where another lane has an earlier one. A
- * lane without one holds the others up only as far as it may still bring earlier packets: until its
- * capture thread has said that all up to some time was handed out (horizon). So an idle queue
- * delays the others a little and stalls nobody.
+ * Time order: merges the lanes' packets by timestamp. Of the lanes with a batch in line, the one
+ * with the earliest packet reserves, up to where another lane has an earlier packet. A lane without
+ * a batch holds up the others only while it may still bring earlier packets: until its capture
+ * thread announces that all packets up to some time were handed out (the horizon). So an idle queue
+ * delays the others a little and stalls none.
  *
- * Packets that come later than that, or whose clock was set back, are counted as late and written
- * where they come.
+ * Packets that arrive later than that, or after the clock was set back, count as late and are
+ * written in order of arrival.
  *
- * A batch whose packets alternate with another lane's is reserved in many steps, and handed on to
- * be copied when all of it is reserved, or when nothing more can be done now: what waits for a lane
+ * A batch whose packets alternate with another lane's is reserved in many steps. It is handed on to
+ * be copied once all of it is reserved, or when no lane can continue: a batch that waits for a lane
  * must not keep chunks incomplete that others wait for.
  */
 #include "pipeline/turn/turn.h"
 
-#define NO_TIME UINT64_MAX /* nothing will come any more */
+#define NO_TIME UINT64_MAX /* no more packets will come */
 
-/* The time before which the lane, which has no batch in line, will bring nothing. */
+/* Returns the time before which the lane, which has no batch in line, will bring no packet. */
 static uint64_t bound_of(const struct cw_lane *lane)
 {
-	/* [TIME-1] acquire, and before the number of batches: what was cut until then is known. */
+	/* [TIME-1] acquire. Read before the batch count: all batches cut by then are known. */
 	uint64_t horizon_ns = atomic_load_explicit(&lane->shared.horizon_ns, memory_order_acquire);
 
 	if (lane->turn.is_through)
@@ -28,7 +28,7 @@ static uint64_t bound_of(const struct cw_lane *lane)
 	return atomic_load(&lane->shared.cut_count) == lane->turn.next ? horizon_ns : 0;
 }
 
-/* The lane whose turn it is, and up to which time; NULL: that is not known yet. */
+/* Returns the lane to reserve for and the timestamp to stop at; NULL: not known yet. */
 static struct cw_lane *choose_lane(struct cw_turn *turn, uint64_t *limit_ns)
 {
 	struct cw_lane *first = NULL;
@@ -40,7 +40,7 @@ static struct cw_lane *choose_lane(struct cw_turn *turn, uint64_t *limit_ns)
 		const struct cw_batch *batch = cw_sequencer_head(turn, lane);
 		uint64_t ts_ns = batch ? batch->reserved.packet < batch->part.end
 					     ? batch->packets[batch->reserved.packet].ts_ns
-					     : 0 /* nothing in it: it is not in anybody's way */
+					     : 0 /* an empty batch delays no other */
 				       : bound_of(lane);
 
 		if (batch && (!first || ts_ns < first_ns)) {
@@ -55,7 +55,7 @@ static struct cw_lane *choose_lane(struct cw_turn *turn, uint64_t *limit_ns)
 	return first && first_ns <= *limit_ns ? first : NULL;
 }
 
-/* How far the batch may be reserved: to its first packet after the limit. */
+/* Returns how far the batch may be reserved: its first packet after the limit. */
 static uint32_t end_at(struct cw_sequencer *sequencer, const struct cw_batch *batch,
 		       uint64_t limit_ns)
 {
@@ -70,7 +70,7 @@ static uint32_t end_at(struct cw_sequencer *sequencer, const struct cw_batch *ba
 	return index;
 }
 
-/* What was reserved of batches in line goes to be copied. */
+/* Hands on the reserved stretches of all batches in line to be copied. */
 static void hand_on_open(struct cw_turn *turn)
 {
 	for (uint32_t index = 0; index < turn->run->lane_count; index++) {
@@ -95,7 +95,7 @@ void cw_sequencer_merge(struct cw_turn *turn)
 		if (batch->reserved.packet >= batch->reserved.end)
 			batch->reserved.end = end_at(sequencer, batch, limit_ns);
 		if (cw_sequencer_reserve(turn, batch) != CW_RESERVE_DONE)
-			break; /* no chunks: what was reserved must be copied to get some back */
+			break; /* no chunks: only copying the stretches gives some back */
 		if (batch->reserved.end == batch->part.end)
 			cw_sequencer_hand_on(turn, lane, batch, true);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The turn is a counter of offers: who raises it from 0 has the turn and keeps it until he can set
- * it back to 0 with no offer left unseen. Nothing that can block happens while it is held.
+ * The turn is a counter of offers. The thread that raises it from 0 has the turn, and keeps it
+ * until it can set the counter back to 0 with no offer left unseen. The holder never blocks.
  */
 #include <sched.h>
 
@@ -14,7 +14,7 @@ void cw_turn_resume_any(struct cw_turn *turn)
 	cw_run_check_end(turn->run);
 }
 
-/* Relaxed: who has the turn sees the bit together with the offer that follows, [TURN-1]. */
+/* Relaxed: the holder of the turn sees the bit with the offer that follows it, [TURN-1]. */
 static void note_waiting(struct cw_sequencer *sequencer, uint32_t lane)
 {
 	atomic_fetch_or_explicit(&sequencer->lanes_waiting[lane / CW_LANES_A_WORD],
@@ -30,7 +30,7 @@ void cw_turn_park_any(struct cw_turn *turn, struct cw_batch *batch)
 	cw_turn_offer_any(turn, lane->index);
 }
 
-/* Reserve for the batch that is next in line. False: there is none, or no memory for it. */
+/* Reserves for the lane's next batch in line. False: no batch, or no chunk for it. */
 static bool advance(struct cw_turn *turn, struct cw_lane *lane)
 {
 	struct cw_batch *batch = cw_sequencer_head(turn, lane);
@@ -42,7 +42,7 @@ static bool advance(struct cw_turn *turn, struct cw_lane *lane)
 	batch->reserved.end = batch->part.end;
 	switch (cw_sequencer_reserve(turn, batch)) {
 	case CW_RESERVE_STARVED:
-		note_waiting(&turn->sequencer, lane->index); /* for when chunks came back */
+		note_waiting(&turn->sequencer, lane->index); /* visit again when chunks came back */
 		return false;
 	case CW_RESERVE_SOME:
 		cw_sequencer_hand_on(turn, lane, batch, false);
@@ -54,7 +54,7 @@ static bool advance(struct cw_turn *turn, struct cw_lane *lane)
 	return false;
 }
 
-/* Go once through the lanes that wait. */
+/* Visits each waiting lane once. */
 static void visit_lanes(struct cw_turn *turn)
 {
 	struct cw_sequencer *sequencer = &turn->sequencer;
@@ -75,7 +75,7 @@ static void visit_lanes(struct cw_turn *turn)
 	}
 }
 
-/* Use the turn until no offer is left unseen, then let go of it. */
+/* Uses the turn until no offer is left unseen, then lets go of it. */
 static void use_turn(struct cw_turn *turn)
 {
 	struct cw_sequencer *sequencer = &turn->sequencer;
@@ -105,7 +105,7 @@ void cw_turn_run_any(struct cw_turn *turn)
 		use_turn(turn);
 }
 
-/* Have the turn, however long that takes: it is short. */
+/* Waits for the turn; every turn is short. */
 static void take_turn(struct cw_turn *turn)
 {
 	uint32_t expected = 0;

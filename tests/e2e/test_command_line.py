@@ -162,7 +162,7 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", "-w", "other.pcap", "--no-clobber",
                                 *more, says="without rotation")
         self.assert_refused("split", "-r", "in.pcap", "-w", "%Y.pcap", "--no-clobber",
-                            says="fixed names")
+                            says="a fixed name")
         self.assertEqual(self.packets_of("new.pcap"), self.source)
 
     def test_unknown_filters(self):

@@ -39,13 +39,13 @@ class Disk(live.Fresh):
             capture = self.capture("-i", "in", "-w", os.path.join(directory, name), "--queues", 2,
                                    *arguments)
             live.send(self.shape(0, filling), rate=self.FAST)
-            capture.wait_line("until that works again")
+            capture.wait_line("until writing works again")
             sender = self.sender(self.shape(filling, after), rate=self.FAST)
             since, written = time.monotonic(), capture.stats()["written"]
             os.unlink(ballast)
             capture.wait_stats(lambda stats: stats["written"] > written + 100, "it goes on")
             self.assertLess(time.monotonic() - since, 1 + live.NOISE_S)
-            capture.wait_line("it is written again")
+            capture.wait_line("is written again")
             self.assertEqual(sender.finish(), after)
             capture.wait_seen(shape.count)
             report = self.report_of(capture.stop(), 1)
@@ -81,7 +81,7 @@ class Disk(live.Fresh):
                 capture = self.capture("-i", "in", "-f", "udp", "-w", path, "-f", "udp", "-w",
                                        self.path(name))
                 live.send(shape, rate=self.FAST)
-                capture.wait_line("until that works again")
+                capture.wait_line("until writing works again")
                 capture.wait_seen(shape.count)
                 report = self.report_of(capture.stop(), 1)
                 full, fine = report["rules"]
@@ -105,10 +105,10 @@ class Disk(live.Fresh):
                 path = os.path.join(directory, name)
                 capture = self.capture("-i", "in", "-w", path)
                 live.send(self.shape(0, 4000), rate=self.RATE)
-                capture.wait_line("until that works again")
+                capture.wait_line("until writing works again")
                 os.unlink(ballast)
                 live.send(self.shape(4000, 4000), rate=self.RATE // 2)
-                capture.wait_line("it is written again")
+                capture.wait_line("is written again")
                 capture.wait_seen(shape.count)
                 report = self.report_of(capture.stop(), 1)
                 rule = report["rules"][0]
@@ -141,8 +141,8 @@ class Disk(live.Fresh):
             report = self.report_of(capture.stop(), 1)
             rule = report["rules"][0]
             self.assertGreater(rule["lost"]["disk_full"], rounds * count // 2)
-            self.assertIn("until that works again", capture.text())
-            self.assertIn("it is written again", capture.text())
+            self.assertIn("until writing works again", capture.text())
+            self.assertIn("is written again", capture.text())
             self.assertEqual(rule["lost_total"], rule["lost"]["disk_full"])
             self.expect(live.check(shape, rule["files"]), packets=rule["written"],
                         missing=rule["lost_total"])

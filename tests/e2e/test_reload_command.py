@@ -58,7 +58,7 @@ class Reload(live.Test):
         capture.wait_stats(lambda stats: stats["received"] == SOME, "all are counted")
         self.reload(capture, "rules:\n  all: {filter: udp, write: all.pcap}\n"
                     "  second: {filter: src host 10.0.0.1, write: second.pcap}\n",
-                    "rules reloaded: generation 2, 2 rules (outputs: 1 go on, 1 new, 1 closed)")
+                    "rules reloaded: generation 2, 2 rules (outputs: 1 kept, 1 new, 1 closed)")
         capture.wait_until(lambda: os.path.exists(self.path("first.pcap")), "first.pcap is closed")
         self.assertEqual(numbers_in(self.path("first.pcap")), list(range(SOME)))
         live.send(live.Shape(SOME, first=SOME))
@@ -142,7 +142,7 @@ class Reload(live.Test):
         capture = self.start(rules % 1000)
         live.send(live.Shape(2500))
         capture.wait_stats(lambda stats: stats["received"] == 2500, "all are counted")
-        self.reload(capture, rules % 2000, "(outputs: 1 go on, 0 new, 0 closed)")
+        self.reload(capture, rules % 2000, "(outputs: 1 kept, 0 new, 0 closed)")
         live.send(live.Shape(4000, first=2500))
         capture.wait_stats(lambda stats: stats["received"] == 6500, "all are counted")
         report = self.report_of(capture.stop())
@@ -165,14 +165,14 @@ class Reload(live.Test):
             capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
             self.reload(capture, first.replace("'}", f"', {more}}}"),
                         f"generation {number}, 1 rules "
-                        "(outputs: 1 go on, 0 new, 0 closed)")
+                        "(outputs: 1 kept, 0 new, 0 closed)")
             live.send(live.Shape(SOME, first=sent))
             sent += SOME
             written += expected
             capture.wait_seen(sent)
         capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
         self.reload(capture, "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap.zst'}\n",
-                    "(outputs: 0 go on, 1 new, 1 closed)")
+                    "(outputs: 0 kept, 1 new, 1 closed)")
         live.send(live.Shape(SOME, first=sent))
         capture.wait_seen(sent + SOME)
         report = self.report_of(capture.stop())
@@ -203,9 +203,9 @@ class Reload(live.Test):
         capture = self.start(hooked % "a")
         self.reload(capture, hooked.replace(hook, "/nowhere/hook") % "a", "rules not reloaded")
         capture.wait_line("is not an executable")
-        self.reload(capture, hooked % "b", "(outputs: 0 go on, 1 new, 1 closed)")
+        self.reload(capture, hooked % "b", "(outputs: 0 kept, 1 new, 1 closed)")
         capture.wait_line(f"a {self.directory}")
-        self.reload(capture, plain, "(outputs: 0 go on, 1 new, 1 closed)")
+        self.reload(capture, plain, "(outputs: 0 kept, 1 new, 1 closed)")
         capture.wait_line(f"b {self.directory}")
         report = self.report_of(capture.stop())
         self.assertEqual(report["hooks"], {"run": 2, "failed": 0})
@@ -250,7 +250,7 @@ class Reload(live.Test):
         capture = self.start(all_of, "--order", "time", "--queues", 2, "--fanout", "lb")
         live.send(live.Shape(SOME))
         capture.wait_stats(lambda stats: stats["received"] == SOME, "all are counted")
-        self.reload(capture, "mode: first\n" + all_of, "(outputs: 2 go on, 0 new, 0 closed)")
+        self.reload(capture, "mode: first\n" + all_of, "(outputs: 2 kept, 0 new, 0 closed)")
         live.send(live.Shape(SOME, first=SOME))
         capture.wait_stats(lambda stats: stats["received"] == 2 * SOME, "all are counted")
         self.report_of(capture.stop())
@@ -266,10 +266,10 @@ class Reload(live.Test):
             capture = self.start(rules.format("a", "udp"), json=False, stdout=stream)
         live.send(live.Shape(SOME))
         self.reload(capture, rules.format("b", "udp"), "rules not reloaded")
-        capture.wait_until(lambda: "standard output had another" in capture.text() or
+        capture.wait_until(lambda: "already written to standard output" in capture.text() or
                            self.id().split(".")[-2] == "Control", "why")
         self.reload(capture, rules.format("a", "src port 10001"),
-                    "(outputs: 2 go on, 0 new, 0 closed)")
+                    "(outputs: 2 kept, 0 new, 0 closed)")
         live.send(live.Shape(SOME, first=SOME))
         done = capture.stop()
         self.assertEqual(done.status, 0, e2e.text_of(done))

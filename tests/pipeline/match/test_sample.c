@@ -180,7 +180,7 @@ static void first_match_differences_name_the_lower_rule(void **state)
 	assert_int_equal(told.count, 9);
 	for (index = 0; index < 8; index++)
 		assert_non_null(strstr(told.texts[index], ": rule r0: libpcap "));
-	assert_non_null(strstr(told.texts[8], "please report this"));
+	assert_non_null(strstr(told.texts[8], "please report it"));
 	assert_false(report.is_complete);
 	assert_true(report.is_balanced);
 	cw_report_fini(&report);

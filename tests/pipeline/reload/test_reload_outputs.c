@@ -134,7 +134,7 @@ static void a_worker_that_stands_still_delays_no_reload(void **state)
 	for (index = 2; index <= 64; index++)
 		assert_true(reload(&run, second, &status));
 	assert_false(reload(&run, second, &status));
-	assert_non_null(strstr(status.text, "64 earlier rule sets are still under way"));
+	assert_non_null(strstr(status.text, "64 earlier rule sets are still being written"));
 	snprintf(path, sizeof(path), "%s/old.pcap", run.folder);
 	assert_int_equal(access(path, F_OK), -1);
 	send_frames(count, count);
