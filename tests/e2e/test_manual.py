@@ -40,7 +40,9 @@ class Pages(commands.Test):
         if not shutil.which("go-md2man"):
             self.skipTest("the pages are not made: go-md2man is not installed")
         e2e.need("groff")
-        return [(name, os.path.join(MADE, name)) for name in NAMES]
+        made = sorted(name for name in os.listdir(MADE) if re.search(r"\.[1-8]$", name))
+        self.assertLessEqual(set(NAMES), set(made))
+        return [(name, os.path.join(MADE, name)) for name in made]
 
     def test_manual_has_every_option(self):
         self.assertGreater(len(COMMANDS), 8)
@@ -61,7 +63,7 @@ class Pages(commands.Test):
             result = run("groff", "-man", "-t", "-Tutf8", "-P-cbou", f"-rLL={COLUMNS}n",
                          path)
             lines = result.stdout.splitlines()
-            self.assertGreater(len(lines), 50, name)
+            self.assertGreater(len(lines), 20, name)
             self.assertEqual([line for line in lines if len(line) > COLUMNS], [], name)
 
     def test_pages_name_pages_that_there_are(self):
