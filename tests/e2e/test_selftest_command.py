@@ -68,7 +68,7 @@ class Selftest(live.Test):
             self.assertRegex(device["failure"], "ip link set .* up|cannot be")
         done = e2e.capweir("selftest")
         self.assertEqual(done.status, 1)
-        self.assertIn("in: fails: device in is down: bring it up with", done.out.decode())
+        self.assertIn("in: fails: interface in is down: bring it up with", done.out.decode())
         self.assertIn("works on none of", done.err)
 
     def test_words_for_people(self):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From the one interface to the source that was asked for. Nothing here is done per packet. */
+/* Passes the functions of live.h on to the selected source. Nothing here runs per packet. */
 
 #include <errno.h>
 
@@ -11,8 +11,8 @@
 /* ---- opening ---- */
 
 /*
- * Packet rings where they have the device. Names that are no network device's may be libpcap's
- * (usbmon0, bluetooth0, nflog, ...); where they are not either, what the kernel said stands.
+ * Opens the packet source if it supports the interface, else libpcap, which knows more names
+ * (usbmon0, bluetooth0, nflog, ...). If both have no such interface, returns the kernel's error.
  */
 static int open_auto(struct cw_live **live, struct cw_ifaces *ifaces,
 		     const struct cw_live_options *options, struct cw_error *error)
@@ -52,11 +52,11 @@ int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 {
 	if (options->backend < CW_ARRAY_COUNT(backends))
 		return backends[options->backend].open(live, ifaces, options, error);
-	return cw_error_set(error, -EINVAL, "capturing on %s: no such backend (%d)",
+	return cw_error_set(error, -EINVAL, "cannot capture on %s: no such backend (%d)",
 			    options->device, (int)options->backend);
 }
 
-/* ---- an open one ---- */
+/* ---- an open source ---- */
 
 void cw_live_info(const struct cw_live *live, struct cw_live_info *info)
 {
@@ -84,7 +84,7 @@ int cw_live_prefilter(struct cw_live *live, uint32_t queue, const struct bpf_ins
 {
 	if (!live->ops->prefilter)
 		return cw_error_set(error, -EOPNOTSUPP,
-				    "capturing on %s: this source has no prefilter in the kernel",
+				    "cannot set a kernel prefilter on %s: this backend has none",
 				    live->device);
 	return live->ops->prefilter(live, queue, program, instruction_count, error);
 }

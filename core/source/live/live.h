@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A live device as a stream of spans, from one of three sources behind one interface:
+ * A network interface as a stream of spans, from one of three sources:
  *
- *	packet   AF_PACKET rings (tpacket.h): any network device, several queues
- *	pcap     libpcap (pcap.h): "any", odd link types, what is no network device
+ *	packet   AF_PACKET kernel rings (tpacket.h): any network interface, several queues
+ *	pcap     libpcap (pcap.h): "any", rare link types, what is not a network interface (usbmon)
  *	xdp      AF_XDP (xdp.h): the fastest; takes the packets away from the host
  *
- * A span is a run of packets that lie where the source put them; its lease is the duty to give that
- * memory back, by any thread.
+ * A span is a run of packets in the memory where the source put them. Its lease must be given back,
+ * by any thread, to free that memory.
  *
  *	cw_live_open(&live, &ifaces, &options, &error);
  *	for (;;)                                             one thread for each queue
  *		switch (cw_live_next(live, queue, 4096, -1, &span, &lease)) {
- *		case 1:           hand span and lease to who decodes, copies and gives back
- *		case -EAGAIN:     sleep until a lease came back
- *		case -EINTR:      cw_live_stop(live, queue), then go on until
- *		case -ENODATA:    everything was handed out
+ *		case 1:           pass span and lease on, to decode, copy and give back
+ *		case -EAGAIN:     sleep until a lease is given back
+ *		case -EINTR:      cw_live_stop(live, queue), then continue until
+ *		case -ENODATA:    all packets were returned
  *		}
  *
- * Memory is finite, and the kernel drops (and counts) what finds no room: who gets a lease copies,
- * gives it back, and only then does what may block.
+ * Memory is finite, and the kernel drops (and counts) packets without room: the holder of a lease
+ * copies the packets and gives the lease back before anything that may block.
  *
- * Threads: open and close by one; then next, stop, stats and prefilter of a queue by one thread at
- * a time, and different queues by different threads at will.
+ * Threads: one thread opens and closes. next, stop, stats and prefilter of a queue are called by
+ * one thread at a time; different queues may have different threads.
  *
- * What the kernel does not tell: packets lost before the tap (in the device, its driver or the
- * backlog). Those are in the device's own counters.
+ * Not counted here: packets lost before the tap (in the hardware, its driver or the backlog). The
+ * interface's counters have them (core/net/netdev.h).
  */
 #ifndef CW_CORE_SOURCE_LIVE_LIVE_H
 #define CW_CORE_SOURCE_LIVE_LIVE_H
@@ -33,11 +33,11 @@
 #include "core/base/error.h"
 #include "core/packet/packet.h"
 
-#define CW_LIVE_DEVICE_BYTES 256u /* of a name, with the NUL; libpcap has long ones */
-#define CW_LIVE_QUEUES_MAX 256u   /* of one device: the kernel's limit for a group */
+#define CW_LIVE_DEVICE_BYTES 256u /* room for a name, with the NUL; libpcap has long names */
+#define CW_LIVE_QUEUES_MAX 256u   /* queues of one interface: the kernel's limit for a group */
 /*
- * Of a reader that decodes and touches each packet, 60 bytes at 0.4 Mpps: 14 ns of CPU a packet
- * with blocks of 1 MiB, 12 with 4 MiB, 22 with 512 KiB, 39 with 128 KiB (rings of 64 MiB,
+ * A reader that decodes and touches each packet (60 bytes, 0.4 Mpps) needs 14 ns of CPU a packet
+ * with blocks of 1 MiB, 12 with 4 MiB, 22 with 512 KiB, 39 with 128 KiB (kernel rings of 64 MiB,
  * Linux 6.18).
  */
 #define CW_LIVE_BLOCK_BYTES ((size_t)1 << 20)
@@ -52,60 +52,61 @@ struct bpf_insn;
 struct cw_live;
 
 enum cw_live_backend {
-	CW_LIVE_AUTO, /* packet; pcap where packet rings do not have the device */
+	CW_LIVE_AUTO, /* packet; pcap if packet does not support the interface */
 	CW_LIVE_PACKET,
 	CW_LIVE_PCAP,
 	CW_LIVE_XDP,
 };
 
 enum cw_live_direction {
-	CW_LIVE_BOTH, /* on a loopback device, where each packet passes twice: what comes in */
+	CW_LIVE_BOTH, /* both; on loopback, where each packet passes twice, only incoming */
 	CW_LIVE_IN,
 	CW_LIVE_OUT,
 };
 
-/* Which queue gets a packet. Fragments are never put together (no PACKET_FANOUT_FLAG_DEFRAG). */
+/* How a queue is chosen for a packet. IP fragments are not reassembled first (no
+ * PACKET_FANOUT_FLAG_DEFRAG). */
 enum cw_live_fanout {
 	CW_FANOUT_HASH,     /* flows stay together, in order; their IP fragments may not */
-	CW_FANOUT_CPU,      /* by the CPU it arrives on: may use some queues only */
-	CW_FANOUT_QM,       /* by the device's receive queue: likewise */
-	CW_FANOUT_LB,       /* in turn: flows are spread */
-	CW_FANOUT_ROLLOVER, /* the first with room: flows are spread when one is full */
+	CW_FANOUT_CPU,      /* by the receiving CPU; may leave queues unused */
+	CW_FANOUT_QM,       /* by the interface's receive queue; may leave queues unused */
+	CW_FANOUT_LB,       /* round robin: flows are spread */
+	CW_FANOUT_ROLLOVER, /* first queue with room: flows are spread when a queue is full */
 };
 
 enum cw_live_clock {
 	CW_LIVE_CLOCK_HOST,
-	CW_LIVE_CLOCK_ADAPTER, /* the device's; packets it did not stamp have the host's time */
+	CW_LIVE_CLOCK_ADAPTER, /* the adapter's clock; the host's for packets without its stamp */
 };
 
 /*
- * What the sources cannot do they refuse, but for what is said here: pcap has one queue whatever
- * queue_count is, and xdp one for each receive queue of the device; neither uses fanout; neither
- * uses `program`, which is a prefilter only (info.has_prefilter).
+ * A source refuses options that it does not support, with these exceptions: pcap always has one
+ * queue, and xdp one for each receive queue of the interface; both ignore fanout; both ignore
+ * `program`, which is only a prefilter (info.has_prefilter).
  */
 struct cw_live_options {
 	enum cw_live_backend backend;
 	const char *device;
-	uint32_t snaplen;     /* 0 = CW_CAPLEN_MAX, the most */
-	uint32_t queue_count; /* 0 = 1; xdp: 0 = as many as the device has, the only number */
-	size_t block_bytes;   /* 0 = CW_LIVE_BLOCK_BYTES; made to hold a packet of snaplen */
-	uint32_t block_count; /* of each queue; 0 = CW_LIVE_BLOCKS; pcap, xdp: memory as of these */
-	uint32_t retire_ms;   /* a block with a packet waits so long for more; 0 = the default */
+	uint32_t snaplen;     /* most bytes of a packet; 0 = CW_CAPLEN_MAX */
+	uint32_t queue_count; /* 0 = 1; xdp: 0 or the number of receive queues */
+	size_t block_bytes;   /* raised to hold a packet of snaplen; 0 = CW_LIVE_BLOCK_BYTES */
+	uint32_t block_count; /* blocks per queue; 0 = CW_LIVE_BLOCKS; pcap, xdp: as much memory */
+	uint32_t retire_ms;   /* longest wait of a non-empty block, in ms; 0 = the default */
 	enum cw_live_direction direction;
 	enum cw_live_fanout fanout;
 	enum cw_live_clock clock;
 	bool promiscuous;
-	/* pcap only, and so not with packet or xdp: */
-	bool is_rfmon;         /* monitor mode; -EOPNOTSUPP where there is none */
-	bool has_clock_value;  /* a clock of libpcap's instead of `clock`: */
-	int clock_value;       /* PCAP_TSTAMP_ */
-	uint64_t memory_taken; /* bytes that rings of other devices have: all get half of the RAM */
-	int wake_fd;           /* readable when waiting shall end (eventfd); -1 = none */
-	uint16_t input;        /* recorded in the interface */
+	/* pcap only, up to clock_value: */
+	bool is_rfmon;         /* monitor mode; -EOPNOTSUPP if the interface has none */
+	bool has_clock_value;  /* use clock_value instead of `clock` */
+	int clock_value;       /* libpcap's PCAP_TSTAMP_ */
+	uint64_t memory_taken; /* bytes of other interfaces' kernel rings; all share half the RAM */
+	int wake_fd;           /* readable when waiting must end (eventfd); -1 = none */
+	uint16_t input;        /* number of the input, recorded in the interface */
 	/*
-	 * Prefilter for the kernel, or NULL: what it rejects is neither seen nor counted. Borrows.
-	 * The kernel runs it on frames *without* their outer VLAN tag (and LEN 4 less), so only a
-	 * program that takes a superset either way will do. Returns other than 0 mean snaplen.
+	 * Prefilter for the kernel (borrows), or NULL. Rejected packets are neither seen nor
+	 * counted. The kernel runs it on frames *without* their outer VLAN tag (and LEN 4 less), so
+	 * the program must accept a superset either way. Any result other than 0 means snaplen.
 	 */
 	const struct bpf_insn *program;
 	uint32_t instruction_count;
@@ -115,101 +116,103 @@ struct cw_live_info {
 	enum cw_live_backend backend; /* never AUTO */
 	uint32_t iface;               /* index in the run's interfaces */
 	uint32_t linktype;
-	int device_index;     /* the kernel's */
-	uint32_t queue_count; /* how many next, stop and stats are to be called for */
-	size_t block_bytes;   /* xdp: of a frame */
-	uint32_t block_count; /* as got, of each queue */
+	int device_index;     /* ifindex */
+	uint32_t queue_count; /* number of queues for next, stop and stats */
+	size_t block_bytes;   /* bytes of a block; xdp: of a frame */
+	uint32_t block_count; /* blocks allocated per queue; xdp: frames */
 	uint32_t retire_ms;
 	uint32_t snaplen;
 	bool is_loopback;
 	bool has_prefilter; /* the kernel runs options.program */
 	bool is_generic;    /* xdp: the program runs in the host's stack, not in the driver */
-	bool is_zero_copy;  /* xdp: the device writes to our frames */
+	bool is_zero_copy;  /* xdp: the hardware writes to our frames */
 };
 
 /* Counts of one queue since it was opened. */
 struct cw_live_stats {
-	uint64_t kernel_seen;    /* packets that passed the prefilter, the dropped ones included */
-	uint64_t kernel_dropped; /* no room in the ring */
-	uint64_t freezes;        /* how often the ring was full: not packets; pcap: 0 */
-	uint64_t received;       /* packets handed out in spans */
-	uint64_t left;           /* kernel_seen - kernel_dropped - received: still in the ring */
-	uint64_t blocks;         /* taken from the kernel; pcap: filled; xdp: batches */
+	uint64_t kernel_seen;    /* packets that passed the prefilter, dropped ones included */
+	uint64_t kernel_dropped; /* packets without room in the kernel ring */
+	uint64_t freezes;        /* times the kernel ring was full (not packets); pcap: 0 */
+	uint64_t received;       /* packets returned in spans */
+	uint64_t left;           /* kernel_seen - kernel_dropped - received: in the kernel ring */
+	uint64_t blocks;         /* blocks taken from the kernel; pcap: filled; xdp: batches */
 	uint64_t wakeups;        /* ends of waiting */
-	uint64_t stalls;         /* times next said -EAGAIN */
-	uint64_t downs;          /* times the device went down */
-	uint32_t ring_blocks;    /* 0: not known; else, of so many, */
-	uint32_t ring_used;      /* hold packets now, or are handed out */
+	uint64_t stalls;         /* times next returned -EAGAIN */
+	uint64_t downs;          /* times the interface went down */
+	uint32_t ring_blocks;    /* blocks in the kernel ring; 0: not known */
+	uint32_t ring_used;      /* blocks with packets, or leased */
 };
 
-/* Opened, otherwise than asked for: a warning. */
+/* A warning: opened, with a setting other than the requested one. */
 #define CW_LIVE_WARNED 1
 #define CW_LIVE_FEWER_BLOCKS CW_LIVE_WARNED /* the usual reason */
 
 /*
- * Open the queues of a device that is up; its one interface is added to `ifaces` (keeps; must
- * outlive the spans). No packet goes to two queues, also not while they are being opened.
- * Returns 0; CW_LIVE_WARNED (error's text holds the warning, code 0);
- *   -ENODEV           no such device
- *   -ENETDOWN         it is down
+ * Opens the queues of an interface that is up, and adds the interface to `ifaces` (keeps; must
+ * outlive the spans). No packet goes to two queues, not even during opening.
+ * Returns 0; CW_LIVE_WARNED (error's text has the warning, code 0);
+ *   -ENODEV           no such interface
+ *   -ENETDOWN         the interface is down
  *   -EPERM, -EACCES   CAP_NET_RAW is missing, or CAP_NET_ADMIN for the adapter's clock; for xdp
  *                     CAP_BPF and CAP_NET_ADMIN
- *   -EPROTONOSUPPORT  a device that this source cannot read (packet: "any", odd link types)
- *   -EOPNOTSUPP       no clock for all packets in the device; no AF_XDP in the kernel or
- *                     this build; a direction that the source does not have
- *   -EBUSY            xdp: another program has the device
- *   -EINVAL, -E2BIG   options out of range; a prefilter the kernel does not take
- *   -ENOMEM           no memory for the rings, or more than half of the machine's
- *   others            the system's
+ *   -EPROTONOSUPPORT  an interface that this source cannot read (packet: "any", rare link types)
+ *   -EOPNOTSUPP       no adapter clock for all packets; no AF_XDP in the kernel or
+ *                     this build; a direction that the source does not support
+ *   -EBUSY            xdp: another program uses the interface
+ *   -EINVAL, -E2BIG   options out of range; a prefilter that the kernel refuses
+ *   -ENOMEM           no memory for the kernel rings, or more than half the machine's
+ *   others            the system's error
  */
 int cw_live_open(struct cw_live **live, struct cw_ifaces *ifaces,
 		 const struct cw_live_options *options, struct cw_error *error);
 
-const char *cw_live_backend_name(enum cw_live_backend backend); /* NULL: no backend */
+const char *cw_live_backend_name(enum cw_live_backend backend); /* NULL: not a backend */
 
 void cw_live_info(const struct cw_live *live, struct cw_live_info *info);
 
 /*
- * The queue's next span, of at most `records_max` packets (0: the whole block). Waits up to
- * `timeout_ms` (-1: for ever) when there is none. The lease (fills) belongs to the caller.
+ * Returns the queue's next span, of at most `records_max` packets (0: the rest of the block). Waits
+ * up to `timeout_ms` for one (-1: without limit). The lease (fills) belongs to the caller.
  *   1          a span
- *   0          nothing within the time
- *   -EAGAIN    all memory is leased, or the block whose turn it is: there is nowhere to go on
- *              before a lease comes back. Returned at once; wait for the lease, not the device
- *   -EINTR     wake_fd is readable; said instead of waiting only, and no more after stop
- *   -ENETDOWN  the device went down: said once each time. What it got before may still follow, and
- *              capture goes on by itself when it comes up
- *   -ENODEV    the device was removed: nothing will ever come (a device created under its name is
- *              another one: close, open again). Said at most 0.3 s after it, or as long as the
- *              open block takes to retire where it has packets; from then on
- *   -ENODATA   after stop: everything was handed out; from then on
+ *   0          no packets within the time
+ *   -EAGAIN    all memory, or the next block, is leased. Returned at once: wait until a lease is
+ *              given back, not for the interface
+ *   -EINTR     wake_fd is readable; only returned instead of waiting, and never after stop
+ *   -ENETDOWN  the interface went down; returned once each time. Earlier packets may still follow,
+ *              and the capture continues by itself when the interface is up again
+ *   -ENODEV    the interface was removed: no packets will follow. An interface created with the
+ *              same name is a new one: close and open again. Returned at most 0.3 s after the
+ *              removal, or when the open block, if it has packets, retires; from then on always
+ *   -ENODATA   after stop: all packets were returned; from then on always
  *   other      the system's error
  */
 int cw_live_next(struct cw_live *live, uint32_t queue, uint32_t records_max, int timeout_ms,
 		 struct cw_span *span, struct cw_lease *lease);
 
 /*
- * Take no more packets from the device. next hands out what is in the ring, the block that is still
- * open included, waiting for it regardless of its time limit (a retire time or two); then -ENODATA,
- * and the books balance: kernel_seen = kernel_dropped + received. 0 or a negative errno.
+ * Takes no more packets from the interface. next then returns the packets in the kernel ring,
+ * including the open block, for which it waits regardless of its time limit (one or two retire
+ * times); then -ENODATA. The counts then balance: kernel_seen = kernel_dropped + received. Returns
+ * 0 or a negative errno.
  */
 int cw_live_stop(struct cw_live *live, uint32_t queue);
 
 /*
- * Counts (fills), the kernel's read now; after next said -ENODATA they stay. The kernel counts in
- * 32 bits and next reads it now and then: a queue whose next is not called for minutes needs this.
+ * Fills the counts, after reading the kernel's. They are final when next has returned -ENODATA. The
+ * kernel counts in 32 bits, and next reads its counts from time to time: call this if next is not
+ * called for minutes.
  */
 void cw_live_stats(struct cw_live *live, uint32_t queue, struct cw_live_stats *stats);
 
 /*
- * Another prefilter for a queue, at once for its next packet; as in options. NULL: none.
- * -EOPNOTSUPP where the source has none.
+ * Replaces the prefilter of a queue (see options) from its next packet on; NULL: none. Returns 0 or
+ * a negative errno; -EOPNOTSUPP: the source has no prefilter.
  */
 int cw_live_prefilter(struct cw_live *live, uint32_t queue, const struct bpf_insn *program,
 		      uint32_t instruction_count, struct cw_error *error);
 
 /*
- * Accepts NULL. Leases still out stay valid; the last one of a queue to come back frees its memory.
+ * Accepts NULL. Outstanding leases stay valid; giving back a queue's last lease frees its memory.
  */
 void cw_live_close(struct cw_live *live);
 

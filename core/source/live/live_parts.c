@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What opening and waiting have in common in all sources, and the decoding of scattered frames. */
+/* Options, waiting and the decoding of scattered frames, for all sources. */
 #include "core/source/live/live_parts.h"
 
 #include <errno.h>
@@ -24,9 +24,9 @@ int cw_patience_left(struct cw_patience *patience)
 int cw_live_refuse(struct cw_error *error, const char *device, const char *what, uint64_t value,
 		   uint64_t least, uint64_t most)
 {
-	return cw_error_set(error, -EINVAL, "capturing on %s: %s %llu is not between %llu and %llu",
-			    device, what, (unsigned long long)value, (unsigned long long)least,
-			    (unsigned long long)most);
+	return cw_error_set(
+	    error, -EINVAL, "cannot capture on %s: the %s is %llu; it must be %llu to %llu", device,
+	    what, (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
 }
 
 int cw_live_info_init(struct cw_live_info *info, const struct cw_live_options *options,
@@ -42,7 +42,8 @@ int cw_live_info_init(struct cw_live_info *info, const struct cw_live_options *o
 	    .retire_ms = options->retire_ms ? options->retire_ms : CW_LIVE_RETIRE_MS,
 	};
 	if (!device[0] || strlen(device) >= CW_LIVE_DEVICE_BYTES)
-		return cw_error_set(error, -ENODEV, "capturing on '%s': no such device", device);
+		return cw_error_set(error, -ENODEV, "cannot capture on '%s': no such interface",
+				    device);
 	if (info->snaplen > CW_CAPLEN_MAX)
 		return cw_live_refuse(error, device, "snapshot length", info->snaplen, 1,
 				      CW_CAPLEN_MAX);
@@ -77,10 +78,10 @@ int cw_live_refuse_memory(const struct cw_live_info *info, const char *device, u
 			  struct cw_error *error)
 {
 	return cw_error_set(error, -ENOMEM,
-			    "%u queues of %u blocks of %zu bytes on %s are more than the %llu "
-			    "bytes left of half the machine's memory: take smaller blocks or fewer "
-			    "queues",
-			    info->queue_count, info->block_count, info->block_bytes, device,
+			    "cannot capture on %s: %u queues of %u blocks of %zu bytes exceed the "
+			    "%llu bytes left of half the machine's memory. Use smaller blocks or "
+			    "fewer queues",
+			    device, info->queue_count, info->block_count, info->block_bytes,
 			    (unsigned long long)most);
 }
 
@@ -99,14 +100,14 @@ int cw_live_add_iface(struct cw_live *live, struct cw_ifaces *ifaces, uint16_t i
 		index = cw_ifaces_add(ifaces, &iface);
 	if (index < 0) {
 		free(iface.name);
-		return cw_error_set_errno(error, (int)index, "noting the interface %s",
+		return cw_error_set_errno(error, (int)index, "cannot add the interface %s",
 					  live->device);
 	}
 	live->info.iface = (uint32_t)index;
 	return 0;
 }
 
-/* What is read here is the array in the span, which the capture thread wrote and nobody changes. */
+/* Reads only the span's array, which the capture thread wrote and no other thread changes. */
 size_t cw_frames_decode(const struct cw_span *span, struct cw_cursor *cursor,
 			struct cw_packet *packets, size_t capacity)
 {
@@ -114,7 +115,7 @@ size_t cw_frames_decode(const struct cw_span *span, struct cw_cursor *cursor,
 	size_t left = (span->bytes - cursor->offset) / sizeof(*frames);
 	size_t count = left < capacity ? left : capacity;
 
-	/* Each frame starts lines of its own: the matcher reads the first two of most. */
+	/* Each frame starts a cache line; of most frames the matcher reads the first two lines. */
 	for (size_t i = 0; i < count; i++) {
 		__builtin_prefetch(frames[i].data);
 		__builtin_prefetch(frames[i].data + CW_CACHE_LINE);

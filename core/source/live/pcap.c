@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Copying what libpcap hands out into arenas, cutting those into spans, waiting, and the counts.
+ * Copies libpcap's packets into arenas, returns parts of the arenas as spans, waits, and counts.
  *
- * libpcap's descriptor does not block and is waited for here, beside the wake descriptor, and only
- * after pcap_dispatch had nothing: then libpcap holds no block of its ring, and "readable" means
- * packets. What is wrong with a packet socket is read here or by pcap_dispatch, whoever comes
- * first; libpcap keeps it to itself, but asks to be called again soon, and by that it is known.
+ * libpcap's descriptor is non-blocking. This file waits for it and for the wake descriptor, and
+ * only after pcap_dispatch returned no packets: libpcap then holds no block of its kernel ring, and
+ * "readable" means packets. A socket error is read here or by pcap_dispatch, whichever is first.
+ * libpcap does not report it, but asks to be called again soon, which reveals it.
  */
 
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include "core/base/clock.h"
 #include "core/source/live/pcap_parts.h"
 
-#define STATS_ARENAS 1024u /* far fewer packets than 32 bits count */
-#define BLIND_WAIT_MS 10   /* where there is no descriptor to wait on */
+#define STATS_ARENAS 1024u /* read the counts this often: long before 32 bits wrap */
+#define BLIND_WAIT_MS 10   /* wait without a descriptor to wait on */
 
 static struct cw_live_pcap *pcap_of(struct cw_live *live)
 {
@@ -57,7 +57,7 @@ static void store_record(const struct cw_live_pcap *live, uint8_t *to,
 	memcpy(to + CW_PCAP_RECORD_BYTES, data, caplen);
 }
 
-/* What libpcap calls for each packet. */
+/* libpcap calls this for each packet. */
 static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 {
 	struct cw_live_pcap *live = (void *)user;
@@ -75,12 +75,13 @@ static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_
 		store_record(live, live->spill, header, data, caplen);
 		live->spill_bytes = bytes;
 		pcap_breakloop(live->handle);
-	} else { /* a module of libpcap's that goes on: a loss like others */
+	} else { /* a libpcap module that ignores pcap_breakloop: count a drop */
 		live->stats.kernel_dropped++;
 	}
 }
 
-/* An arena with room for what was spilled, and that in it. 0 or -errno; -EAGAIN: all are leased. */
+/* Provides an arena, and moves the spilled record into it. Returns 0; -EAGAIN: all arenas are
+ * leased; or another -errno. */
 static int prepare_arena(struct cw_live_pcap *live)
 {
 	int result;
@@ -110,7 +111,7 @@ static int prepare_arena(struct cw_live_pcap *live)
 	return 0;
 }
 
-/* What was filled since the last span. */
+/* Fills a span with the records since the last span. */
 static void cut(struct cw_live_pcap *live, struct cw_span *span, struct cw_lease *lease)
 {
 	*span = (struct cw_span){.data = live->arena->data + live->start,
@@ -126,9 +127,9 @@ static void cut(struct cw_live_pcap *live, struct cw_span *span, struct cw_lease
 	live->record_count = 0;
 }
 
-/* ---- the device's fate ---- */
+/* ---- interface changes ---- */
 
-/* A removed device leaves its sockets bound to index -1. */
+/* Returns whether the interface was removed: its sockets are then bound to index -1. */
 static bool is_device_gone(const struct cw_live_pcap *live)
 {
 	struct sockaddr_ll address = {0};
@@ -146,7 +147,7 @@ static int note_down(struct cw_live_pcap *live)
 	return -ENETDOWN;
 }
 
-/* What the socket has to report: 0, or a negative errno. Reading it clears it. */
+/* Reads and clears the socket's error. Returns 0 or a negative errno. */
 static int socket_error(struct cw_live_pcap *live)
 {
 	int code = 0;
@@ -157,7 +158,7 @@ static int socket_error(struct cw_live_pcap *live)
 	return code == ENETDOWN ? note_down(live) : -code;
 }
 
-/* After pcap_dispatch failed. */
+/* Returns the error after pcap_dispatch failed. */
 static int dispatch_error(struct cw_live_pcap *live)
 {
 	int code = errno;
@@ -166,7 +167,7 @@ static int dispatch_error(struct cw_live_pcap *live)
 		live->is_removed = true;
 		return -ENODEV;
 	}
-	/* Some of its modules take it for failure that there is nothing to read. */
+	/* Some libpcap modules fail when there is nothing to read. */
 	if (code == EAGAIN)
 		return 0;
 	if (!live->is_packet_socket && (code == ENODEV || code == ENXIO)) {
@@ -176,7 +177,7 @@ static int dispatch_error(struct cw_live_pcap *live)
 	return code > 0 ? -code : -EIO;
 }
 
-/* Whether libpcap took the news that the device is down from the socket before we did. */
+/* Returns whether libpcap has read from the socket that the interface went down, before us. */
 static bool is_news_of_down(struct cw_live_pcap *live)
 {
 	bool is_known = live->is_down_reported;
@@ -186,7 +187,7 @@ static bool is_news_of_down(struct cw_live_pcap *live)
 	return live->is_down_reported && !is_known;
 }
 
-/* Let libpcap fill the arena. 0, or what next says when the records are handed out. */
+/* Lets libpcap fill the arena. Returns 0, or the error that next returns after the records. */
 static int dispatch(struct cw_live_pcap *live)
 {
 	int room = live->records_max > INT32_MAX ? -1 : (int)live->records_max;
@@ -204,7 +205,7 @@ static int dispatch(struct cw_live_pcap *live)
 
 /* ---- waiting ---- */
 
-/* 1: look again; 0: the time is over; -EINTR; what the socket reports. */
+/* Waits. Returns 1: try again; 0: time is over; -EINTR; or the socket's error. */
 static int wait_for_fd(struct cw_live_pcap *live, int timeout_ms)
 {
 	struct pollfd fds[2] = {{.fd = live->fd, .events = POLLIN},
@@ -223,7 +224,7 @@ static int wait_for_fd(struct cw_live_pcap *live, int timeout_ms)
 	return fds[1].revents ? -EINTR : count > 0;
 }
 
-/* The longest that libpcap, or what may have become of the device, lets us wait; -1: for ever. */
+/* Returns the longest wait that libpcap or the checks for removal allow, in ms; -1: no limit. */
 static int longest_wait_ms(const struct cw_live_pcap *live)
 {
 	const struct timeval *required = pcap_get_required_select_timeout(live->handle);
@@ -238,7 +239,8 @@ static int longest_wait_ms(const struct cw_live_pcap *live)
 	return (int)ms;
 }
 
-/* The filter lets nothing in any more. -ENODATA: all is out; 1: look again. */
+/* Waits for the last packets; the filter passes no more. Returns -ENODATA: none is left; 1: try
+ * again. */
 static int wait_for_rest(struct cw_live_pcap *live)
 {
 	uint32_t retire_ms = live->base.info.retire_ms;
@@ -251,7 +253,7 @@ static int wait_for_rest(struct cw_live_pcap *live)
 				   elapsed_ms > CW_LIVE_DRAIN_MS_MAX(retire_ms);
 	}
 	if (live->is_drained) {
-		/* What libpcap kept to itself is not ours to account for. */
+		/* Packets that libpcap did not return are not counted. */
 		live->stats.kernel_seen = live->stats.kernel_dropped + live->stats.received;
 		live->stats.left = 0;
 		return -ENODATA;
@@ -260,7 +262,7 @@ static int wait_for_rest(struct cw_live_pcap *live)
 	return result < 0 ? result : 1;
 }
 
-/* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
+/* Waits for a change. Returns 1: try again; 0: time is over; or the error for next. */
 static int wait_for_change(struct cw_live_pcap *live, struct cw_patience *patience)
 {
 	int result, wait_ms, longest_ms;
@@ -280,7 +282,7 @@ static int wait_for_change(struct cw_live_pcap *live, struct cw_patience *patien
 	result = wait_for_fd(live, longest_ms);
 	if (live->was_down && result >= 0)
 		live->is_removed = is_device_gone(live);
-	/* After one more look. */
+	/* next tries once more before it returns 0. */
 	patience->is_over = wait_ms == 0 || (result == 0 && longest_ms == wait_ms);
 	return result < 0 ? result : 1;
 }
@@ -306,7 +308,7 @@ static int next(struct cw_live *base, uint32_t queue, uint32_t records_max, int 
 			live->stats.stalls += result == -EAGAIN;
 			return result;
 		}
-		/* A device that was removed has nothing more, but for what libpcap holds. */
+		/* After a removal, libpcap may still hold packets. */
 		result = live->is_drained ? 0 : dispatch(live);
 		if (live->record_count) {
 			live->failure = result;
@@ -338,7 +340,7 @@ static int stop(struct cw_live *base, uint32_t queue)
 	return 0;
 }
 
-/* libpcap counts in 32 bits, over and over. */
+/* The differences are right although libpcap's counts wrap at 32 bits. */
 void cw_live_pcap_read_stats(struct cw_live_pcap *live)
 {
 	struct cw_live_stats *stats = &live->stats;

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The libpcap source of live.h: for "any", link types that need headers made up, and what is no
- * network device (usbmon, bluetooth, nflog, D-Bus, ...). One queue. Packets are copied into
- * arenas, 16 of 512 KiB, as records of a nanosecond pcap file, and decoded as those are; a lease is
- * (part of) an arena. block_bytes times block_count is the size of libpcap's own buffer.
+ * The libpcap source of live.h: for "any", for link types with synthetic headers, and for sources
+ * that are not network interfaces (usbmon, bluetooth, nflog, D-Bus, ...). One queue. Packets are
+ * copied into 16 arenas of 512 KiB, as records of a nanosecond pcap file, and decoded like those. A
+ * lease is for (part of) an arena. block_bytes times block_count is the size of libpcap's buffer.
  *
- * Where libpcap reads a packet socket, direction, snapshot length and the end of capture are
- * filters that we put on that socket ourselves, and pcap_stats' ps_recv is what passed them, the
- * dropped ones included: the books are exact as those of packet rings. Of other devices libpcap
- * tells only what was dropped, and kernel_seen is that plus what came.
+ * If libpcap reads a packet socket, this source sets its own filters on that socket, for direction,
+ * snapshot length and the end of capture. pcap_stats' ps_recv then counts the packets that passed
+ * them, dropped ones included: the counts are as exact as those of the packet source. Otherwise
+ * libpcap reports only drops, and kernel_seen is drops plus received packets.
  *
- * Other than packet rings:
- *	- no prefilter: what libpcap counts and then rejects by itself would be in no book
- *	- CW_PACKET_OUTGOING is never set: libpcap does not tell; the cooked header of "any" does
- *	- what the loopback device sends is seen as it comes in, and never as CW_LIVE_OUT; so are
- *	  frames sent to a CAN bus, but for CW_LIVE_OUT
- *	- "any" is LINKTYPE_LINUX_SLL: the header that libpcap puts VLAN tags back to
- *	- of a packet with two VLAN tags, Linux 6.18 tells cooked sockets one, and not the same one
- *	  coming in as going out
- *	- "any" is never down or removed, whatever becomes of a device
+ * Differences from the packet source:
+ *	- no prefilter: packets that libpcap counts and then rejects would be missing in the counts
+ *	- CW_PACKET_OUTGOING is never set: libpcap does not report it, only "any"'s cooked header
+ *	- packets sent on loopback are captured as incoming, never for CW_LIVE_OUT; so are frames
+ *	  sent to a CAN bus, except for CW_LIVE_OUT
+ *	- "any" is LINKTYPE_LINUX_SLL: libpcap restores VLAN tags after that header
+ *	- of a packet with two VLAN tags, Linux 6.18 reports one to cooked sockets, and not the same
+ *	  one for incoming and outgoing packets
+ *	- "any" is never reported as down or removed, whatever happens to an interface
  *
- * System calls after open: poll, setsockopt, getsockopt, getsockname, ioctl, clock_gettime, with
- * promiscuous mode open and read of the device's counters in sysfs, and what libpcap's module for
- * the device does; close, munmap at the end. Memory is allocated for the first arenas only.
+ * System calls after open: poll, setsockopt, getsockopt, getsockname, ioctl, clock_gettime; in
+ * promiscuous mode, open and read of the interface's counters in sysfs; those of libpcap's module
+ * for the interface; close and munmap at the end. Allocates memory only for the first arenas.
  */
 #ifndef CW_CORE_SOURCE_LIVE_PCAP_H
 #define CW_CORE_SOURCE_LIVE_PCAP_H

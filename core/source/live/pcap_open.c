@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opening a device with libpcap, and the filters on its packet socket where it has one.
+ * Opens an interface with libpcap, and sets filters on its packet socket, if it has one.
  *
- * The order matters for the books: libpcap lets packets in from its activation on, and sorts out by
- * itself, after they were counted, which direction is meant and what the loopback device shows
- * twice. So the socket gets a filter that lets nothing pass, what came before it is thrown away,
- * and with the filter that is meant counting begins.
+ * The order matters for the counts. libpcap accepts packets from its activation on, and only after
+ * counting removes packets of the other direction and loopback duplicates. So the socket first gets
+ * a filter that passes nothing, earlier packets are discarded, and counting starts with the final
+ * filter.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -18,8 +18,8 @@
 #include "core/packet/linktype.h"
 #include "core/source/live/pcap_parts.h"
 
-#define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h and net/if.h do not go together */
-#define QUIET_MS 2       /* a packet past the old filter is in the ring by then, and counted */
+#define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h conflicts with net/if.h */
+#define QUIET_MS 2       /* by then packets that passed the old filter are counted */
 
 /* ---- filters ---- */
 
@@ -27,16 +27,16 @@
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
 
 /*
- * What libpcap would reject after it was counted is rejected before: outgoing packets of the
- * loopback device, and of CAN devices (both come in as well) unless only outgoing ones are meant.
- * Nothing of the packet itself is read, so that cooked sockets, which have another start of it,
- * need no other program.
+ * Rejects in the kernel, before counting, the packets that libpcap would reject after counting:
+ * outgoing packets of loopback and, unless only outgoing ones are wanted, of CAN interfaces (both
+ * also come in). Reads no packet bytes, so the program also fits cooked sockets, whose packets
+ * start elsewhere.
  */
 static int filter_direction(const struct cw_live_pcap *live, enum cw_live_direction direction)
 {
-	const uint8_t outgoing = direction == CW_LIVE_IN ? 4 : 0; /* where to, from 1 */
+	const uint8_t outgoing = direction == CW_LIVE_IN ? 4 : 0; /* jump offset from 1 */
 	const uint8_t incoming = direction == CW_LIVE_OUT ? 4 : 5;
-	const uint8_t can = direction == CW_LIVE_OUT ? 1 : 0; /* from 5 */
+	const uint8_t can = direction == CW_LIVE_OUT ? 1 : 0; /* jump offset from 5 */
 	struct sock_filter program[] = {
 	    /* 0 */ LOAD(SKF_AD_PKTTYPE),
 	    /* 1 */ IF_EQUAL(PACKET_OUTGOING, outgoing, incoming),
@@ -78,27 +78,28 @@ static int refuse_activation(const struct cw_live_pcap *live, int status, struct
 
 	if (code == -ENETDOWN)
 		return cw_error_set(error, code,
-				    "device %s is down: bring it up with 'ip link set %s up'",
+				    "interface %s is down: bring it up with 'ip link set %s up'",
 				    live->base.device, live->base.device);
 	if (code == -EPERM)
-		return cw_error_set(error, code,
-				    "capturing on %s needs the capability CAP_NET_RAW: run as "
-				    "root, or give it to the program with 'sudo setcap "
-				    "cap_net_raw+ep PROGRAM' (libpcap: %s)",
-				    live->base.device, text[0] ? text : pcap_statustostr(status));
-	return cw_error_set(error, code, "capturing on %s with libpcap: %s%s%s", live->base.device,
-			    pcap_statustostr(status), text[0] ? ": " : "", text);
+		return cw_error_set(
+		    error, code,
+		    "cannot capture on %s without the capability CAP_NET_RAW (libpcap: "
+		    "%s). Run as root, or grant it with 'sudo setcap cap_net_raw+ep "
+		    "PROGRAM'",
+		    live->base.device, text[0] ? text : pcap_statustostr(status));
+	return cw_error_set(error, code, "cannot capture on %s with libpcap: %s%s%s",
+			    live->base.device, pcap_statustostr(status), text[0] ? ": " : "", text);
 }
 
 static int refuse_clock(const struct cw_live_pcap *live, struct cw_error *error)
 {
 	return cw_error_set(error, -EOPNOTSUPP,
-			    "device %s cannot stamp all packets with a clock of its own: use the "
-			    "host's",
+			    "interface %s cannot timestamp all packets with its own clock: use the "
+			    "host's clock",
 			    live->base.device);
 }
 
-/* The adapter's clock, in step with the host's or not. */
+/* Selects the adapter's clock, unsynchronised if possible, else synchronised with the host's. */
 static int set_adapter_clock(struct cw_live_pcap *live, struct cw_error *error)
 {
 	if (pcap_set_tstamp_type(live->handle, PCAP_TSTAMP_ADAPTER_UNSYNCED) == 0 ||
@@ -107,7 +108,7 @@ static int set_adapter_clock(struct cw_live_pcap *live, struct cw_error *error)
 	return refuse_clock(live, error);
 }
 
-/* Settings of a handle not yet activated: libpcap takes all of them, in range, at that time. */
+/* Sets the options of a handle before activation, when libpcap accepts every value in range. */
 static int prepare(struct cw_live_pcap *live, const struct cw_live_options *options,
 		   struct cw_error *error)
 {
@@ -116,20 +117,20 @@ static int prepare(struct cw_live_pcap *live, const struct cw_live_options *opti
 
 	live->handle = pcap_create(live->base.device, text);
 	if (!live->handle)
-		return cw_error_set(error, -ENODEV, "capturing on %s with libpcap: %s",
+		return cw_error_set(error, -ENODEV, "cannot capture on %s with libpcap: %s",
 				    live->base.device, text);
 	pcap_set_snaplen(live->handle, (int)live->base.info.snaplen);
 	pcap_set_timeout(live->handle, (int)live->base.info.retire_ms);
 	pcap_set_buffer_size(live->handle,
 			     buffer_bytes > INT32_MAX ? INT32_MAX : (int)buffer_bytes);
 	pcap_set_immediate_mode(live->handle, 0);
-	/* "any" has no such mode, and libpcap would warn. */
+	/* "any" has no promiscuous mode: libpcap would warn. */
 	pcap_set_promisc(live->handle,
 			 options->promiscuous && strcmp(live->base.device, "any") != 0);
 	live->unit_ns =
 	    pcap_set_tstamp_precision(live->handle, PCAP_TSTAMP_PRECISION_NANO) == 0 ? 1 : 1000;
 	if (options->is_rfmon && pcap_can_set_rfmon(live->handle) != 1)
-		return cw_error_set(error, -EOPNOTSUPP, "device %s has no monitor mode",
+		return cw_error_set(error, -EOPNOTSUPP, "interface %s has no monitor mode",
 				    live->base.device);
 	pcap_set_rfmon(live->handle, options->is_rfmon);
 	if (options->has_clock_value)
@@ -149,11 +150,12 @@ static int set_direction(struct cw_live_pcap *live, enum cw_live_direction direc
 	    pcap_setdirection(live->handle, directions[direction]) == 0)
 		return 0;
 	return cw_error_set(error, -EOPNOTSUPP,
-			    "device %s does not tell the direction of packets: capture both",
+			    "interface %s does not report the direction of packets: capture both "
+			    "directions",
 			    live->base.device);
 }
 
-/* 0 or CW_LIVE_WARNED. */
+/* Activates the handle. Returns 0, CW_LIVE_WARNED or a negative errno. */
 static int activate(struct cw_live_pcap *live, const struct cw_live_options *options,
 		    struct cw_error *error)
 {
@@ -176,18 +178,18 @@ static int activate(struct cw_live_pcap *live, const struct cw_live_options *opt
 	if (result < 0)
 		return result;
 	if (pcap_setnonblock(live->handle, 1, text) < 0)
-		return cw_error_set(error, -EIO, "capturing on %s with libpcap: %s",
+		return cw_error_set(error, -EIO, "cannot capture on %s with libpcap: %s",
 				    live->base.device, text);
 	if (status == 0)
 		return 0;
 	if (status == PCAP_WARNING_TSTAMP_TYPE_NOTSUP)
 		return refuse_clock(live, error);
-	cw_error_set(error, 0, "capturing on %s with libpcap: %s: %s", live->base.device,
+	cw_error_set(error, 0, "%s: libpcap warns: %s: %s", live->base.device,
 		     pcap_statustostr(status), pcap_geterr(live->handle));
 	return CW_LIVE_WARNED;
 }
 
-/* ---- from when on packets count ---- */
+/* ---- the start of counting ---- */
 
 static void discard(u_char *count, const struct pcap_pkthdr *header, const u_char *data)
 {
@@ -196,7 +198,7 @@ static void discard(u_char *count, const struct pcap_pkthdr *header, const u_cha
 	++*(uint64_t *)(void *)count;
 }
 
-/* Throw away what came before the filter. Mostly that is nothing, and there is no waiting. */
+/* Discards the packets from before the filter. Usually there are none, and this does not wait. */
 static void empty_ring(struct cw_live_pcap *live)
 {
 	uint64_t end_ns = cw_now_ns() + 2 * CW_NS_PER_MS * live->base.info.retire_ms;
@@ -227,12 +229,12 @@ static int let_in(struct cw_live_pcap *live, enum cw_live_direction direction,
 	live->stats = (struct cw_live_stats){0};
 	result = live->is_packet_socket ? filter_direction(live, direction) : 0;
 	if (result < 0)
-		return cw_error_set_errno(error, result, "giving the kernel a filter for %s",
+		return cw_error_set_errno(error, result, "cannot set a kernel filter on %s",
 					  live->base.device);
 	return 0;
 }
 
-/* 0 or CW_LIVE_WARNED. */
+/* Opens the handle. Returns 0, CW_LIVE_WARNED or a negative errno. */
 static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
 		       const struct cw_live_options *options, struct cw_error *error)
 {
@@ -245,10 +247,8 @@ static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
 	if (warned < 0)
 		return warned;
 	if (warned == 0 && cw_live_memory_bytes(info) > INT32_MAX) {
-		cw_error_set(
-		    error, 0,
-		    "capturing on %s with libpcap: its buffer has 2 GiB, the most there is",
-		    live->base.device);
+		cw_error_set(error, 0, "%s: libpcap's buffer has 2 GiB, its maximum",
+			     live->base.device);
 		warned = CW_LIVE_WARNED;
 	}
 	info->block_bytes = CW_PCAP_ARENA_BYTES;
@@ -257,7 +257,8 @@ static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
 	live->spill = malloc(CW_PCAP_RECORD_BYTES + info->snaplen);
 	live->pool = cw_window_pool_new(-1, CW_PCAP_ARENAS, CW_PCAP_ARENA_BYTES);
 	if (!live->spill || !live->pool)
-		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", live->base.device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s",
+					  live->base.device);
 	result = let_in(live, options->direction, error);
 	if (result == 0)
 		result = cw_live_add_iface(&live->base, ifaces, options->input, live->unit_ns == 1,
@@ -285,7 +286,7 @@ int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 		return result;
 	live = calloc(1, sizeof(*live));
 	if (!live)
-		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", options->device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s", options->device);
 	live->base.ops = &cw_live_pcap_ops;
 	memcpy(live->base.device, options->device, strlen(options->device));
 	live->base.info = info;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking blocks from the kernel, cutting them into spans, giving them back, and the counts.
+ * Takes blocks from the kernel, returns parts of them as spans, gives them back, and counts.
  *
- * Who has a block is told by two words. Its status, shared with the kernel: TP_STATUS_KERNEL, or
- * TP_STATUS_USER from when it is retired to when it is given back [BLOCK-1]. And is_leased
- * [BLOCK-2], since USER alone does not tell a block just retired from one still held a whole round
- * later: it is set when we take the block and cleared after the status is the kernel's again.
+ * Two words hold a block's owner. The status, shared with the kernel, is TP_STATUS_KERNEL, or
+ * TP_STATUS_USER from the block's retirement until it is given back [BLOCK-1]. is_leased [BLOCK-2]
+ * is set when this file takes the block, and cleared after the status is the kernel's again: USER
+ * alone does not distinguish a block just retired from one still leased a full round later.
  *
- * Waiting is edge-triggered. poll() on the socket says "readable" as long as the block *before* the
- * kernel's is not given back, packets or not, and a reader that hands blocks on would spin; an
- * edge comes once for each block retired, whatever is held. So the status is looked at first, and
- * an edge only says: look again.
+ * Waiting is edge-triggered. poll() on the socket reports "readable" as long as the block *before*
+ * the kernel's is not given back, with or without packets, so a reader that passes blocks on would
+ * spin. An edge occurs once per retired block, whatever is leased. So the status is checked first,
+ * and an edge only means: check again.
  */
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -23,7 +23,7 @@
 #include "core/base/clock.h"
 #include "core/source/live/tpacket_parts.h"
 
-#define STATS_BLOCKS 4096u /* far fewer packets than 32 bits count */
+#define STATS_BLOCKS 4096u /* read the counts this often: long before 32 bits wrap */
 
 static struct cw_live_queue *queue_at(struct cw_live *live, uint32_t index)
 {
@@ -47,7 +47,7 @@ struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block
 		free(ring);
 		return NULL;
 	}
-	/* A child that was forked meanwhile would keep the socket and its ring for its lifetime. */
+	/* Otherwise a forked child would keep the socket and its kernel ring for its lifetime. */
 	(void)madvise(ring->memory, block_bytes * block_count, MADV_DONTFORK);
 	atomic_init(&ring->references, 1);
 	ring->block_bytes = block_bytes;
@@ -69,14 +69,14 @@ struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block
 
 void cw_live_ring_drop(struct cw_live_ring *ring)
 {
-	/* acq_rel: [WINDOW-1] for the ring as a whole; all reads of it came before. */
+	/* acq_rel: [WINDOW-1] for the ring as a whole; all reads of it happen before. */
 	if (!ring || atomic_fetch_sub_explicit(&ring->references, 1, memory_order_acq_rel) != 1)
 		return;
 	munmap(ring->memory, ring->block_bytes * ring->block_count);
 	free(ring);
 }
 
-/* Runs where the last lease on the block came back: any thread. */
+/* Runs in the thread, any one, that gives back the block's last lease. */
 static void release_block(struct cw_window *window)
 {
 	struct cw_live_block *block = window->owner;
@@ -85,12 +85,12 @@ static void release_block(struct cw_window *window)
 	/* [BLOCK-1] release: every reader's reads, gathered by [WINDOW-1], before the kernel writes
 	 * there again. */
 	__atomic_store_n(&block->head->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-	/* [BLOCK-2] release: after the status; nothing of the block is touched behind this. */
+	/* [BLOCK-2] release: after the status. The block is not touched after this. */
 	atomic_store_explicit(&block->is_leased, false, memory_order_release);
 	cw_live_ring_drop(ring);
 }
 
-/* Take the block whose turn it is, to be cut. 1, or 0: the kernel has it, or -EAGAIN: leased. */
+/* Takes the next block, for spans. Returns 1; 0: the kernel has it; -EAGAIN: it is leased. */
 static int take_block(struct cw_live_queue *queue)
 {
 	struct cw_live_ring *ring = queue->ring;
@@ -99,11 +99,11 @@ static int take_block(struct cw_live_queue *queue)
 
 	if (atomic_load_explicit(&block->is_leased, memory_order_acquire)) /* [BLOCK-2] */
 		return -EAGAIN;
-	/* [BLOCK-1] acquire: the kernel writes the status last, behind a barrier of its own. */
+	/* [BLOCK-1] acquire: the kernel writes the status last, after a barrier. */
 	if (!(__atomic_load_n(&head->block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
 		return 0;
 	queue->turn = queue->turn + 1 == ring->block_count ? 0 : queue->turn + 1;
-	/* Relaxed, all three: this thread alone looks at them before it hands a lease on. */
+	/* Relaxed, all three: only this thread reads them before it passes a lease on. */
 	atomic_store_explicit(&block->is_leased, true, memory_order_relaxed);
 	atomic_store_explicit(&block->window.references, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&ring->references, 1, memory_order_relaxed);
@@ -124,7 +124,7 @@ static void let_go_of_block(struct cw_live_queue *queue)
 	cw_lease_give_back(&lease);
 }
 
-/* The record `count` behind `record`, without leaving [.., end). */
+/* Returns the record `count` records after `record`, or `end`. */
 static const uint8_t *skip(const struct tpacket3_hdr *record, uint32_t count, const uint8_t *end)
 {
 	const uint8_t *at = (const void *)record;
@@ -141,7 +141,7 @@ static const uint8_t *skip(const struct tpacket3_hdr *record, uint32_t count, co
 	return at;
 }
 
-/* The next span of the block being cut. Its last one takes our own reference with it. */
+/* Fills the block's next span. The block's last span takes over this file's reference. */
 static void cut(struct cw_live_queue *queue, uint32_t records_max, struct cw_span *span,
 		struct cw_lease *lease)
 {
@@ -164,7 +164,7 @@ static void cut(struct cw_live_queue *queue, uint32_t records_max, struct cw_spa
 	queue->stats.received += count;
 	queue->cut_left -= count;
 	queue->cut = (const void *)end;
-	if (queue->cut_left) /* relaxed: we have a reference, so it cannot fall to 0 meanwhile */
+	if (queue->cut_left) /* relaxed: our reference keeps the count above 0 */
 		atomic_fetch_add_explicit(&block->window.references, 1, memory_order_relaxed);
 	else
 		queue->cutting = NULL;
@@ -172,7 +172,7 @@ static void cut(struct cw_live_queue *queue, uint32_t records_max, struct cw_spa
 
 /* ---- waiting ---- */
 
-/* A removed device leaves its sockets bound to index -1. */
+/* Returns whether the interface was removed: its sockets are then bound to index -1. */
 static bool is_device_gone(const struct cw_live_queue *queue)
 {
 	struct sockaddr_ll address = {0};
@@ -182,7 +182,7 @@ static bool is_device_gone(const struct cw_live_queue *queue)
 	       address.sll_ifindex == -1;
 }
 
-/* What the socket has to report: 0, or a negative errno. Reading it clears it. */
+/* Reads and clears the socket's error. Returns 0 or a negative errno. */
 static int socket_error(struct cw_live_queue *queue)
 {
 	int code = 0;
@@ -197,7 +197,7 @@ static int socket_error(struct cw_live_queue *queue)
 	return -code;
 }
 
-/* Wait for an edge. 1: look again; 0: the time is over; -EINTR; what the socket reports. */
+/* Waits for an edge. Returns 1: try again; 0: time is over; -EINTR; or the socket's error. */
 static int wait_for_edge(struct cw_live_queue *queue, int timeout_ms)
 {
 	struct epoll_event events[2];
@@ -223,8 +223,9 @@ static int wait_for_edge(struct cw_live_queue *queue, int timeout_ms)
 }
 
 /*
- * As wait_for_edge. A device is down before it is removed, and then nobody tells: once it was down,
- * it is looked at now and then. (Not only until packets come: the open block's still do.)
+ * Does the same as wait_for_edge. An interface goes down before it is removed, and the removal
+ * gives no event: once it was down, the interface is checked periodically. (Also after new packets:
+ * they may come from the open block.)
  */
 static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 {
@@ -245,9 +246,9 @@ static int wait_for_block(struct cw_live_queue *queue, int timeout_ms)
 }
 
 /*
- * The filter lets nothing in any more. A packet may still be on its way past it on another CPU, and
- * the open block retires in its time: so one retire time at least, and until the counts agree.
- * -ENODATA: all is out. 1: look again.
+ * Waits for the last packets; the filter passes no more. Another CPU may still be past the filter
+ * with a packet, and the open block has to retire: so wait at least one retire time, and until the
+ * counts agree. Returns -ENODATA: all packets were returned; 1: try again.
  */
 static int wait_for_rest(struct cw_live_queue *queue)
 {
@@ -265,7 +266,7 @@ static int wait_for_rest(struct cw_live_queue *queue)
 	return result < 0 ? result : 1;
 }
 
-/* Whether a removed device's ring has packets yet: the open block still retires in its time. */
+/* Returns whether a removed interface's kernel ring has packets: the open block still retires. */
 static bool has_remains(struct cw_live_queue *queue)
 {
 	cw_live_read_stats(queue);
@@ -273,7 +274,7 @@ static bool has_remains(struct cw_live_queue *queue)
 					CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 }
 
-/* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
+/* Waits for a change. Returns 1: try again; 0: time is over; or the error for next. */
 static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *patience)
 {
 	int result, wait_ms;
@@ -288,7 +289,7 @@ static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *pati
 		return 0;
 	wait_ms = cw_patience_left(patience);
 	result = wait_for_block(queue, wait_ms);
-	patience->is_over = result == 0 || wait_ms == 0; /* after one more look */
+	patience->is_over = result == 0 || wait_ms == 0; /* next tries once more */
 	return result < 0 ? result : 1;
 }
 
@@ -309,7 +310,7 @@ static int next(struct cw_live *live, uint32_t index, uint32_t records_max, int 
 			result = wait_for_change(queue, &patience);
 			if (result <= 0)
 				return result;
-		} else if (!queue->cut_left) { /* the kernel retires none without packets */
+		} else if (!queue->cut_left) { /* the kernel does not retire empty blocks */
 			let_go_of_block(queue);
 		}
 	}
@@ -334,20 +335,20 @@ static int stop(struct cw_live *live, uint32_t index)
 
 void cw_live_read_stats(struct cw_live_queue *queue)
 {
-	struct tpacket_stats_v3 kernel = {0}; /* all of it: a shorter one is given no freezes */
+	struct tpacket_stats_v3 kernel = {0}; /* full size: a shorter struct gets no freezes */
 	socklen_t bytes = sizeof(kernel);
 	struct cw_live_stats *stats = &queue->stats;
 
 	queue->blocks_since_stats = 0;
 	if (getsockopt(queue->fd, SOL_PACKET, PACKET_STATISTICS, &kernel, &bytes) == 0) {
-		stats->kernel_seen += kernel.tp_packets; /* tp_drops are among them */
+		stats->kernel_seen += kernel.tp_packets; /* includes tp_drops */
 		stats->kernel_dropped += kernel.tp_drops;
 		stats->freezes += kernel.tp_freeze_q_cnt;
 	}
 	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
 }
 
-/* Blocks that the kernel cannot fill at present. A look in passing: it changes meanwhile. */
+/* Returns the blocks that the kernel cannot fill now: a snapshot that may be outdated. */
 static uint32_t count_used(const struct cw_live_ring *ring)
 {
 	uint32_t count = 0;
@@ -355,7 +356,7 @@ static uint32_t count_used(const struct cw_live_ring *ring)
 	for (uint32_t i = 0; i < ring->block_count; i++) {
 		const struct cw_live_block *block = &ring->blocks[i];
 
-		/* Relaxed: a number in passing. */
+		/* Relaxed: only a number. */
 		count += (__atomic_load_n(&block->head->hdr.bh1.block_status, __ATOMIC_RELAXED) &
 			  TP_STATUS_USER) != 0;
 	}
@@ -380,8 +381,8 @@ static int set_prefilter(struct cw_live *live, uint32_t index, const struct bpf_
 
 	if (queue->is_stopping)
 		return cw_error_set(error, -EINVAL,
-				    "queue %u of %s is stopped: it takes no other prefilter", index,
-				    live->device);
+				    "cannot set a prefilter on queue %u of %s: it is stopped",
+				    index, live->device);
 	return cw_live_filter((const struct cw_live_rings *)live, queue, program, instruction_count,
 			      error);
 }
@@ -393,7 +394,7 @@ static void close_rings(struct cw_live *live)
 
 		if (queue->cutting)
 			let_go_of_block(queue);
-		/* The mapping of a ring that is leased keeps the socket; it need not fill up. */
+		/* A leased ring's mapping keeps the socket open: stop filling it. */
 		if (queue->fd >= 0)
 			(void)cw_live_filter_nothing(queue);
 		cw_live_ring_drop(queue->ring);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AF_PACKET source of live.h: TPACKET_V3 rings in memory shared with the kernel, one
- * ring a queue, the queues joined to a fanout group. A span is (part of) one retired ring block;
- * decoding it touches the packets where the kernel put them. The lease is the block: the last lease
- * on it that is given back hands it to the kernel again.
+ * The AF_PACKET source of live.h: one TPACKET_V3 kernel ring per queue, in memory shared with the
+ * kernel; the queues form a fanout group. A span is (part of) one retired block; packets are
+ * decoded where the kernel put them. A lease is for a block: giving back the block's last lease
+ * returns the block to the kernel.
  *
- * A ring lasts for block_count blocks, of which slow traffic fills one each retire_ms: it can be
- * left unread for that long. Blocks come back into use strictly in order, so one that is held stops
- * its queue once the others are through.
+ * Slow traffic uses one of the block_count blocks per retire_ms, which limits how long a kernel
+ * ring may be left unread. The kernel reuses blocks strictly in order, so its queue stops at a
+ * leased block.
  *
  * System calls after open: epoll_wait, setsockopt, getsockopt, getsockname, clock_gettime, and
  * close and munmap at the end.

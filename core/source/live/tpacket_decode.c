@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From a ring block's records to packets. The kernel takes the outer VLAN tag out of a frame and
- * notes it in the record's header; here it goes back, in place, into the room in front of the frame
- * that PACKET_RESERVE keeps. The header is changed to match, so that decoding once more finds a
- * frame as any other. Each record is touched by who decodes it only, spans of one block included.
+ * Decodes the records of a kernel ring's block. The kernel removes a frame's outer VLAN tag and
+ * stores it in the record's header. Decoding restores the tag in place, in the room that
+ * PACKET_RESERVE keeps before the frame, and updates the header, so decoding again finds an
+ * ordinary frame. Only the thread that decodes a record touches it, also if spans share a block.
  */
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -11,10 +11,10 @@
 #include "core/packet/linktype.h"
 #include "core/source/live/tpacket_parts.h"
 
-#define ADDRESSES_BYTES (2u * ETH_ALEN) /* the tag comes behind them */
+#define ADDRESSES_BYTES (2u * ETH_ALEN) /* the tag follows the addresses */
 #define RECORD_BYTES_MIN sizeof(struct ring_record)
 
-/* In front of each frame. */
+/* The header before each frame. */
 struct ring_record {
 	struct tpacket3_hdr header;
 	struct sockaddr_ll address;
@@ -22,9 +22,9 @@ struct ring_record {
 
 static_assert(sizeof(struct tpacket3_hdr) % TPACKET_ALIGNMENT == 0 &&
 		  offsetof(struct ring_record, address) == sizeof(struct tpacket3_hdr),
-	      "the address comes behind the header, which is aligned by itself");
+	      "the address follows the header without a gap");
 
-/* The frame is at record + tp_mac, of which the caller has checked that it lies in the span. */
+/* Restores the tag of the frame at record + tp_mac, whose bounds the caller has checked. */
 static void put_tag_back(struct tpacket3_hdr *record)
 {
 	uint8_t *frame = (uint8_t *)record + record->tp_mac;
@@ -34,7 +34,7 @@ static void put_tag_back(struct tpacket3_hdr *record)
 		type = record->hv1.tp_vlan_tpid;
 	record->tp_status &= ~(uint32_t)(TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID);
 	record->tp_len += CW_LIVE_TAG_BYTES;
-	if (record->tp_snaplen < ADDRESSES_BYTES) /* cut in front of the tag's place */
+	if (record->tp_snaplen < ADDRESSES_BYTES) /* truncated before the tag's place */
 		return;
 	frame -= CW_LIVE_TAG_BYTES;
 	memmove(frame, frame + CW_LIVE_TAG_BYTES, ADDRESSES_BYTES);
@@ -45,14 +45,14 @@ static void put_tag_back(struct tpacket3_hdr *record)
 	record->tp_snaplen += CW_LIVE_TAG_BYTES;
 }
 
-/* The header is in the span; the frame must be behind it, and in the span too. */
+/* Returns whether the frame follows the header and lies within the span, as the header does. */
 static bool is_whole(const struct tpacket3_hdr *record, size_t left)
 {
 	return record->tp_mac >= RECORD_BYTES_MIN && record->tp_mac <= left &&
 	       record->tp_snaplen <= left - record->tp_mac;
 }
 
-/* The room is always there (PACKET_RESERVE); asked for, because it is written to. */
+/* Returns whether to restore a tag. PACKET_RESERVE ensures the room; check it before writing. */
 static bool has_tag(const struct tpacket3_hdr *record)
 {
 	return record->tp_status & TP_STATUS_VLAN_VALID &&
@@ -65,7 +65,7 @@ size_t cw_live_decode(const struct cw_span *span, struct cw_cursor *cursor,
 	const uint32_t iface = span->layout.iface_base;
 	const bool is_ethernet =
 	    cw_ifaces_at(span->layout.ifaces, iface)->linktype == CW_LINKTYPE_ETHERNET;
-	/* The ring is mapped to be written to; spans are const for those they are shown to. */
+	/* The kernel ring is mapped writable; spans are const for their users. */
 	uint8_t *at = (uint8_t *)(uintptr_t)span->data + cursor->offset;
 	const uint8_t *ahead = at;
 	size_t left = span->bytes - cursor->offset;
@@ -93,7 +93,7 @@ size_t cw_live_decode(const struct cw_span *span, struct cw_cursor *cursor,
 		packet->options_bytes = 0;
 		packet->reserved = 0;
 		count++;
-		/* 0 behind a block's last one; the kernel keeps headers 8-aligned. */
+		/* 0 after a block's last record; the kernel aligns headers to 8. */
 		if (next < RECORD_BYTES_MIN || next >= left || next % 8) {
 			left = 0;
 			break;

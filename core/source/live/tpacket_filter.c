@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What runs in the kernel on each packet before it is counted and copied: direction, the prefilter
- * if there is one, and the snapshot length as the program's result. Every socket has one of these
- * programs from before it is bound.
+ * The filter programs that the kernel runs on each packet before counting and copying: direction,
+ * the prefilter if set, and the snapshot length as the program's result. Every socket gets a
+ * program before it is bound.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -31,9 +31,9 @@ int cw_live_filter_nothing(const struct cw_live_queue *queue)
 }
 
 /*
- * What this host sends passes a device's taps as PACKET_OUTGOING, and on a loopback device once
- * more as it comes in. PACKET_IGNORE_OUTGOING would be cheaper, but a fanout group asks for it in
- * another way, and older kernels take both without a word; the program works everywhere.
+ * Packets that this host sends pass an interface's taps as PACKET_OUTGOING, and on loopback a
+ * second time as incoming. PACKET_IGNORE_OUTGOING would be cheaper, but fanout groups need another
+ * way to set it, and older kernels accept both silently. The program works everywhere.
  */
 static size_t put_direction(struct sock_filter *to, enum cw_live_direction direction)
 {
@@ -46,23 +46,23 @@ static size_t put_direction(struct sock_filter *to, enum cw_live_direction direc
 	to[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING,
 					     is_out ? 1 : 0, is_out ? 0 : 1);
 	to[2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	/* Programs may count on A being 0 at their start. */
+	/* Programs may rely on A being 0 at their start. */
 	to[3] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
 	return DIRECTION_INSTRUCTIONS;
 }
 
-/* What a program returns is how much of the packet is kept; ours says how much that shall be. */
+/* Copies the program with its non-zero results, the bytes kept of a packet, set to snaplen. */
 static int put_program(struct sock_filter *to, const struct bpf_insn *from, uint32_t count,
 		       uint32_t snaplen, struct cw_error *error)
 {
-	memcpy(to, from, count * sizeof(*to)); /* the two structs are one */
+	memcpy(to, from, count * sizeof(*to)); /* the two structs are the same */
 	for (uint32_t i = 0; i < count; i++) {
 		if (BPF_CLASS(to[i].code) != BPF_RET)
 			continue;
 		if (BPF_RVAL(to[i].code) != BPF_K)
 			return cw_error_set(error, -EINVAL,
 					    "instruction %u of the kernel prefilter returns A: "
-					    "only constants can be given the snapshot length",
+					    "only constant results are supported",
 					    i);
 		if (to[i].k)
 			to[i].k = snaplen;
@@ -79,14 +79,14 @@ int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue 
 	int result;
 
 	if (instruction_count > BPF_MAXINSNS - DIRECTION_INSTRUCTIONS)
-		return cw_error_set(error, -E2BIG,
-				    "a kernel prefilter of %u instructions for %s is longer than "
-				    "the %u that the kernel takes",
-				    instruction_count, live->base.device,
-				    BPF_MAXINSNS - DIRECTION_INSTRUCTIONS);
+		return cw_error_set(
+		    error, -E2BIG,
+		    "the kernel prefilter has %u instructions, too many for %s: the "
+		    "kernel accepts %u",
+		    instruction_count, live->base.device, BPF_MAXINSNS - DIRECTION_INSTRUCTIONS);
 	whole = calloc(DIRECTION_INSTRUCTIONS + instruction_count + 1, sizeof(*whole));
 	if (!whole)
-		return cw_error_set_errno(error, -ENOMEM, "building the kernel filter of %s",
+		return cw_error_set_errno(error, -ENOMEM, "cannot build the kernel filter of %s",
 					  live->base.device);
 	count = put_direction(whole, live->direction);
 	if (program) {
@@ -102,7 +102,7 @@ int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue 
 	result = attach(queue, whole, count);
 	if (result < 0)
 		cw_error_set_errno(error, result,
-				   "giving the kernel a filter of %zu instructions for %s", count,
+				   "cannot set a kernel filter of %zu instructions on %s", count,
 				   live->base.device);
 
 free_whole:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opening a device: what it is, a socket and ring for each queue, the fanout group, the clock.
+ * Opens an interface: its type, a socket and kernel ring per queue, the fanout group, the clock.
  *
- * The order matters. Between bind and joining its group a socket is given everything, and a group
- * can only be joined after bind; so each has a filter that lets nothing pass from before it is
- * bound until all have joined.
+ * The order matters. A socket can join a group only after bind, and gets all packets from bind
+ * until it joins. So each socket has a filter that passes nothing, from before bind until all have
+ * joined.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -21,9 +21,9 @@
 #include "core/packet/linktype.h"
 #include "core/source/live/tpacket_parts.h"
 
-#define FRAME_BYTES 2048u /* formal for TPACKET_V3, but must divide a block */
+#define FRAME_BYTES 2048u /* unused by TPACKET_V3, but must divide a block */
 
-/* ---- the device ---- */
+/* ---- the interface ---- */
 
 static int find_linktype(struct cw_live_rings *live, struct cw_error *error)
 {
@@ -31,8 +31,8 @@ static int find_linktype(struct cw_live_rings *live, struct cw_error *error)
 
 	if (linktype < 0)
 		return cw_error_set(error, (int)linktype,
-				    "device %s has frames of a kind (ARPHRD %u) that packet rings "
-				    "do not capture: libpcap may",
+				    "the packet backend cannot read the frames of interface %s "
+				    "(ARPHRD %u): try libpcap",
 				    live->base.device, live->hardware_type);
 	live->base.info.linktype = (uint32_t)linktype;
 	return 0;
@@ -44,18 +44,18 @@ static int find_device(struct cw_live_rings *live, int fd, struct cw_error *erro
 
 	memcpy(request.ifr_name, live->base.device, sizeof(request.ifr_name));
 	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
-		return cw_error_set_errno(error, -errno, "capturing on %s", live->base.device);
+		return cw_error_set_errno(error, -errno, "cannot capture on %s", live->base.device);
 	live->base.info.device_index = request.ifr_ifindex;
 	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the flags of %s",
+		return cw_error_set_errno(error, -errno, "cannot read the flags of %s",
 					  live->base.device);
 	if (!(request.ifr_flags & IFF_UP))
 		return cw_error_set(error, -ENETDOWN,
-				    "device %s is down: bring it up with 'ip link set %s up'",
+				    "interface %s is down: bring it up with 'ip link set %s up'",
 				    live->base.device, live->base.device);
 	live->base.info.is_loopback = request.ifr_flags & IFF_LOOPBACK;
 	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the type of %s",
+		return cw_error_set_errno(error, -errno, "cannot read the type of %s",
 					  live->base.device);
 	live->hardware_type = request.ifr_hwaddr.sa_family;
 	return find_linktype(live, error);
@@ -68,27 +68,27 @@ static int set_option(const struct cw_live_rings *live, int fd, int option, int 
 {
 	if (setsockopt(fd, SOL_PACKET, option, &value, sizeof(value)) == 0)
 		return 0;
-	return cw_error_set_errno(error, -errno, "setting %s on %s", what, live->base.device);
+	return cw_error_set_errno(error, -errno, "cannot set %s on %s", what, live->base.device);
 }
 
 static int open_socket(int *fd, const char *device, struct cw_error *error)
 {
-	/* Protocol 0: nothing arrives before bind. */
+	/* Protocol 0: no packets arrive before bind. */
 	*fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (*fd >= 0)
 		return 0;
 	if (errno == EPERM || errno == EACCES)
-		return cw_error_set(error, -EPERM,
-				    "capturing on %s needs the capability CAP_NET_RAW: run as "
-				    "root, or give it to the program with 'sudo setcap "
-				    "cap_net_raw+ep PROGRAM'",
-				    device);
-	return cw_error_set_errno(error, -errno, "opening a packet socket for %s", device);
+		return cw_error_set(
+		    error, -EPERM,
+		    "cannot capture on %s without the capability CAP_NET_RAW. Run as "
+		    "root, or grant it with 'sudo setcap cap_net_raw+ep PROGRAM'",
+		    device);
+	return cw_error_set_errno(error, -errno, "cannot open a packet socket for %s", device);
 }
 
 /*
- * A ring; with half the blocks, and half again, while there is no memory for it. The kernel wants
- * each block in one piece if it can.
+ * Opens a kernel ring. Halves the number of blocks until the memory suffices: the kernel prefers
+ * contiguous memory for each block.
  */
 static int open_ring(struct cw_live_rings *live, struct cw_live_queue *queue,
 		     struct cw_error *error)
@@ -107,21 +107,21 @@ static int open_ring(struct cw_live_rings *live, struct cw_live_queue *queue,
 			break;
 		if (errno != ENOMEM)
 			return cw_error_set_errno(error, -errno,
-						  "setting up a ring of %u blocks of %zu bytes "
-						  "on %s",
+						  "cannot set up a kernel ring of %u blocks of %zu "
+						  "bytes on %s",
 						  live->base.info.block_count, block_bytes,
 						  live->base.device);
 		if (live->base.info.block_count / 2 < CW_LIVE_BLOCKS_MIN)
 			return cw_error_set(error, -ENOMEM,
-					    "no memory for a ring of even %u blocks of %zu bytes "
-					    "on %s: take smaller blocks or fewer queues",
+					    "no memory for a kernel ring of even %u blocks of %zu "
+					    "bytes on %s. Use smaller blocks or fewer queues",
 					    live->base.info.block_count, block_bytes,
 					    live->base.device);
 		live->base.info.block_count /= 2;
 	}
 	queue->ring = cw_live_ring_new(queue->fd, block_bytes, live->base.info.block_count);
 	if (!queue->ring)
-		return cw_error_set_errno(error, -errno, "mapping the ring of %s",
+		return cw_error_set_errno(error, -errno, "cannot map the kernel ring of %s",
 					  live->base.device);
 	return 0;
 }
@@ -137,7 +137,8 @@ static int open_epoll(struct cw_live_queue *queue, const char *device, struct cw
 	    (queue->wake_fd < 0 ||
 	     epoll_ctl(queue->epoll_fd, EPOLL_CTL_ADD, queue->wake_fd, &wake) == 0))
 		return 0;
-	return cw_error_set_errno(error, -errno, "preparing to wait for packets of %s", device);
+	return cw_error_set_errno(error, -errno, "cannot prepare to wait for packets of %s",
+				  device);
 }
 
 static int open_queue(struct cw_live_rings *live, struct cw_live_queue *queue,
@@ -165,14 +166,14 @@ static int open_queue(struct cw_live_rings *live, struct cw_live_queue *queue,
 		return result;
 	result = cw_live_filter_nothing(queue);
 	if (result < 0)
-		return cw_error_set_errno(error, result, "giving the kernel a filter for %s",
+		return cw_error_set_errno(error, result, "cannot set a kernel filter on %s",
 					  live->base.device);
 	if (bind(queue->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return cw_error_set_errno(error, -errno, "binding to %s", live->base.device);
+		return cw_error_set_errno(error, -errno, "cannot bind to %s", live->base.device);
 	return 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all queues ---- */
 
 static int join_group(struct cw_live_rings *live, enum cw_live_fanout fanout,
 		      struct cw_error *error)
@@ -184,7 +185,7 @@ static int join_group(struct cw_live_rings *live, enum cw_live_fanout fanout,
 	    [CW_FANOUT_LB] = PACKET_FANOUT_LB,
 	    [CW_FANOUT_ROLLOVER] = PACKET_FANOUT_ROLLOVER,
 	};
-	/* The first asks for a number nobody has; the others name the group it made. */
+	/* The first socket requests an unused group number; the others use that number. */
 	uint32_t group = (modes[fanout] | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
 	socklen_t bytes = sizeof(group);
 
@@ -196,7 +197,7 @@ static int join_group(struct cw_live_rings *live, enum cw_live_fanout fanout,
 		if (setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0 ||
 		    (i == 0 && getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, &bytes) < 0))
 			return cw_error_set_errno(error, -errno,
-						  "joining queue %u of %s to the others", i,
+						  "cannot join queue %u of %s to the others", i,
 						  live->base.device);
 	}
 	return 0;
@@ -214,16 +215,16 @@ static int set_adapter_clock(const struct cw_live_rings *live, int fd, struct cw
 		return 0;
 	if (code == EPERM)
 		return cw_error_set(error, -EPERM,
-				    "switching on the clock of %s needs the capability "
-				    "CAP_NET_ADMIN; the host's clock needs nothing",
+				    "cannot switch on the clock of %s without the capability "
+				    "CAP_NET_ADMIN: use the host's clock",
 				    live->base.device);
 	return cw_error_set(error, -EOPNOTSUPP,
-			    "device %s cannot stamp all packets with a clock of its own: use the "
-			    "host's",
+			    "interface %s cannot timestamp all packets with its own clock: use the "
+			    "host's clock",
 			    live->base.device);
 }
 
-/* Promiscuous, as long as the first queue's socket lives. */
+/* Sets promiscuous mode, which lasts as long as the first queue's socket. */
 static int set_promiscuous(const struct cw_live_rings *live, struct cw_error *error)
 {
 	struct packet_mreq request = {.mr_ifindex = live->base.info.device_index,
@@ -232,7 +233,8 @@ static int set_promiscuous(const struct cw_live_rings *live, struct cw_error *er
 	if (setsockopt(live->queues[0].fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
 		       sizeof(request)) == 0)
 		return 0;
-	return cw_error_set_errno(error, -errno, "making %s promiscuous", live->base.device);
+	return cw_error_set_errno(error, -errno, "cannot set promiscuous mode on %s",
+				  live->base.device);
 }
 
 static int add_iface(struct cw_live_rings *live, struct cw_ifaces *ifaces, uint16_t input,
@@ -251,7 +253,7 @@ static int add_iface(struct cw_live_rings *live, struct cw_ifaces *ifaces, uint1
 	return result;
 }
 
-/* Let packets in, and begin to count. */
+/* Sets the final filters, and starts counting. */
 static int let_in(struct cw_live_rings *live, const struct cw_live_options *options,
 		  struct cw_error *error)
 {
@@ -282,7 +284,7 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 	if (result == 0 && options->clock == CW_LIVE_CLOCK_ADAPTER)
 		result = set_adapter_clock(live, fd, error);
 	close(fd);
-	/* Once in, once out; what comes in is what others would see. */
+	/* Packets pass loopback twice; other programs capture the incoming ones. */
 	if (live->base.info.is_loopback && live->direction == CW_LIVE_BOTH)
 		live->direction = CW_LIVE_IN;
 	for (uint32_t i = 0; i < live->base.info.queue_count && result == 0; i++)
@@ -298,8 +300,8 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 	if (result < 0 || live->base.info.block_count == asked)
 		return result;
 	cw_error_set(error, 0,
-		     "no memory for %u blocks of %zu bytes for each of %u queues on %s: some have "
-		     "only %u (half of the machine's memory is the most for rings)",
+		     "no memory for %u blocks of %zu bytes in each of %u kernel rings on %s: some "
+		     "have only %u (the limit is half the machine's memory)",
 		     asked, live->base.info.block_bytes, live->base.info.queue_count,
 		     live->base.device, live->base.info.block_count);
 	return CW_LIVE_FEWER_BLOCKS;
@@ -307,7 +309,7 @@ static int open_all(struct cw_live_rings *live, struct cw_ifaces *ifaces,
 
 /* ---- options ---- */
 
-/* Blocks are whole pages and powers of two, which the kernel's allocator has no waste in. */
+/* Rounds to a power of two, at least a page, which the kernel allocates without waste. */
 static size_t round_block(size_t bytes)
 {
 	size_t rounded = (size_t)sysconf(_SC_PAGESIZE);
@@ -326,23 +328,23 @@ static int choose_options(struct cw_live_info *info, const struct cw_live_option
 	int result;
 
 	if (strlen(device) >= IFNAMSIZ)
-		return cw_error_set(error, -ENODEV, "capturing on '%s': no such device", device);
+		return cw_error_set(error, -ENODEV, "cannot capture on '%s': no such interface",
+				    device);
 	if (strcmp(device, "any") == 0)
 		return cw_error_set(error, -EPROTONOSUPPORT,
-				    "packet rings are of one device each, not of 'any': libpcap "
-				    "has that");
+				    "the packet backend cannot capture on 'any': use libpcap");
 	result = cw_live_info_init(info, options, error);
 	if (result < 0)
 		return result;
 	info->backend = CW_LIVE_PACKET;
 	info->has_prefilter = options->program != NULL;
-	/* The kernel cuts what does not fit a block without a word. */
+	/* The kernel silently truncates packets that exceed a block. */
 	if (info->block_bytes < info->snaplen + CW_LIVE_BLOCK_EXTRA_BYTES)
 		info->block_bytes = info->snaplen + CW_LIVE_BLOCK_EXTRA_BYTES;
 	info->block_bytes = round_block(info->block_bytes);
 	if (sysinfo(&memory) < 0)
-		return cw_error_set_errno(error, -errno, "asking how much memory there is");
-	/* Beyond this the kernel would end processes to find memory, rather than refuse. */
+		return cw_error_set_errno(error, -errno, "cannot read the machine's memory size");
+	/* For more, the kernel would kill processes to free memory instead of refusing. */
 	most = cw_live_memory_most(options, (uint64_t)memory.totalram * memory.mem_unit);
 	while (info->block_count / 2 >= CW_LIVE_BLOCKS_MIN && cw_live_memory_bytes(info) > most)
 		info->block_count /= 2;
@@ -365,7 +367,7 @@ int cw_live_packet_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	bytes = (bytes + CW_CACHE_LINE - 1) & ~(size_t)(CW_CACHE_LINE - 1);
 	live = aligned_alloc(CW_CACHE_LINE, bytes);
 	if (!live)
-		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", options->device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s", options->device);
 	memset(live, 0, bytes);
 	live->base.ops = &cw_live_packet_ops;
 	memcpy(live->base.device, options->device, strlen(options->device));

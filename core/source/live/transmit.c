@@ -18,7 +18,7 @@ struct cw_transmit {
 	struct cw_transmit_info info;
 	struct mmsghdr messages[CW_TRANSMIT_BURST];
 	struct iovec parts[CW_TRANSMIT_BURST];
-	struct sockaddr_ll to[CW_TRANSMIT_BURST]; /* where frames have no header that says what */
+	struct sockaddr_ll to[CW_TRANSMIT_BURST]; /* protocols of frames without a header */
 };
 
 static int find_device(struct cw_transmit *transmit, const char *device, struct cw_error *error)
@@ -27,29 +27,29 @@ static int find_device(struct cw_transmit *transmit, const char *device, struct 
 	int64_t linktype;
 
 	if (strlen(device) >= sizeof(request.ifr_name))
-		return cw_error_set_errno(error, -ENODEV, "sending on %s", device);
+		return cw_error_set_errno(error, -ENODEV, "cannot send on %s", device);
 	memcpy(request.ifr_name, device, strlen(device));
 	if (ioctl(transmit->fd, SIOCGIFINDEX, &request) < 0)
-		return cw_error_set_errno(error, -errno, "sending on %s", device);
+		return cw_error_set_errno(error, -errno, "cannot send on %s", device);
 	transmit->info.device_index = request.ifr_ifindex;
 	if (ioctl(transmit->fd, SIOCGIFFLAGS, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the flags of %s", device);
+		return cw_error_set_errno(error, -errno, "cannot read the flags of %s", device);
 	if (!(request.ifr_flags & IFF_UP))
 		return cw_error_set(error, -ENETDOWN,
-				    "device %s is down: bring it up with 'ip link set %s up'",
+				    "interface %s is down: bring it up with 'ip link set %s up'",
 				    device, device);
 	transmit->info.is_loopback = request.ifr_flags & IFF_LOOPBACK;
 	if (ioctl(transmit->fd, SIOCGIFMTU, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the MTU of %s", device);
+		return cw_error_set_errno(error, -errno, "cannot read the MTU of %s", device);
 	transmit->info.mtu = (uint32_t)request.ifr_mtu;
 	if (ioctl(transmit->fd, SIOCGIFHWADDR, &request) < 0)
-		return cw_error_set_errno(error, -errno, "asking for the type of %s", device);
+		return cw_error_set_errno(error, -errno, "cannot read the type of %s", device);
 	linktype = cw_linktype_from_hardware(request.ifr_hwaddr.sa_family);
 	if (linktype < 0)
 		return cw_error_set(
 		    error, (int)linktype,
-		    "device %s has frames of a kind (ARPHRD %u) that cannot be sent "
-		    "from files",
+		    "cannot send on %s: capture files have no link type for its frames "
+		    "(ARPHRD %u)",
 		    device, request.ifr_hwaddr.sa_family);
 	transmit->info.linktype = (uint32_t)linktype;
 	return 0;
@@ -60,22 +60,23 @@ static int open_socket(struct cw_transmit *transmit, const char *device, struct 
 	struct sockaddr_ll address = {.sll_family = AF_PACKET};
 	int result;
 
-	/* No protocol: it receives nothing. */
+	/* No protocol: the socket receives nothing. */
 	transmit->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (transmit->fd < 0 && (errno == EPERM || errno == EACCES))
 		return cw_error_set(
 		    error, -EPERM,
-		    "sending on %s needs the capability CAP_NET_RAW: run as root, or "
-		    "give it to the program with 'sudo setcap cap_net_raw+ep PROGRAM'",
+		    "cannot send on %s without the capability CAP_NET_RAW. Run as root, or grant "
+		    "it with 'sudo setcap cap_net_raw+ep PROGRAM'",
 		    device);
 	if (transmit->fd < 0)
-		return cw_error_set_errno(error, -errno, "opening a socket to send on %s", device);
+		return cw_error_set_errno(error, -errno, "cannot open a socket to send on %s",
+					  device);
 	result = find_device(transmit, device, error);
 	if (result < 0)
 		return result;
 	address.sll_ifindex = transmit->info.device_index;
 	if (bind(transmit->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return cw_error_set_errno(error, -errno, "sending on %s", device);
+		return cw_error_set_errno(error, -errno, "cannot send on %s", device);
 	return 0;
 }
 
@@ -86,7 +87,7 @@ int cw_transmit_open(struct cw_transmit **opened, const char *device, struct cw_
 
 	*opened = NULL;
 	if (!transmit)
-		return cw_error_set_errno(error, -ENOMEM, "sending on %s", device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot send on %s", device);
 	result = open_socket(transmit, device, error);
 	if (result < 0) {
 		cw_transmit_close(transmit);
@@ -107,7 +108,7 @@ void cw_transmit_info(const struct cw_transmit *transmit, struct cw_transmit_inf
 	*info = transmit->info;
 }
 
-/* Frames without a header are IP packets: the kernel is told of which version. */
+/* Sets the IP version of a frame without a link-layer header. */
 static void address_packet(struct cw_transmit *transmit, size_t at, const struct cw_packet *packet)
 {
 	struct msghdr *message = &transmit->messages[at].msg_hdr;

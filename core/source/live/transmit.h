@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sends frames on a network device as they are, several a system call: a packet socket that
- * receives nothing. What is sent passes the queueing discipline and can be captured on the device
- * itself. Single owner: one thread at a time. Linux only.
+ * Sends frames unchanged on a network interface, several per system call, with a packet socket that
+ * receives nothing. The frames pass the queueing discipline and can be captured on the interface.
+ * Single owner: one thread at a time. Linux only.
  *
  * Measured on a veth pair (Linux 6.18, 60-byte frames, least of six): 1,320 ns of CPU a packet,
- * with what the receiving side's kernel does, against 1,600 with a system call for each.
- * PACKET_QDISC_BYPASS is not used: what is sent would not be seen by captures on the device, and
- * dropped where the device has no room.
+ * including the receiving side's kernel; 1,600 with one system call per packet.
+ * PACKET_QDISC_BYPASS is not used: captures on the interface would not see the frames, and frames
+ * would be dropped if the interface has no room.
  */
 #ifndef CW_CORE_SOURCE_LIVE_TRANSMIT_H
 #define CW_CORE_SOURCE_LIVE_TRANSMIT_H
@@ -15,36 +15,36 @@
 #include "core/base/error.h"
 #include "core/packet/packet.h"
 
-#define CW_TRANSMIT_BURST 64u /* packets a system call */
+#define CW_TRANSMIT_BURST 64u /* most packets per system call */
 
 struct cw_transmit;
 
 struct cw_transmit_info {
-	int device_index;  /* the kernel's */
-	uint32_t linktype; /* what its frames must be */
-	uint32_t mtu;      /* bytes behind the link-layer header */
+	int device_index;  /* ifindex */
+	uint32_t linktype; /* link type that frames must have */
+	uint32_t mtu;      /* most bytes after the link-layer header */
 	bool is_loopback;
 };
 
 /*
- * Open a socket to send on the device. 0, or *transmit is NULL and
- *   -ENODEV           no such device
- *   -ENETDOWN         it is down
+ * Opens a socket to send on the interface. Returns 0; otherwise *transmit is NULL:
+ *   -ENODEV           no such interface
+ *   -ENETDOWN         the interface is down
  *   -EPERM            CAP_NET_RAW is missing
- *   -EPROTONOSUPPORT  its frames are of a kind that no file has as they stand
- *   others            the system's
+ *   -EPROTONOSUPPORT  capture files have no link type for its frames
+ *   others            the system's error
  */
 int cw_transmit_open(struct cw_transmit **transmit, const char *device, struct cw_error *error);
 
 void cw_transmit_info(const struct cw_transmit *transmit, struct cw_transmit_info *info);
 
 /*
- * Send the captured bytes of up to `count` packets, in order (borrows; only data and caplen are
- * looked at). Returns how many the kernel took, at least 1; or why it did not take the first one:
- *   -EINVAL    it is empty, or shorter than a link-layer header
- *   -EMSGSIZE  it is longer than the device's MTU
- *   -EAGAIN    there is no room now: try again
- *   others     the system's; -ENETDOWN, -ENXIO: the device went down, or away
+ * Sends the captured bytes of up to `count` packets, in order (borrows; reads only data and
+ * caplen). Returns how many the kernel took, at least 1; or why it did not take the first one:
+ *   -EINVAL    the packet is empty, or shorter than a link-layer header
+ *   -EMSGSIZE  the packet is longer than the MTU
+ *   -EAGAIN    no room now: try again
+ *   others     the system's error; -ENETDOWN, -ENXIO: the interface is down, or removed
  * Never waits.
  */
 int cw_transmit_send(struct cw_transmit *transmit, const struct cw_packet *packets, size_t count);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the receive ring to batches, batches back to frames for the kernel, waiting, and the counts.
+ * Fills batches from the receive ring, returns their frames to the kernel, waits, and counts.
  *
- * A frame goes round: fill ring (the kernel's to use) - receive ring (a packet is in it) - batch
- * (leased) - stack of returned batches - fill ring. All but the giving back is done by the queue's
- * thread. The rings have room for all frames, so neither is ever full.
+ * A frame's cycle: fill ring (the kernel may use it), receive ring (it has a packet), batch
+ * (leased), stack of returned batches, fill ring. The queue's thread does everything except giving
+ * back. The rings have room for all frames, so they are never full.
  */
 
 #include <errno.h>
@@ -22,10 +22,10 @@
 #include "core/source/live/xdp_parts.h"
 
 #define MORE_PIECES 1u /* XDP_PKT_CONTD in a descriptor's options, Linux 6.6 */
-#define PIECES_MAX 64u /* looked at beyond the packets asked for, so that the last is whole */
-#define PAUSE_FRAMES_PER_US 20u /* half the frames are filled meanwhile at 10 Mpps */
+#define PIECES_MAX 64u /* pieces read beyond the requested packets, to complete the last one */
+#define PAUSE_FRAMES_PER_US 20u /* a pause fills half the frames at 10 Mpps */
 #define PAUSE_NS_MAX 1600000u
-#define HELD_LOOK_MS 10 /* how often to look for batches that came back while many are out */
+#define HELD_LOOK_MS 10 /* interval of checks for returned batches while many are leased */
 
 /* ---- memory ---- */
 
@@ -49,9 +49,9 @@ struct cw_xdp_memory *cw_xdp_memory_new(uint32_t frame_bytes, uint32_t frame_cou
 		free(memory);
 		return NULL;
 	}
-	/* A page shared with a child would be copied on writing: the kernel would keep the old. */
+	/* A page shared with a child would be copied on write, and the kernel keep the old one. */
 	(void)madvise(memory->base, memory->bytes, MADV_DONTFORK);
-	(void)madvise(memory->base, frames_bytes, MADV_HUGEPAGE); /* where there are */
+	(void)madvise(memory->base, frames_bytes, MADV_HUGEPAGE); /* if available */
 	atomic_init(&memory->references, 1);
 	atomic_init(&memory->returned, NULL);
 	memory->frames_bytes = frames_bytes;
@@ -77,23 +77,23 @@ struct cw_xdp_memory *cw_xdp_memory_new(uint32_t frame_bytes, uint32_t frame_cou
 
 void cw_xdp_memory_drop(struct cw_xdp_memory *memory)
 {
-	/* acq_rel: [WINDOW-1] for the memory as a whole; all reads of it came before. */
+	/* acq_rel: [WINDOW-1] for the memory as a whole; all reads of it happen before. */
 	if (!memory || atomic_fetch_sub_explicit(&memory->references, 1, memory_order_acq_rel) != 1)
 		return;
 	munmap(memory->base, memory->bytes);
 	free(memory);
 }
 
-/* Runs where the last lease on the batch came back: any thread. */
+/* Runs in the thread, any one, that gives back the batch's last lease. */
 static void release_batch(struct cw_window *window)
 {
 	struct cw_xdp_batch *batch = window->owner;
 	struct cw_xdp_memory *memory = batch->memory;
-	/* Relaxed: what is at the top is only put below; its owner reads it after an acquire. */
+	/* Relaxed: the top is only linked below; the queue's thread reads it after an acquire. */
 	struct cw_xdp_batch *top = atomic_load_explicit(&memory->returned, memory_order_relaxed);
 
 	/* [FRAME-1] release: every reader's reads, gathered by [WINDOW-1], before the kernel writes
-	 * there again. The stack is emptied as a whole, so a top that comes again does no harm. */
+	 * there again. The stack is only emptied as a whole, so ABA cannot do harm. */
 	do
 		batch->next = top;
 	while (!atomic_compare_exchange_weak_explicit(&memory->returned, &top, batch,
@@ -107,19 +107,19 @@ static void put_address(struct cw_xdp_queue *queue, uint64_t address)
 {
 	uint32_t index;
 
-	if (xsk_ring_prod__reserve(&queue->fill, 1, &index) == 1) /* there is room for all */
+	if (xsk_ring_prod__reserve(&queue->fill, 1, &index) == 1) /* room for all frames */
 		*xsk_ring_prod__fill_addr(&queue->fill, index) =
 		    address & ~(uint64_t)(queue->memory->frame_bytes - 1);
 }
 
-/* What was put since the last time. The release of [FRAME-1] goes on in it, to the kernel. */
+/* Submits the `count` new addresses. This continues the release of [FRAME-1] to the kernel. */
 static void submit(struct cw_xdp_queue *queue, uint32_t count)
 {
 	if (!count)
 		return;
 	xsk_ring_prod__submit(&queue->fill, count);
 	if (xsk_ring_prod__needs_wakeup(&queue->fill))
-		/* cppcheck-suppress nullPointer ; nothing is read: it wakes the kernel */
+		/* cppcheck-suppress nullPointer ; reads nothing: wakes the kernel */
 		(void)recvfrom(queue->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
@@ -129,7 +129,7 @@ static void take_back(struct cw_xdp_queue *queue)
 	struct cw_xdp_batch *batch, *next;
 	uint32_t i, count = 0;
 
-	/* Relaxed: only whether to look. */
+	/* Relaxed: only decides whether to look. */
 	if (!atomic_load_explicit(&memory->returned, memory_order_relaxed))
 		return;
 	/* [FRAME-1] acquire */
@@ -166,10 +166,9 @@ void cw_xdp_queue_start(struct cw_xdp_queue *queue)
 
 /* ---- packets ---- */
 
-/* What next needs to know of the time: when it looked, and how far the program's clock is off. */
 struct clocks {
-	uint64_t now_ns;
-	uint64_t offset_ns;
+	uint64_t now_ns;    /* wall clock when the batch is taken */
+	uint64_t offset_ns; /* wall clock minus the program's clock */
 };
 
 static struct clocks read_clocks(void)
@@ -179,7 +178,8 @@ static struct clocks read_clocks(void)
 	return (struct clocks){.now_ns = now_ns, .offset_ns = now_ns - cw_now_ns()};
 }
 
-/* The packet's time; the stamp is taken off, so that the frame's next packet does not have it. */
+/* Returns the packet's timestamp, and clears the stamp, so that the frame's next packet does not
+ * get it. */
 static uint64_t take_stamp(uint8_t *data, const struct clocks *clocks)
 {
 	struct cw_xdp_stamp stamp;
@@ -196,7 +196,7 @@ static const struct xdp_desc *piece_at(const struct cw_xdp_queue *queue, uint32_
 	return xsk_ring_cons__rx_desc(&queue->rx, index);
 }
 
-/* How many pieces the packet has; 0: its last one is not among the `available`. */
+/* Returns the number of the packet's pieces; 0: its last piece is not in the `available` ones. */
 static uint32_t count_pieces(const struct cw_xdp_queue *queue, uint32_t index, uint32_t available)
 {
 	uint32_t count = 0;
@@ -207,7 +207,7 @@ static uint32_t count_pieces(const struct cw_xdp_queue *queue, uint32_t index, u
 	return 0;
 }
 
-/* Put the pieces of a packet together, as far as the snapshot length. False: no room. */
+/* Joins the pieces of a packet, up to the snapshot length. Returns false if there is no room. */
 static bool join(struct cw_xdp_queue *queue, struct cw_xdp_batch *batch, uint32_t index,
 		 uint32_t count, const struct clocks *clocks)
 {
@@ -222,7 +222,7 @@ static bool join(struct cw_xdp_queue *queue, struct cw_xdp_batch *batch, uint32_
 	wanted = cw_min_u32(wire_len, queue->layout.caplen_cut);
 	if (wanted > room && batch->joined_used)
 		return false;
-	wanted = cw_min_u32(wanted, room); /* Linux makes none that are longer than that */
+	wanted = cw_min_u32(wanted, room); /* Linux has no longer packets */
 	*frame = (struct cw_frame){
 	    .data = to,
 	    .ts_ns = take_stamp(memory + piece_at(queue, index)->addr, clocks),
@@ -255,7 +255,7 @@ static void take_frame(struct cw_xdp_queue *queue, struct cw_xdp_batch *batch, u
 	batch->held_count++;
 }
 
-/* Fill the batch from `available` pieces. Returns how many it took. */
+/* Fills the batch from `available` pieces. Returns the number of pieces taken. */
 static uint32_t fill_batch(struct cw_xdp_queue *queue, struct cw_xdp_batch *batch, uint32_t index,
 			   uint32_t available, uint32_t records_max)
 {
@@ -284,7 +284,7 @@ static uint32_t fill_batch(struct cw_xdp_queue *queue, struct cw_xdp_batch *batc
 	return used;
 }
 
-/* The next span. 1; 0: there are no packets; -EAGAIN: there is no batch, or no frame, free. */
+/* Fills the next span. Returns 1; 0: no packets; -EAGAIN: no batch or no frame is free. */
 static int take_batch(struct cw_xdp_queue *queue, uint32_t records_max, struct cw_span *span,
 		      struct cw_lease *lease)
 {
@@ -308,7 +308,7 @@ static int take_batch(struct cw_xdp_queue *queue, uint32_t records_max, struct c
 	if (!batch->frame_count)
 		return 0;
 	queue->free = batch->next;
-	/* Relaxed, both: this thread alone looks at them before it hands the lease on. */
+	/* Relaxed, both: only this thread reads them before it passes the lease on. */
 	atomic_store_explicit(&batch->window.references, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&queue->memory->references, 1, memory_order_relaxed);
 	*span = (struct cw_span){.data = batch->window.data,
@@ -326,7 +326,8 @@ static int take_batch(struct cw_xdp_queue *queue, uint32_t records_max, struct c
 
 /* ---- waiting ---- */
 
-/* Look at the device, whose name may have changed. 0, -ENETDOWN when that is news, or -ENODEV. */
+/* Checks the interface, whose name may have changed. Returns 0; -ENETDOWN if it went down since the
+ * last check; or -ENODEV. */
 static int look_at_device(const struct cw_live_xdp *live, struct cw_xdp_queue *queue)
 {
 	struct ifreq request = {.ifr_ifindex = live->base.info.device_index};
@@ -347,7 +348,7 @@ static int look_at_device(const struct cw_live_xdp *live, struct cw_xdp_queue *q
 	return -ENETDOWN;
 }
 
-/* 1: look again; 0: the time is over; -EINTR or another error. */
+/* Waits. Returns 1: try again; 0: time is over; -EINTR or another error. */
 static int wait_for_fd(struct cw_xdp_queue *queue, int timeout_ms)
 {
 	struct pollfd fds[2] = {{.fd = queue->fd, .events = POLLIN},
@@ -361,9 +362,9 @@ static int wait_for_fd(struct cw_xdp_queue *queue, int timeout_ms)
 }
 
 /*
- * While packets come, let some gather before looking again: woken for each, a reader of 60-octet
- * frames took 1,350 ns of CPU a packet and slowed the sender down to 0.24 Mpps; this way it takes
- * 30 at 0.49 Mpps, the sender's best (Linux 6.18, veth). -EINTR, or 0.
+ * Pauses while packets arrive, to take several at once. Woken for each packet, a reader of 60-octet
+ * frames took 1,350 ns of CPU a packet and slowed the sender down to 0.24 Mpps; with pauses it
+ * takes 30 ns at 0.49 Mpps, the sender's maximum (Linux 6.18, veth). Returns -EINTR or 0.
  */
 static int pause_for_more(struct cw_xdp_queue *queue)
 {
@@ -378,7 +379,7 @@ static int pause_for_more(struct cw_xdp_queue *queue)
 
 static uint32_t count_left(const struct cw_xdp_queue *queue)
 {
-	/* Acquire: the kernel's descriptors come before its producer index. */
+	/* Acquire: the kernel writes descriptors before its producer index. */
 	uint32_t end = __atomic_load_n(queue->rx.producer, __ATOMIC_ACQUIRE);
 	uint32_t index, count = 0;
 
@@ -388,8 +389,9 @@ static uint32_t count_left(const struct cw_xdp_queue *queue)
 }
 
 /*
- * The map sends nothing any more. What the device is in the middle of reaches the ring when it has
- * done its round, far within a retire time. -ENODATA: all is out; 1: look again.
+ * Waits for the last packets; the map redirects no more. Packets that the driver is processing
+ * reach the kernel ring when its poll ends, long within a retire time. Returns 1, try again, or an
+ * error.
  */
 static int wait_for_rest(const struct cw_live_xdp *live, struct cw_xdp_queue *queue)
 {
@@ -399,13 +401,13 @@ static int wait_for_rest(const struct cw_live_xdp *live, struct cw_xdp_queue *qu
 
 	if (elapsed_ms > live->base.info.retire_ms && count_left(queue) == 0) {
 		queue->is_drained = true;
-		return 1; /* once more: the counts are read, and then it is over */
+		return 1; /* next reads the counts, then returns -ENODATA */
 	}
 	result = wait_for_fd(queue, retire_ms / 2 + 1);
 	return result < 0 ? result : 1;
 }
 
-/* Nothing is there: wait for a change. 1: look again; 0: the time is over; or what next says. */
+/* Waits for a change. Returns 1: try again; 0: time is over; or the error for next. */
 static int wait_for_change(const struct cw_live_xdp *live, struct cw_xdp_queue *queue,
 			   struct cw_patience *patience)
 {
@@ -446,7 +448,7 @@ static struct cw_xdp_queue *queue_at(struct cw_live *live, uint32_t index)
 static void read_kernel(struct cw_xdp_queue *queue)
 {
 	struct cw_live_stats *stats = &queue->stats;
-	struct xdp_statistics kernel = {0}; /* older kernels fill less of it */
+	struct xdp_statistics kernel = {0}; /* older kernels fill fewer fields */
 	socklen_t bytes = sizeof(kernel);
 
 	if (getsockopt(queue->fd, SOL_XDP, XDP_STATISTICS, &kernel, &bytes) == 0) {

@@ -9,8 +9,9 @@ int cw_live_xdp_open(struct cw_live **live, struct cw_ifaces *ifaces,
 {
 	(void)live;
 	(void)ifaces;
-	return cw_error_set(error, -EOPNOTSUPP,
-			    "capturing on %s: this program was built without AF_XDP (libxdp and "
-			    "libbpf): packet rings have the device too",
-			    options->device);
+	return cw_error_set(
+	    error, -EOPNOTSUPP,
+	    "cannot capture on %s with AF_XDP: this program was built without libxdp "
+	    "and libbpf. Use the packet backend",
+	    options->device);
 }

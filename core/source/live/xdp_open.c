@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opening a device with AF_XDP: what it is, the program, then for each of its queues memory, rings
- * and a socket. The program is first, since it tells whether the driver takes one, and then which
- * ways there are to bind; until a queue is let in by the map, its packets go their usual way.
+ * Opens an interface with AF_XDP: its type, the program, then memory, kernel rings and a socket for
+ * each queue. The program goes first: whether the driver accepts it decides the possible ways to
+ * bind. Until the map has a socket for a queue, the queue's packets pass to the host.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -23,13 +23,13 @@
 #include "core/source/live/xdp_parts.h"
 
 #define USE_PIECES (1u << 4) /* XDP_USE_SG, Linux 6.6 */
-#define LINK_BYTES 22u       /* a header with two tags, in front of the MTU's octets */
+#define LINK_BYTES 22u       /* a link-layer header with two tags, not part of the MTU */
 #define COMPLETION_ENTRIES 64u
-/* The kernel frees a queue some time after its last socket was closed. */
+/* The kernel frees a queue some time after its last socket is closed. */
 #define BUSY_TRIES 50u
 #define BUSY_WAIT_MS 10
 
-/* ---- the device ---- */
+/* ---- the interface ---- */
 
 static int ask(const struct cw_live_xdp *live, unsigned long question, struct ifreq *answer,
 	       struct cw_error *error)
@@ -37,7 +37,7 @@ static int ask(const struct cw_live_xdp *live, unsigned long question, struct if
 	*answer = (struct ifreq){0};
 	memcpy(answer->ifr_name, live->base.device, sizeof(answer->ifr_name));
 	if (ioctl(live->device_fd, question, answer) < 0)
-		return cw_error_set_errno(error, -errno, "capturing on %s", live->base.device);
+		return cw_error_set_errno(error, -errno, "cannot capture on %s", live->base.device);
 	return 0;
 }
 
@@ -46,10 +46,11 @@ static int open_device_socket(struct cw_live_xdp *live, struct cw_error *error)
 	live->device_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); /* receives nothing */
 	if (live->device_fd >= 0)
 		return 0;
-	return cw_error_set(error, errno == EACCES ? -EPERM : -errno,
-			    "capturing on %s with AF_XDP needs the capabilities CAP_NET_ADMIN, "
-			    "CAP_NET_RAW and CAP_BPF: run as root",
-			    live->base.device);
+	return cw_error_set(
+	    error, errno == EACCES ? -EPERM : -errno,
+	    "cannot capture on %s with AF_XDP without the capabilities CAP_NET_ADMIN, "
+	    "CAP_NET_RAW and CAP_BPF. Run as root",
+	    live->base.device);
 }
 
 static int find_device(struct cw_live_xdp *live, struct cw_error *error)
@@ -67,7 +68,7 @@ static int find_device(struct cw_live_xdp *live, struct cw_error *error)
 		return result;
 	if (!(answer.ifr_flags & IFF_UP))
 		return cw_error_set(error, -ENETDOWN,
-				    "device %s is down: bring it up with 'ip link set %s up'",
+				    "interface %s is down: bring it up with 'ip link set %s up'",
 				    device, device);
 	info->is_loopback = answer.ifr_flags & IFF_LOOPBACK;
 	result = ask(live, SIOCGIFMTU, &answer, error);
@@ -81,14 +82,13 @@ static int find_device(struct cw_live_xdp *live, struct cw_error *error)
 	    answer.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
 		return cw_error_set(
 		    error, -EPROTONOSUPPORT,
-		    "device %s is no Ethernet device (ARPHRD %u): AF_XDP is not for "
-		    "it",
+		    "cannot capture on %s with AF_XDP: it is not an Ethernet interface (ARPHRD %u)",
 		    device, answer.ifr_hwaddr.sa_family);
 	info->linktype = CW_LINKTYPE_ETHERNET;
 	return 0;
 }
 
-/* As long as the device's socket lives. */
+/* Sets promiscuous mode, which lasts as long as device_fd. */
 static int set_promiscuous(const struct cw_live_xdp *live, struct cw_error *error)
 {
 	struct packet_mreq request = {.mr_ifindex = live->base.info.device_index,
@@ -97,12 +97,13 @@ static int set_promiscuous(const struct cw_live_xdp *live, struct cw_error *erro
 	if (setsockopt(live->device_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request,
 		       sizeof(request)) == 0)
 		return 0;
-	return cw_error_set_errno(error, -errno, "making %s promiscuous", live->base.device);
+	return cw_error_set_errno(error, -errno, "cannot set promiscuous mode on %s",
+				  live->base.device);
 }
 
 /* ---- one queue ---- */
 
-/* Ways to bind, best first. Without pieces only where no packet needs them. */
+/* Ways to bind, best first. A way without pieces needs frames for the longest packets. */
 static const struct {
 	uint16_t flags;
 	bool is_zero_copy, has_pieces;
@@ -123,7 +124,7 @@ static bool is_open_way(const struct cw_live_xdp *live, size_t way)
 	return true;
 }
 
-/* 0 or -errno; undone by cw_xdp_queue_close. */
+/* Opens a queue in one way. Returns 0 or -errno; then call cw_xdp_queue_close. */
 static int bind_queue(struct cw_live_xdp *live, uint32_t index, size_t way)
 {
 	struct cw_xdp_queue *queue = &live->queues[index];
@@ -160,19 +161,21 @@ static int refuse_queue(const struct cw_live_xdp *live, uint32_t index, int code
 
 	if (code == -EBUSY)
 		return cw_error_set(
-		    error, code, "queue %u of %s has an AF_XDP socket already, of another program",
+		    error, code,
+		    "cannot capture on queue %u of %s: another program has an AF_XDP socket on it",
 		    index, device);
 	if (code == -ENOMEM || code == -ENOBUFS)
 		return cw_error_set(error, -ENOMEM,
-				    "no memory for even %u frames of %zu bytes for queue %u of %s "
-				    "(ulimit -l is a limit too): take fewer queues",
+				    "no memory for even %u frames of %zu bytes for queue %u of %s. "
+				    "Check ulimit -l, or reduce the number of queues",
 				    live->base.info.block_count, live->base.info.block_bytes, index,
 				    device);
-	return cw_error_set_errno(error, code, "binding an AF_XDP socket to queue %u of %s", index,
-				  device);
+	return cw_error_set_errno(error, code, "cannot bind an AF_XDP socket to queue %u of %s",
+				  index, device);
 }
 
-/* The first way that goes, from the last queue's on; with half the frames while memory is short. */
+/* Opens a queue in the first way that works, from the last queue's way on. Halves the frames while
+ * memory is short. */
 static int open_queue(struct cw_live_xdp *live, uint32_t index, struct cw_error *error)
 {
 	struct cw_live_info *info = &live->base.info;
@@ -205,9 +208,9 @@ static int open_queue(struct cw_live_xdp *live, uint32_t index, struct cw_error 
 	return 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all queues ---- */
 
-/* A queue without a socket would keep its packets from us: as many as the device has. */
+/* Sets the number of queues to the interface's: a queue without a socket would lose packets. */
 static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_error *error)
 {
 	uint32_t count = cw_ethtool_rx_queues((*live)->device_fd, (*live)->base.device);
@@ -217,19 +220,20 @@ static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 	if (count == 0)
 		count = 1;
 	if (count > CW_LIVE_QUEUES_MAX)
-		return cw_live_refuse(error, (*live)->base.device, "the device's number of queues",
+		return cw_live_refuse(error, (*live)->base.device, "number of receive queues",
 				      count, 1, CW_LIVE_QUEUES_MAX);
 	if (asked && asked != count)
 		return cw_error_set(
 		    error, -EINVAL,
-		    "device %s has %u receive queues, and AF_XDP takes as many, not "
-		    "%u: change the device's with 'ethtool -L'",
+		    "interface %s has %u receive queues, and AF_XDP needs all of them, not %u: "
+		    "change their number with 'ethtool -L'",
 		    (*live)->base.device, count, asked);
 	bytes = sizeof(*larger) + count * sizeof(larger->queues[0]);
 	bytes = (bytes + CW_CACHE_LINE - 1) & ~(size_t)(CW_CACHE_LINE - 1);
 	larger = aligned_alloc(CW_CACHE_LINE, bytes);
 	if (!larger)
-		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", (*live)->base.device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s",
+					  (*live)->base.device);
 	memset(larger, 0, bytes);
 	*larger = **live;
 	larger->base.info.queue_count = count;
@@ -240,7 +244,7 @@ static int choose_queues(struct cw_live_xdp **live, uint32_t asked, struct cw_er
 	return 0;
 }
 
-/* The size of a frame, and how many: a power of two, as the rings are. */
+/* Sets the size of a frame, and the number of frames: a power of two, like the kernel rings. */
 static int choose_frames(struct cw_live_xdp *live, const struct cw_live_options *options,
 			 struct cw_error *error)
 {
@@ -255,8 +259,8 @@ static int choose_frames(struct cw_live_xdp *live, const struct cw_live_options 
 	     count > CW_XDP_FRAMES_MIN && (uint64_t)count * info->block_bytes > memory_bytes;)
 		count /= 2;
 	if (sysinfo(&memory) < 0)
-		return cw_error_set_errno(error, -errno, "asking how much memory there is");
-	/* Beyond this the kernel would end processes to find memory, rather than refuse. */
+		return cw_error_set_errno(error, -errno, "cannot read the machine's memory size");
+	/* For more, the kernel would kill processes to free memory instead of refusing. */
 	most = cw_live_memory_most(options, (uint64_t)memory.totalram * memory.mem_unit);
 	info->block_count = count;
 	while (info->block_count > CW_XDP_FRAMES_MIN && cw_live_memory_bytes(info) > most)
@@ -266,7 +270,7 @@ static int choose_frames(struct cw_live_xdp *live, const struct cw_live_options 
 	return 0;
 }
 
-/* What was asked for and is not so. */
+/* Warns of settings other than the requested ones. Returns 0 or CW_LIVE_WARNED. */
 static int warn(const struct cw_live_xdp *live, uint32_t asked_count, struct cw_error *error)
 {
 	const struct cw_live_info *info = &live->base.info;
@@ -275,18 +279,21 @@ static int warn(const struct cw_live_xdp *live, uint32_t asked_count, struct cw_
 	if (info->block_count < asked_count)
 		cw_error_set(error, 0,
 			     "no memory for %u frames of %zu bytes for each of %u queues on %s: "
-			     "some have only %u",
+			     "some queues have only %u",
 			     asked_count, info->block_bytes, info->queue_count, device,
 			     info->block_count);
 	else if (info->is_generic)
-		cw_error_set(error, 0,
-			     "the driver of %s runs no XDP programs as it is: AF_XDP in generic "
-			     "mode, which is no faster than packet rings",
-			     device);
+		cw_error_set(
+		    error, 0,
+		    "the driver of %s cannot run XDP programs as configured: AF_XDP runs in "
+		    "generic mode, which is not faster than the packet backend",
+		    device);
 	else if (!info->is_zero_copy)
-		cw_error_set(error, 0,
-			     "the driver of %s does not write to our memory: AF_XDP with one copy",
-			     device);
+		cw_error_set(
+		    error, 0,
+		    "the driver of %s does not support zero-copy: AF_XDP copies each packet "
+		    "once",
+		    device);
 	else
 		return 0;
 	return CW_LIVE_WARNED;
@@ -300,13 +307,13 @@ static int let_in(struct cw_live_xdp *live, struct cw_error *error)
 		result = cw_live_xdp_let_in(live, i);
 		if (result < 0)
 			return cw_error_set_errno(error, result,
-						  "directing queue %u of %s to its socket", i,
+						  "cannot direct queue %u of %s to its socket", i,
 						  live->base.device);
 	}
 	return 0;
 }
 
-/* *live changes: it grows by its queues. */
+/* Opens everything. Replaces *live by a larger one, with queues. */
 static int open_all(struct cw_live_xdp **live, struct cw_ifaces *ifaces,
 		    const struct cw_live_options *options, struct cw_error *error)
 {
@@ -347,18 +354,20 @@ static int open_all(struct cw_live_xdp **live, struct cw_ifaces *ifaces,
 static int refuse_options(const struct cw_live_options *options, struct cw_error *error)
 {
 	if (strlen(options->device) >= IFNAMSIZ)
-		return cw_error_set(error, -ENODEV, "capturing on '%s': no such device",
+		return cw_error_set(error, -ENODEV, "cannot capture on '%s': no such interface",
 				    options->device);
 	if (options->direction == CW_LIVE_OUT)
-		return cw_error_set(error, -EOPNOTSUPP,
-				    "capturing on %s: AF_XDP has only what comes in; packet rings "
-				    "have what goes out",
-				    options->device);
+		return cw_error_set(
+		    error, -EOPNOTSUPP,
+		    "cannot capture outgoing packets on %s: AF_XDP has only incoming "
+		    "ones. Use the packet backend",
+		    options->device);
 	if (options->clock == CW_LIVE_CLOCK_ADAPTER)
-		return cw_error_set(error, -EOPNOTSUPP,
-				    "capturing on %s: AF_XDP does not read the device's clock: use "
-				    "the host's",
-				    options->device);
+		return cw_error_set(
+		    error, -EOPNOTSUPP,
+		    "cannot capture on %s with the adapter's clock: AF_XDP does not "
+		    "read it. Use the host's clock",
+		    options->device);
 	return 0;
 }
 
@@ -375,9 +384,9 @@ int cw_live_xdp_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 		result = refuse_options(options, error);
 	if (result < 0)
 		return result;
-	live = aligned_alloc(CW_CACHE_LINE, sizeof(*live)); /* whole lines, by its queues */
+	live = aligned_alloc(CW_CACHE_LINE, sizeof(*live)); /* a multiple of a cache line */
 	if (!live)
-		return cw_error_set_errno(error, -ENOMEM, "capturing on %s", options->device);
+		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s", options->device);
 	memset(live, 0, sizeof(*live));
 	live->base.ops = &cw_live_xdp_ops;
 	memcpy(live->base.device, options->device, strlen(options->device));
@@ -385,7 +394,7 @@ int cw_live_xdp_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	live->base.info.backend = CW_LIVE_XDP;
 	live->base.info.queue_count = 0;
 	live->device_fd = live->map_fd = live->program_fd = live->link_fd = -1;
-	/* The libraries would print what we try and have another way for. */
+	/* The libraries would print failures of attempts that have a fallback. */
 	bpf_print = libbpf_set_print(NULL);
 	xdp_print = libxdp_set_print(NULL);
 	result = open_all(&live, ifaces, options, error);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program that the device runs on each packet, written as instructions: there is nothing to
- * compile, or to find on the machine. It stamps the packet and sends it to the socket that the map
- * has for its queue; where there is none, the packet goes its usual way. So it can be attached
- * before there are sockets, and a socket comes and goes with an entry of the map.
+ * The program that the driver runs on each packet, written as instructions: nothing to compile or
+ * to find on the machine. The program timestamps the packet and redirects it to the socket that the
+ * map has for its queue; without a socket, the packet passes to the host. So the program can be
+ * attached before the sockets exist, and an entry of the map adds or removes a socket.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -26,19 +26,19 @@
 	OPERATION(BPF_STX | BPF_DW | BPF_MEM, 7, from, offsetof(struct cw_xdp_stamp, field), 0)
 #define STAMP_BYTES ((int)sizeof(struct cw_xdp_stamp))
 
-/* Load it; descriptor or negative errno. */
+/* Loads the program. Returns a descriptor or a negative errno. */
 static int load_program(int map_fd, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = flags);
 	const struct bpf_insn program[] = {
 	    /* 0 */ OPERATION(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0),
-	    /* room in front of the packet; without it, on to the map */
+	    /* make room before the packet; if that fails, continue at the map */
 	    /* 1 */ OPERATION(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, -STAMP_BYTES),
 	    /* 2 */ CALL(BPF_FUNC_xdp_adjust_meta),
 	    /* 3 */ OPERATION(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 10, 0),
 	    /* 4 */ LOAD_CONTEXT(7, data_meta),
 	    /* 5 */ LOAD_CONTEXT(1, data),
-	    /* the check that the verifier wants to see */
+	    /* bounds check required by the verifier */
 	    /* 6 */ OPERATION(BPF_ALU64 | BPF_MOV | BPF_X, 2, 7, 0, 0),
 	    /* 7 */ OPERATION(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, STAMP_BYTES),
 	    /* 8 */ OPERATION(BPF_JMP | BPF_JGT | BPF_X, 2, 1, 5, 0),
@@ -75,14 +75,15 @@ static int refuse(const struct cw_live_xdp *live, int code, const char *what,
 
 	if (code == -EPERM || code == -EACCES)
 		return cw_error_set(error, -EPERM,
-				    "capturing on %s with AF_XDP needs the capabilities "
-				    "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF: run as root",
+				    "cannot capture on %s with AF_XDP without the capabilities "
+				    "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF. Run as root",
 				    device);
 	if (code == -EBUSY || code == -EEXIST)
-		return cw_error_set(error, -EBUSY,
-				    "device %s runs another XDP program: take that off ('ip link "
-				    "set %s xdp off'), or capture with packet rings",
-				    device, device);
+		return cw_error_set(
+		    error, -EBUSY,
+		    "interface %s runs another XDP program: remove that ('ip link set "
+		    "%s xdp off'), or use the packet backend",
+		    device, device);
 	return cw_error_set_errno(error, code, "%s %s", what, device);
 }
 
@@ -93,19 +94,19 @@ int cw_live_xdp_attach(struct cw_live_xdp *live, struct cw_error *error)
 	live->map_fd = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "capweir", sizeof(uint32_t),
 				      sizeof(uint32_t), live->base.info.queue_count, NULL);
 	if (live->map_fd < 0)
-		return refuse(live, live->map_fd, "making a map of XDP sockets for", error);
-	/* Kernels that do not know packets in pieces refuse the flag. */
+		return refuse(live, live->map_fd, "cannot create a map of XDP sockets for", error);
+	/* Kernels without packets in pieces refuse the flag. */
 	live->program_fd = load_program(live->map_fd, HAS_FRAGMENTS);
 	if (live->program_fd == -EINVAL)
 		live->program_fd = load_program(live->map_fd, 0);
 	if (live->program_fd < 0)
-		return refuse(live, live->program_fd, "loading an XDP program for", error);
+		return refuse(live, live->program_fd, "cannot load an XDP program for", error);
 	result = attach_as(live, XDP_FLAGS_DRV_MODE);
 	if (result == 0 || result == -EBUSY || result == -EEXIST || result == -EPERM)
-		return result ? refuse(live, result, "attaching an XDP program to", error) : 0;
+		return result ? refuse(live, result, "cannot attach an XDP program to", error) : 0;
 	live->base.info.is_generic = true;
 	result = attach_as(live, XDP_FLAGS_SKB_MODE);
-	return result ? refuse(live, result, "attaching an XDP program to", error) : 0;
+	return result ? refuse(live, result, "cannot attach an XDP program to", error) : 0;
 }
 
 void cw_live_xdp_detach(struct cw_live_xdp *live)
@@ -127,6 +128,6 @@ int cw_live_xdp_shut_out(struct cw_live_xdp *live, uint32_t queue)
 {
 	int result = bpf_map_delete_elem(live->map_fd, &queue);
 
-	/* Not there: stopped before, or the device is gone and took its sockets out. */
+	/* No entry: stopped before, or the interface was removed together with its sockets. */
 	return result == -ENOENT || result == -EINVAL ? 0 : result;
 }

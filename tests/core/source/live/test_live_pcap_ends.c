@@ -242,7 +242,7 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	assert_true(rig_run("ip link add down0 type veth peer name down1"));
 	for (backend = CW_LIVE_AUTO; backend <= CW_LIVE_PCAP; backend += CW_LIVE_PCAP) {
 		refused(options_of(backend, "nosuch0"), -ENODEV, "nosuch0");
-		refused(options_of(backend, ""), -ENODEV, "no such device");
+		refused(options_of(backend, ""), -ENODEV, "no such interface");
 		refused(options_of(backend, "a name that is too long for a device"), -ENODEV, "");
 		refused(options_of(backend, "down0"), -ENETDOWN, "ip link set down0 up");
 	}

@@ -220,7 +220,7 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	options.device = "a name that is too long for a device";
 	refused(options, -ENODEV, "too long");
 	options.device = "";
-	refused(options, -ENODEV, "no such device");
+	refused(options, -ENODEV, "no such interface");
 	options.device = "any";
 	refused(options, -EPROTONOSUPPORT, "libpcap");
 	assert_true(rig_run("ip link add down0 type veth peer name down1"));

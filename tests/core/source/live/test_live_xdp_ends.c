@@ -209,7 +209,7 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	refused(options_of("down0"), -ENETDOWN, "ip link set down0 up");
 	options = options_of("in");
 	options.direction = CW_LIVE_OUT;
-	refused(options, -EOPNOTSUPP, "comes in");
+	refused(options, -EOPNOTSUPP, "outgoing");
 	options = options_of("in");
 	options.clock = CW_LIVE_CLOCK_ADAPTER;
 	refused(options, -EOPNOTSUPP, "host's");
