@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live capture under load: capweir, tcpdump, dumpcap and netsniff-ng in turns on a virtual cable.
 
-The sender and all that the kernel does for a packet run on one core, the tool on another; both ends
-are in a network namespace of this program's own. Every tool writes every packet to a file. Loss is
-what the tool's file lacks of what was sent; CPU is what the tool's threads ran while packets came,
-start-up left out. "discard" is bench/live/live_discard.c, which keeps nothing: no reader is faster.
-"library" and "pcap_dispatch" are bench/live/live_read.c, which keeps nothing either.
+The sender and the kernel's work for a packet run on one core, the tool on another, in a separate
+network namespace. Every tool writes every packet to a file. Loss is the share of sent packets that
+the file lacks. CPU is the CPU time of the tool's threads while packets arrive, without the start.
+"discard" is bench/live/live_discard.c, which keeps nothing: no reader is faster. "library" and
+"pcap_dispatch" are bench/live/live_read.c, which keeps nothing either.
 
-A socket sends about half a million packets a second. In bench/live/live_flood.c the kernel sends by
-itself, which is more (the rate "flood"). The receiving end then has GRO on: without GRO, frames
-without a socket buffer arrive only at AF_XDP.
+A socket sends about half a million packets a second. bench/live/live_flood.c makes the kernel send,
+which is faster (the rate "flood"). The receiving end then has GRO on: without GRO, frames without a
+socket buffer arrive only at AF_XDP.
 """
 import array
 import argparse
@@ -30,22 +30,22 @@ import time
 
 RING_KIB = 65536
 SIOCETHTOOL, ETHTOOL_SGRO = 0x8946, 0x2C
-FRAME_MAX = 1514  # of the flood
+FRAME_MAX = 1514  # bytes, for rate flood
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--capweir", default="build/bench/tools/capweir", help="the command under test")
-    add("--discard", default="build/bench/bench/live_discard", help="the yardstick")
+    add("--discard", default="build/bench/bench/live_discard", help="the baseline")
     add("--sender", default="build/bench/bench/live_sender", help="tests/live/sender.c")
     add("--reader", default="build/bench/bench/live_read", help="bench/live/live_read.c")
-    add("--flood", default="build/bench/bench/live_flood", help="sends more than sockets can")
-    add("--dir", default="build/bench/live", help="where files are written (deleted)")
-    add("--sizes", default="60,1500", help="of frames, in bytes")
+    add("--flood", default="build/bench/bench/live_flood", help="sends faster than a socket")
+    add("--dir", default="build/bench/live", help="folder for files (deleted)")
+    add("--sizes", default="60,1500", help="frame sizes in bytes")
     add("--rates", default="100000,250000,450000,0,flood",
-        help="packets a second; 0: as many as a socket sends; flood: as many as the kernel does")
-    add("--seconds", type=int, default=3, help="of traffic a trial")
+        help="packets/s; 0: the most of a socket; flood: the most of the kernel")
+    add("--seconds", type=int, default=3, help="duration of a trial")
     add("--rounds", type=int, default=3)
     add("--tools", help="comma separated; default: all that are installed")
     add("--json", action="store_true", help="the result as JSON on stdout")
@@ -57,7 +57,7 @@ def say(text):
 
 
 def rules(count):
-    """So many rules that between them take every packet once."""
+    """`count` rules, of which exactly one matches each packet."""
     pairs = []
     for number in range(count - 1):
         pairs += ["-f", f"src host 10.0.0.{number}", "-w", f"rule{number}.pcap"]
@@ -87,7 +87,7 @@ def tools_of(options):
 
 
 def enter():
-    """Go on in a network namespace of our own."""
+    """Restart this program in a separate network namespace."""
     if os.environ.get("CAPWEIR_BENCH_PLACE") == str(os.getppid()):
         return
     child = subprocess.Popen(["unshare", "-n", sys.executable, "-B", *sys.argv],
@@ -120,7 +120,7 @@ def sender_command(options, size, rate):
 
 
 def cpu_ns(process):
-    """What the threads of a process have run."""
+    """CPU time of all threads of a process."""
     total = 0
     for thread in os.listdir(f"/proc/{process}/task"):
         with open(f"/proc/{process}/task/{thread}/schedstat") as file:
@@ -129,14 +129,14 @@ def cpu_ns(process):
 
 
 def records_in(directory, size):
-    """All frames are as long, so the files' lengths tell."""
+    """Records in the files, by file size: all frames have one length."""
     return sum((os.path.getsize(os.path.join(directory, name)) - 24) // (16 + size)
                for name in os.listdir(directory)
                if not name.startswith(".") and name.endswith(".pcap"))
 
 
 def wait_for_start(path):
-    """Tools say so when they listen; then they have a moment to come to rest."""
+    """Wait until the tool prints that it captures, and for its start to settle."""
     for _ in range(200):
         with open(path, errors="replace") as file:
             if re.search("listening|Capturing|File:|Running", file.read()):
@@ -181,7 +181,7 @@ def rate_name(rate):
 
 
 def compare(options, table, size, rate):
-    """All tools in turns with frames of one size at one rate: a row for each tool."""
+    """Run all tools in turns at one frame size and rate. Returns a row for each tool."""
     trials = {name: [] for name in table}
     for _ in range(options.rounds):
         for name, command in table.items():
@@ -221,7 +221,7 @@ def main():
         for size in map(int, options.sizes.split(",")):
             for rate in options.rates.split(","):
                 if rate == "flood" and (size > FRAME_MAX or not os.path.exists(options.flood)):
-                    say(f"{size} B: no flood: up to {FRAME_MAX} bytes, and with AF_XDP built")
+                    say(f"{size} B: no flood: it needs AF_XDP and frames up to {FRAME_MAX} bytes")
                     continue
                 set_gro("in", rate == "flood")
                 rows += compare(options, table, size, rate)

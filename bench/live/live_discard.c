@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The yardstick of live capture: a reader of kernel rings that touches each packet and throws it
- * away. No reader that keeps packets can be faster.
+ * The baseline of live capture: a reader of kernel rings that touches and discards each packet. No
+ * reader that keeps packets can be faster.
  *
  *	live_discard DEVICE [BACKEND]      until SIGINT or SIGTERM; packet or xdp
  *
- * Prints one line of JSON: what the kernel saw and dropped, and what was received.
+ * Prints one line of JSON: packets that the kernel saw and dropped, and packets received.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,7 +29,7 @@ static void stop(int number)
 	(void)!write(wake_fd, &one, sizeof(one));
 }
 
-/* Look at every packet, as whoever matches it would. */
+/* Reads a byte of every packet, as matching would. */
 static uint64_t touch(const struct cw_span *span, struct cw_packet *packets)
 {
 	struct cw_cursor cursor = {0};

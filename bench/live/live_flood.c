@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sends faster than a socket can: the kernel runs a BPF program on a frame again and again, each
- * time sending it out of the device without a socket buffer (BPF_PROG_TEST_RUN with live frames,
- * Linux 5.18). Frames are those of tests/live/sender.c, all with one number; the last byte of the
- * source address is chosen anew for each.
+ * Sends faster than a socket can: the kernel runs a BPF program on a frame repeatedly and sends the
+ * frame each time without a socket buffer (BPF_PROG_TEST_RUN with live frames, Linux 5.18). Frames
+ * are those of tests/live/sender.c, all with one number; the last byte of the source address is
+ * random.
  *
  *	live_flood DEVICE SECONDS BYTES
  *
@@ -20,10 +20,10 @@
 #include "core/base/clock.h"
 #include "tests/rig/stamp.h"
 
-#define FRAMES_A_CALL 1000000u /* a call takes as long to set up as 30,000 frames to send */
+#define FRAMES_A_CALL 1000000u /* setting up a call costs as much as 30,000 frames */
 #define FRAMES_A_BATCH 64u
 #define HOSTS 128       /* a power of two */
-#define ADDRESS_LAST 29 /* of the source: Ethernet, and 15 bytes of IPv4 */
+#define ADDRESS_LAST 29 /* last byte of the source: Ethernet, and 15 bytes of IPv4 */
 
 #define OPERATION(operation, to, from, at, value)                                     \
 	{                                                                             \
@@ -34,7 +34,7 @@
 static int load_program(void)
 {
 	const struct bpf_insn program[] = {
-	    /* the address's byte, and the check that the verifier wants to see */
+	    /* sets the address's byte, after the bounds check that the verifier demands */
 	    /* 0 */ OPERATION(BPF_LDX | BPF_W | BPF_MEM, 6, 1, offsetof(struct xdp_md, data), 0),
 	    /* 1 */
 	    OPERATION(BPF_LDX | BPF_W | BPF_MEM, 7, 1, offsetof(struct xdp_md, data_end), 0),
@@ -80,7 +80,8 @@ int main(int argc, char **argv)
 	context.data_end = options.data_size_in;
 	program_fd = load_program();
 	if (program_fd < 0) {
-		fprintf(stderr, "live_flood: the program: %s\n", strerror(-program_fd));
+		fprintf(stderr, "live_flood: cannot load the BPF program: %s\n",
+			strerror(-program_fd));
 		return 1;
 	}
 	start_s = now_s();
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 		if (result == 0)
 			sent += FRAMES_A_CALL;
 		else if (result != -EAGAIN && result != -EINTR) {
-			fprintf(stderr, "live_flood: sending: %s\n", strerror(-result));
+			fprintf(stderr, "live_flood: cannot send: %s\n", strerror(-result));
 			return 1;
 		}
 	}

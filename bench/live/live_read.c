@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a program that uses the library pays for a packet of a device, beside one that uses libpcap:
- * each looks at a byte of every packet and keeps nothing.
+ * Cost of a live packet for a program with capweir's library, compared with libpcap: each reads a
+ * byte of every packet and keeps nothing.
  *
  *	live_read DEVICE handle|dispatch      until SIGINT or SIGTERM
  *
- * handle is cw_handle_next_burst, dispatch is pcap_dispatch; both with 64 MiB of ring. Prints one
- * line of JSON: packets received, and dropped by the kernel.
+ * handle is cw_handle_next_burst, dispatch is pcap_dispatch; both with a kernel ring of 64 MiB.
+ * Prints one line of JSON: packets received, and packets dropped by the kernel.
  */
 #include <inttypes.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One packet against N filters: our set in bursts, and libpcap's bpf_filter N times.
+// Matches each packet against N filters: capweir's set in bursts, and libpcap's bpf_filter N times.
 #include <memory>
 
 #include <benchmark/benchmark.h>
@@ -21,7 +21,7 @@ void run(benchmark::State &state, int64_t (*match)(const subject_match *))
 		state.SkipWithError("no filters");
 		return;
 	}
-	// A faster answer that is another answer is worth nothing.
+	// Only equal results are worth comparing.
 	if (subject_match_set(subject.get()) != subject_match_libpcap(subject.get())) {
 		state.SkipWithError("the set and libpcap disagree");
 		return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading a pcap file that lies in memory: cutting spans, cutting and decoding, pcap_next_ex.
+// Reads a pcap file in memory: splitting into spans, splitting and decoding, pcap_next_ex.
 #include <memory>
 
 #include <benchmark/benchmark.h>

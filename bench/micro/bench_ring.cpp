@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Handing pointers from one thread to others: the pipeline's ring, and a queue behind a mutex. A
-// repetition hands out all items; starting and joining the threads is in it, and is nothing beside.
+// Passes pointers from one thread to others: the pipeline's ring, and a queue with a mutex. A
+// repetition passes all items and includes the negligible start and join of the threads.
 #include <benchmark/benchmark.h>
 
 #include "bench/stages/ring.h"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The whole pipeline: a generated file split by 8, 100 and 1,000 filters, each to a file of its
-// own, by one and two threads; and by the program that one naturally writes with libpcap, which
-// does 1,000 filters on too few packets to be told here. The traffic is in memory (memfd), the
-// outputs in TMPDIR.
+// The complete pipeline: splits a generated file by 8, 100 and 1,000 filters, one file each, with
+// one and two threads; and the natural program with libpcap, too slow for 1,000 filters here. The
+// traffic is in memory (memfd), the outputs in TMPDIR.
 #include <map>
 #include <memory>
 
@@ -20,7 +19,7 @@ constexpr uint32_t kPackets = 500000;
 
 using Subject = std::unique_ptr<subject_file, void (*)(subject_file *)>;
 
-// One for each profile, kept: making it takes longer than splitting it.
+// One file for each profile, kept: generating a file takes longer than splitting it.
 const subject_file *file_of(int64_t profile)
 {
 	static std::map<int64_t, Subject> files;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writing packets that are in memory to capture files, a file a thread: the library's dumper, what
-// the pipeline's outputs write with (through the page cache and past it), and libpcap's pcap_dump.
+// Writes packets in memory to capture files, one file a thread: with the library's dumper, the
+// writer of the pipeline's outputs (through the page cache and past it), and libpcap's pcap_dump.
 #include <cerrno>
 
 #include <benchmark/benchmark.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A folder for what a benchmark writes, in TMPDIR; it goes when the program ends as it should.
+// A temporary folder for a benchmark, in TMPDIR; removed at the normal end of the program.
 #ifndef CW_BENCH_FOLDER_HPP
 #define CW_BENCH_FOLDER_HPP
 
@@ -26,13 +26,13 @@ class Folder
 	Folder(const Folder &) = delete;
 	Folder &operator=(const Folder &) = delete;
 
-	// Empty when it could not be made.
+	// Empty if the folder could not be created.
 	const std::string &path() const
 	{
 		return path_;
 	}
 
-	// A folder in it.
+	// Creates a folder in it and returns its path.
 	std::string make(const char *name) const
 	{
 		std::error_code ignored;

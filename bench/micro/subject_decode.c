@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Decoding, each way over the same packets in memory. The minimal decoder is what somebody would
- * write who wants the fields of Ethernet, tags, IP and TCP or UDP and nothing else, with its bounds
- * checked: the limit that the library is compared with.
+ * Decodes the same packets in memory in different ways. The minimal decoder reads the fields of
+ * Ethernet, tags, IP and TCP or UDP, with bounds checks and nothing else: the limit for the
+ * library.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ struct subject_packets *subject_packets_make(const char *profile, uint32_t packe
 	}
 	for (index = 0; index < packet_count; index++) {
 		cw_traffic_next(traffic, &subject->packets[index]);
-		used += 16; /* a record's header lies between packets in a file */
+		used += 16; /* gap of a record header, as in a file */
 		memcpy(subject->bytes + used, subject->packets[index].data,
 		       subject->packets[index].caplen);
 		subject->packets[index].data = subject->bytes + used;
@@ -206,12 +206,12 @@ int64_t subject_packets_minimal(struct subject_packets *subject)
 		cw_decode_prefetch(subject->packets, index, subject->count);
 		sum +=
 		    minimal(subject->packets[index].data, subject->packets[index].caplen, &fields);
-		__asm__ volatile("" : : "r"(&fields) : "memory"); /* all fields are wanted */
+		__asm__ volatile("" : : "r"(&fields) : "memory"); /* keeps all fields */
 	}
 	return sum;
 }
 
-/* A hash that is the same for both directions, as cheap as it gets. */
+/* A cheap hash that is equal for both directions. */
 static inline uint64_t minimal_hash(const struct fields *fields)
 {
 	uint64_t source = fields->source_port, destination = fields->destination_port, both;
@@ -229,7 +229,7 @@ static inline uint64_t minimal_hash(const struct fields *fields)
 	return both ^ both >> 32;
 }
 
-/* What cw_decode_flows is asked for: a burst's fields, with a hash each. */
+/* The work of cw_decode_flows: fields and a hash for each packet of a burst. */
 int64_t subject_packets_minimal_flows(struct subject_packets *subject)
 {
 	static struct fields fields[BURST];
@@ -254,7 +254,7 @@ int64_t subject_packets_minimal_flows(struct subject_packets *subject)
 	return sum;
 }
 
-/* ---- ours ---- */
+/* ---- the library ---- */
 
 int64_t subject_packets_flows(struct subject_packets *subject)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Matching packets that lie in memory: capweir's filter set and libpcap's interpreter. */
+/* Matches packets in memory with capweir's filter set and libpcap's interpreter. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@
 #define EXPRESSION_BYTES_MAX CW_STAGE_FILTER_BYTES
 
 struct subject_match {
-	uint8_t *bytes; /* what the packets view */
+	uint8_t *bytes; /* bytes of all packets */
 	struct cw_packet *packets;
 	uint32_t packet_count;
 	struct cw_filter_set *set;
@@ -25,7 +25,7 @@ struct subject_match {
 	uint32_t filter_count;
 };
 
-/* The eight of bench/peers/filters8.txt, then hosts and ports as a rule file has them. */
+/* Fills a filter: the eight of bench/peers/filters8.txt, then hosts with ports. */
 static void make_expression(char *expression, uint32_t index)
 {
 	static const uint16_t ports[] = {443, 80, 53, 22, 8080, 25, 993, 3306, 123, 5432};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reading a capture file that lies in memory: capweir's source and libpcap's loop. */
+/* Reads a capture file in memory with capweir's source and a libpcap loop. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -18,11 +18,11 @@
 #define SPAN_RECORDS 4096u
 #define BURST 64
 
-static volatile uint32_t looked_at; /* so that nothing is left out */
+static volatile uint32_t looked_at; /* keeps the compiler from dropping the reads */
 
 struct subject_file {
 	int fd;
-	char path[64]; /* of the descriptor, so that both readers open it like any file */
+	char path[64]; /* of the descriptor, for both readers */
 	uint64_t bytes;
 };
 
@@ -95,7 +95,7 @@ void subject_file_free(struct subject_file *file)
 	free(file);
 }
 
-/* Decode a span as a worker would, in bursts. */
+/* Decodes a span in bursts, as a worker does. */
 static int64_t decode_span(const struct cw_span *span)
 {
 	struct cw_packet packets[BURST];
@@ -145,7 +145,7 @@ int64_t subject_decode(const struct subject_file *file)
 	return read_spans(file, true);
 }
 
-/* The handle of the library, in one of its ways of reading; a byte of each packet is looked at. */
+/* Reads with the public handle in one of three ways; reads a byte of each packet. */
 static int64_t read_handle(const struct subject_file *file, int way)
 {
 	static uint8_t buffer[CW_CAPLEN_MAX];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// decode_gopacket FILE PACKETS ROUNDS: gopacket over packets in memory: each packet decoded whole,
-// its decoding-layer parser, and that with TCP reassembly. A line of JSON a phase.
+// decode_gopacket FILE PACKETS ROUNDS: decodes packets in memory with gopacket: all layers, with its
+// decoding-layer parser, and with the parser and TCP reassembly. Prints a line of JSON a phase.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/google/gopacket/tcpassembly"
 )
 
-// whole: the layers of packets without an error.
+// whole: layers of packets without an error.
 type tally struct{ layers, errors, whole int }
 
 type sink struct{ bytes int }

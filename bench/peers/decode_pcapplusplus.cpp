@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// decode_pcapplusplus FILE PACKETS ROUNDS: PcapPlusPlus over packets in memory, all layers and, for
-// the parser's phase, those up to the transport, which are the ones chosen there. Two lines of
-// JSON.
+// decode_pcapplusplus FILE PACKETS ROUNDS: decodes packets in memory with PcapPlusPlus: all layers
+// (phase eager), and layers up to transport (phase parser). Prints two lines of JSON.
 #include <Packet.h>
 #include <RawPacket.h>
 

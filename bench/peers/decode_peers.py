@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Decoding by capweir, gopacket, libtins and PcapPlusPlus on one file, in turns; those that are
-installed.
+"""Decoding one file with capweir, gopacket, libtins and PcapPlusPlus in turns, if installed.
 
-Debian's golang-go, golang-github-google-gopacket-dev, golang-golang-x-net-dev and
-golang-golang-x-sys-dev; libtins-dev; PcapPlusPlus where pkg-config finds it. Prints the least and
+Debian packages: golang-go, golang-github-google-gopacket-dev, golang-golang-x-net-dev and
+golang-golang-x-sys-dev; libtins-dev. PcapPlusPlus is found by pkg-config. Prints the minimum and
 the median of all rounds.
 """
 import argparse
@@ -22,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
 def build_gopacket(directory):
-    """The program's path; None where Go or gopacket is not installed."""
+    """Builds the program and returns its path; None without Go or gopacket."""
     if not shutil.which("go"):
         return None
     program = os.path.join(directory, "decode_gopacket")
@@ -52,7 +51,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--capweir", required=True)
     parser.add_argument("--packets", type=int, default=100000)
-    parser.add_argument("--rounds", type=int, default=5, help="of each program in each turn")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each program in each turn")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.add_argument("file")

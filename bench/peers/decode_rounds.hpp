@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the decoders in C++ share: PROGRAM FILE PACKETS ROUNDS reads packets into memory, decodes
-// them in rounds, the first of which is not counted, and prints a line of JSON a phase.
+// Shared by the C++ decoders. PROGRAM FILE PACKETS ROUNDS loads packets into memory, decodes them
+// in rounds, of which the first does not count, and prints a line of JSON a phase.
 #ifndef CW_BENCH_DECODE_ROUNDS_HPP
 #define CW_BENCH_DECODE_ROUNDS_HPP
 
@@ -16,7 +16,7 @@
 
 using Bytes = std::vector<uint8_t>;
 
-// The packets of the command line; exits when it is wrong, or when there are none.
+// Returns the packets of the file. Exits on wrong arguments, or without packets.
 inline std::vector<Bytes> read_packets(int argc, char **argv)
 {
 	char text[PCAP_ERRBUF_SIZE];
@@ -40,7 +40,7 @@ inline std::vector<Bytes> read_packets(int argc, char **argv)
 	return packets;
 }
 
-// `decode` returns a packet's number of layers, or throws.
+// Measures `decode`, which returns a packet's number of layers, or throws.
 template <typename Decode>
 void measure(const std::vector<Bytes> &packets, long rounds, const char *program, const char *phase,
 	     Decode decode)

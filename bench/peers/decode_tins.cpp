@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// decode_tins FILE PACKETS ROUNDS: libtins over packets in memory. A line of JSON.
+// decode_tins FILE PACKETS ROUNDS: decodes packets in memory with libtins. Prints a line of JSON.
 #include <tins/tins.h>
 
 #include "bench/peers/decode_rounds.hpp"

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What writing a capture costs, buffered and direct, in turns in the same run: records of 1500 B
- * are copied into chunks of 256 KiB, as a worker does, and those written as an output does. Where
- * the clock stops, the file has its name; with "close" it is on the disk too. The CPU time is the
- * process's own, its io_uring threads included; the kernel's writeback of buffered pages comes on
- * top of it.
+ * Compares the cost of buffered and direct writing of a capture, in turns in one run. Records of
+ * 1500 B are copied into chunks of 256 KiB, as by a worker, which are written as by an output. The
+ * time ends when the file has its name; with "close" it is then on the disk. The CPU time is that
+ * of the process with its io_uring threads, without the kernel's writeback of buffered pages.
  *
  *     direct_write FOLDER [MIB [ROUNDS [off|close]]]
  *
- * One file of MIB (512) at a time, removed at once; never more than 4 GiB are written in all.
+ * Writes one file of MIB (512) at a time and removes it; at most 4 GiB in total.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +20,7 @@
 
 #define RECORD_BYTES 1516u
 #define CHUNK_BYTES ((size_t)256 << 10)
-#define CHUNK_COUNT 8u /* a pool of which the hottest are used, as in the pipeline */
+#define CHUNK_COUNT 8u /* few enough to stay in caches, as in the pipeline */
 #define TOTAL_MIB_MAX 4096u
 #define ROUNDS_MAX 64u
 
@@ -50,7 +49,7 @@ static void fail(const char *what, const char *why)
 	exit(1);
 }
 
-/* The next chunk of the stream, records across its edges. */
+/* Fills the next chunk; records cross chunk boundaries. */
 static void fill_chunk(uint8_t *chunk, const uint8_t *record, size_t *rest)
 {
 	size_t used = 0;
@@ -81,7 +80,7 @@ static struct measure measure(const char *path, uint64_t bytes, bool sync,
 	unsigned turn = 0;
 
 	if (cw_outfile_new(&file, path, &options) < 0 || cw_outfile_open(file, &error) < 0)
-		fail(path, "cannot be made");
+		fail(path, "cannot create the file");
 	memset(record, 0x5a, sizeof(record));
 	for (uint64_t offset = 0; offset < bytes; offset += CHUNK_BYTES) {
 		struct iovec vector = {.iov_base = chunks[turn % CHUNK_COUNT],
@@ -136,17 +135,18 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || !mib || !rounds || rounds > ROUNDS_MAX || 2 * mib * rounds > TOTAL_MIB_MAX)
 		fail("usage",
-		     "direct_write FOLDER [MIB [ROUNDS [off|close]]], at most 4 GiB in all");
+		     "direct_write FOLDER [MIB [ROUNDS [off|close]]], at most 4 GiB in total");
 	snprintf(path, sizeof(path), "%s/direct-write-%ld", argv[1], (long)getpid());
 	if (cw_direct_share_new(&share, CW_DIRECT_FILES_MAX, false) < 0)
-		fail("memory", "there is none");
+		fail("direct writing", "out of memory");
 	for (unsigned round = 0; round < rounds; round++) {
 		buffered[round] = measure(path, (uint64_t)mib << 20, sync, NULL);
 		direct[round] = measure(path, (uint64_t)mib << 20, sync, share);
 	}
 	if (cw_direct_share_refusal(share))
-		fail("direct writing is refused here", strerror(-cw_direct_share_refusal(share)));
-	printf("%lu MiB of records of 1500 B, %lu rounds, sync %s: medians (least to most)\n", mib,
+		fail("direct writing is not available here",
+		     strerror(-cw_direct_share_refusal(share)));
+	printf("%lu MiB of records of 1500 B, %lu rounds, sync %s: medians (min to max)\n", mib,
 	       rounds, sync ? "close" : "off");
 	print("buffered", (uint64_t)mib << 20, buffered, (unsigned)rounds);
 	print("direct", (uint64_t)mib << 20, direct, (unsigned)rounds);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Filter sets against libpcap's bpf_filter in sequence, in one run:
+ * Compares filter sets with libpcap's bpf_filter, filter by filter, in one run:
  *
- *	filter_set_bench [--json] [-O] KIND N [ROUNDS [PCAP]]
+ * 	filter_set_bench [--json] [-O] KIND N [ROUNDS [PCAP]]
  *
- * KIND is one of tests/rig/filter_sets.h, or @FILE of expressions; of the kinds that are one
- * expression N is the number of its alternatives (libpcap's optimiser takes half a minute for
- * 1,000; -O does without). 20,000 packets, generated or the first ones of PCAP, 128 bytes of
- * headers each (2.9 MB: in L3). Tells nanoseconds a packet, medians of the rounds (engines take
- * turns within each) of that and of the ratio to libpcap, how long building took, what it takes up
- * and what memory it needed meanwhile. Every engine's ids are compared with libpcap's: exit 1
- * where they differ. bench/peers/filter_sets.py makes a table of many runs.
+ * KIND is one of tests/rig/filter_sets.h, or @FILE of expressions. For a kind with one expression,
+ * N is the number of its alternatives (libpcap's optimiser takes half a minute for 1,000; -O skips
+ * it). 20,000 packets, generated or the first ones of PCAP, 128 bytes of headers each (2.9 MB: in
+ * L3). Engines take turns within each round. Prints medians of ns/packet and of the ratio to
+ * libpcap, the time of building a set, its size and its peak memory. Every engine's IDs are
+ * compared with libpcap's: exit 1 if they differ. bench/peers/filter_sets.py makes a table of many
+ * runs.
  */
 #include <malloc.h>
 
@@ -21,8 +21,8 @@
 #define PACKETS 20000u
 #define PACKET_STRIDE 144u
 #define ROUNDS 15u
-#define ORACLE_NS 20e6 /* libpcap is measured on as many packets as this takes, */
-#define COMPARE_NS 2e9 /* and compared on as many as this takes */
+#define ORACLE_NS 20e6 /* time limit of libpcap in a round, kept by fewer packets */
+#define COMPARE_NS 2e9 /* time limit of the comparison, kept by fewer packets */
 
 static const struct {
 	const char *name;
@@ -42,7 +42,7 @@ struct bench {
 	struct cw_packet packets[PACKETS];
 	uint8_t *memory;
 	double compile_ms;
-	double peak_mib[ENGINE_COUNT]; /* what building needed at most, its result included */
+	double peak_mib[ENGINE_COUNT]; /* peak memory of building, with its result */
 	struct cw_filter_run runs[ENGINE_COUNT];
 	struct cw_filter_difference differences[ENGINE_COUNT];
 	size_t compared; /* packets */
@@ -128,7 +128,7 @@ static void add_single(struct bench *bench)
 	free(text);
 }
 
-/* `size` different ones, or as many as the kind has. */
+/* Adds `size` different expressions, or all that the kind has. */
 static void add_expressions(struct bench *bench)
 {
 	struct random random = {12345};
@@ -149,7 +149,7 @@ static void add_expressions(struct bench *bench)
 		fclose(file);
 }
 
-/* A line of /proc/self/status in MiB; 0 where it is not there. */
+/* Returns a value of /proc/self/status in MiB; 0 without it. */
 static double read_status(const char *name)
 {
 	FILE *file = fopen("/proc/self/status", "r");
@@ -164,7 +164,7 @@ static double read_status(const char *name)
 	return kib / 1024;
 }
 
-/* Build a set; its peak is the growth of the most that was resident. */
+/* Builds a set; its peak memory is the growth of peak resident memory. */
 static void build(struct bench *bench, uint32_t engine)
 {
 	FILE *file;
@@ -174,7 +174,7 @@ static void build(struct bench *bench, uint32_t engine)
 	before = read_status("VmRSS");
 	file = fopen("/proc/self/clear_refs", "w");
 	if (file) {
-		fputs("5", file); /* the peak starts anew */
+		fputs("5", file); /* resets the peak */
 		fclose(file);
 	}
 	differ_build(&bench->differ, engines[engine].engine, CW_FILTER_ALL, NULL,
@@ -227,7 +227,7 @@ static void print_text(const struct bench *bench)
 			       (double)stats.joint_bytes / count, stats.apart_count);
 		printf("\n");
 	}
-	printf("  %.3f matches a packet\n", bench->runs[ENGINE_COUNT - 1].matches);
+	printf("  %.3f matches per packet\n", bench->runs[ENGINE_COUNT - 1].matches);
 }
 
 static void print_json(const struct bench *bench)
@@ -255,7 +255,7 @@ static void print_json(const struct bench *bench)
 	printf("}}\n");
 }
 
-/* Whether all agree; says where they do not. */
+/* Returns whether all engines agree; reports the differences. */
 static bool report_differences(const struct bench *bench)
 {
 	bool result = true;
@@ -274,7 +274,7 @@ static bool report_differences(const struct bench *bench)
 	return result;
 }
 
-/* Options go away from argv. */
+/* Removes an option from argv; returns whether it was there. */
 static bool take_option(int *argc, char **argv, const char *option)
 {
 	if (*argc < 2 || strcmp(argv[1], option) != 0)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sets of filters of every kind and size: one table of what they cost, and what misses its goal.
+"""Filter sets of every kind and size: one table of their cost, and of missed goals.
 
 usage: filter_sets.py --bench FILTER_SET_BENCH [--json] [--rounds N] [--quick] [KIND[:N]]...
 
-Each row is a run of filter_set_bench, in which libpcap's interpreter, the walker and the machine
-code take turns on the same packets. Without KINDs: host, net, port and mixed from 1 to 10,000, and
-every other kind at the size at which it is hard. Exit 1 when engines disagree. Missed goals are
-printed; with --strict they are exit 1 too.
+Each row is a run of filter_set_bench, where libpcap's interpreter, the walker and machine code take
+turns on the same packets. Without KINDs: host, net, port and mixed from 1 to 10,000, and every
+other kind at a hard size. Exit 1 if engines disagree. Missed goals are printed; with --strict they
+are exit 1 too.
 """
 import argparse
 import json
@@ -18,7 +18,7 @@ import runs
 
 SIZES = (1, 10, 100, 1000, 10000)
 GROWING = ("host", "net", "port", "mixed")
-# Every other kind of tests/rig/filter_sets.h, at the size at which it is hard.
+# Every other kind of tests/rig/filter_sets.h, at a hard size.
 SHAPES = (("tuple", 1000), ("bytes", 1000), ("ip6", 1000), ("mask", 500), ("mpls", 100),
           ("not-host", 1000), ("not-port", 1000), ("nested", 1000), ("or-hosts", 50),
           ("pairs", 1000), ("payload", 200), ("range", 1000), ("vlan", 4094), ("proto", 8),
@@ -29,17 +29,17 @@ QUICK = tuple((kind, size) for kind in GROWING for size in SIZES[:3]) + (
     ("proto", 8), ("not-host", 100), ("or-hosts", 50), ("one-or", 50))
 SINGLE = ("one-or", "one-or-pairs")
 
-# Ratio to libpcap that machine code must reach: by size, and by kind where kinds differ.
+# Goal of machine code, as ratio to libpcap: by size, as (other kinds, mixed).
 RATIOS = {1: (3, 3), 10: (10, 10), 100: (80, 50), 1000: (800, 250)}
 HOSTS_10000_RATIO = 2000
-WALKER_SHARE = 0.5  # of those, from 100 filters on
-MATCHES_MANY = 50   # a packet: from here on it is matches that are paid for
+WALKER_SHARE = 0.5  # goal of the walker, as a share of these, from 100 filters
+MATCHES_MANY = 50   # matches per packet from which matches dominate the cost
 NS_A_MATCH = 1.0
-NS_MAX = 400.0      # a packet, besides its matches
+NS_MAX = 400.0      # ns/packet in addition to its matches
 BUILD_MS_A_1000 = 50.0
 BYTES_A_FILTER = {"host": 200, "port": 200, "net": 400}
-PEAK_MIB = 256.0    # of building 10,000
-FEW = 100           # filters: below, what is fixed outweighs what grows
+PEAK_MIB = 256.0    # memory for building 10,000 filters
+FEW = 100           # number of filters below which fixed costs dominate
 
 
 def parse_arguments():
@@ -68,7 +68,7 @@ def wanted(options):
 
 
 def run(options, kind, size):
-    """A row: what filter_set_bench says, and what is computed from it."""
+    """Returns a row: the results of filter_set_bench, and values computed from them."""
     command = [options.bench, "--json", *kind.split(), str(size), str(options.rounds)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if not done.stdout:
@@ -78,10 +78,10 @@ def run(options, kind, size):
     jit, walker = row["engines"]["jit"], row["engines"]["walker"]
     row["agree"] = all(engine["agree"] for engine in row["engines"].values())
     row["ns_per_match"] = jit["ns"] / row["matches"] if row["matches"] >= 1 else None
-    # A kind may have fewer than were asked for; one expression counts by its alternatives.
+    # A kind may have fewer filters than requested; one expression counts by its alternatives.
     count = size if kind.split()[-1] in SINGLE else row["filters"]
     row["count"] = count
-    # Each is built once, but "auto" is built as "jit": the better of two is less noisy.
+    # "auto" is built as "jit": the better of the two is less noisy.
     row["build_ms"] = min(jit["build_ms"], row["engines"]["auto"]["build_ms"])
     row["build_ms_per_1000"] = row["build_ms"] * 1000 / count
     row["bytes_per_filter"] = jit["joint_bytes"] / count
@@ -91,7 +91,7 @@ def run(options, kind, size):
 
 
 def ratio_goal(row):
-    """None: the goal is only not to be slower."""
+    """Returns the ratio to reach; None: not slower than libpcap."""
     if row["kind"] not in GROWING:
         return None
     if row["size"] == 10000:
@@ -101,7 +101,7 @@ def ratio_goal(row):
 
 
 def misses(row):
-    """The goals that a row misses, a text each."""
+    """Returns the goals that a row misses, one text each."""
     found = []
 
     def need(is_met, text):

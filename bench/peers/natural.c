@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The baseline as a program of its own: what one naturally writes with libpcap to split a capture
- * file by several filters (bench/stages/natural.c).
- * Usage: natural IN OUTDIR FILTERFILE (one filter a line, the k-th goes to OUTDIR/<k>.pcap, from 0)
+ * The baseline as a separate program: splits a capture file by several filters with a plain libpcap
+ * loop (bench/stages/natural.c).
+ * Usage: natural IN OUTDIR FILTERFILE (one filter a line; filter k, from 0, writes OUTDIR/<k>.pcap)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 static char *filters[CW_STAGE_FILTERS_MAX];
 
-/* Returns the number of filters, or -1. */
+/* Reads the filters and returns their number, or -1. */
 static int read_filters(const char *path)
 {
 	FILE *file = fopen(path, "r");

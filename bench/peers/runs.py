@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the comparisons of this folder share: data sets, filters, a measured run, the machine."""
+"""Shared by the comparisons of this folder: data sets, filters, measured runs, the machine."""
 import argparse
 import contextlib
 import filecmp
@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PACKETS = {"small": 10_000_000, "imix": 5_000_000, "large": 1_600_000, "mix": 2_000_000}
 SEED = 42
 WARM_BYTES = 3 << 30
-SPARE_BYTES = 64 << 20  # of memory beside what is written
+SPARE_BYTES = 64 << 20  # memory to prepare in addition to the output
 MADV_POPULATE_WRITE = 23
 SAMPLE_S = 0.02
 
@@ -29,7 +29,7 @@ def make_parser(description):
     add = parser.add_argument
     add("--capweir", default="build/bench/tools/capweir", help="the command under test")
     add("--natural", default="build/bench/bench/natural", help="the baseline program")
-    add("--dir", default="build/bench/data", help="data sets and outputs (kept / deleted)")
+    add("--dir", default="build/bench/data", help="folder of data sets and outputs (kept, deleted)")
     add("--no-warm", action="store_true", help="skip touching memory before runs")
     add("--json", action="store_true", help="the result as JSON on stdout")
     return parser
@@ -40,7 +40,7 @@ def say(text):
 
 
 def machine_facts():
-    """As results state it."""
+    """The machine, as results describe it."""
     model = platform.machine()
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
         for line in cpuinfo:
@@ -62,9 +62,9 @@ def machine_facts():
 
 
 def make_filters(count):
-    """The eight usual ones and, up to `count`, hosts, nets and ports beside them.
+    """The eight usual filters and, up to `count`, further hosts, nets and ports.
 
-    These match little, so that runs with more filters write about as many packets.
+    The further ones match little, so that runs with more filters write about as many packets.
     """
     with open(os.path.join(HERE, "filters8.txt"), encoding="ascii") as file:
         filters = [line.strip() for line in file if line.strip()]
@@ -77,7 +77,7 @@ def make_filters(count):
 
 
 def data_set(options, profile):
-    """Path of the profile's file, generated when missing."""
+    """Returns the path of the profile's file, after generating it if missing."""
     packets = max(1, int(PACKETS[profile] * options.packets_scale))
     path = os.path.join(options.dir, f"{profile}-{packets}-seed{SEED}.pcap")
     if not os.path.exists(path):
@@ -91,7 +91,7 @@ def data_set(options, profile):
 
 
 def warm_memory(directory):
-    """Touch page-cache memory: pages a machine has not used yet cost several times as much."""
+    """Touch page-cache memory: the first use of a page costs several times as much."""
     free = shutil.disk_usage(directory).free
     block = bytes(1 << 20)
     with tempfile.TemporaryFile(dir=directory) as file:
@@ -100,11 +100,10 @@ def warm_memory(directory):
 
 
 def touch_free_memory(size):
-    """Have the pages that the next run's files will take backed already, for either program.
+    """Make the machine back the memory of the next run's files, for either program.
 
-    A virtual machine that hands freed memory back to its host pays for every page again: that was
-    seen to make six times the time of what comes after a slower program. In large pages, since
-    that is what those get who write much at a time.
+    A virtual machine that returns freed memory to its host pays for every page again: a program
+    took six times as long right after a slower one. Uses large pages, as large writes do.
     """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -115,7 +114,7 @@ def touch_free_memory(size):
 
 
 class Sampler(threading.Thread):
-    """The most anonymous memory that a process had, sampled; mapped files are not its own."""
+    """Samples the peak anonymous memory of a process; mapped files do not count."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -136,7 +135,7 @@ class Sampler(threading.Thread):
 
 
 def measure(command, stdout_path, is_quiet=False):
-    """Run once: wall and CPU seconds, and peak anonymous memory."""
+    """Runs a command; returns wall and CPU seconds and peak anonymous memory."""
     with open(stdout_path, "wb") as stdout:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=stdout, stdin=subprocess.DEVNULL,
@@ -155,7 +154,7 @@ def measure(command, stdout_path, is_quiet=False):
 
 
 def split_commands(options, path, filters, filter_path, outputs):
-    """Program -> its command that splits `path` by the filters to <k>.pcap in its folder."""
+    """Program -> its command for splitting `path` by the filters to <k>.pcap in its folder."""
     pin = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if options.pin_one else []
     split = pin + [options.capweir, "split", "-r", path, "-t", str(options.threads), "--json"]
     if options.engine:
@@ -167,7 +166,7 @@ def split_commands(options, path, filters, filter_path, outputs):
 
 
 def compare_outputs(outputs, count):
-    """Every file of the two, byte for byte; returns their bytes in total."""
+    """Compares every file of both programs byte for byte; returns the total bytes."""
     total = 0
     for index in range(count):
         ours, theirs = (os.path.join(outputs[who], f"{index}.pcap")
@@ -190,7 +189,7 @@ def summarise(runs):
 
 
 def write_filters(path, filters):
-    """A file as the natural program reads it: one filter a line."""
+    """Writes one filter a line, as the natural program reads them."""
     with open(path, "w", encoding="ascii") as file:
         file.write("\n".join(filters) + "\n")
 

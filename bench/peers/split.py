@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""capweir split against the program one naturally writes with libpcap (bench/peers/natural.c).
+"""capweir split against a plain libpcap loop, the natural program (bench/peers/natural.c).
 
-Both split the same generated files by the same filters, in turn (A B A B), after rounds that only
-warm memory and page cache. What counts is the ratio inside one run: machines differ, and one
-machine differs from hour to hour. Every output file is compared byte for byte once.
+Both split the same generated files by the same filters, in turns (A B A B), after a round that
+warms memory and page cache. Only the ratio within one run counts: machines differ, and one machine
+differs from hour to hour. Every output file is compared byte for byte once.
 """
 import os
 import shutil
@@ -18,12 +18,13 @@ def parse_arguments():
     parser.set_defaults(capweir="capweir", natural="natural", dir="bench-data")
     add = parser.add_argument
     add("--profiles", default="small,imix,large", help="comma separated; also mix")
-    add("--packets-scale", type=float, default=1.0, help="of the usual packet counts")
+    add("--packets-scale", type=float, default=1.0, help="factor on the usual packet counts")
     add("--rounds", type=int, default=5)
     add("--threads", type=int, default=0, help="0: one for each core used")
     add("--pin-one", action="store_true", help="both on one core, with taskset")
-    add("--rules", type=int, default=0, help="N filters: those of filters8.txt and generated ones")
-    add("--engine", help="handed to capweir split")
+    add("--rules", type=int, default=0,
+        help="number of filters: those of filters8.txt, then generated ones")
+    add("--engine", help="--filter-engine of capweir split")
     options = parser.parse_args()
     if options.rounds < 1 or options.packets_scale <= 0:
         parser.error("--rounds and --packets-scale take positive numbers")
@@ -45,9 +46,9 @@ def bench_profile(options, profile, filters, work):
     found = {who: [] for who in to_run}
     for number in range(options.rounds + 1):
         for who, command in to_run.items():
-            # Fresh files each time: rewriting cached pages would flatter whoever comes second. The
-            # last run's go right before this one, so that each finds as much memory that the
-            # machine has backed.
+            # Fresh files each time: rewriting cached pages would favour the second program. Files
+            # of the last run are deleted right before this one, so that each run finds the same
+            # amount of memory backed by the machine.
             for folder in outputs.values() if number > 0 else [outputs[who]]:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.makedirs(folder)

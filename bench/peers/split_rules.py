@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What more rules cost: capweir split with 8, 100 and 1,000 of them, and the natural program.
+"""The cost of more rules: capweir split with 8, 100 and 1,000 rules, and the natural program.
 
-The rules beyond the first eight match little (make_filters in runs.py), so about as many packets
-are written. All runs take turns (8 100 1000 8 100 1000); the natural program, which needs minutes
-for a thousand filters, runs once per number of rules on the first packets only. Each run gets a
-fresh directory, and all are deleted at the end: ext4 takes its time to make a file where others
-were deleted a moment ago.
+Rules after the first eight match little (make_filters in runs.py), so all runs write about as many
+packets. The runs take turns (8 100 1000 8 100 1000). The natural program needs minutes for 1,000
+filters, so it runs once for each number of rules, on the first packets only. Each run gets a fresh
+directory, and all are deleted at the end: ext4 is slow to create files where others were just
+deleted.
 """
 import os
 import statistics
@@ -19,9 +19,10 @@ def parse_arguments():
     parser = runs.make_parser(__doc__)
     add = parser.add_argument
     add("--profile", default="imix", choices=sorted(runs.PACKETS))
-    add("--packets-scale", type=float, default=1.0, help="of the usual packet counts")
-    add("--natural-scale", type=float, default=0.2, help="likewise, for the natural program")
-    add("--rules", default="8,100,1000", help="numbers of rules; the first is the yardstick")
+    add("--packets-scale", type=float, default=1.0, help="factor on the usual packet counts")
+    add("--natural-scale", type=float, default=0.2,
+        help="further factor on them, for the natural program")
+    add("--rules", default="8,100,1000", help="numbers of rules; the first is the baseline")
     add("--rounds", type=int, default=5)
     add("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
@@ -32,7 +33,7 @@ def parse_arguments():
 
 
 def run_one(options, who, count, path, work):
-    """One run in a new directory; its directory and what it took."""
+    """Run once in a new directory. Returns the directory and the measurement."""
     directory = tempfile.mkdtemp(prefix=f"{who}-{count}-", dir=work)
     outputs = {name: directory for name in ("capweir", "natural")}
     filters = runs.make_filters(count)
@@ -47,7 +48,7 @@ def run_one(options, who, count, path, work):
 
 
 def bench_natural(options, count, work):
-    """Both on the first packets only; the outputs must be equal. Wall seconds of both."""
+    """Run both programs on the first packets; the outputs must be equal. Returns wall seconds."""
     scale = options.packets_scale
     options.packets_scale = scale * options.natural_scale
     path, _ = runs.data_set(options, options.profile)

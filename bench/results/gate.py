@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a benchmark became slower: compares two results of one benchmark.
+"""Finds regressions: compares two results of one benchmark.
 
 usage: gate.py BEFORE.json AFTER.json [--least PERCENT] [--spreads N]
 
-Both are made on one machine, close together, by one of the Google Benchmark programs with
-repetitions, or by capweir bench with as many rounds:
+Both results come from one machine within a short time: from a Google Benchmark program with
+repetitions, or from capweir bench with rounds:
 
     bench_reader --benchmark_repetitions=9 --benchmark_out=AFTER.json --benchmark_out_format=json
     capweir bench split --repeat 9 --json >AFTER.json
 
-What counts is the median of the repetitions' times; it is a regression when it grew by more than
---least percent (10) and by more than --spreads (3) times the spread of the two together. Spread is
-half the range in which the middle half of the repetitions lie. Exit 1 when there is one, or when a
-benchmark is missing in AFTER; 2 for what cannot be compared.
+A regression is a median that grew by more than --least percent (10) and by more than --spreads (3)
+times the spread of both results together. The spread is half the interquartile range of the
+repetitions. Exit 1 if there is a regression, or if AFTER lacks a benchmark; 2 if the results cannot
+be compared.
 """
 import argparse
 import json
@@ -31,7 +31,7 @@ def fail(text):
 
 
 def times_of_google(report):
-    """Benchmark -> ns of its repetitions."""
+    """Benchmark -> (repetitions, median ns, spread ns)."""
     times = {}
     for entry in report["benchmarks"]:
         if entry.get("run_type", "iteration") == "iteration" and not entry.get("error_occurred"):
@@ -41,7 +41,7 @@ def times_of_google(report):
 
 
 def summary(times):
-    """(median, spread); one time alone has none."""
+    """(median, spread); the spread of fewer than LEAST_RUNS times is 0."""
     if len(times) < LEAST_RUNS:
         return times[0], 0
     low, median, high = statistics.quantiles(times, n=4, method="inclusive")
@@ -53,7 +53,7 @@ def times_of_capweir(report):
     times = {}
     for row in report.get("results") or report["phases"]:
         if row.get("rounds", LEAST_RUNS) < LEAST_RUNS <= report["rounds"]:
-            continue  # so slow that it was measured once
+            continue  # a slow program, measured once
         name = " ".join(f"{key}={row[key]}" for key in PARAMETERS if key in row)
         median = next(row[key] for key in ("ns_per_packet", "ns_per_item") if key in row)
         times[f"{report['bench']} {name}"] = (row.get("rounds", report["rounds"]), median,
@@ -62,13 +62,13 @@ def times_of_capweir(report):
 
 
 def load(path):
-    """Benchmark -> (median ns, spread ns) of its repetitions."""
+    """Benchmark -> (median ns, spread ns)."""
     try:
         with open(path, encoding="utf-8") as file:
             report = json.load(file)
         times = times_of_google(report) if "benchmarks" in report else times_of_capweir(report)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as failure:
-        fail(f"{path}: no result of a benchmark that can be compared: {failure!r}")
+        fail(f"{path}: not a comparable benchmark result: {failure!r}")
     few = [name for name, (count, _, _) in times.items() if count < LEAST_RUNS]
     if few or not times:
         fail(f"{path}: at least {LEAST_RUNS} repetitions of each are needed"
@@ -80,8 +80,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before")
     parser.add_argument("after")
-    parser.add_argument("--least", type=float, default=10, help="percent that count at all")
-    parser.add_argument("--spreads", type=float, default=3, help="so many spreads do, too")
+    parser.add_argument("--least", type=float, default=10,
+                        help="least growth in percent [default: 10]")
+    parser.add_argument("--spreads", type=float, default=3,
+                        help="least growth in spreads [default: 3]")
     options = parser.parse_args()
     before, after = load(options.before), load(options.after)
     regressions = 0

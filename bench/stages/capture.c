@@ -12,8 +12,8 @@
 #include "core/base/base.h"
 
 #define RING_BYTES \
-	(int)(CW_LIVE_BLOCKS * CW_LIVE_BLOCK_BYTES) /* of either tool, all queues together */
-#define QUIET_MS 200                                /* without a packet: what was sent is through */
+	(int)(CW_LIVE_BLOCKS * CW_LIVE_BLOCK_BYTES) /* kernel ring of each tool, all queues */
+#define QUIET_MS 200                                /* silence that ends a capture */
 #define PCAP_TIMEOUT_MS 20
 
 struct run {
@@ -23,11 +23,11 @@ struct run {
 	struct cw_stage_clock clock;
 	char *text;
 	int status;
-	double end_ns;               /* without a sender */
-	struct cw_channels channels; /* libpcap's */
+	double end_ns;               /* end of a capture without a sender */
+	struct cw_channels channels; /* outputs of the natural program */
 };
 
-/* The filters of the frames, as one block of memory; NULL: no memory. */
+/* Returns the filters of the frames in one block of memory, or NULL without memory. */
 static const char **make_filters(uint32_t count)
 {
 	const char **filters = calloc(count, sizeof(*filters) + CW_STAGE_FILTER_BYTES);
@@ -40,7 +40,7 @@ static const char **make_filters(uint32_t count)
 	return filters;
 }
 
-/* The device is open: now packets may come. */
+/* Starts the clock and the sender, once the interface is open. */
 static void begin(struct run *run)
 {
 	cw_stage_start(&run->clock);
@@ -48,7 +48,7 @@ static void begin(struct run *run)
 	cw_sender_go(&run->sender);
 }
 
-/* Whether no more are sent; waits for up to so long. */
+/* Returns whether sending has ended; waits up to `timeout_ms` for that. */
 static bool is_over(struct run *run, int timeout_ms)
 {
 	if (!run->sender.process) {
@@ -69,7 +69,7 @@ static void feed(void *context, struct cw_pipeline *pipeline)
 
 	begin(run);
 	while (!is_over(run, 10)) {
-		/* Not to be expected: somebody took the device away, say. */
+		/* Unexpected end, such as a removed interface. */
 		if (poll(&done, 1, run->sender.process ? 0 : 10) > 0)
 			break;
 	}
@@ -143,7 +143,7 @@ static void put(u_char *context, const struct pcap_pkthdr *header, const u_char 
 	cw_channels_put(&run->channels, header, data);
 }
 
-/* One thread: what there is, then waiting for more; after the end until nothing more comes. */
+/* One thread: reads packets and waits for more; after the sender's end, until silence. */
 static int loop(struct run *run, pcap_t *input)
 {
 	struct pollfd ready = {.fd = pcap_get_selectable_fd(input), .events = POLLIN};
@@ -163,7 +163,7 @@ static int loop(struct run *run, pcap_t *input)
 		if (count > 0) {
 			quiet_ns = cw_stage_now_ns();
 			if (is_ended && !run->sender.process)
-				return 0; /* somebody else's packets need not end */
+				return 0; /* other senders' packets may never end */
 			continue;
 		}
 		if (is_ended && cw_stage_now_ns() - quiet_ns > QUIET_MS * 1e6)
@@ -228,7 +228,7 @@ static int capture(const struct cw_stage_capture_options *options, struct cw_cap
 
 	*result = (struct cw_capture_result){0};
 	if (!made && !options->filters) {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "no memory");
+		snprintf(text, CW_STAGE_TEXT_BYTES, "out of memory");
 		return -ENOMEM;
 	}
 	status = cw_sender_start(&run.sender, options, text);

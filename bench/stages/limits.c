@@ -18,7 +18,7 @@
 
 #define REPETITIONS CW_STAGE_LIMIT_ROUNDS
 #define BLOCK_BYTES ((size_t)1 << 20)
-#define HANDOVER_BYTES ((size_t)32 << 10) /* fits a core's own cache, twice */
+#define HANDOVER_BYTES ((size_t)32 << 10) /* two blocks fit into the cache of a core */
 #define HANDOVERS 4000u
 #define SPINS 10000u
 
@@ -26,13 +26,13 @@ struct worker {
 	/* constant after start */
 	enum cw_stage_limit limit;
 	pthread_barrier_t *barrier;
-	atomic_int *go; /* 0: wait until all are there; 1: begin; -1: end, some cannot be */
+	atomic_int *go; /* 0: wait for all threads; 1: begin; -1: end, a thread failed to start */
 	pthread_t thread;
 	char path[4096];
 	/* own */
 	uint8_t *from, *to; /* CW_STAGE_LIMIT_BYTES each */
 	int fd;
-	uint64_t sum; /* of what was read, so that nobody leaves it out */
+	uint64_t sum; /* of the bytes read, so that the compiler keeps the reads */
 	double starts[REPETITIONS + 1], ends[REPETITIONS + 1];
 	int status;
 };
@@ -76,7 +76,7 @@ static int write_file(struct worker *worker)
 	return 0;
 }
 
-/* What is not timed: memory that is there, a file that is empty or full. */
+/* Untimed preparation: an empty or a full file. */
 static int prepare(struct worker *worker)
 {
 	int result = 0;
@@ -142,8 +142,8 @@ static void fill_rate(double *rates, struct cw_stage_rate *rate)
 	rate->max = rates[REPETITIONS - 1];
 }
 
-/* From the first one's start to the last one's end. The first repetition, of memory never touched
- * before, does not count. */
+/* Fills the rates, from the first start to the last end. The first repetition, on untouched memory,
+ * does not count. */
 static void rate_workers(const struct worker *workers, uint32_t threads, struct cw_stage_rate *rate)
 {
 	double rates[REPETITIONS];
@@ -185,7 +185,7 @@ static void close_worker(struct worker *worker)
 	free(worker->to);
 }
 
-/* The workers are open; those that could be started are joined. */
+/* Runs the open workers and joins all that started. */
 static int run(struct worker *workers, uint32_t threads, struct cw_stage_rate *rate)
 {
 	pthread_barrier_t barrier;
@@ -226,7 +226,7 @@ int cw_stage_limit(enum cw_stage_limit limit, const char *folder, uint32_t threa
 	if (result == 0)
 		result = run(workers, threads, rate);
 	if (result < 0)
-		snprintf(text, CW_STAGE_TEXT_BYTES, "measuring the machine's %s in %.300s: %s",
+		snprintf(text, CW_STAGE_TEXT_BYTES, "cannot measure %s in %.300s: %s",
 			 cw_stage_limit_name(limit), folder, strerror(-result));
 	for (uint32_t i = 0; i < opened; i++)
 		close_worker(&workers[i]);
@@ -236,7 +236,7 @@ int cw_stage_limit(enum cw_stage_limit limit, const char *folder, uint32_t threa
 
 /* ---- from core to core ---- */
 
-/* Two blocks that go round; a flag says whose turn it is. */
+/* Two blocks in turns; a flag says which thread owns a block. */
 struct lane {
 	struct {
 		_Alignas(CW_CACHE_LINE) atomic_bool is_full;
@@ -281,7 +281,7 @@ static void *give_blocks(void *context)
 	return NULL;
 }
 
-/* A number that processors of one core have in common; -1: not known. */
+/* Returns a number shared by the CPUs of one core; -1: unknown. */
 static int core_of(size_t processor)
 {
 	static const char *const names[] = {"physical_package_id", "core_id"};
@@ -305,7 +305,7 @@ static int core_of(size_t processor)
 	return numbers[0] << 16 | numbers[1];
 }
 
-/* Two of these processors, of two cores where there are. */
+/* Chooses two of the allowed CPUs, on two cores if possible. */
 static void choose_two(const cpu_set_t *allowed, size_t two[2])
 {
 	size_t found = 0;
@@ -337,7 +337,7 @@ static int start_on(pthread_t *thread, size_t processor, void *(*function)(void 
 	return -result;
 }
 
-/* Once; both threads on a core of their own: on one core nothing goes anywhere. */
+/* Runs one repetition, each thread on a separate core: on one core no cache line moves. */
 static int hand_over(struct lane *lane, const size_t two[2], double *ns)
 {
 	pthread_t giver = 0, taker = 0;
@@ -348,7 +348,7 @@ static int hand_over(struct lane *lane, const size_t two[2], double *ns)
 		return result;
 	result = start_on(&giver, two[0], give_blocks, lane);
 	if (result < 0)
-		give_blocks(lane); /* so that the other one ends */
+		give_blocks(lane); /* so that the other thread ends */
 	else
 		pthread_join(giver, NULL);
 	pthread_join(taker, NULL);
@@ -370,7 +370,7 @@ int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]
 	choose_two(&cores, two);
 	lane = aligned_alloc(CW_CACHE_LINE, sizeof(*lane));
 	if (!lane) {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "no memory");
+		snprintf(text, CW_STAGE_TEXT_BYTES, "out of memory");
 		return -ENOMEM;
 	}
 	memset(lane, 0, sizeof(*lane));
@@ -380,8 +380,7 @@ int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]
 	}
 	if (result == 0) {
 		fill_rate(rates, rate);
-		rate->gb_per_s =
-		    rate->max; /* threads that lose their core in between take 100 times that */
+		rate->gb_per_s = rate->max; /* a preempted thread takes 100 times as long */
 	} else {
 		snprintf(text, CW_STAGE_TEXT_BYTES, "cannot start a thread: %s", strerror(-result));
 	}

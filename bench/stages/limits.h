@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What this machine can do at all: the rates that a result is a fraction of. Each is the median of
- * several repetitions of all threads together, in bytes per nanosecond (GB/s).
+ * The limits of this machine, the base of results stated as fractions. Each is the median over
+ * repetitions, of all threads together, in bytes/ns (GB/s).
  */
 #ifndef CW_BENCH_STAGES_LIMITS_H
 #define CW_BENCH_STAGES_LIMITS_H
@@ -12,19 +12,19 @@
 extern "C" {
 #endif
 
-#define CW_STAGE_LIMIT_BYTES ((size_t)64 << 20) /* a thread, beyond caches */
+#define CW_STAGE_LIMIT_BYTES ((size_t)64 << 20) /* per thread, larger than caches */
 #define CW_STAGE_LIMIT_THREADS_MAX 256u
 #define CW_STAGE_LIMIT_ROUNDS 7u
 
 enum cw_stage_limit {
-	CW_STAGE_COPY,  /* memcpy from memory to memory, counted once */
-	CW_STAGE_WALK,  /* reading memory, every cache line of it */
+	CW_STAGE_COPY,  /* memcpy; each byte counts once */
+	CW_STAGE_WALK,  /* reads of every cache line of memory */
 	CW_STAGE_READ,  /* read() of a file in the page cache, 1 MiB at a time */
-	CW_STAGE_WRITE, /* write() of new files, 1 MiB at a time, to the page cache */
+	CW_STAGE_WRITE, /* write() of new files to the page cache, 1 MiB at a time */
 	CW_STAGE_LIMITS,
 };
 
-/* Its name in results. */
+/* Returns the name in results. */
 const char *cw_stage_limit_name(enum cw_stage_limit limit);
 
 struct cw_stage_rate {
@@ -33,15 +33,15 @@ struct cw_stage_rate {
 };
 
 /*
- * Measure with so many threads, each with memory and a file (in `folder`) of its own of
- * CW_STAGE_LIMIT_BYTES. 0, or a negative errno and `text`.
+ * Measures a limit with `threads` threads, each with separate memory and a separate file in
+ * `folder` of CW_STAGE_LIMIT_BYTES. Returns 0, or a negative errno and `text`.
  */
 int cw_stage_limit(enum cw_stage_limit limit, const char *folder, uint32_t threads,
 		   struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]);
 
-/* How fast cache lines go from a core to another: one thread writes blocks that another reads, each
- * bound to a processor, of different cores where the system says that there are. The best of the
- * repetitions, not the median; 0 where only one processor may be used. */
+/* Measures the transfer of cache lines between cores: one thread writes blocks that another reads,
+ * each bound to a CPU, on different cores if the system has them. The rate is the best of the
+ * repetitions, not the median; 0 if this process may use only one CPU. */
 int cw_stage_handover(struct cw_stage_rate *rate, char text[CW_STAGE_TEXT_BYTES]);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The baseline of splitting: what one naturally writes with libpcap. */
+/* The natural program, baseline of splitting: a plain loop over libpcap. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ int cw_channels_open(struct cw_channels *channels, pcap_t *input, const char *co
 
 	*channels = (struct cw_channels){.all = calloc(count + 1, sizeof(*channels->all))};
 	if (!channels->all)
-		return cw_natural_fail(text, -ENOMEM, "no memory");
+		return cw_natural_fail(text, -ENOMEM, "out of memory");
 	while (result == 0 && channels->count < count) {
 		if (!filters)
 			cw_stage_filter(channels->count, filter);
@@ -61,7 +61,7 @@ void cw_channels_put(struct cw_channels *channels, const struct pcap_pkthdr *hea
 	}
 }
 
-/* pcap_dump reports nothing: an earlier failure is only in the stream's flag. */
+/* pcap_dump reports no failure: only the stream's error flag shows one. */
 int cw_channels_close(struct cw_channels *channels, char text[CW_STAGE_TEXT_BYTES])
 {
 	int result = 0;
@@ -71,7 +71,8 @@ int cw_channels_close(struct cw_channels *channels, char text[CW_STAGE_TEXT_BYTE
 
 		if (pcap_dump_flush(channel->dumper) != 0 ||
 		    ferror(pcap_dump_file(channel->dumper)))
-			result = cw_natural_fail(text, -EIO, "an output was not written");
+			result =
+			    cw_natural_fail(text, -EIO, "an output was not written completely");
 		pcap_dump_close(channel->dumper);
 		pcap_freecode(&channel->program);
 	}

@@ -14,9 +14,9 @@
 #include "core/base/base.h"
 #include "pipeline/threads/ring.h"
 
-#define SPINS 1000u /* then the time slice is given up: there may be fewer cores than threads */
+#define SPINS 1000u /* then the thread yields: there may be fewer cores than threads */
 
-/* The obvious one. */
+/* The obvious queue, for comparison. */
 struct queue {
 	pthread_mutex_t mutex;
 	void *items[CW_STAGE_RING_CAPACITY];
@@ -29,11 +29,11 @@ struct exchange { // NOLINT(clang-analyzer-optin.performance.Padding): is_over h
 	uint64_t item_count;
 	struct cw_ring *ring;
 	struct queue *queue;
-	/* the producer writes it after its last push */
+	/* written by the producer after its last push */
 	_Alignas(CW_CACHE_LINE) atomic_bool is_over;
 };
 
-/* What a consumer got; pointers are numbers from 1. */
+/* A consumer and its items; the pointers are numbers from 1. */
 struct consumer {
 	_Alignas(CW_CACHE_LINE) struct exchange *exchange;
 	pthread_t thread;
@@ -90,7 +90,7 @@ static void *consume(void *context)
 	uint32_t spins = 0;
 
 	for (;;) {
-		/* Looked at before the pop: what is pushed until it is over is popped. */
+		/* Read before the pop, so that every item pushed before the end is popped. */
 		bool is_over = atomic_load(&exchange->is_over);
 		void *item = pop(exchange);
 
@@ -149,7 +149,8 @@ static int run(struct exchange *exchange, struct consumer *consumers, uint32_t c
 		return result;
 	}
 	if (items != all || sum != all * (all + 1) / 2) {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "%llu items went in, %llu others came out",
+		snprintf(text, CW_STAGE_TEXT_BYTES,
+			 "%llu items were pushed, %llu popped, not the same ones",
 			 (unsigned long long)all, (unsigned long long)items);
 		return -EIO;
 	}
@@ -172,7 +173,7 @@ int cw_stage_ring(enum cw_stage_ring_way way, uint32_t consumers, uint64_t item_
 		result = run(&exchange, each, consumers, time, text);
 		cw_ring_free(exchange.ring);
 	} else {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "no memory");
+		snprintf(text, CW_STAGE_TEXT_BYTES, "out of memory");
 	}
 	free(each);
 	return result;

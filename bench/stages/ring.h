@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Handing pointers from one thread to others: the pipeline's ring, and a queue behind a mutex. */
+/* Passes pointers from one thread to others: the pipeline's ring, and a queue with a mutex. */
 #ifndef CW_BENCH_STAGES_RING_H
 #define CW_BENCH_STAGES_RING_H
 
@@ -15,9 +15,9 @@ extern "C" {
 enum cw_stage_ring_way { CW_STAGE_RING, CW_STAGE_MUTEX, CW_STAGE_RING_WAYS };
 
 /*
- * One producer hands out `item_count` pointers, in order, to `consumers` threads. Nobody sleeps:
- * who finds the queue full or empty pauses, and gives up its time slice after a while. 0; -EIO when
- * an item came twice or not at all; or the system's.
+ * One producer passes `item_count` pointers, in order, to `consumers` threads. No thread sleeps: at
+ * a full or empty queue it spins, and yields its time slice after a while. Returns 0; -EIO if an
+ * item arrived twice or not at all; or a negative errno of the system.
  */
 int cw_stage_ring(enum cw_stage_ring_way way, uint32_t consumers, uint64_t item_count,
 		  struct cw_stage_time *time, char text[CW_STAGE_TEXT_BYTES]);

@@ -17,10 +17,10 @@
 #include "core/base/base.h"
 #include "core/source/live/transmit.h"
 
-#define FRAMES 1024u       /* different ones, in turns */
+#define FRAMES 1024u       /* different frames, in turns */
 #define HEADER_BYTES 42    /* Ethernet, IPv4, UDP */
-#define LINK_MS 5000       /* that a link may take to come up */
-#define SETTLE_NS 10000000 /* its queue is switched on just behind that */
+#define LINK_MS 5000       /* time limit for an interface to come up */
+#define SETTLE_NS 10000000 /* pause after that, until its queue works */
 
 struct message {
 	int result;
@@ -38,7 +38,7 @@ void cw_sender_filter(uint32_t index, uint32_t count, char filter[CW_STAGE_FILTE
 			 index / 250 % 250, 1 + index % 250);
 }
 
-/* UDP between nobodies, to an address that no device has: the system throws it away early. */
+/* Builds a UDP frame to an address that no interface has, so that the system drops it early. */
 static void make_frame(uint8_t *frame, uint32_t bytes, uint32_t number, uint32_t sources)
 {
 	static const uint8_t head[HEADER_BYTES] = {
@@ -66,7 +66,7 @@ static void make_frame(uint8_t *frame, uint32_t bytes, uint32_t number, uint32_t
 	frame[25] = (uint8_t)~sum;
 }
 
-/* For up to a second after its peer came up the kernel drops all that is sent. */
+/* Waits for the interface: the kernel drops all frames up to 1 s after the peer came up. */
 static int wait_for_link(const char *device)
 {
 	struct ifreq request = {0};
@@ -88,7 +88,7 @@ static int wait_for_link(const char *device)
 	return result;
 }
 
-/* Until the time is over; at a rate each burst waits for its time. */
+/* Sends until the time is over; with a rate, each burst waits until it is due. */
 static int send_frames(struct cw_transmit *transmit, const struct cw_packet *packets,
 		       const struct cw_stage_capture_options *options, struct message *message)
 {
@@ -122,7 +122,7 @@ static int send_frames(struct cw_transmit *transmit, const struct cw_packet *pac
 	return 0;
 }
 
-/* The process that sends. */
+/* Main function of the sending process. */
 static void run(const struct cw_stage_capture_options *options, int go_fd, struct message *message)
 {
 	uint8_t *bytes = malloc((size_t)FRAMES * options->frame_bytes);
@@ -145,14 +145,14 @@ static void run(const struct cw_stage_capture_options *options, int go_fd, struc
 	if (message->result == 0 && read(go_fd, &go, 1) == 1)
 		message->result = send_frames(transmit, packets, options, message);
 	if (message->result < 0)
-		snprintf(message->text, sizeof(message->text), "sending on %.60s: %.300s",
+		snprintf(message->text, sizeof(message->text), "cannot send on %.60s: %.300s",
 			 options->sender, *error.text ? error.text : strerror(-message->result));
 	cw_transmit_close(transmit);
 	free(packets);
 	free(bytes);
 }
 
-/* Its number; the set is not empty. */
+/* Returns the first core of a set, which is not empty. */
 static size_t first_core(const cpu_set_t *cores)
 {
 	size_t core = 0;
@@ -231,14 +231,14 @@ close_go:
 	close(go[1]);
 fail:
 	sender->process = 0;
-	snprintf(text, CW_STAGE_TEXT_BYTES, "cannot start a process that sends: %s",
+	snprintf(text, CW_STAGE_TEXT_BYTES, "cannot start the sending process: %s",
 		 strerror(errno));
 	return -errno;
 }
 
 void cw_sender_go(struct cw_sender *sender)
 {
-	/* One that is gone already is told by wait. */
+	/* cw_sender_wait reports a process that has died. */
 	if (sender->process && write(sender->go_fd, "g", 1) < 0)
 		return;
 }
@@ -252,7 +252,7 @@ int cw_sender_wait(struct cw_sender *sender, int timeout_ms, uint64_t *sent, dou
 	if (poll(&event, 1, timeout_ms) <= 0)
 		return 0;
 	if (read(sender->result_fd, &message, sizeof(message)) != sizeof(message)) {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "the process that sends ended by itself");
+		snprintf(text, CW_STAGE_TEXT_BYTES, "the sending process died");
 		return -EIO;
 	}
 	*sent = message.sent;

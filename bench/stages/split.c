@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Splitting by the pipeline: rules made, run, reported. */
+/* Splits with the pipeline: builds rules, runs, reads the report. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -40,12 +40,12 @@ int cw_stage_run(const struct cw_pipeline_options *options,
 		     -1);
 	result = cw_pipeline_finish(pipeline, report);
 	if (result < 0)
-		cw_error_set(error, result, "no memory for the report");
+		cw_error_set(error, result, "out of memory for the report");
 	cw_pipeline_free(pipeline);
 	return result;
 }
 
-/* The first reason that the report knows of. */
+/* Fills the cause of a failure from the report. */
 static void explain(const struct cw_report *report, char *text)
 {
 	const char *why = "records were lost";

@@ -22,7 +22,7 @@ double cw_stage_now_ns(void)
 	return (double)cw_now_ns();
 }
 
-/* A counter of cycles, user's only where no more is allowed; -1: none. */
+/* Opens a counter of cycles, in user mode only if more is not permitted; -1: none. */
 static int open_cycles(void)
 {
 	struct perf_event_attr attributes = {

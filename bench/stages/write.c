@@ -16,7 +16,7 @@
 #include "core/output/outfile.h"
 #include "pipeline/pipeline.h"
 
-#define PACKETS 64u /* different ones, in turns */
+#define PACKETS 64u /* different packets, in turns */
 #define ETHERNET 1u
 
 struct writer {
@@ -97,7 +97,7 @@ static int fill_outfile(struct writer *writer, struct cw_outfile *file, uint8_t 
 	return result ? result : cw_outfile_finish(file);
 }
 
-/* As the pipeline's outputs do: whole buffers of the size that they gather. */
+/* Writes full buffers of the size that the pipeline's outputs gather. */
 static int write_outfile(struct writer *writer)
 {
 	const struct cw_outfile_options options = {
@@ -128,7 +128,7 @@ static int write_pcap_dump(struct writer *writer)
 	int result = 0;
 
 	if (!dumper) {
-		result = fail(writer, -EIO, dead ? pcap_geterr(dead) : "no memory");
+		result = fail(writer, -EIO, dead ? pcap_geterr(dead) : "out of memory");
 	} else {
 		for (uint64_t i = 0; i < writer->options->packet_count; i++) {
 			const struct cw_packet *packet = &writer->packets[i % PACKETS];
@@ -141,7 +141,7 @@ static int write_pcap_dump(struct writer *writer)
 			pcap_dump((u_char *)dumper, &header, packet->data);
 		}
 		if (pcap_dump_flush(dumper) != 0 || ferror(pcap_dump_file(dumper)))
-			result = fail(writer, -EIO, "it was not written");
+			result = fail(writer, -EIO, "it was not written completely");
 		pcap_dump_close(dumper);
 	}
 	if (dead)
@@ -189,7 +189,7 @@ static int run(struct writer *writers, uint32_t count, struct cw_stage_time *tim
 	return result;
 }
 
-/* 64 packets behind each other, of different bytes and times. */
+/* Makes 64 packets in one block of memory, of different bytes and timestamps. */
 static uint8_t *make_packets(struct cw_packet *packets, uint32_t packet_bytes)
 {
 	uint8_t *bytes = malloc((size_t)PACKETS * packet_bytes);
@@ -229,11 +229,11 @@ int cw_stage_write(const struct cw_stage_write_options *options, struct cw_write
 		status = run(writers, options->threads, &result->time, text);
 		if (status == 0 && share && cw_direct_share_refusal(share)) {
 			status = -EOPNOTSUPP;
-			snprintf(text, CW_STAGE_TEXT_BYTES, "writing past the page cache: %s",
+			snprintf(text, CW_STAGE_TEXT_BYTES, "cannot write past the page cache: %s",
 				 strerror(-cw_direct_share_refusal(share)));
 		}
 	} else {
-		snprintf(text, CW_STAGE_TEXT_BYTES, "no memory");
+		snprintf(text, CW_STAGE_TEXT_BYTES, "out of memory");
 	}
 	cw_direct_share_free(share);
 	free(writers);

@@ -94,7 +94,7 @@ class BenchCapture(live.Test):
         for arguments, status, says in (
                 (["-i", "nodev0"], 1, "nodev0"),
                 (["-i", "in", "-i", "nodev0"], 1, "nodev0"),
-                (["-i", "in", "-i", "in", "-i", "in"], 2, "a device to capture on"),
+                (["-i", "in", "-i", "in", "-i", "in"], 2, "at most two interfaces"),
                 (["--frame-size", "59"], 2, "60"),
                 (["--frame-size", "1515"], 2, "1514"),
                 (["--queues", "0"], 2, "--queues"),

@@ -103,7 +103,7 @@ class Split(Bench):
         for arguments, status, says in (
                 (["a.pcap", "b.pcap"], 2, "one FILE"),
                 (["no.pcap"], 1, "no.pcap"),
-                (["."], 1, "no regular file"),
+                (["."], 1, "not a regular file"),
                 (["no.pcap", "--packets", "5"], 2, "generated traffic"),
                 (["--packets", "0"], 2, "--packets"),
                 (["--profile", "imix,never"], 2, "imix,never"),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir bench: measurements, each a sub-command in a file of its own. */
+/* capweir bench: one sub-command for each measurement, each in a separate file. */
 #include <string.h>
 
 #include "core/base/base.h"
@@ -8,11 +8,12 @@
 #include "tools/commands/commands.h"
 #include "tools/options/table.h"
 
+/* The sub-commands; tools/options has their texts. */
 static const struct bench {
 	const char *name;
 	int (*run)(const struct cw_arguments *arguments);
-	uint64_t packets, rounds; /* unless told otherwise */
-	bool takes_words;         /* behind its name; it checks them itself */
+	uint64_t packets, rounds; /* defaults of --packets and --repeat */
+	bool takes_words;         /* it checks words after its name itself */
 } benches[] = {
     {"split", cw_bench_split, 1000000, 5, true},   {"capture", cw_bench_capture, 1, 3, false},
     {"ring", cw_bench_ring, 5000000, 5, true},     {"write", cw_bench_writing, 0, 5, false},
@@ -20,7 +21,7 @@ static const struct bench {
     {"limits", cw_bench_limits, 1, 1, false},
 };
 
-/* Whether the benchmark's help has the option. */
+/* Returns whether the benchmark has the option. */
 static bool takes(const struct bench *bench, const char *name)
 {
 	const struct cw_command_text *page = cw_command_page("bench", bench->name);
@@ -59,7 +60,8 @@ static int refuse_name(const char *word)
 	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
 		cw_near_offer(&near, benches[index].name);
 	cw_near_say(&near, "'", "'", meant, sizeof(meant));
-	cw_complain("bench measures one of these, not '%s'%s%s:", word, meant[0] ? ";" : "", meant);
+	cw_complain("unknown benchmark '%s'%s%s: give one of these:", word, meant[0] ? ";" : "",
+		    meant);
 	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
 		fprintf(stderr, "  %-10s %s\n", benches[index].name,
 			cw_command_page("bench", benches[index].name)->summary);

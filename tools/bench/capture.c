@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * capweir bench capture: live capture, everything written, by size of frames, number of rules and
- * number of queues, in turns with the natural program with libpcap. On a virtual cable in a network
- * namespace of its own, where a process on the first core sends; or on a device of the user's.
- * Lost is what was sent and not received, whoever lost it; what tools are told stands beside it.
- * The limit is one of CPU time: write() of what is written.
+ * capweir bench capture: live capture with all packets written, by frame size, number of rules and
+ * number of queues, in turns with the natural program with libpcap. It runs on a virtual cable in a
+ * separate network namespace, where a process on the first core sends, or on the user's interface.
+ * "lost" counts packets sent and not received, whatever lost them; drops that the tool reports are
+ * counted separately. The limit is CPU time: write() of the same bytes.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 #define DURATION_MS 2000u
 #define DURATION_MS_MAX 3600000u
-#define FAST_PPS UINT64_C(700000) /* frames a second a socket may send: memory is ready for these */
+#define FAST_PPS UINT64_C(700000) /* most frames/s of a socket; sizes the memory to prepare */
 
 struct live {
 	const struct cw_arguments *arguments;
@@ -33,7 +33,7 @@ struct live {
 
 /* ---- what to measure ---- */
 
-/* Nobody else talks on the cable: no neighbours are looked for. */
+/* Switches off IPv6, whose neighbour discovery would send packets on the cable. */
 static void silence_ipv6(void)
 {
 	int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
@@ -42,8 +42,8 @@ static void silence_ipv6(void)
 		return;
 	if (write(fd, "1", 1) != 1)
 		cw_complain(
-		    "warning: IPv6 is not switched off on the cable: a few packets more may be "
-		    "seen");
+		    "warning: cannot switch off IPv6 on the cable: a few extra packets may be "
+		    "captured");
 	close(fd);
 }
 
@@ -53,7 +53,8 @@ static int find_devices(struct live *live)
 	struct cw_error error = {0};
 
 	if (devices->count > 2)
-		return cw_refuse("bench capture takes a device to capture on, and one to send on");
+		return cw_refuse("bench capture takes at most two interfaces: the first to capture "
+				 "on, the second to send on");
 	if (devices->count) {
 		live->device = devices->words[0];
 		live->sender = devices->count > 1 ? devices->words[1] : NULL;
@@ -75,7 +76,7 @@ static int choose_backend(struct live *live)
 	if (live->is_xdp || backend == CW_LIVE_PACKET ||
 	    !cw_arguments_have(live->arguments, "backend"))
 		return 0;
-	return cw_refuse("--backend takes packet or xdp here");
+	return cw_refuse("bench capture: --backend takes packet or xdp");
 }
 
 static int choose(struct live *live)
@@ -87,9 +88,11 @@ static int choose(struct live *live)
 	live->rule_counts = (struct cw_bench_list){.numbers = {1, 8}, .count = 2};
 	live->queues = (struct cw_bench_list){.numbers = {1}, .count = 1};
 	if (arguments->live.duration_ms > DURATION_MS_MAX)
-		return cw_refuse("--duration takes up to %u s here", DURATION_MS_MAX / 1000);
+		return cw_refuse("bench capture: --duration is at most %u s",
+				 DURATION_MS_MAX / 1000);
 	if (arguments->rules.file && arguments->bench.rule_counts)
-		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
+		return cw_refuse(
+		    "-R and --rule-count exclude each other: --rule-count generates rules");
 	if (result == 0)
 		result =
 		    cw_bench_list_parse(&live->sizes, "--frame-size", arguments->bench.frame_sizes,
@@ -108,7 +111,7 @@ static int choose(struct live *live)
 
 /* ---- measuring ---- */
 
-/* libpcap's row first (queues 0), then capweir's by queues. */
+/* Adds libpcap's row (queues 0), then capweir's rows by number of queues. */
 static int add_rows(struct live *live)
 {
 	uint32_t sizes = live->sender ? live->sizes.count : 1;
@@ -215,8 +218,8 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 		.unit = "packet",
 		.threads = "queues",
 		.limit =
-		    "CPU time of write() of what is written, at the rate above (what goes past "
-		    "the page cache may pass it)",
+		    "CPU time of write() of the same bytes, at the rate above (direct writing may "
+		    "exceed it)",
 		.is_cpu_limit = true,
 		.rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * capweir bench decode: what decoding the packets of a file costs, in memory and one after the
- * other, by each way of decoding in turns:
+ * capweir bench decode: time to decode the packets of a file in memory, one after the other, with
+ * each decoder in turns:
  *   eager       all layers of each packet
- *   parser      the layers that a program chose: Ethernet, IPv4, ICMPv4, TCP, UDP, payload
- *   reassembly  that, and TCP streams put together
- *   flow        bursts: five-tuples and their hash
+ *   parser      chosen layers: Ethernet, IPv4, ICMPv4, TCP, UDP, payload
+ *   reassembly  parser and reassembly of TCP streams
+ *   flow        five-tuples and their hash, in bursts
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,10 +31,10 @@ enum phase { EAGER, PARSER, REASSEMBLY, FLOW, PHASE_COUNT };
 
 static const char *const phase_names[PHASE_COUNT] = {"eager", "parser", "reassembly", "flow"};
 
-/* What a phase found; the same every round. */
+/* The findings of a phase, equal in every round. */
 struct tally {
 	uint64_t packets, layers, errors;
-	uint64_t stopped; /* parser: packets that have another layer than those chosen */
+	uint64_t stopped; /* parser: packets with a layer outside the chosen ones */
 };
 
 struct bench {
@@ -43,11 +43,11 @@ struct bench {
 	const char *path;
 	struct cw_bench_packets packets;
 	struct tally tallies[PHASE_COUNT];
-	double *times[PHASE_COUNT]; /* ns a packet, by round; sorted in the end */
+	double *times[PHASE_COUNT]; /* ns/packet by round; sorted after the last round */
 	struct cw_streams *streams;
 	struct cw_streams_stats stats; /* of one round */
-	double limit_ns;               /* a packet, at least */
-	bool is_generated;             /* the file, in this run */
+	double limit_ns;               /* least possible ns/packet */
+	bool is_generated;             /* this run generated the file */
 };
 
 /* ---- the phases ---- */
@@ -67,13 +67,13 @@ static void run_eager(const struct cw_bench_packets *packets, struct tally *tall
 	tally->packets = packets->count;
 }
 
-/* Room for the layers that a program chooses; payload counts as one. */
+/* Storage for the chosen layers; payload counts as a layer. */
 struct rooms {
 	struct cw_layer ethernet, ipv4, icmpv4, tcp, udp, payload, vlan, ipv6;
 	struct cw_chosen chosen;
 };
 
-/* `is_lazy`: down to the transport layer of any packet, but no further. */
+/* Chooses the layers; `is_lazy`: up to the transport layer, but of any packet. */
 static void choose(struct rooms *rooms, bool is_lazy)
 {
 	memset(rooms, 0, sizeof(*rooms));
@@ -121,7 +121,7 @@ static bool is_tcp_last(const struct cw_chosen *chosen)
 	return count && chosen->order[count - 1] == CW_LAYER_TCP;
 }
 
-/* In bursts: one segment after the other, the processor looks for several streams at once. */
+/* In bursts, so that the CPU looks up several streams in parallel. */
 static void run_reassembly(const struct cw_bench_packets *packets, struct cw_streams *streams,
 			   struct tally *tally)
 {
@@ -143,7 +143,7 @@ static void run_reassembly(const struct cw_bench_packets *packets, struct cw_str
 			if (is_tcp_last(&rooms.chosen))
 				cw_flow_from_layers(&rooms.ipv4, &rooms.tcp, SEED, &flows[index]);
 			else
-				flows[index].protocol = 0; /* none of a stream */
+				flows[index].protocol = 0; /* not in a stream */
 		}
 		for (index = 0; index < count; index++)
 			cw_streams_add(streams, &packets->at[at + index], &flows[index]);
@@ -152,7 +152,7 @@ static void run_reassembly(const struct cw_bench_packets *packets, struct cw_str
 	tally->packets = packets->count;
 }
 
-/* Bursts of one link type, which hash is read so that nobody leaves it out. */
+/* Bursts of one link type. Hashes are summed up so that the compiler keeps them. */
 static void run_flow(const struct cw_bench_packets *packets, struct tally *tally)
 {
 	static struct cw_flow flows[BURST];
@@ -219,7 +219,7 @@ static void measure(struct bench *bench)
 	uint64_t round;
 	int phase;
 
-	for (phase = 0; phase < PHASE_COUNT; phase++) /* memory never touched before is slower */
+	for (phase = 0; phase < PHASE_COUNT; phase++) /* warm-up: untouched memory is slower */
 		run_phase(bench, (enum phase)phase);
 	for (round = 0; round < bench->arguments->bench.repeat; round++)
 		for (phase = 0; phase < PHASE_COUNT; phase++)
@@ -229,9 +229,9 @@ static void measure(struct bench *bench)
 	bench->limit_ns = cw_bench_touch_ns(bench->packets.at, bench->packets.count);
 }
 
-/* ---- counting as the Go package's benchmark did ---- */
+/* ---- counting as the Go package's benchmark ---- */
 
-/* Its second phase left out the layers of packets with an error, and counted a packet more. */
+/* Its second phase omits the layers of packets with an error, and counts one packet more. */
 static void recount(struct bench *bench)
 {
 	struct tally eager = {0}, parser = {0};
@@ -394,9 +394,9 @@ static int find_file(struct bench *bench)
 	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
 
 	if (named > 1)
-		return cw_refuse("bench decode takes one FILE");
+		return cw_refuse("bench decode takes at most one FILE");
 	if (arguments->traffic.packets == 0 || arguments->traffic.packets > CW_BENCH_PACKETS_MAX)
-		return cw_refuse("--packets takes a whole number from 1 to %u here",
+		return cw_refuse("bench decode: --packets takes a whole number from 1 to %u",
 				 CW_BENCH_PACKETS_MAX);
 	if (named == 0)
 		return use_default_file(bench);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * capweir bench filter: the filters of a rules file on the packets of a capture file, by each
- * engine and by libpcap's interpreter in turns. First every engine's answer for every packet is
- * compared with libpcap's: what is not right need not be fast. Then all are measured on the same
- * packets, a sample of them where one is too slow for all: others would give other ratios.
+ * capweir bench filter: runs the filters of a rules file on the packets of a capture file, with
+ * each engine and libpcap's interpreter in turns. First it compares every engine's result for every
+ * packet with libpcap's. Then it measures all engines on the same packets: a sample, if one engine
+ * is too slow for all of them, because other packets would give other ratios.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,9 +20,9 @@
 #include "tools/request/request.h"
 #include "tools/text/numbers.h"
 
-#define SLOW_NS 0.3e9 /* limit of a round of one engine: slower ones get fewer packets */
+#define SLOW_NS 0.3e9 /* time limit of one engine in a round, kept by fewer packets */
 
-/* libpcap first: the others are compared with it. */
+/* libpcap is first, the reference for the others. */
 static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT, CW_ENGINE_WALKER,
 						CW_ENGINE_SEQUENTIAL};
 #define ENGINE_COUNT CW_ARRAY_COUNT(engines)
@@ -30,18 +30,18 @@ static const enum cw_filter_engine engines[] = {CW_ENGINE_LIBPCAP, CW_ENGINE_JIT
 struct bench {
 	const struct cw_arguments *arguments;
 	struct cw_rules rules;
-	struct cw_filter_compiler *compiler; /* NULL: in this process */
-	uint32_t *rule_of;                   /* id -> index in rules */
+	struct cw_filter_compiler *compiler; /* NULL: compile in this process */
+	uint32_t *rule_of;                   /* index in rules, by filter ID */
 	uint32_t filter_count;
 	double compile_ms;
 	/* packets */
 	struct cw_bench_packets packets;
-	size_t measured_count; /* packets; the others are no longer in `packets` then */
+	size_t measured_count; /* packets of the sample, which replaces `packets` */
 	/* engines */
 	struct cw_filter_set *sets[ENGINE_COUNT];
 	struct cw_filter_run runs[ENGINE_COUNT];
 	struct cw_filter_difference differences[ENGINE_COUNT];
-	double limit_ns; /* a packet, at least */
+	double limit_ns; /* least possible ns/packet */
 };
 
 /* ---- filters ---- */
@@ -61,7 +61,7 @@ static int add_copy(struct cw_filter_set *set, uint32_t id, const struct cw_filt
 	return result;
 }
 
-/* Compile one rule's filter, once, and give it to every set. */
+/* Compiles a rule's filter once and adds it to every set. */
 static int add_rule(struct bench *bench, const struct cw_filter_options *options, uint32_t index)
 {
 	const struct cw_rule *rule = &bench->rules.rules[index];
@@ -115,7 +115,8 @@ static int build_sets(struct bench *bench)
 
 /* ---- measuring ---- */
 
-/* Keep as many packets as the slowest engine has time for, evenly spread. 0: no memory. */
+/* Reduces the packets to an even sample that the slowest engine can process in time. Returns its
+ * size, or 0 without memory. */
 static size_t take_sample(struct bench *bench)
 {
 	size_t count = bench->packets.count;
@@ -155,7 +156,7 @@ static const char *rule_name(const struct bench *bench, uint32_t id)
 	return bench->rules.rules[bench->rule_of[id]].name;
 }
 
-/* A complaint for each engine that differs; CW_EXIT_PROBLEM then. */
+/* Reports each engine that differs from libpcap; returns CW_EXIT_PROBLEM if one does. */
 static int report_differences(const struct bench *bench)
 {
 	int status = CW_EXIT_COMPLETE;
@@ -165,11 +166,12 @@ static int report_differences(const struct bench *bench)
 
 		if (!at->is_different)
 			continue;
-		status = cw_fail("%s differs from libpcap: packet %" PRIu64 ", rule %s, which %s: "
-				 "please report this",
-				 cw_filter_engine_name(engines[engine]),
-				 bench->packets.numbers[at->packet], rule_name(bench, at->id),
-				 at->is_missing ? "it misses" : "it takes and should not");
+		status =
+		    cw_fail("%s differs from libpcap: packet %" PRIu64 ", rule %s: it %s. This is "
+			    "a bug in capweir, please report it",
+			    cw_filter_engine_name(engines[engine]),
+			    bench->packets.numbers[at->packet], rule_name(bench, at->id),
+			    at->is_missing ? "misses the packet" : "wrongly takes the packet");
 	}
 	return status;
 }
@@ -219,19 +221,19 @@ static json_t *bench_json(const struct bench *bench)
 	    "libpcap", engine_json(bench, 0), "engines", list);
 }
 
-/* Why machine code was asked for, and is not there; "" where it is. */
+/* Returns why the JIT engine runs without machine code; "" if it has machine code. */
 static const char *why_no_code(const struct cw_filter_set_stats *stats)
 {
 	if (stats->engine == CW_ENGINE_JIT)
 		return "";
 	if (stats->is_code_over_budget)
-		return " (walked: the code would be too large)";
+		return " (walker: the code would be too large)";
 	if (stats->joint_count)
-		return " (walked: no machine code here)";
+		return " (walker: no machine code here)";
 	if (stats->loop_count)
-		return " (interpreted: filters with loops are no machine code)";
+		return " (interpreter: filters with loops have no machine code)";
 	if (stats->over_budget_count)
-		return " (interpreted: filters this large are no machine code)";
+		return " (interpreter: filters this large have no machine code)";
 	return " (no machine code here)";
 }
 
@@ -263,7 +265,7 @@ static void print_text(const struct bench *bench)
 		       bench->differences[engine].is_different ? "NO" : "yes",
 		       engines[engine] == CW_ENGINE_JIT ? why_no_code(&stats) : "");
 	}
-	printf("%.3f matches a packet; medians of %" PRIu64 " rounds, each engine in turn on ",
+	printf("%.3f matches per packet; medians of %" PRIu64 " rounds, each engine in turn on ",
 	       bench->runs[1].matches, bench->arguments->bench.repeat);
 	if (bench->measured_count == bench->packets.count)
 		printf("all packets\n");
@@ -276,13 +278,13 @@ static void print_text(const struct bench *bench)
 static int check_arguments(const struct cw_arguments *arguments)
 {
 	if (arguments->inputs.count != 1 || !arguments->rules.file)
-		cw_complain("bench filter takes one -r FILE and one -R RULES");
+		cw_complain("bench filter needs one -r FILE and one -R RULES");
 	else if (strcmp(arguments->inputs.words[0], "-") == 0 &&
 		 strcmp(arguments->rules.file, "-") == 0)
-		cw_complain("standard input (-) can be read once only");
+		cw_complain("standard input (-) can be read once only: use a file for -r or -R");
 	else if (arguments->traffic.packets == 0 ||
 		 arguments->traffic.packets > CW_BENCH_PACKETS_MAX)
-		cw_complain("--packets takes a whole number from 1 to %u here",
+		cw_complain("bench filter: --packets takes a whole number from 1 to %u",
 			    CW_BENCH_PACKETS_MAX);
 	else
 		return 0;

@@ -13,7 +13,7 @@
 
 #include "tools/options/values.h"
 
-#define OPEN_MAX_WALK 16 /* descriptors to remove a folder with */
+#define OPEN_MAX_WALK 16 /* descriptors for removing a folder */
 
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where)
 {
@@ -26,10 +26,10 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 static void remove_folder(const char *folder)
 {
 	if (nftw(folder, remove_entry, OPEN_MAX_WALK, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
-		cw_complain("warning: %s could not be removed: %s", folder, strerror(errno));
+		cw_complain("warning: cannot remove %s: %s", folder, strerror(errno));
 }
 
-/* Until the child has ended; its status, or 130 when a signal came. */
+/* Waits for the child. Returns its status, or 130 after a signal. */
 static int wait_for(pid_t child, const sigset_t *signals)
 {
 	bool is_stopped = false;
@@ -48,8 +48,7 @@ static int wait_for(pid_t child, const sigset_t *signals)
 	if (is_stopped)
 		return CW_EXIT_STOPPED;
 	if (WIFSIGNALED(status))
-		return cw_fail("the measurement was ended by a signal: %s",
-			       strsignal(WTERMSIG(status)));
+		return cw_fail("the measurement died of a signal: %s", strsignal(WTERMSIG(status)));
 	return WEXITSTATUS(status);
 }
 
@@ -93,7 +92,8 @@ int cw_bench_in_folder(const struct cw_arguments *arguments,
 	if (asprintf(&folder, "%s/capweir-bench-XXXXXX", base) < 0)
 		return cw_complain_no_memory();
 	if (!mkdtemp(folder)) {
-		cw_complain("cannot make a folder in %s: %s", base, strerror(errno));
+		cw_complain("cannot create a folder in %s: %s: choose another one with -o", base,
+			    strerror(errno));
 		free(folder);
 		return CW_EXIT_PROBLEM;
 	}
@@ -108,7 +108,7 @@ int cw_bench_subfolder(const char *folder, const char *name, char *path, size_t 
 	snprintf(path, path_bytes, "%s/%s", folder, name);
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return 0;
-	return cw_fail("cannot make %s: %s", path, strerror(errno));
+	return cw_fail("cannot create %s: %s", path, strerror(errno));
 }
 
 int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const char *text,

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where gopacket's layers are not ours: it has no payload behind ESP and Geneve, but one behind ARP
- * where there is padding; all pieces of a datagram are fragments to it; it decodes LLDP; a routing
- * header other than type 0 is a failure, IPv4 options that are bad or cut off are too; a failed IP,
- * TCP, UDP or destination options header counts beside its failure. It finds more protocols by
- * their ports than we have, which stop its parser. Learnt by comparing with the program, packet by
- * packet. Not followed: it decodes IP headers of any version number, and finds fault with LLDP,
- * RADIUS, NTP and the like; so its errors are more.
+ * How gopacket's layers differ from capweir's: gopacket has no payload after ESP and Geneve, but
+ * one after ARP with padding. It treats all pieces of a datagram as fragments. It decodes LLDP. It
+ * fails at routing headers other than type 0 and at bad or truncated IPv4 options. A failed IP,
+ * TCP, UDP or destination options header counts in addition to its failure. It knows more protocols
+ * by port, which stop its parser. Found by comparing with the program, packet by packet. Not
+ * imitated: gopacket decodes IP headers of any version, and reports more errors in LLDP, RADIUS,
+ * NTP and others.
  */
 #include "tools/bench/gopacket.h"
 
-/* Ports that lead to another layer than payload. */
+/* Ports whose payload gopacket decodes as another layer. */
 static const uint16_t tcp_ports[] = {53, 443, 502, 636, 989, 990, 992, 993, 994, 995, 5061};
 static const uint16_t udp_ports[] = {53,   123,  4789, 67,   68,   546, 547,
 				     5060, 6343, 6081, 3784, 2152, 623, 1812};
@@ -37,7 +37,7 @@ static bool are_options_bad(const struct cw_layer *ipv4)
 	       20u + ipv4->ipv4.options_bytes > ipv4->header_bytes; /* cut off */
 }
 
-/* Whether a header that cannot be decoded is a layer, beside the failure. */
+/* Returns whether a header that fails counts as a layer in addition to its failure. */
 static bool counts_failed(uint8_t type)
 {
 	return type == CW_LAYER_IPV4 || type == CW_LAYER_IPV6 || type == CW_LAYER_TCP ||
@@ -81,7 +81,7 @@ uint32_t cw_gopacket_count(const struct cw_layers *layers, const uint8_t *data, 
 			*is_failed = true;
 			return index + 2;
 		}
-		/* Its IPv6 decodes a hop-by-hop header, which has to be there. */
+		/* A missing hop-by-hop header is a failure to gopacket. */
 		if (layer->type == CW_LAYER_IPV6 && layer->ipv6.next_header == 0 && !has_more) {
 			*is_failed = true;
 			return index + 2;
@@ -98,7 +98,7 @@ static bool is_transport(const struct cw_layer *layer)
 	       layer->type == CW_LAYER_ICMPV4;
 }
 
-/* Whether it has a layer for what is payload to us, behind this one. */
+/* Returns whether gopacket decodes the payload after this layer. */
 static bool is_known(const struct cw_layer *layer)
 {
 	if (layer->type == CW_LAYER_IPV4)
@@ -125,7 +125,7 @@ bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
 			break;
 		case CW_LAYER_ICMPV4:
 		case CW_LAYER_PAYLOAD:
-		case CW_LAYER_DNS: /* by a port that it does not know */
+		case CW_LAYER_DNS: /* on a port that gopacket does not know */
 			break;
 		case CW_LAYER_TCP:
 			if (layer->flags & CW_LAYER_TRUNCATED)
@@ -144,7 +144,7 @@ bool cw_gopacket_parse(const struct cw_layers *layers, uint32_t *count)
 		default:
 			return false;
 		}
-		/* What it does not know at all ends the packet without an error. */
+		/* A protocol unknown to gopacket ends the packet without an error. */
 		if (layer->type == CW_LAYER_PAYLOAD && index && !is_transport(layer - 1)) {
 			*count = index;
 			return !is_known(layer - 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir bench limits: the rates of this machine that other results are stated as fractions of. */
+/* capweir bench limits: the limits of this machine, the base of other results' fractions. */
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
 
@@ -17,7 +17,7 @@ static int measure(struct cw_bench_table *table, const struct cw_bench_list *thr
 				return CW_EXIT_PROBLEM;
 	if (cw_stage_handover(&rate, text) < 0)
 		return cw_fail("%s", text);
-	if (rate.gb_per_s > 0) /* there is a second core */
+	if (rate.gb_per_s > 0) /* two cores or more */
 		json_object_set_new(table->limits, "handover",
 				    json_pack("[o]", cw_bench_rate_json(2, &rate)));
 	return 0;

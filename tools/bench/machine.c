@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine that a benchmark runs on: what it is called, and what it can do at most. */
+/* Describes the machine of a benchmark and measures its limits. */
 #include <sched.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -16,7 +16,7 @@ struct machine {
 	double load;
 };
 
-/* The model as the kernel calls it; "unknown" where it does not say. */
+/* Fills the CPU model of /proc/cpuinfo, or "unknown". */
 static void find_cpu(char *name, size_t bytes)
 {
 	FILE *file = fopen("/proc/cpuinfo", "r");
@@ -36,7 +36,7 @@ static void find_cpu(char *name, size_t bytes)
 		fclose(file);
 }
 
-/* How the frequency is chosen; "none" where nothing chooses it, as in virtual machines. */
+/* Fills the frequency governor, or "none", as in virtual machines. */
 static void find_governor(char *name, size_t bytes)
 {
 	FILE *file = fopen("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "r");
@@ -87,7 +87,7 @@ uint32_t cw_bench_cores(void)
 
 	if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
 		return (uint32_t)CPU_COUNT(&cores);
-	return (uint32_t)sysconf(_SC_NPROCESSORS_ONLN); /* more cores than the set has */
+	return (uint32_t)sysconf(_SC_NPROCESSORS_ONLN); /* more cores than a cpu_set_t holds */
 }
 
 json_t *cw_bench_rate_json(uint32_t threads, const struct cw_stage_rate *rate)

@@ -11,7 +11,7 @@
 #define SPAN_BYTES ((size_t)1 << 20)
 #define TOUCH_ROUNDS 9
 
-/* Room for one more packet of so many bytes; the memory moves. */
+/* Makes room for one more packet of `bytes`; this may move the memory. */
 static int make_room(struct cw_bench_packets *packets, size_t bytes)
 {
 	size_t capacity = packets->byte_capacity ? packets->byte_capacity : SPAN_BYTES;
@@ -43,7 +43,7 @@ static int make_room(struct cw_bench_packets *packets, size_t bytes)
 	return 0;
 }
 
-/* Whether a packet of the interface (NULL: there is none) is among those wanted. */
+/* Returns whether packets of this interface (NULL: unknown) are kept. */
 static bool is_wanted(struct cw_bench_packets *packets, const struct cw_iface *iface)
 {
 	if (iface && packets->count == 0)
@@ -85,7 +85,7 @@ static int keep_span(struct cw_bench_packets *packets, const struct cw_span *spa
 	return 0;
 }
 
-/* The memory has stopped moving. */
+/* Sets the packets' pointers, once the memory no longer moves. */
 static void point_to_data(struct cw_bench_packets *packets)
 {
 	const uint8_t *data = packets->bytes;
@@ -115,7 +115,7 @@ int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path)
 			result = keep_span(packets, &span);
 			cw_lease_give_back(&lease);
 			if (result < 0) {
-				cw_error_set(&error, result, "no memory");
+				cw_error_set(&error, result, "out of memory");
 				break;
 			}
 		}
@@ -126,7 +126,7 @@ int cw_bench_packets_read(struct cw_bench_packets *packets, const char *path)
 	if (result < 0)
 		cw_complain("%s", error.text);
 	else if (packets->count == 0)
-		cw_complain("%s: no packets to measure with", path);
+		cw_complain("%s: no packets to measure", path);
 	return result < 0 || packets->count == 0 ? CW_EXIT_PROBLEM : 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir bench ring: pointers handed from one thread to others, by the pipeline's ring and by a
- * queue behind a mutex, in turns. The limit is how fast cache lines go from core to core. */
+/* capweir bench ring: passes pointers from one thread to others, through the pipeline's ring and
+ * through a queue with a mutex, in turns. The limit is the transfer rate of cache lines. */
 #include "bench/stages/ring.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
@@ -50,7 +50,7 @@ int cw_bench_ring(const struct cw_arguments *arguments)
 	    .bench = "ring",
 	    .unit = "item",
 	    .threads = "threads",
-	    .limit = "handing over the pointers' own bytes, as cache lines go from core to core",
+	    .limit = "transfer of the pointers' bytes from core to core, as cache lines",
 	    .rounds = (uint32_t)arguments->bench.repeat};
 	uint32_t cores = cw_bench_cores();
 	struct cw_bench_list threads = {.numbers = {1, cores - 1}, .count = cores > 2 ? 2 : 1};

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * capweir bench split: the whole pipeline on a capture file in the page cache, by number of
- * threads, number of rules and kind of traffic, in turns with what one naturally writes with
- * libpcap. The limit is what it takes at least on this machine: to walk through the input once and
- * to write what is written once.
+ * capweir bench split: the complete pipeline on a capture file in the page cache, by number of
+ * threads, number of rules and kind of traffic, in turns with a plain libpcap loop. The limit is
+ * the least time on this machine to walk through the input once and to write the output once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,8 +18,8 @@
 
 #define PATH_BYTES 4096u
 #define TRAFFIC_MAX 8u
-#define SPARE_BYTES (UINT64_C(64) << 20) /* of memory beside what is written */
-#define SLOW_NS 5e9                      /* what takes longer is measured once */
+#define SPARE_BYTES (UINT64_C(64) << 20) /* memory to prepare in addition to the output */
+#define SLOW_NS 5e9                      /* longer runs are measured once */
 
 struct traffic {
 	char name[64];
@@ -35,7 +34,7 @@ struct split {
 	uint32_t traffic_count;
 	struct cw_bench_list threads, rule_counts;
 	struct cw_rules rules;
-	const char **filters; /* of the rules; NULL: made ones */
+	const char **filters; /* filters of the rules; NULL: generated ones */
 	struct cw_bench_table table;
 };
 
@@ -50,7 +49,7 @@ static int add_file(struct split *split, const char *path)
 	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
 		return cw_fail("%s: %s", path,
 			       errno ? strerror(errno)
-				     : "no regular file: it is read several times");
+				     : "not a regular file: it is read several times");
 	cw_format_printable(slash ? slash + 1 : path, traffic->name, sizeof(traffic->name));
 	snprintf(traffic->path, sizeof(traffic->path), "%s", path);
 	traffic->file_bytes = (uint64_t)status.st_size;
@@ -123,8 +122,8 @@ static int find_traffic(struct split *split)
 		return generate_all(split);
 	if (named > 1 || arguments->traffic.profile || cw_arguments_have(arguments, "packets"))
 		return cw_refuse(
-		    named > 1 ? "bench split takes one FILE"
-			      : "--profile and --packets are for generated traffic; a FILE is "
+		    named > 1 ? "bench split takes at most one FILE"
+			      : "--profile and --packets apply to generated traffic; a FILE is "
 				"read to its end");
 	errno = 0;
 	return add_file(split, arguments->inputs.count ? arguments->inputs.words[0]
@@ -140,9 +139,10 @@ static int choose(struct split *split)
 	split->threads = (struct cw_bench_list){.numbers = {1, cores}, .count = cores > 1 ? 2 : 1};
 	split->rule_counts = (struct cw_bench_list){.numbers = {8}, .count = 1};
 	if (arguments->rules.file && arguments->bench.rule_counts)
-		return cw_refuse("give rules with -R, or a number of made ones with --rule-count");
+		return cw_refuse(
+		    "-R and --rule-count exclude each other: --rule-count generates rules");
 	if (arguments->traffic.packets == 0)
-		return cw_refuse("--packets takes a number from 1 on here");
+		return cw_refuse("bench split: --packets takes a whole number of at least 1");
 	result = cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256);
 	if (result == 0)
 		result = cw_bench_list_parse(&split->rule_counts, "--rule-count",
@@ -155,7 +155,7 @@ static int choose(struct split *split)
 
 /* ---- measuring ---- */
 
-/* Which row is of what: all in the order of the loops below; threads 0 is libpcap. */
+/* Adds the rows in the order of these loops; threads 0 is libpcap. */
 static int add_rows(struct split *split)
 {
 	uint32_t traffic, rules, threads;
@@ -205,8 +205,8 @@ static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t i
 	status = is_natural ? cw_stage_split_natural(&options, &result, text)
 			    : cw_stage_split(&options, &result, text);
 	cw_stage_empty(folder);
-	if (status < 0 && is_natural && !round) { /* capweir, which is next, may well */
-		cw_complain("warning: libpcap, %u rules, %s: %s; it is left out", row->rule_count,
+	if (status < 0 && is_natural && !round) { /* capweir may still succeed */
+		cw_complain("warning: libpcap, %u rules, %s: %s; left out", row->rule_count,
 			    traffic->name, text);
 		row->is_left_out = true;
 		return 0;
@@ -226,7 +226,7 @@ static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t i
 	return 0;
 }
 
-/* Both programs have to have found the same. */
+/* Checks that both programs wrote the same. */
 static int check_rows(const struct split *split)
 {
 	uint32_t index, first = 0;

@@ -8,14 +8,14 @@ struct cw_bench_row *cw_bench_table_add(struct cw_bench_table *table)
 	struct cw_bench_row *row;
 
 	if (!rows) {
-		cw_complain("no memory");
+		cw_complain("out of memory");
 		return NULL;
 	}
 	table->rows = rows;
 	row = &rows[table->row_count];
 	*row = (struct cw_bench_row){.wall_ns = calloc(3 * (size_t)table->rounds, sizeof(double))};
 	if (!row->wall_ns) {
-		cw_complain("no memory");
+		cw_complain("out of memory");
 		return NULL;
 	}
 	row->cpu_ns = row->wall_ns + table->rounds;
@@ -57,7 +57,7 @@ void cw_bench_table_fini(struct cw_bench_table *table)
 	table->row_count = 0;
 }
 
-/* The number that so much of them lies below, between two of them if need be. */
+/* Returns the quantile `part` of sorted numbers, interpolated. */
 static double quantile(const double *sorted, uint64_t count, double part)
 {
 	double at = part * (double)(count - 1);
@@ -78,10 +78,10 @@ double cw_bench_median(const double *sorted, uint64_t count)
 	return quantile(sorted, count, 0.5);
 }
 
-/* What is shown of a row. */
+/* The printed figures of a row. */
 struct figures {
 	double wall_ns, min_ns, max_ns, spread_ns, cpu_ns, cycles;
-	double limit_fraction; /* 0: not known */
+	double limit_fraction; /* 0: unknown */
 };
 
 static void take_figures(const struct cw_bench_table *table, struct cw_bench_row *row,
@@ -114,7 +114,7 @@ static double bytes_per_packet(const struct cw_bench_row *row)
 
 /* ---- JSON ---- */
 
-/* A number, or null where there is none. */
+/* Returns a number as JSON, or null for 0. */
 static json_t *number_or_null(double number)
 {
 	return number > 0 ? json_real(number) : json_null();

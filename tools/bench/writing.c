@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir bench write: packets in memory written to capture files, a file a thread, by each way of
- * capweir and by libpcap's pcap_dump, in turns. The limit is write() of blocks of 1 MiB. */
+/* capweir bench write: writes packets in memory to capture files, one file a thread, with each of
+ * capweir's writers and libpcap's pcap_dump in turns. The limit is write() of 1 MiB blocks. */
 #include <errno.h>
 
 #include "bench/stages/write.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
 
-#define FILE_BYTES (UINT64_C(128) << 20) /* each, unless --packets says otherwise */
+#define FILE_BYTES (UINT64_C(128) << 20) /* per file, without --packets */
 #define FILE_BYTES_MAX (UINT64_C(64) << 30)
 
 struct writing {
@@ -15,7 +15,7 @@ struct writing {
 	const char *folder;
 	struct cw_bench_list threads, sizes;
 	struct cw_bench_table table;
-	bool has_no_direct; /* it was told */
+	bool has_no_direct; /* direct writing is not available; reported */
 };
 
 static enum cw_stage_write_way way_of(uint32_t index)
@@ -58,7 +58,7 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	if (!packets)
 		packets = FILE_BYTES / (row->packet_bytes + 16);
 	if (packets * (row->packet_bytes + 16) > FILE_BYTES_MAX)
-		return cw_refuse("--packets: files of more than 64 GiB are not written");
+		return cw_refuse("bench write: --packets gives files over 64 GiB: choose fewer");
 	status = cw_bench_subfolder(writing->folder, "out", folder, sizeof(folder));
 	if (status)
 		return status;
@@ -68,7 +68,7 @@ static int measure_row(struct writing *writing, uint32_t index, uint64_t round)
 	cw_stage_empty(folder);
 	if (status == -EOPNOTSUPP) {
 		if (!writing->has_no_direct)
-			cw_complain("warning: %s; it is left out", text);
+			cw_complain("warning: %s; left out", text);
 		writing->has_no_direct = row->is_left_out = true;
 		return 0;
 	}
@@ -106,7 +106,8 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	    .table = {.bench = "write",
 		      .unit = "packet",
 		      .threads = "threads",
-		      .limit = "write() of the same bytes, at the rate above (direct may pass it)",
+		      .limit =
+			  "write() of the same bytes, at the rate above (direct may exceed it)",
 		      .rounds = (uint32_t)arguments->bench.repeat}};
 	uint64_t round;
 	int result = cw_bench_list_parse(&writing.threads, "-t", arguments->bench.threads, 1,
