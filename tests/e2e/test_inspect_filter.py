@@ -222,7 +222,7 @@ class InspectFilter(e2e.Test):
 
     def test_an_expression_that_matches_nothing_is_a_warning(self):
         done = self.run_ok("inspect", "filter", "-d", "1 = 2")
-        self.assertIn("can match no packet", done.err)
+        self.assertIn("can never match a packet", done.err)
         self.assertEqual(done.out, b"(000) ret      #0\n")
 
     # ---- the decision program ----

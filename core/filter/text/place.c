@@ -148,6 +148,20 @@ static bool find_stray(pcap_t *handle, const char *expression, struct cw_filter_
 	return true;
 }
 
+/* Find an address with a mask that does not follow "net" (fills `found`): libpcap quotes none. */
+static bool find_masked_host(const char *expression, struct cw_filter_token *found)
+{
+	struct cw_filter_tokens tokens = {.next = expression};
+	bool is_net = false;
+
+	while (cw_filter_token_next(&tokens, found)) {
+		if (!is_net && found->kind == CW_TOKEN_NUMBER && *tokens.next == '/')
+			return true;
+		is_net = found->length == 3 && memcmp(found->text, "net", 3) == 0;
+	}
+	return false;
+}
+
 int cw_filter_report_refusal(pcap_t *handle, const char *expression, const char *message,
 			     struct cw_error *error)
 {
@@ -155,23 +169,25 @@ int cw_filter_report_refusal(pcap_t *handle, const char *expression, const char 
 	int dlt = pcap_datalink(handle);
 	struct cw_filter_token token;
 	const char *linktype = cw_linktype_name(cw_linktype_from_dlt(dlt), name, sizeof(name));
-	bool is_found;
+	bool is_masked = strstr(message, HOST_MASK), is_found;
 
 	if (strstr(message, SYNTAX_ERROR))
 		is_found = find_stray(handle, expression, &token);
+	else if (is_masked)
+		is_found = find_masked_host(expression, &token);
 	else
 		is_found = find_quoted(expression, message, &token);
 	cw_filter_quote(expression, quote);
 	if (!is_found)
-		return cw_error_set(error, -EINVAL, "filter \"%s\" for link type %s: %s%s", quote,
-				    linktype, message,
-				    strstr(message, HOST_MASK) ? "; write 'net', not 'host'" : "");
+		return cw_error_set(error, -EINVAL, "filter \"%s\" for link type %s: %s", quote,
+				    linktype, message);
 	if (token.length == 0)
 		return cw_error_set(error, -EINVAL,
 				    "filter \"%s\" for link type %s: %s, at its end", quote,
 				    linktype, message);
 	return cw_error_set(error, -EINVAL,
-			    "filter \"%s\" for link type %s: %s, at \"%.*s\" (column %zu)", quote,
+			    "filter \"%s\" for link type %s: %s, at \"%.*s\" (column %zu)%s", quote,
 			    linktype, message, (int)cw_min_size(token.length, 100), token.text,
-			    (size_t)(token.text - expression) + 1);
+			    (size_t)(token.text - expression) + 1,
+			    is_masked ? "; a network is written 'net 10.0.0.0/8'" : "");
 }

@@ -74,7 +74,7 @@ static int take_refusal(pcap_t *handle, const char *expression, const char *mess
 	result = keep_program(translation, &reject, 1, error);
 	if (result)
 		return result;
-	cw_error_set(error, 0, "filter \"%s\" can match no packet",
+	cw_error_set(error, 0, "filter \"%s\" can never match a packet",
 		     cw_filter_quote(expression, quote));
 	return CW_FILTER_NEVER;
 }

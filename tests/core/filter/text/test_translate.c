@@ -247,7 +247,9 @@ static void display_filters_are_named_and_translated(void **state)
 static void mask_of_a_host_suggests_net(void **state)
 {
 	(void)state;
-	assert_contains(refuse("host 10.0.0.0/8", -EINVAL), "write 'net', not 'host'");
+	assert_contains(refuse("net 10.1.0.0/16 or tcp and host 10.0.0.0/8", -EINVAL),
+			"at \"10.0.0.0\" (column 33); a network is written 'net ");
+	assert_contains(refuse("src 10.0.0.0/8", -EINVAL), "at \"10.0.0.0\" (column 5); a network");
 }
 
 static void host_names_are_asked_for_where_allowed(void **state)
