@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The manual pages and the completions: complete, well-formed, and with commands that work."""
+"""The manual pages: complete, well-formed, and with commands that work."""
 import glob
 import os
 import re
@@ -122,52 +122,6 @@ class Pages(commands.Test):
                 lines = [*(lines if key != "rules" else ["defaults: {write: '{rule}.pcap'}"]),
                          example]
             self.run_ok("check", self.write("example.yaml", "\n".join(lines)))
-
-
-class Completions(e2e.Test):
-    def complete(self, *words):
-        """What bash offers for the last word."""
-        script = """
-            source "$1"; shift
-            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-            compopt() { :; }
-            _capweir
-            printf '%s\\n' "${COMPREPLY[@]}"
-        """
-        result = run("bash", "-c", script, "bash", os.path.join(MADE, "capweir.bash"), *words)
-        self.assertEqual(result.returncode, 0, result.stdout)
-        return result.stdout.split()
-
-    def test_bash_completes_commands_options_and_values(self):
-        if not shutil.which("bash"):
-            self.skipTest("bash is not installed")
-        for command in COMMANDS:
-            self.assertIn(command, self.complete("capweir", ""))
-            self.assertIn(command, self.complete("capweir", command[:4]))
-            offered = self.complete("capweir", command, "--")
-            for name in options_of(command):
-                self.assertIn(f"--{name}", offered)
-        self.assertEqual(self.complete("capweir", "split", "--sync", ""), ["off", "close"])
-        self.assertEqual(self.complete("capweir", "split", "--sync", "c"), ["close"])
-        self.assertEqual(self.complete("capweir", "split", "-c", ""), [])
-        self.assertNotIn("--queues", self.complete("capweir", "split", "--"))
-        self.assertIn("lo", self.complete("capweir", "capture", "-i", ""))
-        file = self.path("some.pcap")
-        open(file, "w", encoding="ascii").close()
-        self.assertEqual(self.complete("capweir", "split", "-r", file[:-3]), [file])
-
-    def test_other_shells_can_read_theirs(self):
-        found = [shell for shell in ("zsh", "fish") if shutil.which(shell)]
-        for shell in found:
-            result = run(shell, "-n", os.path.join(MADE, f"capweir.{shell}"))
-            self.assertEqual((result.returncode, result.stdout), (0, ""))
-        for shell in ("zsh", "fish"):
-            text = read(os.path.join(MADE, f"capweir.{shell}"))
-            for command in COMMANDS:
-                for name in options_of(command):
-                    self.assertIn(name, text)
-        if len(found) < 2:
-            self.skipTest("zsh and fish are not both installed; only the names were compared")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
  * or @OPTIONS@. Run when capweir is built; not installed.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/base.h"
-#include "tools/manual/manual.h"
+#include "tools/options/table.h"
 
 #define LINE_BYTES 4096u
 
