@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The edit distance between names, with a swap of two letters as the cheapest slip. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,9 +13,9 @@
 #define LONG_BYTES 8u  /* a word from this length on may have two slips */
 #define NAMES_SAID_MAX 3u
 
-#define COST_SWAP 1u /* of two letters; the commonest slip */
-#define COST_SKIP 2u /* a letter too much or too few */
-#define COST_OTHER 3u
+#define COST_SWAP 1u  /* two letters swapped: the most common slip */
+#define COST_SKIP 2u  /* a letter too many or too few */
+#define COST_OTHER 3u /* another letter */
 #define COST_MAX COST_OTHER
 #define COST_MAX_LONG (COST_OTHER + COST_SKIP)
 
@@ -28,7 +29,7 @@ static bool is_same(char a, char b)
 	return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-/* The cost of the slips that turn `name` into `word`; UINT32_MAX: not compared. */
+/* Returns the cost of the slips that turn `name` into `word`; UINT32_MAX: too long to compare. */
 static uint32_t cost_between(const char *word, size_t bytes, const char *name)
 {
 	uint32_t rows[3][WORD_BYTES_MAX + 1];

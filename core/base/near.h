@@ -12,23 +12,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CW_NEAR_NAMES_MAX 8u /* candidates that are compared at the end; later ones are dropped */
+#define CW_NEAR_NAMES_MAX 8u /* most candidates; further ones are dropped */
 #define CW_NEAR_TEXT_BYTES 96u
 
 struct cw_near {
 	const char *word;
-	size_t bytes; /* of the word, which need not end with a NUL */
+	size_t bytes; /* bytes of the word, which need not end with a NUL */
 	uint32_t count;
-	const char *names[CW_NEAR_NAMES_MAX]; /* borrowed */
+	const char *names[CW_NEAR_NAMES_MAX]; /* borrows */
 	uint32_t costs[CW_NEAR_NAMES_MAX];
 };
 
-/* Remember the name if it is near to the word; upper and lower case are the same. */
+/* Adds the name if it is near to the word; ignores case. */
 void cw_near_offer(struct cw_near *near, const char *name);
 
 /*
- * Write " did you mean 'a', 'b' or 'c'?" with the nearest names, each between `before` and `after`;
- * an empty text if none is near or the word itself is a known name. Returns the text's length.
+ * Writes " did you mean 'a', 'b' or 'c'?" with the nearest names, each between `before` and
+ * `after`; an empty text if no name is near, or if the word is itself a name. Returns its length.
  */
 size_t cw_near_say(const struct cw_near *near, const char *before, const char *after, char *text,
 		   size_t room);

@@ -59,7 +59,7 @@ struct cw_unpack *cw_unpack_new(int fd, int wake_fd)
 	return unpack;
 }
 
-/* Reads as read() does, but also waits for wake_fd. Returns bytes, 0 at the end, or an errno. */
+/* Reads as read() does, but also waits for wake_fd. Returns bytes, 0 at the end, or -errno. */
 static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
 {
 	struct pollfd waits[2] = {{.fd = unpack->fd, .events = POLLIN},

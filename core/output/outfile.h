@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One output file: created hidden in its target's folder, written at offsets, truncated, synced,
- * renamed. Every failing system call is returned. Device files and FIFOs are opened in place and
+ * renamed. Every system call's failure is returned. Device files and FIFOs are opened in place and
  * written in sequence. Single owner at a time; no locks.
  */
 #ifndef CW_CORE_OUTPUT_OUTFILE_H
@@ -96,7 +96,7 @@ void cw_outfile_drop(struct cw_outfile *file);
 /* Reads `bytes` at `offset` of a regular file, after flushing. Returns the bytes read or -errno. */
 int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
 
-/* Truncates a regular file to `bytes`, and drops the bytes taken beyond. Returns 0 or an errno. */
+/* Truncates a regular file to `bytes`, and drops the bytes taken beyond. Returns 0 or -errno. */
 int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes);
 
 /* Closes the descriptor of an idle regular file; the next open reopens it. Flushes it first; if
@@ -117,7 +117,7 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
  * stays. A missing file is not an error. -EBADF for a file not published or not regular. */
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
 
-/* Fills the bytes that this process may still write in the file's folder. */
+/* Fills the free bytes that this process may use in the file's folder. Returns 0 or -errno. */
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes);
 
 const char *cw_outfile_path(const struct cw_outfile *file);
