@@ -155,7 +155,7 @@ class Reports(command.Test):
         done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, says)
-        self.assertIn(b"2 rules, 1 errors", done.out)
+        self.assertIn(b"2 rules, 1 error,", done.out)
         text = self.read("heavy.yaml").decode().splitlines()[-2].partition("filter: ")[2]
         self.assert_refused("-r", "in.pcap", "-w", "a.pcap", "--filter-time", "0.2",
                             text.strip("'\""), says="rule1: .*longer than 0.2 s")
@@ -183,7 +183,7 @@ class Reports(command.Test):
         self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertRegex(done.err, "warning: cannot start a process that compiles filters: .*"
                                    "without lim")
-        self.assertIn(b"1 rules, 0 errors", done.out)
+        self.assertIn(b"1 rule, 0 errors", done.out)
 
     def test_a_lost_compile_process_is_exit_1(self):
         self.heavy_rules(1500)

@@ -60,8 +60,9 @@ static int refuse_name(const char *word)
 	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
 		cw_near_offer(&near, benches[index].name);
 	cw_near_say(&near, "'", "'", meant, sizeof(meant));
-	cw_complain("unknown benchmark '%s'%s%s: give one of these:", word, meant[0] ? ";" : "",
-		    meant);
+	if (*word)
+		cw_complain("unknown benchmark '%s'%s%s", word, meant[0] ? ";" : "", meant);
+	cw_complain("bench needs the name of one of these:");
 	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
 		fprintf(stderr, "  %-10s %s\n", benches[index].name,
 			cw_command_page("bench", benches[index].name)->summary);

@@ -115,8 +115,10 @@ int cw_command_check(const struct cw_arguments *arguments)
 		goto out;
 	if (findings.error_count)
 		result = CW_EXIT_USAGE;
-	printf("%s: %u rules, %u errors, %u warnings\n", arguments->rest.words[0], rules.count,
-	       findings.error_count, findings.warning_count);
+	printf("%s: %u rule%s, %u error%s, %u warning%s\n", arguments->rest.words[0], rules.count,
+	       rules.count == 1 ? "" : "s", findings.error_count,
+	       findings.error_count == 1 ? "" : "s", findings.warning_count,
+	       findings.warning_count == 1 ? "" : "s");
 out:
 	free(findings.illegal_counts);
 	cw_rules_fini(&rules);

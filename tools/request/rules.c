@@ -121,8 +121,9 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	if (limit_rules(asked, rules) < 0)
 		result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
 	else if (arguments->json && writes_to_stdout(rules))
-		result = cw_error_set(error, -EINVAL,
-				      "--json and the output - both use standard output");
+		result = cw_error_set(
+		    error, -EINVAL,
+		    "--json and the output - both use standard output: write to a file");
 	if (result < 0)
 		cw_rules_fini(rules);
 	return result;

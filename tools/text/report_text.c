@@ -63,8 +63,9 @@ static void print_queues(const struct cw_report *report)
 		const struct cw_report_device *device = &report->devices[index];
 
 		if (device->gap_count)
-			fprintf(stderr, "%s disappeared %u times, for %.1f s in total\n",
-				device->device, device->gap_count, device->gap_s);
+			fprintf(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
+				device->device, device->gap_count,
+				device->gap_count == 1 ? "" : "s", device->gap_s);
 	}
 }
 
@@ -106,8 +107,7 @@ void cw_report_print(const struct cw_report *report)
 		report->is_balanced ? "balanced" : "NOT BALANCED");
 	print_queues(report);
 	if (report->hooks_run)
-		fprintf(stderr, "hooks run for %s files, %s failed\n",
-			cw_format_count(report->hooks_run, a),
+		fprintf(stderr, "hooks: %s run, %s failed\n", cw_format_count(report->hooks_run, a),
 			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
 	if (report->reloads_accepted || report->reloads_refused)
 		fprintf(stderr, "rules generation %s in force; reloads: %s accepted, %s refused\n",
@@ -121,10 +121,10 @@ void cw_report_print(const struct cw_report *report)
 			report->verify.differences ? cw_format_count(report->verify.differences, c)
 						   : "no",
 			report->verify.differences == 1 ? "difference" : "differences");
-	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u threads\n", report->elapsed_s,
+	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u thread%s\n", report->elapsed_s,
 		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
 		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
-		report->threads);
+		report->threads, report->threads == 1 ? "" : "s");
 }
 
 /* Reports packets that the interface lost before any kernel ring received them. */
