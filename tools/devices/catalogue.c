@@ -18,7 +18,7 @@
 #define ASK_BUFFER_BYTES (64 << 10)
 #define DEVICE_WORD_DIGITS_MAX 9u
 #define LIST_BYTES 128u
-#define LIST_BYTES_SAID 72 /* of the interfaces' names, in a message */
+#define LIST_BYTES_SAID 72 /* bytes of interface names in a message */
 
 static int copy_text(char **to, const char *from)
 {
