@@ -11,7 +11,7 @@
 #define COLUMNS 80u
 #define INDENT 2u
 #define LEFT_BYTES 64u
-#define LEFT_COLUMNS_MAX 24u /* of an option's names; longer ones have a line to themselves */
+#define LEFT_COLUMNS_MAX 26u /* of an option's names; longer ones have a line to themselves */
 #define WORD_COLUMNS 16u     /* of sub-commands and words */
 #define TEXT_BYTES 512u
 #define NO_BREAK '\1' /* a space at which no line ends */

@@ -90,9 +90,9 @@ const struct cw_command_text cw_command_texts[] = {
      "2\ta filter, the rules or the command line are wrong"},
     {"repair", CW_REPAIR, CW_REPAIR, CHECKING, "truncate damaged ends of capture files",
      "capweir repair FILE... [OPTIONS]",
-     "Removes what a crash or a full disk left after the last intact record of a pcap or pcapng "
-     "file, of hidden .part files too. Intact files stay as they are, and so do files with more "
-     "packets after the damage.",
+     "Truncates a pcap or pcapng file, hidden .part files too, after its last intact record: the "
+     "rest stems from a crash or a full disk. Intact files stay as they are, and so do files with "
+     "more packets after the damage.",
      NULL,
      "# what would be removed\n"
      "capweir repair --dry-run *.pcap\n"
@@ -120,7 +120,7 @@ const struct cw_command_text cw_command_texts[] = {
      "reload\tread the rules file again\n"
      "rules\tlist the rules\n"
      "rotate [RULE]\tstart new files, of one rule or of all\n"
-     "flush\twrite what is in memory\n"
+     "flush\twrite captured packets to the files\n"
      "stop\tend the capture\n"
      "stats\treport the counters\n"
      "log LEVEL\treport messages from note, warning or problem on",
@@ -195,8 +195,8 @@ const struct cw_command_text cw_command_texts[] = {
      "1\ta measurement fails\n" USAGE_EXIT},
     {"bench ring", CW_BENCH, CW_BENCH_RING, NULL, "measure handing items from thread to thread",
      "capweir bench ring [OPTIONS]",
-     "Measures the pipeline's queue between threads, in turns with a queue behind a mutex.", NULL,
-     "capweir bench ring -t 1,3",
+     "Measures the pipeline's queue between threads, in turns with a queue that a mutex protects.",
+     NULL, "capweir bench ring -t 1,3",
      "0\tmeasured\n"
      "1\ta measurement fails\n" USAGE_EXIT},
     {"bench write", CW_BENCH, CW_BENCH_WRITE, NULL, "measure writing capture files",
@@ -207,14 +207,14 @@ const struct cw_command_text cw_command_texts[] = {
      "1\ta measurement fails\n" USAGE_EXIT},
     {"bench filter", CW_BENCH, CW_BENCH_FILTER, NULL, "measure filters by every engine",
      "capweir bench filter -r FILE -R RULES [OPTIONS]",
-     "Measures what the filters of RULES cost for each packet of FILE, by every engine and by "
+     "Measures the cost of the filters of RULES for each packet of FILE, by every engine and by "
      "libpcap, in turns, and checks that all agree.",
      NULL, "capweir bench filter -r big.pcap -R rules.yaml",
      "0\tmeasured\n"
      "1\ta measurement fails, or engines disagree\n" USAGE_EXIT},
     {"bench decode", CW_BENCH, CW_BENCH_DECODE, NULL, "measure decoding packets",
      "capweir bench decode [FILE] [OPTIONS]",
-     "Measures what decoding costs for each packet of FILE: all layers, chosen layers, TCP "
+     "Measures the cost of decoding each packet of FILE: all layers, chosen layers, TCP "
      "streams, flows. The default FILE is capweir_benchmark.pcap in the temporary folder; it is "
      "generated if it is missing.",
      NULL, "capweir bench decode big.pcap",

@@ -121,9 +121,10 @@ const struct cw_option_row cw_option_rows[] = {
      "print everything, however long", FLAG(filter.full), COMMON},
     {'w', "write", "FILE", CW_GROUP_OUTPUT, BOTH | CW_GENERATE,
      "write the packets of one rule; repeatable", WORDS(rules.writes), COMMON,
-     .more = "A name in .pcapng gives pcapng, any other pcap; .zst after it compresses. - is "
-	     "standard output. {rule}, {iface}, {seq} and strftime(3) conversions are "
-	     "replaced."},
+     .more =
+	 "A name that ends in .pcapng gives pcapng, any other pcap; .zst after that compresses. "
+	 "- is standard output. {rule}, {iface}, {seq} and strftime(3) conversions are "
+	 "replaced."},
     {'o', "directory", "DIR", CW_GROUP_OUTPUT, BOTH | CW_BENCH | BENCH_FOLDER,
      "create relative outputs in DIR", WORD(output.directory)},
     {'c', "count", "N", CW_GROUP_OUTPUT, BOTH, "stop after N packets that a rule matched",
@@ -133,7 +134,7 @@ const struct cw_option_row cw_option_rows[] = {
      AMOUNT(output.snaplen, CW_SIZE, 1, 0, UINT32_MAX - 1), .more = "0 keeps all bytes."},
     {0, "no-clobber", NULL, CW_GROUP_OUTPUT, BOTH | CW_GENERATE, "refuse to replace existing files",
      FLAG(output.no_clobber)},
-    {0, "sync", "off|close", CW_GROUP_OUTPUT, BOTH, "flush each file before it is named",
+    {0, "sync", "off|close", CW_GROUP_OUTPUT, BOTH, "flush each file before naming it",
      CHOICE(output.sync, CW_SYNC_OFF, NULL), .preset_text = "off",
      .more = "close: each file is on the disk before it gets its final name."},
     {0, "direct", "auto|on|off", CW_GROUP_OUTPUT, BOTH, "write around the page cache",
@@ -208,7 +209,7 @@ const struct cw_option_row cw_option_rows[] = {
      AMOUNT(live.ring_bytes, CW_SIZE, 1024, 1024, TIB), COMMON, .preset_text = "65536"},
     {0, "block-size", "SIZE", CW_GROUP_LIVE, CW_CAPTURE, "set the block size of kernel rings",
      AMOUNT(live.block_bytes, CW_SIZE, 1, 4096, CW_LIVE_BLOCK_BYTES_MAX), .preset_text = "1MiB"},
-    {0, "block-timeout", "MS", CW_GROUP_LIVE, CW_CAPTURE, "deliver a partly filled block after MS",
+    {0, "block-timeout", "MS", CW_GROUP_LIVE, CW_CAPTURE, "wait MS for a block to fill",
      TIME(live.retire_ms, MS, CW_LIVE_RETIRE_MS_MAX *MS), .preset_text = "20"},
     {0, "max-drop", "N", CW_GROUP_LIVE, CW_CAPTURE, "exit 3 beyond N kernel drops",
      AMOUNT(live.max_drop, CW_COUNT, 1, 0, UINT64_MAX), .preset = UINT64_MAX,
