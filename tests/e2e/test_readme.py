@@ -119,7 +119,7 @@ class Readme(e2e.Test):
         generate, split = commands_of(before)[-2:]
         self.run_command(*generate)
         printed = self.run_command(*split).splitlines()
-        time = re.compile(r"[0-9.]+ s, [0-9,]+ packets/s, .*/s, [0-9]+ threads")
+        time = re.compile(r"[0-9.]+ s, [0-9,]+ packets/s, .*/s, [0-9]+ threads?")
         self.assertRegex(printed[-1], time)
         self.assertRegex(shown[1].splitlines()[-1], time)
         self.assertEqual(shown[1].splitlines()[:-1], printed[:-1])
