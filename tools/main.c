@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command: finds out which one is meant and runs it. */
+/* Finds the command and runs it. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -54,8 +54,8 @@ static int run(enum cw_command command, int (*call)(const struct cw_arguments *a
 }
 
 /*
- * Where standard input, output or error is closed, something else would get its number, and packets
- * or words meant for it. The placeholder cannot be used in that direction, so they fail.
+ * Opens /dev/null, in the wrong direction, as each of the standard descriptors that is closed.
+ * Otherwise another file would get the number, and packets or messages with it; so they fail.
  */
 static void hold_standard_descriptors(void)
 {
@@ -64,7 +64,7 @@ static void hold_standard_descriptors(void)
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0)
 			continue;
-		/* The lowest free number is this one: those below are open. */
+		/* fd is the lowest free number: all below are open. */
 		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
 			exit(CW_EXIT_PROBLEM);
 	}
@@ -75,7 +75,7 @@ static int run_command(int argc, char **argv)
 	const char *word = argc > 1 ? argv[1] : "";
 
 	hold_standard_descriptors();
-	/* Failed writes come back as errors, to be counted. */
+	/* Makes failed writes return errors, which are counted. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
@@ -88,7 +88,7 @@ static int run_command(int argc, char **argv)
 	}
 	if (strcmp(word, "help") == 0)
 		return run_help(argc - 2, argv + 2);
-	/* A capture may be called help, but a benchmark is not. */
+	/* Other commands take words, and a file may be named help. */
 	if (strcmp(word, "bench") == 0 && argc > 2 && strcmp(argv[2], "help") == 0)
 		return run_help(1, argv + 1);
 	for (size_t index = 0; index < CW_ARRAY_COUNT(commands); index++) {
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 {
 	int result = run_command(argc, argv);
 
-	/* Help, findings, versions: what could not be said was not said. */
+	/* A command is not complete if its output cannot be written. */
 	if (result == CW_EXIT_COMPLETE)
 		result = cw_flush_output();
 	return result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parsed command line as a thing: its lists of words, its end. */
+/* Lists of words in the parsed command line, and freeing them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command line through getopt_long, by the table. */
+/* Reads the command line with getopt_long, by the table. */
 #include <getopt.h>
 #include <string.h>
 
@@ -8,16 +8,16 @@
 #include "tools/options/strangers.h"
 #include "tools/options/values.h"
 
-#define LETTERLESS 256 /* what getopt returns for row 0, if that has no letter */
+#define LETTERLESS 256 /* getopt's result for row 0 without a letter */
 
 struct parse {
 	struct cw_arguments *arguments;
 	const struct cw_command_text *page;   /* NULL: tcpdump's line */
-	char split_word[CW_SPELLING_BYTES];   /* an option that is not capture's; "": none */
-	char capture_word[CW_SPELLING_BYTES]; /* one that is not split's */
+	char split_word[CW_SPELLING_BYTES];   /* an option that capture lacks; "": none */
+	char capture_word[CW_SPELLING_BYTES]; /* an option that split lacks */
 };
 
-/* The row of getopt's result; NULL: no option has this letter. */
+/* Returns the row of getopt's result; NULL: no option has this letter. */
 static const struct cw_option_row *find_row(int id)
 {
 	if (id >= LETTERLESS)
@@ -67,10 +67,10 @@ static bool is_capture_name(const char *word)
 	return false;
 }
 
-/* The table as getopt_long wants it. */
+/* Fills getopt_long's tables. */
 static void make_getopt_tables(char *letters, struct option *longs)
 {
-	/* "+" would stop at the first positional word; tcpdump users put them anywhere. */
+	/* No "+", which would stop at the first positional word: options may follow words. */
 	*letters++ = ':';
 	for (size_t index = 0; index < cw_option_row_count; index++) {
 		const struct cw_option_row *row = &cw_option_rows[index];
@@ -127,7 +127,7 @@ static int settle_command(struct parse *parse)
 	return 0;
 }
 
-/* `value` is the option's if that stands in a word to itself. */
+/* `value`: the option's value if it is a separate word, else NULL. */
 static int take_option(struct parse *parse, const struct cw_option_row *row, bool is_long,
 		       const char *value)
 {
@@ -156,7 +156,7 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 	return cw_option_take(arguments, row, optarg);
 }
 
-/* What getopt found: an option (`id`), ':' for a missing value, '?' for an unknown one. */
+/* `id` is getopt's result: an option, ':' for a missing value, '?' for an unknown option. */
 static int take_found(struct parse *parse, int id, bool is_long, char *const *argv)
 {
 	const struct cw_option_row *row = find_row(id == ':' || id == '?' ? optopt : id);
@@ -186,7 +186,7 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 	*arguments = (struct cw_arguments){.command = command};
 	preset(arguments);
 	make_getopt_tables(letters, longs);
-	optind = 0; /* forgets what an earlier line left */
+	optind = 0; /* resets getopt's state of an earlier line */
 	while (result == 0) {
 		int long_index = -1;
 		int id = getopt_long(argc, argv, letters, longs, &long_index);

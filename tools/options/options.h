@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line: one table of every option of every command, from which parsing and help are
- * made. Parsing gives raw values; what they mean together is the commands' business.
+ * The parsed command line. Parsing fills raw values by the table of options (table.h); what the
+ * values mean together is decided in tools/request/.
  */
 #ifndef CW_TOOLS_OPTIONS_OPTIONS_H
 #define CW_TOOLS_OPTIONS_OPTIONS_H
@@ -24,7 +24,7 @@ enum cw_command {
 	CW_REPLAY = 1 << 7,
 	CW_SELFTEST = 1 << 8,
 	CW_REPAIR = 1 << 9,
-	CW_STATUS = 1 << 10, /* stats, top and control: ask a capture that runs */
+	CW_STATUS = 1 << 10, /* stats, top and control */
 };
 
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
@@ -40,7 +40,7 @@ struct cw_words {
 	uint32_t count;
 };
 
-/* Which rules, and what they do where the rules file does not say. 0: nothing. */
+/* Rules, and limits for rules whose file sets none. Numbers: 0 is no limit. */
 struct cw_rules_arguments {
 	struct cw_words filters; /* -f */
 	struct cw_words writes;  /* -w */
@@ -54,7 +54,7 @@ struct cw_rules_arguments {
 	uint64_t hook_ms;
 };
 
-/* How filters are read, compiled, run, checked and printed. */
+/* Reading, compiling, running, checking and printing filters. */
 struct cw_filter_arguments {
 	const char *file;     /* -F */
 	const char *linktype; /* -y */
@@ -63,13 +63,13 @@ struct cw_filter_arguments {
 	bool resolve;
 	uint64_t time_ms; /* 0: the default */
 	uint64_t memory_bytes;
-	uint64_t verify_every; /* 0: not at all */
-	uint64_t dumps;        /* how often -d was given */
+	uint64_t verify_every; /* packets for each one checked; 0: no check */
+	uint64_t dumps;        /* number of -d */
 	bool dot;
 	bool full;
 };
 
-/* Outputs, and the work that fills them. Numbers: 0 is the default. */
+/* Outputs, threads and memory. Numbers: 0 is the default. */
 struct cw_output_arguments {
 	const char *directory; /* -o */
 	uint64_t packet_count; /* -c */
@@ -107,7 +107,7 @@ struct cw_live_arguments {
 	uint64_t duration_ms;
 	uint64_t drain_ms;
 	const char *metrics;
-	const char *control; /* also of the commands that ask */
+	const char *control; /* also of stats, top and control */
 	const char *user;    /* -Z */
 	const char *pin;
 	uint64_t realtime;
@@ -134,14 +134,14 @@ struct cw_selftest_arguments {
 	bool own_cable;
 };
 
-/* Lists of numbers are as written. */
+/* Lists of numbers as text. */
 struct cw_bench_arguments {
-	uint64_t repeat; /* 0: the benchmark's own */
+	uint64_t repeat; /* rounds; 0: the benchmark's default */
 	const char *threads;
 	const char *queues;
 	const char *rule_counts;
 	const char *frame_sizes;
-	bool lazy; /* this and the next: decode */
+	bool lazy; /* this and the fields below: decode */
 	bool print_errors;
 	bool print_layers;
 	bool gopacket_compat;
@@ -152,8 +152,8 @@ struct cw_arguments {
 	struct cw_words inputs;  /* -r */
 	struct cw_words devices; /* -i */
 	struct cw_words rest;    /* positional */
-	struct cw_words owned;   /* words not of argv, freed with the others */
-	struct cw_words given;   /* long names of the options that were given */
+	struct cw_words owned;   /* allocated words, freed by fini */
+	struct cw_words given;   /* long names of the given options */
 	bool json;
 	bool quiet;
 	bool dry_run;

@@ -15,7 +15,7 @@
 #define GIB (UINT64_C(1) << 30)
 #define TIB (UINT64_C(1) << 40)
 
-/* Where a value goes: the offset of a field, which must be of this type. */
+/* Offset of a field, which must be of this type. */
 #define TO(field, type)                                                                     \
 	(offsetof(struct cw_arguments, field) +                                             \
 	 0 * sizeof(struct {                                                                \
@@ -25,7 +25,7 @@
 		 int unused;                                                                \
 	 }))
 
-/* How a row ends. Amounts: kind, what a bare 1 means, the least and the most. */
+/* Ends of rows. Amounts: kind, unit of a bare number, least, most. */
 #define FLAG(field) .kind = CW_OPTION_FLAG, .to = TO(field, bool)
 #define WORD(field) .kind = CW_OPTION_WORD, .to = TO(field, const char *)
 #define WORDS(field) .kind = CW_OPTION_WORDS, .to = TO(field, struct cw_words)
@@ -304,7 +304,7 @@ const struct cw_option_row cw_option_rows[] = {
 const size_t cw_option_row_count = CW_ARRAY_COUNT(cw_option_rows);
 static_assert(CW_ARRAY_COUNT(cw_option_rows) <= CW_OPTION_ROWS_MAX, "raise the limit");
 
-/* What pages say otherwise than the rows: the first that fits counts. NULL: as the row. */
+/* Texts of pages that differ from the row's; the first match counts. NULL: the row's text. */
 static const struct {
 	const char *name;
 	unsigned commands;
@@ -368,7 +368,7 @@ void cw_option_text(const struct cw_option_row *row, const struct cw_command_tex
 		if (strcmp(notes[index].name, row->name) != 0 ||
 		    !(notes[index].commands & (page->command | page->page)))
 			continue;
-		/* Another help is another sense: the row's sentences and default do not apply. */
+		/* With another meaning the row's sentences and default do not apply. */
 		text->more = note->help || note->more ? note->more : row->more;
 		text->preset_text =
 		    note->help || note->preset_text ? note->preset_text : row->preset_text;

@@ -27,7 +27,7 @@
 #define CW_TOP (1u << 26)
 #define CW_CONTROL (1u << 27)
 
-/* Topics of help, in the order in which it has them. */
+/* Topics, in the order of the help. */
 enum cw_option_group {
 	CW_GROUP_INPUT,
 	CW_GROUP_RULES,
@@ -45,44 +45,44 @@ enum cw_option_group {
 
 extern const char *const cw_option_group_names[CW_GROUPS];
 
-/* What the value is, and the type of the field that it goes to. */
+/* Kind of a value, and the type of its field. */
 enum cw_option_kind {
 	CW_OPTION_NOTHING, /* accepted, changes nothing */
 	CW_OPTION_HELP,
 	CW_OPTION_FLAG,   /* bool */
-	CW_OPTION_TALLY,  /* uint64_t: how often it was given */
+	CW_OPTION_TALLY,  /* uint64_t: number of times */
 	CW_OPTION_WORD,   /* const char * */
-	CW_OPTION_WORDS,  /* struct cw_words: each time one more */
+	CW_OPTION_WORDS,  /* struct cw_words: one for each time */
 	CW_OPTION_CHOICE, /* int */
 	CW_OPTION_AMOUNT, /* uint64_t */
 	CW_OPTION_MS,     /* uint64_t: a time, in milliseconds */
-	CW_OPTION_OWN,    /* the row's function takes it */
+	CW_OPTION_OWN,    /* the row's function reads the text */
 };
 
 struct cw_option_row {
 	char letter; /* 0: none */
 	const char *name;
-	const char *argument; /* NULL: takes none; "[=...": may be left out */
+	const char *argument; /* NULL: no value; "[=...": optional */
 	enum cw_option_group group;
-	unsigned commands; /* and pages of help */
+	unsigned commands; /* enum cw_command, and pages of help */
 	const char *help;  /* one line, a verb first, without the default; NULL: not shown */
 	enum cw_option_kind kind;
 	size_t to;           /* offset in struct cw_arguments */
 	const char *choices; /* "one|other"; NULL: the argument says them, if any */
 	int first;           /* number of the first choice, of CHOICE */
 	struct cw_amount amount;
-	uint64_t preset;         /* of AMOUNT and MS where it is not given */
+	uint64_t preset;         /* of AMOUNT and MS */
 	const char *preset_text; /* the default, for help; NULL: none */
 	const char *more;        /* sentences for the long help; NULL: none */
-	const char *habit;       /* what to do instead, for who knows tcpdump's; NULL */
-	bool is_common;          /* in the short help */
-	size_t bench_list;       /* 0, or offset of a const char *: bench takes several numbers */
+	const char *habit;       /* advice to users of tcpdump's option; NULL: none */
+	bool is_common;          /* part of the short help */
+	size_t bench_list;       /* 0, or the offset of bench's list, a const char * */
 	/* 0, or CW_EXIT_USAGE after a complaint. */
 	int (*take)(struct cw_arguments *arguments, const struct cw_option_row *row,
 		    const char *text);
 };
 
-/* What help says of an option on one page. */
+/* Text of an option on one page. */
 struct cw_option_text {
 	const char *help;
 	const char *more;        /* NULL: nothing */
@@ -93,36 +93,36 @@ struct cw_option_text {
 struct cw_command_text {
 	const char *name;     /* "split", "bench ring" */
 	unsigned command;     /* enum cw_command */
-	unsigned page;        /* rows that have all of these bits belong to it */
-	const char *topic;    /* of a command: its heading in the list of commands */
+	unsigned page;        /* bits that every row of the page has */
+	const char *topic;    /* heading in the list of commands; NULL: a sub-command */
 	const char *summary;  /* one line, a verb first */
 	const char *usage;    /* lines that begin with "capweir" */
 	const char *what;     /* sentences; a line break begins a paragraph */
-	const char *words;    /* NULL, or lines "word\twhat it does": what may follow */
+	const char *words;    /* NULL, or lines "word\tmeaning" that may follow */
 	const char *examples; /* lines "capweir ...", "# why" before them */
 	const char *exits;    /* lines "number\twhen" */
 };
 
 extern const struct cw_option_row cw_option_rows[];
 extern const size_t cw_option_row_count;
-#define CW_OPTION_ROWS_MAX 128u /* room for tables made of it */
+#define CW_OPTION_ROWS_MAX 128u /* size of tables made from the rows */
 
 extern const struct cw_command_text cw_command_texts[];
 extern const size_t cw_command_text_count;
 
-/* The page of a command's word and, if it has one of that name, sub-command; NULL: none. */
+/* Returns the page of a command, or of its sub-command if `sub_word` is one; NULL: none. */
 const struct cw_command_text *cw_command_page(const char *word, const char *sub_word);
 
 bool cw_option_belongs(const struct cw_option_row *row, const struct cw_command_text *page);
 
-/* Fills `text` with what the page says of the option; its presets may differ by command. */
+/* Fills `text` with the option's text on the page. */
 void cw_option_text(const struct cw_option_row *row, const struct cw_command_text *page,
 		    struct cw_option_text *text);
 
-/* The names to choose from, "one|other"; NULL: any value. */
+/* Returns the possible values, "one|other"; NULL: any value. */
 const char *cw_option_choices(const struct cw_option_row *row);
 
-/* Whether its argument may be left out. */
+/* Whether the option's value is optional. */
 static inline bool cw_option_is_optional(const struct cw_option_row *row)
 {
 	return row->argument && row->argument[0] == '[';

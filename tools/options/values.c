@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From an option's text to its field: each kind of value once. */
+/* Converts an option's text into its field, by the kind of the value. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 	{                                                                              \
 		CW_TIME, CW_NS_PER_S, NS_PER_MS, UINT64_C(36600) * 86400 * CW_NS_PER_S \
 	}
-#define VERIFY_EVERY_DEFAULT 100u /* 8 rules cost 1 or 2 ns a packet so */
+#define VERIFY_EVERY_DEFAULT 100u /* at 1 in 100, 8 rules cost 1 or 2 ns a packet */
 
 static const char *name_of(const struct cw_option_row *row, char name[NAME_BYTES])
 {
@@ -110,7 +110,7 @@ int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *r
 	return result;
 }
 
-/* Seconds that a file lasts, aligned or from its first packet on. */
+/* Sets the period of a file, aligned to multiples or counted from its first packet. */
 static int take_period(struct cw_rules_arguments *rules, const char *option, const char *text,
 		       bool is_aligned)
 {
@@ -122,7 +122,7 @@ static int take_period(struct cw_rules_arguments *rules, const char *option, con
 		return result;
 	if (rules->rotate_every_ns)
 		return cw_refuse(
-		    "-G, -b duration: and -b interval: are one thing: give one of them");
+		    "-G, -b duration: and -b interval: exclude each other: give one of them");
 	rules->rotate_every_ns = ns;
 	rules->is_rotate_aligned = is_aligned;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What options' values look like. Each returns 0, or CW_EXIT_USAGE after a complaint. */
+/* Values of options. Each function returns 0, or CW_EXIT_USAGE after a complaint. */
 #ifndef CW_TOOLS_OPTIONS_VALUES_H
 #define CW_TOOLS_OPTIONS_VALUES_H
 
@@ -9,7 +9,7 @@
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
 		     uint64_t *number);
 
-/* Put the value where the row says; `text` is NULL where there is none. Also CW_EXIT_PROBLEM. */
+/* Stores the value in the row's field; `text` is NULL without a value. Also CW_EXIT_PROBLEM. */
 int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
 		   const char *text);
 
