@@ -33,11 +33,13 @@ CHOICES = {
     "-r in.pcap --direct": {"auto", "on", "off"}, "-i lo --fanout": {"hash", "cpu", "qm", "lb",
                                                                      "rollover"},
 }
+PROMPT = "ready, please> "  # shown once the shell reads single keys
 LIMITS = {"filesize:", "packets:", "duration:", "interval:", "files:"}
 
 # What was offered goes to a FIFO: words, then END.
 BASH = """
 HISTFILE=
+PS1='{prompt}'
 bind 'set bell-style none'
 bind 'set enable-bracketed-paste off'
 source {made}/capweir.bash
@@ -48,6 +50,7 @@ echo END >{answers}
 """
 ZSH = """
 setopt no_auto_list no_beep
+PS1='{prompt}'
 unset zle_bracketed_paste
 fpath=({folder}/functions $fpath)
 autoload -Uz compinit && compinit -u -D
@@ -78,31 +81,33 @@ class Terminal:
         os.mkfifo(self.path)
         self.answers = os.open(self.path, os.O_RDWR)
         with open(rc_file, "w", encoding="utf-8") as file:
-            file.write(rc_text.format(made=MADE, folder=folder, answers=self.path))
+            file.write(rc_text.format(made=MADE, folder=folder, answers=self.path,
+                                      prompt=PROMPT))
         self.process, self.terminal = pty.fork()
         if self.process == 0:
             os.environ.update(HOME=folder, ZDOTDIR=folder, TERM="xterm")
             os.execvp(arguments[0], arguments)
-        self.read_answer()
+        self.shown = b""
+        self.answer = b""
+        self.read_until(lambda: self.answer and PROMPT.encode() in self.shown)
+        self.answer = b""
 
-    def read_answer(self):
-        """The words up to END; what the shell writes to its terminal is thrown away."""
-        text = b""
-        while not text.endswith(b"END\n"):
+    def read_until(self, is_over):
+        while not is_over():
             ready, _, _ = select.select([self.answers, self.terminal], [], [], e2e.TIMEOUT)
             if not ready:
-                raise TimeoutError(f"no answer from the shell, but {text}")
+                raise TimeoutError(f"no answer from the shell, but {self.answer}, {self.shown}")
             if self.terminal in ready:
-                os.read(self.terminal, 65536)
+                self.shown += os.read(self.terminal, 65536)
             if self.answers in ready:
-                text += os.read(self.answers, 65536)
-        return {word for word in text.decode().splitlines()[:-1] if word}
+                self.answer += os.read(self.answers, 65536)
 
     def offer(self, line):
+        self.shown = self.answer = b""
         os.write(self.terminal, line.encode() + b"\t")
-        words = self.read_answer()
+        self.read_until(lambda: self.answer.endswith(b"END\n"))
         os.write(self.terminal, b"\x15")  # forgets the line
-        return words
+        return {word for word in self.answer.decode().splitlines()[:-1] if word}
 
     def close(self):
         os.close(self.terminal)
