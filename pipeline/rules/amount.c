@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parses numbers with suffixes, and says which ones a place takes. */
+/* Parses numbers with suffixes, and describes the numbers that an option or key takes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct unit {
 	uint64_t unit;
 };
 
-/* Of several suffixes for one unit the first is the one that messages use; larger units first. */
+/* Larger units first. Of several suffixes for one unit, messages use the first. */
 static const struct unit units[] = {
     {CW_COUNT, "G", 1000000000},
     {CW_COUNT, "M", 1000000},
@@ -88,7 +88,7 @@ int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *
 	return 0;
 }
 
-/* In the largest unit that divides it. */
+/* Prints the value in the largest unit that divides it. */
 static const char *print(enum cw_amount_kind kind, uint64_t value, char text[NUMBER_BYTES])
 {
 	uint64_t unit = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Numbers as people write them, in rules files and on the command line: digits and a suffix, by
- * kind. Bare numbers are in the unit of the place.
+ * Numbers as people write them, in rules files and on the command line: digits and a suffix that
+ * depends on the kind. Each option and key has a unit for numbers without a suffix.
  *   whole number  no suffix
  *   count         k, M, G: powers of 1000
  *   size          k, m, g, t (or capital), KiB ... TiB: powers of 1024; kB (or KB) ... TB: powers
@@ -15,15 +15,15 @@
 
 enum cw_amount_kind { CW_WHOLE, CW_COUNT, CW_SIZE, CW_TIME };
 
-/* What a place takes. Sizes are bytes, times nanoseconds. */
+/* The numbers that an option or key takes. Sizes are bytes, times nanoseconds. */
 struct cw_amount {
 	enum cw_amount_kind kind;
-	uint64_t bare; /* what a bare 1 means */
+	uint64_t bare; /* unit of a number without a suffix */
 	uint64_t least;
 	uint64_t most;
 };
 
-/* 0; -EINVAL: not such a number; -ERANGE: outside the range. Fills `value` with 0 only. */
+/* Fills `value` and returns 0; -EINVAL: not such a number; -ERANGE: outside the range. */
 int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *value);
 
 /*

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rules as such: grown, copied, freed; which names are good; adding command-line rules, checking
- * names, templates and limits across rules. What stands in a YAML file is rules_file.c's part.
+ * Rules: adds, copies and frees them; checks rule names; adds command-line rules; checks file
+ * names, templates and limits across rules. rules_file.c reads YAML files.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/filter/text/explain.h"
 #include "pipeline/rules/rules_parts.h"
 #include "pipeline/rules/template.h"
 
@@ -19,10 +20,10 @@ const char *cw_rule_name_fault(const char *name)
 	if (bytes > CW_RULE_NAME_BYTES_MAX)
 		return "it is longer than 128 characters";
 	if (strspn(name, ".") == bytes)
-		return "it consists of dots";
+		return "it has only dots";
 	for (size_t i = 0; i < bytes; i++)
 		if (!isascii(name[i]) || (!isalnum(name[i]) && !strchr("_-.+@:", name[i])))
-			return "it may have letters, digits and _ - . + @ : only";
+			return "use only letters, digits and _ - . + @ :";
 	return NULL;
 }
 
@@ -34,7 +35,7 @@ bool cw_rule_is_unmatched(const char *filter)
 	       filter[start + 9 + strspn(filter + start + 9, " \t\r\n")] == 0;
 }
 
-/* Room for one more; doubled, so that a million rules cost a million copies, not their square. */
+/* The room doubles, so that a million rules cost a million copies, not their square. */
 struct cw_rule *cw_rules_append(struct cw_rules *rules)
 {
 	bool is_power_of_2 = !(rules->count & (rules->count - 1));
@@ -49,6 +50,19 @@ struct cw_rule *cw_rules_append(struct cw_rules *rules)
 	}
 	rules->rules[rules->count] = (struct cw_rule){0};
 	return &rules->rules[rules->count++];
+}
+
+unsigned cw_rule_explain(const struct cw_rule *rule, const char *message, char *explained,
+			 size_t room)
+{
+	const char *text = rule->filter_lines ? rule->filter_lines : rule->filter;
+	long place = cw_filter_place(text, message);
+	unsigned line = rule->filter_line ? rule->filter_line : rule->line;
+
+	cw_filter_explain(text, message, explained, room);
+	for (long at = 0; rule->filter_line && at < place; at++)
+		line += text[at] == '\n';
+	return line;
 }
 
 static void free_words(char **words)
@@ -80,6 +94,7 @@ void cw_rule_fini(struct cw_rule *rule)
 	free_words(rule->hook);
 	free(rule->name);
 	free(rule->filter);
+	free(rule->filter_lines);
 	free(rule->write);
 }
 
@@ -93,6 +108,7 @@ struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
 	copy->name = strdup(rule->name);
 	copy->write = strdup(rule->write);
 	copy->filter = rule->filter ? strdup(rule->filter) : NULL;
+	copy->filter_lines = NULL;
 	copy->hook = NULL;
 	if (copy->name && copy->write && (copy->filter || !rule->filter) &&
 	    (!rule->hook || cw_rule_set_hook(copy, rule->hook) == 0))
@@ -135,7 +151,7 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 		if (is_unmatched && rules->rules[i].kind == CW_RULE_UNMATCHED)
 			return cw_error_set(
 			    error, -EINVAL,
-			    "rules %s and %s are both 'unmatched'; there can be one",
+			    "rules %s and %s are both 'unmatched'; only one rule can be",
 			    rules->rules[i].name, name);
 	}
 	rule = cw_rules_append(rules);
@@ -154,7 +170,7 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 	return 0;
 }
 
-/* Put "FILE:LINE: " in front of an error, where the rule stands in a file. */
+/* Puts "rule NAME: " before an error, and "FILE:LINE: " if the rule comes from a file. */
 static int at_rule(const struct cw_rules *rules, const struct cw_rule *rule, struct cw_error *error)
 {
 	int status = cw_error_prefix(error, "rule %s", rule->name);
@@ -164,7 +180,7 @@ static int at_rule(const struct cw_rules *rules, const struct cw_rule *rule, str
 	return status;
 }
 
-/* A rule's name at its template's end must not look like an extension that says another format. */
+/* Refuses {rule} at a template's end if the rule's name looks like another format's extension. */
 static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 {
 	struct cw_template *name;
@@ -175,46 +191,45 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 		return 0;
 	if (cw_template_parse(&name, rule->name, NULL, NULL))
 		return cw_error_set(error, -EINVAL,
-				    "its file would have the name '%s', which is no output's; put "
-				    "an extension behind {rule}",
+				    "its file would be named '%s', which is not a valid output "
+				    "name; add an extension after {rule}",
 				    rule->name);
-	status =
-	    name->is_pcapng
-		? cw_error_set(error, -EINVAL,
-			       "its file would be a pcap named '%s'; put .pcapng behind {rule}",
-			       rule->name)
-		: 0;
+	status = name->is_pcapng
+		     ? cw_error_set(error, -EINVAL,
+				    "its file would be a pcap named '%s'; add .pcapng after {rule}",
+				    rule->name)
+		     : 0;
 	if (!status && name->is_zst)
 		status = cw_error_set(
 		    error, -EINVAL,
-		    "its file would be uncompressed and named '%s'; put .zst behind {rule}",
+		    "its file would be uncompressed and named '%s'; add .zst after {rule}",
 		    rule->name);
 	cw_template_free(name);
 	return status;
 }
 
-/* Rings are of files that end, and where bytes are promised, of known size. */
+/* Checks the file ring: its files must end, and a limit in bytes needs a file size. */
 static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
 		      struct cw_error *error)
 {
 	if (rule->ring_files && !rule->rotate_bytes && !rule->rotate_packets &&
 	    !rule->rotate_every_ns)
 		return cw_error_set(error, -EINVAL,
-				    "it keeps %llu files and never begins a new one; give a size, "
-				    "packets or every, too",
+				    "it keeps %llu files but its file never ends; add size, "
+				    "packets or every to rotate",
 				    (unsigned long long)rule->ring_files);
 	if ((rule->ring_bytes || rules->total_bytes) && !rule->rotate_bytes)
 		return cw_error_set(
 		    error, -EINVAL,
-		    "a total needs the size of the files, too (rotate: {size: ...})");
+		    "a total needs a file size too; add size to rotate, like {size: 1GiB}");
 	if (rule->ring_bytes && rule->ring_bytes < rule->rotate_bytes)
 		return cw_error_set(
-		    error, -EINVAL, "its total of %llu bytes is less than one file may get (%llu)",
+		    error, -EINVAL, "its total of %llu bytes is less than one file of %llu bytes",
 		    (unsigned long long)rule->ring_bytes, (unsigned long long)rule->rotate_bytes);
 	return 0;
 }
 
-/* What all rules keep together must hold the file that each of them writes. */
+/* Checks that the total of all rules holds one file of each rule. */
 static int check_total(const struct cw_rules *rules, struct cw_error *error)
 {
 	uint64_t bytes = 0;
@@ -224,7 +239,7 @@ static int check_total(const struct cw_rules *rules, struct cw_error *error)
 		    bytes > rules->total_bytes)
 			return cw_error_set(error, -EINVAL,
 					    "%s: keep: a total of %llu bytes is less than one file "
-					    "of each rule may get together",
+					    "of each rule together",
 					    rules->path, (unsigned long long)rules->total_bytes);
 	return 0;
 }
@@ -238,7 +253,7 @@ static int report_collision(const struct cw_rules *rules, const uint32_t pair[2]
 	if (!rules->path)
 		return cw_error_set(error, -EINVAL,
 				    "rules %s and %s can write the same file ('%.150s' and "
-				    "'%.150s'); give each its own -w, or use {rule}",
+				    "'%.150s'); give each a separate -w, or use {rule}",
 				    first->name, second->name, first->write, second->write);
 	return cw_error_set(error, -EINVAL,
 			    "%s:%u: rule %s can write the same file as rule %s in line %u "
@@ -290,8 +305,8 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		status = report_collision(rules, pair, error);
 	else if (status == -E2BIG)
 		cw_error_set(error, status,
-			     "too many rules to tell whether their files differ; begin output "
-			     "names with {rule}, and give the rules names of one length");
+			     "too many rules to check that their files differ; begin output "
+			     "names with {rule}, and give all rules names of one length");
 	else if (status)
 		cw_error_set_errno(error, status, "cannot check the rules");
 out:

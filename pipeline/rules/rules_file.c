@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads a YAML rules file, event by event: one table of keys and one function per mapping of the
- * grammar, so that depth is the grammar's and memory is the file's, whatever the file says.
- * Defaults may stand anywhere; they are merged at the end.
+ * Reads a YAML rules file, event by event, with one table of keys and one function per mapping of
+ * the grammar. So the grammar bounds the depth and the file's size the memory, for any file.
+ * Defaults may come anywhere in the file; they are merged at the end.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -79,7 +79,7 @@ static int read_sample(struct cw_rules_reader *reader, const struct cw_rules_key
 	if (!strncmp(cw_rules_scalar(reader), "1/", 2) &&
 	    !cw_amount_parse(&key->amount, cw_rules_scalar(reader) + 2, &rule->sample_every))
 		return 0;
-	return cw_rules_refuse(reader, "sample: '%s' is no sample; write it like 1/100",
+	return cw_rules_refuse(reader, "sample: '%s' is not a sample; write it like 1/100",
 			       cw_rules_quote(cw_rules_scalar(reader), buffer));
 }
 
@@ -121,8 +121,8 @@ static int read_hook(struct cw_rules_reader *reader, const struct cw_rules_key *
 	if (!status && ((is_list && reader->event.type != YAML_SEQUENCE_END_EVENT) || !words[0] ||
 			!words[0][0]))
 		status = cw_rules_refuse_at(reader, line,
-					    "hook must be a program, or a list like [gzip, -9] of "
-					    "it and its arguments, at most %u",
+					    "hook must be a program, or a list of it and its "
+					    "arguments, like [gzip, -9], of at most %u words",
 					    CW_HOOK_WORDS_MAX);
 	if (!status && cw_rule_set_hook(rule, words))
 		status = cw_rules_out_of_memory(reader);
@@ -131,23 +131,66 @@ static int read_hook(struct cw_rules_reader *reader, const struct cw_rules_key *
 	return status;
 }
 
-/* The current scalar is an expression: keep it, and where it stands. */
+static bool is_blank(char character)
+{
+	return character == ' ' || character == '\t' || character == '\r';
+}
+
+/*
+ * Keeps a folded filter with the line breaks that it has in the file, so that messages can show the
+ * line of a fault. If the lines do not fit the filter (blank lines, which fold), keeps it as one
+ * line.
+ */
+static int keep_line_breaks(struct cw_rules_reader *reader, struct cw_rule *rule)
+{
+	unsigned line = rule->filter_line;
+	size_t used = 0, bytes = strlen(rule->filter);
+
+	rule->filter_lines = strdup(rule->filter);
+	if (!rule->filter_lines)
+		return cw_rules_out_of_memory(reader);
+	for (; used < bytes; line++) {
+		const char *text;
+		size_t count = cw_rules_find_line(reader, line, &text);
+
+		for (; count && is_blank(*text); text++)
+			count--;
+		while (count && is_blank(text[count - 1]))
+			count--;
+		if (count > bytes - used || memcmp(rule->filter + used, text, count) != 0 ||
+		    !strchr(" \n", rule->filter[used + count]))
+			break;
+		used += count;
+		if (used < bytes)
+			rule->filter_lines[used++] = '\n';
+		while (is_blank(rule->filter[used]))
+			used++;
+	}
+	for (size_t at = 0; used < bytes && at + 1 < bytes; at++)
+		if (rule->filter_lines[at] == '\n')
+			rule->filter_lines[at] = ' ';
+	return 0;
+}
+
+/* Takes the current scalar as the rule's filter, with its line. */
 static int take_filter(struct cw_rules_reader *reader, struct cw_rule *rule)
 {
 	const yaml_event_t *event = &reader->event;
-	bool is_block = event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
-			event->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+	bool is_folded = event->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+	bool is_block = is_folded || event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE;
 
 	if (cw_rules_is_null(reader))
 		return cw_rules_refuse(
 		    reader, "rule %s has no filter; write '' to take all packets", rule->name);
-	rule->filter_line = cw_rules_line(reader) + is_block; /* below its "|" or ">" */
+	rule->filter_line = cw_rules_line(reader) + is_block; /* after the line of "|" or ">" */
 	if (cw_rule_is_unmatched(cw_rules_scalar(reader))) {
 		rule->kind = CW_RULE_UNMATCHED;
 		return 0;
 	}
 	rule->filter = strdup(cw_rules_scalar(reader));
-	return rule->filter ? 0 : cw_rules_out_of_memory(reader);
+	if (!rule->filter)
+		return cw_rules_out_of_memory(reader);
+	return is_folded ? keep_line_breaks(reader, rule) : 0;
 }
 
 static int read_filter(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object)
@@ -157,7 +200,7 @@ static int read_filter(struct cw_rules_reader *reader, const struct cw_rules_key
 	if (status)
 		return status;
 	if (reader->event.type != YAML_SCALAR_EVENT)
-		return cw_rules_refuse(reader, "%s must be one text", key->word);
+		return cw_rules_refuse(reader, "%s must be a single value", key->word);
 	return take_filter(reader, object);
 }
 
@@ -174,7 +217,7 @@ static const struct cw_rules_key rule_keys[] = {
 static const struct cw_rules_key *const defaults_keys = rule_keys + 1; /* no filter */
 static const struct cw_rules_key *const number_keys[] = {rule_keys, rotate_keys, limit_keys, NULL};
 
-/* Numbers that a rule's keys did not give are all ones, which no range reaches, until then. */
+/* Sets the numbers to all ones, which no range allows, to mark those that no key gives. */
 static void unset_numbers(struct cw_rule *rule)
 {
 	const struct cw_rules_key *const *tables = number_keys;
@@ -194,7 +237,7 @@ static int read_defaults(struct cw_rules_reader *reader, const struct cw_rules_k
 		      : cw_rules_read_mapping(reader, defaults_keys, key->word, &reader->defaults);
 }
 
-/* The current scalar is a rule's name: add the rule. */
+/* Adds the rule that the current scalar names. */
 static struct cw_rule *new_rule(struct cw_rules_reader *reader)
 {
 	struct cw_rule *rule = cw_rules_append(reader->rules);
@@ -262,7 +305,7 @@ static int read_rules(struct cw_rules_reader *reader, const struct cw_rules_key 
 	}
 	if (!status && !reader->rules->count)
 		status =
-		    cw_rules_refuse_at(reader, line, "rules is empty; add one, like dns: port 53");
+		    cw_rules_refuse_at(reader, line, "no rules; add a rule, like dns: port 53");
 	return status;
 }
 
@@ -279,7 +322,7 @@ static int read_mode(struct cw_rules_reader *reader, const struct cw_rules_key *
 	else if (!strcmp(cw_rules_scalar(reader), "first"))
 		reader->rules->mode = CW_FILTER_FIRST;
 	else
-		return cw_rules_refuse(reader, "mode: '%s' is unknown; it can be all or first",
+		return cw_rules_refuse(reader, "mode: '%s' is unknown; use all or first",
 				       cw_rules_quote(cw_rules_scalar(reader), buffer));
 	return 0;
 }
@@ -306,19 +349,18 @@ static int read_document(struct cw_rules_reader *reader)
 	if (status)
 		return status;
 	if (!reader->rules->count)
-		return cw_rules_refuse_at(reader, 1,
-					  "there is no key 'rules'; write rules: {dns: port 53}");
+		return cw_rules_refuse_at(reader, 1, "no rules; add the key rules: {dns: port 53}");
 	status = cw_rules_advance(reader); /* the document's end */
 	if (!status)
 		status = cw_rules_advance(reader);
 	if (!status && reader->event.type != YAML_STREAM_END_EVENT)
-		status = cw_rules_refuse(reader, "a second document; a file has one");
+		status = cw_rules_refuse(reader, "a second document; remove the line with ---");
 	return status;
 }
 
 /* ---- after the file is read ---- */
 
-/* The numbers that the rule's keys did not give. */
+/* Gives a rule the numbers that its keys did not give. */
 static void merge_numbers(struct cw_rule *rule, const struct cw_rule *defaults)
 {
 	const struct cw_rules_key *const *tables = number_keys;
@@ -333,7 +375,7 @@ static void merge_numbers(struct cw_rule *rule, const struct cw_rule *defaults)
 		}
 }
 
-/* Give rules what the defaults say. */
+/* Completes the rules from the defaults. */
 static int merge_defaults(struct cw_rules_reader *reader)
 {
 	const struct cw_rule *defaults = &reader->defaults;
@@ -343,9 +385,10 @@ static int merge_defaults(struct cw_rules_reader *reader)
 
 		if (!rule->write && !defaults->write)
 			return cw_rules_refuse_at(reader, rule->line,
-						  "rule %s has no write; add write: to it or to "
-						  "defaults, like '{rule}.pcap'",
-						  rule->name);
+						  "rule %s has no output; add write: '%s.pcapng' "
+						  "to it, or for all rules defaults: {write: "
+						  "'{rule}.pcapng'}",
+						  rule->name, rule->name);
 		if (!rule->write)
 			rule->write = strdup(defaults->write);
 		if (!rule->write)
@@ -366,12 +409,12 @@ static int compare_names(const void *left, const void *right)
 	return order ? order : a < b ? -1 : a > b;
 }
 
-/* Refuse names that are there twice. */
+/* Refuses duplicate names, and a second rule `unmatched`. */
 static int check_unique(struct cw_rules_reader *reader)
 {
 	struct cw_rules *rules = reader->rules;
 	const struct cw_rule **sorted = malloc(rules->count * sizeof(struct cw_rule *));
-	const struct cw_rule *again = NULL; /* the first in the file that is there already */
+	const struct cw_rule *again = NULL; /* the file's first duplicate */
 	const struct cw_rule *before = NULL;
 	const struct cw_rule *unmatched = NULL;
 	int status = 0;
@@ -390,15 +433,15 @@ static int check_unique(struct cw_rules_reader *reader)
 	free(sorted);
 	if (again)
 		return cw_rules_refuse_at(reader, again->line,
-					  "rule %s is there already, in line %u", again->name,
-					  before->line);
+					  "rule %s is already defined in line %u; rename one",
+					  again->name, before->line);
 	for (uint32_t i = 0; !status && i < rules->count; i++) {
 		if (rules->rules[i].kind != CW_RULE_UNMATCHED)
 			continue;
 		if (unmatched)
 			status = cw_rules_refuse_at(
 			    reader, rules->rules[i].line,
-			    "rules %s and %s are both 'unmatched'; there can be one",
+			    "rules %s and %s are both 'unmatched'; only one rule can be",
 			    unmatched->name, rules->rules[i].name);
 		unmatched = &rules->rules[i];
 	}
@@ -414,7 +457,7 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 
 	*rules = (struct cw_rules){0};
 	if (bytes > CW_RULES_FILE_BYTES_MAX)
-		return cw_error_set(error, -EFBIG, "%.400s: larger than %zu MiB", name,
+		return cw_error_set(error, -EFBIG, "%.400s: a rules file has at most %zu MiB", name,
 				    CW_RULES_FILE_BYTES_MAX >> 20);
 	rules->path = strdup(name);
 	if (!rules->path || !yaml_parser_initialize(&reader.parser)) {
@@ -435,7 +478,7 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 	return status;
 }
 
-/* All of a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
+/* Reads a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
 static int64_t read_all(int fd, char **result)
 {
 	size_t capacity = 0;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What rules.c offers the reader of files. Private to the wing. */
+/* Functions of rules.c for the reader of files. Private to the wing. */
 #ifndef CW_PIPELINE_RULES_RULES_PARTS_H
 #define CW_PIPELINE_RULES_RULES_PARTS_H
 
 #include "pipeline/rules/rules.h"
 
-/* Add a zeroed rule, NULL without memory. Rules grow through this only. */
+/* Adds a zeroed rule; NULL: no memory. The only way that rules grow. */
 struct cw_rule *cw_rules_append(struct cw_rules *rules);
 
-/* Free what the rule holds. */
+/* Frees the memory that the rule owns. */
 void cw_rule_fini(struct cw_rule *rule);
 
-/* What is wrong with a rule's name, NULL when nothing is. */
+/* Returns the fault of a rule's name; NULL: none. */
 const char *cw_rule_name_fault(const char *name);
 
-/* Whether the expression is the word `unmatched`. */
+/* Returns whether the expression is the word `unmatched`. */
 bool cw_rule_is_unmatched(const char *filter);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The reader's ground: YAML events, mappings of known keys, numbers, complaints with file and line.
- */
+/* The reader's base: YAML events, mappings of known keys, numbers, errors with file and line. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -36,7 +35,76 @@ int cw_rules_out_of_memory(struct cw_rules_reader *reader)
 	return cw_rules_refuse_as(reader, cw_rules_line(reader), -ENOMEM, "out of memory");
 }
 
-/* libyaml gives scanner errors a line, but decoding errors only an offset. */
+size_t cw_rules_find_line(struct cw_rules_reader *reader, unsigned line, const char **text)
+{
+	const char *end = reader->text + reader->bytes, *newline;
+
+	if (!reader->found_line || line < reader->found_line) {
+		reader->found_line = 1;
+		reader->found_at = 0;
+	}
+	*text = reader->text + reader->found_at;
+	while ((newline = memchr(*text, '\n', (size_t)(end - *text))) != NULL &&
+	       reader->found_line < line) {
+		*text = newline + 1;
+		reader->found_line++;
+	}
+	reader->found_at = (size_t)(*text - reader->text);
+	if (reader->found_line < line)
+		*text = end;
+	return (size_t)((newline ? newline : end) - *text);
+}
+
+/* The mistakes behind libyaml's words. */
+static const struct fault {
+	const char *problem; /* libyaml's words */
+	bool is_at_context;  /* the mistake is where the value began, not where it was noticed */
+	const char *cause, *cure;
+} faults[] = {
+    {"did not find expected ',' or '}'", true, "'{' without its '}'",
+     "add ',' or '}', or quotes around a value with braces, like '{rule}.pcap'"},
+    {"did not find expected ',' or ']'", true, "'[' without its ']'", "add ',' or ']'"},
+    {"found unexpected end of stream", true, "a quote that is not closed", "add the other quote"},
+    {"could not find expected ':'", true, "a key without ':'", "write KEY: VALUE"},
+    {"mapping values are not allowed in this context", false,
+     "': ' inside a value, or wrong indentation",
+     "put quotes around the value, or indent the key like the keys above it"},
+    {"did not find expected key", false, "wrong indentation, or a value that needs quotes",
+     "indent the key like the keys above it; quote values with braces, like '{rule}.pcap'"},
+    {"block sequence entries are not allowed in this context", false,
+     "a list where one value is expected", "remove the '-'"},
+    {"found character that cannot start any token", false, "a value that begins with %, @ or `",
+     "put quotes around it, like '%Y.pcap'"},
+};
+
+/* Refuses a syntax error at `line` with its cause and cure, if known; else with libyaml's words. */
+static int refuse_syntax(struct cw_rules_reader *reader, unsigned line, const char *problem)
+{
+	unsigned began = (unsigned)reader->parser.context_mark.line + 1;
+	const char *text;
+	size_t bytes = cw_rules_find_line(reader, line, &text), index;
+
+	for (index = 0; index < bytes && (text[index] == ' ' || text[index] == '\t'); index++)
+		if (text[index] == '\t')
+			return cw_rules_refuse_at(reader, line,
+						  "not valid YAML: a tab in the indentation; "
+						  "indent with spaces");
+	for (index = 0; index < CW_ARRAY_COUNT(faults); index++) {
+		const struct fault *fault = &faults[index];
+
+		if (strcmp(problem, fault->problem) != 0)
+			continue;
+		if (fault->is_at_context && began < line)
+			return cw_rules_refuse_at(reader, began,
+						  "not valid YAML: %s (noticed in line %u); %s",
+						  fault->cause, line, fault->cure);
+		return cw_rules_refuse_at(reader, line, "not valid YAML: %s; %s", fault->cause,
+					  fault->cure);
+	}
+	return cw_rules_refuse_at(reader, line, "not valid YAML: %s", problem);
+}
+
+/* libyaml gives syntax errors a line, but decoding errors only an offset. */
 static int yaml_failure(struct cw_rules_reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
@@ -46,14 +114,14 @@ static int yaml_failure(struct cw_rules_reader *reader)
 	if (parser->error == YAML_MEMORY_ERROR)
 		return cw_rules_refuse_as(reader, line, -ENOMEM, "out of memory");
 	if (parser->error != YAML_READER_ERROR)
-		return cw_rules_refuse_at(reader, line, "not valid YAML: %s", problem);
+		return refuse_syntax(reader, line, problem);
 	line = 1;
 	for (size_t i = 0; i < cw_min_size(parser->problem_offset, reader->bytes); i++)
 		line += reader->text[i] == '\n';
 	return cw_rules_refuse_at(reader, line, "not UTF-8 text: %s", problem);
 }
 
-/* What no place in the grammar allows is refused here. */
+/* Refuses events that no place in the grammar allows. */
 int cw_rules_advance(struct cw_rules_reader *reader)
 {
 	yaml_event_t *event = &reader->event;
@@ -67,10 +135,10 @@ int cw_rules_advance(struct cw_rules_reader *reader)
 	if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.tag) ||
 	    (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag) ||
 	    (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.tag))
-		return cw_rules_refuse(reader, "tags (!name) have no meaning here");
+		return cw_rules_refuse(reader, "tags (!name) are not supported; remove the tag");
 	if (event->type == YAML_SCALAR_EVENT &&
 	    strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
-		return cw_rules_refuse(reader, "a NUL character in a text");
+		return cw_rules_refuse(reader, "a value contains a NUL character");
 	return 0;
 }
 
@@ -89,7 +157,10 @@ int cw_rules_expect_text(struct cw_rules_reader *reader, const char *what)
 	if (status)
 		return status;
 	if (reader->event.type != YAML_SCALAR_EVENT)
-		return cw_rules_refuse(reader, "%s must be one text", what);
+		return cw_rules_refuse(reader, "%s must be a single value%s", what,
+				       reader->event.type == YAML_MAPPING_START_EVENT
+					   ? "; quote a value with braces, like '{rule}.pcap'"
+					   : "");
 	if (cw_rules_is_null(reader))
 		return cw_rules_refuse(reader, "%s has no value", what);
 	return 0;
@@ -126,13 +197,13 @@ static int refuse_key(struct cw_rules_reader *reader, const struct cw_rules_key 
 	cw_rules_quote(key, buffer);
 	if (cw_near_say(&near, "'", "'", meant, sizeof(meant)))
 		return cw_rules_refuse(reader, "unknown key '%s' in %s;%s", buffer, where, meant);
-	return cw_rules_refuse(reader, "unknown key '%s' in %s; there are %s", buffer, where,
+	return cw_rules_refuse(reader, "unknown key '%s' in %s; the keys are %s", buffer, where,
 			       known);
 }
 
 /*
- * The next key of a mapping: 1 with its row in *found, 0 at the mapping's end, -ENOENT: not known.
- * `seen` remembers the rows of this mapping, a bit each.
+ * Reads the next key of a mapping: 1 with its row in *found, 0 at the mapping's end, -ENOENT:
+ * unknown key. `seen` has a bit for each row read before.
  */
 static int next_key(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 		    const char *where, unsigned *seen, const struct cw_rules_key **found)
@@ -153,8 +224,7 @@ static int next_key(struct cw_rules_reader *reader, const struct cw_rules_key *k
 		return -ENOENT;
 	bit = 1u << (key - keys);
 	if (*seen & bit)
-		return cw_rules_refuse(reader, "the key '%s' is there twice in %s", key->word,
-				       where);
+		return cw_rules_refuse(reader, "duplicate key '%s' in %s", key->word, where);
 	*seen |= bit;
 	*found = key;
 	return 1;

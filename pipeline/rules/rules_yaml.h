@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the reader of a rules file stands on: YAML events, mappings of known keys, complaints with
- * file and line. Private to rules_yaml.c and rules_file.c. All return 0 or a
- * negative errno after a complaint.
+ * The base of the reader of rules files: YAML events, mappings of known keys, errors with file and
+ * line. Private to rules_yaml.c and rules_file.c. Functions that return a status return 0, or a
+ * negative errno with the error filled.
  */
 #ifndef CW_PIPELINE_RULES_RULES_YAML_H
 #define CW_PIPELINE_RULES_RULES_YAML_H
@@ -17,16 +17,18 @@
 
 struct cw_rules_reader {
 	yaml_parser_t parser;
-	yaml_event_t event; /* the current one, owned */
+	yaml_event_t event; /* the current event; owned */
 	struct cw_rules *rules;
 	struct cw_rule defaults;
 	const char *name; /* of the file, for messages */
 	const char *text;
 	size_t bytes;
+	size_t found_at;     /* offset of the line that cw_rules_find_line found last */
+	unsigned found_line; /* number of that line; 0: none */
 	struct cw_error *error;
 };
 
-/* A key of a mapping. Its value is read by `read` or, without one, as a number into `object`. */
+/* A key of a mapping. `read` reads its value; NULL: the value is a number in `object`. */
 struct cw_rules_key {
 	const char *word; /* NULL: the table's end */
 	int (*read)(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object);
@@ -40,32 +42,35 @@ static inline unsigned cw_rules_line(const struct cw_rules_reader *reader)
 	return (unsigned)reader->event.start_mark.line + 1;
 }
 
-/* The current scalar's text. */
+/* Returns the current scalar's text. */
 static inline const char *cw_rules_scalar(const struct cw_rules_reader *reader)
 {
 	return (const char *)reader->event.data.scalar.value;
 }
 
-/* Complain: "FILE:LINE: " and the text. Returns `code`. */
+/* Fills the error: "FILE:LINE: " and the text. Returns `code`. */
 int cw_rules_refuse_as(struct cw_rules_reader *reader, unsigned line, int code, const char *format,
 		       ...) CW_PRINTF(4, 5);
 #define cw_rules_refuse_at(reader, line, ...) cw_rules_refuse_as(reader, line, -EINVAL, __VA_ARGS__)
 #define cw_rules_refuse(reader, ...) cw_rules_refuse_at(reader, cw_rules_line(reader), __VA_ARGS__)
 int cw_rules_out_of_memory(struct cw_rules_reader *reader);
 
-/* `text` for a message: cut, control characters replaced. Into `buffer`, which is returned. */
+/* Returns `buffer` with `text` for a message: shortened, control characters replaced. */
 const char *cw_rules_quote(const char *text, char buffer[CW_QUOTE_BYTES]);
 
-/* Go to the next event. */
+/* Fills the text of a line of the file, counted from 1, and returns its bytes without the newline.
+ * Fast for rising lines. */
+size_t cw_rules_find_line(struct cw_rules_reader *reader, unsigned line, const char **text);
+
+/* Reads the next event. */
 int cw_rules_advance(struct cw_rules_reader *reader);
 bool cw_rules_is_null(const struct cw_rules_reader *reader);
 
-/* The next event must be a scalar with a value; a mapping. */
+/* Read the next event, which must be a scalar with a value; or a mapping's start. */
 int cw_rules_expect_text(struct cw_rules_reader *reader, const char *what);
 int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, const char *like);
 
-/* Read the values of a mapping, whose start is the current event; `where` is its name in messages.
- */
+/* Reads the values of a mapping, whose start is the current event; messages call it `where`. */
 int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 			  const char *where, void *object);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Parses output name templates into parts and puts values in. Does not touch the file system;
- * whether two templates can give one name is template_collide.c's part.
+ * Parses output name templates into parts, and expands them with values. Does not touch the file
+ * system. template_collide.c checks whether two templates can give one name.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "pipeline/rules/template.h"
 
-/* glibc's and POSIX's; others are printed as they stand by some libraries and dropped by others. */
+/* Conversions of glibc and POSIX; some libraries print others unchanged, others drop them. */
 #define CONVERSIONS "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
 #define CONVERSION_FLAGS "-_0^#"
 
@@ -20,7 +20,7 @@ struct parser {
 	struct cw_template *name;
 	uint32_t text_bytes;
 	struct cw_error *error;
-	const char *whole; /* the template as given, for messages */
+	const char *whole; /* the template as given; for messages */
 };
 
 static int refuse(struct parser *parser, const char *what)
@@ -45,7 +45,7 @@ static void add_part(struct parser *parser, enum cw_part_kind kind, const char *
 	name->has_kind[kind] = true;
 }
 
-/* "{rule}" and so on at `text`; returns the bytes taken. */
+/* Parses a field such as "{rule}" at `text`. Returns the bytes taken. */
 static int parse_field(struct parser *parser, const char *text)
 {
 	static const struct {
@@ -64,11 +64,11 @@ static int parse_field(struct parser *parser, const char *text)
 	}
 	return cw_error_set(
 	    parser->error, -EINVAL,
-	    "output name '%.200s': unknown field '{%.*s}'; there are {rule}, {iface} and {seq}",
+	    "output name '%.200s': unknown field '{%.*s}'; use {rule}, {iface} or {seq}",
 	    parser->whole, (int)cw_min_size(bytes, 40), text + 1);
 }
 
-/* Put one conversion of a time into `result`; 0 when it gives nothing. */
+/* Fills `result` with one conversion of a time. Returns its bytes; 0: no text. */
 static size_t convert(const char *conversion, time_t seconds, bool is_utc, char result[256])
 {
 	struct tm parts;
@@ -98,13 +98,13 @@ static int parse_conversion(struct parser *parser, const char *text)
 		bytes++;
 	if (!text[bytes] || !strchr(CONVERSIONS, text[bytes]))
 		return cw_error_set(parser->error, -EINVAL,
-				    "output name '%.200s': '%.*s' is no time conversion; write "
+				    "output name '%.200s': '%.*s' is not a time conversion; write "
 				    "'%%%%' for a percent sign",
 				    parser->whole, (int)(bytes + (text[bytes] != 0)), text);
 	bytes++;
 	memcpy(conversion, text, bytes);
 	conversion[bytes] = 0;
-	/* Both halves of the day: %p may be empty in one of them only. */
+	/* Both halves of the day: %p may be empty in only one of them. */
 	for (time_t seconds = 0; seconds <= 43200; seconds += 43200) {
 		size_t length = convert(conversion, seconds, true, sample);
 
@@ -157,7 +157,7 @@ static bool is_extension(const char *dot, const char *end, const char *extension
 	return (size_t)(end - dot) == bytes && !strncasecmp(dot, extension, bytes);
 }
 
-/* What the template ends in says the format; only its own text counts, not the values. */
+/* Takes the format from the extension in the template's literal text; values do not count. */
 static int parse_extension(struct parser *parser, const char *text)
 {
 	static const char *const absent[] = {".zstd", ".gz", ".lz4", ".xz", ".bz2"};
@@ -177,7 +177,7 @@ static int parse_extension(struct parser *parser, const char *text)
 					    "in this version; use .pcap, .pcapng or .zst",
 					    parser->whole, absent[i]);
 	parser->name->is_zst = dot && !strcasecmp(dot, ".zst");
-	if (parser->name->is_zst) { /* what is in it, the extension before says */
+	if (parser->name->is_zst) { /* the extension before gives the format */
 		bytes = (size_t)(dot - base);
 		dot = memrchr(base, '.', bytes);
 	} else {
@@ -204,7 +204,7 @@ int cw_template_parse(struct cw_template **result, const char *text, const char 
 	parser.name = calloc(1, sizeof(*parser.name));
 	if (!parser.name)
 		return cw_error_set_errno(error, -ENOMEM, "output name '%.200s'", text);
-	/* Every byte gives at most one part and two bytes (a conversion's letter and its NUL). */
+	/* Each byte gives at most one part and two bytes (a conversion's letter and its NUL). */
 	parser.name->parts = calloc(bytes + 1, sizeof(*parser.name->parts));
 	parser.name->text = malloc(directory_bytes + 1 + 2 * bytes);
 	status = -ENOMEM;
@@ -235,7 +235,7 @@ size_t cw_template_value(const char *value, const char *if_empty,
 {
 	const char *from = value && value[0] ? value : if_empty;
 	size_t bytes = strnlen(from, CW_TEMPLATE_VALUE_BYTES_MAX);
-	/* "." and "..", also where the template's text goes on with another dot. */
+	/* "." and "..", even if the template's text continues with another dot. */
 	bool is_dots = strspn(from, ".") >= bytes;
 
 	for (size_t i = 0; i < bytes; i++) {
@@ -291,7 +291,7 @@ int cw_template_numbered(const char *path, unsigned long long number, char *resu
 	const char *dot = strrchr(base, '.');
 	int head, bytes;
 
-	if (!dot || dot == base) /* no extension, or a hidden file's name */
+	if (!dot || dot == base) /* no extension, or a hidden file */
 		dot = path + strlen(path);
 	if (dot - path >= (ptrdiff_t)CW_TEMPLATE_PATH_BYTES)
 		return -ENAMETOOLONG;

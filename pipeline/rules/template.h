@@ -10,7 +10,7 @@
 #include "core/format/encode.h"
 
 #define CW_TEMPLATE_PATH_BYTES 4096u
-#define CW_TEMPLATE_VALUE_BYTES_MAX 128u /* longer values of {rule} and {iface} are cut */
+#define CW_TEMPLATE_VALUE_BYTES_MAX 128u /* longer values of {rule} and {iface} are truncated */
 #define CW_CONVERSION_BYTES_MAX 4u       /* "%", a flag, E or O, the letter */
 
 enum cw_part_kind {
@@ -18,7 +18,7 @@ enum cw_part_kind {
 	CW_PART_RULE,
 	CW_PART_IFACE,
 	CW_PART_SEQ,
-	CW_PART_TIME, /* its text is one strftime conversion */
+	CW_PART_TIME, /* one strftime conversion */
 };
 
 struct cw_part {
@@ -27,64 +27,67 @@ struct cw_part {
 	uint32_t bytes;
 };
 
-/* Constant once it is parsed; what it is and has is for all, its texts and parts are the wing's. */
+/* Constant once parsed. Flags are public, text and parts private to the wing. */
 struct cw_template {
-	char *text; /* all texts one after the other, directory included */
+	char *text; /* all texts joined, including the directory */
 	struct cw_part *parts;
 	uint32_t part_count;
 	bool is_stdout; /* "-" */
-	bool is_pcapng; /* ".pcapng" and ".ntar"; others are pcap, us or ns by the caller */
-	bool is_zst;    /* ".zst" comes last: compressed; what is before it says the format */
+	bool
+	    is_pcapng; /* ".pcapng" or ".ntar"; other names are pcap; the caller chooses us or ns */
+	bool is_zst;   /* ends in ".zst": compressed; the extension before it gives the format */
 	bool has_kind[CW_PART_TIME + 1];
 };
 
 struct cw_template_values {
 	const char *rule;
-	const char *iface; /* NULL = "unknown"; characters unsafe in names become "_" */
-	uint64_t seq;      /* number of the file within its rule, from 0 */
+	const char *iface; /* NULL = "unknown"; unsafe characters become "_" */
+	uint64_t seq;      /* number of the rule's file, from 0 */
 	uint64_t ts_ns;
 	bool is_utc;
 };
 
 /*
- * Parse. `directory` (may be NULL) is put in front of relative paths. A template's own text may
- * name folders ("/"), but values put in for {rule} and {iface} never bring in "/", "..", NUL or
+ * Parses a template. `directory` (may be NULL) is put before relative paths. The template's literal
+ * text may name folders ("/"); values of {rule} and {iface} never contribute "/", "..", NUL or
  * control characters. Refused (-EINVAL): empty, unknown {field}, unfinished brace, control
- * characters, a trailing "/", an extension we know but do not have (.gz, .lz4, ...: "not in this
- * version"), strftime conversions that yield unsafe or empty text. "-" alone is standard output.
+ * characters, a trailing "/", an unsupported compression (.gz, .lz4, ...: "not in this version"),
+ * strftime conversions that give unsafe or empty text. "-" alone is standard output.
  */
 int cw_template_parse(struct cw_template **result, const char *text, const char *directory,
 		      struct cw_error *error);
 
-/* Into `path` (CW_TEMPLATE_PATH_BYTES of room). Bytes without NUL, or -ENAMETOOLONG. */
+/* Fills `path` (CW_TEMPLATE_PATH_BYTES). Returns its bytes without NUL, or -ENAMETOOLONG. */
 int cw_template_expand(const struct cw_template *name, const struct cw_template_values *values,
 		       char *path);
 
-/* Whether the two could ever expand to one path, each with its own rule's name. Errs towards yes
- * only where time conversions or {iface} make it undecidable. */
+/* Returns whether the templates, each with its rule's name, could expand to one path. Errs towards
+ * yes only if time conversions or {iface} make that undecidable. */
 bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 			     const struct cw_template *b, const char *rule_b);
 
 struct cw_template_use {
 	const struct cw_template *name; /* borrows */
 	const char *rule;               /* borrows */
-	bool is_repeated; /* may have to be numbered, cw_template_numbered: the rule rotates */
+	bool is_repeated;               /* the rule rotates, so cw_template_numbered may apply */
 };
 
 /*
- * As can_collide over all pairs, without trying them all where the names' fixed beginnings differ.
- * 1 and the pair's two indices in ascending order, 0 when none can collide, -ENOMEM, or -E2BIG when
- * too many names begin with something of unknown length ({iface}, %s), or have digits of rule names
- * where others have times (beyond some 200,000 numbered rules of several lengths), to decide it.
+ * Checks as cw_template_can_collide over all pairs, but skips pairs whose fixed beginnings differ.
+ * 1 and the pair's two indices in ascending order, 0 if none can collide, -ENOMEM, or -E2BIG: too
+ * many names to decide, because they begin with something of unknown length ({iface}, %s), or have
+ * digits of rule names where others have times (beyond some 200,000 numbered rules of several
+ * lengths).
  */
 int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t count,
 				uint32_t pair[2]);
 
-/* A value as it goes into names: unsafe characters and names of dots become "_". Returns bytes. */
+/* Fills `result` with a value as used in names: unsafe characters, and values of dots only, become
+ * "_". Returns bytes. */
 size_t cw_template_value(const char *value, const char *if_empty,
 			 char result[CW_TEMPLATE_VALUE_BYTES_MAX + 1]);
 
-/* The path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". -ENAMETOOLONG. */
+/* Fills the path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". 0 or -ENAMETOOLONG. */
 int cw_template_numbered(const char *path, unsigned long long number, char *result);
 
 void cw_template_free(struct cw_template *name);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whether two output name templates can give one path. A template becomes a pattern: one symbol per
- * character, where a symbol is a character, a digit, or anything but "/", and may repeat. Two
- * patterns collide when one string fits both. Times of different rules are taken as independent,
- * which errs towards yes. Paths are compared as text, symbolic links are not looked up.
+ * Checks whether two output name templates can give one path. A template becomes a pattern: one
+ * symbol per character; a symbol stands for one character, any digit, or anything but "/", and may
+ * repeat. Two patterns collide if one string fits both. Timestamps of different rules count as
+ * independent, which errs towards yes. Paths are compared as text; symbolic links are not followed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,22 +11,21 @@
 
 #include "pipeline/rules/template.h"
 
-/* Symbols: a byte value, or one of these, possibly with STAR (any number of them, also none). */
+/* Symbols: a byte value, or one of these, perhaps with STAR (any number of them, even none). */
 #define SYMBOL_DIGIT 0x100u
 #define SYMBOL_ANY 0x200u
 #define SYMBOL_STAR 0x400u
 
-/* The working directory, the text and what its conversions become (at most 10 symbols for 2 bytes).
- */
+/* The working directory, the text and its expanded conversions (at most 10 symbols for 2 bytes). */
 #define SYMBOLS_MAX (2u * CW_TEMPLATE_PATH_BYTES + 5u * CW_TEMPLATE_PATH_BYTES)
-/* Work bound of one search; only names that begin with something of unknown length come near. */
+/* Work limit of a search; only names that begin with something of unknown length come near. */
 #define STEPS_MAX (UINT64_C(1) << 27)
 
 struct pattern {
 	uint16_t *memory; /* symbols point into it */
 	const uint16_t *symbols;
 	uint32_t count;
-	uint32_t key_count; /* leading symbols of fixed length; the others cannot be sorted by */
+	uint32_t key_count; /* leading symbols of fixed length; only these can be sorted by */
 	uint32_t use;       /* index of the template */
 	const uint8_t *is_digit_position;
 };
@@ -48,14 +47,14 @@ static void put_text(struct builder *builder, const char *text, size_t bytes)
 		put_symbol(builder, (uint8_t)text[i]);
 }
 
-/* One or more of the symbol. */
+/* Puts one or more of the symbol. */
 static void put_repeated(struct builder *builder, uint32_t symbol)
 {
 	put_symbol(builder, symbol);
 	put_symbol(builder, symbol | SYMBOL_STAR);
 }
 
-/* What a conversion prints for times that ts_ns can hold (1970 to 2554); "0" stands for a digit. */
+/* Returns a conversion's shape for times that ts_ns can hold (1970 to 2554); "0": any digit. */
 static const char *conversion_shape(char letter)
 {
 	static const struct {
@@ -87,7 +86,7 @@ static void put_time(struct builder *builder, const char *conversion)
 		put_symbol(builder, *shape == '0' ? SYMBOL_DIGIT : (uint8_t)*shape);
 }
 
-/* Drop "//" and "/./", and "x/.." with x; the path is absolute. */
+/* Drops "//" and "/./", and "x/.." with x; the path is absolute. */
 static void normalise(struct builder *builder)
 {
 	uint16_t *symbols = builder->symbols;
@@ -132,7 +131,7 @@ static void build(struct builder *builder, const struct cw_template *name, const
 
 	builder->count = 0;
 	if (name->is_stdout) {
-		put_text(builder, "-", 1); /* no other pattern: those begin with a slash */
+		put_text(builder, "-", 1); /* unlike any other pattern: those begin with a slash */
 		return;
 	}
 	if (name->parts[0].kind != CW_PART_TEXT || name->text[name->parts[0].offset] != '/') {
@@ -171,9 +170,9 @@ static void build(struct builder *builder, const struct cw_template *name, const
 }
 
 /*
- * What a name becomes that the rule has used before: ".N" goes in front of the extension, as
- * cw_template_numbered does it. Where {iface} or a time comes last, its dots are not known: then
- * the number goes to the end, where it is for names without one.
+ * Adds the number that a repeated name gets: ".N" before the extension, as cw_template_numbered. If
+ * {iface} or a time comes last, the place of its dots is unknown: then the number goes to the end,
+ * as for names without an extension.
  */
 static void put_number(struct builder *builder)
 {
@@ -185,7 +184,7 @@ static void put_number(struct builder *builder)
 		if (builder->symbols[at] == '.' && dot == builder->count)
 			dot = at;
 	}
-	if (dot == at) /* a hidden file's name */
+	if (dot == at) /* a hidden file */
 		dot = builder->count;
 	if (builder->count + CW_ARRAY_COUNT(number) > SYMBOLS_MAX)
 		return;
@@ -200,7 +199,7 @@ static bool is_digit(uint32_t symbol)
 	return symbol >= '0' && symbol <= '9';
 }
 
-/* Whether one character fits both symbols. */
+/* Returns whether one character fits both symbols. */
 static bool overlap(uint32_t a, uint32_t b)
 {
 	a &= ~SYMBOL_STAR;
@@ -219,8 +218,9 @@ static bool overlap(uint32_t a, uint32_t b)
 }
 
 /*
- * Walk both patterns together. reached[j] says that, with i symbols of `a` behind us, j of `b` can
- * be; only a row and the next are kept, and of each only the part that is reached.
+ * Returns whether one string fits both patterns; walks them together. row[j]: after i symbols of
+ * `a`, j symbols of `b` can be matched. Keeps only this row and the next, and of each only the part
+ * that is reached.
  */
 static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t *rows,
 		      uint64_t *steps)
@@ -230,7 +230,7 @@ static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t 
 	uint32_t fixed = cw_min_u32(a->key_count, b->key_count);
 	uint32_t low, high; /* reached positions lie in low .. high */
 
-	/* Where nothing repeats there is one way only. */
+	/* Without repeats there is only one way to match. */
 	for (uint32_t i = 0; i < fixed; i++)
 		if (!overlap(a->symbols[i], b->symbols[i]))
 			return false;
@@ -253,7 +253,7 @@ static bool intersect(const struct pattern *a, const struct pattern *b, uint8_t 
 			bool was_reached = row[j];
 
 			++*steps;
-			row[j] = 0; /* clean for its next use */
+			row[j] = 0; /* for the row's next use */
 			if (!was_reached)
 				continue;
 			if (!a_has && !b_has)
@@ -290,19 +290,20 @@ static int pattern_of(struct pattern *pattern, struct builder *builder,
 	if (is_numbered)
 		put_number(builder);
 	pattern->count = builder->count;
-	pattern->memory = malloc(builder->count * sizeof(*builder->symbols) + 1); /* of "-": 0 */
+	pattern->memory =
+	    malloc(builder->count * sizeof(*builder->symbols) + 1); /* not 0 for "-" */
 	if (!pattern->memory)
 		return -ENOMEM;
 	memcpy(pattern->memory, builder->symbols, builder->count * sizeof(*builder->symbols));
 	pattern->symbols = pattern->memory;
-	/* Up to what may repeat; "one or more" begins with one that must be there. */
+	/* Up to the first symbol that may repeat; "one or more" begins with a fixed one. */
 	while (pattern->key_count < pattern->count &&
 	       pattern->symbols[pattern->key_count] <= SYMBOL_DIGIT)
 		pattern->key_count++;
 	return 0;
 }
 
-/* Drop what all begin with, mostly the folder: it need not be compared for every pair. */
+/* Drops the common start of all, mostly the folder, so that pairs need not compare it. */
 static void drop_common_start(struct pattern *patterns, uint32_t count)
 {
 	uint32_t common = count ? patterns[0].key_count : 0;
@@ -321,7 +322,7 @@ static void drop_common_start(struct pattern *patterns, uint32_t count)
 	}
 }
 
-/* The symbol to sort by: where any pattern may have any digit, all digits count as one. */
+/* Returns the symbol to sort by: where any pattern has SYMBOL_DIGIT, all digits are equal. */
 static uint32_t key_at(const struct pattern *pattern, uint32_t index)
 {
 	uint32_t symbol = pattern->symbols[index];
@@ -353,8 +354,8 @@ static int compare_patterns(const void *left, const void *right)
 }
 
 /*
- * Two strings that are equal have equal keys as far as both keys go. So in sorted order a pattern
- * can collide only with those directly after it whose keys begin with its own.
+ * Equal strings have equal keys, as far as both keys go. So in sorted order a pattern can collide
+ * only with the patterns directly after it whose keys begin with its key.
  */
 static int search(const struct pattern *patterns, uint32_t count, uint8_t *rows, uint32_t pair[2])
 {
@@ -425,6 +426,6 @@ bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 						{.name = b, .rule = rule_b}};
 	uint32_t pair[2];
 
-	/* Without memory to decide it: yes, which is the side to err on. */
+	/* Without memory to decide: yes, to be safe. */
 	return cw_templates_find_collision(uses, 2, pair) != 0;
 }

@@ -25,14 +25,17 @@ void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *form
 	run->options.tell(run->options.context, severity, text);
 }
 
-void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
-		      size_t text_bytes)
+void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, unsigned line,
+		      char *text, size_t text_bytes)
 {
 	if (!rule)
 		snprintf(text, text_bytes, "the global filter");
 	else if (rules->path)
 		snprintf(text, text_bytes, "%s:%u: rule %s", rules->path,
-			 rule->filter_line ? rule->filter_line : rule->line, rule->name);
+			 line                ? line
+			 : rule->filter_line ? rule->filter_line
+					     : rule->line,
+			 rule->name);
 	else
 		snprintf(text, text_bytes, "rule %s", rule->name);
 }
@@ -43,7 +46,7 @@ void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t link
 	struct cw_run *run = context;
 	char where[512], name[64];
 
-	cw_rule_describe(run->options.rules, rule, where, sizeof(where));
+	cw_rule_describe(run->options.rules, rule, 0, where, sizeof(where));
 	if (is_warning)
 		cw_run_tell(run, CW_WARNING, "%s: %s", where, text);
 	else

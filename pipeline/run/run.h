@@ -93,9 +93,10 @@ struct cw_inputs {
 void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *format, ...)
     CW_PRINTF(3, 4);
 
-/* Fills `text` with the rule's place, for messages: "rules.yaml:7: rule dns" or "rule rule1". */
-void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, char *text,
-		      size_t text_bytes);
+/* Fills `text` with the rule's place, for messages: "rules.yaml:7: rule dns" or "rule rule1". Line
+ * 0: the filter's first line. */
+void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, unsigned line,
+		      char *text, size_t text_bytes);
 
 /* The cw_matcher_report of a run; `context` is the run. */
 void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,

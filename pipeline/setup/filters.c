@@ -24,15 +24,19 @@ static void note_illegal(void *context, const struct cw_rule *rule, uint32_t lin
 	const struct cw_rules *rules = check->rules;
 	uint32_t index = rule ? (uint32_t)(rule - rules->rules) : rules->count;
 	char where[512], explained[CW_FILTER_EXPLAIN_BYTES];
+	unsigned line = 0;
 
 	(void)linktype;
 	if (is_warning) {
 		cw_run_report_rule(check->run, rule, linktype, true, text);
 		return;
 	}
-	cw_rule_describe(rules, rule, where, sizeof(where));
-	cw_filter_explain(rule ? rule->filter : check->run->options.match.prefilter, text,
-			  explained, sizeof(explained));
+	if (rule)
+		line = cw_rule_explain(rule, text, explained, sizeof(explained));
+	else
+		cw_filter_explain(check->run->options.match.prefilter, text, explained,
+				  sizeof(explained));
+	cw_rule_describe(rules, rule, line, where, sizeof(where));
 	check->illegal_counts[index]++;
 	if (!check->first.code)
 		cw_error_set(&check->first, -EINVAL, "%s: %s%s", where, text, explained);

@@ -38,7 +38,7 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	char where[512];
 
 	if (result < 0) {
-		cw_rule_describe(rules, rule, where, sizeof(where));
+		cw_rule_describe(rules, rule, rule->line, where, sizeof(where));
 		cw_error_prefix(error, "%s", where);
 		return result;
 	}

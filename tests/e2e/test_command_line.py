@@ -274,7 +274,7 @@ class Refused(command.Test):
                 ("rules:\n  a:\n    write: a.pcap\n", 2, "filter"),
                 ("mode: best\nrules:\n  a: {filter: udp, write: a}\n", 1, "best"),
                 ("rules:\n  a: {filter: udp, write: a}\n  b: {filter: udp, write: b}\n"
-                 "  a: {filter: tcp, write: c}\n", 4, "a is there|twice"),
+                 "  a: {filter: tcp, write: c}\n", 4, "a is already"),
                 ("rules:\n  a: {filter: udp, write: a, snaplen: many}\n", 2, "many"),
                 ("rules:\n  a: {filter: udp, write: a, rotate: {size: big}}\n", 2, "big"),
                 ("rules:\n  a: {filter: udp, write: a, rotate: {every: soon}}\n", 2,

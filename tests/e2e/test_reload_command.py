@@ -82,7 +82,7 @@ class Reload(live.Test):
             ("rules:\n  all:\n    filter: tcp prot 80\n    write: all.pcap\n",
              ("rules.yaml:3: rule all:", "\n    tcp prot 80\n        ^~~~ did you mean \"port\"")),
             ("rules:\n  all: {filter: udp and, write: all.pcap}\n", ("something is missing here",)),
-            ("rules: {}\n", ("rules is empty",)),
+            ("rules: {}\n", ("no rules; add a rule",)),
             (good + "  b: {filter: udp, write: all.pcap}\n", ("can write the same file",)),
             (good + "  b: {filter: udp, write: none/b.pcap}\n", ("folder", "none")),
             (good + "  b: {filter: udp, write: b.pcap, color: red}\n", ("color",)),

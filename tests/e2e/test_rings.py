@@ -147,15 +147,15 @@ class Rings(e2e.Test):
     def test_rings_that_cannot_be(self):
         for text, says in (
                 (e2e.rules_yaml([("a", "udp", {"rotate": "{files: 3}"})],
-                                defaults="{write: a.pcap}"), "rule a.*never begins a new one"),
+                                defaults="{write: a.pcap}"), "rule a.*its file never ends"),
                 (e2e.rules_yaml([("a", "udp", {"rotate": "{total: 3MB, packets: 5}"})],
-                                defaults="{write: a.pcap}"), "rule a.*size of the files"),
+                                defaults="{write: a.pcap}"), "rule a.*needs a file size"),
                 (e2e.rules_yaml([("a", "udp", {"rotate": "{total: 3MB, size: 5MB}"})],
                                 defaults="{write: a.pcap}"), "less than one file"),
                 (e2e.rules_yaml([("a", "udp"), ("b", "tcp")], defaults="{write: '{rule}.pcap', "
                                 "rotate: {size: 5MB}}") + "keep: {total: 9MB}\n", "keep: a total"),
                 (e2e.rules_yaml([("a", "udp")], defaults="{write: a.pcap}") +
-                 "keep: {total: 9MB}\n", "rule a.*size of the files"),
+                 "keep: {total: 9MB}\n", "rule a.*needs a file size"),
                 (e2e.rules_yaml([("a", "udp", {"priority": "high"})], defaults="{write: a.pcap}"),
                  "priority.*high"),
                 (e2e.rules_yaml([("a", "udp")], defaults="{write: a.pcap}") + "keep: {age: 3}\n",

@@ -22,12 +22,10 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 {
 	struct findings *findings = context;
 	char name[64], place[CW_FILTER_EXPLAIN_BYTES] = "";
+	unsigned line = cw_rule_explain(rule, is_warning ? "" : text, place, sizeof(place));
 
-	if (!is_warning)
-		cw_filter_explain(rule->filter, text, place, sizeof(place));
-	cw_complain("%s:%u: rule %s: %s%s (link type %s)%s", findings->rules->path,
-		    rule->filter_line ? rule->filter_line : rule->line, rule->name,
-		    is_warning ? "warning: " : "", text,
+	cw_complain("%s:%u: rule %s: %s%s (link type %s)%s", findings->rules->path, line,
+		    rule->name, is_warning ? "warning: " : "", text,
 		    cw_linktype_name(linktype, name, sizeof(name)), place);
 	if (is_warning)
 		findings->warning_count++;

@@ -17,4 +17,7 @@
 #define CW_FILTER_EXPLAIN_BYTES 320u
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
 
+/* Returns the offset in `expression` of the fault that `message` reports; -1: it names no place. */
+long cw_filter_place(const char *expression, const char *message);
+
 #endif

@@ -202,36 +202,24 @@ static const struct {
     {"# only a comment\n", "r.yaml:1: the file is empty; write rules: {dns: port 53}"},
     {"port 53\n", "r.yaml:1: the file must be a mapping, like rules: {dns: port 53}"},
     {"\n- a\n", "r.yaml:2: the file must be a mapping, like rules: {dns: port 53}"},
-    {W, "r.yaml:1: there is no key 'rules'; write rules: {dns: port 53}"},
-    {W "rules: {a: ip}\n---\nrules: {b: ip}\n", "r.yaml:3: a second document; a file has one"},
+    {W, "r.yaml:1: no rules; add the key rules: {dns: port 53}"},
+    {W "rules: {a: ip}\n---\nrules: {b: ip}\n",
+     "r.yaml:3: a second document; remove the line with ---"},
     {"rule: {a: ip}\n", "r.yaml:1: unknown key 'rule' in the file; did you mean 'rules'?"},
     {"outputs: {a: ip}\n",
-     "r.yaml:1: unknown key 'outputs' in the file; there are mode, defaults, rules, "
+     "r.yaml:1: unknown key 'outputs' in the file; the keys are mode, defaults, rules, "
      "keep"},
     {"\norder: 5\n", "r.yaml:2: the key 'order' is not in this version"},
     {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
-    {"mode: all\nmode: all\n", "r.yaml:2: the key 'mode' is there twice in the file"},
-    {W W, "r.yaml:2: the key 'defaults' is there twice in the file"},
-    {"mode: best\n", "r.yaml:1: mode: 'best' is unknown; it can be all or first"},
+    {"mode: all\nmode: all\n", "r.yaml:2: duplicate key 'mode' in the file"},
+    {W W, "r.yaml:2: duplicate key 'defaults' in the file"},
+    {"mode: best\n", "r.yaml:1: mode: 'best' is unknown; use all or first"},
     {"mode:\n", "r.yaml:1: mode has no value"},
-    {"mode: [all]\n", "r.yaml:1: mode must be one text"},
-    /* YAML itself */
-    {"rules: {a: ip\n", "r.yaml:2: not valid YAML: did not find expected ',' or '}'"},
-    {"rules:\n\ta: ip\n", "r.yaml:2: not valid YAML: found character that cannot start any token"},
-    {"rules: &all {a: ip}\nmode: *all\n",
-     "r.yaml:2: aliases (*name) are not expanded; write the value out"},
-    {"rules:\n  <<: *base\n", "r.yaml:2: rule name '<<': it may have letters, digits and "
-			      "_ - . + @ : only"},
-    {"rules:\n  a: !!str ip\n", "r.yaml:2: tags (!name) have no meaning here"},
-    {"rules: !map {a: ip}\n", "r.yaml:1: tags (!name) have no meaning here"},
-    {"rules: !seq [a]\n", "r.yaml:1: tags (!name) have no meaning here"},
-    {"rules:\n  a: \"ip\\0x\"\n", "r.yaml:2: a NUL character in a text"},
-    {"rules:\n  a: \xff\n", "r.yaml:2: not UTF-8 text: invalid leading UTF-8 octet"},
-    {"rules:\n  a: \x01\n", "r.yaml:2: not UTF-8 text: control characters are not allowed"},
+    {"mode: [all]\n", "r.yaml:1: mode must be a single value"},
     /* defaults */
     {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
     {"defaults: {filter: ip}\n",
-     "r.yaml:1: unknown key 'filter' in defaults; there are write, snaplen, rotate, "
+     "r.yaml:1: unknown key 'filter' in defaults; the keys are write, snaplen, rotate, "
      "priority, sample, limit, "
      "hook"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
@@ -241,7 +229,7 @@ static const struct {
     {"defaults: {snaplen: 1XB}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'1XB'"},
     {"defaults: {snaplen: -1}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'-1'"},
     {"defaults: {snaplen: 262145}\n", "r.yaml:1: snaplen takes " BYTES "256KiB" UNITS "'262145'"},
-    {"defaults: {snaplen: [1]}\n", "r.yaml:1: snaplen must be one text"},
+    {"defaults: {snaplen: [1]}\n", "r.yaml:1: snaplen must be a single value"},
     {"defaults: {rotate: 1GiB}\n", "r.yaml:1: rotate must be a mapping, like {size: 1GiB}"},
     {"defaults: {rotate: {size: 1 GiB}}\n", "r.yaml:1: size takes "
 					    "a size" UNITS "'1 GiB'"},
@@ -251,15 +239,15 @@ static const struct {
     {"defaults: {rotate: {every: 10 m}}\n", "r.yaml:1: every takes " TIME "'10 m'"},
     {"defaults: {rotate: {every: 1w}}\n", "r.yaml:1: every takes " TIME "'1w'"},
     {"defaults: {rotate: {every: 99999999999d}}\n", "r.yaml:1: every takes " TIME "'99999999999d'"},
-    {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be one text"},
+    {"defaults: {rotate: {every: [1]}}\n", "r.yaml:1: every must be a single value"},
     {"defaults: {rotate: {sise: 4}}\n",
      "r.yaml:1: unknown key 'sise' in rotate; did you mean 'size'?"},
-    {"defaults: {rotate: {size: 1, size: 2}}\n",
-     "r.yaml:1: the key 'size' is there twice in rotate"},
+    {"defaults: {rotate: {size: 1, size: 2}}\n", "r.yaml:1: duplicate key 'size' in rotate"},
     {"defaults: {write: }\n", "r.yaml:1: write has no value"},
-    {"defaults: {write: {a: b}}\n", "r.yaml:1: write must be one text"},
+    {"defaults: {write: {a: b}}\n",
+     "r.yaml:1: write must be a single value; quote a value with braces, like '{rule}.pcap'"},
     /* rules */
-    {W "rules: {}\n", "r.yaml:2: rules is empty; add one, like dns: port 53"},
+    {W "rules: {}\n", "r.yaml:2: no rules; add a rule, like dns: port 53"},
     {W "rules:\n", "r.yaml:2: rules must be a mapping, like {dns: port 53}"},
     {W "rules: [ip]\n", "r.yaml:2: rules must be a mapping, like {dns: port 53}"},
     {W "rules:\n  [a]: ip\n", "r.yaml:3: a rule's name must be a word"},
@@ -271,39 +259,40 @@ static const struct {
      "r.yaml:3: rule a has no filter; add filter: to it ('' takes all packets)"},
     {W "rules:\n  a: [ip]\n",
      "r.yaml:3: rule a must be an expression or a mapping, like {filter: port 53}"},
-    {W "rules:\n  a: {filter: [ip]}\n", "r.yaml:3: filter must be one text"},
+    {W "rules:\n  a: {filter: [ip]}\n", "r.yaml:3: filter must be a single value"},
     {W "rules:\n  a: {filer: ip}\n",
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
-    {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; there "
-					   "are filter, write, snaplen, rotate, priority, "
+    {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; the "
+					   "keys are filter, write, snaplen, rotate, priority, "
 					   "sample, limit, hook"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
-     "rule a; there are filter, write, snaplen, rotate, priority, "
+     "rule a; the keys are filter, write, snaplen, rotate, priority, "
      "sample, limit, hook"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
-     "r.yaml:3: sample: '5' is no sample; write it like 1/100"},
+     "r.yaml:3: sample: '5' is not a sample; write it like 1/100"},
     {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n", "r.yaml:3: rate takes " COUNT "'fast'"},
-    {W "rules:\n  a: {filter: ip, hook: ''}\n",
-     "r.yaml:3: hook must be a program, or a list like [gzip, -9] of it and its arguments, at most "
-     "100"},
-    {W "rules:\n  a: {filter: ip, hook: []}\n",
-     "r.yaml:3: hook must be a program, or a list like [gzip, -9] of it and its arguments, at most "
-     "100"},
+    {W "rules:\n  a: {filter: ip, hook: ''}\n", "r.yaml:3: hook must be a program, or a list of it "
+						"and its arguments, like [gzip, -9], of at most "
+						"100 words"},
+    {W "rules:\n  a: {filter: ip, hook: []}\n", "r.yaml:3: hook must be a program, or a list of it "
+						"and its arguments, like [gzip, -9], of at most "
+						"100 words"},
     {W "rules:\n  a: {filter: ip, hook: [gzip, {a: b}]}\n",
-     "r.yaml:3: hook must be a program, or a list like [gzip, -9] of it and its arguments, at most "
-     "100"},
-    {W "rules:\n  a: {filter: ip, filter: tcp}\n",
-     "r.yaml:3: the key 'filter' is there twice in rule a"},
+     "r.yaml:3: hook must be a program, or a list of it and its arguments, like [gzip, -9], of at "
+     "most "
+     "100 words"},
+    {W "rules:\n  a: {filter: ip, filter: tcp}\n", "r.yaml:3: duplicate key 'filter' in rule a"},
     {W "rules:\n  a: ip\n  b: ip\n  b: tcp\n  a: tcp\n",
-     "r.yaml:5: rule b is there already, in line 4"},
+     "r.yaml:5: rule b is already defined in line 4; rename one"},
     {W "rules:\n  a: unmatched\n  b: {filter: ' unmatched '}\n",
-     "r.yaml:4: rules a and b are both 'unmatched'; there can be one"},
+     "r.yaml:4: rules a and b are both 'unmatched'; only one rule can be"},
     {"rules:\n  a: {filter: ip, write: x.pcap}\n  b: ip\n",
-     "r.yaml:3: rule b has no write; add write: to it or to defaults, like '{rule}.pcap'"},
+     "r.yaml:3: rule b has no output; add write: 'b.pcapng' to it, or for all rules defaults: "
+     "{write: '{rule}.pcapng'}"},
     {W "rules:\n  'a/b': ip\n",
-     "r.yaml:3: rule name 'a/b': it may have letters, digits and _ - . + @ : only"},
-    {W "rules:\n  '..': ip\n", "r.yaml:3: rule name '..': it consists of dots"},
+     "r.yaml:3: rule name 'a/b': use only letters, digits and _ - . + @ :"},
+    {W "rules:\n  '..': ip\n", "r.yaml:3: rule name '..': it has only dots"},
     {W "rules:\n  '': ip\n", "r.yaml:3: rule name '': it is empty"},
     {W "rules:\n  " LONG_NAME ": ip\n",
      "r.yaml:3: rule name 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh...': it is "
@@ -365,7 +354,7 @@ static void a_file_that_is_too_large_is_refused(void **state)
 	(void)state;
 	assert_int_equal(cw_rules_parse(&rules, "", CW_RULES_FILE_BYTES_MAX + 1, "r.yaml", &error),
 			 -EFBIG);
-	assert_string_equal(error.text, "r.yaml: larger than 256 MiB");
+	assert_string_equal(error.text, "r.yaml: a rules file has at most 256 MiB");
 	/* An endless file is read up to the limit only; a sparse one stands for it. */
 	char path[] = "/tmp/capweir-rules-XXXXXX";
 	int fd = mkstemp(path);
@@ -443,16 +432,16 @@ static void command_line_rules_are_added_and_checked(void **state)
 	assert_string_equal(error.text, "two rules have the name rule1");
 	assert_int_equal(cw_rules_add(&rules, "rule3", "unmatched", "c.pcap", 0, &error), -EINVAL);
 	assert_string_equal(error.text,
-			    "rules rule2 and rule3 are both 'unmatched'; there can be one");
+			    "rules rule2 and rule3 are both 'unmatched'; only one rule can be");
 	assert_int_equal(cw_rules_add(&rules, "a b", "ip", "c.pcap", 0, &error), -EINVAL);
 	assert_string_equal(error.text,
-			    "rule name 'a b': it may have letters, digits and _ - . + @ : only");
+			    "rule name 'a b': use only letters, digits and _ - . + @ :");
 	assert_int_equal(rules.count, 2);
 	assert_int_equal(cw_rules_add(&rules, "rule3", "ip", "./a.pcap", 0, &error), 0);
 	assert_int_equal(cw_rules_check(&rules, &error), -EINVAL);
 	assert_string_equal(error.text,
 			    "rules rule1 and rule3 can write the same file ('a.pcap' and "
-			    "'./a.pcap'); give each its own -w, or use {rule}");
+			    "'./a.pcap'); give each a separate -w, or use {rule}");
 	assert_int_equal(cw_rules_check(&rules, NULL), -EINVAL);
 	cw_rules_fini(&rules);
 	assert_int_equal(cw_rules_add(&rules, "rule1", "ip", "a.gz", 0, &error), 0);
@@ -484,16 +473,16 @@ static void the_check_names_lines_and_both_rules(void **state)
 	    "and 'x-%Y.pcap'); use {rule} in their names");
 	expect_check_failure(
 	    "rules:\n  a: {filter: ip, write: '{rul}.pcap'}\n",
-	    "r.yaml:2: rule a: output name '{rul}.pcap': unknown field '{rul}'; there "
-	    "are {rule}, {iface} and {seq}");
+	    "r.yaml:2: rule a: output name '{rul}.pcap': unknown field '{rul}'; use "
+	    "{rule}, {iface} or {seq}");
 	expect_check_failure(
 	    "rules:\n  a.pcapng: {filter: ip, write: 'x-{rule}'}\n",
-	    "r.yaml:2: rule a.pcapng: its file would be a pcap named 'a.pcapng'; put "
-	    ".pcapng behind {rule}");
+	    "r.yaml:2: rule a.pcapng: its file would be a pcap named 'a.pcapng'; add "
+	    ".pcapng after {rule}");
 	expect_check_failure(
 	    "rules:\n  a.gz: {filter: ip, write: '{rule}'}\n",
-	    "r.yaml:2: rule a.gz: its file would have the name 'a.gz', which is no "
-	    "output's; put an extension behind {rule}");
+	    "r.yaml:2: rule a.gz: its file would be named 'a.gz', which is not a valid "
+	    "output name; add an extension after {rule}");
 }
 
 static void rules_that_cannot_be_told_apart_in_time_are_refused(void **state)

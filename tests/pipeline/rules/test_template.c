@@ -115,8 +115,7 @@ static void bad_templates_are_refused_with_the_reason(void **state)
 		const char *message;
 	} cases[] = {
 	    {"", "output name '': it is empty"},
-	    {"{rul}",
-	     "output name '{rul}': unknown field '{rul}'; there are {rule}, {iface} and {seq}"},
+	    {"{rul}", "output name '{rul}': unknown field '{rul}'; use {rule}, {iface} or {seq}"},
 	    {"{rule", "output name '{rule': a '{' without its '}'; write '{{' for a brace"},
 	    {"{ru/le}", "output name '{ru/le}': a '{' without its '}'; write '{{' for a brace"},
 	    {"a}", "output name 'a}': a '}' without its '{'; write '}}' for a brace"},
@@ -131,10 +130,13 @@ static void bad_templates_are_refused_with_the_reason(void **state)
 	     "output name '%D': '%D' gives '/' or control characters; name the fields one by one"},
 	    {"%n",
 	     "output name '%n': '%n' gives '/' or control characters; name the fields one by one"},
-	    {"%", "output name '%': '%' is no time conversion; write '%%' for a percent sign"},
-	    {"%Q", "output name '%Q': '%Q' is no time conversion; write '%%' for a percent sign"},
-	    {"%-", "output name '%-': '%-' is no time conversion; write '%%' for a percent sign"},
-	    {"%9Y", "output name '%9Y': '%9' is no time conversion; write '%%' for a percent sign"},
+	    {"%", "output name '%': '%' is not a time conversion; write '%%' for a percent sign"},
+	    {"%Q",
+	     "output name '%Q': '%Q' is not a time conversion; write '%%' for a percent sign"},
+	    {"%-",
+	     "output name '%-': '%-' is not a time conversion; write '%%' for a percent sign"},
+	    {"%9Y",
+	     "output name '%9Y': '%9' is not a time conversion; write '%%' for a percent sign"},
 	};
 	static char longest[CW_TEMPLATE_PATH_BYTES + 1];
 

@@ -32,6 +32,9 @@ static void caret_stands_under_the_first_bad_token(void **state)
 	assert_string_equal(explain("tcp port 80 80"), "\n    tcp port 80 80\n                ^~");
 	assert_string_equal(explain("(tcp or\tudp"),
 			    "\n    (tcp or udp\n               ^ something is missing here");
+	assert_string_equal(explain("tcp\nand and\nudp"), "\n    and and\n        ^~~");
+	assert_string_equal(explain("(tcp\nor udp\n"),
+			    "\n    or udp\n          ^ something is missing here");
 }
 
 static void slips_are_recognised(void **state)
