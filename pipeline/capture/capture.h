@@ -17,7 +17,7 @@ struct cw_tap {
 	const char *device;
 	uint32_t lane_first, lane_count;
 
-	/* owner: start-up, then the keeper, then who closes the run */
+	/* owner: start-up, then the keeper, then the thread that closes the run */
 	struct cw_live_options options;
 	struct cw_live *live; /* NULL: the interface is gone at present */
 	struct cw_live_info info;

@@ -108,12 +108,15 @@ static void tell_refusal(struct cw_outputs *outputs, const struct cw_file *file)
 /* Returns the consequence of a failure, and what to do about it. */
 static const char *advice(int failure, bool may_retry)
 {
+	bool is_full = failure == -ENOSPC || failure == -EDQUOT;
+
 	if (!may_retry)
-		return "the rest of its packets is lost";
-	if (failure == -ENOSPC || failure == -EDQUOT)
-		return "its packets are lost until writing works again. Free space and capweir "
-		       "resumes by itself";
-	return "its packets are lost until writing works again. capweir tries twice a second";
+		return is_full ? "the rest of its packets is lost. Free space and run again"
+			       : "the rest of its packets is lost";
+	return is_full ? "its packets are lost until writing works again. Free space and capweir "
+			 "resumes by itself"
+		       : "its packets are lost until writing works again. capweir tries twice a "
+			 "second";
 }
 
 void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,

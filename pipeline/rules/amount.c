@@ -136,7 +136,7 @@ const char *cw_amount_describe(const struct cw_amount *amount, char text[CW_AMOU
 
 	print_range(amount, range);
 	bytes = snprintf(text, CW_AMOUNT_BYTES, "%s%s", kinds[amount->kind].name, range);
-	/* The unit is what stands after the 1. */
+	/* The unit follows the 1. */
 	if (kinds[amount->kind].suffixes)
 		snprintf(text + bytes, CW_AMOUNT_BYTES - (size_t)bytes, " (%s%s%ssuffixes %s)",
 			 has_unit ? "a bare number is in " : "",

@@ -55,7 +55,7 @@ size_t cw_rules_find_line(struct cw_rules_reader *reader, unsigned line, const c
 	return (size_t)((newline ? newline : end) - *text);
 }
 
-/* The mistakes behind libyaml's words. */
+/* The mistakes that libyaml's words stand for. */
 static const struct fault {
 	const char *problem; /* libyaml's words */
 	bool is_at_context;  /* the mistake is where the value began, not where it was noticed */

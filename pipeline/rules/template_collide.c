@@ -67,7 +67,7 @@ static const char *conversion_shape(char letter)
 	for (size_t i = 0; i < CW_ARRAY_COUNT(shapes); i++)
 		if (strchr(shapes[i].letters, letter))
 			return shapes[i].shape;
-	return NULL; /* names, zones, and what the locale decides */
+	return NULL; /* names, zones, and text that depends on the locale */
 }
 
 static void put_time(struct builder *builder, const char *conversion)

@@ -164,7 +164,8 @@ void cw_run_pin_thread(struct cw_run *run, int32_t cpu, uint32_t realtime)
 	}
 	if (realtime)
 		cw_run_report_refusal(run, CW_REFUSED_REALTIME,
-				      "cannot give capture threads real-time priority",
+				      "cannot give capture threads real-time priority "
+				      "(needs CAP_SYS_NICE)",
 				      cw_affinity_realtime(realtime));
 }
 
