@@ -7,6 +7,7 @@
 #include "core/base/base.h"
 #include "core/base/near.h"
 #include "tools/options/help.h"
+#include "tools/options/strangers.h"
 
 #define COLUMNS 80u
 #define INDENT 2u
@@ -289,6 +290,10 @@ int cw_help_refuse_command(const char *word)
 		if (cw_command_texts[index].topic)
 			cw_near_offer(&near, cw_command_texts[index].name);
 	cw_near_offer(&near, "help");
+	if (cw_is_capture_name(word))
+		return cw_refuse("unknown command '%s'; to read a capture file: capweir -r FILE "
+				 "-w FILE, or capweir inspect FILE",
+				 word);
 	if (cw_near_say(&near, "'", "'", meant, sizeof(meant)))
 		return cw_refuse("unknown command '%s';%s", word, meant);
 	return cw_refuse("unknown command '%s' (capweir help lists the commands)", word);

@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <string.h>
 
-#include "core/base/base.h"
 #include "tools/options/help.h"
 #include "tools/options/strangers.h"
 #include "tools/options/values.h"
@@ -49,22 +48,6 @@ static bool is_repeated(char letter, const char *word)
 	while (word && *word == letter)
 		word++;
 	return word && !*word;
-}
-
-/* Whether the word is the name of a capture file and so is not an expression. */
-static bool is_capture_name(const char *word)
-{
-	static const char *const ends[] = {".pcap",     ".pcapng",    ".cap",       ".pcap.gz",
-					   ".pcap.zst", ".pcapng.gz", ".pcapng.zst"};
-	size_t bytes = strlen(word);
-
-	for (size_t index = 0; index < CW_ARRAY_COUNT(ends); index++) {
-		size_t end = strlen(ends[index]);
-
-		if (bytes > end && strcmp(word + bytes - end, ends[index]) == 0)
-			return !strpbrk(word, " ");
-	}
-	return false;
 }
 
 /* Fills getopt_long's tables. */
@@ -113,7 +96,7 @@ static int settle_command(struct parse *parse)
 	if (!((unsigned)arguments->command & (CW_SPLIT | CW_CAPTURE)))
 		return 0;
 	for (uint32_t index = 0; index < arguments->rest.count; index++)
-		if (!arguments->filter.resolve && is_capture_name(arguments->rest.words[index]))
+		if (!arguments->filter.resolve && cw_is_capture_name(arguments->rest.words[index]))
 			return cw_refuse("'%s' is not a filter expression: give each input with "
 					 "-r, as in -r a.pcap -r b.pcap, and each output with -w",
 					 arguments->rest.words[index]);

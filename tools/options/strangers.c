@@ -37,6 +37,21 @@ const char *cw_option_spell(const struct cw_option_row *row, bool is_long,
 	return text;
 }
 
+bool cw_is_capture_name(const char *word)
+{
+	static const char *const ends[] = {".pcap",     ".pcapng",    ".cap",       ".pcap.gz",
+					   ".pcap.zst", ".pcapng.gz", ".pcapng.zst"};
+	size_t bytes = strlen(word);
+
+	for (size_t index = 0; index < CW_ARRAY_COUNT(ends); index++) {
+		size_t end = strlen(ends[index]);
+
+		if (bytes > end && strcmp(word + bytes - end, ends[index]) == 0)
+			return !strpbrk(word, " ");
+	}
+	return false;
+}
+
 static const char *name_of(const struct cw_command_text *page)
 {
 	return page ? page->name : "";

@@ -11,6 +11,9 @@
 const char *cw_option_spell(const struct cw_option_row *row, bool is_long,
 			    char text[CW_SPELLING_BYTES]);
 
+/* Whether the word is the name of a capture file, so neither an expression nor a command. */
+bool cw_is_capture_name(const char *word);
+
 /* All complain and return CW_EXIT_USAGE. `page`: of the command, or NULL on tcpdump's line. */
 int cw_option_refuse_letter(char letter, const struct cw_command_text *page);
 int cw_option_refuse_name(const char *word, unsigned command, const struct cw_command_text *page);

@@ -140,11 +140,11 @@ static void no_text_is_of_another_command(void **state)
 static const char *refused(unsigned command, const char *line)
 {
 	struct cw_arguments arguments;
-	char copy[256], *words[16];
+	char copy[256], *words[16], *rest = NULL;
 	int count = 0;
 
 	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		words[count++] = word;
 	words[count] = NULL;
 	complaint[0] = '\0';
@@ -229,6 +229,8 @@ static void unknown_commands_get_a_suggestion(void **state)
 	(void)state;
 	assert_int_equal(cw_help_refuse_command("splt"), CW_EXIT_USAGE);
 	assert_string_equal(complaint, "unknown command 'splt'; did you mean 'split'?");
+	assert_int_equal(cw_help_refuse_command("in.pcapng"), CW_EXIT_USAGE);
+	assert_non_null(strstr(complaint, "capweir inspect FILE"));
 	assert_int_equal(cw_help_refuse_command("frobnicate"), CW_EXIT_USAGE);
 	assert_string_equal(complaint,
 			    "unknown command 'frobnicate' (capweir help lists the commands)");
