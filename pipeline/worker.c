@@ -254,8 +254,7 @@ static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 	return count;
 }
 
-/* Notes the part's latest timestamp: a part before the end of a file's period is reserved at once.
- */
+/* Notes the part's latest timestamp: a part within a file's period is reserved at once. */
 static void note_latest(struct cw_batch *batch)
 {
 	batch->part.latest_ns = 0;

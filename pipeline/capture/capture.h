@@ -54,8 +54,7 @@ struct cw_capture {
 void *cw_capture_main(void *lane);
 void *cw_capture_live_main(void *lane);
 
-/* The capture thread: numbers the batch, whose span and lease are set, and hands it to the workers.
- */
+/* The capture thread: numbers a batch with span and lease, and hands it to the workers. */
 void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t input);
 
 /* The capture thread, once: ends the lane; no more batches follow. */

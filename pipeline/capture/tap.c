@@ -325,8 +325,7 @@ void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 	}
 }
 
-/* Returns the captured interface's current name; NULL: it is gone. Without a watch: the first name.
- */
+/* Returns the captured interface's current name (the first name without a watch); NULL: gone. */
 static const char *present_name(const struct cw_tap *tap)
 {
 	const struct cw_netdev_state *state;

@@ -47,8 +47,7 @@ struct cw_generations {
 	struct cw_filter_set_options filter_options; /* constant after start */
 	/* [GEN-1] for new batches; sequentially consistent unless an order is given */
 	struct cw_generation *_Atomic current;
-	/* the compiler and the sets of all generations; never held by a thread that handles packets
-	 */
+	/* for the compiler and all sets; never held by a thread that handles packets */
 	pthread_mutex_t sets_lock;
 };
 

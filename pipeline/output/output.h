@@ -52,8 +52,8 @@ struct cw_output_turn {
 	bool shall_rotate;           /* the next record begins a new file */
 	struct cw_file *file;        /* being filled; NULL before the first record */
 	struct cw_chunk *open;       /* NULL: the next record starts a new chunk */
-	struct cw_chunk *held_first; /* full chunks gathered for a write, oldest first, */
-	struct cw_chunk *held_last;  /* linked by `queued` */
+	struct cw_chunk *held_first; /* oldest full chunk gathered for a write */
+	struct cw_chunk *held_last;  /* newest full chunk; linked by `queued` */
 	uint64_t held_bytes;
 	uint64_t offset;          /* of the next byte, in the file */
 	uint64_t anchor_offset;   /* of the last record boundary reserved, in the file */

@@ -7,8 +7,7 @@
 
 /* ---- the reserving side: the turn only ---- */
 
-/* Returns whether the rule's sample or limits leave the packet out, and counts it then. (limits.c)
- */
+/* Returns whether the rule's sample or limits leave the packet out; counts it if so. (limits.c) */
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet);
 
 /* Counts a matched packet that is not left out: to be written, or lost. */

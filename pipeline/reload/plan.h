@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Private to the reloader: the plan of one reload, and closing the outputs of rules that are gone.
- */
+/* Private to the reloader: the plan of a reload, and closing the outputs of removed rules. */
 #ifndef CW_PIPELINE_RELOAD_PLAN_H
 #define CW_PIPELINE_RELOAD_PLAN_H
 

@@ -136,8 +136,7 @@ int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run
 /* Reports a refusal (negative `result`) unless one of this kind was reported before. */
 void cw_run_report_refusal(struct cw_run *run, uint32_t kind, const char *what, int result);
 
-/* Returns the memory node for these interfaces, or CW_NODE_NONE. A user's numactl takes precedence.
- */
+/* Returns the memory node for these interfaces, or CW_NODE_NONE, also if numactl chose one. */
 int cw_affinity_near(const char *const *devices, uint32_t device_count);
 
 /* Gives the calling thread its core and priority. A refusal is reported and does no harm. */

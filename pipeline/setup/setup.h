@@ -10,8 +10,7 @@
 #include "pipeline/match/generation.h"
 #include "pipeline/output/outputs.h"
 
-/* Opens every input and checks its header. A bad input is reported and skipped; all bad: an error.
- */
+/* Opens every input and checks its header; reports and skips bad inputs. All bad: an error. */
 int cw_setup_inputs(struct cw_run *run, struct cw_inputs *inputs, struct cw_error *error);
 
 int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error);

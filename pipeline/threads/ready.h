@@ -18,8 +18,7 @@ struct cw_ready {
 	uint32_t word_count;
 	uint32_t summary_count;
 	/* Shared. Sequentially consistent: the taker of a word's last bit clears the summary bit
-	 * and looks at the word again; an adder sets the word's bit, then the summary's [READY-1].
-	 */
+	 * and looks at the word again; an adder sets the word's bit, then its summary [READY-1]. */
 	_Atomic uint64_t *words;   /* one bit per item */
 	_Atomic uint64_t *summary; /* one bit per word that may have bits; in memory after them */
 };
