@@ -7,7 +7,6 @@ import resource
 import shlex
 import signal
 import subprocess
-import time
 
 import command
 import e2e
@@ -148,10 +147,8 @@ class Reports(command.Test):
     def test_a_filter_that_takes_too_long_is_an_error_that_names_the_rule(self):
         self.heavy_rules(1500)
         says = r"rule blocklist: .*even unoptimised, compiling takes longer than 0\.5 s; raise --fi"
-        start = time.monotonic()
         self.assert_refused("split", "-r", "in.pcap", "-R", "heavy.yaml", "--filter-time", "0.5",
                             says=says)
-        self.assertLess(time.monotonic() - start, 60)
         done = e2e.capweir("check", "heavy.yaml", "--filter-time", "0.5", cwd=self.directory)
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, says)
@@ -161,15 +158,15 @@ class Reports(command.Test):
                             text.strip("'\""), says="rule1: .*longer than 0.2 s")
 
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
-        self.heavy_rules(600)
-        for limit in (1, 2, 4, 8, 16, 32):  # one is between the times with and without optimising
+        self.heavy_rules(300)
+        for limit in (0.05 * 2 ** i for i in range(8)):  # one is between the times with and without optimising
             done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
                                "--filter-time", limit, cwd=self.directory)
             if done.status != 2:
                 break
         self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertRegex(done.err, f"warning: .*rule blocklist: .*is not optimised, .*takes longer "
-                                   f"than {limit} s")
+                                   f"than {limit:g} s")
         self.assertEqual(self.packets_of("good.pcap"), self.source)
         wanted = self.packets_of("heavy.pcap")
         done = self.split("-R", "heavy.yaml", "--filter-time", 10 * limit, "-O")
@@ -188,16 +185,10 @@ class Reports(command.Test):
     def test_a_lost_compile_process_is_exit_1(self):
         self.heavy_rules(1500)
         run = e2e.start("check", "heavy.yaml", "--filter-time", 60, cwd=self.directory)
-        deadline = time.monotonic() + 60
-        helper = worker = None
         # Before it compiles, its loss is one of start-up, and filters are compiled without it.
-        while worker is None or e2e.cpu_seconds_of(worker) < 0.1:
-            self.assertIsNone(run.poll(), "it ends before it compiles")
-            self.assertLess(time.monotonic(), deadline)
-            helper = e2e.child_of(run.pid)
-            worker = e2e.child_of(helper) if helper else None
+        helper, _ = e2e.wait_compiling(run)
         os.kill(helper, signal.SIGKILL)
-        done = e2e.finish(run, timeout=20)
+        done = e2e.finish(run)
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("the process that compiles filters has failed", done.err)
 

@@ -201,7 +201,8 @@ static int ask(struct cw_filter_compiler *compiler, const char *expression,
 						  .unoptimized = options->unoptimized,
 						  .resolve_names = options->resolve_names};
 	uint64_t deadline_ns =
-	    cw_now_ns() + GRACE_NS + 2 * (uint64_t)compiler->options.time_ms * 1000000;
+	    cw_now_ns() + GRACE_NS +
+	    2 * CW_HELPER_STARVED * (uint64_t)compiler->options.time_ms * 1000000;
 	int result = compiler->is_lost ? -EPIPE : 0;
 
 	if (result == 0)

@@ -36,7 +36,7 @@ struct cw_bpf;
 
 /* 0 in any field: its default. */
 struct cw_filter_compiler_options {
-	uint32_t time_ms;       /* wall-clock limit for one attempt at one expression */
+	uint32_t time_ms;       /* limit of processor time for one attempt at one expression */
 	uint64_t memory_bytes;  /* address space for one attempt, beyond that of an idle worker */
 	uint32_t cache_entries; /* most results remembered */
 	size_t cache_bytes;     /* most bytes of remembered results */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@
 #define IDLE_BYTES_GUESS (UINT64_C(64) << 20) /* a worker's address space, without /proc */
 #define SCANNER_EXIT 2 /* exit status of libpcap's scanner if memory is short, and only then */
 #define SIGNAL_COUNT 64
+#define COMPUTING_NS (CW_NS_PER_S / 100) /* looks at a worker's clock are this far apart */
 
 struct helper {
 	struct cw_helper_limits limits;
@@ -171,13 +173,39 @@ static _Noreturn void leave(struct helper *helper)
 	_exit(0);
 }
 
+/*
+ * Wait until the worker answers. The limit holds for the time that the worker computes, so that a
+ * busy machine compiles the same programs as a quiet one. Looking up names computes nothing: there
+ * the limit holds for the time that passes.
+ */
+static int wait_for_answer(const struct helper *helper, bool resolve_names, uint64_t deadline_ns)
+{
+	uint64_t limit_ns = helper->limits.time_ns, left_ns = limit_ns;
+	uint64_t used_before_ns;
+	clockid_t clock;
+	int result;
+
+	if (resolve_names || clock_getcpuclockid(helper->worker_pid, &clock))
+		return cw_wire_wait(helper->socket, POLLIN, helper->user, cw_now_ns() + limit_ns);
+	used_before_ns = cw_clock_ns(clock);
+	do {
+		uint64_t wait_ns = left_ns < COMPUTING_NS ? COMPUTING_NS : left_ns;
+		uint64_t used_ns;
+
+		result = cw_wire_wait(helper->socket, POLLIN, helper->user, cw_now_ns() + wait_ns);
+		used_ns = cw_clock_ns(clock) - used_before_ns; /* not reaped yet: its clock runs */
+		left_ns = used_ns < limit_ns ? limit_ns - used_ns : 0;
+	} while (result == -ETIMEDOUT && left_ns && cw_now_ns() < deadline_ns);
+	return result;
+}
+
 /* Let the worker compile once. Fills the answer; its `stop` says why the attempt failed. */
 static void attempt(struct helper *helper, const struct cw_helper_request *request,
 		    const char *expression, struct cw_helper_answer *answer)
 {
 	int result = have_worker(helper);
 	uint64_t start_ns = cw_now_ns();
-	uint64_t deadline_ns = start_ns + helper->limits.time_ns;
+	uint64_t deadline_ns = start_ns + CW_HELPER_STARVED * helper->limits.time_ns;
 	int status;
 
 	*answer = (struct cw_helper_answer){0};
@@ -188,7 +216,10 @@ static void attempt(struct helper *helper, const struct cw_helper_request *reque
 	}
 	result = cw_wire_send_request(helper->socket, request, expression, deadline_ns);
 	if (result == 0)
-		result = cw_wire_receive_answer(helper->socket, helper->user, answer, deadline_ns);
+		result = wait_for_answer(helper, request->resolve_names, deadline_ns);
+	if (result == 0)
+		result = cw_wire_receive_answer(helper->socket, helper->user, answer,
+						deadline_ns + CW_NS_PER_S);
 	if (result == 0 && answer->head.result != -ENOMEM) {
 		if (cw_now_ns() - start_ns > TIRING_NS)
 			end_worker(helper);

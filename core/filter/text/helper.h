@@ -23,6 +23,7 @@
 
 #define CW_HELPER_EXPRESSION_MAX (UINT32_C(256) << 20) /* bytes */
 #define CW_HELPER_FOREVER UINT64_MAX                   /* a deadline */
+#define CW_HELPER_STARVED 20u /* a worker gets at least this part of a core, or is given up */
 
 /* Why an attempt failed. */
 enum cw_helper_stop {
@@ -65,11 +66,14 @@ struct cw_helper_answer {
 };
 
 struct cw_helper_limits {
-	uint64_t time_ns;
+	uint64_t time_ns; /* of computing, for an attempt */
 	uint64_t memory_bytes;
 	int (*on_start)(void *context); /* as in struct cw_filter_compiler_options */
 	void *context;
 };
+
+/* Wait until fd can do what `events` asks for, or has failed; returns as those below. */
+int cw_wire_wait(int fd, short events, int watched, uint64_t deadline_ns);
 
 /*
  * Send or receive exactly `bytes`. 0; -ETIMEDOUT at the deadline; -EPIPE if the other side is gone;

@@ -15,8 +15,7 @@
 
 #define POLL_MS_MAX 60000 /* longest wait between looks at the clock */
 
-/* Wait until fd can do what `events` asks for, or has failed. */
-static int wait_for(int fd, short events, int watched, uint64_t deadline_ns)
+int cw_wire_wait(int fd, short events, int watched, uint64_t deadline_ns)
 {
 	/* The watched side sends nothing: its only event is its end. */
 	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = watched, .events = POLLRDHUP}};
@@ -46,7 +45,7 @@ static int judge_errno(int fd, short events, int watched, uint64_t deadline_ns)
 	if (errno == EINTR)
 		return 0;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return wait_for(fd, events, watched, deadline_ns);
+		return cw_wire_wait(fd, events, watched, deadline_ns);
 	return errno == ECONNRESET ? -EPIPE : -errno;
 }
 
