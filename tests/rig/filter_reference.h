@@ -2,20 +2,26 @@
 /*
  * What libpcap's bpf_filter gives, or would give if it ever came back: in its code for IPv6
  * authentication headers, X becomes a length instead of a place, and some packets send it round for
- * ever. Programs that jump backward (protochain) first run here, as plainly as can be, so many
- * jumps that none is left which would end by itself; only those that end go to libpcap.
+ * ever. Programs that jump backward (protochain) first run here, as plainly as can be, until a state
+ * repeats: then they never end. Only those that end go to libpcap.
  */
 #ifndef CW_TESTS_RIG_FILTER_REFERENCE_H
 #define CW_TESTS_RIG_FILTER_REFERENCE_H
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <pcap/pcap.h>
 
 #include "core/base/base.h"
 
-#define REFERENCE_JUMPS_MAX 1000000u /* three places, five next headers and all places of X */
+/* All that a program's next steps depend on, at a jump backward. */
+struct reference_state {
+	const struct bpf_insn *at;
+	uint32_t a, x;
+	uint32_t scratch[BPF_MEMWORDS];
+};
 
 static inline bool reference_jumps_backward(const struct bpf_insn *program, uint32_t count)
 {
@@ -117,56 +123,72 @@ static inline bool reference_is_known(const struct bpf_insn *load, const uint32_
 	}
 }
 
+/*
+ * Whether the state was there before. It is compared with one kept state, which the 1st, 2nd, 4th,
+ * 8th, ... jump replaces: sooner or later that one lies on the circle (Brent).
+ */
+static inline bool reference_repeats(struct reference_state *kept, uint32_t jumps,
+				     const struct reference_state *now)
+{
+	if (memcmp(kept, now, sizeof(*now)) == 0)
+		return true;
+	if ((jumps & (jumps - 1)) == 0)
+		*kept = *now;
+	return false;
+}
+
 /* Whether the program ends on this packet; it is a valid one. */
 static inline bool reference_ends(const struct bpf_insn *program, const uint8_t *data,
 				  uint32_t caplen, uint32_t wire_len)
 {
-	uint32_t scratch[BPF_MEMWORDS] = {0};
-	uint32_t a = 0, x = 0, jumps = 0;
+	struct reference_state now = {0}, kept = {0};
+	uint32_t jumps = 0;
 	const struct bpf_insn *at;
 
 	for (at = program;; at++) {
-		uint32_t operand = BPF_SRC(at->code) == BPF_X ? x : at->k;
-		uint64_t place = BPF_MODE(at->code) == BPF_IND ? (uint64_t)x + at->k : at->k;
+		uint32_t operand = BPF_SRC(at->code) == BPF_X ? now.x : at->k;
+		uint64_t place = BPF_MODE(at->code) == BPF_IND ? (uint64_t)now.x + at->k : at->k;
 
 		switch (BPF_CLASS(at->code)) {
 		case BPF_RET:
 			return true;
 		case BPF_LD:
-			if (!reference_is_known(at, scratch, wire_len, &a) &&
-			    !reference_load(data, caplen, place, at->code, &a))
+			if (!reference_is_known(at, now.scratch, wire_len, &now.a) &&
+			    !reference_load(data, caplen, place, at->code, &now.a))
 				return true;
 			break;
 		case BPF_LDX:
-			if (reference_is_known(at, scratch, wire_len, &x))
+			if (reference_is_known(at, now.scratch, wire_len, &now.x))
 				break;
-			if (!reference_load(data, caplen, at->k, BPF_B, &x))
+			if (!reference_load(data, caplen, at->k, BPF_B, &now.x))
 				return true;
-			x = (x & 15) * 4;
+			now.x = (now.x & 15) * 4;
 			break;
 		case BPF_ST:
-			scratch[at->k] = a;
+			now.scratch[at->k] = now.a;
 			break;
 		case BPF_STX:
-			scratch[at->k] = x;
+			now.scratch[at->k] = now.x;
 			break;
 		case BPF_ALU:
-			if (!reference_compute(at->code, &a, operand))
+			if (!reference_compute(at->code, &now.a, operand))
 				return true;
 			break;
 		case BPF_MISC:
 			if (BPF_MISCOP(at->code) == BPF_TAX)
-				x = a;
+				now.x = now.a;
 			else
-				a = x;
+				now.a = now.x;
 			break;
 		case BPF_JMP:
-			if (BPF_OP(at->code) != BPF_JA)
-				at += reference_compare(at->code, a, operand) ? at->jt : at->jf;
-			else if ((int32_t)at->k < 0 && jumps++ == REFERENCE_JUMPS_MAX)
+			if (BPF_OP(at->code) != BPF_JA) {
+				at += reference_compare(at->code, now.a, operand) ? at->jt : at->jf;
+				break;
+			}
+			now.at = at;
+			if ((int32_t)at->k < 0 && reference_repeats(&kept, ++jumps, &now))
 				return false;
-			else
-				at += (int32_t)at->k;
+			at += (int32_t)at->k;
 			break;
 		}
 	}
