@@ -11,15 +11,19 @@ they are the second opinion. Environment:
 import collections
 import contextlib
 import csv
+import fcntl
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -65,13 +69,14 @@ def start(*arguments, limits=(), **options):
 
 
 def finish(process, timeout=None):
+    before = getattr(process, "said", b"")
     try:
         out, err = process.communicate(timeout=timeout or TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"capweir hangs: {process.args}\n{(err or b'').decode()}")
-    err = (err or b"").decode("utf-8", "replace")
+        raise AssertionError(f"capweir hangs: {process.args}\n{(before + (err or b'')).decode()}")
+    err = (before + (err or b"")).decode("utf-8", "replace")
     for sign in ("AddressSanitizer", "ThreadSanitizer", "runtime error:", "LeakSanitizer"):
         if sign in err:
             raise AssertionError(f"{sign}: {process.args}\n{err}")
@@ -87,6 +92,59 @@ def capweir(*arguments, timeout=None, input=None, **options):
             file.seek(0)
             return finish(start(*arguments, stdin=file, **options), timeout)
     return finish(start(*arguments, **options), timeout)
+
+
+def wait_until(is_so, what, process=None):
+    """Poll until is_so() is true. Only a hang takes TIMEOUT; a process that ended ends the wait."""
+    end = time.monotonic() + TIMEOUT
+    while not is_so():
+        if process and process.poll() is not None and not is_so():
+            raise AssertionError(f"the program ended before this: {what}\n"
+                                 f"{text_of(finish(process))}")
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {TIMEOUT:.0f} s: {what}")
+        time.sleep(0.01)
+
+
+def wait_said(process, words):
+    """Until standard error holds the words; finish() returns what was read here too."""
+    process.said = getattr(process, "said", b"")
+    while words.encode() not in process.said:
+        ready, _, _ = select.select([process.stderr], [], [], TIMEOUT)
+        piece = os.read(process.stderr.fileno(), 1 << 16) if ready else b""
+        if not piece:
+            process.kill()
+            raise AssertionError(f"never said '{words}': {process.said.decode()}")
+        process.said += piece
+
+
+def wait_for_signals(process):
+    """Until SIGINT and SIGTERM have a handler, or are blocked for a descriptor that reads them."""
+    def takes_them():
+        with open(f"/proc/{process.pid}/status") as file:
+            masks = [int(line.split()[1], 16) for line in file if line[:6] in ("SigBlk", "SigCgt")]
+        return (masks[0] | masks[1]) & 1 << (signal.SIGTERM - 1)
+
+    wait_until(takes_them, "it takes signals", process)
+
+
+def wait_read(process):
+    """Until the program has read all that was written to its standard input, a pipe."""
+    def is_empty():
+        return fcntl.ioctl(process.stdin, termios.FIONREAD, b"\0" * 4) == b"\0" * 4
+
+    wait_until(is_empty, "its input is read", process)
+
+
+def wait_compiling(process):
+    """Until libpcap computes in the process that compiles filters; that process, and its parent."""
+    def compiler():
+        helper = child_of(process.pid)
+        worker = child_of(helper) if helper else None
+        return worker and cpu_seconds_of(worker) >= 0.1 and (helper, worker)
+
+    wait_until(compiler, "filters are compiled", process)
+    return compiler()
 
 
 def child_of(parent):

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import select
-import struct
+import termios
 import time
 
 import e2e
@@ -27,16 +27,10 @@ class Brake:
         self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         fcntl.fcntl(self.fd, F_SETPIPE_SZ, 4096)
 
-    def wait_full(self):
-        """Until the pipe is full and stays so: the run stands."""
-        end = time.monotonic() + e2e.TIMEOUT
-        while time.monotonic() < end:
-            used = struct.unpack("i", fcntl.ioctl(self.fd, 0x541b, b"\0" * 4))[0]  # FIONREAD
-            if used > 0:
-                time.sleep(0.3)
-                return
-            time.sleep(0.01)
-        raise AssertionError("nothing reaches the pipe")
+    def wait_full(self, process):
+        """Until the pipe's one page is taken: the next write blocks until somebody reads."""
+        e2e.wait_until(lambda: fcntl.ioctl(self.fd, termios.FIONREAD, b"\0" * 4) != b"\0" * 4,
+                       "something is in the pipe", process)
 
     def drain(self, process):
         """Read until the writer is gone; the bytes."""

@@ -207,7 +207,7 @@ class Outputs(command.Test):
                             stdin=subprocess.PIPE)
         process.stdin.write(e2e.pcap(self.packets))
         process.stdin.flush()
-        time.sleep(0.3)
+        e2e.wait_read(process)
         self.assertEqual(self.read("out.pcap"), b"precious")
         process.stdin.close()
         process.stdin = None

@@ -159,7 +159,8 @@ class Reports(command.Test):
 
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
         self.heavy_rules(300)
-        for limit in (0.05 * 2 ** i for i in range(8)):  # one is between the times with and without optimising
+        # One of the limits is between the times with and without optimising.
+        for limit in (0.05 * 2 ** i for i in range(8)):
             done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
                                "--filter-time", limit, cwd=self.directory)
             if done.status != 2:

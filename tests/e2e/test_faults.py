@@ -146,7 +146,7 @@ class Outputs(faults.Test):
         process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", self.path("gone/a.pcap"),
                             "-f", "udp", "-w", brake.path, *self.other(), "--json", "--buffer",
                             "64KiB")
-        brake.wait_full()
+        brake.wait_full(process)
         for name in os.listdir(self.path("gone")):
             os.unlink(self.path("gone", name))
         os.rmdir(self.path("gone"))

@@ -26,7 +26,7 @@ class Inputs(faults.Test):
         process = e2e.start("split", "-r", victim, "-f", "udp", "-w", brake.path, "-f", "udp",
                             "-w", self.path("kept.pcap"), "-t", threads, "--json", "--buffer",
                             "64KiB", "--batch-packets", 100)
-        brake.wait_full()
+        brake.wait_full(process)
         os.truncate(victim, cut)
         piped = brake.drain(process)
         brake.close()
@@ -83,7 +83,7 @@ class Inputs(faults.Test):
         brake = faults.Brake(self.path("brake"))
         process = e2e.start("split", "-q", "-r", self.input, "-f", "udp", "-w", brake.path,
                             *self.other(), "--buffer", "64KiB", "--batch-packets", 50)
-        brake.wait_full()
+        brake.wait_full(process)
         with open(self.input, "ab") as file:
             file.write(e2e.pcap(self.packets[:10])[24:])
         piped = brake.drain(process)

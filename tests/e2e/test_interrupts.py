@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 
 import e2e
 import faults
@@ -18,14 +17,17 @@ class Interrupts(faults.Test):
                             "-w", self.path("file.pcap"), "-t", threads, "--json", "--buffer",
                             "64KiB", "--batch-packets", 50,
                             env=faults.without_leak_reports())
-        brake.wait_full()
+        brake.wait_full(process)
         return brake, process
+
+    def parts(self):
+        return [name for name in os.listdir(self.directory) if ".part" in name]
 
     def check_first_signal(self, number):
         for threads in faults.THREADS:
             brake, process = self.braked(threads)
             process.send_signal(number)
-            time.sleep(0.2)
+            e2e.wait_said(process, "stopping")
             piped = brake.drain(process)
             brake.close()
             os.unlink(brake.path)
@@ -51,8 +53,9 @@ class Interrupts(faults.Test):
 
     def check_second_signal(self, first, second):
         brake, process = self.braked()
+        e2e.wait_until(self.parts, "the other file is begun", process)
         process.send_signal(first)
-        time.sleep(0.2)
+        e2e.wait_said(process, "stopping")
         self.assertIsNone(process.poll(), "the first signal must wait for what was handed out")
         process.send_signal(second)
         done = e2e.finish(process)  # though the brake is on: nobody reads the pipe
@@ -65,7 +68,7 @@ class Interrupts(faults.Test):
 
     def check_parts(self, count):
         """There are `count` unfinished files, each a whole prefix of the input."""
-        names = [name for name in os.listdir(self.directory) if ".part" in name]
+        names = self.parts()
         self.assertEqual(len(names), count, names)
         for name in names:
             packets = e2e.essence(e2e.read_capture(self.path(name)).packets)
@@ -80,9 +83,10 @@ class Interrupts(faults.Test):
                             env=faults.without_leak_reports())
         process.stdin.write(e2e.pcap(self.packets[:600]))
         process.stdin.flush()
-        brake.wait_full()
+        brake.wait_full(process)
+        e2e.wait_until(self.parts, "the file is begun", process)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        e2e.wait_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         process.stdin.close()
         process.stdin = None
@@ -101,10 +105,9 @@ class Interrupts(faults.Test):
         os.mkfifo(self.path("fifo"))
         process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", self.path("fifo"),
                             env=faults.without_leak_reports())
-        time.sleep(0.5)
-        self.assertIsNone(process.poll(), "it must wait for a reader")
+        e2e.wait_for_signals(process)
         process.send_signal(signal.SIGINT)
-        done = e2e.finish(process, 20)
+        done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
         self.assertRegex(done.err, "shutdown")
 
@@ -114,10 +117,9 @@ class Interrupts(faults.Test):
             for number in (signal.SIGINT, signal.SIGTERM):
                 process = e2e.start("split", "-r", source, "-w", self.path("out.pcap"),
                                     stdin=subprocess.PIPE)
-                time.sleep(0.5)
-                self.assertIsNone(process.poll(), "it must wait for its input")
+                e2e.wait_for_signals(process)
                 process.send_signal(number)
-                done = e2e.finish(process, 20)
+                done = e2e.finish(process)
                 self.assertEqual(done.status, 130, e2e.text_of(done))
                 self.assertEqual([name for name in os.listdir(self.directory) if "out" in name],
                                  [])
@@ -126,25 +128,26 @@ class Interrupts(faults.Test):
         hosts = " or ".join(f"host 10.{i // 250}.{i % 250}.7" for i in range(1000))
         process = e2e.start("split", "-r", self.input, "-w", self.path("out.pcap"),
                             "--filter-time", "60", hosts)
-        time.sleep(0.5)
-        self.assertIsNone(process.poll(), "libpcap must be busy")
+        e2e.wait_compiling(process)
         process.send_signal(signal.SIGTERM)
-        done = e2e.finish(process, 20)
+        done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
 
     def test_generate_interrupted_leaves_nothing(self):
         process = e2e.start("generate", "--packets", "1000000000", "-w", self.path("big.pcap"))
-        time.sleep(0.5)
+        e2e.wait_until(lambda: self.parts() and os.path.getsize(self.path(self.parts()[0])),
+                       "something is written", process)
         process.send_signal(signal.SIGTERM)
-        done = e2e.finish(process, 20)
+        done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
         self.assertEqual([name for name in os.listdir(self.directory) if "big" in name], [])
 
     def test_a_hangup_is_refused_and_changes_nothing(self):
         brake, process = self.braked()
         process.send_signal(signal.SIGHUP)
+        e2e.wait_said(process, "SIGHUP")
         process.send_signal(signal.SIGUSR1)
-        time.sleep(0.2)
+        e2e.wait_said(process, "packets")
         brake.drain(process)
         brake.close()
         done = e2e.finish(process)
@@ -160,9 +163,9 @@ class Interrupts(faults.Test):
                             stdin=subprocess.PIPE)
         process.stdin.write(content)
         process.stdin.flush()
-        time.sleep(0.5)
+        e2e.wait_read(process)
         process.send_signal(signal.SIGINT)
-        done = e2e.finish(process, 20)
+        done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
         self.assertEqual(e2e.essence(e2e.read_capture(self.path("out.pcap")).packets),
                          self.source[:100])

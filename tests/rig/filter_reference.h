@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What libpcap's bpf_filter gives, or would give if it ever came back: in its code for IPv6
- * authentication headers, X becomes a length instead of a place, and some packets send it round for
- * ever. Programs that jump backward (protochain) first run here, as plainly as can be, until a state
- * repeats: then they never end. Only those that end go to libpcap.
+ * The result of libpcap's bpf_filter, or the result that it would give if it ended: in its code for
+ * IPv6 authentication headers, X becomes a length instead of a place, and some packets make it loop
+ * for ever. Programs that jump backward (protochain) first run here, until a state repeats: those
+ * never end. Only the others go to libpcap.
  */
 #ifndef CW_TESTS_RIG_FILTER_REFERENCE_H
 #define CW_TESTS_RIG_FILTER_REFERENCE_H
