@@ -7,7 +7,7 @@ import e2e
 
 
 def snapshot(directory):
-    """Every name below, with kind and content."""
+    """Every name below a folder, with kind and content."""
     found = {}
     for folder, _, names in os.walk(directory):
         for name in names:
@@ -30,7 +30,7 @@ class Test(e2e.Test):
         self.source = e2e.essence(e2e.read_capture(self.input).packets)
 
     def assert_refused(self, *arguments, says="", **options):
-        """Exit 2, a message with `says` (a regular expression), and nothing written."""
+        """Check exit status 2, a message that matches `says`, and that nothing is written."""
         before = snapshot(self.directory)
         done = e2e.capweir(*arguments, cwd=self.directory, **options)
         self.assertEqual(done.status, 2, f"{arguments}: {e2e.text_of(done)}")

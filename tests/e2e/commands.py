@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the commands of the README and of the manual pages, as they stand there, on small captures
-of the names that they use."""
+"""Run the commands of the README and of the manual pages unchanged, on small captures with the
+names that the commands use."""
 import os
 import re
 import shutil
@@ -27,8 +27,8 @@ def blocks(text, language):
 
 class Test(e2e.Test):
     def make_inputs(self, rules):
-        """big.pcap and the other names; its traffic has every protocol that examples filter for.
-        The folder is for any user to write: a capture that root starts becomes another user."""
+        """Make big.pcap, with every protocol that examples filter for, and the other files. Every
+        user may write to the folder: a capture started by root becomes another user."""
         os.chmod(self.directory, 0o777)
         self.run_ok("generate", "--packets", "2000", "-w", "big.pcap", cwd=self.directory)
         for name in ("in.pcap", "old.pcap", "tuesday.pcap"):
@@ -40,7 +40,7 @@ class Test(e2e.Test):
         self.write("rules.yaml", rules)
 
     def run_all(self, commands):
-        """Each is a line or a script; those that need what is missing here are skipped."""
+        """Run lines and scripts; skip those that need something missing here."""
         environment = dict(os.environ)
         environment["PATH"] = f"{os.path.dirname(e2e.CAPWEIR)}:{environment['PATH']}"
         for command in commands:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the end-to-end tests share: running capweir, a naive capture reader and builder, and places.
+"""Shared by the end-to-end tests: running capweir, a naive capture reader, builders, file systems.
 
-The reader and the builders are written from the format documents and share no code with capweir:
-they are the second opinion. Environment:
+The reader and the builders follow the format documents and share no code with capweir, so that they
+check it independently. Environment:
   CAPWEIR             the program under test (default: build/release/tools/capweir)
   CAPWEIR_CORPUS      the capture corpus (default: ../shared/corpus beside the project)
-  CAPWEIR_TEST_SCALE  size of loops and inputs, 1 by default; sanitizer builds take less
-  CAPWEIR_TEST_FULL   1: the complete products instead of samples
+  CAPWEIR_TEST_SCALE  size of loops and inputs (default: 1; less in sanitizer builds)
+  CAPWEIR_TEST_FULL   1: all combinations instead of samples
 """
 import collections
 import contextlib
@@ -53,14 +53,14 @@ def text_of(result):
 
 
 def start(*arguments, limits=(), **options):
-    """capweir started; `limits` are (resource, value) pairs set in the child."""
+    """Start capweir; `limits` are (resource, value) pairs set in the child."""
     def before():
         for kind, value in limits:
             resource.setrlimit(kind, (value, value))
 
     is_capture = "-i" in arguments and str(arguments[0]).startswith(("-", "capture"))
     if is_capture and "-Z" not in arguments and os.geteuid() == 0:
-        arguments += ("-Z", "root")  # the tests' folders are root's own
+        arguments += ("-Z", "root")  # only root may write to the tests' folders
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     options.setdefault("stdin", subprocess.DEVNULL)
@@ -95,11 +95,11 @@ def capweir(*arguments, timeout=None, input=None, **options):
 
 
 def wait_until(is_so, what, process=None):
-    """Poll until is_so() is true. Only a hang takes TIMEOUT; a process that ended ends the wait."""
+    """Poll until is_so() is true; fail if the process ends first, or after TIMEOUT."""
     end = time.monotonic() + TIMEOUT
     while not is_so():
         if process and process.poll() is not None and not is_so():
-            raise AssertionError(f"the program ended before this: {what}\n"
+            raise AssertionError(f"the program ended before: {what}\n"
                                  f"{text_of(finish(process))}")
         if time.monotonic() > end:
             raise AssertionError(f"not within {TIMEOUT:.0f} s: {what}")
@@ -107,7 +107,7 @@ def wait_until(is_so, what, process=None):
 
 
 def wait_said(process, words):
-    """Until standard error holds the words; finish() returns what was read here too."""
+    """Wait until standard error holds the words; finish() returns this text too."""
     process.said = getattr(process, "said", b"")
     while words.encode() not in process.said:
         ready, _, _ = select.select([process.stderr], [], [], TIMEOUT)
@@ -119,25 +119,25 @@ def wait_said(process, words):
 
 
 def wait_for_signals(process):
-    """Until SIGINT and SIGTERM have a handler, or are blocked for a descriptor that reads them."""
+    """Wait until SIGINT and SIGTERM have a handler, or are blocked for a signalfd."""
     def takes_them():
         with open(f"/proc/{process.pid}/status") as file:
             masks = [int(line.split()[1], 16) for line in file if line[:6] in ("SigBlk", "SigCgt")]
         return (masks[0] | masks[1]) & 1 << (signal.SIGTERM - 1)
 
-    wait_until(takes_them, "it takes signals", process)
+    wait_until(takes_them, "signals are handled", process)
 
 
 def wait_read(process):
-    """Until the program has read all that was written to its standard input, a pipe."""
+    """Wait until the program has read everything from the pipe at its standard input."""
     def is_empty():
         return fcntl.ioctl(process.stdin, termios.FIONREAD, b"\0" * 4) == b"\0" * 4
 
-    wait_until(is_empty, "its input is read", process)
+    wait_until(is_empty, "standard input is read", process)
 
 
 def wait_compiling(process):
-    """Until libpcap computes in the process that compiles filters; that process, and its parent."""
+    """Wait until libpcap computes; the process that starts compilers, and the compiler."""
     def compiler():
         helper = child_of(process.pid)
         worker = child_of(helper) if helper else None
@@ -158,7 +158,7 @@ def child_of(parent):
 
 
 def cpu_seconds_of(process):
-    """Time that a process has computed so far; 0 when it is gone."""
+    """CPU time that a process has used; 0 after its end."""
     with contextlib.suppress(OSError), open(f"/proc/{process}/stat") as file:
         return sum(map(int,
                        file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
@@ -166,12 +166,12 @@ def cpu_seconds_of(process):
 
 
 class Test(unittest.TestCase):
-    """A test with a directory of its own, `self.path(name)`."""
+    """A test with a separate directory, `self.path(name)`."""
 
     maxDiff = 2000
 
     def shortDescription(self):
-        """One line a test, its name: tests/summary.py reads them."""
+        """None, so that a test is one line with its name, as tests/summary.py expects."""
 
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="capweir-test-")
@@ -203,7 +203,7 @@ class Test(unittest.TestCase):
         return report, result
 
     def check_books(self, report):
-        """The identities of the books, computed here and not taken from `balanced`."""
+        """Check the identities of the books, independently of `balanced`."""
         books = report["books"]
         self.assertTrue(books["balanced"], books)
         self.assertEqual(books["received"], books["shed"] + books["malformed"] +
@@ -223,7 +223,7 @@ class Test(unittest.TestCase):
         self.assertEqual(report["packets"], sum(one["packets"] for one in report["inputs"]))
 
     def check_files(self, report):
-        """Every file named in the report is whole and holds what the books say."""
+        """Check that the report's files are intact and hold the packets that the books count."""
         in_files = 0
         for rule in report["rules"]:
             for file in rule["files"]:
@@ -261,7 +261,7 @@ Packet = collections.namedtuple("Packet", "ts_ns caplen len data linktype iface"
 
 
 class Torn(Exception):
-    """A file that ends within a record, or says what cannot be."""
+    """A truncated or inconsistent file."""
 
 
 class Capture:
@@ -370,11 +370,11 @@ def read_capture(path):
     try:
         return parse_capture(content)
     except Torn as torn:
-        raise AssertionError(f"{path} is torn: {torn}")
+        raise AssertionError(f"{path} is truncated or damaged: {torn}")
 
 
 def essence(packets):
-    """What must be equal wherever a packet goes."""
+    """The parts of packets that every output keeps."""
     return [(one.ts_ns, one.caplen, one.len, one.data) for one in packets]
 
 
@@ -430,14 +430,14 @@ def enhanced(iface, ticks, data, length=None, comment=None, order="<"):
 
 
 def udp_frame(source, destination, source_port, destination_port, payload=b""):
-    """Ethernet, IPv4, UDP; addresses as numbers."""
+    """An Ethernet frame with IPv4 and UDP; addresses are numbers."""
     udp = struct.pack(">HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
     ip = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, source, destination)
     return b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0" + ip + udp
 
 
 def simple_packets(count, size=0, start_s=1_700_000_000, step_ns=1_000_000):
-    """UDP to ports 1000 to 1009 in turn, every packet different."""
+    """UDP packets to ports 1000 to 1009 in turn, all different."""
     return [(start_s * NS + index * step_ns,
              udp_frame(0x0a000001, 0x0a000002 + index % 7, 2000, 1000 + index % 10,
                        struct.pack(">I", index) + b"x" * size))
@@ -452,7 +452,7 @@ def generate(path, packets, profile="imix", seed=1):
     return path
 
 
-# ---- tcpdump, the oracle ----
+# ---- tcpdump, the reference ----
 
 
 def tcpdump(path, expression, nano=True):
@@ -488,12 +488,12 @@ def corpus():
     return rows
 
 
-# ---- places that fail ----
+# ---- file systems that fail ----
 
 
 @contextlib.contextmanager
 def tmpfs(directory, options="size=1m"):
-    """A small file system mounted on `directory`; skips where mounting is not allowed."""
+    """A small file system mounted on `directory`; a skip if mounting is not allowed."""
     os.makedirs(directory, exist_ok=True)
     if os.geteuid():
         raise unittest.SkipTest("mounting a tmpfs needs root")
@@ -514,7 +514,7 @@ def remount_readonly(directory):
 
 
 def main():
-    """Run the calling file's tests; reasons of skips are printed."""
+    """Run the tests of the calling file and print the reasons of skips."""
     if not os.path.exists(CAPWEIR):
         print(f"no program at CAPWEIR={CAPWEIR}", file=sys.stderr)
         sys.exit(1)

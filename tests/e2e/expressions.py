@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Filter expressions of all kinds: those of tests/data/expressions*.txt."""
+"""The filter expressions of tests/data/expressions*.txt."""
 import os
 
 import e2e
@@ -8,7 +8,7 @@ NAMES = ("expressions_any.txt", "expressions.txt")
 
 
 def expressions():
-    """All of them; some compile for few link types or none."""
+    """All expressions; some compile for few link types or none."""
     found = []
     for name in NAMES:
         with open(os.path.join(e2e.ROOT, "tests", "data", name)) as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs that something happens to, beside an output that nothing happens to."""
+"""Runs with a fault, and with a second output that must stay complete."""
 import fcntl
 import os
 import select
@@ -28,12 +28,12 @@ class Brake:
         fcntl.fcntl(self.fd, F_SETPIPE_SZ, 4096)
 
     def wait_full(self, process):
-        """Until the pipe's one page is taken: the next write blocks until somebody reads."""
+        """Wait until the pipe's only page is used: the next write blocks until somebody reads."""
         e2e.wait_until(lambda: fcntl.ioctl(self.fd, termios.FIONREAD, b"\0" * 4) != b"\0" * 4,
                        "something is in the pipe", process)
 
     def drain(self, process):
-        """Read until the writer is gone; the bytes."""
+        """The bytes until the writer ends."""
         content = b""
         end = time.monotonic() + e2e.TIMEOUT
         while time.monotonic() < end:
@@ -54,7 +54,7 @@ class Brake:
 
 
 def without_leak_reports():
-    """The environment of a run that is aborted: its threads are left where they are, on purpose."""
+    """The environment of an aborted run, which does not join its threads."""
     options = os.environ.get("TSAN_OPTIONS", "")
     return dict(os.environ, TSAN_OPTIONS=options + ":report_thread_leaks=0")
 
@@ -70,19 +70,19 @@ class Test(e2e.Test):
         return ["-f", "udp port 1001", "-w", self.path(name)]
 
     def check_other(self, name="other.pcap"):
-        """The output that nothing happened to is complete."""
+        """Check that the output without a fault is complete."""
         self.assertEqual(e2e.essence(e2e.read_capture(self.path(name)).packets),
                          self.source[1::10])
 
     def check_loss(self, report, done, name, cause, words, index=0):
-        """Rule `index` lost packets for `cause`, and stderr says which, where, why and how many."""
+        """Check that rule `index` lost packets for `cause` only, and that stderr says so."""
         rule = report["rules"][index]
         self.assertGreater(rule["lost"][cause], 0, rule)
         self.assertEqual(rule["lost_total"], rule["lost"][cause], rule)
         self.assertTrue(rule["error"], rule)
         lines = [line for line in done.err.splitlines() if "lost" in line and
                  f"{rule['lost_total']:,}" in line]
-        self.assertTrue(lines, f"no line tells {rule['lost_total']:,} lost:\n{done.err}")
+        self.assertTrue(lines, f"no line reports {rule['lost_total']:,} lost:\n{done.err}")
         self.assertTrue(any(name in line and any(word in line for word in words)
                             for line in lines), done.err)
         self.assertFalse(report["complete"])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""bench/peers/compare and bench/results/plot: what they say and draw, of little traffic."""
+"""The tables of bench/peers/compare and the pictures of bench/results/plot, from little traffic."""
 import json
 import os
 import shutil
@@ -27,7 +27,7 @@ class Compare(e2e.Test):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
-    def test_programs_that_are_there_write_the_same(self):
+    def test_installed_programs_write_the_same_records(self):
         e2e.need("tcpdump", "tshark", "editcap")
         path = e2e.generate(self.path("in.pcap"), 3000)
         report = json.loads(self.compare(path, "--rules", "1,3", "--json"))
@@ -44,7 +44,7 @@ class Compare(e2e.Test):
         self.assertEqual(rows["copy", 0, "tshark"]["records"], 3000)
         self.assertEqual([name for name in os.listdir(self.directory) if name != "in.pcap"], [])
 
-    def test_the_table_marks_who_wrote_something_else(self):
+    def test_the_table_marks_programs_with_other_records(self):
         fake = self.write("tcpdump", "#!/bin/sh\nwhile [ \"$1\" != -w ]; do shift; done\n"
                                      f"{e2e.CAPWEIR} generate --packets 7 -w \"$2\"\n")
         os.chmod(fake, 0o755)
@@ -111,7 +111,7 @@ class Plot(e2e.Test):
     def drawn(self):
         return sorted(os.listdir(self.path("out")))
 
-    def test_every_picture_in_both_formats(self):
+    def test_every_picture_is_drawn_in_both_formats(self):
         self.plot(*REPORTS)
         names = ["capture", "decode", "rules", "size", "threads"]
         self.assertEqual(self.drawn(), [f"{name}.{kind}" for name in names
@@ -126,11 +126,11 @@ class Plot(e2e.Test):
         self.assertIn("tcpdump, N runs", self.read("out/rules.svg").decode())
         self.assertIn("50 %", self.read("out/capture.svg").decode())
 
-    def test_a_file_alone_gives_what_it_can(self):
+    def test_one_file_gives_the_pictures_of_its_benchmark(self):
         self.plot("decode")
         self.assertEqual(self.drawn(), ["decode.png", "decode.svg"])
 
-    def test_what_is_no_result_is_told(self):
+    def test_files_that_are_not_results_are_reported(self):
         self.write("junk.json", "{]")
         self.assertIn("junk.json", self.plot("junk", status=1).stderr)
         self.assertIn("nothing.json", self.plot("nothing", status=1).stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the command refuses before it writes anything."""
+"""Command lines that are refused before anything is written."""
 import json
 import os
 import re
@@ -11,33 +11,33 @@ import e2e
 
 
 class Refused(command.Test):
-    def test_filters_and_outputs_that_do_not_pair(self):
+    def test_unpaired_filters_and_outputs_are_refused(self):
         for arguments in (["-f", "udp"], ["-f", "udp", "-f", "tcp", "-w", "a.pcap"],
                           ["-f", "udp", "-w", "a.pcap", "-w", "b.pcap"],
                           ["-w", "a.pcap", "-w", "b.pcap"]):
             self.assert_refused("split", "-r", "in.pcap", *arguments, says="-w")
 
-    def test_no_output(self):
+    def test_a_run_needs_an_output(self):
         self.assert_refused("split", "-r", "in.pcap", says="no output.*-w dns.pcap")
         self.assert_refused("split", "-r", "in.pcap", "udp",
                             says=r"no output.*-w - .*tcpdump -r -")
         self.assert_refused("-r", "in.pcap", "udp", says="no output.*-w")
 
-    def test_no_input(self):
+    def test_a_run_needs_an_input(self):
         self.assert_refused("split", "-w", "a.pcap", says="no input.*-r")
         self.assert_refused("-w", "a.pcap", says="no input.*-r")
 
-    def test_a_hook_that_is_not_a_program(self):
+    def test_a_hook_must_be_executable(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-z", "no-such-program",
                             says="rule1: hook 'no-such-program' is not an executable.*PATH")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-z", "gzip -9",
                             says=r"'gzip -9' is not an executable.*hook: \[PROGRAM, ARGUMENT\]")
 
-    def test_a_capture_that_cannot_be_asked(self):
+    def test_asking_needs_a_running_capture(self):
         for name in ("stats", "top", "control"):
             self.assert_refused(name, *["stats"] * (name == "control"), says="--control PATH")
         path = self.path("nobody")
-        for _ in range(2):  # without a file, then with a socket that nobody listens at
+        for _ in range(2):  # without a file, then with a socket without a listener
             done = e2e.capweir("stats", "--control", path)
             self.assertEqual(done.status, 1)
             self.assertIn(f"no running capture at {path}: start one with", done.err)
@@ -53,7 +53,7 @@ class Refused(command.Test):
         self.write("rules.yaml", rules)
         self.assert_refused("split", "-r", "in.pcap", "-R", "rules.yaml", "--json", says="--json")
 
-    def test_an_output_that_is_an_input(self):
+    def test_an_output_must_not_be_an_input(self):
         os.symlink("in.pcap", self.path("link.pcap"))
         os.link(self.input, self.path("hard.pcap"))
         for name in ("in.pcap", "./in.pcap", self.input, "link.pcap", "hard.pcap"):
@@ -63,7 +63,7 @@ class Refused(command.Test):
         self.assert_refused("split", "-r", "in.pcap", "-r", other, "-f", "udp", "-w", "a.pcap",
                             "-f", "tcp", "-w", "second.pcap", says="input")
 
-    def test_two_rules_with_one_path(self):
+    def test_two_rules_must_not_share_a_path(self):
         os.mkdir(self.path("folder"))
         os.symlink("folder", self.path("same"))
         for one, two in (("a.pcap", "a.pcap"), ("a.pcap", "./a.pcap"),
@@ -74,16 +74,16 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", one, "-f", "tcp",
                                 "-w", two, says="rule")
 
-    def test_two_templates_that_can_collide(self):
+    def test_templates_must_not_collide(self):
         self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "%Y-a.pcap", "-f", "tcp",
                             "-w", "2023-a.pcap", says="rule1.*rule2|rule2.*rule1")
 
-    def test_a_numbered_name_that_is_another_rules(self):
+    def test_numbered_names_must_not_be_those_of_another_rule(self):
         self.assert_refused("split", "-r", "in.pcap", "-b", "packets:5", "-f", "udp", "-w",
                             "a.pcap", "-f", "tcp", "-w", "a.1.pcap", says="rule1.*rule2")
 
-    def test_closed_standard_descriptors(self):
-        """Nothing else gets their numbers: no hang, no packets to where they do not belong."""
+    def test_closed_standard_descriptors_stay_closed(self):
+        """No other file gets their numbers: no hang, and no packets in a wrong file."""
         for line in ("split -q -r - -w a.pcap <&-", "split -q -r - -w a.pcap <&- >&- 2>&-",
                      "split -q -r in.pcap -w - >&-", "split -q -r in.pcap -w - <&- >&-",
                      "inspect in.pcap --json >&-"):
@@ -96,7 +96,7 @@ class Refused(command.Test):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(len(self.read("a.pcap")), len(self.read("in.pcap")))
 
-    def test_standard_output_by_other_names(self):
+    def test_standard_output_is_recognised_by_other_names(self):
         with open(self.path("to"), "wb") as file:
             done = e2e.capweir("split", "--json", "-q", "-r", "in.pcap", "-f", "udp", "-w",
                                "/dev/stdout", cwd=self.directory, stdout=file)
@@ -109,7 +109,7 @@ class Refused(command.Test):
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertEqual(self.read("in.pcap"), before)
 
-    def test_names_that_are_no_text(self):
+    def test_file_names_may_be_invalid_utf8(self):
         name = os.fsencode(self.path("bad")) + b"\xff.pcap"
         with open(name, "wb") as file:
             file.write(self.read("in.pcap"))
@@ -117,13 +117,13 @@ class Refused(command.Test):
         self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertEqual(len(json.loads(done.out)), 1)
 
-    def test_a_folder_that_is_not_there(self):
+    def test_a_missing_folder_is_refused(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-o", "nowhere",
                             says="nowhere does not exist")
         self.assert_refused("split", "-r", "in.pcap", "-w", "nowhere/a.pcap",
                             says="nowhere does not exist")
 
-    def test_every_rule_that_never_matches_a_link_type_is_told(self):
+    def test_every_rule_that_never_matches_a_link_type_is_reported(self):
         frame = e2e.udp_frame(1, 2, 3, 4)
         self.write("two.pcapng", e2e.section() + e2e.interface() + e2e.interface(e2e.RAW) +
                    e2e.enhanced(0, 1, frame) + e2e.enhanced(1, 2, frame[14:]))
@@ -142,14 +142,14 @@ class Refused(command.Test):
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, "rule a")
 
-    def test_words_that_cannot_be_written(self):
+    def test_text_that_cannot_be_written_is_exit_1(self):
         self.write("rules.yaml", "rules: {a: {filter: udp, write: a.pcap}}")
         for arguments in (["--help"], ["split", "--help"], ["--version"], ["check", "rules.yaml"]):
             with open("/dev/full", "wb") as full:
                 done = e2e.capweir(*arguments, cwd=self.directory, stdout=full)
             self.assertEqual(done.status, 1, f"{arguments}: {e2e.text_of(done)}")
 
-    def test_an_unknown_letter_among_others(self):
+    def test_an_unknown_letter_among_others_is_refused(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-nY", "-s0",
                             says="unknown option -Y")
 
@@ -165,7 +165,7 @@ class Refused(command.Test):
                             says="a fixed name")
         self.assertEqual(self.packets_of("new.pcap"), self.source)
 
-    def test_unknown_filters(self):
+    def test_unknown_filters_are_refused(self):
         for expression, says in (("nonsense words", "nonsense"), ("udp and", "syntax|end"),
                                  ("port 99999999", "99999999|port"), ("((udp)", "syntax|end"),
                                  ("host 300.1.1.1", "300"), ("wlan type mgt", "wlan|802.11")):
@@ -176,7 +176,7 @@ class Refused(command.Test):
                                    "nonsense", "-w", "b.pcap")
         self.assertIn("rule2", done.err)
 
-    def test_a_bad_global_filter(self):
+    def test_a_bad_global_filter_is_refused(self):
         self.assert_refused("split", "-r", "in.pcap", "-f", "tcp", "-w", "a.pcap", "nonsense x",
                             says="nonsense")
 
@@ -187,7 +187,7 @@ class Refused(command.Test):
                                 says="--resolve")
         self.split("-w", "a.pcap", "host localhost", "--resolve")
 
-    def test_what_is_not_in_this_version(self):
+    def test_unimplemented_options_are_refused(self):
         for arguments in (["-W", "5", "-G", "60"], ["-U"],
                           ["-b", "printname:stdout"]):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *arguments,
@@ -205,7 +205,7 @@ class Refused(command.Test):
         self.assert_refused("-i", "lo", "-w", "a.pcap", "--fanout", "odd", says="hash, cpu, qm")
         self.assert_refused("-i", "lo", "-w", "a.pcap", "-y", "RAW", says="-y")
 
-    def test_unknown_options_and_commands(self):
+    def test_unknown_options_and_commands_are_refused(self):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--frobnicate", says="frob")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-X", says="-X")
         self.assert_refused("split", "-r", says="-r.*value")
@@ -219,7 +219,7 @@ class Refused(command.Test):
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--seed", "3",
                             says="--seed")
 
-    def test_bad_numbers(self):
+    def test_bad_numbers_are_refused(self):
         for option, values in {
                 "-t": ["0", "-1", "x", "1025", "", "1.5", "99999999999999999999"],
                 "-c": ["0", "-5", "x", "1K"], "-s": ["-1", "x", "4294967296"],
@@ -243,14 +243,14 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-y", word,
                                 says=f"-y: unknown link type '{word}'.*{says}")
 
-    def test_standard_input_can_be_taken_once(self):
+    def test_standard_input_can_be_read_only_once(self):
         for content in (e2e.pcap(self.packets), b"rules: {a: {filter: udp, write: a.pcap}}"):
             self.assert_refused("split", "-r", "-", "-r", "-", "-w", "a.pcap", input=content,
                                 says="standard input")
             self.assert_refused("split", "-r", "-", "-R", "-", input=content,
                                 says="standard input")
 
-    def test_bad_templates(self):
+    def test_bad_templates_are_refused(self):
         for name, says in (("{nothing}.pcap", "nothing"), ("{rule.pcap", r"\{"),
                            ("", "output|name"),
                            ("%Q.pcap", "%Q"), ("folder/", "/"), ("a\nb.pcap", "control")):
@@ -262,7 +262,7 @@ class Refused(command.Test):
             self.assert_refused("split", "-r", "in.pcap", "-R", "rules.yaml", *arguments,
                                 says="-R")
 
-    def test_two_expressions(self):
+    def test_two_expressions_are_refused(self):
         self.write("filter", "udp")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-F", "filter", "tcp",
                             says="-F")

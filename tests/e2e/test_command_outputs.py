@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the command writes: names, formats, contents and rights of its files."""
+"""Names, formats, contents and permissions of output files."""
 import os
 import stat
 import struct
@@ -11,7 +11,7 @@ import e2e
 
 
 class Outputs(command.Test):
-    def test_an_expression_as_in_tcpdump(self):
+    def test_an_expression_is_given_as_for_tcpdump(self):
         self.run_ok("-r", "in.pcap", "-w", "out.pcap", "udp port 1001", cwd=self.directory)
         self.assertEqual(self.packets_of("out.pcap"), self.source[1::10])
         self.run_ok("-n", "-r", "in.pcap", "-w", "words.pcap", "udp", "port", "1001",
@@ -21,14 +21,14 @@ class Outputs(command.Test):
         self.run_ok("-r", "in.pcap", "-w", "file.pcap", "-F", "filter", cwd=self.directory)
         self.assertEqual(self.packets_of("file.pcap"), self.source[1::10])
 
-    def test_the_tcpdump_line_gives_the_file_of_tcpdump(self):
+    def test_a_tcpdump_command_line_writes_the_same_file(self):
         e2e.need("tcpdump")
         self.run_ok("-r", "in.pcap", "-w", "out.pcap", "udp port 1001", cwd=self.directory)
         status, content, err = e2e.tcpdump(self.input, "udp port 1001", nano=False)
         self.assertEqual(status, 0, err)
         self.assertEqual(self.read("out.pcap"), content)
 
-    def test_pairs_in_either_order_and_a_global_filter(self):
+    def test_pairs_are_in_either_order_after_a_global_filter(self):
         self.split("-w", "a.pcap", "-f", "udp port 1001", "-f", "udp port 1002", "-w", "b.pcap",
                    "dst", "host", "10.0.0.3")
         both = [[packet for index, packet in enumerate(self.source)
@@ -58,14 +58,14 @@ class Outputs(command.Test):
         self.assertEqual(report["rules"][0]["files"], [])
         self.assertFalse(os.path.exists(self.path("2023.pcap")))
 
-    def test_an_input_without_packets(self):
+    def test_an_input_without_packets_gives_an_empty_output(self):
         for content in (e2e.pcap([]), e2e.section(), e2e.section() + e2e.interface()):
             path = self.write("empty", content)
             report, _ = self.run_json("split", "-r", path, "-w", self.path("none.pcap"))
             self.assertEqual(report["packets"], 0)
             self.assertEqual(self.packets_of("none.pcap"), [])
 
-    def test_names_from_rule_and_sequence(self):
+    def test_names_hold_rule_and_sequence_number(self):
         self.write("rules.yaml", e2e.rules_yaml(
             [("dns", "udp port 1001"), ("web", "udp port 1002")],
             defaults="{write: '{rule}-{seq}.pcap', rotate: {packets: 4}}"))
@@ -76,7 +76,7 @@ class Outputs(command.Test):
                           for number in range(3)])
         self.assertEqual(self.packets_of("dns-1.pcap"), self.source[1::10][4:8])
 
-    def test_names_from_interfaces_are_made_safe(self):
+    def test_interface_names_in_file_names_are_sanitised(self):
         frame = e2e.udp_frame(1, 2, 3, 4)
         self.write("two.pcapng", e2e.section() + e2e.interface(name="../eth/0") +
                    e2e.enhanced(0, 1, frame))
@@ -86,7 +86,7 @@ class Outputs(command.Test):
         (name,) = os.listdir(self.path("out"))
         self.assertRegex(name, r"^x-[^/]*eth_0\.pcap$")
 
-    def test_names_from_interfaces_lead_nowhere_else(self):
+    def test_interface_names_cannot_leave_the_folder(self):
         frame = e2e.udp_frame(1, 2, 3, 4)
         os.makedirs(self.path("out", "in"))
         for name in ("..", ".", "...", "/", "a\nb", "../..", "\x7f"):
@@ -101,7 +101,7 @@ class Outputs(command.Test):
                     self.assertTrue(path.startswith(self.path("out", "in") + "/"), path)
                     self.assertTrue(path.isprintable(), path)
 
-    def test_names_from_the_first_packets_time(self):
+    def test_names_hold_the_first_packets_time(self):
         stamp = 1_700_000_000
         environment = dict(os.environ, TZ="XXX-05:30")
         self.split("-w", "utc-%Y%m%d-%H%M%S.pcap", "--utc", env=environment)
@@ -116,18 +116,18 @@ class Outputs(command.Test):
         self.assertEqual([packet for name in names for packet in self.packets_of(name)],
                          self.source)
 
-    def test_braces_and_percent_signs_stand_for_themselves_when_doubled(self):
+    def test_doubled_braces_and_percent_signs_are_literal(self):
         self.split("-w", "a{{b}}%%.pcap")
         self.assertEqual(self.packets_of("a{b}%.pcap"), self.source)
 
-    def test_a_directory_for_relative_outputs(self):
+    def test_a_folder_is_for_relative_outputs_only(self):
         os.mkdir(self.path("out"))
         self.split("-o", "out", "-f", "udp", "-w", "a.pcap", "-f", "udp", "-w",
                    self.path("absolute.pcap"))
         self.assertEqual(self.packets_of("out/a.pcap"), self.source)
         self.assertEqual(self.packets_of("absolute.pcap"), self.source)
 
-    def test_the_magic_follows_the_source_or_the_option(self):
+    def test_the_magic_follows_the_input_or_the_option(self):
         nano = self.write("ns.pcap", e2e.pcap([(1_000_000_007, b"\0" * 60)], ns=True))
         tagged = self.write("ns.pcapng", e2e.section() + e2e.interface() +
                             e2e.enhanced(0, 5, b"\0" * 60))
@@ -147,7 +147,7 @@ class Outputs(command.Test):
         self.run_ok("split", "-q", "-r", self.input, "-r", nano, "-w", self.path("out.pcap"))
         self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
 
-    def test_pipes_of_pcapng_count_as_nanoseconds(self):
+    def test_pcapng_from_a_pipe_counts_as_nanoseconds(self):
         content = e2e.section() + e2e.interface() + e2e.enhanced(0, 5, b"\0" * 60)
         self.run_ok("split", "-q", "-r", "-", "-w", self.path("out.pcap"), input=content)
         self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
@@ -160,13 +160,13 @@ class Outputs(command.Test):
                         *arguments)
             self.assertEqual(e2e.read_capture(self.path("out.pcap")).snaplen, wanted)
 
-    def test_a_snaplen_cuts_after_filtering(self):
+    def test_a_snaplen_truncates_after_filtering(self):
         self.split("-w", "cut.pcap", "-s", "20", "udp port 1001")
         self.assertEqual(self.packets_of("cut.pcap"),
                          [(ts, 20, length, data[:20]) for ts, _, length, data in
                           self.source[1::10]])
 
-    def test_pcapng_keeps_names_and_comments_and_says_nothing_of_this_machine(self):
+    def test_pcapng_keeps_names_and_comments_and_does_not_name_the_host(self):
         frame = e2e.udp_frame(1, 2, 3, 4)
         self.write("in.pcapng", e2e.section() + e2e.interface(name="eth7", resolution=9) +
                    e2e.enhanced(0, 123, frame, comment="a remark"))
@@ -178,7 +178,7 @@ class Outputs(command.Test):
         self.assertIn(b"a remark", content)
         self.assertNotIn(os.uname().nodename.encode(), content)
 
-    def test_tshark_opens_what_was_written(self):
+    def test_capinfos_reads_every_output(self):
         e2e.need("capinfos")
         self.split("-f", "udp", "-w", "a.pcap", "-f", "udp", "-w", "a.pcapng", "-f", "tcp", "-w",
                    "none.pcapng")
@@ -193,15 +193,15 @@ class Outputs(command.Test):
         for name in ("a.pcap", "b.pcapng", "g.pcap"):
             self.assertEqual(stat.S_IMODE(os.stat(self.path(name)).st_mode), 0o600)
 
-    def test_an_existing_output_is_replaced_whole(self):
+    def test_an_existing_output_is_replaced_not_overwritten(self):
         self.write("out.pcap", b"precious" * 10000)
         os.link(self.path("out.pcap"), self.path("old"))
         self.split("-w", "out.pcap")
         self.assertEqual(self.packets_of("out.pcap"), self.source)
-        self.assertEqual(self.read("old"), b"precious" * 10000, "it was written in place")
+        self.assertEqual(self.read("old"), b"precious" * 10000, "written in place")
         self.assert_no_parts()
 
-    def test_an_existing_output_stays_until_the_run_is_over(self):
+    def test_an_existing_output_stays_until_the_run_ends(self):
         self.write("out.pcap", b"precious")
         process = e2e.start("split", "-q", "-r", "-", "-w", self.path("out.pcap"),
                             stdin=subprocess.PIPE)
@@ -214,14 +214,14 @@ class Outputs(command.Test):
         self.assertEqual(e2e.finish(process).status, 0)
         self.assertEqual(self.packets_of("out.pcap"), self.source)
 
-    def test_a_link_is_replaced_and_not_what_it_leads_to(self):
+    def test_a_symbolic_link_is_replaced_and_its_target_kept(self):
         self.write("target.pcap", b"precious")
         os.symlink("target.pcap", self.path("link.pcap"))
         self.split("-w", "link.pcap")
         self.assertEqual(self.read("target.pcap"), b"precious")
         self.assertFalse(os.path.islink(self.path("link.pcap")))
 
-    def test_standard_output_gives_what_the_file_gives(self):
+    def test_standard_output_gives_the_same_bytes_as_a_file(self):
         self.split("-w", "out.pcap", "udp port 1001")
         done = self.split("-w", "-", "udp port 1001")
         self.assertEqual(done.out, self.read("out.pcap"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the command says: reports, help, checks, errors of compiling; the other commands."""
+"""Reports, help, checks, errors of compiling, and other commands."""
 import json
 import os
 import re
@@ -55,7 +55,7 @@ class Reports(command.Test):
         done = self.run_ok(*arguments, "--verify-filters=1/2")
         self.assertIn("50 packets checked against libpcap, 1 in 2: no differences", done.err)
 
-    def test_captured_bytes_count_as_cut(self):
+    def test_truncated_packets_count_their_captured_bytes(self):
         report, _ = self.run_json("split", "-r", self.input, "-w", self.path("a.pcap"), "-s", "20")
         self.assertEqual(report["rules"][0]["bytes"], 2000)
 
@@ -88,7 +88,7 @@ class Reports(command.Test):
 
     # ---- the other commands ----
 
-    def test_help_and_version(self):
+    def test_every_command_has_help_and_a_version(self):
         pages = [[], ["bench", "ring"], ["inspect", "filter"]]
         pages += [[name] for name in ("split", "check", "inspect", "generate", "bench", "devices")]
         for page in pages:
@@ -120,7 +120,7 @@ class Reports(command.Test):
                 done = e2e.capweir(*words[1:], "--help")
                 self.assertEqual((done.status, done.err), (0, ""), example)
 
-    def test_check(self):
+    def test_check_reports_every_faulty_rule_and_writes_nothing(self):
         self.write("good.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"}),
                                                 ("b", "1 = 2", {"write": "b.pcap"})]))
         before = command.snapshot(self.directory)
@@ -139,7 +139,7 @@ class Reports(command.Test):
     # ---- limits of compiling ----
 
     def heavy_rules(self, hosts):
-        """A rules file; its rule 'blocklist' or-s so many hosts, which libpcap is slow at."""
+        """Write a rules file whose rule 'blocklist' has many hosts, so that libpcap is slow."""
         text = " or ".join(f"host 10.{i % 200}.{i // 256}.{i * 7 % 256}" for i in range(hosts))
         self.write("heavy.yaml", e2e.rules_yaml([("good", "udp", {"write": "good.pcap"}),
                                                  ("blocklist", text, {"write": "heavy.pcap"})]))
@@ -159,7 +159,7 @@ class Reports(command.Test):
 
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
         self.heavy_rules(300)
-        # One of the limits is between the times with and without optimising.
+        # One of these limits is between the times without and with optimising.
         for limit in (0.05 * 2 ** i for i in range(8)):
             done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
                                "--filter-time", limit, cwd=self.directory)
@@ -174,7 +174,7 @@ class Reports(command.Test):
         self.assertEqual(done.err, "")
         self.assertEqual(self.packets_of("heavy.pcap"), wanted)
 
-    def test_filters_are_compiled_where_no_process_can_be_started(self):
+    def test_filters_are_compiled_even_if_no_process_can_be_started(self):
         self.write("rules.yaml", e2e.rules_yaml([("a", "udp", {"write": "a.pcap"})]))
         done = e2e.capweir("check", "rules.yaml", cwd=self.directory,
                            limits=[(resource.RLIMIT_NOFILE, 4)])
@@ -186,14 +186,14 @@ class Reports(command.Test):
     def test_a_lost_compile_process_is_exit_1(self):
         self.heavy_rules(1500)
         run = e2e.start("check", "heavy.yaml", "--filter-time", 60, cwd=self.directory)
-        # Before it compiles, its loss is one of start-up, and filters are compiled without it.
+        # If the helper is lost before it compiles, filters are compiled without it.
         helper, _ = e2e.wait_compiling(run)
         os.kill(helper, signal.SIGKILL)
         done = e2e.finish(run)
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("the process that compiles filters has failed", done.err)
 
-    def test_inspect(self):
+    def test_inspect_reports_format_counts_and_times(self):
         done = self.run_ok("inspect", self.input)
         self.assertIn(b"pcap", done.out)
         self.assertIn(b"100", done.out)
@@ -206,7 +206,7 @@ class Reports(command.Test):
                          (self.source[0][0], self.source[-1][0]))
         self.assertEqual(found["interfaces"][0]["linktype_value"], 1)
 
-    def test_inspect_tells_damage(self):
+    def test_inspect_reports_damage(self):
         damaged = self.write("damaged.pcap", e2e.pcap(self.packets)[:-3])
         done = e2e.capweir("inspect", "--json", damaged)
         self.assertEqual(done.status, 1, e2e.text_of(done))
@@ -252,7 +252,7 @@ class Reports(command.Test):
                     "--profile", "mix")
         self.assertEqual(len(self.packets_of("g.pcapng")), e2e.scaled(2000, 200))
 
-    def test_generate_refuses_what_it_cannot_do(self):
+    def test_generate_refuses_bad_options(self):
         self.assert_refused("generate", says="-w")
         self.assert_refused("generate", "-w", "g.pcap", "--profile", "nothing", says="nothing")
         self.assert_refused("generate", "-w", "g.pcap", "--packets", "many", says="--packets")

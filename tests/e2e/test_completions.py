@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Completions, as bash and zsh offer them at a terminal and fish by `complete -C`."""
+"""Completions of bash and zsh at a terminal, and of fish by `complete -C`."""
 import os
 import pty
 import re
@@ -36,7 +36,7 @@ CHOICES = {
 PROMPT = "ready, please> "  # shown once the shell reads single keys
 LIMITS = {"filesize:", "packets:", "duration:", "interval:", "files:"}
 
-# What was offered goes to a FIFO: words, then END.
+# The completions offered go to a FIFO: words, then END.
 BASH = """
 HISTFILE=
 PS1='{prompt}'
@@ -106,7 +106,7 @@ class Terminal:
         self.shown = self.answer = b""
         os.write(self.terminal, line.encode() + b"\t")
         self.read_until(lambda: self.answer.endswith(b"END\n"))
-        os.write(self.terminal, b"\x15")  # forgets the line
+        os.write(self.terminal, b"\x15")  # clears the line
         return {word for word in self.answer.decode().splitlines()[:-1] if word}
 
     def close(self):
@@ -148,7 +148,7 @@ class Fish:
 
 
 class Completions:
-    """The same expectations of each shell."""
+    """Tests for each shell."""
 
     @classmethod
     def setUpClass(cls):
@@ -172,10 +172,10 @@ class Completions:
             self.assertIn(word, offered, line)
 
     def names(self, line):
-        """The long options offered; a suffix of zsh's does not count."""
+        """The long options offered, without the suffix that zsh adds."""
         return {word.rstrip("=") for word in self.shell.offer(line) if word.startswith("--")}
 
-    def test_commands_and_help(self):
+    def test_commands_and_help_are_offered(self):
         self.assertGreater(len(COMMANDS), 8)
         self.check("capweir ", {*COMMANDS, "help"})
         self.check("capweir help ", set(COMMANDS))
@@ -186,7 +186,7 @@ class Completions:
         self.check("capweir bench r", {"ring"})
         self.has("capweir inspect ", "filter", "in.pcap")
 
-    def test_every_page_offers_the_options_of_its_help(self):
+    def test_every_command_offers_the_options_of_its_help(self):
         pages = COMMANDS + [f"{command} {sub}" for command, subs in SUBS.items() for sub in subs]
         for page in pages:
             text = e2e.capweir(*page.split(), "--help").out.decode()
@@ -194,7 +194,7 @@ class Completions:
             self.assertIn("--help", names)
             self.assertEqual(self.names(f"capweir {page} --"), set(names), page)
 
-    def test_every_enumerated_value(self):
+    def test_every_enumerated_value_is_offered(self):
         for line, words in CHOICES.items():
             self.check(f"capweir {line} ", words)
             if " --" in line and line.split()[-1].startswith("--"):
@@ -203,13 +203,13 @@ class Completions:
         self.check("capweir split -b ", LIMITS)
         self.check("capweir split -c ", set())
 
-    def test_orders_of_control(self):
+    def test_commands_of_control_are_offered(self):
         self.check("capweir control --control /x ", ORDERS)
         self.check("capweir control --control /x re", {"reload"})
         self.check("capweir control --control /x log ", {"note", "warning", "problem"})
         self.check("capweir control --control /x flush ", set())
 
-    def test_interfaces_and_files(self):
+    def test_interfaces_and_files_are_offered(self):
         for line in ("capture -i", "replay -r in.pcap -i", "-i", "-w x.pcap -i", "-i lo -i"):
             self.has(f"capweir {line} ", "lo", "any")
         for line in ("split -r", "-r", "-r in.pcap -r", "inspect", "bench split", "split -R"):
@@ -220,13 +220,13 @@ class Completions:
         self.assertNotIn("in.pcap", folders)
         self.check("capweir split -f ", set())
 
-    def test_tcpdumps_line(self):
+    def test_options_are_offered_without_a_command(self):
         for line in ("capweir -", "capweir --", "capweir -i lo --"):
             self.assertGreaterEqual(self.names(line),
                                     {"--interface", "--read", "--write", "--fanout", "--filter"})
         self.assertIn("--version", self.names("capweir --"))
 
-    def test_options_of_one_command_only(self):
+    def test_options_of_other_commands_are_not_offered(self):
         self.assertNotIn("--queues", self.names("capweir split --"))
         self.assertIn("--filter", self.names("capweir split -f udp -w a.pcap --"))
 

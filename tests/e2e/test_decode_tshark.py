@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The decoder's layers and fields against tshark's, on the corpus and on generated packets.
+"""The decoder's layers and fields equal tshark's, on the corpus and on generated packets.
 
-tshark is told not to put fragments and segments together, and to know no protocols but ours; what
-it shows for a field (all occurrences, in order) must then be what we show. Exceptions are below,
-each with its reason. CAPWEIR_TEST_FULL=1: the whole corpus, 200,000 packets; else a sample.
-Environment: DECODE_DUMP is the program that prints our side.
+tshark runs without reassembly and with capweir's protocols only. Both must show the same values for
+a field (all occurrences, in order), except as excused below. CAPWEIR_TEST_FULL=1: the complete
+corpus and 200,000 packets instead of samples. DECODE_DUMP: the program that prints capweir's side.
 """
 import os
 import subprocess
@@ -45,7 +44,7 @@ def number(text):
 
 
 def make_home(home):
-    """A home directory whose tshark knows no protocols but ours."""
+    """Make a home directory in which tshark knows only capweir's protocols."""
     run = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True)
     names = {line.split("\t")[2] for line in run.stdout.splitlines()}
     os.makedirs(os.path.join(home, ".config", "wireshark"))
@@ -103,37 +102,37 @@ EXCEPTED = {
 
 
 def is_excused(name, mine, theirs):
-    """The exceptions: whether that field may differ in this packet."""
+    """Whether the field may differ in this packet."""
     ours_, tsharks = mine.get(name, []), theirs.get(name, [])
     chain = mine["chain"]
     if tsharks[:len(ours_)] == ours_:
-        # We give no fields of a header that is not whole or cannot be; tshark gives what it can
-        # read. Only the last layer can be one.
+        # capweir gives no fields of a truncated or impossible header, which is always the last
+        # layer; tshark gives those it can read.
         if chain[-1:] in (["failure"], ["failure-"]):
             return True
-        # The packet that an ICMP error quotes is payload to us.
+        # capweir takes the packet in an ICMP error for payload.
         if {"icmpv4", "icmpv6"} & set(chain):
             return True
-        # tshark puts the types in NSEC bitmaps under the same name.
+        # tshark uses the same name for types in NSEC bitmaps.
         if name == "dns.resp.type":
             return True
-    # IPv4 options that are cut: tshark stops before the addresses.
+    # Truncated IPv4 options: tshark stops before the addresses.
     if name.startswith("ip.") and chain[-1] in ("ipv4-", "ipv4-!"):
         return True
-    # Options that contradict themselves or are cut: where to stop is anybody's choice.
+    # Contradictory or truncated options: each decoder stops at another place.
     if name.startswith("tcp.options") and {"tcp!", "tcp-", "tcp-!"} & set(chain):
         return True
-    # Names that cannot be end our reading; tshark goes on with a mark in their place.
+    # capweir stops at an impossible name; tshark puts a mark in its place and continues.
     if name.startswith("dns.") and "dns.bad" in mine:
         return True
-    # tshark remembers that a conversation was DNS, and takes port 8053 for it.
+    # tshark remembers DNS conversations, and takes port 8053 for DNS.
     if (name.startswith("dns.") and "dns" not in chain and
             not DNS_PORTS & set(mine.get("udp.srcport", []) + mine.get("udp.dstport", []))):
         return True
-    # A length of 0 means the rest: tshark shows the rest's.
+    # A length of 0 means the rest of the packet, whose length tshark shows.
     if name == "ip.len" and "0" in ours_:
         return True
-    # An 802.3 length beyond the frame: tshark takes it for no length. And it has LLC on UDP.
+    # tshark ignores an 802.3 length beyond the frame, and decodes LLC on UDP.
     return name.startswith("llc.") and ("ethernet-" in chain or "udp:llc" in
                                         ":".join(theirs["protocols"]))
 
@@ -150,10 +149,10 @@ class Tshark(e2e.Test):
         make_home(self.path("home"))
 
     def compare(self, path):
-        """How many packets tshark and we have; complaints go to a list. tshark may know fewer:
-        it does not read all damaged files, or link types."""
+        """The number of packets that both have, and a list of differences. tshark may have fewer:
+        it cannot read all damaged files and link types."""
         mine, theirs = ours(path), tshark(path, self.path("home"))
-        if len(theirs) > len(mine):  # tshark shows pcapng's other blocks as packets of data
+        if len(theirs) > len(mine):  # tshark shows other pcapng blocks as packets of data
             theirs = [packet for packet in theirs if packet["protocols"] != ["data"]]
         wrong = []
         for index, (left, right) in enumerate(zip(mine, theirs)):
@@ -163,7 +162,7 @@ class Tshark(e2e.Test):
                              f"[{':'.join(right['protocols'])}]")
         return min(len(mine), len(theirs)), wrong
 
-    def test_generated_packets_are_as_tshark_sees_them(self):
+    def test_generated_packets_decode_as_in_tshark(self):
         count = 200_000 if e2e.FULL else 4000
         for profile in ("mix", "imix"):
             path = self.path(profile + ".pcap")
@@ -172,7 +171,7 @@ class Tshark(e2e.Test):
             self.assertEqual(compared, count)
             self.assertEqual(wrong[:10], [])
 
-    def test_corpus_is_as_tshark_sees_it(self):
+    def test_corpus_decodes_as_in_tshark(self):
         rows = [row for row in e2e.corpus() if row["file"] not in EXCEPTED]
         total = 0
         for row in rows if e2e.FULL else rows[::48]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each output holds exactly the packets that tcpdump takes with the same filter."""
+"""Each output holds exactly the packets that tcpdump writes for the same filter."""
 import concurrent.futures
 import os
 import re
@@ -14,14 +14,14 @@ from expressions import expressions
 SAMPLE = (len(expressions()) if e2e.FULL
           else e2e.scaled(60) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a file
 
-# Where capweir differs on purpose: expression -> reason. It must refuse them.
+# Expressions that capweir refuses on purpose -> reason.
 REFUSED = {
-    "ip broadcast": "a file does not know its netmask: capweir refuses, tcpdump assumes 0.0.0.0 "
-                    "and gives packets to 0.0.0.0 and 255.255.255.255 only",
+    "ip broadcast": "a file has no netmask: capweir refuses, tcpdump assumes 0.0.0.0 and writes "
+                    "only packets to 0.0.0.0 and 255.255.255.255",
 }
 
-# Files whose subsecond fields are beyond 4.29 s: --nano multiplies them by 1000 in 32 bits, which
-# wraps. capweir keeps the time, as tcpdump without --nano does: that is compared instead.
+# Files with subsecond fields beyond 4.29 s. tcpdump --nano multiplies these by 1000 in 32 bits and
+# wraps. capweir keeps the timestamp like tcpdump without --nano, which is compared instead.
 WITHOUT_NANO = {
     "syn11__subsec-overflow.pcap",
     "tcpdump__rx_serviceid_oobr.pcap",
@@ -33,13 +33,13 @@ WITHOUT_NANO = {
 
 
 def sample_of(name, count):
-    """A rotating sample: files in a row take different expressions, the same ones every run."""
+    """A sample of expressions that depends only on the file's name."""
     first = zlib.crc32(name.encode()) * SAMPLE
     return {(first + index) % count for index in range(min(SAMPLE, count))}
 
 
 def refused_rules(path, rules_path):
-    """Indices of the rules that do not compile for this file's link types, as `check` says."""
+    """Indices of the rules that `check` refuses for this file's link types."""
     done = e2e.capweir("check", rules_path, "-r", path)
     if done.status not in (0, 2):
         raise AssertionError(f"check {path}: {e2e.text_of(done)}")
@@ -48,14 +48,14 @@ def refused_rules(path, rules_path):
 
 
 def same_records(path, wanted):
-    """Whether all bytes after the file header are the same, which makes parsing needless."""
+    """Whether all bytes after the file header are equal, so that parsing is not needed."""
     with open(path, "rb") as file:
         content = file.read()
     return content[:4] == wanted[:4] and content[20:] == wanted[20:]
 
 
 def compare_file(row):
-    """Problems with one file, as a list of texts, and how many comparisons were made."""
+    """The problems with one file, as texts, and the number of comparisons."""
     path, name = row["path"], row["file"]
     filters = expressions()
     problems = []
@@ -119,7 +119,7 @@ class Exact(e2e.Test):
               flush=True)
         self.assertEqual(problems, [], "\n".join(problems[:40]) + f"\n{len(problems)} in all")
 
-    def test_address_families_of_loopback_headers_are_those_of_any_system_and_byte_order(self):
+    def test_loopback_headers_match_for_every_system_and_byte_order(self):
         """DLT_NULL's header is in the writer's byte order; IPv6 is 10, 24, 28 or 30 there."""
         e2e.need("tcpdump")
         for order in "<>":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Inputs that fail or do not fit: what was whole before is kept, and what is missing is said."""
+"""Inputs that fail or do not fit: packets before the fault are kept, and the rest is reported."""
 import gzip
 import json
 import os
@@ -14,7 +14,7 @@ import faults
 class Inputs(faults.Test):
     # ---- inputs ----
 
-    def test_an_input_truncated_during_the_run_keeps_the_records_before(self):
+    def test_an_input_truncated_during_the_run_gives_the_records_before(self):
         for threads in faults.THREADS:
             for cut in (len(e2e.pcap(self.packets)) // 2, 200_000, 24):
                 with self.subTest(threads=threads, cut=cut):
@@ -39,7 +39,7 @@ class Inputs(faults.Test):
         self.assertTrue(report["inputs"][0]["error"])
         kept = e2e.essence(e2e.read_capture(self.path("kept.pcap")).packets)
         self.assertEqual(kept, self.source[:len(kept)], "the packets are not those of the input")
-        # A page is the kernel's unit: what lies in pages wholly before the cut is there.
+        # The kernel truncates by pages: records in complete pages are there.
         whole = max(0, (cut // 4096 * 4096 - 24) // (len(self.packets[0][1]) + 16))
         self.assertGreaterEqual(len(kept), min(whole, len(self.source)) - 1)
         if report["rules"][0]["written"]:
@@ -47,13 +47,13 @@ class Inputs(faults.Test):
             self.assertEqual(piped, sound[:len(piped)])
         self.assert_no_parts()
 
-    def test_an_input_truncated_anywhere_gives_all_whole_records(self):
+    def test_an_input_truncated_anywhere_gives_all_complete_records(self):
         packets = e2e.simple_packets(4)
         contents = {"pcap": e2e.pcap(packets),
                     "pcapng": e2e.section() + e2e.interface(name="a") + b"".join(
                         e2e.enhanced(0, ts_ns // 1000, data) for ts_ns, data in packets)}
         for extension, content in contents.items():
-            count = None  # of packets in the last length that was whole
+            count = None  # packets in the longest intact file so far
             for length in range(len(content) + 1):
                 try:
                     count = len(e2e.parse_capture(content[:length]).packets)
@@ -79,7 +79,7 @@ class Inputs(faults.Test):
             os.unlink(output)
         self.assert_no_parts()
 
-    def test_an_input_that_grew_is_read_as_it_was_and_said(self):
+    def test_an_input_that_grew_is_read_to_its_old_end_and_reported(self):
         brake = faults.Brake(self.path("brake"))
         process = e2e.start("split", "-q", "-r", self.input, "-f", "udp", "-w", brake.path,
                             *self.other(), "--buffer", "64KiB", "--batch-packets", 50)
@@ -94,7 +94,7 @@ class Inputs(faults.Test):
         self.assertEqual(e2e.essence(e2e.parse_capture(piped).packets), self.source)
         self.check_other()
 
-    def test_a_damaged_compressed_input_gives_what_is_before_the_damage(self):
+    def test_a_damaged_compressed_input_gives_the_packets_before_the_damage(self):
         content = faults.read_all(self.input)
         packed = {"gz": gzip.compress(content, 1)}
         if shutil.which("zstd"):
@@ -115,7 +115,7 @@ class Inputs(faults.Test):
                     self.assertEqual(packets, self.source[:len(packets)])
                     self.assertGreater(len(packets), 0)
 
-    def test_one_bad_input_of_three(self):
+    def test_one_bad_input_of_three_is_reported(self):
         bad = {"text": b"This is no capture file.\n" * 10, "empty": b"",
                "header": e2e.pcap_header()[:20]}
         for name, content in bad.items():
@@ -130,7 +130,7 @@ class Inputs(faults.Test):
                 errors = [bool(one["error"]) for one in report["inputs"]]
                 self.assertEqual(errors, [one == path for one in order])
 
-    def test_a_damaged_input_of_three_gives_what_is_before_the_damage(self):
+    def test_a_damaged_input_of_three_gives_the_packets_before_the_damage(self):
         damaged = self.write("damaged.pcap", faults.read_all(self.input)[:-5])
         report, done = self.run_json(
             "split", "-r", self.input, "-r", damaged, "-r", self.input, "-f", "udp", "-w",
@@ -149,7 +149,7 @@ class Inputs(faults.Test):
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("No such file", done.err)
 
-    # ---- what a format cannot hold ----
+    # ---- packets that a format cannot hold ----
 
     def test_a_second_link_type_is_lost_in_pcap_and_kept_in_pcapng(self):
         frame = e2e.udp_frame(1, 2, 3, 4)
@@ -167,7 +167,7 @@ class Inputs(faults.Test):
             self.assertIn("link_type", done.err)
             self.assertIn("one.pcap", done.err)
 
-    def test_a_time_that_does_not_fit_is_unrepresentable(self):
+    def test_a_timestamp_that_does_not_fit_is_unrepresentable(self):
         content = e2e.section() + e2e.interface(resolution=0)
         for ticks in (1, 2 ** 32 - 1, 2 ** 32, 2 ** 33, 5):
             content += e2e.enhanced(0, ticks, e2e.udp_frame(1, 2, 3, 4))

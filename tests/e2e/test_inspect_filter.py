@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""capweir inspect filter and bench filter: what they print is what tcpdump prints, what runs, and
-what core/filter/FILTERS.md shows."""
+"""capweir inspect filter and bench filter: the output equals tcpdump's, the running program and the
+examples in core/filter/FILTERS.md."""
 import json
 import os
 import random
@@ -34,15 +34,15 @@ SETS = {
 }
 
 
-# ---- the printed program, run ----
+# ---- run the printed program ----
 
 
 class Trap(Exception):
-    """A load outside of the packet, or a division by zero."""
+    """A load outside the packet, or a division by zero."""
 
 
 class Word(int):
-    """A number of 32 bits, with classic BPF's arithmetic."""
+    """A 32-bit number with classic BPF's arithmetic."""
 
 
 def operation(compute):
@@ -79,7 +79,7 @@ Word.__neg__ = lambda self: Word(-int(self) & 0xffffffff)
 
 
 def value_of(text, data, length):
-    """A variable as it is printed, such as half[4*(byte[14] & 15) + 14] & 0x1fff."""
+    """The value of a printed variable, such as half[4*(byte[14] & 15) + 14] & 0x1fff."""
     def load(size, offset):
         if offset + size > len(data):
             raise Trap
@@ -100,7 +100,7 @@ def parse_values(text):
 
 
 class Program:
-    """What inspect filter --full printed, read back."""
+    """The program printed by inspect filter --full."""
 
     def __init__(self, text):
         self.nodes = {}
@@ -111,7 +111,7 @@ class Program:
         for line in text.splitlines():
             if match := re.fullmatch(r"decision program of (\d+) filters, (\d+) nodes; starts at "
                                      r"(.*)", line):
-                # Node names start anew in each program.
+                # Each program numbers its nodes from 0.
                 self.roots.append((len(self.roots), match[3]))
             elif match := re.fullmatch(r"(n\d+): (SWITCH on (.*)|FORK, all of)", line):
                 node = {"var": match[3], "ways": []}
@@ -125,7 +125,7 @@ class Program:
                 self.engines[int(match[1])] = match[2]
 
     def overlaps(self):
-        """Nodes in which a value has two ways, or whose values are not in order."""
+        """Nodes in which ranges overlap or are not in order."""
         found = []
         for name, node in self.nodes.items():
             ranges = [one for text, _ in node["ways"] if text[:1].isdigit()
@@ -136,7 +136,7 @@ class Program:
         return found
 
     def ids(self, data, length):
-        """The filters that match; only those that were joined."""
+        """The joined filters that match."""
         found = set()
         for program, root in self.roots:
             emitted, taken = set(), set()
@@ -172,7 +172,7 @@ class Program:
                    if text not in ("otherwise", "any value", "trap")
                    for low, high in parse_values(text) if low <= value <= high]
         if len(fitting) > 1:
-            raise AssertionError(f"{node} says several things for {value}")
+            raise AssertionError(f"{node} has several ways for {value}")
         waiting.append(fitting[0] if fitting else ways.get("otherwise") or ways["any value"])
 
 
@@ -195,7 +195,7 @@ class InspectFilter(e2e.Test):
         self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr}")
         return done.stdout
 
-    def test_dumps_are_those_of_tcpdump(self):
+    def test_dumps_equal_those_of_tcpdump(self):
         e2e.need("tcpdump")
         with open(EXPRESSIONS, encoding="utf-8") as file:
             expressions = [line.rstrip("\n") for line in file if line[0] not in "#\n"]
@@ -207,7 +207,7 @@ class InspectFilter(e2e.Test):
         self.assertEqual(self.inspect("-d", "-d", "-d", "tcp"), self.inspect("-ddd", "tcp"))
         self.assertNotEqual(self.inspect("-d", "-O", "port 80"), self.inspect("-d", "port 80"))
 
-    def test_dumps_for_other_link_types(self):
+    def test_dumps_for_other_link_types_equal_those_of_tcpdump(self):
         e2e.need("tcpdump")
         for name, number in (("RAW", 101), ("LINUX_SLL", 113), ("PPP", 9), ("LOOP", 108),
                              ("IEEE802_11", 105), ("NULL", 0)):
@@ -215,7 +215,7 @@ class InspectFilter(e2e.Test):
             for expression in ("tcp port 80", "ip6 and udp", "greater 100"):
                 self.assertEqual(self.inspect("-y", name, "-d", expression),
                                  self.tcpdump_dump(empty, "-d", expression), name)
-        # Where compiling for a file and for a device is the same, also tcpdump's shorter line.
+        # Without -r tcpdump compiles for an interface, which gives the same program here.
         done = subprocess.run(["tcpdump", "-y", "EN10MB", "-d", "tcp port 80"],
                               capture_output=True, text=True)
         self.assertEqual(self.inspect("-y", "EN10MB", "-d", "tcp port 80"), done.stdout)
@@ -228,7 +228,7 @@ class InspectFilter(e2e.Test):
     # ---- the decision program ----
 
     def packets(self):
-        """Generated traffic, some of it rewritten so that filters match, half of it cut."""
+        """Generated traffic, partly rewritten so that filters match, a third truncated."""
         source = random.Random(1)
         made = []
         path = e2e.generate(self.path("mix.pcap"), e2e.scaled(400, 100), "mix", 3)
@@ -245,7 +245,7 @@ class InspectFilter(e2e.Test):
             made.append((e2e.NS * (1000 + index), bytes(data), length))
         return made
 
-    def test_the_printed_program_does_what_tcpdump_does(self):
+    def test_the_printed_program_matches_as_tcpdump_does(self):
         e2e.need("tcpdump")
         made = self.packets()
         records = b"".join(e2e.pcap_record(ts, data, length) for ts, data, length in made)
@@ -272,9 +272,9 @@ class InspectFilter(e2e.Test):
             seen.update(word for word in ("FORK", "take back", "a bitmap", "trap", "(part ", " .. ")
                         if word in text)
             self.assertNotIn("more\n", text)
-        self.assertEqual(len(seen), 6, f"the sets do not show everything: {seen}")
+        self.assertEqual(len(seen), 6, f"the sets lack a feature: {seen}")
 
-    def test_long_tables_are_cut_with_a_count(self):
+    def test_long_tables_are_shortened_with_a_count(self):
         expressions = [f"host 10.1.{index // 100}.{index % 100} and port {index + 1}"
                        for index in range(300)]
         text = self.inspect(*expressions)
@@ -284,7 +284,7 @@ class InspectFilter(e2e.Test):
             self.assertRegex(text, re.compile(cut, re.M))
         self.assertGreater(self.inspect("--full", *expressions).count("\n"), 5000)
 
-    def test_the_worked_example_of_the_page_is_what_is_printed(self):
+    def test_the_worked_examples_of_the_page_are_current(self):
         with open(FILTERS_MD, encoding="utf-8") as file:
             page = file.read()
         examples = re.findall(r"^    \$ capweir (inspect filter .*)\n((?:    .*\n)+)", page, re.M)
@@ -294,7 +294,7 @@ class InspectFilter(e2e.Test):
             printed = self.run_ok(*shlex.split(command)).out.decode()
             start = printed.index("decision program")
             self.assertEqual(printed[start:start + len(wanted)], wanted,
-                             "FILTERS.md shows what was; the other is what is printed now")
+                             "FILTERS.md is not current; the first text is printed now")
             self.assertRegex(printed[start + len(wanted):], r"^0: ", "the page lacks nodes")
 
     def test_rules_are_shown_by_name(self):
@@ -308,7 +308,7 @@ class InspectFilter(e2e.Test):
 
     # ---- graphs ----
 
-    def test_graphs_are_whole(self):
+    def test_graphs_declare_every_node(self):
         for name, expressions in SETS.items():
             with self.subTest(set=name):
                 text = self.inspect("--dot", *expressions)
@@ -344,7 +344,7 @@ class InspectFilter(e2e.Test):
         self.write("rules.yaml", e2e.rules_yaml([("dns", "port 99999", {"write": "a.pcap"})]))
         self.assert_refused("inspect", "filter", "-R", "rules.yaml", says="(?s)dns.*rules.yaml.* 3")
 
-    def test_a_file_called_filter(self):
+    def test_a_file_may_be_called_filter(self):
         self.write("filter", e2e.pcap(e2e.simple_packets(7)))
         self.assertIn(b"packets      7 ",
                       self.run_ok("inspect", "./filter", cwd=self.directory).out)
@@ -391,13 +391,13 @@ class BenchFilter(e2e.Test):
             self.assertLessEqual(one["min"], one["ns_per_packet"])
             self.assertLessEqual(one["ns_per_packet"], one["max"])
             self.assertEqual(one["apart"], 4 if one["engine"] == "sequential" else 1)
-        # Ports in turn (1 of 10), all UDP, destinations in turn of 7.
+        # One port of 10, all packets are UDP, one destination of 7, six destinations of 7.
         self.assertAlmostEqual(report["matches_per_packet"],
                                (30 + 300 + len(range(1, 300, 7)) + 300 - len(range(2, 300, 7))) /
                                300, places=3)
 
     def test_all_engines_are_measured_on_the_same_packets(self):
-        """So few that libpcap needs no more than its time; and so many that it does."""
+        """With few packets, libpcap measures all within its time; with many, some."""
         report = json.loads(self.bench("--json"))
         self.assertEqual(report["measured"], 300)
         self.assertIn("on all packets\n", self.bench())
@@ -407,13 +407,13 @@ class BenchFilter(e2e.Test):
         report = json.loads(self.bench("--json", "--packets", 30000))
         self.assertEqual(report["packets"], 30000)
         self.assertGreaterEqual(report["measured"], 50)
-        self.assertLessEqual(report["measured"], 30000)  # as fast as the machine is
+        self.assertLessEqual(report["measured"], 30000)  # depends on the machine
         for one in report["engines"] + [report["libpcap"]]:
             self.assertEqual(one["packets"], report["measured"])
             self.assertTrue(one["agree"])
 
     def test_a_difference_is_exit_1_and_names_packet_and_rule(self):
-        """A libpcap that lies about one packet, so that every engine differs from it."""
+        """libpcap is replaced by one that is wrong about one packet."""
         e2e.need("cc")
         self.write("liar.c", """
             #include <dlfcn.h>
@@ -439,14 +439,14 @@ class BenchFilter(e2e.Test):
             self.assertEqual(one["difference"], {"packet": 12, "rule": "one", "missing": False})
             self.assertRegex(done.err, f"{one['engine']} differs .* packet 12, rule one")
 
-    def test_only_the_first_packets_and_it_says_so(self):
+    def test_the_report_says_if_only_the_first_packets_were_measured(self):
         report = json.loads(self.bench("--json", "--packets", 100))
         self.assertEqual((report["packets"], report["cut"]), (100, True))
         self.assertIn("the first of the file", self.bench("--packets", 100))
         report = json.loads(self.bench("--json", "--packets", 300))
         self.assertEqual((report["packets"], report["cut"]), (300, False))
 
-    def test_the_table(self):
+    def test_the_table_has_every_engine(self):
         text = self.bench()
         for engine in ("libpcap", "jit", "walker", "sequential"):
             self.assertRegex(text, rf"(?m)^{engine} .* yes")
@@ -482,7 +482,7 @@ class BenchFilter(e2e.Test):
             self.assertRegex(done.err, says)
             self.assertEqual(done.out, b"")
 
-    def test_files_that_cannot_be_measured_with_are_exit_1(self):
+    def test_unusable_files_are_exit_1(self):
         for name, content, says in (("none.pcap", e2e.pcap([]), "no packets"),
                                     ("text", b"no capture file", "text"),
                                     ("cut.pcap", e2e.pcap(e2e.simple_packets(9))[:-3], "cut")):

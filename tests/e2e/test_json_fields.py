@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """capweir-json(5) and the JSON of every command name the same fields, with the same types.
 
-Each test runs a command in several ways, so that every field appears that is not conditional.
+Each test runs a command in several ways, so that every unconditional field appears.
 """
 import collections
 import json
@@ -38,7 +38,7 @@ def fields_of(section):
 
 
 def paths_of(value, path=""):
-    """(path, type) of all that is in a value; elements of an array have their type's plural."""
+    """(path, type) of every member of a value; the type of array elements is in the plural."""
     if isinstance(value, dict):
         for key, member in value.items():
             inner = f"{path}.{key}" if path else key
@@ -55,7 +55,7 @@ def paths_of(value, path=""):
 
 class Fields(live.Test):
     def check_fields(self, values, *sections):
-        """The values have the fields of these sections, no others, each in one of its types."""
+        """Check that the values have exactly the fields of these sections, with listed types."""
         with open(PAGE, encoding="utf-8") as file:
             listed = set(re.findall("`([^`]+)`", file.read()))
         fields = {path: field for section in sections for path, field in fields_of(section).items()}
@@ -88,7 +88,7 @@ class Fields(live.Test):
 
 
 class Files(Fields):
-    def test_report_of_split(self):
+    def test_report_of_split_has_the_fields_of_the_page(self):
         common = ("split", "-r", self.packets(), "--json")
         self.check_fields(
             [self.json_of(*common, "-w", "all.pcap", "udp"),
@@ -97,19 +97,19 @@ class Files(Fields):
              self.json_of(*common, "-r", "/nowhere", "-w", "all.pcap", status=1)],
             "SPLIT AND CAPTURE: THE REPORT")
 
-    def test_inspect(self):
+    def test_inspect_has_the_fields_of_the_page(self):
         block = e2e.capweir("split", "-r", self.packets(), "-w", "in.pcapng", cwd=self.directory)
         self.assertEqual(block.status, 0, block.err)
         self.check_fields([self.json_of("inspect", "--json", "in.pcap", "in.pcapng", "/nowhere",
                                         status=1)], "INSPECT")
 
-    def test_repair(self):
+    def test_repair_has_the_fields_of_the_page(self):
         with open(self.packets("torn.pcap"), "ab") as file:
             file.write(b"torn")
         self.check_fields([self.json_of("repair", "--json", "torn.pcap", self.packets(),
                                         "/nowhere", status=1)], "REPAIR")
 
-    def test_bench(self):
+    def test_bench_has_the_fields_of_the_page(self):
         few = ("--json", "--repeat", 1, "-t", 1)
         packets = ("--packets", e2e.scaled(1000))
         self.check_fields(
@@ -121,27 +121,27 @@ class Files(Fields):
                           2000, "--frame-size", 60, "--rule-count", 1)],
             "ALL BENCHMARKS", "BENCH SPLIT, CAPTURE, RING, WRITE AND LIMITS")
 
-    def test_bench_filter(self):
+    def test_bench_filter_has_the_fields_of_the_page(self):
         report = self.json_of("bench", "filter", "-r", self.packets(), "-R", self.rules(),
                               "--repeat", 1, "--json")
         report["engines"].append(report["libpcap"])
         report["libpcap"] = {}
         self.check_fields([report], "ALL BENCHMARKS", "BENCH FILTER")
 
-    def test_bench_decode(self):
+    def test_bench_decode_has_the_fields_of_the_page(self):
         self.check_fields([self.json_of("bench", "decode", self.packets(), "--repeat", 1,
                                         "--json")], "ALL BENCHMARKS", "BENCH DECODE")
 
 
 class Devices(Fields):
-    def test_devices(self):
+    def test_devices_has_the_fields_of_the_page(self):
         self.check_fields([self.json_of("devices", "--json"),
                            self.json_of("devices", "-i", "in", "--json")], "DEVICES")
 
-    def test_selftest(self):
+    def test_selftest_has_the_fields_of_the_page(self):
         self.check_fields([self.json_of("selftest", "-i", "lo", "--json")], "SELFTEST")
 
-    def test_replay(self):
+    def test_replay_has_the_fields_of_the_page(self):
         common = ("replay", "-r", self.packets(), "-i", "out", "--json")
         self.check_fields([self.json_of(*common, "--pps", 100000),
                            self.json_of(*common, "--topspeed")], "REPLAY")
@@ -157,7 +157,7 @@ class Capture(Fields):
     def control(self, *words):
         return self.json_of("control", "--control", self.socket, *words)
 
-    def test_report_counters_and_answers(self):
+    def test_report_counters_and_answers_have_the_fields_of_the_page(self):
         live.send(live.Shape(100))
         self.running.wait_seen(100)
         stats = self.json_of("stats", "--control", self.socket, "--json")
@@ -174,7 +174,7 @@ class Capture(Fields):
         self.check_fields([report], "CAPTURE: MORE OF THE REPORT", "SPLIT AND CAPTURE: THE REPORT")
 
     def refused(self):
-        """The answer to a request that is none."""
+        """The answer to an invalid request."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(live.PATIENCE_S)
             client.connect(self.socket)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Samples and limits: exactly the packets that a plain loop takes, and the books know."""
+"""Samples and limits keep exactly the packets of a plain loop, and the books count the others."""
 import random
 import tempfile
 
@@ -59,8 +59,8 @@ class LeftOut(e2e.Test):
                         contents[-1].append(file.read())
             return contents, report
 
-    def test_what_is_kept(self):
-        """Every combination beside each other in one run; neighbours without limits keep all."""
+    def test_samples_and_limits_keep_the_packets_of_a_plain_loop(self):
+        """All combinations in one run; rules without limits keep every packet."""
         shapes = [dict(), dict(sample=2), dict(sample=7), dict(sample=1000000), dict(count=1),
                   dict(count=100), dict(bytes_=10000), dict(rate=5), dict(rate=1),
                   dict(sample=3, count=50), dict(sample=2, rate=4, bytes_=20000),
@@ -99,7 +99,7 @@ class LeftOut(e2e.Test):
             for small in ((), SMALL):
                 self.assertEqual(self.run_rules(rules, "-t", threads, *small)[0], found)
 
-    def test_with_rotation_and_rings(self):
+    def test_samples_and_limits_work_with_rotation_and_file_rings(self):
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("a", "", {"sample": "1/4"}), ("b", "", {"limit": "{rate: 3}"})],
             defaults="{write: '{rule}-{seq}.pcapng', rotate: {packets: 10, every: 2s, files: 3}}"))
@@ -114,7 +114,7 @@ class LeftOut(e2e.Test):
         for threads in THREADS:
             self.assertEqual(self.run_rules(rules, "-t", threads, *SMALL)[0], found)
 
-    def test_a_count_counts_what_matched(self):
+    def test_a_count_counts_matched_packets(self):
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("a", "", {"sample": "1/4"})], defaults="{write: '{rule}.pcap'}"))
         for threads in THREADS:
@@ -122,7 +122,7 @@ class LeftOut(e2e.Test):
             self.assertEqual(len(e2e.parse_capture(content).packets), 26)
             self.assertEqual(report["books"]["matched_any"], 101)
 
-    def test_nothing_left_is_a_valid_empty_file_and_no_loss(self):
+    def test_a_rule_that_keeps_nothing_gives_a_valid_empty_file(self):
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("a", "", {"limit": "{bytes: 1}"})], defaults="{write: '{rule}.pcap'}"))
         (((content,),), report) = self.run_rules(rules)
@@ -130,8 +130,8 @@ class LeftOut(e2e.Test):
         self.assertTrue(report["complete"])
         self.assertEqual(report["rules"][0]["left_out"]["limit"], len(self.packets))
 
-    def test_a_full_disk_is_told_apart(self):
-        """What the sample left out is not lost, also of an output that failed."""
+    def test_left_out_packets_are_not_losses_on_a_full_disk(self):
+        """Also if the output fails, packets left out by the sample are not lost."""
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("full", "", {"sample": "1/5", "write": "/dev/full"}),
              ("fine", "", {"sample": "1/5", "write": self.path("fine.pcap")})]))
@@ -144,7 +144,7 @@ class LeftOut(e2e.Test):
             self.assertEqual(full["lost"]["disk_full"], taken)
             self.assertEqual(fine["written"], taken)
 
-    def test_words(self):
+    def test_the_report_counts_left_out_packets_and_bad_values_are_refused(self):
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("a", "", {"sample": "1/2"})], defaults=f"{{write: '{self.path('a.pcap')}'}}"))
         done = self.run_ok("split", "-r", self.source, "-R", rules)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The manual pages: complete, well-formed, and with commands that work."""
+"""The manual pages are complete and well-formed, and their commands work."""
 import glob
 import os
 import re
@@ -29,7 +29,7 @@ def read(path):
 
 
 def options_of(command):
-    """The long names that the command's help has."""
+    """The long options in the command's help."""
     text = e2e.capweir(command, "--help").out.decode()
     return re.findall(r"^  (?:-.,|   ) --([a-z-]+)", text, re.M)
 
@@ -53,7 +53,7 @@ class Pages(commands.Test):
             for name in options_of(command):
                 self.assertRegex(page, rf"(?m)^(\*\*-.\*\*, )?\*\*--{name}\*\*")
 
-    def test_pages_are_good_roff(self):
+    def test_groff_accepts_the_pages(self):
         for name, path in self.pages():
             result = run("groff", "-man", "-t", "-ww", "-z", path)
             self.assertEqual((result.returncode, result.stdout), (0, ""), name)
@@ -66,7 +66,7 @@ class Pages(commands.Test):
             self.assertGreater(len(lines), 20, name)
             self.assertEqual([line for line in lines if len(line) > COLUMNS], [], name)
 
-    def test_pages_name_pages_that_there_are(self):
+    def test_pages_name_existing_pages(self):
         for source in SOURCES:
             for name, section in re.findall(r"\*\*(capweir[a-z-]*|libcapweir[a-z-]*)\*\*\((\d)\)",
                                             read(source)):
@@ -75,7 +75,7 @@ class Pages(commands.Test):
                 self.assertIn(target.removesuffix(".md"), NAMES, source)
 
     def start_capture(self):
-        """For the commands that ask a running capture: a socket of their name."""
+        """Start the capture that commands of the pages ask, at the socket that they name."""
         capture = e2e.start("capture", "-i", "lo", "-R", "rules.yaml", "--control", "capweir.sock",
                             cwd=self.directory)
         self.addCleanup(e2e.finish, capture)
@@ -92,22 +92,22 @@ class Pages(commands.Test):
         for source in SOURCES:
             self.run_all(commands.blocks(read(source), "sh"))
 
-    def test_report_of_the_manual_is_one_of_today(self):
+    def test_report_of_the_manual_is_what_the_command_prints(self):
         page = read(SOURCES[NAMES.index("capweir.1")])
         report, = [text for text in commands.blocks(page, "text") if text.startswith("rule ")]
         self.run_ok("generate", "--packets", "50000", "--seed", "1", "-w", "big.pcap",
                     cwd=self.directory)
         line = commands.blocks(page, "sh")[0].replace("\\\n", " ")
         real = self.run_ok(*shlex.split(line)[1:], cwd=self.directory).err
-        # But for the times of the last line.
+        # Without the last line's times.
         self.assertEqual(report.split()[:-8], real.split()[:-8])
 
-    def test_rules_of_the_pages_are_good(self):
+    def test_rules_of_the_pages_are_valid(self):
         for source in SOURCES:
             for number, rules in enumerate(commands.blocks(read(source), "yaml")):
                 self.run_ok("check", self.write(f"rules-{number}.yaml", rules))
 
-    def test_examples_of_keys_are_good(self):
+    def test_examples_of_keys_are_valid(self):
         text = read(SOURCES[NAMES.index("capweir-rules.5")])
         examples = re.findall(r"Example:\s+`([^`]+)`", text)
         self.assertGreater(len(examples), 10)

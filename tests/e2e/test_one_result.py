@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same bytes in every output file, whatever the threads, the sizes and the input's dress."""
+"""Outputs have the same bytes for all numbers of threads, sizes of memory and kinds of input."""
 import gzip
 import os
 import random
@@ -34,7 +34,7 @@ class OneResult(e2e.Test):
         ]
 
     def outputs(self, *arguments, status=0, **options):
-        """Names and contents of what one run wrote."""
+        """Names and contents of the files of one run."""
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
             done = e2e.capweir("split", "-q", "--utc", "-o", directory, *arguments, **options)
             self.assertEqual(done.status, status, e2e.text_of(done))
@@ -58,7 +58,7 @@ class OneResult(e2e.Test):
             try:
                 e2e.parse_capture(content)
             except e2e.Torn as torn:
-                self.fail(f"{name} is torn: {torn}")
+                self.fail(f"{name} is truncated or damaged: {torn}")
         return wanted
 
     def pairs(self, extension="pcap"):
@@ -66,19 +66,19 @@ class OneResult(e2e.Test):
                 for word in ("-f", filter_, "-w", f"out{index}.{extension}")]
 
     def packets_in(self, found, prefix):
-        """The packets of a rotated output, over its files in their order."""
+        """The packets of a rotated output, in the order of its files."""
         names = sorted((name for name in found if name.startswith(prefix + ".")),
                        key=rotated_order)
         return [packet for name in names for packet in e2e.parse_capture(found[name]).packets]
 
     # ---- threads ----
 
-    def test_eight_filters(self):
+    def test_threads_do_not_change_eight_outputs(self):
         found = self.assert_one_result("-r", self.input, *self.pairs())
         self.assertEqual(len(found), len(FILTERS))
-        self.assertTrue(all(len(content) > 24 for content in found.values()), "a filter is idle")
+        self.assertTrue(all(len(content) > 24 for content in found.values()), "unused filter")
 
-    def test_eight_pcapng_outputs(self):
+    def test_pcapng_outputs_hold_the_packets_of_pcap_outputs(self):
         found = self.assert_one_result("-r", self.input, *self.pairs("pcapng"))
         plain = self.outputs("-r", self.input, *self.pairs())
         for index in range(len(FILTERS)):
@@ -112,16 +112,16 @@ class OneResult(e2e.Test):
                     following = e2e.parse_capture(found[after]).packets[0]
                     self.assertGreater(len(found[part]) + 16 + following.caplen, limit_bytes)
 
-    def test_rotation_by_size(self):
+    def test_rotation_by_size_fills_every_file(self):
         self.check_rotation("pcap", ["-C", "100k"], limit_bytes=100 << 10)
 
-    def test_rotation_of_pcapng_by_size(self):
+    def test_rotation_by_size_works_for_pcapng(self):
         self.check_rotation("pcapng", ["-C", "100k"], limit_bytes=100 << 10)
 
-    def test_rotation_by_packets(self):
+    def test_rotation_by_packets_fills_every_file(self):
         self.check_rotation("pcap", ["-b", "packets:137"], limit_packets=137)
 
-    def test_rotation_by_one_packet_a_file(self):
+    def test_rotation_can_give_every_packet_a_file(self):
         count = 300
         first = self.write("first.pcap", e2e.pcap(e2e.simple_packets(count)))
         found = self.assert_one_result("-r", first, "-w", "one.pcap", "-b", "packets:1")
@@ -173,13 +173,13 @@ class OneResult(e2e.Test):
                                        "unmatched", "-w", "rest.pcap", "-f", "ip", "-w", "ip.pcap")
         taken = {packet for name in ("tcp.pcap", "ip.pcap")
                  for packet in e2e.essence(e2e.parse_capture(found[name]).packets)}
-        # Not "not (tcp or ip)": a load beyond a short packet rejects it there as well.
+        # "not (tcp or ip)" differs: it too rejects packets that are too short for its loads.
         self.assertEqual(e2e.essence(e2e.parse_capture(found["rest.pcap"]).packets),
                          [one for one in e2e.essence(e2e.read_capture(self.input).packets)
                           if one not in taken])
 
     def test_a_thousand_rules(self):
-        """Hosts and ports that the traffic has, so that many rules take packets."""
+        """Hosts and ports of the traffic, so that many rules match."""
         flows = set()
         for packet in e2e.read_capture(self.input).packets:
             data = packet.data
@@ -234,7 +234,7 @@ class OneResult(e2e.Test):
             self.assert_same(got, wanted, f"-t {threads}")
 
     def test_sizes_and_rules_drawn_by_lot(self):
-        """Seeded, so the same every run; CAPWEIR_TEST_SCALE draws more."""
+        """Seeded, so equal in every run; CAPWEIR_TEST_SCALE draws more."""
         draw = random.Random(20)
         filters = FILTERS + ["", "greater 1000", "ip", "unmatched"]
         for _ in range(e2e.scaled(15, 3)):
@@ -260,7 +260,7 @@ class OneResult(e2e.Test):
 
     # ---- inputs ----
 
-    def test_three_inputs_are_one_after_the_other(self):
+    def test_three_inputs_are_read_one_after_the_other(self):
         inputs = [self.input, *self.others]
         found = self.assert_one_result(*[word for one in inputs for word in ("-r", one)],
                                        *self.pairs(), "-C", "1m")
@@ -272,7 +272,7 @@ class OneResult(e2e.Test):
                             e2e.parse_capture(one[f"out{index}.pcapng"]).packets))
 
     def interleaved(self):
-        """Three interfaces of two link types, in turn, each byte order in its section."""
+        """Packets of three interfaces and two link types in turn; a section for each byte order."""
         content = b""
         for order in "<>":
             content += e2e.section(order)
@@ -289,7 +289,7 @@ class OneResult(e2e.Test):
                                         order=order)
         return content
 
-    def test_interleaved_interfaces_of_pcapng(self):
+    def test_interleaved_interfaces_of_pcapng_keep_order_and_names(self):
         path = self.write("many.pcapng", self.interleaved())
         pairs = ["-f", "udp port 1003", "-w", "some.pcapng", "-f", "udp", "-w", "all.pcapng",
                  "-f", "unmatched", "-w", "rest.pcapng"]
@@ -304,7 +304,7 @@ class OneResult(e2e.Test):
                  e2e.parse_capture(self.outputs("-r", path, *pairs)["all.pcapng"]).interfaces]
         self.assertEqual(set(names), {b"eth0", b"tun0", b"late"})
 
-    def test_standard_input_gives_what_the_file_gives(self):
+    def test_standard_input_gives_the_outputs_of_the_file(self):
         for path in (self.input, self.others[1]):
             wanted = self.outputs("-r", path, *self.pairs(), "-C", "500k")
             with open(path, "rb") as file:
@@ -314,7 +314,7 @@ class OneResult(e2e.Test):
                                    input=content)
                 self.assert_same(got, wanted, f"-t {threads}")
 
-    def test_a_dribbling_pipe_gives_what_the_file_gives(self):
+    def test_a_slow_pipe_gives_the_output_of_the_file(self):
         content = e2e.pcap(e2e.simple_packets(200))
         path = self.write("plain.pcap", content)
         wanted = self.outputs("-r", path, "-f", "udp port 1001", "-w", "out.pcap")
@@ -331,7 +331,7 @@ class OneResult(e2e.Test):
             with open(directory + "/out.pcap", "rb") as file:
                 self.assertEqual(file.read(), wanted["out.pcap"])
 
-    def test_gzip_gives_what_the_plain_file_gives(self):
+    def test_gzip_gives_the_outputs_of_the_plain_file(self):
         wanted = self.outputs("-r", self.input, *self.pairs())
         with open(self.input, "rb") as file:
             content = file.read()
@@ -344,7 +344,7 @@ class OneResult(e2e.Test):
                 got = self.outputs("-r", self.write(name, data), *self.pairs(), "-t", threads)
                 self.assert_same(got, wanted, f"{name} -t {threads}")
 
-    def test_zstd_gives_what_the_plain_file_gives(self):
+    def test_zstd_gives_the_outputs_of_the_plain_file(self):
         e2e.need("zstd")
         wanted = self.outputs("-r", self.input, *self.pairs())
         packed = self.path("packed.zst")
@@ -389,7 +389,7 @@ class OneResult(e2e.Test):
 
 
 class ManyRules(e2e.Test):
-    """Ten thousand rules are rules like any others."""
+    """Ten thousand rules work like a few."""
 
     COUNT = e2e.scaled(10_000)
 
@@ -406,7 +406,7 @@ class ManyRules(e2e.Test):
                    for number, index in enumerate(hit * 3)]
         packets += [(1_700_000_001 * 10**9, e2e.udp_frame(host(5), 0x0b000001, 1, 999))]
         self.write("in.pcap", e2e.pcap(packets, ns=True))
-        # A name with a time: rules without packets make no file.
+        # With a time in the name, rules without packets make no file.
         self.write("rules.yaml", e2e.rules_yaml(rules, defaults='{write: "{rule}-%Y.pcap"}'))
         report, _ = self.run_json("split", "-r", "in.pcap", "-R", "rules.yaml", cwd=self.directory)
         self.assertEqual(len(report["rules"]), self.COUNT)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Debian package: made, installed in a root of its own, run, and removed without a trace."""
+"""The Debian package is built, installed in a separate root, run, and removed without a trace."""
 import glob
 import os
 import re
@@ -37,7 +37,7 @@ class Package(e2e.Test):
         depends = self.do("dpkg-deb", "-f", package, "Depends")
         for library in ("libc6", "libpcap0.8", "libyaml-0-2"):
             self.assertIn(library, depends)
-        # The library's are not installed: they run ldconfig, and the root below is empty.
+        # The library's packages are not installed: they run ldconfig, which the empty root lacks.
         for package_file in (shared, development):
             self.do("dpkg-deb", "-x", package_file, self.path("libraries"))
         for file in ("lib/libcapweir.so.0", "lib/libcapweir.so", "lib/libcapweir.a",
@@ -49,7 +49,7 @@ class Package(e2e.Test):
             os.makedirs(os.path.join(root, folder))
         for name in ("status", "available"):
             open(os.path.join(root, "var/lib/dpkg", name), "w", encoding="ascii").close()
-        # What it depends on is installed beside that root.
+        # --force-depends: the dependencies are installed outside that root.
         self.do("dpkg", "--root", root, "--force-depends", "--install", package)
         installed = self.files_in(root)
         pages = [f"man{name[-1]}/{name}" for name in sorted(os.listdir(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The README: its length, links, report and pictures; its commands, run as they stand there in a
-folder that holds the tools folder and nothing else."""
+"""The README's length, links, report and pictures; its commands run unchanged in a folder that
+holds only the tools folder."""
 import json
 import os
 import re
@@ -16,9 +16,9 @@ README = os.path.join(e2e.ROOT, "README.md")
 PICTURES = os.path.join(e2e.ROOT, "tools", "pictures")
 LINES_MAX = 130
 
-# Commands that are not run here, because they install packages or build this tree.
+# Commands that install packages or build this tree are not run here.
 NOT_RUN = re.compile(r"tools/(demo|test|install-deps)\b|cmake --preset |sudo cmake --install ")
-# What a command's output has to say, beside its exit status.
+# Words that a command must print.
 SAYS = (("--verify-filters", r"checked against libpcap.* no difference"),
         (" -w out/ip.pcap ", r"out/ip\.pcap.* lost"),
         ("capweir repair ", r"[1-9][0-9,]* packets"),
@@ -26,8 +26,8 @@ SAYS = (("--verify-filters", r"checked against libpcap.* no difference"),
 
 
 def commands_of(text):
-    """(command, exit status) of each command, in blocks that are sh or indented. A backslash joins
-    lines. A comment "exit N" says the status."""
+    """(command, exit status) of each command in sh or indented blocks. A backslash joins lines. A
+    comment "exit N" gives the status."""
     found = []
     blocks = re.findall(r"^```sh\n(.*?)^```$|^```.*?^```$|^    ([^\n]*)$", text, re.M | re.S)
     code = "\n".join(fenced or indented for fenced, indented in blocks)
@@ -64,14 +64,13 @@ class Readme(e2e.Test):
         os.symlink(os.path.join(e2e.ROOT, "tools"), self.path("tools"))
         os.mkdir(self.path("bin"))
         os.symlink(e2e.CAPWEIR, self.path("bin", "capweir"))
-        # sudo may be missing or ask for a password. Commands that need more than this user has are
-        # skipped.
+        # sudo may be missing or ask for a password; commands that need more rights are skipped.
         self.write("bin/sudo", '#!/bin/sh\nexec "$@"\n')
         os.chmod(self.path("bin", "sudo"), 0o755)
         self.environment = dict(os.environ, PATH=f"{self.path('bin')}:{os.environ['PATH']}")
 
     def run_command(self, command, status=0):
-        """What it printed on both streams."""
+        """The text printed on both streams."""
         run = subprocess.run(["sh", "-c", command], cwd=self.directory, env=self.environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=e2e.TIMEOUT)
         output = run.stdout.decode(errors="replace")
@@ -113,7 +112,7 @@ class Readme(e2e.Test):
                 self.assertIn(preset, presets)
 
     def test_report_is_what_the_command_prints(self):
-        """But for the last line, which measures this machine."""
+        """Without the last line, which measures this machine."""
         shown = re.search(r"^```text\n(.*?)```$", self.text, re.M | re.S)
         before = self.text[:shown.start()]
         generate, split = commands_of(before)[-2:]
@@ -124,7 +123,7 @@ class Readme(e2e.Test):
         self.assertRegex(shown[1].splitlines()[-1], time)
         self.assertEqual(shown[1].splitlines()[:-1], printed[:-1])
 
-    def test_links_lead_somewhere(self):
+    def test_link_targets_exist(self):
         links = re.findall(r"\]\(([^)#]+)", self.text)
         self.assertGreater(len(links), 10)
         missing = [link for link in links if "://" not in link and
@@ -141,11 +140,11 @@ class Readme(e2e.Test):
         self.assertEqual(run.returncode, 0, run.stderr)
         return run.stdout
 
-    def test_the_picture_of_the_files_is_what_its_script_makes(self):
+    def test_the_picture_of_the_files_is_what_its_script_draws(self):
         self.assertEqual(self.picture("fanout"), self.make_picture("fanout"))
 
-    def test_the_picture_of_top_shows_the_screen_of_today(self):
-        """The same labels; the numbers are of another run."""
+    def test_the_picture_of_top_shows_the_current_labels(self):
+        """Only the labels: the numbers differ from run to run."""
         place = ["-n", "-m"] if os.geteuid() == 0 else ["-U", "-r", "-n", "-m"]
         if not shutil.which("tmux") or not succeeds("unshare", *place, "ip", "link", "add", "out",
                                                     "type", "veth", "peer", "name", "in"):
@@ -154,7 +153,7 @@ class Readme(e2e.Test):
                          self.labels("top", self.make_picture("top")))
 
     def labels(self, name, svg):
-        """The words at the left edge of a screen, without those that depend on the run."""
+        """The labels at the left edge of a screen, without the parts that depend on the run."""
         texts = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
         first = [each.text for each in texts if each.get("x") == "14.0"]
         self.assertGreater(len(first), 8, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which packet goes to which file: sizes, packets and times, against a model that has one loop."""
+"""Rotation by sizes, packets and times puts packets into the same files as a model of one loop."""
 import os
 import random
 import tempfile
@@ -13,7 +13,7 @@ SMALL = ["--buffer", 1024, "--chunk-size", 512, "--batch-packets", 3]
 
 class Rotation(e2e.Test):
     def packets(self, count, seed=SEED, jumps=True):
-        """Times that go forward unevenly, stand still, and sometimes go back or leave gaps."""
+        """Timestamps with uneven steps, repeats, and sometimes gaps or steps back."""
         draw = random.Random(seed)
         now = 1_700_000_000 * e2e.NS + 123_456_000
         for index in range(count):
@@ -24,7 +24,7 @@ class Rotation(e2e.Test):
 
     @staticmethod
     def model(packets, size=0, count=0, every=0, aligned=True):
-        """Lists of packets, a file each, of a pcap output."""
+        """A list of packets for each file of a pcap output."""
         files, bytes_, end = [], 0, 0
         for ts, data in packets:
             if not files or (size and bytes_ + 16 + len(data) > size) or \
@@ -64,28 +64,28 @@ class Rotation(e2e.Test):
         self.assertEqual(whole[:24] + b"".join(content[24:] for content in contents), whole)
         return found[0]
 
-    def test_at_multiples_since_the_epoch(self):
+    def test_intervals_are_multiples_since_the_epoch(self):
         for every in ("0.25", "7", "3600"):
             files = self.check(self.packets(e2e.scaled(4000, 500)), ["-b", f"interval:{every}"],
                                every=int(float(every) * e2e.NS))
             self.assertGreater(len(files), 0 if every == "3600" else 3)
 
-    def test_counted_from_each_files_first_packet(self):
+    def test_durations_count_from_each_files_first_packet(self):
         for option in (["-G", "2"], ["-b", "duration:2"], ["-G", "0.5"]):
             every = int(float(option[-1].split(":")[-1]) * e2e.NS)
             files = self.check(self.packets(e2e.scaled(4000, 500)), option, every=every,
                                aligned=False)
             self.assertGreater(len(files), 3)
 
-    def test_many_edges_by_the_packets_times(self):
-        """A packet on every edge, the last nanosecond before it, and nothing else."""
+    def test_a_packet_on_an_edge_starts_a_file(self):
+        """One packet on every edge, and one in the last microsecond before the next."""
         count = e2e.scaled(700, 200)
         packets = [(ts, e2e.udp_frame(1, 2, 3, 4)) for index in range(count)
                    for ts in ((1_700_000_000 + index) * e2e.NS,
                               (1_700_000_001 + index) * e2e.NS - 1000)]
         self.assertEqual(len(self.check(packets, ["-b", "interval:1"], every=e2e.NS)), count)
 
-    def test_all_combined(self):
+    def test_all_limits_combine(self):
         draw = random.Random(SEED)
         for round_ in range(e2e.scaled(4, 2)):
             size, count = draw.choice((0, 2048, 10240)), draw.choice((0, 7, 40))
@@ -100,7 +100,7 @@ class Rotation(e2e.Test):
             self.check(self.packets(e2e.scaled(800, 300), round_), arguments, size=size,
                        count=count, every=every * e2e.NS, aligned=aligned)
 
-    def test_a_time_that_goes_back_stays(self):
+    def test_a_timestamp_that_goes_back_stays_in_the_current_file(self):
         at = 1_700_000_000
         packets = [(second * e2e.NS, e2e.udp_frame(1, 2, 3, 4))
                    for second in (at, at + 10, at + 5, at - 50, at + 19, at + 20, at + 3)]
@@ -108,7 +108,7 @@ class Rotation(e2e.Test):
         self.assertEqual([len(e2e.parse_capture(content).packets) for _, content in files],
                          [1, 4, 2])
 
-    def test_rules_with_periods_of_their_own_and_names_of_times(self):
+    def test_each_rule_has_its_period_and_names_of_times(self):
         packets = list(self.packets(e2e.scaled(3000, 500), jumps=False))
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [("fast", "", {"rotate": "{every: 500ms}"}), ("slow", ""),
@@ -127,7 +127,7 @@ class Rotation(e2e.Test):
         self.assertEqual(found[1][0][0], "slow-20231114-221320.pcap")
         self.assertEqual(found[1][1][0], "slow-20231114-221322.pcap")
 
-    def test_a_name_that_comes_again_in_a_period_is_numbered(self):
+    def test_repeated_names_are_numbered(self):
         packets = list(self.packets(200, jumps=False))
         source = self.write("in.pcap", e2e.pcap(packets))
         names = [name for name, _ in self.outputs("-r", source, "-w", "%H%M%S.pcap", "-b",
@@ -136,7 +136,7 @@ class Rotation(e2e.Test):
         self.assertIn("221320.1.pcap", names)
         self.assertEqual(len(set(names)), len(names))
 
-    def test_periods_that_cannot_be(self):
+    def test_invalid_periods_are_refused(self):
         source = self.write("in.pcap", e2e.pcap(self.packets(3)))
         for option, value in (("-G", "0"), ("-G", "x"), ("-G", "-1"), ("-b", "interval:0"),
                               ("-b", "duration:1e99"), ("-b", "interval:")):

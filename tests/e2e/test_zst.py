@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compressed outputs: the same bytes for any number of threads; unpacked, the plain file."""
+"""Compressed outputs have the same bytes for any number of threads and unpack to the plain file."""
 import os
 import shutil
 import struct
@@ -23,7 +23,7 @@ def unpack(path):
 
 
 def frames_of(content):
-    """Sizes, packed and plain, of the frames, from the table at the file's end; its beginning."""
+    """(packed, plain) sizes of the frames, from the table at the file's end; the table's offset."""
     assert content[-4:] == struct.pack("<I", 0x8F92EAB1), "no table"
     count, descriptor = struct.unpack("<IB", content[-9:-4])
     assert descriptor == 0
@@ -72,7 +72,7 @@ class Zst(e2e.Test):
                                  (threads, small))
         return plain, wanted
 
-    def test_what_is_in_it_and_where_its_frames_end(self):
+    def test_frames_hold_the_plain_file_in_equal_parts(self):
         plain, packed = self.check()
         for name, (content, _) in plain.items():
             compressed, unpacked = packed[name + ".zst"]
@@ -83,20 +83,20 @@ class Zst(e2e.Test):
                              [min(FRAME, len(content) - at)
                               for at in range(0, len(content), FRAME)])
             at = 0
-            for index, (size, bytes_) in enumerate(sizes):  # each can be read alone
+            for index, (size, bytes_) in enumerate(sizes):  # each unpacks alone
                 path = self.write("frame.zst", compressed[at:at + size])
                 self.assertEqual(unpack(path), content[index * FRAME:index * FRAME + bytes_])
                 at += size
         self.assertGreater(len(plain["all.pcap"][0]), 3 * FRAME)
 
-    def test_rotation(self):
-        """Sizes count what is in the files, so that these are those of the plain run."""
+    def test_rotation_counts_uncompressed_bytes(self):
+        """Limits count uncompressed bytes, so files unpack to those of the plain run."""
         plain, packed = self.check("-C", "1500k", "-b", "packets:7000")
         self.assertEqual(sorted(content for content, _ in plain.values()),
                          sorted(content for _, content in packed.values()))
         self.assertGreater(len(plain), 5)
 
-    def test_capweir_and_others_read_it(self):
+    def test_capweir_and_zstd_read_the_output(self):
         path = self.path("a.pcapng.zst")
         self.run_ok("split", "-q", "-r", self.source, "-w", path)
         self.run_ok("split", "-q", "-r", self.source, "-w", self.path("a.pcapng"))
@@ -107,7 +107,7 @@ class Zst(e2e.Test):
                                   capture_output=True, text=True)
             self.assertEqual(int(done.stdout), len(e2e.read_capture(self.path("a.pcapng")).packets))
 
-    def test_a_pipe(self):
+    def test_a_pipe_gets_the_bytes_of_the_file(self):
         path = self.path("pipe.pcap.zst")
         os.mkfifo(path)
         with open(self.path("got.zst"), "wb") as got, \
@@ -117,8 +117,8 @@ class Zst(e2e.Test):
         self.run_ok("split", "-q", "-r", self.source, "-w", self.path("a.pcap.zst"))
         self.assertEqual(self.read("got.zst"), self.read("a.pcap.zst"))
 
-    def test_more_outputs_than_frames_on_their_way(self):
-        """Each output fills a frame of its own; those that others compress are few."""
+    def test_outputs_may_outnumber_frames_being_compressed(self):
+        """Each output fills a separate frame; only few frames can be compressed at once."""
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [(f"r{index}", "") for index in range(8)], defaults="{write: '{rule}.pcap.zst'}"))
         for threads in (1, 4):
@@ -130,7 +130,7 @@ class Zst(e2e.Test):
             self.assertEqual(len(contents), 1)
             self.assertEqual(unpack(os.path.join(directory, "r0.pcap.zst")), e2e_bytes(self.source))
 
-    def test_few_descriptors(self):
+    def test_few_descriptors_are_enough(self):
         import resource
         rules = self.write("rules.yaml", e2e.rules_yaml(
             [(f"r{index}", "") for index in range(40)], defaults="{write: '{rule}.pcap.zst'}"))
@@ -144,7 +144,7 @@ class Zst(e2e.Test):
     # ---- failures ----
 
     def check_prefix(self, report, path):
-        """What is there is whole packets, the first ones, and as many as the books say."""
+        """Check that the file holds complete packets, the first ones, as many as the books say."""
         content = unpack(path)
         source = e2e_bytes(self.source)
         self.assertEqual(content, source[:len(content)])
@@ -153,8 +153,8 @@ class Zst(e2e.Test):
         self.assertEqual(report["books"]["in_files"] - report["rules"][1]["written"], count)
         return count
 
-    def test_a_full_disk_keeps_whole_packets(self):
-        """At any fill: the frame that did not fit is cut at a packet."""
+    def test_a_full_disk_keeps_complete_packets(self):
+        """At any fill, the frame that does not fit ends after a packet."""
         for kib in (64, 700, 1100, 1900):
             with self.subTest(kib), e2e.tmpfs(self.path("disk"), f"size={kib}k"):
                 for threads in (1, 4):
@@ -171,7 +171,7 @@ class Zst(e2e.Test):
                     self.assertEqual(unpack(self.path("fine.pcap.zst")), e2e_bytes(self.source))
                     self.assert_no_parts(self.path("disk"))
 
-    def test_a_limit_on_file_sizes(self):
+    def test_a_limit_on_file_sizes_keeps_complete_packets(self):
         import resource
         for limit in (1000, 300_000, 2_000_000):
             path = self.path("a.pcap.zst")
@@ -189,7 +189,7 @@ class Zst(e2e.Test):
                                  report["rules"][0]["written"])
                 self.assertEqual(content, e2e_bytes(self.source)[:len(content)])
 
-    def test_a_full_device(self):
+    def test_a_full_device_loses_only_its_output(self):
         os.symlink("/dev/full", self.path("full.pcap.zst"))
         report, _ = self.run_json("split", "-r", self.source, "-f", "", "-w",
                                   self.path("full.pcap.zst"), "-f", "", "-w",
