@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""cppcheck and clang-tidy over the sources, which have nothing to say.
+"""Run cppcheck and clang-tidy over the sources; any finding is a failure.
 
 usage: analysers.py BUILD [cppcheck|clang-tidy] [--newest N] [FILE...]
 
 BUILD is a build folder with compile_commands.json. Without FILE: every source of core, pipeline,
 tools, datasets, bench and tests that BUILD compiles; with --newest the N of them that commits
-changed last. clang-tidy leaves tests out: cmocka's assertions leave a test by longjmp, which it
-does not know, so that it speaks of cases that an assertion has excluded. A false finding is
-silenced where it stands, in one line with its reason: // NOLINT(check): reason, or
-// cppcheck-suppress id ; reason.
+changed last. clang-tidy skips tests: cmocka's assertions leave a test by longjmp, which clang-tidy
+does not know, so it reports cases that an assertion has excluded. A false finding is silenced at
+its line, with the reason: // NOLINT(check): reason, or // cppcheck-suppress id ; reason.
 """
 import argparse
 import json
@@ -24,12 +23,12 @@ FOLDERS = ("core", "pipeline", "tools", "datasets", "bench", "tests")
 SUPPRESSED = (
     "missingIncludeSystem",  # the C library's headers are described by --library
     "unknownMacro",          # macros of libraries that are not installed for cppcheck
-    "invalidFunctionArg",    # posix.cfg of 2.10 takes mmap's descriptor -1 for an error
-    "readdirCalled",         # glibc: readdir is safe for streams that threads do not share
+    "invalidFunctionArg",    # posix.cfg of 2.10 calls mmap's descriptor -1 an error
+    "readdirCalled",         # glibc's readdir is safe for streams that threads do not share
     "getpwnamCalled",        # called before the first thread
-    "getpwuidCalled",        # likewise
+    "getpwuidCalled",        # called before the first thread
     "internalAstError",      # cppcheck's own parser gives up; clang-tidy reads these files
-    "syntaxError",           # likewise: computed gotos
+    "syntaxError",           # computed gotos; clang-tidy reads these files
 )
 
 
@@ -43,7 +42,7 @@ def sources(build, chosen):
 
 
 def cppcheck(_build, paths):
-    """What cppcheck finds, a line each."""
+    """The findings of cppcheck, one a line."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listing:
         listing.write("\n".join(paths))
         listing.flush()
@@ -57,7 +56,7 @@ def cppcheck(_build, paths):
 
 
 def clang_tidy(build, paths):
-    """What clang-tidy finds, a line each."""
+    """The findings of clang-tidy, one a line."""
     found = set()
     running = []
     share = max(1, os.cpu_count() or 1)
@@ -79,7 +78,7 @@ def clang_tidy(build, paths):
 
 
 def newest(paths, count):
-    """The `count` of the sources that commits changed last; without git, the first ones."""
+    """The `count` sources that commits changed last; without git, the first ones."""
     done = subprocess.run(["git", "log", "-n200", "--name-only", "--format="], cwd=ROOT,
                           stdout=subprocess.PIPE, text=True, check=False)
     changed = [name for name in dict.fromkeys(done.stdout.split()) if name in set(paths)]

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files that call each other in circles.
+"""List the files that call each other in circles.
 
 usage: circles.py BUILD
 
-Reads with nm, from the objects of a build folder, which file defines and which file uses each
-symbol of core, pipeline and tools: functions and data that are seen outside their file. Prints each
-group of files that can all be reached from each other, with the symbols that tie them, and the
-number of groups.
+nm reads from the objects of a build folder which file of core, pipeline and tools defines and which
+uses each external function and variable. Prints each group of files that all reach each other, the
+symbols between them, and the number of groups.
 """
 import collections
 import pathlib
@@ -59,7 +58,7 @@ def calls(build):
         objects = pathlib.Path(build) / folder / "CMakeFiles" / f"{target}.dir"
         for path in sorted(objects.rglob("*.c.o")):
             source = f"{folder}/{path.relative_to(objects)}"[:-len(".o")]
-            if not (root / source).exists():  # the object of a file that was moved since
+            if not (root / source).exists():  # object of a file that has been moved
                 continue
             listing = subprocess.run(["nm", path], capture_output=True, text=True, check=True)
             for line in listing.stdout.splitlines():

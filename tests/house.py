@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The law of the house, as tests over the sources and libraries.
+"""Tests that sources and libraries follow the rules of the tree.
 
 usage: house.py ROOT BUILD CORE_LIBRARY
 
@@ -26,8 +26,8 @@ TOP_LEVEL = {"core", "pipeline", "bench", "tests", "tools", "datasets", "CMakeLi
              "CMakePresets.json", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md",
              "SECURITY.md"}
 
-# Who may include whom: a file its own wing, and what the row of its wing names. "core/*" is core/
-# and every wing below it; a name with a suffix is that file alone.
+# Files that a wing (folder) may include, besides its own. "core/*" is core/ and every wing below;
+# a name with a suffix is that file alone.
 CORE = "core/*"
 LAW = {
     "core/base": (),
@@ -81,18 +81,18 @@ LAW = {
     "tests": ("tests/rig", "tools/*", "bench/stages", "datasets", "pipeline/*", CORE),
 }
 
-# What is larger than its limit, with the reason. These lists may shrink, and never grow: MOST.
+# Exceptions from the limits, with the reason. MOST bounds the length of these lists.
 FUNCTIONS = {  # more than 60 lines
     "core/filter/bpf/exec.c:cw_filter_run": "one case an operation, in the order of the dispatch "
-                                            "table: parted, it would be slower and harder to read",
+                                            "table: parts would be slower and harder to read",
 }
 FILES = {}  # more than 600 lines
 STRUCTS = {}  # more than 30 fields; a struct within a struct counts by its own fields
 PARAMETERS = {  # more than 6
-    "tools/process/metrics.c:handle": "libmicrohttpd's callback: the library says which",
+    "tools/process/metrics.c:handle": "libmicrohttpd defines the parameters of its callback",
 }
 MOST = {"functions": 3, "files": 5, "structs": 3, "parameters": 5}
-CLANG_FORMAT = "14."  # the version that decides the layout
+CLANG_FORMAT = "14."  # version that decides the layout
 
 FOLDERS = ("core", "pipeline", "tools", "datasets", "bench", "tests")
 SUFFIXES = (".c", ".h", ".cpp", ".hpp")
@@ -100,7 +100,7 @@ LABEL = re.compile(r"\[([A-Z]+-\d+)\]")
 
 
 def tracked():
-    """The files of the checkout that git knows or would add; without git, those of FOLDERS."""
+    """Files of the checkout that git tracks or would add; without git, those of FOLDERS."""
     done = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
                           capture_output=True, text=True)
     if done.returncode == 0:
@@ -118,13 +118,13 @@ TEXT = {name: (ROOT / name).read_text(encoding="utf-8") for name in SOURCES}
 
 
 def includes(name):
-    """What a source includes of this tree: paths from its root."""
+    """Paths from the root of the files of this tree that a source includes."""
     found = re.findall(r'^\s*#\s*include\s+"([^"]+)"', TEXT[name], re.M)
     return [path for path in found if "/" in path]
 
 
 def wing(name):
-    """The folder of a file; the rooms of bench and of tests are one wing, but for those of LAW."""
+    """The folder of a file; bench and tests are one wing each, except their folders in LAW."""
     folder, _, _ = name.rpartition("/")
     top = folder.split("/")[0]
     return top if top in ("bench", "tests") and folder not in LAW else folder
@@ -142,7 +142,7 @@ def may_include(name, target):
 
 
 def tags():
-    """Definitions of the sources, as Universal Ctags lists them."""
+    """Definitions in the sources, listed by Universal Ctags."""
     done = subprocess.run(["ctags", "--output-format=json", "--fields=+neS", "--kinds-C=fm",
                            "--kinds-C++=fm", "-f", "-", *SOURCES],
                           cwd=ROOT, capture_output=True, text=True, check=True)
@@ -150,7 +150,7 @@ def tags():
 
 
 def python_functions():
-    """(place, lines, parameters) of each function in the Python scripts, self left out."""
+    """(place, lines, parameters without self) of each function in the Python scripts."""
     for name in NAMES:
         if name.split("/")[0] not in FOLDERS or interpreter(name) != "python3" and \
                 not name.endswith(".py"):
@@ -163,7 +163,7 @@ def python_functions():
 
 
 def interpreter(name):
-    """The program that the first line of a script names, or ""."""
+    """The program named in the first line of a script, or ""."""
     with open(ROOT / name, "rb") as file:
         line = file.readline(100)
     if not line.startswith(b"#!"):
@@ -190,7 +190,7 @@ class Law(unittest.TestCase):
                  if name.startswith("core/include/") for target in includes(name)]
         self.assertEqual(wrong, [])
 
-    def test_no_wing_reaches_itself(self):
+    def test_wings_do_not_include_each_other_in_circles(self):
         arrows = collections.defaultdict(set)
         for name in SOURCES:
             arrows[wing(name)] |= {wing(target) for target in includes(name)} - {wing(name)}
@@ -198,11 +198,11 @@ class Law(unittest.TestCase):
 
     def test_files_do_not_call_in_circles(self):
         arrows = circles.calls(BUILD)
-        self.assertGreater(len(arrows), 100)  # the objects were found
+        self.assertGreater(len(arrows), 100)  # the build has objects
         self.assertEqual(circles.circles(arrows), [])
 
-    def test_every_wing_says_what_it_is(self):
-        """A README.md of at most a page; bench's and tests' speak of their rooms."""
+    def test_every_wing_has_a_readme(self):
+        """Each has a README.md of at most a page; those of bench and tests cover their folders."""
         wrong = []
         for place in sorted(set(LAW) - {"bench/stages", "tests/rig", "tools/manual"}):
             path = ROOT / place / "README.md"
@@ -226,16 +226,16 @@ class Law(unittest.TestCase):
         listing = subprocess.run(["nm", "-u", CORE_LIBRARY], capture_output=True, text=True,
                                  check=True).stdout
         symbols = re.findall(r"U (pthread_\w+|thrd_\w+|mtx_\w+|ck_\w+)", listing)
-        self.assertIn(" U ", listing)  # nm did list something
+        self.assertIn(" U ", listing)  # nm listed symbols
         self.assertEqual(symbols, [])
 
-    def test_top_level_holds_what_was_agreed(self):
+    def test_top_level_holds_only_listed_names(self):
         top = {name.split("/")[0] for name in NAMES}
         self.assertEqual({name for name in top if not name.startswith(".")} - TOP_LEVEL, set())
 
 
 class Orders(unittest.TestCase):
-    """Orders name their partner by a label, [NAME-n], that both places and a table bear."""
+    """Ordering pairs share a label, [NAME-n]: at both places and in a table."""
 
     NO_ORDER = re.compile(r"\batomic_(?:load|store|exchange|fetch_[a-z]+|"
                           r"compare_exchange_[a-z]+)\(([^,)]*)")
@@ -261,8 +261,8 @@ class Orders(unittest.TestCase):
         self.assertEqual([label for label, count in used.items() if count < 2], [])
 
     def test_explicit_orders_stand_near_a_label_or_reason(self):
-        """acquire, release and acq_rel name their label in the comment or code close by; or the
-        kernel, where that is the partner. In core, relaxed says why it is enough."""
+        """A label is near acquire, release and acq_rel, or the word kernel if the kernel is the
+        partner. In core, a comment says why relaxed is enough."""
         wrong = []
         for name, lines in self.lines("core", "pipeline").items():
             for index, line in enumerate(lines):
@@ -279,8 +279,8 @@ class Orders(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_implicit_orders_give_a_reason(self):
-        """An operation without an order is sequentially consistent. A label close by, or a comment
-        with these words close by or above the declaration, says for what."""
+        """An operation without an order is sequentially consistent. A label nearby, or a comment
+        with these words nearby or above the declaration, says why."""
         words = "equentially consistent"
         texts = self.lines("core", "pipeline", "tools")
         declared = {field for lines in texts.values() for index, line in enumerate(lines)
@@ -300,22 +300,22 @@ class Orders(unittest.TestCase):
 
 
 class Size(unittest.TestCase):
-    """What is to be read in one go. What is larger is listed above, with the reason."""
+    """Files, functions and structs that can be read in one go; exceptions are listed above."""
 
     def check(self, kind, found, listed):
         self.assertEqual(sorted(set(found) - set(listed)), [], f"{kind} over the limit: {found}")
-        self.assertEqual(sorted(set(listed) - set(found)), [], "listed, and within the limit")
+        self.assertEqual(sorted(set(listed) - set(found)), [], "listed, but within the limit")
         self.assertLessEqual(len(listed), MOST[kind])
         self.assertEqual([name for name, reason in listed.items() if len(reason) < 20], [])
 
-    def test_files(self):
+    def test_files_are_within_the_limit(self):
         found = {name: count for name in NAMES if name.split("/")[0] in FOLDERS and
                  name.endswith((*SUFFIXES, ".py"))
                  for count in [(ROOT / name).read_text(encoding="utf-8").count("\n")]
                  if count > 600}
         self.check("files", found, FILES)
 
-    def test_functions_and_structs(self):
+    def test_functions_and_structs_are_within_the_limits(self):
         functions, parameters, fields = {}, {}, collections.Counter()
         for tag in tags():
             where = f"{tag['path']}:{tag['name']}"
@@ -327,7 +327,7 @@ class Size(unittest.TestCase):
                 count = tag.get("signature", "").count(",") + 1
                 if count > 6:
                     parameters[where] = count
-        self.assertGreater(len(fields), 100)  # ctags did list something
+        self.assertGreater(len(fields), 100)  # ctags listed members
         for where, lines, count in python_functions():
             if lines > 60:
                 functions[where] = lines
@@ -345,13 +345,13 @@ class Layout(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_lines_end_within_100_columns(self):
-        """Comments and macros too, which clang-format leaves alone."""
+        """Also comments and macros, which clang-format does not reflow."""
         wrong = [f"{name}:{number}" for name in SOURCES
                  for number, line in enumerate(TEXT[name].splitlines(), 1)
                  if len(line.expandtabs(8)) > 100]
         self.assertEqual(wrong, [])
 
-    def test_a_header_s_guard_is_its_path(self):
+    def test_header_guards_are_the_path(self):
         wrong = []
         for name in SOURCES:
             path = name.removeprefix("core/include/")
@@ -360,7 +360,7 @@ class Layout(unittest.TestCase):
                 wrong.append(name)
         self.assertEqual(wrong, [])
 
-    def test_clang_format_has_nothing_to_change(self):
+    def test_clang_format_changes_nothing(self):
         version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True,
                                  check=True).stdout
         self.assertIn(f"version {CLANG_FORMAT}", version)
@@ -370,13 +370,13 @@ class Layout(unittest.TestCase):
         self.assertEqual(wrong, [])
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_shellcheck_has_nothing_to_say(self):
+    def test_shellcheck_reports_nothing(self):
         scripts = [name for name in NAMES if interpreter(name) in ("sh", "bash")]
         self.assertGreater(len(scripts), 5)
         done = subprocess.run(["shellcheck", *scripts], cwd=ROOT, capture_output=True, text=True)
         self.assertEqual(done.stdout, "")
 
-    def test_flake8_has_nothing_to_say(self):
+    def test_flake8_reports_nothing(self):
         scripts = [name for name in NAMES
                    if name.endswith(".py") or interpreter(name) == "python3"]
         self.assertGreater(len(scripts), 20)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Count the results that tools/test left in its log folder; name what was skipped, and why."""
+"""Count the results in the log folder of tools/test; list skipped tests with their reasons."""
 import pathlib
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-# What the test programs print for one test: cmocka, and Python's unittest.
+# Lines that cmocka and Python's unittest print for one test.
 CMOCKA_OK = re.compile(r"^\[       OK \]", re.M)
 CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] (\S+)", re.M)
 PYTHON_OK = re.compile(r"^(\S+) \(.*\.\.\. ok$", re.M)
@@ -14,7 +14,7 @@ PYTHON_SKIPPED = re.compile(r"^(\S+) \(.*\.\.\. skipped (.*)$", re.M)
 
 
 def skips_of(case):
-    """The single tests that one ctest entry skipped, each with its reason."""
+    """The tests that one ctest entry skipped, each with its reason."""
     output = case.findtext("system-out") or ""
     for name, reason in PYTHON_SKIPPED.findall(output):
         yield f"{name}: {reason}"

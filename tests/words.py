@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""words.py ROOT [PART...]: the words that no text for users holds, as "file:line: word: text".
+"""words.py ROOT [PART...]: list words to avoid in texts for users, as "file:line: word: text".
 
 Texts for users are the strings with a space in the C sources of core, pipeline, tools and datasets
 (messages, help, metric texts), the README files outside core and pipeline, and the manual pages.
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-# Pattern, and what to say instead.
+# Pattern, and advice.
 WORDS = [
     (r"likewise", "say the sentence again"),
     (r"as ever", "as before, or as usual"),
@@ -32,7 +32,7 @@ WORDS = [
 ]
 WORDS = [(re.compile(rf"(?<![\w`'\"{{]){pattern}(?![\w`])"), advice) for pattern, advice in WORDS]
 
-# What may stand: names that users type or parse, and other programs' terms.
+# Exceptions: names that users type or parse, and terms of other programs.
 NAMES = re.compile(
     r"capweir devices|bench ring|\bdevices \[|--[a-z-]+|`[^`]*`|\"[a-z_]+\"|\bring_[a-z]+"
     r"|block device|character device|No such device|\\fB.*?\\fR|^\.[A-Z]+.*(?:capweir|bench).*")
@@ -52,7 +52,7 @@ def files(root):
 
 
 def c_texts(lines):
-    """(line number, text) of each string that a person may read; not of comments."""
+    """(line number, text) of each string that a person may read; comments are skipped."""
     is_comment = False
     for number, line in enumerate(lines, 1):
         if is_comment:
@@ -69,7 +69,7 @@ def c_texts(lines):
 
 
 def page_texts(lines):
-    """(line number, text) of each line of prose; not of blocks of code."""
+    """(line number, text) of each line of prose; blocks of code are skipped."""
     is_code = False
     for number, line in enumerate(lines, 1):
         if line.startswith(("```", ".nf", ".fi")):
@@ -93,7 +93,7 @@ def main():
                 if found:
                     count += 1
                     print(f"{name}:{number}: {found[0]} ({advice}): {text.strip()}")
-    print(f"{count} words that no text for users holds")
+    print(f"{count} words to avoid in texts for users")
     return 1 if count else 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The regression gate of the benchmarks (bench/results/gate.py): sees what is slower, not noise."""
+"""The benchmarks' regression gate (bench/results/gate.py) reports slower runs and not noise."""
 import json
 import os
 import random
@@ -19,7 +19,7 @@ class Gate(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def result(self, name, times, unit="ns"):
-        """A file as Google Benchmark writes it: repetitions, then aggregates that do not count."""
+        """A file as written by Google Benchmark: repetitions, then aggregates to be ignored."""
         entries = [{"name": f"{run}/repeats:{len(found)}", "run_name": run, "run_type": "iteration",
                     "real_time": time, "time_unit": unit}
                    for run, found in times.items() for time in found]
@@ -40,7 +40,7 @@ class Gate(unittest.TestCase):
         source = random.Random(seed)
         return [value * (1 + source.uniform(-percent, percent) / 100) for _ in range(count)]
 
-    def test_noise_is_no_regression(self):
+    def test_noise_is_not_a_regression(self):
         for seed in range(12):
             before = self.result("a", {"x": self.around(100, 15, seed),
                                        "y": self.around(9, 1, seed)})
@@ -50,7 +50,7 @@ class Gate(unittest.TestCase):
             self.assertEqual(status, 0, text)
             self.assertIn("no regression", text)
 
-    def test_what_is_slower_is_told(self):
+    def test_slower_results_are_reported(self):
         for seed in range(12):
             before = self.result("a", {"x": self.around(100, 3, seed),
                                        "y": self.around(9, 3, seed)})
@@ -63,7 +63,7 @@ class Gate(unittest.TestCase):
             self.assertEqual(self.gate(before, after, "--least", "50")[0], 0)
             self.assertEqual(self.gate(after, after)[0], 0)
 
-    def test_units_and_missing_ones(self):
+    def test_units_are_converted_and_missing_runs_named(self):
         before = self.result("a", {"x": [100, 101, 102], "y": [1, 1, 1]})
         after = self.result("b", {"x": [.1, .101, .102], "z": [1, 1, 1]}, unit="us")
         status, text = self.gate(before, after)
@@ -73,7 +73,7 @@ class Gate(unittest.TestCase):
         self.assertIn("z: new", text)
 
     def rows(self, name, times, rounds=9, **more):
-        """A file as capweir bench split writes it."""
+        """A file as written by capweir bench split."""
         path = os.path.join(self.folder.name, name)
         report = {"bench": "split", "rounds": rounds, "results": [
             {"program": program, "threads": threads, "rules": 8, "traffic": "imix",
@@ -83,7 +83,7 @@ class Gate(unittest.TestCase):
             json.dump(report, file)
         return path
 
-    def test_results_of_capweir_bench(self):
+    def test_results_of_capweir_bench_are_compared(self):
         before = self.rows("a", {("capweir", 1): (100, 2), ("capweir", 2): (60, 20)})
         after = self.rows("b", {("capweir", 1): (120, 2), ("capweir", 2): (80, 20)})
         status, text = self.gate(before, after)
@@ -100,7 +100,7 @@ class Gate(unittest.TestCase):
         self.assertNotIn("libpcap", self.gate(once, once)[1])
         self.assertEqual(self.gate(self.rows("d", {("x", 1): (1, 0)}, rounds=2), before)[0], 2)
 
-    def test_phases_of_capweir_bench_decode(self):
+    def test_phases_of_capweir_bench_decode_are_compared(self):
         path = os.path.join(self.folder.name, "e")
         with open(path, "w", encoding="ascii") as file:
             json.dump({"bench": "decode", "rounds": 9, "phases": [
@@ -108,7 +108,7 @@ class Gate(unittest.TestCase):
         status, text = self.gate(path, path)
         self.assertEqual((status, text.count("decode phase=eager")), (0, 1), text)
 
-    def test_what_cannot_be_compared(self):
+    def test_unusable_results_are_refused(self):
         good = self.result("a", {"x": [1, 1, 1]})
         few = self.result("b", {"x": [1, 1]})
         nothing = self.result("c", {})

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What benchmarks time is right: rings lose nothing, all ways of writing give one file, capweir's
- * split gives the files that the natural program gives.
+ * The benchmarks time correct work: rings lose nothing, all ways of writing give the same file, and
+ * capweir's split writes the files of a loop over libpcap (the natural program).
  */
 #include <errno.h>
 #include <pcap/pcap.h>
@@ -25,8 +25,8 @@
 #define PACKETS 20000u
 #define FILTERS 20u
 
-/* ThreadSanitizer does not see that liburing unmaps its rings, and takes what another thread maps
- * at the same place for the same memory: one after the other there. */
+/* One thread under ThreadSanitizer: it misses that liburing unmaps its rings, and mistakes another
+ * thread's mapping at the same address for the same memory. */
 #if defined(CW_SANITIZED)
 #define DIRECT_THREADS 1u
 #else
@@ -36,7 +36,7 @@
 static char folder[] = "/tmp/capweir-stages-XXXXXX";
 static char text[CW_STAGE_TEXT_BYTES];
 
-/* A folder or file of the tests' own, into one of a few places. */
+/* The path of a name in the tests' folder, valid for the next three calls. */
 static const char *inside(const char *name)
 {
 	static char paths[4][128];
@@ -56,7 +56,7 @@ static const char *make_folder(const char *name)
 	return path;
 }
 
-/* A file's bytes; freed by the caller. */
+/* Returns a file's bytes, which the caller frees. */
 static uint8_t *slurp(const char *path, size_t *bytes)
 {
 	FILE *file = fopen(path, "rb");
@@ -99,7 +99,7 @@ static int by_text(const void *left, const void *right)
 	return strcmp(left, right);
 }
 
-static void made_filters_are_all_different(void **state)
+static void generated_filters_all_differ(void **state)
 {
 	static char filters[CW_STAGE_FILTERS_MAX][CW_STAGE_FILTER_BYTES];
 	uint32_t index;
@@ -112,7 +112,7 @@ static void made_filters_are_all_different(void **state)
 		assert_string_not_equal(filters[index - 1], filters[index]);
 }
 
-static void made_filters_are_valid(void **state)
+static void generated_filters_are_valid(void **state)
 {
 	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 65535);
 	char filter[CW_STAGE_FILTER_BYTES];
@@ -129,7 +129,7 @@ static void made_filters_are_valid(void **state)
 	pcap_close(dead);
 }
 
-static void first_filters_are_those_of_the_file(void **state)
+static void first_filters_equal_those_of_the_file(void **state)
 {
 	FILE *file = fopen(CW_ROOT "/bench/peers/filters8.txt", "r");
 	char line[256], filter[CW_STAGE_FILTER_BYTES];
@@ -165,7 +165,7 @@ static void rings_hand_over_every_item_once(void **state)
 	assert_true(cw_stage_ring(CW_STAGE_RING, CW_STAGE_CONSUMERS_MAX + 1, 1, &time, text) < 0);
 }
 
-static void all_ways_of_writing_give_one_file(void **state)
+static void all_ways_of_writing_give_the_same_file(void **state)
 {
 	const char *theirs = make_folder("pcap_dump"), *ours = make_folder("ours");
 	struct cw_stage_write_options options = {.way = CW_STAGE_PCAP_DUMP,
@@ -204,7 +204,7 @@ static void all_ways_of_writing_give_one_file(void **state)
 	}
 }
 
-static void writing_into_no_folder_is_told_by_every_way(void **state)
+static void every_way_of_writing_reports_a_missing_folder(void **state)
 {
 	struct cw_stage_write_options options = {
 	    .folder = inside("nowhere"), .threads = 1, .packet_count = 10, .packet_bytes = 60};
@@ -244,7 +244,7 @@ static void write_traffic(const char *path)
 	pcap_close(dead);
 }
 
-static void split_gives_the_files_of_the_natural_program(void **state)
+static void split_and_the_libpcap_loop_write_the_same_files(void **state)
 {
 	struct cw_stage_split_options options = {.filter_count = FILTERS, .threads = 3};
 	struct cw_split_result ours, theirs;
@@ -282,7 +282,7 @@ static void split_gives_the_files_of_the_natural_program(void **state)
 	assert_int_equal(bytes, ours.written_bytes + 16 * ours.written);
 }
 
-static void what_cannot_be_split_is_told_by_both(void **state)
+static void both_splits_report_bad_filters_and_missing_files(void **state)
 {
 	const char *bad[] = {"port 80", "no such thing"};
 	struct cw_stage_split_options options = {
@@ -303,7 +303,7 @@ static void what_cannot_be_split_is_told_by_both(void **state)
 	assert_non_null(strstr(text, "/nowhere"));
 }
 
-static void limits_are_rates_and_leave_no_file(void **state)
+static void limits_are_rates_and_leave_no_files(void **state)
 {
 	const char *path = make_folder("limits");
 	struct cw_stage_rate rate;
@@ -356,15 +356,15 @@ static int remove_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(made_filters_are_all_different),
-	    cmocka_unit_test(made_filters_are_valid),
-	    cmocka_unit_test(first_filters_are_those_of_the_file),
+	    cmocka_unit_test(generated_filters_all_differ),
+	    cmocka_unit_test(generated_filters_are_valid),
+	    cmocka_unit_test(first_filters_equal_those_of_the_file),
 	    cmocka_unit_test(rings_hand_over_every_item_once),
-	    cmocka_unit_test(all_ways_of_writing_give_one_file),
-	    cmocka_unit_test(writing_into_no_folder_is_told_by_every_way),
-	    cmocka_unit_test(split_gives_the_files_of_the_natural_program),
-	    cmocka_unit_test(what_cannot_be_split_is_told_by_both),
-	    cmocka_unit_test(limits_are_rates_and_leave_no_file),
+	    cmocka_unit_test(all_ways_of_writing_give_the_same_file),
+	    cmocka_unit_test(every_way_of_writing_reports_a_missing_folder),
+	    cmocka_unit_test(split_and_the_libpcap_loop_write_the_same_files),
+	    cmocka_unit_test(both_splits_report_bad_filters_and_missing_files),
+	    cmocka_unit_test(limits_are_rates_and_leave_no_files),
 	    cmocka_unit_test(times_add_up),
 	};
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The traffic generator keeps its word: repeatable, the sizes that profiles promise, every kind of
- * packet, checksums that hold, skewed flows. The checksums of whole files are compared by the test
- * traffic_checksums (tests/datasets/traffic_checksums.sh).
+ * Tests of the traffic generator: repeatable, sizes of the profile, every kind of packet, correct
+ * checksums, skewed flows. tests/datasets/traffic_checksums.sh compares checksums of files.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,7 +75,7 @@ static void unknown_profile_is_refused_by_name(void **state)
 	cw_traffic_close(NULL);
 }
 
-/* What a profile's first packets come to. */
+/* Counts over a profile's first packets. */
 struct tally {
 	uint64_t bytes;
 	uint32_t kinds[CW_TRAFFIC_KIND_COUNT];
@@ -135,7 +134,7 @@ static struct tally tally_profile(const char *profile)
 	return tally;
 }
 
-static void sizes_are_what_the_profiles_promise(void **state)
+static void packet_sizes_are_those_of_the_profile(void **state)
 {
 	(void)state;
 	assert_in_range(tally_profile("small").bytes / PACKETS, 74, 80);
@@ -166,7 +165,7 @@ static void every_kind_of_packet_is_present(void **state)
 	}
 }
 
-/* The internet checksum, byte by byte; a right header sums to 0xffff. */
+/* The internet checksum, byte by byte; a correct header sums to 0xffff. */
 static uint32_t add_octets(uint32_t sum, const uint8_t *octets, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -176,7 +175,7 @@ static uint32_t add_octets(uint32_t sum, const uint8_t *octets, size_t count)
 	return sum;
 }
 
-/* The IPv6 transport header's place behind any extension headers; `protocol` is walked along. */
+/* Returns the offset of the transport header after IPv6's extension headers, and its protocol. */
 static size_t skip_extensions(const uint8_t *ip, uint8_t *protocol)
 {
 	size_t offset = 40;
@@ -208,7 +207,7 @@ static void check_ip(const uint8_t *ip, size_t bytes_left, const struct cw_traff
 	}
 	assert_true(bytes <= bytes_left && offset < bytes);
 	if (note->kind == CW_TRAFFIC_FRAGMENT || protocol == 47 || protocol == 50)
-		return; /* pieces have no checksum of their own, GRE and ESP none at all */
+		return; /* fragments, GRE and ESP have no checksum */
 	if (protocol != 1) {
 		uint8_t tail[4] = {(uint8_t)((bytes - offset) >> 8), (uint8_t)(bytes - offset), 0,
 				   protocol};
@@ -219,7 +218,7 @@ static void check_ip(const uint8_t *ip, size_t bytes_left, const struct cw_traff
 	assert_int_equal(add_octets(sum, ip + offset, bytes - offset), 0xffff);
 }
 
-static void whole_packets_have_right_lengths_and_checksums(void **state)
+static void intact_packets_have_correct_lengths_and_checksums(void **state)
 {
 	(void)state;
 	for (const char *const *profile = cw_traffic_profiles; *profile; profile++) {
@@ -244,7 +243,7 @@ static void whole_packets_have_right_lengths_and_checksums(void **state)
 	}
 }
 
-/* UDP over all three pieces of every datagram whose pieces are whole. */
+/* Checks UDP over the three fragments of every datagram, if all are intact. */
 static void datagrams_survive_reassembly(void **state)
 {
 	struct cw_traffic *traffic = open_traffic("small", SEED);
@@ -300,7 +299,7 @@ static void datagrams_survive_reassembly(void **state)
 	cw_traffic_close(traffic);
 }
 
-static void flows_are_many_and_a_few_carry_much(void **state)
+static void a_few_of_many_flows_carry_much_of_the_traffic(void **state)
 {
 	struct cw_traffic *traffic = open_traffic("small", SEED);
 	static uint32_t counts[CW_TRAFFIC_FLOWS];
@@ -327,7 +326,7 @@ static void flows_are_many_and_a_few_carry_much(void **state)
 	cw_traffic_close(traffic);
 }
 
-static void times_never_go_back_and_fit_microseconds(void **state)
+static void timestamps_never_go_back_and_are_in_microseconds(void **state)
 {
 	struct cw_traffic *traffic = open_traffic("imix", SEED);
 	uint64_t last_ns = 0, first_ns = 0;
@@ -353,12 +352,12 @@ int main(void)
 	    cmocka_unit_test(same_seed_gives_the_same_packets),
 	    cmocka_unit_test(another_seed_gives_other_packets),
 	    cmocka_unit_test(unknown_profile_is_refused_by_name),
-	    cmocka_unit_test(sizes_are_what_the_profiles_promise),
+	    cmocka_unit_test(packet_sizes_are_those_of_the_profile),
 	    cmocka_unit_test(every_kind_of_packet_is_present),
-	    cmocka_unit_test(whole_packets_have_right_lengths_and_checksums),
+	    cmocka_unit_test(intact_packets_have_correct_lengths_and_checksums),
 	    cmocka_unit_test(datagrams_survive_reassembly),
-	    cmocka_unit_test(flows_are_many_and_a_few_carry_much),
-	    cmocka_unit_test(times_never_go_back_and_fit_microseconds),
+	    cmocka_unit_test(a_few_of_many_flows_carry_much_of_the_traffic),
+	    cmocka_unit_test(timestamps_never_go_back_and_are_in_microseconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Generate the files that datasets/checksums.txt names and compare them with it.
+# Generate the files of datasets/checksums.txt and compare their checksums.
 # Usage: traffic_checksums.sh TRAFFIC_PCAP CHECKSUMS
-# New sums, after a wanted change: write the four files below, then sha256sum *-seed1.pcap.
+# New sums after an intended change: write the four files below, then sha256sum *-seed1.pcap.
 set -eu
 
 traffic_pcap=$(realpath "$1")

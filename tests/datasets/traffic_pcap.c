@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writes generated traffic as a pcap file, by hand and in little endian on every machine, so that
- * its SHA-256 can be compared with datasets/checksums.txt.
+ * Writes generated traffic as a pcap file, in little endian on every machine, so that its SHA-256
+ * can be compared with datasets/checksums.txt.
  * Usage: traffic_pcap PROFILE PACKETS SEED FILE
  */
 #include <stdio.h>

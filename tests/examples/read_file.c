@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	}
 	while ((result = cw_handle_next(handle, &packet)) == CW_NEXT_OK) {
 		packets++;
-		bytes += packet.caplen; /* they are at packet.data, until the next call */
+		bytes += packet.caplen; /* at packet.data until the next call */
 	}
 	if (result != CW_NEXT_END)
 		fprintf(stderr, "%s: %s\n", cw_next_text(result), cw_handle_error(handle));

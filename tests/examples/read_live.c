@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Print COUNT packets of an interface, or until SIGINT: read_live INTERFACE COUNT [FILTER] */
+/* Print COUNT packets of an interface; SIGINT stops: read_live INTERFACE COUNT [FILTER] */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

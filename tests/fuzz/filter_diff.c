@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Holds filter sets against libpcap for as long as it is told to:
+ * Compares filter sets with libpcap:
  *
  *	filter_diff SECONDS [SEED [KIND [PAIRS]]]
  *
- * SECONDS may be 0 where PAIRS is given: then it goes on until so many programs times packets were
- * compared. KIND is "program" (random programs) or a kind of tests/rig/filter_sets.h; without it,
- * or with "all", programs and the kinds take turns. Each turn makes a set, optimised or not, builds
- * it for every engine and mode, with the default budgets and with tiny ones, and matches generated
- * and mutated packets that end at a guard page, alone and in bursts. Prints the seed of a turn that
- * fails, and exits 1.
+ * Runs for SECONDS and until PAIRS (program, packet) were compared. KIND is "program" (random
+ * programs) or a kind of tests/rig/filter_sets.h; by default, or with "all", programs and the kinds
+ * take turns. Each turn makes a set, optimised or not, builds the set for every engine and mode,
+ * with default and with tiny budgets, and matches generated and mutated packets that end at a guard
+ * page, alone and in bursts. If a turn fails, prints its seed and exits 1.
  */
 
 #include "core/base/clock.h"
 #include "tests/rig/filter_differ.h"
 
-#define PACKETS_PER_TURN 2400u /* building takes about as long as matching so many */
+#define PACKETS_PER_TURN 2400u /* matching takes about as long as building */
 #define FILTERS_MAX 40u
 
 static double now_s(void)
@@ -23,7 +22,7 @@ static double now_s(void)
 	return (double)cw_now_ns() * 1e-9;
 }
 
-/* A program with a loop in it, which the other kinds hardly have. */
+/* An expression whose program has a loop, which is rare in the other kinds. */
 static void loop_expression(struct random *random, char expression[SETS_EXPRESSION_BYTES])
 {
 	static const char *const forms[] = {"ip protochain %u",
@@ -73,7 +72,7 @@ static void build_all(struct differ *differ, struct random *random)
 		differ_build(differ, CW_ENGINE_WALKER, modes[i], NULL, "walker");
 		differ_build(differ, CW_ENGINE_JIT, modes[i], NULL, "jit");
 	}
-	/* Modes take turns where the engine is one of those again. */
+	/* One random mode each is enough here. */
 	differ_build(differ, CW_ENGINE_AUTO, modes[random_below(random, 2)], NULL, "auto");
 	differ_build(differ, CW_ENGINE_LIBPCAP, modes[random_below(random, 2)], NULL, "libpcap");
 	differ_build(differ, CW_ENGINE_WALKER, modes[random_below(random, 2)], &tiny,
@@ -82,9 +81,9 @@ static void build_all(struct differ *differ, struct random *random)
 		     "jit, tiny budget");
 }
 
-/* IPv6 with a chain of extension headers, which a loop follows; the last may be cut short. Never an
- * authentication header (51): for that libpcap goes to a place that does not count from the header,
- * which may be the same again and again, and its interpreter never comes back. */
+/* IPv6 with a chain of extension headers for loops; the last may be truncated. Authentication
+ * headers (51) are left out: libpcap takes the next offset from a wrong place, which may repeat for
+ * ever, and its interpreter has no limit. */
 static uint32_t make_chain(struct random *random, uint8_t bytes[RANDOM_PACKET_MAX])
 {
 	static const uint8_t links[] = {0, 43, 60, 44};
@@ -123,7 +122,7 @@ static void make_packet(struct random *random, uint8_t bytes[RANDOM_PACKET_MAX],
 	packet->caplen = random_mutate(random, bytes, length);
 }
 
-/* One set; false when anything differs. */
+/* Compares one set; returns false if anything differs. */
 static bool turn(struct differ *differ, struct differ_burst *burst, uint64_t seed, const char *kind)
 {
 	struct random random = {seed};

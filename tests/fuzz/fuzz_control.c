@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The control socket's requests: whatever comes, one is understood or refused in words. */
+/* Requests at the control socket: any bytes are parsed, or refused with a message. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ static void check(const char *line, size_t bytes)
 		abort();
 }
 
-/* The first byte says what stands around the others, so that it need not be found by chance. */
+/* The first byte chooses a frame for the others, which chance would not find. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static const char *const fronts[] = {"", "{\"command\": \"", "{\"command\": \"stats\", ",
@@ -36,8 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	back = backs[data[0] / 16 % CW_ARRAY_COUNT(backs)];
 	front_bytes = strlen(front);
 	back_bytes = strlen(back);
-	/* As it stands in the server's buffer: not ended, and what is behind it must not be read.
-	 */
+	/* No terminator, as in the server's buffer: bytes after the end must not be read. */
 	line = malloc(front_bytes + bytes - 1 + back_bytes + (bytes == 1));
 	if (!line)
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Any bytes as a packet: the first chooses the link type, the second a layer to leave out. */
+/* Any bytes as a packet. The first byte chooses the link type, the second a layer to leave out. */
 #include "tests/rig/decode_check.h"
 
 #include <stdio.h>

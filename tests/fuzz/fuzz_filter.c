@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as up to eight classic BPF programs and a packet: what is accepted matches the same
- * with every engine and mode, with budgets however tiny, as with libpcap; the packet alone, and in
- * bursts with shorter ones, each in front of a guard page. Layout of the input: a byte each for the
- * number of programs (and what is added to them) and for the instructions of each, 6 bytes an
- * instruction, then the packet. tests/core/filter/test_filter_set.c runs the same comparison on
- * programs that are valid more often.
+ * Any bytes as up to eight classic BPF programs and a packet. Accepted programs match as libpcap
+ * does with every engine, mode and budget: the packet alone, and in bursts of shorter ones, each
+ * before a guard page. Layout of the input: one byte for the number of programs and the options
+ * below; for each program one byte for its length and 6 bytes an instruction; then the packet.
+ * tests/core/filter/test_filter_set.c compares programs that are valid more often.
  */
 #include "tests/rig/filter_differ.h"
 
@@ -13,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define PROGRAMS_MAX 8u
 #define INSTRUCTIONS_MAX 24u
-#define WITH_LOOP 0x08u   /* bits of the first byte: an expression with a loop as well, */
-#define WITH_BUDGET 0x70u /* and what budgets there are, with the number of bytes */
+#define WITH_LOOP 0x08u   /* bit of the first byte: adds an expression with a loop */
+#define WITH_BUDGET 0x70u /* bits of the first byte: seed of the budgets, with the size */
 
-/* One instruction from 6 bytes; most of what libpcap can do is within reach. */
+/* Returns an instruction made of 6 bytes; most of libpcap's can be reached. */
 static struct bpf_insn read_instruction(const uint8_t *data)
 {
 	struct bpf_insn instruction = {.code = data[0], .jt = data[1] & 7, .jf = data[2] & 7};
@@ -26,7 +25,7 @@ static struct bpf_insn read_instruction(const uint8_t *data)
 	return instruction;
 }
 
-/* Scratch words are written first: libpcap does not clear them. */
+/* Starts by writing the scratch words, which libpcap does not clear. */
 static uint32_t read_program(const uint8_t *data, uint32_t count, struct bpf_insn *program)
 {
 	uint32_t used = 0;
@@ -41,13 +40,13 @@ static uint32_t read_program(const uint8_t *data, uint32_t count, struct bpf_ins
 	return used;
 }
 
-/* Whether it ends: loops are not compared, libpcap might never come back. */
+/* Programs with loops are not compared: libpcap might never return. */
 static bool has_loop(const struct cw_filter *filter)
 {
 	return cw_filter_bpf(filter)->backward_count > 0;
 }
 
-/* The programs that the data begins with; returns how many bytes they took. */
+/* Adds the programs at the start of the data; returns their bytes. */
 static size_t add_programs(struct differ *differ, const uint8_t *data, size_t bytes, uint32_t count)
 {
 	struct bpf_insn program[BPF_MEMWORDS + INSTRUCTIONS_MAX + 8];
@@ -88,7 +87,7 @@ static void build_all(struct differ *differ, uint64_t seed)
 	}
 }
 
-/* The packet as it is, then ever shorter, so that loads fail at other places in one burst. */
+/* Matches the packet, then shorter ones, so that one burst has loads that fail at many places. */
 static bool check_bursts(struct differ *differ, const uint8_t *data, size_t bytes)
 {
 	static struct differ_burst burst;
@@ -117,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (bytes < 2)
 		return 0;
 	used = 1 + add_programs(&differ, data + 1, bytes - 1, 1 + data[0] % PROGRAMS_MAX);
-	/* libpcap's interpreter may never come back from an authentication header. */
+	/* libpcap's interpreter may loop for ever at an authentication header. */
 	if (data[0] & WITH_LOOP && (used == bytes || !memchr(data + used, 51, bytes - used)))
 		differ_add_expression(&differ,
 				      data[0] & 1 ? "ip6 protochain 17" : "ip protochain 6", false);

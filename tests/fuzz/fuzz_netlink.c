@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as what a netlink socket received: every message as a link and as an address. What the
- * parser says must lie inside the bytes; each of them is read.
+ * Any bytes as received from a netlink socket: every message as a link and as an address. The
+ * ranges that the parser returns must lie inside the bytes; each range is read.
  */
 #include <stdlib.h>
 
@@ -58,7 +58,7 @@ static void read_address(const struct cw_netlink_message *message)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	uint8_t *copy = malloc(bytes + !bytes); /* its end is where the sanitizer looks */
+	uint8_t *copy = malloc(bytes + !bytes); /* the sanitizer guards its end */
 	struct cw_netlink_message message;
 	struct cw_netlink_rest rest;
 

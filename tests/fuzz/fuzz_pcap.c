@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as a pcap file (or whatever they are). The first byte chooses the size of the pieces.
- * The corpus replays in test_pcapfile.
+ * Any bytes as a capture file. The first byte chooses the size of the pieces. test_pcapfile replays
+ * the corpus.
  */
 #include "tests/rig/feed.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as the blocks of a pcapng file: a section header is put in front, and the first two
- * bytes choose its byte order and the size of the pieces, so that the fuzzer gets to the blocks at
- * once.
+ * Any bytes as the blocks of a pcapng file. The first two bytes choose the byte order and the size
+ * of the pieces. A section header is added, so that the fuzzer reaches the blocks at once.
  */
 #include "tests/rig/feed.h"
 
@@ -11,8 +10,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /*
- * Lengths that agree in front and at the end are hard to find by chance: mend them as far as blocks
- * claim plausible ones, in three inputs of four.
+ * Makes each block's length plausible and equal at its end, in three of four inputs: chance hardly
+ * finds equal lengths.
  */
 static void mend_trailers(uint8_t *blocks, size_t bytes, int is_swapped)
 {
@@ -47,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (is_swapped) {
 		for (i = 0; i < SHB_BYTES / 4; i++)
 			header[i] = __builtin_bswap32(header[i]);
-		header[3] = (uint32_t)__builtin_bswap16(1); /* two halves: major, minor */
+		header[3] = (uint32_t)__builtin_bswap16(1); /* major and minor version */
 	}
 	image = malloc(SHB_BYTES + bytes - 2);
 	memcpy(image, header, SHB_BYTES);

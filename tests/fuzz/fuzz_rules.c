@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as a rules file: read, check, expand. What is accepted must keep its promises: names
- * that are safe, a filter or `unmatched`, a template.
+ * Any bytes as a rules file: read, check, expand. Accepted rules have safe names, a filter or
+ * `unmatched`, and a template.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as segments, eight each: flow and side, flags, sequence number, length. Little memory,
- * so that every limit is met. Each direction's pieces must follow each other from start to end, and
- * nothing may be left at the end.
+ * Any bytes as segments of eight bytes: flow and side, flags, sequence number, length. Memory is
+ * scarce, so that every limit is reached. Each direction's pieces must follow each other from start
+ * to end, and nothing may be left over.
  */
 #include "tests/rig/stream_check.h"
 
