@@ -103,9 +103,10 @@ class Interrupts(faults.Test):
 
     def test_a_fifo_without_reader_can_be_interrupted(self):
         os.mkfifo(self.path("fifo"))
-        process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", self.path("fifo"),
+        process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", self.path("file.pcap"),
+                            "-f", "udp", "-w", self.path("fifo"),
                             env=faults.without_leak_reports())
-        e2e.wait_for_signals(process)
+        e2e.wait_until(self.parts, "the other file is begun", process)
         process.send_signal(signal.SIGINT)
         done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
