@@ -53,7 +53,7 @@ def make_home(home):
 
 
 def tshark(path, home):
-    """A dictionary of lists of values for each packet; None where tshark cannot read the file."""
+    """{field: values} of each packet that tshark can read."""
     command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=/t",
                "-E", "aggregator=/s", "-E", "occurrence=a"]
     for name in PREFERENCES:
@@ -92,12 +92,12 @@ def ours(path):
 
 DNS_PORTS = {"53", "5353", "5355"}
 EXCEPTED = {
-    "arkime__arkime_synthetic.pcap": "tshark finds IP behind a UDP port that is not ours",
-    "tcpdump__arp-oobr.pcap": "tshark gives no fields of an ARP with impossible lengths",
+    "arkime__arkime_synthetic.pcap": "tshark decodes IP on a UDP port that capweir does not",
+    "tcpdump__arp-oobr.pcap": "tshark shows no fields of an ARP with impossible lengths",
     "tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap": "tshark 4.0 does not know lengths of 0 in tunnels",
-    "tcpdump__mpls-over-udp.pcap": "MPLS by UDP's port is not among our layers",
-    "tcpdump__ppp_ip_udp_dns.pcap": "tshark takes an address byte alone for a PPP header",
-    "tcpdump__ppp_error_hexdump.pcap": "likewise",
+    "tcpdump__mpls-over-udp.pcap": "capweir does not decode MPLS on UDP",
+    "tcpdump__ppp_ip_udp_dns.pcap": "tshark takes a single address byte for a PPP header",
+    "tcpdump__ppp_error_hexdump.pcap": "tshark takes a single address byte for a PPP header",
 }
 
 
