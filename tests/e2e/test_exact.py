@@ -12,7 +12,7 @@ import e2e
 from expressions import expressions
 
 SAMPLE = (len(expressions()) if e2e.FULL
-          else e2e.scaled(60) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a file
+          else e2e.scaled(20) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a file
 
 # Expressions that capweir refuses on purpose -> reason.
 REFUSED = {
