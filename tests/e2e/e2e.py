@@ -11,9 +11,9 @@ check it independently. Environment:
 import collections
 import contextlib
 import csv
-import fcntl
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -22,7 +22,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 import unittest
 
@@ -110,12 +109,17 @@ def wait_said(process, words):
     """Wait until standard error holds the words; finish() returns this text too."""
     process.said = getattr(process, "said", b"")
     while words.encode() not in process.said:
-        ready, _, _ = select.select([process.stderr], [], [], TIMEOUT)
-        piece = os.read(process.stderr.fileno(), 1 << 16) if ready else b""
-        if not piece:
-            process.kill()
-            raise AssertionError(f"never said '{words}': {process.said.decode()}")
-        process.said += piece
+        read_said(process, words)
+
+
+def read_said(process, wanted):
+    """Wait for one more piece of standard error."""
+    ready, _, _ = select.select([process.stderr], [], [], TIMEOUT)
+    piece = os.read(process.stderr.fileno(), 1 << 16) if ready else b""
+    if not piece:
+        process.kill()
+        raise AssertionError(f"never said '{wanted}': {process.said.decode()}")
+    process.said += piece
 
 
 def wait_for_signals(process):
@@ -128,12 +132,18 @@ def wait_for_signals(process):
     wait_until(takes_them, "signals are handled", process)
 
 
-def wait_read(process):
-    """Wait until the program has read everything from the pipe at its standard input."""
-    def is_empty():
-        return fcntl.ioctl(process.stdin, termios.FIONREAD, b"\0" * 4) == b"\0" * 4
+def wait_packets(process, count):
+    """Wait until the program has read `count` packets by the counters that SIGUSR1 prints."""
+    def read_count():
+        lines = getattr(process, "said", b"").count(b" packets, ")
+        process.send_signal(signal.SIGUSR1)
+        while process.said.count(b" packets, ") == lines:
+            read_said(process, "packets")
+        return int(re.findall(rb"([\d,]+) packets, ", process.said)[-1].replace(b",", b""))
 
-    wait_until(is_empty, "standard input is read", process)
+    wait_for_signals(process)
+    process.said = getattr(process, "said", b"")
+    wait_until(lambda: read_count() >= count, f"{count} packets are read", process)
 
 
 def wait_compiling(process):

@@ -207,7 +207,7 @@ class Outputs(command.Test):
                             stdin=subprocess.PIPE)
         process.stdin.write(e2e.pcap(self.packets))
         process.stdin.flush()
-        e2e.wait_read(process)
+        e2e.wait_packets(process, len(self.packets))
         self.assertEqual(self.read("out.pcap"), b"precious")
         process.stdin.close()
         process.stdin = None

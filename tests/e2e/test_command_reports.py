@@ -160,7 +160,7 @@ class Reports(command.Test):
     def test_a_filter_that_takes_long_to_optimise_is_a_warning(self):
         self.heavy_rules(300)
         # One of these limits is between the times without and with optimising.
-        for limit in (0.05 * 2 ** i for i in range(8)):
+        for limit in (round(0.1 * 1.25 ** step, 3) for step in range(20)):
             done = e2e.capweir("split", "-q", "-r", "in.pcap", "-R", "heavy.yaml",
                                "--filter-time", limit, cwd=self.directory)
             if done.status != 2:

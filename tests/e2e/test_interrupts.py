@@ -164,7 +164,7 @@ class Interrupts(faults.Test):
                             stdin=subprocess.PIPE)
         process.stdin.write(content)
         process.stdin.flush()
-        e2e.wait_read(process)
+        e2e.wait_packets(process, 100)
         process.send_signal(signal.SIGINT)
         done = e2e.finish(process)
         self.assertEqual(done.status, 130, e2e.text_of(done))
