@@ -146,6 +146,19 @@ def wait_packets(process, count):
     wait_until(lambda: read_count() >= count, f"{count} packets are read", process)
 
 
+def wait_written(process, directory, count, more):
+    """Until the files in a directory have more than `count` bytes, which takes milliseconds; then
+    as many looks more as said. Or until the program has ended."""
+    def is_written():
+        with contextlib.suppress(FileNotFoundError):  # it was renamed
+            return count < sum(os.path.getsize(os.path.join(directory, name))
+                               for name in os.listdir(directory))
+
+    while more and process.poll() is None:
+        more -= bool(is_written())
+        time.sleep(0.0001)
+
+
 def wait_compiling(process):
     """Wait until libpcap computes; the process that starts compilers, and the compiler."""
     def compiler():

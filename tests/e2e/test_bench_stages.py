@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import subprocess
-import time
 
 import e2e
 
@@ -156,12 +155,8 @@ class Split(Bench):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = e2e.start("bench", "split", "--packets", 200000, "--repeat", 900, "-o",
                                 self.out)
-            end = time.monotonic() + 60
-            while not (os.listdir(self.out) and
-                       os.listdir(os.path.join(self.out, os.listdir(self.out)[0]))):
-                self.assertLess(time.monotonic(), end)
-                self.assertIsNone(process.poll())
-                time.sleep(0.01)
+            e2e.wait_until(lambda: any(names for _, _, names in os.walk(self.out)),
+                           "a file is begun", process)
             process.send_signal(number)
             self.assertEqual(e2e.finish(process).status, 130)
             self.assertEqual(os.listdir(self.out), [])

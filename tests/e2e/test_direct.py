@@ -9,13 +9,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
 import e2e
 
 PACKETS = e2e.scaled(20000, 8000)  # about 1.1 KB each
-KILLS = e2e.scaled(60, 20)
+KILLS = e2e.scaled(30, 20)
 THREADS = (1, 2, 4)
 RULES = ["-f", "tcp", "-w", "tcp.pcap", "-f", "udp", "-w", "udp.pcapng", "-f", "greater 1000",
          "-w", "large.pcap", "-f", "unmatched", "-w", "rest.pcap"]
@@ -116,7 +115,7 @@ class Direct(e2e.Test):
         rules = [word for index in range(6)
                  for word in ("-f", f"greater {index}", "-w", f"{index}.pcap")]
         for limit in (40, 52, 56):
-            self.assert_same("--batch-packets", 500, rules=rules,
+            self.assert_same("--batch-packets", 500, "-s", 400, rules=rules,
                              limits=[(resource.RLIMIT_NOFILE, limit)])
 
     def test_a_pipe_is_written_as_ever(self):
@@ -192,20 +191,17 @@ class Direct(e2e.Test):
     def test_a_kill_at_any_moment_leaves_a_prefix(self):
         seed = random.randrange(1 << 32)
         lot = random.Random(seed)
-        begin = time.monotonic()
-        self.run_ok("split", "-q", "-r", self.input, "--direct", "on", "-w", self.path("0.pcap"))
-        whole_s = time.monotonic() - begin
         lengths = []
         for round_ in range(KILLS):
             process = e2e.start("split", "-q", "-r", self.input, "--direct", "on", "-t",
                                 lot.choice(THREADS), "-w", self.path("out.pcap"))
-            time.sleep(lot.random() * whole_s)
+            e2e.wait_written(process, self.directory, lot.randrange(len(self.content)),
+                             lot.randrange(20))
             process.kill()
             process.communicate()
             for name in os.listdir(self.directory):
-                if "out" in name:
-                    lengths.append(self.check_part(name))
-                    os.unlink(self.path(name))
+                lengths.append(self.check_part(name))
+                os.unlink(self.path(name))
         middle = [length for length in lengths if 0 < length < len(self.content)]
         self.assertTrue(middle, f"seed {seed}: no kill came while it wrote: {lengths}")
 
@@ -217,17 +213,12 @@ class Direct(e2e.Test):
         process = e2e.start("split", "-r", self.input, "-f", "", "-w", self.path("out.pcap"), "-f",
                             "", "-w", fifo, "-t", 2, "--direct", "on",
                             env=dict(os.environ, TSAN_OPTIONS=options + ":report_thread_leaks=0"))
-        end = time.monotonic() + e2e.TIMEOUT
-        name = None
-        while time.monotonic() < end:
-            names = [one for one in os.listdir(self.directory) if ".part" in one]
-            if names and os.path.getsize(self.path(names[0])) > 2 << 20:
-                name = names[0]
-                break
-            time.sleep(0.01)
-        self.assertTrue(name, "nothing is written")
+        e2e.wait_until(lambda: any(".part" in one for one in os.listdir(self.directory)),
+                       "the file is begun", process)
+        name, = (one for one in os.listdir(self.directory) if ".part" in one)
+        e2e.wait_until(lambda: os.path.getsize(self.path(name)) > 2 << 20, "it grows", process)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        e2e.wait_said(process, "stopping")
         process.send_signal(signal.SIGINT)
         done = e2e.finish(process)
         os.close(brake)

@@ -8,30 +8,28 @@ import stat
 import struct
 import subprocess
 import threading
-import time
 
 import e2e
 import faults
 
 
 class Reader(threading.Thread):
-    """Reads a FIFO to its end, as slowly and as late as told."""
+    """Reads a FIFO to its end: `after` an event, or slowly, in small pieces."""
 
-    def __init__(self, path, delay_s=0, pause_s=0, piece=65536):
+    def __init__(self, path, after=None, is_slow=False):
         super().__init__(daemon=True)
-        self.path, self.delay_s, self.pause_s, self.piece = path, delay_s, pause_s, piece
+        self.path, self.after, self.is_slow = path, after, is_slow
+        self.has_some = threading.Event()
         self.content = b""
         self.start()
 
     def run(self):
-        time.sleep(self.delay_s)
+        if self.after:
+            self.after.wait(e2e.TIMEOUT)
         with open(self.path, "rb", buffering=0) as file:
-            while True:
-                data = file.read(self.piece)
-                if not data:
-                    break
+            while data := file.read(4096 if self.is_slow else 65536):
                 self.content += data
-                time.sleep(self.pause_s)
+                self.has_some.set()
 
 
 class Outputs(faults.Test):
@@ -269,8 +267,8 @@ class Outputs(faults.Test):
     def test_fifos_with_late_and_slow_readers_get_everything(self):
         for name in ("slow", "late", "fast"):
             os.mkfifo(self.path(name))
-        readers = [Reader(self.path("slow"), pause_s=0.001, piece=40000),
-                   Reader(self.path("late"), delay_s=0.7), Reader(self.path("fast"))]
+        slow = Reader(self.path("slow"), is_slow=True)
+        readers = [slow, Reader(self.path("late"), after=slow.has_some), Reader(self.path("fast"))]
         for threads in (2,):
             report, _ = self.run_json(
                 "split", "-r", self.input, "-f", "udp", "-w", self.path("slow"), "-f", "ip", "-w",

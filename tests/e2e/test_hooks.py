@@ -5,24 +5,26 @@ import json
 import os
 import signal
 import sys
-import time
 
 import e2e
 
-# Appends one line a run to the file that its first argument names: what it was given.
-SPY = f"""#!{sys.executable}
-import json, os, sys, time
+# Appends two lines a run to the file that its first argument names: what it was given, and that it
+# ends. With SPY_HOLD, the name of a FIFO, it waits in between for a byte of its own.
+SPY = f"""#!{sys.executable} -IS
+import json, os, sys
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
 said = {{"words": sys.argv[2:], "rule": os.environ.get("CAPWEIR_RULE"),
         "input": sys.stdin.read(), "open": sorted(map(int, os.listdir("/proc/self/fd"))),
         "is_there": os.path.isfile(sys.argv[-1]), "uid": os.getuid(),
         "caps": int(status["CapEff"], 16), "no_new": int(status["NoNewPrivs"]),
-        "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16),
-        "start": time.monotonic()}}
-time.sleep(float(os.environ.get("SPY_SLEEP", "0")))
-said["end"] = time.monotonic()
+        "blocked": int(status["SigBlk"], 16), "ignored": int(status["SigIgn"], 16)}}
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 os.write(fd, (json.dumps(said) + "\\n").encode())
+if "SPY_HOLD" in os.environ:
+    hold = os.open(os.environ["SPY_HOLD"], os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(hold, True)
+    os.read(hold, 1)  # nothing, once the test has closed the FIFO
+os.write(fd, b"null\\n")
 os.write(1, b"spied\\n")
 sys.exit(int(os.environ.get("SPY_EXIT", "0")))
 """
@@ -36,11 +38,17 @@ class Hooks(e2e.Test):
         self.log = self.path("log")
         self.source = self.write("in.pcap", e2e.pcap(e2e.simple_packets(100)))
 
-    def said(self):
+    def log_lines(self):
         if not os.path.exists(self.log):
             return []
         with open(self.log) as file:
             return [json.loads(line) for line in file]
+
+    def said(self):
+        return list(filter(None, self.log_lines()))
+
+    def ended_count(self):
+        return self.log_lines().count(None)
 
     def rules(self, *rules, rotate="{packets: 10}"):
         hook = json.dumps([self.spy, self.log])
@@ -113,24 +121,22 @@ class Hooks(e2e.Test):
                            "killed: ran longer than 300 ms", 10, "--hook-timeout", "0.3")
         with open(pids) as file:
             for pid in map(int, file):
-                with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
-                    self.assertIn(stat.read().split()[2], "ZX", "a child of a hook lives on")
+                e2e.wait_until(lambda: self.is_gone(pid), "no child of a hook lives on")
 
     def test_no_more_than_four_at_once(self):
-        rules = self.rules(("all", ""), rotate="{packets: 5}")
-        started = time.monotonic()
-        self.run_ok("split", "-q", "-r", self.source, "-R", rules,
-                    env=dict(os.environ, SPY_SLEEP="0.3"))
-        self.assertGreater(time.monotonic() - started, 5 * 0.3)
-        edges = sorted([(one["start"], 1) for one in self.said()] +
-                       [(one["end"], -1) for one in self.said()])
+        run, _, hold = self.begin()
+        for count in range(7):
+            e2e.wait_until(lambda: self.ended_count() == count and len(self.said()) >= 4 + count,
+                           "another hook takes the place of one that ended", run)
+            hold.write(b".")
+        hold.write(b"...")
+        self.assertEqual(e2e.finish(run).status, 0)
         running = most = 0
-        for _, step in edges:
-            running += step
+        for line in self.log_lines():
+            running += 1 if line else -1
             most = max(most, running)
-        self.assertEqual(len(edges), 40)
-        self.assertLessEqual(most, 4)
-        self.assertGreater(most, 1, "they run one after the other")
+        self.assertEqual((len(self.said()), self.ended_count()), (10, 10))
+        self.assertEqual(most, 4)
 
     def test_a_program_that_is_not_there(self):
         for hook in ("/nowhere/at-all", "no-such-program-at-all", self.directory + "/in.pcap"):
@@ -152,21 +158,18 @@ class Hooks(e2e.Test):
                     return int(name)
         return None
 
-    def wait(self, is_so, what):
-        end = time.monotonic() + 30
-        while not is_so():
-            self.assertLess(time.monotonic(), end, what)
-            time.sleep(0.01)
-
-    def begin(self, sleep_s):
-        """A run whose files are written and whose hooks sleep."""
-        rules = self.rules(("all", ""))
-        run = e2e.start("split", "-q", "-r", self.source, "-R", rules,
-                        env=dict(os.environ, SPY_SLEEP=str(sleep_s)))
+    def begin(self):
+        """A run with ten files, all written, and four hooks that run; the process that runs them;
+        and the FIFO from which each hook takes a byte before it ends."""
+        os.mkfifo(self.path("hold"))
+        hold = open(self.path("hold"), "r+b", buffering=0)
+        self.addCleanup(hold.close)
+        run = e2e.start("split", "-q", "-r", self.source, "-R", self.rules(("all", "")),
+                        env=dict(os.environ, SPY_HOLD=self.path("hold")))
         self.addCleanup(lambda: run.poll() is None and run.kill())
-        self.wait(lambda: os.path.exists(self.path("all-9.pcap")), "the files are there")
-        self.wait(lambda: self.runner_of(run), "hooks run")
-        return run, self.runner_of(run)
+        e2e.wait_until(lambda: os.path.exists(self.path("all-9.pcap")), "the files are there", run)
+        e2e.wait_until(lambda: len(self.said()) >= 4, "four hooks run", run)
+        return run, self.runner_of(run), hold
 
     def is_gone(self, pid):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
@@ -174,27 +177,30 @@ class Hooks(e2e.Test):
         return True
 
     def test_a_signal_ends_the_waiting(self):
-        run, _ = self.begin(3)
-        time.sleep(0.2)
+        run, _, hold = self.begin()
         run.send_signal(signal.SIGUSR1)
         run.send_signal(signal.SIGINT)
         run.send_signal(signal.SIGINT)
-        begin = time.monotonic()
-        run.wait(10)
-        self.assertLess(time.monotonic() - begin, 2)
+        run.wait(e2e.TIMEOUT)
+        self.assertEqual(self.ended_count(), 0, "it waited for hooks")
+        hold.write(bytes(10))
         run.communicate()
         self.assertIn(run.returncode, (1, 130))
 
     def test_a_run_that_is_killed_leaves_no_process_behind(self):
-        run, runner = self.begin(1)
+        run, runner, hold = self.begin()
         run.kill()
+        run.wait()
+        hold.write(bytes(10))
         run.communicate()
-        self.wait(lambda: self.is_gone(runner), "the process ends with the hooks that ran")
+        e2e.wait_until(lambda: self.is_gone(runner), "the process ends with the hooks that ran")
         self.assertLess(len(self.said()), 10, "hooks were begun without the run")
 
     def test_a_lost_process_is_told(self):
-        run, runner = self.begin(5)
+        run, runner, hold = self.begin()
         os.kill(runner, signal.SIGKILL)
+        run.wait(e2e.TIMEOUT)
+        hold.write(bytes(10))
         done = e2e.finish(run)
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("process that runs hooks has died", done.err)

