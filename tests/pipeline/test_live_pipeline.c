@@ -155,7 +155,11 @@ static struct cw_progress progress_of(struct run *run)
 	return progress;
 }
 
-/* Wait until `condition` (may be evaluated often), or fail. */
+static bool has_thread(const char *name)
+{
+	return rig_run("grep -qsx %s /proc/%d/task/*/comm", name, (int)getpid());
+}
+
 static bool has_ended(const struct run *run)
 {
 	struct pollfd done = {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN};
@@ -195,11 +199,13 @@ static void the_other_queue_goes_on_while_a_worker_stands_still(void **state)
 
 		make_run(&run, lane);
 		launch(&run);
-		send_frames(0, count);
-		assert_true(brake_has_caught(&run.brake));
-		/* All of the other queue's, and none of this one's. */
+		send_frames(0, count / 2);
+		WAIT_UNTIL(brake_has_caught(&run.brake));
+		/* All of the other queue's, and none of this one's, also later. */
+		WAIT_UNTIL(progress_of(&run).packets >= count / 4);
+		assert_int_equal(progress_of(&run).packets, count / 4);
+		send_frames(count / 2, count / 2);
 		WAIT_UNTIL(progress_of(&run).packets >= count / 2);
-		rig_sleep_ms(300);
 		assert_int_equal(progress_of(&run).packets, count / 2);
 		brake_release(&run.brake);
 		WAIT_UNTIL(progress_of(&run).packets == count);
@@ -279,11 +285,12 @@ static void drain_waits_for_a_worker_that_comes_back(void **state)
 
 	NEED_DEVICES();
 	make_run(&run, 0);
+	run.options.drain_ms = WAIT_MS;
 	launch(&run);
 	send_frames(0, count);
 	WAIT_UNTIL(progress_of(&run).packets >= count / 2);
 	cw_pipeline_request_stop(run.pipeline);
-	rig_sleep_ms(300);
+	WAIT_UNTIL(!has_thread("cw-capture-1")); /* the other queue is drained */
 	assert_false(has_ended(&run));
 	brake_release(&run.brake);
 	finish_run(&run, &report);
@@ -310,6 +317,7 @@ static void stuck_run_can_be_aborted(void **state)
 		run.options.drain_ms = 100;
 		launch(&run);
 		send_frames(0, count);
+		WAIT_UNTIL(progress_of(&run).packets >= count / 2);
 		cw_pipeline_request_stop(run.pipeline);
 		WAIT_UNTIL(cw_pipeline_is_stuck(run.pipeline));
 		cw_pipeline_abort(run.pipeline);

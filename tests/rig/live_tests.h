@@ -10,7 +10,7 @@
 #include "tests/rig/live_rig.h"
 #include "tests/rig/run_tests.h"
 
-#define WAIT_MS 30000u
+#define WAIT_MS 100000u /* only a hang takes that */
 
 static const char *reason; /* why there are no devices; NULL: there are */
 
@@ -25,10 +25,10 @@ static const char *reason; /* why there are no devices; NULL: there are */
 
 #define WAIT_UNTIL(condition)                                                      \
 	do {                                                                       \
-		uint64_t start_ns = cw_now_ns();                                   \
+		uint64_t began_ns = cw_now_ns();                                   \
                                                                                    \
 		while (!(condition)) {                                             \
-			if (cw_now_ns() - start_ns > WAIT_MS * UINT64_C(1000000))  \
+			if (cw_now_ns() - began_ns > WAIT_MS * UINT64_C(1000000))  \
 				fail_msg("not in %u ms: %s", WAIT_MS, #condition); \
 			rig_sleep_ms(1);                                           \
 		}                                                                  \

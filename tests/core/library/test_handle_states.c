@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "tests/core/library/handle_rig.h"
+#include "tests/rig/asleep.h"
 
 /* ---- what is no open file ---- */
 
@@ -134,9 +135,9 @@ static void an_inactive_handle_takes_settings(void **state)
 
 /* ---- closing ---- */
 
-static void *close_soon(void *argument)
+static void *close_when_read(void *argument)
 {
-	usleep(20000);
+	rig_wait_asleep(getpid()); /* the first thread, which reads */
 	cw_handle_close(argument);
 	return NULL;
 }
@@ -156,7 +157,7 @@ static void closing_ends_reading_from_a_pipe(void **state)
 	assert_int_equal(write(ends[1], header, bytes), bytes);
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
 	assert_int_equal(cw_handle_open_offline(&handle, name, NULL), 0);
-	assert_int_equal(pthread_create(&thread, NULL, close_soon, handle), 0);
+	assert_int_equal(pthread_create(&thread, NULL, close_when_read, handle), 0);
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_CLOSED);
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_CLOSED);
 	pthread_join(thread, NULL);

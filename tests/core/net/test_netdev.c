@@ -34,11 +34,11 @@ static void read_counters(const char *name, struct cw_netdev_counters *counters)
 		fail_msg("%s", error.text);
 }
 
-/* Read until so many were received (veth delivers on another processor's time), or two seconds. */
+/* Read until so many were received (veth delivers on another processor's time). */
 static void read_until(const char *name, uint64_t rx_packets, uint64_t drops,
 		       struct cw_netdev_counters *counters)
 {
-	uint64_t until = clock_ms(CLOCK_MONOTONIC) + 2000, sum;
+	uint64_t until = clock_ms(CLOCK_MONOTONIC) + EVENT_MS_MAX, sum;
 
 	do {
 		read_counters(name, counters);

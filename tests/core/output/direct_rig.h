@@ -216,7 +216,8 @@ static inline uint64_t read_prefix(const char *path)
 	bytes = fread(back, 1, DATA_BYTES, stream);
 	assert_int_equal(fgetc(stream), EOF);
 	fclose(stream);
-	assert_memory_equal(back, data, bytes);
+	if (memcmp(back, data, bytes)) /* cmocka compares byte by byte */
+		assert_memory_equal(back, data, bytes);
 	return bytes;
 }
 
