@@ -22,18 +22,18 @@ class BenchCapture(live.Test):
         return done
 
     def report(self, *arguments):
-        return json.loads(self.bench("--json", "--repeat", 1, "--duration", 0.3, *arguments).out)
+        return json.loads(self.bench("--json", "--repeat", 1, "--duration", 0.1, *arguments).out)
 
     def check(self, row, rules):
         """One round: what was sent was received or lost; each frame is one rule's."""
-        self.assertGreater(row["offered"], 100)
+        self.assertGreater(row["offered"], 0)
         self.assertEqual(row["offered"], row["packets"] + row["dropped"])
         self.assertEqual((row["rules"], row["written"] + row["unwritten"]), (rules, row["packets"]))
         self.assertEqual(row["written_bytes"], row["written"] * row["packet_bytes"])
 
     def test_on_its_own_cable(self):
         before = subprocess.run(["ip", "-br", "link"], capture_output=True, check=True).stdout
-        report = self.report("--pps", live.RATE // 5, "--frame-size", "60,1514", "--rule-count",
+        report = self.report("--pps", live.FLOW, "--frame-size", "60,1514", "--rule-count",
                              "1,20", "--queues", "1,2")
         after = subprocess.run(["ip", "-br", "link"], capture_output=True, check=True).stdout
         self.assertEqual(after, before)
@@ -61,13 +61,13 @@ class BenchCapture(live.Test):
             self.assertEqual(row["dropped"], 0)
 
     def test_on_a_device_where_others_send(self):
-        sender = self.sender(live.Shape(100000), rate=2000, seconds=20)
+        sender = self.sender(live.Shape(100000), rate=2000)
         report = self.report("-i", "in", "--rule-count", 1)
         sender.stop()
         for row in report["results"]:
             self.assertNotIn("offered", row)
             self.assertEqual(row["traffic"], "in")
-            self.assertGreater(row["packets"], 50)
+            self.assertGreater(row["packets"], 0)
             self.assertEqual((row["dropped"], row["written"]), (0, row["packets"]))
 
     def test_own_rules(self):
@@ -109,17 +109,14 @@ class BenchCapture(live.Test):
                 self.assertIn(says, done.err)
                 self.assertEqual(done.out, b"")
 
-    def test_a_disk_that_fills_is_counted(self):
-        with e2e.tmpfs(self.path("small"), "size=70m") as small:
+    def test_a_disk_that_fills_ends_it(self):
+        """The natural program, which comes first, needs more than there is, however few it gets."""
+        with e2e.tmpfs(self.path("small"), "size=64k") as small:
             done = e2e.capweir("bench", "capture", "--frame-size", 1514, "--rule-count", 1,
-                               "--json",
-                               "--repeat", 1, "--duration", 0.6, "-o", small)
-            if done.status:  # the natural program, which comes first, ends there
-                self.assertIn("not written", done.err)
-            else:
-                self.assertGreater(sum(row["unwritten"] for row in json.loads(done.out)["results"]),
-                                   0)
-            self.assertEqual(os.listdir(small), [])
+                               "--json", "--repeat", 1, "--duration", 0.3, "-o", small)
+            self.assertEqual(done.status, 1, e2e.text_of(done))
+            self.assertIn("libpcap: an output was not written completely", done.err)
+            self.assertEqual((done.out, os.listdir(small)), (b"", []))
 
     def test_without_rights_it_says_so(self):
         if os.geteuid():

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live capture end to end: what was sent is in the files or counted, exactly."""
+import contextlib
 import itertools
 import os
 import socket
 import subprocess
-import time
 
 import e2e
 import live
@@ -15,14 +15,12 @@ SOME = e2e.scaled(20_000, 3000)
 
 
 class Conservation(live.Test):
-    """At a rate that fits, every packet is there once, intact, in its flow's order."""
+    """If the kernel ring has room, every packet is there once, intact, in its flow's order."""
 
-    def conserve(self, shape, *arguments, output="all.pcap", rate=live.RATE, core=None,
-                 **expected):
+    def conserve(self, shape, *arguments, output="all.pcap", core=None, **expected):
         path = self.path(output)
         capture = self.capture("-i", "in", "-w", path, "-B", "65536", *arguments)
-        live.send(shape, rate=rate, core=core)
-        capture.wait_seen(shape.count)
+        live.send_in_windows(capture, shape, core=core)
         report = self.report_of(capture.stop())
         self.assertEqual(self.sum_of(report, "kernel_seen"), shape.count)
         self.assertEqual(self.sum_of(report, "kernel_dropped"), 0, report["queues"])
@@ -41,8 +39,7 @@ class Conservation(live.Test):
         self.assertEqual(len(report["queues"]), 1)
 
     def test_two_queues_keep_a_million(self):
-        report = self.conserve(live.Shape(COUNT, size=60, size_max=300), "--queues", 2,
-                               rate=live.RATE * 3 // 2)
+        report = self.conserve(live.Shape(COUNT, size=60, size_max=300), "--queues", 2)
         self.assertEqual(self.used_queues(report), 2)
 
     def test_four_queues_keep_everything(self):
@@ -93,15 +90,14 @@ class Conservation(live.Test):
         self.expect_all(shape, [self.path("both.pcap")])
 
     def test_jumbo_frames(self):
-        self.conserve(live.Shape(SOME, size=1400, size_max=9014), "--queues", 2,
-                      rate=live.RATE // 4)
+        self.conserve(live.Shape(SOME, size=1400, size_max=9014), "--queues", 2)
 
     def test_large_segments_are_whole(self):
         """What a device would cut arrives in one piece, up to 64 KiB."""
         for size in (20000, 65530):
             with self.subTest(size=size):
                 self.conserve(live.Shape(e2e.scaled(1000, 300), size=size, gso=1448), "--queues",
-                              2, rate=live.RATE // 50, output=f"{size}.pcap")
+                              2, output=f"{size}.pcap")
 
     def test_loopback_shows_each_packet_once(self):
         path = self.path("lo.pcap")
@@ -156,20 +152,19 @@ class Conservation(live.Test):
         self.addCleanup(live.ip, "link del idle")
         shape = live.Shape(SOME)
         path = self.path("all.pcap")
+        # A block stays open for up to 300 ms: so late may the kernel be and still be in order.
         capture = self.capture("-i", "in", "-i", "out", "-i", "idle", "--queues", 2, "--order",
-                               "time", "-w", path)
-        live.send(shape)
+                               "time", "--block-timeout", 300, "-w", path)
+        live.send(shape, core=min(os.sched_getaffinity(0)))
         capture.wait_seen(2 * SOME)
-        since = time.monotonic()  # nothing more comes on any of them: still it goes on
+        # Nothing more comes on any of them: still the capture continues.
         capture.wait_stats(lambda stats: stats["written"] == 2 * SOME, "all is written")
-        self.assertLess(time.monotonic() - since, 5)
         self.report_of(capture.stop())
         times = [packet.ts_ns for packet in e2e.read_capture(path).packets]
         self.assertEqual(len(times), 2 * SOME)
         behind = sum(this < latest for this, latest in
                      zip(times[1:], itertools.accumulate(times, max)))
-        # A frame is stamped before it is put in the ring: another one can overtake it there.
-        self.assertLess(behind, SOME // 100)
+        self.assertEqual(behind, 0)
 
     def test_direction(self):
         for way, packets in (("in", 0), ("out", SOME), ("inout", SOME)):
@@ -263,17 +258,11 @@ class Agreement(live.Test):
 
     def wait_packets(self, path, count):
         """Until tcpdump has written so many."""
-        end = time.monotonic() + live.PATIENCE_S
-        while time.monotonic() < end:
-            try:
-                with open(path, "rb") as file:
-                    packets = e2e.parse_capture(file.read()).packets
-                if len(packets) >= count:
-                    return
-            except e2e.Torn:
-                pass
-            time.sleep(0.05)
-        raise AssertionError("tcpdump did not write everything")
+        def are_there():
+            with contextlib.suppress(e2e.Torn), open(path, "rb") as file:
+                return len(e2e.parse_capture(file.read()).packets) >= count
+
+        e2e.wait_until(are_there, "tcpdump has written everything")
 
     def test_rules_choose_the_same_packets_live_and_offline(self):
         e2e.need("tcpdump")

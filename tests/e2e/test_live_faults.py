@@ -4,7 +4,6 @@ import contextlib
 import os
 import resource
 import signal
-import time
 
 import e2e
 import live
@@ -39,7 +38,7 @@ class Checker(live.Fresh):
 
 
 class Devices(live.Fresh):
-    """What happens to the interface is told within 1 s; capture goes on within 2 s."""
+    """What happens to the interface is reported, and the capture continues."""
 
     def test_down_and_up(self):
         for queues in (1, 4):
@@ -47,13 +46,11 @@ class Devices(live.Fresh):
                 self.sent = 0
                 capture = self.start("--queues", queues)
                 self.send_more(capture)
-                for _ in range(2):
-                    since = time.monotonic()
+                for times in (1, 2):
                     live.do_ip("link set in down")
-                    self.assert_soon(capture, "in was set down", since, 1)
-                    since = time.monotonic()
+                    capture.wait_line("in was set down", times)
                     live.do_ip("link set in up")
-                    self.assert_soon(capture, "in was set up", since, 1)
+                    capture.wait_line("in was set up", times)
                     self.send_more(capture)
                 report = self.finish(capture)
                 self.assertGreaterEqual(report["devices"][0]["events"], 4)
@@ -65,13 +62,11 @@ class Devices(live.Fresh):
         capture = self.start("--queues", queues, *arguments, output=output)
         self.send_more(capture)
         for times in range(rounds):
-            since = time.monotonic()
             live.do_ip("link del in")
-            self.assert_soon(capture, "was removed", since, 1)
-            self.assert_soon(capture, "in is gone", since, 1)
-            since = time.monotonic()
+            capture.wait_line("was removed", times + 1)
+            capture.wait_line("in is gone", times + 1)
             self.assertIsNone(live.make_pair())
-            self.assert_soon(capture, "in: captured again", since, 2)
+            capture.wait_line("in: captured again", times + 1)
             self.send_more(capture)
             self.assertEqual(capture.text().count("in: captured again"), times + 1)
         report = self.finish(capture)
@@ -110,21 +105,22 @@ class Devices(live.Fresh):
 
     def test_removed_in_full_flow(self):
         """How many were on their way nobody knows; the books balance all the same."""
-        shape = live.Shape(live.RATE * 100)
+        shape = live.Shape(2 * live.FLOW_MAX)
         for queues in (1, 4):
             with self.subTest(queues=queues):
                 path = self.path(f"{queues}.pcap")
                 capture = self.capture("-i", "in", "-w", path, "--queues", queues)
-                first = self.sender(shape.part(0, shape.count // 2))
-                capture.wait_seen(live.PART)
+                first = self.sender(shape.part(0, live.FLOW_MAX), rate=live.FLOW)
+                capture.wait_seen(1000)
+                self.assertIsNone(first.process.poll())
                 live.do_ip("link del in")
                 capture.wait_line("in is gone")
                 first.stop()
                 before = capture.stats()["kernel_seen"]
                 self.assertIsNone(live.make_pair())
                 capture.wait_line("in: captured again")
-                second = self.sender(shape.part(shape.count // 2, shape.count // 2))
-                capture.wait_seen(before + live.PART)
+                second = self.sender(shape.part(live.FLOW_MAX, live.FLOW_MAX), rate=live.FLOW)
+                capture.wait_seen(before + 1000)
                 report = self.report_of(capture.stop())
                 second.stop()
                 seen = self.sum_of(report, "kernel_seen")
@@ -148,13 +144,11 @@ class Devices(live.Fresh):
         """The device is followed under its new name."""
         capture = self.start("--queues", 2)
         self.send_more(capture)
-        since = time.monotonic()
         live.do_ip("link set in down", "link set in name inward", "link set inward up")
-        self.assert_soon(capture, "called inward", since, 1)
+        capture.wait_line("called inward")
         self.send_more(capture)
-        since = time.monotonic()
         live.do_ip("link set inward down", "link set inward name in", "link set in up")
-        self.assert_soon(capture, "called in", since, 1)
+        capture.wait_line("called in", 2)
         self.send_more(capture)
         self.finish(capture)
 
@@ -169,10 +163,9 @@ class Devices(live.Fresh):
                 capture.wait_line("called inward")
                 self.send_more(capture)
                 live.do_ip("link set out down", "link set out name outward")
-                since = time.monotonic()
                 self.assertIsNone(live.make_pair())
-                self.assert_soon(capture, "takes the place of", since, 1)
-                self.assert_soon(capture, "in: captured again", since, 2)
+                capture.wait_line("takes the place of")
+                capture.wait_line("in: captured again")
                 self.send_more(capture)  # on the new pair
                 report = self.finish(capture)
                 self.assertEqual(report["devices"][0]["gaps"], 1)
@@ -181,13 +174,11 @@ class Devices(live.Fresh):
     def test_mtu_changed(self):
         capture = self.start("--queues", 2)
         self.send_more(capture)
-        since = time.monotonic()
         live.do_ip("link set in mtu 1500")
-        self.assert_soon(capture, "MTU from 9000 to 1500", since, 1)
+        capture.wait_line("MTU from 9000 to 1500")
         self.send_more(capture)
-        since = time.monotonic()
         live.do_ip("link set in mtu 9000")
-        self.assert_soon(capture, "MTU from 1500 to 9000", since, 1)
+        capture.wait_line("MTU from 1500 to 9000")
         self.send_more(capture)
         self.finish(capture)
 
@@ -196,14 +187,13 @@ class Devices(live.Fresh):
         for is_removed in (False, True):
             with self.subTest(is_removed=is_removed):
                 self.setUp()
-                capture = self.start("--queues", 1, "--stats", 1)
+                capture = self.start("--queues", 1)
                 self.send_more(capture)
                 live.do_ip("link set in down", "link set in name inward", "link set inward up")
                 capture.wait_line("called inward")
                 self.send_more(capture)
                 if is_removed:
-                    count = len(capture.stats_lines())  # by the clock: the keeper looks as often
-                    capture.wait_until(lambda: len(capture.stats_lines()) > count + 2, "a look")
+                    capture.wait_ticks(20)  # the keeper reads the counters every second
                     live.do_ip("link del inward")
                     capture.wait_line("in is gone")
                 losses = self.finish(capture)["devices"][0]["before_tap"]
@@ -227,7 +217,7 @@ class Devices(live.Fresh):
         if live.SANITIZED:
             self.skipTest("a sanitizer needs the address space")
         done = e2e.capweir("-i", "in", "-w", self.path("all.pcap"), "--queues", 1, "-B", 512 << 10,
-                           limits=[(resource.RLIMIT_AS, 400 << 20)], timeout=30)
+                           limits=[(resource.RLIMIT_AS, 400 << 20)])
         self.assertIn(done.status, (1, 2), e2e.text_of(done))
         self.assertIn("memory", done.err)
         self.assertEqual(os.listdir(self.directory), [])
@@ -247,7 +237,7 @@ class Pipes(live.Fresh):
         return process
 
     def test_the_only_output_goes(self):
-        sender = self.sender(live.Shape(live.RATE * 20), rate=live.RATE)
+        sender = self.sender(live.Shape(live.FLOW_MAX), rate=live.FLOW)
         process = self.start_and_leave("-w", "-")
         error = process.stderr.read().decode()  # to its end
         self.assertEqual(process.wait(live.PATIENCE_S), 1, error)
@@ -256,19 +246,23 @@ class Pipes(live.Fresh):
         sender.stop()
 
     def test_others_go_on(self):
-        shape = live.Shape(live.RATE // 2)
-        sender = self.sender(shape, rate=live.RATE // 4)
+        def size():
+            part, = (self.path(name) for name in os.listdir(self.directory) if ".part" in name)
+            return os.path.getsize(part)
+
+        sender = self.sender(live.Shape(live.FLOW_MAX), rate=live.FLOW)
         process = self.start_and_leave("-f", "ip", "-w", "-", "-f", "ip", "-w",
                                        self.path("all.pcap"))
-        sent = sender.finish()
-        self.assertEqual(sent, shape.count)
-        time.sleep(0.5)  # nothing to wait for: it is to go on
+        e2e.wait_said(process, "Broken pipe")
+        before = size()
+        e2e.wait_until(lambda: size() > before, "the other output continues", process)
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
+        sender.stop()
         error = process.stderr.read().decode()
         self.assertEqual(process.wait(live.PATIENCE_S), 1, error)
-        packets = e2e.read_capture(self.path("all.pcap")).packets
-        self.assertGreater(len(packets), shape.count // 4)  # it may have begun late
+        self.assertGreater(os.path.getsize(self.path("all.pcap")), before)
+        e2e.read_capture(self.path("all.pcap"))  # and it is whole
 
 
 def run_s(process):
@@ -283,12 +277,12 @@ def run_s(process):
 class Quiet(live.Fresh):
     """Nothing to do costs nothing; a thread that stands still costs its own."""
 
-    def assert_idle(self, capture, seconds=2):
-        before, since = run_s(capture.process.pid), time.monotonic()
-        time.sleep(seconds)
-        used, took = run_s(capture.process.pid) - before, time.monotonic() - since
+    def assert_idle(self, capture, ticks=15):
+        before = run_s(capture.process.pid)
+        capture.wait_ticks(ticks)
+        used = run_s(capture.process.pid) - before
         self.assertGreater(used, 0)  # the measure works: the keeper has its ticks
-        self.assertLess(used / took, IDLE_SHARE)
+        self.assertLess(used, IDLE_SHARE * ticks * 0.1)  # of CPU time, whatever time passed
 
     def test_idle(self):
         capture = self.start("--queues", 4)
@@ -305,7 +299,7 @@ class Quiet(live.Fresh):
         capture = self.capture("-i", "in", "-w", path, "-t", 2, "--buffer", "1MiB", "--block-size",
                                65536, "-B", 512, "-s", 1000)
         shape = live.Shape(10000, size=1000)
-        live.send(shape, rate=live.RATE // 4)
+        live.send(shape)
         capture.wait_stats(lambda stats: stats["kernel_dropped"] > 0, "the ring is full")
         self.assert_idle(capture)
         capture.kill()
@@ -335,9 +329,10 @@ class Quiet(live.Fresh):
         put("freezer.state", "FROZEN")
         try:
             written = capture.stats()["written"]
-            for _ in range(3):
-                live.send(live.Shape(1000, first=self.sent), rate=2000)
+            for _ in range(3):  # each in blocks of its own
+                live.send(live.Shape(1000, first=self.sent))
                 self.sent += 1000
+                capture.wait_seen(self.sent)
             capture.wait_stats(lambda stats: stats["written"] > written, "the others go on")
         finally:
             put("freezer.state", "THAWED")

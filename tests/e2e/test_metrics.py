@@ -50,7 +50,7 @@ class Metrics(live.Test):
         return capture
 
     def get(self, path="/metrics", method="GET", headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=live.PATIENCE_S)
         connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
         body = answer.read().decode()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sends numbered frames (stamp.h) on a device and ends: after --count of them, or after --seconds.
- * Prints one line of JSON: how many the kernel took and how long it took. What it refuses for want
- * of room is sent again, so each number below "sent" was accepted exactly once.
+ * Sends numbered frames (stamp.h) on a device and ends: after --count of them, after --seconds, or
+ * at SIGTERM. Prints one line of JSON: how many the kernel took and how long it took. What it
+ * refuses for want of room is sent again, so each number below "sent" was accepted exactly once.
  *
  *	sender DEVICE [--count N] [--first N] [--rate PPS] [--size B] [--size-max B] [--flows N]
  *	       [--vlan TCI] [--outer TCI] [--gso MSS] [--burst N] [--seconds S] [--bypass]
@@ -17,6 +17,7 @@
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -39,6 +40,14 @@ struct sender {
 	struct virtio_net_hdr offload;
 	uint8_t *frames;
 };
+
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	is_stopped = 1;
+}
 
 static int fail(const char *what)
 {
@@ -171,8 +180,10 @@ int main(int argc, char **argv)
 	}
 	if (open_device(&sender) || prepare(&sender))
 		return 1;
+	signal(SIGTERM, stop);
 	start_ns = cw_now_ns();
-	while (sent < sender.count && cw_now_ns() - start_ns < sender.seconds * CW_NS_PER_S) {
+	while (!is_stopped && sent < sender.count &&
+	       cw_now_ns() - start_ns < sender.seconds * CW_NS_PER_S) {
 		uint64_t due = allowance(&sender, start_ns, sent);
 		uint64_t i;
 		int done;
