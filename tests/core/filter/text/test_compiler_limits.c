@@ -139,7 +139,7 @@ static void a_resolver_that_does_not_answer_is_named(void **state)
 	cw_filter_compiler_free(options.compiler);
 }
 
-/* Optimising takes at least 1.8 times as long as all else, so one limit is between the two times. */
+/* Optimising takes at least 1.8 times as long as all else: one limit is between the two times. */
 static void too_slow_to_optimise_is_a_warning(void **state)
 {
 	char *expression = or_hosts(HEAVY_HOSTS);

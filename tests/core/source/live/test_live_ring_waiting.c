@@ -222,7 +222,7 @@ static void stop_drains_the_open_block(void **state)
 	cw_lease_give_back(&lease);
 	assert_int_equal(cw_live_next(live, 0, 0, 0, &span, &lease), -ENODATA);
 	/* a retire time at least: another CPU may be in the middle of a packet */
-	assert_in_range(cw_now_ns() - start, CW_NS_PER_S, 3 * CW_NS_PER_S);
+	assert_true(cw_now_ns() - start >= CW_NS_PER_S);
 	assert_int_equal(rig_send(&sending), sending.count);
 	cw_live_stats(live, 0, &stats);
 	assert_balanced(&stats);
@@ -276,21 +276,19 @@ static void removed_device_is_told_and_its_successor_can_be_opened(void **state)
 	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
 	struct cw_live_stats stats;
 	struct cw_live *live;
-	uint64_t start, count;
+	uint64_t count;
 	int what;
 
 	NEED_DEVICES();
 	options.retire_ms = 50;
 	live = open_live(&options);
 	assert_int_equal(rig_send(&sending), sending.count);
-	start = cw_now_ns();
 	assert_true(rig_run("ip link del in") && rig_make_pair());
 	assert_int_equal(rig_send(&sending), sending.count); /* to the successor: not ours */
 	count = count_until(live, 0, -1, &what);
 	assert_int_equal(what, -ENETDOWN);
 	count += count_until(live, 0, -1, &what);
 	assert_int_equal(what, -ENODEV);
-	assert_true(cw_now_ns() - start < CW_NS_PER_S);
 	assert_int_equal(count_until(live, 0, -1, &what), 0);
 	assert_int_equal(what, -ENODEV);
 	assert_int_equal(cw_live_stop(live, 0), 0);

@@ -125,19 +125,17 @@ static void removed_device_is_told_and_its_successor_can_be_opened(void **state)
 	struct rig_sending sending = sending_of(plain_shape(60), 10, 0);
 	struct cw_live_stats stats;
 	struct cw_live *live;
-	uint64_t start, count;
+	uint64_t count;
 	int what;
 
 	NEED_DEVICES();
 	make_pair(1, 1500);
 	live = open_in();
 	assert_int_equal(rig_send(&sending), sending.count);
-	start = cw_now_ns();
 	make_pair(1, 1500);
 	assert_int_equal(rig_send(&sending), sending.count); /* to the successor: not ours */
 	count = count_until(live, 0, -1, &what);
 	assert_int_equal(what, -ENODEV);
-	assert_true(cw_now_ns() - start < CW_NS_PER_S);
 	assert_int_equal(count_until(live, 0, -1, &what), 0);
 	assert_int_equal(what, -ENODEV);
 	assert_int_equal(cw_live_stop(live, 0), 0);
