@@ -52,8 +52,8 @@ class Clock(live.Test):
         capture = self.capture("-i", "in", "-w", os.path.join(directory, "{seq}.pcap"), "-b",
                                "interval:0.05", "-b", "packets:9000", "--queues", 2, "--order",
                                "time", "--block-timeout", 300, "-B", 65536)
-        # It takes several periods to send. The rings hold it all.
-        live.send(shape, rate=5 * live.FLOW, core=min(os.sched_getaffinity(0)))
+        # Sending takes half a second at least, ten periods. The rings hold it all.
+        live.send(shape, rate=2 * shape.count, core=min(os.sched_getaffinity(0)))
         capture.wait_seen(shape.count)
         report = self.report_of(capture.stop())
         files = self.files_of(report)
