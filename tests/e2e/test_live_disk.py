@@ -211,6 +211,9 @@ class Kills(live.Fresh):
             # At any moment: after so many bytes in the files, of up to three of them.
             at = int(limit * 182 * 3 * (number // 4 % 4 + chance.random()) / 4)
             capture.wait_until(lambda: self.bytes_in(directory) >= at, f"{at} bytes", poll_s=0.001)
+            if number == KILLS - 1:  # a few kills may all come before the first file is complete
+                capture.wait_until(lambda: any(".part" not in one for one in os.listdir(directory)),
+                                   "a complete file")
             capture.kill()
             names = sorted(os.listdir(directory),
                            key=lambda one: ("part" in one, int(re.search(r"\d+", one)[0])))
