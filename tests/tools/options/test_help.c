@@ -10,20 +10,8 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
+#include "tests/tools/options/complaint.h"
 #include "tools/options/help.h"
-
-static char complaint[512];
-
-void __wrap_cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-void __wrap_cw_complain(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(complaint, sizeof(complaint), format, arguments);
-	va_end(arguments);
-}
 
 /* ---- help ---- */
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/base/base.h"
+#include "tests/tools/options/complaint.h"
 #include "tools/options/table.h"
 
 #define AT(field) offsetof(struct cw_arguments, field)
@@ -110,19 +111,6 @@ static const struct choice {
     {"cut", AT(send.sends_cut), "skip=0 send=1"},
     {"mode", AT(selftest.mode), "basic=0 filtered=1 timestamp=2"},
 };
-
-static char complaint[512];
-
-void __wrap_cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-void __wrap_cw_complain(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(complaint, sizeof(complaint), format, arguments);
-	va_end(arguments);
-}
 
 static const struct cw_option_row *row_of(const char *name)
 {
