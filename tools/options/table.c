@@ -103,7 +103,7 @@ const struct cw_option_row cw_option_rows[] = {
      .preset_text = "auto",
      .more = "jit runs one decision program for all filters as machine code, walker interprets it; "
 	     "sequential and libpcap run one filter after the other. All write the same files."},
-    {0, "filter-time", "SECONDS", CW_GROUP_RULES, COMPILE, "limit the time to compile a filter",
+    {0, "filter-time", "SECONDS", CW_GROUP_RULES, COMPILE, "limit the CPU time to compile a filter",
      SECONDS(filter.time_ms, CW_COMPILER_TIME_MS_MAX *MS), .preset_text = "1",
      .more = "After that time the filter is compiled again, without optimisation."},
     {0, "filter-memory", "SIZE", CW_GROUP_RULES, COMPILE, "limit memory to compile a filter",
