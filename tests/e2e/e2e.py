@@ -147,8 +147,7 @@ def wait_packets(process, count):
 
 
 def wait_written(process, directory, count, more):
-    """Until the files in a directory have more than `count` bytes, which takes milliseconds; then
-    as many looks more as said. Or until the program has ended."""
+    """Wait until a directory's files exceed `count` bytes for `more` looks, or the program ends."""
     def is_written():
         with contextlib.suppress(FileNotFoundError):  # it was renamed
             return count < sum(os.path.getsize(os.path.join(directory, name))
