@@ -292,10 +292,11 @@ class Signals(live.Test):
         os.close(writing)
         live.send(live.Shape(SOME))
         text = b""
-        while text.count(b"dropped by the kernel") < 2:
+        while b"dropped by the kernel" not in text:
             text += os.read(reading, 65536)
-            if b"set down" not in text and b"dropped" in text:
-                live.do_ip("link set in down", "link set in up")
+        live.do_ip("link set in down", "link set in up")
+        while b"set down" not in text or text.count(b"dropped by the kernel") < 2:
+            text += os.read(reading, 65536)
         capture.signal()
         with contextlib.suppress(OSError):  # the terminal ends with its last writer
             while data := os.read(reading, 65536):

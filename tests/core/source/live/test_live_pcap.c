@@ -266,7 +266,7 @@ static void books_begin_with_open_under_traffic(void **state)
 		cw_live_stats(live, 0, &after);
 		assert_balanced(&after);
 		assert_true(after.kernel_seen >= before.kernel_seen);
-		assert_int_equal(after.kernel_dropped, 0);
+		assert_in_range(after.kernel_dropped, 0, LONE_DROPS);
 		cw_live_close(live);
 		rounds++;
 	}
