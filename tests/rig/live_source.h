@@ -92,8 +92,9 @@ static inline void add_stats(struct books *books, const struct cw_live_stats *st
 }
 
 /* Every frame once and intact, in whatever order, and none lost but a lone one that the kernel
- * counts: it looks for room without a lock (tpacket_rcv in af_packet.c), and where another processor
- * has just handed the current block over and not yet gone on to the next, it sees none. */
+ * counts: it looks for room without a lock (tpacket_rcv in af_packet.c), and where another
+ * processor has just handed the current block over and not yet gone on to the next, it sees
+ * none. */
 #define LONE_DROPS 2u
 
 static inline void assert_all_there(const struct tally *tally, const struct cw_live_stats *stats)
