@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/near.h"
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"
@@ -39,16 +40,28 @@ static uint32_t find_word(const char *const *words, uint32_t count, const char *
 	return index;
 }
 
+/* Refuses a word that is not in `words`: names the nearest ones, else all of them. */
+static int refuse_word(const char *kind, const char *word, const char *const *words, uint32_t count,
+		       const char *all, struct cw_error *error)
+{
+	struct cw_near near = {.word = word, .bytes = strlen(word)};
+	char meant[CW_NEAR_TEXT_BYTES];
+
+	for (uint32_t index = 0; index < count; index++)
+		cw_near_offer(&near, words[index]);
+	if (cw_near_say(&near, "'", "'", meant, sizeof(meant)))
+		return cw_error_set(error, -EINVAL, "unknown %s '%.40s';%s", kind, word, meant);
+	return cw_error_set(error, -EINVAL, "unknown %s '%.40s'; there are %s", kind, word, all);
+}
+
 static int take_command(const char *name, struct cw_control_request *request,
 			struct cw_error *error)
 {
 	request->command = find_word(names, CW_ARRAY_COUNT(names), name);
 	if (request->command < CW_CONTROL_COMMANDS)
 		return 0;
-	return cw_error_set(error, -EINVAL,
-			    "unknown command '%.40s'; there are stats, rules, reload, rotate, "
-			    "flush, stop and log",
-			    name);
+	return refuse_word("command", name, names, CW_ARRAY_COUNT(names),
+			   "stats, rules, reload, rotate, flush, stop and log", error);
 }
 
 static int take_level(const char *text, struct cw_control_request *request, struct cw_error *error)
@@ -56,8 +69,8 @@ static int take_level(const char *text, struct cw_control_request *request, stru
 	request->level = find_word(levels, CW_ARRAY_COUNT(levels), text);
 	if (request->level < CW_ARRAY_COUNT(levels))
 		return 0;
-	return cw_error_set(error, -EINVAL,
-			    "unknown level '%.40s'; there are note, warning and problem", text);
+	return refuse_word("level", text, levels, CW_ARRAY_COUNT(levels),
+			   "note, warning and problem", error);
 }
 
 static int take_rule(const char *text, struct cw_control_request *request, struct cw_error *error)

@@ -80,6 +80,31 @@ static void requests_are_understood_or_refused(void **state)
 	assert_int_equal(parse(line, &request), 0);
 }
 
+static void a_misspelt_word_is_answered_with_the_nearest(void **state)
+{
+	static const struct {
+		const char *line, *says;
+	} lines[] = {
+	    {"{\"command\": \"relod\"}", "unknown command 'relod'; did you mean 'reload'?"},
+	    {"{\"command\": \"dance\"}", "unknown command 'dance'; there are stats, rules, reload, "
+					 "rotate, flush, stop and log"},
+	    {"{\"command\": \"log\", \"level\": \"warn\"}",
+	     "unknown level 'warn'; there are note, warning and problem"},
+	    {"{\"command\": \"log\", \"level\": \"problme\"}",
+	     "unknown level 'problme'; did you mean 'problem'?"},
+	};
+	struct cw_control_request request;
+
+	(void)state;
+	for (size_t index = 0; index < CW_ARRAY_COUNT(lines); index++) {
+		struct cw_error error = {0};
+
+		assert_true(cw_control_parse(lines[index].line, strlen(lines[index].line), &request,
+					     &error) < 0);
+		assert_string_equal(error.text, lines[index].says);
+	}
+}
+
 /* ---- a run to be asked ---- */
 
 struct rig {
@@ -366,6 +391,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_understood_or_refused),
+	    cmocka_unit_test(a_misspelt_word_is_answered_with_the_nearest),
 	    cmocka_unit_test(every_command_is_answered),
 	    cmocka_unit_test(lines_come_as_they_please),
 	    cmocka_unit_test(rude_clients_harm_nobody),
