@@ -142,6 +142,13 @@ class Refused(command.Test):
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, "rule a")
 
+    def test_check_names_the_link_type_once(self):
+        for expression in ("wlan host 1", "wlan type mgt", "tcp prot 80", "ip["):
+            self.write("rules.yaml", e2e.rules_yaml([("a", expression, {"write": "a.pcap"})]))
+            done = e2e.capweir("check", "-y", "RAW", "rules.yaml", cwd=self.directory)
+            self.assertEqual(done.status, 2, e2e.text_of(done))
+            self.assertEqual(done.err.count("link type RAW"), 1, done.err)
+
     def test_text_that_cannot_be_written_is_exit_1(self):
         self.write("rules.yaml", "rules: {a: {filter: udp, write: a.pcap}}")
         for arguments in (["--help"], ["split", "--help"], ["--version"], ["check", "rules.yaml"]):

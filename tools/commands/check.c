@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir check: all that can be checked in a rules file without packets. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/explain.h"
@@ -21,12 +22,15 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 			 bool is_warning, const char *text)
 {
 	struct findings *findings = context;
-	char name[64], place[CW_FILTER_EXPLAIN_BYTES] = "";
+	char name[64], type[96] = "", place[CW_FILTER_EXPLAIN_BYTES] = "";
 	unsigned line = cw_rule_explain(rule, is_warning ? "" : text, place, sizeof(place));
 
-	cw_complain("%s:%u: rule %s: %s%s (link type %s)%s", findings->rules->path, line,
-		    rule->name, is_warning ? "warning: " : "", text,
-		    cw_linktype_name(linktype, name, sizeof(name)), place);
+	if (!strstr(text,
+		    " for link type ")) /* the compiler's texts name it, the parser's do not */
+		snprintf(type, sizeof(type), " (link type %s)",
+			 cw_linktype_name(linktype, name, sizeof(name)));
+	cw_complain("%s:%u: rule %s: %s%s%s%s", findings->rules->path, line, rule->name,
+		    is_warning ? "warning: " : "", text, type, place);
 	if (is_warning)
 		findings->warning_count++;
 	else
