@@ -128,7 +128,7 @@ static void put_option(const struct cw_option_row *row)
 	for (size_t index = 0; index < cw_command_text_count; index++) {
 		const struct cw_command_text *page = &cw_command_texts[index];
 
-		if (!page->topic || !(row->commands & page->command))
+		if (!page->topic || !(row->commands & ~row->unlisted & page->command))
 			continue;
 		printf("%s%s", comma, page->name);
 		comma = ", ";

@@ -130,6 +130,9 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 		return cw_option_refuse_value(row, is_long, value);
 	if (row->habit && !is_long && !value && is_repeated(row->letter, optarg))
 		return cw_option_refuse_value(row, is_long, NULL);
+	if (value && is_long && row->fades)
+		cw_complain("warning: --%s %s: %s: write --%s=%s", row->name, value, row->fades,
+			    row->name, value);
 	if (cw_words_add(&arguments->given, row->name) < 0)
 		return cw_complain_no_memory();
 	if (row->bench_list && arguments->command == CW_BENCH) {

@@ -129,6 +129,8 @@ const struct cw_option_row cw_option_rows[] = {
      "create relative outputs in DIR", WORD(output.directory)},
     {'c', "count", "N", CW_GROUP_OUTPUT, BOTH, "stop after N packets that a rule matched",
      AMOUNT(output.packet_count, CW_COUNT, 1, 1, UINT64_MAX), COMMON,
+     .more = "The long form is --count=N.",
+     .fades = "from version 0.3 on, --count alone counts packets, as in tcpdump",
      .habit = "tcpdump's --count, which only counts packets, is not in this version"},
     {'s', "snaplen", "BYTES", CW_GROUP_OUTPUT, BOTH, "truncate packets to BYTES when writing",
      AMOUNT(output.snaplen, CW_SIZE, 1, 0, UINT32_MAX - 1), .more = "0 keeps all bytes."},
@@ -165,7 +167,7 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "hook-timeout", "SECONDS", CW_GROUP_ROTATION, BOTH, "kill a hook that runs longer",
      SECONDS(rules.hook_ms, DAY), .preset_text = "60"},
     {'D', "list-interfaces", NULL, CW_GROUP_LIVE, BOTH, "list interfaces with their numbers",
-     FLAG(live.lists_devices)},
+     FLAG(live.lists_devices), .unlisted = CW_SPLIT},
     {'L', "list-data-link-types", NULL, CW_GROUP_LIVE, CW_CAPTURE,
      "list the link types of the interface", FLAG(live.lists_linktypes)},
     {'J', "list-time-stamp-types", NULL, CW_GROUP_LIVE, CW_CAPTURE,
@@ -355,7 +357,7 @@ static const struct {
 
 bool cw_option_belongs(const struct cw_option_row *row, const struct cw_command_text *page)
 {
-	return row->help && (row->commands & page->page) == page->page;
+	return row->help && (row->commands & ~row->unlisted & page->page) == page->page;
 }
 
 void cw_option_text(const struct cw_option_row *row, const struct cw_command_text *page,

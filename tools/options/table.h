@@ -75,6 +75,8 @@ struct cw_option_row {
 	const char *preset_text; /* the default, for help; NULL: none */
 	const char *more;        /* sentences for the long help; NULL: none */
 	const char *habit;       /* advice to users of tcpdump's option; NULL: none */
+	const char *fades;       /* end of a warning about "--name VALUE"; NULL: none */
+	unsigned unlisted;       /* commands that take the option and do not list it */
 	bool is_common;          /* part of the short help */
 	size_t bench_list;       /* 0, or the offset of bench's list, a const char * */
 	/* 0, or CW_EXIT_USAGE after a complaint. */

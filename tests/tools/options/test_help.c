@@ -212,6 +212,38 @@ static void values_that_look_like_options_can_be_attached(void **state)
 	cw_arguments_fini(&arguments);
 }
 
+static const char *warning_of(const char *option, const char *value)
+{
+	char program[] = "split", first[32], second[32];
+	char *words[] = {program, first, second, NULL};
+	struct cw_arguments arguments;
+
+	snprintf(first, sizeof(first), "%s", option);
+	snprintf(second, sizeof(second), "%s", value);
+	complaint[0] = '\0';
+	assert_int_equal(cw_options_parse(&arguments, CW_SPLIT, 3, words), 0);
+	assert_true(arguments.output.packet_count == 10);
+	cw_arguments_fini(&arguments);
+	return complaint;
+}
+
+static void a_value_that_count_will_not_take_is_warned_of(void **state)
+{
+	(void)state;
+	assert_string_equal(warning_of("--count", "10"),
+			    "warning: --count 10: from version 0.3 on, --count alone counts "
+			    "packets, as in tcpdump: write --count=10");
+	assert_string_equal(warning_of("--count=10", "tcp"), "");
+	assert_string_equal(warning_of("-c", "10"), "");
+}
+
+static void options_of_tcpdumps_line_are_listed_where_they_belong(void **state)
+{
+	(void)state;
+	assert_null(strstr(help_of(cw_command_page("split", NULL), true), "-D"));
+	assert_non_null(strstr(help_of(cw_command_page("capture", NULL), true), "-D, --list-int"));
+}
+
 static void unknown_commands_get_a_suggestion(void **state)
 {
 	(void)state;
@@ -233,6 +265,8 @@ int main(void)
 	    cmocka_unit_test(no_text_is_of_another_command),
 	    cmocka_unit_test(mistakes_are_named_with_what_to_do),
 	    cmocka_unit_test(values_that_look_like_options_can_be_attached),
+	    cmocka_unit_test(a_value_that_count_will_not_take_is_warned_of),
+	    cmocka_unit_test(options_of_tcpdumps_line_are_listed_where_they_belong),
 	    cmocka_unit_test(unknown_commands_get_a_suggestion),
 	};
 
