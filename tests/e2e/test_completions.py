@@ -203,6 +203,19 @@ class Completions:
         self.check("capweir split -b ", LIMITS)
         self.check("capweir split -c ", set())
 
+    def test_each_word_of_a_list_is_offered(self):
+        words = CHOICES["bench split --profile"]
+        for option in ("--profile ", "--profile="):
+            for begun, end, expected in (("imix,", "", words), ("imix,small,", "", words),
+                                         ("imix,small,", "la", {"large"}), ("imix,", "q", set())):
+                line = f"capweir bench split {option}{begun}"
+                offered = self.shell.offer(line + end)
+                # bash and fish replace the list, zsh the word that was begun.
+                found = {word.removeprefix(begun) for word in offered}
+                self.assertEqual(found, expected - set(begun.split(",")) if self.kind is Zsh
+                                 else expected, line + end)
+        self.check("capweir generate --profile imix,", set())
+
     def test_commands_of_control_are_offered(self):
         self.check("capweir control --control /x ", ORDERS)
         self.check("capweir control --control /x re", {"reload"})

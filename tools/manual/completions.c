@@ -24,6 +24,7 @@ enum value {
 	VALUE_IFACE,
 	VALUE_LIMIT,
 	VALUE_CHOICE,
+	VALUE_LIST, /* of choices, with commas; a single one outside bench */
 	VALUE_ANY
 };
 
@@ -40,7 +41,9 @@ static enum value value_of(const struct cw_option_row *row)
 	for (size_t index = 0; index < CW_ARRAY_COUNT(values); index++)
 		if (strcmp(row->argument, values[index].argument) == 0)
 			return values[index].value;
-	return cw_option_choices(row) ? VALUE_CHOICE : VALUE_ANY;
+	if (!cw_option_choices(row))
+		return VALUE_ANY;
+	return row->kind == CW_OPTION_WORD && row->commands & CW_BENCH ? VALUE_LIST : VALUE_CHOICE;
 }
 
 static bool is_repeatable(const struct cw_option_row *row)
@@ -159,6 +162,11 @@ static void put_bash_value(const struct cw_option_row *row)
 		put_choices(row);
 		puts("' ;;");
 		break;
+	case VALUE_LIST:
+		fputs(" _capweir_list '", stdout);
+		put_choices(row);
+		puts("' ;;");
+		break;
 	default:
 		puts(" ;;");
 	}
@@ -233,6 +241,12 @@ static void bash(void)
 	     "\t[ \"$1\" = -W ] || compopt -o filenames\n"
 	     "\tmapfile -t COMPREPLY < <(compgen \"$@\" -- \"$word\")\n"
 	     "}\n"
+	     "_capweir_list() {\n"
+	     "\tlocal begun=\n"
+	     "\tcase $page,$word in bench*,*,*) begun=${word%,*}, ;; esac\n"
+	     "\tword=${word#\"$begun\"}\n"
+	     "\t_capweir_offer -W \"$1\" -P \"$begun\"\n"
+	     "}\n"
 	     "_capweir() {\n"
 	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} page= "
 	     "options= words= files= given\n"
@@ -302,6 +316,10 @@ static void put_zsh_value(const struct cw_option_row *row)
 		fputs(":(", stdout);
 		put_choices(row);
 		putchar(')');
+		break;
+	case VALUE_LIST:
+		fputs(": _capweir_list", stdout);
+		put_choices(row);
 		break;
 	default:
 		fputs(": ", stdout);
@@ -378,6 +396,9 @@ static void zsh(void)
 	     "_capweir_interfaces() { compadd any /sys/class/net/*(N:t) }\n"
 	     "_capweir_limits() { compadd -S '' -- " LIMITS " }\n"
 	     "_capweir_levels() { (( ! $words[(I)log] )) || compadd " LEVELS " }\n"
+	     "_capweir_list() {\n"
+	     "\tif [[ $page = bench* ]]; then _sequence compadd - $@; else compadd $@; fi\n"
+	     "}\n"
 	     "_capweir_commands() {");
 	put_zsh_list("commands", NULL);
 	puts("\t[[ $1 = all ]] && commands+=('help:show the help of a command')\n"
@@ -478,6 +499,11 @@ static void put_fish_option(const struct cw_option_row *row, size_t first)
 		put_choices(row);
 		putchar('\'');
 		break;
+	case VALUE_LIST:
+		fputs(" -x -a '(__capweir_list", stdout);
+		put_choices(row);
+		fputs(")'", stdout);
+		break;
 	case VALUE_ANY:
 		fputs(" -x", stdout);
 		break;
@@ -560,6 +586,12 @@ static void fish(void)
 	}
 	puts("; and set page \"$words[2] $words[3]\"\n"
 	     "\tcontains -- \"$page\" $argv\n"
+	     "end\n"
+	     "function __capweir_list\n"
+	     "\tset -l word (string replace -r '^--[a-z-]+=' '' -- (commandline -ct))\n"
+	     "\tset -l begun (string match -r '^.*,' -- $word)\n"
+	     "\tset -q begun[1]; and __capweir_on 'bench split'; or set begun ''\n"
+	     "\tprintf '%s\\n' $begun$argv\n"
 	     "end\n"
 	     "complete -c capweir -f\n"
 	     "complete -c capweir -n '__capweir_on \"\"' -l version -d 'print the versions'");
