@@ -140,6 +140,13 @@ class Readme(e2e.Test):
         self.assertEqual(run.returncode, 0, run.stderr)
         return run.stdout
 
+    def test_every_manual_page_is_linked(self):
+        pages = [name for name in os.listdir(os.path.join(e2e.ROOT, "tools", "manual"))
+                 if re.search(r"\.[1-8]\.md(\.in)?$", name)]
+        self.assertGreater(len(pages), 5)
+        for page in pages:
+            self.assertIn(f"(tools/manual/{page})", self.text)
+
     def test_the_picture_of_the_files_is_what_its_script_draws(self):
         self.assertEqual(self.picture("fanout"), self.make_picture("fanout"))
 
