@@ -118,6 +118,34 @@ class BenchCapture(live.Test):
             self.assertIn("libpcap: an output was not written completely", done.err)
             self.assertEqual((done.out, os.listdir(small)), (b"", []))
 
+    def test_records_that_are_not_written_are_counted(self):
+        """The output's name is a place of its own with room: libpcap, which opens it, writes there.
+        capweir writes beside it first, where the disk is full."""
+        room = self.path("room")
+        os.mkdir(room)
+        process = e2e.start("bench", "capture", "-i", "in", "-i", "out", "-R", "-", "--json",
+                            "--frame-size", 1514, "--repeat", 1, "--duration", 0.1, "-o", room,
+                            stdin=subprocess.PIPE)
+        e2e.wait_until(lambda: os.listdir(room), "the folder is made", process)
+        folder = os.path.join(room, os.listdir(room)[0], "out")
+        output = os.path.join(folder, "0.pcap")
+        os.mkdir(folder)
+        with e2e.tmpfs(folder, "size=4k"):
+            open(output, "w").close()
+            subprocess.run(["mount", "--bind", self.write("large.pcap", b""), output], check=True)
+            try:
+                process.stdin.write(e2e.rules_yaml([("all", "udp")],
+                                                   defaults={"write": "a.pcap"}).encode())
+                done = e2e.finish(process)  # closes the input: only now it begins to capture
+            finally:
+                subprocess.run(["umount", "-l", output], check=True)
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        libpcap, capweir = json.loads(done.out)["results"]
+        for row in (libpcap, capweir):
+            self.check(row, 1)
+        self.assertEqual(libpcap["unwritten"], 0)
+        self.assertGreater(capweir["unwritten"], 0)
+
     def test_without_rights_it_says_so(self):
         if os.geteuid():
             self.skipTest("this is no root")
