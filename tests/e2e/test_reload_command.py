@@ -36,15 +36,25 @@ class Rules(live.Test):
         os.rename(f"{self.rules}.new", self.rules)
 
     def reload(self, capture, text, said):
+        """Reload the rules; what was said."""
         self.write_rules(text)
         before = capture.text().count(said)
         capture.signal(signal.SIGHUP)
         capture.wait_until(lambda: capture.text().count(said) > before, said)
+        return capture.text()
+
+    def refuse_reload(self, capture, said):
+        capture.signal(signal.SIGHUP)
+        capture.wait_line(said)
+
+    def where(self):
+        """Options for the way in which a capture is asked."""
+        return []
 
     def start(self, text, *arguments, **options):
         self.write_rules(text)
         return self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "--queues", 1,
-                            *arguments, **options)
+                            *self.where(), *arguments, **options)
 
     @staticmethod
     def rule(report, name):
@@ -142,9 +152,73 @@ class Both:
         self.assertEqual(len(numbers_in(os.path.join(mine, "more.pcap"))),
                          len([n for n in range(SOME) if n % 97 == 1]))
 
+    def test_hooks_come_only_where_there_were_some(self):
+        hook = self.write("hook", "#!/bin/sh\necho \"$@\" >&2\n")
+        os.chmod(hook, 0o755)
+        plain = "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap'}\n"
+        hooked = plain.replace("'}", f"', hook: [{hook}, %s]}}")
+        capture = self.start(plain)
+        self.assertIn("this run started without any",
+                      self.reload(capture, hooked % "a", "rules not reloaded"))
+        self.report_of(capture.stop())
+        capture = self.start(hooked % "a")
+        self.assertIn("is not an executable",
+                      self.reload(capture, hooked.replace(hook, "/nowhere/hook") % "a",
+                                  "rules not reloaded"))
+        self.reload(capture, hooked % "b", "(outputs: 0 kept, 1 new, 1 closed)")
+        capture.wait_line(f"a {self.directory}")
+        self.reload(capture, plain, "(outputs: 0 kept, 1 new, 1 closed)")
+        capture.wait_line(f"b {self.directory}")
+        report = self.report_of(capture.stop())
+        self.assertEqual(report["hooks"], {"run": 2, "failed": 0})
+
+    def test_without_a_file_there_is_nothing_to_reload(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), *self.where())
+        self.refuse_reload(capture, self.no_file)
+        self.report_of(capture.stop())
+        with open(self.path("in.yaml"), "w") as file:
+            file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
+        with open(self.path("in.yaml")) as file:
+            capture = self.capture("-i", "in", "-R", "-", "-o", self.directory, *self.where(),
+                                   stdin=file)
+        self.refuse_reload(capture, self.no_file_but_input)
+        self.report_of(capture.stop())
+
+    def test_standard_output_has_one_stream(self):
+        rules = ("rules:\n  {}: {{filter: {}, write: '-'}}\n"
+                 "  all: {{filter: udp, write: all.pcap}}\n")
+        with open(self.path("stream"), "wb") as stream:
+            capture = self.start(rules.format("a", "udp"), json=False, stdout=stream)
+        live.send(live.Shape(SOME))
+        self.assertIn("already written to standard output",
+                      self.reload(capture, rules.format("b", "udp"), "rules not reloaded"))
+        self.reload(capture, rules.format("a", "src port 10001"),
+                    "(outputs: 2 kept, 0 new, 0 closed)")
+        live.send(live.Shape(SOME, first=SOME))
+        done = capture.stop()
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertEqual(len(numbers_in(self.path("all.pcap"))), 2 * SOME)
+        self.assertGreaterEqual(len(numbers_in(self.path("stream"))), SOME // 97)
+
+    def test_a_removed_fifo_that_nobody_reads_delays_nothing(self):
+        os.mkfifo(self.path("fifo"))
+        stays = "rules:\n  all: {filter: udp, write: all.pcap}\n"
+        capture = self.start(stays + "  slow: {filter: udp, write: fifo}\n", json=True)
+        live.send(live.Shape(SOME))
+        capture.wait_seen(SOME)
+        for _ in range(3):
+            self.reload(capture, stays, "rules reloaded")
+        live.send(live.Shape(SOME, first=SOME))
+        capture.wait_seen(2 * SOME)
+        done = capture.stop()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertEqual(numbers_in(self.path("all.pcap")), list(range(2 * SOME)))
+
 
 class Reload(Both, Rules):
     """By a signal."""
+
+    no_file, no_file_but_input = "no rules file to reload", "standard input"
 
     def test_each_packet_is_filed_by_one_generation(self):
         """Every generation has a rule of its own that takes all: together they have each packet
@@ -230,38 +304,6 @@ class Reload(Both, Rules):
         self.assertEqual(kept, list(range(sent - len(kept), sent)))
         self.assertEqual(len(kept) + SOME, rule["written"] - rule["expired"])
 
-    def test_hooks_come_only_where_there_were_some(self):
-        hook = self.write("hook", "#!/bin/sh\necho \"$@\" >&2\n")
-        os.chmod(hook, 0o755)
-        plain = "rules:\n  all: {filter: udp, write: 'all-{seq}.pcap'}\n"
-        hooked = plain.replace("'}", f"', hook: [{hook}, %s]}}")
-        capture = self.start(plain)
-        self.reload(capture, hooked % "a", "rules not reloaded")
-        capture.wait_line("this run started without any")
-        self.report_of(capture.stop())
-        capture = self.start(hooked % "a")
-        self.reload(capture, hooked.replace(hook, "/nowhere/hook") % "a", "rules not reloaded")
-        capture.wait_line("is not an executable")
-        self.reload(capture, hooked % "b", "(outputs: 0 kept, 1 new, 1 closed)")
-        capture.wait_line(f"a {self.directory}")
-        self.reload(capture, plain, "(outputs: 0 kept, 1 new, 1 closed)")
-        capture.wait_line(f"b {self.directory}")
-        report = self.report_of(capture.stop())
-        self.assertEqual(report["hooks"], {"run": 2, "failed": 0})
-
-    def test_without_a_file_there_is_nothing_to_reload(self):
-        capture = self.capture("-i", "in", "-w", self.path("all.pcap"))
-        capture.signal(signal.SIGHUP)
-        capture.wait_line("no rules file to reload")
-        self.report_of(capture.stop())
-        with open(self.path("in.yaml"), "w") as file:
-            file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
-        with open(self.path("in.yaml")) as file:
-            capture = self.capture("-i", "in", "-R", "-", "-o", self.directory, stdin=file)
-        capture.signal(signal.SIGHUP)
-        capture.wait_line("standard input")
-        self.report_of(capture.stop())
-
     def test_a_device_that_comes_back_has_the_new_rules(self):
         rules = "rules:\n  all: {filter: udp, write: all.pcap}\n"
         capture = self.start(rules)
@@ -298,43 +340,16 @@ class Reload(Both, Rules):
         self.assertEqual(sorted(numbers_in(self.path("all.pcap"))),
                          [n for n in range(2 * SOME) if n < SOME or n % 97 != 1])
 
-    def test_standard_output_has_one_stream(self):
-        rules = ("rules:\n  {}: {{filter: {}, write: '-'}}\n"
-                 "  all: {{filter: udp, write: all.pcap}}\n")
-        with open(self.path("stream"), "wb") as stream:
-            capture = self.start(rules.format("a", "udp"), json=False, stdout=stream)
-        live.send(live.Shape(SOME))
-        self.reload(capture, rules.format("b", "udp"), "rules not reloaded")
-        capture.wait_line("already written to standard output")
-        self.reload(capture, rules.format("a", "src port 10001"),
-                    "(outputs: 2 kept, 0 new, 0 closed)")
-        live.send(live.Shape(SOME, first=SOME))
-        done = capture.stop()
-        self.assertEqual(done.status, 0, e2e.text_of(done))
-        self.assertEqual(len(numbers_in(self.path("all.pcap"))), 2 * SOME)
-        self.assertGreaterEqual(len(numbers_in(self.path("stream"))), SOME // 97)
-
-    def test_a_removed_fifo_that_nobody_reads_delays_nothing(self):
-        os.mkfifo(self.path("fifo"))
-        stays = "rules:\n  all: {filter: udp, write: all.pcap}\n"
-        capture = self.start(stays + "  slow: {filter: udp, write: fifo}\n", json=True)
-        live.send(live.Shape(SOME))
-        capture.wait_seen(SOME)
-        for _ in range(3):
-            self.reload(capture, stays, "rules reloaded")
-        live.send(live.Shape(SOME, first=SOME))
-        capture.wait_seen(2 * SOME)
-        done = capture.stop()
-        self.assertEqual(done.status, 1, e2e.text_of(done))
-        self.assertEqual(numbers_in(self.path("all.pcap")), list(range(2 * SOME)))
 
 
 class Control(Both, Rules):
     """The same, and more, over --control; by a capture that has become nobody where it may."""
 
-    def start(self, text, *arguments, **options):
+    no_file = no_file_but_input = "no rules file that could be read again"
+
+    def where(self):
         self.socket = self.path("control")
-        return super().start(text, "--control", self.socket, *arguments, **options)
+        return ["--control", self.socket]
 
     def ask(self, *words, status=0):
         """The answer as JSON, or what was complained about."""
@@ -350,10 +365,13 @@ class Control(Both, Rules):
     def reload(self, capture, text, said):
         """By the socket instead of the signal: the answer comes when it is done."""
         self.write_rules(text)
-        if "not reloaded" in said or "cannot" in said:
-            self.assertIn(said, self.ask("reload", status=1))
-        else:
-            self.assertIn(said, self.ask("reload")["text"])
+        is_refused = "not reloaded" in said or "cannot" in said
+        answer = self.ask("reload", status=1) if is_refused else self.ask("reload")["text"]
+        self.assertIn(said, answer)
+        return answer
+
+    def refuse_reload(self, capture, said):
+        self.assertIn(said, self.ask("reload", status=1))
 
     def wait_received(self, capture, count):
         capture.wait_until(lambda: self.stats()["books"]["received"] == count, f"{count} received")
