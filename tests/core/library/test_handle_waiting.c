@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The public handle on devices: timeouts, waiting, and closing from anywhere. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 
 #include "core/base/base.h"
 #include "core/source/live/live.h"
@@ -23,6 +25,29 @@ int __wrap_cw_live_next(struct cw_live *live, uint32_t queue, uint32_t records_m
 	return __real_cw_live_next(live, queue, records_max, timeout_ms, span, lease);
 }
 
+/* How often this thread's waiting for events was ended by time instead of an event. */
+static _Thread_local int expired_count;
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	int result = __real_poll(fds, count, timeout_ms);
+
+	expired_count += result == 0 && count && timeout_ms;
+	return result;
+}
+
+int __real_epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms);
+int __wrap_epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms);
+int __wrap_epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms)
+{
+	int result = __real_epoll_wait(fd, events, count, timeout_ms);
+
+	expired_count += result == 0 && timeout_ms;
+	return result;
+}
+
 static void timeouts_expire(void **state)
 {
 	static const struct {
@@ -40,10 +65,11 @@ static void timeouts_expire(void **state)
 		uint64_t start_ns = cw_now_ns();
 		struct cw_packet packet;
 
-		asked_ms = 0;
+		asked_ms = expired_count = 0;
 		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
 		assert_true(cw_now_ns() - start_ns >= cases[i].least_ns);
 		assert_int_equal(asked_ms, cases[i].asked_ms);
+		assert_int_equal(expired_count > 0, cases[i].asked_ms > 0);
 		cw_handle_free(handle);
 	}
 }
@@ -94,7 +120,7 @@ struct reader {
 	struct cw_handle *handle;
 	_Atomic pid_t id;
 	_Atomic bool has_ended;
-	int result, asked_ms;
+	int result, asked_ms, expired_count;
 	uint64_t cpu_ns;
 };
 
@@ -106,6 +132,7 @@ static void *read_once(void *argument)
 	atomic_store(&reader->id, gettid());
 	reader->result = cw_handle_next(reader->handle, &packet);
 	reader->asked_ms = asked_ms;
+	reader->expired_count = expired_count;
 	reader->cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	atomic_store(&reader->has_ended, true);
 	return NULL;
@@ -161,6 +188,8 @@ static void *close_many(void *argument)
 		assert_int_equal(reader.result, CW_NEXT_CLOSED);
 		/* Nothing else ends the waiting, neither packets nor time; or it did not begin. */
 		assert_true(reader.asked_ms == -1 || (i % 3 == 0 && reader.asked_ms == 0));
+		/* Closing is an event, which no wait's end has to come before. */
+		assert_int_equal(reader.expired_count, 0);
 		cw_handle_close(reader.handle);
 		cw_handle_free(reader.handle);
 	}
