@@ -54,19 +54,21 @@ def calls(build):
     defined, used = {}, collections.defaultdict(set)
     cache = (pathlib.Path(build) / "CMakeCache.txt").read_text(encoding="utf-8")
     root = pathlib.Path(re.search(r"^CMAKE_HOME_DIRECTORY:\w+=(.*)$", cache, re.M)[1])
+    sources = {}  # of objects
     for folder, target in TARGETS:
         objects = pathlib.Path(build) / folder / "CMakeFiles" / f"{target}.dir"
         for path in sorted(objects.rglob("*.c.o")):
             source = f"{folder}/{path.relative_to(objects)}"[:-len(".o")]
-            if not (root / source).exists():  # object of a file that has been moved
-                continue
-            listing = subprocess.run(["nm", path], capture_output=True, text=True, check=True)
-            for line in listing.stdout.splitlines():
-                kind, name = line.split()[-2:]
-                if kind in "TDRBVW":
-                    defined[name] = source
-                elif kind == "U":
-                    used[source].add(name)
+            if (root / source).exists():  # the object is not of a file that has been moved
+                sources[str(path)] = source
+    listing = subprocess.run(["nm", "-A", *sources], capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        path, _, symbol = line.partition(":")
+        kind, name = symbol.split()[-2:]
+        if kind in "TDRBVW":
+            defined[name] = sources[path]
+        elif kind == "U":
+            used[sources[path]].add(name)
     arrows = collections.defaultdict(lambda: collections.defaultdict(set))
     for source, names in used.items():
         for name in names:
