@@ -140,7 +140,7 @@ class OneResult(e2e.Test):
 
     def test_time_templates(self):
         found = self.assert_one_result("-r", self.input, "-f", "tcp", "-w", "%Y%m%d-%H%M%S.pcap",
-                                       "-b", "packets:100")
+                                       "-b", "packets:50")
         self.assertGreater(len(found), 5)
 
     def test_snaplen_of_the_run_and_of_a_rule(self):
