@@ -9,11 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,6 +89,22 @@ static inline void rig_sleep_ms(uint32_t ms)
 	nanosleep(&time, NULL);
 }
 
+/* Wait until a device sends: for up to a second after its peer came up the kernel drops all. */
+static inline void rig_wait_link(const char *device)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	while (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_UP &&
+	       !(request.ifr_flags & IFF_RUNNING))
+		rig_sleep_ms(1);
+	/* The kernel changes the state and then switches the queue on, under one lock. This takes
+	 * the lock after that, and changes nothing. */
+	(void)ioctl(fd, SIOCSIFFLAGS, &request);
+	close(fd);
+}
+
 struct rig_sender {
 	pid_t child;
 	FILE *report;
@@ -99,7 +118,7 @@ struct rig_sending {
 	uint32_t gso;
 };
 
-/* Start the sender; it ends by itself. */
+/* Start the sender; it ends by itself, after all its frames have arrived (sender.c). */
 static inline bool rig_start_sender(struct rig_sender *sender, const struct rig_sending *sending)
 {
 	static const char *const names[] = {"--count", "--first", "--rate",  "--size", "--size-max",
@@ -115,6 +134,7 @@ static inline bool rig_start_sender(struct rig_sender *sender, const struct rig_
 	int ends[2];
 
 	*sender = (struct rig_sender){0};
+	rig_wait_link(sending->device);
 	for (i = 0; i < CW_ARRAY_COUNT(names); i++) {
 		snprintf(texts[i], sizeof(texts[i]), "%llu", (unsigned long long)values[i]);
 		arguments[count++] = (char *)(uintptr_t)names[i];

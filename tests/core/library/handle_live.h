@@ -6,9 +6,11 @@
 #include <capweir/capweir.h>
 
 #include "tests/rig/live_tests.h"
+#include "tests/rig/open_on_one_core.h"
 
 #define MS UINT64_C(1000000)
-#define CLOSES 1000
+#define QUIET (50 * MS) /* a timeout, where it is the end of the packets */
+#define CLOSES 300
 #define CLOSERS 8
 
 /* An IPv4 UDP frame with a number in it. */
@@ -42,10 +44,25 @@ static inline struct cw_handle *open_device(const char *device, int64_t timeout_
 static inline void send_numbers(uint32_t first, uint32_t count, uint32_t bytes)
 {
 	struct cw_handle *handle = open_device("out", 0);
+	cpu_set_t before;
 
+	rig_wait_link("out");
+	one_core_enter(&before, -1);
 	for (uint32_t i = 0; i < count; i++)
 		assert_int_equal(cw_handle_inject(handle, make_frame(first + i, bytes), bytes), 0);
+	one_core_leave(&before);
 	cw_handle_free(handle);
+}
+
+/* Read the next packet, however late it comes. */
+static inline int read_packet(struct cw_handle *handle, struct cw_packet *packet)
+{
+	int result;
+
+	do
+		result = cw_handle_next(handle, packet);
+	while (result == CW_NEXT_TIMEOUT);
+	return result;
 }
 
 #endif

@@ -25,7 +25,7 @@ static void what_is_injected_is_read(void **state)
 	for (int way = 0; way < 3; way++) {
 		uint32_t number = 0;
 
-		handle = open_device("in", 500 * MS);
+		handle = open_device("in", QUIET);
 		assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_ETHERNET);
 		assert_int_equal(cw_handle_snaplen(handle), CW_CAPLEN_MAX);
 		assert_true(cw_handle_is_ns(handle));
@@ -37,6 +37,8 @@ static void what_is_injected_is_read(void **state)
 					? cw_handle_read(handle, buffer, sizeof(buffer), packets)
 					: cw_handle_next_burst(handle, packets, 50);
 
+			if (count == CW_NEXT_TIMEOUT)
+				continue;
 			assert_true(count > 0);
 			for (int i = 0; i < count; i++) {
 				assert_int_equal(number_of(&packets[i]), number++);
@@ -45,6 +47,8 @@ static void what_is_injected_is_read(void **state)
 				assert_true(packets[i].ts_ns >= last_ns || way == 0);
 				last_ns = packets[i].ts_ns;
 			}
+			if (way < 2 && number % 100)
+				continue;
 			before = stats;
 			assert_int_equal(cw_handle_stats(handle, &stats), 0);
 			assert_true(stats.received >= before.received || number < 100);
@@ -70,12 +74,14 @@ static void a_flood_is_counted_to_the_packet(void **state)
 	NEED_DEVICES();
 	assert_int_equal(cw_handle_create(&handle, "in", NULL), 0);
 	assert_int_equal(cw_handle_set_buffer_bytes(handle, 1 << 20), 0);
-	assert_int_equal(cw_handle_set_timeout(handle, 300 * (int64_t)MS), 0);
+	assert_int_equal(cw_handle_set_timeout(handle, QUIET), 0);
 	assert_true(cw_handle_activate(handle, NULL) >= 0);
 	send_numbers(0, 5000, 1500); /* more than the buffer has room for */
-	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
-		count++;
-	assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	do {
+		while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
+			count++;
+		assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	} while (count < stats.received || stats.received + stats.kernel_dropped < 5000);
 	assert_true(stats.kernel_dropped > 0);
 	assert_int_equal(stats.received, count);
 	assert_int_equal(stats.received + stats.kernel_dropped, 5000);
@@ -102,7 +108,7 @@ static void snaplen_cuts(void **state)
 	struct cw_packet packet;
 
 	NEED_DEVICES();
-	assert_int_equal(cw_handle_open_live(&handle, "in", 50, true, 500 * (int64_t)MS, NULL), 0);
+	assert_int_equal(cw_handle_open_live(&handle, "in", 50, true, CW_TIMEOUT_NEVER, NULL), 0);
 	assert_int_equal(cw_handle_snaplen(handle), 50);
 	send_numbers(7, 1, 200);
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
@@ -114,17 +120,16 @@ static void snaplen_cuts(void **state)
 
 /* ---- filters and directions ---- */
 
-/* The numbers of what comes until nothing does. */
-static uint32_t read_numbers(struct cw_handle *handle, uint32_t *numbers, uint32_t capacity)
+/* So many packets come, and no more. Fills their numbers. */
+static void expect_numbers(struct cw_handle *handle, uint32_t *numbers, uint32_t count)
 {
 	struct cw_packet packet;
-	uint32_t count = 0;
 
-	while (cw_handle_next(handle, &packet) == CW_NEXT_OK) {
-		assert_true(count < capacity);
-		numbers[count++] = number_of(&packet);
+	while (count--) {
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
+		*numbers++ = number_of(&packet);
 	}
-	return count;
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
 }
 
 static void filters_let_through_what_they_say(void **state)
@@ -137,27 +142,27 @@ static void filters_let_through_what_they_say(void **state)
 	uint32_t length;
 
 	NEED_DEVICES();
-	handle = open_device("in", 200 * MS);
+	handle = open_device("in", QUIET);
 	assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1001", NULL), 0);
 	send_numbers(0, 10, 60);
-	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	expect_numbers(handle, numbers, 5);
 	for (uint32_t i = 0; i < 5; i++)
 		assert_int_equal(numbers[i], 2 * i + 1);
 	assert_int_equal(cw_handle_stats(handle, &stats), 0);
 	assert_int_equal(stats.received, 5); /* the kernel left the others out */
 	assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1000", NULL), 0);
 	send_numbers(10, 10, 60);
-	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	expect_numbers(handle, numbers, 5);
 	assert_int_equal(numbers[0], 10);
 	assert_int_equal(cw_handle_set_filter(handle, "", NULL), 0);
 	send_numbers(20, 10, 60);
-	assert_int_equal(read_numbers(handle, numbers, 100), 10);
+	expect_numbers(handle, numbers, 10);
 	assert_int_equal(cw_handle_compile(handle, &filter, "udp dst port 1001", NULL), 0);
 	program = cw_filter_program(filter, &length);
 	assert_int_equal(cw_handle_set_filter_program(handle, program, length, NULL), 0);
 	cw_filter_free(filter);
 	send_numbers(30, 10, 60);
-	assert_int_equal(read_numbers(handle, numbers, 100), 5);
+	expect_numbers(handle, numbers, 5);
 	cw_handle_free(handle);
 }
 
@@ -170,22 +175,22 @@ static void broadcast_takes_the_netmask_of_the_device(void **state)
 	uint32_t numbers[10];
 
 	NEED_DEVICES();
-	handle = open_device("in", 200 * MS);
+	handle = open_device("in", QUIET);
 	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), -EINVAL);
 	assert_non_null(strstr(error.text, "netmask"));
 	cw_handle_free(handle);
 	/* In 10.0.0.0/255.255.255.253 no host bit but the second is there: 10.0.0.2 is all ones. */
 	assert_true(rig_run("ip addr add 10.0.0.0/30 broadcast 10.0.0.3 dev in"));
-	handle = open_device("in", 200 * MS);
+	handle = open_device("in", QUIET);
 	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), 0);
 	send_numbers(0, 4, 60); /* to 10.0.0.2: neither all ones nor all zeros */
-	assert_int_equal(read_numbers(handle, numbers, 10), 0);
+	expect_numbers(handle, numbers, 0);
 	cw_handle_free(handle);
 	assert_true(rig_run("ip addr flush dev in && ip addr add 10.0.0.2/31 dev in"));
-	handle = open_device("in", 200 * MS);
+	handle = open_device("in", QUIET);
 	assert_int_equal(cw_handle_set_filter(handle, "ip broadcast", &error), 0);
 	send_numbers(0, 4, 60); /* all of its one host bit is zero */
-	assert_int_equal(read_numbers(handle, numbers, 10), 4);
+	expect_numbers(handle, numbers, 4);
 	cw_handle_free(handle);
 	assert_true(rig_run("ip addr flush dev in"));
 }
@@ -204,7 +209,7 @@ static void directions_are_kept_apart(void **state)
 		bool is_after = i % 2;
 
 		assert_int_equal(cw_handle_create(&handle, "out", NULL), 0);
-		assert_int_equal(cw_handle_set_timeout(handle, 150 * (int64_t)MS), 0);
+		assert_int_equal(cw_handle_set_timeout(handle, QUIET), 0);
 		assert_int_equal(cw_handle_set_direction(handle, (enum cw_direction)9, NULL),
 				 -EINVAL);
 		if (!is_after)
@@ -215,7 +220,7 @@ static void directions_are_kept_apart(void **state)
 			assert_int_equal(
 			    cw_handle_set_direction(handle, cases[i / 2].direction, NULL), 0);
 		send_numbers(0, 10, 60);
-		assert_int_equal(read_numbers(handle, numbers, 100), cases[i / 2].expected);
+		expect_numbers(handle, numbers, cases[i / 2].expected);
 		cw_handle_free(handle);
 	}
 }
@@ -264,7 +269,7 @@ static void a_device_that_goes_is_told(void **state)
 	NEED_DEVICES();
 	assert_true(rig_run("ip link add left type veth peer name right && "
 			    "ip link set left up && ip link set right up"));
-	handle = open_device("left", 300 * MS);
+	handle = open_device("left", QUIET);
 	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
 		;
 	assert_true(rig_run("ip link set left down"));
@@ -272,7 +277,7 @@ static void a_device_that_goes_is_told(void **state)
 	assert_non_null(strstr(cw_handle_error(handle), "went down"));
 	assert_true(rig_run("ip link set left up"));
 	assert_true(rig_run("ip link del left"));
-	for (int i = 0; i < 10 && cw_handle_next(handle, &packet) >= 0; i++)
+	while (cw_handle_next(handle, &packet) >= 0)
 		;
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_ERROR);
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_ERROR);
@@ -296,17 +301,17 @@ static void link_types_and_clocks_are_listed(void **state)
 	assert_true(sources[0].description[0]);
 	assert_int_equal(cw_handle_set_timestamp_source(handle, sources[0].value), 0);
 	free(sources);
-	assert_int_equal(cw_handle_set_timeout(handle, 300 * (int64_t)MS), 0);
+	assert_int_equal(cw_handle_set_timeout(handle, QUIET), 0);
 	assert_true(cw_handle_activate(handle, NULL) >= 0); /* with libpcap */
 	send_numbers(3, 1, 60);
 	{
 		struct cw_packet packet;
 
-		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
 		assert_int_equal(number_of(&packet), 3);
 	}
 	cw_handle_free(handle);
-	handle = open_device("in", 300 * MS);
+	handle = open_device("in", QUIET);
 	count = cw_handle_linktypes(handle, &linktypes, NULL);
 	assert_true(count >= 1);
 	assert_int_equal(linktypes[0], CW_LINKTYPE_ETHERNET);
@@ -329,15 +334,14 @@ static void any_is_read_with_libpcap(void **state)
 	struct cw_handle *handle;
 	struct cw_packet packet;
 	struct cw_stats stats;
-	uint32_t count = 0;
 
 	NEED_DEVICES();
-	handle = open_device("any", 300 * MS);
+	handle = open_device("any", QUIET);
 	assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_LINUX_SLL);
 	send_numbers(0, 10, 60);
-	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
-		count++;
-	assert_int_equal(count, 20); /* out, and in */
+	for (uint32_t count = 0; count < 20; count++) /* out, and in */
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_TIMEOUT);
 	assert_int_equal(cw_handle_stats(handle, &stats), 0);
 	assert_int_equal(stats.received, 20);
 	assert_int_equal(cw_handle_set_direction(handle, CW_DIRECTION_IN, NULL), -EOPNOTSUPP);

@@ -243,23 +243,21 @@ static void any_shows_both_directions_each_packet_once(void **state)
 
 static void books_begin_with_open_under_traffic(void **state)
 {
-	struct rig_sending sending = sending_of(plain_shape(60), 60000, 60000);
+	struct rig_sending sending = sending_of(plain_shape(60), 600000, 10000);
 	struct cw_live_options options = options_of(CW_LIVE_PCAP, "any");
 	struct rig_sender sender;
 	uint64_t received = 0;
-	uint32_t rounds = 0;
+	uint32_t rounds;
 
 	NEED_DEVICES();
 	options.direction = CW_LIVE_OUT; /* what libpcap sorts out by itself comes as well */
-	options.block_bytes = 1 << 16;
 	assert_true(rig_start_sender(&sender, &sending));
-	while (rig_is_sending(&sender)) {
+	for (rounds = 0; rounds < 20; rounds++) {
 		struct cw_live_stats before, after;
 		struct cw_live *live = open_live(&options);
 		int what;
 
-		WAIT_UNTIL((cw_live_stats(live, 0, &before),
-			    before.kernel_seen >= 10 || !rig_is_sending(&sender)));
+		WAIT_UNTIL((cw_live_stats(live, 0, &before), before.kernel_seen >= 10));
 		assert_int_equal(cw_live_stop(live, 0), 0);
 		received += count_until(live, 0, -1, &what);
 		assert_int_equal(what, -ENODATA);
@@ -268,11 +266,11 @@ static void books_begin_with_open_under_traffic(void **state)
 		assert_true(after.kernel_seen >= before.kernel_seen);
 		assert_in_range(after.kernel_dropped, 0, LONE_DROPS);
 		cw_live_close(live);
-		rounds++;
 	}
-	assert_int_equal(rig_end_sender(&sender), sending.count);
+	kill(sender.child, SIGTERM);
+	assert_true(rig_end_sender(&sender) < sending.count); /* it sent to the end */
 	printf("opened %u times, %llu packets\n", rounds, (unsigned long long)received);
-	assert_true(rounds >= 2 && received > 0);
+	assert_true(received > 0);
 }
 
 /* ---- limits ---- */
@@ -412,7 +410,7 @@ static void leases_come_back_from_another_thread_in_any_order(void **state)
 	tally_init(&tally, sending.shape, sending.count);
 	live = open_pcap("in");
 	assert_true(rig_start_sender(&sender, &sending));
-	pass_on(&passing, live, &tally, &stats);
+	pass_on(&passing, live, &tally, &sender, &stats);
 	assert_int_equal(rig_end_sender(&sender), sending.count);
 	assert_balanced(&stats);
 	assert_int_equal(stats.kernel_seen, sending.count);

@@ -28,8 +28,8 @@ static void idle_capture_does_not_wake(void **state)
 	live = open_pcap("any");
 	cpu_ns = cw_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	start_ns = cw_now_ns();
-	assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), 0);
-	assert_true(cw_now_ns() - start_ns >= CW_NS_PER_S);
+	assert_int_equal(cw_live_next(live, 0, 0, 200, &span, &lease), 0);
+	assert_true(cw_now_ns() - start_ns >= CW_NS_PER_S / 5);
 	assert_true(cw_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns < CW_NS_PER_S / 100);
 	cw_live_stats(live, 0, &stats);
 	assert_true(stats.wakeups <= 3);
@@ -94,18 +94,16 @@ static void device_down_is_told_once_and_capture_resumes(void **state)
 	struct cw_span span;
 	struct cw_live *live;
 	uint32_t round;
-	int what;
 
 	NEED_DEVICES();
 	live = open_pcap("in");
 	for (round = 0; round < 2; round++) {
 		assert_true(rig_run("ip link set in down"));
-		assert_int_equal(cw_live_next(live, 0, 0, 1000, &span, &lease), -ENETDOWN);
+		assert_int_equal(cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), -ENETDOWN);
 		assert_int_equal(cw_live_next(live, 0, 0, 300, &span, &lease), 0);
 		assert_true(rig_run("ip link set in up"));
 		assert_int_equal(rig_send(&sending), sending.count);
-		assert_int_equal(count_until(live, 0, 300, &what), sending.count);
-		assert_int_equal(what, 0);
+		assert_int_equal(count_seen(live, 1, (round + 1) * sending.count), sending.count);
 	}
 	cw_live_stats(live, 0, &stats);
 	assert_int_equal(stats.downs, 2);
@@ -167,7 +165,7 @@ static void removed_device_is_told_and_its_successor_can_be_opened(void **state)
 
 	live = open_pcap("in");
 	assert_int_equal(rig_send(&sending), sending.count);
-	assert_int_equal(count_until(live, 0, 500, &what), 10);
+	assert_int_equal(count_seen(live, 1, 10), 10);
 	cw_live_close(live);
 }
 

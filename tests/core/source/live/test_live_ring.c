@@ -11,14 +11,14 @@
 
 /* ---- capturing ---- */
 
-/* Send and capture with a thread for each queue; fills the tally and the books. */
+/* Send and capture with a thread for each queue; fills the tally and the books. A ring must hold a
+ * window of frames, however late the readers are. */
 static void capture(struct cw_live_options options, const struct rig_sending *sending,
-		    uint32_t records_max, struct tally *tally, struct books *books)
+		    uint64_t window, uint32_t records_max, struct tally *tally, struct books *books)
 {
 	struct reader readers[QUEUES_MAX] = {0};
-	struct rig_sender sender;
 	struct cw_live *live;
-	uint64_t one = 1, sent;
+	uint64_t one = 1;
 	uint32_t i;
 
 	*books = (struct books){0};
@@ -31,9 +31,7 @@ static void capture(struct cw_live_options options, const struct rig_sending *se
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_queue, &readers[i]),
 				 0);
 	}
-	assert_true(rig_start_sender(&sender, sending));
-	sent = rig_end_sender(&sender);
-	wait_for_arrival(tally, sent);
+	send_in_windows(*sending, window, tally);
 	assert_int_equal(write(options.wake_fd, &one, sizeof(one)), sizeof(one));
 	for (i = 0; i < options.queue_count; i++) {
 		pthread_join(readers[i].thread, NULL);
@@ -42,7 +40,6 @@ static void capture(struct cw_live_options options, const struct rig_sending *se
 	}
 	cw_live_close(live);
 	close(options.wake_fd);
-	assert_int_equal(sent, sending->count);
 }
 
 /* ---- conservation ---- */
@@ -58,17 +55,18 @@ static void every_frame_arrives_once_with_any_queues_and_fanout(void **state)
 
 	NEED_DEVICES();
 	shape.bytes_max = 300;
-	sending = sending_of(shape, scaled(100000, 1000), 250000);
+	sending = sending_of(shape, scaled(40000, 1000), 0);
 	for (i = 0; i < CW_ARRAY_COUNT(queue_counts); i++)
 		for (mode = 0; mode < CW_ARRAY_COUNT(fanout_names); mode++) {
 			struct cw_live_options options = small_options();
 			struct tally tally;
 			struct books books;
 
-			options.block_count = 64;
+			options.block_count = 32;
+			options.retire_ms = 100;
 			options.queue_count = queue_counts[i];
 			options.fanout = (enum cw_live_fanout)mode;
-			capture(options, &sending, 1000, &tally, &books);
+			capture(options, &sending, sending.count, 1000, &tally, &books);
 			printf("%u queues, %s: %u used\n", queue_counts[i], fanout_names[mode],
 			       books.queues_used);
 			assert_all_there(&tally, &books.total);
@@ -82,15 +80,18 @@ static void every_frame_arrives_once_with_any_queues_and_fanout(void **state)
 		}
 }
 
-static void a_million_frames_arrive_once(void **state)
+static void frames_arrive_once_while_blocks_are_used_again(void **state)
 {
-	struct cw_live_options options = {.device = "in", .queue_count = 2};
-	struct rig_sending sending = sending_of(plain_shape(60), scaled(1000000, 1000), 250000);
+	struct cw_live_options options = small_options();
+	struct rig_sending sending = sending_of(plain_shape(60), scaled(300000, 150000), 0);
 	struct tally tally;
 	struct books books;
 
 	NEED_DEVICES();
-	capture(options, &sending, 0, &tally, &books);
+	options.queue_count = 2;
+	options.retire_ms = 100;
+	/* A window is a third of a queue's ring, and all of them are more than both rings. */
+	capture(options, &sending, 15000, 0, &tally, &books);
 	assert_all_there(&tally, &books.total);
 	assert_int_equal(tally.reordered, 0);
 	tally_fini(&tally);
@@ -134,7 +135,7 @@ static void overrun_is_counted_to_the_frame(void **state)
 
 static void nothing_is_seen_twice_while_queues_open_under_traffic(void **state)
 {
-	struct rig_sending sending = sending_of(plain_shape(60), 200000, 150000);
+	struct rig_sending sending = sending_of(plain_shape(60), 3000000, 150000);
 	struct cw_live_options options = small_options();
 	struct rig_sender sender;
 	uint64_t ended = 0, received = 0;
@@ -142,7 +143,7 @@ static void nothing_is_seen_twice_while_queues_open_under_traffic(void **state)
 	NEED_DEVICES();
 	options.queue_count = QUEUES_MAX;
 	assert_true(rig_start_sender(&sender, &sending));
-	while (rig_is_sending(&sender) && ended < 30) {
+	while (ended < 8) {
 		struct books books = {0};
 		struct tally tally;
 		struct cw_live *live = open_live(&options);
@@ -164,8 +165,9 @@ static void nothing_is_seen_twice_while_queues_open_under_traffic(void **state)
 		tally_fini(&tally);
 		ended++;
 	}
-	assert_int_equal(rig_end_sender(&sender), sending.count);
-	assert_true(ended >= 2 && received > 0);
+	kill(sender.child, SIGTERM);
+	assert_true(rig_end_sender(&sender) < sending.count); /* it sent to the end */
+	assert_true(received > 0);
 }
 
 /* ---- contents ---- */
@@ -179,9 +181,10 @@ static void check_shape(struct stamp_shape shape, uint32_t gso, uint32_t count, 
 
 	options.queue_count = 1;
 	options.block_bytes = block_bytes;
-	options.block_count = 64; /* the reader may be late by 0.2 s with the smallest blocks */
+	options.block_count = 64;
+	options.retire_ms = 100;
 	sending.gso = gso;
-	capture(options, &sending, 0, &tally, &books);
+	capture(options, &sending, count, 0, &tally, &books);
 	assert_all_there(&tally, &books.total);
 	tally_fini(&tally);
 }
@@ -369,7 +372,6 @@ static uint64_t captured_on(const char *device, const char *sent_on,
 	tally_init(&tally, sending.shape, sending.count);
 	live = open_live(&options);
 	assert_int_equal(rig_send(&sending), sending.count);
-	rig_sleep_ms(20);
 	for (uint32_t queue = 0; queue < 2; queue++) {
 		assert_int_equal(cw_live_stop(live, queue), 0);
 		while ((result = cw_live_next(live, queue, 0, -1, &span, &lease)) == 1) {
@@ -414,7 +416,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_frame_arrives_once_with_any_queues_and_fanout),
-	    cmocka_unit_test(a_million_frames_arrive_once),
+	    cmocka_unit_test(frames_arrive_once_while_blocks_are_used_again),
 	    cmocka_unit_test(overrun_is_counted_to_the_frame),
 	    cmocka_unit_test(nothing_is_seen_twice_while_queues_open_under_traffic),
 	    cmocka_unit_test(vlan_and_qinq_frames_are_as_sent),

@@ -45,8 +45,8 @@ static void capture(struct cw_live_options options, const struct rig_sending *se
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_queue, &readers[i]),
 				 0);
 	}
-	assert_int_equal(rig_send(sending), sending->count);
-	wait_for_arrival(tally, sending->count);
+	/* A queue has 16,384 pieces of frames. */
+	send_in_windows(*sending, 16000 / (1 + sending->shape.bytes_max / 1700), tally);
 	assert_int_equal(write(options.wake_fd, &one, sizeof(one)), sizeof(one));
 	for (i = 0; i < info.queue_count; i++) {
 		pthread_join(readers[i].thread, NULL);
@@ -69,7 +69,7 @@ static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
 
 	NEED_DEVICES();
 	shape.bytes_max = 1514;
-	sending = sending_of(shape, 60000, 60000);
+	sending = sending_of(shape, 60000, 0);
 	for (i = 0; i < CW_ARRAY_COUNT(queue_counts); i++) {
 		struct cw_live_options options = options_of("in");
 		struct tally tally;
@@ -147,7 +147,7 @@ static void books_balance_at_any_rate_with_leases_given_back_elsewhere(void **st
 		live = open_xdp(&options);
 		before = device_count();
 		assert_true(rig_start_sender(&sender, &sending));
-		pass_on(&passing, live, &tally, &stats);
+		pass_on(&passing, live, &tally, &sender, &stats);
 		assert_int_equal(rig_end_sender(&sender), sending.count);
 		assert_balanced(&stats);
 		printf("%llu seen, %llu dropped\n", (unsigned long long)stats.kernel_seen,
@@ -162,9 +162,9 @@ static void books_balance_at_any_rate_with_leases_given_back_elsewhere(void **st
 
 /* ---- contents ---- */
 
-static void check_shape(struct stamp_shape shape, uint32_t count, uint64_t rate)
+static void check_shape(struct stamp_shape shape, uint32_t count)
 {
-	struct rig_sending sending = sending_of(shape, count, rate);
+	struct rig_sending sending = sending_of(shape, count, 0);
 	struct tally tally;
 	struct books books;
 
@@ -181,9 +181,9 @@ static void vlan_and_qinq_frames_are_as_sent(void **state)
 	make_pair(1, 1500);
 	shape.bytes_max = 600;
 	shape.vlan = 0x2064;
-	check_shape(shape, 5000, 20000);
+	check_shape(shape, 5000);
 	shape.outer = 0x1fff;
-	check_shape(shape, 5000, 20000);
+	check_shape(shape, 5000);
 }
 
 static void frames_in_pieces_are_put_together(void **state)
@@ -193,11 +193,11 @@ static void frames_in_pieces_are_put_together(void **state)
 	NEED_DEVICES();
 	make_pair(1, 9000);
 	shape.bytes_max = 9014;
-	check_shape(shape, 5000, 5000);
+	check_shape(shape, 5000);
 	/* Jumbo beyond all devices, but what the kernel makes of merged segments is as long. */
 	make_pair(1, 65535);
 	shape.bytes_max = 65535;
-	check_shape(shape, 1000, 1000);
+	check_shape(shape, 1000);
 }
 
 static void snaplen_cuts_frames_whole_or_in_pieces(void **state)
@@ -247,8 +247,8 @@ static void snaplen_cuts_frames_whole_or_in_pieces(void **state)
 static void times_are_of_each_arrival_in_nanoseconds(void **state)
 {
 	struct cw_live_options options = options_of("in");
-	struct rig_sending sending = sending_of(plain_shape(60), 50, 1000);
-	uint64_t start_ns, end_ns, odd = 0;
+	struct rig_sending sending = sending_of(plain_shape(60), 25, 0);
+	uint64_t start_ns, middle_ns, end_ns, odd = 0;
 	struct cw_packet packets[BURST];
 	struct cw_cursor cursor = {0};
 	const struct cw_iface *iface;
@@ -275,21 +275,23 @@ static void times_are_of_each_arrival_in_nanoseconds(void **state)
 	assert_int_equal(iface->input, 3);
 	assert_true(iface->has_ns);
 	start_ns = cw_wall_ns();
-	assert_int_equal(rig_send(&sending), 50);
+	assert_int_equal(rig_send(&sending), 25);
+	middle_ns = cw_wall_ns();
+	assert_int_equal(rig_send(&sending), 25);
 	end_ns = cw_wall_ns();
 	assert_int_equal(cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), 1); /* one batch */
 	count = cw_span_decode(&span, &cursor, packets, BURST);
 	assert_int_equal(count, 50);
 	for (i = 0; i < count; i++) {
 		/* The two clocks are read one after the other. */
-		assert_in_range(packets[i].ts_ns, start_ns - 100000, end_ns + 100000);
+		assert_in_range(packets[i].ts_ns, (i < 25 ? start_ns : middle_ns) - 100000,
+				(i < 25 ? middle_ns : end_ns) + 100000);
 		assert_true(i == 0 || packets[i].ts_ns >= packets[i - 1].ts_ns);
 		assert_int_equal(packets[i].iface, info.iface);
 		assert_int_equal(packets[i].flags, 0);
 		odd += packets[i].ts_ns % 1000 != 0;
 	}
 	assert_true(odd > 0);
-	assert_true(packets[49].ts_ns - packets[0].ts_ns > 20 * 1000000);
 	/* By address each is in front of the span's end, as what checks spans for damage wants it.
 	 */
 	for (i = 0; i < count; i++)
@@ -372,7 +374,7 @@ static void check_held(struct cw_live *live, uint32_t records_max, uint32_t batc
 	for (uint32_t i = 0; i < count; i++)
 		if (leases[i].window)
 			cw_lease_give_back(&leases[i]);
-	while ((result = cw_live_next(live, 0, 0, 100, &span, &lease)) == 1) {
+	while ((result = cw_live_next(live, 0, 0, 0, &span, &lease)) == 1) {
 		tally_span(&tally, 0, &span);
 		cw_lease_give_back(&lease);
 	}
