@@ -15,22 +15,15 @@
 
 #include "pipeline/pipeline.h"
 #include "tests/rig/live_tests.h"
+#include "tests/rig/open_on_one_core.h"
 
 #define NO_LANE UINT32_MAX
 #define RING_BLOCK_BYTES ((size_t)64 << 10)
 #define RING_BLOCKS 256u
 #define RING_BLOCKS_FEW 32u
+#define RETIRE_MS 100u /* so a ring holds packets of 20 s, however slowly they are sent */
 #define SNAPLEN 256u
 #define FLOWS 97u
-
-static uint32_t rate(void)
-{
-#ifdef CW_SANITIZED
-	return 10000;
-#else
-	return 50000;
-#endif
-}
 
 /* ---- a worker that stands still ---- */
 
@@ -120,6 +113,7 @@ static void make_run(struct run *run, uint32_t lane)
 	run->options.live.fanout = CW_FANOUT_LB;
 	run->options.live.block_bytes = RING_BLOCK_BYTES;
 	run->options.live.block_count = RING_BLOCKS;
+	run->options.live.retire_ms = RETIRE_MS;
 	run->options.live.snaplen = SNAPLEN;
 	run->options.on_batch = on_batch;
 	run->options.context = &run->brake;
@@ -141,7 +135,6 @@ static void send_frames(uint64_t first, uint64_t count)
 	    .shape = {.bytes = 60, .flows = FLOWS, .vlan = STAMP_TAG_NONE, .outer = STAMP_TAG_NONE},
 	    .first = first,
 	    .count = count,
-	    .rate = rate(),
 	};
 
 	assert_int_equal(rig_send(&sending), count);
@@ -227,14 +220,18 @@ static void a_worker_that_stands_still_for_long_costs_its_queue_only(void **stat
 	const uint64_t count = 4 * RING_BLOCKS_FEW * RING_BLOCK_BYTES / 128;
 	struct cw_report report;
 	static struct run run; /* a failed test's threads go on */
+	uint64_t sent;
 
 	NEED_DEVICES();
 	make_run(&run, 1);
 	run.options.live.block_count = RING_BLOCKS_FEW;
 	launch(&run);
-	send_frames(0, count);
+	/* A quarter of the ring at once, each after the other queue's worker took the last. */
+	for (sent = 0; sent < count; sent += count / 16) {
+		send_frames(sent, count / 16);
+		WAIT_UNTIL(progress_of(&run).packets >= (sent + count / 16) / 2);
+	}
 	WAIT_UNTIL(progress_of(&run).kernel_dropped > 0);
-	WAIT_UNTIL(progress_of(&run).packets >= count / 2);
 	brake_release(&run.brake);
 	WAIT_UNTIL(progress_of(&run).packets + progress_of(&run).kernel_dropped == count);
 	send_frames(count, 1000);

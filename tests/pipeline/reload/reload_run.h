@@ -20,6 +20,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/threads/gate.h"
 #include "tests/rig/live_tests.h"
+#include "tests/rig/open_on_one_core.h"
 
 #define FLOWS 8u
 #define RULES_MAX 1000u
@@ -161,8 +162,7 @@ static inline void make_run(struct run *run, const char *text, uint32_t queues)
 	run->options.live.queue_count = queues;
 	run->options.live.fanout = CW_FANOUT_LB;
 	run->options.live.block_bytes = (size_t)64 << 10;
-	run->options.live.block_count = 512;
-	run->options.live.retire_ms = 2;
+	run->options.live.block_count = 512; /* for seconds in which nobody reads */
 	run->options.live.snaplen = 256;
 	run->options.load_rules = load_rules;
 	run->options.on_reload = on_reload;
