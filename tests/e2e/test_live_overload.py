@@ -148,20 +148,25 @@ class Overload(live.Test):
 
     def test_a_drain_that_ends_late_is_given_up(self):
         """What a pipe takes no more is lost as shutdown once --drain-timeout is over."""
-        pipe = Pipe(self.path("pipe.pcap"))
-        self.addCleanup(pipe.close)
         shape = live.Shape(self.COUNT, size=1000)
-        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
-                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
-                               "--buffer", "8MiB", "--drain-timeout", 0.3)
-        live.send(shape)
-        capture.wait_seen(self.COUNT)
-        capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "everything is taken in")
-        capture.signal()
-        capture.wait_line("cannot write the last packets within")
-        pipe.read_on()
-        report = self.report_of(capture.wait(), 1)
-        pipe.thread.join()
+        for attempt in range(5):
+            path = self.path(f"pipe{attempt}.pcap")
+            pipe = Pipe(path)
+            self.addCleanup(pipe.close)
+            capture = self.capture("-i", "in", "-w", path, "-w", self.path(f"file{attempt}.pcap"),
+                                   "-f", "udp", "-f", "udp", "-t", 2, "--buffer", "8MiB",
+                                   "--drain-timeout", 0.3, env=self.breaking_off())
+            live.send(shape)
+            capture.wait_seen(self.COUNT)
+            capture.wait_stats(lambda stats: stats["received"] == self.COUNT, "all is taken in")
+            capture.signal()
+            capture.wait_line("cannot write the last packets within")
+            pipe.read_on()
+            result = capture.wait()
+            pipe.thread.join()
+            if "stuck" not in result.err:  # else this program read too late: two seconds
+                break
+        report = self.report_of(result, 1)
         fifo, file = report["rules"]
         self.assertGreater(fifo["lost"]["shutdown"], 0)
         self.assertEqual(fifo["lost_total"], fifo["lost"]["shutdown"] + fifo["lost"]["backlog"])
@@ -208,18 +213,15 @@ class Signals(live.Test):
         for queues in (1, 4):
             with self.subTest(queues=queues):
                 path = self.path(f"{queues}.pcap")
-                capture = self.capture("-i", "in", "-w", path, "--queues", queues)
+                capture = self.capture("-i", "in", "-w", path, "--queues", queues, *live.FLOWING)
                 sender = self.sender(shape, rate=live.FLOW)
                 capture.wait_seen(1000)
                 self.assertIsNone(sender.process.poll())
                 report = self.report_of(capture.stop())
                 sender.stop()
                 self.assertEqual(self.sum_of(report, "left"), 0)
-                self.assertEqual(self.sum_of(report, "kernel_dropped"), 0)
-                seen = self.sum_of(report, "kernel_seen")
-                self.assertEqual(report["books"]["in_files"], seen)
-                found = live.check(shape, [path])
-                self.expect(found, packets=seen, missing=shape.count - seen)
+                self.assertEqual(report["books"]["in_files"], self.kept(report))
+                self.expect_all(shape, [path], packets=self.kept(report))
 
     def test_the_second_signal_breaks_off(self):
         pipe = Pipe(self.path("pipe.pcap"))

@@ -229,7 +229,7 @@ class Reload(Both, Rules):
             return (f"rules:\n  all: {{filter: udp, write: all.pcap}}\n{fillers}"
                     f"  g{number}: {{filter: udp, write: '{{rule}}.pcap'}}\n")
 
-        capture = self.start(rules(1), "--sync", "off")
+        capture = self.start(rules(1), "--sync", "off", *live.FLOWING)
         sender = self.sender(live.Shape(live.FLOW * 1000), rate=2 * live.FLOW)
         for number in range(2, ROUNDS + 2):
             self.reload(capture, "rules:\n  all: {filter: udp udp, write: all.pcap}\n",
