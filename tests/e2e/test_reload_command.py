@@ -341,7 +341,6 @@ class Reload(Both, Rules):
                          [n for n in range(2 * SOME) if n < SOME or n % 97 != 1])
 
 
-
 class Control(Both, Rules):
     """The same, and more, over --control; by a capture that has become nobody where it may."""
 
