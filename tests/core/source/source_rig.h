@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,33 +78,53 @@ static inline void read_source(const char *path, const struct cw_source_options 
 	cw_ifaces_fini(&ifaces);
 }
 
-/* A child that writes data into a pipe in random pieces. Gives the end to read from. */
-static inline int feed_pipe(const uint8_t *data, size_t bytes, pid_t *child)
+/* A thread that writes data into a pipe in random pieces. */
+struct feeder {
+	pthread_t thread;
+	const uint8_t *data;
+	size_t bytes;
+	uint64_t random;
+	int ends[2]; /* of the pipe: to read, to write */
+};
+
+static inline void *feed_pieces(void *argument)
 {
-	int ends[2];
+	struct feeder *feeder = argument;
+	sigset_t broken_pipe;
+	size_t at = 0;
 
-	assert_int_equal(pipe(ends), 0);
-	*child = fork();
-	assert_true(*child >= 0);
-	if (!*child) {
-		size_t at = 0;
+	sigemptyset(&broken_pipe);
+	sigaddset(&broken_pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
+	while (at < feeder->bytes) {
+		size_t limit = next_random(&feeder->random) % 4 ? 3000 : 40;
+		size_t piece = 1 + next_random(&feeder->random) % limit;
+		ssize_t wrote = write(feeder->ends[1], feeder->data + at,
+				      cw_min_size(piece, feeder->bytes - at));
 
-		close(ends[0]);
-		signal(SIGPIPE, SIG_IGN);
-		while (at < bytes) {
-			size_t piece = 1 + next_random(&random_state) %
-					       (next_random(&random_state) % 4 ? 3000 : 40);
-			ssize_t wrote = write(ends[1], data + at, cw_min_size(piece, bytes - at));
-
-			if (wrote < 0)
-				_exit(0);
-			at += (size_t)wrote;
-		}
-		_exit(0);
+		if (wrote < 0) /* the reader has closed its end */
+			break;
+		at += (size_t)wrote;
 	}
-	close(ends[1]);
-	next_random(&random_state);
-	return ends[0];
+	close(feeder->ends[1]);
+	return NULL;
+}
+
+/* Returns the end to read from. Borrows the data until end_feed. */
+static inline int start_feed(struct feeder *feeder, const uint8_t *data, size_t bytes)
+{
+	*feeder =
+	    (struct feeder){.data = data, .bytes = bytes, .random = next_random(&random_state)};
+	assert_int_equal(pipe(feeder->ends), 0);
+	assert_int_equal(pthread_create(&feeder->thread, NULL, feed_pieces, feeder), 0);
+	return feeder->ends[0];
+}
+
+/* Close the end to read from and wait for the thread. */
+static inline void end_feed(struct feeder *feeder)
+{
+	close(feeder->ends[0]);
+	assert_int_equal(pthread_join(feeder->thread, NULL), 0);
 }
 
 /* A file of `count` records, numbered by their seconds: pcap of RECORD_BYTES each, or pcapng. */

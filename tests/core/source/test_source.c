@@ -4,7 +4,6 @@
  * what cannot be opened, and damage in packed data.
  */
 #include <errno.h>
-#include <sys/wait.h>
 
 #include <pcap/pcap.h>
 #include <zlib.h>
@@ -27,14 +26,12 @@ static const char *write_file(const char *name, const void *data, size_t bytes)
 static void read_pipe(const uint8_t *data, size_t bytes, const struct cw_source_options *options,
 		      struct seen_list *list)
 {
+	struct feeder feeder;
 	char path[32];
-	pid_t child;
-	int fd = feed_pipe(data, bytes, &child);
 
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	snprintf(path, sizeof(path), "/dev/fd/%d", start_feed(&feeder, data, bytes));
 	read_source(path, options, 2000, list);
-	close(fd);
-	waitpid(child, NULL, 0);
+	end_feed(&feeder);
 }
 
 /* The data as gzip members or zstd frames, cut in two at a random place. Caller frees. */
@@ -433,18 +430,17 @@ static void standard_input_is_a_source(void **state)
 	struct seen_list list;
 	size_t bytes;
 	uint8_t *data = read_file(make_large("large", 1000), &bytes);
-	pid_t child;
+	struct feeder feeder;
 	int fd;
 
 	(void)state;
-	fd = feed_pipe(data, bytes, &child);
+	fd = start_feed(&feeder, data, bytes);
 	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
-	close(fd);
 	read_source("-", &plain, 5000, &list);
 	assert_int_equal(list.result, 0);
 	assert_int_equal(list.count, 1000);
 	seen_free(&list);
-	waitpid(child, NULL, 0);
+	end_feed(&feeder);
 	fd = open(in_folder("large"), O_RDONLY); /* capweir - < file */
 	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
 	close(fd);

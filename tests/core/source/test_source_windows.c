@@ -189,9 +189,9 @@ static void more_windows_than_allowed_are_refused_until_one_comes_back(void **st
 	struct cw_span span;
 	size_t bytes, held, total;
 	uint8_t *data;
-	pid_t child = 0;
+	struct feeder feeder;
 	char name[32];
-	int result, is_pipe, fd = -1;
+	int result, is_pipe;
 
 	(void)state;
 	data = read_file(path, &bytes);
@@ -200,8 +200,8 @@ static void more_windows_than_allowed_are_refused_until_one_comes_back(void **st
 	for (is_pipe = 0; is_pipe < 2; is_pipe++) {
 		held = total = 0;
 		if (is_pipe) {
-			fd = feed_pipe(data, bytes, &child);
-			snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+			snprintf(name, sizeof(name), "/dev/fd/%d",
+				 start_feed(&feeder, data, bytes));
 			path = name;
 		}
 		cw_ifaces_init(&ifaces);
@@ -227,10 +227,8 @@ static void more_windows_than_allowed_are_refused_until_one_comes_back(void **st
 		while (held)
 			cw_lease_give_back(&leases[--held]);
 		cw_ifaces_fini(&ifaces);
-		if (is_pipe) {
-			close(fd);
-			waitpid(child, NULL, 0);
-		}
+		if (is_pipe)
+			end_feed(&feeder);
 	}
 	free(data);
 }
@@ -314,17 +312,17 @@ static void leases_come_back_from_any_thread(void **state)
 	pthread_t threads[2];
 	size_t bytes, i;
 	uint8_t *data;
-	pid_t child = 0;
+	struct feeder feeder;
 	char name[32];
-	int result, is_pipe, fd = -1;
+	int result, is_pipe;
 
 	(void)state;
 	data = read_file(path, &bytes);
 	options.window_bytes = options.buffer_bytes = 16384;
 	for (is_pipe = 0; is_pipe < 2; is_pipe++) {
 		if (is_pipe) {
-			fd = feed_pipe(data, bytes, &child);
-			snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+			snprintf(name, sizeof(name), "/dev/fd/%d",
+				 start_feed(&feeder, data, bytes));
 			path = name;
 		}
 		handed.packets = handed.seconds = 0;
@@ -348,10 +346,8 @@ static void leases_come_back_from_any_thread(void **state)
 		cw_ifaces_fini(&ifaces);
 		assert_int_equal(handed.packets, records);
 		assert_int_equal(handed.seconds, (uint64_t)records * (records + 1) / 2);
-		if (is_pipe) {
-			close(fd);
-			waitpid(child, NULL, 0);
-		}
+		if (is_pipe)
+			end_feed(&feeder);
 	}
 	free(data);
 }
