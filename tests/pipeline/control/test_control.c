@@ -323,6 +323,7 @@ static void rude_clients_harm_nobody(void **state)
 	close(fd);
 	/* One that asks and asks, and reads nothing: it is not read from either. */
 	slow = join(&rig);
+	assert_int_equal(setsockopt(slow, SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int)), 0);
 	while (send(slow, "{\"command\": \"stats\"}\n", 21, MSG_NOSIGNAL) == 21)
 		serve(&rig);
 	assert_int_equal(errno, EAGAIN);
