@@ -76,21 +76,11 @@ static inline void differ_add_program(struct differ *differ, const struct bpf_in
 	differ_add(differ, filter);
 }
 
-/* A set of all filters so far, with this engine; budget NULL = the default. */
-static inline struct cw_filter_set *
-differ_build(struct differ *differ, enum cw_filter_engine engine, enum cw_filter_mode mode,
-	     const struct cw_filter_budget *budget, const char *name)
+/* Add copies of all filters so far to the set. */
+static inline void differ_fill(const struct differ *differ, struct cw_filter_set *set)
 {
-	struct cw_filter_set_options options = {
-	    .filter = {.linktype = CW_LINKTYPE_ETHERNET}, .mode = mode, .engine = engine};
-	struct cw_filter_set *set;
-	struct cw_error error;
 	uint32_t i;
 
-	if (differ->set_count == DIFFER_SETS_MAX || cw_filter_set_new(&set, &options, NULL))
-		abort();
-	if (budget)
-		cw_filter_set_budget(set, budget);
 	for (i = differ->count; i-- > 0;) { /* in any order */
 		uint32_t count;
 		const struct bpf_insn *program = cw_filter_program(differ->filters[i], &count);
@@ -100,6 +90,23 @@ differ_build(struct differ *differ, enum cw_filter_engine engine, enum cw_filter
 		    cw_filter_set_add_filter(set, DIFFER_ID(i), copy, NULL))
 			abort();
 	}
+}
+
+/* A set of all filters so far, with this engine; budget NULL = the default. */
+static inline struct cw_filter_set *
+differ_build(struct differ *differ, enum cw_filter_engine engine, enum cw_filter_mode mode,
+	     const struct cw_filter_budget *budget, const char *name)
+{
+	struct cw_filter_set_options options = {
+	    .filter = {.linktype = CW_LINKTYPE_ETHERNET}, .mode = mode, .engine = engine};
+	struct cw_filter_set *set;
+	struct cw_error error;
+
+	if (differ->set_count == DIFFER_SETS_MAX || cw_filter_set_new(&set, &options, NULL))
+		abort();
+	if (budget)
+		cw_filter_set_budget(set, budget);
+	differ_fill(differ, set);
 	if (cw_filter_set_build(set, &error)) {
 		fprintf(stderr, "%s: %s\n", name, error.text);
 		abort();

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "tests/rig/live_rig.h"
 #include "tests/rig/run_tests.h"
+#include "tests/rig/scale.h"
 
 #define WAIT_MS 100000u /* only a hang takes that */
 
@@ -33,15 +34,6 @@ static const char *reason; /* why there are no devices; NULL: there are */
 			rig_sleep_ms(1);                                           \
 		}                                                                  \
 	} while (0)
-
-/* So many, times CAPWEIR_TEST_SCALE, but not fewer than `least`. */
-static inline uint32_t scaled(uint32_t count, uint32_t least)
-{
-	const char *text = getenv("CAPWEIR_TEST_SCALE");
-	uint32_t result = text ? (uint32_t)(count * atof(text)) : count;
-
-	return result < least ? least : result;
-}
 
 static inline int make_devices(void **state)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/rig/differ_tests.h"
+#include "tests/rig/scale.h"
 
 static const char *const hard_kinds[] = {"bits", "sums", "checks", "ranges", "random"};
 
@@ -58,7 +59,7 @@ static void sets_that_join_badly_are_one_program(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < CW_ARRAY_COUNT(hard_kinds); i++) {
-		add_set(&differ, &random, hard_kinds[i], 600);
+		add_set(&differ, &random, hard_kinds[i], scaled(600, 120));
 		build_all(&differ, NULL);
 		for (uint32_t set = 0; set < differ.set_count; set++) {
 			struct cw_filter_set_stats stats;
@@ -70,7 +71,7 @@ static void sets_that_join_badly_are_one_program(void **state)
 			assert_in_range(stats.apart_count, 0, differ.count / 20);
 			assert_in_range(stats.joint_bytes / differ.count, 1, 12000);
 		}
-		check_packets(&differ, &random, 200);
+		check_packets(&differ, &random, scaled(200, 50));
 		differ_clear(&differ);
 	}
 	differ_fini(&differ);
@@ -81,17 +82,18 @@ static void joining_that_ends_anywhere_is_exact(void **state)
 {
 	struct random random = {random_seed(__func__)};
 	struct differ differ = {0};
+	uint32_t rounds = scaled(60, 15); /* each kind with few and many filters */
 
 	(void)state;
-	for (uint32_t i = 0; i < 60; i++) {
+	for (uint32_t i = 0; i < rounds; i++) {
 		struct cw_filter_budget budget = cw_filter_budget_default;
 
 		add_set(&differ, &random, hard_kinds[i % CW_ARRAY_COUNT(hard_kinds)],
-			i % 3 ? 60 : 250);
+			i % 3 ? 60 : scaled(250, 120));
 		budget.joint_per_input = 0;
 		budget.joint_extra = 2000u << random_below(&random, 8);
 		build_all(&differ, &budget);
-		check_packets(&differ, &random, 100);
+		check_packets(&differ, &random, scaled(100, 50));
 		differ_clear(&differ);
 	}
 	differ_fini(&differ);
@@ -136,13 +138,15 @@ static void filters_without_a_diagram_are_matched_exactly(void **state)
 	struct random random = {random_seed(__func__)};
 	struct cw_filter_budget budget = cw_filter_budget_default;
 	struct differ differ = {0};
+	uint32_t rounds = scaled(40, 24); /* each kind */
 
 	(void)state;
-	for (uint32_t i = 0; i < 40; i++) {
+	for (uint32_t i = 0; i < rounds; i++) {
 		struct cw_filter_set_stats jit, walker;
 
-		add_set(&differ, &random, sets_kinds[i % (CW_ARRAY_COUNT(sets_kinds) - 1)], 40);
-		add_set(&differ, &random, "random", 10);
+		add_set(&differ, &random, sets_kinds[i % (CW_ARRAY_COUNT(sets_kinds) - 1)],
+			scaled(40, 15));
+		add_set(&differ, &random, "random", scaled(10, 5));
 		budget.diagram_nodes = random_below(&random, 8);
 		build_all(&differ, &budget);
 		cw_filter_set_stats(differ.sets[0], &jit);
@@ -276,7 +280,7 @@ static void filters_that_are_taken_back_are_not_found(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	for (uint32_t i = 0; i < 30; i++) {
+	for (uint32_t i = scaled(30, 6); i > 0; i--) {
 		for (uint32_t n = 0; n < 80; n++) {
 			static const char *const forms[] = {
 			    "not host 10.0.0.%u",
@@ -294,7 +298,7 @@ static void filters_that_are_taken_back_are_not_found(void **state)
 			differ_add_expression(&differ, expression, false);
 		}
 		build_all(&differ, NULL);
-		for (uint32_t n = 0; n < 400; n++) {
+		for (uint32_t n = scaled(400, 200); n > 0; n--) {
 			uint8_t bytes[RANDOM_PACKET_MAX];
 			struct cw_packet packet = {.data = bytes};
 

@@ -15,6 +15,7 @@
 #include "core/filter/view.h"
 #include "tests/rig/failing_memory.h"
 #include "tests/rig/filter_differ.h"
+#include "tests/rig/scale.h"
 
 /* ---- one program ---- */
 
@@ -69,7 +70,7 @@ static void programs_are_printed_as_libpcap_prints_them(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	for (uint32_t i = 0; i < 200; i++)
+	for (uint32_t i = scaled(200, 40); i > 0; i--)
 		differ_add_program(&differ, program, random_program(&random, program));
 	assert_true(differ_add_expression(&differ, "ip6 protochain 17", false));
 	assert_true(differ_add_expression(&differ, "host 10.0.0.1 and port 80", true));
@@ -151,7 +152,7 @@ static void sets_of_every_shape_are_printed_whole(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; sets_kinds[i]; i++) {
-		add_kind(&differ, &random, sets_kinds[i], 60);
+		add_kind(&differ, &random, sets_kinds[i], scaled(60, 20));
 		check_whole(differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker"));
 		check_whole(differ_build(&differ, CW_ENGINE_JIT, CW_FILTER_ALL, NULL, "jit"));
 		check_whole(
@@ -168,7 +169,7 @@ static void random_programs_are_printed_whole(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	for (uint32_t i = 0; i < 100; i++) {
+	for (uint32_t i = scaled(100, 20); i > 0; i--) {
 		for (uint32_t count = 1 + random_below(&random, 20); count; count--)
 			differ_add_program(&differ, program, random_program(&random, program));
 		check_whole(differ_build(&differ, CW_ENGINE_WALKER, CW_FILTER_ALL, NULL, "walker"));

@@ -9,6 +9,7 @@
 
 #include "tests/rig/differ_tests.h"
 #include "tests/rig/failing_memory.h"
+#include "tests/rig/scale.h"
 
 #define EXPRESSIONS_PATH CW_ROOT "/tests/data/expressions.txt"
 
@@ -102,7 +103,7 @@ static void expressions_of_all_kinds_are_joined_exactly(void **state)
 	for (uint32_t unoptimized = 0; unoptimized < 2; unoptimized++) {
 		add_data_file(&differ, unoptimized);
 		build_all(&differ, NULL);
-		check_packets(&differ, &random, 3000);
+		check_packets(&differ, &random, scaled(3000, 0));
 		differ_clear(&differ);
 	}
 	finish(&differ);
@@ -115,9 +116,9 @@ static void sets_of_every_shape_are_joined_exactly(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; sets_kinds[i]; i++) {
-		add_set(&differ, &random, sets_kinds[i], 200);
+		add_set(&differ, &random, sets_kinds[i], scaled(200, 40));
 		build_all(&differ, NULL);
-		check_packets(&differ, &random, 250);
+		check_packets(&differ, &random, scaled(250, 100));
 		differ_clear(&differ);
 	}
 	finish(&differ);
@@ -137,7 +138,7 @@ static void expressions_of_many_alternatives_are_joined_exactly(void **state)
 			assert_true(differ_add_expression(&differ, text, count > 20));
 		}
 		build_all(&differ, NULL);
-		check_packets(&differ, &random, 1000);
+		check_packets(&differ, &random, scaled(1000, 300));
 		differ_clear(&differ);
 	}
 	assert_true(differ.matches > 0);
@@ -150,7 +151,7 @@ static void few_filters_are_matched_exactly(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	for (uint32_t i = 0; i < 400; i++) {
+	for (uint32_t i = scaled(400, 80); i > 0; i--) {
 		const char *kind =
 		    sets_kinds[random_below(&random, CW_ARRAY_COUNT(sets_kinds) - 1)];
 
@@ -171,7 +172,7 @@ static void random_programs_are_joined_exactly(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	for (uint32_t i = 0; i < 150; i++) {
+	for (uint32_t i = scaled(150, 30); i > 0; i--) {
 		uint32_t count = 1 + random_below(&random, 30);
 
 		while (count--)
@@ -189,9 +190,10 @@ static void tiny_budgets_change_the_engine_not_the_result(void **state)
 	struct cw_filter_set_stats stats;
 	struct differ differ = {0};
 	size_t apart = 0, programs = 0;
+	uint32_t budgets = scaled(120, 48);
 
 	(void)state;
-	for (uint32_t i = 0; i < 120; i++) {
+	for (uint32_t i = 0; i < budgets; i++) {
 		struct cw_filter_budget budget = differ_tiny(&random);
 
 		add_set(&differ, &random, sets_kinds[i % (CW_ARRAY_COUNT(sets_kinds) - 1)], 60);
@@ -217,7 +219,7 @@ static void a_set_can_be_matched_by_libpcap(void **state)
 	add_set(&differ, &random, "mixed", 100);
 	add_data_file(&differ, false);
 	build_all(&differ, NULL);
-	for (uint32_t i = 0; i < 500; i++) {
+	for (uint32_t i = scaled(500, 100); i > 0; i--) {
 		uint8_t bytes[RANDOM_PACKET_MAX];
 		struct cw_packet packet = {.data = bytes, .wire_len = sets_packet(&random, bytes)};
 
@@ -301,26 +303,22 @@ static void where_code_is_forbidden_programs_are_walked(void **state)
 	cw_filter_set_stats(differ.sets[JOINT_AUTO],
 			    &stats); /* AUTO: three filters are not worth it */
 	assert_int_equal(stats.engine, CW_ENGINE_SEQUENTIAL);
-	check_packets(&differ, &random, 500);
+	check_packets(&differ, &random, scaled(500, 100));
 	differ_drop_sets(&differ);
 	add_set(&differ, &random, "mixed", 30);
 	build_all(&differ, NULL);
 	cw_filter_set_stats(differ.sets[JOINT_AUTO], &stats);
 	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
 	assert_int_equal(stats.code_bytes, 0);
-	check_packets(&differ, &random, 500);
+	check_packets(&differ, &random, scaled(500, 100));
 	refuse_mprotect = false;
 	finish(&differ);
 }
 
 /* Let the n-th allocation fail, alone or with all after it, for every n that there is. */
-static uint32_t fail_each_allocation(enum cw_filter_mode mode, uint32_t diagram_nodes)
+static uint32_t fail_each_allocation(const struct differ *differ, enum cw_filter_mode mode,
+				     uint32_t diagram_nodes)
 {
-	static const char *const expressions[] = {
-	    "host 10.0.0.1 and port 80", "not host 10.0.0.2",   "tcp[tcpflags] & tcp-syn != 0",
-	    "ip[2:2] - ip[0] = 5",       "net 10.0.0.0/9",      "ip6 protochain 6",
-	    "portrange 5-900",           "not net 10.1.0.0/16", "ip[0] % ip[9] = 2",
-	    "not host 10.0.0.3",         "not host 10.0.0.4"};
 	struct cw_filter_set_options options = {.filter = {.linktype = CW_LINKTYPE_ETHERNET},
 						.mode = mode};
 	struct cw_filter_budget budget = cw_filter_budget_default;
@@ -335,8 +333,7 @@ static uint32_t fail_each_allocation(enum cw_filter_mode mode, uint32_t diagram_
 
 		assert_int_equal(cw_filter_set_new(&set, &options, NULL), 0);
 		cw_filter_set_budget(set, &budget);
-		for (uint32_t i = 0; i < CW_ARRAY_COUNT(expressions); i++)
-			assert_int_equal(cw_filter_set_add(set, i, expressions[i], NULL), 0);
+		differ_fill(differ, set);
 		allocations_left = n;
 		result = cw_filter_set_build(set, &error);
 		is_reached = allocations_left == 0 || allocations_left > UINT32_MAX / 2;
@@ -350,16 +347,26 @@ static uint32_t fail_each_allocation(enum cw_filter_mode mode, uint32_t diagram_
 
 static void without_memory_building_fails_and_frees_all(void **state)
 {
+	static const char *const expressions[] = {
+	    "host 10.0.0.1 and port 80", "not host 10.0.0.2",   "tcp[tcpflags] & tcp-syn != 0",
+	    "ip[2:2] - ip[0] = 5",       "net 10.0.0.0/9",      "ip6 protochain 6",
+	    "portrange 5-900",           "not net 10.1.0.0/16", "ip[0] % ip[9] = 2",
+	    "not host 10.0.0.3",         "not host 10.0.0.4"};
+	struct differ differ = {0};
+
 	(void)state;
+	for (uint32_t i = 0; i < CW_ARRAY_COUNT(expressions); i++)
+		assert_true(differ_add_expression(&differ, expressions[i], false));
 	for (uint32_t i = 0; i < 4; i++) {
 		enum cw_filter_mode mode = i % 2 ? CW_FILTER_FIRST : CW_FILTER_ALL;
 		uint32_t nodes = i < 2 ? 20000 : 12; /* few: some have no diagram */
 
 		fails_once = true;
-		printf("%u allocations\n", fail_each_allocation(mode, nodes));
+		printf("%u allocations\n", fail_each_allocation(&differ, mode, nodes));
 		fails_once = false;
-		assert_true(fail_each_allocation(mode, nodes) > 100);
+		assert_true(fail_each_allocation(&differ, mode, nodes) > 100);
 	}
+	differ_fini(&differ);
 }
 
 int main(int argc, char **argv)

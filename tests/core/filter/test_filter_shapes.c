@@ -11,6 +11,7 @@
 
 #include "core/filter/passes/passes.h"
 #include "tests/rig/filter_differ.h"
+#include "tests/rig/scale.h"
 
 #define BURST_MAX 64u
 #define FILTERS_OF_BURST 150u
@@ -96,7 +97,7 @@ static void bursts_match_as_packets_do_one_by_one(void **state)
 
 		add_set(&differ, &random, sets_kinds[i / 3], filters);
 		build_all(&differ);
-		for (uint32_t n = 0; n < 20; n++) {
+		for (uint32_t n = scaled(20, 5); n > 0; n--) {
 			uint32_t count = make_burst(&random, packets, memory);
 			size_t room = differ.count * (1 + random_below(&random, BURST_MAX));
 
@@ -171,7 +172,7 @@ static void entries_of_one_shape_share_their_code_exactly(void **state)
 		if (i % 2) /* the tables lead elsewhere where they have no entry */
 			assert_true(differ_add_expression(&differ, others, false));
 		set = build_all(&differ);
-		check_near_packets(&differ, &random, 2000);
+		check_near_packets(&differ, &random, scaled(2000, 400));
 		cw_filter_set_stats(set, &stats);
 		if (i % 2 == 0) /* more than 100 if each had code of its own */
 			assert_in_range(stats.code_bytes / differ.count, 0, 80);
