@@ -17,7 +17,7 @@
 #include "core/packet/linktype.h"
 #include "tests/rig/run_tests.h"
 
-#define HEAVY_HOSTS 300u /* 2 s of CPU time with libpcap's optimiser, 0.5 s without */
+#define HEAVY_HOSTS 250u /* 1.4 s of CPU time with libpcap's optimiser, 0.3 s without */
 #define DEATH_MS 10000   /* that a process which shall end may take */
 #define PER_KIND 25u
 

@@ -10,6 +10,7 @@
 #include "core/filter/text/helper.h"
 #include "tests/rig/filter_sets.h"
 #include "tests/core/filter/text/compiler_rig.h"
+#include "tests/rig/scale.h"
 
 /* ---- helpers ---- */
 
@@ -59,14 +60,14 @@ static void helper_gives_what_compiling_here_gives(void **state)
 	struct cw_filter_compiler *compiler = start(NULL);
 	struct random random = {20261123};
 	char expression[SETS_EXPRESSION_BYTES];
-	uint32_t good = 0, bad = 0;
+	uint32_t good = 0, bad = 0, all, count = scaled(PER_KIND, 5);
 	size_t option, kind;
 
 	(void)state;
 	print_message("seed %" PRIu64 "\n", random.state);
 	for (option = 0; option < CW_ARRAY_COUNT(options_of_all_kinds); option++) {
 		for (kind = 0; sets_kinds[kind]; kind++) {
-			for (uint32_t i = 0; i < PER_KIND; i++) {
+			for (uint32_t i = 0; i < count; i++) {
 				sets_expression(&random, sets_kinds[kind], i, expression);
 				if (compare(compiler, expression, options_of_all_kinds[option]) < 0)
 					bad++;
@@ -76,7 +77,8 @@ static void helper_gives_what_compiling_here_gives(void **state)
 		}
 	}
 	print_message("%u programs and %u errors are equal\n", good, bad);
-	assert_true(good > 2000 && bad > 20);
+	all = good + bad;
+	assert_true(good > all / 2 && bad > all / 200);
 	cw_filter_compiler_free(compiler);
 }
 
