@@ -206,19 +206,27 @@ static inline int put_pieces(struct cw_outfile *file, uint64_t offset, uint64_t 
 	return failure;
 }
 
-/* The file's bytes, which must be a prefix of the data; its length. */
-static inline uint64_t read_prefix(const char *path)
+/* The file's length. Its bytes must be a prefix of the data; those from `offset` on are read. */
+static inline uint64_t read_prefix_from(const char *path, uint64_t offset)
 {
 	FILE *stream = fopen(path, "r");
 	size_t bytes;
 
 	assert_non_null(stream);
-	bytes = fread(back, 1, DATA_BYTES, stream);
+	assert_int_equal(fseek(stream, (long)offset, SEEK_SET), 0);
+	bytes = fread(back, 1, DATA_BYTES - offset, stream);
 	assert_int_equal(fgetc(stream), EOF);
+	offset += bytes;
+	assert_int_equal(ftell(stream), offset);
 	fclose(stream);
-	if (memcmp(back, data, bytes)) /* cmocka compares byte by byte */
-		assert_memory_equal(back, data, bytes);
-	return bytes;
+	if (memcmp(back, data + offset - bytes, bytes)) /* cmocka compares byte by byte */
+		assert_memory_equal(back, data + offset - bytes, bytes);
+	return offset;
+}
+
+static inline uint64_t read_prefix(const char *path)
+{
+	return read_prefix_from(path, 0);
 }
 
 static inline void expect_length(const char *path, uint64_t bytes)
