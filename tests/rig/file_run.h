@@ -20,8 +20,8 @@
 #include "core/format/encode.h"
 #include "datasets/traffic.h"
 #include "pipeline/pipeline.h"
+#include "tests/rig/scale.h"
 
-#define PACKETS 30000u
 #define RULES 6u
 
 /* ---- what the linker wraps ---- */
@@ -39,6 +39,7 @@ static inline bool runs_out(_Atomic long *left)
 
 static char folder[] = "/tmp/capweir-pipeline-XXXXXX";
 static char input_path[64];
+static uint32_t input_packets;
 static off_t input_bytes;
 
 static const char *const filters[RULES] = {"tcp port 443", "udp port 53", "net 198.18.0.0/19",
@@ -59,7 +60,7 @@ static inline void make_input(void)
 	assert_non_null(file);
 	bytes = cw_format_header(CW_FORMAT_PCAP_US, 1, 262144, buffer);
 	assert_int_equal(fwrite(buffer, bytes, 1, file), 1);
-	for (index = 0; index < PACKETS; index++) {
+	for (index = 0; index < input_packets; index++) {
 		cw_traffic_next(traffic, &packet);
 		bytes = cw_format_record_bytes(CW_FORMAT_PCAP_US, &packet, UINT32_MAX);
 		assert_true(bytes <= sizeof(buffer));
@@ -154,6 +155,7 @@ static inline int open_folder(void **state)
 
 	if (!mkdtemp(folder))
 		return -1;
+	input_packets = scaled(30000, 8000);
 	make_input();
 	return 0;
 }

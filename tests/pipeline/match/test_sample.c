@@ -56,7 +56,7 @@ static void check_samples(const struct cw_report *report, const struct told *tol
 
 	assert_int_equal(cw_traffic_open(&traffic, "imix", 3, NULL), 0);
 	for (index = 0; index < report->books.received; index++) {
-		if (index % PACKETS == 0) {
+		if (index % input_packets == 0) {
 			cw_traffic_close(traffic);
 			assert_int_equal(cw_traffic_open(&traffic, "imix", 3, NULL), 0);
 		}
@@ -70,7 +70,7 @@ static void check_samples(const struct cw_report *report, const struct told *tol
 			char expected[256];
 
 			snprintf(expected, sizeof(expected),
-				 "packet %u of %s: %s: ", (unsigned)(index % PACKETS) + 1,
+				 "packet %u of %s: %s: ", (unsigned)(index % input_packets) + 1,
 				 input_path, who);
 			assert_true(differences < told->count);
 			assert_memory_equal(told->texts[differences], expected, strlen(expected));
@@ -137,7 +137,7 @@ static void differences_are_counted_and_told_whatever_the_threads(void **state)
 	run_samples(&setup, 1, "rule r0");
 	run_samples(&setup, 7, "rule r0");
 	run_samples(&setup, 100, "rule r0");
-	run_samples(&setup, 59999, "rule r0"); /* at most two samples */
+	run_samples(&setup, 2 * input_packets - 1, "rule r0"); /* at most two samples */
 	setup.options.match.prefilter = "udp";
 	run_samples(&setup, 11, "the global filter");
 	atomic_store(&lie_divisor, 0);
@@ -153,7 +153,7 @@ static void differences_beyond_the_last_packet_do_not_count(void **state)
 	(void)state;
 	make_setup(&setup, "limit", false, false);
 	atomic_store(&lie_divisor, 5);
-	for (limit = 1; limit < 50000; limit = limit * 3 + 1) {
+	for (limit = 1; limit < 2 * input_packets; limit = limit * 3 + 1) {
 		setup.options.packet_limit = limit;
 		run_samples(&setup, 2, "rule r0");
 	}
