@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "pipeline/rules/rules.h"
+#include "tests/rig/scale.h"
 
 static struct cw_error error;
 
@@ -488,17 +489,22 @@ static void the_check_names_lines_and_both_rules(void **state)
 static void rules_that_cannot_be_told_apart_in_time_are_refused(void **state)
 {
 	struct cw_rules rules;
-	char *text = malloc(1 << 20);
-	size_t used = (size_t)sprintf(text, "defaults: {write: '{iface}-{rule}'}\nrules:\n");
+	char *text;
+	size_t used;
 
 	(void)state;
+	if (scale() < 1) {
+		print_message("skipped: the search takes 2^27 steps before it gives up\n");
+		skip();
+	}
+	text = malloc(1 << 20);
+	used = (size_t)sprintf(text, "defaults: {write: '{iface}-{rule}'}\nrules:\n");
 	for (uint32_t i = 0; i < 30000; i++)
 		used += (size_t)sprintf(text + used, "  r%u: ip\n", i);
 	assert_int_equal(cw_rules_parse(&rules, text, used, "r.yaml", &error), 0);
-	/* r1 against x-r1: {iface} may be anything, so this is found or given up, never accepted.
-	 */
-	assert_true(cw_rules_check(&rules, &error) < 0);
-	assert_true(strstr(error.text, "too many rules") || strstr(error.text, "the same file"));
+	/* {iface} may be anything, so each pair is compared. */
+	assert_int_equal(cw_rules_check(&rules, &error), -E2BIG);
+	assert_non_null(strstr(error.text, "too many rules"));
 	cw_rules_fini(&rules);
 	free(text);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "pipeline/rules/template.h"
+#include "tests/rig/scale.h"
 
 static struct cw_error error;
 
@@ -357,13 +358,12 @@ static struct cw_template *random_template(void)
 /* The plain way to compare two expanded relative paths. */
 static void simplify(const char *path, char *result)
 {
-	char copy[CW_TEMPLATE_PATH_BYTES + 1];
+	static char here[CW_TEMPLATE_PATH_BYTES / 2], copy[CW_TEMPLATE_PATH_BYTES + 1];
 	char *save = NULL;
 
-	result[0] = 0;
-	if (path[0] != '/') {
-		assert_non_null(getcwd(result, CW_TEMPLATE_PATH_BYTES / 2));
-	}
+	if (!here[0])
+		assert_non_null(getcwd(here, sizeof(here)));
+	strcpy(result, path[0] == '/' ? "" : here);
 	strcpy(copy, path);
 	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
 		if (!strcmp(part, "."))
@@ -386,7 +386,7 @@ static void equal_expansions_are_always_foreseen(void **state)
 
 	(void)state;
 	print_message("seed %u\n", seed);
-	for (int round = 0; round < 20000; round++) {
+	for (uint32_t round = scaled(20000, 4000); round > 0; round--) {
 		struct cw_template *names[2] = {random_template(), random_template()};
 		const char *chosen[2] = {rules[below(6)], rules[below(6)]};
 		bool foreseen = cw_template_can_collide(names[0], chosen[0], names[1], chosen[1]);
@@ -423,7 +423,7 @@ static void equal_expansions_are_always_foreseen(void **state)
 static void the_search_over_many_agrees_with_trying_all_pairs(void **state)
 {
 	(void)state;
-	for (int round = 0; round < 2000; round++) {
+	for (uint32_t round = scaled(2000, 400); round > 0; round--) {
 		struct cw_template_use uses[6];
 		uint32_t count = 2 + below(5);
 		uint32_t pair[2] = {0, 0};
@@ -479,7 +479,6 @@ static void twenty_thousand_rules_are_compared_quickly(void **state)
 	assert_int_equal(search_many("%Y/%m/{rule}.pcap", 20000, pair), 0);
 	assert_int_equal(search_many("%Y/%m/{rule}{seq}.pcap", 1000, pair), 1);
 	assert_int_equal(search_many("{iface}/{rule}.pcap", 1000, pair), 0);
-	assert_int_equal(search_many("{iface}/{rule}.pcap", 100000, pair), -E2BIG);
 }
 
 int main(void)
