@@ -308,7 +308,7 @@ static void a_few_of_many_flows_carry_much_of_the_traffic(void **state)
 {
 	struct cw_traffic *traffic = open_traffic("small", SEED);
 	static uint32_t counts[CW_TRAFFIC_FLOWS];
-	const uint32_t packet_count = 2000000;
+	const uint32_t packet_count = scaled(2000000, 500000);
 	uint32_t seen = 0, top100 = 0, in_order = 0;
 
 	(void)state;
@@ -324,7 +324,8 @@ static void a_few_of_many_flows_carry_much_of_the_traffic(void **state)
 	}
 	for (uint32_t i = 0; i < 9; i++)
 		in_order += counts[i] > counts[i + 10];
-	assert_true(seen > 45000);
+	print_message("%u packets of %u flows\n", packet_count, seen);
+	assert_true(seen > (packet_count < 2000000 ? 40000 : 45000));
 	assert_in_range(top100, packet_count / 4, packet_count / 2);
 	assert_in_range(counts[0], packet_count / 100, packet_count / 20);
 	assert_int_equal(in_order, 9);
