@@ -136,6 +136,12 @@ static void put_names(const struct cw_option_row *row)
 
 static void put_bash_value(const struct cw_option_row *row)
 {
+	static const char *const offers[] = {
+	    [VALUE_FILE] = " _capweir_offer -f ;;",
+	    [VALUE_FOLDER] = " _capweir_offer -d ;;",
+	    [VALUE_IFACE] = " _capweir_offer -W \"any $(cd /sys/class/net && echo *)\" ;;",
+	    [VALUE_LIMIT] = " compopt -o nospace; _capweir_offer -W '" LIMITS "' ;;",
+	    [VALUE_ANY] = " ;;"};
 	enum value value = value_of(row);
 
 	if (!row->help || value == VALUE_NONE)
@@ -144,32 +150,13 @@ static void put_bash_value(const struct cw_option_row *row)
 	if (row->letter)
 		printf("-%c | ", row->letter);
 	printf("--%s)", row->name);
-	switch (value) {
-	case VALUE_FILE:
-		puts(" _capweir_offer -f ;;");
-		break;
-	case VALUE_FOLDER:
-		puts(" _capweir_offer -d ;;");
-		break;
-	case VALUE_IFACE:
-		puts(" _capweir_offer -W \"any $(cd /sys/class/net && echo *)\" ;;");
-		break;
-	case VALUE_LIMIT:
-		puts(" compopt -o nospace; _capweir_offer -W '" LIMITS "' ;;");
-		break;
-	case VALUE_CHOICE:
-		fputs(" _capweir_offer -W '", stdout);
-		put_choices(row);
-		puts("' ;;");
-		break;
-	case VALUE_LIST:
-		fputs(" _capweir_list '", stdout);
-		put_choices(row);
-		puts("' ;;");
-		break;
-	default:
-		puts(" ;;");
+	if (offers[value]) {
+		puts(offers[value]);
+		return;
 	}
+	fputs(value == VALUE_LIST ? " _capweir_list '" : " _capweir_offer -W '", stdout);
+	put_choices(row);
+	puts("' ;;");
 }
 
 static void put_bash_page(const struct cw_command_text *page)
@@ -389,7 +376,8 @@ static void put_zsh_page(const struct cw_command_text *page)
 	puts(takes_files(page) ? "\t\t'*:file:_files'\n\t\t;;" : "\t\t'*: : '\n\t\t;;");
 }
 
-static void zsh(void)
+/* Functions that the pages call. */
+static void put_zsh_helpers(void)
 {
 	puts("#compdef capweir\n"
 	     "# zsh completion of capweir\n"
@@ -415,8 +403,13 @@ static void zsh(void)
 	}
 	puts("\tesac\n"
 	     "\t[[ $2 != files ]] || _files\n"
-	     "}\n"
-	     "_capweir() {\n"
+	     "}");
+}
+
+static void zsh(void)
+{
+	put_zsh_helpers();
+	puts("_capweir() {\n"
 	     "\tlocal page=$words[2]\n"
 	     "\tif (( CURRENT == 2 )) && [[ $page != -* ]]; then\n"
 	     "\t\t_capweir_commands all\n"
@@ -467,7 +460,15 @@ static void put_fish_text(const char *text)
 /* One line for all pages on which the option has this text; `first` is the first of them. */
 static void put_fish_option(const struct cw_option_row *row, size_t first)
 {
+	static const char *const offers[] = {
+	    [VALUE_NONE] = "",
+	    [VALUE_FILE] = " -r -F",
+	    [VALUE_FOLDER] = " -x -a '(__fish_complete_directories)'",
+	    [VALUE_IFACE] = " -x -a 'any (command ls /sys/class/net)'",
+	    [VALUE_LIMIT] = " -x -a '" LIMITS "'",
+	    [VALUE_ANY] = " -x"};
 	struct cw_option_text text, other;
+	enum value value = value_of(row);
 
 	cw_option_text(row, &cw_command_texts[first], &text);
 	fputs("complete -c capweir -n '__capweir_on", stdout);
@@ -481,34 +482,12 @@ static void put_fish_option(const struct cw_option_row *row, size_t first)
 	printf("' -l %s", row->name);
 	if (row->letter)
 		printf(" -s %c", row->letter);
-	switch (value_of(row)) {
-	case VALUE_FILE:
-		fputs(" -r -F", stdout);
-		break;
-	case VALUE_FOLDER:
-		fputs(" -x -a '(__fish_complete_directories)'", stdout);
-		break;
-	case VALUE_IFACE:
-		fputs(" -x -a 'any (command ls /sys/class/net)'", stdout);
-		break;
-	case VALUE_LIMIT:
-		fputs(" -x -a '" LIMITS "'", stdout);
-		break;
-	case VALUE_CHOICE:
-		fputs(" -x -a '", stdout);
+	if (offers[value]) {
+		fputs(offers[value], stdout);
+	} else {
+		fputs(value == VALUE_LIST ? " -x -a '(__capweir_list" : " -x -a '", stdout);
 		put_choices(row);
-		putchar('\'');
-		break;
-	case VALUE_LIST:
-		fputs(" -x -a '(__capweir_list", stdout);
-		put_choices(row);
-		fputs(")'", stdout);
-		break;
-	case VALUE_ANY:
-		fputs(" -x", stdout);
-		break;
-	case VALUE_NONE:
-		break;
+		fputs(value == VALUE_LIST ? ")'" : "'", stdout);
 	}
 	fputs(" -d '", stdout);
 	put_fish_text(text.help);
