@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/base/plural.h"
 #include "core/packet/linktype.h"
 #include "pipeline/capture/capture.h"
 
@@ -233,8 +234,9 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 		cw_live_info(tap->live, &tap->info);
 		if (tap->info.queue_count != tap->lane_count)
 			result = cw_error_set(&error, -EOPNOTSUPP,
-					      "%s came back with %u queues; it had %u before",
-					      tap->device, tap->info.queue_count, tap->lane_count);
+					      "%s came back with %u queue%s; it had %u before",
+					      tap->device, tap->info.queue_count,
+					      cw_plural(tap->info.queue_count), tap->lane_count);
 	}
 	if (result >= 0) {
 		result = cw_matcher_prepare(&capture->generations->current->matcher,

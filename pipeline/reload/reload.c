@@ -20,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/base/plural.h"
 #include "pipeline/reload/plan.h"
 
 #define LOOK_EVERY_MS 20 /* while an old generation still has batches */
@@ -72,10 +73,11 @@ static void reload_once(struct cw_reload *reload, uint64_t upto)
 			   plan.now->number, error.text);
 	else
 		end_reload(reload, true, upto,
-			   "rules reloaded: generation %" PRIu64 ", %u rules (outputs: %u kept, "
+			   "rules reloaded: generation %" PRIu64 ", %u rule%s (outputs: %u kept, "
 			   "%u new, %u closed)",
 			   /* NOLINTNEXTLINE(clang-analyzer-core*): prepared, so it is there */
-			   next->number, next->rules->count, kept, fresh, plan.last_count);
+			   next->number, next->rules->count, cw_plural(next->rules->count), kept,
+			   fresh, plan.last_count);
 	if (result == 0)
 		plan.last_count = 0; /* the outputs own the copies now */
 	cw_plan_fini(&plan);

@@ -277,7 +277,7 @@ class Reload(Both, Rules):
         for number, (more, expected) in enumerate(steps, 2):
             capture.wait_stats(lambda stats: stats["received"] == sent, "all are counted")
             self.reload(capture, first.replace("'}", f"', {more}}}"),
-                        f"generation {number}, 1 rules "
+                        f"generation {number}, 1 rule "
                         "(outputs: 1 kept, 0 new, 0 closed)")
             live.send(live.Shape(SOME, first=sent))
             sent += SOME

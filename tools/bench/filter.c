@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/filter/measure.h"
 #include "core/filter/text/compiler.h"
 #include "core/packet/linktype.h"
@@ -242,8 +243,9 @@ static void print_text(const struct bench *bench)
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
 
 	cw_bench_print_machine();
-	printf("%u filters compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
-	       bench->compile_ms, cw_format_count(bench->packets.count, a),
+	printf("%u filter%s compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
+	       cw_plural(bench->filter_count), bench->compile_ms,
+	       cw_format_count(bench->packets.count, a),
 	       cw_linktype_name(bench->packets.first.linktype, name, sizeof(name)),
 	       cw_format_bytes(bench->packets.byte_count, b));
 	printf("%s\n", bench->packets.is_cut ? ", the first of the file (--packets)" : "");

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "bench/stages/split.h"
+#include "core/base/plural.h"
 #include "datasets/traffic.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
@@ -206,14 +207,14 @@ static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t i
 			    : cw_stage_split(&options, &result, text);
 	cw_stage_empty(folder);
 	if (status < 0 && is_natural && !round) { /* capweir may still succeed */
-		cw_complain("warning: libpcap, %u rules, %s: %s; left out", row->rule_count,
-			    traffic->name, text);
+		cw_complain("warning: libpcap, %u rule%s, %s: %s; left out", row->rule_count,
+			    cw_plural(row->rule_count), traffic->name, text);
 		row->is_left_out = true;
 		return 0;
 	}
 	if (status < 0) {
-		cw_complain("%s, %u rules, %s: %s", row->program, row->rule_count, traffic->name,
-			    text);
+		cw_complain("%s, %u rule%s, %s: %s", row->program, row->rule_count,
+			    cw_plural(row->rule_count), traffic->name, text);
 		return status == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
 	}
 	row->packets = result.packets;
@@ -242,11 +243,11 @@ static int check_rows(const struct split *split)
 		     row->written_bytes == natural->written_bytes))
 			continue;
 		return cw_fail(
-		    "%s, %u rules: capweir wrote %llu records of %llu packets, libpcap %llu of "
+		    "%s, %u rule%s: capweir wrote %llu records of %llu packets, libpcap %llu of "
 		    "%llu",
-		    row->traffic, row->rule_count, (unsigned long long)row->written,
-		    (unsigned long long)row->packets, (unsigned long long)natural->written,
-		    (unsigned long long)natural->packets);
+		    row->traffic, row->rule_count, cw_plural(row->rule_count),
+		    (unsigned long long)row->written, (unsigned long long)row->packets,
+		    (unsigned long long)natural->written, (unsigned long long)natural->packets);
 	}
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/base/plural.h"
 #include "tools/bench/bench.h"
 #include "tools/text/numbers.h"
 
@@ -239,7 +240,7 @@ static void print_text(struct cw_bench_table *table)
 	cw_bench_print_machine();
 	if (table->has_seed)
 		printf("seed %llu; ", (unsigned long long)table->seed);
-	printf("medians of %u round%s\n", table->rounds, table->rounds == 1 ? "" : "s");
+	printf("medians of %u round%s\n", table->rounds, cw_plural(table->rounds));
 	if (table->limits)
 		print_limits(table->limits);
 	if (!table->row_count)

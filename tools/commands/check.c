@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
@@ -118,9 +119,8 @@ int cw_command_check(const struct cw_arguments *arguments)
 	if (findings.error_count)
 		result = CW_EXIT_USAGE;
 	printf("%s: %u rule%s, %u error%s, %u warning%s\n", arguments->rest.words[0], rules.count,
-	       rules.count == 1 ? "" : "s", findings.error_count,
-	       findings.error_count == 1 ? "" : "s", findings.warning_count,
-	       findings.warning_count == 1 ? "" : "s");
+	       cw_plural(rules.count), findings.error_count, cw_plural(findings.error_count),
+	       findings.warning_count, cw_plural(findings.warning_count));
 out:
 	free(findings.illegal_counts);
 	cw_rules_fini(&rules);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/plural.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
 #include "tools/commands/commands.h"
@@ -118,18 +119,19 @@ static void print_ifaces(const struct findings *findings, const struct cw_ifaces
 {
 	for (uint32_t index = 0; index < ifaces->count && index < IFACES_SHOWN; index++) {
 		const struct cw_iface *iface = cw_ifaces_at(ifaces, index);
+		uint64_t packets =
+		    index < findings->iface_capacity ? findings->iface_packets[index] : 0;
 		char type[64], number[CW_NUMBER_BYTES], name[256];
 
-		printf("  interface %u  %s, %s, snaplen %u: %s packets\n", index,
+		printf("  interface %u  %s, %s, snaplen %u: %s packet%s\n", index,
 		       iface->name ? cw_format_printable(iface->name, name, sizeof(name))
 				   : "unnamed",
 		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
-		       cw_format_count(
-			   index < findings->iface_capacity ? findings->iface_packets[index] : 0,
-			   number));
+		       cw_format_count(packets, number), cw_plural(packets));
 	}
 	if (ifaces->count > IFACES_SHOWN)
-		printf("  and %u more interfaces\n", ifaces->count - IFACES_SHOWN);
+		printf("  and %u more interface%s\n", ifaces->count - IFACES_SHOWN,
+		       cw_plural(ifaces->count - IFACES_SHOWN));
 }
 
 static void print_findings(const char *path, const struct findings *findings,
@@ -146,10 +148,10 @@ static void print_findings(const char *path, const struct findings *findings,
 	       cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
 	       cw_format_bytes(findings->wire_bytes, c));
 	if (findings->packets) {
-		printf("  lengths      %u to %u, %.1f on average; %s packets truncated\n",
+		printf("  lengths      %u to %u, %.1f on average; %s packet%s truncated\n",
 		       findings->caplen_min, findings->caplen_max,
 		       (double)findings->bytes / (double)findings->packets,
-		       cw_format_count(findings->cut, a));
+		       cw_format_count(findings->cut, a), cw_plural(findings->cut));
 		printf("  first time   %s\n", format_time(findings->first_ns, time, sizeof(time)));
 		printf("  last time    %s\n", format_time(findings->last_ns, time, sizeof(time)));
 		printf("  duration     %.6f s\n",
@@ -160,8 +162,8 @@ static void print_findings(const char *path, const struct findings *findings,
 		       cw_format_count(findings->backwards, a));
 	if (findings->malformed)
 		printf(
-		    "  malformed    %s records of an interface that the file does not describe\n",
-		    cw_format_count(findings->malformed, a));
+		    "  malformed    %s record%s of an interface that the file does not describe\n",
+		    cw_format_count(findings->malformed, a), cw_plural(findings->malformed));
 	printf("  damage       %s\n", findings->damage.code ? findings->damage.text : "none");
 }
 

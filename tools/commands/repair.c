@@ -2,6 +2,7 @@
 /* capweir repair: truncates capture files after their last intact record. */
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "core/format/repair.h"
 #include "tools/commands/commands.h"
 #include "tools/text/numbers.h"
@@ -19,16 +20,18 @@ static bool is_part(const char *path)
 static void print_repair(const char *path, bool dry_run, const struct cw_repair *repair)
 {
 	char cut[CW_NUMBER_BYTES], packets[CW_NUMBER_BYTES], kept[CW_NUMBER_BYTES];
+	const char *plural = cw_plural(repair->packets);
 
 	cw_format_count(repair->file_bytes - repair->kept_bytes, cut);
 	cw_format_count(repair->packets, packets);
 	cw_format_count(repair->kept_bytes, kept);
 	if (!repair->torn[0])
-		printf("%s: intact: %s packets, %s bytes\n", path, packets, kept);
+		printf("%s: intact: %s packet%s, %s bytes\n", path, packets, plural, kept);
 	else
-		printf("%s: %s %s bytes (%s); %s packets, %s bytes %s\n", path,
-		       dry_run ? "incomplete, would remove" : "removed", cut, repair->torn, packets,
-		       kept, dry_run ? "would be kept" : "are kept");
+		printf("%s: %s %s byte%s (%s); %s packet%s, %s bytes %s\n", path,
+		       dry_run ? "incomplete, would remove" : "removed", cut,
+		       cw_plural(repair->file_bytes - repair->kept_bytes), repair->torn, packets,
+		       plural, kept, dry_run ? "would be kept" : "are kept");
 	if (!dry_run && is_part(path))
 		printf("%s: still has its temporary name: rename it with mv\n", path);
 }

@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/base/plural.h"
 #include "tools/commands/commands.h"
 #include "tools/devices/replay.h"
 #include "tools/request/request.h"
@@ -59,28 +60,31 @@ static void complain(const struct cw_replay_counts *counts)
 
 	if (counts->cut)
 		cw_complain(
-		    "%s packets not sent: truncated in the file (--cut send sends the bytes "
+		    "%s packet%s not sent: truncated in the file (--cut send sends the bytes "
 		    "that the file has)",
-		    cw_format_count(counts->cut, number));
+		    cw_format_count(counts->cut, number), cw_plural(counts->cut));
 	if (counts->too_long)
 		cw_complain(
-		    "%s packets not sent: too long for the interface. Raise its MTU with 'ip link "
+		    "%s packet%s not sent: too long for the interface. Raise its MTU with 'ip link "
 		    "set "
 		    "INTERFACE mtu BYTES'; segments merged by a network card cannot be sent",
-		    cw_format_count(counts->too_long, number));
+		    cw_format_count(counts->too_long, number), cw_plural(counts->too_long));
 	if (counts->link_type)
-		cw_complain("%s packets not sent: of another link type than the interface's",
-			    cw_format_count(counts->link_type, number));
+		cw_complain("%s packet%s not sent: of another link type than the interface's",
+			    cw_format_count(counts->link_type, number),
+			    cw_plural(counts->link_type));
 	if (counts->malformed)
-		cw_complain("%s packets not sent: empty, or of an interface that the file does not "
-			    "describe",
-			    cw_format_count(counts->malformed, number));
+		cw_complain(
+		    "%s packet%s not sent: empty, or of an interface that the file does not "
+		    "describe",
+		    cw_format_count(counts->malformed, number), cw_plural(counts->malformed));
 	if (counts->refused)
-		cw_complain("%s packets not sent: refused by the system: %s",
-			    cw_format_count(counts->refused, number), strerror(-counts->refusal));
+		cw_complain("%s packet%s not sent: refused by the system: %s",
+			    cw_format_count(counts->refused, number), cw_plural(counts->refused),
+			    strerror(-counts->refusal));
 	if (counts->unsent)
-		cw_complain("%s packets not sent: replay ended before they were due",
-			    cw_format_count(counts->unsent, number));
+		cw_complain("%s packet%s not sent: replay ended before the due time",
+			    cw_format_count(counts->unsent, number), cw_plural(counts->unsent));
 }
 
 static void print_report(const struct cw_replay_counts *counts, bool is_timed)
@@ -89,9 +93,9 @@ static void print_report(const struct cw_replay_counts *counts, bool is_timed)
 	double seconds = (double)counts->elapsed_ns * 1e-9;
 	double per_s = seconds > 0 ? 1 / seconds : 0;
 
-	fprintf(stderr, "%s packets read = %s sent + %s not sent\n",
-		cw_format_count(counts->read, a), cw_format_count(counts->sent, b),
-		cw_format_count(not_sent(counts), c));
+	fprintf(stderr, "%s packet%s read = %s sent + %s not sent\n",
+		cw_format_count(counts->read, a), cw_plural(counts->read),
+		cw_format_count(counts->sent, b), cw_format_count(not_sent(counts), c));
 	fprintf(stderr, "%s in %.6f s: %s packets/s, %.1f Mbit/s\n",
 		cw_format_bytes(counts->sent_bytes, a), seconds,
 		cw_format_count((uint64_t)((double)counts->sent * per_s + 0.5), b),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "pipeline/control/control.h"
 #include "pipeline/pipeline.h"
 #include "tools/commands/commands.h"
@@ -138,10 +139,10 @@ static _Noreturn void abort_run(struct run *run, int status)
 
 	cw_pipeline_abort(run->pipeline);
 	cw_pipeline_peek(run->pipeline, &books);
-	cw_complain("aborted: %s packets taken in, %s records written; unfinished files are left "
+	cw_complain("aborted: %s packet%s taken in, %s record%s written; unfinished files are left "
 		    "as hidden .part files (capweir repair makes them readable)",
-		    cw_format_count(books.received, received),
-		    cw_format_count(books.written, written));
+		    cw_format_count(books.received, received), cw_plural(books.received),
+		    cw_format_count(books.written, written), cw_plural(books.written));
 	_exit(status);
 }
 

@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "tools/commands/commands.h"
 #include "tools/devices/cable.h"
 #include "tools/devices/catalogue.h"
@@ -169,7 +170,8 @@ int cw_command_selftest(const struct cw_arguments *arguments)
 	if (status == 0 && run.list)
 		status = print_json(&run);
 	if (status == 0 && !run.has_passed)
-		status = cw_fail("capture works on none of %u interfaces", run.tested);
+		status = cw_fail("capture works on none of %u interface%s", run.tested,
+				 cw_plural(run.tested));
 	json_decref(run.list);
 	cw_netdevs_fini(&devices);
 	return status;

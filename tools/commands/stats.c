@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "tools/commands/ask.h"
 #include "tools/commands/commands.h"
 #include "tools/text/numbers.h"
@@ -53,12 +54,14 @@ static void print_stats(json_t *stats)
 	json_t *reloads = json_object_get(stats, "reloads");
 	json_t *pool = json_object_get(stats, "pool");
 
-	printf("%.0f s: %s packets, %s; rules generation %" PRIu64 ", %" PRIu64
-	       " reloads refused%s\n",
+	printf("%.0f s: %s packet%s, %s; rules generation %" PRIu64 ", %" PRIu64
+	       " reload%s refused%s\n",
 	       json_number_value(json_object_get(stats, "elapsed_s")),
 	       cw_format_count(cw_ask_number(stats, "packets"), a),
+	       cw_plural(cw_ask_number(stats, "packets")),
 	       cw_format_bytes(cw_ask_number(stats, "bytes"), b),
 	       cw_ask_number(reloads, "generation"), cw_ask_number(reloads, "refused"),
+	       cw_plural(cw_ask_number(reloads, "refused")),
 	       json_is_true(json_object_get(stats, "stopping")) ? "; stopping" : "");
 	print_queues(stats);
 	printf("%" PRIu64 " of %" PRIu64 " chunks free%s\n", cw_ask_number(pool, "free"),

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/filter/filter.h"
 #include "core/packet/linktype.h"
 #include "core/source/live/live.h"
@@ -334,15 +335,15 @@ static int judge(struct selftest *test)
 	if (result->seen_wrongly && test->mode == CW_SELFTEST_FILTERED)
 		return cw_error_set(
 		    failure, -EBADMSG,
-		    "a filter on %s passed %u packets that it should not: please report this "
+		    "a filter on %s passed %u packet%s that it should not: please report this "
 		    "with 'capweir --version' and the interface's driver (capweir devices)",
-		    name, result->seen_wrongly);
+		    name, result->seen_wrongly, cw_plural(result->seen_wrongly));
 	if (result->seen_wrongly)
 		return cw_error_set(
 		    failure, -EBADMSG,
-		    "%u packets on %s arrived damaged, twice or out of order%s: check the "
+		    "%u packet%s on %s arrived damaged, twice or out of order%s: check the "
 		    "interface's offloads (capweir devices -i %s)",
-		    result->seen_wrongly, name,
+		    result->seen_wrongly, cw_plural(result->seen_wrongly), name,
 		    test->mode == CW_SELFTEST_TIMESTAMP ? ", or their timestamps do not ascend"
 							: "",
 		    name);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/plural.h"
 #include "pipeline/rules/rules.h"
 #include "tools/options/options.h"
 #include "tools/process/hooks.h"
@@ -33,9 +34,10 @@ static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *ru
 	}
 	if (asked->filters.count != asked->writes.count)
 		return cw_refuse(
-		    "%u filters (-f) and %u outputs (-w): every -f needs its -w, as in "
+		    "%u filter%s (-f) and %u output%s (-w): every -f needs its -w, as in "
 		    "-f 'port 53' -w dns.pcap -f tcp -w tcp.pcap",
-		    asked->filters.count, asked->writes.count);
+		    asked->filters.count, cw_plural(asked->filters.count), asked->writes.count,
+		    cw_plural(asked->writes.count));
 	for (uint32_t index = 0; index < asked->writes.count; index++) {
 		char name[32];
 

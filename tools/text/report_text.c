@@ -2,6 +2,7 @@
 /* The balance sheet as a table, and a message for each loss or failure. */
 #include <string.h>
 
+#include "core/base/plural.h"
 #include "pipeline/pipeline.h"
 #include "tools/text/complain.h"
 #include "tools/text/numbers.h"
@@ -57,15 +58,15 @@ static void print_queues(const struct cw_report *report)
 		fputc('\n', stderr);
 	}
 	if (report->late)
-		fprintf(stderr, "%s packets arrived too late and were written out of time order\n",
-			cw_format_count(report->late, a));
+		fprintf(stderr, "%s late packet%s written out of time order\n",
+			cw_format_count(report->late, a), cw_plural(report->late));
 	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
 		if (device->gap_count)
 			fprintf(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
-				device->device, device->gap_count,
-				device->gap_count == 1 ? "" : "s", device->gap_s);
+				device->device, device->gap_count, cw_plural(device->gap_count),
+				device->gap_s);
 	}
 }
 
@@ -87,9 +88,10 @@ void cw_report_print(const struct cw_report *report)
 		print_files(rule);
 		fputs(rule->is_removed ? " (rule removed)\n" : "\n", stderr);
 	}
-	fprintf(stderr, "%s packets %s (%s) = %s matched by a rule",
-		cw_format_count(books->received, a), report->queue_count ? "captured" : "read",
-		cw_format_bytes(report->bytes, b), cw_format_count(books->matched_any, c));
+	fprintf(stderr, "%s packet%s %s (%s) = %s matched by a rule",
+		cw_format_count(books->received, a), cw_plural(books->received),
+		report->queue_count ? "captured" : "read", cw_format_bytes(report->bytes, b),
+		cw_format_count(books->matched_any, c));
 	fprintf(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
 	if (books->prefiltered)
 		fprintf(stderr, " + %s outside the global filter",
@@ -98,13 +100,14 @@ void cw_report_print(const struct cw_report *report)
 		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
 	if (books->left_out)
 		fprintf(stderr,
-			"\n%s records matched = %s left out by samples and limits + %s to write",
-			cw_format_count(books->matched, a), cw_format_count(books->left_out, b),
+			"\n%s record%s matched = %s left out by samples and limits + %s to write",
+			cw_format_count(books->matched, a), cw_plural(books->matched),
+			cw_format_count(books->left_out, b),
 			cw_format_count(books->matched - books->left_out, c));
-	fprintf(stderr, "\n%s records to write = %s written + %s lost: %s\n",
+	fprintf(stderr, "\n%s record%s to write = %s written + %s lost: %s\n",
 		cw_format_count(books->matched - books->left_out, a),
-		cw_format_count(books->written, b), cw_format_count(books->lost, c),
-		report->is_balanced ? "balanced" : "NOT BALANCED");
+		cw_plural(books->matched - books->left_out), cw_format_count(books->written, b),
+		cw_format_count(books->lost, c), report->is_balanced ? "balanced" : "NOT BALANCED");
 	print_queues(report);
 	if (report->hooks_run)
 		fprintf(stderr, "hooks: %s run, %s failed\n", cw_format_count(report->hooks_run, a),
@@ -115,16 +118,16 @@ void cw_report_print(const struct cw_report *report)
 			cw_format_count(report->reloads_accepted, b),
 			cw_format_count(report->reloads_refused, c));
 	if (report->verify.every)
-		fprintf(stderr, "%s packets checked against libpcap, 1 in %s: %s %s\n",
+		fprintf(stderr, "%s packet%s checked against libpcap, 1 in %s: %s difference%s\n",
 			cw_format_count(report->verify.sampled, a),
-			cw_format_count(report->verify.every, b),
+			cw_plural(report->verify.sampled), cw_format_count(report->verify.every, b),
 			report->verify.differences ? cw_format_count(report->verify.differences, c)
 						   : "no",
-			report->verify.differences == 1 ? "difference" : "differences");
+			cw_plural(report->verify.differences));
 	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u thread%s\n", report->elapsed_s,
 		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
 		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
-		report->threads, report->threads == 1 ? "" : "s");
+		report->threads, cw_plural(report->threads));
 }
 
 /* Reports packets that the interface lost before any kernel ring received them. */
@@ -170,11 +173,12 @@ void cw_report_complain(const struct cw_report *report)
 		for (cause = 0; cause < CW_LOSS_COUNT; cause++) {
 			if (!rule->lost[cause])
 				continue;
-			cw_complain("rule %s, output %s: %s packets lost: %s%s%s%s",
+			cw_complain("rule %s, output %s: %s packet%s lost: %s%s%s%s",
 				    rule->rule->name, rule->rule->write,
 				    cw_format_count(rule->lost[cause], number),
-				    cw_loss_name((enum cw_loss)cause), rule->error ? " (" : "",
-				    rule->error ? rule->error : "", rule->error ? ")" : "");
+				    cw_plural(rule->lost[cause]), cw_loss_name((enum cw_loss)cause),
+				    rule->error ? " (" : "", rule->error ? rule->error : "",
+				    rule->error ? ")" : "");
 		}
 	}
 	for (index = 0; index < report->queue_count; index++) {
@@ -182,14 +186,16 @@ void cw_report_complain(const struct cw_report *report)
 
 		if (queue->stats.kernel_dropped)
 			cw_complain(
-			    "%s queue %u: %s packets dropped by the kernel: kernel ring full. "
+			    "%s queue %u: %s packet%s dropped by the kernel: kernel ring full. "
 			    "Enlarge it with -B, or add --queues",
 			    queue->device, queue->queue,
-			    cw_format_count(queue->stats.kernel_dropped, number));
+			    cw_format_count(queue->stats.kernel_dropped, number),
+			    cw_plural(queue->stats.kernel_dropped));
 		if (queue->stats.left)
-			cw_complain("%s queue %u: %s packets left unread in the kernel ring",
+			cw_complain("%s queue %u: %s packet%s left unread in the kernel ring",
 				    queue->device, queue->queue,
-				    cw_format_count(queue->stats.left, number));
+				    cw_format_count(queue->stats.left, number),
+				    cw_plural(queue->stats.left));
 	}
 	for (index = 0; index < report->device_count; index++)
 		complain_before_tap(&report->devices[index]);
