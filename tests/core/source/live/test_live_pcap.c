@@ -61,7 +61,7 @@ static void frames_are_those_that_packet_rings_give(void **state)
 	struct stamp_shape shape = plain_shape(60);
 
 	NEED_DEVICES();
-	check_beside_rings(shape, 40000, 0);
+	check_beside_rings(shape, scaled(40000, 10000), 0);
 	shape.bytes_max = 1514;
 	check_beside_rings(shape, 10000, 0);
 	shape.bytes = 90;
@@ -399,7 +399,7 @@ static void leases_outlive_the_source(void **state)
 
 static void leases_come_back_from_another_thread_in_any_order(void **state)
 {
-	struct rig_sending sending = sending_of(plain_shape(400), 60000, 60000);
+	struct rig_sending sending = sending_of(plain_shape(400), scaled(60000, 20000), 60000);
 	static struct passing passing;
 	struct cw_live_stats stats;
 	struct rig_sender sender;

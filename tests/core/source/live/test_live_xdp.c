@@ -69,7 +69,7 @@ static void every_frame_arrives_once_and_flows_keep_their_order(void **state)
 
 	NEED_DEVICES();
 	shape.bytes_max = 1514;
-	sending = sending_of(shape, 60000, 0);
+	sending = sending_of(shape, scaled(60000, 20000), 0);
 	for (i = 0; i < CW_ARRAY_COUNT(queue_counts); i++) {
 		struct cw_live_options options = options_of("in");
 		struct tally tally;
@@ -133,7 +133,7 @@ static void books_balance_at_any_rate_with_leases_given_back_elsewhere(void **st
 	NEED_DEVICES();
 	for (i = 0; i < CW_ARRAY_COUNT(block_counts); i++) {
 		struct cw_live_options options = options_of("in");
-		struct rig_sending sending = sending_of(plain_shape(200), 200000, 0);
+		struct rig_sending sending = sending_of(plain_shape(200), scaled(200000, 40000), 0);
 		static struct passing passing;
 		struct cw_live_stats stats;
 		struct rig_sender sender;
