@@ -307,17 +307,18 @@ def read_pcap(content, capture):
     if (major, minor) != (2, 4):
         raise Torn(f"version {major}.{minor}")
     capture.format, capture.is_ns = "pcap", unit == 1
-    at = 24
+    record = struct.Struct(order + "IIII")
+    linktype, packets, at = capture.linktype, capture.packets, 24
     while at < len(content):
         if at + 16 > len(content):
             raise Torn(f"record header at {at}")
-        seconds, part, caplen, length = struct.unpack(order + "IIII", content[at:at + 16])
-        data = content[at + 16:at + 16 + caplen]
-        if len(data) != caplen:
+        seconds, part, caplen, length = record.unpack_from(content, at)
+        end = at + 16 + caplen
+        if end > len(content):
             raise Torn(f"record at {at}")
-        capture.packets.append(Packet(seconds * NS + part * unit, caplen, length, data,
-                                      capture.linktype, 0))
-        at += 16 + caplen
+        packets.append(Packet(seconds * NS + part * unit, caplen, length, content[at + 16:end],
+                              linktype, 0))
+        at = end
 
 
 def read_options(order, content):
@@ -477,15 +478,18 @@ def generate(path, packets, profile="imix", seed=1):
 # ---- tcpdump, the reference ----
 
 
-def tcpdump(path, expression, nano=True):
-    """(status, bytes of the capture, stderr) of tcpdump."""
-    command = ["tcpdump", "-r", path, "-w", "-"]
+def tcpdump(paths, expression, nano=True):
+    """(status, bytes of the capture, stderr) of tcpdump, which reads files of one link type."""
+    command = ["tcpdump", *(["-r", *paths] if len(paths) == 1 else ["-V", "-"]), "-w", "-"]
     if nano:
         command.append("--nano")
     if os.geteuid() == 0:
         command += ["-Z", "root"]
-    done = subprocess.run(command + ["--", expression], stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=TIMEOUT)
+    with tempfile.TemporaryFile() as names:  # tcpdump may end before a pipe is written
+        names.write("\n".join(paths).encode())
+        names.seek(0)
+        done = subprocess.run(command + ["--", expression], stdin=names, capture_output=True,
+                              timeout=TIMEOUT)
     return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
 
 

@@ -76,7 +76,7 @@ class Split(Bench):
     def test_what_is_written_is_what_tcpdump_finds(self):
         e2e.need("tcpdump")
         path = e2e.generate(self.path("in.pcap"), 5000, "mix")
-        found = [len(e2e.parse_capture(e2e.tcpdump(path, expression)[1]).packets)
+        found = [len(e2e.parse_capture(e2e.tcpdump([path], expression)[1]).packets)
                  for expression in FILTERS]
         for row in self.report("split", path, "-R", self.rules(), "--repeat", 1, "-o",
                                self.out)["results"]:

@@ -24,7 +24,7 @@ class Outputs(command.Test):
     def test_a_tcpdump_command_line_writes_the_same_file(self):
         e2e.need("tcpdump")
         self.run_ok("-r", "in.pcap", "-w", "out.pcap", "udp port 1001", cwd=self.directory)
-        status, content, err = e2e.tcpdump(self.input, "udp port 1001", nano=False)
+        status, content, err = e2e.tcpdump([self.input], "udp port 1001", nano=False)
         self.assertEqual(status, 0, err)
         self.assertEqual(self.read("out.pcap"), content)
 

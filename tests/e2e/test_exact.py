@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Each output holds exactly the packets that tcpdump writes for the same filter."""
+import collections
 import concurrent.futures
+import itertools
 import os
 import re
 import struct
 import subprocess
 import tempfile
-import zlib
 
 import e2e
 from expressions import expressions
 
 SAMPLE = (len(expressions()) if e2e.FULL
-          else e2e.scaled(20) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a file
+          else e2e.scaled(20) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a group of files
+GROUP = 8  # files of a group at most
 
 # Expressions that capweir refuses on purpose -> reason.
 REFUSED = {
@@ -32,17 +34,35 @@ WITHOUT_NANO = {
 }
 
 
-def sample_of(name, count):
-    """A sample of expressions that depends only on the file's name."""
-    first = zlib.crc32(name.encode()) * SAMPLE
-    return {(first + index) % count for index in range(min(SAMPLE, count))}
+def groups():
+    """Lists of files that one tcpdump reads with one filter: of one format and link type. tcpdump
+    reads only its first file with nanoseconds, so that only files of microseconds share a group."""
+    alike = collections.defaultdict(list)
+    for row in e2e.corpus():
+        if row["tcpdump_rc"] == "0":
+            alone = "" if is_micro(row) else row["file"]
+            alike[row["format"], row["linktypes"], alone].append(row)
+    return [rows[at:at + GROUP] for rows in alike.values() for at in range(0, len(rows), GROUP)]
 
 
-def refused_rules(path, rules_path):
-    """Indices of the rules that `check` refuses for this file's link types."""
-    done = e2e.capweir("check", rules_path, "-r", path)
+def is_micro(row):
+    return row["format"].endswith("-us") or row["file"] in WITHOUT_NANO
+
+
+def sample_of(group, count):
+    """The expressions of a group, by its number: each group takes the next ones."""
+    return {(group * SAMPLE + index) % count for index in range(min(SAMPLE, count))}
+
+
+def inputs_of(paths):
+    return [word for path in paths for word in ("-r", path)]
+
+
+def refused_rules(paths, rules_path):
+    """Indices of the rules that `check` refuses for the link types of these files."""
+    done = e2e.capweir("check", rules_path, *inputs_of(paths))
     if done.status not in (0, 2):
-        raise AssertionError(f"check {path}: {e2e.text_of(done)}")
+        raise AssertionError(f"check {paths}: {e2e.text_of(done)}")
     return {int(number) for number, warning in
             re.findall(r": rule r(\d+): (warning: )?", done.err) if not warning}
 
@@ -54,9 +74,11 @@ def same_records(path, wanted):
     return content[:4] == wanted[:4] and content[20:] == wanted[20:]
 
 
-def compare_file(row):
-    """The problems with one file, as texts, and the number of comparisons."""
-    path, name = row["path"], row["file"]
+def compare_group(group, rows):
+    """The problems with a group of files, as texts, and the number of comparisons."""
+    paths = [row["path"] for row in rows]
+    name = ", ".join(row["file"] for row in rows)
+    is_nano = not is_micro(rows[0])
     filters = expressions()
     problems = []
     with tempfile.TemporaryDirectory(prefix="capweir-exact-") as directory:
@@ -67,13 +89,13 @@ def compare_file(row):
                                           defaults="{write: '{rule}.pcap'}"))
             return rules
 
-        sample = sorted(sample_of(name, len(filters)))
-        refused = refused_rules(path, rules_of(sample))
+        sample = sorted(sample_of(group, len(filters)))
+        refused = refused_rules(paths, rules_of(sample))
         taken = [index for index in sample if index not in refused]
         if taken:
-            done = e2e.capweir("split", "-r", path, "-R", rules_of(taken), "-o", directory, "-q",
-                               "--time-precision", "ns",
-                               "-t", 1 + zlib.crc32(name.encode()) % 4)
+            done = e2e.capweir("split", *inputs_of(paths), "-R", rules_of(taken), "-o", directory,
+                               "-q", "--time-precision", "ns" if is_nano else "us",
+                               "-t", 1 + group % 4)
             if done.status:
                 return [f"{name}: {e2e.text_of(done)}"], 0
         compared = 0
@@ -83,8 +105,8 @@ def compare_file(row):
                 if index not in refused:
                     problems.append(f"{name}: {expression!r}: is not refused")
                 continue
-            status, wanted, err = e2e.tcpdump(path, expression, name not in WITHOUT_NANO)
-            compared += 1
+            status, wanted, err = e2e.tcpdump(paths, expression, is_nano)
+            compared += len(paths)
             if index in refused:
                 if status == 0:
                     problems.append(f"{name}: {expression!r}: only capweir refuses it")
@@ -109,14 +131,13 @@ def compare_file(row):
 class Exact(e2e.Test):
     def test_every_file_gives_the_packets_of_tcpdump(self):
         e2e.need("tcpdump")
-        rows = [row for row in e2e.corpus() if row["tcpdump_rc"] == "0"]
         self.assertGreaterEqual(len(expressions()), 60)
         with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
-            results = list(pool.map(compare_file, rows))
+            results = list(pool.map(compare_group, itertools.count(), groups()))
         problems = [text for found, _ in results for text in found]
         compared = sum(count for _, count in results)
-        print(f"{len(rows)} files, {len(expressions())} expressions, {compared} comparisons",
-              flush=True)
+        print(f"{sum(map(len, groups()))} files, {len(expressions())} expressions, {compared} "
+              "comparisons", flush=True)
         self.assertEqual(problems, [], "\n".join(problems[:40]) + f"\n{len(problems)} in all")
 
     def test_loopback_headers_match_for_every_system_and_byte_order(self):
@@ -134,7 +155,7 @@ class Exact(e2e.Test):
                     with self.subTest(order=order, linktype=linktype, expression=expression):
                         self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcap"),
                                     expression)
-                        status, wanted, err = e2e.tcpdump(path, expression)
+                        status, wanted, err = e2e.tcpdump([path], expression)
                         self.assertEqual(status, 0, err)
                         self.assertEqual(
                             e2e.essence(e2e.read_capture(self.path("out.pcap")).packets),
@@ -143,9 +164,8 @@ class Exact(e2e.Test):
     def test_the_sample_of_expressions_reaches_every_expression(self):
         count = len(expressions())
         reached = set()
-        for row in e2e.corpus():
-            if row["tcpdump_rc"] == "0":
-                reached |= sample_of(row["file"], count)
+        for group, _ in enumerate(groups()):
+            reached |= sample_of(group, count)
         self.assertEqual(reached, set(range(count)))
 
     def test_mixed_link_types_have_the_packet_count_of_capinfos(self):
