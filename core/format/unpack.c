@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * gzip: one or more members; other bytes after the last member are ignored, as gzip does.
+ * gzip: one or more members; zeros after a member are padding, other bytes are damage.
  * zstd: frames and skippable frames; other bytes after them are damage, as zstd says.
  */
 #include "core/format/unpack.h"
@@ -12,6 +12,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define PACKED_BYTES ((size_t)256 << 10)
 #define GZIP_WINDOW_BITS (15 + 16) /* 16: gzip frames only */
@@ -23,7 +24,6 @@ struct cw_unpack {
 	bool is_known;       /* `packing` is set */
 	bool is_at_end;      /* the descriptor is at its end */
 	bool is_in_frame;    /* between the first and the last byte of a member or frame */
-	bool is_done;        /* gzip: after the last member */
 	bool is_output_left; /* the last call filled its room: there may be output without input */
 	size_t head;         /* index in packed[] of the next byte to use */
 	size_t filled;       /* bytes in packed[] */
@@ -143,10 +143,11 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 	int result;
 
 	if (!unpack->is_in_frame) {
-		if (unpack->consumed && (from[0] != 0x1F || from[1] != 0x8B)) {
-			unpack->is_done = true;
-			return 0;
-		}
+		if (from[0] != 0x1F || unpack->filled - unpack->head < 2 || from[1] != 0x8B)
+			return cw_error_set(error, -EBADMSG,
+					    "the bytes after byte %llu are neither gzip data nor "
+					    "padding; they are not read",
+					    (unsigned long long)unpack->consumed);
 		if (inflateReset(gzip) != Z_OK)
 			return cw_error_set(error, -EBADMSG, "cannot start a gzip member");
 		unpack->is_in_frame = true;
@@ -181,6 +182,10 @@ static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 	ZSTD_outBuffer out = {to, room, 0};
 	size_t result = ZSTD_decompressStream(unpack->zstd, &out, &in);
 
+	if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge)
+		return cw_error_set(error, -EPROTONOSUPPORT,
+				    "cannot decompress zstd: the data needs a window of more than "
+				    "128 MiB. Use zstd -dc --long=31 FILE | capweir split -r -");
 	if (ZSTD_isError(result))
 		return cw_error_set(error, -EBADMSG, "the zstd data is damaged near byte %llu: %s",
 				    (unsigned long long)unpack->consumed,
@@ -190,6 +195,19 @@ static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 	unpack->zstd_asks = result;
 	unpack->is_in_frame = result != 0;
 	return (int64_t)out.pos;
+}
+
+/* Skips the padding after a gzip member. Returns the bytes in packed[] left to use. */
+static size_t skip_padding(struct cw_unpack *unpack)
+{
+	bool is_between =
+	    unpack->packing == CW_PACKING_GZIP && !unpack->is_in_frame && unpack->consumed;
+
+	while (is_between && unpack->head < unpack->filled && !unpack->packed[unpack->head]) {
+		unpack->head++;
+		unpack->consumed++;
+	}
+	return unpack->filled - unpack->head;
 }
 
 /* Moves the unused bytes to the start of packed[] and reads more after them. */
@@ -213,10 +231,10 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 	int result;
 
 	room = cw_min_size(room, INT32_MAX);
-	while (!unpack->is_done) {
-		size_t present = unpack->filled - unpack->head;
-		/* Two bytes distinguish a gzip member from other bytes after the last member. */
-		size_t least = is_gzip && !unpack->is_in_frame ? 2 : 1;
+	for (;;) {
+		size_t present = skip_padding(unpack);
+		/* Two bytes distinguish a gzip member from other bytes after a member. */
+		size_t least = is_gzip && !unpack->is_in_frame && !unpack->is_at_end ? 2 : 1;
 
 		if (present >= least || unpack->is_output_left) {
 			made = is_gzip ? step_gzip(unpack, to, room, error)
@@ -224,7 +242,7 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 			unpack->is_output_left = made == (int64_t)room && unpack->is_in_frame;
 			if (made)
 				return made;
-			if (unpack->is_done || unpack->filled != unpack->head)
+			if (unpack->filled != unpack->head)
 				continue;
 		}
 		if (unpack->is_at_end) {
@@ -238,7 +256,6 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 		if (result)
 			return result;
 	}
-	return 0;
 }
 
 int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)

@@ -117,6 +117,27 @@ class Inputs(faults.Test):
                     self.assertEqual(packets, self.source[:len(packets)])
                     self.assertGreater(len(packets), 0)
 
+    def test_bytes_after_a_gzip_member_are_read_or_reported(self):
+        halves = [e2e.pcap(self.packets[:10]), e2e.pcap(self.packets[10:20])[24:]]
+        first, second = [gzip.compress(half) for half in halves]
+        magic = bytes([second[0] ^ 1]) + second[1:]
+        for name, content, count in (("zeros", first + bytes(512) + second, 20),
+                                     ("magic", first + magic, 10), ("one", first + b"x", 10)):
+            path = self.write(name + ".gz", content)
+            done = e2e.capweir("split", "-q", "-r", path, "-w", self.path("out.pcap"))
+            inspected = e2e.capweir("inspect", "--json", path)
+            damage = json.loads(inspected.out)[0]["damage"]
+            text = f"{name}: {e2e.text_of(done)}, {damage}"
+            self.assertEqual(e2e.essence(e2e.read_capture(self.path("out.pcap")).packets),
+                             self.source[:count], text)
+            self.assertEqual(done.status, 0 if count == 20 else 1, text)
+            self.assertEqual(inspected.status, done.status, text)
+            if count == 10:
+                self.assertIn("neither gzip data nor padding", done.err)
+                self.assertIn("neither gzip data nor padding", damage)
+            else:
+                self.assertIsNone(damage, text)
+
     def test_one_bad_input_of_three_is_reported(self):
         bad = {"text": b"This is no capture file.\n" * 10, "empty": b"",
                "header": e2e.pcap_header()[:20]}

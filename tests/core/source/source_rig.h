@@ -84,7 +84,8 @@ struct feeder {
 	const uint8_t *data;
 	size_t bytes;
 	uint64_t random;
-	int ends[2]; /* of the pipe: to read, to write */
+	bool is_single; /* a read gives one byte */
+	int ends[2];    /* of the pipe: to read, to write */
 };
 
 static inline void *feed_pieces(void *argument)
@@ -98,7 +99,7 @@ static inline void *feed_pieces(void *argument)
 	pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
 	while (at < feeder->bytes) {
 		size_t limit = next_random(&feeder->random) % 4 ? 3000 : 40;
-		size_t piece = 1 + next_random(&feeder->random) % limit;
+		size_t piece = feeder->is_single ? 1 : 1 + next_random(&feeder->random) % limit;
 		ssize_t wrote = write(feeder->ends[1], feeder->data + at,
 				      cw_min_size(piece, feeder->bytes - at));
 
@@ -111,11 +112,15 @@ static inline void *feed_pieces(void *argument)
 }
 
 /* Returns the end to read from. Borrows the data until end_feed. */
-static inline int start_feed(struct feeder *feeder, const uint8_t *data, size_t bytes)
+static inline int start_feed(struct feeder *feeder, const uint8_t *data, size_t bytes,
+			     bool is_single)
 {
-	*feeder =
-	    (struct feeder){.data = data, .bytes = bytes, .random = next_random(&random_state)};
-	assert_int_equal(pipe(feeder->ends), 0);
+	*feeder = (struct feeder){.data = data,
+				  .bytes = bytes,
+				  .random = next_random(&random_state),
+				  .is_single = is_single};
+	/* With O_DIRECT a read does not join two writes. */
+	assert_int_equal(pipe2(feeder->ends, is_single ? O_DIRECT : 0), 0);
 	assert_int_equal(pthread_create(&feeder->thread, NULL, feed_pieces, feeder), 0);
 	return feeder->ends[0];
 }

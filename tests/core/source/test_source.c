@@ -29,7 +29,7 @@ static void read_pipe(const uint8_t *data, size_t bytes, const struct cw_source_
 	struct feeder feeder;
 	char path[32];
 
-	snprintf(path, sizeof(path), "/dev/fd/%d", start_feed(&feeder, data, bytes));
+	snprintf(path, sizeof(path), "/dev/fd/%d", start_feed(&feeder, data, bytes, false));
 	read_source(path, options, 2000, list);
 	end_feed(&feeder);
 }
@@ -328,7 +328,7 @@ static void giant_records_pass_through_small_windows_and_buffers(void **state)
 static void damaged_packed_data_gives_what_is_whole_and_an_error(void **state)
 {
 	size_t bytes, packed_bytes;
-	uint8_t *data, *packed, *padded;
+	uint8_t *data, *packed;
 	struct seen_list list;
 	int is_gzip;
 
@@ -349,17 +349,94 @@ static void damaged_packed_data_gives_what_is_whole_and_an_error(void **state)
 		seen_free(&list);
 		free(packed);
 	}
-	packed = pack(data, bytes, true, &packed_bytes);
-	padded = calloc(1, packed_bytes + 700); /* on a tape, say */
-	assert_non_null(padded);
-	memcpy(padded, packed, packed_bytes);
-	read_source(write_file("packed", padded, packed_bytes + 700), &plain, 1 << 18, &list);
-	assert_int_equal(list.result, 0);
-	assert_int_equal(list.count, 40000);
-	seen_free(&list);
-	free(padded);
-	free(packed);
 	free(data);
+}
+
+/* What follows a gzip member of 50 packets, and how reading ends. */
+static const struct after_member {
+	size_t zeros;
+	const char *bytes;
+	bool has_member; /* with 50 packets more */
+	int result;
+	const char *text;
+} after_members[] = {
+    {0, "", true, 0, ""},
+    {700, "", false, 0, ""}, /* on a tape, say */
+    {1, "", true, 0, ""},
+    {700, "", true, 0, ""},
+    {300000, "", true, 0, ""}, /* more than is read at once */
+    {0, "x", false, -EBADMSG, "neither gzip data nor padding"},
+    {0, "junk at end", false, -EBADMSG, "neither gzip data nor padding"},
+    {0, "\x1F", false, -EBADMSG, "neither gzip data nor padding"},
+    {512, "x", false, -EBADMSG, "neither gzip data nor padding"},
+    {300000, "\x1F", false, -EBADMSG, "neither gzip data nor padding"},
+    {0, "\x1Fx", true, -EBADMSG, "neither gzip data nor padding"},
+    {0, "x", true, -EBADMSG, "neither gzip data nor padding"},
+    {3, "\x1F\x8B", false, -EBADMSG, "truncated"},
+    {0, "\x1F\x8B\x07", true, -EBADMSG, "damaged"},
+};
+
+static void check_after_member(const struct after_member *after)
+{
+	size_t bytes, first_bytes, second_bytes, tail_bytes = strlen(after->bytes);
+	uint8_t *data = read_file(make_large("small", 100), &bytes);
+	size_t half = 24 + 50 * RECORD_BYTES;
+	uint8_t *first = pack(data, half, true, &first_bytes);
+	uint8_t *second = pack(data + half, bytes - half, true, &second_bytes);
+	uint8_t *joined = calloc(1, first_bytes + after->zeros + tail_bytes + second_bytes);
+	size_t joined_bytes = first_bytes + after->zeros;
+	const char *path;
+
+	memcpy(joined, first, first_bytes);
+	memcpy(joined + joined_bytes, after->bytes, tail_bytes);
+	joined_bytes += tail_bytes;
+	if (after->has_member) {
+		memcpy(joined + joined_bytes, second, second_bytes);
+		joined_bytes += second_bytes;
+	}
+	path = write_file("joined", joined, joined_bytes);
+	for (int is_pipe = 0; is_pipe < (after->zeros < 1000 ? 2 : 1); is_pipe++) {
+		char pipe_path[32];
+		struct feeder feeder;
+		struct seen_list list;
+
+		if (is_pipe)
+			snprintf(pipe_path, sizeof(pipe_path), "/dev/fd/%d",
+				 start_feed(&feeder, joined, joined_bytes, true));
+		read_source(is_pipe ? pipe_path : path, &plain, 1 << 18, &list);
+		if (is_pipe)
+			end_feed(&feeder);
+		assert_int_equal(list.result, after->result);
+		assert_non_null(strstr(list.text, after->text));
+		assert_int_equal(list.count, after->has_member && !after->result ? 100 : 50);
+		seen_free(&list);
+	}
+	free(joined);
+	free(second);
+	free(first);
+	free(data);
+}
+
+static void after_a_gzip_member_zeros_are_padding_and_other_bytes_damage(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(after_members); i++) {
+		print_message("case %zu\n", i);
+		check_after_member(&after_members[i]);
+	}
+}
+
+static void a_zstd_window_that_is_too_large_is_not_called_damage(void **state)
+{
+	/* A frame of one raw block; the window descriptor claims 256 MiB. */
+	static const uint8_t frame[] = {0x28, 0xB5, 0x2F, 0xFD, 0x00, 18 << 3, 0x09, 0, 0, 'x'};
+	struct seen_list list;
+
+	(void)state;
+	read_source(write_file("window", frame, sizeof(frame)), &plain, 1, &list);
+	assert_int_equal(list.result, -EPROTONOSUPPORT);
+	assert_non_null(strstr(list.text, "window of more than 128 MiB"));
+	assert_null(strstr(list.text, "damage"));
 }
 
 static void what_cannot_be_opened_is_named(void **state)
@@ -434,7 +511,7 @@ static void standard_input_is_a_source(void **state)
 	int fd;
 
 	(void)state;
-	fd = start_feed(&feeder, data, bytes);
+	fd = start_feed(&feeder, data, bytes, false);
 	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
 	read_source("-", &plain, 5000, &list);
 	assert_int_equal(list.result, 0);
@@ -461,6 +538,8 @@ int main(void)
 	    cmocka_unit_test(packet_counts_are_those_of_the_manifest),
 	    cmocka_unit_test(giant_records_pass_through_small_windows_and_buffers),
 	    cmocka_unit_test(damaged_packed_data_gives_what_is_whole_and_an_error),
+	    cmocka_unit_test(after_a_gzip_member_zeros_are_padding_and_other_bytes_damage),
+	    cmocka_unit_test(a_zstd_window_that_is_too_large_is_not_called_damage),
 	    cmocka_unit_test(what_cannot_be_opened_is_named),
 	    cmocka_unit_test(facts_about_a_source_are_told),
 	    cmocka_unit_test(standard_input_is_a_source),

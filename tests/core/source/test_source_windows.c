@@ -201,7 +201,7 @@ static void more_windows_than_allowed_are_refused_until_one_comes_back(void **st
 		held = total = 0;
 		if (is_pipe) {
 			snprintf(name, sizeof(name), "/dev/fd/%d",
-				 start_feed(&feeder, data, bytes));
+				 start_feed(&feeder, data, bytes, false));
 			path = name;
 		}
 		cw_ifaces_init(&ifaces);
@@ -322,7 +322,7 @@ static void leases_come_back_from_any_thread(void **state)
 	for (is_pipe = 0; is_pipe < 2; is_pipe++) {
 		if (is_pipe) {
 			snprintf(name, sizeof(name), "/dev/fd/%d",
-				 start_feed(&feeder, data, bytes));
+				 start_feed(&feeder, data, bytes, false));
 			path = name;
 		}
 		handed.packets = handed.seconds = 0;
