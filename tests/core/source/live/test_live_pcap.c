@@ -296,7 +296,7 @@ static void overrun_is_counted_to_the_frame(void **state)
 	drain(live, &tally, &stats);
 	assert_int_equal(stats.kernel_seen, sending.count);
 	assert_int_equal(stats.kernel_dropped, before.kernel_dropped);
-	assert_true(stats.kernel_dropped > 0 && stats.received > 3000);
+	assert_true(stats.kernel_dropped > 0 && stats.received > 0);
 	assert_int_equal(tally.received, stats.received);
 	assert_int_equal(tally.damaged + tally.foreign + tally.duplicate, 0);
 	cw_live_close(live);
