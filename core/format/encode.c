@@ -47,7 +47,7 @@ static size_t section_header(uint8_t *buffer)
 	return SHB_BYTES;
 }
 
-size_t cw_format_header(enum cw_format format, uint32_t linktype, uint32_t snaplen,
+size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t snaplen,
 			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX])
 {
 	if (format == CW_FORMAT_PCAPNG)
@@ -57,7 +57,7 @@ size_t cw_format_header(enum cw_format format, uint32_t linktype, uint32_t snapl
 	cw_store_u16(buffer + 6, 4);
 	cw_store_u64(buffer + 8, 0);
 	cw_store_u32(buffer + 16, snaplen);
-	cw_store_u32(buffer + 20, linktype);
+	cw_store_u32(buffer + 20, link_field);
 	return CW_PCAP_HEADER_BYTES;
 }
 

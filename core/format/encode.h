@@ -23,8 +23,9 @@ enum cw_format {
 #define CW_FORMAT_HEADER_BYTES_MAX 64u
 #define CW_FORMAT_IFACE_BYTES_MAX (1024u) /* longer names and descriptions are truncated */
 
-/* Writes the file header (pcap) or the section header block (pcapng). Returns the bytes written. */
-size_t cw_format_header(enum cw_format format, uint32_t linktype, uint32_t snaplen,
+/* Writes the file header (pcap) or the section header block (pcapng). `link_field`: the link type,
+ * with an interface's `fcs`. Returns the bytes written. */
+size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t snaplen,
 			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX]);
 size_t cw_format_header_bytes(enum cw_format format);
 

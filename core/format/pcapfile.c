@@ -11,6 +11,8 @@
 #define MAGIC_NS 0xA1B23C4Du
 #define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define HEADER_BYTES 24
+#define FCS_IS_KNOWN 0x04000000u /* in the link field; the other bits above the type are reserved */
+#define FCS_BITS 0xF4000000u
 #define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
 
 /* Formats that users meet and capweir does not read, by their first bytes. */
@@ -102,6 +104,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	struct cw_layout *layout = &file->layout;
 	int is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
 	uint32_t magic = cw_load_u32(data, is_swapped);
+	uint32_t field;
 	int64_t index;
 	int lengths;
 
@@ -113,8 +116,9 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 				    "capweir does not read pcap version %u.%u, only 2.0 to 2.4 and "
 				    "543.0",
 				    file->version_major, file->version_minor);
-	/* The upper half holds the length of the frame check sequence and reserved bits. */
-	iface.linktype = cw_load_u32(data + 20, is_swapped) & UINT16_MAX;
+	field = cw_load_u32(data + 20, is_swapped);
+	iface.linktype = cw_linktype_canonical(field & UINT16_MAX);
+	iface.fcs = field & FCS_IS_KNOWN ? field & FCS_BITS : 0;
 	iface.snaplen = cw_load_u32(data + 16, is_swapped);
 	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
 	iface.has_ns = magic == MAGIC_NS;
@@ -168,7 +172,6 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 	if (bytes >= 4 && cw_load_u32(data, 0) == CW_PCAPNG_SHB) {
 		file->format = CW_PCAPFILE_PCAPNG;
 		file->layout.is_pcapng = 1;
-		file->has_ns = true;
 		return 0;
 	}
 	if (bytes < 4 ||

@@ -54,7 +54,7 @@ struct cw_pcapfile {
 	uint32_t first_linktype; /* CW_LINKTYPE_ANY before the first interface */
 	uint32_t first_snaplen;
 	uint16_t version_major, version_minor;
-	bool has_ns;        /* timestamps finer than 1 us */
+	bool has_ns;        /* an interface so far has timestamps finer than 1 us */
 	bool is_big_endian; /* byte order of the first header */
 };
 

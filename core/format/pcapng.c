@@ -129,7 +129,7 @@ static bool set_resolution(struct cw_iface *iface, uint8_t resolution)
 			return false;
 		iface->ts_shift = exponent;
 		iface->ts_units_per_s = exponent ? 0 : 1;
-		iface->has_ns = exponent >= 20;
+		iface->has_ns = exponent > 6; /* 2^-7 s is no whole number of microseconds */
 		return true;
 	}
 	if (exponent > 19)
@@ -242,7 +242,8 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 				    "damaged: the interface block at byte %" PRIu64
 				    " has %zu bytes; the minimum is %d",
 				    file->offset, block_bytes, IDB_BYTES);
-	iface.linktype = cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped);
+	iface.linktype =
+	    cw_linktype_canonical(cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped));
 	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
 	iface.is_swapped = layout->is_swapped;
 	if (file->linktype != CW_LINKTYPE_ANY)
@@ -265,6 +266,7 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 				    file->offset);
 	}
 	layout->iface_count++;
+	file->has_ns |= iface.has_ns;
 	if (file->first_linktype == CW_LINKTYPE_ANY) {
 		file->first_linktype = iface.linktype;
 		file->first_snaplen = iface.snaplen;

@@ -216,13 +216,15 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 	} else if (is_block_torn_by_zeros(repairer)) {
 		snprintf(repair->torn, sizeof(repair->torn), "a record that ends in zeros");
 	} else {
+		const struct cw_error damage = *error; /* cw_error_set overwrites its text */
+
 		repair->kept_bytes = repairer->file_bytes;
 		cw_error_set(
 		    error, result,
 		    "%s; %" PRIu64
 		    " bytes follow, so this is not a truncated tail. The file is unchanged. "
 		    "Use capweir split to extract the records before the damage",
-		    error->text, left);
+		    damage.text, left);
 		return result;
 	}
 	return 0;

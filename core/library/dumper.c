@@ -221,8 +221,8 @@ static enum cw_format choose_format(enum cw_dumper_format format, bool is_ns)
 	return is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }
 
-/* Takes the descriptor on success. */
-static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t snaplen,
+/* Takes the descriptor on success. `link_field`: of a pcap file's header. */
+static int make(struct cw_dumper **result, int fd, uint32_t link_field, uint32_t snaplen,
 		enum cw_format format, struct cw_error *error)
 {
 	struct cw_dumper *dumper = calloc(1, sizeof(*dumper));
@@ -238,7 +238,7 @@ static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t s
 	}
 	dumper->fd = fd;
 	dumper->format = format;
-	dumper->linktype = linktype;
+	dumper->linktype = link_field & UINT16_MAX;
 	dumper->snaplen = snaplen ? snaplen : CW_CAPLEN_MAX;
 	dumper->capacity = BUFFER_BYTES;
 	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -246,7 +246,7 @@ static int make(struct cw_dumper **result, int fd, uint32_t linktype, uint32_t s
 	     : fcntl(fd, F_GETFL) & O_APPEND ? status.st_size
 					     : lseek(fd, 0, SEEK_CUR);
 	dumper->start = at > 0 ? (uint64_t)at : 0;
-	dumper->used = cw_format_header(format, linktype, dumper->snaplen, dumper->buffer);
+	dumper->used = cw_format_header(format, link_field, dumper->snaplen, dumper->buffer);
 	*result = dumper;
 	return 0;
 }
@@ -267,7 +267,8 @@ int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint
 		return refuse_linktype(linktype, error);
 	if (fcntl(fd, F_GETFL) < 0)
 		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
-	return make(dumper, fd, linktype, snaplen, choose_format(format, true), error);
+	return make(dumper, fd, cw_linktype_canonical(linktype), snaplen,
+		    choose_format(format, true), error);
 }
 
 int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, const char *path,
@@ -291,6 +292,8 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot write %s", path);
+	if (handle->ifaces.count)
+		linktype |= cw_ifaces_at(&handle->ifaces, 0)->fcs;
 	result = make(dumper, fd, linktype, handle->settings.snaplen,
 		      choose_format(format, handle->settings.is_ns), error);
 	if (result == 0) {

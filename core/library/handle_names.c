@@ -86,6 +86,7 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 
 	if (result < 0)
 		return result;
+	linktype = cw_linktype_canonical(linktype);
 	count = cw_handle_linktypes(handle, &linktypes, error);
 	if (count < 0)
 		return count;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/library/handle_parts.h"
+#include "core/packet/linktype.h"
 
 #define BUFFER_BYTES ((size_t)512 << 10) /* of a file */
 
@@ -71,7 +72,7 @@ int cw_handle_open_dead(struct cw_handle **result, uint32_t linktype, uint32_t s
 
 	if (!*result)
 		return failure;
-	(*result)->linktype = linktype;
+	(*result)->linktype = cw_linktype_canonical(linktype);
 	(*result)->settings.snaplen = cw_handle_sane_snaplen(snaplen);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Link types. On Linux, LINKTYPE_ and DLT_ values are equal except the five below; a test compares
- * all of them with the system's libpcap.
+ * all of them with the system's libpcap. Files hold either value of these five.
  */
 #include "core/packet/linktype.h"
 
@@ -49,6 +49,11 @@ uint32_t cw_linktype_from_dlt(int dlt)
 		if (differing[i].dlt == dlt)
 			return differing[i].linktype;
 	return (uint32_t)dlt;
+}
+
+uint32_t cw_linktype_canonical(uint32_t linktype)
+{
+	return cw_linktype_from_dlt((int)linktype);
 }
 
 static const struct {
@@ -103,7 +108,7 @@ int64_t cw_linktype_from_name(const char *name)
 	value = strtoul(name, &end, 10);
 	if (errno || *end || value > UINT16_MAX)
 		return -EINVAL;
-	return (int64_t)value;
+	return cw_linktype_canonical((uint32_t)value);
 }
 
 uint32_t cw_linktype_caplen_max(uint32_t linktype)

@@ -14,6 +14,9 @@
 int cw_linktype_to_dlt(uint32_t linktype);
 uint32_t cw_linktype_from_dlt(int dlt);
 
+/* Returns the number that libpcap writes for a link type, whichever of its two numbers is given. */
+uint32_t cw_linktype_canonical(uint32_t linktype);
+
 /*
  * The link type of packets that a raw socket delivers, unchanged, from an interface of this ARPHRD_
  * kind; -EPROTONOSUPPORT for kinds whose headers only libpcap knows how to add or remove.

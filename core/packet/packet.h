@@ -14,8 +14,9 @@
 
 /* An interface: live, or of a capture file (pcapng describes each; a pcap file is one). */
 struct cw_iface {
-	uint32_t linktype;       /* LINKTYPE_ value as in files, 16 bits used */
+	uint32_t linktype;       /* LINKTYPE_ value, canonical, 16 bits used */
 	uint32_t snaplen;        /* snapshot length as recorded; 0: none given */
+	uint32_t fcs;            /* bits of a pcap header for the FCS length; 0: unknown */
 	uint64_t ts_offset_s;    /* added to every timestamp, two's complement (if_tsoffset) */
 	uint64_t ts_units_per_s; /* 10^n; 0: ts_shift is used */
 	uint8_t ts_shift;        /* units of 2^-ts_shift s; 0: ts_units_per_s is used */

@@ -134,11 +134,12 @@ static int start_file(struct cw_outputs *outputs, struct cw_output *output,
 	return 0;
 }
 
-static void write_header(struct cw_outputs *outputs, struct cw_output *output)
+static void write_header(struct cw_outputs *outputs, struct cw_output *output,
+			 const struct cw_iface *iface)
 {
 	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
 	uint32_t start;
-	size_t bytes = cw_format_header(output->format, output->turn.linktype,
+	size_t bytes = cw_format_header(output->format, output->turn.linktype | iface->fcs,
 					cw_output_snaplen_field(outputs, output), header);
 
 	reserve_bytes(outputs, output, bytes, header, &start);
@@ -325,7 +326,7 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 		outputs->turn.giant = NULL;
 	}
 	if (preface->is_new_file)
-		write_header(outputs, output);
+		write_header(outputs, output, iface);
 	if (!preface->iface_bytes)
 		return 0;
 	result = cw_file_add_iface(&output->turn.file->turn, packet->iface,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "pipeline/setup/setup.h"
@@ -10,7 +11,10 @@
 static bool has_ns_input(const struct cw_outputs *outputs)
 {
 	for (uint32_t index = 0; index < outputs->inputs->count; index++) {
-		if (outputs->inputs->at[index].info.has_ns)
+		const struct cw_source_info *info = &outputs->inputs->at[index].info;
+
+		/* A later interface of a pcapng file may be finer than those at its start. */
+		if (info->has_ns || (info->format && !strcmp(info->format, "pcapng")))
 			return true;
 	}
 	return false;

@@ -118,12 +118,12 @@ class Repair(e2e.Test):
             places = boundaries(content)
             at = places[3][0] + (8 if name.startswith("pcap<") or name == "pcap>" else 4)
             damaged = content[:at] + b"\xff\xff\xff\xff" + content[at + 4:]
-            path = self.write("damaged", damaged)
+            path = self.write("file", damaged)
             (found,), done = self.repair(path, status=1)
             self.assertEqual(e2e_bytes(path), damaged)
             self.assertFalse(found["is_cut"])
             self.assertIn("not a truncated tail", done.err)
-            self.assertIn("damaged", done.err)
+            self.assertRegex(done.err, r"file: damaged: .* claims .*; \d+ bytes follow")
 
     def test_what_is_no_capture_file_is_refused(self):
         whole = e2e.pcap(e2e.simple_packets(3))

@@ -20,7 +20,7 @@ struct cw_dumper;
 
 /* File formats. */
 enum cw_dumper_format {
-	CW_DUMPER_PCAP,    /* pcap; nanoseconds if the handle has them, else microseconds */
+	CW_DUMPER_PCAP,    /* pcap; nanoseconds if cw_handle_is_ns when opened, else microseconds */
 	CW_DUMPER_PCAP_US, /* pcap, microseconds */
 	CW_DUMPER_PCAP_NS, /* pcap, nanoseconds */
 	CW_DUMPER_PCAPNG,  /* pcapng: one section, nanoseconds, interfaces, comments and flags */

@@ -99,15 +99,50 @@ static void versions_nobody_defined_are_refused_by_number(void **state)
 	expect_end(-EPROTONOSUPPORT, 0, "2.0");
 }
 
-static void link_type_is_the_low_half_of_its_field(void **state)
+static void link_field_holds_the_type_and_the_length_of_the_fcs(void **state)
 {
+	static const struct {
+		uint32_t field, linktype, fcs;
+	} cases[] = {
+	    {0xF4FF0071, CW_LINKTYPE_LINUX_SLL, 0xF4000000},
+	    {0x44000001, 1, 0x44000000},
+	    {0x40000001, 1, 0}, /* a length that is marked as unknown */
+	    {0x0BFF0001, 1, 0}, /* reserved bits */
+	};
+	size_t i;
+
 	(void)state;
-	start(0);
-	put_pcap_header(&image, MAGIC_US, 2, 4, 65535, 0xF4FF0071);
-	put_pcap_record(&image, 1, 0, 4, 4, 4);
-	read_image();
-	expect_end(0, 1, NULL);
-	assert_int_equal(cw_ifaces_at(&ifaces, 0)->linktype, CW_LINKTYPE_LINUX_SLL);
+	for (i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		start(i % 2);
+		put_pcap_header(&image, MAGIC_US, 2, 4, 65535, cases[i].field);
+		put_pcap_record(&image, 1, 0, 4, 4, 4);
+		read_image();
+		expect_end(0, 1, NULL);
+		assert_int_equal(cw_ifaces_at(&ifaces, 0)->linktype, cases[i].linktype);
+		assert_int_equal(cw_ifaces_at(&ifaces, 0)->fcs, cases[i].fcs);
+	}
+}
+
+static void both_numbers_of_a_link_type_are_one_type(void **state)
+{
+	static const uint32_t pairs[][2] = {{11, 100}, {12, 101}, {15, 102}, {16, 103}, {19, 106}};
+	size_t i, number;
+
+	(void)state;
+	for (i = 0; i < CW_ARRAY_COUNT(pairs); i++) {
+		for (number = 0; number < 2; number++) {
+			start(0);
+			put_pcap_header(&image, MAGIC_US, 2, 4, 65535, pairs[i][number]);
+			read_image();
+			assert_int_equal(cw_ifaces_at(&ifaces, 0)->linktype, pairs[i][1]);
+			start(1);
+			put_shb(&image, 1, 0);
+			put_idb(&image, (uint16_t)pairs[i][number], 0, NULL, 0);
+			read_image();
+			assert_int_equal(cw_ifaces_at(&ifaces, 0)->linktype, pairs[i][1]);
+			assert_int_equal(file.first_linktype, pairs[i][1]);
+		}
+	}
 }
 
 static void odd_snapshot_lengths_limit_nothing(void **state)
@@ -249,7 +284,8 @@ int main(void)
 	    cmocka_unit_test(kuznetzov_records_have_24_bytes_of_header),
 	    cmocka_unit_test(old_versions_have_their_lengths_the_other_way),
 	    cmocka_unit_test(versions_nobody_defined_are_refused_by_number),
-	    cmocka_unit_test(link_type_is_the_low_half_of_its_field),
+	    cmocka_unit_test(link_field_holds_the_type_and_the_length_of_the_fcs),
+	    cmocka_unit_test(both_numbers_of_a_link_type_are_one_type),
 	    cmocka_unit_test(odd_snapshot_lengths_limit_nothing),
 	    cmocka_unit_test(data_beyond_the_snapshot_length_is_cut_as_tcpdump_cuts_it),
 	    cmocka_unit_test(fractions_beyond_a_second_carry_over),

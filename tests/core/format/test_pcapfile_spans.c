@@ -60,9 +60,9 @@ static void sections_of_two_inputs_do_not_mix_interfaces(void **state)
 	(void)state;
 	start(0);
 	put_shb(&image, 1, 0);
-	put_idb(&image, 11, 0, (uint16_t[]){2, 1, 'a', 0}, 8);
+	put_idb(&image, 104, 0, (uint16_t[]){2, 1, 'a', 0}, 8);
 	put_epb(&image, 0, 1, 4, 4, 4);
-	put_idb(&image, 12, 0, NULL, 0);
+	put_idb(&image, 113, 0, NULL, 0);
 	put_epb(&image, 0, 1, 4, 4, 4);
 	put_epb(&image, 1, 1, 4, 4, 4);
 	cw_ifaces_fini(&ifaces);
@@ -82,9 +82,9 @@ static void sections_of_two_inputs_do_not_mix_interfaces(void **state)
 	    CW_PCAPFILE_SPAN);
 	see_span(&list, &step.span, 8);
 	assert_int_equal(list.count, 3);
-	assert_int_equal(cw_ifaces_at(&ifaces, list.items[1].iface)->linktype, 11);
+	assert_int_equal(cw_ifaces_at(&ifaces, list.items[1].iface)->linktype, 104);
 	assert_string_equal(cw_ifaces_at(&ifaces, list.items[1].iface)->name, "a");
-	assert_int_equal(cw_ifaces_at(&ifaces, list.items[2].iface)->linktype, 12);
+	assert_int_equal(cw_ifaces_at(&ifaces, list.items[2].iface)->linktype, 113);
 }
 
 static void decoding_stays_in_the_span_when_its_bytes_change(void **state)

@@ -230,6 +230,49 @@ static void a_round_trip_keeps_packets(void **state)
 	}
 }
 
+/* The link field of the file `ours`. */
+static uint32_t link_field(void)
+{
+	size_t bytes;
+	uint8_t *data = read_all(ours, &bytes);
+	uint32_t field;
+
+	assert_true(bytes >= 24);
+	field = cw_load_u32(data + 20, 0);
+	free(data);
+	return field;
+}
+
+static void the_header_has_the_canonical_link_type_and_the_fcs_length(void **state)
+{
+	static const uint32_t fields[][2] = {{12, 101}, {0x44000001, 0x44000001}, {1, 1}};
+	struct cw_handle *handle;
+	struct cw_dumper *dumper;
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(fields); i++) {
+		const uint32_t header[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, fields[i][0]};
+		FILE *file = fopen(theirs, "wb");
+
+		assert_int_equal(fwrite(header, sizeof(header), 1, file), 1);
+		fclose(file);
+		assert_int_equal(cw_handle_open_offline(&handle, theirs, NULL), 0);
+		assert_int_equal(cw_handle_linktype(handle), fields[i][1] & UINT16_MAX);
+		assert_int_equal(cw_dumper_open(&dumper, handle, ours, CW_DUMPER_PCAP, NULL), 0);
+		assert_int_equal(cw_dumper_close(dumper), 0);
+		cw_handle_free(handle);
+		assert_int_equal(link_field(), fields[i][1]);
+	}
+	assert_int_equal(cw_handle_open_dead(&handle, 12, 0, NULL), 0);
+	assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_RAW);
+	cw_handle_free(handle);
+	assert_int_equal(
+	    cw_dumper_open_fd(&dumper, open(ours, O_WRONLY | O_TRUNC), 12, 0, CW_DUMPER_PCAP, NULL),
+	    0);
+	assert_int_equal(cw_dumper_close(dumper), 0);
+	assert_int_equal(link_field(), CW_LINKTYPE_RAW);
+}
+
 static void what_no_file_can_hold_is_refused(void **state)
 {
 	struct cw_packet packet = {.data = (const uint8_t *)"x", .caplen = 1, .wire_len = 1};
@@ -508,6 +551,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(files_are_those_of_pcap_dump),
 	    cmocka_unit_test(a_round_trip_keeps_packets),
+	    cmocka_unit_test(the_header_has_the_canonical_link_type_and_the_fcs_length),
 	    cmocka_unit_test(what_no_file_can_hold_is_refused),
 	    cmocka_unit_test(failing_writes_are_told_and_cut_to_whole_records),
 	    cmocka_unit_test(what_was_there_is_not_cut),
