@@ -310,6 +310,11 @@ bool cw_outfile_is_seekable(const struct cw_outfile *file)
 	return file->kind == TARGET_REGULAR;
 }
 
+bool cw_outfile_is_published(const struct cw_outfile *file)
+{
+	return file->kind == TARGET_PUBLISHED;
+}
+
 bool cw_outfile_was_created(const struct cw_outfile *file)
 {
 	return file->was_created;

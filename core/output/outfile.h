@@ -64,6 +64,9 @@ bool cw_outfile_is_open(const struct cw_outfile *file);
 bool cw_outfile_is_seekable(const struct cw_outfile *file); /* regular file; known after open */
 bool cw_outfile_was_created(const struct cw_outfile *file);
 
+/* Returns whether the file has its name, also if publishing it returned a failure. */
+bool cw_outfile_is_published(const struct cw_outfile *file);
+
 /*
  * Writes all of `vectors` at `offset` (in sequence if the file cannot seek). Retries short writes
  * and EINTR. Modifies the vectors. Returns the bytes taken; fewer than all only with *failure set

@@ -35,9 +35,12 @@ static void fail_outputs(void *context)
 	struct cw_outputs *outputs = context;
 
 	for (uint32_t index = 0; index < outputs->count; index++) {
-		if (outputs->at[index].shared.state != CW_OUTPUT_FREE)
-			cw_output_fail(&outputs->at[index], -EINTR, false,
-				       "its packets were not written in time");
+		struct cw_output *output = &outputs->at[index];
+
+		if (output->shared.state == CW_OUTPUT_FREE)
+			continue;
+		cw_output_fail(output, -EINTR, false, "its packets were not written in time");
+		atomic_store(&output->shared.is_cut_off, true);
 	}
 }
 

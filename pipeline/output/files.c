@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -162,6 +163,7 @@ void cw_files_release(struct cw_files *files, struct cw_file *file)
 void cw_files_closed(struct cw_files *files, struct cw_file *file)
 {
 	pthread_mutex_lock(&files->lock);
+	assert(files->open_count > 0);
 	files->open_count--;
 	if (file->cache.is_pinned)
 		files->pinned_count--;

@@ -60,7 +60,7 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 			continue;
 		if (!wait_for_disk(file, &patience_ms))
 			continue;
-		cw_writer_cut_to_whole(outputs, output, file);
+		cw_writer_cut_to_whole(output, file);
 		cw_files_release(&outputs->files, file);
 	}
 }
@@ -83,11 +83,11 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 		return;
 	vector.iov_len = cw_format_header(output->format, outputs->empty_linktype,
 					  cw_output_snaplen_field(outputs, output), header);
+	file->writer.ahead[file->writer.ahead_count++].offset = vector.iov_len;
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
-	file->writer.offset = file->writer.anchor.offset = file->writer.handed;
 	if (failure) {
 		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
-		file->writer.is_unusable = true;
+		cw_writer_cut_to_whole(output, file);
 	}
 	cw_files_release(&outputs->files, file);
 }

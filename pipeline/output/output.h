@@ -96,11 +96,12 @@ struct cw_output_shared {
 	_Atomic uint32_t state;         /* enum cw_output_state; set by the turn */
 	struct cw_chunk *_Atomic inbox; /* sealed chunks, newest first */
 	_Atomic uint32_t kicks;         /* requests to write since the output had a writer */
-	_Atomic int failure;            /* negative errno: nothing more is written; 0: none */
+	_Atomic int failure;            /* negative errno: nothing more is reserved; 0: none */
 	_Atomic uint64_t written;       /* records accepted by the kernel */
 	_Atomic bool is_writing;        /* the writer uses its file, [ABORT-1] */
 	_Atomic uint32_t chunks_out;    /* [RETRY-1] chunks and giants not given back yet */
 	_Atomic bool is_retrying;       /* trying again after a failure, nothing written yet */
+	_Atomic bool is_cut_off;        /* chunks reserved before the failure are lost too */
 };
 
 /* Owner: the writer (the thread that took kicks from 0 to 1). If the output failed, the turn writes

@@ -56,16 +56,17 @@ void cw_outputs_keep_room(struct cw_outputs *outputs);
 
 /* ---- the writing side: the output's one writer only, or the end ---- */
 
-/* Fails the output, and reports it unless a failure was reported a moment ago. (write.c) */
-void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
+/* Fails the output, and reports the failure unless one was reported a moment ago. Returns whether
+ * it did. (write.c) */
+bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text);
 
 /*
  * Truncates a file of `offset` good bytes, which may end inside a record, after its last intact
- * record, found by walking from the anchor; counts the records up to there.
+ * record, found by walking from the anchor; counts the records up to there. If the file cannot be
+ * truncated, it is torn until a later call truncates it.
  */
-void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
-			    struct cw_file *file);
+void cw_writer_cut_to_whole(struct cw_output *output, struct cw_file *file);
 
 /* Closes and publishes the file, or discards it if it is unusable. */
 void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,

@@ -92,6 +92,7 @@ static void retry(struct cw_outputs *outputs, struct cw_output *output, uint64_t
 	if (go_on(outputs, output))
 		return;
 	atomic_store(&output->shared.is_retrying, true);
+	atomic_store(&output->shared.is_cut_off, false);
 	atomic_store(&output->shared.failure, 0);
 }
 

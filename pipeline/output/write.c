@@ -119,17 +119,19 @@ static const char *advice(int failure, bool may_retry)
 			 "second";
 }
 
-void cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
+bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text)
 {
 	bool is_sentence = strncmp(text, "cannot ", 7) == 0;
 
+	atomic_store(&output->shared.is_cut_off, true);
 	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
-		return;
+		return false;
 	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s%s%s%s; %s", output->rule->name,
 		    is_sentence ? "" : "cannot write ", is_sentence ? "" : file->path,
 		    is_sentence ? "" : ": ", text,
 		    advice(failure, cw_output_may_retry(outputs, output)));
+	return true;
 }
 
 /* Counts the bytes and records handed before that the kernel has accepted by now. */
@@ -171,8 +173,7 @@ static void advance_over(struct cw_output *output, struct cw_file *file,
 				  memory_order_relaxed);
 }
 
-void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output,
-			    struct cw_file *file)
+void cw_writer_cut_to_whole(struct cw_output *output, struct cw_file *file)
 {
 	struct cw_file_writer *writer = &file->writer;
 	uint64_t records = 0;
@@ -198,21 +199,26 @@ void cw_writer_cut_to_whole(struct cw_outputs *outputs, struct cw_output *output
 	writer->anchor.bytes += data_bytes;
 	writer->offset = writer->handed = writer->anchor.offset;
 	writer->is_unusable = writer->anchor.offset == 0;
-	if (cw_outfile_cut(file->outfile, writer->offset) < 0)
-		cw_run_tell(outputs->run, CW_PROBLEM,
-			    "rule %s: cannot truncate %s to %llu bytes; its last record may be "
-			    "incomplete. Run capweir repair on it",
-			    output->rule->name, file->path, (unsigned long long)writer->offset);
+	writer->is_torn = cw_outfile_cut(file->outfile, writer->offset) < 0;
+	atomic_fetch_add_explicit(&output->shared.written, records, memory_order_relaxed);
 }
 
-static bool is_an_input(const struct cw_outputs *outputs, const struct cw_file *file)
+/* Returns 0, or a negative errno and the reason that the file must not be replaced. */
+static int find_obstacle(const struct cw_outputs *outputs, const struct cw_file *file,
+			 struct cw_error *error)
 {
 	struct stat status;
 
+	if (stat(file->path, &status))
+		return errno == ENOENT
+			   ? 0
+			   : cw_error_set_errno(error, -errno, "cannot look for a file named %s",
+						file->path);
 	/* Device files and FIFOs are opened in place: nothing is replaced. */
-	if (stat(file->path, &status) || !S_ISREG(status.st_mode))
-		return false;
-	return cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino);
+	if (S_ISREG(status.st_mode) &&
+	    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
+		return cw_error_set(error, -EINVAL, "the file is one of the inputs");
+	return 0;
 }
 
 /* Passes all handed bytes of an ending file to the kernel. */
@@ -224,37 +230,94 @@ static void drain_file(struct cw_outputs *outputs, struct cw_output *output, str
 	if (failure == 0)
 		return;
 	cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
-	cw_writer_cut_to_whole(outputs, output, file);
+	cw_writer_cut_to_whole(output, file);
+}
+
+/* Passes the file's bytes to the kernel, and makes the file end after an intact record. False: the
+ * file may end within one. */
+static bool make_whole(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
+{
+	struct cw_file_writer *writer = &file->writer;
+
+	if (writer->is_torn)
+		cw_writer_cut_to_whole(output, file);
+	if (!writer->is_torn)
+		drain_file(outputs, output, file);
+	/* After a failure outside write_run, the last chunk written may end within a record. */
+	if (file->cache.is_regular && !writer->is_torn && writer->offset != writer->anchor.offset)
+		cw_writer_cut_to_whole(output, file);
+	return !writer->is_torn;
+}
+
+/* Fills the reason that a file keeps its temporary name, and the command that reads the file. */
+static int keep_torn(const struct cw_output *output, const struct cw_file *file,
+		     struct cw_error *error)
+{
+	return cw_error_set(error, -EIO,
+			    "cannot truncate %s after its last intact record: its packets are in "
+			    "%s. \"capweir %s\" reads them",
+			    file->path, cw_outfile_part_path(file->outfile),
+			    output->name->is_zst ? "split -r" : "repair");
+}
+
+/* Publishes an open file, which ends after an intact record. */
+static int publish_file(const struct cw_outputs *outputs, const struct cw_output *output,
+			struct cw_file *file, struct cw_error *error)
+{
+	const struct cw_pipeline_options *options = &outputs->run->options;
+	int result = cw_outfile_publish(file->outfile, error);
+
+	file->writer.is_published = cw_outfile_is_published(file->outfile);
+	if (!file->writer.is_published)
+		return result;
+	if (file->cache.is_regular && result < 0)
+		file->writer.flaw = "its folder was not synced";
+	if (file->cache.is_regular && output->rule->hook && options->on_file)
+		options->on_file(options->context, output->rule, file->path);
+	return file->cache.is_regular ? 0 : result;
+}
+
+static void name_part(const struct cw_file *file, struct cw_error *error)
+{
+	const char *part = cw_outfile_part_path(file->outfile);
+	const struct cw_error before = *error;
+
+	if (part && !strstr(before.text, part))
+		cw_error_set(error, before.code, "%s; the data is in %s", before.text, part);
 }
 
 void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 			   struct cw_file *file)
 {
+	struct cw_file_writer *writer = &file->writer;
 	struct cw_error error = {0};
-	bool was_open = cw_outfile_was_created(file->outfile);
-	int result = 0;
+	int result;
 
-	if (file->writer.is_finished)
+	if (writer->is_finished)
 		return;
-	file->writer.is_finished = true;
-	if (was_open)
-		result = cw_files_acquire(&outputs->files, file, &error);
-	if (result == 0 && was_open)
-		drain_file(outputs, output, file);
-	if (result == 0 && was_open && file->writer.is_unusable) {
-		cw_outfile_discard(file->outfile, false);
-	} else if (result == 0 && was_open) {
-		result = cw_outfile_publish(file->outfile, &error);
-		file->writer.is_published = result == 0;
-		if (file->writer.is_published && file->cache.is_regular && output->rule->hook &&
-		    outputs->run->options.on_file)
-			outputs->run->options.on_file(outputs->run->options.context, output->rule,
-						      file->path);
-	}
-	if (was_open)
+	writer->is_finished = true;
+	if (!cw_outfile_was_created(file->outfile))
+		return;
+	result = cw_files_acquire(&outputs->files, file, &error);
+	if (result == 0) {
+		bool is_whole = make_whole(outputs, output, file);
+
+		if (!writer->is_unusable)
+			result = is_whole ? publish_file(outputs, output, file, &error)
+					  : keep_torn(output, file, &error);
+		if (!writer->is_published)
+			cw_outfile_discard(file->outfile, !writer->is_unusable);
 		cw_files_closed(&outputs->files, file);
+	}
+	if (result == 0 && writer->flaw)
+		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s is complete, but %s",
+			    output->rule->name, file->path, writer->flaw);
+	/* Even after another failure: the file that keeps its temporary name is named. */
 	if (result < 0)
-		cw_writer_fail(outputs, output, file, result, false, error.text);
+		name_part(file, &error);
+	if (result < 0 && !cw_writer_fail(outputs, output, file, result, false, error.text))
+		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s", output->rule->name,
+			    error.text);
 }
 
 /* Asks for old files to expire if the disk has too little space for a file about to begin. */
@@ -283,14 +346,13 @@ int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 	if (before != file) {
 		if (before) {
 			cw_writer_finish_file(outputs, output, before);
-			result = atomic_load(&output->shared.failure);
-			if (result)
-				return result;
+			if (atomic_load(&output->shared.is_cut_off))
+				return atomic_load(&output->shared.failure);
 		}
-		if (is_an_input(outputs, file)) {
-			cw_writer_fail(outputs, output, file, -EINVAL, false,
-				       "the file is one of the inputs");
-			return -EINVAL;
+		result = find_obstacle(outputs, file, &error);
+		if (result < 0) {
+			cw_writer_fail(outputs, output, file, result, false, error.text);
+			return result;
 		}
 	}
 	look_at_space(outputs, file);
@@ -299,6 +361,20 @@ int cw_writer_switch_file(struct cw_outputs *outputs, struct cw_output *output,
 	if (result < 0) /* NOLINTNEXTLINE(clang-analyzer-core*): as above */
 		cw_writer_fail(outputs, output, file, result, file->is_rotation, error.text);
 	return result;
+}
+
+/* Returns whether the open file ends after an intact record. If not, the output fails again. */
+static bool is_writable(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)
+{
+	struct cw_error error;
+
+	if (file->writer.is_torn)
+		cw_writer_cut_to_whole(output, file);
+	if (!file->writer.is_torn)
+		return true;
+	cw_writer_fail(outputs, output, file, keep_torn(output, file, &error), false, error.text);
+	cw_files_release(&outputs->files, file);
+	return false;
 }
 
 /* Writes consecutive chunks of one file. */
@@ -314,6 +390,8 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 	int index;
 
 	if (cw_writer_switch_file(outputs, output, file) < 0)
+		return;
+	if (!is_writable(outputs, output, file))
 		return;
 	for (index = 0; index < count && !is_input_damaged; index++) {
 		uint32_t intact = atomic_load_explicit(&chunks[index]->intact_bytes,
@@ -338,11 +416,11 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		tell_recovery(outputs, output, file);
 	if (failure < 0) {
 		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
-		cw_writer_cut_to_whole(outputs, output, file);
+		cw_writer_cut_to_whole(output, file);
 	} else if (is_input_damaged) {
 		cw_writer_fail(outputs, output, file, -EIO, false,
 			       "an input was truncated while its packets were copied");
-		cw_writer_cut_to_whole(outputs, output, file);
+		cw_writer_cut_to_whole(output, file);
 	}
 	cw_files_release(&outputs->files, file);
 }
@@ -382,7 +460,7 @@ static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 	if (!atomic_load(&outputs->run->is_aborting)) {
 		if (chunks[0]->mark == CW_MARK_EXPIRED) /* even after a failure: it makes room */
 			expire_file(outputs, output, chunks[0]->file);
-		else if (atomic_load(&output->shared.failure))
+		else if (atomic_load(&output->shared.is_cut_off))
 			; /* the chunks are lost */
 		else if (chunks[0]->mark == CW_MARK_ENDED)
 			end_file(outputs, output, chunks[0]->file);

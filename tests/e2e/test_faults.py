@@ -160,6 +160,32 @@ class Outputs(faults.Test):
 
     # ---- descriptors ----
 
+    def test_a_second_file_whose_name_is_too_long_leaves_the_first_complete(self):
+        frame = e2e.udp_frame(1, 2, 3, 4, b"x" * 900)
+        source = self.write("two.pcapng", e2e.section() + e2e.interface(name="a") +
+                            e2e.interface(name="b" * 200) +
+                            b"".join(e2e.enhanced(index // 1000, index, frame)
+                                     for index in range(2000)))
+        names = ["x" * 200] * 19
+        names.append("y" * (4020 - 201 * len(names)))
+        folders = [os.open(self.directory, os.O_RDONLY)]
+        for name in names:
+            os.mkdir(name, dir_fd=folders[-1])
+            folders.append(os.open(name, os.O_RDONLY, dir_fd=folders[-1]))
+            os.close(folders[-2])
+        self.addCleanup(os.close, folders[-1])
+        for threads in faults.THREADS:
+            with self.subTest(threads=threads):
+                done = e2e.capweir("split", "-r", source, "-w", "{iface}-{seq}.pcap", "-b",
+                                   "packets:1000", "-o", "/".join(names), "-t", threads, "--json",
+                                   cwd=self.directory)
+                self.assertEqual(done.status, 1, e2e.text_of(done))
+                self.assertIn("1,000 packets lost", done.err)
+                self.check_books(json.loads(done.out))
+                self.assertEqual(os.listdir(folders[-1]), ["a-0.pcap"])
+                with open(os.open("a-0.pcap", os.O_RDONLY, dir_fd=folders[-1]), "rb") as file:
+                    self.assertEqual(len(e2e.parse_capture(file.read()).packets), 1000)
+
     def test_thousands_of_rules_under_256_descriptors(self):
         rules = e2e.scaled(2000, 600)
         count = rules * 3

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A library to preload: lets calls of one process fail. Children do not fail.
+ *
+ *     FAULT=call:k:errno:once|ever|short|cut[:also]
+ *
+ * The k-th call fails with the errno: "once", "ever" after, or once as a "short" transfer of half
+ * the bytes. With "ever", calls of `also` fail too from then on. "cut" lets no call fail: before
+ * the k-th, the file FAULT_FILE is truncated to FAULT_BYTES. FAULT_COUNTS=path: at exit the file
+ * gets a line per call, "name count", and the line "struck 0|1".
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define CALLS(X)                 \
+	X(malloc)                \
+	X(openat)                \
+	X(open)                  \
+	X(close)                 \
+	X(read)                  \
+	X(pread)                 \
+	X(write)                 \
+	X(writev)                \
+	X(pwritev)               \
+	X(fstat)                 \
+	X(fstatat)               \
+	X(stat)                  \
+	X(ftruncate)             \
+	X(fdatasync)             \
+	X(fsync)                 \
+	X(renameat)              \
+	X(renameat2)             \
+	X(linkat)                \
+	X(unlinkat)              \
+	X(mmap)                  \
+	X(poll)                  \
+	X(fcntl)                 \
+	X(lseek)                 \
+	X(getrandom)             \
+	X(statvfs)               \
+	X(statx)                 \
+	X(fstatfs)               \
+	X(pthread_create)        \
+	X(eventfd)               \
+	X(signalfd)              \
+	X(fork)                  \
+	X(socketpair)            \
+	X(send)                  \
+	X(recv)                  \
+	X(io_uring_queue_init)   \
+	X(io_uring_submit)       \
+	X(io_uring_wait)         \
+	X(io_uring_result)       \
+	X(ZSTD_createCCtx)       \
+	X(ZSTD_compress2)        \
+	X(ZSTD_decompressStream) \
+	X(inflate)
+
+enum call {
+#define X(name) CALL_##name,
+	CALLS(X)
+#undef X
+	    CALL_COUNT
+};
+
+static const char *const names[] = {
+#define X(name) #name,
+    CALLS(X)
+#undef X
+};
+
+static atomic_long counts[CALL_COUNT];
+static atomic_bool has_struck;
+static enum call target = CALL_COUNT, also = CALL_COUNT;
+static enum { ONCE, EVER, SHORT, CUT } mode;
+static long first;
+static int code;
+static pid_t process;
+static const char *counts_path;
+
+static enum call find(const char *name)
+{
+	enum call call = 0;
+
+	while (call < CALL_COUNT && (!name || strcmp(name, names[call]) != 0))
+		call++;
+	return call;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	static const char *const modes[] = {"once", "ever", "short", "cut"};
+	const char *fault = getenv("FAULT");
+	char text[128] = "", *next = NULL, *word;
+
+	counts_path = getenv("FAULT_COUNTS");
+	if (fault) {
+		snprintf(text, sizeof(text), "%s", fault);
+		target = find(strtok_r(text, ":", &next));
+		word = strtok_r(NULL, ":", &next);
+		first = word ? atol(word) : 0;
+		word = strtok_r(NULL, ":", &next);
+		code = word ? atoi(word) : 0;
+		word = strtok_r(NULL, ":", &next);
+		while (word && mode < CUT && strcmp(word, modes[mode]) != 0)
+			mode++;
+		also = find(strtok_r(NULL, ":", &next));
+		if (target == CALL_COUNT || first <= 0)
+			abort();
+	}
+	process = getpid();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	FILE *file;
+
+	if (!counts_path || syscall(SYS_getpid) != process)
+		return;
+	target = also = CALL_COUNT;
+	file = fopen(counts_path, "w");
+	if (!file)
+		return;
+	for (int call = 0; call < CALL_COUNT; call++)
+		fprintf(file, "%s %ld\n", names[call], atomic_load(&counts[call]));
+	fprintf(file, "struck %d\n", atomic_load(&has_struck));
+	fclose(file);
+}
+
+static void cut(void)
+{
+	const char *path = getenv("FAULT_FILE"), *bytes = getenv("FAULT_BYTES");
+
+	if (path && bytes && syscall(SYS_truncate, path, atol(bytes)) == 0)
+		atomic_store(&has_struck, true);
+}
+
+/* Counts the call. Returns whether it fails, with errno set. */
+static bool strikes(enum call call)
+{
+	long count;
+
+	if (syscall(SYS_getpid) != process) /* 0: before begin */
+		return false;
+	count = atomic_fetch_add(&counts[call], 1) + 1;
+	if (call == target && mode == CUT && count == first)
+		cut();
+	if (mode == CUT)
+		return false;
+	if (call == target && (count == first || (mode == EVER && count > first)))
+		atomic_store(&has_struck, true);
+	else if (call != also || mode != EVER || !atomic_load(&has_struck))
+		return false;
+	errno = code;
+	return true;
+}
+
+/* Defines a call that fails with `failed`. */
+#define FAILING(type, name, failed, parameters, arguments)                  \
+	type name parameters;                                               \
+	type name parameters                                                \
+	{                                                                   \
+		static type(*_Atomic real) parameters;                      \
+                                                                            \
+		if (!real)                                                  \
+			real = (type(*) parameters)dlsym(RTLD_NEXT, #name); \
+		return strikes(CALL_##name) ? failed : real arguments;      \
+	}
+
+/* Defines a call that transfers bytes: `half` is a transfer of half of them. */
+#define MOVING(name, parameters, arguments, bytes, half)                       \
+	ssize_t name parameters;                                               \
+	ssize_t name parameters                                                \
+	{                                                                      \
+		static ssize_t(*_Atomic real) parameters;                      \
+                                                                               \
+		if (!real)                                                     \
+			real = (ssize_t(*) parameters)dlsym(RTLD_NEXT, #name); \
+		if (!strikes(CALL_##name))                                     \
+			return real arguments;                                 \
+		if (mode != SHORT || (bytes) < 2)                              \
+			return -1;                                             \
+		return real half;                                              \
+	}
+
+/* ---- files ---- */
+
+MOVING(read, (int fd, void *data, size_t size), (fd, data, size), size, (fd, data, size / 2))
+MOVING(pread, (int fd, void *data, size_t size, off_t offset), (fd, data, size, offset), size,
+       (fd, data, size / 2, offset))
+
+static const struct iovec *half_of(const struct iovec *vector)
+{
+	static _Thread_local struct iovec half;
+
+	half = *vector;
+	half.iov_len /= 2;
+	return &half;
+}
+
+MOVING(writev, (int fd, const struct iovec *vectors, int count), (fd, vectors, count),
+       vectors->iov_len, (fd, half_of(vectors), 1))
+MOVING(pwritev, (int fd, const struct iovec *vectors, int count, off_t offset),
+       (fd, vectors, count, offset), vectors->iov_len, (fd, half_of(vectors), 1, offset))
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	struct stat status;
+	bool is_event = size == 8 && syscall(SYS_fstat, fd, &status) == 0 &&
+			(status.st_mode & S_IFMT) == 0; /* an eventfd: cannot fail */
+
+	if (!is_event && strikes(CALL_write)) {
+		if (mode != SHORT || size < 2)
+			return -1;
+		size /= 2;
+	}
+	return syscall(SYS_write, fd, data, size);
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list rest;
+	int permissions;
+
+	va_start(rest, flags);
+	permissions = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
+	va_end(rest);
+	return strikes(CALL_open) ? -1
+				  : (int)syscall(SYS_openat, AT_FDCWD, path, flags, permissions);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+	va_list rest;
+	int permissions;
+
+	va_start(rest, flags);
+	permissions = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
+	va_end(rest);
+	return strikes(CALL_openat) ? -1
+				    : (int)syscall(SYS_openat, folder, path, flags, permissions);
+}
+
+int close(int fd) /* closes, and then fails: as the kernel does */
+{
+	bool fails = strikes(CALL_close);
+	int result = (int)syscall(SYS_close, fd);
+
+	if (!fails)
+		return result;
+	errno = code;
+	return -1;
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list rest;
+	void *argument;
+
+	va_start(rest, command);
+	argument = va_arg(rest, void *);
+	va_end(rest);
+	return strikes(CALL_fcntl) ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+FAILING(int, fstat, -1, (int fd, struct stat *status), (fd, status))
+FAILING(int, fstatat, -1, (int folder, const char *path, struct stat *status, int flags),
+	(folder, path, status, flags))
+FAILING(int, stat, -1, (const char *path, struct stat *status), (path, status))
+FAILING(int, ftruncate, -1, (int fd, off_t bytes), (fd, bytes))
+FAILING(int, fdatasync, -1, (int fd), (fd))
+FAILING(int, fsync, -1, (int fd), (fd))
+FAILING(int, renameat, -1, (int from, const char *name, int to, const char *as),
+	(from, name, to, as))
+FAILING(int, renameat2, -1,
+	(int from, const char *name, int to, const char *as, unsigned int flags),
+	(from, name, to, as, flags))
+FAILING(int, linkat, -1, (int from, const char *name, int to, const char *as, int flags),
+	(from, name, to, as, flags))
+FAILING(int, unlinkat, -1, (int folder, const char *name, int flags), (folder, name, flags))
+FAILING(off_t, lseek, -1, (int fd, off_t offset, int from), (fd, offset, from))
+FAILING(int, statvfs, -1, (const char *path, struct statvfs *space), (path, space))
+FAILING(int, statx, -1,
+	(int folder, const char *path, int flags, unsigned int mask, struct statx *status),
+	(folder, path, flags, mask, status))
+FAILING(int, fstatfs, -1, (int fd, struct statfs *system), (fd, system))
+
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	static void *(*_Atomic real)(void *, size_t, int, int, int, off_t);
+
+	if (!real)
+		real = (void *(*)(void *, size_t, int, int, int, off_t))dlsym(RTLD_NEXT, "mmap");
+	if (fd >= 0 && strikes(CALL_mmap))
+		return MAP_FAILED;
+	return real(address, size, protection, flags, fd, offset);
+}
+
+/* ---- the system besides files ---- */
+
+FAILING(int, poll, -1, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
+FAILING(ssize_t, getrandom, -1, (void *data, size_t size, unsigned int flags), (data, size, flags))
+FAILING(int, pthread_create, code,
+	(pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *),
+	 void *argument),
+	(thread, attributes, run, argument))
+FAILING(int, eventfd, -1, (unsigned int value, int flags), (value, flags))
+FAILING(int, signalfd, -1, (int fd, const sigset_t *signals, int flags), (fd, signals, flags))
+FAILING(pid_t, fork, -1, (void), ())
+FAILING(int, socketpair, -1, (int domain, int type, int protocol, int fds[2]),
+	(domain, type, protocol, fds))
+FAILING(ssize_t, send, -1, (int fd, const void *data, size_t size, int flags),
+	(fd, data, size, flags))
+FAILING(ssize_t, recv, -1, (int fd, void *data, size_t size, int flags), (fd, data, size, flags))
+
+/* ---- memory: every allocation counts as malloc ---- */
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+	return strikes(CALL_malloc) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return strikes(CALL_malloc) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+	return size && strikes(CALL_malloc) ? NULL : __libc_realloc(memory, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	return strikes(CALL_malloc) ? NULL : __libc_memalign(alignment, size);
+}
+
+char *strndup(const char *text, size_t size)
+{
+	size_t length = strnlen(text, size);
+	char *copy = malloc(length + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+char *strdup(const char *text)
+{
+	return strndup(text, strlen(text));
+}
+
+/* ---- libraries ---- */
+
+struct io_uring;
+struct io_uring_cqe { /* <linux/io_uring.h> */
+	uint64_t user_data;
+	int32_t res;
+	uint32_t flags;
+};
+
+FAILING(int, io_uring_queue_init, -code,
+	(unsigned int entries, struct io_uring *ring, unsigned int flags), (entries, ring, flags))
+FAILING(int, io_uring_submit, -code, (struct io_uring * ring), (ring))
+
+int __io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **entry, unsigned int submitted,
+		       unsigned int awaited, sigset_t *signals);
+int __io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **entry, unsigned int submitted,
+		       unsigned int awaited, sigset_t *signals)
+{
+	static int (*_Atomic real)(struct io_uring *, struct io_uring_cqe **, unsigned int,
+				   unsigned int, sigset_t *);
+	int result;
+
+	if (!real)
+		real = (int (*)(struct io_uring *, struct io_uring_cqe **, unsigned int,
+				unsigned int, sigset_t *))dlsym(RTLD_NEXT, "__io_uring_get_cqe");
+	if (strikes(CALL_io_uring_wait))
+		return -code;
+	result = real(ring, entry, submitted, awaited, signals);
+	if (result == 0 && *entry && strikes(CALL_io_uring_result))
+		(*entry)->res = mode == SHORT ? (*entry)->res / 2 & ~4095 : -code;
+	return result;
+}
+
+FAILING(void *, ZSTD_createCCtx, NULL, (void), ())
+FAILING(size_t, ZSTD_compress2, (size_t)-64, /* no memory */
+	(void *context, void *to, size_t room, const void *from, size_t size),
+	(context, to, room, from, size))
+FAILING(size_t, ZSTD_decompressStream, (size_t)-64, (void *stream, void *output, void *input),
+	(stream, output, input))
+FAILING(int, inflate, code == ENOMEM ? -4 : -3, (void *stream, int flush), (stream, flush))

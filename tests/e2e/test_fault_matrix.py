@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Calls of the system that fail: the k-th call of each function, once or for ever, with each errno
+that fits. Exit 0 means that the outputs equal those of an undisturbed run. Whatever the exit
+status, published files are intact and the books are true.
+
+CAPWEIR_TEST_SEED: of the sample. CAPWEIR_TEST_FULL=1: all cases.
+"""
+import gzip
+import os
+import random
+import resource
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import e2e
+import fault_cases
+from fault_cases import Fault, Scenario
+
+SEED = int(os.environ.get("CAPWEIR_TEST_SEED", "1"))
+MEMORY = "/dev/shm"  # a disk's speed is not judged; `direct` needs a disk
+
+SPLIT = "split --json -t 1 "
+SCENARIOS = (
+    Scenario("plain", SPLIT + "-r @s.pcap -f tcp -w a.pcap -f unmatched -w b.pcapng "
+             "-f ip[12:4]==9 -w none.pcap"),
+    Scenario("pcapng", SPLIT + "-r @g.pcapng -r @s.pcap -w a.pcapng"),
+    Scenario("rotation", SPLIT + "-r @s.pcap -w a-{seq}.pcap -C 100k"),
+    Scenario("zst", SPLIT + "-r @b.pcap -w o.pcap.zst"),
+    Scenario("zst_rotation", SPLIT + "-r @b.pcap -w o-{seq}.pcapng.zst -C 1500k"),
+    Scenario("direct", SPLIT + "--direct on -r @d.pcap -w o.pcap"),
+    Scenario("gz_input", SPLIT + "-r @s.pcap.gz -w o.pcap"),
+    Scenario("zst_input", SPLIT + "-r @s.pcap.zst -w o.pcap"),
+    Scenario("sync", SPLIT + "--sync close --no-clobber -r @s.pcap -w o.pcap"),
+    Scenario("hooks", SPLIT + "-r @s.pcap -R @hooks.yaml -o ."),
+    Scenario("many", SPLIT + "--sync close -r @s.pcap -R @many.yaml -o .",
+             limits=[(resource.RLIMIT_NOFILE, 48)]),
+    Scenario("pipe", "split -t 1 -r - -w -", stdin="s.pcap"),
+    Scenario("inspect", "inspect @s.pcap @g.pcapng"),
+    Scenario("inspect_json", "inspect --json @s.pcap @g.pcapng"),
+    Scenario("repair", "repair torn.pcap", copies=["torn.pcap"]),
+    Scenario("repair_json", "repair --json torn.pcap torn.pcap", copies=["torn.pcap"]),
+    Scenario("repair_dry", "repair --dry-run --json torn.pcap @s.pcap", copies=["torn.pcap"]),
+    Scenario("check", "check @hooks.yaml"),
+    Scenario("generate", "generate --profile imix --packets 1500 --seed 3 -w o.pcap"),
+    Scenario("filter", "inspect filter tcp"),
+)
+
+# Faults that were answered wrongly once. Mostly not in a sample.
+CORNERS = {
+    # a file that cannot be cut keeps its temporary name
+    "plain": [Fault("pwritev", 1, "EIO", "ever", "ftruncate"),
+              Fault("pwritev", 2, "EIO", "ever", "ftruncate")],
+    "pcapng": [Fault("pwritev", 2, "ENOSPC", "ever", "ftruncate")],
+    "direct": [Fault("pwritev", 2, "EIO", "ever", "ftruncate")],
+    # more files than descriptors: an evicted file that cannot be closed or opened again
+    "many": [Fault("fdatasync", 1, "EIO", "once"), Fault("fdatasync", 5, "EIO", "once"),
+             Fault("fstat", 55, "EIO", "once"), Fault("fstat", 68, "EIO", "ever"),
+             Fault("openat", 33, "EMFILE", "ever"), Fault("open", 98, "EIO", "ever"),
+             Fault("fsync", 8, "EIO", "once")],
+    "sync": [Fault("fsync", 1, "EIO", "once")],
+}
+# Cases that a sample takes of each scenario and call.
+SAMPLE = {}
+SAMPLE_OTHERS = 0
+
+# (scenario, call, words of the complaint): why it is expected. None: any.
+EXPECTED = (
+)
+
+
+def expected(scenario, fault, complaint):
+    return any((names is None or scenario.name in names) and
+               (calls is None or fault.call in calls) and words in complaint
+               for names, calls, words, _ in EXPECTED)
+
+
+def sample(randomness, cases, count):
+    """`count` cases, among them some of the first and last calls."""
+    cases = list(cases)
+    if e2e.FULL or len(cases) <= count:
+        return cases
+    edges = [case for case in cases if case.first in (1, 2, cases[-1].first)]
+    chosen = randomness.sample(edges, min(len(edges), count // 2))
+    return chosen + randomness.sample([case for case in cases if case not in chosen],
+                                      count - len(chosen))
+
+
+class Matrix(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        e2e.need("zstd")
+        print(f"CAPWEIR_TEST_SEED={SEED}", flush=True)
+        cls.disk = tempfile.mkdtemp(prefix="capweir-test-")
+        cls.addClassCleanup(shutil.rmtree, cls.disk, ignore_errors=True)
+        where = MEMORY if os.access(MEMORY, os.W_OK) else None
+        cls.memory = tempfile.mkdtemp(prefix="capweir-test-", dir=where)
+        cls.addClassCleanup(shutil.rmtree, cls.memory, ignore_errors=True)
+        cls.inputs = os.path.join(cls.memory, "inputs")
+        os.mkdir(cls.inputs)
+        cls.make_inputs()
+
+    @classmethod
+    def make_inputs(cls):
+        def path(name):
+            return os.path.join(cls.inputs, name)
+
+        for name, count in (("s.pcap", 1500), ("b.pcap", 8000), ("d.pcap", 22000),
+                            ("g.pcapng", 1500)):
+            e2e.generate(path(name), count, seed=3)
+        with open(path("s.pcap"), "rb") as file:
+            content = file.read()
+        with open(path("torn.pcap"), "wb") as file:
+            file.write(content[:-7])
+        with gzip.open(path("s.pcap.gz"), "wb") as file:
+            file.write(content)
+        subprocess.run(["zstd", "-q", path("s.pcap"), "-o", path("s.pcap.zst")], check=True)
+        with open(path("hooks.yaml"), "w") as file:
+            file.write("defaults: {write: '{rule}.pcap', hook: ['true']}\n"
+                       "rules:\n  a: tcp\n  b: udp\n  none: host 9.9.9.9\n")
+        with open(path("many.yaml"), "w") as file:
+            file.write("defaults: {write: '{rule}.pcap'}\nrules:\n" + "".join(
+                f"  r{index}: greater {index}\n" for index in range(40)))
+
+    def cases(self, scenario, counts):
+        randomness = random.Random(f"{SEED} {scenario.name}")
+        for fault in CORNERS.get(scenario.name, ()):
+            yield fault
+        for call in fault_cases.CALLS:
+            yield from sample(randomness, fault_cases.faults_of(call, counts.get(call, 0)),
+                              SAMPLE.get(call, SAMPLE_OTHERS))
+
+    def check(self, scenario):
+        folder = os.path.join(self.disk if scenario.name == "direct" else self.memory, "run")
+        reference = scenario.run(self.inputs, folder)
+        judge = fault_cases.Judge(scenario, reference, folder)
+        self.assertEqual([count for count in judge.packets.values() if isinstance(count, str)], [])
+        wrong, count, struck = [], 0, 0
+        for fault in self.cases(scenario, reference.counts):
+            run = scenario.run(self.inputs, folder, fault)
+            count += 1
+            struck += run.counts.get("struck", 1)
+            wrong += [f"{fault_cases.fault_text(fault)}: exit {run.status}: {complaint}\n"
+                      f"    {run.err.strip()[-300:]}"
+                      for complaint in judge.complaints(run)
+                      if not expected(scenario, fault, complaint)]
+        print(f"{scenario.name}: {count} faults, {struck} met, {len(wrong)} wrong", flush=True)
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        self.assertGreater(struck, 0)
+
+
+for each in SCENARIOS:
+    if each.name not in CORNERS:
+        continue
+
+    def test(self, scenario=each):
+        self.check(scenario)
+
+    setattr(Matrix, "test_" + each.name, test)
+
+if __name__ == "__main__":
+    e2e.main()
