@@ -20,6 +20,7 @@
 struct cw_unpack {
 	int fd;
 	int wake_fd;
+	int idle_ms; /* longest wait for input, ms; -1: no limit */
 	enum cw_packing packing;
 	bool is_known;       /* `packing` is set */
 	bool is_at_end;      /* the descriptor is at its end */
@@ -56,10 +57,12 @@ struct cw_unpack *cw_unpack_new(int fd, int wake_fd)
 	memset(unpack, 0, offsetof(struct cw_unpack, packed));
 	unpack->fd = fd;
 	unpack->wake_fd = wake_fd;
+	unpack->idle_ms = -1;
 	return unpack;
 }
 
-/* Reads as read() does, but also waits for wake_fd. Returns bytes, 0 at the end, or -errno. */
+/* Reads as read() does, but also waits for wake_fd. Returns bytes, 0 at the end, or -errno;
+ * -ETIME after `idle_ms` without input. */
 static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
 {
 	struct pollfd waits[2] = {{.fd = unpack->fd, .events = POLLIN},
@@ -67,8 +70,12 @@ static int64_t read_awake(struct cw_unpack *unpack, uint8_t *to, size_t room)
 	ssize_t got;
 
 	for (;;) {
-		if (poll(waits, 2, -1) < 0 && errno != EINTR)
-			return -errno;
+		int ready = poll(waits, 2, unpack->idle_ms);
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			return ready ? -errno : -ETIME;
 		if (waits[1].revents)
 			return -EINTR;
 		if (!waits[0].revents)
@@ -270,6 +277,11 @@ int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struc
 	if (unpack->packing == CW_PACKING_NONE)
 		return read_plain(unpack, to, room, error);
 	return read_packed(unpack, to, room, error);
+}
+
+void cw_unpack_set_idle(struct cw_unpack *unpack, int idle_ms)
+{
+	unpack->idle_ms = idle_ms;
 }
 
 enum cw_packing cw_unpack_packing(const struct cw_unpack *unpack)

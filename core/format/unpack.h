@@ -28,9 +28,13 @@ struct cw_unpack *cw_unpack_new(int fd, int wake_fd);
 /*
  * Reads the next bytes: at least one, at most `room` (> 0). Returns their number; 0 at the end;
  * -EINTR if wake_fd is readable; -EBADMSG for damaged or truncated compressed data;
- * -EPROTONOSUPPORT for a zstd window that is too large; or read's errors.
+ * -EPROTONOSUPPORT for a zstd window that is too large; -ETIME after cw_unpack_set_idle's time, and
+ * the next call continues; or read's errors.
  */
 int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error);
+
+/* Sets the longest wait for input, ms; -1, as at first: no limit. */
+void cw_unpack_set_idle(struct cw_unpack *unpack, int idle_ms);
 
 enum cw_packing cw_unpack_packing(const struct cw_unpack *unpack); /* known after the first read */
 uint64_t cw_unpack_consumed(const struct cw_unpack *unpack);       /* compressed bytes used */

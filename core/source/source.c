@@ -64,7 +64,7 @@ static bool keep_intact(struct cw_source *source, struct cw_pcapfile_step *step)
 
 /*
  * The loop of open and next: scans, and gets more memory until the scan has a result. Returns as
- * the scanner does, but never MORE; or -EAGAIN, -EINTR, or a permanent failure.
+ * the scanner does, but never MORE; or -EAGAIN, -ETIME, -EINTR, or a permanent failure.
  */
 static int advance(struct cw_source *source, const struct cw_pcapfile_limits *limits,
 		   struct cw_pcapfile_step *step, struct cw_error *error)
@@ -93,7 +93,7 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 			return result;
 		if (!result)
 			continue;
-		if (result == -EAGAIN)
+		if (result == -EAGAIN || result == -ETIME)
 			return result;
 		if (!why.code)
 			cw_error_set_errno(&why, result, "cannot get memory for reading");
@@ -201,6 +201,14 @@ int cw_source_open(struct cw_source **result_source, const char *path, struct cw
 	else
 		*result_source = source;
 	return result;
+}
+
+bool cw_source_set_idle(struct cw_source *source, int idle_ms)
+{
+	if (source->memory.is_regular)
+		return false;
+	cw_unpack_set_idle(source->memory.unpack, idle_ms);
+	return true;
 }
 
 void cw_source_info(const struct cw_source *source, struct cw_source_info *info)

@@ -54,13 +54,18 @@ int cw_source_open(struct cw_source **source, const char *path, struct cw_ifaces
  *   1          a span
  *   0          end, at a record boundary
  *   -EAGAIN    every window is leased: try again after a lease was given back
- *   -EINTR     wake_fd became readable
+ *   -ETIME     no byte came for the time of cw_source_set_idle: call again
+ *   -EINTR     wake_fd became readable, or a signal interrupted the call: call again
  *   -EBADMSG   damage, described in `error`, after all complete records were returned; every later
  *              call returns it again
  *   other      the system's error; every later call returns it again
  */
 int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_max,
 		   struct cw_span *span, struct cw_lease *lease, struct cw_error *error);
+
+/* Limits how long next() waits for a pipe or a device file: in milliseconds, -1: no limit. Returns
+ * false for regular files, whose reads do not wait. */
+bool cw_source_set_idle(struct cw_source *source, int idle_ms);
 
 void cw_source_info(const struct cw_source *source, struct cw_source_info *info);
 

@@ -5,7 +5,11 @@
  */
 #include <errno.h>
 
+#include "core/base/clock.h"
 #include "pipeline/capture/capture.h"
+
+/* What outputs keep of a pipe's packets is written after at most twice this time. */
+#define FLUSH_EVERY_MS 500
 
 /* Compiles the rules for the link types met since the last call. */
 static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
@@ -37,6 +41,16 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 	}
 }
 
+static bool is_due(uint64_t flushed_ns)
+{
+	return cw_now_ns() - flushed_ns >= FLUSH_EVERY_MS * (CW_NS_PER_S / 1000);
+}
+
+static void flush_outputs(void *context)
+{
+	cw_outputs_flush_all(context);
+}
+
 /* Reads one input to its end. 0, or a negative errno with the error filled. */
 static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
 		      uint32_t *prepared, struct cw_error *error)
@@ -45,6 +59,8 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 	struct cw_input *input = &capture->inputs->at[index];
 	uint64_t read_before =
 	    atomic_load_explicit(&capture->inputs->read_bytes, memory_order_relaxed);
+	bool is_stream = cw_source_set_idle(input->source, FLUSH_EVERY_MS);
+	uint64_t flushed_ns = is_stream ? cw_now_ns() : 0;
 	int result;
 
 	for (;;) {
@@ -61,8 +77,16 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 			cw_gate_wait(&lane->shared.gate, seen);
 			continue;
 		}
+		if (result == -EINTR)
+			continue; /* to stop, or by a signal that is not for us */
+		if (result == -ETIME || (is_stream && is_due(flushed_ns))) {
+			cw_turn_hold_any(capture->turn, flush_outputs, capture->turn->outputs);
+			flushed_ns = cw_now_ns();
+		}
+		if (result == -ETIME)
+			continue;
 		if (result <= 0)
-			return result == -EINTR ? 0 : result;
+			return result;
 		result = prepare_linktypes(capture, prepared, error);
 		if (result < 0) {
 			cw_lease_give_back(&(*batch)->lease);

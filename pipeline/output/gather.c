@@ -107,6 +107,12 @@ void cw_outputs_flush_fullest(struct cw_outputs *outputs)
 	}
 }
 
+void cw_outputs_flush_batch(struct cw_outputs *outputs, const struct cw_batch *batch)
+{
+	for (uint32_t index = 0; index < batch->tally_count; index++)
+		cw_output_seal_all(outputs, &outputs->at[batch->tallies[index].output]);
+}
+
 void cw_outputs_flush_all(struct cw_outputs *outputs)
 {
 	for (uint32_t index = 0; index < outputs->count; index++)

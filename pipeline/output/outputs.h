@@ -83,7 +83,10 @@ void cw_outputs_tend(struct cw_outputs *outputs, uint64_t now_ns, bool flush);
 bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output *output,
 			     uint64_t needed);
 
-/* The turn, at the end: seals everything. */
+/* The turn: sends what the outputs of a reserved batch keep to their writers. */
+void cw_outputs_flush_batch(struct cw_outputs *outputs, const struct cw_batch *batch);
+
+/* The turn, at the end or while an input is silent: seals everything. */
 void cw_outputs_flush_all(struct cw_outputs *outputs);
 
 /* Tells the output's writer that a chunk became complete; any thread. */

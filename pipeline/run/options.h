@@ -48,6 +48,7 @@ struct cw_output_options {
 	uint32_t snaplen;      /* bytes to truncate records to; 0 = never */
 	enum cw_time_precision time_precision;
 	enum cw_direct_mode direct;
+	bool packet_buffered; /* write each batch at once */
 	bool no_clobber;
 	bool sync;
 	bool is_utc;

@@ -149,6 +149,8 @@ void cw_sequencer_hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_
 			  bool is_part_done)
 {
 	batch->reserved.is_part_done = is_part_done;
+	if (turn->run->options.output.packet_buffered)
+		cw_outputs_flush_batch(turn->outputs, batch);
 	if (is_part_done && batch->part.is_last)
 		end_input(turn, lane, batch);
 	hand_on(turn, lane, batch, is_part_done && batch->part.is_last);

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names, formats, contents and permissions of output files."""
 import os
+import select
 import stat
 import struct
 import subprocess
 import time
+import zlib
 
 import command
 import e2e
@@ -228,6 +230,57 @@ class Outputs(command.Test):
         done = self.run_ok("split", "-r", self.input, "-w", "-")
         self.assertEqual(e2e.essence(e2e.parse_capture(done.out).packets), self.source)
         self.assertIn("0 lost: balanced", done.err)
+
+    def start_pipes(self, *options):
+        return e2e.start("split", "-q", "-r", "-", "-w", "-", *options, stdin=subprocess.PIPE,
+                         bufsize=0)
+
+    def read_bytes(self, process, count):
+        """Read `count` bytes of standard output, which stays open."""
+        content = b""
+        while len(content) < count:
+            ready, _, _ = select.select([process.stdout], [], [], e2e.TIMEOUT)
+            piece = os.read(process.stdout.fileno(), count - len(content)) if ready else b""
+            if not piece:
+                process.kill()
+                raise AssertionError(f"{len(content)} bytes of {count}: "
+                                     f"{e2e.text_of(e2e.finish(process))}")
+            content += piece
+        return content
+
+    def end_pipes(self, process):
+        process.stdin.close()
+        process.stdin = None
+        done = e2e.finish(process)
+        self.assertEqual((done.status, done.out), (0, b""), e2e.text_of(done))
+
+    def test_packets_of_a_silent_pipe_are_passed_on(self):
+        parts = [e2e.pcap(self.packets[:3]), e2e.pcap(self.packets[3:5])[24:]]
+        for options in ([], ["-U"], ["--packet-buffered"], ["-l"]):
+            for packer in (None, zlib.compressobj(wbits=31)):
+                process = self.start_pipes(*options)
+                for part in parts:
+                    process.stdin.write(part if packer is None else packer.compress(part) +
+                                        packer.flush(zlib.Z_SYNC_FLUSH))
+                    self.assertEqual(self.read_bytes(process, len(part)), part)
+                if packer:
+                    process.stdin.write(packer.flush())
+                self.end_pipes(process)
+
+    def test_packets_of_a_pipe_that_is_never_silent_are_passed_on(self):
+        process = self.start_pipes()
+        process.stdin.write(e2e.pcap([]))
+        record = e2e.pcap(self.packets[:1])[24:]
+        for _ in range(int(e2e.TIMEOUT / 0.05)):  # a pause is shorter than what counts as silent
+            process.stdin.write(record)
+            if select.select([process.stdout], [], [], 0.05)[0]:
+                break
+        else:
+            self.fail("no packet came out")
+        self.assertEqual(self.read_bytes(process, 24 + len(record))[24:], record)
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(e2e.finish(process).status, 0)
 
     def test_sync_close_gives_the_same_file(self):
         self.split("-w", "off.pcap")

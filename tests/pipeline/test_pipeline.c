@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The pipeline through its public interface: the same bytes whatever the sizes and threads, the
- * fast reservation against the record-by-record one, what failures at start leave behind, what the
- * hot threads allocate.
+ * fast reservation against the record-by-record one, when packets are passed on, what failures at
+ * start leave behind, what the hot threads allocate.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 
 #include "tests/rig/file_run.h"
 
@@ -120,12 +121,18 @@ static const struct sizes {
 	size_t pool_bytes, chunk_bytes, batch_bytes;
 	uint32_t batch_records, batch_count;
 	uint32_t descriptor_limit;
-	bool reserve_slowly;
+	bool reserve_slowly, packet_buffered;
 } sizes[] = {
-    {1, 0, 0, 0, 0, 0, 0, false},         {1, 0, 0, 0, 0, 0, 0, true},
-    {2, 0, 0, 0, 0, 0, 0, false},         {4, 65536, 4096, 5000, 0, 0, 0, false},
-    {3, 1024, 512, 5000, 0, 2, 0, false}, {8, 2048, 512, 100, 1, 0, 1, false},
-    {2, 4096, 4096, 0, 33, 0, 2, true},   {5, 1u << 20, 16384, 70000, 100, 1, 0, false},
+    {1, 0, 0, 0, 0, 0, 0, false, false},
+    {1, 0, 0, 0, 0, 0, 0, true, false},
+    {2, 0, 0, 0, 0, 0, 0, false, false},
+    {4, 65536, 4096, 5000, 0, 0, 0, false, false},
+    {3, 1024, 512, 5000, 0, 2, 0, false, false},
+    {8, 2048, 512, 100, 1, 0, 1, false, false},
+    {2, 4096, 4096, 0, 33, 0, 2, true, false},
+    {5, 1u << 20, 16384, 70000, 100, 1, 0, false, false},
+    {3, 0, 4096, 0, 33, 0, 0, false, true},
+    {2, 4096, 4096, 0, 33, 0, 2, true, true},
 };
 
 static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
@@ -149,6 +156,7 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
 		setup.options.sizes.batch_count = sizes[index].batch_count;
 		setup.options.sizes.descriptor_limit = sizes[index].descriptor_limit;
 		setup.options.sizes.reserve_slowly = sizes[index].reserve_slowly;
+		setup.options.output.packet_buffered = sizes[index].packet_buffered;
 		assert_int_equal(run(&setup, &report), 0);
 		assert_true(report.is_balanced);
 		assert_true(report.is_complete);
@@ -181,6 +189,56 @@ static void threads_and_sizes_do_not_change_pcapng_files(void **state)
 {
 	(void)state;
 	all_sizes_give_the_bytes_of_one(true, true);
+}
+
+struct second_batch {
+	int output;      /* end to read from */
+	uint32_t seen;   /* batches that the worker took */
+	int bytes_ready; /* bytes in `output` when the worker took the second batch */
+};
+
+static void look_at_second_batch(void *context, uint32_t worker, uint32_t lane)
+{
+	struct second_batch *second = context;
+
+	(void)worker;
+	(void)lane;
+	if (++second->seen == 2)
+		assert_int_equal(ioctl(second->output, FIONREAD, &second->bytes_ready), 0);
+}
+
+/* A worker writes before it copies, and copies before it takes a batch: one has no choice. */
+static void packet_buffered_outputs_get_a_batch_before_the_next_is_read(void **state)
+{
+	(void)state;
+	for (int is_buffered = 0; is_buffered < 2; is_buffered++) {
+		struct second_batch second = {0};
+		struct cw_report report;
+		struct setup setup;
+		int ends[2];
+
+		assert_int_equal(pipe(ends), 0);
+		second.output = ends[0];
+		make_setup(&setup, "buffered", false, false);
+		cw_rules_fini(&setup.rules);
+		setup.rules = (struct cw_rules){0};
+		assert_int_equal(cw_rules_add(&setup.rules, "all", "", "-", 0, NULL), 0);
+		setup.options.threads = 1;
+		setup.options.packet_limit = 20;
+		setup.options.sizes.batch_records = 10;
+		setup.options.output.standard_output = ends[1];
+		setup.options.output.packet_buffered = is_buffered;
+		setup.options.on_batch = look_at_second_batch;
+		setup.options.context = &second;
+		assert_int_equal(run(&setup, &report), 0);
+		assert_true(second.seen >= 2);
+		assert_int_equal(second.bytes_ready > 24 + 10 * 16, is_buffered);
+		assert_int_equal(second.bytes_ready > 0, is_buffered);
+		cw_report_fini(&report);
+		end_setup(&setup);
+		close(ends[0]);
+		close(ends[1]);
+	}
 }
 
 static unsigned count_entries(const char *path)
@@ -273,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(threads_and_sizes_do_not_change_pcap_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_rotated_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_pcapng_files),
+	    cmocka_unit_test(packet_buffered_outputs_get_a_batch_before_the_next_is_read),
 	    cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
 	    cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),
 	    cmocka_unit_test(hot_threads_allocate_for_files_not_for_batches),

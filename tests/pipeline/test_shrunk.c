@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An input file that shrinks underneath a run, at every moment. */
+/* An input file that shrinks underneath a run, at every moment; and mapping it interrupted. */
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "core/source/source.h"
 #include "tests/rig/file_run.h"
 
@@ -17,6 +20,19 @@ int __wrap_fstat(int fd, struct stat *status)
 	if (result == 0 && runs_out(&fstats_until_shrunk))
 		status->st_size = atomic_load(&shrunk_bytes);
 	return result;
+}
+
+static _Atomic long mappings_until_interrupted = -1;
+
+void *__real_mmap(void *address, size_t bytes, int access, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t bytes, int access, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t bytes, int access, int flags, int fd, off_t offset)
+{
+	if (fd < 0 || !runs_out(&mappings_until_interrupted))
+		return __real_mmap(address, bytes, access, flags, fd, offset);
+	atomic_store(&mappings_until_interrupted, -1);
+	errno = EINTR;
+	return MAP_FAILED;
 }
 
 /* ---- tests ---- */
@@ -114,10 +130,28 @@ static void an_input_that_shrinks_keeps_what_was_before(void **state)
 	end_setup(&good);
 }
 
+static void an_interrupted_mapping_is_tried_again(void **state)
+{
+	struct cw_report report;
+	struct setup setup;
+
+	(void)state;
+	make_setup(&setup, "interrupted", false, false);
+	setup.options.sizes.window_bytes = 1 << 16;
+	atomic_store(&mappings_until_interrupted, 3);
+	assert_int_equal(run(&setup, &report), 0);
+	assert_int_equal(atomic_load(&mappings_until_interrupted), -1); /* it was */
+	assert_int_equal(report.packets, input_packets);
+	assert_true(report.is_complete);
+	cw_report_fini(&report);
+	end_setup(&setup);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_input_that_shrinks_keeps_what_was_before),
+	    cmocka_unit_test(an_interrupted_mapping_is_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, open_folder, close_folder);

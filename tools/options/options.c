@@ -8,6 +8,7 @@
 #include "tools/options/values.h"
 
 #define LETTERLESS 256 /* getopt's result for row 0 without a letter */
+#define ALIASES (LETTERLESS + (int)CW_OPTION_ROWS_MAX) /* for alias 0 without a letter */
 
 struct parse {
 	struct cw_arguments *arguments;
@@ -24,6 +25,14 @@ static const struct cw_option_row *find_row(int id)
 	for (size_t index = 0; id && index < cw_option_row_count; index++)
 		if (cw_option_rows[index].letter == id)
 			return &cw_option_rows[index];
+	return NULL;
+}
+
+static const struct cw_option_alias *find_alias(int id)
+{
+	for (size_t index = 0; id && index < cw_option_alias_count; index++)
+		if (cw_option_aliases[index].letter == id || ALIASES + (int)index == id)
+			return &cw_option_aliases[index];
 	return NULL;
 }
 
@@ -69,6 +78,19 @@ static void make_getopt_tables(char *letters, struct option *longs)
 				    : row->argument            ? required_argument
 							       : no_argument,
 				    NULL, row->letter ? row->letter : LETTERLESS + (int)index};
+	}
+	for (size_t index = 0; index < cw_option_alias_count; index++) {
+		const struct cw_option_alias *alias = &cw_option_aliases[index];
+		bool has_value = cw_option_of_alias(alias)->argument && !alias->value;
+
+		if (alias->letter)
+			*letters++ = alias->letter;
+		if (alias->letter && has_value)
+			*letters++ = ':';
+		if (alias->name)
+			*longs++ = (struct option){
+			    alias->name, has_value ? required_argument : no_argument, NULL,
+			    alias->letter ? alias->letter : ALIASES + (int)index};
 	}
 	*letters = '\0';
 	*longs = (struct option){0};
@@ -145,9 +167,16 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 /* `id` is getopt's result: an option, ':' for a missing value, '?' for an unknown option. */
 static int take_found(struct parse *parse, int id, bool is_long, char *const *argv)
 {
-	const struct cw_option_row *row = find_row(id == ':' || id == '?' ? optopt : id);
+	int known = id == ':' || id == '?' ? optopt : id;
+	const struct cw_option_alias *alias = find_alias(known);
+	const struct cw_option_row *row = alias ? cw_option_of_alias(alias) : find_row(known);
 	const char *word = argv[optind - 1];
 
+	if (alias && !(row->commands & (unsigned)parse->arguments->command))
+		return is_long ? cw_option_refuse_name(word, 0, parse->page)
+			       : cw_option_refuse_letter(alias->letter, parse->page);
+	if (alias && alias->value)
+		optarg = (char *)(uintptr_t)alias->value;
 	if (id != ':' && id != '?')
 		return take_option(parse, row, is_long, optarg == word ? optarg : NULL);
 	is_long = strncmp(word, "--", 2) == 0;
@@ -163,8 +192,8 @@ static int take_found(struct parse *parse, int id, bool is_long, char *const *ar
 int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
 		     char *const *argv)
 {
-	char letters[2 * CW_OPTION_ROWS_MAX + 2];
-	struct option longs[CW_OPTION_ROWS_MAX + 1];
+	char letters[2 * (CW_OPTION_ROWS_MAX + CW_OPTION_ALIASES_MAX) + 2];
+	struct option longs[CW_OPTION_ROWS_MAX + CW_OPTION_ALIASES_MAX + 1];
 	struct parse parse = {.arguments = arguments,
 			      .page = cw_command_page(argv[0], argc > 1 ? argv[1] : NULL)};
 	int result = 0;

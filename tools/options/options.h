@@ -77,6 +77,7 @@ struct cw_output_arguments {
 	int sync;              /* enum cw_sync */
 	int direct;            /* enum cw_direct_mode */
 	int precision;         /* enum cw_precision */
+	bool packet_buffered;  /* -U */
 	bool no_clobber;
 	bool utc;
 	uint64_t threads;

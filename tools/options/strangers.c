@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <string.h>
 
 #include "core/base/base.h"
@@ -16,7 +17,6 @@ static const struct {
     {"evSKAxXNuH#", " number lengths absolute-tcp-sequence-numbers dont-verify-checksums ",
      "changes how tcpdump prints packets; capweir prints none: leave it out"},
     {"ETMm", " print ", "prints packets, which capweir does not: -w - | tcpdump -r -"},
-    {"Ul", " packet-buffered ", "is not in this version"},
     {"I", " monitor-mode ", "is not in this version"},
     {"V", "", "is not in this version: give each input with -r"},
     {"", " immediate-mode ", "is not in this version; see --block-timeout"},
@@ -26,6 +26,22 @@ static const struct {
     {"a", " autostop ", "is unknown: use --duration, -c or -b"},
     {"", " version ", "goes without a command: capweir --version"},
 };
+
+const struct cw_option_alias cw_option_aliases[] = {
+    {'l', NULL, "packet-buffered", NULL},
+};
+
+const size_t cw_option_alias_count = CW_ARRAY_COUNT(cw_option_aliases);
+static_assert(CW_ARRAY_COUNT(cw_option_aliases) <= CW_OPTION_ALIASES_MAX, "raise the limit");
+
+const struct cw_option_row *cw_option_of_alias(const struct cw_option_alias *alias)
+{
+	for (size_t index = 0; index < cw_option_row_count; index++)
+		if (strcmp(cw_option_rows[index].name, alias->of) == 0)
+			return &cw_option_rows[index];
+	assert(false); /* tests compare the tables */
+	return NULL;
+}
 
 const char *cw_option_spell(const struct cw_option_row *row, bool is_long,
 			    char text[CW_SPELLING_BYTES])

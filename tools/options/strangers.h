@@ -7,6 +7,21 @@
 
 #define CW_SPELLING_BYTES 40u
 
+/* An option of tcpdump that has another name here. */
+struct cw_option_alias {
+	char letter;       /* 0: none */
+	const char *name;  /* NULL: none */
+	const char *of;    /* long name of the row */
+	const char *value; /* NULL: the given one, if any */
+};
+
+extern const struct cw_option_alias cw_option_aliases[];
+extern const size_t cw_option_alias_count;
+#define CW_OPTION_ALIASES_MAX 32u /* size of tables made from the aliases */
+
+/* Returns the row that the alias stands for. */
+const struct cw_option_row *cw_option_of_alias(const struct cw_option_alias *alias);
+
 /* An option as the user wrote it: "-r" or "--read"; fills `text` and returns it. */
 const char *cw_option_spell(const struct cw_option_row *row, bool is_long,
 			    char text[CW_SPELLING_BYTES]);

@@ -529,6 +529,98 @@ static void standard_input_is_a_source(void **state)
 	free(data);
 }
 
+/* Appends the records of the source that are ready. Returns what ended them. */
+static int read_ready(struct cw_source *source, struct seen_list *list)
+{
+	struct cw_error error = {0};
+	struct cw_lease lease;
+	struct cw_span span;
+	int result;
+
+	while ((result = cw_source_next(source, 1 << 18, 1000, &span, &lease, &error)) == 1) {
+		see_span(list, &span, 7);
+		cw_lease_give_back(&lease);
+	}
+	return result;
+}
+
+/* The bytes as they are, or as gzip, each part flushed. */
+static size_t deflate_part(z_stream *gzip, const uint8_t *from, size_t bytes, bool is_last,
+			   uint8_t *to, size_t room)
+{
+	gzip->next_in = (uint8_t *)(uintptr_t)from;
+	gzip->avail_in = (uInt)bytes;
+	gzip->next_out = to;
+	gzip->avail_out = (uInt)room;
+	deflate(gzip, is_last ? Z_FINISH : Z_SYNC_FLUSH);
+	return room - gzip->avail_out;
+}
+
+static void check_silent_pipe(bool is_gzip)
+{
+	static const size_t parts[] = {24 + 2 * RECORD_BYTES + 50, 10, RECORD_BYTES - 60, 0};
+	static const size_t ready[] = {2, 2, 3, 5};
+	struct cw_error error = {0};
+	struct seen_list list = {0};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	uint8_t packed[4096];
+	z_stream gzip = {0};
+	size_t bytes, at = 0;
+	uint8_t *data = read_file(make_large("few", 5), &bytes);
+	char path[32];
+	int ends[2];
+
+	assert_int_equal(deflateInit2(&gzip, 1, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(pipe(ends), 0);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	cw_ifaces_init(&ifaces);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(parts); i++) {
+		bool is_last = i == CW_ARRAY_COUNT(parts) - 1;
+		size_t part = is_last ? bytes - at : parts[i];
+		const uint8_t *from = is_gzip ? packed : data + at;
+		size_t count =
+		    is_gzip ? deflate_part(&gzip, data + at, part, is_last, packed, sizeof(packed))
+			    : part;
+
+		assert_int_equal(write(ends[1], from, count), count);
+		at += part;
+		if (is_last)
+			close(ends[1]);
+		if (i == 0) {
+			assert_int_equal(cw_source_open(&source, path, &ifaces, &plain, &error), 0);
+			assert_true(cw_source_set_idle(source, 0));
+		}
+		for (int again = 0; again < 2; again++)
+			assert_int_equal(read_ready(source, &list), is_last ? 0 : -ETIME);
+		assert_int_equal(list.count, ready[i]);
+	}
+	for (size_t i = 0; i < list.count; i++)
+		assert_int_equal(list.items[i].ts_ns, (i + 1) * CW_NS_PER_S + 9);
+	seen_free(&list);
+	cw_source_close(source);
+	cw_ifaces_fini(&ifaces);
+	deflateEnd(&gzip);
+	close(ends[0]);
+	free(data);
+}
+
+static void a_silent_pipe_ends_the_wait_and_continues_later(void **state)
+{
+	struct cw_error error = {0};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+
+	(void)state;
+	check_silent_pipe(false);
+	check_silent_pipe(true);
+	cw_ifaces_init(&ifaces);
+	assert_int_equal(cw_source_open(&source, make_large("few", 5), &ifaces, &plain, &error), 0);
+	assert_false(cw_source_set_idle(source, 0)); /* a regular file */
+	cw_source_close(source);
+	cw_ifaces_fini(&ifaces);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -543,6 +635,7 @@ int main(void)
 	    cmocka_unit_test(what_cannot_be_opened_is_named),
 	    cmocka_unit_test(facts_about_a_source_are_told),
 	    cmocka_unit_test(standard_input_is_a_source),
+	    cmocka_unit_test(a_silent_pipe_ends_the_wait_and_continues_later),
 	};
 
 	printf("seed %llu\n", (unsigned long long)SEED);
