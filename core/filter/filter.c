@@ -8,6 +8,7 @@
 #include "core/filter/bpf/bpf.h"
 #include "core/filter/filter.h"
 #include "core/filter/text/compiler.h"
+#include "core/filter/text/names.h"
 #include "core/filter/text/translate.h"
 
 struct cw_filter {
@@ -26,7 +27,8 @@ static int new_filter(struct cw_filter **filter, const struct bpf_insn *program,
 
 	if (result)
 		return result;
-	made = calloc(1, sizeof(*made));
+	result = cw_filter_reads_unset(program, count);
+	made = result < 0 ? NULL : calloc(1, sizeof(*made));
 	if (!made)
 		return cw_error_set(error, -ENOMEM, "cannot make a filter: out of memory");
 	made->ops = malloc(count * sizeof(*made->ops));
@@ -36,6 +38,7 @@ static int new_filter(struct cw_filter **filter, const struct bpf_insn *program,
 		return cw_error_set(error, -ENOMEM, "cannot make a filter: out of memory");
 	}
 	made->bpf.backward_count = backward_count;
+	made->bpf.reads_unset = result;
 	cw_filter_decode(program, count, made->ops);
 	*filter = made;
 	return 0;
@@ -50,6 +53,7 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		      const struct cw_filter_options *options, struct cw_error *error)
 {
 	const struct bpf_insn accept = BPF_STMT(BPF_RET | BPF_K, CW_CAPLEN_MAX);
+	char quote[CW_FILTER_QUOTE_BYTES];
 	struct cw_bpf translation;
 	int result, failure;
 
@@ -64,7 +68,13 @@ int cw_filter_compile(struct cw_filter **filter, const char *expression,
 		return result;
 	failure = new_filter(filter, translation.at, translation.count, expression, error);
 	cw_bpf_fini(&translation);
-	return failure ? failure : result;
+	if (failure || !(*filter)->bpf.reads_unset)
+		return failure ? failure : result;
+	cw_error_set(error, 0,
+		     "filter \"%s\" reads memory that libpcap's program for it never set: the "
+		     "result of tcpdump is arbitrary, capweir reads zeros",
+		     cw_filter_quote(expression, quote));
+	return CW_FILTER_UNSET;
 }
 
 int cw_filter_from_program(struct cw_filter **filter, const struct bpf_insn *instructions,
@@ -91,8 +101,9 @@ uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *
 				 uint32_t caplen, uint32_t wire_len)
 {
 	/* In libpcap's code for IPv6 authentication headers X becomes a length instead of an
-	 * offset; with some packets its interpreter then loops for ever. */
-	if (filter->bpf.backward_count)
+	 * offset; with some packets its interpreter then loops for ever. Its scratch memory is
+	 * whatever the stack held. */
+	if (filter->bpf.backward_count || filter->bpf.reads_unset)
 		return cw_filter_match(filter, data, caplen, wire_len);
 	return bpf_filter(filter->bpf.at, data, wire_len, caplen);
 }

@@ -12,8 +12,9 @@
 
 struct cw_bpf;
 
-/* As cw_filter_match, by libpcap's bpf_filter, for comparison. Programs with loops (protochain) run
- * in cw_filter_match, because bpf_filter may never return from them. */
+/* As cw_filter_match, by libpcap's bpf_filter, for comparison. Programs with loops (protochain) and
+ * programs that read unset memory run in cw_filter_match: bpf_filter may never return from the
+ * former, and its result for the latter is arbitrary. */
 uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *data,
 				 uint32_t caplen, uint32_t wire_len);
 

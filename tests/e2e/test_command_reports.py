@@ -56,6 +56,32 @@ class Reports(command.Test):
         done = self.run_ok(*arguments, "--verify-filters=1/2")
         self.assertIn("50 packets checked against libpcap, 1 in 2: no differences", done.err)
 
+    def test_a_filter_that_reads_unset_memory_is_warned_about_and_not_compared(self):
+        """libpcap's program for it reads memory that another packet's run may have left behind."""
+        expression = "geneve and tcp or not geneve"
+        plain = e2e.udp_frame(1, 2, 3, 4)
+        tagged = plain[:12] + b"\x81\0\0\x01" + plain[12:]
+        geneve = e2e.udp_frame(1, 2, 40000, 6081, b"\0\0\x65\x58\0\0\x05\0" + tagged)
+        frames = (geneve, tagged, plain, plain[:16]) * 9
+        source = self.write("geneve.pcap", e2e.pcap(list(enumerate(frames))))
+        rules = self.write("rules.yaml", e2e.rules_yaml([("all", expression, {"write": "x.pcap"}),
+                                                         ("one", "geneve", {"write": "y.pcap"})]))
+        done = self.run_ok("check", rules)
+        self.assertEqual(done.err.count("warning: "), 1, done.err)
+        self.assertIn("rule all: warning: filter \"geneve and tcp or not geneve\" reads memory",
+                      done.err)
+        self.assertIn(b"0 errors, 1 warning", done.out)
+        outputs = set()
+        for engine in ("auto", "libpcap", "sequential"):
+            report, done = self.run_json(
+                "split", "-r", source, "-f", expression, "-w", self.path("a.pcap"),
+                "--filter-engine", engine, "--verify-filters=1/1")
+            self.assertEqual(report["verify"], {"every": 1, "sampled": 36, "differences": 0})
+            self.assertEqual(done.err.count("reads memory"), 1, done.err)
+            with open(self.path("a.pcap"), "rb") as file:
+                outputs.add(file.read())
+        self.assertEqual(len(outputs), 1)
+
     def test_truncated_packets_count_their_captured_bytes(self):
         report, _ = self.run_json("split", "-r", self.input, "-w", self.path("a.pcap"), "-s", "20")
         self.assertEqual(report["rules"][0]["bytes"], 2000)

@@ -145,6 +145,24 @@ class Hooks(e2e.Test):
             self.assertIn(hook, done.err)
         self.assertFalse(os.path.exists(self.path("a.pcap")))
 
+    def test_a_hook_that_is_too_long_is_refused_before_the_first_file(self):
+        longest = 65536 - 4098 - len("all") - 1 - len(self.spy) - 1 - len(self.log) - 1 - 1
+        for size, status in ((longest, 0), (longest + 1, 2)):
+            rules = self.rules(("all", "", {"hook": json.dumps([self.spy, self.log, "x" * size])}))
+            for arguments in (("check", rules), ("split", "-q", "-r", self.source, "-R", rules)):
+                done = e2e.capweir(*arguments)
+                self.assertEqual(done.status, status, e2e.text_of(done)[:1000])
+                if status:
+                    self.assertIn("rule all: hook is too long", done.err)
+                    self.assertIn("limit is 65536", done.err)
+        self.assertEqual(len(self.said()), 10)
+
+    def test_check_warns_about_a_program_that_is_not_there(self):
+        done = e2e.capweir("check", self.rules(("all", "", {"hook": "no-such-program-at-all"})))
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertIn("warning: rule all: hook 'no-such-program-at-all'", done.err)
+        self.assertIn(b"0 errors, 1 warning", done.out)
+
     def test_a_file_that_fails_has_no_hook(self):
         rules = self.rules(("full", "", {"write": "/dev/full"}), ("all", ""))
         report, _ = self.run_json("split", "-r", self.source, "-R", rules, status=1)

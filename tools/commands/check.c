@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir check: all that can be checked in a rules file without packets. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,26 @@ static void note_finding(void *context, const struct cw_rule *rule, uint32_t lin
 		findings->warning_count++;
 	else
 		findings->illegal_counts[rule - findings->rules->rules]++;
+}
+
+/* Checks the hooks. A missing program is a warning: the file may be checked on another machine. */
+static void check_hooks(struct findings *findings)
+{
+	const struct cw_rules *rules = findings->rules;
+
+	for (uint32_t index = 0; index < rules->count; index++) {
+		struct cw_error error = {0};
+		int result = cw_rule_check_hook(&rules->rules[index], &error);
+
+		if (result == 0)
+			continue;
+		cw_complain("%s:%u: %s%s", rules->path, rules->rules[index].line,
+			    result == -E2BIG ? "" : "warning: ", error.text);
+		if (result == -E2BIG)
+			findings->error_count++;
+		else
+			findings->warning_count++;
+	}
 }
 
 /* Counts as split does: an error if the filter is illegal for all link types, else warnings. */
@@ -108,6 +129,7 @@ int cw_command_check(const struct cw_arguments *arguments)
 		result = cw_complain_no_memory();
 		goto out;
 	}
+	check_hooks(&findings);
 	options.filter.compiler = cw_arguments_start_compiler(arguments);
 	cw_matcher_init(&matcher, &rules, NULL, &options);
 	result = check_types(arguments, &matcher, &findings);

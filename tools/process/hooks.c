@@ -184,6 +184,15 @@ void cw_hooks_free(struct cw_hooks *hooks)
 	free(hooks);
 }
 
+size_t cw_hooks_request_bytes(const char *name, char *const *words)
+{
+	size_t bytes = strlen(name) + 1 + CW_HOOK_PATH_BYTES;
+
+	for (; *words; words++)
+		bytes += strlen(*words) + 1;
+	return bytes;
+}
+
 bool cw_hooks_has_program(const char *program)
 {
 	const char *folders = getenv("PATH");

@@ -15,6 +15,7 @@
 #define CW_TOOLS_PROCESS_HOOKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -23,6 +24,7 @@
 #define CW_HOOKS_WAITING_MAX 65536u /* waiting hooks; further ones count as failed */
 #define CW_HOOK_TIME_MS_DEFAULT 60000u
 #define CW_HOOK_BYTES_MAX 65536u /* bytes of one request: all words and the file's name */
+#define CW_HOOK_PATH_BYTES 4098u /* part of these: the longest file name with "./" and NUL */
 
 struct cw_hooks;
 
@@ -52,6 +54,10 @@ void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *wor
 int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result *result);
 
 void cw_hooks_free(struct cw_hooks *hooks); /* accepts NULL; running hooks keep running */
+
+/* Returns the bytes of a request for the command `words` and the longest file name; over
+ * CW_HOOK_BYTES_MAX the hook cannot be run. */
+size_t cw_hooks_request_bytes(const char *name, char *const *words);
 
 /* Returns whether execvp would find the program. */
 bool cw_hooks_has_program(const char *program);

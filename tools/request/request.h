@@ -12,6 +12,7 @@ struct cw_error;
 struct cw_filter_compiler;
 struct cw_hooks;
 struct cw_pipeline_options;
+struct cw_rule;
 struct cw_rules;
 
 /* Fills the options of live capture. Returns 0 or CW_EXIT_USAGE. */
@@ -42,8 +43,12 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 /* Starts the process that runs hooks. Call before the first thread. Returns 0 or an exit status. */
 int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks);
 
-/* Checks that every hook is an executable, before the first file. Fills *has_any: some rule has a
- * hook. Returns 0 or -EINVAL with `error`. */
+/* Checks the hook of a rule, if any. Returns 0; with `error`, -EINVAL if the program is not an
+ * executable, or -E2BIG for more bytes than a request holds. */
+int cw_rule_check_hook(const struct cw_rule *rule, struct cw_error *error);
+
+/* Checks the hooks of all rules, before the first file. Fills *has_any: some rule has a hook.
+ * Returns as cw_rule_check_hook. */
 int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error);
 
 #endif

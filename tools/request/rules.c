@@ -161,24 +161,35 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	return result;
 }
 
-int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error)
+int cw_rule_check_hook(const struct cw_rule *rule, struct cw_error *error)
 {
-	*has_any = false;
-	for (uint32_t index = 0; index < rules->count; index++) {
-		char *const *hook = rules->rules[index].hook;
+	char *const *hook = rule->hook;
+	size_t bytes = hook ? cw_hooks_request_bytes(rule->name, hook) : 0;
 
-		if (!hook)
-			continue;
-		*has_any = true;
-		if (!cw_hooks_has_program(hook[0]))
-			return cw_error_set(
-			    error, -EINVAL,
+	if (bytes > CW_HOOK_BYTES_MAX)
+		return cw_error_set(error, -E2BIG,
+				    "rule %s: hook is too long: its words and the file's name take "
+				    "%zu bytes; the limit is %u. Write the arguments into a script",
+				    rule->name, bytes, CW_HOOK_BYTES_MAX);
+	if (!hook || cw_hooks_has_program(hook[0]))
+		return 0;
+	return cw_error_set(error, -EINVAL,
 			    "rule %s: hook '%s' is not an executable: name a program in "
 			    "$PATH or its full path%s",
-			    rules->rules[index].name, hook[0],
+			    rule->name, hook[0],
 			    strchr(hook[0], ' ') ? "; with arguments: hook: "
 						   "[PROGRAM, ARGUMENT] in a rule"
 						 : "");
+}
+
+int cw_rules_check_hooks(const struct cw_rules *rules, bool *has_any, struct cw_error *error)
+{
+	int result = 0;
+
+	*has_any = false;
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
+		*has_any |= rules->rules[index].hook != NULL;
+		result = cw_rule_check_hook(&rules->rules[index], error);
 	}
-	return 0;
+	return result;
 }

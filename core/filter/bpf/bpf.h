@@ -23,6 +23,7 @@ struct cw_bpf {
 	struct bpf_insn *at;
 	uint32_t count;
 	uint32_t backward_count; /* backward jumps (protochain); 0 until verified */
+	bool reads_unset;        /* some path reads scratch memory that it never set */
 };
 
 /* Fill `program` with a copy. 0 or -ENOMEM. */
@@ -46,6 +47,10 @@ struct cw_filter_op {
 /* Check a program and count its backward jumps. 0; -EINVAL (error: which instruction); -E2BIG. */
 int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *backward_count,
 		     struct cw_error *error);
+
+/* Returns 1 if some path of a verified program reads a scratch word that it never set, 0 if none
+ * does, or -ENOMEM. */
+int cw_filter_reads_unset(const struct bpf_insn *program, uint32_t count);
 
 /* Decode a verified program into `ops` (room for count). */
 void cw_filter_decode(const struct bpf_insn *program, uint32_t count, struct cw_filter_op *ops);

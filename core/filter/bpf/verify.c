@@ -8,10 +8,17 @@
  * Conditional jumps always go forward. An unconditional jump may go backward (libpcap's protochain
  * is a loop): such jumps are counted here, and only the interpreter, which limits their number,
  * runs the program.
+ *
+ * libpcap generates programs that read scratch memory they never set (`geneve and tcp or not
+ * geneve`). Following the program finds them.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/filter/bpf/bpf.h"
+
+#define PASSES_MAX 64u /* over a program with loops; libpcap's need three */
+#define UNREACHED UINT32_MAX
 
 /* Whether bpf_filter knows the opcode; it aborts on others. */
 static bool is_opcode(uint16_t code)
@@ -141,4 +148,65 @@ int cw_filter_verify(const struct bpf_insn *program, uint32_t count, uint32_t *b
 		    error, -EINVAL,
 		    "filter program: instruction %u is the last, but does not return", count - 1);
 	return 0;
+}
+
+/* Removes from the words set at `target` those not in `set`; returns whether any was removed. */
+static bool flow(uint32_t *target, uint32_t set)
+{
+	uint32_t before = *target;
+
+	*target &= set;
+	return *target != before;
+}
+
+/* Follows the instruction at `index` to those after it; `words` has a bit per scratch word that is
+ * set on every path so far. Returns whether an earlier instruction changed. */
+static bool follow(const struct bpf_insn *program, uint32_t index, uint32_t *words)
+{
+	const struct bpf_insn *at = &program[index];
+	uint32_t set = words[index], next = index + 1;
+	uint32_t target;
+
+	if (at->code == BPF_ST || at->code == BPF_STX)
+		set |= UINT32_C(1) << at->k;
+	if (BPF_CLASS(at->code) == BPF_RET)
+		return false;
+	if (BPF_CLASS(at->code) != BPF_JMP) {
+		flow(&words[next], set);
+		return false;
+	}
+	if (BPF_OP(at->code) != BPF_JA) {
+		flow(&words[next + at->jt], set);
+		flow(&words[next + at->jf], set);
+		return false;
+	}
+	target = next + at->k; /* wraps around for a backward jump */
+	return flow(&words[target], set) && target <= index;
+}
+
+int cw_filter_reads_unset(const struct bpf_insn *program, uint32_t count)
+{
+	uint32_t *words = malloc(count * sizeof(*words));
+	bool is_changed = true, is_unset = false;
+	uint32_t index, pass;
+
+	if (!words)
+		return -ENOMEM;
+	for (index = 0; index < count; index++)
+		words[index] = UNREACHED;
+	words[0] = 0;
+	for (pass = 0; is_changed && pass < PASSES_MAX; pass++) {
+		is_changed = false;
+		for (index = 0; index < count; index++)
+			if (words[index] != UNREACHED)
+				is_changed |= follow(program, index, words);
+	}
+	for (index = 0; index < count && !is_unset; index++) {
+		uint16_t code = program[index].code;
+
+		if (code == (BPF_LD | BPF_MEM) || code == (BPF_LDX | BPF_MEM))
+			is_unset = !(words[index] >> program[index].k & 1);
+	}
+	free(words);
+	return is_unset;
 }

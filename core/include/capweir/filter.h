@@ -48,16 +48,20 @@ struct cw_filter_options {
  * packets match as with tcpdump -O. */
 #define CW_FILTER_UNOPTIMIZED 2
 
+/* Warning: libpcap's program reads scratch memory that it never set (`geneve and tcp or not
+ * geneve`). Matching takes zeros there; with tcpdump the result is arbitrary. */
+#define CW_FILTER_UNSET 3
+
 /*
  * Compile an expression (borrows). The empty expression matches every packet. Fills *filter; free
  * it with cw_filter_free.
  *
- * Returns 0, or CW_FILTER_NEVER or CW_FILTER_UNOPTIMIZED with a warning in the error's text and
- * code 0. Failures: -EINVAL with libpcap's reason, the expression and, if it can be found, the
- * first wrong token and its column; -EACCES for a host name without resolve_names; -E2BIG for a
- * program of more than CW_FILTER_INSTRUCTIONS_MAX; -ENOMEM. With a compiler also -ETIMEDOUT,
- * -E2BIG (memory) and -EFAULT (libpcap crashed) if both attempts fail, and -EIO if the compiler
- * process is gone, whatever the expression.
+ * Returns 0, or CW_FILTER_NEVER, CW_FILTER_UNOPTIMIZED or CW_FILTER_UNSET with a warning in the
+ * error's text and code 0. Failures: -EINVAL with libpcap's reason, the expression and, if it can
+ * be found, the first wrong token and its column; -EACCES for a host name without resolve_names;
+ * -E2BIG for a program of more than CW_FILTER_INSTRUCTIONS_MAX; -ENOMEM. With a compiler also
+ * -ETIMEDOUT, -E2BIG (memory) and -EFAULT (libpcap crashed) if both attempts fail, and -EIO if the
+ * compiler process is gone, whatever the expression.
  *
  * Any thread, with libpcap 1.8 or later. Source: pcap_compile.
  */

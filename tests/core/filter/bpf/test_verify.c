@@ -64,6 +64,51 @@ static void too_long_program_is_refused(void **state)
 	free(program);
 }
 
+#define STORE(word) BPF_STMT(BPF_ST, word)
+#define LOAD(word) BPF_STMT(BPF_LD | BPF_MEM, word)
+#define LOAD_X(word) BPF_STMT(BPF_LDX | BPF_MEM, word)
+#define IF(yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, yes, no)
+#define GOTO(distance) BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(distance))
+#define ACCEPT BPF_STMT(BPF_RET | BPF_K, 1)
+
+static void read_of_a_word_not_set_on_every_path_is_found(void **state)
+{
+	static const struct {
+		struct bpf_insn program[8];
+		int reads_unset;
+	} cases[] = {
+	    {{LOAD(0), ACCEPT}, 1},
+	    {{LOAD_X(15), ACCEPT}, 1},
+	    {{STORE(0), LOAD(0), ACCEPT}, 0},
+	    {{STORE(1), LOAD(0), ACCEPT}, 1},
+	    {{BPF_STMT(BPF_STX, 15), LOAD_X(15), ACCEPT}, 0},
+	    {{LOAD(0), STORE(0), ACCEPT}, 1},
+	    {{IF(0, 1), STORE(0), LOAD(0), ACCEPT}, 1},
+	    {{IF(0, 2), STORE(0), GOTO(1), STORE(0), LOAD(0), ACCEPT}, 0},
+	    {{IF(0, 2), STORE(0), GOTO(1), STORE(1), LOAD(0), ACCEPT}, 1},
+	    {{ACCEPT, LOAD(0), ACCEPT}, 0}, /* never reached */
+	    {{GOTO(1), LOAD(0), ACCEPT}, 0},
+	    {{STORE(0), IF(0, 1), GOTO(-2), LOAD(0), ACCEPT}, 0},
+	    /* the loop comes back to the read with word 1 unset on the first round only */
+	    {{GOTO(2), STORE(1), GOTO(1), IF(0, 2), LOAD(1), GOTO(-5), ACCEPT, ACCEPT}, 1},
+	    /* set before the loop, and read in the loop */
+	    {{STORE(1), GOTO(1), GOTO(1), IF(0, 2), LOAD(1), GOTO(-4), ACCEPT, ACCEPT}, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		uint32_t backward_count, count = CW_ARRAY_COUNT(cases[i].program);
+		struct cw_error error = {0};
+
+		while (!cases[i].program[count - 1].code)
+			count--;
+		if (cw_filter_verify(cases[i].program, count, &backward_count, &error))
+			fail_msg("case %zu: %s", i, error.text);
+		if (cw_filter_reads_unset(cases[i].program, count) != cases[i].reads_unset)
+			fail_msg("case %zu", i);
+	}
+}
+
 /* Any bytes as a program: refused, or run without harm and equal to libpcap. */
 static void random_bytes_as_a_program_do_no_harm(void **state)
 {
@@ -99,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(unsafe_program_is_refused_by_instruction),
 	    cmocka_unit_test(too_long_program_is_refused),
+	    cmocka_unit_test(read_of_a_word_not_set_on_every_path_is_found),
 	    cmocka_unit_test(random_bytes_as_a_program_do_no_harm),
 	};
 
