@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/base.h"
@@ -233,22 +234,28 @@ static int finish_write(struct cw_direct *direct, const struct block *block, siz
 static int complete(struct cw_direct *direct, bool waits)
 {
 	const struct block *block = &direct->blocks[direct->filling ^ 1];
+	const struct timespec pause = {.tv_nsec = 1000000};
 	struct io_uring_cqe *entry;
+	bool can_wait = waits;
 	int result;
 
 	if (!direct->is_busy)
 		return direct->failure;
-	do
-		result = waits ? io_uring_wait_cqe(&direct->ring, &entry)
-			       : io_uring_peek_cqe(&direct->ring, &entry);
-	while (result == -EINTR);
-	if (result == -EAGAIN && !waits)
-		return 0;
-	direct->is_busy = false;
-	if (result < 0) { /* never seen in practice; the block may or may not be written */
-		direct->failure = result;
-		return result;
+	for (;;) {
+		result = can_wait ? io_uring_wait_cqe(&direct->ring, &entry)
+				  : io_uring_peek_cqe(&direct->ring, &entry);
+		if (result == 0)
+			break;
+		if (result == -EINTR)
+			continue;
+		if (!waits)
+			return 0;
+		/* Nothing may be written or truncated while the kernel may still write the block.
+		 * Its result reaches shared memory without a call that can fail. */
+		can_wait = false;
+		nanosleep(&pause, NULL);
 	}
+	direct->is_busy = false;
 	result = entry->res;
 	io_uring_cqe_seen(&direct->ring, entry);
 	return finish_write(direct, block, direct->busy_bytes, result);

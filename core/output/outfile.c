@@ -80,11 +80,12 @@ static int close_fd(struct cw_outfile *file)
 
 static int open_directory(const struct cw_outfile *file, int access)
 {
-	int fd = open(file->directory, access | O_DIRECTORY | O_CLOEXEC);
+	int fd;
 
-	if (fd < 0)
-		return -errno;
-	return fd;
+	do
+		fd = open(file->directory, access | O_DIRECTORY | O_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	return fd < 0 ? -errno : fd;
 }
 
 static bool is_same_file(const struct cw_outfile *file, const struct stat *status)
@@ -315,9 +316,25 @@ bool cw_outfile_is_published(const struct cw_outfile *file)
 	return file->kind == TARGET_PUBLISHED;
 }
 
+const char *cw_outfile_flaw(const struct cw_outfile *file)
+{
+	return file->flaw;
+}
+
 bool cw_outfile_was_created(const struct cw_outfile *file)
 {
 	return file->was_created;
+}
+
+/* Calls fsync or fdatasync until no signal interrupts the call. */
+static int sync_fd(int fd, int (*sync)(int fd))
+{
+	int status;
+
+	do
+		status = sync(fd);
+	while (status && errno == EINTR);
+	return status;
 }
 
 /* Makes the last system calls on an open .part file, and keeps their failure. */
@@ -328,7 +345,7 @@ static int sync_and_close(struct cw_outfile *file)
 
 	if (file->fd < 0)
 		return file->close_failure;
-	if (file->options.sync && file->kind == TARGET_REGULAR && fdatasync(file->fd))
+	if (file->options.sync && file->kind == TARGET_REGULAR && sync_fd(file->fd, fdatasync))
 		failure = -errno;
 	status = close_fd(file);
 	if (!failure)
@@ -411,12 +428,15 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 	if (!status) {
 		file->has_part = false;
 		file->kind = TARGET_PUBLISHED;
-		if (file->options.sync && fsync(directory_fd))
-			status = cw_error_set_errno(error, -errno,
-						    "%s is complete, but its folder was not synced",
-						    file->path);
+		if (file->options.sync && sync_fd(directory_fd, fsync)) {
+			file->flaw = "its folder was not synced";
+			file->flaw_failure = -errno;
+		}
 		close(directory_fd);
-		return status;
+		return file->flaw
+			   ? cw_error_set_errno(error, file->flaw_failure, "%s is complete, but %s",
+						file->path, file->flaw)
+			   : 0;
 	}
 	close(directory_fd);
 failed:

@@ -67,6 +67,9 @@ bool cw_outfile_was_created(const struct cw_outfile *file);
 /* Returns whether the file has its name, also if publishing it returned a failure. */
 bool cw_outfile_is_published(const struct cw_outfile *file);
 
+/* Returns what a published, complete file lacks, as "its folder was not synced"; NULL: nothing. */
+const char *cw_outfile_flaw(const struct cw_outfile *file);
+
 /*
  * Writes all of `vectors` at `offset` (in sequence if the file cannot seek). Retries short writes
  * and EINTR. Modifies the vectors. Returns the bytes taken; fewer than all only with *failure set
@@ -110,7 +113,9 @@ int cw_outfile_evict(struct cw_outfile *file);
 /* Flushes and publishes the file: [fdatasync,] close, rename[, directory fsync]. A failure of any
  * step is returned. The data then stays in the .part file, which `error` names, and publishing can
  * be tried again; a failed fdatasync or close stays failed, because the kernel reports lost data
- * only once. -EBADF for a file never opened, or already published. */
+ * only once. A failure after the rename, and a seek table that is missing, are returned too: see
+ * cw_outfile_is_published and cw_outfile_flaw. -EBADF for a file never opened, or already
+ * published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
 /* Closes and removes the .part file; with `keep_part`, only closes it. */

@@ -27,6 +27,7 @@ struct cw_packer {
 	size_t short_bytes;    /* packed bytes of the short frame */
 	uint64_t taken;        /* plain bytes taken */
 	bool is_finished;
+	bool has_rest;      /* a part of the table that could not be cut off follows the frames */
 	size_t table_bytes; /* bytes of the table on the disk */
 };
 
@@ -213,21 +214,31 @@ uint64_t cw_outfile_pack_file_bytes(const struct cw_outfile *file)
 	return packer ? packer->packed_start + packer->short_bytes + packer->table_bytes : 0;
 }
 
-/* Writes the table, which only seeking readers need: a full disk is not an error here. */
-static void write_table(struct cw_outfile *file)
+/* Writes the table, which only seeking readers need. Returns a failure only if a part of the table
+ * may be in the file. */
+static int write_table(struct cw_outfile *file)
 {
 	struct cw_packer *packer = file->packer;
 	size_t bytes = cw_pack_table_bytes(packer->frame_count);
 	uint8_t *table = packer->frame_count < TABLE_FRAMES_MAX ? malloc(bytes) : NULL;
+	int failure = table ? 0 : -ENOMEM;
 
-	if (!table)
-		return;
-	cw_pack_table(packer->sizes, packer->frame_count, table);
-	if (write_at(file, table, bytes, packer->packed_start) == 0)
+	if (table) {
+		cw_pack_table(packer->sizes, packer->frame_count, table);
+		failure = write_at(file, table, bytes, packer->packed_start);
+		free(table);
+	}
+	if (!failure) {
 		packer->table_bytes = bytes;
-	else if (file->kind == TARGET_REGULAR)
-		(void)!ftruncate(file->fd, (off_t)packer->packed_start); /* may fail: readable */
-	free(table);
+		return 0;
+	}
+	if (file->kind == TARGET_REGULAR && cw_outfile_truncate(file, packer->packed_start) == 0) {
+		file->flaw = "its seek table was not written";
+		file->flaw_failure = failure;
+		return 0;
+	}
+	packer->has_rest = true;
+	return failure;
 }
 
 int cw_outfile_pack_finish(struct cw_outfile *file)
@@ -236,7 +247,7 @@ int cw_outfile_pack_finish(struct cw_outfile *file)
 	int failure;
 
 	if (!packer || packer->is_finished)
-		return 0;
+		return packer && packer->has_rest ? -EIO : 0;
 	failure = land(file, true);
 	if (!failure && packer->stable_bytes &&
 	    packer->filling->plain_bytes == packer->stable_bytes) {
@@ -261,8 +272,7 @@ int cw_outfile_pack_finish(struct cw_outfile *file)
 	cw_pack_give_extra_back_any(file->options.pack, packer->extra_count);
 	packer->extra_count = 0;
 	packer->is_finished = true;
-	write_table(file);
-	return 0;
+	return write_table(file);
 }
 
 /* ---- after a failure ---- */
@@ -350,62 +360,118 @@ int64_t cw_outfile_pack_read(struct cw_outfile *file, uint8_t *buffer, size_t by
 	return failure ? failure : (int64_t)total;
 }
 
-/* Goes back to the frame that holds offset `bytes`, and loads it into `filling`. */
-static int reopen_frame(struct cw_outfile *file, uint64_t bytes)
+/* The next frame after `frame_count` complete ones. */
+struct place {
+	uint32_t frame_count;
+	uint64_t plain_start, packed_start;
+};
+
+/* Returns the place of the frame that holds offset `bytes`. */
+static struct place find_place(const struct cw_packer *packer, uint64_t bytes)
+{
+	struct place place = {packer->frame_count, packer->plain_start, packer->packed_start};
+
+	while (place.plain_start > bytes) {
+		place.frame_count--;
+		place.packed_start -= packer->sizes[2 * place.frame_count];
+		place.plain_start -= packer->sizes[2 * place.frame_count + 1];
+	}
+	return place;
+}
+
+/* Continues at `place` with the frame being filled, which is on the disk as a short frame. */
+static void go_back(struct cw_packer *packer, const struct place *place)
+{
+	packer->frame_count = place->frame_count;
+	packer->plain_start = place->plain_start;
+	packer->packed_start = place->packed_start;
+	packer->stable_bytes = packer->filling->plain_bytes;
+	packer->short_bytes = packer->filling->packed_bytes;
+}
+
+/*
+ * Writes the short frame at `place`, over a complete one unless it is the last place. After a
+ * failure the complete frame is on the disk as before; if writing it again fails too, the file
+ * ends before it.
+ */
+static int write_short(struct cw_outfile *file, const struct place *place)
 {
 	struct cw_packer *packer = file->packer;
-	int failure = begin_frame(file);
+	struct cw_frame *frame = packer->filling;
+	bool is_over = place->frame_count < packer->frame_count;
+	size_t bytes = is_over ? packer->sizes[2 * place->frame_count] : 0;
+	uint8_t *complete = malloc(bytes + 1);
+	int failure = complete ? 0 : -ENOMEM;
+	int64_t got = 0;
 
-	while (!failure && packer->plain_start > bytes) {
-		const uint32_t *sizes = &packer->sizes[2 * (packer->frame_count - 1)];
-
-		failure = packer->plain_start - sizes[1] <= bytes
-			      ? load_frame(file, packer->frame_count - 1,
-					   packer->packed_start - sizes[0], packer->filling->plain)
-			      : 0;
-		if (failure)
-			break;
-		packer->frame_count--;
-		packer->plain_start -= sizes[1];
-		packer->packed_start -= sizes[0];
+	if (!failure && is_over)
+		got = cw_outfile_read_plain(file, complete, bytes, place->packed_start);
+	if (!failure && got != (int64_t)bytes)
+		failure = got < 0 ? (int)got : -EIO;
+	if (!failure) {
+		failure = write_at(file, frame->packed, frame->packed_bytes, place->packed_start);
+		/* Some bytes may have been written even if none were counted. */
+		if (failure && is_over && write_at(file, complete, bytes, place->packed_start)) {
+			frame->plain_bytes = frame->packed_bytes = 0;
+			go_back(packer, place);
+		}
 	}
+	free(complete);
+	return failure;
+}
+
+/* Makes the first `bytes` of the stream the file's content. The frames on the disk stay as they
+ * are until the frame that replaces the last of them is compressed. */
+static int cut_frames(struct cw_outfile *file, uint64_t bytes)
+{
+	struct cw_packer *packer = file->packer;
+	const struct place place = find_place(packer, bytes);
+	struct cw_frame *frame = packer->filling;
+	int failure = 0;
+
+	if (place.frame_count < packer->frame_count) {
+		packer->stable_bytes = packer->short_bytes = 0; /* the short frame is cut off */
+		failure = load_frame(file, place.frame_count, place.packed_start, frame->plain);
+	}
+	frame->plain_bytes = failure ? 0 : (size_t)(bytes - place.plain_start);
+	frame->packed_bytes = 0;
+	if (frame->plain_bytes) {
+		cw_pack_submit(frame);
+		cw_pack_wait(frame);
+		cw_pack_refill(frame);
+		failure = frame->failure ? frame->failure : write_short(file, &place);
+	}
+	if (!failure)
+		go_back(packer, &place);
+	frame->plain_bytes = packer->stable_bytes;
 	return failure;
 }
 
 int cw_outfile_pack_cut(struct cw_outfile *file, uint64_t bytes)
 {
 	struct cw_packer *packer = packer_of(file);
-	struct cw_frame *frame;
+	bool is_at_end = packer && packer->is_finished && bytes == packer->plain_start;
 	int failure = packer ? 0 : -ENOMEM;
 
-	if (failure || packer->is_finished)
-		return failure;
-	cw_outfile_pack_drop(file);
-	if (bytes > packer->taken)
-		return -EINVAL;
-	failure = reopen_frame(file, bytes);
-	if (failure)
-		return failure;
-	frame = packer->filling;
-	frame->plain_bytes = (size_t)(bytes - packer->plain_start);
-	frame->packed_bytes = 0;
-	if (frame->plain_bytes) {
-		cw_pack_submit(frame);
-		cw_pack_wait(frame);
-		cw_pack_refill(frame);
-		failure = frame->failure;
+	if (!failure && !is_at_end) {
+		packer->is_finished = false;
+		packer->table_bytes = 0;
+		cw_outfile_pack_drop(file);
+		if (bytes > packer->taken)
+			return -EINVAL;
+		failure = begin_frame(file);
 		if (!failure)
-			failure = write_at(file, frame->packed, frame->packed_bytes,
-					   packer->packed_start);
+			failure = cut_frames(file, bytes);
+		packer->taken = packer->plain_start + packer->stable_bytes;
 	}
-	if (failure) { /* keep the complete frames only */
-		frame->plain_bytes = frame->packed_bytes = 0;
+	if (packer) {
+		int result = cw_outfile_truncate(file, packer->packed_start + packer->short_bytes +
+							   packer->table_bytes);
+
+		failure = failure ? failure : result;
 	}
-	packer->stable_bytes = frame->plain_bytes;
-	packer->short_bytes = frame->packed_bytes;
-	packer->taken = packer->plain_start + packer->stable_bytes;
-	if (ftruncate(file->fd, (off_t)(packer->packed_start + packer->short_bytes)) && !failure)
-		failure = -errno;
+	if (!failure)
+		packer->has_rest = false;
 	return failure;
 }
 

@@ -42,6 +42,8 @@ struct cw_outfile {
 	bool was_created;
 	bool has_part;     /* the .part file exists, unless another program removed it */
 	int close_failure; /* failure of fdatasync or close; permanent: data may be lost */
+	const char *flaw;  /* what a complete file lacks; NULL: nothing */
+	int flaw_failure;  /* why (negative errno) */
 	dev_t device;      /* device of the .part file */
 	ino_t inode;
 	off_t published_bytes;          /* length when published */
@@ -62,5 +64,8 @@ struct cw_outfile {
 size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
 			      uint64_t offset, int *failure);
 int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t bytes, uint64_t offset);
+
+/* Truncates the file on disk. Returns 0 or a negative errno. */
+int cw_outfile_truncate(struct cw_outfile *file, uint64_t bytes);
 
 #endif

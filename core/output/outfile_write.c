@@ -174,11 +174,8 @@ int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
 	if (bytes > cw_outfile_reached(file))
 		(void)cw_outfile_flush(file);
 	cw_outfile_drop(file);
-	do
-		status = ftruncate(file->fd, (off_t)bytes);
-	while (status && errno == EINTR);
-	if (status)
-		return -errno;
-	file->reached = bytes;
-	return 0;
+	status = cw_outfile_truncate(file, bytes);
+	if (status == 0)
+		file->reached = bytes;
+	return status;
 }

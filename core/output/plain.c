@@ -101,3 +101,13 @@ int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t byte
 	}
 	return (int64_t)total;
 }
+
+int cw_outfile_truncate(struct cw_outfile *file, uint64_t bytes)
+{
+	int status;
+
+	do
+		status = ftruncate(file->fd, (off_t)bytes);
+	while (status && errno == EINTR);
+	return status ? -errno : 0;
+}

@@ -41,7 +41,6 @@ struct cw_file_writer {
 	bool is_unusable; /* not even the header could be written */
 	bool is_torn;     /* may end within a record: could not be truncated after the last one */
 	bool is_published;
-	const char *flaw; /* what a published file lacks, as "its folder was not synced"; or NULL */
 	bool is_expired;  /* removed again for its file ring */
 	bool is_finished; /* published, discarded or given up: no descriptor any more */
 };

@@ -188,7 +188,9 @@ void cw_writer_cut_to_whole(struct cw_output *output, struct cw_file *file)
 	writer->ahead_count = 0;
 	if (writer->anchor.offset == 0 && writer->offset >= cw_format_header_bytes(output->format))
 		writer->anchor.offset = cw_format_header_bytes(output->format);
-	bytes = (size_t)(writer->offset - writer->anchor.offset);
+	bytes = writer->offset > writer->anchor.offset
+		    ? (size_t)(writer->offset - writer->anchor.offset)
+		    : 0;
 	data = bytes && writer->anchor.offset ? malloc(bytes) : NULL;
 	if (data &&
 	    cw_outfile_read(file->outfile, data, bytes, writer->anchor.offset) == (int64_t)bytes)
@@ -270,11 +272,12 @@ static int publish_file(const struct cw_outputs *outputs, const struct cw_output
 	file->writer.is_published = cw_outfile_is_published(file->outfile);
 	if (!file->writer.is_published)
 		return result;
-	if (file->cache.is_regular && result < 0)
-		file->writer.flaw = "its folder was not synced";
 	if (file->cache.is_regular && output->rule->hook && options->on_file)
 		options->on_file(options->context, output->rule, file->path);
-	return file->cache.is_regular ? 0 : result;
+	if (!cw_outfile_flaw(file->outfile))
+		return result;
+	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s", output->rule->name, error->text);
+	return 0;
 }
 
 static void name_part(const struct cw_file *file, struct cw_error *error)
@@ -309,9 +312,6 @@ void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 			cw_outfile_discard(file->outfile, !writer->is_unusable);
 		cw_files_closed(&outputs->files, file);
 	}
-	if (result == 0 && writer->flaw)
-		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s is complete, but %s",
-			    output->rule->name, file->path, writer->flaw);
 	/* Even after another failure: the file that keeps its temporary name is named. */
 	if (result < 0)
 		name_part(file, &error);

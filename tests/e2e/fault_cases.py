@@ -216,7 +216,7 @@ class Judge:
         self.essence = scenario.essence(reference.out)
         self.packets = {name: self.count(name) for name in reference.files
                         if scenario.is_split}
-        words = [re.sub(r"[{@].*", "", os.path.basename(one)).split(".")[0]
+        words = [re.sub(r"[{].*", "", os.path.basename(one.lstrip("@"))).split(".")[0]
                  for one in scenario.arguments[1:] if "." in one and not one.startswith("-")]
         self.words = [word for word in words if word] + [
             "rule", "memory", "hook", "thread", "filter", "descriptor", "standard output",
