@@ -16,31 +16,27 @@
 #include <unistd.h>
 
 #include "core/output/outfile_pack.h"
+#include "core/output/target.h"
 
 #define PART_RANDOM_CHARS 6
 #define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
 #define PART_TRIES_MAX 100
 #define FIFO_RETRY_MS 50
 
+/* Names the folder and the file in it. Links are followed when the file is opened. */
 static int split_path(struct cw_outfile *file, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *base = slash ? slash + 1 : path;
-	size_t prefix = (size_t)(base - path);
 
 	if (!path[0])
 		return -EINVAL;
 	if (!base[0] || !strcmp(base, ".") || !strcmp(base, ".."))
 		return -EISDIR;
 	file->path = strdup(path);
-	file->directory = prefix ? strndup(path, prefix) : strdup(".");
-	file->part_path = malloc(strlen(path) + PART_EXTRA_BYTES + 1);
-	if (!file->path || !file->directory || !file->part_path)
-		return -ENOMEM;
-	memcpy(file->part_path, path, prefix);
-	file->part_name = file->part_path + prefix;
-	file->base = file->path + prefix;
-	return 0;
+	file->directory = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
+	file->base = strdup(base);
+	return file->path && file->directory && file->base ? 0 : -ENOMEM;
 }
 
 int cw_outfile_new(struct cw_outfile **result, const char *path,
@@ -92,28 +88,6 @@ static bool is_same_file(const struct cw_outfile *file, const struct stat *statu
 {
 	return S_ISREG(status->st_mode) && status->st_dev == file->device &&
 	       status->st_ino == file->inode;
-}
-
-/* Returns N for a path that names descriptor N of this process, else -1. */
-static int descriptor_of_path(const char *path)
-{
-	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
-
-	if (!strcmp(path, "/dev/stdout"))
-		return STDOUT_FILENO;
-	if (!strcmp(path, "/dev/stderr"))
-		return STDERR_FILENO;
-	for (size_t i = 0; i < CW_ARRAY_COUNT(folders); i++) {
-		size_t bytes = strlen(folders[i]);
-		const char *digits = path + bytes;
-
-		if (strncmp(path, folders[i], bytes) != 0)
-			continue;
-		if (strlen(digits) > 6 || strspn(digits, "0123456789") != strlen(digits))
-			continue;
-		return atoi(digits);
-	}
-	return -1;
 }
 
 static int part_name_random(struct cw_outfile *file)
@@ -201,26 +175,27 @@ static int wait_for_reader(const struct cw_outfile *file)
  * Opens a device file or FIFO. Non-blocking at first, because opening a FIFO would otherwise wait
  * for its reader and could not be interrupted. Writing then blocks as usual.
  */
-static int open_in_place(struct cw_outfile *file, int directory_fd, const struct stat *expected)
+static int open_in_place(struct cw_outfile *file, const struct cw_target *target)
 {
+	const int flags =
+	    O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | (target->is_magic ? 0 : O_NOFOLLOW);
 	struct stat status;
 	int failure;
 	int fd;
 
 	for (;;) {
-		fd = openat(directory_fd, file->base, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+		fd = openat(target->folder_fd, target->base, flags);
 		if (fd >= 0)
 			break;
 		if (errno == EINTR)
 			continue;
-		if (errno != ENXIO || !S_ISFIFO(expected->st_mode))
-			return -errno;
+		if (errno != ENXIO || !S_ISFIFO(target->status.st_mode))
+			return errno == ELOOP ? -ESTALE : -errno;
 		failure = wait_for_reader(file);
 		if (failure)
 			return failure;
 	}
-	if (fstat(fd, &status) || status.st_dev != expected->st_dev ||
-	    status.st_ino != expected->st_ino) {
+	if (fstat(fd, &status) || !cw_target_is_same(&status, &target->status)) {
 		close(fd);
 		return -ESTALE; /* replaced by another file: never write to that */
 	}
@@ -234,46 +209,108 @@ static int open_in_place(struct cw_outfile *file, int directory_fd, const struct
 	return 0;
 }
 
-static int open_first(struct cw_outfile *file, int directory_fd)
-{
-	struct stat status;
-
-	if (fstatat(directory_fd, file->base, &status, 0)) {
-		if (errno != ENOENT)
-			return -errno;
-		return create_part(file, directory_fd);
-	}
-	if (S_ISREG(status.st_mode))
-		return create_part(file, directory_fd);
-	if (S_ISDIR(status.st_mode))
-		return -EISDIR;
-	if (S_ISSOCK(status.st_mode))
-		return -ENXIO;
-	return open_in_place(file, directory_fd, &status);
-}
-
-/* Opens "-" or a /dev name of a descriptor that this process already has. */
-static int open_descriptor(struct cw_outfile *file, int number)
+/* Uses the caller's standard output, or a duplicate of a descriptor that this process has: opening
+ * it by name would start at the file's beginning. */
+static int open_descriptor(struct cw_outfile *file, const struct cw_target *target)
 {
 	if (!strcmp(file->path, "-")) {
-		if (fcntl(file->options.standard_output, F_GETFD) < 0)
-			return -errno;
-		file->fd = file->options.standard_output;
+		file->fd = target->descriptor;
 		file->kind = TARGET_BORROWED;
 		return 0;
 	}
-	/* Duplicated: opening by name would start at the file's beginning. */
-	file->fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
+	file->fd = fcntl(target->descriptor, F_DUPFD_CLOEXEC, 0);
 	if (file->fd < 0)
 		return -errno;
 	file->kind = TARGET_IN_PLACE;
 	return 0;
 }
 
+/* Takes over the folder and the name in it, after links, from the target. */
+static int take_place(struct cw_outfile *file, struct cw_target *target)
+{
+	size_t prefix = strlen(target->folder);
+	char *part_path = malloc(prefix + strlen(target->base) + PART_EXTRA_BYTES + 1);
+
+	if (!part_path)
+		return -ENOMEM;
+	if (!prefix) {
+		free(target->folder);
+		target->folder = strdup(".");
+		if (!target->folder) {
+			free(part_path);
+			return -ENOMEM;
+		}
+	}
+	memcpy(part_path, target->folder, prefix);
+	free(file->part_path);
+	free(file->directory);
+	free(file->base);
+	file->part_path = part_path;
+	file->part_name = part_path + prefix;
+	file->directory = target->folder;
+	file->base = target->base;
+	target->folder = target->base = NULL;
+	return 0;
+}
+
+/* A name made while running is for regular files only. One that cannot be replaced makes publishing
+ * fail, not opening: the data is then kept under its hidden name. */
+static int check_later(const struct cw_target *target, struct cw_error *error)
+{
+	if (target->kind == CW_TARGET_MISSING || target->kind == CW_TARGET_FILE)
+		return 0;
+	return cw_error_set(error,
+			    target->kind == CW_TARGET_FOLDER   ? -EISDIR
+			    : target->kind == CW_TARGET_SOCKET ? -ENXIO
+							       : -EEXIST,
+			    "%s is there already", cw_target_describe(target));
+}
+
+/* Opens the file for the first time. The failure's reason is in `error` if it has a code. */
+static int open_first(struct cw_outfile *file, struct cw_error *error)
+{
+	const struct cw_target_query query = {.standard_output = file->options.standard_output,
+					      .owner = geteuid(),
+					      .is_later = file->options.is_later};
+	struct cw_target target;
+	int status = cw_target_find(&target, file->path, &query, error);
+
+	if (status)
+		return status;
+	status = query.is_later ? check_later(&target, error)
+				: cw_target_check(&target, query.owner, file->path, error);
+	if (status)
+		goto out;
+	if (target.kind == CW_TARGET_DESCRIPTOR) {
+		status = open_descriptor(file, &target);
+	} else if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE) {
+		status = take_place(file, &target);
+		if (!status)
+			status = create_part(file, target.folder_fd);
+	} else {
+		status = open_in_place(file, &target);
+	}
+out:
+	cw_target_fini(&target);
+	return status;
+}
+
+static int reopen(struct cw_outfile *file, struct cw_error *error)
+{
+	int directory_fd = open_directory(file, O_PATH);
+	int status;
+
+	if (directory_fd < 0)
+		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
+					  file->directory);
+	status = reopen_part(file, directory_fd);
+	close(directory_fd);
+	return status;
+}
+
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
 {
-	int number = descriptor_of_path(file->path);
-	int directory_fd;
+	struct cw_error reason = {0};
 	int status;
 
 	if (file->fd >= 0)
@@ -281,17 +318,9 @@ int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
 	if (file->was_created && file->kind != TARGET_REGULAR)
 		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
 				    file->path);
-	if (number >= 0 || !strcmp(file->path, "-")) {
-		status = open_descriptor(file, number);
-	} else {
-		directory_fd = open_directory(file, O_PATH);
-		if (directory_fd < 0)
-			return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
-						  file->directory);
-		status = file->was_created ? reopen_part(file, directory_fd)
-					   : open_first(file, directory_fd);
-		close(directory_fd);
-	}
+	status = file->was_created ? reopen(file, &reason) : open_first(file, &reason);
+	if (status && reason.code)
+		return cw_error_set(error, status, "cannot open %s: %s", file->path, reason.text);
 	if (status == -ESTALE)
 		return cw_error_set(error, status, "cannot open %s: %s was replaced or removed",
 				    file->path, file->has_part ? file->part_path : "it");
@@ -396,6 +425,11 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 		return -ESTALE;
 	file->published_bytes = status.st_size;
 	file->published_time = status.st_mtim;
+	if (!fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW) &&
+	    !file->options.no_clobber)
+		failure = cw_target_replace(&status, geteuid());
+	if (failure)
+		return failure;
 	if (file->options.no_clobber)
 		failure = rename_new(file, directory_fd);
 	else if (renameat(directory_fd, file->part_name, directory_fd, file->base))
@@ -546,6 +580,7 @@ void cw_outfile_free(struct cw_outfile *file)
 	close_fd(file);
 	free(file->path);
 	free(file->directory);
+	free(file->base);
 	free(file->part_path);
 	free(file);
 }

@@ -35,6 +35,7 @@ int cw_direct_share_refusal(const struct cw_direct_share *share);
 struct cw_pack;
 
 struct cw_outfile_options {
+	bool is_later;                  /* name made while running: regular files, no link */
 	bool no_clobber;                /* publish fails with -EEXIST if the target exists */
 	bool sync;                      /* fdatasync before the rename, directory fsync after it */
 	int standard_output;            /* descriptor for the path "-"; else -1 */
@@ -54,10 +55,11 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
  * O_EXCL|O_NOFOLLOW|O_CLOEXEC and mode 0600. A reopened file must have the same inode, else
  * -ESTALE. -EMFILE and -ENFILE are returned unchanged. Does nothing if the file is open.
  *
- * A symbolic link to a device file or FIFO is followed; otherwise publishing replaces the link, not
- * its target. "/dev/stdout", "/dev/stderr" and "/dev/fd/N" are descriptors of this process, written
- * from their current offset. Waits for the reader of a FIFO; -EINTR if wake_fd becomes readable.
- * Sockets give -ENXIO, folders -EISDIR.
+ * Symbolic links are followed, and targets refused, as target.h says for files of the effective
+ * user: the .part file is made where the links lead. Descriptors of this process ("/dev/stdout",
+ * "/dev/fd/N") are written from their current offset. Waits for the reader of a FIFO; -EINTR if
+ * wake_fd becomes readable. Sockets give -ENXIO, folders -EISDIR. With `is_later`, a link gives
+ * -ELOOP; a FIFO or device gives -EEXIST.
  */
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
 bool cw_outfile_is_open(const struct cw_outfile *file);
@@ -113,7 +115,8 @@ int cw_outfile_evict(struct cw_outfile *file);
 /* Flushes and publishes the file: [fdatasync,] close, rename[, directory fsync]. A failure of any
  * step is returned. The data then stays in the .part file, which `error` names, and publishing can
  * be tried again; a failed fdatasync or close stays failed, because the kernel reports lost data
- * only once. A failure after the rename, and a seek table that is missing, are returned too: see
+ * only once. A file that has the name by now is replaced only if cw_target_replace allows that. A
+ * failure after the rename, and a seek table that is missing, are returned too: see
  * cw_outfile_is_published and cw_outfile_flaw. -EBADF for a file never opened, or already
  * published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);

@@ -32,10 +32,10 @@ void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* 
 /* Names and life cycle: written by outfile.c. */
 struct cw_outfile {
 	char *path;
-	char *directory;  /* folder part of `path`; ".": none */
-	char *part_path;  /* path of the .part file; room for the longest one */
-	char *part_name;  /* name of the .part file, in part_path */
-	const char *base; /* last component, in `path` */
+	char *directory; /* folder of the file, after links once it was opened; ".": none */
+	char *base;      /* name in the folder, after links once it was opened */
+	char *part_path; /* path of the .part file; room for the longest one; NULL before */
+	char *part_name; /* name of the .part file, in part_path */
 	struct cw_outfile_options options;
 	enum target_kind kind;
 	int fd; /* -1: closed */

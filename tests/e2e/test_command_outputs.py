@@ -216,12 +216,14 @@ class Outputs(command.Test):
         self.assertEqual(e2e.finish(process).status, 0)
         self.assertEqual(self.packets_of("out.pcap"), self.source)
 
-    def test_a_symbolic_link_is_replaced_and_its_target_kept(self):
-        self.write("target.pcap", b"precious")
-        os.symlink("target.pcap", self.path("link.pcap"))
-        self.split("-w", "link.pcap")
-        self.assertEqual(self.read("target.pcap"), b"precious")
-        self.assertFalse(os.path.islink(self.path("link.pcap")))
+    def test_a_symbolic_link_is_followed_and_stays(self):
+        os.mkdir(self.path("big"))
+        os.symlink("big/target.pcap", self.path("link.pcap"))
+        for _ in range(2):  # dangling at first
+            self.split("-w", "link.pcap", "udp port 1001")
+            self.assertEqual(os.readlink(self.path("link.pcap")), "big/target.pcap")
+            self.assertEqual(len(self.packets_of("big/target.pcap")), 10)
+            self.assertEqual(os.listdir(self.path("big")), ["target.pcap"])
 
     def test_standard_output_gives_the_same_bytes_as_a_file(self):
         self.split("-w", "out.pcap", "udp port 1001")

@@ -132,6 +132,31 @@ static void publishing_into_a_removed_folder_fails(void **state)
 	cw_outfile_free(file);
 }
 
+static void publishing_replaces_regular_files_of_the_same_owner_only(void **state)
+{
+	const char *path = in_folder("appeared");
+	struct cw_outfile *file = open_file(path, plain);
+
+	(void)state;
+	put_all(file, "data", 0);
+	assert_int_equal(symlink("elsewhere", path), 0); /* since the file was opened */
+	assert_int_equal(cw_outfile_publish(file, &error), -EEXIST);
+	unlink(path);
+	make_file(path, "protected");
+	chmod(path, 0400);
+	assert_int_equal(cw_outfile_publish(file, &error), -EACCES);
+	expect_content(path, "protected");
+	expect_content(cw_outfile_part_path(file), "data");
+	if (geteuid() == 0 && !chown(path, 1000, 1000)) {
+		chmod(path, 0600);
+		assert_int_equal(cw_outfile_publish(file, &error), -EPERM);
+	}
+	unlink(path);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	expect_content(path, "data");
+	cw_outfile_free(file);
+}
+
 static void publishing_over_a_folder_fails_and_keeps_the_data(void **state)
 {
 	struct cw_outfile *file = open_file(in_folder("late"), plain);
@@ -182,7 +207,8 @@ static void a_relative_name_lies_in_the_current_folder(void **state)
 
 static void memory_that_is_missing_is_an_error(void **state)
 {
-	static const char *const calls[] = {"calloc", "malloc", "strdup"};
+	static const char *const calls[] = {"calloc", "strdup"};
+	static const char *const open_calls[] = {"malloc", "strdup"};
 	struct cw_outfile *file;
 
 	(void)state;
@@ -191,6 +217,15 @@ static void memory_that_is_missing_is_an_error(void **state)
 		assert_int_equal(cw_outfile_new(&file, "a", &plain), -ENOMEM);
 		assert_null(file);
 	}
+	file = new_file(in_folder("memory"), plain);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(open_calls); i++) {
+		fail_next(open_calls[i], ENOMEM);
+		assert_int_equal(cw_outfile_open(file, &error), -ENOMEM);
+		assert_null(cw_outfile_part_path(file));
+	}
+	assert_int_equal(cw_outfile_open(file, &error), 0);
+	cw_outfile_discard(file, false);
+	cw_outfile_free(file);
 }
 
 static void a_failure_while_creating_leaves_no_part(void **state)
@@ -316,6 +351,7 @@ int main(void)
 	    cmocka_unit_test(no_clobber_refuses_and_keeps_both),
 	    cmocka_unit_test(a_published_file_is_removed_and_no_other),
 	    cmocka_unit_test(publishing_into_a_removed_folder_fails),
+	    cmocka_unit_test(publishing_replaces_regular_files_of_the_same_owner_only),
 	    cmocka_unit_test(publishing_over_a_folder_fails_and_keeps_the_data),
 	    cmocka_unit_test(discard_removes_or_keeps_the_part),
 	    cmocka_unit_test(a_relative_name_lies_in_the_current_folder),

@@ -159,14 +159,15 @@ static void a_descriptor_by_name_is_written_where_it_stands(void **state)
 	cw_outfile_free(file);
 }
 
-static void links_to_devices_are_followed_and_others_replaced(void **state)
+static void links_are_followed_to_files_of_the_same_owner(void **state)
 {
 	const char *device = in_folder("to-device");
-	const char *link_path = in_folder("to-file");
+	char link_path[512];
 	struct cw_outfile *file;
 	struct stat status;
 
 	(void)state;
+	strcpy(link_path, in_folder("to-file"));
 	assert_int_equal(symlink("/dev/null", device), 0);
 	file = open_file(device, plain);
 	assert_false(cw_outfile_is_seekable(file));
@@ -174,24 +175,52 @@ static void links_to_devices_are_followed_and_others_replaced(void **state)
 	cw_outfile_free(file);
 	assert_true(exists(device));
 
-	make_file(in_folder("precious"), "keep me");
-	assert_int_equal(symlink("precious", link_path), 0);
-	file = open_file(link_path, plain);
-	put_all(file, "new", 0);
-	assert_int_equal(cw_outfile_publish(file, &error), 0);
-	cw_outfile_free(file);
-	assert_int_equal(lstat(link_path, &status), 0);
-	assert_true(S_ISREG(status.st_mode));
-	expect_content(link_path, "new");
-	expect_content(in_folder("precious"), "keep me");
-	unlink(link_path);
+	assert_int_equal(mkdir(in_folder("big"), 0700), 0);
+	assert_int_equal(symlink("big/real", link_path), 0);
+	for (int is_there = 0; is_there < 2; is_there++) { /* dangling at first */
+		file = open_file(link_path, plain);
+		assert_string_equal(cw_outfile_path(file), link_path);
+		assert_memory_equal(cw_outfile_part_path(file), in_folder("big/.real."),
+				    strlen(in_folder("big/.real.")));
+		put_all(file, is_there ? "new" : "first", 0);
+		assert_int_equal(cw_outfile_evict(file), 0);
+		assert_int_equal(cw_outfile_open(file, &error), 0);
+		assert_int_equal(cw_outfile_publish(file, &error), 0);
+		assert_int_equal(lstat(link_path, &status), 0);
+		assert_true(S_ISLNK(status.st_mode));
+		expect_content(in_folder("big/real"), is_there ? "new" : "first");
+		if (is_there)
+			assert_int_equal(cw_outfile_remove(file, &error), 0);
+		cw_outfile_free(file);
+	}
+	assert_false(exists(in_folder("big/real")));
+	assert_true(exists(link_path));
+}
 
-	assert_int_equal(symlink("nowhere", link_path), 0); /* dangling */
-	file = open_file(link_path, plain);
-	assert_int_equal(cw_outfile_publish(file, &error), 0);
+static void a_name_made_while_running_is_a_regular_file(void **state)
+{
+	struct cw_outfile_options later = plain;
+	struct cw_outfile *file;
+
+	(void)state;
+	later.is_later = true;
+	assert_int_equal(symlink("big/other", in_folder("later-link")), 0);
+	assert_int_equal(mkfifo(in_folder("later-fifo"), 0600), 0);
+	assert_int_equal(mkdir(in_folder("later-folder"), 0700), 0);
+	file = new_file(in_folder("later-link"), later);
+	assert_int_equal(cw_outfile_open(file, &error), -ELOOP);
 	cw_outfile_free(file);
-	assert_false(exists(in_folder("nowhere")));
-	expect_content(link_path, "");
+	file = new_file(in_folder("later-fifo"), later);
+	assert_int_equal(cw_outfile_open(file, &error), -EEXIST);
+	cw_outfile_free(file);
+	file = new_file(in_folder("later-folder"), later);
+	assert_int_equal(cw_outfile_open(file, &error), -EISDIR);
+	cw_outfile_free(file);
+	make_file(in_folder("later-file"), "old");
+	file = open_file(in_folder("later-file"), later);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	expect_content(in_folder("later-file"), "");
+	cw_outfile_free(file);
 }
 
 int main(void)
@@ -202,7 +231,8 @@ int main(void)
 	    cmocka_unit_test(standard_output_is_written_and_left_open),
 	    cmocka_unit_test(a_non_blocking_descriptor_is_waited_for),
 	    cmocka_unit_test(a_descriptor_by_name_is_written_where_it_stands),
-	    cmocka_unit_test(links_to_devices_are_followed_and_others_replaced),
+	    cmocka_unit_test(links_are_followed_to_files_of_the_same_owner),
+	    cmocka_unit_test(a_name_made_while_running_is_a_regular_file),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
