@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
@@ -18,6 +19,7 @@ void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
 	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
 						.output.standard_output = -1,
+						.output.owner = geteuid(),
 						.drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 
@@ -210,6 +212,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	result = open_events(pipeline, error);
 	if (result == 0)
 		result = cw_rules_check(pipeline->run.options.rules, error);
+	if (result == 0)
+		result = cw_setup_targets(&pipeline->outputs, error);
 	if (result == 0 && pipeline->run.is_live) {
 		result = cw_taps_open(&pipeline->capture, error);
 	} else if (result == 0) {

@@ -65,7 +65,9 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 						  .seq = output->turn.file_count,
 						  .ts_ns = ts_ns,
 						  .is_utc = outputs->run->options.output.is_utc};
-	const struct cw_outfile_options options = {
+	struct cw_outfile_options options = {
+	    .is_later = output->turn.file_count || output->name->has_kind[CW_PART_TIME] ||
+			output->name->has_kind[CW_PART_IFACE],
 	    .no_clobber = outputs->run->options.output.no_clobber,
 	    .sync = outputs->run->options.output.sync,
 	    .standard_output = outputs->run->options.output.standard_output,
@@ -90,7 +92,10 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 			       "the file name is too long");
 		goto failed;
 	}
-	file->path = output->name->is_stdout ? strdup(path) : cw_names_claim(&outputs->names, path);
+	file->path = output->name->is_stdout || output->is_stream
+			 ? strdup(path)
+			 : cw_names_claim(&outputs->names, path);
+	options.is_later |= file->path && strcmp(file->path, path) != 0;
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
 		goto no_memory;
 	file->is_rotation = output->turn.file_count > 0;

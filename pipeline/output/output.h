@@ -120,6 +120,7 @@ struct cw_output_writer {
 struct cw_output {
 	/* constant while in use */
 	uint32_t index;
+	bool is_stream; /* of a reload, and no regular file: its name never gets a number */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
 	enum cw_format format;

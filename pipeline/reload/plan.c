@@ -136,35 +136,44 @@ static int make_fresh(struct cw_plan *plan, struct cw_error *error)
 	return 0;
 }
 
-/* Refuses a second stream on standard output: the result would not be a capture file. */
-static int check_stdout(struct cw_plan *plan, struct cw_error *error)
+/* Checks and claims the new outputs' targets, after claiming those of the outputs that stay.
+ * Refuses a second stream on standard output: the result would not be a capture file. */
+static int claim_targets(struct cw_plan *plan, struct cw_claims *claims, struct cw_error *error)
 {
-	for (uint32_t index = 0; index < plan->fresh_made; index++) {
-		if (plan->fresh[index].name->is_stdout && plan->reload->outputs->has_used_stdout)
-			return cw_error_set(error, -EINVAL,
-					    "rule %s: another output of this run has already "
-					    "written to standard output",
-					    plan->fresh[index].rule->name);
+	const struct cw_outputs *outputs = plan->reload->outputs;
+	const struct cw_rules *next = plan->next->rules;
+	int result = 0;
+
+	for (uint32_t index = 0; index < next->count && result == 0; index++) {
+		if (!plan->is_new[index])
+			result = cw_setup_target(claims, &next->rules[index],
+						 outputs->at[plan->next->outputs[index]].name,
+						 false, error);
 	}
-	return 0;
+	for (uint32_t index = 0; index < plan->fresh_made && result == 0; index++) {
+		struct cw_output *output = &plan->fresh[index];
+
+		result = cw_setup_target(claims, output->rule, output->name, true, error);
+		output->is_stream = claims->is_stream;
+		if (result == 0 && claims->is_stdout && outputs->has_used_stdout)
+			result = cw_error_set(error, -EINVAL,
+					      "rule %s: another output of this run has already "
+					      "written to standard output",
+					      output->rule->name);
+		plan->has_stdout |= claims->is_stdout;
+	}
+	return result;
 }
 
-/* Claims the names, those of the outputs that stay first. */
 static int check_targets(struct cw_plan *plan, struct cw_error *error)
 {
-	struct cw_reload *reload = plan->reload;
-	struct cw_names names = {0};
-	int result = check_stdout(plan, error);
+	struct cw_claims claims;
+	int result;
 
-	for (uint32_t index = 0; index < plan->next->rules->count && result == 0; index++) {
-		if (!plan->is_new[index])
-			result = cw_setup_target(reload->outputs,
-						 &reload->outputs->at[plan->next->outputs[index]],
-						 false, &names, error);
-	}
-	for (uint32_t index = 0; index < plan->fresh_made && result == 0; index++)
-		result = cw_setup_target(reload->outputs, &plan->fresh[index], true, &names, error);
-	cw_names_fini(&names);
+	if (cw_claims_init(&claims, plan->reload->run, plan->next->rules) < 0)
+		return no_memory(error);
+	result = claim_targets(plan, &claims, error);
+	cw_claims_fini(&claims);
 	return result;
 }
 
@@ -238,10 +247,10 @@ static void enter_outputs(void *context)
 		uint32_t slot = plan->slots[index];
 
 		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));
-		reload->outputs->has_used_stdout |= reload->outputs->at[slot].name->is_stdout;
 		if (slot >= reload->outputs->count)
 			reload->outputs->count = slot + 1;
 	}
+	reload->outputs->has_used_stdout |= plan->has_stdout;
 	reload->outputs->turn.used_count += plan->fresh_made;
 	plan->fresh_made = 0;
 }

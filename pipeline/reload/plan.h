@@ -19,6 +19,7 @@ struct cw_plan {
 	uint32_t *slots;            /* their future places in outputs->at */
 	uint32_t fresh_count;
 	uint32_t fresh_made;
+	bool has_stdout;       /* a new output writes to standard output */
 	struct cw_rule **last; /* copies of the rules whose outputs leave, in the order of `now` */
 	uint32_t last_count;
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/filter/text/explain.h"
+#include "core/output/target.h"
 #include "pipeline/rules/rules_parts.h"
 #include "pipeline/rules/template.h"
 
@@ -208,6 +209,32 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	return status;
 }
 
+const char *cw_rule_file_setting(const struct cw_rules *rules, const struct cw_rule *rule)
+{
+	if (rule->rotate_bytes)
+		return "rotation by size";
+	if (rule->rotate_packets)
+		return "rotation by packets";
+	if (rule->rotate_every_ns)
+		return "rotation by time";
+	if (rule->ring_files || rule->ring_bytes)
+		return "a file ring";
+	if (rule->hook)
+		return "a hook";
+	return rules->total_bytes ? "a total of all files (keep)" : NULL;
+}
+
+static int check_stdout(const struct cw_rules *rules, const struct cw_rule *rule,
+			struct cw_error *error)
+{
+	const char *setting = cw_rule_file_setting(rules, rule);
+
+	if (!setting)
+		return 0;
+	return cw_error_set(error, -EINVAL, "%s needs a file, and - is standard output: %s",
+			    setting, CW_RULE_FILE_CURE);
+}
+
 /* Checks the file ring: its files must end, and a limit in bytes needs a file size. */
 static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
 		      struct cw_error *error)
@@ -262,6 +289,47 @@ static int report_collision(const struct cw_rules *rules, const uint32_t pair[2]
 			    second->write, first->write);
 }
 
+/* Returns whether the name leads to /dev/null, which any number of rules may write to. */
+static bool is_sink(const struct cw_template_use *use)
+{
+	const struct cw_template_values values = {.rule = use->rule};
+	char path[CW_TEMPLATE_PATH_BYTES];
+	struct stat status;
+
+	return !use->name->is_stdout && !use->name->has_kind[CW_PART_TIME] &&
+	       !use->name->has_kind[CW_PART_IFACE] &&
+	       cw_template_expand(use->name, &values, path) >= 0 && stat(path, &status) == 0 &&
+	       cw_target_is_null_device(&status);
+}
+
+/* As cw_templates_find_collision, without the sinks. Only a collision makes it ask for them. */
+static int find_collision(struct cw_template_use *uses, uint32_t count, uint32_t pair[2])
+{
+	int status = cw_templates_find_collision(uses, count, pair);
+	uint32_t *places;
+	uint32_t kept = 0;
+
+	if (status != 1)
+		return status;
+	places = calloc(count, sizeof(*places));
+	if (!places)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		if (is_sink(&uses[i]))
+			continue;
+		places[kept] = i;
+		uses[kept++] = uses[i];
+	}
+	if (kept < count)
+		status = cw_templates_find_collision(uses, kept, pair);
+	if (status == 1 && kept < count) {
+		pair[0] = places[pair[0]];
+		pair[1] = places[pair[1]];
+	}
+	free(places);
+	return status;
+}
+
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 {
 	struct cw_template_use *uses;
@@ -285,7 +353,8 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 		if (!status)
 			status = check_ending(rule, error);
 		if (!status)
-			status = check_ring(rules, rule, error);
+			status = names[i]->is_stdout ? check_stdout(rules, rule, error)
+						     : check_ring(rules, rule, error);
 		if (status) {
 			at_rule(rules, rule, error);
 			goto out;
@@ -300,7 +369,7 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 	status = check_total(rules, error);
 	if (status)
 		goto out;
-	status = cw_templates_find_collision(uses, rules->count, pair);
+	status = find_collision(uses, rules->count, pair);
 	if (status == 1)
 		status = report_collision(rules, pair, error);
 	else if (status == -E2BIG)

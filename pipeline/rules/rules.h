@@ -78,9 +78,15 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
 
 /*
  * Checks the rules without packets: templates parse, extensions are known, file rings have limits,
- * and no two templates can give one path. -EINVAL with the reason.
+ * standard output has no setting that needs a file, and no two templates can give one path, except
+ * that of /dev/null. -EINVAL with the reason.
  */
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
+
+/* Returns the first setting of the rule, or of all rules, that needs files that end and have names,
+ * as a message calls it; NULL: none. The cure follows such a message. */
+const char *cw_rule_file_setting(const struct cw_rules *rules, const struct cw_rule *rule);
+#define CW_RULE_FILE_CURE "write to a file, or omit that setting for this rule"
 
 /*
  * Returns the line of the filter's fault in the rules file, by the message of cw_filter_compile;

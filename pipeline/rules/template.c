@@ -284,6 +284,15 @@ int cw_template_expand(const struct cw_template *name, const struct cw_template_
 	return (int)used;
 }
 
+size_t cw_template_fixed_folder(const struct cw_template *name)
+{
+	const struct cw_part *first = &name->parts[0];
+	const char *text = name->text + first->offset;
+	const char *slash = first->kind == CW_PART_TEXT ? memrchr(text, '/', first->bytes) : NULL;
+
+	return slash ? (size_t)(slash - text) + 1 : 0;
+}
+
 int cw_template_numbered(const char *path, unsigned long long number, char *result)
 {
 	const char *slash = strrchr(path, '/');

@@ -61,6 +61,10 @@ int cw_template_parse(struct cw_template **result, const char *text, const char 
 int cw_template_expand(const struct cw_template *name, const struct cw_template_values *values,
 		       char *path);
 
+/* Returns the bytes of each expanded path that name its folder whatever the values, with the last
+ * "/"; 0: relative to the current folder. */
+size_t cw_template_fixed_folder(const struct cw_template *name);
+
 /* Returns whether the templates, each with its rule's name, could expand to one path. Errs towards
  * yes only if time conversions or {iface} make that undecidable. */
 bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,

@@ -3,6 +3,8 @@
 #ifndef CW_PIPELINE_RUN_OPTIONS_H
 #define CW_PIPELINE_RUN_OPTIONS_H
 
+#include <sys/types.h>
+
 #include "core/filter/filter.h"
 #include "core/source/live/tpacket.h"
 #include "pipeline/rules/rules.h"
@@ -53,6 +55,7 @@ struct cw_output_options {
 	bool sync;
 	bool is_utc;
 	int standard_output; /* descriptor for the name "-" */
+	uid_t owner;         /* user that files belong to once they are opened */
 };
 
 /* Sizes; 0 = chosen by the pipeline. Tests use tiny ones. */

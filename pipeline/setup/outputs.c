@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The outputs of a request: names each, and compares it with the inputs and the other outputs. */
+/* The outputs of a request: names each, and chooses its format. targets.c checks the names. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,88 +57,6 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	return 0;
 }
 
-static int check_stdout(const struct cw_outputs *outputs, const struct cw_output *output,
-			struct cw_error *error)
-{
-	struct stat status;
-
-	if (fstat(outputs->run->options.output.standard_output, &status) == 0 &&
-	    S_ISREG(status.st_mode) &&
-	    cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
-		return cw_error_set(error, -EINVAL,
-				    "rule %s: standard output is redirected to one of the inputs",
-				    output->rule->name);
-	return 0;
-}
-
-/* Claims the name by its folder's real path, so that two paths to one folder collide. */
-static int claim_target(const struct cw_output *output, char *path, struct cw_names *names,
-			struct cw_error *error)
-{
-	char *slash = strrchr(path, '/');
-	char *folder, *claimed, *whole = NULL;
-	bool is_taken;
-
-	if (slash)
-		*slash = '\0';
-	folder = realpath(slash ? (slash == path ? "/" : path) : ".", NULL);
-	if (!folder && errno == ENOENT)
-		return cw_error_set(error, -EINVAL,
-				    "rule %s: the folder %s does not exist; create it first",
-				    output->rule->name, path);
-	if (folder && asprintf(&whole, "%s/%s", folder, slash ? slash + 1 : path) < 0)
-		whole = NULL;
-	free(folder);
-	if (!whole)
-		return 0; /* opening the file will report the fault */
-	claimed = cw_names_claim(names, whole);
-	is_taken = claimed && strcmp(claimed, whole) != 0;
-	free(claimed);
-	if (is_taken)
-		cw_error_set(error, -EINVAL,
-			     "rule %s: another rule writes %s too; give each rule its own file",
-			     output->rule->name, whole);
-	free(whole);
-	return is_taken ? -EINVAL : 0;
-}
-
-int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, bool is_new,
-		    struct cw_names *names, struct cw_error *error)
-{
-	const struct cw_template_values values = {.rule = output->rule->name};
-	const bool no_clobber = is_new && outputs->run->options.output.no_clobber;
-	const bool is_fixed =
-	    !output->name->has_kind[CW_PART_TIME] && !output->name->has_kind[CW_PART_IFACE];
-	char path[CW_TEMPLATE_PATH_BYTES];
-	struct stat status;
-
-	/* Other names are known only while writing, when it is too late to refuse. */
-	if (no_clobber && (!is_fixed || output->limits.rotate_bytes ||
-			   output->limits.rotate_records || output->limits.rotate_every_ns))
-		return cw_error_set(error, -EINVAL,
-				    "rule %s: --no-clobber needs a fixed name without rotation",
-				    output->rule->name);
-	if (output->name->is_stdout)
-		return check_stdout(outputs, output, error);
-	if (!is_fixed)
-		return 0;
-	if (cw_template_expand(output->name, &values, path) < 0)
-		return cw_error_set(error, -EINVAL, "rule %s: the output name is too long",
-				    output->rule->name);
-	if (!is_new || stat(path, &status) != 0)
-		return claim_target(output, path, names, error);
-	if (!S_ISREG(status.st_mode))
-		return 0;
-	if (cw_inputs_have(outputs->inputs, (uint64_t)status.st_dev, (uint64_t)status.st_ino))
-		return cw_error_set(error, -EINVAL, "rule %s: output %s is one of the inputs",
-				    output->rule->name, path);
-	if (no_clobber)
-		return cw_error_set(error, -EINVAL,
-				    "rule %s: output %s exists already (--no-clobber)",
-				    output->rule->name, path);
-	return claim_target(output, path, names, error);
-}
-
 /*
  * Sets up direct writing. Auto means buffered offline: the page cache takes writes at the speed of
  * memory, and files read soon after are still cached. Live, the page cache is what makes a capture
@@ -180,7 +98,6 @@ static int setup_pack(struct cw_outputs *outputs)
 int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 {
 	const struct cw_rules *rules = outputs->run->options.rules;
-	struct cw_names names = {0};
 	int result = 0;
 
 	outputs->capacity = rules->count;
@@ -200,11 +117,6 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 	for (uint32_t index = 0; index < rules->count && result == 0; index++)
 		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
-	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
-		result = cw_setup_target(outputs, &outputs->at[index], true, &names, error);
-		outputs->has_used_stdout |= outputs->at[index].name->is_stdout;
-	}
-	cw_names_fini(&names);
 	if (result == 0 && setup_pack(outputs) < 0)
 		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
 	return result;

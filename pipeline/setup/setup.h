@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Checks of a request before the first thread starts and the first file is made. Errors as
- * cw_pipeline_start. Called in this order: inputs (or interfaces, capture/capture.h), outputs,
- * rules, affinity.
+ * cw_pipeline_start. Called in this order: targets, inputs (or interfaces, capture/capture.h),
+ * outputs, rules, affinity.
  */
 #ifndef CW_PIPELINE_SETUP_SETUP_H
 #define CW_PIPELINE_SETUP_SETUP_H
 
+#include "core/output/target.h"
 #include "pipeline/match/generation.h"
 #include "pipeline/output/outputs.h"
 
@@ -32,12 +33,30 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error);
 
+/* What the outputs checked so far lead to, and the last one's kind. (targets.c) */
+struct cw_claims {
+	const struct cw_run *run;     /* borrows */
+	const struct cw_rules *rules; /* borrows; for messages and `keep` */
+	struct cw_names names;
+	struct stat *inputs; /* owned */
+	uint32_t input_count;
+	bool is_stream; /* a FIFO, a device or a descriptor */
+	bool is_stdout; /* standard output, by whatever name */
+};
+int cw_claims_init(struct cw_claims *claims, const struct cw_run *run,
+		   const struct cw_rules *rules); /* 0 or -ENOMEM */
+void cw_claims_fini(struct cw_claims *claims);
+
 /*
- * Checks that the output's file may be written: a fixed name must not be an input's or another
- * rule's, and with no_clobber must not exist. `names` holds the names of the other outputs in
- * force. With `is_new` false, only claims the name.
+ * Checks that the rule's output may be written, and claims what its name leads to. Refused: targets
+ * as cw_target_check, an input, another rule's target, a stream with settings that need a file,
+ * existing files with no_clobber, a missing folder. With `is_new` false, the output is in use and
+ * only the settings and the claim count.
  */
-int cw_setup_target(struct cw_outputs *outputs, const struct cw_output *output, bool is_new,
-		    struct cw_names *names, struct cw_error *error);
+int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
+		    const struct cw_template *name, bool is_new, struct cw_error *error);
+
+/* Checks the targets of all rules. */
+int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error);
 
 #endif

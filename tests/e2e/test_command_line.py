@@ -73,6 +73,9 @@ class Refused(command.Test):
                          ("%Y.pcap", "%Y.pcap"), ("{seq}.pcap", "{seq}.pcap")):
             self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", one, "-f", "tcp",
                                 "-w", two, says="rule")
+        os.symlink("/dev/null", self.path("sink"))
+        for one, two in (("/dev/null", "/dev/null"), ("/dev/null", "sink"), ("sink", "sink")):
+            self.split("-f", "udp", "-w", one, "-f", "tcp", "-w", two)
 
     def test_templates_must_not_collide(self):
         self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "%Y-a.pcap", "-f", "tcp",

@@ -80,13 +80,18 @@ class Hooks(e2e.Test):
                 self.assertLessEqual(len(one["open"]), 4)
 
     def test_tcpdumps_letter_and_files_only(self):
-        """Standard output and pipes are no files; what a hook says does not get among packets."""
+        """Standard output has no hook; what a hook says does not get among packets."""
         os.chmod(self.write("one", f"#!/bin/sh\nexec {self.spy} {self.log} \"$@\"\n"), 0o755)
-        done = self.run_ok("split", "-q", "-r", self.source, "-f", "", "-w", "-", "-f", "", "-w",
-                           self.path("a.pcap"), "-f", "", "-w", "/dev/null", "-z",
+        done = self.run_ok("split", "-q", "-r", self.source, "-w", self.path("a.pcap"), "-z",
                            self.path("one"))
+        self.assertIn("spied", done.err)
+        rules = self.write("rules.yaml", e2e.rules_yaml(
+            [("out", "", {"write": "'-'"}), ("null", "", {"write": "/dev/null"}),
+             ("b", "", {"write": self.path("b.pcap"), "hook": self.path("one")})]))
+        done = self.run_ok("split", "-q", "-r", self.source, "-R", rules)
         self.assertEqual(done.out, self.read("in.pcap"))
-        self.assertEqual([one["words"] for one in self.said()], [[self.path("a.pcap")]])
+        self.assertEqual([one["words"] for one in self.said()],
+                         [[self.path("a.pcap")], [self.path("b.pcap")]])
         self.assertIn("spied", done.err)
 
     def test_a_name_that_reads_as_an_option(self):
@@ -164,9 +169,10 @@ class Hooks(e2e.Test):
         self.assertIn(b"0 errors, 1 warning", done.out)
 
     def test_a_file_that_fails_has_no_hook(self):
-        rules = self.rules(("full", "", {"write": "/dev/full"}), ("all", ""))
+        os.chmod(self.write("full-1.pcap", b"precious"), 0o400)
+        rules = self.rules(("full", ""), ("all", ""))
         report, _ = self.run_json("split", "-r", self.source, "-R", rules, status=1)
-        self.assertEqual(report["hooks"], {"run": 10, "failed": 0})
+        self.assertEqual(report["hooks"], {"run": 1 + 10, "failed": 0})
 
     def runner_of(self, process):
         for name in filter(str.isdigit, os.listdir("/proc")):

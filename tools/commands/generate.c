@@ -8,6 +8,7 @@
 
 #include "core/format/encode.h"
 #include "core/output/outfile.h"
+#include "core/output/target.h"
 #include "datasets/traffic.h"
 #include "pipeline/rules/template.h"
 #include "tools/commands/commands.h"
@@ -94,6 +95,24 @@ static int choose_format(const struct cw_arguments *arguments, enum cw_format *f
 	return 0;
 }
 
+/* Refuses what cannot be written before the work; opening and publishing check it again. */
+static int check_target(const char *path, const struct cw_outfile_options *options)
+{
+	const struct cw_target_query query = {.standard_output = options->standard_output,
+					      .owner = geteuid()};
+	struct cw_error error = {0};
+	struct cw_target target;
+	int result = cw_target_find(&target, path, &query, &error);
+
+	if (result == 0 && target.kind == CW_TARGET_FILE && options->no_clobber)
+		result = cw_error_set(&error, -EEXIST,
+				      "%s exists: choose another name, or omit --no-clobber", path);
+	if (result == 0)
+		result = cw_target_check(&target, query.owner, path, &error);
+	cw_target_fini(&target);
+	return result < 0 ? cw_refuse("%s", error.text) : 0;
+}
+
 static int write_traffic(const struct cw_arguments *arguments, struct output *output,
 			 struct cw_traffic *traffic)
 {
@@ -105,9 +124,9 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 	struct cw_error error = {0};
 	int result;
 
-	/* Fails before the work; the check is repeated when the file is published. */
-	if (options.no_clobber && strcmp(path, "-") != 0 && access(path, F_OK) == 0)
-		return cw_refuse("%s exists: choose another name, or omit --no-clobber", path);
+	result = check_target(path, &options);
+	if (result)
+		return result;
 	result = cw_outfile_new(&output->file, path, &options);
 	if (result < 0)
 		return cw_fail("cannot write %s: %s", path, strerror(-result));

@@ -172,6 +172,7 @@ static int load_rules(void *context, struct cw_rules *rules, struct cw_error *er
 	if (result < 0)
 		return result;
 	options.rules = rules;
+	options.output.owner = geteuid();
 	result = cw_folders_find(&folders, &options);
 	if (result < 0)
 		cw_error_set(error, result, "out of memory");
@@ -423,18 +424,19 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 					   .keep_nice = arguments->live.realtime > 0};
 }
 
-/* Live: checks that the user to switch to can create the files. Returns 0 or an exit status. */
+/* Live: finds the user to switch to, who owns the files, and checks that this user can create them.
+ * Returns 0 or an exit status. */
 static int check_confinement(const struct cw_arguments *arguments,
-			     const struct cw_pipeline_options *options)
+			     struct cw_pipeline_options *options)
 {
 	const struct cw_confine_options confine = confinement(arguments);
-	struct cw_folders folders;
+	struct cw_folders folders = {0};
 	struct cw_error error = {0};
-	int result = cw_folders_find(&folders, options);
+	int result = cw_confine_find_user(&confine, &options->output.owner, &error);
 
-	if (result < 0)
-		cw_error_set(&error, result, "out of memory");
-	else
+	if (result == 0 && cw_folders_find(&folders, options) < 0)
+		result = cw_error_set(&error, -ENOMEM, "out of memory");
+	if (result == 0)
 		result = cw_confine_check(&confine, (const char *const *)folders.at, folders.count,
 					  &error);
 	cw_folders_fini(&folders);
@@ -511,7 +513,7 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		goto out;
 	}
 	run.start_ns = cw_now_ns();
-	result = run.is_live ? check_confinement(arguments, options) : 0;
+	result = run.is_live ? check_confinement(arguments, &filled) : 0;
 	if (result == 0)
 		result = open_control(&run);
 	if (result == 0)

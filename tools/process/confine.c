@@ -374,6 +374,16 @@ static int try_all(const struct cw_confine_options *options, const struct identi
 
 /* ---- public ---- */
 
+int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
+			 struct cw_error *error)
+{
+	struct identity identity;
+	int result = find_user(options, &identity, error);
+
+	*user = identity.user;
+	return result;
+}
+
 int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,
 		     uint32_t folder_count, struct cw_error *error)
 {

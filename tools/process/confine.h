@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/error.h"
 
@@ -46,6 +47,10 @@ struct cw_confine_options {
  */
 int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,
 		     uint32_t folder_count, struct cw_error *error);
+
+/* Fills the user that cw_confine switches to. Errors as cw_confine_check. */
+int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
+			 struct cw_error *error);
 
 /*
  * Confines this process for good; it must have one thread. Switches to the user and its groups;

@@ -4,25 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/output/target.h"
 #include "pipeline/pipeline.h"
 #include "tools/request/folders.h"
 
-/* Pipes and device files are opened in place; only regular files get a temporary name. */
-static bool is_opened_in_place(const char *path)
-{
-	struct stat status;
-
-	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
-}
-
-/* Returns the folder of an output, or the output itself if it is opened in place. Returns NULL if
- * the folder depends on packets, or without memory (*result). */
+/* Returns the folder of an output, or the output itself if it is opened in place. Returns NULL for
+ * descriptors, if the folder depends on packets, or without memory (*result). */
 static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
 {
+	const struct cw_target_query query = {.standard_output = STDOUT_FILENO,
+					      .owner = options->output.owner};
 	const char *directory = write[0] == '/' ? NULL : options->output.directory;
+	struct cw_target target;
 	char *path, *slash;
 
 	*result = 0;
@@ -34,8 +29,18 @@ static char *folder_of(const struct cw_pipeline_options *options, const char *wr
 		return NULL;
 	}
 	slash = strrchr(path, '/');
-	if (is_opened_in_place(path))
+	if (cw_target_find(&target, path, &query, NULL) == 0) {
+		if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE) {
+			free(path);
+			path = strdup(target.folder[0] ? target.folder : ".");
+		} else if (target.kind == CW_TARGET_DESCRIPTOR) {
+			free(path);
+			path = NULL;
+		}
+		cw_target_fini(&target);
 		return path;
+	}
+	/* Without a folder of this name; the start refuses it unless it is a template. */
 	if ((slash && memchr(path, '%', (size_t)(slash - path))) ||
 	    (slash && memchr(path, '{', (size_t)(slash - path)))) {
 		free(path);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/plural.h"
+#include "core/output/target.h"
 #include "pipeline/rules/rules.h"
 #include "tools/options/options.h"
 #include "tools/process/hooks.h"
@@ -63,20 +64,24 @@ static int set_hook(struct cw_rule *rule, const char *program)
 /* Returns whether an output is standard output, under any name. */
 static bool writes_to_stdout(const struct cw_rules *rules)
 {
-	struct stat ours, theirs;
-	bool is_known = fstat(STDOUT_FILENO, &ours) == 0 && !S_ISCHR(ours.st_mode);
+	const struct cw_target_query query = {.standard_output = STDOUT_FILENO, .owner = geteuid()};
+	bool is_found = false;
+	struct stat ours;
 
-	for (uint32_t index = 0; index < rules->count; index++) {
-		const char *path = rules->rules[index].write;
+	if (fstat(STDOUT_FILENO, &ours))
+		return false;
+	for (uint32_t index = 0; index < rules->count && !is_found; index++) {
+		struct cw_target target;
 
-		if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 ||
-		    strcmp(path, "/dev/fd/1") == 0 || strcmp(path, "/proc/self/fd/1") == 0)
-			return true;
-		if (is_known && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-		    ours.st_ino == theirs.st_ino)
-			return true;
+		if (cw_target_find(&target, rules->rules[index].write, &query, NULL) < 0)
+			continue; /* the start reports it */
+		/* A terminal's device file is not standard output. */
+		is_found = target.kind != CW_TARGET_MISSING &&
+			   cw_target_is_same(&target.status, &ours) &&
+			   (target.kind == CW_TARGET_DESCRIPTOR || !S_ISCHR(ours.st_mode));
+		cw_target_fini(&target);
 	}
-	return false;
+	return is_found;
 }
 
 /* Sets the file limits of the command line in rules without them. Returns 0 or -ENOMEM. */

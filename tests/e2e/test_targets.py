@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a run writes to is known at its start: streams, links, folders, files of other users. A
+refused run opens no input and writes nothing."""
+import os
+import stat
+import subprocess
+import unittest
+
+import command
+import e2e
+
+NEEDS_A_FILE = (["-C", "1"], ["-b", "packets:5"], ["-G", "1"], ["-z", "true"],
+                ["-b", "packets:5", "-b", "files:2"])
+
+
+class Streams(command.Test):
+    def shell(self, line):
+        """Run `capweir split -q -r in.pcap` with the rest of the line in a shell."""
+        return subprocess.run(["sh", "-c", f"exec {e2e.CAPWEIR} split -q -r in.pcap {line}"],
+                              cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=e2e.TIMEOUT)
+
+    def assert_shell_refuses(self, line, says):
+        done = self.shell(line)
+        self.assertEqual(done.returncode, 2, (line, done.stderr))
+        self.assertRegex(done.stderr.decode(), says, line)
+        self.assertEqual(done.stdout, b"", line)
+
+    def test_what_needs_a_file_is_refused_for_a_stream(self):
+        os.mkfifo(self.path("fifo"))
+        os.symlink("fifo", self.path("to-fifo"))
+        os.symlink("/dev/stdout", self.path("to-stdout"))
+        for name, kind in (("-", "standard output"), ("/dev/stdout", "standard output"),
+                           ("/dev/fd/1", "standard output"), ("to-stdout", "standard output"),
+                           ("fifo", "a FIFO"), ("to-fifo", "a FIFO"), ("/dev/full", "a device"),
+                           ("/dev/null", "a device")):
+            for more in NEEDS_A_FILE:
+                self.assert_refused("split", "-r", "in.pcap", "-w", name, *more,
+                                    says=f"rule rule1: .* needs a file, and {name} is {kind}")
+        with open(self.path("redirected"), "wb") as file:  # still a stream
+            done = e2e.capweir("split", "-q", "-r", "in.pcap", "-w", "-", "-b", "packets:5",
+                               cwd=self.directory, stdout=file)
+        self.assertEqual(done.status, 2, e2e.text_of(done))
+        self.assertEqual(self.read("redirected"), b"")
+
+    def test_check_refuses_it_for_standard_output(self):
+        for text in ("defaults: {rotate: {packets: 5}}\n", "keep: {total: 1MiB}\n"):
+            self.write("rules.yaml", text + "rules: {a: {filter: udp, write: '-'}}\n")
+            for arguments in (["check", "rules.yaml"],
+                              ["split", "-r", "in.pcap", "-R", "rules.yaml"]):
+                self.assert_refused(*arguments, says="rules.yaml:2: rule a: .* needs a file, "
+                                                     "and - is standard output")
+        self.write("rules.yaml", "rules: {a: {filter: udp, write: '-', hook: [gzip]}}\n")
+        self.assert_refused("check", "rules.yaml", says="a hook needs a file")
+
+    def test_one_stream_has_one_rule(self):
+        os.mkfifo(self.path("fifo"))
+        os.symlink("fifo", self.path("again"))
+        self.write("x.pcap", b"precious")
+        self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "fifo", "-f", "tcp", "-w",
+                            "again", says="rule rule2: another rule writes again too")
+        for line in ("-f udp -w - -f tcp -w x.pcap > x.pcap",
+                     "-f udp -w x.pcap -f tcp -w - > x.pcap",
+                     "-f udp -w - -f tcp -w /dev/stdout",
+                     "-f udp -w /dev/fd/3 -f tcp -w /dev/fd/4 3> d 4>&3"):
+            self.assert_shell_refuses(line, "another rule writes|write the same file")
+        self.assertEqual(self.read("x.pcap"), b"")  # the shell's doing
+        self.assertEqual(self.read("d"), b"")
+
+    def test_a_descriptor_is_written_by_any_name(self):
+        self.split("-w", "file.pcap")
+        wanted = self.read("file.pcap")
+        os.symlink("/dev/fd/1", self.path("link"))
+        for name in ("/dev/fd/1", "/dev//stdout", "/proc/self/fd/1", "/proc/thread-self/fd/1",
+                     "link"):
+            done = self.shell(f"-w {name}")
+            self.assertEqual((done.returncode, done.stdout), (0, wanted), name)
+            done = self.shell(f"-w {name} > redirected")
+            self.assertEqual((done.returncode, self.read("redirected")), (0, wanted), name)
+        done = self.shell("-w /proc/thread-self/fd/3 3> redirected")
+        self.assertEqual((done.returncode, self.read("redirected")), (0, wanted))
+        self.assertTrue(os.path.islink(self.path("link")))
+
+    def test_a_descriptor_that_cannot_be_written_is_refused(self):
+        self.assert_shell_refuses("-w /dev/fd/7", "descriptor 7 is not open")
+        self.assert_shell_refuses("-w /dev/stdin < in.pcap", "open for reading only")
+
+    def test_a_fifo_is_not_input_and_output(self):
+        os.mkfifo(self.path("fifo"))
+        os.symlink("fifo", self.path("again"))
+        for name in ("fifo", "again"):
+            self.assert_refused("split", "-r", "fifo", "-w", name, says="is one of the inputs")
+
+    def test_a_refused_target_is_reported_before_an_input_is_waited_for(self):
+        os.mkfifo(self.path("fifo"))  # without a writer
+        os.mkdir(self.path("folder"))
+        self.assert_refused("split", "-r", "fifo", "-w", "folder", says="folder is a folder")
+
+
+class Files(command.Test):
+    def test_folders_and_protected_files_are_refused(self):
+        os.mkdir(self.path("folder.pcap"))
+        self.write("old.pcap", b"precious")
+        os.chmod(self.path("old.pcap"), 0o444)
+        os.link(self.path("old.pcap"), self.path("hard.pcap"))
+        os.symlink("old.pcap", self.path("link.pcap"))
+        for arguments in (["split", "-r", "in.pcap"], ["generate", "--packets", "1"]):
+            for name, says in (("folder.pcap", "folder.pcap is a folder"),
+                               ("old.pcap", "old.pcap exists and is write-protected"),
+                               ("hard.pcap", "is write-protected"),
+                               ("link.pcap", "is write-protected"),
+                               ("nowhere/a.pcap", "folder nowhere does not exist")):
+                self.assert_refused(*arguments, "-w", name, says=says)
+        self.assert_refused("split", "-r", "in.pcap", "-w", "nowhere/%Y.pcap",
+                            says="folder nowhere does not exist")
+
+    def test_a_protected_file_with_a_later_name_stays(self):
+        """The packets for its name stay in the hidden file."""
+        self.write("a.3.pcap", b"precious")
+        os.chmod(self.path("a.3.pcap"), 0o444)
+        done = e2e.capweir("split", "-q", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
+                           cwd=self.directory)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("the data is in ", done.err)
+        self.assertEqual(self.read("a.3.pcap"), b"precious")
+        hidden = [name for name in os.listdir(self.directory) if name.endswith(".part")]
+        self.assertEqual(len(hidden), 1)
+        self.assertEqual(self.packets_of(hidden[0]), self.source[30:40])
+
+    def test_a_link_with_a_later_name_is_not_followed(self):
+        self.write("target", b"precious")
+        os.symlink("target", self.path("a.3.pcap"))
+        done = e2e.capweir("split", "-q", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
+                           cwd=self.directory)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("a.3.pcap is a symbolic link", done.err)
+        self.assertEqual(self.read("target"), b"precious")
+        self.assertTrue(os.path.islink(self.path("a.3.pcap")))
+
+    @unittest.skipIf(os.geteuid(), "files of another user need root")
+    def test_links_files_and_fifos_of_another_user_are_refused(self):
+        os.mkdir(self.path("sticky"))
+        os.chmod(self.path("sticky"), 0o1777)
+        os.symlink("../a.pcap", self.path("sticky/link"))
+        os.chown(self.path("sticky/link"), 65534, 65534, follow_symlinks=False)
+        os.mkfifo(self.path("sticky/fifo"))
+        self.write("theirs.pcap", b"precious")
+        for name in ("sticky/fifo", "theirs.pcap"):
+            os.chown(self.path(name), 65534, 65534)
+        for name, says in (("sticky/link", "is a symbolic link of "),
+                           ("sticky/fifo", "is a FIFO of "),
+                           ("theirs.pcap", "exists and belongs to ")):
+            self.assert_refused("split", "-r", "in.pcap", "-w", name, says=says)
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("sticky/fifo")).st_mode))
+
+
+if __name__ == "__main__":
+    e2e.main()
