@@ -197,8 +197,10 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
+	bool is_live = pipeline->run.options.device_count != 0;
 	const struct cw_filter_set_options filter_options = {
-	    .filter = {.unoptimized = pipeline->run.options.match.unoptimized,
+	    .filter = {.netmask = is_live ? 0 : CW_NETMASK_NONE,
+		       .unoptimized = pipeline->run.options.match.unoptimized,
 		       .resolve_names = pipeline->run.options.match.resolve_names,
 		       .compiler = pipeline->run.options.match.compiler},
 	    .engine = pipeline->run.options.match.engine,
@@ -207,7 +209,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 
 	pipeline->run.start_ns = cw_now_ns();
 	pipeline->generations.filter_options = filter_options;
-	pipeline->run.is_live = pipeline->run.options.device_count != 0;
+	pipeline->run.is_live = is_live;
 	pipeline->run.is_reloadable = pipeline->run.is_live && pipeline->run.options.load_rules;
 	result = open_events(pipeline, error);
 	if (result == 0)

@@ -47,7 +47,9 @@ static uint32_t find_netmask(const char *device)
 	char text[PCAP_ERRBUF_SIZE];
 	bpf_u_int32 network, netmask = 0;
 
-	return pcap_lookupnet(device, &network, &netmask, text) == 0 ? netmask : 0;
+	if (pcap_lookupnet(device, &network, &netmask, text) < 0 || netmask == CW_NETMASK_NONE)
+		return 0; /* a network of one address has no broadcast address */
+	return netmask;
 }
 
 /* Count the interface's losses from now on. Not every interface has such counters. */

@@ -188,6 +188,29 @@ static int add_past(struct cw_past *past, struct cw_report *report)
 	return index < past->count ? -ENOMEM : 0;
 }
 
+/* Fills the link types for which the rule's filter is illegal; of two byte orders one counts. */
+static int report_illegal(const struct cw_matcher *matcher, uint32_t rule,
+			  struct cw_report_rule *report)
+{
+	uint32_t set_count = atomic_load(&matcher->set_count), count = 0;
+	uint32_t *types = calloc(set_count + 1, sizeof(*types));
+
+	if (!types)
+		return -ENOMEM;
+	for (uint32_t index = 0; index < set_count; index++) {
+		const struct cw_rule_set *set = matcher->sets[index];
+		bool is_known = false;
+
+		for (uint32_t known = 0; known < count; known++)
+			is_known |= types[known] == set->linktype;
+		if (set->is_illegal[rule] && !is_known)
+			types[count++] = set->linktype;
+	}
+	report->illegal_linktypes = types;
+	report->illegal_linktype_count = count;
+	return 0;
+}
+
 int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
 		    const struct cw_generation *generation, struct cw_past *past)
 {
@@ -214,5 +237,11 @@ int cw_report_rules(struct cw_report *report, struct cw_outputs *outputs,
 		cw_report_add_books(&report->books, &books);
 	}
 	cw_report_add_books(&report->books, &past->books);
-	return add_past(past, report);
+	if (add_past(past, report) < 0)
+		return -ENOMEM;
+	for (uint32_t index = 0; index < rules->count; index++) {
+		if (report_illegal(&generation->matcher, index, &report->rules[index]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }

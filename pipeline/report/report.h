@@ -56,6 +56,8 @@ struct cw_report_rule {
 	char *error;  /* reason that the output stopped, or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;
+	uint32_t *illegal_linktypes; /* types for which the filter is illegal: it matches none */
+	uint32_t illegal_linktype_count;
 	bool is_removed; /* by a reload: not in force at the end */
 };
 

@@ -84,6 +84,8 @@ void cw_report_rule_fini(struct cw_report_rule *report)
 		free(report->files[index]);
 	free(report->files);
 	free(report->error);
+	free(report->illegal_linktypes);
+	report->illegal_linktypes = NULL;
 	report->files = NULL;
 	report->error = NULL;
 	report->file_count = 0;

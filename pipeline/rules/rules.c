@@ -28,6 +28,12 @@ const char *cw_rule_name_fault(const char *name)
 	return NULL;
 }
 
+void cw_filter_blank_comments(char *filter)
+{
+	while ((filter = strchr(filter, '#')) != NULL)
+		memset(filter, ' ', strcspn(filter, "\n"));
+}
+
 bool cw_rule_is_unmatched(const char *filter)
 {
 	size_t start = strspn(filter, " \t\r\n");

@@ -95,6 +95,9 @@ const char *cw_rule_file_setting(const struct cw_rules *rules, const struct cw_r
 unsigned cw_rule_explain(const struct cw_rule *rule, const char *message, char *explained,
 			 size_t room);
 
+/* Replaces comments, from # to the end of the line, by blanks, so that columns stay. */
+void cw_filter_blank_comments(char *filter);
+
 /* Copies `words` (NULL-ended) as the hook of a rule without one. 0 or -ENOMEM. */
 int cw_rule_set_hook(struct cw_rule *rule, char *const *words);
 

@@ -177,19 +177,24 @@ static int take_filter(struct cw_rules_reader *reader, struct cw_rule *rule)
 {
 	const yaml_event_t *event = &reader->event;
 	bool is_folded = event->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
-	bool is_block = is_folded || event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE;
+	bool is_literal = event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE;
+	bool is_block = is_folded || is_literal;
 
 	if (cw_rules_is_null(reader))
 		return cw_rules_refuse(
 		    reader, "rule %s has no filter; write '' to take all packets", rule->name);
 	rule->filter_line = cw_rules_line(reader) + is_block; /* after the line of "|" or ">" */
-	if (cw_rule_is_unmatched(cw_rules_scalar(reader))) {
-		rule->kind = CW_RULE_UNMATCHED;
-		return 0;
-	}
 	rule->filter = strdup(cw_rules_scalar(reader));
 	if (!rule->filter)
 		return cw_rules_out_of_memory(reader);
+	if (is_literal) /* others have lost their line breaks, so a comment would not end */
+		cw_filter_blank_comments(rule->filter);
+	if (cw_rule_is_unmatched(rule->filter)) {
+		rule->kind = CW_RULE_UNMATCHED;
+		free(rule->filter);
+		rule->filter = NULL;
+		return 0;
+	}
 	return is_folded ? keep_line_breaks(reader, rule) : 0;
 }
 

@@ -50,7 +50,7 @@ void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t link
 	if (is_warning)
 		cw_run_tell(run, CW_WARNING, "%s: %s", where, text);
 	else
-		cw_run_tell(run, CW_PROBLEM, "%s: never matches packets of link type %s: %s", where,
+		cw_run_tell(run, CW_WARNING, "%s: never matches packets of link type %s: %s", where,
 			    cw_linktype_name(linktype, name, sizeof(name)), text);
 }
 

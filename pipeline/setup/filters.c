@@ -11,7 +11,7 @@
 struct compile_check {
 	struct cw_run *run;
 	const struct cw_rules *rules;
-	enum cw_severity severity; /* of a refused rule */
+	enum cw_severity severity; /* of a refused rule after the first */
 	struct cw_error first;     /* the first rule's problem */
 	uint32_t reported_count;
 	uint32_t *illegal_counts; /* link types it is illegal for, per rule, then the prefilter */
@@ -50,8 +50,10 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 	const struct cw_rules *rules = generation->rules;
 	struct cw_matcher *matcher = &generation->matcher;
 	const struct cw_iface ethernet = {.linktype = CW_LINKTYPE_ETHERNET};
+	/* With one link type the run does not start; with several it may. */
+	bool is_certain = !is_reload && inputs->ifaces.count <= 1;
 	struct compile_check check = {
-	    .run = run, .rules = rules, .severity = is_reload ? CW_WARNING : CW_PROBLEM};
+	    .run = run, .rules = rules, .severity = is_certain ? CW_PROBLEM : CW_WARNING};
 	int result = 0;
 
 	check.illegal_counts = calloc(rules->count + 1, sizeof(*check.illegal_counts));
@@ -69,7 +71,7 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 	if (result == -EINVAL)
 		*error = check.first;
 	else if (result == 0 && check.first.code)
-		cw_run_tell(run, CW_PROBLEM, "%s (it never matches packets of that link type)",
+		cw_run_tell(run, CW_WARNING, "%s (it never matches packets of that link type)",
 			    check.first.text);
 	if (check.reported_count > PROBLEMS_REPORTED_MAX)
 		cw_run_tell(run, check.severity, "and %u more such rules",

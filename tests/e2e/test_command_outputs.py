@@ -30,6 +30,39 @@ class Outputs(command.Test):
         self.assertEqual(status, 0, err)
         self.assertEqual(self.read("out.pcap"), content)
 
+    def test_comments_of_a_filter_file_are_blanks(self):
+        e2e.need("tcpdump")
+        text = "udp # 'quoted\n# host of a name\nport 1001 #\n or # \nip broadcast"
+        self.write("filter", text)
+        self.write("rules.yaml", "rules:\n  a:\n    write: rules.pcap\n    filter: |\n" +
+                   "".join(f"      {line}\n" for line in text.split("\n")) +
+                   "  b:\n    write: rest.pcap\n    filter: |\n      unmatched # others\n")
+        done = subprocess.run(["tcpdump", "-r", self.input, "-w", "-", "-F", self.path("filter")],
+                              capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.split("-w", "file.pcap", "-F", "filter")
+        self.assertEqual(self.read("file.pcap"), done.stdout)
+        self.split("-R", "rules.yaml")
+        self.assertEqual(self.read("rules.pcap"), done.stdout)
+        self.assertEqual(len(self.packets_of("rest.pcap")), 90)
+        self.write("filter", "udp # comment\n and nonsense")
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-F", "filter",
+                            says="nonsense")
+
+    def test_ip_broadcast_is_what_tcpdump_takes(self):
+        e2e.need("tcpdump")
+        to = ((10, 0, 0, 255), (255,) * 4, (0,) * 4, (10, 0, 0, 1))
+        frames = [e2e.udp_frame(1, 2, 3, 4) for _ in to]
+        packets = [(index, frame[:30] + bytes(address) + frame[34:])
+                   for index, (frame, address) in enumerate(zip(frames, to))]
+        path = self.write("broadcast.pcap", e2e.pcap(packets))
+        for expression, count in (("ip broadcast", 2), ("not ip broadcast", 2)):
+            status, content, err = e2e.tcpdump([path], expression, nano=False)
+            self.assertEqual(status, 0, err)
+            self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcap"), expression)
+            self.assertEqual(self.read("out.pcap"), content)
+            self.assertEqual(len(self.packets_of("out.pcap")), count)
+
     def test_pairs_are_in_either_order_after_a_global_filter(self):
         self.split("-w", "a.pcap", "-f", "udp port 1001", "-f", "udp port 1002", "-w", "b.pcap",
                    "dst", "host", "10.0.0.3")

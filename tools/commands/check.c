@@ -109,7 +109,8 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 int cw_command_check(const struct cw_arguments *arguments)
 {
 	struct cw_filter_set_options options = {
-	    .filter = {.unoptimized = arguments->filter.unoptimized,
+	    .filter = {.netmask = CW_NETMASK_NONE,
+		       .unoptimized = arguments->filter.unoptimized,
 		       .resolve_names = arguments->filter.resolve}};
 	struct cw_rules rules = {0};
 	struct findings findings = {.rules = &rules};

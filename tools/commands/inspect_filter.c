@@ -142,6 +142,7 @@ static int prepare(struct filters *filters, const struct cw_arguments *arguments
 		return cw_refuse("%s", error.text);
 	filters->options.mode = filters->rules.mode;
 	filters->options.filter = (struct cw_filter_options){
+	    .netmask = CW_NETMASK_NONE,
 	    .linktype = linktype == CW_LINKTYPE_ANY ? CW_LINKTYPE_ETHERNET : linktype,
 	    .unoptimized = arguments->filter.unoptimized,
 	    .resolve_names = arguments->filter.resolve,

@@ -7,6 +7,7 @@
 #include "core/base/near.h"
 #include "core/packet/linktype.h"
 #include "core/packet/packet.h"
+#include "pipeline/rules/rules.h"
 #include "tools/options/options.h"
 #include "tools/request/request.h"
 
@@ -78,6 +79,7 @@ static int read_filter_file(const char *path, char **expression)
 		goto out;
 	}
 	text[used] = '\0';
+	cw_filter_blank_comments(text);
 	*expression = text;
 	text = NULL;
 	result = 0;

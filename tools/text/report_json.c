@@ -33,6 +33,8 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 	json_t *lost = json_object();
 	json_t *left_out = json_object();
 	json_t *files = json_array();
+	json_t *illegal = json_array();
+	char name[64];
 
 	for (uint32_t index = 0; index < CW_LOSS_COUNT; index++)
 		json_object_set_new(lost, cw_loss_name((enum cw_loss)index),
@@ -42,15 +44,20 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				    count(rule->left_out[index]));
 	for (uint32_t index = 0; index < rule->file_count; index++)
 		json_array_append_new(files, cw_json_text(rule->files[index]));
+	for (uint32_t index = 0; index < rule->illegal_linktype_count; index++)
+		json_array_append_new(illegal,
+				      json_string(cw_linktype_name(rule->illegal_linktypes[index],
+								   name, sizeof(name))));
 	return json_pack(
-	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
-	    cw_json_text(rule->rule->name), "filter",
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+	    "name", cw_json_text(rule->rule->name), "filter",
 	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
 	    "file_bytes", count(rule->file_bytes), "lost", lost, "lost_total",
 	    count(rule->lost_total), "error", cw_json_text(rule->error), "files", files, "expired",
 	    count(rule->expired), "expired_files", count(rule->expired_files), "left_out", left_out,
-	    "left_out_total", count(rule->left_out_total), "removed", rule->is_removed);
+	    "left_out_total", count(rule->left_out_total), "illegal_linktypes", illegal, "removed",
+	    rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)

@@ -79,6 +79,14 @@ static int take_refusal(pcap_t *handle, const char *expression, const char *mess
 	return CW_FILTER_NEVER;
 }
 
+/* Returns libpcap's netmask, where 0 stands for no netmask. */
+static bpf_u_int32 netmask_of(const struct cw_filter_options *options)
+{
+	if (options->netmask == CW_NETMASK_NONE)
+		return 0;
+	return options->netmask ? options->netmask : PCAP_NETMASK_UNKNOWN;
+}
+
 int cw_filter_translate(const char *expression, const struct cw_filter_options *options,
 			struct cw_bpf *translation, struct cw_error *error)
 {
@@ -96,7 +104,7 @@ int cw_filter_translate(const char *expression, const struct cw_filter_options *
 	if (!handle)
 		return cw_error_set(error, -ENOMEM, "cannot compile a filter: out of memory");
 	if (pcap_compile(handle, &program, expression, !options->unoptimized,
-			 options->netmask ? options->netmask : PCAP_NETMASK_UNKNOWN) == 0) {
+			 netmask_of(options)) == 0) {
 		result = keep_program(translation, program.bf_insns, program.bf_len, error);
 		pcap_freecode(&program);
 	} else {

@@ -26,6 +26,7 @@ struct cw_filter_compiler; /* a process that compiles; not public yet */
 
 #define CW_FILTER_INSTRUCTIONS_MAX 1000000u /* longest program accepted */
 #define CW_FILTER_ID_MAX ((1u << 24) - 1)   /* largest id in a set */
+#define CW_NETMASK_NONE UINT32_MAX          /* `ip broadcast` is 255.255.255.255 and 0.0.0.0 only */
 
 /* ---- one filter ---- */
 
@@ -33,7 +34,8 @@ struct cw_filter_compiler; /* a process that compiles; not public yet */
 struct cw_filter_options {
 	uint32_t linktype;  /* LINKTYPE_ value */
 	uint32_t snaplen;   /* snapshot length in bytes; 0: CW_CAPLEN_MAX */
-	uint32_t netmask;   /* for `ip broadcast`, network byte order; 0: unknown, an error there */
+	uint32_t netmask;   /* for `ip broadcast`, network byte order; 0: unknown, an error there;
+			     * CW_NETMASK_NONE: as tcpdump reads files */
 	bool is_swapped;    /* the packets come from a file of the other byte order */
 	bool unoptimized;   /* as tcpdump -O; matches truncated packets differently */
 	bool resolve_names; /* look up host names, which can block */
