@@ -7,6 +7,8 @@
 
 #include "core/format/encode.h"
 
+#include "core/format/options.h"
+
 #define PCAP_MAGIC_US 0xa1b2c3d4u
 #define PCAP_MAGIC_NS 0xa1b23c4du
 
@@ -17,41 +19,42 @@
 #define BYTE_ORDER_MAGIC 0x1a2b3c4du
 #define SHB_BYTES 28u
 #define IDB_FIXED_BYTES 16u /* up to the options */
+#define IDB_TAIL_BYTES 16u  /* if_tsresol, the end of the options and the trailer */
 
-#define OPTION_END 0u
-#define OPTION_COMMENT 1u
-#define OPTION_EPB_FLAGS 2u
-#define OPTION_IF_NAME 2u
-#define OPTION_IF_DESCRIPTION 3u
-#define OPTION_IF_TSRESOL 9u
-#define OPTION_HEADER_BYTES 4u
-#define EPB_FLAGS_BYTES 4u
-
-/* The two strings, their option headers and the rest of the block fit CW_FORMAT_IFACE_BYTES_MAX. */
-#define NAME_BYTES_MAX 256u
-#define DESCRIPTION_BYTES_MAX 720u
-static_assert(IDB_FIXED_BYTES + OPTION_HEADER_BYTES + NAME_BYTES_MAX + OPTION_HEADER_BYTES +
-		      DESCRIPTION_BYTES_MAX + OPTION_HEADER_BYTES + 4 + OPTION_HEADER_BYTES + 4 <=
-		  CW_FORMAT_IFACE_BYTES_MAX,
-	      "an interface block always fits");
-
-static size_t section_header(uint8_t *buffer)
+/* Returns the bytes that a list of options takes in a block, with its end. */
+static size_t list_bytes(size_t options_bytes)
 {
+	return options_bytes ? options_bytes + CW_OPTION_HEADER_BYTES : 0;
+}
+
+size_t cw_format_section_bytes(const struct cw_described *options)
+{
+	return SHB_BYTES + list_bytes(options ? options->bytes : 0);
+}
+
+size_t cw_format_section(const struct cw_described *options, uint8_t *buffer)
+{
+	uint32_t bytes = (uint32_t)cw_format_section_bytes(options);
+
 	cw_store_u32(buffer, BLOCK_SHB);
-	cw_store_u32(buffer + 4, SHB_BYTES);
+	cw_store_u32(buffer + 4, bytes);
 	cw_store_u32(buffer + 8, BYTE_ORDER_MAGIC);
 	cw_store_u16(buffer + 12, 1);
 	cw_store_u16(buffer + 14, 0);
 	cw_store_u64(buffer + 16, UINT64_MAX); /* section length: not specified */
-	cw_store_u32(buffer + 24, SHB_BYTES);
-	return SHB_BYTES;
+	if (options) {
+		memcpy(buffer + 24, options->options, options->bytes);
+		cw_store_u32(buffer + bytes - 8, CW_OPTION_END);
+	}
+	cw_store_u32(buffer + bytes - 4, bytes);
+	return bytes;
 }
 
 size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t snaplen,
 			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX])
 {
 	if (format == CW_FORMAT_PCAPNG)
-		return section_header(buffer);
+		return cw_format_section(NULL, buffer);
 	cw_store_u32(buffer, format == CW_FORMAT_PCAP_NS ? PCAP_MAGIC_NS : PCAP_MAGIC_US);
 	cw_store_u16(buffer + 4, 2);
 	cw_store_u16(buffer + 6, 4);
@@ -61,100 +64,74 @@ size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t sna
 	return CW_PCAP_HEADER_BYTES;
 }
 
-size_t cw_format_header_bytes(enum cw_format format)
+static size_t text_bytes(const char *text)
 {
-	return format == CW_FORMAT_PCAPNG ? SHB_BYTES : CW_PCAP_HEADER_BYTES;
+	return text ? strnlen(text, UINT16_MAX) : 0;
 }
 
-/* Writes one option with its padding. Returns the bytes written. */
-static size_t put_option(uint8_t *buffer, uint16_t code, const void *value, uint16_t bytes)
+static size_t text_option_bytes(const char *text)
 {
-	size_t padded = cw_pad4(bytes);
+	size_t bytes = text_bytes(text);
 
-	cw_store_u16(buffer, code);
-	cw_store_u16(buffer + 2, bytes);
-	if (padded > bytes)
-		cw_store_u32(buffer + padded, 0); /* pads the last word; the value follows */
-	memcpy(buffer + OPTION_HEADER_BYTES, value, bytes);
-	return OPTION_HEADER_BYTES + padded;
+	return bytes ? CW_OPTION_HEADER_BYTES + cw_pad4(bytes) : 0;
 }
 
-/* Returns the length of `text`, truncated to `bytes_max` between characters: it stays UTF-8. */
-static uint16_t text_bytes(const char *text, size_t bytes_max)
+size_t cw_format_iface_bytes(const struct cw_iface *iface)
 {
-	size_t bytes = strnlen(text, bytes_max + 1);
+	size_t bytes = IDB_FIXED_BYTES + text_option_bytes(iface->name) +
+		       text_option_bytes(iface->description) + IDB_TAIL_BYTES;
 
-	if (bytes <= bytes_max)
-		return (uint16_t)bytes;
-	bytes = bytes_max;
-	while (bytes > 0 && ((uint8_t)text[bytes] & 0xc0) == 0x80)
-		bytes--;
-	return (uint16_t)bytes;
+	if (iface->options)
+		return bytes + iface->options->bytes;
+	return bytes + (iface->fcs ? CW_OPTION_HEADER_BYTES + 4 : 0);
 }
 
-size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen,
-		       uint8_t buffer[CW_FORMAT_IFACE_BYTES_MAX])
+static size_t put_text(uint8_t *buffer, uint16_t code, const char *text)
+{
+	size_t bytes = text_bytes(text);
+
+	return bytes ? cw_option_put(buffer, code, text, (uint16_t)bytes) : 0;
+}
+
+size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen, uint8_t *buffer)
 {
 	const uint8_t nanoseconds = 9;
+	const uint8_t fcs_bits = cw_fcs_bits(iface->fcs);
 	size_t used = IDB_FIXED_BYTES;
 
 	cw_store_u16(buffer + 8, (uint16_t)iface->linktype);
 	cw_store_u16(buffer + 10, 0);
 	cw_store_u32(buffer + 12, snaplen ? snaplen : iface->snaplen);
-	if (iface->name && iface->name[0])
-		used += put_option(buffer + used, OPTION_IF_NAME, iface->name,
-				   text_bytes(iface->name, NAME_BYTES_MAX));
-	if (iface->description && iface->description[0])
-		used += put_option(buffer + used, OPTION_IF_DESCRIPTION, iface->description,
-				   text_bytes(iface->description, DESCRIPTION_BYTES_MAX));
-	used += put_option(buffer + used, OPTION_IF_TSRESOL, &nanoseconds, 1);
-	cw_store_u32(buffer + used, OPTION_END);
-	used += OPTION_HEADER_BYTES + 4;
+	used += put_text(buffer + used, CW_OPTION_IF_NAME, iface->name);
+	used += put_text(buffer + used, CW_OPTION_IF_DESCRIPTION, iface->description);
+	used += cw_option_put(buffer + used, CW_OPTION_IF_TSRESOL, &nanoseconds, 1);
+	if (iface->options) {
+		memcpy(buffer + used, iface->options->options, iface->options->bytes);
+		used += iface->options->bytes;
+	} else if (iface->fcs) { /* of a pcap file */
+		used += cw_option_put(buffer + used, CW_OPTION_IF_FCSLEN, &fcs_bits, 1);
+	}
+	cw_store_u32(buffer + used, CW_OPTION_END);
+	used += CW_OPTION_HEADER_BYTES + 4;
 	cw_store_u32(buffer, BLOCK_IDB);
 	cw_store_u32(buffer + 4, (uint32_t)used);
 	cw_store_u32(buffer + used - 4, (uint32_t)used);
 	return used;
 }
 
-/*
- * Walks the packet's raw options and re-encodes the kept ones; with `buffer` NULL, only counts.
- * Never writes more than `room` bytes, end-of-options included: the memory may be a mapped file
- * whose bytes changed after they were counted.
- */
+/* Copies the packet's options, with their end; with `buffer` NULL, only counts. Never writes more
+ * than `room` bytes. */
 static size_t encode_options(const struct cw_packet *packet, uint8_t *buffer, size_t room)
 {
 	/* The options follow the original data; an output snaplen does not move them. */
-	const uint8_t *raw = packet->data + cw_pad4(packet->caplen);
-	int is_swapped = (packet->flags & CW_PACKET_SWAPPED) != 0;
-	size_t left = packet->options_bytes;
-	size_t used = 0;
+	const struct cw_options options = {packet->data + cw_pad4(packet->caplen),
+					   packet->options_bytes, CW_OPTIONS_PACKET,
+					   (packet->flags & CW_PACKET_SWAPPED) != 0};
+	size_t used = cw_options_copy(&options, buffer, room - CW_OPTION_HEADER_BYTES, NULL);
 
-	while (left >= OPTION_HEADER_BYTES) {
-		uint16_t code = cw_load_u16(raw, is_swapped);
-		uint16_t bytes = cw_load_u16(raw + 2, is_swapped);
-		size_t whole = OPTION_HEADER_BYTES + cw_pad4(bytes);
-		bool is_flags = code == OPTION_EPB_FLAGS && bytes == EPB_FLAGS_BYTES;
-
-		if (code == OPTION_END || whole > left)
-			break;
-		if (code == OPTION_COMMENT || is_flags) {
-			if (used + whole + OPTION_HEADER_BYTES > room)
-				break;
-			if (buffer)
-				put_option(buffer + used, code, raw + OPTION_HEADER_BYTES, bytes);
-			if (buffer && is_flags)
-				cw_store_u32(buffer + used + OPTION_HEADER_BYTES,
-					     cw_load_u32(raw + OPTION_HEADER_BYTES, is_swapped));
-			used += whole;
-		}
-		raw += whole;
-		left -= whole;
-	}
-	if (!used)
-		return 0;
-	if (buffer)
-		cw_store_u32(buffer + used, OPTION_END);
-	return used + OPTION_HEADER_BYTES;
+	if (used && buffer)
+		cw_store_u32(buffer + used, CW_OPTION_END);
+	return list_bytes(used);
 }
 
 size_t cw_format_options_bytes(const struct cw_packet *packet)

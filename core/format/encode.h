@@ -2,7 +2,7 @@
 /*
  * Encodes capture files: headers, interface blocks and records as bytes in a caller's buffer.
  * Files are in native byte order. pcap: version 2.4, magic for us or ns. pcapng: one section,
- * if_tsresol 9; names, comments and packet flags are kept. Nothing depends on host, clock or
+ * if_tsresol 9; options are kept (options.h). Nothing depends on host, clock or
  * threads, so equal input gives equal bytes. The two functions per packet are inline below.
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
@@ -21,18 +21,21 @@ enum cw_format {
 #define CW_PCAP_RECORD_BYTES 16u
 #define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */
 #define CW_FORMAT_HEADER_BYTES_MAX 64u
-#define CW_FORMAT_IFACE_BYTES_MAX (1024u) /* longer names and descriptions are truncated */
 
-/* Writes the file header (pcap) or the section header block (pcapng). `link_field`: the link type,
- * with an interface's `fcs`. Returns the bytes written. */
+/* Writes the file header (pcap) or a section header block without options (pcapng). `link_field`:
+ * the link type, with an interface's `fcs`. Returns the bytes written. */
 size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t snaplen,
 			uint8_t buffer[CW_FORMAT_HEADER_BYTES_MAX]);
-size_t cw_format_header_bytes(enum cw_format format);
 
-/* Writes a pcapng interface description block; with `snaplen` 0, the interface's snapshot length.
- * Returns the bytes written. */
-size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen,
-		       uint8_t buffer[CW_FORMAT_IFACE_BYTES_MAX]);
+/* Writes a pcapng section header block with these options (may be NULL) to a buffer of
+ * cw_format_section_bytes. Returns the bytes written. */
+size_t cw_format_section(const struct cw_described *options, uint8_t *buffer);
+size_t cw_format_section_bytes(const struct cw_described *options);
+
+/* Writes a pcapng interface description block to a buffer of cw_format_iface_bytes; with `snaplen`
+ * 0, the interface's snapshot length. Returns the bytes written. */
+size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen, uint8_t *buffer);
+size_t cw_format_iface_bytes(const struct cw_iface *iface);
 
 /* pcapng: returns the bytes of the packet's kept options, end-of-options included; 0 if no option
  * is kept. The second function also writes the options to `buffer`, in native byte order. */

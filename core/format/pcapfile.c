@@ -11,8 +11,6 @@
 #define MAGIC_NS 0xA1B23C4Du
 #define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define HEADER_BYTES 24
-#define FCS_IS_KNOWN 0x04000000u /* in the link field; the other bits above the type are reserved */
-#define FCS_BITS 0xF4000000u
 #define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
 
 /* Formats that users meet and capweir does not read, by their first bytes. */
@@ -118,7 +116,7 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 				    file->version_major, file->version_minor);
 	field = cw_load_u32(data + 20, is_swapped);
 	iface.linktype = cw_linktype_canonical(field & UINT16_MAX);
-	iface.fcs = field & FCS_IS_KNOWN ? field & FCS_BITS : 0;
+	iface.fcs = field & CW_FCS_IS_KNOWN ? field & CW_FCS_MASK : 0;
 	iface.snaplen = cw_load_u32(data + 16, is_swapped);
 	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
 	iface.has_ns = magic == MAGIC_NS;

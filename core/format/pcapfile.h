@@ -33,7 +33,6 @@
 
 /* The longest accepted block: the longest packet of any link type, and 1 MiB of options. */
 #define CW_PCAPNG_BLOCK_BYTES_MAX (((size_t)128 << 20) + ((size_t)1 << 20))
-#define CW_PCAPNG_NAME_BYTES_MAX 256u /* longer if_name and if_description are truncated */
 
 enum cw_pcapfile_format {
 	CW_PCAPFILE_UNKNOWN, /* no header read yet */
@@ -51,7 +50,9 @@ struct cw_pcapfile {
 	struct cw_layout layout;
 	uint64_t offset; /* file offset of the next byte to parse */
 	uint64_t section_count;
-	uint32_t first_linktype; /* CW_LINKTYPE_ANY before the first interface */
+	const struct cw_described *section; /* options of the current section, or NULL */
+	uint64_t left_out_options; /* of sections and interfaces, that no output can hold */
+	uint32_t first_linktype;   /* CW_LINKTYPE_ANY before the first interface */
 	uint32_t first_snaplen;
 	uint16_t version_major, version_minor;
 	bool has_ns;        /* an interface so far has timestamps finer than 1 us */

@@ -9,16 +9,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/format/options.h"
+
 #define BYTE_ORDER_MAGIC 0x1A2B3C4Du
 #define SHB_BYTES 28
+#define SHB_OPTIONS 24 /* offset */
 #define IDB_BYTES 20
 #define BLOCK_HEADER_BYTES 8
-
-#define OPTION_END 0
-#define OPTION_IF_NAME 2
-#define OPTION_IF_DESCRIPTION 3
-#define OPTION_IF_TSRESOL 9
-#define OPTION_IF_TSOFFSET 14
 
 /* Returns the byte order by a section header's magic: 0 native, 1 swapped, -1 neither. */
 static int section_order(const uint8_t *block)
@@ -87,10 +84,26 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	return 0;
 }
 
+/* Returns a copy of a block's options, or NULL if there are none. Counts options that cannot be
+ * kept. */
+static const struct cw_described *keep_options(struct cw_pcapfile *file,
+					       const struct cw_options *options)
+{
+	size_t bytes = cw_options_copy(options, NULL, SIZE_MAX, NULL);
+	struct cw_described *kept = bytes ? cw_ifaces_describe(file->ifaces, bytes) : NULL;
+
+	bytes = cw_options_copy(options, kept ? kept->options : NULL, kept ? bytes : 0,
+				&file->left_out_options);
+	if (kept)
+		kept->bytes = bytes;
+	return kept;
+}
+
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 		      struct cw_error *error)
 {
 	int is_swapped = section_order(block);
+	struct cw_options options;
 	uint16_t major, minor;
 
 	if (block_bytes < SHB_BYTES)
@@ -114,6 +127,9 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	file->layout.is_swapped = (uint8_t)is_swapped;
 	file->layout.iface_base = file->ifaces->count;
 	file->layout.iface_count = 0;
+	options = (struct cw_options){block + SHB_OPTIONS, block_bytes - SHB_BYTES,
+				      CW_OPTIONS_SECTION, is_swapped};
+	file->section = keep_options(file, &options);
 	return 0;
 }
 
@@ -140,32 +156,44 @@ static bool set_resolution(struct cw_iface *iface, uint8_t resolution)
 	return true;
 }
 
-static int keep_text(char **text, const uint8_t *value, size_t bytes)
+static int keep_text(struct cw_pcapfile *file, char **text, const uint8_t *value, size_t bytes)
 {
+	if (bytes > CW_NAME_BYTES) {
+		if (bytes <= CW_DESCRIBED_BYTES_MAX - file->ifaces->described_bytes) {
+			file->ifaces->described_bytes += bytes;
+		} else {
+			file->left_out_options++;
+			bytes = CW_NAME_BYTES;
+		}
+	}
 	free(*text);
-	*text = strndup((const char *)value, cw_min_size(bytes, CW_PCAPNG_NAME_BYTES_MAX));
+	*text = strndup((const char *)value, bytes);
 	return *text ? 0 : -ENOMEM;
 }
 
 /* Reads one option of an interface block. `seen`: one bit per option that may occur only once. */
-static int take_option(struct cw_iface *iface, uint16_t code, const uint8_t *value, uint16_t bytes,
-		       int is_swapped, uint32_t *seen)
+static int take_option(struct cw_pcapfile *file, struct cw_iface *iface, uint16_t code,
+		       const uint8_t *value, uint16_t bytes, uint32_t *seen)
 {
 	switch (code) {
-	case OPTION_IF_NAME:
-		return keep_text(&iface->name, value, bytes);
-	case OPTION_IF_DESCRIPTION:
-		return keep_text(&iface->description, value, bytes);
-	case OPTION_IF_TSRESOL:
+	case CW_OPTION_IF_NAME:
+		return keep_text(file, &iface->name, value, bytes);
+	case CW_OPTION_IF_DESCRIPTION:
+		return keep_text(file, &iface->description, value, bytes);
+	case CW_OPTION_IF_TSRESOL:
 		if (bytes != 1 || *seen & 1 || !set_resolution(iface, *value))
 			return -EBADMSG;
 		*seen |= 1;
 		return 0;
-	case OPTION_IF_TSOFFSET:
+	case CW_OPTION_IF_TSOFFSET:
 		if (bytes != 8 || *seen & 2)
 			return -EBADMSG;
-		iface->ts_offset_s = cw_load_u64(value, is_swapped);
+		iface->ts_offset_s = cw_load_u64(value, file->layout.is_swapped);
 		*seen |= 2;
+		return 0;
+	case CW_OPTION_IF_FCSLEN:
+		if (bytes == 1)
+			iface->fcs = cw_fcs_from_bits(*value);
 		return 0;
 	default:
 		return 0;
@@ -173,28 +201,33 @@ static int take_option(struct cw_iface *iface, uint16_t code, const uint8_t *val
 }
 
 /* Reads an interface's options. Damage is an error: timestamps depend on these options. */
-static int take_options(struct cw_iface *iface, const uint8_t *at, size_t left, int is_swapped)
+static int take_options(struct cw_pcapfile *file, struct cw_iface *iface, const uint8_t *at,
+			size_t left)
 {
+	const struct cw_options options = {at, left, CW_OPTIONS_IFACE, file->layout.is_swapped};
 	uint32_t seen = 0;
 
 	while (left) {
 		uint16_t code, bytes;
 		int result;
 
-		if (left < 4)
+		if (left < CW_OPTION_HEADER_BYTES)
 			return -EBADMSG;
-		code = cw_load_u16(at, is_swapped);
-		bytes = cw_load_u16(at + 2, is_swapped);
-		if (code == OPTION_END)
-			return bytes ? -EBADMSG : 0;
-		if (cw_pad4(bytes) > left - 4)
+		code = cw_load_u16(at, options.is_swapped);
+		bytes = cw_load_u16(at + 2, options.is_swapped);
+		if (code == CW_OPTION_END && bytes)
 			return -EBADMSG;
-		result = take_option(iface, code, at + 4, bytes, is_swapped, &seen);
+		if (code == CW_OPTION_END)
+			break;
+		if (cw_pad4(bytes) > left - CW_OPTION_HEADER_BYTES)
+			return -EBADMSG;
+		result = take_option(file, iface, code, at + CW_OPTION_HEADER_BYTES, bytes, &seen);
 		if (result)
 			return result;
-		at += 4 + cw_pad4(bytes);
-		left -= 4 + cw_pad4(bytes);
+		at += CW_OPTION_HEADER_BYTES + cw_pad4(bytes);
+		left -= CW_OPTION_HEADER_BYTES + cw_pad4(bytes);
 	}
+	iface->options = keep_options(file, &options);
 	return 0;
 }
 
@@ -208,22 +241,12 @@ static int move_section(struct cw_pcapfile *file)
 
 	for (uint32_t i = 0; i < file->layout.iface_count; i++) {
 		struct cw_iface iface = *cw_ifaces_at(file->ifaces, file->layout.iface_base + i);
-		int64_t index = -ENOMEM;
-		bool has_texts = true;
+		int64_t index;
 
-		if (iface.name)
-			has_texts = (iface.name = strdup(iface.name)) != NULL;
-		if (iface.description && has_texts)
-			has_texts = (iface.description = strdup(iface.description)) != NULL;
-		else if (!has_texts)
-			iface.description = NULL;
-		if (has_texts)
-			index = cw_ifaces_add(file->ifaces, &iface);
-		if (index < 0) {
-			free(iface.name);
-			free(iface.description);
+		iface.is_copy = true;
+		index = cw_ifaces_add(file->ifaces, &iface);
+		if (index < 0)
 			return (int)index;
-		}
 	}
 	file->layout.iface_base = base;
 	return 0;
@@ -246,9 +269,10 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 	    cw_linktype_canonical(cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped));
 	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
 	iface.is_swapped = layout->is_swapped;
+	iface.section = file->section;
 	if (file->linktype != CW_LINKTYPE_ANY)
 		iface.linktype = file->linktype;
-	result = take_options(&iface, block + 16, block_bytes - IDB_BYTES, layout->is_swapped);
+	result = take_options(file, &iface, block + 16, block_bytes - IDB_BYTES);
 	if (!result && layout->iface_base + layout->iface_count != file->ifaces->count)
 		result = move_section(file);
 	if (!result) {

@@ -44,7 +44,8 @@ struct cw_dumper {
 static void find_whole(struct cw_dumper *dumper, size_t flushed)
 {
 	/* The buffer begins at a boundary, or with the file's header. */
-	size_t from = dumper->written ? 0 : cw_format_header_bytes(dumper->format);
+	bool has_header = !dumper->written && dumper->format != CW_FORMAT_PCAPNG;
+	size_t from = has_header ? CW_PCAP_HEADER_BYTES : 0;
 	uint64_t records, bytes;
 
 	dumper->whole = dumper->written;
@@ -140,7 +141,7 @@ static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 	if (iface >= dumper->iface_capacity)
 		result = grow_ifaces(dumper, iface);
 	if (result == 0 && !dumper->ifaces[iface]) {
-		result = make_room(dumper, CW_FORMAT_IFACE_BYTES_MAX);
+		result = make_room(dumper, cw_format_iface_bytes(source));
 		if (result == 0) {
 			dumper->used += cw_format_iface(source, 0, dumper->buffer + dumper->used);
 			dumper->ifaces[iface] = ++dumper->iface_count;

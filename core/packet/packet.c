@@ -19,12 +19,35 @@ void cw_ifaces_fini(struct cw_ifaces *ifaces)
 	for (uint32_t i = 0; i < ifaces->count; i++) {
 		struct cw_iface *iface = &ifaces->blocks[i / CW_IFACES_BLOCK][i % CW_IFACES_BLOCK];
 
+		if (iface->is_copy)
+			continue;
 		free(iface->name);
 		free(iface->description);
+	}
+	while (ifaces->described) {
+		struct cw_described *described = ifaces->described;
+
+		ifaces->described = described->next;
+		free(described);
 	}
 	for (uint32_t i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->blocks[i]; i++)
 		free(ifaces->blocks[i]);
 	memset(ifaces, 0, sizeof(*ifaces));
+}
+
+struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes)
+{
+	struct cw_described *described = NULL;
+
+	if (bytes <= CW_DESCRIBED_BYTES_MAX - ifaces->described_bytes)
+		described = malloc(sizeof(*described) + bytes);
+	if (!described)
+		return NULL;
+	described->bytes = bytes;
+	described->next = ifaces->described;
+	ifaces->described = described;
+	ifaces->described_bytes += bytes;
+	return described;
 }
 
 int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface)

@@ -12,6 +12,30 @@
 
 #include "core/base/base.h"
 
+/* The length of the frame check sequence in a pcap header's link field, in units of 16 bits. The
+ * other bits above the link type are reserved. */
+#define CW_FCS_IS_KNOWN 0x04000000u
+#define CW_FCS_MASK 0xF4000000u
+#define CW_FCS_SHIFT 28
+
+static inline uint8_t cw_fcs_bits(uint32_t fcs)
+{
+	return (uint8_t)(16 * (fcs >> CW_FCS_SHIFT));
+}
+
+/* Returns 0 for a length that is not a multiple of 16 bits: a pcap header cannot hold it. */
+static inline uint32_t cw_fcs_from_bits(uint32_t bits)
+{
+	return bits % 16 ? 0 : CW_FCS_IS_KNOWN | bits / 16 << CW_FCS_SHIFT;
+}
+
+/* Options of a pcapng section or interface, in native byte order, without an end of options. */
+struct cw_described {
+	struct cw_described *next; /* of the table that owns it */
+	size_t bytes;
+	uint8_t options[];
+};
+
 /* An interface: live, or of a capture file (pcapng describes each; a pcap file is one). */
 struct cw_iface {
 	uint32_t linktype;       /* LINKTYPE_ value, canonical, 16 bits used */
@@ -22,9 +46,12 @@ struct cw_iface {
 	uint8_t ts_shift;        /* units of 2^-ts_shift s; 0: ts_units_per_s is used */
 	uint8_t has_ns;          /* timestamps are finer than a microsecond */
 	uint8_t is_swapped;      /* file and loopback headers have the other byte order */
+	uint8_t is_copy;         /* the two strings belong to another interface of the table */
 	uint16_t input;          /* index of the input that describes it */
 	char *name;              /* if_name or NULL; owned by the table */
 	char *description;       /* if_description or NULL; owned by the table */
+	const struct cw_described *options; /* further options, or NULL; owned by the table */
+	const struct cw_described *section; /* of its section, or NULL; owned by the table */
 };
 
 /*
@@ -35,13 +62,23 @@ struct cw_iface {
 #define CW_IFACES_BLOCK 256u
 #define CW_IFACES_BLOCKS_MAX 4096u
 
+/* Bytes of options and long names that a run keeps. Beyond, options are left out and counted, and
+ * names are truncated to CW_NAME_BYTES. */
+#define CW_DESCRIBED_BYTES_MAX ((size_t)64 << 20)
+#define CW_NAME_BYTES 256u
+
 struct cw_ifaces {
-	uint32_t count; /* owner: the appender */
+	/* owner: the appender */
+	uint32_t count;
+	size_t described_bytes;         /* options and long names */
+	struct cw_described *described; /* all, newest first */
 	struct cw_iface *blocks[CW_IFACES_BLOCKS_MAX];
 };
 
 void cw_ifaces_init(struct cw_ifaces *ifaces);
 void cw_ifaces_fini(struct cw_ifaces *ifaces);
+/* Returns memory for `bytes` of options, owned by the table; NULL: no memory, or too many. */
+struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes);
 /* Copies *iface, takes its two strings on success. Returns the index, -ENOMEM, or -ENOSPC. */
 int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface);
 

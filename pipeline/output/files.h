@@ -59,9 +59,10 @@ struct cw_file_cache {
 struct cw_file {
 	struct cw_outfile *outfile;
 	char *path;
-	uint32_t linktype;  /* pcap: of all its records */
-	bool is_rotation;   /* not the output's first file */
-	uint64_t bytes_max; /* the rule's limit when the file began; 0: no limit */
+	uint32_t linktype;     /* pcap: of all its records */
+	bool is_rotation;      /* not the output's first file */
+	uint64_t bytes_max;    /* the rule's limit when the file began; 0: no limit */
+	uint64_t header_bytes; /* bytes of the file header, once it is reserved */
 	struct cw_file_turn turn;
 	struct cw_file_writer writer;
 	struct cw_file_cache cache;

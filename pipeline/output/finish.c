@@ -83,6 +83,7 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 		return;
 	vector.iov_len = cw_format_header(output->format, outputs->empty_linktype,
 					  cw_output_snaplen_field(outputs, output), header);
+	file->header_bytes = vector.iov_len;
 	file->writer.ahead[file->writer.ahead_count++].offset = vector.iov_len;
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
 	if (failure) {

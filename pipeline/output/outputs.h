@@ -17,7 +17,12 @@ struct cw_preface {
 	bool is_new_file;
 	size_t header_bytes;
 	size_t iface_bytes;
-	uint8_t iface_block[CW_FORMAT_IFACE_BYTES_MAX];
+};
+
+struct cw_bytes {
+	uint8_t *at;
+	uint32_t count;
+	uint32_t capacity;
 };
 
 struct cw_outputs {
@@ -56,6 +61,7 @@ struct cw_outputs {
 		uint64_t open_bytes;    /* bytes reserved for files being filled, at their limit */
 		struct cw_chunk *giant; /* taken for the current record */
 		struct cw_preface preface; /* of the current record */
+		struct cw_bytes block;     /* room for a header or an interface block */
 	} turn;
 };
 

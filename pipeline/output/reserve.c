@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/base/grow.h"
 #include "pipeline/output/output_parts.h"
 
 /* ---- chunks ---- */
@@ -134,16 +135,26 @@ static int start_file(struct cw_outputs *outputs, struct cw_output *output,
 	return 0;
 }
 
+/* Appends `bytes` of the turn's block to the file. */
+static void write_block(struct cw_outputs *outputs, struct cw_output *output, size_t bytes)
+{
+	uint32_t start;
+
+	reserve_bytes(outputs, output, bytes, outputs->turn.block.at, &start);
+	set_anchor(output);
+}
+
 static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_iface *iface)
 {
-	uint8_t header[CW_FORMAT_HEADER_BYTES_MAX];
-	uint32_t start;
-	size_t bytes = cw_format_header(output->format, output->turn.linktype | iface->fcs,
-					cw_output_snaplen_field(outputs, output), header);
+	uint8_t *header = outputs->turn.block.at;
+	size_t bytes = output->format == CW_FORMAT_PCAPNG
+			   ? cw_format_section(iface->section, header)
+			   : cw_format_header(output->format, output->turn.linktype | iface->fcs,
+					      cw_output_snaplen_field(outputs, output), header);
 
-	reserve_bytes(outputs, output, bytes, header, &start);
-	set_anchor(output);
+	output->turn.file->header_bytes = bytes;
+	write_block(outputs, output, bytes);
 }
 
 /* ---- a whole part at once ---- */
@@ -244,16 +255,16 @@ static void find_preface(const struct cw_output *output, const struct cw_packet 
 	     cw_file_find_iface(&output->turn.file->turn, packet->iface) != CW_FILE_IFACE_NONE);
 
 	*preface = (struct cw_preface){0};
-	if (!has_iface || output->format == CW_FORMAT_PCAPNG)
-		preface->iface_bytes =
-		    cw_format_iface(iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
-				    preface->iface_block);
+	if (output->format == CW_FORMAT_PCAPNG)
+		preface->iface_bytes = cw_format_iface_bytes(iface);
 	preface->is_new_file =
 	    !output->turn.file ||
 	    cw_output_needs_rotation(
 		output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes), packet->ts_ns);
 	if (preface->is_new_file)
-		preface->header_bytes = cw_format_header_bytes(output->format);
+		preface->header_bytes = output->format == CW_FORMAT_PCAPNG
+					    ? cw_format_section_bytes(iface->section)
+					    : CW_PCAP_HEADER_BYTES;
 	else if (has_iface)
 		preface->iface_bytes = 0;
 }
@@ -313,9 +324,15 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_packet *packet, const struct cw_iface *iface,
 			 const struct cw_preface *preface, size_t bytes)
 {
-	uint32_t start;
 	int result;
 
+	outputs->turn.block.count = 0;
+	result = CW_GROW(&outputs->turn.block, preface->header_bytes + preface->iface_bytes);
+	if (result < 0) {
+		cw_output_fail(output, result, output->turn.file_count > 0,
+			       "no memory for the options of a section or interface");
+		return result;
+	}
 	if (preface->is_new_file) {
 		result = start_file(outputs, output, iface, packet->ts_ns);
 		if (result < 0)
@@ -336,8 +353,9 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			       "no memory for an interface");
 		return result;
 	}
-	reserve_bytes(outputs, output, preface->iface_bytes, preface->iface_block, &start);
-	set_anchor(output);
+	cw_format_iface(iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
+			outputs->turn.block.at);
+	write_block(outputs, output, preface->iface_bytes);
 	return 0;
 }
 

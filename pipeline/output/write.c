@@ -186,8 +186,8 @@ void cw_writer_cut_to_whole(struct cw_output *output, struct cw_file *file)
 	cw_outfile_drop(file->outfile);
 	advance_file(output, file);
 	writer->ahead_count = 0;
-	if (writer->anchor.offset == 0 && writer->offset >= cw_format_header_bytes(output->format))
-		writer->anchor.offset = cw_format_header_bytes(output->format);
+	if (writer->anchor.offset == 0 && writer->offset >= file->header_bytes)
+		writer->anchor.offset = file->header_bytes;
 	bytes = writer->offset > writer->anchor.offset
 		    ? (size_t)(writer->offset - writer->anchor.offset)
 		    : 0;

@@ -23,7 +23,7 @@ enum cw_dumper_format {
 	CW_DUMPER_PCAP,    /* pcap; nanoseconds if cw_handle_is_ns when opened, else microseconds */
 	CW_DUMPER_PCAP_US, /* pcap, microseconds */
 	CW_DUMPER_PCAP_NS, /* pcap, nanoseconds */
-	CW_DUMPER_PCAPNG,  /* pcapng: one section, nanoseconds, interfaces, comments and flags */
+	CW_DUMPER_PCAPNG,  /* pcapng: one section, nanoseconds, interfaces, options */
 };
 
 /*

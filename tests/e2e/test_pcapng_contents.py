@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What pcapng files hold beside packets: the options of sections, interfaces and packets."""
+import struct
+import subprocess
+
+import e2e
+
+FRAME = e2e.udp_frame(1, 2, 3, 4)
+OWN = (9, b"\x09")  # capweir's resolution, nanoseconds
+
+
+class File:
+    """A pcapng file in one byte order."""
+
+    def __init__(self, order):
+        self.order = order
+        self.content = b""
+
+    def pack(self, letters, *values):
+        return struct.pack(self.order + letters, *values)
+
+    def block(self, kind, body, options=()):
+        for code, value in options:
+            body += self.pack("HH", code, len(value)) + value + b"\xaa" * (-len(value) % 4)
+        body += self.pack("HH", 0, 0) if options else b""
+        length = self.pack("I", 12 + len(body))
+        self.content += self.pack("I", kind) + length + body + length
+        return self
+
+    def section(self, options=()):
+        return self.block(0x0A0D0D0A, self.pack("IHHq", 0x1A2B3C4D, 1, 0, -1), options)
+
+    def interface(self, options=(), linktype=1):
+        return self.block(1, self.pack("HHI", linktype, 0, 0), options)
+
+    def packet(self, options=(), iface=0, ts=1):
+        data = FRAME + b"\0" * (-len(FRAME) % 4)
+        return self.block(6, self.pack("IIIII", iface, 0, ts, len(FRAME), len(FRAME)) + data,
+                          options)
+
+
+def blocks_of(content):
+    """(type, body, options) of each block, as the format document has them."""
+    blocks, at, order = [], 0, None
+    while at < len(content):
+        if content[at:at + 4] == b"\x0a\x0d\x0d\x0a":
+            order = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}[content[at + 8:at + 12]]
+        kind, length = struct.unpack_from(order + "II", content, at)
+        body = content[at + 8:at + length - 4]
+        fixed = {0x0A0D0D0A: 16, 1: 8}.get(kind, 0)
+        if kind == 6:
+            caplen, = struct.unpack_from(order + "I", body, 12)
+            fixed = 20 + (caplen + 3) // 4 * 4
+        blocks.append((kind, body[:fixed], e2e.read_options(order, body[fixed:])))
+        at += length
+    return blocks
+
+
+def section_options(file):
+    return [(1, b"of the section"), (2, b"hardware"), (3, b"system"), (4, b"program"),
+            (2988, file.pack("I", 32473) + b"text")]
+
+
+def interface_options(file):
+    return [(1, b"one"), (1, b"two"), (4, bytes(8)), (5, bytes(17)), (6, b"\2\0\0\0\0\7"),
+            (7, bytes(8)), (8, file.pack("Q", 10 ** 9)), (10, file.pack("i", -3600)),
+            (11, b"\0tcp"), (12, b"system"), (13, b"\x20"), (15, b"hardware"),
+            (16, file.pack("Q", 1)), (17, file.pack("Q", 2)), (18, b"Europe/Berlin")]
+
+
+def packet_options(file):
+    return [(1, b"of the packet"), (2, file.pack("I", 2)), (3, b"\2\xec\x1d\x87\x97"),
+            (4, file.pack("Q", 9)), (5, file.pack("Q", 0x1122334455667788)),
+            (6, file.pack("I", 3)), (7, b"\2" + file.pack("Q", 2)),
+            (8, file.pack("II", 1234, 5678)), (2989, file.pack("I", 32473) + b"\1\2\3")]
+
+
+def described(order):
+    """A file with every option that can be copied."""
+    file = File(order)
+    file.section(section_options(file))
+    file.interface([(9, b"\6"), (3, b"a description"), *interface_options(file), (2, b"eth7"),
+                    (14, file.pack("q", 5))])
+    for ts in range(1, 5):
+        file.packet(packet_options(file), ts=ts)
+    return file.content
+
+
+class Options(e2e.Test):
+    def split(self, content, *words, name="out.pcapng"):
+        """Splits a file of this content; returns the blocks of an output."""
+        self.write("in.pcapng", content)
+        words = words or ("-w", self.path(name))
+        self.run_ok("split", "-q", "-r", self.path("in.pcapng"), *words)
+        return blocks_of(self.read(name))
+
+    def test_every_option_reaches_the_output_in_either_byte_order(self):
+        here = File("<")
+        found = self.split(described("<"))
+        self.assertEqual(found[0][2], section_options(here))
+        self.assertEqual(found[1][2], [(2, b"eth7"), (3, b"a description"), OWN,
+                                       *interface_options(here)])
+        self.assertEqual([block[2] for block in found[2:]], 4 * [packet_options(here)])
+        self.assertEqual(self.split(described(">")), found)
+        self.assertEqual(e2e.read_capture(self.path("out.pcapng")).packets[0].ts_ns,
+                         5 * e2e.NS + 1000)
+
+    def test_every_rotated_file_begins_with_the_options_of_its_section(self):
+        whole = self.split(described("<"))
+        for part in ("part.pcapng", "part.1.pcapng"):
+            found = self.split(described("<"), "-b", "packets:2", "-w", self.path("part.pcapng"),
+                               name=part)
+            self.assertEqual(found[:2], whole[:2])
+            self.assertEqual(len(found), 4)
+
+    def test_a_truncated_packet_keeps_its_options(self):
+        found = self.split(described(">"), "-s", 20, "-w", self.path("out.pcapng"))
+        self.assertEqual(found[2][2], packet_options(File("<")))
+
+    def test_options_marked_as_not_to_be_copied_are_left_out(self):
+        file = File("<")
+        private = [(19372, file.pack("I", 1) + b"text"), (19373, file.pack("I", 1))]
+        for options in (private, private + [(1, b"kept")]):
+            file = File("<").section(options).interface(options).packet(options)
+            found = self.split(file.content)
+            self.assertEqual(found[0][2], options[2:])
+            self.assertEqual(found[1][2], [OWN] + options[2:])
+            self.assertEqual(found[2][2], options[2:])
+
+    def test_unknown_options_are_copied_in_the_same_byte_order_only(self):
+        for order, kept in (("<", [(77, b"?"), (1, b"kept")]), (">", [(1, b"kept")])):
+            options = [(77, b"?"), (1, b"kept")]
+            found = self.split(File(order).section(options).interface(options)
+                               .packet(options).content)
+            self.assertEqual([block[2] for block in found], [kept, [OWN] + kept, kept])
+
+    def test_an_output_has_the_section_of_its_first_packet(self):
+        file = File("<")
+        for comment, port in ((b"first", 1), (b"second", 2)):
+            file.section([(1, comment)]).interface([(1, comment)]).packet()
+        found = self.split(file.content)
+        self.assertEqual([options for kind, _, options in found if kind == 0x0A0D0D0A],
+                         [[(1, b"first")]])
+        self.assertEqual([options for kind, _, options in found if kind == 1],
+                         [[OWN, (1, b"first")], [OWN, (1, b"second")]])
+
+    def test_names_up_to_65535_bytes_are_kept(self):
+        names = [b"n" * 65534 + b"a", b"n" * 65534 + b"b"]
+        file = File(">").section()
+        for name in names:
+            file.interface([(2, name), (3, name)])
+        found = self.split(file.packet(iface=0).packet(iface=1).content)
+        self.assertEqual([options for kind, _, options in found if kind == 1],
+                         [[(2, name), (3, name), OWN] for name in names])
+
+    def test_options_larger_than_a_chunk_are_written_whole(self):
+        options = [(1, bytes([n]) * 65000) for n in range(40)]
+        file = File("<").section(options).interface(options)
+        file.packet(options).packet(options)
+        for words in ((), ("-b", "packets:1", "-t", 2)):
+            found = self.split(file.content, *words, "-w", self.path("out.pcapng"))
+            self.assertEqual(found[0][2], options)
+            self.assertEqual(found[1][2], [OWN] + options)
+            self.assertEqual(found[2][2], options)
+
+    def test_several_inputs_keep_their_own_options(self):
+        for name in ("a", "b"):
+            file = File("<").section([(1, name.encode())]).interface([(1, name.encode())])
+            file.interface([(12, name.encode())])
+            self.write(f"{name}.pcapng", file.packet(iface=0).packet(iface=1).content)
+        self.run_ok("split", "-q", "-r", self.path("a.pcapng"), "-r", self.path("b.pcapng"), "-w",
+                    self.path("out.pcapng"))
+        found = blocks_of(self.read("out.pcapng"))
+        self.assertEqual([options for kind, _, options in found if kind == 1],
+                         [[OWN, (1, b"a")], [OWN, (12, b"a")], [OWN, (1, b"b")], [OWN, (12, b"b")]])
+
+    def test_the_fcs_length_passes_between_pcap_and_pcapng(self):
+        source = self.write("in.pcap", e2e.pcap(e2e.simple_packets(1), linktype=0x24000001))
+        self.run_ok("split", "-q", "-r", source, "-w", self.path("out.pcapng"))
+        self.assertEqual(blocks_of(self.read("out.pcapng"))[1][2], [OWN, (13, b"\x20")])
+        self.run_ok("split", "-q", "-r", self.path("out.pcapng"), "-w", self.path("back.pcap"))
+        self.assertEqual(e2e.read_capture(self.path("back.pcap")).linktype, 0x24000001)
+
+    def test_capinfos_reads_the_options(self):
+        e2e.need("capinfos")
+        self.split(described(">"))
+        done = subprocess.run(["capinfos", self.path("out.pcapng")], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for words in ("hardware", "system", "program", "of the section", "eth7", "a description"):
+            self.assertIn(words, done.stdout)
+
+
+if __name__ == "__main__":
+    e2e.main()
