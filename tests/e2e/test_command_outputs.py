@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names, formats, contents and permissions of output files."""
 import os
+import re
 import select
 import stat
 import struct
 import subprocess
 import time
+import unittest
 import zlib
 
 import command
@@ -29,6 +31,58 @@ class Outputs(command.Test):
         status, content, err = e2e.tcpdump([self.input], "udp port 1001", nano=False)
         self.assertEqual(status, 0, err)
         self.assertEqual(self.read("out.pcap"), content)
+
+    def test_options_of_tcpdump_are_what_the_manual_says(self):
+        with open(os.path.join(e2e.ROOT, "tools/manual/capweir.1.md.in"), encoding="utf-8") as file:
+            table, = re.findall(r"^## TCPDUMP'S OPTIONS$(.*?)^## ", file.read(), re.M | re.S)
+        self.write("FILE", self.read("in.pcap"))
+        self.write("LIST", "FILE\n\nFILE")
+        plain, runs = ["-q", "-r", "in.pcap", "-w", "out.pcap"], 0
+        for spans, meaning in re.findall(r"^\| (`.*?) \| (.*?) \|$", table, re.M):
+            for words in [span.split(" ") for span in re.findall("`(.*?)`", spans)]:
+                if meaning.startswith("refused"):
+                    self.assert_refused(*plain, *words)
+                else:
+                    wanted = re.findall("`(.*?)`", meaning) if meaning.startswith("as ") else []
+                    wanted = wanted[0].split(" ") if wanted else []
+                    self.assertTrue(wanted or meaning.startswith("accepted"), meaning)
+                    self.run_ok(*plain, *words, cwd=self.directory)
+                    content = self.read("out.pcap")
+                    self.run_ok(*plain, *wanted * (1 + ("-V" in words)), cwd=self.directory)
+                    self.assertEqual(content, self.read("out.pcap"), words)
+                runs += 1
+        self.assertGreater(runs, 30)
+        self.assert_refused("-e", "-tttt", "-r", "in.pcap", says="no output")
+        self.assert_refused("--print", "-r", "in.pcap", says="does not print packets")
+
+    def test_options_of_tcpdump_may_be_in_one_word(self):
+        self.run_ok("-ttttnneqr", "in.pcap", "-w", "out.pcap", "udp", cwd=self.directory)
+        self.assertEqual(self.read("out.pcap"), self.read("in.pcap"))
+
+    def test_a_list_of_inputs_is_read_in_its_place(self):
+        self.write("second.pcap", e2e.pcap(self.packets[:3]))
+        self.write("list", "second.pcap\nsecond.pcap\r\n")
+        self.run_ok("-r", "second.pcap", "-V", "list", "-r", "in.pcap", "-w", "out.pcap",
+                    cwd=self.directory)
+        self.assertEqual(self.packets_of("out.pcap"), 3 * self.source[:3] + self.source)
+        self.run_ok("split", "-V", "-", "-w", "out.pcap", cwd=self.directory, input=b"in.pcap\n")
+        self.assertEqual(self.packets_of("out.pcap"), self.source)
+        self.assert_refused("split", "-V", "-", "-r", "-", "-w", "out.pcap", says="once only",
+                            input=b"in.pcap\n")
+        done = e2e.capweir("split", "-V", "nowhere", "-w", "out.pcap", cwd=self.directory)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("-V nowhere: No such file", done.err)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_split_becomes_another_user_if_asked(self):
+        os.chmod(self.directory, 0o755)
+        os.mkdir(self.path("theirs"))
+        os.chown(self.path("theirs"), 65534, 65534)
+        self.split("-Z", "nobody", "-w", "theirs/out.pcap")
+        self.assertEqual(os.stat(self.path("theirs/out.pcap")).st_uid, 65534)
+        self.assertEqual(self.packets_of("theirs/out.pcap"), self.source)
+        self.split("-w", "theirs/ours.pcap")
+        self.assertEqual(os.stat(self.path("theirs/ours.pcap")).st_uid, 0)
 
     def test_comments_of_a_filter_file_are_blanks(self):
         e2e.need("tcpdump")

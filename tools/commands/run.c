@@ -415,16 +415,22 @@ static void end_early(int number)
 	_exit(CW_EXIT_STOPPED);
 }
 
+/* Live, or if -Z says so: a split stays who started it. */
+static bool changes_user(const struct cw_arguments *arguments)
+{
+	return arguments->devices.count || arguments->live.user;
+}
+
 static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
 	return (struct cw_confine_options){.user = arguments->live.user,
-					   .keep_raw = true,
+					   .keep_raw = arguments->devices.count > 0,
 					   .accepts =
 					       arguments->live.control || arguments->live.metrics,
 					   .keep_nice = arguments->live.realtime > 0};
 }
 
-/* Live: finds the user to switch to, who owns the files, and checks that this user can create them.
+/* Finds the user to switch to, who owns the files, and checks that this user can create them.
  * Returns 0 or an exit status. */
 static int check_confinement(const struct cw_arguments *arguments,
 			     struct cw_pipeline_options *options)
@@ -448,7 +454,7 @@ static int check_confinement(const struct cw_arguments *arguments,
 
 /*
  * Called with all interfaces open, before the first thread and the first write. Drops privileges of
- * a live capture. From here on cw_run reads SIGINT and SIGTERM.
+ * a live capture, or of any run with -Z. From here on cw_run reads SIGINT and SIGTERM.
  */
 static void get_ready(void *context)
 {
@@ -456,7 +462,7 @@ static void get_ready(void *context)
 	const struct cw_confine_options confine = confinement(run->arguments);
 	struct cw_error error = {0};
 	sigset_t signals;
-	int result = run->is_live ? cw_confine(&confine, &error) : 0;
+	int result = changes_user(run->arguments) ? cw_confine(&confine, &error) : 0;
 
 	if (result < 0) {
 		cw_complain("%s", error.text);
@@ -513,7 +519,7 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		goto out;
 	}
 	run.start_ns = cw_now_ns();
-	result = run.is_live ? check_confinement(arguments, &filled) : 0;
+	result = changes_user(arguments) ? check_confinement(arguments, &filled) : 0;
 	if (result == 0)
 		result = open_control(&run);
 	if (result == 0)

@@ -10,7 +10,7 @@
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
-/* Refuses several readers of standard input among -r, -R and -F. */
+/* Refuses several readers of standard input among -r, -V, -R and -F. */
 static int check_stdin(const struct cw_arguments *arguments)
 {
 	uint32_t count = 0;
@@ -18,6 +18,8 @@ static int check_stdin(const struct cw_arguments *arguments)
 	for (uint32_t index = 0; index < arguments->inputs.count; index++)
 		count += strcmp(arguments->inputs.words[index], "-") == 0;
 	count += arguments->rules.file && strcmp(arguments->rules.file, "-") == 0;
+	for (uint32_t index = 0; index < arguments->lists.count; index++)
+		count += strcmp(arguments->lists.words[index], "-") == 0;
 	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;
 	if (count < 2)
 		return 0;

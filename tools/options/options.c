@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads the command line with getopt_long, by the table. */
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/options/help.h"
@@ -15,6 +16,9 @@ struct parse {
 	const struct cw_command_text *page;   /* NULL: tcpdump's line */
 	char split_word[CW_SPELLING_BYTES];   /* an option that capture lacks; "": none */
 	char capture_word[CW_SPELLING_BYTES]; /* an option that split lacks */
+	char value[CW_SPELLING_BYTES];        /* of the current alias */
+	bool is_alias;                        /* the current option is one */
+	int word_count;                       /* words of the line */
 };
 
 /* Returns the row of getopt's result; NULL: no option has this letter. */
@@ -59,6 +63,21 @@ static bool is_repeated(char letter, const char *word)
 	return word && !*word;
 }
 
+static int row_id(const struct cw_option_row *row)
+{
+	return row->letter ? row->letter : LETTERLESS + (int)(row - cw_option_rows);
+}
+
+/* The row's id if only the name differs, so that an abbreviation of both names is not ambiguous. */
+static int alias_id(size_t index)
+{
+	const struct cw_option_alias *alias = &cw_option_aliases[index];
+
+	if (alias->letter)
+		return alias->letter;
+	return alias->value ? ALIASES + (int)index : row_id(cw_option_of_alias(alias));
+}
+
 /* Fills getopt_long's tables. */
 static void make_getopt_tables(char *letters, struct option *longs)
 {
@@ -71,26 +90,27 @@ static void make_getopt_tables(char *letters, struct option *longs)
 			*letters++ = row->letter;
 			if (row->argument)
 				*letters++ = ':';
+			if (row->may_be_alone)
+				*letters++ = ':';
 		}
-		*longs++ =
-		    (struct option){row->name,
-				    cw_option_is_optional(row) ? optional_argument
-				    : row->argument            ? required_argument
-							       : no_argument,
-				    NULL, row->letter ? row->letter : LETTERLESS + (int)index};
+		*longs++ = (struct option){row->name,
+					   cw_option_is_optional(row) ? optional_argument
+					   : row->argument            ? required_argument
+								      : no_argument,
+					   NULL, row_id(row)};
 	}
 	for (size_t index = 0; index < cw_option_alias_count; index++) {
 		const struct cw_option_alias *alias = &cw_option_aliases[index];
-		bool has_value = cw_option_of_alias(alias)->argument && !alias->value;
+		bool has_value = cw_option_alias_has_value(alias);
 
 		if (alias->letter)
 			*letters++ = alias->letter;
 		if (alias->letter && has_value)
 			*letters++ = ':';
 		if (alias->name)
-			*longs++ = (struct option){
-			    alias->name, has_value ? required_argument : no_argument, NULL,
-			    alias->letter ? alias->letter : ALIASES + (int)index};
+			*longs++ = (struct option){alias->name,
+						   has_value ? required_argument : no_argument,
+						   NULL, alias_id(index)};
 	}
 	*letters = '\0';
 	*longs = (struct option){0};
@@ -142,7 +162,7 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 		return cw_option_refuse_other(row, is_long, parse->page);
 	if (!(row->commands & CW_CAPTURE))
 		cw_option_spell(row, is_long, parse->split_word);
-	if (!(row->commands & CW_SPLIT))
+	if (!(row->commands & CW_SPLIT) && !parse->is_alias)
 		cw_option_spell(row, is_long, parse->capture_word);
 	if (row->kind == CW_OPTION_HELP) {
 		cw_help_print(stdout, parse->page, is_long);
@@ -164,8 +184,42 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 	return cw_option_take(arguments, row, optarg);
 }
 
+/*
+ * Takes -t, of which getopt gives the rest of the word. A number is its value, also as the next
+ * word. Otherwise it is tcpdump's -t to -ttttt, and the rest of the word are more letters.
+ */
+static int take_alone(struct parse *parse, const struct cw_option_row *row, char **argv)
+{
+	struct cw_arguments *arguments = parse->arguments;
+	const char *next = optarg ? optarg : optind < parse->word_count ? argv[optind] : NULL;
+	bool is_dump = (unsigned)arguments->command & (CW_SPLIT | CW_CAPTURE);
+	char *word;
+
+	if (next && ((*next >= '0' && *next <= '9') || !is_dump)) {
+		const char *value = optarg ? NULL : next;
+
+		optind += !optarg;
+		optarg = (char *)(uintptr_t)next;
+		return take_option(parse, row, false, value);
+	}
+	if (!is_dump)
+		return cw_option_refuse_value(row, false, NULL);
+	for (next = optarg ? optarg : ""; *next == 't'; next++)
+		;
+	if (!*next)
+		return 0;
+	word = malloc(strlen(next) + 2);
+	if (!word || cw_words_add(&arguments->owned, word) < 0) {
+		free(word);
+		return cw_complain_no_memory();
+	}
+	sprintf(word, "-%s", next);
+	argv[--optind] = word;
+	return 0;
+}
+
 /* `id` is getopt's result: an option, ':' for a missing value, '?' for an unknown option. */
-static int take_found(struct parse *parse, int id, bool is_long, char *const *argv)
+static int take_found(struct parse *parse, int id, bool is_long, char **argv)
 {
 	int known = id == ':' || id == '?' ? optopt : id;
 	const struct cw_option_alias *alias = find_alias(known);
@@ -175,8 +229,11 @@ static int take_found(struct parse *parse, int id, bool is_long, char *const *ar
 	if (alias && !(row->commands & (unsigned)parse->arguments->command))
 		return is_long ? cw_option_refuse_name(word, 0, parse->page)
 			       : cw_option_refuse_letter(alias->letter, parse->page);
-	if (alias && alias->value)
-		optarg = (char *)(uintptr_t)alias->value;
+	parse->is_alias = alias != NULL;
+	if (row && row->may_be_alone && !is_long && id == row->letter)
+		return take_alone(parse, row, argv);
+	if (alias && id != ':' && id != '?')
+		optarg = (char *)(uintptr_t)cw_option_alias_value(alias, optarg, parse->value);
 	if (id != ':' && id != '?')
 		return take_option(parse, row, is_long, optarg == word ? optarg : NULL);
 	is_long = strncmp(word, "--", 2) == 0;
@@ -192,9 +249,10 @@ static int take_found(struct parse *parse, int id, bool is_long, char *const *ar
 int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, int argc,
 		     char *const *argv)
 {
-	char letters[2 * (CW_OPTION_ROWS_MAX + CW_OPTION_ALIASES_MAX) + 2];
+	char letters[2 * (CW_OPTION_ROWS_MAX + CW_OPTION_ALIASES_MAX) + 3];
 	struct option longs[CW_OPTION_ROWS_MAX + CW_OPTION_ALIASES_MAX + 1];
 	struct parse parse = {.arguments = arguments,
+			      .word_count = argc,
 			      .page = cw_command_page(argv[0], argc > 1 ? argv[1] : NULL)};
 	int result = 0;
 
@@ -208,7 +266,7 @@ int cw_options_parse(struct cw_arguments *arguments, enum cw_command command, in
 
 		if (id == -1)
 			break;
-		result = take_found(&parse, id, long_index >= 0, argv);
+		result = take_found(&parse, id, long_index >= 0, (char **)(uintptr_t)argv);
 	}
 	for (; result == 0 && optind < argc; optind++) {
 		if (cw_words_add(&arguments->rest, argv[optind]) < 0)

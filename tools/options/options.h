@@ -150,7 +150,8 @@ struct cw_bench_arguments {
 
 struct cw_arguments {
 	enum cw_command command;
-	struct cw_words inputs;  /* -r */
+	struct cw_words inputs;  /* -r, and the names in the files of -V */
+	struct cw_words lists;   /* -V */
 	struct cw_words devices; /* -i */
 	struct cw_words rest;    /* positional */
 	struct cw_words owned;   /* allocated words, freed by fini */

@@ -14,21 +14,33 @@ static const struct {
 	const char *names; /* between spaces */
 	const char *advice;
 } strangers[] = {
-    {"evSKAxXNuH#", " number lengths absolute-tcp-sequence-numbers dont-verify-checksums ",
+    {"evSKAxXNuH#", " number absolute-tcp-sequence-numbers dont-verify-checksums ",
      "changes how tcpdump prints packets; capweir prints none: leave it out"},
-    {"ETMm", " print ", "prints packets, which capweir does not: -w - | tcpdump -r -"},
+    {"ETMm", " print ", "is for printing; capweir does not print packets: -w - | tcpdump -r -"},
     {"I", " monitor-mode ", "is not in this version"},
-    {"V", "", "is not in this version: give each input with -r"},
-    {"", " immediate-mode ", "is not in this version; see --block-timeout"},
-    {"", " snapshot-length ", "is unknown: use --snaplen"},
-    {"", " time-stamp-precision ", "is unknown: use --time-precision"},
-    {"", " nano micro ", "is unknown: use --time-precision ns or us"},
     {"a", " autostop ", "is unknown: use --duration, -c or -b"},
     {"", " version ", "goes without a command: capweir --version"},
 };
 
 const struct cw_option_alias cw_option_aliases[] = {
     {'l', NULL, "packet-buffered", NULL},
+    {0, "snapshot-length", "snaplen", NULL},
+    {0, "time-stamp-precision", "time-precision", "micro=us nano=ns"},
+    {0, "micro", "time-precision", "us"},
+    {0, "nano", "time-precision", "ns"},
+    {0, "immediate-mode", "block-timeout", "1"},
+    /* for printing: they change nothing, as -n */
+    {'e', NULL, "numeric", NULL},
+    {'v', NULL, "numeric", NULL},
+    {'S', "absolute-tcp-sequence-numbers", "numeric", NULL},
+    {'K', "dont-verify-checksums", "numeric", NULL},
+    {'A', NULL, "numeric", NULL},
+    {'x', NULL, "numeric", NULL},
+    {'X', NULL, "numeric", NULL},
+    {'N', NULL, "numeric", NULL},
+    {'u', NULL, "numeric", NULL},
+    {'H', NULL, "numeric", NULL},
+    {'#', "number", "numeric", NULL},
 };
 
 const size_t cw_option_alias_count = CW_ARRAY_COUNT(cw_option_aliases);
@@ -41,6 +53,35 @@ const struct cw_option_row *cw_option_of_alias(const struct cw_option_alias *ali
 			return &cw_option_rows[index];
 	assert(false); /* tests compare the tables */
 	return NULL;
+}
+
+/* Whether the alias translates given values, "theirs=ours ...". */
+static bool is_translated(const struct cw_option_alias *alias)
+{
+	return alias->value && strchr(alias->value, '=');
+}
+
+bool cw_option_alias_has_value(const struct cw_option_alias *alias)
+{
+	return cw_option_of_alias(alias)->argument && (!alias->value || is_translated(alias));
+}
+
+const char *cw_option_alias_value(const struct cw_option_alias *alias, const char *given,
+				  char text[CW_SPELLING_BYTES])
+{
+	size_t bytes = given ? strlen(given) : 0;
+
+	if (!is_translated(alias))
+		return alias->value ? alias->value : given;
+	for (const char *at = alias->value; at; at = strchr(at, ' ')) {
+		at += *at == ' ';
+		if (strncmp(at, given, bytes) != 0 || at[bytes] != '=')
+			continue;
+		at += bytes + 1;
+		snprintf(text, CW_SPELLING_BYTES, "%.*s", (int)strcspn(at, " "), at);
+		return text;
+	}
+	return given;
 }
 
 const char *cw_option_spell(const struct cw_option_row *row, bool is_long,

@@ -12,7 +12,7 @@ struct cw_option_alias {
 	char letter;       /* 0: none */
 	const char *name;  /* NULL: none */
 	const char *of;    /* long name of the row */
-	const char *value; /* NULL: the given one, if any */
+	const char *value; /* NULL: the given one, if any; "theirs=ours ...": a translation */
 };
 
 extern const struct cw_option_alias cw_option_aliases[];
@@ -21,6 +21,12 @@ extern const size_t cw_option_alias_count;
 
 /* Returns the row that the alias stands for. */
 const struct cw_option_row *cw_option_of_alias(const struct cw_option_alias *alias);
+
+bool cw_option_alias_has_value(const struct cw_option_alias *alias);
+
+/* Returns the row's value for the given one (NULL: none); may fill `text`. */
+const char *cw_option_alias_value(const struct cw_option_alias *alias, const char *given,
+				  char text[CW_SPELLING_BYTES]);
 
 /* An option as the user wrote it: "-r" or "--read"; fills `text` and returns it. */
 const char *cw_option_spell(const struct cw_option_row *row, bool is_long,

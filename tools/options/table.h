@@ -78,6 +78,7 @@ struct cw_option_row {
 	const char *fades;       /* end of a warning about "--name VALUE"; NULL: none */
 	unsigned unlisted;       /* commands that take the option and do not list it */
 	bool is_common;          /* part of the short help */
+	bool may_be_alone;       /* the letter without a number is tcpdump's, for printing */
 	size_t bench_list;       /* 0, or the offset of bench's list, a const char * */
 	/* 0, or CW_EXIT_USAGE after a complaint. */
 	int (*take)(struct cw_arguments *arguments, const struct cw_option_row *row,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Converts an option's text into its field, by the kind of the value. */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,42 @@ int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_
 	if (result || !(*bytes & (*bytes - 1)))
 		return result;
 	return cw_refuse("--chunk-size takes a power of two");
+}
+
+int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_row *row,
+			const char *text)
+{
+	FILE *file = strcmp(text, "-") == 0 ? stdin : fopen(text, "r");
+	char *line = NULL;
+	size_t room = 0;
+	int result = 0;
+
+	if (!file) {
+		cw_complain("-V %s: %s", text, strerror(errno));
+		return CW_EXIT_PROBLEM;
+	}
+	if (cw_words_add((struct cw_words *)((char *)arguments + row->to), text) < 0)
+		result = cw_complain_no_memory();
+	while (result == 0 && getline(&line, &room, file) > 0) {
+		line[strcspn(line, "\r\n")] = '\0';
+		if (!*line)
+			continue;
+		if (cw_words_add(&arguments->inputs, line) < 0 ||
+		    cw_words_add(&arguments->owned, line) < 0) {
+			result = cw_complain_no_memory();
+			break;
+		}
+		line = NULL; /* the next name gets separate memory */
+		room = 0;
+	}
+	if (result == 0 && ferror(file)) {
+		cw_complain("-V %s: %s", text, strerror(errno));
+		result = CW_EXIT_PROBLEM;
+	}
+	free(line);
+	if (file != stdin)
+		fclose(file);
+	return result;
 }
 
 int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_row *row,

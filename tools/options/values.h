@@ -13,7 +13,8 @@ int cw_option_number(const char *option, const char *text, uint64_t least, uint6
 int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
 		   const char *text);
 
-/* The functions that rows name: dumpcap's -b, -G, 1/N, a power of two, a factor. */
+/* The functions that rows name: dumpcap's -b, -G, 1/N, a power of two, a list of files,
+ * a factor. */
 int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_row *row,
 			const char *text);
 int cw_option_take_period(struct cw_arguments *arguments, const struct cw_option_row *row,
@@ -22,6 +23,8 @@ int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option
 			  const char *text);
 int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_row *row,
 			 const char *text);
+int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_row *row,
+			const char *text);
 int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_row *row,
 			 const char *text);
 

@@ -15,7 +15,7 @@
 
 #include "core/base/base.h"
 #include "tests/tools/options/complaint.h"
-#include "tools/options/table.h"
+#include "tools/options/strangers.h"
 
 #define AT(field) offsetof(struct cw_arguments, field)
 
@@ -245,7 +245,8 @@ static bool is_listed(const char *name)
 	for (size_t i = 0; i < CW_ARRAY_COUNT(choices); i++)
 		if (!strcmp(choices[i].name, name))
 			return true;
-	return !strcmp(name, "speed"); /* speed_is_a_factor */
+	return !strcmp(name, "speed") ||    /* speed_is_a_factor */
+	       !strcmp(name, "input-list"); /* test_command_outputs.py */
 }
 
 static void every_number_and_choice_of_the_table_is_tested(void **state)
@@ -332,6 +333,72 @@ static void a_benchmark_takes_several_numbers(void **state)
 	cw_arguments_fini(&arguments);
 }
 
+/* Parse the words, between spaces, of tcpdump's line. */
+static int parse_line(struct cw_arguments *arguments, const char *line)
+{
+	static char copy[256];
+	char *words[16] = {copy}, *rest = NULL;
+	int count = 0;
+
+	snprintf(copy, sizeof(copy), "capweir %s", line);
+	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		words[count++] = word;
+	words[count] = NULL;
+	return cw_options_parse(arguments, CW_SPLIT | CW_CAPTURE, count, words);
+}
+
+static void names_of_tcpdump_fill_the_fields_of_ours(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t snaplen, retire_ms, threads;
+		int precision;
+		bool packet_buffered;
+	} lines[] = {
+	    {"--snapshot-length=96", 96, 0, 0, CW_PRECISION_AUTO, false},
+	    {"--snapshot-length 96", 96, 0, 0, CW_PRECISION_AUTO, false},
+	    {"--snap=96", 96, 0, 0, CW_PRECISION_AUTO, false},
+	    {"-i lo --immediate-mode", 0, 1, 0, CW_PRECISION_AUTO, false},
+	    {"-r a --immediate-mode", 0, 1, 0, CW_PRECISION_AUTO, false},
+	    {"--nano", 0, 0, 0, CW_PRECISION_NS, false},
+	    {"--micro", 0, 0, 0, CW_PRECISION_US, false},
+	    {"--time-stamp-precision=nano", 0, 0, 0, CW_PRECISION_NS, false},
+	    {"--time-stamp-precision micro", 0, 0, 0, CW_PRECISION_US, false},
+	    {"-l", 0, 0, 0, CW_PRECISION_AUTO, true},
+	    {"-vlN#", 0, 0, 0, CW_PRECISION_AUTO, true},
+	    {"-t 4", 0, 0, 4, CW_PRECISION_AUTO, false},
+	    {"-t4", 0, 0, 4, CW_PRECISION_AUTO, false},
+	    {"-nt4", 0, 0, 4, CW_PRECISION_AUTO, false},
+	    {"-t", 0, 0, 0, CW_PRECISION_AUTO, false},
+	    {"-t -l", 0, 0, 0, CW_PRECISION_AUTO, true},
+	    {"-ttttt -t 4", 0, 0, 4, CW_PRECISION_AUTO, false},
+	    {"-tttnls 96", 96, 0, 0, CW_PRECISION_AUTO, true},
+	    {"udp -tt port -ntl -t 4 53", 0, 0, 4, CW_PRECISION_AUTO, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(lines); i++) {
+		struct cw_arguments arguments;
+
+		complaint[0] = '\0';
+		if (parse_line(&arguments, lines[i].line) != 0)
+			fail_msg("%s: %s", lines[i].line, complaint);
+		if (arguments.output.snaplen != lines[i].snaplen ||
+		    arguments.live.retire_ms != lines[i].retire_ms ||
+		    arguments.output.threads != lines[i].threads ||
+		    arguments.output.precision != lines[i].precision ||
+		    arguments.output.packet_buffered != lines[i].packet_buffered)
+			fail_msg("%s gives other values", lines[i].line);
+		if (strstr(lines[i].line, "udp")) {
+			assert_int_equal(arguments.rest.count, 3);
+			assert_string_equal(arguments.rest.words[2], "53");
+		}
+		cw_arguments_fini(&arguments);
+	}
+	for (size_t i = 0; i < cw_option_alias_count; i++)
+		assert_non_null(cw_option_of_alias(&cw_option_aliases[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(speed_is_a_factor),
 	    cmocka_unit_test(a_file_lasts_one_period),
 	    cmocka_unit_test(a_benchmark_takes_several_numbers),
+	    cmocka_unit_test(names_of_tcpdump_fill_the_fields_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
