@@ -141,8 +141,10 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 		cw_lane_fini(&pipeline->run.lanes[index]);
 	for (uint32_t index = 0; pipeline->outputs.at && index < pipeline->outputs.count; index++)
 		cw_output_fini(&pipeline->outputs.at[index]);
-	for (uint32_t index = 0; index < pipeline->inputs.count; index++)
+	for (uint32_t index = 0; index < pipeline->inputs.count; index++) {
 		cw_source_close(pipeline->inputs.at[index].source);
+		free(pipeline->inputs.at[index].joined);
+	}
 	cw_reload_fini(&pipeline->reload);
 	cw_past_fini(&pipeline->past);
 	cw_names_fini(&pipeline->outputs.names);

@@ -11,7 +11,13 @@
 #define MAGIC_NS 0xA1B23C4Du
 #define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define HEADER_BYTES 24
+#define RESERVED_BITS 0x0BFF0000u /* of the link field */
+#define JOINED_BYTES 16 /* of a pcap header, up to the snapshot length: no record has these */
+#define SCAN_AGAIN 3    /* a joined file's header was read; after the results of cw_pcapfile_scan */
 #define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
+
+/* The data of spans of empty records, instead of any number of zeros that were only counted. */
+static const uint8_t zeros[(size_t)16 << 10];
 
 /* Formats that users meet and capweir does not read, by their first bytes. */
 static const struct {
@@ -96,24 +102,35 @@ static int lengths_of_version(uint16_t major, uint16_t minor)
 	return minor == 3 ? CW_LENGTHS_MAYBE_SWAPPED : CW_LENGTHS_SWAPPED;
 }
 
+/* Notes the file's version and byte order, unless it is joined to another one. */
+static void note_header(struct cw_pcapfile *file, uint16_t major, uint16_t minor, int is_swapped)
+{
+	if (file->joined_count)
+		return;
+	file->version_major = major;
+	file->version_minor = minor;
+	file->is_big_endian = is_swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+}
+
 static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_error *error)
 {
 	struct cw_iface iface = {.input = file->input};
 	struct cw_layout *layout = &file->layout;
 	int is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
 	uint32_t magic = cw_load_u32(data, is_swapped);
+	uint16_t major = cw_load_u16(data + 4, is_swapped);
+	uint16_t minor = cw_load_u16(data + 6, is_swapped);
 	uint32_t field;
 	int64_t index;
 	int lengths;
 
-	file->version_major = cw_load_u16(data + 4, is_swapped);
-	file->version_minor = cw_load_u16(data + 6, is_swapped);
-	lengths = lengths_of_version(file->version_major, file->version_minor);
+	lengths = lengths_of_version(major, minor);
 	if (lengths < 0)
 		return cw_error_set(error, -EPROTONOSUPPORT,
 				    "capweir does not read pcap version %u.%u, only 2.0 to 2.4 and "
 				    "543.0",
-				    file->version_major, file->version_minor);
+				    major, minor);
+	note_header(file, major, minor, is_swapped);
 	field = cw_load_u32(data + 20, is_swapped);
 	iface.linktype = cw_linktype_canonical(field & UINT16_MAX);
 	iface.fcs = field & CW_FCS_IS_KNOWN ? field & CW_FCS_MASK : 0;
@@ -137,11 +154,9 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	layout->ts_unit_ns = magic == MAGIC_NS ? 1 : 1000;
 	layout->iface_base = (uint32_t)index;
 	layout->iface_count = 1;
+	layout->is_pcapng = 0;
 	file->format = CW_PCAPFILE_PCAP;
-	file->first_linktype = iface.linktype;
-	file->first_snaplen = iface.snaplen;
-	file->has_ns = iface.has_ns;
-	file->is_big_endian = is_swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+	cw_pcapfile_note_iface(file, &iface);
 	return 0;
 }
 
@@ -168,7 +183,7 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 	if (bytes < 4 && !shown->is_at_end)
 		return need(step, 4, shown, 0, "the header", error);
 	if (bytes >= 4 && cw_load_u32(data, 0) == CW_PCAPNG_SHB) {
-		file->format = CW_PCAPFILE_PCAPNG;
+		file->format = file->first_format = CW_PCAPFILE_PCAPNG;
 		file->layout.is_pcapng = 1;
 		return 0;
 	}
@@ -183,12 +198,14 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 	result = pcap_header(file, data, error);
 	if (result < 0)
 		return result;
+	file->first_format = CW_PCAPFILE_PCAP;
 	step->consumed = HEADER_BYTES;
 	file->offset = HEADER_BYTES;
 	return 0;
 }
 
-/* Returns the bytes of the pcap record at `at`, or 0 if its capture length exceeds caplen_max. */
+/* Returns the bytes of the pcap record at `at`, or 0 if its capture length is 0 or exceeds
+ * caplen_max: one comparison for both, since both are rare. */
 static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *at,
 				       uint32_t *claimed)
 {
@@ -201,10 +218,163 @@ static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uin
 			caplen = len;
 	}
 	*claimed = caplen;
-	return caplen > layout->caplen_max ? 0 : layout->record_header_bytes + (size_t)caplen;
+	return caplen - 1 >= layout->caplen_max ? 0 : layout->record_header_bytes + (size_t)caplen;
 }
 
-/* Walks complete pcap records. Damage after complete records is left to the next call. */
+static size_t count_zeros(const uint8_t *data, size_t bytes)
+{
+	size_t count = 0;
+
+	while (bytes - count >= 8 && !cw_load_u64(data + count, 0))
+		count += 8;
+	while (count < bytes && !data[count])
+		count++;
+	return count;
+}
+
+/*
+ * Returns whether a pcap header is at `shown`, or its first bytes are and the rest is not there
+ * yet. libpcap writes 0 to the header's time zone and accuracy, so as a record it is an empty one.
+ */
+static bool is_pcap_header(const struct cw_pcapfile_shown *shown)
+{
+	const uint8_t *data = shown->data;
+	int is_swapped;
+
+	if (shown->bytes < 4)
+		return false;
+	is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
+	if (!is_pcap_magic(cw_load_u32(data, is_swapped)))
+		return false;
+	if (shown->bytes < JOINED_BYTES)
+		return !shown->is_at_end;
+	if (cw_load_u64(data + 8, 0) || lengths_of_version(cw_load_u16(data + 4, is_swapped),
+							   cw_load_u16(data + 6, is_swapped)) < 0)
+		return false;
+	return shown->bytes < HEADER_BYTES || !(cw_load_u32(data + 20, is_swapped) & RESERVED_BITS);
+}
+
+static bool is_section_header(const uint8_t *data)
+{
+	return cw_load_u32(data, 0) == CW_PCAPNG_SHB &&
+	       (cw_load_u32(data + 8, 0) == CW_PCAPNG_ORDER_MAGIC ||
+		cw_load_u32(data + 8, 1) == CW_PCAPNG_ORDER_MAGIC);
+}
+
+/* What is in place of a pcap record whose capture length is 0 or too large. */
+enum oddity { ODD_EMPTY, ODD_ZEROS, ODD_JOINED, ODD_TOO_LONG };
+
+static enum oddity find_oddity(const struct cw_layout *layout,
+			       const struct cw_pcapfile_shown *shown, uint32_t claimed)
+{
+	if (is_pcap_header(shown) || (claimed && is_section_header(shown->data)))
+		return ODD_JOINED;
+	if (claimed)
+		return ODD_TOO_LONG;
+	return count_zeros(shown->data, layout->record_header_bytes) == layout->record_header_bytes
+		   ? ODD_ZEROS
+		   : ODD_EMPTY;
+}
+
+static int refuse_zeros(const struct cw_pcapfile *file, uint64_t more, struct cw_error *error)
+{
+	return cw_error_set(error, -EBADMSG,
+			    "truncated: only zeros follow from byte %" PRIu64
+			    " to the end (%" PRIu64 " bytes): the file was not written completely",
+			    file->offset - file->zero_bytes, file->zero_bytes + more);
+}
+
+/* Consumes headers of zeros; once other bytes follow, hands them out as empty records. */
+static int take_zeros(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		      const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
+		      struct cw_error *error)
+{
+	const size_t header_bytes = file->layout.record_header_bytes;
+	size_t more = count_zeros(shown->data, shown->bytes);
+	size_t taken = more - more % header_bytes, left = shown->bytes - taken;
+	uint64_t count;
+
+	file->zero_bytes += taken;
+	file->offset += taken;
+	step->consumed += taken;
+	if (left < header_bytes && !shown->is_at_end) {
+		step->needed = header_bytes;
+		return CW_PCAPFILE_MORE;
+	}
+	if (more == shown->bytes)
+		return refuse_zeros(file, left, error);
+	count = cw_min_size(limits->bytes_max, sizeof(zeros)) / header_bytes;
+	count = cw_min_u32((uint32_t)(count ? count : 1), limits->records_max);
+	if (count > file->zero_bytes / header_bytes)
+		count = file->zero_bytes / header_bytes;
+	step->span = (struct cw_span){.data = zeros,
+				      .bytes = (size_t)count * header_bytes,
+				      .record_count = (uint32_t)count,
+				      .offset = file->offset - file->zero_bytes,
+				      .layout = file->layout};
+	file->zero_bytes -= step->span.bytes;
+	return CW_PCAPFILE_SPAN;
+}
+
+/* Starts to read the joined file whose header is at `shown`. Returns SCAN_AGAIN. */
+static int join(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		struct cw_pcapfile_step *step, struct cw_error *error)
+{
+	bool is_pcap = is_pcap_header(shown);
+	int result;
+
+	if (shown->bytes < HEADER_BYTES)
+		return need(step, HEADER_BYTES, shown, file->offset, "the header of a joined file",
+			    error);
+	if (file->joined_count < CW_PCAPFILE_JOINED_MAX)
+		file->joined[file->joined_count] = (struct cw_pcapfile_joined){
+		    file->offset, is_pcap ? CW_PCAPFILE_PCAP : CW_PCAPFILE_PCAPNG, CW_LINKTYPE_ANY};
+	file->joined_count++;
+	if (!is_pcap) {
+		file->format = CW_PCAPFILE_PCAPNG;
+		file->layout = (struct cw_layout){.is_pcapng = 1, .ifaces = file->ifaces};
+		return SCAN_AGAIN;
+	}
+	result = pcap_header(file, shown->data, error);
+	if (result < 0)
+		return result;
+	step->consumed += HEADER_BYTES;
+	file->offset += HEADER_BYTES;
+	return SCAN_AGAIN;
+}
+
+/* Handles what is no complete record at the start of `shown`. Returns as cw_pcapfile_scan does, or
+ * SCAN_AGAIN. */
+static int scan_no_record(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+			  const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
+			  struct cw_error *error)
+{
+	const struct cw_layout *layout = &file->layout;
+	size_t record_bytes;
+	uint32_t claimed;
+
+	if (!shown->bytes && shown->is_at_end)
+		return CW_PCAPFILE_END;
+	if (shown->bytes < layout->record_header_bytes)
+		return need(step, layout->record_header_bytes, shown, file->offset,
+			    "the record header", error);
+	record_bytes = pcap_record_bytes(layout, shown->data, &claimed);
+	if (record_bytes)
+		return need(step, record_bytes, shown, file->offset, "the record", error);
+	switch (find_oddity(layout, shown, claimed)) {
+	case ODD_ZEROS:
+		return take_zeros(file, shown, limits, step, error);
+	case ODD_JOINED:
+		return join(file, shown, step, error);
+	default:
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: the record at byte %" PRIu64
+				    " claims %u captured bytes; the maximum is %u",
+				    file->offset, claimed, layout->caplen_max);
+	}
+}
+
+/* Walks complete pcap records. What follows complete records is left to the next call. */
 static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
@@ -216,35 +386,29 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	size_t at = 0, record_bytes;
 	uint32_t count = 0, claimed;
 
+	if (file->zero_bytes && records_max)
+		return take_zeros(file, shown, limits, step, error);
 	while (count < records_max && bytes - at >= layout.record_header_bytes) {
 		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
 		if (cw_unlikely(!record_bytes)) {
-			if (count)
+			const struct cw_pcapfile_shown rest = {data + at, bytes - at,
+							       shown->is_at_end};
+
+			if (find_oddity(&layout, &rest, claimed) != ODD_EMPTY)
 				break;
-			return cw_error_set(error, -EBADMSG,
-					    "damaged: the record at byte %" PRIu64
-					    " claims %u captured bytes; the maximum is %u",
-					    file->offset, claimed, layout.caplen_max);
+			record_bytes = layout.record_header_bytes;
 		}
-		if (record_bytes > bytes - at) {
-			if (count)
-				break;
-			return need(step, record_bytes, shown, file->offset, "the record", error);
-		}
-		if (count && at + record_bytes > bytes_max)
+		if (record_bytes > bytes - at || (count && at + record_bytes > bytes_max))
 			break;
 		ahead = cw_prefetch_ahead(ahead, data + at);
 		at += record_bytes;
 		count++;
 	}
+	if (!count && records_max)
+		return scan_no_record(file, shown, limits, step, error);
 	step->span.bytes = at;
 	step->span.record_count = count;
-	if (count || !records_max)
-		return CW_PCAPFILE_SPAN;
-	if (!bytes && shown->is_at_end)
-		return CW_PCAPFILE_END;
-	return need(step, layout.record_header_bytes, shown, file->offset, "the record header",
-		    error);
+	return CW_PCAPFILE_SPAN;
 }
 
 /* Returns the bytes of `shown` after the first `bytes`. */
@@ -252,6 +416,24 @@ static struct cw_pcapfile_shown shown_behind(const struct cw_pcapfile_shown *sho
 {
 	return (struct cw_pcapfile_shown){shown->data + bytes, shown->bytes - bytes,
 					  shown->is_at_end};
+}
+
+/* Consumes zeros in place of a block: a torn tail if only zeros follow, else damage. */
+static int take_zero_blocks(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+			    struct cw_pcapfile_step *step, struct cw_error *error)
+{
+	const struct cw_pcapfile_shown first = {zeros, CW_PCAPNG_BLOCK_BYTES_MIN, true};
+	size_t count = count_zeros(shown->data, shown->bytes);
+	struct cw_pcapng_block block;
+
+	file->zero_bytes += count;
+	file->offset += count;
+	step->consumed += count;
+	if (count < shown->bytes)
+		return cw_pcapng_check(file, &first, file->offset - file->zero_bytes, &block,
+				       error);
+	step->needed = 1;
+	return shown->is_at_end ? refuse_zeros(file, 0, error) : CW_PCAPFILE_MORE;
 }
 
 /* Reads or skips blocks up to the first packet block. Returns as scan_pcap does; SPAN: found. */
@@ -263,8 +445,13 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 		struct cw_pcapng_block block;
 		int result;
 
+		if (file->zero_bytes ||
+		    (at.bytes >= CW_PCAPNG_BLOCK_BYTES_MIN && !cw_load_u64(at.data, 0)))
+			return take_zero_blocks(file, &at, step, error);
 		if (at.bytes == 0 && at.is_at_end && file->section_count)
 			return CW_PCAPFILE_END;
+		if (is_pcap_header(&at))
+			return join(file, &at, step, error);
 		result = cw_pcapng_check(file, &at, file->offset, &block, error);
 		if (result == CW_PCAPFILE_MORE)
 			step->needed = block.bytes;
@@ -321,15 +508,18 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		result = find_format(file, shown, step, error);
 	if (result)
 		return result;
-	if (file->format == CW_PCAPFILE_PCAP) {
-		rest = shown_behind(shown, step->consumed);
-		result = scan_pcap(file, &rest, limits, step, error);
-	} else {
-		result = skip_to_packet(file, shown, step, error);
-		if (result == CW_PCAPFILE_SPAN)
-			scan_blocks(file, shown_behind(shown, step->consumed), limits, step);
-	}
-	if (result == CW_PCAPFILE_SPAN) {
+	do {
+		if (file->format == CW_PCAPFILE_PCAP) {
+			rest = shown_behind(shown, step->consumed);
+			result = scan_pcap(file, &rest, limits, step, error);
+		} else {
+			result = skip_to_packet(file, shown, step, error);
+			if (result == CW_PCAPFILE_SPAN)
+				scan_blocks(file, shown_behind(shown, step->consumed), limits,
+					    step);
+		}
+	} while (result == SCAN_AGAIN);
+	if (result == CW_PCAPFILE_SPAN && !step->span.data) {
 		step->span.data = shown->data + step->consumed;
 		step->span.offset = file->offset;
 		step->span.layout = file->layout;
@@ -346,6 +536,13 @@ void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, s
 	uint32_t count = 0, claimed;
 	size_t at = 0;
 
+	if (span->data == zeros) {
+		at = bytes - bytes % layout->record_header_bytes;
+		file->zero_bytes += span->bytes - at;
+		span->bytes = at;
+		span->record_count = (uint32_t)(at / layout->record_header_bytes);
+		return;
+	}
 	while (bytes > at) {
 		const struct cw_pcapfile_shown rest = {span->data + at, bytes - at, true};
 		struct cw_pcapng_block record = {.type = CW_PCAPNG_EPB};
@@ -357,6 +554,8 @@ void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, s
 			if (rest.bytes < layout->record_header_bytes)
 				break;
 			record.bytes = pcap_record_bytes(layout, rest.data, &claimed);
+			if (!record.bytes && !claimed)
+				record.bytes = layout->record_header_bytes;
 			if (!record.bytes || record.bytes > rest.bytes)
 				break;
 		}

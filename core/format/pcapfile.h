@@ -33,11 +33,21 @@
 
 /* The longest accepted block: the longest packet of any link type, and 1 MiB of options. */
 #define CW_PCAPNG_BLOCK_BYTES_MAX (((size_t)128 << 20) + ((size_t)1 << 20))
+#define CW_PCAPNG_ORDER_MAGIC 0x1A2B3C4Du
+
+#define CW_PCAPFILE_JOINED_MAX 64u /* joined files that are described; all are counted and read */
 
 enum cw_pcapfile_format {
 	CW_PCAPFILE_UNKNOWN, /* no header read yet */
 	CW_PCAPFILE_PCAP,
 	CW_PCAPFILE_PCAPNG,
+};
+
+/* A capture file that begins where a record of the file before it could begin (cat a b). */
+struct cw_pcapfile_joined {
+	uint64_t at; /* offset of its header */
+	enum cw_pcapfile_format format;
+	uint32_t linktype; /* of its first interface; CW_LINKTYPE_ANY: none so far */
 };
 
 struct cw_pcapfile {
@@ -46,10 +56,14 @@ struct cw_pcapfile {
 	uint16_t input;           /* number of the input */
 	uint32_t linktype;        /* link type to use; CW_LINKTYPE_ANY: the file's */
 	/* set by the parser; the owner may read them */
-	enum cw_pcapfile_format format;
+	enum cw_pcapfile_format format;       /* of the bytes at `offset` */
+	enum cw_pcapfile_format first_format; /* of the first header */
 	struct cw_layout layout;
-	uint64_t offset; /* file offset of the next byte to parse */
+	uint64_t offset;     /* file offset of the next byte to parse */
+	uint64_t zero_bytes; /* zeros before `offset` that are records or a torn tail */
 	uint64_t section_count;
+	uint32_t joined_count;
+	struct cw_pcapfile_joined joined[CW_PCAPFILE_JOINED_MAX];
 	const struct cw_described *section; /* options of the current section, or NULL */
 	uint64_t left_out_options; /* of sections and interfaces, that no output can hold */
 	uint32_t first_linktype;   /* CW_LINKTYPE_ANY before the first interface */
@@ -79,7 +93,7 @@ enum cw_pcapfile_result {
 };
 
 struct cw_pcapfile_step {
-	struct cw_span span; /* its data ends where `consumed` ends */
+	struct cw_span span; /* its data ends where `consumed` ends; that of zeros lies elsewhere */
 	size_t consumed;     /* bytes parsed, the span included */
 	size_t needed;       /* MORE: bytes to show next, counted from `consumed` */
 };
@@ -91,9 +105,17 @@ void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16
  * Parses from where the last call stopped. Returns a span within the limits, but of at least one
  * record, and never across a section or interface block. With `records_max` 0, stops before the
  * first packet (pcap: after the header) with an empty span.
+ *
+ * Zeros in place of a pcap record are consumed and counted first. If only zeros follow to the end,
+ * they are a torn tail: -EBADMSG. Else they are empty records, in spans of static memory. Zeros in
+ * place of a pcapng block are a torn tail or damage. `zero_bytes` are those without a result yet.
+ *
+ * A capture file's header in place of a record begins a joined file: it is noted and read on.
+ *
  * Returns a cw_pcapfile_result; -EBADMSG if no complete record precedes the damage, or if the bytes
  * are not a capture file; -EPROTONOSUPPORT; -ENOMEM; -ENOSPC for too many interfaces.
- * Fills `step` in every case. After an error the position stays before the damage.
+ * Fills `step` in every case. After an error the position is that of the damage, after `zero_bytes`
+ * zeros.
  */
 int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
@@ -122,6 +144,21 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 static inline bool cw_pcapng_is_packet(uint32_t type)
 {
 	return type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
+}
+
+/* Notes what the file's properties take from an interface that was added. */
+static inline void cw_pcapfile_note_iface(struct cw_pcapfile *file, const struct cw_iface *iface)
+{
+	uint32_t count = cw_min_u32(file->joined_count, CW_PCAPFILE_JOINED_MAX);
+
+	file->has_ns |= iface->has_ns;
+	if (file->first_linktype == CW_LINKTYPE_ANY) {
+		file->first_linktype = iface->linktype;
+		file->first_snaplen = iface->snaplen;
+	}
+	if (count == file->joined_count && count &&
+	    file->joined[count - 1].linktype == CW_LINKTYPE_ANY)
+		file->joined[count - 1].linktype = iface->linktype;
 }
 
 /* Read a section header or an interface block that passed cw_pcapng_check. */

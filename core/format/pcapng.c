@@ -11,7 +11,6 @@
 
 #include "core/format/options.h"
 
-#define BYTE_ORDER_MAGIC 0x1A2B3C4Du
 #define SHB_BYTES 28
 #define SHB_OPTIONS 24 /* offset */
 #define IDB_BYTES 20
@@ -20,9 +19,9 @@
 /* Returns the byte order by a section header's magic: 0 native, 1 swapped, -1 neither. */
 static int section_order(const uint8_t *block)
 {
-	if (cw_load_u32(block + 8, 0) == BYTE_ORDER_MAGIC)
+	if (cw_load_u32(block + 8, 0) == CW_PCAPNG_ORDER_MAGIC)
 		return 0;
-	return cw_load_u32(block + 8, 1) == BYTE_ORDER_MAGIC ? 1 : -1;
+	return cw_load_u32(block + 8, 1) == CW_PCAPNG_ORDER_MAGIC ? 1 : -1;
 }
 
 static int need(struct cw_pcapng_block *block, size_t needed, const struct cw_pcapfile_shown *shown,
@@ -118,7 +117,7 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 				    "capweir does not read pcapng version %u.%u (section at byte "
 				    "%" PRIu64 "), only 1.0 and 1.2",
 				    major, minor, file->offset);
-	if (!file->section_count) {
+	if (!file->section_count && !file->joined_count) {
 		file->version_major = major;
 		file->version_minor = minor;
 		file->is_big_endian = is_swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
@@ -290,10 +289,6 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 				    file->offset);
 	}
 	layout->iface_count++;
-	file->has_ns |= iface.has_ns;
-	if (file->first_linktype == CW_LINKTYPE_ANY) {
-		file->first_linktype = iface.linktype;
-		file->first_snaplen = iface.snaplen;
-	}
+	cw_pcapfile_note_iface(file, &iface);
 	return 0;
 }

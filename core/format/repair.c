@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Finds the last record boundary with the usual parser, which is never shown the file's end: if the
- * parser asks for bytes beyond the end, the rest is the torn tail. Reads with pread, so a file that
- * shrinks meanwhile gives an error and not a signal. One ftruncate shortens the file; ftruncate is
- * atomic: after a crash the file has its old or its new length.
+ * Finds the last record boundary with the usual parser: if it asks for bytes beyond the file's end,
+ * the rest is the torn tail. It is shown the end only to judge the zeros before it. Reads with
+ * pread, so a file that shrinks meanwhile gives an error and not a signal. One ftruncate shortens
+ * the file; ftruncate is atomic: after a crash the file has its old or its new length.
  */
 #include "core/format/repair.h"
 
@@ -25,7 +25,6 @@ struct repairer {
 	int fd;
 	struct stat status; /* the file's status when it was opened */
 	uint64_t file_bytes;
-	uint64_t dense_bytes; /* bytes up to and including the last non-zero byte */
 	struct cw_ifaces ifaces;
 	struct cw_pcapfile file;
 	uint8_t *buffer;
@@ -83,28 +82,6 @@ static int open_file(struct repairer *repairer, const char *path, bool dry_run,
 	return 0;
 }
 
-/* Finds the start of the zeros at the file's end. */
-static int find_dense_bytes(struct repairer *repairer)
-{
-	uint64_t end = repairer->file_bytes;
-
-	while (end) {
-		size_t bytes = cw_min_size(end, repairer->capacity);
-		int result = read_at(repairer, repairer->buffer, bytes, end - (uint64_t)bytes);
-
-		if (result)
-			return result;
-		while (bytes && !repairer->buffer[bytes - 1]) {
-			bytes--;
-			end--;
-		}
-		if (bytes)
-			break;
-	}
-	repairer->dense_bytes = end;
-	return 0;
-}
-
 /* Reads at least `needed` bytes from the parser's position. Returns 1 if the file ends before. */
 static int fill(struct repairer *repairer, size_t needed)
 {
@@ -132,40 +109,55 @@ static int fill(struct repairer *repairer, size_t needed)
 	return result;
 }
 
-/*
- * Walks to the last record boundary. Returns 0 if the parser needs more bytes than the file has, or
- * if the rest is zeros; otherwise the parser's error. Zeros look like complete pcap records to the
- * parser, so the walk goes record by record near the final zeros.
- */
+/* Walks to the last record boundary. Returns 0 if the file ends within what follows it; otherwise
+ * the parser's error. */
 static int walk(struct repairer *repairer, uint64_t *packets, size_t *needed,
 		struct cw_error *error)
 {
+	const struct cw_pcapfile_limits limits = {SPAN_BYTES, UINT32_MAX};
 	struct cw_pcapfile *file = &repairer->file;
 	struct cw_pcapfile_step step;
+	bool is_at_end = false;
 
 	for (;;) {
 		size_t used = (size_t)(file->offset - repairer->start);
-		bool is_near = file->offset + SPAN_BYTES >= repairer->dense_bytes;
 		const struct cw_pcapfile_shown shown = {repairer->buffer + used,
-							repairer->filled - used, false};
-		const struct cw_pcapfile_limits limits = {SPAN_BYTES, is_near ? 1 : UINT32_MAX};
-		int result;
+							repairer->filled - used, is_at_end};
+		int result = cw_pcapfile_scan(file, &shown, &limits, &step, error);
 
-		*needed = 0;
-		if (file->format != CW_PCAPFILE_UNKNOWN && file->offset >= repairer->dense_bytes &&
-		    file->offset)
-			return 0;
-		result = cw_pcapfile_scan(file, &shown, &limits, &step, error);
-		if (result < 0)
-			return result;
-		*packets += step.span.record_count;
 		*needed = step.needed;
-		result = result == CW_PCAPFILE_MORE ? fill(repairer, step.needed) : 0;
+		if (result < 0)
+			return is_at_end ? 0 : result;
+		*packets += step.span.record_count;
+		if (result != CW_PCAPFILE_MORE)
+			continue;
+		result = fill(repairer, step.needed);
+		if (result > 0 && file->zero_bytes) {
+			is_at_end = true;
+			result = fill(repairer, (size_t)(repairer->file_bytes - file->offset));
+		}
 		if (result < 0)
 			return cw_error_set_errno(error, result, "cannot read the file");
-		if (result)
+		if (result > 0)
 			return 0;
 	}
+}
+
+/* Returns whether the file has only zeros from `from` on. */
+static bool ends_in_zeros(const struct repairer *repairer, uint64_t from)
+{
+	uint8_t *buffer = repairer->buffer;
+	uint64_t end = repairer->file_bytes;
+
+	while (end > from) {
+		size_t bytes = cw_min_size(end - from, repairer->capacity);
+
+		end -= bytes;
+		if (read_at(repairer, buffer, bytes, end) || buffer[0] ||
+		    memcmp(buffer, buffer + 1, bytes - 1) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* Returns whether the pcapng block at the parser's position has a valid length, and the file has
@@ -182,21 +174,21 @@ static bool is_block_torn_by_zeros(const struct repairer *repairer)
 		return false;
 	length = cw_load_u32(head + 4, file->layout.is_swapped);
 	return length >= CW_PCAPNG_BLOCK_BYTES_MIN && length % 4 == 0 && length <= left &&
-	       repairer->dense_bytes - file->offset <= length - 4;
+	       ends_in_zeros(repairer, file->offset + length - 4);
 }
 
 /* Returns whether the first header is complete. Without it there is nothing to keep. */
 static bool has_header(const struct cw_pcapfile *file)
 {
-	return file->format == CW_PCAPFILE_PCAP ||
-	       (file->format == CW_PCAPFILE_PCAPNG && file->section_count);
+	return file->first_format == CW_PCAPFILE_PCAP ||
+	       (file->first_format == CW_PCAPFILE_PCAPNG && file->section_count);
 }
 
 /* Describes the bytes after the last boundary. Returns an error if they are not a torn tail. */
 static int judge_tail(const struct repairer *repairer, int result, size_t needed,
 		      struct cw_repair *repair, struct cw_error *error)
 {
-	uint64_t at = repairer->file.offset;
+	uint64_t at = repairer->file.offset - repairer->file.zero_bytes;
 	uint64_t left = repairer->file_bytes - at;
 
 	if (!has_header(&repairer->file))
@@ -208,7 +200,7 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 	repair->kept_bytes = at;
 	if (!left)
 		return 0;
-	if (at >= repairer->dense_bytes) {
+	if (result == 0 && ends_in_zeros(repairer, at)) {
 		snprintf(repair->torn, sizeof(repair->torn), "zeros");
 	} else if (result == 0) {
 		snprintf(repair->torn, sizeof(repair->torn), "a record that wants %zu bytes",
@@ -273,14 +265,11 @@ static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_r
 		    error, -EPROTONOSUPPORT,
 		    "cannot repair a compressed file. Use capweir split to extract its "
 		    "complete records");
-	result = find_dense_bytes(repairer);
-	if (result)
-		return cw_error_set_errno(error, result, "cannot read the file");
 	cw_pcapfile_init(&repairer->file, &repairer->ifaces, 0, CW_LINKTYPE_ANY);
 	result = walk(repairer, &repair->packets, &needed, error);
 	if (result < 0 && result != -EBADMSG)
 		return result;
-	repair->format = repairer->file.format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
+	repair->format = repairer->file.first_format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
 	result = judge_tail(repairer, result, needed, repair, error);
 	if (result == 0 && repair->kept_bytes < repair->file_bytes && !dry_run)
 		result = cut(repairer, repair->kept_bytes, error);

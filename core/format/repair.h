@@ -3,10 +3,9 @@
  * Repair: truncates a capture file after its last complete record, if the rest is the tail of an
  * unfinished write (a kill, a crash, a full disk). Never changes anything else. Single owner.
  *
- * A torn tail is one of: a header or record that extends beyond the file's end; zeros up to the
- * end, as file systems leave them (in pcap they read as empty packets of 1970); a last block that
- * ends in such zeros. Damage with more data after it is not a torn tail and is refused: the user
- * has to judge it.
+ * A torn tail is one of: a header or record that extends beyond the file's end; zeros in place of
+ * records up to the end, as file systems leave them; a last block that ends in such zeros. Damage
+ * with more data after it is not a torn tail and is refused: the user has to judge it.
  */
 #ifndef CW_CORE_FORMAT_REPAIR_H
 #define CW_CORE_FORMAT_REPAIR_H

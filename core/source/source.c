@@ -211,13 +211,18 @@ bool cw_source_set_idle(struct cw_source *source, int idle_ms)
 	return true;
 }
 
+static const char *format_name(enum cw_pcapfile_format format)
+{
+	return format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
+}
+
 void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 {
 	static const char *const packings[] = {"none", "gzip", "zstd"};
 	const struct cw_pcapfile *parser = &source->parser;
 
 	memset(info, 0, sizeof(*info));
-	info->format = parser->format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
+	info->format = format_name(parser->first_format);
 	info->compression =
 	    packings[source->memory.unpack ? cw_unpack_packing(source->memory.unpack)
 					   : CW_PACKING_NONE];
@@ -231,7 +236,23 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->consumed_bytes =
 	    source->memory.unpack ? cw_unpack_consumed(source->memory.unpack) : parser->offset;
 	info->section_count = parser->section_count;
+	info->joined_count = parser->joined_count;
 	info->has_grown = source->has_grown;
+}
+
+uint32_t cw_source_joined(const struct cw_source *source, uint32_t capacity,
+			  struct cw_source_joined *joined)
+{
+	const struct cw_pcapfile *parser = &source->parser;
+	uint32_t count = cw_min_u32(parser->joined_count, CW_PCAPFILE_JOINED_MAX);
+
+	count = cw_min_u32(count, capacity);
+	for (uint32_t index = 0; index < count; index++)
+		joined[index] =
+		    (struct cw_source_joined){.at = parser->joined[index].at,
+					      .format = format_name(parser->joined[index].format),
+					      .linktype = parser->joined[index].linktype};
+	return count;
 }
 
 bool cw_source_identity(const struct cw_source *source, uint64_t *device, uint64_t *inode)

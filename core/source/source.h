@@ -36,7 +36,17 @@ struct cw_source_info {
 	uint64_t file_bytes;     /* length at open; 0 for pipes */
 	uint64_t consumed_bytes; /* bytes read of the file, compressed if it is */
 	uint64_t section_count;  /* pcapng sections */
-	bool has_grown;          /* a regular file became longer after open */
+	uint32_t joined_count; /* capture files that follow the first one in the input (cat a b) */
+	bool has_grown;        /* a regular file became longer after open */
+};
+
+/* A capture file that follows another one in the same input. */
+#define CW_SOURCE_JOINED_MAX 64u /* the first ones are described; all are counted */
+
+struct cw_source_joined {
+	uint64_t at;        /* offset of its header in the uncompressed input */
+	const char *format; /* "pcap", "pcapng" */
+	uint32_t linktype;  /* link type of its first interface; CW_LINKTYPE_ANY: none */
 };
 
 /*
@@ -68,6 +78,10 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 bool cw_source_set_idle(struct cw_source *source, int idle_ms);
 
 void cw_source_info(const struct cw_source *source, struct cw_source_info *info);
+
+/* Fills up to `capacity` joined files that were read so far. Returns how many. */
+uint32_t cw_source_joined(const struct cw_source *source, uint32_t capacity,
+			  struct cw_source_joined *joined);
 
 /* Fills device and inode, to detect that an output is an input. Returns false for pipes. */
 bool cw_source_identity(const struct cw_source *source, uint64_t *device, uint64_t *inode);

@@ -58,12 +58,16 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 		packet->data = at + header_bytes;
 		packet->ts_ns = cw_load_u32(at, is_swapped) * CW_NS_PER_S +
 				(uint64_t)cw_load_u32(at + 4, is_swapped) * unit_ns;
-		packet->caplen = cw_min_u32(caplen, caplen_cut);
+		packet->caplen = caplen;
 		packet->wire_len = len;
 		packet->iface = iface;
 		packet->flags = 0;
 		packet->options_bytes = 0;
 		packet->reserved = 0;
+		if (cw_unlikely(caplen > caplen_cut)) {
+			packet->caplen = caplen_cut;
+			packet->flags = CW_PACKET_TRUNCATED;
+		}
 		at += header_bytes + caplen;
 		left -= header_bytes + caplen;
 		count++;

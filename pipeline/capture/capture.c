@@ -4,8 +4,11 @@
  * complete records and numbers the batches. It reads record headers only; workers do the rest.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/packet/linktype.h"
 #include "pipeline/capture/capture.h"
 
 /* What outputs keep of a pipe's packets is written after at most twice this time. */
@@ -140,6 +143,34 @@ void cw_lane_end(struct cw_lane *lane)
 	cw_turn_offer_any(lane->owner->turn, lane->index);
 }
 
+/* Notes what is known at the input's end, and closes it. */
+static void end_input(struct cw_capture *capture, struct cw_input *input)
+{
+	char name[64];
+
+	if (!input->source)
+		return;
+	cw_source_info(input->source, &input->info);
+	if (input->info.has_grown)
+		cw_run_tell(capture->run, CW_WARNING,
+			    "%s grew while it was read; packets added later are not read",
+			    input->path);
+	if (input->info.joined_count)
+		input->joined = calloc(CW_SOURCE_JOINED_MAX, sizeof(*input->joined));
+	if (input->joined) {
+		input->joined_shown =
+		    cw_source_joined(input->source, CW_SOURCE_JOINED_MAX, input->joined);
+		cw_run_tell(capture->run, CW_NOTE,
+			    "%s holds %u capture files: the second is joined at byte %" PRIu64
+			    ", %s of link type %s",
+			    input->path, input->info.joined_count + 1, input->joined->at,
+			    input->joined->format,
+			    cw_linktype_name(input->joined->linktype, name, sizeof(name)));
+	}
+	cw_source_close(input->source);
+	input->source = NULL;
+}
+
 void *cw_capture_main(void *argument)
 {
 	struct cw_lane *lane = argument;
@@ -161,14 +192,7 @@ void *cw_capture_main(void *argument)
 			input->error = error;
 			cw_run_tell(capture->run, CW_PROBLEM, "%s", error.text);
 		}
-		if (input->source)
-			cw_source_info(input->source, &input->info);
-		if (input->info.has_grown)
-			cw_run_tell(capture->run, CW_WARNING,
-				    "%s grew while it was read; packets added later are not read",
-				    input->path);
-		cw_source_close(input->source);
-		input->source = NULL;
+		end_input(capture, input);
 	}
 	cw_lane_end(lane);
 	cw_run_thread_ends(capture->run);

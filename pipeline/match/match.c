@@ -223,6 +223,7 @@ static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scrat
 		enum cw_packet_class class = CW_CLASS_MATCHED;
 
 		batch->part.caplen_bytes += packet->caplen;
+		batch->part.truncated += (packet->flags & CW_PACKET_TRUNCATED) != 0;
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
 			batch->part.has_giant = true;

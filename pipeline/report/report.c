@@ -5,15 +5,27 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "pipeline/report/past.h"
 
-static int report_input(const struct cw_input *input, struct cw_report_input *report)
+static int report_input(struct cw_run *run, const struct cw_input *input,
+			struct cw_report_input *report)
 {
 	*report = (struct cw_report_input){.file = input->path,
 					   .packets = input->packets,
 					   .bytes = input->bytes,
 					   .file_bytes = input->info.consumed_bytes,
-					   .format = input->info.format};
+					   .format = input->info.format,
+					   .truncated = input->truncated,
+					   .joined = input->joined,
+					   .joined_shown = input->joined_shown,
+					   .joined_count = input->info.joined_count};
+	if (input->truncated)
+		cw_run_tell(run, CW_WARNING,
+			    "%s: the file holds more of %" PRIu64 " packet%s than its snapshot "
+			    "length of %u; packets are truncated to it, as tcpdump does",
+			    input->path, input->truncated, cw_plural(input->truncated),
+			    input->info.snaplen);
 	if (input->error.code)
 		report->error = strdup(input->error.text);
 	else if (input->was_truncated)
@@ -138,7 +150,8 @@ int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, s
 	if (!report->inputs)
 		goto no_memory;
 	for (uint32_t index = 0; index < capture->inputs->count; index++, report->input_count++) {
-		if (report_input(&capture->inputs->at[index], &report->inputs[index]) < 0)
+		if (report_input(capture->run, &capture->inputs->at[index],
+				 &report->inputs[index]) < 0)
 			goto no_memory;
 		report->packets += report->inputs[index].packets;
 		report->bytes += report->inputs[index].bytes;

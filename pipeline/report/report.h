@@ -5,6 +5,7 @@
 
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"
+#include "core/source/source.h"
 #include "pipeline/rules/rules.h"
 #include "pipeline/run/books.h"
 
@@ -14,6 +15,10 @@ struct cw_report_input {
 	uint64_t bytes; /* captured */
 	uint64_t file_bytes;
 	const char *format;
+	uint64_t truncated; /* packets that the file's own snapshot length truncates */
+	const struct cw_source_joined *joined; /* the first ones; borrowed from the run */
+	uint32_t joined_shown;
+	uint32_t joined_count;
 	char *error; /* NULL: read to the end */
 };
 

@@ -73,6 +73,7 @@ struct cw_batch_part {
 	uint32_t class_counts[CW_CLASS_COUNT];
 	uint64_t caplen_bytes;
 	uint64_t latest_ns; /* latest timestamp, if an output rotates by time */
+	uint32_t truncated; /* packets that their own file's snapshot length truncates */
 	uint32_t iface;     /* of all packets, if has_one_iface */
 	uint32_t linktype;  /* of all packets, if has_one_linktype */
 	bool has_one_iface;
@@ -129,9 +130,9 @@ struct cw_batch {
 	struct cw_sample *samples; /* in packet order */
 };
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
-CW_ASSERT_BYTES(struct cw_batch_part, 64);
+CW_ASSERT_BYTES(struct cw_batch_part, 72);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 304);
+CW_ASSERT_BYTES(struct cw_batch, 312);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

@@ -70,10 +70,13 @@ struct cw_input {
 	/* owner: the capture thread */
 	struct cw_source *source; /* NULL: closed again after the header was checked */
 	struct cw_source_info info;
-	struct cw_error error; /* code 0: read to the end */
+	struct cw_source_joined *joined; /* capture files joined to the first one; NULL: none */
+	uint32_t joined_shown;           /* of these, described in `joined` */
+	struct cw_error error;           /* code 0: read to the end */
 	/* owner: the turn */
 	uint64_t packets;
-	uint64_t bytes; /* captured */
+	uint64_t bytes;     /* captured */
+	uint64_t truncated; /* packets that the file's snapshot length truncates */
 	bool was_truncated;
 };
 

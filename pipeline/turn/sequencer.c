@@ -33,9 +33,11 @@ static void cut_short(struct cw_lane *lane, struct cw_batch *batch, uint64_t mat
 
 	memset(batch->part.class_counts, 0, sizeof(batch->part.class_counts));
 	batch->part.caplen_bytes = 0;
+	batch->part.truncated = 0;
 	for (index = batch->part.first; index < batch->part.end && matched_left; index++) {
 		batch->part.class_counts[batch->classes[index]]++;
 		batch->part.caplen_bytes += batch->packets[index].caplen;
+		batch->part.truncated += (batch->packets[index].flags & CW_PACKET_TRUNCATED) != 0;
 		matched_left -= batch->classes[index] == CW_CLASS_MATCHED;
 	}
 	batch->part.end = index;
@@ -83,6 +85,7 @@ static void count_part(struct cw_turn *turn, struct cw_lane *lane, struct cw_bat
 	lane->turn.counted += packets;
 	input->packets += packets;
 	input->bytes += batch->part.caplen_bytes;
+	input->truncated += batch->part.truncated;
 	books->received += packets;
 	books->malformed += batch->part.class_counts[CW_CLASS_MALFORMED];
 	books->prefiltered += batch->part.class_counts[CW_CLASS_PREFILTERED];

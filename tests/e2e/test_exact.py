@@ -34,12 +34,20 @@ WITHOUT_NANO = {
 }
 
 
+# Files that end in zeros. tcpdump takes these for empty packets, capweir for the tail of an
+# unfinished write. (capweir also reads joined files on; tcpdump fails on them.)
+ZERO_TAIL = {
+    "syn11__tail-zero-filled.pcap",
+    "tcpdump__vtp_asan.pcap",
+}
+
+
 def groups():
     """Lists of files that one tcpdump reads with one filter: of one format and link type. tcpdump
     reads only its first file with nanoseconds, so that only files of microseconds share a group."""
     alike = collections.defaultdict(list)
     for row in e2e.corpus():
-        if row["tcpdump_rc"] == "0":
+        if row["tcpdump_rc"] == "0" and row["file"] not in ZERO_TAIL:
             alone = "" if is_micro(row) else row["file"]
             alike[row["format"], row["linktypes"], alone].append(row)
     return [rows[at:at + GROUP] for rows in alike.values() for at in range(0, len(rows), GROUP)]

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What headers of inputs say, and what becomes of it in outputs: link types, FCS, timestamps."""
+"""What headers of inputs say, and what becomes of it in outputs: link types, FCS, timestamps,
+snapshot lengths. Where one input ends and another one begins."""
 import json
+import os
+import resource
+import subprocess
 
 import e2e
 
@@ -56,6 +60,104 @@ class Headers(e2e.Test):
         late = e2e.section() + e2e.interface() + e2e.enhanced(0, 1, b"\0" * 60) + e2e.interface(
             resolution=9) + e2e.enhanced(1, 1, b"\0" * 60)
         self.assertTrue(self.inspect(self.write("late.pcapng", late))["nanoseconds"])
+
+    def test_packets_longer_than_their_files_snapshot_length_are_counted(self):
+        packets = e2e.simple_packets(10, size=30)
+        source = self.write("big.pcap", e2e.pcap(packets, snaplen=40))
+        for more, count in (((), 10), (("-c", 4), 4), (("-t", 4), 10)):
+            report, done = self.run_json("split", "-r", source, "-w", self.path("out.pcap"), *more)
+            self.assertEqual(report["inputs"][0]["truncated"], count)
+            self.assertIn(f"more of {count} packets than its snapshot length of 40", done.err)
+            written = e2e.read_capture(self.path("out.pcap")).packets
+            self.assertEqual({one.caplen for one in written}, {40})
+        self.assertEqual(self.inspect(source)["truncated"], 10)
+        source = self.write("good.pcap", e2e.pcap(packets, snaplen=len(packets[0][1])))
+        report, done = self.run_json("split", "-r", source, "-w", self.path("out.pcap"))
+        self.assertEqual((report["inputs"][0]["truncated"], done.err), (0, ""))
+        self.assertEqual(self.inspect(source)["truncated"], 0)
+
+
+class Ends(e2e.Test):
+    """split, split from a pipe, inspect and repair agree on where a file ends, and on why."""
+
+    def contents(self):
+        """(name, content, packets, status, status of repair, bytes that repair keeps)"""
+        packets = e2e.simple_packets(10)
+        whole, swapped = e2e.pcap(packets), e2e.pcap(packets, order=">", ns=True, linktype=101)
+        tagged = e2e.section() + e2e.interface() + b"".join(
+            e2e.enhanced(0, ts // 1000, data) for ts, data in packets)
+        more = whole[24:24 + 16 + len(packets[0][1])]
+        for count in (5, 16, 20, 4096):
+            yield f"zeros {count}", whole + b"\0" * count, 10, 1, 1, len(whole)
+            yield f"zeros {count} in pcapng", tagged + b"\0" * count, 10, 1, 1, len(tagged)
+        yield "zeros before a record", whole + b"\0" * 64 + more, 15, 0, 0, None
+        yield "zeros before half a record", whole + b"\0" * 64 + more[:7], 14, 1, 1, len(whole) + 64
+        yield "no record at all", whole[:24] + b"\0" * 64, 0, 1, 1, 24
+        for first, second in ((whole, whole), (whole, swapped), (swapped, whole), (whole, tagged),
+                              (tagged, whole), (tagged, tagged)):
+            yield "joined", first + second, 20, 0, 0, None
+            yield "joined and torn", first + second[:-1], 19, 1, 1, None
+        yield "joined three times", whole + tagged + swapped + whole, 40, 0, 0, None
+        yield "half a header", whole + whole[:20], 10, 1, 1, len(whole)
+
+    def test_all_parts_agree(self):
+        for name, content, packets, status, repaired, kept in self.contents():
+            with self.subTest(name):
+                path = self.write("in", content)
+                report, _ = self.run_json("split", "-r", path, "-w", self.path("o.pcapng"),
+                                          status=status)
+                self.assertEqual((report["packets"], bool(report["inputs"][0]["error"])),
+                                 (packets, bool(status)))
+                self.assertEqual(len(e2e.read_capture(self.path("o.pcapng")).packets), packets)
+                with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as cat:
+                    done = e2e.capweir("split", "-q", "-r", "-", "-w", self.path("p.pcapng"),
+                                       stdin=cat.stdout)
+                self.assertEqual(done.status, status, e2e.text_of(done))
+                self.assertEqual(self.read("p.pcapng"), self.read("o.pcapng"))
+                done = e2e.capweir("inspect", "--json", path)
+                self.assertEqual((done.status, json.loads(done.out)[0]["packets"]),
+                                 (status, packets))
+                done = e2e.capweir("repair", "--json", "--dry-run", path)
+                found, = json.loads(done.out)
+                self.assertEqual((done.status, found["packets"]), (repaired, packets))
+                if kept:
+                    self.assertEqual(found["kept_bytes"], kept)
+
+    def test_joined_files_are_as_several_inputs(self):
+        packets = e2e.simple_packets(20)
+        one = self.write("a.pcap", e2e.pcap(packets[:9]))
+        two = self.write("b.pcap", e2e.pcap(packets[9:], order=">"))
+        both = self.write("ab.pcap", self.read("a.pcap") + self.read("b.pcap"))
+        for name in ("o.pcap", "o.pcapng"):
+            self.run_ok("split", "-q", "-r", one, "-r", two, "-w", self.path(name))
+            wanted = self.read(name)
+            report, done = self.run_json("split", "-r", both, "-w", self.path(name))
+            self.assertEqual(self.read(name), wanted)
+            self.assertEqual(report["inputs"][0]["joined"], [
+                {"at": os.path.getsize(one), "format": "pcap", "linktype": "EN10MB"}])
+            self.assertEqual(report["inputs"][0]["joined_count"], 1)
+            self.assertIn(f"joined at byte {os.path.getsize(one)}", done.err)
+        found = json.loads(self.run_ok("inspect", "--json", both).out)[0]
+        self.assertEqual(found["joined"], report["inputs"][0]["joined"])
+        self.assertIn(b"joined       at byte", self.run_ok("inspect", both).out)
+
+    def test_zeros_from_a_pipe_take_no_memory(self):
+        """They are counted; only what follows them says what they are."""
+        count = e2e.scaled(256 << 20, 64 << 20)
+        command = f"cat '{self.write('a.pcap', e2e.pcap(e2e.simple_packets(3)))}'; head -c {count}"
+        with subprocess.Popen(["sh", "-c", command + " /dev/zero"],
+                              stdout=subprocess.PIPE) as sender:
+            done = e2e.start("split", "-q", "-r", "-", "-w", self.path("o.pcap"),
+                             stdin=sender.stdout)
+            _, status, used = os.wait4(done.pid, 0)
+        done.returncode = os.waitstatus_to_exitcode(status)
+        err = done.stderr.read().decode()
+        done.stdout.close()
+        done.stderr.close()
+        self.assertEqual(done.returncode, 1, err)
+        self.assertIn("only zeros follow", err)
+        self.assertLess(used.ru_maxrss * 1024, (40 << 20) + resource.getpagesize())
+        self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 3)
 
 
 if __name__ == "__main__":

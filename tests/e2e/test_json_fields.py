@@ -88,20 +88,25 @@ class Fields(live.Test):
 
 
 class Files(Fields):
+    def joined(self):
+        """A file that is followed by another one."""
+        return self.write("joined.pcap", 2 * e2e.pcap(e2e.simple_packets(2)))
+
     def test_report_of_split_has_the_fields_of_the_page(self):
         common = ("split", "-r", self.packets(), "--json")
         self.check_fields(
             [self.json_of(*common, "-w", "all.pcap", "udp"),
              self.json_of(*common, "-R", self.rules(), "--verify-filters=1/1", "--sync", "close",
                           "-z", "/bin/true"),
-             self.json_of(*common, "-r", "/nowhere", "-w", "all.pcap", status=1)],
+             self.json_of(*common, "-r", self.joined(), "-r", "/nowhere", "-w", "all.pcap",
+                          status=1)],
             "SPLIT AND CAPTURE: THE REPORT")
 
     def test_inspect_has_the_fields_of_the_page(self):
         block = e2e.capweir("split", "-r", self.packets(), "-w", "in.pcapng", cwd=self.directory)
         self.assertEqual(block.status, 0, block.err)
-        self.check_fields([self.json_of("inspect", "--json", "in.pcap", "in.pcapng", "/nowhere",
-                                        status=1)], "INSPECT")
+        self.check_fields([self.json_of("inspect", "--json", "in.pcap", "in.pcapng",
+                                        self.joined(), "/nowhere", status=1)], "INSPECT")
 
     def test_repair_has_the_fields_of_the_page(self):
         with open(self.packets("torn.pcap"), "ab") as file:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* capweir inspect: contents and damage of capture files. inspect_filter.c has inspect filter. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 #include "tools/commands/commands.h"
 #include "tools/request/request.h"
 #include "tools/text/numbers.h"
+#include "tools/text/report.h"
 
 #define BURST 256u
 #define SPAN_BYTES ((size_t)1 << 20)
@@ -23,10 +25,13 @@ struct findings {
 	uint64_t malformed;
 	uint64_t backwards; /* timestamps earlier than that of the packet before */
 	uint64_t cut;       /* packets with caplen < wire_len */
+	uint64_t truncated; /* packets longer than the file's own snapshot length */
 	uint64_t first_ns, last_ns, least_ns, most_ns;
 	uint32_t caplen_min, caplen_max;
 	uint64_t *iface_packets;
 	uint32_t iface_capacity;
+	struct cw_source_joined joined[CW_SOURCE_JOINED_MAX];
+	uint32_t joined_shown;
 	struct cw_error damage;
 };
 
@@ -72,6 +77,7 @@ static int count_packet(struct findings *findings, const struct cw_packet *packe
 	findings->bytes += packet->caplen;
 	findings->wire_bytes += packet->wire_len;
 	findings->cut += packet->caplen < packet->wire_len;
+	findings->truncated += (packet->flags & CW_PACKET_TRUNCATED) != 0;
 	return count_iface(findings, packet->iface);
 }
 
@@ -144,6 +150,12 @@ static void print_findings(const char *path, const struct findings *findings,
 	       info->format, info->version_major, info->version_minor, info->byte_order,
 	       info->has_ns ? "ns" : "us", info->compression);
 	print_ifaces(findings, ifaces);
+	for (uint32_t index = 0; index < findings->joined_shown; index++)
+		printf("  joined       at byte %" PRIu64 ": %s, %s\n", findings->joined[index].at,
+		       findings->joined[index].format,
+		       cw_linktype_name(findings->joined[index].linktype, time, sizeof(time)));
+	if (findings->joined_shown < info->joined_count)
+		printf("  and %u more joined files\n", info->joined_count - findings->joined_shown);
 	printf("  packets      %s (%s captured, %s on the wire)\n",
 	       cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
 	       cw_format_bytes(findings->wire_bytes, c));
@@ -152,6 +164,10 @@ static void print_findings(const char *path, const struct findings *findings,
 		       findings->caplen_min, findings->caplen_max,
 		       (double)findings->bytes / (double)findings->packets,
 		       cw_format_count(findings->cut, a), cw_plural(findings->cut));
+		if (findings->truncated)
+			printf("  too long     %s packet%s, truncated to the file's own snaplen\n",
+			       cw_format_count(findings->truncated, a),
+			       cw_plural(findings->truncated));
 		printf("  first time   %s\n", format_time(findings->first_ns, time, sizeof(time)));
 		printf("  last time    %s\n", format_time(findings->last_ns, time, sizeof(time)));
 		printf("  duration     %.6f s\n",
@@ -188,15 +204,18 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 					       : 0)));
 	}
 	return json_pack(
-	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+	    "s:I, s:I, s:o}",
 	    "file", cw_json_text(path), "format", info->format, "compression", info->compression,
 	    "byte_order", info->byte_order, "format_version", (int)info->version_major,
 	    (int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list, "packets",
 	    (json_int_t)findings->packets, "bytes", (json_int_t)findings->bytes, "wire_bytes",
 	    (json_int_t)findings->wire_bytes, "first_ns", (json_int_t)findings->first_ns, "last_ns",
 	    (json_int_t)findings->last_ns, "times_backwards", (json_int_t)findings->backwards,
-	    "cut", (json_int_t)findings->cut, "malformed", (json_int_t)findings->malformed,
-	    "damage", cw_json_text(findings->damage.code ? findings->damage.text : NULL));
+	    "cut", (json_int_t)findings->cut, "truncated", (json_int_t)findings->truncated,
+	    "joined", cw_joined_json(findings->joined, findings->joined_shown), "joined_count",
+	    (json_int_t)info->joined_count, "malformed", (json_int_t)findings->malformed, "damage",
+	    cw_json_text(findings->damage.code ? findings->damage.text : NULL));
 }
 
 /* Appends `entry`; returns `status`, or CW_EXIT_PROBLEM without memory. */
@@ -231,6 +250,7 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	else
 		findings.damage.code = 0;
 	cw_source_info(source, &findings.info);
+	findings.joined_shown = cw_source_joined(source, CW_SOURCE_JOINED_MAX, findings.joined);
 	if (list)
 		status = append(list, findings_json(path, &findings, &ifaces), status);
 	else

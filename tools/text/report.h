@@ -3,13 +3,20 @@
 #ifndef CW_TOOLS_TEXT_REPORT_H
 #define CW_TOOLS_TEXT_REPORT_H
 
+#include <jansson.h>
+#include <stdint.h>
+
 struct cw_books;
 struct cw_progress;
 struct cw_report;
+struct cw_source_joined;
 
 /* Print the report: a table on stderr, or JSON on stdout (returns 0 or CW_EXIT_PROBLEM). */
 void cw_report_print(const struct cw_report *report);
 int cw_report_print_json(const struct cw_report *report);
+
+/* Returns the joined files of an input as an array. */
+json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_count);
 
 /* Prints each loss and each failure on a line of stderr. */
 void cw_report_complain(const struct cw_report *report);

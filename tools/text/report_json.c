@@ -11,6 +11,23 @@ static json_t *count(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
+json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_count)
+{
+	json_t *list = json_array();
+
+	for (uint32_t index = 0; index < joined_count; index++) {
+		char type[64];
+		const char *name = cw_linktype_name(joined[index].linktype, type, sizeof(type));
+
+		json_array_append_new(
+		    list, json_pack("{s:o, s:s, s:o}", "at", count(joined[index].at), "format",
+				    joined[index].format, "linktype",
+				    joined[index].linktype == CW_LINKTYPE_ANY ? json_null()
+									      : json_string(name)));
+	}
+	return list;
+}
+
 static json_t *inputs_json(const struct cw_report *report)
 {
 	json_t *list = json_array();
@@ -20,10 +37,13 @@ static json_t *inputs_json(const struct cw_report *report)
 
 		json_array_append_new(
 		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "file", cw_json_text(input->file),
-			      "packets", count(input->packets), "bytes", count(input->bytes),
-			      "file_bytes", count(input->file_bytes), "format",
-			      cw_json_text(input->format), "error", cw_json_text(input->error)));
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+			      cw_json_text(input->file), "packets", count(input->packets), "bytes",
+			      count(input->bytes), "file_bytes", count(input->file_bytes), "format",
+			      cw_json_text(input->format), "truncated", count(input->truncated),
+			      "joined", cw_joined_json(input->joined, input->joined_shown),
+			      "joined_count", count(input->joined_count), "error",
+			      cw_json_text(input->error)));
 	}
 	return list;
 }

@@ -151,6 +151,11 @@ static void fuzzed_images_are_read_the_same_whole_and_in_pieces(void **state)
 			put_pcap_header(&image, kind ? MAGIC_NS : MAGIC_US, 2, 3, 65535, 1);
 			for (i = 0; i < 5; i++)
 				put_pcap_record(&image, 1, 0, 9, 30, 9);
+			put_pcap_header(&image, kind ? MAGIC_US : MAGIC_NS, 2, 4, 65535, 101);
+			put_pcap_record(&image, 1, 0, 9, 30, 9);
+			put_shb(&image, 1, 0);
+			put_clock(9, 0);
+			put_epb(&image, 0, 1, 9, 9, 9);
 		} else {
 			for (i = 0; i < 2; i++) {
 				put_shb(&image, 1, 0);
@@ -165,6 +170,8 @@ static void fuzzed_images_are_read_the_same_whole_and_in_pieces(void **state)
 			size_t bytes = image.bytes - (round % 4 ? 0 : next_random(&random) % 20);
 
 			memcpy(copy, image.data, image.bytes);
+			if (round % 7 == 0) /* to the end, or before other bytes */
+				memset(copy + bytes - bytes / 3, 0, bytes / (round % 2 ? 3 : 4));
 			for (i = 0; i < round % 5; i++)
 				copy[next_random(&random) % bytes] =
 				    i % 2 ? (uint8_t)next_random(&random)
