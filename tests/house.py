@@ -64,7 +64,7 @@ LAW = {
     "pipeline/control": ("pipeline", "pipeline/reload", "pipeline/turn", "pipeline/match",
                          "pipeline/output", "pipeline/run", CORE),
     "tools/text": ("pipeline/pipeline.h", CORE),
-    "tools/process": ("pipeline/pipeline.h", "pipeline/control", CORE),
+    "tools/process": ("tools/text", "pipeline/pipeline.h", "pipeline/control", CORE),
     "tools/options": ("tools/text", "pipeline/rules", CORE),
     "tools/devices": ("tools/text", "tools/options", CORE),
     "tools/request": ("tools/process", "tools/options", "tools/text", "pipeline/*", CORE),
@@ -90,6 +90,12 @@ FILES = {}  # more than 600 lines
 STRUCTS = {}  # more than 30 fields; a struct within a struct counts by its own fields
 PARAMETERS = {  # more than 6
     "tools/process/metrics.c:handle": "libmicrohttpd defines the parameters of its callback",
+}
+PRINTERS = {  # files of tools/ that print by stdio, with what they print; others call cw_print
+    "tools/text/complain.c": "cleaned text",
+    "tools/text/numbers.c": "JSON, escaped",
+    "tools/options/help.c": "the table of options",
+    "tools/commands/run.c": "progress lines: numbers",
 }
 MOST = {"functions": 3, "files": 5, "structs": 3, "parameters": 5}
 CLANG_FORMAT = "14."  # version that decides the layout
@@ -350,6 +356,13 @@ class Layout(unittest.TestCase):
                  for number, line in enumerate(TEXT[name].splitlines(), 1)
                  if len(line.expandtabs(8)) > 100]
         self.assertEqual(wrong, [])
+
+    def test_text_for_terminals_is_cleaned(self):
+        """Names of files, interfaces and rules would command a terminal: tools/text/complain.h."""
+        call = re.compile(r"\b(v?f?printf|dprintf|f?puts|putchar|f?putc|perror|fwrite)\(")
+        found = {name for name in SOURCES if name.startswith("tools/") and
+                 wing(name) != "tools/manual" and name.endswith(".c") and call.search(TEXT[name])}
+        self.assertEqual(found, set(PRINTERS))
 
     def test_header_guards_are_the_path(self):
         wrong = []

@@ -9,6 +9,7 @@
 #include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
 #include "tools/options/help.h"
+#include "tools/text/numbers.h"
 
 static const struct {
 	const char *name;
@@ -83,7 +84,7 @@ static int run_command(int argc, char **argv)
 		return CW_EXIT_USAGE;
 	}
 	if (strcmp(word, "--version") == 0) {
-		printf("capweir %s\n%s\n", cw_version(), cw_libpcap_version());
+		cw_print(stdout, "capweir %s\n%s\n", cw_version(), cw_libpcap_version());
 		return CW_EXIT_COMPLETE;
 	}
 	if (strcmp(word, "help") == 0)
@@ -104,7 +105,10 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int result = run_command(argc, argv);
+	int result;
+
+	cw_json_begin();
+	result = run_command(argc, argv);
 
 	/* A command is not complete if its output cannot be written. */
 	if (result == CW_EXIT_COMPLETE)

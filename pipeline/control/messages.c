@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "core/base/near.h"
+#include "core/base/noted.h"
+#include "core/base/text.h"
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"
@@ -159,35 +161,32 @@ static json_t *text_json(const char *text)
 	if (!text)
 		return json_null();
 	result = json_string(text);
-	clean = result ? NULL : strdup(text);
-	if (!clean)
+	if (result)
 		return result;
-	for (size_t index = 0; clean[index]; index++) {
-		if ((signed char)clean[index] < 0)
-			clean[index] = '?';
-	}
+	clean = cw_noted_malloc(strlen(text) + 1);
+	if (!clean)
+		return NULL;
+	strcpy(clean, text);
+	cw_text_make_utf8(clean);
 	result = json_string(clean);
 	free(clean);
 	return result;
 }
 
-/* Returns the object as a line; takes the object. */
+/* Returns the object (takes) as a line, or NULL if memory ran out while this thread made it. */
 static char *line_of(json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-	char *line = NULL;
+	size_t bytes = text ? strlen(text) : 0;
+	char *line = text ? realloc(text, bytes + 2) : NULL;
 
 	json_decref(object);
-	if (text) {
-		size_t bytes = strlen(text);
-
-		line = realloc(text, bytes + 2);
-		if (line)
-			memcpy(line + bytes, "\n", 2);
-		else
-			free(text);
+	if (!cw_noted_failure() && line) {
+		memcpy(line + bytes, "\n", 2);
+		return line;
 	}
-	return line;
+	free(line ? line : text);
+	return NULL;
 }
 
 static json_t *new_answer(enum cw_control_command command)

@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "pipeline/control/metrics.h"
+
+#define LABEL_BYTES 1024u
 
 struct metrics {
 	FILE *file;
@@ -103,11 +106,16 @@ static void put_one(const struct metrics *metrics, const struct family *family, 
 	fprintf(metrics->file, " %" PRIu64 "\n", value);
 }
 
-/* Prints the first label; escapes backslashes, quotes and newlines in its value. */
+/* Prints the first label; its value becomes valid UTF-8, backslashes, quotes and newlines are
+ * escaped. */
 static void put_label(FILE *file, const char *name, const char *value)
 {
+	char text[LABEL_BYTES];
+
+	snprintf(text, sizeof(text), "%s", value);
+	cw_text_make_utf8(text);
 	fprintf(file, "{%s=\"", name);
-	for (; *value; value++) {
+	for (value = text; *value; value++) {
 		if (*value == '\\' || *value == '"')
 			fputc('\\', file);
 		if (*value == '\n')

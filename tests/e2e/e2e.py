@@ -437,7 +437,7 @@ def section(order="<"):
 def interface(linktype=ETHERNET, name=None, snaplen=0, resolution=None, order="<"):
     options = b""
     if name:
-        options += option(2, name.encode(), order)
+        options += option(2, os.fsencode(name), order)
     if resolution is not None:
         options += option(9, bytes([resolution]), order)
     if options:

@@ -64,8 +64,8 @@ static int refuse_name(const char *word)
 		cw_complain("unknown benchmark '%s'%s%s", word, meant[0] ? ";" : "", meant);
 	cw_complain("bench needs the name of one of these:");
 	for (size_t index = 0; index < CW_ARRAY_COUNT(benches); index++)
-		fprintf(stderr, "  %-10s %s\n", benches[index].name,
-			cw_command_page("bench", benches[index].name)->summary);
+		cw_print(stderr, "  %-10s %s\n", benches[index].name,
+			 cw_command_page("bench", benches[index].name)->summary);
 	return CW_EXIT_USAGE;
 }
 

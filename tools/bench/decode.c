@@ -269,17 +269,17 @@ static void print_packets(const struct bench *bench)
 		cw_decode_layers(packet->data, packet->caplen, packet->iface, &layers);
 		last = layers.count ? &layers.at[layers.count - 1] : NULL;
 		if (bench->arguments->bench.print_layers) {
-			fprintf(file, "packet %zu:", index + 1);
+			cw_print(file, "packet %zu:", index + 1);
 			for (n = 0; n < layers.count; n++)
-				fprintf(file, " %s%s", cw_layer_name(layers.at[n].type),
-					layers.at[n].flags & CW_LAYER_TRUNCATED ? "(truncated)"
-										: "");
-			fputc('\n', file);
+				cw_print(file, " %s%s", cw_layer_name(layers.at[n].type),
+					 layers.at[n].flags & CW_LAYER_TRUNCATED ? "(truncated)"
+										 : "");
+			cw_print(file, "\n");
 		}
 		if (bench->arguments->bench.print_errors && cw_layers_failed(&layers))
-			fprintf(file, "packet %zu: %s at byte %u: %s\n", index + 1,
-				cw_layer_name(last->failure.type), last->offset,
-				cw_layer_error_text(last->failure.error));
+			cw_print(file, "packet %zu: %s at byte %u: %s\n", index + 1,
+				 cw_layer_name(last->failure.type), last->offset,
+				 cw_layer_error_text(last->failure.error));
 	}
 }
 
@@ -330,14 +330,14 @@ static void print_text(const struct bench *bench)
 	uint64_t rounds = bench->arguments->bench.repeat;
 
 	cw_bench_print_machine();
-	printf("%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a), bench->path,
-	       cw_format_bytes(bench->packets.byte_count, b),
-	       bench->packets.is_cut ? ", the first of the file (--packets)" : "");
+	cw_print(stdout, "%s packets of %s (%s)%s\n", cw_format_count(bench->packets.count, a),
+		 bench->path, cw_format_bytes(bench->packets.byte_count, b),
+		 bench->packets.is_cut ? ", the first of the file (--packets)" : "");
 	if (bench->packets.left_out_count)
-		printf("%s malformed packets are left out\n",
-		       cw_format_count(bench->packets.left_out_count, a));
-	printf("%-12s %12s %12s %9s %10s %18s %8s\n", "phase", "packets", "layers", "errors",
-	       "ns/packet", "(min-max)", "of limit");
+		cw_print(stdout, "%s malformed packets are left out\n",
+			 cw_format_count(bench->packets.left_out_count, a));
+	cw_print(stdout, "%-12s %12s %12s %9s %10s %18s %8s\n", "phase", "packets", "layers",
+		 "errors", "ns/packet", "(min-max)", "of limit");
 	for (int phase = 0; phase < PHASE_COUNT; phase++) {
 		const struct tally *tally = &bench->tallies[phase];
 		const double *times = bench->times[phase];
@@ -345,18 +345,19 @@ static void print_text(const struct bench *bench)
 		char spread[64];
 
 		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", times[0], times[rounds - 1]);
-		printf("%-12s %12s %12s %9s %10.1f %18s %6.0f %%\n",
-		       phase == EAGER && bench->arguments->bench.lazy ? "lazy" : phase_names[phase],
-		       cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
-		       cw_format_count(tally->errors, c), median, spread,
-		       100 * bench->limit_ns / median);
+		cw_print(stdout, "%-12s %12s %12s %9s %10.1f %18s %6.0f %%\n",
+			 phase == EAGER && bench->arguments->bench.lazy ? "lazy"
+									: phase_names[phase],
+			 cw_format_count(tally->packets, a), cw_format_count(tally->layers, b),
+			 cw_format_count(tally->errors, c), median, spread,
+			 100 * bench->limit_ns / median);
 	}
-	printf("%s bytes of %s TCP flows delivered in order, %s skipped; ",
-	       cw_format_count(bench->stats.delivered_bytes, a),
-	       cw_format_count(bench->stats.started_flows, b),
-	       cw_format_count(bench->stats.skipped_bytes, c));
-	printf("medians of %" PRIu64 " rounds\n", rounds);
-	printf("limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
+	cw_print(stdout, "%s bytes of %s TCP flows delivered in order, %s skipped; ",
+		 cw_format_count(bench->stats.delivered_bytes, a),
+		 cw_format_count(bench->stats.started_flows, b),
+		 cw_format_count(bench->stats.skipped_bytes, c));
+	cw_print(stdout, "medians of %" PRIu64 " rounds\n", rounds);
+	cw_print(stdout, "limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
 }
 
 /* ---- the file ---- */
@@ -378,7 +379,7 @@ static int use_default_file(struct bench *bench)
 	bench->path = bench->default_path;
 	if (access(bench->path, F_OK) == 0)
 		return 0;
-	fprintf(stderr, "capweir: generating %s\n", bench->path);
+	cw_complain("generating %s", bench->path);
 	bench->is_generated = true;
 	if (cw_words_add(&words, bench->path) < 0)
 		return cw_complain_no_memory();

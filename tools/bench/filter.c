@@ -243,17 +243,18 @@ static void print_text(const struct bench *bench)
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], name[64];
 
 	cw_bench_print_machine();
-	printf("%u filter%s compiled in %.1f ms; %s packets of %s (%s)", bench->filter_count,
-	       cw_plural(bench->filter_count), bench->compile_ms,
-	       cw_format_count(bench->packets.count, a),
-	       cw_linktype_name(bench->packets.first.linktype, name, sizeof(name)),
-	       cw_format_bytes(bench->packets.byte_count, b));
-	printf("%s\n", bench->packets.is_cut ? ", the first of the file (--packets)" : "");
+	cw_print(stdout, "%u filter%s compiled in %.1f ms; %s packets of %s (%s)",
+		 bench->filter_count, cw_plural(bench->filter_count), bench->compile_ms,
+		 cw_format_count(bench->packets.count, a),
+		 cw_linktype_name(bench->packets.first.linktype, name, sizeof(name)),
+		 cw_format_bytes(bench->packets.byte_count, b));
+	cw_print(stdout, "%s\n",
+		 bench->packets.is_cut ? ", the first of the file (--packets)" : "");
 	if (bench->packets.left_out_count)
-		printf("%s packets of other link types or malformed are left out\n",
-		       cw_format_count(bench->packets.left_out_count, a));
-	printf("%-12s %12s %25s %9s %10s %10s  %s\n", "engine", "ns/packet", "(min-max)", "ratio",
-	       "build ms", "bytes", "agrees");
+		cw_print(stdout, "%s packets of other link types or malformed are left out\n",
+			 cw_format_count(bench->packets.left_out_count, a));
+	cw_print(stdout, "%-12s %12s %25s %9s %10s %10s  %s\n", "engine", "ns/packet", "(min-max)",
+		 "ratio", "build ms", "bytes", "agrees");
 	for (size_t engine = 0; engine < ENGINE_COUNT; engine++) {
 		const struct cw_filter_run *run = &bench->runs[engine];
 		struct cw_filter_set_stats stats;
@@ -261,20 +262,21 @@ static void print_text(const struct bench *bench)
 
 		cw_filter_set_stats(run->set, &stats);
 		snprintf(spread, sizeof(spread), "(%.1f-%.1f)", run->ns_min, run->ns_max);
-		printf("%-12s %12.1f %25s %8.1fx %10.2f %10zu  %s%s\n",
-		       cw_filter_engine_name(engines[engine]), run->ns, spread, run->ratio,
-		       (double)stats.build_ns * 1e-6, stats.bytes,
-		       bench->differences[engine].is_different ? "NO" : "yes",
-		       engines[engine] == CW_ENGINE_JIT ? why_no_code(&stats) : "");
+		cw_print(stdout, "%-12s %12.1f %25s %8.1fx %10.2f %10zu  %s%s\n",
+			 cw_filter_engine_name(engines[engine]), run->ns, spread, run->ratio,
+			 (double)stats.build_ns * 1e-6, stats.bytes,
+			 bench->differences[engine].is_different ? "NO" : "yes",
+			 engines[engine] == CW_ENGINE_JIT ? why_no_code(&stats) : "");
 	}
-	printf("%.3f matches per packet; medians of %" PRIu64 " rounds, each engine in turn on ",
-	       bench->runs[1].matches, bench->arguments->bench.repeat);
+	cw_print(stdout,
+		 "%.3f matches per packet; medians of %" PRIu64 " rounds, each engine in turn on ",
+		 bench->runs[1].matches, bench->arguments->bench.repeat);
 	if (bench->measured_count == bench->packets.count)
-		printf("all packets\n");
+		cw_print(stdout, "all packets\n");
 	else
-		printf("the same %s packets, evenly spread\n",
-		       cw_format_count(bench->measured_count, a));
-	printf("limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
+		cw_print(stdout, "the same %s packets, evenly spread\n",
+			 cw_format_count(bench->measured_count, a));
+	cw_print(stdout, "limit: " CW_BENCH_TOUCH_TEXT ", %.1f ns\n", bench->limit_ns);
 }
 
 static int check_arguments(const struct cw_arguments *arguments)

@@ -76,9 +76,9 @@ void cw_bench_print_machine(void)
 	struct machine machine;
 
 	find_machine(&machine);
-	printf("%s, %d cores, governor %s, Linux %s, %.1f GiB, load %.1f\n", machine.cpu,
-	       (int)sysconf(_SC_NPROCESSORS_ONLN), machine.governor, machine.kernel.release,
-	       machine.memory_gib, machine.load);
+	cw_print(stdout, "%s, %d cores, governor %s, Linux %s, %.1f GiB, load %.1f\n", machine.cpu,
+		 (int)sysconf(_SC_NPROCESSORS_ONLN), machine.governor, machine.kernel.release,
+		 machine.memory_gib, machine.load);
 }
 
 uint32_t cw_bench_cores(void)
@@ -124,5 +124,5 @@ double cw_bench_limit(struct cw_bench_table *table, enum cw_stage_limit limit, c
 
 int cw_bench_write(json_t *result)
 {
-	return cw_json_print(result, JSON_REAL_PRECISION(6), "the result ");
+	return cw_json_print(result, JSON_INDENT(1) | JSON_REAL_PRECISION(6), "the result ");
 }

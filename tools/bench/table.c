@@ -140,7 +140,7 @@ static json_t *row_json(const struct cw_bench_table *table, struct cw_bench_row 
 	if (row->rule_count)
 		json_object_set_new(object, "rules", json_integer(row->rule_count));
 	if (row->traffic)
-		json_object_set_new(object, "traffic", json_string(row->traffic));
+		json_object_set_new(object, "traffic", cw_json_text(row->traffic));
 	if (row->packet_bytes)
 		json_object_set_new(object, "packet_bytes", json_integer(row->packet_bytes));
 	set_key(object, "%ss", table->unit, json_integer((json_int_t)row->packets));
@@ -193,22 +193,26 @@ static void print_row(const struct cw_bench_table *table, struct cw_bench_row *r
 	struct figures figures;
 
 	take_figures(table, row, &figures);
-	printf("%-11s", row->program);
+	cw_print(stdout, "%-11s", row->program);
 	snprintf(number, sizeof(number), "%u", row->threads);
-	printf(" %7s", row->threads ? number : "-");
+	cw_print(stdout, " %7s", row->threads ? number : "-");
 	snprintf(number, sizeof(number), "%u", row->rule_count);
-	printf(" %6s", row->rule_count ? number : "-");
+	cw_print(stdout, " %6s", row->rule_count ? number : "-");
 	snprintf(traffic, sizeof(traffic), "%u B", row->packet_bytes);
-	printf(" %14.14s", row->traffic ? row->traffic : row->packet_bytes ? traffic : "-");
+	cw_print(stdout, " %14.14s",
+		 row->traffic        ? row->traffic
+		 : row->packet_bytes ? traffic
+				     : "-");
 	snprintf(spread, sizeof(spread), "(%.1f-%.1f)", figures.min_ns, figures.max_ns);
-	printf(" %8.2f %7.2f %9.1f %19s %8.1f", figures.wall_ns > 0 ? 1e3 / figures.wall_ns : 0,
-	       figures.wall_ns > 0 ? bytes_per_packet(row) / figures.wall_ns : 0, figures.wall_ns,
-	       spread, figures.cpu_ns);
+	cw_print(stdout, " %8.2f %7.2f %9.1f %19s %8.1f",
+		 figures.wall_ns > 0 ? 1e3 / figures.wall_ns : 0,
+		 figures.wall_ns > 0 ? bytes_per_packet(row) / figures.wall_ns : 0, figures.wall_ns,
+		 spread, figures.cpu_ns);
 	snprintf(number, sizeof(number), "%.0f", figures.cycles);
 	snprintf(share, sizeof(share), "%.0f %%", 100 * figures.limit_fraction);
-	printf(" %7s %9s %8s\n", figures.cycles > 0 ? number : "-",
-	       cw_format_count(row->dropped + row->unwritten, lost),
-	       figures.limit_fraction > 0 ? share : "-");
+	cw_print(stdout, " %7s %9s %8s\n", figures.cycles > 0 ? number : "-",
+		 cw_format_count(row->dropped + row->unwritten, lost),
+		 figures.limit_fraction > 0 ? share : "-");
 }
 
 static void print_limits(const json_t *limits)
@@ -220,16 +224,16 @@ static void print_limits(const json_t *limits)
 	{
 		if (!json_is_array(rates))
 			continue;
-		printf("%-8s", name);
+		cw_print(stdout, "%-8s", name);
 		for (size_t index = 0; index < json_array_size(rates); index++) {
 			rate = json_array_get(rates, index);
-			printf("%s %.1f GB/s (%.1f-%.1f) by %d", index ? "," : "",
-			       json_real_value(json_object_get(rate, "gb_per_s")),
-			       json_real_value(json_object_get(rate, "min")),
-			       json_real_value(json_object_get(rate, "max")),
-			       (int)json_integer_value(json_object_get(rate, "threads")));
+			cw_print(stdout, "%s %.1f GB/s (%.1f-%.1f) by %d", index ? "," : "",
+				 json_real_value(json_object_get(rate, "gb_per_s")),
+				 json_real_value(json_object_get(rate, "min")),
+				 json_real_value(json_object_get(rate, "max")),
+				 (int)json_integer_value(json_object_get(rate, "threads")));
 		}
-		putchar('\n');
+		cw_print(stdout, "\n");
 	}
 }
 
@@ -239,19 +243,19 @@ static void print_text(struct cw_bench_table *table)
 
 	cw_bench_print_machine();
 	if (table->has_seed)
-		printf("seed %llu; ", (unsigned long long)table->seed);
-	printf("medians of %u round%s\n", table->rounds, cw_plural(table->rounds));
+		cw_print(stdout, "seed %llu; ", (unsigned long long)table->seed);
+	cw_print(stdout, "medians of %u round%s\n", table->rounds, cw_plural(table->rounds));
 	if (table->limits)
 		print_limits(table->limits);
 	if (!table->row_count)
 		return;
 	snprintf(ns, sizeof(ns), "ns/%s", table->unit);
-	printf("%-11s %7s %6s %14s %8s %7s %9s %19s %8s %7s %9s %8s\n", "program", table->threads,
-	       "rules", "traffic", "M/s", "GB/s", ns, "(min-max)", "CPU ns", "cycles", "lost",
-	       "of limit");
+	cw_print(stdout, "%-11s %7s %6s %14s %8s %7s %9s %19s %8s %7s %9s %8s\n", "program",
+		 table->threads, "rules", "traffic", "M/s", "GB/s", ns, "(min-max)", "CPU ns",
+		 "cycles", "lost", "of limit");
 	for (uint32_t index = 0; index < table->row_count; index++)
 		print_row(table, &table->rows[index]);
-	printf("limit: %s\n", table->limit);
+	cw_print(stdout, "limit: %s\n", table->limit);
 }
 
 int cw_bench_table_print(struct cw_bench_table *table, bool is_json)

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/noted.h"
 #include "tools/commands/ask.h"
 #include "tools/text/complain.h"
 
@@ -103,7 +104,8 @@ json_t *cw_ask_at(int fd, const char *path, json_t *request, bool is_patient)
 	char *line = NULL;
 
 	json_decref(request);
-	if (!text) {
+	if (cw_noted_failure() || !text) { /* a request may lack its rule */
+		free(text);
 		cw_complain("out of memory");
 		return NULL;
 	}

@@ -141,9 +141,10 @@ int cw_command_check(const struct cw_arguments *arguments)
 		goto out;
 	if (findings.error_count)
 		result = CW_EXIT_USAGE;
-	printf("%s: %u rule%s, %u error%s, %u warning%s\n", arguments->rest.words[0], rules.count,
-	       cw_plural(rules.count), findings.error_count, cw_plural(findings.error_count),
-	       findings.warning_count, cw_plural(findings.warning_count));
+	cw_print(stdout, "%s: %u rule%s, %u error%s, %u warning%s\n", arguments->rest.words[0],
+		 rules.count, cw_plural(rules.count), findings.error_count,
+		 cw_plural(findings.error_count), findings.warning_count,
+		 cw_plural(findings.warning_count));
 out:
 	free(findings.illegal_counts);
 	cw_rules_fini(&rules);

@@ -28,9 +28,11 @@ static int list_kinds(const struct cw_catalogue_device *device, const struct cw_
 {
 	char clean[CLEAN_BYTES];
 
-	printf("%s of %s:\n", what, cw_format_printable(device->name, clean, sizeof(clean)));
+	cw_print(stdout, "%s of %s:\n", what,
+		 cw_format_printable(device->name, clean, sizeof(clean)));
 	for (uint32_t index = 0; index < kinds->count; index++)
-		printf("  %s (%s)\n", kinds->at[index].name, kinds->at[index].description);
+		cw_print(stdout, "  %s (%s)\n", kinds->at[index].name,
+			 kinds->at[index].description);
 	return CW_EXIT_COMPLETE;
 }
 

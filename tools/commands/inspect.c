@@ -129,15 +129,15 @@ static void print_ifaces(const struct findings *findings, const struct cw_ifaces
 		    index < findings->iface_capacity ? findings->iface_packets[index] : 0;
 		char type[64], number[CW_NUMBER_BYTES], name[256];
 
-		printf("  interface %u  %s, %s, snaplen %u: %s packet%s\n", index,
-		       iface->name ? cw_format_printable(iface->name, name, sizeof(name))
-				   : "unnamed",
-		       cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
-		       cw_format_count(packets, number), cw_plural(packets));
+		cw_print(stdout, "  interface %u  %s, %s, snaplen %u: %s packet%s\n", index,
+			 iface->name ? cw_format_printable(iface->name, name, sizeof(name))
+				     : "unnamed",
+			 cw_linktype_name(iface->linktype, type, sizeof(type)), iface->snaplen,
+			 cw_format_count(packets, number), cw_plural(packets));
 	}
 	if (ifaces->count > IFACES_SHOWN)
-		printf("  and %u more interface%s\n", ifaces->count - IFACES_SHOWN,
-		       cw_plural(ifaces->count - IFACES_SHOWN));
+		cw_print(stdout, "  and %u more interface%s\n", ifaces->count - IFACES_SHOWN,
+			 cw_plural(ifaces->count - IFACES_SHOWN));
 }
 
 static void print_findings(const char *path, const struct findings *findings,
@@ -146,41 +146,50 @@ static void print_findings(const char *path, const struct findings *findings,
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES], time[64];
 	const struct cw_source_info *info = &findings->info;
 
-	printf("%s\n  format       %s %u.%u, %s-endian, timestamps in %s, compression %s\n", path,
-	       info->format, info->version_major, info->version_minor, info->byte_order,
-	       info->has_ns ? "ns" : "us", info->compression);
+	cw_print(stdout,
+		 "%s\n  format       %s %u.%u, %s-endian, timestamps in %s, compression %s\n", path,
+		 info->format, info->version_major, info->version_minor, info->byte_order,
+		 info->has_ns ? "ns" : "us", info->compression);
 	print_ifaces(findings, ifaces);
 	for (uint32_t index = 0; index < findings->joined_shown; index++)
-		printf("  joined       at byte %" PRIu64 ": %s, %s\n", findings->joined[index].at,
-		       findings->joined[index].format,
-		       cw_linktype_name(findings->joined[index].linktype, time, sizeof(time)));
+		cw_print(stdout, "  joined       at byte %" PRIu64 ": %s, %s\n",
+			 findings->joined[index].at, findings->joined[index].format,
+			 cw_linktype_name(findings->joined[index].linktype, time, sizeof(time)));
 	if (findings->joined_shown < info->joined_count)
-		printf("  and %u more joined files\n", info->joined_count - findings->joined_shown);
-	printf("  packets      %s (%s captured, %s on the wire)\n",
-	       cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
-	       cw_format_bytes(findings->wire_bytes, c));
+		cw_print(stdout, "  and %u more joined files\n",
+			 info->joined_count - findings->joined_shown);
+	cw_print(stdout, "  packets      %s (%s captured, %s on the wire)\n",
+		 cw_format_count(findings->packets, a), cw_format_bytes(findings->bytes, b),
+		 cw_format_bytes(findings->wire_bytes, c));
 	if (findings->packets) {
-		printf("  lengths      %u to %u, %.1f on average; %s packet%s truncated\n",
-		       findings->caplen_min, findings->caplen_max,
-		       (double)findings->bytes / (double)findings->packets,
-		       cw_format_count(findings->cut, a), cw_plural(findings->cut));
+		cw_print(stdout,
+			 "  lengths      %u to %u, %.1f on average; %s packet%s truncated\n",
+			 findings->caplen_min, findings->caplen_max,
+			 (double)findings->bytes / (double)findings->packets,
+			 cw_format_count(findings->cut, a), cw_plural(findings->cut));
 		if (findings->truncated)
-			printf("  too long     %s packet%s, truncated to the file's own snaplen\n",
-			       cw_format_count(findings->truncated, a),
-			       cw_plural(findings->truncated));
-		printf("  first time   %s\n", format_time(findings->first_ns, time, sizeof(time)));
-		printf("  last time    %s\n", format_time(findings->last_ns, time, sizeof(time)));
-		printf("  duration     %.6f s\n",
-		       (double)(findings->most_ns - findings->least_ns) * 1e-9);
+			cw_print(
+			    stdout,
+			    "  too long     %s packet%s, truncated to the file's own snaplen\n",
+			    cw_format_count(findings->truncated, a),
+			    cw_plural(findings->truncated));
+		cw_print(stdout, "  first time   %s\n",
+			 format_time(findings->first_ns, time, sizeof(time)));
+		cw_print(stdout, "  last time    %s\n",
+			 format_time(findings->last_ns, time, sizeof(time)));
+		cw_print(stdout, "  duration     %.6f s\n",
+			 (double)(findings->most_ns - findings->least_ns) * 1e-9);
 	}
 	if (findings->backwards)
-		printf("  order        %s timestamps go backwards\n",
-		       cw_format_count(findings->backwards, a));
+		cw_print(stdout, "  order        %s timestamps go backwards\n",
+			 cw_format_count(findings->backwards, a));
 	if (findings->malformed)
-		printf(
+		cw_print(
+		    stdout,
 		    "  malformed    %s record%s of an interface that the file does not describe\n",
 		    cw_format_count(findings->malformed, a), cw_plural(findings->malformed));
-	printf("  damage       %s\n", findings->damage.code ? findings->damage.text : "none");
+	cw_print(stdout, "  damage       %s\n",
+		 findings->damage.code ? findings->damage.text : "none");
 }
 
 static json_t *findings_json(const char *path, const struct findings *findings,
@@ -218,14 +227,6 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 	    cw_json_text(findings->damage.code ? findings->damage.text : NULL));
 }
 
-/* Appends `entry`; returns `status`, or CW_EXIT_PROBLEM without memory. */
-static int append(json_t *list, json_t *entry, int status)
-{
-	if (json_array_append_new(list, entry) == 0)
-		return status;
-	return cw_fail("out of memory for the report");
-}
-
 static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 {
 	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
@@ -252,7 +253,7 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	cw_source_info(source, &findings.info);
 	findings.joined_shown = cw_source_joined(source, CW_SOURCE_JOINED_MAX, findings.joined);
 	if (list)
-		status = append(list, findings_json(path, &findings, &ifaces), status);
+		json_array_append_new(list, findings_json(path, &findings, &ifaces));
 	else
 		print_findings(path, &findings, &ifaces);
 	free(findings.iface_packets);
@@ -292,11 +293,13 @@ static int inspect_files(const struct cw_arguments *arguments)
 	if (cw_arguments_linktype(arguments, &linktype))
 		return CW_EXIT_USAGE;
 	list = arguments->json ? json_array() : NULL;
+	if (arguments->json && !list)
+		return cw_complain_no_memory();
 	for (index = 0; index < arguments->rest.count; index++) {
 		if (inspect_file(arguments->rest.words[index], linktype, list))
 			status = CW_EXIT_PROBLEM;
 	}
-	if (list && cw_json_print(list, 0, ""))
+	if (list && cw_json_print(list, JSON_INDENT(1), ""))
 		status = CW_EXIT_PROBLEM;
 	return status;
 }

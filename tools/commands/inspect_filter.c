@@ -70,7 +70,7 @@ static void print_dumps(const struct filters *filters, enum cw_filter_program_fo
 {
 	for (uint32_t index = 0; index < filters->count; index++) {
 		if (index)
-			putchar('\n');
+			cw_print(stdout, "\n");
 		cw_filter_print(filters->shown[index].filter, stdout, format);
 	}
 }
@@ -81,14 +81,14 @@ static void print_programs(const struct filters *filters, bool is_full)
 		const struct shown *shown = &filters->shown[index];
 
 		if (index == PROGRAMS_SHOWN && !is_full) {
-			printf("and %u more filters (--full prints them)\n\n",
-			       filters->count - index);
+			cw_print(stdout, "and %u more filters (--full prints them)\n\n",
+				 filters->count - index);
 			return;
 		}
-		printf("%u: %s%s%s\n", index, shown->rule ? shown->rule : "",
-		       shown->rule ? ": " : "", cw_filter_expression(shown->filter));
+		cw_print(stdout, "%u: %s%s%s\n", index, shown->rule ? shown->rule : "",
+			 shown->rule ? ": " : "", cw_filter_expression(shown->filter));
 		cw_filter_print(shown->filter, stdout, CW_FILTER_PROGRAM_TEXT);
-		putchar('\n');
+		cw_print(stdout, "\n");
 	}
 }
 

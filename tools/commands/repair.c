@@ -26,14 +26,15 @@ static void print_repair(const char *path, bool dry_run, const struct cw_repair 
 	cw_format_count(repair->packets, packets);
 	cw_format_count(repair->kept_bytes, kept);
 	if (!repair->torn[0])
-		printf("%s: intact: %s packet%s, %s bytes\n", path, packets, plural, kept);
+		cw_print(stdout, "%s: intact: %s packet%s, %s bytes\n", path, packets, plural,
+			 kept);
 	else
-		printf("%s: %s %s byte%s (%s); %s packet%s, %s bytes %s\n", path,
-		       dry_run ? "incomplete, would remove" : "removed", cut,
-		       cw_plural(repair->file_bytes - repair->kept_bytes), repair->torn, packets,
-		       plural, kept, dry_run ? "would be kept" : "are kept");
+		cw_print(stdout, "%s: %s %s byte%s (%s); %s packet%s, %s bytes %s\n", path,
+			 dry_run ? "incomplete, would remove" : "removed", cut,
+			 cw_plural(repair->file_bytes - repair->kept_bytes), repair->torn, packets,
+			 plural, kept, dry_run ? "would be kept" : "are kept");
 	if (!dry_run && is_part(path))
-		printf("%s: still has its temporary name: rename it with mv\n", path);
+		cw_print(stdout, "%s: still has its temporary name: rename it with mv\n", path);
 }
 
 static json_t *repair_json(const char *path, bool dry_run, const struct cw_repair *repair,
@@ -57,6 +58,8 @@ int cw_command_repair(const struct cw_arguments *arguments)
 
 	if (!arguments->rest.count)
 		return cw_refuse("nothing to repair: give capture files");
+	if (arguments->json && !list)
+		return cw_complain_no_memory();
 	for (uint32_t index = 0; index < arguments->rest.count; index++) {
 		const char *path = arguments->rest.words[index];
 		struct cw_error error = {0};
@@ -73,7 +76,7 @@ int cw_command_repair(const struct cw_arguments *arguments)
 		if (result < 0 || (arguments->dry_run && repair.torn[0]))
 			status = CW_EXIT_PROBLEM;
 	}
-	if (list && cw_json_print(list, 0, ""))
+	if (list && cw_json_print(list, JSON_INDENT(1), ""))
 		status = CW_EXIT_PROBLEM;
 	return status;
 }

@@ -93,17 +93,17 @@ static void print_report(const struct cw_replay_counts *counts, bool is_timed)
 	double seconds = (double)counts->elapsed_ns * 1e-9;
 	double per_s = seconds > 0 ? 1 / seconds : 0;
 
-	fprintf(stderr, "%s packet%s read = %s sent + %s not sent\n",
-		cw_format_count(counts->read, a), cw_plural(counts->read),
-		cw_format_count(counts->sent, b), cw_format_count(not_sent(counts), c));
-	fprintf(stderr, "%s in %.6f s: %s packets/s, %.1f Mbit/s\n",
-		cw_format_bytes(counts->sent_bytes, a), seconds,
-		cw_format_count((uint64_t)((double)counts->sent * per_s + 0.5), b),
-		(double)counts->sent_bytes * 8e-6 * per_s);
+	cw_print(stderr, "%s packet%s read = %s sent + %s not sent\n",
+		 cw_format_count(counts->read, a), cw_plural(counts->read),
+		 cw_format_count(counts->sent, b), cw_format_count(not_sent(counts), c));
+	cw_print(stderr, "%s in %.6f s: %s packets/s, %.1f Mbit/s\n",
+		 cw_format_bytes(counts->sent_bytes, a), seconds,
+		 cw_format_count((uint64_t)((double)counts->sent * per_s + 0.5), b),
+		 (double)counts->sent_bytes * 8e-6 * per_s);
 	if (is_timed && counts->sent)
-		fprintf(stderr, "late by %.1f us on average, %.1f us at most\n",
-			(double)counts->late_ns_sum * 1e-3 / (double)counts->sent,
-			(double)counts->late_ns_max * 1e-3);
+		cw_print(stderr, "late by %.1f us on average, %.1f us at most\n",
+			 (double)counts->late_ns_sum * 1e-3 / (double)counts->sent,
+			 (double)counts->late_ns_max * 1e-3);
 }
 
 static json_t *count_json(uint64_t value)
@@ -130,7 +130,7 @@ static int print_json(const struct cw_replay_counts *counts, bool is_timed)
 	    count_json(counts->retries), "late_ns", lateness, "elapsed_s",
 	    (double)counts->elapsed_ns * 1e-9, "stopped", (int)counts->was_stopped);
 
-	return cw_json_print(whole, JSON_REAL_PRECISION(12), "the report ");
+	return cw_json_print(whole, JSON_INDENT(1) | JSON_REAL_PRECISION(12), "the report ");
 }
 
 /* ---- the command ---- */

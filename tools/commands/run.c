@@ -49,9 +49,10 @@ static void tell(void *context, enum cw_severity severity, const char *text)
 
 	if ((int)severity < run->level)
 		return;
-	/* One stdio call, so that lines of several threads do not mix. */
-	fprintf(stderr, "%scapweir: %s%s\n", run->has_progress ? "\r\033[K" : "",
-		severity == CW_WARNING ? "warning: " : "", text);
+	if (run->has_progress)
+		cw_complain_over_progress("%s%s", severity == CW_WARNING ? "warning: " : "", text);
+	else
+		cw_complain("%s%s", severity == CW_WARNING ? "warning: " : "", text);
 }
 
 static double seconds_since(uint64_t start_ns)

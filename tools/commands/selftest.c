@@ -47,25 +47,26 @@ static void print_result(const struct run *run, const char *name,
 
 	cw_format_printable(name, clean, sizeof(clean));
 	if (result->failure.code) {
-		printf("%s: fails: %s\n", clean,
-		       cw_format_printable(result->failure.text, text, sizeof(text)));
+		cw_print(stdout, "%s: fails: %s\n", clean,
+			 cw_format_printable(result->failure.text, text, sizeof(text)));
 		return;
 	}
-	printf("%s: works: ", clean);
+	cw_print(stdout, "%s: works: ", clean);
 	switch (run->mode) {
 	case CW_SELFTEST_BASIC:
-		printf("%u of %u packets seen", result->seen, result->expected);
+		cw_print(stdout, "%u of %u packets seen", result->seen, result->expected);
 		break;
 	case CW_SELFTEST_FILTERED:
-		printf("a filter passed %u of %u packets, exactly the right ones", result->seen,
-		       result->sent);
+		cw_print(stdout, "a filter passed %u of %u packets, exactly the right ones",
+			 result->seen, result->sent);
 		break;
 	case CW_SELFTEST_TIMESTAMP:
-		printf("timestamps of %u packets are correct and ascending, in %s", result->seen,
-		       result->has_ns ? "nanoseconds" : "microseconds");
+		cw_print(stdout, "timestamps of %u packets are correct and ascending, in %s",
+			 result->seen, result->has_ns ? "nanoseconds" : "microseconds");
 		break;
 	}
-	printf(" (%s)\n", strcmp(result->backend, "packet") == 0 ? "kernel ring" : "libpcap");
+	cw_print(stdout, " (%s)\n",
+		 strcmp(result->backend, "packet") == 0 ? "kernel ring" : "libpcap");
 }
 
 static json_t *result_json(const char *name, const struct cw_selftest_result *result)
@@ -152,7 +153,7 @@ static int print_json(const struct run *run)
 	json_t *whole = json_pack("{s:s, s:b, s:O}", "mode", mode_names[run->mode], "works",
 				  (int)run->has_passed, "devices", run->list);
 
-	return cw_json_print(whole, 0, "");
+	return cw_json_print(whole, JSON_INDENT(1), "");
 }
 
 int cw_command_selftest(const struct cw_arguments *arguments)
@@ -165,7 +166,8 @@ int cw_command_selftest(const struct cw_arguments *arguments)
 		status = list_devices(&devices, arguments->selftest.own_cable);
 	if (status == 0) {
 		run.list = arguments->json ? json_array() : NULL;
-		status = test_devices(&run, &devices, arguments);
+		status = arguments->json && !run.list ? cw_complain_no_memory()
+						      : test_devices(&run, &devices, arguments);
 	}
 	if (status == 0 && run.list)
 		status = print_json(&run);

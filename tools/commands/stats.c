@@ -18,13 +18,14 @@ static void print_queues(json_t *stats)
 
 	json_array_foreach(json_object_get(stats, "queues"), index, queue)
 	{
-		printf("%s queue %" PRIu64 ": %s seen by the kernel, %s dropped; %" PRIu64
-		       " of %" PRIu64 " batches in use\n",
-		       json_string_value(json_object_get(queue, "device")),
-		       cw_ask_number(queue, "queue"),
-		       cw_format_count(cw_ask_number(queue, "kernel_seen"), a),
-		       cw_format_count(cw_ask_number(queue, "kernel_dropped"), b),
-		       cw_ask_number(queue, "batches_out"), cw_ask_number(queue, "batches"));
+		cw_print(stdout,
+			 "%s queue %" PRIu64 ": %s seen by the kernel, %s dropped; %" PRIu64
+			 " of %" PRIu64 " batches in use\n",
+			 json_string_value(json_object_get(queue, "device")),
+			 cw_ask_number(queue, "queue"),
+			 cw_format_count(cw_ask_number(queue, "kernel_seen"), a),
+			 cw_format_count(cw_ask_number(queue, "kernel_dropped"), b),
+			 cw_ask_number(queue, "batches_out"), cw_ask_number(queue, "batches"));
 	}
 }
 
@@ -34,16 +35,17 @@ static void print_outputs(json_t *stats)
 	json_t *output;
 	size_t index;
 
-	printf("%-24s %15s %15s %12s\n", "rule", "matched", "written", "lost");
+	cw_print(stdout, "%-24s %15s %15s %12s\n", "rule", "matched", "written", "lost");
 	json_array_foreach(json_object_get(stats, "outputs"), index, output)
 	{
-		printf("%-24s %15s %15s %12s%s%s\n",
-		       json_string_value(json_object_get(output, "rule")),
-		       cw_format_count(cw_ask_number(output, "matched"), a),
-		       cw_format_count(cw_ask_number(output, "written"), b),
-		       cw_format_count(cw_ask_number(output, "lost"), c),
-		       json_is_true(json_object_get(output, "failed")) ? "  (writing fails)" : "",
-		       json_is_true(json_object_get(output, "leaving")) ? "  (rule removed)" : "");
+		cw_print(stdout, "%-24s %15s %15s %12s%s%s\n",
+			 json_string_value(json_object_get(output, "rule")),
+			 cw_format_count(cw_ask_number(output, "matched"), a),
+			 cw_format_count(cw_ask_number(output, "written"), b),
+			 cw_format_count(cw_ask_number(output, "lost"), c),
+			 json_is_true(json_object_get(output, "failed")) ? "  (writing fails)" : "",
+			 json_is_true(json_object_get(output, "leaving")) ? "  (rule removed)"
+									  : "");
 	}
 }
 
@@ -54,22 +56,23 @@ static void print_stats(json_t *stats)
 	json_t *reloads = json_object_get(stats, "reloads");
 	json_t *pool = json_object_get(stats, "pool");
 
-	printf("%.0f s: %s packet%s, %s; rules generation %" PRIu64 ", %" PRIu64
-	       " reload%s refused%s\n",
-	       json_number_value(json_object_get(stats, "elapsed_s")),
-	       cw_format_count(cw_ask_number(stats, "packets"), a),
-	       cw_plural(cw_ask_number(stats, "packets")),
-	       cw_format_bytes(cw_ask_number(stats, "bytes"), b),
-	       cw_ask_number(reloads, "generation"), cw_ask_number(reloads, "refused"),
-	       cw_plural(cw_ask_number(reloads, "refused")),
-	       json_is_true(json_object_get(stats, "stopping")) ? "; stopping" : "");
+	cw_print(stdout,
+		 "%.0f s: %s packet%s, %s; rules generation %" PRIu64 ", %" PRIu64
+		 " reload%s refused%s\n",
+		 json_number_value(json_object_get(stats, "elapsed_s")),
+		 cw_format_count(cw_ask_number(stats, "packets"), a),
+		 cw_plural(cw_ask_number(stats, "packets")),
+		 cw_format_bytes(cw_ask_number(stats, "bytes"), b),
+		 cw_ask_number(reloads, "generation"), cw_ask_number(reloads, "refused"),
+		 cw_plural(cw_ask_number(reloads, "refused")),
+		 json_is_true(json_object_get(stats, "stopping")) ? "; stopping" : "");
 	print_queues(stats);
-	printf("%" PRIu64 " of %" PRIu64 " chunks free%s\n", cw_ask_number(pool, "free"),
-	       cw_ask_number(pool, "chunks"),
-	       json_is_true(json_object_get(pool, "starved")) ? "; packets wait for chunks" : "");
+	cw_print(stdout, "%" PRIu64 " of %" PRIu64 " chunks free%s\n", cw_ask_number(pool, "free"),
+		 cw_ask_number(pool, "chunks"),
+		 json_is_true(json_object_get(pool, "starved")) ? "; packets wait for chunks" : "");
 	print_outputs(stats);
-	printf(
-	    "%s records to write, %s written, %s lost\n",
+	cw_print(
+	    stdout, "%s records to write, %s written, %s lost\n",
 	    cw_format_count(cw_ask_number(books, "matched") - cw_ask_number(books, "left_out"), a),
 	    cw_format_count(cw_ask_number(books, "written"), b),
 	    cw_format_count(cw_ask_number(books, "lost"), c));
@@ -88,8 +91,8 @@ int cw_command_stats(const struct cw_arguments *arguments)
 	answer = cw_ask(arguments->live.control, json_pack("{s:s}", "command", "stats"), false);
 	is_so = cw_ask_is_good(answer);
 	if (is_so && arguments->json) {
-		cw_json_print(json_incref(json_object_get(answer, "stats")), JSON_REAL_PRECISION(9),
-			      "");
+		cw_json_print(json_incref(json_object_get(answer, "stats")),
+			      JSON_INDENT(1) | JSON_REAL_PRECISION(9), "");
 	} else if (is_so) {
 		print_stats(json_object_get(answer, "stats"));
 	}
@@ -118,7 +121,7 @@ int cw_command_control(const struct cw_arguments *arguments)
 				    cw_json_text(rest->words[1]));
 	answer = cw_ask(arguments->live.control, request, strcmp(command, "reload") == 0);
 	if (cw_ask_is_good(answer))
-		return cw_json_print(answer, JSON_REAL_PRECISION(9), "");
+		return cw_json_print(answer, JSON_INDENT(1) | JSON_REAL_PRECISION(9), "");
 	json_decref(answer);
 	return CW_EXIT_PROBLEM;
 }

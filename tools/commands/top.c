@@ -83,10 +83,11 @@ static void draw(const struct cw_top *top, const char *path)
 	char packets[CW_NUMBER_BYTES], bytes[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
 	int lines = getmaxy(stdscr);
 	int columns = getmaxx(stdscr);
+	char name[256];
 
 	erase();
-	mvprintw(0, 0, "%.*s  %.0f s  rules generation %" PRIu64 "   (q: quit)", columns - 45, path,
-		 top->elapsed_s, top->generation);
+	mvprintw(0, 0, "%.*s  %.0f s  rules generation %" PRIu64 "   (q: quit)", columns - 45,
+		 cw_format_printable(path, name, sizeof(name)), top->elapsed_s, top->generation);
 	mvprintw(1, 0, "%s packets/s  %s/s  lost by the interface: %s",
 		 cw_format_count((uint64_t)top->packet_rate, packets),
 		 cw_format_bytes((uint64_t)top->byte_rate, bytes),
@@ -175,6 +176,6 @@ int cw_command_top(const struct cw_arguments *arguments)
 	endwin();
 	close(fd);
 	if (has_ended)
-		fprintf(stderr, "capweir: the capture has ended\n");
+		cw_complain("the capture has ended");
 	return CW_EXIT_COMPLETE;
 }

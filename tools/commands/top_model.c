@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/commands/ask.h"
+#include "core/base/text.h"
 #include "tools/commands/top_model.h"
 
 #define BUSY 0.9 /* share of a core from which a worker is the bottleneck */
@@ -57,6 +58,7 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	struct cw_top_row *row = new_row(top, CW_TOP_RING);
 
 	snprintf(row->label, sizeof(row->label), "kernel %.20s:%u", device, queue);
+	cw_text_clean(row->label);
 	row->fill =
 	    share(cw_ask_number(pair->now, "ring_used"), cw_ask_number(pair->now, "ring_blocks"));
 	row->rate = rate_of(pair, "kernel_seen");
@@ -64,6 +66,7 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	row->lost = cw_ask_number(pair->now, "kernel_dropped");
 	row = new_row(top, CW_TOP_QUEUE);
 	snprintf(row->label, sizeof(row->label), "queue %.20s:%u", device, queue);
+	cw_text_clean(row->label);
 	row->fill =
 	    share(cw_ask_number(pair->now, "batches_out"), cw_ask_number(pair->now, "batches"));
 }
@@ -94,6 +97,7 @@ static void add_output(struct cw_top *top, const struct pair *pair, uint64_t poo
 	struct cw_top_row *row = new_row(top, CW_TOP_OUTPUT);
 
 	snprintf(row->label, sizeof(row->label), "output %.30s", text_of(pair->now, "rule"));
+	cw_text_clean(row->label);
 	row->fill = share(cw_ask_number(pair->now, "chunks"), pool_chunks);
 	row->rate = rate_of(pair, "written");
 	row->loss_rate = rate_of(pair, "lost");

@@ -215,5 +215,5 @@ int cw_catalogue_print_json(const struct cw_catalogue *catalogue,
 	for (uint32_t index = 0; index < catalogue->count; index++)
 		if (!only || only == &catalogue->at[index])
 			json_array_append_new(list, device_json(&catalogue->at[index]));
-	return cw_json_print(json_pack("{s:o}", "devices", list), 0, "");
+	return cw_json_print(json_pack("{s:o}", "devices", list), JSON_INDENT(1), "");
 }

@@ -110,7 +110,7 @@ static void print_row(const int widths[COLUMNS], char row[COLUMNS][CELL_BYTES], 
 	snprintf(line + used, sizeof(line) - used, "%s", last);
 	for (used = strlen(line); used && line[used - 1] == ' '; used--)
 		line[used - 1] = '\0';
-	puts(line);
+	cw_print(stdout, "%s\n", line);
 }
 
 /* Prints the row, with each address, or else the description, in its last column. */
@@ -160,14 +160,15 @@ static void print_addresses(const struct cw_netdev *netdev)
 		char text[ADDRESS_BYTES], other[INET6_ADDRSTRLEN];
 
 		print_address(address, text, sizeof(text));
-		printf("  address      %s", text);
+		cw_print(stdout, "  address      %s", text);
 		if (address->has_broadcast)
-			printf(", broadcast %s", inet_ntop(address->family, address->broadcast,
-							   other, sizeof(other)));
+			cw_print(
+			    stdout, ", broadcast %s",
+			    inet_ntop(address->family, address->broadcast, other, sizeof(other)));
 		if (address->has_peer)
-			printf(", peer %s",
-			       inet_ntop(address->family, address->peer, other, sizeof(other)));
-		putchar('\n');
+			cw_print(stdout, ", peer %s",
+				 inet_ntop(address->family, address->peer, other, sizeof(other)));
+		cw_print(stdout, "\n");
 	}
 }
 
@@ -175,18 +176,18 @@ static void print_hardware(const struct cw_netdev *netdev)
 {
 	if (!netdev->hardware_bytes)
 		return;
-	fputs("  hardware     ", stdout);
+	cw_print(stdout, "  hardware     ");
 	for (uint32_t index = 0; index < netdev->hardware_bytes; index++)
-		printf("%s%02x", index ? ":" : "", netdev->hardware[index]);
-	putchar('\n');
+		cw_print(stdout, "%s%02x", index ? ":" : "", netdev->hardware[index]);
+	cw_print(stdout, "\n");
 }
 
 static void print_kinds(const char *label, const struct cw_kinds *kinds)
 {
 	for (uint32_t index = 0; index < kinds->count; index++)
-		printf("  %-11s  %s%s%s%s\n", index ? "" : label, kinds->at[index].name,
-		       kinds->at[index].description[0] ? " (" : "", kinds->at[index].description,
-		       kinds->at[index].description[0] ? ")" : "");
+		cw_print(stdout, "  %-11s  %s%s%s%s\n", index ? "" : label, kinds->at[index].name,
+			 kinds->at[index].description[0] ? " (" : "", kinds->at[index].description,
+			 kinds->at[index].description[0] ? ")" : "");
 }
 
 static void print_facts(const struct cw_netdev_facts *facts)
@@ -197,16 +198,17 @@ static void print_facts(const struct cw_netdev_facts *facts)
 	cw_format_printable(facts->driver_version, version, sizeof(version));
 	cw_format_printable(facts->firmware, firmware, sizeof(firmware));
 	cw_format_printable(facts->bus, bus, sizeof(bus));
-	printf("  queues       %u for receiving\n", facts->rx_queues);
+	cw_print(stdout, "  queues       %u for receiving\n", facts->rx_queues);
 	if (driver[0])
-		printf("  driver       %s%s%s%s%s%s%s\n", driver, version[0] ? " " : "", version,
-		       firmware[0] ? ", firmware " : "", firmware, bus[0] ? ", at " : "", bus);
+		cw_print(stdout, "  driver       %s%s%s%s%s%s%s\n", driver, version[0] ? " " : "",
+			 version, firmware[0] ? ", firmware " : "", firmware, bus[0] ? ", at " : "",
+			 bus);
 	for (size_t index = 0; index < CW_NETDEV_OFFLOADS; index++)
 		if (facts->offloads[index].setting != CW_NETDEV_UNKNOWN)
-			printf("  %-11s  %s: %s%s\n", index ? "" : "offloads",
-			       cw_netdev_offload_name((enum cw_netdev_offload)index),
-			       facts->offloads[index].setting == CW_NETDEV_ON ? "on" : "off",
-			       facts->offloads[index].is_fixed ? " (fixed)" : "");
+			cw_print(stdout, "  %-11s  %s: %s%s\n", index ? "" : "offloads",
+				 cw_netdev_offload_name((enum cw_netdev_offload)index),
+				 facts->offloads[index].setting == CW_NETDEV_ON ? "on" : "off",
+				 facts->offloads[index].is_fixed ? " (fixed)" : "");
 }
 
 void cw_catalogue_print_device(const struct cw_catalogue_device *device)
@@ -215,23 +217,23 @@ void cw_catalogue_print_device(const struct cw_catalogue_device *device)
 	const struct cw_kinds host = {.at = &host_kind, .count = 1};
 	char clean[CLEAN_BYTES];
 
-	printf("%s\n  number       %u\n", cw_format_printable(device->name, clean, sizeof(clean)),
-	       device->number);
+	cw_print(stdout, "%s\n  number       %u\n",
+		 cw_format_printable(device->name, clean, sizeof(clean)), device->number);
 	if (device->description)
-		printf("  description  %s\n",
-		       cw_format_printable(device->description, clean, sizeof(clean)));
+		cw_print(stdout, "  description  %s\n",
+			 cw_format_printable(device->description, clean, sizeof(clean)));
 	if (cw_catalogue_state(device)[0])
-		printf("  state        %s\n", cw_catalogue_state(device));
+		cw_print(stdout, "  state        %s\n", cw_catalogue_state(device));
 	if (device->netdev) {
-		printf("  index        %d\n  mtu          %u\n", device->netdev->ifindex,
-		       device->netdev->mtu);
+		cw_print(stdout, "  index        %d\n  mtu          %u\n", device->netdev->ifindex,
+			 device->netdev->mtu);
 		print_hardware(device->netdev);
 		print_addresses(device->netdev);
 	}
 	print_kinds("link types", &device->link_types);
 	if (device->link_types_error[0])
-		printf("  %-11s  %s\n", device->link_types.count ? "" : "link types",
-		       device->link_types_error);
+		cw_print(stdout, "  %-11s  %s\n", device->link_types.count ? "" : "link types",
+			 device->link_types_error);
 	print_kinds("clocks", device->timestamp_types.count ? &device->timestamp_types : &host);
 	if (device->has_facts)
 		print_facts(&device->facts);
@@ -272,18 +274,18 @@ void cw_catalogue_print_numbers(const struct cw_catalogue *catalogue)
 		bool has_flag = false;
 		size_t text;
 
-		printf("%u.%s", device->number,
-		       cw_format_printable(device->name, clean, sizeof(clean)));
+		cw_print(stdout, "%u.%s", device->number,
+			 cw_format_printable(device->name, clean, sizeof(clean)));
 		if (device->description)
-			printf(" (%s)",
-			       cw_format_printable(device->description, clean, sizeof(clean)));
-		fputs(" [", stdout);
+			cw_print(stdout, " (%s)",
+				 cw_format_printable(device->description, clean, sizeof(clean)));
+		cw_print(stdout, " [");
 		for (text = 0; text < CW_ARRAY_COUNT(texts); text++) {
 			if (!(device->flags & texts[text].flag))
 				continue;
-			printf("%s%s", has_flag ? ", " : "", texts[text].text);
+			cw_print(stdout, "%s%s", has_flag ? ", " : "", texts[text].text);
 			has_flag = true;
 		}
-		printf("%s%s]\n", has_flag ? "" : "none", connection_text(device->flags));
+		cw_print(stdout, "%s%s]\n", has_flag ? "" : "none", connection_text(device->flags));
 	}
 }

@@ -16,6 +16,7 @@
 
 #include "tools/process/hooks.h"
 #include "tools/process/hooks_parts.h"
+#include "tools/text/complain.h"
 
 #define FIRST_FREE_FD 3 /* descriptors 0 to 2 stay unused, even if they are closed */
 #define SEND_PATIENCE_MS 1000
@@ -143,9 +144,8 @@ void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *wor
 	has_room = has_room && put_word(message, &used, path);
 	if (!has_room || !send_message(hooks, message, used)) {
 		atomic_fetch_add(&hooks->unsent, 1);
-		dprintf(STDERR_FILENO,
-			"capweir: rule %s: cannot run its hook for %s: request not accepted\n",
-			name, path);
+		cw_complain("rule %s: cannot run its hook for %s: request not accepted", name,
+			    path);
 	}
 	free(message);
 }

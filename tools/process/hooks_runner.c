@@ -19,6 +19,7 @@
 #include "core/base/clock.h"
 #include "tools/process/hooks.h"
 #include "tools/process/hooks_parts.h"
+#include "tools/text/complain.h"
 
 #define WORDS_MAX 256u
 #define SIGNAL_COUNT 64
@@ -73,9 +74,8 @@ static void tell(struct runner *runner, struct request *request, const char *wha
 	split_words(request, words);
 	while (words[last + 1])
 		last++;
-	/* One call, so that lines of several processes do not mix. */
-	dprintf(STDERR_FILENO, "capweir: rule %s: hook %s failed for %s: %s %d%s\n", words[0],
-		words[1], words[last], what, number, unit);
+	cw_complain("rule %s: hook %s failed for %s: %s %d%s", words[0], words[1], words[last],
+		    what, number, unit);
 }
 
 /* ---- requests ---- */
@@ -98,8 +98,8 @@ static void take_message(struct runner *runner)
 		      : NULL;
 	if (!request) {
 		runner->failed++;
-		dprintf(STDERR_FILENO, "capweir: rule %s: hook not run: %u are waiting already\n",
-			message, runner->waiting);
+		cw_complain("rule %s: hook not run: %u are waiting already", message,
+			    runner->waiting);
 		return;
 	}
 	*request = (struct request){.bytes = (size_t)bytes};
@@ -128,7 +128,7 @@ static _Noreturn void become_hook(struct request *request)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setenv("CAPWEIR_RULE", words[0], 1);
 	execvp(words[1], words + 1);
-	dprintf(STDERR_FILENO, "capweir: cannot run hook %s: %s\n", words[1], strerror(errno));
+	cw_complain("cannot run hook %s: %s", words[1], strerror(errno));
 	_exit(NOT_STARTED);
 }
 

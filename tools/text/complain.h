@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Error messages and exit statuses of all commands. */
+/*
+ * Text on terminals, error messages and exit statuses of all commands. Names of files, interfaces
+ * and rules come from anywhere: the functions here replace control characters except newlines, and
+ * invalid UTF-8, by "?". Nothing else prints text that is not constant.
+ */
 #ifndef CW_TOOLS_TEXT_COMPLAIN_H
 #define CW_TOOLS_TEXT_COMPLAIN_H
+
+#include <stdio.h>
 
 #define CW_EXIT_COMPLETE 0
 #define CW_EXIT_PROBLEM 1   /* runtime error or loss */
@@ -9,8 +15,16 @@
 #define CW_EXIT_DROPS 3     /* more kernel drops than --max-drop */
 #define CW_EXIT_STOPPED 130 /* ended by a signal */
 
+#define CW_CLEAR_LINE "\r\033[K" /* removes an unfinished progress line */
+
+/* Prints on stdout or stderr. */
+void cw_print(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Prints "capweir: ", the text and a newline on stderr. */
 void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As cw_complain, in place of an unfinished progress line. */
+void cw_complain_over_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Print a message as cw_complain does; the value is the exit status. */
 #define cw_fail(...) (cw_complain(__VA_ARGS__), CW_EXIT_PROBLEM)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/base/base.h"
+#include "core/base/noted.h"
+#include "core/base/text.h"
 #include "tools/text/complain.h"
 #include "tools/text/numbers.h"
 
@@ -36,39 +40,65 @@ const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES])
 
 const char *cw_format_printable(const char *name, char *clean, size_t bytes)
 {
-	size_t index;
-
-	for (index = 0; name[index] && index + 1 < bytes; index++)
-		clean[index] =
-		    (unsigned char)name[index] < ' ' || name[index] == 0x7f ? '?' : name[index];
-	clean[index] = '\0';
+	snprintf(clean, bytes, "%s", name);
+	cw_text_clean(clean);
+	for (char *at = clean; (at = strchr(at, '\n'));)
+		*at = '?';
 	return clean;
+}
+
+void cw_json_begin(void)
+{
+	json_set_alloc_funcs(cw_noted_malloc, free);
 }
 
 json_t *cw_json_text(const char *value)
 {
 	json_t *result;
-	char clean[4096];
-	size_t index;
+	char *clean;
 
 	if (!value)
 		return json_null();
 	result = json_string(value);
 	if (result)
 		return result;
-	for (index = 0; value[index] && index + 1 < sizeof(clean); index++)
-		clean[index] = (signed char)value[index] < 0 ? '?' : value[index];
-	clean[index] = '\0';
-	return json_string(clean);
+	clean = cw_noted_malloc(strlen(value) + 1);
+	if (!clean)
+		return NULL;
+	strcpy(clean, value);
+	cw_text_make_utf8(clean);
+	result = json_string(clean);
+	free(clean);
+	return result;
+}
+
+/* Prints JSON; escapes DEL and C1 characters, which a terminal would obey. */
+static void put_json(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+		if (*at == 0x7f)
+			fputs("\\u007f", stdout);
+		else if (*at == 0xc2 && at[1] < 0xa0)
+			fprintf(stdout, "\\u00%02x", *++at);
+		else
+			putchar(*at);
+	}
+	putchar('\n');
 }
 
 int cw_json_print(json_t *whole, size_t flags, const char *what)
 {
+	char *text = whole ? json_dumps(whole, flags) : NULL;
 	int status = CW_EXIT_COMPLETE;
 
-	if (!whole || json_dumpf(whole, stdout, JSON_INDENT(1) | flags) < 0 ||
-	    putchar('\n') == EOF || fflush(stdout))
-		status = cw_fail("cannot write %sto standard output", what);
+	if (cw_noted_failure() || !text) {
+		status = cw_fail("cannot write %sto standard output: out of memory", what);
+	} else {
+		put_json(text);
+		if (fflush(stdout) || ferror(stdout))
+			status = cw_fail("cannot write %sto standard output", what);
+	}
+	free(text);
 	json_decref(whole);
 	return status;
 }

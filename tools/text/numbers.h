@@ -12,14 +12,21 @@
 const char *cw_format_count(uint64_t number, char buffer[CW_NUMBER_BYTES]);
 const char *cw_format_bytes(uint64_t bytes, char buffer[CW_NUMBER_BYTES]);
 
-/* Copies an untrusted name for a terminal: control characters become "?". Returns `clean`. */
+/* Copies an untrusted name for a line on a terminal, as cw_text_clean, newlines too. Returns
+ * `clean`. */
 const char *cw_format_printable(const char *name, char *clean, size_t bytes);
 
-/* A JSON string, or null for NULL. If `value` is not UTF-8, bytes above 127 become "?". */
+/* Lets cw_json_print see every failed allocation of jansson. Called once, first. */
+void cw_json_begin(void);
+
+/* A JSON string, or null for NULL. Bytes that are not UTF-8 become "?". */
 json_t *cw_json_text(const char *value);
 
-/* Prints `whole` (takes; may be NULL) on standard output. Returns 0, or CW_EXIT_PROBLEM after a
- * message that names `what`: "the report ", or "". `flags`: JSON_REAL_PRECISION, or 0. */
+/*
+ * Prints `whole` (takes; may be NULL) and a newline on standard output, complete or, if memory ran
+ * out while this thread made it, not at all. Returns 0, or CW_EXIT_PROBLEM after a message that
+ * names `what`: "the report ", or "". `flags`: of json_dumps.
+ */
 int cw_json_print(json_t *whole, size_t flags, const char *what);
 
 #endif

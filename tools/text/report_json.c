@@ -6,6 +6,8 @@
 #include "tools/text/numbers.h"
 #include "tools/text/report.h"
 
+static bool has_failed; /* a line of statistics could not be printed */
+
 static json_t *count(uint64_t value)
 {
 	return json_integer((json_int_t)value);
@@ -144,6 +146,19 @@ static json_t *reloads_json(const struct cw_report *report)
 			 count(report->reloads_refused), "generations", generations);
 }
 
+/* Adds a driver's counter; names that are equal as UTF-8 share an entry. */
+static void add_drop(json_t *drops, const char *name, uint64_t drop_count)
+{
+	json_t *key = cw_json_text(name);
+	const char *text = json_string_value(key);
+
+	if (text)
+		json_object_set_new(
+		    drops, text,
+		    count(drop_count + (uint64_t)json_integer_value(json_object_get(drops, text))));
+	json_decref(key);
+}
+
 static json_t *device_json(const struct cw_report_device *device)
 {
 	json_t *drops = json_object();
@@ -151,8 +166,7 @@ static json_t *device_json(const struct cw_report_device *device)
 	char linktype[64];
 
 	for (uint32_t index = 0; index < device->drop_count; index++)
-		json_object_set_new(drops, device->drops[index].name,
-				    count(device->drops[index].count));
+		add_drop(drops, device->drops[index].name, device->drops[index].count);
 	if (device->has_losses)
 		losses = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "is_lower_bound",
 				   device->is_lower_bound, "rx_packets", count(device->rx_packets),
@@ -189,11 +203,9 @@ void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
 		      count(books->received), "bytes", count(progress->bytes), "matched",
 		      count(books->matched), "written", count(books->written));
 
-	line = json_pack("{s:o}", "stats", line);
-	if (json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0)
-		fputc('\n', stdout);
-	fflush(stdout); /* a write error is reported with the final report */
-	json_decref(line);
+	if (cw_json_print(json_pack("{s:o}", "stats", line), JSON_COMPACT | JSON_REAL_PRECISION(9),
+			  "statistics "))
+		has_failed = true;
 }
 
 int cw_report_print_json(const struct cw_report *report)
@@ -220,5 +232,7 @@ int cw_report_print_json(const struct cw_report *report)
 		json_object_set_new(whole, "late", count(report->late));
 		json_object_set_new(whole, "reloads", reloads_json(report));
 	}
-	return cw_json_print(whole, JSON_REAL_PRECISION(9), "the report ");
+	if (cw_json_print(whole, JSON_INDENT(1) | JSON_REAL_PRECISION(9), "the report "))
+		has_failed = true;
+	return has_failed ? CW_EXIT_PROBLEM : CW_EXIT_COMPLETE;
 }

@@ -26,13 +26,13 @@ static int name_width(const struct cw_report *report)
 static void print_files(const struct cw_report_rule *rule)
 {
 	for (uint32_t index = 0; index < rule->file_count && index < FILES_SHOWN; index++)
-		fprintf(stderr, "%s%s", index ? ", " : "", rule->files[index]);
+		cw_print(stderr, "%s%s", index ? ", " : "", rule->files[index]);
 	if (rule->file_count > FILES_SHOWN)
-		fprintf(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
+		cw_print(stderr, ", and %u more", rule->file_count - FILES_SHOWN);
 	if (rule->expired_files)
-		fprintf(stderr, " (%u older ones removed)", rule->expired_files);
+		cw_print(stderr, " (%u older ones removed)", rule->expired_files);
 	if (rule->file_count == 0 && !rule->expired_files)
-		fputs("(no file)", stderr);
+		cw_print(stderr, "(no file)");
 }
 
 static void print_queues(const struct cw_report *report)
@@ -43,30 +43,49 @@ static void print_queues(const struct cw_report *report)
 		const struct cw_report_queue *queue = &report->queues[index];
 		const struct cw_live_stats *stats = &queue->stats;
 
-		fprintf(stderr, "%s queue %u: %s seen by the kernel = %s dropped + %s received",
-			queue->device, queue->queue, cw_format_count(stats->kernel_seen, a),
-			cw_format_count(stats->kernel_dropped, b),
-			cw_format_count(stats->received, c));
+		cw_print(stderr, "%s queue %u: %s seen by the kernel = %s dropped + %s received",
+			 queue->device, queue->queue, cw_format_count(stats->kernel_seen, a),
+			 cw_format_count(stats->kernel_dropped, b),
+			 cw_format_count(stats->received, c));
 		if (stats->left)
-			fprintf(stderr, " + %s unread", cw_format_count(stats->left, a));
+			cw_print(stderr, " + %s unread", cw_format_count(stats->left, a));
 		if (queue->discarded)
-			fprintf(stderr, " (%s of them after the end, discarded)",
-				cw_format_count(queue->discarded, a));
+			cw_print(stderr, " (%s of them after the end, discarded)",
+				 cw_format_count(queue->discarded, a));
 		if (stats->freezes)
-			fprintf(stderr, "; kernel ring full %s times",
-				cw_format_count(stats->freezes, a));
-		fputc('\n', stderr);
+			cw_print(stderr, "; kernel ring full %s times",
+				 cw_format_count(stats->freezes, a));
+		cw_print(stderr, "\n");
 	}
 	if (report->late)
-		fprintf(stderr, "%s late packet%s written out of time order\n",
-			cw_format_count(report->late, a), cw_plural(report->late));
+		cw_print(stderr, "%s late packet%s written out of time order\n",
+			 cw_format_count(report->late, a), cw_plural(report->late));
 	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
 		if (device->gap_count)
-			fprintf(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
-				device->device, device->gap_count, cw_plural(device->gap_count),
-				device->gap_s);
+			cw_print(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
+				 device->device, device->gap_count, cw_plural(device->gap_count),
+				 device->gap_s);
+	}
+}
+
+static void print_rules(const struct cw_report *report)
+{
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES];
+	int width = name_width(report);
+
+	cw_print(stderr, "%-*s %15s %15s %12s %9s  %s\n", width, "rule", "matched", "written",
+		 "lost", "bytes", "files");
+	for (uint32_t index = 0; index < report->rule_count; index++) {
+		const struct cw_report_rule *rule = &report->rules[index];
+
+		cw_print(stderr, "%-*s %15s %15s ", width, rule->rule->name,
+			 cw_format_count(rule->matched, a), cw_format_count(rule->written, b));
+		cw_print(stderr, "%12s %9s  ", cw_format_count(rule->lost_total, a),
+			 cw_format_bytes(rule->bytes, b));
+		print_files(rule);
+		cw_print(stderr, "%s\n", rule->is_removed ? " (rule removed)" : "");
 	}
 }
 
@@ -74,60 +93,51 @@ void cw_report_print(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
-	int width = name_width(report);
 
-	fprintf(stderr, "%-*s %15s %15s %12s %9s  %s\n", width, "rule", "matched", "written",
-		"lost", "bytes", "files");
-	for (uint32_t index = 0; index < report->rule_count; index++) {
-		const struct cw_report_rule *rule = &report->rules[index];
-
-		fprintf(stderr, "%-*s %15s %15s ", width, rule->rule->name,
-			cw_format_count(rule->matched, a), cw_format_count(rule->written, b));
-		fprintf(stderr, "%12s %9s  ", cw_format_count(rule->lost_total, a),
-			cw_format_bytes(rule->bytes, b));
-		print_files(rule);
-		fputs(rule->is_removed ? " (rule removed)\n" : "\n", stderr);
-	}
-	fprintf(stderr, "%s packet%s %s (%s) = %s matched by a rule",
-		cw_format_count(books->received, a), cw_plural(books->received),
-		report->queue_count ? "captured" : "read", cw_format_bytes(report->bytes, b),
-		cw_format_count(books->matched_any, c));
-	fprintf(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
+	print_rules(report);
+	cw_print(stderr, "%s packet%s %s (%s) = %s matched by a rule",
+		 cw_format_count(books->received, a), cw_plural(books->received),
+		 report->queue_count ? "captured" : "read", cw_format_bytes(report->bytes, b),
+		 cw_format_count(books->matched_any, c));
+	cw_print(stderr, " + %s unmatched", cw_format_count(books->unmatched, a));
 	if (books->prefiltered)
-		fprintf(stderr, " + %s outside the global filter",
-			cw_format_count(books->prefiltered, a));
+		cw_print(stderr, " + %s outside the global filter",
+			 cw_format_count(books->prefiltered, a));
 	if (books->malformed)
-		fprintf(stderr, " + %s malformed", cw_format_count(books->malformed, a));
+		cw_print(stderr, " + %s malformed", cw_format_count(books->malformed, a));
 	if (books->left_out)
-		fprintf(stderr,
-			"\n%s record%s matched = %s left out by samples and limits + %s to write",
-			cw_format_count(books->matched, a), cw_plural(books->matched),
-			cw_format_count(books->left_out, b),
-			cw_format_count(books->matched - books->left_out, c));
-	fprintf(stderr, "\n%s record%s to write = %s written + %s lost: %s\n",
-		cw_format_count(books->matched - books->left_out, a),
-		cw_plural(books->matched - books->left_out), cw_format_count(books->written, b),
-		cw_format_count(books->lost, c), report->is_balanced ? "balanced" : "NOT BALANCED");
+		cw_print(stderr,
+			 "\n%s record%s matched = %s left out by samples and limits + %s to write",
+			 cw_format_count(books->matched, a), cw_plural(books->matched),
+			 cw_format_count(books->left_out, b),
+			 cw_format_count(books->matched - books->left_out, c));
+	cw_print(stderr, "\n%s record%s to write = %s written + %s lost: %s\n",
+		 cw_format_count(books->matched - books->left_out, a),
+		 cw_plural(books->matched - books->left_out), cw_format_count(books->written, b),
+		 cw_format_count(books->lost, c),
+		 report->is_balanced ? "balanced" : "NOT BALANCED");
 	print_queues(report);
 	if (report->hooks_run)
-		fprintf(stderr, "hooks: %s run, %s failed\n", cw_format_count(report->hooks_run, a),
-			report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
+		cw_print(stderr, "hooks: %s run, %s failed\n",
+			 cw_format_count(report->hooks_run, a),
+			 report->hooks_failed ? cw_format_count(report->hooks_failed, b) : "none");
 	if (report->reloads_accepted || report->reloads_refused)
-		fprintf(stderr, "rules generation %s in force; reloads: %s accepted, %s refused\n",
-			cw_format_count(report->generation, a),
-			cw_format_count(report->reloads_accepted, b),
-			cw_format_count(report->reloads_refused, c));
+		cw_print(stderr, "rules generation %s in force; reloads: %s accepted, %s refused\n",
+			 cw_format_count(report->generation, a),
+			 cw_format_count(report->reloads_accepted, b),
+			 cw_format_count(report->reloads_refused, c));
 	if (report->verify.every)
-		fprintf(stderr, "%s packet%s checked against libpcap, 1 in %s: %s difference%s\n",
-			cw_format_count(report->verify.sampled, a),
-			cw_plural(report->verify.sampled), cw_format_count(report->verify.every, b),
-			report->verify.differences ? cw_format_count(report->verify.differences, c)
-						   : "no",
-			cw_plural(report->verify.differences));
-	fprintf(stderr, "%.3f s, %s packets/s, %s/s, %u thread%s\n", report->elapsed_s,
-		cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
-		cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
-		report->threads, cw_plural(report->threads));
+		cw_print(stderr, "%s packet%s checked against libpcap, 1 in %s: %s difference%s\n",
+			 cw_format_count(report->verify.sampled, a),
+			 cw_plural(report->verify.sampled),
+			 cw_format_count(report->verify.every, b),
+			 report->verify.differences ? cw_format_count(report->verify.differences, c)
+						    : "no",
+			 cw_plural(report->verify.differences));
+	cw_print(stderr, "%.3f s, %s packets/s, %s/s, %u thread%s\n", report->elapsed_s,
+		 cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
+		 cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
+		 report->threads, cw_plural(report->threads));
 }
 
 /* Reports packets that the interface lost before any kernel ring received them. */

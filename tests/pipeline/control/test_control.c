@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "pipeline/control/control.h"
+#include "pipeline/control/metrics.h"
 
 #define ROUNDS 50 /* of serving, until an answer must have come */
 
@@ -103,6 +104,24 @@ static void a_misspelt_word_is_answered_with_the_nearest(void **state)
 					     &error) < 0);
 		assert_string_equal(error.text, lines[index].says);
 	}
+}
+
+/* A name of an interface, which the kernel lets be any bytes, cannot make a scrape invalid. */
+static void labels_of_metrics_are_utf8(void **state)
+{
+	struct cw_snapshot_queue queues[] = {{.device = "e\xff\xe2\x82\"\\\n"}};
+	struct cw_snapshot snapshot = {.queues = queues, .queue_count = 1};
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *file = open_memstream(&text, &bytes);
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(cw_metrics_print(&snapshot, CW_METRICS_PROMETHEUS, file), 0);
+	assert_int_equal(fclose(file), 0);
+	assert_non_null(
+	    strstr(text, "capweir_queue_batches_out{device=\"e???\\\"\\\\\\n\",queue=\"0\"} 0\n"));
+	free(text);
 }
 
 /* ---- a run to be asked ---- */
@@ -393,6 +412,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(requests_are_understood_or_refused),
 	    cmocka_unit_test(a_misspelt_word_is_answered_with_the_nearest),
+	    cmocka_unit_test(labels_of_metrics_are_utf8),
 	    cmocka_unit_test(every_command_is_answered),
 	    cmocka_unit_test(lines_come_as_they_please),
 	    cmocka_unit_test(rude_clients_harm_nobody),

@@ -154,11 +154,29 @@ static void answers_that_say_nothing_are_shown_as_that(void **state)
 	}
 }
 
+static void names_cannot_command_the_terminal(void **state)
+{
+	json_t *stats = json_loads("{\"queues\": [{\"device\": \"a\\u001b[2J\"}],"
+				   "\"outputs\": [{\"rule\": \"b\\u009b2J\"}]}",
+				   0, NULL);
+	struct cw_top top;
+
+	(void)state;
+	assert_int_equal(cw_top_make(&top, stats, stats), 0);
+	for (uint32_t index = 0; index < top.row_count; index++)
+		for (const char *at = top.rows[index].label; *at; at++)
+			assert_in_range((unsigned char)*at, ' ', '~');
+	assert_string_equal(top.rows[0].label, "kernel a?[2J:0");
+	cw_top_fini(&top);
+	json_decref(stats);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rows_come_in_the_packets_way),
 	    cmocka_unit_test(the_stage_that_holds_the_others_up_is_named),
+	    cmocka_unit_test(names_cannot_command_the_terminal),
 	    cmocka_unit_test(answers_that_say_nothing_are_shown_as_that),
 	};
 
