@@ -2,26 +2,19 @@
 /*
  * Output files: hidden .part files that are renamed when complete; device files, FIFOs and
  * inherited descriptors are written in place. Directories are open only for a moment: an output
- * needs one descriptor, and none while it is evicted. Writing is in outfile_write.c.
+ * needs one descriptor, and none while it is evicted. Opening is in outfile_open.c, writing in
+ * outfile_write.c.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/output/outfile_pack.h"
 #include "core/output/target.h"
-
-#define PART_RANDOM_CHARS 6
-#define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
-#define PART_TRIES_MAX 100
-#define FIFO_RETRY_MS 50
 
 /* Names the folder and the file in it. Links are followed when the file is opened. */
 static int split_path(struct cw_outfile *file, const char *path)
@@ -61,20 +54,19 @@ int cw_outfile_new(struct cw_outfile **result, const char *path,
 	return 0;
 }
 
-/* Closes the descriptor, if open. On Linux, EINTR means closed. */
-static int close_fd(struct cw_outfile *file)
+int cw_outfile_close_fd(struct cw_outfile *file)
 {
 	int fd = file->fd;
 
 	file->fd = -1;
 	if (fd < 0 || file->kind == TARGET_BORROWED)
 		return 0;
-	if (close(fd) && errno != EINTR)
+	if (close(fd) && errno != EINTR) /* on Linux, EINTR means closed */
 		return -errno;
 	return 0;
 }
 
-static int open_directory(const struct cw_outfile *file, int access)
+int cw_outfile_open_directory(const struct cw_outfile *file, int access)
 {
 	int fd;
 
@@ -84,250 +76,10 @@ static int open_directory(const struct cw_outfile *file, int access)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool is_same_file(const struct cw_outfile *file, const struct stat *status)
+bool cw_outfile_has_inode(const struct cw_outfile *file, const struct stat *status)
 {
 	return S_ISREG(status->st_mode) && status->st_dev == file->device &&
 	       status->st_ino == file->inode;
-}
-
-static int part_name_random(struct cw_outfile *file)
-{
-	static const char letters[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	uint8_t random[PART_RANDOM_CHARS];
-	char suffix[PART_RANDOM_CHARS + 1] = "";
-	/* A long name is truncated, so that the .part file's name is within NAME_MAX. */
-	int bytes = (int)cw_min_size(strlen(file->base), NAME_MAX - PART_EXTRA_BYTES);
-
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return -EIO;
-	for (size_t i = 0; i < PART_RANDOM_CHARS; i++)
-		suffix[i] = letters[random[i] % (sizeof(letters) - 1)];
-	sprintf(file->part_name, ".%.*s.%s.part", bytes, file->base, suffix);
-	return 0;
-}
-
-static int create_part(struct cw_outfile *file, int directory_fd)
-{
-	struct stat status;
-
-	for (int i = 0; i < PART_TRIES_MAX; i++) {
-		int failure = part_name_random(file);
-
-		if (failure)
-			return failure;
-		file->fd = openat(directory_fd, file->part_name,
-				  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (file->fd >= 0)
-			break;
-		if (errno != EEXIST && errno != EINTR)
-			return -errno;
-	}
-	if (file->fd < 0)
-		return -EEXIST;
-	if (fstat(file->fd, &status)) {
-		int failure = -errno;
-
-		close_fd(file);
-		unlinkat(directory_fd, file->part_name, 0);
-		return failure;
-	}
-	file->kind = TARGET_REGULAR;
-	file->has_part = true;
-	file->device = status.st_dev;
-	file->inode = status.st_ino;
-	return 0;
-}
-
-static int reopen_part(struct cw_outfile *file, int directory_fd)
-{
-	struct stat status;
-	int fd;
-
-	do
-		fd = openat(directory_fd, file->part_name,
-			    O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	while (fd < 0 && errno == EINTR);
-	if (fd < 0)
-		return errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO
-			   ? -ESTALE
-			   : -errno;
-	if (fstat(fd, &status) || !is_same_file(file, &status)) {
-		close(fd);
-		return -ESTALE;
-	}
-	file->fd = fd;
-	return 0;
-}
-
-/* Waits FIFO_RETRY_MS for a FIFO's reader. Returns -EINTR if wake_fd becomes readable. */
-static int wait_for_reader(const struct cw_outfile *file)
-{
-	struct pollfd wake = {.fd = file->options.wake_fd, .events = POLLIN};
-	int count = poll(&wake, file->options.wake_fd > 0, FIFO_RETRY_MS);
-
-	if (count < 0 && errno != EINTR)
-		return -errno;
-	return count > 0 ? -EINTR : 0;
-}
-
-/*
- * Opens a device file or FIFO. Non-blocking at first, because opening a FIFO would otherwise wait
- * for its reader and could not be interrupted. Writing then blocks as usual.
- */
-static int open_in_place(struct cw_outfile *file, const struct cw_target *target)
-{
-	const int flags =
-	    O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | (target->is_magic ? 0 : O_NOFOLLOW);
-	struct stat status;
-	int failure;
-	int fd;
-
-	for (;;) {
-		fd = openat(target->folder_fd, target->base, flags);
-		if (fd >= 0)
-			break;
-		if (errno == EINTR)
-			continue;
-		if (errno != ENXIO || !S_ISFIFO(target->status.st_mode))
-			return errno == ELOOP ? -ESTALE : -errno;
-		failure = wait_for_reader(file);
-		if (failure)
-			return failure;
-	}
-	if (fstat(fd, &status) || !cw_target_is_same(&status, &target->status)) {
-		close(fd);
-		return -ESTALE; /* replaced by another file: never write to that */
-	}
-	if (fcntl(fd, F_SETFL, 0)) {
-		failure = -errno;
-		close(fd);
-		return failure;
-	}
-	file->fd = fd;
-	file->kind = TARGET_IN_PLACE;
-	return 0;
-}
-
-/* Uses the caller's standard output, or a duplicate of a descriptor that this process has: opening
- * it by name would start at the file's beginning. */
-static int open_descriptor(struct cw_outfile *file, const struct cw_target *target)
-{
-	if (!strcmp(file->path, "-")) {
-		file->fd = target->descriptor;
-		file->kind = TARGET_BORROWED;
-		return 0;
-	}
-	file->fd = fcntl(target->descriptor, F_DUPFD_CLOEXEC, 0);
-	if (file->fd < 0)
-		return -errno;
-	file->kind = TARGET_IN_PLACE;
-	return 0;
-}
-
-/* Takes over the folder and the name in it, after links, from the target. */
-static int take_place(struct cw_outfile *file, struct cw_target *target)
-{
-	size_t prefix = strlen(target->folder);
-	char *part_path = malloc(prefix + strlen(target->base) + PART_EXTRA_BYTES + 1);
-
-	if (!part_path)
-		return -ENOMEM;
-	if (!prefix) {
-		free(target->folder);
-		target->folder = strdup(".");
-		if (!target->folder) {
-			free(part_path);
-			return -ENOMEM;
-		}
-	}
-	memcpy(part_path, target->folder, prefix);
-	free(file->part_path);
-	free(file->directory);
-	free(file->base);
-	file->part_path = part_path;
-	file->part_name = part_path + prefix;
-	file->directory = target->folder;
-	file->base = target->base;
-	target->folder = target->base = NULL;
-	return 0;
-}
-
-/* A name made while running is for regular files only. One that cannot be replaced makes publishing
- * fail, not opening: the data is then kept under its hidden name. */
-static int check_later(const struct cw_target *target, struct cw_error *error)
-{
-	if (target->kind == CW_TARGET_MISSING || target->kind == CW_TARGET_FILE)
-		return 0;
-	return cw_error_set(error,
-			    target->kind == CW_TARGET_FOLDER   ? -EISDIR
-			    : target->kind == CW_TARGET_SOCKET ? -ENXIO
-							       : -EEXIST,
-			    "%s is there already", cw_target_describe(target));
-}
-
-/* Opens the file for the first time. The failure's reason is in `error` if it has a code. */
-static int open_first(struct cw_outfile *file, struct cw_error *error)
-{
-	const struct cw_target_query query = {.standard_output = file->options.standard_output,
-					      .owner = geteuid(),
-					      .is_later = file->options.is_later};
-	struct cw_target target;
-	int status = cw_target_find(&target, file->path, &query, error);
-
-	if (status)
-		return status;
-	status = query.is_later ? check_later(&target, error)
-				: cw_target_check(&target, query.owner, file->path, error);
-	if (status)
-		goto out;
-	if (target.kind == CW_TARGET_DESCRIPTOR) {
-		status = open_descriptor(file, &target);
-	} else if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE) {
-		status = take_place(file, &target);
-		if (!status)
-			status = create_part(file, target.folder_fd);
-	} else {
-		status = open_in_place(file, &target);
-	}
-out:
-	cw_target_fini(&target);
-	return status;
-}
-
-static int reopen(struct cw_outfile *file, struct cw_error *error)
-{
-	int directory_fd = open_directory(file, O_PATH);
-	int status;
-
-	if (directory_fd < 0)
-		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
-					  file->directory);
-	status = reopen_part(file, directory_fd);
-	close(directory_fd);
-	return status;
-}
-
-int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
-{
-	struct cw_error reason = {0};
-	int status;
-
-	if (file->fd >= 0)
-		return 0;
-	if (file->was_created && file->kind != TARGET_REGULAR)
-		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
-				    file->path);
-	status = file->was_created ? reopen(file, &reason) : open_first(file, &reason);
-	if (status && reason.code)
-		return cw_error_set(error, status, "cannot open %s: %s", file->path, reason.text);
-	if (status == -ESTALE)
-		return cw_error_set(error, status, "cannot open %s: %s was replaced or removed",
-				    file->path, file->has_part ? file->part_path : "it");
-	if (status)
-		return cw_error_set_errno(error, status, "cannot open %s for writing", file->path);
-	file->was_created = true;
-	return 0;
 }
 
 bool cw_outfile_is_open(const struct cw_outfile *file)
@@ -376,7 +128,7 @@ static int sync_and_close(struct cw_outfile *file)
 		return file->close_failure;
 	if (file->options.sync && file->kind == TARGET_REGULAR && sync_fd(file->fd, fdatasync))
 		failure = -errno;
-	status = close_fd(file);
+	status = cw_outfile_close_fd(file);
 	if (!failure)
 		failure = status;
 	if (!file->close_failure)
@@ -421,7 +173,7 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 	int failure = 0;
 
 	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) ||
-	    !is_same_file(file, &status))
+	    !cw_outfile_has_inode(file, &status))
 		return -ESTALE;
 	file->published_bytes = status.st_size;
 	file->published_time = status.st_mtim;
@@ -453,7 +205,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		goto failed;
 	/* After the close, so that one free descriptor suffices. fsync needs O_RDONLY. */
 	step = "open the folder of";
-	directory_fd = open_directory(file, file->options.sync ? O_RDONLY : O_PATH);
+	directory_fd = cw_outfile_open_directory(file, file->options.sync ? O_RDONLY : O_PATH);
 	status = directory_fd;
 	if (status < 0)
 		goto failed;
@@ -499,15 +251,15 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 	int directory_fd;
 
 	cw_outfile_drop(file);
-	close_fd(file);
+	cw_outfile_close_fd(file);
 	if (file->kind != TARGET_REGULAR || !file->has_part || keep_part)
 		return;
-	directory_fd = open_directory(file, O_PATH);
+	directory_fd = cw_outfile_open_directory(file, O_PATH);
 	if (directory_fd < 0)
 		return;
 	/* Remove only the file created here: another file may have its name by now. */
 	if (!fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) &&
-	    is_same_file(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
+	    cw_outfile_has_inode(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
 		file->has_part = false;
 	close(directory_fd);
 }
@@ -515,7 +267,7 @@ void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 /* Returns whether the file is as published. Another file may have the same inode number by now. */
 static bool is_as_published(const struct cw_outfile *file, const struct stat *status)
 {
-	return is_same_file(file, status) && status->st_size == file->published_bytes &&
+	return cw_outfile_has_inode(file, status) && status->st_size == file->published_bytes &&
 	       status->st_mtim.tv_sec == file->published_time.tv_sec &&
 	       status->st_mtim.tv_nsec == file->published_time.tv_nsec;
 }
@@ -528,7 +280,7 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 	if (file->kind != TARGET_PUBLISHED || !file->inode)
 		return cw_error_set(error, -EBADF, "cannot remove %s: it is not a complete file",
 				    file->path);
-	directory_fd = open_directory(file, O_PATH);
+	directory_fd = cw_outfile_open_directory(file, O_PATH);
 	if (directory_fd < 0)
 		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
 					  file->directory);
@@ -577,7 +329,7 @@ void cw_outfile_free(struct cw_outfile *file)
 		return;
 	cw_outfile_drop(file);
 	cw_outfile_pack_free(file);
-	close_fd(file);
+	cw_outfile_close_fd(file);
 	free(file->path);
 	free(file->directory);
 	free(file->base);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output file's fields, for its sources: outfile.c (names and life cycle), outfile_write.c
- * (bytes). */
+/* An output file's fields, for its sources: outfile.c and outfile_open.c (names and life cycle),
+ * outfile_write.c (bytes). */
 #ifndef CW_CORE_OUTPUT_OUTFILE_PARTS_H
 #define CW_CORE_OUTPUT_OUTFILE_PARTS_H
 
@@ -29,7 +29,7 @@ bool cw_direct_share_take_any(struct cw_direct_share *share); /* false: no place
 void cw_direct_share_give_back_any(struct cw_direct_share *share);
 void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* keeps the first */
 
-/* Names and life cycle: written by outfile.c. */
+/* Names and life cycle: written by outfile.c and outfile_open.c. */
 struct cw_outfile {
 	char *path;
 	char *directory; /* folder of the file, after links once it was opened; ".": none */
@@ -59,6 +59,13 @@ struct cw_outfile {
 	size_t pace_bytes;        /* bytes written since pace_ns */
 	uint64_t pace_ns;         /* start of the measured block; 0: none since opening */
 };
+
+/* Closes the descriptor, if open. Returns 0 or the failure. */
+int cw_outfile_close_fd(struct cw_outfile *file);
+/* Opens the file's folder for the access (O_PATH or O_RDONLY). Returns its descriptor or -errno. */
+int cw_outfile_open_directory(const struct cw_outfile *file, int access);
+/* Returns whether this is the regular file that the .part file was when created. */
+bool cw_outfile_has_inode(const struct cw_outfile *file, const struct stat *status);
 
 /* Write and read plain bytes at an offset of the file on disk, as cw_outfile_write and _read. */
 size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,
