@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -272,6 +273,31 @@ static bool is_as_published(const struct cw_outfile *file, const struct stat *st
 	       status->st_mtim.tv_nsec == file->published_time.tv_nsec;
 }
 
+/* Removes the empty folders of a file whose name makes folders, the innermost first. Leaves them
+ * alone if links, "." or ".." led there: then the path does not say which folders were made. */
+static void remove_folders(const struct cw_outfile *file)
+{
+	const char *made = file->path + file->options.fixed_bytes;
+	const char *slash = strrchr(made, '/');
+	size_t made_bytes = slash ? (size_t)(slash - made) + 1 : 0;
+	size_t bytes = strlen(file->directory);
+	char path[PATH_MAX];
+
+	if (!file->options.makes_folders || bytes >= sizeof(path) || bytes < made_bytes ||
+	    memcmp(file->directory + bytes - made_bytes, made, made_bytes) != 0)
+		return;
+	memcpy(path, file->directory, bytes);
+	while (made_bytes) {
+		path[bytes - 1] = '\0'; /* its last "/" */
+		if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR))
+			return; /* not empty, most likely */
+		do {
+			bytes--;
+			made_bytes--;
+		} while (made_bytes && path[bytes - 1] != '/');
+	}
+}
+
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 {
 	struct stat status;
@@ -292,6 +318,8 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 	if (!failure && unlinkat(directory_fd, file->base, 0))
 		failure = -errno;
 	close(directory_fd);
+	if (!failure)
+		remove_folders(file);
 	if (!failure || failure == -ENOENT)
 		return 0;
 	if (failure == -ESTALE)
@@ -305,10 +333,16 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes)
 {
 	struct statvfs space;
+	char fixed[PATH_MAX];
 
 	*bytes = 0;
-	if (statvfs(file->directory, &space))
-		return -errno;
+	if (statvfs(file->directory, &space)) {
+		if (errno != ENOENT || !file->options.makes_folders)
+			return -errno;
+		snprintf(fixed, sizeof(fixed), "%.*s.", (int)file->options.fixed_bytes, file->path);
+		if (statvfs(fixed, &space)) /* the folder is not made yet */
+			return -errno;
+	}
 	*bytes = (uint64_t)space.f_bavail * space.f_frsize;
 	return 0;
 }

@@ -36,6 +36,8 @@ struct cw_pack;
 
 struct cw_outfile_options {
 	bool is_later;                  /* name made while running: regular files, no link */
+	bool makes_folders;             /* missing folders after fixed_bytes are made */
+	size_t fixed_bytes;             /* leading bytes of the path whose folders exist */
 	bool no_clobber;                /* publish fails with -EEXIST if the target exists */
 	bool sync;                      /* fdatasync before the rename, directory fsync after it */
 	int standard_output;            /* descriptor for the path "-"; else -1 */
@@ -59,7 +61,8 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
  * user: the .part file is made where the links lead. Descriptors of this process ("/dev/stdout",
  * "/dev/fd/N") are written from their current offset. Waits for the reader of a FIFO; -EINTR if
  * wake_fd becomes readable. Sockets give -ENXIO, folders -EISDIR. With `is_later`, a link gives
- * -ELOOP; a FIFO or device gives -EEXIST.
+ * -ELOOP; a FIFO or device gives -EEXIST. With `makes_folders`, makes missing folders, for this
+ * user only.
  */
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
 bool cw_outfile_is_open(const struct cw_outfile *file);
@@ -124,7 +127,8 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 /* Closes and removes the .part file; with `keep_part`, only closes it. */
 void cw_outfile_discard(struct cw_outfile *file, bool keep_part);
 
-/* Removes a published file. -ESTALE if the file changed, or if another file has its name: that file
+/* Removes a published file, and folders that `makes_folders` could have made if they are empty now.
+ * -ESTALE if the file changed, or if another file has its name: that file
  * stays. A missing file is not an error. -EBADF for a file not published or not regular. */
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
 

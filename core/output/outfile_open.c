@@ -16,6 +16,7 @@
 #define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
 #define PART_TRIES_MAX 100
 #define FIFO_RETRY_MS 50
+#define FOLDER_TRIES_MAX 10
 
 static int part_name_random(struct cw_outfile *file)
 {
@@ -198,7 +199,11 @@ static int open_first(struct cw_outfile *file, struct cw_error *error)
 {
 	const struct cw_target_query query = {.standard_output = file->options.standard_output,
 					      .owner = geteuid(),
-					      .is_later = file->options.is_later};
+					      .is_later = file->options.is_later,
+					      .folders = file->options.makes_folders
+							     ? CW_TARGET_FOLDERS_MADE
+							     : CW_TARGET_FOLDERS_EXIST,
+					      .fixed_bytes = file->options.fixed_bytes};
 	struct cw_target target;
 	int status = cw_target_find(&target, file->path, &query, error);
 
@@ -238,14 +243,20 @@ static int reopen(struct cw_outfile *file, struct cw_error *error)
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
 {
 	struct cw_error reason = {0};
-	int status;
+	int status = 0;
 
 	if (file->fd >= 0)
 		return 0;
 	if (file->was_created && file->kind != TARGET_REGULAR)
 		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
 				    file->path);
-	status = file->was_created ? reopen(file, &reason) : open_first(file, &reason);
+	for (int i = 0; i < FOLDER_TRIES_MAX; i++) {
+		reason.code = 0;
+		status = file->was_created ? reopen(file, &reason) : open_first(file, &reason);
+		/* Another output may have removed the folder, which was empty until now. */
+		if (status != -ENOENT || file->was_created || !file->options.makes_folders)
+			break;
+	}
 	if (status && reason.code)
 		return cw_error_set(error, status, "cannot open %s: %s", file->path, reason.text);
 	if (status == -ESTALE)

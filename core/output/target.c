@@ -10,6 +10,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct walk {
 	struct cw_error *error;
 	int fd; /* folder reached, O_PATH */
 	unsigned link_count;
+	size_t made_bytes; /* bytes at the end of `rest` whose missing folders are no error */
 	size_t walked_bytes;
 	char walked[PATH_MAX]; /* path of the folder reached, "" or with a "/" at its end */
 	char *at;              /* in `rest` */
@@ -179,6 +181,7 @@ static int substitute(struct walk *walk, int link_fd)
 	ssize_t bytes = readlinkat(link_fd, "", text, sizeof(text));
 	size_t rest_bytes = strlen(walk->at) + 1;
 
+	walk->made_bytes = cw_min_size(walk->made_bytes, rest_bytes - 1);
 	if (bytes < 0)
 		return cw_error_set_errno(walk->error, -errno, "cannot read a symbolic link");
 	if ((size_t)bytes + 1 + rest_bytes > sizeof(walk->rest))
@@ -216,14 +219,43 @@ static int follow(struct walk *walk, const char *name)
 	return result;
 }
 
-static int enter_folder(struct walk *walk, const char *name)
+/* Opens a folder without following a link. One that is missing is made if the query says so, for
+ * this user only; its mode does not depend on the umask, unless that takes the owner's rights. */
+static int open_folder(const struct walk *walk, const char *name, bool is_made)
 {
 	int fd = open_path(walk->fd, name, O_DIRECTORY | O_NOFOLLOW);
 
+	if (fd != -ENOENT || !is_made || walk->query->folders != CW_TARGET_FOLDERS_MADE)
+		return fd;
+	if (mkdirat(walk->fd, name, S_IRWXU) && errno != EEXIST)
+		return -errno;
+	return open_path(walk->fd, name, O_DIRECTORY | O_NOFOLLOW);
+}
+
+/* Ends the walk at a folder that is made later: the rest of the path becomes the name. */
+static int take_missing(struct walk *walk, const char *name)
+{
+	walk->target->kind = CW_TARGET_MISSING;
+	if (asprintf(&walk->target->base, "%s/%s", name, walk->at) >= 0)
+		return 0;
+	walk->target->base = NULL;
+	return cw_error_set_errno(walk->error, -ENOMEM, "cannot examine %s", name);
+}
+
+/* Returns 0 once the target is known, 1 before. */
+static int enter_folder(struct walk *walk, const char *name, bool is_made)
+{
+	int fd = open_folder(walk, name, is_made);
+	int result;
+
 	if (fd == -ENOTDIR && is_on_procfs(walk->fd))
 		fd = open_path(walk->fd, name, O_DIRECTORY);
-	else if (fd == -ENOTDIR)
-		return follow(walk, name);
+	else if (fd == -ENOTDIR) {
+		result = follow(walk, name);
+		return result ? result : 1;
+	}
+	if (fd == -ENOENT && is_made && walk->query->folders == CW_TARGET_FOLDERS_MAY_MISS)
+		return take_missing(walk, name);
 	if (fd == -ENOENT)
 		return cw_error_set(walk->error, fd,
 				    "the folder %s%s does not exist; create it first", walk->walked,
@@ -231,7 +263,8 @@ static int enter_folder(struct walk *walk, const char *name)
 	if (fd < 0)
 		return cw_error_set_errno(walk->error, fd, "cannot open the folder %s%s",
 					  walk->walked, name);
-	return enter(walk, fd, name);
+	result = enter(walk, fd, name);
+	return result ? result : 1;
 }
 
 /* ---- the last component ---- */
@@ -327,7 +360,8 @@ static int take_step(struct walk *walk)
 	char *end = name + strcspn(name, "/");
 	bool is_folder = *end == '/' || !strcmp(name, ".") || !strcmp(name, "..") || !*name;
 	bool is_last = !end[strspn(end, "/")];
-	int result = 0;
+	bool is_made = strlen(name) <= walk->made_bytes;
+	int result = 1;
 
 	if (*end)
 		*end++ = '\0';
@@ -335,9 +369,9 @@ static int take_step(struct walk *walk)
 	if (!is_folder)
 		return take_last(walk, name);
 	if (*name && strcmp(name, ".") != 0)
-		result = enter_folder(walk, name);
-	if (result < 0 || !is_last || *walk->at)
-		return result < 0 ? result : 1;
+		result = enter_folder(walk, name, is_made);
+	if (result <= 0 || !is_last || *walk->at)
+		return result;
 	walk->target->kind = CW_TARGET_FOLDER;
 	return stat_fd(walk->fd, &walk->target->status)
 		   ? cw_error_set_errno(walk->error, -errno, "cannot examine the folder %s",
@@ -355,6 +389,9 @@ static int find(struct walk *walk, const char *path)
 		return cw_error_set(walk->error, -ENAMETOOLONG, "its path is too long");
 	memcpy(walk->rest, path, bytes + 1);
 	walk->at = walk->rest;
+	walk->made_bytes = walk->query->folders == CW_TARGET_FOLDERS_EXIST
+			       ? 0
+			       : bytes - cw_min_size(bytes, walk->query->fixed_bytes);
 	result = start(walk, path[0] == '/');
 	if (result == 0) {
 		do

@@ -27,10 +27,18 @@ enum cw_target_kind {
 	CW_TARGET_SOCKET,
 };
 
+enum cw_target_folders {
+	CW_TARGET_FOLDERS_EXIST,    /* a missing folder is an error */
+	CW_TARGET_FOLDERS_MADE,     /* folders after fixed_bytes are made, with mode 0700 */
+	CW_TARGET_FOLDERS_MAY_MISS, /* folders after fixed_bytes would be made later */
+};
+
 struct cw_target_query {
 	int standard_output; /* descriptor for the path "-" */
 	uid_t owner;         /* user that new files belong to: see below */
 	bool is_later;       /* name made while running: its last component is not followed */
+	enum cw_target_folders folders;
+	size_t fixed_bytes; /* leading bytes of the path, up to a "/", whose folders must exist */
 };
 
 struct cw_target {
@@ -38,7 +46,7 @@ struct cw_target {
 	int descriptor;     /* CW_TARGET_DESCRIPTOR: its number */
 	int folder_fd;      /* O_PATH, owned; -1: none (CW_TARGET_DESCRIPTOR) */
 	char *folder;       /* path of folder_fd without links, "" or with a "/" at its end */
-	char *base;         /* name in the folder, after links; NULL: none */
+	char *base;         /* name in the folder, after links, with missing folders; NULL: none */
 	bool is_magic;      /* `base` is a link of procfs, opened by following it */
 	struct stat status; /* unless missing */
 	struct stat folder_status;

@@ -57,6 +57,23 @@ bool cw_output_may_retry(const struct cw_outputs *outputs, const struct cw_outpu
 		 !output->writer.file->cache.is_regular);
 }
 
+static struct cw_outfile_options outfile_options(const struct cw_outputs *outputs,
+						 const struct cw_output *output)
+{
+	return (struct cw_outfile_options){
+	    .is_later = output->turn.file_count || output->name->has_kind[CW_PART_TIME] ||
+			output->name->has_kind[CW_PART_IFACE],
+	    .makes_folders = true,
+	    .fixed_bytes = cw_template_fixed_folder(output->name),
+	    .no_clobber = outputs->run->options.output.no_clobber,
+	    .sync = outputs->run->options.output.sync,
+	    .standard_output = outputs->run->options.output.standard_output,
+	    .direct = output->name->is_zst ? NULL : outputs->direct_share,
+	    .pack = output->name->is_zst ? outputs->pack : NULL,
+	    .wake_fd = outputs->run->abort_fd,
+	};
+}
+
 struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns)
 {
@@ -65,16 +82,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 						  .seq = output->turn.file_count,
 						  .ts_ns = ts_ns,
 						  .is_utc = outputs->run->options.output.is_utc};
-	struct cw_outfile_options options = {
-	    .is_later = output->turn.file_count || output->name->has_kind[CW_PART_TIME] ||
-			output->name->has_kind[CW_PART_IFACE],
-	    .no_clobber = outputs->run->options.output.no_clobber,
-	    .sync = outputs->run->options.output.sync,
-	    .standard_output = outputs->run->options.output.standard_output,
-	    .direct = output->name->is_zst ? NULL : outputs->direct_share,
-	    .pack = output->name->is_zst ? outputs->pack : NULL,
-	    .wake_fd = outputs->run->abort_fd,
-	};
+	struct cw_outfile_options options = outfile_options(outputs, output);
 	char path[CW_TEMPLATE_PATH_BYTES];
 	struct cw_file *file = calloc(1, sizeof(*file));
 	int result;

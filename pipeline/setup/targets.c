@@ -111,12 +111,15 @@ static int claim(struct cw_claims *claims, const char *path, const struct cw_tar
 		   : 0;
 }
 
-static int check_target(struct cw_claims *claims, const struct cw_rule *rule, const char *path,
-			bool is_new, struct cw_error *error)
+static int check_target(struct cw_claims *claims, const struct cw_rule *rule,
+			const struct cw_template *name, const char *path, bool is_new,
+			struct cw_error *error)
 {
 	const struct cw_target_query query = {.standard_output =
 						  claims->run->options.output.standard_output,
-					      .owner = claims->run->options.output.owner};
+					      .owner = claims->run->options.output.owner,
+					      .folders = CW_TARGET_FOLDERS_MAY_MISS,
+					      .fixed_bytes = cw_template_fixed_folder(name)};
 	struct cw_target target;
 	struct stat ours;
 	int result = cw_target_find(&target, path, &query, error);
@@ -170,7 +173,7 @@ int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
 	else if (cw_template_expand(name, &values, path) < 0)
 		result = cw_error_set(error, -EINVAL, "the output name is too long");
 	else if (is_fixed)
-		result = check_target(claims, rule, path, is_new, error);
+		result = check_target(claims, rule, name, path, is_new, error);
 	else
 		result = is_new ? check_folder(claims, name, path, error) : 0;
 	if (result == 0)

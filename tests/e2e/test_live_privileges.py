@@ -80,6 +80,33 @@ class Privileges(live.Test):
         self.assertEqual(sorted(os.path.basename(file) for file in files),
                          sorted(os.listdir(self.mine)))
 
+    def test_nobody_makes_the_folders_of_a_template_and_removes_them(self):
+        capture = self.capture("-i", "in", "-w", os.path.join(self.mine, "{seq}", "all.pcap"),
+                               "-Z", "nobody", "-b", "packets:1000", "-b", "files:2")
+        shape = live.Shape(3500)
+        live.send(shape)
+        capture.wait_seen(shape.count)
+        self.assertEqual(len(self.report_of(capture.stop())["rules"][0]["files"]), 2)
+        self.assertEqual(sorted(os.listdir(self.mine)), ["2", "3"])
+        folder = os.stat(os.path.join(self.mine, "3"))
+        self.assertEqual((folder.st_mode & 0o7777, folder.st_uid),
+                         (0o700, pwd.getpwnam("nobody").pw_uid))
+
+    def test_targets_are_judged_for_nobody_at_the_start(self):
+        roots = os.path.join(self.mine, "root.pcap")
+        with open(roots, "w"):
+            pass
+        os.mkfifo(os.path.join(self.mine, "fifo"))
+        os.chmod(os.path.join(self.mine, "fifo"), 0o622)
+        for arguments, says in (([roots], "exists and belongs to root, not to nobody"),
+                                ([self.mine], "is a folder"),
+                                (["-", "-b", "packets:5"], "rotation by packets needs a file"),
+                                ([os.path.join(self.mine, "fifo"), "-C", "1"], "is a FIFO")):
+            done = e2e.capweir("-i", "in", "-Z", "nobody", "-w", *arguments)
+            self.assertEqual((done.status, done.out), (2, b""), e2e.text_of(done))
+            self.assertIn(says, done.err)
+            self.assertNotIn("listening", done.err)
+
     def test_hooks_run_as_nobody_too(self):
         """Of a capture that may start nothing itself."""
         log = os.path.join(self.mine, "log")

@@ -137,6 +137,25 @@ class Files(command.Test):
         self.assertEqual(self.read("target"), b"precious")
         self.assertTrue(os.path.islink(self.path("a.3.pcap")))
 
+    def test_folders_of_a_template_are_made(self):
+        self.run_ok("split", "-q", "-r", "in.pcap", "--utc", "-o", ".", "-f", "udp", "-w",
+                    "%Y-%m-%d/%H/all.pcap", "-f", "udp port 1001", "-w", "{rule}/{iface}.pcap",
+                    "-f", "tcp", "-w", "{rule}/none.pcap", cwd=self.directory)
+        made = sorted(os.path.relpath(path, self.directory)
+                      for path in command.snapshot(self.directory))
+        self.assertEqual(len(made), 4, made)
+        self.assertRegex(made[0], r"^\d{4}-\d\d-\d\d/\d\d/all.pcap$")
+        self.assertEqual(made[1:], ["in.pcap", "rule2/unknown.pcap", "rule3/none.pcap"])
+        self.assertEqual(self.packets_of(made[0]), self.source)
+        for folder, names, _ in os.walk(self.directory):
+            for name in names:
+                self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o7777, 0o700)
+
+    def test_a_file_ring_removes_the_folders_that_it_empties(self):
+        self.split("-w", "out-{seq}/day/a.pcap", "-b", "packets:10", "-b", "files:2")
+        self.assertEqual(sorted(name for name in os.listdir(self.directory)
+                                if name.startswith("out")), ["out-8", "out-9"])
+
     @unittest.skipIf(os.geteuid(), "files of another user need root")
     def test_links_files_and_fifos_of_another_user_are_refused(self):
         os.mkdir(self.path("sticky"))

@@ -63,7 +63,7 @@ static const int calls[] = {
     SCMP_SYS(fstatfs64), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
     SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents), SCMP_SYS(getdents64),
     SCMP_SYS(getcwd), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link),
-    SCMP_SYS(linkat), /* rename without replacing, where renameat2 cannot */
+    SCMP_SYS(mkdirat), SCMP_SYS(linkat), /* rename without replacing, where renameat2 cannot */
     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64),
     SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(fadvise64_64), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fchmod), SCMP_SYS(umask),

@@ -117,6 +117,70 @@ static void a_published_file_is_removed_and_no_other(void **state)
 	cw_outfile_free(file);
 }
 
+static void folders_are_made_and_removed_once_empty(void **state)
+{
+	struct cw_outfile_options options = plain;
+	struct cw_outfile *files[2];
+	struct stat status;
+	char path[2][512];
+	mode_t before;
+
+	(void)state;
+	options.makes_folders = true;
+	options.fixed_bytes = strlen(folder) + 1;
+	strcpy(path[0], in_folder("2023/11/a"));
+	strcpy(path[1], in_folder("2023/b"));
+	files[0] = new_file(path[0], options);
+	uint64_t free_bytes = 0;
+	assert_int_equal(cw_outfile_free_space(files[0], &free_bytes), 0);
+	assert_true(free_bytes > 0);
+	before = umask(0);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			files[i] = new_file(path[i], options);
+		assert_int_equal(cw_outfile_open(files[i], &error), 0);
+		assert_int_equal(cw_outfile_publish(files[i], &error), 0);
+	}
+	umask(before);
+	assert_int_equal(stat(in_folder("2023"), &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0700);
+	assert_int_equal(cw_outfile_remove(files[0], &error), 0);
+	assert_false(exists(in_folder("2023/11")));
+	assert_true(exists(path[1]));
+	assert_int_equal(cw_outfile_remove(files[1], &error), 0);
+	assert_false(exists(in_folder("2023")));
+	assert_true(exists(folder)); /* empty perhaps, but not made */
+	for (int i = 0; i < 2; i++)
+		cw_outfile_free(files[i]);
+}
+
+static void folders_behind_links_are_made_and_kept(void **state)
+{
+	struct cw_outfile_options options = plain;
+	struct cw_outfile *file;
+
+	(void)state;
+	options.makes_folders = true;
+	options.fixed_bytes = strlen(folder) + 1;
+	assert_int_equal(mkdir(in_folder("there"), 0700), 0);
+	assert_int_equal(symlink("there", in_folder("day")), 0);
+	assert_int_equal(symlink("nowhere", in_folder("dangling")), 0);
+	file = open_file(in_folder("day/x/a"), options);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	assert_true(exists(in_folder("there/x/a")));
+	assert_int_equal(cw_outfile_remove(file, &error), 0);
+	assert_true(exists(in_folder("there/x")));
+	cw_outfile_free(file);
+	file = new_file(in_folder("dangling/a"), options); /* the link names no folder to make */
+	assert_int_equal(cw_outfile_open(file, &error), -ENOENT);
+	cw_outfile_free(file);
+	options.fixed_bytes = strlen(in_folder("fixed/"));
+	file = new_file(in_folder("fixed/new/a"), options);
+	assert_int_equal(cw_outfile_open(file, &error), -ENOENT);
+	assert_false(exists(in_folder("fixed")));
+	cw_outfile_free(file);
+}
+
 static void publishing_into_a_removed_folder_fails(void **state)
 {
 	struct cw_outfile *file;
@@ -350,6 +414,8 @@ int main(void)
 	    cmocka_unit_test(a_part_file_that_was_replaced_is_stale),
 	    cmocka_unit_test(no_clobber_refuses_and_keeps_both),
 	    cmocka_unit_test(a_published_file_is_removed_and_no_other),
+	    cmocka_unit_test(folders_are_made_and_removed_once_empty),
+	    cmocka_unit_test(folders_behind_links_are_made_and_kept),
 	    cmocka_unit_test(publishing_into_a_removed_folder_fails),
 	    cmocka_unit_test(publishing_replaces_regular_files_of_the_same_owner_only),
 	    cmocka_unit_test(publishing_over_a_folder_fails_and_keeps_the_data),

@@ -149,6 +149,24 @@ static void a_name_made_while_running_follows_no_link(void **state)
 	cw_target_fini(&target);
 }
 
+static void a_missing_folder_may_be_made_later(void **state)
+{
+	struct cw_target_query query = {.standard_output = STDOUT_FILENO,
+					.owner = geteuid(),
+					.folders = CW_TARGET_FOLDERS_MAY_MISS,
+					.fixed_bytes = strlen(folder) + 1};
+
+	(void)state;
+	assert_int_equal(cw_target_find(&target, in_folder("rule/day/x"), &query, &error), 0);
+	assert_int_equal(target.kind, CW_TARGET_MISSING);
+	assert_string_equal(target.base, "rule/day/x");
+	assert_string_equal(target.folder, in_folder(""));
+	cw_target_fini(&target);
+	assert_int_not_equal(access(in_folder("rule"), F_OK), 0);
+	query.fixed_bytes = strlen(in_folder("rule/"));
+	assert_int_equal(cw_target_find(&target, in_folder("rule/day/x"), &query, &error), -ENOENT);
+}
+
 static void *find_in_thread(void *path)
 {
 	return (void *)(intptr_t)(find(path) ? -1 : (int)target.kind);
@@ -437,6 +455,7 @@ int main(void)
 	    cmocka_unit_test(a_name_stands_for_what_is_there),
 	    cmocka_unit_test(links_are_followed_to_the_place_that_they_name),
 	    cmocka_unit_test(a_name_made_while_running_follows_no_link),
+	    cmocka_unit_test(a_missing_folder_may_be_made_later),
 	    cmocka_unit_test(descriptors_are_known_by_what_they_are),
 	    cmocka_unit_test(descriptors_of_another_process_are_streams_or_refused),
 	    cmocka_unit_test(a_mounted_file_is_refused),

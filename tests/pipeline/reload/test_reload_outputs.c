@@ -3,6 +3,8 @@
  * What becomes of outputs that come, go and fail, and of workers that stand still, while rules
  * change under a live run.
  */
+#include <sys/stat.h>
+
 #include "tests/pipeline/reload/reload_run.h"
 
 static void send_frames(uint64_t first, uint64_t count)
@@ -174,6 +176,51 @@ static void too_many_rules_are_refused(void **state)
 	free(first);
 }
 
+/* A stream takes no rotation, neither as a new output nor as one that stays; it may come back, and
+ * is then no numbered file. */
+static void a_reload_refuses_rotation_of_a_stream(void **state)
+{
+	const char *plain = "rules:\n  a: {filter: udp, write: a.pcap}\n";
+	const char *stream = "rules:\n  a: {filter: udp, write: a.pcap}\n"
+			     "  s: {filter: udp, write: fifo}\n";
+	const char *rotated = "rules:\n  a: {filter: udp, write: a.pcap}\n"
+			      "  s: {filter: udp, write: fifo, rotate: {packets: 5}}\n";
+	const char *twice = "rules:\n  a: {filter: udp, write: a.pcap}\n"
+			    "  s: {filter: udp, write: fifo}\n  t: {filter: udp, write: link}\n";
+	struct cw_reload_status status;
+	static struct run run;
+	struct cw_report report;
+	char path[64], link[64];
+	int reader;
+
+	NEED_DEVICES();
+	make_run(&run, plain, 1);
+	snprintf(path, sizeof(path), "%s/fifo", run.folder);
+	snprintf(link, sizeof(link), "%s/link", run.folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(symlink("fifo", link), 0);
+	reader = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	assert_false(reload(&run, rotated, &status));
+	assert_non_null(strstr(status.text, "rules.yaml:3: rule s: rotation by packets needs"));
+	for (int round = 0; round < 2; round++) {
+		assert_true(reload(&run, stream, &status));
+		assert_false(reload(&run, rotated, &status));
+		assert_false(reload(&run, twice, &status));
+		assert_non_null(strstr(status.text, "rule t: another rule writes "));
+		send_frames((uint64_t)round * 10, 10);
+		WAIT_UNTIL(packets_of(&run) == 10 * ((uint64_t)round + 1));
+		assert_true(reload(&run, plain, &status));
+	}
+	stop_run(&run, &report);
+	assert_true(report.is_complete);
+	assert_int_equal(rule_of(&report, "s")->written, 20);
+	strcat(path, ".1");
+	assert_int_not_equal(access(path, F_OK), 0);
+	end_run(&run, &report);
+	close(reader);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +229,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(a_failed_output_can_be_removed),
 	    cmocka_unit_test(a_worker_that_stands_still_delays_no_reload),
 	    cmocka_unit_test(too_many_rules_are_refused),
+	    cmocka_unit_test(a_reload_refuses_rotation_of_a_stream),
 	};
 
 	return RUN_TESTS(540, tests, make_devices, NULL, argc, argv);
