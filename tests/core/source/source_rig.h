@@ -46,6 +46,17 @@ static inline uint8_t *read_file(const char *path, size_t *bytes)
 	return data;
 }
 
+static inline const char *write_file(const char *name, const void *data, size_t bytes)
+{
+	char *path = in_folder(name);
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, bytes), (ssize_t)bytes);
+	close(fd);
+	return path;
+}
+
 static const struct cw_source_options plain = {.wake_fd = -1, .linktype = CW_LINKTYPE_ANY};
 
 /* All packets of a source; list->result says how opening or reading ended. */
