@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packed inputs and pipes at their ends: damage, bytes after a gzip member, a pipe that is silent. */
+/* Packed inputs and pipes at their ends: damage, bytes after a gzip member, a silent pipe. */
 #include <errno.h>
 
 #include "tests/core/source/pack_rig.h"
