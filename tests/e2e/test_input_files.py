@@ -4,6 +4,7 @@ snapshot lengths. Where one input ends and another one begins."""
 import json
 import os
 import resource
+import struct
 import subprocess
 
 import e2e
@@ -60,6 +61,22 @@ class Headers(e2e.Test):
         late = e2e.section() + e2e.interface() + e2e.enhanced(0, 1, b"\0" * 60) + e2e.interface(
             resolution=9) + e2e.enhanced(1, 1, b"\0" * 60)
         self.assertTrue(self.inspect(self.write("late.pcapng", late))["nanoseconds"])
+
+    def test_a_fraction_of_a_second_or_more_is_carried(self):
+        """The moment is kept, not the two fields: the exception that capweir-files(7) names."""
+        last = 2 ** 32 - 1
+        for ns, per_s in ((False, 10 ** 6), (True, 10 ** 9)):
+            for seconds, fraction in ((100, per_s), (100, 3 * per_s + 7), (100, last),
+                                      (last - last // per_s, last)):
+                source = self.write("in.pcap", e2e.pcap_header(ns=ns) + struct.pack(
+                    "<IIII", seconds, fraction, 60, 60) + b"\0" * 60)
+                self.out(source)
+                self.assertEqual(struct.unpack("<II", self.read("out.pcap")[24:32]),
+                                 (seconds + fraction // per_s, fraction % per_s))
+            source = self.write("in.pcap", e2e.pcap_header(ns=ns) + struct.pack(
+                "<IIII", last, per_s, 60, 60) + b"\0" * 60)
+            report, _ = self.run_json("split", "-r", source, "-w", self.path("out.pcap"), status=1)
+            self.assertEqual(report["rules"][0]["lost"]["unrepresentable"], 1)
 
     def test_packets_longer_than_their_files_snapshot_length_are_counted(self):
         packets = e2e.simple_packets(10, size=30)

@@ -10,18 +10,26 @@
 #include <microhttpd.h>
 
 #include "core/base/base.h"
+#include "core/base/clock.h"
 #include "pipeline/control/metrics.h"
 #include "tools/process/metrics.h"
 
 #define CONNECTIONS_MAX 16u
-#define CONNECTION_TIMEOUT_S 10u
+#define CONNECTION_TIMEOUT_S 10u /* without a byte */
+#define REQUEST_TIMEOUT_S 20u    /* from connecting or the answer before to the answer's end */
 #define CONNECTION_BYTES ((size_t)16 << 10)
 #define ADDRESS_BYTES (INET6_ADDRSTRLEN + 16)
+
+struct client {
+	int fd;          /* belongs to libmicrohttpd; -1: the place is free */
+	uint64_t end_ns; /* CLOCK_MONOTONIC: the request has failed by then */
+};
 
 struct cw_metrics {
 	struct MHD_Daemon *daemon;
 	int fd;                       /* epoll descriptor of the daemon */
 	struct cw_pipeline *pipeline; /* set during cw_metrics_serve */
+	struct client clients[CONNECTIONS_MAX];
 	char address[ADDRESS_BYTES];
 };
 
@@ -105,6 +113,66 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	if (strcmp(url, "/metrics") != 0)
 		return refuse(connection, MHD_HTTP_NOT_FOUND, nowhere);
 	return answer_metrics(context, connection);
+}
+
+/* ---- the time of a request ---- */
+
+/*
+ * libmicrohttpd only limits the time without a byte: clients that send a byte now and then would
+ * hold all places for ever.
+ */
+static void begin_request(struct client *client)
+{
+	client->end_ns = cw_now_ns() + REQUEST_TIMEOUT_S * CW_NS_PER_S;
+}
+
+static void note_connection(void *context, struct MHD_Connection *connection, void **client,
+			    enum MHD_ConnectionNotificationCode code)
+{
+	struct cw_metrics *metrics = context;
+	struct client *place = *client;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (place)
+			place->fd = -1;
+		return;
+	}
+	for (uint32_t index = 0; index < CONNECTIONS_MAX && !place; index++) {
+		if (metrics->clients[index].fd < 0)
+			place = &metrics->clients[index];
+	}
+	*client = place;
+	if (!place)
+		return;
+	place->fd =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	begin_request(place);
+}
+
+static void note_answered(void *context, struct MHD_Connection *connection, void **request,
+			  enum MHD_RequestTerminationCode code)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	(void)context;
+	(void)request;
+	(void)code;
+	if (info && info->socket_context)
+		begin_request(info->socket_context);
+}
+
+/* Ends the connections of late requests; libmicrohttpd then closes them. */
+static void end_late_requests(struct cw_metrics *metrics)
+{
+	uint64_t now_ns = cw_now_ns();
+
+	for (uint32_t index = 0; index < CONNECTIONS_MAX; index++) {
+		struct client *client = &metrics->clients[index];
+
+		if (client->fd >= 0 && now_ns >= client->end_ns)
+			shutdown(client->fd, SHUT_RDWR);
+	}
 }
 
 /* ---- listening ---- */
@@ -199,12 +267,15 @@ int cw_metrics_open(struct cw_metrics **result, const char *at, struct cw_error 
 		free(metrics);
 		return cw_error_set_errno(error, fd, "--metrics: cannot listen at %.100s", at);
 	}
+	for (uint32_t index = 0; index < CONNECTIONS_MAX; index++)
+		metrics->clients[index].fd = -1;
 	name_address(metrics, fd);
-	metrics->daemon =
-	    MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, metrics,
-			     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-			     CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
-			     MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
+	metrics->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL, 0, NULL, NULL, handle, metrics, MHD_OPTION_LISTEN_SOCKET, fd,
+	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	    CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+	    MHD_OPTION_NOTIFY_CONNECTION, note_connection, metrics, MHD_OPTION_NOTIFY_COMPLETED,
+	    note_answered, NULL, MHD_OPTION_END);
 	info =
 	    metrics->daemon ? MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
@@ -240,6 +311,7 @@ int cw_metrics_wait_ms(const struct cw_metrics *metrics)
 void cw_metrics_serve(struct cw_metrics *metrics, struct cw_pipeline *pipeline)
 {
 	metrics->pipeline = pipeline;
+	end_late_requests(metrics);
 	MHD_run(metrics->daemon);
 	MHD_run(metrics->daemon); /* accepts again after the connection limit was reached */
 	metrics->pipeline = NULL;
