@@ -33,6 +33,9 @@ int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_op
 /* Returns a descriptor that is readable (poll) once all threads are done. */
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline);
 
+/* Returns whether all threads are done. */
+bool cw_pipeline_is_done(const struct cw_pipeline *pipeline);
+
 /* Stops reading and finishes the batches already cut. Any thread. */
 void cw_pipeline_request_stop(struct cw_pipeline *pipeline);
 

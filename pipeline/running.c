@@ -10,6 +10,11 @@ int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
 	return pipeline->run.done_fd;
 }
 
+bool cw_pipeline_is_done(const struct cw_pipeline *pipeline)
+{
+	return atomic_load(&pipeline->run.running_threads) == 0;
+}
+
 bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline)
 {
 	return atomic_load(&pipeline->run.is_stuck);

@@ -67,10 +67,16 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 
 struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_output *output)
 {
+	struct cw_file *file;
+
 	if (output->turn.files_first || atomic_load(&output->shared.failure) ||
 	    output->name->has_kind[CW_PART_TIME] || output->name->has_kind[CW_PART_IFACE])
 		return NULL;
-	return cw_output_new_file(outputs, output, NULL, 0);
+	file = cw_output_new_file(outputs, output, NULL, 0);
+	if (!file)
+		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: cannot write its empty file: %s",
+			    output->rule->name, output->writer.failure_text);
+	return file;
 }
 
 static void write_empty(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file)

@@ -12,6 +12,8 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 
 	if (!atomic_compare_exchange_strong(&output->shared.failure, &expected, failure))
 		return false;
+	/* Relaxed, as everywhere: a number, read after the threads ended. */
+	atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);
 	/* Only the first failure. Read after the threads ended, and by retry.c ([RETRY-1]). */
 	output->writer.failure_cause = cw_loss_from_errno(failure, is_rotation);
 	snprintf(output->writer.failure_text, sizeof(output->writer.failure_text), "%s", text);

@@ -102,6 +102,7 @@ struct cw_output_shared {
 	_Atomic uint32_t chunks_out;    /* [RETRY-1] chunks and giants not given back yet */
 	_Atomic bool is_retrying;       /* trying again after a failure, nothing written yet */
 	_Atomic bool is_cut_off;        /* chunks reserved before the failure are lost too */
+	_Atomic uint64_t failures;      /* of its files, also those recovered from */
 };
 
 /* Owner: the writer (the thread that took kicks from 0 to 1). If the output failed, the turn writes
@@ -147,7 +148,7 @@ CW_ASSERT_LINE(struct cw_output, writer);
 CW_ASSERT_BYTES(struct cw_output_limits, 88);
 CW_ASSERT_BYTES(struct cw_output_turn, 304);
 CW_ASSERT_BYTES(struct cw_output_thin, 40);
-CW_ASSERT_BYTES(struct cw_output_shared, 48);
+CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);
 CW_ASSERT_BYTES(struct cw_output, 15 * CW_CACHE_LINE);
 

@@ -263,7 +263,7 @@ static int keep_torn(const struct cw_output *output, const struct cw_file *file,
 }
 
 /* Publishes an open file, which ends after an intact record. */
-static int publish_file(const struct cw_outputs *outputs, const struct cw_output *output,
+static int publish_file(const struct cw_outputs *outputs, struct cw_output *output,
 			struct cw_file *file, struct cw_error *error)
 {
 	const struct cw_pipeline_options *options = &outputs->run->options;
@@ -276,6 +276,7 @@ static int publish_file(const struct cw_outputs *outputs, const struct cw_output
 		options->on_file(options->context, output->rule, file->path);
 	if (!cw_outfile_flaw(file->outfile))
 		return result;
+	atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);
 	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s", output->rule->name, error->text);
 	return 0;
 }
@@ -443,7 +444,10 @@ static void expire_file(struct cw_outputs *outputs, struct cw_output *output, st
 	if (!file->writer.is_published || !file->cache.is_regular)
 		return;
 	file->writer.is_expired = cw_outfile_remove(file->outfile, &error) == 0;
-	if (file->writer.is_expired || output->writer.has_reported_expiry)
+	if (file->writer.is_expired)
+		return;
+	atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);
+	if (output->writer.has_reported_expiry)
 		return;
 	output->writer.has_reported_expiry = true;
 	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s", output->rule->name, error.text);

@@ -59,6 +59,7 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 	sum->left_out_total += more->left_out_total;
 	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		sum->left_out[cause] += more->left_out[cause];
+	sum->failures += more->failures;
 	sum->lost_total += more->lost_total;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)
 		sum->lost[cause] += more->lost[cause];
@@ -114,7 +115,7 @@ int cw_past_add(struct cw_past *past, struct cw_output *output)
 
 	if (cw_report_output(output, &report, &books) < 0)
 		return -ENOMEM;
-	if (report.matched || report.file_count || report.expired_files || report.error) {
+	if (report.matched || report.file_count || report.expired_files || report.failures) {
 		entry = find_past(past, rule->name);
 		if (!entry)
 			entry = new_past(past, rule);

@@ -161,8 +161,8 @@ int cw_report_fill(struct cw_report *report, const struct cw_capture *capture, s
 	    report_live(capture, report) < 0)
 		goto no_memory;
 	report->is_balanced = cw_books_balance(&report->books) && queues_balance(report);
-	report->is_complete = report->is_balanced && !atomic_load(&capture->run->has_problem) &&
-			      report->books.lost == 0 && report->books.malformed == 0;
+	report->has_problem = atomic_load(&capture->run->has_problem);
+	report->is_complete = cw_report_judge(report, UINT64_MAX) == CW_VERDICT_COMPLETE;
 	report->elapsed_s = (double)(cw_now_ns() - capture->run->start_ns) * 1e-9;
 	return 0;
 no_memory:

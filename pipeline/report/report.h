@@ -58,8 +58,9 @@ struct cw_report_rule {
 	uint64_t left_out_total;
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
-	char *error;  /* reason that the output stopped, or NULL */
-	char **files; /* paths, in order */
+	uint64_t failures; /* also those that the output recovered from */
+	char *error;       /* reason that the output stopped, or what a file of it lacks; or NULL */
+	char **files;      /* paths, in order */
 	uint32_t file_count;
 	uint32_t *illegal_linktypes; /* types for which the filter is illegal: it matches none */
 	uint32_t illegal_linktype_count;
@@ -102,12 +103,24 @@ struct cw_report {
 	uint64_t bytes;
 	uint64_t hooks_run; /* files with a hook run; filled by the owner of on_file */
 	uint64_t hooks_failed;
+	bool has_unfinished_hooks; /* as hooks_run */
+	bool was_interrupted;      /* inputs were not read to their ends; as hooks_run */
+	bool has_problem;          /* a problem of no rule or input was reported */
 	bool is_balanced;
-	bool is_complete; /* nothing lost, no problem reported: exit 0 */
+	bool is_complete; /* the verdict: nothing lost, nothing failed */
 	bool is_durable;  /* files are synced (--sync) */
 	double elapsed_s;
 	uint32_t threads;
 };
+
+enum cw_verdict {
+	CW_VERDICT_COMPLETE,
+	CW_VERDICT_INCOMPLETE, /* something was lost or failed */
+	CW_VERDICT_DROPS,      /* complete, but the kernel dropped more packets than allowed */
+};
+
+/* Judges by the report alone: any recorded loss, error or failure is in the verdict. */
+enum cw_verdict cw_report_judge(const struct cw_report *report, uint64_t max_drop);
 
 void cw_report_fini(struct cw_report *report);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The results of one output: its files, and where each packet that its rule matched went. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pipeline/report/past.h"
@@ -41,6 +42,22 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 	return 0;
 }
 
+/* Fills the rule's error if a published file lacks something. 0 or -ENOMEM. */
+static int report_flaw(const struct cw_output *output, struct cw_report_rule *report)
+{
+	const struct cw_file *file = output->turn.files_first;
+
+	while (file && !cw_outfile_flaw(file->outfile))
+		file = file->turn.next;
+	if (!file)
+		return 0;
+	if (asprintf(&report->error, "%s is complete, but %s", file->path,
+		     cw_outfile_flaw(file->outfile)) >= 0)
+		return 0;
+	report->error = NULL;
+	return -ENOMEM;
+}
+
 int cw_report_output(const struct cw_output *output, struct cw_report_rule *report,
 		     struct cw_books *books)
 {
@@ -60,6 +77,8 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 		explained += output->turn.left_out[cause];
 		report->left_out_total += output->turn.left_out[cause];
 	}
+	report->failures =
+	    atomic_load_explicit(&output->shared.failures, memory_order_relaxed); /* a number */
 	if (atomic_load(&output->shared.failure)) {
 		report->lost[output->writer.failure_cause] += output->turn.matched - explained;
 		explained = output->turn.matched;
@@ -67,6 +86,8 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 		if (!report->error)
 			goto no_memory;
 	}
+	if (!report->error && report_flaw(output, report) < 0)
+		goto no_memory;
 	report->lost_total = explained - report->written - report->left_out_total;
 	books->matched = output->turn.matched;
 	books->written = report->written;

@@ -46,7 +46,7 @@ struct cw_run {
 	_Atomic bool is_giving_up;          /* the drain took too long */
 	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */
 	_Atomic bool is_aborting;           /* write nothing more */
-	_Atomic bool has_problem;           /* exit 1 */
+	_Atomic bool has_problem;           /* a problem was reported */
 	_Atomic uint32_t reported_refusals; /* kinds, CW_REFUSED_ */
 	_Atomic uint32_t running_threads;
 
@@ -92,7 +92,7 @@ struct cw_inputs {
 	_Atomic uint64_t read_bytes;
 };
 
-/* Reports to the user. CW_PROBLEM makes the run end with exit 1. */
+/* Reports to the user. CW_PROBLEM makes the run incomplete (cw_report_judge). */
 void cw_run_tell(struct cw_run *run, enum cw_severity severity, const char *format, ...)
     CW_PRINTF(3, 4);
 

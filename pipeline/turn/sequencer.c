@@ -109,11 +109,16 @@ static bool is_beyond_end(const struct cw_sequencer *sequencer, const struct cw_
 /* Ends the input of a damaged batch: none of its later batches counts. */
 static void end_input(struct cw_turn *turn, struct cw_lane *lane, const struct cw_batch *batch)
 {
+	struct cw_input *input = &turn->inputs->at[batch->input];
+
 	if (!batch->is_damaged)
 		return;
 	lane->turn.has_dead_input = true;
 	lane->turn.dead_input = batch->input;
-	turn->inputs->at[batch->input].was_truncated = true;
+	input->was_truncated = true;
+	cw_run_tell(turn->run, CW_PROBLEM,
+		    "%s was truncated while it was read: packets after number %llu are not read",
+		    input->path, (unsigned long long)input->packets);
 }
 
 static void hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch,

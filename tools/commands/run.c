@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -340,12 +341,17 @@ static void wait_for_end(struct run *run, int signal_fd)
 	    {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
 	    {.fd = signal_fd, .events = POLLIN},
 	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
+	const struct timespec pause = {.tv_nsec = 10000000};
 	double progress_s = 1, stats_s = (double)run->arguments->live.stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
 		uint32_t count = run->control ? cw_control_fds(run->control, fds + 3) : 0;
 		int ready = poll(fds, 3 + count, next_wait_ms(run, progress_s, stats_s));
 
+		if (ready < 0 && errno != EINTR) { /* no memory: look again soon */
+			nanosleep(&pause, NULL);
+			fds[0].revents = cw_pipeline_is_done(run->pipeline) ? POLLIN : 0;
+		}
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
 			handle_signal(run, signal_fd);
@@ -385,27 +391,32 @@ static void finish_hooks(struct run *run, int signal_fd, struct cw_report *repor
 		cw_complain("the process that runs hooks has died: remaining hooks were not run");
 	report->hooks_run = result.run;
 	report->hooks_failed = result.failed;
-	if (status < 0 || result.failed)
-		report->is_complete = false;
+	report->has_unfinished_hooks = status < 0;
 }
 
 static int finish(struct run *run, const struct cw_arguments *arguments, int signal_fd)
 {
-	struct cw_report report;
-	int status = CW_EXIT_COMPLETE;
+	static const int statuses[] = {[CW_VERDICT_COMPLETE] = CW_EXIT_COMPLETE,
+				       [CW_VERDICT_INCOMPLETE] = CW_EXIT_PROBLEM,
+				       [CW_VERDICT_DROPS] = CW_EXIT_DROPS};
+	struct cw_report report = {0};
+	int result = cw_pipeline_finish(run->pipeline, &report);
+	enum cw_verdict verdict;
+	int status;
 
-	if (cw_pipeline_finish(run->pipeline, &report) < 0)
-		return cw_fail("out of memory for the report; the files are complete");
 	finish_hooks(run, signal_fd, &report);
+	if (result < 0)
+		return cw_fail("out of memory for the report. The messages above name the files "
+			       "that are not complete");
+	report.was_interrupted = run->was_interrupted;
+	verdict = cw_report_judge(&report, arguments->live.max_drop);
+	report.is_complete = verdict != CW_VERDICT_INCOMPLETE;
+	status = statuses[verdict];
 	cw_report_complain(&report);
-	if (arguments->json)
-		status = cw_report_print_json(&report);
-	else if (!arguments->quiet)
-		cw_report_print(&report);
-	if (!report.is_complete)
+	if (arguments->json && cw_report_print_json(&report))
 		status = CW_EXIT_PROBLEM;
-	if (status == CW_EXIT_COMPLETE && report.kernel_dropped > arguments->live.max_drop)
-		status = CW_EXIT_DROPS;
+	if (!arguments->json && !arguments->quiet)
+		cw_report_print(&report);
 	cw_report_fini(&report);
 	return run->was_interrupted ? CW_EXIT_STOPPED : status;
 }

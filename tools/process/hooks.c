@@ -156,17 +156,20 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 				{.fd = wake_fd, .events = POLLIN}};
 	uint64_t failed = 0;
 	ssize_t got;
+	int ready;
 
 	*result = (struct cw_hooks_result){.run = atomic_load(&hooks->run),
 					   .failed = atomic_load(&hooks->unsent)};
 	/* Not empty: recv() returns 0 for an empty message as for a closed socket. */
 	if (!send_message(hooks, CW_HOOKS_LAST, sizeof(CW_HOOKS_LAST)))
 		return -EPIPE;
-	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+	while ((ready = poll(fds, 2, -1)) < 0 && errno == EINTR)
 		;
-	if (!(fds[0].revents & (POLLIN | POLLHUP)))
+	if (ready > 0 && !(fds[0].revents & (POLLIN | POLLHUP)))
 		return -EINTR;
-	got = recv(hooks->fd, &failed, sizeof(failed), 0);
+	do /* waits by itself if poll failed */
+		got = recv(hooks->fd, &failed, sizeof(failed), 0);
+	while (got < 0 && errno == EINTR);
 	if (got != sizeof(failed))
 		return -EPIPE;
 	result->failed += failed;

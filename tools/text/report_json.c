@@ -220,7 +220,7 @@ int cw_report_print_json(const struct cw_report *report)
 		      "inputs", inputs_json(report), "packets", count(report->packets), "bytes",
 		      count(report->bytes), "rules", rules, "books", books_json(report), "verify",
 		      verify_json(&report->verify), "complete", report->is_complete, "durable",
-		      report->is_durable ? json_boolean(report->books.lost == 0) : json_null(),
+		      report->is_durable ? json_boolean(report->is_complete) : json_null(),
 		      "threads", (int)report->threads, "elapsed_s", report->elapsed_s);
 	if (whole && report->hooks_run)
 		json_object_set_new(whole, "hooks",
