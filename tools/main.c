@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Finds the command and runs it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -63,11 +64,12 @@ static void hold_standard_descriptors(void)
 	int fd;
 
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
 			continue;
 		/* fd is the lowest free number: all below are open. */
 		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
-			exit(CW_EXIT_PROBLEM);
+			exit(cw_fail("cannot open /dev/null in place of closed descriptor %d: %s",
+				     fd, strerror(errno)));
 	}
 }
 

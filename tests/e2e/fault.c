@@ -7,13 +7,16 @@
  * The k-th call fails with the errno: "once", "ever" after, or once as a "short" transfer of half
  * the bytes. With "ever", calls of `also` fail too from then on. "cut" lets no call fail: before
  * the k-th, the file FAULT_FILE is truncated to FAULT_BYTES. FAULT_COUNTS=path: at exit the file
- * gets a line per call, "name count", and the line "struck 0|1".
+ * gets a line per call, "name count", and the line "struck 0|1"; at a crash, the line "crash FILE"
+ * with the program or library of the function that crashed.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -108,11 +111,39 @@ static enum call find(const char *name)
 	return call;
 }
 
+/* Names the file of the innermost function outside libc and this library. */
+static void on_crash(int number)
+{
+	FILE *file = counts_path ? fopen(counts_path, "w") : NULL;
+	void *frames[32];
+	int count = backtrace(frames, 32);
+	const char *name = "?";
+	Dl_info here, info;
+
+	target = also = CALL_COUNT;
+	dladdr((void *)names, &here);
+	for (int frame = 1; frame < count; frame++) {
+		if (!dladdr(frames[frame], &info) || !info.dli_fname ||
+		    info.dli_fbase == here.dli_fbase || strstr(info.dli_fname, "/libc.so"))
+			continue;
+		name = strrchr(info.dli_fname, '/');
+		name = name ? name + 1 : info.dli_fname;
+		break;
+	}
+	if (file) {
+		fprintf(file, "crash %s\n", name);
+		fclose(file);
+	}
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	static const char *const modes[] = {"once", "ever", "short", "cut"};
 	const char *fault = getenv("FAULT");
 	char text[128] = "", *next = NULL, *word;
+	void *frame;
 
 	counts_path = getenv("FAULT_COUNTS");
 	if (fault) {
@@ -129,6 +160,9 @@ __attribute__((constructor)) static void begin(void)
 		if (target == CALL_COUNT || first <= 0)
 			abort();
 	}
+	(void)backtrace(&frame, 1); /* its first call allocates */
+	signal(SIGSEGV, on_crash);
+	signal(SIGABRT, on_crash);
 	process = getpid();
 }
 

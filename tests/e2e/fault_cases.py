@@ -12,7 +12,8 @@ import subprocess
 
 import e2e
 
-LIBRARY = os.environ.get("CAPWEIR_FAULT")
+LIBRARY = os.environ.get("CAPWEIR_FAULT") or os.path.join(
+    e2e.ROOT, "build", "release", "tests", "e2e", "libfault.so")
 HANG_S = 60  # a run takes 0.02 s
 
 # Call: (errnos, whether it transfers bytes and can transfer fewer).
@@ -125,6 +126,16 @@ def count_packets(path):
     return count
 
 
+def record_edges(path):
+    """The offsets in a pcap file where a record ends."""
+    with open(path, "rb") as file:
+        content = file.read()
+    edges = [24]
+    while edges[-1] < len(content):
+        edges.append(edges[-1] + 16 + struct.unpack_from("<I", content, edges[-1] + 8)[0])
+    return edges
+
+
 # ---- one run ----
 
 
@@ -201,6 +212,10 @@ def read_counts(path):
     return {name: value if name == "crash" else int(value) for name, value in lines}
 
 
+def is_crash_of_a_library(run):
+    return run.counts.get("crash", "capweir").startswith("lib")
+
+
 def is_published(name):
     return ".part" not in name
 
@@ -220,7 +235,7 @@ class Judge:
                  for one in scenario.arguments[1:] if "." in one and not one.startswith("-")]
         self.words = [word for word in words if word] + [
             "rule", "memory", "hook", "thread", "filter", "descriptor", "standard output",
-            "standard input", "signals", "report"]
+            "standard input", "signals", "report", "open -:"]
 
     def count(self, name):
         try:
@@ -232,7 +247,7 @@ class Judge:
         if run.status is None:
             return ["HANG"]
         if run.status < 0:
-            return [f"SIGNAL {-run.status} in {run.counts.get('crash', 'the program')}"]
+            return [f"SIGNAL {-run.status} in {run.counts.get('crash', 'capweir')}"]
         found = []
         if run.status == 0:
             if self.scenario.essence(run.out) != self.essence:

@@ -50,10 +50,10 @@ SCENARIOS = (
 # Faults that were answered wrongly once. Mostly not in a sample.
 CORNERS = {
     # the cut of a compressed file must not destroy the frame before
-    "zst": [Fault("pwritev", first, "EIO", "ever") for first in (2, 3, 4)] +
-           [Fault("ZSTD_compress2", 2, "ENOMEM", "ever")] +
-           # the seek table
-           [Fault("pwritev", 4, "ENOSPC", "once"), Fault("pwritev", 4, "EIO", "ever", "ftruncate")],
+    "zst": [Fault("pwritev", 2, "EIO", "ever"), Fault("pwritev", 3, "EIO", "ever"),
+            Fault("pwritev", 4, "EIO", "ever"), Fault("ZSTD_compress2", 2, "ENOMEM", "ever"),
+            # the seek table
+            Fault("pwritev", 4, "ENOSPC", "once"), Fault("pwritev", 4, "EIO", "ever", "ftruncate")],
     "zst_rotation": [Fault("pwritev", 3, "ENOSPC", "ever", "ftruncate"),
                      Fault("ZSTD_compress2", 3, "ENOMEM", "ever")],
     # a file that cannot be cut keeps its temporary name
@@ -70,11 +70,15 @@ CORNERS = {
     "sync": [Fault("fsync", 1, "EIO", "once")],
 }
 # Cases that a sample takes of each scenario and call.
-SAMPLE = {}
-SAMPLE_OTHERS = 0
+SAMPLE = {"malloc": 5, "pwritev": 5}
+SAMPLE_OTHERS = 3
+SAMPLE_FULL = 2000
 
 # (scenario, call, words of the complaint): why it is expected. None: any.
 EXPECTED = (
+    (None, {"malloc"}, "standard output differs", "JSON values that found no memory are left out"),
+    (None, {"malloc"}, "None, ", "as above"),
+    (None, {"malloc"}, "JSON is broken", "the report that found no memory is printed in part"),
 )
 
 
@@ -87,7 +91,9 @@ def expected(scenario, fault, complaint):
 def sample(randomness, cases, count):
     """`count` cases, among them some of the first and last calls."""
     cases = list(cases)
-    if e2e.FULL or len(cases) <= count:
+    if e2e.FULL:
+        count = SAMPLE_FULL
+    if len(cases) <= count:
         return cases
     edges = [case for case in cases if case.first in (1, 2, cases[-1].first)]
     chosen = randomness.sample(edges, min(len(edges), count // 2))
@@ -139,6 +145,16 @@ class Matrix(unittest.TestCase):
             yield from sample(randomness, fault_cases.faults_of(call, counts.get(call, 0)),
                               SAMPLE.get(call, SAMPLE_OTHERS))
 
+    def judge(self, scenario, judge, run, fault):
+        """What is wrong with a run, as lines. A library that crashes is only named."""
+        if run.status is not None and run.status < 0 and fault_cases.is_crash_of_a_library(run):
+            print(f"{scenario.name} {fault_cases.fault_text(fault)}: {run.counts['crash']} crashes")
+            return []
+        return [f"{fault_cases.fault_text(fault)}: exit {run.status}: {complaint}\n"
+                f"    {run.err.strip()[-300:]}"
+                for complaint in judge.complaints(run)
+                if not expected(scenario, fault, complaint)]
+
     def check(self, scenario):
         folder = os.path.join(self.disk if scenario.name == "direct" else self.memory, "run")
         reference = scenario.run(self.inputs, folder)
@@ -149,19 +165,52 @@ class Matrix(unittest.TestCase):
             run = scenario.run(self.inputs, folder, fault)
             count += 1
             struck += run.counts.get("struck", 1)
-            wrong += [f"{fault_cases.fault_text(fault)}: exit {run.status}: {complaint}\n"
-                      f"    {run.err.strip()[-300:]}"
-                      for complaint in judge.complaints(run)
-                      if not expected(scenario, fault, complaint)]
+            wrong += self.judge(scenario, judge, run, fault)
         print(f"{scenario.name}: {count} faults, {struck} met, {len(wrong)} wrong", flush=True)
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
         self.assertGreater(struck, 0)
 
+    def test_each_truncation_of_an_input_is_reported_or_does_no_harm(self):
+        folder = os.path.join(self.memory, "run")
+        scenario = Scenario("truncation", SPLIT + "-r @in.pcap -f tcp -w a.pcap -f unmatched "
+                            "-w b.pcapng")
+        path = shutil.copy(os.path.join(self.inputs, "b.pcap"),
+                           os.path.join(self.inputs, "in.pcap"))
+        reference = scenario.run(self.inputs, folder)
+        judge = fault_cases.Judge(scenario, reference, folder)
+        edges = fault_cases.record_edges(path)
+        randomness = random.Random(f"{SEED} truncation")
+        wrong, statuses = [], []
+        for _ in range(300 if e2e.FULL else 40):
+            call = randomness.choice(("mmap", "fstat", "pwritev", "malloc"))
+            fault = Fault(call, randomness.randint(1, reference.counts[call]), "EIO", "cut")
+            bytes = randomness.randrange(edges[-1])
+            if bytes in edges:
+                bytes -= 1
+            shutil.copy(os.path.join(self.inputs, "b.pcap"), path)
+            run = scenario.run(self.inputs, folder, fault,
+                               {"FAULT_FILE": path, "FAULT_BYTES": str(bytes)})
+            wrong += self.judge(scenario, judge, run, fault)
+            statuses.append(run.status)
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        self.assertEqual(set(statuses), {0, 1})
+
+    def test_memory_that_ends_at_any_allocation_of_a_short_split_is_reported(self):
+        folder = os.path.join(self.memory, "run")
+        scenario = Scenario("memory", SPLIT + "-r @s.pcap -w o.pcap")
+        reference = scenario.run(self.inputs, folder)
+        judge = fault_cases.Judge(scenario, reference, folder)
+        count = reference.counts["malloc"]
+        wrong = []
+        for first in range(1, count + 2, 1 if e2e.FULL else max(1, count // 20)):
+            for mode in ("once", "ever"):
+                fault = Fault("malloc", first, "ENOMEM", mode)
+                wrong += self.judge(scenario, judge, scenario.run(self.inputs, folder, fault),
+                                    fault)
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
 
 for each in SCENARIOS:
-    if each.name not in CORNERS:
-        continue
-
     def test(self, scenario=each):
         self.check(scenario)
 
