@@ -223,7 +223,7 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 }
 
 /* Truncates the file, unless it has changed since it was opened. */
-static int cut(const struct repairer *repairer, uint64_t bytes, struct cw_error *error)
+static int cut(const struct repairer *repairer, struct cw_repair *repair, struct cw_error *error)
 {
 	const struct stat *before = &repairer->status;
 	struct stat now;
@@ -237,11 +237,15 @@ static int cut(const struct repairer *repairer, uint64_t bytes, struct cw_error 
 				    "cannot repair: another program changed the file meanwhile. "
 				    "Try again when that program has ended");
 	do
-		status = ftruncate(repairer->fd, (off_t)bytes);
+		status = ftruncate(repairer->fd, (off_t)repair->kept_bytes);
 	while (status && errno == EINTR);
 	if (status)
 		return cw_error_set_errno(error, -errno, "cannot truncate the file");
-	if (fsync(repairer->fd))
+	repair->is_cut = true;
+	do
+		status = fsync(repairer->fd);
+	while (status && errno == EINTR);
+	if (status)
 		return cw_error_set_errno(error, -errno,
 					  "the file is truncated, but perhaps not on the disk");
 	return 0;
@@ -272,7 +276,7 @@ static int repair_open_file(struct repairer *repairer, bool dry_run, struct cw_r
 	repair->format = repairer->file.first_format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
 	result = judge_tail(repairer, result, needed, repair, error);
 	if (result == 0 && repair->kept_bytes < repair->file_bytes && !dry_run)
-		result = cut(repairer, repair->kept_bytes, error);
+		result = cut(repairer, repair, error);
 	return result;
 }
 

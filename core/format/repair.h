@@ -21,6 +21,7 @@ struct cw_repair {
 	uint64_t file_bytes; /* bytes before the repair */
 	uint64_t kept_bytes; /* bytes of the complete records; file_bytes: no torn tail */
 	char torn[256];      /* description of the torn tail; "": none */
+	bool is_cut;         /* the torn tail was removed */
 };
 
 /*

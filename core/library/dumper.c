@@ -25,6 +25,7 @@ struct cw_dumper {
 	uint32_t linktype;
 	uint32_t snaplen;
 	int failure;                    /* code of the first failed write; 0: none */
+	bool is_torn;                   /* could not be truncated after the failure */
 	const struct cw_handle *handle; /* of the packets' interfaces; borrowed, may be NULL */
 	/* pcapng: number in the file + 1, by interface; 0: not in the file yet */
 	uint32_t *ifaces;
@@ -55,14 +56,21 @@ static void find_whole(struct cw_dumper *dumper, size_t flushed)
 						   flushed - from, &records, &bytes);
 }
 
+/* Truncates a failed dumper's file to complete records. */
+static void cut(struct cw_dumper *dumper)
+{
+	dumper->is_torn = dumper->is_regular &&
+			  ftruncate(dumper->fd, (off_t)(dumper->start + dumper->whole)) != 0;
+	if (dumper->is_regular && !dumper->is_torn)
+		(void)lseek(dumper->fd, (off_t)(dumper->start + dumper->whole), SEEK_SET);
+}
+
 /* Write nothing more; truncate the file to complete records. Returns the code. */
 static int fail(struct cw_dumper *dumper, int code, size_t flushed)
 {
 	find_whole(dumper, flushed);
 	dumper->failure = code;
-	if (dumper->is_regular &&
-	    ftruncate(dumper->fd, (off_t)(dumper->start + dumper->whole)) == 0)
-		(void)lseek(dumper->fd, (off_t)(dumper->start + dumper->whole), SEEK_SET);
+	cut(dumper);
 	dumper->used = 0;
 	return code;
 }
@@ -199,6 +207,8 @@ int cw_dumper_close(struct cw_dumper *dumper)
 	if (!dumper)
 		return 0;
 	result = cw_dumper_flush(dumper);
+	if (dumper->is_torn)
+		cut(dumper);
 	if (close(dumper->fd) < 0 && result == 0)
 		result = -errno;
 	free(dumper->ifaces);

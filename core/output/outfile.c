@@ -246,23 +246,28 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error)
 	return status;
 }
 
-void cw_outfile_discard(struct cw_outfile *file, bool keep_part)
+int cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 {
 	struct stat status;
 	int directory_fd;
+	int failure = 0;
 
 	cw_outfile_drop(file);
 	cw_outfile_close_fd(file);
 	if (file->kind != TARGET_REGULAR || !file->has_part || keep_part)
-		return;
+		return 0;
 	directory_fd = cw_outfile_open_directory(file, O_PATH);
 	if (directory_fd < 0)
-		return;
+		return directory_fd;
 	/* Remove only the file created here: another file may have its name by now. */
-	if (!fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) &&
-	    cw_outfile_has_inode(file, &status) && !unlinkat(directory_fd, file->part_name, 0))
+	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW))
+		failure = errno == ENOENT ? 0 : -errno;
+	else if (cw_outfile_has_inode(file, &status) && unlinkat(directory_fd, file->part_name, 0))
+		failure = -errno;
+	if (!failure)
 		file->has_part = false;
 	close(directory_fd);
+	return failure;
 }
 
 /* Returns whether the file is as published. Another file may have the same inode number by now. */

@@ -6,6 +6,7 @@
 #include "pipeline/output/output_parts.h"
 
 #define ABORT_PATIENCE_MS 2000u
+#define LEFT_REPORTED_MAX 10u
 
 /* Sleeps 1 ms. False: no patience is left. */
 static bool wait_a_moment(uint32_t *patience_ms)
@@ -39,30 +40,47 @@ static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
 	return true;
 }
 
+/* Truncates the output's unfinished file after its last intact record, if nothing hangs. */
+static void abort_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file,
+		       uint32_t *patience_ms)
+{
+	struct cw_error error;
+
+	if (file->writer.handed == file->writer.anchor.offset ||
+	    cw_files_acquire(&outputs->files, file, &error) < 0 ||
+	    !wait_for_disk(file, patience_ms))
+		return;
+	cw_writer_cut_to_whole(output, file);
+	cw_files_release(&outputs->files, file);
+}
+
 void cw_outputs_abort(struct cw_outputs *outputs)
 {
 	uint32_t patience_ms = ABORT_PATIENCE_MS;
-	struct cw_error error;
+	uint32_t left_count = 0;
 
 	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
 	cw_run_request_stop(outputs->run);
 	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 		struct cw_file *file;
+		const char *part;
 
 		if (!wait_for_writer(output, &patience_ms) ||
 		    output->shared.state == CW_OUTPUT_FREE)
 			continue; /* a pipe without a reader, or a disk that hangs */
 		file = output->writer.file;
-		if (!file || file->writer.is_finished || !file->cache.is_regular ||
-		    file->writer.handed == file->writer.anchor.offset ||
-		    cw_files_acquire(&outputs->files, file, &error) < 0)
+		if (!file || file->writer.is_finished || !file->cache.is_regular)
 			continue;
-		if (!wait_for_disk(file, &patience_ms))
-			continue;
-		cw_writer_cut_to_whole(output, file);
-		cw_files_release(&outputs->files, file);
+		abort_file(outputs, output, file, &patience_ms);
+		part = cw_outfile_part_path(file->outfile);
+		if (part && ++left_count <= LEFT_REPORTED_MAX)
+			cw_run_tell(outputs->run, CW_WARNING, "%s is unfinished: see %s",
+				    file->path, part);
 	}
+	if (left_count > LEFT_REPORTED_MAX)
+		cw_run_tell(outputs->run, CW_WARNING, "and %u more unfinished files",
+			    left_count - LEFT_REPORTED_MAX);
 }
 
 struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_output *output)

@@ -309,8 +309,14 @@ void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 		if (!writer->is_unusable)
 			result = is_whole ? publish_file(outputs, output, file, &error)
 					  : keep_torn(output, file, &error);
-		if (!writer->is_published)
-			cw_outfile_discard(file->outfile, !writer->is_unusable);
+		if (!writer->is_published) {
+			int failure = cw_outfile_discard(file->outfile, !writer->is_unusable);
+
+			if (failure)
+				result = cw_error_set_errno(&error, failure,
+							    "cannot remove the unusable %s",
+							    cw_outfile_part_path(file->outfile));
+		}
 		cw_files_closed(&outputs->files, file);
 	}
 	/* Even after another failure: the file that keeps its temporary name is named. */

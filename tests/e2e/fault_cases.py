@@ -226,7 +226,8 @@ def is_published(name):
 class Judge:
     """Says what is wrong with a run, given the undisturbed run."""
 
-    def __init__(self, scenario, reference, folder):
+    def __init__(self, scenario, reference, folder, before=None):
+        self.before = before
         self.scenario, self.reference, self.folder = scenario, reference, folder
         self.essence = scenario.essence(reference.out)
         self.packets = {name: self.count(name) for name in reference.files
@@ -260,6 +261,8 @@ class Judge:
             found += self.split_complaints(run)
         elif self.scenario.is_json:
             found += self.json_complaints(run)
+        for name in self.scenario.copies:
+            found += self.copy_complaints(run, name)
         return found
 
     def message_complaints(self, run):
@@ -308,6 +311,18 @@ class Judge:
         if run.status == 0 and errors:
             found.append(f"VERDICT: exit 0, and {errors}")
         return found
+
+    def copy_complaints(self, run, name):
+        """A file to repair is repaired, or as it was; and the report knows."""
+        if run.files[name] not in (self.before[name], self.reference.files[name]):
+            return ["REPAIR: the file is neither as before nor repaired"]
+        is_cut = run.files[name] != self.before[name]
+        try:
+            says_cut = any(one["is_cut"] for one in json.loads(run.out)) \
+                if self.scenario.is_json else is_cut
+        except (ValueError, KeyError):
+            return []  # nothing was printed
+        return [] if is_cut == says_cut else [f"REPAIR: is_cut is {says_cut}"]
 
     def json_complaints(self, run):
         if run.status and not run.out:

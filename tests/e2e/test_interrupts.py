@@ -65,6 +65,7 @@ class Interrupts(faults.Test):
         self.assertIn("aborted", done.err)
         self.assertFalse(os.path.exists(self.path("file.pcap")))
         self.check_parts(1)
+        self.assertIn(self.parts()[0], done.err)
 
     def check_parts(self, count):
         """There are `count` unfinished files, each a whole prefix of the input."""

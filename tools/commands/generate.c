@@ -150,8 +150,8 @@ static int write_traffic(const struct cw_arguments *arguments, struct output *ou
 		return CW_EXIT_PROBLEM;
 	}
 	if (cw_outfile_publish(output->file, &error) < 0) {
-		cw_complain("%s", error.text);
-		cw_outfile_discard(output->file, false);
+		cw_complain("%s", error.text); /* names the .part file, which stays */
+		cw_outfile_discard(output->file, true);
 		return CW_EXIT_PROBLEM;
 	}
 	return CW_EXIT_COMPLETE;

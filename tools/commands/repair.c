@@ -37,7 +37,7 @@ static void print_repair(const char *path, bool dry_run, const struct cw_repair 
 		cw_print(stdout, "%s: still has its temporary name: rename it with mv\n", path);
 }
 
-static json_t *repair_json(const char *path, bool dry_run, const struct cw_repair *repair,
+static json_t *repair_json(const char *path, const struct cw_repair *repair,
 			   const struct cw_error *error)
 {
 	bool is_torn = repair->torn[0];
@@ -46,9 +46,8 @@ static json_t *repair_json(const char *path, bool dry_run, const struct cw_repai
 			 cw_json_text(path), "format", repair->format, "packets",
 			 (json_int_t)repair->packets, "file_bytes", (json_int_t)repair->file_bytes,
 			 "kept_bytes", (json_int_t)repair->kept_bytes, "is_torn", is_torn, "is_cut",
-			 is_torn && !dry_run && !error->code, "torn",
-			 cw_json_text(is_torn ? repair->torn : NULL), "error",
-			 cw_json_text(error->code ? error->text : NULL));
+			 repair->is_cut, "torn", cw_json_text(is_torn ? repair->torn : NULL),
+			 "error", cw_json_text(error->code ? error->text : NULL));
 }
 
 int cw_command_repair(const struct cw_arguments *arguments)
@@ -71,8 +70,7 @@ int cw_command_repair(const struct cw_arguments *arguments)
 		else if (!list)
 			print_repair(path, arguments->dry_run, &repair);
 		if (list)
-			json_array_append_new(
-			    list, repair_json(path, arguments->dry_run, &repair, &error));
+			json_array_append_new(list, repair_json(path, &repair, &error));
 		if (result < 0 || (arguments->dry_run && repair.torn[0]))
 			status = CW_EXIT_PROBLEM;
 	}

@@ -99,6 +99,7 @@ static void check_failure(int call, int code, int result, const char *words)
 	assert_int_equal(error.code, result);
 	assert_non_null(strstr(error.text, words));
 	assert_non_null(strstr(error.text, path));
+	assert_int_equal(repair.is_cut, call == SYNCING);
 	if (call != SYNCING)
 		assert_true(file_bytes() >= image.bytes);
 }
