@@ -35,6 +35,15 @@ static void expect_same(const struct cw_packet *packet, const struct pcap_pkthdr
 						    (uint64_t)header->ts.tv_usec);
 }
 
+/* Zeros to the end of a file, and the header of a file joined on: libpcap takes them for records. */
+static bool is_no_record(const struct pcap_pkthdr *header)
+{
+	uint32_t seconds = (uint32_t)header->ts.tv_sec;
+
+	return header->caplen == 0 && header->len == 0 &&
+	       ((seconds == 0 && header->ts.tv_usec == 0) || seconds == 0xa1b2c3d4);
+}
+
 /* How many packets were equal. libpcap refuses more than we do: then it is the first to end. */
 static uint32_t compare_file(const char *name, const char *expression, int way)
 {
@@ -73,13 +82,15 @@ static uint32_t compare_file(const char *name, const char *expression, int way)
 	while (status == 1 && (count = read_some(handle, way, packets, buffer)) > 0) {
 		for (i = 0; i < count && status == 1; i++) {
 			status = pcap_next_ex(pcap, &header, &data);
+			if (status == 1 && packets[i].wire_len > 0 && is_no_record(header))
+				goto out;
 			if (status == 1)
 				expect_same(&packets[i], header, data);
 			compared += status == 1;
 		}
 	}
-	if (status == 1) /* ours ended: so has libpcap's */
-		assert_int_not_equal(pcap_next_ex(pcap, &header, &data), 1);
+	if (status == 1) /* ours ended: so has libpcap's, but for zeros at the end */
+		assert_true(pcap_next_ex(pcap, &header, &data) != 1 || is_no_record(header));
 out:
 	cw_handle_free(handle);
 	pcap_close(pcap);
