@@ -16,6 +16,7 @@ struct place {
 	uint32_t copied;      /* bytes copied into the chunk, not noted yet */
 	uint32_t next_piece;
 	uint32_t iface;
+	enum cw_format format; /* of the piece's file */
 	struct cw_chunk *chunk;
 };
 
@@ -99,6 +100,8 @@ static bool enter_piece(struct cw_copy *copy, const struct cw_batch *batch, stru
 	place->room = piece->chunk->capacity - piece->offset;
 	place->record_left = piece->record_count;
 	place->iface = piece->iface;
+	place->format =
+	    output->format == CW_FORMAT_PCAPNG ? CW_FORMAT_PCAPNG : (enum cw_format)piece->iface;
 	place->next_piece = piece->next;
 	return true;
 }
@@ -134,19 +137,18 @@ static void cross_chunks(struct cw_copy *copy, struct place *place, struct cw_ou
 static inline void copy_record(struct cw_copy *copy, struct place *place, struct cw_output *output,
 			       const struct cw_packet *packet)
 {
-	size_t bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
+	size_t bytes = cw_format_record_bytes(place->format, packet, output->snaplen);
 
 	place->record_left--;
 	if (cw_likely(bytes <= place->room)) {
-		cw_format_record(output->format, packet, output->snaplen, place->iface, bytes,
+		cw_format_record(place->format, packet, output->snaplen, place->iface, bytes,
 				 place->to);
 		place->to += bytes;
 		place->room -= (uint32_t)bytes;
 		place->copied += (uint32_t)bytes;
 		return;
 	}
-	cw_format_record(output->format, packet, output->snaplen, place->iface, bytes,
-			 copy->bounce);
+	cw_format_record(place->format, packet, output->snaplen, place->iface, bytes, copy->bounce);
 	cross_chunks(copy, place, output, copy->bounce, bytes);
 }
 

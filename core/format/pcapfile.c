@@ -143,6 +143,8 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	if (magic == MAGIC_KUZNETZOV && iface.linktype == CW_LINKTYPE_ETHERNET &&
 	    layout->caplen_cut <= INT32_MAX - COOKED_HEADER_BYTES)
 		layout->caplen_cut += COOKED_HEADER_BYTES;
+	if (!file->joined_count)
+		file->limit = iface.snaplen && iface.snaplen <= INT32_MAX ? layout->caplen_cut : 0;
 	if (file->linktype != CW_LINKTYPE_ANY)
 		iface.linktype = file->linktype;
 	index = cw_ifaces_add(file->ifaces, &iface);

@@ -68,6 +68,8 @@ struct cw_pcapfile {
 	uint64_t left_out_options; /* of sections and interfaces, that no output can hold */
 	uint32_t first_linktype;   /* CW_LINKTYPE_ANY before the first interface */
 	uint32_t first_snaplen;
+	uint32_t
+	    limit; /* the first header's, of a packet's bytes: a pcap file with a snaplen; or 0 */
 	uint16_t version_major, version_minor;
 	bool has_ns;        /* an interface so far has timestamps finer than 1 us */
 	bool is_big_endian; /* byte order of the first header */

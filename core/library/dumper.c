@@ -250,7 +250,7 @@ static int make(struct cw_dumper **result, int fd, uint32_t link_field, uint32_t
 	dumper->fd = fd;
 	dumper->format = format;
 	dumper->linktype = link_field & UINT16_MAX;
-	dumper->snaplen = snaplen ? snaplen : CW_CAPLEN_MAX;
+	dumper->snaplen = snaplen ? snaplen : cw_linktype_caplen_max(dumper->linktype);
 	dumper->capacity = BUFFER_BYTES;
 	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 	at = !dumper->is_regular             ? 0
@@ -286,6 +286,7 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 		   enum cw_dumper_format format, struct cw_error *error)
 {
 	uint32_t linktype = handle->linktype;
+	uint32_t snaplen = handle->settings.snaplen;
 	int fd, result;
 
 	*dumper = NULL;
@@ -305,8 +306,14 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 		return cw_error_set_errno(error, -errno, "cannot write %s", path);
 	if (handle->ifaces.count)
 		linktype |= cw_ifaces_at(&handle->ifaces, 0)->fcs;
-	result = make(dumper, fd, linktype, handle->settings.snaplen,
-		      choose_format(format, handle->settings.is_ns), error);
+	if (handle->source) { /* a later interface of a file may have longer packets */
+		struct cw_source_info info;
+
+		cw_source_info(handle->source, &info);
+		snaplen = info.limit;
+	}
+	result = make(dumper, fd, linktype, snaplen, choose_format(format, handle->settings.is_ns),
+		      error);
 	if (result == 0) {
 		(*dumper)->handle = handle;
 		result = cw_dumper_flush(*dumper);

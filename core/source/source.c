@@ -231,6 +231,7 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->version_minor = parser->version_minor;
 	info->linktype = parser->first_linktype;
 	info->snaplen = parser->first_snaplen;
+	info->limit = parser->limit;
 	info->has_ns = parser->has_ns;
 	info->file_bytes = source->memory.is_regular ? source->memory.file_bytes : 0;
 	info->consumed_bytes =

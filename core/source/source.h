@@ -32,6 +32,7 @@ struct cw_source_info {
 	uint16_t version_major, version_minor;
 	uint32_t linktype;       /* link type of the first interface; CW_LINKTYPE_ANY: none */
 	uint32_t snaplen;        /* snapshot length in the header or the first interface */
+	uint32_t limit;          /* most bytes of a packet that a pcap header promises; 0: none */
 	bool has_ns;             /* an interface so far has timestamps finer than 1 us */
 	uint64_t file_bytes;     /* length at open; 0 for pipes */
 	uint64_t consumed_bytes; /* bytes read of the file, compressed if it is */

@@ -14,14 +14,15 @@
 /* What outputs keep of a pipe's packets is written after at most twice this time. */
 #define FLUSH_EVERY_MS 500
 
-/* Compiles the rules for the link types met since the last call. */
+/* Compiles the rules for the link types met since the last call, and notes fine timestamps. */
 static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
 {
 	for (; *prepared < capture->inputs->ifaces.count; ++*prepared) {
-		int result = cw_matcher_prepare(&capture->generations->current->matcher,
-						cw_ifaces_at(&capture->inputs->ifaces, *prepared),
+		const struct cw_iface *iface = cw_ifaces_at(&capture->inputs->ifaces, *prepared);
+		int result = cw_matcher_prepare(&capture->generations->current->matcher, iface,
 						cw_run_report_rule, capture->run, error);
 
+		capture->inputs->has_ns |= iface->has_ns;
 		if (result < 0)
 			return result;
 	}
@@ -104,6 +105,7 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 	}
 }
 
+/* Opens an input that is a stream or was closed after it was checked. */
 static int reopen(struct cw_capture *capture, uint32_t index, struct cw_error *error)
 {
 	struct cw_input *input = &capture->inputs->at[index];
@@ -127,6 +129,7 @@ void cw_lane_hand_out(struct cw_lane *lane, struct cw_batch *batch, uint32_t inp
 	struct cw_capture *capture = lane->owner;
 
 	batch->input = input;
+	batch->has_fine = capture->inputs->has_ns || input < capture->inputs->stream_last;
 	batch->first_packet = lane->capture.cut_packets;
 	cw_generation_stamp(capture->generations, lane, batch);
 	lane->capture.cut_packets += batch->span.record_count;
@@ -141,6 +144,20 @@ void cw_lane_end(struct cw_lane *lane)
 {
 	atomic_store(&lane->shared.is_cut, true); /* [END-1] release */
 	cw_turn_offer_any(lane->owner->turn, lane->index);
+}
+
+/* Returns whether packets of the input may be longer than pcap outputs promise, which were begun
+ * before its joined files were met. */
+static bool breaks_promise(const struct cw_inputs *inputs, uint32_t index)
+{
+	for (uint32_t n = 0; inputs->snaplen_max && n < inputs->ifaces.count; n++) {
+		const struct cw_iface *iface = cw_ifaces_at(&inputs->ifaces, n);
+
+		if (iface->input == index &&
+		    (!iface->snaplen || iface->snaplen > inputs->snaplen_max))
+			return true;
+	}
+	return false;
 }
 
 /* Notes what is known at the input's end, and closes it. */
@@ -166,6 +183,11 @@ static void end_input(struct cw_capture *capture, struct cw_input *input)
 			    input->path, input->info.joined_count + 1, input->joined->at,
 			    input->joined->format,
 			    cw_linktype_name(input->joined->linktype, name, sizeof(name)));
+		if (breaks_promise(capture->inputs, (uint32_t)(input - capture->inputs->at)))
+			cw_run_tell(capture->run, CW_WARNING,
+				    "%s: a joined file has a larger snapshot length; .pcap outputs "
+				    "truncate its packets to %u bytes. Give each file its own -r",
+				    input->path, capture->inputs->snaplen_max);
 	}
 	cw_source_close(input->source);
 	input->source = NULL;

@@ -82,7 +82,7 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 		cw_run_tell(capture->run, CW_WARNING, "%s", error->text);
 	cw_live_info(tap->live, &tap->info);
 	input->info.format = "live";
-	input->info.has_ns = true;
+	input->info.has_ns = capture->inputs->has_ns = true;
 	input->info.snaplen = tap->info.snaplen;
 	if (tap->info.snaplen > capture->inputs->snaplen_max)
 		capture->inputs->snaplen_max = tap->info.snaplen;

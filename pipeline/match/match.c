@@ -390,6 +390,7 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 			set_iface = packet->iface;
 			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface));
 			note_iface(&batch->part, set_iface, set->linktype);
+			batch->part.has_fine |= cw_ifaces_at(ifaces, set_iface)->has_ns;
 		}
 		if (set) {
 			match_burst(matcher, set, scratch, batch, &burst, room);

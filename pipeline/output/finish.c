@@ -105,8 +105,10 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 
 	if (cw_writer_switch_file(outputs, output, file) < 0)
 		return;
-	vector.iov_len = cw_format_header(output->format, outputs->empty_linktype,
-					  cw_output_snaplen_field(outputs, output), header);
+	vector.iov_len = cw_format_header(
+	    cw_output_choose_format(outputs, output, outputs->inputs->has_ns),
+	    outputs->empty_linktype,
+	    cw_output_snaplen_field(outputs, output, outputs->empty_linktype), header);
 	file->header_bytes = vector.iov_len;
 	file->writer.ahead[file->writer.ahead_count++].offset = vector.iov_len;
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);

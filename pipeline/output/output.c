@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/packet/linktype.h"
 #include "pipeline/output/outputs.h"
 
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
@@ -127,7 +128,23 @@ failed:
 	return NULL;
 }
 
-uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output)
+uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,
+				 uint32_t linktype)
 {
-	return output->snaplen != UINT32_MAX ? output->snaplen : outputs->inputs->snaplen_max;
+	if (output->snaplen != UINT32_MAX)
+		return output->snaplen;
+	return outputs->inputs->snaplen_max ? outputs->inputs->snaplen_max
+					    : cw_linktype_caplen_max(linktype);
+}
+
+enum cw_format cw_output_choose_format(const struct cw_outputs *outputs,
+				       const struct cw_output *output, bool has_fine)
+{
+	enum cw_time_precision precision = outputs->run->options.output.time_precision;
+
+	if (output->format == CW_FORMAT_PCAPNG)
+		return CW_FORMAT_PCAPNG;
+	if (precision == CW_TIME_AUTO)
+		precision = has_fine ? CW_TIME_NS : CW_TIME_US;
+	return precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }

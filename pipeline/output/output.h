@@ -71,6 +71,8 @@ struct cw_output_turn {
 	const struct cw_batch *last_batch; /* batch of the record reserved last */
 	struct cw_file *restart;           /* file without a written byte, to be filled next */
 	uint32_t linktype;                 /* pcap: of the first record; CW_LINKTYPE_ANY before */
+	enum cw_format format;             /* of the file: us or ns is chosen for each */
+	uint64_t timestamps_truncated;     /* records whose nanoseconds a later us file lost */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
 	struct cw_file *kept_first; /* the first file that did not expire (expire.c) */
@@ -124,8 +126,9 @@ struct cw_output {
 	bool is_stream; /* of a reload, and no regular file: its name never gets a number */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
-	enum cw_format format;
+	enum cw_format format;    /* pcap: us, see turn.format */
 	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
+	bool is_precision_given;  /* the user chose us or ns for pcap files */
 	uint64_t generation;      /* number of the rules that the output began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
 
@@ -146,7 +149,7 @@ CW_ASSERT_LINE(struct cw_output, limits);
 CW_ASSERT_LINE(struct cw_output, shared);
 CW_ASSERT_LINE(struct cw_output, writer);
 CW_ASSERT_BYTES(struct cw_output_limits, 88);
-CW_ASSERT_BYTES(struct cw_output_turn, 304);
+CW_ASSERT_BYTES(struct cw_output_turn, 312);
 CW_ASSERT_BYTES(struct cw_output_thin, 40);
 CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);

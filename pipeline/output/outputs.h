@@ -124,8 +124,13 @@ void cw_outputs_abort(struct cw_outputs *outputs);
 struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns);
 
-/* Returns the snapshot length for the output's file headers. */
-uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output);
+/* Returns the snapshot length for the output's file headers: no record is longer. */
+uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,
+				 uint32_t linktype);
+
+/* Returns the format of the output's next file. `has_fine`: timestamps may be finer than 1 us. */
+enum cw_format cw_output_choose_format(const struct cw_outputs *outputs,
+				       const struct cw_output *output, bool has_fine);
 
 /* Returns whether a failed output tries again: live, unless it is a pipe or device file. */
 bool cw_output_may_retry(const struct cw_outputs *outputs, const struct cw_output *output);

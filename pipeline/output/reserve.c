@@ -148,10 +148,12 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_iface *iface)
 {
 	uint8_t *header = outputs->turn.block.at;
-	size_t bytes = output->format == CW_FORMAT_PCAPNG
-			   ? cw_format_section(iface->section, header)
-			   : cw_format_header(output->format, output->turn.linktype | iface->fcs,
-					      cw_output_snaplen_field(outputs, output), header);
+	size_t bytes =
+	    output->format == CW_FORMAT_PCAPNG
+		? cw_format_section(iface->section, header)
+		: cw_format_header(output->turn.format, output->turn.linktype | iface->fcs,
+				   cw_output_snaplen_field(outputs, output, output->turn.linktype),
+				   header);
 
 	output->turn.file->header_bytes = bytes;
 	write_block(outputs, output, bytes);
@@ -159,13 +161,20 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 
 /* ---- a whole part at once ---- */
 
+/* Returns whether timestamps of the part may be finer than those of the output's file. */
+static bool may_truncate_timestamps(const struct cw_output *output, const struct cw_batch *batch)
+{
+	return batch->part.has_fine && !output->is_precision_given &&
+	       output->turn.format == CW_FORMAT_PCAP_US;
+}
+
 /* Returns whether the tally's records all follow the output's last record directly. */
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
 	if (!output->turn.file || output->turn.shall_rotate)
 		return false;
-	if (!output->turn.file_records ||
+	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
 				     batch->part.latest_ns))
 		return false;
@@ -228,6 +237,8 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 		return; /* lost: the copying worker finds no piece and skips them */
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(&output->turn.file->turn, batch->part.iface);
+	else
+		piece.iface = output->turn.format;
 	piece.chunk = reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
 	output->turn.last_batch = batch;
 	output->turn.file_records += tally->record_count;
@@ -359,6 +370,16 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 	return 0;
 }
 
+static void count_truncated_timestamp(struct cw_outputs *outputs, struct cw_output *output,
+				      const struct cw_packet *packet)
+{
+	if (packet->ts_ns % 1000 && !output->turn.timestamps_truncated++)
+		cw_run_tell(outputs->run, CW_PROBLEM,
+			    "rule %s: timestamps are truncated to microseconds, because finer ones "
+			    "came after the file had begun. Use --time-precision ns",
+			    output->rule->name);
+}
+
 static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, struct cw_tally *tally,
 			 const struct cw_packet *packet, size_t record_bytes, bool can_extend)
 {
@@ -367,6 +388,10 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 
 	if (output->format == CW_FORMAT_PCAPNG)
 		piece.iface = cw_file_find_iface(&output->turn.file->turn, packet->iface);
+	else
+		piece.iface = output->turn.format;
+	if (may_truncate_timestamps(output, batch))
+		count_truncated_timestamp(outputs, output, packet);
 	piece.chunk = reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->turn.file_records++;
@@ -423,6 +448,8 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 		return lose_to_backlog(outputs, output, packet);
 	output->turn.is_over_share = false;
 	is_giant = outputs->turn.giant != NULL;
+	if (preface->is_new_file)
+		output->turn.format = cw_output_choose_format(outputs, output, batch->has_fine);
 	if (room == LOST || write_preface(outputs, output, packet, iface, preface, bytes) < 0) {
 		if (outputs->turn.giant) {
 			cw_chunk_give_back_any(&outputs->pool, outputs->turn.giant);

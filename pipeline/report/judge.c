@@ -13,7 +13,9 @@ static bool is_complete(const struct cw_report *report)
 			return false;
 	}
 	for (uint32_t index = 0; index < report->rule_count; index++) {
-		if (report->rules[index].error || report->rules[index].failures)
+		const struct cw_report_rule *rule = &report->rules[index];
+
+		if (rule->error || rule->failures || rule->timestamps_truncated)
 			return false;
 	}
 	return true;

@@ -58,9 +58,10 @@ struct cw_report_rule {
 	uint64_t left_out_total;
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
-	uint64_t failures; /* also those that the output recovered from */
-	char *error;       /* reason that the output stopped, or what a file of it lacks; or NULL */
-	char **files;      /* paths, in order */
+	uint64_t timestamps_truncated; /* written packets, to microseconds */
+	uint64_t failures;             /* also those that the output recovered from */
+	char *error;  /* reason that the output stopped, or what a file of it lacks; or NULL */
+	char **files; /* paths, in order */
 	uint32_t file_count;
 	uint32_t *illegal_linktypes; /* types for which the filter is illegal: it matches none */
 	uint32_t illegal_linktype_count;

@@ -55,8 +55,9 @@ struct cw_piece {
 	struct cw_chunk *chunk; /* the first chunk; the piece may continue in chunk->following */
 	uint32_t offset;        /* bytes into chunk->memory */
 	uint32_t record_count;
-	uint32_t iface; /* pcapng: the file's number of the interface of all records */
-	uint32_t next;  /* index of the output's next piece in this batch */
+	uint32_t
+	    iface; /* pcapng: the file's number of the interface of all records; pcap: its format */
+	uint32_t next; /* index of the output's next piece in this batch */
 };
 
 /* A packet that was checked (match/sample.h). */
@@ -78,6 +79,7 @@ struct cw_batch_part {
 	uint32_t linktype;  /* of all packets, if has_one_linktype */
 	bool has_one_iface;
 	bool has_one_linktype;
+	bool has_fine; /* an interface of the packets has timestamps finer than 1 us */
 	bool has_unrepresentable;
 	bool has_giant;    /* a packet needs a separate chunk */
 	bool is_cut_short; /* -c ends the part before the packets that the tallies counted */
@@ -106,6 +108,7 @@ struct cw_batch {
 	struct cw_generation *generation; /* the rules to match by; a counted reference */
 	uint64_t first_packet; /* packets cut before this batch, over all the lane's inputs */
 	uint32_t input;
+	bool has_fine; /* a pcap file that begins in the batch has nanoseconds */
 	struct cw_span span;
 	struct cw_lease lease;
 

@@ -84,8 +84,11 @@ struct cw_inputs {
 	/* constant after start */
 	struct cw_input *at;
 	uint32_t count;
-	uint32_t snaplen_max; /* for file headers */
+	uint32_t snaplen_max; /* no packet has more bytes; 0: unknown */
+	uint32_t stream_last; /* the last input that is opened when its turn comes; 0: none */
 	uint64_t total_bytes; /* 0: unknown */
+	/* owner: the opener of inputs */
+	bool has_ns; /* an interface so far has timestamps finer than 1 us */
 	/* shared */
 	struct cw_ifaces ifaces; /* the opener of an input appends */
 	/* progress, written by the capture thread; sequentially consistent for readers */

@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The outputs of a request: names each, and chooses its format. targets.c checks the names. */
+/* The outputs of a request: names each, and sets it up. targets.c checks the names. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "pipeline/setup/setup.h"
-
-static bool has_ns_input(const struct cw_outputs *outputs)
-{
-	for (uint32_t index = 0; index < outputs->inputs->count; index++) {
-		const struct cw_source_info *info = &outputs->inputs->at[index].info;
-
-		/* A later interface of a pcapng file may be finer than those at its start. */
-		if (info->has_ns || (info->format && !strcmp(info->format, "pcapng")))
-			return true;
-	}
-	return false;
-}
-
-static enum cw_format choose_format(const struct cw_outputs *outputs,
-				    const struct cw_template *name)
-{
-	enum cw_time_precision precision = outputs->run->options.output.time_precision;
-
-	if (name->is_pcapng)
-		return CW_FORMAT_PCAPNG;
-	if (precision == CW_TIME_AUTO)
-		precision = has_ns_input(outputs) ? CW_TIME_NS : CW_TIME_US;
-	return precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
-}
 
 int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,
 		    const struct cw_rules *rules, const struct cw_rule *rule,
@@ -49,7 +24,11 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	output->index = index;
 	output->rule = rule;
 	output->generation = 1; /* the first rules; a reload overwrites it */
-	output->format = choose_format(outputs, output->name);
+	output->format = output->name->is_pcapng ? CW_FORMAT_PCAPNG : CW_FORMAT_PCAP_US;
+	output->is_precision_given = outputs->run->options.output.time_precision != CW_TIME_AUTO;
+	/* A pcap header's promise holds for joined files, too. */
+	if (!snaplen && !output->name->is_pcapng && !outputs->run->is_live)
+		snaplen = outputs->inputs->snaplen_max;
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	cw_output_adopt(outputs, output, rule);
 	output->turn.linktype = CW_LINKTYPE_ANY;

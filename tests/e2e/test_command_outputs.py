@@ -223,7 +223,7 @@ class Outputs(command.Test):
         swapped = self.write("be.pcap", e2e.pcap(self.packets, order=">"))
         for path, more, is_ns, precision in (
                 (self.input, [], False, 1), (swapped, [], False, 1), (nano, [], True, 1),
-                (tagged, [], True, 1), (nano, ["--time-precision", "us"], False, 1000),
+                (tagged, [], False, 1), (nano, ["--time-precision", "us"], False, 1000),
                 (self.input, ["--time-precision", "ns"], True, 1)):
             self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcap"), *more)
             capture = e2e.read_capture(self.path("out.pcap"))
@@ -236,10 +236,15 @@ class Outputs(command.Test):
         self.run_ok("split", "-q", "-r", self.input, "-r", nano, "-w", self.path("out.pcap"))
         self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
 
-    def test_pcapng_from_a_pipe_counts_as_nanoseconds(self):
-        content = e2e.section() + e2e.interface() + e2e.enhanced(0, 5, b"\0" * 60)
-        self.run_ok("split", "-q", "-r", "-", "-w", self.path("out.pcap"), input=content)
-        self.assertTrue(e2e.read_capture(self.path("out.pcap")).is_ns)
+    def test_a_pipe_decides_the_magic_by_its_interfaces_or_before_it_is_opened(self):
+        out = self.path("out.pcap")
+        for resolution, is_ns in ((None, False), (9, True)):
+            path = self.write("in", e2e.section() + e2e.interface(resolution=resolution) +
+                              e2e.enhanced(0, 5000, b"\0" * 60))
+            for before, is_ns_then in (([], is_ns), (["-r", self.input], True)):
+                with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as pipe:
+                    self.run_ok("split", "-q", *before, "-r", "-", "-w", out, stdin=pipe.stdout)
+                self.assertEqual(e2e.read_capture(out).is_ns, is_ns_then)
 
     def test_the_snaplen_field_is_the_largest_of_the_inputs_or_the_rules(self):
         one = self.write("one.pcap", e2e.pcap(self.packets, snaplen=1000))

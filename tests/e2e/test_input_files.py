@@ -6,6 +6,7 @@ import os
 import resource
 import struct
 import subprocess
+import threading
 
 import e2e
 
@@ -92,6 +93,128 @@ class Headers(e2e.Test):
         report, done = self.run_json("split", "-r", source, "-w", self.path("out.pcap"))
         self.assertEqual((report["inputs"][0]["truncated"], done.err), (0, ""))
         self.assertEqual(self.inspect(source)["truncated"], 0)
+
+    def late(self, count):
+        """A pcapng file of microseconds, then as many packets of nanoseconds."""
+        return self.write("late.pcapng", e2e.section() + e2e.interface() + b"".join(
+            e2e.enhanced(0, 10 + n, b"\0" * 60) for n in range(count)) +
+            e2e.interface(resolution=9) + b"".join(
+                e2e.enhanced(1, 2_000_001 + n, b"\1" * 60) for n in range(count)))
+
+    def test_fine_timestamps_that_come_late_are_truncated_counted_and_told_once(self):
+        count = e2e.scaled(20000, 3000)
+        source = self.late(count)
+        odd = sum((2_000_001 + n) % 1000 != 0 for n in range(count))
+        wanted = None
+        for threads in (1, 2, 4):
+            report, done = self.run_json("split", "-r", source, "-t", threads, "-w",
+                                         self.path("o.pcap"), status=1)
+            self.assertEqual(report["rules"][0]["timestamps_truncated"], odd)
+            self.assertEqual((report["rules"][0]["lost_total"],
+                              done.err.count("truncated to microseconds")), (0, 1))
+            wanted = wanted or self.read("o.pcap")
+            self.assertEqual(self.read("o.pcap"), wanted)
+        capture = e2e.read_capture(self.path("o.pcap"))
+        self.assertFalse(capture.is_ns)
+        self.assertEqual([one.ts_ns for one in capture.packets],
+                         [(10 + n) * 1000 for n in range(count)] +
+                         [(2_000_001 + n) // 1000 * 1000 for n in range(count)])
+        for precision in ("us", "ns"):  # the user's choice: nothing to tell
+            report, done = self.run_json("split", "-r", source, "-w", self.path("o.pcap"),
+                                         "--time-precision", precision)
+            self.assertEqual((report["rules"][0]["timestamps_truncated"], done.err), (0, ""))
+            self.assertEqual(e2e.read_capture(self.path("o.pcap")).is_ns, precision == "ns")
+
+    def test_each_rotated_file_has_the_magic_that_its_packets_need(self):
+        source = self.late(1000)
+        self.run_ok("split", "-q", "-r", source, "-w", self.path("r.pcap"), "-b", "packets:500")
+        self.assertEqual([e2e.read_capture(self.path(name)).is_ns for name in
+                          ("r.pcap", "r.1.pcap", "r.2.pcap", "r.3.pcap")],
+                         [False, False, True, True])
+
+    def snaplen_cases(self):
+        packet = e2e.simple_packets(1, size=1000)
+        short = e2e.simple_packets(1)
+        kuznetzov = struct.pack("<IHHiIII", 0xa1b2cd34, 2, 4, 0, 0, 64, 1) + struct.pack(
+            "<IIIIQ", 1_700_000_000, 0, 78, 1042, 0) + packet[0][1][:78]
+        tagged = e2e.section() + e2e.interface(snaplen=64) + e2e.enhanced(0, 1, packet[0][1])
+        return {
+            "64": (e2e.pcap(short, snaplen=64), 64), "2000": (e2e.pcap(packet, snaplen=2000), 2000),
+            "none": (e2e.pcap(packet, snaplen=0), None),
+            "all bits": (e2e.pcap(packet, snaplen=0xffffffff), None),
+            "pcapng": (tagged, None), "kuznetzov": (kuznetzov, 78),
+        }
+
+    def test_no_record_is_longer_than_the_header_says(self):
+        cases = self.snaplen_cases()
+        for a, (first, one) in cases.items():
+            for b, (second, two) in cases.items():
+                paths = [self.write("a", first), self.write("b", second)]
+                capture, _ = self.out(*paths)
+                self.assertEqual(capture.snaplen, max(one, two) if one and two else 262144, (a, b))
+                longest = max(one.caplen for one in capture.packets)
+                self.assertLessEqual(longest, capture.snaplen, (a, b))
+                whole = len(e2e.simple_packets(1, size=1000)[0][1])
+                self.assertEqual(longest == whole, "2000" in (a, b) or not (one and two), (a, b))
+        usb = self.write("usb.pcap", e2e.pcap([(0, b"x" * 400_000)], linktype=249, snaplen=0))
+        self.assertEqual(self.out(usb)[0].snaplen, 1 << 20)
+
+    def test_a_joined_file_keeps_the_first_headers_promise(self):
+        packet = e2e.simple_packets(1, size=1000)
+        path = self.write("ab.pcap", e2e.pcap(packet, snaplen=500) + e2e.pcap(packet))
+        capture, done = self.out(path)
+        self.assertEqual((capture.snaplen, [one.caplen for one in capture.packets]),
+                         (500, [500, 500]))
+        self.assertIn("larger snapshot length", done.err)
+        self.assertEqual([one.caplen for one in self.out(path, name="o.pcapng")[0].packets],
+                         [500, len(packet[0][1])])
+
+
+class Streams(e2e.Test):
+    """Each stream is opened when its turn comes."""
+
+    def setUp(self):
+        super().setUp()
+        self.contents = [e2e.pcap(e2e.simple_packets(count, size=500)) for count in (5000, 10, 20)]
+        self.names = [self.path(f"f{number}") for number in range(3)]
+        for name in self.names:
+            os.mkfifo(name)
+
+    def fill(self, names, contents):
+        for name, content in zip(names, contents):
+            with open(name, "wb") as file:
+                file.write(content)
+
+    def test_fifos_filled_one_after_the_other(self):
+        thread = threading.Thread(target=self.fill, args=(self.names, self.contents))
+        thread.start()
+        inputs = [word for name in self.names for word in ("-r", name)]
+        report, _ = self.run_json("split", *inputs, "-w", self.path("o.pcap"))
+        thread.join()
+        self.assertEqual([one["packets"] for one in report["inputs"]], [5000, 10, 20])
+        self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 5030)
+
+    def test_a_file_is_read_before_the_next_fifo_has_a_writer(self):
+        before = self.write("before.pcap", self.contents[0])
+        after = self.write("after.pcap", self.contents[1])
+        running = e2e.start("split", "-r", before, "-r", self.names[0], "-r", after, "-w",
+                            self.path("o.pcap"))
+        e2e.wait_packets(running, 5000)
+        self.fill(self.names, self.contents[2:])
+        done = e2e.finish(running)
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 5030)
+
+    def test_a_stream_that_is_no_capture_file_fails_in_its_turn(self):
+        thread = threading.Thread(target=self.fill, args=(self.names, [b"no capture file"]))
+        thread.start()
+        done = e2e.capweir("split", "-r", self.write("a.pcap", self.contents[1]), "-r",
+                           self.names[0], "-r", self.write("b.pcap", self.contents[2]), "-w",
+                           self.path("o.pcap"))
+        thread.join()
+        self.assertEqual(done.status, 1)
+        self.assertIn("f0: not a capture file", done.err)
+        self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 30)
 
 
 class Ends(e2e.Test):

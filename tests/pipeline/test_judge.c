@@ -48,7 +48,7 @@ static void more_drops_than_allowed_are_a_verdict_of_their_own(void **state)
 
 static void each_fault_alone_makes_a_run_incomplete(void **state)
 {
-	enum { FAULTS = 11 };
+	enum { FAULTS = 12 };
 
 	(void)state;
 	for (int fault = 0; fault < FAULTS; fault++) {
@@ -74,8 +74,10 @@ static void each_fault_alone_makes_a_run_incomplete(void **state)
 			input.error = text;
 		else if (fault == 9)
 			rule.error = text;
-		else
+		else if (fault == 10)
 			rule.failures = 1;
+		else
+			rule.timestamps_truncated = 1;
 		assert_int_equal(cw_report_judge(&report, 5), CW_VERDICT_INCOMPLETE);
 		assert_int_equal(cw_report_judge(&report, 0), CW_VERDICT_INCOMPLETE);
 	}

@@ -135,9 +135,50 @@ static const struct sizes {
     {2, 4096, 4096, 0, 33, 0, 2, true, true},
 };
 
-static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
+/* Writes the input anew as pcapng: its first half with microseconds, then with nanoseconds. */
+static void make_late_input(void)
 {
-	uint64_t expected = 0;
+	const uint32_t micro[5] = {1, 20, 1, 0, 20}; /* an interface block without options */
+	const struct cw_iface nano = {.linktype = 1};
+	struct cw_traffic *traffic;
+	struct cw_packet packet;
+	uint8_t buffer[4096];
+	FILE *file = fopen(input_path, "wb");
+
+	assert_non_null(file);
+	assert_int_equal(cw_traffic_open(&traffic, "imix", 3, NULL), 0);
+	fwrite(buffer, cw_format_section(NULL, buffer), 1, file);
+	fwrite(micro, sizeof(micro), 1, file);
+	for (uint32_t index = 0; index < input_packets; index++) {
+		bool is_late = index >= input_packets / 2;
+		size_t bytes;
+
+		if (index == input_packets / 2)
+			fwrite(buffer, cw_format_iface(&nano, 0, buffer), 1, file);
+		cw_traffic_next(traffic, &packet);
+		packet.ts_ns = is_late ? packet.ts_ns + 123 : packet.ts_ns / 1000;
+		bytes = cw_format_record_bytes(CW_FORMAT_PCAPNG, &packet, UINT32_MAX);
+		assert_true(bytes <= sizeof(buffer));
+		cw_format_record(CW_FORMAT_PCAPNG, &packet, UINT32_MAX, is_late, bytes, buffer);
+		assert_int_equal(fwrite(buffer, bytes, 1, file), 1);
+	}
+	assert_int_equal(fclose(file), 0);
+	cw_traffic_close(traffic);
+}
+
+static uint64_t count_truncated(const struct cw_report *report)
+{
+	uint64_t count = 0;
+
+	for (uint32_t index = 0; index < report->rule_count; index++)
+		count += report->rules[index].timestamps_truncated;
+	return count;
+}
+
+/* `truncates`: packets with finer timestamps come too late for some file. */
+static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates, bool truncates)
+{
+	uint64_t expected = 0, expected_truncated = 0;
 	uint32_t expected_count = 0;
 	size_t index;
 
@@ -159,15 +200,18 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
 		setup.options.output.packet_buffered = sizes[index].packet_buffered;
 		assert_int_equal(run(&setup, &report), 0);
 		assert_true(report.is_balanced);
-		assert_true(report.is_complete);
+		assert_int_equal(report.is_complete, !truncates);
 		assert_int_equal(report.packets, input_packets);
 		digest = digest_folder(setup.directory, &file_count);
 		if (index == 0) {
 			expected = digest;
+			expected_truncated = count_truncated(&report);
 			expected_count = file_count;
 		}
 		assert_int_equal(file_count, expected_count);
 		assert_true(digest == expected);
+		assert_int_equal(count_truncated(&report), expected_truncated);
+		assert_int_equal(expected_truncated != 0, truncates);
 		cw_report_fini(&report);
 		end_setup(&setup);
 	}
@@ -176,19 +220,29 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates)
 static void threads_and_sizes_do_not_change_pcap_files(void **state)
 {
 	(void)state;
-	all_sizes_give_the_bytes_of_one(false, false);
+	all_sizes_give_the_bytes_of_one(false, false, false);
 }
 
 static void threads_and_sizes_do_not_change_rotated_files(void **state)
 {
 	(void)state;
-	all_sizes_give_the_bytes_of_one(false, true);
+	all_sizes_give_the_bytes_of_one(false, true, false);
 }
 
 static void threads_and_sizes_do_not_change_pcapng_files(void **state)
 {
 	(void)state;
-	all_sizes_give_the_bytes_of_one(true, true);
+	all_sizes_give_the_bytes_of_one(true, true, false);
+}
+
+static void threads_and_sizes_do_not_change_what_late_nanoseconds_lose(void **state)
+{
+	(void)state;
+	make_late_input();
+	all_sizes_give_the_bytes_of_one(false, false, true);
+	all_sizes_give_the_bytes_of_one(false, true, true);
+	all_sizes_give_the_bytes_of_one(true, true, true);
+	make_input();
 }
 
 struct second_batch {
@@ -331,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(threads_and_sizes_do_not_change_pcap_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_rotated_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_pcapng_files),
+	    cmocka_unit_test(threads_and_sizes_do_not_change_what_late_nanoseconds_lose),
 	    cmocka_unit_test(packet_buffered_outputs_get_a_batch_before_the_next_is_read),
 	    cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
 	    cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),

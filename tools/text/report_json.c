@@ -71,14 +71,15 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				      json_string(cw_linktype_name(rule->illegal_linktypes[index],
 								   name, sizeof(name))));
 	return json_pack(
-	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
 	    "name", cw_json_text(rule->rule->name), "filter",
 	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
 	    "file_bytes", count(rule->file_bytes), "lost", lost, "lost_total",
 	    count(rule->lost_total), "error", cw_json_text(rule->error), "files", files, "expired",
 	    count(rule->expired), "expired_files", count(rule->expired_files), "left_out", left_out,
-	    "left_out_total", count(rule->left_out_total), "illegal_linktypes", illegal, "removed",
+	    "left_out_total", count(rule->left_out_total), "timestamps_truncated",
+	    count(rule->timestamps_truncated), "illegal_linktypes", illegal, "removed",
 	    rule->is_removed);
 }
 

@@ -27,9 +27,13 @@ enum cw_dumper_format {
 };
 
 /*
- * Open a file for packets of the handle's link type and snapshot length. The path "-" is standard
- * output. An existing file is replaced at once; a new file has mode 0600. The file header is
- * written before the call returns.
+ * Open a file for packets of the handle's link type. Packets are truncated to the handle's snapshot
+ * length: of a file, only to that of a pcap header, else to the link type's maximum, because later
+ * interfaces can have longer packets. CW_DUMPER_PCAP decides when the dumper is opened: finer
+ * timestamps of a file's later interfaces are truncated to microseconds.
+ *
+ * The path "-" is standard output. An existing file is replaced at once; a new file has mode 0600.
+ * The file header is written before the call returns.
  *
  * The dumper keeps the handle, because a pcapng file describes the packets' interfaces: close the
  * dumper first.
@@ -43,8 +47,8 @@ CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *han
 /*
  * Open a dumper on a descriptor, without a handle. Takes the descriptor on success. Writing starts
  * at the descriptor's position and leaves earlier bytes alone; on a non-blocking descriptor, a
- * write that would block fails with -EAGAIN. snaplen 0 means CW_CAPLEN_MAX. CW_DUMPER_PCAP means
- * nanoseconds here.
+ * write that would block fails with -EAGAIN. snaplen 0 means the maximum of the link type.
+ * CW_DUMPER_PCAP means nanoseconds here.
  *
  * Returns as cw_dumper_open.
  */

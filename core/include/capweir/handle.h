@@ -187,7 +187,8 @@ CW_API void cw_handle_free(struct cw_handle *handle);
 /* Returns the bytes kept of a packet. */
 CW_API uint32_t cw_handle_snaplen(const struct cw_handle *handle);
 
-/* Returns whether timestamps are finer than microseconds. */
+/* Returns whether timestamps are finer than microseconds; of a file, those of the interfaces before
+ * its first packet. */
 CW_API bool cw_handle_is_ns(const struct cw_handle *handle);
 
 /* Returns whether the handle is one of an interface, activated or not. */

@@ -24,6 +24,7 @@
 
 #include "core/base/base.h"
 #include "datasets/traffic.h"
+#include "tests/rig/capture.h"
 
 #define PACKETS 3000u
 
@@ -271,6 +272,37 @@ static void the_header_has_the_canonical_link_type_and_the_fcs_length(void **sta
 	    0);
 	assert_int_equal(cw_dumper_close(dumper), 0);
 	assert_int_equal(link_field(), CW_LINKTYPE_RAW);
+}
+
+/* The second interface has longer packets than the first one's snapshot length. */
+static void packets_of_later_interfaces_are_written_whole(void **state)
+{
+	static struct image image;
+	struct cw_packet packet;
+	struct cw_handle *handle;
+	struct cw_dumper *dumper;
+	size_t bytes;
+	uint8_t *data;
+	FILE *file = fopen(theirs, "wb");
+
+	(void)state;
+	put_shb(&image, 1, 0);
+	put_idb(&image, 1, 64, NULL, 0);
+	put_epb(&image, 0, 1, 44, 44, 44);
+	put_idb(&image, 1, 1500, NULL, 0);
+	put_epb(&image, 1, 2, 1042, 1042, 1042);
+	assert_int_equal(fwrite(image.data, image.bytes, 1, file), 1);
+	fclose(file);
+	assert_int_equal(cw_handle_open_offline(&handle, theirs, NULL), 0);
+	assert_int_equal(cw_dumper_open(&dumper, handle, ours, CW_DUMPER_PCAP, NULL), 0);
+	while (cw_handle_next(handle, &packet) == CW_NEXT_OK)
+		assert_int_equal(cw_dumper_write(dumper, &packet), 0);
+	assert_int_equal(cw_dumper_close(dumper), 0);
+	cw_handle_free(handle);
+	data = read_all(ours, &bytes);
+	assert_int_equal(bytes, 24 + 16 + 44 + 16 + 1042);
+	assert_int_equal(cw_load_u32(data + 16, 0), CW_CAPLEN_MAX);
+	free(data);
 }
 
 static void what_no_file_can_hold_is_refused(void **state)
@@ -552,6 +584,7 @@ int main(void)
 	    cmocka_unit_test(files_are_those_of_pcap_dump),
 	    cmocka_unit_test(a_round_trip_keeps_packets),
 	    cmocka_unit_test(the_header_has_the_canonical_link_type_and_the_fcs_length),
+	    cmocka_unit_test(packets_of_later_interfaces_are_written_whole),
 	    cmocka_unit_test(what_no_file_can_hold_is_refused),
 	    cmocka_unit_test(failing_writes_are_told_and_cut_to_whole_records),
 	    cmocka_unit_test(what_was_there_is_not_cut),
