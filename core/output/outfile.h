@@ -124,8 +124,8 @@ int cw_outfile_evict(struct cw_outfile *file);
  * published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
-/* Closes and removes the .part file; with `keep_part`, only closes it. Returns 0, or a negative errno
- * if the .part file stays. */
+/* Closes and removes the .part file; with `keep_part`, only closes it. Returns 0, or a negative
+ * errno if the .part file stays. */
 int cw_outfile_discard(struct cw_outfile *file, bool keep_part);
 
 /* Removes a published file, and folders that `makes_folders` could have made if they are empty now.
