@@ -99,6 +99,13 @@ class Disk(live.Fresh):
                 live.send(shape)
                 capture.wait_line("until writing works again")
                 capture.wait_seen(shape.count)
+                part, = [one for one in os.listdir(directory) if one.endswith(".part")]
+
+                def counts_each_record_on_disk():
+                    kept = e2e.read_capture(os.path.join(directory, part)).packets
+                    return capture.stats()["written"] == len(kept) + shape.count
+
+                capture.wait_until(counts_each_record_on_disk, "written counts what the files hold")
                 report = self.report_of(capture.stop(), 1)
                 full, fine = report["rules"]
                 self.assertGreater(full["lost"]["disk_full"], 0)
