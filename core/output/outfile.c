@@ -170,7 +170,7 @@ static int rename_new(const struct cw_outfile *file, int directory_fd)
 
 static int rename_part(struct cw_outfile *file, int directory_fd)
 {
-	struct stat status;
+	struct stat status, there;
 	int failure = 0;
 
 	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) ||
@@ -178,9 +178,9 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 		return -ESTALE;
 	file->published_bytes = status.st_size;
 	file->published_time = status.st_mtim;
-	if (!fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW) &&
-	    !file->options.no_clobber)
-		failure = cw_target_replace(&status, geteuid());
+	if (!file->options.no_clobber &&
+	    !fstatat(directory_fd, file->base, &there, AT_SYMLINK_NOFOLLOW))
+		failure = cw_target_replace(&there, status.st_uid);
 	if (failure)
 		return failure;
 	if (file->options.no_clobber)
