@@ -38,7 +38,8 @@ static int list_kinds(const struct cw_catalogue_device *device, const struct cw_
 
 static int list_linktypes(struct cw_catalogue *catalogue, struct cw_catalogue_device *device)
 {
-	cw_catalogue_ask_link_types(catalogue, device);
+	if (cw_catalogue_ask_link_types(catalogue, device) < 0)
+		return cw_complain_no_memory();
 	if (device->link_types_error[0]) {
 		char clean[CLEAN_BYTES];
 
@@ -66,7 +67,8 @@ static int show_device(const struct cw_arguments *arguments, struct cw_catalogue
 		return list_clocks(device);
 	if (arguments->live.lists_linktypes && !arguments->json)
 		return list_linktypes(catalogue, device);
-	cw_catalogue_ask_link_types(catalogue, device);
+	if (cw_catalogue_ask_link_types(catalogue, device) < 0)
+		return cw_complain_no_memory();
 	if (arguments->json)
 		return cw_catalogue_print_json(catalogue, device);
 	cw_catalogue_print_device(device);
@@ -76,7 +78,8 @@ static int show_device(const struct cw_arguments *arguments, struct cw_catalogue
 static int show_all(const struct cw_arguments *arguments, struct cw_catalogue *catalogue)
 {
 	if (arguments->json) {
-		cw_catalogue_ask_link_types(catalogue, NULL);
+		if (cw_catalogue_ask_link_types(catalogue, NULL) < 0)
+			return cw_complain_no_memory();
 		return cw_catalogue_print_json(catalogue, NULL);
 	}
 	if (arguments->live.lists_devices)

@@ -65,6 +65,12 @@ static int add_link_type(struct cw_kinds *kinds, uint32_t linktype)
 			cw_linktype_description(linktype));
 }
 
+/* Returns -ENOMEM if libpcap just failed with this text, or this errno, for want of memory. */
+static int failure_of_libpcap(const char *text)
+{
+	return errno == ENOMEM || strstr(text, strerror(ENOMEM)) ? -ENOMEM : 0;
+}
+
 /* Adds the data that needs no opening. */
 static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *device)
 {
@@ -82,10 +88,13 @@ static int describe(struct cw_catalogue *catalogue, struct cw_catalogue_device *
 	linktype = cw_linktype_from_hardware(device->netdev->arp_type);
 	if (linktype >= 0)
 		result = add_link_type(&device->link_types, (uint32_t)linktype);
+	errno = 0;
 	handle = pcap_create(device->name, text);
 	if (!handle)
-		return result;
+		return result ? result : failure_of_libpcap(text);
 	count = pcap_list_tstamp_types(handle, &types);
+	if (count < 0)
+		result = -ENOMEM;
 	for (index = 0; result == 0 && index < count; index++) {
 		const char *name = pcap_tstamp_type_val_to_name(types[index]);
 
@@ -154,44 +163,51 @@ void cw_catalogue_fini(struct cw_catalogue *catalogue)
 
 /* ---- link types ---- */
 
-static void read_link_types(pcap_t *handle, struct cw_catalogue_device *device)
+static int read_link_types(pcap_t *handle, struct cw_catalogue_device *device)
 {
 	int first = pcap_datalink(handle);
 	int *types = NULL;
-	int count = pcap_list_datalinks(handle, &types);
-	int index, result;
+	int count, index, result;
 
+	errno = 0;
+	count = pcap_list_datalinks(handle, &types);
 	device->link_types.count = 0;
 	device->are_opened = true;
-	result = add_link_type(&device->link_types, cw_linktype_from_dlt(first));
+	result = count < 0 ? failure_of_libpcap(pcap_geterr(handle)) : 0;
+	if (result == 0)
+		result = add_link_type(&device->link_types, cw_linktype_from_dlt(first));
 	for (index = 0; result == 0 && index < count; index++)
 		if (types[index] != first)
 			result =
 			    add_link_type(&device->link_types, cw_linktype_from_dlt(types[index]));
 	if (count >= 0)
 		pcap_free_datalinks(types);
-	if (result < 0)
-		snprintf(device->link_types_error, sizeof(device->link_types_error),
-			 "out of memory");
+	return result;
 }
 
-static void ask_link_types(struct cw_catalogue_device *device)
+/* Returns 0, also if the device cannot be opened, or -ENOMEM. */
+static int ask_link_types(struct cw_catalogue_device *device)
 {
 	char *error = device->link_types_error;
 	size_t bytes = sizeof(device->link_types_error);
 	char text[PCAP_ERRBUF_SIZE] = "";
-	pcap_t *handle = pcap_create(device->name, text);
-	int status;
+	int status, result = 0;
+	pcap_t *handle;
 
+	errno = 0;
+	handle = pcap_create(device->name, text);
 	if (!handle) {
 		snprintf(error, bytes, "%s", text);
-		return;
+		return failure_of_libpcap(text);
 	}
+	errno = 0;
 	pcap_set_snaplen(handle, ASK_SNAPLEN);
 	pcap_set_buffer_size(handle, ASK_BUFFER_BYTES);
 	status = pcap_activate(handle);
+	if (status < 0)
+		result = failure_of_libpcap(pcap_geterr(handle));
 	if (status >= 0)
-		read_link_types(handle, device);
+		result = read_link_types(handle, device);
 	else if (status == PCAP_ERROR_PERM_DENIED)
 		snprintf(error, bytes,
 			 "permission denied, CAP_NET_RAW is missing: run as root, or 'sudo setcap "
@@ -200,18 +216,18 @@ static void ask_link_types(struct cw_catalogue_device *device)
 		snprintf(error, bytes, "%s%s%s", pcap_statustostr(status),
 			 pcap_geterr(handle)[0] ? ": " : "", pcap_geterr(handle));
 	pcap_close(handle);
+	return result;
 }
 
-void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only)
+int cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only)
 {
-	if (only) {
-		ask_link_types(only);
-		return;
-	}
+	int result = only ? ask_link_types(only) : 0;
+
 	/* Opening other kinds has effects: it connects to a bus, or changes a monitor. */
-	for (uint32_t index = 0; index < catalogue->count; index++)
+	for (uint32_t index = 0; index < catalogue->count && !only && result == 0; index++)
 		if (catalogue->at[index].netdev || strcmp(catalogue->at[index].name, "any") == 0)
-			ask_link_types(&catalogue->at[index]);
+			result = ask_link_types(&catalogue->at[index]);
+	return result;
 }
 
 /* ---- numbers ---- */

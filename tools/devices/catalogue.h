@@ -52,9 +52,9 @@ void cw_catalogue_fini(struct cw_catalogue *catalogue);
 
 /*
  * Opens each network interface, or just the device `only` of any kind, to read its link types. A
- * failure goes to its link_types_error.
+ * failure goes to its link_types_error. Returns 0 or -ENOMEM.
  */
-void cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only);
+int cw_catalogue_ask_link_types(struct cw_catalogue *catalogue, struct cw_catalogue_device *only);
 
 /* Returns the device of that name, else of that number, else NULL. */
 struct cw_catalogue_device *cw_catalogue_find(struct cw_catalogue *catalogue, const char *word);
