@@ -35,7 +35,7 @@ static void expect_same(const struct cw_packet *packet, const struct pcap_pkthdr
 						    (uint64_t)header->ts.tv_usec);
 }
 
-/* Zeros to the end of a file, and the header of a file joined on: libpcap takes them for records. */
+/* Zeros to a file's end, and the header of a joined file: libpcap takes them for records. */
 static bool is_no_record(const struct pcap_pkthdr *header)
 {
 	uint32_t seconds = (uint32_t)header->ts.tv_sec;
