@@ -69,6 +69,17 @@ static const uint8_t kinds[][KINDS_MAX] = {
 	    [7] = VERDICT, /* epb_verdict */
 	    [8] = TWO_U32, /* epb_processid_threadid */
 	},
+    [CW_OPTIONS_NAMES] =
+	{
+	    [1] = OCTETS, /* comment */
+	    [2] = OCTETS, /* ns_dnsname */
+	    [3] = OCTETS, /* ns_dnsIP4addr */
+	    [4] = OCTETS, /* ns_dnsIP6addr */
+	},
+    [CW_OPTIONS_SECRETS] =
+	{
+	    [1] = OCTETS, /* comment */
+	},
 };
 
 /* Kinds of a fixed length. */

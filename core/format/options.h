@@ -21,6 +21,8 @@ enum cw_options_block {
 	CW_OPTIONS_SECTION,
 	CW_OPTIONS_IFACE,
 	CW_OPTIONS_PACKET,
+	CW_OPTIONS_NAMES,
+	CW_OPTIONS_SECRETS,
 };
 
 /* The options of a block of a file. */

@@ -465,6 +465,8 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 			result = cw_pcapng_section(file, at.data, block.bytes, error);
 		else if (block.type == CW_PCAPNG_IDB)
 			result = cw_pcapng_interface(file, at.data, block.bytes, error);
+		else
+			cw_pcapng_other(file, &block, at.data);
 		if (result)
 			return result;
 		step->consumed += block.bytes;
@@ -472,7 +474,7 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	}
 }
 
-/* Walks from a packet block to the next section or interface block; skips all other blocks. */
+/* Walks from a packet block to the next block of another kind. */
 static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
 			const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step)
 {
@@ -484,7 +486,7 @@ static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
 	while (count < limits->records_max) {
 		if (at.bytes == 0 || cw_pcapng_check(file, &at, file->offset + used, &block, NULL))
 			break;
-		if (block.type == CW_PCAPNG_SHB || block.type == CW_PCAPNG_IDB)
+		if (cw_unlikely(!cw_pcapng_is_packet(block.type)))
 			break;
 		if (count && used + block.bytes > limits->bytes_max)
 			break;
@@ -492,7 +494,7 @@ static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
 		at.data += block.bytes;
 		at.bytes -= block.bytes;
 		used += block.bytes;
-		count += cw_pcapng_is_packet(block.type);
+		count++;
 	}
 	step->span.bytes = used;
 	step->span.record_count = count;
@@ -525,6 +527,9 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		step->span.data = shown->data + step->consumed;
 		step->span.offset = file->offset;
 		step->span.layout = file->layout;
+		step->span.layout.block_end = file->ifaces->kept_count;
+		step->span.layout.section =
+		    file->format == CW_PCAPFILE_PCAPNG ? file->section : NULL;
 		step->consumed += step->span.bytes;
 		file->offset += step->span.bytes;
 	}

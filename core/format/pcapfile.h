@@ -26,7 +26,11 @@
 #define CW_PCAPNG_IDB 1u
 #define CW_PCAPNG_PB 2u
 #define CW_PCAPNG_SPB 3u
+#define CW_PCAPNG_NRB 4u
+#define CW_PCAPNG_ISB 5u
 #define CW_PCAPNG_EPB 6u
+#define CW_PCAPNG_DSB 10u
+#define CW_PCAPNG_CUSTOM 0xBADu /* to be copied; 0x40000BAD is not */
 #define CW_PCAPNG_BLOCK_BYTES_MIN ((size_t)12)
 #define CW_PCAPNG_EPB_BLOCK_BYTES ((size_t)32)
 #define CW_PCAPNG_SPB_BLOCK_BYTES ((size_t)16)
@@ -64,9 +68,9 @@ struct cw_pcapfile {
 	uint64_t section_count;
 	uint32_t joined_count;
 	struct cw_pcapfile_joined joined[CW_PCAPFILE_JOINED_MAX];
-	const struct cw_described *section; /* options of the current section, or NULL */
-	uint64_t left_out_options; /* of sections and interfaces, that no output can hold */
-	uint32_t first_linktype;   /* CW_LINKTYPE_ANY before the first interface */
+	struct cw_section *section;    /* the current section */
+	struct cw_block_counts blocks; /* met so far */
+	uint32_t first_linktype;       /* CW_LINKTYPE_ANY before the first interface */
 	uint32_t first_snaplen;
 	uint32_t
 	    limit; /* the first header's, of a packet's bytes: a pcap file with a snaplen; or 0 */
@@ -166,6 +170,9 @@ static inline void cw_pcapfile_note_iface(struct cw_pcapfile *file, const struct
 /* Read a section header or an interface block that passed cw_pcapng_check. */
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 		      struct cw_error *error);
+/* Keeps or counts any other block. */
+void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
+		     const uint8_t *data);
 int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 			struct cw_error *error);
 

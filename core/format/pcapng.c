@@ -92,7 +92,7 @@ static const struct cw_described *keep_options(struct cw_pcapfile *file,
 	struct cw_described *kept = bytes ? cw_ifaces_describe(file->ifaces, bytes) : NULL;
 
 	bytes = cw_options_copy(options, kept ? kept->options : NULL, kept ? bytes : 0,
-				&file->left_out_options);
+				&file->blocks.left_out_options);
 	if (kept)
 		kept->bytes = bytes;
 	return kept;
@@ -128,7 +128,10 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	file->layout.iface_count = 0;
 	options = (struct cw_options){block + SHB_OPTIONS, block_bytes - SHB_BYTES,
 				      CW_OPTIONS_SECTION, is_swapped};
-	file->section = keep_options(file, &options);
+	file->section = cw_ifaces_add_section(file->ifaces);
+	if (!file->section)
+		return cw_error_set_errno(error, -ENOMEM, "cannot add a section");
+	file->section->options = keep_options(file, &options);
 	return 0;
 }
 
@@ -161,7 +164,7 @@ static int keep_text(struct cw_pcapfile *file, char **text, const uint8_t *value
 		if (bytes <= CW_DESCRIBED_BYTES_MAX - file->ifaces->described_bytes) {
 			file->ifaces->described_bytes += bytes;
 		} else {
-			file->left_out_options++;
+			file->blocks.left_out_options++;
 			bytes = CW_NAME_BYTES;
 		}
 	}

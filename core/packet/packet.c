@@ -30,6 +30,16 @@ void cw_ifaces_fini(struct cw_ifaces *ifaces)
 		ifaces->described = described->next;
 		free(described);
 	}
+	while (ifaces->sections) {
+		struct cw_section *section = ifaces->sections;
+
+		ifaces->sections = section->next;
+		free(section);
+	}
+	for (uint32_t i = 0; i < ifaces->kept_count; i++)
+		free(ifaces->kept[i / CW_IFACES_BLOCK][i % CW_IFACES_BLOCK]);
+	for (uint32_t i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->kept[i]; i++)
+		free(ifaces->kept[i]);
 	for (uint32_t i = 0; i < CW_IFACES_BLOCKS_MAX && ifaces->blocks[i]; i++)
 		free(ifaces->blocks[i]);
 	memset(ifaces, 0, sizeof(*ifaces));
@@ -48,6 +58,49 @@ struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes)
 	ifaces->described = described;
 	ifaces->described_bytes += bytes;
 	return described;
+}
+
+struct cw_section *cw_ifaces_add_section(struct cw_ifaces *ifaces)
+{
+	struct cw_section *section = calloc(1, sizeof(*section));
+
+	if (!section)
+		return NULL;
+	section->first_block = ifaces->kept_count;
+	section->next = ifaces->sections;
+	ifaces->sections = section;
+	return section;
+}
+
+struct cw_block *cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_section *section,
+				     enum cw_block_kind kind, size_t bytes)
+{
+	uint32_t room = ifaces->kept_count / CW_IFACES_BLOCK;
+	size_t whole = sizeof(struct cw_block) + bytes;
+	struct cw_block *block;
+
+	if (room >= CW_IFACES_BLOCKS_MAX ||
+	    whole > CW_DESCRIBED_BYTES_MAX - ifaces->described_bytes)
+		return NULL;
+	if (!ifaces->kept[room])
+		ifaces->kept[room] = calloc(CW_IFACES_BLOCK, sizeof(struct cw_block *));
+	block = ifaces->kept[room] ? malloc(whole) : NULL;
+	if (!block)
+		return NULL;
+	*block = (struct cw_block){.section = section, .kind = kind, .bytes = (uint32_t)bytes};
+	ifaces->kept[room][ifaces->kept_count++ % CW_IFACES_BLOCK] = block;
+	ifaces->described_bytes += whole;
+	return block;
+}
+
+void cw_ifaces_drop_block(struct cw_ifaces *ifaces)
+{
+	uint32_t last = --ifaces->kept_count;
+
+	struct cw_block *block = ifaces->kept[last / CW_IFACES_BLOCK][last % CW_IFACES_BLOCK];
+
+	ifaces->described_bytes -= sizeof(*block) + block->bytes;
+	free(block);
 }
 
 int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface)

@@ -36,6 +36,38 @@ struct cw_described {
 	uint8_t options[];
 };
 
+/* A section of a pcapng file. */
+struct cw_section {
+	struct cw_section *next;            /* of the table that owns it */
+	const struct cw_described *options; /* or NULL; owned by the table */
+	uint32_t first_block;               /* index in the table of the section's first block */
+};
+
+/* Blocks of pcapng files that are neither of packets nor of interfaces. */
+enum cw_block_kind {
+	CW_BLOCK_SECRETS,
+	CW_BLOCK_NAMES,
+	CW_BLOCK_CUSTOM, /* marked as to be copied */
+	CW_BLOCK_STATISTICS,
+	CW_BLOCK_OTHER, /* not copied */
+	CW_BLOCK_KINDS,
+};
+
+/* Blocks of a file, and what no output has of them. */
+struct cw_block_counts {
+	uint64_t of_kind[CW_BLOCK_KINDS];
+	uint64_t left_out;
+	uint64_t left_out_options; /* of sections, interfaces and blocks */
+};
+
+/* A block that outputs copy, in native byte order, with its frame. */
+struct cw_block {
+	const struct cw_section *section;
+	enum cw_block_kind kind;
+	uint32_t bytes;
+	uint8_t data[];
+};
+
 /* An interface: live, or of a capture file (pcapng describes each; a pcap file is one). */
 struct cw_iface {
 	uint32_t linktype;       /* LINKTYPE_ value, canonical, 16 bits used */
@@ -51,7 +83,7 @@ struct cw_iface {
 	char *name;              /* if_name or NULL; owned by the table */
 	char *description;       /* if_description or NULL; owned by the table */
 	const struct cw_described *options; /* further options, or NULL; owned by the table */
-	const struct cw_described *section; /* of its section, or NULL; owned by the table */
+	const struct cw_section *section;   /* pcapng: its section; owned by the table */
 };
 
 /*
@@ -62,16 +94,19 @@ struct cw_iface {
 #define CW_IFACES_BLOCK 256u
 #define CW_IFACES_BLOCKS_MAX 4096u
 
-/* Bytes of options and long names that a run keeps. Beyond, options are left out and counted, and
- * names are truncated to CW_NAME_BYTES. */
+/* Bytes of options, blocks and long names that a run keeps. Beyond, options and blocks are left out
+ * and counted, and names are truncated to CW_NAME_BYTES. */
 #define CW_DESCRIBED_BYTES_MAX ((size_t)64 << 20)
 #define CW_NAME_BYTES 256u
 
 struct cw_ifaces {
 	/* owner: the appender */
 	uint32_t count;
-	size_t described_bytes;         /* options and long names */
+	size_t described_bytes;         /* options, blocks and long names */
 	struct cw_described *described; /* all, newest first */
+	struct cw_section *sections;    /* all, newest first */
+	uint32_t kept_count;            /* blocks that outputs copy */
+	struct cw_block **kept[CW_IFACES_BLOCKS_MAX];
 	struct cw_iface *blocks[CW_IFACES_BLOCKS_MAX];
 };
 
@@ -79,12 +114,30 @@ void cw_ifaces_init(struct cw_ifaces *ifaces);
 void cw_ifaces_fini(struct cw_ifaces *ifaces);
 /* Returns memory for `bytes` of options, owned by the table; NULL: no memory, or too many. */
 struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes);
+/* Adds a section, whose blocks follow. NULL: no memory. */
+struct cw_section *cw_ifaces_add_section(struct cw_ifaces *ifaces);
+/* Returns a block of the section with room for `bytes`; NULL: no memory, or too many. Readers find
+ * it at index kept_count - 1, as they find interfaces. */
+struct cw_block *cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_section *section,
+				     enum cw_block_kind kind, size_t bytes);
+/* Takes the last block away again. */
+void cw_ifaces_drop_block(struct cw_ifaces *ifaces);
 /* Copies *iface, takes its two strings on success. Returns the index, -ENOMEM, or -ENOSPC. */
 int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface);
 
 static inline const struct cw_iface *cw_ifaces_at(const struct cw_ifaces *ifaces, uint32_t index)
 {
 	return &ifaces->blocks[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
+}
+
+static inline const struct cw_block *cw_ifaces_block(const struct cw_ifaces *ifaces, uint32_t index)
+{
+	return ifaces->kept[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
+}
+
+static inline const struct cw_described *cw_iface_section_options(const struct cw_iface *iface)
+{
+	return iface->section ? iface->section->options : NULL;
 }
 
 /* Whether a pcap record has its two lengths in the order before version 2.3. */
@@ -107,6 +160,8 @@ struct cw_layout {
 	uint32_t iface_count;        /* interfaces of the section so far */
 	uint32_t caplen_max;         /* pcap: longest capture length; longer is damage */
 	uint32_t caplen_cut; /* pcap, ring, frames: most bytes handed out a packet (snaplen) */
+	uint32_t block_end;  /* blocks that the run had kept when the span was read */
+	const struct cw_section *section; /* pcapng: the section of the span */
 	const struct cw_ifaces *ifaces;
 };
 

@@ -239,6 +239,7 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->section_count = parser->section_count;
 	info->joined_count = parser->joined_count;
 	info->has_grown = source->has_grown;
+	info->blocks = parser->blocks;
 }
 
 uint32_t cw_source_joined(const struct cw_source *source, uint32_t capacity,

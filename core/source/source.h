@@ -39,6 +39,7 @@ struct cw_source_info {
 	uint64_t section_count;  /* pcapng sections */
 	uint32_t joined_count; /* capture files that follow the first one in the input (cat a b) */
 	bool has_grown;        /* a regular file became longer after open */
+	struct cw_block_counts blocks; /* pcapng: blocks beside packets */
 };
 
 /* A capture file that follows another one in the same input. */

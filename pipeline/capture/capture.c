@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "core/packet/linktype.h"
 #include "pipeline/capture/capture.h"
 
@@ -160,6 +161,18 @@ static bool breaks_promise(const struct cw_inputs *inputs, uint32_t index)
 	return false;
 }
 
+/* Reports what pcapng files hold and no output has. */
+static void tell_left_out(struct cw_run *run, const struct cw_input *input)
+{
+	const struct cw_block_counts *blocks = &input->info.blocks;
+
+	if (blocks->left_out || blocks->left_out_options)
+		cw_run_tell(run, CW_NOTE,
+			    "%s: %" PRIu64 " block%s and %" PRIu64 " option%s are in no output",
+			    input->path, blocks->left_out, cw_plural(blocks->left_out),
+			    blocks->left_out_options, cw_plural(blocks->left_out_options));
+}
+
 /* Notes what is known at the input's end, and closes it. */
 static void end_input(struct cw_capture *capture, struct cw_input *input)
 {
@@ -168,6 +181,7 @@ static void end_input(struct cw_capture *capture, struct cw_input *input)
 	if (!input->source)
 		return;
 	cw_source_info(input->source, &input->info);
+	tell_left_out(capture->run, input);
 	if (input->info.has_grown)
 		cw_run_tell(capture->run, CW_WARNING,
 			    "%s grew while it was read; packets added later are not read",

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
 
 #define ABORT_PATIENCE_MS 2000u
@@ -119,10 +120,59 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 	cw_files_release(&outputs->files, file);
 }
 
+/* Appends a block to the output's file, which is acquired. */
+static void write_late(struct cw_outputs *outputs, struct cw_output *output,
+		       const struct cw_block *block)
+{
+	struct cw_file *file = output->writer.file;
+	struct iovec vector = {(void *)block->data, block->bytes};
+	struct cw_file_writer *writer = &file->writer;
+	int failure = 0;
+
+	writer->handed += cw_outfile_write(file->outfile, &vector, 1, writer->handed, &failure);
+	writer->ahead[writer->ahead_count ? 1 : 0] =
+	    (struct cw_anchor){writer->handed, output->turn.file_records, output->turn.file_bytes};
+	if (writer->ahead_count < 2)
+		writer->ahead_count++;
+	if (failure) {
+		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+		cw_writer_cut_to_whole(output, file);
+	}
+}
+
+/* Appends the blocks that follow the output's last record in its section. */
+static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *output)
+{
+	const struct cw_ifaces *ifaces = &outputs->inputs->ifaces;
+	struct cw_file *file = output->writer.file;
+	bool is_open = false;
+	const struct cw_block *block;
+	struct cw_block_walk walk;
+
+	if (!output->blocks.section)
+		return;
+	cw_block_walk_start(&walk, ifaces, output, NULL, ifaces->kept_count, false);
+	while ((block = cw_block_walk_next(&walk)) && !atomic_load(&output->shared.failure)) {
+		if (output->format != CW_FORMAT_PCAPNG) {
+			cw_output_count_block(output, block);
+			continue;
+		}
+		if (!is_open && (!file || file != output->turn.file || file->writer.is_finished ||
+				 cw_writer_switch_file(outputs, output, file) < 0))
+			return;
+		is_open = true;
+		cw_output_count_block(output, block);
+		write_late(outputs, output, block);
+	}
+	if (is_open)
+		cw_files_release(&outputs->files, file);
+}
+
 void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *empty)
 {
 	if (empty)
 		write_empty(outputs, output, empty);
+	write_late_blocks(outputs, output);
 	if (output->writer.file)
 		cw_writer_finish_file(outputs, output, output->writer.file);
 }

@@ -48,6 +48,14 @@ struct cw_output_limits {
 };
 
 /* Place of the next record, and totals reserved so far. Owner: the turn. */
+/* Blocks of pcapng inputs beside packets. (blocks.h) */
+struct cw_output_blocks {
+	const struct cw_section *section; /* of the last record; NULL: none, or a pcap file's */
+	uint32_t next;                    /* first block of the run that the file may lack */
+	uint64_t copied[CW_BLOCK_KINDS];
+	uint64_t left_out; /* pcap cannot hold them */
+};
+
 struct cw_output_turn {
 	bool shall_rotate;           /* the next record begins a new file */
 	struct cw_file *file;        /* being filled; NULL before the first record */
@@ -139,6 +147,7 @@ struct cw_output {
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_output_limits limits;
 	struct cw_output_turn turn;
+	struct cw_output_blocks blocks;
 	struct cw_output_thin thin;
 
 	_Alignas(CW_CACHE_LINE) struct cw_output_shared shared;
@@ -153,7 +162,7 @@ CW_ASSERT_BYTES(struct cw_output_turn, 312);
 CW_ASSERT_BYTES(struct cw_output_thin, 40);
 CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);
-CW_ASSERT_BYTES(struct cw_output, 15 * CW_CACHE_LINE);
+CW_ASSERT_BYTES(struct cw_output, 16 * CW_CACHE_LINE);
 
 /* Stops the output with `failure` (negative errno) and a text for the user. Returns false if the
  * output had failed before: the first call counts. */

@@ -17,6 +17,9 @@ struct cw_preface {
 	bool is_new_file;
 	size_t header_bytes;
 	size_t iface_bytes;
+	size_t blocks_bytes;
+	const struct cw_section *section; /* of the record */
+	uint32_t block_end;               /* blocks of the run that precede the record */
 };
 
 struct cw_bytes {

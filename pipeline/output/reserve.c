@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/base/grow.h"
+#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
 
 /* ---- chunks ---- */
@@ -150,7 +151,7 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 	uint8_t *header = outputs->turn.block.at;
 	size_t bytes =
 	    output->format == CW_FORMAT_PCAPNG
-		? cw_format_section(iface->section, header)
+		? cw_format_section(cw_iface_section_options(iface), header)
 		: cw_format_header(output->turn.format, output->turn.linktype | iface->fcs,
 				   cw_output_snaplen_field(outputs, output, output->turn.linktype),
 				   header);
@@ -172,7 +173,8 @@ static bool may_truncate_timestamps(const struct cw_output *output, const struct
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
 {
-	if (!output->turn.file || output->turn.shall_rotate)
+	if (!output->turn.file || output->turn.shall_rotate ||
+	    !cw_output_has_blocks(output, batch->span.layout.section, batch->span.layout.block_end))
 		return false;
 	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
@@ -256,26 +258,51 @@ enum placing {
 	OVER_SHARE, /* the output holds its share of the pool: the record is lost */
 };
 
-static void find_preface(const struct cw_output *output, const struct cw_packet *packet,
-			 const struct cw_iface *iface, size_t record_bytes,
+static size_t blocks_bytes(const struct cw_outputs *outputs, const struct cw_output *output,
+			   const struct cw_preface *preface)
+{
+	const struct cw_block *block;
+	struct cw_block_walk walk;
+	size_t bytes = 0;
+
+	if (output->format != CW_FORMAT_PCAPNG ||
+	    (!preface->is_new_file &&
+	     cw_output_has_blocks(output, preface->section, preface->block_end)))
+		return 0;
+	cw_block_walk_start(&walk, &outputs->inputs->ifaces, output, preface->section,
+			    preface->block_end, preface->is_new_file);
+	while ((block = cw_block_walk_next(&walk)))
+		bytes += block->bytes;
+	return bytes;
+}
+
+/* Fills the preface, whose section and block_end are set. */
+static void find_preface(const struct cw_outputs *outputs, const struct cw_output *output,
+			 const struct cw_packet *packet, size_t record_bytes,
 			 struct cw_preface *preface)
 {
+	const struct cw_iface *iface = cw_ifaces_at(&outputs->inputs->ifaces, packet->iface);
 	bool has_iface =
 	    output->format != CW_FORMAT_PCAPNG ||
 	    (output->turn.file &&
 	     cw_file_find_iface(&output->turn.file->turn, packet->iface) != CW_FILE_IFACE_NONE);
 
-	*preface = (struct cw_preface){0};
+	preface->blocks_bytes = blocks_bytes(outputs, output, preface);
 	if (output->format == CW_FORMAT_PCAPNG)
 		preface->iface_bytes = cw_format_iface_bytes(iface);
 	preface->is_new_file =
 	    !output->turn.file ||
-	    cw_output_needs_rotation(
-		output, 1, record_bytes + (has_iface ? 0 : preface->iface_bytes), packet->ts_ns);
+	    cw_output_needs_rotation(output, 1,
+				     record_bytes + (has_iface ? 0 : preface->iface_bytes) +
+					 preface->blocks_bytes,
+				     packet->ts_ns);
 	if (preface->is_new_file)
-		preface->header_bytes = output->format == CW_FORMAT_PCAPNG
-					    ? cw_format_section_bytes(iface->section)
-					    : CW_PCAP_HEADER_BYTES;
+		preface->blocks_bytes = blocks_bytes(outputs, output, preface);
+	if (preface->is_new_file)
+		preface->header_bytes =
+		    output->format == CW_FORMAT_PCAPNG
+			? cw_format_section_bytes(cw_iface_section_options(iface))
+			: CW_PCAP_HEADER_BYTES;
 	else if (has_iface)
 		preface->iface_bytes = 0;
 }
@@ -330,7 +357,34 @@ static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output
 	return lose(output, packet, &output->turn.lost[CW_LOSS_BACKLOG]);
 }
 
-/* Begins the file and writes the interface block that the record needs. */
+/* Writes the blocks of its section that precede the record; a pcap output counts them. */
+static void write_blocks(struct cw_outputs *outputs, struct cw_output *output,
+			 const struct cw_preface *preface)
+{
+	bool is_pcapng = output->format == CW_FORMAT_PCAPNG;
+	const struct cw_block *block;
+	struct cw_block_walk walk;
+	uint32_t start;
+
+	if ((!is_pcapng || !preface->is_new_file) &&
+	    cw_output_has_blocks(output, preface->section, preface->block_end))
+		return;
+	cw_block_walk_start(&walk, &outputs->inputs->ifaces, output, preface->section,
+			    preface->block_end, is_pcapng && preface->is_new_file);
+	while ((block = cw_block_walk_next(&walk))) {
+		cw_output_count_block(output, block);
+		if (!is_pcapng)
+			continue;
+		reserve_bytes(outputs, output, block->bytes, block->data, &start);
+		set_anchor(output);
+	}
+	if (preface->section)
+		output->blocks.section = preface->section;
+	if (output->blocks.next < preface->block_end)
+		output->blocks.next = preface->block_end;
+}
+
+/* Begins the file and writes the blocks that the record needs. */
 static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_packet *packet, const struct cw_iface *iface,
 			 const struct cw_preface *preface, size_t bytes)
@@ -355,6 +409,7 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 	}
 	if (preface->is_new_file)
 		write_header(outputs, output, iface);
+	write_blocks(outputs, output, preface);
 	if (!preface->iface_bytes)
 		return 0;
 	result = cw_file_add_iface(&output->turn.file->turn, packet->iface,
@@ -437,10 +492,12 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 		return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
 	}
 	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
-	find_preface(output, packet, iface, record_bytes, preface);
+	*preface = (struct cw_preface){.section = batch->span.layout.section,
+				       .block_end = batch->span.layout.block_end};
+	find_preface(outputs, output, packet, record_bytes, preface);
 	if (batch->piece_count == batch->piece_capacity)
 		return NO_ROOM;
-	bytes = preface->header_bytes + preface->iface_bytes + record_bytes;
+	bytes = preface->header_bytes + preface->blocks_bytes + preface->iface_bytes + record_bytes;
 	room = make_room(outputs, output, preface, bytes);
 	if (room == NO_ROOM)
 		return NO_ROOM;
@@ -459,7 +516,7 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	}
 	place_record(outputs, batch, tally, packet, record_bytes,
 		     !is_giant && !preface->is_new_file && !preface->iface_bytes &&
-			 !tally->ends_in_giant);
+			 !preface->blocks_bytes && !tally->ends_in_giant);
 	tally->ends_in_giant = is_giant;
 	if (is_giant)
 		cw_output_seal_all(outputs, output);

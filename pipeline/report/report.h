@@ -19,7 +19,8 @@ struct cw_report_input {
 	const struct cw_source_joined *joined; /* the first ones; borrowed from the run */
 	uint32_t joined_shown;
 	uint32_t joined_count;
-	char *error; /* NULL: read to the end */
+	char *error;                   /* NULL: read to the end */
+	struct cw_block_counts blocks; /* pcapng: blocks beside packets */
 };
 
 /* A queue of a live run: kernel_seen = kernel_dropped + received + left. */
@@ -58,8 +59,10 @@ struct cw_report_rule {
 	uint64_t left_out_total;
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
-	uint64_t timestamps_truncated; /* written packets, to microseconds */
-	uint64_t failures;             /* also those that the output recovered from */
+	uint64_t timestamps_truncated;   /* written packets, to microseconds */
+	uint64_t failures;               /* also those that the output recovered from */
+	uint64_t blocks[CW_BLOCK_KINDS]; /* copied beside packets */
+	uint64_t left_out_blocks;        /* a pcap output cannot hold them */
 	char *error;  /* reason that the output stopped, or what a file of it lacks; or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;

@@ -135,7 +135,7 @@ struct cw_batch {
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
 CW_ASSERT_BYTES(struct cw_batch_part, 72);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 312);
+CW_ASSERT_BYTES(struct cw_batch, 320);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

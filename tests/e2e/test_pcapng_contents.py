@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What pcapng files hold beside packets: the options of sections, interfaces and packets."""
+"""What pcapng files hold beside packets: options, decryption secrets, names, custom blocks."""
 import struct
 import subprocess
 
@@ -32,6 +32,21 @@ class File:
 
     def interface(self, options=(), linktype=1):
         return self.block(1, self.pack("HHI", linktype, 0, 0), options)
+
+    def secrets(self, data=b"CLIENT_RANDOM aa bb\n", options=()):
+        body = self.pack("II", 0x544C534B, len(data)) + data + b"\0" * (-len(data) % 4)
+        return self.block(10, body, options)
+
+    def names(self, name=b"h1.x", options=()):
+        value = b"\x0a\0\0\1" + name + b"\0"
+        return self.block(4, self.pack("HH", 1, len(value)) + value + b"\0" * (-len(value) % 4) +
+                          self.pack("HH", 0, 0), options)
+
+    def custom(self, data=b"12345678", kind=0xBAD):
+        return self.block(kind, self.pack("I", 32473) + data)
+
+    def statistics(self, iface=0):
+        return self.block(5, self.pack("III", iface, 0, 1), [(4, self.pack("Q", 100))])
 
     def packet(self, options=(), iface=0, ts=1):
         data = FRAME + b"\0" * (-len(FRAME) % 4)
@@ -86,7 +101,7 @@ def described(order):
     return file.content
 
 
-class Options(e2e.Test):
+class Contents(e2e.Test):
     def split(self, content, *words, name="out.pcapng"):
         """Splits a file of this content; returns the blocks of an output."""
         self.write("in.pcapng", content)
@@ -94,6 +109,8 @@ class Options(e2e.Test):
         self.run_ok("split", "-q", "-r", self.path("in.pcapng"), *words)
         return blocks_of(self.read(name))
 
+
+class Options(Contents):
     def test_every_option_reaches_the_output_in_either_byte_order(self):
         here = File("<")
         found = self.split(described("<"))
@@ -188,6 +205,99 @@ class Options(e2e.Test):
         self.assertEqual(done.returncode, 0, done.stderr)
         for words in ("hardware", "system", "program", "of the section", "eth7", "a description"):
             self.assertIn(words, done.stdout)
+
+
+SHB, IDB, NRB, EPB, DSB, CUSTOM = 0x0A0D0D0A, 1, 4, 6, 10, 0xBAD
+
+
+class Blocks(Contents):
+    def kinds(self, name="out.pcapng"):
+        return [kind for kind, _, _ in blocks_of(self.read(name))]
+
+    def report(self, content, *words, status=0):
+        path = self.write("in.pcapng", content)
+        report, done = self.run_json("split", "-r", path, *words, status=status)
+        return report["inputs"][0]["blocks"], report["rules"][0]["blocks"], done
+
+    def test_secrets_and_names_precede_the_packets_in_either_byte_order(self):
+        outputs = []
+        for order in "<>":
+            file = File(order).section()
+            file.names(options=[(1, b"comment"), (2, b"server"), (3, bytes(4))])
+            file.secrets(options=[(1, b"comment")]).interface().packet()
+            self.split(file.content)
+            self.assertEqual(self.kinds(), [SHB, NRB, DSB, IDB, EPB])
+            outputs.append(self.read("out.pcapng"))
+        wanted = File("<").names(options=[(1, b"comment"), (2, b"server"), (3, bytes(4))])
+        wanted.secrets(options=[(1, b"comment")])
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertIn(wanted.content.replace(b"\xaa", b"\0"), outputs[0])
+
+    def test_later_blocks_stay_where_they_were_met_and_at_the_end(self):
+        file = File("<").section().interface().packet().packet().secrets().packet().custom()
+        file.packet().names().secrets(b"last")
+        for threads in (1, 3):
+            self.split(file.content, "-t", threads, "-w", self.path("out.pcapng"))
+            self.assertEqual(self.kinds(), [SHB, IDB, EPB, EPB, DSB, EPB, CUSTOM, EPB, NRB, DSB])
+
+    def test_every_rotated_file_begins_with_the_secrets_and_names_so_far(self):
+        file = File("<").section().secrets().interface().packet().packet().names().packet()
+        file.packet().packet().secrets()
+        found, _, _ = self.report(file.content, "-b", "packets:2", "-w", self.path("out.pcapng"))
+        self.assertEqual((found["secrets"], found["names"], found["left_out"]), (2, 1, 0))
+        self.assertEqual(self.kinds("out.pcapng"), [SHB, DSB, IDB, EPB, EPB])
+        self.assertEqual(self.kinds("out.1.pcapng"), [SHB, DSB, NRB, IDB, EPB, EPB])
+        self.assertEqual(self.kinds("out.2.pcapng"), [SHB, DSB, NRB, IDB, EPB, DSB])
+
+    def test_an_output_has_the_blocks_of_the_sections_of_its_packets_only(self):
+        file = File("<").section().secrets(b"one").interface().packet().names(b"late")
+        file.section().secrets(b"two").interface(linktype=101).packet()
+        path = self.write("in.pcapng", file.content)
+        self.run_ok("split", "-q", "-r", path, "-f", "ether proto 0x800", "-w",
+                    self.path("first.pcapng"), "-f", "len > 0", "-w", self.path("both.pcapng"))
+        self.assertEqual(self.kinds("first.pcapng"), [SHB, DSB, IDB, EPB, NRB])
+        self.assertEqual(self.kinds("both.pcapng"), [SHB, DSB, IDB, EPB, NRB, DSB, IDB, EPB])
+
+    def test_several_inputs_bring_their_own_blocks(self):
+        for name in "ab":
+            file = File("<").section().secrets(name.encode()).interface().packet().names().packet()
+            self.write(f"{name}.pcapng", file.secrets(name.encode() * 2).content)
+        self.run_ok("split", "-q", "-r", self.path("a.pcapng"), "-r", self.path("b.pcapng"), "-w",
+                    self.path("out.pcapng"))
+        one = [DSB, IDB, EPB, NRB, EPB, DSB]
+        self.assertEqual(self.kinds(), [SHB] + one + one)
+
+    def test_blocks_reach_compressed_outputs(self):
+        file = File("<").section().secrets().interface().packet().names()
+        self.split(file.content)
+        path = self.write("in.pcapng", file.content)
+        self.run_ok("split", "-q", "-r", path, "-w", self.path("out.pcapng.zst"))
+        plain = subprocess.run(["zstd", "-dcq", self.path("out.pcapng.zst")], capture_output=True)
+        self.assertEqual(plain.stdout, self.read("out.pcapng"))
+
+    def test_what_no_output_has_is_counted_and_told(self):
+        file = File(">").section([(77, b"?")]).interface().statistics().custom()
+        file.custom(kind=0x40000BAD).block(0x80000001, b"1234").packet()
+        file.block(10, file.pack("II", 0x544C534B, 400)).packet()  # longer than its block
+        found, written, done = self.report(file.content, "-w", self.path("out.pcapng"))
+        self.assertEqual(found, {"secrets": 1, "names": 0, "custom": 1, "statistics": 1, "other": 2,
+                                 "left_out": 5, "left_out_options": 1})
+        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "left_out": 0})
+        self.assertIn("5 blocks and 1 option are in no output", done.err)
+        self.assertEqual(self.kinds(), [SHB, IDB, EPB, EPB])
+
+    def test_a_pcap_output_counts_what_it_cannot_hold(self):
+        file = File("<").section().secrets().names().interface().packet().custom().packet()
+        _, written, _ = self.report(file.secrets().content, "-b", "packets:1", "-w",
+                                    self.path("out.pcap"))
+        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "left_out": 4})
+
+    def test_large_secrets_and_many_are_written_whole(self):
+        file = File("<").section().secrets(b"k" * 3_000_000).interface()
+        for number in range(300):
+            file.packet(ts=number + 1).names(b"n%d" % number)
+        found = self.split(file.content, "-t", 3, "-w", self.path("out.pcapng"))
+        self.assertEqual([kind for kind, _, _ in found], [SHB, DSB, IDB] + 300 * [EPB, NRB])
 
 
 if __name__ == "__main__":

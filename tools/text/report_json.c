@@ -30,6 +30,26 @@ json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_co
 	return list;
 }
 
+static json_t *input_blocks_json(const struct cw_block_counts *blocks)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "secrets",
+			 count(blocks->of_kind[CW_BLOCK_SECRETS]), "names",
+			 count(blocks->of_kind[CW_BLOCK_NAMES]), "custom",
+			 count(blocks->of_kind[CW_BLOCK_CUSTOM]), "statistics",
+			 count(blocks->of_kind[CW_BLOCK_STATISTICS]), "other",
+			 count(blocks->of_kind[CW_BLOCK_OTHER]), "left_out",
+			 count(blocks->left_out), "left_out_options",
+			 count(blocks->left_out_options));
+}
+
+static json_t *rule_blocks_json(const struct cw_report_rule *rule)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "secrets", count(rule->blocks[CW_BLOCK_SECRETS]),
+			 "names", count(rule->blocks[CW_BLOCK_NAMES]), "custom",
+			 count(rule->blocks[CW_BLOCK_CUSTOM]), "left_out",
+			 count(rule->left_out_blocks));
+}
+
 static json_t *inputs_json(const struct cw_report *report)
 {
 	json_t *list = json_array();
@@ -39,13 +59,14 @@ static json_t *inputs_json(const struct cw_report *report)
 
 		json_array_append_new(
 		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
 			      cw_json_text(input->file), "packets", count(input->packets), "bytes",
 			      count(input->bytes), "file_bytes", count(input->file_bytes), "format",
 			      cw_json_text(input->format), "truncated", count(input->truncated),
 			      "joined", cw_joined_json(input->joined, input->joined_shown),
 			      "joined_count", count(input->joined_count), "error",
-			      cw_json_text(input->error)));
+			      cw_json_text(input->error), "blocks",
+			      input_blocks_json(&input->blocks)));
 	}
 	return list;
 }
@@ -71,7 +92,8 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 				      json_string(cw_linktype_name(rule->illegal_linktypes[index],
 								   name, sizeof(name))));
 	return json_pack(
-	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}",
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:b}",
 	    "name", cw_json_text(rule->rule->name), "filter",
 	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
@@ -79,8 +101,8 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 	    count(rule->lost_total), "error", cw_json_text(rule->error), "files", files, "expired",
 	    count(rule->expired), "expired_files", count(rule->expired_files), "left_out", left_out,
 	    "left_out_total", count(rule->left_out_total), "timestamps_truncated",
-	    count(rule->timestamps_truncated), "illegal_linktypes", illegal, "removed",
-	    rule->is_removed);
+	    count(rule->timestamps_truncated), "illegal_linktypes", illegal, "blocks",
+	    rule_blocks_json(rule), "removed", rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)

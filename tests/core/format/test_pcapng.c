@@ -224,6 +224,64 @@ static void unknown_blocks_are_skipped_wherever_they_are(void **state)
 	expect_end(0, 2, NULL);
 }
 
+static void put_other(uint32_t type, const char *data, size_t bytes, const uint32_t *words,
+		      size_t count)
+{
+	static struct image body;
+
+	body.is_swapped = image.is_swapped;
+	body.bytes = 0;
+	while (count--)
+		put_u32(&body, *words++);
+	put_bytes(&body, data, bytes);
+	put_block(&image, type, body.data, body.bytes);
+}
+
+static void expect_block(uint32_t index, enum cw_block_kind kind, uint32_t bytes)
+{
+	const struct cw_block *block = cw_ifaces_block(&ifaces, index);
+
+	assert_int_equal(block->kind, kind);
+	assert_int_equal(block->bytes, bytes);
+	assert_int_equal(cw_load_u32(block->data + 4, 0), bytes);
+	assert_int_equal(cw_load_u32(block->data + bytes - 4, 0), bytes);
+}
+
+static void blocks_to_copy_are_kept_and_others_counted(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		start(order);
+		put_shb(&image, 1, 0);
+		put_idb(&image, 1, 0, NULL, 0);
+		put_other(10, "key", 3, (uint32_t[]){7, 3}, 2);
+		put_epb(&image, 0, 1, 4, 4, 4);
+		put_other(10, "key", 3, (uint32_t[]){7, 5}, 2); /* longer than the block */
+		put_other(10, "", 0, (uint32_t[]){7}, 1);
+		put_other(4, NULL, 0, NULL, 0); /* no end of records: it is added */
+		put_other(4, order ? "\0\1\0\24abcd" : "\1\0\24\0abcd", 8, NULL, 0);
+		put_other(5, NULL, 0, (uint32_t[]){0, 0, 1}, 3);
+		put_other(0xBAD, "12345678", 8, NULL, 0);
+		put_other(0x40000BAD, "12345678", 8, NULL, 0);
+		put_epb(&image, 0, 2, 4, 4, 4);
+		read_image();
+		expect_end(0, 2, NULL);
+		assert_int_equal(ifaces.kept_count, order ? 2 : 3);
+		expect_block(0, CW_BLOCK_SECRETS, 24);
+		assert_memory_equal(cw_ifaces_block(&ifaces, 0)->data + 8, "\7\0\0\0\3\0\0\0key\0",
+				    12);
+		expect_block(1, CW_BLOCK_NAMES, 16);
+		if (!order)
+			expect_block(2, CW_BLOCK_CUSTOM, 20);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_SECRETS], 3);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_NAMES], 2);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_CUSTOM], 1);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_STATISTICS], 1);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_OTHER], 1);
+		assert_int_equal(file.blocks.left_out, order ? 6 : 5);
+	}
+}
+
 static void bad_block_lengths_are_damage_at_their_byte(void **state)
 {
 	static const uint32_t lengths[] = {0, 4, 11, 13, UINT32_MAX, 0xFFFFFFFC, 0x10000000};
@@ -271,6 +329,7 @@ int main(void)
 	    cmocka_unit_test(obsolete_packet_blocks_are_read),
 	    cmocka_unit_test(damage_inside_a_packet_block_costs_that_packet_alone),
 	    cmocka_unit_test(unknown_blocks_are_skipped_wherever_they_are),
+	    cmocka_unit_test(blocks_to_copy_are_kept_and_others_counted),
 	    cmocka_unit_test(bad_block_lengths_are_damage_at_their_byte),
 	    cmocka_unit_test(packet_options_are_handed_on_where_they_lie),
 	};

@@ -211,13 +211,13 @@ static void interfaces_keep_their_options_and_those_of_their_section(void **stat
 		put_epb(&image, 0, 1, 4, 4, 4);
 		read_image();
 		expect_end(0, 1, NULL);
-		expect_options(cw_ifaces_at(&ifaces, 0)->section, "first");
+		expect_options(cw_ifaces_at(&ifaces, 0)->section->options, "first");
 		expect_options(cw_ifaces_at(&ifaces, 0)->options, "one");
-		expect_options(cw_ifaces_at(&ifaces, 1)->section, "first");
+		expect_options(cw_ifaces_at(&ifaces, 1)->section->options, "first");
 		expect_options(cw_ifaces_at(&ifaces, 1)->options, NULL);
-		expect_options(cw_ifaces_at(&ifaces, 2)->section, NULL);
+		expect_options(cw_ifaces_at(&ifaces, 2)->section->options, NULL);
 		expect_options(cw_ifaces_at(&ifaces, 2)->options, "two");
-		assert_int_equal(file.left_out_options, 0);
+		assert_int_equal(file.blocks.left_out_options, 0);
 	}
 }
 
@@ -235,8 +235,8 @@ static void damage_in_a_section_s_options_costs_these_options_alone(void **state
 	put_epb(&image, 0, 1, 4, 4, 4);
 	read_image();
 	expect_end(0, 1, NULL);
-	expect_options(cw_ifaces_at(&ifaces, 0)->section, "kept");
-	assert_int_equal(file.left_out_options, 1);
+	expect_options(cw_ifaces_at(&ifaces, 0)->section->options, "kept");
+	assert_int_equal(file.blocks.left_out_options, 1);
 }
 
 static void options_beyond_the_memory_for_them_are_counted(void **state)
@@ -265,7 +265,7 @@ static void options_beyond_the_memory_for_them_are_counted(void **state)
 			 CW_PCAPFILE_END);
 	assert_int_equal(strlen(cw_ifaces_at(&ifaces, 0)->name), CW_NAME_BYTES);
 	assert_null(cw_ifaces_at(&ifaces, 0)->options);
-	assert_int_equal(file.left_out_options, 2);
+	assert_int_equal(file.blocks.left_out_options, 2);
 }
 
 static void names_of_65535_bytes_come_out_as_they_were(void **state)
