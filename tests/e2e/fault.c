@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A library to preload: lets calls of one process fail. Children do not fail.
+ * A library to preload: lets calls of one process fail; with FAULT_CHILDREN=1 those of its children
+ * too, each with a count of its own.
  *
  *     FAULT=call:k:errno:once|ever|short|cut[:also]
  *
@@ -100,6 +101,7 @@ static enum { ONCE, EVER, SHORT, CUT } mode;
 static long first;
 static int code;
 static pid_t process;
+static bool has_children; /* fail too */
 static const char *counts_path;
 
 static enum call find(const char *name)
@@ -163,6 +165,7 @@ __attribute__((constructor)) static void begin(void)
 	(void)backtrace(&frame, 1); /* its first call allocates */
 	signal(SIGSEGV, on_crash);
 	signal(SIGABRT, on_crash);
+	has_children = getenv("FAULT_CHILDREN") != NULL;
 	process = getpid();
 }
 
@@ -195,7 +198,7 @@ static bool strikes(enum call call)
 {
 	long count;
 
-	if (syscall(SYS_getpid) != process) /* 0: before begin */
+	if (process == 0 || (!has_children && syscall(SYS_getpid) != process)) /* 0: before begin */
 		return false;
 	count = atomic_fetch_add(&counts[call], 1) + 1;
 	if (call == target && mode == CUT && count == first)
