@@ -142,7 +142,7 @@ static void make_late_input(void)
 	const struct cw_iface nano = {.linktype = 1};
 	struct cw_traffic *traffic;
 	struct cw_packet packet;
-	uint8_t buffer[4096];
+	uint8_t buffer[4096] = {0};
 	FILE *file = fopen(input_path, "wb");
 
 	assert_non_null(file);

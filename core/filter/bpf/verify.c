@@ -166,6 +166,7 @@ static bool follow(const struct bpf_insn *program, uint32_t index, uint32_t *wor
 	const struct bpf_insn *at = &program[index];
 	uint32_t set = words[index], next = index + 1;
 	uint32_t target;
+	bool is_backward;
 
 	if (at->code == BPF_ST || at->code == BPF_STX)
 		set |= UINT32_C(1) << at->k;
@@ -181,7 +182,8 @@ static bool follow(const struct bpf_insn *program, uint32_t index, uint32_t *wor
 		return false;
 	}
 	target = next + at->k; /* wraps around for a backward jump */
-	return flow(&words[target], set) && target <= index;
+	is_backward = target <= index;
+	return flow(&words[target], set) && is_backward;
 }
 
 int cw_filter_reads_unset(const struct bpf_insn *program, uint32_t count)

@@ -152,7 +152,7 @@ static void options_that_cannot_be_copied_are_counted(void **state)
 static void units_and_names_are_not_counted(void **state)
 {
 	static const uint16_t own[] = {2, 3, 9, 14};
-	uint8_t from[64];
+	uint8_t from[64] = {0};
 	uint64_t left_out = 0;
 
 	(void)state;

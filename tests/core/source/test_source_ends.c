@@ -152,7 +152,7 @@ static void check_silent_pipe(bool is_gzip)
 	static const size_t ready[] = {2, 2, 3, 5};
 	struct cw_error error = {0};
 	struct seen_list list = {0};
-	struct cw_source *source;
+	struct cw_source *source = NULL;
 	struct cw_ifaces ifaces;
 	uint8_t packed[4096];
 	z_stream gzip = {0};
