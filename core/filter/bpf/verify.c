@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/filter/bpf/bpf.h"
 
@@ -194,8 +195,7 @@ int cw_filter_reads_unset(const struct bpf_insn *program, uint32_t count)
 
 	if (!words)
 		return -ENOMEM;
-	for (index = 0; index < count; index++)
-		words[index] = UNREACHED;
+	memset(words, 0xff, count * sizeof(*words)); /* UNREACHED */
 	words[0] = 0;
 	for (pass = 0; is_changed && pass < PASSES_MAX; pass++) {
 		is_changed = false;
