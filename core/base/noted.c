@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/noted.h"
+#include "core/base/text.h"
 
 static _Thread_local bool has_failed;
 
@@ -11,6 +13,17 @@ void *cw_noted_malloc(size_t bytes)
 
 	has_failed |= !memory && bytes;
 	return memory;
+}
+
+char *cw_noted_utf8(const char *text)
+{
+	char *copy = cw_noted_malloc(strlen(text) + 1);
+
+	if (!copy)
+		return NULL;
+	strcpy(copy, text);
+	cw_text_make_utf8(copy);
+	return copy;
 }
 
 bool cw_noted_failure(void)

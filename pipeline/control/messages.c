@@ -11,7 +11,6 @@
 
 #include "core/base/near.h"
 #include "core/base/noted.h"
-#include "core/base/text.h"
 #include "pipeline/control/control_parts.h"
 #include "pipeline/control/snapshot.h"
 #include "pipeline/state.h"
@@ -163,12 +162,8 @@ static json_t *text_json(const char *text)
 	result = json_string(text);
 	if (result)
 		return result;
-	clean = cw_noted_malloc(strlen(text) + 1);
-	if (!clean)
-		return NULL;
-	strcpy(clean, text);
-	cw_text_make_utf8(clean);
-	result = json_string(clean);
+	clean = cw_noted_utf8(text);
+	result = clean ? json_string(clean) : NULL;
 	free(clean);
 	return result;
 }

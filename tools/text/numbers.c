@@ -62,12 +62,8 @@ json_t *cw_json_text(const char *value)
 	result = json_string(value);
 	if (result)
 		return result;
-	clean = cw_noted_malloc(strlen(value) + 1);
-	if (!clean)
-		return NULL;
-	strcpy(clean, value);
-	cw_text_make_utf8(clean);
-	result = json_string(clean);
+	clean = cw_noted_utf8(value);
+	result = clean ? json_string(clean) : NULL;
 	free(clean);
 	return result;
 }
