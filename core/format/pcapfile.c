@@ -263,7 +263,7 @@ static bool is_section_header(const uint8_t *data)
 		cw_load_u32(data + 8, 1) == CW_PCAPNG_ORDER_MAGIC);
 }
 
-/* What is in place of a pcap record whose capture length is 0 or too large. */
+/* The kinds of bytes in place of a pcap record whose capture length is 0 or too large. */
 enum oddity { ODD_EMPTY, ODD_ZEROS, ODD_JOINED, ODD_TOO_LONG };
 
 static enum oddity find_oddity(const struct cw_layout *layout,
@@ -377,7 +377,7 @@ static int scan_no_record(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	}
 }
 
-/* Walks complete pcap records. What follows complete records is left to the next call. */
+/* Walks complete pcap records. The bytes after them are left to the next call. */
 static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the name of an output stands for: a new file, a file to replace, a FIFO or device to write
+ * The target of an output's name: a new file, a file to replace, a FIFO or device to write
  * to in place, a descriptor of this process. The answer comes from the objects, not from the
  * spelling: "/dev/stdout" is a descriptor because its links lead to one.
  *

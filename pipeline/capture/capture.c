@@ -12,7 +12,7 @@
 #include "core/packet/linktype.h"
 #include "pipeline/capture/capture.h"
 
-/* What outputs keep of a pipe's packets is written after at most twice this time. */
+/* Outputs write the packets of a pipe after at most twice this time. */
 #define FLUSH_EVERY_MS 500
 
 /* Compiles the rules for the link types met since the last call, and notes fine timestamps. */
@@ -188,6 +188,9 @@ static void end_input(struct cw_capture *capture, struct cw_input *input)
 			    input->path);
 	if (input->info.joined_count)
 		input->joined = calloc(CW_SOURCE_JOINED_MAX, sizeof(*input->joined));
+	if (input->info.joined_count && !input->joined)
+		cw_run_tell(capture->run, CW_PROBLEM, "%s: no memory to list the joined files",
+			    input->path);
 	if (input->joined) {
 		input->joined_shown =
 		    cw_source_joined(input->source, CW_SOURCE_JOINED_MAX, input->joined);

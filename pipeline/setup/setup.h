@@ -33,7 +33,7 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error);
 
-/* What the outputs checked so far lead to, and the last one's kind. (targets.c) */
+/* The targets of the outputs checked so far, and the last one's kind. (targets.c) */
 struct cw_claims {
 	const struct cw_run *run;     /* borrows */
 	const struct cw_rules *rules; /* borrows; for messages and `keep` */

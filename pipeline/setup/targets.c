@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the outputs of a request lead to, asked before an input, interface or output is opened:
+ * The targets of a request's outputs, checked before an input, interface or output is opened:
  * refuses targets that cannot be written, that are inputs, or that two rules share.
  */
 #include <errno.h>
