@@ -3,7 +3,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
 
 #define ABORT_PATIENCE_MS 2000u
@@ -149,9 +148,9 @@ static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *outp
 	const struct cw_block *block;
 	struct cw_block_walk walk;
 
-	if (!output->blocks.section)
+	if (!output->blocks.place.section)
 		return;
-	cw_block_walk_start(&walk, ifaces, output, NULL, ifaces->kept_count, false);
+	cw_block_walk_start(&walk, ifaces, &output->blocks.place, NULL, ifaces->kept_count, false);
 	while ((block = cw_block_walk_next(&walk)) && !atomic_load(&output->shared.failure)) {
 		if (output->format != CW_FORMAT_PCAPNG) {
 			cw_output_count_block(output, block);

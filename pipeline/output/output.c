@@ -128,6 +128,14 @@ failed:
 	return NULL;
 }
 
+void cw_output_count_block(struct cw_output *output, const struct cw_block *block)
+{
+	if (output->format == CW_FORMAT_PCAPNG)
+		output->blocks.copied[block->kind]++;
+	else
+		output->blocks.left_out++;
+}
+
 uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,
 				 uint32_t linktype)
 {

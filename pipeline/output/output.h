@@ -16,6 +16,7 @@
 #define CW_PIPELINE_OUTPUT_OUTPUT_H
 
 #include "core/format/encode.h"
+#include "core/packet/block_walk.h"
 #include "pipeline/run/batch.h"
 #include "pipeline/run/books.h"
 #include "pipeline/output/files.h"
@@ -48,10 +49,9 @@ struct cw_output_limits {
 };
 
 /* Place of the next record, and totals reserved so far. Owner: the turn. */
-/* Blocks of pcapng inputs beside packets. (blocks.h) */
+/* Blocks of pcapng inputs beside packets. */
 struct cw_output_blocks {
-	const struct cw_section *section; /* of the last record; NULL: none, or a pcap file's */
-	uint32_t next;                    /* first block of the run that the file may lack */
+	struct cw_block_place place;
 	uint64_t copied[CW_BLOCK_KINDS];
 	uint64_t left_out; /* pcap cannot hold them */
 };
@@ -167,6 +167,9 @@ CW_ASSERT_BYTES(struct cw_output, 16 * CW_CACHE_LINE);
 /* Stops the output with `failure` (negative errno) and a text for the user. Returns false if the
  * output had failed before: the first call counts. */
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);
+
+/* Counts a block as copied, or as left out by a pcap output. */
+void cw_output_count_block(struct cw_output *output, const struct cw_block *block);
 
 void cw_output_fini(struct cw_output *output);
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #include "core/base/grow.h"
-#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
 
 /* ---- chunks ---- */
@@ -174,7 +173,8 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 		     const struct cw_tally *tally)
 {
 	if (!output->turn.file || output->turn.shall_rotate ||
-	    !cw_output_has_blocks(output, batch->span.layout.section, batch->span.layout.block_end))
+	    !cw_block_place_has(&output->blocks.place, batch->span.layout.section,
+				batch->span.layout.block_end))
 		return false;
 	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
@@ -267,10 +267,10 @@ static size_t blocks_bytes(const struct cw_outputs *outputs, const struct cw_out
 
 	if (output->format != CW_FORMAT_PCAPNG ||
 	    (!preface->is_new_file &&
-	     cw_output_has_blocks(output, preface->section, preface->block_end)))
+	     cw_block_place_has(&output->blocks.place, preface->section, preface->block_end)))
 		return 0;
-	cw_block_walk_start(&walk, &outputs->inputs->ifaces, output, preface->section,
-			    preface->block_end, preface->is_new_file);
+	cw_block_walk_start(&walk, &outputs->inputs->ifaces, &output->blocks.place,
+			    preface->section, preface->block_end, preface->is_new_file);
 	while ((block = cw_block_walk_next(&walk)))
 		bytes += block->bytes;
 	return bytes;
@@ -367,10 +367,11 @@ static void write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 	uint32_t start;
 
 	if ((!is_pcapng || !preface->is_new_file) &&
-	    cw_output_has_blocks(output, preface->section, preface->block_end))
+	    cw_block_place_has(&output->blocks.place, preface->section, preface->block_end))
 		return;
-	cw_block_walk_start(&walk, &outputs->inputs->ifaces, output, preface->section,
-			    preface->block_end, is_pcapng && preface->is_new_file);
+	cw_block_walk_start(&walk, &outputs->inputs->ifaces, &output->blocks.place,
+			    preface->section, preface->block_end,
+			    is_pcapng && preface->is_new_file);
 	while ((block = cw_block_walk_next(&walk))) {
 		cw_output_count_block(output, block);
 		if (!is_pcapng)
@@ -378,10 +379,7 @@ static void write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 		reserve_bytes(outputs, output, block->bytes, block->data, &start);
 		set_anchor(output);
 	}
-	if (preface->section)
-		output->blocks.section = preface->section;
-	if (output->blocks.next < preface->block_end)
-		output->blocks.next = preface->block_end;
+	cw_block_place_move(&output->blocks.place, preface->section, preface->block_end);
 }
 
 /* Begins the file and writes the blocks that the record needs. */

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which blocks of pcapng inputs an output copies before a record. */
-#include "pipeline/output/blocks.h"
+#include "core/packet/block_walk.h"
 
 void cw_block_walk_start(struct cw_block_walk *walk, const struct cw_ifaces *ifaces,
-			 const struct cw_output *output, const struct cw_section *section,
+			 const struct cw_block_place *place, const struct cw_section *section,
 			 uint32_t end, bool is_new_file)
 {
-	const struct cw_output_blocks *blocks = &output->blocks;
-
 	*walk = (struct cw_block_walk){.ifaces = ifaces,
-				       .before = blocks->section,
+				       .before = place->section,
 				       .section = section,
-				       .before_from = blocks->next,
-				       .from = blocks->next,
+				       .before_from = place->next,
+				       .from = place->next,
 				       .end = end};
-	if (section && (is_new_file || section != blocks->section))
+	if (section && (is_new_file || section != place->section))
 		walk->from = section->first_block;
 	walk->at = walk->from < walk->before_from ? walk->from : walk->before_from;
 }
@@ -31,12 +29,4 @@ const struct cw_block *cw_block_walk_next(struct cw_block_walk *walk)
 			return block;
 	}
 	return NULL;
-}
-
-void cw_output_count_block(struct cw_output *output, const struct cw_block *block)
-{
-	if (output->format == CW_FORMAT_PCAPNG)
-		output->blocks.copied[block->kind]++;
-	else
-		output->blocks.left_out++;
 }
