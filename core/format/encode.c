@@ -173,6 +173,33 @@ void cw_format_record_pcapng(const struct cw_packet *packet, uint32_t snaplen, u
 	cw_store_u32(buffer + record_bytes - 4, (uint32_t)record_bytes);
 }
 
+/* Returns how many of the packet's seconds stay in the fraction field, which has 32 bits. */
+static uint64_t seconds_in_fraction(enum cw_format format, const struct cw_packet *packet)
+{
+	uint64_t unit_ns = format == CW_FORMAT_PCAP_US ? 1000 : 1;
+	uint64_t fraction = packet->ts_ns % CW_NS_PER_S / unit_ns;
+	uint64_t room = (UINT32_MAX - fraction) / (CW_NS_PER_S / unit_ns);
+
+	return cw_min_size(cw_min_size(packet->carried_s, room), packet->ts_ns / CW_NS_PER_S);
+}
+
+bool cw_format_can_hold_carried(enum cw_format format, const struct cw_packet *packet)
+{
+	return packet->ts_ns / CW_NS_PER_S - seconds_in_fraction(format, packet) <= UINT32_MAX;
+}
+
+void cw_format_carried_time(enum cw_format format, const struct cw_packet *packet, uint8_t *buffer)
+{
+	uint64_t carried = seconds_in_fraction(format, packet);
+	uint64_t seconds = packet->ts_ns / CW_NS_PER_S - carried;
+	uint64_t fraction_ns = packet->ts_ns % CW_NS_PER_S + carried * CW_NS_PER_S;
+
+	/* cw_format_can_hold may have judged microseconds, which leave more in the fraction. */
+	cw_store_u32(buffer, (uint32_t)cw_min_size(seconds, UINT32_MAX));
+	cw_store_u32(buffer + 4,
+		     (uint32_t)(format == CW_FORMAT_PCAP_US ? fraction_ns / 1000 : fraction_ns));
+}
+
 static size_t whole_pcap(const uint8_t *data, size_t bytes, uint64_t *record_count,
 			 uint64_t *data_bytes)
 {

@@ -42,12 +42,19 @@ size_t cw_format_iface_bytes(const struct cw_iface *iface);
 size_t cw_format_options_bytes(const struct cw_packet *packet);
 size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer);
 
+/* A timestamp whose fraction exceeded a second in its pcap file keeps its two fields in pcap
+ * files, as far as the fraction fits the unit of the file. The first function returns whether the
+ * seconds fit then, the second one writes both fields. */
+bool cw_format_can_hold_carried(enum cw_format format, const struct cw_packet *packet);
+void cw_format_carried_time(enum cw_format format, const struct cw_packet *packet, uint8_t *buffer);
+
 /* Returns whether this format can hold the packet's timestamp. */
 static inline bool cw_format_can_hold(enum cw_format format, const struct cw_packet *packet)
 {
 	if (cw_unlikely(packet->flags & CW_PACKET_TS_OUT_OF_RANGE))
 		return false;
-	return format == CW_FORMAT_PCAPNG || packet->ts_ns / CW_NS_PER_S <= UINT32_MAX;
+	return format == CW_FORMAT_PCAPNG || packet->ts_ns / CW_NS_PER_S <= UINT32_MAX ||
+	       cw_format_can_hold_carried(format, packet);
 }
 
 /* Returns the bytes of the packet's record, with the data truncated to `snaplen`. */
@@ -84,6 +91,8 @@ static inline void cw_format_record(enum cw_format format, const struct cw_packe
 	fraction = (uint32_t)(packet->ts_ns % CW_NS_PER_S);
 	cw_store_u32(buffer, (uint32_t)(packet->ts_ns / CW_NS_PER_S));
 	cw_store_u32(buffer + 4, format == CW_FORMAT_PCAP_US ? fraction / 1000 : fraction);
+	if (cw_unlikely(packet->carried_s))
+		cw_format_carried_time(format, packet, buffer);
 	cw_store_u32(buffer + 8, caplen);
 	cw_store_u32(buffer + 12, packet->wire_len);
 	memcpy(buffer + 16, packet->data, caplen);

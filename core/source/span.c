@@ -37,6 +37,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 	const int is_swapped = kind.is_swapped;
 	const size_t header_bytes = kind.header_bytes;
 	const uint32_t unit_ns = span->layout.ts_unit_ns;
+	const uint32_t units_per_s = unit_ns == 1 ? 1000000000 : 1000000;
 	const uint32_t caplen_cut = span->layout.caplen_cut;
 	const uint32_t iface = span->layout.iface_base;
 	const uint8_t *at = span->data + cursor->offset;
@@ -47,6 +48,7 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 	while (count < capacity && left >= header_bytes) {
 		uint32_t caplen = cw_load_u32(at + 8, is_swapped);
 		uint32_t len = cw_load_u32(at + 12, is_swapped);
+		uint32_t units = cw_load_u32(at + 4, is_swapped);
 		struct cw_packet *packet = &packets[count];
 
 		order_lengths(kind.lengths, &caplen, &len);
@@ -56,14 +58,16 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 		}
 		ahead = cw_prefetch_ahead(ahead, at);
 		packet->data = at + header_bytes;
-		packet->ts_ns = cw_load_u32(at, is_swapped) * CW_NS_PER_S +
-				(uint64_t)cw_load_u32(at + 4, is_swapped) * unit_ns;
+		packet->ts_ns =
+		    cw_load_u32(at, is_swapped) * CW_NS_PER_S + (uint64_t)units * unit_ns;
 		packet->caplen = caplen;
 		packet->wire_len = len;
 		packet->iface = iface;
 		packet->flags = 0;
 		packet->options_bytes = 0;
-		packet->reserved = 0;
+		packet->carried_s = 0;
+		if (cw_unlikely(units >= units_per_s))
+			packet->carried_s = units / units_per_s;
 		if (cw_unlikely(caplen > caplen_cut)) {
 			packet->caplen = caplen_cut;
 			packet->flags = CW_PACKET_TRUNCATED;

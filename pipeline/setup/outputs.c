@@ -11,6 +11,7 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error)
 {
+	enum cw_time_precision precision = outputs->run->options.output.time_precision;
 	uint32_t snaplen = rule->snaplen ? rule->snaplen : outputs->run->options.output.snaplen;
 	int result = cw_template_parse(&output->name, rule->write,
 				       outputs->run->options.output.directory, error);
@@ -24,8 +25,10 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	output->index = index;
 	output->rule = rule;
 	output->generation = 1; /* the first rules; a reload overwrites it */
-	output->format = output->name->is_pcapng ? CW_FORMAT_PCAPNG : CW_FORMAT_PCAP_US;
-	output->is_precision_given = outputs->run->options.output.time_precision != CW_TIME_AUTO;
+	output->format = output->name->is_pcapng   ? CW_FORMAT_PCAPNG
+			 : precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS
+						   : CW_FORMAT_PCAP_US;
+	output->is_precision_given = precision != CW_TIME_AUTO;
 	/* A pcap header's promise holds for joined files, too. */
 	if (!snaplen && !output->name->is_pcapng && !outputs->run->is_live)
 		snaplen = outputs->inputs->snaplen_max;

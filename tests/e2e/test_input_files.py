@@ -63,21 +63,46 @@ class Headers(e2e.Test):
             resolution=9) + e2e.enhanced(1, 1, b"\0" * 60)
         self.assertTrue(self.inspect(self.write("late.pcapng", late))["nanoseconds"])
 
-    def test_a_fraction_of_a_second_or_more_is_carried(self):
-        """The moment is kept, not the two fields: the exception that capweir-files(7) names."""
+    def test_a_fraction_of_a_second_or_more_keeps_its_field(self):
         last = 2 ** 32 - 1
         for ns, per_s in ((False, 10 ** 6), (True, 10 ** 9)):
-            for seconds, fraction in ((100, per_s), (100, 3 * per_s + 7), (100, last),
-                                      (last - last // per_s, last)):
-                source = self.write("in.pcap", e2e.pcap_header(ns=ns) + struct.pack(
-                    "<IIII", seconds, fraction, 60, 60) + b"\0" * 60)
-                self.out(source)
-                self.assertEqual(struct.unpack("<II", self.read("out.pcap")[24:32]),
-                                 (seconds + fraction // per_s, fraction % per_s))
-            source = self.write("in.pcap", e2e.pcap_header(ns=ns) + struct.pack(
-                "<IIII", last, per_s, 60, 60) + b"\0" * 60)
-            report, _ = self.run_json("split", "-r", source, "-w", self.path("out.pcap"), status=1)
-            self.assertEqual(report["rules"][0]["lost"]["unrepresentable"], 1)
+            times = [(100, per_s), (100, 3 * per_s + 7), (100, last), (last, per_s), (last, last)]
+            source = self.timed("in.pcap", times, ns=ns)
+            precision = "ns" if ns else "us"
+            for more in ((), ("--time-precision", precision)):
+                _, done = self.out(source, more=more)
+                self.assertEqual(self.times(), times)
+            if e2e.shutil.which("tcpdump"):
+                status, wanted, err = e2e.tcpdump([source], "", nano=ns)
+                self.assertEqual((status, self.read("out.pcap")[24:]), (0, wanted[24:]), err)
+
+    def test_a_fraction_of_a_second_or_more_is_carried_where_its_field_is_too_small(self):
+        last = 2 ** 32 - 1
+        source = self.timed("in.pcap", [(100, 1_500_000), (100, 4_294_967), (100, 4_294_968),
+                                        (100, last), (last, 4_000_000)])
+        self.out(source, more=("--time-precision", "ns"))
+        self.assertEqual(self.times(), [(100, 1_500_000_000), (100, 4_294_967_000),
+                                        (101, 3_294_968_000), (4391, 3_967_295_000),
+                                        (last, 4_000_000_000)])
+        self.out(source, name="out.pcapng")
+        self.assertEqual([one.ts_ns for one in e2e.read_capture(self.path("out.pcapng")).packets],
+                         [101_500_000_000, 104_294_967_000, 104_294_968_000, 4_394_967_295_000,
+                          (last + 4) * 10 ** 9])
+        source = self.timed("in.pcap", [(1, 0), (last, 5_000_000)])
+        report, _ = self.run_json("split", "-r", source, "--time-precision", "ns", "-w",
+                                  self.path("out.pcap"), status=1)
+        self.assertEqual(report["rules"][0]["lost"]["unrepresentable"], 1)
+        source = self.timed("in.pcap", [(100, 2_500_000_000), (last, last)], ns=True)
+        self.out(source, more=("--time-precision", "us"))
+        self.assertEqual(self.times(), [(100, 2_500_000), (last, 4_294_967)])
+
+    def timed(self, name, times, ns=False):
+        """A file of equal packets with these two fields of a timestamp."""
+        return self.write(name, e2e.pcap_header(ns=ns) + b"".join(
+            struct.pack("<IIII", *fields, 60, 60) + b"\0" * 60 for fields in times))
+
+    def times(self):
+        return [fields[:2] for fields in struct.iter_unpack("<II68x", self.read("out.pcap")[24:])]
 
     def test_packets_longer_than_their_files_snapshot_length_are_counted(self):
         packets = e2e.simple_packets(10, size=30)

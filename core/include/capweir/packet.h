@@ -33,7 +33,7 @@ struct cw_packet {
 	uint32_t iface;         /* interface number, for cw_handle_interface */
 	uint32_t flags;         /* flags, CW_PACKET_* */
 	uint32_t options_bytes; /* raw pcapng options after the data, padded to 4; 0: none */
-	uint32_t reserved;      /* 0 */
+	uint32_t carried_s;     /* seconds of ts_ns from a pcap record's fraction field; mostly 0 */
 };
 
 #endif

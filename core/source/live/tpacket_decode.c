@@ -91,7 +91,7 @@ size_t cw_live_decode(const struct cw_span *span, struct cw_cursor *cursor,
 		packet->iface = iface;
 		packet->flags = address->sll_pkttype == PACKET_OUTGOING ? CW_PACKET_OUTGOING : 0;
 		packet->options_bytes = 0;
-		packet->reserved = 0;
+		packet->carried_s = 0;
 		count++;
 		/* 0 after a block's last record; the kernel aligns headers to 8. */
 		if (next < RECORD_BYTES_MIN || next >= left || next % 8) {

@@ -97,6 +97,42 @@ static void libpcap_reads_back_every_format(void **state)
 	}
 }
 
+static void fraction_of_a_second_or_more_keeps_its_field_where_it_fits(void **state)
+{
+	const uint64_t last = UINT32_MAX;
+	const struct {
+		enum cw_format format;
+		uint32_t carried_s;
+		uint64_t ts_ns, seconds, fraction;
+		bool is_held;
+	} cases[] = {
+	    {CW_FORMAT_PCAP_US, 0, 12500000000, 12, 500000, true},
+	    {CW_FORMAT_PCAP_US, 2, 12500000000, 10, 2500000, true},
+	    {CW_FORMAT_PCAP_NS, 2, 12500000000, 10, 2500000000, true},
+	    {CW_FORMAT_PCAP_NS, 4, 14294967295, 10, 4294967295, true},
+	    {CW_FORMAT_PCAP_NS, 4, 14294967296, 11, 3294967296, true},
+	    {CW_FORMAT_PCAP_US, 4294, (last + 4294) * CW_NS_PER_S + 967295999, last, last, true},
+	    {CW_FORMAT_PCAP_US, 4294, (last + 4295) * CW_NS_PER_S, 0, 0, false},
+	    {CW_FORMAT_PCAP_NS, 4294, (last + 4294) * CW_NS_PER_S, 0, 0, false},
+	    /* more than the whole timestamp: a caller's slip */
+	    {CW_FORMAT_PCAP_US, UINT32_MAX, 2 * CW_NS_PER_S, 0, 2000000, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		struct cw_packet packet = packet_of(0);
+
+		packet.ts_ns = cases[i].ts_ns;
+		packet.carried_s = cases[i].carried_s;
+		assert_int_equal(cw_format_can_hold(cases[i].format, &packet), cases[i].is_held);
+		if (!cases[i].is_held)
+			continue;
+		cw_format_record(cases[i].format, &packet, UINT32_MAX, 0, 16, file);
+		assert_int_equal(cw_load_u32(file, 0), cases[i].seconds);
+		assert_int_equal(cw_load_u32(file + 4, 0), cases[i].fraction);
+	}
+}
+
 static void the_section_header_is_as_specified(void **state)
 {
 	static const uint8_t expected[28] = {0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0,    0,    0x4d, 0x3c,
@@ -366,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(libpcap_reads_back_every_format),
+	    cmocka_unit_test(fraction_of_a_second_or_more_keeps_its_field_where_it_fits),
 	    cmocka_unit_test(the_section_header_is_as_specified),
 	    cmocka_unit_test(an_interface_block_is_as_specified),
 	    cmocka_unit_test(a_section_header_with_options_is_as_specified),

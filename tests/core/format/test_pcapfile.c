@@ -182,9 +182,11 @@ static void fractions_beyond_a_second_carry_over(void **state)
 	put_pcap_header(&image, MAGIC_US, 2, 4, 64, 1);
 	put_pcap_record(&image, 10, 2500000, 0, 0, 0);
 	put_pcap_record(&image, 10, UINT32_MAX, 0, 0, 0);
+	put_pcap_record(&image, 10, 999999, 0, 0, 0);
 	read_image();
 	expect(0, UINT64_C(12500000000), 0, 0);
 	expect(1, UINT64_C(10000000000) + UINT64_C(4294967295000), 0, 0);
+	expect(2, UINT64_C(10999999000), 0, 0);
 }
 
 static void insane_capture_length_is_damage_at_its_byte(void **state)
