@@ -152,7 +152,7 @@ static void compress(struct cw_frame *frame)
 	ZSTD_CCtx *context = take_context(frame->pack);
 	size_t result;
 
-	frame->failure = -ENOMEM; /* the room suffices, so only memory can be missing */
+	frame->failure = CW_PACK_FAILED; /* the room suffices, so only memory can be missing */
 	free(frame->packed);
 	frame->packed = malloc(ZSTD_COMPRESSBOUND(CW_PACK_FRAME_BYTES));
 	if (!context || !frame->packed) {

@@ -14,6 +14,7 @@
 #ifndef CW_CORE_FORMAT_PACK_H
 #define CW_CORE_FORMAT_PACK_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,8 @@
 
 #define CW_PACK_FRAME_BYTES ((size_t)1 << 20)
 #define CW_PACK_LEVEL 3
+/* Compression failed: memory is missing. No system call for files returns this errno. */
+#define CW_PACK_FAILED (-ENOBUFS)
 
 enum cw_frame_state {
 	CW_FRAME_FREE,
@@ -37,7 +40,7 @@ struct cw_frame {
 	uint8_t *packed; /* compressed bytes, until the frame is given back or compressed again */
 	size_t plain_bytes;
 	size_t packed_bytes;
-	int failure; /* result of compressing: 0 or a negative errno */
+	int failure; /* result of compressing: 0 or CW_PACK_FAILED */
 };
 
 /* The frames of a run: a fixed number. A frame's memory is allocated at its first use. */

@@ -43,7 +43,7 @@ struct cw_outfile_options {
 	int standard_output;            /* descriptor for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
 	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
-	int wake_fd; /* readable: stop waiting for a FIFO's reader (-EINTR); <= 0: none */
+	int wake_fd; /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
 };
 
 /* Creates the object from path and options (copies); never blocks. Returns 0 or -ENOMEM; -EINVAL:

@@ -70,6 +70,7 @@ static int create_part(struct cw_outfile *file, int directory_fd)
 static int reopen_part(struct cw_outfile *file, int directory_fd)
 {
 	struct stat status;
+	int failure;
 	int fd;
 
 	do
@@ -80,15 +81,17 @@ static int reopen_part(struct cw_outfile *file, int directory_fd)
 		return errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO
 			   ? -ESTALE
 			   : -errno;
-	if (fstat(fd, &status) || !cw_outfile_has_inode(file, &status)) {
+	failure = fstat(fd, &status) ? -errno : 0;
+	if (!failure && !cw_outfile_has_inode(file, &status))
+		failure = -ESTALE;
+	if (failure)
 		close(fd);
-		return -ESTALE;
-	}
-	file->fd = fd;
-	return 0;
+	else
+		file->fd = fd;
+	return failure;
 }
 
-/* Waits FIFO_RETRY_MS for a FIFO's reader. Returns -EINTR if wake_fd becomes readable. */
+/* Waits FIFO_RETRY_MS for a FIFO's reader. Returns -ECANCELED if wake_fd becomes readable. */
 static int wait_for_reader(const struct cw_outfile *file)
 {
 	struct pollfd wake = {.fd = file->options.wake_fd, .events = POLLIN};
@@ -96,7 +99,7 @@ static int wait_for_reader(const struct cw_outfile *file)
 
 	if (count < 0 && errno != EINTR)
 		return -errno;
-	return count > 0 ? -EINTR : 0;
+	return count > 0 ? -ECANCELED : 0;
 }
 
 /*

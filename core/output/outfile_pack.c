@@ -66,7 +66,7 @@ static int note_frame(struct cw_packer *packer, const struct cw_frame *frame)
 		uint32_t *grown = realloc(packer->sizes, 2 * (size_t)capacity * sizeof(*grown));
 
 		if (!grown)
-			return -ENOMEM;
+			return CW_PACK_FAILED;
 		packer->sizes = grown;
 		packer->frame_capacity = capacity;
 	}
@@ -143,7 +143,7 @@ static int begin_frame(struct cw_outfile *file)
 		packer->extra_count += has_one;
 		packer->filling = cw_pack_take_any(file->options.pack);
 		if (!packer->filling)
-			failure = -ENOMEM;
+			failure = CW_PACK_FAILED;
 	}
 	return failure;
 }
@@ -169,7 +169,7 @@ size_t cw_outfile_pack_write(struct cw_outfile *file, const struct iovec *vector
 	struct cw_packer *packer = packer_of(file);
 	size_t total = 0;
 
-	*failure = packer ? 0 : -ENOMEM;
+	*failure = packer ? 0 : CW_PACK_FAILED;
 	if (packer && (offset != packer->taken || packer->is_finished))
 		*failure = -EINVAL;
 	if (!*failure)
@@ -451,7 +451,7 @@ int cw_outfile_pack_cut(struct cw_outfile *file, uint64_t bytes)
 {
 	struct cw_packer *packer = packer_of(file);
 	bool is_at_end = packer && packer->is_finished && bytes == packer->plain_start;
-	int failure = packer ? 0 : -ENOMEM;
+	int failure = packer ? 0 : CW_PACK_FAILED;
 
 	if (!failure && !is_at_end) {
 		packer->is_finished = false;

@@ -39,7 +39,7 @@ static void fail_outputs(void *context)
 
 		if (output->shared.state == CW_OUTPUT_FREE)
 			continue;
-		cw_output_fail(output, -EINTR, false, "its packets were not written in time");
+		cw_output_fail(output, -ECANCELED, false, "its packets were not written in time");
 		atomic_store(&output->shared.is_cut_off, true);
 	}
 }

@@ -113,7 +113,7 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 	file->writer.ahead[file->writer.ahead_count++].offset = vector.iov_len;
 	file->writer.handed = cw_outfile_write(file->outfile, &vector, 1, 0, &failure);
 	if (failure) {
-		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+		cw_writer_fail(outputs, output, file, failure, false, NULL);
 		cw_writer_cut_to_whole(output, file);
 	}
 	cw_files_release(&outputs->files, file);
@@ -134,7 +134,7 @@ static void write_late(struct cw_outputs *outputs, struct cw_output *output,
 	if (writer->ahead_count < 2)
 		writer->ahead_count++;
 	if (failure) {
-		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+		cw_writer_fail(outputs, output, file, failure, false, NULL);
 		cw_writer_cut_to_whole(output, file);
 	}
 }

@@ -93,7 +93,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 	if (!file)
 		goto no_memory;
 	if (output->name->is_zst && !outputs->pack) {
-		cw_output_fail(output, -EINVAL, false,
+		cw_output_fail(output, CW_PACK_FAILED, false,
 			       "this run has no memory for compressed outputs");
 		goto failed;
 	}

@@ -57,7 +57,7 @@ void cw_outputs_keep_room(struct cw_outputs *outputs);
 /* ---- the writing side: the output's one writer only, or the end ---- */
 
 /* Fails the output, and reports the failure unless one was reported a moment ago. Returns whether
- * it did. (write.c) */
+ * it did. `text` NULL: that of the errno. (write.c) */
 bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text);
 

@@ -122,7 +122,10 @@ static const char *advice(int failure, bool may_retry)
 bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text)
 {
-	bool is_sentence = strncmp(text, "cannot ", 7) == 0;
+	bool is_sentence = text && strncmp(text, "cannot ", 7) == 0;
+
+	if (!text)
+		text = failure == CW_PACK_FAILED ? "no memory to compress it" : strerror(-failure);
 
 	atomic_store(&output->shared.is_cut_off, true);
 	if (!cw_output_fail(output, failure, is_rotation, text) || !may_tell(output))
@@ -231,7 +234,7 @@ static void drain_file(struct cw_outputs *outputs, struct cw_output *output, str
 	advance_file(output, file);
 	if (failure == 0)
 		return;
-	cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+	cw_writer_fail(outputs, output, file, failure, false, NULL);
 	cw_writer_cut_to_whole(output, file);
 }
 
@@ -422,7 +425,7 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 	if (failure == 0)
 		tell_recovery(outputs, output, file);
 	if (failure < 0) {
-		cw_writer_fail(outputs, output, file, failure, false, strerror(-failure));
+		cw_writer_fail(outputs, output, file, failure, false, NULL);
 		cw_writer_cut_to_whole(output, file);
 	} else if (is_input_damaged) {
 		cw_writer_fail(outputs, output, file, -EIO, false,

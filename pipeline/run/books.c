@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/base/base.h"
+#include "core/format/pack.h"
 #include "pipeline/run/books.h"
 
 static const char *const loss_names[CW_LOSS_COUNT] = {
@@ -39,8 +40,10 @@ enum cw_loss cw_loss_from_errno(int failure, bool is_rotation)
 	case EMFILE:
 	case ENFILE:
 		return CW_LOSS_FD_LIMIT;
-	case EINTR:
+	case ECANCELED:
 		return CW_LOSS_SHUTDOWN;
+	case -CW_PACK_FAILED:
+		return CW_LOSS_COMPRESS;
 	default:
 		return is_rotation ? CW_LOSS_ROTATE : CW_LOSS_IO_ERROR;
 	}

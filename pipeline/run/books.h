@@ -31,8 +31,8 @@ enum cw_loss {
 /* Returns the cause's name in reports: "disk_full". */
 const char *cw_loss_name(enum cw_loss cause);
 
-/* Returns the cause for a failed system call; `is_rotation`: the call opened a rotation's next
- * file. */
+/* Returns the cause for a negative errno: of a failed system call, -ECANCELED if the run ended
+ * first, or CW_PACK_FAILED. `is_rotation`: the call opened a rotation's next file. */
 enum cw_loss cw_loss_from_errno(int failure, bool is_rotation);
 
 /* Why a rule left out a packet that it matched. */

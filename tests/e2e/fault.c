@@ -159,8 +159,8 @@ __attribute__((constructor)) static void begin(void)
 		while (word && mode < CUT && strcmp(word, modes[mode]) != 0)
 			mode++;
 		also = find(strtok_r(NULL, ":", &next));
-		if (target == CALL_COUNT || first <= 0)
-			abort();
+		if (target == CALL_COUNT || first <= 0 || code <= 0)
+			abort(); /* code 0: glibc asserts that malloc sets ENOMEM */
 	}
 	(void)backtrace(&frame, 1); /* its first call allocates */
 	signal(SIGSEGV, on_crash);

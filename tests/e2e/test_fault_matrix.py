@@ -6,6 +6,7 @@ status, published files are intact and the books are true.
 CAPWEIR_TEST_SEED: of the sample. CAPWEIR_TEST_FULL=1: all cases.
 """
 import gzip
+import json
 import os
 import random
 import resource
@@ -72,6 +73,15 @@ CORNERS = {
     "generate": [Fault("renameat", 1, "EIO", "once")],
     "repair_json": [Fault("fsync", 1, "EIO", "once")],
 }
+# The cause that a lost packet is counted under. EINTR is no stop of the run.
+CAUSES = (("zst", Fault("ZSTD_compress2", 2, "ENOMEM", "ever"), "compress"),
+          ("zst", Fault("ZSTD_createCCtx", 1, "ENOMEM", "once"), "compress"),
+          ("zst", Fault("pwritev", 2, "EIO", "ever"), "io_error"),
+          ("plain", Fault("renameat", 1, "EINTR", "once"), "io_error"),
+          ("plain", Fault("pwritev", 2, "ENOSPC", "ever"), "disk_full"),
+          ("plain", Fault("pwritev", 2, "EDQUOT", "ever"), "quota"),
+          ("plain", Fault("openat", 9, "EMFILE", "ever"), "fd_limit"),
+          ("rotation", Fault("openat", 10, "EIO", "ever"), "rotate"))
 # Cases that a sample takes of each scenario and call.
 SAMPLE = {"malloc": 5, "pwritev": 5}
 SAMPLE_OTHERS = 3
@@ -192,6 +202,18 @@ class Matrix(unittest.TestCase):
             statuses.append(run.status)
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
         self.assertEqual(set(statuses), {0, 1})
+
+    def test_a_lost_packet_is_counted_under_its_cause(self):
+        folder = os.path.join(self.memory, "run")
+        scenarios = {scenario.name: scenario for scenario in SCENARIOS}
+        for name, fault, cause in CAUSES:
+            with self.subTest(name=name, fault=fault):
+                run = scenarios[name].run(self.inputs, folder, fault)
+                self.assertEqual(run.status, 1, run.err)
+                rules = json.loads(run.out)["rules"]
+                self.assertGreater(sum(rule["lost_total"] for rule in rules), 0)
+                self.assertEqual({key for rule in rules for key in rule["lost"]
+                                  if rule["lost"][key]}, {cause})
 
     def test_memory_that_ends_at_any_allocation_of_a_short_split_is_reported(self):
         folder = os.path.join(self.memory, "run")

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/ioctl.h>
 
+#include "core/source/source.h"
 #include "tests/rig/file_run.h"
 
 /* ---- what the linker wraps ---- */
@@ -17,6 +18,8 @@ static _Atomic long calls_until_failure = -1;       /* of pthread_create and eve
 
 static _Atomic unsigned long hot_allocations; /* outside the test's own thread */
 static pthread_t test_thread;
+
+static bool fails_list_of_joined;
 
 static bool allocation_fails(void)
 {
@@ -36,6 +39,9 @@ void *__real_calloc(size_t count, size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes)
 {
+	if (fails_list_of_joined && count == CW_SOURCE_JOINED_MAX &&
+	    bytes == sizeof(struct cw_source_joined))
+		return NULL;
 	return allocation_fails() ? NULL : __real_calloc(count, bytes);
 }
 
@@ -354,6 +360,44 @@ static void a_start_that_gets_no_thread_leaves_nothing_behind(void **state)
 	failing_starts_leave_nothing(&calls_until_failure, "threads");
 }
 
+static void note_problem(void *context, enum cw_severity severity, const char *text)
+{
+	if (severity == CW_PROBLEM && strstr(text, "no memory to list the joined files"))
+		atomic_fetch_add((_Atomic uint32_t *)context, 1);
+}
+
+static void joined_files_without_memory_to_list_them_are_reported(void **state)
+{
+	const char *path = "joined.pcap";
+	_Atomic uint32_t problems = 0;
+	struct cw_report report;
+	struct setup setup;
+	char command[256];
+
+	(void)state;
+	make_setup(&setup, "joined", false, false);
+	snprintf(command, sizeof(command), "cat %s %s > %s/%s", input_path, input_path, folder,
+		 path);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "%s/%s", folder, path);
+	setup.inputs[0] = command;
+	setup.options.tell = note_problem;
+	setup.options.context = (void *)&problems;
+	for (int is_short = 0; is_short < 2; is_short++) {
+		fails_list_of_joined = is_short;
+		assert_int_equal(run(&setup, &report), 0);
+		fails_list_of_joined = false;
+		assert_int_equal(report.packets, 2 * input_packets);
+		assert_int_equal(report.inputs[0].joined_count, 1);
+		assert_int_equal(report.is_complete, !is_short);
+		assert_int_equal(problems, is_short);
+		cw_report_fini(&report);
+		empty_folder(setup.directory);
+	}
+	unlink(command);
+	end_setup(&setup);
+}
+
 static unsigned long allocations_of_run(uint32_t batch_records)
 {
 	struct cw_report report;
@@ -389,6 +433,7 @@ int main(void)
 	    cmocka_unit_test(packet_buffered_outputs_get_a_batch_before_the_next_is_read),
 	    cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
 	    cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),
+	    cmocka_unit_test(joined_files_without_memory_to_list_them_are_reported),
 	    cmocka_unit_test(hot_threads_allocate_for_files_not_for_batches),
 	};
 
