@@ -37,6 +37,9 @@ const char *cw_code_text(int code)
 		return "a dead handle has no packets";
 	case CW_CLOSED:
 		return "the handle was closed";
+	case CW_OTHER_LINKTYPE:
+		return "a pcap file holds packets of one link type; this packet has another or an "
+		       "unknown one: write pcapng";
 	default:
 		return code < 0 && code > -4096 ? strerror(-code) : "no such code";
 	}

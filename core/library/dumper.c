@@ -14,6 +14,7 @@
 
 #include "core/format/encode.h"
 #include "core/library/handle_parts.h"
+#include "core/packet/block_walk.h"
 #include "core/packet/linktype.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10)
@@ -23,7 +24,8 @@ struct cw_dumper {
 	bool is_regular;
 	enum cw_format format;
 	uint32_t linktype;
-	uint32_t snaplen;
+	uint32_t snaplen;               /* bytes to truncate packets to */
+	uint32_t caplen_max;            /* longer packets are refused */
 	int failure;                    /* code of the first failed write; 0: none */
 	bool is_torn;                   /* could not be truncated after the failure */
 	const struct cw_handle *handle; /* of the packets' interfaces; borrowed, may be NULL */
@@ -31,6 +33,8 @@ struct cw_dumper {
 	uint32_t *ifaces;
 	uint32_t iface_capacity;
 	uint32_t iface_count;
+	struct cw_block_place place; /* pcapng: in the blocks of the handle's input */
+	bool discards_secrets;
 	uint64_t start;   /* position of the file at opening, bytes */
 	uint64_t written; /* bytes given to the system */
 	uint64_t whole;   /* bytes of these, up to the last complete record */
@@ -136,7 +140,8 @@ static int grow_ifaces(struct cw_dumper *dumper, uint32_t iface)
 static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 {
 	const struct cw_iface plain = {.linktype = dumper->linktype,
-				       .snaplen = dumper->snaplen,
+				       .snaplen =
+					   dumper->snaplen == UINT32_MAX ? 0 : dumper->snaplen,
 				       .ts_units_per_s = CW_NS_PER_S,
 				       .has_ns = true};
 	const struct cw_iface *source = &plain;
@@ -158,17 +163,86 @@ static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 	return result < 0 ? result : (int64_t)dumper->ifaces[iface] - 1;
 }
 
+/* ---- blocks beside packets ---- */
+
+/* Copies the blocks of the input that the next packet of the section needs; NULL: all that follow
+ * the file's last packet in its section. */
+static int copy_blocks(struct cw_dumper *dumper, const struct cw_section *section)
+{
+	const struct cw_ifaces *ifaces = &dumper->handle->ifaces;
+	uint32_t end = ifaces->kept_count;
+	const struct cw_block *block;
+	struct cw_block_walk walk;
+	size_t bytes = 0;
+	int result;
+
+	for (int is_copying = 0; is_copying < 2; is_copying++) {
+		cw_block_walk_start(&walk, ifaces, &dumper->place, section, end, false);
+		while ((block = cw_block_walk_next(&walk))) {
+			if (block->kind == CW_BLOCK_SECRETS && dumper->discards_secrets)
+				continue;
+			if (is_copying) {
+				memcpy(dumper->buffer + dumper->used, block->data, block->bytes);
+				dumper->used += block->bytes;
+			} else {
+				bytes += block->bytes;
+			}
+		}
+		result = is_copying ? 0 : make_room(dumper, bytes);
+		if (result < 0)
+			return result;
+	}
+	cw_block_place_move(&dumper->place, section, end);
+	return 0;
+}
+
+/* Copies the blocks that precede the packet. */
+static int copy_blocks_before(struct cw_dumper *dumper, const struct cw_packet *packet)
+{
+	const struct cw_handle *handle = dumper->handle;
+	const struct cw_section *section;
+
+	if (!handle || packet->iface >= handle->ifaces.count)
+		return 0;
+	section = cw_ifaces_at(&handle->ifaces, packet->iface)->section;
+	return cw_block_place_has(&dumper->place, section, handle->ifaces.kept_count)
+		   ? 0
+		   : copy_blocks(dumper, section);
+}
+
+void cw_dumper_discard_secrets(struct cw_dumper *dumper)
+{
+	dumper->discards_secrets = true;
+}
+
 /* ---- the dumper ---- */
+
+/* Returns whether a pcap file's header gives the packet another link type, or the link type is
+ * unknown. */
+static bool has_other_linktype(const struct cw_dumper *dumper, const struct cw_packet *packet)
+{
+	const struct cw_handle *handle = dumper->handle;
+
+	if (packet->flags & CW_PACKET_MALFORMED)
+		return true;
+	return dumper->format != CW_FORMAT_PCAPNG && handle &&
+	       packet->iface < handle->ifaces.count &&
+	       cw_ifaces_at(&handle->ifaces, packet->iface)->linktype != dumper->linktype;
+}
 
 int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet)
 {
 	struct cw_packet empty;
 	int64_t iface = 0;
 	size_t bytes;
-	int result;
+	int result = 0;
 
 	if (dumper->failure)
 		return dumper->failure;
+	if (has_other_linktype(dumper, packet))
+		return CW_OTHER_LINKTYPE;
+	if (packet->caplen > dumper->caplen_max)
+		return -EMSGSIZE;
 	if (packet->caplen && !packet->data)
 		return -EINVAL;
 	if (!packet->data) {
@@ -180,9 +254,11 @@ int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet)
 	if (!cw_format_can_hold(dumper->format, packet))
 		return -ERANGE;
 	if (dumper->format == CW_FORMAT_PCAPNG)
+		result = copy_blocks_before(dumper, packet);
+	if (dumper->format == CW_FORMAT_PCAPNG && result == 0)
 		iface = number_iface(dumper, packet->iface);
-	if (iface < 0)
-		return (int)iface;
+	if (result < 0 || iface < 0)
+		return result < 0 ? result : (int)iface;
 	bytes = cw_format_record_bytes(dumper->format, packet, dumper->snaplen);
 	result = make_room(dumper, bytes);
 	if (result < 0)
@@ -202,11 +278,15 @@ int cw_dumper_flush(struct cw_dumper *dumper)
 
 int cw_dumper_close(struct cw_dumper *dumper)
 {
-	int result;
+	int result = 0, flushed;
 
 	if (!dumper)
 		return 0;
-	result = cw_dumper_flush(dumper);
+	if (dumper->place.section && !dumper->failure)
+		result = copy_blocks(dumper, NULL);
+	flushed = cw_dumper_flush(dumper);
+	if (result == 0)
+		result = flushed;
 	if (dumper->is_torn)
 		cut(dumper);
 	if (close(dumper->fd) < 0 && result == 0)
@@ -232,32 +312,64 @@ static enum cw_format choose_format(enum cw_dumper_format format, bool is_ns)
 	return is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
 }
 
-/* Takes the descriptor on success. `link_field`: of a pcap file's header. */
-static int make(struct cw_dumper **result, int fd, uint32_t link_field, uint32_t snaplen,
-		enum cw_format format, struct cw_error *error)
+/* What a new file begins with. */
+struct beginning {
+	enum cw_format format;
+	uint32_t link_field;                /* of a pcap file's header */
+	uint32_t snaplen;                   /* in the header; 0: the link type's maximum */
+	bool keeps_whole;                   /* packets are not truncated */
+	const struct cw_described *section; /* options of a pcapng section, or NULL */
+};
+
+static size_t header_bytes(const struct beginning *beginning)
+{
+	return beginning->format == CW_FORMAT_PCAPNG ? cw_format_section_bytes(beginning->section)
+						     : CW_PCAP_HEADER_BYTES;
+}
+
+static size_t write_header(const struct beginning *beginning, uint32_t snaplen, uint8_t *buffer)
+{
+	return beginning->format == CW_FORMAT_PCAPNG
+		   ? cw_format_section(beginning->section, buffer)
+		   : cw_format_header(beginning->format, beginning->link_field, snaplen, buffer);
+}
+
+/* Takes the descriptor on success. */
+static int make(struct cw_dumper **result, int fd, const struct beginning *beginning,
+		struct cw_error *error)
 {
 	struct cw_dumper *dumper = calloc(1, sizeof(*dumper));
+	size_t capacity = header_bytes(beginning);
 	struct stat status;
 	off_t at;
 
+	if (capacity < BUFFER_BYTES)
+		capacity = BUFFER_BYTES;
 	*result = NULL;
 	if (dumper)
-		dumper->buffer = malloc(BUFFER_BYTES);
+		dumper->buffer = malloc(capacity);
 	if (!dumper || !dumper->buffer) {
 		free(dumper);
 		return cw_error_set(error, -ENOMEM, "no memory for a dumper");
 	}
 	dumper->fd = fd;
-	dumper->format = format;
-	dumper->linktype = link_field & UINT16_MAX;
-	dumper->snaplen = snaplen ? snaplen : cw_linktype_caplen_max(dumper->linktype);
-	dumper->capacity = BUFFER_BYTES;
+	dumper->format = beginning->format;
+	dumper->linktype = beginning->link_field & UINT16_MAX;
+	dumper->snaplen =
+	    beginning->snaplen ? beginning->snaplen : cw_linktype_caplen_max(dumper->linktype);
+	dumper->capacity = capacity;
 	dumper->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 	at = !dumper->is_regular             ? 0
 	     : fcntl(fd, F_GETFL) & O_APPEND ? status.st_size
 					     : lseek(fd, 0, SEEK_CUR);
 	dumper->start = at > 0 ? (uint64_t)at : 0;
-	dumper->used = cw_format_header(format, link_field, dumper->snaplen, dumper->buffer);
+	dumper->used = write_header(beginning, dumper->snaplen, dumper->buffer);
+	dumper->caplen_max = UINT32_MAX;
+	if (beginning->keeps_whole) {
+		if (beginning->format != CW_FORMAT_PCAPNG)
+			dumper->caplen_max = dumper->snaplen;
+		dumper->snaplen = UINT32_MAX;
+	}
 	*result = dumper;
 	return 0;
 }
@@ -271,6 +383,10 @@ static int refuse_linktype(uint32_t linktype, struct cw_error *error)
 int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 		      enum cw_dumper_format format, struct cw_error *error)
 {
+	const struct beginning beginning = {.format = choose_format(format, true),
+					    .link_field = cw_linktype_canonical(linktype),
+					    .snaplen = snaplen};
+
 	*dumper = NULL;
 	if ((unsigned)format > CW_DUMPER_PCAPNG)
 		return cw_error_set(error, -EINVAL, "%d is not a file format", (int)format);
@@ -278,18 +394,15 @@ int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint
 		return refuse_linktype(linktype, error);
 	if (fcntl(fd, F_GETFL) < 0)
 		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
-	return make(dumper, fd, cw_linktype_canonical(linktype), snaplen,
-		    choose_format(format, true), error);
+	return make(dumper, fd, &beginning, error);
 }
 
-int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, const char *path,
-		   enum cw_dumper_format format, struct cw_error *error)
+/* Fills what a file of the handle's packets begins with. */
+static int begin(const struct cw_handle *handle, enum cw_dumper_format format,
+		 struct beginning *beginning, struct cw_error *error)
 {
 	uint32_t linktype = handle->linktype;
-	uint32_t snaplen = handle->settings.snaplen;
-	int fd, result;
 
-	*dumper = NULL;
 	if (handle->kind == CW_HANDLE_LIVE && !handle->is_activated)
 		return cw_error_set(error, CW_NOT_ACTIVATED,
 				    "the handle of %s is not activated: its link type is unknown",
@@ -300,30 +413,48 @@ int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, co
 		linktype = CW_LINKTYPE_ETHERNET;
 	if (linktype > UINT16_MAX)
 		return refuse_linktype(linktype, error);
+	if (handle->ifaces.count)
+		linktype |= cw_ifaces_at(&handle->ifaces, 0)->fcs;
+	*beginning = (struct beginning){.format = choose_format(format, handle->settings.is_ns),
+					.link_field = linktype,
+					.snaplen = handle->settings.snaplen};
+	if (handle->source) { /* later interfaces may have longer packets */
+		struct cw_source_info info;
+
+		cw_source_info(handle->source, &info);
+		beginning->snaplen = info.limit;
+		beginning->keeps_whole = true;
+	}
+	if (handle->ifaces.sections) /* the newest: packets read next are of this section */
+		beginning->section = handle->ifaces.sections->options;
+	return 0;
+}
+
+int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *handle, const char *path,
+		   enum cw_dumper_format format, struct cw_error *error)
+{
+	struct beginning beginning;
+	int fd, result;
+
+	*dumper = NULL;
+	result = begin(handle, format, &beginning, error);
+	if (result < 0)
+		return result;
 	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
 				    : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot write %s", path);
-	if (handle->ifaces.count)
-		linktype |= cw_ifaces_at(&handle->ifaces, 0)->fcs;
-	if (handle->source) { /* a later interface of a file may have longer packets */
-		struct cw_source_info info;
-
-		cw_source_info(handle->source, &info);
-		snaplen = info.limit;
-	}
-	result = make(dumper, fd, linktype, snaplen, choose_format(format, handle->settings.is_ns),
-		      error);
-	if (result == 0) {
-		(*dumper)->handle = handle;
-		result = cw_dumper_flush(*dumper);
-		if (result == 0)
-			return 0;
-		cw_error_set_errno(error, result, "cannot write %s", path);
-		cw_dumper_close(*dumper);
-		*dumper = NULL;
+	result = make(dumper, fd, &beginning, error);
+	if (result < 0) {
+		close(fd);
 		return result;
 	}
-	close(fd);
+	(*dumper)->handle = handle;
+	result = cw_dumper_flush(*dumper);
+	if (result == 0)
+		return 0;
+	cw_error_set_errno(error, result, "cannot write %s", path);
+	cw_dumper_close(*dumper);
+	*dumper = NULL;
 	return result;
 }

@@ -27,16 +27,24 @@ enum cw_dumper_format {
 };
 
 /*
- * Open a file for packets of the handle's link type. Packets are truncated to the handle's snapshot
- * length: of a file, only to that of a pcap header, else to the link type's maximum, because later
- * interfaces can have longer packets. CW_DUMPER_PCAP decides when the dumper is opened: finer
- * timestamps of a file's later interfaces are truncated to microseconds.
+ * Open a file for packets of the handle. Packets of an interface and of a dead handle are truncated
+ * to the handle's snapshot length; packets of a capture file are written whole.
+ *
+ * A pcap file holds packets of the handle's link type only. Its header has the snapshot length of a
+ * pcap input, else the link type's maximum, because later interfaces can have longer packets.
+ * CW_DUMPER_PCAP decides when the dumper is opened: finer timestamps of a file's later interfaces
+ * are truncated to microseconds.
+ *
+ * A pcapng file describes each interface before its first packet, so packets of all link types fit.
+ * If the handle reads a pcapng file, the dumper also copies options of the section, the interfaces
+ * and the packets, and blocks of the packets' sections: decryption secrets, names, custom blocks
+ * marked as to be copied. Blocks after the last packet are written by cw_dumper_close. The file has
+ * one section, with the options of the section that the handle reads when the dumper is opened.
  *
  * The path "-" is standard output. An existing file is replaced at once; a new file has mode 0600.
  * The file header is written before the call returns.
  *
- * The dumper keeps the handle, because a pcapng file describes the packets' interfaces: close the
- * dumper first.
+ * The dumper keeps the handle, which describes the packets' interfaces: close the dumper first.
  *
  * Returns 0. On failure *dumper is NULL and the result is CW_NOT_ACTIVATED, -EINVAL (unknown
  * format, or a link type above 65535), -ENOMEM, or the negative errno of the system call.
@@ -55,14 +63,25 @@ CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *han
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 			     enum cw_dumper_format format, struct cw_error *error);
 
+/* Leave out decryption secrets of the handle's input from now on. Call this before the first packet
+ * to leave out all. */
+CW_API void cw_dumper_discard_secrets(struct cw_dumper *dumper);
+
 /*
- * Append one packet (borrows): caplen bytes at data, truncated to the snapshot length.
- *
- * Returns 0; -ERANGE if the format cannot hold the timestamp; -EINVAL for a caplen without data;
- * -ENOMEM. These three concern this packet only. Any other code is the first failed write: nothing
- * is appended from then on, and a regular file is truncated to its last complete record, if the
- * system allows that.
- */
+ * Append one packet (borrows): caplen bytes at data, truncated to the snapshot length. With
+ * cw_dumper_open, packet->iface is an interface of the dumper's handle.
+ * * Returns 0, or a code for a packet that is not written:
+ *   CW_OTHER_LINKTYPE  the format is pcap and the packet's interface has another link type, or the
+ *                      interface does not exist (CW_PACKET_MALFORMED)
+ *   -EMSGSIZE          the packet is longer than the pcap header of the input says: only packets of
+ *                      joined files are (cat a b), or packets that the caller made longer
+ *   -ERANGE            the format cannot hold the timestamp
+ *   -EINVAL            a caplen without data
+ *   -ENOMEM
+ * Later packets can still be written. Any other code is the first failed write: nothing is appended
+ * from then on, and a regular file is truncated to its last complete record, if the system allows
+ * that.
+*/
 CW_API int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet);
 
 /* Write all gathered records to the file. Returns 0, or the code of the first failed write. */

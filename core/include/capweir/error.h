@@ -34,6 +34,7 @@ enum cw_code {
 	CW_NOT_LIVE = -10005,                 /* only handles of interfaces support this call */
 	CW_IS_DEAD = -10006,                  /* a dead handle has no packets */
 	CW_CLOSED = -10007,                   /* the handle was closed */
+	CW_OTHER_LINKTYPE = -10008, /* a pcap file holds one link type, not this packet's */
 };
 
 /* Returns the meaning of a code in words; for a negative errno, the text of strerror. Static, or
