@@ -46,8 +46,9 @@ void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 	limits->packets = rule->limit_packets;
 	limits->bytes = rule->limit_bytes;
 	limits->rate = rule->limit_rate;
-	limits->is_thinned =
-	    rule->sample_every > 1 || rule->limit_packets || rule->limit_bytes || rule->limit_rate;
+	output->thin.is_at_limit |= rule->is_count;
+	limits->is_thinned = rule->is_count || rule->sample_every > 1 || rule->limit_packets ||
+			     rule->limit_bytes || rule->limit_rate;
 	limits->ring_files = rule->ring_files;
 	limits->ring_bytes = rule->ring_bytes;
 	limits->priority = rule->priority;

@@ -29,6 +29,7 @@ struct cw_rule {
 	uint64_t rotate_bytes;     /* 0 = no limit */
 	uint64_t rotate_packets;   /* 0 = no limit */
 	uint64_t rotate_every_ns;  /* in packet timestamps; 0 = no limit */
+	bool is_count;             /* packets are counted, none is written */
 	bool is_rotate_from_first; /* periods start at each file's first packet (-G) */
 	uint64_t sample_every;     /* write one in this many matches; 0, 1 = all */
 	uint64_t limit_packets;    /* packets to write; 0 = no limit */

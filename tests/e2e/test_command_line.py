@@ -223,7 +223,7 @@ class Refused(command.Test):
                             says="did you mean --threads")
         self.assert_refused("split", "-r", "in.pcap", "in.pcap", "-w", "a.pcap",
                             says="'in.pcap' is not a filter expression.*-r")
-        self.assert_refused("-dd", "tcp port 80", says="-d does not belong.*inspect filter -d")
+        self.assert_refused("check", "-dd", "a.yaml", says="-d does not belong.*inspect filter -d")
         self.assert_refused("bench", "splt", says="did you mean 'split'")
         self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "--seed", "3",
                             says="--seed")

@@ -33,6 +33,7 @@ class Outputs(command.Test):
         self.assertEqual(self.read("out.pcap"), content)
 
     def test_options_of_tcpdump_are_what_the_manual_says(self):
+        e2e.need("tcpdump")
         with open(os.path.join(e2e.ROOT, "tools/manual/capweir.1.md.in"), encoding="utf-8") as file:
             table, = re.findall(r"^## TCPDUMP'S OPTIONS$(.*?)^## ", file.read(), re.M | re.S)
         self.write("FILE", self.read("in.pcap"))
@@ -42,6 +43,12 @@ class Outputs(command.Test):
             for words in [span.split(" ") for span in re.findall("`(.*?)`", spans)]:
                 if meaning.startswith("refused"):
                     self.assert_refused(*plain, *words)
+                elif meaning.startswith("prints"):
+                    line = ("-r", "in.pcap", *words, "udp port 1001")
+                    done = subprocess.run(["tcpdump", *line], cwd=self.directory,
+                                          capture_output=True)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(self.run_ok(*line, cwd=self.directory).out, done.stdout)
                 else:
                     wanted = re.findall("`(.*?)`", meaning) if meaning.startswith("as ") else []
                     wanted = wanted[0].split(" ") if wanted else []

@@ -44,6 +44,40 @@ class Reports(command.Test):
         self.check_files(report)
         self.assertEqual(done.err, "")
 
+    def count_of(self, *arguments, status=0):
+        done = e2e.capweir(*arguments, "--count", cwd=self.directory)
+        self.assertEqual(done.status, status, e2e.text_of(done))
+        return done.out.decode(), done.err
+
+    def test_packets_are_counted_without_an_output(self):
+        before = sorted(os.listdir(self.directory))
+        self.assertEqual(self.count_of("-r", "in.pcap"), ("100 packets\n", ""))
+        self.assertEqual(self.count_of("-r", "in.pcap", "udp port 1001")[0], "10 packets\n")
+        self.assertEqual(self.count_of("-r", "in.pcap", "-c", 1)[0], "1 packet\n")
+        self.assertEqual(self.count_of("-r", "in.pcap", "tcp")[0], "0 packets\n")
+        self.assertEqual(sorted(os.listdir(self.directory)), before)
+        frame = e2e.udp_frame(1, 2, 3, 4)
+        self.write("two.pcapng", e2e.section() + e2e.interface() + e2e.interface(e2e.RAW) +
+                   e2e.enhanced(0, 1, b"") + e2e.enhanced(1, 2, frame[14:]) +
+                   e2e.enhanced(1, 2 ** 63, frame[14:]))
+        self.assertEqual(self.count_of("-r", "two.pcapng", "-r", "in.pcap"), ("103 packets\n", ""))
+        self.write("cut.pcap", e2e.pcap(self.packets)[:-1])
+        out, err = self.count_of("-r", "cut.pcap", status=1)
+        self.assertEqual(out, "99 packets\n")
+        self.assertIn("cut.pcap: truncated", err)
+
+    def test_packets_are_counted_beside_outputs(self):
+        out, err = self.count_of("-r", "in.pcap", "-w", "a.pcap", "-f", "udp port 1001")
+        self.assertEqual(out, "10 packets\n")
+        self.assertRegex(err, "rule1 +10 +10 +0 .* a.pcap")
+        self.assertEqual(len(self.packets_of("a.pcap")), 10)
+        self.assert_refused("split", "-r", "in.pcap", "-w", "-", "--count", says="--count and -w -")
+        self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "--count", says="no output")
+        self.assert_refused("split", "--count", says="no input")
+        self.assert_refused("generate", "--count", says="--count does not belong to generate")
+        report, _ = self.run_json("split", "--count", "-r", self.input)
+        self.assertEqual((report["books"]["matched_any"], report["books"]["written"]), (100, 0))
+
     def test_samples_are_checked_against_libpcap(self):
         arguments = ("split", "-r", self.input, "-f", "udp port 1001", "-w", self.path("a.pcap"))
         report, _ = self.run_json(*arguments)

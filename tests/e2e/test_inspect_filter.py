@@ -220,6 +220,47 @@ class InspectFilter(e2e.Test):
                               capture_output=True, text=True)
         self.assertEqual(self.inspect("-y", "EN10MB", "-d", "tcp port 80"), done.stdout)
 
+    def test_tcpdumps_own_line_prints_its_programs(self):
+        e2e.need("tcpdump")
+        self.write("filter", "udp port 53 # DNS\n")
+        self.write("raw.pcap", e2e.pcap([], linktype=e2e.RAW, snaplen=1500))
+        self.write("large.pcap", e2e.pcap([], order=">", snaplen=2 ** 32 - 1))
+        self.write("two.pcapng", e2e.section() + e2e.interface(e2e.RAW) + e2e.interface())
+        os.mkdir(self.path("empty"))
+        for line in (["{d}", "tcp port 80"], ["{d}", "tcp", "port", "80"], ["{d}"],
+                     ["-r", "../raw.pcap", "{d}", "tcp"], ["{d}r", "../two.pcapng", "tcp"],
+                     ["-r", "../large.pcap", "{d}", "udp"], ["-y", "RAW", "{d}", "tcp"],
+                     ["-s", "100", "{d}", "tcp"], ["-F", "../filter", "{d}"], ["-n{c}", "tcp"],
+                     ["-O", "{d}", "tcp port 80"], ["{d}", "-w", "x.pcap", "-c", "1", "udp"]):
+            for dump in ("-d", "-dd", "-ddd"):
+                words = [word.format(d=dump, c=dump[1:]) for word in line]
+                done = subprocess.run(["tcpdump", *words], cwd=self.path("empty"),
+                                      capture_output=True)
+                self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
+                self.assertEqual(self.run_ok(*words, cwd=self.path("empty")).out, done.stdout,
+                                 words)
+        self.assertEqual(os.listdir(self.path("empty")), [])
+
+    def test_dumps_of_an_interface_need_no_privileges(self):
+        wanted = self.inspect("-y", "EN10MB", "-d", "tcp port 80")
+        user = {} if os.geteuid() else {"user": 65534, "extra_groups": []}
+        done = subprocess.run([e2e.CAPWEIR, "-i", "lo", "-d", "tcp port 80"], capture_output=True,
+                              text=True, cwd="/", **user)
+        self.assertEqual((done.returncode, done.stdout), (0, wanted), done.stderr)
+
+    def test_every_filter_of_a_split_is_dumped(self):
+        pairs = ["-f", "tcp", "-w", "a.pcap", "-f", "udp", "-w", "b.pcap"]
+        done = self.run_ok("split", "-d", *pairs, cwd=self.directory)
+        self.assertEqual(done.out.decode(), self.inspect("-d", "tcp", "udp"))
+        done = self.run_ok("split", "-d", *pairs, "icmp", cwd=self.directory)
+        self.assertEqual(done.out.decode(), self.inspect("-d", "tcp", "udp", "icmp"))
+        self.assertNotIn("a.pcap", os.listdir(self.directory))
+        self.assert_refused("-d", "-R", "rules.yaml", says="inspect filter -d -R rules.yaml")
+        self.assert_refused("-d", "--json", says="does not support --json")
+        self.assert_refused("-d", "tcp prot 80", says="column 5")
+        done = e2e.capweir("-r", "nowhere", "-d", "tcp", cwd=self.directory)
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+
     def test_an_expression_that_matches_nothing_is_a_warning(self):
         done = self.run_ok("inspect", "filter", "-d", "1 = 2")
         self.assertIn("can never match a packet", done.err)

@@ -5,6 +5,7 @@
 
 #include "tools/options/options.h"
 
+struct cw_filter;
 struct cw_hooks;
 struct cw_pipeline_options;
 
@@ -27,5 +28,10 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 
 /* capweir inspect filter */
 int cw_inspect_filter(const struct cw_arguments *arguments);
+
+/* Prints the filters of a line of split or capture, for -d. */
+int cw_dump_filters(const struct cw_arguments *arguments);
+/* Prints a filter as tcpdump with so many letters d. The caller checks standard output. */
+void cw_dump_filter(const struct cw_filter *filter, uint64_t letters);
 
 #endif

@@ -66,12 +66,12 @@ static int add_filters(struct filters *filters, const struct cw_words *rest)
 }
 
 /* Prints classic BPF only, as tcpdump -d does, with an empty line between filters. */
-static void print_dumps(const struct filters *filters, enum cw_filter_program_format format)
+static void print_dumps(const struct filters *filters, uint64_t letters)
 {
 	for (uint32_t index = 0; index < filters->count; index++) {
 		if (index)
 			cw_print(stdout, "\n");
-		cw_filter_print(filters->shown[index].filter, stdout, format);
+		cw_dump_filter(filters->shown[index].filter, letters);
 	}
 }
 
@@ -98,9 +98,7 @@ static int print_filters(const struct filters *filters, const struct cw_argument
 	struct cw_error error = {0};
 
 	if (arguments->filter.dumps) {
-		print_dumps(filters, arguments->filter.dumps == 1   ? CW_FILTER_PROGRAM_TEXT
-				     : arguments->filter.dumps == 2 ? CW_FILTER_PROGRAM_INITIALIZERS
-								    : CW_FILTER_PROGRAM_NUMBERS);
+		print_dumps(filters, arguments->filter.dumps);
 		return 0;
 	}
 	if (cw_filter_set_build(filters->set, &error) < 0)

@@ -394,6 +394,12 @@ static void finish_hooks(struct run *run, int signal_fd, struct cw_report *repor
 	report->has_unfinished_hooks = status < 0;
 }
 
+/* Whether the run writes nothing and only counts. */
+static bool is_count(const struct cw_pipeline_options *options)
+{
+	return options->rules->count == 1 && options->rules->rules[0].is_count;
+}
+
 static int finish(struct run *run, const struct cw_arguments *arguments, int signal_fd)
 {
 	static const int statuses[] = {[CW_VERDICT_COMPLETE] = CW_EXIT_COMPLETE,
@@ -415,8 +421,10 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 	cw_report_complain(&report);
 	if (arguments->json && cw_report_print_json(&report))
 		status = CW_EXIT_PROBLEM;
-	if (!arguments->json && !arguments->quiet)
+	if (!arguments->json && !arguments->quiet && (run->is_live || !is_count(run->options)))
 		cw_report_print(&report);
+	if (!arguments->json && arguments->output.counts)
+		cw_report_print_count(&report);
 	cw_report_fini(&report);
 	return run->was_interrupted ? CW_EXIT_STOPPED : status;
 }

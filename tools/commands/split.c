@@ -70,6 +70,8 @@ int cw_command_split(const struct cw_arguments *arguments)
 	if (arguments->live.lists_devices || arguments->live.lists_linktypes ||
 	    arguments->live.lists_clocks)
 		return cw_command_devices(arguments);
+	if (arguments->filter.dumps)
+		return cw_dump_filters(arguments);
 	cw_pipeline_options_init(&options);
 	if (!arguments->inputs.count && !arguments->devices.count)
 		return cw_refuse(

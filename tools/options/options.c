@@ -93,11 +93,12 @@ static void make_getopt_tables(char *letters, struct option *longs)
 			if (row->may_be_alone)
 				*letters++ = ':';
 		}
-		*longs++ = (struct option){row->name,
-					   cw_option_is_optional(row) ? optional_argument
-					   : row->argument            ? required_argument
-								      : no_argument,
-					   NULL, row_id(row)};
+		*longs++ =
+		    (struct option){row->name,
+				    cw_option_is_optional(row) || row->fades ? optional_argument
+				    : row->argument                          ? required_argument
+									     : no_argument,
+				    NULL, row_id(row)};
 	}
 	for (size_t index = 0; index < cw_option_alias_count; index++) {
 		const struct cw_option_alias *alias = &cw_option_aliases[index];
@@ -218,6 +219,24 @@ static int take_alone(struct parse *parse, const struct cw_option_row *row, char
 	return 0;
 }
 
+/* Takes --count, without a value: counts packets. A number that follows is its value, and warned
+ * about. */
+static int take_faded(struct parse *parse, const struct cw_option_row *row, char **argv)
+{
+	struct cw_arguments *arguments = parse->arguments;
+	char *next = optind < parse->word_count ? argv[optind] : NULL;
+
+	if (!(row->commands & (unsigned)arguments->command))
+		return cw_option_refuse_other(row, true, parse->page);
+	if (next && *next >= '0' && *next <= '9' && !strpbrk(next, " .:/")) {
+		optind++;
+		optarg = next;
+		return take_option(parse, row, true, next);
+	}
+	*(bool *)((char *)arguments + row->alone) = true;
+	return 0;
+}
+
 /* `id` is getopt's result: an option, ':' for a missing value, '?' for an unknown option. */
 static int take_found(struct parse *parse, int id, bool is_long, char **argv)
 {
@@ -232,6 +251,8 @@ static int take_found(struct parse *parse, int id, bool is_long, char **argv)
 	parse->is_alias = alias != NULL;
 	if (row && row->may_be_alone && !is_long && id == row->letter)
 		return take_alone(parse, row, argv);
+	if (row && row->fades && is_long && id == row->letter && !optarg)
+		return take_faded(parse, row, argv);
 	if (alias && id != ':' && id != '?')
 		optarg = (char *)(uintptr_t)cw_option_alias_value(alias, optarg, parse->value);
 	if (id != ':' && id != '?')

@@ -78,6 +78,7 @@ struct cw_output_arguments {
 	int direct;            /* enum cw_direct_mode */
 	int precision;         /* enum cw_precision */
 	bool packet_buffered;  /* -U */
+	bool counts;           /* --count alone */
 	bool no_clobber;
 	bool utc;
 	uint64_t threads;

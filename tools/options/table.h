@@ -76,6 +76,7 @@ struct cw_option_row {
 	const char *more;        /* sentences for the long help; NULL: none */
 	const char *habit;       /* advice to users of tcpdump's option; NULL: none */
 	const char *fades;       /* end of a warning about "--name VALUE"; NULL: none */
+	size_t alone;            /* with `fades`: offset of the bool that "--name" alone sets */
 	unsigned unlisted;       /* commands that take the option and do not list it */
 	bool is_common;          /* part of the short help */
 	bool may_be_alone;       /* the letter without a number is tcpdump's, for printing */

@@ -14,6 +14,17 @@
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
+/* Makes the expression the only rule, which counts its packets. */
+static int add_count(struct cw_rules *rules, const char *expression)
+{
+	struct cw_error error = {0};
+
+	if (cw_rules_add(rules, "count", expression ? expression : "", "/dev/null", 0, &error) < 0)
+		return cw_complain_no_memory();
+	rules->rules[0].is_count = true;
+	return 0;
+}
+
 /* Pairs the k-th -f with the k-th -w. The expression is the filter of a single -w without -f. */
 static int add_pairs(const struct cw_rules_arguments *asked, struct cw_rules *rules,
 		     char **expression)
@@ -143,7 +154,12 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	struct cw_error error = {0};
 	int result;
 
-	if (!asked->file) {
+	if (!asked->file && arguments->output.counts && !asked->filters.count &&
+	    !asked->writes.count) {
+		result = add_count(rules, *expression);
+		free(*expression);
+		*expression = NULL;
+	} else if (!asked->file) {
 		result = add_pairs(asked, rules, expression);
 	} else if (asked->filters.count || asked->writes.count) {
 		result = cw_refuse("two sources of rules, -R and -f/-w: give one of them");
@@ -160,9 +176,10 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		    (unsigned long long)asked->ring_files, (unsigned long long)asked->ring_files);
 	if (result == 0 && limit_rules(asked, rules) < 0)
 		result = cw_complain_no_memory();
-	if (result == 0 && arguments->json && writes_to_stdout(rules))
+	if (result == 0 && (arguments->json || arguments->output.counts) && writes_to_stdout(rules))
 		result = cw_refuse(
-		    "--json and -w - both use standard output: write to a file, or omit --json");
+		    "%s and -w - both use standard output: write to a file, or omit %s",
+		    arguments->json ? "--json" : "--count", arguments->json ? "--json" : "--count");
 	return result;
 }
 

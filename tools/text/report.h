@@ -15,6 +15,9 @@ struct cw_source_joined;
 void cw_report_print(const struct cw_report *report);
 int cw_report_print_json(const struct cw_report *report);
 
+/* Prints how many packets a rule matched on stdout, as tcpdump --count does. */
+void cw_report_print_count(const struct cw_report *report);
+
 /* Returns the joined files of an input as an array. */
 json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_count);
 

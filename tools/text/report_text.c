@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The balance sheet as a table, and a message for each loss or failure. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/plural.h"
@@ -87,6 +88,12 @@ static void print_rules(const struct cw_report *report)
 		print_files(rule);
 		cw_print(stderr, "%s\n", rule->is_removed ? " (rule removed)" : "");
 	}
+}
+
+void cw_report_print_count(const struct cw_report *report)
+{
+	cw_print(stdout, "%" PRIu64 " packet%s\n", report->books.matched_any,
+		 cw_plural(report->books.matched_any));
 }
 
 void cw_report_print(const struct cw_report *report)

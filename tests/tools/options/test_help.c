@@ -161,15 +161,13 @@ static void mistakes_are_named_with_what_to_do(void **state)
 	    {CW_SPLIT, "split --read", "--read needs a value (--read FILE: "},
 	    {CW_SPLIT, "split -f -r a", "-f needs a value, but '-r' is an option (-f EXPR: "},
 	    {CW_SPLIT, "split -b -r a", "tcpdump's -b is for printing"},
-	    {CW_SPLIT, "split --count -r a",
-	     "tcpdump's --count, which only counts packets, is not"},
 	    {CW_SPLIT, "split -o --json", "-o needs a value, but '--json' is an option"},
 	    {CW_BENCH, "bench -t", "-t needs a value (-t N: run N worker"},
 	    {CW_SPLIT, "split --threads -r a", "--threads needs a value, but '-r' is an option"},
 	    {CW_SPLIT, "split -t 0", "-t takes a count from 1 to 1024"},
 	    {CW_SPLIT, "split -ttk", "unknown option -k"},
-	    {CW_SPLIT | CW_CAPTURE, "capweir -dd tcp",
-	     "-d does not belong to split and capture, but to: inspect; capweir inspect filter -d"},
+	    {CW_CHECK, "check -dd tcp",
+	     "-d does not belong to check, but to: split, capture, inspect; capweir inspect"},
 	    {CW_SPLIT, "split --seed 1",
 	     "--seed does not belong to split, but to: generate, bench"},
 	    {CW_INSPECT, "inspect -l", "unknown option -l"},
@@ -232,8 +230,8 @@ static void a_value_that_count_will_not_take_is_warned_of(void **state)
 {
 	(void)state;
 	assert_string_equal(warning_of("--count", "10"),
-			    "warning: --count 10: from version 0.3 on, --count alone counts "
-			    "packets, as in tcpdump: write --count=10");
+			    "warning: --count 10: from version 0.3 on, --count takes no value, "
+			    "as in tcpdump: write --count=10");
 	assert_string_equal(warning_of("--count=10", "tcp"), "");
 	assert_string_equal(warning_of("-c", "10"), "");
 }

@@ -347,6 +347,34 @@ static int parse_line(struct cw_arguments *arguments, const char *line)
 	return cw_options_parse(arguments, CW_SPLIT | CW_CAPTURE, count, words);
 }
 
+static void count_alone_counts_packets(void **state)
+{
+	static const struct {
+		const char *line;
+		bool counts;
+		uint64_t packet_count;
+		uint32_t rest;
+	} cases[] = {
+	    {"--count", true, 0, 0},
+	    {"-r a --count udp", true, 0, 1},
+	    {"--count -r a", true, 0, 0},
+	    {"--count -c 5 10.0.0.1", true, 5, 1},
+	    {"--count 10.0.0.1", true, 0, 1},
+	    {"--count=5 udp", false, 5, 1},
+	    {"udp --count 5k", false, 5000, 1}, /* until version 0.3 */
+	};
+	struct cw_arguments arguments;
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		assert_int_equal(parse_line(&arguments, cases[i].line), 0);
+		assert_int_equal(arguments.output.counts, cases[i].counts);
+		assert_int_equal(arguments.output.packet_count, cases[i].packet_count);
+		assert_int_equal(arguments.rest.count, cases[i].rest);
+		cw_arguments_fini(&arguments);
+	}
+}
+
 static void names_of_tcpdump_fill_the_fields_of_ours(void **state)
 {
 	static const struct {
@@ -406,6 +434,7 @@ int main(void)
 	    cmocka_unit_test(choices_are_numbered),
 	    cmocka_unit_test(every_number_and_choice_of_the_table_is_tested),
 	    cmocka_unit_test(what_is_not_given_has_its_preset),
+	    cmocka_unit_test(count_alone_counts_packets),
 	    cmocka_unit_test(speed_is_a_factor),
 	    cmocka_unit_test(a_file_lasts_one_period),
 	    cmocka_unit_test(a_benchmark_takes_several_numbers),
