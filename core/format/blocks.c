@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pcapng blocks that outputs copy: decryption secrets, names, custom blocks. They are converted
- * to native byte order once, when they are read. Any other block is only counted.
+ * The pcapng blocks that outputs copy: decryption secrets, names, custom blocks, statistics of
+ * interfaces. They are converted to native byte order once, when they are read, and timestamps to
+ * nanoseconds. Any other block is only counted.
  */
 #include "core/format/options.h"
 #include "core/format/pcapfile.h"
@@ -9,6 +10,8 @@
 #define FRAME_BYTES ((size_t)12)
 #define BODY ((size_t)8) /* offset of a block's body */
 #define SECRETS_BYTES ((size_t)8)
+#define STATISTICS_BYTES ((size_t)12)
+#define STATISTICS_TIME ((size_t)4) /* offset in the body */
 #define RECORD_BYTES ((size_t)4)
 #define RECORD_END 0u
 #define ENDS_BYTES ((size_t)8) /* an end of records and one of options, where the file has none */
@@ -79,6 +82,64 @@ static size_t copy_custom(struct cw_pcapfile *file, const uint8_t *body, size_t 
 	return bytes;
 }
 
+/* Converts a native timestamp to nanoseconds. False: out of range. */
+static bool convert_time(const struct cw_iface *iface, uint8_t *at)
+{
+	uint64_t units = (uint64_t)cw_load_u32(at, 0) << 32 | cw_load_u32(at + 4, 0);
+	uint32_t flags = 0;
+	uint64_t ts_ns = cw_iface_time(iface, units, &flags);
+
+	cw_store_u32(at, (uint32_t)(ts_ns >> 32));
+	cw_store_u32(at + 4, (uint32_t)ts_ns);
+	return !flags;
+}
+
+/* The outputs replace the number of the interface. */
+static size_t copy_statistics(struct cw_pcapfile *file, const uint8_t *body, size_t bytes,
+			      uint8_t *to)
+{
+	int is_swapped = file->layout.is_swapped;
+	const struct cw_iface *iface;
+	size_t used = STATISTICS_BYTES;
+	uint32_t number;
+
+	if (bytes < STATISTICS_BYTES)
+		return 0;
+	number = cw_load_u32(body, is_swapped);
+	if (number >= file->layout.iface_count)
+		return 0;
+	iface = cw_ifaces_at(file->ifaces, file->layout.iface_base + number);
+	cw_store_u32(to, number);
+	cw_store_u32(to + STATISTICS_TIME, cw_load_u32(body + STATISTICS_TIME, is_swapped));
+	cw_store_u32(to + STATISTICS_TIME + 4, cw_load_u32(body + STATISTICS_TIME + 4, is_swapped));
+	if (!convert_time(iface, to + STATISTICS_TIME))
+		return 0;
+	bytes =
+	    used + copy_options(file, CW_OPTIONS_STATISTICS, body + used, bytes - used, to + used);
+	while (used < bytes) {
+		uint16_t code = cw_load_u16(to + used, 0);
+
+		if ((code == CW_OPTION_ISB_START || code == CW_OPTION_ISB_END) &&
+		    !convert_time(iface, to + used + CW_OPTION_HEADER_BYTES))
+			return 0;
+		used += CW_OPTION_HEADER_BYTES + cw_pad4(cw_load_u16(to + used + 2, 0));
+	}
+	return bytes;
+}
+
+/* Adds a copied block to its section's statistics. */
+static void add_statistics(const struct cw_pcapfile *file, struct cw_block *kept)
+{
+	struct cw_section *section = file->section;
+
+	kept->iface = file->layout.iface_base + cw_load_u32(kept->data + BODY, 0);
+	if (section->statistics_last)
+		section->statistics_last->statistics_next = kept;
+	else
+		section->statistics_first = kept;
+	section->statistics_last = kept;
+}
+
 static const struct {
 	uint32_t type;
 	enum cw_block_kind kind;
@@ -87,7 +148,7 @@ static const struct {
     {CW_PCAPNG_DSB, CW_BLOCK_SECRETS, copy_secrets},
     {CW_PCAPNG_NRB, CW_BLOCK_NAMES, copy_names},
     {CW_PCAPNG_CUSTOM, CW_BLOCK_CUSTOM, copy_custom},
-    {CW_PCAPNG_ISB, CW_BLOCK_STATISTICS, NULL},
+    {CW_PCAPNG_ISB, CW_BLOCK_STATISTICS, copy_statistics},
 };
 
 void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
@@ -100,7 +161,7 @@ void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *blo
 		at++;
 	file->blocks.of_kind[at < CW_ARRAY_COUNT(known) ? known[at].kind : CW_BLOCK_OTHER]++;
 	file->blocks.left_out++; /* unless it is kept */
-	if (at == CW_ARRAY_COUNT(known) || !known[at].copy || !file->section)
+	if (at == CW_ARRAY_COUNT(known) || !file->section)
 		return;
 	kept = cw_ifaces_add_block(file->ifaces, file->section, known[at].kind,
 				   block->bytes + ENDS_BYTES);
@@ -115,5 +176,7 @@ void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *blo
 	cw_store_u32(kept->data, block->type);
 	cw_store_u32(kept->data + 4, kept->bytes);
 	cw_store_u32(kept->data + kept->bytes - 4, kept->bytes);
+	if (kept->kind == CW_BLOCK_STATISTICS)
+		add_statistics(file, kept);
 	file->blocks.left_out--;
 }

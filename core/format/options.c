@@ -80,6 +80,17 @@ static const uint8_t kinds[][KINDS_MAX] = {
 	{
 	    [1] = OCTETS, /* comment */
 	},
+    [CW_OPTIONS_STATISTICS] =
+	{
+	    [1] = OCTETS, /* comment */
+	    [CW_OPTION_ISB_START] = TWO_U32,
+	    [CW_OPTION_ISB_END] = TWO_U32,
+	    [4] = U64, /* isb_ifrecv */
+	    [5] = U64, /* isb_ifdrop */
+	    [6] = U64, /* isb_filteraccept */
+	    [7] = U64, /* isb_osdrop */
+	    [8] = U64, /* isb_usrdeliv */
+	},
 };
 
 /* Kinds of a fixed length. */

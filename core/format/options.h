@@ -15,6 +15,8 @@
 #define CW_OPTION_IF_TSRESOL 9u
 #define CW_OPTION_IF_FCSLEN 13u
 #define CW_OPTION_IF_TSOFFSET 14u
+#define CW_OPTION_ISB_START 2u /* two words, the high one first, in units of the interface */
+#define CW_OPTION_ISB_END 3u
 
 /* Blocks, by the meaning of their options. */
 enum cw_options_block {
@@ -23,6 +25,7 @@ enum cw_options_block {
 	CW_OPTIONS_PACKET,
 	CW_OPTIONS_NAMES,
 	CW_OPTIONS_SECRETS,
+	CW_OPTIONS_STATISTICS,
 };
 
 /* The options of a block of a file. */

@@ -23,6 +23,8 @@ const struct cw_block *cw_block_walk_next(struct cw_block_walk *walk)
 		uint32_t index = walk->at++;
 		const struct cw_block *block = cw_ifaces_block(walk->ifaces, index);
 
+		if (block->kind == CW_BLOCK_STATISTICS && !walk->has_statistics)
+			continue;
 		if (block->section == walk->section
 			? index >= walk->from
 			: block->section == walk->before && index >= walk->before_from)

@@ -2,7 +2,8 @@
 /*
  * Which blocks of pcapng inputs an output copies beside packets: decryption secrets, names, custom
  * blocks. A file has all that its section had before its first packet of that section; later ones
- * follow where they are met. Single owner.
+ * follow where they are met. Statistics belong to a section's end and have numbers of interfaces: a
+ * walk passes over them. Single owner.
  *
  *	cw_block_walk_start(&walk, ifaces, &place, section, end, false);
  *	while ((block = cw_block_walk_next(&walk)))
@@ -29,6 +30,7 @@ struct cw_block_walk {
 	uint32_t from;        /* the same for `section` */
 	uint32_t at;
 	uint32_t end;
+	bool has_statistics; /* returns those, too: the caller sets it after the start */
 };
 
 /* Returns whether the file has all blocks that a record of this section needs. */

@@ -120,6 +120,31 @@ int64_t cw_ifaces_add(struct cw_ifaces *ifaces, const struct cw_iface *iface)
 	return index;
 }
 
+uint64_t cw_iface_time(const struct cw_iface *iface, uint64_t units, uint32_t *flags)
+{
+	uint64_t fraction, seconds, fraction_ns;
+	__int128 total;
+
+	if (iface->ts_shift) {
+		seconds = units >> iface->ts_shift;
+		fraction = units & ((UINT64_C(1) << iface->ts_shift) - 1);
+		fraction_ns =
+		    (uint64_t)(((unsigned __int128)fraction * CW_NS_PER_S) >> iface->ts_shift);
+	} else {
+		seconds = units / iface->ts_units_per_s;
+		fraction = units % iface->ts_units_per_s;
+		fraction_ns =
+		    (uint64_t)((unsigned __int128)fraction * CW_NS_PER_S / iface->ts_units_per_s);
+	}
+	total = ((__int128)seconds + (int64_t)iface->ts_offset_s) * (int64_t)CW_NS_PER_S;
+	total += (__int128)fraction_ns;
+	if (total < 0 || total > (__int128)UINT64_MAX) {
+		*flags |= CW_PACKET_TS_OUT_OF_RANGE;
+		return 0;
+	}
+	return (uint64_t)total;
+}
+
 void cw_lease_give_back(struct cw_lease *lease)
 {
 	struct cw_window *window = lease->window;

@@ -41,15 +41,17 @@ struct cw_section {
 	struct cw_section *next;            /* of the table that owns it */
 	const struct cw_described *options; /* or NULL; owned by the table */
 	uint32_t first_block;               /* index in the table of the section's first block */
+	struct cw_block *statistics_first;  /* its statistics; to be read once it has ended */
+	struct cw_block *statistics_last;
 };
 
 /* Blocks of pcapng files that are neither of packets nor of interfaces. */
 enum cw_block_kind {
 	CW_BLOCK_SECRETS,
 	CW_BLOCK_NAMES,
-	CW_BLOCK_CUSTOM, /* marked as to be copied */
-	CW_BLOCK_STATISTICS,
-	CW_BLOCK_OTHER, /* not copied */
+	CW_BLOCK_CUSTOM,     /* marked as to be copied */
+	CW_BLOCK_STATISTICS, /* of an interface */
+	CW_BLOCK_OTHER,      /* not copied */
 	CW_BLOCK_KINDS,
 };
 
@@ -63,7 +65,9 @@ struct cw_block_counts {
 /* A block that outputs copy, in native byte order, with its frame. */
 struct cw_block {
 	const struct cw_section *section;
+	struct cw_block *statistics_next; /* of the section */
 	enum cw_block_kind kind;
+	uint32_t iface; /* statistics: index in the table; `data` has the file's number */
 	uint32_t bytes;
 	uint8_t data[];
 };
@@ -134,6 +138,10 @@ static inline const struct cw_block *cw_ifaces_block(const struct cw_ifaces *ifa
 {
 	return ifaces->kept[index / CW_IFACES_BLOCK][index % CW_IFACES_BLOCK];
 }
+
+/* Returns a pcapng timestamp in nanoseconds: the general case, any resolution and offset. Sets
+ * CW_PACKET_TS_OUT_OF_RANGE in *flags and returns 0 if 64 bits cannot hold it. */
+uint64_t cw_iface_time(const struct cw_iface *iface, uint64_t units, uint32_t *flags);
 
 static inline const struct cw_described *cw_iface_section_options(const struct cw_iface *iface)
 {

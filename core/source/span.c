@@ -82,32 +82,6 @@ decode_pcap(const struct cw_span *span, struct cw_cursor *cursor, struct cw_pack
 	return count;
 }
 
-/* Returns a pcapng timestamp in nanoseconds: the general case, any resolution and offset. */
-static uint64_t slow_time(const struct cw_iface *iface, uint64_t units, uint32_t *flags)
-{
-	uint64_t fraction, seconds, fraction_ns;
-	__int128 total;
-
-	if (iface->ts_shift) {
-		seconds = units >> iface->ts_shift;
-		fraction = units & ((UINT64_C(1) << iface->ts_shift) - 1);
-		fraction_ns =
-		    (uint64_t)(((unsigned __int128)fraction * CW_NS_PER_S) >> iface->ts_shift);
-	} else {
-		seconds = units / iface->ts_units_per_s;
-		fraction = units % iface->ts_units_per_s;
-		fraction_ns =
-		    (uint64_t)((unsigned __int128)fraction * CW_NS_PER_S / iface->ts_units_per_s);
-	}
-	total = ((__int128)seconds + (int64_t)iface->ts_offset_s) * (int64_t)CW_NS_PER_S;
-	total += (__int128)fraction_ns;
-	if (total < 0 || total > (__int128)UINT64_MAX) {
-		*flags |= CW_PACKET_TS_OUT_OF_RANGE;
-		return 0;
-	}
-	return (uint64_t)total;
-}
-
 static inline uint64_t packet_time(const struct cw_iface *iface, uint64_t units, uint32_t *flags)
 {
 	if (cw_likely(iface->ts_offset_s == 0)) {
@@ -116,7 +90,7 @@ static inline uint64_t packet_time(const struct cw_iface *iface, uint64_t units,
 		if (iface->ts_units_per_s == 1000000 && units <= UINT64_MAX / 1000)
 			return units * 1000;
 	}
-	return slow_time(iface, units, flags);
+	return cw_iface_time(iface, units, flags);
 }
 
 /* Decodes an enhanced packet block or an obsolete packet block, which differ in the interface. */

@@ -228,6 +228,8 @@ int cw_file_add_iface(struct cw_file_turn *file, uint32_t iface, uint64_t end)
 	if (file->iface_count * 2 >= file->iface_capacity &&
 	    rebuild_ifaces(file, file->iface_capacity ? file->iface_capacity * 2 : 4, UINT64_MAX))
 		return -ENOMEM;
+	if (!file->iface_count)
+		file->iface_first = iface;
 	entry = iface_entry(file, iface);
 	entry[0] = iface + 1;
 	entry[1] = file->iface_count++;

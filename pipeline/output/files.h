@@ -18,6 +18,7 @@ struct cw_file_turn {
 	/* the file's interface blocks: a small open hash table */
 	uint32_t iface_count;
 	uint32_t iface_capacity;     /* power of two, or 0 */
+	uint32_t iface_first;        /* interface of the run that has number 0 */
 	uint32_t *ifaces;            /* pairs: interface of the run + 1, number in the file */
 	uint64_t *iface_ends;        /* by number: offset in the file where the block ends */
 	struct cw_chunk end_mark;    /* the writer's once it is queued */

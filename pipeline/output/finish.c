@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
 
 #define ABORT_PATIENCE_MS 2000u
@@ -119,12 +120,12 @@ static void write_empty(struct cw_outputs *outputs, struct cw_output *output, st
 	cw_files_release(&outputs->files, file);
 }
 
-/* Appends a block to the output's file, which is acquired. */
-static void write_late(struct cw_outputs *outputs, struct cw_output *output,
-		       const struct cw_block *block)
+/* Appends blocks to the output's file, which is acquired. */
+static void write_late(struct cw_outputs *outputs, struct cw_output *output, const uint8_t *data,
+		       size_t bytes)
 {
 	struct cw_file *file = output->writer.file;
-	struct iovec vector = {(void *)block->data, block->bytes};
+	struct iovec vector = {(void *)data, bytes};
 	struct cw_file_writer *writer = &file->writer;
 	int failure = 0;
 
@@ -139,11 +140,31 @@ static void write_late(struct cw_outputs *outputs, struct cw_output *output,
 	}
 }
 
+/* Acquires the output's file to append blocks, unless it is lost. */
+static bool open_late(struct cw_outputs *outputs, struct cw_output *output)
+{
+	struct cw_file *file = output->writer.file;
+
+	return file && file == output->turn.file && !file->writer.is_finished &&
+	       cw_writer_switch_file(outputs, output, file) == 0;
+}
+
+static void write_late_statistics(struct cw_outputs *outputs, struct cw_output *output)
+{
+	const struct cw_bytes *block = &outputs->turn.block;
+
+	if (cw_output_end_section(output) < 0 || !cw_output_statistics_bytes(outputs, output) ||
+	    atomic_load(&output->shared.failure) || !open_late(outputs, output))
+		return;
+	if (cw_output_take_statistics(outputs, output) == 0 && block->count)
+		write_late(outputs, output, block->at, block->count);
+	cw_files_release(&outputs->files, output->writer.file);
+}
+
 /* Appends the blocks that follow the output's last record in its section. */
 static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *output)
 {
 	const struct cw_ifaces *ifaces = &outputs->inputs->ifaces;
-	struct cw_file *file = output->writer.file;
 	bool is_open = false;
 	const struct cw_block *block;
 	struct cw_block_walk walk;
@@ -151,20 +172,21 @@ static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *outp
 	if (!output->blocks.place.section)
 		return;
 	cw_block_walk_start(&walk, ifaces, &output->blocks.place, NULL, ifaces->kept_count, false);
+	walk.has_statistics = output->format != CW_FORMAT_PCAPNG;
 	while ((block = cw_block_walk_next(&walk)) && !atomic_load(&output->shared.failure)) {
 		if (output->format != CW_FORMAT_PCAPNG) {
 			cw_output_count_block(output, block);
 			continue;
 		}
-		if (!is_open && (!file || file != output->turn.file || file->writer.is_finished ||
-				 cw_writer_switch_file(outputs, output, file) < 0))
+		if (!is_open && !open_late(outputs, output))
 			return;
 		is_open = true;
 		cw_output_count_block(output, block);
-		write_late(outputs, output, block);
+		write_late(outputs, output, block->data, block->bytes);
 	}
 	if (is_open)
-		cw_files_release(&outputs->files, file);
+		cw_files_release(&outputs->files, output->writer.file);
+	write_late_statistics(outputs, output);
 }
 
 void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *empty)

@@ -137,3 +137,90 @@ void cw_outputs_keep_room(struct cw_outputs *outputs)
 	if (is_short_of_chunks(outputs))
 		cw_outputs_flush_fullest(outputs);
 }
+
+void cw_output_set_anchor(struct cw_output *output)
+{
+	output->turn.anchor_offset = output->turn.offset;
+	if (!output->turn.open)
+		return;
+	output->turn.open->anchor = (struct cw_anchor){
+	    output->turn.offset, output->turn.file_records, output->turn.file_bytes};
+}
+
+void cw_output_adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
+			   struct cw_chunk *chunk, size_t capacity)
+{
+	atomic_fetch_add_explicit(&outputs->run->live_chunks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
+	outputs->turn.kept_chunks++;
+	chunk->capacity = (uint32_t)capacity;
+	chunk->file = output->turn.file;
+	chunk->offset = output->turn.offset;
+	chunk->anchor = (struct cw_anchor){output->turn.anchor_offset, output->turn.file_records,
+					   output->turn.file_bytes};
+	output->turn.open = chunk;
+}
+
+uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
+				 uint64_t bytes)
+{
+	uint64_t first;
+
+	if (bytes <= room)
+		return 0;
+	bytes -= room;
+	first = pool->chunk_bytes - (offset + room) % pool->chunk_bytes;
+	if (bytes <= first)
+		return 1;
+	return 1 + (bytes - first + pool->chunk_bytes - 1) / pool->chunk_bytes;
+}
+
+struct cw_chunk *cw_output_reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
+					 uint64_t bytes, const uint8_t *from, uint32_t *start)
+{
+	struct cw_chunk *first = NULL;
+	struct cw_chunk *previous = NULL;
+
+	while (bytes) {
+		struct cw_chunk *chunk;
+		uint32_t part;
+
+		if (output->turn.open && cw_output_open_room(output) == 0)
+			cw_output_chunk_full(outputs, output);
+		if (!output->turn.open) {
+			chunk = cw_chunk_take(&outputs->pool);
+			cw_output_adopt_chunk(outputs, output, chunk,
+					      outputs->pool.chunk_bytes -
+						  output->turn.offset % outputs->pool.chunk_bytes);
+		}
+		chunk = output->turn.open;
+		part = (uint32_t)cw_min_size(bytes, cw_output_open_room(output));
+		if (from) {
+			memcpy(chunk->memory + chunk->used, from, part);
+			from += part;
+		} else {
+			/* Relaxed: handing on the batch orders this before any copying. */
+			atomic_fetch_add_explicit(&chunk->pending, part, memory_order_relaxed);
+			if (previous)
+				previous->following = chunk;
+			previous = chunk;
+		}
+		if (!first) {
+			first = chunk;
+			*start = chunk->used;
+		}
+		chunk->used += part;
+		output->turn.offset += part;
+		bytes -= part;
+	}
+	return first;
+}
+
+void cw_output_append(struct cw_outputs *outputs, struct cw_output *output, const uint8_t *from,
+		      size_t bytes)
+{
+	uint32_t start;
+
+	cw_output_reserve_bytes(outputs, output, bytes, from, &start);
+	cw_output_set_anchor(output);
+}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/grow.h"
 #include "core/packet/linktype.h"
 #include "pipeline/output/outputs.h"
 
@@ -44,6 +45,7 @@ void cw_output_fini(struct cw_output *output)
 		free(file);
 		file = next;
 	}
+	CW_GROWN_FINI(&output->blocks.ended);
 	cw_template_free(output->name);
 	cw_rule_free(output->own_rule);
 	cw_rule_free(output->last_rule);
@@ -126,14 +128,6 @@ failed:
 		free(file->path);
 	free(file);
 	return NULL;
-}
-
-void cw_output_count_block(struct cw_output *output, const struct cw_block *block)
-{
-	if (output->format == CW_FORMAT_PCAPNG)
-		output->blocks.copied[block->kind]++;
-	else
-		output->blocks.left_out++;
 }
 
 uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,

@@ -48,14 +48,22 @@ struct cw_output_limits {
 	uint32_t priority;
 };
 
-/* Place of the next record, and totals reserved so far. Owner: the turn. */
-/* Blocks of pcapng inputs beside packets. */
-struct cw_output_blocks {
-	struct cw_block_place place;
-	uint64_t copied[CW_BLOCK_KINDS];
-	uint64_t left_out; /* pcap cannot hold them */
+struct cw_sections {
+	const struct cw_section **at;
+	uint32_t count;
+	uint32_t capacity;
 };
 
+/* Blocks of pcapng inputs beside packets. Owner: the turn. (blocks.h) */
+struct cw_output_blocks {
+	struct cw_block_place place; /* its section stays that of the last pcapng record */
+	bool has_ended;              /* the section: it is in `ended` or was */
+	struct cw_sections ended;    /* sections whose statistics end the file */
+	uint64_t copied[CW_BLOCK_KINDS];
+	uint64_t left_out; /* the output cannot hold them */
+};
+
+/* Place of the next record, and totals reserved so far. Owner: the turn. */
 struct cw_output_turn {
 	bool shall_rotate;           /* the next record begins a new file */
 	struct cw_file *file;        /* being filled; NULL before the first record */
@@ -162,14 +170,11 @@ CW_ASSERT_BYTES(struct cw_output_turn, 312);
 CW_ASSERT_BYTES(struct cw_output_thin, 40);
 CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);
-CW_ASSERT_BYTES(struct cw_output, 16 * CW_CACHE_LINE);
+CW_ASSERT_BYTES(struct cw_output, 17 * CW_CACHE_LINE);
 
 /* Stops the output with `failure` (negative errno) and a text for the user. Returns false if the
  * output had failed before: the first call counts. */
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text);
-
-/* Counts a block as copied, or as left out by a pcap output. */
-void cw_output_count_block(struct cw_output *output, const struct cw_block *block);
 
 void cw_output_fini(struct cw_output *output);
 

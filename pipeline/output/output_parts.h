@@ -37,6 +37,35 @@ void cw_output_end_file(struct cw_outputs *outputs, struct cw_output *output);
 /* Live: ends the file if its period is over. */
 void cw_output_rotate_by_clock(struct cw_outputs *outputs, struct cw_output *output);
 
+/* The open chunk, which the next bytes of the file go to. (gather.c) */
+
+static inline uint64_t cw_output_open_room(const struct cw_output *output)
+{
+	return output->turn.open ? output->turn.open->capacity - output->turn.open->used : 0;
+}
+
+/* Notes that a record ends at the output's offset. */
+void cw_output_set_anchor(struct cw_output *output);
+
+void cw_output_adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
+			   struct cw_chunk *chunk, size_t capacity);
+
+/* Returns the chunks needed for `bytes` at `offset`, with `room` bytes in the open chunk. */
+uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
+				 uint64_t bytes);
+
+/*
+ * Advances the output by `bytes`; the pool must have the chunks. Copies the bytes at `from`; if it
+ * is NULL, they are pending until a worker has copied them. Returns their first chunk, with their
+ * offset in it in *start.
+ */
+struct cw_chunk *cw_output_reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
+					 uint64_t bytes, const uint8_t *from, uint32_t *start);
+
+/* Reserves and copies blocks, and notes their end. */
+void cw_output_append(struct cw_outputs *outputs, struct cw_output *output, const uint8_t *from,
+		      size_t bytes);
+
 /* Closes the open chunk and holds it with the output's other full chunks. */
 void cw_output_close_chunk(struct cw_output *output);
 

@@ -11,98 +11,8 @@
 #include <stdio.h>
 
 #include "core/base/grow.h"
+#include "pipeline/output/blocks.h"
 #include "pipeline/output/output_parts.h"
-
-/* ---- chunks ---- */
-
-static void set_anchor(struct cw_output *output)
-{
-	output->turn.anchor_offset = output->turn.offset;
-	if (!output->turn.open)
-		return;
-	output->turn.open->anchor = (struct cw_anchor){
-	    output->turn.offset, output->turn.file_records, output->turn.file_bytes};
-}
-
-static void adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
-			struct cw_chunk *chunk, size_t capacity)
-{
-	atomic_fetch_add_explicit(&outputs->run->live_chunks, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&output->shared.chunks_out, 1, memory_order_relaxed);
-	outputs->turn.kept_chunks++;
-	chunk->capacity = (uint32_t)capacity;
-	chunk->file = output->turn.file;
-	chunk->offset = output->turn.offset;
-	chunk->anchor = (struct cw_anchor){output->turn.anchor_offset, output->turn.file_records,
-					   output->turn.file_bytes};
-	output->turn.open = chunk;
-}
-
-/* Returns the chunks needed for `bytes` at `offset`, with `room` bytes in the open chunk. */
-static uint64_t chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
-			      uint64_t bytes)
-{
-	uint64_t first;
-
-	if (bytes <= room)
-		return 0;
-	bytes -= room;
-	first = pool->chunk_bytes - (offset + room) % pool->chunk_bytes;
-	if (bytes <= first)
-		return 1;
-	return 1 + (bytes - first + pool->chunk_bytes - 1) / pool->chunk_bytes;
-}
-
-static uint64_t open_room(const struct cw_output *output)
-{
-	return output->turn.open ? output->turn.open->capacity - output->turn.open->used : 0;
-}
-
-/*
- * Advances the output by `bytes`; the pool must have the chunks. Copies the bytes at `from`; if it
- * is NULL, they are pending until a worker has copied them. Returns their first chunk, with their
- * offset in it in *start.
- */
-static struct cw_chunk *reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
-				      uint64_t bytes, const uint8_t *from, uint32_t *start)
-{
-	struct cw_chunk *first = NULL;
-	struct cw_chunk *previous = NULL;
-
-	while (bytes) {
-		struct cw_chunk *chunk;
-		uint32_t part;
-
-		if (output->turn.open && open_room(output) == 0)
-			cw_output_chunk_full(outputs, output);
-		if (!output->turn.open) {
-			chunk = cw_chunk_take(&outputs->pool);
-			adopt_chunk(outputs, output, chunk,
-				    outputs->pool.chunk_bytes -
-					output->turn.offset % outputs->pool.chunk_bytes);
-		}
-		chunk = output->turn.open;
-		part = (uint32_t)cw_min_size(bytes, open_room(output));
-		if (from) {
-			memcpy(chunk->memory + chunk->used, from, part);
-			from += part;
-		} else {
-			/* Relaxed: handing on the batch orders this before any copying. */
-			atomic_fetch_add_explicit(&chunk->pending, part, memory_order_relaxed);
-			if (previous)
-				previous->following = chunk;
-			previous = chunk;
-		}
-		if (!first) {
-			first = chunk;
-			*start = chunk->used;
-		}
-		chunk->used += part;
-		output->turn.offset += part;
-		bytes -= part;
-	}
-	return first;
-}
 
 /* ---- files ---- */
 
@@ -135,15 +45,6 @@ static int start_file(struct cw_outputs *outputs, struct cw_output *output,
 	return 0;
 }
 
-/* Appends `bytes` of the turn's block to the file. */
-static void write_block(struct cw_outputs *outputs, struct cw_output *output, size_t bytes)
-{
-	uint32_t start;
-
-	reserve_bytes(outputs, output, bytes, outputs->turn.block.at, &start);
-	set_anchor(output);
-}
-
 static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 			 const struct cw_iface *iface)
 {
@@ -156,7 +57,7 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 				   header);
 
 	output->turn.file->header_bytes = bytes;
-	write_block(outputs, output, bytes);
+	cw_output_append(outputs, output, header, bytes);
 }
 
 /* ---- a whole part at once ---- */
@@ -205,8 +106,8 @@ static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch 
 			continue;
 		if (!is_plain(output, batch, tally))
 			return false;
-		chunks = chunks_needed(&outputs->pool, output->turn.offset, open_room(output),
-				       tally->record_bytes);
+		chunks = cw_output_chunks_needed(&outputs->pool, output->turn.offset,
+						 cw_output_open_room(output), tally->record_bytes);
 		if (chunks && cw_output_is_over_share(outputs, output, chunks))
 			return false;
 		needed += chunks;
@@ -241,11 +142,12 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 		piece.iface = cw_file_find_iface(&output->turn.file->turn, batch->part.iface);
 	else
 		piece.iface = output->turn.format;
-	piece.chunk = reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
+	piece.chunk =
+	    cw_output_reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
 	output->turn.last_batch = batch;
 	output->turn.file_records += tally->record_count;
 	output->turn.file_bytes += tally->data_bytes;
-	set_anchor(output);
+	cw_output_set_anchor(output);
 	append_piece(batch, tally, &piece);
 }
 
@@ -258,24 +160,6 @@ enum placing {
 	OVER_SHARE, /* the output holds its share of the pool: the record is lost */
 };
 
-static size_t blocks_bytes(const struct cw_outputs *outputs, const struct cw_output *output,
-			   const struct cw_preface *preface)
-{
-	const struct cw_block *block;
-	struct cw_block_walk walk;
-	size_t bytes = 0;
-
-	if (output->format != CW_FORMAT_PCAPNG ||
-	    (!preface->is_new_file &&
-	     cw_block_place_has(&output->blocks.place, preface->section, preface->block_end)))
-		return 0;
-	cw_block_walk_start(&walk, &outputs->inputs->ifaces, &output->blocks.place,
-			    preface->section, preface->block_end, preface->is_new_file);
-	while ((block = cw_block_walk_next(&walk)))
-		bytes += block->bytes;
-	return bytes;
-}
-
 /* Fills the preface, whose section and block_end are set. */
 static void find_preface(const struct cw_outputs *outputs, const struct cw_output *output,
 			 const struct cw_packet *packet, size_t record_bytes,
@@ -287,7 +171,7 @@ static void find_preface(const struct cw_outputs *outputs, const struct cw_outpu
 	    (output->turn.file &&
 	     cw_file_find_iface(&output->turn.file->turn, packet->iface) != CW_FILE_IFACE_NONE);
 
-	preface->blocks_bytes = blocks_bytes(outputs, output, preface);
+	preface->blocks_bytes = cw_output_blocks_bytes(outputs, output, preface);
 	if (output->format == CW_FORMAT_PCAPNG)
 		preface->iface_bytes = cw_format_iface_bytes(iface);
 	preface->is_new_file =
@@ -297,7 +181,7 @@ static void find_preface(const struct cw_outputs *outputs, const struct cw_outpu
 					 preface->blocks_bytes,
 				     packet->ts_ns);
 	if (preface->is_new_file)
-		preface->blocks_bytes = blocks_bytes(outputs, output, preface);
+		preface->blocks_bytes = cw_output_blocks_bytes(outputs, output, preface);
 	if (preface->is_new_file)
 		preface->header_bytes =
 		    output->format == CW_FORMAT_PCAPNG
@@ -313,8 +197,8 @@ static enum placing make_room(struct cw_outputs *outputs, struct cw_output *outp
 {
 	struct cw_chunk_pool *pool = &outputs->pool;
 	uint64_t offset = preface->is_new_file ? 0 : output->turn.offset;
-	uint64_t room = preface->is_new_file ? 0 : open_room(output);
-	uint64_t needed = chunks_needed(pool, offset, room, bytes);
+	uint64_t room = preface->is_new_file ? 0 : cw_output_open_room(output);
+	uint64_t needed = cw_output_chunks_needed(pool, offset, room, bytes);
 	struct cw_chunk *chunk;
 
 	if (needed && cw_output_is_over_share(outputs, output, needed))
@@ -357,29 +241,33 @@ static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output
 	return lose(output, packet, &output->turn.lost[CW_LOSS_BACKLOG]);
 }
 
-/* Writes the blocks of its section that precede the record; a pcap output counts them. */
-static void write_blocks(struct cw_outputs *outputs, struct cw_output *output,
-			 const struct cw_preface *preface)
+/* Appends the statistics of sections to the file that ends before a record of `section`. */
+static enum placing end_file(struct cw_outputs *outputs, struct cw_output *output,
+			     const struct cw_section *section)
 {
-	bool is_pcapng = output->format == CW_FORMAT_PCAPNG;
-	const struct cw_block *block;
-	struct cw_block_walk walk;
-	uint32_t start;
+	const struct cw_preface none = {0};
+	size_t bytes = 0;
+	enum placing room;
+	int result = 0;
 
-	if ((!is_pcapng || !preface->is_new_file) &&
-	    cw_block_place_has(&output->blocks.place, preface->section, preface->block_end))
-		return;
-	cw_block_walk_start(&walk, &outputs->inputs->ifaces, &output->blocks.place,
-			    preface->section, preface->block_end,
-			    is_pcapng && preface->is_new_file);
-	while ((block = cw_block_walk_next(&walk))) {
-		cw_output_count_block(output, block);
-		if (!is_pcapng)
-			continue;
-		reserve_bytes(outputs, output, block->bytes, block->data, &start);
-		set_anchor(output);
-	}
-	cw_block_place_move(&output->blocks.place, preface->section, preface->block_end);
+	if (section != output->blocks.place.section)
+		result = cw_output_end_section(output);
+	if (!result)
+		bytes = cw_output_statistics_bytes(outputs, output);
+	if (!bytes)
+		return result < 0 ? LOST : PLACED;
+	room = make_room(outputs, output, &none, bytes);
+	if (room != PLACED)
+		return room;
+	if (cw_output_take_statistics(outputs, output) < 0)
+		return LOST;
+	if (outputs->turn.giant)
+		cw_output_adopt_chunk(outputs, output, outputs->turn.giant, bytes);
+	cw_output_append(outputs, output, outputs->turn.block.at, outputs->turn.block.count);
+	if (outputs->turn.giant)
+		cw_output_seal_all(outputs, output);
+	outputs->turn.giant = NULL;
+	return PLACED;
 }
 
 /* Begins the file and writes the blocks that the record needs. */
@@ -402,14 +290,14 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 			return result;
 	}
 	if (outputs->turn.giant) {
-		adopt_chunk(outputs, output, outputs->turn.giant, bytes);
+		cw_output_adopt_chunk(outputs, output, outputs->turn.giant, bytes);
 		outputs->turn.giant = NULL;
 	}
 	if (preface->is_new_file)
 		write_header(outputs, output, iface);
-	write_blocks(outputs, output, preface);
-	if (!preface->iface_bytes)
-		return 0;
+	result = cw_output_write_blocks(outputs, output, preface);
+	if (result < 0 || !preface->iface_bytes)
+		return result;
 	result = cw_file_add_iface(&output->turn.file->turn, packet->iface,
 				   output->turn.offset + preface->iface_bytes);
 	if (result < 0) {
@@ -419,7 +307,7 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 	}
 	cw_format_iface(iface, output->snaplen == UINT32_MAX ? 0 : output->snaplen,
 			outputs->turn.block.at);
-	write_block(outputs, output, preface->iface_bytes);
+	cw_output_append(outputs, output, outputs->turn.block.at, preface->iface_bytes);
 	return 0;
 }
 
@@ -445,11 +333,11 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 		piece.iface = output->turn.format;
 	if (may_truncate_timestamps(output, batch))
 		count_truncated_timestamp(outputs, output, packet);
-	piece.chunk = reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
+	piece.chunk = cw_output_reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->turn.file_records++;
 	output->turn.file_bytes += cw_min_u32(packet->caplen, output->snaplen);
-	set_anchor(output);
+	cw_output_set_anchor(output);
 	if (can_extend && output->turn.last_batch == batch && tally->last_piece != CW_PIECE_NONE &&
 	    batch->pieces[tally->last_piece].iface == piece.iface) {
 		batch->pieces[tally->last_piece].record_count++;
@@ -471,7 +359,7 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	const struct cw_iface *iface = cw_ifaces_at(&outputs->inputs->ifaces, packet->iface);
 	struct cw_preface *preface = &outputs->turn.preface;
 	size_t record_bytes, bytes;
-	enum placing room;
+	enum placing room = PLACED;
 	bool is_giant;
 
 	if (output->limits.is_thinned && cw_output_leaves_out(output, packet))
@@ -496,7 +384,10 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	if (batch->piece_count == batch->piece_capacity)
 		return NO_ROOM;
 	bytes = preface->header_bytes + preface->blocks_bytes + preface->iface_bytes + record_bytes;
-	room = make_room(outputs, output, preface, bytes);
+	if (preface->is_new_file && output->turn.file)
+		room = end_file(outputs, output, preface->section);
+	if (room == PLACED)
+		room = make_room(outputs, output, preface, bytes);
 	if (room == NO_ROOM)
 		return NO_ROOM;
 	if (room == OVER_SHARE)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What pcapng files hold beside packets: options, decryption secrets, names, custom blocks."""
+"""What pcapng files hold beside packets: options, secrets, names, custom blocks, statistics."""
+import os
 import struct
 import subprocess
 
@@ -45,8 +46,9 @@ class File:
     def custom(self, data=b"12345678", kind=0xBAD):
         return self.block(kind, self.pack("I", 32473) + data)
 
-    def statistics(self, iface=0):
-        return self.block(5, self.pack("III", iface, 0, 1), [(4, self.pack("Q", 100))])
+    def statistics(self, iface=0, options=None, ts=1):
+        options = [(4, self.pack("Q", 100))] if options is None else options
+        return self.block(5, self.pack("III", iface, ts >> 32, ts & 0xFFFFFFFF), options)
 
     def packet(self, options=(), iface=0, ts=1):
         data = FRAME + b"\0" * (-len(FRAME) % 4)
@@ -62,7 +64,7 @@ def blocks_of(content):
             order = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}[content[at + 8:at + 12]]
         kind, length = struct.unpack_from(order + "II", content, at)
         body = content[at + 8:at + length - 4]
-        fixed = {0x0A0D0D0A: 16, 1: 8}.get(kind, 0)
+        fixed = {0x0A0D0D0A: 16, 1: 8, 5: 12}.get(kind, 0)
         if kind == 6:
             caplen, = struct.unpack_from(order + "I", body, 12)
             fixed = 20 + (caplen + 3) // 4 * 4
@@ -108,6 +110,14 @@ class Contents(e2e.Test):
         words = words or ("-w", self.path(name))
         self.run_ok("split", "-q", "-r", self.path("in.pcapng"), *words)
         return blocks_of(self.read(name))
+
+    def kinds(self, name="out.pcapng"):
+        return [kind for kind, _, _ in blocks_of(self.read(name))]
+
+    def report(self, content, *words, status=0):
+        path = self.write("in.pcapng", content)
+        report, done = self.run_json("split", "-r", path, *words, status=status)
+        return report["inputs"][0]["blocks"], report["rules"][0]["blocks"], done
 
 
 class Options(Contents):
@@ -207,18 +217,10 @@ class Options(Contents):
             self.assertIn(words, done.stdout)
 
 
-SHB, IDB, NRB, EPB, DSB, CUSTOM = 0x0A0D0D0A, 1, 4, 6, 10, 0xBAD
+SHB, IDB, NRB, ISB, EPB, DSB, CUSTOM = 0x0A0D0D0A, 1, 4, 5, 6, 10, 0xBAD
 
 
 class Blocks(Contents):
-    def kinds(self, name="out.pcapng"):
-        return [kind for kind, _, _ in blocks_of(self.read(name))]
-
-    def report(self, content, *words, status=0):
-        path = self.write("in.pcapng", content)
-        report, done = self.run_json("split", "-r", path, *words, status=status)
-        return report["inputs"][0]["blocks"], report["rules"][0]["blocks"], done
-
     def test_secrets_and_names_precede_the_packets_in_either_byte_order(self):
         outputs = []
         for order in "<>":
@@ -276,21 +278,23 @@ class Blocks(Contents):
         self.assertEqual(plain.stdout, self.read("out.pcapng"))
 
     def test_what_no_output_has_is_counted_and_told(self):
-        file = File(">").section([(77, b"?")]).interface().statistics().custom()
+        file = File(">").section([(77, b"?")]).interface().statistics(1).custom()
         file.custom(kind=0x40000BAD).block(0x80000001, b"1234").packet()
         file.block(10, file.pack("II", 0x544C534B, 400)).packet()  # longer than its block
         found, written, done = self.report(file.content, "-w", self.path("out.pcapng"))
         self.assertEqual(found, {"secrets": 1, "names": 0, "custom": 1, "statistics": 1, "other": 2,
                                  "left_out": 5, "left_out_options": 1})
-        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "left_out": 0})
+        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
+                                   "left_out": 0})
         self.assertIn("5 blocks and 1 option are in no output", done.err)
         self.assertEqual(self.kinds(), [SHB, IDB, EPB, EPB])
 
     def test_a_pcap_output_counts_what_it_cannot_hold(self):
         file = File("<").section().secrets().names().interface().packet().custom().packet()
-        _, written, _ = self.report(file.secrets().content, "-b", "packets:1", "-w",
+        _, written, _ = self.report(file.secrets().statistics().content, "-b", "packets:1", "-w",
                                     self.path("out.pcap"))
-        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "left_out": 4})
+        self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
+                                   "left_out": 5})
 
     def test_large_secrets_and_many_are_written_whole(self):
         file = File("<").section().secrets(b"k" * 3_000_000).interface()
@@ -298,6 +302,141 @@ class Blocks(Contents):
             file.packet(ts=number + 1).names(b"n%d" % number)
         found = self.split(file.content, "-t", 3, "-w", self.path("out.pcapng"))
         self.assertEqual([kind for kind, _, _ in found], [SHB, DSB, IDB] + 300 * [EPB, NRB])
+
+
+class Statistics(Contents):
+    """Interface statistics. The first interface has microseconds and begins 5 s later."""
+
+    def begin(self, order="<", ifaces=2):
+        file = File(order).section().interface([(2, b"eth0"), (14, struct.pack(order + "q", 5))])
+        for number in range(1, ifaces):
+            file.interface([(2, b"eth%d" % number), (9, b"\x09")])
+        return file
+
+    def statistics(self, name="out.pcapng"):
+        """(name of the interface, timestamp, options) of each block."""
+        found, names = [], []
+        for kind, body, options in blocks_of(self.read(name)):
+            if kind == IDB:
+                names.append(dict(options).get(2))
+            if kind == ISB:
+                iface, high, low = struct.unpack("<III", body)
+                found.append((names[iface], high << 32 | low, options))
+        return found
+
+    def all_options(self, file, ts):
+        words = file.pack("II", ts >> 32, ts & 0xFFFFFFFF)
+        return [(1, b"comment"), (2, words), (3, words)] + [
+            (code, file.pack("Q", 2 ** 40 + code)) for code in range(4, 9)] + [
+                (2988, file.pack("I", 32473) + b"text")]
+
+    def test_statistics_end_the_file_in_either_byte_order(self):
+        outputs = []
+        late = 2 ** 33 + 7  # microseconds
+        for order in "<>":
+            file = self.begin(order).statistics(1, []).packet(iface=1).packet(iface=0)
+            file.statistics(0, self.all_options(file, late), ts=late).packet(iface=1).names()
+            self.split(file.content)
+            self.assertEqual(self.kinds(), [SHB, IDB, EPB, IDB, EPB, EPB, NRB, ISB, ISB])
+            outputs.append(self.read("out.pcapng"))
+        ts_ns = late * 1000 + 5 * e2e.NS
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertEqual(self.statistics(), [
+            (b"eth1", 1, []), (b"eth0", ts_ns, self.all_options(File("<"), ts_ns))])
+
+    def test_the_file_of_the_sections_last_packet_has_them(self):
+        file = self.begin().statistics().packet().packet().packet().statistics(1)
+        for words in ((), ("-t", 3)):
+            self.split(file.content, "-b", "packets:2", *words, "-w", self.path("out.pcapng"))
+            self.assertEqual(self.kinds("out.pcapng"), [SHB, IDB, EPB, EPB])
+            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, IDB, EPB, ISB, IDB, ISB])
+            self.assertEqual([name for name, _, _ in self.statistics("out.1.pcapng")],
+                             [b"eth0", b"eth1"])
+
+    def test_a_section_that_ends_with_a_file_has_its_statistics_there(self):
+        file = File("<")
+        for name in b"abc":
+            file.section().interface([(2, bytes([name]))]).packet().packet().statistics()
+        whole = [SHB, IDB, EPB, EPB, ISB]
+        for threads in (1, 3):
+            for packets, kinds in ((2, [whole] * 3),
+                                   (4, [whole[:-1] + whole[1:] + [ISB], whole]),
+                                   (3, [[SHB, IDB, EPB, EPB, IDB, EPB, ISB],
+                                        [SHB, IDB, EPB, IDB, EPB, EPB, ISB, ISB]])):
+                self.split(file.content, "-b", f"packets:{packets}", "-t", threads, "-w",
+                           self.path("out.pcapng"))
+                names = ["out.pcapng", "out.1.pcapng", "out.2.pcapng"][:len(kinds)]
+                self.assertEqual([self.kinds(name) for name in names], kinds)
+                self.assertEqual(sum([self.statistics(name) for name in names], []),
+                                 [(bytes([name]), 1000, [(4, file.pack("Q", 100))])
+                                  for name in b"abc"])
+
+    def test_inputs_that_follow_do_not_move_statistics(self):
+        file = self.begin().packet().statistics().secrets()
+        pcap = self.write("in.pcap", e2e.pcap(e2e.simple_packets(2)))
+        path = self.write("in.pcapng", file.content)
+        inputs = ("-r", path, "-r", pcap, "-r", path)
+        self.run_ok("split", "-q", *inputs, "-w", self.path("out.pcapng"))
+        self.assertEqual(self.kinds(), [SHB, IDB, EPB, IDB, EPB, EPB, DSB, IDB, EPB, DSB, ISB, ISB])
+        self.assertEqual([name for name, _, _ in self.statistics()], [b"eth0", b"eth0"])
+        self.run_ok("split", "-q", *inputs, "-b", "packets:2", "-w", self.path("out.pcapng"))
+        self.assertEqual(self.kinds("out.pcapng"), [SHB, IDB, EPB, IDB, EPB, ISB])
+        self.assertEqual(self.kinds("out.1.pcapng"), [SHB, DSB, IDB, EPB, IDB, EPB, DSB, ISB])
+
+    def test_an_interface_without_packets_is_described_if_tcpdump_can_read_that(self):
+        file = self.begin(ifaces=1).interface([(2, b"quiet")])
+        file.interface([(2, b"raw")], linktype=101)
+        file.packet().statistics(1).statistics(1).statistics(2).statistics(0)
+        found, written, _ = self.report(file.content, "-w", self.path("out.pcapng"))
+        self.assertEqual([name for name, _, _ in self.statistics()], [b"quiet", b"quiet", b"eth0"])
+        self.assertEqual(self.kinds(), [SHB, IDB, EPB, IDB, ISB, ISB, ISB])
+        self.assertEqual((found["statistics"], found["left_out"]), (4, 0))
+        self.assertEqual((written["statistics"], written["left_out"]), (3, 1))
+        file.packet(iface=2)
+        self.report(file.content, "-w", self.path("out.pcapng"))
+        self.assertEqual([name for name, _, _ in self.statistics()],
+                         [b"quiet", b"quiet", b"raw", b"eth0"])
+
+    def test_only_outputs_with_packets_of_the_section_have_statistics(self):
+        file = self.begin().packet().statistics()
+        file.section().interface([(2, b"raw")], linktype=101).packet().statistics()
+        path = self.write("in.pcapng", file.content)
+        self.run_ok("split", "-q", "-r", path, "-f", "ether proto 0x800", "-w",
+                    self.path("first.pcapng"), "-f", "len < 0", "-w", self.path("none.pcapng"))
+        self.assertEqual(self.kinds("first.pcapng"), [SHB, IDB, EPB, ISB])
+        self.assertEqual(self.kinds("none.pcapng"), [SHB])
+
+    def test_statistics_that_cannot_be_copied_are_counted(self):
+        file = self.begin().statistics(2).statistics(ts=2 ** 64 - 1)
+        file.statistics(options=[(2, file.pack("II", 2 ** 32 - 1, 0))]).block(5, bytes(8)).packet()
+        found, written, _ = self.report(file.content, "-w", self.path("out.pcapng"))
+        self.assertEqual((found["statistics"], found["left_out"], written["statistics"]), (4, 4, 0))
+
+    def test_statistics_larger_than_a_chunk_are_written_whole(self):
+        file = self.begin()
+        options = [(1, bytes([n]) * 65000) for n in range(40)]
+        file.packet().statistics(0, options).section().interface([(2, b"x")])
+        for number in range(2000):
+            file.packet(ts=number).statistics(0, [(4, file.pack("Q", number))])
+        for threads in (1, 3):
+            self.split(file.content, "-b", "packets:1000", "-t", threads, "-w",
+                       self.path("out.pcapng"))
+            self.assertEqual(self.statistics(), [(b"eth0", 5 * e2e.NS + 1000, options)])
+            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, IDB] + 1000 * [EPB])
+            self.assertEqual(self.kinds("out.2.pcapng"), [SHB, IDB, EPB] + 2000 * [ISB])
+            self.assertEqual([options for _, _, options in self.statistics("out.2.pcapng")],
+                             [[(4, file.pack("Q", number))] for number in range(2000)])
+
+    def test_statistics_reach_pipes_and_compressed_outputs(self):
+        self.split(self.begin().packet().statistics().content)
+        source, fifo = self.path("in.pcapng"), self.path("fifo.pcapng")
+        os.mkfifo(fifo)
+        with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+            self.run_ok("split", "-q", "-r", source, "-w", fifo)
+            self.assertEqual(reader.communicate()[0], self.read("out.pcapng"))
+        self.run_ok("split", "-q", "-r", source, "-w", self.path("out.pcapng.zst"))
+        plain = subprocess.run(["zstd", "-dcq", self.path("out.pcapng.zst")], capture_output=True)
+        self.assertEqual(plain.stdout, self.read("out.pcapng"))
 
 
 if __name__ == "__main__":

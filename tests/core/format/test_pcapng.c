@@ -261,22 +261,27 @@ static void blocks_to_copy_are_kept_and_others_counted(void **state)
 		put_other(4, NULL, 0, NULL, 0); /* no end of records: it is added */
 		put_other(4, order ? "\0\1\0\24abcd" : "\1\0\24\0abcd", 8, NULL, 0);
 		put_other(5, NULL, 0, (uint32_t[]){0, 0, 1}, 3);
+		put_other(5, NULL, 0, (uint32_t[]){1, 0, 1}, 3); /* no such interface */
 		put_other(0xBAD, "12345678", 8, NULL, 0);
 		put_other(0x40000BAD, "12345678", 8, NULL, 0);
 		put_epb(&image, 0, 2, 4, 4, 4);
 		read_image();
 		expect_end(0, 2, NULL);
-		assert_int_equal(ifaces.kept_count, order ? 2 : 3);
+		assert_int_equal(ifaces.kept_count, order ? 3 : 4);
 		expect_block(0, CW_BLOCK_SECRETS, 24);
 		assert_memory_equal(cw_ifaces_block(&ifaces, 0)->data + 8, "\7\0\0\0\3\0\0\0key\0",
 				    12);
 		expect_block(1, CW_BLOCK_NAMES, 16);
+		expect_block(2, CW_BLOCK_STATISTICS, 24);
+		assert_memory_equal(cw_ifaces_block(&ifaces, 2)->data + 8,
+				    "\0\0\0\0\0\0\0\0\350\3\0\0", 12);
+		assert_ptr_equal(cw_ifaces_block(&ifaces, 2), file.section->statistics_first);
 		if (!order)
-			expect_block(2, CW_BLOCK_CUSTOM, 20);
+			expect_block(3, CW_BLOCK_CUSTOM, 20);
 		assert_int_equal(file.blocks.of_kind[CW_BLOCK_SECRETS], 3);
 		assert_int_equal(file.blocks.of_kind[CW_BLOCK_NAMES], 2);
 		assert_int_equal(file.blocks.of_kind[CW_BLOCK_CUSTOM], 1);
-		assert_int_equal(file.blocks.of_kind[CW_BLOCK_STATISTICS], 1);
+		assert_int_equal(file.blocks.of_kind[CW_BLOCK_STATISTICS], 2);
 		assert_int_equal(file.blocks.of_kind[CW_BLOCK_OTHER], 1);
 		assert_int_equal(file.blocks.left_out, order ? 6 : 5);
 	}

@@ -7,6 +7,7 @@
 #define SECTION CW_OPTIONS_SECTION
 #define IFACE CW_OPTIONS_IFACE
 #define PACKET CW_OPTIONS_PACKET
+#define STATISTICS CW_OPTIONS_STATISTICS
 #define LE(text) (const uint8_t *)text, sizeof(text) - 1
 #define BE(text) (const uint8_t *)text
 
@@ -50,6 +51,8 @@ static const struct {
     {PACKET, 2988, LE("\1\2\0\0text"), BE("\0\0\2\1text")},
     {IFACE, 2989, LE("\1\2\0\0\1\2\3\4\5"), BE("\0\0\2\1\1\2\3\4\5")},
     {SECTION, 2988, LE("\1\2\0\0"), BE("\0\0\2\1")},
+    {STATISTICS, 2, LE("\1\2\3\4\5\6\7\10"), BE("\4\3\2\1\10\7\6\5")},
+    {STATISTICS, 8, LE("\1\2\3\4\5\6\7\10"), BE("\10\7\6\5\4\3\2\1")},
 };
 
 static void swap(uint8_t *word)
