@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,11 +14,18 @@
 #include <capweir/dumper.h>
 
 #include "core/format/encode.h"
+#include "core/format/pcapfile.h"
 #include "core/library/handle_parts.h"
 #include "core/packet/block_walk.h"
 #include "core/packet/linktype.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10)
+
+/* An interface in the file. */
+struct written_iface {
+	uint32_t number; /* in the file, + 1; 0: not in the file yet */
+	uint32_t linktype;
+};
 
 struct cw_dumper {
 	int fd;
@@ -29,8 +37,7 @@ struct cw_dumper {
 	int failure;                    /* code of the first failed write; 0: none */
 	bool is_torn;                   /* could not be truncated after the failure */
 	const struct cw_handle *handle; /* of the packets' interfaces; borrowed, may be NULL */
-	/* pcapng: number in the file + 1, by interface; 0: not in the file yet */
-	uint32_t *ifaces;
+	struct written_iface *ifaces;   /* pcapng: by the handle's interface */
 	uint32_t iface_capacity;
 	uint32_t iface_count;
 	struct cw_block_place place; /* pcapng: in the blocks of the handle's input */
@@ -122,7 +129,7 @@ static int make_room(struct cw_dumper *dumper, size_t bytes)
 static int grow_ifaces(struct cw_dumper *dumper, uint32_t iface)
 {
 	uint32_t capacity = dumper->iface_capacity ? dumper->iface_capacity : 8;
-	uint32_t *grown;
+	struct written_iface *grown;
 
 	while (capacity <= iface)
 		capacity *= 2;
@@ -136,7 +143,8 @@ static int grow_ifaces(struct cw_dumper *dumper, uint32_t iface)
 	return 0;
 }
 
-/* Returns the number of the packet's interface in the file, described there first if needed. */
+/* Returns the number of the packet's interface in the file, described there first if needed: at its
+ * first packet, and after cw_handle_set_linktype. */
 static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 {
 	const struct cw_iface plain = {.linktype = dumper->linktype,
@@ -153,14 +161,16 @@ static int64_t number_iface(struct cw_dumper *dumper, uint32_t iface)
 		iface = 0;
 	if (iface >= dumper->iface_capacity)
 		result = grow_ifaces(dumper, iface);
-	if (result == 0 && !dumper->ifaces[iface]) {
+	if (result == 0 &&
+	    (!dumper->ifaces[iface].number || dumper->ifaces[iface].linktype != source->linktype)) {
 		result = make_room(dumper, cw_format_iface_bytes(source));
 		if (result == 0) {
 			dumper->used += cw_format_iface(source, 0, dumper->buffer + dumper->used);
-			dumper->ifaces[iface] = ++dumper->iface_count;
+			dumper->ifaces[iface] =
+			    (struct written_iface){++dumper->iface_count, source->linktype};
 		}
 	}
-	return result < 0 ? result : (int64_t)dumper->ifaces[iface] - 1;
+	return result < 0 ? result : (int64_t)dumper->ifaces[iface].number - 1;
 }
 
 /* ---- blocks beside packets ---- */
@@ -374,6 +384,45 @@ static int make(struct cw_dumper **result, int fd, const struct beginning *begin
 	return 0;
 }
 
+/* Reads the first bytes of the descriptor's file, also if it is open for writing only. Returns false
+ * if the system does not allow that. */
+static bool read_magic(int fd, uint32_t *magic)
+{
+	char path[32];
+	bool is_read = pread(fd, magic, sizeof(*magic), 0) == sizeof(*magic);
+	int other;
+
+	if (is_read)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	if (other < 0)
+		return false;
+	is_read = pread(other, magic, sizeof(*magic), 0) == sizeof(*magic);
+	close(other);
+	return is_read;
+}
+
+/* Refuses to put a second header into a capture file. Only pcapng has files of several sections. */
+static int refuse_damage(const struct cw_dumper *dumper, struct cw_error *error)
+{
+	static const uint32_t magics[] = {0xa1b2c3d4, 0xa1b23c4d, 0xd4c3b2a1, 0x4d3cb2a1};
+	uint32_t magic;
+	bool is_capture;
+
+	if (!dumper->is_regular || !dumper->start || !read_magic(dumper->fd, &magic))
+		return 0;
+	is_capture = magic == CW_PCAPNG_SHB && dumper->format != CW_FORMAT_PCAPNG;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(magics); i++)
+		is_capture |= magic == magics[i];
+	if (!is_capture)
+		return 0;
+	return cw_error_set(error, -EEXIST,
+			    "cannot write to descriptor %d: its file begins as a capture file, "
+			    "which a second header would damage. Give an empty file",
+			    dumper->fd);
+}
+
 static int refuse_linktype(uint32_t linktype, struct cw_error *error)
 {
 	return cw_error_set(error, -EINVAL, "link type %u does not fit a capture file's 16 bits",
@@ -386,6 +435,7 @@ int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint
 	const struct beginning beginning = {.format = choose_format(format, true),
 					    .link_field = cw_linktype_canonical(linktype),
 					    .snaplen = snaplen};
+	int result;
 
 	*dumper = NULL;
 	if ((unsigned)format > CW_DUMPER_PCAPNG)
@@ -394,7 +444,15 @@ int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint
 		return refuse_linktype(linktype, error);
 	if (fcntl(fd, F_GETFL) < 0)
 		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
-	return make(dumper, fd, &beginning, error);
+	result = make(dumper, fd, &beginning, error);
+	if (result == 0)
+		result = refuse_damage(*dumper, error);
+	if (result < 0 && *dumper) {
+		free((*dumper)->buffer);
+		free(*dumper);
+		*dumper = NULL;
+	}
+	return result;
 }
 
 /* Fills what a file of the handle's packets begins with. */

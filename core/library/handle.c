@@ -43,6 +43,13 @@ int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, c
 	return code;
 }
 
+int cw_handle_need_open(struct cw_handle *handle, struct cw_error *error)
+{
+	if (!cw_handle_is_closed(handle))
+		return 0;
+	return cw_handle_fail(handle, error, CW_CLOSED, "the handle was closed");
+}
+
 int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error)
 {
 	if (handle->kind == CW_HANDLE_DEAD)

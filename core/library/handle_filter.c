@@ -201,10 +201,12 @@ int cw_handle_set_filter(struct cw_handle *handle, const char *expression, struc
 {
 	struct cw_error local = {0};
 	struct cw_filter *filter;
-	int result = cw_handle_compile(handle, &filter, expression, &local);
-	int failure;
+	int result, failure;
 	char *copy;
 
+	if (cw_handle_need_open(handle, error) < 0)
+		return CW_CLOSED;
+	result = cw_handle_compile(handle, &filter, expression, &local);
 	if (error)
 		*error = local;
 	if (result < 0) {
@@ -227,6 +229,8 @@ int cw_handle_set_filter_program(struct cw_handle *handle, const struct bpf_insn
 	struct cw_filter *filter;
 	int result = need_activated(handle, error);
 
+	if (result == 0)
+		result = cw_handle_need_open(handle, error);
 	if (result < 0)
 		return result;
 	result = cw_filter_from_program(&filter, instructions, count, &local);

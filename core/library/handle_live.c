@@ -154,6 +154,8 @@ int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction directio
 	if (handle->kind != CW_HANDLE_LIVE)
 		return cw_handle_fail(handle, error, CW_NOT_LIVE,
 				      "only packets of interfaces have a direction");
+	if (cw_handle_need_open(handle, error) < 0)
+		return CW_CLOSED;
 	if ((unsigned)direction > CW_DIRECTION_OUT)
 		return cw_handle_fail(handle, error, -EINVAL, "%d is not a direction",
 				      (int)direction);
@@ -223,6 +225,8 @@ int cw_handle_inject(struct cw_handle *handle, const void *frame, size_t bytes)
 	const struct cw_packet packet = {.data = frame, .caplen = (uint32_t)bytes};
 	int result = cw_handle_need_live(handle, NULL);
 
+	if (result == 0)
+		result = cw_handle_need_open(handle, NULL);
 	if (result < 0)
 		return result;
 	if (bytes == 0)

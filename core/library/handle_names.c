@@ -84,6 +84,8 @@ int cw_handle_set_linktype(struct cw_handle *handle, uint32_t linktype, struct c
 	int result = cw_handle_need_live(handle, error);
 	int count, index;
 
+	if (result == 0)
+		result = cw_handle_need_open(handle, error);
 	if (result < 0)
 		return result;
 	linktype = cw_linktype_canonical(linktype);

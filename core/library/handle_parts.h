@@ -113,6 +113,9 @@ int cw_handle_fail(struct cw_handle *handle, struct cw_error *error, int code, c
 	((void)cw_handle_fail(handle, error, code, __VA_ARGS__), (code))
 #endif
 
+/* Returns 0, or CW_CLOSED after cw_handle_close, and sets the handle's error. */
+int cw_handle_need_open(struct cw_handle *handle, struct cw_error *error);
+
 /* Returns 0, CW_NOT_LIVE, CW_IS_DEAD or CW_NOT_ACTIVATED, and sets the handle's error. */
 int cw_handle_need_live(struct cw_handle *handle, struct cw_error *error);
 

@@ -153,7 +153,7 @@ bool cw_memory_has_grown(const struct cw_memory *memory)
 	struct stat status;
 
 	return memory->is_regular && fstat(cw_window_pool_fd(memory->pool), &status) == 0 &&
-	       (uint64_t)status.st_size > memory->file_bytes;
+	       (uint64_t)status.st_size > memory->start + memory->file_bytes;
 }
 
 /* ---- life cycle ---- */
@@ -187,8 +187,12 @@ static int start(struct cw_memory *memory, int fd, const char *path,
 	memory->is_regular = S_ISREG(status.st_mode);
 	memory->device = (uint64_t)status.st_dev;
 	memory->inode = (uint64_t)status.st_ino;
-	if (memory->is_regular)
-		memory->file_bytes = memory->limit = (uint64_t)status.st_size;
+	if (memory->is_regular) {
+		off_t at = lseek(fd, 0, SEEK_CUR);
+
+		memory->start = at > 0 ? cw_min_size((size_t)at, (size_t)status.st_size) : 0;
+		memory->file_bytes = memory->limit = (uint64_t)status.st_size - memory->start;
+	}
 	if (!options->is_unmapped && can_map(fd, &status)) {
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 		if (slide(memory, 0, 1) == 0)

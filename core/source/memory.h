@@ -20,9 +20,10 @@ struct cw_memory {
 	size_t page_bytes;
 	size_t window_bytes;
 	size_t buffer_bytes;
-	uint64_t file_bytes;    /* regular files: length at open */
+	uint64_t file_bytes;    /* regular files: length at open, from `start` */
 	uint64_t limit;         /* mapped: bytes usable; less than file_bytes after a shrink */
 	uint64_t device, inode; /* regular files */
+	uint64_t start;         /* position of the descriptor at open, bytes */
 	bool is_regular;
 	bool is_at_end; /* stream: the window has all remaining bytes */
 };

@@ -161,14 +161,14 @@ static int open_path(const char *path, struct cw_error *error)
 	return fd;
 }
 
-static struct cw_source *new_source(const char *path, struct cw_ifaces *ifaces,
+static struct cw_source *new_source(const char *name, struct cw_ifaces *ifaces,
 				    const struct cw_source_options *options)
 {
 	struct cw_source *source = calloc(1, sizeof(*source));
 
 	if (!source)
 		return NULL;
-	source->path = strdup(strcmp(path, "-") ? path : "standard input");
+	source->path = strdup(name);
 	if (!source->path) {
 		free(source);
 		return NULL;
@@ -178,20 +178,17 @@ static struct cw_source *new_source(const char *path, struct cw_ifaces *ifaces,
 	return source;
 }
 
-int cw_source_open(struct cw_source **result_source, const char *path, struct cw_ifaces *ifaces,
-		   const struct cw_source_options *options, struct cw_error *error)
+int cw_source_open_fd(struct cw_source **result_source, int fd, const char *name,
+		      struct cw_ifaces *ifaces, const struct cw_source_options *options,
+		      struct cw_error *error)
 {
-	struct cw_source *source;
-	int fd, result;
+	struct cw_source *source = new_source(name, ifaces, options);
+	int result;
 
 	*result_source = NULL;
-	fd = open_path(path, error);
-	if (fd < 0)
-		return fd;
-	source = new_source(path, ifaces, options);
 	if (!source) {
 		close(fd);
-		return cw_error_set_errno(error, -ENOMEM, "cannot open %s", path);
+		return cw_error_set_errno(error, -ENOMEM, "cannot open %s", name);
 	}
 	result = cw_memory_init(&source->memory, fd, source->path, options, error);
 	if (!result)
@@ -201,6 +198,18 @@ int cw_source_open(struct cw_source **result_source, const char *path, struct cw
 	else
 		*result_source = source;
 	return result;
+}
+
+int cw_source_open(struct cw_source **result_source, const char *path, struct cw_ifaces *ifaces,
+		   const struct cw_source_options *options, struct cw_error *error)
+{
+	int fd = open_path(path, error);
+
+	*result_source = NULL;
+	return fd < 0 ? fd
+		      : cw_source_open_fd(result_source, fd,
+					  strcmp(path, "-") ? path : "standard input", ifaces,
+					  options, error);
 }
 
 bool cw_source_set_idle(struct cw_source *source, int idle_ms)

@@ -60,6 +60,11 @@ struct cw_source_joined {
 int cw_source_open(struct cw_source **source, const char *path, struct cw_ifaces *ifaces,
 		   const struct cw_source_options *options, struct cw_error *error);
 
+/* Opens a descriptor (takes, also on failure) at its position, as cw_source_open. `name`: of the
+ * descriptor, for errors. */
+int cw_source_open_fd(struct cw_source **source, int fd, const char *name, struct cw_ifaces *ifaces,
+		      const struct cw_source_options *options, struct cw_error *error);
+
 /*
  * Returns the next span: complete records, at most `bytes_max` bytes and `records_max` records, but
  * at least one record of any size. The lease (fills) belongs to the caller.

@@ -58,7 +58,8 @@ CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *han
  * write that would block fails with -EAGAIN. snaplen 0 means the maximum of the link type.
  * CW_DUMPER_PCAP means nanoseconds here.
  *
- * Returns as cw_dumper_open.
+ * Returns as cw_dumper_open, or -EEXIST if writing would start behind the header of a capture file:
+ * a second header would damage it. pcapng can follow pcapng, as a further section.
  */
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 			     enum cw_dumper_format format, struct cw_error *error);
@@ -70,18 +71,16 @@ CW_API void cw_dumper_discard_secrets(struct cw_dumper *dumper);
 /*
  * Append one packet (borrows): caplen bytes at data, truncated to the snapshot length. With
  * cw_dumper_open, packet->iface is an interface of the dumper's handle.
- * * Returns 0, or a code for a packet that is not written:
- *   CW_OTHER_LINKTYPE  the format is pcap and the packet's interface has another link type, or the
- *                      interface does not exist (CW_PACKET_MALFORMED)
- *   -EMSGSIZE          the packet is longer than the pcap header of the input says: only packets of
- *                      joined files are (cat a b), or packets that the caller made longer
- *   -ERANGE            the format cannot hold the timestamp
- *   -EINVAL            a caplen without data
- *   -ENOMEM
- * Later packets can still be written. Any other code is the first failed write: nothing is appended
- * from then on, and a regular file is truncated to its last complete record, if the system allows
- * that.
-*/
+ *
+ * Returns 0; CW_OTHER_LINKTYPE if the format is pcap and the packet's interface has another link
+ * type, or if the interface does not exist (CW_PACKET_MALFORMED); -EMSGSIZE if the packet is longer
+ * than the header of the input, a pcap file, says: packets of joined files can be (cat a b), and
+ * packets that the caller made longer; -ERANGE if the format cannot hold the timestamp; -EINVAL for
+ * a caplen without data; -ENOMEM. These codes concern this packet only.
+ *
+ * Any other code is the first failed write: nothing is appended from then on, and a regular file is
+ * truncated to its last complete record, if the system allows that.
+ */
 CW_API int cw_dumper_write(struct cw_dumper *dumper, const struct cw_packet *packet);
 
 /* Write all gathered records to the file. Returns 0, or the code of the first failed write. */

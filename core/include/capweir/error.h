@@ -33,7 +33,7 @@ enum cw_code {
 	CW_NO_SUCH_TIMESTAMP_SOURCE = -10004, /* the interface lacks this timestamp source */
 	CW_NOT_LIVE = -10005,                 /* only handles of interfaces support this call */
 	CW_IS_DEAD = -10006,                  /* a dead handle has no packets */
-	CW_CLOSED = -10007,                   /* the handle was closed */
+	CW_CLOSED = -10007,                   /* the handle was closed: no sending, no filter */
 	CW_OTHER_LINKTYPE = -10008, /* a pcap file holds one link type, not this packet's */
 };
 

@@ -60,6 +60,13 @@ CW_API int cw_handle_open_offline(struct cw_handle **handle, const char *path,
 				  struct cw_error *error);
 
 /*
+ * Open a descriptor of a file, pipe or socket as a capture file. Reading starts at the descriptor's
+ * position. Takes the descriptor on success. Fills *handle. Returns as cw_handle_open_offline.
+ * Source: pcap_fopen_offline.
+ */
+CW_API int cw_handle_open_offline_fd(struct cw_handle **handle, int fd, struct cw_error *error);
+
+/*
  * Open an interface for reading at once: create, set up, activate. A snaplen outside 1 to
  * CW_CAPLEN_MAX means CW_CAPLEN_MAX; timeout_ns is that of cw_handle_set_timeout.
  *
@@ -175,8 +182,13 @@ CW_API int cw_handle_interface(const struct cw_handle *handle, uint32_t iface,
  * Valid until the next call for this handle. */
 CW_API const char *cw_handle_error(const struct cw_handle *handle);
 
-/* Close a handle: a waiting read and every later one return CW_NEXT_CLOSED. Any thread and any
- * signal handler, any number of times. */
+/*
+ * Close a handle: a waiting read and every later one return CW_NEXT_CLOSED. Sending, and setting a
+ * filter, a direction or a link type, return CW_CLOSED from then on. Properties, statistics and
+ * dumpers still work until cw_handle_free.
+ *
+ * Any thread and any signal handler, any number of times.
+ */
 CW_API void cw_handle_close(struct cw_handle *handle);
 
 /* Close and free a handle in any state (takes; accepts NULL). No other thread may use it. */

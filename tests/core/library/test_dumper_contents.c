@@ -4,6 +4,7 @@
  * The inputs are written as capweir writes pcapng, so copies are compared byte for byte.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -312,6 +313,49 @@ static void packets_of_joined_files_are_written_whole_or_refused(void **state)
 	}
 }
 
+/* A second header in the middle of a file ends it, for most programs. */
+static void a_second_header_is_refused(void **state)
+{
+	static const struct {
+		enum cw_dumper_format first, second;
+		int result;
+	} cases[] = {{CW_DUMPER_PCAP, CW_DUMPER_PCAP, -EEXIST},
+		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAPNG, -EEXIST},
+		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAP_US, -EEXIST},
+		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAPNG, 0}};
+	static const int modes[] = {O_WRONLY | O_APPEND, O_RDWR};
+	const struct cw_packet packet = {.data = (const uint8_t *)"x", .caplen = 1, .wire_len = 1};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * CW_ARRAY_COUNT(cases); i++) {
+		struct cw_dumper *dumper = NULL;
+		struct cw_handle *handle;
+		struct cw_packet again;
+		struct cw_error error;
+		int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600), result;
+
+		assert_int_equal(cw_dumper_open_fd(&dumper, fd, 1, 0, cases[i / 2].first, NULL), 0);
+		assert_int_equal(cw_dumper_write(dumper, &packet), 0);
+		assert_int_equal(cw_dumper_close(dumper), 0);
+		fd = open(output, modes[i % 2]);
+		assert_true(lseek(fd, 0, SEEK_END) > 0);
+		result = cw_dumper_open_fd(&dumper, fd, 1, 0, cases[i / 2].second, &error);
+		assert_int_equal(result, cases[i / 2].result);
+		if (result < 0) {
+			assert_null(dumper);
+			assert_int_equal(close(fd), 0); /* not taken */
+		} else {
+			assert_int_equal(cw_dumper_write(dumper, &packet), 0);
+			assert_int_equal(cw_dumper_close(dumper), 0);
+		}
+		assert_int_equal(cw_handle_open_offline(&handle, output, NULL), 0);
+		for (int count = result < 0 ? 1 : 2; count; count--)
+			assert_int_equal(cw_handle_next(handle, &again), CW_NEXT_OK);
+		assert_int_equal(cw_handle_next(handle, &again), CW_NEXT_END);
+		cw_handle_free(handle);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +365,7 @@ int main(void)
 	    cmocka_unit_test(a_pcap_file_refuses_packets_of_other_link_types),
 	    cmocka_unit_test(a_pcapng_file_describes_the_interface_of_each_link_type),
 	    cmocka_unit_test(packets_of_joined_files_are_written_whole_or_refused),
+	    cmocka_unit_test(a_second_header_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

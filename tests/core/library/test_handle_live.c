@@ -329,6 +329,71 @@ static void link_types_and_clocks_are_listed(void **state)
 	cw_handle_free(handle);
 }
 
+/* A file whose first packet is Ethernet and whose second packet has another link type. */
+static void a_dumper_follows_the_link_type(void **state)
+{
+	static const enum cw_dumper_format formats[] = {CW_DUMPER_PCAP, CW_DUMPER_PCAPNG};
+	char file[] = "/tmp/capweir-linktypes-XXXXXX";
+	struct cw_interface interface_;
+	struct cw_handle *handle;
+	struct cw_dumper *dumper;
+	struct cw_packet packet;
+	uint32_t *linktypes, other;
+	int fd;
+
+	NEED_DEVICES();
+	fd = mkstemp(file);
+	assert_true(fd >= 0);
+	close(fd);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(formats); i++) {
+		bool is_pcapng = formats[i] == CW_DUMPER_PCAPNG;
+
+		handle = open_device("in", QUIET);
+		assert_int_equal(cw_handle_linktypes(handle, &linktypes, NULL), 2);
+		other = linktypes[1];
+		free(linktypes);
+		assert_int_equal(cw_dumper_open(&dumper, handle, file, formats[i], NULL), 0);
+		send_numbers(7, 2, 60);
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(cw_dumper_write(dumper, &packet), 0);
+		assert_int_equal(cw_handle_set_linktype(handle, other, NULL), 0);
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(cw_dumper_write(dumper, &packet),
+				 is_pcapng ? 0 : CW_OTHER_LINKTYPE);
+		assert_int_equal(cw_dumper_close(dumper), 0);
+		cw_handle_free(handle);
+		assert_int_equal(cw_handle_open_offline(&handle, file, NULL), 0);
+		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(cw_handle_linktype(handle), CW_LINKTYPE_ETHERNET);
+		assert_int_equal(cw_handle_next(handle, &packet),
+				 is_pcapng ? CW_NEXT_OK : CW_NEXT_END);
+		if (is_pcapng) {
+			assert_int_equal(cw_handle_interface(handle, packet.iface, &interface_), 0);
+			assert_int_equal(interface_.linktype, other);
+		}
+		cw_handle_free(handle);
+	}
+	unlink(file);
+}
+
+static void a_closed_handle_sends_nothing_and_still_counts(void **state)
+{
+	struct cw_handle *handle;
+	struct cw_stats stats;
+
+	NEED_DEVICES();
+	handle = open_device("in", QUIET);
+	cw_handle_close(handle);
+	assert_int_equal(cw_handle_inject(handle, make_frame(1, 60), 60), CW_CLOSED);
+	assert_int_equal(cw_handle_set_filter(handle, "ip", NULL), CW_CLOSED);
+	assert_int_equal(cw_handle_set_filter_program(handle, NULL, 0, NULL), CW_CLOSED);
+	assert_int_equal(cw_handle_set_direction(handle, CW_DIRECTION_IN, NULL), CW_CLOSED);
+	assert_int_equal(cw_handle_set_linktype(handle, CW_LINKTYPE_ETHERNET, NULL), CW_CLOSED);
+	assert_int_equal(cw_handle_stats(handle, &stats), 0);
+	assert_string_equal(cw_handle_error(handle), "the handle was closed");
+	cw_handle_free(handle);
+}
+
 static void any_is_read_with_libpcap(void **state)
 {
 	struct cw_handle *handle;
@@ -362,6 +427,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(activation_says_what_became_of_it),
 	    cmocka_unit_test(a_device_that_goes_is_told),
 	    cmocka_unit_test(link_types_and_clocks_are_listed),
+	    cmocka_unit_test(a_dumper_follows_the_link_type),
+	    cmocka_unit_test(a_closed_handle_sends_nothing_and_still_counts),
 	    cmocka_unit_test(any_is_read_with_libpcap),
 	};
 

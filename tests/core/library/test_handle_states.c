@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The public handle: what is no open file, and closing at any moment. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "tests/core/library/handle_rig.h"
 #include "tests/rig/asleep.h"
@@ -55,6 +57,7 @@ static void a_dead_handle_has_no_packets(void **state)
 	cw_handle_close(handle);
 	cw_handle_close(handle);
 	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_CLOSED);
+	assert_int_equal(cw_handle_set_filter(handle, "ip", NULL), CW_CLOSED);
 	cw_handle_free(handle);
 	cw_handle_free(NULL);
 }
@@ -133,6 +136,55 @@ static void an_inactive_handle_takes_settings(void **state)
 	assert_null(handle);
 }
 
+/* ---- descriptors ---- */
+
+/* Reads `count` packets and the end of the file from the descriptor. */
+static void expect_packets(int fd, uint32_t count)
+{
+	struct cw_error error = {0};
+	struct cw_handle *handle;
+	struct cw_packet packet;
+
+	if (cw_handle_open_offline_fd(&handle, fd, &error) < 0)
+		fail_msg("%s", error.text);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_OK);
+	assert_int_equal(cw_handle_next(handle, &packet), CW_NEXT_END);
+	assert_int_equal(fcntl(fd, F_GETFD), -1); /* taken */
+	cw_handle_free(handle);
+}
+
+static void a_descriptor_is_read_from_its_position(void **state)
+{
+	static uint8_t data[1 << 16];
+	struct cw_error error = {0};
+	struct cw_handle *handle;
+	int fd, ends[2];
+	ssize_t bytes;
+
+	(void)state;
+	write_traffic(20, 0);
+	fd = open(path, O_RDONLY);
+	bytes = read(fd, data, sizeof(data));
+	close(fd);
+	assert_in_range(bytes, 1000, sizeof(data) - 1);
+	fd = open(path, O_RDWR | O_TRUNC);
+	assert_int_equal(write(fd, "a header", 8), 8);
+	assert_int_equal(write(fd, data, (size_t)bytes), bytes);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(cw_handle_open_offline_fd(&handle, fd, &error), -EBADMSG);
+	assert_null(handle);
+	assert_non_null(strstr(error.text, "descriptor"));
+	assert_int_equal(lseek(fd, 8, SEEK_SET), 8); /* not taken */
+	expect_packets(fd, 20);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(write(ends[0], data, (size_t)bytes), bytes);
+	close(ends[0]);
+	expect_packets(ends[1], 20);
+	assert_int_equal(cw_handle_open_offline_fd(&handle, -1, &error), -EBADF);
+	assert_null(handle);
+}
+
 /* ---- closing ---- */
 
 static void *close_when_read(void *argument)
@@ -201,6 +253,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(a_dead_handle_has_no_packets),
 	    cmocka_unit_test(a_file_has_nothing_of_devices),
 	    cmocka_unit_test(an_inactive_handle_takes_settings),
+	    cmocka_unit_test(a_descriptor_is_read_from_its_position),
 	    cmocka_unit_test(closing_ends_reading_from_a_pipe),
 	    cmocka_unit_test(closing_ends_reading_at_once),
 	    cmocka_unit_test(every_result_has_words),
