@@ -384,8 +384,8 @@ static int make(struct cw_dumper **result, int fd, const struct beginning *begin
 	return 0;
 }
 
-/* Reads the first bytes of the descriptor's file, also if it is open for writing only. Returns false
- * if the system does not allow that. */
+/* Reads the first bytes of the descriptor's file, also if the descriptor is for writing only.
+ * Returns false if the system does not allow that. */
 static bool read_magic(int fd, uint32_t *magic)
 {
 	char path[32];

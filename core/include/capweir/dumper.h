@@ -58,7 +58,7 @@ CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *han
  * write that would block fails with -EAGAIN. snaplen 0 means the maximum of the link type.
  * CW_DUMPER_PCAP means nanoseconds here.
  *
- * Returns as cw_dumper_open, or -EEXIST if writing would start behind the header of a capture file:
+ * Returns as cw_dumper_open, or -EEXIST if writing would start after the header of a capture file:
  * a second header would damage it. pcapng can follow pcapng, as a further section.
  */
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
