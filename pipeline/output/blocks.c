@@ -7,12 +7,23 @@
 
 #define STATISTICS_IFACE 8u /* offset in the block of the interface's number */
 
-void cw_output_count_block(struct cw_output *output, const struct cw_block *block)
+static bool is_copied(const struct cw_output *output, const struct cw_block *block)
 {
-	if (output->format == CW_FORMAT_PCAPNG)
+	return output->format == CW_FORMAT_PCAPNG &&
+	       !(block->kind == CW_BLOCK_SECRETS && output->discards_secrets);
+}
+
+bool cw_output_count_block(struct cw_output *output, const struct cw_block *block, bool is_again)
+{
+	bool is_kept = is_copied(output, block);
+
+	if (is_kept)
 		output->blocks.copied[block->kind]++;
+	else if (block->kind == CW_BLOCK_SECRETS && output->discards_secrets)
+		output->blocks.dropped += !is_again;
 	else
 		output->blocks.left_out++;
+	return is_kept;
 }
 
 size_t cw_output_blocks_bytes(const struct cw_outputs *outputs, const struct cw_output *output,
@@ -29,7 +40,7 @@ size_t cw_output_blocks_bytes(const struct cw_outputs *outputs, const struct cw_
 	cw_block_walk_start(&walk, &outputs->inputs->ifaces, &output->blocks.place,
 			    preface->section, preface->block_end, preface->is_new_file);
 	while ((block = cw_block_walk_next(&walk)))
-		bytes += block->bytes;
+		bytes += is_copied(output, block) ? block->bytes : 0;
 	return bytes;
 }
 
@@ -48,8 +59,11 @@ int cw_output_write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 			    preface->block_end, is_pcapng && preface->is_new_file);
 	walk.has_statistics = !is_pcapng;
 	while ((block = cw_block_walk_next(&walk))) {
-		cw_output_count_block(output, block);
-		if (is_pcapng)
+		/* A rotated file has the earlier blocks of the section, too. */
+		bool is_again =
+		    block->section == blocks->place.section && walk.at <= blocks->place.next;
+
+		if (cw_output_count_block(output, block, is_again))
 			cw_output_append(outputs, output, block->data, block->bytes);
 	}
 	if (preface->section && preface->section != blocks->place.section) {
@@ -149,7 +163,7 @@ int cw_output_take_statistics(struct cw_outputs *outputs, struct cw_output *outp
 			}
 			if (take_iface(outputs, output, block->iface) < 0)
 				return lack_memory(output);
-			cw_output_count_block(output, block);
+			cw_output_count_block(output, block, false);
 			at = memcpy(to->at + to->count, block->data, block->bytes);
 			cw_store_u32(at + STATISTICS_IFACE,
 				     cw_file_find_iface(&output->turn.file->turn, block->iface));

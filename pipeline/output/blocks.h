@@ -9,8 +9,9 @@
 
 #include "pipeline/output/outputs.h"
 
-/* Counts a block as copied, or as left out by a pcap output. */
-void cw_output_count_block(struct cw_output *output, const struct cw_block *block);
+/* Counts a block as copied, dropped as the rule wants (unless `is_again`), or left out by a pcap
+ * output. Returns whether it is copied. */
+bool cw_output_count_block(struct cw_output *output, const struct cw_block *block, bool is_again);
 
 /* Returns the bytes of the blocks that precede a record. */
 size_t cw_output_blocks_bytes(const struct cw_outputs *outputs, const struct cw_output *output,

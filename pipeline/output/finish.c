@@ -174,15 +174,13 @@ static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *outp
 	cw_block_walk_start(&walk, ifaces, &output->blocks.place, NULL, ifaces->kept_count, false);
 	walk.has_statistics = output->format != CW_FORMAT_PCAPNG;
 	while ((block = cw_block_walk_next(&walk)) && !atomic_load(&output->shared.failure)) {
-		if (output->format != CW_FORMAT_PCAPNG) {
-			cw_output_count_block(output, block);
-			continue;
+		if (output->format == CW_FORMAT_PCAPNG && !is_open) {
+			if (!open_late(outputs, output))
+				return;
+			is_open = true;
 		}
-		if (!is_open && !open_late(outputs, output))
-			return;
-		is_open = true;
-		cw_output_count_block(output, block);
-		write_late(outputs, output, block->data, block->bytes);
+		if (cw_output_count_block(output, block, false))
+			write_late(outputs, output, block->data, block->bytes);
 	}
 	if (is_open)
 		cw_files_release(&outputs->files, output->writer.file);

@@ -60,6 +60,7 @@ struct cw_output_blocks {
 	bool has_ended;              /* the section: it is in `ended` or was */
 	struct cw_sections ended;    /* sections whose statistics end the file */
 	uint64_t copied[CW_BLOCK_KINDS];
+	uint64_t dropped;  /* blocks with secrets that the rule does not keep */
 	uint64_t left_out; /* the output cannot hold them */
 };
 
@@ -144,6 +145,7 @@ struct cw_output {
 	struct cw_template *name;
 	enum cw_format format;    /* pcap: us, see turn.format */
 	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
+	bool discards_secrets;    /* of pcapng inputs */
 	bool is_precision_given;  /* the user chose us or ns for pcap files */
 	uint64_t generation;      /* number of the rules that the output began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */

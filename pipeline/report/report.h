@@ -62,7 +62,8 @@ struct cw_report_rule {
 	uint64_t timestamps_truncated;   /* written packets, to microseconds */
 	uint64_t failures;               /* also those that the output recovered from */
 	uint64_t blocks[CW_BLOCK_KINDS]; /* copied beside packets */
-	uint64_t left_out_blocks;        /* a pcap output cannot hold them */
+	uint64_t dropped_secrets;        /* blocks that the rule does not keep */
+	uint64_t left_out_blocks;        /* the output cannot hold them */
 	char *error;  /* reason that the output stopped, or what a file of it lacks; or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;

@@ -81,6 +81,7 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	report->failures =
 	    atomic_load_explicit(&output->shared.failures, memory_order_relaxed); /* a number */
 	memcpy(report->blocks, output->blocks.copied, sizeof(report->blocks));
+	report->dropped_secrets = output->blocks.dropped;
 	report->left_out_blocks = output->blocks.left_out;
 	if (atomic_load(&output->shared.failure)) {
 		report->lost[output->writer.failure_cause] += output->turn.matched - explained;

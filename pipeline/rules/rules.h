@@ -26,6 +26,7 @@ struct cw_rule {
 	char *write;        /* output template, without the directory of -o */
 	enum cw_rule_kind kind;
 	uint32_t snaplen;          /* bytes; 0 = no truncation */
+	uint32_t discards_secrets; /* 1: pcapng outputs get no decryption secrets */
 	uint64_t rotate_bytes;     /* 0 = no limit */
 	uint64_t rotate_packets;   /* 0 = no limit */
 	uint64_t rotate_every_ns;  /* in packet timestamps; 0 = no limit */
@@ -59,7 +60,7 @@ struct cw_rules {
  *              total: 1TiB}}
  *   keep: {total: 1TiB, free: 10GiB}
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
- *          priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N},
+ *          secrets: keep|drop, priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N},
  *          hook: COMMAND | [COMMAND, ARGUMENT...]}; the expression
  *          `unmatched` takes the packets that no other rule matches (at most one such rule)
  * Numbers take the suffixes of amount.h; bare numbers are counts, bytes or seconds.

@@ -83,6 +83,22 @@ static int read_sample(struct cw_rules_reader *reader, const struct cw_rules_key
 			       cw_rules_quote(cw_rules_scalar(reader), buffer));
 }
 
+static int read_secrets(struct cw_rules_reader *reader, const struct cw_rules_key *key,
+			void *object)
+{
+	struct cw_rule *rule = object;
+	char buffer[CW_QUOTE_BYTES];
+	int status = cw_rules_expect_text(reader, key->word);
+
+	if (status)
+		return status;
+	rule->discards_secrets = !strcmp(cw_rules_scalar(reader), "drop");
+	if (rule->discards_secrets || !strcmp(cw_rules_scalar(reader), "keep"))
+		return 0;
+	return cw_rules_refuse(reader, "secrets: '%s' is unknown; use keep or drop",
+			       cw_rules_quote(cw_rules_scalar(reader), buffer));
+}
+
 static int read_write(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object)
 {
 	struct cw_rule *rule = object;
@@ -214,6 +230,7 @@ static const struct cw_rules_key rule_keys[] = {
     {.word = "write", .read = read_write},
     {"snaplen", NULL, {CW_SIZE, 1, 0, CW_CAPLEN_MAX}, NUMBER(cw_rule, snaplen)},
     {.word = "rotate", .read = read_rotate},
+    {"secrets", read_secrets, {CW_COUNT, 1, 0, 1}, NUMBER(cw_rule, discards_secrets)},
     {"priority", NULL, {CW_WHOLE, 1, 0, PRIORITY_MAX}, NUMBER(cw_rule, priority)},
     {"sample", read_sample, {CW_COUNT, 1, 1, INT64_MAX}, NUMBER(cw_rule, sample_every)},
     {.word = "limit", .read = read_limit},

@@ -52,6 +52,7 @@ struct cw_output_options {
 	enum cw_direct_mode direct;
 	bool packet_buffered; /* write each batch at once */
 	bool no_clobber;
+	bool discards_secrets; /* no pcapng output gets decryption secrets */
 	bool sync;
 	bool is_utc;
 	int standard_output; /* descriptor for the name "-" */

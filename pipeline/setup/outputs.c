@@ -33,6 +33,8 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	if (!snaplen && !output->name->is_pcapng && !outputs->run->is_live)
 		snaplen = outputs->inputs->snaplen_max;
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
+	output->discards_secrets =
+	    rule->discards_secrets || outputs->run->options.output.discards_secrets;
 	cw_output_adopt(outputs, output, rule);
 	output->turn.linktype = CW_LINKTYPE_ANY;
 	atomic_init(&output->shared.state, CW_OUTPUT_USED);

@@ -285,7 +285,7 @@ class Blocks(Contents):
         self.assertEqual(found, {"secrets": 1, "names": 0, "custom": 1, "statistics": 1, "other": 2,
                                  "left_out": 5, "left_out_options": 1})
         self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
-                                   "left_out": 0})
+                                   "secrets_dropped": 0, "left_out": 0})
         self.assertIn("5 blocks and 1 option are in no output", done.err)
         self.assertEqual(self.kinds(), [SHB, IDB, EPB, EPB])
 
@@ -294,7 +294,7 @@ class Blocks(Contents):
         _, written, _ = self.report(file.secrets().statistics().content, "-b", "packets:1", "-w",
                                     self.path("out.pcap"))
         self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
-                                   "left_out": 5})
+                                   "secrets_dropped": 0, "left_out": 5})
 
     def test_large_secrets_and_many_are_written_whole(self):
         file = File("<").section().secrets(b"k" * 3_000_000).interface()
@@ -302,6 +302,42 @@ class Blocks(Contents):
             file.packet(ts=number + 1).names(b"n%d" % number)
         found = self.split(file.content, "-t", 3, "-w", self.path("out.pcapng"))
         self.assertEqual([kind for kind, _, _ in found], [SHB, DSB, IDB] + 300 * [EPB, NRB])
+
+
+class Secrets(Contents):
+    CONTENT = (File("<").section().secrets(b"one").names().interface().packet().packet()
+               .secrets(b"two").packet().secrets(b"late").statistics().content)
+
+    def test_discarded_secrets_are_in_no_file_and_counted_once(self):
+        for threads in (1, 3):
+            _, written, _ = self.report(self.CONTENT, "--discard-secrets", "-b", "packets:2", "-t",
+                                        threads, "-w", self.path("out.pcapng"))
+            self.assertEqual(self.kinds("out.pcapng"), [SHB, NRB, IDB, EPB, EPB])
+            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, NRB, IDB, EPB, ISB])
+            self.assertEqual((written["secrets"], written["secrets_dropped"]), (0, 3))
+            self.assertEqual((written["names"], written["left_out"]), (2, 0))
+
+    def test_each_rule_keeps_or_drops_them(self):
+        rules = self.write("rules.yaml", b"""
+defaults: {secrets: drop}
+rules:
+  plain: {filter: '', write: plain.pcapng}
+  kept: {filter: '', write: kept.pcapng, secrets: keep}
+  classic: {filter: '', write: classic.pcap}
+""")
+        path = self.write("in.pcapng", self.CONTENT)
+        for words, kept in (((), 3), (("--discard-secrets",), 0)):
+            words = ("split", "-r", path, "-R", rules, "-o", self.path("."), *words)
+            report, _ = self.run_json(*words)
+            blocks = [rule["blocks"] for rule in report["rules"]]
+            self.assertEqual([block["secrets"] for block in blocks], [0, kept, 0])
+            self.assertEqual([block["secrets_dropped"] for block in blocks], [3, 3 - kept, 3])
+            self.assertEqual([block["left_out"] for block in blocks], [0, 0, 2])
+            self.assertEqual([self.kinds(name).count(DSB) for name in
+                              ("plain.pcapng", "kept.pcapng")], [0, kept])
+            done = self.run_ok(*words)
+            self.assertIn(f"decryption secrets: {kept} blocks written, {9 - kept} dropped\n",
+                          done.err)
 
 
 class Statistics(Contents):

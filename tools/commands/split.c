@@ -44,6 +44,7 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->match.unoptimized = arguments->filter.unoptimized;
 	options->match.resolve_names = arguments->filter.resolve;
 	options->output.packet_buffered = arguments->output.packet_buffered;
+	options->output.discards_secrets = arguments->output.discards_secrets;
 	options->output.no_clobber = arguments->output.no_clobber;
 	options->output.sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
 							: arguments->output.sync == CW_SYNC_CLOSE;

@@ -80,6 +80,7 @@ struct cw_output_arguments {
 	bool packet_buffered;  /* -U */
 	bool counts;           /* --count alone */
 	bool no_clobber;
+	bool discards_secrets;
 	bool utc;
 	uint64_t threads;
 	uint64_t buffer_bytes;

@@ -138,6 +138,8 @@ const struct cw_option_row cw_option_rows[] = {
      .alone = TO(output.counts, bool)},
     {'s', "snaplen", "BYTES", CW_GROUP_OUTPUT, BOTH, "truncate packets to BYTES when writing",
      AMOUNT(output.snaplen, CW_SIZE, 1, 0, UINT32_MAX - 1), .more = "0 keeps all bytes."},
+    {0, "discard-secrets", NULL, CW_GROUP_OUTPUT, CW_SPLIT, "leave out decryption secrets",
+     FLAG(output.discards_secrets), .more = "Also for rules with secrets: keep."},
     {'U', "packet-buffered", NULL, CW_GROUP_OUTPUT, BOTH, "write packets as soon as they are read",
      FLAG(output.packet_buffered),
      .more = "Without -U, packets of a slow input can wait for a second. -l does the same."},

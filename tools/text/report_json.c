@@ -44,11 +44,12 @@ static json_t *input_blocks_json(const struct cw_block_counts *blocks)
 
 static json_t *rule_blocks_json(const struct cw_report_rule *rule)
 {
-	return json_pack(
-	    "{s:o, s:o, s:o, s:o, s:o}", "secrets", count(rule->blocks[CW_BLOCK_SECRETS]), "names",
-	    count(rule->blocks[CW_BLOCK_NAMES]), "custom", count(rule->blocks[CW_BLOCK_CUSTOM]),
-	    "statistics", count(rule->blocks[CW_BLOCK_STATISTICS]), "left_out",
-	    count(rule->left_out_blocks));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "secrets",
+			 count(rule->blocks[CW_BLOCK_SECRETS]), "names",
+			 count(rule->blocks[CW_BLOCK_NAMES]), "custom",
+			 count(rule->blocks[CW_BLOCK_CUSTOM]), "statistics",
+			 count(rule->blocks[CW_BLOCK_STATISTICS]), "secrets_dropped",
+			 count(rule->dropped_secrets), "left_out", count(rule->left_out_blocks));
 }
 
 static json_t *inputs_json(const struct cw_report *report)

@@ -96,6 +96,22 @@ void cw_report_print_count(const struct cw_report *report)
 		 cw_plural(report->books.matched_any));
 }
 
+/* Prints what the outputs have, and have not, of pcapng inputs beside packets. */
+static void print_blocks(const struct cw_report *report)
+{
+	uint64_t secrets = 0, dropped = 0;
+	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES];
+
+	for (uint32_t index = 0; index < report->rule_count; index++) {
+		secrets += report->rules[index].blocks[CW_BLOCK_SECRETS];
+		dropped += report->rules[index].dropped_secrets;
+	}
+	if (secrets || dropped)
+		cw_print(stderr, "decryption secrets: %s block%s written, %s dropped\n",
+			 cw_format_count(secrets, a), cw_plural(secrets),
+			 cw_format_count(dropped, b));
+}
+
 void cw_report_print(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
@@ -123,6 +139,7 @@ void cw_report_print(const struct cw_report *report)
 		 cw_plural(books->matched - books->left_out), cw_format_count(books->written, b),
 		 cw_format_count(books->lost, c),
 		 report->is_balanced ? "balanced" : "NOT BALANCED");
+	print_blocks(report);
 	print_queues(report);
 	if (report->hooks_run)
 		cw_print(stderr, "hooks: %s run, %s failed\n",

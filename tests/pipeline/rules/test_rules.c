@@ -96,9 +96,9 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	struct cw_rules rules =
 	    parse("rules:\n"
 		  "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h},\n"
-		  "      hook: [gzip, -9]}\n"
+		  "      hook: [gzip, -9], secrets: keep}\n"
 		  "  b: ip6\n"
-		  "defaults: {write: '{rule}.pcap', snaplen: 96,\n"
+		  "defaults: {write: '{rule}.pcap', snaplen: 96, secrets: drop,\n"
 		  "           rotate: {size: 2KB, packets: 9, every: 90s}, hook: a program}\n");
 
 	(void)state;
@@ -112,6 +112,8 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	assert_string_equal(rules.rules[1].hook[0], "a program");
 	assert_null(rules.rules[1].hook[1]);
 	assert_int_equal(rules.rules[1].snaplen, 96);
+	assert_int_equal(rules.rules[0].discards_secrets, 0);
+	assert_int_equal(rules.rules[1].discards_secrets, 1);
 	assert_int_equal(rules.rules[1].rotate_packets, 9);
 	assert_int_equal(rules.rules[0].rotate_every_ns, 7200 * CW_NS_PER_S);
 	assert_int_equal(rules.rules[1].rotate_every_ns, 90 * CW_NS_PER_S);
@@ -221,7 +223,7 @@ static const struct {
     {"defaults: 5\n", "r.yaml:1: defaults must be a mapping, like {write: '{rule}.pcap'}"},
     {"defaults: {filter: ip}\n",
      "r.yaml:1: unknown key 'filter' in defaults; the keys are write, snaplen, rotate, "
-     "priority, sample, limit, "
+     "secrets, priority, sample, limit, "
      "hook"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
@@ -263,12 +265,13 @@ static const struct {
     {W "rules:\n  a: {filter: [ip]}\n", "r.yaml:3: filter must be a single value"},
     {W "rules:\n  a: {filer: ip}\n",
      "r.yaml:3: unknown key 'filer' in rule a; did you mean 'filter'?"},
-    {W "rules:\n  a: {description: ip}\n", "r.yaml:3: unknown key 'description' in rule a; the "
-					   "keys are filter, write, snaplen, rotate, priority, "
-					   "sample, limit, hook"},
+    {W "rules:\n  a: {description: ip}\n",
+     "r.yaml:3: unknown key 'description' in rule a; the "
+     "keys are filter, write, snaplen, rotate, secrets, priority, "
+     "sample, limit, hook"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
-     "rule a; the keys are filter, write, snaplen, rotate, priority, "
+     "rule a; the keys are filter, write, snaplen, rotate, secrets, priority, "
      "sample, limit, hook"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
      "r.yaml:3: sample: '5' is not a sample; write it like 1/100"},
