@@ -256,13 +256,18 @@ static uint32_t count_intact(const struct cw_batch *batch, size_t intact_bytes)
 	return count;
 }
 
-/* Notes the part's latest timestamp: a part within a file's period is reserved at once. */
-static void note_latest(struct cw_batch *batch)
+/* Notes the part's first and last timestamp: a part within a file's period is reserved at once. */
+static void note_times(struct cw_batch *batch)
 {
-	batch->part.latest_ns = 0;
-	for (uint32_t index = batch->part.first; index < batch->part.end; index++) {
-		if (batch->packets[index].ts_ns > batch->part.latest_ns)
-			batch->part.latest_ns = batch->packets[index].ts_ns;
+	struct cw_batch_part *part = &batch->part;
+
+	part->earliest_ns = UINT64_MAX;
+	part->latest_ns = 0;
+	for (uint32_t index = part->first; index < part->end; index++) {
+		uint64_t ts_ns = batch->packets[index].ts_ns;
+
+		part->earliest_ns = ts_ns < part->earliest_ns ? ts_ns : part->earliest_ns;
+		part->latest_ns = ts_ns > part->latest_ns ? ts_ns : part->latest_ns;
 	}
 }
 
@@ -286,7 +291,7 @@ static void match_next_part(struct cw_worker *worker, struct cw_batch *batch)
 	}
 	batch->part.latest_ns = UINT64_MAX; /* unknown */
 	if (atomic_load(&pipeline->outputs.has_time_rotation))
-		note_latest(batch);
+		note_times(batch);
 }
 
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)

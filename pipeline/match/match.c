@@ -328,9 +328,9 @@ static void begin_part(struct cw_batch *batch)
 	batch->part = (struct cw_batch_part){.first = first,
 					     .end = first,
 					     .has_one_iface = true,
-					     .has_one_linktype = true,
+					     .has_one_link_field = true,
 					     .iface = UINT32_MAX,
-					     .linktype = CW_LINKTYPE_ANY};
+					     .link_field = CW_LINKTYPE_ANY};
 	batch->reserved = (struct cw_batch_reserved){.end = first, .packet = first};
 	batch->tally_count = 0;
 }
@@ -343,14 +343,14 @@ static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, u
 		scratch->tally_of[batch->tallies[index].output] = 0;
 }
 
-static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t linktype)
+static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t link_field)
 {
 	if (part->iface != UINT32_MAX && part->iface != iface)
 		part->has_one_iface = false;
-	if (part->linktype != CW_LINKTYPE_ANY && part->linktype != linktype)
-		part->has_one_linktype = false;
+	if (part->link_field != CW_LINKTYPE_ANY && part->link_field != link_field)
+		part->has_one_link_field = false;
 	part->iface = iface;
-	part->linktype = linktype;
+	part->link_field = link_field;
 }
 
 /* Matches the packets from burst->first on that one set can match together. */
@@ -387,10 +387,12 @@ void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		if (room < matcher->rules->count + CW_MATCH_BURST)
 			break;
 		if (!(packet->flags & CW_PACKET_MALFORMED) && packet->iface != set_iface) {
+			const struct cw_iface *iface = cw_ifaces_at(ifaces, packet->iface);
+
 			set_iface = packet->iface;
-			set = cw_matcher_find(matcher, cw_ifaces_at(ifaces, set_iface));
-			note_iface(&batch->part, set_iface, set->linktype);
-			batch->part.has_fine |= cw_ifaces_at(ifaces, set_iface)->has_ns;
+			set = cw_matcher_find(matcher, iface);
+			note_iface(&batch->part, set_iface, iface->linktype | iface->fcs);
+			batch->part.has_fine |= iface->has_ns;
 		}
 		if (set) {
 			match_burst(matcher, set, scratch, batch, &burst, room);

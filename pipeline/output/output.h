@@ -89,13 +89,20 @@ struct cw_output_turn {
 	struct cw_file *restart;           /* file without a written byte, to be filled next */
 	uint32_t linktype;                 /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	enum cw_format format;             /* of the file: us or ns is chosen for each */
-	uint64_t timestamps_truncated;     /* records whose nanoseconds a later us file lost */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
 	struct cw_file *kept_first; /* the first file that did not expire (expire.c) */
 	uint64_t kept_count;        /* ended files from kept_first on */
 	uint64_t kept_bytes;        /* bytes of these files */
 	bool has_begun;             /* the first file has begun */
+};
+
+/* Records that differ from what their file's header or name says. Owner: the turn. */
+struct cw_output_odd {
+	uint32_t fcs;                  /* pcap: bits of the file's header for the FCS length */
+	uint64_t timestamps_truncated; /* written without their nanoseconds */
+	uint64_t other_fcs;            /* of another FCS length than the header says */
+	uint64_t early;                /* before the period of the file */
 };
 
 /* State of a rule that samples or has limits. Owner: the turn. (limits.c) */
@@ -143,7 +150,7 @@ struct cw_output {
 	bool is_stream; /* of a reload, and no regular file: its name never gets a number */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
-	enum cw_format format;    /* pcap: us, see turn.format */
+	enum cw_format format;    /* pcap: ns if the user chose it, else us; see turn.format */
 	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
 	bool discards_secrets;    /* of pcapng inputs */
 	bool is_precision_given;  /* the user chose us or ns for pcap files */
@@ -159,6 +166,7 @@ struct cw_output {
 	struct cw_output_turn turn;
 	struct cw_output_blocks blocks;
 	struct cw_output_thin thin;
+	struct cw_output_odd odd;
 
 	_Alignas(CW_CACHE_LINE) struct cw_output_shared shared;
 	_Alignas(CW_CACHE_LINE) struct cw_output_writer writer;
@@ -168,7 +176,7 @@ CW_ASSERT_LINE(struct cw_output, limits);
 CW_ASSERT_LINE(struct cw_output, shared);
 CW_ASSERT_LINE(struct cw_output, writer);
 CW_ASSERT_BYTES(struct cw_output_limits, 88);
-CW_ASSERT_BYTES(struct cw_output_turn, 312);
+CW_ASSERT_BYTES(struct cw_output_turn, 304);
 CW_ASSERT_BYTES(struct cw_output_thin, 40);
 CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);

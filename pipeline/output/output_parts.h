@@ -16,6 +16,8 @@ void cw_output_note_taken(struct cw_output *output, const struct cw_packet *pack
 /* Starts the period of a file whose first packet has this timestamp. (rotate.c) */
 void cw_output_start_period(struct cw_output *output, uint64_t ts_ns);
 
+/* Returns whether the timestamp lies before the period of the output's file. */
+bool cw_output_is_early(const struct cw_output *output, uint64_t ts_ns);
 /* Returns whether the file ends before these records and bytes, the latest at `latest_ns`. */
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns);

@@ -56,6 +56,7 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 				   cw_output_snaplen_field(outputs, output, output->turn.linktype),
 				   header);
 
+	output->odd.fcs = iface->fcs;
 	output->turn.file->header_bytes = bytes;
 	cw_output_append(outputs, output, header, bytes);
 }
@@ -79,13 +80,15 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 		return false;
 	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
-				     batch->part.latest_ns))
+				     batch->part.latest_ns) ||
+	    cw_output_is_early(output, batch->part.earliest_ns))
 		return false;
 	if (output->format == CW_FORMAT_PCAPNG)
 		return batch->part.has_one_iface &&
 		       cw_file_find_iface(&output->turn.file->turn, batch->part.iface) !=
 			   CW_FILE_IFACE_NONE;
-	return batch->part.has_one_linktype && output->turn.linktype == batch->part.linktype;
+	return batch->part.has_one_link_field &&
+	       (output->turn.linktype | output->odd.fcs) == batch->part.link_field;
 }
 
 static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch *batch)
@@ -314,10 +317,30 @@ static int write_preface(struct cw_outputs *outputs, struct cw_output *output,
 static void count_truncated_timestamp(struct cw_outputs *outputs, struct cw_output *output,
 				      const struct cw_packet *packet)
 {
-	if (packet->ts_ns % 1000 && !output->turn.timestamps_truncated++)
+	if (packet->ts_ns % 1000 && !output->odd.timestamps_truncated++)
 		cw_run_tell(outputs->run, CW_PROBLEM,
 			    "rule %s: timestamps are truncated to microseconds, because finer ones "
 			    "came after the file had begun. Use --time-precision ns",
+			    output->rule->name);
+}
+
+/* Counts what the file's name or header says otherwise of the record. */
+static void count_odd(struct cw_outputs *outputs, struct cw_output *output,
+		      const struct cw_packet *packet)
+{
+	const struct cw_iface *iface = cw_ifaces_at(&outputs->inputs->ifaces, packet->iface);
+
+	if (cw_output_is_early(output, packet->ts_ns) && !output->odd.early++ &&
+	    !outputs->run->is_live)
+		cw_run_tell(outputs->run, CW_WARNING,
+			    "rule %s: packets are in files of later periods, because their "
+			    "timestamps go backwards. Give the inputs in the order of time",
+			    output->rule->name);
+	if (output->format != CW_FORMAT_PCAPNG && iface->fcs != output->odd.fcs &&
+	    !output->odd.other_fcs++)
+		cw_run_tell(outputs->run, CW_WARNING,
+			    "rule %s: packets have a frame check sequence of another length than "
+			    "their file's header says. Write .pcapng to keep both lengths",
 			    output->rule->name);
 }
 
@@ -333,6 +356,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 		piece.iface = output->turn.format;
 	if (may_truncate_timestamps(output, batch))
 		count_truncated_timestamp(outputs, output, packet);
+	count_odd(outputs, output, packet);
 	piece.chunk = cw_output_reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->turn.file_records++;

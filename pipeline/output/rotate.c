@@ -24,6 +24,19 @@ void cw_output_start_period(struct cw_output *output, uint64_t ts_ns)
 		output->turn.period_end_ns = start_ns + every_ns;
 }
 
+bool cw_output_is_early(const struct cw_output *output, uint64_t ts_ns)
+{
+	const struct cw_output_limits *limits = &output->limits;
+	const struct cw_output_turn *turn = &output->turn;
+
+	if (!limits->rotate_every_ns)
+		return false;
+	if (!limits->is_rotate_aligned)
+		return ts_ns < turn->period_start_ns;
+	return turn->period_end_ns != UINT64_MAX &&
+	       ts_ns < turn->period_end_ns - limits->rotate_every_ns;
+}
+
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns)
 {

@@ -59,6 +59,9 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 	sum->left_out_total += more->left_out_total;
 	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		sum->left_out[cause] += more->left_out[cause];
+	sum->timestamps_truncated += more->timestamps_truncated;
+	sum->other_fcs += more->other_fcs;
+	sum->early += more->early;
 	sum->failures += more->failures;
 	sum->lost_total += more->lost_total;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)

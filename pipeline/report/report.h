@@ -60,6 +60,8 @@ struct cw_report_rule {
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
 	uint64_t timestamps_truncated;   /* written packets, to microseconds */
+	uint64_t other_fcs;              /* of another FCS length than their pcap file's header */
+	uint64_t early;                  /* before the period of their file */
 	uint64_t failures;               /* also those that the output recovered from */
 	uint64_t blocks[CW_BLOCK_KINDS]; /* copied beside packets */
 	uint64_t dropped_secrets;        /* blocks that the rule does not keep */

@@ -67,7 +67,9 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	*report = (struct cw_report_rule){.rule = output->rule, .matched = output->turn.matched};
 	if (report_files(output, report, books) < 0)
 		goto no_memory;
-	report->timestamps_truncated = output->turn.timestamps_truncated;
+	report->timestamps_truncated = output->odd.timestamps_truncated;
+	report->other_fcs = output->odd.other_fcs;
+	report->early = output->odd.early;
 	explained = report->written;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++) {
 		report->lost[cause] = output->turn.lost[cause];

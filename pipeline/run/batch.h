@@ -73,12 +73,13 @@ struct cw_batch_part {
 	uint32_t end;
 	uint32_t class_counts[CW_CLASS_COUNT];
 	uint64_t caplen_bytes;
-	uint64_t latest_ns; /* latest timestamp, if an output rotates by time */
-	uint32_t truncated; /* packets that their own file's snapshot length truncates */
-	uint32_t iface;     /* of all packets, if has_one_iface */
-	uint32_t linktype;  /* of all packets, if has_one_linktype */
+	uint64_t earliest_ns; /* earliest and latest timestamp, if an output rotates by time */
+	uint64_t latest_ns;
+	uint32_t truncated;  /* packets that their own file's snapshot length truncates */
+	uint32_t iface;      /* of all packets, if has_one_iface */
+	uint32_t link_field; /* link type and FCS length of all packets, if has_one_link_field */
 	bool has_one_iface;
-	bool has_one_linktype;
+	bool has_one_link_field;
 	bool has_fine; /* an interface of the packets has timestamps finer than 1 us */
 	bool has_unrepresentable;
 	bool has_giant;    /* a packet needs a separate chunk */
@@ -133,9 +134,9 @@ struct cw_batch {
 	struct cw_sample *samples; /* in packet order */
 };
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
-CW_ASSERT_BYTES(struct cw_batch_part, 72);
+CW_ASSERT_BYTES(struct cw_batch_part, 80);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 320);
+CW_ASSERT_BYTES(struct cw_batch, 328);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

@@ -53,6 +53,25 @@ class Headers(e2e.Test):
         for name in ("part.pcap", "part.1.pcap", "part.2.pcap"):
             self.assertEqual(e2e.read_capture(self.path(name)).linktype, 0x44000001)
 
+    def test_packets_with_another_length_of_the_frame_check_sequence_are_counted(self):
+        packets = e2e.simple_packets(e2e.scaled(2000, 300))
+        four = self.write("four.pcap", e2e.pcap(packets, linktype=0x44000001))
+        none = self.write("none.pcap", e2e.pcap(packets[:3]))
+        for threads in (1, 4):
+            for inputs, count in (((four, four), 0), ((none, none), 0), ((four, none, four), 3),
+                                  ((none, four), len(packets))):
+                arguments = [word for path in inputs for word in ("-r", path)]
+                for name in ("out.pcap", "out.pcapng"):
+                    report, done = self.run_json("split", *arguments, "-t", threads, "-w",
+                                                 self.path(name))
+                    count *= name == "out.pcap"
+                    self.assertEqual(report["rules"][0]["other_fcs"], count)
+                    self.assertEqual(done.err.count("frame check sequence of another length"),
+                                     count > 0, done.err)
+        report, _ = self.run_json("split", "-r", none, "-r", four, "-b", "packets:3", "-w",
+                                  self.path("part.pcap"))
+        self.assertEqual(report["rules"][0]["other_fcs"], 0)
+
     def test_inspect_says_how_fine_the_timestamps_are(self):
         for resolution, is_fine in ((None, False), (6, False), (9, True), (3, False), (7, True),
                                     (0x80 | 6, False), (0x80 | 7, True), (0x80 | 20, True)):

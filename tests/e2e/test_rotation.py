@@ -36,10 +36,17 @@ class Rotation(e2e.Test):
             bytes_ += 16 + len(data)
         return files
 
+    @staticmethod
+    def early_of(files, every=0, aligned=True, **_):
+        """How many packets lie before the period of their file."""
+        return sum(ts < (file[0][0] - file[0][0] % every if aligned else file[0][0])
+                   for file in files for ts, _ in file) if every else 0
+
     def outputs(self, *arguments):
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
-            report, _ = self.run_json("split", "--utc", "-o", directory, *arguments)
-            found = []
+            report, done = self.run_json("split", "--utc", "-o", directory, *arguments)
+            found, self.early = [], [rule["early"] for rule in report["rules"]]
+            self.assertEqual(done.err.count("timestamps go backwards"), sum(map(bool, self.early)))
             for rule in report["rules"]:
                 found.append([])
                 for path in rule["files"]:
@@ -57,10 +64,13 @@ class Rotation(e2e.Test):
         found = self.outputs(*arguments, "-t", 1)
         contents = [content for _, content in found[0]]
         self.assertEqual(contents, [e2e.pcap(file) for file in wanted])
-        for threads in THREADS[1:]:
-            self.assertEqual(self.outputs(*arguments, "-t", threads), found)
-        self.assertEqual(self.outputs(*arguments, *SMALL, "-t", 2), found)
+        early = [self.early_of(wanted, **limits)]
+        self.assertEqual(self.early, early)
+        for more in (["-t", THREADS[1]], [*SMALL, "-t", 2]):
+            self.assertEqual(self.outputs(*arguments, *more), found)
+            self.assertEqual(self.early, early)
         whole = self.outputs("-r", source, "-w", "whole.pcap")[0][0][1]
+        self.early = early
         self.assertEqual(whole[:24] + b"".join(content[24:] for content in contents), whole)
         return found[0]
 
@@ -107,6 +117,7 @@ class Rotation(e2e.Test):
         files = self.check(packets, ["-b", "interval:10"], every=10 * e2e.NS)
         self.assertEqual([len(e2e.parse_capture(content).packets) for _, content in files],
                          [1, 4, 2])
+        self.assertEqual(self.early, [3])
 
     def test_each_rule_has_its_period_and_names_of_times(self):
         packets = list(self.packets(e2e.scaled(3000, 500), jumps=False))
