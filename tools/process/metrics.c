@@ -31,6 +31,7 @@ struct cw_metrics {
 	struct cw_pipeline *pipeline; /* set during cw_metrics_serve */
 	struct client clients[CONNECTIONS_MAX];
 	char address[ADDRESS_BYTES];
+	bool is_loopback; /* of the address */
 };
 
 union address {
@@ -92,13 +93,40 @@ static enum MHD_Result answer_metrics(struct cw_metrics *metrics, struct MHD_Con
 	return result;
 }
 
+/*
+ * Returns whether the Host header may name this server. A page whose name is made to resolve to the
+ * loopback address (DNS rebinding) would otherwise read the names of rules and interfaces. At other
+ * addresses the server may have any name.
+ */
+static bool is_host_ours(const struct cw_metrics *metrics, struct MHD_Connection *connection)
+{
+	const char *host =
+	    MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	char name[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	bool is_six = host && host[0] == '[';
+	size_t bytes;
+
+	if (!metrics->is_loopback || !host)
+		return true;
+	host += is_six;
+	bytes = strcspn(host, is_six ? "]" : ":");
+	if (bytes >= sizeof(name))
+		return false;
+	memcpy(name, host, bytes);
+	name[bytes] = '\0';
+	return strcasecmp(name, "localhost") == 0 ||
+	       inet_pton(is_six ? AF_INET6 : AF_INET, name, &address) == 1;
+}
+
 /* Callback of libmicrohttpd: the first call of a request has its head, later calls its body. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *data,
 			      size_t *data_bytes, void **request)
 {
 	static char nowhere[] = "not found: the path is /metrics\n",
-		    otherwise[] = "method not allowed: use GET\n";
+		    otherwise[] = "method not allowed: use GET\n",
+		    not_ours[] = "forbidden: use an IP address or localhost as the host's name\n";
 	static int is_begun;
 
 	(void)version;
@@ -108,6 +136,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	*data_bytes = 0; /* discard the body */
+	if (!is_host_ours(context, connection))
+		return refuse(connection, MHD_HTTP_FORBIDDEN, not_ours);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, otherwise);
 	if (strcmp(url, "/metrics") != 0)
@@ -241,6 +271,8 @@ static void name_address(struct cw_metrics *metrics, int fd)
 	memset(&address, 0, sizeof(address));
 	(void)getsockname(fd, &address.any, &bytes);
 	is_six = address.any.sa_family == AF_INET6;
+	metrics->is_loopback = is_six ? IN6_IS_ADDR_LOOPBACK(&address.six.sin6_addr)
+				      : ntohl(address.four.sin_addr.s_addr) >> 24 == 127;
 	inet_ntop(address.any.sa_family,
 		  is_six ? (void *)&address.six.sin6_addr : (void *)&address.four.sin_addr, host,
 		  sizeof(host));

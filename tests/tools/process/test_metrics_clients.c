@@ -35,8 +35,7 @@ static int client_of(void)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
-	assert_int_equal(sscanf(cw_metrics_address(metrics), "127.0.0.1:%hu", &address.sin_port),
-			 1);
+	assert_int_equal(sscanf(cw_metrics_address(metrics), "%*[0-9.]:%hu", &address.sin_port), 1);
 	address.sin_port = htons(address.sin_port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -63,8 +62,8 @@ static ssize_t wait_for(int fd, char *text, size_t room)
 	return -1;
 }
 
-/* Waits for the whole answer: there is no capture to measure. */
-static void wait_answered(int fd)
+/* Waits for the whole answer, which has a line that ends so. */
+static void wait_answer(int fd, const char *status, const char *end)
 {
 	char text[4096];
 	size_t used = 0;
@@ -75,8 +74,14 @@ static void wait_answered(int fd)
 		assert_true(got > 0);
 		used += (size_t)got;
 		text[used] = '\0';
-	} while (!strstr(text, "not running\n"));
-	assert_contains(text, "HTTP/1.1 503");
+	} while (!strstr(text, end));
+	assert_contains(text, status);
+}
+
+/* There is no capture to measure. */
+static void wait_answered(int fd)
+{
+	wait_answer(fd, "HTTP/1.1 503", "not running\n");
 }
 
 static void slow_requests_end_and_others_are_answered(void **state)
@@ -92,7 +97,7 @@ static void slow_requests_end_and_others_are_answered(void **state)
 		say(slow[index], "G");
 	}
 	next = client_of();
-	say(next, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(next, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	for (uint32_t index = 0; index < PLACES; index++)
 		assert_int_equal(wait_for(slow[index], text, sizeof(text)), -1);
 	assert_int_equal(wait_for(next, text, sizeof(text)), -1);
@@ -109,7 +114,7 @@ static void slow_requests_end_and_others_are_answered(void **state)
 	}
 	/* The time begins anew with each answer. */
 	clock_s += 15;
-	say(next, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(next, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	wait_answered(next);
 	clock_s += 15;
 	say(next, "G");
@@ -120,10 +125,65 @@ static void slow_requests_end_and_others_are_answered(void **state)
 	cw_metrics_close(metrics);
 }
 
+static void only_addresses_and_localhost_name_a_loopback_server(void **state)
+{
+	static const struct {
+		const char *host;
+		bool is_ours;
+	} cases[] = {
+	    {"127.0.0.1:9100", true},
+	    {"127.0.0.1", true},
+	    {"192.0.2.1:80", true},
+	    {"localhost:9100", true},
+	    {"LocalHost", true},
+	    {"[::1]:9100", true},
+	    {"page.example", false},
+	    {"localhost.example:9100", false},
+	    {"127.0.0.1.page", false},
+	    {"[page]", false},
+	    {"", false},
+	    {"a-name-that-is-longer-than-every-address.example", false},
+	};
+	struct cw_error error = {0};
+	char request[256];
+
+	(void)state;
+	assert_int_equal(cw_metrics_open(&metrics, "0", &error), 0);
+	for (size_t index = 0; index < CW_ARRAY_COUNT(cases); index++) {
+		int fd = client_of();
+
+		snprintf(request, sizeof(request), "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n",
+			 cases[index].host);
+		say(fd, request);
+		if (cases[index].is_ours)
+			wait_answered(fd);
+		else
+			wait_answer(fd, "HTTP/1.1 403", "host's name\n");
+		close(fd);
+	}
+	cw_metrics_close(metrics);
+}
+
+static void a_server_at_another_address_has_any_name(void **state)
+{
+	struct cw_error error = {0};
+	int fd;
+
+	(void)state;
+	assert_int_equal(cw_metrics_open(&metrics, "0.0.0.0:0", &error), 0);
+	fd = client_of();
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: monitor.example\r\n\r\n");
+	wait_answered(fd);
+	close(fd);
+	cw_metrics_close(metrics);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(slow_requests_end_and_others_are_answered),
+	    cmocka_unit_test(only_addresses_and_localhost_name_a_loopback_server),
+	    cmocka_unit_test(a_server_at_another_address_has_any_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
