@@ -106,16 +106,37 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 	}
 }
 
-/* Opens an input that is a stream or was closed after it was checked. */
-static int reopen(struct cw_capture *capture, uint32_t index, struct cw_error *error)
+/* Gives the packets read so far to the writers, once workers have copied them. */
+static void flush_before_waiting(struct cw_lane *lane)
 {
+	for (;;) {
+		uint32_t seen = cw_gate_look(&lane->shared.gate);
+
+		/* Relaxed: the gate orders the count before its signal, and this thread cuts. */
+		if (atomic_load(&lane->owner->run->is_stopping) ||
+		    atomic_load_explicit(&lane->shared.finished, memory_order_relaxed) ==
+			atomic_load_explicit(&lane->shared.cut_count, memory_order_relaxed))
+			break;
+		cw_gate_wait(&lane->shared.gate, seen);
+	}
+	cw_turn_hold_any(lane->owner->turn, flush_outputs, lane->owner->turn->outputs);
+}
+
+/* Opens an input that is a stream or was closed after it was checked. */
+static int reopen(struct cw_lane *lane, uint32_t index, struct cw_error *error)
+{
+	struct cw_capture *capture = lane->owner;
 	struct cw_input *input = &capture->inputs->at[index];
 	uint64_t device = 0, inode = 0;
 	int result;
 
 	if (input->source)
 		return 0;
+	if (!input->has_identity) /* a stream: opening waits for its sender, without limit */
+		flush_before_waiting(lane);
 	result = cw_inputs_open(capture->inputs, index, capture->run, error);
+	if (result == -EINTR && atomic_load(&capture->run->is_stopping))
+		return 0; /* no error of the input, which is not read */
 	if (result < 0)
 		return result;
 	if (cw_source_identity(input->source, &device, &inode) &&
@@ -224,8 +245,8 @@ void *cw_capture_main(void *argument)
 
 		if (input->error.code || atomic_load(&capture->run->is_stopping))
 			continue;
-		result = reopen(capture, index, &error);
-		if (result == 0)
+		result = reopen(lane, index, &error);
+		if (result == 0 && input->source)
 			result = read_input(lane, index, &batch, &prepared, &error);
 		if (result < 0) {
 			input->error = error;

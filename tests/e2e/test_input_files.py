@@ -4,6 +4,8 @@ snapshot lengths. Where one input ends and another one begins."""
 import json
 import os
 import resource
+import select
+import signal
 import struct
 import subprocess
 import threading
@@ -248,6 +250,35 @@ class Streams(e2e.Test):
         done = e2e.finish(running)
         self.assertEqual(done.status, 0, e2e.text_of(done))
         self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 5030)
+
+    def test_packets_are_written_before_the_next_fifo_has_a_writer(self):
+        for first in (self.names[0], self.write("before.pcap", self.contents[1])):
+            with self.subTest(first):
+                running = e2e.start("split", "-r", first, "-r", self.names[1], "-w", "-")
+                if first == self.names[0]:
+                    self.fill([first], self.contents[1:])
+                out = b""
+                while len(out) < len(self.contents[1]):
+                    ready, _, _ = select.select([running.stdout], [], [], e2e.TIMEOUT)
+                    self.assertTrue(ready, f"{len(out)} bytes before the next input is opened")
+                    out += os.read(running.stdout.fileno(), 1 << 16)
+                self.fill(self.names[1:], self.contents[2:])
+                done = e2e.finish(running)
+                self.assertEqual(done.status, 0, e2e.text_of(done))
+                self.assertEqual(len(e2e.parse_capture(out + done.out).packets), 30)
+
+    def test_a_stop_before_the_next_fifo_has_a_writer_is_no_error_of_the_input(self):
+        before = self.write("before.pcap", self.contents[1])
+        running = e2e.start("split", "-r", before, "-r", self.names[0], "-w",
+                            self.path("o.pcap"), "--json")
+        e2e.wait_packets(running, 10)
+        running.send_signal(signal.SIGINT)
+        done = e2e.finish(running)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertNotIn("f0", done.err)
+        report = json.loads(done.out)
+        self.assertEqual([one["error"] for one in report["inputs"]], [None, None])
+        self.assertEqual(len(e2e.read_capture(self.path("o.pcap")).packets), 10)
 
     def test_a_stream_that_is_no_capture_file_fails_in_its_turn(self):
         thread = threading.Thread(target=self.fill, args=(self.names, [b"no capture file"]))
