@@ -60,7 +60,8 @@ struct cw_rules {
  *              total: 1TiB}}
  *   keep: {total: 1TiB, free: 10GiB}
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
- *          secrets: keep|drop, priority: 0 to 1000000, sample: 1/N, limit: {packets: N, bytes: SIZE, rate: N},
+ *          secrets: keep|drop, priority: 0 to 1000000, sample: 1/N,
+ *          limit: {packets: N, bytes: SIZE, rate: N},
  *          hook: COMMAND | [COMMAND, ARGUMENT...]}; the expression
  *          `unmatched` takes the packets that no other rule matches (at most one such rule)
  * Numbers take the suffixes of amount.h; bare numbers are counts, bytes or seconds.
