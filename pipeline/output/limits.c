@@ -39,14 +39,14 @@ void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 		atomic_store(&outputs->has_time_rotation, true);
 	if (limits->packets != rule->limit_packets ||
 	    limits->bytes != rule->limit_bytes) { /* a new limit counts from now */
-		output->thin.is_at_limit = false;
+		limits->is_at_limit = false;
 		output->thin.taken = output->thin.taken_bytes = 0;
 	}
 	limits->sample_every = rule->sample_every;
 	limits->packets = rule->limit_packets;
 	limits->bytes = rule->limit_bytes;
 	limits->rate = rule->limit_rate;
-	output->thin.is_at_limit |= rule->is_count;
+	limits->is_at_limit |= rule->is_count;
 	limits->is_thinned = rule->is_count || rule->sample_every > 1 || rule->limit_packets ||
 			     rule->limit_bytes || rule->limit_rate;
 	limits->ring_files = rule->ring_files;
@@ -75,10 +75,12 @@ static uint32_t caplen_of(const struct cw_output *output, const struct cw_packet
 }
 
 /* Changes nothing: a packet without room in the pool is checked again later. */
-static bool is_over_limit(const struct cw_output_limits *limits, const struct cw_output_thin *thin,
-			  uint32_t caplen)
+static bool is_over_limit(const struct cw_output *output, uint32_t caplen)
 {
-	if (thin->is_at_limit || (limits->packets && thin->taken >= limits->packets))
+	const struct cw_output_limits *limits = &output->limits;
+	const struct cw_output_thin *thin = &output->thin;
+
+	if (limits->is_at_limit || (limits->packets && thin->taken >= limits->packets))
 		return true;
 	return limits->bytes && thin->taken_bytes + caplen > limits->bytes;
 }
@@ -99,12 +101,12 @@ bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *pack
 	if (output->limits.sample_every > 1 && output->turn.matched % output->limits.sample_every) {
 		cause = CW_LEFT_OUT_SAMPLE;
 	} else {
-		is_over = is_over_limit(&output->limits, &output->thin, caplen_of(output, packet));
+		is_over = is_over_limit(output, caplen_of(output, packet));
 		if (!is_over && !is_over_rate(&output->limits, &output->thin, packet))
 			return false;
 	}
 	/* The first packet over a limit ends the rule, even if smaller packets would fit. */
-	output->thin.is_at_limit |= is_over;
+	output->limits.is_at_limit |= is_over;
 	output->turn.left_out[cause]++;
 	output->turn.matched++;
 	output->turn.matched_bytes += caplen_of(output, packet);

@@ -39,13 +39,14 @@ struct cw_output_limits {
 	uint64_t rotate_every_ns; /* in packet timestamps; 0 = not by time */
 	bool is_rotate_aligned;   /* at multiples since the epoch; false: from the first packet */
 	bool is_thinned;          /* samples or has limits: decided packet by packet */
+	bool is_at_limit;         /* a limit is reached: nothing more is written */
+	uint32_t priority;
 	uint64_t sample_every;
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t rate;
 	uint64_t ring_files;
 	uint64_t ring_bytes;
-	uint32_t priority;
 };
 
 struct cw_sections {
@@ -67,6 +68,9 @@ struct cw_output_blocks {
 /* Place of the next record, and totals reserved so far. Owner: the turn. */
 struct cw_output_turn {
 	bool shall_rotate;           /* the next record begins a new file */
+	bool is_over_share;          /* losing records to leave chunks to others; reported */
+	bool has_begun;              /* the first file has begun */
+	uint32_t fcs;                /* pcap: bits of the file's header for the FCS length */
 	struct cw_file *file;        /* being filled; NULL before the first record */
 	struct cw_chunk *open;       /* NULL: the next record starts a new chunk */
 	struct cw_chunk *held_first; /* oldest full chunk gathered for a write */
@@ -78,28 +82,25 @@ struct cw_output_turn {
 	uint64_t file_bytes;      /* captured bytes before the boundary, in the file */
 	uint64_t period_start_ns; /* timestamp of the file's first packet */
 	uint64_t period_end_ns;   /* lowest timestamp of the next file */
-	uint64_t file_count;
 	uint64_t matched;
 	uint64_t matched_bytes; /* captured bytes, after truncation */
 	uint64_t left_out[CW_LEFT_OUT_COUNT];
 	uint64_t lost[CW_LOSS_COUNT]; /* without the losses of an ongoing failure */
-	bool is_over_share;           /* losing records to leave chunks to others; reported */
 	uint64_t retry_ns; /* CLOCK_MONOTONIC time of a failed output's next try; 0: none */
 	const struct cw_batch *last_batch; /* batch of the record reserved last */
 	struct cw_file *restart;           /* file without a written byte, to be filled next */
 	uint32_t linktype;                 /* pcap: of the first record; CW_LINKTYPE_ANY before */
 	enum cw_format format;             /* of the file: us or ns is chosen for each */
+	uint32_t file_count;
+	uint32_t kept_count; /* ended files from kept_first on */
 	struct cw_file *files_first;
 	struct cw_file *files_last;
 	struct cw_file *kept_first; /* the first file that did not expire (expire.c) */
-	uint64_t kept_count;        /* ended files from kept_first on */
 	uint64_t kept_bytes;        /* bytes of these files */
-	bool has_begun;             /* the first file has begun */
 };
 
 /* Records that differ from what their file's header or name says. Owner: the turn. */
 struct cw_output_odd {
-	uint32_t fcs;                  /* pcap: bits of the file's header for the FCS length */
 	uint64_t timestamps_truncated; /* written without their nanoseconds */
 	uint64_t other_fcs;            /* of another FCS length than the header says */
 	uint64_t early;                /* before the period of the file */
@@ -111,7 +112,6 @@ struct cw_output_thin {
 	uint64_t taken_bytes;
 	uint64_t rate_second; /* latest second among packet timestamps */
 	uint64_t rate_count;  /* packets taken in that second */
-	bool is_at_limit;
 };
 
 /*
@@ -175,12 +175,13 @@ CW_ASSERT_LINE(struct cw_output, leaves_at);
 CW_ASSERT_LINE(struct cw_output, limits);
 CW_ASSERT_LINE(struct cw_output, shared);
 CW_ASSERT_LINE(struct cw_output, writer);
-CW_ASSERT_BYTES(struct cw_output_limits, 88);
-CW_ASSERT_BYTES(struct cw_output_turn, 304);
-CW_ASSERT_BYTES(struct cw_output_thin, 40);
+CW_ASSERT_BYTES(struct cw_output_limits, 80);
+CW_ASSERT_BYTES(struct cw_output_turn, 280);
+CW_ASSERT_BYTES(struct cw_output_thin, 32);
 CW_ASSERT_BYTES(struct cw_output_shared, 56);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);
-CW_ASSERT_BYTES(struct cw_output, 17 * CW_CACHE_LINE);
+/* A power of two: the copying worker multiplies by it for each record. */
+CW_ASSERT_BYTES(struct cw_output, 16 * CW_CACHE_LINE);
 
 /* Stops the output with `failure` (negative errno) and a text for the user. Returns false if the
  * output had failed before: the first call counts. */

@@ -56,7 +56,7 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 				   cw_output_snaplen_field(outputs, output, output->turn.linktype),
 				   header);
 
-	output->odd.fcs = iface->fcs;
+	output->turn.fcs = iface->fcs;
 	output->turn.file->header_bytes = bytes;
 	cw_output_append(outputs, output, header, bytes);
 }
@@ -88,7 +88,7 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 		       cw_file_find_iface(&output->turn.file->turn, batch->part.iface) !=
 			   CW_FILE_IFACE_NONE;
 	return batch->part.has_one_link_field &&
-	       (output->turn.linktype | output->odd.fcs) == batch->part.link_field;
+	       (output->turn.linktype | output->turn.fcs) == batch->part.link_field;
 }
 
 static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch *batch)
@@ -336,7 +336,7 @@ static void count_odd(struct cw_outputs *outputs, struct cw_output *output,
 			    "rule %s: packets are in files of later periods, because their "
 			    "timestamps go backwards. Give the inputs in the order of time",
 			    output->rule->name);
-	if (output->format != CW_FORMAT_PCAPNG && iface->fcs != output->odd.fcs &&
+	if (output->format != CW_FORMAT_PCAPNG && iface->fcs != output->turn.fcs &&
 	    !output->odd.other_fcs++)
 		cw_run_tell(outputs->run, CW_WARNING,
 			    "rule %s: packets have a frame check sequence of another length than "

@@ -12,7 +12,7 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 {
 	const struct cw_file *file;
 
-	report->files = calloc(output->turn.file_count + 1, sizeof(*report->files));
+	report->files = calloc((size_t)output->turn.file_count + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
 	for (file = output->turn.files_first; file; file = file->turn.next) {
