@@ -119,14 +119,18 @@ size_t cw_format_iface(const struct cw_iface *iface, uint32_t snaplen, uint8_t *
 	return used;
 }
 
+static struct cw_options options_of(const struct cw_packet *packet)
+{
+	/* The options follow the original data; an output snaplen does not move them. */
+	return (struct cw_options){packet->data + cw_pad4(packet->caplen), packet->options_bytes,
+				   CW_OPTIONS_PACKET, (packet->flags & CW_PACKET_SWAPPED) != 0};
+}
+
 /* Copies the packet's options, with their end; with `buffer` NULL, only counts. Never writes more
  * than `room` bytes. */
 static size_t encode_options(const struct cw_packet *packet, uint8_t *buffer, size_t room)
 {
-	/* The options follow the original data; an output snaplen does not move them. */
-	const struct cw_options options = {packet->data + cw_pad4(packet->caplen),
-					   packet->options_bytes, CW_OPTIONS_PACKET,
-					   (packet->flags & CW_PACKET_SWAPPED) != 0};
+	const struct cw_options options = options_of(packet);
 	size_t used = cw_options_copy(&options, buffer, room - CW_OPTION_HEADER_BYTES, NULL);
 
 	if (used && buffer)
@@ -137,6 +141,15 @@ static size_t encode_options(const struct cw_packet *packet, uint8_t *buffer, si
 size_t cw_format_options_bytes(const struct cw_packet *packet)
 {
 	return encode_options(packet, NULL, SIZE_MAX);
+}
+
+size_t cw_format_note_options(enum cw_format format, const struct cw_packet *packet,
+			      uint64_t *left_out)
+{
+	const struct cw_options options = options_of(packet);
+	bool is_pcapng = format == CW_FORMAT_PCAPNG;
+
+	return list_bytes(cw_options_copy(&options, NULL, is_pcapng ? SIZE_MAX : 0, left_out));
 }
 
 size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer)

@@ -42,6 +42,11 @@ size_t cw_format_iface_bytes(const struct cw_iface *iface);
 size_t cw_format_options_bytes(const struct cw_packet *packet);
 size_t cw_format_options(const struct cw_packet *packet, uint8_t *buffer);
 
+/* Returns the bytes of the options that the record keeps, and raises *left_out by the number of the
+ * others. */
+size_t cw_format_note_options(enum cw_format format, const struct cw_packet *packet,
+			      uint64_t *left_out);
+
 /* A timestamp whose fraction exceeded a second in its pcap file keeps its two fields in pcap
  * files, as far as the fraction fits the unit of the file. The first function returns whether the
  * seconds fit then, the second one writes both fields. */
@@ -67,6 +72,19 @@ static inline size_t cw_format_record_bytes(enum cw_format format, const struct 
 		return CW_PCAP_RECORD_BYTES + (size_t)caplen;
 	return CW_PCAPNG_EPB_BYTES + cw_pad4(caplen) +
 	       (cw_unlikely(packet->options_bytes) ? cw_format_options_bytes(packet) : 0);
+}
+
+/* As cw_format_record_bytes; also raises *left_out by the options that the record does not keep. */
+static inline size_t cw_format_note_record(enum cw_format format, const struct cw_packet *packet,
+					   uint32_t snaplen, uint64_t *left_out)
+{
+	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
+	size_t bytes = format == CW_FORMAT_PCAPNG ? CW_PCAPNG_EPB_BYTES + cw_pad4(caplen)
+						  : CW_PCAP_RECORD_BYTES + (size_t)caplen;
+
+	if (cw_unlikely(packet->options_bytes))
+		bytes += cw_format_note_options(format, packet, left_out);
+	return bytes;
 }
 
 /* Writes the pcapng record. `record_bytes` comes from cw_format_record_bytes. */

@@ -90,11 +90,15 @@ static const struct cw_described *keep_options(struct cw_pcapfile *file,
 {
 	size_t bytes = cw_options_copy(options, NULL, SIZE_MAX, NULL);
 	struct cw_described *kept = bytes ? cw_ifaces_describe(file->ifaces, bytes) : NULL;
+	uint64_t all = 0, left_out = 0;
 
-	bytes = cw_options_copy(options, kept ? kept->options : NULL, kept ? bytes : 0,
-				&file->blocks.left_out_options);
-	if (kept)
+	bytes = cw_options_copy(options, kept ? kept->options : NULL, kept ? bytes : 0, &left_out);
+	cw_options_copy(options, NULL, 0, &all);
+	file->blocks.left_out_options += left_out;
+	if (kept) {
 		kept->bytes = bytes;
+		kept->count = (uint32_t)(all - left_out);
+	}
 	return kept;
 }
 
@@ -254,6 +258,16 @@ static int move_section(struct cw_pcapfile *file)
 	return 0;
 }
 
+/* Counts the interface's options that no pcap file holds. The FCS length is in its header. */
+static void note_pcap_options(struct cw_pcapfile *file, const struct cw_iface *iface)
+{
+	if (!file->section)
+		return;
+	file->section->iface_options += (iface->options ? iface->options->count : 0) +
+					(iface->name != NULL) + (iface->description != NULL) -
+					(iface->options && iface->fcs);
+}
+
 int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 			struct cw_error *error)
 {
@@ -293,5 +307,6 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 	}
 	layout->iface_count++;
 	cw_pcapfile_note_iface(file, &iface);
+	note_pcap_options(file, &iface);
 	return 0;
 }

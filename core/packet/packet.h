@@ -33,6 +33,7 @@ static inline uint32_t cw_fcs_from_bits(uint32_t bits)
 struct cw_described {
 	struct cw_described *next; /* of the table that owns it */
 	size_t bytes;
+	uint32_t count;
 	uint8_t options[];
 };
 
@@ -43,6 +44,7 @@ struct cw_section {
 	uint32_t first_block;               /* index in the table of the section's first block */
 	struct cw_block *statistics_first;  /* its statistics; to be read once it has ended */
 	struct cw_block *statistics_last;
+	uint64_t iface_options; /* options of its interfaces that no pcap file holds; as above */
 };
 
 /* Blocks of pcapng files that are neither of packets nor of interfaces. */

@@ -205,7 +205,8 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	}
 	tally = &batch->tallies[tally_index - 1];
 	tally->record_count++;
-	tally->record_bytes += cw_format_record_bytes(output->format, packet, output->snaplen);
+	tally->record_bytes += cw_format_note_record(output->format, packet, output->snaplen,
+						     &tally->left_out_options);
 	tally->data_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	batch->matches[match] = index;
 }

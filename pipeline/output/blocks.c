@@ -44,6 +44,11 @@ size_t cw_output_blocks_bytes(const struct cw_outputs *outputs, const struct cw_
 	return bytes;
 }
 
+static uint64_t option_count(const struct cw_section *section)
+{
+	return section->options ? section->options->count : 0;
+}
+
 int cw_output_write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 			   const struct cw_preface *preface)
 {
@@ -70,6 +75,8 @@ int cw_output_write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 		if (cw_output_end_section(output) < 0)
 			return -ENOMEM;
 		blocks->has_ended = false;
+		if (is_pcapng && !preface->is_new_file) /* its header is of another section */
+			blocks->left_out_options += option_count(preface->section);
 	}
 	cw_block_place_move(&blocks->place, preface->section, preface->block_end);
 	return 0;
@@ -85,15 +92,18 @@ static int lack_memory(struct cw_output *output)
 int cw_output_end_section(struct cw_output *output)
 {
 	struct cw_output_blocks *blocks = &output->blocks;
+	const struct cw_section *section = blocks->place.section;
 
-	if (!blocks->place.section || blocks->has_ended || output->format != CW_FORMAT_PCAPNG)
+	if (!section || blocks->has_ended)
 		return 0;
 	blocks->has_ended = true;
-	if (!blocks->place.section->statistics_first)
+	if (output->format != CW_FORMAT_PCAPNG)
+		blocks->left_out_options += option_count(section) + section->iface_options;
+	if (output->format != CW_FORMAT_PCAPNG || !section->statistics_first)
 		return 0;
 	if (CW_GROW(&blocks->ended, 1) < 0)
 		return lack_memory(output);
-	blocks->ended.at[blocks->ended.count++] = blocks->place.section;
+	blocks->ended.at[blocks->ended.count++] = section;
 	return 0;
 }
 

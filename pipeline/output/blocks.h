@@ -20,8 +20,8 @@ size_t cw_output_blocks_bytes(const struct cw_outputs *outputs, const struct cw_
 int cw_output_write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 			   const struct cw_preface *preface);
 
-/* Notes that the output has the last packet of its section, if it has one. 0, or -ENOMEM and the
- * output has failed. */
+/* Notes that the output has the last packet of its section, if it has one, and counts what a pcap
+ * output has not of that section. 0, or -ENOMEM and the output has failed. */
 int cw_output_end_section(struct cw_output *output);
 /* Returns a bound of the bytes of the statistics that end the file; 0: there are none. */
 size_t cw_output_statistics_bytes(const struct cw_outputs *outputs, const struct cw_output *output);

@@ -18,6 +18,7 @@ struct cw_preface {
 	size_t header_bytes;
 	size_t iface_bytes;
 	size_t blocks_bytes;
+	uint64_t left_out_options;        /* of the record's packet */
 	const struct cw_section *section; /* of the record */
 	uint32_t block_end;               /* blocks of the run that precede the record */
 };

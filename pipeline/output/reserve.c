@@ -148,6 +148,7 @@ static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
 	piece.chunk =
 	    cw_output_reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
 	output->turn.last_batch = batch;
+	output->blocks.left_out_options += tally->left_out_options;
 	output->turn.file_records += tally->record_count;
 	output->turn.file_bytes += tally->data_bytes;
 	cw_output_set_anchor(output);
@@ -228,6 +229,17 @@ static enum placing lose(struct cw_output *output, const struct cw_packet *packe
 	if (counter)
 		++*counter;
 	return LOST;
+}
+
+static enum placing lose_to_link_type(struct cw_outputs *outputs, struct cw_output *output,
+				      const struct cw_packet *packet)
+{
+	if (output->turn.lost[CW_LOSS_LINK_TYPE] == 0)
+		cw_run_tell(outputs->run, CW_PROBLEM,
+			    "rule %s: a pcap file holds one link type; packets of other "
+			    "link types are lost. Write .pcapng to keep them",
+			    output->rule->name);
+	return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
 }
 
 static enum placing lose_to_backlog(struct cw_outputs *outputs, struct cw_output *output,
@@ -359,6 +371,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 	count_odd(outputs, output, packet);
 	piece.chunk = cw_output_reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
+	output->blocks.left_out_options += outputs->turn.preface.left_out_options;
 	output->turn.file_records++;
 	output->turn.file_bytes += cw_min_u32(packet->caplen, output->snaplen);
 	cw_output_set_anchor(output);
@@ -393,17 +406,12 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
 		return lose(output, packet, NULL);
 	if (output->format != CW_FORMAT_PCAPNG && output->turn.linktype != CW_LINKTYPE_ANY &&
-	    output->turn.linktype != iface->linktype) {
-		if (output->turn.lost[CW_LOSS_LINK_TYPE] == 0)
-			cw_run_tell(outputs->run, CW_PROBLEM,
-				    "rule %s: a pcap file holds one link type; packets of other "
-				    "link types are lost. Write .pcapng to keep them",
-				    output->rule->name);
-		return lose(output, packet, &output->turn.lost[CW_LOSS_LINK_TYPE]);
-	}
-	record_bytes = cw_format_record_bytes(output->format, packet, output->snaplen);
+	    output->turn.linktype != iface->linktype)
+		return lose_to_link_type(outputs, output, packet);
 	*preface = (struct cw_preface){.section = batch->span.layout.section,
 				       .block_end = batch->span.layout.block_end};
+	record_bytes = cw_format_note_record(output->format, packet, output->snaplen,
+					     &preface->left_out_options);
 	find_preface(outputs, output, packet, record_bytes, preface);
 	if (batch->piece_count == batch->piece_capacity)
 		return NO_ROOM;

@@ -66,6 +66,7 @@ struct cw_report_rule {
 	uint64_t blocks[CW_BLOCK_KINDS]; /* copied beside packets */
 	uint64_t dropped_secrets;        /* blocks that the rule does not keep */
 	uint64_t left_out_blocks;        /* the output cannot hold them */
+	uint64_t left_out_options;       /* likewise, of sections, interfaces and packets */
 	char *error;  /* reason that the output stopped, or what a file of it lacks; or NULL */
 	char **files; /* paths, in order */
 	uint32_t file_count;

@@ -85,6 +85,7 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	memcpy(report->blocks, output->blocks.copied, sizeof(report->blocks));
 	report->dropped_secrets = output->blocks.dropped;
 	report->left_out_blocks = output->blocks.left_out;
+	report->left_out_options = output->blocks.left_out_options;
 	if (atomic_load(&output->shared.failure)) {
 		report->lost[output->writer.failure_cause] += output->turn.matched - explained;
 		explained = output->turn.matched;

@@ -42,8 +42,9 @@ enum cw_packet_class {
 struct cw_tally {
 	uint32_t output;
 	uint32_t record_count;
-	uint64_t record_bytes; /* as written, headers included */
-	uint64_t data_bytes;   /* captured bytes, after truncation to the snaplen */
+	uint64_t record_bytes;     /* as written, headers included */
+	uint64_t data_bytes;       /* captured bytes, after truncation to the snaplen */
+	uint64_t left_out_options; /* of pcapng packets, which the records do not keep */
 	uint32_t first_piece;
 	uint32_t last_piece;
 	struct cw_chunk *last_chunk; /* the chunk that the last piece ends in so far */

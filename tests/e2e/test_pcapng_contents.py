@@ -285,7 +285,7 @@ class Blocks(Contents):
         self.assertEqual(found, {"secrets": 1, "names": 0, "custom": 1, "statistics": 1, "other": 2,
                                  "left_out": 5, "left_out_options": 1})
         self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
-                                   "secrets_dropped": 0, "left_out": 0})
+                                   "secrets_dropped": 0, "left_out": 0, "left_out_options": 0})
         self.assertIn("5 blocks and 1 option are in no output", done.err)
         self.assertEqual(self.kinds(), [SHB, IDB, EPB, EPB])
 
@@ -294,7 +294,7 @@ class Blocks(Contents):
         _, written, _ = self.report(file.secrets().statistics().content, "-b", "packets:1", "-w",
                                     self.path("out.pcap"))
         self.assertEqual(written, {"secrets": 0, "names": 0, "custom": 0, "statistics": 0,
-                                   "secrets_dropped": 0, "left_out": 5})
+                                   "secrets_dropped": 0, "left_out": 5, "left_out_options": 0})
 
     def test_large_secrets_and_many_are_written_whole(self):
         file = File("<").section().secrets(b"k" * 3_000_000).interface()
@@ -338,6 +338,48 @@ rules:
             done = self.run_ok(*words)
             self.assertIn(f"decryption secrets: {kept} blocks written, {9 - kept} dropped\n",
                           done.err)
+
+
+class LeftOut(Contents):
+    def count(self, content, *words):
+        _, written, done = self.report(content, *words)
+        return written["left_out_options"], done
+
+    def test_a_pcap_output_counts_the_options_of_its_packets_sections_and_interfaces(self):
+        here = File("<")
+        once = len(section_options(here)) + len(interface_options(here)) - 1 + 2  # FCS; names
+        each = len(packet_options(here))
+        for order in "<>":
+            content = described(order)
+            for words, packets in (((), 4), (("-t", 3), 4), (("-c", 2), 2), (("-C", 1), 4)):
+                count, done = self.count(content, *words, "-w", self.path("out.pcap"))
+                self.assertEqual(count, once + packets * each)
+            self.assertEqual(self.count(content + content, "-w", self.path("out.pcap"))[0],
+                             2 * (once + 4 * each))
+            self.assertEqual(self.count(content, "-f", "len < 0", "-w", self.path("a.pcap"))[0], 0)
+
+    def test_a_pcapng_output_counts_the_options_of_a_second_section(self):
+        file = File("<").section([(1, b"one")]).interface([(2, b"a")]).packet().packet([(1, b"x")])
+        file.section([(1, b"two"), (2, b"three")]).interface([(2, b"b")]).packet()
+        for words, wanted in (((), 2), (("-b", "packets:2"), 0), (("-b", "packets:1"), 0)):
+            self.assertEqual(self.count(file.content, *words, "-w", self.path("out.pcapng"))[0],
+                             wanted)
+
+    def test_options_of_packets_that_are_not_copied_are_counted(self):
+        options = [(19372, struct.pack(">I", 1)), (77, b"?"), (1, b"kept")]
+        for order, each in (("<", 1), (">", 2)):
+            file = File(order).section().interface()
+            for ts in range(1, 4):
+                file.packet(options, ts=ts)
+            for words, packets in (((), 3), (("-c", 2), 2)):
+                count, _ = self.count(file.content, *words, "-w", self.path("out.pcapng"))
+                self.assertEqual(count, packets * each)
+
+    def test_the_report_says_how_much_is_left_out(self):
+        file = File("<").section([(1, b"comment")]).interface().names().packet()
+        self.write("in.pcapng", file.content)
+        done = self.run_ok("split", "-r", self.path("in.pcapng"), "-w", self.path("out.pcap"))
+        self.assertIn("left out, because outputs cannot hold them: 1 block, 1 option\n", done.err)
 
 
 class Statistics(Contents):

@@ -44,12 +44,13 @@ static json_t *input_blocks_json(const struct cw_block_counts *blocks)
 
 static json_t *rule_blocks_json(const struct cw_report_rule *rule)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "secrets",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "secrets",
 			 count(rule->blocks[CW_BLOCK_SECRETS]), "names",
 			 count(rule->blocks[CW_BLOCK_NAMES]), "custom",
 			 count(rule->blocks[CW_BLOCK_CUSTOM]), "statistics",
 			 count(rule->blocks[CW_BLOCK_STATISTICS]), "secrets_dropped",
-			 count(rule->dropped_secrets), "left_out", count(rule->left_out_blocks));
+			 count(rule->dropped_secrets), "left_out", count(rule->left_out_blocks),
+			 "left_out_options", count(rule->left_out_options));
 }
 
 static json_t *inputs_json(const struct cw_report *report)

@@ -99,17 +99,24 @@ void cw_report_print_count(const struct cw_report *report)
 /* Prints what the outputs have, and have not, of pcapng inputs beside packets. */
 static void print_blocks(const struct cw_report *report)
 {
-	uint64_t secrets = 0, dropped = 0;
+	uint64_t secrets = 0, dropped = 0, blocks = 0, options = 0;
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES];
 
 	for (uint32_t index = 0; index < report->rule_count; index++) {
 		secrets += report->rules[index].blocks[CW_BLOCK_SECRETS];
 		dropped += report->rules[index].dropped_secrets;
+		blocks += report->rules[index].left_out_blocks;
+		options += report->rules[index].left_out_options;
 	}
 	if (secrets || dropped)
 		cw_print(stderr, "decryption secrets: %s block%s written, %s dropped\n",
 			 cw_format_count(secrets, a), cw_plural(secrets),
 			 cw_format_count(dropped, b));
+	if (blocks || options)
+		cw_print(stderr,
+			 "left out, because outputs cannot hold them: %s block%s, %s option%s\n",
+			 cw_format_count(blocks, a), cw_plural(blocks), cw_format_count(options, b),
+			 cw_plural(options));
 }
 
 void cw_report_print(const struct cw_report *report)
