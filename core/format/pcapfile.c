@@ -7,45 +7,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define MAGIC_US 0xA1B2C3D4u
-#define MAGIC_NS 0xA1B23C4Du
-#define MAGIC_KUZNETZOV 0xA1B2CD34u
-#define HEADER_BYTES 24
-#define RESERVED_BITS 0x0BFF0000u /* of the link field */
-#define JOINED_BYTES 16 /* of a pcap header, up to the snapshot length: no record has these */
-#define SCAN_AGAIN 3    /* a joined file's header was read; after the results of cw_pcapfile_scan */
-#define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
+#include "core/format/header.h"
+#include "core/format/resync.h"
+
+#define SCAN_AGAIN 3 /* a joined file's header was read; after the results of cw_pcapfile_scan */
 
 /* The data of spans of empty records, instead of any number of zeros that were only counted. */
 static const uint8_t zeros[(size_t)16 << 10];
-
-/* Formats that users meet and capweir does not read, by their first bytes. */
-static const struct {
-	const char *magic;
-	uint8_t bytes;
-	const char *name;
-} foreign[] = {
-    {"\xA1\xE2\xCB\x12", 4, "AIX tcpdump's pcap"},
-    {"\xA1\xB2\x34\xCD", 4, "pcap with F. Mesquita's patch"},
-    {"\xCD\x34\xB2\xA1", 4, "pcap with F. Mesquita's patch"},
-    {"\xA1\x2B\x3C\x4D", 4, "pcap in Navtel's variant"},
-    {"\x4D\x3C\x2B\xA1", 4, "pcap in Navtel's variant"},
-    {"\xA1\xB2\xC3\xCB", 4, "pcap with the CBPF patch"},
-    {"\xCB\xC3\xB2\xA1", 4, "pcap with the CBPF patch"},
-    {"\x1C\x00\x01\xAC", 4, "IXIA lcap"},
-    {"\xAC\x01\x00\x1C", 4, "IXIA lcap"},
-    {"\x1C\x00\x01\xAB", 4, "IXIA lcap"},
-    {"\xAB\x01\x00\x1C", 4, "IXIA lcap"},
-    {"snoop\0\0\0", 8, "snoop"},
-    {"XCP\0", 4, "Network Associates Sniffer"},
-    {"GMBU", 4, "Microsoft Network Monitor 2"},
-    {"RTSS", 4, "Microsoft Network Monitor 1"},
-    {"\xFD"
-     "7zXZ",
-     5, "xz (decompress it first: xz -dc FILE | capweir split -r - ...)"},
-    {"BZh", 3, "bzip2 (decompress it first: bzip2 -dc FILE | capweir split -r - ...)"},
-    {"\x04\x22\x4D\x18", 4, "lz4 (decompress it first: lz4 -dc FILE | capweir split -r - ...)"},
-};
 
 void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16_t input,
 		      uint32_t linktype)
@@ -56,50 +24,6 @@ void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16
 	file->linktype = linktype;
 	file->first_linktype = CW_LINKTYPE_ANY;
 	file->layout.ifaces = ifaces;
-}
-
-uint32_t cw_pcapfile_caplen_cut(const struct cw_iface *iface)
-{
-	if (iface->snaplen == 0 || iface->snaplen > INT32_MAX)
-		return cw_linktype_caplen_max(iface->linktype);
-	return iface->snaplen;
-}
-
-/* Reports bytes that are neither pcap nor pcapng, with the format's name if it is known. */
-static int refuse_magic(const uint8_t *data, size_t bytes, struct cw_error *error)
-{
-	if (!bytes)
-		return cw_error_set(error, -EBADMSG, "empty file: it has no capture file header");
-	for (size_t i = 0; i < CW_ARRAY_COUNT(foreign); i++)
-		if (bytes >= foreign[i].bytes && !memcmp(data, foreign[i].magic, foreign[i].bytes))
-			return cw_error_set(error, -EPROTONOSUPPORT,
-					    "capweir does not read this format: %s",
-					    foreign[i].name);
-	if (bytes < 4)
-		return cw_error_set(error, -EBADMSG,
-				    "truncated: %zu bytes are too few for a capture file header",
-				    bytes);
-	return cw_error_set(error, -EBADMSG,
-			    "not a capture file: the first bytes %02x %02x %02x %02x are neither "
-			    "pcap nor pcapng",
-			    data[0], data[1], data[2], data[3]);
-}
-
-static bool is_pcap_magic(uint32_t magic)
-{
-	return magic == MAGIC_US || magic == MAGIC_NS || magic == MAGIC_KUZNETZOV;
-}
-
-/* Returns the order of a record's two lengths; -1 for an undefined version. */
-static int lengths_of_version(uint16_t major, uint16_t minor)
-{
-	if (major == 543 && minor == 0) /* DG/UX tcpdump */
-		return CW_LENGTHS_SWAPPED;
-	if (major != 2 || minor > 4)
-		return -1;
-	if (minor == 4)
-		return CW_LENGTHS_IN_ORDER;
-	return minor == 3 ? CW_LENGTHS_MAYBE_SWAPPED : CW_LENGTHS_SWAPPED;
 }
 
 /* Notes the file's version and byte order, unless it is joined to another one. */
@@ -116,33 +40,17 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 {
 	struct cw_iface iface = {.input = file->input};
 	struct cw_layout *layout = &file->layout;
-	int is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
-	uint32_t magic = cw_load_u32(data, is_swapped);
+	int is_swapped = cw_pcap_order(data);
 	uint16_t major = cw_load_u16(data + 4, is_swapped);
 	uint16_t minor = cw_load_u16(data + 6, is_swapped);
-	uint32_t field;
 	int64_t index;
-	int lengths;
 
-	lengths = lengths_of_version(major, minor);
-	if (lengths < 0)
+	if (!cw_pcap_read_header(data, layout, &iface))
 		return cw_error_set(error, -EPROTONOSUPPORT,
 				    "capweir does not read pcap version %u.%u, only 2.0 to 2.4 and "
 				    "543.0",
 				    major, minor);
 	note_header(file, major, minor, is_swapped);
-	field = cw_load_u32(data + 20, is_swapped);
-	iface.linktype = cw_linktype_canonical(field & UINT16_MAX);
-	iface.fcs = field & CW_FCS_IS_KNOWN ? field & CW_FCS_MASK : 0;
-	iface.snaplen = cw_load_u32(data + 16, is_swapped);
-	iface.ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
-	iface.has_ns = magic == MAGIC_NS;
-	iface.is_swapped = (uint8_t)is_swapped;
-	layout->caplen_max = cw_linktype_caplen_max(iface.linktype);
-	layout->caplen_cut = cw_pcapfile_caplen_cut(&iface);
-	if (magic == MAGIC_KUZNETZOV && iface.linktype == CW_LINKTYPE_ETHERNET &&
-	    layout->caplen_cut <= INT32_MAX - COOKED_HEADER_BYTES)
-		layout->caplen_cut += COOKED_HEADER_BYTES;
 	if (!file->joined_count)
 		file->limit = iface.snaplen && iface.snaplen <= INT32_MAX ? layout->caplen_cut : 0;
 	if (file->linktype != CW_LINKTYPE_ANY)
@@ -150,14 +58,10 @@ static int pcap_header(struct cw_pcapfile *file, const uint8_t *data, struct cw_
 	index = cw_ifaces_add(file->ifaces, &iface);
 	if (index < 0)
 		return cw_error_set_errno(error, (int)index, "cannot add an interface");
-	layout->is_swapped = (uint8_t)is_swapped;
-	layout->has_swapped_lengths = (uint8_t)lengths;
-	layout->record_header_bytes = magic == MAGIC_KUZNETZOV ? 24 : 16;
-	layout->ts_unit_ns = magic == MAGIC_NS ? 1 : 1000;
 	layout->iface_base = (uint32_t)index;
 	layout->iface_count = 1;
-	layout->is_pcapng = 0;
 	file->format = CW_PCAPFILE_PCAP;
+	file->resync.has_times = false;
 	cw_pcapfile_note_iface(file, &iface);
 	return 0;
 }
@@ -169,7 +73,7 @@ static int need(struct cw_pcapfile_step *step, size_t needed, const struct cw_pc
 	step->needed = needed;
 	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
-	return cw_error_set(error, -EBADMSG,
+	return cw_error_set(error, CW_PCAPFILE_TORN,
 			    "truncated: %s at byte %" PRIu64 " needs %zu bytes, %zu are left", what,
 			    offset, needed, shown->bytes);
 }
@@ -189,20 +93,19 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 		file->layout.is_pcapng = 1;
 		return 0;
 	}
-	if (bytes < 4 ||
-	    (!is_pcap_magic(cw_load_u32(data, 0)) && !is_pcap_magic(cw_load_u32(data, 1)))) {
+	if (bytes < 4 || cw_pcap_order(data) < 0) {
 		if (bytes < 8 && !shown->is_at_end)
 			return need(step, 8, shown, 0, "the header", error);
-		return refuse_magic(data, bytes, error);
+		return cw_pcapfile_refuse(data, bytes, error);
 	}
-	if (bytes < HEADER_BYTES)
-		return need(step, HEADER_BYTES, shown, 0, "the file header", error);
+	if (bytes < CW_PCAP_HEADER_BYTES)
+		return need(step, CW_PCAP_HEADER_BYTES, shown, 0, "the file header", error);
 	result = pcap_header(file, data, error);
 	if (result < 0)
 		return result;
 	file->first_format = CW_PCAPFILE_PCAP;
-	step->consumed = HEADER_BYTES;
-	file->offset = HEADER_BYTES;
+	step->consumed = CW_PCAP_HEADER_BYTES;
+	file->offset = CW_PCAP_HEADER_BYTES;
 	return 0;
 }
 
@@ -234,53 +137,58 @@ static size_t count_zeros(const uint8_t *data, size_t bytes)
 	return count;
 }
 
-/*
- * Returns whether a pcap header is at `shown`, or its first bytes are and the rest is not there
- * yet. libpcap writes 0 to the header's time zone and accuracy, so as a record it is an empty one.
- */
-static bool is_pcap_header(const struct cw_pcapfile_shown *shown)
-{
-	const uint8_t *data = shown->data;
-	int is_swapped;
-
-	if (shown->bytes < 4)
-		return false;
-	is_swapped = !is_pcap_magic(cw_load_u32(data, 0));
-	if (!is_pcap_magic(cw_load_u32(data, is_swapped)))
-		return false;
-	if (shown->bytes < JOINED_BYTES)
-		return !shown->is_at_end;
-	if (cw_load_u64(data + 8, 0) || lengths_of_version(cw_load_u16(data + 4, is_swapped),
-							   cw_load_u16(data + 6, is_swapped)) < 0)
-		return false;
-	return shown->bytes < HEADER_BYTES || !(cw_load_u32(data + 20, is_swapped) & RESERVED_BITS);
-}
-
-static bool is_section_header(const uint8_t *data)
-{
-	return cw_load_u32(data, 0) == CW_PCAPNG_SHB &&
-	       (cw_load_u32(data + 8, 0) == CW_PCAPNG_ORDER_MAGIC ||
-		cw_load_u32(data + 8, 1) == CW_PCAPNG_ORDER_MAGIC);
-}
-
-/* The kinds of bytes in place of a pcap record whose capture length is 0 or too large. */
-enum oddity { ODD_EMPTY, ODD_ZEROS, ODD_JOINED, ODD_TOO_LONG };
+/* The kinds of bytes in place of a pcap record that is no usual one. */
+enum oddity {
+	ODD_EMPTY,
+	ODD_ZEROS,
+	ODD_JOINED,
+	ODD_TOO_LONG,
+	ODD_LENGTHS, /* the capture length exceeds the length */
+};
 
 static enum oddity find_oddity(const struct cw_layout *layout,
 			       const struct cw_pcapfile_shown *shown, uint32_t claimed)
 {
-	if (is_pcap_header(shown) || (claimed && is_section_header(shown->data)))
+	if (cw_pcap_is_header(shown) || (claimed && cw_pcapng_is_section(shown->data)))
 		return ODD_JOINED;
 	if (claimed)
-		return ODD_TOO_LONG;
+		return claimed > layout->caplen_max ? ODD_TOO_LONG : ODD_LENGTHS;
 	return count_zeros(shown->data, layout->record_header_bytes) == layout->record_header_bytes
 		   ? ODD_ZEROS
 		   : ODD_EMPTY;
 }
 
+/* Returns whether the capture length of a record exceeds its length. */
+static inline bool are_lengths_odd(const struct cw_layout *layout, const uint8_t *at,
+				   uint32_t claimed)
+{
+	return claimed > cw_min_u32(cw_load_u32(at + 8, layout->is_swapped),
+				    cw_load_u32(at + 12, layout->is_swapped));
+}
+
+/*
+ * Returns the bytes of an odd record, or 0 if it is none. With resync.is_on the records after it
+ * decide: as long as they are not there, `needed` is filled, and it is none.
+ */
+static size_t odd_record_bytes(const struct cw_pcapfile *file,
+			       const struct cw_pcapfile_shown *shown, uint32_t claimed,
+			       size_t *needed)
+{
+	enum oddity oddity = find_oddity(&file->layout, shown, claimed);
+	size_t bytes = file->layout.record_header_bytes + (size_t)claimed;
+
+	if (oddity != ODD_EMPTY && oddity != ODD_LENGTHS)
+		return 0;
+	if (!file->resync.is_on)
+		return bytes;
+	if (bytes > shown->bytes)
+		return 0;
+	return cw_resync_confirm(file, shown, bytes, needed) == CW_BOUNDARY_HERE ? bytes : 0;
+}
+
 static int refuse_zeros(const struct cw_pcapfile *file, uint64_t more, struct cw_error *error)
 {
-	return cw_error_set(error, -EBADMSG,
+	return cw_error_set(error, CW_PCAPFILE_TORN,
 			    "truncated: only zeros follow from byte %" PRIu64
 			    " to the end (%" PRIu64 " bytes): the file was not written completely",
 			    file->offset - file->zero_bytes, file->zero_bytes + more);
@@ -323,12 +231,12 @@ static int take_zeros(struct cw_pcapfile *file, const struct cw_pcapfile_shown *
 static int join(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		struct cw_pcapfile_step *step, struct cw_error *error)
 {
-	bool is_pcap = is_pcap_header(shown);
+	bool is_pcap = cw_pcap_is_header(shown);
 	int result;
 
-	if (shown->bytes < HEADER_BYTES)
-		return need(step, HEADER_BYTES, shown, file->offset, "the header of a joined file",
-			    error);
+	if (shown->bytes < CW_PCAP_HEADER_BYTES)
+		return need(step, CW_PCAP_HEADER_BYTES, shown, file->offset,
+			    "the header of a joined file", error);
 	if (file->joined_count < CW_PCAPFILE_JOINED_MAX)
 		file->joined[file->joined_count] = (struct cw_pcapfile_joined){
 		    file->offset, is_pcap ? CW_PCAPFILE_PCAP : CW_PCAPFILE_PCAPNG, CW_LINKTYPE_ANY};
@@ -341,8 +249,8 @@ static int join(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 	result = pcap_header(file, shown->data, error);
 	if (result < 0)
 		return result;
-	step->consumed += HEADER_BYTES;
-	file->offset += HEADER_BYTES;
+	step->consumed += CW_PCAP_HEADER_BYTES;
+	file->offset += CW_PCAP_HEADER_BYTES;
 	return SCAN_AGAIN;
 }
 
@@ -362,19 +270,41 @@ static int scan_no_record(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 		return need(step, layout->record_header_bytes, shown, file->offset,
 			    "the record header", error);
 	record_bytes = pcap_record_bytes(layout, shown->data, &claimed);
-	if (record_bytes)
+	if (record_bytes > shown->bytes || (record_bytes && !file->resync.is_on))
 		return need(step, record_bytes, shown, file->offset, "the record", error);
+	if (file->resync.is_on) {
+		odd_record_bytes(file, shown, claimed, &step->needed);
+		if (step->needed)
+			return CW_PCAPFILE_MORE;
+	}
 	switch (find_oddity(layout, shown, claimed)) {
 	case ODD_ZEROS:
-		return take_zeros(file, shown, limits, step, error);
+		if (!file->resync.is_on)
+			return take_zeros(file, shown, limits, step, error);
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: zeros in place of the record at byte %" PRIu64,
+				    file->offset);
 	case ODD_JOINED:
 		return join(file, shown, step, error);
-	default:
+	case ODD_TOO_LONG:
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the record at byte %" PRIu64
 				    " claims %u captured bytes; the maximum is %u",
 				    file->offset, claimed, layout->caplen_max);
+	default:
+		return cw_error_set(error, -EBADMSG,
+				    "damaged: the record at byte %" PRIu64
+				    " claims %u captured bytes, and no record follows these",
+				    file->offset, claimed);
 	}
+}
+
+static void note_times(struct cw_resync *resync, uint32_t first_s, uint32_t last_s)
+{
+	if (!resync->has_times)
+		resync->first_s = first_s;
+	resync->last_s = last_s;
+	resync->has_times = true;
 }
 
 /* Walks complete pcap records. The bytes after them are left to the next call. */
@@ -386,29 +316,35 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	const uint8_t *data = shown->data, *ahead = data;
 	const size_t bytes = shown->bytes, bytes_max = limits->bytes_max;
 	const uint32_t records_max = limits->records_max;
-	size_t at = 0, record_bytes;
+	const bool is_checked = file->resync.is_on;
+	size_t at = 0, last = 0, record_bytes, needed;
 	uint32_t count = 0, claimed;
 
 	if (file->zero_bytes && records_max)
 		return take_zeros(file, shown, limits, step, error);
 	while (count < records_max && bytes - at >= layout.record_header_bytes) {
 		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
-		if (cw_unlikely(!record_bytes)) {
+		if (cw_unlikely(!record_bytes ||
+				(is_checked && are_lengths_odd(&layout, data + at, claimed)))) {
 			const struct cw_pcapfile_shown rest = {data + at, bytes - at,
 							       shown->is_at_end};
 
-			if (find_oddity(&layout, &rest, claimed) != ODD_EMPTY)
+			record_bytes = odd_record_bytes(file, &rest, claimed, &needed);
+			if (!record_bytes)
 				break;
-			record_bytes = layout.record_header_bytes;
 		}
 		if (record_bytes > bytes - at || (count && at + record_bytes > bytes_max))
 			break;
 		ahead = cw_prefetch_ahead(ahead, data + at);
+		last = at;
 		at += record_bytes;
 		count++;
 	}
 	if (!count && records_max)
 		return scan_no_record(file, shown, limits, step, error);
+	if (is_checked && count)
+		note_times(&file->resync, cw_load_u32(data, layout.is_swapped),
+			   cw_load_u32(data + last, layout.is_swapped));
 	step->span.bytes = at;
 	step->span.record_count = count;
 	return CW_PCAPFILE_SPAN;
@@ -419,6 +355,12 @@ static struct cw_pcapfile_shown shown_behind(const struct cw_pcapfile_shown *sho
 {
 	return (struct cw_pcapfile_shown){shown->data + bytes, shown->bytes - bytes,
 					  shown->is_at_end};
+}
+
+/* Returns whether the first header is complete. */
+static bool has_header(const struct cw_pcapfile *file)
+{
+	return file->first_format == CW_PCAPFILE_PCAP || file->section_count;
 }
 
 /* Consumes zeros in place of a block: a torn tail if only zeros follow, else damage. */
@@ -449,11 +391,12 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 		int result;
 
 		if (file->zero_bytes ||
-		    (at.bytes >= CW_PCAPNG_BLOCK_BYTES_MIN && !cw_load_u64(at.data, 0)))
+		    (!file->resync.is_on && at.bytes >= CW_PCAPNG_BLOCK_BYTES_MIN &&
+		     !cw_load_u64(at.data, 0)))
 			return take_zero_blocks(file, &at, step, error);
-		if (at.bytes == 0 && at.is_at_end && file->section_count)
+		if (at.bytes == 0 && at.is_at_end && has_header(file))
 			return CW_PCAPFILE_END;
-		if (is_pcap_header(&at))
+		if (cw_pcap_is_header(&at))
 			return join(file, &at, step, error);
 		result = cw_pcapng_check(file, &at, file->offset, &block, error);
 		if (result == CW_PCAPFILE_MORE)
@@ -501,14 +444,15 @@ static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
 	step->span.record_count = count;
 }
 
-int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
-		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
-		     struct cw_error *error)
+/* Scans after the bytes that `step` consumed. Returns as cw_pcapfile_scan does, or
+ * CW_PCAPFILE_TORN. */
+static int scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
+		struct cw_error *error)
 {
 	struct cw_pcapfile_shown rest;
 	int result = 0;
 
-	memset(step, 0, sizeof(*step));
 	if (file->format == CW_PCAPFILE_UNKNOWN)
 		result = find_format(file, shown, step, error);
 	if (result)
@@ -535,6 +479,39 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		file->offset += step->span.bytes;
 	}
 	return result;
+}
+
+bool cw_pcapfile_can_resync(const struct cw_pcapfile *file)
+{
+	return has_header(file) && !file->is_torn;
+}
+
+int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
+		     struct cw_error *error)
+{
+	struct cw_error local;
+	int result = 0;
+
+	memset(step, 0, sizeof(*step));
+	error = error ? error : &local;
+	for (;;) {
+		if (file->resync.is_searching)
+			result = cw_resync_search(file, shown, step, error);
+		if (result == 0)
+			result = scan(file, shown, limits, step, error);
+		if (result >= 0 || file->resync.is_searching)
+			return result;
+		file->is_torn = result == CW_PCAPFILE_TORN;
+		if (file->is_torn)
+			result = error->code = -EBADMSG;
+		if (!file->resync.is_on || !has_header(file) || step->consumed == shown->bytes ||
+		    (result != -EBADMSG && result != -EPROTONOSUPPORT))
+			return result;
+		step->needed = 0;
+		cw_resync_start(file, step, error);
+		result = error->code = 0;
+	}
 }
 
 void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, size_t bytes)

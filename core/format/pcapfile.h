@@ -54,6 +54,22 @@ struct cw_pcapfile_joined {
 	uint32_t linktype; /* of its first interface; CW_LINKTYPE_ANY: none so far */
 };
 
+/* Damage in the middle of a file, and the places after it from which reading continued. */
+struct cw_resync {
+	/* set by the caller */
+	bool is_on; /* skip damage; false: damage ends the file */
+	/* set by the parser; the owner may read them */
+	uint64_t places;       /* where reading continued */
+	uint64_t bytes;        /* skipped before these places */
+	struct cw_error first; /* the first damage that was skipped, if `places` */
+	bool is_searching;
+	/* private to the parser */
+	bool has_times;           /* pcap: the two below are known */
+	uint32_t first_s, last_s; /* pcap: seconds of the first and the last record so far */
+	uint64_t start, end;      /* offsets of the last damage and of the place after it */
+	struct cw_error damage;   /* the last damage */
+};
+
 struct cw_pcapfile {
 	/* set by the caller */
 	struct cw_ifaces *ifaces; /* borrows */
@@ -77,6 +93,8 @@ struct cw_pcapfile {
 	uint16_t version_major, version_minor;
 	bool has_ns;        /* an interface so far has timestamps finer than 1 us */
 	bool is_big_endian; /* byte order of the first header */
+	bool is_torn;       /* the last error: the file ends within a record or in zeros */
+	struct cw_resync resync;
 };
 
 /* Bytes of the file, from the parser's position. */
@@ -91,6 +109,8 @@ struct cw_pcapfile_limits {
 	size_t bytes_max;
 	uint32_t records_max;
 };
+
+#define CW_PCAPFILE_TORN (-ENODATA) /* within the parser, instead of -EBADMSG: see is_torn */
 
 enum cw_pcapfile_result {
 	CW_PCAPFILE_END = 0,
@@ -118,6 +138,11 @@ void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16
  *
  * A capture file's header in place of a record begins a joined file: it is noted and read on.
  *
+ * With resync.is_on, damage after the first header is skipped, up to a place that begins a chain of
+ * plausible records (boundary.h); if there is none, the position is the file's end. Zeros in place
+ * of a record are damage then, and so is an empty record or one with a capture length above its
+ * length, unless a chain of records follows. In pcapng the section's interfaces stay in force.
+ *
  * Returns a cw_pcapfile_result; -EBADMSG if no complete record precedes the damage, or if the bytes
  * are not a capture file; -EPROTONOSUPPORT; -ENOMEM; -ENOSPC for too many interfaces.
  * Fills `step` in every case. After an error the position is that of the damage, after `zero_bytes`
@@ -126,6 +151,9 @@ void cw_pcapfile_init(struct cw_pcapfile *file, struct cw_ifaces *ifaces, uint16
 int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error);
+
+/* Returns whether the last error is damage that resync.is_on can skip. */
+bool cw_pcapfile_can_resync(const struct cw_pcapfile *file);
 
 /* Shortens the span of the last scan to the complete records in its first `bytes`, and moves the
  * step and the position back with it. */
@@ -142,7 +170,7 @@ struct cw_pcapng_block {
 /*
  * Checks the frame of the pcapng block at the start of `shown`, which is at `offset` in the file.
  * For pcapfile.c. Returns 0 and fills `block`; CW_PCAPFILE_MORE with the needed bytes in
- * block->bytes; or a negative errno.
+ * block->bytes; or a negative errno, CW_PCAPFILE_TORN for a file that ends before.
  */
 int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		    uint64_t offset, struct cw_pcapng_block *block, struct cw_error *error);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/format/header.h"
 #include "core/format/options.h"
 
 #define SHB_BYTES 28
@@ -16,21 +17,13 @@
 #define IDB_BYTES 20
 #define BLOCK_HEADER_BYTES 8
 
-/* Returns the byte order by a section header's magic: 0 native, 1 swapped, -1 neither. */
-static int section_order(const uint8_t *block)
-{
-	if (cw_load_u32(block + 8, 0) == CW_PCAPNG_ORDER_MAGIC)
-		return 0;
-	return cw_load_u32(block + 8, 1) == CW_PCAPNG_ORDER_MAGIC ? 1 : -1;
-}
-
 static int need(struct cw_pcapng_block *block, size_t needed, const struct cw_pcapfile_shown *shown,
 		uint64_t offset, struct cw_error *error)
 {
 	block->bytes = needed;
 	if (!shown->is_at_end)
 		return CW_PCAPFILE_MORE;
-	return cw_error_set(error, -EBADMSG,
+	return cw_error_set(error, CW_PCAPFILE_TORN,
 			    "truncated: the block at byte %" PRIu64
 			    " needs %zu bytes, %zu are left",
 			    offset, needed, shown->bytes);
@@ -60,7 +53,7 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 		return need(block, CW_PCAPNG_BLOCK_BYTES_MIN, shown, offset, error);
 	block->type = cw_load_u32(data, is_swapped);
 	if (cw_unlikely(block->type == CW_PCAPNG_SHB)) { /* a palindrome: same in both orders */
-		is_swapped = section_order(data);
+		is_swapped = cw_pcapng_order(data);
 		if (is_swapped < 0)
 			return cw_error_set(error, -EBADMSG,
 					    "damaged: the section header at byte %" PRIu64
@@ -105,7 +98,7 @@ static const struct cw_described *keep_options(struct cw_pcapfile *file,
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 		      struct cw_error *error)
 {
-	int is_swapped = section_order(block);
+	int is_swapped = cw_pcapng_order(block);
 	struct cw_options options;
 	uint16_t major, minor;
 
@@ -116,7 +109,7 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 				    file->offset, block_bytes, SHB_BYTES);
 	major = cw_load_u16(block + 12, is_swapped);
 	minor = cw_load_u16(block + 14, is_swapped);
-	if (major != 1 || (minor != 0 && minor != 2))
+	if (!cw_pcapng_is_version(major, minor))
 		return cw_error_set(error, file->section_count ? -EBADMSG : -EPROTONOSUPPORT,
 				    "capweir does not read pcapng version %u.%u (section at byte "
 				    "%" PRIu64 "), only 1.0 and 1.2",

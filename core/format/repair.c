@@ -215,7 +215,7 @@ static int judge_tail(const struct repairer *repairer, int result, size_t needed
 		    error, result,
 		    "%s; %" PRIu64
 		    " bytes follow, so this is not a truncated tail. The file is unchanged. "
-		    "Use capweir split to extract the records before the damage",
+		    "Use capweir split --resync to extract the records before and after the damage",
 		    damage.text, left);
 		return result;
 	}

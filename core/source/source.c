@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ struct cw_source {
 	struct cw_pcapfile parser; /* parser.offset is the position */
 	struct cw_memory memory;
 	char *path;
+	const char *cure; /* borrows */
 	int wake_fd;
 	bool has_grown;
 	struct cw_error failure; /* code 0: none */
@@ -27,6 +29,11 @@ static bool is_woken(int wake_fd)
 	struct pollfd wait = {.fd = wake_fd, .events = POLLIN};
 
 	return wake_fd >= 0 && poll(&wait, 1, 0) > 0;
+}
+
+static int stop(const struct cw_source *source, struct cw_error *error)
+{
+	return cw_error_set(error, -EINTR, "%s: reading was stopped", source->path);
 }
 
 /* Returns `code`, and makes every later call return it. */
@@ -46,6 +53,13 @@ static int fail_truncated(struct cw_source *source, struct cw_error *error)
 		     source->path, (unsigned long long)source->memory.limit,
 		     (unsigned long long)source->memory.file_bytes);
 	return fail(source, -EBADMSG, error);
+}
+
+static void add_cure(const struct cw_source *source, struct cw_error *error)
+{
+	size_t used = strlen(error->text);
+
+	snprintf(error->text + used, sizeof(error->text) - used, "%s", source->cure);
 }
 
 /* Trims a span in mapped memory to the file's length now. Returns false if no record is left. */
@@ -75,6 +89,7 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 
 	for (;;) {
 		struct cw_pcapfile_shown shown;
+		bool is_damage;
 
 		shown.data =
 		    cw_memory_at(memory, source->parser.offset, &shown.bytes, &shown.is_at_end);
@@ -84,6 +99,9 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 			return fail_truncated(source, error);
 		if (cw_memory_is_mapped(memory) && result <= 0 && cw_memory_has_shrunk(memory))
 			return fail_truncated(source, error);
+		is_damage = result == -EBADMSG;
+		if (source->parser.resync.is_searching && is_woken(source->wake_fd))
+			return stop(source, error);
 		if (result == CW_PCAPFILE_MORE && !limits->records_max &&
 		    source->parser.offset > HEADERS_BYTES_MAX)
 			return CW_PCAPFILE_END; /* open stops here; next continues */
@@ -98,6 +116,8 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 		if (!why.code)
 			cw_error_set_errno(&why, result, "cannot get memory for reading");
 		cw_error_prefix(&why, "%s", source->path);
+		if (is_damage && source->cure && cw_pcapfile_can_resync(&source->parser))
+			add_cure(source, &why);
 		if (result == -EINTR) {
 			if (error)
 				*error = why;
@@ -119,7 +139,7 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 	if (source->failure.code)
 		return fail(source, source->failure.code, error);
 	if (is_woken(source->wake_fd))
-		return cw_error_set(error, -EINTR, "%s: reading was stopped", source->path);
+		return stop(source, error);
 	result = advance(source, &limits, &step, error);
 	if (result == CW_PCAPFILE_END)
 		source->has_grown = cw_memory_has_grown(&source->memory);
@@ -174,7 +194,9 @@ static struct cw_source *new_source(const char *name, struct cw_ifaces *ifaces,
 		return NULL;
 	}
 	source->wake_fd = options->wake_fd;
+	source->cure = options->cure;
 	cw_pcapfile_init(&source->parser, ifaces, options->input, options->linktype);
+	source->parser.resync.is_on = options->resyncs;
 	return source;
 }
 
@@ -249,6 +271,14 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->joined_count = parser->joined_count;
 	info->has_grown = source->has_grown;
 	info->blocks = parser->blocks;
+	info->resynced = (struct cw_source_resynced){parser->resync.places, parser->resync.bytes};
+}
+
+const char *cw_source_damage(const struct cw_source *source)
+{
+	const struct cw_resync *resync = &source->parser.resync;
+
+	return resync->places ? resync->first.text : NULL;
 }
 
 uint32_t cw_source_joined(const struct cw_source *source, uint32_t capacity,

@@ -23,6 +23,14 @@ struct cw_source_options {
 	int wake_fd;         /* readable when reading must stop (eventfd); -1 = none */
 	uint16_t input;      /* number of the input, recorded in its interfaces */
 	uint32_t linktype;   /* link type to use (-y); CW_LINKTYPE_ANY = the file's */
+	bool resyncs;        /* skip damage in the middle; false: it ends the input */
+	const char *cure;    /* ends the message of damage that could be skipped; NULL: nothing */
+};
+
+/* Damage that was skipped. */
+struct cw_source_resynced {
+	uint64_t places; /* where reading continued */
+	uint64_t bytes;  /* skipped, of the uncompressed input */
 };
 
 struct cw_source_info {
@@ -40,6 +48,7 @@ struct cw_source_info {
 	uint32_t joined_count; /* capture files that follow the first one in the input (cat a b) */
 	bool has_grown;        /* a regular file became longer after open */
 	struct cw_block_counts blocks; /* pcapng: blocks beside packets */
+	struct cw_source_resynced resynced;
 };
 
 /* A capture file that follows another one in the same input. */
@@ -89,6 +98,9 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 /* Fills up to `capacity` joined files that were read so far. Returns how many. */
 uint32_t cw_source_joined(const struct cw_source *source, uint32_t capacity,
 			  struct cw_source_joined *joined);
+
+/* Returns what is wrong at the first place that was skipped; NULL: none was. */
+const char *cw_source_damage(const struct cw_source *source);
 
 /* Fills device and inode, to detect that an output is an input. Returns false for pipes. */
 bool cw_source_identity(const struct cw_source *source, uint64_t *device, uint64_t *inode);

@@ -7,6 +7,7 @@
 #ifndef CW_TESTS_RIG_FEED_H
 #define CW_TESTS_RIG_FEED_H
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/format/pcapfile.h"
@@ -14,6 +15,7 @@
 struct feed_sum {
 	uint64_t packets;
 	uint64_t hash;
+	uint64_t places, skipped; /* of damage */
 	int result;
 };
 
@@ -52,7 +54,8 @@ static inline void feed_span(const struct cw_span *span, struct feed_sum *sum)
 }
 
 /* `piece` 0: the whole at once; else that many more bytes whenever it asks. */
-static inline void feed(const uint8_t *data, size_t bytes, size_t piece, struct feed_sum *sum)
+static inline void feed(const uint8_t *data, size_t bytes, size_t piece, bool resyncs,
+			struct feed_sum *sum)
 {
 	struct cw_pcapfile_step step;
 	struct cw_pcapfile file;
@@ -63,6 +66,7 @@ static inline void feed(const uint8_t *data, size_t bytes, size_t piece, struct 
 	memset(sum, 0, sizeof(*sum));
 	cw_ifaces_init(&ifaces);
 	cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
+	file.resync.is_on = resyncs;
 	do {
 		uint8_t *copy = malloc(shown - at + !(shown - at));
 
@@ -86,6 +90,9 @@ static inline void feed(const uint8_t *data, size_t bytes, size_t piece, struct 
 		free(copy);
 	} while (sum->result > 0);
 	feed_check(sum->result || at == bytes);
+	feed_check(!resyncs || sum->result != -EBADMSG || at == bytes || !at);
+	sum->places = file.resync.places;
+	sum->skipped = file.resync.bytes;
 	cw_ifaces_fini(&ifaces);
 }
 
@@ -124,10 +131,13 @@ static inline void feed_image(const uint8_t *data, size_t bytes, size_t piece)
 {
 	struct feed_sum whole, pieces;
 
-	feed(data, bytes, 0, &whole);
-	feed(data, bytes, piece, &pieces);
-	feed_check(whole.packets == pieces.packets && whole.hash == pieces.hash &&
-		   whole.result == pieces.result);
+	for (int resyncs = 0; resyncs < 2; resyncs++) {
+		feed(data, bytes, 0, resyncs, &whole);
+		feed(data, bytes, piece, resyncs, &pieces);
+		feed_check(whole.packets == pieces.packets && whole.hash == pieces.hash &&
+			   whole.result == pieces.result && whole.places == pieces.places &&
+			   whole.skipped == pieces.skipped && whole.skipped <= bytes);
+	}
 	feed_changed(data, bytes);
 }
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The headers of capture files as bytes: pcap's file header and pcapng's section header. Pure
+ * functions. For pcapfile.c and boundary.c.
+ */
+#ifndef CW_CORE_FORMAT_HEADER_H
+#define CW_CORE_FORMAT_HEADER_H
+
+#include "core/format/pcapfile.h"
+
+#define CW_PCAP_HEADER_BYTES ((size_t)24)
+
+/* Returns the byte order by the first bytes of a pcap header: 0 native, 1 swapped, -1: none. */
+static inline int cw_pcap_order(const uint8_t *data)
+{
+	uint32_t magic = cw_load_u32(data, 0);
+
+	switch (magic) {
+	case 0xA1B2C3D4u: /* microseconds */
+	case 0xA1B23C4Du: /* nanoseconds */
+	case 0xA1B2CD34u: /* Kuznetzov's variant */
+		return 0;
+	case 0xD4C3B2A1u:
+	case 0x4D3CB2A1u:
+	case 0x34CDB2A1u:
+		return 1;
+	default:
+		return -1;
+	}
+}
+
+/* Returns the byte order by a section header's magic (12 bytes): 0 native, 1 swapped, -1: none. */
+int cw_pcapng_order(const uint8_t *block);
+
+/* Returns whether a section header is at `data` (12 bytes). */
+static inline bool cw_pcapng_is_section(const uint8_t *data)
+{
+	return cw_load_u32(data, 0) == CW_PCAPNG_SHB && cw_pcapng_order(data) >= 0;
+}
+
+static inline bool cw_pcapng_is_version(uint16_t major, uint16_t minor)
+{
+	return major == 1 && (minor == 0 || minor == 2);
+}
+
+/*
+ * Returns whether a pcap header is at `shown`, or its first bytes are and the rest is not there
+ * yet. libpcap writes 0 to the header's time zone and accuracy, so as a record it is an empty one.
+ */
+bool cw_pcap_is_header(const struct cw_pcapfile_shown *shown);
+
+/*
+ * Reads a pcap header (24 bytes with a valid magic). Fills the fields of `layout` and `iface` that
+ * follow from it. Returns false for an undefined version: nothing is filled.
+ */
+bool cw_pcap_read_header(const uint8_t *data, struct cw_layout *layout, struct cw_iface *iface);
+
+/* Reports bytes that are neither pcap nor pcapng, with the format's name if it is known. */
+int cw_pcapfile_refuse(const uint8_t *data, size_t bytes, struct cw_error *error);
+
+#endif
