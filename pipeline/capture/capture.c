@@ -194,6 +194,19 @@ static void tell_left_out(struct cw_run *run, const struct cw_input *input)
 			    blocks->left_out_options, cw_plural(blocks->left_out_options));
 }
 
+/* Reports the damage that was skipped. */
+static void tell_resynced(struct cw_run *run, const struct cw_input *input)
+{
+	const struct cw_source_resynced *resynced = &input->info.resynced;
+
+	if (resynced->places)
+		cw_run_tell(run, CW_PROBLEM,
+			    "%s: resynced at %" PRIu64 " place%s, %" PRIu64
+			    " bytes skipped; the first: %s",
+			    input->path, resynced->places, cw_plural(resynced->places),
+			    resynced->bytes, cw_source_damage(input->source));
+}
+
 /* Notes what is known at the input's end, and closes it. */
 static void end_input(struct cw_capture *capture, struct cw_input *input)
 {
@@ -203,6 +216,7 @@ static void end_input(struct cw_capture *capture, struct cw_input *input)
 		return;
 	cw_source_info(input->source, &input->info);
 	tell_left_out(capture->run, input);
+	tell_resynced(capture->run, input);
 	if (input->info.has_grown)
 		cw_run_tell(capture->run, CW_WARNING,
 			    "%s grew while it was read; packets added later are not read",

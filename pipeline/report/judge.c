@@ -9,7 +9,7 @@ static bool is_complete(const struct cw_report *report)
 	    report->hooks_failed || report->has_unfinished_hooks)
 		return false;
 	for (uint32_t index = 0; index < report->input_count; index++) {
-		if (report->inputs[index].error)
+		if (report->inputs[index].error || report->inputs[index].resynced.places)
 			return false;
 	}
 	for (uint32_t index = 0; index < report->rule_count; index++) {

@@ -20,7 +20,8 @@ static int report_input(struct cw_run *run, const struct cw_input *input,
 					   .truncated = input->truncated,
 					   .joined = input->joined,
 					   .joined_shown = input->joined_shown,
-					   .joined_count = input->info.joined_count};
+					   .joined_count = input->info.joined_count,
+					   .resynced = input->info.resynced};
 	if (input->truncated)
 		cw_run_tell(run, CW_WARNING,
 			    "%s: the file holds more of %" PRIu64 " packet%s than its snapshot "

@@ -19,6 +19,7 @@ struct cw_report_input {
 	const struct cw_source_joined *joined; /* the first ones; borrowed from the run */
 	uint32_t joined_shown;
 	uint32_t joined_count;
+	struct cw_source_resynced resynced;
 	char *error;                   /* NULL: read to the end */
 	struct cw_block_counts blocks; /* pcapng: blocks beside packets */
 };

@@ -83,6 +83,8 @@ struct cw_pipeline_options {
 	uint32_t threads;      /* workers; 0 = the cores this process may use */
 	uint64_t packet_limit; /* stop after this many packets matched by any rule; 0 = none */
 	uint32_t linktype;     /* replaces the inputs' type (-y); CW_LINKTYPE_ANY: keep theirs */
+	bool resyncs;          /* skip damage in inputs; false: it ends an input */
+	const char *cure;      /* ends the message of damage that could be skipped; or NULL */
 	struct cw_match_options match;
 	struct cw_output_options output;
 	struct cw_size_options sizes;

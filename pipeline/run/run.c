@@ -136,7 +136,9 @@ int cw_inputs_open(struct cw_inputs *inputs, uint32_t index, const struct cw_run
 	const struct cw_source_options options = {.window_bytes = run->options.sizes.window_bytes,
 						  .wake_fd = run->wake_fd,
 						  .input = (uint16_t)index,
-						  .linktype = run->options.linktype};
+						  .linktype = run->options.linktype,
+						  .resyncs = run->options.resyncs,
+						  .cure = run->options.cure};
 
 	return cw_source_open(&inputs->at[index].source, inputs->at[index].path, &inputs->ifaces,
 			      &options, error);

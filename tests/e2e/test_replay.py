@@ -226,6 +226,16 @@ class Replay(live.Test):
         _, result = self.expect_received(self.datas[:-1], "-r", path, "--topspeed", status=1)
         self.assertIn("torn.pcap", result.err)
 
+    def test_resync_sends_what_follows_damage(self):
+        content = self.read("in.pcap")
+        path = self.write("hurt.pcap", content + b"\xff" * 20 + content[24:])
+        _, result = self.expect_received(self.datas, "-r", path, "--topspeed", status=1)
+        self.assertIn("With --resync, reading continues after the damage", result.err)
+        report, result = self.expect_received(self.datas * 2, "-r", path, "--topspeed", "--resync",
+                                              "--loop", "1", status=1)
+        self.assertEqual(report["resynced"], {"places": 1, "bytes": 20})
+        self.assertIn("resynced at 1 place, 20 bytes skipped", result.err)
+
     # ---- the end ----
 
     def start(self, *arguments, **options):

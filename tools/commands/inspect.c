@@ -33,6 +33,7 @@ struct findings {
 	struct cw_source_joined joined[CW_SOURCE_JOINED_MAX];
 	uint32_t joined_shown;
 	struct cw_error damage;
+	const char *skipped; /* the first damage that was skipped; or NULL */
 };
 
 static int count_iface(struct findings *findings, uint32_t iface)
@@ -188,6 +189,11 @@ static void print_findings(const char *path, const struct findings *findings,
 		    stdout,
 		    "  malformed    %s record%s of an interface that the file does not describe\n",
 		    cw_format_count(findings->malformed, a), cw_plural(findings->malformed));
+	if (findings->skipped)
+		cw_print(stdout, "  resynced     at %s place%s, %s bytes skipped; the first: %s\n",
+			 cw_format_count(info->resynced.places, a),
+			 cw_plural(info->resynced.places), cw_format_count(info->resynced.bytes, b),
+			 findings->skipped);
 	cw_print(stdout, "  damage       %s\n",
 		 findings->damage.code ? findings->damage.text : "none");
 }
@@ -214,7 +220,7 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 	}
 	return json_pack(
 	    "{s:o, s:s, s:s, s:s, s:[i,i], s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
-	    "s:I, s:I, s:o}",
+	    "s:I, s:o, s:I, s:o}",
 	    "file", cw_json_text(path), "format", info->format, "compression", info->compression,
 	    "byte_order", info->byte_order, "format_version", (int)info->version_major,
 	    (int)info->version_minor, "nanoseconds", info->has_ns, "interfaces", list, "packets",
@@ -223,13 +229,13 @@ static json_t *findings_json(const char *path, const struct findings *findings,
 	    (json_int_t)findings->last_ns, "times_backwards", (json_int_t)findings->backwards,
 	    "cut", (json_int_t)findings->cut, "truncated", (json_int_t)findings->truncated,
 	    "joined", cw_joined_json(findings->joined, findings->joined_shown), "joined_count",
-	    (json_int_t)info->joined_count, "malformed", (json_int_t)findings->malformed, "damage",
+	    (json_int_t)info->joined_count, "resynced", cw_resynced_json(&info->resynced),
+	    "malformed", (json_int_t)findings->malformed, "damage",
 	    cw_json_text(findings->damage.code ? findings->damage.text : NULL));
 }
 
-static int inspect_file(const char *path, uint32_t linktype, json_t *list)
+static int inspect_file(const char *path, const struct cw_source_options *options, json_t *list)
 {
-	const struct cw_source_options options = {.wake_fd = -1, .linktype = linktype};
 	struct findings findings = {0};
 	struct cw_error error = {0};
 	struct cw_source *source;
@@ -237,7 +243,7 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	int status = CW_EXIT_COMPLETE;
 
 	cw_ifaces_init(&ifaces);
-	if (cw_source_open(&source, path, &ifaces, &options, &error) < 0) {
+	if (cw_source_open(&source, path, &ifaces, options, &error) < 0) {
 		cw_complain("%s", error.text);
 		if (list)
 			json_array_append_new(list,
@@ -251,6 +257,9 @@ static int inspect_file(const char *path, uint32_t linktype, json_t *list)
 	else
 		findings.damage.code = 0;
 	cw_source_info(source, &findings.info);
+	findings.skipped = cw_source_damage(source);
+	if (findings.skipped)
+		status = CW_EXIT_PROBLEM;
 	findings.joined_shown = cw_source_joined(source, CW_SOURCE_JOINED_MAX, findings.joined);
 	if (list)
 		json_array_append_new(list, findings_json(path, &findings, &ifaces));
@@ -282,7 +291,10 @@ static int inspect_files(const struct cw_arguments *arguments)
 {
 	json_t *list = NULL;
 	int status = CW_EXIT_COMPLETE;
-	uint32_t linktype, index;
+	struct cw_source_options options = {.wake_fd = -1,
+					    .resyncs = arguments->resyncs,
+					    .cure = arguments->resyncs ? NULL : CW_RESYNC_CURE};
+	uint32_t index;
 
 	if (!arguments->rest.count)
 		return cw_refuse(
@@ -290,13 +302,13 @@ static int inspect_files(const struct cw_arguments *arguments)
 		    "filter EXPR");
 	if (refuse_filter_options(arguments))
 		return CW_EXIT_USAGE;
-	if (cw_arguments_linktype(arguments, &linktype))
+	if (cw_arguments_linktype(arguments, &options.linktype))
 		return CW_EXIT_USAGE;
 	list = arguments->json ? json_array() : NULL;
 	if (arguments->json && !list)
 		return cw_complain_no_memory();
 	for (index = 0; index < arguments->rest.count; index++) {
-		if (inspect_file(arguments->rest.words[index], linktype, list))
+		if (inspect_file(arguments->rest.words[index], &options, list))
 			status = CW_EXIT_PROBLEM;
 	}
 	if (list && cw_json_print(list, JSON_INDENT(1), ""))

@@ -11,6 +11,7 @@
 #include "tools/devices/replay.h"
 #include "tools/request/request.h"
 #include "tools/text/numbers.h"
+#include "tools/text/report.h"
 
 static int check_arguments(const struct cw_arguments *arguments)
 {
@@ -56,8 +57,13 @@ static uint64_t not_sent(const struct cw_replay_counts *counts)
 
 static void complain(const struct cw_replay_counts *counts)
 {
-	char number[CW_NUMBER_BYTES];
+	char number[CW_NUMBER_BYTES], other[CW_NUMBER_BYTES];
 
+	if (counts->resynced.places)
+		cw_complain("damage in the files: resynced at %s place%s, %s bytes skipped",
+			    cw_format_count(counts->resynced.places, number),
+			    cw_plural(counts->resynced.places),
+			    cw_format_count(counts->resynced.bytes, other));
 	if (counts->cut)
 		cw_complain(
 		    "%s packet%s not sent: truncated in the file (--cut send sends the bytes "
@@ -124,11 +130,11 @@ static int print_json(const struct cw_replay_counts *counts, bool is_timed)
 		      "malformed", count_json(counts->malformed), "refused",
 		      count_json(counts->refused), "unsent", count_json(counts->unsent));
 	json_t *whole = json_pack(
-	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:b}", "read", count_json(counts->read),
-	    "sent", count_json(counts->sent), "bytes", count_json(counts->sent_bytes), "not_sent",
-	    count_json(not_sent(counts)), "failures", failures, "retries",
-	    count_json(counts->retries), "late_ns", lateness, "elapsed_s",
-	    (double)counts->elapsed_ns * 1e-9, "stopped", (int)counts->was_stopped);
+	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:b}", "read", count_json(counts->read),
+	    "sent", count_json(counts->sent), "bytes", count_json(counts->sent_bytes), "resynced",
+	    cw_resynced_json(&counts->resynced), "not_sent", count_json(not_sent(counts)),
+	    "failures", failures, "retries", count_json(counts->retries), "late_ns", lateness,
+	    "elapsed_s", (double)counts->elapsed_ns * 1e-9, "stopped", (int)counts->was_stopped);
 
 	return cw_json_print(whole, JSON_INDENT(1) | JSON_REAL_PRECISION(12), "the report ");
 }
@@ -156,7 +162,7 @@ static int replay(const struct cw_arguments *arguments, struct cw_transmit *tran
 		print_report(&counts, is_timed);
 	if (counts.was_stopped)
 		return CW_EXIT_STOPPED;
-	return result < 0 || not_sent(&counts) ? CW_EXIT_PROBLEM : status;
+	return result < 0 || not_sent(&counts) || counts.resynced.places ? CW_EXIT_PROBLEM : status;
 }
 
 int cw_command_replay(const struct cw_arguments *arguments)
@@ -169,6 +175,8 @@ int cw_command_replay(const struct cw_arguments *arguments)
 	    .speed = arguments->send.speed > 0                          ? arguments->send.speed
 		     : arguments->send.rate || arguments->send.topspeed ? 0
 									: 1,
+	    .resyncs = arguments->resyncs,
+	    .cure = arguments->resyncs ? NULL : CW_RESYNC_CURE,
 	    .sends_cut = arguments->send.sends_cut,
 	};
 	struct cw_transmit *transmit;

@@ -9,6 +9,7 @@
 #include "tools/commands/commands.h"
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
+#include "tools/text/report.h"
 
 /* Refuses several readers of standard input among -r, -V, -R and -F. */
 static int check_stdin(const struct cw_arguments *arguments)
@@ -31,6 +32,8 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 {
 	options->inputs = arguments->inputs.words;
 	options->input_count = arguments->inputs.count;
+	options->resyncs = arguments->resyncs;
+	options->cure = arguments->resyncs ? NULL : CW_RESYNC_CURE;
 	options->rules = rules;
 	options->match.prefilter = prefilter;
 	options->output.directory = arguments->output.directory;

@@ -5,7 +5,6 @@
 
 #include "core/base/clock.h"
 #include "core/packet/linktype.h"
-#include "core/source/source.h"
 #include "tools/devices/replay.h"
 
 #define SPAN_BYTES ((size_t)1 << 20)
@@ -268,7 +267,10 @@ static int check_link_types(const struct replay *replay, const char *input)
 static int take_input(struct replay *replay, const char *input)
 {
 	const struct cw_source_options options = {.wake_fd = replay->options->signal_fd,
-						  .linktype = replay->options->linktype};
+						  .linktype = replay->options->linktype,
+						  .resyncs = replay->options->resyncs,
+						  .cure = replay->options->cure};
+	struct cw_source_info info;
 	struct cw_source *source;
 	int result;
 
@@ -278,6 +280,9 @@ static int take_input(struct replay *replay, const char *input)
 		result = check_link_types(replay, input);
 		if (result == 0)
 			result = take_source(replay, source);
+		cw_source_info(source, &info);
+		replay->counts->resynced.places += info.resynced.places;
+		replay->counts->resynced.bytes += info.resynced.bytes;
 		cw_source_close(source);
 	}
 	cw_ifaces_fini(&replay->ifaces);

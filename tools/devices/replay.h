@@ -7,6 +7,7 @@
 #define CW_TOOLS_DEVICES_REPLAY_H
 
 #include "core/source/live/transmit.h"
+#include "core/source/source.h"
 #include "tools/options/options.h"
 
 #define CW_REPLAY_STUCK_MS 5000u /* time limit for an interface that accepts no packet */
@@ -18,12 +19,15 @@ struct cw_replay_options {
 	double speed;      /* factor on the timestamps' speed; 0: timestamps are ignored */
 	uint64_t rate;     /* packets/s; 0: no rate. Without speed and rate: full speed */
 	uint32_t linktype; /* assumed for all packets; CW_LINKTYPE_ANY: the files' */
+	bool resyncs;      /* skip damage in inputs; false: it ends the replay */
+	const char *cure;  /* ends the message of damage that could be skipped; or NULL */
 	bool sends_cut;    /* send the captured bytes of truncated packets */
 	int signal_fd;     /* readable: stop */
 };
 
 struct cw_replay_counts {
-	uint64_t read; /* packets: sent + cut + ... + unsent */
+	struct cw_source_resynced resynced; /* in all inputs and passes */
+	uint64_t read;                      /* packets: sent + cut + ... + unsent */
 	uint64_t sent, sent_bytes;
 	uint64_t cut;       /* packets truncated in the file */
 	uint64_t too_long;  /* packets over the interface's MTU */

@@ -161,6 +161,7 @@ struct cw_arguments {
 	bool json;
 	bool quiet;
 	bool dry_run;
+	bool resyncs; /* --resync */
 	struct cw_rules_arguments rules;
 	struct cw_filter_arguments filter;
 	struct cw_output_arguments output;

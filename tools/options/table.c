@@ -85,6 +85,10 @@ const struct cw_option_row cw_option_rows[] = {
 	 CW_BENCH | BENCH_FILES,
      "read packets as this link type", WORD(filter.linktype),
      .more = "A name or number of pcap-linktype(7), such as EN10MB, RAW or 113."},
+    {0, "resync", NULL, CW_GROUP_INPUT, CW_SPLIT | CW_REPLAY | CW_INSPECT | CW_INSPECT_FILES,
+     "continue after damage in an input", FLAG(resyncs),
+     .more = "Reads on from the next place with several intact records in a row. The bytes "
+	     "between are skipped and reported; the exit status is 1."},
     {'f', "filter", "EXPR", CW_GROUP_RULES, BOTH, "select the packets of one rule; repeatable",
      WORDS(rules.filters), COMMON,
      .more =

@@ -10,6 +10,10 @@ struct cw_books;
 struct cw_progress;
 struct cw_report;
 struct cw_source_joined;
+struct cw_source_resynced;
+
+/* Ends the message of damage that --resync could skip. */
+#define CW_RESYNC_CURE ". With --resync, reading continues after the damage"
 
 /* Print the report: a table on stderr, or JSON on stdout (returns 0 or CW_EXIT_PROBLEM). */
 void cw_report_print(const struct cw_report *report);
@@ -20,6 +24,9 @@ void cw_report_print_count(const struct cw_report *report);
 
 /* Returns the joined files of an input as an array. */
 json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_count);
+
+/* Returns the damage that was skipped as an object. */
+json_t *cw_resynced_json(const struct cw_source_resynced *resynced);
 
 /* Prints each loss and each failure on a line of stderr. */
 void cw_report_complain(const struct cw_report *report);

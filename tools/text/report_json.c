@@ -30,6 +30,12 @@ json_t *cw_joined_json(const struct cw_source_joined *joined, uint32_t joined_co
 	return list;
 }
 
+json_t *cw_resynced_json(const struct cw_source_resynced *resynced)
+{
+	return json_pack("{s:o, s:o}", "places", count(resynced->places), "bytes",
+			 count(resynced->bytes));
+}
+
 static json_t *input_blocks_json(const struct cw_block_counts *blocks)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "secrets",
@@ -62,12 +68,13 @@ static json_t *inputs_json(const struct cw_report *report)
 
 		json_array_append_new(
 		    list,
-		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+		    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
 			      cw_json_text(input->file), "packets", count(input->packets), "bytes",
 			      count(input->bytes), "file_bytes", count(input->file_bytes), "format",
 			      cw_json_text(input->format), "truncated", count(input->truncated),
 			      "joined", cw_joined_json(input->joined, input->joined_shown),
-			      "joined_count", count(input->joined_count), "error",
+			      "joined_count", count(input->joined_count), "resynced",
+			      cw_resynced_json(&input->resynced), "error",
 			      cw_json_text(input->error), "blocks",
 			      input_blocks_json(&input->blocks)));
 	}
