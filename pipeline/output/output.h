@@ -61,8 +61,8 @@ struct cw_output_blocks {
 	bool has_ended;              /* the section: it is in `ended` or was */
 	struct cw_sections ended;    /* sections whose statistics end the file */
 	uint64_t copied[CW_BLOCK_KINDS];
-	uint64_t dropped;          /* blocks with secrets that the rule does not keep */
-	uint64_t left_out;         /* the output cannot hold them */
+	uint32_t dropped;          /* blocks with secrets that the rule does not keep */
+	uint32_t left_out;         /* blocks that the output cannot hold; each counts once */
 	uint64_t left_out_options; /* of sections, interfaces and packets; as above */
 };
 
