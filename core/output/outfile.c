@@ -168,7 +168,8 @@ static int rename_new(const struct cw_outfile *file, int directory_fd)
 	return unlinkat(directory_fd, file->part_name, 0) ? -errno : 0;
 }
 
-static int rename_part(struct cw_outfile *file, int directory_fd)
+/* Fills *obstacle, or leaves it alone, if something that cannot be replaced has the name. */
+static int rename_part(struct cw_outfile *file, int directory_fd, const char **obstacle)
 {
 	struct stat status, there;
 	int failure = 0;
@@ -181,6 +182,8 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 	if (!file->options.no_clobber &&
 	    !fstatat(directory_fd, file->base, &there, AT_SYMLINK_NOFOLLOW))
 		failure = cw_target_replace(&there, status.st_uid);
+	if (failure && !S_ISREG(there.st_mode))
+		*obstacle = cw_target_describe_status(&there);
 	if (failure)
 		return failure;
 	if (file->options.no_clobber)
@@ -192,7 +195,7 @@ static int rename_part(struct cw_outfile *file, int directory_fd)
 
 static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
-	const char *step = "finish writing";
+	const char *step = "finish writing", *obstacle = NULL;
 	int directory_fd;
 	int status;
 
@@ -211,7 +214,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 	if (status < 0)
 		goto failed;
 	step = "rename to";
-	status = rename_part(file, directory_fd);
+	status = rename_part(file, directory_fd, &obstacle);
 	if (!status) {
 		file->has_part = false;
 		file->kind = TARGET_PUBLISHED;
@@ -227,8 +230,9 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 	}
 	close(directory_fd);
 failed:
-	return cw_error_set(error, status, "cannot %s %s: %s; the data is in %s", step, file->path,
-			    strerror(-status), file->part_path);
+	return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s", step,
+			    file->path, obstacle ? "it is " : "",
+			    obstacle ? obstacle : strerror(-status), file->part_path);
 }
 
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error)

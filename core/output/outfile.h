@@ -60,9 +60,9 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
  * Symbolic links are followed, and targets refused, as target.h says for files of the effective
  * user: the .part file is made where the links lead. Descriptors of this process ("/dev/stdout",
  * "/dev/fd/N") are written from their current offset. Waits for the reader of a FIFO; -EINTR if
- * wake_fd becomes readable. Sockets give -ENXIO, folders -EISDIR. With `is_later`, a link gives
- * -ELOOP; a FIFO or device gives -EEXIST. With `makes_folders`, makes missing folders, for this
- * user only.
+ * wake_fd becomes readable. Sockets give -ENXIO, folders -EISDIR. With `is_later`, nothing but a
+ * regular file is ever written: publishing fails if something else has the name. With
+ * `makes_folders`, makes missing folders, for this user only.
  */
 int cw_outfile_open(struct cw_outfile *file, struct cw_error *error);
 bool cw_outfile_is_open(const struct cw_outfile *file);

@@ -184,19 +184,6 @@ static int take_place(struct cw_outfile *file, struct cw_target *target)
 	return 0;
 }
 
-/* A name made while running is for regular files only. One that cannot be replaced makes publishing
- * fail, not opening: the data is then kept under its hidden name. */
-static int check_later(const struct cw_target *target, struct cw_error *error)
-{
-	if (target->kind == CW_TARGET_MISSING || target->kind == CW_TARGET_FILE)
-		return 0;
-	return cw_error_set(error,
-			    target->kind == CW_TARGET_FOLDER   ? -EISDIR
-			    : target->kind == CW_TARGET_SOCKET ? -ENXIO
-							       : -EEXIST,
-			    "%s is there already", cw_target_describe(target));
-}
-
 /* Opens the file for the first time. The failure's reason is in `error` if it has a code. */
 static int open_first(struct cw_outfile *file, struct cw_error *error)
 {
@@ -212,13 +199,19 @@ static int open_first(struct cw_outfile *file, struct cw_error *error)
 
 	if (status)
 		return status;
-	status = query.is_later ? check_later(&target, error)
-				: cw_target_check(&target, query.owner, file->path, error);
+	/* A name made while running is for a regular file. What is in its way makes publishing
+	 * fail, not opening: the packets are then kept under the temporary name. */
+	if (!query.is_later)
+		status = cw_target_check(&target, query.owner, file->path, error);
+	else if (target.kind == CW_TARGET_DESCRIPTOR)
+		status = cw_error_set(error, -EEXIST, "%s is there already",
+				      cw_target_describe(&target));
 	if (status)
 		goto out;
 	if (target.kind == CW_TARGET_DESCRIPTOR) {
 		status = open_descriptor(file, &target);
-	} else if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE) {
+	} else if (query.is_later || target.kind == CW_TARGET_MISSING ||
+		   target.kind == CW_TARGET_FILE) {
 		status = take_place(file, &target);
 		if (!status)
 			status = create_part(file, target.folder_fd);

@@ -309,6 +309,8 @@ static enum cw_target_kind kind_of(const struct stat *status)
 		return CW_TARGET_FOLDER;
 	if (S_ISSOCK(status->st_mode))
 		return CW_TARGET_SOCKET;
+	if (S_ISLNK(status->st_mode))
+		return CW_TARGET_LINK;
 	if (cw_target_is_null_device(status))
 		return CW_TARGET_SINK;
 	return CW_TARGET_STREAM;
@@ -344,11 +346,10 @@ static int take_last(struct walk *walk, const char *name)
 		target->kind = kind_of(status);
 		return 0;
 	}
+	if (walk->query->is_later)
+		return 0;
 	free(target->base);
 	target->base = NULL;
-	if (walk->query->is_later)
-		return cw_error_set(walk->error, -ELOOP, "%s%s is a symbolic link", walk->walked,
-				    name);
 	result = follow(walk, name);
 	return result ? result : 1;
 }
@@ -490,6 +491,8 @@ int cw_target_check(const struct cw_target *target, uid_t owner, const char *pat
 		return cw_error_set(error, -EISDIR, "%s is a folder: add a file name", path);
 	case CW_TARGET_SOCKET:
 		return cw_error_set(error, -ENXIO, "%s is a socket: choose another name", path);
+	case CW_TARGET_LINK:
+		return cw_error_set(error, -ELOOP, "%s is a symbolic link", path);
 	case CW_TARGET_FILE:
 		return check_file(target, owner, path, error);
 	case CW_TARGET_STREAM:
@@ -513,9 +516,18 @@ const char *cw_target_describe(const struct cw_target *target)
 		return "a folder";
 	if (target->kind == CW_TARGET_SOCKET)
 		return "a socket";
+	if (target->kind == CW_TARGET_LINK)
+		return "a symbolic link";
 	if (target->kind == CW_TARGET_FILE || target->kind == CW_TARGET_MISSING)
 		return "a file";
 	return S_ISFIFO(target->status.st_mode) ? "a FIFO" : "a device file";
+}
+
+const char *cw_target_describe_status(const struct stat *status)
+{
+	const struct cw_target target = {.kind = kind_of(status), .status = *status};
+
+	return cw_target_describe(&target);
 }
 
 void cw_target_fini(struct cw_target *target)

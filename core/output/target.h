@@ -25,6 +25,7 @@ enum cw_target_kind {
 	CW_TARGET_DESCRIPTOR, /* descriptor of this process, whatever it leads to */
 	CW_TARGET_FOLDER,
 	CW_TARGET_SOCKET,
+	CW_TARGET_LINK, /* a symbolic link that is not followed: with is_later only */
 };
 
 enum cw_target_folders {
@@ -53,8 +54,8 @@ struct cw_target {
 };
 
 /*
- * Finds what `path` stands for. Errors: -ENOENT for a missing folder; -ELOOP for too many links, or
- * for any link with `is_later`; -EPERM for a link that must not be followed; -EBADF for a number
+ * Finds what `path` stands for. Errors: -ENOENT for a missing folder; -ELOOP for too many links;
+ * -EPERM for a link that must not be followed; -EBADF for a number
  * without an inherited descriptor; another negative errno. `target` then needs no fini.
  *
  * A link is followed if it belongs to root, to `owner` or to the owner of the folder that it lies
@@ -67,9 +68,9 @@ int cw_target_find(struct cw_target *target, const char *path, const struct cw_t
 
 /*
  * Returns 0 if the target may be written, else a negative errno with the reason. Refused: folders;
- * sockets; FIFOs unless of root, `owner` or this process's user, and in a sticky folder that others
- * can write to unless also of the folder's owner or `owner`; regular files that cw_target_replace
- * refuses.
+ * sockets; links that are not followed; FIFOs unless of root, `owner` or this process's user, and
+ * in a sticky folder that others can write to unless also of the folder's owner or `owner`; regular
+ * files that cw_target_replace refuses.
  */
 int cw_target_check(const struct cw_target *target, uid_t owner, const char *path,
 		    struct cw_error *error);
@@ -89,6 +90,7 @@ bool cw_target_is_null_device(const struct stat *status);
 
 /* "standard output", "a FIFO", ...: for messages. */
 const char *cw_target_describe(const struct cw_target *target);
+const char *cw_target_describe_status(const struct stat *status);
 
 void cw_target_fini(struct cw_target *target);
 

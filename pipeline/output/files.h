@@ -42,6 +42,7 @@ struct cw_file_writer {
 	bool is_unusable; /* not even the header could be written */
 	bool is_torn;     /* may end within a record: could not be truncated after the last one */
 	bool is_published;
+	bool is_unnamed;  /* complete, but something is in the way of its name: a loss */
 	bool is_expired;  /* removed again for its file ring */
 	bool is_finished; /* published, discarded or given up: no descriptor any more */
 };

@@ -26,6 +26,8 @@ bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output 
 
 /* ---- trying again ---- */
 
+/* Returns the records that are in files or pipes, or are lost with a file that has no name: the
+ * report counts those. */
 static uint64_t written_records(const struct cw_output *output)
 {
 	const struct cw_file *file;
@@ -33,7 +35,7 @@ static uint64_t written_records(const struct cw_output *output)
 
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		if (!file->writer.is_finished || !file->cache.is_regular ||
-		    file->writer.is_published)
+		    file->writer.is_published || file->writer.is_unnamed)
 			sum += file->writer.anchor.records;
 	}
 	return sum;

@@ -18,6 +18,9 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		bool is_regular = file->cache.is_regular;
 
+		if (file->writer.is_unnamed)
+			report->lost[file->is_rotation ? CW_LOSS_ROTATE : CW_LOSS_IO_ERROR] +=
+			    file->writer.anchor.records;
 		if (!cw_outfile_was_created(file->outfile) ||
 		    (is_regular && !file->writer.is_published))
 			continue;
@@ -42,17 +45,24 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 	return 0;
 }
 
-/* Fills the rule's error if a published file lacks something. 0 or -ENOMEM. */
+/* Fills the rule's error if a complete file lacks something. 0 or -ENOMEM. */
 static int report_flaw(const struct cw_output *output, struct cw_report_rule *report)
 {
 	const struct cw_file *file = output->turn.files_first;
+	int result;
 
-	while (file && !cw_outfile_flaw(file->outfile))
+	while (file && !file->writer.is_unnamed && !cw_outfile_flaw(file->outfile))
 		file = file->turn.next;
 	if (!file)
 		return 0;
-	if (asprintf(&report->error, "%s is complete, but %s", file->path,
-		     cw_outfile_flaw(file->outfile)) >= 0)
+	if (file->writer.is_unnamed)
+		result =
+		    asprintf(&report->error, "something is in the way of %s: its packets are in %s",
+			     file->path, cw_outfile_part_path(file->outfile));
+	else
+		result = asprintf(&report->error, "%s is complete, but %s", file->path,
+				  cw_outfile_flaw(file->outfile));
+	if (result >= 0)
 		return 0;
 	report->error = NULL;
 	return -ENOMEM;
@@ -72,8 +82,8 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	report->early = output->odd.early;
 	explained = report->written;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++) {
-		report->lost[cause] = output->turn.lost[cause];
-		explained += output->turn.lost[cause];
+		report->lost[cause] += output->turn.lost[cause];
+		explained += report->lost[cause];
 	}
 	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++) {
 		report->left_out[cause] = output->turn.left_out[cause];

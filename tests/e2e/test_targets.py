@@ -118,22 +118,41 @@ class Files(command.Test):
         """The packets for its name stay in the hidden file."""
         self.write("a.3.pcap", b"precious")
         os.chmod(self.path("a.3.pcap"), 0o444)
-        done = e2e.capweir("split", "-q", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
-                           cwd=self.directory)
-        self.assertEqual(done.status, 1, e2e.text_of(done))
-        self.assertIn("the data is in ", done.err)
+        self.check_skipped("a.3.pcap", "Permission denied")
         self.assertEqual(self.read("a.3.pcap"), b"precious")
-        hidden = [name for name in os.listdir(self.directory) if name.endswith(".part")]
-        self.assertEqual(len(hidden), 1)
-        self.assertEqual(self.packets_of(hidden[0]), self.source[30:40])
+
+    def check_skipped(self, name, reason):
+        """One name of several is in use: only that file is without its name."""
+        report, done = self.run_json("split", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
+                                     cwd=self.directory, status=1)
+        number = int(name.split(".")[1]) if name.count(".") > 1 else 0
+        skipped = self.source[10 * number:10 * number + 10]
+        hidden, = [one for one in os.listdir(self.directory) if one.endswith(".part")]
+        self.assertIn(f"{name}: {reason}; the data is in {hidden}", done.err)
+        self.assertEqual(self.packets_of(hidden), skipped)
+        rule, = report["rules"]
+        self.assertNotIn(name, rule["files"])
+        self.assertIn(hidden, rule["error"])
+        self.assertEqual(sum((self.packets_of(one) for one in rule["files"]), []),
+                         [one for one in self.source if one not in skipped])
+        self.assertEqual((rule["written"], sum(rule["lost"].values()), report["complete"]),
+                         (len(self.source) - 10, 10, False))
+        for one in rule["files"] + [hidden]:
+            os.unlink(self.path(one))
+
+    def test_a_name_in_use_costs_one_file_of_several(self):
+        for make, says in ((os.mkdir, "it is a folder"), (os.mkfifo, "it is a FIFO")):
+            for name in ("a.1.pcap", "a.5.pcap"):
+                with self.subTest(name=name, says=says):
+                    make(self.path(name))
+                    self.check_skipped(name, says)
+                    self.assertTrue(os.path.exists(self.path(name)))
+                    (os.rmdir if make == os.mkdir else os.unlink)(self.path(name))
 
     def test_a_link_with_a_later_name_is_not_followed(self):
         self.write("target", b"precious")
         os.symlink("target", self.path("a.3.pcap"))
-        done = e2e.capweir("split", "-q", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
-                           cwd=self.directory)
-        self.assertEqual(done.status, 1, e2e.text_of(done))
-        self.assertIn("a.3.pcap is a symbolic link", done.err)
+        self.check_skipped("a.3.pcap", "it is a symbolic link")
         self.assertEqual(self.read("target"), b"precious")
         self.assertTrue(os.path.islink(self.path("a.3.pcap")))
 

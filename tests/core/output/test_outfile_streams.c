@@ -199,6 +199,11 @@ static void links_are_followed_to_files_of_the_same_owner(void **state)
 
 static void a_name_made_while_running_is_a_regular_file(void **state)
 {
+	static const struct {
+		const char *name;
+		int failure;
+	} obstacles[] = {
+	    {"later-link", -EEXIST}, {"later-fifo", -EEXIST}, {"later-folder", -EISDIR}};
 	struct cw_outfile_options later = plain;
 	struct cw_outfile *file;
 
@@ -207,15 +212,17 @@ static void a_name_made_while_running_is_a_regular_file(void **state)
 	assert_int_equal(symlink("big/other", in_folder("later-link")), 0);
 	assert_int_equal(mkfifo(in_folder("later-fifo"), 0600), 0);
 	assert_int_equal(mkdir(in_folder("later-folder"), 0700), 0);
-	file = new_file(in_folder("later-link"), later);
-	assert_int_equal(cw_outfile_open(file, &error), -ELOOP);
-	cw_outfile_free(file);
-	file = new_file(in_folder("later-fifo"), later);
-	assert_int_equal(cw_outfile_open(file, &error), -EEXIST);
-	cw_outfile_free(file);
-	file = new_file(in_folder("later-folder"), later);
-	assert_int_equal(cw_outfile_open(file, &error), -EISDIR);
-	cw_outfile_free(file);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(obstacles); i++) {
+		file = open_file(in_folder(obstacles[i].name), later);
+		assert_int_equal(cw_outfile_publish(file, &error), obstacles[i].failure);
+		assert_false(cw_outfile_is_published(file));
+		assert_non_null(strstr(error.text, cw_outfile_part_path(file)));
+		assert_true(exists(cw_outfile_part_path(file)));
+		assert_true(exists(in_folder(obstacles[i].name)));
+		assert_int_equal(cw_outfile_discard(file, false), 0);
+		cw_outfile_free(file);
+	}
+	assert_false(exists(in_folder("big/other")));
 	make_file(in_folder("later-file"), "old");
 	file = open_file(in_folder("later-file"), later);
 	assert_int_equal(cw_outfile_publish(file, &error), 0);
