@@ -24,6 +24,7 @@ static void add_stats(struct cw_live_stats *sum, const struct cw_live_stats *mor
 	sum->wakeups += more->wakeups;
 	sum->stalls += more->stalls;
 	sum->downs += more->downs;
+	sum->is_uncounted |= more->is_uncounted;
 	sum->ring_blocks = more->ring_blocks; /* current values, not sums */
 	sum->ring_used = more->ring_used;
 }
@@ -179,6 +180,11 @@ void *cw_capture_live_main(void *argument)
 		}
 	}
 	publish(lane, live);
+	if (lane->capture.stats.is_uncounted)
+		cw_run_tell(capture->run, CW_PROBLEM,
+			    "cannot read the kernel's counters of %s, queue %u: packets that the "
+			    "kernel dropped may not be counted",
+			    capture->inputs->at[lane->input].path, lane->queue);
 	if (lane->capture.is_reader)
 		cw_generation_leave(lane);
 	cw_lane_end(lane);

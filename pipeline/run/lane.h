@@ -74,9 +74,9 @@ CW_ASSERT_LINE(struct cw_lane, shared);
 CW_ASSERT_LINE(struct cw_lane, capture);
 CW_ASSERT_LINE(struct cw_lane, turn);
 CW_ASSERT_BYTES(struct cw_lane_shared, 88);
-CW_ASSERT_BYTES(struct cw_lane_capture, 184);
+CW_ASSERT_BYTES(struct cw_lane_capture, 216);
 CW_ASSERT_BYTES(struct cw_lane_turn, 32);
-CW_ASSERT_BYTES(struct cw_lane, 8 * CW_CACHE_LINE);
+CW_ASSERT_BYTES(struct cw_lane, 9 * CW_CACHE_LINE);
 
 /* Makes a lane with `batch_count` batches. 0 or -ENOMEM; call cw_lane_fini in either case. */
 int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,

@@ -137,6 +137,8 @@ struct cw_live_stats {
 	uint64_t left;           /* kernel_seen - kernel_dropped - received: in the kernel ring */
 	uint64_t blocks;         /* blocks taken from the kernel; pcap: filled; xdp: batches */
 	uint64_t wakeups;        /* ends of waiting */
+	uint64_t assumed;        /* part of kernel_seen that the kernel did not confirm */
+	bool is_uncounted;       /* the kernel's counters could not be read the last time */
 	uint64_t stalls;         /* times next returned -EAGAIN */
 	uint64_t downs;          /* times the interface went down */
 	uint32_t ring_blocks;    /* blocks in the kernel ring; 0: not known */

@@ -7,6 +7,24 @@
 
 #include "core/base/clock.h"
 
+void cw_live_count(struct cw_live_stats *stats, bool is_read, uint64_t seen, uint64_t dropped)
+{
+	uint64_t known;
+
+	if (is_read) {
+		stats->kernel_seen += seen - stats->assumed;
+		stats->kernel_dropped += dropped;
+		stats->assumed = 0;
+	}
+	stats->is_uncounted = !is_read;
+	known = stats->kernel_dropped + stats->received;
+	if (!is_read && stats->kernel_seen < known) {
+		stats->assumed += known - stats->kernel_seen;
+		stats->kernel_seen = known;
+	}
+	stats->left = stats->kernel_seen - known;
+}
+
 int cw_patience_left(struct cw_patience *patience)
 {
 	uint64_t now;

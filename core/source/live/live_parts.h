@@ -30,6 +30,10 @@ struct cw_live {
 
 #define CW_NS_PER_MS UINT64_C(1000000)
 
+/* Adds what the kernel counted since the last time that its counters could be read. If they cannot
+ * be read now, assumes that it saw what was received. */
+void cw_live_count(struct cw_live_stats *stats, bool is_read, uint64_t seen, uint64_t dropped);
+
 /* The time limit of a call of next. */
 struct cw_patience {
 	int timeout_ms;  /* -1: no limit */

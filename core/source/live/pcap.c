@@ -249,7 +249,8 @@ static int wait_for_rest(struct cw_live_pcap *live)
 
 	if (elapsed_ms > retire_ms) {
 		cw_live_pcap_read_stats(live);
-		live->is_drained = live->stats.left == 0 || !live->is_packet_socket ||
+		live->is_drained = (live->stats.left == 0 && !live->stats.is_uncounted) ||
+				   !live->is_packet_socket ||
 				   elapsed_ms > CW_LIVE_DRAIN_MS_MAX(retire_ms);
 	}
 	if (live->is_drained) {
@@ -345,16 +346,17 @@ void cw_live_pcap_read_stats(struct cw_live_pcap *live)
 {
 	struct cw_live_stats *stats = &live->stats;
 	struct pcap_stat now = live->known;
+	bool is_read = pcap_stats(live->handle, &now) == 0 || !live->is_packet_socket;
 
 	live->arenas_since_stats = 0;
-	if (pcap_stats(live->handle, &now) == 0) {
-		stats->kernel_seen += now.ps_recv - live->known.ps_recv;
-		stats->kernel_dropped += now.ps_drop - live->known.ps_drop;
+	cw_live_count(stats, is_read, now.ps_recv - live->known.ps_recv,
+		      now.ps_drop - live->known.ps_drop);
+	if (is_read)
 		live->known = now;
-	}
-	if (!live->is_packet_socket)
-		stats->kernel_seen = stats->kernel_dropped + stats->received;
-	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
+	if (live->is_packet_socket)
+		return;
+	stats->kernel_seen = stats->kernel_dropped + stats->received;
+	stats->left = 0;
 }
 
 static void read_stats(struct cw_live *base, uint32_t queue, struct cw_live_stats *stats)

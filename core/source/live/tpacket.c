@@ -257,8 +257,8 @@ static int wait_for_rest(struct cw_live_queue *queue)
 
 	if (elapsed_ms > queue->retire_ms) {
 		cw_live_read_stats(queue);
-		queue->is_drained =
-		    queue->stats.left == 0 || elapsed_ms > CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
+		queue->is_drained = (queue->stats.left == 0 && !queue->stats.is_uncounted) ||
+				    elapsed_ms > CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 		if (queue->is_drained)
 			return -ENODATA;
 	}
@@ -270,8 +270,9 @@ static int wait_for_rest(struct cw_live_queue *queue)
 static bool has_remains(struct cw_live_queue *queue)
 {
 	cw_live_read_stats(queue);
-	return queue->stats.left && (cw_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
-					CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
+	return (queue->stats.left || queue->stats.is_uncounted) &&
+	       (cw_now_ns() - queue->removed_ns) / CW_NS_PER_MS <=
+		   CW_LIVE_DRAIN_MS_MAX(queue->retire_ms);
 }
 
 /* Waits for a change. Returns 1: try again; 0: time is over; or the error for next. */
@@ -337,15 +338,13 @@ void cw_live_read_stats(struct cw_live_queue *queue)
 {
 	struct tpacket_stats_v3 kernel = {0}; /* full size: a shorter struct gets no freezes */
 	socklen_t bytes = sizeof(kernel);
-	struct cw_live_stats *stats = &queue->stats;
+	bool is_read;
 
 	queue->blocks_since_stats = 0;
-	if (getsockopt(queue->fd, SOL_PACKET, PACKET_STATISTICS, &kernel, &bytes) == 0) {
-		stats->kernel_seen += kernel.tp_packets; /* includes tp_drops */
-		stats->kernel_dropped += kernel.tp_drops;
-		stats->freezes += kernel.tp_freeze_q_cnt;
-	}
-	stats->left = stats->kernel_seen - stats->kernel_dropped - stats->received;
+	is_read = getsockopt(queue->fd, SOL_PACKET, PACKET_STATISTICS, &kernel, &bytes) == 0;
+	queue->stats.freezes += kernel.tp_freeze_q_cnt;
+	/* tp_packets includes tp_drops */
+	cw_live_count(&queue->stats, is_read, kernel.tp_packets, kernel.tp_drops);
 }
 
 /* Returns the blocks that the kernel cannot fill now: a snapshot that may be outdated. */

@@ -451,7 +451,8 @@ static void read_kernel(struct cw_xdp_queue *queue)
 	struct xdp_statistics kernel = {0}; /* older kernels fill fewer fields */
 	socklen_t bytes = sizeof(kernel);
 
-	if (getsockopt(queue->fd, SOL_XDP, XDP_STATISTICS, &kernel, &bytes) == 0) {
+	stats->is_uncounted = getsockopt(queue->fd, SOL_XDP, XDP_STATISTICS, &kernel, &bytes) != 0;
+	if (!stats->is_uncounted) {
 		stats->kernel_dropped = kernel.rx_dropped + kernel.rx_ring_full;
 		stats->freezes = kernel.rx_fill_ring_empty_descs;
 	}
