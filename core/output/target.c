@@ -116,14 +116,15 @@ static void reach(struct walk *walk, int fd)
 	walk->fd = fd;
 }
 
-/* Starts at "/" or at the current folder. */
-static int start(struct walk *walk, bool is_absolute)
+/* Starts the path at "/" or at the current folder. */
+static int start(struct walk *walk, const char *path)
 {
+	bool is_absolute = *path == '/';
 	int fd = open_path(AT_FDCWD, is_absolute ? "/" : ".", O_DIRECTORY);
 
 	if (fd < 0)
-		return cw_error_set_errno(walk->error, fd, "cannot open the folder %s",
-					  is_absolute ? "/" : ".");
+		return cw_error_set_errno(walk->error, fd, "cannot open the folder %s of %s",
+					  is_absolute ? "/" : ".", path);
 	reach(walk, fd);
 	walk->walked_bytes = is_absolute;
 	memcpy(walk->walked, "/", 2);
@@ -192,7 +193,7 @@ static int substitute(struct walk *walk, int link_fd)
 	if (rest_bytes > 1)
 		walk->rest[bytes] = '/';
 	walk->at = walk->rest;
-	return text[0] == '/' ? start(walk, true) : 0;
+	return text[0] == '/' ? start(walk, text) : 0;
 }
 
 /* Follows a link. Links of procfs are the kernel's: their text need not be a path from here. */
@@ -393,7 +394,7 @@ static int find(struct walk *walk, const char *path)
 	walk->made_bytes = walk->query->folders == CW_TARGET_FOLDERS_EXIST
 			       ? 0
 			       : bytes - cw_min_size(bytes, walk->query->fixed_bytes);
-	result = start(walk, path[0] == '/');
+	result = start(walk, path);
 	if (result == 0) {
 		do
 			result = take_step(walk);

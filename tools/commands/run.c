@@ -201,10 +201,14 @@ static bool can_reload(const struct run *run)
 
 static void handle_signal(struct run *run, int signal_fd)
 {
-	struct signalfd_siginfo signal;
+	struct signalfd_siginfo signal = {.ssi_signo = SIGTERM};
 
-	if (read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
-		return;
+	if (read(signal_fd, &signal, sizeof(signal)) < 0) {
+		if (errno == EINTR || errno == EAGAIN || run->is_stopped)
+			return;
+		/* It may be any signal: ending is safer than running on for ever. */
+		cw_complain("cannot read a signal: %s", strerror(errno));
+	}
 	switch (signal.ssi_signo) {
 	case SIGUSR1:
 		print_stats(run);
@@ -348,9 +352,10 @@ static void wait_for_end(struct run *run, int signal_fd)
 		uint32_t count = run->control ? cw_control_fds(run->control, fds + 3) : 0;
 		int ready = poll(fds, 3 + count, next_wait_ms(run, progress_s, stats_s));
 
-		if (ready < 0 && errno != EINTR) { /* no memory: look again soon */
+		if (ready < 0 && errno != EINTR) { /* no memory: look at both again soon */
 			nanosleep(&pause, NULL);
 			fds[0].revents = cw_pipeline_is_done(run->pipeline) ? POLLIN : 0;
+			handle_signal(run, signal_fd);
 		}
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
@@ -517,7 +522,7 @@ static int watch_signals(void)
 	sigaction(SIGTERM, &early, NULL);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
-	return signalfd(-1, &signals, SFD_CLOEXEC);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,

@@ -243,6 +243,8 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 		name = identity->name = DEFAULT_USER;
 	errno = 0;
 	entry = getpwnam(name);
+	if (!entry && (errno == ENOMEM || errno == EIO || errno == EMFILE || errno == ENFILE))
+		return cw_error_set_errno(error, -errno, "cannot look up user %s", name);
 	if (!entry)
 		return cw_error_set(error, -EINVAL,
 				    "user %s does not exist: name an existing user with -Z", name);
