@@ -10,6 +10,9 @@
  * the k-th, the file FAULT_FILE is truncated to FAULT_BYTES. FAULT_COUNTS=path: at exit the file
  * gets a line per call, "name count", and the line "struck 0|1"; at a crash, the line "crash FILE"
  * with the program or library of the function that crashed.
+ *
+ * The allocations of libseccomp (2.5.4) are spared: without memory, seccomp_load() crashes, never
+ * returns, or installs a list that allows no call, not even exit.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +28,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -72,6 +77,18 @@
 	X(socketpair)            \
 	X(send)                  \
 	X(recv)                  \
+	X(recvfrom)              \
+	X(recvmsg)               \
+	X(sendto)                \
+	X(sendmsg)               \
+	X(socket)                \
+	X(bind)                  \
+	X(ioctl)                 \
+	X(getsockopt)            \
+	X(setsockopt)            \
+	X(epoll_create1)         \
+	X(epoll_ctl)             \
+	X(epoll_wait)            \
 	X(io_uring_queue_init)   \
 	X(io_uring_submit)       \
 	X(io_uring_wait)         \
@@ -321,6 +338,17 @@ int fcntl(int fd, int command, ...)
 	return strikes(CALL_fcntl) ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
 }
 
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list rest;
+	void *argument;
+
+	va_start(rest, request);
+	argument = va_arg(rest, void *);
+	va_end(rest);
+	return strikes(CALL_ioctl) ? -1 : (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
 FAILING(int, fstat, -1, (int fd, struct stat *status), (fd, status))
 FAILING(int, fstatat, -1, (int folder, const char *path, struct stat *status, int flags),
 	(folder, path, status, flags))
@@ -370,6 +398,28 @@ FAILING(int, socketpair, -1, (int domain, int type, int protocol, int fds[2]),
 FAILING(ssize_t, send, -1, (int fd, const void *data, size_t size, int flags),
 	(fd, data, size, flags))
 FAILING(ssize_t, recv, -1, (int fd, void *data, size_t size, int flags), (fd, data, size, flags))
+FAILING(ssize_t, recvfrom, -1,
+	(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from, socklen_t *length),
+	(fd, data, size, flags, from, length))
+FAILING(ssize_t, recvmsg, -1, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+FAILING(ssize_t, sendto, -1,
+	(int fd, const void *data, size_t size, int flags, __CONST_SOCKADDR_ARG to,
+	 socklen_t length),
+	(fd, data, size, flags, to, length))
+FAILING(ssize_t, sendmsg, -1, (int fd, const struct msghdr *message, int flags),
+	(fd, message, flags))
+FAILING(int, socket, -1, (int domain, int type, int protocol), (domain, type, protocol))
+FAILING(int, bind, -1, (int fd, __CONST_SOCKADDR_ARG address, socklen_t length),
+	(fd, address, length))
+FAILING(int, getsockopt, -1, (int fd, int level, int option, void *value, socklen_t *length),
+	(fd, level, option, value, length))
+FAILING(int, setsockopt, -1, (int fd, int level, int option, const void *value, socklen_t length),
+	(fd, level, option, value, length))
+FAILING(int, epoll_create1, -1, (int flags), (flags))
+FAILING(int, epoll_ctl, -1, (int epoll, int action, int fd, struct epoll_event *event),
+	(epoll, action, fd, event))
+FAILING(int, epoll_wait, -1, (int epoll, struct epoll_event *events, int count, int timeout),
+	(epoll, events, count, timeout))
 
 /* ---- memory: every allocation counts as malloc ---- */
 
@@ -378,30 +428,40 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
+static bool allocation_fails(const void *caller)
+{
+	Dl_info info;
+
+	if (dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "/libseccomp.so"))
+		return false;
+	return strikes(CALL_malloc);
+}
+
 void *malloc(size_t size)
 {
-	return strikes(CALL_malloc) ? NULL : __libc_malloc(size);
+	return allocation_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return strikes(CALL_malloc) ? NULL : __libc_calloc(count, size);
+	return allocation_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-	return size && strikes(CALL_malloc) ? NULL : __libc_realloc(memory, size);
+	return size && allocation_fails(__builtin_return_address(0)) ? NULL
+								     : __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-	return strikes(CALL_malloc) ? NULL : __libc_memalign(alignment, size);
+	return allocation_fails(__builtin_return_address(0)) ? NULL
+							     : __libc_memalign(alignment, size);
 }
 
-char *strndup(const char *text, size_t size)
+static char *copy_text(const char *text, size_t length, const void *caller)
 {
-	size_t length = strnlen(text, size);
-	char *copy = malloc(length + 1);
+	char *copy = allocation_fails(caller) ? NULL : __libc_malloc(length + 1);
 
 	if (!copy)
 		return NULL;
@@ -410,9 +470,14 @@ char *strndup(const char *text, size_t size)
 	return copy;
 }
 
+char *strndup(const char *text, size_t size)
+{
+	return copy_text(text, strnlen(text, size), __builtin_return_address(0));
+}
+
 char *strdup(const char *text)
 {
-	return strndup(text, strlen(text));
+	return copy_text(text, strlen(text), __builtin_return_address(0));
 }
 
 /* ---- libraries ---- */
