@@ -148,7 +148,7 @@ struct cw_output_writer {
 struct cw_output {
 	/* constant while in use */
 	uint32_t index;
-	bool is_stream; /* of a reload, and no regular file: its name never gets a number */
+	bool is_stream; /* a FIFO, a device or a descriptor: its name never gets a number */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
 	enum cw_format format;    /* pcap: ns if the user chose it, else us; see turn.format */

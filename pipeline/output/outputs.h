@@ -39,6 +39,7 @@ struct cw_outputs {
 	struct cw_pack *pack;                 /* NULL: no output is compressed */
 	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
 	bool has_files;                       /* `files` was initialised */
+	bool *are_streams;    /* by rule, from the check of targets to the outputs' set-up; owned */
 	bool has_used_stdout; /* an output writes or wrote to it; start-up, then the reloader */
 
 	/* between threads */

@@ -98,9 +98,11 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 	outputs->count = rules->count;
 	cw_outputs_adopt(outputs, rules);
 	outputs->turn.used_count = rules->count;
-	for (uint32_t index = 0; index < rules->count && result == 0; index++)
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
+		outputs->at[index].is_stream = outputs->are_streams[index];
 		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
+	}
 	if (result == 0 && setup_pack(outputs) < 0)
 		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
 	return result;

@@ -191,7 +191,8 @@ int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error)
 	struct cw_claims claims;
 	int result = 0;
 
-	if (cw_claims_init(&claims, outputs->run, rules) < 0)
+	outputs->are_streams = calloc(rules->count, sizeof(*outputs->are_streams));
+	if (!outputs->are_streams || cw_claims_init(&claims, outputs->run, rules) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
 	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
 		const struct cw_rule *rule = &rules->rules[index];
@@ -201,6 +202,7 @@ int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error)
 				      NULL) < 0)
 			continue; /* cw_setup_output reports it */
 		result = cw_setup_target(&claims, rule, name, true, error);
+		outputs->are_streams[index] = claims.is_stream;
 		outputs->has_used_stdout |= claims.is_stdout;
 		cw_template_free(name);
 	}

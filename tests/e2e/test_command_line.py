@@ -76,6 +76,8 @@ class Refused(command.Test):
         os.symlink("/dev/null", self.path("sink"))
         for one, two in (("/dev/null", "/dev/null"), ("/dev/null", "sink"), ("sink", "sink")):
             self.split("-f", "udp", "-w", one, "-f", "tcp", "-w", two)
+            for path in ("/dev/null.1", self.path("sink.1")):
+                self.assertFalse(os.path.lexists(path))
 
     def test_templates_must_not_collide(self):
         self.assert_refused("split", "-r", "in.pcap", "-f", "udp", "-w", "%Y-a.pcap", "-f", "tcp",

@@ -76,6 +76,9 @@ class Outputs(command.Test):
         self.assertEqual(self.packets_of("out.pcap"), self.source)
         self.assert_refused("split", "-V", "-", "-r", "-", "-w", "out.pcap", says="once only",
                             input=b"in.pcap\n")
+        for names in (b"in.pcap\0second.pcap\0", b"in.pcap\n\0"):
+            self.write("list", names)
+            self.assert_refused("split", "-V", "list", "-w", "out.pcap", says="NUL")
         done = e2e.capweir("split", "-V", "nowhere", "-w", "out.pcap", cwd=self.directory)
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("-V nowhere: No such file", done.err)

@@ -207,6 +207,7 @@ int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_r
 	FILE *file = strcmp(text, "-") == 0 ? stdin : fopen(text, "r");
 	char *line = NULL;
 	size_t room = 0;
+	ssize_t bytes;
 	int result = 0;
 
 	if (!file) {
@@ -215,7 +216,13 @@ int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_r
 	}
 	if (cw_words_add((struct cw_words *)((char *)arguments + row->to), text) < 0)
 		result = cw_complain_no_memory();
-	while (result == 0 && getline(&line, &room, file) > 0) {
+	while (result == 0 && (bytes = getline(&line, &room, file)) > 0) {
+		if (strlen(line) < (size_t)bytes) {
+			result = cw_refuse("-V %s: has NUL bytes: write one name a line, as "
+					   "find -print does",
+					   text);
+			break;
+		}
 		line[strcspn(line, "\r\n")] = '\0';
 		if (!*line)
 			continue;
