@@ -9,9 +9,6 @@
 
 #include "core/format/options.h"
 
-#define PCAP_MAGIC_US 0xa1b2c3d4u
-#define PCAP_MAGIC_NS 0xa1b23c4du
-
 #define BLOCK_SHB 0x0a0d0d0au
 #define BLOCK_IDB 1u
 #define BLOCK_EPB 6u
@@ -55,7 +52,7 @@ size_t cw_format_header(enum cw_format format, uint32_t link_field, uint32_t sna
 {
 	if (format == CW_FORMAT_PCAPNG)
 		return cw_format_section(NULL, buffer);
-	cw_store_u32(buffer, format == CW_FORMAT_PCAP_NS ? PCAP_MAGIC_NS : PCAP_MAGIC_US);
+	cw_store_u32(buffer, format == CW_FORMAT_PCAP_NS ? CW_PCAP_MAGIC_NS : CW_PCAP_MAGIC_US);
 	cw_store_u16(buffer + 4, 2);
 	cw_store_u16(buffer + 6, 4);
 	cw_store_u64(buffer + 8, 0);

@@ -17,6 +17,8 @@ enum cw_format {
 	CW_FORMAT_PCAPNG,
 };
 
+#define CW_PCAP_MAGIC_US 0xa1b2c3d4u
+#define CW_PCAP_MAGIC_NS 0xa1b23c4du
 #define CW_PCAP_HEADER_BYTES 24u
 #define CW_PCAP_RECORD_BYTES 16u
 #define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */

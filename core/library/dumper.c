@@ -42,11 +42,12 @@ struct cw_dumper {
 	uint32_t iface_count;
 	struct cw_block_place place; /* pcapng: in the blocks of the handle's input */
 	bool discards_secrets;
-	uint64_t start;   /* position of the file at opening, bytes */
-	uint64_t written; /* bytes given to the system */
-	uint64_t whole;   /* bytes of these, up to the last complete record */
-	size_t used;      /* bytes in the buffer */
-	size_t capacity;  /* size of the buffer in bytes */
+	uint64_t start;      /* position of the file at opening, bytes */
+	uint64_t written;    /* bytes given to the system */
+	uint64_t whole;      /* bytes of these, up to the last complete record */
+	size_t header_bytes; /* pcap: bytes of the header that is written first */
+	size_t used;         /* bytes in the buffer */
+	size_t capacity;     /* size of the buffer in bytes */
 	uint8_t *buffer;
 };
 
@@ -56,8 +57,7 @@ struct cw_dumper {
 static void find_whole(struct cw_dumper *dumper, size_t flushed)
 {
 	/* The buffer begins at a boundary, or with the file's header. */
-	bool has_header = !dumper->written && dumper->format != CW_FORMAT_PCAPNG;
-	size_t from = has_header ? CW_PCAP_HEADER_BYTES : 0;
+	size_t from = dumper->written ? 0 : dumper->header_bytes;
 	uint64_t records, bytes;
 
 	dumper->whole = dumper->written;
@@ -374,6 +374,7 @@ static int make(struct cw_dumper **result, int fd, const struct beginning *begin
 					     : lseek(fd, 0, SEEK_CUR);
 	dumper->start = at > 0 ? (uint64_t)at : 0;
 	dumper->used = write_header(beginning, dumper->snaplen, dumper->buffer);
+	dumper->header_bytes = dumper->format == CW_FORMAT_PCAPNG ? 0 : dumper->used;
 	dumper->caplen_max = UINT32_MAX;
 	if (beginning->keeps_whole) {
 		if (beginning->format != CW_FORMAT_PCAPNG)
@@ -384,43 +385,77 @@ static int make(struct cw_dumper **result, int fd, const struct beginning *begin
 	return 0;
 }
 
-/* Reads the first bytes of the descriptor's file, also if the descriptor is for writing only.
- * Returns false if the system does not allow that. */
-static bool read_magic(int fd, uint32_t *magic)
+/* Reads the file of a descriptor to its end. Returns 1 and fills `info` and the first bytes; 0 if
+ * the file is no capture file or cannot be read; or the damage in it. */
+static int read_file(int fd, struct cw_source_info *info, uint32_t *magic, struct cw_error *error)
 {
+	struct cw_source_options options = {
+	    .linktype = CW_LINKTYPE_ANY, .is_unmapped = true, .wake_fd = -1};
+	struct cw_source *source;
+	struct cw_ifaces ifaces;
+	struct cw_lease lease;
+	struct cw_span span;
 	char path[32];
-	bool is_read = pread(fd, magic, sizeof(*magic), 0) == sizeof(*magic);
-	int other;
+	int result;
 
-	if (is_read)
-		return true;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	other = open(path, O_RDONLY | O_CLOEXEC);
-	if (other < 0)
-		return false;
-	is_read = pread(other, magic, sizeof(*magic), 0) == sizeof(*magic);
-	close(other);
-	return is_read;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* it may be for writing only */
+	cw_ifaces_init(&ifaces);
+	result = cw_source_open(&source, path, &ifaces, &options, NULL);
+	if (result == 0) {
+		do {
+			result =
+			    cw_source_next(source, BUFFER_BYTES, UINT32_MAX, &span, &lease, error);
+			cw_lease_give_back(&lease);
+		} while (result == 1);
+		cw_source_info(source, info);
+		cw_source_close(source);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (result == 0)
+			result = pread(fd, magic, sizeof(*magic), 0) == sizeof(*magic);
+		if (fd >= 0)
+			close(fd);
+	} else {
+		result = 0;
+	}
+	cw_ifaces_fini(&ifaces);
+	return result;
 }
 
-/* Refuses to put a second header into a capture file. Only pcapng has files of several sections. */
-static int refuse_damage(const struct cw_dumper *dumper, struct cw_error *error)
+/*
+ * Handles a file that is not empty: bytes that are no capture file stay before the new header; a
+ * pcapng file gets a further section; a pcap file continues without a second header, which would
+ * damage it. Returns 0, -EEXIST if the file cannot continue so, or the damage in it.
+ */
+static int continue_file(struct cw_dumper *dumper, enum cw_dumper_format wanted,
+			 struct cw_error *error)
 {
-	static const uint32_t magics[] = {0xa1b2c3d4, 0xa1b23c4d, 0xd4c3b2a1, 0x4d3cb2a1};
+	bool is_pcapng = dumper->format == CW_FORMAT_PCAPNG, is_at_end, is_ns;
+	struct cw_source_info info;
+	struct stat status;
 	uint32_t magic;
-	bool is_capture;
+	int result;
 
-	if (!dumper->is_regular || !dumper->start || !read_magic(dumper->fd, &magic))
+	if (!dumper->is_regular || !dumper->start || fstat(dumper->fd, &status))
 		return 0;
-	is_capture = magic == CW_PCAPNG_SHB && dumper->format != CW_FORMAT_PCAPNG;
-	for (size_t i = 0; i < CW_ARRAY_COUNT(magics); i++)
-		is_capture |= magic == magics[i];
-	if (!is_capture)
+	result = read_file(dumper->fd, &info, &magic, error);
+	if (result <= 0)
+		return result;
+	is_at_end = dumper->start == (uint64_t)status.st_size && !info.joined_count;
+	is_ns = magic == CW_PCAP_MAGIC_NS;
+	if (is_at_end && is_pcapng && magic == CW_PCAPNG_SHB)
 		return 0;
-	return cw_error_set(error, -EEXIST,
-			    "cannot write to descriptor %d: its file begins as a capture file, "
-			    "which a second header would damage. Give an empty file",
-			    dumper->fd);
+	if (!is_at_end || is_pcapng || (!is_ns && magic != CW_PCAP_MAGIC_US) ||
+	    info.linktype != dumper->linktype ||
+	    choose_format(wanted, is_ns) != (is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US))
+		return cw_error_set(error, -EEXIST,
+				    "cannot append to descriptor %d: its capture file has another "
+				    "format, link type or position. Give an empty file",
+				    dumper->fd);
+	dumper->format = is_ns ? CW_FORMAT_PCAP_NS : CW_FORMAT_PCAP_US;
+	dumper->header_bytes = dumper->used = 0;
+	if (info.limit && info.limit < dumper->snaplen)
+		dumper->caplen_max = info.limit;
+	return 0;
 }
 
 static int refuse_linktype(uint32_t linktype, struct cw_error *error)
@@ -446,7 +481,7 @@ int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint
 		return cw_error_set_errno(error, -errno, "descriptor %d", fd);
 	result = make(dumper, fd, &beginning, error);
 	if (result == 0)
-		result = refuse_damage(*dumper, error);
+		result = continue_file(*dumper, format, error);
 	if (result < 0 && *dumper) {
 		free((*dumper)->buffer);
 		free(*dumper);

@@ -58,8 +58,13 @@ CW_API int cw_dumper_open(struct cw_dumper **dumper, const struct cw_handle *han
  * write that would block fails with -EAGAIN. snaplen 0 means the maximum of the link type.
  * CW_DUMPER_PCAP means nanoseconds here.
  *
- * Returns as cw_dumper_open, or -EEXIST if writing would start after the header of a capture file:
- * a second header would damage it. pcapng can follow pcapng, as a further section.
+ * A descriptor at the end of a capture file (O_APPEND) continues the file: a pcap file of the same
+ * link type without a second header, a pcapng file with a further section. The file is read to its
+ * end first. CW_DUMPER_PCAP then means the file's resolution, and cw_dumper_write refuses packets
+ * longer than the file's snapshot length with -EMSGSIZE.
+ *
+ * Returns as cw_dumper_open; -EEXIST if a capture file has another format, link type or position;
+ * -EBADMSG if it is damaged or ends in a truncated record. Source: pcap_dump_open_append.
  */
 CW_API int cw_dumper_open_fd(struct cw_dumper **dumper, int fd, uint32_t linktype, uint32_t snaplen,
 			     enum cw_dumper_format format, struct cw_error *error);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -313,16 +314,21 @@ static void packets_of_joined_files_are_written_whole_or_refused(void **state)
 	}
 }
 
-/* A second header in the middle of a file ends it, for most programs. */
-static void a_second_header_is_refused(void **state)
+/* A second header in the middle of a pcap file ends it, for most programs. */
+static void a_file_continues_without_a_second_header(void **state)
 {
 	static const struct {
 		enum cw_dumper_format first, second;
+		uint32_t linktype;
 		int result;
-	} cases[] = {{CW_DUMPER_PCAP, CW_DUMPER_PCAP, -EEXIST},
-		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAPNG, -EEXIST},
-		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAP_US, -EEXIST},
-		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAPNG, 0}};
+	} cases[] = {{CW_DUMPER_PCAP, CW_DUMPER_PCAP, 1, 0},
+		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAP, 1, 0},
+		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAP_US, 1, 0},
+		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAP_NS, 1, -EEXIST},
+		     {CW_DUMPER_PCAP, CW_DUMPER_PCAP, LINKTYPE_RAW, -EEXIST},
+		     {CW_DUMPER_PCAP_US, CW_DUMPER_PCAPNG, 1, -EEXIST},
+		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAP_US, 1, -EEXIST},
+		     {CW_DUMPER_PCAPNG, CW_DUMPER_PCAPNG, LINKTYPE_RAW, 0}};
 	static const int modes[] = {O_WRONLY | O_APPEND, O_RDWR};
 	const struct cw_packet packet = {.data = (const uint8_t *)"x", .caplen = 1, .wire_len = 1};
 
@@ -339,7 +345,8 @@ static void a_second_header_is_refused(void **state)
 		assert_int_equal(cw_dumper_close(dumper), 0);
 		fd = open(output, modes[i % 2]);
 		assert_true(lseek(fd, 0, SEEK_END) > 0);
-		result = cw_dumper_open_fd(&dumper, fd, 1, 0, cases[i / 2].second, &error);
+		result = cw_dumper_open_fd(&dumper, fd, cases[i / 2].linktype, 0,
+					   cases[i / 2].second, &error);
 		assert_int_equal(result, cases[i / 2].result);
 		if (result < 0) {
 			assert_null(dumper);
@@ -353,7 +360,39 @@ static void a_second_header_is_refused(void **state)
 			assert_int_equal(cw_handle_next(handle, &again), CW_NEXT_OK);
 		assert_int_equal(cw_handle_next(handle, &again), CW_NEXT_END);
 		cw_handle_free(handle);
+		if (cases[i / 2].second != CW_DUMPER_PCAPNG && result == 0) {
+			struct stat status;
+
+			assert_int_equal(stat(output, &status), 0);
+			assert_int_equal(status.st_size, 24 + 2 * 17);
+		}
 	}
+}
+
+static void a_file_that_ends_in_a_record_does_not_continue(void **state)
+{
+	struct cw_dumper *dumper = NULL;
+	struct cw_error error;
+	struct stat status;
+	int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	(void)state;
+	image = (struct image){0};
+	put_pcap_header(&image, 0xa1b2c3d4, 2, 4, 64, 1);
+	put_pcap_record(&image, 1, 0, 64, 64, 63);
+	assert_int_equal(write(fd, image.data, image.bytes), image.bytes);
+	assert_int_equal(cw_dumper_open_fd(&dumper, fd, 1, 0, CW_DUMPER_PCAP, &error), -EBADMSG);
+	assert_null(dumper);
+	assert_non_null(strstr(error.text, "truncated"));
+	assert_int_equal(write(fd, "x", 1), 1); /* not taken; the record is complete now */
+	assert_int_equal(cw_dumper_open_fd(&dumper, fd, 1, 0, CW_DUMPER_PCAP, &error), 0);
+	assert_int_equal(
+	    cw_dumper_write(dumper,
+			    &(struct cw_packet){.data = image.data, .caplen = 65, .wire_len = 65}),
+	    -EMSGSIZE); /* longer than the header says */
+	assert_int_equal(cw_dumper_close(dumper), 0);
+	assert_int_equal(stat(output, &status), 0);
+	assert_int_equal(status.st_size, 24 + 16 + 64);
 }
 
 int main(void)
@@ -365,7 +404,8 @@ int main(void)
 	    cmocka_unit_test(a_pcap_file_refuses_packets_of_other_link_types),
 	    cmocka_unit_test(a_pcapng_file_describes_the_interface_of_each_link_type),
 	    cmocka_unit_test(packets_of_joined_files_are_written_whole_or_refused),
-	    cmocka_unit_test(a_second_header_is_refused),
+	    cmocka_unit_test(a_file_continues_without_a_second_header),
+	    cmocka_unit_test(a_file_that_ends_in_a_record_does_not_continue),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
