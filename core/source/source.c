@@ -100,7 +100,9 @@ static int advance(struct cw_source *source, const struct cw_pcapfile_limits *li
 		if (cw_memory_is_mapped(memory) && result <= 0 && cw_memory_has_shrunk(memory))
 			return fail_truncated(source, error);
 		is_damage = result == -EBADMSG;
-		if (source->parser.resync.is_searching && is_woken(source->wake_fd))
+		/* A hole or damage can be long; streams look whenever they read. */
+		if (result == CW_PCAPFILE_MORE && cw_memory_is_mapped(memory) &&
+		    is_woken(source->wake_fd))
 			return stop(source, error);
 		if (result == CW_PCAPFILE_MORE && !limits->records_max &&
 		    source->parser.offset > HEADERS_BYTES_MAX)

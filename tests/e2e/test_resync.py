@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 
@@ -266,6 +267,16 @@ class Resync(e2e.Test):
             self.assertEqual((found["resynced"]["places"], found["packets"]),
                              (0, report["packets"]), name)
             self.assertEqual(self.read("out.pcapng"), self.read("wanted.pcapng"), name)
+
+    def test_a_signal_ends_the_way_through_a_hole(self):
+        path = self.write("in.pcap", e2e.pcap(e2e.simple_packets(9)))
+        os.truncate(path, 4 << 40)  # reading all would take half an hour
+        for more in ((), ("--resync",)):
+            running = e2e.start("split", "-r", path, "-w", self.path("out.pcap"), *more)
+            e2e.wait_packets(running, 9)
+            running.send_signal(signal.SIGINT)
+            self.assertEqual(e2e.finish(running).status, 130)
+            self.assertEqual(len(e2e.read_capture(self.path("out.pcap")).packets), 9)
 
     def test_intact_files_of_the_corpus_are_read_as_without_the_option(self):
         names = [row["path"] for row in e2e.corpus() if os.path.getsize(row["path"]) < 10 << 20]
