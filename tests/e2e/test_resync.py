@@ -105,7 +105,8 @@ class Twin(e2e.Test):
         random_ = random.Random(SEED)
         print("seed", SEED)
         places = 0
-        for number in range(e2e.scaled(6, 1)):
+        rounds = e2e.scaled(6, 1)
+        for number in range(rounds):
             for name, content in files(random_):
                 kinds = []
                 for _ in range(random_.choice((1, 1, 2, 5))):
@@ -113,7 +114,7 @@ class Twin(e2e.Test):
                     kinds.append(kind)
                 with self.subTest(number=number, name=name, kinds=kinds):
                     places += self.check(content)
-        self.assertGreater(places, 10)
+        self.assertGreater(places, 5 * rounds)
 
 
 class Resync(e2e.Test):
