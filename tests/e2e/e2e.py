@@ -32,6 +32,7 @@ CORPUS = os.environ.get("CAPWEIR_CORPUS") or os.path.join(ROOT, "..", "shared", 
 SCALE = float(os.environ.get("CAPWEIR_TEST_SCALE", "1"))
 FULL = os.environ.get("CAPWEIR_TEST_FULL") == "1"
 TIMEOUT = 60 + 60 / min(SCALE, 1)
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a folder, or the default one
 
 NS = 1_000_000_000
 ETHERNET = 1
@@ -191,12 +192,13 @@ class Test(unittest.TestCase):
     """A test with a separate directory, `self.path(name)`."""
 
     maxDiff = 2000
+    place = None  # folder of the directory; MEMORY for many small files, where no disk is judged
 
     def shortDescription(self):
         """None, so that a test is one line with its name, as tests/summary.py expects."""
 
     def setUp(self):
-        self.directory = tempfile.mkdtemp(prefix="capweir-test-")
+        self.directory = tempfile.mkdtemp(prefix="capweir-test-", dir=self.place)
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def path(self, *names):

@@ -23,9 +23,11 @@ def rotated_order(name):
 
 
 class OneResult(e2e.Test):
+    place = e2e.MEMORY
+
     @classmethod
     def setUpClass(cls):
-        cls.shared = tempfile.mkdtemp(prefix="capweir-one-")
+        cls.shared = tempfile.mkdtemp(prefix="capweir-one-", dir=cls.place)
         cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
         cls.input = e2e.generate(os.path.join(cls.shared, "mix.pcap"), PACKETS, "mix")
         cls.others = [

@@ -12,6 +12,8 @@ SMALL = ["--buffer", 1024, "--chunk-size", 512, "--batch-packets", 3]
 
 
 class Rotation(e2e.Test):
+    place = e2e.MEMORY
+
     def packets(self, count, seed=SEED, jumps=True):
         """Timestamps with uneven steps, repeats, and sometimes gaps or steps back."""
         draw = random.Random(seed)

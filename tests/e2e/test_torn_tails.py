@@ -80,8 +80,7 @@ class Repair(e2e.Test):
 
     def test_a_file_cut_anywhere(self):
         """In memory where that is possible: thousands of files are synced."""
-        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.directory = self.enterContext(tempfile.TemporaryDirectory(dir=place))
+        self.directory = self.enterContext(tempfile.TemporaryDirectory(dir=e2e.MEMORY))
         self.check_tails(lambda content, at: content[:at])
 
     def test_zeros_behind_whole_records(self):
