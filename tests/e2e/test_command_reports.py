@@ -6,6 +6,7 @@ import re
 import resource
 import shlex
 import signal
+import struct
 import subprocess
 import unittest
 
@@ -127,6 +128,28 @@ class Reports(command.Test):
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("report", done.err)
         self.assertEqual(self.packets_of("a.pcap"), self.source)
+
+    def test_a_table_that_cannot_be_written_is_exit_1(self):
+        for more, status in (((), 1), (("-q",), 0), (("--json",), 0)):
+            with open("/dev/full", "wb") as full:
+                done = e2e.capweir("split", "-r", self.input, "-w", self.path("a.pcap"), *more,
+                                   stderr=full)
+            self.assertEqual(done.status, status, more)
+            self.assertEqual(self.packets_of("a.pcap"), self.source)
+
+    def test_malformed_packets_are_named_with_every_cause(self):
+        head = e2e.section() + e2e.interface()
+        long = bytearray(e2e.enhanced(0, 1, b"\0" * 60))
+        long[20:24] = struct.pack("<I", 4000)
+        for name, record in (("long", bytes(long)), ("unknown", e2e.enhanced(7, 1, b"\0" * 60))):
+            path = self.write(f"{name}.pcapng", head + record)
+            report, done = self.run_json("split", "-r", path, "-w", self.path("a.pcap"), status=1)
+            self.assertEqual(report["books"]["malformed"], 1)
+            self.assertIn("cannot filter 1 malformed record: the input does not describe the "
+                          "interface, or the packet is longer than its block", done.err)
+            done = e2e.capweir("inspect", path)
+            self.assertIn(b"1 record: interface not described, or packet longer than its block",
+                          done.out)
 
     def test_a_packet_count_does_not_wait_for_the_end_of_a_pipe(self):
         process = e2e.start("split", "-q", "-r", "-", "-w", self.path("out.pcap"), "-c", "5",

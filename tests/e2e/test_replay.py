@@ -189,6 +189,13 @@ class Replay(live.Test):
         self.assertGreaterEqual(report["elapsed_s"], 0.01)
         self.assertLess(report["late_ns"]["mean"], 60 * NS)
 
+    def test_a_report_that_cannot_be_written_is_exit_1(self):
+        for more, status in (((), 1), (("-q",), 0)):
+            with open("/dev/full", "wb") as full:
+                done = e2e.capweir("replay", "-i", "out", "-r", self.input, "--topspeed", *more,
+                                   stderr=full)
+            self.assertEqual(done.status, status, more)
+
     # ---- what is not sent ----
 
     def test_what_cannot_be_sent_is_counted_by_cause(self):

@@ -185,10 +185,11 @@ static void print_findings(const char *path, const struct findings *findings,
 		cw_print(stdout, "  order        %s timestamps go backwards\n",
 			 cw_format_count(findings->backwards, a));
 	if (findings->malformed)
-		cw_print(
-		    stdout,
-		    "  malformed    %s record%s of an interface that the file does not describe\n",
-		    cw_format_count(findings->malformed, a), cw_plural(findings->malformed));
+		cw_print(stdout,
+			 "  malformed    %s record%s: interface not described, or packet longer "
+			 "than its "
+			 "block\n",
+			 cw_format_count(findings->malformed, a), cw_plural(findings->malformed));
 	if (findings->skipped)
 		cw_print(stdout, "  resynced     at %s place%s, %s bytes skipped; the first: %s\n",
 			 cw_format_count(info->resynced.places, a),

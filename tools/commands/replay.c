@@ -81,8 +81,8 @@ static void complain(const struct cw_replay_counts *counts)
 			    cw_plural(counts->link_type));
 	if (counts->malformed)
 		cw_complain(
-		    "%s packet%s not sent: empty, or of an interface that the file does not "
-		    "describe",
+		    "%s packet%s not sent: empty, longer than its block, or of an interface "
+		    "that the file does not describe",
 		    cw_format_count(counts->malformed, number), cw_plural(counts->malformed));
 	if (counts->refused)
 		cw_complain("%s packet%s not sent: refused by the system: %s",
@@ -93,7 +93,7 @@ static void complain(const struct cw_replay_counts *counts)
 			    cw_format_count(counts->unsent, number), cw_plural(counts->unsent));
 }
 
-static void print_report(const struct cw_replay_counts *counts, bool is_timed)
+static int print_report(const struct cw_replay_counts *counts, bool is_timed)
 {
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
 	double seconds = (double)counts->elapsed_ns * 1e-9;
@@ -110,6 +110,7 @@ static void print_report(const struct cw_replay_counts *counts, bool is_timed)
 		cw_print(stderr, "late by %.1f us on average, %.1f us at most\n",
 			 (double)counts->late_ns_sum * 1e-3 / (double)counts->sent,
 			 (double)counts->late_ns_max * 1e-3);
+	return cw_check_messages();
 }
 
 static json_t *count_json(uint64_t value)
@@ -159,7 +160,7 @@ static int replay(const struct cw_arguments *arguments, struct cw_transmit *tran
 	if (arguments->json)
 		status = print_json(&counts, is_timed);
 	else if (!arguments->quiet)
-		print_report(&counts, is_timed);
+		status = print_report(&counts, is_timed);
 	if (counts.was_stopped)
 		return CW_EXIT_STOPPED;
 	return result < 0 || not_sent(&counts) || counts.resynced.places ? CW_EXIT_PROBLEM : status;

@@ -411,10 +411,11 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 				       [CW_VERDICT_INCOMPLETE] = CW_EXIT_PROBLEM,
 				       [CW_VERDICT_DROPS] = CW_EXIT_DROPS};
 	struct cw_report report = {0};
-	int result = cw_pipeline_finish(run->pipeline, &report);
 	enum cw_verdict verdict;
-	int status;
+	int result, status;
 
+	clearerr(stderr); /* from here on, text is part of the report */
+	result = cw_pipeline_finish(run->pipeline, &report);
 	finish_hooks(run, signal_fd, &report);
 	if (result < 0)
 		return cw_fail("out of memory for the report. The messages above name the files "
@@ -427,7 +428,7 @@ static int finish(struct run *run, const struct cw_arguments *arguments, int sig
 	if (arguments->json && cw_report_print_json(&report))
 		status = CW_EXIT_PROBLEM;
 	if (!arguments->json && !arguments->quiet && (run->is_live || !is_count(run->options)))
-		cw_report_print(&report);
+		status = cw_report_print(&report) ? CW_EXIT_PROBLEM : status;
 	if (!arguments->json && arguments->output.counts)
 		cw_report_print_count(&report);
 	cw_report_fini(&report);

@@ -32,7 +32,7 @@ struct cw_replay_counts {
 	uint64_t cut;       /* packets truncated in the file */
 	uint64_t too_long;  /* packets over the interface's MTU */
 	uint64_t link_type; /* packets of another link type than the interface's */
-	uint64_t malformed; /* packets that are empty or of an unknown interface */
+	uint64_t malformed; /* packets that are empty or malformed (CW_PACKET_MALFORMED) */
 	uint64_t refused;   /* packets refused by the kernel for another reason */
 	uint64_t unsent;    /* packets read and not due before the end */
 	int refusal;        /* negative errno of the first refusal */

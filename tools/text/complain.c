@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/text.h"
 #include "tools/text/complain.h"
@@ -70,6 +72,15 @@ void cw_complain_over_progress(const char *format, ...)
 int cw_complain_no_memory(void)
 {
 	cw_complain("out of memory");
+	return CW_EXIT_PROBLEM;
+}
+
+int cw_check_messages(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	if (!ferror(stderr) || (flags & O_ACCMODE) == O_RDONLY)
+		return CW_EXIT_COMPLETE;
 	return CW_EXIT_PROBLEM;
 }
 

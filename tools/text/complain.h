@@ -33,6 +33,10 @@ void cw_complain_over_progress(const char *format, ...) __attribute__((format(pr
 /* Reports that memory ran out; returns CW_EXIT_PROBLEM. */
 int cw_complain_no_memory(void);
 
+/* Returns CW_EXIT_PROBLEM if text on stderr could not be written since clearerr(), else
+ * CW_EXIT_COMPLETE, also if the user closed stderr (2>&-): main holds its number read-only. */
+int cw_check_messages(void);
+
 /* Flushes stdout; returns CW_EXIT_COMPLETE, or CW_EXIT_PROBLEM after a message. */
 int cw_flush_output(void);
 

@@ -15,8 +15,9 @@ struct cw_source_resynced;
 /* Ends the message of damage that --resync could skip. */
 #define CW_RESYNC_CURE ". With --resync, reading continues after the damage"
 
-/* Print the report: a table on stderr, or JSON on stdout (returns 0 or CW_EXIT_PROBLEM). */
-void cw_report_print(const struct cw_report *report);
+/* Print the report: a table on stderr, or JSON on stdout. Return 0, or CW_EXIT_PROBLEM if the
+ * report cannot be written. */
+int cw_report_print(const struct cw_report *report);
 int cw_report_print_json(const struct cw_report *report);
 
 /* Prints how many packets a rule matched on stdout, as tcpdump --count does. */

@@ -119,7 +119,7 @@ static void print_blocks(const struct cw_report *report)
 			 cw_plural(options));
 }
 
-void cw_report_print(const struct cw_report *report)
+int cw_report_print(const struct cw_report *report)
 {
 	const struct cw_books *books = &report->books;
 	char a[CW_NUMBER_BYTES], b[CW_NUMBER_BYTES], c[CW_NUMBER_BYTES];
@@ -169,6 +169,7 @@ void cw_report_print(const struct cw_report *report)
 		 cw_format_count((uint64_t)((double)report->packets / report->elapsed_s), a),
 		 cw_format_bytes((uint64_t)((double)report->bytes / report->elapsed_s), b),
 		 report->threads, cw_plural(report->threads));
+	return cw_check_messages();
 }
 
 /* Reports packets that the interface lost before any kernel ring received them. */
@@ -205,9 +206,10 @@ void cw_report_complain(const struct cw_report *report)
 	uint32_t index, cause;
 
 	if (report->books.malformed)
-		cw_complain("%s malformed records were not filtered: the input does not describe "
-			    "their interface",
-			    cw_format_count(report->books.malformed, number));
+		cw_complain("cannot filter %s malformed record%s: the input does not describe the "
+			    "interface, or the packet is longer than its block",
+			    cw_format_count(report->books.malformed, number),
+			    cw_plural(report->books.malformed));
 	for (index = 0; index < report->rule_count; index++) {
 		const struct cw_report_rule *rule = &report->rules[index];
 

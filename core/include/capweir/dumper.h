@@ -78,7 +78,7 @@ CW_API void cw_dumper_discard_secrets(struct cw_dumper *dumper);
  * cw_dumper_open, packet->iface is an interface of the dumper's handle.
  *
  * Returns 0; CW_OTHER_LINKTYPE if the format is pcap and the packet's interface has another link
- * type, or if the interface does not exist (CW_PACKET_MALFORMED); -EMSGSIZE if the packet is longer
+ * type, or if the packet is malformed (CW_PACKET_MALFORMED); -EMSGSIZE if the packet is longer
  * than the header of the input, a pcap file, says: packets of joined files can be (cat a b), and
  * packets that the caller made longer; -ERANGE if the format cannot hold the timestamp; -EINVAL for
  * a caplen without data; -ENOMEM. These codes concern this packet only.

@@ -17,7 +17,7 @@
 /* Flags of a packet. */
 enum cw_packet_flag {
 	CW_PACKET_SWAPPED = 1 << 0,         /* its options are in the other byte order */
-	CW_PACKET_MALFORMED = 1 << 1,       /* its interface does not exist: filters skip it */
+	CW_PACKET_MALFORMED = 1 << 1,       /* no interface, or over its block: filters skip it */
 	CW_PACKET_TS_OUT_OF_RANGE = 1 << 2, /* its timestamp does not fit ts_ns; ts_ns is 0 */
 	CW_PACKET_OUTGOING = 1 << 3,        /* live capture: this host sent it */
 	CW_PACKET_TRUNCATED = 1 << 4,       /* its file holds more bytes than its snapshot length */
