@@ -19,6 +19,7 @@
 struct cw_block_place {
 	const struct cw_section *section; /* of the last record; NULL: none, or a pcap file's */
 	uint32_t next;                    /* first block of the run that the file may lack */
+	bool has_ended;                   /* the section, as noted by the output; unused here */
 };
 
 /* A walk over the blocks that the next record of a section needs. */

@@ -168,20 +168,6 @@ void cw_lane_end(struct cw_lane *lane)
 	cw_turn_offer_any(lane->owner->turn, lane->index);
 }
 
-/* Returns whether packets of the input may be longer than pcap outputs promise, which were begun
- * before its joined files were met. */
-static bool breaks_promise(const struct cw_inputs *inputs, uint32_t index)
-{
-	for (uint32_t n = 0; inputs->snaplen_max && n < inputs->ifaces.count; n++) {
-		const struct cw_iface *iface = cw_ifaces_at(&inputs->ifaces, n);
-
-		if (iface->input == index &&
-		    (!iface->snaplen || iface->snaplen > inputs->snaplen_max))
-			return true;
-	}
-	return false;
-}
-
 /* Reports what pcapng files hold and no output has. */
 static void tell_left_out(struct cw_run *run, const struct cw_input *input)
 {
@@ -235,11 +221,6 @@ static void end_input(struct cw_capture *capture, struct cw_input *input)
 			    input->path, input->info.joined_count + 1, input->joined->at,
 			    input->joined->format,
 			    cw_linktype_name(input->joined->linktype, name, sizeof(name)));
-		if (breaks_promise(capture->inputs, (uint32_t)(input - capture->inputs->at)))
-			cw_run_tell(capture->run, CW_WARNING,
-				    "%s: a joined file has a larger snapshot length; .pcap outputs "
-				    "truncate its packets to %u bytes. Give each file its own -r",
-				    input->path, capture->inputs->snaplen_max);
 	}
 	cw_source_close(input->source);
 	input->source = NULL;

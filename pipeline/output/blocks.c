@@ -74,7 +74,7 @@ int cw_output_write_blocks(struct cw_outputs *outputs, struct cw_output *output,
 	if (preface->section && preface->section != blocks->place.section) {
 		if (cw_output_end_section(output) < 0)
 			return -ENOMEM;
-		blocks->has_ended = false;
+		blocks->place.has_ended = false;
 		if (is_pcapng && !preface->is_new_file) /* its header is of another section */
 			blocks->left_out_options += option_count(preface->section);
 	}
@@ -94,9 +94,9 @@ int cw_output_end_section(struct cw_output *output)
 	struct cw_output_blocks *blocks = &output->blocks;
 	const struct cw_section *section = blocks->place.section;
 
-	if (!section || blocks->has_ended)
+	if (!section || blocks->place.has_ended)
 		return 0;
-	blocks->has_ended = true;
+	blocks->place.has_ended = true;
 	if (output->format != CW_FORMAT_PCAPNG)
 		blocks->left_out_options += option_count(section) + section->iface_options;
 	if (output->format != CW_FORMAT_PCAPNG || !section->statistics_first)

@@ -57,8 +57,8 @@ struct cw_sections {
 
 /* Blocks of pcapng inputs beside packets. Owner: the turn. (blocks.h) */
 struct cw_output_blocks {
-	struct cw_block_place place; /* its section stays that of the last pcapng record */
-	bool has_ended;              /* the section: it is in `ended` or was */
+	struct cw_block_place place; /* its section stays that of the last pcapng record; has_ended:
+				      * the section is in `ended` or was */
 	struct cw_sections ended;    /* sections whose statistics end the file */
 	uint64_t copied[CW_BLOCK_KINDS];
 	uint32_t dropped;          /* blocks with secrets that the rule does not keep */
@@ -105,6 +105,7 @@ struct cw_output_odd {
 	uint64_t timestamps_truncated; /* written without their nanoseconds */
 	uint64_t other_fcs;            /* of another FCS length than the header says */
 	uint64_t early;                /* before the period of the file */
+	uint64_t truncated;            /* to the snapshot length that the header promises */
 };
 
 /* State of a rule that samples or has limits. Owner: the turn. (limits.c) */
@@ -155,6 +156,7 @@ struct cw_output {
 	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
 	bool discards_secrets;    /* of pcapng inputs */
 	bool is_precision_given;  /* the user chose us or ns for pcap files */
+	bool is_snaplen_promised; /* the inputs' headers chose the snaplen, not the user */
 	uint64_t generation;      /* number of the rules that the output began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
 

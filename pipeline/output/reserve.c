@@ -70,6 +70,13 @@ static bool may_truncate_timestamps(const struct cw_output *output, const struct
 	       output->turn.format == CW_FORMAT_PCAP_US;
 }
 
+/* Returns whether packets of the part, from a joined file, may exceed what the header promises. */
+static bool may_break_promise(const struct cw_output *output, const struct cw_batch *batch)
+{
+	return output->is_snaplen_promised &&
+	       (batch->span.layout.is_pcapng || batch->span.layout.caplen_cut > output->snaplen);
+}
+
 /* Returns whether the tally's records all follow the output's last record directly. */
 static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
 		     const struct cw_tally *tally)
@@ -79,6 +86,7 @@ static bool is_plain(const struct cw_output *output, const struct cw_batch *batc
 				batch->span.layout.block_end))
 		return false;
 	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
+	    may_break_promise(output, batch) ||
 	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
 				     batch->part.latest_ns) ||
 	    cw_output_is_early(output, batch->part.earliest_ns))
@@ -336,6 +344,18 @@ static void count_truncated_timestamp(struct cw_outputs *outputs, struct cw_outp
 			    output->rule->name);
 }
 
+static void count_truncated(struct cw_outputs *outputs, struct cw_output *output,
+			    const struct cw_packet *packet)
+{
+	if (output->is_snaplen_promised && packet->caplen > output->snaplen &&
+	    !output->odd.truncated++)
+		cw_run_tell(outputs->run, CW_PROBLEM,
+			    "rule %s: packets of joined files are truncated to %u bytes, the "
+			    "snapshot length that the output's header promises. Give a larger -s, "
+			    "or write .pcapng",
+			    output->rule->name, output->snaplen);
+}
+
 /* Counts what the file's name or header says otherwise of the record. */
 static void count_odd(struct cw_outputs *outputs, struct cw_output *output,
 		      const struct cw_packet *packet)
@@ -368,6 +388,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 		piece.iface = output->turn.format;
 	if (may_truncate_timestamps(output, batch))
 		count_truncated_timestamp(outputs, output, packet);
+	count_truncated(outputs, output, packet);
 	count_odd(outputs, output, packet);
 	piece.chunk = cw_output_reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);

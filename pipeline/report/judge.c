@@ -15,7 +15,7 @@ static bool is_complete(const struct cw_report *report)
 	for (uint32_t index = 0; index < report->rule_count; index++) {
 		const struct cw_report_rule *rule = &report->rules[index];
 
-		if (rule->error || rule->failures || rule->timestamps_truncated)
+		if (rule->error || rule->failures || rule->timestamps_truncated || rule->truncated)
 			return false;
 	}
 	return true;

@@ -62,6 +62,7 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 	sum->timestamps_truncated += more->timestamps_truncated;
 	sum->other_fcs += more->other_fcs;
 	sum->early += more->early;
+	sum->truncated += more->truncated;
 	sum->failures += more->failures;
 	sum->lost_total += more->lost_total;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)

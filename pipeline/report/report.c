@@ -11,6 +11,8 @@
 static int report_input(struct cw_run *run, const struct cw_input *input,
 			struct cw_report_input *report)
 {
+	char length[64];
+
 	*report = (struct cw_report_input){.file = input->path,
 					   .packets = input->packets,
 					   .bytes = input->bytes,
@@ -22,12 +24,15 @@ static int report_input(struct cw_run *run, const struct cw_input *input,
 					   .joined_shown = input->joined_shown,
 					   .joined_count = input->info.joined_count,
 					   .resynced = input->info.resynced};
+	if (input->info.joined_count) /* each joined file has its own snapshot length */
+		snprintf(length, sizeof(length), "the snapshot lengths in its headers");
+	else
+		snprintf(length, sizeof(length), "its snapshot length of %u", input->info.snaplen);
 	if (input->truncated)
 		cw_run_tell(run, CW_WARNING,
-			    "%s: the file holds more of %" PRIu64 " packet%s than its snapshot "
-			    "length of %u; packets are truncated to it, as tcpdump does",
-			    input->path, input->truncated, cw_plural(input->truncated),
-			    input->info.snaplen);
+			    "%s: the file holds more of %" PRIu64 " packet%s than %s; packets are "
+			    "truncated, as tcpdump does",
+			    input->path, input->truncated, cw_plural(input->truncated), length);
 	if (input->error.code)
 		report->error = strdup(input->error.text);
 	else if (input->was_truncated)

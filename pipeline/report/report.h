@@ -61,6 +61,7 @@ struct cw_report_rule {
 	uint64_t lost[CW_LOSS_COUNT];
 	uint64_t lost_total;
 	uint64_t timestamps_truncated;   /* written packets, to microseconds */
+	uint64_t truncated;              /* written packets, to the snaplen of the pcap header */
 	uint64_t other_fcs;              /* of another FCS length than their pcap file's header */
 	uint64_t early;                  /* before the period of their file */
 	uint64_t failures;               /* also those that the output recovered from */

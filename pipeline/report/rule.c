@@ -80,6 +80,7 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 	report->timestamps_truncated = output->odd.timestamps_truncated;
 	report->other_fcs = output->odd.other_fcs;
 	report->early = output->odd.early;
+	report->truncated = output->odd.truncated;
 	explained = report->written;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++) {
 		report->lost[cause] += output->turn.lost[cause];

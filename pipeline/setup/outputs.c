@@ -30,8 +30,10 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 						   : CW_FORMAT_PCAP_US;
 	output->is_precision_given = precision != CW_TIME_AUTO;
 	/* A pcap header's promise holds for joined files, too. */
-	if (!snaplen && !output->name->is_pcapng && !outputs->run->is_live)
+	if (!snaplen && !output->name->is_pcapng && !outputs->run->is_live) {
 		snaplen = outputs->inputs->snaplen_max;
+		output->is_snaplen_promised = snaplen != 0;
+	}
 	output->snaplen = snaplen ? snaplen : UINT32_MAX;
 	output->discards_secrets =
 	    rule->discards_secrets || outputs->run->options.output.discards_secrets;

@@ -205,15 +205,52 @@ class Headers(e2e.Test):
         usb = self.write("usb.pcap", e2e.pcap([(0, b"x" * 400_000)], linktype=249, snaplen=0))
         self.assertEqual(self.out(usb)[0].snaplen, 1 << 20)
 
-    def test_a_joined_file_keeps_the_first_headers_promise(self):
+    def test_packets_of_a_joined_file_beyond_the_headers_promise_are_counted(self):
+        short, count = e2e.simple_packets(3, size=20), e2e.scaled(20000, 2000)
+        packets = short + e2e.simple_packets(count, size=1000)
+        for name, second in (("ab.pcap", e2e.pcap(packets)),
+                             ("ab.pcapng", e2e.section() + e2e.interface() + b"".join(
+                                 e2e.enhanced(0, when // 1000, data) for when, data in packets))):
+            path = self.write(name, e2e.pcap(packets[-5:], snaplen=500) + second)
+            for more in ((), ("-t", 4), ("-b", f"packets:{count // 3}")):
+                report, done = self.run_json("split", "-r", path, "-w", self.path("o.pcap"), *more,
+                                             status=1)
+                rule = report["rules"][0]
+                self.assertEqual((rule["truncated"], rule["lost_total"], rule["written"]),
+                                 (count, 0, count + 8))
+                self.assertEqual(done.err.count("truncated to 500 bytes"), 1, done.err)
+            wanted = [500] * 5 + [len(data) for _, data in short] + [500] * count
+            got = []
+            for number in range(4):  # the files of -b
+                capture = e2e.read_capture(self.path(f"o.{number}.pcap" if number else "o.pcap"))
+                self.assertEqual(capture.snaplen, 500)
+                got += [one.caplen for one in capture.packets]
+            self.assertEqual(got, wanted)
+            for more, name, longest in ((("-s", 2000), "s.pcap", len(packets[-1][1])),
+                                        (("-s", 100), "s.pcap", 100),
+                                        ((), "o.pcapng", len(packets[-1][1]))):
+                report, done = self.run_json("split", "-r", path, "-w", self.path(name), *more)
+                self.assertEqual(report["rules"][0]["truncated"], 0)
+                self.assertNotIn("joined files are", done.err)
+                written = e2e.read_capture(self.path(name)).packets
+                self.assertEqual(max(one.caplen for one in written), longest)
+
+    def test_a_joined_header_without_longer_packets_is_no_truncation(self):
         packet = e2e.simple_packets(1, size=1000)
-        path = self.write("ab.pcap", e2e.pcap(packet, snaplen=500) + e2e.pcap(packet))
-        capture, done = self.out(path)
-        self.assertEqual((capture.snaplen, [one.caplen for one in capture.packets]),
-                         (500, [500, 500]))
-        self.assertIn("larger snapshot length", done.err)
-        self.assertEqual([one.caplen for one in self.out(path, name="o.pcapng")[0].packets],
-                         [500, len(packet[0][1])])
+        for first, second in ((2000, 0), (2000, 0xffffffff), (2000, 3000), (0, 0xffffffff)):
+            path = self.write("ab.pcap", e2e.pcap(packet, snaplen=first) +
+                              e2e.pcap(packet, snaplen=second))
+            report, done = self.run_json("split", "-r", path, "-w", self.path("o.pcap"))
+            self.assertEqual(report["rules"][0]["truncated"], 0)
+            self.assertNotIn("truncate", done.err)
+
+    def test_the_snapshot_length_of_one_joined_file_is_not_given_for_all(self):
+        packets = e2e.simple_packets(10, size=30)
+        path = self.write("ab.pcap", e2e.pcap(packets) + e2e.pcap(packets, snaplen=40))
+        report, done = self.run_json("split", "-r", path, "-w", self.path("o.pcap"))
+        self.assertEqual(report["inputs"][0]["truncated"], 10)
+        self.assertIn("more of 10 packets than the snapshot lengths in its headers", done.err)
+        self.assertNotIn("262144", done.err)
 
 
 class Streams(e2e.Test):

@@ -48,7 +48,7 @@ static void more_drops_than_allowed_are_a_verdict_of_their_own(void **state)
 
 static void each_fault_alone_makes_a_run_incomplete(void **state)
 {
-	enum { FAULTS = 12 };
+	enum { FAULTS = 13 };
 
 	(void)state;
 	for (int fault = 0; fault < FAULTS; fault++) {
@@ -76,8 +76,10 @@ static void each_fault_alone_makes_a_run_incomplete(void **state)
 			rule.error = text;
 		else if (fault == 10)
 			rule.failures = 1;
-		else
+		else if (fault == 11)
 			rule.timestamps_truncated = 1;
+		else
+			rule.truncated = 1;
 		assert_int_equal(cw_report_judge(&report, 5), CW_VERDICT_INCOMPLETE);
 		assert_int_equal(cw_report_judge(&report, 0), CW_VERDICT_INCOMPLETE);
 	}

@@ -103,7 +103,7 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 								   name, sizeof(name))));
 	return json_pack(
 	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:o, s:o, s:b}",
+	    "s:o, s:o, s:o, s:b}",
 	    "name", cw_json_text(rule->rule->name), "filter",
 	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
@@ -111,9 +111,9 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 	    count(rule->lost_total), "error", cw_json_text(rule->error), "files", files, "expired",
 	    count(rule->expired), "expired_files", count(rule->expired_files), "left_out", left_out,
 	    "left_out_total", count(rule->left_out_total), "timestamps_truncated",
-	    count(rule->timestamps_truncated), "other_fcs", count(rule->other_fcs), "early",
-	    count(rule->early), "illegal_linktypes", illegal, "blocks", rule_blocks_json(rule),
-	    "removed", rule->is_removed);
+	    count(rule->timestamps_truncated), "truncated", count(rule->truncated), "other_fcs",
+	    count(rule->other_fcs), "early", count(rule->early), "illegal_linktypes", illegal,
+	    "blocks", rule_blocks_json(rule), "removed", rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)
