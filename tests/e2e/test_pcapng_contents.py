@@ -6,7 +6,7 @@ import subprocess
 
 import e2e
 
-FRAME = e2e.udp_frame(1, 2, 3, 4)
+FRAME = e2e.udp_frame(0x0A000001, 2, 3, 4)
 OWN = (9, b"\x09")  # capweir's resolution, nanoseconds
 
 

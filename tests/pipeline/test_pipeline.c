@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 
 #include "core/source/source.h"
+#include "tests/rig/every_block.h"
 #include "tests/rig/file_run.h"
 
 /* ---- what the linker wraps ---- */
@@ -172,6 +173,36 @@ static void make_late_input(void)
 	cw_traffic_close(traffic);
 }
 
+/* Writes an input with all that pcapng files hold. */
+static void make_every_block(void)
+{
+	struct cw_traffic *traffic;
+	FILE *file = fopen(input_path, "wb");
+
+	assert_non_null(file);
+	assert_int_equal(cw_traffic_open(&traffic, "imix", 3, NULL), 0);
+	put_every_block(file, traffic, input_packets);
+	assert_int_equal(fclose(file), 0);
+	cw_traffic_close(traffic);
+}
+
+/* A digest of what the rules have and lack beside packets. */
+static uint64_t digest_blocks(const struct cw_report *report)
+{
+	uint64_t digest = 1;
+
+	for (uint32_t index = 0; index < report->rule_count; index++) {
+		const struct cw_report_rule *rule = &report->rules[index];
+
+		for (uint32_t kind = 0; kind < CW_BLOCK_KINDS; kind++)
+			digest = digest_word(digest, rule->blocks[kind]);
+		digest = digest_word(digest, rule->dropped_secrets);
+		digest = digest_word(digest, rule->left_out_blocks);
+		digest = digest_word(digest, rule->left_out_options);
+	}
+	return digest;
+}
+
 static uint64_t count_truncated(const struct cw_report *report)
 {
 	uint64_t count = 0;
@@ -195,6 +226,7 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates, bool t
 		uint64_t digest;
 
 		make_setup(&setup, "sizes", is_pcapng, rotates);
+		setup.rules.rules[3].discards_secrets = true;
 		setup.options.threads = sizes[index].threads;
 		setup.options.sizes.pool_bytes = sizes[index].pool_bytes;
 		setup.options.sizes.chunk_bytes = sizes[index].chunk_bytes;
@@ -208,7 +240,8 @@ static void all_sizes_give_the_bytes_of_one(bool is_pcapng, bool rotates, bool t
 		assert_true(report.is_balanced);
 		assert_int_equal(report.is_complete, !truncates);
 		assert_int_equal(report.packets, input_packets);
-		digest = digest_folder(setup.directory, &file_count);
+		digest = digest_word(digest_folder(setup.directory, &file_count),
+				     digest_blocks(&report));
 		if (index == 0) {
 			expected = digest;
 			expected_truncated = count_truncated(&report);
@@ -248,6 +281,41 @@ static void threads_and_sizes_do_not_change_what_late_nanoseconds_lose(void **st
 	all_sizes_give_the_bytes_of_one(false, false, true);
 	all_sizes_give_the_bytes_of_one(false, true, true);
 	all_sizes_give_the_bytes_of_one(true, true, true);
+	make_input();
+}
+
+static void every_block_is_met(void)
+{
+	const struct cw_report_rule *rules;
+	struct cw_report report;
+	struct setup setup;
+
+	make_setup(&setup, "blocks", true, false);
+	setup.rules.rules[3].discards_secrets = true;
+	assert_int_equal(run(&setup, &report), 0);
+	rules = report.rules;
+	for (uint32_t kind = 0; kind < CW_BLOCK_KINDS; kind++) {
+		assert_true(report.inputs[0].blocks.of_kind[kind] > 0);
+		assert_int_equal(rules[1].blocks[kind] > 0, kind != CW_BLOCK_OTHER);
+	}
+	assert_true(rules[3].dropped_secrets && !rules[3].blocks[CW_BLOCK_SECRETS]);
+	assert_true(rules[1].left_out_options && !rules[1].left_out_blocks);
+	assert_true(rules[4].left_out_options > rules[4].written && rules[4].left_out_blocks);
+	cw_report_fini(&report);
+	end_setup(&setup);
+}
+
+static void threads_and_sizes_do_not_change_blocks_and_options_of_pcapng(void **state)
+{
+	uint32_t packets = input_packets;
+
+	(void)state;
+	input_packets = scaled(4000, 2000);
+	make_every_block();
+	every_block_is_met();
+	all_sizes_give_the_bytes_of_one(true, false, false);
+	all_sizes_give_the_bytes_of_one(true, true, false);
+	input_packets = packets;
 	make_input();
 }
 
@@ -430,6 +498,7 @@ int main(void)
 	    cmocka_unit_test(threads_and_sizes_do_not_change_rotated_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_pcapng_files),
 	    cmocka_unit_test(threads_and_sizes_do_not_change_what_late_nanoseconds_lose),
+	    cmocka_unit_test(threads_and_sizes_do_not_change_blocks_and_options_of_pcapng),
 	    cmocka_unit_test(packet_buffered_outputs_get_a_batch_before_the_next_is_read),
 	    cmocka_unit_test(a_start_that_runs_out_of_memory_leaves_nothing_behind),
 	    cmocka_unit_test(a_start_that_gets_no_thread_leaves_nothing_behind),
