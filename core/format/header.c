@@ -6,8 +6,8 @@
 #define MAGIC_NS 0xA1B23C4Du
 #define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define RESERVED_BITS 0x0BFF0000u /* of the link field */
-#define JOINED_BYTES 16 /* of a pcap header, up to the snapshot length: no record has these */
-#define COOKED_HEADER_BYTES 14 /* libpcap accepts these beyond snaplen in Kuznetzov's files */
+#define JOINED_BYTES 16           /* of a pcap header, up to the snapshot length */
+#define COOKED_HEADER_BYTES 14    /* libpcap accepts these beyond snaplen in Kuznetzov's files */
 
 /* Formats that users meet and capweir does not read, by their first bytes. */
 static const struct {
@@ -84,8 +84,8 @@ bool cw_pcap_is_header(const struct cw_pcapfile_shown *shown)
 		return false;
 	if (shown->bytes < JOINED_BYTES)
 		return !shown->is_at_end;
-	if (cw_load_u64(data + 8, 0) || lengths_of_version(cw_load_u16(data + 4, is_swapped),
-							   cw_load_u16(data + 6, is_swapped)) < 0)
+	if (lengths_of_version(cw_load_u16(data + 4, is_swapped),
+			       cw_load_u16(data + 6, is_swapped)) < 0)
 		return false;
 	return shown->bytes < CW_PCAP_HEADER_BYTES ||
 	       !(cw_load_u32(data + 20, is_swapped) & RESERVED_BITS);

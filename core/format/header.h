@@ -29,6 +29,14 @@ static inline int cw_pcap_order(const uint8_t *data)
 	}
 }
 
+/* Returns whether a pcap header may begin with these bytes. Cheap, and false for most records. */
+static inline bool cw_pcap_may_be_header(const uint8_t *data)
+{
+	uint32_t magic = cw_load_u32(data, 0);
+
+	return magic >> 16 == 0xA1B2u || (magic & UINT16_MAX) == 0xB2A1u;
+}
+
 /* Returns the byte order by a section header's magic (12 bytes): 0 native, 1 swapped, -1: none. */
 int cw_pcapng_order(const uint8_t *block);
 
@@ -45,7 +53,8 @@ static inline bool cw_pcapng_is_version(uint16_t major, uint16_t minor)
 
 /*
  * Returns whether a pcap header is at `shown`, or its first bytes are and the rest is not there
- * yet. libpcap writes 0 to the header's time zone and accuracy, so as a record it is an empty one.
+ * yet. As a record it would be of the year 2055 or later, and of one certain microsecond. Old
+ * programs wrote a time zone and an accuracy, so these fields are not looked at.
  */
 bool cw_pcap_is_header(const struct cw_pcapfile_shown *shown);
 

@@ -141,7 +141,7 @@ static size_t count_zeros(const uint8_t *data, size_t bytes)
 enum oddity {
 	ODD_EMPTY,
 	ODD_ZEROS,
-	ODD_JOINED,
+	ODD_JOINED, /* pcapng */
 	ODD_TOO_LONG,
 	ODD_LENGTHS, /* the capture length exceeds the length */
 };
@@ -149,7 +149,7 @@ enum oddity {
 static enum oddity find_oddity(const struct cw_layout *layout,
 			       const struct cw_pcapfile_shown *shown, uint32_t claimed)
 {
-	if (cw_pcap_is_header(shown) || (claimed && cw_pcapng_is_section(shown->data)))
+	if (claimed && cw_pcapng_is_section(shown->data))
 		return ODD_JOINED;
 	if (claimed)
 		return claimed > layout->caplen_max ? ODD_TOO_LONG : ODD_LENGTHS;
@@ -164,6 +164,15 @@ static inline bool are_lengths_odd(const struct cw_layout *layout, const uint8_t
 {
 	return claimed > cw_min_u32(cw_load_u32(at + 8, layout->is_swapped),
 				    cw_load_u32(at + 12, layout->is_swapped));
+}
+
+/* Returns whether a joined pcap file begins at byte `at`, where a record's header is present. */
+static inline bool is_joined_pcap(const struct cw_pcapfile_shown *shown, size_t at)
+{
+	const struct cw_pcapfile_shown rest = {shown->data + at, shown->bytes - at,
+					       shown->is_at_end};
+
+	return cw_unlikely(cw_pcap_may_be_header(rest.data)) && cw_pcap_is_header(&rest);
 }
 
 /*
@@ -269,6 +278,8 @@ static int scan_no_record(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	if (shown->bytes < layout->record_header_bytes)
 		return need(step, layout->record_header_bytes, shown, file->offset,
 			    "the record header", error);
+	if (is_joined_pcap(shown, 0))
+		return join(file, shown, step, error);
 	record_bytes = pcap_record_bytes(layout, shown->data, &claimed);
 	if (record_bytes > shown->bytes || (record_bytes && !file->resync.is_on))
 		return need(step, record_bytes, shown, file->offset, "the record", error);
@@ -323,6 +334,8 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	if (file->zero_bytes && records_max)
 		return take_zeros(file, shown, limits, step, error);
 	while (count < records_max && bytes - at >= layout.record_header_bytes) {
+		if (is_joined_pcap(shown, at))
+			break;
 		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
 		if (cw_unlikely(!record_bytes ||
 				(is_checked && are_lengths_odd(&layout, data + at, claimed)))) {

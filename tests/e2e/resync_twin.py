@@ -30,12 +30,12 @@ def pcap_header(content, at):
     if len(head) < 24:
         return None
     for order in "<>":
-        magic, major, minor, zone, accuracy, _, link = struct.unpack(order + "IHHIIII", head)
+        magic, major, minor, link = struct.unpack(order + "IHH12xI", head)
         if magic not in (US, NS, KUZNETZOV):
             continue
         lengths = {(2, 4): "in order", (2, 3): "maybe swapped", (2, 2): "swapped",
                    (2, 1): "swapped", (2, 0): "swapped", (543, 0): "swapped"}.get((major, minor))
-        if not lengths or zone or accuracy or link & 0x0bff0000:
+        if not lengths or link & 0x0bff0000:
             return None
         return Pcap(order, 24 if magic == KUZNETZOV else 16, 10 ** (9 if magic == NS else 6),
                     lengths, LONGEST.get(link & 0xffff, 262144))
@@ -194,6 +194,9 @@ class Twin:
         layout, end = self.layout, len(self.content)
         if self.at + layout.header > end:
             raise Damage
+        if is_header(self.content, self.at):
+            self.switch()
+            return
         seconds, _, captured, length = fields(self.content, self.at, layout)
         record = layout.header + captured
         if captured == 0 or captured > length:

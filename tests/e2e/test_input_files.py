@@ -350,6 +350,10 @@ class Ends(e2e.Test):
             yield "joined", first + second, 20, 0, 0, None
             yield "joined and torn", first + second[:-1], 19, 1, 1, None
         yield "joined three times", whole + tagged + swapped + whole, 40, 0, 0, None
+        for zone, accuracy in ((3600, 0), (-18000, 0), (0, 6), (3600, 3600)):
+            header = struct.pack("<iI", zone, accuracy)
+            yield (f"joined, zone {zone}, accuracy {accuracy}",
+                   whole + whole[:8] + header + whole[16:], 20, 0, 0, None)
         yield "half a header", whole + whole[:20], 10, 1, 1, len(whole)
 
     def test_all_parts_agree(self):

@@ -193,6 +193,34 @@ static void joined_files_are_read_on(void **state)
 	}
 }
 
+static void a_joined_header_may_have_any_time_zone_and_accuracy(void **state)
+{
+	static const uint32_t zones[] = {1, 9, 3600, (uint32_t)-18000, INT32_MAX};
+	static const uint32_t accuracies[] = {0, 6, 3600, UINT32_MAX};
+
+	(void)state;
+	for (size_t k = 0; k < CW_ARRAY_COUNT(kinds) && kinds[k].magic; k++) {
+		for (size_t i = 0; i < CW_ARRAY_COUNT(zones) * CW_ARRAY_COUNT(accuracies); i++) {
+			const uint32_t fields[] = {zones[i % CW_ARRAY_COUNT(zones)],
+						   accuracies[i / CW_ARRAY_COUNT(zones)]};
+			size_t at;
+
+			start(0);
+			put_file(&kinds[0], 2);
+			at = image.bytes;
+			put_file(&kinds[k], 3);
+			for (size_t f = 0; f < 2; f++)
+				cw_store_u32(image.data + at + 8 + 4 * f,
+					     cw_load_u32(&fields[f], image.is_swapped));
+			read_image();
+			expect_end(0, 5, NULL);
+			assert_int_equal(file.joined_count, 1);
+			assert_int_equal(file.joined[0].at, at);
+			expect(4, UINT64_C(3000000000), 9, 9);
+		}
+	}
+}
+
 static void all_joined_files_are_counted_and_the_first_ones_described(void **state)
 {
 	const uint32_t count = CW_PCAPFILE_JOINED_MAX + 3;
@@ -238,6 +266,7 @@ int main(void)
 	    cmocka_unit_test(zeros_in_place_of_a_block_before_other_data_are_damage),
 	    cmocka_unit_test(trimmed_zeros_are_given_back),
 	    cmocka_unit_test(joined_files_are_read_on),
+	    cmocka_unit_test(a_joined_header_may_have_any_time_zone_and_accuracy),
 	    cmocka_unit_test(all_joined_files_are_counted_and_the_first_ones_described),
 	    cmocka_unit_test(a_header_that_is_none_is_a_record_as_before),
 	};
