@@ -389,10 +389,22 @@ static void go_back(struct cw_packer *packer, const struct place *place)
 	packer->short_bytes = packer->filling->packed_bytes;
 }
 
+/* Writes a complete frame again, after writing over it failed. Returns whether it is on the disk:
+ * if this fails too, as it does on a broken disk, often not a byte of it has changed. */
+static bool put_back(struct cw_outfile *file, const uint8_t *complete, size_t bytes,
+		     uint64_t offset)
+{
+	uint8_t *found = file->packer->filling->packed; /* not needed any more */
+
+	return write_at(file, complete, bytes, offset) == 0 ||
+	       (cw_outfile_read_plain(file, found, bytes, offset) == (int64_t)bytes &&
+		memcmp(found, complete, bytes) == 0);
+}
+
 /*
  * Writes the short frame at `place`, over a complete one unless it is the last place. After a
- * failure the complete frame is on the disk as before; if writing it again fails too, the file
- * ends before it.
+ * failure the complete frame is on the disk as before; if it cannot be put back, the file ends
+ * before it.
  */
 static int write_short(struct cw_outfile *file, const struct place *place)
 {
@@ -411,7 +423,7 @@ static int write_short(struct cw_outfile *file, const struct place *place)
 	if (!failure) {
 		failure = write_at(file, frame->packed, frame->packed_bytes, place->packed_start);
 		/* Some bytes may have been written even if none were counted. */
-		if (failure && is_over && write_at(file, complete, bytes, place->packed_start)) {
+		if (failure && is_over && !put_back(file, complete, bytes, place->packed_start)) {
 			frame->plain_bytes = frame->packed_bytes = 0;
 			go_back(packer, place);
 		}

@@ -258,6 +258,11 @@ static bool make_whole(struct cw_outputs *outputs, struct cw_output *output, str
 static int keep_torn(const struct cw_output *output, const struct cw_file *file,
 		     struct cw_error *error)
 {
+	if (cw_outfile_reached(file->outfile) <= file->header_bytes)
+		return cw_error_set(error, -EIO,
+				    "cannot truncate %s after its last intact record: %s has no "
+				    "intact packet",
+				    file->path, cw_outfile_part_path(file->outfile));
 	return cw_error_set(error, -EIO,
 			    "cannot truncate %s after its last intact record: its packets are in "
 			    "%s. \"capweir %s\" reads them",

@@ -203,6 +203,28 @@ class Matrix(unittest.TestCase):
                 self.assertEqual({key for rule in rules for key in rule["lost"]
                                   if rule["lost"][key]}, {cause})
 
+    def test_a_disk_that_breaks_keeps_the_compressed_packets_that_it_has(self):
+        """With each frame one write more: none of those before is lost, and the message is true."""
+        folder = os.path.join(self.memory, "run")
+        scenario = Scenario("broken", SPLIT + "-r @d.pcap -w o.pcap.zst")
+        reference = scenario.run(self.inputs, folder)
+        content = fault_cases.content_of(os.path.join(folder, "o.pcap.zst"))
+        self.assertGreater(reference.counts["pwritev"], 3)
+        for first in range(2, reference.counts["pwritev"]):  # the last one writes the table
+            with self.subTest(first):
+                run = scenario.run(self.inputs, folder, Fault("pwritev", first, "EIO", "ever"))
+                self.assertEqual(run.status, 1, run.err)
+                part, = run.files
+                kept = fault_cases.content_of(os.path.join(folder, part))
+                self.assertEqual(kept, content[:(first - 1) << 20])
+                self.assertIn(f"its packets are in {part}", run.err)
+                done = e2e.capweir("split", "-q", "-r", os.path.join(folder, part), "-w",
+                                   os.path.join(folder, "again.pcap"))
+                self.assertEqual(done.status, 1)  # the last packet is truncated
+                again = fault_cases.content_of(os.path.join(folder, "again.pcap"))
+                self.assertEqual(again, content[:len(again)])
+                self.assertGreater(len(again), len(kept) - (1 << 17))
+
     def test_memory_that_ends_at_any_allocation_of_a_short_split_is_reported(self):
         folder = os.path.join(self.memory, "run")
         scenario = Scenario("memory", SPLIT + "-r @s.pcap -w o.pcap")

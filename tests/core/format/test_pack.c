@@ -26,6 +26,8 @@ static char path[64];
 static uint8_t *stream;
 static uint64_t random_state;
 static uint32_t fail_one_in; /* of writes; 0 = none */
+static bool is_disk_broken;  /* no write works */
+static bool is_next_half;    /* unless this one, which writes half before it fails */
 static uint32_t failed_count;
 static uint32_t failed_cut_count;
 
@@ -41,6 +43,14 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *vectors, int count, off_t off
 {
 	struct iovec part = vectors[0];
 
+	if (is_disk_broken) {
+		part.iov_len /= 2;
+		if (is_next_half)
+			(void)!__real_pwritev(fd, &part, 1, offset);
+		is_next_half = false;
+		errno = EIO;
+		return -1;
+	}
 	if (!fail_one_in || draw(fail_one_in))
 		return __real_pwritev(fd, vectors, count, offset);
 	/* Half of it, and then no more: the next call says so. */
@@ -253,6 +263,36 @@ static void a_stream_that_is_cut_goes_on_with_the_same_frames(void **state)
 	assert_true(failed_cut_count > scaled(12, 5) / 2);
 }
 
+/* A disk that fails for good, while the file is cut within its second frame: the frame stays,
+ * unless the failed write changed it. */
+static void a_broken_disk_keeps_the_frames_that_it_has(void **state)
+{
+	const size_t bytes = 2 * CW_PACK_FRAME_BYTES;
+
+	(void)state;
+	for (int is_half = 0; is_half < 2; is_half++) {
+		struct cw_pack *pack = new_pack(1, 0);
+		struct cw_outfile *file = open_file(pack);
+		struct iovec vector = {.iov_base = stream, .iov_len = bytes + 1};
+		size_t kept = bytes - (size_t)is_half * CW_PACK_FRAME_BYTES;
+		int failure;
+
+		assert_int_equal(cw_outfile_write(file, &vector, 1, 0, &failure), bytes + 1);
+		assert_int_equal(failure, 0);
+		assert_int_equal(cw_outfile_reached(file), bytes);
+		is_disk_broken = true;
+		is_next_half = is_half;
+		assert_int_equal(cw_outfile_cut(file, bytes - 1000), -EIO);
+		assert_int_equal(cw_outfile_cut(file, kept - 1000), -EIO);
+		is_disk_broken = false;
+		assert_int_equal(cw_outfile_reached(file), kept);
+		assert_int_equal(rename(cw_outfile_part_path(file), path), 0);
+		check_file(kept, true);
+		cw_outfile_free(file);
+		cw_pack_free(pack);
+	}
+}
+
 /* A context that compressed other things before gives the same bytes as a new one. */
 static void frames_do_not_depend_on_what_was_before(void **state)
 {
@@ -284,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_went_in_comes_out),
 	    cmocka_unit_test(a_stream_that_is_cut_goes_on_with_the_same_frames),
+	    cmocka_unit_test(a_broken_disk_keeps_the_frames_that_it_has),
 	    cmocka_unit_test(frames_do_not_depend_on_what_was_before),
 	};
 	int status;
