@@ -4,6 +4,9 @@
  * interfaces. They are converted to native byte order once, when they are read, and timestamps to
  * nanoseconds. Any other block is only counted.
  */
+#include <errno.h>
+#include <inttypes.h>
+
 #include "core/format/options.h"
 #include "core/format/pcapfile.h"
 
@@ -151,26 +154,34 @@ static const struct {
     {CW_PCAPNG_ISB, CW_BLOCK_STATISTICS, copy_statistics},
 };
 
-void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
-		     const uint8_t *data)
+int cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
+		    const uint8_t *data, struct cw_error *error)
 {
 	size_t at = 0, body_bytes = block->bytes - FRAME_BYTES, bytes;
 	struct cw_block *kept;
+	int result;
 
 	while (at < CW_ARRAY_COUNT(known) && known[at].type != block->type)
 		at++;
 	file->blocks.of_kind[at < CW_ARRAY_COUNT(known) ? known[at].kind : CW_BLOCK_OTHER]++;
 	file->blocks.left_out++; /* unless it is kept */
 	if (at == CW_ARRAY_COUNT(known) || !file->section)
-		return;
-	kept = cw_ifaces_add_block(file->ifaces, file->section, known[at].kind,
-				   block->bytes + ENDS_BYTES);
-	if (!kept)
-		return;
+		return 0;
+	result =
+	    cw_ifaces_add_block(file->ifaces,
+				&(struct cw_block){.section = file->section,
+						   .kind = known[at].kind,
+						   .bytes = (uint32_t)(block->bytes + ENDS_BYTES)},
+				&kept);
+	if (result == -ENOMEM)
+		return cw_error_set_errno(error, result, "cannot keep the block at byte %" PRIu64,
+					  file->offset);
+	if (result)
+		return 0;
 	bytes = known[at].copy(file, data + BODY, body_bytes, kept->data + BODY);
 	if (!bytes) {
 		cw_ifaces_drop_block(file->ifaces);
-		return;
+		return 0;
 	}
 	kept->bytes = (uint32_t)(bytes + FRAME_BYTES);
 	cw_store_u32(kept->data, block->type);
@@ -179,4 +190,5 @@ void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *blo
 	if (kept->kind == CW_BLOCK_STATISTICS)
 		add_statistics(file, kept);
 	file->blocks.left_out--;
+	return 0;
 }

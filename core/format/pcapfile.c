@@ -423,7 +423,7 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 		else if (block.type == CW_PCAPNG_IDB)
 			result = cw_pcapng_interface(file, at.data, block.bytes, error);
 		else
-			cw_pcapng_other(file, &block, at.data);
+			result = cw_pcapng_other(file, &block, at.data, error);
 		if (result)
 			return result;
 		step->consumed += block.bytes;

@@ -198,9 +198,9 @@ static inline void cw_pcapfile_note_iface(struct cw_pcapfile *file, const struct
 /* Read a section header or an interface block that passed cw_pcapng_check. */
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 		      struct cw_error *error);
-/* Keeps or counts any other block. */
-void cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
-		     const uint8_t *data);
+/* Keeps or counts any other block. Returns 0 or -ENOMEM. */
+int cw_pcapng_other(struct cw_pcapfile *file, const struct cw_pcapng_block *block,
+		    const uint8_t *data, struct cw_error *error);
 int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
 			struct cw_error *error);
 

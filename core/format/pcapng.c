@@ -76,15 +76,17 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	return 0;
 }
 
-/* Returns a copy of a block's options, or NULL if there are none. Counts options that cannot be
- * kept. */
-static const struct cw_described *keep_options(struct cw_pcapfile *file,
-					       const struct cw_options *options)
+/* Fills a copy of a block's options, or NULL if there are none. Counts options that cannot be kept.
+ * Returns 0 or -ENOMEM. */
+static int keep_options(struct cw_pcapfile *file, const struct cw_options *options,
+			const struct cw_described **filled)
 {
 	size_t bytes = cw_options_copy(options, NULL, SIZE_MAX, NULL);
-	struct cw_described *kept = bytes ? cw_ifaces_describe(file->ifaces, bytes) : NULL;
+	struct cw_described *kept = NULL;
 	uint64_t all = 0, left_out = 0;
 
+	if (bytes && cw_ifaces_describe(file->ifaces, bytes, &kept) == -ENOMEM)
+		return -ENOMEM;
 	bytes = cw_options_copy(options, kept ? kept->options : NULL, kept ? bytes : 0, &left_out);
 	cw_options_copy(options, NULL, 0, &all);
 	file->blocks.left_out_options += left_out;
@@ -92,7 +94,8 @@ static const struct cw_described *keep_options(struct cw_pcapfile *file,
 		kept->bytes = bytes;
 		kept->count = (uint32_t)(all - left_out);
 	}
-	return kept;
+	*filled = kept;
+	return 0;
 }
 
 int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t block_bytes,
@@ -126,9 +129,8 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	options = (struct cw_options){block + SHB_OPTIONS, block_bytes - SHB_BYTES,
 				      CW_OPTIONS_SECTION, is_swapped};
 	file->section = cw_ifaces_add_section(file->ifaces);
-	if (!file->section)
+	if (!file->section || keep_options(file, &options, &file->section->options))
 		return cw_error_set_errno(error, -ENOMEM, "cannot add a section");
-	file->section->options = keep_options(file, &options);
 	return 0;
 }
 
@@ -226,8 +228,7 @@ static int take_options(struct cw_pcapfile *file, struct cw_iface *iface, const 
 		at += CW_OPTION_HEADER_BYTES + cw_pad4(bytes);
 		left -= CW_OPTION_HEADER_BYTES + cw_pad4(bytes);
 	}
-	iface->options = keep_options(file, &options);
-	return 0;
+	return keep_options(file, &options, &iface->options);
 }
 
 /*

@@ -45,19 +45,18 @@ void cw_ifaces_fini(struct cw_ifaces *ifaces)
 	memset(ifaces, 0, sizeof(*ifaces));
 }
 
-struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes)
+int cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes, struct cw_described **described)
 {
-	struct cw_described *described = NULL;
-
-	if (bytes <= CW_DESCRIBED_BYTES_MAX - ifaces->described_bytes)
-		described = malloc(sizeof(*described) + bytes);
-	if (!described)
-		return NULL;
-	described->bytes = bytes;
-	described->next = ifaces->described;
-	ifaces->described = described;
+	if (bytes > CW_DESCRIBED_BYTES_MAX - ifaces->described_bytes)
+		return -ENOSPC;
+	*described = malloc(sizeof(**described) + bytes);
+	if (!*described)
+		return -ENOMEM;
+	(*described)->bytes = bytes;
+	(*described)->next = ifaces->described;
+	ifaces->described = *described;
 	ifaces->described_bytes += bytes;
-	return described;
+	return 0;
 }
 
 struct cw_section *cw_ifaces_add_section(struct cw_ifaces *ifaces)
@@ -72,25 +71,24 @@ struct cw_section *cw_ifaces_add_section(struct cw_ifaces *ifaces)
 	return section;
 }
 
-struct cw_block *cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_section *section,
-				     enum cw_block_kind kind, size_t bytes)
+int cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_block *block,
+			struct cw_block **added)
 {
 	uint32_t room = ifaces->kept_count / CW_IFACES_BLOCK;
-	size_t whole = sizeof(struct cw_block) + bytes;
-	struct cw_block *block;
+	size_t whole = sizeof(*block) + block->bytes;
 
 	if (room >= CW_IFACES_BLOCKS_MAX ||
 	    whole > CW_DESCRIBED_BYTES_MAX - ifaces->described_bytes)
-		return NULL;
+		return -ENOSPC;
 	if (!ifaces->kept[room])
 		ifaces->kept[room] = calloc(CW_IFACES_BLOCK, sizeof(struct cw_block *));
-	block = ifaces->kept[room] ? malloc(whole) : NULL;
-	if (!block)
-		return NULL;
-	*block = (struct cw_block){.section = section, .kind = kind, .bytes = (uint32_t)bytes};
-	ifaces->kept[room][ifaces->kept_count++ % CW_IFACES_BLOCK] = block;
+	*added = ifaces->kept[room] ? malloc(whole) : NULL;
+	if (!*added)
+		return -ENOMEM;
+	**added = *block;
+	ifaces->kept[room][ifaces->kept_count++ % CW_IFACES_BLOCK] = *added;
 	ifaces->described_bytes += whole;
-	return block;
+	return 0;
 }
 
 void cw_ifaces_drop_block(struct cw_ifaces *ifaces)

@@ -118,14 +118,15 @@ struct cw_ifaces {
 
 void cw_ifaces_init(struct cw_ifaces *ifaces);
 void cw_ifaces_fini(struct cw_ifaces *ifaces);
-/* Returns memory for `bytes` of options, owned by the table; NULL: no memory, or too many. */
-struct cw_described *cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes);
+/* Fills memory for `bytes` of options, owned by the table. Returns 0, -ENOMEM, or -ENOSPC: too many
+ * bytes. */
+int cw_ifaces_describe(struct cw_ifaces *ifaces, size_t bytes, struct cw_described **described);
 /* Adds a section, whose blocks follow. NULL: no memory. */
 struct cw_section *cw_ifaces_add_section(struct cw_ifaces *ifaces);
-/* Returns a block of the section with room for `bytes`; NULL: no memory, or too many. Readers find
- * it at index kept_count - 1, as they find interfaces. */
-struct cw_block *cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_section *section,
-				     enum cw_block_kind kind, size_t bytes);
+/* Fills a block with room for `block->bytes` bytes and the other fields of `block`. Returns 0,
+ * -ENOMEM, or -ENOSPC: too many. Readers find it at index kept_count - 1, as interfaces. */
+int cw_ifaces_add_block(struct cw_ifaces *ifaces, const struct cw_block *block,
+			struct cw_block **added);
 /* Takes the last block away again. */
 void cw_ifaces_drop_block(struct cw_ifaces *ifaces);
 /* Copies *iface, takes its two strings on success. Returns the index, -ENOMEM, or -ENOSPC. */

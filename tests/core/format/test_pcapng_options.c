@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Every option of pcapng, in both byte orders, against literal bytes; what the parser keeps. */
+#include <errno.h>
+
 #include "core/format/encode.h"
 #include "core/format/options.h"
 #include "tests/core/format/image_rig.h"
+#include "tests/rig/failing_memory.h"
 
 #define SECTION CW_OPTIONS_SECTION
 #define IFACE CW_OPTIONS_IFACE
@@ -246,6 +249,7 @@ static void options_beyond_the_memory_for_them_are_counted(void **state)
 {
 	static char name[300];
 	uint8_t options[400];
+	struct cw_described *described;
 	struct cw_pcapfile_step step;
 	struct cw_error error;
 	size_t bytes;
@@ -259,7 +263,8 @@ static void options_beyond_the_memory_for_them_are_counted(void **state)
 	put_described(1, options, bytes);
 	cw_ifaces_fini(&ifaces);
 	cw_ifaces_init(&ifaces);
-	assert_null(cw_ifaces_describe(&ifaces, CW_DESCRIBED_BYTES_MAX + 1));
+	assert_int_equal(cw_ifaces_describe(&ifaces, CW_DESCRIBED_BYTES_MAX + 1, &described),
+			 -ENOSPC);
 	ifaces.described_bytes = CW_DESCRIBED_BYTES_MAX;
 	cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
 	assert_int_equal(cw_pcapfile_scan(&file,
@@ -269,6 +274,45 @@ static void options_beyond_the_memory_for_them_are_counted(void **state)
 	assert_int_equal(strlen(cw_ifaces_at(&ifaces, 0)->name), CW_NAME_BYTES);
 	assert_null(cw_ifaces_at(&ifaces, 0)->options);
 	assert_int_equal(file.blocks.left_out_options, 2);
+}
+
+/* Each allocation fails in turn. Nothing may be missing from a file that is read to its end. */
+static void missing_memory_for_a_block_or_an_option_is_an_error(void **state)
+{
+	const struct cw_pcapfile_limits limits = {SIZE_MAX, UINT32_MAX};
+	static const uint8_t names[] = {1, 0, 8, 0, 10, 0, 0, 1, 'n', 'a', 'm', 0, 0, 0, 0, 0};
+	uint8_t options[400];
+	uint32_t count;
+	int result = -1;
+
+	(void)state;
+	start(0);
+	put_described(0x0A0D0D0A, options, raw(options, 1, "comment", 7, 0));
+	put_described(1, options, raw(options, 1, "one", 3, 0));
+	put_block(&image, CW_PCAPNG_NRB, names, sizeof(names));
+	put_block(&image, CW_PCAPNG_DSB, (const uint8_t *)"TLSK\4\0\0\0keys", 12);
+	put_block(&image, CW_PCAPNG_CUSTOM, (const uint8_t *)"\1\2\0\0", 4);
+	for (count = 0; result != CW_PCAPFILE_END; count++) {
+		const struct cw_pcapfile_shown shown = {image.data, image.bytes, true};
+		struct cw_pcapfile_step step;
+		struct cw_error error;
+
+		cw_ifaces_fini(&ifaces);
+		cw_ifaces_init(&ifaces);
+		cw_pcapfile_init(&file, &ifaces, 0, CW_LINKTYPE_ANY);
+		allocations_left = count;
+		fails_once = true;
+		result = cw_pcapfile_scan(&file, &shown, &limits, &step, &error);
+		allocations_left = UINT32_MAX;
+		if (result == CW_PCAPFILE_END)
+			continue;
+		assert_int_equal(result, -ENOMEM);
+		assert_non_null(strstr(error.text, "cannot"));
+	}
+	assert_int_equal(count - 1, 8); /* section, interface, their options, 3 blocks, table */
+	assert_int_equal(ifaces.kept_count, 3);
+	assert_int_equal(file.blocks.left_out, 0);
+	assert_int_equal(file.blocks.left_out_options, 0);
 }
 
 static void names_of_65535_bytes_come_out_as_they_were(void **state)
@@ -336,6 +380,7 @@ int main(void)
 	    cmocka_unit_test(interfaces_keep_their_options_and_those_of_their_section),
 	    cmocka_unit_test(damage_in_a_section_s_options_costs_these_options_alone),
 	    cmocka_unit_test(options_beyond_the_memory_for_them_are_counted),
+	    cmocka_unit_test(missing_memory_for_a_block_or_an_option_is_an_error),
 	    cmocka_unit_test(names_of_65535_bytes_come_out_as_they_were),
 	    cmocka_unit_test(the_fcs_length_is_kept_from_one_format_to_the_other),
 	};
