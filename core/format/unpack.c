@@ -26,6 +26,7 @@ struct cw_unpack {
 	bool is_at_end;      /* the descriptor is at its end */
 	bool is_in_frame;    /* between the first and the last byte of a member or frame */
 	bool is_output_left; /* the last call filled its room: there may be output without input */
+	bool is_damaged;     /* gzip: the last call found damage after its output */
 	size_t head;         /* index in packed[] of the next byte to use */
 	size_t filled;       /* bytes in packed[] */
 	uint64_t consumed;   /* compressed bytes used */
@@ -170,7 +171,8 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 		unpack->is_in_frame = false;
 	else if (result == Z_MEM_ERROR)
 		return cw_error_set_errno(error, -ENOMEM, "cannot decompress gzip");
-	else if (result != Z_OK && result != Z_BUF_ERROR && room == gzip->avail_out)
+	unpack->is_damaged = result != Z_OK && result != Z_BUF_ERROR && result != Z_STREAM_END;
+	if (unpack->is_damaged && room == gzip->avail_out)
 		return cw_error_set(error, -EBADMSG, "the gzip data is damaged near byte %llu: %s",
 				    (unsigned long long)unpack->consumed,
 				    gzip->msg ? gzip->msg : "unknown reason");
@@ -243,7 +245,7 @@ static int64_t read_packed(struct cw_unpack *unpack, uint8_t *to, size_t room,
 		/* Two bytes distinguish a gzip member from other bytes after a member. */
 		size_t least = is_gzip && !unpack->is_in_frame && !unpack->is_at_end ? 2 : 1;
 
-		if (present >= least || unpack->is_output_left) {
+		if (present >= least || unpack->is_output_left || unpack->is_damaged) {
 			made = is_gzip ? step_gzip(unpack, to, room, error)
 				       : step_zstd(unpack, to, room, error);
 			unpack->is_output_left = made == (int64_t)room && unpack->is_in_frame;

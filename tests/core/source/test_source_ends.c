@@ -32,6 +32,32 @@ static void damaged_packed_data_gives_what_is_whole_and_an_error(void **state)
 	free(data);
 }
 
+/* The call that finds it has given the member's whole content. */
+static void a_wrong_sum_or_length_of_a_gzip_member_is_named_after_its_packets(void **state)
+{
+	static const struct {
+		size_t from_end;
+		const char *text;
+	} cases[] = {{8, "incorrect data check"}, {1, "incorrect length check"}};
+	size_t bytes, packed_bytes;
+	uint8_t *data = read_file(make_large("small", 100), &bytes);
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		uint8_t *packed = pack(data, bytes, true, &packed_bytes);
+		struct seen_list list;
+
+		packed[packed_bytes - cases[i].from_end] ^= 0x55;
+		read_source(write_file("packed", packed, packed_bytes), &plain, 1 << 18, &list);
+		assert_int_equal(list.result, -EBADMSG);
+		assert_int_equal(list.count, 100);
+		assert_non_null(strstr(list.text, cases[i].text));
+		seen_free(&list);
+		free(packed);
+	}
+	free(data);
+}
+
 /* What follows a gzip member of 50 packets, and how reading ends. */
 static const struct after_member {
 	size_t zeros;
@@ -215,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(damaged_packed_data_gives_what_is_whole_and_an_error),
+	    cmocka_unit_test(a_wrong_sum_or_length_of_a_gzip_member_is_named_after_its_packets),
 	    cmocka_unit_test(after_a_gzip_member_zeros_are_padding_and_other_bytes_damage),
 	    cmocka_unit_test(a_zstd_window_that_is_too_large_is_not_called_damage),
 	    cmocka_unit_test(a_silent_pipe_ends_the_wait_and_continues_later),
