@@ -15,6 +15,7 @@
 struct chain {
 	const struct cw_boundary *boundary;
 	const struct cw_layout *layout; /* of the records at `at` */
+	struct cw_layout joined;        /* of another pcap file */
 	const struct cw_pcapfile_shown *shown;
 	size_t at;           /* where the next record begins */
 	uint32_t count;      /* records so far; a file header counts as one */
@@ -222,15 +223,14 @@ static enum cw_boundary_result follow(struct chain *chain)
 /* Follows the records of the pcap file whose header is at `shown`. */
 static enum cw_boundary_result follow_header(struct chain *chain)
 {
-	struct cw_layout layout = {0};
 	struct cw_iface iface = {0};
 
 	if (chain->shown->bytes < CW_PCAP_HEADER_BYTES)
 		return need(chain, CW_PCAP_HEADER_BYTES, 1);
 	if (!cw_pcap_is_header(chain->shown) ||
-	    !cw_pcap_read_header(chain->shown->data, &layout, &iface))
+	    !cw_pcap_read_header(chain->shown->data, &chain->joined, &iface))
 		return CW_BOUNDARY_NONE;
-	chain->layout = &layout;
+	chain->layout = &chain->joined;
 	chain->is_own = false;
 	chain->count = 1;
 	chain->at = CW_PCAP_HEADER_BYTES;

@@ -503,7 +503,7 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
 {
-	struct cw_error local;
+	struct cw_error local = {0};
 	int result = 0;
 
 	memset(step, 0, sizeof(*step));

@@ -432,7 +432,7 @@ static int continue_file(struct cw_dumper *dumper, enum cw_dumper_format wanted,
 	bool is_pcapng = dumper->format == CW_FORMAT_PCAPNG, is_at_end, is_ns;
 	struct cw_source_info info;
 	struct stat status;
-	uint32_t magic;
+	uint32_t magic = 0;
 	int result;
 
 	if (!dumper->is_regular || !dumper->start || fstat(dumper->fd, &status))

@@ -101,6 +101,7 @@ int cw_output_end_section(struct cw_output *output)
 		blocks->left_out_options += option_count(section) + section->iface_options;
 	if (output->format != CW_FORMAT_PCAPNG || !section->statistics_first)
 		return 0;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): its elements are pointers */
 	if (CW_GROW(&blocks->ended, 1) < 0)
 		return lack_memory(output);
 	blocks->ended.at[blocks->ended.count++] = section;
