@@ -78,19 +78,21 @@ class Split(Bench):
         path = e2e.generate(self.path("in.pcap"), 5000, "mix")
         found = [len(e2e.parse_capture(e2e.tcpdump([path], expression)[1]).packets)
                  for expression in FILTERS]
-        for row in self.report("split", path, "-R", self.rules(), "--repeat", 1, "-o",
-                               self.out)["results"]:
+        for row in self.report("split", path, "-R", self.rules(), "--repeat", 1, "-t", 1,
+                               "-o", self.out)["results"]:
             self.assertEqual((row["traffic"], row["packets"], row["rules"], row["written"]),
                              ("in.pcap", 5000, 3, sum(found)))
 
     def test_seeds_give_other_traffic(self):
-        one, same, other = (self.report("split", "--packets", 2000, "--repeat", 1, "--seed", seed,
-                                        "-o", self.out)["results"][0] for seed in (1, 1, 2))
+        one, same, other = (
+            self.report("split", "--packets", 2000, "--repeat", 1, "--seed", seed, "-t", 1, "-o",
+                        self.out)["results"][0] for seed in (1, 1, 2))
         self.assertEqual((one["bytes"], one["written"]), (same["bytes"], same["written"]))
         self.assertNotEqual(one["bytes"], other["bytes"])
 
     def test_text_names_machine_seed_limit_and_losses(self):
-        text = self.bench("split", "--packets", 1000, "--repeat", 1, "-o", self.out).out.decode()
+        text = self.bench("split", "--packets", 1000, "--repeat", 1, "-t", 1, "-o",
+                          self.out).out.decode()
         self.assertRegex(text, r"governor \S+, Linux \S+")
         self.assertRegex(text, r"seed 1; medians of 1 round\n")
         self.assertRegex(text, r"(?m)^walk +[0-9.]+ GB/s")
@@ -229,7 +231,8 @@ class Limits(Bench):
         os.chmod(self.out, 0o777)
         done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", e2e.CAPWEIR,
                                "bench",
-                               "split", "--packets", "1000", "--repeat", "1", "-o", self.out],
+                               "split", "--packets", "1000", "--repeat", "1", "-t", "1", "-o",
+                               self.out],
                               capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
 
