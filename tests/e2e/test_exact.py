@@ -13,7 +13,7 @@ import e2e
 from expressions import expressions
 
 SAMPLE = (len(expressions()) if e2e.FULL
-          else e2e.scaled(20) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a group of files
+          else e2e.scaled(12) if e2e.SCALE >= 1 else e2e.scaled(15, 3))  # a group of files
 GROUP = 8  # files of a group at most
 
 # Files with subsecond fields beyond 4.29 s. tcpdump --nano multiplies these by 1000 in 32 bits and

@@ -239,7 +239,7 @@ class OneResult(e2e.Test):
         """Seeded, so equal in every run; CAPWEIR_TEST_SCALE draws more."""
         draw = random.Random(20)
         filters = FILTERS + ["", "greater 1000", "ip", "unmatched"]
-        for _ in range(e2e.scaled(10, 3)):
+        for _ in range(e2e.scaled(6, 3)):
             arguments = [word for one in draw.choices(self.others, k=draw.randint(1, 3))
                          for word in ("-r", one)]
             for index, filter_ in enumerate(draw.sample(filters, draw.randint(1, 12))):
