@@ -166,15 +166,6 @@ static inline bool are_lengths_odd(const struct cw_layout *layout, const uint8_t
 				    cw_load_u32(at + 12, layout->is_swapped));
 }
 
-/* Returns whether a joined pcap file begins at byte `at`, where a record's header is present. */
-static inline bool is_joined_pcap(const struct cw_pcapfile_shown *shown, size_t at)
-{
-	const struct cw_pcapfile_shown rest = {shown->data + at, shown->bytes - at,
-					       shown->is_at_end};
-
-	return cw_unlikely(cw_pcap_may_be_header(rest.data)) && cw_pcap_is_header(&rest);
-}
-
 /*
  * Returns the bytes of an odd record, or 0 if it is none. With resync.is_on the records after it
  * decide: as long as they are not there, `needed` is filled, and it is none.
@@ -278,7 +269,7 @@ static int scan_no_record(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 	if (shown->bytes < layout->record_header_bytes)
 		return need(step, layout->record_header_bytes, shown, file->offset,
 			    "the record header", error);
-	if (is_joined_pcap(shown, 0))
+	if (cw_pcap_is_header(shown))
 		return join(file, shown, step, error);
 	record_bytes = pcap_record_bytes(layout, shown->data, &claimed);
 	if (record_bytes > shown->bytes || (record_bytes && !file->resync.is_on))
@@ -318,6 +309,26 @@ static void note_times(struct cw_resync *resync, uint32_t first_s, uint32_t last
 	resync->has_times = true;
 }
 
+/* Returns the bytes of the unusual record at byte `at`, or 0 if it is none: `record_bytes` if only
+ * its first bytes or resync.is_on made it unusual. Called for few records: not inlined, so that
+ * the walk keeps its registers. */
+static __attribute__((noinline)) size_t judge_record(const struct cw_pcapfile *file,
+						     const struct cw_pcapfile_shown *shown,
+						     size_t at, uint32_t claimed,
+						     size_t record_bytes)
+{
+	const struct cw_pcapfile_shown rest = {shown->data + at, shown->bytes - at,
+					       shown->is_at_end};
+	size_t needed;
+
+	if (cw_pcap_is_header(&rest))
+		return 0;
+	if (record_bytes &&
+	    !(file->resync.is_on && are_lengths_odd(&file->layout, rest.data, claimed)))
+		return record_bytes;
+	return odd_record_bytes(file, &rest, claimed, &needed);
+}
+
 /* Walks complete pcap records. The bytes after them are left to the next call. */
 static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
@@ -328,21 +339,15 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	const size_t bytes = shown->bytes, bytes_max = limits->bytes_max;
 	const uint32_t records_max = limits->records_max;
 	const bool is_checked = file->resync.is_on;
-	size_t at = 0, last = 0, record_bytes, needed;
+	size_t at = 0, last = 0, record_bytes;
 	uint32_t count = 0, claimed;
 
 	if (file->zero_bytes && records_max)
 		return take_zeros(file, shown, limits, step, error);
 	while (count < records_max && bytes - at >= layout.record_header_bytes) {
-		if (is_joined_pcap(shown, at))
-			break;
 		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
-		if (cw_unlikely(!record_bytes ||
-				(is_checked && are_lengths_odd(&layout, data + at, claimed)))) {
-			const struct cw_pcapfile_shown rest = {data + at, bytes - at,
-							       shown->is_at_end};
-
-			record_bytes = odd_record_bytes(file, &rest, claimed, &needed);
+		if (cw_unlikely(!record_bytes || is_checked || cw_pcap_may_be_header(data + at))) {
+			record_bytes = judge_record(file, shown, at, claimed, record_bytes);
 			if (!record_bytes)
 				break;
 		}
