@@ -385,12 +385,25 @@ static int make(struct cw_dumper **result, int fd, const struct beginning *begin
 	return 0;
 }
 
+/* Reads the first bytes of a file. Returns 1 or the failure. */
+static int read_magic(const char *path, uint32_t *magic, struct cw_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = fd < 0 ? -1 : pread(fd, magic, sizeof(*magic), 0);
+	int result = bytes == sizeof(*magic) ? 1 : bytes < 0 ? -errno : -EIO;
+
+	if (fd >= 0)
+		close(fd);
+	return result < 0 ? cw_error_set_errno(error, result, "cannot read %s", path) : result;
+}
+
 /* Reads the file of a descriptor to its end. Returns 1 and fills `info` and the first bytes; 0 if
- * the file is no capture file or cannot be read; or the damage in it. */
+ * the file is no capture file; or the damage in it, or why it cannot be read. */
 static int read_file(int fd, struct cw_source_info *info, uint32_t *magic, struct cw_error *error)
 {
 	struct cw_source_options options = {
 	    .linktype = CW_LINKTYPE_ANY, .is_unmapped = true, .wake_fd = -1};
+	struct cw_error why = {0};
 	struct cw_source *source;
 	struct cw_ifaces ifaces;
 	struct cw_lease lease;
@@ -400,23 +413,22 @@ static int read_file(int fd, struct cw_source_info *info, uint32_t *magic, struc
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* it may be for writing only */
 	cw_ifaces_init(&ifaces);
-	result = cw_source_open(&source, path, &ifaces, &options, NULL);
-	if (result == 0) {
+	result = cw_source_open(&source, path, &ifaces, &options, &why);
+	if (result == -EBADMSG || result == -EPROTONOSUPPORT) {
+		result = 0;
+	} else if (result == 0) {
 		do {
 			result =
-			    cw_source_next(source, BUFFER_BYTES, UINT32_MAX, &span, &lease, error);
+			    cw_source_next(source, BUFFER_BYTES, UINT32_MAX, &span, &lease, &why);
 			cw_lease_give_back(&lease);
 		} while (result == 1);
 		cw_source_info(source, info);
 		cw_source_close(source);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (result == 0)
-			result = pread(fd, magic, sizeof(*magic), 0) == sizeof(*magic);
-		if (fd >= 0)
-			close(fd);
-	} else {
-		result = 0;
+			result = read_magic(path, magic, &why);
 	}
+	if (result < 0 && error)
+		*error = why;
 	cw_ifaces_fini(&ifaces);
 	return result;
 }
@@ -435,8 +447,10 @@ static int continue_file(struct cw_dumper *dumper, enum cw_dumper_format wanted,
 	uint32_t magic = 0;
 	int result;
 
-	if (!dumper->is_regular || !dumper->start || fstat(dumper->fd, &status))
+	if (!dumper->is_regular || !dumper->start)
 		return 0;
+	if (fstat(dumper->fd, &status))
+		return cw_error_set_errno(error, -errno, "descriptor %d", dumper->fd);
 	result = read_file(dumper->fd, &info, &magic, error);
 	if (result <= 0)
 		return result;

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -369,6 +370,31 @@ static void a_file_continues_without_a_second_header(void **state)
 	}
 }
 
+/* Without a free descriptor the file cannot be looked at: it gets no second header. */
+static void a_file_that_cannot_be_read_is_not_continued(void **state)
+{
+	struct cw_dumper *dumper;
+	struct cw_error error;
+	struct rlimit old, tight;
+	struct stat status;
+	int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600), result;
+
+	(void)state;
+	image = (struct image){0};
+	put_pcap_header(&image, 0xa1b2c3d4, 2, 4, 64, 1);
+	assert_int_equal(write(fd, image.data, image.bytes), image.bytes);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	tight = (struct rlimit){(rlim_t)fd + 1, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	result = cw_dumper_open_fd(&dumper, fd, 1, 0, CW_DUMPER_PCAP, &error);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(result, -EMFILE);
+	assert_null(dumper);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, image.bytes);
+	close(fd);
+}
+
 static void a_file_that_ends_in_a_record_does_not_continue(void **state)
 {
 	struct cw_dumper *dumper = NULL;
@@ -405,6 +431,7 @@ int main(void)
 	    cmocka_unit_test(a_pcapng_file_describes_the_interface_of_each_link_type),
 	    cmocka_unit_test(packets_of_joined_files_are_written_whole_or_refused),
 	    cmocka_unit_test(a_file_continues_without_a_second_header),
+	    cmocka_unit_test(a_file_that_cannot_be_read_is_not_continued),
 	    cmocka_unit_test(a_file_that_ends_in_a_record_does_not_continue),
 	};
 
