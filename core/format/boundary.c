@@ -7,8 +7,6 @@
 #define DAY_S INT64_C(86400)
 #define LENGTH_MAX (UINT32_C(1) << 20) /* of a packet on the wire */
 #define ENDS_EARLY 2u /* records that make a chain which leaves the bytes looked at */
-#define SHB_BYTES 28u
-#define IDB_BYTES 20u
 #define CUSTOM_NO_COPY 0x40000BADu
 
 /* A chain that is being followed. */
@@ -103,7 +101,7 @@ static size_t claimed_bytes(struct chain *chain)
 		if (cw_pcapng_order(block) < 0)
 			return 0;
 		chain->is_swapped = cw_pcapng_order(block);
-		least = SHB_BYTES;
+		least = CW_PCAPNG_SHB_BYTES;
 	} else if (!chain->count && !is_known(type)) {
 		return 0;
 	} else if (type == CW_PCAPNG_EPB || type == CW_PCAPNG_PB) {
@@ -111,7 +109,7 @@ static size_t claimed_bytes(struct chain *chain)
 	} else if (type == CW_PCAPNG_SPB) {
 		least = CW_PCAPNG_SPB_BLOCK_BYTES;
 	} else if (type == CW_PCAPNG_IDB) {
-		least = IDB_BYTES;
+		least = CW_PCAPNG_IDB_BYTES;
 	}
 	length = cw_load_u32(block + 4, chain->is_swapped);
 	return length < least || length % 4 || length > CW_PCAPNG_BLOCK_BYTES_MAX ? 0 : length;

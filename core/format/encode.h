@@ -19,6 +19,7 @@ enum cw_format {
 
 #define CW_PCAP_MAGIC_US 0xa1b2c3d4u
 #define CW_PCAP_MAGIC_NS 0xa1b23c4du
+#define CW_PCAP_MAGIC_KUZNETZOV 0xa1b2cd34u /* read only */
 #define CW_PCAP_HEADER_BYTES 24u
 #define CW_PCAP_RECORD_BYTES 16u
 #define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */
@@ -64,25 +65,29 @@ static inline bool cw_format_can_hold(enum cw_format format, const struct cw_pac
 	       cw_format_can_hold_carried(format, packet);
 }
 
+/* Returns the bytes of a record without options. */
+static inline size_t cw_format_plain_bytes(enum cw_format format, uint32_t caplen)
+{
+	return format == CW_FORMAT_PCAPNG ? CW_PCAPNG_EPB_BYTES + cw_pad4(caplen)
+					  : CW_PCAP_RECORD_BYTES + (size_t)caplen;
+}
+
 /* Returns the bytes of the packet's record, with the data truncated to `snaplen`. */
 static inline size_t cw_format_record_bytes(enum cw_format format, const struct cw_packet *packet,
 					    uint32_t snaplen)
 {
-	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
+	size_t bytes = cw_format_plain_bytes(format, cw_min_u32(packet->caplen, snaplen));
 
-	if (format != CW_FORMAT_PCAPNG)
-		return CW_PCAP_RECORD_BYTES + (size_t)caplen;
-	return CW_PCAPNG_EPB_BYTES + cw_pad4(caplen) +
-	       (cw_unlikely(packet->options_bytes) ? cw_format_options_bytes(packet) : 0);
+	if (format == CW_FORMAT_PCAPNG && cw_unlikely(packet->options_bytes))
+		bytes += cw_format_options_bytes(packet);
+	return bytes;
 }
 
 /* As cw_format_record_bytes; also raises *left_out by the options that the record does not keep. */
 static inline size_t cw_format_note_record(enum cw_format format, const struct cw_packet *packet,
 					   uint32_t snaplen, uint64_t *left_out)
 {
-	uint32_t caplen = cw_min_u32(packet->caplen, snaplen);
-	size_t bytes = format == CW_FORMAT_PCAPNG ? CW_PCAPNG_EPB_BYTES + cw_pad4(caplen)
-						  : CW_PCAP_RECORD_BYTES + (size_t)caplen;
+	size_t bytes = cw_format_plain_bytes(format, cw_min_u32(packet->caplen, snaplen));
 
 	if (cw_unlikely(packet->options_bytes))
 		bytes += cw_format_note_options(format, packet, left_out);

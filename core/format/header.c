@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#define MAGIC_NS 0xA1B23C4Du
-#define MAGIC_KUZNETZOV 0xA1B2CD34u
 #define RESERVED_BITS 0x0BFF0000u /* of the link field */
 #define JOINED_BYTES 16           /* of a pcap header, up to the snapshot length */
 #define COOKED_HEADER_BYTES 14    /* libpcap accepts these beyond snaplen in Kuznetzov's files */
@@ -111,18 +109,18 @@ bool cw_pcap_read_header(const uint8_t *data, struct cw_layout *layout, struct c
 	iface->linktype = cw_linktype_canonical(field & UINT16_MAX);
 	iface->fcs = field & CW_FCS_IS_KNOWN ? field & CW_FCS_MASK : 0;
 	iface->snaplen = cw_load_u32(data + 16, is_swapped);
-	iface->ts_units_per_s = magic == MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
-	iface->has_ns = magic == MAGIC_NS;
+	iface->ts_units_per_s = magic == CW_PCAP_MAGIC_NS ? CW_NS_PER_S : CW_NS_PER_S / 1000;
+	iface->has_ns = magic == CW_PCAP_MAGIC_NS;
 	iface->is_swapped = (uint8_t)is_swapped;
 	layout->caplen_max = cw_linktype_caplen_max(iface->linktype);
 	layout->caplen_cut = cw_pcapfile_caplen_cut(iface);
-	if (magic == MAGIC_KUZNETZOV && iface->linktype == CW_LINKTYPE_ETHERNET &&
+	if (magic == CW_PCAP_MAGIC_KUZNETZOV && iface->linktype == CW_LINKTYPE_ETHERNET &&
 	    layout->caplen_cut <= INT32_MAX - COOKED_HEADER_BYTES)
 		layout->caplen_cut += COOKED_HEADER_BYTES;
 	layout->is_swapped = (uint8_t)is_swapped;
 	layout->has_swapped_lengths = (uint8_t)lengths;
-	layout->record_header_bytes = magic == MAGIC_KUZNETZOV ? 24 : 16;
-	layout->ts_unit_ns = magic == MAGIC_NS ? 1 : 1000;
+	layout->record_header_bytes = magic == CW_PCAP_MAGIC_KUZNETZOV ? 24 : 16;
+	layout->ts_unit_ns = magic == CW_PCAP_MAGIC_NS ? 1 : 1000;
 	layout->is_pcapng = 0;
 	return true;
 }

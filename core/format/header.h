@@ -6,9 +6,8 @@
 #ifndef CW_CORE_FORMAT_HEADER_H
 #define CW_CORE_FORMAT_HEADER_H
 
+#include "core/format/encode.h"
 #include "core/format/pcapfile.h"
-
-#define CW_PCAP_HEADER_BYTES ((size_t)24)
 
 /* Returns the byte order by the first bytes of a pcap header: 0 native, 1 swapped, -1: none. */
 static inline int cw_pcap_order(const uint8_t *data)
@@ -16,9 +15,9 @@ static inline int cw_pcap_order(const uint8_t *data)
 	uint32_t magic = cw_load_u32(data, 0);
 
 	switch (magic) {
-	case 0xA1B2C3D4u: /* microseconds */
-	case 0xA1B23C4Du: /* nanoseconds */
-	case 0xA1B2CD34u: /* Kuznetzov's variant */
+	case CW_PCAP_MAGIC_US:
+	case CW_PCAP_MAGIC_NS:
+	case CW_PCAP_MAGIC_KUZNETZOV:
 		return 0;
 	case 0xD4C3B2A1u:
 	case 0x4D3CB2A1u:

@@ -32,6 +32,8 @@
 #define CW_PCAPNG_DSB 10u
 #define CW_PCAPNG_CUSTOM 0xBADu /* to be copied; 0x40000BAD is not */
 #define CW_PCAPNG_BLOCK_BYTES_MIN ((size_t)12)
+#define CW_PCAPNG_SHB_BYTES ((size_t)28)
+#define CW_PCAPNG_IDB_BYTES ((size_t)20)
 #define CW_PCAPNG_EPB_BLOCK_BYTES ((size_t)32)
 #define CW_PCAPNG_SPB_BLOCK_BYTES ((size_t)16)
 

@@ -12,9 +12,7 @@
 #include "core/format/header.h"
 #include "core/format/options.h"
 
-#define SHB_BYTES 28
 #define SHB_OPTIONS 24 /* offset */
-#define IDB_BYTES 20
 #define BLOCK_HEADER_BYTES 8
 
 static int need(struct cw_pcapng_block *block, size_t needed, const struct cw_pcapfile_shown *shown,
@@ -105,11 +103,11 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	struct cw_options options;
 	uint16_t major, minor;
 
-	if (block_bytes < SHB_BYTES)
+	if (block_bytes < CW_PCAPNG_SHB_BYTES)
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the section header at byte %" PRIu64
-				    " has %zu bytes; the minimum is %d",
-				    file->offset, block_bytes, SHB_BYTES);
+				    " has %zu bytes; the minimum is %zu",
+				    file->offset, block_bytes, CW_PCAPNG_SHB_BYTES);
 	major = cw_load_u16(block + 12, is_swapped);
 	minor = cw_load_u16(block + 14, is_swapped);
 	if (!cw_pcapng_is_version(major, minor))
@@ -126,7 +124,7 @@ int cw_pcapng_section(struct cw_pcapfile *file, const uint8_t *block, size_t blo
 	file->layout.is_swapped = (uint8_t)is_swapped;
 	file->layout.iface_base = file->ifaces->count;
 	file->layout.iface_count = 0;
-	options = (struct cw_options){block + SHB_OPTIONS, block_bytes - SHB_BYTES,
+	options = (struct cw_options){block + SHB_OPTIONS, block_bytes - CW_PCAPNG_SHB_BYTES,
 				      CW_OPTIONS_SECTION, is_swapped};
 	file->section = cw_ifaces_add_section(file->ifaces);
 	if (!file->section || keep_options(file, &options, &file->section->options))
@@ -270,11 +268,11 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 	int64_t index = 0;
 	int result;
 
-	if (block_bytes < IDB_BYTES)
+	if (block_bytes < CW_PCAPNG_IDB_BYTES)
 		return cw_error_set(error, -EBADMSG,
 				    "damaged: the interface block at byte %" PRIu64
-				    " has %zu bytes; the minimum is %d",
-				    file->offset, block_bytes, IDB_BYTES);
+				    " has %zu bytes; the minimum is %zu",
+				    file->offset, block_bytes, CW_PCAPNG_IDB_BYTES);
 	iface.linktype =
 	    cw_linktype_canonical(cw_load_u16(block + BLOCK_HEADER_BYTES, layout->is_swapped));
 	iface.snaplen = cw_load_u32(block + BLOCK_HEADER_BYTES + 4, layout->is_swapped);
@@ -282,7 +280,7 @@ int cw_pcapng_interface(struct cw_pcapfile *file, const uint8_t *block, size_t b
 	iface.section = file->section;
 	if (file->linktype != CW_LINKTYPE_ANY)
 		iface.linktype = file->linktype;
-	result = take_options(file, &iface, block + 16, block_bytes - IDB_BYTES);
+	result = take_options(file, &iface, block + 16, block_bytes - CW_PCAPNG_IDB_BYTES);
 	if (!result && layout->iface_base + layout->iface_count != file->ifaces->count)
 		result = move_section(file);
 	if (!result) {

@@ -59,7 +59,7 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
  *
  * Symbolic links are followed, and targets refused, as target.h says for files of the effective
  * user: the .part file is made where the links lead. Descriptors of this process ("/dev/stdout",
- * "/dev/fd/N") are written from their current offset. Waits for the reader of a FIFO; -EINTR if
+ * "/dev/fd/N") are written from their current offset. Waits for the reader of a FIFO; -ECANCELED if
  * wake_fd becomes readable. Sockets give -ENXIO, folders -EISDIR. With `is_later`, nothing but a
  * regular file is ever written: publishing fails if something else has the name. With
  * `makes_folders`, makes missing folders, for this user only.

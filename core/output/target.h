@@ -55,8 +55,8 @@ struct cw_target {
 
 /*
  * Finds what `path` stands for. Errors: -ENOENT for a missing folder; -ELOOP for too many links;
- * -EPERM for a link that must not be followed; -EBADF for a number
- * without an inherited descriptor; another negative errno. `target` then needs no fini.
+ * -EPERM for a link that must not be followed; -EBADF for a number without an inherited descriptor;
+ * another negative errno. `target` then needs no fini.
  *
  * A link is followed if it belongs to root, to `owner` or to the owner of the folder that it lies
  * in, or if only root and `owner` can write to that folder. In a sticky folder that all users can
