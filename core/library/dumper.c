@@ -442,7 +442,7 @@ static int continue_file(struct cw_dumper *dumper, enum cw_dumper_format wanted,
 			 struct cw_error *error)
 {
 	bool is_pcapng = dumper->format == CW_FORMAT_PCAPNG, is_at_end, is_ns;
-	struct cw_source_info info;
+	struct cw_source_info info = {0};
 	struct stat status;
 	uint32_t magic = 0;
 	int result;
