@@ -95,7 +95,7 @@ PRINTERS = {  # files of tools/ that print by stdio, with what they print; other
     "tools/text/complain.c": "cleaned text",
     "tools/text/numbers.c": "JSON, escaped",
     "tools/options/help.c": "the table of options",
-    "tools/commands/run.c": "progress lines: numbers",
+    "tools/commands/run_progress.c": "progress lines: numbers",
 }
 MOST = {"functions": 3, "files": 5, "structs": 3, "parameters": 5}
 CLANG_FORMAT = "14."  # version that decides the layout

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A run of the command, in parts: run.c starts and finishes it, run_loop.c waits for its end and
+ * acts on signals, the control socket and the clock, run_progress.c prints progress and statistics,
+ * run_reload.c reads the rules file again.
+ */
+#ifndef CW_TOOLS_COMMANDS_RUN_H
+#define CW_TOOLS_COMMANDS_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipeline/pipeline.h"
+#include "tools/options/options.h"
+
+struct cw_control;
+struct cw_hooks;
+struct cw_metrics;
+
+struct cw_session {
+	const struct cw_arguments *arguments;
+	const struct cw_pipeline_options *options;
+	struct cw_pipeline *pipeline;
+	struct cw_hooks *hooks;  /* NULL: no hooks */
+	uint64_t start_ns;       /* CLOCK_MONOTONIC */
+	struct cw_progress last; /* live: counters at the last progress line */
+	double last_s;           /* live: time of that line, seconds after the start */
+	int notify_fd;           /* socket of the service manager; -1: none */
+	bool is_live;
+	struct cw_control *control; /* NULL: no control socket */
+	struct cw_metrics *metrics; /* NULL: no metrics server */
+	/* sequentially consistent: once a message */
+	_Atomic int level;         /* enum cw_severity: least severity that is printed */
+	_Atomic bool has_progress; /* stderr shows an unfinished progress line; any thread reads */
+	bool wants_progress;       /* stderr is a terminal */
+	bool is_stopped;           /* by a signal, the control socket or --duration */
+	bool was_interrupted;      /* split: stopped by a signal, exit status 130 */
+};
+
+/* Returns the seconds since the start. */
+double cw_session_seconds(const struct cw_session *run);
+
+/* Prints a progress line over the last one; `ends_line`: the next text starts a new line. */
+void cw_session_print_progress(struct cw_session *run, bool ends_line);
+
+/* Erases an unfinished progress line. */
+void cw_session_erase_progress(struct cw_session *run);
+
+/* Prints statistics (--stats, SIGUSR1): a progress line, or JSON on stdout with --json. */
+void cw_session_print_stats(struct cw_session *run);
+
+/* Returns whether the rules of this run can change. */
+bool cw_session_can_reload(const struct cw_session *run);
+
+/* Requests a reload; the pipeline reports its result. */
+void cw_session_reload(struct cw_session *run);
+
+/* Reads the rules file again, in the pipeline's reload thread, with all checks of the start.
+ * `context` is the run. */
+int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error *error);
+
+/* Stops the run for the control socket. `context` is the run. */
+void cw_session_stop_by_control(void *context);
+
+/* Waits until all threads are done. Meanwhile acts on signals, the control socket and the clock. */
+void cw_session_wait(struct cw_session *run, int signal_fd);
+
+#endif
