@@ -114,6 +114,7 @@ int cw_bench_subfolder(const char *folder, const char *name, char *path, size_t 
 int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const char *text,
 			uint64_t least, uint64_t most)
 {
+	struct cw_error error = {0};
 	char word[32];
 
 	if (text)
@@ -125,8 +126,9 @@ int cw_bench_list_parse(struct cw_bench_list *list, const char *option, const ch
 		if (list->count == CW_BENCH_LIST_MAX)
 			return cw_refuse("%s takes at most %u numbers", option, CW_BENCH_LIST_MAX);
 		snprintf(word, sizeof(word), "%.*s", (int)(bytes < 31 ? bytes : 31), text);
-		if (cw_option_number(option, word, least, most, &list->numbers[list->count++]))
-			return CW_EXIT_USAGE;
+		if (cw_option_number(option, word, least, most, &list->numbers[list->count++],
+				     &error))
+			return cw_refuse("%s", error.text);
 		text = comma ? comma + 1 : NULL;
 	}
 	return 0;

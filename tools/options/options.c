@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads the command line with getopt_long, by the table. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,20 @@ static int settle_command(struct parse *parse)
 	return 0;
 }
 
+/* Stores the option's value. Returns 0 or an exit status, after a message. */
+static int take_value(struct cw_arguments *arguments, const struct cw_option_row *row,
+		      const char *text)
+{
+	const struct cw_option_value value = {.text = text};
+	struct cw_error error = {0};
+	int result = cw_option_take(arguments, row, &value, &error);
+
+	if (result == 0)
+		return 0;
+	cw_complain("%s", error.text);
+	return result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+}
+
 /* `value`: the option's value if it is a separate word, else NULL. */
 static int take_option(struct parse *parse, const struct cw_option_row *row, bool is_long,
 		       const char *value)
@@ -182,7 +197,7 @@ static int take_option(struct parse *parse, const struct cw_option_row *row, boo
 		*(const char **)((char *)arguments + row->bench_list) = optarg;
 		return 0;
 	}
-	return cw_option_take(arguments, row, optarg);
+	return take_value(arguments, row, optarg);
 }
 
 /*

@@ -27,6 +27,9 @@
 #define CW_TOP (1u << 26)
 #define CW_CONTROL (1u << 27)
 
+struct cw_error;
+struct cw_option_value;
+
 /* Topics, in the order of the help. */
 enum cw_option_group {
 	CW_GROUP_INPUT,
@@ -81,9 +84,9 @@ struct cw_option_row {
 	bool is_common;          /* part of the short help */
 	bool may_be_alone;       /* the letter without a number is tcpdump's, for printing */
 	size_t bench_list;       /* 0, or the offset of bench's list, a const char * */
-	/* 0, or CW_EXIT_USAGE after a complaint. */
+	/* Returns as cw_option_take. */
 	int (*take)(struct cw_arguments *arguments, const struct cw_option_row *row,
-		    const char *text);
+		    const struct cw_option_value *value, struct cw_error *error);
 };
 
 /* Text of an option on one page. */

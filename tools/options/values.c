@@ -17,9 +17,13 @@
 	}
 #define VERIFY_EVERY_DEFAULT 100u /* at 1 in 100, 8 rules cost 1 or 2 ns a packet */
 
-static const char *name_of(const struct cw_option_row *row, char name[NAME_BYTES])
+/* What a message calls the option: "-B" on the command line, "buffer-size" in a file. */
+static const char *name_of(const struct cw_option_row *row, const struct cw_option_value *value,
+			   char name[NAME_BYTES])
 {
-	if (row->letter)
+	if (value->is_setting)
+		snprintf(name, NAME_BYTES, "%s", row->name);
+	else if (row->letter)
 		snprintf(name, NAME_BYTES, "-%c", row->letter);
 	else
 		snprintf(name, NAME_BYTES, "--%s", row->name);
@@ -27,26 +31,28 @@ static const char *name_of(const struct cw_option_row *row, char name[NAME_BYTES
 }
 
 static int parse(const char *option, const char *text, const struct cw_amount *amount,
-		 uint64_t *value)
+		 uint64_t *number, struct cw_error *error)
 {
 	char range[CW_AMOUNT_BYTES];
 
-	if (cw_amount_parse(amount, text, value) == 0)
+	if (cw_amount_parse(amount, text, number) == 0)
 		return 0;
-	return cw_refuse("%s takes %s, not '%s'", option, cw_amount_describe(amount, range), text);
+	return cw_error_set(error, -EINVAL, "%s takes %s, not '%s'", option,
+			    cw_amount_describe(amount, range), text);
 }
 
 int cw_option_number(const char *option, const char *text, uint64_t least, uint64_t most,
-		     uint64_t *number)
+		     uint64_t *number, struct cw_error *error)
 {
 	const struct cw_amount amount = {CW_COUNT, 1, least, most};
 
-	return parse(option, text, &amount, number);
+	return parse(option, text, &amount, number, error);
 }
 
-static int choose(const struct cw_option_row *row, const char *text, int *choice)
+static int choose(const struct cw_option_row *row, const struct cw_option_value *value, int *choice,
+		  struct cw_error *error)
 {
-	const char *words = row->choices ? row->choices : row->argument;
+	const char *words = row->choices ? row->choices : row->argument, *text = value->text;
 	char name[NAME_BYTES], list[CHOICES_BYTES] = "";
 	size_t bytes, used = 0;
 	int number = row->first;
@@ -66,11 +72,17 @@ static int choose(const struct cw_option_row *row, const char *text, int *choice
 		if (!word[bytes])
 			break;
 	}
-	return cw_refuse("%s takes %s, not '%s'", name_of(row, name), list, text);
+	return cw_error_set(error, -EINVAL, "%s takes %s, not '%s'", name_of(row, value, name),
+			    list, text);
+}
+
+static int no_memory(struct cw_error *error)
+{
+	return cw_error_set(error, -ENOMEM, "out of memory");
 }
 
 int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
-		   const char *text)
+		   const struct cw_option_value *value, struct cw_error *error)
 {
 	void *to = (char *)arguments + row->to;
 	char name[NAME_BYTES];
@@ -87,25 +99,25 @@ int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *r
 		++*(uint64_t *)to;
 		break;
 	case CW_OPTION_WORD:
-		*(const char **)to = text;
+		*(const char **)to = value->text;
 		break;
 	case CW_OPTION_WORDS:
-		if (cw_words_add(to, text) < 0)
-			result = cw_complain_no_memory();
+		if (cw_words_add(to, value->text) < 0)
+			result = no_memory(error);
 		break;
 	case CW_OPTION_CHOICE:
-		result = choose(row, text, to);
+		result = choose(row, value, to, error);
 		break;
 	case CW_OPTION_AMOUNT:
-		result = parse(name_of(row, name), text, &row->amount, to);
+		result = parse(name_of(row, value, name), value->text, &row->amount, to, error);
 		break;
 	case CW_OPTION_MS:
-		result = parse(name_of(row, name), text, &row->amount, to);
+		result = parse(name_of(row, value, name), value->text, &row->amount, to, error);
 		if (result == 0)
 			*(uint64_t *)to = (*(uint64_t *)to + NS_PER_MS / 2) / NS_PER_MS;
 		break;
 	case CW_OPTION_OWN:
-		result = row->take(arguments, row, text);
+		result = row->take(arguments, row, value, error);
 		break;
 	}
 	return result;
@@ -113,16 +125,17 @@ int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *r
 
 /* Sets the period of a file, aligned to multiples or counted from its first packet. */
 static int take_period(struct cw_rules_arguments *rules, const char *option, const char *text,
-		       bool is_aligned)
+		       bool is_aligned, struct cw_error *error)
 {
 	const struct cw_amount amount = PERIOD;
 	uint64_t ns;
-	int result = parse(option, text, &amount, &ns);
+	int result = parse(option, text, &amount, &ns, error);
 
 	if (result)
 		return result;
 	if (rules->rotate_every_ns)
-		return cw_refuse(
+		return cw_error_set(
+		    error, -EINVAL,
 		    "-G, -b duration: and -b interval: exclude each other: give one of them");
 	rules->rotate_every_ns = ns;
 	rules->is_rotate_aligned = is_aligned;
@@ -130,14 +143,16 @@ static int take_period(struct cw_rules_arguments *rules, const char *option, con
 }
 
 int cw_option_take_period(struct cw_arguments *arguments, const struct cw_option_row *row,
-			  const char *text)
+			  const struct cw_option_value *value, struct cw_error *error)
 {
-	(void)row;
-	return take_period(&arguments->rules, "-G", text, false);
+	char option[NAME_BYTES];
+
+	return take_period(&arguments->rules, name_of(row, value, option), value->text, false,
+			   error);
 }
 
 int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_row *row,
-			const char *text)
+			const struct cw_option_value *value, struct cw_error *error)
 {
 	static const char *const later[] = {"printname:", "nametimenum:"};
 	struct cw_rules_arguments *rules = &arguments->rules;
@@ -152,75 +167,82 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 	    {.key = "duration:", PERIOD},
 	    {.key = "interval:", PERIOD},
 	};
-	char option[NAME_BYTES];
+	char name[NAME_BYTES], option[2 * NAME_BYTES];
+	const char *text = value->text;
 
-	(void)row;
+	name_of(row, value, name);
 	for (size_t i = 0; i < CW_ARRAY_COUNT(keys); i++) {
 		size_t bytes = strlen(keys[i].key);
 
 		if (strncmp(text, keys[i].key, bytes) != 0)
 			continue;
-		snprintf(option, sizeof(option), "-b %s", keys[i].key);
+		snprintf(option, sizeof(option), "%s %s", name, keys[i].key);
 		if (keys[i].amount.kind == CW_TIME)
-			return take_period(rules, option, text + bytes, keys[i].key[0] == 'i');
-		return parse(option, text + bytes, &keys[i].amount, keys[i].to);
+			return take_period(rules, option, text + bytes, keys[i].key[0] == 'i',
+					   error);
+		return parse(option, text + bytes, &keys[i].amount, keys[i].to, error);
 	}
 	for (size_t i = 0; i < CW_ARRAY_COUNT(later); i++) {
 		if (strncmp(text, later[i], strlen(later[i])) == 0)
-			return cw_refuse("-b %s is not in this version", text);
+			return cw_error_set(error, -EINVAL, "%s %s is not in this version", name,
+					    text);
 	}
-	return cw_refuse(
-	    "-b takes filesize:, packets:, duration:, interval: or files: and a number, "
+	return cw_error_set(
+	    error, -EINVAL,
+	    "%s takes filesize:, packets:, duration:, interval: or files: and a number, "
 	    "not '%s'",
-	    text);
+	    name, text);
 }
 
 int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option_row *row,
-			  const char *text)
+			  const struct cw_option_value *value, struct cw_error *error)
 {
 	uint64_t *every = &arguments->filter.verify_every;
+	char name[NAME_BYTES], option[2 * NAME_BYTES];
+	const char *text = value->text;
 
-	(void)row;
 	*every = VERIFY_EVERY_DEFAULT;
 	if (!text)
 		return 0;
+	snprintf(option, sizeof(option), "%s=1/", name_of(row, value, name));
 	if (strncmp(text, "1/", 2) == 0)
-		return cw_option_number("--verify-filters=1/", text + 2, 1, UINT32_MAX, every);
-	return cw_refuse("--verify-filters takes 1/N, such as 1/%u, not '%s'", VERIFY_EVERY_DEFAULT,
-			 text);
+		return cw_option_number(option, text + 2, 1, UINT32_MAX, every, error);
+	return cw_error_set(error, -EINVAL, "%s takes 1/N, such as 1/%u, not '%s'", name,
+			    VERIFY_EVERY_DEFAULT, text);
 }
 
 int cw_option_take_chunk(struct cw_arguments *arguments, const struct cw_option_row *row,
-			 const char *text)
+			 const struct cw_option_value *value, struct cw_error *error)
 {
 	uint64_t *bytes = &arguments->output.chunk_bytes;
-	int result = parse("--chunk-size", text, &row->amount, bytes);
+	char name[NAME_BYTES];
+	int result = parse(name_of(row, value, name), value->text, &row->amount, bytes, error);
 
 	if (result || !(*bytes & (*bytes - 1)))
 		return result;
-	return cw_refuse("--chunk-size takes a power of two");
+	return cw_error_set(error, -EINVAL, "%s takes a power of two", name);
 }
 
 int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_row *row,
-			const char *text)
+			const struct cw_option_value *value, struct cw_error *error)
 {
+	const char *text = value->text;
 	FILE *file = strcmp(text, "-") == 0 ? stdin : fopen(text, "r");
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t bytes;
 	int result = 0;
 
-	if (!file) {
-		cw_complain("-V %s: %s", text, strerror(errno));
-		return CW_EXIT_PROBLEM;
-	}
+	if (!file)
+		return cw_error_set(error, -EIO, "-V %s: %s", text, strerror(errno));
 	if (cw_words_add((struct cw_words *)((char *)arguments + row->to), text) < 0)
-		result = cw_complain_no_memory();
+		result = no_memory(error);
 	while (result == 0 && (bytes = getline(&line, &room, file)) > 0) {
 		if (strlen(line) < (size_t)bytes) {
-			result = cw_refuse("-V %s: has NUL bytes: write one name a line, as "
-					   "find -print does",
-					   text);
+			result = cw_error_set(error, -EINVAL,
+					      "-V %s: has NUL bytes: write one name a line, as "
+					      "find -print does",
+					      text);
 			break;
 		}
 		line[strcspn(line, "\r\n")] = '\0';
@@ -228,16 +250,14 @@ int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_r
 			continue;
 		if (cw_words_add(&arguments->inputs, line) < 0 ||
 		    cw_words_add(&arguments->owned, line) < 0) {
-			result = cw_complain_no_memory();
+			result = no_memory(error);
 			break;
 		}
 		line = NULL; /* the next name gets separate memory */
 		room = 0;
 	}
-	if (result == 0 && ferror(file)) {
-		cw_complain("-V %s: %s", text, strerror(errno));
-		result = CW_EXIT_PROBLEM;
-	}
+	if (result == 0 && ferror(file))
+		result = cw_error_set(error, -EIO, "-V %s: %s", text, strerror(errno));
 	free(line);
 	if (file != stdin)
 		fclose(file);
@@ -245,14 +265,16 @@ int cw_option_take_list(struct cw_arguments *arguments, const struct cw_option_r
 }
 
 int cw_option_take_speed(struct cw_arguments *arguments, const struct cw_option_row *row,
-			 const char *text)
+			 const struct cw_option_value *value, struct cw_error *error)
 {
 	double *factor = &arguments->send.speed;
+	const char *text = value->text;
 	char *end;
 
 	(void)row;
 	*factor = strtod(text, &end);
 	if (text[0] >= '0' && text[0] <= '9' && !*end && *factor >= 0.001 && *factor <= 1e6)
 		return 0;
-	return cw_refuse("--speed takes a factor from 0.001 to 1000000, not '%s'", text);
+	return cw_error_set(error, -EINVAL,
+			    "--speed takes a factor from 0.001 to 1000000, not '%s'", text);
 }
