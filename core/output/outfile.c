@@ -1,36 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Output files: hidden .part files that are renamed when complete; device files, FIFOs and
- * inherited descriptors are written in place. Directories are open only for a moment: an output
- * needs one descriptor, and none while it is evicted. Opening is in outfile_open.c, writing in
- * outfile_write.c.
+ * inherited descriptors are written in place. An output needs one descriptor, and none while it is
+ * evicted. Names are in entry.c, writing in outfile_write.c.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/output/outfile_pack.h"
-#include "core/output/target.h"
 
-/* Names the folder and the file in it. Links are followed when the file is opened. */
-static int split_path(struct cw_outfile *file, const char *path)
+#define PART_TRIES_MAX 100
+#define FIFO_RETRY_MS 50
+
+static const struct cw_entries *entries_of(const struct cw_outfile *file)
 {
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-
-	if (!path[0])
-		return -EINVAL;
-	if (!base[0] || !strcmp(base, ".") || !strcmp(base, ".."))
-		return -EISDIR;
-	file->path = strdup(path);
-	file->directory = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
-	file->base = strdup(base);
-	return file->path && file->directory && file->base ? 0 : -ENOMEM;
+	return file->options.entries ? file->options.entries : &cw_entries_here;
 }
 
 int cw_outfile_new(struct cw_outfile **result, const char *path,
@@ -44,7 +31,7 @@ int cw_outfile_new(struct cw_outfile **result, const char *path,
 		return -ENOMEM;
 	file->fd = -1;
 	file->options = *options;
-	status = split_path(file, path);
+	status = cw_entry_init(&file->entry, path, &file->options);
 	if (!status && !strcmp(path, "-") && options->standard_output < 0)
 		status = -EINVAL;
 	if (status) {
@@ -60,27 +47,72 @@ int cw_outfile_close_fd(struct cw_outfile *file)
 	int fd = file->fd;
 
 	file->fd = -1;
-	if (fd < 0 || file->kind == TARGET_BORROWED)
+	if (fd < 0 || file->entry.kind == CW_ENTRY_BORROWED)
 		return 0;
 	if (close(fd) && errno != EINTR) /* on Linux, EINTR means closed */
 		return -errno;
 	return 0;
 }
 
-int cw_outfile_open_directory(const struct cw_outfile *file, int access)
+/* Waits FIFO_RETRY_MS for a FIFO's reader. Returns -ECANCELED if wake_fd becomes readable. */
+static int wait_for_reader(const struct cw_outfile *file)
 {
-	int fd;
+	struct pollfd wake = {.fd = file->options.wake_fd, .events = POLLIN};
+	int count = poll(&wake, file->options.wake_fd > 0, FIFO_RETRY_MS);
 
-	do
-		fd = open(file->directory, access | O_DIRECTORY | O_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
+	if (count < 0 && errno != EINTR)
+		return -errno;
+	return count > 0 ? -ECANCELED : 0;
 }
 
-bool cw_outfile_has_inode(const struct cw_outfile *file, const struct stat *status)
+/* Opens the file for the first time. The failure's reason is in `error` if it has a code. */
+static int open_first(struct cw_outfile *file, struct cw_error *error)
 {
-	return S_ISREG(status->st_mode) && status->st_dev == file->device &&
-	       status->st_ino == file->inode;
+	const struct cw_entries *entries = entries_of(file);
+	int tries = 0;
+
+	while (tries < PART_TRIES_MAX) {
+		int status = cw_entry_choose(&file->entry);
+
+		if (!status)
+			status =
+			    entries->ops->open(entries->context, &file->entry, &file->fd, error);
+		if (status == CW_ENTRY_NO_READER)
+			status = wait_for_reader(file);
+		else if (status == CW_ENTRY_TAKEN)
+			tries++;
+		else
+			return status;
+		if (status < 0)
+			return status;
+	}
+	return -EEXIST;
+}
+
+int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
+{
+	const struct cw_entries *entries = entries_of(file);
+	struct cw_entry *entry = &file->entry;
+	struct cw_error reason = {0};
+	int status;
+
+	if (file->fd >= 0)
+		return 0;
+	if (file->was_created && entry->kind != CW_ENTRY_REGULAR)
+		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
+				    entry->path);
+	status = file->was_created
+		     ? entries->ops->reopen(entries->context, entry, &file->fd, &reason)
+		     : open_first(file, &reason);
+	if (status && reason.code)
+		return cw_error_set(error, status, "cannot open %s: %s", entry->path, reason.text);
+	if (status == -ESTALE)
+		return cw_error_set(error, status, "cannot open %s: %s was replaced or removed",
+				    entry->path, entry->has_part ? entry->part_path : "it");
+	if (status)
+		return cw_error_set_errno(error, status, "cannot open %s for writing", entry->path);
+	file->was_created = true;
+	return 0;
 }
 
 bool cw_outfile_is_open(const struct cw_outfile *file)
@@ -90,12 +122,12 @@ bool cw_outfile_is_open(const struct cw_outfile *file)
 
 bool cw_outfile_is_seekable(const struct cw_outfile *file)
 {
-	return file->kind == TARGET_REGULAR;
+	return file->entry.kind == CW_ENTRY_REGULAR;
 }
 
 bool cw_outfile_is_published(const struct cw_outfile *file)
 {
-	return file->kind == TARGET_PUBLISHED;
+	return file->entry.kind == CW_ENTRY_PUBLISHED;
 }
 
 const char *cw_outfile_flaw(const struct cw_outfile *file)
@@ -108,17 +140,6 @@ bool cw_outfile_was_created(const struct cw_outfile *file)
 	return file->was_created;
 }
 
-/* Calls fsync or fdatasync until no signal interrupts the call. */
-static int sync_fd(int fd, int (*sync)(int fd))
-{
-	int status;
-
-	do
-		status = sync(fd);
-	while (status && errno == EINTR);
-	return status;
-}
-
 /* Makes the last system calls on an open .part file, and keeps their failure. */
 static int sync_and_close(struct cw_outfile *file)
 {
@@ -127,7 +148,8 @@ static int sync_and_close(struct cw_outfile *file)
 
 	if (file->fd < 0)
 		return file->close_failure;
-	if (file->options.sync && file->kind == TARGET_REGULAR && sync_fd(file->fd, fdatasync))
+	if (file->options.sync && file->entry.kind == CW_ENTRY_REGULAR &&
+	    cw_entry_sync(file->fd, fdatasync))
 		failure = -errno;
 	status = cw_outfile_close_fd(file);
 	if (!failure)
@@ -150,53 +172,17 @@ static void stop_direct(struct cw_outfile *file)
 
 int cw_outfile_evict(struct cw_outfile *file)
 {
-	if (file->fd < 0 || file->kind != TARGET_REGULAR)
+	if (file->fd < 0 || file->entry.kind != CW_ENTRY_REGULAR)
 		return 0;
 	stop_direct(file);
 	return sync_and_close(file);
 }
 
-/* Renames without replacing, even if the file system lacks RENAME_NOREPLACE. */
-static int rename_new(const struct cw_outfile *file, int directory_fd)
-{
-	if (!renameat2(directory_fd, file->part_name, directory_fd, file->base, RENAME_NOREPLACE))
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	if (linkat(directory_fd, file->part_name, directory_fd, file->base, 0))
-		return -errno;
-	return unlinkat(directory_fd, file->part_name, 0) ? -errno : 0;
-}
-
-/* Fills *obstacle, or leaves it alone, if something that cannot be replaced has the name. */
-static int rename_part(struct cw_outfile *file, int directory_fd, const char **obstacle)
-{
-	struct stat status, there;
-	int failure = 0;
-
-	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW) ||
-	    !cw_outfile_has_inode(file, &status))
-		return -ESTALE;
-	file->published_bytes = status.st_size;
-	file->published_time = status.st_mtim;
-	if (!file->options.no_clobber &&
-	    !fstatat(directory_fd, file->base, &there, AT_SYMLINK_NOFOLLOW))
-		failure = cw_target_replace(&there, status.st_uid);
-	if (failure && !S_ISREG(there.st_mode))
-		*obstacle = cw_target_describe_status(&there);
-	if (failure)
-		return failure;
-	if (file->options.no_clobber)
-		failure = rename_new(file, directory_fd);
-	else if (renameat(directory_fd, file->part_name, directory_fd, file->base))
-		failure = -errno;
-	return failure;
-}
-
 static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
-	const char *step = "finish writing", *obstacle = NULL;
-	int directory_fd;
+	const struct cw_entries *entries = entries_of(file);
+	struct cw_entry_outcome outcome = {.step = "finish writing"};
+	struct cw_entry *entry = &file->entry;
 	int status;
 
 	stop_direct(file);
@@ -205,165 +191,74 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		status = cw_outfile_finish(file);
 	if (!status)
 		status = sync_and_close(file);
+	if (!status) /* after the close, so that one free descriptor suffices */
+		status = entries->ops->publish(entries->context, entry, &outcome);
 	if (status)
-		goto failed;
-	/* After the close, so that one free descriptor suffices. fsync needs O_RDONLY. */
-	step = "open the folder of";
-	directory_fd = cw_outfile_open_directory(file, file->options.sync ? O_RDONLY : O_PATH);
-	status = directory_fd;
-	if (status < 0)
-		goto failed;
-	step = "rename to";
-	status = rename_part(file, directory_fd, &obstacle);
-	if (!status) {
-		file->has_part = false;
-		file->kind = TARGET_PUBLISHED;
-		if (file->options.sync && sync_fd(directory_fd, fsync)) {
-			file->flaw = "its folder was not synced";
-			file->flaw_failure = -errno;
-		}
-		close(directory_fd);
-		return file->flaw
-			   ? cw_error_set_errno(error, file->flaw_failure, "%s is complete, but %s",
-						file->path, file->flaw)
-			   : 0;
+		return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s",
+				    outcome.step, entry->path, outcome.obstacle ? "it is " : "",
+				    outcome.obstacle ? outcome.obstacle : strerror(-status),
+				    entry->part_path);
+	if (outcome.sync_failure) {
+		file->flaw = "its folder was not synced";
+		file->flaw_failure = outcome.sync_failure;
 	}
-	close(directory_fd);
-failed:
-	return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s", step,
-			    file->path, obstacle ? "it is " : "",
-			    obstacle ? obstacle : strerror(-status), file->part_path);
+	return file->flaw ? cw_error_set_errno(error, file->flaw_failure, "%s is complete, but %s",
+					       entry->path, file->flaw)
+			  : 0;
 }
 
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error)
 {
 	int status;
 
-	if (!file->was_created || file->kind == TARGET_PUBLISHED)
-		return cw_error_set(error, -EBADF, "cannot publish %s: it is not open", file->path);
-	if (file->kind == TARGET_REGULAR)
+	if (!file->was_created || file->entry.kind == CW_ENTRY_PUBLISHED)
+		return cw_error_set(error, -EBADF, "cannot publish %s: it is not open",
+				    file->entry.path);
+	if (file->entry.kind == CW_ENTRY_REGULAR)
 		return publish_part(file, error);
 	status = sync_and_close(file);
-	file->kind = TARGET_PUBLISHED;
+	file->entry.kind = CW_ENTRY_PUBLISHED;
 	if (status)
-		cw_error_set_errno(error, status, "cannot close %s", file->path);
+		cw_error_set_errno(error, status, "cannot close %s", file->entry.path);
 	return status;
 }
 
 int cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 {
-	struct stat status;
-	int directory_fd;
-	int failure = 0;
+	const struct cw_entries *entries = entries_of(file);
 
 	cw_outfile_drop(file);
 	cw_outfile_close_fd(file);
-	if (file->kind != TARGET_REGULAR || !file->has_part || keep_part)
+	if (file->entry.kind != CW_ENTRY_REGULAR || !file->entry.has_part || keep_part)
 		return 0;
-	directory_fd = cw_outfile_open_directory(file, O_PATH);
-	if (directory_fd < 0)
-		return directory_fd;
-	/* Remove only the file created here: another file may have its name by now. */
-	if (fstatat(directory_fd, file->part_name, &status, AT_SYMLINK_NOFOLLOW))
-		failure = errno == ENOENT ? 0 : -errno;
-	else if (cw_outfile_has_inode(file, &status) && unlinkat(directory_fd, file->part_name, 0))
-		failure = -errno;
-	if (!failure)
-		file->has_part = false;
-	close(directory_fd);
-	return failure;
-}
-
-/* Returns whether the file is as published. Another file may have the same inode number by now. */
-static bool is_as_published(const struct cw_outfile *file, const struct stat *status)
-{
-	return cw_outfile_has_inode(file, status) && status->st_size == file->published_bytes &&
-	       status->st_mtim.tv_sec == file->published_time.tv_sec &&
-	       status->st_mtim.tv_nsec == file->published_time.tv_nsec;
-}
-
-/* Removes the empty folders of a file whose name makes folders, the innermost first. Leaves them
- * alone if links, "." or ".." led there: then the path does not say which folders were made. */
-static void remove_folders(const struct cw_outfile *file)
-{
-	const char *made = file->path + file->options.fixed_bytes;
-	const char *slash = strrchr(made, '/');
-	size_t made_bytes = slash ? (size_t)(slash - made) + 1 : 0;
-	size_t bytes = strlen(file->directory);
-	char path[PATH_MAX];
-
-	if (!file->options.makes_folders || bytes >= sizeof(path) || bytes < made_bytes ||
-	    memcmp(file->directory + bytes - made_bytes, made, made_bytes) != 0)
-		return;
-	memcpy(path, file->directory, bytes);
-	while (made_bytes) {
-		path[bytes - 1] = '\0'; /* its last "/" */
-		if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR))
-			return; /* not empty, most likely */
-		do {
-			bytes--;
-			made_bytes--;
-		} while (made_bytes && path[bytes - 1] != '/');
-	}
+	return entries->ops->discard(entries->context, &file->entry);
 }
 
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 {
-	struct stat status;
-	int directory_fd, failure;
+	const struct cw_entries *entries = entries_of(file);
 
-	if (file->kind != TARGET_PUBLISHED || !file->inode)
+	if (file->entry.kind != CW_ENTRY_PUBLISHED || !file->entry.inode)
 		return cw_error_set(error, -EBADF, "cannot remove %s: it is not a complete file",
-				    file->path);
-	directory_fd = cw_outfile_open_directory(file, O_PATH);
-	if (directory_fd < 0)
-		return cw_error_set_errno(error, directory_fd, "cannot open the folder %s",
-					  file->directory);
-	/* Remove only the file written here: another file may have its name by now. */
-	if (fstatat(directory_fd, file->base, &status, AT_SYMLINK_NOFOLLOW))
-		failure = -errno;
-	else
-		failure = is_as_published(file, &status) ? 0 : -ESTALE;
-	if (!failure && unlinkat(directory_fd, file->base, 0))
-		failure = -errno;
-	close(directory_fd);
-	if (!failure)
-		remove_folders(file);
-	if (!failure || failure == -ENOENT)
-		return 0;
-	if (failure == -ESTALE)
-		return cw_error_set(error, failure,
-				    "cannot remove %s: it was replaced or changed by another "
-				    "program",
-				    file->path);
-	return cw_error_set_errno(error, failure, "cannot remove %s", file->path);
+				    file->entry.path);
+	return entries->ops->remove(entries->context, &file->entry, error);
 }
 
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes)
 {
-	struct statvfs space;
-	char fixed[PATH_MAX];
+	const struct cw_entries *entries = entries_of(file);
 
-	*bytes = 0;
-	if (statvfs(file->directory, &space)) {
-		if (errno != ENOENT || !file->options.makes_folders)
-			return -errno;
-		snprintf(fixed, sizeof(fixed), "%.*s.", (int)file->options.fixed_bytes, file->path);
-		if (statvfs(fixed, &space)) /* the folder is not made yet */
-			return -errno;
-	}
-	*bytes = (uint64_t)space.f_bavail * space.f_frsize;
-	return 0;
+	return entries->ops->free_space(entries->context, &file->entry, bytes);
 }
 
 const char *cw_outfile_path(const struct cw_outfile *file)
 {
-	return file->path;
+	return file->entry.path;
 }
 
 const char *cw_outfile_part_path(const struct cw_outfile *file)
 {
-	return file->has_part ? file->part_path : NULL;
+	return file->entry.has_part ? file->entry.part_path : NULL;
 }
 
 void cw_outfile_free(struct cw_outfile *file)
@@ -373,9 +268,6 @@ void cw_outfile_free(struct cw_outfile *file)
 	cw_outfile_drop(file);
 	cw_outfile_pack_free(file);
 	cw_outfile_close_fd(file);
-	free(file->path);
-	free(file->directory);
-	free(file->base);
-	free(file->part_path);
+	cw_entry_fini(&file->entry);
 	free(file);
 }

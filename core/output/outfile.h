@@ -33,6 +33,7 @@ void cw_direct_share_free(struct cw_direct_share *share); /* accepts NULL */
 int cw_direct_share_refusal(const struct cw_direct_share *share);
 
 struct cw_pack;
+struct cw_entries;
 
 struct cw_outfile_options {
 	bool is_later;                  /* name made while running: regular files, no link */
@@ -43,6 +44,8 @@ struct cw_outfile_options {
 	int standard_output;            /* descriptor for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
 	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
+	/* keeps; opens, renames and removes the file (entry.h). NULL: this process does */
+	const struct cw_entries *entries;
 	int wake_fd; /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
 };
 

@@ -232,7 +232,8 @@ static int write_table(struct cw_outfile *file)
 		packer->table_bytes = bytes;
 		return 0;
 	}
-	if (file->kind == TARGET_REGULAR && cw_outfile_truncate(file, packer->packed_start) == 0) {
+	if (file->entry.kind == CW_ENTRY_REGULAR &&
+	    cw_outfile_truncate(file, packer->packed_start) == 0) {
 		file->flaw = "its seek table was not written";
 		file->flaw_failure = failure;
 		return 0;

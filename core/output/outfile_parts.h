@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An output file's fields, for its sources: outfile.c and outfile_open.c (names and life cycle),
- * outfile_write.c (bytes). */
+/* An output file's fields, for its sources: outfile.c (life cycle), outfile_write.c (bytes). */
 #ifndef CW_CORE_OUTPUT_OUTFILE_PARTS_H
 #define CW_CORE_OUTPUT_OUTFILE_PARTS_H
 
 #include <stdatomic.h>
-#include <sys/stat.h>
 
-#include "core/output/outfile.h"
 #include "core/output/direct.h"
-
-enum target_kind {
-	TARGET_UNKNOWN,   /* not opened yet */
-	TARGET_REGULAR,   /* a .part file to be renamed */
-	TARGET_IN_PLACE,  /* device file or FIFO: closed by outfile.c */
-	TARGET_BORROWED,  /* the caller's standard output: never closed */
-	TARGET_PUBLISHED, /* closed for good */
-};
+#include "core/output/entry.h"
 
 /* Shared by threads. The counters are relaxed: no data depends on them. */
 struct cw_direct_share {
@@ -29,25 +19,15 @@ bool cw_direct_share_take_any(struct cw_direct_share *share); /* false: no place
 void cw_direct_share_give_back_any(struct cw_direct_share *share);
 void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* keeps the first */
 
-/* Names and life cycle: written by outfile.c and outfile_open.c. */
 struct cw_outfile {
-	char *path;
-	char *directory; /* folder of the file, after links once it was opened; ".": none */
-	char *base;      /* name in the folder, after links once it was opened */
-	char *part_path; /* path of the .part file; room for the longest one; NULL before */
-	char *part_name; /* name of the .part file, in part_path */
+	/* Life cycle: written by outfile.c. */
 	struct cw_outfile_options options;
-	enum target_kind kind;
-	int fd; /* -1: closed */
+	struct cw_entry entry; /* its place; entry.c */
+	int fd;                /* -1: closed */
 	bool was_created;
-	bool has_part;     /* the .part file exists, unless another program removed it */
 	int close_failure; /* failure of fdatasync or close; permanent: data may be lost */
 	const char *flaw;  /* what a complete file lacks; NULL: nothing */
 	int flaw_failure;  /* why (negative errno) */
-	dev_t device;      /* device of the .part file */
-	ino_t inode;
-	off_t published_bytes;          /* length when published */
-	struct timespec published_time; /* modification time when published */
 
 	/* Bytes: written by outfile_write.c. */
 	uint64_t reached;         /* see cw_outfile_reached; while direct, the value before it */
@@ -62,10 +42,6 @@ struct cw_outfile {
 
 /* Closes the descriptor, if open. Returns 0 or the failure. */
 int cw_outfile_close_fd(struct cw_outfile *file);
-/* Opens the file's folder for the access (O_PATH or O_RDONLY). Returns its descriptor or -errno. */
-int cw_outfile_open_directory(const struct cw_outfile *file, int access);
-/* Returns whether this is the regular file that the .part file was when created. */
-bool cw_outfile_has_inode(const struct cw_outfile *file, const struct stat *status);
 
 /* Write and read plain bytes at an offset of the file on disk, as cw_outfile_write and _read. */
 size_t cw_outfile_write_plain(struct cw_outfile *file, struct iovec *vectors, int count,

@@ -90,7 +90,7 @@ static void choose_way(struct cw_outfile *file, uint64_t offset)
 size_t cw_outfile_write(struct cw_outfile *file, struct iovec *vectors, int count, uint64_t offset,
 			int *failure)
 {
-	bool may_be_direct = file->options.direct && file->kind == TARGET_REGULAR;
+	bool may_be_direct = file->options.direct && file->entry.kind == CW_ENTRY_REGULAR;
 	size_t total;
 
 	*failure = file->fd < 0 ? -EBADF : 0;
@@ -154,7 +154,7 @@ int64_t cw_outfile_read(struct cw_outfile *file, void *buffer, size_t bytes, uin
 {
 	if (file->options.pack)
 		return cw_outfile_pack_read(file, buffer, bytes, offset);
-	if (file->fd >= 0 && file->kind == TARGET_REGULAR)
+	if (file->fd >= 0 && file->entry.kind == CW_ENTRY_REGULAR)
 		(void)cw_outfile_flush(file); /* after a failure, only the written bytes are read */
 	return cw_outfile_read_plain(file, buffer, bytes, offset);
 }
@@ -165,7 +165,7 @@ int cw_outfile_cut(struct cw_outfile *file, uint64_t bytes)
 
 	if (file->fd < 0)
 		return -EBADF;
-	if (file->kind != TARGET_REGULAR)
+	if (file->entry.kind != CW_ENTRY_REGULAR)
 		return -ESPIPE;
 	if (bytes > INT64_MAX)
 		return -EFBIG;

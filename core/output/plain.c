@@ -17,7 +17,7 @@ static ssize_t write_once(struct cw_outfile *file, const struct iovec *vectors, 
 
 	if (count > VECTORS_MAX)
 		count = VECTORS_MAX;
-	if (file->kind == TARGET_REGULAR)
+	if (file->entry.kind == CW_ENTRY_REGULAR)
 		done = pwritev(file->fd, vectors, count, (off_t)offset);
 	else
 		done = writev(file->fd, vectors, count);
@@ -83,7 +83,7 @@ int64_t cw_outfile_read_plain(struct cw_outfile *file, void *buffer, size_t byte
 
 	if (file->fd < 0)
 		return -EBADF;
-	if (file->kind != TARGET_REGULAR)
+	if (file->entry.kind != CW_ENTRY_REGULAR)
 		return -ESPIPE;
 	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
 		return -EINVAL;
