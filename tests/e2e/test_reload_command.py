@@ -3,6 +3,7 @@
 """Rules that change during a capture: SIGHUP, as an operator uses it."""
 import json
 import os
+import platform
 import pwd
 import signal
 import struct
@@ -56,6 +57,14 @@ class Rules(live.Test):
         return self.capture("-i", "in", "-R", self.rules, "-o", self.directory, "--queues", 1,
                             *self.where(), *arguments, **options)
 
+    def check_code(self, capture):
+        """The new filters are machine code, in memory that nobody can write."""
+        with open(f"/proc/{capture.process.pid}/maps") as file:
+            maps = [line.split() for line in file]
+        self.assertEqual([line for line in maps if "w" in line[1] and "x" in line[1]], [])
+        if platform.machine() == "x86_64":
+            self.assertIn("r-xs", [line[1] for line in maps if "/memfd:cw-filter" in line])
+
     @staticmethod
     def rule(report, name):
         return next(rule for rule in report["rules"] if rule["name"] == name)
@@ -77,6 +86,7 @@ class Both:
         self.assertEqual(numbers_in(self.path("first.pcap")), list(range(SOME)))
         live.send(live.Shape(SOME, first=SOME))
         capture.wait_seen(2 * SOME)
+        self.check_code(capture)
         report = self.report_of(capture.stop())
         self.assertEqual(numbers_in(self.path("all.pcap")), list(range(2 * SOME)))
         self.assertEqual(numbers_in(self.path("second.pcap")),

@@ -68,10 +68,10 @@ static const int calls[] = {
     SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(fadvise64_64), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fchmod), SCMP_SYS(umask),
     SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
-    /* memory; mprotect also for filters compiled to machine code */
+    /* memory; a memory file holds filters compiled to machine code */
     SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
     SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(mbind), SCMP_SYS(set_mempolicy),
-    SCMP_SYS(get_mempolicy), SCMP_SYS(membarrier),
+    SCMP_SYS(get_mempolicy), SCMP_SYS(membarrier), SCMP_SYS(memfd_create),
     /* waiting and time */
     SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
     SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),

@@ -9,9 +9,9 @@
 static void put_dispatch(struct cw_jit *jit)
 {
 	PUT(jit, 0x85, 0xd2); /* test edx, edx */
-	PUT(jit, 0x78, 0x0d); /* js 1f */
+	PUT(jit, 0x78, 0x0e); /* js 1f */
 	cw_jit_put_base(jit, 3, 0);
-	PUT(jit, 0x41, 0xff, 0xe3);       /* jmp r11 */
+	PUT(jit, 0x3e, 0x41, 0xff, 0xe3); /* notrack jmp r11: a target has no endbr64 */
 	PUT(jit, 0x41, 0x89, 0x11);       /* 1: mov [r9], edx */
 	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
 	PUT(jit, 0xc3);

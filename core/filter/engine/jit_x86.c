@@ -3,11 +3,13 @@
  * x86-64 code of a decision program: does the same as walk.c without reading the steps. Each step
  * is a piece of code; a ref is a jump; a fork calls its kids, the last one by a jump; an event is
  * stored, and the code returns. Hash tables and trees stay tables, whose refs become offsets of
- * code. The code is written into private memory, which becomes executable and read-only before it
- * runs; if the kernel refuses that, the walker runs. jit.h has the registers and the other files.
+ * code. If the kernel refuses memory for the code (code.h), the walker runs. The code has one
+ * indirect entry, its start, and indirect jumps without tracking, so it may run where branches are
+ * tracked (Intel CET). jit.h has the registers and the other files.
  */
 #include <sys/mman.h>
 
+#include "core/filter/engine/code.h"
 #include "core/filter/engine/jit.h"
 
 /* ---- steps ---- */
@@ -185,26 +187,14 @@ static void resolve(struct cw_jit *jit)
 	}
 }
 
-/* Copy the code into executable memory. */
 static int install(struct cw_jit *jit)
 {
 	struct cw_decision *decision = jit->decision;
-	void *memory =
-	    /* cppcheck-suppress invalidFunctionArg ; MAP_ANONYMOUS has no descriptor */
-	    mmap(NULL, jit->code.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int result = cw_code_install(jit->code.at, jit->code.count, &decision->jit);
 
-	if (memory == MAP_FAILED)
-		return -errno;
-	memcpy(memory, jit->code.at, jit->code.count);
-	if (mprotect(memory, jit->code.count, PROT_READ | PROT_EXEC)) {
-		int failure = -errno;
-
-		munmap(memory, jit->code.count);
-		return failure;
-	}
-	decision->jit = memory;
-	decision->jit_bytes = jit->code.count;
-	return 0;
+	if (!result)
+		decision->jit_bytes = jit->code.count;
+	return result;
 }
 
 static uint32_t table_ref(struct cw_jit *jit, uint32_t ref)
@@ -285,7 +275,8 @@ static void write_code(struct cw_jit *jit)
 	static const uint8_t zeros[4 * CW_JIT_ROW_WORDS_MAX];
 	bool is_first = jit->decision->bounds != NULL;
 
-	/* The entry at 0: mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
+	/* The entry at 0: endbr64; mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
+	PUT(jit, 0xf3, 0x0f, 0x1e, 0xfa);
 	if (is_first) /* push rbx; push r12; mov ebx, CW_NONE; mov r12, rcx */
 		PUT(jit, 0x53, 0x41, 0x54, 0xbb, 0xff, 0xff, 0xff, 0xff, 0x49, 0x89, 0xcc);
 	PUT(jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);

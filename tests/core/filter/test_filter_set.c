@@ -15,18 +15,17 @@
 
 /* ---- calls that can be made to fail (linked with --wrap) ---- */
 
-static bool refuse_mprotect;
+static bool refuse_code;
 
-int __real_mprotect(void *memory, size_t bytes, int protection);
-int __wrap_mprotect(void *memory, size_t bytes, int protection);
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
 
-int __wrap_mprotect(void *memory, size_t bytes, int protection)
+int __wrap_memfd_create(const char *name, unsigned flags)
 {
-	if (refuse_mprotect && protection & PROT_EXEC) {
-		errno = EACCES; /* as SELinux has it */
-		return -1;
-	}
-	return __real_mprotect(memory, bytes, protection);
+	if (!refuse_code)
+		return __real_memfd_create(name, flags);
+	errno = EPERM; /* as a list of system calls has it */
+	return -1;
 }
 
 static void add_data_file(struct differ *differ, bool unoptimized)
@@ -295,7 +294,7 @@ static void where_code_is_forbidden_programs_are_walked(void **state)
 	struct differ differ = {0};
 
 	(void)state;
-	refuse_mprotect = true;
+	refuse_code = true;
 	add_set(&differ, &random, "mixed", 3);
 	build_all(&differ, NULL);
 	cw_filter_set_stats(differ.sets[JOINT_JIT], &stats);
@@ -311,7 +310,7 @@ static void where_code_is_forbidden_programs_are_walked(void **state)
 	assert_int_equal(stats.engine, CW_ENGINE_WALKER);
 	assert_int_equal(stats.code_bytes, 0);
 	check_packets(&differ, &random, scaled(500, 100));
-	refuse_mprotect = false;
+	refuse_code = false;
 	finish(&differ);
 }
 
