@@ -48,8 +48,9 @@ struct cw_progress {
 	/* live: sums over the queues and interfaces */
 	uint64_t kernel_seen;
 	uint64_t kernel_dropped;
-	uint64_t freezes;         /* times a kernel ring was full */
-	uint64_t lost_before_tap; /* lower bound */
+	uint64_t freezes;              /* times a kernel ring was full */
+	uint64_t lost_before_tap;      /* lower bound */
+	uint64_t interface_rx_dropped; /* by the interfaces' counters; not a loss */
 };
 /* Any thread. */
 void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *progress);

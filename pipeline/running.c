@@ -26,9 +26,12 @@ void cw_pipeline_progress(struct cw_pipeline *pipeline, struct cw_progress *prog
 					 .total_bytes = pipeline->inputs.total_bytes,
 					 .packets = atomic_load(&pipeline->run.received),
 					 .bytes = atomic_load(&pipeline->run.received_bytes)};
-	for (uint32_t index = 0; index < pipeline->capture.tap_count; index++)
-		progress->lost_before_tap +=
-		    atomic_load(&pipeline->capture.taps[index].lost_before_tap);
+	for (uint32_t index = 0; index < pipeline->capture.tap_count; index++) {
+		const struct cw_tap *tap = &pipeline->capture.taps[index];
+
+		progress->lost_before_tap += atomic_load(&tap->lost_before_tap);
+		progress->interface_rx_dropped += atomic_load(&tap->rx_dropped);
+	}
 	for (uint32_t index = 0; index < pipeline->run.lane_count; index++) {
 		progress->kernel_seen += atomic_load(&pipeline->run.lanes[index].shared.seen);
 		progress->kernel_dropped += atomic_load(&pipeline->run.lanes[index].shared.dropped);

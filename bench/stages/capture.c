@@ -86,13 +86,8 @@ static void take_report(struct cw_capture_result *result, const struct cw_report
 	result->unwritten = report->books.lost;
 	for (uint32_t i = 0; i < report->rule_count; i++)
 		result->written_bytes += report->rules[i].bytes;
-	for (uint32_t i = 0; i < report->device_count; i++) {
-		const struct cw_report_device *device = &report->devices[i];
-
-		if (device->has_losses)
-			result->lost_before_tap += device->rx_dropped + device->rx_missed +
-						   device->rx_fifo + device->rx_over;
-	}
+	for (uint32_t i = 0; i < report->device_count; i++)
+		result->lost_before_tap += report->devices[i].lost_before_tap;
 }
 
 static int run_pipeline(struct run *run, const char *const *filters)

@@ -184,22 +184,17 @@ static void raise_to(uint64_t *count, uint64_t value)
 		*count = value;
 }
 
-/* Several counters can count the same packet: the largest is a certain lower bound. */
 static void count_interface(struct cw_handle *handle)
 {
 	struct cw_handle_counting *counting = &handle->counting;
-	const struct cw_netdev_losses *losses = &counting->losses;
-	uint64_t *dropped = &counting->stats.interface_dropped;
+	const char *counter;
 
 	if (!counting->probe ||
 	    cw_netdev_counters_read(counting->probe, handle->device, &counting->now, NULL) < 0 ||
 	    cw_netdev_losses_between(&counting->before, &counting->now, &counting->losses) < 0)
 		return;
-	raise_to(dropped, losses->rx_dropped);
-	raise_to(dropped, losses->rx_missed);
-	raise_to(dropped, losses->rx_fifo);
-	raise_to(dropped, losses->rx_over);
-	raise_to(dropped, losses->rx_errors);
+	raise_to(&counting->stats.interface_dropped,
+		 cw_netdev_losses_before_tap(&counting->losses, &counter));
 }
 
 int cw_handle_stats(struct cw_handle *handle, struct cw_stats *stats)

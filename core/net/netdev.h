@@ -157,8 +157,8 @@ struct cw_netdev_drops {
 
 /*
  * Counters since the interface or its driver started. Do not add them up: drivers count one packet
- * in several counters. rx_dropped also counts packets that no protocol wanted, after the tap, but
- * only packets that no tap took.
+ * in several counters. rx_dropped is no count of lost packets: the kernel also counts there, after
+ * the tap, packets without a protocol handler, such as LLDP or MPLS inside a VLAN.
  */
 struct cw_netdev_counters {
 	uint64_t ts_ns; /* CLOCK_REALTIME just before reading; 0: never read */
@@ -166,7 +166,7 @@ struct cw_netdev_counters {
 	char name[CW_NETDEV_NAME_BYTES];
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_errors;           /* includes rx_missed, rx_fifo, rx_over, and others */
-	uint64_t rx_dropped;          /* no room in the system */
+	uint64_t rx_dropped;          /* no room in the system, or no protocol handler */
 	uint64_t rx_missed;           /* no room in the hardware: the system was too slow */
 	uint64_t rx_fifo;             /* the hardware's queue overflowed */
 	uint64_t rx_over;             /* the hardware's ring overflowed */
@@ -208,7 +208,13 @@ struct cw_netdev_losses {
 int cw_netdev_losses_between(const struct cw_netdev_counters *before,
 			     const struct cw_netdev_counters *after,
 			     struct cw_netdev_losses *losses);
-bool cw_netdev_losses_any(const struct cw_netdev_losses *losses);
+
+/*
+ * Returns the packets that never reached a tap, at least: the largest of rx_missed, rx_fifo,
+ * rx_over and the driver's drop counters, which may all count the same packets. If there are any,
+ * sets *counter to the name of the largest, valid as long as `losses`.
+ */
+uint64_t cw_netdev_losses_before_tap(const struct cw_netdev_losses *losses, const char **counter);
 void cw_netdev_losses_fini(struct cw_netdev_losses *losses);
 
 #endif

@@ -202,10 +202,31 @@ int cw_netdev_losses_between(const struct cw_netdev_counters *before,
 	return drops_between(&before->drops, &after->drops, is_anew, losses);
 }
 
-bool cw_netdev_losses_any(const struct cw_netdev_losses *losses)
+uint64_t cw_netdev_losses_before_tap(const struct cw_netdev_losses *losses, const char **counter)
 {
-	return losses->rx_dropped || losses->rx_missed || losses->rx_fifo || losses->rx_over ||
-	       losses->rx_nohandler || losses->drops.count;
+	const struct {
+		const char *name;
+		uint64_t count;
+	} of_interface[] = {{"rx_missed", losses->rx_missed},
+			    {"rx_fifo", losses->rx_fifo},
+			    {"rx_over", losses->rx_over}};
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < CW_ARRAY_COUNT(of_interface); i++)
+		if (of_interface[i].count > most) {
+			most = of_interface[i].count;
+			*counter = of_interface[i].name;
+		}
+	for (uint32_t i = 0; i < losses->drops.count; i++) {
+		const struct cw_netdev_drop *drop = &losses->drops.at[i];
+
+		/* Some drivers (ixgbe) repeat the interface's rx_dropped here. */
+		if (drop->count > most && strcmp(drop->name, "rx_dropped") != 0) {
+			most = drop->count;
+			*counter = drop->name;
+		}
+	}
+	return most;
 }
 
 void cw_netdev_losses_fini(struct cw_netdev_losses *losses)

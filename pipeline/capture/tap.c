@@ -342,22 +342,18 @@ void cw_taps_count(struct cw_capture *capture)
 {
 	for (uint32_t index = 0; index < capture->tap_count && capture->probe; index++) {
 		struct cw_tap *tap = &capture->taps[index];
-		const struct cw_netdev_losses *losses = &tap->losses;
-		const char *name = present_name(tap);
-		uint64_t most;
+		const char *name = present_name(tap), *counter;
 
 		if (!name) /* its counts since the last call are unknown */
 			tap->losses.is_lower_bound = true;
 		if (!name || cw_netdev_counters_read(capture->probe, name, &tap->now, NULL) < 0 ||
 		    cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses) < 0)
 			continue;
-		/* A packet may be in several counters: the largest is a lower bound. */
-		most = losses->rx_dropped;
-		most = losses->rx_missed > most ? losses->rx_missed : most;
-		most = losses->rx_fifo > most ? losses->rx_fifo : most;
-		most = losses->rx_over > most ? losses->rx_over : most;
-		most = losses->rx_errors > most ? losses->rx_errors : most;
-		atomic_store_explicit(&tap->lost_before_tap, most, memory_order_relaxed);
+		atomic_store_explicit(&tap->lost_before_tap,
+				      cw_netdev_losses_before_tap(&tap->losses, &counter),
+				      memory_order_relaxed);
+		atomic_store_explicit(&tap->rx_dropped, tap->losses.rx_dropped,
+				      memory_order_relaxed);
 	}
 }
 

@@ -283,11 +283,12 @@ static json_t *stats_json(const struct cw_snapshot *snapshot)
 	const struct cw_progress *progress = &snapshot->progress;
 	const struct cw_reload_status *reload = &snapshot->reload;
 	json_t *stats =
-	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", snapshot->elapsed_s,
+	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", snapshot->elapsed_s,
 		      "packets", count(progress->packets), "bytes", count(progress->bytes),
 		      "kernel_seen", count(progress->kernel_seen), "kernel_dropped",
 		      count(progress->kernel_dropped), "freezes", count(progress->freezes),
-		      "lost_before_tap", count(progress->lost_before_tap));
+		      "lost_before_tap", count(progress->lost_before_tap), "interface_rx_dropped",
+		      count(progress->interface_rx_dropped));
 
 	json_object_set_new(stats, "books", books_json(&snapshot->books));
 	json_object_set_new(stats, "reloads",

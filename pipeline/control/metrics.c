@@ -31,6 +31,8 @@ static const struct family run_families[] = {
     {"read_bytes", true, RUN(progress.bytes), "Captured bytes of the packets received."},
     {"lost_before_tap_packets", true, RUN(progress.lost_before_tap),
      "Packets lost before capture, as counted by network interfaces and drivers."},
+    {"interface_rx_dropped_packets", true, RUN(progress.interface_rx_dropped),
+     "Packets without a protocol handler on this host, or dropped by the system: not a loss."},
     {"pool_chunks", false, RUN(pool_chunks), "Chunks of output memory."},
     {"pool_free_chunks", false, RUN(pool_free), "Free chunks of output memory."},
     {"pool_starved", false, RUN(is_starved), "1 while packets wait for output memory."},

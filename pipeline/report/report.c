@@ -71,6 +71,8 @@ static void tell_differences(const struct cw_capture *capture)
 static int report_device(const struct cw_tap *tap, struct cw_report_device *report)
 {
 	const struct cw_netdev_losses *losses = &tap->losses;
+	const char *counter = "";
+	uint64_t lost = cw_netdev_losses_before_tap(losses, &counter);
 
 	*report = (struct cw_report_device){.device = tap->device,
 					    .linktype = tap->info.linktype,
@@ -81,12 +83,14 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 					    .gap_s = (double)tap->gap_ns * 1e-9,
 					    .has_losses = tap->now.ts_ns != 0,
 					    .is_lower_bound = losses->is_lower_bound,
+					    .lost_before_tap = lost,
 					    .rx_packets = losses->rx_packets,
 					    .rx_errors = losses->rx_errors,
 					    .rx_dropped = losses->rx_dropped,
 					    .rx_missed = losses->rx_missed,
 					    .rx_fifo = losses->rx_fifo,
 					    .rx_over = losses->rx_over};
+	snprintf(report->lost_counter, sizeof(report->lost_counter), "%s", counter);
 	report->drops = calloc(losses->drops.count + 1, sizeof(*report->drops));
 	if (!report->drops)
 		return -ENOMEM;

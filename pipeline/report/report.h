@@ -37,12 +37,14 @@ struct cw_report_device {
 	const char *device;
 	uint32_t linktype;
 	uint32_t queue_count;
-	bool has_kernel_filter; /* packets that no rule can match were neither seen nor counted */
-	uint32_t event_count;   /* events: down, up, renamed, ... */
-	uint32_t gap_count;     /* times the interface was gone */
-	double gap_s;           /* total time it was gone, in seconds */
-	bool has_losses;        /* the counters below are known */
-	bool is_lower_bound;    /* of the counters below */
+	bool has_kernel_filter;   /* packets that no rule can match were neither seen nor counted */
+	uint32_t event_count;     /* events: down, up, renamed, ... */
+	uint32_t gap_count;       /* times the interface was gone */
+	double gap_s;             /* total time it was gone, in seconds */
+	bool has_losses;          /* the counters below are known */
+	bool is_lower_bound;      /* of the counters below */
+	uint64_t lost_before_tap; /* packets lost before any kernel ring, at least */
+	char lost_counter[CW_NETDEV_COUNTER_NAME_BYTES]; /* the counter that has them */
 	uint64_t rx_packets, rx_errors, rx_dropped, rx_missed, rx_fifo, rx_over;
 	struct cw_netdev_drop *drops; /* driver counters that grew */
 	uint32_t drop_count;

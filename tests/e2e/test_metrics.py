@@ -75,8 +75,10 @@ class Metrics(live.Test):
         for name, expected in (("packets_received", SOME), ("packets_matched", SOME),
                                ("packets_unmatched", 0), ("packets_malformed", 0),
                                ("records_matched", 2 * SOME), ("records_left_out", SOME * 3 // 4),
-                               ("records_lost", 0), ("packets_shed", 0)):
+                               ("records_lost", 0), ("packets_shed", 0),
+                               ("lost_before_tap_packets", 0)):
             self.assertEqual(samples[(f"capweir_{name}_total", None)], expected, name)
+        self.assertIn(("capweir_interface_rx_dropped_packets_total", None), samples)
         rules = {labels: value for (name, labels), value in samples.items()
                  if name == "capweir_rule_matched_records_total"}
         self.assertEqual(rules, {'{rule="all",generation="1"}': SOME,

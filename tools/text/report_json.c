@@ -210,11 +210,12 @@ static json_t *device_json(const struct cw_report_device *device)
 				   count(device->rx_over), "driver", drops);
 	json_decref(drops);
 	return json_pack(
-	    "{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o}", "device", cw_json_text(device->device),
+	    "{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "device", cw_json_text(device->device),
 	    "kernel_filter", device->has_kernel_filter, "link_type",
 	    cw_json_text(cw_linktype_name(device->linktype, linktype, sizeof(linktype))), "queues",
 	    count(device->queue_count), "events", count(device->event_count), "gaps",
-	    count(device->gap_count), "gap_s", device->gap_s, "before_tap", losses);
+	    count(device->gap_count), "gap_s", device->gap_s, "before_tap", losses,
+	    "interface_rx_dropped", device->has_losses ? count(device->rx_dropped) : json_null());
 }
 
 static json_t *devices_json(const struct cw_report *report)
@@ -230,12 +231,13 @@ void cw_stats_print_json(double elapsed_s, const struct cw_progress *progress,
 			 const struct cw_books *books)
 {
 	json_t *line =
-	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", elapsed_s,
+	    json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "elapsed_s", elapsed_s,
 		      "kernel_seen", count(progress->kernel_seen), "kernel_dropped",
 		      count(progress->kernel_dropped), "freezes", count(progress->freezes),
-		      "lost_before_tap", count(progress->lost_before_tap), "received",
-		      count(books->received), "bytes", count(progress->bytes), "matched",
-		      count(books->matched), "written", count(books->written));
+		      "lost_before_tap", count(progress->lost_before_tap), "interface_rx_dropped",
+		      count(progress->interface_rx_dropped), "received", count(books->received),
+		      "bytes", count(progress->bytes), "matched", count(books->matched), "written",
+		      count(books->written));
 
 	if (cw_json_print(json_pack("{s:o}", "stats", line), JSON_COMPACT | JSON_REAL_PRECISION(9),
 			  "statistics "))

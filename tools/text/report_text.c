@@ -61,6 +61,12 @@ static void print_queues(const struct cw_report *report)
 	if (report->late)
 		cw_print(stderr, "%s late packet%s written out of time order\n",
 			 cw_format_count(report->late, a), cw_plural(report->late));
+}
+
+static void print_devices(const struct cw_report *report)
+{
+	char number[CW_NUMBER_BYTES];
+
 	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
@@ -68,6 +74,14 @@ static void print_queues(const struct cw_report *report)
 			cw_print(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
 				 device->device, device->gap_count, cw_plural(device->gap_count),
 				 device->gap_s);
+		if (device->has_losses && device->rx_dropped)
+			cw_print(stderr,
+				 "%s: rx_dropped rose by %s: packets without a protocol handler on "
+				 "this host, or dropped by the system\n",
+				 device->device, cw_format_count(device->rx_dropped, number));
+		if (device->has_losses && device->rx_errors)
+			cw_print(stderr, "%s: rx_errors rose by %s: damaged frames\n",
+				 device->device, cw_format_count(device->rx_errors, number));
 	}
 }
 
@@ -148,6 +162,7 @@ int cw_report_print(const struct cw_report *report)
 		 report->is_balanced ? "balanced" : "NOT BALANCED");
 	print_blocks(report);
 	print_queues(report);
+	print_devices(report);
 	if (report->hooks_run)
 		cw_print(stderr, "hooks: %s run, %s failed\n",
 			 cw_format_count(report->hooks_run, a),
@@ -175,29 +190,13 @@ int cw_report_print(const struct cw_report *report)
 /* Reports packets that the interface lost before any kernel ring received them. */
 static void complain_before_tap(const struct cw_report_device *device)
 {
-	static const char full[] =
-	    "packets lost before capture; a larger interface queue may help (ethtool -G)";
-	const struct {
-		const char *name;
-		uint64_t count;
-		const char *meaning;
-	} causes[] = {
-	    {"rx_errors", device->rx_errors, "damaged packets, never seen by capweir"},
-	    {"rx_dropped", device->rx_dropped,
-	     "packets lost before capture, or of a protocol that this host does not handle"},
-	    {"rx_missed", device->rx_missed, full},
-	    {"rx_fifo", device->rx_fifo, full},
-	    {"rx_over", device->rx_over, full}};
 	char number[CW_NUMBER_BYTES];
 
-	for (size_t index = 0; device->has_losses && index < CW_ARRAY_COUNT(causes); index++) {
-		if (causes[index].count)
-			cw_complain("%s: interface counter %s rose by %s%s during the capture: %s",
-				    device->device, causes[index].name,
-				    device->is_lower_bound ? "at least " : "",
-				    cw_format_count(causes[index].count, number),
-				    causes[index].meaning);
-	}
+	if (device->has_losses && device->lost_before_tap)
+		cw_complain("%s: at least %s packet%s lost before capture, by interface counter "
+			    "%s. A larger interface queue may help (ethtool -G)",
+			    device->device, cw_format_count(device->lost_before_tap, number),
+			    cw_plural(device->lost_before_tap), device->lost_counter);
 }
 
 void cw_report_complain(const struct cw_report *report)

@@ -280,7 +280,7 @@ CW_API int cw_handle_set_direction(struct cw_handle *handle, enum cw_direction d
 struct cw_stats {
 	uint64_t received;          /* passed the kernel's filter, not dropped; read or not */
 	uint64_t kernel_dropped;    /* dropped because the kernel's buffer was full */
-	uint64_t interface_dropped; /* lost in the interface or its driver, as far as known */
+	uint64_t interface_dropped; /* lost in the interface or its driver, at least */
 };
 
 /* Read the counts (fills). Returns 0, CW_NOT_LIVE, CW_IS_DEAD or CW_NOT_ACTIVATED. */

@@ -55,6 +55,7 @@ static void known_traffic_is_counted_exactly(void **state)
 {
 	struct cw_netdev_counters before = {0}, after = {0};
 	struct cw_netdev_losses losses = {0};
+	const char *counter = NULL;
 
 	(void)state;
 	make_pair("c0", "c1");
@@ -71,11 +72,11 @@ static void known_traffic_is_counted_exactly(void **state)
 	assert_int_equal(losses.rx_missed + losses.rx_fifo + losses.rx_over, 0);
 	assert_false(losses.is_lower_bound);
 	assert_true(losses.elapsed_ns > 0);
-	assert_true(cw_netdev_losses_any(&losses));
+	assert_int_equal(cw_netdev_losses_before_tap(&losses, &counter), 0); /* and no loss */
+	assert_null(counter);
 
 	assert_int_equal(cw_netdev_losses_between(&after, &after, &losses), 0);
 	assert_int_equal(losses.rx_packets, 0);
-	assert_false(cw_netdev_losses_any(&losses));
 	cw_netdev_losses_fini(&losses);
 	cw_netdev_counters_fini(&before);
 	cw_netdev_counters_fini(&after);
@@ -112,6 +113,7 @@ static void drops_of_the_driver_are_named_and_exact(void **state)
 {
 	struct cw_netdev_counters before = {0}, after = {0};
 	struct cw_netdev_losses losses = {0};
+	const char *counter = NULL;
 	uint64_t sum = 0;
 	int link;
 
@@ -133,7 +135,9 @@ static void drops_of_the_driver_are_named_and_exact(void **state)
 		sum += losses.drops.at[i].count;
 	}
 	assert_int_equal(sum, PACKETS);
-	assert_true(cw_netdev_losses_any(&losses));
+	/* The frames arrived at one queue. */
+	assert_int_equal(cw_netdev_losses_before_tap(&losses, &counter), PACKETS);
+	assert_string_equal(counter, losses.drops.at[0].name);
 	close(link);
 	cw_netdev_losses_fini(&losses);
 	cw_netdev_counters_fini(&before);
@@ -167,6 +171,44 @@ static void interface_made_anew_gives_what_the_new_one_counted(void **state)
 	cw_netdev_counters_fini(&before);
 	cw_netdev_counters_fini(&after);
 	RUN("ip link del r0");
+}
+
+static void loss_before_the_tap_is_the_largest_counter_of_lost_packets(void **state)
+{
+	/* Names of queues can repeat; some drivers repeat the interface's own counters. */
+	struct cw_netdev_drop drops[] = {{"rx0_drops", 5}, {"rx0_drops", 7}, {"rx_dropped", 900}};
+	struct cw_netdev_drop with_total[] = {
+	    {"rx0_drops", 5}, {"rx_no_buffer", 12}, {"rx1_drops", 7}};
+	const struct {
+		struct cw_netdev_losses losses;
+		uint64_t lost;
+		const char *counter;
+	} cases[] = {
+	    {{.rx_packets = 100}, 0, NULL},
+	    {{.rx_dropped = 300, .rx_errors = 20, .rx_nohandler = 40}, 0, NULL},
+	    {{.rx_missed = 3}, 3, "rx_missed"},
+	    {{.rx_fifo = 4}, 4, "rx_fifo"},
+	    {{.rx_over = 5}, 5, "rx_over"},
+	    {{.rx_errors = 9, .rx_missed = 3, .rx_fifo = 3, .rx_over = 3}, 3, "rx_missed"},
+	    {{.rx_missed = 2, .rx_over = 6, .drops = {drops, 1, 0}}, 6, "rx_over"},
+	    {{.rx_missed = 5, .drops = {drops, 1, 0}}, 5, "rx_missed"},
+	    {{.rx_dropped = 900, .drops = {drops, 3, 0}}, 7, "rx0_drops"},
+	    {{.drops = {drops + 2, 1, 0}}, 0, NULL},
+	    {{.rx_missed = 11, .drops = {with_total, 3, 0}}, 12, "rx_no_buffer"},
+	    {{.rx_missed = UINT64_MAX, .rx_fifo = 1}, UINT64_MAX, "rx_missed"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		const char *counter = NULL;
+
+		assert_true(cw_netdev_losses_before_tap(&cases[i].losses, &counter) ==
+			    cases[i].lost);
+		if (cases[i].counter)
+			assert_string_equal(counter, cases[i].counter);
+		else
+			assert_null(counter);
+	}
 }
 
 static void counters_that_go_backwards_give_no_absurd_figures(void **state)
@@ -518,6 +560,7 @@ int main(void)
 	    cmocka_unit_test(known_traffic_is_counted_exactly),
 	    cmocka_unit_test(drops_of_the_driver_are_named_and_exact),
 	    cmocka_unit_test(interface_made_anew_gives_what_the_new_one_counted),
+	    cmocka_unit_test(loss_before_the_tap_is_the_largest_counter_of_lost_packets),
 	    cmocka_unit_test(counters_that_go_backwards_give_no_absurd_figures),
 	    cmocka_unit_test(names_of_loss_are_told_from_others),
 	    cmocka_unit_test(drivers_that_change_or_lie_are_survived),

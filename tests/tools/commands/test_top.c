@@ -33,6 +33,7 @@ static json_t *stats_of(const struct state *state)
 
 	snprintf(text, sizeof(text),
 		 "{\"elapsed_s\": %f, \"packets\": %llu, \"bytes\": 0, \"lost_before_tap\": %llu,"
+		 "\"interface_rx_dropped\": %llu," /* no loss */
 		 "\"pool\": {\"chunks\": 100, \"free\": %llu},"
 		 "\"queues\": [{\"device\": \"in\", \"queue\": 0, \"kernel_seen\": %llu,"
 		 "\"kernel_dropped\": %llu, \"ring_used\": %llu, \"ring_blocks\": 64,"
@@ -41,10 +42,11 @@ static json_t *stats_of(const struct state *state)
 		 "\"chunks\": 1, \"failed\": false}, {\"rule\": \"slow\", \"matched\": %llu,"
 		 "\"written\": %llu, \"lost\": %llu, \"chunks\": %llu, \"failed\": %s}]}",
 		 state->elapsed_s, (unsigned long long)state->seen,
-		 (unsigned long long)state->before, (unsigned long long)state->free,
-		 (unsigned long long)state->seen, (unsigned long long)state->dropped,
-		 (unsigned long long)state->ring_used, (unsigned long long)state->batches_out,
-		 state->cpu_s, (unsigned long long)state->seen, (unsigned long long)state->written,
+		 (unsigned long long)state->before, (unsigned long long)state->seen,
+		 (unsigned long long)state->free, (unsigned long long)state->seen,
+		 (unsigned long long)state->dropped, (unsigned long long)state->ring_used,
+		 (unsigned long long)state->batches_out, state->cpu_s,
+		 (unsigned long long)state->seen, (unsigned long long)state->written,
 		 (unsigned long long)state->lost, (unsigned long long)state->chunks,
 		 state->has_failed ? "true" : "false");
 	stats = json_loads(text, 0, NULL);
