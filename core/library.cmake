@@ -17,7 +17,7 @@ endif()
 
 set(map ${CMAKE_CURRENT_SOURCE_DIR}/capweir.map)
 add_library(capweir_shared SHARED $<TARGET_OBJECTS:cw_core>)
-target_link_libraries(capweir_shared PRIVATE ${library_packages})
+target_link_libraries(capweir_shared PRIVATE cw_settings ${library_packages})
 target_link_options(capweir_shared PRIVATE LINKER:--version-script=${map} LINKER:--gc-sections
   LINKER:--as-needed LINKER:-z,defs)
 set_target_properties(capweir_shared PROPERTIES OUTPUT_NAME capweir EXPORT_NAME capweir

@@ -421,6 +421,28 @@ FAILING(int, epoll_ctl, -1, (int epoll, int action, int fd, struct epoll_event *
 FAILING(int, epoll_wait, -1, (int epoll, struct epoll_event *events, int count, int timeout),
 	(epoll, events, count, timeout))
 
+/* ---- what fortified code calls instead: counts as the call itself ---- */
+
+#define CHECKED(type, name, parameters, arguments) \
+	type name parameters;                      \
+	type name parameters                       \
+	{                                          \
+		(void)room;                        \
+		return arguments;                  \
+	}
+
+CHECKED(int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t room),
+	poll(fds, count, timeout))
+CHECKED(ssize_t, __read_chk, (int fd, void *data, size_t size, size_t room), read(fd, data, size))
+CHECKED(ssize_t, __pread_chk, (int fd, void *data, size_t size, off_t offset, size_t room),
+	pread(fd, data, size, offset))
+CHECKED(ssize_t, __recv_chk, (int fd, void *data, size_t size, size_t room, int flags),
+	recv(fd, data, size, flags))
+CHECKED(ssize_t, __recvfrom_chk,
+	(int fd, void *data, size_t size, size_t room, int flags, __SOCKADDR_ARG from,
+	 socklen_t *length),
+	recvfrom(fd, data, size, flags, from, length))
+
 /* ---- memory: every allocation counts as malloc ---- */
 
 void *__libc_malloc(size_t size);

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import e2e
+import elf
 
 BUILD = os.path.dirname(os.path.dirname(e2e.CAPWEIR))
 
@@ -62,6 +63,10 @@ class Package(e2e.Test):
                      "usr/lib/systemd/system/capweir@.service"):
             self.assertIn(file, installed)
         command = os.path.join(root, "usr/bin/capweir")
+        libraries = glob.glob(self.path("libraries/usr/lib/**/libcapweir.so.*"), recursive=True)
+        self.assertTrue(libraries)
+        for path in (command, *libraries):
+            self.assertEqual(elf.missing(path), set(), path)
         self.assertEqual(self.do(command, "--version").split()[0], "capweir")
         self.do(command, "generate", "--packets", "1000", "-w", "in.pcap")
         self.do(command, "split", "-q", "-r", "in.pcap", "-f", "tcp", "-w", "tcp.pcap")
