@@ -39,9 +39,10 @@
 
 struct helper {
 	struct cw_helper_limits limits;
-	int user;         /* socket to the user's process */
-	int socket;       /* socket to the worker, if there is one */
-	pid_t worker_pid; /* 0: no worker */
+	uint64_t idle_bytes; /* address space of a worker before it compiles */
+	int user;            /* socket to the user's process */
+	int socket;          /* socket to the worker, if there is one */
+	pid_t worker_pid;    /* 0: no worker */
 };
 
 /* ---- the worker ---- */
@@ -66,7 +67,6 @@ static void limit_memory(uint64_t bytes)
 
 	if (!LIMITS_MEMORY || getrlimit(RLIMIT_AS, &limit))
 		return;
-	bytes += address_space();
 	if (bytes < limit.rlim_max)
 		limit = (struct rlimit){bytes, bytes};
 	setrlimit(RLIMIT_AS, &limit);
@@ -131,7 +131,7 @@ static int start_worker(struct helper *helper)
 			_exit(0);
 		close(helper->user);
 		close(sockets[0]);
-		worker_main(sockets[1], helper->limits.memory_bytes);
+		worker_main(sockets[1], helper->idle_bytes + helper->limits.memory_bytes);
 	}
 	close(sockets[1]);
 	helper->socket = sockets[0];
@@ -305,6 +305,7 @@ _Noreturn void cw_helper_main(int fd, const struct cw_helper_limits *limits)
 	char *expression;
 	int32_t hello = leave_user(fd);
 
+	helper.idle_bytes = address_space(); /* before the files of /proc may be out of reach */
 	/* Workers inherit the reduced privileges. */
 	if (hello == 0 && limits->on_start)
 		hello = limits->on_start(limits->context);
