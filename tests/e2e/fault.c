@@ -10,9 +10,6 @@
  * the k-th, the file FAULT_FILE is truncated to FAULT_BYTES. FAULT_COUNTS=path: at exit the file
  * gets a line per call, "name count", and the line "struck 0|1"; at a crash, the line "crash FILE"
  * with the program or library of the function that crashed.
- *
- * The allocations of libseccomp (2.5.4) are spared: without memory, seccomp_load() crashes, never
- * returns, or installs a list that allows no call, not even exit.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -450,40 +447,29 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-static bool allocation_fails(const void *caller)
-{
-	Dl_info info;
-
-	if (dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "/libseccomp.so"))
-		return false;
-	return strikes(CALL_malloc);
-}
-
 void *malloc(size_t size)
 {
-	return allocation_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+	return strikes(CALL_malloc) ? NULL : __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return allocation_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+	return strikes(CALL_malloc) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-	return size && allocation_fails(__builtin_return_address(0)) ? NULL
-								     : __libc_realloc(memory, size);
+	return size && strikes(CALL_malloc) ? NULL : __libc_realloc(memory, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-	return allocation_fails(__builtin_return_address(0)) ? NULL
-							     : __libc_memalign(alignment, size);
+	return strikes(CALL_malloc) ? NULL : __libc_memalign(alignment, size);
 }
 
-static char *copy_text(const char *text, size_t length, const void *caller)
+static char *copy_text(const char *text, size_t length)
 {
-	char *copy = allocation_fails(caller) ? NULL : __libc_malloc(length + 1);
+	char *copy = strikes(CALL_malloc) ? NULL : __libc_malloc(length + 1);
 
 	if (!copy)
 		return NULL;
@@ -494,12 +480,12 @@ static char *copy_text(const char *text, size_t length, const void *caller)
 
 char *strndup(const char *text, size_t size)
 {
-	return copy_text(text, strnlen(text, size), __builtin_return_address(0));
+	return copy_text(text, strnlen(text, size));
 }
 
 char *strdup(const char *text)
 {
-	return copy_text(text, strlen(text), __builtin_return_address(0));
+	return copy_text(text, strlen(text));
 }
 
 /* ---- libraries ---- */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Confinement of a live capture, whose process parses packets from strangers. It keeps its sockets,
- * its kernel rings and the right to write files; it can neither change its user, run programs nor
- * open network connections.
+ * Confinement of the processes of a live capture, one of which parses packets from strangers. That
+ * process keeps its sockets, its kernel rings and the right to write files; it can neither change
+ * its user, run programs nor open network connections. Its helpers keep less.
  *
- *   cw_confine_check()   before anything is opened or written: can the user write its files?
- *   cw_confine_helper()  in the process that compiles filters, at its start
- *   ...                  open sockets and kernel rings
- *   cw_confine()         with one thread; threads started later inherit the confinement
+ *   cw_confine_check()  before anything is opened or written: can the user write its files?
+ *   cw_confine()        in each helper at its start; in the capture once its sockets and kernel
+ *                       rings are open. Threads started later inherit the confinement.
  *
  * No function prints. All look up users, which may read files and query name services.
  */
@@ -20,19 +19,32 @@
 
 #include "core/base/error.h"
 
-/* Result of cw_confine: all done but the list of system calls; the error's text says why. */
+/* Results of cw_confine: all done but the list of system calls, or the limits on files. The error's
+ * text says why. */
 #define CW_CONFINE_NO_LIST 1
+#define CW_CONFINE_NO_LANDLOCK 2
+
+enum cw_confine_role {
+	CW_CONFINE_CAPTURE,  /* a live capture, or a split with another user */
+	CW_CONFINE_COMPILER, /* compiles filters: reads names of services, starts its workers */
+	CW_CONFINE_HOOKS,    /* starts programs, which inherit what is refused to it */
+};
 
 struct cw_confine_options {
+	enum cw_confine_role role;
 	/* User to switch to (-Z), borrowed. NULL: "nobody" if the effective user is root, else the
 	 * user stays the same. */
 	const char *user;
-	/* Keep CAP_NET_RAW if present, to reopen an interface that was removed and recreated. */
+	/* A capture: keep CAP_NET_RAW if present, to reopen an interface that was removed and
+	 * recreated. */
 	bool keep_raw;
-	/* Keep CAP_SYS_NICE if present, so that later threads can take a real-time priority. */
+	/* A capture: keep CAP_SYS_NICE if present, so that later threads can take a real-time
+	 * priority. */
 	bool keep_nice;
-	/* Allow accept() on sockets that are listening already. */
+	/* A capture: allow accept() on sockets that are listening already. */
 	bool accepts;
+	/* A compiler: allow queries of name servers, and reading of all files. */
+	bool resolves;
 };
 
 /*
@@ -54,20 +66,14 @@ int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
 
 /*
  * Confines this process for good; it must have one thread. Switches to the user and its groups;
- * drops all capabilities but those that the options name (and, as root, those for writing into
- * other users' folders), also for programs run later; makes every system call that capture does not
- * need fail with EPERM.
+ * drops all capabilities but those that the options name (and, for a capture as root, those for
+ * writing into other users' folders), also for programs run later; forbids other processes of the
+ * user to trace it; makes every system call that the role does not need fail with EPERM, and every
+ * opening of a file that a compiler does not need with EACCES.
  *
- * Returns 0; CW_CONFINE_NO_LIST; or a negative errno with `error` (may be NULL). After a failure
- * the process may be partly confined: it should exit.
+ * Returns 0; CW_CONFINE_NO_LIST; CW_CONFINE_NO_LANDLOCK; or a negative errno with `error` (may be
+ * NULL). After a failure the process may be partly confined: it should exit.
  */
 int cw_confine(const struct cw_confine_options *options, struct cw_error *error);
-
-/*
- * Confines a helper, such as the process that compiles filters: switches to the user (other options
- * are ignored) and drops all capabilities for good. System calls stay unrestricted, because a
- * helper starts processes and may query a resolver. Returns 0 or a negative errno, as cw_confine.
- */
-int cw_confine_helper(const struct cw_confine_options *options, struct cw_error *error);
 
 #endif

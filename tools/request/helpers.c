@@ -12,15 +12,21 @@
 static int confine_helper(void *context)
 {
 	const struct cw_confine_options *options = context;
-	int result = cw_confine_helper(options, NULL);
+	struct cw_error error = {0};
+	int result = cw_confine(options, &error);
 
-	/* An unknown or forbidden user: the check in cw_run reports it and ends the run. */
-	return result == -EINVAL || result == -EPERM ? 0 : result;
+	if (result == CW_CONFINE_NO_LANDLOCK)
+		cw_complain("warning: %s", error.text);
+	/* An unknown or forbidden user: the check in cw_run reports it and ends the run; as the
+	 * capture reports a missing list of system calls. */
+	return result > 0 || result == -EINVAL || result == -EPERM ? 0 : result;
 }
 
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments)
 {
-	struct cw_confine_options confine = {.user = arguments->live.user};
+	struct cw_confine_options confine = {.role = CW_CONFINE_COMPILER,
+					     .user = arguments->live.user,
+					     .resolves = arguments->filter.resolve};
 	const struct cw_filter_compiler_options options = {
 	    .time_ms = (uint32_t)arguments->filter.time_ms,
 	    .memory_bytes = arguments->filter.memory_bytes,
@@ -38,7 +44,8 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 
 int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks)
 {
-	struct cw_confine_options confine = {.user = arguments->live.user};
+	struct cw_confine_options confine = {.role = CW_CONFINE_HOOKS,
+					     .user = arguments->live.user};
 	const struct cw_hooks_options options = {
 	    .time_ms = (uint32_t)arguments->rules.hook_ms,
 	    .on_start = arguments->devices.count ? confine_helper : NULL,

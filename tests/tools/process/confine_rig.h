@@ -12,6 +12,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,13 +22,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tools/process/confine.h"
+
+#if defined(CW_SANITIZED)
+#define RESULT CW_CONFINE_NO_LIST
+#else
+#define RESULT 0
+#endif
 
 #define USER "nobody"
 #define GROUPS_MAX 64
@@ -37,7 +48,7 @@
 #define SYS_NICE (UINT64_C(1) << CAP_SYS_NICE)
 #define ROOT_KEEPS (UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER)
 
-static bool is_root;
+static bool is_root, has_landlock;
 static char base[] = "/tmp/capweir-confine-XXXXXX";
 #define FOLDER_BYTES 80
 static char own[FOLDER_BYTES], foreign[FOLDER_BYTES], hidden[FOLDER_BYTES];
@@ -86,27 +97,109 @@ static inline void skip_unless_root(void)
 
 /* ---- what a process is, by the kernel ---- */
 
+static int status_fd = -1; /* a descriptor of /proc/self/status, or -1 */
+
 /* A number of this thread's status in /proc. */
 static inline uint64_t status_number(const char *name, int number_base)
 {
-	FILE *file = fopen("/proc/thread-self/status", "r");
-	uint64_t number = 0;
-	bool is_found = false;
-	char line[512];
+	int fd = status_fd >= 0 ? status_fd : open("/proc/thread-self/status", O_RDONLY);
+	char text[4096], sought[32];
+	const char *line;
+	ssize_t bytes;
 
-	EXPECT(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, name, strlen(name)) || line[strlen(name)] != ':')
-			continue;
-		number = strtoull(line + strlen(name) + 1, NULL, number_base);
-		is_found = true;
-	}
-	fclose(file);
-	EXPECT(is_found);
-	return number;
+	EXPECT(fd >= 0);
+	bytes = pread(fd, text, sizeof(text) - 1, 0);
+	EXPECT(bytes > 0);
+	text[bytes] = '\0';
+	if (fd != status_fd)
+		close(fd);
+	snprintf(sought, sizeof(sought), "\n%s:", name);
+	line = strstr(text, sought);
+	EXPECT(line);
+	return strtoull(line + strlen(sought), NULL, number_base);
+}
+
+static inline void expect_capabilities(uint64_t capabilities)
+{
+	EXPECT(status_number("CapEff", 16) == capabilities);
+	EXPECT(status_number("CapPrm", 16) == capabilities);
+	EXPECT(status_number("CapInh", 16) == 0);
+	EXPECT(status_number("CapAmb", 16) == 0);
+	EXPECT(status_number("NoNewPrivs", 10) == 1);
+}
+
+static inline void expect_state(uint64_t capabilities)
+{
+	expect_capabilities(capabilities);
+	EXPECT(status_number("Seccomp", 10) == (RESULT ? 0 : SECCOMP_MODE_FILTER));
+}
+
+static inline void expect_user(uid_t user, gid_t group)
+{
+	uid_t uids[3];
+	gid_t gids[3];
+
+	EXPECT(!getresuid(&uids[0], &uids[1], &uids[2]));
+	EXPECT(!getresgid(&gids[0], &gids[1], &gids[2]));
+	EXPECT(uids[0] == user && uids[1] == user && uids[2] == user);
+	EXPECT(gids[0] == group && gids[1] == group && gids[2] == group);
+}
+
+static inline int compare_groups(const void *left, const void *right)
+{
+	gid_t a = *(const gid_t *)left, b = *(const gid_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+static inline void expect_groups_of(const char *name, gid_t group)
+{
+	gid_t wanted[GROUPS_MAX], have[GROUPS_MAX];
+	int wanted_count = GROUPS_MAX;
+	int have_count = getgroups(GROUPS_MAX, have);
+
+	EXPECT(getgrouplist(name, group, wanted, &wanted_count) > 0);
+	EXPECT(have_count == wanted_count);
+	qsort(wanted, (size_t)wanted_count, sizeof(gid_t), compare_groups);
+	qsort(have, (size_t)have_count, sizeof(gid_t), compare_groups);
+	EXPECT(!memcmp(wanted, have, (size_t)have_count * sizeof(gid_t)));
 }
 
 /* ---- what it can do ---- */
+
+#define EXPECT_REFUSED(call) expect((call) == -1 && errno == EPERM, #call, __FILE__, __LINE__)
+
+static inline bool can_open(int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Memory is writable or executable, and never becomes executable. */
+static inline void expect_no_code(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT(page != MAP_FAILED);
+	EXPECT_REFUSED(mprotect(page, 4096, PROT_READ | PROT_EXEC));
+	EXPECT_REFUSED(mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC));
+	munmap(page, 4096);
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	EXPECT(page == MAP_FAILED && errno == EPERM);
+}
+
+/* Another process of the user may not trace this one: the files of /proc belong to root. */
+static inline void expect_untraceable(void)
+{
+	struct stat facts;
+
+	EXPECT(!stat("/proc/self/comm", &facts));
+	EXPECT(RESULT || facts.st_uid == 0);
+}
 
 /* What the system says to any process of the user, confined or not. */
 static int expected_uring_errno, expected_bpf_errno;
@@ -140,6 +233,14 @@ static inline bool can_create(const char *folder)
 	close(fd);
 	EXPECT(!unlink(path));
 	return true;
+}
+
+static inline void expect_folders(void)
+{
+	EXPECT(can_create(own));
+	EXPECT(can_create(of_group));
+	EXPECT(!can_create(foreign) && errno == EACCES);
+	EXPECT(!can_create(hidden_inside) && errno == EACCES);
 }
 
 /* ---- cases ---- */
@@ -214,6 +315,7 @@ static inline int set_up(void **state)
 		return is_root ? -1 : 0;
 	expected_uring_errno = learn(uring_errno, 1);
 	expected_bpf_errno = learn(bpf_errno, BPF_MAP_UPDATE_ELEM);
+	has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0; /* 1: the version */
 	chmod(base, 0755);
 	make_folder(own, base, "own", 0700, user_id, group_id);
 	make_folder(of_group, base, "group", 0770, 0, group_id);

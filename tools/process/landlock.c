@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Landlock by its system calls, with the constants of kernels later than the headers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tools/process/landlock.h"
+
+#define ABI_SCOPES 6 /* Linux 6.12 */
+#define SCOPE_ALL 3u /* signals and abstract local sockets */
+
+/* struct landlock_ruleset_attr as of Linux 6.12; earlier kernels take its beginning. */
+struct ruleset {
+	uint64_t fs;
+	uint64_t net;
+	uint64_t scopes;
+};
+
+/* Rights to files that a kernel with this ABI knows. */
+static uint64_t known_rights(long abi)
+{
+	static const unsigned counts[] = {0, 13, 14, 15, 15, 16}; /* the last is the latest */
+	const long latest = (long)(sizeof(counts) / sizeof(counts[0])) - 1;
+
+	return (UINT64_C(1) << counts[abi < latest ? abi : latest]) - 1;
+}
+
+static int add_rule(int ruleset, const struct cw_landlock_rule *rule)
+{
+	const int fd = open(rule->path, O_PATH | O_CLOEXEC);
+	const struct landlock_path_beneath_attr attribute = {rule->access, fd};
+	int result = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attribute, 0))
+		result = -errno;
+	close(fd);
+	return result;
+}
+
+int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct ruleset wanted = {0};
+	int ruleset, result = 0;
+
+	/* EPERM: a container's list of system calls */
+	if (abi < 1 && (abi == 0 || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM))
+		return -ENOTSUP;
+	if (abi < 0)
+		return -errno;
+	wanted.fs = known_rights(abi);
+	wanted.scopes = abi >= ABI_SCOPES ? SCOPE_ALL : 0;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &wanted,
+			       abi >= ABI_SCOPES ? sizeof(wanted) : sizeof(wanted.fs), 0);
+	if (ruleset < 0)
+		return -errno;
+	for (uint32_t i = 0; i < count && result == 0; i++)
+		result = add_rule(ruleset, &rules[i]);
+	if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0))
+		result = -errno;
+	close(ruleset);
+	return result;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Landlock: which files a process may open. Descriptors that are open already are not affected, nor
+ * are stat, chmod and chown, which the lists of system calls refuse.
+ */
+#ifndef CW_TOOLS_PROCESS_LANDLOCK_H
+#define CW_TOOLS_PROCESS_LANDLOCK_H
+
+#include <linux/landlock.h>
+#include <stdint.h>
+
+struct cw_landlock_rule {
+	const char *path; /* borrowed; missing files and folders are left out */
+	uint64_t access;  /* LANDLOCK_ACCESS_FS_..., of Linux 5.13; below a folder */
+};
+
+/*
+ * Holds this process, which must have one thread and no_new_privs, to the rules for good: every
+ * other way to open or change a file fails with EACCES, and signals go to this process and those
+ * that it starts from now on (Linux 6.12). Returns 0; -ENOTSUP if the kernel has no Landlock or
+ * forbids it; or another negative errno.
+ */
+int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count);
+
+#endif
