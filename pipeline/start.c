@@ -240,8 +240,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 					   pipeline->worker_cpus, error);
 	if (result < 0)
 		return result;
-	if (cw_files_init(&pipeline->outputs.files, pipeline->run.options.sizes.descriptor_limit,
-			  pipeline->outputs.direct_share ? CW_DIRECT_FILES_MAX : 0) < 0)
+	if (cw_files_init(&pipeline->outputs.files, pipeline->run.options.sizes.descriptor_limit) <
+	    0)
 		return cw_error_set(error, -ENOMEM, "no memory for locks");
 	pipeline->outputs.has_files = true;
 	cw_taps_connect(&pipeline->capture);

@@ -36,9 +36,8 @@ int cw_netdev_probe_open(struct cw_netdev_probe **result, struct cw_error *error
 	status = cw_netlink_open(&probe->netlink, 0);
 	if (status)
 		goto free_probe;
-	probe->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (probe->ioctl_fd < 0) /* a kernel without IPv4: any socket will do */
-		probe->ioctl_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Any socket will do. This one reaches no network. */
+	probe->ioctl_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (probe->ioctl_fd < 0) {
 		status = -errno;
 		goto close_netlink;

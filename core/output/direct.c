@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,7 +39,13 @@ struct block {
 	size_t used;    /* bytes filled */
 };
 
+struct cw_direct_ring {
+	struct io_uring uring;
+	bool is_spoilt;
+};
+
 struct cw_direct {
+	struct cw_direct_ring *ring; /* borrowed */
 	int fd;
 	bool has_flag; /* O_DIRECT is set on fd */
 	bool is_refused;
@@ -50,13 +57,67 @@ struct cw_direct {
 	struct block blocks[BLOCK_COUNT];
 	uint32_t filling; /* index of the block that fills */
 	uint8_t *memory;
-	struct io_uring ring;
 };
 
-bool cw_direct_is_built(void)
+/* ---- rings ---- */
+
+/*
+ * Requests in an io_uring are no system calls, so no list of system calls covers them: the ring
+ * itself is restricted. liburing 2.3 has no functions for this.
+ */
+static int restrict_ring(const struct io_uring *uring)
 {
-	return true;
+	static const struct io_uring_restriction allowed[] = {
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+	    /* Newer kernels refuse other registrations only if one is named. This one only asks. */
+	    {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_PROBE},
+	};
+
+	if (syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+		    CW_ARRAY_COUNT(allowed)) < 0 ||
+	    syscall(SYS_io_uring_register, uring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) <
+		0)
+		return -errno;
+	return 0;
 }
+
+int cw_direct_ring_new(struct cw_direct_ring **result)
+{
+	struct cw_direct_ring *ring = calloc(1, sizeof(*ring));
+	int failure;
+
+	*result = NULL;
+	if (!ring)
+		return -ENOMEM;
+	failure = io_uring_queue_init(RING_ENTRIES, &ring->uring, IORING_SETUP_R_DISABLED);
+	if (failure)
+		goto free_ring;
+	failure = restrict_ring(&ring->uring);
+	if (failure)
+		goto exit_ring;
+	*result = ring;
+	return 0;
+exit_ring:
+	io_uring_queue_exit(&ring->uring);
+free_ring:
+	free(ring);
+	return failure == -EINVAL ? -ENOSYS : failure; /* before Linux 5.10: no restrictions */
+}
+
+void cw_direct_ring_free(struct cw_direct_ring *ring)
+{
+	if (!ring)
+		return;
+	io_uring_queue_exit(&ring->uring);
+	free(ring);
+}
+
+bool cw_direct_ring_is_spoilt(const struct cw_direct_ring *ring)
+{
+	return ring->is_spoilt;
+}
+
+/* ---- start ---- */
 
 /* Returns the alignment that the file needs, or a negative errno. */
 static int64_t find_align_bytes(int fd)
@@ -115,7 +176,7 @@ static int fill_first(struct cw_direct *direct, uint64_t offset)
 	return 0;
 }
 
-int cw_direct_start(struct cw_direct **result, int fd, uint64_t offset)
+int cw_direct_start(struct cw_direct **result, struct cw_direct_ring *ring, int fd, uint64_t offset)
 {
 	int64_t align_bytes = find_align_bytes(fd);
 	struct cw_direct *direct;
@@ -127,6 +188,7 @@ int cw_direct_start(struct cw_direct **result, int fd, uint64_t offset)
 	direct = calloc(1, sizeof(*direct));
 	if (!direct)
 		return -ENOMEM;
+	direct->ring = ring;
 	direct->fd = fd;
 	direct->align_bytes = (uint32_t)align_bytes;
 	direct->reached = offset;
@@ -140,18 +202,13 @@ int cw_direct_start(struct cw_direct **result, int fd, uint64_t offset)
 	failure = fill_first(direct, offset);
 	if (failure)
 		goto free_memory;
-	failure = io_uring_queue_init(RING_ENTRIES, &direct->ring, 0);
-	if (failure)
-		goto free_memory;
 	failure = set_flag(direct, true);
 	if (failure == -EINVAL)
 		failure = -EOPNOTSUPP;
 	if (failure)
-		goto exit_ring;
+		goto free_memory;
 	*result = direct;
 	return 0;
-exit_ring:
-	io_uring_queue_exit(&direct->ring);
 free_memory:
 	free(direct->memory);
 free_direct:
@@ -235,6 +292,7 @@ static int complete(struct cw_direct *direct, bool waits)
 {
 	const struct block *block = &direct->blocks[direct->filling ^ 1];
 	const struct timespec pause = {.tv_nsec = 1000000};
+	struct io_uring *uring = &direct->ring->uring;
 	struct io_uring_cqe *entry;
 	bool can_wait = waits;
 	int result;
@@ -242,8 +300,8 @@ static int complete(struct cw_direct *direct, bool waits)
 	if (!direct->is_busy)
 		return direct->failure;
 	for (;;) {
-		result = can_wait ? io_uring_wait_cqe(&direct->ring, &entry)
-				  : io_uring_peek_cqe(&direct->ring, &entry);
+		result =
+		    can_wait ? io_uring_wait_cqe(uring, &entry) : io_uring_peek_cqe(uring, &entry);
 		if (result == 0)
 			break;
 		if (result == -EINTR)
@@ -257,7 +315,7 @@ static int complete(struct cw_direct *direct, bool waits)
 	}
 	direct->is_busy = false;
 	result = entry->res;
-	io_uring_cqe_seen(&direct->ring, entry);
+	io_uring_cqe_seen(uring, entry);
 	return finish_write(direct, block, direct->busy_bytes, result);
 }
 
@@ -266,7 +324,6 @@ static int submit(struct cw_direct *direct, size_t bytes)
 {
 	struct block *block = &direct->blocks[direct->filling];
 	struct block *next = &direct->blocks[direct->filling ^ 1];
-	struct io_uring_sqe *entry;
 	int result = direct->is_refused ? -EOPNOTSUPP : set_flag(direct, true);
 
 	next->start = block->start + bytes;
@@ -274,19 +331,22 @@ static int submit(struct cw_direct *direct, size_t bytes)
 	memcpy(next->memory, block->memory + bytes, next->used);
 	direct->filling ^= 1;
 	if (result == 0) {
-		entry = io_uring_get_sqe(&direct->ring); /* never NULL: none is pending */
+		struct io_uring *uring = &direct->ring->uring;
+		struct io_uring_sqe *entry = io_uring_get_sqe(uring); /* never NULL: none pends */
+
 		io_uring_prep_write(entry, direct->fd, block->memory, (unsigned)bytes,
 				    block->start);
 		do
-			result = io_uring_submit(&direct->ring);
+			result = io_uring_submit(uring);
 		while (result == -EINTR);
+		direct->ring->is_spoilt = result != 1; /* a leftover must never be submitted */
 	}
 	if (result == 1) {
 		direct->is_busy = true;
 		direct->busy_bytes = bytes;
 		return 0;
 	}
-	direct->is_refused = true; /* a leftover request in io_uring must never be submitted */
+	direct->is_refused = true;
 	return write_buffered(direct, block->memory, bytes, block->start);
 }
 
@@ -383,7 +443,6 @@ uint64_t cw_direct_stop(struct cw_direct *direct)
 	complete(direct, true);
 	(void)set_flag(direct, false);
 	reached = direct->reached;
-	io_uring_queue_exit(&direct->ring);
 	free(direct->memory);
 	free(direct);
 	return reached;

@@ -3,7 +3,8 @@
  * Direct writing: a regular file's bytes bypass the page cache, in blocks of 1 MiB that io_uring
  * writes with O_DIRECT while the next block fills. outfile_write.c decides when to write directly.
  *
- *     cw_direct_start(&direct, fd, offset)     starts at offset; if it fails, write buffered
+ *     cw_direct_ring_new(&ring)                early; one file at a time uses it
+ *     cw_direct_start(&direct, ring, fd, at)   starts at offset `at`; if it fails, write buffered
  *     cw_direct_write(direct, vectors, ...)    copies the bytes; submits full blocks
  *     cw_direct_flush(direct)                  returns when the kernel has all bytes
  *     cw_direct_stop(direct)                   waits, drops unflushed bytes, frees
@@ -13,8 +14,8 @@
  * of 1 MiB at a time is as fast as the disk. So the file is at all times a prefix of the bytes
  * taken, and `reached` is the length that is certain.
  *
- * In a build without liburing (direct_none.c), starting returns -ENOSYS. Single owner at a time,
- * any thread. A thread may end while its block is in flight.
+ * In a build without liburing (direct_none.c), no ring can be made. Single owner at a time, any
+ * thread. A thread may end while its block is in flight.
  */
 #ifndef CW_CORE_OUTPUT_DIRECT_H
 #define CW_CORE_OUTPUT_DIRECT_H
@@ -27,15 +28,27 @@
 
 struct cw_direct;
 
-/* Returns whether this build can write directly. */
-bool cw_direct_is_built(void);
+/*
+ * An io_uring. The kernel takes nothing through it but writes to descriptors that are open. It is
+ * made before the process gives up its right to make one, and works after that; not in a child.
+ */
+struct cw_direct_ring;
+
+/* Returns 0; -ENOSYS: this build or kernel has no io_uring that can be restricted; -EPERM: not
+ * permitted; -ENOMEM, -EMFILE and others. */
+int cw_direct_ring_new(struct cw_direct_ring **ring);
+void cw_direct_ring_free(struct cw_direct_ring *ring); /* accepts NULL */
+
+/* Returns whether the ring holds a request that was not submitted: no other file may use it. */
+bool cw_direct_ring_is_spoilt(const struct cw_direct_ring *ring);
 
 /*
  * Starts to write `fd` (borrows; open for reading and writing, O_DIRECT off) directly from
- * `offset`, the file's length. Returns 0; -EOPNOTSUPP: the file system does not support it; -ENOSYS
- * or -EPERM: io_uring is missing or not permitted; -ENOMEM, -EMFILE and others: try later.
+ * `offset`, the file's length, by the ring (borrows). Returns 0; -EOPNOTSUPP: the file system does
+ * not support it; -ENOMEM and others: try later.
  */
-int cw_direct_start(struct cw_direct **direct, int fd, uint64_t offset);
+int cw_direct_start(struct cw_direct **direct, struct cw_direct_ring *ring, int fd,
+		    uint64_t offset);
 
 /*
  * Takes the bytes of the vectors (copies). Returns the number of bytes taken; fewer than all only

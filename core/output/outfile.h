@@ -13,23 +13,25 @@
 
 #include "core/base/error.h"
 
-/* Most files that write directly at a time, at 2 MiB and a descriptor each; others are buffered. */
+/* Most files that write directly at a time, at 2 MiB each; others are buffered. */
 #define CW_DIRECT_FILES_MAX 16u
 
 struct cw_outfile;
 
 /*
  * Places for the files of a run that write directly, past the page cache: up to
- * CW_DIRECT_FILES_MAX. A file takes a free place when it has filled 1 MiB since it was opened. With
- * `is_paced`, it must fill 1 MiB within 250 ms, and gives the place back when it needs more than
- * 1 s. Any thread. Returns 0 or -ENOMEM. Free it after the files.
+ * CW_DIRECT_FILES_MAX, each with a descriptor; fewer where descriptors or memory are short. Make it
+ * before the process gives up its right to make io_urings. A file takes a free place when it has
+ * filled 1 MiB since it was opened. With `is_paced`, it must fill 1 MiB within 250 ms, and gives
+ * the place back when it needs more than 1 s. Any thread. Returns 0 or -ENOMEM. Free it after the
+ * files.
  */
 struct cw_direct_share;
 int cw_direct_share_new(struct cw_direct_share **share, uint32_t file_count, bool is_paced);
 void cw_direct_share_free(struct cw_direct_share *share); /* accepts NULL */
 
-/* Returns 0, or why the first refused file could not write directly (negative errno). A build
- * without direct writing returns -ENOSYS at once. A lack of places does not count. */
+/* Returns 0, or why there are no places or the first refused file could not write directly
+ * (negative errno; -ENOSYS: not in this build or kernel). A lack of free places does not count. */
 int cw_direct_share_refusal(const struct cw_direct_share *share);
 
 struct cw_pack;

@@ -8,15 +8,18 @@
 #include "core/output/direct.h"
 #include "core/output/entry.h"
 
-/* Shared by threads. The counters are relaxed: no data depends on them. */
+/* Shared by threads. */
 struct cw_direct_share {
-	bool is_paced;              /* constant */
-	_Atomic int32_t free_count; /* free places */
-	_Atomic int refusal;        /* first refusal (negative errno), or 0 */
+	bool is_paced;                                     /* constant */
+	struct cw_direct_ring *rings[CW_DIRECT_FILES_MAX]; /* constant; NULL: no such place */
+	_Atomic uint32_t free_places;                      /* a bit for each */
+	_Atomic int refusal; /* first refusal (negative errno), or 0 */
 };
 
-bool cw_direct_share_take_any(struct cw_direct_share *share); /* false: no place is free */
-void cw_direct_share_give_back_any(struct cw_direct_share *share);
+/* false: no place is free. The ring of *place is the caller's until the place is given back. */
+bool cw_direct_share_take_any(struct cw_direct_share *share, uint32_t *place);
+/* The place stays taken for good if its ring is spoilt. */
+void cw_direct_share_give_back_any(struct cw_direct_share *share, uint32_t place);
 void cw_direct_share_refuse_any(struct cw_direct_share *share, int failure); /* keeps the first */
 
 struct cw_outfile {
@@ -33,6 +36,7 @@ struct cw_outfile {
 	uint64_t reached;         /* see cw_outfile_reached; while direct, the value before it */
 	int write_failure;        /* failure of bytes taken earlier, until they are dropped */
 	struct cw_direct *direct; /* NULL: written buffered */
+	uint32_t direct_place;    /* while direct */
 	struct cw_packer *packer; /* outfile_pack.c; NULL before the first byte, or not packed */
 	bool is_refused;          /* direct writing was refused: never try again */
 	bool is_fast;             /* fills blocks fast enough for direct writing */

@@ -33,7 +33,7 @@ static void leave_direct(struct cw_outfile *file)
 	file->pace_bytes = 0;
 	file->pace_ns = 0;
 	file->is_fast = false;
-	cw_direct_share_give_back_any(file->options.direct);
+	cw_direct_share_give_back_any(file->options.direct, file->direct_place);
 }
 
 /* Measures how fast the file fills a block. */
@@ -56,17 +56,19 @@ static void note_pace(struct cw_outfile *file, size_t bytes)
 
 static void try_direct(struct cw_outfile *file, uint64_t offset)
 {
+	struct cw_direct_share *share = file->options.direct;
 	int failure;
 
-	if (!cw_direct_share_take_any(file->options.direct))
+	if (!cw_direct_share_take_any(share, &file->direct_place))
 		return;
-	failure = cw_direct_start(&file->direct, file->fd, offset);
+	failure =
+	    cw_direct_start(&file->direct, share->rings[file->direct_place], file->fd, offset);
 	if (!failure)
 		return;
-	cw_direct_share_give_back_any(file->options.direct);
-	/* Descriptors and memory may be available later: the next block tries again. */
+	cw_direct_share_give_back_any(share, file->direct_place);
+	/* Memory may be available later: the next block tries again. */
 	file->is_fast = false;
-	if (failure != -EMFILE && failure != -ENFILE && failure != -ENOMEM && failure != -EAGAIN)
+	if (failure != -ENOMEM && failure != -EAGAIN)
 		refuse(file, failure);
 }
 

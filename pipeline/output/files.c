@@ -25,10 +25,10 @@ static uint32_t count_open_descriptors(void)
 	return count;
 }
 
-static uint32_t find_limit(uint32_t reserved)
+static uint32_t find_limit(void)
 {
 	struct rlimit limit;
-	uint64_t used = count_open_descriptors() + FILES_MARGIN + reserved;
+	uint64_t used = count_open_descriptors() + FILES_MARGIN;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return 64;
@@ -45,11 +45,11 @@ static uint32_t find_limit(uint32_t reserved)
 	return (uint32_t)(limit.rlim_cur - used);
 }
 
-int cw_files_init(struct cw_files *files, uint32_t limit, uint32_t reserved)
+int cw_files_init(struct cw_files *files, uint32_t limit)
 {
 	int failure;
 
-	*files = (struct cw_files){.limit = limit ? limit : find_limit(reserved)};
+	*files = (struct cw_files){.limit = limit ? limit : find_limit()};
 	failure = pthread_mutex_init(&files->lock, NULL);
 	return -failure;
 }

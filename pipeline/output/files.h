@@ -93,9 +93,9 @@ struct cw_files {
 	struct cw_file *idle_newest;
 };
 
-/* `limit` 0: the process's descriptor limit (the soft limit is raised to the hard limit) less
- * `reserved` and the open ones. */
-int cw_files_init(struct cw_files *files, uint32_t limit, uint32_t reserved);
+/* `limit` 0: the process's descriptor limit (the soft limit is raised to the hard limit) less the
+ * open ones. */
+int cw_files_init(struct cw_files *files, uint32_t limit);
 void cw_files_fini(struct cw_files *files);
 
 /* Opens the file, or finds it open, and keeps it open until released. Errors as cw_outfile_open. */

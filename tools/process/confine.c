@@ -3,8 +3,8 @@
  * Drops privileges: user, capabilities, files, system calls, in this order. libcap-ng knows the
  * kernel's format of capabilities; this file decides what is kept.
  *
- * The list does not cover requests in an io_uring, which are not system calls: only the user and
- * its capabilities limit them.
+ * The list does not cover requests in an io_uring, which are not system calls. The rings are made
+ * before, restricted to writes (core/output/direct.c), and no other can be made.
  */
 #include <cap-ng.h>
 #include <errno.h>

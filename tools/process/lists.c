@@ -76,8 +76,8 @@ static const struct cw_list_row capture[] = {
     ANY(getdents64), ANY(getcwd), ANY(rename), ANY(renameat), ANY(renameat2), ANY(mkdirat),
     ANY(link), ANY(linkat), /* rename without replacing, where renameat2 cannot */
     ANY(unlink), ANY(unlinkat), ANY(ftruncate), ANY(fallocate), ANY(fadvise64), ANY(fsync),
-    ANY(fdatasync), ANY(sync_file_range), ANY(fchmod), ANY(umask), ANY(io_uring_setup),
-    ANY(io_uring_enter), ANY(io_uring_register),
+    ANY(fdatasync), ANY(sync_file_range), ANY(fchmod), ANY(umask),
+    ANY(io_uring_enter), /* the rings are made before, restricted to writes */
     /* memory; filters become machine code by way of a file in memory */
     ANY(memfd_create), WRITE_OR_EXECUTE(mmap), NEVER_EXECUTE(mprotect), ANY(munmap), ANY(madvise),
     ANY(mremap), ANY(brk), ANY(mbind), ANY(set_mempolicy), ANY(get_mempolicy), ANY(membarrier),
@@ -97,8 +97,6 @@ static const struct cw_list_row capture[] = {
     /* reopening a recreated interface; its counters, events and names */
     IF(socket, 0, AF_PACKET), IF(socket, 0, AF_XDP), IF(socket, 0, AF_UNIX),
     IF_BOTH(socket, {0, CW_LIST_WHOLE, AF_NETLINK}, {2, CW_LIST_WHOLE, NETLINK_ROUTE}),
-    /* a socket for ioctl. It could send datagrams without a privilege; nothing here does. */
-    IF_BOTH(socket, {0, CW_LIST_WHOLE, AF_INET}, {1, TYPE_MASK, SOCK_DGRAM}),
     IF_BITS(ioctl, 1, CW_LIST_WHOLE & ~0xffu, INTERFACE_QUERIES), IF(ioctl, 1, FIONREAD),
     IF(ioctl, 1, FIONBIO),
     /* terminal queries; not TIOCSTI, which types into the shell of that terminal */

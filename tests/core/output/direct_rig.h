@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -32,7 +33,8 @@ static uint8_t *data; /* DATA_BYTES of noise: a file holds a prefix of it */
 static uint8_t *back; /* as many bytes */
 static uint64_t lot;
 
-static unsigned submit_count; /* blocks that went to io_uring */
+static unsigned submit_count;      /* blocks that went to io_uring */
+static struct io_uring *last_ring; /* that was made */
 
 /* ---- random ---- */
 
@@ -116,7 +118,25 @@ int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned
 {
 	if (fails_now("io_uring_queue_init"))
 		return -fail_errno;
+	last_ring = ring;
 	return __real_io_uring_queue_init(entries, ring, flags);
+}
+
+/* "io_uring_register": restrictions, then the ring's enabling. */
+long __real_syscall(long call, ...);
+long __wrap_syscall(long call, ...);
+long __wrap_syscall(long call, ...)
+{
+	long words[6];
+	va_list list;
+
+	va_start(list, call);
+	for (int i = 0; i < 6; i++)
+		words[i] = va_arg(list, long);
+	va_end(list);
+	if (call == SYS_io_uring_register && fails_now("io_uring_register"))
+		return -1;
+	return __real_syscall(call, words[0], words[1], words[2], words[3], words[4], words[5]);
 }
 
 /*

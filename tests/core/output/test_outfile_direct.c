@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/output/outfile_parts.h"
 #include "tests/core/output/direct_rig.h"
 #include "tests/rig/scale.h"
 
@@ -253,6 +254,8 @@ static void a_killed_process_leaves_a_prefix(void **state)
 		child = fork();
 		assert_true(child >= 0);
 		if (child == 0) {
+			/* Rings are not inherited. */
+			assert_int_equal(cw_direct_share_new(&file->options.direct, 1, false), 0);
 			for (;;) { /* until killed */
 				if (put_pieces(file, 0, DATA_BYTES) || cw_outfile_cut(file, 0))
 					_exit(1);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Direct writing where the system refuses, fails, or is full. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/core/output/direct_rig.h"
 
@@ -39,8 +41,6 @@ static void what_refuses_direct_writing_is_written_buffered(void **state)
 	(void)state;
 	NEEDS_DIRECT();
 	expect_refused("statx", 0, -EOPNOTSUPP);
-	expect_refused("io_uring_queue_init", EPERM, -EPERM);
-	expect_refused("io_uring_queue_init", ENOSYS, -ENOSYS);
 	expect_refused("block", EINVAL, -EOPNOTSUPP);
 	expect_refused("block", EOPNOTSUPP, -EOPNOTSUPP);
 	expect_refused("io_uring_submit", EAGAIN, -EOPNOTSUPP);
@@ -48,15 +48,162 @@ static void what_refuses_direct_writing_is_written_buffered(void **state)
 	assert_int_equal(submit_count, 3);
 }
 
+/* Writes files one after the other, all open; the number of them that go direct. */
+static unsigned count_direct(struct cw_direct_share *places)
+{
+	struct cw_outfile *files[CW_DIRECT_FILES_MAX + 1];
+	unsigned count = 0;
+	char name[32];
+
+	for (unsigned i = 0; i < CW_ARRAY_COUNT(files); i++) {
+		unsigned before = submit_count;
+
+		snprintf(name, sizeof(name), "file%u", i);
+		files[i] = open_with(in_folder(name), places);
+		assert_int_equal(put_pieces(files[i], 0, 2 * BLOCK), 0);
+		count += submit_count > before;
+	}
+	for (unsigned i = 0; i < CW_ARRAY_COUNT(files); i++) {
+		snprintf(name, sizeof(name), "file%u", i);
+		publish(files[i]);
+		expect_length(in_folder(name), 2 * BLOCK);
+	}
+	return count;
+}
+
+static void where_no_ring_can_be_made_files_are_buffered(void **state)
+{
+	static const struct {
+		const char *call;
+		int skip, code, refusal;
+	} cases[] = {{"io_uring_queue_init", 0, EPERM, -EPERM},
+		     {"io_uring_queue_init", 0, ENOSYS, -ENOSYS},
+		     {"io_uring_queue_init", 0, EINVAL, -ENOSYS}, /* cannot start disabled */
+		     {"io_uring_queue_init", 0, EMFILE, -EMFILE},
+		     {"io_uring_register", 0, EINVAL, -ENOSYS}, /* cannot be restricted */
+		     {"io_uring_register", 1, EBADFD, -EBADFD}};
+
+	(void)state;
+	NEEDS_DIRECT();
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		struct cw_direct_share *none;
+
+		fail_after(cases[i].call, cases[i].skip, cases[i].code);
+		assert_int_equal(cw_direct_share_new(&none, 4, false), 0);
+		assert_string_equal(fail_call, "");
+		assert_int_equal(cw_direct_share_refusal(none), cases[i].refusal);
+		if (i == 0)
+			assert_int_equal(count_direct(none), 0);
+		cw_direct_share_free(none);
+	}
+}
+
+static void a_lack_of_memory_or_descriptors_makes_fewer_places(void **state)
+{
+	struct cw_direct_share *few;
+	struct rlimit before, small;
+
+	(void)state;
+	NEEDS_DIRECT();
+	fail_after("io_uring_queue_init", 2, ENOMEM);
+	assert_int_equal(cw_direct_share_new(&few, 4, false), 0);
+	assert_int_equal(count_direct(few), 2);
+	assert_int_equal(cw_direct_share_refusal(few), 0);
+	cw_direct_share_free(few);
+
+	cw_direct_share_free(share); /* gives back 16 descriptors */
+	share = NULL;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	small = before;
+	small.rlim_cur = 40;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+	assert_int_equal(cw_direct_share_new(&few, CW_DIRECT_FILES_MAX, false), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(count_direct(few), 10);
+	cw_direct_share_free(few);
+}
+
+static void a_ring_whose_submission_failed_is_given_to_no_other_file(void **state)
+{
+	struct cw_direct_share *two;
+	struct cw_outfile *file;
+
+	(void)state;
+	NEEDS_DIRECT();
+	assert_int_equal(cw_direct_share_new(&two, 2, false), 0);
+	file = open_with(in_folder("spoilt"), two);
+	fail_after("io_uring_submit", 0, EAGAIN);
+	assert_int_equal(put_pieces(file, 0, 3 * BLOCK), 0);
+	assert_string_equal(fail_call, "");
+	publish(file);
+	expect_length(in_folder("spoilt"), 3 * BLOCK);
+	assert_int_equal(count_direct(two), 1);
+	assert_int_equal(count_direct(two), 1); /* the other ring came back */
+	cw_direct_share_free(two);
+}
+
+#ifdef CW_HAVE_URING
+/* The result of a request. */
+static int submit_request(struct io_uring_sqe *request)
+{
+	struct io_uring_cqe *completion;
+	int result;
+
+	request->user_data = 0;
+	assert_int_equal(io_uring_submit(last_ring), 1);
+	assert_int_equal(io_uring_wait_cqe(last_ring, &completion), 0);
+	result = completion->res;
+	io_uring_cqe_seen(last_ring, completion);
+	return result;
+}
+
+static void a_ring_takes_nothing_but_plain_writes(void **state)
+{
+	struct io_uring_sqe *request;
+	struct cw_direct_share *one;
+	struct cw_outfile *file;
+	char text[] = "packets";
+	int fd;
+
+	(void)state;
+	NEEDS_DIRECT();
+	assert_int_equal(cw_direct_share_new(&one, 1, false), 0);
+	file = open_with(in_folder("ring"), NULL);
+	fd = open(cw_outfile_part_path(file), O_RDWR);
+	assert_true(fd >= 0);
+	request = io_uring_get_sqe(last_ring);
+	io_uring_prep_openat(request, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+	assert_int_equal(submit_request(request), -EACCES);
+	request = io_uring_get_sqe(last_ring);
+	io_uring_prep_read(request, fd, text, sizeof(text), 0);
+	assert_int_equal(submit_request(request), -EACCES);
+	request = io_uring_get_sqe(last_ring);
+	io_uring_prep_write(request, fd, text, sizeof(text), 0);
+	request->flags |= IOSQE_ASYNC;
+	assert_int_equal(submit_request(request), -EACCES);
+	assert_int_equal(io_uring_register_files(last_ring, &fd, 1), -EACCES);
+	request = io_uring_get_sqe(last_ring);
+	io_uring_prep_write(request, fd, text, sizeof(text), 0);
+	assert_int_equal(submit_request(request), sizeof(text));
+	close(fd);
+	cw_outfile_discard(file, false);
+	cw_outfile_free(file);
+	cw_direct_share_free(one);
+}
+#else
+static void a_ring_takes_nothing_but_plain_writes(void **state)
+{
+	(void)state;
+	NEEDS_DIRECT();
+}
+#endif
+
 static void what_is_missing_for_a_while_is_tried_again(void **state)
 {
 	static const struct {
 		const char *call;
 		int code;
-	} cases[] = {{"io_uring_queue_init", EMFILE},
-		     {"io_uring_queue_init", ENOMEM},
-		     {"aligned_alloc", ENOMEM},
-		     {"statx-none", ENOSYS}};
+	} cases[] = {{"aligned_alloc", ENOMEM}, {"statx-none", ENOSYS}};
 
 	(void)state;
 	NEEDS_DIRECT();
@@ -254,6 +401,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(what_refuses_direct_writing_is_written_buffered),
+	    TEST(where_no_ring_can_be_made_files_are_buffered),
+	    TEST(a_lack_of_memory_or_descriptors_makes_fewer_places),
+	    TEST(a_ring_whose_submission_failed_is_given_to_no_other_file),
+	    TEST(a_ring_takes_nothing_but_plain_writes),
 	    TEST(what_is_missing_for_a_while_is_tried_again),
 	    TEST(a_block_that_is_taken_back_or_half_written_is_made_whole),
 	    TEST(a_failure_gives_the_good_prefix_and_after_a_cut_it_goes_on),
