@@ -10,6 +10,7 @@
 #include "tools/commands/commands.h"
 #include "tools/devices/catalogue.h"
 #include "tools/options/help.h"
+#include "tools/request/request.h"
 #include "tools/text/numbers.h"
 
 static const struct {
@@ -46,11 +47,14 @@ static int run(enum cw_command command, int (*call)(const struct cw_arguments *a
 	int result = cw_options_parse(&arguments, command, argc, argv);
 
 	if (result == 0)
+		result = cw_arguments_take_file(&arguments);
+	if (result == 0)
 		result = cw_arguments_name_devices(&arguments);
 	if (result == 0)
 		result = call(&arguments);
 	else if (result < 0)
 		result = CW_EXIT_COMPLETE;
+	cw_arguments_free_file(&arguments);
 	cw_arguments_fini(&arguments);
 	return result;
 }

@@ -13,6 +13,8 @@
 #define CW_RULES_FILE_BYTES_MAX ((size_t)256 << 20)
 #define CW_RULE_NAME_BYTES_MAX 128u
 #define CW_HOOK_WORDS_MAX 100u
+#define CW_SETTINGS_MAX 256u
+#define CW_SETTING_BYTES_MAX 4096u
 
 enum cw_rule_kind {
 	CW_RULE_FILTER,    /* packets that its expression matches ("" matches all) */
@@ -44,13 +46,34 @@ struct cw_rule {
 	unsigned filter_line;      /* line where the filter text begins */
 };
 
+/* A value of the mapping `capture:`. A list gives several of one name. */
+struct cw_setting {
+	char *name;        /* the key: any text of at most 48 bytes */
+	char *value;       /* at most CW_SETTING_BYTES_MAX bytes */
+	unsigned line;     /* in the rules file */
+	bool is_list_item; /* from a list, also of one value */
+};
+
+struct cw_settings {
+	struct cw_setting *at; /* in file order */
+	uint32_t count;
+};
+
+/* Who can change a rules file. Of standard input: the process's own user alone. */
+struct cw_rules_facts {
+	uint32_t owner; /* user id */
+	uint32_t mode;  /* permission bits */
+};
+
 struct cw_rules {
 	enum cw_filter_mode mode;
 	struct cw_rule *rules; /* in file order; ids are indices */
 	uint32_t count;
-	uint64_t total_bytes; /* bytes of files to keep, of all rules; 0 = all */
-	uint64_t free_bytes;  /* bytes a disk must have left when a file begins; 0 = none */
-	char *path;           /* of the rules file; NULL: from the command line */
+	uint64_t total_bytes;        /* bytes of files to keep, of all rules; 0 = all */
+	uint64_t free_bytes;         /* bytes a disk must have left when a file begins; 0 = none */
+	char *path;                  /* of the rules file; NULL: from the command line */
+	struct cw_settings settings; /* options of a capture; this part does not know them */
+	struct cw_rules_facts facts; /* of the rules file as it was read, by cw_rules_load */
 };
 
 /*
@@ -59,6 +82,7 @@ struct cw_rules {
  *   defaults: {write: TEMPLATE, snaplen: N, rotate: {size: 1GiB, packets: N, every: 10m, files: N,
  *              total: 1TiB}}
  *   keep: {total: 1TiB, free: 10GiB}
+ *   capture: {KEY: VALUE | [VALUE...]}, of any keys
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
  *          secrets: keep|drop, priority: 0 to 1000000, sample: 1/N,
  *          limit: {packets: N, bytes: SIZE, rate: N},
@@ -107,6 +131,8 @@ int cw_rule_set_hook(struct cw_rule *rule, char *const *words);
 /* Returns a copy of the rule; NULL: no memory. cw_rule_free accepts NULL. */
 struct cw_rule *cw_rule_copy(const struct cw_rule *rule);
 void cw_rule_free(struct cw_rule *rule);
+
+void cw_settings_fini(struct cw_settings *settings); /* a zeroed object is accepted */
 
 void cw_rules_fini(struct cw_rules *rules); /* a zeroed object is accepted */
 

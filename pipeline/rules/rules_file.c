@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/packet/packet.h"
@@ -351,11 +352,13 @@ static int read_mode(struct cw_rules_reader *reader, const struct cw_rules_key *
 
 static int read_document(struct cw_rules_reader *reader)
 {
-	static const struct cw_rules_key keys[] = {{.word = "mode", .read = read_mode},
-						   {.word = "defaults", .read = read_defaults},
-						   {.word = "rules", .read = read_rules},
-						   {.word = "keep", .read = read_keep},
-						   {0}};
+	static const struct cw_rules_key keys[] = {
+	    {.word = "mode", .read = read_mode},
+	    {.word = "defaults", .read = read_defaults},
+	    {.word = "rules", .read = read_rules},
+	    {.word = "keep", .read = read_keep},
+	    {.word = "capture", .read = cw_rules_read_settings},
+	    {0}};
 	int status = cw_rules_advance(reader); /* the stream's start */
 
 	if (!status)
@@ -539,10 +542,25 @@ static int64_t read_all(int fd, char **result)
 	return (int64_t)used;
 }
 
+/* Fills the facts of the open file, never of its path, which may lead elsewhere by now. */
+static int read_facts(int fd, bool is_stdin, struct cw_rules_facts *facts)
+{
+	struct stat status;
+
+	*facts = (struct cw_rules_facts){.owner = geteuid(), .mode = 0600};
+	if (is_stdin)
+		return 0;
+	if (fstat(fd, &status))
+		return -errno;
+	*facts = (struct cw_rules_facts){status.st_uid, status.st_mode & 07777};
+	return 0;
+}
+
 int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
 {
 	bool is_stdin = !strcmp(path, "-");
-	char *text;
+	struct cw_rules_facts facts;
+	char *text = NULL;
 	int64_t bytes;
 	int status;
 	int fd;
@@ -551,7 +569,9 @@ int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *err
 	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
-	bytes = read_all(fd, &text);
+	bytes = read_facts(fd, is_stdin, &facts);
+	if (bytes == 0)
+		bytes = read_all(fd, &text);
 	if (!is_stdin)
 		close(fd);
 	if (bytes < 0)
@@ -560,5 +580,7 @@ int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *err
 	status =
 	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
 	free(text);
+	if (status == 0)
+		rules->facts = facts;
 	return status;
 }

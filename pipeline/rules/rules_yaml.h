@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The base of the reader of rules files: YAML events, mappings of known keys, errors with file and
- * line. Private to rules_yaml.c and rules_file.c. Functions that return a status return 0, or a
+ * line. Private to the reader of rules files. Functions that return a status return 0, or a
  * negative errno with the error filled.
  */
 #ifndef CW_PIPELINE_RULES_RULES_YAML_H
@@ -73,5 +73,9 @@ int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, co
 /* Reads the values of a mapping, whose start is the current event; messages call it `where`. */
 int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 			  const char *where, void *object);
+
+/* Reads the mapping `capture:` (rules_settings.c). */
+int cw_rules_read_settings(struct cw_rules_reader *reader, const struct cw_rules_key *key,
+			   void *object);
 
 #endif

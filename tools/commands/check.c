@@ -11,6 +11,7 @@
 #include "core/source/source.h"
 #include "pipeline/match/match.h"
 #include "tools/commands/commands.h"
+#include "tools/options/settings.h"
 #include "tools/request/request.h"
 
 struct findings {
@@ -57,6 +58,24 @@ static void check_hooks(struct findings *findings)
 		else
 			findings->warning_count++;
 	}
+}
+
+static void note_setting(void *context, const char *text)
+{
+	struct findings *findings = context;
+
+	cw_complain("%s", text);
+	findings->error_count++;
+}
+
+/* Checks the mapping `capture:`. Returns 0 or an exit status. */
+static int check_settings(struct findings *findings)
+{
+	struct cw_arguments scratch = {.command = CW_CAPTURE};
+	int result = cw_settings_apply(&scratch, findings->rules, note_setting, findings);
+
+	cw_arguments_fini(&scratch);
+	return result == -ENOMEM ? cw_complain_no_memory() : 0;
 }
 
 /* Counts as split does: an error if the filter is illegal for all link types, else warnings. */
@@ -121,6 +140,7 @@ int cw_command_check(const struct cw_arguments *arguments)
 	if (arguments->rest.count != 1)
 		return cw_refuse("check takes one rules file: capweir check rules.yaml");
 	if (cw_rules_load(&rules, arguments->rest.words[0], &error) < 0 ||
+	    cw_rules_check_trust(&rules, &rules.settings, arguments->rules.trusted, &error) < 0 ||
 	    cw_rules_check(&rules, &error) < 0) {
 		cw_complain("%s", error.text);
 		goto out;
@@ -130,6 +150,9 @@ int cw_command_check(const struct cw_arguments *arguments)
 		result = cw_complain_no_memory();
 		goto out;
 	}
+	result = check_settings(&findings);
+	if (result)
+		goto out;
 	check_hooks(&findings);
 	options.filter.compiler = cw_arguments_start_compiler(arguments);
 	cw_matcher_init(&matcher, &rules, NULL, &options);

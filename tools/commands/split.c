@@ -27,6 +27,22 @@ static int check_stdin(const struct cw_arguments *arguments)
 	return cw_refuse("standard input (-) can be read once only: use a file for the others");
 }
 
+static int check_input(const struct cw_arguments *arguments)
+{
+	if (arguments->inputs.count || arguments->devices.count)
+		return 0;
+	if (!arguments->rules.file)
+		return cw_refuse(
+		    "no input: give -i INTERFACE (capweir devices lists them) or -r FILE");
+	if (arguments->command == CW_CAPTURE)
+		return cw_refuse("no input: give -i INTERFACE (capweir devices lists them), or "
+				 "capture: {interface: INTERFACE} in %s",
+				 arguments->rules.file);
+	return cw_refuse("no input: give -i INTERFACE (capweir devices lists them) or -r FILE; "
+			 "capweir capture -R %s captures by that file",
+			 arguments->rules.file);
+}
+
 static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
 			 const char *prefilter, struct cw_pipeline_options *options)
 {
@@ -77,10 +93,9 @@ int cw_command_split(const struct cw_arguments *arguments)
 	if (arguments->filter.dumps)
 		return cw_dump_filters(arguments);
 	cw_pipeline_options_init(&options);
-	if (!arguments->inputs.count && !arguments->devices.count)
-		return cw_refuse(
-		    "no input: give -i INTERFACE (capweir devices lists them) or -r FILE");
-	result = check_stdin(arguments);
+	result = check_input(arguments);
+	if (result == 0)
+		result = check_stdin(arguments);
 	if (result == 0)
 		result = cw_arguments_expression(arguments, &expression);
 	if (result == 0)

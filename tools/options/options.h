@@ -27,6 +27,8 @@ enum cw_command {
 	CW_STATUS = 1 << 10, /* stats, top and control */
 };
 
+struct cw_rules;
+
 #define CW_REPEAT_MAX 1001u /* rounds of a benchmark */
 
 /* --time-precision, numbered as the pipeline's enum cw_time_precision. */
@@ -45,6 +47,8 @@ struct cw_rules_arguments {
 	struct cw_words filters; /* -f */
 	struct cw_words writes;  /* -w */
 	const char *file;        /* -R */
+	struct cw_rules *loaded; /* the file, if it is read already; NULL: not */
+	uint32_t trusted;        /* user beside root whose files can name hooks */
 	uint64_t rotate_bytes;
 	uint64_t rotate_packets;
 	uint64_t rotate_every_ns;

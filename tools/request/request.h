@@ -14,6 +14,13 @@ struct cw_hooks;
 struct cw_pipeline_options;
 struct cw_rule;
 struct cw_rules;
+struct cw_settings;
+
+/* Reads the rules file (-R) of a capture and takes the options of its mapping `capture:`, which
+ * the command line overrides. Notes who starts the run. Returns 0 or an exit status.
+ * cw_arguments_free_file accepts all arguments. */
+int cw_arguments_take_file(struct cw_arguments *arguments);
+void cw_arguments_free_file(struct cw_arguments *arguments);
 
 /* Fills the options of live capture. Returns 0 or CW_EXIT_USAGE. */
 int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
@@ -42,6 +49,11 @@ struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments
 
 /* Starts the process that runs hooks. Call before the first thread. Returns 0 or an exit status. */
 int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks);
+
+/* Checks that a rules file with hooks, a user or another file to read can be written by root or the
+ * user `trusted` alone. `settings`: of the same file. Returns 0, or -EINVAL with `error`. */
+int cw_rules_check_trust(const struct cw_rules *rules, const struct cw_settings *settings,
+			 uint32_t trusted, struct cw_error *error);
 
 /* Checks the hook of a rule, if any. Returns 0; with `error`, -EINVAL if the program is not an
  * executable, or -E2BIG for more bytes than a request holds. */

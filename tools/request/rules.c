@@ -136,9 +136,10 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	result = cw_rules_load(rules, asked->file, error);
 	if (result < 0)
 		return result;
-	if (limit_rules(asked, rules) < 0)
+	result = cw_rules_check_trust(rules, &rules->settings, asked->trusted, error);
+	if (result == 0 && limit_rules(asked, rules) < 0)
 		result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
-	else if (arguments->json && writes_to_stdout(rules))
+	else if (result == 0 && arguments->json && writes_to_stdout(rules))
 		result = cw_error_set(
 		    error, -EINVAL,
 		    "--json and the output - both use standard output: write to a file");
@@ -163,10 +164,19 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		result = add_pairs(asked, rules, expression);
 	} else if (asked->filters.count || asked->writes.count) {
 		result = cw_refuse("two sources of rules, -R and -f/-w: give one of them");
+	} else if (asked->loaded) {
+		/* The settings stay for reloads. */
+		*rules = *asked->loaded;
+		*asked->loaded = (struct cw_rules){.settings = rules->settings};
+		rules->settings = (struct cw_settings){0};
+		result = 0;
 	} else {
-		result = cw_rules_load(rules, asked->file, &error) < 0 ? CW_EXIT_USAGE : 0;
+		result = cw_rules_load(rules, asked->file, &error);
+		if (result == 0 && geteuid() == 0)
+			result = cw_rules_check_trust(rules, &(struct cw_settings){0},
+						      asked->trusted, &error);
 		if (result)
-			cw_complain("%s", error.text);
+			result = cw_refuse("%s", error.text);
 	}
 	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
 	    !asked->rotate_bytes && !asked->rotate_packets)

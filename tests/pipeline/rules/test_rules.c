@@ -211,7 +211,7 @@ static const struct {
     {"rule: {a: ip}\n", "r.yaml:1: unknown key 'rule' in the file; did you mean 'rules'?"},
     {"outputs: {a: ip}\n",
      "r.yaml:1: unknown key 'outputs' in the file; the keys are mode, defaults, rules, "
-     "keep"},
+     "keep, capture"},
     {"\norder: 5\n", "r.yaml:2: the key 'order' is not in this version"},
     {"[a]: b\n", "r.yaml:1: a key in the file must be a word"},
     {"mode: all\nmode: all\n", "r.yaml:2: duplicate key 'mode' in the file"},
@@ -528,7 +528,8 @@ static int load_add_and_check(const char *path)
 static void every_allocation_that_fails_is_reported_and_leaks_nothing(void **state)
 {
 	static const char text[] =
-	    W "rules: {a: ip, b: unmatched, c: {filter: tcp, write: c, hook: [x, y z]}}\n";
+	    W "rules: {a: ip, b: unmatched, c: {filter: tcp, write: c, hook: [x, y z]}}\n"
+	      "capture: {interface: [lo, eth0], queues: 2}\n";
 	char path[] = "/tmp/capweir-rules-XXXXXX";
 	int fd = mkstemp(path);
 	int64_t count = 0;

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -56,6 +58,100 @@ static const struct {
     {"rules:\n  a: \xff\n", "r.yaml:2: not UTF-8 text: invalid leading UTF-8 octet"},
     {"rules:\n  a: \x01\n", "r.yaml:2: not UTF-8 text: control characters are not allowed"},
 };
+
+/* The mapping `capture:`. */
+static const struct {
+	const char *text;
+	const char *message;
+} bad_captures[] = {
+    {"capture: lo\n", "r.yaml:1: capture must be a mapping, like {interface: eth0}"},
+    {"capture: {[a]: b}\n", "r.yaml:1: a key in capture must be a word"},
+    {"capture: {queues: }\n", "r.yaml:1: capture: queues has no value"},
+    {"capture: {interface: []}\n", "r.yaml:1: capture: interface has an empty list"},
+    {"capture: {interface: [[lo]]}\n",
+     "r.yaml:1: capture: interface takes a value or a list of values"},
+    {"capture:\n  interface:\n  - lo\n  -\n", "r.yaml:4: capture: interface has no value"},
+    {"capture:\n  queues: {a: b}\n", "r.yaml:2: capture: queues takes a value or a list of values"},
+    {"capture:\n  queues: 1\n  utc: true\n  queues: 2\n",
+     "r.yaml:4: duplicate key 'queues' in capture"},
+    {"capture:\n  very-long-key-that-goes-on-and-on-and-on-and-on-and: 1\n",
+     "r.yaml:2: unknown key 'very-long-key-that-goes-on-and-on-and-on-and-on-and' in capture"},
+};
+
+static void faults_of_the_mapping_capture_have_their_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(bad_captures); i++) {
+		const char *text = bad_captures[i].text;
+		struct cw_rules rules;
+
+		assert_int_equal(cw_rules_parse(&rules, text, strlen(text), "r.yaml", &error),
+				 -EINVAL);
+		assert_string_equal(error.text, bad_captures[i].message);
+		assert_null(rules.settings.at);
+	}
+}
+
+static void the_mapping_capture_keeps_keys_values_and_lines(void **state)
+{
+	static const char text[] = "capture:\n"
+				   "  interface: [lo, '']\n"
+				   "  any-key: 'a: b'\n"
+				   "  empty: ''\n"
+				   "  one:\n"
+				   "  - true\n"
+				   "rules: {a: {filter: ip, write: a.pcap}}\n";
+	static const struct cw_setting wanted[] = {
+	    {"interface", "lo", 2, true}, {"interface", "", 2, true}, {"any-key", "a: b", 3, false},
+	    {"empty", "", 4, false},      {"one", "true", 6, true},
+	};
+	struct cw_rules rules;
+
+	(void)state;
+	assert_int_equal(cw_rules_parse(&rules, text, sizeof(text) - 1, "r.yaml", &error), 0);
+	assert_int_equal(rules.settings.count, CW_ARRAY_COUNT(wanted));
+	for (size_t i = 0; i < CW_ARRAY_COUNT(wanted); i++) {
+		assert_string_equal(rules.settings.at[i].name, wanted[i].name);
+		assert_string_equal(rules.settings.at[i].value, wanted[i].value);
+		assert_int_equal(rules.settings.at[i].line, wanted[i].line);
+		assert_int_equal(rules.settings.at[i].is_list_item, wanted[i].is_list_item);
+	}
+	cw_rules_fini(&rules);
+}
+
+/* Parses a list of `count` values of `bytes` bytes each. */
+static int parse_values(uint32_t count, uint32_t bytes)
+{
+	size_t room = 128 + (size_t)count * (bytes + 2);
+	char *text = malloc(room);
+	size_t used = (size_t)snprintf(text, room,
+				       "rules: {a: {filter: ip, write: a.pcap}}\n"
+				       "capture: {k: [");
+	struct cw_rules rules;
+	int status;
+
+	for (uint32_t i = 0; i < count; i++) {
+		memset(text + used, 'v', bytes);
+		used += bytes;
+		text[used++] = i + 1 < count ? ',' : ']';
+	}
+	text[used++] = '}';
+	status = cw_rules_parse(&rules, text, used, "r.yaml", &error);
+	cw_rules_fini(&rules);
+	free(text);
+	return status;
+}
+
+static void the_mapping_capture_has_limits(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_values(CW_SETTINGS_MAX, 1), 0);
+	assert_int_equal(parse_values(CW_SETTINGS_MAX + 1, 1), -EINVAL);
+	assert_string_equal(error.text, "r.yaml:2: capture: there are more than 256 values");
+	assert_int_equal(parse_values(1, CW_SETTING_BYTES_MAX), 0);
+	assert_int_equal(parse_values(1, CW_SETTING_BYTES_MAX + 1), -EINVAL);
+	assert_string_equal(error.text, "r.yaml:2: capture: k: a value has at most 4096 bytes");
+}
 
 static void yaml_mistakes_have_cause_line_and_cure(void **state)
 {
@@ -112,6 +208,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(yaml_mistakes_have_cause_line_and_cure),
+	    cmocka_unit_test(faults_of_the_mapping_capture_have_their_line),
+	    cmocka_unit_test(the_mapping_capture_keeps_keys_values_and_lines),
+	    cmocka_unit_test(the_mapping_capture_has_limits),
 	    cmocka_unit_test(a_filter_s_fault_has_its_line),
 	};
 
