@@ -162,8 +162,9 @@ static int judge_link(struct walk *walk, const char *name, const struct stat *li
 
 	if (++walk->link_count > CW_TARGET_LINKS_MAX)
 		return cw_error_set(walk->error, -ELOOP,
-				    "more than %u symbolic links lead there: name the file itself",
-				    CW_TARGET_LINKS_MAX);
+				    "more than %u symbolic links lead to %s%s: name the file "
+				    "itself",
+				    CW_TARGET_LINKS_MAX, walk->walked, name);
 	if (stat_fd(walk->fd, &folder))
 		return cw_error_set_errno(walk->error, -errno, "cannot examine the folder %s",
 					  walk->walked);

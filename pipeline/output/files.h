@@ -63,6 +63,7 @@ struct cw_file {
 	char *path;
 	uint32_t linktype;     /* pcap: of all its records */
 	bool is_rotation;      /* not the output's first file */
+	bool is_later;         /* its name was made while running, and was not checked before */
 	uint64_t bytes_max;    /* the rule's limit when the file began; 0: no limit */
 	uint64_t header_bytes; /* bytes of the file header, once it is reserved */
 	struct cw_file_turn turn;

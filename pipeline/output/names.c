@@ -68,7 +68,22 @@ char *cw_names_claim(struct cw_names *names, const char *path)
 	if (!first->path)
 		return insert(names, first, path);
 	do {
-		if (cw_template_numbered(path, first->next_number++, numbered) < 0)
+		if (cw_template_numbered(path, first->next_number++, 1, numbered) < 0)
+			return NULL;
+		entry = find(names, numbered);
+	} while (entry->path);
+	return insert(names, entry, numbered);
+}
+
+char *cw_names_claim_number(struct cw_names *names, const char *path, uint64_t number)
+{
+	char numbered[CW_TEMPLATE_PATH_BYTES];
+	struct cw_name *entry;
+
+	if (names->count * 2 >= names->capacity && grow(names))
+		return NULL;
+	do {
+		if (cw_template_numbered(path, number++, CW_NUMBER_WIDTH, numbered) < 0)
 			return NULL;
 		entry = find(names, numbered);
 	} while (entry->path);

@@ -24,6 +24,10 @@ struct cw_names {
  * result. NULL: no memory, or the numbered name is too long.
  */
 char *cw_names_claim(struct cw_names *names, const char *path);
+
+/* Claims the first free "NAME.NNNNN.EXT" with a number from `number` on. Returns as
+ * cw_names_claim. */
+char *cw_names_claim_number(struct cw_names *names, const char *path, uint64_t number);
 void cw_names_fini(struct cw_names *names);
 
 #endif

@@ -62,11 +62,17 @@ bool cw_output_may_retry(const struct cw_outputs *outputs, const struct cw_outpu
 		 !output->writer.file->cache.is_regular);
 }
 
+static uint64_t next_number(const struct cw_output *output)
+{
+	return (uint64_t)output->first_number + output->turn.file_count;
+}
+
 static struct cw_outfile_options outfile_options(const struct cw_outputs *outputs,
 						 const struct cw_output *output)
 {
 	return (struct cw_outfile_options){
-	    .is_later = output->turn.file_count || output->name->has_kind[CW_PART_TIME] ||
+	    .is_later = output->turn.file_count || output->is_numbered ||
+			output->name->has_kind[CW_PART_TIME] ||
 			output->name->has_kind[CW_PART_IFACE],
 	    .makes_folders = true,
 	    .fixed_bytes = cw_template_fixed_folder(output->name),
@@ -79,12 +85,23 @@ static struct cw_outfile_options outfile_options(const struct cw_outputs *output
 	};
 }
 
+/* Returns the next file's path, which the caller frees; NULL: no memory. */
+static char *choose_path(struct cw_outputs *outputs, const struct cw_output *output,
+			 const char *path)
+{
+	if (output->name->is_stdout || output->is_stream)
+		return strdup(path);
+	if (output->is_numbered)
+		return cw_names_claim_number(&outputs->names, path, next_number(output));
+	return cw_names_claim(&outputs->names, path);
+}
+
 struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns)
 {
 	const struct cw_template_values values = {.rule = output->rule->name,
 						  .iface = iface ? iface->name : NULL,
-						  .seq = output->turn.file_count,
+						  .seq = next_number(output),
 						  .ts_ns = ts_ns,
 						  .is_utc = outputs->run->options.output.is_utc};
 	struct cw_outfile_options options = outfile_options(outputs, output);
@@ -105,13 +122,12 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 			       "the file name is too long");
 		goto failed;
 	}
-	file->path = output->name->is_stdout || output->is_stream
-			 ? strdup(path)
-			 : cw_names_claim(&outputs->names, path);
+	file->path = choose_path(outputs, output, path);
 	options.is_later |= file->path && strcmp(file->path, path) != 0;
 	if (!file->path || cw_outfile_new(&file->outfile, file->path, &options) < 0)
 		goto no_memory;
 	file->is_rotation = output->turn.file_count > 0;
+	file->is_later = options.is_later;
 	if (output->turn.files_last)
 		output->turn.files_last->turn.next = file;
 	else

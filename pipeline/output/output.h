@@ -149,14 +149,16 @@ struct cw_output_writer {
 struct cw_output {
 	/* constant while in use */
 	uint32_t index;
-	bool is_stream; /* a FIFO, a device or a descriptor: its name never gets a number */
+	bool is_stream;        /* a FIFO, a device or a descriptor: its name never gets a number */
+	bool is_numbered;      /* each file's name gets a number: x.00001.pcap */
+	bool discards_secrets; /* of pcapng inputs */
+	bool is_precision_given;    /* the user chose us or ns for pcap files */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
 	enum cw_format format;    /* pcap: ns if the user chose it, else us; see turn.format */
 	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
-	bool discards_secrets;    /* of pcapng inputs */
-	bool is_precision_given;  /* the user chose us or ns for pcap files */
 	bool is_snaplen_promised; /* the inputs' headers chose the snaplen, not the user */
+	uint32_t first_number;    /* of the first file: {seq}, or the added number */
 	uint64_t generation;      /* number of the rules that the output began with */
 	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
 

@@ -289,16 +289,12 @@ static int publish_file(const struct cw_outputs *outputs, struct cw_output *outp
 	return 0;
 }
 
-/* Returns whether the failure concerns the name of a complete file of several: something is in its
- * way. Then only this file is lost, and keeps its temporary name. */
+/* Returns whether the failure concerns the name of a complete file, which the start could not
+ * check: something is in its way. Then only this file is lost, and keeps its temporary name. */
 static bool is_obstacle(const struct cw_output *output, const struct cw_file *file, int failure)
 {
-	const struct cw_rule *rule = output->rule;
-
-	if (!file->is_rotation && !rule->rotate_bytes && !rule->rotate_packets &&
-	    !rule->rotate_every_ns)
-		return false;
-	return !file->writer.is_published && !file->writer.is_torn && file->cache.is_regular &&
+	return (file->is_later || cw_rule_rotates(output->rule)) && !file->writer.is_published &&
+	       !file->writer.is_torn && file->cache.is_regular &&
 	       cw_outfile_part_path(file->outfile) &&
 	       (failure == -EISDIR || failure == -EEXIST || failure == -EPERM ||
 		failure == -EACCES);
@@ -348,8 +344,9 @@ void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 	if (result < 0 && is_obstacle(output, file, result)) {
 		writer->is_unnamed = true;
 		atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);
-		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s. Later files are written",
-			    output->rule->name, error.text);
+		cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s%s", output->rule->name,
+			    error.text,
+			    cw_rule_rotates(output->rule) ? ". Later files are written" : "");
 		return;
 	}
 	if (result < 0 && !cw_writer_fail(outputs, output, file, result, false, error.text))

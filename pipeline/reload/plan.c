@@ -67,9 +67,11 @@ static bool is_same_hook(char *const *left, char *const *right)
 }
 
 /* Returns whether the new rule can continue the old rule's output. */
-static bool can_go_on(const struct cw_rule *before, const struct cw_rule *after)
+static bool can_go_on(const struct cw_output *output, const struct cw_rule *before,
+		      const struct cw_rule *after)
 {
 	return strcmp(before->write, after->write) == 0 && before->snaplen == after->snaplen &&
+	       output->is_numbered == cw_rule_is_numbered(after, output->name) &&
 	       is_same_hook(before->hook, after->hook);
 }
 
@@ -85,7 +87,8 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 		const struct cw_plan_name *found =
 		    bsearch(&wanted, plan->names, now->count, sizeof(wanted), compare_names);
 
-		if (found && can_go_on(&now->rules[found->rule], &next->rules[index])) {
+		if (found && can_go_on(&outputs->at[plan->now->outputs[found->rule]],
+				       &now->rules[found->rule], &next->rules[index])) {
 			plan->is_kept[found->rule] = true;
 			plan->next->outputs[index] = plan->now->outputs[found->rule];
 			continue;
@@ -230,6 +233,8 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 		result = make_fresh(plan, error);
 	if (result == 0)
 		result = check_targets(plan, error);
+	if (result == 0)
+		result = cw_setup_numbers(reload->outputs, plan->fresh, plan->fresh_made, error);
 	if (result == 0)
 		result = copy_last(plan, error);
 	if (result == 0)

@@ -216,6 +216,12 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 	return status;
 }
 
+bool cw_rule_is_numbered(const struct cw_rule *rule, const struct cw_template *name)
+{
+	return cw_rule_rotates(rule) && !name->is_stdout && !name->has_kind[CW_PART_TIME] &&
+	       !name->has_kind[CW_PART_SEQ];
+}
+
 const char *cw_rule_file_setting(const struct cw_rules *rules, const struct cw_rule *rule)
 {
 	if (rule->rotate_bytes)
@@ -246,8 +252,7 @@ static int check_stdout(const struct cw_rules *rules, const struct cw_rule *rule
 static int check_ring(const struct cw_rules *rules, const struct cw_rule *rule,
 		      struct cw_error *error)
 {
-	if (rule->ring_files && !rule->rotate_bytes && !rule->rotate_packets &&
-	    !rule->rotate_every_ns)
+	if (rule->ring_files && !cw_rule_rotates(rule))
 		return cw_error_set(error, -EINVAL,
 				    "it keeps %llu files but its file never ends; add size, "
 				    "packets or every to rotate",
@@ -318,7 +323,7 @@ static int find_collision(struct cw_template_use *uses, uint32_t count, uint32_t
 
 	if (status != 1)
 		return status;
-	places = calloc(count, sizeof(*places));
+	places = calloc(count + 1u, sizeof(*places));
 	if (!places)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
@@ -366,12 +371,10 @@ int cw_rules_check(const struct cw_rules *rules, struct cw_error *error)
 			at_rule(rules, rule, error);
 			goto out;
 		}
-		uses[i] = (struct cw_template_use){
-		    .name = names[i],
-		    .rule = rule->name,
-		    .is_repeated =
-			(rule->rotate_bytes || rule->rotate_packets || rule->rotate_every_ns) &&
-			!names[i]->has_kind[CW_PART_SEQ]};
+		uses[i] = (struct cw_template_use){.name = names[i],
+						   .rule = rule->name,
+						   .is_repeated = cw_rule_rotates(rule) &&
+								  !names[i]->has_kind[CW_PART_SEQ]};
 	}
 	status = check_total(rules, error);
 	if (status)

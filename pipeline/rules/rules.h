@@ -16,6 +16,8 @@
 #define CW_SETTINGS_MAX 256u
 #define CW_SETTING_BYTES_MAX 4096u
 
+struct cw_template;
+
 enum cw_rule_kind {
 	CW_RULE_FILTER,    /* packets that its expression matches ("" matches all) */
 	CW_RULE_UNMATCHED, /* packets that no other rule matches */
@@ -109,6 +111,15 @@ int cw_rules_add(struct cw_rules *rules, const char *name, const char *filter, c
  * that of /dev/null. -EINVAL with the reason.
  */
 int cw_rules_check(const struct cw_rules *rules, struct cw_error *error);
+
+/* Returns whether the rule's files end before the run does. */
+static inline bool cw_rule_rotates(const struct cw_rule *rule)
+{
+	return rule->rotate_bytes || rule->rotate_packets || rule->rotate_every_ns;
+}
+
+/* Returns whether the names of the rule's files differ only by the number that each gets. */
+bool cw_rule_is_numbered(const struct cw_rule *rule, const struct cw_template *name);
 
 /* Returns the first setting of the rule, or of all rules, that needs files that end and have names,
  * as a message calls it; NULL: none. The cure follows such a message. */

@@ -39,10 +39,23 @@ static void add_part(struct parser *parser, enum cw_part_kind kind, const char *
 	if (is_more)
 		name->parts[name->part_count - 1].bytes += (uint32_t)bytes;
 	else
-		name->parts[name->part_count++] =
-		    (struct cw_part){kind, parser->text_bytes, (uint32_t)bytes};
+		name->parts[name->part_count++] = (struct cw_part){
+		    .kind = kind, .offset = parser->text_bytes, .bytes = (uint32_t)bytes};
 	parser->text_bytes += (uint32_t)bytes;
 	name->has_kind[kind] = true;
+}
+
+/* Parses the width of "{seq:WIDTH}", whose text has these bytes. */
+static int parse_width(struct parser *parser, const char *text, size_t bytes)
+{
+	unsigned long width = 0;
+
+	if (bytes > 0 && bytes <= 4 && strspn(text, "0123456789") >= bytes)
+		width = strtoul(text, NULL, 10);
+	if (!width || width > CW_NUMBER_WIDTH_MAX)
+		return refuse(parser, "the width of {seq:WIDTH} is 1 to 20 digits, like {seq:05}");
+	parser->name->parts[parser->name->part_count - 1].width = (uint32_t)width;
+	return 0;
 }
 
 /* Parses a field such as "{rule}" at `text`. Returns the bytes taken. */
@@ -52,15 +65,21 @@ static int parse_field(struct parser *parser, const char *text)
 		const char *word;
 		enum cw_part_kind kind;
 	} fields[] = {{"rule", CW_PART_RULE}, {"iface", CW_PART_IFACE}, {"seq", CW_PART_SEQ}};
-	size_t bytes = strcspn(text + 1, "}/{");
+	size_t bytes = strcspn(text + 1, "}/{"), word_bytes = strcspn(text + 1, ":}");
 
 	if (text[1 + bytes] != '}')
 		return refuse(parser, "a '{' without its '}'; write '{{' for a brace");
 	for (size_t i = 0; i < CW_ARRAY_COUNT(fields); i++) {
-		if (strlen(fields[i].word) != bytes || memcmp(text + 1, fields[i].word, bytes) != 0)
+		bool has_width = fields[i].kind == CW_PART_SEQ && word_bytes < bytes;
+		int status = 0;
+
+		if (strlen(fields[i].word) != (has_width ? word_bytes : bytes) ||
+		    memcmp(text + 1, fields[i].word, strlen(fields[i].word)) != 0)
 			continue;
 		add_part(parser, fields[i].kind, "", 0);
-		return (int)bytes + 2;
+		if (has_width)
+			status = parse_width(parser, text + 2 + word_bytes, bytes - word_bytes - 1);
+		return status ? status : (int)bytes + 2;
 	}
 	return cw_error_set(
 	    parser->error, -EINVAL,
@@ -268,7 +287,8 @@ int cw_template_expand(const struct cw_template *name, const struct cw_template_
 			bytes = cw_template_value(values->iface, "unknown", value);
 			break;
 		case CW_PART_SEQ:
-			bytes = (size_t)snprintf(value, sizeof(value), "%" PRIu64, values->seq);
+			bytes = (size_t)snprintf(value, sizeof(value), "%0*" PRIu64,
+						 (int)part->width, values->seq);
 			break;
 		case CW_PART_TIME:
 			bytes = convert(text, (time_t)(values->ts_ns / CW_NS_PER_S), values->is_utc,
@@ -293,19 +313,32 @@ size_t cw_template_fixed_folder(const struct cw_template *name)
 	return slash ? (size_t)(slash - text) + 1 : 0;
 }
 
-int cw_template_numbered(const char *path, unsigned long long number, char *result)
+const char *cw_template_extension(const char *path)
 {
+	static const char *const formats[] = {".pcap", ".pcapng", ".ntar"};
 	const char *slash = strrchr(path, '/');
 	const char *base = slash ? slash + 1 : path;
-	const char *dot = strrchr(base, '.');
+	const char *dot = strrchr(base, '.'), *before;
+
+	if (!dot || dot == base) /* none, or a hidden file */
+		return path + strlen(path);
+	before = strcasecmp(dot, ".zst") ? NULL : memrchr(base, '.', (size_t)(dot - base));
+	for (size_t i = 0; before && before > base && i < CW_ARRAY_COUNT(formats); i++)
+		if (is_extension(before, dot, formats[i]))
+			return before;
+	return dot;
+}
+
+int cw_template_numbered(const char *path, uint64_t number, uint32_t width, char *result)
+{
+	const char *dot = cw_template_extension(path);
 	int head, bytes;
 
-	if (!dot || dot == base) /* no extension, or a hidden file */
-		dot = path + strlen(path);
 	if (dot - path >= (ptrdiff_t)CW_TEMPLATE_PATH_BYTES)
 		return -ENAMETOOLONG;
 	head = (int)(dot - path);
-	bytes = snprintf(result, CW_TEMPLATE_PATH_BYTES, "%.*s.%llu%s", head, path, number, dot);
+	bytes = snprintf(result, CW_TEMPLATE_PATH_BYTES, "%.*s.%0*" PRIu64 "%s", head, path,
+			 (int)width, number, dot);
 	return bytes >= (int)CW_TEMPLATE_PATH_BYTES ? -ENAMETOOLONG : bytes;
 }
 

@@ -12,6 +12,8 @@
 #define CW_TEMPLATE_PATH_BYTES 4096u
 #define CW_TEMPLATE_VALUE_BYTES_MAX 128u /* longer values of {rule} and {iface} are truncated */
 #define CW_CONVERSION_BYTES_MAX 4u       /* "%", a flag, E or O, the letter */
+#define CW_NUMBER_WIDTH 5u               /* digits of numbered names, so that they sort */
+#define CW_NUMBER_WIDTH_MAX 20u
 
 enum cw_part_kind {
 	CW_PART_TEXT,
@@ -25,6 +27,7 @@ struct cw_part {
 	enum cw_part_kind kind;
 	uint32_t offset; /* into cw_template.text, for TEXT and TIME */
 	uint32_t bytes;
+	uint32_t width; /* least digits, for SEQ */
 };
 
 /* Constant once parsed. Flags are public, text and parts private to the wing. */
@@ -73,7 +76,7 @@ bool cw_template_can_collide(const struct cw_template *a, const char *rule_a,
 struct cw_template_use {
 	const struct cw_template *name; /* borrows */
 	const char *rule;               /* borrows */
-	bool is_repeated;               /* the rule rotates, so cw_template_numbered may apply */
+	bool is_repeated;               /* the rule rotates, so cw_template_numbered applies */
 };
 
 /*
@@ -91,8 +94,34 @@ int cw_templates_find_collision(const struct cw_template_use *uses, uint32_t cou
 size_t cw_template_value(const char *value, const char *if_empty,
 			 char result[CW_TEMPLATE_VALUE_BYTES_MAX + 1]);
 
-/* Fills the path with ".N" before its extension: "a.pcap", 2 -> "a.2.pcap". 0 or -ENAMETOOLONG. */
-int cw_template_numbered(const char *path, unsigned long long number, char *result);
+/*
+ * Fills `result` with the path and ".N" before its extension, N with at least `width` digits:
+ * "a.pcap.zst", 2, 5 -> "a.00002.pcap.zst". Returns bytes, or -ENAMETOOLONG.
+ */
+int cw_template_numbered(const char *path, uint64_t number, uint32_t width, char *result);
+
+/*
+ * Returns whether the template, with its rule's name, can give the path, perhaps with a number that
+ * cw_template_numbered adds. Fills *number: the highest value that {seq} can have, else the added
+ * number; 0: none. Errs towards yes in the values of times.
+ */
+bool cw_template_match(const struct cw_template *name, const char *rule, const char *path,
+		       uint64_t *number);
+
+/* Returns whether the folder, with a "/" at its end, can lead to paths of the template. */
+bool cw_template_match_folder(const struct cw_template *name, const char *rule, const char *folder);
+
+/* Fills `prefix` (CW_TEMPLATE_PATH_BYTES) with the beginning that all paths of the rule have.
+ * Returns its bytes; a prefix that is too long is truncated. */
+size_t cw_template_prefix(const struct cw_template *name, const char *rule, char *prefix);
+
+/* Returns where a path's extension begins; at its end if the path has none. ".zst" and the format's
+ * extension before it are one. */
+const char *cw_template_extension(const char *path);
+
+/* Returns a conversion's shape for times that ts_ns can hold (1970 to 2554), "0" for any digit;
+ * NULL: text of unknown length. (template_collide.c) */
+const char *cw_template_conversion_shape(const char *conversion);
 
 void cw_template_free(struct cw_template *name);
 

@@ -5,6 +5,7 @@
  * repeat. Two patterns collide if one string fits both. Timestamps of different rules count as
  * independent, which errs towards yes. Paths are compared as text; symbolic links are not followed.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #define SYMBOL_ANY 0x200u
 #define SYMBOL_STAR 0x400u
 
-/* The working directory, the text and its expanded conversions (at most 10 symbols for 2 bytes). */
+/* The working directory, the text and its expanded fields (at most 10 symbols for 2 bytes). */
 #define SYMBOLS_MAX (2u * CW_TEMPLATE_PATH_BYTES + 5u * CW_TEMPLATE_PATH_BYTES)
 /* Work limit of a search; only names that begin with something of unknown length come near. */
 #define STEPS_MAX (UINT64_C(1) << 27)
@@ -54,8 +55,7 @@ static void put_repeated(struct builder *builder, uint32_t symbol)
 	put_symbol(builder, symbol | SYMBOL_STAR);
 }
 
-/* Returns a conversion's shape for times that ts_ns can hold (1970 to 2554); "0": any digit. */
-static const char *conversion_shape(char letter)
+const char *cw_template_conversion_shape(const char *conversion)
 {
 	static const struct {
 		const char *letters, *shape;
@@ -64,15 +64,17 @@ static const char *conversion_shape(char letter)
 	    {"F", "0000-00-00"},    {"R", "00:00"}, {"T", "00:00:00"},
 	};
 
+	if (strlen(conversion) != 2)
+		return NULL; /* a flag, E or O */
 	for (size_t i = 0; i < CW_ARRAY_COUNT(shapes); i++)
-		if (strchr(shapes[i].letters, letter))
+		if (strchr(shapes[i].letters, conversion[1]))
 			return shapes[i].shape;
 	return NULL; /* names, zones, and text that depends on the locale */
 }
 
 static void put_time(struct builder *builder, const char *conversion)
 {
-	const char *shape = strlen(conversion) == 2 ? conversion_shape(conversion[1]) : NULL;
+	const char *shape = cw_template_conversion_shape(conversion);
 
 	if (!strcmp(conversion, "%s")) {
 		put_repeated(builder, SYMBOL_DIGIT);
@@ -154,6 +156,8 @@ static void build(struct builder *builder, const struct cw_template *name, const
 			put_repeated(builder, SYMBOL_ANY);
 			break;
 		case CW_PART_SEQ:
+			for (uint32_t digit = 1; digit < part->width; digit++)
+				put_symbol(builder, SYMBOL_DIGIT);
 			put_repeated(builder, SYMBOL_DIGIT);
 			break;
 		case CW_PART_TIME:
@@ -169,6 +173,43 @@ static void build(struct builder *builder, const struct cw_template *name, const
 	}
 }
 
+/* Returns whether the symbols between the places spell the extension, in any case. */
+static bool is_extension(const struct builder *builder, uint32_t from, uint32_t to,
+			 const char *extension)
+{
+	if (to - from != strlen(extension))
+		return false;
+	for (uint32_t i = from; i < to; i++)
+		if (builder->symbols[i] > 0x7f ||
+		    tolower((int)builder->symbols[i]) != extension[i - from])
+			return false;
+	return true;
+}
+
+/* Returns the place of the extension's dot, as cw_template_extension; the end without one. */
+static uint32_t find_extension(const struct builder *builder)
+{
+	const uint32_t end = builder->count;
+	uint32_t base = end, dot = end, before = end;
+
+	for (; base > 0 && builder->symbols[base - 1] != '/'; base--) {
+		if (builder->symbols[base - 1] != '.')
+			continue;
+		if (dot == end)
+			dot = base - 1;
+		else if (before == end)
+			before = base - 1;
+	}
+	if (dot == base) /* a hidden file */
+		return end;
+	if (before < end && before > base && is_extension(builder, dot, end, ".zst") &&
+	    (is_extension(builder, before, dot, ".pcap") ||
+	     is_extension(builder, before, dot, ".pcapng") ||
+	     is_extension(builder, before, dot, ".ntar")))
+		return before;
+	return dot;
+}
+
 /*
  * Adds the number that a repeated name gets: ".N" before the extension, as cw_template_numbered. If
  * {iface} or a time comes last, the place of its dots is unknown: then the number goes to the end,
@@ -177,15 +218,8 @@ static void build(struct builder *builder, const struct cw_template *name, const
 static void put_number(struct builder *builder)
 {
 	static const uint16_t number[] = {'.', SYMBOL_DIGIT, SYMBOL_DIGIT | SYMBOL_STAR};
-	uint32_t dot = builder->count, at = builder->count;
+	const uint32_t dot = find_extension(builder);
 
-	while (at > 0 && builder->symbols[at - 1] != '/') {
-		at--;
-		if (builder->symbols[at] == '.' && dot == builder->count)
-			dot = at;
-	}
-	if (dot == at) /* a hidden file */
-		dot = builder->count;
 	if (builder->count + CW_ARRAY_COUNT(number) > SYMBOLS_MAX)
 		return;
 	memmove(builder->symbols + dot + CW_ARRAY_COUNT(number), builder->symbols + dot,

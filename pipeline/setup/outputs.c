@@ -24,6 +24,8 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	}
 	output->index = index;
 	output->rule = rule;
+	output->is_numbered = cw_rule_is_numbered(rule, output->name);
+	output->first_number = output->is_numbered;
 	output->generation = 1; /* the first rules; a reload overwrites it */
 	output->format = output->name->is_pcapng   ? CW_FORMAT_PCAPNG
 			 : precision == CW_TIME_NS ? CW_FORMAT_PCAP_NS
@@ -105,6 +107,8 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
 	}
+	if (result == 0)
+		result = cw_setup_numbers(outputs, outputs->at, rules->count, error);
 	if (result == 0 && setup_pack(outputs) < 0)
 		result = cw_error_set(error, -ENOMEM, "no memory for compressed outputs");
 	return result;

@@ -33,6 +33,13 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error);
 
+/*
+ * Live: lets the numbers of these outputs continue those of the files that are there. -EACCES or
+ * another negative errno: a folder cannot be read.
+ */
+int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
+		     struct cw_error *error);
+
 /* The targets of the outputs checked so far, and the last one's kind. (targets.c) */
 struct cw_claims {
 	const struct cw_run *run;     /* borrows */

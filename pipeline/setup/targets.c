@@ -111,19 +111,52 @@ static int claim(struct cw_claims *claims, const char *path, const struct cw_tar
 		   : 0;
 }
 
+/*
+ * Checks the plain name of a numbered output, which none of its files gets. A stream or a folder
+ * there is what the user means, so it is refused. The name is claimed in the folder that it says:
+ * a link is not followed, as for the numbered names.
+ */
+static int check_numbered(struct cw_claims *claims, const struct cw_rule *rule, const char *path,
+			  struct cw_target_query *query, bool is_new, struct cw_error *error)
+{
+	struct cw_target target;
+	int result = 0;
+
+	if (cw_target_find(&target, path, query, NULL) == 0) {
+		if (is_new && (target.kind == CW_TARGET_FOLDER || target.kind == CW_TARGET_SOCKET))
+			result = cw_target_check(&target, query->owner, path, error);
+		if (result == 0)
+			result = check_stream(claims, rule, path, &target, error);
+		cw_target_fini(&target);
+	}
+	if (result < 0)
+		return result;
+	query->is_later = true;
+	result = cw_target_find(&target, path, query, error);
+	if (result < 0)
+		return is_new ? result : 0; /* opening the next file will report this */
+	target.kind = CW_TARGET_MISSING;
+	result = claim(claims, path, &target, error);
+	cw_target_fini(&target);
+	return result;
+}
+
 static int check_target(struct cw_claims *claims, const struct cw_rule *rule,
 			const struct cw_template *name, const char *path, bool is_new,
 			struct cw_error *error)
 {
-	const struct cw_target_query query = {.standard_output =
-						  claims->run->options.output.standard_output,
-					      .owner = claims->run->options.output.owner,
-					      .folders = CW_TARGET_FOLDERS_MAY_MISS,
-					      .fixed_bytes = cw_template_fixed_folder(name)};
+	struct cw_target_query query = {.standard_output =
+					    claims->run->options.output.standard_output,
+					.owner = claims->run->options.output.owner,
+					.folders = CW_TARGET_FOLDERS_MAY_MISS,
+					.fixed_bytes = cw_template_fixed_folder(name)};
 	struct cw_target target;
 	struct stat ours;
-	int result = cw_target_find(&target, path, &query, error);
+	int result;
 
+	if (cw_rule_is_numbered(rule, name))
+		return check_numbered(claims, rule, path, &query, is_new, error);
+	result = cw_target_find(&target, path, &query, error);
 	if (result < 0)
 		return is_new ? result : 0; /* the output is open, or opening it will report this */
 	result = is_new ? check_new(claims, path, &target, error) : 0;
@@ -167,7 +200,7 @@ int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
 	claims->is_stream = claims->is_stdout = false;
 	/* Other names are known only while writing, when it is too late to refuse. */
 	if (is_new && claims->run->options.output.no_clobber &&
-	    (!is_fixed || rule->rotate_bytes || rule->rotate_packets || rule->rotate_every_ns))
+	    (!is_fixed || cw_rule_rotates(rule)))
 		result = cw_error_set(error, -EINVAL,
 				      "--no-clobber needs a fixed name without rotation");
 	else if (cw_template_expand(name, &values, path) < 0)

@@ -51,8 +51,8 @@ class Headers(e2e.Test):
             source = self.write("fcs.pcap", e2e.pcap(packets, linktype=field))
             self.assertEqual(self.out(source)[0].linktype, wanted)
         source = self.write("fcs.pcap", e2e.pcap(packets, linktype=0x44000001))
-        self.out(source, name="part.pcap", more=("-b", "packets:1"))
-        for name in ("part.pcap", "part.1.pcap", "part.2.pcap"):
+        self.run_ok("split", "-q", "-r", source, "-w", self.path("part.pcap"), "-b", "packets:1")
+        for name in ("part.00001.pcap", "part.00002.pcap", "part.00003.pcap"):
             self.assertEqual(e2e.read_capture(self.path(name)).linktype, 0x44000001)
 
     def test_packets_with_another_length_of_the_frame_check_sequence_are_counted(self):
@@ -175,7 +175,7 @@ class Headers(e2e.Test):
         source = self.late(1000)
         self.run_ok("split", "-q", "-r", source, "-w", self.path("r.pcap"), "-b", "packets:500")
         self.assertEqual([e2e.read_capture(self.path(name)).is_ns for name in
-                          ("r.pcap", "r.1.pcap", "r.2.pcap", "r.3.pcap")],
+                          [f"r.0000{number}.pcap" for number in range(1, 5)]],
                          [False, False, True, True])
 
     def snaplen_cases(self):
@@ -221,8 +221,8 @@ class Headers(e2e.Test):
                 self.assertEqual(done.err.count("truncated to 500 bytes"), 1, done.err)
             wanted = [500] * 5 + [len(data) for _, data in short] + [500] * count
             got = []
-            for number in range(4):  # the files of -b
-                capture = e2e.read_capture(self.path(f"o.{number}.pcap" if number else "o.pcap"))
+            for number in range(1, 5):  # the files of -b
+                capture = e2e.read_capture(self.path(f"o.{number:05}.pcap"))
                 self.assertEqual(capture.snaplen, 500)
                 got += [one.caplen for one in capture.packets]
             self.assertEqual(got, wanted)

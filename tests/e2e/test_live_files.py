@@ -4,6 +4,7 @@
 """
 import contextlib
 import os
+import signal
 import subprocess
 
 import e2e
@@ -74,6 +75,57 @@ class Clock(live.Test):
         self.assertGreaterEqual(len(self.files_of(report)), shape.count // 20)
         self.expect_all(shape, self.files_of(report))
         self.assert_no_parts()
+
+
+class Numbers(live.Test):
+    """A run goes on behind the files of earlier ones."""
+
+    def run_once(self, name, first, count, *more):
+        capture = self.capture("-i", "in", "-o", self.path("out"), "-w", name, "-b", "packets:10",
+                               *more)
+        live.send(live.Shape(count, first=first))
+        capture.wait_seen(count)
+        return [os.path.relpath(file, self.path("out"))
+                for file in self.files_of(self.report_of(capture.stop()))]
+
+    def test_names_go_on_behind_the_highest_number(self):
+        os.mkdir(self.path("out"))
+        for other in ("b.00009.pcap", "a.00099.pcapng", "a.x.pcap", "a.99999999999.pcap"):
+            self.write(f"out/{other}", b"")
+        self.assertEqual(self.run_once("a.pcap", 0, 15), ["a.00001.pcap", "a.00002.pcap"])
+        self.assertEqual(self.run_once("a.pcap", 15, 25),
+                         ["a.00003.pcap", "a.00004.pcap", "a.00005.pcap"])
+        self.write("out/a.77.pcap", b"theirs")
+        self.assertEqual(self.run_once("a.pcap", 40, 5), ["a.00078.pcap"])
+        self.expect_all(live.Shape(45), [self.path("out", f"a.{number:05}.pcap")
+                                         for number in (1, 2, 3, 4, 5, 78)])
+
+    def test_so_do_those_with_seq_in_any_folder(self):
+        for wanted in (["d0/x-000.pcap", "d1/x-001.pcap"], ["d2/x-002.pcap", "d3/x-003.pcap"]):
+            os.makedirs(self.path("out"), exist_ok=True)
+            self.assertEqual(self.run_once("d{seq}/x-{seq:03}.pcap", 0, 15), wanted)
+        self.assertEqual(self.run_once("{iface}/a.pcap", 0, 5), ["in/a.00001.pcap"])
+        self.assertEqual(self.run_once("{iface}/a.pcap", 0, 5), ["in/a.00002.pcap"])
+
+    def test_a_reload_that_begins_to_rotate_begins_numbered_files(self):
+        os.mkdir(self.path("out"))
+        self.write("out/a.00004.pcap", b"theirs")
+        rules = self.write("rules.yaml", e2e.rules_yaml([("a", "", {"write": "a.pcap"})]))
+        capture = self.capture("-i", "in", "-o", self.path("out"), "-R", rules)
+        live.send(live.Shape(10))
+        capture.wait_seen(10)
+        for rotate, outputs in (("{packets: 10}", "0 kept, 1 new"), ("{packets: 5}", "1 kept")):
+            self.write("rules.yaml", e2e.rules_yaml([("a", "", {"write": "a.pcap",
+                                                                "rotate": rotate})]))
+            capture.signal(signal.SIGHUP)
+            capture.wait_line(f"outputs: {outputs}")
+        live.send(live.Shape(10, first=10))
+        capture.wait_seen(20)
+        report = self.report_of(capture.stop())
+        self.assertEqual(sorted(os.path.basename(file) for file in self.files_of(report)),
+                         ["a.00005.pcap", "a.00006.pcap", "a.pcap"])
+        self.expect_all(live.Shape(20), [self.path("out", name) for name in
+                                         ("a.pcap", "a.00005.pcap", "a.00006.pcap")])
 
 
 class Rings(live.Test):

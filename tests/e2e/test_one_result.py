@@ -17,7 +17,7 @@ PACKETS = e2e.scaled(10000, 2500)
 
 
 def rotated_order(name):
-    """Sorts a.pcap, a.1.pcap, a.2.pcap, ... as they were written."""
+    """Sorts a.00001.pcap, a.00002.pcap, ... as they were written."""
     parts = name.split(".")
     return int(parts[-2]) if parts[-2].isdigit() else 0
 

@@ -134,7 +134,7 @@ class Options(Contents):
 
     def test_every_rotated_file_begins_with_the_options_of_its_section(self):
         whole = self.split(described("<"))
-        for part in ("part.pcapng", "part.1.pcapng"):
+        for part in ("part.00001.pcapng", "part.00002.pcapng"):
             found = self.split(described("<"), "-b", "packets:2", "-w", self.path("part.pcapng"),
                                name=part)
             self.assertEqual(found[:2], whole[:2])
@@ -247,9 +247,9 @@ class Blocks(Contents):
         file.packet().packet().secrets()
         found, _, _ = self.report(file.content, "-b", "packets:2", "-w", self.path("out.pcapng"))
         self.assertEqual((found["secrets"], found["names"], found["left_out"]), (2, 1, 0))
-        self.assertEqual(self.kinds("out.pcapng"), [SHB, DSB, IDB, EPB, EPB])
-        self.assertEqual(self.kinds("out.1.pcapng"), [SHB, DSB, NRB, IDB, EPB, EPB])
-        self.assertEqual(self.kinds("out.2.pcapng"), [SHB, DSB, NRB, IDB, EPB, DSB])
+        self.assertEqual(self.kinds("out.00001.pcapng"), [SHB, DSB, IDB, EPB, EPB])
+        self.assertEqual(self.kinds("out.00002.pcapng"), [SHB, DSB, NRB, IDB, EPB, EPB])
+        self.assertEqual(self.kinds("out.00003.pcapng"), [SHB, DSB, NRB, IDB, EPB, DSB])
 
     def test_an_output_has_the_blocks_of_the_sections_of_its_packets_only(self):
         file = File("<").section().secrets(b"one").interface().packet().names(b"late")
@@ -312,8 +312,8 @@ class Secrets(Contents):
         for threads in (1, 3):
             _, written, _ = self.report(self.CONTENT, "--discard-secrets", "-b", "packets:2", "-t",
                                         threads, "-w", self.path("out.pcapng"))
-            self.assertEqual(self.kinds("out.pcapng"), [SHB, NRB, IDB, EPB, EPB])
-            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, NRB, IDB, EPB, ISB])
+            self.assertEqual(self.kinds("out.00001.pcapng"), [SHB, NRB, IDB, EPB, EPB])
+            self.assertEqual(self.kinds("out.00002.pcapng"), [SHB, NRB, IDB, EPB, ISB])
             self.assertEqual((written["secrets"], written["secrets_dropped"]), (0, 3))
             self.assertEqual((written["names"], written["left_out"]), (2, 0))
 
@@ -425,10 +425,11 @@ class Statistics(Contents):
     def test_the_file_of_the_sections_last_packet_has_them(self):
         file = self.begin().statistics().packet().packet().packet().statistics(1)
         for words in ((), ("-t", 3)):
-            self.split(file.content, "-b", "packets:2", *words, "-w", self.path("out.pcapng"))
-            self.assertEqual(self.kinds("out.pcapng"), [SHB, IDB, EPB, EPB])
-            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, IDB, EPB, ISB, IDB, ISB])
-            self.assertEqual([name for name, _, _ in self.statistics("out.1.pcapng")],
+            self.split(file.content, "-b", "packets:2", *words, "-w", self.path("out.pcapng"),
+                       name="out.00001.pcapng")
+            self.assertEqual(self.kinds("out.00001.pcapng"), [SHB, IDB, EPB, EPB])
+            self.assertEqual(self.kinds("out.00002.pcapng"), [SHB, IDB, EPB, ISB, IDB, ISB])
+            self.assertEqual([name for name, _, _ in self.statistics("out.00002.pcapng")],
                              [b"eth0", b"eth1"])
 
     def test_a_section_that_ends_with_a_file_has_its_statistics_there(self):
@@ -442,8 +443,8 @@ class Statistics(Contents):
                                    (3, [[SHB, IDB, EPB, EPB, IDB, EPB, ISB],
                                         [SHB, IDB, EPB, IDB, EPB, EPB, ISB, ISB]])):
                 self.split(file.content, "-b", f"packets:{packets}", "-t", threads, "-w",
-                           self.path("out.pcapng"))
-                names = ["out.pcapng", "out.1.pcapng", "out.2.pcapng"][:len(kinds)]
+                           self.path("out.pcapng"), name="out.00001.pcapng")
+                names = [f"out.0000{number}.pcapng" for number in range(1, len(kinds) + 1)]
                 self.assertEqual([self.kinds(name) for name in names], kinds)
                 self.assertEqual(sum([self.statistics(name) for name in names], []),
                                  [(bytes([name]), 1000, [(4, file.pack("Q", 100))])
@@ -458,8 +459,8 @@ class Statistics(Contents):
         self.assertEqual(self.kinds(), [SHB, IDB, EPB, IDB, EPB, EPB, DSB, IDB, EPB, DSB, ISB, ISB])
         self.assertEqual([name for name, _, _ in self.statistics()], [b"eth0", b"eth0"])
         self.run_ok("split", "-q", *inputs, "-b", "packets:2", "-w", self.path("out.pcapng"))
-        self.assertEqual(self.kinds("out.pcapng"), [SHB, IDB, EPB, IDB, EPB, ISB])
-        self.assertEqual(self.kinds("out.1.pcapng"), [SHB, DSB, IDB, EPB, IDB, EPB, DSB, ISB])
+        self.assertEqual(self.kinds("out.00001.pcapng"), [SHB, IDB, EPB, IDB, EPB, ISB])
+        self.assertEqual(self.kinds("out.00002.pcapng"), [SHB, DSB, IDB, EPB, IDB, EPB, DSB, ISB])
 
     def test_an_interface_without_packets_is_described_if_tcpdump_can_read_that(self):
         file = self.begin(ifaces=1).interface([(2, b"quiet")])
@@ -498,11 +499,12 @@ class Statistics(Contents):
             file.packet(ts=number).statistics(0, [(4, file.pack("Q", number))])
         for threads in (1, 3):
             self.split(file.content, "-b", "packets:1000", "-t", threads, "-w",
-                       self.path("out.pcapng"))
-            self.assertEqual(self.statistics(), [(b"eth0", 5 * e2e.NS + 1000, options)])
-            self.assertEqual(self.kinds("out.1.pcapng"), [SHB, IDB] + 1000 * [EPB])
-            self.assertEqual(self.kinds("out.2.pcapng"), [SHB, IDB, EPB] + 2000 * [ISB])
-            self.assertEqual([options for _, _, options in self.statistics("out.2.pcapng")],
+                       self.path("out.pcapng"), name="out.00001.pcapng")
+            self.assertEqual(self.statistics("out.00001.pcapng"),
+                             [(b"eth0", 5 * e2e.NS + 1000, options)])
+            self.assertEqual(self.kinds("out.00002.pcapng"), [SHB, IDB] + 1000 * [EPB])
+            self.assertEqual(self.kinds("out.00003.pcapng"), [SHB, IDB, EPB] + 2000 * [ISB])
+            self.assertEqual([options for _, _, options in self.statistics("out.00003.pcapng")],
                              [[(4, file.pack("Q", number))] for number in range(2000)])
 
     def test_statistics_reach_pipes_and_compressed_outputs(self):

@@ -149,6 +149,47 @@ class Rotation(e2e.Test):
         self.assertIn("221320.1.pcap", names)
         self.assertEqual(len(set(names)), len(names))
 
+    def test_names_without_time_and_number_are_numbered_and_sort(self):
+        packets = list(self.packets(120))
+        source = self.write("in.pcap", e2e.pcap(packets))
+        for name, wanted in (("a.pcap", "a.{:05}.pcap"), ("a.pcap.zst", "a.{:05}.pcap.zst"),
+                             ("a.b.PCAPNG", "a.b.{:05}.PCAPNG"), ("a", "a.{:05}"),
+                             ("{iface}.pcap", "unknown.{:05}.pcap"),
+                             ("{rule}/x.zst", "rule1/x.{:05}.zst")):
+            report, _ = self.run_json("split", "-r", source, "-o", self.directory, "-w", name,
+                                      "-b", "packets:10")
+            names = [os.path.relpath(path, self.directory) for path in report["rules"][0]["files"]]
+            self.assertEqual(names, [wanted.format(number) for number in range(1, 13)])
+        for name, wanted in (("{seq}.pcap", "{}.pcap"), ("x-{seq:03}.pcap", "x-{:03}.pcap")):
+            files, = self.outputs("-r", source, "-w", name, "-b", "packets:10")
+            self.assertEqual([name for name, _ in files],
+                             [wanted.format(number) for number in range(12)])
+        files, = self.outputs("-r", source, "-w", "a.pcap")
+        self.assertEqual([name for name, _ in files], ["a.pcap"])
+        files, = self.outputs("-r", source, "-w", "a.pcap", "-b", "packets:10", "-f", "len < 1")
+        self.assertEqual([name for name, _ in files], ["a.00001.pcap"])
+
+    def test_a_run_replaces_the_numbered_files_of_an_earlier_one(self):
+        source = self.write("in.pcap", e2e.pcap(self.packets(50)))
+        for limit, count in ((10, 5), (25, 2)):
+            report, _ = self.run_json("split", "-r", source, "-w", self.path("a.pcap"), "-b",
+                                      f"packets:{limit}")
+            self.assertEqual([os.path.basename(path) for path in report["rules"][0]["files"]],
+                             [f"a.{number:05}.pcap" for number in range(1, count + 1)])
+        self.assertEqual(len(e2e.read_capture(self.path("a.00002.pcap")).packets), 25)
+        self.assertEqual(len(e2e.read_capture(self.path("a.00003.pcap")).packets), 10)
+
+    def test_rules_with_names_that_can_meet_are_refused(self):
+        source = self.write("in.pcap", e2e.pcap(self.packets(3)))
+        for first, second in (("a.pcap", "a.00001.pcap"), ("a.pcap", "a.{seq:05}.pcap"),
+                              ("a.pcap.zst", "a.00001.pcap.zst"), ("{seq:2}", "{seq:3}")):
+            rules = self.write("rules.yaml", e2e.rules_yaml(
+                [("one", "", {"write": f"'{first}'", "rotate": "{packets: 5}"}),
+                 ("two", "", {"write": f"'{second}'"})]))
+            done = e2e.capweir("split", "-r", source, "-R", rules, "-o", self.directory)
+            self.assertEqual(done.status, 2, (first, second))
+            self.assertIn("can write the same file", done.err)
+
     def test_invalid_periods_are_refused(self):
         source = self.write("in.pcap", e2e.pcap(self.packets(3)))
         for option, value in (("-G", "0"), ("-G", "x"), ("-G", "-1"), ("-b", "interval:0"),

@@ -116,16 +116,16 @@ class Files(command.Test):
 
     def test_a_protected_file_with_a_later_name_stays(self):
         """The packets for its name stay in the hidden file."""
-        self.write("a.3.pcap", b"precious")
-        os.chmod(self.path("a.3.pcap"), 0o444)
-        self.check_skipped("a.3.pcap", "Permission denied")
-        self.assertEqual(self.read("a.3.pcap"), b"precious")
+        self.write("a.00004.pcap", b"precious")
+        os.chmod(self.path("a.00004.pcap"), 0o444)
+        self.check_skipped("a.00004.pcap", "Permission denied")
+        self.assertEqual(self.read("a.00004.pcap"), b"precious")
 
     def check_skipped(self, name, reason):
         """One name of several is in use: only that file is without its name."""
         report, done = self.run_json("split", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:10",
                                      cwd=self.directory, status=1)
-        number = int(name.split(".")[1]) if name.count(".") > 1 else 0
+        number = int(name.split(".")[1]) - 1
         skipped = self.source[10 * number:10 * number + 10]
         hidden, = [one for one in os.listdir(self.directory) if one.endswith(".part")]
         self.assertIn(f"{name}: {reason}; the data is in {hidden}", done.err)
@@ -142,7 +142,7 @@ class Files(command.Test):
 
     def test_a_name_in_use_costs_one_file_of_several(self):
         for make, says in ((os.mkdir, "it is a folder"), (os.mkfifo, "it is a FIFO")):
-            for name in ("a.1.pcap", "a.5.pcap"):
+            for name in ("a.00001.pcap", "a.00006.pcap"):
                 with self.subTest(name=name, says=says):
                     make(self.path(name))
                     self.check_skipped(name, says)
@@ -151,10 +151,51 @@ class Files(command.Test):
 
     def test_a_link_with_a_later_name_is_not_followed(self):
         self.write("target", b"precious")
-        os.symlink("target", self.path("a.3.pcap"))
-        self.check_skipped("a.3.pcap", "it is a symbolic link")
+        os.symlink("target", self.path("a.00004.pcap"))
+        self.check_skipped("a.00004.pcap", "it is a symbolic link")
         self.assertEqual(self.read("target"), b"precious")
-        self.assertTrue(os.path.islink(self.path("a.3.pcap")))
+        self.assertTrue(os.path.islink(self.path("a.00004.pcap")))
+
+    def test_a_link_with_the_plain_name_of_numbered_files_is_not_touched(self):
+        os.mkdir(self.path("d"))
+        self.write("theirs.pcap", b"precious")
+        os.chmod(self.path("theirs.pcap"), 0o444)
+        for target in ("d/a.pcap", "theirs.pcap", "a.pcap", "nowhere/a.pcap"):
+            with self.subTest(target=target):
+                os.symlink(target, self.path("a.pcap"))
+                report, _ = self.run_json("split", "-r", "in.pcap", "-w", "a.pcap", "-b",
+                                          "packets:50", cwd=self.directory)
+                files = report["rules"][0]["files"]
+                self.assertEqual(files[0], "a.00001.pcap")
+                self.assertEqual(sum(map(self.packets_of, files), []), self.source)
+                self.assertEqual(os.readlink(self.path("a.pcap")), target)
+                self.assertEqual(os.listdir(self.path("d")), [])
+                os.unlink(self.path("a.pcap"))
+                for name in files:
+                    os.unlink(self.path(name))
+        os.mkdir(self.path("a.pcap"))
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", "-b", "packets:50",
+                            says="a.pcap is a folder")
+
+    def test_a_name_in_use_is_named_if_the_file_has_one_of_a_time(self):
+        """The start cannot check such a name, which one file gets."""
+        report, _ = self.run_json("split", "--utc", "-r", "in.pcap", "-w", "%Y.pcap",
+                                  cwd=self.directory)
+        name, = report["rules"][0]["files"]
+        os.unlink(self.path(name))
+        os.mkdir(self.path(name))
+        report, done = self.run_json("split", "--utc", "-r", "in.pcap", "-w", "%Y.pcap",
+                                     cwd=self.directory, status=1)
+        hidden, = [one for one in os.listdir(self.directory) if one.endswith(".part")]
+        self.assertIn(f"{name}: it is a folder; the data is in {hidden}", done.err)
+        self.assertEqual(self.packets_of(hidden), self.source)
+        self.assertEqual(report["rules"][0]["written"], 0)
+
+    def test_a_loop_of_links_is_named(self):
+        os.symlink("b.pcap", self.path("a.pcap"))
+        os.symlink("a.pcap", self.path("b.pcap"))
+        self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap",
+                            says="more than 8 symbolic links lead to a.pcap: name the file itself")
 
     def test_folders_of_a_template_are_made(self):
         self.run_ok("split", "-q", "-r", "in.pcap", "--utc", "-o", ".", "-f", "udp", "-w",

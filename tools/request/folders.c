@@ -8,14 +8,31 @@
 
 #include "core/output/target.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/rules/template.h"
 #include "tools/request/folders.h"
+
+/* Returns whether the rule's files lie beside its plain name, whatever that is. */
+static bool is_numbered(const struct cw_rule *rule)
+{
+	struct cw_template *name;
+	bool result;
+
+	if (cw_template_parse(&name, rule->write, NULL, NULL) < 0)
+		return false;
+	result = cw_rule_is_numbered(rule, name);
+	cw_template_free(name);
+	return result;
+}
 
 /* Returns the folder of an output, or the output itself if it is opened in place. Returns NULL for
  * descriptors, if the folder depends on packets, or without memory (*result). */
-static char *folder_of(const struct cw_pipeline_options *options, const char *write, int *result)
+static char *folder_of(const struct cw_pipeline_options *options, const struct cw_rule *rule,
+		       int *result)
 {
 	const struct cw_target_query query = {.standard_output = STDOUT_FILENO,
-					      .owner = options->output.owner};
+					      .owner = options->output.owner,
+					      .is_later = is_numbered(rule)};
+	const char *write = rule->write;
 	const char *directory = write[0] == '/' ? NULL : options->output.directory;
 	struct cw_target target;
 	char *path, *slash;
@@ -30,7 +47,8 @@ static char *folder_of(const struct cw_pipeline_options *options, const char *wr
 	}
 	slash = strrchr(path, '/');
 	if (cw_target_find(&target, path, &query, NULL) == 0) {
-		if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE) {
+		if (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE ||
+		    target.kind == CW_TARGET_LINK) {
 			free(path);
 			path = strdup(target.folder[0] ? target.folder : ".");
 		} else if (target.kind == CW_TARGET_DESCRIPTOR) {
@@ -81,7 +99,7 @@ int cw_folders_find(struct cw_folders *folders, const struct cw_pipeline_options
 
 	*folders = (struct cw_folders){0};
 	for (uint32_t index = 0; index < options->rules->count; index++) {
-		char *folder = folder_of(options, options->rules->rules[index].write, &result);
+		char *folder = folder_of(options, &options->rules->rules[index], &result);
 
 		if (folder)
 			result = add(folders, folder);

@@ -46,6 +46,8 @@ static void fields_and_times_are_put_in(void **state)
 	(void)state;
 	expect_expansion("a.pcap", NULL, "a.pcap");
 	expect_expansion("{rule}-{iface}-{seq}.pcap", NULL, "dns-eth0-7.pcap");
+	expect_expansion("{seq:1}{seq:05}-{seq:2}.pcap", NULL, "700007-07.pcap");
+	expect_expansion("{seq:20}", NULL, "00000000000000000007");
 	expect_expansion("%Y/%m/{rule}-%H%M%S.pcap", NULL, "2026/11/dns-040506.pcap");
 	expect_expansion("%F_%T_%j_%s_%-H_%a_%Z", NULL,
 			 "2026-11-23_04:05:06_327_1795406706_4_Mon_GMT");
@@ -119,6 +121,16 @@ static void bad_templates_are_refused_with_the_reason(void **state)
 	    {"{rul}", "output name '{rul}': unknown field '{rul}'; use {rule}, {iface} or {seq}"},
 	    {"{rule", "output name '{rule': a '{' without its '}'; write '{{' for a brace"},
 	    {"{ru/le}", "output name '{ru/le}': a '{' without its '}'; write '{{' for a brace"},
+	    {"{seq:}", "output name '{seq:}': the width of {seq:WIDTH} is 1 to 20 digits, like "
+		       "{seq:05}"},
+	    {"{seq:0}", "output name '{seq:0}': the width of {seq:WIDTH} is 1 to 20 digits, like "
+			"{seq:05}"},
+	    {"{seq:21}", "output name '{seq:21}': the width of {seq:WIDTH} is 1 to 20 digits, like "
+			 "{seq:05}"},
+	    {"{seq:5d}", "output name '{seq:5d}': the width of {seq:WIDTH} is 1 to 20 digits, like "
+			 "{seq:05}"},
+	    {"{rule:5}", "output name '{rule:5}': unknown field '{rule:5}'; use {rule}, {iface} or "
+			 "{seq}"},
 	    {"a}", "output name 'a}': a '}' without its '{'; write '}}' for a brace"},
 	    {"a\nb", "output name 'a\nb': it contains a control character"},
 	    {"out/", "output name 'out/': it names a folder; add a file name"},
@@ -218,6 +230,11 @@ static void an_expansion_that_is_too_long_is_an_error(void **state)
 static void a_number_goes_before_the_extension(void **state)
 {
 	static const char *const cases[][2] = {{"a.pcap", "a.2.pcap"},
+					       {"a.pcap.zst", "a.2.pcap.zst"},
+					       {"x/a.PCAPNG.Zst", "x/a.2.PCAPNG.Zst"},
+					       {"a.b.zst", "a.b.2.zst"},
+					       {".pcap.zst", ".pcap.2.zst"},
+					       {".zst", ".zst.2"},
 					       {"out.d/a", "out.d/a.2"},
 					       {"x/a.b.pcapng", "x/a.b.2.pcapng"},
 					       {".hidden", ".hidden.2"},
@@ -227,13 +244,18 @@ static void a_number_goes_before_the_extension(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
-		assert_int_equal(cw_template_numbered(cases[i][0], 2, path), strlen(cases[i][1]));
+		assert_int_equal(cw_template_numbered(cases[i][0], 2, 1, path),
+				 strlen(cases[i][1]));
 		assert_string_equal(path, cases[i][1]);
 	}
+	assert_int_equal(cw_template_numbered("a.pcap", 2, 5, path), 12);
+	assert_string_equal(path, "a.00002.pcap");
+	assert_int_equal(cw_template_numbered("a.pcap", 1234567, 5, path), 14);
+	assert_string_equal(path, "a.1234567.pcap");
 	memset(longest, 'x', CW_TEMPLATE_PATH_BYTES - 2);
-	assert_int_equal(cw_template_numbered(longest, 2, path), -ENAMETOOLONG);
+	assert_int_equal(cw_template_numbered(longest, 2, 1, path), -ENAMETOOLONG);
 	memset(longest, 'x', CW_TEMPLATE_PATH_BYTES + 1);
-	assert_int_equal(cw_template_numbered(longest, 2, path), -ENAMETOOLONG);
+	assert_int_equal(cw_template_numbered(longest, 2, 1, path), -ENAMETOOLONG);
 }
 
 /* Collisions ----------------------------------------------------------------------------------- */
@@ -267,6 +289,9 @@ static void names_that_can_be_one_path_collide(void **state)
 	assert_true(collide("%Y.pcap", "x", "%Y.pcap", "y"));
 	assert_true(collide("%H-{seq}", "x", "%M-{seq}", "y"));
 	assert_true(collide("{seq}.pcap", "x", "12.pcap", "y"));
+	assert_true(collide("{seq:2}.pcap", "x", "12.pcap", "y"));
+	assert_true(collide("{seq:2}.pcap", "x", "123.pcap", "y"));
+	assert_true(collide("{seq:3}", "x", "{seq}", "y"));
 	assert_true(collide("{iface}", "x", "{rule}", "y"));
 	assert_true(collide("{iface}-{seq}", "x", "%A-7", "y"));
 	assert_true(collide("{rule}1", "x", "{rule}", "x1"));
@@ -292,6 +317,8 @@ static void names_that_cannot_be_one_path_do_not(void **state)
 	assert_false(collide("%H.pcap", "x", "5.pcap", "y"));
 	assert_false(collide("%Y.pcap", "x", "a.pcap", "y"));
 	assert_false(collide("{seq}/a", "x", "{iface}", "y"));
+	assert_false(collide("{seq:3}.pcap", "x", "12.pcap", "y"));
+	assert_false(collide("{seq:3}", "x", "%d", "y"));
 	assert_false(collide("%F", "x", "%Y%m%d", "y"));
 	assert_false(collide("%Y/{rule}", "x", "%Y/{rule}", "y"));
 	assert_false(collide("-", "x", "./-", "y"));
@@ -322,6 +349,13 @@ static void numbered_names_collide(void **state)
 	(void)state;
 	assert_true(collide_repeated("a.pcap", "a.1.pcap"));
 	assert_true(collide_repeated("a.pcap", "a.{seq}.pcap"));
+	assert_true(collide_repeated("a.pcap", "a.00001.pcap"));
+	assert_true(collide_repeated("a.pcap", "a.{seq:05}.pcap"));
+	assert_true(collide_repeated("a.pcap.zst", "a.00001.pcap.zst"));
+	assert_true(collide_repeated("a.PCAPNG.zst", "a.00001.PCAPNG.zst"));
+	assert_true(collide_repeated("{iface}.zst", "a.pcap.1.zst"));
+	assert_true(collide_repeated("a.b.zst", "a.b.1.zst"));
+	assert_false(collide_repeated("a.pcap.zst", "a.pcap.1.zst"));
 	assert_true(collide_repeated("a", "a.77"));
 	assert_true(collide_repeated(".a", ".a.3"));
 	assert_true(collide_repeated("o.d/a", "o.d/a.3"));
@@ -345,8 +379,9 @@ static uint32_t below(uint32_t limit)
 
 static struct cw_template *random_template(void)
 {
-	static const char *const pieces[] = {"a",       "1",     "-",  "/",   "./",    "{rule}",
-					     "{iface}", "{seq}", "%H", "%-H", "x/../", "%u"};
+	static const char *const pieces[] = {"a",      "1",       "-",      "/",  "./",
+					     "{rule}", "{iface}", "{seq}",  "%H", "%-H",
+					     "x/../",  "%u",      "{seq:2}"};
 	char text[64] = "";
 
 	for (uint32_t i = 1 + below(4); i > 0; i--)

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The first numbers of live outputs that rotate: one more than the highest number that an earlier
+ * run's file has, so that no such file is replaced. Reads each folder once for the rules that
+ * follow each other in it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/grow.h"
+#include "pipeline/setup/setup.h"
+
+#define FOLDERS_MAX 10000u /* folders of one template */
+
+struct words {
+	char **at;
+	uint32_t count;
+	uint32_t capacity;
+};
+
+/* The names in a folder, sorted. */
+struct listing {
+	char *folder; /* with a "/" at its end, or "" */
+	struct words names;
+};
+
+static void words_fini(struct words *words)
+{
+	while (words->count)
+		free(words->at[--words->count]);
+	free(words->at);
+	*words = (struct words){0};
+}
+
+static int words_add(struct words *words, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy || CW_GROW(words, 1) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	words->at[words->count++] = copy;
+	return 0;
+}
+
+static int compare_words(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+/* Fills the names of the folder. 0, also for a folder that is missing, or a negative errno. */
+static int list(struct listing *listing, const char *folder)
+{
+	const struct dirent *entry;
+	int status = 0;
+	DIR *stream;
+
+	if (listing->folder && !strcmp(listing->folder, folder))
+		return 0;
+	words_fini(&listing->names);
+	free(listing->folder);
+	listing->folder = strdup(folder);
+	if (!listing->folder)
+		return -ENOMEM;
+	stream = opendir(*folder ? folder : ".");
+	if (!stream)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	for (errno = 0; !status && (entry = readdir(stream)) != NULL; errno = 0)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = words_add(&listing->names, entry->d_name);
+	if (!status)
+		status = -errno;
+	closedir(stream);
+	if (!status && listing->names.count)
+		qsort(listing->names.at, listing->names.count, sizeof(char *), compare_words);
+	return status;
+}
+
+/* Returns the index of the first name that is not less than the beginning. */
+static uint32_t find_first(const struct words *names, const char *beginning)
+{
+	uint32_t low = 0, high = names->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (strcmp(names->at[middle], beginning) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Raises *next above the numbers in the folder, and adds the folders below to look at. */
+static int look_into(const struct cw_output *output, struct listing *listing, const char *folder,
+		     struct words *folders, uint32_t *next)
+{
+	char prefix[CW_TEMPLATE_PATH_BYTES], path[CW_TEMPLATE_PATH_BYTES];
+	size_t folder_bytes = strlen(folder);
+	const char *beginning;
+	uint64_t number;
+	int status = list(listing, folder);
+
+	cw_template_prefix(output->name, output->rule->name, prefix);
+	if (output->is_numbered) /* the number precedes the extension */
+		prefix[cw_template_extension(prefix) - prefix] = 0;
+	beginning = strlen(prefix) > folder_bytes ? prefix + folder_bytes : "";
+	for (uint32_t i = find_first(&listing->names, beginning);
+	     !status && i < listing->names.count; i++) {
+		const char *name = listing->names.at[i];
+
+		if (strncmp(name, beginning, strlen(beginning)) != 0)
+			break;
+		if (snprintf(path, sizeof(path) - 1, "%s%s", folder, name) >= (int)sizeof(path) - 1)
+			continue;
+		if (cw_template_match(output->name, output->rule->name, path, &number) &&
+		    number >= *next && number < UINT32_MAX)
+			*next = (uint32_t)number + 1;
+		strcat(path, "/");
+		if (folders->count < FOLDERS_MAX &&
+		    cw_template_match_folder(output->name, output->rule->name, path))
+			status = words_add(folders, path);
+	}
+	return status;
+}
+
+static int find_next(struct cw_output *output, struct listing *listing, struct cw_error *error)
+{
+	char folder[CW_TEMPLATE_PATH_BYTES];
+	struct words folders = {0};
+	int status;
+
+	cw_template_prefix(output->name, output->rule->name, folder);
+	*(strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder) = 0;
+	status = words_add(&folders, folder);
+	for (uint32_t i = 0; !status && i < folders.count; i++) {
+		status = look_into(output, listing, folders.at[i], &folders, &output->first_number);
+		if (status)
+			cw_error_set_errno(error, status,
+					   "rule %s: cannot read the folder %s, to find the "
+					   "highest number of its files",
+					   output->rule->name,
+					   *folders.at[i] ? folders.at[i] : ".");
+	}
+	words_fini(&folders);
+	return status;
+}
+
+int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
+		     struct cw_error *error)
+{
+	struct listing listing = {0};
+	int status = 0;
+
+	for (uint32_t i = 0; outputs->run->is_live && !status && i < count; i++)
+		if (cw_rule_rotates(first[i].rule) &&
+		    (first[i].is_numbered || first[i].name->has_kind[CW_PART_SEQ]))
+			status = find_next(&first[i], &listing, error);
+	words_fini(&listing.names);
+	free(listing.folder);
+	return status;
+}
