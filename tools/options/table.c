@@ -197,7 +197,7 @@ const struct cw_option_row cw_option_rows[] = {
      "limit the time to write the rest at the end", SECONDS(live.drain_ms, DAY),
      .preset_text = "10"},
     {'Z', "relinquish-privileges", "USER", CW_GROUP_LIVE, BOTH, "change to USER after the start",
-     WORD(live.user), COMMON, .preset_text = "nobody", .unlisted = CW_SPLIT,
+     WORD(live.user), COMMON, .preset_text = "capweir, else nobody", .unlisted = CW_SPLIT,
      .more = "Applies if root starts capweir; -Z root stays root. split changes only with -Z."},
     {0, "backend", "HOW", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
      "capture by this mechanism", CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp"),

@@ -24,7 +24,8 @@
 #include "tools/process/landlock.h"
 #include "tools/process/list.h"
 
-#define DEFAULT_USER "nobody"
+#define OWN_USER "capweir" /* made by the package */
+#define OTHER_USER "nobody"
 
 /* Sanitizers make further system calls, and inspect the process from another one at its end. */
 #if defined(CW_SANITIZED)
@@ -122,6 +123,18 @@ struct identity {
 	bool is_new; /* differs from the current user */
 };
 
+/* Whether getpwnam could not look, after it returned NULL. */
+static bool has_failed(void)
+{
+	return errno == ENOMEM || errno == EIO || errno == EMFILE || errno == ENFILE;
+}
+
+static const char *default_user(void)
+{
+	errno = 0;
+	return getpwnam(OWN_USER) || has_failed() ? OWN_USER : OTHER_USER;
+}
+
 static int find_user(const struct cw_confine_options *options, struct identity *identity,
 		     struct cw_error *error)
 {
@@ -134,10 +147,10 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 		return 0;
 	}
 	if (!name)
-		name = identity->name = DEFAULT_USER;
+		name = identity->name = default_user();
 	errno = 0;
 	entry = getpwnam(name);
-	if (!entry && (errno == ENOMEM || errno == EIO || errno == EMFILE || errno == ENFILE))
+	if (!entry && has_failed())
 		return cw_error_set_errno(error, -errno, "cannot look up user %s", name);
 	if (!entry)
 		return cw_error_set(error, -EINVAL,

@@ -32,8 +32,8 @@ enum cw_confine_role {
 
 struct cw_confine_options {
 	enum cw_confine_role role;
-	/* User to switch to (-Z), borrowed. NULL: "nobody" if the effective user is root, else the
-	 * user stays the same. */
+	/* User to switch to (-Z), borrowed. NULL: "capweir" where it exists, else "nobody", if the
+	 * effective user is root; else the user stays the same. */
 	const char *user;
 	/* A capture: keep CAP_NET_RAW if present, to reopen an interface that was removed and
 	 * recreated. */

@@ -57,6 +57,19 @@ static char shut[FOLDER_BYTES];
 static uid_t user_id;
 static gid_t group_id;
 
+/* ---- users ---- */
+
+static const char *own_user; /* whose entry the user "capweir" has; NULL: there is none */
+
+struct passwd *__real_getpwnam(const char *name);
+struct passwd *__wrap_getpwnam(const char *name);
+struct passwd *__wrap_getpwnam(const char *name)
+{
+	if (strcmp(name, "capweir") != 0)
+		return __real_getpwnam(name);
+	return own_user ? __real_getpwnam(own_user) : NULL;
+}
+
 /* ---- children ---- */
 
 #define EXPECT(condition) expect((condition), #condition, __FILE__, __LINE__)

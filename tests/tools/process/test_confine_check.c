@@ -61,6 +61,26 @@ static void the_check_knows_users(void **state)
 	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
 }
 
+static void the_user_is_capweir_where_it_exists(void **state)
+{
+	struct cw_error error;
+	uid_t user;
+
+	(void)state;
+	skip_unless_root();
+	assert_int_equal(cw_confine_find_user(&(struct cw_confine_options){0}, &user, &error), 0);
+	assert_int_equal(user, user_id);
+	own_user = "daemon";
+	assert_int_equal(cw_confine_find_user(&(struct cw_confine_options){0}, &user, &error), 0);
+	assert_int_equal(user, getpwnam("daemon")->pw_uid);
+	assert_int_equal(
+	    cw_confine_find_user(&(struct cw_confine_options){.user = USER}, &user, &error), 0);
+	assert_int_equal(user, user_id);
+	assert_int_equal(check(NULL, foreign, &error), -EACCES);
+	assert_non_null(strstr(error.text, "as user capweir"));
+	own_user = NULL;
+}
+
 static void child_checks_as_user(void)
 {
 	const struct cw_confine_options options = {0};
@@ -104,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_check_knows_folders),
 	    cmocka_unit_test(the_check_knows_users),
+	    cmocka_unit_test(the_user_is_capweir_where_it_exists),
 	    cmocka_unit_test(a_user_checks_for_itself),
 	    cmocka_unit_test(a_root_that_may_not_change_is_told),
 	};
