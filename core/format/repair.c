@@ -52,9 +52,22 @@ static int read_at(const struct repairer *repairer, uint8_t *to, size_t bytes, u
 	return 0;
 }
 
+/* Returns -EBUSY if the file's writer, or another repair, has it locked. The lock lasts until the
+ * file is closed. */
+static int lock_file(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+		return 0; /* without locks, nothing is known */
+	return -EBUSY;
+}
+
 static int open_file(struct repairer *repairer, const char *path, bool dry_run,
 		     struct cw_error *error)
 {
+	bool is_busy = false;
+
 	/* O_NONBLOCK: opening a FIFO must not block; it is refused below. */
 	repairer->fd = open(path, (dry_run ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC |
 				      O_NOCTTY | O_NONBLOCK);
@@ -75,6 +88,8 @@ static int open_file(struct repairer *repairer, const char *path, bool dry_run,
 	if (!dry_run && fcntl(repairer->fd, F_SETLEASE, F_WRLCK) == 0)
 		fcntl(repairer->fd, F_SETLEASE, F_UNLCK);
 	else if (!dry_run && (errno == EAGAIN || errno == EBUSY))
+		is_busy = true;
+	if (is_busy || (!dry_run && lock_file(repairer->fd)))
 		return cw_error_set(error, -EBUSY,
 				    "cannot repair %s: another program has it open and may still "
 				    "write. Try again when that program has ended",
@@ -300,5 +315,21 @@ int cw_repair_file(const char *path, bool dry_run, struct cw_repair *repair, str
 	free(repairer.buffer);
 	if (repairer.fd >= 0)
 		close(repairer.fd);
+	return result;
+}
+
+int cw_repair_fd(int fd, struct cw_repair *repair, struct cw_error *error)
+{
+	struct repairer repairer = {.fd = fd};
+	int result;
+
+	*repair = (struct cw_repair){.format = ""};
+	if (fstat(fd, &repairer.status))
+		return cw_error_set_errno(error, -errno, "cannot read the file's status");
+	repairer.file_bytes = (uint64_t)repairer.status.st_size;
+	cw_ifaces_init(&repairer.ifaces);
+	result = repair_open_file(&repairer, false, repair, error);
+	cw_ifaces_fini(&repairer.ifaces);
+	free(repairer.buffer);
 	return result;
 }

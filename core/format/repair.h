@@ -29,10 +29,15 @@ struct cw_repair {
  * disk (fsync) at return. Fills `repair` as far as it gets. Returns 0, also if there is no torn
  * tail; -EBADMSG: not a capture file, no complete header, or damage that is not a torn tail;
  * -EPROTONOSUPPORT: an unsupported format or a compressed file; -EBUSY: another program has the
- * file open, or the file changed meanwhile; -EINVAL: not a regular file; -ELOOP: a symbolic link;
- * or the system's error. After an error the file is unchanged, unless only fsync failed.
+ * file open or locked, or the file changed meanwhile; -EINVAL: not a regular file; -ELOOP: a
+ * symbolic link; or the system's error. After an error the file is unchanged, unless only fsync
+ * failed.
  */
 int cw_repair_file(const char *path, bool dry_run, struct cw_repair *repair,
 		   struct cw_error *error);
+
+/* Repairs a regular file that is open for reading and writing, and that no other program writes. As
+ * cw_repair_file, without the file's name in `error`. */
+int cw_repair_fd(int fd, struct cw_repair *repair, struct cw_error *error);
 
 #endif

@@ -44,6 +44,24 @@ void cw_entry_fini(struct cw_entry *entry)
 	*entry = (struct cw_entry){0};
 }
 
+int cw_entry_set_path(struct cw_entry *entry, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *whole = strdup(path);
+	char *base = strdup(slash ? slash + 1 : path);
+
+	if (!whole || !base) {
+		free(whole);
+		free(base);
+		return -ENOMEM;
+	}
+	free(entry->path);
+	free(entry->base);
+	entry->path = whole;
+	entry->base = base;
+	return 0;
+}
+
 int cw_entry_choose(struct cw_entry *entry)
 {
 	static const char letters[] =
@@ -79,6 +97,15 @@ int cw_entry_sync(int fd, int (*sync)(int fd))
 		status = sync(fd);
 	while (status && errno == EINTR);
 	return status;
+}
+
+int cw_entry_lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
 /* Opens the entry's folder for the access (O_PATH or O_RDONLY). Returns its descriptor or -errno.
@@ -305,6 +332,7 @@ static int rename_new(const struct cw_entry *entry, int directory_fd)
 
 static int rename_part(struct cw_entry *entry, int directory_fd, const char **obstacle)
 {
+	const bool never_replaces = entry->options->no_clobber || entry->options->listing;
 	struct stat status, there;
 	int failure = 0;
 
@@ -313,14 +341,13 @@ static int rename_part(struct cw_entry *entry, int directory_fd, const char **ob
 		return -ESTALE;
 	entry->published_bytes = status.st_size;
 	entry->published_time = status.st_mtim;
-	if (!entry->options->no_clobber &&
-	    !fstatat(directory_fd, entry->base, &there, AT_SYMLINK_NOFOLLOW))
+	if (!never_replaces && !fstatat(directory_fd, entry->base, &there, AT_SYMLINK_NOFOLLOW))
 		failure = cw_target_replace(&there, status.st_uid);
 	if (failure && !S_ISREG(there.st_mode))
 		*obstacle = cw_target_describe_status(&there);
 	if (failure)
 		return failure;
-	if (entry->options->no_clobber)
+	if (never_replaces)
 		failure = rename_new(entry, directory_fd);
 	else if (renameat(directory_fd, entry->part_name, directory_fd, entry->base))
 		failure = -errno;

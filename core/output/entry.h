@@ -89,6 +89,9 @@ void cw_entry_fini(struct cw_entry *entry);
 /* Chooses the random part of a hidden name. Returns 0 or -EIO. */
 int cw_entry_choose(struct cw_entry *entry);
 
+/* Gives the entry another path in the same folder, before it is published. Returns 0 or -ENOMEM. */
+int cw_entry_set_path(struct cw_entry *entry, const char *path);
+
 /* Fills the hidden name of the file `base`: ".BASE.XXXXXX.part", within NAME_MAX. */
 void cw_entry_hidden_name(const char *base, const char *random, char name[CW_ENTRY_NAME_BYTES]);
 
@@ -97,5 +100,9 @@ bool cw_entry_has_inode(const struct cw_entry *entry, const struct stat *status)
 
 /* Calls fsync or fdatasync until no signal interrupts the call. Returns 0 or -1 with errno. */
 int cw_entry_sync(int fd, int (*sync)(int fd));
+
+/* Locks a file for writing for as long as its open file description lives. Returns 0; -EBUSY:
+ * another process holds it; or the errno of a file system without locks. */
+int cw_entry_lock(int fd);
 
 #endif

@@ -6,13 +6,16 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/output/outfile_pack.h"
+#include "core/output/ring_list.h"
 
 #define PART_TRIES_MAX 100
+#define NAME_TRIES_MAX 100
 #define FIFO_RETRY_MS 50
 
 static const struct cw_entries *entries_of(const struct cw_outfile *file)
@@ -42,6 +45,30 @@ int cw_outfile_new(struct cw_outfile **result, const char *path,
 	return 0;
 }
 
+int cw_outfile_adopt(struct cw_outfile **result, const char *path, const struct stat *status,
+		     const struct cw_outfile_options *options)
+{
+	int failure = cw_outfile_new(result, path, options);
+	struct cw_entry *entry;
+
+	if (failure)
+		return failure;
+	(*result)->was_created = true;
+	entry = &(*result)->entry;
+	entry->kind = CW_ENTRY_PUBLISHED;
+	entry->device = status->st_dev;
+	entry->inode = status->st_ino;
+	entry->published_bytes = status->st_size;
+	entry->published_time = status->st_mtim;
+	return 0;
+}
+
+/* Returns the file's name below the folder of its ring's list. */
+static const char *listed_name(const struct cw_outfile *file)
+{
+	return file->entry.path + file->options.fixed_bytes;
+}
+
 int cw_outfile_close_fd(struct cw_outfile *file)
 {
 	int fd = file->fd;
@@ -65,6 +92,18 @@ static int wait_for_reader(const struct cw_outfile *file)
 	return count > 0 ? -ECANCELED : 0;
 }
 
+/* Enters the .part file that is about to be made in the list of its ring. */
+static int list_part(const struct cw_outfile *file)
+{
+	const struct cw_listing *listing = file->options.listing;
+	char hidden[CW_ENTRY_NAME_BYTES];
+
+	if (!listing)
+		return 0;
+	cw_entry_hidden_name(file->entry.base, file->entry.random, hidden);
+	return listing->note_part(listing->context, hidden, listed_name(file));
+}
+
 /* Opens the file for the first time. The failure's reason is in `error` if it has a code. */
 static int open_first(struct cw_outfile *file, struct cw_error *error)
 {
@@ -74,6 +113,8 @@ static int open_first(struct cw_outfile *file, struct cw_error *error)
 	while (tries < PART_TRIES_MAX) {
 		int status = cw_entry_choose(&file->entry);
 
+		if (!status)
+			status = list_part(file);
 		if (!status)
 			status =
 			    entries->ops->open(entries->context, &file->entry, &file->fd, error);
@@ -89,9 +130,26 @@ static int open_first(struct cw_outfile *file, struct cw_error *error)
 	return -EEXIST;
 }
 
-int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
+/* Opens the .part file again. */
+static int reopen(struct cw_outfile *file, struct cw_error *error)
 {
 	const struct cw_entries *entries = entries_of(file);
+	struct stat status;
+	int failure = entries->ops->reopen(entries->context, &file->entry, &file->fd, error);
+
+	if (failure)
+		return failure;
+	if (fstat(file->fd, &status))
+		failure = -errno;
+	else if ((uint64_t)status.st_size < cw_outfile_file_bytes(file))
+		failure = -ESTALE; /* capweir repair truncated it, most likely */
+	if (failure)
+		cw_outfile_close_fd(file);
+	return failure;
+}
+
+int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
+{
 	struct cw_entry *entry = &file->entry;
 	struct cw_error reason = {0};
 	int status;
@@ -101,9 +159,12 @@ int cw_outfile_open(struct cw_outfile *file, struct cw_error *error)
 	if (file->was_created && entry->kind != CW_ENTRY_REGULAR)
 		return cw_error_set(error, -EBADF, "cannot reopen %s: it was closed for good",
 				    entry->path);
-	status = file->was_created
-		     ? entries->ops->reopen(entries->context, entry, &file->fd, &reason)
-		     : open_first(file, &reason);
+	status = file->was_created ? reopen(file, &reason) : open_first(file, &reason);
+	/* Where there are no locks, nothing is known of other writers, as before. */
+	if (!status && entry->kind == CW_ENTRY_REGULAR && cw_entry_lock(file->fd) == -EBUSY) {
+		cw_outfile_close_fd(file);
+		status = -ESTALE;
+	}
 	if (status && reason.code)
 		return cw_error_set(error, status, "cannot open %s: %s", entry->path, reason.text);
 	if (status == -ESTALE)
@@ -178,9 +239,57 @@ int cw_outfile_evict(struct cw_outfile *file)
 	return sync_and_close(file);
 }
 
-static int publish_part(struct cw_outfile *file, struct cw_error *error)
+/* Notes length and time of the complete file for the list of its ring. */
+static int note_status(struct cw_outfile *file)
+{
+	struct cw_entry *entry = &file->entry;
+	struct stat status;
+
+	if (!file->options.listing || file->fd < 0)
+		return 0; /* noted when the file was closed */
+	if (fstat(file->fd, &status))
+		return -errno;
+	entry->published_bytes = status.st_size;
+	entry->published_time = status.st_mtim;
+	return 0;
+}
+
+/* Gives the file its name. A file of a ring replaces none: it gets another name instead, which the
+ * list has before. */
+static int name_part(struct cw_outfile *file, struct cw_entry_outcome *outcome)
 {
 	const struct cw_entries *entries = entries_of(file);
+	const struct cw_listing *listing = file->options.listing;
+	struct cw_entry *entry = &file->entry;
+	char path[PATH_MAX], numbered[PATH_MAX];
+	int status = 0;
+
+	snprintf(path, sizeof(path), "%s", entry->path);
+	for (unsigned number = 1; number <= NAME_TRIES_MAX; number++) {
+		const struct cw_ring_file listed = {.name = (char *)(uintptr_t)listed_name(file),
+						    .hidden = entry->part_name,
+						    .is_complete = true,
+						    .bytes = (uint64_t)entry->published_bytes,
+						    .mtime_ns =
+							cw_ring_time_ns(&entry->published_time),
+						    .content_bytes = cw_outfile_reached(file)};
+
+		outcome->step = "enter in the list of its file ring";
+		status = listing ? listing->note_file(listing->context, &listed) : 0;
+		if (!status)
+			status = entries->ops->publish(entries->context, entry, outcome);
+		if (!listing || (status != -EEXIST && status != -EISDIR))
+			break;
+		if (listing->number(path, number, numbered) < 0)
+			break;
+		if (cw_entry_set_path(entry, numbered))
+			return -ENOMEM;
+	}
+	return status;
+}
+
+static int publish_part(struct cw_outfile *file, struct cw_error *error)
+{
 	struct cw_entry_outcome outcome = {.step = "finish writing"};
 	struct cw_entry *entry = &file->entry;
 	int status;
@@ -190,9 +299,11 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 	if (!status && file->fd >= 0)
 		status = cw_outfile_finish(file);
 	if (!status)
+		status = note_status(file);
+	if (!status)
 		status = sync_and_close(file);
 	if (!status) /* after the close, so that one free descriptor suffices */
-		status = entries->ops->publish(entries->context, entry, &outcome);
+		status = name_part(file, &outcome);
 	if (status)
 		return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s",
 				    outcome.step, entry->path, outcome.obstacle ? "it is " : "",
@@ -223,25 +334,42 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error)
 	return status;
 }
 
+/* Enters that a file is gone in the list of its ring. If that fails, a later run finds out. */
+static void list_gone(const struct cw_outfile *file, const char *name, bool is_part)
+{
+	const struct cw_listing *listing = file->options.listing;
+
+	if (listing)
+		(void)listing->note_gone(listing->context, name, is_part);
+}
+
 int cw_outfile_discard(struct cw_outfile *file, bool keep_part)
 {
 	const struct cw_entries *entries = entries_of(file);
+	int failure;
 
 	cw_outfile_drop(file);
 	cw_outfile_close_fd(file);
 	if (file->entry.kind != CW_ENTRY_REGULAR || !file->entry.has_part || keep_part)
 		return 0;
-	return entries->ops->discard(entries->context, &file->entry);
+	failure = entries->ops->discard(entries->context, &file->entry);
+	if (!failure)
+		list_gone(file, file->entry.part_name, true);
+	return failure;
 }
 
 int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error)
 {
 	const struct cw_entries *entries = entries_of(file);
+	int failure;
 
 	if (file->entry.kind != CW_ENTRY_PUBLISHED || !file->entry.inode)
 		return cw_error_set(error, -EBADF, "cannot remove %s: it is not a complete file",
 				    file->entry.path);
-	return entries->ops->remove(entries->context, &file->entry, error);
+	failure = entries->ops->remove(entries->context, &file->entry, error);
+	if (!failure || failure == -ESTALE)
+		list_gone(file, listed_name(file), false);
+	return failure;
 }
 
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "core/base/error.h"
@@ -36,6 +37,21 @@ int cw_direct_share_refusal(const struct cw_direct_share *share);
 
 struct cw_pack;
 struct cw_entries;
+struct cw_ring_file;
+
+/*
+ * How a file that belongs to a file ring tells the ring's list what it is about to do
+ * (ring_list.h). All but `number` return 0 or a negative errno, and are called by any thread.
+ * `name` is the path after fixed_bytes.
+ */
+struct cw_listing {
+	int (*note_part)(void *context, const char *hidden, const char *name);
+	int (*note_file)(void *context, const struct cw_ring_file *file);
+	int (*note_gone)(void *context, const char *name, bool is_part);
+	/* Fills `result` (PATH_MAX bytes) with another name for `path`. Negative: it is too long */
+	int (*number)(const char *path, unsigned long long number, char *result);
+	void *context;
+};
 
 struct cw_outfile_options {
 	bool is_later;                  /* name made while running: regular files, no link */
@@ -48,6 +64,8 @@ struct cw_outfile_options {
 	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
 	/* keeps; opens, renames and removes the file (entry.h). NULL: this process does */
 	const struct cw_entries *entries;
+	/* keeps; of the file's ring: no file is replaced, another name is chosen. NULL: none */
+	const struct cw_listing *listing;
 	int wake_fd; /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
 };
 
@@ -59,8 +77,9 @@ int cw_outfile_new(struct cw_outfile **file, const char *path,
 /*
  * Creates the file (first time) or reopens it (after cw_outfile_evict). For a regular or missing
  * target, creates a unique hidden ".NAME.XXXXXX.part" in the same directory with
- * O_EXCL|O_NOFOLLOW|O_CLOEXEC and mode 0600. A reopened file must have the same inode, else
- * -ESTALE. -EMFILE and -ENFILE are returned unchanged. Does nothing if the file is open.
+ * O_EXCL|O_NOFOLLOW|O_CLOEXEC and mode 0600, and locks it while it is open. A reopened file must
+ * have the same inode, and must not be shorter, else -ESTALE. -EMFILE and -ENFILE are returned
+ * unchanged. Does nothing if the file is open.
  *
  * Symbolic links are followed, and targets refused, as target.h says for files of the effective
  * user: the .part file is made where the links lead. Descriptors of this process ("/dev/stdout",
@@ -123,11 +142,19 @@ int cw_outfile_evict(struct cw_outfile *file);
 /* Flushes and publishes the file: [fdatasync,] close, rename[, directory fsync]. A failure of any
  * step is returned. The data then stays in the .part file, which `error` names, and publishing can
  * be tried again; a failed fdatasync or close stays failed, because the kernel reports lost data
- * only once. A file that has the name by now is replaced only if cw_target_replace allows that. A
- * failure after the rename, and a seek table that is missing, are returned too: see
+ * only once. A file that has the name by now is replaced only if cw_target_replace allows that;
+ * with a listing, the file gets a numbered name instead, and cw_outfile_path changes. A failure
+ * after the rename, and a seek table that is missing, are returned too: see
  * cw_outfile_is_published and cw_outfile_flaw. -EBADF for a file never opened, or already
  * published. */
 int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
+
+/*
+ * Creates the object of a file that an earlier run published, to be removed perhaps: `status` is
+ * the file's. Returns 0 or a negative errno as cw_outfile_new.
+ */
+int cw_outfile_adopt(struct cw_outfile **file, const char *path, const struct stat *status,
+		     const struct cw_outfile_options *options);
 
 /* Closes and removes the .part file; with `keep_part`, only closes it. Returns 0, or a negative
  * errno if the .part file stays. */
@@ -141,6 +168,7 @@ int cw_outfile_remove(struct cw_outfile *file, struct cw_error *error);
 /* Fills the free bytes that this process may use in the file's folder. Returns 0 or -errno. */
 int cw_outfile_free_space(const struct cw_outfile *file, uint64_t *bytes);
 
+/* Changes at most while the file is published. */
 const char *cw_outfile_path(const struct cw_outfile *file);
 const char *cw_outfile_part_path(const struct cw_outfile *file); /* NULL when none */
 void cw_outfile_free(struct cw_outfile *file);                   /* accepts NULL */
