@@ -82,6 +82,9 @@ bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);
 /* Fills the books as of now; the threads continue. */
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);
 
+/* Fills `text` with what a stopping run waits for: "dns -> dns.pcap (3 chunks); at most 7 s". */
+void cw_pipeline_waits(struct cw_pipeline *pipeline, char *text, size_t text_bytes);
+
 void cw_pipeline_free(struct cw_pipeline *pipeline); /* accepts NULL */
 
 #endif

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Control of a run by its caller, and its end: threads joined, report filled, memory freed. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
+#include "core/base/plural.h"
 #include "pipeline/state.h"
+
+#define WAITS_SHOWN 3u
 
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline)
 {
@@ -89,6 +95,52 @@ void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 	struct peeking peeking = {.pipeline = pipeline, .books = books};
 
 	cw_turn_hold_any(&pipeline->turn, peek, &peeking);
+}
+
+struct waits {
+	struct cw_pipeline *pipeline;
+	char *text;
+	size_t text_bytes;
+};
+
+/* In the turn. */
+static void describe_waits(void *context)
+{
+	const struct waits *waits = context;
+	const struct cw_outputs *outputs = &waits->pipeline->outputs;
+	uint32_t count = 0;
+	size_t used = 0;
+
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		const struct cw_output *output = &outputs->at[index];
+		uint32_t chunks = atomic_load(&output->shared.chunks_out);
+
+		if (output->shared.state == CW_OUTPUT_FREE || !chunks || ++count > WAITS_SHOWN)
+			continue;
+		used += (size_t)snprintf(waits->text + used, waits->text_bytes - used,
+					 "%s%.100s -> %.100s (%u chunk%s)", used ? ", " : "",
+					 output->rule->name, output->rule->write, chunks,
+					 cw_plural(chunks));
+		used = cw_min_size(used, waits->text_bytes - 1);
+	}
+	if (count > WAITS_SHOWN)
+		snprintf(waits->text + used, waits->text_bytes - used, " and %u more",
+			 count - WAITS_SHOWN);
+	if (!count)
+		snprintf(waits->text, waits->text_bytes, "the last packets");
+}
+
+void cw_pipeline_waits(struct cw_pipeline *pipeline, char *text, size_t text_bytes)
+{
+	struct waits waits = {.pipeline = pipeline, .text = text, .text_bytes = text_bytes};
+	uint64_t give_up_ns = atomic_load(&pipeline->run.give_up_ns), now_ns = cw_now_ns();
+	size_t used;
+
+	cw_turn_hold_any(&pipeline->turn, describe_waits, &waits);
+	used = strlen(text);
+	if (give_up_ns > now_ns)
+		snprintf(text + used, text_bytes - used, "; at most %.0f s",
+			 (double)(give_up_ns - now_ns) * 1e-9);
 }
 
 static void join(pthread_t thread, bool *is_started)

@@ -60,7 +60,7 @@ static void give_up(struct cw_capture *capture)
 void *cw_keeper_main(void *argument)
 {
 	struct cw_capture *capture = argument;
-	uint64_t flush_ns = 0, count_ns = 0, drain_ns = 0, given_up_ns = 0;
+	uint64_t flush_ns = 0, count_ns = 0, give_up_ns = 0, given_up_ns = 0;
 
 	while (!atomic_load(&capture->run->is_done)) {
 		uint64_t now_ns;
@@ -76,9 +76,11 @@ void *cw_keeper_main(void *argument)
 			cw_taps_count(capture);
 			cw_run_wake_lanes(capture->run); /* so that they read their counters too */
 		}
-		if (!drain_ns && atomic_load(&capture->run->is_stopping))
-			drain_ns = now_ns + capture->run->options.drain_ms * (CW_NS_PER_S / 1000);
-		if (drain_ns && now_ns >= drain_ns && !atomic_load(&capture->run->is_giving_up))
+		if (!give_up_ns && atomic_load(&capture->run->is_stopping)) {
+			give_up_ns = now_ns + capture->run->options.drain_ms * (CW_NS_PER_S / 1000);
+			atomic_store(&capture->run->give_up_ns, give_up_ns);
+		}
+		if (give_up_ns && now_ns >= give_up_ns && !atomic_load(&capture->run->is_giving_up))
 			give_up(capture);
 		if (!given_up_ns && atomic_load(&capture->run->is_giving_up))
 			given_up_ns = now_ns;

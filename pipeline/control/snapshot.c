@@ -150,9 +150,15 @@ void cw_snapshot_fini(struct cw_snapshot *snapshot)
 	*snapshot = (struct cw_snapshot){0};
 }
 
+/* In the turn. */
+static void flush(void *context)
+{
+	cw_outputs_flush_all(context);
+}
+
 void cw_pipeline_flush(struct cw_pipeline *pipeline)
 {
-	cw_turn_tend_any(&pipeline->turn, cw_now_ns(), true);
+	cw_turn_hold_any(&pipeline->turn, flush, &pipeline->outputs);
 }
 
 struct rotation {

@@ -43,6 +43,7 @@ struct cw_run {
 	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut and compile nothing more */
 	_Atomic bool is_sealed; /* [END-2] everything is reserved and sealed */
 	_Atomic bool is_done;
+	_Atomic uint64_t give_up_ns;        /* end of the drain, CLOCK_MONOTONIC; 0: not draining */
 	_Atomic bool is_giving_up;          /* the drain took too long */
 	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */
 	_Atomic bool is_aborting;           /* write nothing more */

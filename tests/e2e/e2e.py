@@ -52,11 +52,14 @@ def text_of(result):
     return f"exit {result.status}\nstderr: {result.err[-3000:]}"
 
 
-def start(*arguments, limits=(), **options):
-    """Start capweir; `limits` are (resource, value) pairs set in the child."""
+def start(*arguments, limits=(), signals=(), under=(), **options):
+    """Start capweir; `limits` are (resource, value) pairs set in the child, `signals` pairs of a
+    signal and what it does there: SIG_DFL or SIG_IGN; `under` is a program that starts it."""
     def before():
         for kind, value in limits:
             resource.setrlimit(kind, (value, value))
+        for number, action in signals:
+            signal.signal(number, action)
 
     is_capture = "-i" in arguments and str(arguments[0]).startswith(("-", "capture"))
     if is_capture and "-Z" not in arguments and os.geteuid() == 0:
@@ -64,8 +67,8 @@ def start(*arguments, limits=(), **options):
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen([CAPWEIR, *map(str, arguments)],
-                            preexec_fn=before if limits else None, **options)
+    return subprocess.Popen([*under, CAPWEIR, *map(str, arguments)],
+                            preexec_fn=before if limits or signals else None, **options)
 
 
 def finish(process, timeout=None):
@@ -123,6 +126,16 @@ def read_said(process, wanted):
     process.said += piece
 
 
+def abort(process):
+    """Interrupt a run that is stopping until it ends: an interrupt soon after the first signal
+    repeats it. Its result."""
+    end = time.monotonic() + TIMEOUT
+    while process.poll() is None and time.monotonic() < end:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    return finish(process)
+
+
 def wait_for_signals(process):
     """Wait until SIGINT and SIGTERM have a handler; a mask would not tell, as forks block all."""
     def takes_them():
@@ -170,14 +183,19 @@ def wait_compiling(process):
     return compiler()
 
 
+def children_of(parent):
+    """The process ids of the children."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
+            if int(file.read().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(name))
+    return found
+
+
 def child_of(parent):
     """The process id of a child, or None."""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
-                if int(file.read().rpartition(")")[2].split()[1]) == parent:
-                    return int(name)
-    return None
+    return next(iter(children_of(parent)), None)
 
 
 def cpu_seconds_of(process):

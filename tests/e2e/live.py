@@ -228,6 +228,10 @@ class Capture:
     def __init__(self, *arguments, json=True, wait=True, **options):
         arguments = list(arguments) + (["--json"] if json else [])
         self.process = e2e.start(*arguments, **options)
+        self.pid = self.process.pid
+        if options.get("under"):
+            e2e.wait_until(lambda: e2e.child_of(self.process.pid), "it is started", self.process)
+            self.pid = e2e.child_of(self.process.pid)
         self.out, self.err = [], []
         self.threads = [threading.Thread(target=self.read, args=args, daemon=True)
                         for args in ((self.process.stdout, self.out),
@@ -259,7 +263,7 @@ class Capture:
 
     def thread(self, name):
         """The directory in /proc of the thread with this name, or None."""
-        tasks = f"/proc/{self.process.pid}/task"
+        tasks = f"/proc/{self.pid}/task"
         with contextlib.suppress(OSError):
             for task in os.listdir(tasks):
                 with contextlib.suppress(OSError), open(f"{tasks}/{task}/comm") as file:
@@ -325,7 +329,8 @@ class Capture:
         return e2e.cpu_seconds_of(self.process.pid)
 
     def signal(self, number=signal.SIGINT):
-        self.process.send_signal(number)
+        if self.process.poll() is None:
+            os.kill(self.pid, number)
 
     def kill(self):
         self.process.kill()

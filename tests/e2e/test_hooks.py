@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import e2e
 
@@ -182,14 +183,14 @@ class Hooks(e2e.Test):
                     return int(name)
         return None
 
-    def begin(self):
+    def begin(self, *arguments):
         """A run with ten files, all written, and four hooks that run; the process that runs them;
         and the FIFO from which each hook takes a byte before it ends."""
         os.mkfifo(self.path("hold"))
         hold = open(self.path("hold"), "r+b", buffering=0)
         self.addCleanup(hold.close)
         run = e2e.start("split", "-q", "-r", self.source, "-R", self.rules(("all", "")),
-                        env=dict(os.environ, SPY_HOLD=self.path("hold")))
+                        *arguments, env=dict(os.environ, SPY_HOLD=self.path("hold")))
         self.addCleanup(lambda: run.poll() is None and run.kill())
         e2e.wait_until(lambda: os.path.exists(self.path("all-9.pcap")), "the files are there", run)
         e2e.wait_until(lambda: len(self.said()) >= 4, "four hooks run", run)
@@ -200,16 +201,61 @@ class Hooks(e2e.Test):
             return file.read().rpartition(")")[2].split()[0] in "ZX"
         return True
 
-    def test_a_signal_ends_the_waiting(self):
-        run, _, hold = self.begin()
-        run.send_signal(signal.SIGUSR1)
-        run.send_signal(signal.SIGINT)
-        run.send_signal(signal.SIGINT)
-        run.wait(e2e.TIMEOUT)
-        self.assertEqual(self.ended_count(), 0, "it waited for hooks")
+    def test_a_first_signal_waits_for_hooks(self):
+        for numbers in ((signal.SIGINT,), (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)):
+            run, _, hold = self.begin()
+            for number in numbers:
+                run.send_signal(number)
+            e2e.wait_said(run, "waiting for hooks")
+            hold.write(bytes(10))
+            done = e2e.finish(run)
+            self.assertEqual(done.status, 0, e2e.text_of(done))
+            self.assertEqual(self.ended_count(), 10)
+            self.remove_all()
+
+    def test_a_later_signal_kills_hooks(self):
+        for number, status in ((signal.SIGTERM, 1), (signal.SIGINT, 130)):
+            run, runner, _ = self.begin("--json")
+            hooks = e2e.children_of(runner)
+            self.assertEqual(len(hooks), 4)
+            run.send_signal(signal.SIGTERM)
+            while run.poll() is None:  # signals within a second repeat the first one
+                run.send_signal(number)
+                time.sleep(0.01)
+            done = e2e.finish(run)
+            self.assertEqual(done.status, status, e2e.text_of(done))
+            report = json.loads(done.out)
+            self.assertEqual(report["hooks"], {"run": 10, "failed": 10})
+            self.assertFalse(report["complete"])
+            self.assertEqual(done.err.count("killed: a second signal"), 4, done.err)
+            self.assertIn("6 waiting hooks not run", done.err)
+            self.assertEqual((len(self.said()), self.ended_count()), (4, 0))
+            for hook in hooks:
+                self.assertTrue(self.is_gone(hook))
+            self.remove_all()
+
+    def test_sigquit_kills_hooks_at_once(self):
+        run, _, _ = self.begin()
+        run.send_signal(signal.SIGQUIT)
+        done = e2e.finish(run)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertEqual(done.err.count("killed: a second signal"), 4, done.err)
+
+    def test_signals_to_everybody_reach_the_run_only(self):
+        """As by kill -1: the process that runs hooks ignores what would end it."""
+        run, runner, hold = self.begin()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1,
+                       signal.SIGUSR2, signal.SIGALRM, signal.SIGRTMIN, signal.SIGRTMAX):
+            os.kill(runner, number)
         hold.write(bytes(10))
-        run.communicate()
-        self.assertIn(run.returncode, (1, 130))
+        done = e2e.finish(run)
+        self.assertEqual(done.status, 0, e2e.text_of(done))
+        self.assertEqual(self.ended_count(), 10)
+
+    def remove_all(self):
+        for name in os.listdir(self.directory):
+            if name not in ("spy", "in.pcap"):
+                os.unlink(self.path(name))
 
     def test_a_run_that_is_killed_leaves_no_process_behind(self):
         run, runner, hold = self.begin()

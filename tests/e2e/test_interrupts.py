@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 
@@ -11,12 +12,13 @@ import faults
 
 
 class Interrupts(faults.Test):
-    def braked(self, threads=2):
+    def braked(self, threads=2, hangup=signal.SIG_DFL):
         brake = faults.Brake(self.path("brake"))
         process = e2e.start("split", "-r", self.input, "-f", "udp", "-w", brake.path, "-f", "udp",
                             "-w", self.path("file.pcap"), "-t", threads, "--json", "--buffer",
                             "64KiB", "--batch-packets", 50,
-                            env=faults.without_leak_reports())
+                            env=faults.without_leak_reports(),
+                            signals=[(signal.SIGHUP, hangup)])
         brake.wait_full(process)
         return brake, process
 
@@ -51,14 +53,18 @@ class Interrupts(faults.Test):
     def test_a_termination_does_the_same(self):
         self.check_first_signal(signal.SIGTERM)
 
-    def check_second_signal(self, first, second):
+    def stopping(self, number):
+        """A run that cannot end after its first signal: the brake is on."""
         brake, process = self.braked()
         e2e.wait_until(self.parts, "the other file is begun", process)
-        process.send_signal(first)
+        process.send_signal(number)
         e2e.wait_said(process, "stopping")
         self.assertIsNone(process.poll(), "the first signal must wait for what was handed out")
-        process.send_signal(second)
-        done = e2e.finish(process)  # though the brake is on: nobody reads the pipe
+        return brake, process
+
+    def check_abort(self, first):
+        brake, process = self.stopping(first)
+        done = e2e.abort(process)  # though nobody reads the pipe
         brake.close()
         os.unlink(brake.path)
         self.assertEqual(done.status, 130, e2e.text_of(done))
@@ -88,19 +94,72 @@ class Interrupts(faults.Test):
         e2e.wait_until(self.parts, "the file is begun", process)
         process.send_signal(signal.SIGINT)
         e2e.wait_said(process, "stopping")
-        process.send_signal(signal.SIGINT)
         process.stdin.close()
         process.stdin = None
-        done = e2e.finish(process)
+        done = e2e.abort(process)
         brake.close()
         self.assertEqual(done.status, 130, e2e.text_of(done))
         self.check_parts(1)
 
-    def test_a_second_interrupt_ends_promptly_and_leaves_whole_prefixes(self):
-        self.check_second_signal(signal.SIGINT, signal.SIGINT)
+    def test_a_later_interrupt_ends_promptly_and_leaves_whole_prefixes(self):
+        for first in (signal.SIGINT, signal.SIGTERM):
+            self.check_abort(first)
+            for name in self.parts():
+                os.unlink(self.path(name))
 
-    def test_a_termination_after_an_interrupt_ends_promptly(self):
-        self.check_second_signal(signal.SIGINT, signal.SIGTERM)
+    def test_sigquit_aborts_at_once(self):
+        for is_stopping in (False, True):
+            brake, process = self.stopping(signal.SIGINT) if is_stopping else self.braked()
+            process.send_signal(signal.SIGQUIT)
+            done = e2e.finish(process)
+            brake.close()
+            os.unlink(brake.path)
+            self.assertEqual(done.status, 130, e2e.text_of(done))
+            self.assertIn("aborted", done.err)
+            for name in self.parts():
+                os.unlink(self.path(name))
+
+    def test_terminations_never_abort_and_say_what_is_waited_for(self):
+        brake, process = self.stopping(signal.SIGINT)
+        others = (signal.SIGTERM, signal.SIGALRM, signal.SIGXCPU, signal.SIGRTMAX)
+
+        def is_answered():
+            for number in others:
+                process.send_signal(number)
+            if select.select([process.stderr], [], [], 0)[0]:
+                e2e.read_said(process, "Waiting for")
+            return b"Waiting for" in process.said
+
+        e2e.wait_until(is_answered, "an answer", process)
+        e2e.wait_said(process, f"rule1 -> {brake.path} (")
+        self.check_drained(brake, process)
+
+    def check_drained(self, brake, process):
+        """A run that was asked to end does so once its pipe is read, with whole files."""
+        piped = brake.drain(process)
+        brake.close()
+        os.unlink(brake.path)
+        done = e2e.finish(process)
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertNotIn("aborted", done.err)
+        self.assertEqual(done.err.count("stopping: "), 1)
+        report = json.loads(done.out)
+        for packets in (e2e.parse_capture(piped).packets,
+                        e2e.read_capture(self.path("file.pcap")).packets):
+            self.assertEqual(e2e.essence(packets), self.source[:report["packets"]])
+        self.assert_no_parts()
+        os.unlink(self.path("file.pcap"))
+
+    def test_several_signals_at_once_are_one_request(self):
+        for numbers in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT),
+                        (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP),
+                        (signal.SIGALRM, signal.SIGINT, signal.SIGRTMIN)):
+            with self.subTest(numbers):
+                brake, process = self.braked()
+                for number in numbers:
+                    process.send_signal(number)
+                e2e.wait_said(process, "stopping")
+                self.check_drained(brake, process)
 
     def test_a_fifo_without_reader_can_be_interrupted(self):
         os.mkfifo(self.path("fifo"))
@@ -116,7 +175,7 @@ class Interrupts(faults.Test):
     def test_an_interrupt_before_the_first_byte(self):
         os.mkfifo(self.path("in"))
         for source in ("-", self.path("in")):
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGALRM):
                 process = e2e.start("split", "-r", source, "-w", self.path("out.pcap"),
                                     stdin=subprocess.PIPE)
                 e2e.wait_for_signals(process)
@@ -144,18 +203,21 @@ class Interrupts(faults.Test):
         self.assertEqual(done.status, 130, e2e.text_of(done))
         self.assertEqual([name for name in os.listdir(self.directory) if "big" in name], [])
 
-    def test_a_hangup_is_refused_and_changes_nothing(self):
+    def test_a_hangup_ends_the_run_unless_it_is_ignored(self):
         brake, process = self.braked()
         process.send_signal(signal.SIGHUP)
-        e2e.wait_said(process, "SIGHUP")
+        e2e.wait_said(process, "stopping")
+        self.check_drained(brake, process)
+        brake, process = self.braked(hangup=signal.SIG_IGN)
+        process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR2)
         e2e.wait_said(process, "packets")
         brake.drain(process)
         brake.close()
         done = e2e.finish(process)
         self.assertEqual(done.status, 0, e2e.text_of(done))
-        self.assertIn("SIGHUP", done.err)
-        self.assertIn("packets", done.err)
+        self.assertNotIn("stopping", done.err)
         self.assertEqual(e2e.essence(e2e.read_capture(self.path("file.pcap")).packets),
                          self.source)
 

@@ -44,10 +44,6 @@ class Rules(live.Test):
         capture.wait_until(lambda: capture.text().count(said) > before, said)
         return capture.text()
 
-    def refuse_reload(self, capture, said):
-        capture.signal(signal.SIGHUP)
-        capture.wait_line(said)
-
     def where(self):
         """Options for the way in which a capture is asked."""
         return []
@@ -182,18 +178,6 @@ class Both:
         report = self.report_of(capture.stop())
         self.assertEqual(report["hooks"], {"run": 2, "failed": 0})
 
-    def test_without_a_file_there_is_nothing_to_reload(self):
-        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), *self.where())
-        self.refuse_reload(capture, self.no_file)
-        self.report_of(capture.stop())
-        with open(self.path("in.yaml"), "w") as file:
-            file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
-        with open(self.path("in.yaml")) as file:
-            capture = self.capture("-i", "in", "-R", "-", "-o", self.directory, *self.where(),
-                                   stdin=file)
-        self.refuse_reload(capture, self.no_file_but_input)
-        self.report_of(capture.stop())
-
     def test_standard_output_has_one_stream(self):
         rules = ("rules:\n  {}: {{filter: {}, write: '-'}}\n"
                  "  all: {{filter: udp, write: all.pcap}}\n")
@@ -227,8 +211,6 @@ class Both:
 
 class Reload(Both, Rules):
     """By a signal."""
-
-    no_file, no_file_but_input = "no rules file to reload", "standard input"
 
     def test_each_packet_is_filed_by_one_generation(self):
         """Every generation has a rule of its own that takes all: together they have each packet
@@ -354,8 +336,6 @@ class Reload(Both, Rules):
 class Control(Both, Rules):
     """The same, and more, over --control; by a capture that has become nobody where it may."""
 
-    no_file = no_file_but_input = "no rules file that could be read again"
-
     def where(self):
         self.socket = self.path("control")
         return ["--control", self.socket]
@@ -370,6 +350,18 @@ class Control(Both, Rules):
         done = e2e.capweir("stats", "--control", self.socket, "--json")
         self.assertEqual(done.status, 0, e2e.text_of(done))
         return json.loads(done.out)
+
+    def test_without_a_file_there_is_nothing_to_reload(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"), *self.where())
+        self.refuse_reload(capture, "no rules file that could be read again")
+        self.report_of(capture.stop())
+        with open(self.path("in.yaml"), "w") as file:
+            file.write("rules:\n  all: {filter: udp, write: other.pcap}\n")
+        with open(self.path("in.yaml")) as file:
+            capture = self.capture("-i", "in", "-R", "-", "-o", self.directory, *self.where(),
+                                   stdin=file)
+        self.refuse_reload(capture, "no rules file that could be read again")
+        self.report_of(capture.stop())
 
     def reload(self, capture, text, said):
         """By the socket instead of the signal: the answer comes when it is done."""

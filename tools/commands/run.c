@@ -2,10 +2,8 @@
 /* One run from start to report: its sockets, privileges and hooks, its exit status. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -88,21 +86,53 @@ static void run_hook(void *context, const struct cw_rule *rule, const char *path
 	cw_hooks_run_any(run->hooks, rule->name, rule->hook, path);
 }
 
-/* Waits for the hooks, after all files are complete. A signal ends the wait, not the hooks. */
-static void finish_hooks(struct cw_session *run, int signal_fd, struct cw_report *report)
+static void kill_hooks(struct cw_session *run)
 {
-	struct signalfd_siginfo signal;
+	run->has_killed_hooks = true;
+	cw_hooks_kill(run->hooks);
+	cw_signals_asked(&run->signals, cw_now_ns());
+}
+
+/* Acts on the signals that came while hooks run. Returns false to wait for hooks no longer. */
+static bool handle_signals(struct cw_session *run)
+{
+	for (;;) {
+		switch (cw_signals_next(&run->signals)) {
+		case CW_SIGNAL_NONE:
+			return true;
+		case CW_SIGNAL_STOP:
+			cw_complain("all files are complete: waiting for hooks; Ctrl-C or SIGTERM "
+				    "after 1 s kills them");
+			cw_signals_asked(&run->signals, cw_now_ns());
+			break;
+		case CW_SIGNAL_ABORT:
+			run->was_interrupted = true;
+			if (run->has_killed_hooks)
+				return false; /* the kernel cannot end a hook, as on a dead disk */
+			kill_hooks(run);
+			break;
+		case CW_SIGNAL_PRESS:
+			kill_hooks(run);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* Waits for the hooks, after all files are complete. */
+static void finish_hooks(struct cw_session *run, struct cw_report *report)
+{
 	struct cw_hooks_result result;
 	int status;
 
 	if (!run->hooks)
 		return;
 	do
-		status = cw_hooks_finish(run->hooks, signal_fd, &result);
-	while (status == -EINTR && read(signal_fd, &signal, sizeof(signal)) == sizeof(signal) &&
-	       signal.ssi_signo != SIGINT && signal.ssi_signo != SIGTERM);
+		status = cw_hooks_finish(run->hooks, run->signals.fd, &result);
+	while (status == -EINTR && handle_signals(run));
 	if (status == -EINTR)
-		cw_complain("no longer waiting for hooks; running hooks continue");
+		cw_complain("no longer waiting for killed hooks");
 	else if (status < 0)
 		cw_complain("the process that runs hooks has died: remaining hooks were not run");
 	report->hooks_run = result.run;
@@ -116,7 +146,7 @@ static bool is_count(const struct cw_pipeline_options *options)
 	return options->rules->count == 1 && options->rules->rules[0].is_count;
 }
 
-static int finish(struct cw_session *run, const struct cw_arguments *arguments, int signal_fd)
+static int finish(struct cw_session *run, const struct cw_arguments *arguments)
 {
 	static const int statuses[] = {[CW_VERDICT_COMPLETE] = CW_EXIT_COMPLETE,
 				       [CW_VERDICT_INCOMPLETE] = CW_EXIT_PROBLEM,
@@ -127,7 +157,7 @@ static int finish(struct cw_session *run, const struct cw_arguments *arguments, 
 
 	clearerr(stderr); /* from here on, text is part of the report */
 	result = cw_pipeline_finish(run->pipeline, &report);
-	finish_hooks(run, signal_fd, &report);
+	finish_hooks(run, &report);
 	if (result < 0)
 		return cw_fail("out of memory for the report. The messages above name the files "
 			       "that are not complete");
@@ -144,12 +174,6 @@ static int finish(struct cw_session *run, const struct cw_arguments *arguments, 
 		cw_report_print_count(&report);
 	cw_report_fini(&report);
 	return run->was_interrupted ? CW_EXIT_STOPPED : status;
-}
-
-static void end_early(int number)
-{
-	(void)number;
-	_exit(CW_EXIT_STOPPED);
 }
 
 /* Live, or if -Z says so: a split stays who started it. */
@@ -191,14 +215,13 @@ static int check_confinement(const struct cw_arguments *arguments,
 
 /*
  * Called with all interfaces open, before the first thread and the first write. Drops privileges of
- * a live capture, or of any run with -Z. From here on cw_run reads SIGINT and SIGTERM.
+ * a live capture, or of any run with -Z. From here on signals are read by cw_session_wait.
  */
 static void get_ready(void *context)
 {
 	const struct cw_session *run = context;
 	const struct cw_confine_options confine = confinement(run->arguments);
 	struct cw_error error = {0};
-	sigset_t signals;
 	int result = changes_user(run->arguments) ? cw_confine(&confine, &error) : 0;
 
 	if (result < 0) {
@@ -212,30 +235,7 @@ static void get_ready(void *context)
 		cw_complain("warning: the user that captures cannot read %s (%s): reloads will be "
 			    "refused. Make the file readable for that user",
 			    run->arguments->rules.file, strerror(errno));
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
-/*
- * Sets up signals for the start, which may wait for pipes and libpcap but writes nothing: until the
- * first thread, a signal ends the process at once. The compile helper ends when its socket closes.
- */
-static int watch_signals(void)
-{
-	const struct sigaction early = {.sa_handler = end_early};
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	sigaction(SIGINT, &early, NULL);
-	sigaction(SIGTERM, &early, NULL);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	cw_signals_ready();
 }
 
 int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
@@ -249,11 +249,10 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 				 .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
 	struct cw_pipeline_options filled = *options;
 	struct cw_error error = {0};
-	int signal_fd = watch_signals();
-	int result;
+	int result = cw_signals_open(&run.signals, cw_session_can_reload(&run));
 
-	if (signal_fd < 0) {
-		result = cw_fail("cannot watch signals: %s", strerror(errno));
+	if (result < 0) {
+		result = cw_fail("cannot watch signals: %s", strerror(-result));
 		goto out;
 	}
 	run.start_ns = cw_now_ns();
@@ -280,15 +279,14 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		cw_complain("serving metrics at http://%s/metrics",
 			    cw_metrics_address(run.metrics));
 	cw_notify(run.notify_fd, "READY=1");
-	cw_session_wait(&run, signal_fd);
-	result = finish(&run, arguments, signal_fd);
+	cw_session_wait(&run);
+	result = finish(&run, arguments);
 	cw_pipeline_free(run.pipeline);
 out:
 	cw_metrics_close(run.metrics);
 	cw_control_close(run.control);
 	if (run.notify_fd >= 0)
 		close(run.notify_fd);
-	if (signal_fd >= 0)
-		close(signal_fd);
+	cw_signals_close(&run.signals);
 	return result;
 }

@@ -12,6 +12,7 @@
 
 #include "pipeline/pipeline.h"
 #include "tools/options/options.h"
+#include "tools/process/signals.h"
 
 struct cw_control;
 struct cw_hooks;
@@ -25,7 +26,8 @@ struct cw_session {
 	uint64_t start_ns;       /* CLOCK_MONOTONIC */
 	struct cw_progress last; /* live: counters at the last progress line */
 	double last_s;           /* live: time of that line, seconds after the start */
-	int notify_fd;           /* socket of the service manager; -1: none */
+	struct cw_signals signals;
+	int notify_fd; /* socket of the service manager; -1: none */
 	bool is_live;
 	struct cw_control *control; /* NULL: no control socket */
 	struct cw_metrics *metrics; /* NULL: no metrics server */
@@ -34,7 +36,8 @@ struct cw_session {
 	_Atomic bool has_progress; /* stderr shows an unfinished progress line; any thread reads */
 	bool wants_progress;       /* stderr is a terminal */
 	bool is_stopped;           /* by a signal, the control socket or --duration */
-	bool was_interrupted;      /* split: stopped by a signal, exit status 130 */
+	bool was_interrupted;      /* split: stopped by a signal; live: aborted; exit status 130 */
+	bool has_killed_hooks;
 };
 
 /* Returns the seconds since the start. */
@@ -52,9 +55,6 @@ void cw_session_print_stats(struct cw_session *run);
 /* Returns whether the rules of this run can change. */
 bool cw_session_can_reload(const struct cw_session *run);
 
-/* Requests a reload; the pipeline reports its result. */
-void cw_session_reload(struct cw_session *run);
-
 /* Reads the rules file again, in the pipeline's reload thread, with all checks of the start.
  * `context` is the run. */
 int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error *error);
@@ -63,6 +63,6 @@ int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error
 void cw_session_stop_by_control(void *context);
 
 /* Waits until all threads are done. Meanwhile acts on signals, the control socket and the clock. */
-void cw_session_wait(struct cw_session *run, int signal_fd);
+void cw_session_wait(struct cw_session *run);
 
 #endif

@@ -2,14 +2,13 @@
 /* The wait for a run's end: signals, the control socket, the clock, progress. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/plural.h"
 #include "pipeline/control/control.h"
+#include "pipeline/control/snapshot.h"
 #include "tools/commands/run.h"
 #include "tools/process/metrics.h"
 #include "tools/process/notify.h"
@@ -31,32 +30,52 @@ static _Noreturn void abort_run(struct cw_session *run, int status)
 	_exit(status);
 }
 
-static void handle_signal(struct cw_session *run, int signal_fd)
+static void stop_by_signal(struct cw_session *run)
 {
-	struct signalfd_siginfo signal = {.ssi_signo = SIGTERM};
+	run->is_stopped = true;
+	run->was_interrupted = !run->is_live;
+	cw_notify(run->notify_fd, "STOPPING=1");
+	cw_pipeline_request_stop(run->pipeline);
+	cw_complain("stopping: writing all packets %s so far; Ctrl-C again after 1 s aborts",
+		    run->is_live ? "captured" : "read");
+	cw_signals_asked(&run->signals, cw_now_ns());
+}
 
-	if (read(signal_fd, &signal, sizeof(signal)) < 0) {
-		if (errno == EINTR || errno == EAGAIN || run->is_stopped)
+static void report_waits(struct cw_session *run)
+{
+	char waits[512];
+
+	cw_pipeline_waits(run->pipeline, waits, sizeof(waits));
+	cw_complain("still stopping; Ctrl-C or SIGQUIT aborts. Waiting for %s", waits);
+}
+
+/* Acts on every signal that has come. */
+static void handle_signals(struct cw_session *run)
+{
+	for (;;) {
+		switch (cw_signals_next(&run->signals)) {
+		case CW_SIGNAL_NONE:
 			return;
-		/* It may be any signal: ending is safer than running on for ever. */
-		cw_complain("cannot read a signal: %s", strerror(errno));
-	}
-	switch (signal.ssi_signo) {
-	case SIGUSR1:
-		cw_session_print_stats(run);
-		break;
-	case SIGHUP:
-		cw_session_reload(run);
-		break;
-	default:
-		if (run->is_stopped)
+		case CW_SIGNAL_STOP:
+			stop_by_signal(run);
+			break;
+		case CW_SIGNAL_SAME:
+			break;
+		case CW_SIGNAL_ABORT:
 			abort_run(run, CW_EXIT_STOPPED);
-		run->is_stopped = true;
-		run->was_interrupted = !run->is_live;
-		cw_notify(run->notify_fd, "STOPPING=1");
-		cw_complain("stopping: writing all packets %s so far; another signal aborts",
-			    run->is_live ? "captured" : "read");
-		cw_pipeline_request_stop(run->pipeline);
+		case CW_SIGNAL_PRESS:
+			report_waits(run);
+			break;
+		case CW_SIGNAL_RELOAD:
+			cw_pipeline_request_reload(run->pipeline);
+			break;
+		case CW_SIGNAL_STATS:
+			cw_session_print_stats(run);
+			break;
+		case CW_SIGNAL_FLUSH:
+			cw_pipeline_flush(run->pipeline);
+			break;
+		}
 	}
 }
 
@@ -122,11 +141,11 @@ static void keep_time(struct cw_session *run, double *progress_s, double *stats_
 	}
 }
 
-void cw_session_wait(struct cw_session *run, int signal_fd)
+void cw_session_wait(struct cw_session *run)
 {
 	struct pollfd fds[3 + CW_CONTROL_FDS_MAX] = {
 	    {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
-	    {.fd = signal_fd, .events = POLLIN},
+	    {.fd = run->signals.fd, .events = POLLIN},
 	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
 	const struct timespec pause = {.tv_nsec = 10000000};
 	double progress_s = 1, stats_s = (double)run->arguments->live.stats_ms / 1000;
@@ -138,11 +157,11 @@ void cw_session_wait(struct cw_session *run, int signal_fd)
 		if (ready < 0 && errno != EINTR) { /* no memory: look at both again soon */
 			nanosleep(&pause, NULL);
 			fds[0].revents = cw_pipeline_is_done(run->pipeline) ? POLLIN : 0;
-			handle_signal(run, signal_fd);
+			handle_signals(run);
 		}
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
-			handle_signal(run, signal_fd);
+			handle_signals(run);
 		if (ready > 0 && count)
 			cw_control_serve(run->control, run->pipeline, fds + 3, count);
 		if (run->metrics) /* also after a client's timeout */

@@ -9,19 +9,6 @@
 #include "tools/request/folders.h"
 #include "tools/request/request.h"
 
-void cw_session_reload(struct cw_session *run)
-{
-	const char *rules = run->arguments->rules.file;
-
-	if (!run->is_live)
-		cw_complain("SIGHUP ignored: only a live capture reloads rules; split continues");
-	else if (!rules)
-		cw_complain("SIGHUP ignored: no rules file to reload; start with -R RULES");
-	else if (!cw_pipeline_request_reload(run->pipeline))
-		cw_complain("SIGHUP ignored: the rules came from standard input, which cannot be "
-			    "read again; start with -R RULES");
-}
-
 int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error *error)
 {
 	const struct cw_session *run = context;

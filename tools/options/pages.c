@@ -41,8 +41,8 @@ const struct cw_command_text cw_command_texts[] = {
      "capweir -i IFACE -w FILE [OPTIONS] [EXPR]",
      "Captures packets and writes those that match a rule's filter to the rule's file. EXPR after "
      "the options is a global filter. The last usage is tcpdump's.\n"
-     "Stops at -c, --duration or a signal, after writing everything captured; a second signal "
-     "aborts. Needs the capability CAP_NET_RAW.",
+     "Stops at -c, --duration or a signal, after writing everything captured. A second Ctrl-C, "
+     "more than a second later, aborts. Needs the capability CAP_NET_RAW.",
      NULL,
      "# the last 24 hours, in files of one hour\n"
      "capweir capture -i eth0 -b interval:1h -b files:24 -w '%Y%m%d-%H.pcap'\n"
@@ -54,7 +54,7 @@ const struct cw_command_text cw_command_texts[] = {
      "0\tcomplete\n"
      "1\tcapturing or writing fails, or packets are lost; the report says which\n" RULES_EXIT
      "\n3\tthe kernel dropped more packets than --max-drop\n"
-     "130\taborted by a second signal"},
+     "130\taborted by a second Ctrl-C or by SIGQUIT"},
     {"check", CW_CHECK, CW_CHECK, CHECKING, "check a rules file", "capweir check RULES [OPTIONS]",
      "Reads a rules file and compiles its filters. Writes nothing.", NULL,
      "# for Ethernet\n"

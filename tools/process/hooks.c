@@ -27,6 +27,7 @@ struct cw_hooks {
 	/* one increment a hook: sequentially consistent order costs nothing */
 	_Atomic uint64_t run;    /* hooks requested */
 	_Atomic uint64_t unsent; /* hooks whose request could not be sent */
+	bool is_ending;          /* the last request was sent */
 };
 
 static int make_sockets(int sockets[2])
@@ -161,8 +162,9 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 	*result = (struct cw_hooks_result){.run = atomic_load(&hooks->run),
 					   .failed = atomic_load(&hooks->unsent)};
 	/* Not empty: recv() returns 0 for an empty message as for a closed socket. */
-	if (!send_message(hooks, CW_HOOKS_LAST, sizeof(CW_HOOKS_LAST)))
+	if (!hooks->is_ending && !send_message(hooks, CW_HOOKS_LAST, sizeof(CW_HOOKS_LAST)))
 		return -EPIPE;
+	hooks->is_ending = true;
 	while ((ready = poll(fds, 2, -1)) < 0 && errno == EINTR)
 		;
 	if (ready > 0 && !(fds[0].revents & (POLLIN | POLLHUP)))
@@ -174,6 +176,12 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 		return -EPIPE;
 	result->failed += failed;
 	return 0;
+}
+
+void cw_hooks_kill(struct cw_hooks *hooks)
+{
+	/* If it fails, the process that runs hooks has died, which cw_hooks_finish reports. */
+	(void)send_message(hooks, CW_HOOKS_KILL, sizeof(CW_HOOKS_KILL));
 }
 
 void cw_hooks_free(struct cw_hooks *hooks)

@@ -10,6 +10,7 @@
  *   cw_hooks_start()    one thread, not confined yet
  *   cw_hooks_run_any()  any thread, once a file has its final name
  *   cw_hooks_finish()   waits for all hooks
+ *   cw_hooks_kill()     ends that wait soon
  */
 #ifndef CW_TOOLS_PROCESS_HOOKS_H
 #define CW_TOOLS_PROCESS_HOOKS_H
@@ -49,9 +50,13 @@ int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *optio
 void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *words,
 		      const char *path);
 
-/* Waits for all hooks. Returns -EINTR if `wake_fd` becomes readable (hooks keep running), -EPIPE if
- * the process that runs hooks has died. */
+/* Waits for all hooks; no more may be requested. Returns -EINTR if `wake_fd` becomes readable:
+ * call again, hooks go on. Returns -EPIPE if the process that runs hooks has died. */
 int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result *result);
+
+/* Between two calls of cw_hooks_finish: kills the running hooks and drops the waiting ones. All of
+ * them are reported, and count as failed. */
+void cw_hooks_kill(struct cw_hooks *hooks);
 
 void cw_hooks_free(struct cw_hooks *hooks); /* accepts NULL; running hooks keep running */
 

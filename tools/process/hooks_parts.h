@@ -11,8 +11,10 @@
 struct cw_hooks_options;
 
 /* A request is one message of NUL-terminated words: the rule's name, then the command. A message of
- * one empty word ends the requests; the reply to it is the number of failed hooks. */
+ * one empty word ends the requests; the reply to it is the number of failed hooks. Two empty words,
+ * later, kill the hooks. */
 #define CW_HOOKS_LAST ""
+#define CW_HOOKS_KILL "\0"
 
 /* Main function of the process that runs hooks; `fd` is its end of the socket pair. Its first
  * message is 0, or the negative errno of a failed start. */

@@ -2,13 +2,15 @@
 /*
  * The process that runs hooks. It accepts requests immediately, so the capture never waits for a
  * hook. Hooks start in order, a few at a time, each in a separate process group: a hook over the
- * time limit is killed with its children. Each failure is reported on standard error. If the
- * capture dies, no further hook starts, and this process ends after the last running one.
+ * time limit is killed with its children, and so are all at the capture's request. Each failure is
+ * reported on standard error. If the capture dies, no further hook starts, and this process ends
+ * after the last running one.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -17,12 +19,13 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/plural.h"
+#include "core/base/signals.h"
 #include "tools/process/hooks.h"
 #include "tools/process/hooks_parts.h"
 #include "tools/text/complain.h"
 
 #define WORDS_MAX 256u
-#define SIGNAL_COUNT 64
 #define NOT_STARTED 127 /* exit status of a hook that cannot be executed, as in a shell */
 
 struct request {
@@ -31,11 +34,17 @@ struct request {
 	char words[]; /* the message, NUL-terminated words */
 };
 
+enum killed {
+	KILLED_NOT,
+	KILLED_LATE,      /* at its time limit */
+	KILLED_BY_SIGNAL, /* at the capture's request */
+};
+
 struct job {
 	struct request *request; /* NULL: the slot is free */
 	pid_t pid;
 	uint64_t end_ns; /* CLOCK_MONOTONIC */
-	bool is_killed;
+	enum killed killed;
 };
 
 struct runner {
@@ -64,21 +73,57 @@ static void split_words(struct request *request, char **words)
 	words[count] = NULL;
 }
 
-static void tell(struct runner *runner, struct request *request, const char *what, int number,
-		 const char *unit)
+/* Counts a hook as failed and reports why. */
+static void __attribute__((format(printf, 3, 4)))
+tell(struct runner *runner, struct request *request, const char *why, ...)
 {
 	char *words[WORDS_MAX + 1] = {0};
+	char text[128];
 	uint32_t last = 0;
+	va_list values;
 
+	va_start(values, why);
+	vsnprintf(text, sizeof(text), why, values);
+	va_end(values);
 	runner->failed++;
 	split_words(request, words);
 	while (words[last + 1])
 		last++;
-	cw_complain("rule %s: hook %s failed for %s: %s %d%s", words[0], words[1], words[last],
-		    what, number, unit);
+	cw_complain("rule %s: hook %s failed for %s: %s", words[0], words[1], words[last], text);
 }
 
 /* ---- requests ---- */
+
+static void drop_waiting(struct runner *runner)
+{
+	struct request *request;
+
+	if (runner->waiting)
+		cw_complain("%u waiting hook%s not run: a signal ended the wait for hooks",
+			    runner->waiting, cw_plural(runner->waiting));
+	runner->failed += runner->waiting;
+	while ((request = runner->first)) {
+		runner->first = request->next;
+		free(request);
+	}
+	runner->last = NULL;
+	runner->waiting = 0;
+}
+
+/* Kills a hook with the processes that it started. */
+static void kill_job(struct job *job, enum killed why)
+{
+	job->killed = why;
+	kill(-job->pid, SIGKILL);
+}
+
+static void kill_all(struct runner *runner)
+{
+	drop_waiting(runner);
+	for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++)
+		if (runner->jobs[i].request && !runner->jobs[i].killed)
+			kill_job(&runner->jobs[i], KILLED_BY_SIGNAL);
+}
 
 static void take_message(struct runner *runner)
 {
@@ -88,6 +133,10 @@ static void take_message(struct runner *runner)
 
 	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (bytes == sizeof(CW_HOOKS_KILL)) {
+		kill_all(runner);
+		return;
+	}
 	if (bytes <= (ssize_t)sizeof(CW_HOOKS_LAST)) {
 		runner->is_over = true;
 		runner->is_lost = bytes <= 0;
@@ -122,7 +171,7 @@ static _Noreturn void become_hook(struct request *request)
 
 	split_words(request, words);
 	setpgid(0, 0);
-	for (int i = 1; i <= SIGNAL_COUNT; i++)
+	for (int i = 1; i <= CW_SIGNAL_COUNT; i++)
 		signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -147,7 +196,7 @@ static void start_next(struct runner *runner, struct job *job)
 	if (job->pid == 0)
 		become_hook(request);
 	if (job->pid < 0) {
-		tell(runner, request, "cannot fork: errno", errno, "");
+		tell(runner, request, "cannot fork: %s", strerror(errno));
 		free(request);
 		job->request = NULL;
 		return;
@@ -165,13 +214,15 @@ static void start_hooks(struct runner *runner)
 
 static void end_job(struct runner *runner, struct job *job, int status)
 {
-	if (job->is_killed)
-		tell(runner, job->request, "killed: ran longer than", (int)runner->time_ms,
-		     " ms (--hook-timeout)");
+	if (job->killed == KILLED_LATE)
+		tell(runner, job->request, "killed: ran longer than %d ms (--hook-timeout)",
+		     (int)runner->time_ms);
+	else if (job->killed == KILLED_BY_SIGNAL)
+		tell(runner, job->request, "killed: a second signal asked capweir to end");
 	else if (WIFSIGNALED(status))
-		tell(runner, job->request, "killed by signal", WTERMSIG(status), "");
+		tell(runner, job->request, "killed by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		tell(runner, job->request, "exit status", WEXITSTATUS(status), "");
+		tell(runner, job->request, "exit status %d", WEXITSTATUS(status));
 	free(job->request);
 	job->request = NULL;
 	runner->running--;
@@ -198,11 +249,10 @@ static int keep_time(struct runner *runner)
 		struct job *job = &runner->jobs[i];
 		int left_ms;
 
-		if (!job->request || job->is_killed)
+		if (!job->request || job->killed)
 			continue;
 		if (now >= job->end_ns) {
-			job->is_killed = true;
-			kill(-job->pid, SIGKILL);
+			kill_job(job, KILLED_LATE);
 			continue;
 		}
 		left_ms = (int)((job->end_ns - now) / (CW_NS_PER_S / 1000)) + 1;
@@ -221,14 +271,10 @@ static int keep_time(struct runner *runner)
  */
 static int leave_user(struct runner *runner)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t signals;
 
-	for (int i = 1; i <= SIGNAL_COUNT; i++)
-		signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
-	for (size_t i = 0; i < CW_ARRAY_COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
+	cw_signals_ignore();
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &signals, NULL);
@@ -255,9 +301,8 @@ _Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
 	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 || hello)
 		_exit(1);
 	while (!runner.is_over || runner.running || (runner.first && !runner.is_lost)) {
-		struct pollfd fds[2] = {
-		    {.fd = runner.signal_fd, .events = POLLIN},
-		    {.fd = runner.is_lost ? -1 : fd, .events = runner.is_over ? 0 : POLLIN}};
+		struct pollfd fds[2] = {{.fd = runner.signal_fd, .events = POLLIN},
+					{.fd = runner.is_lost ? -1 : fd, .events = POLLIN}};
 		int wait_ms;
 
 		start_hooks(&runner);
@@ -267,9 +312,7 @@ _Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
 		while (read(runner.signal_fd, &ignored, sizeof(ignored)) > 0)
 			;
 		reap(&runner);
-		if (fds[1].revents && runner.is_over)
-			runner.is_lost = true;
-		else if (fds[1].revents)
+		if (fds[1].revents)
 			take_message(&runner);
 	}
 	(void)!send(fd, &runner.failed, sizeof(runner.failed),

@@ -19,6 +19,7 @@
 
 #include "core/filter/text/helper.h"
 #include "core/base/clock.h"
+#include "core/base/signals.h"
 
 /* Sanitizers reserve terabytes of address space, so its limit cannot be used. */
 #if defined(CW_SANITIZED)
@@ -34,7 +35,6 @@
 #define TIRING_NS (CW_NS_PER_S / 20)
 #define IDLE_BYTES_GUESS (UINT64_C(64) << 20) /* a worker's address space, without /proc */
 #define SCANNER_EXIT 2 /* exit status of libpcap's scanner if memory is short, and only then */
-#define SIGNAL_COUNT 64
 #define COMPUTING_NS (CW_NS_PER_S / 100) /* looks at a worker's clock are this far apart */
 
 struct helper {
@@ -268,17 +268,10 @@ static void answer_request(struct helper *helper, struct cw_helper_request *requ
  */
 static int leave_user(int user)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP};
 	const struct rlimit no_core = {0};
-	sigset_t none;
 	int null_fd, i;
 
-	for (i = 1; i <= SIGNAL_COUNT; i++)
-		signal(i, SIG_DFL); /* fails for signals that cannot be handled */
-	for (i = 0; i < (int)CW_ARRAY_COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	cw_signals_ignore();
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "cw-helper");
 	setrlimit(RLIMIT_CORE, &no_core);

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a capture is ended and asked by signals, alone, in groups and by other programs."""
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+
+import e2e
+import live
+
+SOME = 500
+TIMES = 200 if live.LONG else e2e.scaled(12, 3)
+WALL = 0x40000000  # waitpid: for threads too
+SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17  # requests of ptrace(2)
+POLLING = {"7", "271", "219", "73", "128"}  # poll, ppoll and their restarts, x86-64 and arm64
+
+
+@contextlib.contextmanager
+def still(capture, name):
+    """Hold a thread of a capture while it sleeps in poll(2); the others run."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    task = capture.thread(name)
+    thread = int(os.path.basename(task))
+
+    def hold():
+        if libc.ptrace(SEIZE, thread, None, None) or libc.ptrace(INTERRUPT, thread, None, None):
+            raise OSError(ctypes.get_errno(), "ptrace")
+        os.waitpid(thread, WALL)
+        with open(f"{task}/syscall") as file:
+            if file.read().split()[0] in POLLING:
+                return True
+        return libc.ptrace(DETACH, thread, None, None) == 1  # it may hold the turn
+
+    e2e.wait_until(hold, f"{name} polls", capture.process)
+    try:
+        yield
+    finally:
+        libc.ptrace(DETACH, thread, None, None)
+
+
+class Signals(live.Test):
+    def begin(self, *arguments, hangup=signal.SIG_DFL, **options):
+        """A capture that has taken some packets."""
+        self.file = self.path("all.pcap")
+        self.shape = live.Shape(SOME)
+        capture = self.capture("-i", "in", "-w", self.file, *arguments,
+                               signals=[(signal.SIGHUP, hangup)], **options)
+        live.send(self.shape)
+        capture.wait_seen(SOME)
+        return capture
+
+    def check_whole(self, capture):
+        """It ends with exit 0 and one file, with everything in it."""
+        done = capture.wait()
+        report = self.report_of(done)
+        self.assertEqual(report["books"]["in_files"], SOME)
+        self.expect_all(self.shape, [self.file])
+        self.assert_no_parts()
+        self.assertNotIn("aborted", done.err)
+        os.unlink(self.file)
+        return done
+
+    def test_several_at_once_are_one_request(self):
+        for numbers in ((signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT),
+                        (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM),
+                        (signal.SIGHUP, signal.SIGTERM, signal.SIGALRM)):
+            with self.subTest(numbers):
+                capture = self.begin()
+                for number in numbers:
+                    capture.signal(number)
+                done = self.check_whole(capture)
+                self.assertEqual(done.err.count("stopping: "), 1, done.err)
+
+    def test_timeout_signals_a_capture_twice(self):
+        for _ in range(TIMES):
+            capture = self.begin(under=("timeout", "3600"))
+            capture.process.terminate()  # as at its limit: the child, then the process group
+            self.check_whole(capture)
+
+    def test_a_group_is_signalled_with_its_helpers(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            capture = self.begin("-z", "true", start_new_session=True)
+            os.killpg(capture.pid, number)
+            os.killpg(capture.pid, number)
+            done = self.check_whole(capture)
+            self.assertNotIn("hook", done.err)
+
+    def test_other_signals_that_would_end_it_finish_it(self):
+        rare = (signal.SIGALRM, signal.SIGXCPU, signal.SIGPWR, signal.SIGRTMIN, signal.SIGRTMAX)
+        for number in rare:
+            with self.subTest(number):
+                capture = self.begin()
+                capture.signal(number)
+                self.check_whole(capture)
+
+    def test_a_hangup_ends_a_capture_without_rules(self):
+        capture = self.begin()
+        capture.signal(signal.SIGHUP)
+        self.check_whole(capture)
+
+    def test_a_hangup_that_is_ignored_at_the_start_changes_nothing(self):
+        capture = self.begin(hangup=signal.SIG_IGN)
+        capture.signal(signal.SIGHUP)
+        capture.stats()  # answered after the hangup was read
+        capture.signal(signal.SIGTERM)
+        self.check_whole(capture)
+
+    def test_a_stop_by_another_cause_takes_no_signal_for_the_second(self):
+        socket = self.path("control")
+        capture = self.begin("--control", socket, "-z", self.slow_hook())
+        subprocess.run([e2e.CAPWEIR, "control", "--control", socket, "stop"], check=True,
+                       capture_output=True, timeout=e2e.TIMEOUT)
+        capture.wait_line("stopping by the control socket")
+        capture.signal(signal.SIGINT)
+        capture.wait_until(lambda: "stopping: " in capture.text() or
+                           "waiting for hooks" in capture.text(), "the signal is answered")
+        capture.signal(signal.SIGINT)
+        self.hold.write(b"\n")
+        self.check_whole(capture)
+
+    def slow_hook(self):
+        """A hook that ends once it reads a line from `hold`."""
+        os.mkfifo(self.path("hold"))
+        self.hold = open(self.path("hold"), "r+b", buffering=0)
+        self.addCleanup(self.hold.close)
+        hook = self.write("hook", f"#!/bin/sh\nread -r none <{self.path('hold')}\n")
+        os.chmod(hook, 0o755)
+        return hook
+
+    def test_sigusr2_writes_what_is_in_memory(self):
+        capture = self.capture("-i", "in", "-w", self.path("all.pcap"))
+
+        def parts():
+            return [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+
+        def size():
+            return sum(map(os.path.getsize, parts()))
+
+        with still(capture, "cw-keeper"):  # it flushes every second
+            live.send(live.Shape(SOME))
+            capture.wait_stats(lambda stats: stats["received"] == SOME, "all is taken in")
+            before = size()
+            self.assertLess(before, SOME * 60)
+            capture.signal(signal.SIGUSR2)
+            capture.wait_until(lambda: size() > before, "it is written")
+            self.assertEqual(len(e2e.read_capture(parts()[0]).packets), SOME)
+        self.report_of(capture.stop())
+
+
+if __name__ == "__main__":
+    live.main()
