@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/filter/text/compiler.h"
 #include "pipeline/control/control.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/run.h"
@@ -220,10 +221,14 @@ static int check_confinement(const struct cw_arguments *arguments,
 static void get_ready(void *context)
 {
 	const struct cw_session *run = context;
-	const struct cw_confine_options confine = confinement(run->arguments);
+	struct cw_confine_options confine = confinement(run->arguments);
 	struct cw_error error = {0};
-	int result = changes_user(run->arguments) ? cw_confine(&confine, &error) : 0;
+	int result = 0;
 
+	if (run->options->match.compiler)
+		confine.compiler = cw_filter_compiler_pid(run->options->match.compiler);
+	if (changes_user(run->arguments))
+		result = cw_confine(&confine, &error);
 	if (result < 0) {
 		cw_complain("%s", error.text);
 		_exit(CW_EXIT_PROBLEM);

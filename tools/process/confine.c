@@ -40,14 +40,18 @@
 static int load_list(const struct cw_confine_options *options)
 {
 	const uint32_t self = (uint32_t)getpid();
-	const struct cw_list_row more[] = {
+	struct cw_list_row more[4] = {
 	    {SYS_kill, {{0, CW_LIST_WHOLE, self}}, 0},
 	    {SYS_tgkill, {{0, CW_LIST_WHOLE, self}}, 0},
-	    /* wakes the process that compiles filters, which could not end while stopped */
-	    {SYS_kill, {{1, CW_LIST_WHOLE, SIGCONT}}, 0},
-	    {.call = SYS_accept4}, /* the last */
 	};
+	uint32_t count = 2;
 
+	/* It is woken at the end, for it could not end while stopped, and killed if it hangs. */
+	if (options->compiler > 0)
+		more[count++] = (struct cw_list_row){
+		    SYS_kill, {{0, CW_LIST_WHOLE, (uint32_t)options->compiler}}, 0};
+	if (options->accepts)
+		more[count++] = (struct cw_list_row){.call = SYS_accept4};
 	switch (options->role) {
 	case CW_CONFINE_COMPILER:
 		return options->resolves ? cw_list_load(&cw_list_compiler, cw_list_resolver.rows,
@@ -56,8 +60,7 @@ static int load_list(const struct cw_confine_options *options)
 	case CW_CONFINE_HOOKS:
 		return cw_list_load(&cw_list_hooks, NULL, 0);
 	default:
-		return cw_list_load(&cw_list_capture, more,
-				    CW_ARRAY_COUNT(more) - (options->accepts ? 0 : 1));
+		return cw_list_load(&cw_list_capture, more, count);
 	}
 }
 

@@ -43,6 +43,8 @@ struct cw_confine_options {
 	bool keep_nice;
 	/* A capture: allow accept() on sockets that are listening already. */
 	bool accepts;
+	/* A capture: allow signals to the process that compiles filters. 0: there is none. */
+	pid_t compiler;
 	/* A compiler: allow queries of name servers, and reading of all files. */
 	bool resolves;
 };

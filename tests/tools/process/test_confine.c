@@ -69,7 +69,7 @@ static void expect_no_calls(void)
 	expect_code_of_a_file();
 	EXPECT_REFUSED(kill(getppid(), 0));
 	EXPECT_REFUSED(kill(-1, 0));
-	EXPECT(!kill(getppid(), SIGCONT)); /* of the same session */
+	EXPECT_REFUSED(kill(getppid(), SIGCONT)); /* else allowed in the same session */
 	EXPECT_REFUSED(ioctl(STDIN_FILENO, TIOCSTI, &letter));
 	EXPECT_REFUSED(prctl(PR_SET_DUMPABLE, 1));
 	EXPECT_REFUSED(chmod(own, 0777));
@@ -278,6 +278,12 @@ static void child_loses_nice(void)
 	expect_realtime(false);
 }
 
+static void child_wakes_its_compiler(void)
+{
+	confine_as(&(struct cw_confine_options){.compiler = getppid()});
+	EXPECT(!kill(getppid(), SIGCONT)); /* of the same session */
+}
+
 static void child_becomes_named(void)
 {
 	const struct passwd *entry = getpwnam("daemon");
@@ -366,6 +372,7 @@ static void priorities_can_be_real_time_when_asked_for(void **state)
 }
 
 CASE(priorities_cannot_be_real_time_otherwise, child_loses_nice)
+CASE(the_compiler_can_be_woken, child_wakes_its_compiler)
 CASE(root_becomes_a_named_user, child_becomes_named)
 CASE(root_stays_root_when_named, child_stays_root)
 CASE(a_user_stays_who_it_is, child_stays_user)
@@ -379,6 +386,7 @@ int main(void)
 	    cmocka_unit_test(the_raw_capability_is_kept_when_asked_for),
 	    cmocka_unit_test(priorities_can_be_real_time_when_asked_for),
 	    cmocka_unit_test(priorities_cannot_be_real_time_otherwise),
+	    cmocka_unit_test(the_compiler_can_be_woken),
 	    cmocka_unit_test(root_becomes_a_named_user),
 	    cmocka_unit_test(root_stays_root_when_named),
 	    cmocka_unit_test(a_user_stays_who_it_is),
