@@ -207,12 +207,30 @@ char *cw_control_answer_rotate(uint32_t outputs)
 	return line_of(answer);
 }
 
+/* An array of the words between spaces. */
+static json_t *words_json(const char *words)
+{
+	json_t *array = json_array();
+	size_t bytes;
+
+	for (; array && *words; words += bytes + (words[bytes] == ' ')) {
+		bytes = strcspn(words, " ");
+		json_array_append_new(array, json_stringn(words, bytes));
+	}
+	return array;
+}
+
 char *cw_control_answer_reload(const struct cw_reload_status *status)
 {
-	return line_of(json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", status->was_accepted, "command",
-				 cw_control_command_name(CW_CONTROL_RELOAD), "generation",
-				 count(status->generation), "rules", count(status->rule_count),
-				 status->was_accepted ? "text" : "error", text_json(status->text)));
+	json_t *answer =
+	    json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", status->was_accepted, "command",
+		      cw_control_command_name(CW_CONTROL_RELOAD), "generation",
+		      count(status->generation), "rules", count(status->rule_count),
+		      status->was_accepted ? "text" : "error", text_json(status->text));
+
+	if (status->was_accepted)
+		json_object_set_new(answer, "needs_restart", words_json(status->restart));
+	return line_of(answer);
 }
 
 /* ---- stats ---- */

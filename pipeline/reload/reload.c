@@ -27,8 +27,9 @@
 
 /* ---- reports ---- */
 
-static void CW_PRINTF(4, 5)
-    end_reload(struct cw_reload *reload, bool is_accepted, uint64_t upto, const char *format, ...)
+/* `restart`: names of settings that only a restart changes, or NULL. */
+static void CW_PRINTF(5, 6) end_reload(struct cw_reload *reload, bool is_accepted, uint64_t upto,
+				       const char *restart, const char *format, ...)
 {
 	const struct cw_generation *now = atomic_load(&reload->generations->current);
 	char text[sizeof(reload->status.text)];
@@ -45,6 +46,8 @@ static void CW_PRINTF(4, 5)
 	reload->status.rule_count = now->rules->count;
 	reload->status.served = upto;
 	memcpy(reload->status.text, text, sizeof(text));
+	snprintf(reload->status.restart, sizeof(reload->status.restart), "%s",
+		 restart ? restart : "");
 	pthread_mutex_unlock(&reload->status_lock);
 	cw_run_tell(reload->run, is_accepted ? CW_NOTE : CW_WARNING, "%s", text);
 	if (reload->run->options.on_reload)
@@ -68,16 +71,18 @@ static void reload_once(struct cw_reload *reload, uint64_t upto)
 		cw_plan_publish(&plan);
 	pthread_mutex_unlock(&reload->generations->sets_lock);
 	if (result < 0)
-		end_reload(reload, false, upto,
+		end_reload(reload, false, upto, NULL,
 			   "rules not reloaded, generation %" PRIu64 " stays in force: %s",
 			   plan.now->number, error.text);
 	else
-		end_reload(reload, true, upto,
+		/* NOLINTNEXTLINE(clang-analyzer-core*): prepared, so it is there */
+		end_reload(reload, true, upto, next->rules->restart,
 			   "rules reloaded: generation %" PRIu64 ", %u rule%s (outputs: %u kept, "
-			   "%u new, %u closed)",
-			   /* NOLINTNEXTLINE(clang-analyzer-core*): prepared, so it is there */
+			   "%u new, %u closed)%s%s",
 			   next->number, next->rules->count, cw_plural(next->rules->count), kept,
-			   fresh, plan.last_count);
+			   fresh, plan.last_count,
+			   next->rules->restart ? "; changed settings need a restart: " : "",
+			   next->rules->restart ? next->rules->restart : "");
 	if (result == 0)
 		plan.last_count = 0; /* the outputs own the copies now */
 	cw_plan_fini(&plan);
@@ -110,7 +115,7 @@ void *cw_reload_main(void *argument)
 			continue;
 		}
 		if (atomic_load(&reload->run->is_stopping))
-			end_reload(reload, false, requested,
+			end_reload(reload, false, requested, NULL,
 				   "rules not reloaded: the run is about to end");
 		else
 			reload_once(reload, requested);

@@ -14,6 +14,7 @@ struct cw_reload_status {
 	uint32_t rule_count; /* rules in force */
 	bool was_accepted;   /* the last reload */
 	char text[1024];     /* message about the last reload */
+	char restart[1024];  /* the last reload: names of settings that need a restart */
 };
 
 #endif

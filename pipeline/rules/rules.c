@@ -137,6 +137,7 @@ void cw_rules_fini(struct cw_rules *rules)
 		cw_rule_fini(&rules->rules[i]);
 	free(rules->rules);
 	free(rules->path);
+	free(rules->restart);
 	cw_settings_fini(&rules->settings);
 	*rules = (struct cw_rules){0};
 }

@@ -75,6 +75,7 @@ struct cw_rules {
 	uint64_t free_bytes;         /* bytes a disk must have left when a file begins; 0 = none */
 	char *path;                  /* of the rules file; NULL: from the command line */
 	struct cw_settings settings; /* options of a capture; this part does not know them */
+	char *restart; /* names of settings that only a restart changes, between spaces; or NULL */
 	struct cw_rules_facts facts; /* of the rules file as it was read, by cw_rules_load */
 };
 

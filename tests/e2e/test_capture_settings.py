@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A capture whose options stand in its rules file, in the mapping capture."""
+import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -65,6 +68,121 @@ class Settings(Given):
         done = e2e.capweir("-R", self.rules)
         self.assertEqual(done.status, 2)
         self.assertIn(f"capweir capture -R {self.rules}", done.err)
+
+
+class Reload(Given):
+    SETTINGS = ["interface: [in]", "queues: 2", "relinquish-privileges: root"]
+
+    def setUp(self):
+        super().setUp()
+        self.socket = self.path("control")
+        self.write_rules(self.SETTINGS)
+        self.running = self.capture("capture", "-R", self.rules, "-o", self.directory,
+                                    "--control", self.socket, "-B", 4096)
+
+    def reload(self, status=0):
+        done = e2e.capweir("control", "--control", self.socket, "reload")
+        self.assertEqual(done.status, status, e2e.text_of(done))
+        return json.loads(done.out) if status == 0 else done.err
+
+    def test_a_changed_setting_is_reported_and_not_taken(self):
+        self.assertEqual(self.reload()["needs_restart"], [])
+        # -B is the command line's, so its key says nothing.
+        self.write_rules(["interface: [in, lo]", "utc: true", "buffer-size: 1",
+                          "relinquish-privileges: root"])
+        answer = self.reload()
+        self.assertEqual(answer["needs_restart"], ["interface", "queues", "utc"])
+        self.assertIn("changed settings need a restart: interface queues utc", answer["text"])
+        report = self.finish(self.running)
+        self.assertEqual([queue["device"] for queue in report["queues"]], ["in", "in"])
+        self.assertEqual(report["reloads"]["accepted"], 2)
+
+    def test_a_faulty_setting_refuses_the_reload(self):
+        self.write_rules([*self.SETTINGS, "fanout: odd"],
+                         "rules:\n  other: {filter: udp, write: other.pcap}\n")
+        self.assertIn(f"{self.rules}:5: capture: fanout takes", self.reload(1))
+        report = self.finish(self.running)
+        self.assertEqual([rule["name"] for rule in report["rules"]], ["all"])
+
+
+class Service(Given):
+    """--service NAME, with a folder /etc of the test's own."""
+
+    def setUp(self):
+        super().setUp()
+        etc = self.path("etc")
+        os.makedirs(os.path.join(etc, "capweir"))
+        for name in ("passwd", "group", "nsswitch.conf", "services", "protocols"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(os.path.join("/etc", name), etc)
+        done = subprocess.run(["mount", "--bind", etc, "/etc"], capture_output=True, text=True,
+                              check=False)
+        if done.returncode:
+            self.skipTest(f"/etc cannot be replaced here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", "/etc"], check=True)
+        self.rules = "/etc/capweir/in.yaml"
+        self.environment = dict(os.environ, STATE_DIRECTORY=self.directory,
+                                RUNTIME_DIRECTORY=self.directory)
+
+    def start(self, *arguments):
+        return self.capture("capture", "--service", "in", *arguments, env=self.environment)
+
+    def ask(self, *words, **options):
+        return e2e.capweir(*words, "--service", "in", **options)
+
+    def test_the_name_gives_rules_folder_socket_and_interface(self):
+        self.write_rules(["relinquish-privileges: root"])
+        self.run_ok("check", "--service", "in")
+        running = self.start()
+        for words in (["stats"], ["control", "reload"]):
+            done = self.ask(*words, env=self.environment)
+            self.assertEqual(done.status, 0, e2e.text_of(done))
+        report = self.finish(running)
+        self.assertEqual(report["queues"][0]["device"], "in")
+        self.assertEqual(self.files_of(report), [self.path("all.pcap")])
+
+    def test_file_and_command_line_win(self):
+        elsewhere = self.path("out")
+        os.mkdir(elsewhere)
+        self.write_rules(["relinquish-privileges: root", "interface: in",
+                          f"directory: {elsewhere}", f"control: {self.path('socket')}"])
+        running = self.start("-Z", "root", "-w", "line.pcap", "udp")
+        # The command line has rules, so the file counts for nothing: its socket is not there.
+        done = self.ask("stats")
+        self.assertEqual(done.status, 1)
+        self.assertIn(f"no running capture at {self.path('socket')}", done.err)
+        self.assertEqual(self.files_of(self.finish(running)), [self.path("line.pcap")])
+        running = self.start()
+        self.assertEqual(self.ask("stats").status, 0)
+        with open(self.rules, "w", encoding="utf-8") as file:
+            file.write("rules: {a: icpm")  # a faulty file: the usual socket
+        done = self.ask("control", "reload")
+        self.assertIn("no running capture at /run/capweir/in/control", done.err)
+        done = e2e.capweir("control", "--control", self.path("socket"), "reload")
+        self.assertEqual(done.status, 1)
+        self.assertIn("'{' without its '}'", done.err)
+        self.assertEqual(self.files_of(self.finish(running)), [f"{elsewhere}/all.pcap"])
+
+    def test_what_cannot_be_a_service_is_refused(self):
+        for name in ("", ".", "..", "a/b"):
+            for words in (["capture"], ["check"], ["stats"], ["control", "stop"]):
+                done = e2e.capweir(*words, f"--service={name}")
+                self.assertEqual(done.status, 2)
+                self.assertIn("--service takes the NAME of capweir@NAME", done.err)
+        for words in (["capture"], ["check"]):
+            done = self.ask(*words)
+            self.assertEqual(done.status, 2)
+            self.assertIn(f"cannot open the rules file {self.rules}", done.err)
+
+    def test_the_unit_chooses_the_user(self):
+        self.write_rules(["relinquish-privileges: nobody"])
+        done = subprocess.run(["setpriv", "--reuid", str(MINE), "--clear-groups", e2e.CAPWEIR,
+                               "capture", "--service", "in"], env=self.environment,
+                              capture_output=True, text=True, check=False, timeout=e2e.TIMEOUT)
+        if "setpriv" in done.stderr:
+            self.skipTest("this namespace has one user only")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("systemctl edit capweir@in", done.stderr)
 
 
 class Trust(Given):

@@ -17,7 +17,7 @@
 int cw_ask_refuse_no_path(void)
 {
 	return cw_refuse("which capture? Give --control PATH, the path that the capture was "
-			 "started with");
+			 "started with, or --service NAME");
 }
 
 int cw_ask_connect(const char *path)

@@ -135,11 +135,12 @@ int cw_command_check(const struct cw_arguments *arguments)
 	struct findings findings = {.rules = &rules};
 	struct cw_matcher matcher;
 	struct cw_error error = {0};
+	const char *path = arguments->rest.count ? arguments->rest.words[0] : arguments->rules.file;
 	int result = CW_EXIT_USAGE;
 
-	if (arguments->rest.count != 1)
+	if (arguments->rest.count > 1 || !path)
 		return cw_refuse("check takes one rules file: capweir check rules.yaml");
-	if (cw_rules_load(&rules, arguments->rest.words[0], &error) < 0 ||
+	if (cw_rules_load(&rules, path, &error) < 0 ||
 	    cw_rules_check_trust(&rules, &rules.settings, arguments->rules.trusted, &error) < 0 ||
 	    cw_rules_check(&rules, &error) < 0) {
 		cw_complain("%s", error.text);
@@ -164,10 +165,9 @@ int cw_command_check(const struct cw_arguments *arguments)
 		goto out;
 	if (findings.error_count)
 		result = CW_EXIT_USAGE;
-	cw_print(stdout, "%s: %u rule%s, %u error%s, %u warning%s\n", arguments->rest.words[0],
-		 rules.count, cw_plural(rules.count), findings.error_count,
-		 cw_plural(findings.error_count), findings.warning_count,
-		 cw_plural(findings.warning_count));
+	cw_print(stdout, "%s: %u rule%s, %u error%s, %u warning%s\n", path, rules.count,
+		 cw_plural(rules.count), findings.error_count, cw_plural(findings.error_count),
+		 findings.warning_count, cw_plural(findings.warning_count));
 out:
 	free(findings.illegal_counts);
 	cw_rules_fini(&rules);

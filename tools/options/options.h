@@ -49,6 +49,7 @@ struct cw_rules_arguments {
 	const char *file;        /* -R */
 	struct cw_rules *loaded; /* the file, if it is read already; NULL: not */
 	uint32_t trusted;        /* user beside root whose files can name hooks */
+	uint32_t line_given;     /* first words of `given` that are the command line's */
 	uint64_t rotate_bytes;
 	uint64_t rotate_packets;
 	uint64_t rotate_every_ns;
@@ -162,6 +163,7 @@ struct cw_arguments {
 	struct cw_words rest;    /* positional */
 	struct cw_words owned;   /* allocated words, freed by fini */
 	struct cw_words given;   /* long names of the given options */
+	const char *service;     /* --service */
 	bool json;
 	bool quiet;
 	bool dry_run;

@@ -37,7 +37,7 @@ const struct cw_command_text cw_command_texts[] = {
      "\n130\tstopped by a signal"},
     {"capture", CW_CAPTURE, CW_CAPTURE, SPLITTING, "capture from interfaces, split in the same way",
      "capweir capture (-i IFACE)... (-f EXPR -w FILE)... [OPTIONS] [EXPR]\n"
-     "capweir capture (-i IFACE)... -R RULES [OPTIONS] [EXPR]\n"
+     "capweir capture [-i IFACE]... -R RULES [OPTIONS] [EXPR]\n"
      "capweir -i IFACE -w FILE [OPTIONS] [EXPR]",
      "Captures packets and writes those that match a rule's filter to the rule's file. EXPR after "
      "the options is a global filter. The last usage is tcpdump's.\n"
@@ -55,7 +55,9 @@ const struct cw_command_text cw_command_texts[] = {
      "1\tcapturing or writing fails, or packets are lost; the report says which\n" RULES_EXIT
      "\n3\tthe kernel dropped more packets than --max-drop\n"
      "130\taborted by a second Ctrl-C or by SIGQUIT"},
-    {"check", CW_CHECK, CW_CHECK, CHECKING, "check a rules file", "capweir check RULES [OPTIONS]",
+    {"check", CW_CHECK, CW_CHECK, CHECKING, "check a rules file",
+     "capweir check RULES [OPTIONS]\n"
+     "capweir check --service NAME [OPTIONS]",
      "Reads a rules file and compiles its filters. Writes nothing.", NULL,
      "# for Ethernet\n"
      "capweir check rules.yaml\n"
@@ -100,21 +102,24 @@ const struct cw_command_text cw_command_texts[] = {
      "0\tall files are intact now\n"
      "1\ta file cannot be repaired; with --dry-run: a file is damaged\n" USAGE_EXIT},
     {"stats", CW_STATUS, CW_STATS, RUNNING, "print the counters of a running capture",
-     "capweir stats --control PATH [--json]",
+     "capweir stats --control PATH [--json]\n"
+     "capweir stats --service NAME [--json]",
      "Prints packets, kernel drops, losses and each rule's share. PATH is the --control of the "
      "capture.",
      NULL, "capweir stats --control /run/capweir.sock",
      "0\tthe capture answered\n"
      "1\tthe capture does not answer\n" USAGE_EXIT},
     {"top", CW_STATUS, CW_TOP, RUNNING, "show a running capture as a live dashboard",
-     "capweir top --control PATH",
+     "capweir top --control PATH\n"
+     "capweir top --service NAME",
      "Shows queues, workers and outputs, losses in red at the stage where they happen, and the "
      "bottleneck. PATH is the --control of the capture. The key q ends the display.",
      NULL, "capweir top --control /run/capweir.sock",
      "0\tended by q or with the capture\n"
      "1\tthe capture does not answer\n" USAGE_EXIT},
     {"control", CW_STATUS, CW_CONTROL, RUNNING, "send a command to a running capture",
-     "capweir control --control PATH COMMAND [ARGUMENT]",
+     "capweir control --control PATH COMMAND [ARGUMENT]\n"
+     "capweir control --service NAME COMMAND [ARGUMENT]",
      "Sends a command to a running capture and prints the answer, JSON. PATH is the --control of "
      "the capture.",
      "reload\tread the rules file again\n"

@@ -21,6 +21,7 @@ static const struct {
     {"list-interfaces", "is for the command line: capweir devices lists interfaces"},
     {"list-data-link-types", "is for the command line: capweir capture -L"},
     {"list-time-stamp-types", "is for the command line: capweir capture -J"},
+    {"service", "is for the command line: capweir capture --service NAME"},
     {"json", "is for the command line: capweir capture --json"},
     {"help", "is for the command line: capweir capture --help"},
 };
@@ -148,4 +149,79 @@ int cw_settings_apply(struct cw_arguments *arguments, const struct cw_rules *rul
 		result = cw_words_add(&arguments->given, taken.words[index]);
 	free(taken.words);
 	return result;
+}
+
+/* ---- reload ---- */
+
+static void keep_first(void *context, const char *text)
+{
+	struct cw_error *error = context;
+
+	if (!error->text[0])
+		cw_error_set(error, -EINVAL, "%s", text);
+}
+
+/* Returns the next setting of that name at or after *index, or NULL. */
+static const struct cw_setting *next_of(const struct cw_settings *settings, const char *name,
+					uint32_t *index)
+{
+	for (; *index < settings->count; ++*index)
+		if (strcmp(settings->at[*index].name, name) == 0)
+			return &settings->at[(*index)++];
+	return NULL;
+}
+
+static bool is_same(const struct cw_settings *a, const struct cw_settings *b, const char *name)
+{
+	uint32_t a_index = 0, b_index = 0;
+	const struct cw_setting *one, *other;
+
+	do {
+		one = next_of(a, name, &a_index);
+		other = next_of(b, name, &b_index);
+		if (!one != !other || (one && strcmp(one->value, other->value) != 0))
+			return false;
+	} while (one);
+	return true;
+}
+
+/* Appends the name to the list, if it is a new one and no option of the line. */
+static int list_name(const struct cw_arguments *line, const char *name, char **list)
+{
+	size_t bytes = strlen(name), used = *list ? strlen(*list) : 0;
+	char *grown, *at;
+
+	for (at = *list; at && (at = strstr(at, name)) != NULL; at += bytes)
+		if ((at == *list || at[-1] == ' ') && (at[bytes] == ' ' || !at[bytes]))
+			return 0;
+	if (is_on_line(line, name))
+		return 0;
+	grown = realloc(*list, used + bytes + 2);
+	if (!grown)
+		return -ENOMEM;
+	sprintf(grown + used, "%s%s", used ? " " : "", name);
+	*list = grown;
+	return 0;
+}
+
+int cw_settings_compare(const struct cw_arguments *arguments, const struct cw_settings *before,
+			struct cw_rules *rules, struct cw_error *error)
+{
+	const struct cw_settings *const both[] = {before, &rules->settings};
+	struct cw_arguments line = {.command = CW_CAPTURE};
+	int result = 0;
+
+	for (uint32_t index = 0; index < arguments->rules.line_given && result == 0; index++)
+		result = cw_words_add(&line.given, arguments->given.words[index]);
+	for (size_t side = 0; side < CW_ARRAY_COUNT(both); side++)
+		for (uint32_t index = 0; index < both[side]->count && result == 0; index++) {
+			const char *name = both[side]->at[index].name;
+
+			if (!is_same(before, &rules->settings, name))
+				result = list_name(&line, name, &rules->restart);
+		}
+	if (result == 0)
+		result = cw_settings_apply(&line, rules, keep_first, error);
+	cw_arguments_fini(&line);
+	return result == -ENOMEM ? cw_error_set(error, -ENOMEM, "out of memory") : result;
 }

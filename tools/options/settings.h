@@ -20,4 +20,12 @@ const char *cw_setting_fault(const char *option);
 int cw_settings_apply(struct cw_arguments *arguments, const struct cw_rules *rules,
 		      void (*found)(void *context, const char *text), void *context);
 
+/*
+ * For a reload: checks the settings of new rules as cw_settings_apply and lists those that differ
+ * from the start's in rules->restart. Changes no arguments. Returns 0, or a negative errno with
+ * `error`.
+ */
+int cw_settings_compare(const struct cw_arguments *arguments, const struct cw_settings *before,
+			struct cw_rules *rules, struct cw_error *error);
+
 #endif

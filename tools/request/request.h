@@ -17,8 +17,8 @@ struct cw_rules;
 struct cw_settings;
 
 /* Reads the rules file (-R) of a capture and takes the options of its mapping `capture:`, which
- * the command line overrides. Notes who starts the run. Returns 0 or an exit status.
- * cw_arguments_free_file accepts all arguments. */
+ * the command line overrides. Sets what --service stands for and neither of them has. Notes who
+ * starts the run. Returns 0 or an exit status. cw_arguments_free_file accepts all arguments. */
 int cw_arguments_take_file(struct cw_arguments *arguments);
 void cw_arguments_free_file(struct cw_arguments *arguments);
 

@@ -10,7 +10,7 @@
 #include "core/base/plural.h"
 #include "core/output/target.h"
 #include "pipeline/rules/rules.h"
-#include "tools/options/options.h"
+#include "tools/options/settings.h"
 #include "tools/process/hooks.h"
 #include "tools/request/request.h"
 
@@ -137,6 +137,8 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	if (result < 0)
 		return result;
 	result = cw_rules_check_trust(rules, &rules->settings, asked->trusted, error);
+	if (result == 0 && asked->loaded)
+		result = cw_settings_compare(arguments, &asked->loaded->settings, rules, error);
 	if (result == 0 && limit_rules(asked, rules) < 0)
 		result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
 	else if (result == 0 && arguments->json && writes_to_stdout(rules))

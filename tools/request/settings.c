@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The options of a capture that its rules file gives. */
+/* The options of a capture that its rules file and its service give. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -87,15 +89,105 @@ static bool has_settings(const struct cw_arguments *arguments)
 	       !live->lists_linktypes && !live->lists_clocks;
 }
 
-int cw_arguments_take_file(struct cw_arguments *arguments)
+/* ---- --service ---- */
+
+/* Returns text that the arguments own, or NULL. */
+static char *CW_PRINTF(2, 3) own_text(struct cw_arguments *arguments, const char *format, ...)
+{
+	va_list values;
+	char *text;
+	int bytes;
+
+	va_start(values, format);
+	bytes = vasprintf(&text, format, values);
+	va_end(values);
+	if (bytes < 0)
+		return NULL;
+	if (cw_words_add(&arguments->owned, text) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Returns the folder that the service manager made for the service, else the one it would make. */
+static char *find_folder(struct cw_arguments *arguments, const char *variable, const char *parent)
+{
+	const char *given = getenv(variable);
+
+	if (given && given[0] == '/')
+		return own_text(arguments, "%.*s", (int)strcspn(given, ":"), given);
+	return own_text(arguments, "%s/capweir/%s", parent, arguments->service);
+}
+
+static char *usual_socket(struct cw_arguments *arguments)
+{
+	char *folder = find_folder(arguments, "RUNTIME_DIRECTORY", "/run");
+
+	return folder ? own_text(arguments, "%s/control", folder) : NULL;
+}
+
+/* Checks the name of the service and sets its rules file, if no other rules are given. */
+static int name_service(struct cw_arguments *arguments)
+{
+	struct cw_rules_arguments *asked = &arguments->rules;
+	const char *name = arguments->service;
+
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return cw_refuse("--service takes the NAME of capweir@NAME, not '%s'", name);
+	if (asked->file || asked->filters.count || asked->writes.count)
+		return 0;
+	asked->file = own_text(arguments, "/etc/capweir/%s.yaml", name);
+	return asked->file ? 0 : cw_complain_no_memory();
+}
+
+/* Sets the paths and the interface that neither the command line nor the rules file has. */
+static int set_defaults(struct cw_arguments *arguments)
+{
+	struct cw_live_arguments *live = &arguments->live;
+
+	if (live->user && geteuid() != 0)
+		return cw_refuse("cannot become the user %s: the service manager chooses the user "
+				 "of the service. Write User= with systemctl edit capweir@%s",
+				 live->user, arguments->service);
+	if (!arguments->output.directory)
+		arguments->output.directory = find_folder(arguments, "STATE_DIRECTORY", "/var/lib");
+	if (!live->control)
+		live->control = usual_socket(arguments);
+	if (!arguments->output.directory || !live->control ||
+	    (!arguments->devices.count &&
+	     cw_words_add(&arguments->devices, arguments->service) < 0))
+		return cw_complain_no_memory();
+	return 0;
+}
+
+/* Finds the socket of a running service. A file that is missing, unreadable or faulty says
+ * nothing: the socket is then the service's usual one. */
+static int find_socket(struct cw_arguments *arguments)
+{
+	struct cw_live_arguments *live = &arguments->live;
+	struct cw_rules rules = {0};
+	const char *control = NULL;
+
+	if (live->control)
+		return 0;
+	if (cw_rules_load(&rules, arguments->rules.file, NULL) == 0)
+		for (uint32_t index = 0; index < rules.settings.count; index++)
+			if (strcmp(rules.settings.at[index].name, "control") == 0)
+				control = rules.settings.at[index].value;
+	live->control = control ? own_text(arguments, "%s", control) : usual_socket(arguments);
+	cw_rules_fini(&rules);
+	return live->control ? 0 : cw_complain_no_memory();
+}
+
+/* ---- the rules file ---- */
+
+/* Reads the file and takes its settings. */
+static int load(struct cw_arguments *arguments)
 {
 	struct cw_rules_arguments *asked = &arguments->rules;
 	struct cw_error error = {0};
 	int result;
 
-	asked->trusted = find_starter();
-	if (!has_settings(arguments))
-		return 0;
 	asked->loaded = calloc(1, sizeof(*asked->loaded));
 	if (!asked->loaded)
 		return cw_complain_no_memory();
@@ -106,6 +198,21 @@ int cw_arguments_take_file(struct cw_arguments *arguments)
 	if (result == -ENOMEM)
 		return cw_complain_no_memory();
 	return result < 0 ? CW_EXIT_USAGE : 0;
+}
+
+int cw_arguments_take_file(struct cw_arguments *arguments)
+{
+	int result = arguments->service ? name_service(arguments) : 0;
+
+	arguments->rules.trusted = find_starter();
+	arguments->rules.line_given = arguments->given.count;
+	if (result == 0 && has_settings(arguments))
+		result = load(arguments);
+	if (result || !arguments->service)
+		return result;
+	if (arguments->command == CW_CAPTURE)
+		return set_defaults(arguments);
+	return arguments->command == CW_STATUS ? find_socket(arguments) : 0;
 }
 
 void cw_arguments_free_file(struct cw_arguments *arguments)

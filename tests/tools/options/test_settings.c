@@ -85,6 +85,7 @@ static const char *const refused[] = {
     "list-time-stamp-types",
     "json",
     "help",
+    "service",
 };
 
 static char faults[4096];
