@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 
+#include "tools/process/list.h"
 #include "tests/tools/process/confine_rig.h"
 
 #define LANDLOCK_RESULT (has_landlock ? 0 : CW_CONFINE_NO_LANDLOCK)
@@ -115,6 +116,41 @@ static void child_compiles_as_root(void)
 	expect_compiler(false);
 }
 
+/* A kernel without Landlock, one that has switched it off, a container that refuses it. */
+static void compile_without_landlock(int reason)
+{
+	const struct cw_list_row row = {.call = SYS_landlock_create_ruleset, .refusal = reason};
+	const struct cw_list list = {.rows = &row, .count = 1};
+	const struct cw_confine_options options = {.role = CW_CONFINE_COMPILER};
+	struct cw_error error = {0};
+
+	if (RESULT)
+		return;
+	EXPECT(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	EXPECT(cw_list_load(&list, NULL, 0) == 0);
+	has_landlock = false;
+	status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	EXPECT(cw_confine(&options, &error) == CW_CONFINE_NO_LANDLOCK);
+	EXPECT(strstr(error.text, "Landlock is not available"));
+	expect_helper(user_id, group_id);
+	expect_compiler(false);
+}
+
+static void child_lacks_landlock(void)
+{
+	compile_without_landlock(ENOSYS);
+}
+
+static void child_lacks_landlock_at_boot(void)
+{
+	compile_without_landlock(EOPNOTSUPP);
+}
+
+static void child_is_refused_landlock(void)
+{
+	compile_without_landlock(EPERM);
+}
+
 /* What its hooks inherit. */
 static void child_runs_hooks(void)
 {
@@ -145,6 +181,9 @@ static void child_runs_hooks(void)
 CASE(a_compiler_reads_names_and_starts_workers, child_compiles)
 CASE(a_compiler_with_host_names_asks_name_servers, child_resolves)
 CASE(a_compiler_that_stays_root_keeps_nothing_either, child_compiles_as_root)
+CASE(no_landlock_is_said, child_lacks_landlock)
+CASE(landlock_that_is_off_is_said, child_lacks_landlock_at_boot)
+CASE(landlock_that_is_refused_is_said, child_is_refused_landlock)
 CASE(hooks_are_programs_that_change_no_system, child_runs_hooks)
 
 int main(void)
@@ -153,6 +192,9 @@ int main(void)
 	    cmocka_unit_test(a_compiler_reads_names_and_starts_workers),
 	    cmocka_unit_test(a_compiler_with_host_names_asks_name_servers),
 	    cmocka_unit_test(a_compiler_that_stays_root_keeps_nothing_either),
+	    cmocka_unit_test(no_landlock_is_said),
+	    cmocka_unit_test(landlock_that_is_off_is_said),
+	    cmocka_unit_test(landlock_that_is_refused_is_said),
 	    cmocka_unit_test(hooks_are_programs_that_change_no_system),
 	};
 

@@ -265,14 +265,26 @@ static void a_list_that_does_not_fit_is_refused(void **state)
 
 /* ---- the kernel ---- */
 
-static int load(void)
+/* What an outer list says to seccomp(2), where it is not allowed. */
+static const struct cw_list_row no_seccomp[] = {{.call = SYS_seccomp, .refusal = EPERM}};
+static const struct cw_list_row old_seccomp[] = {
+    {.call = SYS_seccomp, .refusal = ENOSYS},
+};
+static const struct cw_list_row no_flags[] = {
+    {SYS_seccomp, {{1, CW_LIST_WHOLE, SECCOMP_FILTER_FLAG_SPEC_ALLOW}}, EINVAL},
+};
+
+/* A child's: loads a list within an outer one, without memory. */
+static int load(const struct cw_list_row *outer)
 {
+	const struct cw_list outer_list = {.rows = outer, .count = 1};
 	int result, fd;
 
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    (outer && cw_list_load(&outer_list, NULL, 0) != 0))
+		return 199;
 	fails_malloc = true;
-	result = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-		     ? -errno
-		     : cw_list_load(&cw_list_capture, added, CW_ARRAY_COUNT(added));
+	result = cw_list_load(&cw_list_capture, added, CW_ARRAY_COUNT(added));
 	fails_malloc = false;
 	if (result)
 		return -result;
@@ -286,12 +298,11 @@ static int load(void)
 	return 0;
 }
 
-static void a_list_needs_no_memory(void **state)
+static void load_within(const struct cw_list_row *outer)
 {
 	int status;
 	pid_t pid;
 
-	(void)state;
 	if (IS_SANITIZED || !cw_list_can_load()) {
 		print_message("skipped: no seccomp here, or sanitizers, which make more calls\n");
 		skip();
@@ -299,9 +310,28 @@ static void a_list_needs_no_memory(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(load());
+		_exit(load(outer));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+static void a_list_needs_no_memory(void **state)
+{
+	(void)state;
+	load_within(NULL);
+}
+
+static void a_list_loads_without_the_younger_call(void **state)
+{
+	(void)state;
+	load_within(no_seccomp);
+	load_within(old_seccomp);
+}
+
+static void a_list_loads_without_the_younger_flag(void **state)
+{
+	(void)state;
+	load_within(no_flags);
 }
 
 int main(void)
@@ -312,6 +342,8 @@ int main(void)
 	    cmocka_unit_test(memory_is_never_writable_and_executable),
 	    cmocka_unit_test(a_list_that_does_not_fit_is_refused),
 	    cmocka_unit_test(a_list_needs_no_memory),
+	    cmocka_unit_test(a_list_loads_without_the_younger_call),
+	    cmocka_unit_test(a_list_loads_without_the_younger_flag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
