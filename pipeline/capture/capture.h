@@ -10,24 +10,29 @@
 /*
  * A tap: an interface that is captured from; each of its queues has a lane. The tap outlives the
  * interface: if the interface is removed, the lanes let go of it one by one, and the keeper opens
- * the next interface of that name for them.
+ * the next interface of that name for them. A tap that waits for its interface is in such a gap
+ * from the start. Its interface may have fewer queues than the tap has lanes; the others stay idle.
  */
 struct cw_tap {
 	/* constant after start */
 	const char *device;
 	uint32_t lane_first, lane_count;
+	bool chooses_queues; /* by the interface, as the user gave no number */
 
 	/* owner: start-up, then the keeper, then the thread that closes the run */
 	struct cw_live_options options;
 	struct cw_live *live; /* NULL: the interface is gone at present */
 	struct cw_live_info info;
-	bool has_prefilter; /* a filter runs in the kernel */
+	uint32_t queue_count; /* lanes in use, the first ones; 0: not opened yet */
+	bool is_waiting;      /* not opened yet: gap_start_ns is the start of the run */
+	bool has_prefilter;   /* a filter runs in the kernel */
 	struct cw_netdev_watch *watch;
 	struct cw_netdev_counters before, now;
 	struct cw_netdev_losses losses;
 	uint64_t gap_start_ns; /* CLOCK_MONOTONIC start of the current gap; 0: none */
 	uint64_t opened_ns;    /* CLOCK_MONOTONIC time of the last reopening; 0: never */
 	uint64_t gap_ns;       /* total length of ended gaps */
+	uint64_t waited_ns;    /* from the start of the run to the first opening */
 	uint32_t gap_count;    /* times the interface was gone */
 	uint32_t event_count;
 	int reopen_failure; /* last failure reported; 0 = none */
@@ -69,7 +74,8 @@ void *cw_keeper_main(void *capture);
 
 /* ---- interfaces ---- */
 
-/* Opens every interface asked for and counts the lanes. Errors as cw_pipeline_start. */
+/* Opens every interface asked for, or prepares to wait for it, and counts the lanes. Errors as
+ * cw_pipeline_start. */
 int cw_taps_open(struct cw_capture *capture, struct cw_error *error);
 
 /* Makes the kernel drop packets that certainly match no rule; after the rules were compiled. */
@@ -81,7 +87,7 @@ void cw_taps_connect(struct cw_capture *capture);
 /* Reports each interface with its link type and kernel rings. */
 void cw_taps_report_start(struct cw_capture *capture);
 
-/* The keeper: reports events of the interfaces, and reopens those that came back. */
+/* The keeper: reports events of the interfaces, and opens those that came or came back. */
 void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns);
 
 /* The keeper: reads the interfaces' counters. */

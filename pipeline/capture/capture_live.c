@@ -61,6 +61,14 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 	publish(lane, live);
 }
 
+/* Returns the time that the kernel keeps a block open. */
+static uint32_t find_retire_ms(const struct cw_capture *capture)
+{
+	uint32_t asked = capture->run->options.live.retire_ms;
+
+	return asked ? asked : CW_LIVE_RETIRE_MS;
+}
+
 /*
  * Publishes the horizon when no block was ready: packets older than the time that the kernel keeps
  * a block open were handed out. Uses twice that time and a little more, because the kernel's timer
@@ -69,8 +77,7 @@ static void publish_if_due(struct cw_lane *lane, struct cw_live *live, uint64_t 
 static void publish_horizon(struct cw_lane *lane)
 {
 	uint64_t kept_ns =
-	    (2 * (uint64_t)lane->owner->taps[lane->input].info.retire_ms + HORIZON_EXTRA_MS) *
-	    (CW_NS_PER_S / 1000);
+	    (2 * (uint64_t)find_retire_ms(lane->owner) + HORIZON_EXTRA_MS) * (CW_NS_PER_S / 1000);
 	uint64_t now_ns = cw_wall_ns();
 
 	/* [TIME-1] release */
@@ -140,9 +147,7 @@ void *cw_capture_live_main(void *argument)
 	struct cw_batch *batch = NULL;
 	uint64_t due_ns = 0;
 	bool goes_on = true;
-	int wait_ms = capture->run->options.is_time_order
-			  ? (int)capture->taps[lane->input].info.retire_ms
-			  : WAIT_MS;
+	int wait_ms = capture->run->options.is_time_order ? (int)find_retire_ms(capture) : WAIT_MS;
 
 	if (capture->run->is_reloadable)
 		cw_generation_join(lane);

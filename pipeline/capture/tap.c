@@ -10,17 +10,22 @@
 
 /* ---- start ---- */
 
-/* Chooses the number of queues from the interface's receive queues and the cores: half of the cores
- * are left for workers. */
+/* Returns the queues that an interface gets at most: half of the cores are left for workers. */
+static uint32_t most_queues(const struct cw_capture *capture)
+{
+	uint32_t most = cw_usable_cores() / 2 / capture->run->options.device_count;
+
+	return most ? most : 1;
+}
+
+/* Chooses the number of queues from the interface's receive queues and the cores. */
 static uint32_t choose_queue_count(struct cw_capture *capture, const char *device)
 {
 	struct cw_netdev_facts facts;
-	uint32_t cores = cw_usable_cores();
-	uint32_t most = cores / 2 / capture->run->options.device_count;
 
 	if (!capture->probe || cw_netdev_facts_read(capture->probe, device, &facts, NULL) < 0)
 		return 1;
-	return cw_min_u32(facts.rx_queues, most ? most : 1);
+	return cw_min_u32(facts.rx_queues, most_queues(capture));
 }
 
 /* Returns the bytes of the kernel rings of all other interfaces. */
@@ -53,6 +58,24 @@ static int open_near(struct cw_capture *capture, struct cw_tap *tap,
 	return result;
 }
 
+/* Returns whether opening failed for a reason that ends. Without a watch nothing would tell. */
+static bool may_wait(const struct cw_capture *capture, const struct cw_tap *tap, int failure)
+{
+	return capture->run->options.waits_for_devices && tap->watch &&
+	       (failure == -ENODEV || failure == -ENETDOWN);
+}
+
+static void start_waiting(struct cw_capture *capture, struct cw_tap *tap, int failure)
+{
+	uint32_t queues = tap->options.queue_count ? tap->options.queue_count : 1;
+
+	tap->is_waiting = true;
+	tap->gap_start_ns = capture->run->start_ns;
+	tap->info.snaplen = tap->options.snaplen ? tap->options.snaplen : CW_CAPLEN_MAX;
+	/* The queues of a missing interface are unknown. */
+	tap->lane_count = tap->chooses_queues && failure == -ENODEV ? most_queues(capture) : queues;
+}
+
 static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t index,
 		    struct cw_error *error)
 {
@@ -68,7 +91,8 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 	if (!tap->options.snaplen)
 		tap->options.snaplen = capture->run->options.output.snaplen;
 	/* 0 stays for AF_XDP, which takes all queues, and libpcap, which has one. */
-	if (!tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET)
+	tap->chooses_queues = !tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET;
+	if (tap->chooses_queues)
 		tap->options.queue_count = choose_queue_count(capture, tap->device);
 	/* Watch before opening, so that no event is missed. Some interfaces have no watch. */
 	if (cw_netdev_watch_open(&tap->watch, tap->device, NULL) < 0)
@@ -76,18 +100,22 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 	if (capture->probe)
 		cw_netdev_counters_read(capture->probe, tap->device, &tap->before, NULL);
 	result = open_near(capture, tap, &tap->options, error);
-	if (result < 0)
-		return result;
 	if (result == CW_LIVE_WARNED)
 		cw_run_tell(capture->run, CW_WARNING, "%s", error->text);
-	cw_live_info(tap->live, &tap->info);
+	if (result >= 0) {
+		cw_live_info(tap->live, &tap->info);
+		tap->queue_count = tap->lane_count = tap->info.queue_count;
+	} else if (may_wait(capture, tap, result)) {
+		start_waiting(capture, tap, result);
+	} else {
+		return result;
+	}
 	input->info.format = "live";
 	input->info.has_ns = capture->inputs->has_ns = true;
 	input->info.snaplen = tap->info.snaplen;
 	if (tap->info.snaplen > capture->inputs->snaplen_max)
 		capture->inputs->snaplen_max = tap->info.snaplen;
 	tap->lane_first = capture->run->lane_count;
-	tap->lane_count = tap->info.queue_count;
 	capture->run->lane_count += tap->lane_count;
 	return 0;
 }
@@ -134,11 +162,14 @@ static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t lin
 
 static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 {
-	struct cw_filter *filter = find_prefilter(capture, tap->info.linktype);
+	struct cw_filter *filter = NULL;
 	struct bpf_insn *program = NULL;
 	uint32_t count, queue;
 	int result;
 
+	tap->has_prefilter = false;
+	if (!capture->run->options.no_kernel_filter && !capture->run->options.match.verify_every)
+		filter = find_prefilter(capture, tap->info.linktype);
 	if (!filter)
 		return;
 	result = cw_filter_kernel_program(filter, &program, &count);
@@ -152,10 +183,9 @@ static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 
 void cw_taps_prefilter(struct cw_capture *capture)
 {
-	if (capture->run->options.no_kernel_filter || capture->run->options.match.verify_every)
-		return;
 	for (uint32_t index = 0; index < capture->tap_count; index++)
-		prefilter_tap(capture, &capture->taps[index]);
+		if (capture->taps[index].live)
+			prefilter_tap(capture, &capture->taps[index]);
 }
 
 void cw_taps_connect(struct cw_capture *capture)
@@ -171,26 +201,36 @@ void cw_taps_connect(struct cw_capture *capture)
 			lane->input = index;
 			lane->queue = queue;
 			atomic_init(&lane->shared.live, tap->live);
+			/* A lane without an interface holds up no other. */
+			atomic_init(&lane->shared.horizon_ns, tap->live ? 0 : UINT64_MAX);
 		}
 	}
 }
 
-void cw_taps_report_start(struct cw_capture *capture)
+static void tell_listening(struct cw_capture *capture, const struct cw_tap *tap)
 {
+	const struct cw_live_info *info = &tap->info;
 	char type[64];
 
+	cw_run_tell(capture->run, CW_NOTE,
+		    "listening on %s, link type %s, snapshot length %u, %u kernel %s of %zu MiB%s",
+		    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
+		    info->snaplen, info->queue_count, info->queue_count == 1 ? "ring" : "rings",
+		    info->block_bytes * info->block_count >> 20,
+		    tap->has_prefilter ? ", filtered in the kernel" : "");
+}
+
+void cw_taps_report_start(struct cw_capture *capture)
+{
 	for (uint32_t index = 0; index < capture->tap_count; index++) {
 		const struct cw_tap *tap = &capture->taps[index];
-		const struct cw_live_info *info = &tap->info;
 
-		cw_run_tell(capture->run, CW_NOTE,
-			    "listening on %s, link type %s, snapshot length %u, %u kernel %s of "
-			    "%zu MiB%s",
-			    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
-			    info->snaplen, info->queue_count,
-			    info->queue_count == 1 ? "ring" : "rings",
-			    info->block_bytes * info->block_count >> 20,
-			    tap->has_prefilter ? ", filtered in the kernel" : "");
+		if (!tap->is_waiting)
+			tell_listening(capture, tap);
+		else
+			cw_run_tell(capture->run, CW_NOTE, "waiting for %s, which %s", tap->device,
+				    cw_netdev_watch_state(tap->watch)->ifindex ? "is down"
+									       : "is missing");
 	}
 }
 
@@ -218,26 +258,62 @@ static bool may_open(const struct cw_tap *tap)
 	return state->ifindex && state->is_called && state->is_up;
 }
 
-static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_ns)
+/* Opens the interface with the queues that it had before, if it was open. */
+static int open_again(struct cw_capture *capture, struct cw_tap *tap, struct cw_error *error)
 {
 	struct cw_live_options options = tap->options;
-	struct cw_error error = {0};
-	uint64_t gap_ns = now_ns - tap->gap_start_ns;
 	int result;
 
-	if (options.backend <= CW_LIVE_PACKET)
-		options.queue_count = tap->lane_count;
-	result = open_near(capture, tap, &options, &error);
-	if (result == CW_LIVE_WARNED)
-		cw_run_tell(capture->run, CW_WARNING, "%s", error.text);
-	if (result >= 0) {
-		cw_live_info(tap->live, &tap->info);
-		if (tap->info.queue_count != tap->lane_count)
-			result = cw_error_set(&error, -EOPNOTSUPP,
-					      "%s came back with %u queue%s; it had %u before",
-					      tap->device, tap->info.queue_count,
-					      cw_plural(tap->info.queue_count), tap->lane_count);
+	if (tap->is_waiting) {
+		if (tap->chooses_queues)
+			options.queue_count =
+			    cw_min_u32(choose_queue_count(capture, tap->device), tap->lane_count);
+		/* Counters from here on; there may have been no others. */
+		if (capture->probe)
+			cw_netdev_counters_read(capture->probe, tap->device, &tap->before, NULL);
+	} else if (options.backend <= CW_LIVE_PACKET) {
+		options.queue_count = tap->queue_count;
 	}
+	result = open_near(capture, tap, &options, error);
+	if (result < 0)
+		return result;
+	if (result == CW_LIVE_WARNED)
+		cw_run_tell(capture->run, CW_WARNING, "%s", error->text);
+	cw_live_info(tap->live, &tap->info);
+	if (tap->is_waiting || tap->info.queue_count == tap->queue_count)
+		return 0;
+	return cw_error_set(error, -EOPNOTSUPP, "%s came back with %u queue%s; it had %u before",
+			    tap->device, tap->info.queue_count, cw_plural(tap->info.queue_count),
+			    tap->queue_count);
+}
+
+static void end_gap(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_ns)
+{
+	uint64_t gap_ns = now_ns - tap->gap_start_ns;
+
+	tap->gap_start_ns = 0;
+	tap->opened_ns = now_ns;
+	atomic_store(&tap->is_replaced, false);
+	if (tap->is_waiting) {
+		tap->is_waiting = false;
+		tap->queue_count = tap->info.queue_count;
+		tap->waited_ns = gap_ns;
+		cw_run_tell(capture->run, CW_NOTE, "%s: captured after waiting %.1f s", tap->device,
+			    (double)gap_ns * 1e-9);
+		tell_listening(capture, tap);
+		return;
+	}
+	tap->gap_ns += gap_ns;
+	cw_run_tell(capture->run, CW_NOTE,
+		    "%s: captured again after %.1f s; packets in between were not captured",
+		    tap->device, (double)gap_ns * 1e-9);
+}
+
+static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_ns)
+{
+	struct cw_error error = {0};
+	int result = open_again(capture, tap, &error);
+
 	if (result >= 0) {
 		result = cw_matcher_prepare(&capture->generations->current->matcher,
 					    cw_ifaces_at(&capture->inputs->ifaces, tap->info.iface),
@@ -253,16 +329,9 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 		return;
 	}
 	tap->reopen_failure = 0;
-	if (tap->has_prefilter)
-		prefilter_tap(capture, tap);
-	tap->gap_ns += gap_ns;
-	tap->gap_start_ns = 0;
-	tap->opened_ns = now_ns;
-	atomic_store(&tap->is_replaced, false);
-	cw_run_tell(capture->run, CW_NOTE,
-		    "%s: captured again after %.1f s; packets in between were not captured",
-		    tap->device, (double)gap_ns * 1e-9);
-	for (uint32_t queue = 0; queue < tap->lane_count; queue++) {
+	prefilter_tap(capture, tap);
+	end_gap(capture, tap, now_ns);
+	for (uint32_t queue = 0; queue < tap->queue_count; queue++) {
 		struct cw_lane *lane = &capture->run->lanes[tap->lane_first + queue];
 
 		atomic_store(&lane->shared.horizon_ns, 0);
@@ -344,6 +413,8 @@ void cw_taps_count(struct cw_capture *capture)
 		struct cw_tap *tap = &capture->taps[index];
 		const char *name = present_name(tap), *counter;
 
+		if (tap->is_waiting)
+			continue;
 		if (!name) /* its counts since the last call are unknown */
 			tap->losses.is_lower_bound = true;
 		if (!name || cw_netdev_counters_read(capture->probe, name, &tap->now, NULL) < 0 ||

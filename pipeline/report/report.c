@@ -76,11 +76,13 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 
 	*report = (struct cw_report_device){.device = tap->device,
 					    .linktype = tap->info.linktype,
-					    .queue_count = tap->lane_count,
+					    .queue_count = tap->queue_count,
 					    .has_kernel_filter = tap->has_prefilter,
 					    .event_count = tap->event_count,
 					    .gap_count = tap->gap_count,
 					    .gap_s = (double)tap->gap_ns * 1e-9,
+					    .is_waiting = tap->is_waiting,
+					    .waited_s = (double)tap->waited_ns * 1e-9,
 					    .has_losses = tap->now.ts_ns != 0,
 					    .is_lower_bound = losses->is_lower_bound,
 					    .lost_before_tap = lost,
@@ -97,7 +99,8 @@ static int report_device(const struct cw_tap *tap, struct cw_report_device *repo
 	for (; report->drop_count < losses->drops.count; report->drop_count++)
 		report->drops[report->drop_count] = losses->drops.at[report->drop_count];
 	if (tap->gap_start_ns) /* still gone */
-		report->gap_s += (double)(cw_now_ns() - tap->gap_start_ns) * 1e-9;
+		*(tap->is_waiting ? &report->waited_s : &report->gap_s) +=
+		    (double)(cw_now_ns() - tap->gap_start_ns) * 1e-9;
 	return 0;
 }
 

@@ -41,6 +41,8 @@ struct cw_report_device {
 	uint32_t event_count;     /* events: down, up, renamed, ... */
 	uint32_t gap_count;       /* times the interface was gone */
 	double gap_s;             /* total time it was gone, in seconds */
+	bool is_waiting;          /* it was never captured: the link type is unknown */
+	double waited_s;          /* from the start of the run to the first opening, in seconds */
 	bool has_losses;          /* the counters below are known */
 	bool is_lower_bound;      /* of the counters below */
 	uint64_t lost_before_tap; /* packets lost before any kernel ring, at least */

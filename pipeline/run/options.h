@@ -92,8 +92,9 @@ struct cw_pipeline_options {
 	/* live; the pipeline sets the device, input and descriptor in `live`, and the number of
 	 * queues if it is 0 */
 	struct cw_live_options live;
-	bool is_time_order;    /* merge the queues by timestamp; false: in order of arrival */
-	bool no_kernel_filter; /* take every packet from the kernel, even if no rule can match */
+	bool waits_for_devices; /* those missing or down at the start are captured once up */
+	bool is_time_order;     /* merge the queues by timestamp; false: in order of arrival */
+	bool no_kernel_filter;  /* take every packet from the kernel, even if no rule can match */
 	const char *pin;   /* cores for threads: "auto", a list such as "0-3,8"; NULL: do not pin */
 	uint32_t realtime; /* SCHED_FIFO priority of capture threads; 0 = none */
 	bool huge_pages;   /* for the output chunks */

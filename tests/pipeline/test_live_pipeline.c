@@ -81,6 +81,17 @@ static void on_batch(void *context, uint32_t worker, uint32_t lane)
 	pthread_mutex_unlock(&brake->lock);
 }
 
+/* ---- cores ---- */
+
+static uint32_t false_cores; /* 0: the truth */
+
+uint32_t __real_cw_usable_cores(void);
+uint32_t __wrap_cw_usable_cores(void);
+uint32_t __wrap_cw_usable_cores(void)
+{
+	return false_cores ? false_cores : __real_cw_usable_cores();
+}
+
 /* ---- a run ---- */
 
 struct run {
@@ -160,13 +171,18 @@ static bool has_ended(const struct run *run)
 	return poll(&done, 1, 0) == 1;
 }
 
-static void finish_run(struct run *run, struct cw_report *report)
+static void finish_lanes(struct run *run, uint32_t lanes, struct cw_report *report)
 {
 	WAIT_UNTIL(has_ended(run));
 	assert_int_equal(cw_pipeline_finish(run->pipeline, report), 0);
 	assert_true(report->is_balanced);
-	assert_int_equal(report->queue_count, 2);
+	assert_int_equal(report->queue_count, lanes);
 	cw_pipeline_free(run->pipeline);
+}
+
+static void finish_run(struct run *run, struct cw_report *report)
+{
+	finish_lanes(run, 2, report);
 }
 
 static void end_run(struct run *run, struct cw_report *report)
@@ -329,6 +345,62 @@ static void stuck_run_can_be_aborted(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+static _Atomic uint32_t captured_count; /* times that an interface was captured after a gap */
+
+static void note_captured(void *context, enum cw_severity severity, const char *text)
+{
+	(void)context;
+	(void)severity;
+	if (strstr(text, ": captured "))
+		atomic_fetch_add(&captured_count, 1);
+}
+
+/* A missing interface may come with fewer queues than it has lanes: the others have no packets and
+ * delay none. It comes back with as many queues as before. */
+static void lanes_beyond_the_queues_of_an_interface_stay_idle(void **state)
+{
+	const uint64_t count = scaled(20000, 4000);
+
+	NEED_DEVICES();
+	for (int is_time_order = 0; is_time_order < 2; is_time_order++) {
+		struct cw_report report;
+		static struct run run; /* a failed test's threads go on */
+
+		make_run(&run, NO_LANE);
+		run.options.live.queue_count = 0;
+		run.options.is_time_order = is_time_order;
+		run.options.waits_for_devices = true;
+		run.options.tell = note_captured;
+		atomic_store(&captured_count, 0);
+		assert_true(rig_run("ip link del in"));
+		false_cores = 8; /* half of them: 4 lanes */
+		launch(&run);
+		assert_true(has_thread("cw-capture-3"));
+		for (uint32_t round = 1; round <= 2; round++) {
+			assert_true(rig_run("ip link add out numrxqueues 2 numtxqueues 2 type veth "
+					    "peer name in numrxqueues 2 numtxqueues 2 && "
+					    "ip link set out arp off up && "
+					    "ip link set in arp off up"));
+			WAIT_UNTIL(atomic_load(&captured_count) == round);
+			send_frames((round - 1) * count, count);
+			WAIT_UNTIL(progress_of(&run).packets == round * count);
+			if (round == 1)
+				assert_true(rig_run("ip link del in"));
+		}
+		cw_pipeline_request_stop(run.pipeline);
+		finish_lanes(&run, 4, &report);
+		false_cores = 0;
+		assert_int_equal(report.devices[0].queue_count, 2);
+		assert_int_equal(report.devices[0].gap_count, 1);
+		assert_true(report.devices[0].waited_s > 0);
+		for (uint32_t lane = 0; lane < 4; lane++)
+			assert_int_equal(report.queues[lane].stats.received, lane < 2 ? count : 0);
+		assert_int_equal(report.books.in_files, 2 * count);
+		end_run(&run, &report);
+	}
+	assert_true(rig_run("ip link del in") && rig_make_pair());
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +409,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(drain_is_given_up_and_what_comes_later_is_counted),
 	    cmocka_unit_test(drain_waits_for_a_worker_that_comes_back),
 	    cmocka_unit_test(stuck_run_can_be_aborted),
+	    cmocka_unit_test(lanes_beyond_the_queues_of_an_interface_stay_idle),
 	};
 
 	return RUN_TESTS(540, tests, make_devices, NULL, argc, argv);

@@ -274,15 +274,24 @@ void cw_catalogue_complain(const struct cw_catalogue *catalogue, const char *wor
 	    cw_format_printable(meant, clean, sizeof(clean)));
 }
 
+static bool is_question(const struct cw_live_arguments *live)
+{
+	return live->lists_devices || live->lists_linktypes || live->lists_clocks;
+}
+
 /* As a command that cannot open its interface ends: a capture fails, all others are refused. */
 static int exit_of(const struct cw_arguments *arguments, const char *word)
 {
-	const struct cw_live_arguments *live = &arguments->live;
-	bool is_question = live->lists_devices || live->lists_linktypes || live->lists_clocks;
-
-	return (arguments->command & (CW_CAPTURE | CW_BENCH)) && !is_question && !number_of(word)
+	return (arguments->command & (CW_CAPTURE | CW_BENCH)) && !is_question(&arguments->live) &&
+		       !number_of(word)
 		   ? CW_EXIT_PROBLEM
 		   : CW_EXIT_USAGE;
+}
+
+static bool may_come(const struct cw_arguments *arguments, const char *word)
+{
+	return arguments->live.waits_for_devices && !is_question(&arguments->live) &&
+	       !number_of(word);
 }
 
 /* Names that libpcap opens and does not list, such as nflog:5, are left to it. */
@@ -296,7 +305,7 @@ static int name_device(struct cw_arguments *arguments, struct cw_catalogue *cata
 	if (!catalogue->count && cw_catalogue_fill(catalogue, &error) < 0)
 		return number_of(*word) ? cw_fail("-i %s: %s", *word, error.text) : 0;
 	device = cw_catalogue_find(catalogue, *word);
-	if (!device && strchr(*word, ':'))
+	if (!device && (strchr(*word, ':') || may_come(arguments, *word)))
 		return 0;
 	if (!device) {
 		cw_catalogue_complain(catalogue, *word);

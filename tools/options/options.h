@@ -114,6 +114,7 @@ struct cw_live_arguments {
 	uint64_t stats_ms;
 	uint64_t duration_ms;
 	uint64_t drain_ms;
+	bool waits_for_devices;
 	const char *metrics;
 	const char *control; /* also of stats, top and control */
 	const char *user;    /* -Z */

@@ -209,6 +209,9 @@ const struct cw_option_row cw_option_rows[] = {
      AMOUNT(live.queues, CW_COUNT, 1, 1, CW_LIVE_QUEUES_MAX),
      .bench_list = TO(bench.queues, const char *),
      .more = "Each has a separate kernel ring. Default: by the interface's queues and the cores."},
+    {0, "wait-device", NULL, CW_GROUP_LIVE, CW_CAPTURE,
+     "wait for interfaces that are missing or down", FLAG(live.waits_for_devices),
+     .more = "The others are captured meanwhile. Without it, capweir ends with exit status 1."},
     {0, "fanout", "HOW", CW_GROUP_LIVE, CW_CAPTURE, "distribute packets to the queues",
      CHOICE(live.fanout, CW_FANOUT_HASH, "hash|cpu|qm|lb|rollover"), .preset_text = "hash",
      .more = "hash: by flow; cpu: by the core that receives; qm: by the hardware queue; lb: in "

@@ -32,6 +32,14 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 		if (live->block_count < CW_LIVE_BLOCKS_MIN)
 			live->block_count = CW_LIVE_BLOCKS_MIN;
 	}
+	options->waits_for_devices = asked->waits_for_devices;
+	/* Both need further capabilities when the interface is opened. */
+	if (asked->waits_for_devices && live->backend == CW_LIVE_XDP)
+		return cw_refuse("--backend xdp cannot wait for an interface: capweir has dropped "
+				 "the capabilities for it by then. Omit --wait-device");
+	if (asked->waits_for_devices && live->clock == CW_LIVE_CLOCK_ADAPTER)
+		return cw_refuse("-j adapter cannot wait for an interface: capweir has dropped the "
+				 "capability for it by then. Omit --wait-device");
 	if (arguments->devices.count && arguments->filter.linktype)
 		return cw_refuse("-y applies to files (-r): this version cannot choose an "
 				 "interface's link type");

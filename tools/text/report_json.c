@@ -197,6 +197,7 @@ static json_t *device_json(const struct cw_report_device *device)
 {
 	json_t *drops = json_object();
 	json_t *losses = json_null();
+	json_t *type = json_null();
 	char linktype[64];
 
 	for (uint32_t index = 0; index < device->drop_count; index++)
@@ -209,13 +210,15 @@ static json_t *device_json(const struct cw_report_device *device)
 				   "rx_fifo", count(device->rx_fifo), "rx_over",
 				   count(device->rx_over), "driver", drops);
 	json_decref(drops);
-	return json_pack(
-	    "{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "device", cw_json_text(device->device),
-	    "kernel_filter", device->has_kernel_filter, "link_type",
-	    cw_json_text(cw_linktype_name(device->linktype, linktype, sizeof(linktype))), "queues",
-	    count(device->queue_count), "events", count(device->event_count), "gaps",
-	    count(device->gap_count), "gap_s", device->gap_s, "before_tap", losses,
-	    "interface_rx_dropped", device->has_losses ? count(device->rx_dropped) : json_null());
+	if (!device->is_waiting)
+		type = cw_json_text(cw_linktype_name(device->linktype, linktype, sizeof(linktype)));
+	return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o}", "device",
+			 cw_json_text(device->device), "kernel_filter", device->has_kernel_filter,
+			 "link_type", type, "queues", count(device->queue_count), "events",
+			 count(device->event_count), "gaps", count(device->gap_count), "gap_s",
+			 device->gap_s, "waited_s", device->waited_s, "before_tap", losses,
+			 "interface_rx_dropped",
+			 device->has_losses ? count(device->rx_dropped) : json_null());
 }
 
 static json_t *devices_json(const struct cw_report *report)

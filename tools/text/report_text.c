@@ -70,6 +70,9 @@ static void print_devices(const struct cw_report *report)
 	for (uint32_t index = 0; index < report->device_count; index++) {
 		const struct cw_report_device *device = &report->devices[index];
 
+		if (device->is_waiting)
+			cw_print(stderr, "%s was missing or down for %.1f s, until the end\n",
+				 device->device, device->waited_s);
 		if (device->gap_count)
 			cw_print(stderr, "%s disappeared %u time%s, for %.1f s in total\n",
 				 device->device, device->gap_count, cw_plural(device->gap_count),

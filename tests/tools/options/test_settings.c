@@ -53,6 +53,7 @@ static const struct {
     {"relinquish-privileges", "nobody"},
     {"backend", "packet"},
     {"queues", "4"},
+    {"wait-device", "true"},
     {"fanout", "cpu"},
     {"order", "time"},
     {"kernel-filter", "off"},
