@@ -125,6 +125,11 @@ int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **p
 	return cw_bpf_for_kernel(&filter->bpf, program, count);
 }
 
+uint32_t cw_filter_reach(const struct cw_filter *filter)
+{
+	return cw_bpf_reach(&filter->bpf);
+}
+
 const char *cw_filter_expression(const struct cw_filter *filter)
 {
 	return filter->expression;

@@ -22,6 +22,10 @@ uint32_t cw_filter_match_libpcap(const struct cw_filter *filter, const uint8_t *
 int cw_filter_kernel_program(const struct cw_filter *filter, struct bpf_insn **program,
 			     uint32_t *count);
 
+/* How many bytes of a packet decide the result; UINT32_MAX: all. As cw_bpf_reach (bpf/bpf.h). */
+uint32_t cw_filter_reach(const struct cw_filter *filter);
+uint32_t cw_filter_set_reach(const struct cw_filter_set *set); /* the largest of its filters */
+
 /* The filter's verified program, in the form for bpf/ and passes/. */
 const struct cw_bpf *cw_filter_bpf(const struct cw_filter *filter);
 

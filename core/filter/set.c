@@ -244,6 +244,18 @@ size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct
 	return found;
 }
 
+uint32_t cw_filter_set_reach(const struct cw_filter_set *set)
+{
+	uint32_t reach = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		uint32_t each = cw_filter_reach(set->entries[i].filter);
+
+		reach = each > reach ? each : reach;
+	}
+	return reach;
+}
+
 static void prefetch(const struct cw_packet *packet)
 {
 	__builtin_prefetch(packet->data);

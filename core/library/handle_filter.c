@@ -122,17 +122,20 @@ int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *pac
 	return kept;
 }
 
-/* Let the kernel reject packets that cannot match. If it cannot, all packets arrive here. */
-static void set_kernel_filter(struct cw_handle *handle, const struct cw_filter *filter)
+void cw_handle_set_kernel_filter(struct cw_handle *handle, const struct cw_filter *filter)
 {
+	uint32_t reach = filter ? cw_filter_reach(filter) : 0;
 	struct bpf_insn *program = NULL;
 	uint32_t count = 0;
 
 	if (!handle->live)
 		return;
-	if (cw_filter_kernel_program(filter, &program, &count) < 0 ||
-	    cw_live_prefilter(handle->live, 0, program, count, NULL) < 0)
-		(void)cw_live_prefilter(handle->live, 0, NULL, 0, NULL);
+	if (reach < handle->settings.snaplen)
+		reach = handle->settings.snaplen;
+	if (!filter || cw_filter_kernel_program(filter, &program, &count) < 0 ||
+	    cw_live_prefilter(handle->live, 0, program, count, reach, NULL) < 0)
+		(void)cw_live_prefilter(handle->live, 0, NULL, 0, reach, NULL);
+	handle->reading.has_kernel_reach = true;
 	free(program);
 }
 
@@ -167,7 +170,7 @@ static int take_filter(struct cw_handle *handle, struct cw_filter *filter, char 
 	cw_handle_filters_fini(&handle->filters);
 	handle->filters = (struct cw_handle_filters){
 	    .is_set = true, .expression = expression, .at = first, .count = 1};
-	set_kernel_filter(handle, filter);
+	cw_handle_set_kernel_filter(handle, filter);
 	return cw_handle_filter_burst(handle, error);
 }
 

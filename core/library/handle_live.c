@@ -83,7 +83,6 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 	bool needs_libpcap = settings->is_rfmon || settings->has_clock;
 	struct cw_live_options options = {.backend = needs_libpcap ? CW_LIVE_PCAP : CW_LIVE_AUTO,
 					  .device = handle->device,
-					  .snaplen = settings->snaplen,
 					  .queue_count = 1,
 					  .direction = directions[settings->direction],
 					  .promiscuous = settings->is_promiscuous,
@@ -109,6 +108,9 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 		*error = handle->error;
 	cw_live_info(handle->live, &handle->live_info);
 	handle->linktype = handle->live_info.linktype;
+	/* Packets are truncated to the snapshot length after their filter. */
+	handle->reading.caplen_max = settings->snaplen;
+	handle->ifaces.blocks[0][handle->live_info.iface].snaplen = settings->snaplen;
 	handle->settings.is_ns &= cw_ifaces_at(&handle->ifaces, handle->live_info.iface)->has_ns;
 	handle->netmask = find_netmask(handle->device);
 	handle->is_activated = true;
@@ -120,6 +122,9 @@ int cw_handle_activate(struct cw_handle *handle, struct cw_error *error)
 
 int cw_handle_next_live(struct cw_handle *handle, int timeout_ms)
 {
+	/* Not earlier: a filter set before the first read sees complete packets. */
+	if (!handle->reading.has_kernel_reach)
+		cw_handle_set_kernel_filter(handle, NULL);
 	for (;;) {
 		int result = cw_live_next(handle->live, 0, 0, timeout_ms, &handle->reading.span,
 					  &handle->reading.lease);

@@ -22,6 +22,7 @@ static int new_handle(struct cw_handle **result, enum cw_handle_kind kind, struc
 	handle->kind = kind;
 	handle->wake_fd = -1;
 	handle->settings.snaplen = CW_CAPLEN_MAX;
+	handle->reading.caplen_max = UINT32_MAX;
 	handle->settings.is_ns = true;
 	handle->settings.timeout_ms = -1;
 	handle->linktype = CW_LINKTYPE_ANY;

@@ -58,6 +58,8 @@ struct cw_handle_reading {
 	struct cw_cursor cursor;
 	struct cw_packet burst[CW_HANDLE_BURST];
 	uint32_t burst_next, burst_end; /* range of decoded packets not handed out yet */
+	uint32_t caplen_max;            /* bytes of a packet handed out, after its filter */
+	bool has_kernel_reach;          /* the kernel was told how many bytes a packet needs */
 	int end;                        /* enum cw_next of every later read; 0: not ended */
 };
 
@@ -130,6 +132,10 @@ int64_t cw_handle_filter_packets(struct cw_handle *handle, struct cw_packet *pac
 /* Do so with the decoded packets, after a change of filter or direction. Returns 0 or a negative
  * code. */
 int cw_handle_filter_burst(struct cw_handle *handle, struct cw_error *error);
+
+/* Let the kernel reject packets that cannot match, and truncate the others to what the filter and
+ * the snapshot length need. If it cannot, all packets arrive complete. */
+void cw_handle_set_kernel_filter(struct cw_handle *handle, const struct cw_filter *filter);
 
 void cw_handle_filters_fini(struct cw_handle_filters *filters);
 

@@ -147,7 +147,16 @@ int cw_handle_next(struct cw_handle *handle, struct cw_packet *packet)
 			return result;
 	}
 	*packet = reading->burst[reading->burst_next++];
+	packet->caplen = cw_min_u32(packet->caplen, reading->caplen_max);
 	return CW_NEXT_OK;
+}
+
+static int truncate_all(const struct cw_handle_reading *reading, struct cw_packet *packets,
+			int count)
+{
+	for (int i = 0; reading->caplen_max < CW_CAPLEN_MAX && i < count; i++)
+		packets[i].caplen = cw_min_u32(packets[i].caplen, reading->caplen_max);
+	return count;
 }
 
 int cw_handle_next_burst(struct cw_handle *handle, struct cw_packet *packets, uint32_t capacity)
@@ -164,9 +173,10 @@ int cw_handle_next_burst(struct cw_handle *handle, struct cw_packet *packets, ui
 			return CW_NEXT_CLOSED;
 		memcpy(packets, reading->burst + reading->burst_next, left * sizeof(*packets));
 		reading->burst_next += left;
-		return (int)left;
+		return truncate_all(reading, packets, (int)left);
 	}
-	return fill(handle, packets, cw_min_u32(capacity, SPAN_RECORDS));
+	return truncate_all(reading, packets,
+			    fill(handle, packets, cw_min_u32(capacity, SPAN_RECORDS)));
 }
 
 int cw_handle_read(struct cw_handle *handle, void *buffer, size_t bytes, struct cw_packet *packet)

@@ -78,7 +78,8 @@ void *cw_keeper_main(void *capture);
  * cw_pipeline_start. */
 int cw_taps_open(struct cw_capture *capture, struct cw_error *error);
 
-/* Makes the kernel drop packets that certainly match no rule; after the rules were compiled. */
+/* Makes the kernel drop packets that certainly match no rule, and truncate packets to what the
+ * filters and records need; after the rules were compiled. */
 void cw_taps_prefilter(struct cw_capture *capture);
 
 /* Gives each lane its queue; after the lanes were made, before the threads start. */

@@ -88,8 +88,6 @@ static int open_tap(struct cw_capture *capture, struct cw_tap *tap, uint32_t ind
 	tap->options.device = tap->device;
 	tap->options.input = (uint16_t)index;
 	tap->options.wake_fd = capture->run->wake_fd;
-	if (!tap->options.snaplen)
-		tap->options.snaplen = capture->run->options.output.snaplen;
 	/* 0 stays for AF_XDP, which takes all queues, and libpcap, which has one. */
 	tap->chooses_queues = !tap->options.queue_count && tap->options.backend <= CW_LIVE_PACKET;
 	if (tap->chooses_queues)
@@ -160,23 +158,54 @@ static struct cw_filter *find_prefilter(struct cw_capture *capture, uint32_t lin
 	return filter;
 }
 
+/*
+ * Returns the bytes of a packet that filters and records need: the kernel truncates the rest. If
+ * rules can change, that is all, because later rules match packets that are in the kernel ring now.
+ */
+static uint32_t find_reach(struct cw_capture *capture, const struct cw_tap *tap)
+{
+	const struct cw_iface *iface = cw_ifaces_at(&capture->inputs->ifaces, tap->info.iface);
+	const struct cw_rule_set *set =
+	    cw_matcher_find(&capture->generations->current->matcher, iface);
+	const struct cw_outputs *outputs = capture->turn->outputs;
+	uint32_t reach, other;
+
+	if (capture->run->is_reloadable || !set)
+		return UINT32_MAX;
+	reach = cw_filter_set_reach(set->filters);
+	other = set->prefilter ? cw_filter_set_reach(set->prefilter) : 0;
+	reach = other > reach ? other : reach;
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		other = outputs->at[index].snaplen;
+		reach = other > reach ? other : reach;
+	}
+	return reach;
+}
+
+static int set_prefilter(struct cw_tap *tap, const struct bpf_insn *program, uint32_t count,
+			 uint32_t reach)
+{
+	int result = 0;
+
+	/* A program on only some of the queues would be correct as well. */
+	for (uint32_t queue = 0; queue < tap->info.queue_count && result == 0; queue++)
+		result = cw_live_prefilter(tap->live, queue, program, count, reach, NULL);
+	return result;
+}
+
 static void prefilter_tap(struct cw_capture *capture, struct cw_tap *tap)
 {
-	struct cw_filter *filter = NULL;
+	const struct cw_pipeline_options *options = &capture->run->options;
+	uint32_t count, reach = find_reach(capture, tap);
 	struct bpf_insn *program = NULL;
-	uint32_t count, queue;
-	int result;
+	struct cw_filter *filter = NULL;
 
-	tap->has_prefilter = false;
-	if (!capture->run->options.no_kernel_filter && !capture->run->options.match.verify_every)
+	if (!options->no_kernel_filter && !options->match.verify_every)
 		filter = find_prefilter(capture, tap->info.linktype);
-	if (!filter)
-		return;
-	result = cw_filter_kernel_program(filter, &program, &count);
-	/* A program on only some of the queues would be correct as well. */
-	for (queue = 0; queue < tap->info.queue_count && result == 0; queue++)
-		result = cw_live_prefilter(tap->live, queue, program, count, NULL);
-	tap->has_prefilter = result == 0;
+	tap->has_prefilter = filter && cw_filter_kernel_program(filter, &program, &count) == 0 &&
+			     set_prefilter(tap, program, count, reach) == 0;
+	if (!tap->has_prefilter)
+		set_prefilter(tap, NULL, 0, reach);
 	free(program);
 	cw_filter_free(filter);
 }
@@ -210,12 +239,14 @@ void cw_taps_connect(struct cw_capture *capture)
 static void tell_listening(struct cw_capture *capture, const struct cw_tap *tap)
 {
 	const struct cw_live_info *info = &tap->info;
+	uint32_t snaplen = capture->run->options.output.snaplen;
 	char type[64];
 
 	cw_run_tell(capture->run, CW_NOTE,
 		    "listening on %s, link type %s, snapshot length %u, %u kernel %s of %zu MiB%s",
 		    tap->device, cw_linktype_name(info->linktype, type, sizeof(type)),
-		    info->snaplen, info->queue_count, info->queue_count == 1 ? "ring" : "rings",
+		    snaplen ? snaplen : info->snaplen, info->queue_count,
+		    info->queue_count == 1 ? "ring" : "rings",
 		    info->block_bytes * info->block_count >> 20,
 		    tap->has_prefilter ? ", filtered in the kernel" : "");
 }

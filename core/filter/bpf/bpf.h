@@ -6,6 +6,7 @@
  *   exec.c      pre-decoding, and the interpreter: the reference for every engine
  *   require.c   fields that a program tests first
  *   kernel.c    the program that the kernel can run in its place
+ *   reach.c     the bytes of a packet that a program can reach
  */
 #ifndef CW_CORE_FILTER_BPF_BPF_H
 #define CW_CORE_FILTER_BPF_BPF_H
@@ -80,5 +81,11 @@ bool cw_filter_meets(const struct cw_filter_requirement *required, uint32_t coun
  * -EOPNOTSUPP if that cannot be guaranteed; -ENOMEM. The kernel may still refuse the program.
  */
 int cw_bpf_for_kernel(const struct cw_bpf *program, struct bpf_insn **made, uint32_t *count);
+
+/*
+ * Returns how many bytes of a packet decide the result of a verified program: it is the same on a
+ * packet truncated to them. UINT32_MAX: no bound is known.
+ */
+uint32_t cw_bpf_reach(const struct cw_bpf *program);
 
 #endif

@@ -96,8 +96,9 @@ CW_API int cw_handle_create(struct cw_handle **handle, const char *device, struc
  * CW_NOT_LIVE, or -EINVAL for a value out of range.
  */
 
-/* Set the bytes kept of a packet. A value outside 1 to CW_CAPLEN_MAX means CW_CAPLEN_MAX, the
- * default. */
+/* Set the bytes kept of a packet. Filters see complete packets; a filter set between reads sees of
+ * packets that arrived before it only what the earlier filter or snaplen needed. A value outside 1
+ * to CW_CAPLEN_MAX means CW_CAPLEN_MAX, the default. */
 CW_API int cw_handle_set_snaplen(struct cw_handle *handle, int64_t bytes);
 
 /* Capture packets for other hosts too. Default: no. */

@@ -80,13 +80,16 @@ void cw_live_stats(struct cw_live *live, uint32_t queue, struct cw_live_stats *s
 }
 
 int cw_live_prefilter(struct cw_live *live, uint32_t queue, const struct bpf_insn *program,
-		      uint32_t instruction_count, struct cw_error *error)
+		      uint32_t instruction_count, uint32_t reach, struct cw_error *error)
 {
+	if (reach < CW_LIVE_REACH_MIN)
+		reach = CW_LIVE_REACH_MIN;
+	reach = cw_min_u32(reach, live->info.snaplen);
 	if (!live->ops->prefilter)
 		return cw_error_set(error, -EOPNOTSUPP,
 				    "cannot set a kernel prefilter on %s: this backend has none",
 				    live->device);
-	return live->ops->prefilter(live, queue, program, instruction_count, error);
+	return live->ops->prefilter(live, queue, program, instruction_count, reach, error);
 }
 
 void cw_live_close(struct cw_live *live)

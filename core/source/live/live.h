@@ -87,7 +87,7 @@ enum cw_live_clock {
 struct cw_live_options {
 	enum cw_live_backend backend;
 	const char *device;
-	uint32_t snaplen;     /* most bytes of a packet; 0 = CW_CAPLEN_MAX */
+	uint32_t snaplen;     /* most bytes that filters see; 0 = CW_CAPLEN_MAX; see prefilter */
 	uint32_t queue_count; /* 0 = 1; xdp: 0 or the number of receive queues */
 	size_t block_bytes;   /* raised to hold a packet of snaplen; 0 = CW_LIVE_BLOCK_BYTES */
 	uint32_t block_count; /* blocks per queue; 0 = CW_LIVE_BLOCKS; pcap, xdp: as much memory */
@@ -206,12 +206,17 @@ int cw_live_stop(struct cw_live *live, uint32_t queue);
  */
 void cw_live_stats(struct cw_live *live, uint32_t queue, struct cw_live_stats *stats);
 
+#define CW_LIVE_REACH_MIN \
+	64u /* a shorter truncation saves nothing, and leaves VLAN tags no place */
+
 /*
- * Replaces the prefilter of a queue (see options) from its next packet on; NULL: none. Returns 0 or
- * a negative errno; -EOPNOTSUPP: the source has no prefilter.
+ * Replaces the prefilter of a queue (see options) from its next packet on; NULL: none. The kernel
+ * truncates packets to `reach` bytes: what the caller's filters and records need, instead of
+ * snaplen; UINT32_MAX: snaplen. A smaller reach than CW_LIVE_REACH_MIN means that. Returns 0 or a
+ * negative errno; -EOPNOTSUPP: the source has no prefilter, or no such truncation.
  */
 int cw_live_prefilter(struct cw_live *live, uint32_t queue, const struct bpf_insn *program,
-		      uint32_t instruction_count, struct cw_error *error);
+		      uint32_t instruction_count, uint32_t reach, struct cw_error *error);
 
 /*
  * Accepts NULL. Outstanding leases stay valid; giving back a queue's last lease frees its memory.

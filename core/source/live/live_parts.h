@@ -12,7 +12,7 @@ struct cw_live_ops {
 	int (*stop)(struct cw_live *live, uint32_t queue);
 	void (*stats)(struct cw_live *live, uint32_t queue, struct cw_live_stats *stats);
 	int (*prefilter)(struct cw_live *live, uint32_t queue, const struct bpf_insn *program,
-			 uint32_t instruction_count, struct cw_error *error);
+			 uint32_t instruction_count, uint32_t reach, struct cw_error *error);
 	void (*close)(struct cw_live *live);
 };
 

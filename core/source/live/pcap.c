@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 
 #define STATS_ARENAS 1024u /* read the counts this often: long before 32 bits wrap */
 #define BLIND_WAIT_MS 10   /* wait without a descriptor to wait on */
+#define HARDWARE_CAN 280   /* ARPHRD_CAN: linux/if_arp.h conflicts with net/if.h */
 
 static struct cw_live_pcap *pcap_of(struct cw_live *live)
 {
@@ -28,7 +30,7 @@ static struct cw_live_pcap *pcap_of(struct cw_live *live)
 
 /* ---- filters ---- */
 
-int cw_live_pcap_attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count)
+static int attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count)
 {
 	struct sock_fprog request = {.len = (unsigned short)count, .filter = program};
 
@@ -42,7 +44,35 @@ int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live)
 {
 	struct sock_filter program = BPF_STMT(BPF_RET | BPF_K, 0);
 
-	return cw_live_pcap_attach(live, &program, 1);
+	return attach(live, &program, 1);
+}
+
+#define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
+#define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
+
+/*
+ * Rejects in the kernel, before counting, the packets that libpcap would reject after counting:
+ * outgoing packets of loopback and, unless only outgoing ones are wanted, of CAN interfaces (both
+ * also come in). Reads no packet bytes, so the program also fits cooked sockets, whose packets
+ * start elsewhere.
+ */
+int cw_live_pcap_filter_direction(const struct cw_live_pcap *live, uint32_t reach)
+{
+	const uint8_t outgoing = live->direction == CW_LIVE_IN ? 4 : 0; /* jump offset from 1 */
+	const uint8_t incoming = live->direction == CW_LIVE_OUT ? 4 : 5;
+	const uint8_t can = live->direction == CW_LIVE_OUT ? 1 : 0; /* jump offset from 5 */
+	struct sock_filter program[] = {
+	    /* 0 */ LOAD(SKF_AD_PKTTYPE),
+	    /* 1 */ IF_EQUAL(PACKET_OUTGOING, outgoing, incoming),
+	    /* 2 */ LOAD(SKF_AD_IFINDEX),
+	    /* 3 */ IF_EQUAL(if_nametoindex("lo"), 2, 0),
+	    /* 4 */ LOAD(SKF_AD_HATYPE),
+	    /* 5 */ IF_EQUAL(HARDWARE_CAN, can, 1),
+	    /* 6 */ BPF_STMT(BPF_RET | BPF_K, 0),
+	    /* 7 */ BPF_STMT(BPF_RET | BPF_K, reach),
+	};
+
+	return attach(live, program, CW_ARRAY_COUNT(program));
 }
 
 /* ---- filling arenas ---- */
@@ -381,9 +411,26 @@ static void close_handle(struct cw_live *base)
 	free(live);
 }
 
+static int set_reach(struct cw_live *base, uint32_t queue, const struct bpf_insn *program,
+		     uint32_t instruction_count, uint32_t reach, struct cw_error *error)
+{
+	const struct cw_live_pcap *live = pcap_of(base);
+	int result = -EOPNOTSUPP;
+
+	(void)queue;
+	(void)instruction_count;
+	if (!program && live->is_packet_socket)
+		result = live->is_stopping ? -EINVAL : cw_live_pcap_filter_direction(live, reach);
+	if (result < 0)
+		return cw_error_set_errno(error, result, "cannot set a kernel prefilter on %s",
+					  base->device);
+	return 0;
+}
+
 const struct cw_live_ops cw_live_pcap_ops = {
     .next = next,
     .stop = stop,
     .stats = read_stats,
+    .prefilter = set_reach,
     .close = close_handle,
 };

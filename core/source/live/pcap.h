@@ -11,7 +11,8 @@
  * libpcap reports only drops, and kernel_seen is drops plus received packets.
  *
  * Differences from the packet source:
- *	- no prefilter: packets that libpcap counts and then rejects would be missing in the counts
+ *	- no prefilter, only truncation to its reach: packets that libpcap counts and then rejects
+ *	  would be missing in the counts
  *	- CW_PACKET_OUTGOING is never set: libpcap does not report it, only "any"'s cooked header
  *	- packets sent on loopback are captured as incoming, never for CW_LIVE_OUT; so are frames
  *	  sent to a CAN bus, except for CW_LIVE_OUT

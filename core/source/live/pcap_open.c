@@ -8,8 +8,6 @@
  * filter.
  */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -18,38 +16,7 @@
 #include "core/packet/linktype.h"
 #include "core/source/live/pcap_parts.h"
 
-#define HARDWARE_CAN 280 /* ARPHRD_CAN: linux/if_arp.h conflicts with net/if.h */
-#define QUIET_MS 2       /* by then packets that passed the old filter are counted */
-
-/* ---- filters ---- */
-
-#define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
-#define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
-
-/*
- * Rejects in the kernel, before counting, the packets that libpcap would reject after counting:
- * outgoing packets of loopback and, unless only outgoing ones are wanted, of CAN interfaces (both
- * also come in). Reads no packet bytes, so the program also fits cooked sockets, whose packets
- * start elsewhere.
- */
-static int filter_direction(const struct cw_live_pcap *live, enum cw_live_direction direction)
-{
-	const uint8_t outgoing = direction == CW_LIVE_IN ? 4 : 0; /* jump offset from 1 */
-	const uint8_t incoming = direction == CW_LIVE_OUT ? 4 : 5;
-	const uint8_t can = direction == CW_LIVE_OUT ? 1 : 0; /* jump offset from 5 */
-	struct sock_filter program[] = {
-	    /* 0 */ LOAD(SKF_AD_PKTTYPE),
-	    /* 1 */ IF_EQUAL(PACKET_OUTGOING, outgoing, incoming),
-	    /* 2 */ LOAD(SKF_AD_IFINDEX),
-	    /* 3 */ IF_EQUAL(if_nametoindex("lo"), 2, 0),
-	    /* 4 */ LOAD(SKF_AD_HATYPE),
-	    /* 5 */ IF_EQUAL(HARDWARE_CAN, can, 1),
-	    /* 6 */ BPF_STMT(BPF_RET | BPF_K, 0),
-	    /* 7 */ BPF_STMT(BPF_RET | BPF_K, live->base.info.snaplen),
-	};
-
-	return cw_live_pcap_attach(live, program, CW_ARRAY_COUNT(program));
-}
+#define QUIET_MS 2 /* by then packets that passed the old filter are counted */
 
 /* ---- the handle ---- */
 
@@ -215,8 +182,7 @@ static void empty_ring(struct cw_live_pcap *live)
 	}
 }
 
-static int let_in(struct cw_live_pcap *live, enum cw_live_direction direction,
-		  struct cw_error *error)
+static int let_in(struct cw_live_pcap *live, struct cw_error *error)
 {
 	int result;
 
@@ -227,7 +193,9 @@ static int let_in(struct cw_live_pcap *live, enum cw_live_direction direction,
 	}
 	cw_live_pcap_read_stats(live);
 	live->stats = (struct cw_live_stats){0};
-	result = live->is_packet_socket ? filter_direction(live, direction) : 0;
+	result = 0;
+	if (live->is_packet_socket)
+		result = cw_live_pcap_filter_direction(live, live->base.info.snaplen);
 	if (result < 0)
 		return cw_error_set_errno(error, result, "cannot set a kernel filter on %s",
 					  live->base.device);
@@ -259,7 +227,7 @@ static int open_handle(struct cw_live_pcap *live, struct cw_ifaces *ifaces,
 	if (!live->spill || !live->pool)
 		return cw_error_set_errno(error, -ENOMEM, "cannot capture on %s",
 					  live->base.device);
-	result = let_in(live, options->direction, error);
+	result = let_in(live, error);
 	if (result == 0)
 		result = cw_live_add_iface(&live->base, ifaces, options->input, live->unit_ns == 1,
 					   error);
@@ -294,6 +262,7 @@ int cw_live_pcap_open(struct cw_live **opened, struct cw_ifaces *ifaces,
 	live->base.info.queue_count = 1;
 	live->fd = -1;
 	live->wake_fd = options->wake_fd;
+	live->direction = options->direction;
 	result = open_handle(live, ifaces, options, error);
 	if (result < 0) {
 		cw_live_pcap_ops.close(&live->base);

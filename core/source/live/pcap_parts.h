@@ -20,6 +20,7 @@ struct cw_live_pcap {
 	int fd; /* descriptor to wait on; -1: none */
 	int wake_fd;
 	bool is_packet_socket;
+	enum cw_live_direction direction;
 	uint32_t unit_ns; /* unit of libpcap's timestamps: 1 or 1000 ns */
 	struct cw_layout layout;
 	struct cw_window_pool *pool;
@@ -44,9 +45,10 @@ struct cw_live_pcap {
 	struct cw_live_stats stats;
 };
 
-/* Set filters on the packet socket. Return 0 or -errno. */
-int cw_live_pcap_attach(const struct cw_live_pcap *live, struct sock_filter *program, size_t count);
+/* Set filters on the packet socket: one that passes nothing; or the direction, and the bytes to
+ * truncate packets to. Return 0 or -errno. */
 int cw_live_pcap_filter_nothing(const struct cw_live_pcap *live);
+int cw_live_pcap_filter_direction(const struct cw_live_pcap *live, uint32_t reach);
 
 /* Adds libpcap's counts to ours. */
 void cw_live_pcap_read_stats(struct cw_live_pcap *live);

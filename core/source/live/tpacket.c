@@ -374,7 +374,7 @@ static void read_stats(struct cw_live *live, uint32_t index, struct cw_live_stat
 }
 
 static int set_prefilter(struct cw_live *live, uint32_t index, const struct bpf_insn *program,
-			 uint32_t instruction_count, struct cw_error *error)
+			 uint32_t instruction_count, uint32_t reach, struct cw_error *error)
 {
 	struct cw_live_queue *queue = queue_at(live, index);
 
@@ -383,7 +383,7 @@ static int set_prefilter(struct cw_live *live, uint32_t index, const struct bpf_
 				    "cannot set a prefilter on queue %u of %s: it is stopped",
 				    index, live->device);
 	return cw_live_filter((const struct cw_live_rings *)live, queue, program, instruction_count,
-			      error);
+			      reach, error);
 }
 
 static void close_rings(struct cw_live *live)

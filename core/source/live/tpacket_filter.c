@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The filter programs that the kernel runs on each packet before counting and copying: direction,
- * the prefilter if set, and the snapshot length as the program's result. Every socket gets a
- * program before it is bound.
+ * the prefilter if set, and as the program's result the bytes to truncate packets to. Every socket
+ * gets a program before it is bound.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -51,9 +51,9 @@ static size_t put_direction(struct sock_filter *to, enum cw_live_direction direc
 	return DIRECTION_INSTRUCTIONS;
 }
 
-/* Copies the program with its non-zero results, the bytes kept of a packet, set to snaplen. */
+/* Copies the program with its non-zero results, the bytes kept of a packet, set to `reach`. */
 static int put_program(struct sock_filter *to, const struct bpf_insn *from, uint32_t count,
-		       uint32_t snaplen, struct cw_error *error)
+		       uint32_t reach, struct cw_error *error)
 {
 	memcpy(to, from, count * sizeof(*to)); /* the two structs are the same */
 	for (uint32_t i = 0; i < count; i++) {
@@ -65,13 +65,13 @@ static int put_program(struct sock_filter *to, const struct bpf_insn *from, uint
 					    "only constant results are supported",
 					    i);
 		if (to[i].k)
-			to[i].k = snaplen;
+			to[i].k = reach;
 	}
 	return 0;
 }
 
 int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue *queue,
-		   const struct bpf_insn *program, uint32_t instruction_count,
+		   const struct bpf_insn *program, uint32_t instruction_count, uint32_t reach,
 		   struct cw_error *error)
 {
 	struct sock_filter *whole;
@@ -90,14 +90,12 @@ int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue 
 					  live->base.device);
 	count = put_direction(whole, live->direction);
 	if (program) {
-		result = put_program(whole + count, program, instruction_count,
-				     live->base.info.snaplen, error);
+		result = put_program(whole + count, program, instruction_count, reach, error);
 		if (result < 0)
 			goto free_whole;
 		count += instruction_count;
 	} else {
-		whole[count++] =
-		    (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, live->base.info.snaplen);
+		whole[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, reach);
 	}
 	result = attach(queue, whole, count);
 	if (result < 0)

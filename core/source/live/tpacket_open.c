@@ -264,7 +264,7 @@ static int let_in(struct cw_live_rings *live, const struct cw_live_options *opti
 		cw_live_read_stats(queue);
 		queue->stats = (struct cw_live_stats){0};
 		result = cw_live_filter(live, queue, options->program, options->instruction_count,
-					error);
+					live->base.info.snaplen, error);
 		if (result < 0)
 			return result;
 	}

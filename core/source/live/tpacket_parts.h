@@ -73,10 +73,11 @@ void cw_live_read_stats(struct cw_live_queue *queue);
 struct cw_live_ring *cw_live_ring_new(int fd, size_t block_bytes, uint32_t block_count);
 void cw_live_ring_drop(struct cw_live_ring *ring); /* accepts NULL */
 
-/* Set the filter of a queue's socket: one that passes nothing; or direction, prefilter, snaplen. */
+/* Set the filter of a queue's socket: one that passes nothing; or direction, prefilter, and the
+ * bytes to truncate packets to. */
 int cw_live_filter_nothing(const struct cw_live_queue *queue);
 int cw_live_filter(const struct cw_live_rings *live, const struct cw_live_queue *queue,
-		   const struct bpf_insn *program, uint32_t instruction_count,
+		   const struct bpf_insn *program, uint32_t instruction_count, uint32_t reach,
 		   struct cw_error *error);
 
 extern const struct cw_live_ops cw_live_packet_ops;

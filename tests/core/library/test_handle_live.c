@@ -166,6 +166,60 @@ static void filters_let_through_what_they_say(void **state)
 	cw_handle_free(handle);
 }
 
+/* So many packets of 200 bytes come, truncated to 34, and no more. */
+static void expect_short(struct cw_handle *handle, uint32_t count)
+{
+	struct cw_packet packets[16];
+	uint32_t found = 0;
+	int result;
+
+	while ((result = cw_handle_next_burst(handle, packets, 1 + found % 16)) > 0 ||
+	       (found < count && result == CW_NEXT_TIMEOUT))
+		for (int i = 0; i < result; i++, found++) {
+			assert_int_equal(packets[i].caplen, 34);
+			assert_int_equal(packets[i].wire_len, 200);
+		}
+	assert_int_equal(result, CW_NEXT_TIMEOUT);
+	assert_int_equal(found, count);
+}
+
+static void filters_see_bytes_after_the_snapshot_length(void **state)
+{
+	struct cw_interface interface_;
+	struct cw_handle *handle;
+	struct cw_packet packet;
+
+	NEED_DEVICES();
+	for (int is_pcap = 0; is_pcap < 2; is_pcap++) {
+		assert_int_equal(cw_handle_create(&handle, "in", NULL), 0);
+		assert_int_equal(cw_handle_set_snaplen(handle, 34), 0);
+		assert_int_equal(cw_handle_set_timeout(handle, QUIET), 0);
+		if (is_pcap) /* only libpcap sets clocks */
+			assert_int_equal(cw_handle_set_timestamp_source(handle, PCAP_TSTAMP_HOST),
+					 0);
+		assert_true(cw_handle_activate(handle, NULL) >= 0);
+		assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1001", NULL), 0);
+		send_numbers(0, 20, 200);
+		expect_short(handle, 10);
+		assert_int_equal(cw_handle_set_filter(handle, "ether[44:2] < 5", NULL), 0);
+		send_numbers(0, 20, 200);
+		expect_short(handle, 5);
+		assert_int_equal(cw_handle_set_filter(handle, "udp[150] = 0", NULL), 0);
+		send_numbers(0, 20, 200);
+		expect_short(handle, 20);
+		/* Decoded packets that were not read yet are matched again, complete. */
+		assert_int_equal(cw_handle_set_filter(handle, "", NULL), 0);
+		send_numbers(0, 20, 200);
+		assert_int_equal(read_packet(handle, &packet), CW_NEXT_OK);
+		assert_int_equal(packet.caplen, 34);
+		assert_int_equal(cw_handle_set_filter(handle, "udp dst port 1001", NULL), 0);
+		expect_short(handle, 10);
+		assert_int_equal(cw_handle_interface(handle, 0, &interface_), 0);
+		assert_int_equal(interface_.snaplen, 34);
+		cw_handle_free(handle);
+	}
+}
+
 /* `ip broadcast` asks for the device's netmask: 10.0.0.2 is one in 10.0.0.0/31 shifted, not in /8.
  */
 static void broadcast_takes_the_netmask_of_the_device(void **state)
@@ -422,6 +476,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(what_cannot_be_injected_is_told),
 	    cmocka_unit_test(snaplen_cuts),
 	    cmocka_unit_test(filters_let_through_what_they_say),
+	    cmocka_unit_test(filters_see_bytes_after_the_snapshot_length),
 	    cmocka_unit_test(broadcast_takes_the_netmask_of_the_device),
 	    cmocka_unit_test(directions_are_kept_apart),
 	    cmocka_unit_test(activation_says_what_became_of_it),

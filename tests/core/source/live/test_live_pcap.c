@@ -75,33 +75,56 @@ static void frames_are_those_that_packet_rings_give(void **state)
 	check_beside_rings(shape, 200, 1448);
 }
 
-static void snaplen_cuts_and_the_length_stays(void **state)
+/* Ten packets of 150 bytes come, truncated to `caplen` before they are copied. */
+static void expect_truncated(struct cw_live *live, uint32_t caplen)
 {
-	struct cw_live_options options = options_of(CW_LIVE_PCAP, "in");
 	struct rig_sending sending = sending_of(plain_shape(150), 10, 0);
 	struct cw_packet packets[BURST];
 	struct cw_lease lease;
 	struct cw_span span;
-	struct cw_live *live;
-	size_t i, count, first = 0;
+	size_t i, count, first;
 
-	NEED_DEVICES();
-	options.snaplen = 64;
-	live = open_live(&options);
 	assert_int_equal(rig_send(&sending), 10);
-	while (first < 10) {
+	for (first = 0; first < 10; first += count) {
 		struct cw_cursor cursor = {0};
 
 		assert_int_equal(cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), 1);
 		count = cw_span_decode(&span, &cursor, packets, BURST);
-		assert_int_equal(span.bytes, count * (16 + 64));
+		assert_int_equal(span.bytes, count * (16 + caplen));
 		for (i = 0; i < count; i++) {
-			assert_int_equal(packets[i].caplen, 64);
+			assert_int_equal(packets[i].caplen, caplen);
 			assert_int_equal(packets[i].wire_len, 150);
 		}
-		first += count;
 		cw_lease_give_back(&lease);
 	}
+}
+
+static void snaplen_cuts_and_the_length_stays(void **state)
+{
+	struct cw_live_options options = options_of(CW_LIVE_PCAP, "in");
+	struct cw_live *live;
+
+	NEED_DEVICES();
+	options.snaplen = 64;
+	live = open_live(&options);
+	expect_truncated(live, 64);
+	cw_live_close(live);
+}
+
+static void reach_cuts_in_the_kernel(void **state)
+{
+	struct cw_live_options options = options_of(CW_LIVE_PCAP, "in");
+	struct cw_live *live;
+
+	NEED_DEVICES();
+	live = open_live(&options);
+	expect_truncated(live, 150);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, 70, NULL), 0);
+	expect_truncated(live, 70);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, 10, NULL), 0);
+	expect_truncated(live, CW_LIVE_REACH_MIN);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, UINT32_MAX, NULL), 0);
+	expect_truncated(live, 150);
 	cw_live_close(live);
 }
 
@@ -424,6 +447,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(frames_are_those_that_packet_rings_give),
 	    cmocka_unit_test(snaplen_cuts_and_the_length_stays),
+	    cmocka_unit_test(reach_cuts_in_the_kernel),
 	    cmocka_unit_test(times_are_of_the_arrival_in_nanoseconds),
 	    cmocka_unit_test(any_shows_both_directions_each_packet_once),
 	    cmocka_unit_test(books_begin_with_open_under_traffic),

@@ -234,6 +234,7 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	struct cw_error error = {0};
 	struct cw_live *live;
 	enum cw_live_backend backend;
+	const struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 
 	NEED_DEVICES();
 	assert_true(rig_run("ip link add down0 type veth peer name down1"));
@@ -252,7 +253,10 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	options.backend = (enum cw_live_backend)9;
 	refused(options, -EINVAL, "backend");
 	live = open_pcap("in");
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), -EOPNOTSUPP);
+	assert_int_equal(cw_live_prefilter(live, 0, (const void *)&nothing, 1, UINT32_MAX, &error),
+			 -EOPNOTSUPP);
+	assert_int_equal(cw_live_stop(live, 0), 0);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, UINT32_MAX, &error), -EINVAL);
 	cw_live_close(live);
 }
 

@@ -263,50 +263,59 @@ static void decoding_twice_gives_the_same_and_blocks_can_be_cut(void **state)
 	tally_fini(&tally);
 }
 
-static void snaplen_cuts_in_the_kernel_and_behind_the_tag(void **state)
+/* Ten packets come, truncated to `caplen`, of which the kernel copied `kernel_bytes`. */
+static void expect_truncated(struct cw_live *live, const struct stamp_shape *shape, uint32_t caplen,
+			     uint32_t kernel_bytes)
 {
-	static const uint32_t snaplens[] = {1, 12, 14, 18, 64, 100, 150};
-	struct stamp_shape shape = plain_shape(150);
+	struct rig_sending sending = sending_of(*shape, 10, 0);
 	uint8_t expected[STAMP_FRAME_MAX];
-	size_t i;
-	int is_tagged;
+	struct cw_packet packets[BURST];
+	struct cw_lease lease;
+	struct cw_span span;
+	size_t k, count, first;
+
+	assert_int_equal(rig_send(&sending), 10);
+	for (first = 0; first < 10; first += count) {
+		struct cw_cursor cursor = {0};
+
+		assert_int_equal(cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), 1);
+		count = cw_span_decode(&span, &cursor, packets, BURST);
+		assert_int_equal(count, span.record_count);
+		assert_true(span.bytes <= count * (kernel_bytes + 104));
+		for (k = 0; k < count; k++) {
+			stamp_build(expected, shape, first + k);
+			assert_int_equal(packets[k].wire_len, 150);
+			assert_int_equal(packets[k].caplen, caplen);
+			assert_memory_equal(packets[k].data, expected, caplen);
+		}
+		cw_lease_give_back(&lease);
+	}
+}
+
+static void snaplen_and_reach_cut_in_the_kernel_and_behind_the_tag(void **state)
+{
+	static const uint32_t lengths[] = {1, 12, 14, 18, 64, 100, 150};
+	struct stamp_shape shape = plain_shape(150);
 
 	NEED_DEVICES();
-	for (i = 0; i < CW_ARRAY_COUNT(snaplens); i++)
-		for (is_tagged = 0; is_tagged < 2; is_tagged++) {
-			struct cw_live_options options = small_options();
-			struct rig_sending sending;
-			struct cw_packet packets[BURST];
-			struct cw_lease lease;
-			struct cw_span span;
-			struct cw_live *live;
-			size_t k, first = 0;
+	for (size_t i = 0; i < 2 * CW_ARRAY_COUNT(lengths); i++) {
+		uint32_t length = lengths[i / 2], reach = length < 64 ? 64 : length;
+		struct cw_live_options options = small_options();
+		struct cw_live *live;
+		uint32_t tag = i % 2 ? 4 : 0;
 
-			shape.vlan = is_tagged ? 0x123 : STAMP_TAG_NONE;
-			sending = sending_of(shape, 10, 0);
-			options.snaplen = snaplens[i];
-			live = open_live(&options);
-			assert_int_equal(rig_send(&sending), 10);
-			while (first < 10) {
-				struct cw_cursor cursor = {0};
-				size_t count;
-
-				assert_int_equal(
-				    cw_live_next(live, 0, 0, PATIENCE_MS, &span, &lease), 1);
-				count = cw_span_decode(&span, &cursor, packets, BURST);
-				assert_int_equal(count, span.record_count);
-				assert_true(span.bytes <= count * (snaplens[i] + 104));
-				for (k = 0; k < count; k++) {
-					stamp_build(expected, &shape, first + k);
-					assert_int_equal(packets[k].wire_len, 150);
-					assert_int_equal(packets[k].caplen, snaplens[i]);
-					assert_memory_equal(packets[k].data, expected, snaplens[i]);
-				}
-				first += count;
-				cw_lease_give_back(&lease);
-			}
-			cw_live_close(live);
-		}
+		shape.vlan = tag ? 0x123 : STAMP_TAG_NONE;
+		options.snaplen = length;
+		live = open_live(&options);
+		expect_truncated(live, &shape, length, length);
+		cw_live_close(live);
+		options.snaplen = 0;
+		live = open_live(&options);
+		assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, length, NULL), 0);
+		/* The kernel keeps the outer tag beside the frame. */
+		expect_truncated(live, &shape, cw_min_u32(reach + tag, 150), reach);
+		cw_live_close(live);
+	}
 }
 
 static void times_are_of_the_arrival_in_nanoseconds(void **state)
@@ -422,7 +431,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(vlan_and_qinq_frames_are_as_sent),
 	    cmocka_unit_test(jumbo_and_offloaded_frames_are_whole),
 	    cmocka_unit_test(decoding_twice_gives_the_same_and_blocks_can_be_cut),
-	    cmocka_unit_test(snaplen_cuts_in_the_kernel_and_behind_the_tag),
+	    cmocka_unit_test(snaplen_and_reach_cut_in_the_kernel_and_behind_the_tag),
 	    cmocka_unit_test(times_are_of_the_arrival_in_nanoseconds),
 	    cmocka_unit_test(direction_is_what_was_asked_for),
 	    cmocka_unit_test(loopback_shows_each_frame_once),

@@ -132,17 +132,17 @@ static void prefilter_keeps_the_rest_out_of_the_books(void **state)
 	assert_int_equal(span.record_count + count_seen(live, 1, 20), 20);
 	cw_live_stats(live, 0, &stats);
 	assert_int_equal(stats.kernel_seen, 20);
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), 0);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, UINT32_MAX, &error), 0);
 	assert_int_equal(rig_send(&sending), sending.count);
 	assert_int_equal(count_seen(live, 1, 20 + sending.count), sending.count);
-	assert_int_equal(cw_live_prefilter(live, 0, starts_at_0, 3, &error), 0);
+	assert_int_equal(cw_live_prefilter(live, 0, starts_at_0, 3, UINT32_MAX, &error), 0);
 	assert_int_equal(rig_send(&sending), sending.count);
 	assert_int_equal(count_seen(live, 1, 20 + 2 * sending.count), sending.count);
-	assert_int_equal(cw_live_prefilter(live, 0, returns_a, 2, &error), -EINVAL);
+	assert_int_equal(cw_live_prefilter(live, 0, returns_a, 2, UINT32_MAX, &error), -EINVAL);
 	assert_non_null(strstr(error.text, "returns A"));
-	assert_int_equal(cw_live_prefilter(live, 0, starts_at_0, 5000, &error), -E2BIG);
+	assert_int_equal(cw_live_prefilter(live, 0, starts_at_0, 5000, UINT32_MAX, &error), -E2BIG);
 	assert_int_equal(cw_live_stop(live, 0), 0);
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), -EINVAL);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, UINT32_MAX, &error), -EINVAL);
 	assert_int_equal(rig_send(&sending), sending.count);
 	assert_int_equal(count_until(live, 0, -1, &what), 0);
 	assert_int_equal(what, -ENODATA);
@@ -370,7 +370,8 @@ static int lose_capabilities(void)
 	if (cw_live_open(&after, &ifaces, &options, &error) != -EPERM ||
 	    !strstr(error.text, "CAP_NET_RAW") || !strstr(error.text, "setcap"))
 		return 4;
-	if (cw_live_prefilter(before, 0, NULL, 0, &error) < 0 || cw_live_stop(before, 0) < 0)
+	if (cw_live_prefilter(before, 0, NULL, 0, UINT32_MAX, &error) < 0 ||
+	    cw_live_stop(before, 0) < 0)
 		return 5;
 	if (count_until(before, 0, -1, &what) != 10 || what != -ENODATA)
 		return 6;

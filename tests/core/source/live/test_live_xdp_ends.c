@@ -220,7 +220,7 @@ static void what_cannot_be_opened_says_why_and_what_to_do(void **state)
 	assert_int_equal(open_descriptors(), descriptors);
 	live = open_in();
 	refused(options_of("in"), -EBUSY, "another XDP program");
-	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, &error), -EOPNOTSUPP);
+	assert_int_equal(cw_live_prefilter(live, 0, NULL, 0, UINT32_MAX, &error), -EOPNOTSUPP);
 	cw_live_close(live);
 	assert_int_equal(open_descriptors(), descriptors);
 	assert_true(rig_run("! ip link show in | grep -q xdp"));
