@@ -70,11 +70,13 @@ void cw_pipeline_reload_status(struct cw_pipeline *pipeline, struct cw_reload_st
 int cw_pipeline_finish(struct cw_pipeline *pipeline, struct cw_report *report);
 
 /*
- * Aborts the run: nothing more is written; unfinished regular files are truncated to intact records
- * and keep their temporary names. For a process that is about to exit: blocked threads stay
- * blocked, and afterwards only cw_pipeline_peek may be called.
+ * Aborts the run: nothing more is written. Unfinished regular files are truncated to intact
+ * records, keep their temporary names and are named. Complete files are left to
+ * cw_pipeline_abort_publish, which a dead disk may block for ever. For a process that is about to
+ * exit: blocked threads stay blocked, and afterwards only cw_pipeline_peek may be called.
  */
 void cw_pipeline_abort(struct cw_pipeline *pipeline);
+void cw_pipeline_abort_publish(struct cw_pipeline *pipeline);
 
 /* Returns whether the drain was given up and a thread still hangs: only abort is left. */
 bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);

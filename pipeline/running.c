@@ -50,9 +50,33 @@ void cw_pipeline_request_stop(struct cw_pipeline *pipeline)
 	cw_run_request_stop(&pipeline->run);
 }
 
+/* In the turn. */
+static void seal(void *context)
+{
+	cw_outputs_flush_all(context);
+}
+
+/* In the turn. */
+static void judge(void *context)
+{
+	cw_outputs_judge(context);
+}
+
 void cw_pipeline_abort(struct cw_pipeline *pipeline)
 {
-	cw_outputs_abort(&pipeline->outputs);
+	struct cw_outputs *outputs = &pipeline->outputs;
+
+	cw_run_request_stop(&pipeline->run);
+	cw_turn_hold_any(&pipeline->turn, seal, outputs);
+	cw_outputs_settle(outputs);
+	cw_outputs_silence(outputs);
+	cw_turn_hold_any(&pipeline->turn, judge, outputs);
+	cw_outputs_abort(outputs);
+}
+
+void cw_pipeline_abort_publish(struct cw_pipeline *pipeline)
+{
+	cw_outputs_publish(&pipeline->outputs);
 }
 
 uint64_t cw_pipeline_request_reload(struct cw_pipeline *pipeline)

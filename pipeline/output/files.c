@@ -86,6 +86,18 @@ static bool evict_oldest(struct cw_files *files)
 	return true;
 }
 
+bool cw_files_acquire_open(struct cw_files *files, struct cw_file *file)
+{
+	bool is_open;
+
+	pthread_mutex_lock(&files->lock);
+	is_open = !file->cache.late_failure && cw_outfile_is_open(file->outfile);
+	if (is_open && file->cache.is_idle)
+		unlink_idle(files, file);
+	pthread_mutex_unlock(&files->lock);
+	return is_open;
+}
+
 int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_error *error)
 {
 	uint32_t seen;

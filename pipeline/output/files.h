@@ -101,6 +101,8 @@ void cw_files_fini(struct cw_files *files);
 
 /* Opens the file, or finds it open, and keeps it open until released. Errors as cw_outfile_open. */
 int cw_files_acquire(struct cw_files *files, struct cw_file *file, struct cw_error *error);
+/* As cw_files_acquire, if the file is open; else returns false at once. */
+bool cw_files_acquire_open(struct cw_files *files, struct cw_file *file);
 void cw_files_release(struct cw_files *files, struct cw_file *file);
 
 /* Notes that an acquired file was closed (published or discarded): its descriptor is free. */

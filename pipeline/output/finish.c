@@ -8,6 +8,8 @@
 
 #define ABORT_PATIENCE_MS 2000u
 #define LEFT_REPORTED_MAX 10u
+#define SETTLE_PATIENCE_MS 500u
+#define SETTLE_STILL_MS 100u /* nothing moves for so long: the rest is stuck */
 
 /* Sleeps 1 ms. False: no patience is left. */
 static bool wait_a_moment(uint32_t *patience_ms)
@@ -55,33 +57,92 @@ static void abort_file(struct cw_outputs *outputs, struct cw_output *output, str
 	cw_files_release(&outputs->files, file);
 }
 
+void cw_outputs_settle(struct cw_outputs *outputs)
+{
+	uint32_t patience_ms = SETTLE_PATIENCE_MS, still_ms = 0;
+	uint64_t before = UINT64_MAX;
+
+	while (still_ms++ < SETTLE_STILL_MS && wait_a_moment(&patience_ms)) {
+		uint64_t out = 0, written = 0;
+
+		for (uint32_t index = 0; index < outputs->count; index++) {
+			out += atomic_load(&outputs->at[index].shared.chunks_out);
+			written += atomic_load(&outputs->at[index].shared.written);
+		}
+		if (!out)
+			return;
+		if (written - out != before)
+			still_ms = 0;
+		before = written - out;
+	}
+}
+
+void cw_outputs_silence(struct cw_outputs *outputs)
+{
+	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
+}
+
+void cw_outputs_judge(struct cw_outputs *outputs)
+{
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
+
+		/* [RETRY-1] acquire: is_cut_off, which the writer sets in an abort. */
+		output->writer.is_whole =
+		    !atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) &&
+		    !atomic_load(&output->shared.is_cut_off) &&
+		    !atomic_load(&output->shared.failure) && !output->turn.open &&
+		    !output->turn.held_first;
+	}
+}
+
+/* Returns the output's file if it is regular and begun and not yet published. */
+static struct cw_file *unfinished_file(const struct cw_output *output)
+{
+	struct cw_file *file = output->writer.file;
+
+	return file && !file->writer.is_finished && file->cache.is_regular ? file : NULL;
+}
+
 void cw_outputs_abort(struct cw_outputs *outputs)
 {
 	uint32_t patience_ms = ABORT_PATIENCE_MS;
 	uint32_t left_count = 0;
 
-	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
-	cw_run_request_stop(outputs->run);
 	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 		struct cw_file *file;
 		const char *part;
 
-		if (!wait_for_writer(output, &patience_ms) ||
-		    output->shared.state == CW_OUTPUT_FREE)
-			continue; /* a pipe without a reader, or a disk that hangs */
-		file = output->writer.file;
-		if (!file || file->writer.is_finished || !file->cache.is_regular)
+		if (output->is_stream || output->shared.state == CW_OUTPUT_FREE ||
+		    !wait_for_writer(output, &patience_ms))
+			continue; /* a disk that hangs */
+		file = unfinished_file(output);
+		/* An evicted file would have to wait for a descriptor. */
+		output->writer.is_whole =
+		    output->writer.is_whole && file && cw_files_acquire_open(&outputs->files, file);
+		if (!file || output->writer.is_whole)
 			continue;
 		abort_file(outputs, output, file, &patience_ms);
 		part = cw_outfile_part_path(file->outfile);
 		if (part && ++left_count <= LEFT_REPORTED_MAX)
-			cw_run_tell(outputs->run, CW_WARNING, "%s is unfinished: see %s",
-				    file->path, part);
+			cw_run_tell(outputs->run, CW_WARNING,
+				    "%s is unfinished; to read it: capweir %s %s", file->path,
+				    output->name->is_zst ? "split -r" : "repair", part);
 	}
 	if (left_count > LEFT_REPORTED_MAX)
 		cw_run_tell(outputs->run, CW_WARNING, "and %u more unfinished files",
 			    left_count - LEFT_REPORTED_MAX);
+}
+
+void cw_outputs_publish(struct cw_outputs *outputs)
+{
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		struct cw_output *output = &outputs->at[index];
+
+		if (output->writer.is_whole && !output->is_stream)
+			cw_writer_finish_file(outputs, output, output->writer.file);
+	}
 }
 
 struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_output *output)

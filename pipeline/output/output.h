@@ -142,6 +142,7 @@ struct cw_output_writer {
 	uint64_t reported_ns;      /* CLOCK_MONOTONIC time of the last failure reported */
 	bool has_reported_failure; /* reported, and the recovery not yet */
 	bool has_reported_expiry;  /* reported that a file cannot be removed */
+	bool is_whole;             /* at an abort: every reserved record is in its file */
 	enum cw_loss failure_cause;
 	char failure_text[256];
 };

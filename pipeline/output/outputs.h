@@ -119,8 +119,19 @@ void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struc
 /* Closes all outputs, after the workers ended; single-threaded. */
 void cw_outputs_finish(struct cw_outputs *outputs);
 
-/* As cw_pipeline_abort. */
+/*
+ * The steps of an abort:
+ *   settle   waits a moment for the writers of what was sealed
+ *   silence  nothing more is written
+ *   judge    in the turn: finds outputs that have every reserved record in their files
+ *   abort    truncates and names the unfinished files of the other outputs
+ *   publish  publishes the files of the former
+ */
+void cw_outputs_settle(struct cw_outputs *outputs);
+void cw_outputs_silence(struct cw_outputs *outputs);
+void cw_outputs_judge(struct cw_outputs *outputs);
 void cw_outputs_abort(struct cw_outputs *outputs);
+void cw_outputs_publish(struct cw_outputs *outputs);
 
 /*
  * The turn, or after the workers ended: names the output's next file. NULL: that failed, and the

@@ -490,20 +490,20 @@ static void write_chunks(struct cw_outputs *outputs, struct cw_output *output,
 			 struct cw_chunk *const *chunks, int count)
 {
 	/*
-	 * [ABORT-1] Sequentially consistent, as the stores and loads of cw_outputs_abort: either
-	 * the abort is seen here, or the writer is seen there and waited for.
+	 * [ABORT-1] Sequentially consistent, as the stores and loads of an abort: either the abort
+	 * is seen here, or the writer is seen there and waited for.
 	 */
 	atomic_store(&output->shared.is_writing, true);
-	if (!atomic_load(&outputs->run->is_aborting)) {
-		if (chunks[0]->mark == CW_MARK_EXPIRED) /* even after a failure: it makes room */
-			expire_file(outputs, output, chunks[0]->file);
-		else if (atomic_load(&output->shared.is_cut_off))
-			; /* the chunks are lost */
-		else if (chunks[0]->mark == CW_MARK_ENDED)
-			end_file(outputs, output, chunks[0]->file);
-		else
-			write_run(outputs, output, chunks, count);
-	}
+	if (atomic_load(&outputs->run->is_aborting))
+		atomic_store(&output->shared.is_cut_off, true);
+	else if (chunks[0]->mark == CW_MARK_EXPIRED) /* even after a failure: it makes room */
+		expire_file(outputs, output, chunks[0]->file);
+	else if (atomic_load(&output->shared.is_cut_off))
+		; /* the chunks are lost */
+	else if (chunks[0]->mark == CW_MARK_ENDED)
+		end_file(outputs, output, chunks[0]->file);
+	else
+		write_run(outputs, output, chunks, count);
 	atomic_store(&output->shared.is_writing, false);
 }
 

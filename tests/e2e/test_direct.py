@@ -222,6 +222,8 @@ class Direct(e2e.Test):
         done = e2e.abort(process)
         os.close(brake)
         self.assertEqual(done.status, 130, e2e.text_of(done))
+        if os.path.exists(self.path("out.pcap")):  # all that was reserved for it is written
+            name = "out.pcap"
         self.assertGreater(self.check_part(name), 2 << 20)
         packets = e2e.essence(e2e.read_capture(self.path(name)).packets)
         self.assertEqual(packets, self.source[:len(packets)])

@@ -120,6 +120,31 @@ class Signals(live.Test):
         self.hold.write(b"\n")
         self.check_whole(capture)
 
+    def test_an_abort_publishes_what_is_written(self):
+        """Nobody reads the FIFO; the other rule's packets are all in its file."""
+        os.mkfifo(self.path("fifo"))
+        fifo = os.open(self.path("fifo"), os.O_RDWR)
+        self.addCleanup(os.close, fifo)
+        shape = live.Shape(SOME, size=1000)
+        capture = self.capture("-i", "in", "-f", "", "-w", self.path("fifo"), "-f", "", "-w",
+                               self.path("file.pcap"), "-t", 2, json=False,
+                               env=self.breaking_off())
+        live.send(shape)
+        capture.signal(signal.SIGTERM)
+        capture.wait_line("stopping: ")
+
+        def is_answered():  # not a second after the first one
+            capture.signal(signal.SIGTERM)
+            return "Waiting for rule1 -> " in capture.text()
+
+        capture.wait_until(is_answered, "what the run waits for")
+        capture.signal(signal.SIGINT)
+        done = capture.wait()
+        self.assertEqual(done.status, 130, e2e.text_of(done))
+        self.assertIn(f"aborted: {SOME} packets", done.err)
+        self.assert_no_parts()
+        self.expect_all(shape, [self.path("file.pcap")])
+
     def slow_hook(self):
         """A hook that ends once it reads a line from `hold`."""
         os.mkfifo(self.path("hold"))

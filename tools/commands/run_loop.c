@@ -22,9 +22,10 @@ static _Noreturn void abort_run(struct cw_session *run, int status)
 	char received[CW_NUMBER_BYTES], written[CW_NUMBER_BYTES];
 
 	cw_pipeline_abort(run->pipeline);
+	cw_signals_let_go(&run->signals);
+	cw_pipeline_abort_publish(run->pipeline);
 	cw_pipeline_peek(run->pipeline, &books);
-	cw_complain("aborted: %s packet%s taken in, %s record%s written; unfinished files are left "
-		    "as hidden .part files (capweir repair makes them readable)",
+	cw_complain("aborted: %s packet%s taken in, %s record%s written",
 		    cw_format_count(books.received, received), cw_plural(books.received),
 		    cw_format_count(books.written, written), cw_plural(books.written));
 	_exit(status);

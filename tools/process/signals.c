@@ -114,6 +114,34 @@ void cw_signals_asked(struct cw_signals *signals, uint64_t now_ns)
 	signals->asked_ns = now_ns;
 }
 
+/* Called after `deaf_until_ns` was set, in the one thread that does not block signals. */
+static uint64_t deaf_until_ns;
+
+static void end_late(int number)
+{
+	(void)number;
+	if (cw_now_ns() >= deaf_until_ns)
+		_exit(CW_EXIT_STOPPED);
+}
+
+void cw_signals_let_go(struct cw_signals *signals)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGQUIT};
+	const struct sigaction late = {.sa_handler = end_late, .sa_flags = SA_RESTART};
+	struct signalfd_siginfo ignored;
+	sigset_t requests;
+
+	while (read(signals->fd, &ignored, sizeof(ignored)) > 0)
+		;
+	deaf_until_ns = cw_now_ns() + CW_SIGNAL_SAME_MS * (CW_NS_PER_S / 1000);
+	sigemptyset(&requests);
+	for (size_t index = 0; index < CW_ARRAY_COUNT(numbers); index++) {
+		sigaction(numbers[index], &late, NULL);
+		sigaddset(&requests, numbers[index]);
+	}
+	sigprocmask(SIG_UNBLOCK, &requests, NULL);
+}
+
 void cw_signals_close(struct cw_signals *signals)
 {
 	if (signals->fd >= 0)

@@ -53,6 +53,10 @@ enum cw_signal cw_signals_judge(struct cw_signals *signals, int number, uint64_t
  * meanwhile repeat the request. */
 void cw_signals_asked(struct cw_signals *signals, uint64_t now_ns);
 
+/* From here on a request to end ends the process at once, unless it comes within a second. For an
+ * abort that may hang. */
+void cw_signals_let_go(struct cw_signals *signals);
+
 void cw_signals_close(struct cw_signals *signals);
 
 #endif
