@@ -30,6 +30,15 @@ void cw_pipeline_options_init(struct cw_pipeline_options *options);
 int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_options *options,
 		      struct cw_error *error);
 
+/*
+ * Checks the request as cw_pipeline_start, as far as it is known without opening inputs and
+ * interfaces: the outputs of each rule and the list of cores, but not the rules themselves
+ * (cw_rules_check). Calls `found` for each fault; NULL: no rule's. Returns 0 or -ENOMEM.
+ */
+int cw_pipeline_check(const struct cw_pipeline_options *options,
+		      void (*found)(void *context, const struct cw_rule *rule, const char *text),
+		      void *context);
+
 /* Returns a descriptor that is readable (poll) once all threads are done. */
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline);
 

@@ -48,7 +48,7 @@ static int run(enum cw_command command, int (*call)(const struct cw_arguments *a
 
 	if (result == 0)
 		result = cw_arguments_take_file(&arguments);
-	if (result == 0)
+	if (result == 0 && command != CW_CHECK)
 		result = cw_arguments_name_devices(&arguments);
 	if (result == 0)
 		result = call(&arguments);

@@ -116,6 +116,13 @@ static int listen_at(struct cw_control *control, const struct sockaddr_un *addre
 	return 0;
 }
 
+int cw_control_check_path(const char *path, struct cw_error *error)
+{
+	struct sockaddr_un address;
+
+	return fill_address(&address, path, error);
+}
+
 int cw_control_open(struct cw_control **result, const char *path,
 		    const struct cw_control_actions *actions, struct cw_error *error)
 {

@@ -66,6 +66,9 @@ struct cw_control;
 int cw_control_open(struct cw_control **control, const char *path,
 		    const struct cw_control_actions *actions, struct cw_error *error);
 
+/* Checks the length of a socket's path. 0 or -ENAMETOOLONG with `error`. */
+int cw_control_check_path(const char *path, struct cw_error *error);
+
 /* Fills the descriptors to poll (room for CW_CONTROL_FDS_MAX) and returns their number. */
 uint32_t cw_control_fds(struct cw_control *control, struct pollfd *fds);
 

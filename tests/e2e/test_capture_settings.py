@@ -163,6 +163,12 @@ class Service(Given):
         self.assertIn("'{' without its '}'", done.err)
         self.assertEqual(self.files_of(self.finish(running)), [f"{elsewhere}/all.pcap"])
 
+    def test_a_service_waits_for_its_interface(self):
+        self.write_rules(["relinquish-privileges: root", "interface: none"])
+        self.assertEqual(self.start().stop().status, 0)
+        self.write_rules(["relinquish-privileges: root", "interface: none", "wait-device: false"])
+        self.assertEqual(self.ask("capture", env=self.environment).status, 1)
+
     def test_what_cannot_be_a_service_is_refused(self):
         for name in ("", ".", "..", "a/b"):
             for words in (["capture"], ["check"], ["stats"], ["control", "stop"]):

@@ -108,6 +108,11 @@ class Files(Fields):
         self.check_fields([self.json_of("inspect", "--json", "in.pcap", "in.pcapng",
                                         self.joined(), "/nowhere", status=1)], "INSPECT")
 
+    def test_check_has_the_fields_of_the_page(self):
+        rules = self.write("bad.yaml", e2e.rules_yaml([("a", "nonsense", {"write": "a.pcap"})]))
+        self.check_fields([self.json_of("check", "--json", rules, status=2),
+                           self.json_of("check", "--json", "/nowhere", status=2)], "CHECK")
+
     def test_repair_has_the_fields_of_the_page(self):
         with open(self.packets("torn.pcap"), "ab") as file:
             file.write(b"torn")

@@ -105,7 +105,7 @@ class Pages(commands.Test):
     def test_rules_of_the_pages_are_valid(self):
         for source in SOURCES:
             for number, rules in enumerate(commands.blocks(read(source), "yaml")):
-                self.run_ok("check", self.write(f"rules-{number}.yaml", rules))
+                self.run_ok("check", "--portable", self.write(f"rules-{number}.yaml", rules))
 
     def test_examples_of_keys_are_valid(self):
         text = read(SOURCES[NAMES.index("capweir-rules.5")])

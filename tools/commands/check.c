@@ -1,91 +1,112 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* capweir check: all that can be checked in a rules file without packets. */
+/* capweir check: a rules file, and what a run by it needs here, without packets. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/plural.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/explain.h"
 #include "core/packet/linktype.h"
 #include "core/source/source.h"
+#include "pipeline/control/control.h"
 #include "pipeline/match/match.h"
 #include "tools/commands/commands.h"
-#include "tools/options/settings.h"
+#include "tools/commands/run.h"
+#include "tools/devices/catalogue.h"
+#include "tools/process/metrics.h"
 #include "tools/request/request.h"
+#include "tools/text/numbers.h"
 
 struct findings {
 	const struct cw_rules *rules;
+	json_t *list; /* NULL: findings are printed as text */
 	uint32_t error_count;
 	uint32_t warning_count;
 	uint32_t *illegal_counts; /* per rule: link types for which its filter is illegal */
 };
 
-static void note_finding(void *context, const struct cw_rule *rule, uint32_t linktype,
-			 bool is_warning, const char *text)
+/* Adds a finding about a part of the request; `rule` may be NULL. Does not count it. */
+static void add(struct findings *findings, bool is_warning, const char *about,
+		const struct cw_rule *rule, const char *text)
+{
+	if (!findings->list) {
+		cw_complain("%s%s", is_warning ? "warning: " : "", text);
+		return;
+	}
+	json_array_append_new(
+	    findings->list,
+	    json_pack("{s:s, s:s, s:o, s:o, s:o}", "severity", is_warning ? "warning" : "error",
+		      "about", about, "rule", cw_json_text(rule ? rule->name : NULL), "line",
+		      rule && rule->line ? json_integer((json_int_t)rule->line) : json_null(),
+		      "text", cw_json_text(text)));
+}
+
+static void add_error(struct findings *findings, const char *about, const struct cw_rule *rule,
+		      const char *text)
+{
+	add(findings, false, about, rule, text);
+	findings->error_count++;
+}
+
+static void add_warning(struct findings *findings, const char *about, const char *text)
+{
+	add(findings, true, about, NULL, text);
+	findings->warning_count++;
+}
+
+/* ---- filters ---- */
+
+static void note_filter(void *context, const struct cw_rule *rule, uint32_t linktype,
+			bool is_warning, const char *text)
 {
 	struct findings *findings = context;
 	char name[64], type[96] = "", place[CW_FILTER_EXPLAIN_BYTES] = "";
 	unsigned line = cw_rule_explain(rule, is_warning ? "" : text, place, sizeof(place));
+	struct cw_rule where = *rule;
+	struct cw_error whole = {0};
 
+	where.line = line;
 	if (!strstr(text,
 		    " for link type ")) /* the compiler's texts name it, the parser's do not */
 		snprintf(type, sizeof(type), " (link type %s)",
 			 cw_linktype_name(linktype, name, sizeof(name)));
-	cw_complain("%s:%u: rule %s: %s%s%s%s", findings->rules->path, line, rule->name,
-		    is_warning ? "warning: " : "", text, type, place);
+	if (findings->list) {
+		cw_error_set(&whole, 0, "%s%s", text, type);
+		add(findings, is_warning, "filter", &where, whole.text);
+	} else {
+		cw_complain("%s:%u: rule %s: %s%s%s%s", findings->rules->path, line, rule->name,
+			    is_warning ? "warning: " : "", text, type, place);
+	}
 	if (is_warning)
 		findings->warning_count++;
 	else
 		findings->illegal_counts[rule - findings->rules->rules]++;
 }
 
-/* Checks the hooks. A missing program is a warning: the file may be checked on another machine. */
-static void check_hooks(struct findings *findings)
-{
-	const struct cw_rules *rules = findings->rules;
-
-	for (uint32_t index = 0; index < rules->count; index++) {
-		struct cw_error error = {0};
-		int result = cw_rule_check_hook(&rules->rules[index], &error);
-
-		if (result == 0)
-			continue;
-		cw_complain("%s:%u: %s%s", rules->path, rules->rules[index].line,
-			    result == -E2BIG ? "" : "warning: ", error.text);
-		if (result == -E2BIG)
-			findings->error_count++;
-		else
-			findings->warning_count++;
-	}
-}
-
-static void note_setting(void *context, const char *text)
-{
-	struct findings *findings = context;
-
-	cw_complain("%s", text);
-	findings->error_count++;
-}
-
-/* Checks the mapping `capture:`. Returns 0 or an exit status. */
-static int check_settings(struct findings *findings)
-{
-	struct cw_arguments scratch = {.command = CW_CAPTURE};
-	int result = cw_settings_apply(&scratch, findings->rules, note_setting, findings);
-
-	cw_arguments_fini(&scratch);
-	return result == -ENOMEM ? cw_complain_no_memory() : 0;
-}
-
 /* Counts as split does: an error if the filter is illegal for all link types, else warnings. */
 static void judge(struct findings *findings, uint32_t linktype_count)
 {
+	json_t *entry;
+	size_t at;
+
 	for (uint32_t index = 0; index < findings->rules->count; index++) {
-		if (findings->illegal_counts[index] == linktype_count)
+		const char *name = findings->rules->rules[index].name;
+
+		if (findings->illegal_counts[index] == linktype_count) {
 			findings->error_count++;
-		else
-			findings->warning_count += findings->illegal_counts[index];
+			continue;
+		}
+		findings->warning_count += findings->illegal_counts[index];
+		json_array_foreach(findings->list, at, entry)
+		{
+			const char *rule = json_string_value(json_object_get(entry, "rule"));
+			const char *about = json_string_value(json_object_get(entry, "about"));
+
+			if (rule && strcmp(rule, name) == 0 && strcmp(about, "filter") == 0)
+				json_object_set_new(entry, "severity", json_string("warning"));
+		}
 	}
 }
 
@@ -115,61 +136,195 @@ static int check_types(const struct cw_arguments *arguments, struct cw_matcher *
 			cw_source_close(source);
 	}
 	for (index = 0; index < ifaces.count && result >= 0; index++)
-		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index), note_finding,
+		result = cw_matcher_prepare(matcher, cw_ifaces_at(&ifaces, index), note_filter,
 					    findings, &error);
 	if (ifaces.count == 0 && result >= 0)
-		result = cw_matcher_prepare(matcher, &assumed, note_finding, findings, &error);
+		result = cw_matcher_prepare(matcher, &assumed, note_filter, findings, &error);
 	cw_ifaces_fini(&ifaces);
 	if (result >= 0)
 		return 0;
 	return cw_fail("%s", error.text);
 }
 
-int cw_command_check(const struct cw_arguments *arguments)
+static int check_filters(const struct cw_arguments *arguments, const struct cw_request *request,
+			 struct findings *findings)
 {
 	struct cw_filter_set_options options = {
 	    .filter = {.netmask = CW_NETMASK_NONE,
 		       .unoptimized = arguments->filter.unoptimized,
-		       .resolve_names = arguments->filter.resolve}};
-	struct cw_rules rules = {0};
-	struct findings findings = {.rules = &rules};
+		       .resolve_names = arguments->filter.resolve,
+		       .compiler = cw_arguments_start_compiler(arguments)}};
 	struct cw_matcher matcher;
-	struct cw_error error = {0};
-	const char *path = arguments->rest.count ? arguments->rest.words[0] : arguments->rules.file;
-	int result = CW_EXIT_USAGE;
+	int result;
 
-	if (arguments->rest.count > 1 || !path)
-		return cw_refuse("check takes one rules file: capweir check rules.yaml");
-	if (cw_rules_load(&rules, path, &error) < 0 ||
-	    cw_rules_check_trust(&rules, &rules.settings, arguments->rules.trusted, &error) < 0 ||
-	    cw_rules_check(&rules, &error) < 0) {
-		cw_complain("%s", error.text);
-		goto out;
-	}
-	findings.illegal_counts = calloc(rules.count + 1u, sizeof(*findings.illegal_counts));
-	if (!findings.illegal_counts) {
-		result = cw_complain_no_memory();
-		goto out;
-	}
-	result = check_settings(&findings);
-	if (result)
-		goto out;
-	check_hooks(&findings);
-	options.filter.compiler = cw_arguments_start_compiler(arguments);
-	cw_matcher_init(&matcher, &rules, NULL, &options);
-	result = check_types(arguments, &matcher, &findings);
-	judge(&findings, atomic_load(&matcher.set_count));
+	cw_matcher_init(&matcher, &request->rules, request->expression, &options);
+	result = check_types(arguments, &matcher, findings);
+	judge(findings, atomic_load(&matcher.set_count));
 	cw_matcher_fini(&matcher);
 	cw_filter_compiler_free(options.filter.compiler);
+	return result;
+}
+
+/* ---- this machine ---- */
+
+static void check_hooks(const struct cw_arguments *arguments, struct findings *findings)
+{
+	const struct cw_rules *rules = findings->rules;
+
+	for (uint32_t index = 0; index < rules->count; index++) {
+		struct cw_error error = {0};
+		int result = cw_rule_check_hook(&rules->rules[index], &error);
+
+		if (result == 0 || (result != -E2BIG && arguments->portable))
+			continue;
+		cw_error_prefix(&error, "%s:%u", rules->path, rules->rules[index].line);
+		add_error(findings, "hook", &rules->rules[index], error.text);
+	}
+}
+
+static void note_output(void *context, const struct cw_rule *rule, const char *text)
+{
+	add_error(context, rule ? "output" : "cores", rule, text);
+}
+
+static void check_devices(const struct cw_arguments *arguments, struct findings *findings)
+{
+	const bool waits = arguments->live.waits_for_devices;
+	struct cw_catalogue catalogue = {0};
+	struct cw_error error = {0};
+
+	if (arguments->devices.count && cw_catalogue_fill(&catalogue, &error) < 0) {
+		add_warning(findings, "interface", error.text);
+		cw_catalogue_fini(&catalogue);
+		return;
+	}
+	for (uint32_t index = 0; index < arguments->devices.count; index++) {
+		const char *word = arguments->devices.words[index];
+		const struct cw_catalogue_device *device = cw_catalogue_find(&catalogue, word);
+
+		if (device && (!device->netdev || strcmp(cw_catalogue_state(device), "down") != 0))
+			continue;
+		if (!device && strchr(word, ':'))
+			continue; /* libpcap opens names that it does not list */
+		cw_error_set(&error, 0,
+			     device ? "-i %.64s: the interface is down: ip link set %.64s up"
+				    : "-i %.64s: no interface of this name or number "
+				      "(capweir devices lists them)",
+			     word, word);
+		if (waits)
+			add_warning(findings, "interface", error.text);
+		else
+			add_error(findings, "interface", NULL, error.text);
+	}
+	cw_catalogue_fini(&catalogue);
+}
+
+static void check_ports(const struct cw_arguments *arguments, struct findings *findings)
+{
+	const char *control = arguments->live.control;
+	struct cw_metrics *metrics = NULL;
+	struct cw_error error = {0};
+	int result = 0;
+
+	if (control && cw_control_check_path(control, &error) < 0)
+		add_error(findings, "control", NULL, error.text);
+	if (arguments->live.metrics)
+		result = cw_metrics_open(&metrics, arguments->live.metrics, &error);
+	if (result == -EADDRINUSE) /* perhaps by the capture that runs by this file */
+		add_warning(findings, "metrics", error.text);
+	else if (result < 0)
+		add_error(findings, "metrics", NULL, error.text);
+	cw_metrics_close(metrics);
+}
+
+/* Checks the user and the folders and outputs of sound rules. A folder that the service manager
+ * makes may be missing. Returns 0 or an exit status. */
+static int check_outputs(const struct cw_arguments *arguments, struct cw_request *request,
+			 struct findings *findings)
+{
+	const char *folder = arguments->output.directory;
+	struct cw_error error = {0};
+
+	if (arguments->service && access(folder, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	if (cw_session_check_user(arguments, &request->options, &error) < 0)
+		add_error(findings, "user", NULL, error.text);
+	if (cw_pipeline_check(&request->options, note_output, findings) < 0)
+		return cw_complain_no_memory();
+	return 0;
+}
+
+/* ---- the command ---- */
+
+/* Checks everything about rules that could be read. */
+static int check_request(const struct cw_arguments *arguments, struct cw_request *request,
+			 struct findings *findings)
+{
+	/* Options that are faulty would make others look faulty. */
+	bool is_here = !arguments->portable && !arguments->rules.faults.count;
+	bool is_sound;
+	struct cw_error error = {0};
+	int result = cw_request_make(request, arguments);
+
 	if (result)
-		goto out;
-	if (findings.error_count)
-		result = CW_EXIT_USAGE;
-	cw_print(stdout, "%s: %u rule%s, %u error%s, %u warning%s\n", path, rules.count,
-		 cw_plural(rules.count), findings.error_count, cw_plural(findings.error_count),
-		 findings.warning_count, cw_plural(findings.warning_count));
-out:
+		return result;
+	findings->rules = &request->rules;
+	findings->illegal_counts =
+	    calloc(request->rules.count + 1u, sizeof(*findings->illegal_counts));
+	if (!findings->illegal_counts)
+		return cw_complain_no_memory();
+	is_sound = cw_rules_check(&request->rules, &error) == 0;
+	if (!is_sound)
+		add_error(findings, "rules", NULL, error.text);
+	check_hooks(arguments, findings);
+	if (is_here) {
+		check_devices(arguments, findings);
+		check_ports(arguments, findings);
+	}
+	if (is_here && is_sound)
+		result = check_outputs(arguments, request, findings);
+	return result ? result : check_filters(arguments, request, findings);
+}
+
+/* Prints the result. Returns 0 or CW_EXIT_PROBLEM. */
+static int print_result(const char *path, uint32_t rule_count, struct findings *findings)
+{
+	json_t *whole;
+
+	if (!findings->list) {
+		cw_print(stdout, "%s: %u rule%s, %u error%s, %u warning%s\n", path, rule_count,
+			 cw_plural(rule_count), findings->error_count,
+			 cw_plural(findings->error_count), findings->warning_count,
+			 cw_plural(findings->warning_count));
+		return 0;
+	}
+	whole = json_pack("{s:s, s:i, s:o, s:I, s:I, s:I, s:o}", "type", "check", "version", 1,
+			  "file", cw_json_text(path), "rules", (json_int_t)rule_count, "errors",
+			  (json_int_t)findings->error_count, "warnings",
+			  (json_int_t)findings->warning_count, "findings", findings->list);
+	findings->list = NULL;
+	return cw_json_print(whole, JSON_INDENT(1), "");
+}
+
+int cw_command_check(const struct cw_arguments *arguments)
+{
+	const char *path = arguments->rules.file;
+	struct cw_request request = {.expression = NULL};
+	struct findings findings = {.list = arguments->json ? json_array() : NULL};
+	int result = 0, printed;
+
+	if (arguments->rest.count || !path)
+		return cw_refuse("check takes one rules file: capweir check rules.yaml");
+	for (uint32_t index = 0; index < arguments->rules.faults.count; index++)
+		add_error(&findings, "file", NULL, arguments->rules.faults.words[index]);
+	if (arguments->rules.loaded)
+		result = check_request(arguments, &request, &findings);
+	if (result == 0) {
+		printed = print_result(path, request.rules.count, &findings);
+		result = printed ? printed : findings.error_count ? CW_EXIT_USAGE : 0;
+	}
+	json_decref(findings.list);
 	free(findings.illegal_counts);
-	cw_rules_fini(&rules);
+	cw_request_fini(&request);
 	return result;
 }

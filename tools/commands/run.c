@@ -192,26 +192,23 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 					   .keep_nice = arguments->live.realtime > 0};
 }
 
-/* Finds the user to switch to, who owns the files, and checks that this user can create them.
- * Returns 0 or an exit status. */
-static int check_confinement(const struct cw_arguments *arguments,
-			     struct cw_pipeline_options *options)
+int cw_session_check_user(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+			  struct cw_error *error)
 {
 	const struct cw_confine_options confine = confinement(arguments);
 	struct cw_folders folders = {0};
-	struct cw_error error = {0};
-	int result = cw_confine_find_user(&confine, &options->output.owner, &error);
+	int result;
 
+	if (!changes_user(arguments))
+		return 0;
+	result = cw_confine_find_user(&confine, &options->output.owner, error);
 	if (result == 0 && cw_folders_find(&folders, options) < 0)
-		result = cw_error_set(&error, -ENOMEM, "out of memory");
+		result = cw_error_set(error, -ENOMEM, "out of memory");
 	if (result == 0)
 		result = cw_confine_check(&confine, (const char *const *)folders.at, folders.count,
-					  &error);
+					  error);
 	cw_folders_fini(&folders);
-	if (result == 0)
-		return 0;
-	cw_complain("%s", error.text);
-	return result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+	return result;
 }
 
 /*
@@ -261,7 +258,11 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		goto out;
 	}
 	run.start_ns = cw_now_ns();
-	result = changes_user(arguments) ? check_confinement(arguments, &filled) : 0;
+	result = cw_session_check_user(arguments, &filled, &error);
+	if (result < 0) {
+		cw_complain("%s", error.text);
+		result = result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+	}
 	if (result == 0)
 		result = open_control(&run);
 	if (result == 0)

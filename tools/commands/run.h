@@ -62,6 +62,11 @@ int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error
 /* Stops the run for the control socket. `context` is the run. */
 void cw_session_stop_by_control(void *context);
 
+/* Finds the user that the run switches to, who owns the files, and checks that this user can create
+ * them. Returns 0, or a negative errno with `error`: -ENOMEM, or the request is wrong. */
+int cw_session_check_user(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
+			  struct cw_error *error);
+
 /* Waits until all threads are done. Meanwhile acts on signals, the control socket and the clock. */
 void cw_session_wait(struct cw_session *run);
 

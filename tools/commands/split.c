@@ -11,22 +11,6 @@
 #include "tools/request/request.h"
 #include "tools/text/report.h"
 
-/* Refuses several readers of standard input among -r, -V, -R and -F. */
-static int check_stdin(const struct cw_arguments *arguments)
-{
-	uint32_t count = 0;
-
-	for (uint32_t index = 0; index < arguments->inputs.count; index++)
-		count += strcmp(arguments->inputs.words[index], "-") == 0;
-	count += arguments->rules.file && strcmp(arguments->rules.file, "-") == 0;
-	for (uint32_t index = 0; index < arguments->lists.count; index++)
-		count += strcmp(arguments->lists.words[index], "-") == 0;
-	count += arguments->filter.file && strcmp(arguments->filter.file, "-") == 0;
-	if (count < 2)
-		return 0;
-	return cw_refuse("standard input (-) can be read once only: use a file for the others");
-}
-
 static int check_input(const struct cw_arguments *arguments)
 {
 	if (arguments->inputs.count || arguments->devices.count)
@@ -43,46 +27,10 @@ static int check_input(const struct cw_arguments *arguments)
 			 arguments->rules.file);
 }
 
-static void fill_options(const struct cw_arguments *arguments, const struct cw_rules *rules,
-			 const char *prefilter, struct cw_pipeline_options *options)
-{
-	options->inputs = arguments->inputs.words;
-	options->input_count = arguments->inputs.count;
-	options->resyncs = arguments->resyncs;
-	options->cure = arguments->resyncs ? NULL : CW_RESYNC_CURE;
-	options->rules = rules;
-	options->match.prefilter = prefilter;
-	options->output.directory = arguments->output.directory;
-	options->threads = (uint32_t)arguments->output.threads;
-	options->packet_limit = arguments->output.packet_count;
-	options->output.snaplen = (uint32_t)arguments->output.snaplen;
-	options->output.time_precision = (enum cw_time_precision)arguments->output.precision;
-	options->output.direct = (enum cw_direct_mode)arguments->output.direct;
-	options->match.engine = (enum cw_filter_engine)arguments->filter.engine;
-	options->match.verify_every = (uint32_t)arguments->filter.verify_every;
-	options->match.unoptimized = arguments->filter.unoptimized;
-	options->match.resolve_names = arguments->filter.resolve;
-	options->output.packet_buffered = arguments->output.packet_buffered;
-	options->output.discards_secrets = arguments->output.discards_secrets;
-	options->output.no_clobber = arguments->output.no_clobber;
-	options->output.sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
-							: arguments->output.sync == CW_SYNC_CLOSE;
-	options->output.is_utc = arguments->output.utc;
-	options->output.standard_output = STDOUT_FILENO;
-	options->sizes.pool_bytes = arguments->output.buffer_bytes;
-	options->sizes.chunk_bytes = arguments->output.chunk_bytes;
-	/* With a given chunk size, each chunk is written once full. */
-	options->sizes.gather_bytes = arguments->output.chunk_bytes;
-	options->sizes.batch_bytes = arguments->output.batch_bytes;
-	options->sizes.batch_records = (uint32_t)arguments->output.batch_packets;
-}
-
 int cw_command_split(const struct cw_arguments *arguments)
 {
-	struct cw_pipeline_options options;
-	struct cw_rules rules = {0};
+	struct cw_request request = {.expression = NULL};
 	struct cw_hooks *hooks = NULL;
-	char *expression = NULL;
 	struct cw_error error = {0};
 	bool has_hooks = false;
 	int result;
@@ -92,31 +40,19 @@ int cw_command_split(const struct cw_arguments *arguments)
 		return cw_command_devices(arguments);
 	if (arguments->filter.dumps)
 		return cw_dump_filters(arguments);
-	cw_pipeline_options_init(&options);
 	result = check_input(arguments);
 	if (result == 0)
-		result = check_stdin(arguments);
-	if (result == 0)
-		result = cw_arguments_expression(arguments, &expression);
-	if (result == 0)
-		result = cw_arguments_rules(arguments, &rules, &expression);
-	if (result == 0)
-		result = cw_arguments_linktype(arguments, &options.linktype);
-	if (result == 0) {
-		fill_options(arguments, &rules, expression, &options);
-		result = cw_arguments_live(arguments, &options);
-	}
-	if (result == 0 && cw_rules_check_hooks(&rules, &has_hooks, &error) < 0)
+		result = cw_request_make(&request, arguments);
+	if (result == 0 && cw_rules_check_hooks(&request.rules, &has_hooks, &error) < 0)
 		result = cw_refuse("%s", error.text);
 	if (result == 0 && has_hooks)
 		result = cw_arguments_start_hooks(arguments, &hooks);
 	if (result == 0) {
-		options.match.compiler = cw_arguments_start_compiler(arguments);
-		result = cw_run(arguments, &options, hooks);
-		cw_filter_compiler_free(options.match.compiler);
+		request.options.match.compiler = cw_arguments_start_compiler(arguments);
+		result = cw_run(arguments, &request.options, hooks);
+		cw_filter_compiler_free(request.options.match.compiler);
 	}
 	cw_hooks_free(hooks);
-	cw_rules_fini(&rules);
-	free(expression);
+	cw_request_fini(&request);
 	return result;
 }

@@ -49,6 +49,7 @@ struct cw_rules_arguments {
 	const char *file;        /* -R */
 	struct cw_rules *loaded; /* the file, if it is read already; NULL: not */
 	uint32_t trusted;        /* user beside root whose files can name hooks */
+	struct cw_words faults;  /* texts about the file, for a check */
 	uint32_t line_given;     /* first words of `given` that are the command line's */
 	uint64_t rotate_bytes;
 	uint64_t rotate_packets;
@@ -168,6 +169,7 @@ struct cw_arguments {
 	bool json;
 	bool quiet;
 	bool dry_run;
+	bool portable;
 	bool resyncs; /* --resync */
 	struct cw_rules_arguments rules;
 	struct cw_filter_arguments filter;

@@ -58,14 +58,19 @@ const struct cw_command_text cw_command_texts[] = {
     {"check", CW_CHECK, CW_CHECK, CHECKING, "check a rules file",
      "capweir check RULES [OPTIONS]\n"
      "capweir check --service NAME [OPTIONS]",
-     "Reads a rules file and compiles its filters. Writes nothing.", NULL,
+     "Reads a rules file, compiles its filters, and looks at the hooks, folders, outputs, user, "
+     "interfaces and ports that a run by the file needs on this machine. A file with capture: "
+     "{interface: ...}, and any file with -i, is checked for a capture. Writes nothing.",
+     NULL,
      "# for Ethernet\n"
      "capweir check rules.yaml\n"
      "# for the link types of a file\n"
-     "capweir check rules.yaml -r sample.pcapng",
+     "capweir check rules.yaml -r sample.pcapng\n"
+     "# a file for another machine\n"
+     "capweir check --portable rules.yaml",
      "0\tno errors; warnings do not count\n"
      "1\ta file given with -r cannot be read\n"
-     "2\tthe rules or the command line are wrong"},
+     "2\tthe rules or the command line are wrong, or a run by them would be refused"},
     {"inspect", CW_INSPECT, CW_INSPECT_FILES, CHECKING, "describe capture files, or filters",
      "capweir inspect FILE... [OPTIONS]",
      "Reports the format, link types, packets, timestamps and damage of capture files. A file "

@@ -76,7 +76,7 @@ const struct cw_option_row cw_option_rows[] = {
      .kind = CW_OPTION_OWN, .to = TO(lists, struct cw_words), .take = cw_option_take_list,
      .more = "A text file with one name a line; - is standard input."},
     {'i', "interface", "IFACE", CW_GROUP_INPUT,
-     CW_CAPTURE | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH | CW_BENCH_CAPTURE,
+     CW_CAPTURE | CW_CHECK | CW_DEVICES | CW_REPLAY | CW_SELFTEST | CW_BENCH | CW_BENCH_CAPTURE,
      "capture on this interface; may be repeated", WORDS(devices), COMMON,
      .more = "A name, or a number in the list of -D. Several interfaces are captured at the same "
 	     "time."},
@@ -132,7 +132,7 @@ const struct cw_option_row cw_option_rows[] = {
 	 "A name that ends in .pcapng gives pcapng, any other pcap; .zst after that compresses. "
 	 "- is standard output. {rule}, {iface}, {seq} and strftime(3) conversions are "
 	 "replaced."},
-    {'o', "directory", "DIR", CW_GROUP_OUTPUT, BOTH | CW_BENCH | BENCH_FOLDER,
+    {'o', "directory", "DIR", CW_GROUP_OUTPUT, BOTH | CW_CHECK | CW_BENCH | BENCH_FOLDER,
      "create relative outputs in DIR", WORD(output.directory)},
     {'c', "count", "N", CW_GROUP_OUTPUT, BOTH, "stop after N packets that a rule matched",
      AMOUNT(output.packet_count, CW_COUNT, 1, 1, UINT64_MAX), COMMON,
@@ -196,8 +196,9 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "drain-timeout", "SECONDS", CW_GROUP_LIVE, CW_CAPTURE,
      "limit the time to write the rest at the end", SECONDS(live.drain_ms, DAY),
      .preset_text = "10"},
-    {'Z', "relinquish-privileges", "USER", CW_GROUP_LIVE, BOTH, "change to USER after the start",
-     WORD(live.user), COMMON, .preset_text = "capweir, else nobody", .unlisted = CW_SPLIT,
+    {'Z', "relinquish-privileges", "USER", CW_GROUP_LIVE, BOTH | CW_CHECK,
+     "change to USER after the start", WORD(live.user), COMMON,
+     .preset_text = "capweir, else nobody", .unlisted = CW_SPLIT,
      .more = "Applies if root starts capweir; -Z root stays root. split changes only with -Z."},
     {0, "backend", "HOW", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
      "capture by this mechanism", CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp"),
@@ -311,13 +312,17 @@ const struct cw_option_row cw_option_rows[] = {
      AMOUNT(output.batch_bytes, CW_SIZE, 1, 1, GIB)},
     {0, "batch-packets", "N", CW_GROUP_PERFORMANCE, BOTH, NULL,
      AMOUNT(output.batch_packets, CW_COUNT, 1, 1, 1u << 20)},
+    {0, "portable", NULL, CW_GROUP_RULES, CW_CHECK, "check the file without this machine",
+     FLAG(portable), COMMON,
+     .more = "For a file that is meant for another machine: hooks, folders, outputs, users, "
+	     "interfaces and ports are not looked at."},
     {0, "dry-run", NULL, CW_GROUP_REPORT, CW_REPAIR, "report damage and change nothing",
      FLAG(dry_run), COMMON, .more = "The exit status is 1 if a file would be truncated."},
     {'q', "quiet", NULL, CW_GROUP_REPORT, BOTH | CW_REPLAY, "print no report and no progress",
      FLAG(quiet)},
     {0, "json", NULL, CW_GROUP_REPORT,
-     BOTH | CW_INSPECT | CW_INSPECT_FILES | CW_BENCH | BENCH_ALL | CW_DEVICES | CW_REPLAY |
-	 CW_SELFTEST | CW_REPAIR | CW_STATUS | CW_STATS,
+     BOTH | CW_CHECK | CW_INSPECT | CW_INSPECT_FILES | CW_BENCH | BENCH_ALL | CW_DEVICES |
+	 CW_REPLAY | CW_SELFTEST | CW_REPAIR | CW_STATUS | CW_STATS,
      "print the report as JSON on standard output", FLAG(json), COMMON},
     {'n', "numeric", NULL, CW_GROUP_REPORT, BOTH, "accept tcpdump's -n; changes nothing",
      .kind = CW_OPTION_NOTHING},
@@ -338,6 +343,9 @@ static const struct {
     {"read", CW_REPLAY, {"send the packets of FILE; may be repeated", NULL, NULL}},
     {"read", CW_BENCH, {"measure with the packets of FILE", NULL, NULL}},
     {"interface", CW_DEVICES, {"describe only this interface, in detail", NULL, NULL}},
+    {"interface", CW_CHECK, {"check for a capture on this interface", "May be repeated.", NULL}},
+    {"directory", CW_CHECK, {"check for relative outputs in DIR", NULL, NULL}},
+    {"relinquish-privileges", CW_CHECK, {"check for a run as USER", NULL, NULL}},
     {"interface", CW_REPLAY, {"send on this interface", NULL, NULL}},
     {"interface", CW_SELFTEST, {"test only this interface", NULL, NULL}},
     {"interface", CW_BENCH, {"capture here; a second -i: send there", NULL, NULL}},
@@ -380,7 +388,9 @@ static const struct {
     {"threads",
      CW_BENCH,
      {NULL, "A list of numbers, such as 1,2,8, measures each.", "1 and CPU cores"}},
-    {"json", CW_DEVICES | CW_INSPECT | CW_STATUS, {"print JSON on standard output", NULL, NULL}},
+    {"json",
+     CW_CHECK | CW_DEVICES | CW_INSPECT | CW_STATUS,
+     {"print JSON on standard output", NULL, NULL}},
 };
 
 bool cw_option_belongs(const struct cw_option_row *row, const struct cw_command_text *page)

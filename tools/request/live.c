@@ -40,7 +40,8 @@ int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_o
 	if (asked->waits_for_devices && live->clock == CW_LIVE_CLOCK_ADAPTER)
 		return cw_refuse("-j adapter cannot wait for an interface: capweir has dropped the "
 				 "capability for it by then. Omit --wait-device");
-	if (arguments->devices.count && arguments->filter.linktype)
+	if (arguments->devices.count && arguments->filter.linktype &&
+	    arguments->command != CW_CHECK)
 		return cw_refuse("-y applies to files (-r): this version cannot choose an "
 				 "interface's link type");
 	return 0;

@@ -7,18 +7,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/pipeline.h"
+#include "pipeline/rules/rules.h"
+
 struct cw_arguments;
-struct cw_error;
 struct cw_filter_compiler;
 struct cw_hooks;
-struct cw_pipeline_options;
-struct cw_rule;
-struct cw_rules;
-struct cw_settings;
 
-/* Reads the rules file (-R) of a capture and takes the options of its mapping `capture:`, which
- * the command line overrides. Sets what --service stands for and neither of them has. Notes who
- * starts the run. Returns 0 or an exit status. cw_arguments_free_file accepts all arguments. */
+/* The rules and options of a run. The options borrow from the arguments and from the request. */
+struct cw_request {
+	struct cw_rules rules;
+	struct cw_pipeline_options options;
+	char *expression; /* the global filter; NULL: none */
+};
+
+/* Fills the request from the arguments. Returns 0 or an exit status; call fini in both cases. */
+int cw_request_make(struct cw_request *request, const struct cw_arguments *arguments);
+void cw_request_fini(struct cw_request *request); /* accepts a zeroed object */
+
+/* Reads the rules file of a capture (-R) or a check and takes the options of its mapping
+ * `capture:`, which the command line overrides. Sets what --service stands for and neither of them
+ * has. Notes who starts the run. Returns 0 or an exit status; a check gets faults of the file as
+ * texts. cw_arguments_free_file accepts all arguments. */
 int cw_arguments_take_file(struct cw_arguments *arguments);
 void cw_arguments_free_file(struct cw_arguments *arguments);
 

@@ -188,7 +188,8 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		    (unsigned long long)asked->ring_files, (unsigned long long)asked->ring_files);
 	if (result == 0 && limit_rules(asked, rules) < 0)
 		result = cw_complain_no_memory();
-	if (result == 0 && (arguments->json || arguments->output.counts) && writes_to_stdout(rules))
+	if (result == 0 && (arguments->json || arguments->output.counts) &&
+	    arguments->command != CW_CHECK && writes_to_stdout(rules))
 		result = cw_refuse(
 		    "%s and -w - both use standard output: write to a file, or omit %s",
 		    arguments->json ? "--json" : "--count", arguments->json ? "--json" : "--count");

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "core/source/live/live.h"
 #include "tools/options/settings.h"
 #include "tools/request/request.h"
 
@@ -72,25 +73,6 @@ int cw_rules_check_trust(const struct cw_rules *rules, const struct cw_settings 
 			    rules->path, line, power, facts->owner, power, rules->path);
 }
 
-static void print(void *context, const char *text)
-{
-	(void)context;
-	cw_complain("%s", text);
-}
-
-/* Whether the run is a capture by a rules file. */
-static bool has_settings(const struct cw_arguments *arguments)
-{
-	const struct cw_rules_arguments *rules = &arguments->rules;
-	const struct cw_live_arguments *live = &arguments->live;
-
-	return arguments->command == CW_CAPTURE && rules->file && !rules->filters.count &&
-	       !rules->writes.count && !arguments->filter.dumps && !live->lists_devices &&
-	       !live->lists_linktypes && !live->lists_clocks;
-}
-
-/* ---- --service ---- */
-
 /* Returns text that the arguments own, or NULL. */
 static char *CW_PRINTF(2, 3) own_text(struct cw_arguments *arguments, const char *format, ...)
 {
@@ -108,6 +90,36 @@ static char *CW_PRINTF(2, 3) own_text(struct cw_arguments *arguments, const char
 	free(text);
 	return NULL;
 }
+
+/* Prints a fault of the rules file, or keeps it for a check. */
+static void note_fault(void *context, const char *text)
+{
+	struct cw_arguments *arguments = context;
+	const char *copy;
+
+	if (arguments->command != CW_CHECK) {
+		cw_complain("%s", text);
+		return;
+	}
+	copy = own_text(arguments, "%s", text);
+	if (!copy || cw_words_add(&arguments->rules.faults, copy) < 0)
+		cw_complain("%s", text);
+}
+
+/* Whether the run is a capture by a rules file, or a check of one. */
+static bool has_settings(const struct cw_arguments *arguments)
+{
+	const struct cw_rules_arguments *rules = &arguments->rules;
+	const struct cw_live_arguments *live = &arguments->live;
+
+	if (arguments->command == CW_CHECK)
+		return rules->file && !arguments->rest.count;
+	return arguments->command == CW_CAPTURE && rules->file && !rules->filters.count &&
+	       !rules->writes.count && !arguments->filter.dumps && !live->lists_devices &&
+	       !live->lists_linktypes && !live->lists_clocks;
+}
+
+/* ---- --service ---- */
 
 /* Returns the folder that the service manager made for the service, else the one it would make. */
 static char *find_folder(struct cw_arguments *arguments, const char *variable, const char *parent)
@@ -140,6 +152,17 @@ static int name_service(struct cw_arguments *arguments)
 	return asked->file ? 0 : cw_complain_no_memory();
 }
 
+/* Whether the rules file has the key, true or false. */
+static bool is_setting(const struct cw_arguments *arguments, const char *name)
+{
+	const struct cw_rules *loaded = arguments->rules.loaded;
+
+	for (uint32_t index = 0; loaded && index < loaded->settings.count; index++)
+		if (strcmp(loaded->settings.at[index].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Sets the paths and the interface that neither the command line nor the rules file has. */
 static int set_defaults(struct cw_arguments *arguments)
 {
@@ -153,6 +176,9 @@ static int set_defaults(struct cw_arguments *arguments)
 		arguments->output.directory = find_folder(arguments, "STATE_DIRECTORY", "/var/lib");
 	if (!live->control)
 		live->control = usual_socket(arguments);
+	if (!is_setting(arguments, "wait-device") && live->backend != CW_LIVE_XDP &&
+	    live->clock != CW_LIVE_CLOCK_ADAPTER)
+		live->waits_for_devices = true;
 	if (!arguments->output.directory || !live->control ||
 	    (!arguments->devices.count &&
 	     cw_words_add(&arguments->devices, arguments->service) < 0))
@@ -181,7 +207,7 @@ static int find_socket(struct cw_arguments *arguments)
 
 /* ---- the rules file ---- */
 
-/* Reads the file and takes its settings. */
+/* Reads the file and takes its settings. Returns 0 or an exit status. */
 static int load(struct cw_arguments *arguments)
 {
 	struct cw_rules_arguments *asked = &arguments->rules;
@@ -191,28 +217,43 @@ static int load(struct cw_arguments *arguments)
 	asked->loaded = calloc(1, sizeof(*asked->loaded));
 	if (!asked->loaded)
 		return cw_complain_no_memory();
-	if (cw_rules_load(asked->loaded, asked->file, &error) < 0 ||
-	    cw_rules_check_trust(asked->loaded, &asked->loaded->settings, asked->trusted, &error))
-		return cw_refuse("%s", error.text);
-	result = cw_settings_apply(arguments, asked->loaded, print, NULL);
+	if (cw_rules_load(asked->loaded, asked->file, &error) < 0) {
+		note_fault(arguments, error.text);
+		cw_arguments_free_file(arguments);
+		return CW_EXIT_USAGE;
+	}
+	result = arguments->portable ? 0
+				     : cw_rules_check_trust(asked->loaded, &asked->loaded->settings,
+							    asked->trusted, &error);
+	if (result < 0)
+		note_fault(arguments, error.text);
+	if (result == 0)
+		result = cw_settings_apply(arguments, asked->loaded, note_fault, arguments);
 	if (result == -ENOMEM)
 		return cw_complain_no_memory();
+	if (arguments->portable)
+		arguments->filter.file = NULL; /* a file of another machine */
 	return result < 0 ? CW_EXIT_USAGE : 0;
 }
 
 int cw_arguments_take_file(struct cw_arguments *arguments)
 {
-	int result = arguments->service ? name_service(arguments) : 0;
+	int result;
 
+	if (arguments->command == CW_CHECK && arguments->rest.count == 1) {
+		arguments->rules.file = arguments->rest.words[0];
+		arguments->rest.count = 0;
+	}
+	result = arguments->service ? name_service(arguments) : 0;
 	arguments->rules.trusted = find_starter();
 	arguments->rules.line_given = arguments->given.count;
 	if (result == 0 && has_settings(arguments))
 		result = load(arguments);
+	if (result && arguments->rules.faults.count)
+		return 0; /* the check reports them */
 	if (result || !arguments->service)
 		return result;
-	if (arguments->command == CW_CAPTURE)
-		return set_defaults(arguments);
-	return arguments->command == CW_STATUS ? find_socket(arguments) : 0;
+	return arguments->command == CW_STATUS ? find_socket(arguments) : set_defaults(arguments);
 }
 
 void cw_arguments_free_file(struct cw_arguments *arguments)

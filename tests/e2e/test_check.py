@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""capweir check takes the road of the start: what the start refuses, check refuses, all at once."""
+import json
+import os
+import socket
+
+import e2e
+import live
+
+RULE = "rules: {a: {filter: udp, write: a.pcap}}\n"
+
+
+def rule(text):
+    return f"rules: {{a: {{filter: udp, {text}}}}}\n"
+
+
+def captures(text, rules=RULE):
+    return f"capture: {{{text}}}\n{rules}"
+
+
+# Files that the start refuses with exit status 2, and a part of its message.
+REFUSED = (
+    (rule("write: a.pcap, hook: 'gzip -9'"), "hook 'gzip -9' is not an executable"),
+    (rule("write: a.pcap, hook: [no-such-program]"), "hook 'no-such-program'"),
+    (rule("write: missing/a.pcap"), "folder missing"),
+    (rule("write: 'missing/%Y.pcap'"), "missing"),
+    (rule("write: sub"), "sub is a folder"),
+    (rule("write: fifo, rotate: {size: 1MiB}"), "fifo is a FIFO"),
+    (rule("write: fifo, hook: 'true'"), "a hook needs a file"),
+    (rule("write: '-', rotate: {size: 1MiB}"), "- is standard output"),
+    (rule("write: a.pcap, rotate: {files: 3}"), "its file never ends"),
+    ("rules: {a: {filter: udp, write: a.pcap}, b: {filter: ip, write: ./a.pcap}}\n", "a.pcap"),
+    ("rules: {a: {filter: udp, write: a.pcap}, b: {filter: ip, write: link.pcap}}\n",
+     "another rule writes"),
+    (rule("write: a.pcap").replace("udp", "icpm"), "icpm"),
+    (rule("write: a.pcap, snaplne: 5"), "did you mean 'snaplen'"),
+    (captures("queues: many"), "queues takes"),
+    (captures("buffer-sise: 1"), "did you mean 'buffer-size'"),
+    (captures("pin: x"), "not a list of cores"),
+    (captures("file-count: 5"), "its file never ends"),
+    (captures("hook: no-such-program"), "hook 'no-such-program'"),
+    (captures("no-clobber: true", rule("write: old.pcap")), "exists already"),
+    (captures("no-clobber: true", rule("write: '%H.pcap'")), "--no-clobber needs a fixed name"),
+    (captures("directory: missing"), "missing"),
+    (captures(f"control: {'x' * 120}"), "a path must have 1 to 107 bytes"),
+    (captures("metrics: word"), "[ADDRESS:]PORT"),
+    (captures("backend: xdp, wait-device: true"), "cannot wait"),
+)
+
+TAKEN = (
+    RULE,
+    rule("write: '%Y/%m/a.pcap'"),
+    rule("write: a.pcap, hook: ['true', word]"),
+    rule("write: /dev/null"),
+    rule("write: a.pcap, rotate: {packets: 1000, files: 3}"),
+    rule("write: fifo"),
+    rule("write: old.pcap"),
+    captures("pin: '0', queues: 1, buffer-size: 1MiB"),
+    captures("directory: sub, utc: true"),
+    captures("ring-buffer: ['files:3', 'packets:1000']"),
+)
+
+
+class Check(live.Test):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path("sub"))
+        os.mkfifo(self.path("fifo"))
+        os.symlink("a.pcap", self.path("link.pcap"))
+        self.write("old.pcap", e2e.pcap([]))
+
+    def run_in(self, *arguments):
+        return e2e.capweir(*arguments, cwd=self.directory)
+
+    def test_what_the_start_refuses_is_an_error(self):
+        for text, says in REFUSED:
+            self.write("rules.yaml", text)
+            started = self.run_in("capture", "-R", "rules.yaml", "-i", "in", "-Z", "root",
+                                  "--duration", 1)
+            self.assertEqual((started.status, says in started.err), (2, True), started.err)
+            checked = self.run_in("check", "rules.yaml", "-i", "in", "-Z", "root")
+            self.assertEqual(checked.status, 2, f"{text}{e2e.text_of(checked)}")
+            self.assertIn(says, checked.err, text)
+
+    def test_what_the_start_takes_is_no_error(self):
+        for text in TAKEN:
+            self.write("rules.yaml", text)
+            checked = self.run_in("check", "rules.yaml", "-i", "in", "-Z", "root")
+            self.assertEqual((checked.status, checked.err), (0, ""), text)
+            self.assertIn(b"0 errors, 0 warnings", checked.out)
+            if "fifo" not in text:  # which would wait for a reader
+                started = self.run_in("capture", "-R", "rules.yaml", "-i", "in", "-Z", "root",
+                                      "--duration", 0.1)
+                self.assertEqual(started.status, 0, f"{text}{started.err}")
+        self.assertEqual(sorted(os.listdir(self.path("sub"))), ["a.pcap"])
+
+    def test_a_user_who_is_not_there(self):
+        self.write("rules.yaml", captures("interface: in, relinquish-privileges: not-there"))
+        for words in (["capture", "-R"], ["check"]):
+            done = self.run_in(*words, "rules.yaml")
+            self.assertEqual(done.status, 2)
+            self.assertIn("not-there", done.err)
+
+    def test_all_faults_at_once_and_as_json(self):
+        self.write("rules.yaml", "capture: {interface: [in, none], pin: x}\nrules:\n"
+                   "  hook: {filter: udp, write: h.pcap, hook: 'gzip -9'}\n"
+                   "  folder: {filter: udp, write: sub}\n"
+                   "  filter: {filter: icpm, write: f.pcap}\n"
+                   "  stream: {filter: udp, write: fifo, rotate: {packets: 5}}\n")
+        text = self.run_in("check", "rules.yaml", "-Z", "root")
+        done = self.run_in("check", "rules.yaml", "-Z", "root", "--json")
+        self.assertEqual((text.status, done.status, done.err), (2, 2, ""))
+        report = json.loads(done.out)
+        self.assertEqual({key: report[key] for key in ("type", "version", "file", "rules",
+                                                       "errors", "warnings")},
+                         {"type": "check", "version": 1, "file": "rules.yaml", "rules": 4,
+                          "errors": 6, "warnings": 0})
+        found = [(one["about"], one["rule"], one["line"]) for one in report["findings"]]
+        self.assertEqual(found, [("hook", "hook", 3), ("interface", None, None),
+                                 ("cores", None, None), ("output", "folder", 4),
+                                 ("output", "stream", 6), ("filter", "filter", 5)])
+        for one in report["findings"]:
+            self.assertEqual(one["severity"], "error")
+            self.assertIn(one["text"].splitlines()[0], text.err)
+        self.assertIn(b"rules.yaml: 4 rules, 6 errors, 0 warnings", text.out)
+
+    def test_a_portable_file_is_checked_alone(self):
+        self.write("rules.yaml", "capture: {interface: none, metrics: 1.2.3.4:9, directory: no}\n"
+                   "rules: {a: {filter: udp, write: no/a.pcap, hook: [no-such]}}\n")
+        os.chmod(self.path("rules.yaml"), 0o666)
+        self.run_ok("check", "--portable", self.path("rules.yaml"))
+        self.write("bad.yaml", "capture: {queues: 0}\nrules: {a: {filter: icpm, write: a.pcap}}\n")
+        done = self.run_in("check", "--portable", "bad.yaml")
+        self.assertEqual(done.status, 2)
+        self.assertIn(b"2 errors", done.out)
+
+    def test_devices_and_ports(self):
+        self.write("rules.yaml", RULE)
+        self.assertIsNone(live.ip("link add idle type veth peer name idler"))
+        self.addCleanup(live.ip, "link del idle")
+        for words, says in ((["none"], "no interface of this name"),
+                            (["idle"], "the interface is down")):
+            done = self.run_in("check", "rules.yaml", "-i", *words, "-Z", "root")
+            self.assertEqual(done.status, 2)
+            self.assertIn(says, done.err)
+            self.write("waits.yaml", captures("wait-device: true"))
+            done = self.run_in("check", "waits.yaml", "-i", *words, "-Z", "root")
+            self.assertEqual(done.status, 0, done.err)
+            self.assertIn("warning: -i", done.err)
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            self.write("rules.yaml", captures(f"metrics: {held.getsockname()[1]}"))
+            done = self.run_in("check", "rules.yaml")
+        if "built without" not in done.err:
+            self.assertEqual(done.status, 0, done.err)
+            self.assertIn(b"0 errors, 1 warning", done.out)
+
+
+if __name__ == "__main__":
+    live.main()
