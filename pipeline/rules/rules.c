@@ -324,7 +324,7 @@ static int find_collision(struct cw_template_use *uses, uint32_t count, uint32_t
 
 	if (status != 1)
 		return status;
-	places = calloc(count + 1u, sizeof(*places));
+	places = calloc((size_t)count + 1, sizeof(*places));
 	if (!places)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {

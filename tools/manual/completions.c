@@ -136,11 +136,12 @@ static void put_names(const struct cw_option_row *row)
 
 static void put_bash_value(const struct cw_option_row *row)
 {
+	static const char limits[] = " compopt -o nospace; _capweir_offer -W '" LIMITS "' ;;";
 	static const char *const offers[] = {
 	    [VALUE_FILE] = " _capweir_offer -f ;;",
 	    [VALUE_FOLDER] = " _capweir_offer -d ;;",
 	    [VALUE_IFACE] = " _capweir_offer -W \"any $(cd /sys/class/net && echo *)\" ;;",
-	    [VALUE_LIMIT] = " compopt -o nospace; _capweir_offer -W '" LIMITS "' ;;",
+	    [VALUE_LIMIT] = limits,
 	    [VALUE_ANY] = " ;;"};
 	enum value value = value_of(row);
 
@@ -460,12 +461,13 @@ static void put_fish_text(const char *text)
 /* One line for all pages on which the option has this text; `first` is the first of them. */
 static void put_fish_option(const struct cw_option_row *row, size_t first)
 {
+	static const char limits[] = " -x -a '" LIMITS "'";
 	static const char *const offers[] = {
 	    [VALUE_NONE] = "",
 	    [VALUE_FILE] = " -r -F",
 	    [VALUE_FOLDER] = " -x -a '(__fish_complete_directories)'",
 	    [VALUE_IFACE] = " -x -a 'any (command ls /sys/class/net)'",
-	    [VALUE_LIMIT] = " -x -a '" LIMITS "'",
+	    [VALUE_LIMIT] = limits,
 	    [VALUE_ANY] = " -x"};
 	struct cw_option_text text, other;
 	enum value value = value_of(row);

@@ -69,10 +69,11 @@ bool cw_option_alias_has_value(const struct cw_option_alias *alias)
 const char *cw_option_alias_value(const struct cw_option_alias *alias, const char *given,
 				  char text[CW_SPELLING_BYTES])
 {
-	size_t bytes = given ? strlen(given) : 0;
+	size_t bytes;
 
 	if (!is_translated(alias))
 		return alias->value ? alias->value : given;
+	bytes = strlen(given);
 	for (const char *at = alias->value; at; at = strchr(at, ' ')) {
 		at += *at == ' ';
 		if (strncmp(at, given, bytes) != 0 || at[bytes] != '=')
