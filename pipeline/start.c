@@ -15,6 +15,8 @@
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
 
+#define LIST_DESCRIPTORS 2u /* of a file ring: its list, and the folder */
+
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
 	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
@@ -195,6 +197,37 @@ static int open_events(struct cw_pipeline *pipeline, struct cw_error *error)
 	return 0;
 }
 
+static int open_sources(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	if (pipeline->run.is_live)
+		return cw_taps_open(&pipeline->capture, error);
+	pipeline->run.lane_count = 1;
+	return cw_setup_inputs(&pipeline->run, &pipeline->inputs, error);
+}
+
+/* Adopts the files of earlier runs. With the privileges of the capture: they belong to its user. */
+static int setup_rings(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	struct cw_outputs *outputs = &pipeline->outputs;
+	uint32_t list_count = 0;
+	int result = cw_setup_rings(outputs, outputs->at, outputs->count,
+				    pipeline->run.options.rules, error);
+
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		outputs->turn.kept_bytes += outputs->at[index].turn.kept_bytes;
+		list_count += outputs->at[index].ring != NULL;
+	}
+	if (result < 0 || pipeline->run.options.sizes.descriptor_limit)
+		return result;
+	if (outputs->files.limit <= LIST_DESCRIPTORS * list_count)
+		return cw_error_set(
+		    error, -EINVAL,
+		    "%u file rings need %u descriptors: raise the limit (ulimit -n)", list_count,
+		    LIST_DESCRIPTORS * list_count);
+	outputs->files.limit -= LIST_DESCRIPTORS * list_count;
+	return 0;
+}
+
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	bool is_live = pipeline->run.options.device_count != 0;
@@ -216,12 +249,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = cw_rules_check(pipeline->run.options.rules, error);
 	if (result == 0)
 		result = cw_setup_targets(&pipeline->outputs, error);
-	if (result == 0 && pipeline->run.is_live) {
-		result = cw_taps_open(&pipeline->capture, error);
-	} else if (result == 0) {
-		result = cw_setup_inputs(&pipeline->run, &pipeline->inputs, error);
-		pipeline->run.lane_count = 1;
-	}
+	if (result == 0)
+		result = open_sources(pipeline, error);
 	if (result < 0)
 		return result;
 	choose_sizes(pipeline);
@@ -250,6 +279,9 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 					       : CW_LINKTYPE_ETHERNET;
 	if (pipeline->run.options.on_ready)
 		pipeline->run.options.on_ready(pipeline->run.options.context);
+	result = setup_rings(pipeline, error);
+	if (result < 0)
+		return result;
 	cw_taps_report_start(&pipeline->capture);
 	return start_threads(pipeline, error);
 }

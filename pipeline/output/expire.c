@@ -8,12 +8,15 @@
  */
 #include "pipeline/output/output_parts.h"
 
+/* Files of earlier runs expire first: their numbers are times, and less than this. */
+#define OWN_FILES (UINT64_C(1) << 63)
+
 void cw_output_note_end(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_file *file = output->turn.file;
 
 	file->turn.is_ended = true;
-	file->turn.end_number = outputs->turn.ended_files++;
+	file->turn.end_number = OWN_FILES + outputs->turn.ended_files++;
 	file->turn.kept_bytes = output->turn.offset;
 	output->turn.kept_count++;
 	output->turn.kept_bytes += file->turn.kept_bytes;
@@ -57,11 +60,36 @@ static struct cw_output *find_least(struct cw_outputs *outputs)
 	return least;
 }
 
+/* Frees the oldest files as far as they are removed, so that a run of months needs no more memory
+ * than its files on the disk. Files that could not be removed or named stay for the report. */
+static void free_spent(struct cw_outputs *outputs, struct cw_output *output)
+{
+	struct cw_output_turn *turn = &output->turn;
+	struct cw_file *file;
+
+	/* [SPENT-1] acquire: the writer's state of the file. */
+	while ((file = turn->files_first) != NULL && file != turn->kept_first &&
+	       atomic_load_explicit(&file->is_spent, memory_order_acquire) &&
+	       (file->is_adopted || file->writer.is_expired)) {
+		if (!file->is_adopted) {
+			output->spent.records += file->writer.anchor.records;
+			output->spent.bytes += file->writer.anchor.bytes;
+			output->spent.files++;
+			cw_names_forget(&outputs->names, file->path);
+		}
+		turn->files_first = file->turn.next;
+		if (!turn->files_first)
+			turn->files_last = NULL;
+		cw_output_free_file(file);
+	}
+}
+
 void cw_output_make_space(struct cw_outputs *outputs, struct cw_output *output)
 {
 	uint64_t total_bytes = outputs->turn.kept_bytes_max;
 	struct cw_output *least;
 
+	free_spent(outputs, output);
 	if (!output->turn.has_begun)
 		outputs->turn.open_bytes += output->limits.rotate_bytes;
 	output->turn.has_begun = true;
@@ -103,4 +131,62 @@ void cw_output_leave_ring(struct cw_outputs *outputs, struct cw_output *output)
 	if (output->turn.has_begun)
 		outputs->turn.open_bytes -= output->limits.rotate_bytes;
 	output->turn.has_begun = false;
+}
+
+/* Returns another output in use of the same ring. */
+static struct cw_output *find_heir(struct cw_outputs *outputs, const struct cw_output *output)
+{
+	for (uint32_t index = 0; output->ring && index < outputs->count; index++) {
+		struct cw_output *other = &outputs->at[index];
+
+		if (other != output && other->ring == output->ring &&
+		    atomic_load(&other->shared.state) == CW_OUTPUT_USED)
+			return other;
+	}
+	return NULL;
+}
+
+/* Adds a file as the newest of those that end before the heir's own. */
+static void inherit(struct cw_outputs *outputs, struct cw_output *heir, struct cw_file *file)
+{
+	struct cw_output_turn *turn = &heir->turn;
+	struct cw_file **at = &turn->files_first;
+
+	while (*at && *at != turn->kept_first)
+		at = &(*at)->turn.next;
+	while (*at && (*at)->turn.is_ended && (*at)->turn.end_number < file->turn.end_number)
+		at = &(*at)->turn.next;
+	if (*at == turn->kept_first)
+		turn->kept_first = file;
+	file->turn.next = *at;
+	*at = file;
+	if (!file->turn.next)
+		turn->files_last = file;
+	file->is_adopted = true; /* its records are in the books of the output before */
+	turn->kept_count++;
+	turn->kept_bytes += file->turn.kept_bytes;
+	outputs->turn.kept_bytes += file->turn.kept_bytes;
+}
+
+void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
+{
+	struct cw_output *heir = find_heir(outputs, output);
+	struct cw_file **at = &output->turn.files_first;
+
+	while (heir && *at) {
+		struct cw_file *file = *at;
+
+		if (!file->writer.is_published || file->writer.is_expired ||
+		    !file->cache.is_regular) {
+			at = &file->turn.next;
+			continue;
+		}
+		*at = file->turn.next;
+		if (!file->turn.is_ended)
+			file->turn.end_number = OWN_FILES + outputs->turn.ended_files++;
+		if (!file->turn.is_ended)
+			file->turn.kept_bytes = cw_outfile_reached(file->outfile);
+		file->turn.is_ended = true;
+		inherit(outputs, heir, file);
+	}
 }

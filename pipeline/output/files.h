@@ -24,9 +24,9 @@ struct cw_file_turn {
 	struct cw_chunk end_mark;    /* the writer's once it is queued */
 	struct cw_chunk expiry_mark; /* the writer's once it is queued */
 	bool is_ended;               /* the last record is reserved */
-	uint64_t end_number;         /* files of the run that ended before */
-	uint64_t kept_bytes;         /* the file's size when it ended */
-	struct cw_file *next;        /* of the same output */
+	uint64_t end_number;  /* grows with each file that ended; lower for those of earlier runs */
+	uint64_t kept_bytes;  /* the file's size when it ended */
+	struct cw_file *next; /* of the same output */
 };
 
 /* Owner: the output's writer, then the thread that closes the run. If the output failed: the turn,
@@ -66,6 +66,8 @@ struct cw_file {
 	bool is_later;         /* its name was made while running, and was not checked before */
 	uint64_t bytes_max;    /* the rule's limit when the file began; 0: no limit */
 	uint64_t header_bytes; /* bytes of the file header, once it is reserved */
+	bool is_adopted;       /* of an earlier run: in no book of this run */
+	_Atomic bool is_spent; /* expired, and nobody but the turn uses it any more [SPENT-1] */
 	struct cw_file_turn turn;
 	struct cw_file_writer writer;
 	struct cw_file_cache cache;

@@ -149,8 +149,10 @@ struct cw_file *cw_output_name_empty(struct cw_outputs *outputs, struct cw_outpu
 {
 	struct cw_file *file;
 
-	if (output->turn.files_first || atomic_load(&output->shared.failure) ||
-	    output->name->has_kind[CW_PART_TIME] || output->name->has_kind[CW_PART_IFACE])
+	/* Nor beside files of earlier runs, which it would push out of the file ring. */
+	if (output->turn.file_count || output->turn.files_first ||
+	    atomic_load(&output->shared.failure) || output->name->has_kind[CW_PART_TIME] ||
+	    output->name->has_kind[CW_PART_IFACE])
 		return NULL;
 	file = cw_output_new_file(outputs, output, NULL, 0);
 	if (!file)

@@ -90,6 +90,28 @@ char *cw_names_claim_number(struct cw_names *names, const char *path, uint64_t n
 	return insert(names, entry, numbered);
 }
 
+void cw_names_forget(struct cw_names *names, const char *path)
+{
+	struct cw_name *hole = names->capacity ? find(names, path) : NULL;
+	size_t mask = names->capacity - 1, at;
+
+	if (!hole || !hole->path)
+		return;
+	free(hole->path);
+	names->count--;
+	/* Moves later entries of the run back, if the hole is on their way. */
+	at = (size_t)(hole - names->table);
+	for (size_t index = (at + 1) & mask; names->table[index].path; index = (index + 1) & mask) {
+		size_t home = hash(names->table[index].path) & mask;
+
+		if (((index - home) & mask) < ((index - at) & mask))
+			continue;
+		names->table[at] = names->table[index];
+		at = index;
+	}
+	names->table[at] = (struct cw_name){0};
+}
+
 void cw_names_fini(struct cw_names *names)
 {
 	for (size_t index = 0; index < names->capacity; index++)

@@ -28,6 +28,9 @@ char *cw_names_claim(struct cw_names *names, const char *path);
 /* Claims the first free "NAME.NNNNN.EXT" with a number from `number` on. Returns as
  * cw_names_claim. */
 char *cw_names_claim_number(struct cw_names *names, const char *path, uint64_t number);
+
+/* Forgets a path that was claimed, if it is there: it may be claimed again. */
+void cw_names_forget(struct cw_names *names, const char *path);
 void cw_names_fini(struct cw_names *names);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "core/base/grow.h"
 #include "core/packet/linktype.h"
-#include "pipeline/output/outputs.h"
+#include "pipeline/output/output_parts.h"
 
 bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, const char *text)
 {
@@ -31,6 +31,15 @@ void cw_output_kick(struct cw_outputs *outputs, struct cw_output *output)
 	cw_gate_signal(&outputs->run->worker_gate);
 }
 
+void cw_output_free_file(struct cw_file *file)
+{
+	cw_outfile_free(file->outfile);
+	free(file->turn.ifaces);
+	free(file->turn.iface_ends);
+	free(file->path);
+	free(file);
+}
+
 void cw_output_fini(struct cw_output *output)
 {
 	struct cw_file *file = output->turn.files_first;
@@ -38,13 +47,11 @@ void cw_output_fini(struct cw_output *output)
 	while (file) {
 		struct cw_file *next = file->turn.next;
 
-		cw_outfile_free(file->outfile);
-		free(file->turn.ifaces);
-		free(file->turn.iface_ends);
-		free(file->path);
-		free(file);
+		cw_output_free_file(file);
 		file = next;
 	}
+	cw_file_ring_release(output->ring);
+	output->ring = NULL;
 	CW_GROWN_FINI(&output->blocks.ended);
 	cw_template_free(output->name);
 	cw_rule_free(output->own_rule);
@@ -82,7 +89,45 @@ static struct cw_outfile_options outfile_options(const struct cw_outputs *output
 	    .direct = output->name->is_zst ? NULL : outputs->direct_share,
 	    .pack = output->name->is_zst ? outputs->pack : NULL,
 	    .wake_fd = outputs->run->abort_fd,
+	    .listing = output->ring ? &output->ring->listing : NULL,
 	};
+}
+
+static void append_file(struct cw_output *output, struct cw_file *file)
+{
+	if (output->turn.files_last)
+		output->turn.files_last->turn.next = file;
+	else
+		output->turn.files_first = file;
+	output->turn.files_last = file;
+	if (!output->turn.kept_first)
+		output->turn.kept_first = file;
+}
+
+int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *output,
+			 const char *path, const struct stat *status, uint64_t content_bytes)
+{
+	const struct cw_outfile_options options = outfile_options(outputs, output);
+	struct cw_file *file = calloc(1, sizeof(*file));
+
+	if (file)
+		file->path = strdup(path);
+	if (!file || !file->path || cw_outfile_adopt(&file->outfile, path, status, &options) < 0) {
+		if (file)
+			free(file->path);
+		free(file);
+		return -ENOMEM;
+	}
+	file->is_adopted = file->is_later = true;
+	file->turn.is_ended = true;
+	file->turn.end_number = (uint64_t)cw_ring_time_ns(&status->st_mtim);
+	file->turn.kept_bytes = content_bytes;
+	file->writer.is_published = file->writer.is_finished = true;
+	file->cache.is_regular = true;
+	append_file(output, file);
+	output->turn.kept_count++;
+	output->turn.kept_bytes += content_bytes;
+	return 0;
 }
 
 /* Returns the next file's path, which the caller frees; NULL: no memory. */
@@ -128,14 +173,11 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 		goto no_memory;
 	file->is_rotation = output->turn.file_count > 0;
 	file->is_later = options.is_later;
-	if (output->turn.files_last)
-		output->turn.files_last->turn.next = file;
-	else
-		output->turn.files_first = file;
-	output->turn.files_last = file;
-	if (!output->turn.kept_first)
-		output->turn.kept_first = file;
+	append_file(output, file);
 	output->turn.file_count++;
+	if (output->ring) /* relaxed: a number only */
+		atomic_store_explicit(&output->ring->next_number, next_number(output),
+				      memory_order_relaxed);
 	return file;
 no_memory:
 	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0, "no memory for the file name");

@@ -20,6 +20,7 @@
 #include "pipeline/run/batch.h"
 #include "pipeline/run/books.h"
 #include "pipeline/output/files.h"
+#include "pipeline/output/file_ring.h"
 #include "pipeline/rules/rules.h"
 #include "pipeline/rules/template.h"
 
@@ -133,6 +134,13 @@ struct cw_output_shared {
 	_Atomic uint64_t failures;      /* of its files, also those recovered from */
 };
 
+/* What the freed files of the output held (expire.c). Owner: the turn. */
+struct cw_output_spent {
+	uint64_t records;
+	uint64_t bytes; /* captured */
+	uint64_t files;
+};
+
 /* Owner: the writer (the thread that took kicks from 0 to 1). If the output failed, the turn writes
  * cause and text (cw_output_fail), and reads everything once no chunk is out ([RETRY-1]). */
 struct cw_output_writer {
@@ -156,16 +164,20 @@ struct cw_output {
 	bool is_precision_given;    /* the user chose us or ns for pcap files */
 	const struct cw_rule *rule; /* as first read; settings that may change are in `limits` */
 	struct cw_template *name;
-	enum cw_format format;    /* pcap: ns if the user chose it, else us; see turn.format */
-	uint32_t snaplen;         /* bytes to truncate records to; UINT32_MAX = never */
-	bool is_snaplen_promised; /* the inputs' headers chose the snaplen, not the user */
-	uint32_t first_number;    /* of the first file: {seq}, or the added number */
-	uint64_t generation;      /* number of the rules that the output began with */
-	struct cw_rule *own_rule; /* owned; NULL: the rule is the caller's */
+	enum cw_format format;     /* pcap: ns if the user chose it, else us; see turn.format */
+	uint32_t snaplen;          /* bytes to truncate records to; UINT32_MAX = never */
+	bool is_snaplen_promised;  /* the inputs' headers chose the snaplen, not the user */
+	uint32_t first_number;     /* of the first file: {seq}, or the added number */
+	uint64_t generation;       /* number of the rules that the output began with */
+	struct cw_rule *own_rule;  /* owned; NULL: the rule is the caller's */
+	struct cw_file_ring *ring; /* of its files; NULL: later runs do not know them */
 
 	/* owner: the reloader */
 	_Alignas(CW_CACHE_LINE) uint64_t leaves_at; /* first generation without it; 0: none */
 	struct cw_rule *last_rule; /* owned: the rule at its end; NULL: the rule is in force */
+
+	/* owner: the turn; here, because the reloader writes this line once at most */
+	struct cw_output_spent spent;
 
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_output_limits limits;

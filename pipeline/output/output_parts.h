@@ -22,6 +22,9 @@ bool cw_output_is_early(const struct cw_output *output, uint64_t ts_ns);
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns);
 
+/* Frees a file that no chunk, mark or list refers to. (output.c) */
+void cw_output_free_file(struct cw_file *file);
+
 /* Adds the file being filled to the ended files that the output keeps. (expire.c) */
 void cw_output_note_end(struct cw_outputs *outputs, struct cw_output *output);
 

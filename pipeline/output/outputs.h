@@ -39,6 +39,7 @@ struct cw_outputs {
 	struct cw_pack *pack;                 /* NULL: no output is compressed */
 	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
 	bool has_files;                       /* `files` was initialised */
+	struct cw_file_ring *rings;           /* of the outputs; the start, then the reloader */
 	bool *are_streams;    /* by rule, from the check of targets to the outputs' set-up; owned */
 	bool has_used_stdout; /* an output writes or wrote to it; start-up, then the reloader */
 
@@ -139,6 +140,16 @@ void cw_outputs_publish(struct cw_outputs *outputs);
  */
 struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns);
+
+/*
+ * Adds a file that an earlier run published to the output's ring, after those added before, as the
+ * oldest of its files. No other thread uses the output yet. 0 or -ENOMEM.
+ */
+int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *output,
+			 const char *path, const struct stat *status, uint64_t content_bytes);
+
+/* The turn: moves the files of an output that is closed to another output of the same ring. */
+void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output);
 
 /* Returns the snapshot length for the output's file headers: no record is longer. */
 uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,

@@ -31,9 +31,11 @@ bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output 
 static uint64_t written_records(const struct cw_output *output)
 {
 	const struct cw_file *file;
-	uint64_t sum = 0;
+	uint64_t sum = output->spent.records;
 
 	for (file = output->turn.files_first; file; file = file->turn.next) {
+		if (file->is_adopted)
+			continue;
 		if (!file->writer.is_finished || !file->cache.is_regular ||
 		    file->writer.is_published || file->writer.is_unnamed)
 			sum += file->writer.anchor.records;

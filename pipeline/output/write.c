@@ -280,6 +280,14 @@ static int publish_file(const struct cw_outputs *outputs, struct cw_output *outp
 	file->writer.is_published = cw_outfile_is_published(file->outfile);
 	if (!file->writer.is_published)
 		return result;
+	if (strcmp(file->path, cw_outfile_path(file->outfile)) != 0) { /* its name was taken */
+		char *path = strdup(cw_outfile_path(file->outfile));
+
+		if (path) {
+			free(file->path);
+			file->path = path;
+		}
+	}
 	if (file->cache.is_regular && output->rule->hook && options->on_file)
 		options->on_file(options->context, output->rule, file->path);
 	if (!cw_outfile_flaw(file->outfile))
@@ -524,6 +532,7 @@ static void give_chunks_back(struct cw_outputs *outputs, struct cw_output *outpu
 void cw_output_write(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_chunk *chunks[VECTORS_MAX];
+	struct cw_file *spent;
 	uint32_t seen;
 	int count;
 
@@ -532,8 +541,13 @@ void cw_output_write(struct cw_outputs *outputs, struct cw_output *output)
 		seen = atomic_load_explicit(&output->shared.kicks, memory_order_acquire);
 		empty_inbox(output);
 		while ((count = take_complete(output, chunks)) > 0) {
+			spent = chunks[0]->mark == CW_MARK_EXPIRED ? chunks[0]->file : NULL;
 			write_chunks(outputs, output, chunks, count);
 			give_chunks_back(outputs, output, chunks, count);
+			/* [SPENT-1] release: the writer's state of the file, whose mark this was.
+			 */
+			if (spent)
+				atomic_store_explicit(&spent->is_spent, true, memory_order_release);
 			empty_inbox(output);
 		}
 	} while (

@@ -48,6 +48,7 @@ static void bury(void *context)
 	leaving->is_alone = cw_past_add(reload->past, leaving->output) == 0;
 	if (!leaving->is_alone)
 		return; /* no memory: try again at the next look */
+	cw_output_hand_over(reload->outputs, leaving->output);
 	cw_output_fini(leaving->output);
 	reload->outputs->turn.used_count--;
 	atomic_store(&leaving->output->shared.state, CW_OUTPUT_FREE);

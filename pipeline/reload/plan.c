@@ -236,6 +236,9 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 	if (result == 0)
 		result = cw_setup_numbers(reload->outputs, plan->fresh, plan->fresh_made, error);
 	if (result == 0)
+		result = cw_setup_rings(reload->outputs, plan->fresh, plan->fresh_made,
+					plan->next->rules, error);
+	if (result == 0)
 		result = copy_last(plan, error);
 	if (result == 0)
 		result = cw_setup_rules(reload->run, reload->inputs, plan->next, true, error);
@@ -251,6 +254,7 @@ static void enter_outputs(void *context)
 	for (uint32_t index = 0; index < plan->fresh_made; index++) {
 		uint32_t slot = plan->slots[index];
 
+		reload->outputs->turn.kept_bytes += plan->fresh[index].turn.kept_bytes;
 		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));
 		if (slot >= reload->outputs->count)
 			reload->outputs->count = slot + 1;

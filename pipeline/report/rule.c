@@ -15,9 +15,14 @@ static int report_files(const struct cw_output *output, struct cw_report_rule *r
 	report->files = calloc((size_t)output->turn.file_count + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
+	report->written = report->expired = books->expired = output->spent.records;
+	report->bytes = output->spent.bytes;
+	report->expired_files = (uint32_t)output->spent.files;
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		bool is_regular = file->cache.is_regular;
 
+		if (file->is_adopted)
+			continue;
 		if (file->writer.is_unnamed)
 			report->lost[file->is_rotation ? CW_LOSS_ROTATE : CW_LOSS_IO_ERROR] +=
 			    file->writer.anchor.records;

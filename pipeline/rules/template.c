@@ -342,6 +342,76 @@ int cw_template_numbered(const char *path, uint64_t number, uint32_t width, char
 	return bytes >= (int)CW_TEMPLATE_PATH_BYTES ? -ENAMETOOLONG : bytes;
 }
 
+/* Appends text with braces and percent signs written twice. Returns the bytes used. */
+static size_t append_escaped(char *to, size_t used, const char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes && used < CW_TEMPLATE_PATH_BYTES - 2; i++) {
+		if (strchr("{}%", text[i]))
+			to[used++] = text[i];
+		to[used++] = text[i];
+	}
+	to[used] = '\0';
+	return used;
+}
+
+/* Fills the template's source below its fixed folder, with the rule's name. */
+static void write_source(const struct cw_template *name, const char *rule,
+			 char of[CW_TEMPLATE_PATH_BYTES])
+{
+	size_t fixed = cw_template_fixed_folder(name), used = 0;
+
+	of[0] = '\0';
+	for (uint32_t i = 0; i < name->part_count; i++) {
+		const struct cw_part *part = &name->parts[i];
+		const char *text = name->text + part->offset;
+		char value[CW_TEMPLATE_VALUE_BYTES_MAX + 1];
+
+		if (part->kind == CW_PART_TEXT) {
+			used = append_escaped(of, used, text + fixed, part->bytes - fixed);
+			fixed = 0;
+		} else if (part->kind == CW_PART_RULE) {
+			size_t bytes = cw_template_value(rule, "unknown", value);
+
+			used = append_escaped(of, used, value, bytes);
+		} else {
+			snprintf(value, sizeof(value), part->width > 1 ? "{seq:%02u}" : "{seq}",
+				 part->width);
+			used += (size_t)snprintf(of + used, CW_TEMPLATE_PATH_BYTES - used, "%s",
+						 part->kind == CW_PART_IFACE  ? "{iface}"
+						 : part->kind == CW_PART_TIME ? text
+									      : value);
+			used = cw_min_size(used, CW_TEMPLATE_PATH_BYTES - 1);
+		}
+	}
+}
+
+static uint32_t crc32(const char *text)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (; *text; text++) {
+		crc ^= (uint8_t)*text;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	return ~crc;
+}
+
+void cw_template_ring_name(const struct cw_template *name, const char *rule,
+			   char of[CW_TEMPLATE_PATH_BYTES], char list[256])
+{
+	const int kept_bytes = 192;
+	char *slash;
+
+	write_source(name, rule, of);
+	if (strlen(of) <= 200)
+		snprintf(list, 256, ".%s.ring", of);
+	else
+		snprintf(list, 256, ".%.*s%08x.ring", kept_bytes, of, crc32(of));
+	while ((slash = strchr(list, '/')) != NULL)
+		*slash = ',';
+}
+
 void cw_template_free(struct cw_template *name)
 {
 	if (!name)

@@ -115,6 +115,14 @@ bool cw_template_match_folder(const struct cw_template *name, const char *rule, 
  * Returns its bytes; a prefix that is too long is truncated. */
 size_t cw_template_prefix(const struct cw_template *name, const char *rule, char *prefix);
 
+/*
+ * Fills the name of the list of the rule's file ring, which lies in the fixed folder, and what the
+ * list is of: the template below that folder, with the rule's name. Slashes are commas in the name;
+ * a long one is truncated and ends in its CRC-32.
+ */
+void cw_template_ring_name(const struct cw_template *name, const char *rule,
+			   char of[CW_TEMPLATE_PATH_BYTES], char list[256]);
+
 /* Returns where a path's extension begins; at its end if the path has none. ".zst" and the format's
  * extension before it are one. */
 const char *cw_template_extension(const char *path);

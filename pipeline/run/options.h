@@ -55,6 +55,8 @@ struct cw_output_options {
 	bool discards_secrets; /* no pcapng output gets decryption secrets */
 	bool sync;
 	bool is_utc;
+	bool adopts_all;     /* file rings take files of their names that are in no list, too */
+	bool adopts_none;    /* file rings leave the files of earlier runs alone */
 	int standard_output; /* descriptor for the name "-" */
 	uid_t owner;         /* user that files belong to once they are opened */
 };

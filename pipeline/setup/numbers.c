@@ -14,27 +14,15 @@
 
 #define FOLDERS_MAX 10000u /* folders of one template */
 
-struct words {
-	char **at;
-	uint32_t count;
-	uint32_t capacity;
-};
-
-/* The names in a folder, sorted. */
-struct listing {
-	char *folder; /* with a "/" at its end, or "" */
-	struct words names;
-};
-
-static void words_fini(struct words *words)
+static void words_fini(struct cw_words *words)
 {
 	while (words->count)
 		free(words->at[--words->count]);
 	free(words->at);
-	*words = (struct words){0};
+	*words = (struct cw_words){0};
 }
 
-static int words_add(struct words *words, const char *text)
+static int words_add(struct cw_words *words, const char *text)
 {
 	char *copy = strdup(text);
 
@@ -52,7 +40,7 @@ static int compare_words(const void *left, const void *right)
 }
 
 /* Fills the names of the folder. 0, also for a folder that is missing, or a negative errno. */
-static int list(struct listing *listing, const char *folder)
+static int list(struct cw_folder_names *listing, const char *folder)
 {
 	const struct dirent *entry;
 	int status = 0;
@@ -80,7 +68,7 @@ static int list(struct listing *listing, const char *folder)
 }
 
 /* Returns the index of the first name that is not less than the beginning. */
-static uint32_t find_first(const struct words *names, const char *beginning)
+static uint32_t find_first(const struct cw_words *names, const char *beginning)
 {
 	uint32_t low = 0, high = names->count;
 
@@ -95,10 +83,11 @@ static uint32_t find_first(const struct words *names, const char *beginning)
 	return low;
 }
 
-/* Raises *next above the numbers in the folder, and adds the folders below to look at. */
-static int look_into(const struct cw_output *output, struct listing *listing, const char *folder,
-		     struct words *folders, uint32_t *next)
+/* Visits the output's files in the folder, and adds the folders below to look at. */
+static int look_into(const struct cw_output *output, const struct cw_folder_visitor *visitor,
+		     const char *folder, struct cw_words *folders)
 {
+	struct cw_folder_names *listing = visitor->names;
 	char prefix[CW_TEMPLATE_PATH_BYTES], path[CW_TEMPLATE_PATH_BYTES];
 	size_t folder_bytes = strlen(folder);
 	const char *beginning;
@@ -117,9 +106,10 @@ static int look_into(const struct cw_output *output, struct listing *listing, co
 			break;
 		if (snprintf(path, sizeof(path) - 1, "%s%s", folder, name) >= (int)sizeof(path) - 1)
 			continue;
-		if (cw_template_match(output->name, output->rule->name, path, &number) &&
-		    number >= *next && number < UINT32_MAX)
-			*next = (uint32_t)number + 1;
+		if (cw_template_match(output->name, output->rule->name, path, &number))
+			status = visitor->visit(visitor->context, path, number);
+		if (status)
+			break;
 		strcat(path, "/");
 		if (folders->count < FOLDERS_MAX &&
 		    cw_template_match_folder(output->name, output->rule->name, path))
@@ -128,21 +118,22 @@ static int look_into(const struct cw_output *output, struct listing *listing, co
 	return status;
 }
 
-static int find_next(struct cw_output *output, struct listing *listing, struct cw_error *error)
+int cw_setup_visit(const struct cw_output *output, const struct cw_folder_visitor *visitor,
+		   struct cw_error *error)
 {
 	char folder[CW_TEMPLATE_PATH_BYTES];
-	struct words folders = {0};
+	struct cw_words folders = {0};
 	int status;
 
 	cw_template_prefix(output->name, output->rule->name, folder);
 	*(strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder) = 0;
 	status = words_add(&folders, folder);
 	for (uint32_t i = 0; !status && i < folders.count; i++) {
-		status = look_into(output, listing, folders.at[i], &folders, &output->first_number);
+		status = look_into(output, visitor, folders.at[i], &folders);
 		if (status)
 			cw_error_set_errno(error, status,
-					   "rule %s: cannot read the folder %s, to find the "
-					   "highest number of its files",
+					   "rule %s: cannot read the folder %s, to find the rule's "
+					   "files",
 					   output->rule->name,
 					   *folders.at[i] ? folders.at[i] : ".");
 	}
@@ -150,17 +141,37 @@ static int find_next(struct cw_output *output, struct listing *listing, struct c
 	return status;
 }
 
+void cw_folder_names_fini(struct cw_folder_names *names)
+{
+	words_fini(&names->names);
+	free(names->folder);
+	*names = (struct cw_folder_names){0};
+}
+
+/* Raises the output's first number above that of a file. */
+static int raise_number(void *context, const char *path, uint64_t number)
+{
+	struct cw_output *output = context;
+
+	(void)path;
+	if (number >= output->first_number && number < UINT32_MAX)
+		output->first_number = (uint32_t)number + 1;
+	return 0;
+}
+
 int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
 		     struct cw_error *error)
 {
-	struct listing listing = {0};
+	struct cw_folder_names names = {0};
 	int status = 0;
 
-	for (uint32_t i = 0; outputs->run->is_live && !status && i < count; i++)
+	for (uint32_t i = 0; outputs->run->is_live && !status && i < count; i++) {
+		const struct cw_folder_visitor visitor = {&names, raise_number, &first[i]};
+
 		if (cw_rule_rotates(first[i].rule) &&
 		    (first[i].is_numbered || first[i].name->has_kind[CW_PART_SEQ]))
-			status = find_next(&first[i], &listing, error);
-	words_fini(&listing.names);
-	free(listing.folder);
+			status = cw_setup_visit(&first[i], &visitor, error);
+	}
+	cw_folder_names_fini(&names);
 	return status;
 }

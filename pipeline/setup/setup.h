@@ -28,6 +28,39 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int32_t *worker_cpus,
 		      struct cw_error *error);
 
+struct cw_words {
+	char **at; /* owned, each of them too */
+	uint32_t count;
+	uint32_t capacity;
+};
+
+/* The names in a folder, sorted: kept for the next output whose files lie there. */
+struct cw_folder_names {
+	char *folder; /* with a "/" at its end, or "" */
+	struct cw_words names;
+};
+void cw_folder_names_fini(struct cw_folder_names *names);
+
+struct cw_folder_visitor {
+	struct cw_folder_names *names; /* borrows */
+	/* Not 0 ends the visit with this status. */
+	int (*visit)(void *context, const char *path, uint64_t number);
+	void *context;
+};
+
+/* Visits each path on the disk that the output's template can give, perhaps with a number:
+ * `number`, else 0. Returns 0 or a negative errno. (numbers.c) */
+int cw_setup_visit(const struct cw_output *output, const struct cw_folder_visitor *visitor,
+		   struct cw_error *error);
+
+/*
+ * Live: opens the list of each output that has a file ring with files that later runs shall know,
+ * completes the unfinished files of earlier runs, and adopts the files of the list. -EINVAL:
+ * another run holds a list, or it cannot be used. `rules` are those of the outputs. (adopt.c)
+ */
+int cw_setup_rings(struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
+		   const struct cw_rules *rules, struct cw_error *error);
+
 /* Makes an output for the rule, not in use yet. `rules` is for messages. */
 int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,
 		    const struct cw_rules *rules, const struct cw_rule *rule,

@@ -86,6 +86,8 @@ struct cw_output_arguments {
 	bool packet_buffered;  /* -U */
 	bool counts;           /* --count alone */
 	bool no_clobber;
+	bool adopts_all;
+	bool adopts_none;
 	bool discards_secrets;
 	bool utc;
 	uint64_t threads;

@@ -168,7 +168,11 @@ const struct cw_option_row cw_option_rows[] = {
      .more = "SECONDS count from the first packet of the current file."},
     {'W', "file-count", "COUNT", CW_GROUP_ROTATION, BOTH, "keep the last COUNT files of a rule",
      AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX), COMMON,
-     .more = "With -C or -b. Older files of this run are removed."},
+     .more = "With -C or -b. Older files are removed, in live capture also those of earlier runs."},
+    {0, "adopt", NULL, CW_GROUP_ROTATION, CW_CAPTURE, "add all files of a file ring's names to it",
+     FLAG(output.adopts_all), .more = "Without it, only files of earlier runs with its list."},
+    {0, "no-adopt", NULL, CW_GROUP_ROTATION, CW_CAPTURE, "leave files of earlier runs alone",
+     FLAG(output.adopts_none)},
     {'b', "ring-buffer", "KEY:N", CW_GROUP_ROTATION, BOTH, "limit files as dumpcap -b does",
      OWN(cw_option_take_ring),
      .more = "filesize:N (kB), packets:N, duration:S or interval:S (multiples of S seconds since "

@@ -47,6 +47,8 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->output.packet_buffered = arguments->output.packet_buffered;
 	options->output.discards_secrets = arguments->output.discards_secrets;
 	options->output.no_clobber = arguments->output.no_clobber;
+	options->output.adopts_all = arguments->output.adopts_all;
+	options->output.adopts_none = arguments->output.adopts_none;
 	options->output.sync = arguments->devices.count ? arguments->output.sync != CW_SYNC_OFF
 							: arguments->output.sync == CW_SYNC_CLOSE;
 	options->output.is_utc = arguments->output.utc;

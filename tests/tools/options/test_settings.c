@@ -42,6 +42,8 @@ static const struct {
     {"file-size", "3"},
     {"rotate-seconds", "1h"},
     {"file-count", "9"},
+    {"adopt", "true"},
+    {"no-adopt", "true"},
     {"ring-buffer", "files:9"},
     {"hook", "gzip"},
     {"hook-timeout", "5"},
