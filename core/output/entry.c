@@ -124,7 +124,9 @@ static int open_directory(const struct cw_entry *entry, int access)
 
 static int create_part(struct cw_entry *entry, int directory_fd, int *fd)
 {
+	const struct cw_access *access = &entry->options->access;
 	struct stat status;
+	int failure;
 
 	cw_entry_hidden_name(entry->base, entry->random, entry->part_name);
 	do
@@ -133,9 +135,8 @@ static int create_part(struct cw_entry *entry, int directory_fd, int *fd)
 	while (*fd < 0 && errno == EINTR);
 	if (*fd < 0)
 		return errno == EEXIST ? CW_ENTRY_TAKEN : -errno;
-	if (fstat(*fd, &status)) {
-		int failure = -errno;
-
+	failure = fstat(*fd, &status) ? -errno : cw_access_apply(access, access->file_mode, *fd);
+	if (failure) {
 		close(*fd);
 		*fd = -1;
 		unlinkat(directory_fd, entry->part_name, 0);
@@ -233,7 +234,8 @@ static int open_target(struct cw_entry *entry, int *fd, struct cw_error *error)
 					      .folders = entry->options->makes_folders
 							     ? CW_TARGET_FOLDERS_MADE
 							     : CW_TARGET_FOLDERS_EXIST,
-					      .fixed_bytes = entry->options->fixed_bytes};
+					      .fixed_bytes = entry->options->fixed_bytes,
+					      .access = &entry->options->access};
 	struct cw_target target;
 	int status = cw_target_find(&target, entry->path, &query, error);
 

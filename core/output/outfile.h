@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "core/base/error.h"
+#include "core/output/access.h"
 
 /* Most files that write directly at a time, at 2 MiB each; others are buffered. */
 #define CW_DIRECT_FILES_MAX 16u
@@ -55,6 +56,7 @@ struct cw_listing {
 
 struct cw_outfile_options {
 	bool is_later;                  /* name made while running: regular files, no link */
+	struct cw_access access;        /* modes and group of the file and of folders made */
 	bool makes_folders;             /* missing folders after fixed_bytes are made */
 	size_t fixed_bytes;             /* leading bytes of the path whose folders exist */
 	bool no_clobber;                /* publish fails with -EEXIST if the target exists */

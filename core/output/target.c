@@ -221,16 +221,44 @@ static int follow(struct walk *walk, const char *name)
 	return result;
 }
 
+/* Gives a folder just made the mode and group of the query. Another user's, who may have put it in
+ * its place, stays as it is. */
+static int give_access(const struct walk *walk, const char *name)
+{
+	const struct cw_access *access = walk->query->access;
+	struct stat status;
+	int result, fd;
+
+	if (!access || (!access->folder_mode && !access->has_group))
+		return 0;
+	fd = openat(walk->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	result = fstat(fd, &status) ? -errno : 0;
+	if (result == 0 && status.st_uid == geteuid())
+		result = cw_access_apply(access, access->folder_mode, fd);
+	close(fd);
+	return result;
+}
+
 /* Opens a folder without following a link. One that is missing is made if the query says so, for
- * this user only; its mode does not depend on the umask, unless that takes the owner's rights. */
+ * this user only until it has its mode, which does not depend on the umask. */
 static int open_folder(const struct walk *walk, const char *name, bool is_made)
 {
 	int fd = open_path(walk->fd, name, O_DIRECTORY | O_NOFOLLOW);
 
 	if (fd != -ENOENT || !is_made || walk->query->folders != CW_TARGET_FOLDERS_MADE)
 		return fd;
-	if (mkdirat(walk->fd, name, S_IRWXU) && errno != EEXIST)
+	if (mkdirat(walk->fd, name, S_IRWXU) == 0) {
+		int result = give_access(walk, name);
+
+		if (result < 0) {
+			unlinkat(walk->fd, name, AT_REMOVEDIR);
+			return result;
+		}
+	} else if (errno != EEXIST) {
 		return -errno;
+	}
 	return open_path(walk->fd, name, O_DIRECTORY | O_NOFOLLOW);
 }
 

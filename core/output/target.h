@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "core/base/error.h"
+#include "core/output/access.h"
 
 #define CW_TARGET_LINKS_MAX 8u /* symbolic links in one path */
 
@@ -30,7 +31,7 @@ enum cw_target_kind {
 
 enum cw_target_folders {
 	CW_TARGET_FOLDERS_EXIST,    /* a missing folder is an error */
-	CW_TARGET_FOLDERS_MADE,     /* folders after fixed_bytes are made, with mode 0700 */
+	CW_TARGET_FOLDERS_MADE,     /* folders after fixed_bytes are made */
 	CW_TARGET_FOLDERS_MAY_MISS, /* folders after fixed_bytes would be made later */
 };
 
@@ -40,6 +41,7 @@ struct cw_target_query {
 	bool is_later;       /* name made while running: its last component is not followed */
 	enum cw_target_folders folders;
 	size_t fixed_bytes; /* leading bytes of the path, up to a "/", whose folders must exist */
+	const struct cw_access *access; /* borrows: of folders made; NULL: the defaults */
 };
 
 struct cw_target {

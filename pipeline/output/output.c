@@ -81,6 +81,7 @@ static struct cw_outfile_options outfile_options(const struct cw_outputs *output
 	    .is_later = output->turn.file_count || output->is_numbered ||
 			output->name->has_kind[CW_PART_TIME] ||
 			output->name->has_kind[CW_PART_IFACE],
+	    .access = output->rule->access,
 	    .makes_folders = true,
 	    .fixed_bytes = cw_template_fixed_folder(output->name),
 	    .no_clobber = outputs->run->options.output.no_clobber,

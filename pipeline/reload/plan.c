@@ -66,12 +66,19 @@ static bool is_same_hook(char *const *left, char *const *right)
 	return !*left && !*right;
 }
 
+static bool is_same_access(const struct cw_access *left, const struct cw_access *right)
+{
+	return left->file_mode == right->file_mode && left->folder_mode == right->folder_mode &&
+	       left->has_group == right->has_group && left->group == right->group;
+}
+
 /* Returns whether the new rule can continue the old rule's output. */
 static bool can_go_on(const struct cw_output *output, const struct cw_rule *before,
 		      const struct cw_rule *after)
 {
 	return strcmp(before->write, after->write) == 0 && before->snaplen == after->snaplen &&
 	       output->is_numbered == cw_rule_is_numbered(after, output->name) &&
+	       is_same_access(&before->access, &after->access) &&
 	       is_same_hook(before->hook, after->hook);
 }
 

@@ -88,6 +88,22 @@ int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *
 	return 0;
 }
 
+int cw_mode_parse(const struct cw_amount *bits, const char *text, uint32_t *mode)
+{
+	const char *digits = strncmp(text, "0o", 2) ? text : text + 2;
+	size_t count = strspn(digits, "01234567");
+	uint64_t value = 0;
+
+	if (!count || digits[count] || count > 6)
+		return -EINVAL;
+	for (; *digits; digits++)
+		value = 8 * value + (uint64_t)(*digits - '0');
+	if ((value & bits->least) != bits->least || (value & ~bits->most))
+		return -EINVAL;
+	*mode = (uint32_t)value;
+	return 0;
+}
+
 /* Prints the value in the largest unit that divides it. */
 static const char *print(enum cw_amount_kind kind, uint64_t value, char text[NUMBER_BYTES])
 {

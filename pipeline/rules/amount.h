@@ -26,6 +26,21 @@ struct cw_amount {
 /* Fills `value` and returns 0; -EINVAL: not such a number; -ERANGE: outside the range. */
 int cw_amount_parse(const struct cw_amount *amount, const char *text, uint64_t *value);
 
+/* Modes of files and folders that an option or key takes; `least` has the bits that each must have,
+ * `most` those that it may have. */
+#define CW_FILE_MODES                   \
+	{                               \
+		CW_WHOLE, 1, 0600, 0666 \
+	}
+#define CW_FOLDER_MODES                 \
+	{                               \
+		CW_WHOLE, 1, 0700, 0777 \
+	}
+
+/* Fills `mode` with an octal number ("640", "0640", "0o640") and returns 0; -EINVAL: not a mode
+ * within these bits. */
+int cw_mode_parse(const struct cw_amount *bits, const char *text, uint32_t *mode);
+
 /*
  * "a size from 1KiB to 1TiB (a bare number is in B; suffixes ...)", for errors; an end of the range
  * that is only the type's is left out. Fills `text` and returns it.

@@ -103,6 +103,7 @@ void cw_rule_fini(struct cw_rule *rule)
 	free(rule->filter);
 	free(rule->filter_lines);
 	free(rule->write);
+	free(rule->group);
 }
 
 struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
@@ -116,6 +117,7 @@ struct cw_rule *cw_rule_copy(const struct cw_rule *rule)
 	copy->write = strdup(rule->write);
 	copy->filter = rule->filter ? strdup(rule->filter) : NULL;
 	copy->filter_lines = NULL;
+	copy->group = NULL; /* for messages before; access has it */
 	copy->hook = NULL;
 	if (copy->name && copy->write && (copy->filter || !rule->filter) &&
 	    (!rule->hook || cw_rule_set_hook(copy, rule->hook) == 0))

@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/filter/filter.h"
+#include "core/output/access.h"
 
 #define CW_RULES_MAX 1000000u
 #define CW_RULES_FILE_BYTES_MAX ((size_t)256 << 20)
@@ -40,6 +41,8 @@ struct cw_rule {
 	uint64_t limit_packets;    /* packets to write; 0 = no limit */
 	uint64_t limit_bytes;      /* captured bytes to write, after truncation; 0 = no limit */
 	uint64_t limit_rate;       /* packets to write per second of timestamps; 0 = no limit */
+	struct cw_access access;   /* modes and group of the files */
+	char *group;               /* name or number of access.group, unless that is set; or NULL */
 	char **hook;               /* command to run for each complete file, NULL-ended; or NULL */
 	uint64_t ring_files;       /* files to keep; 0 = all */
 	uint64_t ring_bytes;       /* bytes of files to keep; 0 = all; needs rotate_bytes */
@@ -88,6 +91,7 @@ struct cw_rules {
  *   capture: {KEY: VALUE | [VALUE...]}, of any keys
  *   rules: a mapping NAME: EXPRESSION | NAME: {filter:, write:, snaplen:, rotate:,
  *          secrets: keep|drop, priority: 0 to 1000000, sample: 1/N,
+ *          file_mode: 0600 to 0666, folder_mode: 0700 to 0777, group: NAME|NUMBER,
  *          limit: {packets: N, bytes: SIZE, rate: N},
  *          hook: COMMAND | [COMMAND, ARGUMENT...]}; the expression
  *          `unmatched` takes the packets that no other rule matches (at most one such rule)

@@ -235,6 +235,9 @@ static const struct cw_rules_key rule_keys[] = {
     {"priority", NULL, {CW_WHOLE, 1, 0, PRIORITY_MAX}, NUMBER(cw_rule, priority)},
     {"sample", read_sample, {CW_COUNT, 1, 1, INT64_MAX}, NUMBER(cw_rule, sample_every)},
     {.word = "limit", .read = read_limit},
+    {"file_mode", cw_rules_read_mode, CW_FILE_MODES, NUMBER(cw_rule, access.file_mode)},
+    {"folder_mode", cw_rules_read_mode, CW_FOLDER_MODES, NUMBER(cw_rule, access.folder_mode)},
+    {.word = "group", .read = cw_rules_read_group},
     {.word = "hook", .read = read_hook},
     {0}};
 static const struct cw_rules_key *const defaults_keys = rule_keys + 1; /* no filter */
@@ -418,6 +421,11 @@ static int merge_defaults(struct cw_rules_reader *reader)
 			rule->write = strdup(defaults->write);
 		if (!rule->write)
 			return cw_rules_out_of_memory(reader);
+		if (!rule->group && defaults->group) {
+			rule->group = strdup(defaults->group);
+			if (!rule->group)
+				return cw_rules_out_of_memory(reader);
+		}
 		if (!rule->hook && defaults->hook && cw_rule_set_hook(rule, defaults->hook))
 			return cw_rules_out_of_memory(reader);
 		merge_numbers(rule, defaults);

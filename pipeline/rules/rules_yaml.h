@@ -74,6 +74,13 @@ int cw_rules_expect_mapping(struct cw_rules_reader *reader, const char *what, co
 int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_key *keys,
 			  const char *where, void *object);
 
+/* Read `file_mode` and `folder_mode` into the key's number of a rule; `group` into the rule
+ * (rules_access.c). */
+int cw_rules_read_mode(struct cw_rules_reader *reader, const struct cw_rules_key *key,
+		       void *object);
+int cw_rules_read_group(struct cw_rules_reader *reader, const struct cw_rules_key *key,
+			void *object);
+
 /* Reads the mapping `capture:` (rules_settings.c). */
 int cw_rules_read_settings(struct cw_rules_reader *reader, const struct cw_rules_key *key,
 			   void *object);

@@ -53,6 +53,8 @@
 	X(fstatat)               \
 	X(stat)                  \
 	X(ftruncate)             \
+	X(fchmod)                \
+	X(fchown)                \
 	X(fdatasync)             \
 	X(fsync)                 \
 	X(renameat)              \
@@ -351,6 +353,8 @@ FAILING(int, fstatat, -1, (int folder, const char *path, struct stat *status, in
 	(folder, path, status, flags))
 FAILING(int, stat, -1, (const char *path, struct stat *status), (path, status))
 FAILING(int, ftruncate, -1, (int fd, off_t bytes), (fd, bytes))
+FAILING(int, fchmod, -1, (int fd, mode_t bits), (fd, bits))
+FAILING(int, fchown, -1, (int fd, uid_t user, gid_t group), (fd, user, group))
 FAILING(int, fdatasync, -1, (int fd), (fd))
 FAILING(int, fsync, -1, (int fd), (fd))
 FAILING(int, renameat, -1, (int from, const char *name, int to, const char *as),

@@ -31,6 +31,8 @@ CALLS = {
     "fstatat": ("EIO", False),
     "stat": ("EIO", False),
     "ftruncate": ("EIO EINTR", False),
+    "fchmod": ("EPERM EIO", False),
+    "fchown": ("EPERM EIO", False),
     "fdatasync": ("EIO EINTR", False),
     "fsync": ("EIO EINTR", False),
     "renameat": ("EIO ENOSPC", False),

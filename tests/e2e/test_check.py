@@ -22,6 +22,7 @@ def captures(text, rules=RULE):
 # Files that the start refuses with exit status 2, and a part of its message.
 REFUSED = (
     (rule("write: a.pcap, hook: 'gzip -9'"), "hook 'gzip -9' is not an executable"),
+    (rule("write: a.pcap, group: no-such-group"), "group 'no-such-group' does not exist"),
     (rule("write: a.pcap, hook: [no-such-program]"), "hook 'no-such-program'"),
     (rule("write: missing/a.pcap"), "folder missing"),
     (rule("write: 'missing/%Y.pcap'"), "missing"),

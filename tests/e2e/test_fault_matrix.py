@@ -28,6 +28,8 @@ SCENARIOS = (
              "-f ip[12:4]==9 -w none.pcap"),
     Scenario("pcapng", SPLIT + "-r @g.pcapng -r @s.pcap -w a.pcapng"),
     Scenario("rotation", SPLIT + "-r @s.pcap -w a-{seq}.pcap -C 100k"),
+    Scenario("access", SPLIT + "-r @s.pcap -w {rule}/a.pcap --file-mode 0640 --folder-mode 0750 "
+             f"--group {os.getegid()}"),
     Scenario("zst", SPLIT + "-r @b.pcap -w o.pcap.zst"),
     Scenario("zst_rotation", SPLIT + "-r @b.pcap -w o-{seq}.pcapng.zst -C 1500k"),
     Scenario("direct", SPLIT + "--direct on -r @d.pcap -w o.pcap"),

@@ -6,6 +6,7 @@ import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 
 import e2e
@@ -185,6 +186,35 @@ class Confinement(live.Test):
         self.assertEqual(report["books"]["expired"], 2000)
         self.assertEqual(sorted([".all.pcap.ring", *map(os.path.basename, files)]),
                          sorted(os.listdir(self.mine)))
+
+    def test_files_of_nobody_are_given_to_a_group(self):
+        """One that the user is not in; a reload takes no other one."""
+        def text(*groups):
+            return e2e.rules_yaml(
+                [(f"g{group}", "", {"write": f"'{{rule}}/{kind}.pcap'", "group": group})
+                 for kind, group in enumerate(groups)],
+                defaults="{file_mode: 0640, folder_mode: 0750, rotate: {packets: 1000}}")
+
+        for user in ("nobody", "root"):
+            directory = os.path.join(self.mine, user)
+            os.mkdir(directory)
+            shutil.chown(directory, user)
+            rules = self.write("rules.yaml", text(12345))
+            capture = self.capture("-i", "in", "-R", rules, "-o", directory, "-Z", user,
+                                   umask=0o077)
+            live.send(live.Shape(1500))
+            capture.wait_seen(1500)
+            self.write("rules.yaml", text(12345, 12346))
+            capture.signal(signal.SIGHUP)
+            capture.wait_line("no rule named group 12346 at the start")
+            report = self.report_of(capture.stop())
+            files = report["rules"][0]["files"]
+            self.assertEqual(len(files), 2)
+            for path, mode in [(file, 0o640) for file in files] + [
+                    (os.path.dirname(files[0]), 0o750)]:
+                status = os.stat(path)
+                self.assertEqual((status.st_mode & 0o7777, status.st_gid, status.st_uid),
+                                 (mode, 12345, pwd.getpwnam(user).pw_uid), path)
 
     def test_nobody_makes_the_folders_of_a_template_and_removes_them(self):
         capture = self.capture("-i", "in", "-w", os.path.join(self.mine, "{seq}", "all.pcap"),

@@ -2,6 +2,7 @@
 """What a run writes to is known at its start: streams, links, folders, files of other users. A
 refused run opens no input and writes nothing."""
 import os
+import shutil
 import stat
 import subprocess
 import unittest
@@ -215,6 +216,56 @@ class Files(command.Test):
         for folder, names, _ in os.walk(self.directory):
             for name in names:
                 self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o7777, 0o700)
+
+    def mode_and_group(self, path):
+        status = os.stat(self.path(path))
+        return status.st_mode & 0o7777, status.st_gid
+
+    def test_modes_and_group_hold_whatever_the_umask(self):
+        group = 12345 if os.geteuid() == 0 else os.getegid()
+        self.write("rules.yaml", e2e.rules_yaml(
+            [("own", "", {"write": "o/%Y/own.pcap", "file_mode": "0o666", "group": group}),
+             ("given", "udp", {"write": "g/{rule}/a.pcap.zst"}),
+             ("empty", "tcp", {"write": "e{rule}/none.pcapng", "folder_mode": "0711"})],
+            defaults="{file_mode: 640, rotate: {packets: 30}}"))
+        for folder in "og":
+            os.mkdir(self.path(folder))
+        ours = os.getegid()
+        for umask in (0o000, 0o022, 0o077, 0o777):
+            report, _ = self.run_json("split", "--utc", "-r", "in.pcap", "-R", "rules.yaml",
+                                      "--folder-mode", "0755", cwd=self.directory, umask=umask)
+            own, given, empty = (rule["files"] for rule in report["rules"])
+            self.assertGreater(len(own), 1)
+            for paths, wanted in ((own, (0o666, group)), (given, (0o640, ours)),
+                                  (empty, (0o640, ours)), (["g"], (None, ours)),
+                                  ([os.path.dirname(own[0])], (0o755, group)),
+                                  (["g/given"], (0o755, ours)), (["eempty"], (0o711, ours))):
+                for path in paths:
+                    mode, found = self.mode_and_group(path)
+                    self.assertEqual((mode if wanted[0] else None, found), wanted, path)
+            for folder in ("o", "g", "eempty"):
+                shutil.rmtree(self.path(folder))
+            for folder in "og":
+                os.mkdir(self.path(folder))
+
+    def test_modes_and_groups_that_cannot_be_given_are_refused(self):
+        for words, says in ((("--file-mode", "0777"), "octal mode from 0600 to 0666, not '0777'"),
+                            (("--file-mode", "0400"), "octal mode from 0600"),
+                            (("--folder-mode", "0o1755"), "octal mode from 0700 to 0777"),
+                            (("--folder-mode", "8"), "octal mode"),
+                            (("--group", "no such"), "group 'no such' does not exist"),
+                            (("--group", "4294967295"), "does not exist")):
+            self.assert_refused("split", "-r", "in.pcap", "-w", "a.pcap", *words, says=says)
+        if os.geteuid() == 0 and subprocess.run(
+                ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "true"],
+                capture_output=True, check=False).returncode == 0:
+            os.chmod(self.directory, 0o777)
+            done = subprocess.run(
+                ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", e2e.CAPWEIR,
+                 "split", "-r", "in.pcap", "-w", "a.pcap", "--group", "12345"],
+                cwd=self.directory, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("files cannot be given to group 12345", done.stderr)
 
     def test_a_file_ring_removes_the_folders_that_it_empties(self):
         self.split("-w", "out-{seq}/day/a.pcap", "-b", "packets:10", "-b", "files:2")

@@ -237,6 +237,18 @@ static void check_ports(const struct cw_arguments *arguments, struct findings *f
 	cw_metrics_close(metrics);
 }
 
+static void check_groups(struct cw_rules *rules, struct findings *findings)
+{
+	for (uint32_t index = 0; index < rules->count; index++) {
+		struct cw_error error = {0};
+
+		if (cw_rule_find_group(&rules->rules[index], true, &error) == 0)
+			continue;
+		cw_error_prefix(&error, "%s:%u", rules->path, rules->rules[index].line);
+		add_error(findings, "group", &rules->rules[index], error.text);
+	}
+}
+
 /* Checks the user and the folders and outputs of sound rules. A folder that the service manager
  * makes may be missing. Returns 0 or an exit status. */
 static int check_outputs(const struct cw_arguments *arguments, struct cw_request *request,
@@ -277,6 +289,8 @@ static int check_request(const struct cw_arguments *arguments, struct cw_request
 	if (!is_sound)
 		add_error(findings, "rules", NULL, error.text);
 	check_hooks(arguments, findings);
+	if (!arguments->portable)
+		check_groups(&request->rules, findings);
 	if (is_here) {
 		check_devices(arguments, findings);
 		check_ports(arguments, findings);

@@ -185,11 +185,14 @@ static bool changes_user(const struct cw_arguments *arguments)
 
 static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
-	return (struct cw_confine_options){.user = arguments->live.user,
-					   .keep_raw = arguments->devices.count > 0,
-					   .accepts =
-					       arguments->live.control || arguments->live.metrics,
-					   .keep_nice = arguments->live.realtime > 0};
+	struct cw_confine_options confine = {.user = arguments->live.user,
+					     .keep_raw = arguments->devices.count > 0,
+					     .accepts =
+						 arguments->live.control || arguments->live.metrics,
+					     .keep_nice = arguments->live.realtime > 0};
+
+	confine.groups = cw_known_groups(&confine.group_count);
+	return confine;
 }
 
 int cw_session_check_user(const struct cw_arguments *arguments, struct cw_pipeline_options *options,

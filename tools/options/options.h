@@ -56,6 +56,9 @@ struct cw_rules_arguments {
 	uint64_t rotate_every_ns;
 	bool is_rotate_aligned; /* -b interval: */
 	uint64_t ring_files;
+	uint32_t file_mode;   /* 0: not given */
+	uint32_t folder_mode; /* 0: not given */
+	const char *group;
 	const char *hook; /* -z */
 	uint64_t hook_ms;
 };

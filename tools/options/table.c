@@ -37,6 +37,7 @@
 	.kind = CW_OPTION_MS, .to = TO(field, uint64_t), .amount = {CW_TIME, bare, MS, most}
 #define SECONDS(field, most) TIME(field, CW_NS_PER_S, most)
 #define OWN(function) .kind = CW_OPTION_OWN, .take = function
+#define MODE(field, ...) OWN(cw_option_take_mode), .to = TO(field, uint32_t), .amount = __VA_ARGS__
 
 #define BENCH_FOLDER (CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_WRITE | CW_BENCH_LIMITS)
 #define BENCH_RULES (CW_BENCH_SPLIT | CW_BENCH_CAPTURE)
@@ -157,6 +158,16 @@ const struct cw_option_row cw_option_rows[] = {
      .more = "auto: in live capture only, for files that fill fast."},
     {0, "utc", NULL, CW_GROUP_OUTPUT, BOTH, "use UTC in file names, not local time",
      FLAG(output.utc)},
+    {0, "file-mode", "MODE", CW_GROUP_OUTPUT, BOTH, "give files this mode, such as 0640",
+     MODE(rules.file_mode, CW_FILE_MODES), .preset_text = "0600",
+     .more = "Octal, from 0600 to 0666, whatever the umask. For rules without file_mode."},
+    {0, "folder-mode", "MODE", CW_GROUP_OUTPUT, BOTH, "give folders that names make this mode",
+     MODE(rules.folder_mode, CW_FOLDER_MODES), .preset_text = "0700",
+     .more = "Octal, from 0700 to 0777, whatever the umask. For rules without folder_mode."},
+    {0, "group", "GROUP", CW_GROUP_OUTPUT, BOTH, "give files and folders to this group",
+     WORD(rules.group),
+     .more = "A name or number, of a group of the user who starts capweir unless that is root. For "
+	     "rules without group."},
     {0, "time-precision", "us|ns", CW_GROUP_OUTPUT, BOTH | CW_GENERATE,
      "set the timestamps of .pcap outputs", CHOICE(output.precision, CW_PRECISION_US, NULL),
      .more = "Default: ns if an input has nanoseconds, else us."},

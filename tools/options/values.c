@@ -194,6 +194,19 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 	    name, text);
 }
 
+int cw_option_take_mode(struct cw_arguments *arguments, const struct cw_option_row *row,
+			const struct cw_option_value *value, struct cw_error *error)
+{
+	char name[NAME_BYTES];
+
+	if (cw_mode_parse(&row->amount, value->text, (uint32_t *)((char *)arguments + row->to)) ==
+	    0)
+		return 0;
+	return cw_error_set(error, -EINVAL, "%s takes an octal mode from %04o to %04o, not '%s'",
+			    name_of(row, value, name), (unsigned)row->amount.least,
+			    (unsigned)row->amount.most, value->text);
+}
+
 int cw_option_take_verify(struct cw_arguments *arguments, const struct cw_option_row *row,
 			  const struct cw_option_value *value, struct cw_error *error)
 {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -176,12 +177,35 @@ static int refuse(const struct identity *identity, struct cw_error *error)
 				  identity->name);
 }
 
-static int change_user(const struct identity *identity, struct cw_error *error)
+/* Adds the groups of the options to those of this process. */
+static int join_groups(const struct cw_confine_options *options, struct cw_error *error)
 {
-	if (!identity->is_new)
+	gid_t groups[NGROUPS_MAX];
+	int count;
+
+	if (!options->group_count || geteuid() != 0)
 		return 0;
+	count = getgroups(NGROUPS_MAX, groups);
+	if (count < 0 || (uint32_t)count + options->group_count > NGROUPS_MAX)
+		return cw_error_set(error, -EINVAL, "this process is in too many groups");
+	memcpy(groups + count, options->groups, options->group_count * sizeof(*groups));
+	if (setgroups((size_t)count + options->group_count, groups))
+		return cw_error_set_errno(error, -errno, "cannot join the groups of the files");
+	return 0;
+}
+
+static int change_user(const struct cw_confine_options *options, const struct identity *identity,
+		       struct cw_error *error)
+{
+	int result;
+
+	if (identity->is_new && initgroups(identity->name, identity->group))
+		return refuse(identity, error);
+	result = join_groups(options, error);
+	if (result < 0 || !identity->is_new)
+		return result;
 	/* Without KEEPCAPS, leaving root would drop all capabilities, including those to keep. */
-	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(identity->name, identity->group) ||
+	if (prctl(PR_SET_KEEPCAPS, 1) ||
 	    setresgid(identity->group, identity->group, identity->group) ||
 	    setresuid(identity->user, identity->user, identity->user) || prctl(PR_SET_KEEPCAPS, 0))
 		return refuse(identity, error);
@@ -216,7 +240,7 @@ static int drop_privileges(const struct cw_confine_options *options,
 	/* The bounding set first: clearing it needs a capability that is dropped next. */
 	if (can_bound && capng_apply(CAPNG_SELECT_BOUNDS))
 		return cw_error_set(error, -EPERM, "cannot clear the capability bounding set");
-	result = change_user(identity, error);
+	result = change_user(options, identity, error);
 	if (result < 0)
 		return result;
 	if (keeps_raw)

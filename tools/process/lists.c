@@ -76,7 +76,7 @@ static const struct cw_list_row capture[] = {
     ANY(getdents64), ANY(getcwd), ANY(rename), ANY(renameat), ANY(renameat2), ANY(mkdirat),
     ANY(link), ANY(linkat), /* rename without replacing, where renameat2 cannot */
     ANY(unlink), ANY(unlinkat), ANY(ftruncate), ANY(fallocate), ANY(fadvise64), ANY(fsync),
-    ANY(fdatasync), ANY(sync_file_range), ANY(fchmod), ANY(umask),
+    ANY(fdatasync), ANY(sync_file_range), ANY(fchmod), ANY(fchown), ANY(umask),
     ANY(io_uring_enter), /* the rings are made before, restricted to writes */
     /* memory; filters become machine code by way of a file in memory */
     ANY(memfd_create), WRITE_OR_EXECUTE(mmap), NEVER_EXECUTE(mprotect), ANY(munmap), ANY(madvise),

@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#define CW_GROUPS_MAX 64u /* groups that the rules of a run name */
 
 #include "pipeline/pipeline.h"
 #include "pipeline/rules/rules.h"
@@ -64,6 +67,16 @@ int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hoo
  * user `trusted` alone. `settings`: of the same file. Returns 0, or -EINVAL with `error`. */
 int cw_rules_check_trust(const struct cw_rules *rules, const struct cw_settings *settings,
 			 uint32_t trusted, struct cw_error *error);
+
+/*
+ * Fills the number of the group that a rule names, if any. At the start, looks up the name; later,
+ * in a reload, only names of the start count. Returns 0; with `error`, -EINVAL: no such group;
+ * -EPERM: this process cannot give files to it; -E2BIG: more than CW_GROUPS_MAX groups.
+ */
+int cw_rule_find_group(struct cw_rule *rule, bool is_start, struct cw_error *error);
+
+/* Returns the groups found so far. */
+const gid_t *cw_known_groups(uint32_t *count);
 
 /* Checks the hook of a rule, if any. Returns 0; with `error`, -EINVAL if the program is not an
  * executable, or -E2BIG for more bytes than a request holds. */

@@ -95,9 +95,31 @@ static bool writes_to_stdout(const struct cw_rules *rules)
 	return is_found;
 }
 
-/* Sets the file limits of the command line in rules without them. Returns 0 or -ENOMEM. */
-static int limit_rules(const struct cw_rules_arguments *asked, struct cw_rules *rules)
+/* Sets the modes and the group of the command line in a rule without them, and finds the group. */
+static int set_access(const struct cw_arguments *arguments, struct cw_rule *rule, bool is_start,
+		      struct cw_error *error)
 {
+	const struct cw_rules_arguments *asked = &arguments->rules;
+
+	if (!rule->access.file_mode)
+		rule->access.file_mode = asked->file_mode;
+	if (!rule->access.folder_mode)
+		rule->access.folder_mode = asked->folder_mode;
+	if (!rule->group && asked->group) {
+		rule->group = strdup(asked->group);
+		if (!rule->group)
+			return cw_error_set(error, -ENOMEM, "out of memory for the rules");
+	}
+	if (arguments->command == CW_CHECK)
+		return 0; /* which looks for groups itself */
+	return cw_rule_find_group(rule, is_start, error);
+}
+
+/* Sets the file limits, modes and group of the command line in rules without them. */
+static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *rules, bool is_start,
+		       struct cw_error *error)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
 	int result = 0;
 
 	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
@@ -113,7 +135,9 @@ static int limit_rules(const struct cw_rules_arguments *asked, struct cw_rules *
 			rule->rotate_every_ns = asked->rotate_every_ns;
 			rule->is_rotate_from_first = !asked->is_rotate_aligned;
 		}
-		result = set_hook(rule, asked->hook);
+		result = set_access(arguments, rule, is_start, error);
+		if (result == 0 && set_hook(rule, asked->hook) < 0)
+			result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
 	}
 	return result;
 }
@@ -139,9 +163,9 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rule
 	result = cw_rules_check_trust(rules, &rules->settings, asked->trusted, error);
 	if (result == 0 && asked->loaded)
 		result = cw_settings_compare(arguments, &asked->loaded->settings, rules, error);
-	if (result == 0 && limit_rules(asked, rules) < 0)
-		result = cw_error_set(error, -ENOMEM, "out of memory for the rules");
-	else if (result == 0 && arguments->json && writes_to_stdout(rules))
+	if (result == 0)
+		result = limit_rules(arguments, rules, false, error);
+	if (result == 0 && arguments->json && writes_to_stdout(rules))
 		result = cw_error_set(
 		    error, -EINVAL,
 		    "--json and the output - both use standard output: write to a file");
@@ -186,8 +210,9 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		    "-W with -G and without -C, to stop after N files, is not in this "
 		    "version; -b files:%llu keeps the last %llu files",
 		    (unsigned long long)asked->ring_files, (unsigned long long)asked->ring_files);
-	if (result == 0 && limit_rules(asked, rules) < 0)
-		result = cw_complain_no_memory();
+	if (result == 0 && limit_rules(arguments, rules, true, &error) < 0)
+		result =
+		    error.code == -ENOMEM ? cw_complain_no_memory() : cw_refuse("%s", error.text);
 	if (result == 0 && (arguments->json || arguments->output.counts) &&
 	    arguments->command != CW_CHECK && writes_to_stdout(rules))
 		result = cw_refuse(

@@ -96,14 +96,21 @@ static void defaults_may_come_last_and_are_merged_key_by_key(void **state)
 	struct cw_rules rules =
 	    parse("rules:\n"
 		  "  a: {filter: ip, snaplen: 0, rotate: {packets: 5, every: 2h},\n"
-		  "      hook: [gzip, -9], secrets: keep}\n"
-		  "  b: ip6\n"
+		  "      hook: [gzip, -9], secrets: keep, file_mode: 0664, group: adm}\n"
+		  "  b: {filter: ip6, folder_mode: 0o755}\n"
 		  "defaults: {write: '{rule}.pcap', snaplen: 96, secrets: drop,\n"
+		  "           file_mode: 640, folder_mode: 0750, group: pcap,\n"
 		  "           rotate: {size: 2KB, packets: 9, every: 90s}, hook: a program}\n");
 
 	(void)state;
 	assert_int_equal(rules.mode, CW_FILTER_ALL);
 	assert_int_equal(rules.rules[0].snaplen, 0);
+	assert_int_equal(rules.rules[0].access.file_mode, 0664);
+	assert_int_equal(rules.rules[0].access.folder_mode, 0750);
+	assert_string_equal(rules.rules[0].group, "adm");
+	assert_int_equal(rules.rules[1].access.file_mode, 0640);
+	assert_int_equal(rules.rules[1].access.folder_mode, 0755);
+	assert_string_equal(rules.rules[1].group, "pcap");
 	assert_int_equal(rules.rules[0].rotate_bytes, 2000);
 	assert_int_equal(rules.rules[0].rotate_packets, 5);
 	assert_string_equal(rules.rules[0].hook[0], "gzip");
@@ -224,7 +231,7 @@ static const struct {
     {"defaults: {filter: ip}\n",
      "r.yaml:1: unknown key 'filter' in defaults; the keys are write, snaplen, rotate, "
      "secrets, priority, sample, limit, "
-     "hook"},
+     "file_mode, folder_mode, group, hook"},
     {"defaults: {sync: off}\n", "r.yaml:1: the key 'sync' is not in this version"},
     {"defaults: {snaplne: 5}\n",
      "r.yaml:1: unknown key 'snaplne' in defaults; did you mean 'snaplen'?"},
@@ -249,6 +256,15 @@ static const struct {
     {"defaults: {write: }\n", "r.yaml:1: write has no value"},
     {"defaults: {write: {a: b}}\n",
      "r.yaml:1: write must be a single value; quote a value with braces, like '{rule}.pcap'"},
+    {"defaults: {file_mode: 0777}\n",
+     "r.yaml:1: file_mode: '0777' is not an octal mode from 0600 to 0666"},
+    {"defaults: {file_mode: 0440}\n",
+     "r.yaml:1: file_mode: '0440' is not an octal mode from 0600 to 0666"},
+    {"defaults: {file_mode: 0680}\n",
+     "r.yaml:1: file_mode: '0680' is not an octal mode from 0600 to 0666"},
+    {"defaults: {folder_mode: 02750}\n",
+     "r.yaml:1: folder_mode: '02750' is not an octal mode from 0700 to 0777"},
+    {"defaults: {group: ''}\n", "r.yaml:1: group: it is empty"},
     /* rules */
     {W "rules: {}\n", "r.yaml:2: no rules; add a rule, like dns: port 53"},
     {W "rules:\n", "r.yaml:2: rules must be a mapping, like {dns: port 53}"},
@@ -268,11 +284,11 @@ static const struct {
     {W "rules:\n  a: {description: ip}\n",
      "r.yaml:3: unknown key 'description' in rule a; the "
      "keys are filter, write, snaplen, rotate, secrets, priority, "
-     "sample, limit, hook"},
+     "sample, limit, file_mode, folder_mode, group, hook"},
     {W "rules:\n  a: {\"a\\nvery long key that goes on and on and on and on and on and on\": 1}\n",
      "r.yaml:3: unknown key 'a?very long key that goes on and on and on and on and on and...' in "
      "rule a; the keys are filter, write, snaplen, rotate, secrets, priority, "
-     "sample, limit, hook"},
+     "sample, limit, file_mode, folder_mode, group, hook"},
     {W "rules:\n  a: {filter: ip, sample: 5}\n",
      "r.yaml:3: sample: '5' is not a sample; write it like 1/100"},
     {W "rules:\n  a: {filter: ip, limit: {rate: fast}}\n", "r.yaml:3: rate takes " COUNT "'fast'"},

@@ -209,6 +209,25 @@ static void numbers_have_bare_units_suffixes_and_ranges(void **state)
 	}
 }
 
+static void modes_are_octal(void **state)
+{
+	static const char *const refused[] = {"0599", "0577", "0677", "01600", "8",         "0x1a0",
+					      "600 ", "0o",   "",     "-600",  "0000000600"};
+	struct cw_arguments arguments;
+
+	(void)state;
+	assert_int_equal(parse(&arguments, "file-mode", "", "640"), 0);
+	assert_int_equal(arguments.rules.file_mode, 0640);
+	assert_int_equal(parse(&arguments, "file-mode", "", "0666"), 0);
+	assert_int_equal(arguments.rules.file_mode, 0666);
+	assert_int_equal(parse(&arguments, "folder-mode", "", "0o777"), 0);
+	assert_int_equal(arguments.rules.folder_mode, 0777);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(refused); i++)
+		check_refused("file-mode", "", refused[i]);
+	check_refused("folder-mode", "", "0600");
+	check_refused("folder-mode", "", "01777");
+}
+
 static void choices_are_numbered(void **state)
 {
 	struct cw_arguments arguments;
@@ -245,7 +264,8 @@ static bool is_listed(const char *name)
 	for (size_t i = 0; i < CW_ARRAY_COUNT(choices); i++)
 		if (!strcmp(choices[i].name, name))
 			return true;
-	return !strcmp(name, "speed") ||    /* speed_is_a_factor */
+	return !strcmp(name, "file-mode") || !strcmp(name, "folder-mode") || /* modes_are_octal */
+	       !strcmp(name, "speed") ||                                     /* speed_is_a_factor */
 	       !strcmp(name, "input-list"); /* test_command_outputs.py */
 }
 
@@ -431,6 +451,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(numbers_have_bare_units_suffixes_and_ranges),
+	    cmocka_unit_test(modes_are_octal),
 	    cmocka_unit_test(choices_are_numbered),
 	    cmocka_unit_test(every_number_and_choice_of_the_table_is_tested),
 	    cmocka_unit_test(what_is_not_given_has_its_preset),
