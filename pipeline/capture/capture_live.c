@@ -130,12 +130,16 @@ static bool handle(struct cw_lane *lane, struct cw_live *live, uint32_t seen, in
 static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 {
 	struct cw_capture *capture = lane->owner;
+	int result;
 
 	if (lane->capture.stopped == live ||
 	    (!atomic_load(&capture->run->is_stopping) &&
 	     !atomic_load(&capture->taps[lane->input].is_replaced)))
 		return;
-	cw_live_stop(live, lane->queue);
+	result = cw_live_stop(live, lane->queue);
+	if (result < 0 && result != -ENODEV) /* --drain-timeout ends the run */
+		cw_run_tell(capture->run, CW_WARNING, "cannot stop capturing from %s, queue %u: %s",
+			    capture->inputs->at[lane->input].path, lane->queue, strerror(-result));
 	lane->capture.stopped = live;
 }
 
