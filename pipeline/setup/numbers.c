@@ -128,6 +128,9 @@ int cw_setup_visit(const struct cw_output *output, const struct cw_folder_visito
 	cw_template_prefix(output->name, output->rule->name, folder);
 	*(strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder) = 0;
 	status = words_add(&folders, folder);
+	if (status)
+		cw_error_set_errno(error, status, "rule %s: cannot look for its files",
+				   output->rule->name);
 	for (uint32_t i = 0; !status && i < folders.count; i++) {
 		status = look_into(output, visitor, folders.at[i], &folders);
 		if (status)

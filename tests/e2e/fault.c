@@ -48,7 +48,9 @@
 	X(pread)                 \
 	X(write)                 \
 	X(writev)                \
+	X(pwrite)                \
 	X(pwritev)               \
+	X(fallocate)             \
 	X(fstat)                 \
 	X(fstatat)               \
 	X(stat)                  \
@@ -274,6 +276,8 @@ static const struct iovec *half_of(const struct iovec *vector)
 
 MOVING(writev, (int fd, const struct iovec *vectors, int count), (fd, vectors, count),
        vectors->iov_len, (fd, half_of(vectors), 1))
+MOVING(pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset),
+       size, (fd, data, size / 2, offset))
 MOVING(pwritev, (int fd, const struct iovec *vectors, int count, off_t offset),
        (fd, vectors, count, offset), vectors->iov_len, (fd, half_of(vectors), 1, offset))
 
@@ -355,6 +359,7 @@ FAILING(int, stat, -1, (const char *path, struct stat *status), (path, status))
 FAILING(int, ftruncate, -1, (int fd, off_t bytes), (fd, bytes))
 FAILING(int, fchmod, -1, (int fd, mode_t bits), (fd, bits))
 FAILING(int, fchown, -1, (int fd, uid_t user, gid_t group), (fd, user, group))
+FAILING(int, fallocate, -1, (int fd, int how, off_t offset, off_t size), (fd, how, offset, size))
 FAILING(int, fdatasync, -1, (int fd), (fd))
 FAILING(int, fsync, -1, (int fd), (fd))
 FAILING(int, renameat, -1, (int from, const char *name, int to, const char *as),

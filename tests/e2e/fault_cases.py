@@ -26,6 +26,8 @@ CALLS = {
     "pread": ("EIO EINTR", True),
     "write": ("EIO EINTR", False),
     "writev": ("EIO EINTR EAGAIN", True),
+    "pwrite": ("EIO ENOSPC EINTR", True),
+    "fallocate": ("ENOSPC EOPNOTSUPP EINTR", False),
     "pwritev": ("EIO ENOSPC EDQUOT EINTR", True),
     "fstat": ("EIO", False),
     "fstatat": ("EIO", False),
@@ -216,6 +218,8 @@ def read_files(folder):
     for directory, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(directory, name)
+            if name.endswith((".ring", ".ring.new")):
+                continue  # the list of a file ring
             with open(path, "rb") as file:
                 files[os.path.relpath(path, folder)] = hashlib.md5(file.read()).hexdigest()
     return files

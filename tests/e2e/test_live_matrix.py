@@ -21,11 +21,11 @@ SEED = int(os.environ.get("CAPWEIR_TEST_SEED", "1"))
 PART = 1000  # packets sent at once; a run sends them twice
 PACKETS = 2 * PART
 RECORD_BYTES = 16 + 60
-CALLS = ("malloc openat open close read pwritev fstat fstatat ftruncate fdatasync fsync renameat "
-         "mmap poll fcntl getrandom pthread_create eventfd signalfd fork socketpair recv recvfrom "
-         "recvmsg sendto sendmsg socket bind ioctl getsockopt setsockopt epoll_create1 epoll_ctl "
-         "epoll_wait ZSTD_createCCtx ZSTD_compress2").split()
-SAMPLE = 12
+CALLS = ("malloc openat open close read pwrite pwritev fallocate fstat fstatat ftruncate fdatasync "
+         "fsync renameat renameat2 mmap poll fcntl getrandom pthread_create eventfd signalfd fork "
+         "socketpair recv recvfrom recvmsg sendto sendmsg socket bind ioctl getsockopt setsockopt "
+         "epoll_create1 epoll_ctl epoll_wait ZSTD_createCCtx ZSTD_compress2").split()
+SAMPLE = 16
 SAMPLE_FULL = 24  # of each call
 
 
@@ -122,6 +122,7 @@ class Judge(fault_cases.Judge):
 SCENARIOS = (
     Scenario("buffered", "-U -f udp -w first.pcap -f ip -w second.pcapng"),
     Scenario("rotation", "-w all-{seq}.pcap -C 50k"),
+    Scenario("ring", "-w all.pcap -b packets:400 -b files:99"),
     Scenario("zst", "-w all.pcap.zst"),
 )
 # Faults of the writing side that are not left to the sample.
@@ -135,6 +136,8 @@ CORNERS = {
     # without the kernel's counters, drops are unknown
     "rotation": [Fault("getsockopt", 3, "EINVAL", "ever"), Fault("getsockopt", 3, "EINVAL", "once"),
                  Fault("openat", 40, "EMFILE", "once")],
+    "ring": [Fault("pwrite", 4, "EIO", "once"), Fault("fallocate", 1, "ENOSPC", "ever"),
+             Fault("renameat2", 2, "EIO", "once"), Fault("pwrite", 2, "ENOSPC", "ever")],
     "zst": [Fault("ZSTD_compress2", 1, "ENOMEM", "once")],
 }
 
