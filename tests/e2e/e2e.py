@@ -52,9 +52,10 @@ def text_of(result):
     return f"exit {result.status}\nstderr: {result.err[-3000:]}"
 
 
-def start(*arguments, limits=(), signals=(), under=(), **options):
+def start(*arguments, limits=(), signals=(), under=(), program=(CAPWEIR,), **options):
     """Start capweir; `limits` are (resource, value) pairs set in the child, `signals` pairs of a
-    signal and what it does there: SIG_DFL or SIG_IGN; `under` is a program that starts it."""
+    signal and what it does there: SIG_DFL or SIG_IGN; `under` is a program that starts it,
+    `program` the words of one that becomes capweir."""
     def before():
         for kind, value in limits:
             resource.setrlimit(kind, (value, value))
@@ -67,7 +68,7 @@ def start(*arguments, limits=(), signals=(), under=(), **options):
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen([*under, CAPWEIR, *map(str, arguments)],
+    return subprocess.Popen([*under, *program, *map(str, arguments)],
                             preexec_fn=before if limits or signals else None, **options)
 
 

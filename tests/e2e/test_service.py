@@ -1,16 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Under a service manager: it is told how the capture goes, and the unit gives it little."""
+"""Under a service manager: it is told how the capture goes."""
 import os
-import re
-import shutil
 import socket
-import subprocess
 
 import e2e
 import live
-
-UNIT = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "service", "capweir@.service")
 
 
 class Notify(live.Test):
@@ -47,34 +42,6 @@ class Notify(live.Test):
         for name in ("", "/", "@", "relative", self.path("none"), "/" + "x" * 200):
             self.run_ok("-i", "in", "--duration", "0.1", "-w", self.path("all.pcap"),
                         env=dict(os.environ, NOTIFY_SOCKET=name))
-
-
-class Unit(e2e.Test):
-    def setUp(self):
-        super().setUp()
-        e2e.need("systemd-analyze")
-
-    def analyze(self, *arguments):
-        return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True,
-                              timeout=e2e.TIMEOUT, check=False)
-
-    def test_unit_is_well_formed(self):
-        # With the command that was built, and without the manual, which may not be installed.
-        path = self.path("capweir@.service")
-        with open(UNIT, encoding="utf-8") as file:
-            text = file.read()
-        text = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={shutil.which('true')}", text)
-        text = re.sub(r"(?m)^Documentation=.*\n", "", text)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        done = self.analyze("verify", path)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-
-    def test_unit_exposes_little(self):
-        done = self.analyze("security", "--offline=true", UNIT)
-        exposure = re.search(r"exposure level .*: ([0-9.]+)", done.stdout)
-        self.assertTrue(exposure, done.stdout + done.stderr)
-        self.assertLessEqual(float(exposure.group(1)), 2.0)
 
 
 if __name__ == "__main__":
