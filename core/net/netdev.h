@@ -209,6 +209,10 @@ int cw_netdev_losses_between(const struct cw_netdev_counters *before,
 			     const struct cw_netdev_counters *after,
 			     struct cw_netdev_losses *losses);
 
+/* Adds the counts of an earlier interface of the same name. Drop counters of one name share an
+ * entry. Returns 0 or -ENOMEM. */
+int cw_netdev_losses_add(struct cw_netdev_losses *losses, const struct cw_netdev_losses *earlier);
+
 /*
  * Returns the packets that never reached a tap, at least: the largest of rx_missed, rx_fifo,
  * rx_over and the driver's drop counters, which may all count the same packets. If there are any,

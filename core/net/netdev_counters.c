@@ -202,6 +202,37 @@ int cw_netdev_losses_between(const struct cw_netdev_counters *before,
 	return drops_between(&before->drops, &after->drops, is_anew, losses);
 }
 
+int cw_netdev_losses_add(struct cw_netdev_losses *losses, const struct cw_netdev_losses *earlier)
+{
+	losses->is_lower_bound |= earlier->is_lower_bound;
+	losses->rx_packets += earlier->rx_packets;
+	losses->rx_bytes += earlier->rx_bytes;
+	losses->tx_packets += earlier->tx_packets;
+	losses->tx_bytes += earlier->tx_bytes;
+	losses->rx_errors += earlier->rx_errors;
+	losses->rx_dropped += earlier->rx_dropped;
+	losses->rx_missed += earlier->rx_missed;
+	losses->rx_fifo += earlier->rx_fifo;
+	losses->rx_over += earlier->rx_over;
+	losses->rx_nohandler += earlier->rx_nohandler;
+	for (uint32_t i = 0; i < earlier->drops.count; i++) {
+		const struct cw_netdev_drop *drop = &earlier->drops.at[i];
+		uint32_t at = 0;
+
+		while (at < losses->drops.count &&
+		       strcmp(losses->drops.at[at].name, drop->name) != 0)
+			at++;
+		if (at == losses->drops.count) {
+			if (CW_GROW(&losses->drops, 1))
+				return -ENOMEM;
+			losses->drops.at[losses->drops.count] = *drop;
+			losses->drops.at[losses->drops.count++].count = 0;
+		}
+		losses->drops.at[at].count += drop->count;
+	}
+	return 0;
+}
+
 uint64_t cw_netdev_losses_before_tap(const struct cw_netdev_losses *losses, const char **counter)
 {
 	const struct {

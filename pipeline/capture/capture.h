@@ -28,12 +28,14 @@ struct cw_tap {
 	bool has_prefilter;   /* a filter runs in the kernel */
 	struct cw_netdev_watch *watch;
 	struct cw_netdev_counters before, now;
-	struct cw_netdev_losses losses;
-	uint64_t gap_start_ns; /* CLOCK_MONOTONIC start of the current gap; 0: none */
-	uint64_t opened_ns;    /* CLOCK_MONOTONIC time of the last reopening; 0: never */
-	uint64_t gap_ns;       /* total length of ended gaps */
-	uint64_t waited_ns;    /* from the start of the run to the first opening */
-	uint32_t gap_count;    /* times the interface was gone */
+	struct cw_netdev_losses losses;  /* of all interfaces of this name since the start */
+	struct cw_netdev_losses earlier; /* of those that are gone */
+	int counted_index;               /* ifindex that `losses` was last read of; 0: none */
+	uint64_t gap_start_ns;           /* CLOCK_MONOTONIC start of the current gap; 0: none */
+	uint64_t opened_ns;              /* CLOCK_MONOTONIC time of the last reopening; 0: never */
+	uint64_t gap_ns;                 /* total length of ended gaps */
+	uint64_t waited_ns;              /* from the start of the run to the first opening */
+	uint32_t gap_count;              /* times the interface was gone */
 	uint32_t event_count;
 	int reopen_failure; /* last failure reported; 0 = none */
 	/* shared; sequentially consistent unless an order is given: read once a batch */

@@ -438,18 +438,37 @@ static const char *present_name(const struct cw_tap *tap)
 	return state->ifindex && state->ifindex == tap->info.device_index ? state->name : NULL;
 }
 
+/* Reads what the interface lost, and adds what those lost that had its name before. */
+static int count_tap(struct cw_capture *capture, struct cw_tap *tap)
+{
+	const char *name = present_name(tap);
+	int result;
+
+	if (!name) { /* its counts since the last call are unknown */
+		tap->losses.is_lower_bound = true;
+		return -ENODEV;
+	}
+	result = cw_netdev_counters_read(capture->probe, name, &tap->now, NULL);
+	if (result < 0)
+		return result;
+	if (tap->counted_index && tap->counted_index != tap->now.ifindex) {
+		struct cw_netdev_losses earlier = tap->losses;
+
+		tap->losses = tap->earlier; /* for its memory */
+		tap->earlier = earlier;
+	}
+	tap->counted_index = tap->now.ifindex;
+	result = cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses);
+	return result < 0 ? result : cw_netdev_losses_add(&tap->losses, &tap->earlier);
+}
+
 void cw_taps_count(struct cw_capture *capture)
 {
 	for (uint32_t index = 0; index < capture->tap_count && capture->probe; index++) {
 		struct cw_tap *tap = &capture->taps[index];
-		const char *name = present_name(tap), *counter;
+		const char *counter;
 
-		if (tap->is_waiting)
-			continue;
-		if (!name) /* its counts since the last call are unknown */
-			tap->losses.is_lower_bound = true;
-		if (!name || cw_netdev_counters_read(capture->probe, name, &tap->now, NULL) < 0 ||
-		    cw_netdev_losses_between(&tap->before, &tap->now, &tap->losses) < 0)
+		if (tap->is_waiting || count_tap(capture, tap) < 0)
 			continue;
 		atomic_store_explicit(&tap->lost_before_tap,
 				      cw_netdev_losses_before_tap(&tap->losses, &counter),
@@ -469,6 +488,7 @@ void cw_taps_fini(struct cw_capture *capture)
 		cw_netdev_counters_fini(&tap->before);
 		cw_netdev_counters_fini(&tap->now);
 		cw_netdev_losses_fini(&tap->losses);
+		cw_netdev_losses_fini(&tap->earlier);
 	}
 	cw_netdev_probe_close(capture->probe);
 	free(capture->taps);

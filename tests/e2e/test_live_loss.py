@@ -34,17 +34,20 @@ class Loss(live.Fresh):
         self.control = self.path("control")
         capture = self.start("-Q", "in", "--queues", 1, "--control", self.control, *arguments,
                              **options)
+        self.send_all(capture)
+        return capture
+
+    def send_all(self, capture, times=1):
         live.wait_for_link("out")
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
             out.bind(("out", 0))
             for frame in FRAMES:
                 out.send(frame)
-        capture.wait_until(lambda: self.stats()["kernel_seen"] == len(FRAMES), "all are seen")
+        capture.wait_until(lambda: self.stats()["kernel_seen"] == times * len(FRAMES), "all seen")
         if not self.kernel_count():
             self.skipTest("this kernel does not count frames without a handler in rx_dropped")
-        capture.wait_until(lambda: self.stats()["interface_rx_dropped"] >= IN_VLANS,
+        capture.wait_until(lambda: self.stats()["interface_rx_dropped"] >= times * IN_VLANS,
                            "the frames in VLANs are counted")
-        return capture
 
     @staticmethod
     def kernel_count():
@@ -57,9 +60,9 @@ class Loss(live.Fresh):
         self.assertEqual(done.status, 0, done.err)
         return json.loads(done.out)
 
-    def check_all_is_there(self):
+    def check_all_is_there(self, times=1):
         packets = e2e.read_capture(self.output).packets
-        self.assertEqual([packet.data for packet in packets], FRAMES)
+        self.assertEqual([packet.data for packet in packets], times * FRAMES)
 
     def test_frames_that_no_protocol_takes_are_no_loss(self):
         capture = self.start_and_send()
@@ -74,6 +77,21 @@ class Loss(live.Fresh):
         self.assertGreaterEqual(device["interface_rx_dropped"], IN_VLANS)
         self.assertEqual(before["rx_dropped"], device["interface_rx_dropped"])
         self.assertEqual([before[name] for name in ("rx_missed", "rx_fifo", "rx_over")], [0] * 3)
+
+    def test_counts_go_on_with_an_interface_created_again(self):
+        capture = self.start_and_send()
+        before = self.stats()["interface_rx_dropped"]
+        live.do_ip("link del out")
+        capture.wait_line("is gone")
+        self.assertIsNone(live.make_pair())
+        capture.wait_line("captured again")
+        capture.wait_ticks(2)
+        self.assertGreaterEqual(self.stats()["interface_rx_dropped"], before)
+        self.send_all(capture, 2)
+        device, = self.report_of(capture.stop())["devices"]
+        self.check_all_is_there(2)
+        self.assertGreaterEqual(device["interface_rx_dropped"], 2 * IN_VLANS)
+        self.assertTrue(device["before_tap"]["is_lower_bound"])
 
     def test_the_balance_sheet_has_them_and_no_message(self):
         for quiet in (False, True):

@@ -190,12 +190,10 @@ static void loss_before_the_tap_is_the_largest_counter_of_lost_packets(void **st
 	    {{.rx_fifo = 4}, 4, "rx_fifo"},
 	    {{.rx_over = 5}, 5, "rx_over"},
 	    {{.rx_errors = 9, .rx_missed = 3, .rx_fifo = 3, .rx_over = 3}, 3, "rx_missed"},
-	    {{.rx_missed = 2, .rx_over = 6, .drops = {drops, 1, 0}}, 6, "rx_over"},
 	    {{.rx_missed = 5, .drops = {drops, 1, 0}}, 5, "rx_missed"},
 	    {{.rx_dropped = 900, .drops = {drops, 3, 0}}, 7, "rx0_drops"},
 	    {{.drops = {drops + 2, 1, 0}}, 0, NULL},
 	    {{.rx_missed = 11, .drops = {with_total, 3, 0}}, 12, "rx_no_buffer"},
-	    {{.rx_missed = UINT64_MAX, .rx_fifo = 1}, UINT64_MAX, "rx_missed"},
 	};
 
 	(void)state;
@@ -209,6 +207,31 @@ static void loss_before_the_tap_is_the_largest_counter_of_lost_packets(void **st
 		else
 			assert_null(counter);
 	}
+}
+
+static void losses_of_an_earlier_interface_are_added(void **state)
+{
+	struct cw_netdev_drop drops[] = {{"rx0_drops", 5}, {"rx0_drops", 7}, {"gone_drops", 2}};
+	struct cw_netdev_losses earlier = {
+	    .rx_dropped = 20, .rx_missed = 30, .drops = {drops, 3, 0}};
+	struct cw_netdev_losses losses = {.rx_dropped = 2, .rx_missed = 3};
+	const char *counter = NULL;
+
+	(void)state;
+	for (uint64_t times = 1; times < 3; times++) {
+		assert_int_equal(cw_netdev_losses_add(&losses, &earlier), 0);
+		assert_int_equal(losses.rx_dropped, 2 + 20 * times);
+		assert_int_equal(losses.rx_missed, 3 + 30 * times);
+		assert_int_equal(losses.drops.count, 2);
+		assert_string_equal(losses.drops.at[0].name, "rx0_drops");
+		assert_int_equal(losses.drops.at[0].count, 12 * times);
+		assert_int_equal(losses.drops.at[1].count, 2 * times);
+		assert_int_equal(cw_netdev_losses_before_tap(&losses, &counter), 3 + 30 * times);
+	}
+	cw_netdev_losses_fini(&losses);
+	fail_next("realloc", ENOMEM, 0);
+	assert_int_equal(cw_netdev_losses_add(&losses, &earlier), -ENOMEM);
+	cw_netdev_losses_fini(&losses);
 }
 
 static void counters_that_go_backwards_give_no_absurd_figures(void **state)
@@ -561,6 +584,7 @@ int main(void)
 	    cmocka_unit_test(drops_of_the_driver_are_named_and_exact),
 	    cmocka_unit_test(interface_made_anew_gives_what_the_new_one_counted),
 	    cmocka_unit_test(loss_before_the_tap_is_the_largest_counter_of_lost_packets),
+	    cmocka_unit_test(losses_of_an_earlier_interface_are_added),
 	    cmocka_unit_test(counters_that_go_backwards_give_no_absurd_figures),
 	    cmocka_unit_test(names_of_loss_are_told_from_others),
 	    cmocka_unit_test(drivers_that_change_or_lie_are_survived),
