@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * completions bash | zsh | fish: the shell's completions, from the tables of options and commands.
- * Run when capweir is built; not installed.
- *
- * A page is a command, a command with its sub-command ("bench ring"), "" (nothing typed yet), "-"
- * (tcpdump's line), "help" or "help bench".
+ * Run when capweir is built; not installed. A page is a command, a command with its sub-command
+ * ("bench ring"), "" (nothing typed yet), "-" (tcpdump's line), "help" or "help bench".
  */
 #include <ctype.h>
 #include <stdio.h>
