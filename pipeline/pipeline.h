@@ -93,6 +93,15 @@ bool cw_pipeline_is_stuck(const struct cw_pipeline *pipeline);
 /* Fills the books as of now; the threads continue. */
 void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books);
 
+/*
+ * Returns whether the keeper has done a round, with the turn, since the call that set *seen last;
+ * always true while it compiles filters for a new link type, and in a run that reads files.
+ */
+bool cw_pipeline_is_alive(const struct cw_pipeline *pipeline, uint32_t *seen);
+
+/* Fills `text` with the names of interfaces that are missing or down: "eth0, eth1"; or with "". */
+void cw_pipeline_missing(const struct cw_pipeline *pipeline, char *text, size_t text_bytes);
+
 /* Fills `text` with what a stopping run waits for: "dns -> dns.pcap (3 chunks); at most 7 s". */
 void cw_pipeline_waits(struct cw_pipeline *pipeline, char *text, size_t text_bytes);
 

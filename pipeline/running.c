@@ -121,6 +121,31 @@ void cw_pipeline_peek(struct cw_pipeline *pipeline, struct cw_books *books)
 	cw_turn_hold_any(&pipeline->turn, peek, &peeking);
 }
 
+bool cw_pipeline_is_alive(const struct cw_pipeline *pipeline, uint32_t *seen)
+{
+	uint32_t before = *seen;
+
+	*seen = atomic_load(&pipeline->run.keeper_rounds);
+	return !pipeline->run.is_live || *seen != before ||
+	       atomic_load(&pipeline->run.is_keeper_compiling);
+}
+
+void cw_pipeline_missing(const struct cw_pipeline *pipeline, char *text, size_t text_bytes)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (uint32_t index = 0; index < pipeline->capture.tap_count; index++) {
+		const struct cw_tap *tap = &pipeline->capture.taps[index];
+
+		if (!atomic_load(&tap->is_missing))
+			continue;
+		used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "",
+					 tap->device);
+		used = cw_min_size(used, text_bytes - 1);
+	}
+}
+
 struct waits {
 	struct cw_pipeline *pipeline;
 	char *text;

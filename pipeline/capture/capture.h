@@ -40,6 +40,7 @@ struct cw_tap {
 	int reopen_failure; /* last failure reported; 0 = none */
 	/* shared; sequentially consistent unless an order is given: read once a batch */
 	_Atomic bool is_replaced; /* another interface has the name: the lanes must let go */
+	_Atomic bool is_missing;  /* not there or down; the keeper sets it */
 	_Atomic uint64_t lost_before_tap; /* packets lost before any kernel ring; lower bound */
 	_Atomic uint64_t rx_dropped;      /* by the interface's counter; not a loss */
 };

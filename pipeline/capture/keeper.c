@@ -86,6 +86,7 @@ void *cw_keeper_main(void *argument)
 			given_up_ns = now_ns;
 		if (given_up_ns && now_ns - given_up_ns > STUCK_NS)
 			atomic_store(&capture->run->is_stuck, true);
+		atomic_fetch_add(&capture->run->keeper_rounds, 1);
 	}
 	cw_taps_count(capture);
 	cw_run_thread_ends(capture->run);

@@ -71,6 +71,7 @@ static void start_waiting(struct cw_capture *capture, struct cw_tap *tap, int fa
 
 	tap->is_waiting = true;
 	tap->gap_start_ns = capture->run->start_ns;
+	atomic_store(&tap->is_missing, true);
 	tap->info.snaplen = tap->options.snaplen ? tap->options.snaplen : CW_CAPLEN_MAX;
 	/* The queues of a missing interface are unknown. */
 	tap->lane_count = tap->chooses_queues && failure == -ENODEV ? most_queues(capture) : queues;
@@ -323,6 +324,7 @@ static void end_gap(struct cw_capture *capture, struct cw_tap *tap, uint64_t now
 	uint64_t gap_ns = now_ns - tap->gap_start_ns;
 
 	tap->gap_start_ns = 0;
+	atomic_store(&tap->is_missing, false);
 	tap->opened_ns = now_ns;
 	atomic_store(&tap->is_replaced, false);
 	if (tap->is_waiting) {
@@ -346,9 +348,11 @@ static void reopen(struct cw_capture *capture, struct cw_tap *tap, uint64_t now_
 	int result = open_again(capture, tap, &error);
 
 	if (result >= 0) {
+		atomic_store(&capture->run->is_keeper_compiling, true);
 		result = cw_matcher_prepare(&capture->generations->current->matcher,
 					    cw_ifaces_at(&capture->inputs->ifaces, tap->info.iface),
 					    cw_run_report_rule, capture->run, &error);
+		atomic_store(&capture->run->is_keeper_compiling, false);
 	}
 	if (result < 0) {
 		cw_live_close(tap->live);
@@ -413,6 +417,7 @@ void cw_taps_look_after(struct cw_capture *capture, uint64_t now_ns)
 			tap->live = NULL;
 			tap->gap_count++;
 			tap->gap_start_ns = now_ns;
+			atomic_store(&tap->is_missing, true);
 			cw_run_tell(capture->run, CW_NOTE,
 				    "%s is gone; capweir captures it again when it comes back",
 				    tap->device);

@@ -227,6 +227,8 @@ static void do_request(struct cw_control *control, struct cw_pipeline *pipeline,
 		answer(client, rotate(pipeline, request));
 		return;
 	case CW_CONTROL_RELOAD:
+		if (actions->reloading)
+			actions->reloading(actions->context);
 		client->reload = cw_pipeline_request_reload(pipeline);
 		if (!client->reload)
 			answer(client, cw_control_answer_error(

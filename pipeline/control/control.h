@@ -53,6 +53,7 @@ const char *cw_control_command_name(enum cw_control_command command);
 /* Commands that the caller carries out. Called by the serving thread. */
 struct cw_control_actions {
 	void (*stop)(void *context);
+	void (*reloading)(void *context); /* before a reload is requested; may be NULL */
 	void (*set_level)(void *context, enum cw_severity level);
 	void *context;
 };

@@ -38,6 +38,8 @@ static void CW_PRINTF(5, 6) end_reload(struct cw_reload *reload, bool is_accepte
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	if (reload->run->options.on_reloaded && atomic_load(&reload->requested) == upto)
+		reload->run->options.on_reloaded(reload->run->options.context, text);
 	pthread_mutex_lock(&reload->status_lock);
 	reload->status.accepted += is_accepted;
 	reload->status.refused += !is_accepted;

@@ -108,6 +108,10 @@ struct cw_pipeline_options {
 	 * reload thread; may be slow. NULL: the rules of this run cannot change.
 	 */
 	int (*load_rules)(void *context, struct cw_rules *rules, struct cw_error *error);
+	/* Called by the reload thread at the end of a reload, with its message, before
+	 * cw_pipeline_reload_status has the result, and only if no further reload is requested. May
+	 * be NULL. */
+	void (*on_reloaded)(void *context, const char *text);
 	/* Called by the reload thread after each reload; cw_pipeline_reload_status has the result.
 	 * May be NULL. */
 	void (*on_reload)(void *context);

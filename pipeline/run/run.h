@@ -43,6 +43,8 @@ struct cw_run {
 	_Alignas(CW_CACHE_LINE) _Atomic bool is_stopping; /* cut and compile nothing more */
 	_Atomic bool is_sealed; /* [END-2] everything is reserved and sealed */
 	_Atomic bool is_done;
+	_Atomic uint32_t keeper_rounds;     /* done by the keeper */
+	_Atomic bool is_keeper_compiling;   /* filters of a new link type, perhaps for minutes */
 	_Atomic uint64_t give_up_ns;        /* end of the drain, CLOCK_MONOTONIC; 0: not draining */
 	_Atomic bool is_giving_up;          /* the drain took too long */
 	_Atomic bool is_stuck;              /* still not drained 2 s after giving up */

@@ -10,6 +10,7 @@ there, so every packet is accounted for. Environment, beside that of e2e.py:
 """
 import atexit
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -45,6 +46,10 @@ PART = e2e.scaled(5000, 1000)
 # A kernel ring holds a flow for seconds in which nobody reads: few of its blocks end early.
 FLOWING = ("--block-timeout", 200)
 LONE_DROPS = 2  # the kernel may drop a lone packet in a ring with room: see tests/rig/one_core.h
+
+WALL = 0x40000000  # waitpid: for threads too
+SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17  # requests of ptrace(2)
+POLLING = {"7", "271", "219", "73", "128"}  # poll, ppoll and their restarts, x86-64 and arm64
 
 
 # ---- the place ----
@@ -363,6 +368,29 @@ class Capture:
     def stop(self, timeout=None):
         self.signal()
         return self.wait(timeout)
+
+
+@contextlib.contextmanager
+def still(capture, name):
+    """Hold a thread of a capture while it sleeps in poll(2); the others run."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    task = capture.thread(name)
+    thread = int(os.path.basename(task))
+
+    def hold():
+        if libc.ptrace(SEIZE, thread, None, None) or libc.ptrace(INTERRUPT, thread, None, None):
+            raise OSError(ctypes.get_errno(), "ptrace")
+        os.waitpid(thread, WALL)
+        with open(f"{task}/syscall") as file:
+            if file.read().split()[0] in POLLING:
+                return True
+        return libc.ptrace(DETACH, thread, None, None) == 1  # it may hold the turn
+
+    e2e.wait_until(hold, f"{name} polls", capture.process)
+    try:
+        yield
+    finally:
+        libc.ptrace(DETACH, thread, None, None)
 
 
 class Test(e2e.Test):

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """How a capture is ended and asked by signals, alone, in groups and by other programs."""
-import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,32 +10,6 @@ import live
 
 SOME = 500
 TIMES = 200 if live.LONG else e2e.scaled(12, 3)
-WALL = 0x40000000  # waitpid: for threads too
-SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17  # requests of ptrace(2)
-POLLING = {"7", "271", "219", "73", "128"}  # poll, ppoll and their restarts, x86-64 and arm64
-
-
-@contextlib.contextmanager
-def still(capture, name):
-    """Hold a thread of a capture while it sleeps in poll(2); the others run."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    task = capture.thread(name)
-    thread = int(os.path.basename(task))
-
-    def hold():
-        if libc.ptrace(SEIZE, thread, None, None) or libc.ptrace(INTERRUPT, thread, None, None):
-            raise OSError(ctypes.get_errno(), "ptrace")
-        os.waitpid(thread, WALL)
-        with open(f"{task}/syscall") as file:
-            if file.read().split()[0] in POLLING:
-                return True
-        return libc.ptrace(DETACH, thread, None, None) == 1  # it may hold the turn
-
-    e2e.wait_until(hold, f"{name} polls", capture.process)
-    try:
-        yield
-    finally:
-        libc.ptrace(DETACH, thread, None, None)
 
 
 class Signals(live.Test):
@@ -163,7 +135,7 @@ class Signals(live.Test):
         def size():
             return sum(map(os.path.getsize, parts()))
 
-        with still(capture, "cw-keeper"):  # it flushes every second
+        with live.still(capture, "cw-keeper"):  # it flushes every second
             live.send(live.Shape(SOME))
             capture.wait_stats(lambda stats: stats["received"] == SOME, "all is taken in")
             before = size()

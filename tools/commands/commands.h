@@ -7,6 +7,7 @@
 
 struct cw_filter;
 struct cw_hooks;
+struct cw_notify;
 struct cw_pipeline_options;
 
 int cw_command_split(const struct cw_arguments *arguments); /* also capture */
@@ -24,7 +25,7 @@ int cw_command_bench(const struct cw_arguments *arguments);
 
 /* Runs the pipeline and its hooks (NULL: none) to the end, and reports. Returns the exit status. */
 int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
-	   struct cw_hooks *hooks);
+	   struct cw_hooks *hooks, struct cw_notify *notify);
 
 /* capweir inspect filter */
 int cw_inspect_filter(const struct cw_arguments *arguments);

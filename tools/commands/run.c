@@ -48,11 +48,20 @@ static void on_reload(void *context)
 		cw_control_wake(run->control);
 }
 
+static void on_reloaded(void *context, const char *text)
+{
+	const struct cw_session *run = context;
+
+	cw_notify_reloaded(run->notify, text);
+}
+
 /* 0 or an exit status. */
 static int open_control(struct cw_session *run)
 {
-	const struct cw_control_actions actions = {
-	    .stop = cw_session_stop_by_control, .set_level = set_level, .context = run};
+	const struct cw_control_actions actions = {.stop = cw_session_stop_by_control,
+						   .reloading = cw_session_tell_reloading,
+						   .set_level = set_level,
+						   .context = run};
 	struct cw_error error = {0};
 	int result;
 
@@ -129,6 +138,7 @@ static void finish_hooks(struct cw_session *run, struct cw_report *report)
 
 	if (!run->hooks)
 		return;
+	cw_notify_status(run->notify, "waiting for hooks");
 	do
 		status = cw_hooks_finish(run->hooks, run->signals.fd, &result);
 	while (status == -EINTR && handle_signals(run));
@@ -244,11 +254,11 @@ static void get_ready(void *context)
 }
 
 int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_options *options,
-	   struct cw_hooks *hooks)
+	   struct cw_hooks *hooks, struct cw_notify *notify)
 {
 	struct cw_session run = {.arguments = arguments,
 				 .options = options,
-				 .notify_fd = cw_notify_open(),
+				 .notify = notify,
 				 .hooks = hooks,
 				 .is_live = options->device_count > 0,
 				 .wants_progress = isatty(STDERR_FILENO) && !arguments->quiet};
@@ -272,6 +282,7 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		result = open_metrics(&run);
 	if (result)
 		goto out;
+	filled.on_reloaded = on_reloaded;
 	filled.on_reload = on_reload;
 	filled.tell = tell;
 	filled.on_ready = get_ready;
@@ -287,15 +298,13 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 	if (run.metrics && !arguments->quiet)
 		cw_complain("serving metrics at http://%s/metrics",
 			    cw_metrics_address(run.metrics));
-	cw_notify(run.notify_fd, "READY=1");
+	cw_notify_ready(notify);
 	cw_session_wait(&run);
 	result = finish(&run, arguments);
 	cw_pipeline_free(run.pipeline);
 out:
 	cw_metrics_close(run.metrics);
 	cw_control_close(run.control);
-	if (run.notify_fd >= 0)
-		close(run.notify_fd);
 	cw_signals_close(&run.signals);
 	return result;
 }

@@ -12,6 +12,7 @@
 
 #include "pipeline/pipeline.h"
 #include "tools/options/options.h"
+#include "tools/process/notify.h"
 #include "tools/process/signals.h"
 
 struct cw_control;
@@ -27,7 +28,9 @@ struct cw_session {
 	struct cw_progress last; /* live: counters at the last progress line */
 	double last_s;           /* live: time of that line, seconds after the start */
 	struct cw_signals signals;
-	int notify_fd; /* socket of the service manager; -1: none */
+	struct cw_notify *notify; /* the service manager; borrowed */
+	uint32_t seen_rounds;     /* of the keeper, for the manager's watchdog */
+	double status_s;          /* time of the next status for the manager, as last_s */
 	bool is_live;
 	struct cw_control *control; /* NULL: no control socket */
 	struct cw_metrics *metrics; /* NULL: no metrics server */
@@ -58,6 +61,16 @@ bool cw_session_can_reload(const struct cw_session *run);
 /* Reads the rules file again, in the pipeline's reload thread, with all checks of the start.
  * `context` is the run. */
 int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error *error);
+
+/* Tells the service manager that the run ends. */
+void cw_session_begin_end(struct cw_session *run);
+
+/* Tells the service manager, if it listens, that a reload begins. `context` is the run. */
+void cw_session_tell_reloading(void *context);
+
+/* Tells the service manager the state of the run every 10 s, or every second while an interface is
+ * missing, and gives signs of life. Returns the milliseconds until the next call, -1: none. */
+int cw_session_tell_state(struct cw_session *run);
 
 /* Stops the run for the control socket. `context` is the run. */
 void cw_session_stop_by_control(void *context);

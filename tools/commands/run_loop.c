@@ -11,7 +11,6 @@
 #include "pipeline/control/snapshot.h"
 #include "tools/commands/run.h"
 #include "tools/process/metrics.h"
-#include "tools/process/notify.h"
 #include "tools/text/numbers.h"
 #include "tools/text/report.h"
 
@@ -35,7 +34,7 @@ static void stop_by_signal(struct cw_session *run)
 {
 	run->is_stopped = true;
 	run->was_interrupted = !run->is_live;
-	cw_notify(run->notify_fd, "STOPPING=1");
+	cw_session_begin_end(run);
 	cw_pipeline_request_stop(run->pipeline);
 	cw_complain("stopping: writing all packets %s so far; Ctrl-C again after 1 s aborts",
 		    run->is_live ? "captured" : "read");
@@ -68,6 +67,7 @@ static void handle_signals(struct cw_session *run)
 			report_waits(run);
 			break;
 		case CW_SIGNAL_RELOAD:
+			cw_session_tell_reloading(run);
 			cw_pipeline_request_reload(run->pipeline);
 			break;
 		case CW_SIGNAL_STATS:
@@ -87,6 +87,7 @@ void cw_session_stop_by_control(void *context)
 	if (run->is_stopped)
 		return;
 	run->is_stopped = true;
+	cw_session_begin_end(run);
 	cw_complain("stopping by the control socket: writing all packets captured so far");
 	cw_pipeline_request_stop(run->pipeline);
 }
@@ -94,9 +95,10 @@ void cw_session_stop_by_control(void *context)
 /* ---- time ---- */
 
 /* Returns the milliseconds until the next timed action, -1: none. */
-static int next_wait_ms(const struct cw_session *run, double progress_s, double stats_s)
+static int next_wait_ms(struct cw_session *run, double progress_s, double stats_s)
 {
 	double now_s = cw_session_seconds(run);
+	int state_ms = cw_session_tell_state(run);
 	int metrics_ms = run->metrics ? cw_metrics_wait_ms(run->metrics) : -1;
 	double due_s = metrics_ms < 0 ? 1e9 : now_s + (double)metrics_ms / 1000;
 
@@ -109,6 +111,8 @@ static int next_wait_ms(const struct cw_session *run, double progress_s, double 
 		due_s = (double)run->arguments->live.duration_ms / 1000;
 	if (run->is_live && run->is_stopped && now_s + 1 < due_s)
 		due_s = now_s + 1;
+	if (state_ms >= 0 && now_s + (double)state_ms / 1000 < due_s)
+		due_s = now_s + (double)state_ms / 1000;
 	if (due_s >= 1e9)
 		return -1;
 	return due_s <= now_s ? 0 : (int)((due_s - now_s) * 1000) + 1;
@@ -132,6 +136,7 @@ static void keep_time(struct cw_session *run, double *progress_s, double *stats_
 	if (arguments->live.duration_ms && !run->is_stopped &&
 	    now_s >= (double)arguments->live.duration_ms / 1000) {
 		run->is_stopped = true;
+		cw_session_begin_end(run);
 		cw_pipeline_request_stop(run->pipeline);
 	}
 	if (run->is_live && run->is_stopped && cw_pipeline_is_stuck(run->pipeline)) {
@@ -168,5 +173,6 @@ void cw_session_wait(struct cw_session *run)
 		if (run->metrics) /* also after a client's timeout */
 			cw_metrics_serve(run->metrics, run->pipeline);
 	}
+	cw_session_begin_end(run); /* by a limit, the last output or the end of the inputs */
 	cw_session_erase_progress(run);
 }

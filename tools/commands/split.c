@@ -8,6 +8,7 @@
 #include "pipeline/pipeline.h"
 #include "tools/commands/commands.h"
 #include "tools/process/hooks.h"
+#include "tools/process/notify.h"
 #include "tools/request/request.h"
 #include "tools/text/report.h"
 
@@ -31,6 +32,7 @@ int cw_command_split(const struct cw_arguments *arguments)
 {
 	struct cw_request request = {.expression = NULL};
 	struct cw_hooks *hooks = NULL;
+	struct cw_notify notify;
 	struct cw_error error = {0};
 	bool has_hooks = false;
 	int result;
@@ -40,6 +42,7 @@ int cw_command_split(const struct cw_arguments *arguments)
 		return cw_command_devices(arguments);
 	if (arguments->filter.dumps)
 		return cw_dump_filters(arguments);
+	cw_notify_open(&notify);
 	result = check_input(arguments);
 	if (result == 0)
 		result = cw_request_make(&request, arguments);
@@ -49,9 +52,10 @@ int cw_command_split(const struct cw_arguments *arguments)
 		result = cw_arguments_start_hooks(arguments, &hooks);
 	if (result == 0) {
 		request.options.match.compiler = cw_arguments_start_compiler(arguments);
-		result = cw_run(arguments, &request.options, hooks);
+		result = cw_run(arguments, &request.options, hooks, &notify);
 		cw_filter_compiler_free(request.options.match.compiler);
 	}
+	cw_notify_close(&notify);
 	cw_hooks_free(hooks);
 	cw_request_fini(&request);
 	return result;
