@@ -14,6 +14,7 @@
 #define CW_RULES_FILE_BYTES_MAX ((size_t)256 << 20)
 #define CW_RULE_NAME_BYTES_MAX 128u
 #define CW_HOOK_WORDS_MAX 100u
+#define CW_RULES_FAULTS_MAX 20u /* that cw_rules_load_sound reports */
 #define CW_SETTINGS_MAX 256u
 #define CW_SETTING_BYTES_MAX 4096u
 
@@ -101,6 +102,14 @@ struct cw_rules {
  * "not in this version"). Aliases are refused, not expanded, so the file's size bounds the memory.
  */
 int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error);
+
+/*
+ * As cw_rules_load, but leaves out what is faulty: calls `found` with the text of each fault, up to
+ * CW_RULES_FAULTS_MAX. Returns the number of faults, or a negative errno after one that ends the
+ * reading, such as a mistake in YAML.
+ */
+int cw_rules_load_sound(struct cw_rules *rules, const char *path,
+			void (*found)(void *context, const char *text), void *context);
 
 /* As cw_rules_load, from memory; messages call the file `name`. (The fuzz target's entry.) */
 int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const char *name,

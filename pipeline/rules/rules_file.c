@@ -4,17 +4,13 @@
  * the grammar. So the grammar bounds the depth and the file's size the memory, for any file.
  * Defaults may come anywhere in the file; they are merged at the end.
  */
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/packet/packet.h"
 #include "pipeline/rules/rules_yaml.h"
 
-#define READ_BYTES ((size_t)64 << 10)
 #define PRIORITY_MAX 1000000u
 #define EVERY_NS_MAX (UINT64_C(106751) * 86400 * CW_NS_PER_S) /* days: below INT64_MAX */
 
@@ -310,6 +306,14 @@ static int read_rule(struct cw_rules_reader *reader)
 	return status;
 }
 
+static void drop_rule(struct cw_rules *rules, uint32_t index)
+{
+	struct cw_rule *rule = &rules->rules[index];
+
+	cw_rule_fini(rule);
+	memmove(rule, rule + 1, (--rules->count - index) * sizeof(*rule));
+}
+
 static int read_rules(struct cw_rules_reader *reader, const struct cw_rules_key *key, void *object)
 {
 	unsigned line;
@@ -319,17 +323,22 @@ static int read_rules(struct cw_rules_reader *reader, const struct cw_rules_key 
 	(void)object;
 	line = cw_rules_line(reader);
 	while (!status) {
+		struct cw_rules_place place = cw_rules_here(reader);
+		uint32_t faults = reader->faults, count = reader->rules->count;
+
 		status = cw_rules_advance(reader);
-		if (status)
+		if (!status && reader->event.type == YAML_MAPPING_END_EVENT)
 			break;
-		if (reader->event.type == YAML_MAPPING_END_EVENT)
-			break;
-		if (reader->event.type != YAML_SCALAR_EVENT)
+		if (!status && reader->event.type != YAML_SCALAR_EVENT)
 			status = cw_rules_refuse(reader, "a rule's name must be a word");
-		else
+		else if (!status)
 			status = read_rule(reader);
+		if (status)
+			status = cw_rules_skip(reader, status, place);
+		if (reader->faults > faults && reader->rules->count > count)
+			drop_rule(reader->rules, count);
 	}
-	if (!status && !reader->rules->count)
+	if (!status && !reader->rules->count && !reader->faults)
 		status =
 		    cw_rules_refuse_at(reader, line, "no rules; add a rule, like dns: port 53");
 	return status;
@@ -376,7 +385,7 @@ static int read_document(struct cw_rules_reader *reader)
 		status = cw_rules_read_mapping(reader, keys, "the file", NULL);
 	if (status)
 		return status;
-	if (!reader->rules->count)
+	if (!reader->rules->count && !reader->faults)
 		return cw_rules_refuse_at(reader, 1, "no rules; add the key rules: {dns: port 53}");
 	status = cw_rules_advance(reader); /* the document's end */
 	if (!status)
@@ -403,20 +412,34 @@ static void merge_numbers(struct cw_rule *rule, const struct cw_rule *defaults)
 		}
 }
 
+static int refuse_no_output(struct cw_rules_reader *reader, const struct cw_rule *rule)
+{
+	int status = cw_rules_refuse_at(reader, rule->line,
+					"rule %s has no output; add write: '%s.pcapng' to it, or "
+					"for all rules defaults: {write: '{rule}.pcapng'}",
+					rule->name, rule->name);
+
+	return cw_rules_report(reader, status);
+}
+
 /* Completes the rules from the defaults. */
 static int merge_defaults(struct cw_rules_reader *reader)
 {
 	const struct cw_rule *defaults = &reader->defaults;
+	bool is_partial = reader->faults > 0;
 
 	for (uint32_t i = 0; i < reader->rules->count; i++) {
 		struct cw_rule *rule = &reader->rules->rules[i];
 
-		if (!rule->write && !defaults->write)
-			return cw_rules_refuse_at(reader, rule->line,
-						  "rule %s has no output; add write: '%s.pcapng' "
-						  "to it, or for all rules defaults: {write: "
-						  "'{rule}.pcapng'}",
-						  rule->name, rule->name);
+		if (!rule->write && !defaults->write) {
+			/* After other faults the output may be among what was skipped. */
+			int status = is_partial ? 0 : refuse_no_output(reader, rule);
+
+			if (status)
+				return status;
+			drop_rule(reader->rules, i--);
+			continue;
+		}
 		if (!rule->write)
 			rule->write = strdup(defaults->write);
 		if (!rule->write)
@@ -481,114 +504,41 @@ static int check_unique(struct cw_rules_reader *reader)
 	return status;
 }
 
-int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
-		   struct cw_error *error)
+int cw_rules_read(struct cw_rules_reader *reader)
 {
-	struct cw_rules_reader reader = {
-	    .rules = rules, .name = name, .text = text, .bytes = bytes, .error = error};
+	struct cw_rules *rules = reader->rules;
 	int status;
 
 	*rules = (struct cw_rules){0};
-	if (bytes > CW_RULES_FILE_BYTES_MAX)
-		return cw_error_set(error, -EFBIG, "%.400s: a rules file has at most %zu MiB", name,
+	if (reader->bytes > CW_RULES_FILE_BYTES_MAX)
+		return cw_error_set(reader->error, -EFBIG,
+				    "%.400s: a rules file has at most %zu MiB", reader->name,
 				    CW_RULES_FILE_BYTES_MAX >> 20);
-	rules->path = strdup(name);
-	if (!rules->path || !yaml_parser_initialize(&reader.parser)) {
+	rules->path = strdup(reader->name);
+	if (!rules->path || !yaml_parser_initialize(&reader->parser)) {
 		cw_rules_fini(rules);
-		return cw_error_set_errno(error, -ENOMEM, "%.400s", name);
+		return cw_error_set_errno(reader->error, -ENOMEM, "%.400s", reader->name);
 	}
-	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, bytes);
-	status = read_document(&reader);
+	yaml_parser_set_input_string(&reader->parser, (const unsigned char *)reader->text,
+				     reader->bytes);
+	status = read_document(reader);
 	if (!status)
-		status = check_unique(&reader);
+		status = cw_rules_report(reader, check_unique(reader));
 	if (!status)
-		status = merge_defaults(&reader);
-	yaml_event_delete(&reader.event);
-	yaml_parser_delete(&reader.parser);
-	cw_rule_fini(&reader.defaults);
+		status = merge_defaults(reader);
+	yaml_event_delete(&reader->event);
+	yaml_parser_delete(&reader->parser);
+	cw_rule_fini(&reader->defaults);
 	if (status)
 		cw_rules_fini(rules);
 	return status;
 }
 
-/* Reads a file or pipe, at most the limit and one byte. Returns bytes, or negative errno. */
-static int64_t read_all(int fd, char **result)
+int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
+		   struct cw_error *error)
 {
-	size_t capacity = 0;
-	size_t used = 0;
-	char *text = NULL;
+	struct cw_rules_reader reader = {
+	    .rules = rules, .name = name, .text = text, .bytes = bytes, .error = error};
 
-	*result = NULL;
-	for (;;) {
-		ssize_t done;
-
-		if (used == capacity) {
-			char *grown;
-
-			capacity = capacity ? 2 * capacity : READ_BYTES;
-			grown = realloc(text, capacity);
-			if (!grown) {
-				free(text);
-				return -ENOMEM;
-			}
-			text = grown;
-		}
-		done = read(fd, text + used, capacity - used);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0) {
-			int failure = -errno;
-
-			free(text);
-			return failure;
-		}
-		used += (size_t)done;
-		if (done == 0 || used > CW_RULES_FILE_BYTES_MAX)
-			break;
-	}
-	*result = text;
-	return (int64_t)used;
-}
-
-/* Fills the facts of the open file, never of its path, which may lead elsewhere by now. */
-static int read_facts(int fd, bool is_stdin, struct cw_rules_facts *facts)
-{
-	struct stat status;
-
-	*facts = (struct cw_rules_facts){.owner = geteuid(), .mode = 0600};
-	if (is_stdin)
-		return 0;
-	if (fstat(fd, &status))
-		return -errno;
-	*facts = (struct cw_rules_facts){status.st_uid, status.st_mode & 07777};
-	return 0;
-}
-
-int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)
-{
-	bool is_stdin = !strcmp(path, "-");
-	struct cw_rules_facts facts;
-	char *text = NULL;
-	int64_t bytes;
-	int status;
-	int fd;
-
-	*rules = (struct cw_rules){0};
-	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s", path);
-	bytes = read_facts(fd, is_stdin, &facts);
-	if (bytes == 0)
-		bytes = read_all(fd, &text);
-	if (!is_stdin)
-		close(fd);
-	if (bytes < 0)
-		return cw_error_set_errno(error, (int)bytes, "cannot read the rules file %.400s",
-					  path);
-	status =
-	    cw_rules_parse(rules, text, (size_t)bytes, is_stdin ? "standard input" : path, error);
-	free(text);
-	if (status == 0)
-		rules->facts = facts;
-	return status;
+	return cw_rules_read(&reader);
 }

@@ -97,10 +97,15 @@ int cw_rules_read_settings(struct cw_rules_reader *reader, const struct cw_rules
 
 	(void)object;
 	while (!status) {
+		struct cw_rules_place place = cw_rules_here(reader);
+
 		status = cw_rules_advance(reader);
-		if (status || reader->event.type == YAML_MAPPING_END_EVENT)
+		if (!status && reader->event.type == YAML_MAPPING_END_EVENT)
 			break;
-		status = read_setting(reader);
+		if (!status)
+			status = read_setting(reader);
+		if (status)
+			status = cw_rules_skip(reader, status, place);
 	}
 	return status;
 }

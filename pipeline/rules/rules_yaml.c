@@ -127,8 +127,15 @@ int cw_rules_advance(struct cw_rules_reader *reader)
 	yaml_event_t *event = &reader->event;
 
 	yaml_event_delete(event);
-	if (!yaml_parser_parse(&reader->parser, event))
+	if (!yaml_parser_parse(&reader->parser, event)) {
+		reader->is_broken = true;
 		return yaml_failure(reader);
+	}
+	reader->event_count++;
+	reader->depth +=
+	    event->type == YAML_MAPPING_START_EVENT || event->type == YAML_SEQUENCE_START_EVENT;
+	reader->depth -=
+	    event->type == YAML_MAPPING_END_EVENT || event->type == YAML_SEQUENCE_END_EVENT;
 	if (event->type == YAML_ALIAS_EVENT)
 		return cw_rules_refuse(reader,
 				       "aliases (*name) are not expanded; write the value out");
@@ -140,6 +147,49 @@ int cw_rules_advance(struct cw_rules_reader *reader)
 	    strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
 		return cw_rules_refuse(reader, "a value contains a NUL character");
 	return 0;
+}
+
+int cw_rules_report(struct cw_rules_reader *reader, int status)
+{
+	if (!reader->found || status != -EINVAL || reader->is_broken)
+		return status;
+	if (reader->faults == CW_RULES_FAULTS_MAX) {
+		reader->is_broken = true;
+		return cw_error_set(reader->error, status,
+				    "%.400s: there are more faults than these %u", reader->name,
+				    reader->faults);
+	}
+	reader->faults++;
+	reader->found(reader->context, reader->error->text);
+	return 0;
+}
+
+/* Reads events, faulty or not, until no more mappings and lists are around. */
+static int leave(struct cw_rules_reader *reader, uint32_t depth)
+{
+	int status = 0;
+
+	while (status == 0 && reader->depth > depth) {
+		status = cw_rules_advance(reader);
+		if (status == -EINVAL && !reader->is_broken)
+			status = 0;
+	}
+	return status;
+}
+
+int cw_rules_skip(struct cw_rules_reader *reader, int status, struct cw_rules_place place)
+{
+	bool is_at_key = reader->event_count == place.key;
+
+	status = cw_rules_report(reader, status);
+	if (!status)
+		status = leave(reader, place.depth);
+	if (status || !is_at_key)
+		return status;
+	status = cw_rules_advance(reader); /* the key's value */
+	if (status == -EINVAL && !reader->is_broken)
+		status = 0;
+	return status ? status : leave(reader, place.depth);
 }
 
 bool cw_rules_is_null(const struct cw_rules_reader *reader)
@@ -257,10 +307,18 @@ int cw_rules_read_mapping(struct cw_rules_reader *reader, const struct cw_rules_
 	unsigned seen = 0;
 	int status;
 
-	while ((status = next_key(reader, keys, where, &seen, &key)) == 1) {
-		status = (key->read ? key->read : read_number)(reader, key, object);
+	do {
+		struct cw_rules_place place = cw_rules_here(reader);
+
+		status = next_key(reader, keys, where, &seen, &key);
+		if (!status)
+			return 0;
+		if (status == 1)
+			status = (key->read ? key->read : read_number)(reader, key, object);
+		else if (status == -ENOENT)
+			status = refuse_key(reader, keys, where);
 		if (status)
-			return status;
-	}
-	return status == -ENOENT ? refuse_key(reader, keys, where) : status;
+			status = cw_rules_skip(reader, status, place);
+	} while (!status);
+	return status;
 }

@@ -26,6 +26,19 @@ struct cw_rules_reader {
 	size_t found_at;     /* offset of the line that cw_rules_find_line found last */
 	unsigned found_line; /* number of that line; 0: none */
 	struct cw_error *error;
+	/* Called for each fault that can be skipped; NULL: the first fault ends the reading. */
+	void (*found)(void *context, const char *text);
+	void *context;
+	uint32_t faults;      /* skipped so far */
+	uint32_t event_count; /* events read */
+	uint32_t depth;       /* mappings and lists around the current event */
+	bool is_broken;       /* nothing can be read after the last fault */
+};
+
+/* A place before a key. */
+struct cw_rules_place {
+	uint32_t key; /* number of the event that the key begins with */
+	uint32_t depth;
 };
 
 /* A key of a mapping. `read` reads its value; NULL: the value is a number in `object`. */
@@ -40,6 +53,11 @@ struct cw_rules_key {
 static inline unsigned cw_rules_line(const struct cw_rules_reader *reader)
 {
 	return (unsigned)reader->event.start_mark.line + 1;
+}
+
+static inline struct cw_rules_place cw_rules_here(const struct cw_rules_reader *reader)
+{
+	return (struct cw_rules_place){reader->event_count + 1, reader->depth};
 }
 
 /* Returns the current scalar's text. */
@@ -61,6 +79,17 @@ const char *cw_rules_quote(const char *text, char buffer[CW_QUOTE_BYTES]);
 /* Fills the text of a line of the file, counted from 1, and returns its bytes without the newline.
  * Fast for rising lines. */
 size_t cw_rules_find_line(struct cw_rules_reader *reader, unsigned line, const char **text);
+
+/* Reads the file that the fields name, text, bytes, rules and error describe (rules_file.c). */
+int cw_rules_read(struct cw_rules_reader *reader);
+
+/* Reports the fault with this status, if faults are skipped. Returns 0, or the status if reading
+ * ends here. */
+int cw_rules_report(struct cw_rules_reader *reader, int status);
+
+/* Reports the fault and reads on to the end of the value whose key was read at `place`. Returns as
+ * cw_rules_report. */
+int cw_rules_skip(struct cw_rules_reader *reader, int status, struct cw_rules_place place);
 
 /* Reads the next event. */
 int cw_rules_advance(struct cw_rules_reader *reader);

@@ -126,6 +126,19 @@ class Check(live.Test):
             self.assertIn(one["text"].splitlines()[0], text.err)
         self.assertIn(b"rules.yaml: 4 rules, 6 errors, 0 warnings", text.out)
 
+    def test_faults_of_keys_and_of_filters_in_one_run(self):
+        self.write("rules.yaml", "capture: {queues: none}\nrules:\n"
+                   "  a: {filter: udp, wirte: a.pcap}\n"
+                   "  b: {filter: tpc, write: b.pcap}\n"
+                   "  c: {filter: icpm, write: c.pcap, hook: [no-such]}\n"
+                   "  d: {filter: udp, write: d.pcap, rotate: {sise: 5}}\n")
+        done = self.run_in("check", "rules.yaml")
+        self.assertEqual(done.status, 2)
+        for says in ("1: capture: queues takes", "3: unknown key 'wirte'", '4: rule b: filter "tpc',
+                     '5: rule c: filter "icpm', "5: rule c: hook", "6: unknown key 'sise'"):
+            self.assertIn(f"rules.yaml:{says}", done.err)
+        self.assertIn(b"2 rules, 6 errors", done.out)
+
     def test_a_portable_file_is_checked_alone(self):
         self.write("rules.yaml", "capture: {interface: none, metrics: 1.2.3.4:9, directory: no}\n"
                    "rules: {a: {filter: udp, write: no/a.pcap, hook: [no-such]}}\n")

@@ -297,7 +297,9 @@ static int check_request(const struct cw_arguments *arguments, struct cw_request
 	}
 	if (is_here && is_sound)
 		result = check_outputs(arguments, request, findings);
-	return result ? result : check_filters(arguments, request, findings);
+	if (result || !request->rules.count)
+		return result;
+	return check_filters(arguments, request, findings);
 }
 
 /* Prints the result. Returns 0 or CW_EXIT_PROBLEM. */

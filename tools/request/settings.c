@@ -217,8 +217,14 @@ static int load(struct cw_arguments *arguments)
 	asked->loaded = calloc(1, sizeof(*asked->loaded));
 	if (!asked->loaded)
 		return cw_complain_no_memory();
-	if (cw_rules_load(asked->loaded, asked->file, &error) < 0) {
-		note_fault(arguments, error.text);
+	if (arguments->command == CW_CHECK) {
+		result = cw_rules_load_sound(asked->loaded, asked->file, note_fault, arguments);
+	} else {
+		result = cw_rules_load(asked->loaded, asked->file, &error);
+		if (result < 0)
+			note_fault(arguments, error.text);
+	}
+	if (result < 0) {
 		cw_arguments_free_file(arguments);
 		return CW_EXIT_USAGE;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -153,6 +154,121 @@ static void the_mapping_capture_has_limits(void **state)
 	assert_string_equal(error.text, "r.yaml:2: capture: k: a value has at most 4096 bytes");
 }
 
+static char found[8192];
+static uint32_t found_count;
+
+static void note(void *context, const char *text)
+{
+	(void)context;
+	text = strstr(text, ".yaml:");
+	if (text)
+		strcat(strcat(found, text + strlen(".yaml:")), "\n");
+	found_count++;
+}
+
+/* Loads the text as a file, skipping faults; fills `found` with "LINE: ...". */
+static int load_sound(struct cw_rules *rules, const char *text)
+{
+	char path[] = "/tmp/capweir-XXXXXX.yaml";
+	int fd = mkstemps(path, 5);
+	int result;
+
+	found[0] = '\0';
+	found_count = 0;
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	result = cw_rules_load_sound(rules, path, note, NULL);
+	unlink(path);
+	return result;
+}
+
+static void all_faults_of_a_file_are_found(void **state)
+{
+	static const char text[] = "mode: best\n"                     /* 1 */
+				   "defaulds: {write: [a, {b: c}]}\n" /* 2 */
+				   "defaults: {write: '{rule}.pcap', snaplen: big}\n"
+				   "capture:\n" /* 4 */
+				   "  queues:\n"
+				   "  interface: [lo, [eth0]]\n"
+				   "  interface: lo\n"
+				   "  utc: true\n"
+				   "  [x]: 1\n" /* 9 */
+				   "rules:\n"
+				   "  good: udp\n"
+				   "  a/b: {filter: ip, rotate: {size: 1}}\n"
+				   "  c: {filer: [ip, {x: y}], rotate: {sise: 4, packets: many}}\n"
+				   "  d: [ip]\n" /* 14 */
+				   "  e: {filter: *alias}\n"
+				   "  [f]: {filter: ip}\n"
+				   "  g: {filter: ip, filter: tcp, hook: [gzip, {a: b}]}\n"
+				   "  last: tcp\n"
+				   "keep: 5\n"; /* 19 */
+	static const char *const lines[] = {"1: mode",
+					    "2: unknown key 'defaulds'",
+					    "3: snaplen",
+					    "5: capture: queues",
+					    "6: capture: interface",
+					    "7: duplicate",
+					    "9: a key in capture",
+					    "12: rule name",
+					    "13: unknown key 'filer'",
+					    "13: unknown key 'sise'",
+					    "13: packets",
+					    "13: rule c has no filter",
+					    "14: rule d",
+					    "15: aliases",
+					    "15: rule e has no filter",
+					    "16: a rule's name",
+					    "17: duplicate",
+					    "17: hook",
+					    "19: keep"};
+	const char *at = found;
+	struct cw_rules rules;
+
+	(void)state;
+	assert_int_equal(load_sound(&rules, text), CW_ARRAY_COUNT(lines));
+	for (size_t i = 0; i < CW_ARRAY_COUNT(lines); i++) {
+		at = strstr(at, lines[i]);
+		if (!at)
+			fail_msg("%s is not among these, in order:\n%s", lines[i], found);
+	}
+	assert_int_equal(rules.count, 2);
+	assert_string_equal(rules.rules[0].name, "good");
+	assert_string_equal(rules.rules[0].write, "{rule}.pcap");
+	assert_string_equal(rules.rules[1].name, "last");
+	assert_string_equal(rules.settings.at[rules.settings.count - 1].name, "utc");
+	cw_rules_fini(&rules);
+}
+
+static void faults_end_with_yaml_and_with_their_limit(void **state)
+{
+	struct cw_rules rules;
+	char text[4096] = "rules:\n";
+
+	(void)state;
+	assert_int_equal(load_sound(&rules, "mode: best\nrules: {a: {filter: ip\n"), -EINVAL);
+	assert_int_equal(found_count, 2);
+	assert_non_null(strstr(found, "1: mode"));
+	assert_non_null(strstr(found, "'{' without its '}'"));
+	assert_null(rules.rules);
+	for (int i = 0; i < 20; i++)
+		snprintf(text + strlen(text), 64, "  r%d: []\n", i);
+	assert_int_equal(load_sound(&rules, text), 20);
+	assert_int_equal(rules.count, 0);
+	cw_rules_fini(&rules);
+	strcat(text, "  more: []\n");
+	assert_int_equal(load_sound(&rules, text), -EINVAL);
+	assert_int_equal(found_count, 21);
+	/* Outputs and names are looked at if nothing was left out. */
+	assert_int_equal(load_sound(&rules, "rules: {a: ip, b: {filter: ip, write: b}, c: ip}\n"),
+			 2);
+	assert_int_equal(rules.count, 1);
+	cw_rules_fini(&rules);
+	assert_int_equal(load_sound(&rules, "rules: {a: {filter: ip, write: b}}\n"), 0);
+	cw_rules_fini(&rules);
+	assert_int_equal(cw_rules_load_sound(&rules, "/nowhere.yaml", note, NULL), -ENOENT);
+}
+
 static void yaml_mistakes_have_cause_line_and_cure(void **state)
 {
 	(void)state;
@@ -211,6 +327,8 @@ int main(void)
 	    cmocka_unit_test(faults_of_the_mapping_capture_have_their_line),
 	    cmocka_unit_test(the_mapping_capture_keeps_keys_values_and_lines),
 	    cmocka_unit_test(the_mapping_capture_has_limits),
+	    cmocka_unit_test(all_faults_of_a_file_are_found),
+	    cmocka_unit_test(faults_end_with_yaml_and_with_their_limit),
 	    cmocka_unit_test(a_filter_s_fault_has_its_line),
 	};
 
