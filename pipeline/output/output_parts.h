@@ -10,6 +10,12 @@
 /* Returns whether the rule's sample or limits leave the packet out; counts it if so. (limits.c) */
 bool cw_output_leaves_out(struct cw_output *output, const struct cw_packet *packet);
 
+/* Returns whether the output has begun the last file that its rule lets it begin. */
+bool cw_output_has_all_files(const struct cw_output *output);
+
+/* Ends the run when the last file of such an output is complete; leaves out its later packets. */
+void cw_output_stop_run(struct cw_outputs *outputs, struct cw_output *output);
+
 /* Counts a matched packet that is not left out: to be written, or lost. */
 void cw_output_note_taken(struct cw_output *output, const struct cw_packet *packet);
 

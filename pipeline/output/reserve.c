@@ -407,6 +407,20 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 	}
 	tally->last_chunk = output->turn.open;
 	output->turn.last_batch = batch;
+	if (output->turn.file_records == output->limits.rotate_records &&
+	    cw_output_has_all_files(output))
+		cw_output_stop_run(outputs, output);
+}
+
+/* Ends the run, and leaves the packet out, if the packet would begin one file too many. */
+static bool ends_run(struct cw_outputs *outputs, struct cw_output *output,
+		     const struct cw_packet *packet)
+{
+	if (!outputs->turn.preface.is_new_file || !cw_output_has_all_files(output))
+		return false;
+	cw_output_stop_run(outputs, output);
+	cw_output_leaves_out(output, packet);
+	return true;
 }
 
 static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *batch,
@@ -434,6 +448,8 @@ static enum placing reserve_record(struct cw_outputs *outputs, struct cw_batch *
 	record_bytes = cw_format_note_record(output->format, packet, output->snaplen,
 					     &preface->left_out_options);
 	find_preface(outputs, output, packet, record_bytes, preface);
+	if (ends_run(outputs, output, packet))
+		return LOST;
 	if (batch->piece_count == batch->piece_capacity)
 		return NO_ROOM;
 	bytes = preface->header_bytes + preface->blocks_bytes + preface->iface_bytes + record_bytes;

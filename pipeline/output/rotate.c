@@ -66,6 +66,18 @@ void cw_output_end_file(struct cw_outputs *outputs, struct cw_output *output)
 	output->turn.file = NULL;
 }
 
+bool cw_output_has_all_files(const struct cw_output *output)
+{
+	return output->rule->stop_files && !output->turn.restart &&
+	       output->turn.file_count >= output->rule->stop_files;
+}
+
+void cw_output_stop_run(struct cw_outputs *outputs, struct cw_output *output)
+{
+	output->limits.is_at_limit = true;
+	cw_run_stop_reading(outputs->run);
+}
+
 void cw_output_rotate_by_clock(struct cw_outputs *outputs, struct cw_output *output)
 {
 	uint64_t now_ns;
@@ -73,6 +85,9 @@ void cw_output_rotate_by_clock(struct cw_outputs *outputs, struct cw_output *out
 	if (!output->limits.rotate_every_ns || !output->turn.file || !output->turn.file_records)
 		return;
 	now_ns = cw_wall_ns();
-	if (now_ns >= GRACE_NS && now_ns - GRACE_NS >= output->turn.period_end_ns)
-		cw_output_end_file(outputs, output);
+	if (now_ns < GRACE_NS || now_ns - GRACE_NS < output->turn.period_end_ns)
+		return;
+	cw_output_end_file(outputs, output);
+	if (cw_output_has_all_files(output))
+		cw_output_stop_run(outputs, output);
 }

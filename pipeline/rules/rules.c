@@ -221,8 +221,9 @@ static int check_ending(const struct cw_rule *rule, struct cw_error *error)
 
 bool cw_rule_is_numbered(const struct cw_rule *rule, const struct cw_template *name)
 {
-	return cw_rule_rotates(rule) && !name->is_stdout && !name->has_kind[CW_PART_TIME] &&
-	       !name->has_kind[CW_PART_SEQ];
+	/* The only file of a run keeps its name. */
+	return cw_rule_rotates(rule) && rule->stop_files != 1 && !name->is_stdout &&
+	       !name->has_kind[CW_PART_TIME] && !name->has_kind[CW_PART_SEQ];
 }
 
 const char *cw_rule_file_setting(const struct cw_rules *rules, const struct cw_rule *rule)

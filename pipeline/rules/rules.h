@@ -45,6 +45,7 @@ struct cw_rule {
 	struct cw_access access;   /* modes and group of the files */
 	char *group;               /* name or number of access.group, unless that is set; or NULL */
 	char **hook;               /* command to run for each complete file, NULL-ended; or NULL */
+	uint64_t stop_files;       /* files that end the run once complete; 0 = none do */
 	uint64_t ring_files;       /* files to keep; 0 = all */
 	uint64_t ring_bytes;       /* bytes of files to keep; 0 = all; needs rotate_bytes */
 	uint32_t priority;         /* rules of higher priority lose shared file space last */

@@ -45,6 +45,20 @@ class Clock(live.Test):
                 self.assertGreater(len(files), len(first))
                 self.expect_all(live.Shape(800), files)
 
+    def test_a_run_ends_with_its_last_file(self):
+        """By the clock. What comes after the first file's period is left out."""
+        shape = live.Shape(100)
+        capture = self.capture("-i", "in", "-f", "udp", "-w", self.path("a.pcap"), "-f", "udp",
+                               "-w", self.path("b.pcap"), "-G", "0.3", "-W", "1")
+        live.send(shape)
+        report = self.report_of(capture.wait())
+        self.assertEqual([os.path.basename(file) for file in self.files_of(report)],
+                         ["a.pcap", "b.pcap"])
+        for rule in report["rules"]:
+            self.assertEqual(rule["written"] + rule["left_out_total"], rule["matched"])
+            self.assertEqual(len(e2e.read_capture(rule["files"][0]).packets), rule["written"])
+            self.assertGreater(rule["written"], 0)
+
     def test_periods_in_full_flow(self):
         """Every file holds one period's packets only, and all are there."""
         shape = live.Shape(e2e.scaled(60_000, 10_000))

@@ -179,6 +179,39 @@ class Rotation(e2e.Test):
         self.assertEqual(len(e2e.read_capture(self.path("a.00002.pcap")).packets), 25)
         self.assertEqual(len(e2e.read_capture(self.path("a.00003.pcap")).packets), 10)
 
+    def test_a_run_stops_after_files(self):
+        packets = list(self.packets(200, jumps=False))
+        source = self.write("in.pcap", e2e.pcap(packets))
+        for words, limits, count, name in (
+                (["-b", "packets:10", "-a", "files:3"], {"count": 10}, 3, "a.{:05}.pcap"),
+                (["-C", "2000B", "-a", "files:4"], {"size": 2000}, 4, "a.{:05}.pcap"),
+                (["-G", "0.1", "-W", "5"], {"every": e2e.NS // 10, "aligned": False}, 5,
+                 "a.{:05}.pcap"),
+                (["-G", "0.1", "-W", "1"], {"every": e2e.NS // 10, "aligned": False}, 1, "a.pcap"),
+                (["-a", "filesize:3000B"], {"size": 3000}, 1, "a.pcap"),
+                (["-a", "packets:25"], {}, 1, "a.pcap")):
+            wanted = [e2e.pcap(file) for file in self.model(packets, **limits)[:count]]
+            if words[1] == "packets:25":
+                wanted = [e2e.pcap(packets[:25])]
+            for threads in THREADS:
+                with self.subTest(words=words, threads=threads):
+                    files, = self.outputs("-r", source, "-w", "a.pcap", *words, "-t", threads)
+                    self.assertEqual([content for _, content in files], wanted)
+                    self.assertEqual([one for one, _ in files],
+                                     [name.format(number) for number in range(1, count + 1)])
+
+    def test_a_stop_without_what_it_needs_is_refused(self):
+        source = self.write("in.pcap", e2e.pcap(self.packets(3)))
+        for words, says in ((["-a", "files:3"], "needs files that end"),
+                            (["-a", "filesize:3", "-C", "1"], "exclude each other"),
+                            (["-a", "filesize:3", "-b", "filesize:1"], "exclude each other"),
+                            (["-a", "duration:3"], "for a live capture"),
+                            (["-a", "file:3"], "duration:, filesize:, packets: or files:")):
+            done = e2e.capweir("split", "-r", source, "-w", self.path("a.pcap"), *words)
+            self.assertEqual(done.status, 2, words)
+            self.assertIn(says, done.err)
+        self.assertEqual(os.listdir(self.directory), ["in.pcap"])
+
     def test_rules_with_names_that_can_meet_are_refused(self):
         source = self.write("in.pcap", e2e.pcap(self.packets(3)))
         for first, second in (("a.pcap", "a.00001.pcap"), ("a.pcap", "a.{seq:05}.pcap"),

@@ -56,6 +56,8 @@ struct cw_rules_arguments {
 	uint64_t rotate_every_ns;
 	bool is_rotate_aligned; /* -b interval: */
 	uint64_t ring_files;
+	uint64_t stop_files;  /* -a files: */
+	uint64_t stop_bytes;  /* -a filesize: */
 	uint32_t file_mode;   /* 0: not given */
 	uint32_t folder_mode; /* 0: not given */
 	const char *group;

@@ -18,7 +18,6 @@ static const struct {
      "changes how tcpdump prints packets; capweir prints none: leave it out"},
     {"ETMm", " print ", "is for printing; capweir does not print packets: -w - | tcpdump -r -"},
     {"I", " monitor-mode ", "is not in this version"},
-    {"a", " autostop ", "is unknown: use --duration, -c or -b"},
     {"", " version ", "goes without a command: capweir --version"},
 };
 

@@ -179,7 +179,8 @@ const struct cw_option_row cw_option_rows[] = {
      .more = "SECONDS count from the first packet of the current file."},
     {'W', "file-count", "COUNT", CW_GROUP_ROTATION, BOTH, "keep the last COUNT files of a rule",
      AMOUNT(rules.ring_files, CW_COUNT, 1, 1, INT64_MAX), COMMON,
-     .more = "With -C or -b. Older files are removed, in live capture also those of earlier runs."},
+     .more = "With -G and without -C: stop after COUNT files, as tcpdump does. With -C or -b older "
+	     "files are removed, in live capture also those of earlier runs."},
     {0, "adopt", NULL, CW_GROUP_ROTATION, CW_CAPTURE, "add all files of a file ring's names to it",
      FLAG(output.adopts_all), .more = "Without it, only files of earlier runs with its list."},
     {0, "no-adopt", NULL, CW_GROUP_ROTATION, CW_CAPTURE, "leave files of earlier runs alone",
@@ -189,6 +190,10 @@ const struct cw_option_row cw_option_rows[] = {
      .more = "filesize:N (kB), packets:N, duration:S or interval:S (multiples of S seconds since "
 	     "1970) start a new file at that limit; files:N keeps the last N files.",
      .habit = "tcpdump's -b is for printing and not needed here"},
+    {'a', "autostop", "KEY:N", CW_GROUP_ROTATION, BOTH, "stop as dumpcap -a does",
+     OWN(cw_option_take_autostop),
+     .more = "duration:S (live), filesize:N (kB, of the first file), packets:N, or files:N: when "
+	     "the first rule has N complete files."},
     {'z', "hook", "COMMAND", CW_GROUP_ROTATION, BOTH, "run COMMAND with each complete file",
      WORD(rules.hook),
      .more = "A program, started without a shell; its only argument is the file's name."},

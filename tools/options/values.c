@@ -194,6 +194,42 @@ int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_r
 	    name, text);
 }
 
+int cw_option_take_autostop(struct cw_arguments *arguments, const struct cw_option_row *row,
+			    const struct cw_option_value *value, struct cw_error *error)
+{
+	const struct {
+		const char *key;
+		struct cw_amount amount;
+		uint64_t *to;
+	} keys[] = {
+	    {"duration:",
+	     {CW_TIME, CW_NS_PER_S, NS_PER_MS, UINT64_C(366) * 86400 * CW_NS_PER_S},
+	     &arguments->live.duration_ms},
+	    {"filesize:", {CW_SIZE, 1000, 1, UINT64_MAX}, &arguments->rules.stop_bytes},
+	    {"packets:", {CW_COUNT, 1, 1, UINT64_MAX}, &arguments->output.packet_count},
+	    {"files:", {CW_COUNT, 1, 1, UINT32_MAX}, &arguments->rules.stop_files},
+	};
+	char name[NAME_BYTES], option[2 * NAME_BYTES];
+	int result;
+
+	name_of(row, value, name);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(keys); i++) {
+		size_t bytes = strlen(keys[i].key);
+
+		if (strncmp(value->text, keys[i].key, bytes) != 0)
+			continue;
+		snprintf(option, sizeof(option), "%s %s", name, keys[i].key);
+		result = parse(option, value->text + bytes, &keys[i].amount, keys[i].to, error);
+		if (result == 0 && keys[i].amount.kind == CW_TIME)
+			*keys[i].to = (*keys[i].to + NS_PER_MS / 2) / NS_PER_MS;
+		return result;
+	}
+	return cw_error_set(error, -EINVAL,
+			    "%s takes duration:, filesize:, packets: or files: and a number, not "
+			    "'%s'",
+			    name, value->text);
+}
+
 int cw_option_take_mode(struct cw_arguments *arguments, const struct cw_option_row *row,
 			const struct cw_option_value *value, struct cw_error *error)
 {

@@ -22,10 +22,12 @@ int cw_option_number(const char *option, const char *text, uint64_t least, uint6
 int cw_option_take(struct cw_arguments *arguments, const struct cw_option_row *row,
 		   const struct cw_option_value *value, struct cw_error *error);
 
-/* The functions that rows name: dumpcap's -b, -G, octal modes, 1/N, a power of two, a list of
- * files, a factor. */
+/* The functions that rows name: dumpcap's -b and -a, -G, octal modes, 1/N, a power of two, a list
+ * of files, a factor. */
 int cw_option_take_ring(struct cw_arguments *arguments, const struct cw_option_row *row,
 			const struct cw_option_value *value, struct cw_error *error);
+int cw_option_take_autostop(struct cw_arguments *arguments, const struct cw_option_row *row,
+			    const struct cw_option_value *value, struct cw_error *error);
 int cw_option_take_period(struct cw_arguments *arguments, const struct cw_option_row *row,
 			  const struct cw_option_value *value, struct cw_error *error);
 int cw_option_take_mode(struct cw_arguments *arguments, const struct cw_option_row *row,

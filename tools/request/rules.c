@@ -115,6 +115,46 @@ static int set_access(const struct cw_arguments *arguments, struct cw_rule *rule
 	return cw_rule_find_group(rule, is_start, error);
 }
 
+/* Returns whether -W ends the run: beside -G alone, as in tcpdump. */
+static bool is_file_limit(const struct cw_arguments *arguments)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+
+	return cw_arguments_have(arguments, "file-count") &&
+	       cw_arguments_have(arguments, "rotate-seconds") && !asked->rotate_bytes &&
+	       !asked->rotate_packets && !asked->stop_bytes;
+}
+
+static uint64_t stop_files(const struct cw_arguments *arguments)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+
+	if (asked->stop_bytes)
+		return 1;
+	return asked->stop_files          ? asked->stop_files
+	       : is_file_limit(arguments) ? asked->ring_files
+					  : 0;
+}
+
+/* Refuses -a with what it excludes or lacks. Returns 0 or CW_EXIT_USAGE. */
+static int check_stop(const struct cw_arguments *arguments, const struct cw_rules *rules)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+	bool rotates = false;
+
+	for (uint32_t index = 0; index < rules->count; index++)
+		rotates |= cw_rule_rotates(&rules->rules[index]);
+	if (asked->stop_bytes && asked->rotate_bytes)
+		return cw_refuse("-a filesize: and -C or -b filesize: exclude each other: give one "
+				 "of them");
+	if (asked->stop_files && !rotates)
+		return cw_refuse("-a files: needs files that end: add -C, -G or -b");
+	if (cw_arguments_have(arguments, "autostop") && arguments->live.duration_ms &&
+	    !arguments->devices.count && arguments->command != CW_CHECK)
+		return cw_refuse("-a duration: is for a live capture: capture with -i");
+	return 0;
+}
+
 /* Sets the file limits, modes and group of the command line in rules without them. */
 static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *rules, bool is_start,
 		       struct cw_error *error)
@@ -126,11 +166,13 @@ static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		struct cw_rule *rule = &rules->rules[index];
 
 		if (!rule->rotate_bytes)
-			rule->rotate_bytes = asked->rotate_bytes;
+			rule->rotate_bytes =
+			    asked->stop_bytes ? asked->stop_bytes : asked->rotate_bytes;
 		if (!rule->rotate_packets)
 			rule->rotate_packets = asked->rotate_packets;
-		if (!rule->ring_files)
+		if (!rule->ring_files && !is_file_limit(arguments))
 			rule->ring_files = asked->ring_files;
+		rule->stop_files = stop_files(arguments);
 		if (!rule->rotate_every_ns) {
 			rule->rotate_every_ns = asked->rotate_every_ns;
 			rule->is_rotate_from_first = !asked->is_rotate_aligned;
@@ -204,15 +246,11 @@ int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 		if (result)
 			result = cw_refuse("%s", error.text);
 	}
-	if (result == 0 && cw_arguments_have(arguments, "file-count") && asked->rotate_every_ns &&
-	    !asked->rotate_bytes && !asked->rotate_packets)
-		result = cw_refuse(
-		    "-W with -G and without -C, to stop after N files, is not in this "
-		    "version; -b files:%llu keeps the last %llu files",
-		    (unsigned long long)asked->ring_files, (unsigned long long)asked->ring_files);
 	if (result == 0 && limit_rules(arguments, rules, true, &error) < 0)
 		result =
 		    error.code == -ENOMEM ? cw_complain_no_memory() : cw_refuse("%s", error.text);
+	if (result == 0)
+		result = check_stop(arguments, rules);
 	if (result == 0 && (arguments->json || arguments->output.counts) &&
 	    arguments->command != CW_CHECK && writes_to_stdout(rules))
 		result = cw_refuse(

@@ -48,6 +48,7 @@ static const struct {
     {"adopt", "true"},
     {"no-adopt", "true"},
     {"ring-buffer", "files:9"},
+    {"autostop", "files:9"},
     {"hook", "gzip"},
     {"hook-timeout", "5"},
     {"no-promiscuous-mode", "true"},
