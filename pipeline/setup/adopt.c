@@ -4,6 +4,7 @@
  * what a killed run left unfinished, and adopts the list's files that are still there unchanged.
  * Nothing else is touched. Every step leaves the list true, so it may be interrupted anywhere.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,6 +20,8 @@
 #include "pipeline/setup/setup.h"
 
 #define NAME_TRIES_MAX 100u
+#define PARTS_TOLD_MAX 10u
+#define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
 
 /* A file of the list that this run takes over. */
 struct found {
@@ -286,6 +289,58 @@ static int find_unlisted(struct adoption *adoption)
 	return failure;
 }
 
+/* Returns whether this is the hidden name of an unfinished file of the ring's names that is in no
+ * list, and that nobody writes. */
+static bool is_foreign_part(struct adoption *adoption, const char *name)
+{
+	const struct cw_output *output = adoption->output;
+	size_t bytes = strlen(name);
+	struct stat status;
+	uint64_t number;
+	int fd;
+
+	if (*name != '.' || bytes <= PART_EXTRA_BYTES ||
+	    strcmp(name + bytes - strlen(".part"), ".part") != 0)
+		return false;
+	path_of(adoption, name + 1);
+	adoption->path[adoption->folder_bytes + bytes - PART_EXTRA_BYTES] = '\0';
+	if (!cw_template_match(output->name, output->rule->name, adoption->path, &number))
+		return false;
+	for (uint32_t index = 0; index < adoption->files.count; index++) {
+		const char *hidden = adoption->files.at[index].hidden;
+
+		if (hidden && !strcmp(hidden, name))
+			return false;
+	}
+	fd = open_part(adoption, name, &status);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Names unfinished files of other runs in the list's folder, which stay as they are. */
+static void say_foreign_parts(struct adoption *adoption)
+{
+	int fd = openat(adoption->list->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	uint32_t count = 0;
+
+	while (stream && count < PARTS_TOLD_MAX && (entry = readdir(stream)) != NULL) {
+		if (!is_foreign_part(adoption, entry->d_name))
+			continue;
+		count++;
+		cw_run_tell(adoption->outputs->run, CW_NOTE,
+			    "%s is an unfinished file of another run: \"capweir %s %s\" reads it",
+			    path_of(adoption, entry->d_name),
+			    adoption->output->name->is_zst ? "split -r" : "repair", adoption->path);
+	}
+	if (stream)
+		closedir(stream);
+	else if (fd >= 0)
+		close(fd);
+}
+
 /* ---- one ring ---- */
 
 static int compare_found(const void *left, const void *right)
@@ -381,6 +436,7 @@ static int adopt(struct adoption *adoption)
 	failure = find_unlisted(adoption);
 	if (failure)
 		goto out;
+	say_foreign_parts(adoption);
 	adoption->found = calloc(adoption->files.count + 1u, sizeof(*adoption->found));
 	failure = adoption->found ? 0 : -ENOMEM;
 	for (uint32_t index = 0; index < adoption->files.count && !failure; index++)

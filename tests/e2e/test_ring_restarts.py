@@ -156,7 +156,13 @@ class Restarts(Ring):
             self.write(f"out/x.{number:05}.pcap", b"theirs")
         os.symlink("nowhere", self.path("out/x.00006.pcap"))
         theirs = self.names()
+        self.write("out/.x.00009.pcap.abcdef.part", b"theirs")
+        self.write("out/.y.00009.pcap.abcdef.part", b"theirs")
         capture = self.start()
+        part = self.path("out/.x.00009.pcap.abcdef.part")
+        self.assertIn(f"{part} is an unfinished file of another run: \"capweir repair {part}\"",
+                      capture.text())
+        self.assertNotIn(".y.00009", capture.text())
         self.assertIn("5 files here match and are not this file ring's; --adopt adds them",
                       capture.text())
         self.send(capture, 50)
