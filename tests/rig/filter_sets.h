@@ -151,7 +151,7 @@ static inline void sets_random(struct random *random, uint32_t depth, char *text
 	sets_random(random, depth - 1, left, half);
 	sets_random(random, depth - 1, right, half);
 	if (kind >= 24)
-		snprintf(text, room, "not (%s)", left);
+		snprintf(text, room, "not (%.*s)", (int)half, left);
 	else
 		snprintf(text, room, forms[random_below(random, 6)], left, right);
 }
