@@ -64,7 +64,7 @@ static void load_families(const bool *is_allowed)
 	for (unsigned int family = 0; family < FAMILIES_MAX; family++)
 		if (!is_allowed[family])
 			check(seccomp_rule_add(list, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket),
-					       1, SCMP_A0(SCMP_CMP_EQ, family)),
+					       1, SCMP_A0(SCMP_CMP_EQ, family, 0)),
 			      "families");
 	load(list, "families");
 }
@@ -96,7 +96,7 @@ static void load_realtime(void)
 
 	for (int policy = SCHED_FIFO; policy <= SCHED_RR; policy++)
 		check(seccomp_rule_add(list, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_setscheduler), 1,
-				       SCMP_A1(SCMP_CMP_EQ, (uint64_t)policy)),
+				       SCMP_A1(SCMP_CMP_EQ, (uint64_t)policy, 0)),
 		      "sched_setscheduler");
 	load(list, "RestrictRealtime");
 }
