@@ -108,6 +108,13 @@ int cw_entry_lock(int fd)
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
+void cw_entry_unlock(int fd)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	(void)fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 /* Opens the entry's folder for the access (O_PATH or O_RDONLY). Returns its descriptor or -errno.
  */
 static int open_directory(const struct cw_entry *entry, int access)

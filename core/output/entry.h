@@ -105,4 +105,8 @@ int cw_entry_sync(int fd, int (*sync)(int fd));
  * another process holds it; or the errno of a file system without locks. */
 int cw_entry_lock(int fd);
 
+/* Unlocks the file. Closing it is not enough: a write that io_uring has completed may hold the open
+ * file description a little longer. */
+void cw_entry_unlock(int fd);
+
 #endif

@@ -76,6 +76,8 @@ int cw_outfile_close_fd(struct cw_outfile *file)
 	file->fd = -1;
 	if (fd < 0 || file->entry.kind == CW_ENTRY_BORROWED)
 		return 0;
+	if (file->entry.kind == CW_ENTRY_REGULAR)
+		cw_entry_unlock(fd);
 	if (close(fd) && errno != EINTR) /* on Linux, EINTR means closed */
 		return -errno;
 	return 0;

@@ -260,9 +260,36 @@ static void a_full_device_is_a_failure(void **state)
 	assert_true(exists("/dev/full"));
 }
 
+/* As a write of io_uring does that has just completed. */
+static void a_file_reopens_although_its_open_file_lives_on(void **state)
+{
+	struct cw_outfile *file = open_file(in_folder("lives.pcap"), plain);
+	char link[64], path[600];
+	int copy = -1;
+
+	(void)state;
+	for (int fd = 3; fd < 256 && copy < 0; fd++) {
+		ssize_t bytes;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		bytes = readlink(link, path, sizeof(path) - 1);
+		path[bytes > 0 ? bytes : 0] = '\0';
+		if (!strcmp(path, cw_outfile_part_path(file)))
+			copy = dup(fd);
+	}
+	assert_true(copy >= 0);
+	assert_int_equal(cw_outfile_evict(file), 0);
+	if (cw_outfile_open(file, &error))
+		fail_msg("%s", error.text);
+	close(copy);
+	assert_int_equal(cw_outfile_publish(file, &error), 0);
+	cw_outfile_free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_file_reopens_although_its_open_file_lives_on),
 	    cmocka_unit_test(a_file_appears_whole_under_its_name),
 	    cmocka_unit_test(bad_names_are_refused_before_any_system_call),
 	    cmocka_unit_test(targets_that_cannot_be_written_are_errors),
