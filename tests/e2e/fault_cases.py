@@ -80,7 +80,7 @@ CALLS = {
 # (scenario, call, complaint): without memory the filters are not joined or are no machine code, and
 # the output says so
 EXPECTED = tuple(("filter", call, "SILENT: standard output differs")
-                 for call in ("malloc", "mmap", "fcntl"))
+                 for call in ("malloc", "mmap", "fcntl", "pwrite"))
 # Never for ever: the caller may repeat the call without end.
 PASSING = ("EINTR", "EAGAIN", "ENOBUFS")
 

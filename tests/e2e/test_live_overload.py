@@ -39,37 +39,38 @@ class Pipe:
 class Overload(live.Test):
     """At a rate that does not fit, the books say how many are missing, exactly."""
 
-    SMALL = ("--block-size", 65536, "-B", 512, "-s", 200)
-    COUNT = max(SOME, 20000)  # more than fits
+    SMALL = ("--block-size", 65536, "-B", 512, "-s", 200)  # rings of 4 MiB, the least
+    COUNT = max(SOME, 20000)  # more than fits into a ring, as 200 bytes and their header
 
-    def overrun(self, *arguments, status=0):
+    def overrun(self, *arguments, queues=1, status=0):
         """More packets than the rings hold, while nobody reads them; the report."""
         path = self.path("all.pcap")
-        shape = live.Shape(self.COUNT, size=64, size_max=100)
-        capture = self.capture("-i", "in", "-w", path, *self.SMALL, *arguments)
+        count = self.COUNT * queues
+        shape = live.Shape(count, size=180, size_max=200)
+        capture = self.capture("-i", "in", "-w", path, "--queues", queues, *self.SMALL, *arguments)
         live.send(shape.part(0, 1000))
         capture.wait_seen(1000)
         capture.freeze()
-        live.send(shape.part(1000, self.COUNT - 2000), rate=0)
+        live.send(shape.part(1000, count - 2000), rate=0)
         capture.signal(signal.SIGCONT)
-        live.send(shape.part(self.COUNT - 1000, 1000))
-        capture.wait_seen(self.COUNT)
+        live.send(shape.part(count - 1000, 1000))
+        capture.wait_seen(count)
         result = capture.stop()
         report = self.report_of(result, status)
         dropped = self.sum_of(report, "kernel_dropped")
-        self.assertEqual(self.sum_of(report, "kernel_seen"), self.COUNT)
+        self.assertEqual(self.sum_of(report, "kernel_seen"), count)
         self.assertGreater(dropped, 0)
         self.assertGreater(self.sum_of(report, "freezes"), 0)
         self.assertEqual(self.sum_of(report, "left"), 0)
-        self.assertEqual(report["books"]["in_files"], self.COUNT - dropped)
-        self.expect(live.check(shape, [path]), packets=self.COUNT - dropped, missing=dropped,
+        self.assertEqual(report["books"]["in_files"], count - dropped)
+        self.expect(live.check(shape, [path]), packets=count - dropped, missing=dropped,
                     first=0)
         return result
 
     def test_what_the_kernel_dropped_is_counted(self):
         for queues in (1, 2, 4):
             with self.subTest(queues=queues):
-                self.overrun("--queues", queues)
+                self.overrun(queues=queues)
 
     def test_more_drops_than_allowed_are_exit_3(self):
         self.overrun("--max-drop", 0, status=3)

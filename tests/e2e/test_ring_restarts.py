@@ -160,8 +160,8 @@ class Restarts(Ring):
         self.write("out/.y.00009.pcap.abcdef.part", b"theirs")
         capture = self.start()
         part = self.path("out/.x.00009.pcap.abcdef.part")
-        self.assertIn(f"{part} is an unfinished file of another run: \"capweir repair {part}\"",
-                      capture.text())
+        capture.wait_line(f"{part} is an unfinished file of another run: \"capweir repair {part}\"")
+        capture.wait_line("this file ring's")
         self.assertNotIn(".y.00009", capture.text())
         self.assertIn("5 files here match and are not this file ring's; --adopt adds them",
                       capture.text())

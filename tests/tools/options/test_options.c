@@ -228,10 +228,13 @@ static void modes_are_octal(void **state)
 	(void)state;
 	assert_int_equal(parse(&arguments, "file-mode", "", "640"), 0);
 	assert_int_equal(arguments.rules.file_mode, 0640);
+	cw_arguments_fini(&arguments);
 	assert_int_equal(parse(&arguments, "file-mode", "", "0666"), 0);
 	assert_int_equal(arguments.rules.file_mode, 0666);
+	cw_arguments_fini(&arguments);
 	assert_int_equal(parse(&arguments, "folder-mode", "", "0o777"), 0);
 	assert_int_equal(arguments.rules.folder_mode, 0777);
+	cw_arguments_fini(&arguments);
 	for (size_t i = 0; i < CW_ARRAY_COUNT(refused); i++)
 		check_refused("file-mode", "", refused[i]);
 	check_refused("folder-mode", "", "0600");
