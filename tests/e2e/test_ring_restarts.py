@@ -80,7 +80,7 @@ class Restarts(Ring):
         with open(self.path("out", parts[0]), "ab") as file:
             file.write(b"torn")
         capture = self.start()
-        self.assertIn("of which 1 had to be completed", capture.text())
+        capture.wait_line("of which 1 had to be completed")
         self.assertEqual(self.names(), [f"x.{number:05}.pcap" for number in (1, 2, 3)])
         self.expect_all(live.Shape(50), self.paths())
         self.send(capture, 10)
@@ -131,7 +131,7 @@ class Restarts(Ring):
         self.rules(files=1)
         capture = self.start()
         is_root = os.geteuid() == 0
-        self.assertIn(f"1 missing, {3 + is_root} changed", capture.text())
+        capture.wait_line(f"1 missing, {3 + is_root} changed")
         self.send(capture, 25)
         self.report_of(capture.stop())
         left = [*names[:3], *names[4:5], "x.00008.pcap"] if is_root else \
@@ -163,8 +163,7 @@ class Restarts(Ring):
         capture.wait_line(f"{part} is an unfinished file of another run: \"capweir repair {part}\"")
         capture.wait_line("this file ring's")
         self.assertNotIn(".y.00009", capture.text())
-        self.assertIn("5 files here match and are not this file ring's; --adopt adds them",
-                      capture.text())
+        capture.wait_line("5 files here match and are not this file ring's; --adopt adds them")
         self.send(capture, 50)
         self.report_of(capture.stop())
         ours = [f"x.{number:05}.pcap" for number in (7, 8, 9)]
@@ -175,7 +174,7 @@ class Restarts(Ring):
         more = [f"x.{number:05}.pcap" for number in (10, 11, 12)]
         self.assertEqual(self.names(), theirs + ours + more)
         capture = self.start("--adopt")
-        self.assertIn("11 files of earlier runs adopted", capture.text())
+        capture.wait_line("11 files of earlier runs adopted")
         self.send(capture, 10)
         report = self.report_of(capture.stop())
         self.assertEqual(self.names(), ["x.00006.pcap", "x.00011.pcap", "x.00012.pcap",
