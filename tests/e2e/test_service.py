@@ -51,8 +51,8 @@ class Notify(live.Test):
             environment = dict(os.environ, NOTIFY_SOCKET=name)
             capture = self.capture("-i", "in", "-w", self.path("all.pcap"), env=environment)
             self.assertEqual(manager.recv(4096), b"READY=1")
-            self.assertEqual(manager.recv(4096), b"STATUS=0 packets, 0 dropped, 0 lost; 1 rule, "
-                             b"generation 1")
+            self.assertEqual(manager.recv(4096), b"STATUS=0 packets; dropped by the kernel 0, by "
+                             b"the interface 0; 1 rule, generation 1")
             live.send(live.Shape(100))  # what comes after READY is captured
             capture.wait_seen(100)
             capture.signal()

@@ -32,7 +32,7 @@ void cw_session_tell_reloading(void *context)
 /* Returns whether an interface is missing, which changes soon. */
 static bool describe(struct cw_session *run, char *text, size_t text_bytes)
 {
-	char packets[CW_NUMBER_BYTES], dropped[CW_NUMBER_BYTES], lost[CW_NUMBER_BYTES];
+	char packets[CW_NUMBER_BYTES], dropped[CW_NUMBER_BYTES], before[CW_NUMBER_BYTES];
 	struct cw_reload_status reload;
 	struct cw_progress progress;
 	char missing[128];
@@ -41,11 +41,12 @@ static bool describe(struct cw_session *run, char *text, size_t text_bytes)
 	cw_pipeline_reload_status(run->pipeline, &reload);
 	cw_pipeline_missing(run->pipeline, missing, sizeof(missing));
 	snprintf(text, text_bytes,
-		 "%s%s%s%s packets, %s dropped, %s lost; %u rule%s, generation %" PRIu64 "%s",
+		 "%s%s%s%s packets; dropped by the kernel %s, by the interface %s; %u rule%s, "
+		 "generation %" PRIu64 "%s",
 		 missing[0] ? "waiting for " : "", missing, missing[0] ? "; " : "",
 		 cw_format_count(progress.packets, packets),
 		 cw_format_count(progress.kernel_dropped, dropped),
-		 cw_format_count(progress.lost_before_tap, lost), reload.rule_count,
+		 cw_format_count(progress.lost_before_tap, before), reload.rule_count,
 		 cw_plural(reload.rule_count), reload.generation,
 		 reload.served && !reload.was_accepted ? "; last reload refused" : "");
 	return missing[0];
