@@ -23,6 +23,9 @@ PACKAGES = ("systemd systemd-sysv dbus libnss-systemd iproute2 libbpf1 libcap-ng
             "libzstd1 zlib1g").split()
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 POWER_OFF = signal.SIGRTMIN + 4
+# What a host has and a container lacks: for AF_XDP, limits of addresses (IPAddressDeny=), Landlock.
+CAPABILITIES = "CAP_BPF,CAP_IPC_LOCK,CAP_NET_ADMIN,CAP_SYS_NICE"
+CALLS = "bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 
 def why_not():
@@ -45,7 +48,8 @@ def why_not():
 
 
 class Machine:
-    """Boots at once; stop() powers off. `root` is its file system, `leader` its first process."""
+    """Boots on demand, more than once; stop() powers off and removes it. `root` is its file system,
+    `leader` its first process."""
 
     def __init__(self):
         self.place = tempfile.mkdtemp(prefix="capweir-machine-")
@@ -62,9 +66,10 @@ class Machine:
     def boot(self):
         """Until the machine reports that it is ready."""
         command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
-                   "--private-network", "--console=pipe", "--notify-ready=yes", "--directory",
-                   self.root]
-        address = os.path.join(self.place, "notify")
+                   "--private-network", "--console=pipe", "--notify-ready=yes",
+                   "--capability=" + CAPABILITIES, "--system-call-filter=" + CALLS,
+                   "--directory", self.root]
+        address = os.path.join(tempfile.mkdtemp(dir=self.place), "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(address)
             manager.settimeout(e2e.TIMEOUT)
@@ -97,9 +102,14 @@ class Machine:
             subprocess.run(["nsenter", "-t", self.leader, "-m", "sh", "-c", "cat >\"$1\"", "sh",
                             to], stdin=file, check=True)
 
+    def power_off(self):
+        """As an operator does it: services are stopped."""
+        os.kill(int(self.leader), POWER_OFF)
+        self.process.wait(e2e.TIMEOUT)
+        self.process = None
+
     def stop(self):
         if self.process:
-            os.kill(int(self.leader), POWER_OFF)
-            self.process.wait(e2e.TIMEOUT)
+            self.power_off()
         subprocess.run(["umount", self.root, self.place], check=True)
         os.rmdir(self.place)
