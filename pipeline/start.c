@@ -210,7 +210,7 @@ static int setup_rings(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	struct cw_outputs *outputs = &pipeline->outputs;
 	uint32_t list_count = 0;
-	int result = cw_setup_rings(outputs, outputs->at, outputs->count,
+	int result = cw_setup_rings(outputs, outputs->at, outputs->count, NULL,
 				    pipeline->run.options.rules, error);
 
 	for (uint32_t index = 0; index < outputs->count; index++) {

@@ -290,6 +290,24 @@ static int name_part(struct cw_outfile *file, struct cw_entry_outcome *outcome)
 	return status;
 }
 
+int cw_outfile_enlist(struct cw_outfile *file, const struct cw_listing *listing)
+{
+	const struct cw_entry *entry = &file->entry;
+	const struct cw_ring_file listed = {.name = (char *)(uintptr_t)listed_name(file),
+					    .is_complete = true,
+					    .bytes = (uint64_t)entry->published_bytes,
+					    .mtime_ns = cw_ring_time_ns(&entry->published_time),
+					    .content_bytes = cw_outfile_reached(file)};
+	int status;
+
+	if (file->options.listing)
+		return 0;
+	status = listing->note_file(listing->context, &listed);
+	if (!status)
+		file->options.listing = listing;
+	return status;
+}
+
 static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
 	struct cw_entry_outcome outcome = {.step = "finish writing"};

@@ -158,6 +158,10 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 int cw_outfile_adopt(struct cw_outfile **file, const char *path, const struct stat *status,
 		     const struct cw_outfile_options *options);
 
+/* Enters a published regular file in the list of a ring that began after it. Does nothing to a file
+ * that has a list. Returns 0 or a negative errno. */
+int cw_outfile_enlist(struct cw_outfile *file, const struct cw_listing *listing);
+
 /* Closes and removes the .part file; with `keep_part`, only closes it. Returns 0, or a negative
  * errno if the .part file stays. */
 int cw_outfile_discard(struct cw_outfile *file, bool keep_part);

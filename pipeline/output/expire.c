@@ -23,6 +23,13 @@ void cw_output_note_end(struct cw_outputs *outputs, struct cw_output *output)
 	outputs->turn.kept_bytes += file->turn.kept_bytes;
 }
 
+/* What a file ring has on the disk. */
+struct ring_use {
+	uint64_t files;
+	uint64_t bytes;
+	struct cw_output *oldest; /* whose oldest file is the ring's oldest one; NULL: none ended */
+};
+
 static bool has_ended_file(const struct cw_output *output)
 {
 	return output->turn.kept_first && output->turn.kept_first->turn.is_ended;
@@ -49,7 +56,7 @@ static struct cw_output *find_least(struct cw_outputs *outputs)
 	for (uint32_t index = 0; index < outputs->count; index++) {
 		struct cw_output *output = &outputs->at[index];
 
-		if (output->shared.state != CW_OUTPUT_USED || !has_ended_file(output))
+		if (output->shared.state == CW_OUTPUT_FREE || !has_ended_file(output))
 			continue;
 		if (!least || output->limits.priority < least->limits.priority ||
 		    (output->limits.priority == least->limits.priority &&
@@ -70,17 +77,71 @@ static void free_spent(struct cw_outputs *outputs, struct cw_output *output)
 	/* [SPENT-1] acquire: the writer's state of the file. */
 	while ((file = turn->files_first) != NULL && file != turn->kept_first &&
 	       atomic_load_explicit(&file->is_spent, memory_order_acquire) &&
-	       (file->is_adopted || file->writer.is_expired)) {
-		if (!file->is_adopted) {
+	       ((file->is_adopted && !file->is_inherited) || file->writer.is_expired)) {
+		if (file->is_inherited) {
+			output->spent.inherited_records += file->writer.anchor.records;
+			output->spent.inherited_files++;
+		} else if (!file->is_adopted) {
 			output->spent.records += file->writer.anchor.records;
 			output->spent.bytes += file->writer.anchor.bytes;
 			output->spent.files++;
-			cw_names_forget(&outputs->names, file->path);
 		}
+		if (!file->is_adopted || file->is_inherited)
+			cw_names_forget(&outputs->names, file->path);
 		turn->files_first = file->turn.next;
 		if (!turn->files_first)
 			turn->files_last = NULL;
 		cw_output_free_file(file);
+	}
+}
+
+/* Counts what another output has in the ring, its file being filled too, and finds the oldest. */
+static void add_user(struct ring_use *use, struct cw_output *other)
+{
+	use->files += other->turn.kept_count + other->turn.has_begun;
+	use->bytes += other->turn.kept_bytes;
+	if (other->turn.has_begun)
+		use->bytes += other->limits.rotate_bytes;
+	if (has_ended_file(other) &&
+	    (!use->oldest || other->turn.kept_first->turn.end_number <
+				 use->oldest->turn.kept_first->turn.end_number))
+		use->oldest = other;
+}
+
+/* Returns what the output's ring has, but for the file that the output fills. After a reload that
+ * replaced an output, both count until the old one is closed. */
+static struct ring_use use_of_ring(struct cw_outputs *outputs, struct cw_output *output)
+{
+	struct ring_use use = {.files = output->turn.kept_count,
+			       .bytes = output->turn.kept_bytes,
+			       .oldest = has_ended_file(output) ? output : NULL};
+
+	if (!output->ring ||
+	    atomic_load_explicit(&output->ring->user_count, memory_order_relaxed) == 1)
+		return use;
+	for (uint32_t index = 0; index < outputs->count; index++) {
+		if (&outputs->at[index] != output && outputs->at[index].ring == output->ring)
+			add_user(&use, &outputs->at[index]);
+	}
+	return use;
+}
+
+/* Removes the oldest files of the output's ring until so much more fits. */
+static void make_room(struct cw_outputs *outputs, struct cw_output *output, uint64_t more_files,
+		      uint64_t more_bytes)
+{
+	const struct cw_output_limits *limits = &output->limits;
+
+	while (limits->ring_files || limits->ring_bytes) {
+		struct ring_use use = use_of_ring(outputs, output);
+
+		if (!use.oldest ||
+		    ((!limits->ring_files || use.files + more_files <= limits->ring_files) &&
+		     (!limits->ring_bytes || use.bytes + more_bytes <= limits->ring_bytes)))
+			return;
+		expire_oldest(outputs, use.oldest);
+		if (use.oldest != output)
+			cw_output_seal_all(outputs, use.oldest);
 	}
 }
 
@@ -93,13 +154,7 @@ void cw_output_make_space(struct cw_outputs *outputs, struct cw_output *output)
 	if (!output->turn.has_begun)
 		outputs->turn.open_bytes += output->limits.rotate_bytes;
 	output->turn.has_begun = true;
-	while (output->limits.ring_files &&
-	       output->turn.kept_count + 1 > output->limits.ring_files && has_ended_file(output))
-		expire_oldest(outputs, output);
-	while (output->limits.ring_bytes &&
-	       output->turn.kept_bytes + output->limits.rotate_bytes > output->limits.ring_bytes &&
-	       has_ended_file(output))
-		expire_oldest(outputs, output);
+	make_room(outputs, output, 1, output->limits.rotate_bytes);
 	while (total_bytes && outputs->turn.kept_bytes + outputs->turn.open_bytes > total_bytes &&
 	       (least = find_least(outputs)) != NULL) {
 		expire_oldest(outputs, least);
@@ -133,8 +188,7 @@ void cw_output_leave_ring(struct cw_outputs *outputs, struct cw_output *output)
 	output->turn.has_begun = false;
 }
 
-/* Returns another output in use of the same ring. */
-static struct cw_output *find_heir(struct cw_outputs *outputs, const struct cw_output *output)
+struct cw_output *cw_output_heir(struct cw_outputs *outputs, const struct cw_output *output)
 {
 	for (uint32_t index = 0; output->ring && index < outputs->count; index++) {
 		struct cw_output *other = &outputs->at[index];
@@ -162,6 +216,7 @@ static void inherit(struct cw_outputs *outputs, struct cw_output *heir, struct c
 	*at = file;
 	if (!file->turn.next)
 		turn->files_last = file;
+	file->is_inherited |= !file->is_adopted;
 	file->is_adopted = true; /* its records are in the books of the output before */
 	turn->kept_count++;
 	turn->kept_bytes += file->turn.kept_bytes;
@@ -170,7 +225,7 @@ static void inherit(struct cw_outputs *outputs, struct cw_output *heir, struct c
 
 void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
 {
-	struct cw_output *heir = find_heir(outputs, output);
+	struct cw_output *heir = cw_output_heir(outputs, output);
 	struct cw_file **at = &output->turn.files_first;
 
 	while (heir && *at) {
@@ -187,6 +242,16 @@ void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
 		if (!file->turn.is_ended)
 			file->turn.kept_bytes = cw_outfile_reached(file->outfile);
 		file->turn.is_ended = true;
+		if (!file->is_adopted) {
+			output->spent.handed_records += file->writer.anchor.records;
+			output->spent.handed_bytes += file->writer.anchor.bytes;
+		}
 		inherit(outputs, heir, file);
+	}
+	if (heir) {
+		bool is_open = heir->turn.file && !heir->turn.file->turn.is_ended;
+
+		make_room(outputs, heir, is_open, is_open ? heir->limits.rotate_bytes : 0);
+		cw_output_seal_all(outputs, heir);
 	}
 }

@@ -61,7 +61,7 @@ struct cw_file_ring *cw_file_ring_new(struct cw_file_ring **rings)
 		return NULL;
 	ring->listing = (struct cw_listing){note_part, note_file, note_gone, number, ring};
 	pthread_mutex_init(&ring->lock, NULL);
-	ring->user_count = 1;
+	atomic_init(&ring->user_count, 1);
 	ring->next = *rings;
 	ring->at = rings;
 	if (ring->next)
@@ -70,9 +70,15 @@ struct cw_file_ring *cw_file_ring_new(struct cw_file_ring **rings)
 	return ring;
 }
 
+struct cw_file_ring *cw_file_ring_use(struct cw_file_ring *ring)
+{
+	atomic_fetch_add_explicit(&ring->user_count, 1, memory_order_relaxed);
+	return ring;
+}
+
 void cw_file_ring_release(struct cw_file_ring *ring)
 {
-	if (!ring || --ring->user_count)
+	if (!ring || atomic_fetch_sub_explicit(&ring->user_count, 1, memory_order_relaxed) != 1)
 		return;
 	*ring->at = ring->next;
 	if (ring->next)

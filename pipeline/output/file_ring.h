@@ -11,6 +11,16 @@
 #include "core/output/outfile.h"
 #include "core/output/ring_list.h"
 
+/* What a run found of the files of earlier runs. */
+struct cw_ring_adopted {
+	uint32_t files;
+	uint64_t bytes;     /* of these */
+	uint32_t recovered; /* of these, unfinished before */
+	uint32_t missing;   /* forgotten: gone */
+	uint32_t changed;   /* forgotten: not as the list says */
+	uint32_t unlisted;  /* of the ring's names, and in no list */
+};
+
 struct cw_file_ring {
 	struct cw_listing listing; /* for the options of the ring's files; constant */
 
@@ -22,14 +32,18 @@ struct cw_file_ring {
 	_Atomic uint64_t next_number; /* higher than those of all files so far */
 
 	/* owner: the start, then the reloader */
-	uint32_t user_count; /* outputs */
-	dev_t device;        /* of the list's folder */
+	_Atomic uint32_t user_count; /* outputs; relaxed: the turn changes theirs */
+	struct cw_ring_adopted adopted;
+	dev_t device; /* of the list's folder */
 	ino_t inode;
 	struct cw_file_ring *next, **at; /* rings of the run; where this one hangs */
 };
 
 /* Makes a ring without a list, used by one output, and hangs it in. NULL: no memory. */
 struct cw_file_ring *cw_file_ring_new(struct cw_file_ring **rings);
+
+/* Adds an output to the ring's users. Returns the ring. */
+struct cw_file_ring *cw_file_ring_use(struct cw_file_ring *ring);
 
 /* Ends one output's use; the last one closes the list. Accepts NULL. */
 void cw_file_ring_release(struct cw_file_ring *ring);

@@ -66,7 +66,8 @@ struct cw_file {
 	bool is_later;         /* its name was made while running, and was not checked before */
 	uint64_t bytes_max;    /* the rule's limit when the file began; 0: no limit */
 	uint64_t header_bytes; /* bytes of the file header, once it is reserved */
-	bool is_adopted;       /* of an earlier run: in no book of this run */
+	bool is_adopted;       /* of an earlier run or output: not in the output's books */
+	bool is_inherited;     /* adopted, of an output that a reload closed */
 	_Atomic bool is_spent; /* expired, and nobody but the turn uses it any more [SPENT-1] */
 	struct cw_file_turn turn;
 	struct cw_file_writer writer;

@@ -250,6 +250,26 @@ static void write_late_blocks(struct cw_outputs *outputs, struct cw_output *outp
 	write_late_statistics(outputs, output);
 }
 
+/* Enters the files in the list of their ring, if a reload began it after them. */
+static void enlist_files(const struct cw_outputs *outputs, const struct cw_output *output)
+{
+	const struct cw_file *file = output->turn.files_first;
+
+	for (; file && output->ring; file = file->turn.next) {
+		int failure = 0;
+
+		if (file->writer.is_published && !file->writer.is_expired && file->cache.is_regular)
+			failure = cw_outfile_enlist(file->outfile, &output->ring->listing);
+		if (!failure)
+			continue;
+		cw_run_tell(outputs->run, CW_WARNING,
+			    "cannot enter %s in the list of its file ring: %s; later runs do not "
+			    "count it",
+			    file->path, strerror(-failure));
+		break;
+	}
+}
+
 void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *empty)
 {
 	if (empty)
@@ -257,6 +277,7 @@ void cw_output_close(struct cw_outputs *outputs, struct cw_output *output, struc
 	write_late_blocks(outputs, output);
 	if (output->writer.file)
 		cw_writer_finish_file(outputs, output, output->writer.file);
+	enlist_files(outputs, output);
 }
 
 void cw_outputs_finish(struct cw_outputs *outputs)

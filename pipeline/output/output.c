@@ -142,6 +142,16 @@ static char *choose_path(struct cw_outputs *outputs, const struct cw_output *out
 	return cw_names_claim(&outputs->names, path);
 }
 
+/* Raises the number that the ring's list has for the next run. Relaxed: a number only. */
+static void note_number(const struct cw_output *output)
+{
+	uint64_t next = next_number(output);
+
+	if (output->ring &&
+	    atomic_load_explicit(&output->ring->next_number, memory_order_relaxed) < next)
+		atomic_store_explicit(&output->ring->next_number, next, memory_order_relaxed);
+}
+
 struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output *output,
 				   const struct cw_iface *iface, uint64_t ts_ns)
 {
@@ -176,9 +186,7 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 	file->is_later = options.is_later;
 	append_file(output, file);
 	output->turn.file_count++;
-	if (output->ring) /* relaxed: a number only */
-		atomic_store_explicit(&output->ring->next_number, next_number(output),
-				      memory_order_relaxed);
+	note_number(output);
 	return file;
 no_memory:
 	cw_output_fail(output, -ENOMEM, output->turn.file_count > 0, "no memory for the file name");

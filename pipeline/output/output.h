@@ -134,11 +134,15 @@ struct cw_output_shared {
 	_Atomic uint64_t failures;      /* of its files, also those recovered from */
 };
 
-/* What the freed files of the output held (expire.c). Owner: the turn. */
+/* What the files of the output held that were freed or handed over (expire.c). Owner: the turn. */
 struct cw_output_spent {
 	uint64_t records;
 	uint64_t bytes; /* captured */
-	uint64_t files;
+	uint32_t files;
+	uint32_t inherited_files;   /* whose records another output of the ring wrote */
+	uint64_t inherited_records; /* in these */
+	uint64_t handed_records;    /* written, in files that another output inherited */
+	uint64_t handed_bytes;      /* captured, in these */
 };
 
 /* Owner: the writer (the thread that took kicks from 0 to 1). If the output failed, the turn writes
@@ -170,7 +174,8 @@ struct cw_output {
 	uint32_t first_number;     /* of the first file: {seq}, or the added number */
 	uint64_t generation;       /* number of the rules that the output began with */
 	struct cw_rule *own_rule;  /* owned; NULL: the rule is the caller's */
-	struct cw_file_ring *ring; /* of its files; NULL: later runs do not know them */
+	struct cw_file_ring *ring; /* of its files; NULL: later runs do not know them; a reload may
+				    * begin one, in the turn */
 
 	/* owner: the reloader */
 	_Alignas(CW_CACHE_LINE) uint64_t leaves_at; /* first generation without it; 0: none */

@@ -148,6 +148,9 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *output,
 			 const char *path, const struct stat *status, uint64_t content_bytes);
 
+/* The turn, or the reloader: returns another output in use of the same ring, or NULL. */
+struct cw_output *cw_output_heir(struct cw_outputs *outputs, const struct cw_output *output);
+
 /* The turn: moves the files of an output that is closed to another output of the same ring. */
 void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output);
 

@@ -31,7 +31,7 @@ bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output 
 static uint64_t written_records(const struct cw_output *output)
 {
 	const struct cw_file *file;
-	uint64_t sum = output->spent.records;
+	uint64_t sum = output->spent.records + output->spent.handed_records;
 
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		if (file->is_adopted)

@@ -27,7 +27,9 @@ static void seal_leaving(void *context)
 	struct leaving *leaving = context;
 	struct cw_output *output = leaving->output;
 
-	if (output->shared.state == CW_OUTPUT_USED)
+	/* Files that another output inherits count until then. */
+	if (output->shared.state == CW_OUTPUT_USED &&
+	    !cw_output_heir(leaving->reload->outputs, output))
 		cw_output_leave_ring(leaving->reload->outputs, output);
 	atomic_store(&output->shared.state, CW_OUTPUT_LEAVING);
 	cw_output_seal_all(leaving->reload->outputs, output);
@@ -35,8 +37,10 @@ static void seal_leaving(void *context)
 	leaving->is_alone =
 	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) == 0 &&
 	    atomic_load_explicit(&output->shared.kicks, memory_order_acquire) == 0;
-	if (leaving->is_alone)
+	if (leaving->is_alone) {
+		cw_output_leave_ring(leaving->reload->outputs, output);
 		leaving->empty = cw_output_name_empty(leaving->reload->outputs, output);
+	}
 }
 
 /* In the turn: enters the output's results in the past and frees its slot. */
@@ -45,10 +49,10 @@ static void bury(void *context)
 	struct leaving *leaving = context;
 	struct cw_reload *reload = leaving->reload;
 
+	cw_output_hand_over(reload->outputs, leaving->output);
 	leaving->is_alone = cw_past_add(reload->past, leaving->output) == 0;
 	if (!leaving->is_alone)
 		return; /* no memory: try again at the next look */
-	cw_output_hand_over(reload->outputs, leaving->output);
 	cw_output_fini(leaving->output);
 	reload->outputs->turn.used_count--;
 	atomic_store(&leaving->output->shared.state, CW_OUTPUT_FREE);

@@ -33,8 +33,10 @@ static int plan_init(struct cw_plan *plan, struct cw_error *error)
 	plan->is_kept = calloc(now->count + 1u, sizeof(*plan->is_kept));
 	plan->is_new = calloc(next->count + 1u, sizeof(*plan->is_new));
 	plan->slots = calloc(next->count + 1u, sizeof(*plan->slots));
+	plan->before = calloc(next->count + 1u, sizeof(struct cw_output *));
 	plan->last = calloc(now->count + 1u, sizeof(struct cw_rule *));
-	if (!plan->names || !plan->is_kept || !plan->is_new || !plan->slots || !plan->last)
+	if (!plan->names || !plan->is_kept || !plan->is_new || !plan->slots || !plan->before ||
+	    !plan->last)
 		return no_memory(error);
 	for (uint32_t index = 0; index < now->count; index++)
 		plan->names[index] = (struct cw_plan_name){now->rules[index].name, index};
@@ -53,6 +55,7 @@ void cw_plan_fini(struct cw_plan *plan)
 	free(plan->is_kept);
 	free(plan->is_new);
 	free(plan->slots);
+	free(plan->before);
 	free(plan->fresh);
 	free(plan->last);
 }
@@ -72,14 +75,16 @@ static bool is_same_access(const struct cw_access *left, const struct cw_access 
 	       left->has_group == right->has_group && left->group == right->group;
 }
 
-/* Returns whether the new rule can continue the old rule's output. */
-static bool can_go_on(const struct cw_output *output, const struct cw_rule *before,
-		      const struct cw_rule *after)
+/* Returns whether the new rule can continue the old rule's output, which writes the same names. An
+ * output without a list cannot begin one: its files are not in it. */
+static bool can_go_on(const struct cw_plan *plan, const struct cw_output *output,
+		      const struct cw_rule *before, const struct cw_rule *after)
 {
-	return strcmp(before->write, after->write) == 0 && before->snaplen == after->snaplen &&
-	       output->is_numbered == cw_rule_is_numbered(after, output->name) &&
+	return before->snaplen == after->snaplen &&
 	       is_same_access(&before->access, &after->access) &&
-	       is_same_hook(before->hook, after->hook);
+	       is_same_hook(before->hook, after->hook) &&
+	       (output->ring ||
+		!cw_setup_has_list(plan->reload->outputs, output, plan->next->rules, after));
 }
 
 /* Finds the outputs that stay, and slots for the new ones. */
@@ -94,8 +99,15 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 		const struct cw_plan_name *found =
 		    bsearch(&wanted, plan->names, now->count, sizeof(wanted), compare_names);
 
-		if (found && can_go_on(&outputs->at[plan->now->outputs[found->rule]],
-				       &now->rules[found->rule], &next->rules[index])) {
+		struct cw_output *output =
+		    found ? &outputs->at[plan->now->outputs[found->rule]] : NULL;
+
+		if (output &&
+		    (strcmp(now->rules[found->rule].write, next->rules[index].write) != 0 ||
+		     output->is_numbered != cw_rule_is_numbered(&next->rules[index], output->name)))
+			output = NULL;
+		if (output &&
+		    can_go_on(plan, output, &now->rules[found->rule], &next->rules[index])) {
 			plan->is_kept[found->rule] = true;
 			plan->next->outputs[index] = plan->now->outputs[found->rule];
 			continue;
@@ -110,6 +122,7 @@ static int find_outputs(struct cw_plan *plan, struct cw_error *error)
 			    "removed rules that are still being written included",
 			    next->count, outputs->capacity);
 		plan->is_new[index] = true;
+		plan->before[plan->fresh_count] = output && !output->ring ? output : NULL;
 		plan->slots[plan->fresh_count++] = slot;
 		plan->next->outputs[index] = slot++;
 	}
@@ -244,7 +257,7 @@ int cw_plan_prepare(struct cw_plan *plan, struct cw_error *error)
 		result = cw_setup_numbers(reload->outputs, plan->fresh, plan->fresh_made, error);
 	if (result == 0)
 		result = cw_setup_rings(reload->outputs, plan->fresh, plan->fresh_made,
-					plan->next->rules, error);
+					plan->before, plan->next->rules, error);
 	if (result == 0)
 		result = copy_last(plan, error);
 	if (result == 0)
@@ -263,6 +276,8 @@ static void enter_outputs(void *context)
 
 		reload->outputs->turn.kept_bytes += plan->fresh[index].turn.kept_bytes;
 		memcpy(&reload->outputs->at[slot], &plan->fresh[index], sizeof(*plan->fresh));
+		if (plan->before[index] && plan->fresh[index].ring)
+			plan->before[index]->ring = cw_file_ring_use(plan->fresh[index].ring);
 		if (slot >= reload->outputs->count)
 			reload->outputs->count = slot + 1;
 	}

@@ -17,6 +17,7 @@ struct cw_plan {
 	bool *is_new;               /* by rule of `next`: its output is new */
 	struct cw_output *fresh;    /* new outputs, made aside */
 	uint32_t *slots;            /* their future places in outputs->at */
+	struct cw_output **before;  /* whose file ring they begin, with its files; or NULL */
 	uint32_t fresh_count;
 	uint32_t fresh_made;
 	bool has_stdout;       /* a new output writes to standard output */

@@ -39,6 +39,22 @@ void cw_report_add_books(struct cw_books *sum, const struct cw_books *more)
 		*cw_books_counter(sum, line) += cw_books_count(more, line);
 }
 
+/* The later ring counts, with what an output that is not closed yet has in the same one. */
+static void add_ring(struct cw_report_ring *sum, struct cw_report_ring *more)
+{
+	struct cw_report_ring later = *more;
+
+	more->list = NULL;
+	if (!later.list)
+		return;
+	if (sum->list && strcmp(sum->list, later.list) == 0) {
+		later.files += sum->files;
+		later.bytes += sum->bytes;
+	}
+	free(sum->list);
+	*sum = later;
+}
+
 int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 {
 	uint32_t count = sum->file_count + more->file_count;
@@ -67,6 +83,7 @@ int cw_report_add_later(struct cw_report_rule *sum, struct cw_report_rule *more)
 	sum->lost_total += more->lost_total;
 	for (uint32_t cause = 0; cause < CW_LOSS_COUNT; cause++)
 		sum->lost[cause] += more->lost[cause];
+	add_ring(&sum->ring, &more->ring);
 	if (more->error) {
 		free(sum->error);
 		sum->error = more->error;

@@ -6,6 +6,7 @@
 #include "core/net/netdev.h"
 #include "core/source/live/tpacket.h"
 #include "core/source/source.h"
+#include "pipeline/output/file_ring.h"
 #include "pipeline/rules/rules.h"
 #include "pipeline/run/books.h"
 
@@ -52,6 +53,14 @@ struct cw_report_device {
 	uint32_t drop_count;
 };
 
+/* The file ring of a rule that later runs know. */
+struct cw_report_ring {
+	char *list;     /* path of its list; NULL: there is none */
+	uint64_t files; /* complete files that it has */
+	uint64_t bytes; /* of these, before compression */
+	struct cw_ring_adopted adopted;
+};
+
 struct cw_report_rule {
 	const struct cw_rule *rule;
 	uint64_t matched;
@@ -78,6 +87,7 @@ struct cw_report_rule {
 	uint32_t file_count;
 	uint32_t *illegal_linktypes; /* types for which the filter is illegal: it matches none */
 	uint32_t illegal_linktype_count;
+	struct cw_report_ring ring;
 	bool is_removed; /* by a reload: not in force at the end */
 };
 

@@ -6,46 +6,69 @@
 
 #include "pipeline/report/past.h"
 
+static uint32_t count_files(const struct cw_output *output)
+{
+	uint32_t count = 0;
+
+	for (const struct cw_file *file = output->turn.files_first; file; file = file->turn.next)
+		count++;
+	return count;
+}
+
+/* Adds a file that is complete under its name, or a pipe, or was removed again. */
+static int report_file(const struct cw_file *file, struct cw_report_rule *report,
+		       struct cw_books *books)
+{
+	uint64_t records = file->writer.anchor.records;
+
+	if (!file->is_adopted) {
+		report->written += records;
+		report->bytes += file->writer.anchor.bytes;
+	}
+	if (file->writer.is_expired) {
+		books->expired += records;
+		report->expired += records;
+		report->expired_files++;
+		return 0;
+	}
+	report->file_bytes += cw_outfile_file_bytes(file->outfile);
+	if (file->cache.is_regular)
+		books->in_files += records;
+	else
+		books->sent_to_pipe += records;
+	report->files[report->file_count] = strdup(file->path);
+	if (!report->files[report->file_count])
+		return -ENOMEM;
+	report->file_count++;
+	return 0;
+}
+
 /* Fills the records that reached files and pipes, and the list of files. */
 static int report_files(const struct cw_output *output, struct cw_report_rule *report,
 			struct cw_books *books)
 {
 	const struct cw_file *file;
 
-	report->files = calloc((size_t)output->turn.file_count + 1, sizeof(*report->files));
+	report->files = calloc((size_t)count_files(output) + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
-	report->written = report->expired = books->expired = output->spent.records;
-	report->bytes = output->spent.bytes;
-	report->expired_files = (uint32_t)output->spent.files;
+	report->written = output->spent.records + output->spent.handed_records;
+	report->bytes = output->spent.bytes + output->spent.handed_bytes;
+	report->expired = output->spent.records + output->spent.inherited_records;
+	report->expired_files = output->spent.files + output->spent.inherited_files;
+	books->expired = report->expired;
 	for (file = output->turn.files_first; file; file = file->turn.next) {
 		bool is_regular = file->cache.is_regular;
 
-		if (file->is_adopted)
+		if (file->is_adopted && !file->is_inherited)
 			continue;
 		if (file->writer.is_unnamed)
 			report->lost[file->is_rotation ? CW_LOSS_ROTATE : CW_LOSS_IO_ERROR] +=
 			    file->writer.anchor.records;
-		if (!cw_outfile_was_created(file->outfile) ||
-		    (is_regular && !file->writer.is_published))
-			continue;
-		report->written += file->writer.anchor.records;
-		report->bytes += file->writer.anchor.bytes;
-		if (file->writer.is_expired) {
-			books->expired += file->writer.anchor.records;
-			report->expired += file->writer.anchor.records;
-			report->expired_files++;
-			continue;
-		}
-		report->file_bytes += cw_outfile_file_bytes(file->outfile);
-		if (is_regular)
-			books->in_files += file->writer.anchor.records;
-		else
-			books->sent_to_pipe += file->writer.anchor.records;
-		report->files[report->file_count] = strdup(file->path);
-		if (!report->files[report->file_count])
+		if (cw_outfile_was_created(file->outfile) &&
+		    (!is_regular || file->writer.is_published) &&
+		    report_file(file, report, books) < 0)
 			return -ENOMEM;
-		report->file_count++;
 	}
 	return 0;
 }
@@ -71,6 +94,31 @@ static int report_flaw(const struct cw_output *output, struct cw_report_rule *re
 		return 0;
 	report->error = NULL;
 	return -ENOMEM;
+}
+
+/* Fills the rule's file ring, if it has a list. 0 or -ENOMEM. */
+static int report_ring(const struct cw_output *output, struct cw_report_ring *ring)
+{
+	const struct cw_template_values values = {.rule = output->rule->name};
+	char path[CW_TEMPLATE_PATH_BYTES];
+	const struct cw_file *file;
+
+	if (!output->ring || cw_template_expand(output->name, &values, path) < 0)
+		return 0;
+	if (asprintf(&ring->list, "%.*s%s", (int)cw_template_fixed_folder(output->name), path,
+		     output->ring->list.name) < 0) {
+		ring->list = NULL;
+		return -ENOMEM;
+	}
+	ring->adopted = output->ring->adopted;
+	for (file = output->turn.files_first; file; file = file->turn.next) {
+		if (!file->writer.is_published || file->writer.is_expired)
+			continue;
+		ring->files++;
+		ring->bytes +=
+		    file->turn.is_ended ? file->turn.kept_bytes : cw_outfile_reached(file->outfile);
+	}
+	return 0;
 }
 
 int cw_report_output(const struct cw_output *output, struct cw_report_rule *report,
@@ -109,7 +157,8 @@ int cw_report_output(const struct cw_output *output, struct cw_report_rule *repo
 		if (!report->error)
 			goto no_memory;
 	}
-	if (!report->error && report_flaw(output, report) < 0)
+	if ((!report->error && report_flaw(output, report) < 0) ||
+	    report_ring(output, &report->ring) < 0)
 		goto no_memory;
 	report->lost_total = explained - report->written - report->left_out_total;
 	books->matched = output->turn.matched;
@@ -128,6 +177,8 @@ void cw_report_rule_fini(struct cw_report_rule *report)
 		free(report->files[index]);
 	free(report->files);
 	free(report->error);
+	free(report->ring.list);
+	report->ring.list = NULL;
 	free(report->illegal_linktypes);
 	report->illegal_linktypes = NULL;
 	report->files = NULL;

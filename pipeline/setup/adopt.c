@@ -33,18 +33,15 @@ struct adoption {
 	const struct cw_outputs *outputs;
 	struct cw_output *output;
 	struct cw_ring_list *list;
+	struct cw_ring_adopted *counts;
 	struct cw_error *error;
 	struct cw_ring_files files; /* of the list; those that are forgotten are gone */
 	struct found *found;
 	uint32_t found_count;
-	uint64_t found_bytes;
-	uint32_t recovered; /* of these, unfinished before */
-	uint32_t missing;   /* forgotten: gone */
-	uint32_t changed;   /* forgotten: not as the list says */
-	uint32_t unlisted;  /* of the ring's names, and in no list */
 	struct cw_folder_names *names;
 	const char **listed; /* names of the list, sorted */
 	uint32_t listed_count;
+	bool has_before; /* an output of this run has files of these names, too */
 	size_t folder_bytes;
 	char path[PATH_MAX]; /* of the file looked at */
 };
@@ -82,7 +79,8 @@ static bool is_as_listed(const struct stat *status, const struct cw_ring_file *l
 static void take(struct adoption *adoption, struct cw_ring_file *listed, const struct stat *status)
 {
 	adoption->found[adoption->found_count++] = (struct found){listed, *status};
-	adoption->found_bytes += (uint64_t)status->st_size;
+	adoption->counts->files++;
+	adoption->counts->bytes += (uint64_t)status->st_size;
 }
 
 static void say_left(struct adoption *adoption, const char *hidden, const char *why)
@@ -185,7 +183,7 @@ static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 			listed->is_gone = true;
 		else
 			say_left(adoption, hidden, strerror(-fd));
-		adoption->missing += listed->is_complete;
+		adoption->counts->missing += listed->is_complete;
 		return 0;
 	}
 	if (!listed->is_complete || !is_as_listed(&status, listed))
@@ -196,7 +194,7 @@ static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 	} else if (result > 0) {
 		result = publish(adoption, listed, hidden);
 		if (result == 0) {
-			adoption->recovered++;
+			adoption->counts->recovered++;
 			take(adoption, listed, &status);
 		} else {
 			cw_error_set_errno(&why, result, "cannot rename it to %s", listed->name);
@@ -227,13 +225,13 @@ static int look_at(struct adoption *adoption, struct cw_ring_file *listed)
 		    fstatat(adoption->list->folder_fd, hidden, &status, AT_SYMLINK_NOFOLLOW) == 0)
 			return recover(adoption, listed);
 		listed->is_gone = true;
-		adoption->changed++;
+		adoption->counts->changed++;
 		return 0;
 	}
 	if (listed->hidden)
 		return recover(adoption, listed);
 	listed->is_gone = true;
-	adoption->missing++;
+	adoption->counts->missing++;
 	return 0;
 }
 
@@ -257,7 +255,7 @@ static int note_unlisted(void *context, const char *path, uint64_t number)
 	    bsearch(&name, adoption->listed, adoption->listed_count, sizeof(name), compare_names))
 		return 0;
 	if (!adoption->outputs->run->options.output.adopts_all) {
-		adoption->unlisted++;
+		adoption->counts->unlisted++;
 		return 0;
 	}
 	if (CW_GROW(&adoption->files, 1))
@@ -355,24 +353,25 @@ static int compare_found(const void *left, const void *right)
 static void say(const struct adoption *adoption)
 {
 	struct cw_run *run = adoption->outputs->run;
+	const struct cw_ring_adopted *counts = adoption->counts;
 	const char *of = adoption->list->of;
 
-	if (adoption->found_count)
+	if (counts->files)
 		cw_run_tell(run, CW_NOTE,
 			    "%s: %u file%s of earlier runs adopted (%" PRIu64
 			    " bytes), of which %u had to be completed",
-			    of, adoption->found_count, cw_plural(adoption->found_count),
-			    adoption->found_bytes, adoption->recovered);
-	if (adoption->unlisted)
+			    of, counts->files, cw_plural(counts->files), counts->bytes,
+			    counts->recovered);
+	if (counts->unlisted)
 		cw_run_tell(run, CW_NOTE,
 			    "%s: %u file%s here match and are not this file ring's; --adopt adds "
 			    "them",
-			    of, adoption->unlisted, cw_plural(adoption->unlisted));
-	if (adoption->missing + adoption->changed)
+			    of, counts->unlisted, cw_plural(counts->unlisted));
+	if (counts->missing + counts->changed)
 		cw_run_tell(run, CW_WARNING,
 			    "%s: files of earlier runs are not the file ring's any more: %u "
 			    "missing, %u changed",
-			    of, adoption->missing, adoption->changed);
+			    of, counts->missing, counts->changed);
 }
 
 /* Raises the output's first number above that of a file of the list. */
@@ -433,10 +432,12 @@ static int adopt(struct adoption *adoption)
 		output->first_number = (uint32_t)list->next;
 	if (adoption->outputs->run->options.output.adopts_none)
 		goto out;
-	failure = find_unlisted(adoption);
+	if (!adoption->has_before)
+		failure = find_unlisted(adoption);
 	if (failure)
 		goto out;
-	say_foreign_parts(adoption);
+	if (!adoption->has_before)
+		say_foreign_parts(adoption);
 	adoption->found = calloc(adoption->files.count + 1u, sizeof(*adoption->found));
 	failure = adoption->found ? 0 : -ENOMEM;
 	for (uint32_t index = 0; index < adoption->files.count && !failure; index++)
@@ -461,12 +462,9 @@ out:
 	return failure;
 }
 
-/* Returns whether the output's files are to be known by later runs. */
-static bool is_listed(const struct cw_outputs *outputs, const struct cw_output *output,
-		      const struct cw_rules *rules)
+bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
+		       const struct cw_rules *rules, const struct cw_rule *rule)
 {
-	const struct cw_rule *rule = output->rule;
-
 	return !output->is_stream && !output->name->is_stdout && !rule->is_count &&
 	       (cw_rule_rotates(rule) || output->name->has_kind[CW_PART_TIME] ||
 		output->name->has_kind[CW_PART_IFACE]) &&
@@ -486,11 +484,25 @@ static struct cw_file_ring *find_ring(const struct cw_outputs *outputs, const st
 	return ring;
 }
 
-static int setup_ring(struct cw_outputs *outputs, struct cw_output *output,
+/* Two names of one run, as "%Y,x" and "%Y/x", whose lists would be one file. */
+static int refuse_list(const struct cw_output *output, const char *of, struct cw_error *error)
+{
+	const struct cw_ring_list *list = &output->ring->list;
+
+	return cw_error_set(error, -EINVAL,
+			    "the file rings of %s and %s would have the same list, %s: choose "
+			    "another output name",
+			    of, list->of, list->name);
+}
+
+static int setup_ring(struct cw_outputs *outputs, struct cw_output *output, bool has_before,
 		      struct cw_folder_names *names, struct cw_error *error)
 {
-	struct adoption adoption = {
-	    .outputs = outputs, .output = output, .names = names, .error = error};
+	struct adoption adoption = {.outputs = outputs,
+				    .output = output,
+				    .names = names,
+				    .error = error,
+				    .has_before = has_before};
 	char name[CW_ENTRY_NAME_BYTES], of[CW_TEMPLATE_PATH_BYTES];
 	const struct cw_template_values values = {.rule = output->rule->name};
 	struct stat folder;
@@ -512,8 +524,8 @@ static int setup_ring(struct cw_outputs *outputs, struct cw_output *output,
 	output->ring = find_ring(outputs, &folder, name);
 	if (output->ring) {
 		close(fd);
-		output->ring->user_count++;
-		return 0;
+		cw_file_ring_use(output->ring);
+		return strcmp(output->ring->list.of, of) == 0 ? 0 : refuse_list(output, of, error);
 	}
 	output->ring = cw_file_ring_new(&outputs->rings);
 	if (!output->ring) {
@@ -523,6 +535,7 @@ static int setup_ring(struct cw_outputs *outputs, struct cw_output *output,
 	output->ring->device = folder.st_dev;
 	output->ring->inode = folder.st_ino;
 	adoption.list = &output->ring->list;
+	adoption.counts = &output->ring->adopted;
 	failure = cw_ring_list_open(adoption.list, fd, name, of, outputs->run->options.output.sync,
 				    error);
 	if (!failure)
@@ -534,14 +547,16 @@ static int setup_ring(struct cw_outputs *outputs, struct cw_output *output,
 }
 
 int cw_setup_rings(struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
-		   const struct cw_rules *rules, struct cw_error *error)
+		   struct cw_output *const *before, const struct cw_rules *rules,
+		   struct cw_error *error)
 {
 	struct cw_folder_names names = {0};
 	int failure = 0;
 
 	for (uint32_t index = 0; index < count && !failure; index++) {
-		if (is_listed(outputs, &first[index], rules))
-			failure = setup_ring(outputs, &first[index], &names, error);
+		if (cw_setup_has_list(outputs, &first[index], rules, first[index].rule))
+			failure = setup_ring(outputs, &first[index], before && before[index],
+					     &names, error);
 		if (failure)
 			cw_error_prefix(error, "rule %s", first[index].rule->name);
 	}

@@ -56,10 +56,16 @@ int cw_setup_visit(const struct cw_output *output, const struct cw_folder_visito
 /*
  * Live: opens the list of each output that has a file ring with files that later runs shall know,
  * completes the unfinished files of earlier runs, and adopts the files of the list. -EINVAL:
- * another run holds a list, or it cannot be used. `rules` are those of the outputs. (adopt.c)
+ * another run holds a list, or it cannot be used. `rules` are those of the outputs, `before` are
+ * the outputs of this run whose files they take over; NULL: none. (adopt.c)
  */
 int cw_setup_rings(struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
-		   const struct cw_rules *rules, struct cw_error *error);
+		   struct cw_output *const *before, const struct cw_rules *rules,
+		   struct cw_error *error);
+
+/* Returns whether later runs shall know the output's files under this rule. */
+bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
+		       const struct cw_rules *rules, const struct cw_rule *rule);
 
 /* Makes an output for the rule, not in use yet. `rules` is for messages. */
 int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,

@@ -51,6 +51,24 @@ class Ring(live.Test):
         return sorted(name for name in os.listdir(self.path("out"))
                       if hidden or not name.startswith("."))
 
+    def numbers(self):
+        return [int(name.split(".")[1]) for name in self.names()]
+
+    def ring_of(self, report):
+        rule, = report["rules"]
+        return rule["ring"]
+
+    def check_rule(self, report, **ring):
+        """The one rule's files are those on the disk, and so are its ring's."""
+        found = self.ring_of(report)
+        self.assertEqual(found["list"], self.path("out", self.LIST))
+        self.assertEqual(found["files"], len(self.names()))
+        self.assertEqual(found["bytes"], sum(os.path.getsize(path) for path in self.paths()))
+        self.assertEqual({name: found[name] for name in ring}, ring)
+        rule, = report["rules"]
+        self.assertEqual(sorted(rule["files"]), self.paths())
+        self.assertEqual(rule["written"] - rule["expired"], report["books"]["in_files"])
+
     def paths(self, names=None):
         return [self.path("out", name) for name in names or self.names()]
 
@@ -195,6 +213,62 @@ class Restarts(Ring):
             capture.wait_until(lambda: len(self.names()) <= 3, "the ring has its size")
         report = self.report_of(capture.stop())
         self.assertEqual(len(self.names()), 3, (self.names(), report["rules"]))
+        self.check_rule(report)
+
+    def test_a_reload_that_begins_a_ring_adopts_and_takes_over(self):
+        self.rules()
+        capture = self.start()
+        self.send(capture, 70)
+        self.report_of(capture.stop())
+        self.rules(files=0)
+        capture = self.start()
+        self.send(capture, 70)
+        self.assertEqual(self.numbers(), [2, 3, 4, 5, 6, 7])
+        self.rules()
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("outputs: 0 kept, 1 new, 1 closed")
+        self.assertIn("3 files of earlier runs adopted", capture.text())
+        self.assertNotIn("are not this file ring's", capture.text())
+        self.send(capture, 10)
+        capture.wait_until(lambda: len(self.names()) <= 3, "the ring has its size")
+        self.rules(files=2)
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("outputs: 1 kept, 0 new, 0 closed")
+        self.send(capture, 35)
+        report = self.report_of(capture.stop())
+        self.assertEqual(self.numbers(), [10, 11])
+        self.check_rule(report, adopted=3, forgotten=0, unlisted=0)
+        capture = self.start()
+        capture.wait_line("2 files of earlier runs adopted")
+        self.report_of(capture.stop())
+
+    def test_files_of_a_run_are_in_the_ring_that_its_reload_began(self):
+        self.rules(files=0)
+        capture = self.start()
+        self.send(capture, 70)
+        self.rules(files=5)
+        capture.signal(signal.SIGHUP)
+        capture.wait_line("outputs: 0 kept, 1 new, 1 closed")
+        report = self.report_of(capture.stop())
+        self.assertEqual(self.numbers(), [1, 2, 3, 4])
+        self.check_rule(report, adopted=0, unlisted=0)
+        capture = self.start()
+        capture.wait_line("4 files of earlier runs adopted")
+        self.assertNotIn("are not this file ring's", capture.text())
+        self.send(capture, 30)
+        report = self.report_of(capture.stop())
+        self.assertEqual(self.numbers(), [2, 3, 4, 5, 6])
+        self.assertEqual(self.ring_of(report)["files"], 5)
+
+    def test_two_names_with_one_list_are_refused(self):
+        rotate = f"{{packets: {PER_FILE}, files: 3}}"
+        rules = e2e.rules_yaml([(name, "", {"write": write, "rotate": rotate})
+                                for name, write in (("a", "'%Y,x.pcap'"), ("b", "'%Y/x.pcap'"))])
+        self.write("rules.yaml", rules)
+        result = self.start(wait=False).wait()
+        self.assertEqual(result.status, 2, result.err)
+        self.assertIn("rule b: the file rings of %Y/x.pcap and %Y,x.pcap would have the same list, "
+                      ".%Y,x.pcap.ring: choose another output name", result.err)
 
 
 class Model(Ring):

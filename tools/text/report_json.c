@@ -81,6 +81,20 @@ static json_t *inputs_json(const struct cw_report *report)
 	return list;
 }
 
+static json_t *ring_json(const struct cw_report_ring *ring)
+{
+	const struct cw_ring_adopted *adopted = &ring->adopted;
+
+	if (!ring->list)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "list",
+			 cw_json_text(ring->list), "files", count(ring->files), "bytes",
+			 count(ring->bytes), "adopted", count(adopted->files), "adopted_bytes",
+			 count(adopted->bytes), "recovered", count(adopted->recovered), "forgotten",
+			 count(adopted->missing + (uint64_t)adopted->changed), "unlisted",
+			 count(adopted->unlisted));
+}
+
 static json_t *rule_json(const struct cw_report_rule *rule)
 {
 	json_t *lost = json_object();
@@ -103,7 +117,7 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 								   name, sizeof(name))));
 	return json_pack(
 	    "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:o, s:o, s:o, s:b}",
+	    "s:o, s:o, s:o, s:o, s:b}",
 	    "name", cw_json_text(rule->rule->name), "filter",
 	    cw_json_text(rule->rule->filter ? rule->rule->filter : "unmatched"), "matched",
 	    count(rule->matched), "written", count(rule->written), "bytes", count(rule->bytes),
@@ -113,7 +127,8 @@ static json_t *rule_json(const struct cw_report_rule *rule)
 	    "left_out_total", count(rule->left_out_total), "timestamps_truncated",
 	    count(rule->timestamps_truncated), "truncated", count(rule->truncated), "other_fcs",
 	    count(rule->other_fcs), "early", count(rule->early), "illegal_linktypes", illegal,
-	    "blocks", rule_blocks_json(rule), "removed", rule->is_removed);
+	    "blocks", rule_blocks_json(rule), "ring", ring_json(&rule->ring), "removed",
+	    rule->is_removed);
 }
 
 static json_t *books_json(const struct cw_report *report)
