@@ -108,14 +108,14 @@ static void put_one(const struct metrics *metrics, const struct family *family, 
 	fprintf(metrics->file, " %" PRIu64 "\n", value);
 }
 
-/* Prints the first label; its value becomes valid UTF-8, backslashes, quotes and newlines are
- * escaped. */
+/* Prints the first label. Control characters and invalid UTF-8 of its value become "?", for those
+ * who read metrics on a terminal; backslashes, quotes and newlines are escaped. */
 static void put_label(FILE *file, const char *name, const char *value)
 {
 	char text[LABEL_BYTES];
 
 	snprintf(text, sizeof(text), "%s", value);
-	cw_text_make_utf8(text);
+	cw_text_clean(text);
 	fprintf(file, "{%s=\"", name);
 	for (value = text; *value; value++) {
 		if (*value == '\\' || *value == '"')

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names from anywhere (files, interfaces, comments of a peer) never command a terminal.
 
-Whatever a command prints is valid UTF-8 without C0 characters but newlines, without DEL and C1."""
+Whatever a command prints is valid UTF-8 without C0 characters but newlines, without DEL and C1. No
+name begins a line."""
 import json
 import os
 import socket
@@ -11,14 +12,14 @@ import unittest
 
 import e2e
 
-NASTY = os.fsdecode(b"n\x1b[2J\x7f\x9b2J\xc2\x9b2J\xff\xe2\x82")
-SHOWN = "n?[2J??2J??2J???"
+NASTY = os.fsdecode(b"n\x1b[2J\x7f\x9b2J\xc2\x9b2J\xff\xe2\x82\nforged: ")
+SHOWN = "n?[2J??2J??2J????forged: "
 READABLE = os.fsdecode("\u00e9\u20ac\U0001f600".encode())
 STATS = {
     "elapsed_s": 1.5, "packets": 1, "bytes": 60, "lost_before_tap": 0, "kernel_dropped": 0,
     "reloads": {"generation": 1, "accepted": 0, "refused": 0}, "pool": {"chunks": 4, "free": 4},
-    "queues": [{"device": "n\x1b[2J\x7f\x9b2J", "queue": 0, "kernel_seen": 1}],
-    "outputs": [{"rule": "r\x1b[2J\x9b2J", "matched": 1, "written": 1, "lost": 0}]}
+    "queues": [{"device": "n\x1b[2J\x7f\x9b2J\nforged: ", "queue": 0, "kernel_seen": 1}],
+    "outputs": [{"rule": "r\x1b[2J\x9b2J\nforged: ", "matched": 1, "written": 1, "lost": 0}]}
 
 
 class TerminalText(e2e.Test):
@@ -31,6 +32,8 @@ class TerminalText(e2e.Test):
             self.assertFalse(character != "\n" and ord(character) < 0x20 or
                              0x7f <= ord(character) < 0xa0 or character == "\ufffd",
                              f"{arguments}: {out + done.err!r}")
+        for line in (out + done.err).splitlines():
+            self.assertFalse(line.lstrip().startswith("forged"), f"{arguments}: {out + done.err}")
         return done, out
 
     def setUp(self):
@@ -56,6 +59,16 @@ class TerminalText(e2e.Test):
             if name in arguments:
                 self.assertIn(SHOWN, out + done.err, arguments)
 
+    def test_no_name_looks_like_a_line_of_a_report(self):
+        name = "a\n  damage       none\n    forged.pcap"
+        self.write(name, b"no capture")
+        shown = name.replace("\n", "?")
+        for arguments in (("inspect", name), ("repair", "--dry-run", name),
+                          ("split", "-r", "named.pcapng", "-w", name)):
+            done, out = self.check(*arguments)
+            self.assertIn(shown, out + done.err, arguments)
+            self.assertNotIn("\n  damage       none", out + done.err, arguments)
+
     def test_other_names_are_as_they_were(self):
         self.write(READABLE, b"no capture")
         done, _ = self.check("inspect", READABLE, status=1)
@@ -68,15 +81,16 @@ class TerminalText(e2e.Test):
     def test_json_is_utf8_and_keeps_what_was(self):
         _, out = self.check("inspect", "--json", "named.pcapng", self.nasty, status=1)
         named, nasty = json.loads(out)
-        self.assertEqual(named["interfaces"][0]["name"], "n\x1b[2J\x7f?2J\x9b2J???")
-        self.assertTrue(nasty["file"].endswith("n\x1b[2J\x7f?2J\x9b2J???.pcap"), nasty["file"])
+        self.assertEqual(named["interfaces"][0]["name"], "n\x1b[2J\x7f?2J\x9b2J???\nforged: ")
+        self.assertTrue(nasty["file"].endswith(
+            "n\x1b[2J\x7f?2J\x9b2J???\nforged: .pcap"), nasty["file"])
         _, out = self.check("repair", "--json", "--dry-run", self.nasty, status=1)
-        self.assertTrue(json.loads(out)[0]["file"].endswith("2J???.pcap"))
+        self.assertTrue(json.loads(out)[0]["file"].endswith("2J???\nforged: .pcap"))
         _, out = self.check("split", "--json", "-r", self.nasty, "-w", READABLE + "\u009b.pcap",
                             status=1)
         report = json.loads(out)
         self.assertEqual(report["rules"][0]["files"], [READABLE + "\u009b.pcap"])
-        self.assertTrue(report["inputs"][0]["file"].endswith("2J???.pcap"))
+        self.assertTrue(report["inputs"][0]["file"].endswith("2J???\nforged: .pcap"))
 
     def test_hooks(self):
         """The process that runs hooks prints the failures."""
@@ -98,19 +112,24 @@ class TerminalText(e2e.Test):
                         client.makefile().readline()
                         client.sendall(json.dumps(answer).encode() + b"\n")
 
-            error = {"ok": False, "error": "no \x1b[2J\x9b2J\x7f"}
+            error = {"ok": False, "error": "no \x1b[2J\x9b2J\x7f\nforged: "}
             stats = {"ok": True, "command": "stats", "stats": STATS}
             server = threading.Thread(target=serve, args=((stats, stats, error),),
                                       daemon=True)
             server.start()
             _, out = self.check("stats", "--control", path, status=0)
-            self.assertIn("n?[2J???2J queue 0", out)
-            self.assertIn("r?[2J??2J ", out)
+            self.assertIn("n?[2J???2J?forged:  queue 0", out)
+            self.assertIn("r?[2J??2J?forged: ", out)
             _, out = self.check("stats", "--json", "--control", path, status=0)
             self.assertEqual(json.loads(out), STATS)
             done, _ = self.check("control", "flush", "--control", path, status=1)
             self.assertIn("no ?[2J??2J?", done.err)
             server.join()
+
+    def test_a_filter_is_explained_on_lines_of_its_own(self):
+        done, _ = self.check("split", "-r", "named.pcapng", "-f", "udp prot 53", "-w", "a.pcap",
+                             status=2)
+        self.assertIn("\n    udp prot 53\n        ^~~~", done.err)
 
     def test_names_of_devices(self):
         """The kernel takes any bytes but blanks, colons and slashes as an interface's name."""

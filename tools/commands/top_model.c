@@ -51,6 +51,13 @@ static const char *text_of(const json_t *object, const char *name)
 
 /* ---- rows ---- */
 
+static void clean_label(struct cw_top_row *row)
+{
+	cw_text_clean(row->label);
+	for (char *at = row->label; (at = strchr(at, '\n')) != NULL;)
+		*at = '?';
+}
+
 static void add_queue(struct cw_top *top, const struct pair *pair)
 {
 	const char *device = text_of(pair->now, "device");
@@ -58,7 +65,7 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	struct cw_top_row *row = new_row(top, CW_TOP_RING);
 
 	snprintf(row->label, sizeof(row->label), "kernel %.20s:%u", device, queue);
-	cw_text_clean(row->label);
+	clean_label(row);
 	row->fill =
 	    share(cw_ask_number(pair->now, "ring_used"), cw_ask_number(pair->now, "ring_blocks"));
 	row->rate = rate_of(pair, "kernel_seen");
@@ -66,7 +73,7 @@ static void add_queue(struct cw_top *top, const struct pair *pair)
 	row->lost = cw_ask_number(pair->now, "kernel_dropped");
 	row = new_row(top, CW_TOP_QUEUE);
 	snprintf(row->label, sizeof(row->label), "queue %.20s:%u", device, queue);
-	cw_text_clean(row->label);
+	clean_label(row);
 	row->fill =
 	    share(cw_ask_number(pair->now, "batches_out"), cw_ask_number(pair->now, "batches"));
 }
@@ -97,7 +104,7 @@ static void add_output(struct cw_top *top, const struct pair *pair, uint64_t poo
 	struct cw_top_row *row = new_row(top, CW_TOP_OUTPUT);
 
 	snprintf(row->label, sizeof(row->label), "output %.30s", text_of(pair->now, "rule"));
-	cw_text_clean(row->label);
+	clean_label(row);
 	row->fill = share(cw_ask_number(pair->now, "chunks"), pool_chunks);
 	row->rate = rate_of(pair, "written");
 	row->loss_rate = rate_of(pair, "lost");

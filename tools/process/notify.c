@@ -80,12 +80,18 @@ void cw_notify_ready(struct cw_notify *notify)
 	notify->due_ns = cw_now_ns();
 }
 
+/* Returns the bytes of the first line: others would be read as variables. */
+static int first_line(const char *text)
+{
+	return (int)strcspn(text, "\n");
+}
+
 void cw_notify_status(struct cw_notify *notify, const char *text)
 {
 	if (strncmp(notify->status, text, sizeof(notify->status) - 1) == 0)
 		return;
 	snprintf(notify->status, sizeof(notify->status), "%s", text);
-	tell(notify, "STATUS=%s", notify->status);
+	tell(notify, "STATUS=%.*s", first_line(notify->status), notify->status);
 }
 
 void cw_notify_reloading(const struct cw_notify *notify)
@@ -95,8 +101,7 @@ void cw_notify_reloading(const struct cw_notify *notify)
 
 void cw_notify_reloaded(const struct cw_notify *notify, const char *text)
 {
-	/* The first line: others would be read as variables. */
-	tell(notify, "READY=1\nSTATUS=%.*s", (int)strcspn(text, "\n"), text);
+	tell(notify, "READY=1\nSTATUS=%.*s", first_line(text), text);
 }
 
 void cw_notify_stopping(struct cw_notify *notify, uint64_t extend_ms)

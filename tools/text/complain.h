@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Text on terminals, error messages and exit statuses of all commands. Names of files, interfaces
- * and rules come from anywhere: the functions here replace control characters except newlines, and
- * invalid UTF-8, by "?". Nothing else prints text that is not constant.
+ * and rules come from anywhere: the functions here replace their control characters, and invalid
+ * UTF-8, by "?". A newline is printed if the format has it, and before the indented lines of an
+ * explained filter. Nothing else prints text that is not constant.
  */
 #ifndef CW_TOOLS_TEXT_COMPLAIN_H
 #define CW_TOOLS_TEXT_COMPLAIN_H
@@ -22,6 +23,9 @@ void cw_print(FILE *file, const char *format, ...) __attribute__((format(printf,
 
 /* Prints "capweir: ", the text and a newline on stderr. */
 void cw_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Gives the texts of cw_complain to `take` instead; NULL: prints them again. For one thread. */
+void cw_complain_to(void (*take)(void *context, const char *text), void *context);
 
 /* As cw_complain, in place of an unfinished progress line. */
 void cw_complain_over_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));

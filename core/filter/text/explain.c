@@ -60,13 +60,14 @@ bool cw_filter_explain(const char *expression, const char *message, char *buffer
 	for (first = (size_t)place; first > 0 && expression[first - 1] != '\n';)
 		first--;
 	start = (size_t)place - first > SHOWN_BYTES / 2 ? (size_t)place - SHOWN_BYTES / 2 : first;
-	used = (size_t)snprintf(buffer, room, "\n    %s", start > first ? "..." : "");
+	used = (size_t)snprintf(buffer, room, "\n" CW_EXPLANATION_INDENT "%s",
+				start > first ? "..." : "");
 	caret = (size_t)place - start + (start > first ? 3 : 0);
 	for (index = start; index < start + SHOWN_BYTES && !strchr("\n", expression[index]);
 	     index++)
 		buffer[used++] =
 		    (char)(iscntrl((unsigned char)expression[index]) ? ' ' : expression[index]);
-	used += (size_t)snprintf(buffer + used, room - used, "%s\n    %*s^",
+	used += (size_t)snprintf(buffer + used, room - used, "%s\n" CW_EXPLANATION_INDENT "%*s^",
 				 strchr("\n", expression[index]) ? "" : "...", (int)caret, "");
 	for (index = 1; index < length && index < SHOWN_BYTES / 2 && used + 1 < room; index++)
 		buffer[used++] = '~';

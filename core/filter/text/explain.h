@@ -15,6 +15,7 @@
  * message names no place.
  */
 #define CW_FILTER_EXPLAIN_BYTES 320u
+#define CW_EXPLANATION_INDENT "    " /* begins each line of an explanation */
 bool cw_filter_explain(const char *expression, const char *message, char *buffer, size_t room);
 
 /* Returns the offset in `expression` of the fault that `message` reports; -1: it names no place. */

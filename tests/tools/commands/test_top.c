@@ -159,7 +159,7 @@ static void answers_that_say_nothing_are_shown_as_that(void **state)
 static void names_cannot_command_the_terminal(void **state)
 {
 	json_t *stats = json_loads("{\"queues\": [{\"device\": \"a\\u001b[2J\"}],"
-				   "\"outputs\": [{\"rule\": \"b\\u009b2J\"}]}",
+				   "\"outputs\": [{\"rule\": \"b\\u009b2J\\nc\"}]}",
 				   0, NULL);
 	struct cw_top top;
 
