@@ -8,6 +8,28 @@
 #include "pipeline/state.h"
 #include "pipeline/threads/affinity.h"
 
+static int pass_over(void *context, const char *path, uint64_t number)
+{
+	(void)context;
+	(void)path;
+	(void)number;
+	return 0;
+}
+
+/* Checks that the folders of a live output that counts its files can be read. */
+static int check_folders(const struct cw_rule *rule, struct cw_template *name,
+			 struct cw_error *error)
+{
+	struct cw_folder_names names = {0};
+	const struct cw_output output = {
+	    .name = name, .rule = rule, .is_numbered = cw_rule_is_numbered(rule, name)};
+	const struct cw_folder_visitor visitor = {&names, pass_over, NULL};
+	int result = cw_setup_has_numbers(&output) ? cw_setup_visit(&output, &visitor, error) : 0;
+
+	cw_folder_names_fini(&names);
+	return result;
+}
+
 int cw_pipeline_check(const struct cw_pipeline_options *options,
 		      void (*found)(void *context, const struct cw_rule *rule, const char *text),
 		      void *context)
@@ -30,10 +52,25 @@ int cw_pipeline_check(const struct cw_pipeline_options *options,
 
 		if (result < 0)
 			continue; /* cw_rules_check reports it */
-		if (cw_setup_target(&claims, rule, name, true, &error) < 0)
+		result = cw_setup_target(&claims, rule, name, true, &error);
+		if (result == 0 && options->device_count)
+			result = check_folders(rule, name, &error);
+		if (result < 0)
 			found(context, rule, error.text);
 		cw_template_free(name);
 	}
 	cw_claims_fini(&claims);
 	return 0;
+}
+
+void cw_pipeline_check_linktypes(
+    const struct cw_pipeline_options *options, const struct cw_matcher *matcher,
+    void (*found)(void *context, const struct cw_rule *rule, const char *text), void *context)
+{
+	const struct cw_rules *rules = options->rules;
+	struct cw_error error = {0};
+
+	for (uint32_t index = 0; index < rules->count; index++)
+		if (cw_setup_linktypes(matcher, rules, index, &error) < 0)
+			found(context, &rules->rules[index], error.text);
 }

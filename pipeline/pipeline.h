@@ -18,6 +18,7 @@
 #include "pipeline/report/report.h"
 #include "pipeline/run/options.h"
 
+struct cw_matcher;
 struct cw_pipeline;
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options);
@@ -38,6 +39,12 @@ int cw_pipeline_start(struct cw_pipeline **pipeline, const struct cw_pipeline_op
 int cw_pipeline_check(const struct cw_pipeline_options *options,
 		      void (*found)(void *context, const struct cw_rule *rule, const char *text),
 		      void *context);
+
+/* As cw_pipeline_check, for outputs that cannot take the link types of the open interfaces, for
+ * which the matcher is prepared. */
+void cw_pipeline_check_linktypes(
+    const struct cw_pipeline_options *options, const struct cw_matcher *matcher,
+    void (*found)(void *context, const struct cw_rule *rule, const char *text), void *context);
 
 /* Returns a descriptor that is readable (poll) once all threads are done. */
 int cw_pipeline_done_fd(const struct cw_pipeline *pipeline);

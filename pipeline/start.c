@@ -260,6 +260,9 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	if (result == 0)
 		result = cw_setup_rules(&pipeline->run, &pipeline->inputs,
 					pipeline->generations.current, false, error);
+	for (uint32_t index = 0; is_live && result == 0 && index < pipeline->outputs.count; index++)
+		result = cw_setup_linktypes(&pipeline->generations.current->matcher,
+					    pipeline->run.options.rules, index, error);
 	if (result == 0) {
 		cw_taps_prefilter(&pipeline->capture);
 		result = init_memory(pipeline, error);

@@ -4,6 +4,7 @@
  * sent, so a client costs at most the memory of one line and one answer.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -52,8 +53,16 @@ static int fill_address(struct sockaddr_un *address, const char *path, struct cw
 	return 0;
 }
 
-/* Removes a socket that no process listens at: it is left from a killed run. */
-static int remove_stale(const struct sockaddr_un *address, struct cw_error *error)
+static int refuse_foreign(const char *path, struct cw_error *error)
+{
+	return cw_error_set(error, -EEXIST,
+			    "the control socket %s is left over from another user's run: remove it",
+			    path);
+}
+
+/* Returns 0 if nothing is at the path, 1 if it is a socket of ours that no process listens at: it
+ * is left from a killed run. */
+static int find_stale(const struct sockaddr_un *address, struct cw_error *error)
 {
 	const char *path = address->sun_path;
 	struct stat status;
@@ -78,11 +87,21 @@ static int remove_stale(const struct sockaddr_un *address, struct cw_error *erro
 				    "the control socket %s is in use by another run: choose "
 				    "another path for --control",
 				    path);
-	if (status.st_uid != geteuid() || unlink(path))
-		return cw_error_set(
-		    error, -EEXIST,
-		    "the control socket %s is left over from another user's run: remove it", path);
-	return 0;
+	return status.st_uid == geteuid() ? 1 : refuse_foreign(path, error);
+}
+
+static int remove_stale(const struct sockaddr_un *address, struct cw_error *error)
+{
+	int result = find_stale(address, error);
+
+	if (result == 1 && unlink(address->sun_path))
+		return refuse_foreign(address->sun_path, error);
+	return result < 0 ? result : 0;
+}
+
+static int refuse_creation(const char *path, int failure, struct cw_error *error)
+{
+	return cw_error_set_errno(error, failure, "cannot create the control socket %s", path);
 }
 
 static int listen_at(struct cw_control *control, const struct sockaddr_un *address,
@@ -96,16 +115,14 @@ static int listen_at(struct cw_control *control, const struct sockaddr_un *addre
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	control->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (control->listener < 0 || control->wake_fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot create the control socket %s",
-					  path);
+		return refuse_creation(path, -errno, error);
 	/* With the umask set, no other user can open the socket at any moment. */
 	before = umask(0177);
 	result = bind(control->listener, (const struct sockaddr *)address, sizeof(*address));
 	result = result ? -errno : 0;
 	umask(before);
 	if (result < 0)
-		return cw_error_set_errno(error, result, "cannot create the control socket %s",
-					  path);
+		return refuse_creation(path, result, error);
 	if (lstat(path, &status) == 0) {
 		control->device = (uint64_t)status.st_dev;
 		control->inode = (uint64_t)status.st_ino;
@@ -119,8 +136,18 @@ static int listen_at(struct cw_control *control, const struct sockaddr_un *addre
 int cw_control_check_path(const char *path, struct cw_error *error)
 {
 	struct sockaddr_un address;
+	char folder[sizeof(address.sun_path) + 1];
+	int result = fill_address(&address, path, error);
 
-	return fill_address(&address, path, error);
+	if (result == 0)
+		result = find_stale(&address, error);
+	if (result)
+		return result < 0 ? result : 0;
+	strcpy(folder, path);
+	strcpy(strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder, ".");
+	return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS)
+		   ? refuse_creation(path, -errno, error)
+		   : 0;
 }
 
 int cw_control_open(struct cw_control **result, const char *path,

@@ -67,7 +67,8 @@ struct cw_control;
 int cw_control_open(struct cw_control **control, const char *path,
 		    const struct cw_control_actions *actions, struct cw_error *error);
 
-/* Checks the length of a socket's path. 0 or -ENAMETOOLONG with `error`. */
+/* Checks a socket's path as cw_control_open, which creates it. 0 or a negative errno with `error`.
+ */
 int cw_control_check_path(const char *path, struct cw_error *error);
 
 /* Fills the descriptors to poll (room for CW_CONTROL_FDS_MAX) and returns their number. */

@@ -79,3 +79,37 @@ int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_gener
 	free(check.illegal_counts);
 	return result;
 }
+
+int cw_setup_linktypes(const struct cw_matcher *matcher, const struct cw_rules *rules,
+		       uint32_t index, struct cw_error *error)
+{
+	const struct cw_rule *rule = &rules->rules[index];
+	const struct cw_rule_set *first = NULL;
+	char names[2][64], where[512];
+	uint32_t count = atomic_load(&matcher->set_count);
+	struct cw_template *name;
+	bool is_pcap;
+
+	if (rule->is_count || cw_template_parse(&name, rule->write, NULL, NULL) < 0)
+		return 0;
+	is_pcap = !name->is_pcapng;
+	cw_template_free(name);
+	for (uint32_t at = 0; is_pcap && at < count; at++) {
+		const struct cw_rule_set *set = matcher->sets[at];
+
+		if (set->is_illegal[index] || set->is_prefilter_illegal)
+			continue;
+		if (!first)
+			first = set;
+		if (set->linktype == first->linktype)
+			continue;
+		cw_rule_describe(rules, rule, rule->line, where, sizeof(where));
+		return cw_error_set(
+		    error, -EINVAL,
+		    "%s: the interfaces have link types %s and %s, and a .pcap file holds one: "
+		    "write .pcapng",
+		    where, cw_linktype_name(first->linktype, names[0], sizeof(names[0])),
+		    cw_linktype_name(set->linktype, names[1], sizeof(names[1])));
+	}
+	return 0;
+}

@@ -162,6 +162,12 @@ static int raise_number(void *context, const char *path, uint64_t number)
 	return 0;
 }
 
+bool cw_setup_has_numbers(const struct cw_output *output)
+{
+	return cw_rule_rotates(output->rule) &&
+	       (output->is_numbered || output->name->has_kind[CW_PART_SEQ]);
+}
+
 int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, uint32_t count,
 		     struct cw_error *error)
 {
@@ -171,8 +177,7 @@ int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, 
 	for (uint32_t i = 0; outputs->run->is_live && !status && i < count; i++) {
 		const struct cw_folder_visitor visitor = {&names, raise_number, &first[i]};
 
-		if (cw_rule_rotates(first[i].rule) &&
-		    (first[i].is_numbered || first[i].name->has_kind[CW_PART_SEQ]))
+		if (cw_setup_has_numbers(&first[i]))
 			status = cw_setup_visit(&first[i], &visitor, error);
 	}
 	cw_folder_names_fini(&names);

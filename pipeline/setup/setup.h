@@ -23,6 +23,13 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error);
 int cw_setup_rules(struct cw_run *run, struct cw_inputs *inputs, struct cw_generation *generation,
 		   bool is_reload, struct cw_error *error);
 
+/*
+ * Checks that the output of a rule can take the packets of all interfaces that are open: a .pcap
+ * file holds one link type. Returns 0 or -EINVAL.
+ */
+int cw_setup_linktypes(const struct cw_matcher *matcher, const struct cw_rules *rules,
+		       uint32_t index, struct cw_error *error);
+
 /* Chooses cores for lanes and workers (-1: any) by the options, and places the pool. -EINVAL: not a
  * list of cores. */
 int cw_setup_affinity(struct cw_run *run, const struct cw_chunk_pool *pool, int32_t *worker_cpus,
@@ -71,6 +78,9 @@ bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output 
 int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,
 		    const struct cw_rules *rules, const struct cw_rule *rule,
 		    struct cw_error *error);
+
+/* Whether the files of the output have numbers that go on after those of earlier runs. */
+bool cw_setup_has_numbers(const struct cw_output *output);
 
 /*
  * Live: lets the numbers of these outputs continue those of the files that are there. -EACCES or

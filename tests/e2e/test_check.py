@@ -4,6 +4,7 @@
 import json
 import os
 import socket
+import subprocess
 
 import e2e
 import live
@@ -49,6 +50,26 @@ REFUSED = (
     (captures("backend: xdp, wait-device: true"), "cannot wait"),
 )
 
+# Requests, the interfaces they capture from, the status of the start, and a part of its message.
+REFUSED_HERE = (
+    (captures("control: missing/x"), "in", 1, "cannot create the control socket missing/x"),
+    (captures("control: old.pcap"), "in", 2, "old.pcap exists and is not a socket"),
+    (captures("control: old.pcap/x"), "in", 1, "Not a directory"),
+    (captures("filter-file: bad"), "in", 2, "the global filter: filter \"icpm"),
+    (captures("autostop: 'files:2'"), "in", 2, "-a files: needs files that end"),
+    (captures("autostop: 'filesize:1', file-size: 1", RULE), "in", 2, "exclude each other"),
+    (RULE, "in tun", 2, "link types EN10MB and RAW, and a .pcap file holds one"),
+    (rule("write: a.pcap").replace("udp", "ether src 1:2:3:4:5:6"), "tun", 2,
+     "rule a: filter \"ether src 1:2:3:4:5:6\" for link type RAW"),
+)
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+
+TAKEN_HERE = (
+    (rule("write: a.pcapng"), "in tun", 0),
+    (rule("write: a.pcap").replace("udp", "ether src 1:2:3:4:5:6"), "in tun", 1),
+    (captures("control: c.sock, filter-file: good"), "in", 0),
+)
+
 TAKEN = (
     RULE,
     rule("write: '%Y/%m/a.pcap'"),
@@ -71,8 +92,8 @@ class Check(live.Test):
         os.symlink("a.pcap", self.path("link.pcap"))
         self.write("old.pcap", e2e.pcap([]))
 
-    def run_in(self, *arguments):
-        return e2e.capweir(*arguments, cwd=self.directory)
+    def run_in(self, *arguments, **options):
+        return e2e.capweir(*arguments, cwd=self.directory, **options)
 
     def test_what_the_start_refuses_is_an_error(self):
         for text, says in REFUSED:
@@ -95,6 +116,82 @@ class Check(live.Test):
                                       "--duration", 0.1)
                 self.assertEqual(started.status, 0, f"{text}{started.err}")
         self.assertEqual(sorted(os.listdir(self.path("sub"))), ["a.pcap"])
+
+    def need_tun(self, devices):
+        if "tun" in devices and "tun" not in (name for _, name in socket.if_nameindex()):
+            if live.ip("tuntap add tun mode tun", "link set tun up"):
+                self.skipTest("tun devices cannot be made here")
+            self.addCleanup(live.ip, "tuntap del tun mode tun")
+        return [word for device in devices.split() for word in ("-i", device)]
+
+    def test_what_the_start_refuses_here_is_an_error_with_the_same_text(self):
+        self.write("bad", b"icpm")
+        for text, devices, status, says in REFUSED_HERE:
+            with self.subTest(says):
+                self.write("rules.yaml", text)
+                words = ["rules.yaml", *self.need_tun(devices), "-Z", "root"]
+                started = self.run_in("capture", "-R", *words, "--duration", 1)
+                self.assertEqual((started.status, says in started.err), (status, True), started.err)
+                checked = self.run_in("check", *words)
+                self.assertEqual(checked.status, 2, e2e.text_of(checked))
+                if "global filter" in says:  # check names the link type
+                    checked = checked._replace(err=checked.err.replace(" (link type EN10MB)", ""))
+                self.assertIn(checked.err, started.err)
+                checked = self.run_in("check", "--json", *words)
+                self.assertEqual((checked.status, checked.err), (2, ""))
+                (found,) = json.loads(checked.out)["findings"]
+                self.assertIn(says.replace("rule a: ", ""), found["text"])
+
+    def test_what_the_start_takes_here_is_no_error(self):
+        self.write("good", b"ip")
+        for text, devices, warnings in TAKEN_HERE:
+            with self.subTest(text):
+                self.write("rules.yaml", text)
+                words = ["rules.yaml", *self.need_tun(devices), "-Z", "root"]
+                checked = self.run_in("check", *words)
+                self.assertEqual(checked.status, 0, e2e.text_of(checked))
+                self.assertIn(b"0 errors, %d warning" % warnings, checked.out)
+                started = self.run_in("capture", "-R", *words, "--duration", 0.1)
+                self.assertEqual(started.status, 0, e2e.text_of(started))
+
+    def test_without_the_right_to_capture(self):
+        self.write("rules.yaml", RULE)
+        if subprocess.run([*WITHOUT_RIGHTS, "true"], capture_output=True).returncode:
+            self.skipTest("setpriv cannot drop the capability here")
+        for device in ("in", "any"):
+            words = ["rules.yaml", "-i", device, "-Z", "root"]
+            started = self.run_in("capture", "-R", *words, under=WITHOUT_RIGHTS)
+            checked = self.run_in("check", *words, under=WITHOUT_RIGHTS)
+            self.assertEqual((started.status, checked.status), (1, 2), e2e.text_of(started))
+            self.assertEqual(checked.err, started.err)
+            self.assertIn("without the capability CAP_NET_RAW", checked.err)
+
+    def test_a_control_socket_that_is_in_use(self):
+        self.write("rules.yaml", captures("control: c.sock"))
+        with socket.socket(socket.AF_UNIX) as held:
+            held.bind(self.path("c.sock"))
+            held.listen()
+            done = self.run_in("check", "rules.yaml", "-i", "in", "-Z", "root")
+        self.assertEqual(done.status, 0, done.err)
+        self.assertIn("warning: the control socket c.sock is in use", done.err)
+        # A killed run leaves the socket. A check lets it lie.
+        done = self.run_in("check", "rules.yaml", "-i", "in", "-Z", "root")
+        self.assertEqual((done.status, done.err), (0, ""))
+        self.assertTrue(os.path.exists(self.path("c.sock")))
+
+    def test_rules_that_no_packet_reaches(self):
+        rules = ("rules:\n  a: {filter: udp, write: a.pcap}\n  b: {filter: udp, write: b.pcap}\n"
+                 "  c: {filter: '', write: c.pcap}\n  d: {filter: tcp, write: d.pcap}\n"
+                 "  e: {filter: unmatched, write: e.pcap}\n")
+        self.write("rules.yaml", "mode: first\n" + rules)
+        done = self.run_in("check", "rules.yaml")
+        self.assertEqual(done.status, 0)
+        lines = [f"capweir: warning: rules.yaml:{line}: rule {rule} gets no packets: with 'mode: "
+                 f"first', rule {other} takes them. Move rule {rule} up, or remove it"
+                 for line, rule, other in ((4, "b", "a"), (6, "d", "c"), (7, "e", "c"))]
+        self.assertEqual(done.err.splitlines(), lines)
+        self.write("rules.yaml", rules)
+        self.assertEqual(self.run_in("check", "rules.yaml").err, "")
 
     def test_a_user_who_is_not_there(self):
         self.write("rules.yaml", captures("interface: in, relinquish-privileges: not-there"))
@@ -153,15 +250,18 @@ class Check(live.Test):
         self.write("rules.yaml", RULE)
         self.assertIsNone(live.ip("link add idle type veth peer name idler"))
         self.addCleanup(live.ip, "link del idle")
-        for words, says in ((["none"], "no interface of this name"),
-                            (["idle"], "the interface is down")):
-            done = self.run_in("check", "rules.yaml", "-i", *words, "-Z", "root")
-            self.assertEqual(done.status, 2)
+        self.write("waits.yaml", captures("wait-device: true"))
+        for word, says, waits in (("none", "no interface of this name", "No such device"),
+                                  ("99", "no interface of this name", None),
+                                  ("idle", "interface idle is down", "interface idle is down")):
+            started = self.run_in("capture", "-R", "rules.yaml", "-i", word, "-Z", "root")
+            done = self.run_in("check", "rules.yaml", "-i", word, "-Z", "root")
+            self.assertEqual((done.status, done.err), (2, started.err))
             self.assertIn(says, done.err)
-            self.write("waits.yaml", captures("wait-device: true"))
-            done = self.run_in("check", "waits.yaml", "-i", *words, "-Z", "root")
-            self.assertEqual(done.status, 0, done.err)
-            self.assertIn("warning: -i", done.err)
+            done = self.run_in("check", "waits.yaml", "-i", word, "-Z", "root")
+            self.assertEqual(done.status, 0 if waits else 2, done.err)
+            if waits:
+                self.assertIn("warning: ", done.err)
         with socket.create_server(("127.0.0.1", 0)) as held:
             self.write("rules.yaml", captures(f"metrics: {held.getsockname()[1]}"))
             done = self.run_in("check", "rules.yaml")
