@@ -166,6 +166,14 @@ static int complete(struct adoption *adoption, struct cw_ring_file *listed, cons
 	return 1;
 }
 
+/* Returns whether a file has the name that the list gives, whatever file it is. */
+static bool has_name(const struct adoption *adoption, const struct cw_ring_file *listed)
+{
+	struct stat status;
+
+	return fstatat(adoption->list->folder_fd, listed->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Completes and publishes a file that an earlier run did not, if it is there. */
 static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 {
@@ -184,6 +192,9 @@ static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 		else
 			say_left(adoption, hidden, strerror(-fd));
 		adoption->counts->missing += listed->is_complete;
+		/* A crash of the system lost the line that says how the file ended. */
+		if (fd == -ENOENT && !listed->is_complete && has_name(adoption, listed))
+			adoption->counts->changed++;
 		return 0;
 	}
 	if (!listed->is_complete || !is_as_listed(&status, listed))
@@ -221,11 +232,11 @@ static int look_at(struct adoption *adoption, struct cw_ring_file *listed)
 		/* Another file has the name: the list's one may never have got it. */
 		if (listed->hidden)
 			hidden_name(listed, hidden);
+		adoption->counts->changed++;
 		if (listed->hidden &&
 		    fstatat(adoption->list->folder_fd, hidden, &status, AT_SYMLINK_NOFOLLOW) == 0)
 			return recover(adoption, listed);
 		listed->is_gone = true;
-		adoption->counts->changed++;
 		return 0;
 	}
 	if (listed->hidden)
