@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The end of outputs: all at the run's end, one whose rule is gone, or all at an abort. */
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -82,6 +83,24 @@ void cw_outputs_silence(struct cw_outputs *outputs)
 	atomic_store(&outputs->run->is_aborting, true); /* [ABORT-1] */
 }
 
+/* Returns whether every reserved record is in the output's files. So it may be for an output that
+ * failed only because the drain was given up. */
+static bool has_every_record(const struct cw_output *output)
+{
+	const struct cw_file *file = output->writer.file;
+	int failure = atomic_load(&output->shared.failure);
+	uint64_t handed = 0;
+
+	if (!failure)
+		return !atomic_load(&output->shared.is_cut_off);
+	if (failure != -ECANCELED)
+		return false;
+	if (file && file->writer.ahead_count)
+		handed = file->writer.ahead[file->writer.ahead_count - 1].records -
+			 file->writer.anchor.records;
+	return cw_output_unwritten(output) == handed;
+}
+
 void cw_outputs_judge(struct cw_outputs *outputs)
 {
 	for (uint32_t index = 0; index < outputs->count; index++) {
@@ -90,9 +109,7 @@ void cw_outputs_judge(struct cw_outputs *outputs)
 		/* [RETRY-1] acquire: is_cut_off, which the writer sets in an abort. */
 		output->writer.is_whole =
 		    !atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) &&
-		    !atomic_load(&output->shared.is_cut_off) &&
-		    !atomic_load(&output->shared.failure) && !output->turn.open &&
-		    !output->turn.held_first;
+		    !output->turn.open && !output->turn.held_first && has_every_record(output);
 	}
 }
 
@@ -114,9 +131,19 @@ void cw_outputs_abort(struct cw_outputs *outputs)
 		struct cw_file *file;
 		const char *part;
 
-		if (output->is_stream || output->shared.state == CW_OUTPUT_FREE ||
-		    !wait_for_writer(output, &patience_ms))
-			continue; /* a disk that hangs */
+		if (output->is_stream || output->shared.state == CW_OUTPUT_FREE)
+			continue;
+		if (!wait_for_writer(output, &patience_ms)) { /* its state is the writer's */
+			output->writer.is_whole = false;
+			if (++left_count <= LEFT_REPORTED_MAX)
+				cw_run_tell(
+				    outputs->run, CW_WARNING,
+				    "rule %s: the disk of %s does not answer. Once it does, "
+				    "\"capweir %s\" reads the .part file there",
+				    output->rule->name, output->rule->write,
+				    output->name->is_zst ? "split -r" : "repair");
+			continue;
+		}
 		file = unfinished_file(output);
 		/* An evicted file would have to wait for a descriptor. */
 		output->writer.is_whole =

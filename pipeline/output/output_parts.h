@@ -28,6 +28,10 @@ bool cw_output_is_early(const struct cw_output *output, uint64_t ts_ns);
 bool cw_output_needs_rotation(const struct cw_output *output, uint64_t records, uint64_t bytes,
 			      uint64_t latest_ns);
 
+/* Returns the packets that neither reached a file or pipe nor are counted as lost or left out; no
+ * chunk of the output may be out. (retry.c) */
+uint64_t cw_output_unwritten(const struct cw_output *output);
+
 /* Frees a file that no chunk, mark or list refers to. (output.c) */
 void cw_output_free_file(struct cw_file *file);
 

@@ -43,8 +43,7 @@ static uint64_t written_records(const struct cw_output *output)
 	return sum;
 }
 
-/* Enters the failure's losses in the books; no chunk of the output may be out. */
-static void book_losses(struct cw_output *output)
+uint64_t cw_output_unwritten(const struct cw_output *output)
 {
 	uint64_t explained = written_records(output);
 
@@ -52,7 +51,13 @@ static void book_losses(struct cw_output *output)
 		explained += output->turn.lost[cause];
 	for (uint32_t cause = 0; cause < CW_LEFT_OUT_COUNT; cause++)
 		explained += output->turn.left_out[cause];
-	output->turn.lost[output->writer.failure_cause] += output->turn.matched - explained;
+	return output->turn.matched - explained;
+}
+
+/* Enters the failure's losses in the books; no chunk of the output may be out. */
+static void book_losses(struct cw_output *output)
+{
+	output->turn.lost[output->writer.failure_cause] += cw_output_unwritten(output);
 }
 
 /* Continues at the file's end, or at its start if not even its header was written. */

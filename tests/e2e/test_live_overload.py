@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Live capture at more than fits, and how a run is ended and asked."""
+import array
 import contextlib
+import fcntl
 import os
 import signal
+import termios
 import threading
 
 import e2e
@@ -174,23 +177,70 @@ class Overload(live.Test):
         found = live.check(shape, file["files"])
         self.expect(found, packets=file["written"], missing=file["lost_total"])
 
-    def test_a_drain_that_does_not_end_is_broken_off(self):
-        """A worker that hangs in a write does not keep the command: exit 1, files whole."""
+    def start_beside_a_pipe(self, threads):
+        """A file of all packets, and a FIFO of the large ones that nobody reads."""
         pipe = Pipe(self.path("pipe.pcap"))
         self.addCleanup(pipe.close)
-        shape = live.Shape(SOME, size=1000)
-        capture = self.capture("-i", "in", "-w", self.path("pipe.pcap"), "-w",
-                               self.path("file.pcap"), "-f", "udp", "-f", "udp", "-t", 2,
-                               "--drain-timeout", 0.3, env=self.breaking_off())
-        live.send(shape)
-        capture.wait_seen(SOME)
+        return self.capture("-i", "in", "-w", self.path("file.pcap"), "-w",
+                            self.path("pipe.pcap"), "-f", "udp", "-f", "greater 500", "-t",
+                            threads, "--drain-timeout", 0.3, env=self.breaking_off()), pipe
+
+    def parts(self):
+        return [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
+
+    def wait_written(self, capture, count, size):
+        """Until the file's temporary one has so many packets."""
+        capture.signal(signal.SIGUSR2)
+        capture.wait_until(lambda: sum(map(os.path.getsize, self.parts())) ==
+                           24 + count * (16 + size), "the file has all packets")
+
+    def wait_stuck(self, capture, pipe):
+        """Until the FIFO is full: a worker waits in its write."""
+        def bytes_in():
+            held = array.array("i", [0])
+            fcntl.ioctl(pipe.fd, termios.FIONREAD, held)
+            return held[0]
+
+        capture.signal(signal.SIGUSR2)
+        size = fcntl.fcntl(pipe.fd, fcntl.F_GETPIPE_SZ)
+        capture.wait_until(lambda: bytes_in() > size - 4096, "the pipe is full")
+
+    def stop_stuck(self, capture):
         done = capture.stop()
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("stuck", done.err)
-        left = [self.path(name) for name in os.listdir(self.directory) if ".part" in name]
-        self.assertEqual(len(left), 1)
-        found = live.check(shape, left)
-        self.expect(found, missing=SOME - found["packets"])
+        return done
+
+    def test_a_drain_that_does_not_end_is_broken_off(self):
+        """A worker that hangs in a write does not keep the command: exit 1. A file that has every
+        packet gets its name."""
+        shape = live.Shape(SOME, size=1000)
+        capture, pipe = self.start_beside_a_pipe(threads=2)
+        live.send(shape)
+        capture.wait_seen(SOME)
+        self.wait_stuck(capture, pipe)
+        self.wait_written(capture, SOME, 1000)
+        done = self.stop_stuck(capture)
+        self.assertNotIn("unfinished", done.err)
+        self.assertEqual(self.parts(), [])
+        self.expect_all(shape, [self.path("file.pcap")])
+
+    def test_a_file_without_its_last_packets_is_named(self):
+        shape = live.Shape(100)
+        capture, pipe = self.start_beside_a_pipe(threads=1)
+        live.send(shape)
+        capture.wait_seen(100)
+        self.wait_written(capture, 100, 60)
+        live.send(live.Shape(1000, first=100, size=1000))
+        self.wait_stuck(capture, pipe)
+        done = self.stop_stuck(capture)
+        part, = self.parts()
+        self.assertIn(f"{self.path('file.pcap')} is unfinished; to read it: capweir repair {part}",
+                      done.err)
+        self.assertEqual(e2e.capweir("repair", part).status, 0)
+        os.rename(part, self.path("repaired.pcap"))
+        found = live.check(live.Shape(1100), [self.path("repaired.pcap")])
+        self.assertGreaterEqual(found["packets"], 100)
 
 
 class Signals(live.Test):

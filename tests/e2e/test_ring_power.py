@@ -326,6 +326,23 @@ class Frozen(test_ring_restarts.Ring):
         self.expect_all(live.Shape(300), [a])
         disk.unmount()
 
+    def test_an_abort_names_the_file_of_a_disk_that_does_not_answer(self):
+        disk = Disk(self.path("image"), self.path("out"))
+        self.addCleanup(disk.end)
+        self.write("rules.yaml", e2e.rules_yaml([("b", "", {"write": "b.pcap"})]))
+        capture = self.start()
+        self.send(capture, 100)
+        run("fsfreeze", "-f", self.path("out"))
+        live.send(live.Shape(100, first=100))
+        capture.wait_until(lambda: self.is_stuck(capture), "a worker waits for the disk")
+        capture.signal(signal.SIGQUIT)
+        capture.wait_line("rule b: the disk of b.pcap does not answer. Once it does, "
+                          "\"capweir repair\" reads the .part file there")
+        run("fsfreeze", "-u", self.path("out"))
+        self.assertEqual(capture.wait().status, 130)
+        part, = [name for name in self.names(hidden=True) if name.endswith(".part")]
+        self.assertEqual(e2e.capweir("repair", self.path("out", part)).status, 0)
+
     @staticmethod
     def is_stuck(capture):
         """Whether a thread of the capture, or of a process that helps it, waits for a disk."""
