@@ -105,6 +105,10 @@ void cw_outputs_keep_room(struct cw_outputs *outputs);
 bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 		    const struct cw_file *file, int failure, bool is_rotation, const char *text);
 
+/* Reports a failure that the turn met, such as one of memory, unless a writer did. In the turn,
+ * with no chunk of the output out: no writer is at it. */
+void cw_output_tell_failure(struct cw_outputs *outputs, struct cw_output *output);
+
 /*
  * Truncates a file of `offset` good bytes, which may end inside a record, after its last intact
  * record, found by walking from the anchor; counts the records up to there. If the file cannot be

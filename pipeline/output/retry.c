@@ -93,8 +93,10 @@ static void retry(struct cw_outputs *outputs, struct cw_output *output, uint64_t
 	}
 	/* [RETRY-1] acquire: the writer's state of the output, which may_retry reads. */
 	if (now_ns < output->turn.retry_ns ||
-	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire) ||
-	    !cw_output_may_retry(outputs, output))
+	    atomic_load_explicit(&output->shared.chunks_out, memory_order_acquire))
+		return;
+	cw_output_tell_failure(outputs, output);
+	if (!cw_output_may_retry(outputs, output))
 		return;
 	output->turn.retry_ns = 0;
 	book_losses(output);

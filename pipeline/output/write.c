@@ -137,6 +137,17 @@ bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 	return true;
 }
 
+void cw_output_tell_failure(struct cw_outputs *outputs, struct cw_output *output)
+{
+	int failure = atomic_load(&output->shared.failure);
+
+	if (output->writer.has_reported_failure || failure == -ECANCELED || !may_tell(output))
+		return;
+	cw_run_tell(outputs->run, CW_PROBLEM, "rule %s: %s; %s", output->rule->name,
+		    output->writer.failure_text,
+		    advice(failure, cw_output_may_retry(outputs, output)));
+}
+
 /* Counts the bytes and records handed before that the kernel has accepted by now. */
 static void advance_file(struct cw_output *output, struct cw_file *file)
 {

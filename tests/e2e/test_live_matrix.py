@@ -132,7 +132,9 @@ CORNERS = {
                  Fault("renameat", 1, "EIO", "once"),
                  # a signal that is not seen
                  Fault("read", 1, "EIO", "ever"), Fault("poll", 5, "ENOMEM", "ever"),
-                 Fault("fdatasync", 1, "EIO", "once"), Fault("epoll_wait", 3, "EBADF", "ever")],
+                 Fault("fdatasync", 1, "EIO", "once"), Fault("epoll_wait", 3, "EBADF", "ever"),
+                 # no memory from right after the start: said before the end
+                 Fault("malloc", 513, "ENOMEM", "ever"), Fault("malloc", 540, "ENOMEM", "ever")],
     # without the kernel's counters, drops are unknown
     "rotation": [Fault("getsockopt", 3, "EINVAL", "ever"), Fault("getsockopt", 3, "EINVAL", "once"),
                  Fault("openat", 40, "EMFILE", "once")],
