@@ -137,7 +137,7 @@ static void stop_if_due(struct cw_lane *lane, struct cw_live *live)
 	     !atomic_load(&capture->taps[lane->input].is_replaced)))
 		return;
 	result = cw_live_stop(live, lane->queue);
-	if (result < 0 && result != -ENODEV) /* --drain-timeout ends the run */
+	if (result < 0 && result != -ENODEV) /* the queue ends by the clock */
 		cw_run_tell(capture->run, CW_WARNING, "cannot stop capturing from %s, queue %u: %s",
 			    capture->inputs->at[lane->input].path, lane->queue, strerror(-result));
 	lane->capture.stopped = live;

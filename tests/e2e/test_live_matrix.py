@@ -144,6 +144,24 @@ CORNERS = {
 }
 
 
+class Stop(live.Fresh):
+    def test_a_stop_that_the_kernel_refuses_ends_without_the_drains_time_limit(self):
+        folder = self.path("run")
+        live.wait_for_link("out")
+        for backend in ("packet", "pcap"):
+            scenario = Scenario("stop", f"--backend {backend} --drain-timeout 1h -U -f udp -w "
+                                "first.pcap -f ip -w second.pcapng")
+            reference = scenario.run(folder)
+            judge = Judge(scenario, reference, folder)
+            self.assertEqual((reference.status, judge.complaints(reference)), (0, []))
+            for mode in ("once", "ever"):
+                # The last call is that of closing.
+                fault = Fault("setsockopt", reference.counts["setsockopt"] - 1, "ENOMEM", mode)
+                run = scenario.run(folder, fault)
+                self.assertIn("cannot stop capturing from in, queue 0", run.err)
+                self.assertEqual((run.status, judge.complaints(run)), (0, []), run.err)
+
+
 class Matrix(live.Fresh):
     def test_each_fault_of_a_capture_is_reported_or_does_no_harm(self):
         print(f"CAPWEIR_TEST_SEED={SEED}", flush=True)

@@ -195,7 +195,7 @@ int cw_live_next(struct cw_live *live, uint32_t queue, uint32_t records_max, int
  * Takes no more packets from the interface. next then returns the packets in the kernel ring,
  * including the open block, for which it waits regardless of its time limit (one or two retire
  * times); then -ENODATA. The counts then balance: kernel_seen = kernel_dropped + received. Returns
- * 0 or a negative errno.
+ * 0 or a negative errno: packets still come, and those in the kernel ring after a second are left.
  */
 int cw_live_stop(struct cw_live *live, uint32_t queue);
 

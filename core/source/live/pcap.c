@@ -339,6 +339,10 @@ static int next(struct cw_live *base, uint32_t queue, uint32_t records_max, int 
 			live->stats.stalls += result == -EAGAIN;
 			return result;
 		}
+		/* The kernel passes packets, perhaps for ever. */
+		if (live->is_unfiltered && (cw_now_ns() - live->stopped_ns) / CW_NS_PER_MS >
+					       CW_LIVE_DRAIN_MS_MAX(live->base.info.retire_ms))
+			live->is_drained = true;
 		/* After a removal, libpcap may still hold packets. */
 		result = live->is_drained ? 0 : dispatch(live);
 		if (live->record_count) {
@@ -362,13 +366,12 @@ static int stop(struct cw_live *base, uint32_t queue)
 	int result = live->is_packet_socket ? cw_live_pcap_filter_nothing(live) : 0;
 
 	(void)queue;
-	if (result < 0)
-		return result;
 	if (!live->is_stopping)
 		live->stopped_ns = cw_now_ns();
 	live->is_stopping = true;
+	live->is_unfiltered = result < 0;
 	live->failure = 0;
-	return 0;
+	return result;
 }
 
 /* The differences are right although libpcap's counts wrap at 32 bits. */

@@ -38,6 +38,7 @@ struct cw_live_pcap {
 	bool is_down_reported; /* libpcap found the interface down, and next has returned it */
 	bool is_removed;
 	bool is_stopping;
+	bool is_unfiltered; /* stopping, but the kernel passes packets */
 	bool is_drained;
 	uint64_t stopped_ns;    /* CLOCK_MONOTONIC at stop */
 	uint64_t offset;        /* bytes returned in spans */

@@ -294,6 +294,26 @@ static int wait_for_change(struct cw_live_queue *queue, struct cw_patience *pati
 	return result < 0 ? result : 1;
 }
 
+/*
+ * A stop that the kernel refused (see stop) is tried again. As long as the kernel passes packets,
+ * the queue may never be empty, so its end comes by the clock; packets in the kernel ring are left.
+ */
+static bool must_end(struct cw_live_queue *queue)
+{
+	if (cw_live_filter_nothing(queue) == 0) {
+		queue->is_unfiltered = false;
+		queue->stopped_ns = cw_now_ns();
+		return false;
+	}
+	if ((cw_now_ns() - queue->stopped_ns) / CW_NS_PER_MS <=
+	    CW_LIVE_DRAIN_MS_MAX(queue->retire_ms))
+		return false;
+	if (!queue->is_drained)
+		cw_live_read_stats(queue);
+	queue->is_drained = true;
+	return true;
+}
+
 static int next(struct cw_live *live, uint32_t index, uint32_t records_max, int timeout_ms,
 		struct cw_span *span, struct cw_lease *lease)
 {
@@ -302,6 +322,8 @@ static int next(struct cw_live *live, uint32_t index, uint32_t records_max, int 
 	int result;
 
 	while (!queue->cutting) {
+		if (queue->is_unfiltered && must_end(queue))
+			return -ENODATA;
 		result = take_block(queue);
 		if (result < 0) {
 			queue->stats.stalls++;
@@ -326,12 +348,11 @@ static int stop(struct cw_live *live, uint32_t index)
 	struct cw_live_queue *queue = queue_at(live, index);
 	int result = cw_live_filter_nothing(queue);
 
-	if (result < 0)
-		return result;
 	if (!queue->is_stopping)
 		queue->stopped_ns = cw_now_ns();
 	queue->is_stopping = true;
-	return 0;
+	queue->is_unfiltered = result < 0;
+	return result;
 }
 
 void cw_live_read_stats(struct cw_live_queue *queue)

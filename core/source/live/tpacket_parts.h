@@ -51,6 +51,7 @@ struct cw_live_queue {
 	bool was_down;
 	bool is_removed;
 	bool is_stopping;
+	bool is_unfiltered; /* stopping, but the kernel passes packets */
 	bool is_drained;
 	uint64_t stopped_ns; /* CLOCK_MONOTONIC at stop */
 	uint64_t removed_ns; /* CLOCK_MONOTONIC when the removal was noticed */
