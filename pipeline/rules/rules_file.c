@@ -542,3 +542,21 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 
 	return cw_rules_read(&reader);
 }
+
+int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
+			 void (*found)(void *context, const char *text), void *context)
+{
+	struct cw_error error = {0};
+	struct cw_rules_reader reader = {.rules = rules,
+					 .name = name,
+					 .text = text,
+					 .bytes = bytes,
+					 .error = &error,
+					 .found = found,
+					 .context = context};
+	int status = cw_rules_read(&reader);
+
+	if (status < 0)
+		found(context, error.text);
+	return status < 0 ? status : (int)reader.faults;
+}
