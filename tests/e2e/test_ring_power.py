@@ -330,7 +330,7 @@ class Frozen(test_ring_restarts.Ring):
         disk = Disk(self.path("image"), self.path("out"))
         self.addCleanup(disk.end)
         self.write("rules.yaml", e2e.rules_yaml([("b", "", {"write": "b.pcap"})]))
-        capture = self.start()
+        capture = self.start(env=self.breaking_off())
         self.send(capture, 100)
         run("fsfreeze", "-f", self.path("out"))
         live.send(live.Shape(100, first=100))
