@@ -6,11 +6,13 @@ each machine runs on an overlay of it in memory, in a network namespace of its o
 """
 import os
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import unittest
 
 import e2e
 
@@ -55,13 +57,19 @@ class Machine:
         self.place = tempfile.mkdtemp(prefix="capweir-machine-")
         self.root = os.path.join(self.place, "root")
         self.process = None
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.place], check=True)
+        self.mount("tmpfs", "tmpfs", self.place)
         for name in ("upper", "work", "root"):
             os.mkdir(os.path.join(self.place, name))
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
-                        f"lowerdir={TREE},upperdir={self.place}/upper,workdir={self.place}/work",
-                        self.root], check=True)
+        self.mount("overlay", "overlay", self.root, f"lowerdir={TREE},upperdir={self.place}/upper,"
+                   f"workdir={self.place}/work")
         open(os.path.join(self.root, "etc/machine-id"), "w", encoding="ascii").close()
+
+    def mount(self, kind, what, where, options="rw"):
+        done = subprocess.run(["mount", "-t", kind, "-o", options, what, where],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            self.stop()
+            raise unittest.SkipTest(f"no machine can be made here: {done.stderr.strip()}")
 
     def boot(self):
         """Until the machine reports that it is ready."""
@@ -70,16 +78,29 @@ class Machine:
                    "--capability=" + CAPABILITIES, "--system-call-filter=" + CALLS,
                    "--directory", self.root]
         address = os.path.join(tempfile.mkdtemp(dir=self.place), "notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        with (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+              open(os.path.join(self.place, "errors"), "wb") as errors):
             manager.bind(address)
             manager.settimeout(e2e.TIMEOUT)
             self.process = subprocess.Popen(
                 command, env=dict(os.environ, NOTIFY_SOCKET=address), stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
             said = ""
             while not re.search(r"(?m)^READY=1$", said):
+                self.wait_word(manager)
                 said += manager.recv(4096).decode() + "\n"
         self.leader = re.search(r"(?m)^X_NSPAWN_LEADER_PID=(\d+)$", said).group(1)
+
+    def wait_word(self, manager):
+        """Until systemd-nspawn says something. If it ends instead, it cannot run here."""
+        end = os.pidfd_open(self.process.pid)
+        ready, _, _ = select.select([manager, end], [], [], e2e.TIMEOUT)
+        os.close(end)
+        if ready == [end]:
+            self.process.wait()
+            self.process = None
+            with open(os.path.join(self.place, "errors"), encoding="utf-8") as file:
+                raise unittest.SkipTest(f"systemd-nspawn cannot boot here: {file.read().strip()}")
 
     def run(self, *command):
         """Run a command in the machine; its result."""
@@ -111,5 +132,7 @@ class Machine:
     def stop(self):
         if self.process:
             self.power_off()
-        subprocess.run(["umount", self.root, self.place], check=True)
+        for place in (self.root, self.place):
+            if os.path.ismount(place):
+                subprocess.run(["umount", place], check=True)
         os.rmdir(self.place)
