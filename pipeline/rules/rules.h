@@ -112,9 +112,9 @@ int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *err
 int cw_rules_load_sound(struct cw_rules *rules, const char *path,
 			void (*found)(void *context, const char *text), void *context);
 
-/* As cw_rules_load_sound, of a text in memory. `name` is the file's in messages. */
-int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
-			 void (*found)(void *context, const char *text), void *context);
+/* As cw_rules_load_sound, from memory; messages call the file "text". (A fuzz target's entry.) */
+int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes,
+			 void (*found)(void *context, const char *fault), void *context);
 
 /* As cw_rules_load, from memory; messages call the file `name`. (The fuzz target's entry.) */
 int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const char *name,

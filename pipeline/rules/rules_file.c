@@ -543,12 +543,12 @@ int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const
 	return cw_rules_read(&reader);
 }
 
-int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
-			 void (*found)(void *context, const char *text), void *context)
+int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes,
+			 void (*found)(void *context, const char *fault), void *context)
 {
 	struct cw_error error = {0};
 	struct cw_rules_reader reader = {.rules = rules,
-					 .name = name,
+					 .name = "text",
 					 .text = text,
 					 .bytes = bytes,
 					 .error = &error,
