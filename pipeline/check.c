@@ -36,6 +36,7 @@ int cw_pipeline_check(const struct cw_pipeline_options *options,
 {
 	const struct cw_rules *rules = options->rules;
 	struct cw_run run = {.options = *options};
+	const struct cw_outputs outputs = {.run = &run};
 	struct cw_claims claims;
 	struct cw_cpu_list cpus;
 	struct cw_error error = {0};
@@ -43,7 +44,7 @@ int cw_pipeline_check(const struct cw_pipeline_options *options,
 	if (options->pin && strcmp(options->pin, "auto") != 0 &&
 	    cw_cpu_list_parse(options->pin, &cpus, &error) < 0)
 		found(context, NULL, error.text);
-	if (cw_claims_init(&claims, &run, rules) < 0)
+	if (cw_claims_init(&claims, &outputs, rules) < 0)
 		return -ENOMEM;
 	for (uint32_t index = 0; index < rules->count; index++) {
 		const struct cw_rule *rule = &rules->rules[index];
@@ -52,7 +53,7 @@ int cw_pipeline_check(const struct cw_pipeline_options *options,
 
 		if (result < 0)
 			continue; /* cw_rules_check reports it */
-		result = cw_setup_target(&claims, rule, name, true, &error);
+		result = cw_setup_target(&claims, rule, name, NULL, &error);
 		if (result == 0 && options->device_count)
 			result = check_folders(rule, name, &error);
 		if (result < 0)

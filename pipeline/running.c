@@ -268,7 +268,8 @@ void cw_pipeline_free(struct cw_pipeline *pipeline)
 	if (pipeline->outputs.has_files)
 		cw_files_fini(&pipeline->outputs.files);
 	free(pipeline->outputs.turn.tally_of);
-	free(pipeline->outputs.are_streams);
+	free(pipeline->outputs.found);
+	cw_asking_free(pipeline->outputs.asking);
 	free(pipeline->outputs.turn.block.at);
 	free(pipeline->workers);
 	free(pipeline->worker_cpus);

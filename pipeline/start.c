@@ -228,6 +228,19 @@ static int setup_rings(struct cw_pipeline *pipeline, struct cw_error *error)
 	return 0;
 }
 
+/* From here on this process asks another one for its files. */
+static int start_opener(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	struct cw_outputs *outputs = &pipeline->outputs;
+	int result = pipeline->run.options.start_opener(pipeline->run.options.context,
+							&outputs->asking, error);
+
+	pipeline->run.options.output.opener = NULL;
+	if (result == 0)
+		outputs->entries = cw_asking_entries(outputs->asking);
+	return result;
+}
+
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	bool is_live = pipeline->run.options.device_count != 0;
@@ -249,6 +262,8 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 		result = cw_rules_check(pipeline->run.options.rules, error);
 	if (result == 0)
 		result = cw_setup_targets(&pipeline->outputs, error);
+	if (result == 0 && pipeline->run.options.output.opener)
+		result = start_opener(pipeline, error);
 	if (result == 0)
 		result = open_sources(pipeline, error);
 	if (result < 0)

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/output/entry.h"
@@ -115,15 +117,40 @@ void cw_entry_unlock(int fd)
 	(void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
+/* Returns the folder's path from its place on; without a place, its path. */
+static const char *directory_in_place(const struct cw_entry *entry)
+{
+	const struct cw_place *place = entry->options->place;
+	const char *path = entry->directory + (place ? strlen(place->folder) : 0);
+
+	return *path ? path : ".";
+}
+
+/* Opens a folder in its place without following a link. */
+static int open_in_place_only(int folder_fd, const char *path, int flags)
+{
+	const struct open_how how = {.flags = (unsigned)flags,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+						RESOLVE_NO_MAGICLINKS};
+	int fd = (int)syscall(SYS_openat2, folder_fd, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOSYS) /* before Linux 5.6 */
+		fd = openat(folder_fd, path, flags | O_NOFOLLOW);
+	return fd;
+}
+
 /* Opens the entry's folder for the access (O_PATH or O_RDONLY). Returns its descriptor or -errno.
  */
-static int open_directory(const struct cw_entry *entry, int access)
+int cw_entry_open_directory(const struct cw_entry *entry, int access)
 {
+	const struct cw_place *place = entry->options->place;
+	const char *path = directory_in_place(entry);
 	int fd;
 
+	access |= O_DIRECTORY | O_CLOEXEC;
 	do
-		fd = open(entry->directory, access | O_DIRECTORY | O_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
+		fd = place ? open_in_place_only(place->fd, path, access) : open(path, access);
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
 	return fd < 0 ? -errno : fd;
 }
 
@@ -233,16 +260,17 @@ static int take_place(struct cw_entry *entry, struct cw_target *target)
 	return 0;
 }
 
-static int open_target(struct cw_entry *entry, int *fd, struct cw_error *error)
+static int open_target(struct cw_entry *entry, uid_t owner, int *fd, struct cw_error *error)
 {
 	const struct cw_target_query query = {.standard_output = entry->options->standard_output,
-					      .owner = geteuid(),
+					      .owner = owner,
 					      .is_later = entry->options->is_later,
 					      .folders = entry->options->makes_folders
 							     ? CW_TARGET_FOLDERS_MADE
 							     : CW_TARGET_FOLDERS_EXIST,
 					      .fixed_bytes = entry->options->fixed_bytes,
-					      .access = &entry->options->access};
+					      .access = &entry->options->access,
+					      .place = entry->options->place};
 	struct cw_target target;
 	int status = cw_target_find(&target, entry->path, &query, error);
 
@@ -274,12 +302,12 @@ out:
 
 static int open_here(void *context, struct cw_entry *entry, int *fd, struct cw_error *error)
 {
+	const uid_t *owner = context;
 	int status = 0;
 
-	(void)context;
 	for (int i = 0; i < FOLDER_TRIES_MAX; i++) {
 		error->code = 0;
-		status = open_target(entry, fd, error);
+		status = open_target(entry, owner ? *owner : geteuid(), fd, error);
 		/* Another output may have removed the folder, which was empty until now. */
 		if (status != -ENOENT || !entry->options->makes_folders)
 			break;
@@ -313,7 +341,7 @@ static int reopen_part(const struct cw_entry *entry, int directory_fd, int *resu
 
 static int reopen_here(void *context, struct cw_entry *entry, int *fd, struct cw_error *error)
 {
-	int directory_fd = open_directory(entry, O_PATH);
+	int directory_fd = cw_entry_open_directory(entry, O_PATH);
 	int status;
 
 	(void)context;
@@ -339,7 +367,7 @@ static int rename_new(const struct cw_entry *entry, int directory_fd)
 	return unlinkat(directory_fd, entry->part_name, 0) ? -errno : 0;
 }
 
-static int rename_part(struct cw_entry *entry, int directory_fd, const char **obstacle)
+static int rename_part(struct cw_entry *entry, int directory_fd, mode_t *obstacle)
 {
 	const bool never_replaces = entry->options->no_clobber || entry->options->listing;
 	struct stat status, there;
@@ -353,7 +381,7 @@ static int rename_part(struct cw_entry *entry, int directory_fd, const char **ob
 	if (!never_replaces && !fstatat(directory_fd, entry->base, &there, AT_SYMLINK_NOFOLLOW))
 		failure = cw_target_replace(&there, status.st_uid);
 	if (failure && !S_ISREG(there.st_mode))
-		*obstacle = cw_target_describe_status(&there);
+		*obstacle = there.st_mode & S_IFMT;
 	if (failure)
 		return failure;
 	if (never_replaces)
@@ -366,7 +394,7 @@ static int rename_part(struct cw_entry *entry, int directory_fd, const char **ob
 static int publish_here(void *context, struct cw_entry *entry, struct cw_entry_outcome *outcome)
 {
 	/* fsync needs O_RDONLY. */
-	int directory_fd = open_directory(entry, entry->options->sync ? O_RDONLY : O_PATH);
+	int directory_fd = cw_entry_open_directory(entry, entry->options->sync ? O_RDONLY : O_PATH);
 	int status;
 
 	(void)context;
@@ -389,7 +417,7 @@ static int publish_here(void *context, struct cw_entry *entry, struct cw_entry_o
 
 static int discard_here(void *context, struct cw_entry *entry)
 {
-	int directory_fd = open_directory(entry, O_PATH);
+	int directory_fd = cw_entry_open_directory(entry, O_PATH);
 	struct stat status;
 	int failure = 0;
 
@@ -422,6 +450,8 @@ static void remove_folders(const struct cw_entry *entry)
 	const char *made = entry->path + entry->options->fixed_bytes;
 	const char *slash = strrchr(made, '/');
 	size_t made_bytes = slash ? (size_t)(slash - made) + 1 : 0;
+	const struct cw_place *place = entry->options->place;
+	size_t place_bytes = place ? strlen(place->folder) : 0;
 	size_t bytes = strlen(entry->directory);
 	char path[PATH_MAX];
 
@@ -431,7 +461,7 @@ static void remove_folders(const struct cw_entry *entry)
 	memcpy(path, entry->directory, bytes);
 	while (made_bytes) {
 		path[bytes - 1] = '\0'; /* its last "/" */
-		if (unlinkat(AT_FDCWD, path, AT_REMOVEDIR))
+		if (unlinkat(place ? place->fd : AT_FDCWD, path + place_bytes, AT_REMOVEDIR))
 			return; /* not empty, most likely */
 		do {
 			bytes--;
@@ -442,7 +472,7 @@ static void remove_folders(const struct cw_entry *entry)
 
 static int remove_here(void *context, struct cw_entry *entry, struct cw_error *error)
 {
-	int directory_fd = open_directory(entry, O_PATH);
+	int directory_fd = cw_entry_open_directory(entry, O_PATH);
 	struct stat status;
 	int failure;
 
@@ -477,7 +507,10 @@ static int free_space_here(void *context, const struct cw_entry *entry, uint64_t
 
 	(void)context;
 	*bytes = 0;
-	if (statvfs(entry->directory, &space)) {
+	if (entry->options->place) {
+		if (fstatvfs(entry->options->place->fd, &space))
+			return -errno;
+	} else if (statvfs(entry->directory, &space)) {
 		if (errno != ENOENT || !entry->options->makes_folders)
 			return -errno;
 		snprintf(fixed, sizeof(fixed), "%.*s.", (int)entry->options->fixed_bytes,

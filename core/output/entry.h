@@ -35,6 +35,7 @@ struct cw_entry {
 	char random[CW_ENTRY_RANDOM_CHARS + 1]; /* part of the hidden name; cw_entry_choose */
 
 	/* Filled by the operations. */
+	uint32_t handle; /* its number at another process that has the entry */
 	enum cw_entry_kind kind;
 	char *part_path; /* path of the .part file; room for the longest one; NULL before */
 	char *part_name; /* name of the .part file, in part_path */
@@ -47,9 +48,9 @@ struct cw_entry {
 
 /* What publishing did beside its result. */
 struct cw_entry_outcome {
-	const char *step;     /* the step that failed, as "rename to" */
-	const char *obstacle; /* what has the name and cannot be replaced, as "a folder"; or NULL */
-	int sync_failure;     /* published, but its folder was not synced: negative errno */
+	const char *step; /* the step that failed, as "rename to" */
+	mode_t obstacle;  /* type of what has the name and cannot be replaced; 0: none */
+	int sync_failure; /* published, but its folder was not synced: negative errno */
 };
 
 /* All return 0 or a negative errno unless they say more. `error` is filled if it says more than the
@@ -78,7 +79,8 @@ struct cw_entries {
 	void *context;
 };
 
-/* The operations made by this process itself; they ignore the context. */
+/* The operations made by this process itself. Their context is the user that files belong to
+ * (const uid_t *), or NULL: the effective one. */
 extern const struct cw_entries cw_entries_here;
 
 /* Names the folder and the file in it. Returns 0, -EINVAL, -EISDIR or -ENOMEM as cw_outfile_new. */
@@ -94,6 +96,10 @@ int cw_entry_set_path(struct cw_entry *entry, const char *path);
 
 /* Fills the hidden name of the file `base`: ".BASE.XXXXXX.part", within NAME_MAX. */
 void cw_entry_hidden_name(const char *base, const char *random, char name[CW_ENTRY_NAME_BYTES]);
+
+/* Opens the entry's folder, in its place, for the access (O_PATH or O_RDONLY). Returns its
+ * descriptor or a negative errno. */
+int cw_entry_open_directory(const struct cw_entry *entry, int access);
 
 /* Returns whether this is the regular file that the .part file was when created. */
 bool cw_entry_has_inode(const struct cw_entry *entry, const struct stat *status);

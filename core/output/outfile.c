@@ -13,6 +13,7 @@
 
 #include "core/output/outfile_pack.h"
 #include "core/output/ring_list.h"
+#include "core/output/target.h"
 
 #define PART_TRIES_MAX 100
 #define NAME_TRIES_MAX 100
@@ -312,6 +313,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
 	struct cw_entry_outcome outcome = {.step = "finish writing"};
 	struct cw_entry *entry = &file->entry;
+	struct stat obstacle = {0};
 	int status;
 
 	stop_direct(file);
@@ -324,10 +326,12 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		status = sync_and_close(file);
 	if (!status) /* after the close, so that one free descriptor suffices */
 		status = name_part(file, &outcome);
+	obstacle.st_mode = outcome.obstacle;
 	if (status)
 		return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s",
 				    outcome.step, entry->path, outcome.obstacle ? "it is " : "",
-				    outcome.obstacle ? outcome.obstacle : strerror(-status),
+				    outcome.obstacle ? cw_target_describe_status(&obstacle)
+						     : strerror(-status),
 				    entry->part_path);
 	if (outcome.sync_failure) {
 		file->flaw = "its folder was not synced";

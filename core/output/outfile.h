@@ -53,6 +53,7 @@ struct cw_listing {
 	int (*number)(const char *path, unsigned long long number, char *result);
 	void *context;
 };
+struct cw_place;
 
 struct cw_outfile_options {
 	bool is_later;                  /* name made while running: regular files, no link */
@@ -61,6 +62,7 @@ struct cw_outfile_options {
 	size_t fixed_bytes;             /* leading bytes of the path whose folders exist */
 	bool no_clobber;                /* publish fails with -EEXIST if the target exists */
 	bool sync;                      /* fdatasync before the rename, directory fsync after it */
+	const struct cw_place *place;   /* keeps; folder of the fixed_bytes (target.h), or NULL */
 	int standard_output;            /* descriptor for the path "-"; else -1 */
 	struct cw_direct_share *direct; /* keeps; NULL: always buffered */
 	struct cw_pack *pack;           /* keeps; compresses the file (format/pack.h). NULL: none */
@@ -68,7 +70,8 @@ struct cw_outfile_options {
 	const struct cw_entries *entries;
 	/* keeps; of the file's ring: no file is replaced, another name is chosen. NULL: none */
 	const struct cw_listing *listing;
-	int wake_fd; /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
+	uint32_t output; /* its number at `entries`, if another process has them */
+	int wake_fd;     /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
 };
 
 /* Creates the object from path and options (copies); never blocks. Returns 0 or -ENOMEM; -EINVAL:

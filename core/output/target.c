@@ -116,12 +116,40 @@ static void reach(struct walk *walk, int fd)
 	walk->fd = fd;
 }
 
+static int refuse_way_out(struct walk *walk)
+{
+	return cw_error_set(walk->error, -EXDEV, "its path leads out of the folder %s",
+			    walk->query->place->folder[0] ? walk->query->place->folder : ".");
+}
+
+/* Starts the path in its place. */
+static int start_in_place(struct walk *walk)
+{
+	const struct cw_place *place = walk->query->place;
+	size_t bytes = strlen(place->folder);
+	int fd = open_path(place->fd, ".", O_DIRECTORY);
+
+	if (fd < 0)
+		return cw_error_set_errno(walk->error, fd, "cannot open the folder %s",
+					  place->folder);
+	reach(walk, fd);
+	if (bytes >= sizeof(walk->walked))
+		return cw_error_set(walk->error, -ENAMETOOLONG, "its path is too long");
+	memcpy(walk->walked, place->folder, bytes + 1);
+	walk->walked_bytes = bytes;
+	walk->at = walk->rest + walk->query->fixed_bytes;
+	return 0;
+}
+
 /* Starts the path at "/" or at the current folder. */
 static int start(struct walk *walk, const char *path)
 {
 	bool is_absolute = *path == '/';
-	int fd = open_path(AT_FDCWD, is_absolute ? "/" : ".", O_DIRECTORY);
+	int fd;
 
+	if (walk->query->place)
+		return refuse_way_out(walk);
+	fd = open_path(AT_FDCWD, is_absolute ? "/" : ".", O_DIRECTORY);
 	if (fd < 0)
 		return cw_error_set_errno(walk->error, fd, "cannot open the folder %s of %s",
 					  is_absolute ? "/" : ".", path);
@@ -275,9 +303,12 @@ static int take_missing(struct walk *walk, const char *name)
 /* Returns 0 once the target is known, 1 before. */
 static int enter_folder(struct walk *walk, const char *name, bool is_made)
 {
-	int fd = open_folder(walk, name, is_made);
 	int result;
+	int fd;
 
+	if (walk->query->place && !strcmp(name, ".."))
+		return refuse_way_out(walk);
+	fd = open_folder(walk, name, is_made);
 	if (fd == -ENOTDIR && is_on_procfs(walk->fd))
 		fd = open_path(walk->fd, name, O_DIRECTORY);
 	else if (fd == -ENOTDIR) {
@@ -423,7 +454,7 @@ static int find(struct walk *walk, const char *path)
 	walk->made_bytes = walk->query->folders == CW_TARGET_FOLDERS_EXIST
 			       ? 0
 			       : bytes - cw_min_size(bytes, walk->query->fixed_bytes);
-	result = start(walk, path);
+	result = walk->query->place ? start_in_place(walk) : start(walk, path);
 	if (result == 0) {
 		do
 			result = take_step(walk);

@@ -35,6 +35,12 @@ enum cw_target_folders {
 	CW_TARGET_FOLDERS_MAY_MISS, /* folders after fixed_bytes would be made later */
 };
 
+/* A folder that was opened once: names in it lead there, whatever is at its path by now. */
+struct cw_place {
+	int fd;             /* O_PATH */
+	const char *folder; /* its path after links, "" or with a "/" at its end */
+};
+
 struct cw_target_query {
 	int standard_output; /* descriptor for the path "-" */
 	uid_t owner;         /* user that new files belong to: see below */
@@ -42,6 +48,9 @@ struct cw_target_query {
 	enum cw_target_folders folders;
 	size_t fixed_bytes; /* leading bytes of the path, up to a "/", whose folders must exist */
 	const struct cw_access *access; /* borrows: of folders made; NULL: the defaults */
+	/* Stands for the leading fixed_bytes of the path, and the rest must not lead out of it. NULL: the
+	 * path starts at "/" or at the current folder, and leads anywhere. */
+	const struct cw_place *place;
 };
 
 struct cw_target {
@@ -58,7 +67,8 @@ struct cw_target {
 /*
  * Finds what `path` stands for. Errors: -ENOENT for a missing folder; -ELOOP for too many links;
  * -EPERM for a link that must not be followed; -EBADF for a number without an inherited descriptor;
- * another negative errno. `target` then needs no fini.
+ * -EXDEV for a path that leads out of its place; another negative errno. `target` then needs no
+ * fini.
  *
  * A link is followed if it belongs to root, to `owner` or to the owner of the folder that it lies
  * in, or if only root and `owner` can write to that folder. In a sticky folder that all users can

@@ -89,6 +89,8 @@ static struct cw_outfile_options outfile_options(const struct cw_outputs *output
 	    .standard_output = outputs->run->options.output.standard_output,
 	    .direct = output->name->is_zst ? NULL : outputs->direct_share,
 	    .pack = output->name->is_zst ? outputs->pack : NULL,
+	    .entries = output->is_asked ? &outputs->entries : NULL,
+	    .output = output->asked,
 	    .wake_fd = outputs->run->abort_fd,
 	    .listing = output->ring ? &output->ring->listing : NULL,
 	};

@@ -184,6 +184,10 @@ struct cw_output {
 	/* owner: the turn; here, because the reloader writes this line once at most */
 	struct cw_output_spent spent;
 
+	/* constant; here, because the first line is full */
+	bool is_asked;  /* another process opens its files... */
+	uint32_t asked; /* ...and knows the output by this number */
+
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_output_limits limits;
 	struct cw_output_turn turn;

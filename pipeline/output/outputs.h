@@ -4,6 +4,7 @@
 #define CW_PIPELINE_OUTPUT_OUTPUTS_H
 
 #include "core/format/pack.h"
+#include "pipeline/output/asking.h"
 #include "pipeline/output/names.h"
 #include "pipeline/output/output.h"
 #include "pipeline/run/run.h"
@@ -23,6 +24,13 @@ struct cw_preface {
 	uint32_t block_end;               /* blocks of the run that precede the record */
 };
 
+/* What the check of an output's target found. */
+struct cw_found_target {
+	bool is_stream;  /* a FIFO, a device or a descriptor */
+	bool is_asked;   /* another process opens its files */
+	uint32_t number; /* there */
+};
+
 struct cw_bytes {
 	uint8_t *at;
 	uint32_t count;
@@ -40,7 +48,9 @@ struct cw_outputs {
 	struct cw_direct_share *direct_share; /* NULL: every output is buffered */
 	bool has_files;                       /* `files` was initialised */
 	struct cw_file_ring *rings;           /* of the outputs; the start, then the reloader */
-	bool *are_streams;    /* by rule, from the check of targets to the outputs' set-up; owned */
+	struct cw_asking *asking;             /* NULL: this process opens files; owned */
+	struct cw_entries entries;            /* with `asking` */
+	struct cw_found_target *found; /* by rule, from the check of targets to the set-up; owned */
 	bool has_used_stdout; /* an output writes or wrote to it; start-up, then the reloader */
 
 	/* between threads */

@@ -62,6 +62,8 @@ static void bury(void *context)
 static bool close_leaving(struct cw_reload *reload, struct cw_output *output)
 {
 	struct leaving leaving = {.reload = reload, .output = output};
+	const bool is_asked = output->is_asked;
+	const uint32_t asked = output->asked;
 
 	cw_turn_hold_any(reload->turn, seal_leaving, &leaving);
 	if (!leaving.is_alone)
@@ -72,6 +74,8 @@ static bool close_leaving(struct cw_reload *reload, struct cw_output *output)
 	if (leaving.is_alone) {
 		cw_output_close(reload->outputs, output, leaving.empty);
 		cw_turn_hold_any(reload->turn, bury, &leaving);
+		if (leaving.is_alone && is_asked)
+			cw_asking_drop(reload->outputs->asking, asked);
 	}
 	atomic_store(&output->shared.is_writing, false);
 	return leaving.is_alone;

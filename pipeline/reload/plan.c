@@ -46,8 +46,13 @@ static int plan_init(struct cw_plan *plan, struct cw_error *error)
 
 void cw_plan_fini(struct cw_plan *plan)
 {
-	while (plan->fresh_made)
-		cw_output_fini(&plan->fresh[--plan->fresh_made]);
+	while (plan->fresh_made) {
+		const struct cw_output *output = &plan->fresh[--plan->fresh_made];
+
+		if (output->is_asked)
+			cw_asking_drop(plan->reload->outputs->asking, output->asked);
+		cw_output_fini(&plan->fresh[plan->fresh_made]);
+	}
 	while (plan->last_count)
 		cw_rule_free(plan->last[--plan->last_count]);
 	cw_generation_free(plan->next);
@@ -171,13 +176,13 @@ static int claim_targets(struct cw_plan *plan, struct cw_claims *claims, struct 
 		if (!plan->is_new[index])
 			result = cw_setup_target(claims, &next->rules[index],
 						 outputs->at[plan->next->outputs[index]].name,
-						 false, error);
+						 &outputs->at[plan->next->outputs[index]], error);
 	}
 	for (uint32_t index = 0; index < plan->fresh_made && result == 0; index++) {
 		struct cw_output *output = &plan->fresh[index];
 
-		result = cw_setup_target(claims, output->rule, output->name, true, error);
-		output->is_stream = claims->is_stream;
+		result = cw_setup_target(claims, output->rule, output->name, NULL, error);
+		cw_setup_found(output, &claims->found);
 		if (result == 0 && claims->is_stdout && outputs->has_used_stdout)
 			result = cw_error_set(error, -EINVAL,
 					      "rule %s: another output of this run has already "
@@ -193,7 +198,7 @@ static int check_targets(struct cw_plan *plan, struct cw_error *error)
 	struct cw_claims claims;
 	int result;
 
-	if (cw_claims_init(&claims, plan->reload->run, plan->next->rules) < 0)
+	if (cw_claims_init(&claims, plan->reload->outputs, plan->next->rules) < 0)
 		return no_memory(error);
 	result = claim_targets(plan, &claims, error);
 	cw_claims_fini(&claims);

@@ -116,6 +116,9 @@ int cw_rules_load_sound(struct cw_rules *rules, const char *path,
 int cw_rules_parse_sound(struct cw_rules *rules, const char *text, size_t bytes,
 			 void (*found)(void *context, const char *fault), void *context);
 
+/* As cw_rules_load, from a descriptor, which it takes; messages call the file `path`. */
+int cw_rules_load_fd(struct cw_rules *rules, int fd, const char *path, struct cw_error *error);
+
 /* As cw_rules_load, from memory; messages call the file `name`. (The fuzz target's entry.) */
 int cw_rules_parse(struct cw_rules *rules, const char *text, size_t bytes, const char *name,
 		   struct cw_error *error);

@@ -63,21 +63,16 @@ static int read_facts(int fd, bool is_stdin, struct cw_rules_facts *facts)
 	return 0;
 }
 
-/* Loads the file with a reader that has its rules, error and callback. */
-static int load(struct cw_rules_reader *reader, const char *path)
+/* Loads the descriptor's file, with a reader that has its rules, error and callback. */
+static int load_fd(struct cw_rules_reader *reader, int fd, const char *path)
 {
 	bool is_stdin = !strcmp(path, "-");
 	struct cw_rules_facts facts;
 	char *text = NULL;
 	int64_t bytes;
 	int status;
-	int fd;
 
 	*reader->rules = (struct cw_rules){0};
-	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return cw_error_set_errno(reader->error, -errno,
-					  "cannot open the rules file %.400s", path);
 	bytes = read_facts(fd, is_stdin, &facts);
 	if (bytes == 0)
 		bytes = read_all(fd, &text);
@@ -94,6 +89,24 @@ static int load(struct cw_rules_reader *reader, const char *path)
 	if (status == 0)
 		reader->rules->facts = facts;
 	return status;
+}
+
+static int load(struct cw_rules_reader *reader, const char *path)
+{
+	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : STDIN_FILENO;
+
+	*reader->rules = (struct cw_rules){0};
+	if (fd < 0)
+		return cw_error_set_errno(reader->error, -errno,
+					  "cannot open the rules file %.400s", path);
+	return load_fd(reader, fd, path);
+}
+
+int cw_rules_load_fd(struct cw_rules *rules, int fd, const char *path, struct cw_error *error)
+{
+	struct cw_rules_reader reader = {.rules = rules, .error = error};
+
+	return load_fd(&reader, fd, path);
 }
 
 int cw_rules_load(struct cw_rules *rules, const char *path, struct cw_error *error)

@@ -313,6 +313,15 @@ size_t cw_template_fixed_folder(const struct cw_template *name)
 	return slash ? (size_t)(slash - text) + 1 : 0;
 }
 
+bool cw_template_ends_in(const struct cw_template *name, const char *text)
+{
+	const struct cw_part *last = &name->parts[name->part_count - 1];
+	size_t bytes = strlen(text);
+
+	return last->kind == CW_PART_TEXT && last->bytes >= bytes &&
+	       memcmp(name->text + last->offset + last->bytes - bytes, text, bytes) == 0;
+}
+
 const char *cw_template_extension(const char *path)
 {
 	static const char *const formats[] = {".pcap", ".pcapng", ".ntar"};

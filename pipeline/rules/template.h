@@ -123,6 +123,9 @@ size_t cw_template_prefix(const struct cw_template *name, const char *rule, char
 void cw_template_ring_name(const struct cw_template *name, const char *rule,
 			   char of[CW_TEMPLATE_PATH_BYTES], char list[256]);
 
+/* Returns whether all paths of the template end in this text. */
+bool cw_template_ends_in(const struct cw_template *name, const char *text);
+
 /* Returns where a path's extension begins; at its end if the path has none. ".zst" and the format's
  * extension before it are one. */
 const char *cw_template_extension(const char *path);

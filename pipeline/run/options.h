@@ -44,6 +44,9 @@ struct cw_match_options {
 	bool resolve_names;
 };
 
+struct cw_opener;
+struct cw_asking;
+
 /* How outputs are written. */
 struct cw_output_options {
 	const char *directory; /* prefix of relative output names, or NULL */
@@ -59,6 +62,9 @@ struct cw_output_options {
 	bool adopts_none;    /* file rings leave the files of earlier runs alone */
 	int standard_output; /* descriptor for the name "-" */
 	uid_t owner;         /* user that files belong to once they are opened */
+	/* Live: the table of the outputs' names, for another process that opens the files; start_opener
+	 * starts it. Used by the start only. NULL: this process opens them. */
+	struct cw_opener *opener;
 };
 
 /* Sizes; 0 = chosen by the pipeline. Tests use tiny ones. */
@@ -116,6 +122,9 @@ struct cw_pipeline_options {
 	 * May be NULL. */
 	void (*on_reload)(void *context);
 
+	/* With `output.opener`: called once its outputs are checked, before interfaces are opened and
+	 * with one thread; starts the process that opens files. Returns 0 or a negative errno. */
+	int (*start_opener)(void *context, struct cw_asking **asking, struct cw_error *error);
 	/* Reports to the user. Called from any thread, perhaps several at once. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);
 	/* Called when a regular file of a rule with a hook got its name; from any thread, so it

@@ -45,6 +45,13 @@ int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32
 	return 0;
 }
 
+void cw_setup_found(struct cw_output *output, const struct cw_found_target *found)
+{
+	output->is_stream = found->is_stream;
+	output->is_asked = found->is_asked;
+	output->asked = found->number;
+}
+
 /*
  * Sets up direct writing. Auto means buffered offline: the page cache takes writes at the speed of
  * memory, and files read soon after are still cached. Live, the page cache is what makes a capture
@@ -103,7 +110,7 @@ int cw_setup_outputs(struct cw_outputs *outputs, struct cw_error *error)
 	cw_outputs_adopt(outputs, rules);
 	outputs->turn.used_count = rules->count;
 	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
-		outputs->at[index].is_stream = outputs->are_streams[index];
+		cw_setup_found(&outputs->at[index], &outputs->found[index]);
 		result = cw_setup_output(outputs, &outputs->at[index], index, rules,
 					 &rules->rules[index], error);
 	}

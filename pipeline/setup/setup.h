@@ -96,21 +96,27 @@ struct cw_claims {
 	struct cw_names names;
 	struct stat *inputs; /* owned */
 	uint32_t input_count;
-	bool is_stream; /* a FIFO, a device or a descriptor */
+	struct cw_opener *opener; /* at the start; borrows; NULL: none, or it is started */
+	struct cw_asking *asking; /* borrows; NULL: none, or not started yet */
+	struct cw_found_target found;
 	bool is_stdout; /* standard output, by whatever name */
 };
-int cw_claims_init(struct cw_claims *claims, const struct cw_run *run,
+int cw_claims_init(struct cw_claims *claims, const struct cw_outputs *outputs,
 		   const struct cw_rules *rules); /* 0 or -ENOMEM */
 void cw_claims_fini(struct cw_claims *claims);
 
 /*
  * Checks that the rule's output may be written, and claims what its name leads to. Refused: targets
  * as cw_target_check, an input, another rule's target, a stream with settings that need a file,
- * existing files with no_clobber, a missing folder. With `is_new` false, the output is in use and
- * only the settings and the claim count.
+ * existing files with no_clobber, a missing folder. With `kept`, the output is in use and only the
+ * settings and the claim count.
  */
 int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
-		    const struct cw_template *name, bool is_new, struct cw_error *error);
+		    const struct cw_template *name, const struct cw_output *kept,
+		    struct cw_error *error);
+
+/* Takes over what was found. */
+void cw_setup_found(struct cw_output *output, const struct cw_found_target *found);
 
 /* Checks the targets of all rules. */
 int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error);

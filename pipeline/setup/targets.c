@@ -10,11 +10,16 @@
 
 #include "pipeline/setup/setup.h"
 
-int cw_claims_init(struct cw_claims *claims, const struct cw_run *run, const struct cw_rules *rules)
+int cw_claims_init(struct cw_claims *claims, const struct cw_outputs *outputs,
+		   const struct cw_rules *rules)
 {
+	const struct cw_run *run = outputs->run;
 	uint32_t count = run->options.input_count;
 
-	*claims = (struct cw_claims){.run = run, .rules = rules};
+	*claims = (struct cw_claims){.run = run,
+				     .rules = rules,
+				     .opener = run->options.output.opener,
+				     .asking = outputs->asking};
 	claims->inputs = calloc(count + 1u, sizeof(*claims->inputs));
 	if (!claims->inputs)
 		return -ENOMEM;
@@ -68,9 +73,9 @@ static int check_stream(const struct cw_claims *claims, const struct cw_rule *ru
 }
 
 static int check_new(const struct cw_claims *claims, const char *path,
-		     const struct cw_target *target, struct cw_error *error)
+		     const struct cw_target *target, uid_t owner, struct cw_error *error)
 {
-	int result = cw_target_check(target, claims->run->options.output.owner, path, error);
+	int result = cw_target_check(target, owner, path, error);
 
 	if (result < 0)
 		return result;
@@ -111,60 +116,152 @@ static int claim(struct cw_claims *claims, const char *path, const struct cw_tar
 		   : 0;
 }
 
+/* An output's name, while it is checked. */
+struct name {
+	const struct cw_rule *rule;
+	const struct cw_template *template;
+	const struct cw_output *kept; /* NULL: the output is new */
+	char path[CW_TEMPLATE_PATH_BYTES];
+	bool is_fixed;    /* the same for all packets */
+	bool is_numbered; /* each file's name is another one */
+};
+
+/* Fills what all paths of a name begin and end with, from their fixed folder on. */
+static void find_bounds(const struct name *name, char prefix[CW_TEMPLATE_PATH_BYTES], char *suffix,
+			size_t suffix_room)
+{
+	size_t folder_bytes = cw_template_fixed_folder(name->template);
+	const char *extension = cw_template_extension(name->path);
+	const bool is_literal = cw_template_ends_in(name->template, extension);
+
+	cw_template_prefix(name->template, name->rule->name, prefix);
+	memmove(prefix, prefix + cw_min_size(folder_bytes, strlen(prefix)),
+		strlen(prefix) + 1 - cw_min_size(folder_bytes, strlen(prefix)));
+	if (is_literal) /* a number may precede it */
+		prefix[cw_template_extension(prefix) - prefix] = '\0';
+	snprintf(suffix, suffix_room, "%s", is_literal ? extension : "");
+}
+
+/* Asks the opener, or the process that it has become, about a name. */
+static int ask(struct cw_claims *claims, const struct name *name, struct cw_opener_found *found,
+	       struct cw_error *error)
+{
+	char prefix[CW_TEMPLATE_PATH_BYTES], suffix[CW_TEMPLATE_PATH_BYTES];
+	const struct cw_opener_output output = {
+	    .path = name->path,
+	    .fixed_bytes = cw_template_fixed_folder(name->template),
+	    .prefix = prefix,
+	    .suffix = suffix,
+	    .is_fixed = name->is_fixed && !name->is_numbered,
+	    .no_clobber = claims->run->options.output.no_clobber,
+	    .sync = claims->run->options.output.sync,
+	};
+	int result;
+
+	if (name->kept)
+		return cw_asking_find(claims->asking, name->kept->asked, found, error);
+	find_bounds(name, prefix, suffix, sizeof(suffix));
+	result = claims->opener ? cw_opener_add(claims->opener, &output, found, error)
+				: cw_asking_add(claims->asking, &output, found, error);
+	if (result == 0) {
+		claims->found.is_asked = true;
+		claims->found.number = found->number;
+	}
+	return result;
+}
+
+/* Whether the name stands for a descriptor of this process, which no other one can open. */
+static bool is_descriptor(const char *path, const struct cw_target_query *query)
+{
+	struct cw_target target;
+	bool result;
+
+	if (cw_target_find(&target, path, query, NULL) != 0)
+		return false;
+	result = target.kind == CW_TARGET_DESCRIPTOR;
+	cw_target_fini(&target);
+	return result;
+}
+
+/* Finds the target of a name, and the user that its files belong to. */
+static int find_target(struct cw_claims *claims, const struct name *name,
+		       struct cw_target_query *query, struct cw_target *target,
+		       struct cw_error *error)
+{
+	struct cw_opener_found found;
+	int result;
+
+	if (name->kept ? !name->kept->is_asked
+		       : ((!claims->opener && !claims->asking) ||
+			  (name->is_fixed && is_descriptor(name->path, query))))
+		return cw_target_find(target, name->path, query, error);
+	result = ask(claims, name, &found, error);
+	if (result)
+		return result;
+	query->owner = found.owner;
+	*target = (struct cw_target){
+	    .kind = found.kind,
+	    .descriptor = -1,
+	    .folder_fd = -1,
+	    .base = strdup(found.base[0] ? found.base : name->path + query->fixed_bytes),
+	    .status = found.status,
+	    .folder_status = found.folder_status};
+	return target->base ? 0 : cw_error_set(error, -ENOMEM, "no memory");
+}
+
 /*
  * Checks the plain name of a numbered output, which none of its files gets. A stream or a folder
  * there is what the user means, so it is refused. The name is claimed in the folder that it says:
  * a link is not followed, as for the numbered names.
  */
-static int check_numbered(struct cw_claims *claims, const struct cw_rule *rule, const char *path,
-			  struct cw_target_query *query, bool is_new, struct cw_error *error)
+static int check_numbered(struct cw_claims *claims, const struct name *name,
+			  struct cw_target_query *query, struct cw_error *error)
 {
 	struct cw_target target;
 	int result = 0;
 
-	if (cw_target_find(&target, path, query, NULL) == 0) {
-		if (is_new && (target.kind == CW_TARGET_FOLDER || target.kind == CW_TARGET_SOCKET))
-			result = cw_target_check(&target, query->owner, path, error);
+	if (cw_target_find(&target, name->path, query, NULL) == 0) {
+		if (!name->kept &&
+		    (target.kind == CW_TARGET_FOLDER || target.kind == CW_TARGET_SOCKET))
+			result = cw_target_check(&target, query->owner, name->path, error);
 		if (result == 0)
-			result = check_stream(claims, rule, path, &target, error);
+			result = check_stream(claims, name->rule, name->path, &target, error);
 		cw_target_fini(&target);
 	}
 	if (result < 0)
 		return result;
 	query->is_later = true;
-	result = cw_target_find(&target, path, query, error);
+	result = find_target(claims, name, query, &target, error);
 	if (result < 0)
-		return is_new ? result : 0; /* opening the next file will report this */
+		return name->kept ? 0 : result; /* opening the next file will report this */
 	target.kind = CW_TARGET_MISSING;
-	result = claim(claims, path, &target, error);
+	result = claim(claims, name->path, &target, error);
 	cw_target_fini(&target);
 	return result;
 }
 
-static int check_target(struct cw_claims *claims, const struct cw_rule *rule,
-			const struct cw_template *name, const char *path, bool is_new,
-			struct cw_error *error)
+static int check_target(struct cw_claims *claims, const struct name *name, struct cw_error *error)
 {
 	struct cw_target_query query = {.standard_output =
 					    claims->run->options.output.standard_output,
 					.owner = claims->run->options.output.owner,
 					.folders = CW_TARGET_FOLDERS_MAY_MISS,
-					.fixed_bytes = cw_template_fixed_folder(name)};
+					.fixed_bytes = cw_template_fixed_folder(name->template)};
 	struct cw_target target;
 	struct stat ours;
 	int result;
 
-	if (cw_rule_is_numbered(rule, name))
-		return check_numbered(claims, rule, path, &query, is_new, error);
-	result = cw_target_find(&target, path, &query, error);
+	if (name->is_numbered)
+		return check_numbered(claims, name, &query, error);
+	result = find_target(claims, name, &query, &target, error);
 	if (result < 0)
-		return is_new ? result : 0; /* the output is open, or opening it will report this */
-	result = is_new ? check_new(claims, path, &target, error) : 0;
+		return name->kept ? 0 : result; /* the output is open, or opening it reports this */
+	result = name->kept ? 0 : check_new(claims, name->path, &target, query.owner, error);
 	if (result == 0)
-		result = check_stream(claims, rule, path, &target, error);
+		result = check_stream(claims, name->rule, name->path, &target, error);
 	if (result == 0)
-		result = claim(claims, path, &target, error);
-	claims->is_stream = is_stream(&target);
+		result = claim(claims, name->path, &target, error);
+	claims->found.is_stream = is_stream(&target);
 	claims->is_stdout = target.kind == CW_TARGET_DESCRIPTOR &&
 			    fstat(query.standard_output, &ours) == 0 &&
 			    cw_target_is_same(&target.status, &ours);
@@ -173,42 +270,49 @@ static int check_target(struct cw_claims *claims, const struct cw_rule *rule,
 }
 
 /* Checks that the part of the folder's name that does not depend on packets exists. */
-static int check_folder(const struct cw_claims *claims, const struct cw_template *name, char *path,
-			struct cw_error *error)
+static int check_folder(struct cw_claims *claims, struct name *name, struct cw_error *error)
 {
-	const struct cw_target_query query = {.standard_output = -1,
-					      .owner = claims->run->options.output.owner};
+	struct cw_target_query query = {.standard_output = -1,
+					.owner = claims->run->options.output.owner,
+					.fixed_bytes = cw_template_fixed_folder(name->template)};
 	struct cw_target target;
 	int result;
 
-	strcpy(path + cw_template_fixed_folder(name), ".");
-	result = cw_target_find(&target, path, &query, error);
+	if (!claims->opener && !claims->asking)
+		strcpy(name->path + query.fixed_bytes, ".");
+	result = find_target(claims, name, &query, &target, error);
 	if (result == 0)
 		cw_target_fini(&target);
 	return result;
 }
 
 int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
-		    const struct cw_template *name, bool is_new, struct cw_error *error)
+		    const struct cw_template *template, const struct cw_output *kept,
+		    struct cw_error *error)
 {
 	const struct cw_template_values values = {.rule = rule->name};
-	const bool is_fixed = !name->has_kind[CW_PART_TIME] && !name->has_kind[CW_PART_IFACE];
-	char path[CW_TEMPLATE_PATH_BYTES];
+	struct name name = {.rule = rule,
+			    .template = template,
+			    .kept = kept,
+			    .is_fixed = !template->has_kind[CW_PART_TIME] &&
+					!template->has_kind[CW_PART_IFACE],
+			    .is_numbered = cw_rule_is_numbered(rule, template)};
 	char where[512];
 	int result;
 
-	claims->is_stream = claims->is_stdout = false;
+	claims->found = (struct cw_found_target){0};
+	claims->is_stdout = false;
 	/* Other names are known only while writing, when it is too late to refuse. */
-	if (is_new && claims->run->options.output.no_clobber &&
-	    (!is_fixed || cw_rule_rotates(rule)))
+	if (!kept && claims->run->options.output.no_clobber &&
+	    (!name.is_fixed || cw_rule_rotates(rule)))
 		result = cw_error_set(error, -EINVAL,
 				      "--no-clobber needs a fixed name without rotation");
-	else if (cw_template_expand(name, &values, path) < 0)
+	else if (cw_template_expand(template, &values, name.path) < 0)
 		result = cw_error_set(error, -EINVAL, "the output name is too long");
-	else if (is_fixed)
-		result = check_target(claims, rule, name, path, is_new, error);
+	else if (name.is_fixed)
+		result = check_target(claims, &name, error);
 	else
-		result = is_new ? check_folder(claims, name, path, error) : 0;
+		result = kept ? 0 : check_folder(claims, &name, error);
 	if (result == 0)
 		return 0;
 	cw_rule_describe(claims->rules, rule, rule->line, where, sizeof(where));
@@ -224,8 +328,8 @@ int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error)
 	struct cw_claims claims;
 	int result = 0;
 
-	outputs->are_streams = calloc(rules->count, sizeof(*outputs->are_streams));
-	if (!outputs->are_streams || cw_claims_init(&claims, outputs->run, rules) < 0)
+	outputs->found = calloc(rules->count, sizeof(*outputs->found));
+	if (!outputs->found || cw_claims_init(&claims, outputs, rules) < 0)
 		return cw_error_set(error, -ENOMEM, "no memory for %u outputs", rules->count);
 	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
 		const struct cw_rule *rule = &rules->rules[index];
@@ -234,8 +338,8 @@ int cw_setup_targets(struct cw_outputs *outputs, struct cw_error *error)
 		if (cw_template_parse(&name, rule->write, outputs->run->options.output.directory,
 				      NULL) < 0)
 			continue; /* cw_setup_output reports it */
-		result = cw_setup_target(&claims, rule, name, true, error);
-		outputs->are_streams[index] = claims.is_stream;
+		result = cw_setup_target(&claims, rule, name, NULL, error);
+		outputs->found[index] = claims.found;
 		outputs->has_used_stdout |= claims.is_stdout;
 		cw_template_free(name);
 	}

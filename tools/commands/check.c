@@ -361,15 +361,19 @@ static int check_outputs(const struct cw_arguments *arguments, struct cw_request
 			 struct findings *findings)
 {
 	const char *folder = arguments->output.directory;
+	struct cw_session run = {.arguments = arguments, .options = &request->options};
 	struct cw_error error = {0};
+	int result = 0;
 
 	if (arguments->service && access(folder, F_OK) != 0 && errno == ENOENT)
 		return 0;
-	if (cw_session_check_user(arguments, &request->options, &error) < 0)
+	if (cw_session_prepare_files(&run, &request->options, &error) < 0)
 		add_error(findings, "user", NULL, error.text);
 	if (cw_pipeline_check(&request->options, note_output, findings) < 0)
-		return cw_complain_no_memory();
-	return 0;
+		result = cw_complain_no_memory();
+	cw_session_end_opener(&run);
+	request->options.output.opener = NULL;
+	return result;
 }
 
 /* ---- the command ---- */

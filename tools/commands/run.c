@@ -205,23 +205,31 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 	return confine;
 }
 
-int cw_session_check_user(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
-			  struct cw_error *error)
+/* A split that changes its user: finds that user, who owns the files, and checks that it can make
+ * them. */
+static int check_folders(const struct cw_confine_options *confine,
+			 struct cw_pipeline_options *options, struct cw_error *error)
 {
-	const struct cw_confine_options confine = confinement(arguments);
 	struct cw_folders folders = {0};
-	int result;
+	int result = cw_confine_find_user(confine, &options->output.owner, error);
 
-	if (!changes_user(arguments))
-		return 0;
-	result = cw_confine_find_user(&confine, &options->output.owner, error);
 	if (result == 0 && cw_folders_find(&folders, options) < 0)
 		result = cw_error_set(error, -ENOMEM, "out of memory");
 	if (result == 0)
-		result = cw_confine_check(&confine, (const char *const *)folders.at, folders.count,
+		result = cw_confine_check(confine, (const char *const *)folders.at, folders.count,
 					  error);
 	cw_folders_fini(&folders);
 	return result;
+}
+
+int cw_session_prepare_files(struct cw_session *run, struct cw_pipeline_options *options,
+			     struct cw_error *error)
+{
+	const struct cw_confine_options confine = confinement(run->arguments);
+
+	if (run->arguments->devices.count)
+		return cw_session_make_opener(run, &confine, options, error);
+	return changes_user(run->arguments) ? check_folders(&confine, options, error) : 0;
 }
 
 /*
@@ -245,11 +253,6 @@ static void get_ready(void *context)
 	}
 	if (result == CW_CONFINE_NO_LIST)
 		cw_complain("warning: %s", error.text);
-	if (cw_session_can_reload(run) &&
-	    faccessat(AT_FDCWD, run->arguments->rules.file, R_OK, AT_EACCESS))
-		cw_complain("warning: the user that captures cannot read %s (%s): reloads will be "
-			    "refused. Make the file readable for that user",
-			    run->arguments->rules.file, strerror(errno));
 	cw_signals_ready();
 }
 
@@ -271,15 +274,13 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		goto out;
 	}
 	run.start_ns = cw_now_ns();
-	result = cw_session_check_user(arguments, &filled, &error);
-	if (result < 0) {
-		cw_complain("%s", error.text);
-		result = result == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
-	}
-	if (result == 0)
-		result = open_control(&run);
+	result = open_control(&run);
 	if (result == 0)
 		result = open_metrics(&run);
+	if (result == 0 && cw_session_prepare_files(&run, &filled, &error) < 0) {
+		cw_complain("%s", error.text);
+		result = error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
+	}
 	if (result)
 		goto out;
 	filled.on_reloaded = on_reloaded;
@@ -306,5 +307,6 @@ out:
 	cw_metrics_close(run.metrics);
 	cw_control_close(run.control);
 	cw_signals_close(&run.signals);
+	cw_session_end_opener(&run);
 	return result;
 }

@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/output/opener.h"
 #include "pipeline/pipeline.h"
 #include "tools/options/options.h"
 #include "tools/process/notify.h"
 #include "tools/process/signals.h"
 
+struct cw_confine_options;
 struct cw_control;
 struct cw_hooks;
 struct cw_metrics;
@@ -23,10 +25,15 @@ struct cw_session {
 	const struct cw_arguments *arguments;
 	const struct cw_pipeline_options *options;
 	struct cw_pipeline *pipeline;
-	struct cw_hooks *hooks;  /* NULL: no hooks */
-	uint64_t start_ns;       /* CLOCK_MONOTONIC */
-	struct cw_progress last; /* live: counters at the last progress line */
-	double last_s;           /* live: time of that line, seconds after the start */
+	struct cw_hooks *hooks; /* NULL: no hooks */
+	/* Live: who files belong to, and the process that opens them. */
+	struct cw_opener_owner owner; /* groups owned */
+	struct cw_opener *opener;     /* its table, until it is started */
+	struct cw_asking *asking;     /* borrows from the pipeline */
+	pid_t opener_pid;             /* 0: not started */
+	uint64_t start_ns;            /* CLOCK_MONOTONIC */
+	struct cw_progress last;      /* live: counters at the last progress line */
+	double last_s;                /* live: time of that line, seconds after the start */
 	struct cw_signals signals;
 	struct cw_notify *notify; /* the service manager; borrowed */
 	uint32_t seen_rounds;     /* of the keeper, for the manager's watchdog */
@@ -42,6 +49,13 @@ struct cw_session {
 	bool was_interrupted;      /* split: stopped by a signal; live: aborted; exit status 130 */
 	bool has_killed_hooks;
 };
+
+/* Prepares the process that opens files, in the options. Returns 0 or a negative errno. */
+int cw_session_make_opener(struct cw_session *run, const struct cw_confine_options *confine,
+			   struct cw_pipeline_options *options, struct cw_error *error);
+
+/* Waits for the end of that process, which the pipeline's end brings about. */
+void cw_session_end_opener(struct cw_session *run);
 
 /* Returns the seconds since the start. */
 double cw_session_seconds(const struct cw_session *run);
@@ -75,10 +89,11 @@ int cw_session_tell_state(struct cw_session *run);
 /* Stops the run for the control socket. `context` is the run. */
 void cw_session_stop_by_control(void *context);
 
-/* Finds the user that the run switches to, who owns the files, and checks that this user can create
- * them. Returns 0, or a negative errno with `error`: -ENOMEM, or the request is wrong. */
-int cw_session_check_user(const struct cw_arguments *arguments, struct cw_pipeline_options *options,
-			  struct cw_error *error);
+/* Finds who owns the files, and prepares the process that opens them, or checks that the user that a
+ * split switches to can make them. Fills the options. Returns 0, or a negative errno with `error`:
+ * -ENOMEM, or the request is wrong. cw_session_end_opener ends it. */
+int cw_session_prepare_files(struct cw_session *run, struct cw_pipeline_options *options,
+			     struct cw_error *error);
 
 /* Waits until all threads are done. Meanwhile acts on signals, the control socket and the clock. */
 void cw_session_wait(struct cw_session *run);

@@ -124,8 +124,9 @@ struct cw_live_arguments {
 	uint64_t drain_ms;
 	bool waits_for_devices;
 	const char *metrics;
-	const char *control; /* also of stats, top and control */
-	const char *user;    /* -Z */
+	const char *control;     /* also of stats, top and control */
+	const char *user;        /* -Z */
+	struct cw_words folders; /* --allow-folder */
 	const char *pin;
 	uint64_t realtime;
 	bool huge_pages;

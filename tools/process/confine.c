@@ -60,6 +60,8 @@ static int load_list(const struct cw_confine_options *options)
 					 : cw_list_load(&cw_list_compiler, NULL, 0);
 	case CW_CONFINE_HOOKS:
 		return cw_list_load(&cw_list_hooks, NULL, 0);
+	case CW_CONFINE_OPENER:
+		return cw_list_load(&cw_list_opener, NULL, 0);
 	default:
 		return cw_list_load(&cw_list_capture, more, count);
 	}
@@ -89,29 +91,36 @@ static int install_list(const struct cw_confine_options *options, struct cw_erro
 /* What the process that compiles filters reads: names of services and protocols. An update replaces
  * these files, so their folder is allowed too; each may be a link to somewhere else. */
 static const struct cw_landlock_rule name_files[] = {
-    {"/etc", LANDLOCK_ACCESS_FS_READ_FILE},
-    {"/usr/etc", LANDLOCK_ACCESS_FS_READ_FILE},
-    {"/etc/services", LANDLOCK_ACCESS_FS_READ_FILE},
-    {"/etc/protocols", LANDLOCK_ACCESS_FS_READ_FILE},
-    {"/etc/nsswitch.conf", LANDLOCK_ACCESS_FS_READ_FILE},
+    {.path = "/etc", .access = LANDLOCK_ACCESS_FS_READ_FILE},
+    {.path = "/usr/etc", .access = LANDLOCK_ACCESS_FS_READ_FILE},
+    {.path = "/etc/services", .access = LANDLOCK_ACCESS_FS_READ_FILE},
+    {.path = "/etc/protocols", .access = LANDLOCK_ACCESS_FS_READ_FILE},
+    {.path = "/etc/nsswitch.conf", .access = LANDLOCK_ACCESS_FS_READ_FILE},
 };
 
 /* Host names: also modules of the C library, and whatever those read. */
-static const struct cw_landlock_rule all_files = {"/", LANDLOCK_ACCESS_FS_READ_FILE |
-							   LANDLOCK_ACCESS_FS_READ_DIR};
+static const struct cw_landlock_rule all_files = {
+    .path = "/", .access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR};
 
 static int confine_files(const struct cw_confine_options *options, struct cw_error *error)
 {
 	int result;
 
-	if (IS_SANITIZED || options->role != CW_CONFINE_COMPILER)
+	if (IS_SANITIZED ||
+	    (options->role != CW_CONFINE_COMPILER && options->role != CW_CONFINE_OPENER))
 		return 0;
-	result = options->resolves ? cw_landlock_restrict(&all_files, 1)
-				   : cw_landlock_restrict(name_files, CW_ARRAY_COUNT(name_files));
+	if (options->role == CW_CONFINE_OPENER)
+		result = cw_landlock_restrict(options->files, options->file_count);
+	else
+		result = options->resolves
+			     ? cw_landlock_restrict(&all_files, 1)
+			     : cw_landlock_restrict(name_files, CW_ARRAY_COUNT(name_files));
 	if (result == -ENOTSUP) {
 		cw_error_set(error, 0,
-			     "files are not confined for the process that compiles filters: "
-			     "Landlock is not available");
+			     "files are not confined for the process that %s: Landlock is not "
+			     "available",
+			     options->role == CW_CONFINE_OPENER ? "opens files"
+								: "compiles filters");
 		return CW_CONFINE_NO_LANDLOCK;
 	}
 	return result < 0 ? cw_error_set_errno(error, result, "cannot confine files (Landlock)")
@@ -146,6 +155,8 @@ static int find_user(const struct cw_confine_options *options, struct identity *
 	const struct passwd *entry;
 
 	*identity = (struct identity){.name = name, .user = geteuid(), .group = getegid()};
+	if (options->role == CW_CONFINE_OPENER)
+		return 0;
 	if (!name && geteuid() != 0) {
 		identity->name = "that runs capweir";
 		return 0;
@@ -217,12 +228,18 @@ static void keep(int capability)
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
 }
 
+/* To act with the rights of the files' owner, and with root's where only root can write. */
+static const unsigned opener_keeps[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID,
+					CAP_SETUID};
+
 /* Changes the user and drops capabilities. A capture that stays root keeps the right to write
  * anywhere, which root's own files would give it too. */
 static int drop_privileges(const struct cw_confine_options *options,
 			   const struct identity *identity, struct cw_error *error)
 {
 	const bool is_capture = options->role == CW_CONFINE_CAPTURE;
+	const bool is_opener = options->role == CW_CONFINE_OPENER;
+	bool keeps[CW_ARRAY_COUNT(opener_keeps)];
 	bool keeps_raw, keeps_nice, keeps_files, can_bound;
 	int result;
 
@@ -235,6 +252,9 @@ static int drop_privileges(const struct cw_confine_options *options,
 		     capng_have_capability(CAPNG_PERMITTED, CAP_SYS_NICE);
 	keeps_files = is_capture && identity->user == 0 &&
 		      capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
+
+	for (size_t i = 0; i < CW_ARRAY_COUNT(opener_keeps); i++)
+		keeps[i] = is_opener && capng_have_capability(CAPNG_PERMITTED, opener_keeps[i]);
 
 	capng_clear(CAPNG_SELECT_ALL);
 	/* The bounding set first: clearing it needs a capability that is dropped next. */
@@ -250,6 +270,10 @@ static int drop_privileges(const struct cw_confine_options *options,
 	if (keeps_files) {
 		keep(CAP_DAC_OVERRIDE);
 		keep(CAP_FOWNER);
+	}
+	for (size_t i = 0; i < CW_ARRAY_COUNT(opener_keeps); i++) {
+		if (keeps[i])
+			keep((int)opener_keeps[i]);
 	}
 	/* This clears the ambient set too, a subset of the inheritable and permitted ones. */
 	if (capng_apply(CAPNG_SELECT_CAPS))

@@ -26,9 +26,12 @@
 
 enum cw_confine_role {
 	CW_CONFINE_CAPTURE,  /* a live capture, or a split with another user */
+	CW_CONFINE_OPENER,   /* opens the files of a live capture; its user stays the same */
 	CW_CONFINE_COMPILER, /* compiles filters: reads names of services, starts its workers */
 	CW_CONFINE_HOOKS,    /* starts programs, which inherit what is refused to it */
 };
+
+struct cw_landlock_rule;
 
 struct cw_confine_options {
 	enum cw_confine_role role;
@@ -49,6 +52,9 @@ struct cw_confine_options {
 	 * them. */
 	const gid_t *groups;
 	uint32_t group_count;
+	/* An opener: the folders and files that it may write. */
+	const struct cw_landlock_rule *files;
+	uint32_t file_count;
 	/* A compiler: allow queries of name servers, and reading of all files. */
 	bool resolves;
 };

@@ -26,17 +26,18 @@ static uint64_t known_rights(long abi)
 	return (UINT64_C(1) << counts[abi < latest ? abi : latest]) - 1;
 }
 
-static int add_rule(int ruleset, const struct cw_landlock_rule *rule)
+static int add_rule(int ruleset, const struct cw_landlock_rule *rule, uint64_t known)
 {
-	const int fd = open(rule->path, O_PATH | O_CLOEXEC);
-	const struct landlock_path_beneath_attr attribute = {rule->access, fd};
+	const int fd = rule->path ? open(rule->path, O_PATH | O_CLOEXEC) : rule->fd;
+	const struct landlock_path_beneath_attr attribute = {rule->access & known, fd};
 	int result = 0;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attribute, 0))
 		result = -errno;
-	close(fd);
+	if (rule->path)
+		close(fd);
 	return result;
 }
 
@@ -58,7 +59,7 @@ int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count)
 	if (ruleset < 0)
 		return -errno;
 	for (uint32_t i = 0; i < count && result == 0; i++)
-		result = add_rule(ruleset, &rules[i]);
+		result = add_rule(ruleset, &rules[i], wanted.fs);
 	if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0))
 		result = -errno;
 	close(ruleset);

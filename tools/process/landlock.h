@@ -9,9 +9,15 @@
 #include <linux/landlock.h>
 #include <stdint.h>
 
+/* Rights of later kernels than the headers. */
+#define CW_LANDLOCK_TRUNCATE (UINT64_C(1) << 14)  /* Linux 6.2 */
+#define CW_LANDLOCK_IOCTL_DEV (UINT64_C(1) << 15) /* Linux 6.10 */
+
 struct cw_landlock_rule {
-	const char *path; /* borrowed; missing files and folders are left out */
-	uint64_t access;  /* LANDLOCK_ACCESS_FS_..., of Linux 5.13; below a folder */
+	const char *path; /* borrowed; missing files and folders are left out. NULL: `fd` */
+	uint64_t
+	    access; /* LANDLOCK_ACCESS_FS_..., below a folder; those of later kernels are left out */
+	int fd;     /* borrowed; of a file or folder */
 };
 
 /*

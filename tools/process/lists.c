@@ -119,6 +119,28 @@ static const struct cw_list_row capture[] = {
 
 const struct cw_list cw_list_capture = LIST(capture, EPERM);
 
+/* ---- the process that opens files ---- */
+
+static const struct cw_list_row opener[] = {
+    /* files; the rights that Landlock does not know are those of their owner, whom it has to be */
+    ANY(open), ANY(openat), ANY(openat2), ANY(close), ANY(stat), ANY(lstat), ANY(fstat),
+    ANY(newfstatat), ANY(statx), ANY(statfs), ANY(fstatfs), ANY(access), ANY(faccessat),
+    ANY(faccessat2), ANY(readlink), ANY(readlinkat), ANY(rename), ANY(renameat), ANY(renameat2),
+    ANY(link), ANY(linkat), ANY(unlink), ANY(unlinkat), ANY(rmdir), ANY(mkdir), ANY(mkdirat),
+    ANY(fchown), ANY(fchmod), ANY(fsync), ANY(fdatasync), ANY(fcntl), ANY(read), ANY(write),
+    ANY(writev), ANY(lseek),
+    /* whose rights it acts with */
+    ANY(setfsuid), ANY(setfsgid), ANY(setgroups),
+    /* requests and answers */
+    ANY(poll), ANY(ppoll), ANY(recvmsg), ANY(sendmsg),
+    /* memory, time, the process */
+    WRITE_OR_EXECUTE(mmap), NEVER_EXECUTE(mprotect), ANY(munmap), ANY(mremap), ANY(madvise),
+    ANY(brk), ANY(futex), ANY(clock_gettime), ANY(gettimeofday), ANY(getrandom), ANY(rt_sigaction),
+    ANY(rt_sigprocmask), ANY(rt_sigreturn), ANY(restart_syscall), ANY(getpid), ANY(gettid),
+    ANY(geteuid), ANY(getuid), ANY(exit), ANY(exit_group), IF(tgkill, 2, SIGABRT)};
+
+const struct cw_list cw_list_opener = LIST(opener, EPERM);
+
 /* ---- the process that compiles filters, and its worker ---- */
 
 static const struct cw_list_row compiler[] = {

@@ -184,22 +184,12 @@ static int limit_rules(const struct cw_arguments *arguments, struct cw_rules *ru
 	return result;
 }
 
-int cw_arguments_load_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
+int cw_arguments_load_rules(const struct cw_arguments *arguments, int fd, struct cw_rules *rules,
 			    struct cw_error *error)
 {
 	const struct cw_rules_arguments *asked = &arguments->rules;
-	struct stat status;
-	int result;
+	int result = cw_rules_load_fd(rules, fd, asked->file, error);
 
-	/* Reading a pipe would block. */
-	if (stat(asked->file, &status))
-		return cw_error_set_errno(error, -errno, "cannot find the rules file %.400s",
-					  asked->file);
-	if (!S_ISREG(status.st_mode))
-		return cw_error_set(error, -EINVAL,
-				    "%.400s is not a regular file: it cannot be read again",
-				    asked->file);
-	result = cw_rules_load(rules, asked->file, error);
 	if (result < 0)
 		return result;
 	result = cw_rules_check_trust(rules, &rules->settings, asked->trusted, error);

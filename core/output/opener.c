@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whose rights an opener has, and the folders that it may reach. opener_outputs.c has the outputs,
+ * opener_files.c their files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/output/opener_parts.h"
+
+#define PARENTS_MAX 64 /* folders between an output's and an allowed one */
+
+/* ---- rights ---- */
+
+/* Ends the process if it cannot: files would
+ * belong to somebody else. */
+void cw_opener_become(struct cw_opener *opener, bool is_root)
+{
+	const struct cw_opener_owner *owner = &opener->owner;
+	const uid_t user = is_root ? opener->root : owner->user;
+	const gid_t group = is_root ? opener->root_group : owner->group;
+
+	if (!opener->has_owner || opener->is_root == is_root)
+		return;
+	if (setgroups(is_root ? (size_t)opener->root_group_count : owner->group_count,
+		      is_root ? opener->root_groups : owner->groups))
+		abort();
+	setfsgid(group);
+	setfsuid(user);
+	if (setfsuid((uid_t)-1) != (int)user || setfsgid((gid_t)-1) != (int)group)
+		abort();
+	opener->is_root = is_root;
+}
+
+uid_t cw_opener_owner(const struct cw_opener *opener, bool is_roots)
+{
+	return is_roots || !opener->has_owner ? opener->root : opener->owner.user;
+}
+
+static int keep_own_groups(struct cw_opener *opener)
+{
+	int count = getgroups(0, NULL);
+
+	if (count < 0)
+		return -errno;
+	opener->root_groups = calloc((size_t)count + 1, sizeof(gid_t));
+	if (!opener->root_groups)
+		return -ENOMEM;
+	opener->root_group_count = getgroups(count, opener->root_groups);
+	return opener->root_group_count < 0 ? -errno : 0;
+}
+
+int cw_opener_new(struct cw_opener **result, const struct cw_opener_owner *owner)
+{
+	struct cw_opener *opener = calloc(1, sizeof(*opener));
+	int failure = opener ? 0 : -ENOMEM;
+
+	*result = NULL;
+	if (!failure) {
+		opener->root = geteuid();
+		opener->root_group = getegid();
+		opener->is_root = true;
+		failure = keep_own_groups(opener);
+	}
+	if (failure) {
+		cw_opener_free(opener);
+		return failure;
+	}
+	if (owner && owner->user != opener->root) {
+		opener->owner = *owner;
+		opener->has_owner = true;
+	}
+	*result = opener;
+	return 0;
+}
+
+/* ---- folders ---- */
+
+static bool is_known(const struct cw_opener *opener, const struct stat *status, int *fd)
+{
+	for (uint32_t i = 0; i < opener->folders.count; i++) {
+		const struct folder *folder = &opener->folders.at[i];
+
+		if (folder->device == status->st_dev && folder->inode == status->st_ino) {
+			*fd = folder->fd;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Adds a folder or a stream; takes its descriptor, and fills the one to use. */
+int cw_opener_keep(struct cw_opener *opener, int fd, const struct stat *status, int *kept)
+{
+	if (is_known(opener, status, kept)) {
+		close(fd);
+		return 0;
+	}
+	if (opener->folders.count == CW_OPENER_FOLDERS_MAX || CW_GROW(&opener->folders, 1)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	opener->folders.at[opener->folders.count++] =
+	    (struct folder){.fd = fd,
+			    .use = S_ISDIR(status->st_mode) ? CW_OPENER_OUTPUTS : CW_OPENER_STREAM,
+			    .device = status->st_dev,
+			    .inode = status->st_ino};
+	*kept = fd;
+	return 0;
+}
+
+static int stat_fd(int fd, struct stat *status)
+{
+	return fstatat(fd, "", status, AT_EMPTY_PATH) ? -errno : 0;
+}
+
+/* Returns 1 if the folder is allowed or lies below one that is, 0 if not, or a negative errno. */
+int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd)
+{
+	struct stat status, parent;
+	int fd = openat(folder_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int result = fd < 0 ? -errno : stat_fd(fd, &status);
+	int known;
+
+	for (int i = 0; result == 0 && i < PARENTS_MAX; i++) {
+		int up;
+
+		if (is_known(opener, &status, &known)) {
+			result = 1;
+			break;
+		}
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		result = up < 0 ? -errno : stat_fd(up, &parent);
+		if (up < 0)
+			break;
+		close(fd);
+		fd = up;
+		if (result == 0 && cw_target_is_same(&status, &parent))
+			break; /* the root folder */
+		status = parent;
+	}
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+/* Returns 0 if this process, as it acts now, may make files in the folder. */
+int cw_opener_may_write(int fd)
+{
+	struct stat status;
+	long result = syscall(SYS_faccessat2, fd, ".", W_OK | X_OK, AT_EACCESS);
+	uid_t user = (uid_t)setfsuid((uid_t)-1);
+
+	if (!result)
+		return 0;
+	if (errno != ENOSYS)
+		return -errno;
+	/* Before Linux 5.8 no call asks with these rights: what the mode says to owner and others.
+	 */
+	result = stat_fd(fd, &status);
+	if (result)
+		return (int)result;
+	if (!user || (status.st_mode & (status.st_uid == user ? S_IWUSR : S_IWOTH)))
+		return 0;
+	return -EACCES;
+}
+
+/* Finds the folder that a path names, as the process acts now. Its text is "" for ".". */
+static int find_folder(const struct cw_opener *opener, const char *path, size_t bytes,
+		       struct cw_target *target, struct cw_error *error)
+{
+	const struct cw_target_query query = {.standard_output = -1,
+					      .owner = cw_opener_owner(opener, opener->is_root)};
+	char *folder;
+	int result;
+
+	if (asprintf(&folder, "%.*s.", (int)bytes, path) < 0)
+		return cw_error_set(error, -ENOMEM, "no memory");
+	result = cw_target_find(target, folder, &query, error);
+	free(folder);
+	return result;
+}
+
+/* The folder as the owner, or as root where the owner may not write it. */
+int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t bytes,
+			    struct cw_target *target, struct cw_error *error)
+{
+	int result;
+
+	for (int is_root = !opener->has_owner;; is_root = 1) {
+		cw_opener_become(opener, is_root);
+		result = find_folder(opener, path, bytes, target, error);
+		if (result == 0) {
+			result = cw_opener_may_write(target->folder_fd);
+			if (result == 0)
+				return 0;
+			cw_error_set_errno(error, result, "cannot write to the folder %.*s",
+					   (int)bytes, bytes ? path : ".");
+			cw_target_fini(target);
+		}
+		if (is_root || (result != -EACCES && result != -EPERM))
+			return result;
+	}
+}
+
+int cw_opener_allow(struct cw_opener *opener, const char *path, struct cw_error *error)
+{
+	struct cw_target target;
+	char *folder;
+	int kept, result;
+
+	if (asprintf(&folder, "%s/", path) < 0)
+		return cw_error_set(error, -ENOMEM, "no memory");
+	cw_opener_become(opener, true);
+	result = find_folder(opener, folder, strlen(folder), &target, error);
+	free(folder);
+	if (result)
+		return result;
+	result = cw_opener_keep(opener, target.folder_fd, &target.folder_status, &kept);
+	target.folder_fd = -1;
+	cw_target_fini(&target);
+	return result ? cw_error_set(error, result, "too many folders") : 0;
+}
+
+void cw_opener_see(const struct cw_opener *opener,
+		   void (*see)(void *context, int fd, enum cw_opener_use use), void *context)
+{
+	for (uint32_t i = 0; i < opener->folders.count; i++)
+		see(context, opener->folders.at[i].fd, opener->folders.at[i].use);
+	for (uint32_t i = 0; i < opener->others.count; i++)
+		see(context, opener->others.at[i].fd, opener->others.at[i].use);
+}
+
+/* ---- the rules and the control socket ---- */
+
+/* Keeps the folder of a path open, for whoever confines this process. */
+static int keep_folder_of(struct cw_opener *opener, const char *path, enum cw_opener_use use)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd;
+
+	if (!folder || CW_GROW(&opener->others, 1)) {
+		free(folder);
+		return -ENOMEM;
+	}
+	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	if (fd < 0)
+		return -errno;
+	opener->others.at[opener->others.count++] = (struct folder){.fd = fd, .use = use};
+	return 0;
+}
+
+int cw_opener_set_rules(struct cw_opener *opener, const char *path, struct cw_error *error)
+{
+	char *target = realpath(path, NULL); /* where links lead now */
+	int result = target ? 0 : -errno;
+
+	cw_opener_become(opener, true);
+	opener->rules = strdup(path);
+	if (result == 0)
+		result = opener->rules ? keep_folder_of(opener, path, CW_OPENER_READS) : -ENOMEM;
+	if (result == 0)
+		result = keep_folder_of(opener, target, CW_OPENER_READS);
+	free(target);
+	return result
+		   ? cw_error_set_errno(error, result, "cannot examine the rules file %.400s", path)
+		   : 0;
+}
+
+int cw_opener_rules(struct cw_opener *opener, int *fd, struct cw_error *error)
+{
+	struct stat status;
+
+	if (!opener->rules)
+		return -EINVAL;
+	cw_opener_become(opener, true);
+	*fd = open(opener->rules, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (*fd < 0)
+		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s",
+					  opener->rules);
+	if (!fstat(*fd, &status) && S_ISREG(status.st_mode))
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return cw_error_set(error, -EINVAL, "%.400s is not a regular file: it cannot be read again",
+			    opener->rules);
+}
+
+int cw_opener_set_socket(struct cw_opener *opener, const char *path, struct cw_error *error)
+{
+	int result = stat(path, &opener->socket_status) ? -errno : 0;
+
+	opener->socket = strdup(path);
+	if (result == 0)
+		result = opener->socket ? keep_folder_of(opener, path, CW_OPENER_REMOVES) : -ENOMEM;
+	return result
+		   ? cw_error_set_errno(error, result, "cannot examine the control socket %s", path)
+		   : 0;
+}
+
+void cw_opener_remove_socket(struct cw_opener *opener)
+{
+	struct stat status;
+
+	if (!opener->socket)
+		return;
+	cw_opener_become(opener, true);
+	if (!lstat(opener->socket, &status) && cw_target_is_same(&status, &opener->socket_status))
+		(void)unlink(opener->socket); /* if this fails, the next run removes it */
+}
+
+void cw_opener_close_list(struct cw_opener *opener)
+{
+	opener->is_closed = true;
+}
+
+void cw_opener_free(struct cw_opener *opener)
+{
+	if (!opener)
+		return;
+	cw_opener_become(opener, true);
+	for (uint32_t i = 0; i < opener->files.count; i++)
+		cw_opener_forget(opener, i);
+	for (uint32_t i = 0; i < opener->outputs.count; i++)
+		cw_opener_free_output(opener->outputs.at[i]);
+	for (uint32_t i = 0; i < opener->folders.count; i++)
+		close(opener->folders.at[i].fd);
+	for (uint32_t i = 0; i < opener->others.count; i++)
+		close(opener->others.at[i].fd);
+	CW_FREE_ALL(opener->others.at, opener->rules, opener->socket, opener->files.at,
+		    opener->free_files.at, opener->outputs.at, opener->free_outputs.at,
+		    opener->folders.at, opener->root_groups, opener);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The files of an opener's outputs. The calls are those of entry.c, in a place (target.h): a name
+ * leads into the folder that was opened when its output was added.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/output/opener_parts.h"
+
+static struct file *find_file(const struct cw_opener *opener, uint32_t handle)
+{
+	return handle < opener->files.count ? opener->files.at[handle] : NULL;
+}
+
+const struct cw_entry *cw_opener_entry(const struct cw_opener *opener, uint32_t handle)
+{
+	const struct file *file = find_file(opener, handle);
+
+	return file ? &file->entry : NULL;
+}
+
+/* The components are names: none is empty, "." or "..". */
+static bool has_only_names(const char *path)
+{
+	for (const char *at = path; *at;) {
+		size_t bytes = strcspn(at, "/");
+
+		if (!bytes || (at[0] == '.' && (bytes == 1 || (bytes == 2 && at[1] == '.'))))
+			return false;
+		at += bytes;
+		if (*at == '/' && !*++at)
+			return false;
+	}
+	return *path != '\0';
+}
+
+static bool is_name_of(const struct output *output, const char *path)
+{
+	size_t bytes = strlen(path);
+	size_t prefix_bytes = strlen(output->prefix);
+	size_t suffix_bytes = strlen(output->suffix);
+	const char *name = path + output->fixed_bytes;
+
+	if (bytes < output->fixed_bytes || memcmp(path, output->path, output->fixed_bytes) != 0 ||
+	    bytes - output->fixed_bytes < prefix_bytes + suffix_bytes)
+		return false;
+	return !memcmp(name, output->prefix, prefix_bytes) &&
+	       !strcmp(path + bytes - suffix_bytes, output->suffix) && has_only_names(name);
+}
+
+/* Whether this is the name of a fixed output's first file, which leads where it led at the start.
+ */
+static bool is_first(const struct output *output, const char *path)
+{
+	return output->is_fixed && output->base && strcmp(path, output->path) == 0;
+}
+
+static bool is_random(const char *random)
+{
+	return strlen(random) == CW_ENTRY_RANDOM_CHARS &&
+	       strspn(random, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") ==
+		   CW_ENTRY_RANDOM_CHARS;
+}
+
+static int add_file(struct cw_opener *opener, uint32_t number, uint32_t *handle)
+{
+	struct file *file = calloc(1, sizeof(*file));
+	int result = file ? 0 : -ENOMEM;
+
+	if (result == 0 && opener->free_files.count) {
+		*handle = opener->free_files.at[--opener->free_files.count];
+	} else if (result == 0) {
+		if (opener->files.count == CW_OPENER_FILES_MAX)
+			result = -ENFILE;
+		else if (CW_GROW(&opener->files, 1) ||
+			 cw_grow((void **)&opener->free_files.at, &opener->free_files.capacity,
+				 opener->files.count + 1u, sizeof(uint32_t)))
+			result = -ENOMEM;
+		else
+			*handle = opener->files.count++;
+	}
+	if (result) {
+		free(file);
+		return result;
+	}
+	file->output = number;
+	opener->files.at[*handle] = file;
+	opener->outputs.at[number]->file_count++;
+	return 0;
+}
+
+void cw_opener_forget(struct cw_opener *opener, uint32_t handle)
+{
+	struct file *file = find_file(opener, handle);
+
+	if (!file)
+		return;
+	opener->outputs.at[file->output]->file_count--;
+	cw_entry_fini(&file->entry);
+	free(file);
+	opener->files.at[handle] = NULL;
+	opener->free_files.at[opener->free_files.count++] = handle;
+}
+
+int cw_opener_drop(struct cw_opener *opener, uint32_t number)
+{
+	struct output *output = cw_opener_output_at(opener, number);
+
+	if (!output)
+		return -EINVAL;
+	for (uint32_t i = 0; output->file_count && i < opener->files.count; i++) {
+		if (opener->files.at[i] && opener->files.at[i]->output == number)
+			cw_opener_forget(opener, i);
+	}
+	cw_opener_free_output(output);
+	opener->outputs.at[number] = NULL;
+	opener->free_outputs.at[opener->free_outputs.count++] = number;
+	return 0;
+}
+
+/* Fills the options and the path of a new file. */
+static int init_entry(struct file *file, const struct output *output,
+		      const struct cw_opener_wish *wish)
+{
+	const bool is_fixed = is_first(output, wish->path);
+	char *name;
+	int result;
+
+	file->options = (struct cw_outfile_options){
+	    .is_later = !is_fixed || wish->flags & CW_OPENER_IS_LATER,
+	    .makes_folders = true,
+	    .place = is_fixed ? &output->target : &output->place,
+	    .fixed_bytes = is_fixed ? strlen(output->target.folder) : output->fixed_bytes,
+	    .sync = false, /* by the caller, for several files at once */
+	    .standard_output = -1,
+	};
+	if (!is_fixed)
+		return cw_entry_init(&file->entry, wish->path, &file->options);
+	if (asprintf(&name, "%s%s", output->target.folder, output->base) < 0)
+		return -ENOMEM;
+	result = cw_entry_init(&file->entry, name, &file->options);
+	free(name);
+	return result;
+}
+
+int cw_opener_open(struct cw_opener *opener, const struct cw_opener_wish *wish, uint32_t *handle,
+		   int *fd, struct cw_error *error)
+{
+	const struct output *output = cw_opener_output_at(opener, wish->output);
+	struct file *file;
+	uid_t owner;
+	int result;
+
+	if (!output || !is_random(wish->random) ||
+	    !(is_first(output, wish->path) || is_name_of(output, wish->path)))
+		return cw_error_set(error, -EPERM, "it is not a name of this output");
+	result = add_file(opener, wish->output, handle);
+	if (result)
+		return cw_error_set_errno(error, result, "cannot open another file");
+	file = opener->files.at[*handle];
+	result = init_entry(file, output, wish);
+	if (result == 0) {
+		memcpy(file->entry.random, wish->random, sizeof(file->entry.random));
+		owner = cw_opener_owner(opener, output->is_roots);
+		cw_opener_become(opener, output->is_roots);
+		result = cw_entries_here.ops->open(&owner, &file->entry, fd, error);
+	}
+	if (result)
+		cw_opener_forget(opener, *handle);
+	return result;
+}
+
+int cw_opener_reopen(struct cw_opener *opener, uint32_t handle, int *fd, struct cw_error *error)
+{
+	struct file *file = find_file(opener, handle);
+
+	if (!file || file->entry.kind != CW_ENTRY_REGULAR)
+		return -EINVAL;
+	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	return cw_entries_here.ops->reopen(NULL, &file->entry, fd, error);
+}
+
+/* Gives a file another name in its folder. */
+static int change_name(const struct output *output, struct cw_entry *entry, const char *base)
+{
+	const char *slash = strrchr(entry->path, '/');
+	char *path;
+	int result;
+
+	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - entry->path) + 1 : 0, entry->path,
+		     base) < 0)
+		return -ENOMEM;
+	result = !strchr(base, '/') && is_name_of(output, path) ? cw_entry_set_path(entry, path)
+								: -EPERM;
+	free(path);
+	return result;
+}
+
+int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *base, uint32_t flags,
+		      struct cw_entry_outcome *outcome)
+{
+	struct file *file = find_file(opener, handle);
+	int result = 0;
+
+	*outcome = (struct cw_entry_outcome){.step = "rename to"};
+	if (!file || file->entry.kind != CW_ENTRY_REGULAR)
+		return -EINVAL;
+	if (strcmp(base, file->entry.base) != 0)
+		result = change_name(opener->outputs.at[file->output], &file->entry, base);
+	if (result)
+		return result;
+	file->options.no_clobber =
+	    opener->outputs.at[file->output]->no_clobber || flags & CW_OPENER_NEW_NAME;
+	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	return cw_entries_here.ops->publish(NULL, &file->entry, outcome);
+}
+
+int cw_opener_folder(struct cw_opener *opener, uint32_t handle)
+{
+	struct file *file = find_file(opener, handle);
+
+	if (!file)
+		return -EINVAL;
+	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	return cw_entry_open_directory(&file->entry, O_RDONLY);
+}
+
+bool cw_opener_syncs(const struct cw_opener *opener, uint32_t handle)
+{
+	const struct file *file = find_file(opener, handle);
+
+	return file && opener->outputs.at[file->output]->sync;
+}
+
+int cw_opener_discard(struct cw_opener *opener, uint32_t handle)
+{
+	struct file *file = find_file(opener, handle);
+
+	if (!file || file->entry.kind != CW_ENTRY_REGULAR)
+		return -EINVAL;
+	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	return cw_entries_here.ops->discard(NULL, &file->entry);
+}
+
+int cw_opener_remove(struct cw_opener *opener, uint32_t handle, struct cw_error *error)
+{
+	struct file *file = find_file(opener, handle);
+
+	if (!file || file->entry.kind != CW_ENTRY_PUBLISHED)
+		return cw_error_set(error, -EINVAL, "cannot remove a file that is not complete");
+	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	return cw_entries_here.ops->remove(NULL, &file->entry, error);
+}
+
+int cw_opener_free_space(struct cw_opener *opener, uint32_t number, uint64_t *bytes)
+{
+	const struct output *output = cw_opener_output_at(opener, number);
+	const struct cw_outfile_options options = {.place = output && output->base ? &output->target
+							    : output               ? &output->place
+										   : NULL};
+	const struct cw_entry entry = {.options = &options};
+
+	if (!output)
+		return -EINVAL;
+	cw_opener_become(opener, output->is_roots);
+	return cw_entries_here.ops->free_space(NULL, &entry, bytes);
+}

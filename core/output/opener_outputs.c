@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The outputs of an opener: the folders that their names lead to, and who their files belong to. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/output/opener_parts.h"
+
+void cw_opener_free_output(struct output *output)
+{
+	if (output)
+		CW_FREE_ALL(output->path, output->prefix, output->suffix, output->base,
+			    (char *)output->place.folder, (char *)output->target.folder, output);
+}
+
+struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number)
+{
+	return number < opener->outputs.count ? opener->outputs.at[number] : NULL;
+}
+
+/* Makes the folder found a place; takes the folder from the target. */
+static int take_place(struct cw_opener *opener, struct cw_target *target, struct cw_place *place,
+		      struct cw_error *error)
+{
+	int within = opener->is_closed ? cw_opener_lies_within(opener, target->folder_fd) : 1;
+	int result;
+
+	if (within < 0)
+		return cw_error_set_errno(error, within, "cannot examine the folder %s",
+					  target->folder);
+	if (!within)
+		return cw_error_set(
+		    error, -EXDEV,
+		    "folder %s is outside the folders that this run may write: start "
+		    "it with --allow-folder %s",
+		    target->folder, target->folder);
+	result = cw_opener_keep(opener, target->folder_fd, &target->folder_status, &place->fd);
+	target->folder_fd = -1;
+	if (result)
+		return cw_error_set(error, result, "too many folders");
+	place->folder = target->folder;
+	target->folder = NULL;
+	return 0;
+}
+
+/* A stream of an output is kept open, for whoever confines this process. */
+static int keep_stream(struct cw_opener *opener, const struct cw_target *target)
+{
+	int kept, fd;
+
+	if (target->kind != CW_TARGET_STREAM && target->kind != CW_TARGET_SINK)
+		return 0;
+	fd = openat(target->folder_fd, target->base,
+		    O_PATH | O_CLOEXEC | (target->is_magic ? 0 : O_NOFOLLOW));
+	return fd < 0 ? -errno : cw_opener_keep(opener, fd, &target->status, &kept);
+}
+
+/* Finds what a fixed name leads to. */
+static int find_target(const struct cw_opener *opener, const struct output *output,
+		       struct cw_target *target, struct cw_opener_found *found,
+		       struct cw_error *error)
+{
+	const struct cw_target_query query = {.standard_output = -1,
+					      .owner = cw_opener_owner(opener, output->is_roots),
+					      .folders = CW_TARGET_FOLDERS_MAY_MISS,
+					      .fixed_bytes = output->fixed_bytes};
+	int result = cw_target_find(target, output->path, &query, error);
+
+	if (result)
+		return result;
+	found->kind = target->kind;
+	found->status = target->status;
+	found->folder_status = target->folder_status;
+	if (target->base)
+		memcpy(found->base, target->base,
+		       cw_min_size(strlen(target->base) + 1, sizeof(found->base)));
+	return 0;
+}
+
+/* Keeps the folder and the name that a fixed name leads to. A descriptor of the asking process is
+ * not ours, and a folder is refused by the caller. */
+static int find_fixed(struct cw_opener *opener, struct output *output,
+		      struct cw_opener_found *found, struct cw_error *error)
+{
+	struct cw_target target;
+	int result = find_target(opener, output, &target, found, error);
+
+	if (result)
+		return result;
+	if (target.kind == CW_TARGET_DESCRIPTOR || !target.base)
+		goto out;
+	result = keep_stream(opener, &target);
+	if (result == 0 && (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE))
+		result = cw_opener_may_write(target.folder_fd);
+	if (result)
+		cw_error_set_errno(error, result, "cannot write to %s", output->path);
+	else
+		result = take_place(opener, &target, &output->target, error);
+	if (result == 0) {
+		output->base = target.base;
+		target.base = NULL;
+	}
+out:
+	cw_target_fini(&target);
+	return result;
+}
+
+int cw_opener_find(struct cw_opener *opener, uint32_t number, struct cw_opener_found *found,
+		   struct cw_error *error)
+{
+	const struct output *output = cw_opener_output_at(opener, number);
+	struct cw_target target;
+	int result;
+
+	if (!output)
+		return -EINVAL;
+	cw_opener_become(opener, output->is_roots);
+	*found = (struct cw_opener_found){.number = number,
+					  .owner = cw_opener_owner(opener, output->is_roots),
+					  .kind = CW_TARGET_MISSING};
+	if (!output->is_fixed)
+		return fstatat(output->place.fd, "", &found->folder_status, AT_EMPTY_PATH) ? -errno
+											   : 0;
+	result = find_target(opener, output, &target, found, error);
+	if (result == 0)
+		cw_target_fini(&target);
+	return result;
+}
+
+static struct output *new_output(const struct cw_opener_output *wanted)
+{
+	struct output *output = malloc(sizeof(*output));
+
+	if (!output)
+		return NULL;
+	*output = (struct output){.is_fixed = wanted->is_fixed,
+				  .no_clobber = wanted->no_clobber,
+				  .sync = wanted->sync,
+				  .fixed_bytes = wanted->fixed_bytes,
+				  .path = strdup(wanted->path),
+				  .prefix = strdup(wanted->prefix),
+				  .suffix = strdup(wanted->suffix)};
+	if (output->path && output->prefix && output->suffix)
+		return output;
+	cw_opener_free_output(output);
+	return NULL;
+}
+
+static int reserve_output(struct cw_opener *opener, uint32_t *number)
+{
+	if (opener->free_outputs.count) {
+		*number = opener->free_outputs.at[--opener->free_outputs.count];
+		return 0;
+	}
+	if (opener->outputs.count == CW_OPENER_OUTPUTS_MAX || CW_GROW(&opener->outputs, 1))
+		return -ENOMEM;
+	*number = opener->outputs.count++;
+	opener->outputs.at[*number] = NULL;
+	/* So that dropping one needs no memory. */
+	return cw_grow((void **)&opener->free_outputs.at, &opener->free_outputs.capacity,
+		       opener->outputs.count, sizeof(uint32_t));
+}
+
+int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
+		  struct cw_opener_found *found, struct cw_error *error)
+{
+	struct output *output;
+	struct cw_target folder;
+	int result = reserve_output(opener, &found->number);
+
+	if (result)
+		return cw_error_set(error, result, "no memory for another output");
+	output = new_output(wanted);
+	if (!output) {
+		result = cw_error_set(error, -ENOMEM, "no memory for another output");
+		goto failed;
+	}
+	result = cw_opener_find_writable(opener, wanted->path, wanted->fixed_bytes, &folder, error);
+	if (result)
+		goto failed;
+	output->is_roots = opener->is_root;
+	found->owner = cw_opener_owner(opener, output->is_roots);
+	found->kind = CW_TARGET_MISSING;
+	found->folder_status = folder.folder_status;
+	found->base[0] = '\0';
+	result = take_place(opener, &folder, &output->place, error);
+	cw_target_fini(&folder);
+	if (result == 0 && output->is_fixed)
+		result = find_fixed(opener, output, found, error);
+	if (result == 0) {
+		opener->outputs.at[found->number] = output;
+		return 0;
+	}
+failed:
+	cw_opener_free_output(output);
+	opener->free_outputs.at[opener->free_outputs.count++] = found->number;
+	return result;
+}

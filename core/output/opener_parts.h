@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of an opener, for its sources: opener.c (rights, folders), opener_outputs.c,
+ * opener_files.c. */
+#ifndef CW_CORE_OUTPUT_OPENER_PARTS_H
+#define CW_CORE_OUTPUT_OPENER_PARTS_H
+
+#include "core/base/grow.h"
+#include "core/output/opener.h"
+
+struct folder {
+	int fd; /* O_PATH */
+	enum cw_opener_use use;
+	dev_t device;
+	ino_t inode;
+};
+
+struct folders {
+	struct folder *at;
+	uint32_t count, capacity;
+};
+
+struct output {
+	bool is_fixed;
+	bool is_roots; /* its files belong to root */
+	bool no_clobber;
+	bool sync;
+	uint32_t file_count;
+	size_t fixed_bytes;
+	char *path; /* is_fixed: the given one */
+	char *prefix;
+	char *suffix;
+	struct cw_place place;  /* of fixed_bytes; owns the text, not the descriptor */
+	struct cw_place target; /* is_fixed: the folder after links; likewise */
+	char *base;             /* is_fixed: the name in it */
+};
+
+struct outputs {
+	struct output **at; /* NULL: free. Their places have fixed addresses. */
+	uint32_t count, capacity;
+};
+
+struct file {
+	struct cw_entry entry;
+	struct cw_outfile_options options;
+	uint32_t output;
+};
+
+struct files {
+	struct file **at; /* NULL: free */
+	uint32_t count, capacity;
+};
+
+struct cw_opener {
+	struct cw_opener_owner owner;
+	bool has_owner; /* this process is root, and files belong to `owner` where it can write */
+	bool is_root;   /* acts as root now */
+	bool is_closed; /* no further folders */
+	uid_t root;     /* user of the process */
+	gid_t *root_groups;
+	int root_group_count;
+	gid_t root_group;
+	struct folders folders;
+	struct folders others; /* of the rules and the control socket */
+	char *rules;           /* path; NULL: none */
+	char *socket;
+	struct stat socket_status;
+	struct outputs outputs;
+	struct files files;
+	struct cw_u32s free_files;
+	struct cw_u32s free_outputs;
+};
+
+/* Acts with the rights that files of the output need. */
+void cw_opener_become(struct cw_opener *opener, bool is_root);
+
+/* Returns the user that such files belong to. */
+uid_t cw_opener_owner(const struct cw_opener *opener, bool is_roots);
+
+/* Adds a folder or a stream; takes its descriptor, and fills the one to use. Returns 0 or -ENOMEM.
+ */
+int cw_opener_keep(struct cw_opener *opener, int fd, const struct stat *status, int *kept);
+
+/* Returns 1 if the folder is allowed or lies below one that is, 0 if not, or a negative errno. */
+int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd);
+
+/* Finds the folder that the beginning of a path names: as the owner, or as root where the owner may
+ * not write it. The process then acts with those rights. Errors as cw_target_find. */
+int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t bytes,
+			    struct cw_target *target, struct cw_error *error);
+
+/* Returns 0 if this process, as it acts now, may make files in the folder. */
+int cw_opener_may_write(int folder_fd);
+
+/* NULL: no such output. */
+struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number);
+void cw_opener_free_output(struct output *output); /* accepts NULL */
+
+#endif

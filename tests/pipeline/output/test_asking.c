@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Files that another process opens: who they belong to, which names it takes, what its end does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/output/opener_serve.h"
+#include "pipeline/output/asking.h"
+
+#define USER 12345u /* nobody's */
+
+static char folder[] = "/tmp/capweir-asking-XXXXXX";
+static struct cw_opener *opener;
+static struct cw_asking *asking;
+static struct cw_entries entries;
+static struct cw_error error;
+static pid_t child;
+
+static const char *in_folder(const char *name)
+{
+	static char paths[8][512];
+	static unsigned turn;
+	char *path = paths[turn++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+	return path;
+}
+
+/* ---- the other process ---- */
+
+static void start(const struct cw_opener_owner *owner)
+{
+	assert_int_equal(cw_opener_new(&opener, owner), 0);
+}
+
+static uint32_t add_here(const char *path, bool is_fixed, const char *prefix, const char *suffix)
+{
+	const char *slash = strrchr(path, '/');
+	const struct cw_opener_output output = {.path = path,
+						.fixed_bytes = (size_t)(slash - path) + 1,
+						.prefix = prefix,
+						.suffix = suffix,
+						.is_fixed = is_fixed,
+						.sync = true};
+	struct cw_opener_found found;
+
+	if (cw_opener_add(opener, &output, &found, &error))
+		fail_msg("%s", error.text);
+	return found.number;
+}
+
+/* From now on another process has the table. */
+static void serve(void)
+{
+	int here[CW_OPENER_CHANNELS], there[CW_OPENER_CHANNELS];
+
+	cw_opener_close_list(opener);
+	for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		here[i] = pair[0];
+		there[i] = pair[1];
+	}
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++)
+			close(here[i]);
+		_exit(cw_opener_serve(opener, there, CW_OPENER_CHANNELS) != 0);
+	}
+	for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++)
+		close(there[i]);
+	cw_opener_free(opener);
+	opener = NULL;
+	assert_int_equal(cw_asking_new(&asking, here, CW_OPENER_CHANNELS), 0);
+	entries = cw_asking_entries(asking);
+}
+
+static int stop(void **state)
+{
+	int status = 0;
+
+	(void)state;
+	cw_asking_free(asking);
+	asking = NULL;
+	if (child > 0) {
+		waitpid(child, &status, 0);
+		child = 0;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+}
+
+static struct cw_outfile *file_of(uint32_t output, const char *path, bool is_later)
+{
+	const struct cw_outfile_options options = {.entries = &entries,
+						   .output = output,
+						   .is_later = is_later,
+						   .makes_folders = true,
+						   .sync = true,
+						   .standard_output = -1};
+	struct cw_outfile *file;
+
+	assert_int_equal(cw_outfile_new(&file, path, &options), 0);
+	return file;
+}
+
+static void write_file(struct cw_outfile *file, const char *text)
+{
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+	int failure = 0;
+
+	if (cw_outfile_open(file, &error))
+		fail_msg("%s", error.text);
+	assert_int_equal(cw_outfile_write(file, &vector, 1, 0, &failure), strlen(text));
+}
+
+static void publish(struct cw_outfile *file)
+{
+	if (cw_outfile_publish(file, &error))
+		fail_msg("%s", error.text);
+	cw_outfile_free(file);
+}
+
+static void expect_content(const char *path, const char *text, uid_t owner)
+{
+	char buffer[64] = "";
+	struct stat status;
+	FILE *stream = fopen(path, "r");
+
+	assert_non_null(stream);
+	assert_int_equal(fread(buffer, 1, sizeof(buffer) - 1, stream), strlen(text));
+	assert_int_equal(fstat(fileno(stream), &status), 0);
+	fclose(stream);
+	assert_string_equal(buffer, text);
+	assert_int_equal(status.st_uid, owner);
+	assert_int_equal(status.st_mode & 07777, 0600);
+}
+
+/* ---- tests ---- */
+
+static void a_file_goes_its_whole_way_through_another_process(void **state)
+{
+	const char *path = in_folder("a.pcap");
+	struct cw_outfile *file;
+	uint32_t output;
+	uint64_t bytes;
+
+	(void)state;
+	start(NULL);
+	output = add_here(path, true, "a", ".pcap");
+	serve();
+	file = file_of(output, path, false);
+	write_file(file, "hello");
+	assert_non_null(strstr(cw_outfile_part_path(file), "/.a.pcap."));
+	assert_int_equal(access(cw_outfile_part_path(file), F_OK), 0);
+	assert_int_equal(cw_outfile_evict(file), 0);
+	assert_int_equal(cw_outfile_open(file, &error), 0);
+	assert_int_equal(cw_outfile_free_space(file, &bytes), 0);
+	assert_true(bytes > 0);
+	publish(file);
+	expect_content(path, "hello", geteuid());
+
+	file = file_of(output, in_folder("a.00002.pcap"), true);
+	write_file(file, "second");
+	publish(file);
+	expect_content(in_folder("a.00002.pcap"), "second", geteuid());
+
+	file = file_of(output, in_folder("a.00003.pcap"), true);
+	write_file(file, "gone");
+	assert_int_equal(cw_outfile_discard(file, false), 0);
+	cw_outfile_free(file);
+	assert_int_equal(access(in_folder("a.00003.pcap"), F_OK), -1);
+}
+
+static void names_of_other_outputs_are_refused(void **state)
+{
+	static const char *const refused[] = {
+	    "b.pcap",     "a.pcap.sh", "../a.pcap", "sub/../a.pcap", "a/../b.pcap", "a//b.pcap",
+	    "a/./b.pcap", "a.",        "apcap",     "/etc/a.pcap",   "a/"};
+	const char *path = in_folder("a.pcap");
+	uint32_t output;
+
+	(void)state;
+	start(NULL);
+	output = add_here(path, true, "a", ".pcap");
+	serve();
+	for (size_t i = 0; i < CW_ARRAY_COUNT(refused); i++) {
+		const char *name = refused[i][0] == '/' ? refused[i] : in_folder(refused[i]);
+		const struct cw_outfile_options options = {
+		    .entries = &entries, .output = output, .is_later = true, .standard_output = -1};
+		struct cw_outfile *file;
+
+		if (cw_outfile_new(&file, name, &options))
+			continue; /* refused at once */
+		assert_int_equal(cw_outfile_open(file, &error), -EPERM);
+		assert_non_null(strstr(error.text, "not a name of this output"));
+		cw_outfile_free(file);
+	}
+	/* An output that does not exist. */
+	{
+		struct cw_outfile *file = file_of(output + 1, path, true);
+
+		assert_int_equal(cw_outfile_open(file, &error), -EPERM);
+		cw_outfile_free(file);
+	}
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void names_lead_into_the_folder_that_was_opened(void **state)
+{
+	const char *path = in_folder("moved/x.pcap");
+	struct cw_outfile *file;
+	uint32_t output;
+
+	(void)state;
+	assert_int_equal(mkdir(in_folder("moved"), 0700), 0);
+	start(NULL);
+	output = add_here(path, false, "x", ".pcap");
+	serve();
+	assert_int_equal(rename(in_folder("moved"), in_folder("away")), 0);
+	assert_int_equal(mkdir(in_folder("moved"), 0700), 0);
+	file = file_of(output, path, true);
+	write_file(file, "follows");
+	publish(file);
+	expect_content(in_folder("away/x.pcap"), "follows", geteuid());
+	assert_int_equal(access(in_folder("moved/x.pcap"), F_OK), -1);
+}
+
+static void links_of_folders_do_not_lead_out(void **state)
+{
+	const char *path = in_folder("d/x.pcap");
+	struct cw_outfile *file;
+	uint32_t output;
+
+	(void)state;
+	assert_int_equal(mkdir(in_folder("d"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("elsewhere"), 0700), 0);
+	assert_int_equal(symlink("../elsewhere", in_folder("d/today")), 0);
+	start(NULL);
+	output = add_here(path, false, "", ".pcap");
+	serve();
+	file = file_of(output, in_folder("d/today/x.pcap"), true);
+	assert_int_equal(cw_outfile_open(file, &error), -EXDEV);
+	assert_non_null(strstr(error.text, "leads out of the folder"));
+	cw_outfile_free(file);
+}
+
+static void a_fixed_name_is_written_where_its_link_led_at_the_start(void **state)
+{
+	const char *path = in_folder("l.pcap");
+	struct cw_outfile *file;
+	uint32_t output;
+
+	(void)state;
+	assert_int_equal(mkdir(in_folder("store"), 0700), 0);
+	assert_int_equal(symlink("store/real.pcap", path), 0);
+	start(NULL);
+	output = add_here(path, true, "l", ".pcap");
+	serve();
+	file = file_of(output, path, false);
+	write_file(file, "linked");
+	publish(file);
+	expect_content(in_folder("store/real.pcap"), "linked", geteuid());
+}
+
+static void a_stream_is_opened_in_place(void **state)
+{
+	const char *path = in_folder("fifo");
+	struct cw_outfile *file;
+	uint32_t output;
+	char buffer[8] = "";
+	int reader;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	start(NULL);
+	output = add_here(path, true, "fifo", "");
+	serve();
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	file = file_of(output, path, false);
+	write_file(file, "stream");
+	assert_false(cw_outfile_is_seekable(file));
+	publish(file);
+	assert_int_equal(read(reader, buffer, sizeof(buffer)), 6);
+	close(reader);
+}
+
+/* Files belong to the owner where that user can write, else to root. */
+static void files_belong_to_whom_the_folder_lets_write(void **state)
+{
+	const struct cw_opener_owner owner = {.user = USER, .group = USER};
+	const char *theirs = in_folder("theirs/x.pcap"), *roots = in_folder("roots/x.pcap");
+	const char *all = in_folder("all/x.pcap");
+	uint32_t outputs[3];
+	struct cw_outfile *file;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(mkdir(in_folder("theirs"), 0700), 0);
+	assert_int_equal(chown(in_folder("theirs"), USER, USER), 0);
+	assert_int_equal(mkdir(in_folder("roots"), 0755), 0);
+	assert_int_equal(mkdir(in_folder("all"), 0777), 0);
+	assert_int_equal(chmod(in_folder("all"), 01777), 0);
+	start(&owner);
+	outputs[0] = add_here(theirs, false, "x", ".pcap");
+	outputs[1] = add_here(roots, false, "x", ".pcap");
+	outputs[2] = add_here(all, false, "x", ".pcap");
+	serve();
+	file = file_of(outputs[1], roots, true);
+	write_file(file, "root");
+	publish(file);
+	file = file_of(outputs[0], theirs, true);
+	write_file(file, "user");
+	publish(file);
+	file = file_of(outputs[2], all, true);
+	write_file(file, "all");
+	publish(file);
+	expect_content(roots, "root", 0);
+	expect_content(theirs, "user", USER);
+	expect_content(all, "all", USER);
+}
+
+static void a_later_output_must_be_in_a_folder_of_the_start(void **state)
+{
+	const char *path = in_folder("in/x.pcap");
+	const char *below = in_folder("in/below/y.pcap"), *outside = in_folder("out/y.pcap");
+	struct cw_opener_output output = {.prefix = "y", .suffix = ".pcap", .sync = true};
+	struct cw_opener_found found;
+	struct cw_outfile *file;
+
+	(void)state;
+	assert_int_equal(mkdir(in_folder("in"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("in/below"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("out"), 0700), 0);
+	start(NULL);
+	add_here(path, false, "x", ".pcap");
+	serve();
+	output.path = outside;
+	output.fixed_bytes = strlen(outside) - strlen("y.pcap");
+	assert_int_equal(cw_asking_add(asking, &output, &found, &error), -EXDEV);
+	assert_non_null(strstr(error.text, "--allow-folder"));
+	output.path = below;
+	output.fixed_bytes = strlen(below) - strlen("y.pcap");
+	if (cw_asking_add(asking, &output, &found, &error))
+		fail_msg("%s", error.text);
+	file = file_of(found.number, below, true);
+	write_file(file, "below");
+	publish(file);
+	expect_content(below, "below", geteuid());
+	file = file_of(found.number, in_folder("in/below/y2.pcap"), true);
+	write_file(file, "left");
+	assert_int_equal(cw_asking_drop(asking, found.number), 0);
+	assert_int_equal(cw_asking_drop(asking, found.number), -EINVAL);
+	assert_int_equal(cw_outfile_publish(file, &error), -EINVAL);
+	assert_int_equal(access(cw_outfile_part_path(file), F_OK), 0);
+	cw_outfile_free(file);
+}
+
+/* ---- threads ---- */
+
+struct writer {
+	pthread_t thread;
+	uint32_t output;
+	unsigned number;
+	int result;
+};
+
+static void *write_many(void *argument)
+{
+	struct writer *writer = argument;
+
+	for (unsigned i = 0; i < 50 && writer->result == 0; i++) {
+		char name[64], path[512];
+		struct cw_error reason = {0};
+		struct cw_outfile *file;
+
+		snprintf(name, sizeof(name), "t%u-%u.pcap", writer->number, i);
+		snprintf(path, sizeof(path), "%s/%s", folder, name);
+		file = file_of(writer->output, path, true);
+		writer->result = cw_outfile_open(file, &reason);
+		if (writer->result == 0)
+			writer->result = cw_outfile_publish(file, &reason);
+		if (writer->result == 0)
+			writer->result = access(path, F_OK) ? -errno : 0;
+		cw_outfile_free(file);
+	}
+	return NULL;
+}
+
+static void more_threads_than_sockets_all_get_their_answers(void **state)
+{
+	struct writer writers[2 * CW_OPENER_CHANNELS] = {0};
+	uint32_t output;
+
+	(void)state;
+	start(NULL);
+	output = add_here(in_folder("t.pcap"), false, "t", ".pcap");
+	serve();
+	for (unsigned i = 0; i < CW_ARRAY_COUNT(writers); i++) {
+		writers[i].output = output;
+		writers[i].number = i;
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]),
+				 0);
+	}
+	for (unsigned i = 0; i < CW_ARRAY_COUNT(writers); i++) {
+		pthread_join(writers[i].thread, NULL);
+		assert_int_equal(writers[i].result, 0);
+	}
+}
+
+static void the_end_of_the_other_process_is_an_error_at_once(void **state)
+{
+	const char *path = in_folder("end.pcap");
+	struct cw_outfile *file;
+	uint32_t output;
+	int status;
+
+	(void)state;
+	start(NULL);
+	output = add_here(path, true, "end", ".pcap");
+	serve();
+	file = file_of(output, path, false);
+	write_file(file, "kept");
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	child = 0;
+	assert_int_equal(cw_outfile_publish(file, &error), -ESRCH);
+	assert_non_null(strstr(error.text, cw_outfile_part_path(file)));
+	assert_int_equal(access(cw_outfile_part_path(file), F_OK), 0);
+	cw_outfile_free(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(a_file_goes_its_whole_way_through_another_process, stop),
+	    cmocka_unit_test_teardown(names_of_other_outputs_are_refused, stop),
+	    cmocka_unit_test_teardown(names_lead_into_the_folder_that_was_opened, stop),
+	    cmocka_unit_test_teardown(links_of_folders_do_not_lead_out, stop),
+	    cmocka_unit_test_teardown(a_fixed_name_is_written_where_its_link_led_at_the_start,
+				      stop),
+	    cmocka_unit_test_teardown(a_stream_is_opened_in_place, stop),
+	    cmocka_unit_test_teardown(files_belong_to_whom_the_folder_lets_write, stop),
+	    cmocka_unit_test_teardown(a_later_output_must_be_in_a_folder_of_the_start, stop),
+	    cmocka_unit_test_teardown(more_threads_than_sockets_all_get_their_answers, stop),
+	    cmocka_unit_test_teardown(the_end_of_the_other_process_is_an_error_at_once, stop),
+	};
+	char command[128];
+	int failures;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!mkdtemp(folder))
+		return 1;
+	failures = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command) ? 1 : failures;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The files of a live capture: who they belong to, and the process that opens them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pipeline/output/asking.h"
+#include "tools/commands/run.h"
+#include "tools/process/confine.h"
+#include "tools/process/opener_process.h"
+#include "tools/process/owner.h"
+
+/* The user who called sudo, else the one that captures; started by another user than root: that
+ * user, without choice. Returns 1 if `owner` is filled. */
+static int find_owner(const struct cw_confine_options *confine, struct cw_opener_owner *owner,
+		      struct cw_error *error)
+{
+	uid_t user;
+	int result = cw_owner_find(owner);
+
+	if (result)
+		return result;
+	result = cw_confine_find_user(confine, &user, error);
+	return result < 0 || geteuid() != 0 ? result : cw_owner_of_user(user, owner);
+}
+
+static int allow_folders(struct cw_opener *opener, const struct cw_arguments *arguments,
+			 struct cw_error *error)
+{
+	int result = 0;
+
+	if (arguments->output.directory)
+		result = cw_opener_allow(opener, arguments->output.directory, error);
+	for (uint32_t i = 0; i < arguments->live.folders.count && result == 0; i++) {
+		result = cw_opener_allow(opener, arguments->live.folders.words[i], error);
+		if (result)
+			cw_error_prefix(error, "--allow-folder %s",
+					arguments->live.folders.words[i]);
+	}
+	return result;
+}
+
+/* Starts the process with the outputs that the pipeline has checked. */
+static int start_opener(void *context, struct cw_asking **asking, struct cw_error *error)
+{
+	struct cw_session *run = context;
+	struct cw_opener_process process;
+	int result = cw_opener_process_start(&process, run->opener, error);
+
+	cw_opener_free(run->opener);
+	run->opener = NULL;
+	if (result < 0)
+		return result;
+	run->opener_pid = process.pid;
+	if (result)
+		cw_complain("warning: %s", error->text);
+	error->code = 0;
+	if (cw_asking_new(asking, process.sockets, CW_OPENER_CHANNELS))
+		return cw_error_set(error, -ENOMEM, "no memory for the process that opens files");
+	run->asking = *asking;
+	return 0;
+}
+
+int cw_session_make_opener(struct cw_session *run, const struct cw_confine_options *confine,
+			   struct cw_pipeline_options *options, struct cw_error *error)
+{
+	int result = find_owner(confine, &run->owner, error);
+
+	if (result >= 0)
+		result = cw_opener_new(&run->opener, result ? &run->owner : NULL);
+	if (result == -ENOMEM)
+		return cw_error_set(error, result, "no memory for the table of outputs");
+	if (result == 0)
+		result = allow_folders(run->opener, run->arguments, error);
+	if (result == 0 && cw_session_can_reload(run))
+		result = cw_opener_set_rules(run->opener, run->arguments->rules.file, error);
+	if (result == 0 && run->control)
+		result = cw_opener_set_socket(run->opener, run->arguments->live.control, error);
+	options->output.opener = run->opener;
+	options->start_opener = start_opener;
+	return result;
+}
+
+void cw_session_end_opener(struct cw_session *run)
+{
+	cw_opener_free(run->opener);
+	if (run->opener_pid)
+		waitpid(run->opener_pid, NULL, 0);
+	free((gid_t *)run->owner.groups);
+}
