@@ -69,7 +69,9 @@ int cw_opener_new(struct cw_opener **result, const struct cw_opener_owner *owner
 		failure = keep_own_groups(opener);
 	}
 	if (failure) {
-		cw_opener_free(opener);
+		if (opener)
+			free(opener->root_groups);
+		free(opener);
 		return failure;
 	}
 	if (owner && owner->user != opener->root) {
@@ -320,22 +322,4 @@ void cw_opener_remove_socket(struct cw_opener *opener)
 void cw_opener_close_list(struct cw_opener *opener)
 {
 	opener->is_closed = true;
-}
-
-void cw_opener_free(struct cw_opener *opener)
-{
-	if (!opener)
-		return;
-	cw_opener_become(opener, true);
-	for (uint32_t i = 0; i < opener->files.count; i++)
-		cw_opener_forget(opener, i);
-	for (uint32_t i = 0; i < opener->outputs.count; i++)
-		cw_opener_free_output(opener->outputs.at[i]);
-	for (uint32_t i = 0; i < opener->folders.count; i++)
-		close(opener->folders.at[i].fd);
-	for (uint32_t i = 0; i < opener->others.count; i++)
-		close(opener->others.at[i].fd);
-	CW_FREE_ALL(opener->others.at, opener->rules, opener->socket, opener->files.at,
-		    opener->free_files.at, opener->outputs.at, opener->free_outputs.at,
-		    opener->folders.at, opener->root_groups, opener);
 }

@@ -54,7 +54,8 @@ enum cw_opener_use {
 void cw_opener_see(const struct cw_opener *opener,
 		   void (*see)(void *context, int fd, enum cw_opener_use use), void *context);
 
-/* Forbids folders outside those of the outputs so far and of cw_opener_allow. */
+/* Forbids folders outside those of the outputs so far and of cw_opener_allow, and other groups than
+ * those of the outputs so far. */
 void cw_opener_close_list(struct cw_opener *opener);
 
 /* The names that an output's files may have. Copied. */
@@ -66,6 +67,7 @@ struct cw_opener_output {
 	bool is_fixed;
 	bool no_clobber;
 	bool sync;
+	struct cw_access access; /* of its files, and of the folders made for them */
 };
 
 /* What an output's name stands for. */
@@ -80,8 +82,8 @@ struct cw_opener_found {
 
 /*
  * Adds an output, whose files belong to the owner if that user can write the folder, else to root.
- * The caller judges the target found. -EXDEV: the folder is outside; other errors as
- * cw_target_find.
+ * The caller judges the target found. -EXDEV: the folder is outside; -EPERM: no output had this
+ * group before cw_opener_close_list; other errors as cw_target_find.
  */
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *output,
 		  struct cw_opener_found *found, struct cw_error *error);

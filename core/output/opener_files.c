@@ -131,6 +131,7 @@ static int init_entry(struct file *file, const struct output *output,
 
 	file->options = (struct cw_outfile_options){
 	    .is_later = !is_fixed || wish->flags & CW_OPENER_IS_LATER,
+	    .access = output->access,
 	    .makes_folders = true,
 	    .place = is_fixed ? &output->target : &output->place,
 	    .fixed_bytes = is_fixed ? strlen(output->target.folder) : output->fixed_bytes,
@@ -267,4 +268,22 @@ int cw_opener_free_space(struct cw_opener *opener, uint32_t number, uint64_t *by
 		return -EINVAL;
 	cw_opener_become(opener, output->is_roots);
 	return cw_entries_here.ops->free_space(NULL, &entry, bytes);
+}
+
+void cw_opener_free(struct cw_opener *opener)
+{
+	if (!opener)
+		return;
+	cw_opener_become(opener, true);
+	for (uint32_t i = 0; i < opener->files.count; i++)
+		cw_opener_forget(opener, i);
+	for (uint32_t i = 0; i < opener->outputs.count; i++)
+		cw_opener_free_output(opener->outputs.at[i]);
+	for (uint32_t i = 0; i < opener->folders.count; i++)
+		close(opener->folders.at[i].fd);
+	for (uint32_t i = 0; i < opener->others.count; i++)
+		close(opener->others.at[i].fd);
+	CW_FREE_ALL(opener->others.at, opener->rules, opener->socket, opener->files.at,
+		    opener->free_files.at, opener->outputs.at, opener->free_outputs.at,
+		    opener->folders.at, opener->groups.at, opener->root_groups, opener);
 }

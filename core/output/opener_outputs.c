@@ -138,6 +138,7 @@ static struct output *new_output(const struct cw_opener_output *wanted)
 	*output = (struct output){.is_fixed = wanted->is_fixed,
 				  .no_clobber = wanted->no_clobber,
 				  .sync = wanted->sync,
+				  .access = wanted->access,
 				  .fixed_bytes = wanted->fixed_bytes,
 				  .path = strdup(wanted->path),
 				  .prefix = strdup(wanted->prefix),
@@ -163,6 +164,24 @@ static int reserve_output(struct cw_opener *opener, uint32_t *number)
 		       opener->outputs.count, sizeof(uint32_t));
 }
 
+/* Remembers the group of an output; refuses another one once the list is closed. */
+static int take_group(struct cw_opener *opener, const struct cw_access *access,
+		      struct cw_error *error)
+{
+	if (!access->has_group)
+		return 0;
+	for (uint32_t i = 0; i < opener->groups.count; i++) {
+		if (opener->groups.at[i] == access->group)
+			return 0;
+	}
+	if (opener->is_closed)
+		return cw_error_set(error, -EPERM, "no rule named its group at the start");
+	if (CW_GROW(&opener->groups, 1))
+		return cw_error_set(error, -ENOMEM, "no memory for another output");
+	opener->groups.at[opener->groups.count++] = access->group;
+	return 0;
+}
+
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
 		  struct cw_opener_found *found, struct cw_error *error)
 {
@@ -173,10 +192,10 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 	if (result)
 		return cw_error_set(error, result, "no memory for another output");
 	output = new_output(wanted);
-	if (!output) {
-		result = cw_error_set(error, -ENOMEM, "no memory for another output");
+	result = output ? take_group(opener, &wanted->access, error)
+			: cw_error_set(error, -ENOMEM, "no memory for another output");
+	if (result)
 		goto failed;
-	}
 	result = cw_opener_find_writable(opener, wanted->path, wanted->fixed_bytes, &folder, error);
 	if (result)
 		goto failed;

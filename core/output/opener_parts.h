@@ -24,6 +24,7 @@ struct output {
 	bool is_roots; /* its files belong to root */
 	bool no_clobber;
 	bool sync;
+	struct cw_access access;
 	uint32_t file_count;
 	size_t fixed_bytes;
 	char *path; /* is_fixed: the given one */
@@ -54,12 +55,13 @@ struct cw_opener {
 	struct cw_opener_owner owner;
 	bool has_owner; /* this process is root, and files belong to `owner` where it can write */
 	bool is_root;   /* acts as root now */
-	bool is_closed; /* no further folders */
+	bool is_closed; /* no further folders and groups */
 	uid_t root;     /* user of the process */
 	gid_t *root_groups;
 	int root_group_count;
 	gid_t root_group;
 	struct folders folders;
+	struct cw_u32s groups; /* of outputs, before is_closed */
 	struct folders others; /* of the rules and the control socket */
 	char *rules;           /* path; NULL: none */
 	char *socket;

@@ -80,9 +80,12 @@ static int answer_add(struct round *round)
 	const struct cw_opener_message *message = &round->request;
 	struct cw_opener_found found = {0};
 	struct cw_opener_output output;
+	const struct cw_access *access = &message->request.access;
 	const char *texts[3];
 	int result = cw_opener_texts(message, texts, 3);
 
+	if (access->file_mode & ~0666u || access->folder_mode & ~0777u)
+		return -EINVAL;
 	if (result || strlen(texts[0]) >= PATH_MAX ||
 	    message->request.fixed_bytes > strlen(texts[0]) ||
 	    (message->request.fixed_bytes && texts[0][message->request.fixed_bytes - 1] != '/'))
@@ -95,6 +98,7 @@ static int answer_add(struct round *round)
 	    .is_fixed = message->request.flags & CW_OPENER_FIXED,
 	    .no_clobber = message->request.flags & CW_OPENER_NO_CLOBBER,
 	    .sync = message->request.flags & CW_OPENER_SYNC,
+	    .access = *access,
 	};
 	result = cw_opener_add(round->opener, &output, &found, &round->error);
 	if (result == 0)
@@ -171,7 +175,7 @@ static bool answer_publish(struct round *round, int socket)
 	const struct cw_opener_request *request = &round->request.request;
 	struct cw_opener_answer *answer = &round->answer.answer;
 	struct cw_entry_outcome outcome = {.step = "rename to"};
-	const char *base;
+	const char *base = NULL;
 	int result = cw_opener_texts(&round->request, &base, 1);
 	const struct cw_entry *entry;
 	int folder = -1;

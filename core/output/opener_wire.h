@@ -39,6 +39,7 @@ struct cw_opener_request {
 	uint32_t handle;
 	uint32_t flags;
 	uint32_t fixed_bytes;
+	struct cw_access access;
 	char random[CW_ENTRY_RANDOM_CHARS + 2];
 };
 

@@ -263,7 +263,7 @@ static int give_access(const struct walk *walk, const char *name)
 	if (fd < 0)
 		return -errno;
 	result = fstat(fd, &status) ? -errno : 0;
-	if (result == 0 && status.st_uid == geteuid())
+	if (result == 0 && status.st_uid == walk->query->owner)
 		result = cw_access_apply(access, access->folder_mode, fd);
 	close(fd);
 	return result;
@@ -303,8 +303,7 @@ static int take_missing(struct walk *walk, const char *name)
 /* Returns 0 once the target is known, 1 before. */
 static int enter_folder(struct walk *walk, const char *name, bool is_made)
 {
-	int result;
-	int fd;
+	int result, fd;
 
 	if (walk->query->place && !strcmp(name, ".."))
 		return refuse_way_out(walk);

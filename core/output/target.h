@@ -48,8 +48,8 @@ struct cw_target_query {
 	enum cw_target_folders folders;
 	size_t fixed_bytes; /* leading bytes of the path, up to a "/", whose folders must exist */
 	const struct cw_access *access; /* borrows: of folders made; NULL: the defaults */
-	/* Stands for the leading fixed_bytes of the path, and the rest must not lead out of it. NULL: the
-	 * path starts at "/" or at the current folder, and leads anywhere. */
+	/* Stands for the leading fixed_bytes of the path, and the rest must not lead out of it.
+	 * NULL: the path starts at "/" or at the current folder, and leads anywhere. */
 	const struct cw_place *place;
 };
 

@@ -273,7 +273,7 @@ static int take_found(struct cw_asking *asking, struct channel *channel,
 		      struct cw_opener_found *found, struct cw_error *error)
 {
 	const struct cw_opener_answer *answer = &channel->message.answer;
-	const char *base;
+	const char *base = NULL;
 	int result = ask(channel, &base, 1, error);
 
 	if (result == 0) {
@@ -298,6 +298,7 @@ int cw_asking_add(struct cw_asking *asking, const struct cw_opener_output *outpu
 	message->request.flags = (output->is_fixed ? CW_OPENER_FIXED : 0) |
 				 (output->no_clobber ? CW_OPENER_NO_CLOBBER : 0) |
 				 (output->sync ? CW_OPENER_SYNC : 0);
+	message->request.access = output->access;
 	cw_opener_put(message, output->path);
 	cw_opener_put(message, output->prefix);
 	cw_opener_put(message, output->suffix);

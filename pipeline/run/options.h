@@ -62,8 +62,8 @@ struct cw_output_options {
 	bool adopts_none;    /* file rings leave the files of earlier runs alone */
 	int standard_output; /* descriptor for the name "-" */
 	uid_t owner;         /* user that files belong to once they are opened */
-	/* Live: the table of the outputs' names, for another process that opens the files; start_opener
-	 * starts it. Used by the start only. NULL: this process opens them. */
+	/* Live: the table of the outputs' names, for another process that opens the files;
+	 * start_opener starts it. Used by the start only. NULL: this process opens them. */
 	struct cw_opener *opener;
 };
 
@@ -122,8 +122,9 @@ struct cw_pipeline_options {
 	 * May be NULL. */
 	void (*on_reload)(void *context);
 
-	/* With `output.opener`: called once its outputs are checked, before interfaces are opened and
-	 * with one thread; starts the process that opens files. Returns 0 or a negative errno. */
+	/* With `output.opener`: called once its outputs are checked, before interfaces are opened
+	 * and with one thread; starts the process that opens files. Returns 0 or a negative errno.
+	 */
 	int (*start_opener)(void *context, struct cw_asking **asking, struct cw_error *error);
 	/* Reports to the user. Called from any thread, perhaps several at once. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);

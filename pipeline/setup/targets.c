@@ -155,6 +155,7 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	    .is_fixed = name->is_fixed && !name->is_numbered,
 	    .no_clobber = claims->run->options.output.no_clobber,
 	    .sync = claims->run->options.output.sync,
+	    .access = name->rule->access,
 	};
 	int result;
 

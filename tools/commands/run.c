@@ -201,7 +201,8 @@ static struct cw_confine_options confinement(const struct cw_arguments *argument
 						 arguments->live.control || arguments->live.metrics,
 					     .keep_nice = arguments->live.realtime > 0};
 
-	confine.groups = cw_known_groups(&confine.group_count);
+	if (!arguments->devices.count)
+		confine.groups = cw_known_groups(&confine.group_count);
 	return confine;
 }
 

@@ -48,7 +48,7 @@ struct cw_confine_options {
 	bool accepts;
 	/* A capture: allow signals to the process that compiles filters. 0: there is none. */
 	pid_t compiler;
-	/* A capture that root starts: groups to join, borrowed, so that files can be given to
+	/* A split that root starts: groups to join, borrowed, so that files can be given to
 	 * them. */
 	const gid_t *groups;
 	uint32_t group_count;

@@ -15,9 +15,9 @@
 
 struct cw_landlock_rule {
 	const char *path; /* borrowed; missing files and folders are left out. NULL: `fd` */
-	uint64_t
-	    access; /* LANDLOCK_ACCESS_FS_..., below a folder; those of later kernels are left out */
-	int fd;     /* borrowed; of a file or folder */
+	uint64_t access;  /* LANDLOCK_ACCESS_FS_..., below a folder; those of later kernels are left
+			     out */
+	int fd;           /* borrowed; of a file or folder */
 };
 
 /*

@@ -38,8 +38,8 @@ void cw_arguments_free_file(struct cw_arguments *arguments);
 /* Fills the options of live capture. Returns 0 or CW_EXIT_USAGE. */
 int cw_arguments_live(const struct cw_arguments *arguments, struct cw_pipeline_options *options);
 
-/* Reads the rules file (-R), which the descriptor leads to (takes it), again for a reload, with the command line's limits. Any thread. Returns
- * 0 or a negative errno with `error`. */
+/* Reads the rules file (-R), which the descriptor leads to (takes it), again for a reload, with the
+ * command line's limits. Any thread. Returns 0 or a negative errno with `error`. */
 int cw_arguments_load_rules(const struct cw_arguments *arguments, int fd, struct cw_rules *rules,
 			    struct cw_error *error);
 

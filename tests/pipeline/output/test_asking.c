@@ -338,6 +338,61 @@ static void files_belong_to_whom_the_folder_lets_write(void **state)
 	expect_content(all, "all", USER);
 }
 
+static void expect_access(const char *path, mode_t mode, gid_t group)
+{
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, mode);
+	assert_int_equal(status.st_gid, group);
+}
+
+/* Also a group that the owner is not in; a later output has one of the start's. */
+static void modes_and_the_group_are_those_of_the_output(void **state)
+{
+	const struct cw_opener_owner owner = {.user = USER, .group = USER};
+	const bool is_root = geteuid() == 0;
+	const gid_t group = is_root ? USER + 1 : getegid();
+	const char *path = in_folder("given/made/x.pcap");
+	struct cw_opener_output output = {
+	    .path = path,
+	    .fixed_bytes = strlen(path) - strlen("made/x.pcap"),
+	    .prefix = "",
+	    .suffix = ".pcap",
+	    .access = {.file_mode = 0640, .folder_mode = 0750, .group = group, .has_group = true}};
+	struct cw_opener_found found;
+	struct cw_outfile *file;
+
+	(void)state;
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(mkdir(in_folder("given"), 0700), 0);
+	if (is_root)
+		assert_int_equal(chown(in_folder("given"), USER, USER), 0);
+	start(is_root ? &owner : NULL);
+	assert_int_equal(cw_opener_add(opener, &output, &found, &error), 0);
+	serve();
+	file = file_of(found.number, path, true);
+	write_file(file, "given");
+	publish(file);
+	expect_access(path, 0640, group);
+	expect_access(in_folder("given/made"), 0750, group);
+
+	output.access.file_mode = 0604;
+	if (cw_asking_add(asking, &output, &found, &error))
+		fail_msg("%s", error.text);
+	path = in_folder("given/y.pcap");
+	file = file_of(found.number, path, true);
+	write_file(file, "later");
+	publish(file);
+	expect_access(path, 0604, group);
+
+	output.access.group = group + 1;
+	assert_int_equal(cw_asking_add(asking, &output, &found, &error), -EPERM);
+	output.access.group = group;
+	output.access.file_mode = 04640;
+	assert_int_equal(cw_asking_add(asking, &output, &found, &error), -EINVAL);
+}
+
 static void a_later_output_must_be_in_a_folder_of_the_start(void **state)
 {
 	const char *path = in_folder("in/x.pcap");
@@ -459,6 +514,7 @@ int main(void)
 				      stop),
 	    cmocka_unit_test_teardown(a_stream_is_opened_in_place, stop),
 	    cmocka_unit_test_teardown(files_belong_to_whom_the_folder_lets_write, stop),
+	    cmocka_unit_test_teardown(modes_and_the_group_are_those_of_the_output, stop),
 	    cmocka_unit_test_teardown(a_later_output_must_be_in_a_folder_of_the_start, stop),
 	    cmocka_unit_test_teardown(more_threads_than_sockets_all_get_their_answers, stop),
 	    cmocka_unit_test_teardown(the_end_of_the_other_process_is_an_error_at_once, stop),
