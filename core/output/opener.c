@@ -286,8 +286,8 @@ int cw_opener_rules(struct cw_opener *opener, int *fd, struct cw_error *error)
 	cw_opener_become(opener, true);
 	*fd = open(opener->rules, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (*fd < 0)
-		return cw_error_set_errno(error, -errno, "cannot open the rules file %.400s",
-					  opener->rules);
+		return cw_error_set_errno(error, -errno, "cannot %s the rules file %.400s",
+					  errno == ENOENT ? "find" : "open", opener->rules);
 	if (!fstat(*fd, &status) && S_ISREG(status.st_mode))
 		return 0;
 	close(*fd);

@@ -332,8 +332,9 @@ int cw_asking_rules(struct cw_asking *asking, int *fd, struct cw_error *error)
 
 	if (result == -ESRCH)
 		cw_error_set(error, result, "the process that opens files has ended");
-	if (result == 0)
-		*fd = channel->message.fd;
+	*fd = channel->message.fd;
+	if (result == 0 && *fd < 0)
+		result = cw_error_set(error, -EBADMSG, "cannot read the rules again");
 	give_back(asking, channel);
 	return result;
 }
