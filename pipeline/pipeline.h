@@ -55,6 +55,9 @@ bool cw_pipeline_is_done(const struct cw_pipeline *pipeline);
 /* Stops reading and finishes the batches already cut. Any thread. */
 void cw_pipeline_request_stop(struct cw_pipeline *pipeline);
 
+/* Stops the run, which is incomplete: the process that opens its files has ended. Any thread. */
+void cw_pipeline_lose_opener(struct cw_pipeline *pipeline);
+
 /* Progress so far. */
 struct cw_progress {
 	uint64_t read_bytes;  /* of the inputs, as stored on disk */

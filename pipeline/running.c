@@ -50,6 +50,11 @@ void cw_pipeline_request_stop(struct cw_pipeline *pipeline)
 	cw_run_request_stop(&pipeline->run);
 }
 
+void cw_pipeline_lose_opener(struct cw_pipeline *pipeline)
+{
+	cw_outputs_lose_opener(&pipeline->outputs);
+}
+
 /* In the turn. */
 static void seal(void *context)
 {

@@ -14,6 +14,7 @@
 
 #define CW_ENTRY_RANDOM_CHARS 6u
 #define CW_ENTRY_NAME_BYTES (NAME_MAX + 1u)
+#define CW_ENTRY_ENDED "the process that opens files has ended" /* the reason of -ESRCH */
 
 enum cw_entry_kind {
 	CW_ENTRY_UNKNOWN,   /* not opened yet */

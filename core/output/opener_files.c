@@ -75,6 +75,7 @@ static int add_file(struct cw_opener *opener, uint32_t number, uint32_t *handle)
 	} else if (result == 0) {
 		if (opener->files.count == CW_OPENER_FILES_MAX)
 			result = -ENFILE;
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 		else if (CW_GROW(&opener->files, 1) ||
 			 cw_grow((void **)&opener->free_files.at, &opener->free_files.capacity,
 				 opener->files.count + 1u, sizeof(uint32_t)))

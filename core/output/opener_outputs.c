@@ -155,6 +155,7 @@ static int reserve_output(struct cw_opener *opener, uint32_t *number)
 		*number = opener->free_outputs.at[--opener->free_outputs.count];
 		return 0;
 	}
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	if (opener->outputs.count == CW_OPENER_OUTPUTS_MAX || CW_GROW(&opener->outputs, 1))
 		return -ENOMEM;
 	*number = opener->outputs.count++;

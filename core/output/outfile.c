@@ -309,6 +309,12 @@ int cw_outfile_enlist(struct cw_outfile *file, const struct cw_listing *listing)
 	return status;
 }
 
+/* Returns the reason of a failed publication. */
+static const char *reason_of(int failure)
+{
+	return failure == -ESRCH ? CW_ENTRY_ENDED : strerror(-failure);
+}
+
 static int publish_part(struct cw_outfile *file, struct cw_error *error)
 {
 	struct cw_entry_outcome outcome = {.step = "finish writing"};
@@ -331,7 +337,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 		return cw_error_set(error, status, "cannot %s %s: %s%s; the data is in %s",
 				    outcome.step, entry->path, outcome.obstacle ? "it is " : "",
 				    outcome.obstacle ? cw_target_describe_status(&obstacle)
-						     : strerror(-status),
+						     : reason_of(status),
 				    entry->part_path);
 	if (outcome.sync_failure) {
 		file->flaw = "its folder was not synced";

@@ -105,6 +105,8 @@ static int ask(struct channel *channel, const char **texts, uint32_t count, stru
 		result = cw_opener_receive(channel->socket, message, sizeof(message->answer), 0);
 	if (result) {
 		message->answer = (struct cw_opener_answer){.result = result};
+		if (result == -ESRCH && error)
+			cw_error_set(error, result, CW_ENTRY_ENDED);
 		return result;
 	}
 	if (message->answer.result) /* then the error's text is the only one that counts */
@@ -148,6 +150,7 @@ static int take_entry(struct cw_entry *entry, const struct cw_opener_answer *ans
 	free(entry->part_path);
 	free(entry->directory);
 	free(entry->base);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the hidden name follows */
 	memcpy(part_path, directory, prefix);
 	cw_entry_hidden_name(own_base, entry->random, part_path + prefix);
 	entry->part_path = part_path;
@@ -330,8 +333,6 @@ int cw_asking_rules(struct cw_asking *asking, int *fd, struct cw_error *error)
 	struct channel *channel = begin(asking, CW_OPENER_RULES);
 	int result = ask(channel, NULL, 0, error);
 
-	if (result == -ESRCH)
-		cw_error_set(error, result, "the process that opens files has ended");
 	*fd = channel->message.fd;
 	if (result == 0 && *fd < 0)
 		result = cw_error_set(error, -EBADMSG, "cannot read the rules again");

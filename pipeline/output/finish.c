@@ -44,15 +44,22 @@ static bool wait_for_disk(struct cw_file *file, uint32_t *patience_ms)
 	return true;
 }
 
+/* Acquires the file. The process that opens files may hang: then an evicted file stays closed. */
+static bool acquire_at_abort(struct cw_outputs *outputs, const struct cw_output *output,
+			     struct cw_file *file)
+{
+	struct cw_error error;
+
+	return output->is_asked ? cw_files_acquire_open(&outputs->files, file)
+				: cw_files_acquire(&outputs->files, file, &error) == 0;
+}
+
 /* Truncates the output's unfinished file after its last intact record, if nothing hangs. */
 static void abort_file(struct cw_outputs *outputs, struct cw_output *output, struct cw_file *file,
 		       uint32_t *patience_ms)
 {
-	struct cw_error error;
-
 	if (file->writer.handed == file->writer.anchor.offset ||
-	    cw_files_acquire(&outputs->files, file, &error) < 0 ||
-	    !wait_for_disk(file, patience_ms))
+	    !acquire_at_abort(outputs, output, file) || !wait_for_disk(file, patience_ms))
 		return;
 	cw_writer_cut_to_whole(output, file);
 	cw_files_release(&outputs->files, file);

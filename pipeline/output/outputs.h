@@ -63,6 +63,7 @@ struct cw_outputs {
 	_Atomic uint64_t wanted_bytes;    /* bytes a disk had too little; 0: none */
 	_Atomic bool has_time_rotation;   /* batches need their latest timestamp; stays true */
 	_Atomic bool has_reported_direct; /* reported that direct writing is refused */
+	_Atomic bool has_lost_opener;     /* the process that opens files has ended */
 
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_names names;
@@ -99,6 +100,9 @@ void cw_outputs_flush_fullest(struct cw_outputs *outputs);
 /* The turn, live: lets failed outputs try again when due; with `flush`, also sends the chunks that
  * outputs keep to their writers. */
 void cw_outputs_tend(struct cw_outputs *outputs, uint64_t now_ns, bool flush);
+
+/* Any thread: reports once that the process that opens files has ended, and stops the run. */
+void cw_outputs_lose_opener(struct cw_outputs *outputs);
 
 /* The turn, live: returns whether the output holds so much of the pool that `needed` more chunks
  * would be at the expense of others. */

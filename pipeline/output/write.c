@@ -124,6 +124,8 @@ bool cw_writer_fail(struct cw_outputs *outputs, struct cw_output *output,
 {
 	bool is_sentence = text && strncmp(text, "cannot ", 7) == 0;
 
+	if (failure == -ESRCH && output->is_asked)
+		cw_outputs_lose_opener(outputs);
 	if (!text)
 		text = failure == CW_PACK_FAILED ? "no memory to compress it" : strerror(-failure);
 
@@ -319,13 +321,19 @@ static bool is_obstacle(const struct cw_output *output, const struct cw_file *fi
 		failure == -EACCES);
 }
 
-static void name_part(const struct cw_file *file, struct cw_error *error)
+/* Adds where the packets are, and without the process that opens files how to read them. */
+static void name_part(const struct cw_output *output, const struct cw_file *file,
+		      struct cw_error *error)
 {
 	const char *part = cw_outfile_part_path(file->outfile);
-	const struct cw_error before = *error;
+	struct cw_error before = *error;
 
 	if (part && !strstr(before.text, part))
 		cw_error_set(error, before.code, "%s; the data is in %s", before.text, part);
+	before = *error;
+	if (part && before.code == -ESRCH)
+		cw_error_set(error, before.code, "%s: \"capweir %s\" reads it", before.text,
+			     output->name->is_zst ? "split -r" : "repair");
 }
 
 void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
@@ -359,7 +367,7 @@ void cw_writer_finish_file(struct cw_outputs *outputs, struct cw_output *output,
 	}
 	/* Even after another failure: the file that keeps its temporary name is named. */
 	if (result < 0)
-		name_part(file, &error);
+		name_part(output, file, &error);
 	if (result < 0 && is_obstacle(output, file, result)) {
 		writer->is_unnamed = true;
 		atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);

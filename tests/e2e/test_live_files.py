@@ -4,6 +4,7 @@
 """
 import contextlib
 import os
+import re
 import signal
 import subprocess
 
@@ -44,6 +45,28 @@ class Clock(live.Test):
                                                  for one in self.published(directory)])
                 self.assertGreater(len(files), len(first))
                 self.expect_all(live.Shape(800), files)
+
+    def is_opener(self, process):
+        with open(f"/proc/{process}/comm") as file:
+            return file.read().strip() == "cw-opener"
+
+    def test_the_end_of_the_opener_ends_an_idle_capture(self):
+        """The packets stay in the unfinished file, which is named with the command to read it."""
+        path = self.path("a.pcap")
+        capture = self.capture("-i", "in", "-w", path, "-b", "packets:100")
+        shape = live.Shape(150)
+        live.send(shape)
+        capture.wait_until(lambda: os.path.exists(self.path("a.00001.pcap")), "a file is named")
+        opener, = filter(self.is_opener, e2e.children_of(capture.process.pid))
+        os.kill(opener, signal.SIGKILL)
+        done = capture.wait()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertEqual(done.err.count("the process that opens files has ended: capweir stops"), 1)
+        part, = (name for name in os.listdir(self.directory) if name.endswith(".part"))
+        self.assertRegex(done.err, f'{re.escape(part)}: "capweir repair" reads it')
+        self.assertNotIn("twice a second", done.err)
+        os.rename(self.path(part), path)
+        self.expect_all(shape, [self.path("a.00001.pcap"), path])
 
     def test_a_run_ends_with_its_last_file(self):
         """By the clock. What comes after the first file's period is left out."""

@@ -9,10 +9,13 @@
 #include "core/base/plural.h"
 #include "pipeline/control/control.h"
 #include "pipeline/control/snapshot.h"
+#include "pipeline/output/asking.h"
 #include "tools/commands/run.h"
 #include "tools/process/metrics.h"
 #include "tools/text/numbers.h"
 #include "tools/text/report.h"
+
+#define OWN_FDS 4 /* descriptors that main waits for beside those of the control socket */
 
 /* Reports the packets and records so far, and exits at once. */
 static _Noreturn void abort_run(struct cw_session *run, int status)
@@ -147,18 +150,26 @@ static void keep_time(struct cw_session *run, double *progress_s, double *stats_
 	}
 }
 
+static void lose_opener(struct cw_session *run)
+{
+	run->is_stopped = true;
+	cw_session_begin_end(run);
+	cw_pipeline_lose_opener(run->pipeline);
+}
+
 void cw_session_wait(struct cw_session *run)
 {
-	struct pollfd fds[3 + CW_CONTROL_FDS_MAX] = {
+	struct pollfd fds[OWN_FDS + CW_CONTROL_FDS_MAX] = {
 	    {.fd = cw_pipeline_done_fd(run->pipeline), .events = POLLIN},
 	    {.fd = run->signals.fd, .events = POLLIN},
-	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN}};
+	    {.fd = run->metrics ? cw_metrics_fd(run->metrics) : -1, .events = POLLIN},
+	    {.fd = run->asking ? cw_asking_fd(run->asking) : -1, .events = POLLIN}};
 	const struct timespec pause = {.tv_nsec = 10000000};
 	double progress_s = 1, stats_s = (double)run->arguments->live.stats_ms / 1000;
 
 	while (!(fds[0].revents & POLLIN)) {
-		uint32_t count = run->control ? cw_control_fds(run->control, fds + 3) : 0;
-		int ready = poll(fds, 3 + count, next_wait_ms(run, progress_s, stats_s));
+		uint32_t count = run->control ? cw_control_fds(run->control, fds + OWN_FDS) : 0;
+		int ready = poll(fds, OWN_FDS + count, next_wait_ms(run, progress_s, stats_s));
 
 		if (ready < 0 && errno != EINTR) { /* no memory: look at both again soon */
 			nanosleep(&pause, NULL);
@@ -168,8 +179,13 @@ void cw_session_wait(struct cw_session *run)
 		keep_time(run, &progress_s, &stats_s);
 		if (ready > 0 && (fds[1].revents & POLLIN))
 			handle_signals(run);
+		if (ready > 0 && fds[3].revents) {
+			lose_opener(run);
+			fds[3].fd = -1;
+			fds[3].revents = 0;
+		}
 		if (ready > 0 && count)
-			cw_control_serve(run->control, run->pipeline, fds + 3, count);
+			cw_control_serve(run->control, run->pipeline, fds + OWN_FDS, count);
 		if (run->metrics) /* also after a client's timeout */
 			cw_metrics_serve(run->metrics, run->pipeline);
 	}

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/signals.h"
 #include "tools/process/confine.h"
 #include "tools/process/landlock.h"
 #include "tools/process/opener_process.h"
@@ -80,21 +81,11 @@ static int close_others(const struct seen *seen, const int *sockets)
 	return close_range((unsigned)last + 1, ~0u, 0) && errno != ENOSYS ? -errno : 0;
 }
 
-/* Signals that end or stop the capture come to the whole group of a terminal. */
 static void leave_user(void)
 {
-	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1,
-				      SIGUSR2, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU, SIGPWR};
-	sigset_t none;
-
-	for (size_t i = 0; i < CW_ARRAY_COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
-		signal(number, SIG_IGN);
+	cw_signals_ignore();
 	setpgid(0, 0);
 	prctl(PR_SET_NAME, "cw-opener");
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(0);
 }
 
@@ -167,7 +158,7 @@ static int greet(int socket, struct cw_error *error)
 		bytes = recv(socket, &hello, sizeof(hello), 0);
 	while (bytes < 0 && errno == EINTR);
 	if (bytes != sizeof(hello))
-		return cw_error_set(error, -ESRCH, "the process that opens files has ended");
+		return cw_error_set(error, -ESRCH, CW_ENTRY_ENDED);
 	if (hello.result && error)
 		*error = hello.error;
 	if (hello.result < 0)

@@ -498,8 +498,13 @@ static void the_end_of_the_other_process_is_an_error_at_once(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	child = 0;
 	assert_int_equal(cw_outfile_publish(file, &error), -ESRCH);
+	assert_non_null(strstr(error.text, "the process that opens files has ended"));
 	assert_non_null(strstr(error.text, cw_outfile_part_path(file)));
 	assert_int_equal(access(cw_outfile_part_path(file), F_OK), 0);
+	cw_outfile_free(file);
+	file = file_of(output, in_folder("end.2.pcap"), true);
+	assert_int_equal(cw_outfile_open(file, &error), -ESRCH);
+	assert_non_null(strstr(error.text, ": the process that opens files has ended"));
 	cw_outfile_free(file);
 }
 
