@@ -122,7 +122,6 @@ static int stat_fd(int fd, struct stat *status)
 	return fstatat(fd, "", status, AT_EMPTY_PATH) ? -errno : 0;
 }
 
-/* Returns 1 if the folder is allowed or lies below one that is, 0 if not, or a negative errno. */
 int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd)
 {
 	struct stat status, parent;
@@ -134,7 +133,7 @@ int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd)
 		int up;
 
 		if (is_known(opener, &status, &known)) {
-			result = 1;
+			result = i + 1;
 			break;
 		}
 		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -82,8 +82,9 @@ struct cw_opener_found {
 
 /*
  * Adds an output, whose files belong to the owner if that user can write the folder, else to root.
- * The caller judges the target found. -EXDEV: the folder is outside; -EPERM: no output had this
- * group before cw_opener_close_list; other errors as cw_target_find.
+ * The caller judges the target found. -EXDEV: the folder is outside; other errors as
+ * cw_target_find. After cw_opener_close_list -EPERM: no output had this group before, its name is
+ * hidden, or there are no rules to read again.
  */
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *output,
 		  struct cw_opener_found *found, struct cw_error *error);

@@ -22,13 +22,13 @@ const struct cw_entry *cw_opener_entry(const struct cw_opener *opener, uint32_t 
 	return file ? &file->entry : NULL;
 }
 
-/* The components are names: none is empty, "." or "..". */
-static bool has_only_names(const char *path)
+bool cw_opener_has_only_names(const char *path, bool may_be_hidden)
 {
 	for (const char *at = path; *at;) {
 		size_t bytes = strcspn(at, "/");
 
-		if (!bytes || (at[0] == '.' && (bytes == 1 || (bytes == 2 && at[1] == '.'))))
+		if (!bytes || (at[0] == '.' &&
+			       (!may_be_hidden || bytes == 1 || (bytes == 2 && at[1] == '.'))))
 			return false;
 		at += bytes;
 		if (*at == '/' && !*++at)
@@ -48,7 +48,8 @@ static bool is_name_of(const struct output *output, const char *path)
 	    bytes - output->fixed_bytes < prefix_bytes + suffix_bytes)
 		return false;
 	return !memcmp(name, output->prefix, prefix_bytes) &&
-	       !strcmp(path + bytes - suffix_bytes, output->suffix) && has_only_names(name);
+	       !strcmp(path + bytes - suffix_bytes, output->suffix) &&
+	       cw_opener_has_only_names(name, !output->is_late);
 }
 
 /* Whether this is the name of a fixed output's first file, which leads where it led at the start.

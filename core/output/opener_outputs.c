@@ -20,6 +20,24 @@ struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t numb
 	return number < opener->outputs.count ? opener->outputs.at[number] : NULL;
 }
 
+/* Whether one of the last folders of a path is hidden: a user's own settings are in such ones. */
+static bool ends_in_hidden(const char *path, int count)
+{
+	const char *end = path + strlen(path);
+
+	while (count > 0 && end > path) {
+		const char *slash;
+
+		end -= end[-1] == '/';
+		slash = memrchr(path, '/', (size_t)(end - path));
+		if (*(slash ? slash + 1 : path) == '.')
+			return true;
+		end = slash ? slash + 1 : path;
+		count--;
+	}
+	return false;
+}
+
 /* Makes the folder found a place; takes the folder from the target. */
 static int take_place(struct cw_opener *opener, struct cw_target *target, struct cw_place *place,
 		      struct cw_error *error)
@@ -30,7 +48,7 @@ static int take_place(struct cw_opener *opener, struct cw_target *target, struct
 	if (within < 0)
 		return cw_error_set_errno(error, within, "cannot examine the folder %s",
 					  target->folder);
-	if (!within)
+	if (!within || ends_in_hidden(target->folder, within - 1))
 		return cw_error_set(
 		    error, -EXDEV,
 		    "folder %s is outside the folders that this run may write: start "
@@ -183,13 +201,25 @@ static int take_group(struct cw_opener *opener, const struct cw_access *access,
 	return 0;
 }
 
+/* Whether a file of the output would be hidden, as far as its names are known. */
+static bool has_hidden_name(const struct output *output)
+{
+	const char *base = output->base ? output->base : "x";
+	const char *prefix = *output->prefix ? output->prefix : "x";
+
+	return !cw_opener_has_only_names(base, false) || *prefix == '.' || strstr(prefix, "/.");
+}
+
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
 		  struct cw_opener_found *found, struct cw_error *error)
 {
 	struct output *output;
 	struct cw_target folder;
-	int result = reserve_output(opener, &found->number);
+	int result;
 
+	if (opener->is_closed && !opener->rules) /* then there are no rules to read again */
+		return cw_error_set(error, -EPERM, "this run has all of its outputs");
+	result = reserve_output(opener, &found->number);
 	if (result)
 		return cw_error_set(error, result, "no memory for another output");
 	output = new_output(wanted);
@@ -201,6 +231,7 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 	if (result)
 		goto failed;
 	output->is_roots = opener->is_root;
+	output->is_late = opener->is_closed;
 	found->owner = cw_opener_owner(opener, output->is_roots);
 	found->kind = CW_TARGET_MISSING;
 	found->folder_status = folder.folder_status;
@@ -209,6 +240,9 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 	cw_target_fini(&folder);
 	if (result == 0 && output->is_fixed)
 		result = find_fixed(opener, output, found, error);
+	if (result == 0 && output->is_late && has_hidden_name(output))
+		result = cw_error_set(error, -EPERM,
+				      "hidden files are written by the rules of the start only");
 	if (result == 0) {
 		opener->outputs.at[found->number] = output;
 		return 0;

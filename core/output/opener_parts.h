@@ -22,6 +22,7 @@ struct folders {
 struct output {
 	bool is_fixed;
 	bool is_roots; /* its files belong to root */
+	bool is_late;  /* added by the process that asks: none of its names is hidden */
 	bool no_clobber;
 	bool sync;
 	struct cw_access access;
@@ -82,7 +83,8 @@ uid_t cw_opener_owner(const struct cw_opener *opener, bool is_roots);
  */
 int cw_opener_keep(struct cw_opener *opener, int fd, const struct stat *status, int *kept);
 
-/* Returns 1 if the folder is allowed or lies below one that is, 0 if not, or a negative errno. */
+/* Returns 1 if the folder is allowed, the number of folders from it up to one that is (2: its
+ * parent), 0 if there is none, or a negative errno. */
 int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd);
 
 /* Finds the folder that the beginning of a path names: as the owner, or as root where the owner may
@@ -92,6 +94,10 @@ int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t b
 
 /* Returns 0 if this process, as it acts now, may make files in the folder. */
 int cw_opener_may_write(int folder_fd);
+
+/* Whether the components are names: none is empty, "." or "..", and none is hidden unless allowed.
+ */
+bool cw_opener_has_only_names(const char *path, bool may_be_hidden);
 
 /* NULL: no such output. */
 struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number);

@@ -63,6 +63,16 @@ static uint32_t add_here(const char *path, bool is_fixed, const char *prefix, co
 	return found.number;
 }
 
+/* Rules that can be read again: only then outputs are added later. */
+static void set_rules(void)
+{
+	const char *path = in_folder("rules.yaml");
+
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	if (cw_opener_set_rules(opener, path, &error))
+		fail_msg("%s", error.text);
+}
+
 /* From now on another process has the table. */
 static void serve(void)
 {
@@ -369,6 +379,7 @@ static void modes_and_the_group_are_those_of_the_output(void **state)
 	if (is_root)
 		assert_int_equal(chown(in_folder("given"), USER, USER), 0);
 	start(is_root ? &owner : NULL);
+	set_rules();
 	assert_int_equal(cw_opener_add(opener, &output, &found, &error), 0);
 	serve();
 	file = file_of(found.number, path, true);
@@ -393,6 +404,59 @@ static void modes_and_the_group_are_those_of_the_output(void **state)
 	assert_int_equal(cw_asking_add(asking, &output, &found, &error), -EINVAL);
 }
 
+/* What a process that was taken over would like to write: a user's own settings. */
+static void a_later_output_is_not_hidden(void **state)
+{
+	static const struct {
+		const char *name, *prefix;
+	} wanted[] = {
+	    {".profile", ".profile"}, {".ssh/keys", "keys"}, {"a/.b", "a/.b"}, {"link", "link"}};
+	const char *path = in_folder("x.pcap"), *hidden;
+	struct cw_opener_output output = {.suffix = ""};
+	struct cw_opener_found found;
+	struct cw_outfile *file;
+
+	(void)state;
+	mkdir(in_folder(".ssh"), 0700);
+	assert_int_equal(symlink(".profile", in_folder("link")), 0);
+	start(NULL);
+	add_here(path, false, ".x", "");
+	set_rules();
+	serve();
+	for (size_t i = 0; i < CW_ARRAY_COUNT(wanted); i++) {
+		path = in_folder(wanted[i].name);
+		output.path = path;
+		output.prefix = wanted[i].prefix;
+		output.fixed_bytes = strlen(path) - strlen(wanted[i].prefix);
+		output.is_fixed = !strcmp(wanted[i].name, "link");
+		assert_int_not_equal(cw_asking_add(asking, &output, &found, &error), 0);
+	}
+	output.path = in_folder("y");
+	output.prefix = "";
+	output.is_fixed = false;
+	output.fixed_bytes = strlen(output.path) - 1;
+	assert_int_equal(cw_asking_add(asking, &output, &found, &error), 0);
+	hidden = in_folder(".profile");
+	file = file_of(found.number, hidden, true);
+	assert_int_equal(cw_outfile_open(file, &error), -EPERM);
+	cw_outfile_free(file);
+	assert_int_equal(access(hidden, F_OK), -1);
+}
+
+static void without_rules_no_output_is_added(void **state)
+{
+	const char *path = in_folder("x.pcap");
+	const struct cw_opener_output output = {
+	    .path = path, .fixed_bytes = strlen(path) - 6, .prefix = "x", .suffix = ".pcap"};
+	struct cw_opener_found found;
+
+	(void)state;
+	start(NULL);
+	add_here(path, false, "x", ".pcap");
+	serve();
+	assert_int_equal(cw_asking_add(asking, &output, &found, &error), -EPERM);
+}
+
 static void a_later_output_must_be_in_a_folder_of_the_start(void **state)
 {
 	const char *path = in_folder("in/x.pcap");
@@ -407,6 +471,7 @@ static void a_later_output_must_be_in_a_folder_of_the_start(void **state)
 	assert_int_equal(mkdir(in_folder("out"), 0700), 0);
 	start(NULL);
 	add_here(path, false, "x", ".pcap");
+	set_rules();
 	serve();
 	output.path = outside;
 	output.fixed_bytes = strlen(outside) - strlen("y.pcap");
@@ -521,6 +586,8 @@ int main(void)
 	    cmocka_unit_test_teardown(files_belong_to_whom_the_folder_lets_write, stop),
 	    cmocka_unit_test_teardown(modes_and_the_group_are_those_of_the_output, stop),
 	    cmocka_unit_test_teardown(a_later_output_must_be_in_a_folder_of_the_start, stop),
+	    cmocka_unit_test_teardown(a_later_output_is_not_hidden, stop),
+	    cmocka_unit_test_teardown(without_rules_no_output_is_added, stop),
 	    cmocka_unit_test_teardown(more_threads_than_sockets_all_get_their_answers, stop),
 	    cmocka_unit_test_teardown(the_end_of_the_other_process_is_an_error_at_once, stop),
 	};
