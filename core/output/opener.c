@@ -320,5 +320,7 @@ void cw_opener_remove_socket(struct cw_opener *opener)
 
 void cw_opener_close_list(struct cw_opener *opener)
 {
+	/* Capabilities that are set from here on hold for root only. */
+	cw_opener_become(opener, true);
 	opener->is_closed = true;
 }

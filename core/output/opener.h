@@ -55,7 +55,7 @@ void cw_opener_see(const struct cw_opener *opener,
 		   void (*see)(void *context, int fd, enum cw_opener_use use), void *context);
 
 /* Forbids folders outside those of the outputs so far and of cw_opener_allow, and other groups than
- * those of the outputs so far. */
+ * those of the outputs so far. The process then acts as root. */
 void cw_opener_close_list(struct cw_opener *opener);
 
 /* The names that an output's files may have. Copied. */

@@ -149,6 +149,34 @@ static int init_entry(struct file *file, const struct output *output,
 	return result;
 }
 
+/* Opens a FIFO of root in a folder of the owner, as root: the one that was there at the start. */
+static int open_fifo(struct cw_opener *opener, const struct output *output, struct cw_entry *entry,
+		     int *result)
+{
+	struct stat status;
+	int failure, fd;
+
+	cw_opener_become(opener, true);
+	do
+		fd = openat(output->target.fd, output->base,
+			    O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return errno == ENXIO ? CW_ENTRY_NO_READER : errno == ELOOP ? -ESTALE : -errno;
+	failure = fstat(fd, &status) ? -errno : 0;
+	if (failure == 0 && !cw_target_is_same(&status, &output->fifo))
+		failure = -ESTALE;
+	if (failure == 0 && fcntl(fd, F_SETFL, 0))
+		failure = -errno;
+	if (failure) {
+		close(fd);
+		return failure;
+	}
+	entry->kind = CW_ENTRY_IN_PLACE;
+	*result = fd;
+	return 0;
+}
+
 int cw_opener_open(struct cw_opener *opener, const struct cw_opener_wish *wish, uint32_t *handle,
 		   int *fd, struct cw_error *error)
 {
@@ -169,7 +197,9 @@ int cw_opener_open(struct cw_opener *opener, const struct cw_opener_wish *wish, 
 		memcpy(file->entry.random, wish->random, sizeof(file->entry.random));
 		owner = cw_opener_owner(opener, output->is_roots);
 		cw_opener_become(opener, output->is_roots);
-		result = cw_entries_here.ops->open(&owner, &file->entry, fd, error);
+		result = output->fifo.st_ino && !file->options.is_later
+			     ? open_fifo(opener, output, &file->entry, fd)
+			     : cw_entries_here.ops->open(&owner, &file->entry, fd, error);
 	}
 	if (result)
 		cw_opener_forget(opener, *handle);

@@ -119,6 +119,9 @@ static int find_fixed(struct cw_opener *opener, struct output *output,
 	if (result == 0) {
 		output->base = target.base;
 		target.base = NULL;
+		if (target.kind == CW_TARGET_STREAM && !output->is_roots &&
+		    S_ISFIFO(target.status.st_mode) && target.status.st_uid == opener->root)
+			output->fifo = target.status;
 	}
 out:
 	cw_target_fini(&target);

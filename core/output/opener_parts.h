@@ -34,6 +34,7 @@ struct output {
 	struct cw_place place;  /* of fixed_bytes; owns the text, not the descriptor */
 	struct cw_place target; /* is_fixed: the folder after links; likewise */
 	char *base;             /* is_fixed: the name in it */
+	struct stat fifo;       /* is_fixed: of root, which the owner need not be able to open */
 };
 
 struct outputs {

@@ -227,6 +227,8 @@ static int find_obstacle(const struct cw_outputs *outputs, const struct cw_file 
 {
 	struct stat status;
 
+	if (!outputs->run->options.input_count) /* and a live capture may have no right to look */
+		return 0;
 	if (stat(file->path, &status))
 		return errno == ENOENT
 			   ? 0
