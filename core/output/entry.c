@@ -126,6 +126,33 @@ static const char *directory_in_place(const struct cw_entry *entry)
 	return *path ? path : ".";
 }
 
+/* As open_in_place_only, folder by folder. */
+static int open_step_by_step(int folder_fd, const char *path, int flags)
+{
+	char rest[PATH_MAX], *next;
+	int fd = folder_fd;
+
+	if (snprintf(rest, sizeof(rest), "%s", path) >= (int)sizeof(rest) || path[0] == '/') {
+		errno = EXDEV;
+		return -1;
+	}
+	for (char *name = strtok_r(rest, "/", &next); name; name = strtok_r(NULL, "/", &next)) {
+		const int how = next[strspn(next, "/")] ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags;
+		int entered = -1;
+
+		if (!strcmp(name, ".."))
+			errno = EXDEV;
+		else
+			entered = openat(fd, name, how | O_NOFOLLOW);
+		if (fd != folder_fd)
+			close(fd);
+		fd = entered;
+		if (fd < 0)
+			break;
+	}
+	return fd;
+}
+
 /* Opens a folder in its place without following a link. */
 static int open_in_place_only(int folder_fd, const char *path, int flags)
 {
@@ -134,8 +161,9 @@ static int open_in_place_only(int folder_fd, const char *path, int flags)
 						RESOLVE_NO_MAGICLINKS};
 	int fd = (int)syscall(SYS_openat2, folder_fd, path, &how, sizeof(how));
 
-	if (fd < 0 && errno == ENOSYS) /* before Linux 5.6 */
-		fd = openat(folder_fd, path, flags | O_NOFOLLOW);
+	/* Before Linux 5.6; a container's list of calls that does not know it. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = open_step_by_step(folder_fd, path, flags);
 	return fd;
 }
 
@@ -443,6 +471,24 @@ static bool is_as_published(const struct cw_entry *entry, const struct stat *sta
 	       status->st_mtim.tv_nsec == entry->published_time.tv_nsec;
 }
 
+/* Removes an empty folder in its place, where no link is followed; without a place, at its path. */
+static int remove_folder(const struct cw_place *place, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+	int result, fd;
+
+	if (!place || !slash)
+		return unlinkat(place ? place->fd : AT_FDCWD, path, AT_REMOVEDIR);
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	fd = open_in_place_only(place->fd, parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	result = unlinkat(fd, slash + 1, AT_REMOVEDIR);
+	close(fd);
+	return result;
+}
+
 /* Removes the empty folders of a file whose name makes folders, the innermost first. Leaves them
  * alone if links, "." or ".." led there: then the path does not say which folders were made. */
 static void remove_folders(const struct cw_entry *entry)
@@ -461,7 +507,7 @@ static void remove_folders(const struct cw_entry *entry)
 	memcpy(path, entry->directory, bytes);
 	while (made_bytes) {
 		path[bytes - 1] = '\0'; /* its last "/" */
-		if (unlinkat(place ? place->fd : AT_FDCWD, path + place_bytes, AT_REMOVEDIR))
+		if (remove_folder(place, path + place_bytes))
 			return; /* not empty, most likely */
 		do {
 			bytes--;

@@ -268,7 +268,7 @@ int cw_opener_set_rules(struct cw_opener *opener, const char *path, struct cw_er
 	opener->rules = strdup(path);
 	if (result == 0)
 		result = opener->rules ? keep_folder_of(opener, path, CW_OPENER_READS) : -ENOMEM;
-	if (result == 0) /* NOLINTNEXTLINE(clang-analyzer-core*): there is one if the result is 0 */
+	if (result == 0 && target)
 		result = keep_folder_of(opener, target, CW_OPENER_READS);
 	free(target);
 	return result
