@@ -17,13 +17,13 @@ static int pass_over(void *context, const char *path, uint64_t number)
 }
 
 /* Checks that the folders of a live output that counts its files can be read. */
-static int check_folders(const struct cw_rule *rule, struct cw_template *name,
-			 struct cw_error *error)
+static int check_folders(const struct cw_outputs *outputs, const struct cw_rule *rule,
+			 struct cw_template *name, struct cw_error *error)
 {
 	struct cw_folder_names names = {0};
 	const struct cw_output output = {
 	    .name = name, .rule = rule, .is_numbered = cw_rule_is_numbered(rule, name)};
-	const struct cw_folder_visitor visitor = {&names, pass_over, NULL};
+	const struct cw_folder_visitor visitor = {outputs, &names, pass_over, NULL};
 	int result = cw_setup_has_numbers(&output) ? cw_setup_visit(&output, &visitor, error) : 0;
 
 	cw_folder_names_fini(&names);
@@ -55,7 +55,7 @@ int cw_pipeline_check(const struct cw_pipeline_options *options,
 			continue; /* cw_rules_check reports it */
 		result = cw_setup_target(&claims, rule, name, NULL, &error);
 		if (result == 0 && options->device_count)
-			result = check_folders(rule, name, &error);
+			result = check_folders(&outputs, rule, name, &error);
 		if (result < 0)
 			found(context, rule, error.text);
 		cw_template_free(name);

@@ -15,7 +15,7 @@
 #include "pipeline/setup/setup.h"
 #include "pipeline/state.h"
 
-#define LIST_DESCRIPTORS 2u /* of a file ring: its list, and the folder */
+#define LIST_DESCRIPTORS 2u /* of a file ring: its list, and the folder or the next list */
 
 void cw_pipeline_options_init(struct cw_pipeline_options *options)
 {
@@ -205,7 +205,7 @@ static int open_sources(struct cw_pipeline *pipeline, struct cw_error *error)
 	return cw_setup_inputs(&pipeline->run, &pipeline->inputs, error);
 }
 
-/* Adopts the files of earlier runs. With the privileges of the capture: they belong to its user. */
+/* Adopts the files of earlier runs. */
 static int setup_rings(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	struct cw_outputs *outputs = &pipeline->outputs;

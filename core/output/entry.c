@@ -17,7 +17,6 @@
 #include "core/output/entry.h"
 #include "core/output/target.h"
 
-#define PART_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)
 #define FOLDER_TRIES_MAX 10
 
 int cw_entry_init(struct cw_entry *entry, const char *path,
@@ -26,7 +25,7 @@ int cw_entry_init(struct cw_entry *entry, const char *path,
 	const char *slash = strrchr(path, '/');
 	const char *base = slash ? slash + 1 : path;
 
-	*entry = (struct cw_entry){.options = options};
+	*entry = (struct cw_entry){.options = options, .handle = CW_ENTRY_NO_HANDLE};
 	if (!path[0])
 		return -EINVAL;
 	if (!base[0] || !strcmp(base, ".") || !strcmp(base, ".."))
@@ -80,7 +79,7 @@ int cw_entry_choose(struct cw_entry *entry)
 void cw_entry_hidden_name(const char *base, const char *random, char name[CW_ENTRY_NAME_BYTES])
 {
 	/* A long name is truncated. */
-	int bytes = (int)cw_min_size(strlen(base), NAME_MAX - PART_EXTRA_BYTES);
+	int bytes = (int)cw_min_size(strlen(base), NAME_MAX - CW_ENTRY_EXTRA_BYTES);
 
 	snprintf(name, CW_ENTRY_NAME_BYTES, ".%.*s.%s.part", bytes, base, random);
 }
@@ -126,7 +125,7 @@ static const char *directory_in_place(const struct cw_entry *entry)
 	return *path ? path : ".";
 }
 
-/* As open_in_place_only, folder by folder. */
+/* As cw_entry_open_below, folder by folder. */
 static int open_step_by_step(int folder_fd, const char *path, int flags)
 {
 	char rest[PATH_MAX], *next;
@@ -153,8 +152,7 @@ static int open_step_by_step(int folder_fd, const char *path, int flags)
 	return fd;
 }
 
-/* Opens a folder in its place without following a link. */
-static int open_in_place_only(int folder_fd, const char *path, int flags)
+int cw_entry_open_below(int folder_fd, const char *path, int flags)
 {
 	const struct open_how how = {.flags = (unsigned)flags,
 				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
@@ -177,7 +175,7 @@ int cw_entry_open_directory(const struct cw_entry *entry, int access)
 
 	access |= O_DIRECTORY | O_CLOEXEC;
 	do
-		fd = place ? open_in_place_only(place->fd, path, access) : open(path, access);
+		fd = place ? cw_entry_open_below(place->fd, path, access) : open(path, access);
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
 	return fd < 0 ? -errno : fd;
 }
@@ -383,16 +381,15 @@ static int reopen_here(void *context, struct cw_entry *entry, int *fd, struct cw
 
 /* ---- publishing ---- */
 
-/* Renames without replacing, even if the file system lacks RENAME_NOREPLACE. */
-static int rename_new(const struct cw_entry *entry, int directory_fd)
+int cw_entry_rename_new(int folder_fd, const char *from, const char *to)
 {
-	if (!renameat2(directory_fd, entry->part_name, directory_fd, entry->base, RENAME_NOREPLACE))
+	if (!renameat2(folder_fd, from, folder_fd, to, RENAME_NOREPLACE))
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	if (linkat(directory_fd, entry->part_name, directory_fd, entry->base, 0))
+	if (linkat(folder_fd, from, folder_fd, to, 0))
 		return -errno;
-	return unlinkat(directory_fd, entry->part_name, 0) ? -errno : 0;
+	return unlinkat(folder_fd, from, 0) ? -errno : 0;
 }
 
 static int rename_part(struct cw_entry *entry, int directory_fd, mode_t *obstacle)
@@ -413,7 +410,7 @@ static int rename_part(struct cw_entry *entry, int directory_fd, mode_t *obstacl
 	if (failure)
 		return failure;
 	if (never_replaces)
-		failure = rename_new(entry, directory_fd);
+		failure = cw_entry_rename_new(directory_fd, entry->part_name, entry->base);
 	else if (renameat(directory_fd, entry->part_name, directory_fd, entry->base))
 		failure = -errno;
 	return failure;
@@ -481,7 +478,7 @@ static int remove_folder(const struct cw_place *place, const char *path)
 	if (!place || !slash)
 		return unlinkat(place ? place->fd : AT_FDCWD, path, AT_REMOVEDIR);
 	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
-	fd = open_in_place_only(place->fd, parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = cw_entry_open_below(place->fd, parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	result = unlinkat(fd, slash + 1, AT_REMOVEDIR);

@@ -15,6 +15,8 @@
 #define CW_ENTRY_RANDOM_CHARS 6u
 #define CW_ENTRY_NAME_BYTES (NAME_MAX + 1u)
 #define CW_ENTRY_ENDED "the process that opens files has ended" /* the reason of -ESRCH */
+#define CW_ENTRY_EXTRA_BYTES (sizeof("..XXXXXX.part") - 1)      /* of a hidden name */
+#define CW_ENTRY_NO_HANDLE UINT32_MAX
 
 enum cw_entry_kind {
 	CW_ENTRY_UNKNOWN,   /* not opened yet */
@@ -36,7 +38,7 @@ struct cw_entry {
 	char random[CW_ENTRY_RANDOM_CHARS + 1]; /* part of the hidden name; cw_entry_choose */
 
 	/* Filled by the operations. */
-	uint32_t handle; /* its number at another process that has the entry */
+	uint32_t handle; /* its number at another process, while that process has the entry */
 	enum cw_entry_kind kind;
 	char *part_path; /* path of the .part file; room for the longest one; NULL before */
 	char *part_name; /* name of the .part file, in part_path */
@@ -71,6 +73,9 @@ struct cw_entry_ops {
 	int (*discard)(void *context, struct cw_entry *entry);
 	/* As cw_outfile_remove, for a published regular file. */
 	int (*remove)(void *context, struct cw_entry *entry, struct cw_error *error);
+	/* Takes over a published file of an earlier run, whose facts are filled. -ESTALE: they are
+	 * not the file's. NULL: nothing to do. */
+	int (*adopt)(void *context, struct cw_entry *entry);
 	/* As cw_outfile_free_space. */
 	int (*free_space)(void *context, const struct cw_entry *entry, uint64_t *bytes);
 };
@@ -101,6 +106,13 @@ void cw_entry_hidden_name(const char *base, const char *random, char name[CW_ENT
 /* Opens the entry's folder, in its place, for the access (O_PATH or O_RDONLY). Returns its
  * descriptor or a negative errno. */
 int cw_entry_open_directory(const struct cw_entry *entry, int access);
+
+/* Opens a folder below another one without following a link. Returns its descriptor, or -1 with
+ * errno. */
+int cw_entry_open_below(int folder_fd, const char *path, int flags);
+
+/* Renames without replacing, even if the file system lacks RENAME_NOREPLACE. */
+int cw_entry_rename_new(int folder_fd, const char *from, const char *to);
 
 /* Returns whether this is the regular file that the .part file was when created. */
 bool cw_entry_has_inode(const struct cw_entry *entry, const struct stat *status);

@@ -9,11 +9,13 @@
 #define CW_CORE_OUTPUT_OPENER_H
 
 #include "core/output/entry.h"
+#include "core/output/folder.h"
 #include "core/output/target.h"
 
 #define CW_OPENER_OUTPUTS_MAX (1u << 20)
 #define CW_OPENER_FILES_MAX (1u << 26) /* of the run: a ring may remove any of them */
 #define CW_OPENER_FOLDERS_MAX 65536u   /* folders that outputs may be in */
+#define CW_OPENER_LIST_BYTES 240u      /* of the name of a file ring's list */
 
 /* Who files belong to. */
 struct cw_opener_owner {
@@ -64,6 +66,7 @@ struct cw_opener_output {
 	size_t fixed_bytes; /* leading bytes of each path that name its folder, with the last "/" */
 	const char *prefix; /* all paths begin with it, from fixed_bytes on */
 	const char *suffix; /* all paths end with it, behind the prefix */
+	const char *ring;   /* name of the list of its file ring, in its folder; "": none */
 	bool is_fixed;
 	bool no_clobber;
 	bool sync;
@@ -94,14 +97,19 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *outpu
 int cw_opener_find(struct cw_opener *opener, uint32_t number, struct cw_opener_found *found,
 		   struct cw_error *error);
 
-/* Forgets the output and its files, which stay as they are. -EINVAL: no such output. */
-int cw_opener_drop(struct cw_opener *opener, uint32_t number);
+/*
+ * Forgets the output and its files, which stay as they are. `heir` is another output of the same
+ * file ring, which takes over the published ones; CW_OPENER_NO_HEIR: none. -EINVAL: no such output.
+ */
+#define CW_OPENER_NO_HEIR UINT32_MAX
+int cw_opener_drop(struct cw_opener *opener, uint32_t number, uint32_t heir);
 
 /* ---- files: as struct cw_entry_ops, by handle ---- */
 
 enum cw_opener_flag {
 	CW_OPENER_IS_LATER = 1,  /* as cw_outfile_options.is_later */
 	CW_OPENER_NEW_NAME = 32, /* publish: the name must be free */
+	CW_OPENER_KEEPS = 64,    /* publish: the file is never removed, so its number is free */
 };
 
 /* A file to open for the first time. */
@@ -136,5 +144,36 @@ bool cw_opener_syncs(const struct cw_opener *opener, uint32_t handle);
 
 /* Forgets a file; it stays as it is. */
 void cw_opener_forget(struct cw_opener *opener, uint32_t handle);
+
+/*
+ * ---- file rings (opener_ring.c) ----
+ *
+ * As struct cw_folder_ops for the folder of an output. Names are the output's list, the list's next
+ * version, names of the output and their hidden names; all others give -EPERM, and so does a call
+ * that is not for names of that kind. Only the lists are opened, renamed and removed once the
+ * output has opened a file: nothing is adopted afterwards.
+ */
+int cw_opener_status(struct cw_opener *opener, uint32_t output, const char *name,
+		     struct stat *status);
+int cw_opener_open_name(struct cw_opener *opener, uint32_t output, const char *name,
+			enum cw_folder_access access);
+int cw_opener_rename(struct cw_opener *opener, uint32_t output, const char *from, const char *to,
+		     bool replaces);
+int cw_opener_remove_name(struct cw_opener *opener, uint32_t output, const char *name);
+int cw_opener_sync_folder(struct cw_opener *opener, uint32_t output);
+int cw_opener_names(struct cw_opener *opener, uint32_t output, const char *below);
+
+/* A published file of an earlier run. */
+struct cw_opener_adoptee {
+	uint32_t output;
+	const char *path;
+	uint64_t device, inode, bytes;
+	struct timespec time; /* of its last change */
+};
+
+/* Gives a file of the output's ring a number, so that it can be removed. -ESTALE: it is not the
+ * file that was meant, or not a regular file of the owner with one link; -EPERM: as above. */
+int cw_opener_adopt(struct cw_opener *opener, const struct cw_opener_adoptee *adoptee,
+		    uint32_t *handle);
 
 #endif

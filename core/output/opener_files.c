@@ -37,19 +37,22 @@ bool cw_opener_has_only_names(const char *path, bool may_be_hidden)
 	return *path != '\0';
 }
 
-static bool is_name_of(const struct output *output, const char *path)
+bool cw_opener_is_name(const struct output *output, const char *name)
 {
-	size_t bytes = strlen(path);
+	size_t bytes = strlen(name);
 	size_t prefix_bytes = strlen(output->prefix);
 	size_t suffix_bytes = strlen(output->suffix);
-	const char *name = path + output->fixed_bytes;
 
-	if (bytes < output->fixed_bytes || memcmp(path, output->path, output->fixed_bytes) != 0 ||
-	    bytes - output->fixed_bytes < prefix_bytes + suffix_bytes)
-		return false;
-	return !memcmp(name, output->prefix, prefix_bytes) &&
-	       !strcmp(path + bytes - suffix_bytes, output->suffix) &&
+	return bytes >= prefix_bytes + suffix_bytes &&
+	       !memcmp(name, output->prefix, prefix_bytes) &&
+	       !strcmp(name + bytes - suffix_bytes, output->suffix) &&
 	       cw_opener_has_only_names(name, !output->is_late);
+}
+
+static bool is_name_of(const struct output *output, const char *path)
+{
+	return strncmp(path, output->path, output->fixed_bytes) == 0 &&
+	       cw_opener_is_name(output, path + output->fixed_bytes);
 }
 
 /* Whether this is the name of a fixed output's first file, which leads where it led at the start.
@@ -59,14 +62,13 @@ static bool is_first(const struct output *output, const char *path)
 	return output->is_fixed && output->base && strcmp(path, output->path) == 0;
 }
 
-static bool is_random(const char *random)
+bool cw_opener_is_random(const char *text)
 {
-	return strlen(random) == CW_ENTRY_RANDOM_CHARS &&
-	       strspn(random, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") ==
-		   CW_ENTRY_RANDOM_CHARS;
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") >=
+	       CW_ENTRY_RANDOM_CHARS;
 }
 
-static int add_file(struct cw_opener *opener, uint32_t number, uint32_t *handle)
+int cw_opener_add_file(struct cw_opener *opener, uint32_t number, uint32_t *handle)
 {
 	struct file *file = calloc(1, sizeof(*file));
 	int result = file ? 0 : -ENOMEM;
@@ -107,14 +109,49 @@ void cw_opener_forget(struct cw_opener *opener, uint32_t handle)
 	opener->free_files.at[opener->free_files.count++] = handle;
 }
 
-int cw_opener_drop(struct cw_opener *opener, uint32_t number)
+/* Gives a published file to another output of its ring, in whose place it has another folder's
+ * text. Returns whether it has one. */
+static bool hand_over(struct file *file, struct output *output, struct output *heir,
+		      uint32_t heir_number)
+{
+	const struct cw_place *places[] = {&heir->place, heir->base ? &heir->target : NULL};
+	const struct cw_place *before = file->options.place;
+
+	if (file->entry.kind != CW_ENTRY_PUBLISHED || heir->is_roots != output->is_roots ||
+	    !*heir->ring || strcmp(heir->ring, output->ring) != 0)
+		return false;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(places) && places[i]; i++) {
+		char *directory;
+
+		if (places[i]->fd != before->fd)
+			continue;
+		if (asprintf(&directory, "%s%s", places[i]->folder,
+			     file->entry.directory + strlen(before->folder)) < 0)
+			return false;
+		free(file->entry.directory);
+		file->entry.directory = directory;
+		file->options.place = places[i];
+		file->output = heir_number;
+		output->file_count--;
+		heir->file_count++;
+		return true;
+	}
+	return false;
+}
+
+int cw_opener_drop(struct cw_opener *opener, uint32_t number, uint32_t heir_number)
 {
 	struct output *output = cw_opener_output_at(opener, number);
+	struct output *heir =
+	    heir_number == number ? NULL : cw_opener_output_at(opener, heir_number);
 
 	if (!output)
 		return -EINVAL;
 	for (uint32_t i = 0; output->file_count && i < opener->files.count; i++) {
-		if (opener->files.at[i] && opener->files.at[i]->output == number)
+		struct file *file = opener->files.at[i];
+
+		if (file && file->output == number &&
+		    !(heir && hand_over(file, output, heir, heir_number)))
 			cw_opener_forget(opener, i);
 	}
 	cw_opener_free_output(output);
@@ -180,17 +217,19 @@ static int open_fifo(struct cw_opener *opener, const struct output *output, stru
 int cw_opener_open(struct cw_opener *opener, const struct cw_opener_wish *wish, uint32_t *handle,
 		   int *fd, struct cw_error *error)
 {
-	const struct output *output = cw_opener_output_at(opener, wish->output);
+	struct output *output = cw_opener_output_at(opener, wish->output);
 	struct file *file;
 	uid_t owner;
 	int result;
 
-	if (!output || !is_random(wish->random) ||
+	if (!output || strlen(wish->random) != CW_ENTRY_RANDOM_CHARS ||
+	    !cw_opener_is_random(wish->random) ||
 	    !(is_first(output, wish->path) || is_name_of(output, wish->path)))
 		return cw_error_set(error, -EPERM, "it is not a name of this output");
-	result = add_file(opener, wish->output, handle);
+	result = cw_opener_add_file(opener, wish->output, handle);
 	if (result)
 		return cw_error_set_errno(error, result, "cannot open another file");
+	output->has_opened = true;
 	file = opener->files.at[*handle];
 	result = init_entry(file, output, wish);
 	if (result == 0) {
@@ -248,7 +287,12 @@ int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *bas
 	file->options.no_clobber =
 	    opener->outputs.at[file->output]->no_clobber || flags & CW_OPENER_NEW_NAME;
 	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
-	return cw_entries_here.ops->publish(NULL, &file->entry, outcome);
+	result = cw_entries_here.ops->publish(NULL, &file->entry, outcome);
+	if (result == 0) { /* there may be many */
+		free(file->entry.part_path);
+		file->entry.part_path = file->entry.part_name = NULL;
+	}
+	return result;
 }
 
 int cw_opener_folder(struct cw_opener *opener, uint32_t handle)

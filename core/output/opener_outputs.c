@@ -11,8 +11,9 @@
 void cw_opener_free_output(struct output *output)
 {
 	if (output)
-		CW_FREE_ALL(output->path, output->prefix, output->suffix, output->base,
-			    (char *)output->place.folder, (char *)output->target.folder, output);
+		CW_FREE_ALL(output->path, output->prefix, output->suffix, output->ring,
+			    output->base, (char *)output->place.folder,
+			    (char *)output->target.folder, output);
 }
 
 struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number)
@@ -163,8 +164,9 @@ static struct output *new_output(const struct cw_opener_output *wanted)
 				  .fixed_bytes = wanted->fixed_bytes,
 				  .path = strdup(wanted->path),
 				  .prefix = strdup(wanted->prefix),
-				  .suffix = strdup(wanted->suffix)};
-	if (output->path && output->prefix && output->suffix)
+				  .suffix = strdup(wanted->suffix),
+				  .ring = strdup(wanted->ring ? wanted->ring : "")};
+	if (output->path && output->prefix && output->suffix && output->ring)
 		return output;
 	cw_opener_free_output(output);
 	return NULL;
@@ -213,15 +215,27 @@ static bool has_hidden_name(const struct output *output)
 	return !cw_opener_has_only_names(base, false) || *prefix == '.' || strstr(prefix, "/.");
 }
 
+/* The asking process chooses the name, but only one that no other file has. */
+static bool is_list_name(const char *ring)
+{
+	const size_t bytes = ring ? strlen(ring) : 0;
+
+	return !bytes ||
+	       (bytes > sizeof("..ring") - 1 && bytes <= CW_OPENER_LIST_BYTES && ring[0] == '.' &&
+		!strchr(ring, '/') && !strcmp(ring + bytes - (sizeof(".ring") - 1), ".ring"));
+}
+
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
 		  struct cw_opener_found *found, struct cw_error *error)
 {
 	struct output *output;
 	struct cw_target folder;
-	int result;
+	int result = is_list_name(wanted->ring) ? 0 : -EINVAL;
 
 	if (opener->is_closed && !opener->rules) /* then there are no rules to read again */
 		return cw_error_set(error, -EPERM, "this run has all of its outputs");
+	if (result)
+		return cw_error_set(error, result, "it is not the name of a list");
 	result = reserve_output(opener, &found->number);
 	if (result)
 		return cw_error_set(error, result, "no memory for another output");

@@ -26,11 +26,13 @@ struct output {
 	bool no_clobber;
 	bool sync;
 	struct cw_access access;
+	bool has_opened; /* a file was opened: nothing is adopted any more */
 	uint32_t file_count;
 	size_t fixed_bytes;
 	char *path; /* is_fixed: the given one */
 	char *prefix;
 	char *suffix;
+	char *ring;             /* name of the list of its file ring; "": none */
 	struct cw_place place;  /* of fixed_bytes; owns the text, not the descriptor */
 	struct cw_place target; /* is_fixed: the folder after links; likewise */
 	char *base;             /* is_fixed: the name in it */
@@ -99,6 +101,15 @@ int cw_opener_may_write(int folder_fd);
 /* Whether the components are names: none is empty, "." or "..", and none is hidden unless allowed.
  */
 bool cw_opener_has_only_names(const char *path, bool may_be_hidden);
+
+/* Whether a path, from the folder of the output's place on, is a name of the output. */
+bool cw_opener_is_name(const struct output *output, const char *name);
+
+/* Whether the first CW_ENTRY_RANDOM_CHARS bytes can be the random part of a hidden name. */
+bool cw_opener_is_random(const char *text);
+
+/* Adds a file of the output. Returns 0, -ENOMEM or -ENFILE. */
+int cw_opener_add_file(struct cw_opener *opener, uint32_t output, uint32_t *handle);
 
 /* NULL: no such output. */
 struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number);

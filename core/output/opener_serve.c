@@ -81,8 +81,8 @@ static int answer_add(struct round *round)
 	struct cw_opener_found found = {0};
 	struct cw_opener_output output;
 	const struct cw_access *access = &message->request.access;
-	const char *texts[3];
-	int result = cw_opener_texts(message, texts, 3);
+	const char *texts[4];
+	int result = cw_opener_texts(message, texts, 4);
 
 	if (access->file_mode & ~0666u || access->folder_mode & ~0777u)
 		return -EINVAL;
@@ -95,6 +95,7 @@ static int answer_add(struct round *round)
 	    .fixed_bytes = message->request.fixed_bytes,
 	    .prefix = texts[1],
 	    .suffix = texts[2],
+	    .ring = texts[3],
 	    .is_fixed = message->request.flags & CW_OPENER_FIXED,
 	    .no_clobber = message->request.flags & CW_OPENER_NO_CLOBBER,
 	    .sync = message->request.flags & CW_OPENER_SYNC,
@@ -196,6 +197,8 @@ static bool answer_publish(struct round *round, int socket)
 		if (folder < 0)
 			answer->sync_failure = folder;
 	}
+	if (request->flags & CW_OPENER_KEEPS)
+		cw_opener_forget(round->opener, request->handle);
 	if (folder < 0)
 		return false;
 	round->delayed[round->delayed_count].socket = socket;
@@ -219,12 +222,11 @@ static int answer_by_number(struct round *round)
 		break;
 	case CW_OPENER_REMOVE:
 		result = cw_opener_remove(opener, request->handle, &round->error);
+		if (result == -ESTALE) /* another program's by now */
+			cw_opener_forget(opener, request->handle);
 		break;
-	case CW_OPENER_FORGET:
-		cw_opener_forget(opener, request->handle);
-		return 0;
 	case CW_OPENER_DROP:
-		return cw_opener_drop(opener, request->output);
+		return cw_opener_drop(opener, request->output, request->handle);
 	case CW_OPENER_RULES:
 		return cw_opener_rules(opener, &answer->fd, &round->error);
 	case CW_OPENER_FREE_SPACE:
@@ -235,6 +237,54 @@ static int answer_by_number(struct round *round)
 	if (!result)
 		cw_opener_forget(opener, request->handle);
 	return result;
+}
+
+/* Calls of file rings, all but renaming with one text. */
+static int answer_ring(struct round *round)
+{
+	const struct cw_opener_request *request = &round->request.request;
+	struct cw_opener_answer *answer = &round->answer.answer;
+	struct cw_opener *opener = round->opener;
+	const uint32_t output = request->output;
+	const char *texts[2];
+	int result =
+	    cw_opener_texts(&round->request, texts, request->call == CW_OPENER_RENAME ? 2 : 1);
+
+	if (result)
+		return -EINVAL;
+	switch (request->call) {
+	case CW_OPENER_STATUS:
+		return cw_opener_status(opener, output, texts[0], &answer->status);
+	case CW_OPENER_OPEN_NAME:
+		result = request->how > CW_FOLDER_NEW
+			     ? -EINVAL
+			     : cw_opener_open_name(opener, output, texts[0],
+						   (enum cw_folder_access)request->how);
+		break;
+	case CW_OPENER_NAMES:
+		result = cw_opener_names(opener, output, texts[0]);
+		break;
+	case CW_OPENER_RENAME:
+		return cw_opener_rename(opener, output, texts[0], texts[1],
+					request->flags & CW_OPENER_REPLACES);
+	case CW_OPENER_REMOVE_NAME:
+		return cw_opener_remove_name(opener, output, texts[0]);
+	case CW_OPENER_SYNC_FOLDER:
+		return cw_opener_sync_folder(opener, output);
+	default:
+		return cw_opener_adopt(opener,
+				       &(struct cw_opener_adoptee){.output = output,
+								   .path = texts[0],
+								   .device = request->device,
+								   .inode = request->inode,
+								   .bytes = request->bytes,
+								   .time = request->time},
+				       &answer->handle);
+	}
+	if (result < 0)
+		return result;
+	round->answer.fd = result;
+	return 0;
 }
 
 /* ---- the loop ---- */
@@ -257,6 +307,15 @@ static bool answer(struct round *round, int socket)
 	case CW_OPENER_PUBLISH:
 		if (answer_publish(round, socket))
 			return false;
+		break;
+	case CW_OPENER_STATUS:
+	case CW_OPENER_OPEN_NAME:
+	case CW_OPENER_RENAME:
+	case CW_OPENER_REMOVE_NAME:
+	case CW_OPENER_SYNC_FOLDER:
+	case CW_OPENER_NAMES:
+	case CW_OPENER_ADOPT:
+		*result = answer_ring(round);
 		break;
 	default:
 		*result = answer_by_number(round);

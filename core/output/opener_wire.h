@@ -10,17 +10,23 @@
 #include "core/output/opener.h"
 
 enum cw_opener_call {
-	CW_OPENER_ADD,  /* an output: texts path, prefix, suffix */
+	CW_OPENER_ADD,  /* an output: texts path, prefix, suffix, ring */
 	CW_OPENER_FIND, /* an output again */
-	CW_OPENER_DROP,
+	CW_OPENER_DROP, /* handle: the heir */
 	CW_OPENER_OPEN, /* text path */
 	CW_OPENER_REOPEN,
 	CW_OPENER_PUBLISH,
 	CW_OPENER_DISCARD,
 	CW_OPENER_REMOVE,
-	CW_OPENER_FORGET,
 	CW_OPENER_FREE_SPACE,
-	CW_OPENER_RULES, /* the file of the rules */
+	CW_OPENER_RULES,  /* the file of the rules */
+	CW_OPENER_STATUS, /* texts name; as the following ones */
+	CW_OPENER_OPEN_NAME,
+	CW_OPENER_RENAME, /* texts from, to */
+	CW_OPENER_REMOVE_NAME,
+	CW_OPENER_SYNC_FOLDER,
+	CW_OPENER_NAMES,
+	CW_OPENER_ADOPT, /* text path */
 	CW_OPENER_CALLS,
 };
 
@@ -28,9 +34,10 @@ enum cw_opener_request_flag {
 	CW_OPENER_FIXED = 4,
 	CW_OPENER_NO_CLOBBER = 8,
 	CW_OPENER_SYNC = 16,
+	CW_OPENER_REPLACES = 128, /* a rename */
 };
 
-#define CW_OPENER_TEXTS_MAX 3u
+#define CW_OPENER_TEXTS_MAX 4u
 #define CW_OPENER_TEXT_BYTES (CW_OPENER_TEXTS_MAX * (PATH_MAX + 1u))
 
 struct cw_opener_request {
@@ -40,6 +47,10 @@ struct cw_opener_request {
 	uint32_t flags;
 	uint32_t fixed_bytes;
 	struct cw_access access;
+	uint32_t how; /* enum cw_folder_access */
+	/* adopted file */
+	uint64_t device, inode, bytes;
+	struct timespec time;
 	char random[CW_ENTRY_RANDOM_CHARS + 2];
 };
 

@@ -50,18 +50,26 @@ int cw_outfile_adopt(struct cw_outfile **result, const char *path, const struct 
 		     const struct cw_outfile_options *options)
 {
 	int failure = cw_outfile_new(result, path, options);
+	const struct cw_entries *entries;
 	struct cw_entry *entry;
 
 	if (failure)
 		return failure;
 	(*result)->was_created = true;
+	entries = entries_of(*result);
 	entry = &(*result)->entry;
 	entry->kind = CW_ENTRY_PUBLISHED;
 	entry->device = status->st_dev;
 	entry->inode = status->st_ino;
 	entry->published_bytes = status->st_size;
 	entry->published_time = status->st_mtim;
-	return 0;
+	if (entries->ops->adopt)
+		failure = entries->ops->adopt(entries->context, entry);
+	if (failure) {
+		cw_outfile_free(*result);
+		*result = NULL;
+	}
+	return failure;
 }
 
 /* Returns the file's name below the folder of its ring's list. */

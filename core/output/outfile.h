@@ -70,8 +70,9 @@ struct cw_outfile_options {
 	const struct cw_entries *entries;
 	/* keeps; of the file's ring: no file is replaced, another name is chosen. NULL: none */
 	const struct cw_listing *listing;
-	uint32_t output; /* its number at `entries`, if another process has them */
-	int wake_fd;     /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
+	uint32_t output;   /* its number at `entries`, if another process has them */
+	bool is_removable; /* cw_outfile_remove may be called once the file is published */
+	int wake_fd;       /* readable: stop waiting for a FIFO's reader (-ECANCELED); <= 0: none */
 };
 
 /* Creates the object from path and options (copies); never blocks. Returns 0 or -ENOMEM; -EINVAL:
@@ -156,7 +157,7 @@ int cw_outfile_publish(struct cw_outfile *file, struct cw_error *error);
 
 /*
  * Creates the object of a file that an earlier run published, to be removed perhaps: `status` is
- * the file's. Returns 0 or a negative errno as cw_outfile_new.
+ * the file's. Returns 0 or a negative errno as cw_outfile_new; -ESTALE: it is not that file.
  */
 int cw_outfile_adopt(struct cw_outfile **file, const char *path, const struct stat *status,
 		     const struct cw_outfile_options *options);

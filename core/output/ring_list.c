@@ -249,36 +249,26 @@ static int make_text(const struct cw_ring_list *list, const struct cw_ring_files
 	return failure;
 }
 
-/* Opens the file of this name for the list. Returns its descriptor or a negative errno. */
-static int open_at(const struct cw_ring_list *list, const char *name, int flags)
-{
-	int fd;
-
-	do
-		fd = openat(list->folder_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-	while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
-}
-
 /* Writes a new list file, locked, and gives it the list's name. Takes over its descriptor. */
 static int install(struct cw_ring_list *list, const char *name, int fd,
 		   const struct cw_ring_text *text)
 {
+	const struct cw_folder *folder = &list->folder;
 	int failure = cw_entry_lock(fd);
 
 	if (!failure)
 		failure = write_all(fd, text->at, text->count, 0);
 	if (!failure && list->sync && cw_entry_sync(fd, fdatasync))
 		failure = -errno;
-	if (!failure && renameat(list->folder_fd, name, list->folder_fd, list->name))
-		failure = -errno;
+	if (!failure)
+		failure = folder->ops->rename(folder, name, list->name, true);
 	if (failure) {
-		unlinkat(list->folder_fd, name, 0);
+		(void)folder->ops->remove(folder, name);
 		close(fd);
 		return failure;
 	}
 	if (list->sync)
-		cw_entry_sync(list->folder_fd, fsync); /* else the old list may come back */
+		(void)folder->ops->sync(folder); /* else the old list may come back */
 	close(list->fd);
 	list->fd = fd;
 	list->bytes = list->reserved_bytes = text->count;
@@ -288,6 +278,7 @@ static int install(struct cw_ring_list *list, const char *name, int fd,
 int cw_ring_list_replace(struct cw_ring_list *list, const struct cw_ring_files *files,
 			 uint64_t next)
 {
+	const struct cw_folder *folder = &list->folder;
 	struct cw_ring_text text = {0};
 	char name[CW_ENTRY_NAME_BYTES];
 	int failure = make_text(list, files, next, &text);
@@ -297,8 +288,8 @@ int cw_ring_list_replace(struct cw_ring_list *list, const struct cw_ring_files *
 		/* A killed run may have left one: nobody else has it, because the list is locked.
 		 */
 		snprintf(name, sizeof(name), "%.240s.new", list->name);
-		unlinkat(list->folder_fd, name, 0);
-		fd = open_at(list, name, O_CREAT | O_EXCL);
+		(void)folder->ops->remove(folder, name);
+		fd = folder->ops->open(folder, name, CW_FOLDER_NEW);
 		failure = fd < 0 ? fd : install(list, name, fd, &text);
 	}
 	free(text.at);
@@ -340,10 +331,19 @@ static int tell_busy(const struct cw_ring_list *list, struct cw_error *error)
 			    list->of, pid);
 }
 
+static int refuse_list(const struct cw_ring_list *list, struct cw_error *error)
+{
+	return cw_error_set(error, -EINVAL,
+			    "%s is not a list that the files' owner made: remove it, or choose "
+			    "another output name",
+			    list->name);
+}
+
 /* Locks the open list. Returns 1: a run that wrote the list anew has renamed another file over it.
  */
 static int lock_list(const struct cw_ring_list *list, struct cw_error *error)
 {
+	const struct cw_folder *folder = &list->folder;
 	int failure = cw_entry_lock(list->fd);
 	struct stat ours, named;
 
@@ -353,15 +353,12 @@ static int lock_list(const struct cw_ring_list *list, struct cw_error *error)
 		return cw_error_set_errno(error, failure, "cannot lock %s", list->name);
 	if (fstat(list->fd, &ours))
 		return cw_error_set_errno(error, -errno, "cannot examine %s", list->name);
-	if (fstatat(list->folder_fd, list->name, &named, AT_SYMLINK_NOFOLLOW) ||
-	    named.st_ino != ours.st_ino || named.st_dev != ours.st_dev)
+	if (folder->ops->status(folder, list->name, &named) || named.st_ino != ours.st_ino ||
+	    named.st_dev != ours.st_dev)
 		return 1;
-	if (!S_ISREG(ours.st_mode) || ours.st_nlink != 1 || ours.st_uid != geteuid() ||
+	if (!S_ISREG(ours.st_mode) || ours.st_nlink != 1 || ours.st_uid != folder->owner ||
 	    (uint64_t)ours.st_size > LIST_BYTES_MAX)
-		return cw_error_set(error, -EINVAL,
-				    "%s is not a list that this user made: remove it, or choose "
-				    "another output name",
-				    list->name);
+		return refuse_list(list, error);
 	return 0;
 }
 
@@ -394,9 +391,10 @@ static int begin(struct cw_ring_list *list)
 		failure = -errno;
 	if (!failure)
 		failure = write_all(list->fd, text.at, text.count, 0);
-	if (!failure && list->sync &&
-	    (cw_entry_sync(list->fd, fdatasync) || cw_entry_sync(list->folder_fd, fsync)))
+	if (!failure && list->sync && cw_entry_sync(list->fd, fdatasync))
 		failure = -errno;
+	if (!failure && list->sync)
+		failure = list->folder.ops->sync(&list->folder);
 	if (!failure)
 		list->bytes = list->reserved_bytes = text.count;
 	free(text.at);
@@ -434,30 +432,41 @@ static int take_header(struct cw_ring_list *list, char *text, struct cw_error *e
 	return failure ? cw_error_set_errno(error, failure, "cannot write %s", list->name) : 0;
 }
 
-int cw_ring_list_open(struct cw_ring_list *list, int folder_fd, const char *name, const char *of,
-		      bool sync, struct cw_error *error)
+/* Opens and locks the file that has the list's name. */
+static int open_list(struct cw_ring_list *list, struct cw_error *error)
+{
+	const struct cw_folder *folder = &list->folder;
+	int status = list->name && list->of ? 1 : -ENOMEM;
+
+	for (int i = 0; i < OPEN_TRIES_MAX && status == 1; i++) {
+		list->fd = folder->ops->open(folder, list->name, CW_FOLDER_CREATE);
+		if (list->fd == -EPERM)
+			return refuse_list(list, error);
+		if (list->fd < 0)
+			return cw_error_set_errno(error, list->fd, "cannot open the list %s",
+						  list->name);
+		status = lock_list(list, error);
+		if (status == 1) {
+			close(list->fd);
+			list->fd = -1;
+		}
+	}
+	if (status == 1 || status == -ENOMEM)
+		return cw_error_set_errno(error, status == 1 ? -EBUSY : -ENOMEM,
+					  "cannot open the list");
+	return status;
+}
+
+int cw_ring_list_open(struct cw_ring_list *list, const struct cw_folder *folder, const char *name,
+		      const char *of, bool sync, struct cw_error *error)
 {
 	char *text = NULL;
-	int status = -ENOMEM;
+	int status;
 
-	*list = (struct cw_ring_list){.folder_fd = folder_fd, .fd = -1, .sync = sync};
+	*list = (struct cw_ring_list){.folder = *folder, .fd = -1, .sync = sync};
 	list->name = strdup(name);
 	list->of = strdup(of);
-	for (int i = 0; i < OPEN_TRIES_MAX && list->name && list->of; i++) {
-		list->fd = open_at(list, name, O_CREAT | O_NONBLOCK);
-		status = list->fd < 0 ? cw_error_set_errno(error, list->fd,
-							   "cannot open the list "
-							   "%s",
-							   name)
-				      : lock_list(list, error);
-		if (status != 1)
-			break;
-		close(list->fd);
-		list->fd = -1;
-	}
-	if (status == -ENOMEM || status == 1)
-		status = cw_error_set_errno(error, status == 1 ? -EBUSY : -ENOMEM,
-					    "cannot open the list %s", name);
+	status = open_list(list, error);
 	if (!status) {
 		status = find_end(list, &text);
 		if (status)
@@ -473,11 +482,10 @@ int cw_ring_list_open(struct cw_ring_list *list, int folder_fd, const char *name
 
 void cw_ring_list_close(struct cw_ring_list *list)
 {
-	if (list->name && list->folder_fd >= 0)
-		close(list->folder_fd);
+	cw_folder_close(&list->folder);
 	if (list->name && list->fd >= 0)
 		close(list->fd);
 	free(list->name);
 	free(list->of);
-	*list = (struct cw_ring_list){.folder_fd = -1, .fd = -1};
+	*list = (struct cw_ring_list){.fd = -1};
 }

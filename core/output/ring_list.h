@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 
 #include "core/base/error.h"
+#include "core/output/folder.h"
 
 /* A file that the list names. */
 struct cw_ring_file {
@@ -43,11 +44,11 @@ struct cw_ring_files {
 };
 
 struct cw_ring_list {
-	int folder_fd; /* owned */
-	int fd;        /* locked; -1: closed */
-	char *name;    /* of the list in its folder; owned */
-	char *of;      /* template that the header names; owned */
-	bool sync;     /* lines are on the disk when the functions return */
+	struct cw_folder folder; /* owned */
+	int fd;                  /* locked; -1: closed */
+	char *name;              /* of the list in its folder; owned */
+	char *of;                /* template that the header names; owned */
+	bool sync;               /* lines are on the disk when the functions return */
 	uint64_t bytes;
 	uint64_t reserved_bytes; /* room on the disk for the list up to here */
 	uint64_t line_count;     /* without the header */
@@ -57,12 +58,13 @@ struct cw_ring_list {
 };
 
 /*
- * Opens and locks the list `name` in the folder, or makes it, and takes over `folder_fd`, also if
+ * Opens and locks the list `name` in the folder, or makes it, and takes over `folder`, also if
  * it fails. `of` is the template. Returns 0; -EBUSY: another run holds it, and `error` names its
- * PID; -EINVAL: it is another template's, or not a list of this user; or the system's errno.
+ * PID; -EINVAL: it is another template's, or not a list of the folder's owner; or the system's
+ * errno.
  */
-int cw_ring_list_open(struct cw_ring_list *list, int folder_fd, const char *name, const char *of,
-		      bool sync, struct cw_error *error);
+int cw_ring_list_open(struct cw_ring_list *list, const struct cw_folder *folder, const char *name,
+		      const char *of, bool sync, struct cw_error *error);
 
 /* Fills `files` with the files that the list names. Lines that are not understood are skipped.
  * Returns 0, -ENOMEM or the system's errno. */

@@ -158,8 +158,8 @@ static int take_entry(struct cw_entry *entry, const struct cw_opener_answer *ans
 	entry->directory = own_directory;
 	entry->base = own_base;
 	entry->kind = (enum cw_entry_kind)answer->kind;
-	entry->handle = answer->handle;
 	entry->has_part = entry->kind == CW_ENTRY_REGULAR;
+	entry->handle = entry->has_part ? answer->handle : CW_ENTRY_NO_HANDLE;
 	entry->device = answer->device;
 	entry->inode = answer->inode;
 	return 0;
@@ -209,7 +209,8 @@ static int publish_asked(void *context, struct cw_entry *entry, struct cw_entry_
 	int result;
 
 	channel->message.request.handle = entry->handle;
-	channel->message.request.flags = entry->options->listing ? CW_OPENER_NEW_NAME : 0;
+	channel->message.request.flags = (entry->options->listing ? CW_OPENER_NEW_NAME : 0) |
+					 (entry->options->is_removable ? 0 : CW_OPENER_KEEPS);
 	cw_opener_put(&channel->message, entry->base);
 	result = ask(channel, NULL, 0, NULL);
 
@@ -222,6 +223,8 @@ static int publish_asked(void *context, struct cw_entry *entry, struct cw_entry_
 		entry->published_time = answer->time;
 		entry->has_part = false;
 		entry->kind = CW_ENTRY_PUBLISHED;
+		if (!entry->options->is_removable)
+			entry->handle = CW_ENTRY_NO_HANDLE;
 	}
 	give_back(context, channel);
 	return result;
@@ -233,8 +236,10 @@ static int discard_asked(void *context, struct cw_entry *entry)
 	int result = ask_about(context, CW_OPENER_DISCARD, entry, &channel, NULL);
 
 	give_back(context, channel);
-	if (result == 0)
+	if (result == 0) {
 		entry->has_part = false;
+		entry->handle = CW_ENTRY_NO_HANDLE;
+	}
 	return result;
 }
 
@@ -243,6 +248,27 @@ static int remove_asked(void *context, struct cw_entry *entry, struct cw_error *
 	struct channel *channel;
 	int result = ask_about(context, CW_OPENER_REMOVE, entry, &channel, error);
 
+	give_back(context, channel);
+	if (result == 0 || result == -ESTALE)
+		entry->handle = CW_ENTRY_NO_HANDLE;
+	return result;
+}
+
+static int adopt_asked(void *context, struct cw_entry *entry)
+{
+	struct channel *channel = begin(context, CW_OPENER_ADOPT);
+	struct cw_opener_request *request = &channel->message.request;
+	int result;
+
+	request->output = entry->options->output;
+	request->device = entry->device;
+	request->inode = entry->inode;
+	request->bytes = (uint64_t)entry->published_bytes;
+	request->time = entry->published_time;
+	cw_opener_put(&channel->message, entry->path);
+	result = ask(channel, NULL, 0, NULL);
+	if (result == 0)
+		entry->handle = channel->message.answer.handle;
 	give_back(context, channel);
 	return result;
 }
@@ -264,6 +290,7 @@ struct cw_entries cw_asking_entries(struct cw_asking *asking)
 						  .publish = publish_asked,
 						  .discard = discard_asked,
 						  .remove = remove_asked,
+						  .adopt = adopt_asked,
 						  .free_space = free_space_asked};
 
 	return (struct cw_entries){.ops = &asked, .context = asking};
@@ -305,6 +332,7 @@ int cw_asking_add(struct cw_asking *asking, const struct cw_opener_output *outpu
 	cw_opener_put(message, output->path);
 	cw_opener_put(message, output->prefix);
 	cw_opener_put(message, output->suffix);
+	cw_opener_put(message, output->ring ? output->ring : "");
 	return take_found(asking, channel, found, error);
 }
 
@@ -317,12 +345,13 @@ int cw_asking_find(struct cw_asking *asking, uint32_t number, struct cw_opener_f
 	return take_found(asking, channel, found, error);
 }
 
-int cw_asking_drop(struct cw_asking *asking, uint32_t number)
+int cw_asking_drop(struct cw_asking *asking, uint32_t number, uint32_t heir)
 {
 	struct channel *channel = begin(asking, CW_OPENER_DROP);
 	int result;
 
 	channel->message.request.output = number;
+	channel->message.request.handle = heir;
 	result = ask(channel, NULL, 0, NULL);
 	give_back(asking, channel);
 	return result;
@@ -340,10 +369,83 @@ int cw_asking_rules(struct cw_asking *asking, int *fd, struct cw_error *error)
 	return result;
 }
 
-void cw_asking_forget(struct cw_asking *asking, const struct cw_entry *entry)
-{
-	struct channel *channel;
+/* ---- folders ---- */
 
-	(void)ask_about(asking, CW_OPENER_FORGET, entry, &channel, NULL);
-	give_back(asking, channel);
+/* Asks about a name, or two. Takes the descriptor if there has to be one. Returns it, or the
+ * result.
+ */
+static int ask_folder(const struct cw_folder *folder, struct cw_opener_request request,
+		      const char *name, const char *other, struct stat *status)
+{
+	const bool has_fd = request.call == CW_OPENER_OPEN_NAME || request.call == CW_OPENER_NAMES;
+	struct channel *channel = begin(folder->context, (enum cw_opener_call)request.call);
+	struct cw_opener_message *message = &channel->message;
+	int result;
+
+	request.output = folder->output;
+	message->request = request;
+	cw_opener_put(message, name);
+	if (other)
+		cw_opener_put(message, other);
+	result = ask(channel, NULL, 0, NULL);
+	if (result == 0 && status)
+		*status = message->answer.status;
+	if (result == 0 && has_fd)
+		result = message->fd < 0 ? -EBADMSG : message->fd;
+	give_back(folder->context, channel);
+	return result;
+}
+
+static int status_asked(const struct cw_folder *folder, const char *name, struct stat *status)
+{
+	return ask_folder(folder, (struct cw_opener_request){.call = CW_OPENER_STATUS}, name, NULL,
+			  status);
+}
+
+static int open_name_asked(const struct cw_folder *folder, const char *name,
+			   enum cw_folder_access access)
+{
+	return ask_folder(folder,
+			  (struct cw_opener_request){.call = CW_OPENER_OPEN_NAME, .how = access},
+			  name, NULL, NULL);
+}
+
+static int rename_asked(const struct cw_folder *folder, const char *from, const char *to,
+			bool replaces)
+{
+	return ask_folder(folder,
+			  (struct cw_opener_request){.call = CW_OPENER_RENAME,
+						     .flags = replaces ? CW_OPENER_REPLACES : 0},
+			  from, to, NULL);
+}
+
+static int remove_name_asked(const struct cw_folder *folder, const char *name)
+{
+	return ask_folder(folder, (struct cw_opener_request){.call = CW_OPENER_REMOVE_NAME}, name,
+			  NULL, NULL);
+}
+
+static int sync_asked(const struct cw_folder *folder)
+{
+	return ask_folder(folder, (struct cw_opener_request){.call = CW_OPENER_SYNC_FOLDER}, "",
+			  NULL, NULL);
+}
+
+static int names_asked(const struct cw_folder *folder, const char *below)
+{
+	return ask_folder(folder, (struct cw_opener_request){.call = CW_OPENER_NAMES}, below, NULL,
+			  NULL);
+}
+
+struct cw_folder cw_asking_folder(struct cw_asking *asking, uint32_t number, uid_t owner)
+{
+	static const struct cw_folder_ops asked = {.status = status_asked,
+						   .open = open_name_asked,
+						   .rename = rename_asked,
+						   .remove = remove_name_asked,
+						   .sync = sync_asked,
+						   .names = names_asked};
+
+	return (struct cw_folder){
+	    .ops = &asked, .owner = owner, .fd = -1, .context = asking, .output = number};
 }

@@ -28,13 +28,13 @@ int cw_asking_find(struct cw_asking *asking, uint32_t number, struct cw_opener_f
 		   struct cw_error *error);
 
 /* As cw_opener_drop. */
-int cw_asking_drop(struct cw_asking *asking, uint32_t number);
+int cw_asking_drop(struct cw_asking *asking, uint32_t number, uint32_t heir);
 
 /* As cw_opener_rules. */
 int cw_asking_rules(struct cw_asking *asking, int *fd, struct cw_error *error);
 
-/* Forgets a file that is kept: it is not removed by this run. */
-void cw_asking_forget(struct cw_asking *asking, const struct cw_entry *entry);
+/* Returns the folder of an output, whose files belong to the owner. Keeps `asking`. */
+struct cw_folder cw_asking_folder(struct cw_asking *asking, uint32_t number, uid_t owner);
 
 /* Returns a descriptor to poll: readable once the other process has ended. */
 int cw_asking_fd(const struct cw_asking *asking);

@@ -223,7 +223,7 @@ static void inherit(struct cw_outputs *outputs, struct cw_output *heir, struct c
 	outputs->turn.kept_bytes += file->turn.kept_bytes;
 }
 
-void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
+struct cw_output *cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
 {
 	struct cw_output *heir = cw_output_heir(outputs, output);
 	struct cw_file **at = &output->turn.files_first;
@@ -254,4 +254,5 @@ void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output)
 		make_room(outputs, heir, is_open, is_open ? heir->limits.rotate_bytes : 0);
 		cw_output_seal_all(outputs, heir);
 	}
+	return heir;
 }

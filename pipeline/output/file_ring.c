@@ -76,6 +76,13 @@ struct cw_file_ring *cw_file_ring_use(struct cw_file_ring *ring)
 	return ring;
 }
 
+void cw_file_ring_move(struct cw_file_ring *ring, uint32_t asked)
+{
+	pthread_mutex_lock(&ring->lock);
+	ring->list.folder.output = asked;
+	pthread_mutex_unlock(&ring->lock);
+}
+
 void cw_file_ring_release(struct cw_file_ring *ring)
 {
 	if (!ring || atomic_fetch_sub_explicit(&ring->user_count, 1, memory_order_relaxed) != 1)

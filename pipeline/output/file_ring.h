@@ -45,6 +45,9 @@ struct cw_file_ring *cw_file_ring_new(struct cw_file_ring **rings);
 /* Adds an output to the ring's users. Returns the ring. */
 struct cw_file_ring *cw_file_ring_use(struct cw_file_ring *ring);
 
+/* Lets another of its outputs ask for the list. Waits for writers. */
+void cw_file_ring_move(struct cw_file_ring *ring, uint32_t asked);
+
 /* Ends one output's use; the last one closes the list. Accepts NULL. */
 void cw_file_ring_release(struct cw_file_ring *ring);
 

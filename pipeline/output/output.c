@@ -91,6 +91,7 @@ static struct cw_outfile_options outfile_options(const struct cw_outputs *output
 	    .pack = output->name->is_zst ? outputs->pack : NULL,
 	    .entries = output->is_asked ? &outputs->entries : NULL,
 	    .output = output->asked,
+	    .is_removable = output->ring || outputs->run->is_reloadable,
 	    .wake_fd = outputs->run->abort_fd,
 	    .listing = output->ring ? &output->ring->listing : NULL,
 	};
@@ -112,14 +113,17 @@ int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *out
 {
 	const struct cw_outfile_options options = outfile_options(outputs, output);
 	struct cw_file *file = calloc(1, sizeof(*file));
+	int failure = -ENOMEM;
 
 	if (file)
 		file->path = strdup(path);
-	if (!file || !file->path || cw_outfile_adopt(&file->outfile, path, status, &options) < 0) {
+	if (file && file->path)
+		failure = cw_outfile_adopt(&file->outfile, path, status, &options);
+	if (failure) {
 		if (file)
 			free(file->path);
 		free(file);
-		return -ENOMEM;
+		return failure;
 	}
 	file->is_adopted = file->is_later = true;
 	file->turn.is_ended = true;

@@ -184,10 +184,6 @@ struct cw_output {
 	/* owner: the turn; here, because the reloader writes this line once at most */
 	struct cw_output_spent spent;
 
-	/* constant; here, because the first line is full */
-	bool is_asked;  /* another process opens its files... */
-	uint32_t asked; /* ...and knows the output by this number */
-
 	/* owner: the turn */
 	_Alignas(CW_CACHE_LINE) struct cw_output_limits limits;
 	struct cw_output_turn turn;
@@ -197,6 +193,11 @@ struct cw_output {
 
 	_Alignas(CW_CACHE_LINE) struct cw_output_shared shared;
 	_Alignas(CW_CACHE_LINE) struct cw_output_writer writer;
+
+	/* constant; here, because the first line is full */
+	bool is_asked;  /* another process opens its files... */
+	uint32_t asked; /* ...and knows the output by this number */
+	uid_t owner;    /* is_asked: user that its files belong to */
 };
 CW_ASSERT_LINE(struct cw_output, leaves_at);
 CW_ASSERT_LINE(struct cw_output, limits);

@@ -29,6 +29,7 @@ struct cw_found_target {
 	bool is_stream;  /* a FIFO, a device or a descriptor */
 	bool is_asked;   /* another process opens its files */
 	uint32_t number; /* there */
+	uid_t owner;     /* is_asked: user that its files belong to */
 };
 
 struct cw_bytes {
@@ -157,7 +158,8 @@ struct cw_file *cw_output_new_file(struct cw_outputs *outputs, struct cw_output 
 
 /*
  * Adds a file that an earlier run published to the output's ring, after those added before, as the
- * oldest of its files. No other thread uses the output yet. 0 or -ENOMEM.
+ * oldest of its files. No other thread uses the output yet. 0 or a negative errno, as
+ * cw_outfile_adopt.
  */
 int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *output,
 			 const char *path, const struct stat *status, uint64_t content_bytes);
@@ -165,8 +167,9 @@ int cw_output_adopt_file(const struct cw_outputs *outputs, struct cw_output *out
 /* The turn, or the reloader: returns another output in use of the same ring, or NULL. */
 struct cw_output *cw_output_heir(struct cw_outputs *outputs, const struct cw_output *output);
 
-/* The turn: moves the files of an output that is closed to another output of the same ring. */
-void cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output);
+/* The turn: moves the files of an output that is closed to another output of the same ring. Returns
+ * that output; NULL: there is none. */
+struct cw_output *cw_output_hand_over(struct cw_outputs *outputs, struct cw_output *output);
 
 /* Returns the snapshot length for the output's file headers: no record is longer. */
 uint32_t cw_output_snaplen_field(const struct cw_outputs *outputs, const struct cw_output *output,

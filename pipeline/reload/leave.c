@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The remains of a reload: frees generations without batches, closes outputs whose rule is gone. */
+#include "pipeline/output/file_ring.h"
 #include "pipeline/reload/plan.h"
 
 void cw_reload_free_generations(struct cw_reload *reload)
@@ -19,6 +20,7 @@ struct leaving {
 	struct cw_output *output;
 	bool is_alone;
 	struct cw_file *empty;
+	struct cw_output *heir; /* has its files now; NULL: they stay with nobody */
 };
 
 /* In the turn: seals the rest, and checks whether the writer is done with every chunk. */
@@ -49,13 +51,21 @@ static void bury(void *context)
 	struct leaving *leaving = context;
 	struct cw_reload *reload = leaving->reload;
 
-	cw_output_hand_over(reload->outputs, leaving->output);
+	leaving->heir = cw_output_hand_over(reload->outputs, leaving->output);
 	leaving->is_alone = cw_past_add(reload->past, leaving->output) == 0;
 	if (!leaving->is_alone)
 		return; /* no memory: try again at the next look */
 	cw_output_fini(leaving->output);
 	reload->outputs->turn.used_count--;
 	atomic_store(&leaving->output->shared.state, CW_OUTPUT_FREE);
+}
+
+/* Lets the process that opens files forget the output, but not the files of its heir. */
+static void drop_asked(struct cw_asking *asking, uint32_t asked, const struct cw_output *heir)
+{
+	if (heir)
+		cw_file_ring_move(heir->ring, heir->asked);
+	cw_asking_drop(asking, asked, heir ? heir->asked : CW_OPENER_NO_HEIR);
 }
 
 /* Closes the output if nobody uses it. Returns whether it is closed. */
@@ -75,7 +85,7 @@ static bool close_leaving(struct cw_reload *reload, struct cw_output *output)
 		cw_output_close(reload->outputs, output, leaving.empty);
 		cw_turn_hold_any(reload->turn, bury, &leaving);
 		if (leaving.is_alone && is_asked)
-			cw_asking_drop(reload->outputs->asking, asked);
+			drop_asked(reload->outputs->asking, asked, leaving.heir);
 	}
 	atomic_store(&output->shared.is_writing, false);
 	return leaving.is_alone;

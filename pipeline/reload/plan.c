@@ -50,7 +50,8 @@ void cw_plan_fini(struct cw_plan *plan)
 		const struct cw_output *output = &plan->fresh[--plan->fresh_made];
 
 		if (output->is_asked)
-			cw_asking_drop(plan->reload->outputs->asking, output->asked);
+			cw_asking_drop(plan->reload->outputs->asking, output->asked,
+				       CW_OPENER_NO_HEIR);
 		cw_output_fini(&plan->fresh[plan->fresh_made]);
 	}
 	while (plan->last_count)

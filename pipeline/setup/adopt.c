@@ -65,14 +65,21 @@ static void hidden_name(const struct cw_ring_file *listed, char name[PATH_MAX])
 		 listed->name, listed->hidden);
 }
 
-static bool is_ours(const struct stat *status)
+static const struct cw_folder *folder_of(const struct adoption *adoption)
 {
-	return S_ISREG(status->st_mode) && status->st_nlink == 1 && status->st_uid == geteuid();
+	return &adoption->list->folder;
 }
 
-static bool is_as_listed(const struct stat *status, const struct cw_ring_file *listed)
+static bool is_ours(const struct adoption *adoption, const struct stat *status)
 {
-	return is_ours(status) && (uint64_t)status->st_size == listed->bytes &&
+	return S_ISREG(status->st_mode) && status->st_nlink == 1 &&
+	       status->st_uid == folder_of(adoption)->owner;
+}
+
+static bool is_as_listed(const struct adoption *adoption, const struct stat *status,
+			 const struct cw_ring_file *listed)
+{
+	return is_ours(adoption, status) && (uint64_t)status->st_size == listed->bytes &&
 	       cw_ring_time_ns(&status->st_mtim) == listed->mtime_ns;
 }
 
@@ -97,14 +104,13 @@ static int publish(struct adoption *adoption, struct cw_ring_file *listed, const
 {
 	const char *given = listed->name;
 	char numbered[PATH_MAX];
-	int folder_fd = adoption->list->folder_fd;
+	const struct cw_folder *folder = folder_of(adoption);
 	int failure = -EEXIST;
 
 	for (unsigned number = 1; failure == -EEXIST && number <= NAME_TRIES_MAX; number++) {
 		failure = cw_ring_list_file(adoption->list, listed);
-		if (!failure &&
-		    renameat2(folder_fd, hidden, folder_fd, listed->name, RENAME_NOREPLACE))
-			failure = -errno;
+		if (!failure)
+			failure = folder->ops->rename(folder, hidden, listed->name, false);
 		if (failure != -EEXIST || cw_template_numbered(given, number, 1, numbered) < 0)
 			break;
 		if (listed->name != given)
@@ -123,12 +129,15 @@ static int publish(struct adoption *adoption, struct cw_ring_file *listed, const
 /* Opens the .part file for this run alone. Returns its descriptor; -ENOENT: it is none of ours. */
 static int open_part(struct adoption *adoption, const char *hidden, struct stat *status)
 {
-	int fd =
-	    openat(adoption->list->folder_fd, hidden, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const struct cw_folder *folder = folder_of(adoption);
+	int fd = folder->ops->open(folder, hidden, CW_FOLDER_EXISTING);
 
 	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO || errno == ENOTDIR ? -ENOENT : -errno;
-	if (fstat(fd, status) || !is_ours(status)) {
+		return fd == -ELOOP || fd == -ENXIO || fd == -ENOTDIR || fd == -EPERM ||
+			       fd == -EISDIR
+			   ? -ENOENT
+			   : fd;
+	if (fstat(fd, status) || !is_ours(adoption, status)) {
 		close(fd);
 		return -ENOENT;
 	}
@@ -145,12 +154,13 @@ static int open_part(struct adoption *adoption, const char *hidden, struct stat 
 static int complete(struct adoption *adoption, struct cw_ring_file *listed, const char *hidden,
 		    int fd, struct stat *status)
 {
+	const struct cw_folder *folder = folder_of(adoption);
 	struct cw_repair repair;
 	struct cw_error error;
 	int failure = cw_repair_fd(fd, &repair, &error);
 
 	if ((failure == 0 && !repair.packets) || (failure && status->st_size < 24)) {
-		listed->is_gone = !unlinkat(adoption->list->folder_fd, hidden, 0);
+		listed->is_gone = !folder->ops->remove(folder, hidden);
 		return 0;
 	}
 	if (!failure && fstat(fd, status))
@@ -171,7 +181,7 @@ static bool has_name(const struct adoption *adoption, const struct cw_ring_file 
 {
 	struct stat status;
 
-	return fstatat(adoption->list->folder_fd, listed->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+	return folder_of(adoption)->ops->status(folder_of(adoption), listed->name, &status) == 0;
 }
 
 /* Completes and publishes a file that an earlier run did not, if it is there. */
@@ -197,7 +207,7 @@ static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 			adoption->counts->changed++;
 		return 0;
 	}
-	if (!listed->is_complete || !is_as_listed(&status, listed))
+	if (!listed->is_complete || !is_as_listed(adoption, &status, listed))
 		result = complete(adoption, listed, hidden, fd, &status);
 	if (result > 0 && adoption->list->sync && cw_entry_sync(fd, fdatasync)) {
 		say_left(adoption, hidden, strerror(errno));
@@ -219,13 +229,14 @@ static int recover(struct adoption *adoption, struct cw_ring_file *listed)
 
 static int look_at(struct adoption *adoption, struct cw_ring_file *listed)
 {
+	const struct cw_folder *folder = folder_of(adoption);
 	char hidden[PATH_MAX];
 	struct stat status;
 
 	if (!listed->is_complete)
 		return recover(adoption, listed);
-	if (fstatat(adoption->list->folder_fd, listed->name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (is_as_listed(&status, listed)) {
+	if (folder->ops->status(folder, listed->name, &status) == 0) {
+		if (is_as_listed(adoption, &status, listed)) {
 			take(adoption, listed, &status);
 			return 0;
 		}
@@ -233,8 +244,7 @@ static int look_at(struct adoption *adoption, struct cw_ring_file *listed)
 		if (listed->hidden)
 			hidden_name(listed, hidden);
 		adoption->counts->changed++;
-		if (listed->hidden &&
-		    fstatat(adoption->list->folder_fd, hidden, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		if (listed->hidden && folder->ops->status(folder, hidden, &status) == 0)
 			return recover(adoption, listed);
 		listed->is_gone = true;
 		return 0;
@@ -257,13 +267,14 @@ static int compare_names(const void *left, const void *right)
 static int note_unlisted(void *context, const char *path, uint64_t number)
 {
 	struct adoption *adoption = context;
+	const struct cw_folder *folder = folder_of(adoption);
 	const char *name = path + adoption->folder_bytes;
 	struct cw_ring_file *file;
 	struct stat status;
 
 	(void)number;
-	if (lstat(path, &status) || !is_ours(&status) ||
-	    bsearch(&name, adoption->listed, adoption->listed_count, sizeof(name), compare_names))
+	if (bsearch(&name, adoption->listed, adoption->listed_count, sizeof(name), compare_names) ||
+	    folder->ops->status(folder, name, &status) || !is_ours(adoption, &status))
 		return 0;
 	if (!adoption->outputs->run->options.output.adopts_all) {
 		adoption->counts->unlisted++;
@@ -283,7 +294,8 @@ static int note_unlisted(void *context, const char *path, uint64_t number)
 
 static int find_unlisted(struct adoption *adoption)
 {
-	const struct cw_folder_visitor visitor = {adoption->names, note_unlisted, adoption};
+	const struct cw_folder_visitor visitor = {adoption->outputs, adoption->names, note_unlisted,
+						  adoption};
 	int failure;
 
 	adoption->listed_count = adoption->files.count;
@@ -330,7 +342,7 @@ static bool is_foreign_part(struct adoption *adoption, const char *name)
 /* Names unfinished files of other runs in the list's folder, which stay as they are. */
 static void say_foreign_parts(struct adoption *adoption)
 {
-	int fd = openat(adoption->list->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = folder_of(adoption)->ops->names(folder_of(adoption), "");
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	uint32_t count = 0;
@@ -399,17 +411,27 @@ static void note_number(struct cw_output *output, const char *path)
 static int take_over(struct adoption *adoption)
 {
 	struct cw_output *output = adoption->output;
+	uint32_t stale = 0;
 	int failure = 0;
 
 	qsort(adoption->found, adoption->found_count, sizeof(*adoption->found), compare_found);
 	for (uint32_t index = 0; index < adoption->found_count && !failure; index++) {
-		const struct found *found = &adoption->found[index];
+		struct found *found = &adoption->found[index];
 		const char *path = path_of(adoption, found->listed->name);
 
 		failure = cw_output_adopt_file(adoption->outputs, output, path, &found->status,
 					       found->listed->content_bytes);
 		note_number(output, path);
+		if (failure != -ESTALE)
+			continue;
+		failure = 0;
+		found->listed->is_gone = true; /* since it was looked at */
+		adoption->counts->bytes -= (uint64_t)found->status.st_size;
+		adoption->counts->files--;
+		adoption->counts->changed++;
+		stale++;
 	}
+	adoption->found_count -= stale;
 	return failure;
 }
 
@@ -436,6 +458,7 @@ static int adopt(struct adoption *adoption)
 	struct cw_ring_list *list = adoption->list;
 	int failure = cw_ring_list_read(list, &adoption->files);
 
+	adoption->error->code = 0;
 	if (failure)
 		return cw_error_set_errno(adoption->error, failure, "cannot read the list %s",
 					  list->name);
@@ -466,11 +489,16 @@ static int adopt(struct adoption *adoption)
 		say(adoption);
 	}
 out:
-	if (failure == -ENOMEM)
+	if (failure && !adoption->error->code)
 		cw_error_set_errno(adoption->error, failure, "cannot adopt files");
 	free(adoption->found);
 	cw_ring_files_fini(&adoption->files);
 	return failure;
+}
+
+bool cw_setup_has_ring(const struct cw_rules *rules, const struct cw_rule *rule)
+{
+	return rule->ring_files || rule->ring_bytes || rules->total_bytes || rules->free_bytes;
 }
 
 bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
@@ -479,8 +507,7 @@ bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output 
 	return !output->is_stream && !output->name->is_stdout && !rule->is_count &&
 	       (cw_rule_rotates(rule) || output->name->has_kind[CW_PART_TIME] ||
 		output->name->has_kind[CW_PART_IFACE]) &&
-	       (rule->ring_files || rule->ring_bytes || rules->total_bytes || rules->free_bytes) &&
-	       outputs->run->is_live;
+	       cw_setup_has_ring(rules, rule) && outputs->run->is_live;
 }
 
 /* Finds the run's ring of this list. */
@@ -516,39 +543,41 @@ static int setup_ring(struct cw_outputs *outputs, struct cw_output *output, bool
 				    .has_before = has_before};
 	char name[CW_ENTRY_NAME_BYTES], of[CW_TEMPLATE_PATH_BYTES];
 	const struct cw_template_values values = {.rule = output->rule->name};
-	struct stat folder;
-	int fd, failure;
+	struct cw_folder folder;
+	struct stat status;
+	int failure;
 
 	cw_template_ring_name(output->name, output->rule->name, of, name);
 	adoption.folder_bytes = cw_template_fixed_folder(output->name);
 	if (cw_template_expand(output->name, &values, adoption.path) < 0)
 		return cw_error_set(error, -EINVAL, "the output name is too long");
 	adoption.path[adoption.folder_bytes] = '\0';
-	fd = open(adoption.folder_bytes ? adoption.path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &folder)) {
-		failure =
-		    cw_error_set_errno(error, -errno, "cannot open the folder %s", adoption.path);
-		if (fd >= 0)
-			close(fd);
-		return failure;
+	failure = cw_setup_folder(outputs, output, &folder);
+	if (!failure) {
+		failure = folder.ops->status(&folder, "", &status);
+		if (failure)
+			cw_folder_close(&folder);
 	}
-	output->ring = find_ring(outputs, &folder, name);
+	if (failure)
+		return cw_error_set_errno(error, failure, "cannot open the folder %s",
+					  adoption.path);
+	output->ring = find_ring(outputs, &status, name);
 	if (output->ring) {
-		close(fd);
+		cw_folder_close(&folder);
 		cw_file_ring_use(output->ring);
 		return strcmp(output->ring->list.of, of) == 0 ? 0 : refuse_list(output, of, error);
 	}
 	output->ring = cw_file_ring_new(&outputs->rings);
 	if (!output->ring) {
-		close(fd);
+		cw_folder_close(&folder);
 		return cw_error_set_errno(error, -ENOMEM, "cannot make a file ring");
 	}
-	output->ring->device = folder.st_dev;
-	output->ring->inode = folder.st_ino;
+	output->ring->device = status.st_dev;
+	output->ring->inode = status.st_ino;
 	adoption.list = &output->ring->list;
 	adoption.counts = &output->ring->adopted;
-	failure = cw_ring_list_open(adoption.list, fd, name, of, outputs->run->options.output.sync,
-				    error);
+	failure = cw_ring_list_open(adoption.list, &folder, name, of,
+				    outputs->run->options.output.sync, error);
 	if (!failure)
 		failure = adopt(&adoption);
 	/* Relaxed: no other thread has it yet. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/grow.h"
 #include "pipeline/setup/setup.h"
@@ -39,11 +40,41 @@ static int compare_words(const void *left, const void *right)
 	return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
+int cw_setup_folder(const struct cw_outputs *outputs, const struct cw_output *output,
+		    struct cw_folder *folder)
+{
+	char path[CW_TEMPLATE_PATH_BYTES];
+
+	if (output->is_asked) {
+		*folder = cw_asking_folder(outputs->asking, output->asked, output->owner);
+		return 0;
+	}
+	cw_template_prefix(output->name, output->rule->name, path);
+	path[cw_template_fixed_folder(output->name)] = 0;
+	return cw_folder_open(folder, *path ? path : ".");
+}
+
+/* Opens a folder of the output to read its names. Returns its descriptor, or a negative errno;
+ * -ENOENT, too, for a folder that no file of the output can be in. */
+static int open_names(const struct cw_outputs *outputs, const struct cw_output *output,
+		      const char *path)
+{
+	struct cw_folder folder;
+	int result = cw_setup_folder(outputs, output, &folder);
+
+	if (result == 0) {
+		result = folder.ops->names(&folder, path + cw_template_fixed_folder(output->name));
+		cw_folder_close(&folder);
+	}
+	return result == -ENOTDIR || result == -ELOOP ? -ENOENT : result;
+}
+
 /* Fills the names of the folder. 0, also for a folder that is missing, or a negative errno. */
-static int list(struct cw_folder_names *listing, const char *folder)
+static int list(struct cw_folder_names *listing, const struct cw_outputs *outputs,
+		const struct cw_output *output, const char *folder)
 {
 	const struct dirent *entry;
-	int status = 0;
+	int status = 0, fd;
 	DIR *stream;
 
 	if (listing->folder && !strcmp(listing->folder, folder))
@@ -53,9 +84,14 @@ static int list(struct cw_folder_names *listing, const char *folder)
 	listing->folder = strdup(folder);
 	if (!listing->folder)
 		return -ENOMEM;
-	stream = opendir(*folder ? folder : ".");
-	if (!stream)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	fd = open_names(outputs, output, folder);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	stream = fdopendir(fd);
+	if (!stream) {
+		close(fd);
+		return -ENOMEM;
+	}
 	for (errno = 0; !status && (entry = readdir(stream)) != NULL; errno = 0)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			status = words_add(&listing->names, entry->d_name);
@@ -92,7 +128,7 @@ static int look_into(const struct cw_output *output, const struct cw_folder_visi
 	size_t folder_bytes = strlen(folder);
 	const char *beginning;
 	uint64_t number;
-	int status = list(listing, folder);
+	int status = list(listing, visitor->outputs, output, folder);
 
 	cw_template_prefix(output->name, output->rule->name, prefix);
 	if (output->is_numbered) /* the number precedes the extension */
@@ -175,7 +211,7 @@ int cw_setup_numbers(const struct cw_outputs *outputs, struct cw_output *first, 
 	int status = 0;
 
 	for (uint32_t i = 0; outputs->run->is_live && !status && i < count; i++) {
-		const struct cw_folder_visitor visitor = {&names, raise_number, &first[i]};
+		const struct cw_folder_visitor visitor = {outputs, &names, raise_number, &first[i]};
 
 		if (cw_setup_has_numbers(&first[i]))
 			status = cw_setup_visit(&first[i], &visitor, error);

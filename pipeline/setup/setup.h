@@ -48,8 +48,14 @@ struct cw_folder_names {
 };
 void cw_folder_names_fini(struct cw_folder_names *names);
 
+/* Fills the folder that the output's files lie in or below. Returns 0 or a negative errno.
+ * (numbers.c) */
+int cw_setup_folder(const struct cw_outputs *outputs, const struct cw_output *output,
+		    struct cw_folder *folder);
+
 struct cw_folder_visitor {
-	struct cw_folder_names *names; /* borrows */
+	const struct cw_outputs *outputs; /* borrows */
+	struct cw_folder_names *names;    /* borrows */
 	/* Not 0 ends the visit with this status. */
 	int (*visit)(void *context, const char *path, uint64_t number);
 	void *context;
@@ -73,6 +79,9 @@ int cw_setup_rings(struct cw_outputs *outputs, struct cw_output *first, uint32_t
 /* Returns whether later runs shall know the output's files under this rule. */
 bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
 		       const struct cw_rules *rules, const struct cw_rule *rule);
+
+/* Returns whether the rule's files are removed for later ones. */
+bool cw_setup_has_ring(const struct cw_rules *rules, const struct cw_rule *rule);
 
 /* Makes an output for the rule, not in use yet. `rules` is for messages. */
 int cw_setup_output(struct cw_outputs *outputs, struct cw_output *output, uint32_t index,

@@ -147,11 +147,13 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	       struct cw_error *error)
 {
 	char prefix[CW_TEMPLATE_PATH_BYTES], suffix[CW_TEMPLATE_PATH_BYTES];
+	char of[CW_TEMPLATE_PATH_BYTES], ring[CW_ENTRY_NAME_BYTES] = "";
 	const struct cw_opener_output output = {
 	    .path = name->path,
 	    .fixed_bytes = cw_template_fixed_folder(name->template),
 	    .prefix = prefix,
 	    .suffix = suffix,
+	    .ring = ring,
 	    .is_fixed = name->is_fixed && !name->is_numbered,
 	    .no_clobber = claims->run->options.output.no_clobber,
 	    .sync = claims->run->options.output.sync,
@@ -162,11 +164,14 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	if (name->kept)
 		return cw_asking_find(claims->asking, name->kept->asked, found, error);
 	find_bounds(name, prefix, suffix, sizeof(suffix));
+	if (cw_setup_has_ring(claims->rules, name->rule))
+		cw_template_ring_name(name->template, name->rule->name, of, ring);
 	result = claims->opener ? cw_opener_add(claims->opener, &output, found, error)
 				: cw_asking_add(claims->asking, &output, found, error);
 	if (result == 0) {
 		claims->found.is_asked = true;
 		claims->found.number = found->number;
+		claims->found.owner = found->owner;
 	}
 	return result;
 }

@@ -94,6 +94,53 @@ class Opener(live.Test):
         return [name for name in os.listdir(self.path(folder)) if name.endswith(".part")]
 
 
+class Rings(Opener):
+    NAMES = ("ring.pcap", "dated/%Y/ring-{seq}.pcap")
+    RULE = ("  {0}{1}: {{filter: udp, write: '{0}/{2}', "
+            "rotate: {{packets: 200, files: 2}}}}\n")
+
+    def found(self):
+        return sorted(os.path.relpath(os.path.join(folder, name), self.directory)
+                      for top in ("roots", "theirs")
+                      for folder, _, names in os.walk(self.path(top)) for name in names)
+
+    def test_a_ring_goes_on_where_only_its_owner_can_write(self):
+        """Two runs, the first one killed, in folders that the capture cannot even read."""
+        owners = {"roots": 0, "theirs": USER}
+        rules = "rules:\n"
+        for folder in owners:
+            os.chmod(self.path(folder), 0o700)
+            os.mkdir(self.path(folder, "dated"), 0o700)
+            os.chown(self.path(folder, "dated"), owners[folder], -1)
+            rules += "".join(self.RULE.format(folder, at, name)
+                             for at, name in enumerate(self.NAMES))
+        self.write("rules.yaml", rules)
+        sudo = (str(USER), str(USER))
+        capture = self.start("-R", "rules.yaml", "-U", sudo=sudo)
+        self.packets(capture)
+        capture.wait_stats(lambda stats: stats["written"] == 4 * SOME, "packets are written")
+        capture.kill()
+        before = self.found()
+        self.assertEqual(len(before), 4 * 3, before)  # a list, a file, an unfinished one
+        capture = self.start("-R", "rules.yaml", sudo=sudo)
+        for name in self.NAMES:
+            of = os.path.basename(name) if "dated" not in name else name[len("dated/"):]
+            capture.wait_line(f"{of}: 2 files of earlier runs adopted", 2)
+            capture.wait_line("of which 1 had to be completed", 4)
+        self.packets(capture)
+        self.report_of(capture.stop())
+        after = self.found()
+        self.assertEqual(len(after), 4 * 3, after)
+        self.assertEqual([name for name in after if name.endswith(".part")], [])
+        self.assertEqual({name for name in before if name.endswith(".ring")},
+                         {name for name in after if name.endswith(".ring")})
+        for name in after:
+            self.assertEqual(self.owner_of(name), owners[name.split("/")[0]], name)
+        sizes = {name: os.path.getsize(self.path(name)) for name in after
+                 if not name.endswith(".ring")}
+        self.assertEqual(len(set(sizes.values())), 2, sizes)  # 200 and 100 packets
+
+
 class Owners(Opener):
     FOLDERS = ("roots", "theirs", "all")
 

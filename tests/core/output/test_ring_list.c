@@ -7,6 +7,7 @@
 
 #include "tests/core/output/outfile_rig.h"
 
+#include "core/output/opener.h"
 #include "core/output/ring_list.h"
 
 #define NAME ".x.pcap.ring"
@@ -19,23 +20,89 @@ WRAP(int, fstatat, -1, (int fd, const char *name, struct stat *status, int flags
      (fd, name, status, flags))
 WRAP(void *, realloc, NULL, (void *old, size_t bytes), (old, bytes))
 
-static int open_folder(void)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static int open_list(struct cw_ring_list *list, bool sync)
-{
-	return cw_ring_list_open(list, open_folder(), NAME, "x.pcap", sync, &error);
-}
-
 static void must(int status)
 {
 	if (status)
 		fail_msg("%s", strerror(-status));
+}
+
+/* ---- the folder by way of an opener, as another process has it ---- */
+
+static struct cw_opener *opener; /* NULL: this process opens the list itself */
+static uint32_t output;
+
+static int status_by_opener(const struct cw_folder *there, const char *name, struct stat *status)
+{
+	return cw_opener_status(there->context, there->output, name, status);
+}
+
+static int open_by_opener(const struct cw_folder *there, const char *name,
+			  enum cw_folder_access access)
+{
+	return cw_opener_open_name(there->context, there->output, name, access);
+}
+
+static int rename_by_opener(const struct cw_folder *there, const char *from, const char *to,
+			    bool replaces)
+{
+	return cw_opener_rename(there->context, there->output, from, to, replaces);
+}
+
+static int remove_by_opener(const struct cw_folder *there, const char *name)
+{
+	return cw_opener_remove_name(there->context, there->output, name);
+}
+
+static int sync_by_opener(const struct cw_folder *there)
+{
+	return cw_opener_sync_folder(there->context, there->output);
+}
+
+static int use_opener(void **state)
+{
+	char path[512];
+	const struct cw_opener_output x = {.path = path,
+					   .fixed_bytes = strlen(folder) + 1,
+					   .prefix = "x",
+					   .suffix = ".pcap",
+					   .ring = NAME};
+	struct cw_opener_found found;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/x.pcap", folder);
+	must(cw_opener_new(&opener, NULL));
+	must(cw_opener_add(opener, &x, &found, &error));
+	output = found.number;
+	return 0;
+}
+
+static int end_opener(void **state)
+{
+	cw_opener_free(opener);
+	opener = NULL;
+	return remove_folder(state);
+}
+
+static struct cw_folder open_folder(void)
+{
+	static const struct cw_folder_ops ops = {.status = status_by_opener,
+						 .open = open_by_opener,
+						 .rename = rename_by_opener,
+						 .remove = remove_by_opener,
+						 .sync = sync_by_opener};
+	struct cw_folder result = {
+	    .ops = &ops, .owner = geteuid(), .fd = -1, .context = opener, .output = output};
+
+	if (!opener)
+		must(cw_folder_open(&result, folder));
+	return result;
+}
+
+static int open_list(struct cw_ring_list *list, bool sync)
+{
+	const struct cw_folder in = open_folder();
+
+	return cw_ring_list_open(list, &in, NAME, "x.pcap", sync, &error);
 }
 
 static void must_open(struct cw_ring_list *list)
@@ -287,12 +354,12 @@ static void *try_to_open(void *count)
 	struct cw_ring_list list;
 
 	while (!atomic_load(&is_over)) {
-		int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		const struct cw_folder in = open_folder();
 
-		if (cw_ring_list_open(&list, fd, NAME, "x.pcap", false, &reason) == -EBUSY)
+		if (cw_ring_list_open(&list, &in, NAME, "x.pcap", false, &reason) == -EBUSY)
 			++*(unsigned long *)count;
 		else
-			break;
+			return NULL;
 	}
 	return count;
 }
@@ -302,15 +369,18 @@ static void a_second_run_is_refused_while_the_list_is_written_anew(void **state)
 	unsigned long refused_count = 0;
 	struct cw_ring_list list;
 	pthread_t thread;
+	void *count;
 
 	(void)state;
 	if (open_list(&list, false))
 		fail_msg("%s", error.text);
+	atomic_store(&is_over, false);
 	assert_int_equal(pthread_create(&thread, NULL, try_to_open, &refused_count), 0);
 	for (int i = 0; i < 300; i++)
 		must(cw_ring_list_rewrite(&list, 1));
 	atomic_store(&is_over, true);
-	pthread_join(thread, NULL);
+	pthread_join(thread, &count);
+	assert_non_null(count);                                /* each time refused */
 	must(cw_ring_list_part(&list, ".y.aaaaaa.part", "y")); /* still the first one's */
 	cw_ring_list_close(&list);
 	unlink(in_folder(NAME));
@@ -394,13 +464,13 @@ static void lines_that_lead_elsewhere_are_skipped(void **state)
 
 static void another_list_or_something_else_is_refused(void **state)
 {
+	const struct cw_folder in = open_folder();
 	struct cw_ring_list list;
 
 	(void)state;
 	must_open(&list);
 	cw_ring_list_close(&list);
-	assert_int_equal(cw_ring_list_open(&list, open_folder(), NAME, "x/pcap", true, &error),
-			 -EINVAL);
+	assert_int_equal(cw_ring_list_open(&list, &in, NAME, "x/pcap", true, &error), -EINVAL);
 	assert_non_null(strstr(error.text, "x.pcap, not of x/pcap"));
 	assert_int_equal(link(in_folder(NAME), in_folder("second")), 0);
 	assert_int_equal(open_list(&list, true), -EINVAL);
@@ -434,5 +504,7 @@ int main(void)
 	    cmocka_unit_test(another_list_or_something_else_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	int failures = cmocka_run_group_tests(tests, make_folder, NULL);
+
+	return failures + cmocka_run_group_tests(tests, use_opener, end_opener);
 }
