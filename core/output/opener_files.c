@@ -22,21 +22,6 @@ const struct cw_entry *cw_opener_entry(const struct cw_opener *opener, uint32_t 
 	return file ? &file->entry : NULL;
 }
 
-bool cw_opener_has_only_names(const char *path, bool may_be_hidden)
-{
-	for (const char *at = path; *at;) {
-		size_t bytes = strcspn(at, "/");
-
-		if (!bytes || (at[0] == '.' &&
-			       (!may_be_hidden || bytes == 1 || (bytes == 2 && at[1] == '.'))))
-			return false;
-		at += bytes;
-		if (*at == '/' && !*++at)
-			return false;
-	}
-	return *path != '\0';
-}
-
 bool cw_opener_is_name(const struct output *output, const char *name)
 {
 	size_t bytes = strlen(name);

@@ -16,6 +16,21 @@ void cw_opener_free_output(struct output *output)
 			    (char *)output->target.folder, output);
 }
 
+bool cw_opener_has_only_names(const char *path, bool may_be_hidden)
+{
+	for (const char *at = path; *at;) {
+		size_t bytes = strcspn(at, "/");
+
+		if (!bytes || (at[0] == '.' &&
+			       (!may_be_hidden || bytes == 1 || (bytes == 2 && at[1] == '.'))))
+			return false;
+		at += bytes;
+		if (*at == '/' && !*++at)
+			return false;
+	}
+	return *path != '\0';
+}
+
 struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number)
 {
 	return number < opener->outputs.count ? opener->outputs.at[number] : NULL;

@@ -230,7 +230,6 @@ static void messages_that_make_no_sense_are_refused(void **state)
 	static const char nul[] = "x\0y.pcap";
 	char long_path[PATH_MAX + 1];
 	uint32_t output;
-	int result;
 
 	(void)state;
 	start();
@@ -260,10 +259,20 @@ static void messages_that_make_no_sense_are_refused(void **state)
 	memset(long_path, 'x', sizeof(long_path));
 	long_path[PATH_MAX] = '\0';
 	assert_int_equal(open_file(output, long_path), -EINVAL);
+}
+
+static void parts_of_messages_that_make_no_sense_are_refused(void **state)
+{
+	static const char *const randoms[] = {"abc", "abc/ef", "../abc", "abcdefg"};
+	uint32_t output;
+	int result;
+
+	(void)state;
+	start();
+	output = add("x.pcap", true, "x", ".pcap");
+	serve();
 	/* The random part of a hidden name: of six letters. */
 	for (int i = 0; i < 4; i++) {
-		static const char *const randoms[] = {"abc", "abc/ef", "../abc", "abcdefg"};
-
 		begin(CW_OPENER_OPEN);
 		message.request.output = output;
 		memset(message.request.random, 'z', sizeof(message.request.random));
@@ -559,6 +568,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(messages_that_make_no_sense_are_refused, stop),
+	    cmocka_unit_test_teardown(parts_of_messages_that_make_no_sense_are_refused, stop),
 	    cmocka_unit_test_teardown(numbers_that_nobody_has_are_refused, stop),
 	    cmocka_unit_test_teardown(a_file_is_published_under_names_of_its_output_only, stop),
 	    cmocka_unit_test_teardown(what_is_in_the_way_stays, stop),
