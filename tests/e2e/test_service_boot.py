@@ -203,6 +203,17 @@ class Service(Boot):
         self.assertEqual(self.names(), [f"x.{number:05}.pcap" for number in (1, 2, 3)])
         self.assertEqual(self.packets(), 250)
 
+    def test_a_service_whose_opener_is_killed_starts_again(self):
+        self.write_rules(RING)
+        self.install_and_start()
+        self.send_and_wait(250)
+        path = self.machine.do("sh", "-c", "grep -lx cw-opener /proc/[0-9]*/comm").strip()
+        self.machine.do("sh", "-c", f"kill -KILL {path.split('/')[2]}")
+        self.wait_restarted()
+        self.assertIn("the process that opens files has ended: capweir stops", self.journal())
+        self.assertEqual(self.names(), [f"x.{number:05}.pcap" for number in (1, 2, 3)])
+        self.assertEqual(self.packets(), 250)
+
     def test_a_stop_lets_hooks_end(self):
         """One runs when the stop is asked for, one begins after it; both wait for a word."""
         self.write_rules("rules: {a: {filter: udp, write: a.pcap, rotate: {packets: 60}, "

@@ -114,14 +114,23 @@ class UnderUnit(live.Test):
         service = unit.Unit("in", *drop_ins)
         return e2e.capweir(*self.words_of(service, key, options), **self.how(service))
 
+    def rights_of(self, *processes):
+        """Names of processes of the unit's user, and their capabilities."""
+        found = {}
+        for process in processes:
+            with open(f"/proc/{process}/status", encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+            self.assertEqual([int(word) for word in status["Uid"].split()], [USER] * 4)
+            found[status["Name"]] = int(status["CapEff"], 16)
+        return found
+
     def test_it_captures_reloads_and_stops(self):
         capture = self.start()
         live.send(live.Shape(100))
         capture.wait_seen(100)
-        with open(f"/proc/{capture.process.pid}/status", encoding="ascii") as file:
-            status = dict(line.split(":", 1) for line in file)
-        self.assertEqual([int(word) for word in status["Uid"].split()], [USER] * 4)
-        self.assertEqual(int(status["CapEff"], 16), 1 << 13)  # CAP_NET_RAW
+        rights = self.rights_of(capture.process.pid, *e2e.children_of(capture.process.pid))
+        self.assertEqual(rights.pop("capweir"), 1 << 13)  # CAP_NET_RAW
+        self.assertEqual(rights, {"cw-helper": 0, "cw-opener": 0})
         self.write_rules(RULES + "  few: {filter: tcp, write: few.pcap}\n")
         done = self.run_words("ExecReload")
         self.assertEqual((done.status, done.err), (0, ""), done)
