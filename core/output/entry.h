@@ -54,6 +54,7 @@ struct cw_entry_outcome {
 	const char *step; /* the step that failed, as "rename to" */
 	mode_t obstacle;  /* type of what has the name and cannot be replaced; 0: none */
 	int sync_failure; /* published, but its folder was not synced: negative errno */
+	int hook_failure; /* published, but its hook was refused: negative errno */
 };
 
 /* All return 0 or a negative errno unless they say more. `error` is filled if it says more than the

@@ -66,6 +66,7 @@ int cw_opener_new(struct cw_opener **result, const struct cw_opener_owner *owner
 		opener->root = geteuid();
 		opener->root_group = getegid();
 		opener->is_root = true;
+		opener->hooks.socket = -1;
 		failure = keep_own_groups(opener);
 	}
 	if (failure) {
@@ -279,6 +280,7 @@ int cw_opener_set_rules(struct cw_opener *opener, const char *path, struct cw_er
 int cw_opener_rules(struct cw_opener *opener, int *fd, struct cw_error *error)
 {
 	struct stat status;
+	int result;
 
 	if (!opener->rules)
 		return -EINVAL;
@@ -287,12 +289,17 @@ int cw_opener_rules(struct cw_opener *opener, int *fd, struct cw_error *error)
 	if (*fd < 0)
 		return cw_error_set_errno(error, -errno, "cannot %s the rules file %.400s",
 					  errno == ENOENT ? "find" : "open", opener->rules);
-	if (!fstat(*fd, &status) && S_ISREG(status.st_mode))
+	if (fstat(*fd, &status) || !S_ISREG(status.st_mode))
+		result = cw_error_set(error, -EINVAL,
+				      "%.400s is not a regular file: it cannot be read again",
+				      opener->rules);
+	else
+		result = cw_opener_pass_rules(opener, &status, error);
+	if (result == 0)
 		return 0;
 	close(*fd);
 	*fd = -1;
-	return cw_error_set(error, -EINVAL, "%.400s is not a regular file: it cannot be read again",
-			    opener->rules);
+	return result;
 }
 
 int cw_opener_set_socket(struct cw_opener *opener, const char *path, struct cw_error *error)

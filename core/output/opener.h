@@ -45,6 +45,17 @@ int cw_opener_set_socket(struct cw_opener *opener, const char *path, struct cw_e
 int cw_opener_rules(struct cw_opener *opener, int *fd, struct cw_error *error);
 void cw_opener_remove_socket(struct cw_opener *opener);
 
+/* How published files get to the hooks of their rules. */
+struct cw_opener_hooks {
+	int socket;       /* to the process that runs them (opener_wire.h); borrows; -1: none */
+	bool may_be_root; /* hooks run as root for files of root */
+	bool has_user;    /* files with a hook are given to this user */
+	uid_t user;
+	gid_t group;
+};
+void cw_opener_set_hooks(struct cw_opener *opener, const struct cw_opener_hooks *hooks);
+int cw_opener_hooks_socket(const struct cw_opener *opener);
+
 enum cw_opener_use {
 	CW_OPENER_OUTPUTS, /* a folder that outputs may be in */
 	CW_OPENER_STREAM,  /* a stream that is an output */
@@ -71,12 +82,14 @@ struct cw_opener_output {
 	bool no_clobber;
 	bool sync;
 	struct cw_access access; /* of its files, and of the folders made for them */
+	const char *hook; /* rule whose hook runs for each published file; NULL or "": none */
 };
 
 /* What an output's name stands for. */
 struct cw_opener_found {
 	uint32_t number;          /* of the output */
 	uid_t owner;              /* user that its files belong to */
+	uid_t given_to;           /* that user, or the one of its hook: has its published files */
 	enum cw_target_kind kind; /* fixed names; else CW_TARGET_MISSING */
 	struct stat status;
 	struct stat folder_status;
@@ -85,9 +98,9 @@ struct cw_opener_found {
 
 /*
  * Adds an output, whose files belong to the owner if that user can write the folder, else to root.
- * The caller judges the target found. -EXDEV: the folder is outside; other errors as
- * cw_target_find. After cw_opener_close_list -EPERM: no output had this group before, its name is
- * hidden, or there are no rules to read again.
+ * The caller judges the target found. -EXDEV: the folder is outside; -EPERM: its hook would run as
+ * root; other errors as cw_target_find. After cw_opener_close_list also -EPERM: no output had this
+ * group before, its name is hidden, or there are no rules to read again.
  */
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *output,
 		  struct cw_opener_found *found, struct cw_error *error);
@@ -132,6 +145,9 @@ int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *bas
 int cw_opener_discard(struct cw_opener *opener, uint32_t handle);
 int cw_opener_remove(struct cw_opener *opener, uint32_t handle, struct cw_error *error);
 int cw_opener_free_space(struct cw_opener *opener, uint32_t output, uint64_t *bytes);
+
+/* Asks for the hook of a published file, if its output has one. Returns 0 or a negative errno. */
+int cw_opener_run_hook(struct cw_opener *opener, uint32_t handle);
 
 /* Opens the file's folder, to sync it. Returns a descriptor or a negative errno. */
 int cw_opener_folder(struct cw_opener *opener, uint32_t handle);

@@ -15,6 +15,12 @@ static struct file *find_file(const struct cw_opener *opener, uint32_t handle)
 	return handle < opener->files.count ? opener->files.at[handle] : NULL;
 }
 
+/* Acts with the rights that the file needs. */
+static void act_for(struct cw_opener *opener, const struct file *file)
+{
+	cw_opener_become(opener, file->was_given || opener->outputs.at[file->output]->is_roots);
+}
+
 const struct cw_entry *cw_opener_entry(const struct cw_opener *opener, uint32_t handle)
 {
 	const struct file *file = find_file(opener, handle);
@@ -139,6 +145,8 @@ int cw_opener_drop(struct cw_opener *opener, uint32_t number, uint32_t heir_numb
 		    !(heir && hand_over(file, output, heir, heir_number)))
 			cw_opener_forget(opener, i);
 	}
+	if (output->has_hook)
+		cw_opener_drop_hook(opener, number);
 	cw_opener_free_output(output);
 	opener->outputs.at[number] = NULL;
 	opener->free_outputs.at[opener->free_outputs.count++] = number;
@@ -154,7 +162,8 @@ static int init_entry(struct file *file, const struct output *output,
 	int result;
 
 	file->options = (struct cw_outfile_options){
-	    .is_later = !is_fixed || wish->flags & CW_OPENER_IS_LATER,
+	    /* The file that is there was given away too. */
+	    .is_later = !is_fixed || output->is_given || wish->flags & CW_OPENER_IS_LATER,
 	    .access = output->access,
 	    .makes_folders = true,
 	    .place = is_fixed ? &output->target : &output->place,
@@ -236,7 +245,7 @@ int cw_opener_reopen(struct cw_opener *opener, uint32_t handle, int *fd, struct 
 
 	if (!file || file->entry.kind != CW_ENTRY_REGULAR)
 		return -EINVAL;
-	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	act_for(opener, file);
 	return cw_entries_here.ops->reopen(NULL, &file->entry, fd, error);
 }
 
@@ -271,13 +280,30 @@ int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *bas
 		return result;
 	file->options.no_clobber =
 	    opener->outputs.at[file->output]->no_clobber || flags & CW_OPENER_NEW_NAME;
-	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
-	result = cw_entries_here.ops->publish(NULL, &file->entry, outcome);
+	act_for(opener, file);
+	result = cw_opener_give(opener, file);
+	if (result == 0)
+		result = cw_entries_here.ops->publish(NULL, &file->entry, outcome);
 	if (result == 0) { /* there may be many */
 		free(file->entry.part_path);
 		file->entry.part_path = file->entry.part_name = NULL;
 	}
 	return result;
+}
+
+int cw_opener_run_hook(struct cw_opener *opener, uint32_t handle)
+{
+	const struct file *file = find_file(opener, handle);
+	const struct output *output;
+	bool has_first_name;
+
+	if (!file || file->entry.kind != CW_ENTRY_PUBLISHED)
+		return -EINVAL;
+	output = opener->outputs.at[file->output];
+	has_first_name =
+	    file->options.place == &output->target && strcmp(file->entry.base, output->base) == 0;
+	return cw_opener_ask_hook(opener, file->output,
+				  has_first_name ? output->path : file->entry.path);
 }
 
 int cw_opener_folder(struct cw_opener *opener, uint32_t handle)
@@ -286,7 +312,7 @@ int cw_opener_folder(struct cw_opener *opener, uint32_t handle)
 
 	if (!file)
 		return -EINVAL;
-	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	act_for(opener, file);
 	return cw_entry_open_directory(&file->entry, O_RDONLY);
 }
 
@@ -303,7 +329,7 @@ int cw_opener_discard(struct cw_opener *opener, uint32_t handle)
 
 	if (!file || file->entry.kind != CW_ENTRY_REGULAR)
 		return -EINVAL;
-	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	act_for(opener, file);
 	return cw_entries_here.ops->discard(NULL, &file->entry);
 }
 
@@ -313,7 +339,7 @@ int cw_opener_remove(struct cw_opener *opener, uint32_t handle, struct cw_error 
 
 	if (!file || file->entry.kind != CW_ENTRY_PUBLISHED)
 		return cw_error_set(error, -EINVAL, "cannot remove a file that is not complete");
-	cw_opener_become(opener, opener->outputs.at[file->output]->is_roots);
+	act_for(opener, file);
 	return cw_entries_here.ops->remove(NULL, &file->entry, error);
 }
 

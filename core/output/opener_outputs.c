@@ -157,6 +157,7 @@ int cw_opener_find(struct cw_opener *opener, uint32_t number, struct cw_opener_f
 	*found = (struct cw_opener_found){.number = number,
 					  .owner = cw_opener_owner(opener, output->is_roots),
 					  .kind = CW_TARGET_MISSING};
+	found->given_to = output->is_given ? opener->hooks.user : found->owner;
 	if (!output->is_fixed)
 		return fstatat(output->place.fd, "", &found->folder_status, AT_EMPTY_PATH) ? -errno
 											   : 0;
@@ -243,6 +244,7 @@ static bool is_list_name(const char *ring)
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
 		  struct cw_opener_found *found, struct cw_error *error)
 {
+	const bool has_hook = wanted->hook && wanted->hook[0];
 	struct output *output;
 	struct cw_target folder;
 	int result = is_list_name(wanted->ring) ? 0 : -EINVAL;
@@ -265,6 +267,7 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 	output->is_roots = opener->is_root;
 	output->is_late = opener->is_closed;
 	found->owner = cw_opener_owner(opener, output->is_roots);
+	found->given_to = has_hook && opener->hooks.has_user ? opener->hooks.user : found->owner;
 	found->kind = CW_TARGET_MISSING;
 	found->folder_status = folder.folder_status;
 	found->base[0] = '\0';
@@ -275,6 +278,8 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 	if (result == 0 && output->is_late && has_hidden_name(output))
 		result = cw_error_set(error, -EPERM,
 				      "hidden files are written by the rules of the start only");
+	if (result == 0 && has_hook)
+		result = cw_opener_add_hook(opener, output, found->number, wanted->hook, error);
 	if (result == 0) {
 		opener->outputs.at[found->number] = output;
 		return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of an opener, for its sources: opener.c (rights, folders), opener_outputs.c,
- * opener_files.c. */
+ * opener_files.c, opener_hooks.c. */
 #ifndef CW_CORE_OUTPUT_OPENER_PARTS_H
 #define CW_CORE_OUTPUT_OPENER_PARTS_H
 
@@ -27,6 +27,8 @@ struct output {
 	bool sync;
 	struct cw_access access;
 	bool has_opened; /* a file was opened: nothing is adopted any more */
+	bool has_hook;
+	bool is_given; /* published files are given to the user of the hooks */
 	uint32_t file_count;
 	size_t fixed_bytes;
 	char *path; /* is_fixed: the given one */
@@ -48,6 +50,7 @@ struct file {
 	struct cw_entry entry;
 	struct cw_outfile_options options;
 	uint32_t output;
+	bool was_given; /* belongs to the user of the hooks */
 };
 
 struct files {
@@ -70,6 +73,7 @@ struct cw_opener {
 	char *rules;           /* path; NULL: none */
 	char *socket;
 	struct stat socket_status;
+	struct cw_opener_hooks hooks;
 	struct outputs outputs;
 	struct files files;
 	struct cw_u32s free_files;
@@ -101,6 +105,22 @@ int cw_opener_may_write(int folder_fd);
 /* Whether the components are names: none is empty, "." or "..", and none is hidden unless allowed.
  */
 bool cw_opener_has_only_names(const char *path, bool may_be_hidden);
+/* Tells the process that runs hooks of an output that is not in the table yet. Returns 0 or a
+ * negative errno. */
+int cw_opener_add_hook(struct cw_opener *opener, struct output *output, uint32_t number,
+		       const char *rule, struct cw_error *error);
+void cw_opener_drop_hook(const struct cw_opener *opener, uint32_t number);
+
+/* Asks for the hook of an output, if it has one, for the file. Returns 0 or a negative errno. */
+int cw_opener_ask_hook(const struct cw_opener *opener, uint32_t number, const char *path);
+
+/* Gives an unpublished file to the user of the hooks, if it has to be. Returns 0 or a negative
+ * errno. */
+int cw_opener_give(struct cw_opener *opener, struct file *file);
+
+/* Passes on the rules file that has this status. Returns 0 or a negative errno. */
+int cw_opener_pass_rules(const struct cw_opener *opener, const struct stat *status,
+			 struct cw_error *error);
 
 /* Whether a path, from the folder of the output's place on, is a name of the output. */
 bool cw_opener_is_name(const struct output *output, const char *name);

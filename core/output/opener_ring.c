@@ -203,6 +203,14 @@ static int init_adopted(struct file *file, const struct output *output,
 	return 0;
 }
 
+/* Published files may have been given to the user of the hooks. */
+static bool is_owner(const struct cw_opener *opener, const struct output *output,
+		     const struct stat *status)
+{
+	return status->st_uid == cw_opener_owner(opener, output->is_roots) ||
+	       (output->is_given && status->st_uid == opener->hooks.user);
+}
+
 int cw_opener_adopt(struct cw_opener *opener, const struct cw_opener_adoptee *adoptee,
 		    uint32_t *handle)
 {
@@ -223,9 +231,9 @@ int cw_opener_adopt(struct cw_opener *opener, const struct cw_opener_adoptee *ad
 	result = folder.ops->status(&folder, name, &status);
 	if (result)
 		return result == -ENOENT ? -ESTALE : result;
-	if (!S_ISREG(status.st_mode) || status.st_nlink != 1 || status.st_uid != folder.owner ||
-	    status.st_dev != adoptee->device || status.st_ino != adoptee->inode ||
-	    (uint64_t)status.st_size != adoptee->bytes ||
+	if (!S_ISREG(status.st_mode) || status.st_nlink != 1 ||
+	    !is_owner(opener, output, &status) || status.st_dev != adoptee->device ||
+	    status.st_ino != adoptee->inode || (uint64_t)status.st_size != adoptee->bytes ||
 	    status.st_mtim.tv_sec != adoptee->time.tv_sec ||
 	    status.st_mtim.tv_nsec != adoptee->time.tv_nsec)
 		return -ESTALE;
@@ -233,6 +241,7 @@ int cw_opener_adopt(struct cw_opener *opener, const struct cw_opener_adoptee *ad
 	if (result)
 		return result;
 	result = init_adopted(opener->files.at[*handle], output, adoptee);
+	opener->files.at[*handle]->was_given = status.st_uid != folder.owner;
 	if (result)
 		cw_opener_forget(opener, *handle);
 	return result;

@@ -33,6 +33,8 @@ struct round {
 		int socket;
 		struct cw_opener_answer answer;
 		uint32_t folder; /* in `folders` */
+		uint32_t handle;
+		bool is_kept;
 	} delayed[CW_OPENER_CHANNELS];
 	uint32_t delayed_count;
 };
@@ -70,6 +72,7 @@ static void fill_found(struct cw_opener_message *message, const struct cw_opener
 	message->answer.handle = found->number;
 	message->answer.kind = found->kind;
 	message->answer.owner = found->owner;
+	message->answer.given_to = found->given_to;
 	message->answer.status = found->status;
 	message->answer.folder_status = found->folder_status;
 	cw_opener_put(message, found->base);
@@ -81,8 +84,8 @@ static int answer_add(struct round *round)
 	struct cw_opener_found found = {0};
 	struct cw_opener_output output;
 	const struct cw_access *access = &message->request.access;
-	const char *texts[4];
-	int result = cw_opener_texts(message, texts, 4);
+	const char *texts[5];
+	int result = cw_opener_texts(message, texts, 5);
 
 	if (access->file_mode & ~0666u || access->folder_mode & ~0777u)
 		return -EINVAL;
@@ -96,6 +99,7 @@ static int answer_add(struct round *round)
 	    .prefix = texts[1],
 	    .suffix = texts[2],
 	    .ring = texts[3],
+	    .hook = texts[4],
 	    .is_fixed = message->request.flags & CW_OPENER_FIXED,
 	    .no_clobber = message->request.flags & CW_OPENER_NO_CLOBBER,
 	    .sync = message->request.flags & CW_OPENER_SYNC,
@@ -170,6 +174,17 @@ static int add_folder(struct round *round, uint32_t handle)
 	return (int)round->folder_count++;
 }
 
+/* Asks for the hook of a published file; if it `is_kept`, its number is free from now on. Returns 0
+ * or a negative errno. */
+static int run_hook(struct round *round, uint32_t handle, bool is_kept)
+{
+	int result = cw_opener_run_hook(round->opener, handle);
+
+	if (is_kept)
+		cw_opener_forget(round->opener, handle);
+	return result;
+}
+
 /* Returns whether the answer waits for the end of the round. */
 static bool answer_publish(struct round *round, int socket)
 {
@@ -178,6 +193,7 @@ static bool answer_publish(struct round *round, int socket)
 	struct cw_entry_outcome outcome = {.step = "rename to"};
 	const char *base = NULL;
 	int result = cw_opener_texts(&round->request, &base, 1);
+	const bool is_kept = request->flags & CW_OPENER_KEEPS;
 	const struct cw_entry *entry;
 	int folder = -1;
 
@@ -197,12 +213,14 @@ static bool answer_publish(struct round *round, int socket)
 		if (folder < 0)
 			answer->sync_failure = folder;
 	}
-	if (request->flags & CW_OPENER_KEEPS)
-		cw_opener_forget(round->opener, request->handle);
-	if (folder < 0)
+	if (folder < 0) {
+		answer->hook_failure = run_hook(round, request->handle, is_kept);
 		return false;
+	}
 	round->delayed[round->delayed_count].socket = socket;
 	round->delayed[round->delayed_count].folder = (uint32_t)folder;
+	round->delayed[round->delayed_count].handle = request->handle;
+	round->delayed[round->delayed_count].is_kept = is_kept;
 	round->delayed[round->delayed_count++].answer = *answer;
 	return true;
 }
@@ -359,6 +377,9 @@ static void end_round(struct round *round)
 		round->answer.answer = round->delayed[i].answer;
 		round->answer.answer.sync_failure =
 		    round->folders[round->delayed[i].folder].sync_failure;
+		/* Synced before its hook may copy and remove it. */
+		round->answer.answer.hook_failure =
+		    run_hook(round, round->delayed[i].handle, round->delayed[i].is_kept);
 		send_answer(round->delayed[i].socket, &round->answer, &round->error);
 	}
 	round->folder_count = round->delayed_count = 0;

@@ -10,7 +10,7 @@
 #include "core/output/opener.h"
 
 enum cw_opener_call {
-	CW_OPENER_ADD,  /* an output: texts path, prefix, suffix, ring */
+	CW_OPENER_ADD,  /* an output: texts path, prefix, suffix, ring, hook */
 	CW_OPENER_FIND, /* an output again */
 	CW_OPENER_DROP, /* handle: the heir */
 	CW_OPENER_OPEN, /* text path */
@@ -30,14 +30,24 @@ enum cw_opener_call {
 	CW_OPENER_CALLS,
 };
 
+/* Calls to the process that runs hooks, which answers none of them: from the one that opens files,
+ * or from a process that opens its own. `output`: an output with a hook. */
+enum cw_hook_call {
+	CW_HOOK_ADD = 64, /* from now on these are the output's; text: its rule's name */
+	CW_HOOK_RUN,      /* the output has a new file; text: its path */
+	CW_HOOK_DROP,
+	CW_HOOK_RULES, /* the rules file has changed; with its descriptor */
+};
+
 enum cw_opener_request_flag {
 	CW_OPENER_FIXED = 4,
 	CW_OPENER_NO_CLOBBER = 8,
 	CW_OPENER_SYNC = 16,
 	CW_OPENER_REPLACES = 128, /* a rename */
+	CW_HOOK_ROOTS = 256,      /* CW_HOOK_RUN: the file is root's */
 };
 
-#define CW_OPENER_TEXTS_MAX 4u
+#define CW_OPENER_TEXTS_MAX 5u
 #define CW_OPENER_TEXT_BYTES (CW_OPENER_TEXTS_MAX * (PATH_MAX + 1u))
 
 struct cw_opener_request {
@@ -62,11 +72,12 @@ struct cw_opener_answer {
 	uint32_t obstacle;    /* publish: type of file */
 	uint32_t handle;
 	uint32_t kind; /* enum cw_entry_kind, enum cw_target_kind */
-	uint32_t owner;
+	uint32_t owner, given_to;
 	uint64_t device, inode;
 	uint64_t bytes; /* published length, free space */
 	struct timespec time;
 	struct stat status, folder_status;
+	int32_t hook_failure; /* publish: its hook was refused, negative errno */
 };
 
 /* A message as it is on the wire: the head, then the texts, each with its NUL. */

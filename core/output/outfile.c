@@ -202,6 +202,11 @@ bool cw_outfile_is_published(const struct cw_outfile *file)
 	return file->entry.kind == CW_ENTRY_PUBLISHED;
 }
 
+int cw_outfile_hook_failure(const struct cw_outfile *file)
+{
+	return file->hook_failure;
+}
+
 const char *cw_outfile_flaw(const struct cw_outfile *file)
 {
 	return file->flaw;
@@ -347,6 +352,7 @@ static int publish_part(struct cw_outfile *file, struct cw_error *error)
 				    outcome.obstacle ? cw_target_describe_status(&obstacle)
 						     : reason_of(status),
 				    entry->part_path);
+	file->hook_failure = outcome.hook_failure;
 	if (outcome.sync_failure) {
 		file->flaw = "its folder was not synced";
 		file->flaw_failure = outcome.sync_failure;

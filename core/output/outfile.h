@@ -102,6 +102,9 @@ bool cw_outfile_was_created(const struct cw_outfile *file);
 /* Returns whether the file has its name, also if publishing it returned a failure. */
 bool cw_outfile_is_published(const struct cw_outfile *file);
 
+/* Returns 0, or why the process that runs hooks was not told of the published file (-errno). */
+int cw_outfile_hook_failure(const struct cw_outfile *file);
+
 /* Returns what a published, complete file lacks, as "its folder was not synced"; NULL: nothing. */
 const char *cw_outfile_flaw(const struct cw_outfile *file);
 

@@ -31,6 +31,7 @@ struct cw_outfile {
 	int close_failure; /* failure of fdatasync or close; permanent: data may be lost */
 	const char *flaw;  /* what a complete file lacks; NULL: nothing */
 	int flaw_failure;  /* why (negative errno) */
+	int hook_failure;  /* why its hook was refused (negative errno) */
 
 	/* Bytes: written by outfile_write.c. */
 	uint64_t reached;         /* see cw_outfile_reached; while direct, the value before it */

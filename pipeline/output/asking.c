@@ -217,7 +217,8 @@ static int publish_asked(void *context, struct cw_entry *entry, struct cw_entry_
 	*outcome =
 	    (struct cw_entry_outcome){.step = answer->step ? "open the folder of" : "rename to",
 				      .obstacle = answer->obstacle,
-				      .sync_failure = answer->sync_failure};
+				      .sync_failure = answer->sync_failure,
+				      .hook_failure = answer->hook_failure};
 	if (result == 0) {
 		entry->published_bytes = (off_t)answer->bytes;
 		entry->published_time = answer->time;
@@ -309,6 +310,7 @@ static int take_found(struct cw_asking *asking, struct channel *channel,
 	if (result == 0) {
 		*found = (struct cw_opener_found){.number = answer->handle,
 						  .owner = answer->owner,
+						  .given_to = answer->given_to,
 						  .kind = (enum cw_target_kind)answer->kind,
 						  .status = answer->status,
 						  .folder_status = answer->folder_status};
@@ -333,6 +335,7 @@ int cw_asking_add(struct cw_asking *asking, const struct cw_opener_output *outpu
 	cw_opener_put(message, output->prefix);
 	cw_opener_put(message, output->suffix);
 	cw_opener_put(message, output->ring ? output->ring : "");
+	cw_opener_put(message, output->hook ? output->hook : "");
 	return take_found(asking, channel, found, error);
 }
 

@@ -198,6 +198,7 @@ struct cw_output {
 	bool is_asked;  /* another process opens its files... */
 	uint32_t asked; /* ...and knows the output by this number */
 	uid_t owner;    /* is_asked: user that its files belong to */
+	uid_t given_to; /* is_asked: user that its published files belong to */
 };
 CW_ASSERT_LINE(struct cw_output, leaves_at);
 CW_ASSERT_LINE(struct cw_output, limits);

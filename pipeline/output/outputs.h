@@ -30,6 +30,7 @@ struct cw_found_target {
 	bool is_asked;   /* another process opens its files */
 	uint32_t number; /* there */
 	uid_t owner;     /* is_asked: user that its files belong to */
+	uid_t given_to;  /* is_asked: user that its published files belong to */
 };
 
 struct cw_bytes {

@@ -304,7 +304,8 @@ static int publish_file(const struct cw_outputs *outputs, struct cw_output *outp
 		}
 	}
 	if (file->cache.is_regular && output->rule->hook && options->on_file)
-		options->on_file(options->context, output->rule, file->path);
+		options->on_file(options->context, output->rule, file->path,
+				 cw_outfile_hook_failure(file->outfile));
 	if (!cw_outfile_flaw(file->outfile))
 		return result;
 	atomic_fetch_add_explicit(&output->shared.failures, 1, memory_order_relaxed);

@@ -129,8 +129,9 @@ struct cw_pipeline_options {
 	/* Reports to the user. Called from any thread, perhaps several at once. */
 	void (*tell)(void *context, enum cw_severity severity, const char *text);
 	/* Called when a regular file of a rule with a hook got its name; from any thread, so it
-	 * must return soon. NULL: hooks are not run. */
-	void (*on_file)(void *context, const struct cw_rule *rule, const char *path);
+	 * must return soon. With `output.opener` its process has asked for the hook: `failure` is 0
+	 * or the negative errno of that. NULL: hooks are not run. */
+	void (*on_file)(void *context, const struct cw_rule *rule, const char *path, int failure);
 	/* Called once, before the threads start; may be NULL. Nothing was written yet, so the
 	 * process may still exit. */
 	void (*on_ready)(void *context);

@@ -73,7 +73,8 @@ static const struct cw_folder *folder_of(const struct adoption *adoption)
 static bool is_ours(const struct adoption *adoption, const struct stat *status)
 {
 	return S_ISREG(status->st_mode) && status->st_nlink == 1 &&
-	       status->st_uid == folder_of(adoption)->owner;
+	       (status->st_uid == folder_of(adoption)->owner ||
+		(adoption->output->is_asked && status->st_uid == adoption->output->given_to));
 }
 
 static bool is_as_listed(const struct adoption *adoption, const struct stat *status,

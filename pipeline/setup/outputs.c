@@ -51,6 +51,7 @@ void cw_setup_found(struct cw_output *output, const struct cw_found_target *foun
 	output->is_asked = found->is_asked;
 	output->asked = found->number;
 	output->owner = found->owner;
+	output->given_to = found->given_to;
 }
 
 /*

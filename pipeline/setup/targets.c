@@ -158,6 +158,7 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	    .no_clobber = claims->run->options.output.no_clobber,
 	    .sync = claims->run->options.output.sync,
 	    .access = name->rule->access,
+	    .hook = name->rule->hook ? name->rule->name : NULL,
 	};
 	int result;
 
@@ -172,6 +173,7 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 		claims->found.is_asked = true;
 		claims->found.number = found->number;
 		claims->found.owner = found->owner;
+		claims->found.given_to = found->given_to;
 	}
 	return result;
 }
@@ -204,7 +206,7 @@ static int find_target(struct cw_claims *claims, const struct name *name,
 	result = ask(claims, name, &found, error);
 	if (result)
 		return result;
-	query->owner = found.owner;
+	query->owner = found.given_to;
 	*target = (struct cw_target){
 	    .kind = found.kind,
 	    .descriptor = -1,

@@ -89,11 +89,28 @@ static int open_metrics(struct cw_session *run)
 	return result == -ENOMEM || result == -EIO ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
-static void run_hook(void *context, const struct cw_rule *rule, const char *path)
+static void run_hook(void *context, const struct cw_rule *rule, const char *path, int failure)
 {
 	const struct cw_session *run = context;
 
-	cw_hooks_run_any(run->hooks, rule->name, rule->hook, path);
+	if (run->is_live)
+		cw_hooks_count_any(run->hooks, rule->name, path, failure);
+	else
+		cw_hooks_run_any(run->hooks, (uint32_t)(rule - run->options->rules->rules),
+				 rule->name, path);
+}
+
+/* A split asks for its hooks itself. */
+static int name_hooks(const struct cw_session *run)
+{
+	const struct cw_rules *rules = run->options->rules;
+	int result = 0;
+
+	for (uint32_t index = 0; index < rules->count && result == 0; index++) {
+		if (run->hooks && !run->is_live && rules->rules[index].hook)
+			result = cw_hooks_add(run->hooks, index, rules->rules[index].name);
+	}
+	return result < 0 ? cw_fail("cannot ask for hooks: %s", strerror(-result)) : 0;
 }
 
 static void kill_hooks(struct cw_session *run)
@@ -282,6 +299,8 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 		cw_complain("%s", error.text);
 		result = error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 	}
+	if (result == 0)
+		result = name_hooks(&run);
 	if (result)
 		goto out;
 	filled.on_reloaded = on_reloaded;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files of a live capture: who they belong to, and the process that opens them. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,21 +9,30 @@
 #include "pipeline/output/asking.h"
 #include "tools/commands/run.h"
 #include "tools/process/confine.h"
+#include "tools/process/hooks.h"
 #include "tools/process/opener_process.h"
-#include "tools/process/owner.h"
+#include "tools/request/request.h"
 
-/* The user who called sudo, else the one that captures; started by another user than root: that
- * user, without choice. Returns 1 if `owner` is filled. */
-static int find_owner(const struct cw_confine_options *confine, struct cw_opener_owner *owner,
-		      struct cw_error *error)
+/* Says what becomes of files with a hook. */
+static int set_hooks(struct cw_session *run, const struct cw_confine_options *confine,
+		     struct cw_error *error)
 {
-	uid_t user;
-	int result = cw_owner_find(owner);
+	struct cw_opener_owner user;
+	uid_t capture = geteuid();
+	int result = cw_arguments_find_hook_user(run->arguments, &user, error);
 
-	if (result)
+	if (result < 0)
 		return result;
-	result = cw_confine_find_user(confine, &user, error);
-	return result < 0 || geteuid() != 0 ? result : cw_owner_of_user(user, owner);
+	cw_opener_set_hooks(
+	    run->opener,
+	    &(struct cw_opener_hooks){
+		.socket = run->hooks ? cw_hooks_socket(run->hooks) : -1,
+		.may_be_root = cw_confine_find_user(confine, &capture, NULL) == 0 && !capture,
+		.has_user = result > 0,
+		.user = user.user,
+		.group = user.group});
+	free((gid_t *)(uintptr_t)user.groups);
+	return 0;
 }
 
 static int allow_folders(struct cw_opener *opener, const struct cw_arguments *arguments,
@@ -50,6 +60,8 @@ static int start_opener(void *context, struct cw_asking **asking, struct cw_erro
 
 	cw_opener_free(run->opener);
 	run->opener = NULL;
+	if (run->hooks)
+		cw_hooks_leave(run->hooks); /* only the opener can ask for hooks */
 	if (result < 0)
 		return result;
 	run->opener_pid = process.pid;
@@ -65,12 +77,14 @@ static int start_opener(void *context, struct cw_asking **asking, struct cw_erro
 int cw_session_make_opener(struct cw_session *run, const struct cw_confine_options *confine,
 			   struct cw_pipeline_options *options, struct cw_error *error)
 {
-	int result = find_owner(confine, &run->owner, error);
+	int result = cw_arguments_find_owner(run->arguments, &run->owner, error);
 
 	if (result >= 0)
 		result = cw_opener_new(&run->opener, result ? &run->owner : NULL);
 	if (result == -ENOMEM)
 		return cw_error_set(error, result, "no memory for the table of outputs");
+	if (result == 0)
+		result = set_hooks(run, confine, error);
 	if (result == 0)
 		result = allow_folders(run->opener, run->arguments, error);
 	if (result == 0 && cw_session_can_reload(run))

@@ -49,7 +49,7 @@ int cw_command_split(const struct cw_arguments *arguments)
 	if (result == 0 && cw_rules_check_hooks(&request.rules, &has_hooks, &error) < 0)
 		result = cw_refuse("%s", error.text);
 	if (result == 0 && has_hooks)
-		result = cw_arguments_start_hooks(arguments, &hooks);
+		result = cw_arguments_start_hooks(arguments, &request.rules, &hooks);
 	if (result == 0) {
 		request.options.match.compiler = cw_arguments_start_compiler(arguments);
 		result = cw_run(arguments, &request.options, hooks, &notify);

@@ -126,6 +126,7 @@ struct cw_live_arguments {
 	const char *metrics;
 	const char *control;     /* also of stats, top and control */
 	const char *user;        /* -Z */
+	const char *hook_user;   /* --hook-user */
 	struct cw_words folders; /* --allow-folder */
 	const char *pin;
 	uint64_t realtime;

@@ -240,7 +240,7 @@ static int drop_privileges(const struct cw_confine_options *options,
 	const bool is_capture = options->role == CW_CONFINE_CAPTURE;
 	const bool is_opener = options->role == CW_CONFINE_OPENER;
 	bool keeps[CW_ARRAY_COUNT(opener_keeps)];
-	bool keeps_raw, keeps_nice, keeps_files, can_bound;
+	bool keeps_raw, keeps_nice, keeps_files, keeps_ids, can_bound;
 	int result;
 
 	if (capng_get_caps_process())
@@ -250,6 +250,9 @@ static int drop_privileges(const struct cw_confine_options *options,
 	    is_capture && options->keep_raw && capng_have_capability(CAPNG_PERMITTED, CAP_NET_RAW);
 	keeps_nice = is_capture && options->keep_nice &&
 		     capng_have_capability(CAPNG_PERMITTED, CAP_SYS_NICE);
+	keeps_ids = options->role == CW_CONFINE_HOOKS && options->keep_ids &&
+		    capng_have_capability(CAPNG_PERMITTED, CAP_SETUID) &&
+		    capng_have_capability(CAPNG_PERMITTED, CAP_SETGID);
 	keeps_files = is_capture && identity->user == 0 &&
 		      capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 
@@ -270,6 +273,10 @@ static int drop_privileges(const struct cw_confine_options *options,
 	if (keeps_files) {
 		keep(CAP_DAC_OVERRIDE);
 		keep(CAP_FOWNER);
+	}
+	if (keeps_ids) {
+		keep(CAP_SETUID);
+		keep(CAP_SETGID);
 	}
 	for (size_t i = 0; i < CW_ARRAY_COUNT(opener_keeps); i++) {
 		if (keeps[i])

@@ -55,6 +55,8 @@ struct cw_confine_options {
 	/* An opener: the folders and files that it may write. */
 	const struct cw_landlock_rule *files;
 	uint32_t file_count;
+	/* Hooks: keep CAP_SETUID and CAP_SETGID if present, so that hooks run as other users. */
+	bool keep_ids;
 	/* A compiler: allow queries of name servers, and reading of all files. */
 	bool resolves;
 };

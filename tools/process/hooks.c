@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture's side of the hooks: starts the process that runs them (hooks_runner.c), sends it one
- * request per file, and receives the number of failures at the end. A request is one message, so
- * any thread may send.
+ * The capture's side of the hooks: starts the process that runs them (hooks_runner.c), and receives
+ * the number of failures at the end. A run without an opener also sends it one request per file; a
+ * request is one message, so any thread may send.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/process/hooks.h"
+#include "core/output/opener_wire.h"
 #include "tools/process/hooks_parts.h"
 #include "tools/text/complain.h"
 
@@ -23,6 +26,7 @@
 
 struct cw_hooks {
 	int fd;
+	int requests_fd; /* -1: the opener has it */
 	pid_t pid;
 	/* one increment a hook: sequentially consistent order costs nothing */
 	_Atomic uint64_t run;    /* hooks requested */
@@ -46,35 +50,54 @@ static int make_sockets(int sockets[2])
 	return result;
 }
 
+static void close_all(int *sockets, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (sockets[i] >= 0)
+			close(sockets[i]);
+	}
+}
+
+/* A sender waits for room so long; whoever sends is the opener, or any thread of this process. */
+static int limit_wait(int fd)
+{
+	const struct timeval wait = {.tv_sec = SEND_PATIENCE_MS / 1000};
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ? -errno : 0;
+}
+
 static int start_runner(struct cw_hooks *hooks, const struct cw_hooks_options *options)
 {
 	sigset_t all, before;
-	int sockets[2] = {-1, -1};
+	int sockets[4] = {-1, -1, -1, -1}; /* here, there; requests: here, there */
 	int32_t hello = -EPIPE;
 	int result = make_sockets(sockets);
 
-	if (result)
-		goto out;
+	if (result == 0)
+		result = make_sockets(sockets + 2);
+	if (result == 0)
+		result = limit_wait(sockets[2]);
+	if (result) {
+		close_all(sockets, CW_ARRAY_COUNT(sockets));
+		return result;
+	}
 	/* Signal handlers of this process must not run in the child. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	hooks->pid = fork();
 	if (hooks->pid == 0)
-		cw_hooks_main(sockets[1], options);
+		cw_hooks_main(sockets[1], sockets[3], options);
 	result = hooks->pid < 0 ? -errno : 0;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (result)
-		goto out;
 	close(sockets[1]);
-	sockets[1] = -1;
-	while (recv(sockets[0], &hello, sizeof(hello), 0) < 0 && errno == EINTR)
-		;
-	result = hello;
-out:
-	if (sockets[1] >= 0)
-		close(sockets[1]);
+	close(sockets[3]);
 	hooks->fd = sockets[0];
-	return result;
+	hooks->requests_fd = sockets[2];
+	if (result)
+		return result;
+	while (recv(hooks->fd, &hello, sizeof(hello), 0) < 0 && errno == EINTR)
+		;
+	return hello;
 }
 
 int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *options,
@@ -89,7 +112,7 @@ int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *optio
 		return cw_error_set(error, -ENOMEM, "out of memory for hooks");
 	if (!chosen.time_ms)
 		chosen.time_ms = CW_HOOK_TIME_MS_DEFAULT;
-	made->fd = -1;
+	made->fd = made->requests_fd = -1;
 	result = start_runner(made, &chosen);
 	if (result) {
 		cw_hooks_free(made);
@@ -100,55 +123,70 @@ int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *optio
 	return 0;
 }
 
-/* Appends a word with its NUL; returns false if the message is full. */
-static bool put_word(char *message, size_t *used, const char *word)
-{
-	size_t bytes = strlen(word) + 1;
+/* ---- requests ---- */
 
-	if (bytes > CW_HOOK_BYTES_MAX - *used)
-		return false;
-	memcpy(message + *used, word, bytes);
-	*used += bytes;
-	return true;
+/* Sends a request with a text. */
+static int request(const struct cw_hooks *hooks, enum cw_hook_call call, uint32_t output,
+		   const char *text)
+{
+	struct cw_opener_message *message = malloc(sizeof(*message));
+	int result;
+
+	if (!message)
+		return -ENOMEM;
+	message->request = (struct cw_opener_request){.call = call, .output = output};
+	message->text_bytes = 0;
+	message->fd = -1;
+	cw_opener_put(message, text);
+	result = cw_opener_send(hooks->requests_fd, message, sizeof(message->request));
+	free(message);
+	return result;
 }
 
-static bool send_message(const struct cw_hooks *hooks, const char *message, size_t bytes)
+int cw_hooks_add(struct cw_hooks *hooks, uint32_t output, const char *name)
+{
+	return request(hooks, CW_HOOK_ADD, output, name);
+}
+
+void cw_hooks_count_any(struct cw_hooks *hooks, const char *name, const char *path, int failure)
+{
+	atomic_fetch_add(&hooks->run, 1);
+	if (!failure)
+		return;
+	atomic_fetch_add(&hooks->unsent, 1);
+	cw_complain("rule %s: cannot run its hook for %s: request not accepted", name, path);
+}
+
+void cw_hooks_run_any(struct cw_hooks *hooks, uint32_t output, const char *name, const char *path)
+{
+	cw_hooks_count_any(hooks, name, path, request(hooks, CW_HOOK_RUN, output, path));
+}
+
+int cw_hooks_socket(const struct cw_hooks *hooks)
+{
+	return hooks->requests_fd;
+}
+
+void cw_hooks_leave(struct cw_hooks *hooks)
+{
+	close(hooks->requests_fd);
+	hooks->requests_fd = -1;
+}
+
+/* ---- the end ---- */
+
+static bool send_byte(const struct cw_hooks *hooks, char byte)
 {
 	struct pollfd fd = {.fd = hooks->fd, .events = POLLOUT};
 
 	for (;;) {
-		if (send(hooks->fd, message, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		if (send(hooks->fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return true;
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN || poll(&fd, 1, SEND_PATIENCE_MS) <= 0)
 			return false;
 	}
-}
-
-void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *words,
-		      const char *path)
-{
-	char *message = malloc(CW_HOOK_BYTES_MAX);
-	size_t used = 0;
-	bool has_room = message && put_word(message, &used, name);
-
-	atomic_fetch_add(&hooks->run, 1);
-	for (; has_room && *words; words++)
-		has_room = put_word(message, &used, *words);
-	/* A leading "./" keeps a file name from being read as an option. */
-	if (has_room && path[0] == '-') {
-		memcpy(message + used, "./", cw_min_size(2, CW_HOOK_BYTES_MAX - used));
-		used += 2;
-		has_room = used < CW_HOOK_BYTES_MAX;
-	}
-	has_room = has_room && put_word(message, &used, path);
-	if (!has_room || !send_message(hooks, message, used)) {
-		atomic_fetch_add(&hooks->unsent, 1);
-		cw_complain("rule %s: cannot run its hook for %s: request not accepted", name,
-			    path);
-	}
-	free(message);
 }
 
 int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result *result)
@@ -161,8 +199,7 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 
 	*result = (struct cw_hooks_result){.run = atomic_load(&hooks->run),
 					   .failed = atomic_load(&hooks->unsent)};
-	/* Not empty: recv() returns 0 for an empty message as for a closed socket. */
-	if (!hooks->is_ending && !send_message(hooks, CW_HOOKS_LAST, sizeof(CW_HOOKS_LAST)))
+	if (!hooks->is_ending && !send_byte(hooks, CW_HOOKS_LAST))
 		return -EPIPE;
 	hooks->is_ending = true;
 	while ((ready = poll(fds, 2, -1)) < 0 && errno == EINTR)
@@ -181,15 +218,14 @@ int cw_hooks_finish(struct cw_hooks *hooks, int wake_fd, struct cw_hooks_result 
 void cw_hooks_kill(struct cw_hooks *hooks)
 {
 	/* If it fails, the process that runs hooks has died, which cw_hooks_finish reports. */
-	(void)send_message(hooks, CW_HOOKS_KILL, sizeof(CW_HOOKS_KILL));
+	(void)send_byte(hooks, CW_HOOKS_KILL);
 }
 
 void cw_hooks_free(struct cw_hooks *hooks)
 {
 	if (!hooks)
 		return;
-	if (hooks->fd >= 0)
-		close(hooks->fd);
+	close_all((int[]){hooks->fd, hooks->requests_fd}, 2);
 	if (hooks->pid > 0)
 		waitpid(hooks->pid, NULL, WNOHANG); /* it may still wait for hooks */
 	free(hooks);

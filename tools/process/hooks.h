@@ -2,15 +2,20 @@
 /*
  * Hooks: programs that run after each completed file (-z, a rule's `hook`). A separate process
  * starts and watches them, because a confined capture cannot start programs. That process is forked
- * while the capture has one thread and its privileges; it switches to the capture's user and gives
- * up all capabilities for good, so its hooks have none. There is no shell: the words are passed
- * unchanged, with the file's name as the last one. Standard input of a hook is empty, its output
- * goes to standard error.
+ * while the capture has one thread and its privileges. It knows the commands from the rules in
+ * memory, and after a reload from the rules file: no request holds a command. In a live capture the
+ * process that opens files tells it of each published file (core/output/opener_hooks.c), the
+ * capture cannot. Hooks run as the user that the files belong to, without capabilities. There is no
+ * shell: the words are passed unchanged, with the file's name as the last one. Standard input of a
+ * hook is empty, its output goes to standard error.
  *
- *   cw_hooks_start()    one thread, not confined yet
- *   cw_hooks_run_any()  any thread, once a file has its final name
- *   cw_hooks_finish()   waits for all hooks
- *   cw_hooks_kill()     ends that wait soon
+ *   cw_hooks_start()      one thread, not confined yet
+ *   cw_hooks_add()        no opener: names the hook of an output
+ *   cw_hooks_run_any()    no opener: any thread, once a file has its final name
+ *   cw_hooks_leave()      the opener has the socket of cw_hooks_socket now
+ *   cw_hooks_count_any()  any thread, for each file whose hook the opener asked for
+ *   cw_hooks_finish()     waits for all hooks
+ *   cw_hooks_kill()       ends that wait soon
  */
 #ifndef CW_TOOLS_PROCESS_HOOKS_H
 #define CW_TOOLS_PROCESS_HOOKS_H
@@ -28,12 +33,23 @@
 #define CW_HOOK_PATH_BYTES 4098u /* part of these: the longest file name with "./" and NUL */
 
 struct cw_hooks;
+struct cw_hooks_table;
+struct cw_opener_owner;
 
 struct cw_hooks_options {
 	uint32_t time_ms; /* time limit; then the hook's process group is killed; 0: default */
-	/* called in the new process; a negative errno refuses the start; may be NULL */
+	/* called in the new process; a negative errno refuses the start; may be NULL: then hooks
+	 * keep all rights of this process */
 	int (*on_start)(void *context);
+	/* Called in the new process: calls cw_hooks_table_add for each rule with a hook, of the
+	 * start's rules (fd -1) or of the rules file that `fd` leads to (takes it). Returns 0 or a
+	 * negative errno: the rules file cannot be read or trusted. */
+	int (*load)(void *context, int fd, struct cw_hooks_table *table);
 	void *context;
+	/* Borrow until cw_hooks_start returns. Hooks run as `user`; NULL: as the owner of files,
+	 * but as the user of this process if files are root's; NULL: always as that user. */
+	const struct cw_opener_owner *owner;
+	const struct cw_opener_owner *user;
 };
 
 struct cw_hooks_result {
@@ -45,10 +61,24 @@ struct cw_hooks_result {
 int cw_hooks_start(struct cw_hooks **hooks, const struct cw_hooks_options *options,
 		   struct cw_error *error);
 
-/* Requests the command `words` (NULL-terminated) followed by `path`, for the rule `name`. Waits at
- * most 1 s for room in the socket; after that the hook counts as failed. */
-void cw_hooks_run_any(struct cw_hooks *hooks, const char *name, char *const *words,
-		      const char *path);
+/* Adds the command of the rule `name`. Returns 0 or -ENOMEM. */
+int cw_hooks_table_add(struct cw_hooks_table *table, const char *name, char *const *words);
+
+/* Without an opener: from now on these are the hooks of the output. Returns 0 or a negative errno.
+ */
+int cw_hooks_add(struct cw_hooks *hooks, uint32_t output, const char *name);
+
+/* Without an opener: requests the hook of the output's rule `name` for the file. Waits at most 1 s
+ * for room in the socket; after that the hook counts as failed. */
+void cw_hooks_run_any(struct cw_hooks *hooks, uint32_t output, const char *name, const char *path);
+
+/* Counts a hook that the opener asked for; `failure` (negative errno): in vain, which is reported.
+ */
+void cw_hooks_count_any(struct cw_hooks *hooks, const char *name, const char *path, int failure);
+
+/* Returns the socket for requests, to be given to the opener; then closes it in this process. */
+int cw_hooks_socket(const struct cw_hooks *hooks);
+void cw_hooks_leave(struct cw_hooks *hooks);
 
 /* Waits for all hooks; no more may be requested. Returns -EINTR if `wake_fd` becomes readable:
  * call again, hooks go on. Returns -EPIPE if the process that runs hooks has died. */

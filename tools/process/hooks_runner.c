@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The process that runs hooks. It accepts requests immediately, so the capture never waits for a
- * hook. Hooks start in order, a few at a time, each in a separate process group: a hook over the
- * time limit is killed with its children, and so are all at the capture's request. Each failure is
- * reported on standard error. If the capture dies, no further hook starts, and this process ends
- * after the last running one.
+ * The process that runs hooks. It accepts requests immediately, so nobody waits for a hook. A
+ * request names an output and a file; the command is that of the output's rule. Hooks start in
+ * order, a few at a time, each in a separate process group and as the user that its file belongs
+ * to: a hook over the time limit is killed with its children, and so are all at the capture's
+ * request. Each failure is reported on standard error. If the capture dies, no further hook starts,
+ * and this process ends after the last running one.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/plural.h"
 #include "core/base/signals.h"
-#include "tools/process/hooks.h"
+#include "core/output/opener_wire.h"
 #include "tools/process/hooks_parts.h"
 #include "tools/text/complain.h"
 
@@ -30,8 +36,9 @@
 
 struct request {
 	struct request *next;
+	const struct cw_opener_owner *user; /* NULL: of this process */
 	size_t bytes;
-	char words[]; /* the message, NUL-terminated words */
+	char words[]; /* NUL-terminated: the rule's name, the command, the file's name */
 };
 
 enum killed {
@@ -48,11 +55,14 @@ struct job {
 };
 
 struct runner {
+	const struct cw_hooks_options *options;
 	int fd;
+	int requests_fd; /* -1: closed */
 	int signal_fd;
-	uint32_t time_ms;
-	struct request *first, *last; /* queue of waiting requests */
-	uint32_t waiting;             /* requests in the queue */
+	struct cw_hooks_table table;   /* commands by rule, as last read */
+	struct cw_hooks_table outputs; /* by output: of the rules that it was made for */
+	struct request *first, *last;  /* queue of waiting requests */
+	uint32_t waiting;              /* requests in the queue */
 	struct job jobs[CW_HOOKS_AT_ONCE];
 	uint32_t running; /* hooks */
 	uint64_t failed;  /* hooks */
@@ -110,11 +120,32 @@ static void drop_waiting(struct runner *runner)
 	runner->waiting = 0;
 }
 
-/* Kills a hook with the processes that it started. */
-static void kill_job(struct job *job, enum killed why)
+/* Becomes the user for good, without any capability: they would outlive the change of user. */
+static int become(const struct runner *runner, const struct cw_opener_owner *user)
 {
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (user && (setgroups(user->group_count, user->groups) ||
+		     setresgid(user->group, user->group, user->group) ||
+		     setresuid(user->user, user->user, user->user)))
+		return -errno;
+	return runner->options->on_start && syscall(SYS_capset, &header, none) ? -errno : 0;
+}
+
+/* Kills a hook with the processes that it started. Another user's processes can be killed only as
+ * that user. */
+static void kill_job(const struct runner *runner, struct job *job, enum killed why)
+{
+	const struct cw_opener_owner *user = job->request->user;
+
 	job->killed = why;
 	kill(-job->pid, SIGKILL);
+	if (!user || user->user == geteuid() || fork() != 0)
+		return;
+	if (become(runner, user) == 0)
+		kill(-job->pid, SIGKILL);
+	_exit(0);
 }
 
 static void kill_all(struct runner *runner)
@@ -122,38 +153,11 @@ static void kill_all(struct runner *runner)
 	drop_waiting(runner);
 	for (uint32_t i = 0; i < CW_HOOKS_AT_ONCE; i++)
 		if (runner->jobs[i].request && !runner->jobs[i].killed)
-			kill_job(&runner->jobs[i], KILLED_BY_SIGNAL);
+			kill_job(runner, &runner->jobs[i], KILLED_BY_SIGNAL);
 }
 
-static void take_message(struct runner *runner)
+static void append(struct runner *runner, struct request *request)
 {
-	static char message[CW_HOOK_BYTES_MAX];
-	struct request *request;
-	ssize_t bytes = recv(runner->fd, message, sizeof(message), MSG_DONTWAIT);
-
-	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (bytes == sizeof(CW_HOOKS_KILL)) {
-		kill_all(runner);
-		return;
-	}
-	if (bytes <= (ssize_t)sizeof(CW_HOOKS_LAST)) {
-		runner->is_over = true;
-		runner->is_lost = bytes <= 0;
-		return;
-	}
-	request = runner->waiting < CW_HOOKS_WAITING_MAX
-		      ? malloc(sizeof(*request) + (size_t)bytes + 1)
-		      : NULL;
-	if (!request) {
-		runner->failed++;
-		cw_complain("rule %s: hook not run: %u are waiting already", message,
-			    runner->waiting);
-		return;
-	}
-	*request = (struct request){.bytes = (size_t)bytes};
-	memcpy(request->words, message, (size_t)bytes);
-	request->words[bytes] = '\0';
 	if (runner->last)
 		runner->last->next = request;
 	else
@@ -162,12 +166,140 @@ static void take_message(struct runner *runner)
 	runner->waiting++;
 }
 
+/* Returns the words and the file's name. A leading "./" keeps that from being read as an option. */
+static struct request *new_request(const struct cw_hook_words *words, const char *path,
+				   const struct cw_opener_owner *user)
+{
+	const char *before = path[0] == '-' ? "./" : "";
+	size_t bytes = words->bytes + strlen(before) + strlen(path) + 1;
+	struct request *request = malloc(sizeof(*request) + bytes);
+
+	if (!request)
+		return NULL;
+	*request = (struct request){.bytes = bytes, .user = user};
+	memcpy(request->words, words->words, words->bytes);
+	strcpy(stpcpy(request->words + words->bytes, before), path);
+	return request;
+}
+
+/* Finds the user that a hook runs as; NULL: that of this process. Returns false for root, which
+ * this process is not: the start refuses such hooks. */
+static bool find_user(const struct runner *runner, bool is_roots,
+		      const struct cw_opener_owner **user)
+{
+	const struct cw_hooks_options *options = runner->options;
+
+	*user = options->user ? options->user : is_roots ? NULL : options->owner;
+	return *user || !is_roots || !options->owner || geteuid() == 0;
+}
+
+static void take_file(struct runner *runner, const struct cw_opener_request *asked,
+		      const char *path)
+{
+	const struct cw_hook_words *words = cw_hooks_table_get(&runner->outputs, asked->output);
+	const struct cw_opener_owner *user;
+	struct request *request = NULL;
+
+	if (!words || !find_user(runner, asked->flags & CW_HOOK_ROOTS, &user)) {
+		runner->failed++;
+		cw_complain("hook not run for %s: %s", path,
+			    words ? "it would run as root" : "its rule has none");
+		return;
+	}
+	if (runner->waiting < CW_HOOKS_WAITING_MAX)
+		request = new_request(words, path, user);
+	if (request) {
+		append(runner, request);
+		return;
+	}
+	runner->failed++;
+	cw_complain("rule %s: hook not run: %u are waiting already", words->words, runner->waiting);
+}
+
+/* Reads the rules again. If it cannot, the capture says why and keeps the rules in force. */
+static void load_again(struct runner *runner, int fd)
+{
+	struct cw_hooks_table table = {0};
+
+	if (runner->options->load(runner->options->context, fd, &table)) {
+		cw_hooks_table_fini(&table);
+		return;
+	}
+	cw_hooks_table_sort(&table);
+	cw_hooks_table_fini(&runner->table);
+	runner->table = table;
+}
+
+static void act_on(struct runner *runner, struct cw_opener_message *message)
+{
+	const struct cw_opener_request *request = &message->request;
+	const char *text;
+
+	if (request->call == CW_HOOK_RULES && message->fd >= 0) {
+		load_again(runner, message->fd);
+		message->fd = -1;
+	} else if (request->call == CW_HOOK_DROP) {
+		cw_hooks_table_set(&runner->outputs, request->output, NULL);
+	} else if (cw_opener_texts(message, &text, 1)) {
+		return;
+	} else if (request->call == CW_HOOK_ADD) {
+		cw_hooks_table_set(&runner->outputs, request->output,
+				   cw_hooks_table_find(&runner->table, text));
+	} else if (request->call == CW_HOOK_RUN) {
+		take_file(runner, request, text);
+	}
+}
+
+/* Takes a request that is there. Returns false if there is none. */
+static bool take_request(struct runner *runner)
+{
+	static struct cw_opener_message message; /* too large for the stack of a hook */
+	int result;
+
+	if (runner->requests_fd < 0)
+		return false;
+	result =
+	    cw_opener_receive(runner->requests_fd, &message, sizeof(message.request), MSG_DONTWAIT);
+	if (result == 0)
+		act_on(runner, &message);
+	if (message.fd >= 0)
+		close(message.fd);
+	if (result == 0 || result == -EBADMSG)
+		return true;
+	if (result != -EAGAIN) { /* nobody asks any more */
+		close(runner->requests_fd);
+		runner->requests_fd = -1;
+	}
+	return false;
+}
+
+/* The capture can say nothing but this: the commands and files come from elsewhere. */
+static void take_message(struct runner *runner)
+{
+	char byte = 0;
+	ssize_t bytes = recv(runner->fd, &byte, sizeof(byte), MSG_DONTWAIT);
+
+	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (bytes <= 0) {
+		runner->is_over = runner->is_lost = true;
+	} else if (byte == CW_HOOKS_KILL) {
+		kill_all(runner);
+	} else if (byte == CW_HOOKS_LAST) {
+		/* Each file was published before the capture ended: its request is there. */
+		while (take_request(runner))
+			;
+		runner->is_over = true;
+	}
+}
+
 /* ---- hooks ---- */
 
-static _Noreturn void become_hook(struct request *request)
+static _Noreturn void become_hook(const struct runner *runner, struct request *request)
 {
 	char *words[WORDS_MAX + 1];
 	sigset_t none;
+	int failure;
 
 	split_words(request, words);
 	setpgid(0, 0);
@@ -175,6 +307,12 @@ static _Noreturn void become_hook(struct request *request)
 		signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	failure = become(runner, request->user);
+	if (failure) {
+		cw_complain("cannot run hook %s as user %u: %s", words[1],
+			    request->user ? request->user->user : geteuid(), strerror(-failure));
+		_exit(NOT_STARTED);
+	}
 	setenv("CAPWEIR_RULE", words[0], 1);
 	execvp(words[1], words + 1);
 	cw_complain("cannot run hook %s: %s", words[1], strerror(errno));
@@ -189,12 +327,12 @@ static void start_next(struct runner *runner, struct job *job)
 	if (!runner->first)
 		runner->last = NULL;
 	runner->waiting--;
-	*job =
-	    (struct job){.request = request,
-			 .end_ns = cw_now_ns() + (uint64_t)runner->time_ms * (CW_NS_PER_S / 1000)};
+	*job = (struct job){.request = request,
+			    .end_ns = cw_now_ns() +
+				      (uint64_t)runner->options->time_ms * (CW_NS_PER_S / 1000)};
 	job->pid = fork();
 	if (job->pid == 0)
-		become_hook(request);
+		become_hook(runner, request);
 	if (job->pid < 0) {
 		tell(runner, request, "cannot fork: %s", strerror(errno));
 		free(request);
@@ -216,7 +354,7 @@ static void end_job(struct runner *runner, struct job *job, int status)
 {
 	if (job->killed == KILLED_LATE)
 		tell(runner, job->request, "killed: ran longer than %d ms (--hook-timeout)",
-		     (int)runner->time_ms);
+		     (int)runner->options->time_ms);
 	else if (job->killed == KILLED_BY_SIGNAL)
 		tell(runner, job->request, "killed: a second signal asked capweir to end");
 	else if (WIFSIGNALED(status))
@@ -252,7 +390,7 @@ static int keep_time(struct runner *runner)
 		if (!job->request || job->killed)
 			continue;
 		if (now >= job->end_ns) {
-			kill_job(job, KILLED_LATE);
+			kill_job(runner, job, KILLED_LATE);
 			continue;
 		}
 		left_ms = (int)((job->end_ns - now) / (CW_NS_PER_S / 1000)) + 1;
@@ -264,6 +402,12 @@ static int keep_time(struct runner *runner)
 
 /* ---- the process ---- */
 
+/* Closes the descriptors between two. */
+static int close_between(int low, int high)
+{
+	return high - low > 1 ? close_range((unsigned)low + 1, (unsigned)high - 1, 0) : 0;
+}
+
 /*
  * Detaches from the capture: keeps only its standard error, which is also the hooks' standard
  * output (the capture's standard output may carry packets), and leaves its process group, whose
@@ -271,6 +415,8 @@ static int keep_time(struct runner *runner)
  */
 static int leave_user(struct runner *runner)
 {
+	const int low = runner->fd < runner->requests_fd ? runner->fd : runner->requests_fd;
+	const int high = runner->fd + runner->requests_fd - low;
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t signals;
 
@@ -283,35 +429,50 @@ static int leave_user(struct runner *runner)
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
 	    dup2(fcntl(STDERR_FILENO, F_GETFD) < 0 ? null_fd : STDERR_FILENO, STDOUT_FILENO) < 0)
 		return -errno;
-	if ((runner->fd > 3 && close_range(3, (unsigned)runner->fd - 1, 0)) ||
-	    close_range((unsigned)runner->fd + 1, ~0u, 0))
+	if (close_between(2, low) || close_between(low, high) ||
+	    close_range((unsigned)high + 1, ~0u, 0))
 		return -errno;
 	runner->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return runner->signal_fd < 0 ? -errno : 0;
 }
 
-_Noreturn void cw_hooks_main(int fd, const struct cw_hooks_options *options)
+static int begin(struct runner *runner)
 {
-	struct runner runner = {.fd = fd, .time_ms = options->time_ms};
-	struct signalfd_siginfo ignored;
-	int32_t hello = leave_user(&runner);
+	const struct cw_hooks_options *options = runner->options;
+	int result = leave_user(runner);
 
-	if (hello == 0 && options->on_start)
-		hello = options->on_start(options->context);
+	if (result == 0)
+		result = options->load(options->context, -1, &runner->table);
+	cw_hooks_table_sort(&runner->table);
+	if (result == 0 && options->on_start)
+		result = options->on_start(options->context);
+	return result;
+}
+
+_Noreturn void cw_hooks_main(int fd, int requests_fd, const struct cw_hooks_options *options)
+{
+	struct runner runner = {.fd = fd, .requests_fd = requests_fd, .options = options};
+	struct signalfd_siginfo ignored;
+	int32_t hello = begin(&runner);
+
 	if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 || hello)
 		_exit(1);
 	while (!runner.is_over || runner.running || (runner.first && !runner.is_lost)) {
-		struct pollfd fds[2] = {{.fd = runner.signal_fd, .events = POLLIN},
-					{.fd = runner.is_lost ? -1 : fd, .events = POLLIN}};
+		struct pollfd fds[3] = {
+		    {.fd = runner.signal_fd, .events = POLLIN},
+		    {.fd = runner.is_lost ? -1 : fd, .events = POLLIN},
+		    {.fd = runner.is_over ? -1 : runner.requests_fd, .events = POLLIN}};
 		int wait_ms;
 
 		start_hooks(&runner);
 		wait_ms = keep_time(&runner);
-		if (poll(fds, 2, wait_ms) < 0 && errno != EINTR)
+		if (poll(fds, 3, wait_ms) < 0 && errno != EINTR)
 			break;
 		while (read(runner.signal_fd, &ignored, sizeof(ignored)) > 0)
 			;
 		reap(&runner);
+		if (fds[2].revents)
+			take_request(&runner);
 		if (fds[1].revents)
 			take_message(&runner);
 	}

@@ -54,11 +54,12 @@ static void see(void *context, int fd, enum cw_opener_use use)
 	seen->rules[seen->count++] = (struct cw_landlock_rule){.fd = fd, .access = rights[use]};
 }
 
-/* Closes what this process was started with, but standard error, its sockets and its folders. */
-static int close_others(const struct seen *seen, const int *sockets)
+/* Closes what this process was started with, but standard error, its sockets and its folders.
+ * `hooks`: the socket to the process that runs hooks; -1: none. */
+static int close_others(const struct seen *seen, const int *sockets, int hooks)
 {
 	const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int last = STDERR_FILENO;
+	int last = hooks > STDERR_FILENO ? hooks : STDERR_FILENO;
 
 	/* Files opened later must not get the numbers of standard input and output. */
 	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0)
@@ -69,7 +70,7 @@ static int close_others(const struct seen *seen, const int *sockets)
 	for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++)
 		last = sockets[i] > last ? sockets[i] : last;
 	for (int fd = 0; fd <= last; fd++) {
-		bool is_kept = fd <= STDERR_FILENO;
+		bool is_kept = fd <= STDERR_FILENO || fd == hooks;
 
 		for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++)
 			is_kept |= fd == sockets[i];
@@ -103,7 +104,7 @@ static int confine(struct cw_opener *opener, const int *sockets, struct cw_error
 	cw_opener_see(opener, see, &seen);
 	options.files = seen.rules;
 	options.file_count = seen.count;
-	result = close_others(&seen, sockets);
+	result = close_others(&seen, sockets, cw_opener_hooks_socket(opener));
 	if (result == 0)
 		result = cw_confine(&options, error);
 	else

@@ -16,6 +16,7 @@
 struct cw_arguments;
 struct cw_filter_compiler;
 struct cw_hooks;
+struct cw_opener_owner;
 
 /* The rules and options of a run. The options borrow from the arguments and from the request. */
 struct cw_request {
@@ -60,8 +61,24 @@ int cw_arguments_expression(const struct cw_arguments *arguments, char **express
  * process. */
 struct cw_filter_compiler *cw_arguments_start_compiler(const struct cw_arguments *arguments);
 
-/* Starts the process that runs hooks. Call before the first thread. Returns 0 or an exit status. */
-int cw_arguments_start_hooks(const struct cw_arguments *arguments, struct cw_hooks **hooks);
+/* Finds whom the files of a live capture belong to: the user who called sudo, else the one that
+ * captures. Returns 1 if `owner` is filled (free its groups), 0 if it is this process's user
+ * without choice, or a negative errno. */
+int cw_arguments_find_owner(const struct cw_arguments *arguments, struct cw_opener_owner *owner,
+			    struct cw_error *error);
+
+/* Finds the user of --hook-user. Returns as cw_arguments_find_owner. */
+int cw_arguments_find_hook_user(const struct cw_arguments *arguments, struct cw_opener_owner *user,
+				struct cw_error *error);
+
+/* Starts the process that runs the hooks of these rules. Call before the first thread. Returns 0 or
+ * an exit status. */
+int cw_arguments_start_hooks(const struct cw_arguments *arguments, const struct cw_rules *rules,
+			     struct cw_hooks **hooks);
+
+/* Reads the rules file again for their hooks alone, from the descriptor (takes it). Returns 0, or a
+ * negative errno, also if the file cannot be trusted. */
+int cw_arguments_load_hooks(const struct cw_arguments *arguments, int fd, struct cw_rules *rules);
 
 /* Checks that a rules file with hooks, a user or another file to read can be written by root or the
  * user `trusted` alone. `settings`: of the same file. Returns 0, or -EINVAL with `error`. */

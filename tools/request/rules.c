@@ -206,6 +206,22 @@ int cw_arguments_load_rules(const struct cw_arguments *arguments, int fd, struct
 	return result;
 }
 
+int cw_arguments_load_hooks(const struct cw_arguments *arguments, int fd, struct cw_rules *rules)
+{
+	const struct cw_rules_arguments *asked = &arguments->rules;
+	struct cw_error error = {0};
+	int result = cw_rules_load_fd(rules, fd, asked->file, &error);
+
+	if (result < 0)
+		return result;
+	result = cw_rules_check_trust(rules, &rules->settings, asked->trusted, &error);
+	for (uint32_t index = 0; index < rules->count && result == 0; index++)
+		result = set_hook(&rules->rules[index], asked->hook);
+	if (result < 0)
+		cw_rules_fini(rules);
+	return result;
+}
+
 int cw_arguments_rules(const struct cw_arguments *arguments, struct cw_rules *rules,
 		       char **expression)
 {

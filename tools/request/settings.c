@@ -32,7 +32,8 @@ static uint32_t find_starter(void)
 static const char *find_power(const struct cw_rules *rules, const struct cw_settings *settings,
 			      unsigned *line)
 {
-	static const char *const names[] = {"hook", "relinquish-privileges", "filter-file"};
+	static const char *const names[] = {"hook", "hook-user", "relinquish-privileges",
+					    "filter-file"};
 
 	for (uint32_t index = 0; index < rules->count; index++) {
 		*line = rules->rules[index].line;
