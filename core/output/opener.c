@@ -18,22 +18,27 @@
 
 /* ---- rights ---- */
 
-/* Ends the process if it cannot: files would
- * belong to somebody else. */
-void cw_opener_become(struct cw_opener *opener, bool is_root)
+/* Acts with these rights. Returns whether the process can. */
+static bool act(const struct cw_opener *opener, bool is_root)
 {
 	const struct cw_opener_owner *owner = &opener->owner;
 	const uid_t user = is_root ? opener->root : owner->user;
 	const gid_t group = is_root ? opener->root_group : owner->group;
 
-	if (!opener->has_owner || opener->is_root == is_root)
-		return;
 	if (setgroups(is_root ? (size_t)opener->root_group_count : owner->group_count,
 		      is_root ? opener->root_groups : owner->groups))
-		abort();
+		return false;
 	setfsgid(group);
 	setfsuid(user);
-	if (setfsuid((uid_t)-1) != (int)user || setfsgid((gid_t)-1) != (int)group)
+	return setfsuid((uid_t)-1) == (int)user && setfsgid((gid_t)-1) == (int)group;
+}
+
+/* Ends the process if it cannot: files would belong to somebody else. */
+void cw_opener_become(struct cw_opener *opener, bool is_root)
+{
+	if (!opener->has_owner || opener->is_root == is_root)
+		return;
+	if (!act(opener, is_root))
 		abort();
 	opener->is_root = is_root;
 }
@@ -77,7 +82,10 @@ int cw_opener_new(struct cw_opener **result, const struct cw_opener_owner *owner
 	}
 	if (owner && owner->user != opener->root) {
 		opener->owner = *owner;
-		opener->has_owner = true;
+		/* A container may lack the right or the user: then all files are root's. */
+		opener->has_owner = act(opener, false);
+		if (!act(opener, true) && opener->has_owner)
+			abort();
 	}
 	*result = opener;
 	return 0;

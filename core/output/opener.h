@@ -27,7 +27,8 @@ struct cw_opener_owner {
 
 struct cw_opener;
 
-/* `owner`: NULL for this process's user; else this process is root. Returns 0 or -ENOMEM. */
+/* `owner`: NULL for this process's user; else this process is root, and if it cannot act for the
+ * owner, all files are root's. Returns 0 or -ENOMEM. */
 int cw_opener_new(struct cw_opener **opener, const struct cw_opener_owner *owner);
 void cw_opener_free(struct cw_opener *opener); /* accepts NULL */
 

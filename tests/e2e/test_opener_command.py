@@ -56,8 +56,8 @@ class Opener(live.Test):
         return self.capture("capture", "-iin", "--queues", 1, *arguments, cwd=self.directory,
                             env=environment, **options)
 
-    def refuse(self, *arguments, says, sudo=None):
-        capture = self.start(*arguments, sudo=sudo, wait=False)
+    def refuse(self, *arguments, says, **options):
+        capture = self.start(*arguments, wait=False, **options)
         done = capture.wait()
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertRegex(done.err, says)
@@ -205,6 +205,20 @@ class Owners(Opener):
         done = capture.wait()
         self.assertEqual(done.status, 2, e2e.text_of(done))
         self.assertIn("Permission denied", done.err)
+
+    def test_files_belong_to_root_where_root_can_become_nobody_else(self):
+        """In a container with one user."""
+        program = ("unshare", "-U", "-r", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh",
+                   e2e.CAPWEIR)
+        if subprocess.run([*program[:-1], "true"], capture_output=True, check=False).returncode:
+            self.skipTest("namespaces of users are not allowed here")
+        options = {"cwd": self.directory, "program": program,
+                   "env": dict(ENVIRONMENT, SUDO_UID=str(USER), SUDO_GID=str(USER))}
+        capture = self.capture("capture", "-ilo", "-w", "all/a.pcap", "-Z", "root", **options)
+        self.assertEqual(self.report_and_owners(capture)[1], {"rule1": {0}})
+        done = self.capture("capture", "-ilo", "-w", "all/b.pcap", wait=False, **options).wait()
+        self.assertEqual(done.status, 1, e2e.text_of(done))
+        self.assertIn("cannot switch to user", done.err)
 
     def test_a_full_disk_is_tried_again(self):
         with e2e.tmpfs(self.path("disk"), f"size=256k,uid={USER},mode=700") as disk:

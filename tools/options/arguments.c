@@ -29,9 +29,10 @@ bool cw_arguments_have(const struct cw_arguments *arguments, const char *name)
 void cw_arguments_fini(struct cw_arguments *arguments)
 {
 	const struct cw_words *const lists[] = {
-	    &arguments->inputs,       &arguments->devices, &arguments->rest,
-	    &arguments->owned,        &arguments->given,   &arguments->rules.filters,
-	    &arguments->rules.writes, &arguments->lists,   &arguments->rules.faults};
+	    &arguments->live.folders,  &arguments->inputs,       &arguments->devices,
+	    &arguments->rest,          &arguments->owned,        &arguments->given,
+	    &arguments->rules.filters, &arguments->rules.writes, &arguments->lists,
+	    &arguments->rules.faults};
 
 	for (uint32_t i = 0; i < arguments->owned.count; i++)
 		free((void *)(uintptr_t)arguments->owned.words[i]);
