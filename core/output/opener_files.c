@@ -265,6 +265,28 @@ static int change_name(const struct output *output, struct cw_entry *entry, cons
 	return result;
 }
 
+/* A file with a hook in a folder of the owner is given away too: only root may do that, and rename
+ * it in a sticky folder. */
+static int give(struct cw_opener *opener, struct file *file)
+{
+	const struct cw_opener_hooks *hooks = &opener->hooks;
+	const bool has_group = file->options.access.has_group;
+	int result, fd = -1;
+
+	if (!opener->outputs.at[file->output]->is_given || file->was_given)
+		return 0;
+	result = cw_entries_here.ops->reopen(NULL, &file->entry, &fd, NULL);
+	if (result)
+		return result;
+	cw_opener_become(opener, true);
+	if (fchown(fd, hooks->user, has_group ? (gid_t)-1 : hooks->group))
+		result = -errno;
+	else
+		file->was_given = true;
+	close(fd);
+	return result;
+}
+
 int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *base, uint32_t flags,
 		      struct cw_entry_outcome *outcome)
 {
@@ -281,7 +303,7 @@ int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *bas
 	file->options.no_clobber =
 	    opener->outputs.at[file->output]->no_clobber || flags & CW_OPENER_NEW_NAME;
 	act_for(opener, file);
-	result = cw_opener_give(opener, file);
+	result = give(opener, file);
 	if (result == 0)
 		result = cw_entries_here.ops->publish(NULL, &file->entry, outcome);
 	if (result == 0) { /* there may be many */

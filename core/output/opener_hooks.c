@@ -74,28 +74,6 @@ void cw_opener_drop_hook(const struct cw_opener *opener, uint32_t number)
 		   NULL, -1);
 }
 
-/* A file with a hook in a folder of the owner is given away too: only root may do that, and rename
- * it in a sticky folder. */
-int cw_opener_give(struct cw_opener *opener, struct file *file)
-{
-	const struct cw_opener_hooks *hooks = &opener->hooks;
-	const bool has_group = file->options.access.has_group;
-	int result, fd = -1;
-
-	if (!opener->outputs.at[file->output]->is_given || file->was_given)
-		return 0;
-	result = cw_entries_here.ops->reopen(NULL, &file->entry, &fd, NULL);
-	if (result)
-		return result;
-	cw_opener_become(opener, true);
-	if (fchown(fd, hooks->user, has_group ? (gid_t)-1 : hooks->group))
-		result = -errno;
-	else
-		file->was_given = true;
-	close(fd);
-	return result;
-}
-
 int cw_opener_ask_hook(const struct cw_opener *opener, uint32_t number, const char *path)
 {
 	const struct output *output = opener->outputs.at[number];

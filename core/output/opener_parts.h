@@ -114,10 +114,6 @@ void cw_opener_drop_hook(const struct cw_opener *opener, uint32_t number);
 /* Asks for the hook of an output, if it has one, for the file. Returns 0 or a negative errno. */
 int cw_opener_ask_hook(const struct cw_opener *opener, uint32_t number, const char *path);
 
-/* Gives an unpublished file to the user of the hooks, if it has to be. Returns 0 or a negative
- * errno. */
-int cw_opener_give(struct cw_opener *opener, struct file *file);
-
 /* Passes on the rules file that has this status. Returns 0 or a negative errno. */
 int cw_opener_pass_rules(const struct cw_opener *opener, const struct stat *status,
 			 struct cw_error *error);
