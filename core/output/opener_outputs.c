@@ -18,17 +18,18 @@ void cw_opener_free_output(struct output *output)
 
 bool cw_opener_has_only_names(const char *path, bool may_be_hidden)
 {
-	for (const char *at = path; *at;) {
-		size_t bytes = strcspn(at, "/");
+	const char *at = path;
 
-		if (!bytes || (at[0] == '.' &&
-			       (!may_be_hidden || bytes == 1 || (bytes == 2 && at[1] == '.'))))
+	for (;;) {
+		const size_t bytes = strcspn(at, "/");
+		const bool is_here = !bytes || (bytes == 1 && at[0] == '.');
+
+		if (!is_here && at[0] == '.' && (!may_be_hidden || (bytes == 2 && at[1] == '.')))
 			return false;
-		at += bytes;
-		if (*at == '/' && !*++at)
-			return false;
+		if (!at[bytes]) /* the file; before it, "" and "." stay in the folder */
+			return !is_here && *path != '/';
+		at += bytes + 1;
 	}
-	return *path != '\0';
 }
 
 struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t number)
@@ -231,6 +232,11 @@ static bool has_hidden_name(const struct output *output)
 	return !cw_opener_has_only_names(base, false) || *prefix == '.' || strstr(prefix, "/.");
 }
 
+static bool leads_up(const char *path)
+{
+	return !strncmp(path, "../", 3) || strstr(path, "/../");
+}
+
 /* The asking process chooses the name, but only one that no other file has. */
 static bool is_list_name(const char *ring)
 {
@@ -241,18 +247,31 @@ static bool is_list_name(const char *ring)
 		!strchr(ring, '/') && !strcmp(ring + bytes - (sizeof(".ring") - 1), ".ring"));
 }
 
+static int check_wanted(const struct cw_opener *opener, const struct cw_opener_output *wanted,
+			struct cw_error *error)
+{
+	if (opener->is_closed && !opener->rules) /* then there are no rules to read again */
+		return cw_error_set(error, -EPERM, "this run has all of its outputs");
+	if (!is_list_name(wanted->ring))
+		return cw_error_set(error, -EINVAL, "it is not the name of a list");
+	if (leads_up(wanted->path + wanted->fixed_bytes))
+		return cw_error_set(error, -EINVAL,
+				    "output name '%.200s': a folder that is made cannot be left "
+				    "with '..'; name the folder itself",
+				    wanted->path);
+	return 0;
+}
+
 int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wanted,
 		  struct cw_opener_found *found, struct cw_error *error)
 {
 	const bool has_hook = wanted->hook && wanted->hook[0];
 	struct output *output;
 	struct cw_target folder;
-	int result = is_list_name(wanted->ring) ? 0 : -EINVAL;
+	int result = check_wanted(opener, wanted, error);
 
-	if (opener->is_closed && !opener->rules) /* then there are no rules to read again */
-		return cw_error_set(error, -EPERM, "this run has all of its outputs");
 	if (result)
-		return cw_error_set(error, result, "it is not the name of a list");
+		return result;
 	result = reserve_output(opener, &found->number);
 	if (result)
 		return cw_error_set(error, result, "no memory for another output");

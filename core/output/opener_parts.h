@@ -102,8 +102,8 @@ int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t b
 /* Returns 0 if this process, as it acts now, may make files in the folder. */
 int cw_opener_may_write(int folder_fd);
 
-/* Whether the components are names: none is empty, "." or "..", and none is hidden unless allowed.
- */
+/* Whether the path is relative and names a file, without "..", and nothing in it is hidden unless
+ * allowed. */
 bool cw_opener_has_only_names(const char *path, bool may_be_hidden);
 /* Tells the process that runs hooks of an output that is not in the table yet. Returns 0 or a
  * negative errno. */

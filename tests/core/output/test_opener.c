@@ -348,6 +348,31 @@ static void a_file_is_published_under_names_of_its_output_only(void **state)
 	assert_int_equal(ask_about(CW_OPENER_REMOVE, handle, NULL), 0);
 }
 
+static void folders_of_a_name_are_in_its_folder(void **state)
+{
+	const char *up = in_folder("day/../x.pcap");
+	struct cw_opener_output output = {.path = up,
+					  .fixed_bytes = strlen(folder) + 1,
+					  .prefix = "",
+					  .suffix = ".pcap",
+					  .ring = ""};
+	struct cw_opener_found found;
+	uint32_t number, handle;
+
+	(void)state;
+	start();
+	assert_int_equal(cw_opener_add(opener, &output, &found, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "cannot be left with '..'"));
+	number = add("day//./x.pcap", false, "", ".pcap");
+	serve();
+	handle = opened(number, "day//./x.pcap");
+	assert_int_equal(ask_about(CW_OPENER_REOPEN, handle, NULL), 0);
+	assert_int_equal(ask_about(CW_OPENER_PUBLISH, handle, "x.pcap"), 0);
+	assert_true(is_there("day/x.pcap"));
+	assert_int_equal(open_file(number, up), -EPERM);
+	assert_int_equal(open_file(number, in_folder("day/.")), -EPERM);
+}
+
 static void what_is_in_the_way_stays(void **state)
 {
 	uint32_t output, handle;
@@ -571,6 +596,7 @@ int main(void)
 	    cmocka_unit_test_teardown(parts_of_messages_that_make_no_sense_are_refused, stop),
 	    cmocka_unit_test_teardown(numbers_that_nobody_has_are_refused, stop),
 	    cmocka_unit_test_teardown(a_file_is_published_under_names_of_its_output_only, stop),
+	    cmocka_unit_test_teardown(folders_of_a_name_are_in_its_folder, stop),
 	    cmocka_unit_test_teardown(what_is_in_the_way_stays, stop),
 	    cmocka_unit_test_teardown(links_of_folders_are_not_followed, stop),
 	    cmocka_unit_test_teardown(links_of_folders_are_not_followed_without_openat2, stop),

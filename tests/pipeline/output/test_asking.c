@@ -43,8 +43,8 @@ static void a_file_goes_its_whole_way_through_another_process(void **state)
 static void names_of_other_outputs_are_refused(void **state)
 {
 	static const char *const refused[] = {
-	    "b.pcap",     "a.pcap.sh", "../a.pcap", "sub/../a.pcap", "a/../b.pcap", "a//b.pcap",
-	    "a/./b.pcap", "a.",        "apcap",     "/etc/a.pcap",   "a/"};
+	    "b.pcap", "a.pcap.sh", "../a.pcap", "sub/../a.pcap", "a/../b.pcap", "a/..",
+	    "a.",     "apcap",     "/a.pcap",   "/etc/a.pcap",   "a/"};
 	const char *path = in_folder("a.pcap");
 	uint32_t output;
 
