@@ -325,7 +325,7 @@ int cw_setup_target(struct cw_claims *claims, const struct cw_rule *rule,
 		return 0;
 	cw_rule_describe(claims->rules, rule, rule->line, where, sizeof(where));
 	cw_error_prefix(error, "%s", where);
-	if (result != -ENOMEM && result != -EMFILE && result != -ENFILE)
+	if (result != -ENOMEM && result != -EMFILE && result != -ENFILE && result != -EROFS)
 		error->code = -EINVAL; /* the request is wrong, not the moment */
 	return error->code;
 }

@@ -284,10 +284,10 @@ class DropIns(Boot):
         self.machine.do("sh", "-c", f"cd {EXAMPLES} && {first.removeprefix('# ')}")
         self.machine.do("systemctl", "daemon-reload")
 
-    def refuse(self, text):
-        """It does not start by itself; rules that need the drop-in are in force."""
+    def refuse(self, text, drop_in):
+        """Without its drop-in it does not start, and says so."""
         self.assertNotEqual(self.machine.run("systemctl", "start", SERVICE).returncode, 0)
-        self.assertIn(text, self.journal())
+        self.assertRegex(self.journal(), f"{text}.* needs the drop-in {drop_in}:")
 
     def read_metrics(self, address):
         return self.machine.run("bash", "-c", f"exec 3<>/dev/tcp/{address}/9100 && "
@@ -295,7 +295,7 @@ class DropIns(Boot):
 
     def test_metrics(self):
         self.write_rules("capture: {metrics: 9100}\n" + RULES)
-        self.refuse("Address family not supported")
+        self.refuse("Address family not supported", "metrics.conf")
         self.permit("metrics.conf")
         self.start()
         self.assertIn("capweir_packets_received_total", self.read_metrics("127.0.0.1").stdout)
@@ -312,7 +312,7 @@ class DropIns(Boot):
 
     def test_xdp(self):
         self.write_rules("capture: {backend: xdp}\n" + RULES)
-        self.refuse("CAP_BPF")
+        self.refuse("CAP_BPF", "xdp.conf")
         self.permit("xdp.conf")
         if self.machine.run("prlimit", "--memlock=unlimited", "true").returncode:
             # The host holds the machine to a limit, which LimitMEMLOCK= cannot lift.
@@ -328,7 +328,7 @@ class DropIns(Boot):
         self.write_rules(RULES.replace("all-", "/data/pcap/all-"))
         self.machine.do("install", "-d", "-o", "capweir", "-g", "capweir", "-m", "750",
                         "/data/pcap")
-        self.refuse("/data/pcap")
+        self.refuse("/data/pcap/: Read-only file system", "folder.conf")
         self.permit("folder.conf")
         self.start()
         self.send(1000)

@@ -167,7 +167,7 @@ class UnderUnit(live.Test):
         options = f"--metrics {port}"
         done = self.run_words("ExecStart", options=options)
         self.assertEqual(done.status, 2, done)
-        self.assertIn("Address family not supported", done.err)
+        self.assertRegex(done.err, "Address family not supported.* drop-in metrics.conf")
         capture = self.start("metrics.conf", options=options)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=live.PATIENCE_S)
         with contextlib.closing(connection):
@@ -191,7 +191,7 @@ class UnderUnit(live.Test):
         options = "--backend xdp"
         done = self.run_words("ExecStart", options=options)
         self.assertNotEqual(done.status, 0, done)
-        self.assertIn("CAP_BPF", done.err)
+        self.assertRegex(done.err, "CAP_BPF.* drop-in xdp.conf")
         capture = self.start("xdp.conf", options=options)
         live.send(live.Shape(100))
         capture.wait_seen(100)

@@ -85,7 +85,7 @@ static int open_metrics(struct cw_session *run)
 	result = cw_metrics_open(&run->metrics, run->arguments->live.metrics, &error);
 	if (result == 0)
 		return 0;
-	cw_complain("%s", error.text);
+	cw_session_complain(run, &error);
 	return result == -ENOMEM || result == -EIO ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 }
 
@@ -296,7 +296,7 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 	if (result == 0)
 		result = open_metrics(&run);
 	if (result == 0 && cw_session_prepare_files(&run, &filled, &error) < 0) {
-		cw_complain("%s", error.text);
+		cw_session_complain(&run, &error);
 		result = error.code == -ENOMEM ? CW_EXIT_PROBLEM : CW_EXIT_USAGE;
 	}
 	if (result == 0)
@@ -312,8 +312,8 @@ int cw_run(const struct cw_arguments *arguments, const struct cw_pipeline_option
 	filled.context = &run;
 	result = cw_pipeline_start(&run.pipeline, &filled, &error);
 	if (result < 0) {
-		cw_complain("%s", error.text);
-		result = result == -EINVAL ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
+		cw_session_complain(&run, &error);
+		result = result == -EINVAL || result == -EROFS ? CW_EXIT_USAGE : CW_EXIT_PROBLEM;
 		goto out;
 	}
 	if (run.metrics && !arguments->quiet)

@@ -76,6 +76,9 @@ bool cw_session_can_reload(const struct cw_session *run);
  * `context` is the run. */
 int cw_session_load_rules(void *context, struct cw_rules *rules, struct cw_error *error);
 
+/* Prints why the run cannot start. A service's message ends in the drop-in that permits it. */
+void cw_session_complain(const struct cw_session *run, const struct cw_error *error);
+
 /* Tells the service manager that the run ends. */
 void cw_session_begin_end(struct cw_session *run);
 

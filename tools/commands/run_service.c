@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the service manager is told of a run. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -7,10 +8,30 @@
 #include "core/base/plural.h"
 #include "tools/commands/run.h"
 #include "tools/process/hooks.h"
+#include "tools/text/complain.h"
 #include "tools/text/numbers.h"
 
 #define STATUS_EVERY_S 10
 #define EXTRA_MS 30000u /* for the disk */
+
+void cw_session_complain(const struct cw_session *run, const struct cw_error *error)
+{
+	const char *drop_in = NULL;
+
+	if (error->code == -EROFS)
+		drop_in = "folder";
+	else if (run->arguments->live.backend == CW_LIVE_XDP &&
+		 (error->code == -EPERM || error->code == -EAFNOSUPPORT))
+		drop_in = "xdp";
+	else if (error->code == -EAFNOSUPPORT)
+		drop_in = "metrics";
+	if (drop_in && run->arguments->service)
+		cw_complain("%s. A service needs the drop-in %s.conf: see SERVICE in "
+			    "capweir-capture(7)",
+			    error->text, drop_in);
+	else
+		cw_complain("%s", error->text);
+}
 
 void cw_session_begin_end(struct cw_session *run)
 {
