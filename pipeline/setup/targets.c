@@ -165,7 +165,8 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	if (name->kept)
 		return cw_asking_find(claims->asking, name->kept->asked, found, error);
 	find_bounds(name, prefix, suffix, sizeof(suffix));
-	if (cw_setup_has_ring(claims->rules, name->rule))
+	/* A reload may begin a ring, whose list then takes over the files of this output. */
+	if (cw_setup_has_ring(claims->rules, name->rule) || claims->run->is_reloadable)
 		cw_template_ring_name(name->template, name->rule->name, of, ring);
 	result = claims->opener ? cw_opener_add(claims->opener, &output, found, error)
 				: cw_asking_add(claims->asking, &output, found, error);
