@@ -157,7 +157,7 @@ int cw_opener_names(struct cw_opener *opener, uint32_t number, const char *below
 {
 	struct cw_folder folder;
 	const struct output *output = enter(opener, number, &folder);
-	const size_t bytes = strlen(below);
+	size_t bytes = strlen(below);
 	char names[PATH_MAX];
 
 	if (!output)
@@ -166,7 +166,9 @@ int cw_opener_names(struct cw_opener *opener, uint32_t number, const char *below
 		return -EPERM;
 	if (!bytes)
 		return folder.ops->names(&folder, below);
-	snprintf(names, sizeof(names), "%.*s", (int)bytes - (below[bytes - 1] == '/'), below);
+	while (bytes && below[bytes - 1] == '/')
+		bytes--;
+	snprintf(names, sizeof(names), "%.*s", (int)bytes, below);
 	return cw_opener_has_only_names(names, !output->is_late) ? folder.ops->names(&folder, names)
 								 : -EPERM;
 }

@@ -283,6 +283,45 @@ static void a_later_list_has_a_name_of_lists(void **state)
 	assert_int_equal(cw_asking_add(asking, &output, &found, &error), 0);
 }
 
+static void the_names_in_folders_of_the_output_are_read(void **state)
+{
+	static const struct {
+		const char *below;
+		int result; /* 0: a descriptor */
+	} folders[] = {
+	    {"", 0},
+	    {"x/", 0},
+	    {"x//", 0},
+	    {"x", 0},
+	    {"xyz/", -ENOENT},
+	    {"xfile/", -ENOTDIR},
+	    {"xlink/", -ELOOP},
+	    {"y/", -EPERM},
+	    {"x/../", -EPERM},
+	    {"../", -EPERM},
+	    {"/", -EPERM},
+	    {"/etc/", -EPERM},
+	};
+	const uint32_t output = serve_ring();
+	const struct cw_folder there = cw_asking_folder(asking, output, geteuid());
+
+	(void)state;
+	assert_int_equal(mkdir(in_folder("x"), 0700), 0);
+	make_file("xfile", "");
+	assert_int_equal(symlink("x", in_folder("xlink")), 0);
+	for (size_t i = 0; i < CW_ARRAY_COUNT(folders); i++) {
+		int fd = there.ops->names(&there, folders[i].below);
+
+		if (folders[i].result ? fd != folders[i].result : fd < 0)
+			fail_msg("'%s' gives %d", folders[i].below, fd);
+		if (fd >= 0)
+			close(fd);
+	}
+	rmdir(in_folder("x"));
+	unlink(in_folder("xfile"));
+	unlink(in_folder("xlink"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +331,7 @@ int main(void)
 	    cmocka_unit_test_teardown(a_file_is_adopted_unchanged_and_before_the_first_one, stop),
 	    cmocka_unit_test_teardown(an_heir_removes_the_files_of_the_output_before, stop),
 	    cmocka_unit_test_teardown(a_later_list_has_a_name_of_lists, stop),
+	    cmocka_unit_test_teardown(the_names_in_folders_of_the_output_are_read, stop),
 	};
 	int failures;
 
