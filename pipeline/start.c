@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -120,15 +121,35 @@ no_memory:
 	    options->threads, options->sizes.batch_count, options->sizes.pool_bytes);
 }
 
+/* A thread about to run. */
+struct beginning {
+	void *(*run)(void *);
+	void *argument;
+	char name[16]; /* the kernel keeps 15 bytes */
+};
+
+/* A thread names itself: for another one that would be writing to a file. */
+static void *begin(void *argument)
+{
+	const struct beginning beginning = *(struct beginning *)argument;
+
+	free(argument);
+	prctl(PR_SET_NAME, beginning.name);
+	return beginning.run(beginning.argument);
+}
+
 static int start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
-	int failure = pthread_create(thread, NULL, run, argument);
-	char kept[16];
+	struct beginning *beginning = malloc(sizeof(*beginning));
+	int failure = ENOMEM;
 
-	if (failure == 0) {
-		snprintf(kept, sizeof(kept), "%.15s", name);
-		pthread_setname_np(*thread, kept);
+	if (beginning) {
+		*beginning = (struct beginning){.run = run, .argument = argument};
+		snprintf(beginning->name, sizeof(beginning->name), "%.15s", name);
+		failure = pthread_create(thread, NULL, begin, beginning);
 	}
+	if (failure)
+		free(beginning);
 	return -failure;
 }
 
@@ -142,7 +163,7 @@ static uint32_t count_threads(const struct cw_pipeline *pipeline)
 static int start_threads(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	sigset_t blocked, before;
-	char name[32]; /* the kernel keeps 15 bytes */
+	char name[32];
 	int result = 0;
 
 	sigfillset(&blocked);

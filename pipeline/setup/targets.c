@@ -124,6 +124,7 @@ struct name {
 	char path[CW_TEMPLATE_PATH_BYTES];
 	bool is_fixed;    /* the same for all packets */
 	bool is_numbered; /* each file's name is another one */
+	bool is_plain;    /* the name that none of these files gets */
 };
 
 /* Fills what all paths of a name begin and end with, from their fixed folder on. */
@@ -158,7 +159,7 @@ static int ask(struct cw_claims *claims, const struct name *name, struct cw_open
 	    .no_clobber = claims->run->options.output.no_clobber,
 	    .sync = claims->run->options.output.sync,
 	    .access = name->rule->access,
-	    .hook = name->rule->hook ? name->rule->name : NULL,
+	    .hook = name->rule->hook && !name->is_plain ? name->rule->name : NULL,
 	};
 	int result;
 
@@ -218,6 +219,33 @@ static int find_target(struct cw_claims *claims, const struct name *name,
 	return target->base ? 0 : cw_error_set(error, -ENOMEM, "no memory");
 }
 
+static void drop(const struct cw_claims *claims, uint32_t number)
+{
+	if (claims->opener)
+		(void)cw_opener_drop(claims->opener, number, CW_OPENER_NO_HEIR);
+	else
+		(void)cw_asking_drop(claims->asking, number, CW_OPENER_NO_HEIR);
+}
+
+/* Finds what the plain name of a numbered output stands for. This process may not be able to look,
+ * so the opener does, as for an output that gets the name. */
+static int find_plain(struct cw_claims *claims, const struct name *name,
+		      struct cw_target_query *query, struct cw_target *target)
+{
+	struct name plain = *name;
+	int result;
+
+	if (name->kept && name->kept->is_asked)
+		return -ENOENT; /* it was looked at before, and none of the files has the name */
+	plain.is_numbered = false;
+	plain.is_plain = true;
+	result = find_target(claims, &plain, query, target, NULL);
+	if (claims->found.is_asked)
+		drop(claims, claims->found.number);
+	claims->found = (struct cw_found_target){0};
+	return result;
+}
+
 /*
  * Checks the plain name of a numbered output, which none of its files gets. A stream or a folder
  * there is what the user means, so it is refused. The name is claimed in the folder that it says:
@@ -226,10 +254,10 @@ static int find_target(struct cw_claims *claims, const struct name *name,
 static int check_numbered(struct cw_claims *claims, const struct name *name,
 			  struct cw_target_query *query, struct cw_error *error)
 {
-	struct cw_target target;
+	struct cw_target target = {.descriptor = -1, .folder_fd = -1};
 	int result = 0;
 
-	if (cw_target_find(&target, name->path, query, NULL) == 0) {
+	if (find_plain(claims, name, query, &target) == 0) {
 		if (!name->kept &&
 		    (target.kind == CW_TARGET_FOLDER || target.kind == CW_TARGET_SOCKET))
 			result = cw_target_check(&target, query->owner, name->path, error);
@@ -256,7 +284,7 @@ static int check_target(struct cw_claims *claims, const struct name *name, struc
 					.owner = claims->run->options.output.owner,
 					.folders = CW_TARGET_FOLDERS_MAY_MISS,
 					.fixed_bytes = cw_template_fixed_folder(name->template)};
-	struct cw_target target;
+	struct cw_target target = {.descriptor = -1, .folder_fd = -1};
 	struct stat ours;
 	int result;
 

@@ -27,9 +27,7 @@ def blocks(text, language):
 
 class Test(e2e.Test):
     def make_inputs(self, rules):
-        """Make big.pcap, with every protocol that examples filter for, and the other files. Every
-        user may write to the folder: a capture started by root becomes another user."""
-        os.chmod(self.directory, 0o777)
+        """Make big.pcap, with every protocol that examples filter for, and the other files."""
         self.run_ok("generate", "--packets", "2000", "-w", "big.pcap", cwd=self.directory)
         for name in ("in.pcap", "old.pcap", "tuesday.pcap"):
             shutil.copy(self.path("big.pcap"), self.path(name))

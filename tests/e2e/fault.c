@@ -106,6 +106,8 @@ enum call {
 	    CALL_COUNT
 };
 
+#define COUNTS_FD 250 /* out of the way of the descriptors that the program expects */
+
 static const char *const names[] = {
 #define X(name) #name,
     CALLS(X)
@@ -119,8 +121,8 @@ static enum { ONCE, EVER, SHORT, CUT } mode;
 static long first;
 static int code;
 static pid_t process;
-static bool has_children; /* fail too */
-static const char *counts_path;
+static bool has_children;  /* fail too */
+static int counts_fd = -1; /* opened at the start: later the process may have no right to */
 
 static enum call find(const char *name)
 {
@@ -131,10 +133,22 @@ static enum call find(const char *name)
 	return call;
 }
 
+static int open_counts(const char *path)
+{
+	int low = path ? (int)syscall(SYS_openat, AT_FDCWD, path,
+				      O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666)
+		       : -1;
+	int high = low < 0 ? -1 : (int)syscall(SYS_fcntl, low, F_DUPFD_CLOEXEC, COUNTS_FD);
+
+	if (high < 0)
+		return low;
+	syscall(SYS_close, low);
+	return high;
+}
+
 /* Names the file of the innermost function outside libc and this library. */
 static void on_crash(int number)
 {
-	FILE *file = counts_path ? fopen(counts_path, "w") : NULL;
 	void *frames[32];
 	int count = backtrace(frames, 32);
 	const char *name = "?";
@@ -150,10 +164,8 @@ static void on_crash(int number)
 		name = name ? name + 1 : info.dli_fname;
 		break;
 	}
-	if (file) {
-		fprintf(file, "crash %s\n", name);
-		fclose(file);
-	}
+	if (counts_fd >= 0)
+		dprintf(counts_fd, "crash %s\n", name);
 	signal(number, SIG_DFL);
 	raise(number);
 }
@@ -165,7 +177,7 @@ __attribute__((constructor)) static void begin(void)
 	char text[128] = "", *next = NULL, *word;
 	void *frame;
 
-	counts_path = getenv("FAULT_COUNTS");
+	counts_fd = open_counts(getenv("FAULT_COUNTS"));
 	if (fault) {
 		snprintf(text, sizeof(text), "%s", fault);
 		target = find(strtok_r(text, ":", &next));
@@ -189,18 +201,12 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	FILE *file;
-
-	if (!counts_path || syscall(SYS_getpid) != process)
+	if (counts_fd < 0 || syscall(SYS_getpid) != process)
 		return;
 	target = also = CALL_COUNT;
-	file = fopen(counts_path, "w");
-	if (!file)
-		return;
 	for (int call = 0; call < CALL_COUNT; call++)
-		fprintf(file, "%s %ld\n", names[call], atomic_load(&counts[call]));
-	fprintf(file, "struck %d\n", atomic_load(&has_struck));
-	fclose(file);
+		dprintf(counts_fd, "%s %ld\n", names[call], atomic_load(&counts[call]));
+	dprintf(counts_fd, "struck %d\n", atomic_load(&has_struck));
 }
 
 static void cut(void)

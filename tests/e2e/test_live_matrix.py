@@ -97,7 +97,7 @@ class Judge(fault_cases.Judge):
 
     def __init__(self, scenario, reference, folder):
         super().__init__(scenario, reference, folder)
-        self.words += ["of in", "from in", "in:", "user root"]
+        self.words += ["of in", "from in", "in:", "user root", "process that"]
 
     def silent_complaints(self, run):
         report = json.loads(run.out)

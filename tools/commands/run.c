@@ -2,8 +2,10 @@
 /* One run from start to report: its sockets, privileges and hooks, its exit status. */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -15,7 +17,6 @@
 #include "tools/process/hooks.h"
 #include "tools/process/metrics.h"
 #include "tools/process/notify.h"
-#include "tools/request/folders.h"
 #include "tools/request/request.h"
 #include "tools/text/report.h"
 
@@ -212,32 +213,16 @@ static bool changes_user(const struct cw_arguments *arguments)
 
 static struct cw_confine_options confinement(const struct cw_arguments *arguments)
 {
-	struct cw_confine_options confine = {.user = arguments->live.user,
-					     .keep_raw = arguments->devices.count > 0,
-					     .accepts =
-						 arguments->live.control || arguments->live.metrics,
-					     .keep_nice = arguments->live.realtime > 0};
+	struct cw_confine_options confine = {
+	    .role = arguments->devices.count ? CW_CONFINE_CAPTURE : CW_CONFINE_SPLIT,
+	    .user = arguments->live.user,
+	    .keep_raw = arguments->devices.count > 0,
+	    .accepts = arguments->live.control || arguments->live.metrics,
+	    .keep_nice = arguments->live.realtime > 0};
 
 	if (!arguments->devices.count)
 		confine.groups = cw_known_groups(&confine.group_count);
 	return confine;
-}
-
-/* A split that changes its user: finds that user, who owns the files, and checks that it can make
- * them. */
-static int check_folders(const struct cw_confine_options *confine,
-			 struct cw_pipeline_options *options, struct cw_error *error)
-{
-	struct cw_folders folders = {0};
-	int result = cw_confine_find_user(confine, &options->output.owner, error);
-
-	if (result == 0 && cw_folders_find(&folders, options) < 0)
-		result = cw_error_set(error, -ENOMEM, "out of memory");
-	if (result == 0)
-		result = cw_confine_check(confine, (const char *const *)folders.at, folders.count,
-					  error);
-	cw_folders_fini(&folders);
-	return result;
 }
 
 int cw_session_prepare_files(struct cw_session *run, struct cw_pipeline_options *options,
@@ -247,12 +232,15 @@ int cw_session_prepare_files(struct cw_session *run, struct cw_pipeline_options 
 
 	if (run->arguments->devices.count)
 		return cw_session_make_opener(run, &confine, options, error);
-	return changes_user(run->arguments) ? check_folders(&confine, options, error) : 0;
+	if (!changes_user(run->arguments))
+		return 0;
+	return cw_confine_find_user(&confine, &options->output.owner, error);
 }
 
 /*
  * Called with all interfaces open, before the first thread and the first write. Drops privileges of
- * a live capture, or of any run with -Z. From here on signals are read by cw_session_wait.
+ * a live capture, or of any run with -Z. Where there is no Landlock, the opener has said so. From
+ * here on signals are read by cw_session_wait.
  */
 static void get_ready(void *context)
 {
@@ -261,6 +249,9 @@ static void get_ready(void *context)
 	struct cw_error error = {0};
 	int result = 0;
 
+	/* Files that libraries read once, and cannot read from here on. */
+	tzset();
+	json_object_seed(0);
 	if (run->options->match.compiler)
 		confine.compiler = cw_filter_compiler_pid(run->options->match.compiler);
 	if (changes_user(run->arguments))

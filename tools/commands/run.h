@@ -92,9 +92,9 @@ int cw_session_tell_state(struct cw_session *run);
 /* Stops the run for the control socket. `context` is the run. */
 void cw_session_stop_by_control(void *context);
 
-/* Finds who owns the files, and prepares the process that opens them, or checks that the user that
- * a split switches to can make them. Fills the options. Returns 0, or a negative errno with
- * `error`: -ENOMEM, or the request is wrong. cw_session_end_opener ends it. */
+/* Finds who owns the files, and prepares the process that opens them, if it is a live run. Fills
+ * the options. Returns 0, or a negative errno with `error`: -ENOMEM, or the request is wrong.
+ * cw_session_end_opener ends it. */
 int cw_session_prepare_files(struct cw_session *run, struct cw_pipeline_options *options,
 			     struct cw_error *error);
 

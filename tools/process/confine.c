@@ -13,10 +13,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/base.h"
@@ -27,6 +24,7 @@
 
 #define OWN_USER "capweir" /* made by the package */
 #define OTHER_USER "nobody"
+#define MORE_ROWS_MAX 24u /* rows that depend on the process */
 
 /* Sanitizers make further system calls, and inspect the process from another one at its end. */
 #if defined(CW_SANITIZED)
@@ -41,7 +39,7 @@
 static int load_list(const struct cw_confine_options *options)
 {
 	const uint32_t self = (uint32_t)getpid();
-	struct cw_list_row more[4] = {
+	struct cw_list_row more[MORE_ROWS_MAX] = {
 	    {SYS_kill, {{0, CW_LIST_WHOLE, self}}, 0},
 	    {SYS_tgkill, {{0, CW_LIST_WHOLE, self}}, 0},
 	};
@@ -53,6 +51,8 @@ static int load_list(const struct cw_confine_options *options)
 		    SYS_kill, {{0, CW_LIST_WHOLE, (uint32_t)options->compiler}}, 0};
 	if (options->accepts)
 		more[count++] = (struct cw_list_row){.call = SYS_accept4};
+	for (uint32_t i = 0; options->role == CW_CONFINE_SPLIT && i < cw_list_split.count; i++)
+		more[count++] = cw_list_split.rows[i];
 	switch (options->role) {
 	case CW_CONFINE_COMPILER:
 		return options->resolves ? cw_list_load(&cw_list_compiler, cw_list_resolver.rows,
@@ -102,29 +102,48 @@ static const struct cw_landlock_rule name_files[] = {
 static const struct cw_landlock_rule all_files = {
     .path = "/", .access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR};
 
+/* A capture that runs: interfaces, cores and NUMA nodes. */
+static const struct cw_landlock_rule system_files = {
+    .path = "/sys", .access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR};
+
+/* Returns 0, -ENOTSUP or another negative errno. */
+static int hold_files(const struct cw_confine_options *options)
+{
+	switch (options->role) {
+	case CW_CONFINE_CAPTURE: /* it wakes the process that compiles filters */
+		return cw_landlock_restrict(&system_files, 1, CW_LANDLOCK_TCP);
+	case CW_CONFINE_OPENER:
+		return cw_landlock_restrict(options->files, options->file_count,
+					    CW_LANDLOCK_TCP | CW_LANDLOCK_OTHERS);
+	case CW_CONFINE_COMPILER:
+		return options->resolves
+			   ? cw_landlock_restrict(&all_files, 1, CW_LANDLOCK_OTHERS)
+			   : cw_landlock_restrict(name_files, CW_ARRAY_COUNT(name_files),
+						  CW_LANDLOCK_TCP | CW_LANDLOCK_OTHERS);
+	default:
+		return 0;
+	}
+}
+
 static int confine_files(const struct cw_confine_options *options, struct cw_error *error)
 {
-	int result;
+	static const char *const works[] = {[CW_CONFINE_CAPTURE] = "captures",
+					    [CW_CONFINE_OPENER] = "opens files",
+					    [CW_CONFINE_COMPILER] = "compiles filters"};
+	int result = IS_SANITIZED ? 0 : hold_files(options);
 
-	if (IS_SANITIZED ||
-	    (options->role != CW_CONFINE_COMPILER && options->role != CW_CONFINE_OPENER))
-		return 0;
-	if (options->role == CW_CONFINE_OPENER)
-		result = cw_landlock_restrict(options->files, options->file_count);
-	else
-		result = options->resolves
-			     ? cw_landlock_restrict(&all_files, 1)
-			     : cw_landlock_restrict(name_files, CW_ARRAY_COUNT(name_files));
 	if (result == -ENOTSUP) {
 		cw_error_set(error, 0,
 			     "files are not confined for the process that %s: Landlock is not "
 			     "available",
-			     options->role == CW_CONFINE_OPENER ? "opens files"
-								: "compiles filters");
+			     works[options->role]);
 		return CW_CONFINE_NO_LANDLOCK;
 	}
-	return result < 0 ? cw_error_set_errno(error, result, "cannot confine files (Landlock)")
-			  : 0;
+	return result < 0
+		   ? cw_error_set_errno(error, result,
+					"cannot confine files for the process that %s (Landlock)",
+					works[options->role])
+		   : 0;
 }
 
 /* ---- user and capabilities ---- */
@@ -232,7 +251,7 @@ static void keep(int capability)
 static const unsigned opener_keeps[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_SETGID,
 					CAP_SETUID};
 
-/* Changes the user and drops capabilities. A capture that stays root keeps the right to write
+/* Changes the user and drops capabilities. A split that stays root keeps the right to write
  * anywhere, which root's own files would give it too. */
 static int drop_privileges(const struct cw_confine_options *options,
 			   const struct identity *identity, struct cw_error *error)
@@ -253,7 +272,7 @@ static int drop_privileges(const struct cw_confine_options *options,
 	keeps_ids = options->role == CW_CONFINE_HOOKS && options->keep_ids &&
 		    capng_have_capability(CAPNG_PERMITTED, CAP_SETUID) &&
 		    capng_have_capability(CAPNG_PERMITTED, CAP_SETGID);
-	keeps_files = is_capture && identity->user == 0 &&
+	keeps_files = options->role == CW_CONFINE_SPLIT && identity->user == 0 &&
 		      capng_have_capability(CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
 
 	for (size_t i = 0; i < CW_ARRAY_COUNT(opener_keeps); i++)
@@ -293,55 +312,6 @@ static int drop_privileges(const struct cw_confine_options *options,
 	return 0;
 }
 
-/* ---- the check before ---- */
-
-/* Result of the child, in memory shared with the parent. */
-struct trial {
-	int result;
-	struct cw_error error;
-};
-
-static int try_folder(const struct identity *identity, const char *folder, struct cw_error *error)
-{
-	if (!faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS))
-		return 0;
-	if (errno != EACCES && errno != EPERM)
-		return cw_error_set_errno(error, -errno, "cannot write to the folder %s", folder);
-	return cw_error_set(
-	    error, -EACCES, "cannot write to the folder %s as user %s: choose another folder%s",
-	    folder, identity->name, identity->is_new ? ", or -Z root to stay root" : "");
-}
-
-/* Checks a pipe or device file, opened in place. A path that has vanished fails at its opening. */
-static int try_target(const struct identity *identity, const char *target, struct cw_error *error)
-{
-	if (!faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) || errno == ENOENT)
-		return 0;
-	if (errno != EACCES && errno != EPERM)
-		return cw_error_set_errno(error, -errno, "cannot write to %s", target);
-	return cw_error_set(error, -EACCES,
-			    "cannot write to %s as user %s: change its permissions%s", target,
-			    identity->name, identity->is_new ? ", or -Z root to stay root" : "");
-}
-
-static bool is_folder(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) || S_ISDIR(status.st_mode);
-}
-
-static int try_all(const struct cw_confine_options *options, const struct identity *identity,
-		   const char *const *folders, uint32_t folder_count, struct cw_error *error)
-{
-	int result = drop_privileges(options, identity, error);
-
-	for (uint32_t index = 0; index < folder_count && result == 0; index++)
-		result = is_folder(folders[index]) ? try_folder(identity, folders[index], error)
-						   : try_target(identity, folders[index], error);
-	return result;
-}
-
 /* ---- public ---- */
 
 int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
@@ -351,44 +321,6 @@ int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
 	int result = find_user(options, &identity, error);
 
 	*user = identity.user;
-	return result;
-}
-
-int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,
-		     uint32_t folder_count, struct cw_error *error)
-{
-	struct identity identity;
-	struct trial *trial;
-	int result = find_user(options, &identity, error);
-	int status = 0;
-	pid_t pid;
-
-	if (result < 0)
-		return result;
-	trial =
-	    mmap(NULL, sizeof(*trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (trial == MAP_FAILED)
-		return cw_error_set_errno(error, -errno, "out of memory for a check of user %s",
-					  identity.name);
-	pid = fork();
-	if (pid == 0) {
-		trial->result = try_all(options, &identity, folders, folder_count, &trial->error);
-		_exit(0);
-	}
-	result = pid < 0 ? -errno : 0;
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && result == 0)
-		result = errno == EINTR ? 0 : -errno;
-	if (result == 0 && status)
-		result = -EIO;
-	if (result < 0) {
-		cw_error_set_errno(error, result, "cannot check what user %s can write",
-				   identity.name);
-	} else {
-		result = trial->result;
-		if (result < 0 && error)
-			*error = trial->error;
-	}
-	munmap(trial, sizeof(*trial));
 	return result;
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Confinement of the processes of a live capture, one of which parses packets from strangers. That
- * process keeps its sockets, its kernel rings and the right to write files; it can neither change
- * its user, run programs nor open network connections. Its helpers keep less.
+ * process keeps its sockets, its kernel rings and the descriptors that it has; it can neither open
+ * a file, change its user, run programs nor open network connections. Its helpers keep less.
  *
- *   cw_confine_check()  before anything is opened or written: can the user write its files?
- *   cw_confine()        in each helper at its start; in the capture once its sockets and kernel
- *                       rings are open. Threads started later inherit the confinement.
+ *   cw_confine()  in each helper at its start; in the capture once its sockets and kernel rings are
+ *                 open. Threads started later inherit the confinement.
  *
  * No function prints. All look up users, which may read files and query name services.
  */
@@ -25,7 +24,8 @@
 #define CW_CONFINE_NO_LANDLOCK 2
 
 enum cw_confine_role {
-	CW_CONFINE_CAPTURE,  /* a live capture, or a split with another user */
+	CW_CONFINE_CAPTURE,  /* a live capture, which asks the opener for its files */
+	CW_CONFINE_SPLIT,    /* a split with another user, which opens its files itself */
 	CW_CONFINE_OPENER,   /* opens the files of a live capture; its user stays the same */
 	CW_CONFINE_COMPILER, /* compiles filters: reads names of services, starts its workers */
 	CW_CONFINE_HOOKS,    /* starts programs, which inherit what is refused to it */
@@ -61,29 +61,18 @@ struct cw_confine_options {
 	bool resolves;
 };
 
-/*
- * Checks whether cw_confine can switch to its user, and whether that user can create files in each
- * of `folders` (borrowed; relative to the working directory). An entry that is a pipe or a device
- * file is checked for writing. A child process tries it all, so nothing changes here. Needs one
- * thread and no handler for SIGCHLD.
- *
- * Returns 0; -EINVAL for an unknown user; -EPERM if this process may not switch to that user;
- * -EACCES for a folder or pipe that the user cannot write; or another negative errno. `error` (may
- * be NULL) names the cause and the cure.
- */
-int cw_confine_check(const struct cw_confine_options *options, const char *const *folders,
-		     uint32_t folder_count, struct cw_error *error);
-
-/* Fills the user that cw_confine switches to. Errors as cw_confine_check. */
+/* Fills the user that cw_confine switches to. Returns 0; -EINVAL for an unknown user; -EPERM if
+ * this process may not switch to that user; or another negative errno. `error` names the cause and
+ * the cure. */
 int cw_confine_find_user(const struct cw_confine_options *options, uid_t *user,
 			 struct cw_error *error);
 
 /*
  * Confines this process for good; it must have one thread. Switches to the user and its groups;
- * drops all capabilities but those that the options name (and, for a capture as root, those for
+ * drops all capabilities but those that the options name (and, for a split as root, those for
  * writing into other users' folders), also for programs run later; forbids other processes of the
  * user to trace it; makes every system call that the role does not need fail with EPERM, and every
- * opening of a file that a compiler does not need with EACCES.
+ * opening of a file that the role does not need with EACCES.
  *
  * Returns 0; CW_CONFINE_NO_LIST; CW_CONFINE_NO_LANDLOCK; or a negative errno with `error` (may be
  * NULL). After a failure the process may be partly confined: it should exit.

@@ -2,12 +2,15 @@
 /* Landlock by its system calls, with the constants of kernels later than the headers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tools/process/landlock.h"
 
+#define ABI_TCP 4    /* Linux 6.7 */
 #define ABI_SCOPES 6 /* Linux 6.12 */
+#define TCP_ALL 3u   /* bind and connect */
 #define SCOPE_ALL 3u /* signals and abstract local sockets */
 
 /* struct landlock_ruleset_attr as of Linux 6.12; earlier kernels take its beginning. */
@@ -41,7 +44,15 @@ static int add_rule(int ruleset, const struct cw_landlock_rule *rule, uint64_t k
 	return result;
 }
 
-int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count)
+/* Returns the bytes of struct ruleset that a kernel with this ABI knows. */
+static size_t known_bytes(long abi)
+{
+	if (abi >= ABI_SCOPES)
+		return sizeof(struct ruleset);
+	return abi >= ABI_TCP ? offsetof(struct ruleset, scopes) : offsetof(struct ruleset, net);
+}
+
+int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count, unsigned refusals)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct ruleset wanted = {0};
@@ -53,9 +64,9 @@ int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count)
 	if (abi < 0)
 		return -errno;
 	wanted.fs = known_rights(abi);
-	wanted.scopes = abi >= ABI_SCOPES ? SCOPE_ALL : 0;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &wanted,
-			       abi >= ABI_SCOPES ? sizeof(wanted) : sizeof(wanted.fs), 0);
+	wanted.net = refusals & CW_LANDLOCK_TCP ? TCP_ALL : 0;
+	wanted.scopes = refusals & CW_LANDLOCK_OTHERS ? SCOPE_ALL : 0;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &wanted, known_bytes(abi), 0);
 	if (ruleset < 0)
 		return -errno;
 	for (uint32_t i = 0; i < count && result == 0; i++)

@@ -20,12 +20,18 @@ struct cw_landlock_rule {
 	int fd;           /* borrowed; of a file or folder */
 };
 
+/* What else is refused, by kernels that can. */
+enum cw_landlock_refusal {
+	CW_LANDLOCK_TCP = 1,    /* binding to a TCP port and connecting to one (Linux 6.7) */
+	CW_LANDLOCK_OTHERS = 2, /* signals and abstract sockets of processes that this one did not
+				   start after the call (Linux 6.12) */
+};
+
 /*
  * Holds this process, which must have one thread and no_new_privs, to the rules for good: every
- * other way to open or change a file fails with EACCES, and signals go to this process and those
- * that it starts from now on (Linux 6.12). Returns 0; -ENOTSUP if the kernel has no Landlock or
- * forbids it; or another negative errno.
+ * other way to open or change a file fails with EACCES. `refusals`: of cw_landlock_refusal. Returns
+ * 0; -ENOTSUP if the kernel has no Landlock or forbids it; or another negative errno.
  */
-int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count);
+int cw_landlock_restrict(const struct cw_landlock_rule *rules, uint32_t count, unsigned refusals);
 
 #endif

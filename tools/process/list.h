@@ -43,14 +43,15 @@ struct cw_list {
 /*
  * What the processes may do; lists.c says why.
  *
- * cw_list_capture   a live capture, or a split with another user
+ * cw_list_capture   a live capture
+ * cw_list_split     rows to add to the list of the capture: a split with another user
  * cw_list_opener    the process that opens the files of a live capture
  * cw_list_compiler  the process that compiles filters
  * cw_list_resolver  rows to add to the list of the compiler: host names
  * cw_list_hooks     the process that runs hooks, and each hook: a list of refusals
  */
-extern const struct cw_list cw_list_capture, cw_list_opener, cw_list_compiler, cw_list_resolver,
-    cw_list_hooks;
+extern const struct cw_list cw_list_capture, cw_list_split, cw_list_opener, cw_list_compiler,
+    cw_list_resolver, cw_list_hooks;
 
 /*
  * Translates a list and `more` rows (may be NULL), which follow those of the list. Calls of other

@@ -67,17 +67,16 @@
 /* ---- the capture ---- */
 
 static const struct cw_list_row capture[] = {
-    /* files */
+    /* open files; no call that makes, changes or removes a name */
     ANY(read), ANY(readv), ANY(pread64), ANY(preadv), ANY(preadv2), ANY(write), ANY(writev),
-    ANY(pwrite64), ANY(pwritev), ANY(pwritev2), ANY(open), ANY(openat), ANY(close),
-    ANY(close_range), ANY(dup), ANY(dup2), ANY(dup3), ANY(fcntl), ANY(pipe), ANY(pipe2), ANY(lseek),
-    ANY(stat), ANY(lstat), ANY(fstat), ANY(newfstatat), ANY(statx), ANY(statfs), ANY(fstatfs),
-    ANY(access), ANY(faccessat), ANY(faccessat2), ANY(readlink), ANY(readlinkat), ANY(getdents),
-    ANY(getdents64), ANY(getcwd), ANY(rename), ANY(renameat), ANY(renameat2), ANY(mkdirat),
-    ANY(link), ANY(linkat), /* rename without replacing, where renameat2 cannot */
-    ANY(unlink), ANY(unlinkat), ANY(ftruncate), ANY(fallocate), ANY(fadvise64), ANY(fsync),
-    ANY(fdatasync), ANY(sync_file_range), ANY(fchmod), ANY(fchown), ANY(umask),
-    ANY(io_uring_enter), /* the rings are made before, restricted to writes */
+    ANY(pwrite64), ANY(pwritev), ANY(pwritev2), ANY(close), ANY(close_range), ANY(dup), ANY(dup2),
+    ANY(dup3), ANY(fcntl), ANY(pipe), ANY(pipe2), ANY(lseek), ANY(fstat), ANY(fstatfs),
+    ANY(ftruncate), ANY(fallocate), ANY(fadvise64), ANY(fsync), ANY(fdatasync),
+    ANY(sync_file_range), ANY(io_uring_enter), /* the rings are made before, restricted to writes */
+    /* files in sysfs; what links lead to a descriptor of this process */
+    IF_BITS(open, 1, OPEN_WRITES, 0), IF_BITS(openat, 2, OPEN_WRITES, 0), ANY(stat), ANY(lstat),
+    ANY(newfstatat), ANY(statx), ANY(statfs), ANY(access), ANY(faccessat), ANY(faccessat2),
+    ANY(readlink), ANY(readlinkat), ANY(getdents), ANY(getdents64), ANY(getcwd),
     /* memory; filters become machine code by way of a file in memory */
     ANY(memfd_create), WRITE_OR_EXECUTE(mmap), NEVER_EXECUTE(mprotect), ANY(munmap), ANY(madvise),
     ANY(mremap), ANY(brk), ANY(mbind), ANY(set_mempolicy), ANY(get_mempolicy), ANY(membarrier),
@@ -118,6 +117,15 @@ static const struct cw_list_row capture[] = {
     ANY(capget)};
 
 const struct cw_list cw_list_capture = LIST(capture, EPERM);
+
+static const struct cw_list_row split[] = {
+    /* inputs and outputs */
+    ANY(open), ANY(openat), ANY(mkdirat), ANY(unlink), ANY(unlinkat), ANY(fchmod), ANY(fchown),
+    ANY(umask), ANY(rename), ANY(renameat), ANY(renameat2),
+    /* rename without replacing, where renameat2 cannot */
+    ANY(link), ANY(linkat)};
+
+const struct cw_list cw_list_split = LIST(split, EPERM);
 
 /* ---- the process that opens files ---- */
 

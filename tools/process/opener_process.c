@@ -122,7 +122,7 @@ static void main_of_child(struct cw_opener *opener, const int *sockets)
 	hello.result = confine(opener, sockets, &hello.error);
 	if (write(sockets[0], &hello, sizeof(hello)) != sizeof(hello) || hello.result < 0)
 		_exit(1);
-	_exit(cw_opener_serve(opener, sockets, CW_OPENER_CHANNELS) != 0);
+	_exit(cw_opener_serve(opener, sockets, CW_OPENER_CHANNELS) ? 1 : 0);
 }
 
 static int make_pair(int *here, int *there)

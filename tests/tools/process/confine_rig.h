@@ -49,6 +49,7 @@
 #define ROOT_KEEPS (UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_FOWNER)
 
 static bool is_root, has_landlock;
+static long landlock_abi;
 static char base[] = "/tmp/capweir-confine-XXXXXX";
 #define FOLDER_BYTES 80
 static char own[FOLDER_BYTES], foreign[FOLDER_BYTES], hidden[FOLDER_BYTES];
@@ -327,7 +328,8 @@ static inline int set_up(void **state)
 	if (!is_root || !mkdtemp(base))
 		return is_root ? -1 : 0;
 	expected_bpf_errno = learn(bpf_errno, BPF_MAP_UPDATE_ELEM);
-	has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0; /* 1: the version */
+	landlock_abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1); /* 1: the version */
+	has_landlock = landlock_abi > 0;
 	chmod(base, 0755);
 	make_folder(own, base, "own", 0700, user_id, group_id);
 	make_folder(of_group, base, "group", 0770, 0, group_id);

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,6 +28,9 @@
 #include "tests/tools/process/confine_rig.h"
 
 /* ---- what it can do ---- */
+
+/* Opened before, as by the opener and by who started capweir. */
+static int file_fd, tcp_fd;
 
 /* How filters become machine code: read-only memory of a file that has no name. */
 static void expect_code_of_a_file(void)
@@ -83,6 +87,16 @@ static void expect_no_calls(void)
 	EXPECT(syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS);
 }
 
+/* A socket that it was given cannot become a server's. */
+static void expect_no_port(void)
+{
+	const struct sockaddr_in any = {.sin_family = AF_INET};
+
+	if (!RESULT && landlock_abi >= 4)
+		EXPECT(bind(tcp_fd, (const struct sockaddr *)&any, sizeof(any)) == -1 &&
+		       errno == EACCES);
+}
+
 static void expect_sockets(bool has_raw)
 {
 	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
@@ -100,7 +114,74 @@ static void expect_sockets(bool has_raw)
 	close(fd);
 }
 
-/* Files as the outputs make them. */
+static int open_errno(const char *path, int flags)
+{
+	int fd = open(path, flags, 0600);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* As the opener passes it: a capture may change its bytes and nothing else. */
+static void expect_an_open_file(int fd)
+{
+	char text[] = "packets", back[sizeof(text)], again[64];
+	struct iovec part = {text, sizeof(text)};
+	struct stat facts;
+	struct statx more;
+	int other;
+
+	EXPECT(pwritev(fd, &part, 1, 0) == sizeof(text));
+	EXPECT(pread(fd, back, sizeof(back), 0) == sizeof(back) && !strcmp(text, back));
+	EXPECT(!fdatasync(fd) && !fsync(fd));
+	EXPECT(!ftruncate(fd, sizeof(text)));
+	EXPECT(!fstat(fd, &facts) && facts.st_size == sizeof(text));
+	EXPECT(!statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &more));
+	other = dup(fd);
+	EXPECT(other >= 0 && !close(other));
+	if (RESULT)
+		return;
+	EXPECT_REFUSED(fchmod(fd, 04755));
+	EXPECT_REFUSED(fchown(fd, (uid_t)-1, group_id));
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	EXPECT(open_errno(again, O_RDWR | O_CLOEXEC) == EPERM);
+	EXPECT(open_errno(again, O_WRONLY | O_TRUNC | O_CLOEXEC) == EPERM);
+	if (has_landlock)
+		EXPECT(open_errno(again, O_RDONLY | O_CLOEXEC) == EACCES);
+}
+
+static void expect_no_names(void)
+{
+	char path[128];
+
+	if (RESULT)
+		return;
+	snprintf(path, sizeof(path), "%s/made", own);
+	EXPECT(!can_create(own) && errno == EPERM);
+	EXPECT(open_errno(own, O_TMPFILE | O_RDWR | O_CLOEXEC) == EPERM);
+	EXPECT_REFUSED(rename(own, path));
+	EXPECT_REFUSED(renameat2(AT_FDCWD, own, AT_FDCWD, path, RENAME_NOREPLACE));
+	EXPECT_REFUSED(link(path, path));
+	EXPECT_REFUSED(symlink(own, path));
+	EXPECT_REFUSED(unlink(path));
+	EXPECT_REFUSED(unlinkat(AT_FDCWD, own, AT_REMOVEDIR));
+	EXPECT_REFUSED(mkdirat(AT_FDCWD, path, 0700));
+	EXPECT_REFUSED(mknod(path, S_IFIFO | 0600, 0));
+	EXPECT_REFUSED(truncate(path, 0));
+	EXPECT_REFUSED((int)umask(0));
+	EXPECT_REFUSED((int)syscall(SYS_openat2, AT_FDCWD, own, NULL, 0));
+	EXPECT(open_errno("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC) == 0);
+	EXPECT(open_errno(own, O_PATH | O_CLOEXEC) == 0);
+	if (!has_landlock)
+		return;
+	EXPECT(open_errno("/etc/passwd", O_RDONLY | O_CLOEXEC) == EACCES);
+	EXPECT(open_errno("/proc/self/status", O_RDONLY | O_CLOEXEC) == EACCES);
+	EXPECT(open_errno(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC) == EACCES);
+}
+
+/* Files as the outputs of a split make them. */
 static void write_file(void)
 {
 	char text[] = "packets", path[128], renamed[160], back[sizeof(text)];
@@ -125,11 +206,23 @@ static void write_file(void)
 	EXPECT(!unlink(renamed));
 }
 
+/* Of this thread. */
+static void expect_thread_capabilities(uint64_t capabilities)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+
+	EXPECT(!syscall(SYS_capget, &header, data));
+	EXPECT(data[0].effective == capabilities && data[0].permitted == capabilities);
+	EXPECT(!data[0].inheritable && !data[1].effective && !data[1].permitted);
+}
+
 struct work {
 	pthread_mutex_t mutex;
 	uint64_t capabilities;
 	int done;
 	int event_fd;
+	int file_fd;
 };
 
 /* All that a thread of capture may do. */
@@ -150,9 +243,9 @@ static void *work_main(void *argument)
 	half = realloc(memory, ALLOC_BYTES / 2);
 	EXPECT(half != NULL);
 	free(half);
-	write_file();
-	expect_folders();
-	expect_state(work->capabilities);
+	expect_an_open_file(work->file_fd);
+	expect_no_names();
+	expect_thread_capabilities(work->capabilities);
 	expect_sockets(work->capabilities & NET_RAW);
 	expect_no_calls();
 	pthread_mutex_lock(&work->mutex);
@@ -164,7 +257,8 @@ static void *work_main(void *argument)
 
 static void run_threads(uint64_t capabilities)
 {
-	struct work work = {.mutex = PTHREAD_MUTEX_INITIALIZER, .capabilities = capabilities};
+	struct work work = {
+	    .mutex = PTHREAD_MUTEX_INITIALIZER, .capabilities = capabilities, .file_fd = file_fd};
 	struct epoll_event event = {.events = EPOLLIN};
 	struct signalfd_siginfo info;
 	pthread_t threads[THREADS];
@@ -199,14 +293,32 @@ static void run_threads(uint64_t capabilities)
 
 /* ---- cases ---- */
 
+static void open_before(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/open-%d", own, getpid());
+	file_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	EXPECT(file_fd >= 0);
+	EXPECT(!unlink(path));
+	tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	EXPECT(tcp_fd >= 0);
+	status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	EXPECT(status_fd >= 0);
+}
+
 static void confine_as(const struct cw_confine_options *options)
 {
+	const bool is_held = has_landlock || options->role == CW_CONFINE_SPLIT;
+	const int wanted = RESULT || is_held ? RESULT : CW_CONFINE_NO_LANDLOCK;
 	struct cw_error error = {0};
-	int result = cw_confine(options, &error);
+	int result;
 
-	if (result != RESULT)
+	open_before();
+	result = cw_confine(options, &error);
+	if (result != wanted)
 		fprintf(stderr, "cw_confine: %s\n", error.text);
-	EXPECT(result == RESULT);
+	EXPECT(result == wanted);
 	if (RESULT)
 		EXPECT(strstr(error.text, "not confined: this is a build with sanitizers"));
 }
@@ -223,9 +335,10 @@ static void expect_nobody(uint64_t capabilities)
 	EXPECT(status_number("CapBnd", 16) == 0);
 	expect_state(capabilities);
 	expect_sockets(capabilities & NET_RAW);
-	expect_folders();
-	write_file();
+	expect_an_open_file(file_fd);
+	expect_no_names();
 	expect_no_calls();
+	expect_no_port();
 	run_threads(capabilities);
 }
 
@@ -297,7 +410,7 @@ static void child_becomes_named(void)
 	expect_user(user, group);
 	expect_groups_of("daemon", group);
 	expect_state(0);
-	EXPECT(!can_create(own));
+	expect_no_names();
 }
 
 static void child_stays_root(void)
@@ -305,8 +418,31 @@ static void child_stays_root(void)
 	confine("root", true);
 	expect_user(0, 0);
 	EXPECT(status_number("CapBnd", 16) == 0);
-	expect_state(ROOT_KEEPS | NET_RAW);
+	expect_state(NET_RAW);
 	expect_sockets(true);
+	expect_an_open_file(file_fd);
+	expect_no_names();
+	expect_no_calls();
+}
+
+static void child_splits(void)
+{
+	confine_as(&(struct cw_confine_options){.role = CW_CONFINE_SPLIT, .keep_raw = true});
+	expect_user(user_id, group_id);
+	expect_groups_of(USER, group_id);
+	EXPECT(status_number("CapBnd", 16) == 0);
+	expect_state(0);
+	expect_sockets(false);
+	expect_folders();
+	write_file();
+	expect_no_calls();
+}
+
+static void child_splits_as_root(void)
+{
+	confine_as(&(struct cw_confine_options){.role = CW_CONFINE_SPLIT, .user = "root"});
+	expect_user(0, 0);
+	expect_state(ROOT_KEEPS);
 	EXPECT(can_create(own) && can_create(foreign) && can_create(hidden_inside));
 	write_file();
 	expect_no_calls();
@@ -319,7 +455,7 @@ static void child_stays_user(void)
 	expect_user(user_id, group_id);
 	expect_state(0);
 	expect_sockets(false);
-	expect_folders();
+	expect_no_names();
 	expect_no_calls();
 }
 
@@ -347,7 +483,7 @@ static void child_cannot_get_back(void)
 	const struct cw_confine_options options = {.user = "root"};
 	struct cw_error error = {0};
 
-	confine(NULL, false);
+	confine_as(&(struct cw_confine_options){.role = CW_CONFINE_SPLIT}); /* it looks up users */
 	EXPECT(cw_confine(&options, &error) == -EPERM);
 	EXPECT(strstr(error.text, "only root can switch to user root"));
 	expect_state(0);
@@ -375,6 +511,8 @@ CASE(priorities_cannot_be_real_time_otherwise, child_loses_nice)
 CASE(the_compiler_can_be_woken, child_wakes_its_compiler)
 CASE(root_becomes_a_named_user, child_becomes_named)
 CASE(root_stays_root_when_named, child_stays_root)
+CASE(a_split_opens_its_files_itself, child_splits)
+CASE(a_split_as_root_writes_everywhere, child_splits_as_root)
 CASE(a_user_stays_who_it_is, child_stays_user)
 CASE(a_user_keeps_its_raw_capability, child_stays_user_with_raw)
 CASE(a_user_loses_its_raw_capability, child_loses_raw)
@@ -389,6 +527,8 @@ int main(void)
 	    cmocka_unit_test(the_compiler_can_be_woken),
 	    cmocka_unit_test(root_becomes_a_named_user),
 	    cmocka_unit_test(root_stays_root_when_named),
+	    cmocka_unit_test(a_split_opens_its_files_itself),
+	    cmocka_unit_test(a_split_as_root_writes_everywhere),
 	    cmocka_unit_test(a_user_stays_who_it_is),
 	    cmocka_unit_test(a_user_keeps_its_raw_capability),
 	    cmocka_unit_test(a_user_loses_its_raw_capability),

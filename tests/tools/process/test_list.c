@@ -44,9 +44,11 @@ static const struct {
 } cases[] = {
     {"capture", &cw_list_capture, NULL, 0},
     {"capture and more rows", &cw_list_capture, added, CW_ARRAY_COUNT(added)},
+    {"opener", &cw_list_opener, NULL, 0},
     {"compiler", &cw_list_compiler, NULL, 0},
     {"hooks", &cw_list_hooks, NULL, 0},
     {"hooks and more rows", &cw_list_hooks, added, CW_ARRAY_COUNT(added)},
+    {"split's rows", &cw_list_split, NULL, 0},
 };
 
 static bool fails_malloc;
