@@ -220,6 +220,20 @@ class Owners(Opener):
         self.assertEqual(done.status, 1, e2e.text_of(done))
         self.assertIn("cannot switch to user", done.err)
 
+    def test_more_folders_than_descriptors_at_first(self):
+        names = [f"d{number}" for number in range(100)]
+        for name in names:
+            os.mkdir(self.path("theirs", name))
+            os.chown(self.path("theirs", name), USER, -1)
+        self.write("rules.yaml", "rules:\n" + "".join(
+            f"  {name}: {{filter: udp, write: theirs/{name}/a.pcap}}\n" for name in names))
+        capture = self.start("-R", "rules.yaml", sudo=(str(USER), str(USER)), program=(
+            "sh", "-c", 'ulimit -Sn 64 && exec "$@"', "sh", e2e.CAPWEIR))
+        self.packets(capture)
+        report, owners = self.report_and_owners(capture)
+        self.assertEqual(owners, {name: {USER} for name in names})
+        self.assertEqual({rule["written"] for rule in report["rules"]}, {SOME})
+
     def test_a_full_disk_is_tried_again(self):
         with e2e.tmpfs(self.path("disk"), f"size=256k,uid={USER},mode=700") as disk:
             ballast = os.path.join(disk, "ballast")

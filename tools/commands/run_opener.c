@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,11 +75,23 @@ static int start_opener(void *context, struct cw_asking **asking, struct cw_erro
 	return 0;
 }
 
+/* Each folder of the outputs is a descriptor until the process starts, and there. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int cw_session_make_opener(struct cw_session *run, const struct cw_confine_options *confine,
 			   struct cw_pipeline_options *options, struct cw_error *error)
 {
 	int result = cw_arguments_find_owner(run->arguments, &run->owner, error);
 
+	raise_limit();
 	if (result >= 0)
 		result = cw_opener_new(&run->opener, result ? &run->owner : NULL);
 	if (result == -ENOMEM)
