@@ -21,8 +21,6 @@
 #include "core/output/opener_serve.h"
 #include "core/output/opener_wire.h"
 
-#define USER 12345u /* nobody's */
-
 static char folder[] = "/tmp/capweir-opener-XXXXXX";
 static struct cw_opener *opener;
 static struct cw_error error;
@@ -566,29 +564,6 @@ static void dropped_outputs_take_their_files_along(void **state)
 	assert_true(is_there(".x.pcap.abcdef.part"));
 }
 
-/* Capabilities that are set after the start must not be those of the files' owner. */
-static void the_process_is_root_when_its_list_is_closed(void **state)
-{
-	const struct cw_opener_owner owner = {.user = USER, .group = USER};
-	char status[4096] = "";
-	const char *line;
-	int fd;
-
-	(void)state;
-	if (geteuid() != 0)
-		skip();
-	assert_int_equal(cw_opener_new(&opener, &owner), 0);
-	assert_int_equal(chmod(folder, 01777), 0);
-	add("x.pcap", false, "x", ".pcap"); /* as the owner */
-	cw_opener_close_list(opener);
-	fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	assert_true(read(fd, status, sizeof(status) - 1) > 0);
-	close(fd);
-	line = strstr(status, "\nUid:");
-	assert_non_null(line);
-	assert_int_equal(strncmp(line, "\nUid:\t0\t0\t0\t0\n", 14), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -604,7 +579,6 @@ int main(void)
 	    cmocka_unit_test_teardown(files_published_in_one_round_share_an_fsync, stop),
 	    cmocka_unit_test_teardown(the_process_ends_with_the_asking_side, stop),
 	    cmocka_unit_test_teardown(dropped_outputs_take_their_files_along, stop),
-	    cmocka_unit_test_teardown(the_process_is_root_when_its_list_is_closed, stop),
 	};
 	int failures;
 
