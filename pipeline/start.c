@@ -262,6 +262,20 @@ static int start_opener(struct cw_pipeline *pipeline, struct cw_error *error)
 	return result;
 }
 
+/* Checks the rules and their targets, then lets another process open the outputs' files. */
+static int check_request(struct cw_pipeline *pipeline, struct cw_error *error)
+{
+	int result = open_events(pipeline, error);
+
+	if (result == 0)
+		result = cw_rules_check(pipeline->run.options.rules, error);
+	if (result == 0)
+		result = cw_setup_targets(&pipeline->outputs, error);
+	if (result == 0 && pipeline->run.options.output.opener)
+		result = start_opener(pipeline, error);
+	return result;
+}
+
 static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	bool is_live = pipeline->run.options.device_count != 0;
@@ -278,13 +292,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 	pipeline->generations.filter_options = filter_options;
 	pipeline->run.is_live = is_live;
 	pipeline->run.is_reloadable = pipeline->run.is_live && pipeline->run.options.load_rules;
-	result = open_events(pipeline, error);
-	if (result == 0)
-		result = cw_rules_check(pipeline->run.options.rules, error);
-	if (result == 0)
-		result = cw_setup_targets(&pipeline->outputs, error);
-	if (result == 0 && pipeline->run.options.output.opener)
-		result = start_opener(pipeline, error);
+	result = check_request(pipeline, error);
 	if (result == 0)
 		result = open_sources(pipeline, error);
 	if (result < 0)

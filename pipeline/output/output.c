@@ -22,6 +22,14 @@ bool cw_output_fail(struct cw_output *output, int failure, bool is_rotation, con
 	return true;
 }
 
+void cw_outputs_lose_opener(struct cw_outputs *outputs)
+{
+	if (atomic_exchange(&outputs->has_lost_opener, true))
+		return;
+	cw_run_tell(outputs->run, CW_PROBLEM, CW_ENTRY_ENDED ": capweir stops");
+	cw_run_request_stop(outputs->run);
+}
+
 void cw_output_kick(struct cw_outputs *outputs, struct cw_output *output)
 {
 	/* [KICK-1] release */

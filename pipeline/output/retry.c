@@ -130,14 +130,6 @@ static void stop_if_all_lost(struct cw_outputs *outputs)
 	cw_run_stop_reading(outputs->run);
 }
 
-void cw_outputs_lose_opener(struct cw_outputs *outputs)
-{
-	if (atomic_exchange(&outputs->has_lost_opener, true))
-		return;
-	cw_run_tell(outputs->run, CW_PROBLEM, CW_ENTRY_ENDED ": capweir stops");
-	cw_run_request_stop(outputs->run);
-}
-
 void cw_outputs_tend(struct cw_outputs *outputs, uint64_t now_ns, bool flush)
 {
 	cw_outputs_free_space(outputs);

@@ -497,20 +497,6 @@ out:
 	return failure;
 }
 
-bool cw_setup_has_ring(const struct cw_rules *rules, const struct cw_rule *rule)
-{
-	return rule->ring_files || rule->ring_bytes || rules->total_bytes || rules->free_bytes;
-}
-
-bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
-		       const struct cw_rules *rules, const struct cw_rule *rule)
-{
-	return !output->is_stream && !output->name->is_stdout && !rule->is_count &&
-	       (cw_rule_rotates(rule) || output->name->has_kind[CW_PART_TIME] ||
-		output->name->has_kind[CW_PART_IFACE]) &&
-	       cw_setup_has_ring(rules, rule) && outputs->run->is_live;
-}
-
 /* Finds the run's ring of this list. */
 static struct cw_file_ring *find_ring(const struct cw_outputs *outputs, const struct stat *folder,
 				      const char *name)

@@ -198,6 +198,20 @@ static int raise_number(void *context, const char *path, uint64_t number)
 	return 0;
 }
 
+bool cw_setup_has_ring(const struct cw_rules *rules, const struct cw_rule *rule)
+{
+	return rule->ring_files || rule->ring_bytes || rules->total_bytes || rules->free_bytes;
+}
+
+bool cw_setup_has_list(const struct cw_outputs *outputs, const struct cw_output *output,
+		       const struct cw_rules *rules, const struct cw_rule *rule)
+{
+	return !output->is_stream && !output->name->is_stdout && !rule->is_count &&
+	       (cw_rule_rotates(rule) || output->name->has_kind[CW_PART_TIME] ||
+		output->name->has_kind[CW_PART_IFACE]) &&
+	       cw_setup_has_ring(rules, rule) && outputs->run->is_live;
+}
+
 bool cw_setup_has_numbers(const struct cw_output *output)
 {
 	return cw_rule_rotates(output->rule) &&
