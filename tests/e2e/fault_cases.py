@@ -292,7 +292,9 @@ class Judge:
     def silent_complaints(self, run):
         """Exit 0 means that nothing differs from the undisturbed run."""
         found = []
-        if self.scenario.essence(run.out) != self.essence:
+        # A check counts the warning that it printed.
+        is_told = self.scenario.name == "check" and "capweir: warning: " in run.err
+        if not is_told and self.scenario.essence(run.out) != self.essence:
             found.append("SILENT: standard output differs")
         if run.files != self.reference.files:
             found.append("SILENT: files differ")

@@ -225,9 +225,9 @@ const struct cw_option_row cw_option_rows[] = {
      .preset_text = "capweir, else nobody", .unlisted = CW_SPLIT,
      .more = "Applies if root starts capweir; -Z root stays root. split changes only with -Z."},
     {0, "allow-folder", "FOLDER", CW_GROUP_LIVE, CW_CAPTURE,
-     "let rules that are read later write below FOLDER; may be repeated", WORDS(live.folders),
+     "let rules that are read later write below FOLDER", WORDS(live.folders),
      .more = "A reload may add outputs below the folders of the first rules, of -o, and of this "
-	     "option; another folder is refused."},
+	     "option; another folder is refused. May be repeated."},
     {0, "backend", "HOW", CW_GROUP_LIVE, CW_CAPTURE | CW_BENCH | CW_BENCH_CAPTURE,
      "capture by this mechanism", CHOICE(live.backend, CW_LIVE_AUTO, "auto|packet|pcap|xdp"),
      .preset_text = "auto",
