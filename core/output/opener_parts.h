@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of an opener, for its sources: opener.c (rights, folders), opener_outputs.c,
- * opener_files.c, opener_hooks.c. */
+ * opener_files.c, opener_ring.c, opener_hooks.c. */
 #ifndef CW_CORE_OUTPUT_OPENER_PARTS_H
 #define CW_CORE_OUTPUT_OPENER_PARTS_H
 
@@ -105,6 +105,7 @@ int cw_opener_may_write(int folder_fd);
 /* Whether the path is relative and names a file, without "..", and nothing in it is hidden unless
  * allowed. */
 bool cw_opener_has_only_names(const char *path, bool may_be_hidden);
+
 /* Tells the process that runs hooks of an output that is not in the table yet. Returns 0 or a
  * negative errno. */
 int cw_opener_add_hook(struct cw_opener *opener, struct output *output, uint32_t number,

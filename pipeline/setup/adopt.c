@@ -386,11 +386,15 @@ static void say(const struct adoption *adoption)
 			    " bytes), of which %u had to be completed",
 			    of, counts->files, cw_plural(counts->files), counts->bytes,
 			    counts->recovered);
-	if (counts->unlisted)
+	if (counts->unlisted == 1)
 		cw_run_tell(run, CW_NOTE,
-			    "%s: %u file%s here match and are not this file ring's; --adopt adds "
+			    "%s: 1 file here matches and is not this file ring's; --adopt adds it",
+			    of);
+	else if (counts->unlisted)
+		cw_run_tell(run, CW_NOTE,
+			    "%s: %u files here match and are not this file ring's; --adopt adds "
 			    "them",
-			    of, counts->unlisted, cw_plural(counts->unlisted));
+			    of, counts->unlisted);
 	if (counts->missing + counts->changed)
 		cw_run_tell(run, CW_WARNING,
 			    "%s: files of earlier runs are not the file ring's any more: %u "

@@ -223,7 +223,7 @@ class Cuts(test_ring_restarts.Ring):
         capture.wait_line("listening on")
         text = capture.text()
         counts = [re.search(pattern, text) for pattern in (
-            r"(\d+) files? of earlier runs adopted", r"(\d+) files? here match and are not",
+            r"(\d+) files? of earlier runs adopted", r"(\d+) files? here match",
             r"(\d+) missing", r"(\d+) changed")]
         return [int(found.group(1)) if found else 0 for found in counts]
 

@@ -202,7 +202,7 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "hook-user", "USER", CW_GROUP_ROTATION, CW_CAPTURE | CW_CHECK,
      "run hooks as USER, who gets their files", WORD(live.hook_user),
      .preset_text = "owner of files",
-     .more = "If root starts capweir. Hooks for files of root need it, or -Z root."},
+     .more = "Applies if root starts capweir. Hooks for files of root need it, or -Z root."},
     {'D', "list-interfaces", NULL, CW_GROUP_LIVE, BOTH, "list interfaces with their numbers",
      FLAG(live.lists_devices), .unlisted = CW_SPLIT},
     {'L', "list-data-link-types", NULL, CW_GROUP_LIVE, CW_CAPTURE,
