@@ -64,13 +64,19 @@
 		.call = SYS_clone3, .refusal = ENOSYS \
 	}
 
+/* Signals of a file to another process: any signal, also one that ends it. */
+#define NO_OWNER                                                                   \
+	NEVER_IF(fcntl, 1, F_SETOWN), NEVER_IF(fcntl, 1, F_SETOWN_EX),             \
+	    NEVER_IF(fcntl, 1, F_SETSIG), NEVER_IF(ioctl, 1, (uint32_t)FIOSETOWN), \
+	    NEVER_IF(ioctl, 1, (uint32_t)SIOCSPGRP)
+
 /* ---- the capture ---- */
 
 static const struct cw_list_row capture[] = {
     /* open files; no call that makes, changes or removes a name */
     ANY(read), ANY(readv), ANY(pread64), ANY(preadv), ANY(preadv2), ANY(write), ANY(writev),
     ANY(pwrite64), ANY(pwritev), ANY(pwritev2), ANY(close), ANY(close_range), ANY(dup), ANY(dup2),
-    ANY(dup3), ANY(fcntl), ANY(pipe), ANY(pipe2), ANY(lseek), ANY(fstat), ANY(fstatfs),
+    ANY(dup3), NO_OWNER, ANY(fcntl), ANY(pipe), ANY(pipe2), ANY(lseek), ANY(fstat), ANY(fstatfs),
     ANY(ftruncate), ANY(fallocate), ANY(fadvise64), ANY(fsync), ANY(fdatasync),
     ANY(sync_file_range), ANY(io_uring_enter), /* the rings are made before, restricted to writes */
     /* files in sysfs; what links lead to a descriptor of this process */

@@ -101,6 +101,7 @@ static void expect_sockets(bool has_raw)
 {
 	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
 	struct ifreq request = {.ifr_name = "lo"};
+	int self = getpid();
 	int fd;
 
 	EXPECT(can_open(AF_PACKET, SOCK_RAW, 0) == has_raw);
@@ -111,6 +112,10 @@ static void expect_sockets(bool has_raw)
 	EXPECT(!ioctl(fd, SIOCGIFINDEX, &request));
 	request.ifr_data = (void *)&link;
 	EXPECT(!ioctl(fd, SIOCETHTOOL, &request));
+	if (!RESULT) {
+		EXPECT_REFUSED(ioctl(fd, FIOSETOWN, &self));
+		EXPECT_REFUSED(ioctl(fd, SIOCSPGRP, &self));
+	}
 	close(fd);
 }
 
@@ -143,6 +148,9 @@ static void expect_an_open_file(int fd)
 	EXPECT(other >= 0 && !close(other));
 	if (RESULT)
 		return;
+	EXPECT_REFUSED(fcntl(fd, F_SETOWN, getppid()));
+	EXPECT_REFUSED(fcntl(fd, F_SETOWN_EX, &(struct f_owner_ex){F_OWNER_PID, getppid()}));
+	EXPECT_REFUSED(fcntl(fd, F_SETSIG, SIGKILL));
 	EXPECT_REFUSED(fchmod(fd, 04755));
 	EXPECT_REFUSED(fchown(fd, (uid_t)-1, group_id));
 	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
