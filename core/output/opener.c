@@ -131,17 +131,23 @@ static int stat_fd(int fd, struct stat *status)
 	return fstatat(fd, "", status, AT_EMPTY_PATH) ? -errno : 0;
 }
 
-int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd)
+bool cw_opener_knows(const struct cw_opener *opener, const struct stat *status)
+{
+	int fd;
+
+	return is_known(opener, status, &fd);
+}
+
+int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd, int *allowed_fd)
 {
 	struct stat status, parent;
 	int fd = openat(folder_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int result = fd < 0 ? -errno : stat_fd(fd, &status);
-	int known;
 
 	for (int i = 0; result == 0 && i < PARENTS_MAX; i++) {
 		int up;
 
-		if (is_known(opener, &status, &known)) {
+		if (is_known(opener, &status, allowed_fd)) {
 			result = i + 1;
 			break;
 		}
@@ -327,13 +333,45 @@ int cw_opener_set_socket(struct cw_opener *opener, const char *path, struct cw_e
 
 void cw_opener_remove_socket(struct cw_opener *opener)
 {
+	const char *slash, *base;
 	struct stat status;
 
 	if (!opener->socket)
 		return;
+	slash = strrchr(opener->socket, '/');
+	base = slash ? slash + 1 : opener->socket;
 	cw_opener_become(opener, true);
-	if (!lstat(opener->socket, &status) && cw_target_is_same(&status, &opener->socket_status))
-		(void)unlink(opener->socket); /* if this fails, the next run removes it */
+	/* In the folder of the start: another may be at its path by now. */
+	for (uint32_t i = 0; i < opener->others.count; i++) {
+		const struct folder *folder = &opener->others.at[i];
+
+		if (folder->use == CW_OPENER_REMOVES &&
+		    !fstatat(folder->fd, base, &status, AT_SYMLINK_NOFOLLOW) &&
+		    cw_target_is_same(&status, &opener->socket_status))
+			(void)unlinkat(folder->fd, base, 0); /* else the next run removes it */
+	}
+}
+
+bool cw_opener_is_capture(int folder_fd, const char *base)
+{
+	static const char starts[][5] = {"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", /* pcap */
+					 "\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", /* in ns */
+					 "\x0a\x0d\x0d\x0a", "\x28\xb5\x2f\xfd"};
+	char start[4];
+	ssize_t bytes;
+	int fd = openat(folder_fd, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	do
+		bytes = read(fd, start, sizeof(start));
+	while (bytes < 0 && errno == EINTR);
+	close(fd);
+	for (size_t i = 0; bytes == sizeof(start) && i < CW_ARRAY_COUNT(starts); i++) {
+		if (!memcmp(start, starts[i], sizeof(start)))
+			return true;
+	}
+	return bytes == 0;
 }
 
 void cw_opener_close_list(struct cw_opener *opener)

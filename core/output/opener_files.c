@@ -37,7 +37,7 @@ bool cw_opener_is_name(const struct output *output, const char *name)
 	return bytes >= prefix_bytes + suffix_bytes &&
 	       !memcmp(name, output->prefix, prefix_bytes) &&
 	       !strcmp(name + bytes - suffix_bytes, output->suffix) &&
-	       cw_opener_has_only_names(name, !output->is_late);
+	       cw_opener_has_only_names(name, output->may_be_hidden);
 }
 
 static bool is_name_of(const struct output *output, const char *path)
@@ -271,6 +271,7 @@ static int give(struct cw_opener *opener, struct file *file)
 {
 	const struct cw_opener_hooks *hooks = &opener->hooks;
 	const bool has_group = file->options.access.has_group;
+	struct stat status;
 	int result, fd = -1;
 
 	if (!opener->outputs.at[file->output]->is_given || file->was_given)
@@ -278,12 +279,37 @@ static int give(struct cw_opener *opener, struct file *file)
 	result = cw_entries_here.ops->reopen(NULL, &file->entry, &fd, NULL);
 	if (result)
 		return result;
+	if (fstat(fd, &status))
+		result = -errno;
+	/* Another user's file, by a hard link, could have got the number of an evicted one. */
+	else if (status.st_nlink != 1 ||
+		 status.st_uid !=
+		     cw_opener_owner(opener, opener->outputs.at[file->output]->is_roots))
+		result = -ESTALE;
+	if (result) {
+		close(fd);
+		return result;
+	}
 	cw_opener_become(opener, true);
 	if (fchown(fd, hooks->user, has_group ? (gid_t)-1 : hooks->group))
 		result = -errno;
 	else
 		file->was_given = true;
 	close(fd);
+	return result;
+}
+
+/* Whether a file of an output that was added after the start would replace what is no capture. */
+static bool is_in_the_way(const struct file *file)
+{
+	int folder_fd = cw_entry_open_directory(&file->entry, O_PATH);
+	bool result;
+
+	if (folder_fd < 0)
+		return false; /* said by publishing */
+	result = !faccessat(folder_fd, file->entry.base, F_OK, AT_SYMLINK_NOFOLLOW) &&
+		 !cw_opener_is_capture(folder_fd, file->entry.base);
+	close(folder_fd);
 	return result;
 }
 
@@ -303,6 +329,9 @@ int cw_opener_publish(struct cw_opener *opener, uint32_t handle, const char *bas
 	file->options.no_clobber =
 	    opener->outputs.at[file->output]->no_clobber || flags & CW_OPENER_NEW_NAME;
 	act_for(opener, file);
+	if (opener->outputs.at[file->output]->is_late && !file->options.no_clobber &&
+	    is_in_the_way(file))
+		return -EEXIST;
 	result = give(opener, file);
 	if (result == 0)
 		result = cw_entries_here.ops->publish(NULL, &file->entry, outcome);

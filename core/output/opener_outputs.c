@@ -37,35 +37,53 @@ struct output *cw_opener_output_at(const struct cw_opener *opener, uint32_t numb
 	return number < opener->outputs.count ? opener->outputs.at[number] : NULL;
 }
 
-/* Whether one of the last folders of a path is hidden: a user's own settings are in such ones. */
-static bool ends_in_hidden(const char *path, int count)
+/* Whether the last folders of a path lead from an allowed one to this one, and none of them is
+ * hidden: a user's own settings are in such ones. A link of procfs in the path could lead anywhere.
+ */
+static bool is_open_way(int allowed_fd, const struct cw_target *target, int count)
 {
+	const char *path = target->folder;
 	const char *end = path + strlen(path);
+	struct stat status;
+	bool result;
+	int fd;
 
 	while (count > 0 && end > path) {
 		const char *slash;
 
 		end -= end[-1] == '/';
 		slash = memrchr(path, '/', (size_t)(end - path));
-		if (*(slash ? slash + 1 : path) == '.')
-			return true;
 		end = slash ? slash + 1 : path;
+		if (*end == '.')
+			return false;
 		count--;
 	}
-	return false;
+	if (!*end)
+		return true; /* the allowed one */
+	/* A relative path may be shorter: it begins in the current folder, which is below. */
+	fd = cw_entry_open_below(count > 0 ? AT_FDCWD : allowed_fd, end,
+				 O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	result = !fstatat(fd, "", &status, AT_EMPTY_PATH) &&
+		 cw_target_is_same(&status, &target->folder_status);
+	close(fd);
+	return result;
 }
 
 /* Makes the folder found a place; takes the folder from the target. */
 static int take_place(struct cw_opener *opener, struct cw_target *target, struct cw_place *place,
 		      struct cw_error *error)
 {
-	int within = opener->is_closed ? cw_opener_lies_within(opener, target->folder_fd) : 1;
+	int allowed_fd = -1;
+	int within =
+	    opener->is_closed ? cw_opener_lies_within(opener, target->folder_fd, &allowed_fd) : 1;
 	int result;
 
 	if (within < 0)
 		return cw_error_set_errno(error, within, "cannot examine the folder %s",
 					  target->folder);
-	if (!within || ends_in_hidden(target->folder, within - 1))
+	if (!within || !is_open_way(allowed_fd, target, within - 1))
 		return cw_error_set(
 		    error, -EXDEV,
 		    "folder %s is outside the folders that this run may write: start "
@@ -90,6 +108,27 @@ static int keep_stream(struct cw_opener *opener, const struct cw_target *target)
 	fd = openat(target->folder_fd, target->base,
 		    O_PATH | O_CLOEXEC | (target->is_magic ? 0 : O_NOFOLLOW));
 	return fd < 0 ? -errno : cw_opener_keep(opener, fd, &target->status, &kept);
+}
+
+/* After the start: devices are those of the start, and other files than captures stay. */
+static int check_late(const struct cw_opener *opener, const struct cw_target *target,
+		      const char *path, struct cw_error *error)
+{
+	if (!opener->is_closed)
+		return 0;
+	if (target->kind == CW_TARGET_STREAM && !S_ISFIFO(target->status.st_mode) &&
+	    !cw_opener_knows(opener, &target->status))
+		return cw_error_set(error, -EPERM,
+				    "%.200s is a device file: only the rules of the start write to "
+				    "one",
+				    path);
+	if (target->kind == CW_TARGET_FILE &&
+	    !cw_opener_is_capture(target->folder_fd, target->base))
+		return cw_error_set(error, -EEXIST,
+				    "%.200s exists and is not a capture file, so a reload does not "
+				    "replace it: remove it, or choose another name",
+				    path);
+	return 0;
 }
 
 /* Finds what a fixed name leads to. */
@@ -125,6 +164,9 @@ static int find_fixed(struct cw_opener *opener, struct output *output,
 	if (result)
 		return result;
 	if (target.kind == CW_TARGET_DESCRIPTOR || !target.base)
+		goto out;
+	result = check_late(opener, &target, output->path, error);
+	if (result)
 		goto out;
 	result = keep_stream(opener, &target);
 	if (result == 0 && (target.kind == CW_TARGET_MISSING || target.kind == CW_TARGET_FILE))
@@ -285,6 +327,8 @@ int cw_opener_add(struct cw_opener *opener, const struct cw_opener_output *wante
 		goto failed;
 	output->is_roots = opener->is_root;
 	output->is_late = opener->is_closed;
+	output->may_be_hidden = !output->is_late && !cw_opener_has_only_names(
+							wanted->path + wanted->fixed_bytes, false);
 	found->owner = cw_opener_owner(opener, output->is_roots);
 	found->given_to = has_hook && opener->hooks.has_user ? opener->hooks.user : found->owner;
 	found->kind = CW_TARGET_MISSING;

@@ -21,8 +21,9 @@ struct folders {
 
 struct output {
 	bool is_fixed;
-	bool is_roots; /* its files belong to root */
-	bool is_late;  /* added by the process that asks: none of its names is hidden */
+	bool is_roots;      /* its files belong to root */
+	bool is_late;       /* added by the process that asks */
+	bool may_be_hidden; /* names, or folders in them: the name of the start was */
 	bool no_clobber;
 	bool sync;
 	struct cw_access access;
@@ -91,8 +92,11 @@ uid_t cw_opener_owner(const struct cw_opener *opener, bool is_roots);
 int cw_opener_keep(struct cw_opener *opener, int fd, const struct stat *status, int *kept);
 
 /* Returns 1 if the folder is allowed, the number of folders from it up to one that is (2: its
- * parent), 0 if there is none, or a negative errno. */
-int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd);
+ * parent), 0 if there is none, or a negative errno. Fills the descriptor of the one that is. */
+int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd, int *allowed_fd);
+
+/* Returns whether this is a folder or a stream of the table. */
+bool cw_opener_knows(const struct cw_opener *opener, const struct stat *status);
 
 /* Finds the folder that the beginning of a path names: as the owner, or as root where the owner may
  * not write it. The process then acts with those rights. Errors as cw_target_find. */
@@ -124,6 +128,10 @@ bool cw_opener_is_name(const struct output *output, const char *name);
 
 /* Whether the first CW_ENTRY_RANDOM_CHARS bytes can be the random part of a hidden name. */
 bool cw_opener_is_random(const char *text);
+
+/* Whether a file begins as one that a capture writes, or is empty: what a process that asks may
+ * have replaced and removed, beside the files of the outputs of the start. */
+bool cw_opener_is_capture(int folder_fd, const char *base);
 
 /* Adds a file of the output. Returns 0, -ENOMEM or -ENFILE. */
 int cw_opener_add_file(struct cw_opener *opener, uint32_t output, uint32_t *handle);

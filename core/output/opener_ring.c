@@ -5,8 +5,10 @@
  * place. What is in a file is the asking process's matter.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/output/opener_parts.h"
 
@@ -44,7 +46,7 @@ static bool is_hidden(const struct output *output, const char *name)
 	if (cw_opener_is_name(output, plain))
 		return true;
 	return bytes == NAME_MAX && has_prefix(output, plain) &&
-	       cw_opener_has_only_names(plain, !output->is_late);
+	       cw_opener_has_only_names(plain, output->may_be_hidden);
 }
 
 static enum name_kind kind_of(const struct output *output, const char *name)
@@ -114,6 +116,17 @@ int cw_opener_open_name(struct cw_opener *opener, uint32_t number, const char *n
 	}
 }
 
+/* Whether the name is a regular file of the owner with one link, or nothing: root could rename and
+ * remove those of others too. */
+static bool is_ours(const struct cw_folder *folder, const char *name)
+{
+	struct stat status;
+	int result = folder->ops->status(folder, name, &status);
+
+	return result == -ENOENT || (result == 0 && S_ISREG(status.st_mode) &&
+				     status.st_nlink == 1 && status.st_uid == folder->owner);
+}
+
 int cw_opener_rename(struct cw_opener *opener, uint32_t number, const char *from, const char *to,
 		     bool replaces)
 {
@@ -124,6 +137,8 @@ int cw_opener_rename(struct cw_opener *opener, uint32_t number, const char *from
 	if (!output)
 		return -EINVAL;
 	kind = kind_of(output, from);
+	if (!is_ours(&folder, from) || (replaces && !is_ours(&folder, to)))
+		return -EPERM;
 	if (kind == NAME_NEW_LIST && replaces && kind_of(output, to) == NAME_LIST)
 		return folder.ops->rename(&folder, from, to, true);
 	if (kind == NAME_HIDDEN && !replaces && kind_of(output, to) == NAME_FILE &&
@@ -141,7 +156,8 @@ int cw_opener_remove_name(struct cw_opener *opener, uint32_t number, const char 
 	if (!output)
 		return -EINVAL;
 	kind = kind_of(output, name);
-	if (kind == NAME_NEW_LIST || (kind == NAME_HIDDEN && !output->has_opened))
+	if ((kind == NAME_NEW_LIST || (kind == NAME_HIDDEN && !output->has_opened)) &&
+	    is_ours(&folder, name))
 		return folder.ops->remove(&folder, name);
 	return -EPERM;
 }
@@ -169,8 +185,9 @@ int cw_opener_names(struct cw_opener *opener, uint32_t number, const char *below
 	while (bytes && below[bytes - 1] == '/')
 		bytes--;
 	snprintf(names, sizeof(names), "%.*s", (int)bytes, below);
-	return cw_opener_has_only_names(names, !output->is_late) ? folder.ops->names(&folder, names)
-								 : -EPERM;
+	return cw_opener_has_only_names(names, output->may_be_hidden)
+		   ? folder.ops->names(&folder, names)
+		   : -EPERM;
 }
 
 /* Fills the entry of a published file, as if this run had published it. */
@@ -203,6 +220,22 @@ static int init_adopted(struct file *file, const struct output *output,
 	entry->published_bytes = (off_t)adoptee->bytes;
 	entry->published_time = adoptee->time;
 	return 0;
+}
+
+static bool is_capture(const struct cw_folder *folder, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	char path[PATH_MAX];
+	bool result;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - name) : 1, slash ? name : ".");
+	fd = cw_entry_open_below(folder->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	result = cw_opener_is_capture(fd, slash ? slash + 1 : name);
+	close(fd);
+	return result;
 }
 
 /* Published files may have been given to the user of the hooks. */
@@ -239,6 +272,8 @@ int cw_opener_adopt(struct cw_opener *opener, const struct cw_opener_adoptee *ad
 	    status.st_mtim.tv_sec != adoptee->time.tv_sec ||
 	    status.st_mtim.tv_nsec != adoptee->time.tv_nsec)
 		return -ESTALE;
+	if (output->is_late && !is_capture(&folder, name))
+		return -EPERM;
 	result = cw_opener_add_file(opener, adoptee->output, handle);
 	if (result)
 		return result;

@@ -24,13 +24,15 @@ struct folder {
 
 struct round {
 	struct cw_opener *opener;
+	struct pollfd waits[CW_OPENER_CHANNELS]; /* fd -1: it has ended */
+	uint32_t open_count;
 	struct folder folders[CW_OPENER_CHANNELS]; /* to be synced */
 	uint32_t folder_count;
 	struct cw_opener_message request;
 	struct cw_opener_message answer; /* to it */
 	struct cw_error error;           /* of the answer */
 	struct {
-		int socket;
+		uint32_t channel;
 		struct cw_opener_answer answer;
 		uint32_t folder; /* in `folders` */
 		uint32_t handle;
@@ -48,12 +50,24 @@ static void begin(struct cw_opener_message *answer)
 	answer->fd = -1;
 }
 
-static void send_answer(int socket, struct cw_opener_message *answer, const struct cw_error *error)
+static void leave(struct round *round, uint32_t channel)
 {
+	round->waits[channel].fd = -1;
+	round->open_count--;
+}
+
+static void send_answer(struct round *round, uint32_t channel)
+{
+	struct cw_opener_message *answer = &round->answer;
+	const struct cw_error *error = &round->error;
+	const int socket = round->waits[channel].fd;
+
 	answer->answer.error_code = error->code;
 	cw_opener_put(answer, error->code ? error->text : "");
-	/* A side that has ended needs no answer; its socket is found closed next. */
-	(void)cw_opener_send(socket, answer, sizeof(answer->answer));
+	/* A side that has ended needs no answer; its socket is found closed next. One that asks
+	 * without reading is not waited for: the other sockets would wait too. */
+	if (cw_opener_send(socket, answer, sizeof(answer->answer)) == -EAGAIN)
+		leave(round, channel);
 	if (answer->fd >= 0)
 		close(answer->fd);
 }
@@ -85,8 +99,12 @@ static int answer_add(struct round *round)
 	struct cw_opener_output output;
 	const struct cw_access *access = &message->request.access;
 	const char *texts[5];
+	unsigned char has_group;
 	int result = cw_opener_texts(message, texts, 5);
 
+	memcpy(&has_group, &access->has_group, 1); /* any byte, which a bool must not have */
+	if (has_group > 1)
+		return -EINVAL;
 	if (access->file_mode & ~0666u || access->folder_mode & ~0777u)
 		return -EINVAL;
 	if (result || strlen(texts[0]) >= PATH_MAX ||
@@ -186,7 +204,7 @@ static int run_hook(struct round *round, uint32_t handle, bool is_kept)
 }
 
 /* Returns whether the answer waits for the end of the round. */
-static bool answer_publish(struct round *round, int socket)
+static bool answer_publish(struct round *round, uint32_t channel)
 {
 	const struct cw_opener_request *request = &round->request.request;
 	struct cw_opener_answer *answer = &round->answer.answer;
@@ -217,7 +235,7 @@ static bool answer_publish(struct round *round, int socket)
 		answer->hook_failure = run_hook(round, request->handle, is_kept);
 		return false;
 	}
-	round->delayed[round->delayed_count].socket = socket;
+	round->delayed[round->delayed_count].channel = channel;
 	round->delayed[round->delayed_count].folder = (uint32_t)folder;
 	round->delayed[round->delayed_count].handle = request->handle;
 	round->delayed[round->delayed_count].is_kept = is_kept;
@@ -308,7 +326,7 @@ static int answer_ring(struct round *round)
 /* ---- the loop ---- */
 
 /* Answers the request. Returns false if the answer waits for the end of the round. */
-static bool answer(struct round *round, int socket)
+static bool answer(struct round *round, uint32_t channel)
 {
 	int *result = &round->answer.answer.result;
 
@@ -323,7 +341,7 @@ static bool answer(struct round *round, int socket)
 		*result = answer_open(round);
 		break;
 	case CW_OPENER_PUBLISH:
-		if (answer_publish(round, socket))
+		if (answer_publish(round, channel))
 			return false;
 		break;
 	case CW_OPENER_STATUS:
@@ -338,27 +356,6 @@ static bool answer(struct round *round, int socket)
 	default:
 		*result = answer_by_number(round);
 	}
-	return true;
-}
-
-/* Reads and answers a request of the socket. Returns false once its other end is closed. */
-static bool serve(struct round *round, int socket)
-{
-	int result = cw_opener_receive(socket, &round->request, sizeof(round->request.request),
-				       MSG_DONTWAIT);
-
-	if (round->request.fd >= 0)
-		close(round->request.fd);
-	if (result == -EAGAIN)
-		return true;
-	if (result && result != -EBADMSG)
-		return false;
-	begin(&round->answer);
-	round->error.code = 0;
-	round->answer.answer.result = -EINVAL;
-	if (!result && !answer(round, socket))
-		return true;
-	send_answer(socket, &round->answer, &round->error);
 	return true;
 }
 
@@ -380,30 +377,60 @@ static void end_round(struct round *round)
 		/* Synced before its hook may copy and remove it. */
 		round->answer.answer.hook_failure =
 		    run_hook(round, round->delayed[i].handle, round->delayed[i].is_kept);
-		send_answer(round->delayed[i].socket, &round->answer, &round->error);
+		send_answer(round, round->delayed[i].channel);
 	}
 	round->folder_count = round->delayed_count = 0;
 }
 
-/* Serves rounds until all sockets are closed. */
-static int serve_all(struct round *round, const int *sockets, uint32_t count)
+/* Whether the request may free the number of a file whose answer waits. */
+static bool touches_delayed(const struct round *round)
 {
-	struct pollfd waits[CW_OPENER_CHANNELS];
-	uint32_t open_count = count;
+	const struct cw_opener_request *request = &round->request.request;
 
-	for (uint32_t i = 0; i < count; i++)
-		waits[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
-	while (open_count) {
-		if (poll(waits, count, -1) < 0) {
+	for (uint32_t i = 0; i < round->delayed_count; i++) {
+		if (request->call == CW_OPENER_DROP ||
+		    ((request->call == CW_OPENER_REMOVE || request->call == CW_OPENER_DISCARD) &&
+		     request->handle == round->delayed[i].handle))
+			return true;
+	}
+	return false;
+}
+
+/* Reads and answers a request of the channel. */
+static void serve(struct round *round, uint32_t channel)
+{
+	int result = cw_opener_receive(round->waits[channel].fd, &round->request,
+				       sizeof(round->request.request), MSG_DONTWAIT);
+
+	if (round->request.fd >= 0)
+		close(round->request.fd);
+	if (result == -EAGAIN)
+		return;
+	if (result && result != -EBADMSG) {
+		leave(round, channel); /* its other end is closed */
+		return;
+	}
+	if (!result && touches_delayed(round))
+		end_round(round);
+	begin(&round->answer);
+	round->error.code = 0;
+	round->answer.answer.result = -EINVAL;
+	if (result || answer(round, channel))
+		send_answer(round, channel);
+}
+
+/* Serves rounds until all channels have ended. */
+static int serve_all(struct round *round, uint32_t count)
+{
+	while (round->open_count) {
+		if (poll(round->waits, count, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return -errno;
 		}
 		for (uint32_t i = 0; i < count; i++) {
-			if (waits[i].fd < 0 || !waits[i].revents || serve(round, waits[i].fd))
-				continue;
-			waits[i].fd = -1;
-			open_count--;
+			if (round->waits[i].fd >= 0 && round->waits[i].revents)
+				serve(round, i);
 		}
 		end_round(round);
 	}
@@ -413,12 +440,19 @@ static int serve_all(struct round *round, const int *sockets, uint32_t count)
 int cw_opener_serve(struct cw_opener *opener, const int *sockets, uint32_t count)
 {
 	struct round *round = calloc(1, sizeof(*round)); /* too large for the stack */
-	int result;
+	int result = 0;
 
 	if (!round)
 		return -ENOMEM;
 	round->opener = opener;
-	result = serve_all(round, sockets, count);
+	round->open_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		round->waits[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
+		if (fcntl(sockets[i], F_SETFL, O_NONBLOCK))
+			result = -errno;
+	}
+	if (result == 0)
+		result = serve_all(round, count);
 	cw_opener_remove_socket(opener);
 	free(round);
 	return result;

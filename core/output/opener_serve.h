@@ -9,7 +9,8 @@
 
 /*
  * Answers requests until the other ends of all sockets are closed. A request that makes no sense is
- * answered by -EINVAL or -EPERM. Returns 0, or a negative errno if it cannot wait for requests.
+ * answered by -EINVAL or -EPERM; a socket whose answers are not read is given up. Returns 0, or a
+ * negative errno if it cannot wait for requests.
  */
 int cw_opener_serve(struct cw_opener *opener, const int *sockets, uint32_t count);
 
