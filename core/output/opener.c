@@ -220,7 +220,7 @@ int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t b
 			if (result == 0)
 				return 0;
 			cw_error_set_errno(error, result, "cannot write to the folder %.*s",
-					   (int)bytes, bytes ? path : ".");
+					   bytes ? (int)bytes : 1, bytes ? path : ".");
 			cw_target_fini(target);
 		}
 		if (is_root || (result != -EACCES && result != -EPERM))

@@ -201,10 +201,12 @@ class Owners(Opener):
             *under, e2e.CAPWEIR))
         self.packets(capture)
         self.assertEqual(self.report_and_owners(capture)[1], {"rule1": {65534}})
-        capture = self.start("-w", "theirs/a.pcap", wait=False, program=(*under, e2e.CAPWEIR))
-        done = capture.wait()
-        self.assertEqual(done.status, 2, e2e.text_of(done))
-        self.assertIn("Permission denied", done.err)
+        for name, folder, place in (("theirs/a.pcap", ".", "theirs/"), ("a.pcap", "/", ".")):
+            capture = self.start("-w", name, wait=False, program=(
+                "sh", "-c", 'cd "$0" && exec "$@"', self.path(folder), *under, e2e.CAPWEIR))
+            done = capture.wait()
+            self.assertEqual(done.status, 2, e2e.text_of(done))
+            self.assertIn(f"cannot write to the folder {place}: Permission denied", done.err)
 
     def test_files_belong_to_root_where_root_can_become_nobody_else(self):
         """In a container with one user."""
