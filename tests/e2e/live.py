@@ -276,9 +276,14 @@ class Capture:
                         return f"{tasks}/{task}"
         return None
 
+    def wait_thread(self, name):
+        """The same, as soon as the thread has given itself the name."""
+        self.wait_until(lambda: self.thread(name), f"a thread {name}")
+        return self.thread(name)
+
     def wait_ticks(self, count):
         """Until the keeper has slept so many times more. Each is 100 ms, if nothing wakes it."""
-        status = os.path.join(self.thread("cw-keeper"), "status")
+        status = os.path.join(self.wait_thread("cw-keeper"), "status")
 
         def sleeps():
             with open(status) as file:
@@ -374,7 +379,7 @@ class Capture:
 def still(capture, name):
     """Hold a thread of a capture while it sleeps in poll(2); the others run."""
     libc = ctypes.CDLL(None, use_errno=True)
-    task = capture.thread(name)
+    task = capture.wait_thread(name)
     thread = int(os.path.basename(task))
 
     def hold():

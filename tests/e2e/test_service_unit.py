@@ -181,7 +181,7 @@ class UnderUnit(live.Test):
         capture.wait_line("cannot give capture threads real-time priority")
         self.report_of(capture.stop())
         capture = self.start("realtime.conf", options=options)
-        thread = int(os.path.basename(capture.thread("cw-capture-0")))
+        thread = int(os.path.basename(capture.wait_thread("cw-capture-0")))
         capture.wait_until(lambda: os.sched_getscheduler(thread) == os.SCHED_FIFO, "real time")
         result = capture.stop()
         self.report_of(result)

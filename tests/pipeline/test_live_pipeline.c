@@ -375,7 +375,7 @@ static void lanes_beyond_the_queues_of_an_interface_stay_idle(void **state)
 		assert_true(rig_run("ip link del in"));
 		false_cores = 8; /* half of them: 4 lanes */
 		launch(&run);
-		assert_true(has_thread("cw-capture-3"));
+		WAIT_UNTIL(has_thread("cw-capture-3"));
 		for (uint32_t round = 1; round <= 2; round++) {
 			assert_true(rig_run("ip link add out numrxqueues 2 numtxqueues 2 type veth "
 					    "peer name in numrxqueues 2 numtxqueues 2 && "
