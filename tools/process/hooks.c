@@ -5,7 +5,6 @@
  * request is one message, so any thread may send.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/sockets.h"
 #include "core/output/opener_wire.h"
 #include "tools/process/hooks_parts.h"
 #include "tools/text/complain.h"
 
-#define FIRST_FREE_FD 3 /* descriptors 0 to 2 stay unused, even if they are closed */
 #define SEND_PATIENCE_MS 1000
 
 struct cw_hooks {
@@ -33,22 +32,6 @@ struct cw_hooks {
 	_Atomic uint64_t unsent; /* hooks whose request could not be sent */
 	bool is_ending;          /* the last request was sent */
 };
-
-static int make_sockets(int sockets[2])
-{
-	int made[2];
-	int result = 0;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, made))
-		return -errno;
-	sockets[0] = fcntl(made[0], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	sockets[1] = fcntl(made[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	if (sockets[0] < 0 || sockets[1] < 0)
-		result = -errno;
-	close(made[0]);
-	close(made[1]);
-	return result;
-}
 
 static void close_all(int *sockets, uint32_t count)
 {
@@ -71,10 +54,10 @@ static int start_runner(struct cw_hooks *hooks, const struct cw_hooks_options *o
 	sigset_t all, before;
 	int sockets[4] = {-1, -1, -1, -1}; /* here, there; requests: here, there */
 	int32_t hello = -EPIPE;
-	int result = make_sockets(sockets);
+	int result = cw_sockets_make(SOCK_SEQPACKET, sockets);
 
 	if (result == 0)
-		result = make_sockets(sockets + 2);
+		result = cw_sockets_make(SOCK_SEQPACKET, sockets + 2);
 	if (result == 0)
 		result = limit_wait(sockets[2]);
 	if (result) {

@@ -9,11 +9,10 @@
 #include <unistd.h>
 
 #include "core/base/signals.h"
+#include "core/base/sockets.h"
 #include "tools/process/confine.h"
 #include "tools/process/landlock.h"
 #include "tools/process/opener_process.h"
-
-#define FIRST_FREE_FD 3 /* descriptors 0 to 2 stay unused, even if they are closed */
 
 #define FOLDER_RIGHTS                                                   \
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | \
@@ -125,22 +124,6 @@ static void main_of_child(struct cw_opener *opener, const int *sockets)
 	_exit(cw_opener_serve(opener, sockets, CW_OPENER_CHANNELS) ? 1 : 0);
 }
 
-static int make_pair(int *here, int *there)
-{
-	int pair[2];
-	int result = 0;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	*here = fcntl(pair[0], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	*there = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	if (*here < 0 || *there < 0)
-		result = -errno;
-	close(pair[0]);
-	close(pair[1]);
-	return result;
-}
-
 static void close_all(const int *sockets)
 {
 	for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++) {
@@ -170,14 +153,17 @@ static int greet(int socket, struct cw_error *error)
 int cw_opener_process_start(struct cw_opener_process *process, struct cw_opener *opener,
 			    struct cw_error *error)
 {
-	int there[CW_OPENER_CHANNELS];
+	int there[CW_OPENER_CHANNELS], pair[2];
 	sigset_t all, before;
 	int result = 0;
 
 	for (uint32_t i = 0; i < CW_OPENER_CHANNELS; i++)
 		process->sockets[i] = there[i] = -1;
-	for (uint32_t i = 0; i < CW_OPENER_CHANNELS && result == 0; i++)
-		result = make_pair(&process->sockets[i], &there[i]);
+	for (uint32_t i = 0; i < CW_OPENER_CHANNELS && result == 0; i++) {
+		result = cw_sockets_make(SOCK_SEQPACKET, pair);
+		process->sockets[i] = pair[0];
+		there[i] = pair[1];
+	}
 	if (result == 0) {
 		/* Signal handlers of this process must not run in the child. */
 		sigfillset(&all);

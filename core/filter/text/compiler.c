@@ -4,7 +4,6 @@
  * remembers its answers.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/sockets.h"
 #include "core/filter/text/cache.h"
 #include "core/filter/text/compiler.h"
 #include "core/filter/text/helper.h"
@@ -21,7 +21,6 @@
 
 /* The helper answers within twice its limit. This long after, it is lost. */
 #define GRACE_NS (30 * CW_NS_PER_S)
-#define FIRST_FREE_FD 3 /* standard streams may be closed; their numbers must stay free */
 
 struct cw_filter_compiler {
 	struct cw_filter_compiler_options options;
@@ -34,30 +33,6 @@ struct cw_filter_compiler {
 
 /* ---- start ---- */
 
-static void close_both(const int sockets[2])
-{
-	close(sockets[0]);
-	close(sockets[1]);
-}
-
-/* Make a pair of sockets above the numbers of standard streams. */
-static int make_sockets(int sockets[2])
-{
-	int made[2];
-	int result = 0;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made))
-		return -errno;
-	sockets[0] = fcntl(made[0], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	sockets[1] = fcntl(made[1], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	if (sockets[0] < 0 || sockets[1] < 0) {
-		result = -errno;
-		close_both(sockets);
-	}
-	close_both(made);
-	return result;
-}
-
 static int start_helper(struct cw_filter_compiler *compiler)
 {
 	const struct cw_helper_limits limits = {.time_ns =
@@ -68,7 +43,7 @@ static int start_helper(struct cw_filter_compiler *compiler)
 	sigset_t all, before;
 	int sockets[2] = {-1, -1};
 	int32_t hello;
-	int result = make_sockets(sockets);
+	int result = cw_sockets_make(SOCK_STREAM, sockets);
 
 	if (result)
 		return result;
