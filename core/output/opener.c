@@ -106,7 +106,6 @@ static bool is_known(const struct cw_opener *opener, const struct stat *status, 
 	return false;
 }
 
-/* Adds a folder or a stream; takes its descriptor, and fills the one to use. */
 int cw_opener_keep(struct cw_opener *opener, int fd, const struct stat *status, int *kept)
 {
 	if (is_known(opener, status, kept)) {
@@ -166,7 +165,6 @@ int cw_opener_lies_within(const struct cw_opener *opener, int folder_fd, int *al
 	return result;
 }
 
-/* Returns 0 if this process, as it acts now, may make files in the folder. */
 int cw_opener_may_write(int fd)
 {
 	struct stat status;
@@ -206,7 +204,6 @@ static int find_folder(const struct cw_opener *opener, const char *path, size_t 
 	return result;
 }
 
-/* The folder as the owner, or as root where the owner may not write it. */
 int cw_opener_find_writable(struct cw_opener *opener, const char *path, size_t bytes,
 			    struct cw_target *target, struct cw_error *error)
 {
