@@ -520,6 +520,16 @@ def need(*programs):
             raise unittest.SkipTest(f"{program} is not installed")
 
 
+def run_or_skip(*command):
+    """Run a command whose success is needed; a skip says why there is none."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as missing:
+        raise unittest.SkipTest(str(missing))
+    if done.returncode:
+        raise unittest.SkipTest(f"{command[0]}: {done.stderr.strip()}")
+
+
 # ---- the corpus ----
 
 

@@ -30,12 +30,7 @@ def ext4(directory, mebibytes):
     for command in (["truncate", "-s", f"{mebibytes}M", image],
                     ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", image],
                     ["mount", "-o", "loop", image, directory]):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True)
-        except FileNotFoundError as missing:
-            raise unittest.SkipTest(str(missing))
-        if done.returncode:
-            raise unittest.SkipTest(f"{command[0]}: {done.stderr.strip()}")
+        e2e.run_or_skip(*command)
     shutil.rmtree(os.path.join(directory, "lost+found"), ignore_errors=True)
     try:
         yield directory

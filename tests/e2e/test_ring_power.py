@@ -30,16 +30,6 @@ FREE_SLACK = 16 << 10  # files begun before the limit acts
 Kind = collections.namedtuple("Kind", "name keep rotate count most")
 
 
-def run(*command):
-    """A command's success is needed; a skip says why there is none."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError as missing:
-        raise unittest.SkipTest(str(missing))
-    if done.returncode:
-        raise unittest.SkipTest(f"{command[0]}: {done.stderr.strip()}")
-
-
 class Disk:
     """An ext4 in a file, mounted on a folder."""
 
@@ -49,12 +39,12 @@ class Disk:
             raise unittest.SkipTest("mounting an image needs root")
         with open(image, "wb") as file:
             file.truncate(IMAGE_BYTES)
-        run("mkfs.ext4", "-q", "-F", image)
+        e2e.run_or_skip("mkfs.ext4", "-q", "-F", image)
         self.mount()
         os.rmdir(os.path.join(folder, "lost+found"))
 
     def mount(self):
-        run("mount", "-o", "loop", self.image, self.folder)
+        e2e.run_or_skip("mount", "-o", "loop", self.image, self.folder)
 
     def unmount(self):
         """Once nobody uses it any more."""
@@ -70,7 +60,7 @@ class Disk:
             subprocess.run(["umount", "-l", self.folder], capture_output=True)
 
     def settle(self):
-        run("sync", "-f", self.folder)
+        e2e.run_or_skip("sync", "-f", self.folder)
 
     def content(self):
         with open(self.image, "rb") as file:
@@ -314,12 +304,12 @@ class Frozen(test_ring_restarts.Ring):
         capture = self.start()
         self.send(capture, 100)
         os.rename(self.path("3.yaml"), self.path("rules.yaml"))
-        run("fsfreeze", "-f", self.path("out"))
+        e2e.run_or_skip("fsfreeze", "-f", self.path("out"))
         capture.signal(signal.SIGHUP)
         capture.wait_until(lambda: self.is_stuck(capture), "the reload waits for the disk")
         self.send(capture, 100)
         self.assertNotIn("reloaded", capture.text())
-        run("fsfreeze", "-u", self.path("out"))
+        e2e.run_or_skip("fsfreeze", "-u", self.path("out"))
         capture.wait_line("outputs: 1 kept, 1 new, 1 closed")
         self.send(capture, 100)
         self.report_of(capture.stop())
@@ -332,13 +322,13 @@ class Frozen(test_ring_restarts.Ring):
         self.write("rules.yaml", e2e.rules_yaml([("b", "", {"write": "b.pcap"})]))
         capture = self.start(env=self.breaking_off())
         self.send(capture, 100)
-        run("fsfreeze", "-f", self.path("out"))
+        e2e.run_or_skip("fsfreeze", "-f", self.path("out"))
         live.send(live.Shape(100, first=100))
         capture.wait_until(lambda: self.is_stuck(capture), "a worker waits for the disk")
         capture.signal(signal.SIGQUIT)
         capture.wait_line("rule b: the disk of b.pcap does not answer. Once it does, "
                           "\"capweir repair\" reads the .part file there")
-        run("fsfreeze", "-u", self.path("out"))
+        e2e.run_or_skip("fsfreeze", "-u", self.path("out"))
         self.assertEqual(capture.wait().status, 130)
         part, = [name for name in self.names(hidden=True) if name.endswith(".part")]
         self.assertEqual(e2e.capweir("repair", self.path("out", part)).status, 0)

@@ -168,11 +168,16 @@ static inline void expect_content(const char *path, const char *text, uid_t owne
 	assert_int_equal(status.st_mode & 07777, 0600);
 }
 
-/* Returns the test program's status. */
-static inline int end_folder(int failures)
+/* Runs the tests in a folder of their own. Returns the test program's status. */
+static inline int run_in_folder(const struct CMUnitTest *tests, size_t count)
 {
 	char command[128];
+	int failures;
 
+	signal(SIGPIPE, SIG_IGN);
+	if (!mkdtemp(folder))
+		return 1;
+	failures = _cmocka_run_group_tests("tests", tests, count, NULL, NULL);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
 	return system(command) ? 1 : failures;
 }

@@ -434,11 +434,6 @@ int main(void)
 	    cmocka_unit_test_teardown(more_threads_than_sockets_all_get_their_answers, stop),
 	    cmocka_unit_test_teardown(the_end_of_the_other_process_is_an_error_at_once, stop),
 	};
-	int failures;
 
-	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(folder))
-		return 1;
-	failures = cmocka_run_group_tests(tests, NULL, NULL);
-	return end_folder(failures);
+	return run_in_folder(tests, CW_ARRAY_COUNT(tests));
 }

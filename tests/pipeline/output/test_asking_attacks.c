@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a process that was taken over may not get from the one that opens files. */
+#include <sys/prctl.h>
+
 #include "tests/pipeline/output/asking_rig.h"
 
-/* Asks for an output in the folder that ends after `base_bytes` less of the path. */
+/* Asks for an output whose name in its folder are the last `base_bytes` of the path. */
 static int add_later(const char *path, size_t base_bytes, bool is_fixed, uint32_t *number)
 {
 	const struct cw_opener_output output = {
@@ -100,6 +102,7 @@ static void links_of_processes_lead_to_no_hidden_folder(void **state)
 	other = fork();
 	assert_true(other >= 0);
 	if (!other) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails does not end it */
 		if (chdir(in_folder(".keys")) || write(ready[1], "", 1) != 1)
 			_exit(1);
 		pause();
@@ -126,11 +129,6 @@ int main(void)
 	    cmocka_unit_test_teardown(names_that_begin_with_a_field_are_not_hidden, stop),
 	    cmocka_unit_test_teardown(links_of_processes_lead_to_no_hidden_folder, stop),
 	};
-	int failures;
 
-	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(folder))
-		return 1;
-	failures = cmocka_run_group_tests(tests, NULL, NULL);
-	return end_folder(failures);
+	return run_in_folder(tests, CW_ARRAY_COUNT(tests));
 }

@@ -333,11 +333,6 @@ int main(void)
 	    cmocka_unit_test_teardown(a_later_list_has_a_name_of_lists, stop),
 	    cmocka_unit_test_teardown(the_names_in_folders_of_the_output_are_read, stop),
 	};
-	int failures;
 
-	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(folder))
-		return 1;
-	failures = cmocka_run_group_tests(tests, NULL, NULL);
-	return end_folder(failures);
+	return run_in_folder(tests, CW_ARRAY_COUNT(tests));
 }
