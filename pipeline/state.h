@@ -15,7 +15,7 @@ struct cw_worker {
 	uint32_t next_lane;   /* first lane to search for a cut batch */
 	uint32_t next_output; /* first output to search for chunks to write */
 	struct cw_match_scratch scratch;
-	struct cw_copy *copy; /* worker.c */
+	struct cw_copy *copy; /* careful.c */
 };
 
 struct cw_pipeline {
@@ -36,5 +36,19 @@ struct cw_pipeline {
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);
+
+/* ---- the careful way of a batch (careful.c) ---- */
+
+/* 0 or -ENOMEM; call cw_copy_free in either case. */
+int cw_copy_new(struct cw_copy **copy, const struct cw_outputs *outputs);
+void cw_copy_free(struct cw_copy *copy); /* accepts NULL */
+
+/* Decodes the batch and matches its first part. */
+void cw_careful_match(struct cw_worker *worker, struct cw_batch *batch);
+/* Matches the batch's next part, without the packets that an input truncated meanwhile has lost. */
+void cw_careful_match_next(struct cw_worker *worker, struct cw_batch *batch);
+/* Copies the reserved stretch. Returns whether the batch is finished; its lease is given back then,
+ * before any chunk is told, so before any write. */
+bool cw_careful_copy(struct cw_worker *worker, struct cw_batch *batch);
 
 #endif

@@ -38,6 +38,12 @@ enum cw_packet_class {
 	CW_CLASS_COUNT,
 };
 
+/* What the worker does with a batch that the turn handed on. */
+enum cw_step {
+	CW_STEP_COPY,    /* copies the reserved stretch; then matches the next part, if any */
+	CW_STEP_DISCARD, /* gives the batch back: nothing of it counts */
+};
+
 /* A part's share for one output. */
 struct cw_tally {
 	uint32_t output;
@@ -119,7 +125,7 @@ struct cw_batch {
 	struct cw_batch_part part;
 	struct cw_batch_reserved reserved;
 	bool is_damaged;   /* the input was truncated while read; the batch ends before that */
-	bool is_discarded; /* after the run's end: nothing of the batch counts */
+	enum cw_step step; /* set by the turn when it hands the batch on */
 
 	/* storage, fixed at start */
 	uint32_t match_capacity;

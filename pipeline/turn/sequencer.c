@@ -121,9 +121,11 @@ static void end_input(struct cw_turn *turn, struct cw_lane *lane, const struct c
 		    input->path, (unsigned long long)input->packets);
 }
 
+/* `is_whole`: the turn is done with the batch, and the next one is in line. */
 static void hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch,
-		    bool is_whole)
+		    enum cw_step step, bool is_whole)
 {
+	batch->step = step;
 	batch->reserved.is_stretch_open = false;
 	atomic_store_explicit(&lane->parked[batch->sequence & lane->mask], NULL,
 			      memory_order_relaxed); /* only the batch's next owner parks it */
@@ -161,7 +163,7 @@ void cw_sequencer_hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_
 		cw_outputs_flush_batch(turn->outputs, batch);
 	if (is_part_done && batch->part.is_last)
 		end_input(turn, lane, batch);
-	hand_on(turn, lane, batch, is_part_done && batch->part.is_last);
+	hand_on(turn, lane, batch, CW_STEP_COPY, is_part_done && batch->part.is_last);
 }
 
 void cw_sequencer_try_to_end(struct cw_turn *turn, struct cw_lane *lane)
@@ -186,9 +188,8 @@ struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 					     memory_order_acquire); /* [SEQ-1] */
 		if (!batch || !is_beyond_end(&turn->sequencer, lane, batch))
 			break;
-		batch->is_discarded = true;
 		lane->turn.discarded += batch->packet_count - batch->part.first;
-		hand_on(turn, lane, batch, true);
+		hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
 	}
 	if (batch)
 		count_part(turn, lane, batch);
