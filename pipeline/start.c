@@ -280,7 +280,7 @@ static int start(struct cw_pipeline *pipeline, struct cw_error *error)
 {
 	bool is_live = pipeline->run.options.device_count != 0;
 	const struct cw_filter_set_options filter_options = {
-	    .filter = {.netmask = is_live ? 0 : CW_NETMASK_NONE,
+	    .filter = {.netmask = CW_NETMASK_NONE,
 		       .unoptimized = pipeline->run.options.match.unoptimized,
 		       .resolve_names = pipeline->run.options.match.resolve_names,
 		       .compiler = pipeline->run.options.match.compiler},

@@ -224,12 +224,13 @@ class Agreement(live.Test):
     RULES = ("udp", "tcp port 80 or tcp port 443", "vlan", "vlan 291", "vlan and vlan",
              "vlan and udp", "not vlan", "ip[6:2] & 0x1fff != 0", "greater 1000", "less 65", "ip6",
              "icmp or arp", "ether multicast", "tcp[tcpflags] & tcp-syn != 0",
-             "ether[12:2] = 0x8100", "len >= 104 and len < 109", "unmatched")
+             "ether[12:2] = 0x8100", "len >= 104 and len < 109", "ip broadcast", "unmatched")
 
     def frames(self):
-        """Generated traffic, some of it with one tag and some with two."""
+        """Generated traffic, some of it with one tag and some with two, and broadcasts."""
         path = e2e.generate(self.path("source.pcap"), e2e.scaled(6000, 2000))
-        frames = []
+        frames = [e2e.udp_frame(1, address, 3, 4, bytes(40)) for address in
+                  (0xffffffff, 0, 0x0a0000ff)]
         for number, packet in enumerate(e2e.read_capture(path).packets):
             data = packet.data
             if len(data) < 14:
@@ -294,7 +295,15 @@ class Agreement(live.Test):
             self.assertEqual(len(found[0]), len(found[1]), rule)
             self.assertTrue(found[0] == found[1], f"other packets for {rule}")
             used += len(found[0]) > 0
+            if rule == "ip broadcast":
+                self.assertEqual(found[0], [(len(frame), frame) for frame in frames[:2]])
         self.assertGreaterEqual(used, 10, "the traffic hardly tests anything")
+
+    def test_ip_broadcast_is_what_tcpdump_takes(self):
+        e2e.need("tcpdump")
+        done = subprocess.run(["tcpdump", "-i", "in", "-d", "ip broadcast"], check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.assertEqual(self.run_ok("-i", "in", "-d", "ip broadcast").out, done.stdout)
 
 
 if __name__ == "__main__":

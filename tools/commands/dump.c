@@ -67,12 +67,11 @@ static int fill_options(const struct cw_arguments *arguments, struct cw_filter_o
 	uint32_t linktype;
 	int result = cw_arguments_linktype(arguments, &linktype);
 
-	*options =
-	    (struct cw_filter_options){.linktype = CW_LINKTYPE_ETHERNET,
-				       .snaplen = (uint32_t)arguments->output.snaplen,
-				       .netmask = arguments->devices.count ? 0 : CW_NETMASK_NONE,
-				       .unoptimized = arguments->filter.unoptimized,
-				       .resolve_names = arguments->filter.resolve};
+	*options = (struct cw_filter_options){.linktype = CW_LINKTYPE_ETHERNET,
+					      .snaplen = (uint32_t)arguments->output.snaplen,
+					      .netmask = CW_NETMASK_NONE,
+					      .unoptimized = arguments->filter.unoptimized,
+					      .resolve_names = arguments->filter.resolve};
 	if (result == 0 && arguments->inputs.count)
 		result = look_at_file(arguments->inputs.words[0], options);
 	else if (result == 0 && arguments->devices.count)

@@ -2,6 +2,7 @@
 /*
  * From an expression to a classic BPF program, by libpcap in this process.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -79,12 +80,13 @@ static int take_refusal(pcap_t *handle, const char *expression, const char *mess
 	return CW_FILTER_NEVER;
 }
 
-/* Returns libpcap's netmask, where 0 stands for no netmask. */
+/* Returns libpcap's netmask, where 0 stands for no netmask. Its compiler takes it in the order of
+ * this machine, although pcap_lookupnet gives the network's. */
 static bpf_u_int32 netmask_of(const struct cw_filter_options *options)
 {
 	if (options->netmask == CW_NETMASK_NONE)
 		return 0;
-	return options->netmask ? options->netmask : PCAP_NETMASK_UNKNOWN;
+	return options->netmask ? ntohl(options->netmask) : PCAP_NETMASK_UNKNOWN;
 }
 
 int cw_filter_translate(const char *expression, const struct cw_filter_options *options,

@@ -35,7 +35,7 @@ struct cw_filter_options {
 	uint32_t linktype;  /* LINKTYPE_ value */
 	uint32_t snaplen;   /* snapshot length in bytes; 0: CW_CAPLEN_MAX */
 	uint32_t netmask;   /* for `ip broadcast`, network byte order; 0: unknown, an error there;
-			     * CW_NETMASK_NONE: as tcpdump reads files */
+			     * CW_NETMASK_NONE: as tcpdump */
 	bool is_swapped;    /* the packets come from a file of the other byte order */
 	bool unoptimized;   /* as tcpdump -O; matches truncated packets differently */
 	bool resolve_names; /* look up host names, which can block */

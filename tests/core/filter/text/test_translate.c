@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From expressions to programs: options, warnings, errors that name the place, names of hosts. */
+#include <arpa/inet.h>
 #include <errno.h>
 
 #include "tests/rig/filter_random.h"
@@ -57,6 +58,28 @@ static void snaplen_is_what_a_match_returns(void **state)
 
 	(void)state;
 	assert_int_equal(cw_filter_match(filter, NULL, 0, 0), 96);
+	cw_filter_free(filter);
+}
+
+/* A netmask comes as the interface has it, in network byte order. */
+static void broadcast_fills_the_host_bits_of_the_netmask(void **state)
+{
+	static const struct {
+		uint8_t address[4];
+		bool is_broadcast;
+	} cases[] = {{{10, 1, 31, 255}, true}, {{10, 1, 16, 0}, true}, {{10, 1, 30, 255}, false},
+		     {{10, 1, 16, 1}, false},  {{10, 1, 0, 0}, true},  {{255, 15, 16, 1}, false}};
+	struct cw_filter_options options = {.linktype = CW_LINKTYPE_RAW,
+					    .netmask = inet_addr("255.255.240.0")};
+	struct cw_filter *filter = compile("ip broadcast", &options);
+	uint8_t data[20] = {0x45, [3] = sizeof(data)};
+
+	(void)state;
+	for (size_t i = 0; i < CW_ARRAY_COUNT(cases); i++) {
+		memcpy(data + 16, cases[i].address, 4);
+		assert_int_equal(cw_filter_match(filter, data, sizeof(data), sizeof(data)) != 0,
+				 cases[i].is_broadcast);
+	}
 	cw_filter_free(filter);
 }
 
@@ -373,6 +396,7 @@ int main(void)
 	    cmocka_unit_test(compiled_program_is_libpcaps_own),
 	    cmocka_unit_test(empty_expression_matches_everything),
 	    cmocka_unit_test(snaplen_is_what_a_match_returns),
+	    cmocka_unit_test(broadcast_fills_the_host_bits_of_the_netmask),
 	    cmocka_unit_test(impossible_expression_is_a_warning),
 	    cmocka_unit_test(link_type_decides_where_bytes_are),
 	    cmocka_unit_test(unsupported_link_type_is_named),
