@@ -3,7 +3,7 @@
  * Encodes capture files: headers, interface blocks and records as bytes in a caller's buffer.
  * Files are in native byte order. pcap: version 2.4, magic for us or ns. pcapng: one section,
  * if_tsresol 9; options are kept (options.h). Nothing depends on host, clock or
- * threads, so equal input gives equal bytes. The two functions per packet are inline below.
+ * threads, so equal input gives equal bytes. The functions per packet are inline below.
  * Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
  */
 #ifndef CW_CORE_FORMAT_ENCODE_H
@@ -24,6 +24,8 @@ enum cw_format {
 #define CW_PCAP_RECORD_BYTES 16u
 #define CW_PCAPNG_EPB_BYTES 32u /* without data and options, trailer included */
 #define CW_FORMAT_HEADER_BYTES_MAX 64u
+#define CW_COPY_BLOCK 64u       /* bytes that a verbatim copy moves at once */
+#define CW_COPY_BLOCKS_MAX 512u /* bytes; memcpy is faster for longer records */
 
 /* Writes the file header (pcap) or a section header block without options (pcapng). `link_field`:
  * the link type, with an interface's `fcs`. Returns the bytes written. */
@@ -121,6 +123,45 @@ static inline void cw_format_record(enum cw_format format, const struct cw_packe
 	cw_store_u32(buffer + 8, caplen);
 	cw_store_u32(buffer + 12, packet->wire_len);
 	memcpy(buffer + 16, packet->data, caplen);
+}
+
+/* Returns whether the records of this layout have the bytes that a file of this format holds. */
+static inline bool cw_format_is_verbatim(enum cw_format format, const struct cw_layout *layout)
+{
+	uint32_t unit_ns = format == CW_FORMAT_PCAP_US ? 1000 : 1;
+
+	if (format == CW_FORMAT_PCAPNG || layout->is_pcapng || layout->is_ring || layout->is_frames)
+		return false;
+	return !layout->is_swapped && layout->has_swapped_lengths == CW_LENGTHS_IN_ORDER &&
+	       layout->record_header_bytes == CW_PCAP_RECORD_BYTES && layout->ts_unit_ns == unit_ns;
+}
+
+/*
+ * As cw_format_record, for a packet of a span that cw_format_is_verbatim accepts: copies the record
+ * as the span holds it, without divisions. Writes nothing and returns false if the record differs.
+ * `from_end`: end of the span's bytes; `to_end`: end of the room, which nobody else may write to,
+ * because up to 63 bytes after the record change. Blocks of 64 bytes: a memcpy of a length that the
+ * processor cannot predict costs 2 to 4 ns more a packet of 60 bytes.
+ */
+static inline bool cw_format_verbatim(const struct cw_packet *packet, uint32_t snaplen,
+				      const uint8_t *from_end, uint8_t *to, const uint8_t *to_end)
+{
+	const uint8_t *from = packet->data - CW_PCAP_RECORD_BYTES;
+	size_t bytes = CW_PCAP_RECORD_BYTES + (size_t)packet->caplen;
+	size_t blocks = (bytes + CW_COPY_BLOCK - 1) & ~(size_t)(CW_COPY_BLOCK - 1);
+
+	if (cw_unlikely(packet->flags || packet->caplen > snaplen))
+		return false;
+	if (cw_likely(blocks <= CW_COPY_BLOCKS_MAX && blocks <= (size_t)(from_end - from) &&
+		      blocks <= (size_t)(to_end - to))) {
+		for (size_t at = 0; at < blocks; at += CW_COPY_BLOCK)
+			memcpy(to + at, from + at, CW_COPY_BLOCK);
+	} else {
+		memcpy(to, from, bytes);
+	}
+	/* If another program changes a mapped file, its record still has the length of the copy. */
+	cw_store_u32(to + 8, packet->caplen);
+	return true;
 }
 
 /*
