@@ -30,9 +30,10 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
 
-	if (cw_unlikely(pipeline->run.options.on_batch != NULL))
-		pipeline->run.options.on_batch(pipeline->run.options.context, worker->index,
-					       batch->lane);
+	if (cw_unlikely(pipeline->run.options.watch.on_batch != NULL))
+		pipeline->run.options.watch.on_batch(pipeline->run.options.context, worker->index,
+						     batch->lane);
+	cw_run_note_work(&pipeline->run, CW_WORK_WALK);
 	batch->is_damaged = false;
 	cw_careful_match(worker, batch);
 	cw_turn_park_any(&pipeline->turn, batch);
@@ -56,6 +57,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
 
+	cw_run_note_work(&pipeline->run, CW_WORK_COPY);
 	switch (batch->step) {
 	case CW_STEP_DISCARD:
 		finish_batch(pipeline, batch);
@@ -65,8 +67,10 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 			finish_batch(pipeline, batch);
 			return;
 		}
-		if (batch->reserved.is_part_done)
+		if (batch->reserved.is_part_done) {
+			cw_run_note_work(&pipeline->run, CW_WORK_AGAIN);
 			cw_careful_match_next(worker, batch);
+		}
 		break;
 	}
 	cw_turn_park_any(&pipeline->turn, batch);
@@ -91,6 +95,7 @@ void *cw_worker_main(void *argument)
 	struct cw_worker *worker = argument;
 	struct cw_pipeline *pipeline = worker->pipeline;
 
+	cw_run_note_work(&pipeline->run, CW_WORK_IDLE);
 	cw_run_pin_thread(&pipeline->run, pipeline->worker_cpus[worker->index], 0);
 	for (;;) {
 		uint32_t seen = cw_gate_look(&pipeline->run.worker_gate);
@@ -99,6 +104,7 @@ void *cw_worker_main(void *argument)
 
 		if (output != CW_READY_NONE) {
 			worker->next_output = output + 1 < pipeline->outputs.count ? output + 1 : 0;
+			cw_run_note_work(&pipeline->run, CW_WORK_WRITE);
 			cw_output_write(&pipeline->outputs, &pipeline->outputs.at[output]);
 		} else if (pipeline->outputs.pack && cw_pack_run_any(pipeline->outputs.pack)) {
 			continue;
@@ -109,9 +115,11 @@ void *cw_worker_main(void *argument)
 		} else if (atomic_load(&pipeline->run.is_done)) {
 			break;
 		} else {
+			cw_run_note_work(&pipeline->run, CW_WORK_IDLE);
 			cw_gate_wait(&pipeline->run.worker_gate, seen);
 		}
 	}
+	cw_run_note_work(&pipeline->run, CW_WORK_IDLE);
 	cw_run_thread_ends(&pipeline->run);
 	return NULL;
 }

@@ -30,6 +30,14 @@ static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, str
 	return 0;
 }
 
+/* Waits until the lane's gate was signalled since `seen`. */
+static void wait_idle(struct cw_lane *lane, uint32_t seen)
+{
+	cw_run_note_work(lane->owner->run, CW_WORK_IDLE);
+	cw_gate_wait(&lane->shared.gate, seen);
+	cw_run_note_work(lane->owner->run, CW_WORK_READ);
+}
+
 /* Waits for a batch to fill; NULL: reading must stop. */
 static struct cw_batch *take_batch(struct cw_lane *lane)
 {
@@ -42,7 +50,7 @@ static struct cw_batch *take_batch(struct cw_lane *lane)
 		batch = cw_lane_take_batch(lane);
 		if (batch)
 			return batch;
-		cw_gate_wait(&lane->shared.gate, seen);
+		wait_idle(lane, seen);
 	}
 }
 
@@ -79,7 +87,7 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 					capture->run->options.sizes.batch_records, &(*batch)->span,
 					&(*batch)->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
-			cw_gate_wait(&lane->shared.gate, seen);
+			wait_idle(lane, seen);
 			continue;
 		}
 		if (result == -EINTR)
@@ -117,7 +125,7 @@ static void flush_before_waiting(struct cw_lane *lane)
 		    atomic_load_explicit(&lane->shared.finished, memory_order_relaxed) ==
 			atomic_load_explicit(&lane->shared.cut_count, memory_order_relaxed))
 			break;
-		cw_gate_wait(&lane->shared.gate, seen);
+		wait_idle(lane, seen);
 	}
 	cw_turn_hold_any(lane->owner->turn, flush_outputs, lane->owner->turn->outputs);
 }
@@ -233,6 +241,7 @@ void *cw_capture_main(void *argument)
 	struct cw_batch *batch = NULL;
 	uint32_t prepared = 0;
 
+	cw_run_note_work(capture->run, CW_WORK_READ);
 	for (uint32_t index = 0; index < capture->inputs->count; index++) {
 		struct cw_input *input = &capture->inputs->at[index];
 		struct cw_error error = {0};
@@ -250,6 +259,7 @@ void *cw_capture_main(void *argument)
 		end_input(capture, input);
 	}
 	cw_lane_end(lane);
+	cw_run_note_work(capture->run, CW_WORK_IDLE);
 	cw_run_thread_ends(capture->run);
 	return NULL;
 }

@@ -44,6 +44,19 @@ struct cw_match_options {
 	bool resolve_names;
 };
 
+/* Kinds of work of a run's threads (on_work). */
+enum cw_work {
+	CW_WORK_IDLE,  /* waits */
+	CW_WORK_READ,  /* the capture thread of files: reads and cuts */
+	CW_WORK_GUESS, /* looks for the first record of a segment */
+	CW_WORK_WALK,  /* decodes and matches a batch */
+	CW_WORK_AGAIN, /* the same for the batch that is next in line: later batches wait */
+	CW_WORK_TURN,  /* uses the turn */
+	CW_WORK_COPY,  /* copies records to their chunks */
+	CW_WORK_WRITE, /* writes chunks */
+	CW_WORK_KINDS,
+};
+
 struct cw_opener;
 struct cw_asking;
 
@@ -78,6 +91,15 @@ struct cw_size_options {
 	uint32_t descriptor_limit;
 	size_t window_bytes;
 	bool reserve_slowly; /* always reserve record by record (tests compare both paths) */
+};
+
+/* For tests and benchmarks: called by the threads of a run, with the context of its options. NULL:
+ * not called. */
+struct cw_watch_options {
+	/* A worker took a batch of this lane and has not matched it yet. */
+	void (*on_batch)(void *context, uint32_t worker, uint32_t lane);
+	/* The calling thread changes to this kind of work. Returns the kind before. */
+	enum cw_work (*on_work)(void *context, enum cw_work kind);
 };
 
 /* Pointers are borrowed until the pipeline is freed. */
@@ -135,8 +157,7 @@ struct cw_pipeline_options {
 	/* Called once, before the threads start; may be NULL. Nothing was written yet, so the
 	 * process may still exit. */
 	void (*on_ready)(void *context);
-	/* For tests: a worker took a batch of this lane and has not matched it yet; may be NULL. */
-	void (*on_batch)(void *context, uint32_t worker, uint32_t lane);
+	struct cw_watch_options watch;
 	void *context;
 };
 

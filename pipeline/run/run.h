@@ -111,6 +111,15 @@ void cw_rule_describe(const struct cw_rules *rules, const struct cw_rule *rule, 
 void cw_run_report_rule(void *context, const struct cw_rule *rule, uint32_t linktype,
 			bool is_warning, const char *text);
 
+/* Notes that the calling thread changes to this kind of work. Returns the kind before, for the way
+ * back. */
+static inline enum cw_work cw_run_note_work(const struct cw_run *run, enum cw_work kind)
+{
+	if (cw_likely(!run->options.watch.on_work))
+		return kind;
+	return run->options.watch.on_work(run->options.context, kind);
+}
+
 /* Returns the number of cores that this process may run on. */
 uint32_t cw_usable_cores(void);
 

@@ -79,6 +79,7 @@ static void visit_lanes(struct cw_turn *turn)
 static void use_turn(struct cw_turn *turn)
 {
 	struct cw_sequencer *sequencer = &turn->sequencer;
+	enum cw_work before = cw_run_note_work(turn->run, CW_WORK_TURN);
 	uint32_t seen;
 
 	do {
@@ -90,6 +91,7 @@ static void use_turn(struct cw_turn *turn)
 		/* [TURN-1] release */
 	} while (!atomic_compare_exchange_strong_explicit(
 	    &sequencer->kicks, &seen, 0, memory_order_acq_rel, memory_order_relaxed));
+	cw_run_note_work(turn->run, before);
 }
 
 void cw_turn_offer_any(struct cw_turn *turn, uint32_t lane)

@@ -126,7 +126,7 @@ static void make_run(struct run *run, uint32_t lane)
 	run->options.live.block_count = RING_BLOCKS;
 	run->options.live.retire_ms = RETIRE_MS;
 	run->options.live.snaplen = SNAPLEN;
-	run->options.on_batch = on_batch;
+	run->options.watch.on_batch = on_batch;
 	run->options.context = &run->brake;
 }
 

@@ -356,7 +356,7 @@ static void packet_buffered_outputs_get_a_batch_before_the_next_is_read(void **s
 		setup.options.sizes.batch_records = 10;
 		setup.options.output.standard_output = ends[1];
 		setup.options.output.packet_buffered = is_buffered;
-		setup.options.on_batch = look_at_second_batch;
+		setup.options.watch.on_batch = look_at_second_batch;
 		setup.options.context = &second;
 		assert_int_equal(run(&setup, &report), 0);
 		assert_true(second.seen >= 2);

@@ -166,7 +166,7 @@ static inline void make_run(struct run *run, const char *text, uint32_t queues)
 	run->options.live.snaplen = 256;
 	run->options.load_rules = load_rules;
 	run->options.on_reload = on_reload;
-	run->options.on_batch = on_batch;
+	run->options.watch.on_batch = on_batch;
 	run->options.tell = tell;
 	run->options.context = run;
 	if (cw_pipeline_start(&run->pipeline, &run->options, &error) < 0)
