@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "core/format/header.h"
+#include "core/format/plain.h"
 #include "core/format/resync.h"
 
 #define SCAN_AGAIN 3 /* a joined file's header was read; after the results of cw_pcapfile_scan */
@@ -110,20 +110,16 @@ static int find_format(struct cw_pcapfile *file, const struct cw_pcapfile_shown 
 }
 
 /* Returns the bytes of the pcap record at `at`, or 0 if its capture length is 0 or exceeds
- * caplen_max: one comparison for both, since both are rare. */
-static inline size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *at,
-				       uint32_t *claimed)
+ * caplen_max. */
+static size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *at,
+				uint32_t *claimed)
 {
-	uint32_t caplen = cw_load_u32(at + 8, layout->is_swapped);
+	uint32_t len;
 
-	if (cw_unlikely(layout->has_swapped_lengths)) {
-		uint32_t len = cw_load_u32(at + 12, layout->is_swapped);
-
-		if (layout->has_swapped_lengths == CW_LENGTHS_SWAPPED || caplen > len)
-			caplen = len;
-	}
-	*claimed = caplen;
-	return caplen - 1 >= layout->caplen_max ? 0 : layout->record_header_bytes + (size_t)caplen;
+	cw_plain_lengths(at, layout->is_swapped, layout->has_swapped_lengths, claimed, &len);
+	return cw_plain_is_caplen_odd(*claimed, layout->caplen_max)
+		   ? 0
+		   : layout->record_header_bytes + (size_t)*claimed;
 }
 
 static size_t count_zeros(const uint8_t *data, size_t bytes)
@@ -156,14 +152,6 @@ static enum oddity find_oddity(const struct cw_layout *layout,
 	return count_zeros(shown->data, layout->record_header_bytes) == layout->record_header_bytes
 		   ? ODD_ZEROS
 		   : ODD_EMPTY;
-}
-
-/* Returns whether the capture length of a record exceeds its length. */
-static inline bool are_lengths_odd(const struct cw_layout *layout, const uint8_t *at,
-				   uint32_t claimed)
-{
-	return claimed > cw_min_u32(cw_load_u32(at + 8, layout->is_swapped),
-				    cw_load_u32(at + 12, layout->is_swapped));
 }
 
 /*
@@ -309,24 +297,24 @@ static void note_times(struct cw_resync *resync, uint32_t first_s, uint32_t last
 	resync->has_times = true;
 }
 
-/* Returns the bytes of the unusual record at byte `at`, or 0 if it is none: `record_bytes` if only
- * its first bytes or resync.is_on made it unusual. Called for few records: not inlined, so that
- * the walk keeps its registers. */
-static __attribute__((noinline)) size_t judge_record(const struct cw_pcapfile *file,
-						     const struct cw_pcapfile_shown *shown,
-						     size_t at, uint32_t claimed,
-						     size_t record_bytes)
+/* Returns the bytes of the record at byte `at` that is not plain, or 0 if it is none. Called for
+ * few records: not inlined, so that the walk keeps its registers. */
+static __attribute__((noinline)) size_t
+judge_record(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown, size_t at)
 {
+	const struct cw_layout *layout = &file->layout;
 	const struct cw_pcapfile_shown rest = {shown->data + at, shown->bytes - at,
 					       shown->is_at_end};
+	uint32_t caplen, len;
 	size_t needed;
 
 	if (cw_pcap_is_header(&rest))
 		return 0;
-	if (record_bytes &&
-	    !(file->resync.is_on && are_lengths_odd(&file->layout, rest.data, claimed)))
-		return record_bytes;
-	return odd_record_bytes(file, &rest, claimed, &needed);
+	cw_plain_lengths(rest.data, layout->is_swapped, layout->has_swapped_lengths, &caplen, &len);
+	if (!cw_plain_is_caplen_odd(caplen, layout->caplen_max) &&
+	    !(file->resync.is_on && caplen > len))
+		return layout->record_header_bytes + (size_t)caplen;
+	return odd_record_bytes(file, &rest, caplen, &needed);
 }
 
 /* Walks complete pcap records. The bytes after them are left to the next call. */
@@ -340,14 +328,17 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	const uint32_t records_max = limits->records_max;
 	const bool is_checked = file->resync.is_on;
 	size_t at = 0, last = 0, record_bytes;
-	uint32_t count = 0, claimed;
+	uint32_t count = 0, caplen, len;
 
 	if (file->zero_bytes && records_max)
 		return take_zeros(file, shown, limits, step, error);
 	while (count < records_max && bytes - at >= layout.record_header_bytes) {
-		record_bytes = pcap_record_bytes(&layout, data + at, &claimed);
-		if (cw_unlikely(!record_bytes || is_checked || cw_pcap_may_be_header(data + at))) {
-			record_bytes = judge_record(file, shown, at, claimed, record_bytes);
+		cw_plain_lengths(data + at, layout.is_swapped, layout.has_swapped_lengths, &caplen,
+				 &len);
+		record_bytes = layout.record_header_bytes + (size_t)caplen;
+		if (cw_unlikely(!cw_plain_is_record(data + at, caplen, len, layout.caplen_max,
+						    is_checked))) {
+			record_bytes = judge_record(file, shown, at);
 			if (!record_bytes)
 				break;
 		}
@@ -437,28 +428,23 @@ static int skip_to_packet(struct cw_pcapfile *file, const struct cw_pcapfile_sho
 }
 
 /* Walks from a packet block to the next block of another kind. */
-static void scan_blocks(struct cw_pcapfile *file, struct cw_pcapfile_shown at,
+static void scan_blocks(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 			const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step)
 {
-	const uint8_t *ahead = at.data;
-	struct cw_pcapng_block block;
-	size_t used = 0;
-	uint32_t count = 0;
+	const int is_swapped = file->layout.is_swapped;
+	const uint8_t *data = shown->data, *ahead = data;
+	size_t at = 0, block_bytes;
+	uint32_t count = 0, type;
 
 	while (count < limits->records_max) {
-		if (at.bytes == 0 || cw_pcapng_check(file, &at, file->offset + used, &block, NULL))
+		block_bytes = cw_plain_block(data + at, shown->bytes - at, is_swapped, &type);
+		if (!block_bytes || (count && at + block_bytes > limits->bytes_max))
 			break;
-		if (cw_unlikely(!cw_pcapng_is_packet(block.type)))
-			break;
-		if (count && used + block.bytes > limits->bytes_max)
-			break;
-		ahead = cw_prefetch_ahead(ahead, at.data);
-		at.data += block.bytes;
-		at.bytes -= block.bytes;
-		used += block.bytes;
+		ahead = cw_prefetch_ahead(ahead, data + at);
+		at += block_bytes;
 		count++;
 	}
-	step->span.bytes = used;
+	step->span.bytes = at;
 	step->span.record_count = count;
 }
 
@@ -481,9 +467,9 @@ static int scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 			result = scan_pcap(file, &rest, limits, step, error);
 		} else {
 			result = skip_to_packet(file, shown, step, error);
+			rest = shown_behind(shown, step->consumed);
 			if (result == CW_PCAPFILE_SPAN)
-				scan_blocks(file, shown_behind(shown, step->consumed), limits,
-					    step);
+				scan_blocks(file, &rest, limits, step);
 		}
 	} while (result == SCAN_AGAIN);
 	if (result == CW_PCAPFILE_SPAN && !step->span.data) {

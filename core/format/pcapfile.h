@@ -182,6 +182,12 @@ static inline bool cw_pcapng_is_packet(uint32_t type)
 	return type == CW_PCAPNG_EPB || type == CW_PCAPNG_SPB || type == CW_PCAPNG_PB;
 }
 
+static inline bool cw_pcapng_is_length(size_t length)
+{
+	return length >= CW_PCAPNG_BLOCK_BYTES_MIN && length % 4 == 0 &&
+	       length <= CW_PCAPNG_BLOCK_BYTES_MAX;
+}
+
 /* Notes what the file's properties take from an interface that was added. */
 static inline void cw_pcapfile_note_iface(struct cw_pcapfile *file, const struct cw_iface *iface)
 {

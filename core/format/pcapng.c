@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The blocks of pcapng: their frame, section headers and interface descriptions. The content of
- * packet blocks is read when packets are decoded (span.c), so damage in one loses that packet only.
+ * packet blocks is read when packets are decoded (segment.c), so damage in one loses that packet
+ * only.
  */
 #include "core/format/pcapfile.h"
 
@@ -59,8 +60,7 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 					    offset);
 	}
 	length = cw_load_u32(data + 4, is_swapped);
-	if (cw_unlikely(length < CW_PCAPNG_BLOCK_BYTES_MIN || length % 4 ||
-			length > CW_PCAPNG_BLOCK_BYTES_MAX))
+	if (cw_unlikely(!cw_pcapng_is_length(length)))
 		return refuse_length(length, offset, error);
 	if (length > shown->bytes)
 		return need(block, length, shown, offset, error);
