@@ -9,6 +9,15 @@
  *
  * `pending` counts the bytes reserved and not yet copied, plus one bias while the chunk is open. It
  * reaches zero exactly once; the thread that brings it there notifies the writer.
+ *
+ * Workers also borrow chunks, for records whose place in a file is not known yet (draft.h):
+ *
+ *   lent                      to a worker; at most as many as are free then
+ *   adopted                   by the turn, which gives the chunk its place in a file; or
+ *   returned                  by a worker
+ *
+ * So at most half of the pool is ever lent, and what outputs give back is enough for the batch in
+ * line.
  */
 #ifndef CW_PIPELINE_OUTPUT_CHUNK_H
 #define CW_PIPELINE_OUTPUT_CHUNK_H
@@ -48,16 +57,19 @@ struct cw_chunk {
 	/* Set by the turn until the chunk is sealed (`following`: until that chunk is reserved).
 	 * Read by copying workers while pending > 0, then by the writer. */
 	uint32_t used;
-	uint32_t capacity; /* bytes up to the next chunk-sized boundary of the file */
+	uint32_t capacity; /* bytes */
 	uint8_t *memory;
 	struct cw_file *file;
-	uint64_t offset;            /* of memory[0] in the file */
-	struct cw_anchor anchor;    /* the last known before the chunk's end */
+	uint64_t offset; /* of memory[0] in the file */
+	/* The last known before the chunk's end. Of a draft: without its offset, the chunk's own
+	 * records and bytes. */
+	struct cw_anchor anchor;
 	struct cw_chunk *following; /* the next chunk of a piece that spans several */
-	struct cw_chunk *queued;    /* link of the inbox, then of the writer's queue */
-	struct cw_chunk *free_next; /* link of the pool */
+	struct cw_chunk *queued;    /* link of a draft, the inbox, then the writer's queue */
+	_Atomic uint32_t free_next; /* link of the pool: index of the next chunk + 1; 0: none */
 	enum cw_mark mark;
-	bool is_giant; /* allocated for one record larger than half the pool */
+	bool is_giant;   /* allocated for one record larger than half the pool */
+	bool is_flushed; /* sent before it was full, to have its bytes in the file now */
 };
 /* The fields that copying reads share one line, if the chunk starts a line. */
 static_assert(offsetof(struct cw_chunk, offset) < CW_CACHE_LINE, "copying needs one line");
@@ -69,15 +81,19 @@ struct cw_chunk_pool {
 	uint32_t chunk_count;
 	uint8_t *memory;
 	struct cw_chunk *chunks;
-	/* called by a writer after it has given chunks back and counted them; may be NULL */
+	/* called by a thread after it has given chunks back and counted them; may be NULL */
 	void (*on_return)(void *context);
 	void *context;
-	/* sequentially consistent, as is_starved of the sequencer: [STARVE-1] */
-	_Alignas(CW_CACHE_LINE) _Atomic uint32_t free_count;
-	_Alignas(CW_CACHE_LINE) struct cw_chunk *_Atomic free_list;
+	/* owner: the turn */
+	uint32_t claimed_count; /* free chunks that only the turn may take */
+	/* Lent chunks in the high half, and free ones that nobody claimed in the low half.
+	 * Sequentially consistent, as is_starved of the sequencer: [STARVE-1] */
+	_Alignas(CW_CACHE_LINE) _Atomic uint64_t counts;
+	/* Number of pops in the high half, and the first free chunk's index + 1 in the low half. */
+	_Alignas(CW_CACHE_LINE) _Atomic uint64_t free_list;
 	_Atomic bool has_giant;
 };
-CW_ASSERT_LINE(struct cw_chunk_pool, free_count);
+CW_ASSERT_LINE(struct cw_chunk_pool, counts);
 CW_ASSERT_LINE(struct cw_chunk_pool, free_list);
 CW_ASSERT_BYTES(struct cw_chunk_pool, 3 * CW_CACHE_LINE);
 
@@ -85,7 +101,14 @@ CW_ASSERT_BYTES(struct cw_chunk_pool, 3 * CW_CACHE_LINE);
 int cw_chunk_pool_init(struct cw_chunk_pool *pool, size_t pool_bytes, size_t chunk_bytes);
 void cw_chunk_pool_fini(struct cw_chunk_pool *pool);
 
-/* The turn only. NULL: the pool is empty. */
+/* The turn only: makes sure that the next `count` calls of cw_chunk_take find a chunk, though
+ * workers borrow meanwhile. False: fewer are free. */
+bool cw_chunk_claim(struct cw_chunk_pool *pool, uint64_t count);
+
+/* The turn only: gives up what was claimed and not taken. */
+void cw_chunk_unclaim(struct cw_chunk_pool *pool);
+
+/* The turn only. NULL: no chunk is claimed or free. */
 struct cw_chunk *cw_chunk_take(struct cw_chunk_pool *pool);
 
 /* The turn only: allocates one chunk of `bytes` beside the pool. NULL: one is out already, or no
@@ -99,8 +122,18 @@ void cw_chunk_make_mark(struct cw_chunk *chunk, enum cw_mark mark, struct cw_fil
 /* Any thread. */
 void cw_chunk_give_back_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk);
 
-/* Any thread; a lower bound for the turn, which alone takes chunks. */
-uint32_t cw_chunk_free_count(struct cw_chunk_pool *pool);
+/* Any worker: borrows a chunk. NULL: as many chunks are lent as are free. */
+struct cw_chunk *cw_chunk_lend_any(struct cw_chunk_pool *pool);
+
+/* Any thread: returns a lent chunk. The caller then calls on_return: a batch may wait for it. */
+void cw_chunk_return_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk);
+
+/* The turn only: a lent chunk becomes one that the turn took. */
+void cw_chunk_adopt(struct cw_chunk_pool *pool);
+
+/* Any thread, for a number to show. */
+uint32_t cw_chunk_free_count(const struct cw_chunk_pool *pool);
+uint32_t cw_chunk_lent_count(const struct cw_chunk_pool *pool);
 
 /* Notes that `bytes` of a reserved range are copied. True: the chunk is sealed and complete. Any
  * thread. */

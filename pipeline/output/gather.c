@@ -60,6 +60,8 @@ void cw_output_seal_all(struct cw_outputs *outputs, struct cw_output *output)
 {
 	bool is_any_complete = false;
 
+	if (cw_output_open_room(output))
+		output->turn.open->is_flushed = true;
 	cw_output_close_chunk(output);
 	while (output->turn.held_first)
 		is_any_complete |= seal_oldest(outputs, output);
@@ -161,18 +163,9 @@ void cw_output_adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
 	output->turn.open = chunk;
 }
 
-uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
-				 uint64_t bytes)
+uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t room, uint64_t bytes)
 {
-	uint64_t first;
-
-	if (bytes <= room)
-		return 0;
-	bytes -= room;
-	first = pool->chunk_bytes - (offset + room) % pool->chunk_bytes;
-	if (bytes <= first)
-		return 1;
-	return 1 + (bytes - first + pool->chunk_bytes - 1) / pool->chunk_bytes;
+	return bytes <= room ? 0 : (bytes - room + pool->chunk_bytes - 1) / pool->chunk_bytes;
 }
 
 struct cw_chunk *cw_output_reserve_bytes(struct cw_outputs *outputs, struct cw_output *output,
@@ -189,9 +182,7 @@ struct cw_chunk *cw_output_reserve_bytes(struct cw_outputs *outputs, struct cw_o
 			cw_output_chunk_full(outputs, output);
 		if (!output->turn.open) {
 			chunk = cw_chunk_take(&outputs->pool);
-			cw_output_adopt_chunk(outputs, output, chunk,
-					      outputs->pool.chunk_bytes -
-						  output->turn.offset % outputs->pool.chunk_bytes);
+			cw_output_adopt_chunk(outputs, output, chunk, outputs->pool.chunk_bytes);
 		}
 		chunk = output->turn.open;
 		part = (uint32_t)cw_min_size(bytes, cw_output_open_room(output));
@@ -223,4 +214,24 @@ void cw_output_append(struct cw_outputs *outputs, struct cw_output *output, cons
 
 	cw_output_reserve_bytes(outputs, output, bytes, from, &start);
 	cw_output_set_anchor(output);
+}
+
+void cw_output_adopt_draft(struct cw_outputs *outputs, struct cw_output *output,
+			   struct cw_draft *draft)
+{
+	while (draft->first) {
+		struct cw_chunk *chunk = draft->first;
+		const struct cw_anchor own = chunk->anchor;
+
+		draft->first = chunk->queued;
+		if (output->turn.open)
+			cw_output_chunk_full(outputs, output);
+		cw_chunk_adopt(&outputs->pool);
+		cw_output_adopt_chunk(outputs, output, chunk, outputs->pool.chunk_bytes);
+		output->turn.offset += chunk->used;
+		output->turn.file_records += own.records;
+		output->turn.file_bytes += own.bytes;
+		cw_output_set_anchor(output);
+	}
+	draft->last = NULL;
 }

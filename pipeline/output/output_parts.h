@@ -65,12 +65,11 @@ void cw_output_set_anchor(struct cw_output *output);
 void cw_output_adopt_chunk(struct cw_outputs *outputs, struct cw_output *output,
 			   struct cw_chunk *chunk, size_t capacity);
 
-/* Returns the chunks needed for `bytes` at `offset`, with `room` bytes in the open chunk. */
-uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t offset, uint64_t room,
-				 uint64_t bytes);
+/* Returns the chunks needed for `bytes`, with `room` bytes in the open chunk. */
+uint64_t cw_output_chunks_needed(const struct cw_chunk_pool *pool, uint64_t room, uint64_t bytes);
 
 /*
- * Advances the output by `bytes`; the pool must have the chunks. Copies the bytes at `from`; if it
+ * Advances the output by `bytes`; the chunks must be claimed. Copies the bytes at `from`; if it
  * is NULL, they are pending until a worker has copied them. Returns their first chunk, with their
  * offset in it in *start.
  */

@@ -5,6 +5,7 @@
 
 #include "core/format/pack.h"
 #include "pipeline/output/asking.h"
+#include "pipeline/output/draft.h"
 #include "pipeline/output/names.h"
 #include "pipeline/output/output.h"
 #include "pipeline/run/run.h"
@@ -95,6 +96,11 @@ enum cw_reserve {
  * stretch to copy in the batch.
  */
 enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *batch);
+
+/* The turn: gives the draft's chunks their place behind the output's last record. The last one
+ * stays open for later records. */
+void cw_output_adopt_draft(struct cw_outputs *outputs, struct cw_output *output,
+			   struct cw_draft *draft);
 
 /* The turn: sends the chunks of the fullest outputs to their writers, so that they come back. */
 void cw_outputs_flush_fullest(struct cw_outputs *outputs);

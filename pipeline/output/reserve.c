@@ -117,13 +117,13 @@ static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch 
 			continue;
 		if (!is_plain(output, batch, tally))
 			return false;
-		chunks = cw_output_chunks_needed(&outputs->pool, output->turn.offset,
-						 cw_output_open_room(output), tally->record_bytes);
+		chunks = cw_output_chunks_needed(&outputs->pool, cw_output_open_room(output),
+						 tally->record_bytes);
 		if (chunks && cw_output_is_over_share(outputs, output, chunks))
 			return false;
 		needed += chunks;
 	}
-	return needed <= cw_chunk_free_count(&outputs->pool);
+	return cw_chunk_claim(&outputs->pool, needed);
 }
 
 static void append_piece(struct cw_batch *batch, struct cw_tally *tally,
@@ -203,20 +203,19 @@ static void find_preface(const struct cw_outputs *outputs, const struct cw_outpu
 		preface->iface_bytes = 0;
 }
 
-/* Makes sure that `bytes` can be reserved; for a giant, takes a separate chunk. */
+/* Claims the chunks for `bytes`; for a giant, takes a separate chunk. */
 static enum placing make_room(struct cw_outputs *outputs, struct cw_output *output,
 			      const struct cw_preface *preface, size_t bytes)
 {
 	struct cw_chunk_pool *pool = &outputs->pool;
-	uint64_t offset = preface->is_new_file ? 0 : output->turn.offset;
 	uint64_t room = preface->is_new_file ? 0 : cw_output_open_room(output);
-	uint64_t needed = cw_output_chunks_needed(pool, offset, room, bytes);
+	uint64_t needed = cw_output_chunks_needed(pool, room, bytes);
 	struct cw_chunk *chunk;
 
 	if (needed && cw_output_is_over_share(outputs, output, needed))
 		return OVER_SHARE;
 	if (bytes <= CW_RECORD_SPLIT_MAX && needed <= pool->chunk_count / 2)
-		return needed <= cw_chunk_free_count(pool) ? PLACED : NO_ROOM;
+		return cw_chunk_claim(pool, needed) ? PLACED : NO_ROOM;
 	if (atomic_load(&pool->has_giant))
 		return NO_ROOM;
 	chunk = cw_chunk_take_giant(pool, bytes);
@@ -531,6 +530,8 @@ static void look_at_tallies(struct cw_outputs *outputs, const struct cw_batch *b
 
 enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *batch)
 {
+	bool is_done = true;
+
 	cw_outputs_keep_room(outputs);
 	cw_outputs_free_space(outputs);
 	if (!batch->reserved.is_stretch_open) {
@@ -549,9 +550,11 @@ enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *
 		batch->reserved.packet = batch->part.end;
 		batch->reserved.match =
 		    batch->part.end > batch->part.first ? batch->ends[batch->part.end - 1] : 0;
-		return CW_RESERVE_DONE;
+	} else {
+		is_done = reserve_records(outputs, batch);
 	}
-	if (reserve_records(outputs, batch))
+	cw_chunk_unclaim(&outputs->pool);
+	if (is_done)
 		return CW_RESERVE_DONE;
 	return batch->reserved.match > batch->reserved.copy_match ? CW_RESERVE_SOME
 								  : CW_RESERVE_STARVED;

@@ -464,14 +464,13 @@ static void write_run(struct cw_outputs *outputs, struct cw_output *output,
 		is_input_damaged = intact < chunks[index]->used;
 		vectors[index].iov_base = chunks[index]->memory;
 		vectors[index].iov_len = cw_min_size(intact, chunks[index]->used);
-		is_flushed |= chunks[index]->used < chunks[index]->capacity;
+		is_flushed |= chunks[index]->is_flushed;
 	}
 	accepted = cw_outfile_write(file->outfile, vectors, index, file->writer.handed, &failure);
 	file->writer.handed += accepted;
 	if (accepted)
 		file->writer.is_unusable =
 		    false; /* set by an earlier try; cut_to_whole may set it again */
-	/* A chunk that is not full was sent to have its bytes in the file now. */
 	if (failure == 0 && (is_flushed || is_input_damaged))
 		failure = cw_outfile_flush(file->outfile);
 	advance_over(output, file, chunks, index);
