@@ -47,6 +47,19 @@ def build_pcapplusplus(directory):
         if done.returncode == 0 else None
 
 
+def run_capweir(arguments):
+    done = subprocess.run([arguments.capweir, "bench", "decode", arguments.file, "--json",
+                           "--packets", str(arguments.packets), "--repeat",
+                           str(arguments.rounds)], capture_output=True, check=True)
+    return [dict(phase, program="capweir") for phase in json.loads(done.stdout)["phases"]]
+
+
+def run_peer(arguments, peer):
+    done = subprocess.run([peer, arguments.file, str(arguments.packets), str(arguments.rounds)],
+                          capture_output=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--capweir", required=True)
@@ -61,18 +74,10 @@ def main():
         peers = [program for program in (build_gopacket(directory),
                                          build_cpp(directory, "decode_tins", ["-ltins"]),
                                          build_pcapplusplus(directory)) if program]
-        for _ in range(arguments.turns):
-            done = subprocess.run([arguments.capweir, "bench", "decode", arguments.file, "--json",
-                                   "--packets", str(arguments.packets), "--repeat",
-                                   str(arguments.rounds)], capture_output=True, check=True)
-            results = [dict(phase, program="capweir")
-                       for phase in json.loads(done.stdout)["phases"]]
-            for peer in peers:
-                done = subprocess.run([peer, arguments.file, str(arguments.packets),
-                                       str(arguments.rounds)], capture_output=True, check=True)
-                results += [json.loads(line) for line in done.stdout.splitlines()]
-            for result in results:
-                times.setdefault((result["phase"], result["program"]), []).append(result)
+        for turn in range(arguments.turns):
+            for peer in runs.in_turns([None, *peers], turn):
+                for result in run_peer(arguments, peer) if peer else run_capweir(arguments):
+                    times.setdefault((result["phase"], result["program"]), []).append(result)
     rows = [{"phase": phase, "program": program,
              "min": min(result["min"] for result in results),
              "ns_per_packet": statistics.median(result["ns_per_packet"] for result in results)}

@@ -140,8 +140,13 @@ int main(int argc, char **argv)
 	if (cw_direct_share_new(&share, CW_DIRECT_FILES_MAX, false) < 0)
 		fail("direct writing", "out of memory");
 	for (unsigned round = 0; round < rounds; round++) {
+		bool is_direct_first = round % 2;
+
+		if (is_direct_first)
+			direct[round] = measure(path, (uint64_t)mib << 20, sync, share);
 		buffered[round] = measure(path, (uint64_t)mib << 20, sync, NULL);
-		direct[round] = measure(path, (uint64_t)mib << 20, sync, share);
+		if (!is_direct_first)
+			direct[round] = measure(path, (uint64_t)mib << 20, sync, share);
 	}
 	if (cw_direct_share_refusal(share))
 		fail("direct writing is not available here",

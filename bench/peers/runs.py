@@ -150,7 +150,14 @@ def measure(command, stdout_path, is_quiet=False):
     if process.returncode != 0:
         raise SystemExit(f"exit {process.returncode}: {' '.join(command[:12])} ...")
     return {"wall_s": wall_s, "cpu_s": usage.ru_utime + usage.ru_stime,
-            "anon_kib": sampler.peak_kib}
+            "user_s": usage.ru_utime, "system_s": usage.ru_stime, "anon_kib": sampler.peak_kib}
+
+
+def in_turns(names, number):
+    """The names in the order of a round: each round begins with another one."""
+    names = list(names)
+    first = number % len(names) if names else 0
+    return names[first:] + names[:first]
 
 
 def split_commands(options, path, filters, filter_path, outputs):
@@ -183,7 +190,9 @@ def summarise(runs):
         "wall_s": statistics.median(walls),
         "wall_min_s": min(walls),
         "wall_max_s": max(walls),
-        "cpu_s": statistics.median(run["cpu_s"] for run in runs),
+        **{key: statistics.median(run[key] for run in runs)
+           for key in ("cpu_s", "user_s", "system_s")},
+        "cpu_min_s": min(run["cpu_s"] for run in runs),
         "anon_kib": max(run["anon_kib"] for run in runs),
     }
 

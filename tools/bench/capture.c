@@ -228,8 +228,9 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	if (result == 0)
 		result = add_rows(&live);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (uint32_t index = 0; index < live.table.row_count && result == 0; index++)
-			result = measure_row(&live, index, round);
+		for (uint32_t turn = 0; turn < live.table.row_count && result == 0; turn++)
+			result = measure_row(&live, cw_bench_table_turn(&live.table, round, turn),
+					     round);
 	if (result == 0)
 		result = find_limits(&live);
 	if (result == 0)

@@ -7,24 +7,31 @@
 
 static const char *const way_names[CW_STAGE_RING_WAYS] = {"ring", "mutex"};
 
-static int measure(struct cw_bench_table *table, const struct cw_arguments *arguments)
+/* Measures a row once, after a pass without a clock, which fills the caches. */
+static int measure_row(struct cw_bench_row *row, uint32_t index)
 {
+	enum cw_stage_ring_way way = (enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS);
 	char text[CW_STAGE_TEXT_BYTES];
 	struct cw_stage_time time;
-	uint64_t round;
 
-	for (round = 0; round <= arguments->bench.repeat; round++)
-		for (uint32_t index = 0; index < table->row_count; index++) {
-			struct cw_bench_row *row = &table->rows[index];
-
-			if (cw_stage_ring((enum cw_stage_ring_way)(index % CW_STAGE_RING_WAYS),
-					  row->threads, arguments->traffic.packets, &time,
-					  text) < 0)
-				return cw_fail("%s", text);
-			if (round)
-				cw_bench_row_sample(row, &time, arguments->traffic.packets);
-		}
+	if (cw_stage_ring(way, row->threads, row->packets, &time, text) < 0 ||
+	    cw_stage_ring(way, row->threads, row->packets, &time, text) < 0)
+		return cw_fail("%s", text);
+	cw_bench_row_sample(row, &time, row->packets);
 	return 0;
+}
+
+static int measure(struct cw_bench_table *table)
+{
+	int result = 0;
+
+	for (uint64_t round = 0; round < table->rounds; round++)
+		for (uint32_t turn = 0; turn < table->row_count && result == 0; turn++) {
+			uint32_t index = cw_bench_table_turn(table, round, turn);
+
+			result = measure_row(&table->rows[index], index);
+		}
+	return result;
 }
 
 static int add_rows(struct cw_bench_table *table, const struct cw_arguments *arguments,
@@ -71,7 +78,7 @@ int cw_bench_ring(const struct cw_arguments *arguments)
 		result = add_rows(&table, arguments, &threads, rate.gb_per_s);
 	}
 	if (result == 0)
-		result = measure(&table, arguments);
+		result = measure(&table);
 	if (result == 0)
 		result = cw_bench_table_print(&table, arguments->json);
 	cw_bench_table_fini(&table);

@@ -177,9 +177,9 @@ static int add_rows(struct split *split)
 	return 0;
 }
 
-static int measure_row(struct split *split, struct cw_bench_row *row, uint32_t index,
-		       uint64_t round)
+static int measure_row(struct split *split, uint32_t index, uint64_t round)
 {
+	struct cw_bench_row *row = &split->table.rows[index];
 	const struct traffic *traffic =
 	    &split->traffic[index / (split->rule_counts.count * (split->threads.count + 1))];
 	bool is_natural = index % (split->threads.count + 1) == 0;
@@ -288,8 +288,9 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	if (result == 0)
 		result = add_rows(&split);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (uint32_t index = 0; index < split.table.row_count && result == 0; index++)
-			result = measure_row(&split, &split.table.rows[index], index, round);
+		for (uint32_t turn = 0; turn < split.table.row_count && result == 0; turn++)
+			result = measure_row(&split, cw_bench_table_turn(&split.table, round, turn),
+					     round);
 	if (result == 0)
 		result = check_rows(&split);
 	if (result == 0)

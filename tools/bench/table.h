@@ -51,6 +51,13 @@ struct cw_bench_table {
  * Returns NULL after an error message. */
 struct cw_bench_row *cw_bench_table_add(struct cw_bench_table *table);
 
+/* Returns the row that is measured at `turn` of a round: each round begins with another row. */
+static inline uint32_t cw_bench_table_turn(const struct cw_bench_table *table, uint64_t round,
+					   uint32_t turn)
+{
+	return (uint32_t)((turn + round) % table->row_count);
+}
+
 /* Adds the sample of one round, divided by `packets` (at least 1). */
 void cw_bench_row_sample(struct cw_bench_row *row, const struct cw_stage_time *time,
 			 uint64_t packets);

@@ -121,8 +121,9 @@ static int run(const struct cw_arguments *arguments, const char *folder)
 	if (result == 0)
 		result = find_limits(&writing);
 	for (round = 0; round <= arguments->bench.repeat && result == 0; round++)
-		for (uint32_t index = 0; index < writing.table.row_count && result == 0; index++)
-			result = measure_row(&writing, index, round);
+		for (uint32_t turn = 0; turn < writing.table.row_count && result == 0; turn++)
+			result = measure_row(
+			    &writing, cw_bench_table_turn(&writing.table, round, turn), round);
 	if (result == 0) {
 		cw_bench_table_prune(&writing.table);
 		result = cw_bench_table_print(&writing.table, arguments->json);

@@ -122,6 +122,68 @@ static void figures_are_what_they_say(void **state)
 		cw_filter_set_free((struct cw_filter_set *)sets[i]);
 }
 
+/* Sets whose passes are a script: a pass after one of another set takes long. */
+#define FAKE_PASSES 1000u
+
+static struct {
+	struct cw_filter_run *passes[FAKE_PASSES];
+	size_t count;
+} fake;
+
+static double fake_pass(struct cw_filter_run *run, uint64_t *matches)
+{
+	bool is_first = !fake.count || fake.passes[fake.count - 1] != run;
+
+	assert_true(fake.count < FAKE_PASSES);
+	fake.passes[fake.count++] = run;
+	*matches += PACKETS;
+	return is_first ? 1e9 : 1e6;
+}
+
+/* Measures three such sets in four rounds. */
+static void measure_fakes(struct cw_filter_run runs[3])
+{
+	static const char *const expressions[] = {"tcp", NULL};
+	struct cw_filter_set *set = make_set(CW_ENGINE_WALKER, CW_FILTER_ALL, expressions);
+
+	for (uint32_t i = 0; i < 3; i++)
+		runs[i] =
+		    (struct cw_filter_run){.set = set, .packet_count = PACKETS, .pass = fake_pass};
+	fake.count = 0;
+	assert_int_equal(cw_filter_measure(runs, 3, packets, 4), 0);
+	cw_filter_set_free(set);
+}
+
+static void the_first_pass_after_another_set_is_not_measured(void **state)
+{
+	struct cw_filter_run runs[3];
+
+	(void)state;
+	measure_fakes(runs);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(runs[i].ns == 1e6 / PACKETS);
+		assert_true(runs[i].ns_min == runs[i].ns && runs[i].ns_max == runs[i].ns);
+		assert_true(runs[i].ratio == 1.0 && runs[i].matches == 1.0);
+	}
+}
+
+static void every_round_begins_with_another_set(void **state)
+{
+	struct cw_filter_run runs[3], *order[12];
+	size_t count = 0;
+
+	(void)state;
+	measure_fakes(runs);
+	for (size_t i = 0; i < fake.count; i++)
+		if (!i || fake.passes[i] != fake.passes[i - 1]) {
+			assert_true(count < 12);
+			order[count++] = fake.passes[i];
+		}
+	assert_int_equal(count, 12);
+	for (size_t i = 0; i < count; i++)
+		assert_ptr_equal(order[i], runs + (i / 3 + i) % 3);
+}
+
 static void as_many_packets_as_there_is_time_for(void **state)
 {
 	static const char *const expressions[] = {"tcp", NULL};
@@ -140,6 +202,8 @@ int main(void)
 	    cmocka_unit_test(equal_sets_agree),
 	    cmocka_unit_test(the_first_difference_is_found),
 	    cmocka_unit_test(figures_are_what_they_say),
+	    cmocka_unit_test(the_first_pass_after_another_set_is_not_measured),
+	    cmocka_unit_test(every_round_begins_with_another_set),
 	    cmocka_unit_test(as_many_packets_as_there_is_time_for),
 	};
 
