@@ -21,7 +21,7 @@
 
 #include "core/filter/engine/decision.h"
 
-#define CW_JIT_CHAIN_MAX 6u /* tables of up to 6 entries are faster as comparisons */
+#define CW_JIT_CHAIN_MAX 8u /* tables of up to 8 entries are faster as comparisons */
 #define CW_JIT_ROW_WORDS_MAX (1 + 2 * CW_JIT_RUN_MAX)
 #define CW_JIT_RUN_MAX 6u /* tests of a run */
 
@@ -139,9 +139,8 @@ void cw_jit_put_compare(struct cw_jit *jit, uint32_t value);
 
 /* ---- runs and rows ---- */
 
-/* Find the run that begins with a step (fills `run`); false: shorter than `count_min` tests. */
-bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min,
-		     struct cw_jit_run *run);
+/* Find the run that begins with a step (fills `run`); false: none, or one test without an event. */
+bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, struct cw_jit_run *run);
 
 /* Put the code of a run; returns the ref that it falls through to. */
 uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run);

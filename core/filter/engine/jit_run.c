@@ -72,12 +72,28 @@ static bool choose_next(const struct cw_jit *jit, const uint32_t ends[2])
 	return is_test(jit, ends[1], after) || ends[0] == CW_REF_EMPTY;
 }
 
-/* Name the run's known ends so that `yes` is the event, if there is one. */
-static void name_ends(struct cw_jit_run *run, const uint32_t *others)
+/* The event that `more` emits beside what `less` does; CW_NONE: they differ in something else. */
+static uint32_t added_event(const struct cw_jit *jit, uint32_t more, uint32_t less)
+{
+	const struct cw_step *steps = jit->decision->steps;
+	const uint32_t *kids;
+
+	if (more & CW_REF_EVENT)
+		return less == CW_REF_EMPTY ? more : CW_NONE;
+	if (more == CW_REF_EMPTY || steps[more].op != CW_STEP_FORK || steps[more].n != 2)
+		return CW_NONE;
+	kids = jit->decision->words + steps[more].k;
+	if (kids[0] & CW_REF_EVENT && kids[1] == less)
+		return kids[0];
+	return kids[1] & CW_REF_EVENT && kids[0] == less ? kids[1] : CW_NONE;
+}
+
+/* Name the run's known ends so that `yes` emits an event more, if one does. */
+static void name_ends(const struct cw_jit *jit, struct cw_jit_run *run, const uint32_t *others)
 {
 	struct cw_jit_test *last = &run->tests[run->count - 1];
 
-	if (run->yes == CW_REF_EMPTY && run->no & CW_REF_EVENT) {
+	if (added_event(jit, run->no, run->yes) != CW_NONE) {
 		run->no = run->yes;
 		run->yes = others[run->count - 1];
 		last->next_if = !last->next_if;
@@ -87,8 +103,7 @@ static void name_ends(struct cw_jit_run *run, const uint32_t *others)
 	last->is_or = false;
 }
 
-bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min,
-		     struct cw_jit_run *run)
+bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, struct cw_jit_run *run)
 {
 	uint32_t others[CW_JIT_RUN_MAX]; /* targets of the answers that leave the run */
 	uint32_t ends[2], known[2], known_count = 0, count = 0;
@@ -122,10 +137,10 @@ bool cw_jit_find_run(const struct cw_jit *jit, uint32_t step, uint32_t count_min
 		if (known_count == 2 && run->count == count)
 			break;
 	}
-	if (run->count < count_min || run->count == 0)
+	if (run->count == 0)
 		return false;
-	name_ends(run, others);
-	return true;
+	name_ends(jit, run, others);
+	return run->count > 1 || added_event(jit, run->yes, run->no) != CW_NONE;
 }
 
 /* ---- making the tests ---- */
@@ -278,7 +293,7 @@ static void put_need_behind(struct cw_jit *jit, const struct need *need)
 	PUT(jit, 0x41, 0x39, 0xc0); /* cmp r8d, eax */
 }
 
-/* Put code that adds the event, from eax or the code, if dl is 1, and returns. */
+/* Put code that adds the event, from eax or the code, if dl is 1. */
 static void put_counted_event(struct cw_jit *jit, uint32_t ref)
 {
 	PUT(jit, 0x0f, 0xb6, 0xd2); /* movzx edx, dl */
@@ -289,25 +304,26 @@ static void put_counted_event(struct cw_jit *jit, uint32_t ref)
 		cw_jit_put_u32(jit, ref);
 	}
 	PUT(jit, 0x4d, 0x8d, 0x0c, 0x91); /* lea r9, [r9 + rdx * 4] */
-	PUT(jit, 0xc3);
 }
 
 uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 {
+	uint32_t event = added_event(jit, run->yes, run->no), first = run->tests[0].step;
+	uint32_t too_short =
+	    run->count > 1 ? first | CW_JIT_ALONE : jit->decision->steps[first].trap;
 	struct need need = need_of(jit, run);
 
 	put_need_bytes(jit, &need);
-	cw_jit_put_jump_if(jit, IF_BELOW, run->tests[0].step | CW_JIT_ALONE);
+	cw_jit_put_jump_if(jit, IF_BELOW, too_short);
 	if (need.bytes_behind) {
 		put_need_behind(jit, &need);
-		cw_jit_put_jump_if(jit, IF_BELOW, run->tests[0].step | CW_JIT_ALONE);
+		cw_jit_put_jump_if(jit, IF_BELOW, too_short);
 	}
 	put_tests(jit, run, false);
-	if (run->yes & CW_REF_EVENT && run->no == CW_REF_EMPTY) {
-		put_counted_event(jit, run->yes);
-		return CW_NONE;
-	}
-	cw_jit_put_jump_if(jit, IF_NOT_EQUAL, run->yes);
+	if (event == CW_NONE)
+		cw_jit_put_jump_if(jit, IF_NOT_EQUAL, run->yes);
+	else
+		put_counted_event(jit, event);
 	return run->no;
 }
 
@@ -316,7 +332,7 @@ uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 /* Whether the code of `ref` can be shared: constant comparisons that emit one event or nothing. */
 static bool find_shape(const struct cw_jit *jit, uint32_t ref, struct cw_jit_run *run)
 {
-	if (ref >= CW_REF_EMPTY || !cw_jit_find_run(jit, ref, 1, run) || run->no != CW_REF_EMPTY ||
+	if (ref >= CW_REF_EMPTY || !cw_jit_find_run(jit, ref, run) || run->no != CW_REF_EMPTY ||
 	    !(run->yes & CW_REF_EVENT))
 		return false;
 	for (uint32_t i = 0; i < run->count; i++) {
@@ -440,6 +456,7 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 		PUT(jit, 0x44, 0x20, 0xda); /* and dl, r11b */
 	PUT(jit, 0x41, 0x8b, 0x02);         /* mov eax, [r10] */
 	put_counted_event(jit, CW_NONE);
+	PUT(jit, 0xc3);
 	land(jit, jump);
 	if (need.bytes_behind)
 		land(jit, jump_behind);

@@ -27,33 +27,48 @@ static void put_emit_if_equal(struct cw_jit *jit)
 	PUT(jit, 0xc3);
 }
 
+/* The order in which a chain asks: the latest step, which leads to most others, first. */
+static uint32_t rank_of(uint32_t ref)
+{
+	return (ref + 1) ^ CW_REF_EVENT;
+}
+
+/* The table's ref of the highest rank below that of `last` (CW_NONE: any); CW_NONE: no more. */
+static uint32_t next_ref(const struct cw_edge *table, uint32_t size, uint32_t last)
+{
+	uint32_t best = CW_NONE, i;
+
+	for (i = 0; i < size; i++) {
+		uint32_t ref = table[i].to;
+
+		if (ref != CW_NONE && (last == CW_NONE || rank_of(ref) < rank_of(last)) &&
+		    (best == CW_NONE || rank_of(ref) > rank_of(best)))
+			best = ref;
+	}
+	return best;
+}
+
 /*
  * Put comparisons with the keys of a small table. Keys with one ref are one question, so that the
  * unpredictable "TCP or UDP" needs no branch that goes both ways.
  */
 static void put_chain(struct cw_jit *jit, const struct cw_edge *table, uint32_t size)
 {
-	uint32_t i, n, same;
+	uint32_t ref = CW_NONE, i, same;
 
-	for (i = 0; i < size; i++) {
-		if (table[i].to == CW_NONE)
-			continue;
+	while ((ref = next_ref(table, size, ref)) != CW_NONE) {
 		same = 0;
-		for (n = 0; n < i && table[n].to != table[i].to; n++)
-			;
-		if (n < i)
-			continue; /* done with an earlier key */
-		for (; n < size; n++) {
-			if (table[n].to != table[i].to)
+		for (i = 0; i < size; i++) {
+			if (table[i].to != ref)
 				continue;
 			if (same == 1)
 				PUT(jit, 0x0f, 0x94, 0xc1); /* sete cl */
-			cw_jit_put_compare(jit, table[n].start);
+			cw_jit_put_compare(jit, table[i].start);
 			if (same > 0) /* sete dl; or cl, dl: the flags as if compared */
 				PUT(jit, 0x0f, 0x94, 0xc2, 0x08, 0xd1);
 			same++;
 		}
-		cw_jit_put_jump_if(jit, same > 1 ? IF_NOT_EQUAL : IF_EQUAL, table[i].to);
+		cw_jit_put_jump_if(jit, same > 1 ? IF_NOT_EQUAL : IF_EQUAL, ref);
 	}
 }
 

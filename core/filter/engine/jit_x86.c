@@ -133,7 +133,7 @@ static void put_steps(struct cw_jit *jit, uint32_t ref)
 
 		*cw_jit_offset(jit, ref) = jit->code.count;
 		ref &= ~CW_JIT_ALONE;
-		if (!is_alone && cw_jit_find_run(jit, ref, 2, &run))
+		if (!is_alone && cw_jit_find_run(jit, ref, &run))
 			ref = cw_jit_put_run(jit, &run);
 		else
 			ref = put_step(jit, &jit->decision->steps[ref]);
