@@ -17,6 +17,7 @@
 
 #include "bench/stages/limits.h"
 #include "bench/stages/ring.h"
+#include "bench/stages/serial.h"
 #include "bench/stages/split.h"
 #include "bench/stages/write.h"
 #include "core/base/base.h"
@@ -283,6 +284,49 @@ static void split_and_the_libpcap_loop_write_the_same_files(void **state)
 	assert_int_equal(bytes, ours.written_bytes + 16 * ours.written);
 }
 
+static double sum_of(const struct cw_serial_result *result, enum cw_work kind, bool is_reader)
+{
+	double ns = 0;
+
+	for (uint32_t i = 0; i < result->thread_count; i++)
+		if (result->threads[i].is_reader == is_reader)
+			ns += result->threads[i].ns[kind];
+	return ns;
+}
+
+static void kinds_of_work_add_up_to_the_threads_cpu_time(void **state)
+{
+	static struct cw_serial_result result;
+	double serial = 0, all = 0;
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", inside("traffic.pcap"));
+	if (cw_stage_serial(path, 3, &result, text) < 0)
+		fail_msg("%s", text);
+	assert_int_equal(result.packets, packets);
+	assert_int_equal(result.thread_count, 3 + 1);
+	for (enum cw_work kind = 0; kind < CW_WORK_KINDS; kind++) {
+		double reader = sum_of(&result, kind, true), workers = sum_of(&result, kind, false);
+
+		all += reader + workers;
+		if (kind == CW_WORK_READ || kind == CW_WORK_TURN || kind == CW_WORK_AGAIN)
+			serial += reader + workers;
+		if (kind == CW_WORK_READ)
+			assert_true(reader > 0 && workers == 0);
+		if (kind == CW_WORK_WALK || kind == CW_WORK_COPY || kind == CW_WORK_WRITE)
+			assert_true(reader == 0 && workers > 0);
+	}
+	assert_true(sum_of(&result, CW_WORK_TURN, false) > 0);
+	assert_true(serial > result.serial_ns * 0.999 && serial < result.serial_ns * 1.001);
+	all += result.account_ns;
+	/* No more than the threads used; starting and ending them is not accounted for. */
+	if (all > result.cpu_ns * 1.02 || all < result.cpu_ns * 0.8)
+		fail_msg("%.0f ns of work, %.0f ns of CPU time", all, result.cpu_ns);
+	assert_true(cw_stage_serial("/nowhere.pcap", 1, &result, text) < 0);
+	assert_non_null(strstr(text, "/nowhere"));
+}
+
 static void both_splits_report_bad_filters_and_missing_files(void **state)
 {
 	const char *bad[] = {"port 80", "no such thing"};
@@ -365,6 +409,7 @@ int main(void)
 	    cmocka_unit_test(all_ways_of_writing_give_the_same_file),
 	    cmocka_unit_test(every_way_of_writing_reports_a_missing_folder),
 	    cmocka_unit_test(split_and_the_libpcap_loop_write_the_same_files),
+	    cmocka_unit_test(kinds_of_work_add_up_to_the_threads_cpu_time),
 	    cmocka_unit_test(both_splits_report_bad_filters_and_missing_files),
 	    cmocka_unit_test(limits_are_rates_and_leave_no_files),
 	    cmocka_unit_test(times_add_up),

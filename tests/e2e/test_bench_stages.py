@@ -214,6 +214,60 @@ class Write(Bench):
             self.assertEqual("direct" in programs, "past the page cache" not in done.err)
 
 
+class Serial(Bench):
+    def serial(self, *arguments, status=0):
+        done = self.bench("serial", "--repeat", 1, "-o", self.out, *arguments, status=status)
+        return done.out.decode(), done.err
+
+    def test_rows_by_profile_and_threads(self):
+        report = json.loads(self.serial("--packets", 3000, "--profile", "small,large", "-t", "1,3",
+                                        "--json")[0])
+        self.assertEqual((report["bench"], report["rounds"], report["seed"]), ("serial", 1, 1))
+        self.assertEqual([(row["traffic"], row["threads"], row["packets"])
+                          for row in report["results"]],
+                         [(traffic, threads, 3000) for traffic in ("small", "large")
+                          for threads in (1, 3)])
+        for row in report["results"]:
+            self.assertEqual(sorted(one["thread"] for one in row["work"]),
+                             ["reader"] + ["worker"] * row["threads"])
+            sums = {kind: sum(one[kind] for one in row["work"]) for kind in
+                    ("read", "turn", "again", "guess", "walk", "copy", "write", "idle")}
+            self.assertTrue(all(sums[kind] > 0
+                                for kind in ("read", "turn", "walk", "copy", "write")), sums)
+            serial = sums["read"] + sums["turn"] + sums["again"]
+            rest = sums["guess"] + sums["walk"] + sums["copy"] + sums["write"]
+            self.assertAlmostEqual(row["serial_ns_per_packet"] / serial, 1, 3)
+            self.assertAlmostEqual(row["rest_ns_per_packet"] / rest, 1, 3)
+            self.assertAlmostEqual(row["packets_per_s_max"] / 1e9
+                                   * max(serial, rest / row["threads"]), 1, 3)
+            self.assertLess(serial + rest, row["cpu_ns_per_packet"])
+
+    def test_text_has_a_line_for_reader_and_workers(self):
+        path = e2e.generate(self.path("in.pcap"), 3000)
+        text, _ = self.serial(path, "-t", 2)
+        self.assertRegex(text, r"(?m)^traffic +threads in +read +turn +again +guess +walk +copy "
+                               r"+write +idle +serial +max M/s$")
+        self.assertRegex(text, r"(?m)^in\.pcap +2 reader ( +[0-9.]+){8}$")
+        self.assertRegex(text, r"(?m)^in\.pcap +2 workers( +[0-9.]+){10}$")
+        self.assertNotIn("seed", text)
+
+    def test_a_serial_part_over_the_limit_is_exit_1(self):
+        path = e2e.generate(self.path("in.pcap"), 300)
+        text, told = self.serial(path, "-t", "1,2", "--max-serial", 1, status=1)
+        self.assertIn("serial", text)
+        self.assertEqual(told.count("more than --max-serial 1"), 2)
+        self.serial(path, "-t", 1, "--max-serial", 1000000000)
+
+    def test_mistakes_are_told(self):
+        for arguments, status, says in ((["--packets", "0"], 2, "--packets"),
+                                        (["a.pcap", "b.pcap"], 2, "one FILE"),
+                                        (["-t", "257"], 2, "256"),
+                                        (["--max-serial", "0"], 2, "--max-serial"),
+                                        (["--rule-count", "8"], 2, "does not take --rule-count"),
+                                        (["no.pcap"], 1, "no.pcap")):
+            self.assertIn(says, self.serial(*arguments, status=status)[1])
+
+
 class Limits(Bench):
     def test_every_limit_by_threads(self):
         limits = self.report("limits", "-t", "1,2", "-o", self.out)["limits"]

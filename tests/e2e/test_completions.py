@@ -14,7 +14,7 @@ import e2e
 
 MADE = os.path.join(os.path.dirname(e2e.CAPWEIR), "manual-pages")
 COMMANDS = re.findall(r"^  ([a-z]+) ", e2e.capweir("--help").out.decode(), re.M)
-SUBS = {"bench": {"split", "capture", "ring", "write", "filter", "decode", "limits"},
+SUBS = {"bench": {"split", "capture", "ring", "write", "filter", "decode", "serial", "limits"},
         "inspect": {"filter"}}
 ORDERS = {"reload", "rules", "rotate", "flush", "stop", "stats", "log"}
 CHOICES = {

@@ -142,6 +142,11 @@ class Files(Fields):
         self.check_fields([self.json_of("bench", "decode", self.packets(), "--repeat", 1,
                                         "--json")], "ALL BENCHMARKS", "BENCH DECODE")
 
+    def test_bench_serial_has_the_fields_of_the_page(self):
+        self.check_fields([self.json_of("bench", "serial", "--packets", e2e.scaled(1000),
+                                        "--profile", "small", "-t", 1, "--repeat", 1, "--json")],
+                          "ALL BENCHMARKS", "BENCH SERIAL")
+
 
 class Devices(Fields):
     def test_devices_has_the_fields_of_the_page(self):

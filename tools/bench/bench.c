@@ -18,7 +18,7 @@ static const struct bench {
     {"split", cw_bench_split, 1000000, 5, true},   {"capture", cw_bench_capture, 1, 3, false},
     {"ring", cw_bench_ring, 5000000, 5, true},     {"write", cw_bench_writing, 0, 5, false},
     {"filter", cw_bench_filter, 100000, 9, false}, {"decode", cw_bench_decode, 100000, 9, true},
-    {"limits", cw_bench_limits, 1, 1, false},
+    {"serial", cw_bench_serial, 500000, 3, true},  {"limits", cw_bench_limits, 1, 1, false},
 };
 
 /* Returns whether the benchmark has the option. */

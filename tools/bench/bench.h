@@ -36,6 +36,7 @@ int cw_bench_split(const struct cw_arguments *arguments);
 int cw_bench_capture(const struct cw_arguments *arguments);
 int cw_bench_ring(const struct cw_arguments *arguments);
 int cw_bench_writing(const struct cw_arguments *arguments);
+int cw_bench_serial(const struct cw_arguments *arguments);
 int cw_bench_limits(const struct cw_arguments *arguments);
 
 #endif

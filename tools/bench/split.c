@@ -6,33 +6,20 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "bench/stages/split.h"
 #include "core/base/plural.h"
-#include "datasets/traffic.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/folder.h"
-#include "tools/commands/commands.h"
-#include "tools/text/numbers.h"
+#include "tools/bench/traffic.h"
 
-#define PATH_BYTES 4096u
-#define TRAFFIC_MAX 8u
 #define SPARE_BYTES (UINT64_C(64) << 20) /* memory to prepare in addition to the output */
 #define SLOW_NS 5e9                      /* longer runs are measured once */
-
-struct traffic {
-	char name[64];
-	char path[PATH_BYTES];
-	uint64_t file_bytes;
-};
 
 struct split {
 	const struct cw_arguments *arguments;
 	const char *folder;
-	struct traffic traffic[TRAFFIC_MAX];
-	uint32_t traffic_count;
+	struct cw_bench_traffic_list traffic;
 	struct cw_bench_list threads, rule_counts;
 	struct cw_rules rules;
 	const char **filters; /* filters of the rules; NULL: generated ones */
@@ -40,96 +27,6 @@ struct split {
 };
 
 /* ---- what to measure ---- */
-
-static int add_file(struct split *split, const char *path)
-{
-	struct traffic *traffic = &split->traffic[split->traffic_count++];
-	const char *slash = strrchr(path, '/');
-	struct stat status;
-
-	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
-		return cw_fail("%s: %s", path,
-			       errno ? strerror(errno)
-				     : "not a regular file: it is read several times");
-	cw_format_printable(slash ? slash + 1 : path, traffic->name, sizeof(traffic->name));
-	snprintf(traffic->path, sizeof(traffic->path), "%s", path);
-	traffic->file_bytes = (uint64_t)status.st_size;
-	return 0;
-}
-
-static bool is_profile(const char *name)
-{
-	for (size_t index = 0; cw_traffic_profiles[index]; index++)
-		if (strcmp(name, cw_traffic_profiles[index]) == 0)
-			return true;
-	return false;
-}
-
-static int generate(struct split *split, const char *profile)
-{
-	const struct cw_arguments *arguments = split->arguments;
-	struct cw_words words = {0};
-	struct cw_arguments generated = {.command = CW_GENERATE, .traffic = arguments->traffic};
-	char path[PATH_BYTES];
-	int result;
-
-	generated.traffic.profile = profile;
-	snprintf(path, sizeof(path), "%s/%s.pcap", split->folder, profile);
-	if (cw_words_add(&words, path) < 0)
-		return cw_complain_no_memory();
-	generated.rules.writes = words;
-	result = cw_command_generate(&generated);
-	free(words.words);
-	if (result == 0)
-		result = add_file(split, path);
-	snprintf(split->traffic[split->traffic_count - (result == 0)].name,
-		 sizeof(split->traffic->name), "%s", profile);
-	return result;
-}
-
-static int generate_all(struct split *split)
-{
-	const char *text =
-	    split->arguments->traffic.profile ? split->arguments->traffic.profile : "imix";
-	char *list = strdup(text), *state = NULL, *name;
-	int result = 0;
-
-	if (!list)
-		return cw_complain_no_memory();
-	split->table.has_seed = true;
-	split->table.seed = split->arguments->traffic.seed;
-	for (name = strtok_r(list, ",", &state); name && result == 0;
-	     name = strtok_r(NULL, ",", &state)) {
-		if (split->traffic_count == TRAFFIC_MAX || !is_profile(name)) {
-			result = cw_refuse(
-			    "--profile takes up to %u of imix, small, large and mix, not '%s'",
-			    TRAFFIC_MAX, text);
-		} else {
-			result = generate(split, name);
-		}
-	}
-	free(list);
-	if (result == 0 && split->traffic_count == 0)
-		result = cw_refuse("--profile takes imix, small, large and mix, not ''");
-	return result;
-}
-
-static int find_traffic(struct split *split)
-{
-	const struct cw_arguments *arguments = split->arguments;
-	uint32_t named = arguments->inputs.count + arguments->rest.count - 1;
-
-	if (named == 0)
-		return generate_all(split);
-	if (named > 1 || arguments->traffic.profile || cw_arguments_have(arguments, "packets"))
-		return cw_refuse(
-		    named > 1 ? "bench split takes at most one FILE"
-			      : "--profile and --packets apply to generated traffic; a FILE is "
-				"read to its end");
-	errno = 0;
-	return add_file(split, arguments->inputs.count ? arguments->inputs.words[0]
-						       : arguments->rest.words[1]);
-}
 
 static int choose(struct split *split)
 {
@@ -142,8 +39,6 @@ static int choose(struct split *split)
 	if (arguments->rules.file && arguments->bench.rule_counts)
 		return cw_refuse(
 		    "-R and --rule-count exclude each other: --rule-count generates rules");
-	if (arguments->traffic.packets == 0)
-		return cw_refuse("bench split: --packets takes a whole number of at least 1");
 	result = cw_bench_list_parse(&split->threads, "-t", arguments->bench.threads, 1, 256);
 	if (result == 0)
 		result = cw_bench_list_parse(&split->rule_counts, "--rule-count",
@@ -151,7 +46,11 @@ static int choose(struct split *split)
 	if (result == 0 && arguments->rules.file)
 		result = cw_bench_filters(arguments, &split->rules, &split->filters,
 					  &split->rule_counts);
-	return result ? result : find_traffic(split);
+	if (result == 0)
+		result = cw_bench_find_traffic(&split->traffic, arguments, "imix", split->folder);
+	split->table.has_seed = split->traffic.is_generated;
+	split->table.seed = arguments->traffic.seed;
+	return result;
 }
 
 /* ---- measuring ---- */
@@ -161,7 +60,7 @@ static int add_rows(struct split *split)
 {
 	uint32_t traffic, rules, threads;
 
-	for (traffic = 0; traffic < split->traffic_count; traffic++)
+	for (traffic = 0; traffic < split->traffic.count; traffic++)
 		for (rules = 0; rules < split->rule_counts.count; rules++)
 			for (threads = 0; threads <= split->threads.count; threads++) {
 				struct cw_bench_row *row = cw_bench_table_add(&split->table);
@@ -169,7 +68,7 @@ static int add_rows(struct split *split)
 				if (!row)
 					return CW_EXIT_PROBLEM;
 				row->program = threads ? "capweir" : "libpcap";
-				row->traffic = split->traffic[traffic].name;
+				row->traffic = split->traffic.at[traffic].name;
 				row->rule_count = (uint32_t)split->rule_counts.numbers[rules];
 				row->threads =
 				    threads ? (uint32_t)split->threads.numbers[threads - 1] : 1;
@@ -180,14 +79,14 @@ static int add_rows(struct split *split)
 static int measure_row(struct split *split, uint32_t index, uint64_t round)
 {
 	struct cw_bench_row *row = &split->table.rows[index];
-	const struct traffic *traffic =
-	    &split->traffic[index / (split->rule_counts.count * (split->threads.count + 1))];
+	const struct cw_bench_traffic *traffic =
+	    &split->traffic.at[index / (split->rule_counts.count * (split->threads.count + 1))];
 	bool is_natural = index % (split->threads.count + 1) == 0;
 	struct cw_stage_split_options options = {.path = traffic->path,
 						 .filter_count = row->rule_count,
 						 .filters = split->filters,
 						 .threads = row->threads};
-	char folder[PATH_BYTES], text[CW_STAGE_TEXT_BYTES];
+	char folder[CW_BENCH_PATH_BYTES], text[CW_STAGE_TEXT_BYTES];
 	struct cw_split_result result;
 	int status;
 

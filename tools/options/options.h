@@ -160,7 +160,8 @@ struct cw_bench_arguments {
 	const char *queues;
 	const char *rule_counts;
 	const char *frame_sizes;
-	bool lazy; /* this and the fields below: decode */
+	uint64_t max_serial; /* serial: ns/packet; 0: no limit */
+	bool lazy;           /* this and the fields below: decode */
 	bool print_errors;
 	bool print_layers;
 	bool gopacket_compat;

@@ -7,7 +7,7 @@
 
 #define BENCH_ALL                                                                               \
 	(CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_RING | CW_BENCH_WRITE | CW_BENCH_FILTER | \
-	 CW_BENCH_DECODE | CW_BENCH_LIMITS)
+	 CW_BENCH_DECODE | CW_BENCH_SERIAL | CW_BENCH_LIMITS)
 #define USAGE_EXIT "2\tthe command line is wrong"
 #define RULES_EXIT "2\tthe command line, the rules or a filter are wrong; nothing is written"
 
@@ -230,6 +230,16 @@ const struct cw_command_text cw_command_texts[] = {
      NULL, "capweir bench decode big.pcap",
      "0\tmeasured\n"
      "1\ta measurement fails\n" USAGE_EXIT},
+    {"bench serial", CW_BENCH, CW_BENCH_SERIAL, NULL, "measure the serial part of split",
+     "capweir bench serial [FILE] [OPTIONS]",
+     "Measures the CPU time of each thread by kind of work, on FILE or on generated traffic. The "
+     "serial part limits the rate with any number of cores: reading, turns, and batches worked on "
+     "again while others wait. Eight filters write to /dev/null.",
+     NULL,
+     "capweir bench serial big.pcap -t 1,16\n"
+     "capweir bench serial --profile small --max-serial 100",
+     "0\tmeasured\n"
+     "1\ta measurement fails, or the serial part exceeds --max-serial\n" USAGE_EXIT},
     {"bench limits", CW_BENCH, CW_BENCH_LIMITS, NULL, "measure the limits of this machine",
      "capweir bench limits [OPTIONS]",
      "Measures the rates that other benchmarks compare with: memory, files in the page cache, and "

@@ -39,11 +39,12 @@
 #define OWN(function) .kind = CW_OPTION_OWN, .take = function
 #define MODE(field, ...) OWN(cw_option_take_mode), .to = TO(field, uint32_t), .amount = __VA_ARGS__
 
-#define BENCH_FOLDER (CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_WRITE | CW_BENCH_LIMITS)
+#define BENCH_TRAFFIC (CW_BENCH_SPLIT | CW_BENCH_SERIAL)
+#define BENCH_FOLDER (BENCH_TRAFFIC | CW_BENCH_CAPTURE | CW_BENCH_WRITE | CW_BENCH_LIMITS)
 #define BENCH_RULES (CW_BENCH_SPLIT | CW_BENCH_CAPTURE)
 #define BENCH_FILES (CW_BENCH_FILTER | CW_BENCH_DECODE)
 #define BENCH_ROUNDS \
-	(CW_BENCH_SPLIT | CW_BENCH_CAPTURE | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES)
+	(BENCH_TRAFFIC | CW_BENCH_CAPTURE | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES)
 #define BENCH_ALL (BENCH_ROUNDS | CW_BENCH_LIMITS)
 #define COMPILE /* all that compile filters */ \
 	(BOTH | CW_CHECK | CW_INSPECT | CW_INSPECT_FILTER | CW_BENCH | CW_BENCH_FILTER)
@@ -69,7 +70,7 @@ const char *const cw_option_group_names[CW_GROUPS] = {
 
 const struct cw_option_row cw_option_rows[] = {
     {'r', "read", "FILE", CW_GROUP_INPUT,
-     CW_SPLIT | CW_CHECK | CW_REPLAY | CW_BENCH | CW_BENCH_SPLIT | BENCH_FILES,
+     CW_SPLIT | CW_CHECK | CW_REPLAY | CW_BENCH | BENCH_TRAFFIC | BENCH_FILES,
      "read this capture file; may be repeated", WORDS(inputs), COMMON,
      .more = "pcap or pcapng, plain or compressed (.gz, .zst); - is standard input. Several files "
 	     "are read one after the other."},
@@ -287,14 +288,14 @@ const struct cw_option_row cw_option_rows[] = {
      CHOICE(send.sends_cut, 0, NULL), .preset_text = "skip",
      .more = "Truncated packets are those of which the file does not hold all bytes. If any are "
 	     "skipped, the exit status is 1."},
-    {0, "profile", "NAME", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT,
+    {0, "profile", "NAME", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | BENCH_TRAFFIC,
      "generate this kind of traffic", WORD(traffic.profile), COMMON,
      .choices = "imix|small|large|mix", .preset_text = "imix"},
     {0, "packets", "N", CW_GROUP_TRAFFIC,
-     CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES,
+     CW_GENERATE | CW_BENCH | BENCH_TRAFFIC | CW_BENCH_RING | CW_BENCH_WRITE | BENCH_FILES,
      "generate N packets", AMOUNT(traffic.packets, CW_COUNT, 1, 0, UINT64_MAX), COMMON,
      .preset = 1000000, .preset_text = "1000000"},
-    {0, "seed", "N", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | CW_BENCH_SPLIT,
+    {0, "seed", "N", CW_GROUP_TRAFFIC, CW_GENERATE | CW_BENCH | BENCH_TRAFFIC,
      "choose other random numbers", AMOUNT(traffic.seed, CW_WHOLE, 1, 0, UINT64_MAX), COMMON,
      .preset = 1, .preset_text = "1"},
     {0, "rule-count", "N", CW_GROUP_BENCH, CW_BENCH | BENCH_RULES, "make up N rules instead of -R",
@@ -305,6 +306,9 @@ const struct cw_option_row cw_option_rows[] = {
      .more = "A list of numbers measures each."},
     {0, "repeat", "N", CW_GROUP_BENCH, CW_BENCH | BENCH_ROUNDS, "measure N rounds",
      AMOUNT(bench.repeat, CW_COUNT, 1, 1, CW_REPEAT_MAX), COMMON, .preset_text = "5"},
+    {0, "max-serial", "NS", CW_GROUP_BENCH, CW_BENCH | CW_BENCH_SERIAL,
+     "exit 1 if more than NS ns/packet are serial",
+     AMOUNT(bench.max_serial, CW_COUNT, 1, 1, CW_NS_PER_S), COMMON, .preset_text = "no limit"},
     {0, "lazy", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
      "stop the first phase after the transport layer", FLAG(bench.lazy)},
     {0, "print-errors", NULL, CW_GROUP_BENCH, CW_BENCH | CW_BENCH_DECODE,
@@ -320,7 +324,7 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "own-cable", NULL, CW_GROUP_LIVE, CW_SELFTEST, "test on a temporary virtual cable",
      FLAG(selftest.own_cable), COMMON, .more = "No existing interface is touched."},
     {'t', "threads", "N", CW_GROUP_PERFORMANCE,
-     BOTH | CW_BENCH | CW_BENCH_SPLIT | CW_BENCH_RING | CW_BENCH_WRITE | CW_BENCH_LIMITS,
+     BOTH | CW_BENCH | BENCH_TRAFFIC | CW_BENCH_RING | CW_BENCH_WRITE | CW_BENCH_LIMITS,
      "run N worker threads", AMOUNT(output.threads, CW_COUNT, 1, 1, 1024),
      .bench_list = TO(bench.threads, const char *), .preset_text = "CPU cores",
      .may_be_alone = true,
@@ -402,17 +406,24 @@ static const struct {
       NULL}},
     {"control", CW_STATUS, {"connect to the capture's control socket", NULL, NULL}},
     {"pps", CW_BENCH, {"send N packets a second, not all possible", NULL, NULL}},
+    {"profile",
+     CW_BENCH_SERIAL,
+     {NULL, "A list of names, such as imix,small, measures each.", "small,imix,large"}},
     {"profile", CW_BENCH, {NULL, "A list of names, such as imix,small, measures each.", "imix"}},
     {"packets", CW_BENCH_SPLIT, {"generate N packets if no FILE is given", NULL, "1000000"}},
+    {"packets", CW_BENCH_SERIAL, {"generate N packets if no FILE is given", NULL, "500000"}},
     {"packets", CW_BENCH_RING, {"hand over N items a round", NULL, "5000000"}},
     {"packets", CW_BENCH_WRITE, {"write N packets a round", NULL, "files of 128 MiB"}},
     {"packets", CW_BENCH, {"use the first N packets of the file", NULL, "100000"}},
     {"rule-count", CW_BENCH_CAPTURE, {NULL, NULL, "1,8"}},
-    {"repeat", CW_BENCH_CAPTURE, {NULL, NULL, "3"}},
+    {"repeat", CW_BENCH_CAPTURE | CW_BENCH_SERIAL, {NULL, NULL, "3"}},
     {"repeat", CW_BENCH_FILTER | CW_BENCH_DECODE, {NULL, NULL, "9"}},
     {"threads",
      CW_BENCH_RING,
      {"run N consumer threads", "A list of numbers measures each.", "1 and CPU cores - 1"}},
+    {"threads",
+     CW_BENCH_SERIAL,
+     {NULL, "A list of numbers, such as 1,2,8, measures each.", "1,2,4,8,16"}},
     {"threads",
      CW_BENCH,
      {NULL, "A list of numbers, such as 1,2,8, measures each.", "1 and CPU cores"}},

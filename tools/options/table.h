@@ -26,6 +26,7 @@
 #define CW_STATS (1u << 25)
 #define CW_TOP (1u << 26)
 #define CW_CONTROL (1u << 27)
+#define CW_BENCH_SERIAL (1u << 28)
 
 struct cw_error;
 struct cw_option_value;
