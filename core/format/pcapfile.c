@@ -351,7 +351,7 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 	}
 	if (!count && records_max)
 		return scan_no_record(file, shown, limits, step, error);
-	if (is_checked && count)
+	if (count)
 		note_times(&file->resync, cw_load_u32(data, layout.is_swapped),
 			   cw_load_u32(data + last, layout.is_swapped));
 	step->span.bytes = at;
@@ -448,6 +448,15 @@ static void scan_blocks(const struct cw_pcapfile *file, const struct cw_pcapfile
 	step->span.record_count = count;
 }
 
+struct cw_layout cw_pcapfile_layout(const struct cw_pcapfile *file)
+{
+	struct cw_layout layout = file->layout;
+
+	layout.block_end = file->ifaces->kept_count;
+	layout.section = file->format == CW_PCAPFILE_PCAPNG ? file->section : NULL;
+	return layout;
+}
+
 /* Scans after the bytes that `step` consumed. Returns as cw_pcapfile_scan does, or
  * CW_PCAPFILE_TORN. */
 static int scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
@@ -475,10 +484,7 @@ static int scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
 	if (result == CW_PCAPFILE_SPAN && !step->span.data) {
 		step->span.data = shown->data + step->consumed;
 		step->span.offset = file->offset;
-		step->span.layout = file->layout;
-		step->span.layout.block_end = file->ifaces->kept_count;
-		step->span.layout.section =
-		    file->format == CW_PCAPFILE_PCAPNG ? file->section : NULL;
+		step->span.layout = cw_pcapfile_layout(file);
 		step->consumed += step->span.bytes;
 		file->offset += step->span.bytes;
 	}
@@ -516,6 +522,15 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		cw_resync_start(file, step, error);
 		result = error->code = 0;
 	}
+}
+
+void cw_pcapfile_skip(struct cw_pcapfile *file, uint64_t position, uint32_t first_s,
+		      uint32_t last_s)
+{
+	assert(position > file->offset);
+	file->offset = position;
+	if (file->format == CW_PCAPFILE_PCAP)
+		note_times(&file->resync, first_s, last_s);
 }
 
 void cw_pcapfile_trim(struct cw_pcapfile *file, struct cw_pcapfile_step *step, size_t bytes)

@@ -154,6 +154,14 @@ int cw_pcapfile_scan(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error);
 
+/* Returns the layout of a span that begins at the position. */
+struct cw_layout cw_pcapfile_layout(const struct cw_pcapfile *file);
+
+/* Moves the position to `position`, over at least one record, all of them plain (plain.h): as if
+ * spans of them had been returned. pcap: with the seconds of the first and the last one. */
+void cw_pcapfile_skip(struct cw_pcapfile *file, uint64_t position, uint32_t first_s,
+		      uint32_t last_s);
+
 /* Returns whether the last error is damage that resync.is_on can skip. */
 bool cw_pcapfile_can_resync(const struct cw_pcapfile *file);
 

@@ -128,6 +128,14 @@ int cw_memory_more(struct cw_memory *memory, uint64_t position, size_t needed,
 					   : fill(memory, position, needed, error);
 }
 
+void cw_memory_go_back(struct cw_memory *memory, uint64_t position)
+{
+	if (!memory->window || position >= memory->window->offset)
+		return;
+	cw_window_drop(memory->window);
+	memory->window = NULL;
+}
+
 bool cw_memory_has_shrunk(struct cw_memory *memory)
 {
 	uint64_t end = memory->limit;

@@ -49,6 +49,9 @@ const uint8_t *cw_memory_at(const struct cw_memory *memory, uint64_t position, s
 int cw_memory_more(struct cw_memory *memory, uint64_t position, size_t needed,
 		   struct cw_error *error);
 
+/* Goes back to a position before the window: it is dropped. Mapped only. */
+void cw_memory_go_back(struct cw_memory *memory, uint64_t position);
+
 /*
  * Returns whether the mapped file is shorter than at open. Call it after reading the bytes: those
  * beyond the new end read as zeros.

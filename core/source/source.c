@@ -2,6 +2,7 @@
 /* A source connects the parser (pcapfile.h) to the memory around its position (memory.h). */
 #include "core/source/source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include "core/format/pcapfile.h"
 #include "core/source/memory.h"
 
+#define RAW_CHAIN_RECORDS 8u /* fewer: one guess in 15,000 of ordinary traffic is wrong */
 #define HEADERS_BYTES_MAX ((uint64_t)64 << 20) /* most bytes searched at open for a packet */
 
 struct cw_source {
@@ -21,6 +23,9 @@ struct cw_source {
 	const char *cure; /* borrows */
 	int wake_fd;
 	bool has_grown;
+	bool is_raw; /* segments are out, up to raw_at; the parser is at their beginning */
+	uint64_t raw_at;
+	uint32_t raw_first_s;    /* pcap: seconds of the first record */
 	struct cw_error failure; /* code 0: none */
 };
 
@@ -137,6 +142,7 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 	struct cw_pcapfile_step step;
 	int result;
 
+	assert(!source->is_raw);
 	lease->window = NULL;
 	if (source->failure.code)
 		return fail(source, source->failure.code, error);
@@ -151,6 +157,89 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 	lease->window = source->memory.window;
 	*span = step.span;
 	return 1;
+}
+
+/* Returns whether the parser's position, and the memory, allow segments from there. */
+static bool can_be_raw(const struct cw_source *source)
+{
+	const struct cw_pcapfile *parser = &source->parser;
+
+	return cw_memory_is_mapped(&source->memory) && !source->failure.code &&
+	       !parser->zero_bytes && !parser->resync.is_searching;
+}
+
+/* Provides the bytes from `at` to `to` and the overlap. Returns 1, 0 at the end of what the file
+ * has, or a negative errno. */
+static int show_raw(struct cw_memory *memory, uint64_t at, uint64_t to,
+		    struct cw_pcapfile_shown *shown)
+{
+	const size_t needed = (size_t)(to - at) + CW_SOURCE_OVERLAP_BYTES;
+	int result = 0;
+
+	while (!result) {
+		shown->data = cw_memory_at(memory, at, &shown->bytes, &shown->is_at_end);
+		if (shown->bytes >= needed || (shown->bytes && shown->is_at_end))
+			return 1;
+		if (shown->is_at_end)
+			return 0;
+		result = cw_memory_more(memory, at, needed, NULL);
+	}
+	return result;
+}
+
+int cw_source_raw(struct cw_source *source, size_t bytes, struct cw_segment *segment,
+		  struct cw_lease *lease, struct cw_error *error)
+{
+	const struct cw_pcapfile *parser = &source->parser;
+	const uint64_t at = source->is_raw ? source->raw_at : parser->offset;
+	const uint64_t to = (at / bytes + 1) * bytes;
+	struct cw_pcapfile_shown shown;
+	int result;
+
+	lease->window = NULL;
+	/* What a file lost is found by the parser: it says what is left. */
+	if (!can_be_raw(source) || cw_memory_has_shrunk(&source->memory))
+		return 0;
+	if (is_woken(source->wake_fd))
+		return stop(source, error);
+	result = show_raw(&source->memory, at, to, &shown);
+	if (result <= 0)
+		return result == -EAGAIN ? -EAGAIN : 0;
+	*segment = (struct cw_segment){
+	    .span = {.data = shown.data, .offset = at, .layout = cw_pcapfile_layout(parser)},
+	    .from = at,
+	    .is_checked = parser->resync.is_on,
+	};
+	segment->span.bytes = cw_min_size(shown.bytes, (size_t)(to - at) + CW_SOURCE_OVERLAP_BYTES);
+	segment->is_at_end = shown.is_at_end && segment->span.bytes == shown.bytes;
+	if (!source->is_raw && shown.bytes >= sizeof(uint32_t))
+		source->raw_first_s = cw_load_u32(shown.data, parser->layout.is_swapped);
+	segment->to = to < at + shown.bytes ? to : at + shown.bytes;
+	source->is_raw = true;
+	source->raw_at = segment->to;
+	cw_window_take(source->memory.window);
+	lease->window = source->memory.window;
+	return 1;
+}
+
+void cw_source_continue(struct cw_source *source, uint64_t position, uint32_t last_s)
+{
+	assert(source->is_raw);
+	if (position != source->parser.offset)
+		cw_pcapfile_skip(&source->parser, position, source->raw_first_s, last_s);
+	source->is_raw = false;
+	cw_memory_go_back(&source->memory, position);
+}
+
+void cw_source_boundary(const struct cw_source *source, struct cw_boundary *boundary)
+{
+	const struct cw_resync *resync = &source->parser.resync;
+
+	*boundary = (struct cw_boundary){.layout = &source->parser.layout,
+					 .records = RAW_CHAIN_RECORDS,
+					 .has_times = resync->has_times,
+					 .first_s = resync->first_s,
+					 .last_s = resync->last_s};
 }
 
 /* Reads the headers, so that the interfaces before the first packet are known. */
@@ -267,8 +356,9 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->limit = parser->limit;
 	info->has_ns = parser->has_ns;
 	info->file_bytes = source->memory.is_regular ? source->memory.file_bytes : 0;
-	info->consumed_bytes =
-	    source->memory.unpack ? cw_unpack_consumed(source->memory.unpack) : parser->offset;
+	info->consumed_bytes = source->memory.unpack ? cw_unpack_consumed(source->memory.unpack)
+			       : source->is_raw      ? source->raw_at
+						     : parser->offset;
 	info->section_count = parser->section_count;
 	info->joined_count = parser->joined_count;
 	info->has_grown = source->has_grown;

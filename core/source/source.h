@@ -7,12 +7,12 @@
 #ifndef CW_CORE_SOURCE_SOURCE_H
 #define CW_CORE_SOURCE_SOURCE_H
 
-#include "core/base/error.h"
-#include "core/packet/packet.h"
+#include "core/format/segment.h"
 
 #define CW_SOURCE_WINDOW_BYTES_MAX ((size_t)256 << 20)
 #define CW_SOURCE_BUFFER_BYTES ((size_t)4 << 20)
 #define CW_SOURCE_WINDOWS_MAX 4u /* windows leased at once; next() returns -EAGAIN beyond */
+#define CW_SOURCE_OVERLAP_BYTES ((size_t)1 << 20) /* after a segment: for its last record */
 
 struct cw_source;
 
@@ -43,7 +43,7 @@ struct cw_source_info {
 	uint32_t limit;          /* most bytes of a packet that a pcap header promises; 0: none */
 	bool has_ns;             /* an interface so far has timestamps finer than 1 us */
 	uint64_t file_bytes;     /* length at open; 0 for pipes */
-	uint64_t consumed_bytes; /* bytes read of the file, compressed if it is */
+	uint64_t consumed_bytes; /* bytes of the file, compressed if it is: parsed, or handed out */
 	uint64_t section_count;  /* pcapng sections */
 	uint32_t joined_count; /* capture files that follow the first one in the input (cat a b) */
 	bool has_grown;        /* a regular file became longer after open */
@@ -88,6 +88,29 @@ int cw_source_open_fd(struct cw_source **source, int fd, const char *name, struc
  */
 int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_max,
 		   struct cw_span *span, struct cw_lease *lease, struct cw_error *error);
+
+/*
+ * Returns the next piece of a mapped file without looking at it, for others to walk: fills the
+ * segment's span, edges and flags, and the lease (the caller's). The first piece begins at the
+ * parser's position, which is a record boundary. Pieces end at multiples of `bytes`, or where the
+ * input ends; of what follows, CW_SOURCE_OVERLAP_BYTES are in the span too, as far as the input has
+ * them. The parser stays where it is: cw_source_next may be called again after
+ * cw_source_continue only.
+ *   1          a segment
+ *   0          none: a stream, the input's end, damage, a failure: cw_source_next says which
+ *   -EAGAIN    every window is leased: try again after a lease was given back
+ *   -EINTR     wake_fd became readable
+ */
+int cw_source_raw(struct cw_source *source, size_t bytes, struct cw_segment *segment,
+		  struct cw_lease *lease, struct cw_error *error);
+
+/* Ends a row of pieces: cw_source_next goes on at `position`, a record boundary that was reached by
+ * plain records only. `last_s`: seconds of the last of them (pcap); unused if there was none. */
+void cw_source_continue(struct cw_source *source, uint64_t position, uint32_t last_s);
+
+/* Fills what is known for the guess in a piece: `last_s` is that of the last record that
+ * cw_source_next or cw_source_continue told of. Borrows the source's layout. */
+void cw_source_boundary(const struct cw_source *source, struct cw_boundary *boundary);
 
 /* Limits how long next() waits for a pipe or a device file: in milliseconds, -1: no limit. Returns
  * false for regular files, whose reads do not wait. */

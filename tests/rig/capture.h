@@ -169,32 +169,39 @@ static inline void see(struct seen_list *list, const struct seen *seen)
 	list->items[list->count++] = *seen;
 }
 
+/* See packets that were decoded from a span. */
+static inline void see_packets(struct seen_list *list, const struct cw_span *span,
+			       const struct cw_packet *packets, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct cw_packet *packet = &packets[i];
+		struct seen seen = {
+		    .ts_ns = packet->ts_ns,
+		    .data_hash = hash_bytes(packet->data, packet->caplen),
+		    .caplen = packet->caplen,
+		    .wire_len = packet->wire_len,
+		    .iface = packet->iface,
+		    .flags = packet->flags,
+		    .options_bytes = packet->options_bytes,
+		};
+
+		assert_true(packet->data >= span->data);
+		assert_true(packet->data + packet->caplen <= span->data + span->bytes);
+		see(list, &seen);
+	}
+}
+
 /* Decode a span in bursts of `burst` and see its packets; their number must be the span's. */
 static inline void see_span(struct seen_list *list, const struct cw_span *span, size_t burst)
 {
 	struct cw_cursor cursor = {0};
 	struct cw_packet packets[64];
-	size_t total = 0, count, i;
+	size_t total = 0, count;
 
 	assert_true(burst && burst <= 64);
 	while ((count = cw_span_decode(span, &cursor, packets, burst)) > 0) {
 		total += count;
-		for (i = 0; i < count; i++) {
-			const struct cw_packet *packet = &packets[i];
-			struct seen seen = {
-			    .ts_ns = packet->ts_ns,
-			    .data_hash = hash_bytes(packet->data, packet->caplen),
-			    .caplen = packet->caplen,
-			    .wire_len = packet->wire_len,
-			    .iface = packet->iface,
-			    .flags = packet->flags,
-			    .options_bytes = packet->options_bytes,
-			};
-
-			assert_true(packet->data >= span->data);
-			assert_true(packet->data + packet->caplen <= span->data + span->bytes);
-			see(list, &seen);
-		}
+		see_packets(list, span, packets, count);
 	}
 	assert_int_equal(total, span->record_count);
 	assert_int_equal(cursor.offset, span->bytes);

@@ -8,6 +8,7 @@
 #include <pcap/pcap.h>
 
 #include "tests/rig/feed.h"
+#include "tests/core/source/corpus_rig.h"
 #include "tests/core/source/pack_rig.h"
 #include "tests/core/source/source_rig.h"
 
@@ -20,43 +21,6 @@ static void read_pipe(const uint8_t *data, size_t bytes, const struct cw_source_
 	snprintf(path, sizeof(path), "/dev/fd/%d", start_feed(&feeder, data, bytes, false));
 	read_source(path, options, 2000, list);
 	end_feed(&feeder);
-}
-
-static const char *find_corpus(void)
-{
-	const char *path = getenv("CAPWEIR_CORPUS");
-
-	if (!path)
-		path = CW_ROOT "/../shared/corpus";
-	if (!access(path, R_OK))
-		return path;
-	printf("skipped: no corpus at %s (set CAPWEIR_CORPUS)\n", path);
-	return NULL;
-}
-
-/* Call `check` for each file of the corpus; skips the test when there is none. */
-static void for_corpus(void (*check)(const char *path, const char *name))
-{
-	const char *corpus = find_corpus();
-	struct dirent *entry;
-	size_t count = 0;
-	char path[1024];
-	DIR *list;
-
-	if (!corpus)
-		skip();
-	list = opendir(corpus);
-	assert_non_null(list);
-	while ((entry = readdir(list))) {
-		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "MANIFEST.tsv"))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", corpus, entry->d_name);
-		check(path, entry->d_name);
-		count++;
-	}
-	closedir(list);
-	printf("%zu files\n", count);
-	assert_true(count > 0);
 }
 
 static void assert_same_end(const struct seen_list *a, const struct seen_list *b, const char *name)
