@@ -160,10 +160,14 @@ def in_turns(names, number):
     return names[first:] + names[:first]
 
 
-def split_commands(options, path, filters, filter_path, outputs):
+def pin_of(options):
+    return ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if options.pin_one else []
+
+
+def split_commands(options, path, filters, filter_path, outputs, threads):
     """Program -> its command for splitting `path` by the filters to <k>.pcap in its folder."""
-    pin = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if options.pin_one else []
-    split = pin + [options.capweir, "split", "-r", path, "-t", str(options.threads), "--json"]
+    pin = pin_of(options)
+    split = pin + [options.capweir, "split", "-r", path, "-t", str(threads), "--json"]
     if options.engine:
         split += ["--filter-engine", options.engine]
     for index, expression in enumerate(filters):

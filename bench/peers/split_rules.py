@@ -39,7 +39,8 @@ def run_one(options, who, count, path, work):
     filters = runs.make_filters(count)
     filter_path = os.path.join(work, f"filters{count}.txt")
     runs.write_filters(filter_path, filters)
-    command = runs.split_commands(options, path, filters, filter_path, outputs)[who]
+    command = runs.split_commands(options, path, filters, filter_path, outputs,
+                                  options.threads)[who]
     if not options.no_warm:
         runs.touch_free_memory(os.path.getsize(path) + runs.SPARE_BYTES)
     run = runs.measure(command, os.path.join(work, "stdout"))

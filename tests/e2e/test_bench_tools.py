@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of bench/peers/compare and the pictures of bench/results/plot, from little traffic."""
+"""Tables of bench/peers and pictures of bench/results/plot, from little traffic."""
+import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import e2e
 
 BENCH = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
                      "bench")
+FILTERS = os.path.join(BENCH, "peers", "filters8.txt")
+NAMES = [f"{index}.pcap" for index in range(8)]
 MACHINE = {"cpu": "Some CPU \"quoted\"", "cores": 4, "kernel": "6.1.0-x", "governor": "none",
            "memory_gib": 8, "load": 0}
 
@@ -90,6 +94,73 @@ REPORTS = {
                                  "ns_per_packet": 30} for phase in ("eager", "flow")
                                 for program in ("capweir", "gopacket")]),
 }
+
+
+@unittest.skipUnless("CAPWEIR_LIMIT" in os.environ, "the programs of bench/ are not built")
+class Baselines(e2e.Test):
+    def folder(self, name):
+        path = self.path(name)
+        os.mkdir(path)
+        return path
+
+    def test_hand_written_filters_decide_as_libpcap_also_about_truncated_packets(self):
+        whole = e2e.generate(self.path("whole.pcap"), e2e.scaled(20000), "mix")
+        for snaplen in (14, 20, 25, 31, 35, 37, 41, 47, 55, 57, 262144):
+            path = self.path(f"{snaplen}.pcap")
+            self.run_ok("split", "-r", whole, "-s", snaplen, "-w", path)
+            natural = self.folder(f"natural{snaplen}")
+            subprocess.run([os.environ["CAPWEIR_NATURAL"], path, natural, FILTERS], check=True,
+                           stdout=subprocess.DEVNULL)
+            for threads in ("1", "3"):
+                limit = self.folder(f"limit{snaplen}-{threads}")
+                subprocess.run([os.environ["CAPWEIR_LIMIT"], path, limit, threads], check=True,
+                               stdout=subprocess.DEVNULL)
+                self.assertEqual(filecmp.cmpfiles(natural, limit, NAMES, shallow=False),
+                                 (NAMES, [], []), (snaplen, threads))
+
+    def test_a_torn_file_is_reported(self):
+        path = self.write("torn.pcap", e2e.pcap(e2e.simple_packets(7))[:-1])
+        for threads in ("1", "2"):
+            done = subprocess.run([os.environ["CAPWEIR_LIMIT"], path, self.folder(threads),
+                                   threads], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("inside a record", done.stderr)
+
+    def split(self, *arguments):
+        return subprocess.run([sys.executable, "-B", os.path.join(BENCH, "peers", "split.py"),
+                               "--capweir", e2e.CAPWEIR, "--natural",
+                               os.environ["CAPWEIR_NATURAL"], "--dir", self.directory, "--no-warm",
+                               "--rounds", "1", "--packets-scale", "0.002", *arguments],
+                              capture_output=True, text=True, timeout=e2e.TIMEOUT)
+
+    def test_split_measures_both_baselines(self):
+        done = self.split("--limit", os.environ["CAPWEIR_LIMIT"], "--threads", "1,3", "--profiles",
+                          "small,mix", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for result in json.loads(done.stdout)["results"]:
+            self.assertEqual([(row["program"], row["threads"]) for row in result["programs"]],
+                             [("natural", 1), ("limit", 1), ("limit", 3), ("capweir", 1),
+                              ("capweir", 3)])
+            for row in result["programs"]:
+                self.assertLessEqual(row["wall_min_s"], row["wall_s"])
+                self.assertAlmostEqual(row["user_s"] + row["system_s"], row["cpu_s"])
+        order = [re.findall(rf"(?m)^small round {number}.*: (\S+ -t \d) ", done.stderr)
+                 for number in (0, 1)]
+        self.assertEqual(len(order[0]), 5)
+        self.assertEqual(order[1], order[0][1:] + order[0][:1])
+
+    def test_other_outputs_are_no_result(self):
+        wrong = self.write("wrong", "#!/bin/sh\nfor k in 0 1 2 3 4 5 6 7; do\n"
+                                    "head -c 24 \"$1\" >\"$2/$k.pcap\"; done\n")
+        os.chmod(wrong, 0o700)
+        done = self.split("--limit", wrong, "--threads", "1", "--profiles", "small")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("outputs differ", done.stderr)
+
+    def test_the_table_has_rows_for_the_readme(self):
+        done = self.split("--limit", "", "--threads", "1", "--profiles", "small", "--markdown")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^\| small, 20,000 packets of 77 B \| [0-9.]+ s \(")
 
 
 @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
