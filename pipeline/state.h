@@ -15,7 +15,8 @@ struct cw_worker {
 	uint32_t next_lane;   /* first lane to search for a cut batch */
 	uint32_t next_output; /* first output to search for chunks to write */
 	struct cw_match_scratch scratch;
-	struct cw_copy *copy; /* careful.c */
+	struct cw_quick *quick; /* quick.c */
+	struct cw_copy *copy;   /* careful.c */
 };
 
 struct cw_pipeline {
@@ -36,6 +37,19 @@ struct cw_pipeline {
 void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);
+
+/* ---- the quick way of a batch (quick.c) ---- */
+
+/* 0 or -ENOMEM; call cw_quick_free in either case. */
+int cw_quick_new(struct cw_quick **quick, const struct cw_outputs *outputs);
+void cw_quick_free(struct cw_quick *quick); /* accepts NULL */
+
+/* Encodes the batch's matches into drafts. False: it needs the careful way; nothing is kept. */
+bool cw_quick_walk(struct cw_worker *worker, struct cw_batch *batch);
+/* Gives the lease back, then copies the small drafts to their reserved places. */
+void cw_quick_finish(struct cw_worker *worker, struct cw_batch *batch);
+/* Drops the drafts of a batch that the turn did not take. */
+void cw_quick_drop(struct cw_batch *batch);
 
 /* ---- the careful way of a batch (careful.c) ---- */
 

@@ -13,6 +13,7 @@ int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint3
 	worker->next_lane = index % pipeline->run.lane_count;
 	worker->next_output = index % pipeline->outputs.count;
 	if (cw_copy_new(&worker->copy, &pipeline->outputs) == 0 &&
+	    cw_quick_new(&worker->quick, &pipeline->outputs) == 0 &&
 	    cw_match_scratch_init(&worker->scratch, pipeline->outputs.capacity) == 0)
 		return 0;
 	cw_worker_fini(worker);
@@ -23,7 +24,9 @@ void cw_worker_fini(struct cw_worker *worker)
 {
 	cw_match_scratch_fini(&worker->scratch);
 	cw_copy_free(worker->copy);
+	cw_quick_free(worker->quick);
 	worker->copy = NULL;
+	worker->quick = NULL;
 }
 
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
@@ -35,7 +38,8 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 						     batch->lane);
 	cw_run_note_work(&pipeline->run, CW_WORK_WALK);
 	batch->is_damaged = false;
-	cw_careful_match(worker, batch);
+	if (!cw_quick_walk(worker, batch))
+		cw_careful_match(worker, batch);
 	cw_turn_park_any(&pipeline->turn, batch);
 }
 
@@ -60,9 +64,20 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 	cw_run_note_work(&pipeline->run, CW_WORK_COPY);
 	switch (batch->step) {
 	case CW_STEP_DISCARD:
+		if (batch->is_quick)
+			cw_quick_drop(batch);
 		finish_batch(pipeline, batch);
 		return;
+	case CW_STEP_CAREFUL:
+		cw_quick_drop(batch);
+		cw_careful_match(worker, batch);
+		break;
 	case CW_STEP_COPY:
+		if (batch->is_quick) {
+			cw_quick_finish(worker, batch);
+			finish_batch(pipeline, batch);
+			return;
+		}
 		if (cw_careful_copy(worker, batch)) {
 			finish_batch(pipeline, batch);
 			return;

@@ -192,12 +192,8 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 	uint32_t tally_index = scratch->tally_of[index];
 	struct cw_tally *tally;
 
-	if (cw_unlikely(!tally_index)) {
-		tally_index = ++batch->tally_count;
-		scratch->tally_of[index] = tally_index;
-		batch->tallies[tally_index - 1] = (struct cw_tally){
-		    .output = index, .first_piece = CW_PIECE_NONE, .last_piece = CW_PIECE_NONE};
-	}
+	if (cw_unlikely(!tally_index))
+		tally_index = cw_part_add_tally(scratch, batch, index) + 1;
 	if (cw_unlikely(!cw_format_can_hold(output->format, packet))) {
 		batch->matches[match] = index | CW_MATCH_UNREPRESENTABLE;
 		batch->part.has_unrepresentable = true;
@@ -214,54 +210,42 @@ static inline void add_match(struct cw_match_scratch *scratch, const struct cw_o
 /* Adds the burst's matches to the batch. */
 static void add_burst(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		      const struct cw_output *outputs, struct cw_batch *batch,
-		      struct cw_burst burst, uint32_t *match_count)
+		      const struct cw_burst *burst, uint32_t *match_count)
 {
 	uint32_t match = *match_count;
 	uint32_t id = 0;
 
-	for (uint32_t index = 0; index < burst.count; index++) {
-		const struct cw_packet *packet = &batch->packets[burst.first + index];
-		enum cw_packet_class class = CW_CLASS_MATCHED;
+	for (uint32_t index = 0; index < burst->count; index++) {
+		const struct cw_packet *packet = &batch->packets[burst->first + index];
+		enum cw_packet_class class =
+		    cw_part_count(&batch->part, burst, index, packet, id != scratch->ends[index]);
 
-		batch->part.caplen_bytes += packet->caplen;
-		batch->part.truncated += (packet->flags & CW_PACKET_TRUNCATED) != 0;
 		if (cw_unlikely(packet->caplen + (uint64_t)packet->options_bytes >
 				CW_RECORD_SPLIT_MAX / 2))
 			batch->part.has_giant = true;
-		if (burst.rejected >> index & 1) { /* not even unmatched */
-			class = CW_CLASS_PREFILTERED;
-		} else if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED)) {
-			class = CW_CLASS_MALFORMED;
-		} else if (id == scratch->ends[index]) {
-			class = CW_CLASS_UNMATCHED;
-			if (matcher->unmatched_rule != UINT32_MAX)
-				add_match(scratch, outputs, batch, match++,
-					  matcher->outputs[matcher->unmatched_rule], packet);
-		}
+		if (class == CW_CLASS_UNMATCHED && matcher->unmatched_rule != UINT32_MAX)
+			add_match(scratch, outputs, batch, match++,
+				  matcher->outputs[matcher->unmatched_rule], packet);
 		for (; id < scratch->ends[index]; id++)
 			add_match(scratch, outputs, batch, match++,
 				  matcher->outputs[scratch->ids[id]], packet);
-		batch->classes[burst.first + index] = (uint8_t) class;
-		batch->part.class_counts[class]++;
-		batch->ends[burst.first + index] = match;
+		batch->classes[burst->first + index] = (uint8_t) class;
+		batch->ends[burst->first + index] = match;
 	}
 	*match_count = match;
 }
 
-/* Returns the number of packets from `first` that one set can match together: packets of one
- * interface, and malformed packets, which have none. */
-static uint32_t run_length(const struct cw_batch *batch, uint32_t first, uint32_t iface)
+/* Returns how many of the packets one set can match together: packets of one interface, and
+ * malformed packets, which have none. */
+static uint32_t run_length(const struct cw_packet *packets, uint32_t count, uint32_t iface)
 {
-	uint32_t limit = cw_min_u32(batch->packet_count, first + CW_MATCH_BURST);
 	uint32_t index;
 
-	for (index = first; index < limit; index++) {
-		const struct cw_packet *packet = &batch->packets[index];
-
-		if (packet->iface != iface && !(packet->flags & CW_PACKET_MALFORMED))
+	for (index = 0; index < count; index++) {
+		if (packets[index].iface != iface && !(packets[index].flags & CW_PACKET_MALFORMED))
 			break;
 	}
-	return index - first;
+	return index;
 }
 
 /* Sets bit i if the prefilter rejects packet i. Malformed packets count as malformed only. */
@@ -322,10 +306,8 @@ static uint32_t match_passed(const struct cw_rule_set *set, struct cw_match_scra
 	return count;
 }
 
-static void begin_part(struct cw_batch *batch)
+void cw_part_begin(struct cw_batch *batch, uint32_t first)
 {
-	const uint32_t first = batch->part.end;
-
 	batch->part = (struct cw_batch_part){.first = first,
 					     .end = first,
 					     .has_one_iface = true,
@@ -336,10 +318,10 @@ static void begin_part(struct cw_batch *batch)
 	batch->tally_count = 0;
 }
 
-static void end_part(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t part_end)
+void cw_part_end(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t end)
 {
-	batch->part.end = part_end;
-	batch->part.is_last = part_end == batch->packet_count;
+	batch->part.end = end;
+	batch->part.is_last = end == batch->packet_count;
 	for (uint32_t index = 0; index < batch->tally_count; index++)
 		scratch->tally_of[batch->tallies[index].output] = 0;
 }
@@ -354,55 +336,57 @@ static void note_iface(struct cw_batch_part *part, uint32_t iface, uint32_t link
 	part->link_field = link_field;
 }
 
-/* Matches the packets from burst->first on that one set can match together. */
-static void match_burst(const struct cw_matcher *matcher, const struct cw_rule_set *set,
-			struct cw_match_scratch *scratch, struct cw_batch *batch,
-			struct cw_burst *burst, uint32_t room)
+void cw_match_burst(struct cw_matching *matching, struct cw_batch_part *part,
+		    const struct cw_packet *packets, uint32_t count, uint32_t ids_capacity,
+		    struct cw_burst *burst)
 {
-	const struct cw_packet *packets = &batch->packets[burst->first];
-	uint32_t run = run_length(batch, burst->first, batch->part.iface);
+	struct cw_match_scratch *scratch = matching->scratch;
 
-	burst->rejected = reject(set, scratch, packets, run);
-	/* Each packet of the run without a match may add one for the unmatched rule. */
-	burst->count = match_passed(set, scratch, packets, run, burst->rejected,
-				    cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST));
-	if (cw_unlikely(matcher->verify_every))
-		cw_samples_take(matcher, set, scratch, batch, *burst);
+	if (!(packets->flags & CW_PACKET_MALFORMED) && packets->iface != matching->iface) {
+		const struct cw_iface *iface = cw_ifaces_at(matching->ifaces, packets->iface);
+
+		matching->iface = packets->iface;
+		matching->set = cw_matcher_find(matching->matcher, iface);
+		note_iface(part, packets->iface, iface->linktype | iface->fcs);
+		part->has_fine |= iface->has_ns;
+	}
+	if (!matching->set) { /* only malformed records so far */
+		scratch->ends[0] = 0;
+		burst->count = 1;
+		burst->rejected = 0;
+		return;
+	}
+	count = run_length(packets, count, part->iface);
+	burst->rejected = reject(matching->set, scratch, packets, count);
+	burst->count =
+	    match_passed(matching->set, scratch, packets, count, burst->rejected, ids_capacity);
 }
 
 void cw_match_part(struct cw_matcher *matcher, struct cw_match_scratch *scratch,
 		   const struct cw_output *outputs, struct cw_batch *batch)
 {
-	const struct cw_ifaces *ifaces = batch->span.layout.ifaces;
-	const struct cw_rule_set *set = NULL;
+	struct cw_matching matching = {.matcher = matcher,
+				       .scratch = scratch,
+				       .ifaces = batch->span.layout.ifaces,
+				       .iface = UINT32_MAX};
 	uint32_t match_count = 0;
 	uint32_t index = batch->part.end;
-	uint32_t set_iface = UINT32_MAX;
 
-	begin_part(batch);
+	cw_part_begin(batch, index);
 	while (index < batch->packet_count) {
-		const struct cw_packet *packet = &batch->packets[index];
 		uint32_t room = batch->match_capacity - match_count;
+		uint32_t count = cw_min_u32(batch->packet_count - index, CW_MATCH_BURST);
 		struct cw_burst burst = {.first = index};
 
 		if (room < matcher->rules->count + CW_MATCH_BURST)
 			break;
-		if (!(packet->flags & CW_PACKET_MALFORMED) && packet->iface != set_iface) {
-			const struct cw_iface *iface = cw_ifaces_at(ifaces, packet->iface);
-
-			set_iface = packet->iface;
-			set = cw_matcher_find(matcher, iface);
-			note_iface(&batch->part, set_iface, iface->linktype | iface->fcs);
-			batch->part.has_fine |= iface->has_ns;
-		}
-		if (set) {
-			match_burst(matcher, set, scratch, batch, &burst, room);
-		} else { /* only malformed records so far */
-			scratch->ends[0] = 0;
-			burst.count = 1;
-		}
-		add_burst(matcher, scratch, outputs, batch, burst, &match_count);
+		/* Each packet without a match may add one for the unmatched rule. */
+		cw_match_burst(&matching, &batch->part, &batch->packets[index], count,
+			       cw_min_u32(scratch->ids_capacity, room - CW_MATCH_BURST), &burst);
+		if (cw_unlikely(matcher->verify_every && matching.set))
+			cw_samples_take(matcher, matching.set, scratch, batch, burst);
+		add_burst(matcher, scratch, outputs, batch, &burst, &match_count);
 		index += burst.count;
 	}
-	end_part(scratch, batch, index);
+	cw_part_end(scratch, batch, index);
 }

@@ -51,13 +51,6 @@ struct cw_match_scratch {
 	struct cw_packet *passed; /* packets of a burst that pass the prefilter */
 };
 
-/* Packets that one set matches together: [first, first + count) of the batch. */
-struct cw_burst {
-	uint32_t first;
-	uint32_t count;
-	uint64_t rejected; /* bit i: the prefilter rejected packet first + i */
-};
-
 void cw_matcher_init(struct cw_matcher *matcher, const struct cw_rules *rules,
 		     const char *prefilter, const struct cw_filter_set_options *options);
 void cw_matcher_fini(struct cw_matcher *matcher);

@@ -9,7 +9,7 @@
 #ifndef CW_PIPELINE_MATCH_SAMPLE_H
 #define CW_PIPELINE_MATCH_SAMPLE_H
 
-#include "pipeline/match/match.h"
+#include "pipeline/match/burst.h"
 
 #define CW_DIFFERENCES_REPORTED 8u /* the first ones of a run; all are counted */
 

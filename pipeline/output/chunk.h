@@ -30,7 +30,7 @@
 #include "core/base/base.h"
 
 #define CW_CHUNK_BYTES_MIN ((size_t)16 << 10)
-#define CW_CHUNK_BYTES_MAX ((size_t)256 << 10)
+#define CW_CHUNK_BYTES_MAX ((size_t)64 << 10)
 #define CW_CHUNK_OPEN_BIAS (INT64_C(1) << 62)
 #define CW_CHUNK_INTACT UINT32_MAX
 

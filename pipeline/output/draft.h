@@ -22,31 +22,10 @@
 #define CW_PIPELINE_OUTPUT_DRAFT_H
 
 #include "pipeline/output/chunk.h"
+#include "pipeline/run/batch.h"
 
 /* Bytes behind the room, in the same chunk or slot, that a copy may overwrite. */
 #define CW_DRAFT_SLACK ((size_t)64)
-
-struct cw_draft {
-	uint8_t *to;            /* place of the next record */
-	uint8_t *end;           /* of the room; CW_DRAFT_SLACK bytes follow */
-	uint8_t *slot;          /* start of the room: of a slot, or of the memory of `last` */
-	struct cw_chunk *first; /* chunks to adopt, linked by `queued`; NULL: none */
-	struct cw_chunk *last;
-	struct cw_chunk
-	    *small; /* finished: the chunk that `slot` lies in, if the draft has it alone */
-	uint64_t data_bytes;   /* captured bytes in the room */
-	uint32_t record_count; /* records in the room */
-	uint32_t slot_used;    /* finished: bytes to copy; 0 if there are chunks to adopt */
-};
-CW_ASSERT_BYTES(struct cw_draft, 64);
-
-/* What the drafts of one batch share. */
-struct cw_drafts {
-	struct cw_chunk_pool *pool;
-	struct cw_chunk *slots;  /* borrowed for slots, newest first, linked by `queued` */
-	uint32_t slot_bytes;     /* of a first slot, with slack */
-	uint32_t slot_bytes_max; /* of the largest slot */
-};
 
 /* Fills `drafts` for a batch whose records go to at most `output_count` outputs. Borrows nothing.
  */

@@ -49,6 +49,10 @@ void cw_output_adopt(struct cw_outputs *outputs, struct cw_output *output,
 	limits->is_at_limit |= rule->is_count;
 	limits->is_thinned = rule->is_count || rule->sample_every > 1 || rule->limit_packets ||
 			     rule->limit_bytes || rule->limit_rate || rule->stop_files;
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&output->shared.encoding,
+			      limits->is_thinned ? CW_ENCODING_REFUSED : CW_ENCODING_NONE,
+			      memory_order_relaxed);
 	limits->ring_files = rule->ring_files;
 	limits->ring_bytes = rule->ring_bytes;
 	limits->priority = rule->priority;

@@ -132,7 +132,44 @@ struct cw_output_shared {
 	_Atomic bool is_retrying;       /* trying again after a failure, nothing written yet */
 	_Atomic bool is_cut_off;        /* chunks reserved before the failure are lost too */
 	_Atomic uint64_t failures;      /* of its files, also those recovered from */
+	/* How the turn would encode the next records: a hint for the quick way, relaxed, written by
+	 * the turn, which compares the value with the file before it takes a draft. */
+	_Atomic uint64_t encoding;
 };
+
+/*
+ * An encoding: the format, and for pcapng an interface of the run and its number in the file. NONE:
+ * no file has begun. REFUSED: the turn decides on each record.
+ */
+#define CW_ENCODING_NONE UINT64_C(0)
+#define CW_ENCODING_REFUSED UINT64_C(1)
+#define CW_ENCODING_IS_VALID UINT64_C(2)
+
+static inline uint64_t cw_encoding(enum cw_format format, uint32_t iface, uint32_t number)
+{
+	uint64_t value = CW_ENCODING_IS_VALID | (uint64_t)format << 2;
+
+	return format == CW_FORMAT_PCAPNG ? value | (uint64_t)iface << 4 | (uint64_t)number << 32
+					  : value;
+}
+
+static inline enum cw_format cw_encoding_format(uint64_t encoding)
+{
+	return (enum cw_format)(encoding >> 2 & 3);
+}
+
+static inline uint32_t cw_encoding_number(uint64_t encoding)
+{
+	return (uint32_t)(encoding >> 32);
+}
+
+/* Returns whether records of this interface of the run can be encoded so. */
+static inline bool cw_encoding_is_for(uint64_t encoding, uint32_t iface)
+{
+	return encoding ==
+		   cw_encoding(cw_encoding_format(encoding), iface, cw_encoding_number(encoding)) &&
+	       encoding & CW_ENCODING_IS_VALID;
+}
 
 /* What the files of the output held that were freed or handed over (expire.c). Owner: the turn. */
 struct cw_output_spent {
@@ -207,7 +244,7 @@ CW_ASSERT_LINE(struct cw_output, writer);
 CW_ASSERT_BYTES(struct cw_output_limits, 80);
 CW_ASSERT_BYTES(struct cw_output_turn, 280);
 CW_ASSERT_BYTES(struct cw_output_thin, 32);
-CW_ASSERT_BYTES(struct cw_output_shared, 56);
+CW_ASSERT_BYTES(struct cw_output_shared, 64);
 CW_ASSERT_BYTES(struct cw_output_writer, 296);
 /* A power of two: the copying worker multiplies by it for each record. */
 CW_ASSERT_BYTES(struct cw_output, 16 * CW_CACHE_LINE);

@@ -97,6 +97,46 @@ void cw_output_chunk_full(struct cw_outputs *outputs, struct cw_output *output);
 /* Sends gathered chunks before the pool is empty. */
 void cw_outputs_keep_room(struct cw_outputs *outputs);
 
+/* ---- shared by reserve.c and whole.c ---- */
+
+/* Returns whether timestamps of the part may be finer than those of the output's file. */
+static inline bool cw_output_may_truncate_timestamps(const struct cw_output *output,
+						     const struct cw_batch *batch)
+{
+	return batch->part.has_fine && !output->is_precision_given &&
+	       output->turn.format == CW_FORMAT_PCAP_US;
+}
+
+/* Tells workers how to encode. Relaxed: they only guess; one writer. */
+static inline void cw_output_hint_encoding(struct cw_output *output, uint64_t encoding)
+{
+	if (output->limits.is_thinned)
+		encoding = CW_ENCODING_REFUSED;
+	if (cw_unlikely(atomic_load_explicit(&output->shared.encoding, memory_order_relaxed) !=
+			encoding))
+		atomic_store_explicit(&output->shared.encoding, encoding, memory_order_relaxed);
+}
+
+/* Adds a piece to those of the output in this batch. */
+static inline void cw_batch_append_piece(struct cw_batch *batch, struct cw_tally *tally,
+					 const struct cw_piece *piece)
+{
+	uint32_t index = batch->piece_count++;
+
+	batch->pieces[index] = *piece;
+	if (tally->last_piece == CW_PIECE_NONE)
+		tally->first_piece = index;
+	else
+		batch->pieces[tally->last_piece].next = index;
+	tally->last_piece = index;
+}
+
+/* Returns whether the part can be reserved at once. If so, the chunks are claimed. (whole.c) */
+bool cw_outputs_can_reserve_whole(struct cw_outputs *outputs, const struct cw_batch *batch);
+
+/* Reserves the part, or takes its drafts; call cw_chunk_unclaim next. */
+void cw_outputs_reserve_whole(struct cw_outputs *outputs, struct cw_batch *batch);
+
 /* ---- the writing side: the output's one writer only, or the end ---- */
 
 /* Fails the output, and reports the failure unless one was reported a moment ago. Returns whether

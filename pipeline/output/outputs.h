@@ -97,6 +97,12 @@ enum cw_reserve {
  */
 enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *batch);
 
+/*
+ * The turn: returns whether a quick batch can have its places at once, draft by draft. If so, the
+ * chunks for its small drafts are claimed: call cw_outputs_reserve next.
+ */
+bool cw_outputs_can_adopt(struct cw_outputs *outputs, const struct cw_batch *batch);
+
 /* The turn: gives the draft's chunks their place behind the output's last record. The last one
  * stays open for later records. */
 void cw_output_adopt_draft(struct cw_outputs *outputs, struct cw_output *output,

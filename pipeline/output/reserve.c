@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The reserving side of the outputs: the place of every record, in sequence order. Two paths with
- * the same result: a whole part at once, output by output, if nothing special happens in the part;
- * or record by record, which also begins files, rotates, adds interface blocks, counts records that
- * a file cannot hold, and stops when the pool is empty. Tests compare both (reserve_slowly).
+ * the same result: a whole part at once, output by output, if nothing special happens in the part
+ * (whole.c); or record by record, which also begins files, rotates, adds interface blocks, counts
+ * records that a file cannot hold, and stops when the pool is empty. Tests compare both
+ * (reserve_slowly).
  *
  * Everything here runs in the sequencer's turn: memory and arithmetic, no system call.
  */
@@ -59,108 +60,6 @@ static void write_header(struct cw_outputs *outputs, struct cw_output *output,
 	output->turn.fcs = iface->fcs;
 	output->turn.file->header_bytes = bytes;
 	cw_output_append(outputs, output, header, bytes);
-}
-
-/* ---- a whole part at once ---- */
-
-/* Returns whether timestamps of the part may be finer than those of the output's file. */
-static bool may_truncate_timestamps(const struct cw_output *output, const struct cw_batch *batch)
-{
-	return batch->part.has_fine && !output->is_precision_given &&
-	       output->turn.format == CW_FORMAT_PCAP_US;
-}
-
-/* Returns whether packets of the part, from a joined file, may exceed what the header promises. */
-static bool may_break_promise(const struct cw_output *output, const struct cw_batch *batch)
-{
-	return output->is_snaplen_promised &&
-	       (batch->span.layout.is_pcapng || batch->span.layout.caplen_cut > output->snaplen);
-}
-
-/* Returns whether the tally's records all follow the output's last record directly. */
-static bool is_plain(const struct cw_output *output, const struct cw_batch *batch,
-		     const struct cw_tally *tally)
-{
-	if (!output->turn.file || output->turn.shall_rotate ||
-	    !cw_block_place_has(&output->blocks.place, batch->span.layout.section,
-				batch->span.layout.block_end))
-		return false;
-	if (!output->turn.file_records || may_truncate_timestamps(output, batch) ||
-	    may_break_promise(output, batch) ||
-	    cw_output_needs_rotation(output, tally->record_count, tally->record_bytes,
-				     batch->part.latest_ns) ||
-	    cw_output_is_early(output, batch->part.earliest_ns))
-		return false;
-	if (output->format == CW_FORMAT_PCAPNG)
-		return batch->part.has_one_iface &&
-		       cw_file_find_iface(&output->turn.file->turn, batch->part.iface) !=
-			   CW_FILE_IFACE_NONE;
-	return batch->part.has_one_link_field &&
-	       (output->turn.linktype | output->turn.fcs) == batch->part.link_field;
-}
-
-static bool is_whole_possible(struct cw_outputs *outputs, const struct cw_batch *batch)
-{
-	uint64_t needed = 0, chunks;
-
-	if (outputs->run->options.sizes.reserve_slowly || batch->part.has_unrepresentable ||
-	    batch->part.has_giant || batch->part.is_cut_short ||
-	    batch->tally_count > batch->piece_capacity)
-		return false;
-	for (uint32_t index = 0; index < batch->tally_count; index++) {
-		const struct cw_tally *tally = &batch->tallies[index];
-		const struct cw_output *output = &outputs->at[tally->output];
-
-		if (output->limits.is_thinned)
-			return false;
-		if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
-			continue;
-		if (!is_plain(output, batch, tally))
-			return false;
-		chunks = cw_output_chunks_needed(&outputs->pool, cw_output_open_room(output),
-						 tally->record_bytes);
-		if (chunks && cw_output_is_over_share(outputs, output, chunks))
-			return false;
-		needed += chunks;
-	}
-	return cw_chunk_claim(&outputs->pool, needed);
-}
-
-static void append_piece(struct cw_batch *batch, struct cw_tally *tally,
-			 const struct cw_piece *piece)
-{
-	uint32_t index = batch->piece_count++;
-
-	batch->pieces[index] = *piece;
-	if (tally->last_piece == CW_PIECE_NONE)
-		tally->first_piece = index;
-	else
-		batch->pieces[tally->last_piece].next = index;
-	tally->last_piece = index;
-}
-
-static void reserve_tally(struct cw_outputs *outputs, struct cw_batch *batch,
-			  struct cw_tally *tally)
-{
-	struct cw_output *output = &outputs->at[tally->output];
-	struct cw_piece piece = {.record_count = tally->record_count, .next = CW_PIECE_NONE};
-
-	output->turn.matched += tally->record_count;
-	output->turn.matched_bytes += tally->data_bytes;
-	if (atomic_load_explicit(&output->shared.failure, memory_order_relaxed))
-		return; /* lost: the copying worker finds no piece and skips them */
-	if (output->format == CW_FORMAT_PCAPNG)
-		piece.iface = cw_file_find_iface(&output->turn.file->turn, batch->part.iface);
-	else
-		piece.iface = output->turn.format;
-	piece.chunk =
-	    cw_output_reserve_bytes(outputs, output, tally->record_bytes, NULL, &piece.offset);
-	output->turn.last_batch = batch;
-	output->blocks.left_out_options += tally->left_out_options;
-	output->turn.file_records += tally->record_count;
-	output->turn.file_bytes += tally->data_bytes;
-	cw_output_set_anchor(output);
-	append_piece(batch, tally, &piece);
 }
 
 /* ---- record by record ---- */
@@ -385,10 +284,12 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 		piece.iface = cw_file_find_iface(&output->turn.file->turn, packet->iface);
 	else
 		piece.iface = output->turn.format;
-	if (may_truncate_timestamps(output, batch))
+	if (cw_output_may_truncate_timestamps(output, batch))
 		count_truncated_timestamp(outputs, output, packet);
 	count_truncated(outputs, output, packet);
 	count_odd(outputs, output, packet);
+	cw_output_hint_encoding(output,
+				cw_encoding(output->turn.format, packet->iface, piece.iface));
 	piece.chunk = cw_output_reserve_bytes(outputs, output, record_bytes, NULL, &piece.offset);
 	cw_output_note_taken(output, packet);
 	output->blocks.left_out_options += outputs->turn.preface.left_out_options;
@@ -402,7 +303,7 @@ static void place_record(struct cw_outputs *outputs, struct cw_batch *batch, str
 		if (piece.chunk != tally->last_chunk)
 			tally->last_chunk->following = piece.chunk;
 	} else {
-		append_piece(batch, tally, &piece);
+		cw_batch_append_piece(batch, tally, &piece);
 	}
 	tally->last_chunk = output->turn.open;
 	output->turn.last_batch = batch;
@@ -532,6 +433,12 @@ enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *
 {
 	bool is_done = true;
 
+	if (batch->is_quick) {
+		forget_pieces(batch);
+		cw_outputs_reserve_whole(outputs, batch);
+		cw_chunk_unclaim(&outputs->pool);
+		return CW_RESERVE_DONE;
+	}
 	cw_outputs_keep_room(outputs);
 	cw_outputs_free_space(outputs);
 	if (!batch->reserved.is_stretch_open) {
@@ -544,9 +451,9 @@ enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *
 		look_at_tallies(outputs, batch);
 	}
 	if (batch->reserved.packet == batch->part.first && batch->reserved.match == 0 &&
-	    batch->reserved.end == batch->part.end && is_whole_possible(outputs, batch)) {
-		for (uint32_t index = 0; index < batch->tally_count; index++)
-			reserve_tally(outputs, batch, &batch->tallies[index]);
+	    batch->reserved.end == batch->part.end &&
+	    cw_outputs_can_reserve_whole(outputs, batch)) {
+		cw_outputs_reserve_whole(outputs, batch);
 		batch->reserved.packet = batch->part.end;
 		batch->reserved.match =
 		    batch->part.end > batch->part.first ? batch->ends[batch->part.end - 1] : 0;

@@ -5,13 +5,15 @@
  *
  * free ─capture cuts─▶ cut ─worker matches─▶ parked ─turn reserves─▶ reserved ─worker copies─▶ free
  *                                              ▲                          │
- *                                              └── rest of the batch ◀────┘ (rare, see below)
+ *                                              └── rest of the batch ◀────┘ (see below)
  *
  * The holder of the pointer owns the batch; only rings and the sequencer pass it on.
  *
- * A batch usually goes round once. If its matches outgrow `matches`, it goes round in parts: the
- * packets [part.first, part.end) are one part. If the chunk pool or `pieces` runs short, a part is
- * reserved piecewise. The batch keeps its place in the sequence until all of it is reserved.
+ * A batch whose records are encoded before the turn (is_quick) goes round once, or the turn sends
+ * it back to be matched anew, the careful way. There it usually goes round once, too. If its
+ * matches outgrow `matches`, it goes round in parts: the packets [part.first, part.end) are one
+ * part. If the chunk pool or `pieces` runs short, a part is reserved piecewise. The batch keeps its
+ * place in the sequence until all of it is reserved.
  */
 #ifndef CW_PIPELINE_RUN_BATCH_H
 #define CW_PIPELINE_RUN_BATCH_H
@@ -19,6 +21,7 @@
 #include "core/packet/packet.h"
 
 struct cw_chunk;
+struct cw_chunk_pool;
 struct cw_generation;
 
 #define CW_BATCH_RECORDS_DEFAULT 4096u
@@ -41,6 +44,7 @@ enum cw_packet_class {
 /* What the worker does with a batch that the turn handed on. */
 enum cw_step {
 	CW_STEP_COPY,    /* copies the reserved stretch; then matches the next part, if any */
+	CW_STEP_CAREFUL, /* drops its drafts and matches it anew, the careful way */
 	CW_STEP_DISCARD, /* gives the batch back: nothing of it counts */
 };
 
@@ -55,6 +59,7 @@ struct cw_tally {
 	uint32_t last_piece;
 	struct cw_chunk *last_chunk; /* the chunk that the last piece ends in so far */
 	bool ends_in_giant;
+	uint64_t encoding; /* of a draft: see cw_output_shared */
 };
 
 /* A place reserved in an output for consecutive records of the batch. */
@@ -65,6 +70,29 @@ struct cw_piece {
 	uint32_t
 	    iface; /* pcapng: the file's number of the interface of all records; pcap: its format */
 	uint32_t next; /* index of the output's next piece in this batch */
+};
+
+/* Records of one output that a worker encoded before their place is known (output/draft.h). */
+struct cw_draft {
+	uint8_t *to;            /* place of the next record */
+	uint8_t *end;           /* of the room; CW_DRAFT_SLACK bytes follow */
+	uint8_t *slot;          /* start of the room: of a slot, or of the memory of `last` */
+	struct cw_chunk *first; /* chunks to adopt, linked by `queued`; NULL: none */
+	struct cw_chunk *last;
+	struct cw_chunk
+	    *small; /* finished: the chunk that `slot` lies in, if the draft has it alone */
+	uint64_t data_bytes;   /* captured bytes in the room */
+	uint32_t record_count; /* records in the room */
+	uint32_t slot_used;    /* finished: bytes to copy; 0 if there are chunks to adopt */
+};
+CW_ASSERT_BYTES(struct cw_draft, 64);
+
+/* What the drafts of one batch share. */
+struct cw_drafts {
+	struct cw_chunk_pool *pool;
+	struct cw_chunk *slots;  /* borrowed for slots, newest first, linked by `queued` */
+	uint32_t slot_bytes;     /* of a first slot, with slack */
+	uint32_t slot_bytes_max; /* of the largest slot */
 };
 
 /* A packet that was checked (match/sample.h). */
@@ -125,6 +153,8 @@ struct cw_batch {
 	struct cw_batch_part part;
 	struct cw_batch_reserved reserved;
 	bool is_damaged;   /* the input was truncated while read; the batch ends before that */
+	bool is_quick;     /* its records are encoded in drafts; packets and matches are not kept */
+	bool is_refused;   /* the quick way was tried in vain, and may be for batches like this */
 	enum cw_step step; /* set by the turn when it hands the batch on */
 
 	/* storage, fixed at start */
@@ -138,12 +168,14 @@ struct cw_batch {
 	uint32_t *matches; /* output indices, in packet order */
 	struct cw_tally *tallies;
 	struct cw_piece *pieces;
+	struct cw_drafts drafts;
+	struct cw_draft *draft_of; /* per tally */
 	struct cw_sample *samples; /* in packet order */
 };
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
 CW_ASSERT_BYTES(struct cw_batch_part, 80);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 328);
+CW_ASSERT_BYTES(struct cw_batch, 360);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

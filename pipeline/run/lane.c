@@ -14,9 +14,10 @@ int cw_batch_init(struct cw_batch *batch, const struct cw_batch_sizes *sizes)
 	batch->matches = calloc(sizes->match_capacity, sizeof(*batch->matches));
 	batch->tallies = calloc(sizes->tally_capacity, sizeof(*batch->tallies));
 	batch->pieces = calloc(sizes->piece_capacity, sizeof(*batch->pieces));
+	batch->draft_of = calloc(sizes->tally_capacity, sizeof(*batch->draft_of));
 	batch->samples = calloc(sizes->sample_capacity + 1, sizeof(*batch->samples));
 	if (batch->packets && batch->ends && batch->classes && batch->matches && batch->tallies &&
-	    batch->pieces && batch->samples)
+	    batch->pieces && batch->draft_of && batch->samples)
 		return 0;
 	cw_batch_fini(batch);
 	return -ENOMEM;
@@ -31,6 +32,7 @@ void cw_batch_fini(struct cw_batch *batch)
 	free(batch->matches);
 	free(batch->tallies);
 	free(batch->pieces);
+	free(batch->draft_of);
 	free(batch->samples);
 	*batch = (struct cw_batch){0};
 }

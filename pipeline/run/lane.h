@@ -30,6 +30,8 @@ struct cw_lane_shared {
 	_Atomic uint64_t finished;    /* progress: batches of cut_count */
 	_Atomic uint64_t seen, dropped, frozen;  /* progress: as in stats */
 	_Atomic uint32_t ring_blocks, ring_used; /* progress: as in stats */
+	/* Batches below this number go the careful way at once. Written by the turn; relaxed. */
+	_Atomic uint64_t careful_until;
 };
 
 /* Owner: the capture thread. */
@@ -48,7 +50,8 @@ struct cw_lane_turn {
 	uint64_t discarded; /* packets after the run's end (-c) */
 	bool is_through;    /* every batch was cut and reserved */
 	bool has_dead_input;
-	uint32_t dead_input; /* input truncated while read: its other batches are discarded */
+	uint32_t dead_input;    /* input truncated while read: its other batches are discarded */
+	uint32_t careful_count; /* batches that go the careful way after the last refused one */
 };
 
 struct cw_lane {
@@ -73,9 +76,9 @@ struct cw_lane {
 CW_ASSERT_LINE(struct cw_lane, shared);
 CW_ASSERT_LINE(struct cw_lane, capture);
 CW_ASSERT_LINE(struct cw_lane, turn);
-CW_ASSERT_BYTES(struct cw_lane_shared, 88);
+CW_ASSERT_BYTES(struct cw_lane_shared, 96);
 CW_ASSERT_BYTES(struct cw_lane_capture, 216);
-CW_ASSERT_BYTES(struct cw_lane_turn, 32);
+CW_ASSERT_BYTES(struct cw_lane_turn, 40);
 CW_ASSERT_BYTES(struct cw_lane, 9 * CW_CACHE_LINE);
 
 /* Makes a lane with `batch_count` batches. 0 or -ENOMEM; call cw_lane_fini in either case. */

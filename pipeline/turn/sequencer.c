@@ -7,6 +7,10 @@
 #include "pipeline/match/generation.h"
 #include "pipeline/turn/turn.h"
 
+/* Batches that go the careful way after one for which the quick way was in vain. */
+#define CAREFUL_COUNT_MIN 8u
+#define CAREFUL_COUNT_MAX 64u
+
 int cw_sequencer_init(struct cw_sequencer *sequencer, uint32_t lane_count)
 {
 	*sequencer = (struct cw_sequencer){.word_count =
@@ -179,6 +183,54 @@ void cw_sequencer_try_to_end(struct cw_turn *turn, struct cw_lane *lane)
 	cw_run_check_end(turn->run);
 }
 
+/*
+ * The quick way was in vain for this batch: the next ones go the careful way at once. Twice as many
+ * each time that the first one after them is refused again. Batches that were on the quick way
+ * before the last refusal was known say nothing new.
+ */
+static void note_refusal(struct cw_lane *lane, const struct cw_batch *batch)
+{
+	uint64_t until = atomic_load_explicit(&lane->shared.careful_until, memory_order_relaxed);
+	struct cw_lane_turn *turn = &lane->turn;
+
+	if (batch->sequence < until)
+		return;
+	if (batch->sequence - until < turn->careful_count)
+		turn->careful_count = cw_min_u32(2 * turn->careful_count, CAREFUL_COUNT_MAX);
+	else
+		turn->careful_count = CAREFUL_COUNT_MIN;
+	/* Relaxed: a number only. */
+	atomic_store_explicit(&lane->shared.careful_until,
+			      batch->sequence + 1 + turn->careful_count, memory_order_relaxed);
+}
+
+/* Returns whether a quick batch counts as it is. If not, it must not have been counted. */
+static bool is_adoptable(struct cw_turn *turn, const struct cw_batch *batch)
+{
+	uint64_t limit = turn->sequencer.matched_limit;
+
+	adopt_generation(turn, batch->generation); /* its limits decide */
+	if (limit && turn->books.matched_any + batch->part.class_counts[CW_CLASS_MATCHED] >= limit)
+		return false;
+	return cw_outputs_can_adopt(turn->outputs, batch);
+}
+
+/* Decides on the way of the batch, once. False: it goes back, to take the careful way. */
+static bool decide_way(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch)
+{
+	bool is_taken;
+
+	if (batch->reserved.is_part_counted)
+		return true;
+	is_taken = !batch->is_quick || is_adoptable(turn, batch);
+	if (batch->is_refused || !is_taken)
+		note_refusal(lane, batch);
+	batch->is_refused = false;
+	if (!is_taken)
+		hand_on(turn, lane, batch, CW_STEP_CAREFUL, false);
+	return is_taken;
+}
+
 struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 {
 	struct cw_batch *batch;
@@ -191,6 +243,8 @@ struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 		lane->turn.discarded += batch->packet_count - batch->part.first;
 		hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
 	}
+	if (batch && !decide_way(turn, lane, batch))
+		return NULL;
 	if (batch)
 		count_part(turn, lane, batch);
 	return batch;
