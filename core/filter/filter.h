@@ -41,6 +41,17 @@ int cw_filter_set_add_filter(struct cw_filter_set *set, uint32_t id, struct cw_f
 size_t cw_filter_set_match_libpcap(const struct cw_filter_set *set, const struct cw_packet *packet,
 				   uint32_t *ids);
 
+/* Whether the matches of a packet fit a word: a set of at most 64 filters. */
+bool cw_filter_set_has_bits(const struct cw_filter_set *set);
+
+/*
+ * As cw_filter_set_match_burst, for a set that has bits. Fills a word for each of the `count`
+ * packets: bit i is the filter with the i-th smallest id. With CW_FILTER_FIRST, only the lowest bit
+ * is set. Cheaper than ids: most sets answer in bits.
+ */
+void cw_filter_set_match_bits(const struct cw_filter_set *set, const struct cw_packet *packets,
+			      size_t count, uint64_t *bits);
+
 /* Result of building a set. */
 struct cw_filter_set_stats {
 	enum cw_filter_engine engine; /* of most filters; never AUTO */

@@ -66,6 +66,8 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 						     .with_records = wants_code,
 						     .budget = building->left};
 	result = cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
+	if (result == 0)
+		result = cw_decision_add_bits(decision);
 	if (result || !wants_code)
 		return result;
 	/* Without machine code the program is walked. */
@@ -76,6 +78,8 @@ static int build_decision(struct building *building, struct cw_set_program *prog
 		program->options.with_records = false;
 		result =
 		    cw_decision_build(decision, bpfs, count, &program->options, unjoined_reasons);
+		if (result == 0)
+			result = cw_decision_add_bits(decision);
 	}
 	return result;
 }

@@ -154,22 +154,20 @@ static uint32_t match_entry(const struct cw_filter_set *set, const struct cw_set
 	return cw_filter_match(filter, packet->data, packet->caplen, packet->wire_len);
 }
 
-static inline uint32_t find_events(const struct cw_decision *decision,
-				   const struct cw_packet *packet, uint32_t *events)
-{
-	if (decision->jit)
-		return cw_jit_run(decision, packet->data, packet->caplen, packet->wire_len, events);
-	return cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
-}
-
 /* Fills the ids of a program's matching filters, ascending; returns their number. */
 static size_t match_program(const struct cw_set_program *program, enum cw_filter_mode mode,
 			    const struct cw_packet *packet, uint32_t *ids)
 {
+	const struct cw_decision *decision = &program->decision;
 	uint32_t events[CW_EVENTS_ROOM];
-	uint32_t count = find_events(&program->decision, packet, events);
+	uint64_t bits;
 
-	return cw_collect(&program->decision, events, count, mode, program->ids, ids);
+	if (!decision->event_bits)
+		return cw_collect(decision, events, cw_find_events(decision, packet, events), mode,
+				  program->ids, ids);
+	bits = cw_find_bits(decision, packet);
+	return cw_collect_bits(mode == CW_FILTER_FIRST ? bits & (0 - bits) : bits, program->ids,
+			       decision->filter_count, ids);
 }
 
 /* Insert `id` into `count` ascending ids, searching from the end, its likely place. */
@@ -291,7 +289,7 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 		if (cw_unlikely(packet->flags & CW_PACKET_MALFORMED))
 			event_count = 0;
 		else
-			event_count = find_events(decision, packet, events);
+			event_count = cw_find_events(decision, packet, events);
 		if (used <= i / OFTEN && event_count == 0) {
 			ends[i] = (uint32_t)used;
 			continue;
@@ -303,6 +301,34 @@ static size_t match_burst_joint(const struct cw_filter_set *set, const struct cw
 			found = (uint32_t)cw_collect(decision, events, event_count, mode,
 						     program->ids, ids + used);
 		used += found;
+		ends[i] = (uint32_t)used;
+	}
+	return i;
+}
+
+/* As match_burst_joint, for a program with bits. */
+static size_t match_burst_bits(const struct cw_filter_set *set, const struct cw_packet *packets,
+			       size_t count, uint32_t *ids, size_t ids_capacity, uint32_t *ends)
+{
+	const struct cw_set_program *program = &set->programs[0];
+	bool is_first = set->options.mode == CW_FILTER_FIRST;
+	size_t ids_max = ids_max_of(set);
+	size_t used = 0;
+	size_t i;
+
+	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
+		const struct cw_packet *packet = &packets[i];
+		uint64_t bits = 0;
+
+		if (i + PREFETCH_PACKETS < count)
+			prefetch(packet + PREFETCH_PACKETS);
+		if (cw_likely(!(packet->flags & CW_PACKET_MALFORMED)))
+			bits = cw_find_bits(&program->decision, packet);
+		if (used > i / OFTEN || bits) {
+			bits = is_first ? bits & (0 - bits) : bits;
+			used += cw_list_bits(bits, program->ids, program->decision.filter_count,
+					     ids + used);
+		}
 		ends[i] = (uint32_t)used;
 	}
 	return i;
@@ -322,7 +348,9 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 	for (i = 0; i < count && i < PREFETCH_PACKETS; i++)
 		prefetch(&packets[i]);
 	if (set->program_count == 1 && set->apart_count == 0)
-		return match_burst_joint(set, packets, count, ids, ids_capacity, ends);
+		return (set->programs[0].decision.event_bits
+			    ? match_burst_bits
+			    : match_burst_joint)(set, packets, count, ids, ids_capacity, ends);
 	for (i = 0; i < count && ids_capacity - used >= ids_max; i++) {
 		if (i + PREFETCH_PACKETS < count)
 			prefetch(&packets[i + PREFETCH_PACKETS]);
@@ -330,6 +358,72 @@ size_t cw_filter_set_match_burst(const struct cw_filter_set *set, const struct c
 		ends[i] = (uint32_t)used;
 	}
 	return i;
+}
+
+/* ---- matching to bits ---- */
+
+static uint64_t program_bits(const struct cw_set_program *program, const struct cw_packet *packet)
+{
+	static const uint32_t places[CW_BITS_MAX] = {
+	    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+	    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+	    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+	const struct cw_decision *decision = &program->decision;
+	uint32_t events[CW_EVENTS_ROOM], found[CW_BITS_MAX];
+	uint64_t bits = 0;
+	size_t count;
+
+	if (decision->event_bits)
+		return cw_find_bits(decision, packet);
+	count = cw_collect(decision, events, cw_find_events(decision, packet, events),
+			   CW_FILTER_ALL, places, found);
+	for (size_t i = 0; i < count; i++)
+		bits |= UINT64_C(1) << found[i];
+	return bits;
+}
+
+/* The bits of a packet that is not malformed, with any set. */
+static uint64_t match_bits(const struct cw_filter_set *set, const struct cw_packet *packet)
+{
+	uint64_t bits = 0, bit;
+
+	for (size_t i = 0; i < set->program_count; i++)
+		bits |= program_bits(&set->programs[i], packet) << set->programs[i].first;
+	for (size_t i = 0; i < set->apart_count; i++) {
+		bit = UINT64_C(1) << (set->apart[i] - set->entries);
+		if (set->options.mode == CW_FILTER_FIRST && bits & (bit - 1))
+			break;
+		if (match_entry(set, set->apart[i], packet))
+			bits |= bit;
+	}
+	return bits;
+}
+
+void cw_filter_set_match_bits(const struct cw_filter_set *set, const struct cw_packet *packets,
+			      size_t count, uint64_t *bits)
+{
+	const struct cw_decision *joint = NULL;
+
+	if (set->program_count == 1 && set->apart_count == 0 &&
+	    set->programs[0].decision.event_bits)
+		joint = &set->programs[0].decision;
+	for (size_t i = 0; i < count && i < PREFETCH_PACKETS; i++)
+		prefetch(&packets[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t found = 0;
+
+		if (i + PREFETCH_PACKETS < count)
+			prefetch(&packets[i + PREFETCH_PACKETS]);
+		if (cw_likely(!(packets[i].flags & CW_PACKET_MALFORMED)))
+			found =
+			    joint ? cw_find_bits(joint, &packets[i]) : match_bits(set, &packets[i]);
+		bits[i] = set->options.mode == CW_FILTER_FIRST ? found & (0 - found) : found;
+	}
+}
+
+bool cw_filter_set_has_bits(const struct cw_filter_set *set)
+{
+	return set->count <= CW_BITS_MAX;
 }
 
 size_t cw_filter_set_size(const struct cw_filter_set *set)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Holds sets of filters against libpcap: whatever the engine, the mode and the budgets, the ids
- * that a set gives are those of the filters for which bpf_filter does not return 0.
+ * (and bits) that a set gives are those of the filters for which bpf_filter does not return 0.
  */
 #ifndef CW_TESTS_RIG_FILTER_DIFFER_H
 #define CW_TESTS_RIG_FILTER_DIFFER_H
@@ -247,8 +247,29 @@ static inline bool differ_check_burst(struct differ *differ, uint32_t set,
 	return result;
 }
 
-/* Whether all sets agree with libpcap on these packets (at most DIFFER_BURST), one by one and
- * together. */
+/* Small sets: the same in bits. Adding a filter appends a place, so places are bits. */
+static inline bool differ_check_bits(struct differ *differ, uint32_t set,
+				     const struct cw_packet *packets, uint32_t count)
+{
+	uint64_t bits[DIFFER_BURST];
+	bool result = true;
+
+	if (!cw_filter_set_has_bits(differ->sets[set]))
+		return true;
+	cw_filter_set_match_bits(differ->sets[set], packets, count, bits);
+	for (uint32_t i = 0; i < count; i++) {
+		size_t found = 0;
+
+		for (; bits[i]; bits[i] &= bits[i] - 1)
+			differ->got[found++] = DIFFER_ID((uint32_t)__builtin_ctzll(bits[i]));
+		result &= differ_compare(differ, set, ", bits", packets, i,
+					 (struct differ_ids){differ->got, found});
+	}
+	return result;
+}
+
+/* Whether all sets agree with libpcap on these packets (at most DIFFER_BURST), one by one, together
+ * and as bits. */
 static inline bool differ_check_packets(struct differ *differ, const struct cw_packet *packets,
 					uint32_t count)
 {
@@ -267,6 +288,7 @@ static inline bool differ_check_packets(struct differ *differ, const struct cw_p
 						 (struct differ_ids){differ->got, found});
 		}
 		result &= differ_check_burst(differ, set, packets, count);
+		result &= differ_check_bits(differ, set, packets, count);
 		differ->checks += (uint64_t)differ->count * count;
 	}
 	return result;

@@ -7,7 +7,7 @@
  * Parts that are taken back (see passes/join.c): a part counts unless an event excludes it or one
  * of its parents.
  */
-#include "core/filter/engine/decision.h"
+#include "core/filter/engine/collect.h"
 
 #define FEW 24u          /* most parts that are sorted in place */
 #define FEW_OF_SMALL 6u  /* the same, for programs with a small bitmap */
@@ -315,4 +315,24 @@ size_t cw_collect(const struct cw_decision *decision, const uint32_t *events, ui
 	for (uint32_t i = 0; i < parts.count; i++)
 		ids[i] = ids_of[parts.at[i]];
 	return parts.count;
+}
+
+/* Not inline, because the events are 8 KB of stack. */
+__attribute__((noinline)) uint64_t cw_walk_bits(const struct cw_decision *decision,
+						const struct cw_packet *packet)
+{
+	uint32_t events[CW_EVENTS_ROOM];
+	uint32_t count = cw_walk(decision, packet->data, packet->caplen, packet->wire_len, events);
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bits |= cw_event_bits(decision, events[i]);
+	return bits;
+}
+
+size_t cw_collect_bits(uint64_t bits, const uint32_t *ids_of, uint32_t filter_count, uint32_t *ids)
+{
+	const uint32_t bitmap[2] = {(uint32_t)bits, (uint32_t)(bits >> 32)};
+
+	return list_bits(bitmap, ids_of, filter_count, ids);
 }

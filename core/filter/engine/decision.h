@@ -53,6 +53,7 @@ uint32_t cw_expr_compute(uint32_t op, uint32_t a, uint32_t b);
 #define CW_EVENTS_ROOM (CW_EVENTS_MAX + 1) /* code may write one more, which does not count */
 #define CW_FORK_DEPTH_MAX 128u             /* nested forks; checked while lowering */
 #define CW_LEAF_LIST_MAX 16u               /* parts of a listed leaf; larger ones are bitmaps */
+#define CW_BITS_MAX 64u                    /* filters whose matches are bits of one word */
 
 enum cw_var_kind {
 	CW_VAR_BYTE, /* at a fixed offset */
@@ -203,6 +204,8 @@ struct cw_decision {
 	/* First match only: the lowest filter that an event finds for certain, by part, then by
 	 * leaf; CW_NONE if all parts of the event can be taken back. NULL: all matches wanted. */
 	uint32_t *bounds;
+	uint64_t
+	    *event_bits; /* cw_decision_add_bits: the filters of an event, as bounds; or NULL */
 	uint32_t step_count, var_count, hash_count, tree_count, word_count, leaf_count, code_count;
 	uint32_t part_count;
 	uint32_t filter_count;
@@ -221,6 +224,19 @@ static inline uint32_t cw_fork_kid(const struct cw_decision *decision, uint32_t 
 	bool is_guard = ref < CW_REF_EMPTY && decision->steps[ref].op == CW_STEP_GUARD;
 
 	return is_guard ? decision->steps[ref].then : ref;
+}
+
+/* Let the program answer in bits rather than events: bit i is filter i. Before cw_jit_build.
+ * Returns 0 or -ENOMEM; does nothing if there are more than CW_BITS_MAX filters, or parts that are
+ * taken back. */
+int cw_decision_add_bits(struct cw_decision *decision);
+
+/* The filters of an event, if the program has event_bits. */
+static inline uint64_t cw_event_bits(const struct cw_decision *decision, uint32_t event)
+{
+	uint32_t place = event & CW_EVENT_MASK;
+
+	return decision->event_bits[event & CW_EVENT_LEAF ? decision->part_count + place : place];
 }
 
 void cw_decision_fini(struct cw_decision *decision);
@@ -246,6 +262,16 @@ static inline uint32_t cw_jit_run(const struct cw_decision *decision, const uint
 	/* Through a copy: ISO C has no cast from an object's pointer to a function's. */
 	memcpy(&run, &decision->jit, sizeof(run));
 	return (uint32_t)(run(data, wire_len, caplen, events) - events);
+}
+
+/* The same for a program with event_bits. */
+static inline uint64_t cw_jit_run_bits(const struct cw_decision *decision, const uint8_t *data,
+				       uint32_t caplen, uint32_t wire_len)
+{
+	uint64_t (*run)(const uint8_t *, uint32_t, uint32_t);
+
+	memcpy(&run, &decision->jit, sizeof(run));
+	return run(data, wire_len, caplen);
 }
 
 /* Compute postfix code into *value; false: it traps. */

@@ -7,10 +7,10 @@
  *	jit_tables.c	hash tables and search trees
  *	jit_x86.c	steps, and the complete program
  *
- *	rdi data   esi wire length   r8 capture length   r9 where the next event goes
+ *	rdi data   esi wire length   r8 capture length   r9 where the next event goes, or bits
  *	eax value of the variable   ecx, edx, r10, r11, xmm0..4 scratch
  *
- * and, if only the first match is wanted,
+ * and, if only the first match is wanted and not as bits,
  *
  *	ebx lowest filter found for certain   r12 first event that no guard has seen
  *
@@ -109,7 +109,21 @@ void cw_jit_wait_for(struct cw_jit *jit, uint32_t ref);
 /* Put a displacement to the code of `ref`. */
 void cw_jit_put_ref(struct cw_jit *jit, uint32_t ref);
 void cw_jit_put_jump_if(struct cw_jit *jit, enum cw_jit_condition condition, uint32_t ref);
+
+/* ---- events: stored at r9, or in a program with event_bits added to the bits in r9 ---- */
+
+/* Put code that adds an event. */
 void cw_jit_put_event(struct cw_jit *jit, uint32_t ref);
+
+/* Put code that adds the event, from eax (CW_NONE) or the code, if dl is 1. */
+void cw_jit_put_event_if(struct cw_jit *jit, uint32_t ref);
+
+/* Put code that adds the event in edx: always, or if the flags say "equal". */
+void cw_jit_put_event_of_edx(struct cw_jit *jit);
+void cw_jit_put_event_of_edx_if_equal(struct cw_jit *jit);
+
+/* The number that tables and rows hold for an event. */
+uint32_t cw_jit_event_ref(const struct cw_jit *jit, uint32_t ref);
 
 /* Put code that goes to `ref` and ends. */
 void cw_jit_put_goto(struct cw_jit *jit, uint32_t ref);

@@ -59,13 +59,6 @@ void cw_jit_put_jump_if(struct cw_jit *jit, enum cw_jit_condition condition, uin
 	cw_jit_put_ref(jit, ref);
 }
 
-void cw_jit_put_event(struct cw_jit *jit, uint32_t ref)
-{
-	PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
-	cw_jit_put_u32(jit, ref);
-	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
-}
-
 void cw_jit_put_goto(struct cw_jit *jit, uint32_t ref)
 {
 	if (ref & CW_REF_EVENT)
@@ -83,6 +76,118 @@ void cw_jit_put_base(struct cw_jit *jit, uint8_t low, uint32_t bias)
 	PUT(jit, 0x4c, 0x8d, (uint8_t)(low << 3 | 5)); /* lea r10/r11, [rip + ] */
 	cw_jit_put_u32(jit, 0u - (jit->code.count + 4) - bias);
 	PUT(jit, 0x49, 0x01, (uint8_t)(0xd0 | low)); /* add r10/r11, rdx */
+}
+
+/* ---- events ---- */
+
+uint32_t cw_jit_event_ref(const struct cw_jit *jit, uint32_t ref)
+{
+	const struct cw_decision *decision = jit->decision;
+
+	if (!decision->event_bits)
+		return ref;
+	if (ref == CW_NONE) /* a free entry of a table; read, but not counted */
+		return CW_REF_EVENT;
+	return CW_REF_EVENT | (ref & CW_EVENT_LEAF ? decision->part_count + (ref & CW_EVENT_MASK)
+						   : ref & CW_EVENT_MASK);
+}
+
+static void put_r11(struct cw_jit *jit, uint64_t value)
+{
+	PUT(jit, 0x49, 0xbb); /* mov r11, value */
+	cw_jit_put(jit, &value, 8);
+}
+
+/* Put r11 = event_bits, and an index of it from an event's number in eax or edx (`low` 0 or 2). */
+static void put_bits_table(struct cw_jit *jit, uint8_t low)
+{
+	PUT(jit, 0x0f, 0xba, (uint8_t)(0xf0 | low), 31); /* btr eax/edx, 31 */
+	put_r11(jit, (uint64_t)(uintptr_t)jit->decision->event_bits);
+}
+
+void cw_jit_put_event(struct cw_jit *jit, uint32_t ref)
+{
+	uint64_t bits;
+
+	if (!jit->decision->event_bits) {
+		PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
+		cw_jit_put_u32(jit, ref);
+		PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
+		return;
+	}
+	bits = cw_event_bits(jit->decision, ref);
+	if (bits <= INT32_MAX) {
+		PUT(jit, 0x49, 0x81, 0xc9); /* or r9, bits */
+		cw_jit_put_u32(jit, (uint32_t)bits);
+		return;
+	}
+	put_r11(jit, bits);
+	PUT(jit, 0x4d, 0x09, 0xd9); /* or r9, r11 */
+}
+
+/* Put r9 |= the event's bits if edx is 1, and not if it is 0. */
+static void put_bits_if(struct cw_jit *jit, uint32_t ref)
+{
+	uint64_t bits = ref == CW_NONE ? 0 : cw_event_bits(jit->decision, ref);
+
+	if (bits && !(bits & (bits - 1))) {
+		PUT(jit, 0x48, 0xc1, 0xe2, (uint8_t)__builtin_ctzll(bits)); /* shl rdx, */
+	} else {
+		PUT(jit, 0x48, 0xf7, 0xda); /* neg rdx */
+		if (ref == CW_NONE) {
+			put_bits_table(jit, 0);
+			PUT(jit, 0x49, 0x23, 0x14, 0xc3); /* and rdx, [r11 + rax * 8] */
+		} else {
+			put_r11(jit, bits);
+			PUT(jit, 0x4c, 0x21, 0xda); /* and rdx, r11 */
+		}
+	}
+	PUT(jit, 0x49, 0x09, 0xd1); /* or r9, rdx */
+}
+
+void cw_jit_put_event_if(struct cw_jit *jit, uint32_t ref)
+{
+	PUT(jit, 0x0f, 0xb6, 0xd2); /* movzx edx, dl */
+	if (jit->decision->event_bits) {
+		put_bits_if(jit, ref);
+		return;
+	}
+	if (ref == CW_NONE) {
+		PUT(jit, 0x41, 0x89, 0x01); /* mov [r9], eax */
+	} else {
+		PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
+		cw_jit_put_u32(jit, ref);
+	}
+	PUT(jit, 0x4d, 0x8d, 0x0c, 0x91); /* lea r9, [r9 + rdx * 4] */
+}
+
+void cw_jit_put_event_of_edx(struct cw_jit *jit)
+{
+	if (jit->decision->event_bits) {
+		put_bits_table(jit, 2);
+		PUT(jit, 0x4d, 0x0b, 0x0c, 0xd3); /* or r9, [r11 + rdx * 8] */
+		return;
+	}
+	PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
+	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
+}
+
+/* The event is always looked at and only counted if equal, which avoids a branch that goes both
+ * ways. */
+void cw_jit_put_event_of_edx_if_equal(struct cw_jit *jit)
+{
+	if (jit->decision->event_bits) {
+		PUT(jit, 0x0f, 0x94, 0xc1); /* sete cl */
+		PUT(jit, 0x0f, 0xb6, 0xc9); /* movzx ecx, cl */
+		PUT(jit, 0x48, 0xf7, 0xd9); /* neg rcx */
+		put_bits_table(jit, 2);
+		PUT(jit, 0x49, 0x23, 0x0c, 0xd3); /* and rcx, [r11 + rdx * 8] */
+		PUT(jit, 0x49, 0x09, 0xc9);       /* or r9, rcx */
+		return;
+	}
+	PUT(jit, 0x4d, 0x8d, 0x59, 0x04); /* lea r11, [r9 + 4] */
+	PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
+	PUT(jit, 0x4d, 0x0f, 0x44, 0xcb); /* cmove r9, r11 */
 }
 
 /* ---- variables ---- */

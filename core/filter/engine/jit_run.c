@@ -293,19 +293,6 @@ static void put_need_behind(struct cw_jit *jit, const struct need *need)
 	PUT(jit, 0x41, 0x39, 0xc0); /* cmp r8d, eax */
 }
 
-/* Put code that adds the event, from eax or the code, if dl is 1. */
-static void put_counted_event(struct cw_jit *jit, uint32_t ref)
-{
-	PUT(jit, 0x0f, 0xb6, 0xd2); /* movzx edx, dl */
-	if (ref == CW_NONE) {
-		PUT(jit, 0x41, 0x89, 0x01); /* mov [r9], eax */
-	} else {
-		PUT(jit, 0x41, 0xc7, 0x01); /* mov dword [r9], event */
-		cw_jit_put_u32(jit, ref);
-	}
-	PUT(jit, 0x4d, 0x8d, 0x0c, 0x91); /* lea r9, [r9 + rdx * 4] */
-}
-
 uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 {
 	uint32_t event = added_event(jit, run->yes, run->no), first = run->tests[0].step;
@@ -323,7 +310,7 @@ uint32_t cw_jit_put_run(struct cw_jit *jit, const struct cw_jit_run *run)
 	if (event == CW_NONE)
 		cw_jit_put_jump_if(jit, IF_NOT_EQUAL, run->yes);
 	else
-		put_counted_event(jit, event);
+		cw_jit_put_event_if(jit, event);
 	return run->no;
 }
 
@@ -389,7 +376,7 @@ bool cw_jit_row_table(struct cw_jit *jit, const struct cw_step *step, uint32_t *
 /* Put the tests of a row one by one, for packets that may be too short; run only if r11b is 1. */
 static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool is_certain)
 {
-	uint32_t row = 1, i;
+	uint32_t row = 1, i, at;
 
 	if (!is_certain) {
 		PUT(jit, 0x45, 0x84, 0xdb); /* test r11b, r11b */
@@ -411,11 +398,13 @@ static void put_row_alone(struct cw_jit *jit, const struct cw_jit_run *run, bool
 			continue;
 		}
 		/* jcc over the event, which is emitted only for the answer that leads to yes */
-		PUT(jit, (uint8_t)((condition - 0x10) ^ (is_last == test->next_if)), 11);
-		PUT(jit, 0x41, 0x8b, 0x12);       /* mov edx, [r10] */
-		PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
-		PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
+		PUT(jit, (uint8_t)((condition - 0x10) ^ (is_last == test->next_if)), 0);
+		at = jit->code.count;
+		PUT(jit, 0x41, 0x8b, 0x12); /* mov edx, [r10] */
+		cw_jit_put_event_of_edx(jit);
 		PUT(jit, 0xc3);
+		if (!jit->failure)
+			jit->code.at[at - 1] = (uint8_t)(jit->code.count - at);
 	}
 	PUT(jit, 0xc3);
 }
@@ -455,7 +444,7 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 	if (!is_certain)
 		PUT(jit, 0x44, 0x20, 0xda); /* and dl, r11b */
 	PUT(jit, 0x41, 0x8b, 0x02);         /* mov eax, [r10] */
-	put_counted_event(jit, CW_NONE);
+	cw_jit_put_event_if(jit, CW_NONE);
 	PUT(jit, 0xc3);
 	land(jit, jump);
 	if (need.bytes_behind)
@@ -466,7 +455,7 @@ void cw_jit_put_row_run(struct cw_jit *jit, const struct cw_step *step, bool is_
 /* Put a row: the event, then the constants in the order of the tests. */
 static void put_row(struct cw_jit *jit, const struct cw_jit_run *run)
 {
-	cw_jit_put_u32(jit, run->yes);
+	cw_jit_put_u32(jit, cw_jit_event_ref(jit, run->yes));
 	for (uint32_t i = 0; i < run->count; i++) {
 		const struct cw_step *step = &jit->decision->steps[run->tests[i].step];
 

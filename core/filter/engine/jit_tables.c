@@ -12,18 +12,7 @@ static void put_dispatch(struct cw_jit *jit)
 	PUT(jit, 0x78, 0x0e); /* js 1f */
 	cw_jit_put_base(jit, 3, 0);
 	PUT(jit, 0x3e, 0x41, 0xff, 0xe3); /* notrack jmp r11: a target has no endbr64 */
-	PUT(jit, 0x41, 0x89, 0x11);       /* 1: mov [r9], edx */
-	PUT(jit, 0x49, 0x83, 0xc1, 0x04); /* add r9, 4 */
-	PUT(jit, 0xc3);
-}
-
-/* Put code that emits the event in edx if keys are equal. The event is always written and only
- * counted if equal, which avoids a branch that goes both ways. */
-static void put_emit_if_equal(struct cw_jit *jit)
-{
-	PUT(jit, 0x4d, 0x8d, 0x59, 0x04); /* lea r11, [r9 + 4] */
-	PUT(jit, 0x41, 0x89, 0x11);       /* mov [r9], edx */
-	PUT(jit, 0x4d, 0x0f, 0x44, 0xcb); /* cmove r9, r11 */
+	cw_jit_put_event_of_edx(jit);     /* 1: */
 	PUT(jit, 0xc3);
 }
 
@@ -133,7 +122,8 @@ void cw_jit_put_hash(struct cw_jit *jit, const struct cw_step *step)
 	PUT(jit, 0x41, 0x39, 0x04, 0xd2);                            /* cmp [r10 + rdx * 8], eax */
 	PUT(jit, 0x41, 0x8b, 0x54, 0xd2, 0x04); /* mov edx, [r10 + rdx * 8 + 4] */
 	if (step->n & CW_HASH_EMITS) {
-		put_emit_if_equal(jit);
+		cw_jit_put_event_of_edx_if_equal(jit);
+		PUT(jit, 0xc3);
 		return;
 	}
 	if (has_rows) {

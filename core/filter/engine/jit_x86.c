@@ -60,6 +60,15 @@ static void put_look(struct cw_jit *jit)
 /* Put code that leaves the fork if a filter not above the guard's is found. */
 static void put_guard(struct cw_jit *jit, const struct cw_step *guard)
 {
+	if (jit->decision->event_bits) {
+		uint64_t bits = guard->k < 63 ? (UINT64_C(2) << guard->k) - 1 : UINT64_MAX;
+
+		PUT(jit, 0x49, 0xbb); /* mov r11, bits; test r9, r11 */
+		cw_jit_put(jit, &bits, sizeof(bits));
+		PUT(jit, 0x4d, 0x85, 0xd9);
+		cw_jit_put_jump_if(jit, IF_NOT_EQUAL, CW_REF_EMPTY);
+		return;
+	}
 	PUT(jit, 0x4d, 0x39, 0xcc); /* cmp r12, r9 */
 	PUT(jit, 0x74, 0x05, 0xe8); /* je over: call look */
 	cw_jit_put_u32(jit, jit->look_offset - (jit->code.count + 4));
@@ -199,7 +208,7 @@ static int install(struct cw_jit *jit)
 
 static uint32_t table_ref(struct cw_jit *jit, uint32_t ref)
 {
-	return ref & CW_REF_EVENT ? ref : offset_of(jit, ref);
+	return ref & CW_REF_EVENT ? cw_jit_event_ref(jit, ref) : offset_of(jit, ref);
 }
 
 /* Turn refs in a hash table into offsets, once, though several steps may share the table. */
@@ -214,10 +223,7 @@ static void turn_hash(struct cw_jit *jit, const struct cw_step *step)
 	for (uint32_t i = 0; i < size; i++) {
 		uint32_t row = cw_jit_row_ref(jit, step->k, table[i].to);
 
-		if (row != CW_NONE)
-			table[i].to = row;
-		else if (table[i].to != CW_NONE)
-			table[i].to = table_ref(jit, table[i].to);
+		table[i].to = row != CW_NONE ? row : table_ref(jit, table[i].to);
 	}
 }
 
@@ -273,13 +279,19 @@ static int start(struct cw_jit *jit)
 static void write_code(struct cw_jit *jit)
 {
 	static const uint8_t zeros[4 * CW_JIT_ROW_WORDS_MAX];
-	bool is_first = jit->decision->bounds != NULL;
+	bool has_bits = jit->decision->event_bits != NULL;
+	bool is_first = jit->decision->bounds != NULL && !has_bits;
 
-	/* The entry at 0: endbr64; mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret */
+	/* The entry at 0: endbr64; mov r8d, edx; mov r9, rcx; call root; mov rax, r9; ret
+	 * With bits, xor r9d, r9d. */
 	PUT(jit, 0xf3, 0x0f, 0x1e, 0xfa);
 	if (is_first) /* push rbx; push r12; mov ebx, CW_NONE; mov r12, rcx */
 		PUT(jit, 0x53, 0x41, 0x54, 0xbb, 0xff, 0xff, 0xff, 0xff, 0x49, 0x89, 0xcc);
-	PUT(jit, 0x41, 0x89, 0xd0, 0x49, 0x89, 0xc9, 0xe8);
+	PUT(jit, 0x41, 0x89, 0xd0);
+	if (has_bits)
+		PUT(jit, 0x45, 0x31, 0xc9, 0xe8);
+	else
+		PUT(jit, 0x49, 0x89, 0xc9, 0xe8);
 	cw_jit_put_ref(jit, jit->decision->root);
 	PUT(jit, 0x4c, 0x89, 0xc8);
 	if (is_first)

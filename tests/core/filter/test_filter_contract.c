@@ -100,14 +100,71 @@ static void burst_stops_where_ids_might_not_fit(void **state)
 	cw_filter_set_free(set);
 }
 
+/* A set of `count` filters, bit i of which matches packets of more than i bytes. */
+static struct cw_filter_set *set_of_lengths(enum cw_filter_mode mode, enum cw_filter_engine engine,
+					    uint32_t count)
+{
+	struct cw_filter_set *set = new_set(mode, engine);
+	char expression[32];
+
+	for (uint32_t i = count; i-- > 0;) { /* ids ascend with the bits, and have gaps */
+		snprintf(expression, sizeof(expression), "len > %u", i);
+		assert_int_equal(cw_filter_set_add(set, 5 + 7 * i, expression, NULL), 0);
+	}
+	assert_int_equal(cw_filter_set_build(set, NULL), 0);
+	return set;
+}
+
+static void bits_are_in_the_order_of_ids(void **state)
+{
+	static const uint8_t data[64];
+	struct cw_packet packets[66];
+	uint64_t bits[66], expected;
+
+	(void)state;
+	for (uint32_t i = 0; i < 65; i++)
+		packets[i] = (struct cw_packet){.data = data, .caplen = 1, .wire_len = i};
+	packets[65] = packets[64];
+	packets[65].flags = CW_PACKET_MALFORMED;
+	for (int engine = CW_ENGINE_AUTO; engine <= CW_ENGINE_LIBPCAP; engine++) {
+		for (int mode = CW_FILTER_ALL; mode <= CW_FILTER_FIRST; mode++) {
+			struct cw_filter_set *set = set_of_lengths(
+			    (enum cw_filter_mode)mode, (enum cw_filter_engine)engine, 64);
+
+			assert_true(cw_filter_set_has_bits(set));
+			cw_filter_set_match_bits(set, packets, 66, bits);
+			for (uint32_t i = 0; i < 65; i++) {
+				expected = i == 64 ? UINT64_MAX : (UINT64_C(1) << i) - 1;
+				assert_int_equal(bits[i],
+						 mode == CW_FILTER_FIRST ? i > 0 : expected);
+			}
+			assert_int_equal(bits[65], 0);
+			cw_filter_set_free(set);
+		}
+	}
+}
+
+static void more_than_64_filters_have_no_bits(void **state)
+{
+	struct cw_filter_set *set = set_of_lengths(CW_FILTER_ALL, CW_ENGINE_AUTO, 65);
+
+	(void)state;
+	assert_false(cw_filter_set_has_bits(set));
+	cw_filter_set_free(set);
+}
+
 static void empty_set_matches_nothing(void **state)
 {
 	struct cw_filter_set *set = new_set(CW_FILTER_FIRST, CW_ENGINE_AUTO);
 	struct cw_packet packet = {.data = (const uint8_t *)"x", .caplen = 1, .wire_len = 1};
 	uint32_t ends[1] = {9};
+	uint64_t bits = 9;
 
 	(void)state;
 	assert_int_equal(cw_filter_set_build(set, NULL), 0);
+	assert_true(cw_filter_set_has_bits(set));
+	cw_filter_set_match_bits(set, &packet, 1, &bits);
+	assert_int_equal(bits, 0);
 	assert_int_equal(cw_filter_set_match(set, &packet, NULL), 0);
 	assert_int_equal(cw_filter_set_match_burst(set, &packet, 1, NULL, 0, ends), 1);
 	assert_int_equal(ends[0], 0);
@@ -121,6 +178,8 @@ int main(void)
 	    cmocka_unit_test(first_match_is_the_lowest_id),
 	    cmocka_unit_test(set_refuses_what_it_cannot_take),
 	    cmocka_unit_test(burst_stops_where_ids_might_not_fit),
+	    cmocka_unit_test(bits_are_in_the_order_of_ids),
+	    cmocka_unit_test(more_than_64_filters_have_no_bits),
 	    cmocka_unit_test(empty_set_matches_nothing),
 	};
 
