@@ -3,14 +3,24 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "pipeline/output/chunk.h"
 #include "tests/rig/scale.h"
+
+/* ThreadSanitizer holds a lock while it exchanges, so a signal handler cannot exchange then. */
+#ifdef CW_SANITIZED
+#define CAN_INTERFERE false
+#else
+#define CAN_INTERFERE true
+#endif
 
 static void a_chunk_is_complete_once_sealed_and_copied_in_either_order(void **state)
 {
@@ -86,6 +96,55 @@ static void claimed_chunks_are_not_lent(void **state)
 	cw_chunk_give_back_any(&pool, lent);
 	assert_int_equal(cw_chunk_free_count(&pool), 3);
 	cw_chunk_pool_fini(&pool);
+}
+
+/* ---- a chunk that leaves and comes back while another thread takes it ---- */
+
+static struct cw_chunk_pool *halted_pool; /* its free list begins a page that is not writable */
+static struct cw_chunk *halted_lent;      /* lent when the list is about to change */
+
+/* At the first change of the free list: takes two chunks and gives the first one back. */
+static void interfere(int number)
+{
+	struct cw_chunk *first;
+
+	(void)number;
+	mprotect(&halted_pool->free_list, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+	first = cw_chunk_lend_any(halted_pool);
+	halted_lent = cw_chunk_lend_any(halted_pool);
+	cw_chunk_return_any(halted_pool, first);
+}
+
+static void a_chunk_that_comes_back_meanwhile_is_not_taken_for_one_that_never_left(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *memory =
+	    mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sigaction action = {.sa_handler = interfere}, before;
+	struct cw_chunk *lent[3];
+
+	(void)state;
+	if (!CAN_INTERFERE) {
+		print_message("skipped: a sanitizer may hold a lock where the test interferes\n");
+		skip();
+	}
+	assert_true(memory != MAP_FAILED);
+	halted_pool = (void *)(memory + page - offsetof(struct cw_chunk_pool, free_list));
+	assert_int_equal(cw_chunk_pool_init(halted_pool, (size_t)8 * 512, 512), 0);
+	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+	assert_int_equal(mprotect(memory + page, page, PROT_READ), 0);
+	lent[0] = cw_chunk_lend_any(halted_pool);
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+	assert_non_null(halted_lent);
+	for (int index = 1; index < 3; index++)
+		lent[index] = cw_chunk_lend_any(halted_pool);
+	for (int index = 0; index < 3; index++) {
+		assert_non_null(lent[index]);
+		assert_ptr_not_equal(lent[index], halted_lent);
+	}
+	assert_null(cw_chunk_lend_any(halted_pool));
+	cw_chunk_pool_fini(halted_pool);
+	munmap(memory, 2 * page);
 }
 
 /* ---- several threads ---- */
@@ -259,6 +318,8 @@ int main(void)
 	    cmocka_unit_test(a_chunk_is_complete_once_sealed_and_copied_in_either_order),
 	    cmocka_unit_test(no_more_chunks_are_lent_than_are_free),
 	    cmocka_unit_test(claimed_chunks_are_not_lent),
+	    cmocka_unit_test(
+		a_chunk_that_comes_back_meanwhile_is_not_taken_for_one_that_never_left),
 	    cmocka_unit_test(each_chunk_has_one_holder_though_threads_take_and_give_back),
 	};
 
