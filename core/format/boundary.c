@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/format/boundary.h"
 
-#include "core/format/header.h"
+#include "core/format/plain.h"
 
 #define YEAR_S (INT64_C(366) * 86400)
 #define DAY_S INT64_C(86400)
@@ -31,19 +31,6 @@ static bool are_near(uint32_t a, uint32_t b, int64_t distance)
 	return between <= distance && between >= -distance;
 }
 
-static void load_lengths(const struct cw_layout *layout, const uint8_t *record, uint32_t *caplen,
-			 uint32_t *len)
-{
-	uint32_t first = cw_load_u32(record + 8, layout->is_swapped);
-	uint32_t second = cw_load_u32(record + 12, layout->is_swapped);
-	bool is_turned =
-	    layout->has_swapped_lengths == CW_LENGTHS_SWAPPED ||
-	    (layout->has_swapped_lengths == CW_LENGTHS_MAYBE_SWAPPED && first > second);
-
-	*caplen = is_turned ? second : first;
-	*len = is_turned ? first : second;
-}
-
 static bool is_time_plausible(const struct chain *chain, uint32_t seconds)
 {
 	const struct cw_boundary *boundary = chain->boundary;
@@ -65,7 +52,7 @@ static size_t pcap_bytes(struct chain *chain)
 	bool is_lenient = chain->is_own && chain->boundary->is_lenient;
 	uint32_t caplen, len, len_max = layout->caplen_max;
 
-	load_lengths(layout, record, &caplen, &len);
+	cw_plain_lengths(record, cw_plain_kind(layout), &caplen, &len);
 	if (caplen > layout->caplen_max)
 		return 0;
 	if (!caplen && (!chain->count || !seconds || !len))
@@ -111,7 +98,7 @@ static size_t claimed_bytes(struct chain *chain)
 	} else if (type == CW_PCAPNG_IDB) {
 		least = CW_PCAPNG_IDB_BYTES;
 	}
-	length = cw_load_u32(block + 4, chain->is_swapped);
+	length = cw_load_once_u32(block + 4, chain->is_swapped);
 	return length < least || length % 4 || length > CW_PCAPNG_BLOCK_BYTES_MAX ? 0 : length;
 }
 

@@ -116,7 +116,7 @@ static size_t pcap_record_bytes(const struct cw_layout *layout, const uint8_t *a
 {
 	uint32_t len;
 
-	cw_plain_lengths(at, layout->is_swapped, layout->has_swapped_lengths, claimed, &len);
+	cw_plain_lengths(at, cw_plain_kind(layout), claimed, &len);
 	return cw_plain_is_caplen_odd(*claimed, layout->caplen_max)
 		   ? 0
 		   : layout->record_header_bytes + (size_t)*claimed;
@@ -310,11 +310,50 @@ judge_record(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *sho
 
 	if (cw_pcap_is_header(&rest))
 		return 0;
-	cw_plain_lengths(rest.data, layout->is_swapped, layout->has_swapped_lengths, &caplen, &len);
+	cw_plain_lengths(rest.data, cw_plain_kind(layout), &caplen, &len);
 	if (!cw_plain_is_caplen_odd(caplen, layout->caplen_max) &&
 	    !(file->resync.is_on && caplen > len))
 		return layout->record_header_bytes + (size_t)caplen;
 	return odd_record_bytes(file, &rest, caplen, &needed);
+}
+
+/* Complete records from the start of `shown`. */
+struct walked {
+	size_t bytes;
+	size_t last; /* offset of the last record */
+	uint32_t count;
+};
+
+static inline __attribute__((always_inline)) struct walked
+walk_records(const struct cw_pcapfile *file, const struct cw_pcapfile_shown *shown,
+	     const struct cw_pcapfile_limits *limits, const struct cw_plain_kind kind)
+{
+	const uint8_t *data = shown->data, *ahead = data;
+	const size_t bytes = shown->bytes, bytes_max = limits->bytes_max;
+	const uint32_t records_max = limits->records_max, caplen_max = file->layout.caplen_max;
+	const bool is_checked = file->resync.is_on;
+	struct walked walked = {0};
+	size_t at = 0, record_bytes;
+	uint32_t caplen, len;
+
+	while (walked.count < records_max && bytes - at >= kind.header_bytes) {
+		cw_plain_lengths(data + at, kind, &caplen, &len);
+		record_bytes = kind.header_bytes + caplen;
+		if (cw_unlikely(
+			!cw_plain_is_record(data + at, caplen, len, caplen_max, is_checked))) {
+			record_bytes = judge_record(file, shown, at);
+			if (!record_bytes)
+				break;
+		}
+		if (record_bytes > bytes - at || (walked.count && at + record_bytes > bytes_max))
+			break;
+		ahead = cw_prefetch_ahead(ahead, data + at);
+		walked.last = at;
+		at += record_bytes;
+		walked.count++;
+	}
+	walked.bytes = at;
+	return walked;
 }
 
 /* Walks complete pcap records. The bytes after them are left to the next call. */
@@ -322,40 +361,21 @@ static int scan_pcap(struct cw_pcapfile *file, const struct cw_pcapfile_shown *s
 		     const struct cw_pcapfile_limits *limits, struct cw_pcapfile_step *step,
 		     struct cw_error *error)
 {
-	const struct cw_layout layout = file->layout;
-	const uint8_t *data = shown->data, *ahead = data;
-	const size_t bytes = shown->bytes, bytes_max = limits->bytes_max;
-	const uint32_t records_max = limits->records_max;
-	const bool is_checked = file->resync.is_on;
-	size_t at = 0, last = 0, record_bytes;
-	uint32_t count = 0, caplen, len;
+	const struct cw_layout *layout = &file->layout;
+	struct walked walked;
 
-	if (file->zero_bytes && records_max)
+	if (file->zero_bytes && limits->records_max)
 		return take_zeros(file, shown, limits, step, error);
-	while (count < records_max && bytes - at >= layout.record_header_bytes) {
-		cw_plain_lengths(data + at, layout.is_swapped, layout.has_swapped_lengths, &caplen,
-				 &len);
-		record_bytes = layout.record_header_bytes + (size_t)caplen;
-		if (cw_unlikely(!cw_plain_is_record(data + at, caplen, len, layout.caplen_max,
-						    is_checked))) {
-			record_bytes = judge_record(file, shown, at);
-			if (!record_bytes)
-				break;
-		}
-		if (record_bytes > bytes - at || (count && at + record_bytes > bytes_max))
-			break;
-		ahead = cw_prefetch_ahead(ahead, data + at);
-		last = at;
-		at += record_bytes;
-		count++;
-	}
-	if (!count && records_max)
+	walked = cw_plain_is_usual(layout)
+		     ? walk_records(file, shown, limits, CW_PLAIN_USUAL)
+		     : walk_records(file, shown, limits, cw_plain_kind(layout));
+	if (!walked.count && limits->records_max)
 		return scan_no_record(file, shown, limits, step, error);
-	if (count)
-		note_times(&file->resync, cw_load_u32(data, layout.is_swapped),
-			   cw_load_u32(data + last, layout.is_swapped));
-	step->span.bytes = at;
-	step->span.record_count = count;
+	if (walked.count)
+		note_times(&file->resync, cw_load_u32(shown->data, layout->is_swapped),
+			   cw_load_u32(shown->data + walked.last, layout->is_swapped));
+	step->span.bytes = walked.bytes;
+	step->span.record_count = walked.count;
 	return CW_PCAPFILE_SPAN;
 }
 

@@ -10,8 +10,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "core/format/header.h"
 #include "core/format/options.h"
+#include "core/format/plain.h"
 
 #define SHB_OPTIONS 24 /* offset */
 #define BLOCK_HEADER_BYTES 8
@@ -59,7 +59,7 @@ int cw_pcapng_check(const struct cw_pcapfile *file, const struct cw_pcapfile_sho
 					    " has no byte-order magic",
 					    offset);
 	}
-	length = cw_load_u32(data + 4, is_swapped);
+	length = cw_load_once_u32(data + 4, is_swapped);
 	if (cw_unlikely(!cw_pcapng_is_length(length)))
 		return refuse_length(length, offset, error);
 	if (length > shown->bytes)

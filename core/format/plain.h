@@ -5,25 +5,68 @@
  * at the others. Both walks use these functions, so that they cannot differ.
  *
  * Another program may change a mapped file: each length is loaded once, and the caller uses the
- * value that was judged.
+ * value that was checked.
  */
 #ifndef CW_CORE_FORMAT_PLAIN_H
 #define CW_CORE_FORMAT_PLAIN_H
 
 #include "core/format/header.h"
 
-/* Loads the two lengths of the pcap record at `at`. `mode`: enum cw_swapped_lengths. */
-static inline void cw_plain_lengths(const uint8_t *at, int is_swapped, uint32_t mode,
+/*
+ * Load a length once. The compiler may load the source of a variable again for its second use: gcc
+ * 12 compared one load of a capture length with the bytes left, and stored another one.
+ */
+static inline uint32_t cw_load_once_u32(const uint8_t *from, int is_swapped)
+{
+	uint32_t value = cw_load_u32(from, 0);
+
+	__asm__("" : "+r"(value)); /* hides where the value comes from */
+	return is_swapped ? __builtin_bswap32(value) : value;
+}
+
+static inline uint64_t cw_load_once_u64(const uint8_t *from, int is_swapped)
+{
+	uint64_t value = cw_load_u64(from, 0);
+
+	__asm__("" : "+r"(value));
+	return is_swapped ? __builtin_bswap64(value) : value;
+}
+
+/* The variant of a pcap file: loops are compiled twice, for the usual one with constants. */
+struct cw_plain_kind {
+	int is_swapped;
+	uint32_t lengths; /* enum cw_swapped_lengths */
+	size_t header_bytes;
+};
+
+#define CW_PLAIN_USUAL ((struct cw_plain_kind){0, CW_LENGTHS_IN_ORDER, 16})
+
+static inline struct cw_plain_kind cw_plain_kind(const struct cw_layout *layout)
+{
+	return (struct cw_plain_kind){layout->is_swapped, layout->has_swapped_lengths,
+				      layout->record_header_bytes};
+}
+
+static inline bool cw_plain_is_usual(const struct cw_layout *layout)
+{
+	return cw_likely(!layout->is_swapped && layout->record_header_bytes == 16 &&
+			 layout->has_swapped_lengths == CW_LENGTHS_IN_ORDER);
+}
+
+/* Loads the two lengths of the pcap record at `at`. */
+static inline void cw_plain_lengths(const uint8_t *at, const struct cw_plain_kind kind,
 				    uint32_t *caplen, uint32_t *len)
 {
-	const uint32_t first = cw_load_u32(at + 8, is_swapped);
-	const uint32_t second = cw_load_u32(at + 12, is_swapped);
+	const bool is_first_low = kind.is_swapped == (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+	const uint64_t both = cw_load_once_u64(at + 8, kind.is_swapped);
+	const uint32_t first = (uint32_t)(is_first_low ? both : both >> 32);
+	const uint32_t second = (uint32_t)(is_first_low ? both >> 32 : both);
 
 	*caplen = first;
 	*len = second;
-	if (cw_likely(mode == CW_LENGTHS_IN_ORDER))
+	if (cw_likely(kind.lengths == CW_LENGTHS_IN_ORDER))
 		return;
-	if (mode == CW_LENGTHS_MAYBE_SWAPPED && first <= second)
+	if (kind.lengths == CW_LENGTHS_MAYBE_SWAPPED && first <= second)
 		return;
 	*caplen = second;
 	*len = first;
@@ -56,7 +99,7 @@ static inline size_t cw_plain_block(const uint8_t *at, size_t left, int is_swapp
 	if (cw_unlikely(left < CW_PCAPNG_BLOCK_BYTES_MIN))
 		return 0;
 	*type = cw_load_u32(at, is_swapped);
-	length = cw_load_u32(at + 4, is_swapped);
+	length = cw_load_once_u32(at + 4, is_swapped);
 	if (cw_unlikely(!cw_pcapng_is_packet(*type) || !cw_pcapng_is_length(length) ||
 			length > left))
 		return 0;

@@ -19,21 +19,18 @@ struct walk {
 	uint32_t last_s; /* pcap: seconds of the last record */
 };
 
-/* The variants of pcap files, and of walks. */
-struct kind {
-	int is_swapped;
-	uint32_t lengths; /* enum cw_swapped_lengths */
-	size_t header_bytes;
-	bool is_plain; /* stop at records that are not plain; else only at the end of the bytes */
-};
-
-/* Inlined for each kind, so that the usual ones run on constants. Returns the packets. */
+/*
+ * Returns the packets. `is_plain`: stops at a record that is not plain; else only at one that
+ * leaves the bytes. Inlined for each kind of file and of walk, so that the usual ones run on
+ * constants.
+ */
 static inline __attribute__((always_inline)) size_t
-decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity, const struct kind kind)
+decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity,
+	    const struct cw_plain_kind kind, const bool is_plain)
 {
 	const struct cw_layout *layout = walk->layout;
 	const size_t header_bytes = kind.header_bytes;
-	const size_t edge = kind.is_plain ? walk->edge : header_bytes - 1;
+	const size_t edge = is_plain ? walk->edge : header_bytes - 1;
 	const uint32_t unit_ns = layout->ts_unit_ns;
 	const uint32_t units_per_s = unit_ns == 1 ? 1000000000 : 1000000;
 	const uint32_t caplen_cut = layout->caplen_cut, caplen_max = layout->caplen_max;
@@ -50,10 +47,10 @@ decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity, const
 		struct cw_packet *packet = &packets[count];
 		uint32_t caplen, len;
 
-		cw_plain_lengths(at, kind.is_swapped, kind.lengths, &caplen, &len);
+		cw_plain_lengths(at, kind, &caplen, &len);
 		if (cw_unlikely(caplen > left - header_bytes))
 			break;
-		if (kind.is_plain &&
+		if (is_plain &&
 		    cw_unlikely(!cw_plain_is_record(at, caplen, len, caplen_max, is_checked)))
 			break;
 		ahead = cw_prefetch_ahead(ahead, at);
@@ -108,12 +105,12 @@ static void decode_epb(const struct cw_layout *layout, const uint8_t *block, siz
 		return;
 	}
 	if (cw_likely(type == CW_PCAPNG_EPB))
-		iface = cw_load_u32(block + 8, swap);
+		iface = cw_load_once_u32(block + 8, swap);
 	else
 		iface = cw_load_u16(block + 8, swap);
 	units = (uint64_t)cw_load_u32(block + 12, swap) << 32 | cw_load_u32(block + 16, swap);
 	room = block_bytes - CW_PCAPNG_EPB_BLOCK_BYTES;
-	packet->caplen = cw_load_u32(block + 20, swap);
+	packet->caplen = cw_load_once_u32(block + 20, swap);
 	packet->wire_len = cw_load_u32(block + 24, swap);
 	packet->data = block + 28;
 	packet->flags = swap ? CW_PACKET_SWAPPED : 0;
@@ -146,7 +143,7 @@ static void decode_spb(const struct cw_layout *layout, const uint8_t *block, siz
 		return;
 	}
 	room = block_bytes - CW_PCAPNG_SPB_BLOCK_BYTES;
-	packet->wire_len = cw_load_u32(block + 8, layout->is_swapped);
+	packet->wire_len = cw_load_once_u32(block + 8, layout->is_swapped);
 	packet->caplen = packet->wire_len;
 	if (layout->iface_count) {
 		iface = cw_ifaces_at(layout->ifaces, layout->iface_base);
@@ -184,7 +181,7 @@ decode_pcapng(struct walk *walk, struct cw_packet *packets, size_t capacity, con
 				break;
 		} else {
 			type = cw_load_u32(at, layout->is_swapped);
-			block_bytes = cw_load_u32(at + 4, layout->is_swapped);
+			block_bytes = cw_load_once_u32(at + 4, layout->is_swapped);
 			if (cw_unlikely(block_bytes > left ||
 					block_bytes < CW_PCAPNG_BLOCK_BYTES_MIN))
 				break;
@@ -211,16 +208,12 @@ static inline __attribute__((always_inline)) size_t
 decode(struct walk *walk, struct cw_packet *packets, size_t capacity, const bool is_plain)
 {
 	const struct cw_layout *layout = walk->layout;
-	const struct kind usual = {0, CW_LENGTHS_IN_ORDER, 16, is_plain};
-	const struct kind kind = {layout->is_swapped, layout->has_swapped_lengths,
-				  layout->record_header_bytes, is_plain};
 
 	if (layout->is_pcapng)
 		return decode_pcapng(walk, packets, capacity, is_plain);
-	if (cw_likely(kind.is_swapped == usual.is_swapped && kind.lengths == usual.lengths &&
-		      kind.header_bytes == usual.header_bytes))
-		return decode_pcap(walk, packets, capacity, usual);
-	return decode_pcap(walk, packets, capacity, kind);
+	if (cw_plain_is_usual(layout))
+		return decode_pcap(walk, packets, capacity, CW_PLAIN_USUAL, is_plain);
+	return decode_pcap(walk, packets, capacity, cw_plain_kind(layout), is_plain);
 }
 
 /* Returns the least bytes of a record. */
