@@ -208,6 +208,13 @@ uint32_t cw_chunk_lent_count(const struct cw_chunk_pool *pool)
 	return (uint32_t)(atomic_load(&pool->counts) / ONE_LENT);
 }
 
+uint32_t cw_chunk_held_count(const struct cw_chunk_pool *pool)
+{
+	uint64_t counts = atomic_load(&pool->counts);
+
+	return pool->chunk_count - (uint32_t)counts - (uint32_t)(counts / ONE_LENT);
+}
+
 static bool subtract_pending(struct cw_chunk *chunk, int64_t amount)
 {
 	/* [CHUNK-1] release: the bytes copied here; acquire: those of other threads. */

@@ -131,9 +131,12 @@ void cw_chunk_return_any(struct cw_chunk_pool *pool, struct cw_chunk *chunk);
 /* The turn only: a lent chunk becomes one that the turn took. */
 void cw_chunk_adopt(struct cw_chunk_pool *pool);
 
-/* Any thread, for a number to show. */
+/* Any thread, for a number to show or a decision that need not be exact. */
 uint32_t cw_chunk_free_count(const struct cw_chunk_pool *pool);
 uint32_t cw_chunk_lent_count(const struct cw_chunk_pool *pool);
+
+/* As these; returns the chunks that outputs hold. */
+uint32_t cw_chunk_held_count(const struct cw_chunk_pool *pool);
 
 /* Notes that `bytes` of a reserved range are copied. True: the chunk is sealed and complete. Any
  * thread. */

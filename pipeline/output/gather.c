@@ -122,16 +122,16 @@ void cw_outputs_flush_all(struct cw_outputs *outputs)
 }
 
 /*
- * Returns whether to send gathered chunks now, so that copying need not stop: the pool is three
- * quarters used, and the writers have less than an eighth of it.
+ * Returns whether to send gathered chunks now, so that copying need not stop: a quarter of the pool
+ * is left at most, and the writers have less than an eighth of it.
  */
 static bool is_short_of_chunks(struct cw_outputs *outputs)
 {
 	uint32_t count = outputs->pool.chunk_count;
-	uint32_t used = count - cw_min_u32(count, cw_chunk_free_count(&outputs->pool));
+	uint32_t held = cw_chunk_held_count(&outputs->pool);
 
-	return used > count / 4 * 3 &&
-	       used - cw_min_u32(used, outputs->turn.kept_chunks) < count / 8;
+	return cw_chunk_free_count(&outputs->pool) < count - count / 4 * 3 &&
+	       held - cw_min_u32(held, outputs->turn.kept_chunks) < count / 8;
 }
 
 void cw_outputs_keep_room(struct cw_outputs *outputs)

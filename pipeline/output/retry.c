@@ -19,9 +19,10 @@ bool cw_output_is_over_share(struct cw_outputs *outputs, const struct cw_output 
 	if (!outputs->run->is_live || outputs->turn.used_count == 1)
 		return false;
 	held = atomic_load_explicit(&output->shared.chunks_out, memory_order_relaxed); /* a hint */
-	/* At most as much as is free: one stalled output ends with half of the pool, two with a
-	 * third each, and the others always have some left. */
-	return held >= SHARE_MIN && held + needed > cw_chunk_free_count(&outputs->pool);
+	/* At most as much as no output holds: one stalled output ends with half of the pool, two
+	 * with a third each, and the others always have some left, of which half may be lent. */
+	return held >= SHARE_MIN &&
+	       held + needed > outputs->pool.chunk_count - cw_chunk_held_count(&outputs->pool);
 }
 
 /* ---- trying again ---- */

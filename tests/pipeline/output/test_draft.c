@@ -302,6 +302,7 @@ static bool draft_packet(struct cw_drafts *drafts, uint32_t caplen)
 
 	if (!to)
 		return false;
+	assert_true(stream->record_count < CW_ARRAY_COUNT(stream->ends));
 	for (uint32_t index = 0; index < caplen; index++)
 		data[index] = (uint8_t)draw(256);
 	cw_format_record(CW_FORMAT_PCAP_US, &packet, UINT32_MAX, 0, bytes, to);
@@ -525,6 +526,56 @@ static void later_records_fill_the_last_adopted_chunk(void **state)
 	end_output(written.record_count);
 }
 
+/* The pool has 256 chunks. Borrows `count` of them. */
+static void borrow(struct cw_chunk **lent, uint32_t count)
+{
+	for (uint32_t index = 0; index < count; index++) {
+		lent[index] = cw_chunk_lend_any(&outputs.pool);
+		assert_non_null(lent[index]);
+	}
+}
+
+static void return_lent(struct cw_chunk **lent, uint32_t count)
+{
+	for (uint32_t index = 0; index < count; index++)
+		cw_chunk_return_any(&outputs.pool, lent[index]);
+}
+
+static void lent_chunks_are_nobodys_share(void **state)
+{
+	struct cw_chunk *lent[60];
+
+	(void)state;
+	begin_output(1024, SIZE_MAX);
+	while (atomic_load(&output.shared.chunks_out) < 100)
+		add_batch(20, 120);
+	run.is_live = true;
+	outputs.turn.used_count = 2;
+	borrow(lent, CW_ARRAY_COUNT(lent));
+	assert_false(cw_output_is_over_share(&outputs, &output, 50)); /* of 156, 60 are lent */
+	assert_true(cw_output_is_over_share(&outputs, &output, 60));
+	return_lent(lent, CW_ARRAY_COUNT(lent));
+	run.is_live = false;
+	end_output(written.record_count);
+}
+
+static void gathered_chunks_are_sent_though_many_chunks_are_lent(void **state)
+{
+	struct cw_chunk *lent[42];
+
+	(void)state;
+	begin_output(1024, SIZE_MAX);
+	while (atomic_load(&output.shared.chunks_out) < 160)
+		add_batch(20, 120);
+	cw_outputs_keep_room(&outputs);
+	assert_non_null(output.turn.held_first); /* a third of the pool is free */
+	borrow(lent, CW_ARRAY_COUNT(lent));
+	cw_outputs_keep_room(&outputs);
+	assert_null(output.turn.held_first);
+	return_lent(lent, CW_ARRAY_COUNT(lent));
+	end_output(written.record_count);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +586,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(adopted_chunks_gather_until_they_are_worth_a_write),
 	    cmocka_unit_test(a_full_disk_leaves_the_whole_records_of_adopted_chunks),
 	    cmocka_unit_test(later_records_fill_the_last_adopted_chunk),
+	    cmocka_unit_test(lent_chunks_are_nobodys_share),
+	    cmocka_unit_test(gathered_chunks_are_sent_though_many_chunks_are_lent),
 	};
 	int failures, fd = mkstemp(path);
 
