@@ -9,7 +9,8 @@
  *             many intervals (a thousand "src a or dst a": each of the 1,000 values of src would
  *             repeat the 999 questions about dst).
  *   forks     into the pairs that ask for this variable and the rest; once half of the budget is
- *             gone, into single pairs, which are as large as their diagrams.
+ *             gone, into single pairs, which are as large as their diagrams. In a small set also if
+ *             the pairs are few and each is a few comparisons.
  *   splits    each node f whose default child d (the target of most values) is contained in all its
  *             other children, as in "a or b": f = (the exceptions) or d. All exceptions go into one
  *             table, the defaults into another problem, a sibling in a fork. This keeps the graph
@@ -24,8 +25,11 @@
  */
 #include "core/filter/passes/join_problem.h"
 
-#define COPY_FACTOR 2u    /* entries while pairs are copied, for each interval of the diagrams */
-#define COPY_EXTRA 16384u /* further entries */
+#define COPY_FACTOR 2u     /* entries while pairs are copied, for each interval of the diagrams */
+#define COPY_EXTRA 16384u  /* further entries */
+#define SHORT_PAIRS_MAX 6u /* pairs that are solved alone if all are short */
+#define SHORT_NODES_MAX 4u /* nodes of a short diagram */
+#define SHORT_EDGES_MAX 3u /* and edges of each: one interval */
 #define SURVEYED_MAX (UINT64_C(4) << 20) /* places where children change; 50 ns each */
 
 /* ---- problems ---- */
@@ -96,6 +100,46 @@ static void solve_apart(struct cw_join *join, const struct problem *problem)
 	    (struct cw_joint_node){.kind = CW_JOINT_FORK, .first = first, .count = 2};
 }
 
+/* Whether the pair's diagram is a few comparisons, which become code without branches. */
+static bool is_short(const struct cw_join *join, uint64_t pair)
+{
+	const struct cw_diagrams *diagrams = &join->build->diagrams;
+	uint32_t nodes[SHORT_NODES_MAX + 1] = {cw_pair_node(pair)}, count = 1, i, n, found;
+
+	for (i = 0; i < count; i++) {
+		const struct cw_diagram_node *node = &diagrams->at[nodes[i]];
+
+		if (count > SHORT_NODES_MAX || node->edge_count > SHORT_EDGES_MAX)
+			return false;
+		for (n = 0; n <= node->edge_count && count <= SHORT_NODES_MAX; n++) {
+			nodes[count] = n < node->edge_count
+					   ? diagrams->edges.at[node->edge_first + n].to
+					   : node->trap;
+			for (found = 0; nodes[found] != nodes[count]; found++)
+				;
+			count += found == count && nodes[count] > CW_DIAGRAM_ACCEPT;
+		}
+	}
+	return true;
+}
+
+/*
+ * Whether the pairs are better off alone: few filters with a few comparisons each, such as "source
+ * or destination port". A switch on a port would be a branch that goes both ways.
+ */
+static bool are_short(const struct cw_join *join, const struct problem *problem)
+{
+	const struct cw_build *build = join->build;
+
+	if (build->filter_count > CW_BITS_MAX || build->mode == CW_FILTER_FIRST ||
+	    problem->mode == CW_JOIN_EXPAND || problem->set_count > SHORT_PAIRS_MAX)
+		return false;
+	for (uint32_t i = 0; i < problem->set_count; i++)
+		if (!is_short(join, join->sets.at[problem->set_first + i]))
+			return false;
+	return true;
+}
+
 /* Whether a switch that holds `cost` pairs is small enough for `count` pairs. */
 static bool is_cheap(uint64_t cost, uint32_t count)
 {
@@ -120,7 +164,7 @@ static void solve(struct cw_join *join, const struct problem *problem)
 	uint64_t cost;
 	uint32_t var;
 
-	if (problem->set_count > 1 && is_alone(join)) {
+	if (problem->set_count > 1 && (is_alone(join) || are_short(join, problem))) {
 		solve_alone(join, problem);
 		return;
 	}
