@@ -263,11 +263,44 @@ static void note_times(struct cw_batch *batch)
 	}
 }
 
+void cw_begin_decoding(struct cw_batch *batch)
+{
+	batch->packet_count = 0;
+	batch->walk.cursor = (struct cw_cursor){0};
+	if (batch->walk.run)
+		cw_segment_begin(&batch->walk.segment, batch->walk.segment.start);
+}
+
+uint32_t cw_decode_next(struct cw_batch *batch, struct cw_packet *packets, size_t capacity)
+{
+	return (uint32_t)(batch->walk.run ? cw_segment_next(&batch->walk.segment, packets, capacity)
+					  : cw_span_decode(&batch->span, &batch->walk.cursor,
+							   packets, capacity));
+}
+
+/* Decodes packets for the next part, once those decoded before are all matched. */
+static void decode_part(struct cw_worker *worker, struct cw_batch *batch)
+{
+	uint32_t records_max = worker->pipeline->run.options.sizes.batch_records;
+
+	if (batch->part.end < batch->packet_count)
+		return;
+	batch->part.end = 0;
+	batch->packet_count = cw_decode_next(batch, batch->packets, records_max);
+	batch->walk.is_over = !batch->walk.run || batch->packet_count < records_max ||
+			      batch->walk.segment.end >= batch->walk.segment.to;
+	/* Different counts: the bytes changed since the capture thread walked them. */
+	if (!batch->walk.run && batch->packet_count != batch->span.record_count)
+		batch->is_damaged = true;
+}
+
 void cw_careful_match_next(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
-	uint32_t part_first = batch->part.end;
+	uint32_t part_first;
 
+	decode_part(worker, batch);
+	part_first = batch->part.end;
 	for (;;) {
 		uint32_t intact;
 
@@ -278,8 +311,9 @@ void cw_careful_match_next(struct cw_worker *worker, struct cw_batch *batch)
 		if (intact >= batch->packet_count)
 			break;
 		batch->packet_count = intact > part_first ? intact : part_first;
-		batch->is_damaged = true;
+		batch->is_damaged = batch->walk.is_over = true;
 	}
+	batch->part.is_last &= batch->walk.is_over;
 	batch->part.latest_ns = UINT64_MAX; /* unknown */
 	if (atomic_load(&pipeline->outputs.has_time_rotation))
 		note_times(batch);
@@ -287,15 +321,9 @@ void cw_careful_match_next(struct cw_worker *worker, struct cw_batch *batch)
 
 void cw_careful_match(struct cw_worker *worker, struct cw_batch *batch)
 {
-	struct cw_cursor cursor = {0};
-
+	cw_begin_decoding(batch);
+	batch->is_damaged = false;
 	batch->part.end = 0;
-	batch->packet_count =
-	    (uint32_t)cw_span_decode(&batch->span, &cursor, batch->packets,
-				     worker->pipeline->run.options.sizes.batch_records);
-	/* Different counts: the bytes changed since the capture thread walked them. */
-	if (batch->packet_count != batch->span.record_count)
-		batch->is_damaged = true;
 	cw_careful_match_next(worker, batch);
 }
 

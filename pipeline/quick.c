@@ -162,19 +162,17 @@ static bool walk_all(const struct walk *walk, bool notes_times)
 				       .scratch = walk->scratch,
 				       .ifaces = batch->span.layout.ifaces,
 				       .iface = UINT32_MAX};
-	struct cw_cursor cursor = {0};
-	size_t count;
+	uint32_t count;
 
-	while ((count = cw_span_decode(&batch->span, &cursor, packets, CW_MATCH_BURST)) > 0) {
-		batch->packet_count += (uint32_t)count;
+	while ((count = cw_decode_next(batch, packets, CW_MATCH_BURST)) > 0) {
+		batch->packet_count += count;
 		if (notes_times)
 			note_times(&batch->part, packets, count);
 		for (uint32_t first = 0; first < count;) {
 			struct cw_burst burst = {.first = first};
 
-			cw_match_burst(&matching, &batch->part, packets + first,
-				       (uint32_t)count - first, walk->scratch->ids_capacity,
-				       &burst);
+			cw_match_burst(&matching, &batch->part, packets + first, count - first,
+				       walk->scratch->ids_capacity, &burst);
 			if (!encode_burst(walk, matching.matcher, packets + first, &burst))
 				return false;
 			first += burst.count;
@@ -242,13 +240,14 @@ bool cw_quick_walk(struct cw_worker *worker, struct cw_batch *batch)
 	batch->is_refused = true;
 	cw_drafts_begin(&batch->drafts, &outputs->pool, batch->generation->rules->count);
 	cw_part_begin(batch, 0);
-	batch->packet_count = 0;
+	cw_begin_decoding(batch);
 	batch->part.earliest_ns = notes_times ? UINT64_MAX : 0;
 	batch->part.latest_ns = notes_times ? 0 : UINT64_MAX; /* unknown */
 	batch->is_quick = walk_all(&walk, notes_times);
 	cw_part_end(&worker->scratch, batch, batch->packet_count);
 	finish_drafts(&walk);
-	if (batch->is_quick && batch->packet_count == batch->span.record_count &&
+	if (batch->is_quick &&
+	    (batch->walk.run || batch->packet_count == batch->span.record_count) &&
 	    cw_lease_intact_bytes(&batch->lease, &batch->span) == batch->span.bytes) {
 		batch->is_refused = false;
 		return true;

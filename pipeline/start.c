@@ -23,6 +23,7 @@ void cw_pipeline_options_init(struct cw_pipeline_options *options)
 	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
 						.output.standard_output = -1,
 						.output.owner = geteuid(),
+						.sizes.no_segments = true,
 						.drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 
@@ -33,6 +34,17 @@ static size_t choose_chunk_bytes(size_t pool_bytes, uint32_t output_count)
 
 	while (bytes * 2 <= share && bytes < CW_CHUNK_BYTES_MAX)
 		bytes *= 2;
+	return bytes;
+}
+
+/* As many segments as batches are in memory at once: together at most an eighth of the pool for
+ * each thread. */
+static size_t choose_segment_bytes(size_t pool_bytes, uint32_t threads)
+{
+	size_t bytes = CW_SEGMENT_BYTES_MAX;
+
+	while (bytes > CW_SEGMENT_BYTES_MIN && bytes > pool_bytes / (8 * (size_t)threads))
+		bytes /= 2;
 	return bytes;
 }
 
@@ -58,6 +70,9 @@ static void choose_sizes(struct cw_pipeline *pipeline)
 		options->sizes.batch_bytes = CW_BATCH_BYTES_DEFAULT;
 	if (!options->sizes.batch_records)
 		options->sizes.batch_records = CW_BATCH_RECORDS_DEFAULT;
+	if (!options->sizes.segment_bytes)
+		options->sizes.segment_bytes =
+		    choose_segment_bytes(options->sizes.pool_bytes, options->threads);
 	if (!options->sizes.batch_count)
 		options->sizes.batch_count = options->threads * 3 + 4;
 }

@@ -38,6 +38,13 @@ void *cw_worker_main(void *worker);
 int cw_worker_init(struct cw_worker *worker, struct cw_pipeline *pipeline, uint32_t index);
 void cw_worker_fini(struct cw_worker *worker);
 
+/* ---- decoding a batch (careful.c) ---- */
+
+/* Starts anew at the span's first record, or at the segment's start. */
+void cw_begin_decoding(struct cw_batch *batch);
+/* Decodes up to `capacity` next packets. Returns their number; 0: none is left. */
+uint32_t cw_decode_next(struct cw_batch *batch, struct cw_packet *packets, size_t capacity);
+
 /* ---- the quick way of a batch (quick.c) ---- */
 
 /* 0 or -ENOMEM; call cw_quick_free in either case. */
@@ -57,9 +64,10 @@ void cw_quick_drop(struct cw_batch *batch);
 int cw_copy_new(struct cw_copy **copy, const struct cw_outputs *outputs);
 void cw_copy_free(struct cw_copy *copy); /* accepts NULL */
 
-/* Decodes the batch and matches its first part. */
+/* Matches the first part of the batch; of a segment, whose start is set. */
 void cw_careful_match(struct cw_worker *worker, struct cw_batch *batch);
-/* Matches the batch's next part, without the packets that an input truncated meanwhile has lost. */
+/* Decodes and matches the batch's next part, without the packets that an input truncated meanwhile
+ * has lost. */
 void cw_careful_match_next(struct cw_worker *worker, struct cw_batch *batch);
 /* Copies the reserved stretch. Returns whether the batch is finished; its lease is given back then,
  * before any chunk is told, so before any write. */

@@ -29,6 +29,54 @@ void cw_worker_fini(struct cw_worker *worker)
 	worker->quick = NULL;
 }
 
+/* Matches the batch, of a segment from its start on. */
+static void match(struct cw_worker *worker, struct cw_batch *batch, enum cw_work work)
+{
+	cw_run_note_work(&worker->pipeline->run, work);
+	batch->is_damaged = false;
+	if (!cw_quick_walk(worker, batch))
+		cw_careful_match(worker, batch);
+}
+
+/* Guesses where the segment's first record begins, unless the capture thread knew. Returns whether
+ * there is a guess. */
+static bool begin_segment(struct cw_batch *batch, enum cw_guess_wrong wrong)
+{
+	struct cw_segment *segment = &batch->walk.segment;
+	struct cw_packet first;
+
+	batch->walk.boundary.layout = &segment->span.layout;
+	if (segment->start != UINT64_MAX)
+		cw_segment_begin(segment, segment->start);
+	else if (!cw_segment_guess(segment, &batch->walk.boundary))
+		return false;
+	else if (cw_unlikely(wrong == CW_GUESS_RECORD_LATE) && cw_segment_next(segment, &first, 1))
+		cw_segment_begin(segment, segment->end);
+	else if (cw_unlikely(wrong == CW_GUESS_BYTE_LATE))
+		cw_segment_begin(segment, segment->start + 1);
+	else if (cw_unlikely(wrong == CW_GUESS_NONE))
+		segment->start = UINT64_MAX;
+	return segment->start != UINT64_MAX;
+}
+
+static void handle_segment(struct cw_worker *worker, struct cw_batch *batch)
+{
+	const struct cw_run *run = &worker->pipeline->run;
+
+	cw_run_note_work(run, CW_WORK_GUESS);
+	/* Relaxed: a late answer costs a walk of a segment that is void. */
+	if (atomic_load_explicit(&run->lanes[batch->lane].shared.over_run, memory_order_relaxed) <
+		batch->walk.run &&
+	    begin_segment(batch, run->options.sizes.guess_wrong)) {
+		match(worker, batch, CW_WORK_WALK);
+		return;
+	}
+	batch->is_quick = batch->is_refused = false;
+	batch->packet_count = 0;
+	batch->part = (struct cw_batch_part){0};
+	batch->reserved = (struct cw_batch_reserved){0};
+}
+
 static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 {
 	struct cw_pipeline *pipeline = worker->pipeline;
@@ -36,10 +84,10 @@ static void handle_cut(struct cw_worker *worker, struct cw_batch *batch)
 	if (cw_unlikely(pipeline->run.options.watch.on_batch != NULL))
 		pipeline->run.options.watch.on_batch(pipeline->run.options.context, worker->index,
 						     batch->lane);
-	cw_run_note_work(&pipeline->run, CW_WORK_WALK);
-	batch->is_damaged = false;
-	if (!cw_quick_walk(worker, batch))
-		cw_careful_match(worker, batch);
+	if (batch->walk.run)
+		handle_segment(worker, batch);
+	else
+		match(worker, batch, CW_WORK_WALK);
 	cw_turn_park_any(&pipeline->turn, batch);
 }
 
@@ -68,6 +116,11 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 			cw_quick_drop(batch);
 		finish_batch(pipeline, batch);
 		return;
+	case CW_STEP_AGAIN:
+		if (batch->is_quick)
+			cw_quick_drop(batch);
+		match(worker, batch, CW_WORK_AGAIN);
+		break;
 	case CW_STEP_CAREFUL:
 		cw_quick_drop(batch);
 		cw_careful_match(worker, batch);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The capture thread of files: walks the inputs one after the other, cuts them into batches of
- * complete records and numbers the batches. It reads record headers only; workers do the rest.
+ * The capture thread of files: cuts the inputs, one after the other, into batches and numbers the
+ * batches. It walks an input's first records, and cuts the rest into segments without looking at
+ * them (turn/chain.h). Where a walk of the workers stops, at something that is no usual record, it
+ * walks again. It walks all of an input that is a stream, small, or no good for segments.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,11 +17,28 @@
 /* Outputs write the packets of a pipe after at most twice this time. */
 #define FLUSH_EVERY_MS 500
 
+#define RUN_SEGMENTS_MIN 4u /* fewer are left to the parser */
+
+/* State between batches, over all inputs. */
+struct reader {
+	struct cw_lane *lane;
+	struct cw_batch *batch; /* to be filled next; NULL: none taken yet */
+	uint32_t prepared;      /* interfaces whose link types are compiled */
+	/* of the current input */
+	uint32_t index;
+	struct cw_input *input;
+	uint64_t read_before; /* bytes of the inputs before */
+	bool is_walked;       /* without segments */
+};
+
 /* Compiles the rules for the link types met since the last call, and notes fine timestamps. */
-static int prepare_linktypes(struct cw_capture *capture, uint32_t *prepared, struct cw_error *error)
+static int prepare_linktypes(struct reader *reader, struct cw_error *error)
 {
-	for (; *prepared < capture->inputs->ifaces.count; ++*prepared) {
-		const struct cw_iface *iface = cw_ifaces_at(&capture->inputs->ifaces, *prepared);
+	struct cw_capture *capture = reader->lane->owner;
+
+	for (; reader->prepared < capture->inputs->ifaces.count; reader->prepared++) {
+		const struct cw_iface *iface =
+		    cw_ifaces_at(&capture->inputs->ifaces, reader->prepared);
 		int result = cw_matcher_prepare(&capture->generations->current->matcher, iface,
 						cw_run_report_rule, capture->run, error);
 
@@ -64,28 +83,136 @@ static void flush_outputs(void *context)
 	cw_outputs_flush_all(context);
 }
 
-/* Reads one input to its end. 0, or a negative errno with the error filled. */
-static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **batch,
-		      uint32_t *prepared, struct cw_error *error)
+/* Notes the progress to byte `at` of the input; never back. */
+static void note_read(const struct reader *reader, uint64_t at)
 {
+	struct cw_inputs *inputs = reader->lane->owner->inputs;
+
+	/* Relaxed: this thread alone writes it. */
+	if (reader->read_before + at >
+	    atomic_load_explicit(&inputs->read_bytes, memory_order_relaxed))
+		atomic_store_explicit(&inputs->read_bytes, reader->read_before + at,
+				      memory_order_relaxed);
+}
+
+/* ---- runs of segments ---- */
+
+static bool is_run_possible(const struct reader *reader)
+{
+	const struct cw_run *run = reader->lane->owner->run;
+	const struct cw_source_info *info = &reader->input->info;
+
+	/* The sample of verify_every counts packets from the start. */
+	return !reader->is_walked && !run->options.sizes.no_segments &&
+	       !run->options.match.verify_every && info->file_bytes > info->consumed_bytes &&
+	       (info->file_bytes - info->consumed_bytes) / run->options.sizes.segment_bytes >=
+		   RUN_SEGMENTS_MIN;
+}
+
+/* Cuts the run's next segment, after those up to byte `cut_to`, and hands it out. Returns as
+ * cw_source_raw: 0 for the first segment only. */
+static int cut_segment(struct reader *reader, const struct cw_boundary *boundary, uint64_t *cut_to)
+{
+	struct cw_batch *batch = reader->batch;
+	struct cw_segment *segment = &batch->walk.segment;
+	bool is_first = !*cut_to;
+	int result = cw_source_raw(reader->input->source,
+				   reader->lane->owner->run->options.sizes.segment_bytes, segment,
+				   &batch->lease, NULL);
+
+	if (result < 0 || (result == 0 && is_first))
+		return result;
+	if (result == 0) /* cutting failed: an empty segment ends the run */
+		*segment = (struct cw_segment){
+		    .span = {.offset = *cut_to}, .from = *cut_to, .to = *cut_to};
+	segment->start = is_first ? segment->from : UINT64_MAX;
+	*cut_to = segment->to;
+	batch->walk.run = reader->lane->capture.run;
+	batch->walk.boundary = *boundary;
+	batch->span = segment->span;
+	batch->walk.ends_run =
+	    result == 0 ||
+	    (segment->is_at_end && segment->to == segment->span.offset + segment->span.bytes);
+	note_read(reader, segment->to);
+	return 1;
+}
+
+/* Cuts a run of segments, and waits until the turn ends it. */
+static void read_run(struct reader *reader)
+{
+	struct cw_lane *lane = reader->lane;
+	const uint64_t run = ++lane->capture.run;
+	struct cw_boundary boundary;
+	uint64_t cut_to = 0;
+	bool is_cut = false; /* the run's last segment was handed out */
+
+	cw_source_boundary(reader->input->source, &boundary);
+	for (;;) {
+		uint32_t seen = cw_gate_look(&lane->shared.gate);
+		int result = -EAGAIN;
+
+		if (atomic_load(&lane->owner->run->is_stopping))
+			return;
+		/* [RUN-1] acquire */
+		if (atomic_load_explicit(&lane->shared.over_run, memory_order_acquire) == run)
+			break;
+		if (!reader->batch && !is_cut)
+			reader->batch = cw_lane_take_batch(lane);
+		if (reader->batch && !is_cut)
+			result = cut_segment(reader, &boundary, &cut_to);
+		if (result == 0)
+			return;
+		if (result == 1) {
+			is_cut = reader->batch->walk.ends_run;
+			cw_lane_hand_out(lane, reader->batch, reader->index);
+			reader->batch = NULL;
+		} else if (result == -EAGAIN) { /* no batch, no window, or nothing to cut */
+			wait_idle(lane, seen);
+		}
+	}
+	cw_source_continue(reader->input->source, lane->shared.over.at, lane->shared.over.last_s);
+	reader->is_walked = lane->shared.over.is_serial;
+}
+
+/* ---- inputs ---- */
+
+/* Hands out the batch, whose span and lease are set. */
+static int hand_out_span(struct reader *reader, struct cw_error *error)
+{
+	int result = prepare_linktypes(reader, error);
+
+	if (result < 0) {
+		cw_lease_give_back(&reader->batch->lease);
+		return result;
+	}
+	reader->batch->walk.run = 0;
+	cw_lane_hand_out(reader->lane, reader->batch, reader->index);
+	reader->batch = NULL;
+	cw_source_info(reader->input->source, &reader->input->info);
+	note_read(reader, reader->input->info.consumed_bytes);
+	return 0;
+}
+
+/* Reads one input to its end. 0, or a negative errno with the error filled. */
+static int read_input(struct reader *reader, struct cw_error *error)
+{
+	struct cw_lane *lane = reader->lane;
 	struct cw_capture *capture = lane->owner;
-	struct cw_input *input = &capture->inputs->at[index];
-	uint64_t read_before =
-	    atomic_load_explicit(&capture->inputs->read_bytes, memory_order_relaxed);
-	bool is_stream = cw_source_set_idle(input->source, FLUSH_EVERY_MS);
+	struct cw_source *source = reader->input->source;
+	bool is_stream = cw_source_set_idle(source, FLUSH_EVERY_MS);
 	uint64_t flushed_ns = is_stream ? cw_now_ns() : 0;
 	int result;
 
 	for (;;) {
 		uint32_t seen = cw_gate_look(&lane->shared.gate);
 
-		if (!*batch)
-			*batch = take_batch(lane);
-		if (!*batch || atomic_load(&capture->run->is_stopping))
+		if (!reader->batch)
+			reader->batch = take_batch(lane);
+		if (!reader->batch || atomic_load(&capture->run->is_stopping))
 			return 0;
-		result = cw_source_next(input->source, capture->run->options.sizes.batch_bytes,
-					capture->run->options.sizes.batch_records, &(*batch)->span,
-					&(*batch)->lease, error);
+		result = cw_source_next(source, capture->run->options.sizes.batch_bytes,
+					capture->run->options.sizes.batch_records,
+					&reader->batch->span, &reader->batch->lease, error);
 		if (result == -EAGAIN) { /* every window is leased */
 			wait_idle(lane, seen);
 			continue;
@@ -98,19 +225,14 @@ static int read_input(struct cw_lane *lane, uint32_t index, struct cw_batch **ba
 		}
 		if (result == -ETIME)
 			continue;
-		if (result <= 0)
+		if (result > 0)
+			result = hand_out_span(reader, error);
+		else if (result == 0)
+			return 0;
+		if (result < 0)
 			return result;
-		result = prepare_linktypes(capture, prepared, error);
-		if (result < 0) {
-			cw_lease_give_back(&(*batch)->lease);
-			return result;
-		}
-		cw_lane_hand_out(lane, *batch, index);
-		*batch = NULL;
-		cw_source_info(input->source, &input->info);
-		atomic_store_explicit(&capture->inputs->read_bytes,
-				      read_before + input->info.consumed_bytes,
-				      memory_order_relaxed);
+		if (is_run_possible(reader))
+			read_run(reader);
 	}
 }
 
@@ -238,8 +360,7 @@ void *cw_capture_main(void *argument)
 {
 	struct cw_lane *lane = argument;
 	struct cw_capture *capture = lane->owner;
-	struct cw_batch *batch = NULL;
-	uint32_t prepared = 0;
+	struct reader reader = {.lane = lane};
 
 	cw_run_note_work(capture->run, CW_WORK_READ);
 	for (uint32_t index = 0; index < capture->inputs->count; index++) {
@@ -247,11 +368,16 @@ void *cw_capture_main(void *argument)
 		struct cw_error error = {0};
 		int result;
 
+		reader.index = index;
+		reader.input = input;
+		reader.is_walked = false;
+		reader.read_before =
+		    atomic_load_explicit(&capture->inputs->read_bytes, memory_order_relaxed);
 		if (input->error.code || atomic_load(&capture->run->is_stopping))
 			continue;
 		result = reopen(lane, index, &error);
 		if (result == 0 && input->source)
-			result = read_input(lane, index, &batch, &prepared, &error);
+			result = read_input(&reader, &error);
 		if (result < 0) {
 			input->error = error;
 			cw_run_tell(capture->run, CW_PROBLEM, "%s", error.text);

@@ -14,10 +14,17 @@
  * matches outgrow `matches`, it goes round in parts: the packets [part.first, part.end) are one
  * part. If the chunk pool or `pieces` runs short, a part is reserved piecewise. The batch keeps its
  * place in the sequence until all of it is reserved.
+ *
+ * The batch of a run has a segment instead of a span: bytes that the capture thread cut without
+ * looking at them. A worker guesses where its first record begins. The careful way decodes the
+ * packets of one part at a time. The turn proves the start (turn/chain.h) before anything of the
+ * batch counts.
  */
 #ifndef CW_PIPELINE_RUN_BATCH_H
 #define CW_PIPELINE_RUN_BATCH_H
 
+#include "core/format/boundary.h"
+#include "core/format/segment.h"
 #include "core/packet/packet.h"
 
 struct cw_chunk;
@@ -28,6 +35,8 @@ struct cw_generation;
 #define CW_BATCH_BYTES_DEFAULT ((size_t)512 << 10)
 #define CW_BATCH_MATCHES_MIN 32768u
 #define CW_BATCH_PIECES_EXTRA 1024u
+#define CW_SEGMENT_BYTES_MAX ((size_t)1 << 20) /* chosen by the pipeline */
+#define CW_SEGMENT_BYTES_MIN ((size_t)64 << 10)
 
 #define CW_MATCH_SKIP UINT32_MAX                     /* counted as lost: nothing to copy */
 #define CW_MATCH_UNREPRESENTABLE (UINT32_C(1) << 31) /* flag: timestamp does not fit the format */
@@ -46,6 +55,7 @@ enum cw_step {
 	CW_STEP_COPY,    /* copies the reserved stretch; then matches the next part, if any */
 	CW_STEP_CAREFUL, /* drops its drafts and matches it anew, the careful way */
 	CW_STEP_DISCARD, /* gives the batch back: nothing of it counts */
+	CW_STEP_AGAIN,   /* walks the segment again, from segment.start */
 };
 
 /* A part's share for one output. */
@@ -136,6 +146,18 @@ struct cw_batch_reserved {
 	bool is_stretch_open; /* the stretch was not handed on yet and may grow */
 };
 
+/* What to decode, and the progress of that. */
+struct cw_batch_walk {
+	/* set by the capture thread */
+	uint64_t run;                /* number of the batch's run in the lane; 0: a span */
+	struct cw_boundary boundary; /* of a run: for the guess; its layout is set then */
+	bool ends_run;               /* of a run: its last segment */
+	/* set by the worker that matches, and by the turn */
+	struct cw_segment segment; /* of a run; the capture thread knows a first one's start */
+	struct cw_cursor cursor;   /* in the span */
+	bool is_over;              /* no packets follow those decoded */
+};
+
 struct cw_batch {
 	/* set by the capture thread */
 	uint32_t lane;                    /* constant */
@@ -144,9 +166,10 @@ struct cw_batch {
 	struct cw_generation *generation; /* the rules to match by; a counted reference */
 	uint64_t first_packet; /* packets cut before this batch, over all the lane's inputs */
 	uint32_t input;
-	bool has_fine; /* a pcap file that begins in the batch has nanoseconds */
-	struct cw_span span;
+	bool has_fine;       /* a pcap file that begins in the batch has nanoseconds */
+	struct cw_span span; /* of a run: all bytes present from the segment's start on */
 	struct cw_lease lease;
+	struct cw_batch_walk walk;
 
 	/* set by the worker that matches, and by the turn */
 	uint32_t packet_count;
@@ -175,7 +198,7 @@ struct cw_batch {
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
 CW_ASSERT_BYTES(struct cw_batch_part, 80);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 360);
+CW_ASSERT_BYTES(struct cw_batch, 544);
 
 struct cw_batch_sizes {
 	uint32_t records_max;

@@ -16,6 +16,13 @@
 
 struct cw_capture;
 
+/* Where a run of segments ended. */
+struct cw_run_end {
+	uint64_t at;     /* end of its last record, bytes into the input */
+	uint32_t last_s; /* pcap: seconds of that record */
+	bool is_serial;  /* segments do not pay for this input */
+};
+
 /*
  * Sequentially consistent unless an order is given: accessed at most once a batch, so a weaker
  * order saves nothing. cut_count and is_cut publish each other [END-1]; the rest is progress.
@@ -32,15 +39,38 @@ struct cw_lane_shared {
 	_Atomic uint32_t ring_blocks, ring_used; /* progress: as in stats */
 	/* Batches below this number go the careful way at once. Written by the turn; relaxed. */
 	_Atomic uint64_t careful_until;
+	_Atomic uint64_t over_run; /* [RUN-1] number of the last run of segments that is over */
+	struct cw_run_end over;    /* [RUN-1] its end: not atomic, written before over_run */
 };
 
 /* Owner: the capture thread. */
 struct cw_lane_capture {
-	uint64_t cut_packets;
+	uint64_t cut_packets;       /* in spans */
+	uint64_t run;               /* number of the last run of segments */
 	bool is_reader;             /* of the current generation (generation.h) */
 	struct cw_live_stats past;  /* of interfaces that are gone */
 	struct cw_live *stopped;    /* the interface whose queue was stopped, or NULL */
 	struct cw_live_stats stats; /* of all interfaces; complete once the thread ended */
+};
+
+/* Segments so far. */
+struct cw_segment_counts {
+	uint64_t walked;  /* with all their records taken in */
+	uint64_t again;   /* of these, walked twice: the guess was wrong or there was none */
+	uint64_t dropped; /* behind the end of their run */
+	uint64_t careful; /* of the walked ones, by the careful way */
+	uint64_t serial;  /* inputs in which segments did not pay */
+};
+
+/* The chain of a run: its records so far (turn/chain.h). */
+struct cw_chain {
+	uint64_t run;     /* number of the last run in line */
+	uint64_t proven;  /* end of the records taken in, bytes into the input */
+	uint32_t last_s;  /* pcap: seconds of the last of them */
+	uint32_t input;   /* of the run */
+	uint32_t trouble; /* level of a leaky bucket: what wrong guesses and odd places have cost */
+	bool is_over;
+	struct cw_segment_counts counts;
 };
 
 /* Owner: the turn. */
@@ -52,6 +82,7 @@ struct cw_lane_turn {
 	bool has_dead_input;
 	uint32_t dead_input;    /* input truncated while read: its other batches are discarded */
 	uint32_t careful_count; /* batches that go the careful way after the last refused one */
+	struct cw_chain chain;
 };
 
 struct cw_lane {
@@ -76,10 +107,10 @@ struct cw_lane {
 CW_ASSERT_LINE(struct cw_lane, shared);
 CW_ASSERT_LINE(struct cw_lane, capture);
 CW_ASSERT_LINE(struct cw_lane, turn);
-CW_ASSERT_BYTES(struct cw_lane_shared, 96);
-CW_ASSERT_BYTES(struct cw_lane_capture, 216);
-CW_ASSERT_BYTES(struct cw_lane_turn, 40);
-CW_ASSERT_BYTES(struct cw_lane, 9 * CW_CACHE_LINE);
+CW_ASSERT_BYTES(struct cw_lane_shared, 120);
+CW_ASSERT_BYTES(struct cw_lane_capture, 224);
+CW_ASSERT_BYTES(struct cw_lane_turn, 112);
+CW_ASSERT_BYTES(struct cw_lane, 10 * CW_CACHE_LINE);
 
 /* Makes a lane with `batch_count` batches. 0 or -ENOMEM; call cw_lane_fini in either case. */
 int cw_lane_init(struct cw_lane *lane, struct cw_capture *capture, uint32_t index,

@@ -80,6 +80,14 @@ struct cw_output_options {
 	struct cw_opener *opener;
 };
 
+/* For tests: what is wrong with every guess of a segment's start. */
+enum cw_guess_wrong {
+	CW_GUESS_RIGHT,
+	CW_GUESS_RECORD_LATE,
+	CW_GUESS_BYTE_LATE,
+	CW_GUESS_NONE,
+};
+
 /* Sizes; 0 = chosen by the pipeline. Tests use tiny ones. */
 struct cw_size_options {
 	size_t pool_bytes;
@@ -90,6 +98,9 @@ struct cw_size_options {
 	uint32_t batch_count;
 	uint32_t descriptor_limit;
 	size_t window_bytes;
+	size_t segment_bytes; /* a power of two */
+	bool no_segments;     /* the capture thread alone walks its inputs */
+	enum cw_guess_wrong guess_wrong;
 	bool reserve_slowly; /* always reserve record by record (tests compare both paths) */
 };
 

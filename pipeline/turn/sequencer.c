@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pipeline/match/generation.h"
+#include "pipeline/turn/chain.h"
 #include "pipeline/turn/turn.h"
 
 /* Batches that go the careful way after one for which the quick way was in vain. */
@@ -165,6 +166,8 @@ void cw_sequencer_hand_on(struct cw_turn *turn, struct cw_lane *lane, struct cw_
 	batch->reserved.is_part_done = is_part_done;
 	if (turn->run->options.output.packet_buffered)
 		cw_outputs_flush_batch(turn->outputs, batch);
+	if (is_part_done && batch->part.is_last && batch->walk.run)
+		cw_chain_take(lane, batch);
 	if (is_part_done && batch->part.is_last)
 		end_input(turn, lane, batch);
 	hand_on(turn, lane, batch, CW_STEP_COPY, is_part_done && batch->part.is_last);
@@ -231,6 +234,23 @@ static bool decide_way(struct cw_turn *turn, struct cw_lane *lane, struct cw_bat
 	return is_taken;
 }
 
+/* Returns whether the batch's records follow those before it. If not, hands it back. */
+static bool is_proven(struct cw_turn *turn, struct cw_lane *lane, struct cw_batch *batch)
+{
+	switch (cw_chain_judge(turn, lane, batch)) {
+	case CW_CHAIN_AGAIN:
+		hand_on(turn, lane, batch, CW_STEP_AGAIN, false);
+		return false;
+	case CW_CHAIN_EMPTY:
+	case CW_CHAIN_VOID:
+		hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
+		return false;
+	case CW_CHAIN_PROVEN:
+		break;
+	}
+	return true;
+}
+
 struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 {
 	struct cw_batch *batch;
@@ -238,14 +258,17 @@ struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 	for (;;) {
 		batch = atomic_load_explicit(&lane->parked[lane->turn.next & lane->mask],
 					     memory_order_acquire); /* [SEQ-1] */
-		if (!batch || !is_beyond_end(&turn->sequencer, lane, batch))
+		if (!batch)
+			return NULL;
+		if (is_beyond_end(&turn->sequencer, lane, batch)) {
+			lane->turn.discarded += batch->packet_count - batch->part.first;
+			hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
+		} else if (!batch->walk.run || is_proven(turn, lane, batch)) {
 			break;
-		lane->turn.discarded += batch->packet_count - batch->part.first;
-		hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
+		}
 	}
-	if (batch && !decide_way(turn, lane, batch))
+	if (!decide_way(turn, lane, batch))
 		return NULL;
-	if (batch)
-		count_part(turn, lane, batch);
+	count_part(turn, lane, batch);
 	return batch;
 }

@@ -100,6 +100,8 @@ struct cw_output_arguments {
 	uint64_t chunk_bytes;
 	uint64_t batch_bytes;
 	uint64_t batch_packets;
+	uint64_t segment_bytes; /* 0: no segments; UINT64_MAX: the default */
+	uint64_t wrong_guess;   /* enum cw_guess_wrong */
 };
 
 /* Live capture. Numbers: 0 is the default. */

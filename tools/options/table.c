@@ -344,6 +344,10 @@ const struct cw_option_row cw_option_rows[] = {
      AMOUNT(output.batch_bytes, CW_SIZE, 1, 1, GIB)},
     {0, "batch-packets", "N", CW_GROUP_PERFORMANCE, BOTH, NULL,
      AMOUNT(output.batch_packets, CW_COUNT, 1, 1, 1u << 20)},
+    {0, "segment-size", "SIZE", CW_GROUP_PERFORMANCE, CW_SPLIT, NULL,
+     AMOUNT(output.segment_bytes, CW_SIZE, 1, 0, GIB), .preset = UINT64_MAX},
+    {0, "wrong-guess", "N", CW_GROUP_PERFORMANCE, CW_SPLIT, NULL,
+     AMOUNT(output.wrong_guess, CW_COUNT, 1, 0, 3)},
     {0, "portable", NULL, CW_GROUP_RULES, CW_CHECK, "check the file without this machine",
      FLAG(portable), COMMON,
      .more = "For a file that is meant for another machine: hooks, folders, outputs, users, "

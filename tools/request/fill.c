@@ -59,6 +59,11 @@ static void fill_options(const struct cw_arguments *arguments, const struct cw_r
 	options->sizes.gather_bytes = arguments->output.chunk_bytes;
 	options->sizes.batch_bytes = arguments->output.batch_bytes;
 	options->sizes.batch_records = (uint32_t)arguments->output.batch_packets;
+	if (arguments->output.segment_bytes != UINT64_MAX) {
+		options->sizes.segment_bytes = arguments->output.segment_bytes;
+		options->sizes.no_segments = !arguments->output.segment_bytes;
+	}
+	options->sizes.guess_wrong = (enum cw_guess_wrong)arguments->output.wrong_guess;
 }
 
 int cw_request_make(struct cw_request *request, const struct cw_arguments *arguments)

@@ -92,6 +92,8 @@ static const struct number {
      "256 2GiB 1000 3k", ""},
     {"batch-size", AT(output.batch_bytes), "3=3 1kB=1000 1=1 1GiB=1073741824", "0 1025m", ""},
     {"batch-packets", AT(output.batch_packets), "3=3 1k=1000 1=1 1048576=1048576", "0 1048577", ""},
+    {"segment-size", AT(output.segment_bytes), "64k=65536 0=0 1GiB=1073741824", "1025m -1", ""},
+    {"wrong-guess", AT(output.wrong_guess), "0=0 3=3", "4 -1", ""},
     {"packets", AT(traffic.packets),
      "3=3 2G=2000000000 0=0 18446744073709551615=18446744073709551615", "-1 18446744073709551616",
      ""},
@@ -308,11 +310,12 @@ static void what_is_not_given_has_its_preset(void **state)
 	assert_false(cw_arguments_have(&arguments, "packets"));
 	for (size_t i = 0; i < CW_ARRAY_COUNT(numbers); i++) {
 		const char *name = numbers[i].name;
-		uint64_t preset = !strcmp(name, "packets")    ? 1000000
-				  : !strcmp(name, "seed")     ? 1
-				  : !strcmp(name, "loop")     ? 1
-				  : !strcmp(name, "max-drop") ? UINT64_MAX
-							      : 0;
+		uint64_t preset = !strcmp(name, "packets")        ? 1000000
+				  : !strcmp(name, "seed")         ? 1
+				  : !strcmp(name, "loop")         ? 1
+				  : !strcmp(name, "max-drop")     ? UINT64_MAX
+				  : !strcmp(name, "segment-size") ? UINT64_MAX
+								  : 0;
 
 		assert_true(number_at(&arguments, numbers[i].at) == preset);
 	}
