@@ -13,10 +13,10 @@
 struct walk {
 	const struct cw_layout *layout;
 	const uint8_t *at;
-	size_t left;     /* bytes present from `at` on */
-	size_t edge;     /* a segment ends when no more than this is left */
-	bool is_checked; /* of the segment */
-	uint32_t last_s; /* pcap: seconds of the last record */
+	const uint8_t *ahead; /* prefetched up to here */
+	size_t left;          /* bytes present from `at` on */
+	size_t edge;          /* a segment ends when no more than this is left */
+	bool is_checked;      /* of the segment */
 };
 
 /*
@@ -37,10 +37,9 @@ decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity,
 	const uint32_t iface = layout->iface_base;
 	const bool is_checked = walk->is_checked;
 	const uint8_t *at = walk->at;
-	const uint8_t *ahead = at;
+	const uint8_t *ahead = walk->ahead;
 	size_t left = walk->left;
 	size_t count = 0;
-	uint32_t seconds = walk->last_s;
 
 	while (count < capacity && left > edge) {
 		uint32_t units = cw_load_u32(at + 4, kind.is_swapped);
@@ -54,9 +53,9 @@ decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity,
 		    cw_unlikely(!cw_plain_is_record(at, caplen, len, caplen_max, is_checked)))
 			break;
 		ahead = cw_prefetch_ahead(ahead, at);
-		seconds = cw_load_u32(at, kind.is_swapped);
 		packet->data = at + header_bytes;
-		packet->ts_ns = seconds * CW_NS_PER_S + (uint64_t)units * unit_ns;
+		packet->ts_ns =
+		    cw_load_u32(at, kind.is_swapped) * CW_NS_PER_S + (uint64_t)units * unit_ns;
 		packet->caplen = caplen;
 		packet->wire_len = len;
 		packet->iface = iface;
@@ -74,8 +73,8 @@ decode_pcap(struct walk *walk, struct cw_packet *packets, size_t capacity,
 		count++;
 	}
 	walk->at = at;
+	walk->ahead = ahead;
 	walk->left = left;
-	walk->last_s = seconds;
 	return count;
 }
 
@@ -166,7 +165,7 @@ decode_pcapng(struct walk *walk, struct cw_packet *packets, size_t capacity, con
 	const struct cw_layout *layout = walk->layout;
 	const size_t edge = is_plain ? walk->edge : CW_PCAPNG_BLOCK_BYTES_MIN - 1;
 	const uint8_t *at = walk->at;
-	const uint8_t *ahead = at;
+	const uint8_t *ahead = walk->ahead;
 	size_t left = walk->left;
 	size_t count = 0;
 
@@ -199,6 +198,7 @@ decode_pcapng(struct walk *walk, struct cw_packet *packets, size_t capacity, con
 		left -= block_bytes;
 	}
 	walk->at = at;
+	walk->ahead = ahead;
 	walk->left = left;
 	return count;
 }
@@ -227,6 +227,7 @@ size_t cw_segment_decode_span(const struct cw_span *span, struct cw_cursor *curs
 {
 	struct walk walk = {.layout = &span->layout,
 			    .at = span->data + cursor->offset,
+			    .ahead = span->data + cursor->offset,
 			    .left = span->bytes - cursor->offset};
 	size_t count = decode(&walk, packets, capacity, false);
 
@@ -259,6 +260,7 @@ void cw_segment_begin(struct cw_segment *segment, uint64_t start)
 {
 	segment->start = segment->end = start;
 	segment->last_s = 0;
+	segment->ahead = NULL;
 }
 
 size_t cw_segment_next(struct cw_segment *segment, struct cw_packet *packets, size_t capacity)
@@ -267,8 +269,7 @@ size_t cw_segment_next(struct cw_segment *segment, struct cw_packet *packets, si
 	const uint64_t span_end = span->offset + span->bytes;
 	struct walk walk = {.layout = &span->layout,
 			    .edge = header_bytes_of(&span->layout) - 1,
-			    .is_checked = segment->is_checked,
-			    .last_s = segment->last_s};
+			    .is_checked = segment->is_checked};
 	size_t count;
 
 	assert(segment->end >= segment->from && capacity);
@@ -277,10 +278,15 @@ size_t cw_segment_next(struct cw_segment *segment, struct cw_packet *packets, si
 		return 0;
 	walk.left = (size_t)(span_end - segment->end);
 	walk.at = span->data + (span->bytes - walk.left);
+	walk.ahead = segment->ahead ? segment->ahead : walk.at;
 	if (span_end > segment->to && span_end - segment->to > walk.edge)
 		walk.edge = (size_t)(span_end - segment->to);
 	count = decode(&walk, packets, capacity, true);
 	segment->end = span_end - walk.left;
-	segment->last_s = walk.last_s;
+	segment->ahead = walk.ahead;
+	if (count && !walk.layout->is_pcapng)
+		segment->last_s =
+		    cw_load_u32(packets[count - 1].data - walk.layout->record_header_bytes,
+				walk.layout->is_swapped);
 	return count;
 }

@@ -39,6 +39,7 @@ struct cw_segment {
 	uint64_t end;              /* after the last record walked; `start` at the beginning */
 	uint32_t last_s;           /* pcap: seconds of the last record walked; 0: none */
 	enum cw_segment_stop stop; /* valid after cw_segment_next returned 0 */
+	const uint8_t *ahead;      /* private: prefetched up to here; NULL: not begun */
 };
 
 /* Guesses where the first record begins: fills `start` and `end`. Returns false if no place was
