@@ -123,6 +123,7 @@ static void handle_reserved(struct cw_worker *worker, struct cw_batch *batch)
 		break;
 	case CW_STEP_CAREFUL:
 		cw_quick_drop(batch);
+		cw_run_note_work(&pipeline->run, CW_WORK_AGAIN);
 		cw_careful_match(worker, batch);
 		break;
 	case CW_STEP_COPY:
