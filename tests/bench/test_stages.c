@@ -25,6 +25,7 @@
 #include "tests/rig/scale.h"
 
 #define FILTERS 20u
+#define WORK_PACKETS 40000u
 
 /* One thread under ThreadSanitizer: it misses that liburing unmaps its rings, and mistakes another
  * thread's mapping at the same address for the same memory. */
@@ -222,7 +223,7 @@ static void every_way_of_writing_reports_a_missing_folder(void **state)
 	}
 }
 
-static void write_traffic(const char *path)
+static void write_traffic(const char *path, uint32_t count)
 {
 	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 262144);
 	pcap_dumper_t *dumper = pcap_dump_open(dead, path);
@@ -231,7 +232,7 @@ static void write_traffic(const char *path)
 
 	assert_non_null(dumper);
 	assert_int_equal(cw_traffic_open(&traffic, "mix", 7, NULL), 0);
-	for (uint32_t i = 0; i < packets; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		struct pcap_pkthdr header = {0};
 
 		cw_traffic_next(traffic, &packet);
@@ -255,7 +256,7 @@ static void split_and_the_libpcap_loop_write_the_same_files(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s", inside("traffic.pcap"));
-	write_traffic(path);
+	write_traffic(path, packets);
 	options.path = path;
 	options.folder = make_folder("theirs");
 	if (cw_stage_split_natural(&options, &theirs, text) < 0)
@@ -301,10 +302,11 @@ static void kinds_of_work_add_up_to_the_threads_cpu_time(void **state)
 	char path[128];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s", inside("traffic.pcap"));
+	snprintf(path, sizeof(path), "%s", inside("work.pcap"));
+	write_traffic(path, WORK_PACKETS); /* much more work than starting the threads */
 	if (cw_stage_serial(path, 3, &result, text) < 0)
 		fail_msg("%s", text);
-	assert_int_equal(result.packets, packets);
+	assert_int_equal(result.packets, WORK_PACKETS);
 	assert_int_equal(result.thread_count, 3 + 1);
 	for (enum cw_work kind = 0; kind < CW_WORK_KINDS; kind++) {
 		double reader = sum_of(&result, kind, true), workers = sum_of(&result, kind, false);
@@ -319,10 +321,10 @@ static void kinds_of_work_add_up_to_the_threads_cpu_time(void **state)
 	}
 	assert_true(sum_of(&result, CW_WORK_TURN, false) > 0);
 	assert_true(serial > result.serial_ns * 0.999 && serial < result.serial_ns * 1.001);
-	all += result.account_ns;
-	/* No more than the threads used; starting and ending them is not accounted for. */
-	if (all > result.cpu_ns * 1.02 || all < result.cpu_ns * 0.8)
-		fail_msg("%.0f ns of work, %.0f ns of CPU time", all, result.cpu_ns);
+	/* No more than the threads used. Starting and ending them is not accounted for. */
+	if (all > result.cpu_ns || all + result.account_ns < result.cpu_ns * 0.7)
+		fail_msg("%.0f ns of work, %.0f ns of accounting, %.0f ns of CPU time", all,
+			 result.account_ns, result.cpu_ns);
 	assert_true(cw_stage_serial("/nowhere.pcap", 1, &result, text) < 0);
 	assert_non_null(strstr(text, "/nowhere"));
 }
