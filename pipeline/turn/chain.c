@@ -71,6 +71,16 @@ enum cw_chain_verdict cw_chain_judge(struct cw_turn *turn, struct cw_lane *lane,
 	return CW_CHAIN_AGAIN;
 }
 
+void cw_chain_drop(struct cw_lane *lane, const struct cw_batch *batch)
+{
+	struct cw_chain *chain = &lane->turn.chain;
+
+	if (batch->walk.run != chain->run)
+		begin_run(chain, batch);
+	if (!chain->is_over)
+		end_run(lane, false);
+}
+
 void cw_chain_take(struct cw_lane *lane, const struct cw_batch *batch)
 {
 	struct cw_chain *chain = &lane->turn.chain;

@@ -23,6 +23,9 @@ enum cw_chain_verdict {
 enum cw_chain_verdict cw_chain_judge(struct cw_turn *turn, struct cw_lane *lane,
 				     struct cw_batch *batch);
 
+/* Ends the run of a batch that does not count, for which the capture thread would wait. */
+void cw_chain_drop(struct cw_lane *lane, const struct cw_batch *batch);
+
 /* Takes in the batch, whose last part is reserved. [RUN-1] release: may end the run. */
 void cw_chain_take(struct cw_lane *lane, const struct cw_batch *batch);
 

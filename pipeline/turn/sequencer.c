@@ -262,6 +262,8 @@ struct cw_batch *cw_sequencer_head(struct cw_turn *turn, struct cw_lane *lane)
 			return NULL;
 		if (is_beyond_end(&turn->sequencer, lane, batch)) {
 			lane->turn.discarded += batch->packet_count - batch->part.first;
+			if (batch->walk.run)
+				cw_chain_drop(lane, batch);
 			hand_on(turn, lane, batch, CW_STEP_DISCARD, true);
 		} else if (!batch->walk.run || is_proven(turn, lane, batch)) {
 			break;

@@ -86,6 +86,38 @@ static uint64_t count_records(const char *path)
 	return count;
 }
 
+/* Runs with an input that shrinks to `left` bytes before fstat number `call`. Returns whether the
+ * call was later than the run's last; adds 1 to `runs`, and to `cut_runs` if the run met the shrunk
+ * file. */
+static bool run_shrunk(const struct setup *good, struct setup *setup, long call, uint64_t left,
+		       unsigned *runs, unsigned *cut_runs)
+{
+	struct cw_report report;
+	uint64_t in_files = 0;
+	bool is_reached = true;
+
+	setup->options.threads = 1 + (uint32_t)call % 3;
+	atomic_store(&shrunk_bytes, (long)left);
+	atomic_store(&fstats_until_shrunk, call);
+	if (run(setup, &report) == 0) {
+		is_reached = atomic_exchange(&fstats_until_shrunk, -1) <= 0;
+		++*runs;
+		assert_true(report.is_balanced);
+		for (uint32_t rule = 0; rule < RULES; rule++) {
+			char path[512];
+
+			check_prefix(good->directory, setup->directory, rule);
+			snprintf(path, sizeof(path), "%s/r%u.pcap", setup->directory, rule);
+			in_files += count_records(path);
+		}
+		assert_int_equal(in_files, report.books.in_files);
+		*cut_runs += !report.is_complete;
+		cw_report_fini(&report);
+	}
+	atomic_store(&fstats_until_shrunk, -1);
+	return is_reached;
+}
+
 static void an_input_that_shrinks_keeps_what_was_before(void **state)
 {
 	struct setup good, setup;
@@ -99,34 +131,40 @@ static void an_input_that_shrinks_keeps_what_was_before(void **state)
 	assert_int_equal(run(&good, &report), 0);
 	cw_report_fini(&report);
 	for (call = 0; is_reached; call += step) { /* until it is later than a run's last */
-		uint64_t in_files = 0;
-		uint32_t rule;
-
 		make_setup(&setup, "shrunk", false, false);
 		setup.options.sizes.batch_bytes = 100000;
-		setup.options.threads = 1 + (uint32_t)call % 3;
-		atomic_store(&shrunk_bytes, input_bytes * (call % 7 + 1) / 9);
-		atomic_store(&fstats_until_shrunk, call);
-		if (run(&setup, &report) == 0) {
-			is_reached = atomic_exchange(&fstats_until_shrunk, -1) <= 0;
-			runs++;
-			assert_true(report.is_balanced);
-			for (rule = 0; rule < RULES; rule++) {
-				char path[512];
-
-				check_prefix(good.directory, setup.directory, rule);
-				snprintf(path, sizeof(path), "%s/r%u.pcap", setup.directory, rule);
-				in_files += count_records(path);
-			}
-			assert_int_equal(in_files, report.books.in_files);
-			cut_runs += !report.is_complete;
-			cw_report_fini(&report);
-		}
-		atomic_store(&fstats_until_shrunk, -1);
+		is_reached = run_shrunk(&good, &setup, call,
+					(uint64_t)input_bytes * (uint64_t)(call % 7 + 1) / 9, &runs,
+					&cut_runs);
 		end_setup(&setup);
 	}
 	print_message("%u of %u runs met the shrunk file\n", cut_runs, runs);
 	assert_true(cut_runs > (scale() < 1 ? 8 : 40));
+	end_setup(&good);
+}
+
+/* A loss in the first span, while segments after it are on their way: their run must end too. */
+static void segments_of_an_input_that_shrinks_end_their_run(void **state)
+{
+	struct setup good, setup;
+	struct cw_report report;
+	unsigned runs = 0, cut_runs = 0;
+	long call, step = scale() < 1 ? 3 : 1;
+
+	(void)state;
+	make_setup(&good, "good", false, false);
+	assert_int_equal(run(&good, &report), 0);
+	cw_report_fini(&report);
+	for (call = 0; call < 40; call += step) {
+		make_setup(&setup, "shrunk", false, false);
+		setup.options.sizes.batch_bytes = 400000;
+		setup.options.sizes.segment_bytes = 4096;
+		setup.options.sizes.no_segments = false;
+		run_shrunk(&good, &setup, call, 50000 * (uint64_t)(call % 3 + 1), &runs, &cut_runs);
+		end_setup(&setup);
+	}
+	print_message("%u of %u runs met the shrunk file\n", cut_runs, runs);
+	assert_true(cut_runs > (scale() < 1 ? 8 : 30));
 	end_setup(&good);
 }
 
@@ -151,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_input_that_shrinks_keeps_what_was_before),
+	    cmocka_unit_test(segments_of_an_input_that_shrinks_end_their_run),
 	    cmocka_unit_test(an_interrupted_mapping_is_tried_again),
 	};
 
