@@ -12,19 +12,21 @@
 #include "pipeline/match/burst.h"
 #include "pipeline/state.h"
 
-/* How records of one output are encoded, and the draft that they go to. */
+/* How records of one output are encoded, and the draft that they go to. Zeroed: not begun. */
 struct encoder {
-	struct cw_draft draft;
+	_Alignas(CW_CACHE_LINE) struct cw_draft draft;
 	struct cw_tally *tally;
 	uint32_t snaplen;
 	uint32_t iface; /* pcapng: the file's number of the interface */
 	enum cw_format format;
 	bool is_verbatim; /* the input's records have the bytes of the output's */
 };
+CW_ASSERT_BYTES(struct encoder, 2 * CW_CACHE_LINE);
 
 struct cw_quick {
-	struct encoder *encoders; /* per output; valid while the scratch has its tally */
+	struct encoder *encoders; /* per output */
 	struct cw_packet packets[CW_MATCH_BURST];
+	uint64_t bits[CW_MATCH_BURST];
 };
 
 int cw_quick_new(struct cw_quick **result, const struct cw_outputs *outputs)
@@ -32,9 +34,14 @@ int cw_quick_new(struct cw_quick **result, const struct cw_outputs *outputs)
 	struct cw_quick *quick = calloc(1, sizeof(*quick));
 
 	*result = quick;
-	if (quick)
-		quick->encoders = calloc(outputs->capacity, sizeof(*quick->encoders));
-	return quick && quick->encoders ? 0 : -ENOMEM;
+	if (!quick)
+		return -ENOMEM;
+	quick->encoders =
+	    aligned_alloc(CW_CACHE_LINE, outputs->capacity * sizeof(*quick->encoders));
+	if (!quick->encoders)
+		return -ENOMEM;
+	memset(quick->encoders, 0, outputs->capacity * sizeof(*quick->encoders));
+	return 0;
 }
 
 void cw_quick_free(struct cw_quick *quick)
@@ -78,14 +85,17 @@ static bool begin_draft(const struct walk *walk, uint32_t index, const struct cw
 	return true;
 }
 
-/* Encodes a record that differs from the input's. */
-static bool encode_anew(const struct walk *walk, struct encoder *encoder,
-			const struct cw_packet *packet)
+/* Encodes one match: in general. False: the batch needs the careful way. */
+static __attribute__((noinline)) bool encode_any(const struct walk *walk, uint32_t output,
+						 const struct cw_packet *packet)
 {
+	struct encoder *encoder = &walk->quick->encoders[output];
 	struct cw_draft *draft = &encoder->draft;
 	uint8_t *to;
 	size_t bytes;
 
+	if (!encoder->tally && !begin_draft(walk, output, packet))
+		return false;
 	if (!cw_format_can_hold(encoder->format, packet))
 		return false;
 	bytes = cw_format_note_record(encoder->format, packet, encoder->snaplen,
@@ -98,31 +108,24 @@ static bool encode_anew(const struct walk *walk, struct encoder *encoder,
 	return true;
 }
 
-/* Encodes one match. False: the batch needs the careful way. */
+/* Encodes one match: as the input has it, if possible. */
 static inline bool encode(const struct walk *walk, uint32_t output, const struct cw_packet *packet)
 {
 	struct encoder *encoder = &walk->quick->encoders[output];
 	struct cw_draft *draft = &encoder->draft;
 	size_t bytes = CW_PCAP_RECORD_BYTES + (size_t)packet->caplen;
-	uint8_t *to;
 
-	if (cw_unlikely(!walk->scratch->tally_of[output]) && !begin_draft(walk, output, packet))
-		return false;
-	if (cw_unlikely(!encoder->is_verbatim))
-		return encode_anew(walk, encoder, packet);
-	to = cw_draft_room(&walk->batch->drafts, draft, bytes);
-	if (cw_unlikely(!to))
-		return false;
-	if (cw_unlikely(!cw_format_verbatim(packet, encoder->snaplen, walk->from_end, to,
+	if (cw_unlikely(!encoder->is_verbatim || bytes > (size_t)(draft->end - draft->to) ||
+			!cw_format_verbatim(packet, encoder->snaplen, walk->from_end, draft->to,
 					    draft->end + CW_DRAFT_SLACK)))
-		return encode_anew(walk, encoder, packet);
+		return encode_any(walk, output, packet);
 	cw_draft_add(draft, bytes, packet->caplen);
 	return true;
 }
 
-/* Counts and encodes the packets of a burst. */
-static bool encode_burst(const struct walk *walk, const struct cw_matcher *matcher,
-			 const struct cw_packet *packets, const struct cw_burst *burst)
+/* Counts and encodes the packets of a burst with ids. */
+static bool encode_ids(const struct walk *walk, const struct cw_matcher *matcher,
+		       const struct cw_packet *packets, const struct cw_burst *burst)
 {
 	const struct cw_match_scratch *scratch = walk->scratch;
 	uint32_t id = 0;
@@ -140,6 +143,42 @@ static bool encode_burst(const struct walk *walk, const struct cw_matcher *match
 				return false;
 		}
 	}
+	return true;
+}
+
+/* Counts and encodes the packets of a burst with a word of bits each, and no prefilter. */
+static bool encode_bits(const struct walk *walk, const struct cw_matching *matching,
+			const struct cw_packet *packets, uint32_t count)
+{
+	const uint32_t *rule_of = matching->set->rule_of;
+	const uint32_t *outputs = matching->matcher->outputs;
+	const uint32_t unmatched = matching->matcher->unmatched_rule;
+	struct cw_batch_part *part = &walk->batch->part;
+	uint64_t caplen_bytes = 0;
+	uint32_t truncated = 0, malformed = 0, matched = 0;
+
+	for (uint32_t index = 0; index < count; index++) {
+		const struct cw_packet *packet = &packets[index];
+		uint64_t bits = walk->quick->bits[index];
+
+		caplen_bytes += packet->caplen;
+		truncated += (packet->flags & CW_PACKET_TRUNCATED) != 0;
+		malformed += (packet->flags & CW_PACKET_MALFORMED) != 0;
+		matched += bits != 0;
+		if (cw_unlikely(unmatched != UINT32_MAX && !bits &&
+				!(packet->flags & CW_PACKET_MALFORMED)) &&
+		    !encode(walk, outputs[unmatched], packet))
+			return false;
+		for (; bits; bits &= bits - 1) {
+			if (!encode(walk, outputs[rule_of[__builtin_ctzll(bits)]], packet))
+				return false;
+		}
+	}
+	part->caplen_bytes += caplen_bytes;
+	part->truncated += truncated;
+	part->class_counts[CW_CLASS_MATCHED] += matched;
+	part->class_counts[CW_CLASS_MALFORMED] += malformed;
+	part->class_counts[CW_CLASS_UNMATCHED] += count - matched - malformed;
 	return true;
 }
 
@@ -169,11 +208,13 @@ static bool walk_all(const struct walk *walk, bool notes_times)
 		if (notes_times)
 			note_times(&batch->part, packets, count);
 		for (uint32_t first = 0; first < count;) {
-			struct cw_burst burst = {.first = first};
+			struct cw_burst burst = {.first = first, .bits = walk->quick->bits};
 
 			cw_match_burst(&matching, &batch->part, packets + first, count - first,
 				       walk->scratch->ids_capacity, &burst);
-			if (!encode_burst(walk, matching.matcher, packets + first, &burst))
+			if (!(burst.has_bits
+				  ? encode_bits(walk, &matching, packets + first, burst.count)
+				  : encode_ids(walk, matching.matcher, packets + first, &burst)))
 				return false;
 			first += burst.count;
 		}
@@ -192,6 +233,7 @@ static void finish_drafts(const struct walk *walk)
 		const struct cw_chunk *chunk;
 
 		*draft = walk->quick->encoders[tally->output].draft;
+		walk->quick->encoders[tally->output] = (struct encoder){0};
 		cw_draft_finish(&batch->drafts, draft);
 		tally->record_count = draft->record_count;
 		tally->data_bytes = draft->data_bytes;
@@ -265,15 +307,17 @@ static void copy_small(struct cw_outputs *outputs, struct cw_output *output,
 	uint32_t at = piece->offset;
 	size_t left = draft->slot_used;
 
-	while (left) {
+	for (;;) {
+		struct cw_chunk *following = NULL;
 		uint32_t part = (uint32_t)cw_min_size(left, chunk->capacity - at);
-		/* The piece's own link, which the turn has set; read before the chunk may be gone.
-		 */
-		struct cw_chunk *following = part < left ? chunk->following : NULL;
 
+		if (part < left) /* the piece's own link; the chunk may be gone below */
+			following = chunk->following;
 		memcpy(chunk->memory + at, from, part);
 		if (cw_chunk_copied(chunk, part))
 			cw_output_kick(outputs, output);
+		if (!following)
+			return;
 		from += part;
 		left -= part;
 		chunk = following;

@@ -13,6 +13,8 @@ struct cw_burst {
 	uint32_t first; /* index of the first packet */
 	uint32_t count;
 	uint64_t rejected; /* bit i: the prefilter rejected packet first + i */
+	uint64_t *bits;    /* the caller's: CW_MATCH_BURST words; NULL: ids are wanted */
+	bool has_bits;     /* `bits` has the matches, and the scratch has no ids */
 };
 
 /* The set in use, which stays from burst to burst. Zero-initialise, except `iface`. */
@@ -29,8 +31,8 @@ void cw_part_begin(struct cw_batch *batch, uint32_t first);
 void cw_part_end(struct cw_match_scratch *scratch, struct cw_batch *batch, uint32_t end);
 
 /* Matches the first of `count` packets (at least one, at most CW_MATCH_BURST), as far as one set
- * can match them together and `ids_capacity` ids suffice. Fills `count` and `rejected` of the
- * burst. */
+ * can match them together and `ids_capacity` ids suffice. Fills `count`, `rejected` and `has_bits`
+ * of the burst. With bits, nothing is rejected, and bit i is the set's rule_of[i]. */
 void cw_match_burst(struct cw_matching *matching, struct cw_batch_part *part,
 		    const struct cw_packet *packets, uint32_t count, uint32_t ids_capacity,
 		    struct cw_burst *burst);

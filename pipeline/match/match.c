@@ -90,6 +90,7 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 			 cw_matcher_report *report, void *context, struct cw_error *error)
 {
 	const struct cw_rules *rules = matcher->rules;
+	uint32_t count = 0;
 
 	for (uint32_t index = 0; index < rules->count; index++) {
 		const struct cw_rule *rule = &rules->rules[index];
@@ -101,6 +102,8 @@ static int compile_rules(const struct cw_matcher *matcher, struct cw_rule_set *s
 		if (matcher->is_cancelled && atomic_load(matcher->is_cancelled))
 			return cw_error_set(error, -ECANCELED, "the run ends");
 		result = cw_filter_set_add(set->filters, index, rule->filter, &problem);
+		if (result >= 0 && count < CW_MATCH_BITS)
+			set->rule_of[count++] = index;
 		if (result == 0)
 			continue;
 		if (is_fatal(result))
@@ -357,6 +360,13 @@ void cw_match_burst(struct cw_matching *matching, struct cw_batch_part *part,
 		return;
 	}
 	count = run_length(packets, count, part->iface);
+	if (burst->bits && !matching->set->prefilter &&
+	    cw_filter_set_has_bits(matching->set->filters)) {
+		cw_filter_set_match_bits(matching->set->filters, packets, count, burst->bits);
+		burst->count = count;
+		burst->has_bits = true;
+		return;
+	}
 	burst->rejected = reject(matching->set, scratch, packets, count);
 	burst->count =
 	    match_passed(matching->set, scratch, packets, count, burst->rejected, ids_capacity);

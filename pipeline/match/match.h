@@ -11,6 +11,7 @@
 
 #define CW_LINKTYPES_MAX 512u /* different link types in one run */
 #define CW_MATCH_BURST 64u    /* packets: one bit each in a word */
+#define CW_MATCH_BITS 64u     /* most rules of a set that has bits */
 #define CW_MATCH_IDS_EXTRA 4096u
 
 struct cw_output;
@@ -23,6 +24,7 @@ struct cw_rule_set {
 	struct cw_filter_set *prefilter; /* one filter; NULL: every packet passes */
 	uint32_t illegal_count;          /* rules that do not compile for this type */
 	bool *is_illegal;                /* per rule */
+	uint32_t rule_of[CW_MATCH_BITS]; /* of bit i of a match, if the set has bits */
 	bool is_prefilter_illegal;       /* no packet of this type passes */
 };
 

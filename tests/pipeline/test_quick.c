@@ -181,10 +181,15 @@ static void filter_first(struct setup *setup)
 	setup->options.match.prefilter = "tcp or ip6";
 }
 
+static void match_first_only(struct setup *setup)
+{
+	setup->rules.mode = CW_FILTER_FIRST;
+}
+
 static void whatever_the_turn_decides_record_by_record_stays(void **state)
 {
-	change_setup *const changes[] = {limit, rotate_often, end_early, truncate_records,
-					 filter_first};
+	change_setup *const changes[] = {limit,        rotate_often,    end_early, truncate_records,
+					 filter_first, match_first_only};
 
 	(void)state;
 	for (size_t index = 0; index < CW_ARRAY_COUNT(changes); index++) {
