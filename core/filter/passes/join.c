@@ -125,7 +125,8 @@ static bool is_short(const struct cw_join *join, uint64_t pair)
 
 /*
  * Whether the pairs are better off alone: few filters with a few comparisons each, such as "source
- * or destination port". A switch on a port would be a branch that goes both ways.
+ * or destination port". A switch on a port would be a branch that goes both ways. Filters with
+ * equal diagrams stay together.
  */
 static bool are_short(const struct cw_join *join, const struct problem *problem)
 {
@@ -134,9 +135,13 @@ static bool are_short(const struct cw_join *join, const struct problem *problem)
 	if (build->filter_count > CW_BITS_MAX || build->mode == CW_FILTER_FIRST ||
 	    problem->mode == CW_JOIN_EXPAND || problem->set_count > SHORT_PAIRS_MAX)
 		return false;
-	for (uint32_t i = 0; i < problem->set_count; i++)
-		if (!is_short(join, join->sets.at[problem->set_first + i]))
+	for (uint32_t i = 0; i < problem->set_count; i++) {
+		const uint64_t *pair = &join->sets.at[problem->set_first + i];
+
+		if (!is_short(join, *pair) ||
+		    (i > 0 && cw_pair_node(pair[-1]) == cw_pair_node(*pair)))
 			return false;
+	}
 	return true;
 }
 
