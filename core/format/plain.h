@@ -81,13 +81,16 @@ static inline bool cw_plain_is_caplen_odd(uint32_t caplen, uint32_t caplen_max)
 /*
  * Returns whether the pcap record at `at` with these lengths is plain, if it is complete. An odd
  * capture length, or first bytes that begin a file header, are not plain; nor is a capture length
- * above the length if `is_checked` (resync.is_on).
+ * above the length if `is_checked` (resync.is_on). An empty record is plain if it has a time and
+ * is not checked: ordinary captures hold some.
  */
 static inline bool cw_plain_is_record(const uint8_t *at, uint32_t caplen, uint32_t len,
 				      uint32_t caplen_max, bool is_checked)
 {
-	return cw_likely(!cw_plain_is_caplen_odd(caplen, caplen_max)) &&
-	       cw_likely(!cw_pcap_may_be_header(at)) && !(cw_unlikely(is_checked) && caplen > len);
+	if (cw_unlikely(cw_plain_is_caplen_odd(caplen, caplen_max)) &&
+	    (caplen || is_checked || !cw_load_u64(at, 0)))
+		return false;
+	return cw_likely(!cw_pcap_may_be_header(at)) && !(cw_unlikely(is_checked) && caplen > len);
 }
 
 /* Returns the bytes of the pcapng block at `at`, and its type, if it is plain: a packet's block

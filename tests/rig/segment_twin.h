@@ -156,7 +156,9 @@ static inline bool twin_is_plain(const struct twin *twin, const struct cw_layout
 		caplen = second;
 		len = first;
 	}
-	if (caplen == 0 || caplen > layout->caplen_max || (twin->is_checked && caplen > len))
+	if (caplen == 0) /* with a time; else it may be one of a row of zeros */
+		return !twin->is_checked && (twin_u32(at, 0) || twin_u32(at + 4, 0));
+	if (caplen > layout->caplen_max || (twin->is_checked && caplen > len))
 		return false;
 	return left - layout->record_header_bytes >= caplen;
 }

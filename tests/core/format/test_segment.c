@@ -77,13 +77,16 @@ static size_t put_around(const struct variant *next, enum oddity oddity, uint32_
 }
 
 /* Returns whether a walk up to the oddity must stop at it. In a file that is read without resync,
- * lengths do not matter, and a packet's block is plain, whatever it holds. */
+ * lengths do not matter, an empty record is one, and a packet's block is plain, whatever it holds.
+ */
 static bool must_stop(const struct variant *next, enum oddity oddity, bool is_checked)
 {
 	if (!next->magic)
 		return oddity != ODDITY_EMPTY && oddity != ODDITY_LENGTHS;
 	if (oddity == ODDITY_LENGTHS)
 		return is_checked && next->minor != 3;
+	if (oddity == ODDITY_EMPTY)
+		return is_checked;
 	return oddity < ODDITY_BLOCK || oddity == ODDITY_TOO_LONG;
 }
 
