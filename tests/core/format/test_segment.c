@@ -297,6 +297,25 @@ static void no_place_is_guessed_within_a_long_record(void **state)
 	twin_free(&twin);
 }
 
+static void the_longest_record_is_plain_and_a_longer_one_is_not(void **state)
+{
+	(void)state;
+	for (uint32_t bytes = 262144; bytes <= 262145; bytes++) {
+		struct twin_cut cut = {.burst = 1};
+
+		start(0);
+		put_file_header(&variants[0]);
+		put_plain(1700000000, 9);
+		put_lengths(1700000000, bytes, bytes, bytes);
+		twin_read(&twin, image.data, image.bytes, false);
+		cut.to = image.bytes;
+		cut.present = image.bytes - twin.records[0].at;
+		twin_walk(&twin, &cut);
+		assert_int_equal(cut.stop, bytes == 262144 ? CW_SEGMENT_EDGE : CW_SEGMENT_ODD);
+		twin_free(&twin);
+	}
+}
+
 /* ---- bytes that change ---- */
 
 /* A walk from a guess, one from a boundary, and the decoding of a span. */
@@ -459,6 +478,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(fuzzed_files_are_walked_as_the_parser_reads_them),
 	    cmocka_unit_test(a_guess_finds_a_boundary_of_ordinary_traffic),
 	    cmocka_unit_test(no_place_is_guessed_within_a_long_record),
+	    cmocka_unit_test(the_longest_record_is_plain_and_a_longer_one_is_not),
 	    cmocka_unit_test(bytes_that_differ_from_the_parsers_never_lead_out_of_the_span),
 	    cmocka_unit_test(bytes_that_change_during_a_walk_never_lead_out_of_the_span),
 	};
