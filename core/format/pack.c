@@ -16,11 +16,6 @@
 #include "core/base/base.h"
 
 #define CONTEXTS 64u /* contexts kept for reuse; further threads create one per frame */
-#define TABLE_MAGIC 0x184D2A5Eu
-#define SEEKABLE_MAGIC 0x8F92EAB1u
-#define SKIPPABLE_HEADER_BYTES 8u
-#define FOOTER_BYTES 9u
-#define ENTRY_BYTES 8u
 
 struct cw_pack {
 	struct cw_pack_options options;
@@ -228,27 +223,4 @@ int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plai
 	size_t bytes = ZSTD_decompress(plain, CW_PACK_FRAME_BYTES, packed, packed_bytes);
 
 	return ZSTD_isError(bytes) ? -EBADMSG : (int64_t)bytes;
-}
-
-static uint8_t *put_u32(uint8_t *to, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		*to++ = (uint8_t)(value >> 8 * i); /* little-endian on every machine */
-	return to;
-}
-
-size_t cw_pack_table_bytes(uint32_t frame_count)
-{
-	return SKIPPABLE_HEADER_BYTES + (size_t)frame_count * ENTRY_BYTES + FOOTER_BYTES;
-}
-
-void cw_pack_table(const uint32_t *sizes, uint32_t frame_count, uint8_t *table)
-{
-	table = put_u32(table, TABLE_MAGIC);
-	table = put_u32(table, (uint32_t)(frame_count * ENTRY_BYTES + FOOTER_BYTES));
-	for (uint32_t i = 0; i < 2 * frame_count; i++)
-		table = put_u32(table, sizes[i]);
-	table = put_u32(table, frame_count);
-	*table++ = 0; /* no checksums in the table: each frame has one */
-	put_u32(table, SEEKABLE_MAGIC);
 }

@@ -8,8 +8,8 @@
  *   any thread runs the frame (cw_pack_run_any); if several try, exactly one compresses it
  *   the owner waits for the frame, writes the packed bytes, and gives the frame back
  *
- * Format: RFC 8878. A skippable frame with the table of frame sizes ends the file, as described in
- * zstd's contrib/seekable_format, so readers can start at any frame.
+ * Format: RFC 8878. A table of frame sizes ends the file (frames.h), so readers can start at any
+ * frame.
  */
 #ifndef CW_CORE_FORMAT_PACK_H
 #define CW_CORE_FORMAT_PACK_H
@@ -84,10 +84,5 @@ static inline void cw_pack_refill(struct cw_frame *frame)
 
 /* Decompresses one frame into `plain` (CW_PACK_FRAME_BYTES of room). Returns bytes or -EBADMSG. */
 int64_t cw_pack_unpack(const uint8_t *packed, size_t packed_bytes, uint8_t *plain);
-
-/* Return the bytes of a file's table of frames; write the table. `sizes` holds a pair per frame:
- * packed bytes, plain bytes. */
-size_t cw_pack_table_bytes(uint32_t frame_count);
-void cw_pack_table(const uint32_t *sizes, uint32_t frame_count, uint8_t *table);
 
 #endif

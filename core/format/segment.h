@@ -23,6 +23,8 @@
 
 #define CW_SEGMENT_GUESS_BYTES ((size_t)256 << 10) /* most bytes that a guess looks at */
 
+struct cw_packed; /* frames.h */
+
 enum cw_segment_stop {
 	CW_SEGMENT_EDGE, /* the next record begins at or after `to` */
 	CW_SEGMENT_ODD,  /* at `end` is no plain record, or one that leaves the span's bytes */
@@ -34,6 +36,7 @@ struct cw_segment {
 	uint64_t from, to;   /* nominal edges, offsets in the (uncompressed) input */
 	bool is_at_end;      /* the input ends where the span's bytes end */
 	bool is_checked;     /* resync.is_on: a capture length above the length is not plain */
+	const struct cw_packed *packed; /* to be unpacked before the walk (frames.h); or NULL */
 	/* set by the walk */
 	uint64_t start;            /* of the first record; UINT64_MAX: none was found */
 	uint64_t end;              /* after the last record walked; `start` at the beginning */

@@ -181,12 +181,14 @@ static int64_t step_gzip(struct cw_unpack *unpack, uint8_t *to, size_t room, str
 
 /*
  * Decompresses one block, with the input size that zstd asks for. After an error zstd does not
- * report the good output of that call, so a call must not span a good block and a bad one.
+ * report the good output of that call, so a call must not span a good block and a bad one. Output
+ * that had no room in the last call is taken alone, for the same reason.
  */
 static int64_t step_zstd(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error)
 {
 	size_t asked = unpack->zstd_asks ? unpack->zstd_asks : 1;
-	size_t present = cw_min_size(unpack->filled - unpack->head, asked);
+	size_t present =
+	    unpack->is_output_left ? 0 : cw_min_size(unpack->filled - unpack->head, asked);
 	ZSTD_inBuffer in = {unpack->packed + unpack->head, present, 0};
 	ZSTD_outBuffer out = {to, room, 0};
 	size_t result = ZSTD_decompressStream(unpack->zstd, &out, &in);
@@ -279,6 +281,17 @@ int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struc
 	if (unpack->packing == CW_PACKING_NONE)
 		return read_plain(unpack, to, room, error);
 	return read_packed(unpack, to, room, error);
+}
+
+int cw_unpack_restart(struct cw_unpack *unpack, uint64_t at)
+{
+	if (lseek(unpack->fd, (off_t)at, SEEK_SET) < 0)
+		return -errno;
+	ZSTD_DCtx_reset(unpack->zstd, ZSTD_reset_session_only);
+	unpack->is_at_end = unpack->is_in_frame = unpack->is_output_left = false;
+	unpack->head = unpack->filled = unpack->zstd_asks = 0;
+	unpack->consumed = at;
+	return 0;
 }
 
 void cw_unpack_set_idle(struct cw_unpack *unpack, int idle_ms)

@@ -33,6 +33,11 @@ struct cw_unpack *cw_unpack_new(int fd, int wake_fd);
  */
 int64_t cw_unpack_read(struct cw_unpack *unpack, uint8_t *to, size_t room, struct cw_error *error);
 
+/* Starts again at byte `at` of a regular .zst file, where a frame begins. Returns 0 or lseek's
+ * error.
+ */
+int cw_unpack_restart(struct cw_unpack *unpack, uint64_t at);
+
 /* Sets the longest wait for input, ms; -1, as at first: no limit. */
 void cw_unpack_set_idle(struct cw_unpack *unpack, int idle_ms);
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/format/frames.h"
+
 #define TABLE_FRAMES_MAX (UINT32_MAX / 16) /* most frames in a table */
 
 struct cw_packer {
@@ -219,12 +221,12 @@ uint64_t cw_outfile_pack_file_bytes(const struct cw_outfile *file)
 static int write_table(struct cw_outfile *file)
 {
 	struct cw_packer *packer = file->packer;
-	size_t bytes = cw_pack_table_bytes(packer->frame_count);
+	size_t bytes = cw_frames_table_bytes(packer->frame_count);
 	uint8_t *table = packer->frame_count < TABLE_FRAMES_MAX ? malloc(bytes) : NULL;
 	int failure = table ? 0 : -ENOMEM;
 
 	if (table) {
-		cw_pack_table(packer->sizes, packer->frame_count, table);
+		cw_frames_table(packer->sizes, packer->frame_count, table);
 		failure = write_at(file, table, bytes, packer->packed_start);
 		free(table);
 	}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #define READ_BYTES_MAX ((size_t)256 << 10) /* per read: decompressed bytes stay in cache */
 #define READ_BYTES_MIN ((size_t)64 << 10)  /* with less room, change the buffer */
 #define PIPE_BYTES (1 << 20)
+#define SKIPPED_BYTES_MAX CW_FRAMES_CONTENT_MAX /* unpacked again, before a first piece */
 
 const uint8_t *cw_memory_at(const struct cw_memory *memory, uint64_t position, size_t *bytes,
 			    bool *is_at_end)
@@ -112,11 +114,16 @@ static int fill(struct cw_memory *memory, uint64_t position, size_t needed, stru
 		to = cw_window_room(memory->window, &capacity);
 		room = capacity - memory->window->bytes;
 	}
+	if (memory->skipped_bytes)
+		room = cw_min_size(room, memory->skipped_bytes);
 	got = cw_unpack_read(memory->unpack, to + memory->window->bytes,
 			     cw_min_size(room, READ_BYTES_MAX), error);
 	if (got < 0)
 		return (int)got;
-	memory->window->bytes += (size_t)got;
+	if (memory->skipped_bytes)
+		memory->skipped_bytes -= (size_t)got;
+	else
+		memory->window->bytes += (size_t)got;
 	memory->is_at_end = !got;
 	return 0;
 }
@@ -128,12 +135,107 @@ int cw_memory_more(struct cw_memory *memory, uint64_t position, size_t needed,
 					   : fill(memory, position, needed, error);
 }
 
-void cw_memory_go_back(struct cw_memory *memory, uint64_t position)
+/* ---- frames ---- */
+
+struct cw_packed *cw_memory_packed(struct cw_window *window)
 {
-	if (!memory->window || position >= memory->window->offset)
-		return;
+	size_t capacity;
+
+	return (struct cw_packed *)(void *)cw_window_room(window, &capacity);
+}
+
+/* Reads all `bytes`. Returns false if the file does not have them. */
+static bool read_whole(int fd, uint8_t *to, size_t bytes, uint64_t at)
+{
+	while (bytes) {
+		ssize_t got = pread(fd, to, bytes, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		bytes -= (size_t)got;
+		at += (uint64_t)got;
+	}
+	return true;
+}
+
+/* Returns a buffer of at least `needed`; usual ones have room for pieces of `bytes`. */
+static int take_buffer(struct cw_memory *memory, uint64_t position, size_t needed, size_t bytes,
+		       struct cw_window **window)
+{
+	if (!memory->pieces)
+		memory->pieces =
+		    cw_window_pool_new(-1, memory->pieces_max, 2 * (bytes + CW_FRAMES_NEXT_BYTES));
+	return memory->pieces ? cw_window_buffer(memory->pieces, position, needed, window)
+			      : -ENOMEM;
+}
+
+int cw_memory_frames(struct cw_memory *memory, uint64_t position, uint64_t to, size_t bytes,
+		     bool is_first, struct cw_window **window)
+{
+	const struct cw_frames *frames = memory->frames;
+	const uint32_t first = is_first ? memory->known_frame : cw_frames_find(frames, position);
+	const struct cw_frames_place *start = &frames->places[first], *end = start;
+	const struct cw_frames_place *last = &frames->places[frames->count];
+	struct cw_packed packed;
+	struct cw_frames_place *places;
+	size_t places_bytes, plain_room;
+	int result;
+
+	/* Empty frames too must be what the table says. */
+	while (end != last && (end->plain_at < to || end[1].plain_at == end->plain_at))
+		end++;
+	if (end->plain_at <= position || position - start->plain_at > SKIPPED_BYTES_MAX)
+		return 0;
+	packed = (struct cw_packed){.count = (uint32_t)(end - start),
+				    .packed_bytes = (size_t)(end->packed_at - start->packed_at),
+				    .plain_bytes = (size_t)(end->plain_at - start->plain_at),
+				    .skipped = (size_t)(position - start->plain_at)};
+	if (end != last) {
+		packed.next_bytes =
+		    cw_min_size(CW_FRAMES_NEXT_BYTES, (size_t)(end[1].packed_at - end->packed_at));
+		packed.ahead_bytes = cw_min_size(CW_FRAMES_AHEAD_BYTES,
+						 (size_t)(end[1].plain_at - end->plain_at - 1));
+	}
+	places_bytes = (packed.count + (size_t)1) * sizeof(*places);
+	plain_room = packed.plain_bytes + packed.ahead_bytes;
+	result = take_buffer(memory, position,
+			     sizeof(packed) + places_bytes + plain_room + packed.packed_bytes +
+				 packed.next_bytes,
+			     bytes, window);
+	if (result)
+		return result;
+	places = (struct cw_frames_place *)(void *)(cw_memory_packed(*window) + 1);
+	memcpy(places, start, places_bytes); /* the source may be closed before they are unpacked */
+	packed.places = places;
+	packed.plain = (uint8_t *)places + places_bytes;
+	packed.packed = packed.plain + plain_room;
+	*cw_memory_packed(*window) = packed;
+	if (read_whole(cw_window_pool_fd(memory->pool), packed.plain + plain_room,
+		       packed.packed_bytes + packed.next_bytes, start->packed_at))
+		return 1;
+	cw_window_drop(*window);
+	*window = NULL;
+	return 0;
+}
+
+int cw_memory_go_back(struct cw_memory *memory, uint64_t position)
+{
+	const struct cw_frames_place *place;
+
+	if (!memory->frames && (!memory->window || position >= memory->window->offset))
+		return 0;
 	cw_window_drop(memory->window);
 	memory->window = NULL;
+	if (!memory->frames)
+		return 0;
+	memory->known_frame = cw_frames_find(memory->frames, position);
+	place = &memory->frames->places[memory->known_frame];
+	memory->skipped_bytes = (size_t)(position - place->plain_at);
+	memory->is_at_end = false;
+	return cw_unpack_restart(memory->unpack, place->packed_at);
 }
 
 bool cw_memory_has_shrunk(struct cw_memory *memory)
@@ -183,6 +285,18 @@ static bool can_map(int fd, const struct stat *status)
 	return got >= 0 && cw_packing_of(magic, (size_t)got) == CW_PACKING_NONE;
 }
 
+/* Returns whether frames may be read out of sequence: a .zst file that is read from its start. */
+static bool is_seekable(const struct cw_memory *memory, int fd,
+			const struct cw_source_options *options)
+{
+	uint8_t magic[CW_PACKING_MAGIC_BYTES];
+
+	return memory->is_regular && options->pieces_max && !options->is_unmapped &&
+	       lseek(fd, 0, SEEK_CUR) == 0 &&
+	       pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+	       cw_packing_of(magic, sizeof(magic)) == CW_PACKING_ZSTD;
+}
+
 static int start(struct cw_memory *memory, int fd, const char *path,
 		 const struct cw_source_options *options, struct cw_error *error)
 {
@@ -210,6 +324,10 @@ static int start(struct cw_memory *memory, int fd, const char *path,
 	memory->unpack = cw_unpack_new(fd, options->wake_fd);
 	if (!memory->unpack)
 		return cw_error_set_errno(error, -ENOMEM, "cannot read %s", path);
+	if (is_seekable(memory, fd, options)) {
+		memory->frames = cw_frames_read(fd, memory->file_bytes);
+		memory->pieces_max = options->pieces_max;
+	}
 	if (S_ISFIFO(status.st_mode))
 		fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* for fewer wakeups; may be refused */
 	return 0;
@@ -240,6 +358,8 @@ void cw_memory_fini(struct cw_memory *memory)
 {
 	cw_window_drop(memory->window);
 	cw_unpack_free(memory->unpack);
+	free(memory->frames);
+	cw_window_pool_drop(memory->pieces);
 	cw_window_pool_drop(memory->pool);
 	*memory = (struct cw_memory){0};
 }

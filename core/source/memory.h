@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "core/base/error.h"
+#include "core/format/frames.h"
 #include "core/format/unpack.h"
 #include "core/packet/window.h"
 #include "core/source/source.h"
@@ -20,10 +21,15 @@ struct cw_memory {
 	size_t page_bytes;
 	size_t window_bytes;
 	size_t buffer_bytes;
-	uint64_t file_bytes;    /* regular files: length at open, from `start` */
-	uint64_t limit;         /* mapped: bytes usable; less than file_bytes after a shrink */
-	uint64_t device, inode; /* regular files */
-	uint64_t start;         /* position of the descriptor at open, bytes */
+	uint64_t file_bytes;      /* regular files: length at open, from `start` */
+	uint64_t limit;           /* mapped: bytes usable; less than file_bytes after a shrink */
+	uint64_t device, inode;   /* regular files */
+	uint64_t start;           /* position of the descriptor at open, bytes */
+	struct cw_frames *frames; /* of a .zst file that gives pieces; or NULL */
+	struct cw_window_pool *pieces; /* their buffers; NULL before the first one */
+	uint32_t pieces_max;
+	uint32_t known_frame; /* one that begins where the table says */
+	size_t skipped_bytes; /* stream: content to be read over, before the position */
 	bool is_regular;
 	bool is_at_end; /* stream: the window has all remaining bytes */
 };
@@ -49,8 +55,20 @@ const uint8_t *cw_memory_at(const struct cw_memory *memory, uint64_t position, s
 int cw_memory_more(struct cw_memory *memory, uint64_t position, size_t needed,
 		   struct cw_error *error);
 
-/* Goes back to a position before the window: it is dropped. Mapped only. */
-void cw_memory_go_back(struct cw_memory *memory, uint64_t position);
+/*
+ * Reads the frames that hold the bytes from `position` to `to`, and the beginning of the next one,
+ * into a buffer (fills `window`, with one reference), for pieces of about `bytes`. The first piece
+ * of a row has all frames from one whose beginning is known: if they have their content, the table
+ * is right so far. Returns 1; 0: at the end, too far from a known frame, or the file lost them;
+ * -EAGAIN: all buffers are leased; -ENOMEM.
+ */
+int cw_memory_frames(struct cw_memory *memory, uint64_t position, uint64_t to, size_t bytes,
+		     bool is_first, struct cw_window **window);
+struct cw_packed *cw_memory_packed(struct cw_window *window); /* what the buffer holds */
+
+/* Goes to a position before the window, which is dropped; of frames, to any position that their
+ * pieces led to. Returns 0 or a negative errno. */
+int cw_memory_go_back(struct cw_memory *memory, uint64_t position);
 
 /*
  * Returns whether the mapped file is shorter than at open. Call it after reading the bytes: those

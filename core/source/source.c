@@ -164,8 +164,11 @@ static bool can_be_raw(const struct cw_source *source)
 {
 	const struct cw_pcapfile *parser = &source->parser;
 
-	return cw_memory_is_mapped(&source->memory) && !source->failure.code &&
-	       !parser->zero_bytes && !parser->resync.is_searching;
+	/* Of packed bytes, the first record's time is not known. */
+	if (source->memory.frames && !parser->layout.is_pcapng && !parser->resync.has_times)
+		return false;
+	return (cw_memory_is_mapped(&source->memory) || source->memory.frames) &&
+	       !source->failure.code && !parser->zero_bytes && !parser->resync.is_searching;
 }
 
 /* Provides the bytes from `at` to `to` and the overlap. Returns 1, 0 at the end of what the file
@@ -187,48 +190,86 @@ static int show_raw(struct cw_memory *memory, uint64_t at, uint64_t to,
 	return result;
 }
 
+/* Fills the segment and the lease from a mapped file. Returns as show_raw does. */
+static int take_mapped(struct cw_source *source, uint64_t to, struct cw_segment *segment,
+		       struct cw_lease *lease)
+{
+	const uint64_t at = segment->from;
+	struct cw_pcapfile_shown shown;
+	int result;
+
+	/* What a file lost is found by the parser: it says what is left. */
+	if (cw_memory_has_shrunk(&source->memory))
+		return 0;
+	result = show_raw(&source->memory, at, to, &shown);
+	if (result <= 0)
+		return result;
+	segment->span.data = shown.data;
+	segment->span.bytes = cw_min_size(shown.bytes, (size_t)(to - at) + CW_SOURCE_OVERLAP_BYTES);
+	segment->is_at_end = shown.is_at_end && segment->span.bytes == shown.bytes;
+	segment->to = to < at + shown.bytes ? to : at + shown.bytes;
+	if (!source->is_raw && shown.bytes >= sizeof(uint32_t))
+		source->raw_first_s = cw_load_u32(shown.data, source->parser.layout.is_swapped);
+	cw_window_take(source->memory.window);
+	lease->window = source->memory.window;
+	return 1;
+}
+
+/* Does the same from frames. */
+static int take_frames(struct cw_source *source, uint64_t to, size_t bytes,
+		       struct cw_segment *segment, struct cw_lease *lease)
+{
+	int result = cw_memory_frames(&source->memory, segment->from, to, bytes, !source->is_raw,
+				      &lease->window);
+
+	if (result <= 0)
+		return result;
+	segment->packed = cw_memory_packed(lease->window);
+	segment->is_at_end = !segment->packed->next_bytes;
+	segment->to = segment->from - segment->packed->skipped + segment->packed->plain_bytes;
+	return 1;
+}
+
 int cw_source_raw(struct cw_source *source, size_t bytes, struct cw_segment *segment,
 		  struct cw_lease *lease, struct cw_error *error)
 {
 	const struct cw_pcapfile *parser = &source->parser;
 	const uint64_t at = source->is_raw ? source->raw_at : parser->offset;
 	const uint64_t to = (at / bytes + 1) * bytes;
-	struct cw_pcapfile_shown shown;
+	struct cw_segment taken = {.from = at, .is_checked = parser->resync.is_on};
 	int result;
 
 	lease->window = NULL;
-	/* What a file lost is found by the parser: it says what is left. */
-	if (!can_be_raw(source) || cw_memory_has_shrunk(&source->memory))
+	if (!can_be_raw(source))
 		return 0;
 	if (is_woken(source->wake_fd))
 		return stop(source, error);
-	result = show_raw(&source->memory, at, to, &shown);
+	result = source->memory.frames ? take_frames(source, to, bytes, &taken, lease)
+				       : take_mapped(source, to, &taken, lease);
 	if (result <= 0)
 		return result == -EAGAIN ? -EAGAIN : 0;
-	*segment = (struct cw_segment){
-	    .span = {.data = shown.data, .offset = at, .layout = cw_pcapfile_layout(parser)},
-	    .from = at,
-	    .is_checked = parser->resync.is_on,
-	};
-	segment->span.bytes = cw_min_size(shown.bytes, (size_t)(to - at) + CW_SOURCE_OVERLAP_BYTES);
-	segment->is_at_end = shown.is_at_end && segment->span.bytes == shown.bytes;
-	if (!source->is_raw && shown.bytes >= sizeof(uint32_t))
-		source->raw_first_s = cw_load_u32(shown.data, parser->layout.is_swapped);
-	segment->to = to < at + shown.bytes ? to : at + shown.bytes;
+	taken.span.offset = at;
+	taken.span.layout = cw_pcapfile_layout(parser);
+	*segment = taken;
 	source->is_raw = true;
-	source->raw_at = segment->to;
-	cw_window_take(source->memory.window);
-	lease->window = source->memory.window;
+	source->raw_at = taken.to;
 	return 1;
 }
 
 void cw_source_continue(struct cw_source *source, uint64_t position, uint32_t last_s)
 {
+	const bool has_moved = position != source->parser.offset;
+	int result;
+
 	assert(source->is_raw);
-	if (position != source->parser.offset)
-		cw_pcapfile_skip(&source->parser, position, source->raw_first_s, last_s);
 	source->is_raw = false;
-	cw_memory_go_back(&source->memory, position);
+	if (has_moved)
+		cw_pcapfile_skip(&source->parser, position, source->raw_first_s, last_s);
+	if (source->memory.frames && !has_moved)
+		return;
+	result = cw_memory_go_back(&source->memory, position);
+	if (result)
+		cw_error_set_errno(&source->failure, result, "%s: cannot read", source->path);
 }
 
 void cw_source_boundary(const struct cw_source *source, struct cw_boundary *boundary)
@@ -338,6 +379,18 @@ static const char *format_name(enum cw_pcapfile_format format)
 	return format == CW_PCAPFILE_PCAPNG ? "pcapng" : "pcap";
 }
 
+static uint64_t consumed_bytes(const struct cw_source *source)
+{
+	const struct cw_memory *memory = &source->memory;
+
+	if (source->is_raw && memory->frames)
+		return memory->frames->places[cw_frames_find(memory->frames, source->raw_at)]
+		    .packed_at;
+	if (memory->unpack)
+		return cw_unpack_consumed(memory->unpack);
+	return source->is_raw ? source->raw_at : source->parser.offset;
+}
+
 void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 {
 	static const char *const packings[] = {"none", "gzip", "zstd"};
@@ -356,9 +409,7 @@ void cw_source_info(const struct cw_source *source, struct cw_source_info *info)
 	info->limit = parser->limit;
 	info->has_ns = parser->has_ns;
 	info->file_bytes = source->memory.is_regular ? source->memory.file_bytes : 0;
-	info->consumed_bytes = source->memory.unpack ? cw_unpack_consumed(source->memory.unpack)
-			       : source->is_raw      ? source->raw_at
-						     : parser->offset;
+	info->consumed_bytes = consumed_bytes(source);
 	info->section_count = parser->section_count;
 	info->joined_count = parser->joined_count;
 	info->has_grown = source->has_grown;

@@ -20,6 +20,7 @@ struct cw_source_options {
 	size_t window_bytes; /* bytes of a mapped window, rounded up to pages; 0 = 64 MiB */
 	size_t buffer_bytes; /* bytes of a stream buffer; 0 = CW_SOURCE_BUFFER_BYTES */
 	bool is_unmapped;    /* read regular files into buffers too */
+	uint32_t pieces_max; /* leased pieces of a .zst file with a table; 0: it has no pieces */
 	int wake_fd;         /* readable when reading must stop (eventfd); -1 = none */
 	uint16_t input;      /* number of the input, recorded in its interfaces */
 	uint32_t linktype;   /* link type to use (-y); CW_LINKTYPE_ANY = the file's */
@@ -96,8 +97,11 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
  * input ends; of what follows, CW_SOURCE_OVERLAP_BYTES are in the span too, as far as the input has
  * them. The parser stays where it is: cw_source_next may be called again after
  * cw_source_continue only.
+ *
+ * A .zst file with a table of its frames (frames.h) gives pieces after the first span: they end
+ * with a frame, at or after a multiple of `bytes`, and cw_segment_unpack comes before the walk.
  *   1          a segment
- *   0          none: a stream, the input's end, damage, a failure: cw_source_next says which
+ *   0          none: another stream, the input's end, damage, a failure: cw_source_next says which
  *   -EAGAIN    every window is leased: try again after a lease was given back
  *   -EINTR     wake_fd became readable
  */

@@ -198,7 +198,7 @@ struct cw_batch {
 /* One thread at a time has all of a batch, so its parts need no separate cache lines. */
 CW_ASSERT_BYTES(struct cw_batch_part, 80);
 CW_ASSERT_BYTES(struct cw_batch_reserved, 24);
-CW_ASSERT_BYTES(struct cw_batch, 552);
+CW_ASSERT_BYTES(struct cw_batch, 560);
 
 struct cw_batch_sizes {
 	uint32_t records_max;
