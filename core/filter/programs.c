@@ -128,11 +128,11 @@ static int build_program(struct building *building, size_t first, size_t count)
 		is_kept = !is_worthless(set, &program.decision);
 		if (is_kept)
 			keep(building, &program, unjoined_reasons);
-		else
-			cw_decision_fini(&program.decision);
 	}
-	if (!is_kept)
+	if (!is_kept) {
+		cw_decision_fini(&program.decision);
 		free(program.ids);
+	}
 	free(bpfs);
 	free(unjoined_reasons);
 	return result;
