@@ -23,7 +23,6 @@ void cw_pipeline_options_init(struct cw_pipeline_options *options)
 	*options = (struct cw_pipeline_options){.linktype = CW_LINKTYPE_ANY,
 						.output.standard_output = -1,
 						.output.owner = geteuid(),
-						.sizes.no_segments = true,
 						.drain_ms = CW_DRAIN_MS_DEFAULT};
 }
 

@@ -133,6 +133,7 @@ static void an_input_that_shrinks_keeps_what_was_before(void **state)
 	for (call = 0; is_reached; call += step) { /* until it is later than a run's last */
 		make_setup(&setup, "shrunk", false, false);
 		setup.options.sizes.batch_bytes = 100000;
+		setup.options.sizes.no_segments = true;
 		is_reached = run_shrunk(&good, &setup, call,
 					(uint64_t)input_bytes * (uint64_t)(call % 7 + 1) / 9, &runs,
 					&cut_runs);
@@ -159,7 +160,6 @@ static void segments_of_an_input_that_shrinks_end_their_run(void **state)
 		make_setup(&setup, "shrunk", false, false);
 		setup.options.sizes.batch_bytes = 400000;
 		setup.options.sizes.segment_bytes = 4096;
-		setup.options.sizes.no_segments = false;
 		run_shrunk(&good, &setup, call, 50000 * (uint64_t)(call % 3 + 1), &runs, &cut_runs);
 		end_setup(&setup);
 	}
