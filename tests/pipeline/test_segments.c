@@ -113,6 +113,16 @@ static void make_imix(void)
 	append_records("imix", usual_bytes(), 0);
 }
 
+/* All records begin with the half of a header's magic, as those of one second in 65,536. */
+static void make_half_magic(void)
+{
+	const uint32_t seconds = 0x6553B2A1;
+
+	make_imix();
+	for (uint32_t index = 0; index < record_count; index++)
+		put_at(records[index], &seconds, sizeof(seconds));
+}
+
 static void make_large(void)
 {
 	begin_image();
@@ -269,7 +279,7 @@ static const struct input {
     {"torn", make_torn, true, true},        {"zero tail", make_zero_tail, false, true},
     {"damaged", make_damaged, false, true}, {"often damaged", make_often_damaged, true, false},
     {"pcapng", make_pcapng, false, true},   {"blocks", make_blocks, false, false},
-    {"blocks", make_blocks, true, false},
+    {"blocks", make_blocks, true, false},   {"half magic", make_half_magic, false, true},
 };
 
 static void write_input(const struct input *input)
@@ -566,7 +576,8 @@ static void input_in_which_segments_do_not_pay_is_left_to_the_parser(void **stat
 			continue;
 		write_input(&inputs[index]);
 		result = result_of(&inputs[index], &how, text);
-		assert_int_equal(result.counts.serial, 1);
+		/* Each time the parser reads as far again. */
+		assert_in_range(result.counts.serial, 1, 12);
 		assert_true(result.counts.walked < 40);
 	}
 }

@@ -134,6 +134,13 @@ static inline bool twin_is_plain_block(const uint8_t *at, size_t left, bool is_s
 	return twin_u32(at + length - 4, is_swapped) == length;
 }
 
+/* Returns whether these bytes begin a pcap file: us, ns, Kuznetzov. */
+static inline bool twin_is_magic(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	return a == 0xA1 && b == 0xB2 &&
+	       ((c == 0xC3 && d == 0xD4) || (c == 0x3C && d == 0x4D) || (c == 0xCD && d == 0x34));
+}
+
 /* Returns whether the parser takes the record at `at` without a closer look. */
 static inline bool twin_is_plain(const struct twin *twin, const struct cw_layout *layout,
 				 const uint8_t *at, size_t left)
@@ -145,8 +152,8 @@ static inline bool twin_is_plain(const struct twin *twin, const struct cw_layout
 		return twin_is_plain_block(at, left, is_swapped);
 	if (left < layout->record_header_bytes)
 		return false;
-	if ((at[0] == 0xA1 && at[1] == 0xB2) || (at[2] == 0xB2 && at[3] == 0xA1))
-		return false; /* a file's header */
+	if (twin_is_magic(at[0], at[1], at[2], at[3]) || twin_is_magic(at[3], at[2], at[1], at[0]))
+		return false;
 	first = twin_u32(at + 8, is_swapped);
 	second = twin_u32(at + 12, is_swapped);
 	caplen = first;
