@@ -7,6 +7,8 @@
 
 #include "core/output/opener_wire.h"
 
+#define RECEIVE_TRIES 8u
+
 void cw_opener_put(struct cw_opener_message *message, const char *text)
 {
 	size_t room = sizeof(message->text) - message->text_bytes;
@@ -96,13 +98,15 @@ int cw_opener_receive(int socket, struct cw_opener_message *message, size_t head
 				.msg_iovlen = 2,
 				.msg_control = control.bytes,
 				.msg_controllen = sizeof(control.bytes)};
+	unsigned tries = RECEIVE_TRIES;
 	ssize_t bytes;
 
 	message->fd = -1;
 	message->text_bytes = 0;
-	do
+	do /* without memory, the message stays in the socket: it would answer the next request */
 		bytes = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
-	while (bytes < 0 && errno == EINTR);
+	while (bytes < 0 &&
+	       (errno == EINTR || ((errno == ENOBUFS || errno == ENOMEM) && tries-- > 0)));
 	if (bytes < 0)
 		return errno == ECONNRESET ? -ESRCH : -errno;
 	take_descriptor(&header, message);
