@@ -28,7 +28,7 @@ struct reader {
 	uint32_t index;
 	struct cw_input *input;
 	uint64_t read_before; /* bytes of the inputs before */
-	bool is_walked;       /* without segments */
+	uint64_t walked_to;   /* without segments up to this byte */
 };
 
 /* Compiles the rules for the link types met since the last call, and notes fine timestamps. */
@@ -103,7 +103,7 @@ static bool is_run_possible(const struct reader *reader)
 	const struct cw_source_info *info = &reader->input->info;
 
 	/* The sample of verify_every counts packets from the start. */
-	return !reader->is_walked && !run->options.sizes.no_segments &&
+	return info->consumed_bytes >= reader->walked_to && !run->options.sizes.no_segments &&
 	       !run->options.match.verify_every && info->file_bytes > info->consumed_bytes &&
 	       (info->file_bytes - info->consumed_bytes) / run->options.sizes.segment_bytes >=
 		   RUN_SEGMENTS_MIN;
@@ -115,6 +115,7 @@ static int cut_segment(struct reader *reader, const struct cw_boundary *boundary
 {
 	struct cw_batch *batch = reader->batch;
 	struct cw_segment *segment = &batch->walk.segment;
+	static const uint8_t nothing[1];
 	bool is_first = !*cut_to;
 	int result = cw_source_raw(reader->input->source,
 				   reader->lane->owner->run->options.sizes.segment_bytes, segment,
@@ -124,7 +125,7 @@ static int cut_segment(struct reader *reader, const struct cw_boundary *boundary
 		return result;
 	if (result == 0) /* cutting failed: an empty segment ends the run */
 		*segment = (struct cw_segment){
-		    .span = {.offset = *cut_to}, .from = *cut_to, .to = *cut_to};
+		    .span = {.data = nothing, .offset = *cut_to}, .from = *cut_to, .to = *cut_to};
 	segment->start = is_first ? segment->from : UINT64_MAX;
 	*cut_to = segment->to;
 	batch->walk.run = reader->lane->capture.run;
@@ -171,7 +172,9 @@ static void read_run(struct reader *reader)
 		}
 	}
 	cw_source_continue(reader->input->source, lane->shared.over.at, lane->shared.over.last_s);
-	reader->is_walked = lane->shared.over.is_serial;
+	/* Segments did not pay; they may after as many bytes again. */
+	if (lane->shared.over.is_serial)
+		reader->walked_to = 2 * lane->shared.over.at;
 }
 
 /* ---- inputs ---- */
@@ -370,7 +373,7 @@ void *cw_capture_main(void *argument)
 
 		reader.index = index;
 		reader.input = input;
-		reader.is_walked = false;
+		reader.walked_to = 0;
 		reader.read_before =
 		    atomic_load_explicit(&capture->inputs->read_bytes, memory_order_relaxed);
 		if (input->error.code || atomic_load(&capture->run->is_stopping))

@@ -57,7 +57,7 @@ struct cw_lane_capture {
 struct cw_segment_counts {
 	uint64_t walked;  /* with all their records taken in */
 	uint64_t again;   /* of these, walked twice: the guess was wrong or there was none */
-	uint64_t dropped; /* behind the end of their run */
+	uint64_t dropped; /* after the end of their run */
 	uint64_t careful; /* of the walked ones, by the careful way */
 	uint64_t serial;  /* inputs in which segments did not pay */
 };

@@ -2,7 +2,8 @@
 #include "pipeline/turn/chain.h"
 
 /*
- * An input in which segments do not pay is left to the parser. The level of a bucket rises with
+ * An input in which segments do not pay is left to the parser, for as many bytes as it has up to
+ * there. The level of a bucket rises with
  * each wrong start and each stop, and with each segment walked in vain; it falls with each segment
  * taken in. So four faults within 64 segments are too many, fewer if many threads walk in vain.
  */

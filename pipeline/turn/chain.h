@@ -16,7 +16,7 @@ enum cw_chain_verdict {
 	CW_CHAIN_PROVEN, /* the segment's records count */
 	CW_CHAIN_AGAIN,  /* it was walked from a wrong start; segment.start is the right one now */
 	CW_CHAIN_EMPTY,  /* no record begins in it */
-	CW_CHAIN_VOID,   /* it lies behind the end of its run */
+	CW_CHAIN_VOID,   /* it lies after the end of its run */
 };
 
 /* Judges the segment of the batch in line. A batch that is proven stays so until it is taken. */
