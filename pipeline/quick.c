@@ -72,7 +72,10 @@ static bool begin_draft(const struct walk *walk, uint32_t index, const struct cw
 	uint32_t tally;
 
 	if (!cw_encoding_is_for(encoding, packet->iface)) {
-		batch->is_refused = encoding != CW_ENCODING_NONE;
+		/* Relaxed: a hint. The turn says nothing more of an output that failed. */
+		batch->is_refused =
+		    encoding != CW_ENCODING_NONE ||
+		    atomic_load_explicit(&output->shared.failure, memory_order_relaxed);
 		return false;
 	}
 	tally = cw_part_add_tally(walk->scratch, batch, index);

@@ -108,8 +108,8 @@ int cw_source_next(struct cw_source *source, size_t bytes_max, uint32_t records_
 int cw_source_raw(struct cw_source *source, size_t bytes, struct cw_segment *segment,
 		  struct cw_lease *lease, struct cw_error *error);
 
-/* Ends a row of pieces: cw_source_next goes on at `position`, a record boundary that was reached by
- * plain records only. `last_s`: seconds of the last of them (pcap); unused if there was none. */
+/* Ends a row of pieces: cw_source_next continues at `position`, a record boundary that was reached
+ * by plain records only. `last_s`: seconds of the last of them (pcap); unused if there was none. */
 void cw_source_continue(struct cw_source *source, uint64_t position, uint32_t last_s);
 
 /* Fills what is known for the guess in a piece: `last_s` is that of the last record that

@@ -86,7 +86,7 @@ uint8_t *cw_draft_grow(struct cw_drafts *drafts, struct cw_draft *draft, size_t 
 		return NULL;
 	if (!draft->last && move_to_slot(drafts, draft, used, bytes))
 		return draft->to;
-	do { /* twice if the record does not fit behind what moves from the slot */
+	do { /* twice if the record does not fit after what moves from the slot */
 		chunk = cw_chunk_lend_any(drafts->pool);
 		if (!chunk)
 			return NULL;

@@ -10,7 +10,7 @@
  *   cw_drafts_drop                       at the end, adopted or not: returns what is still lent
  *
  * The first bytes of a draft lie in a slot: many slots share a borrowed chunk. A draft that
- * outgrows its slot moves to a larger one, then to a chunk of its own, and goes on in further
+ * outgrows its slot moves to a larger one, then to a chunk of its own, and continues in further
  * chunks; no record spans two. If the output has few records, most of a chunk would be empty, so a
  * draft in a slot, or with less than half a chunk, is small: it has no chunk to adopt, but
  * `slot_used` bytes at `slot`, which the caller copies to a reserved place. So two adopted chunks
@@ -24,7 +24,7 @@
 #include "pipeline/output/chunk.h"
 #include "pipeline/run/batch.h"
 
-/* Bytes behind the room, in the same chunk or slot, that a copy may overwrite. */
+/* Bytes after the room, in the same chunk or slot, that a copy may overwrite. */
 #define CW_DRAFT_SLACK ((size_t)64)
 
 /* Fills `drafts` for a batch whose records go to at most `output_count` outputs. Borrows nothing.
@@ -35,7 +35,7 @@ void cw_drafts_begin(struct cw_drafts *drafts, struct cw_chunk_pool *pool, uint3
 uint8_t *cw_draft_grow(struct cw_drafts *drafts, struct cw_draft *draft, size_t bytes);
 
 /*
- * Returns the place of the next record, with room for `bytes` and CW_DRAFT_SLACK behind them; the
+ * Returns the place of the next record, with room for `bytes` and CW_DRAFT_SLACK after them; the
  * caller writes the record there and calls cw_draft_add. NULL: no chunk to borrow, or the record is
  * longer than a chunk less the slack; drop the drafts then.
  */

@@ -103,7 +103,7 @@ enum cw_reserve cw_outputs_reserve(struct cw_outputs *outputs, struct cw_batch *
  */
 bool cw_outputs_can_adopt(struct cw_outputs *outputs, const struct cw_batch *batch);
 
-/* The turn: gives the draft's chunks their place behind the output's last record. The last one
+/* The turn: gives the draft's chunks their place after the output's last record. The last one
  * stays open for later records. */
 void cw_output_adopt_draft(struct cw_outputs *outputs, struct cw_output *output,
 			   struct cw_draft *draft);

@@ -345,7 +345,7 @@ const struct cw_option_row cw_option_rows[] = {
     {0, "batch-packets", "N", CW_GROUP_PERFORMANCE, BOTH, NULL,
      AMOUNT(output.batch_packets, CW_COUNT, 1, 1, 1u << 20)},
     {0, "segment-size", "SIZE", CW_GROUP_PERFORMANCE, CW_SPLIT, NULL,
-     AMOUNT(output.segment_bytes, CW_SIZE, 1, 0, GIB), .preset = UINT64_MAX},
+     AMOUNT(output.segment_bytes, CW_SIZE, 1, 0, GIB), .preset = UINT64_MAX, .preset_text = "1MiB"},
     {0, "wrong-guess", "N", CW_GROUP_PERFORMANCE, CW_SPLIT, NULL,
      AMOUNT(output.wrong_guess, CW_COUNT, 1, 0, 3)},
     {0, "portable", NULL, CW_GROUP_RULES, CW_CHECK, "check the file without this machine",

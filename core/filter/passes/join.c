@@ -131,16 +131,18 @@ static bool is_short(const struct cw_join *join, uint64_t pair)
 static bool are_short(const struct cw_join *join, const struct problem *problem)
 {
 	const struct cw_build *build = join->build;
+	uint32_t node, node_before = 0;
 
 	if (build->filter_count > CW_BITS_MAX || build->mode == CW_FILTER_FIRST ||
 	    problem->mode == CW_JOIN_EXPAND || problem->set_count > SHORT_PAIRS_MAX)
 		return false;
 	for (uint32_t i = 0; i < problem->set_count; i++) {
-		const uint64_t *pair = &join->sets.at[problem->set_first + i];
+		uint64_t pair = join->sets.at[problem->set_first + i];
 
-		if (!is_short(join, *pair) ||
-		    (i > 0 && cw_pair_node(pair[-1]) == cw_pair_node(*pair)))
+		node = cw_pair_node(pair);
+		if (!is_short(join, pair) || (i > 0 && node == node_before))
 			return false;
+		node_before = node;
 	}
 	return true;
 }
