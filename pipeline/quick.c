@@ -24,7 +24,8 @@ struct encoder {
 CW_ASSERT_BYTES(struct encoder, 2 * CW_CACHE_LINE);
 
 struct cw_quick {
-	struct encoder *encoders; /* per output */
+	struct encoder *encoders; /* per output; in `memory` */
+	void *memory;
 	struct cw_packet packets[CW_MATCH_BURST];
 	uint64_t bits[CW_MATCH_BURST];
 };
@@ -36,11 +37,12 @@ int cw_quick_new(struct cw_quick **result, const struct cw_outputs *outputs)
 	*result = quick;
 	if (!quick)
 		return -ENOMEM;
-	quick->encoders =
-	    aligned_alloc(CW_CACHE_LINE, outputs->capacity * sizeof(*quick->encoders));
-	if (!quick->encoders)
+	/* Not touched: most outputs of a run that can be reloaded do not exist yet. */
+	quick->memory = calloc(outputs->capacity + 1, sizeof(*quick->encoders));
+	if (!quick->memory)
 		return -ENOMEM;
-	memset(quick->encoders, 0, outputs->capacity * sizeof(*quick->encoders));
+	quick->encoders = (void *)(((uintptr_t)quick->memory + CW_CACHE_LINE - 1) &
+				   ~(uintptr_t)(CW_CACHE_LINE - 1));
 	return 0;
 }
 
@@ -48,7 +50,7 @@ void cw_quick_free(struct cw_quick *quick)
 {
 	if (!quick)
 		return;
-	free(quick->encoders);
+	free(quick->memory);
 	free(quick);
 }
 

@@ -45,7 +45,7 @@ static uint64_t find_encoding(const struct cw_output *output, const struct cw_ba
 
 bool cw_outputs_can_reserve_whole(struct cw_outputs *outputs, const struct cw_batch *batch)
 {
-	uint64_t needed = 0, chunks;
+	uint64_t needed = 0, chunks, share;
 
 	if (outputs->run->options.sizes.reserve_slowly || batch->part.has_unrepresentable ||
 	    batch->part.has_giant || batch->part.is_cut_short ||
@@ -67,8 +67,12 @@ bool cw_outputs_can_reserve_whole(struct cw_outputs *outputs, const struct cw_ba
 			     ? 0
 			     : cw_output_chunks_needed(&outputs->pool, cw_output_open_room(output),
 						       tally->record_bytes);
-		/* Chunks of drafts are not free any more. */
-		if ((chunks || has_chunks) && cw_output_is_over_share(outputs, output, chunks))
+		/* Chunks of drafts are not free any more, and leave others partly empty: from half
+		 * of its share on, the output's records are copied. */
+		share = has_chunks
+			    ? atomic_load_explicit(&output->shared.chunks_out, memory_order_relaxed)
+			    : chunks;
+		if ((share || has_chunks) && cw_output_is_over_share(outputs, output, share))
 			return false;
 		needed += chunks;
 	}

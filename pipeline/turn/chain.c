@@ -31,9 +31,11 @@ static void end_run(struct cw_lane *lane, bool is_serial)
 }
 
 /* The first segment of a run is in line: its start is proven. */
-static void begin_run(struct cw_chain *chain, const struct cw_batch *batch)
+static void begin_run(struct cw_lane *lane, const struct cw_batch *batch)
 {
-	if (chain->input != batch->input)
+	struct cw_chain *chain = &lane->turn.chain;
+
+	if (chain->input != batch->input || lane->shared.over.is_serial) /* tried anew */
 		chain->trouble = 0;
 	chain->input = batch->input;
 	chain->run = batch->walk.run;
@@ -49,7 +51,7 @@ enum cw_chain_verdict cw_chain_judge(struct cw_turn *turn, struct cw_lane *lane,
 	struct cw_segment *segment = &batch->walk.segment;
 
 	if (batch->walk.run != chain->run)
-		begin_run(chain, batch);
+		begin_run(lane, batch);
 	if (chain->is_over) {
 		chain->counts.dropped++;
 		chain->trouble += segment->start != UINT64_MAX && segment->end > segment->start;
@@ -77,7 +79,7 @@ void cw_chain_drop(struct cw_lane *lane, const struct cw_batch *batch)
 	struct cw_chain *chain = &lane->turn.chain;
 
 	if (batch->walk.run != chain->run)
-		begin_run(chain, batch);
+		begin_run(lane, batch);
 	if (!chain->is_over)
 		end_run(lane, false);
 }
