@@ -273,7 +273,6 @@ size_t cw_segment_next(struct cw_segment *segment, struct cw_packet *packets, si
 	size_t count;
 
 	assert(segment->end >= segment->from && capacity);
-	segment->stop = segment->end < segment->to ? CW_SEGMENT_ODD : CW_SEGMENT_EDGE;
 	if (segment->end >= segment->to || segment->end >= span_end)
 		return 0;
 	walk.left = (size_t)(span_end - segment->end);

@@ -25,11 +25,6 @@
 
 struct cw_packed; /* frames.h */
 
-enum cw_segment_stop {
-	CW_SEGMENT_EDGE, /* the next record begins at or after `to` */
-	CW_SEGMENT_ODD,  /* at `end` is no plain record, or one that leaves the span's bytes */
-};
-
 struct cw_segment {
 	/* set by the caller */
 	struct cw_span span; /* bytes from `from` on, after `to` too; record_count is unused */
@@ -38,12 +33,18 @@ struct cw_segment {
 	bool is_checked;     /* resync.is_on: a capture length above the length is not plain */
 	const struct cw_packed *packed; /* to be unpacked before the walk (frames.h); or NULL */
 	/* set by the walk */
-	uint64_t start;            /* of the first record; UINT64_MAX: none was found */
-	uint64_t end;              /* after the last record walked; `start` at the beginning */
-	uint32_t last_s;           /* pcap: seconds of the last record walked; 0: none */
-	enum cw_segment_stop stop; /* valid after cw_segment_next returned 0 */
-	const uint8_t *ahead;      /* private: prefetched up to here; NULL: not begun */
+	uint64_t start;       /* of the first record; UINT64_MAX: none was found */
+	uint64_t end;         /* after the last record walked; `start` at the beginning */
+	uint32_t last_s;      /* pcap: seconds of the last record walked; 0: none */
+	const uint8_t *ahead; /* private: prefetched up to here; NULL: not begun */
 };
+
+/* Returns whether a walk that is over stopped before the segment's edge: `end` is the place of no
+ * plain record, or of one that leaves the span's bytes. */
+static inline bool cw_segment_is_odd(const struct cw_segment *segment)
+{
+	return segment->end < segment->to;
+}
 
 /* Guesses where the first record begins: fills `start` and `end`. Returns false if no place was
  * found in the first CW_SEGMENT_GUESS_BYTES. */

@@ -88,7 +88,7 @@ void cw_chain_take(struct cw_lane *lane, const struct cw_batch *batch)
 {
 	struct cw_chain *chain = &lane->turn.chain;
 	const struct cw_segment *segment = &batch->walk.segment;
-	bool is_odd = segment->end < segment->to; /* the walk stopped before its end */
+	bool is_odd = cw_segment_is_odd(segment);
 
 	chain->proven = segment->end;
 	if (segment->end > segment->start)

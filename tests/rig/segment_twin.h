@@ -36,14 +36,14 @@ struct twin {
 /* A walk: from the record `index`, or from its end. */
 struct twin_cut {
 	size_t index;
-	bool is_after;             /* begins at the end of the record */
-	uint64_t to;               /* nominal end */
-	size_t lead;               /* bytes of the span before the start */
-	size_t present;            /* bytes of the span after them */
-	const uint8_t *copy;       /* the span's bytes elsewhere; NULL: in the file */
-	size_t burst;              /* packets a call, 1 to TWIN_BURST */
-	uint64_t end;              /* filled: where the walk stopped */
-	enum cw_segment_stop stop; /* filled */
+	bool is_after;       /* begins at the end of the record */
+	uint64_t to;         /* nominal end */
+	size_t lead;         /* bytes of the span before the start */
+	size_t present;      /* bytes of the span after them */
+	const uint8_t *copy; /* the span's bytes elsewhere; NULL: in the file */
+	size_t burst;        /* packets a call, 1 to TWIN_BURST */
+	uint64_t end;        /* filled: where the walk stopped */
+	bool is_odd;         /* filled: why */
 };
 
 static inline void twin_check(bool holds, const char *what, uint64_t at)
@@ -225,13 +225,11 @@ static inline void twin_walk(const struct twin *twin, struct twin_cut *cut)
 		twin_check(layout.is_pcapng || segment.last_s == last_s, "other seconds", at);
 	}
 	twin_check(segment.end == at && segment.start == start, "the walk moved at its end", at);
-	twin_check(segment.stop == (at >= cut->to ? CW_SEGMENT_EDGE : CW_SEGMENT_ODD),
-		   "the wrong reason", at);
 	twin_check(at >= cut->to || !twin_is_plain(twin, &layout, data + (at - start),
 						   cut->present - (at - start)),
 		   "the walk stopped before a plain record", at);
 	cut->end = at;
-	cut->stop = segment.stop;
+	cut->is_odd = cw_segment_is_odd(&segment);
 }
 
 /* Walks a segment to its end, whatever is in it: all packets lie within the span. */

@@ -108,7 +108,7 @@ static void every_oddity_stops_the_walk_at_every_edge_near_it(void **state)
 			twin_walk(&twin, &cut);
 			if (must_stop(&variants[k], oddity, is_checked)) {
 				assert_int_equal(cut.end, at);
-				assert_int_equal(cut.stop, CW_SEGMENT_ODD);
+				assert_true(cut.is_odd);
 				stops++;
 			}
 			walks += walk_every_cut();
@@ -157,16 +157,16 @@ static void a_walk_from_any_boundary_returns_what_the_parser_returned(void **sta
 				twin_walk(&twin, &cut);
 			else
 				walk_guarded(&cut);
-			stops[cut.stop]++;
-			inside += cut.stop == CW_SEGMENT_ODD && cut.end > start_of(&cut) &&
+			stops[cut.is_odd]++;
+			inside += cut.is_odd && cut.end > start_of(&cut) &&
 				  cut.end < start_of(&cut) + cut.present;
 		}
 		twin_free(&twin);
 	}
 	print_message("%llu walks: %llu to the edge, %llu to an oddity, %llu of these inside\n",
-		      (unsigned long long)walks, (unsigned long long)stops[CW_SEGMENT_EDGE],
-		      (unsigned long long)stops[CW_SEGMENT_ODD], (unsigned long long)inside);
-	assert_true(stops[CW_SEGMENT_EDGE] > count / 8 && inside > count / 8);
+		      (unsigned long long)walks, (unsigned long long)stops[false],
+		      (unsigned long long)stops[true], (unsigned long long)inside);
+	assert_true(stops[false] > count / 8 && inside > count / 8);
 }
 
 /* ---- guesses ---- */
@@ -311,7 +311,7 @@ static void the_longest_record_is_plain_and_a_longer_one_is_not(void **state)
 		cut.to = image.bytes;
 		cut.present = image.bytes - twin.records[0].at;
 		twin_walk(&twin, &cut);
-		assert_int_equal(cut.stop, bytes == 262144 ? CW_SEGMENT_EDGE : CW_SEGMENT_ODD);
+		assert_int_equal(cut.is_odd, bytes != 262144);
 		twin_free(&twin);
 	}
 }

@@ -68,8 +68,8 @@ static inline bool walk(struct reader *reader, struct cw_segment *segment, size_
 	}
 	if (count)
 		return false; /* in the middle, as far as was asked for */
-	reader->odd_stops += segment->stop == CW_SEGMENT_ODD;
-	return segment->stop == CW_SEGMENT_EDGE;
+	reader->odd_stops += cw_segment_is_odd(segment);
+	return !cw_segment_is_odd(segment);
 }
 
 /* Takes pieces of `bytes`, `ahead` more than are walked, and walks `records` of them. Returns
