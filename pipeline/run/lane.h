@@ -20,7 +20,7 @@ struct cw_capture;
 struct cw_run_end {
 	uint64_t at;     /* end of its last record, bytes into the input */
 	uint32_t last_s; /* pcap: seconds of that record */
-	bool is_serial;  /* segments do not pay for this input */
+	bool is_serial;  /* segments do not pay here */
 };
 
 /*
@@ -59,7 +59,7 @@ struct cw_segment_counts {
 	uint64_t again;   /* of these, walked twice: the guess was wrong or there was none */
 	uint64_t dropped; /* after the end of their run */
 	uint64_t careful; /* of the walked ones, by the careful way */
-	uint64_t serial;  /* inputs in which segments did not pay */
+	uint64_t serial;  /* times that segments did not pay */
 };
 
 /* The chain of a run: its records so far (turn/chain.h). */
